@@ -82,7 +82,8 @@ func (h *Handle) DeleteApplication(ctx context.Context, id, actor string) (Conte
 	return gone, err
 }
 
-// ApplicationContents counts what deleting an application removes and what it leaves.
+// ApplicationContents counts the objects that deleting an application removes, and the linked
+// accounts that it leaves.
 func (h *Handle) ApplicationContents(ctx context.Context, id string) (Contents, error) {
 	return h.store.Contents(ctx, h.Directory.ID, id)
 }
@@ -99,8 +100,8 @@ func (h *Handle) applicationEvent(a Application, name, actor, text string, chang
 	return event.Event{Data: event.DataOf(nil, changes...), Time: h.nowToMicrosecond(), Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: a.ID, Text: text}
 }
 
-// nameTaken adds words to refusal.Taken from the store: they say that another application has the
-// name. It returns any other error as it is.
+// nameTaken adds a message to refusal.Taken from the store: another application has the name. It
+// returns any other error unchanged.
 func (h *Handle) nameTaken(err error, name string) error {
 	if errors.Is(err, refusal.Taken) && !hasWords(err) {
 		return taken("name", "directory %s already has an application %q", h.Directory.Name, name).Advise("choose another name")
@@ -124,8 +125,8 @@ func (h *Handle) Applications(ctx context.Context) ([]Application, error) {
 	return h.store.Applications(ctx, h.Directory.ID)
 }
 
-// Application finds an application by its name, in any case, or by its id. The error lists the
-// applications that exist.
+// Application finds an application by its name, in any case, or by its id. If there is no such
+// application, the error names existing applications.
 func (h *Handle) Application(ctx context.Context, nameOrID string) (Application, error) {
 	all, err := h.Applications(ctx)
 	if err != nil {

@@ -65,11 +65,11 @@ func (h *Handle) RolesOf(ctx context.Context, application string, objectIDs []st
 }
 
 // Assign assigns users and groups to an application. It returns how many were not assigned before.
-// New assignments have the role Default Access; existing ones keep their role. Of a group, only
-// direct members that are users are in scope of the application, as in Entra.
+// New assignments have the role Default Access; existing ones keep their role. If a group is
+// assigned, only the users among its direct members are in scope of the application, as in Entra.
 //
-// Each transaction assigns a few hundred. If an id is neither a user nor a group of the directory,
-// Assign stops and returns an error. It does not undo earlier transactions.
+// Each transaction assigns a few hundred users and groups. If an id is neither a user nor a group
+// of the directory, Assign stops and returns an error. It does not undo earlier transactions.
 func (h *Handle) Assign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
 	return h.assignEach(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
 		return h.assignOne(ctx, tx, a, m, "", actor)
@@ -77,8 +77,8 @@ func (h *Handle) Assign(ctx context.Context, application string, objectIDs []str
 }
 
 // AssignRole assigns users and groups to an application with a role. It also gives that role to
-// those that are assigned already. It returns how many assignments changed. It splits the work into
-// transactions as Assign does.
+// users and groups that are assigned already. It returns how many assignments changed. It splits
+// the work into transactions as Assign does.
 func (h *Handle) AssignRole(ctx context.Context, application, role string, objectIDs []string, actor string) (int, error) {
 	return h.assignEach(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
 		return h.assignOne(ctx, tx, a, m, role, actor)
@@ -120,7 +120,7 @@ func (h *Handle) assignOne(ctx context.Context, tx Tx, a Application, m Member, 
 }
 
 // Unassign removes the direct assignments of users and groups to an application. It returns how
-// many there were. It splits the work into transactions as Assign does.
+// many assignments it removed. It splits the work into transactions as Assign does.
 func (h *Handle) Unassign(ctx context.Context, application string, objectIDs []string, actor string) (int, error) {
 	return h.assignEach(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
 		name, now := memberNameOf(m), h.nowToMicrosecond()
@@ -176,7 +176,7 @@ func (h *Handle) recordAssignment(ctx context.Context, tx Tx, name string, a App
 	})
 }
 
-// roleToAssign finds the role of a new assignment. An empty id is Default Access.
+// roleToAssign finds the role of a new assignment. An empty id means Default Access.
 func (h *Handle) roleToAssign(ctx context.Context, tx Tx, a Application, id string) (AppRole, error) {
 	if id == "" {
 		return DefaultAccess, nil

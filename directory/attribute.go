@@ -41,8 +41,8 @@ const (
 	attrDisplayName    = "displayName"
 	attrManager        = "manager"
 	attrEmployeeID     = "employeeId"
-	// attrAppRoleAssignments holds the roles of an application that a user has. Mappings can read it;
-	// it is not an attribute of files and forms.
+	// attrAppRoleAssignments holds the roles of an application that a user has. Mappings can read
+	// it; it is not an attribute of files and forms.
 	attrAppRoleAssignments = "appRoleAssignments"
 )
 

@@ -59,9 +59,9 @@ type Origin struct {
 	TakesAccess bool   // whether the change itself takes access away, as a deletion does
 }
 
-// combineWithOlder combines the origins of two changes of the same user; older belongs to the earlier change.
-// It returns the origin that takes access away, if only one does. If neither does and the newer
-// change has no cause, it returns older. Otherwise it returns the newer origin.
+// combineWithOlder combines the origins of two changes of the same user; older belongs to the
+// earlier change. It returns the origin that takes access away, if only one does. If neither does
+// and the newer change has no cause, it returns older. Otherwise it returns the newer origin.
 func (o Origin) combineWithOlder(older Origin) Origin {
 	if older.TakesAccess && !o.TakesAccess || o.TakesAccess == older.TakesAccess && o.Cause == "" && !o.TakesAccess {
 		return older

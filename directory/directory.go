@@ -71,7 +71,8 @@ func (ds *Directories) OpenID(ctx context.Context, id ID) (*Handle, error) {
 	return ds.Open(d), nil
 }
 
-// ByName finds a directory. The error lists the directories that exist.
+// ByName finds a directory by its name. If there is no such directory, the error suggests existing
+// names.
 func (ds *Directories) ByName(ctx context.Context, name string) (Directory, error) {
 	d, err := Directory{}, error(refusal.NotFound)
 	if validName.MatchString(name) { // skip the search for an invalid name, because no directory can have one
@@ -139,8 +140,8 @@ func (ds *Directories) Rename(ctx context.Context, d Directory, name, actor stri
 	return d, err
 }
 
-// NormalDomain returns a domain as it is stored: in lower case, without spaces around it; "" is none. It
-// returns a refusal if it is no domain.
+// NormalDomain returns a domain as it is stored: in lower case, without spaces around it; "" means
+// no domain. It returns a refusal if the string is not a domain.
 func NormalDomain(domain string) (string, error) {
 	domain = strings.ToLower(strings.TrimSpace(domain))
 	if domain != "" && (len(domain) > maxDomain || !validDomain.MatchString(domain)) {
@@ -200,9 +201,9 @@ func (ds *Directories) Delete(ctx context.Context, d Directory, actor string) (C
 // Contents counts the objects that a deletion removes, and the linked accounts that it leaves. The
 // person who deletes must confirm these numbers.
 type Contents struct {
-	Users        int // soft-deleted users included; 0 for one application
-	Groups       int // soft-deleted groups included; 0 for one application
-	Applications int // 0 for one application
+	Users        int // users, including soft-deleted ones; 0 if only one application is deleted
+	Groups       int // groups, including soft-deleted ones; 0 if only one application is deleted
+	Applications int // the applications of a directory; 0 if only one application is deleted
 	Assigned     int // assignments of users and groups, including soft-deleted ones
 	Linked       int // accounts at applications that provisioning has found or created; a deletion does not change them
 }

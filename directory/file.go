@@ -9,7 +9,7 @@ import (
 type FileOptions struct {
 	Map           []ColumnMap // columns and the attributes that they hold
 	Ignore        []string    // columns to leave out
-	IgnoreUnknown bool        // leave out every column whose name is not known
+	IgnoreUnknown bool        // whether to leave out every column whose name is not known
 	Make          []Template  // templates for attributes that no column holds
 	Encoding      string      // such as utf-8 or windows-1252; if empty, the reader finds out the encoding
 	Separator     string      // a character, or its name such as tab; if empty, the reader finds out the separator
@@ -80,7 +80,7 @@ type FileError struct {
 	EnabledWords, DisabledWords []string
 }
 
-// Reading is an encoding and the text that a word of the file has in it.
+// Reading is an encoding, and how one word of the file reads in that encoding.
 type Reading struct{ Encoding, Word string }
 
 func (e *FileError) Error() string {

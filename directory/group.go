@@ -204,9 +204,9 @@ func (h *Handle) Group(ctx context.Context, objectID string) (Group, error) {
 	return g, h.groupNotFound(err, objectID)
 }
 
-// GroupNamed finds a group by its object id or by its display name, in any case. If no other group
-// has the name, it looks among the soft-deleted groups. If several groups have the name, the error
-// lists them.
+// GroupNamed finds a group by its object id or by its display name, in any case. It looks among the
+// soft-deleted groups only if no other group has the name. If several groups have the name, the
+// error lists them.
 func (h *Handle) GroupNamed(ctx context.Context, name string) (Group, error) {
 	name = strings.TrimSpace(name)
 	if g, err := h.Group(ctx, name); !errors.Is(err, refusal.NotFound) {
@@ -310,9 +310,9 @@ func (h *Handle) CountGroups(ctx context.Context, q GroupQuery) (int, error) {
 }
 
 // PutGroup creates a group, or replaces the attributes of the group with g.ObjectID. If that id is
-// empty, it assigns one. If Version is neither zero nor the stored version, it returns
-// refusal.Stale. It reports whether anything changed. Groups may share a display name, as in Entra;
-// see NameWarning.
+// empty, PutGroup assigns an id. If g.Version is neither zero nor the stored version, PutGroup
+// returns refusal.Stale. It reports whether anything changed. Groups may share a display name, as
+// in Entra; see NameWarning.
 func (h *Handle) PutGroup(ctx context.Context, g Group, actor string) (Group, bool, error) {
 	g, err := normaliseGroup(g)
 	if err != nil {
@@ -441,7 +441,7 @@ func (h *Handle) restoreGroup(ctx context.Context, tx Tx, g Group, actor string)
 }
 
 // PurgeGroup removes a soft-deleted group permanently. It also removes the group from other groups.
-// Its object id is never used again.
+// The object id of the group is never used again.
 func (h *Handle) PurgeGroup(ctx context.Context, objectID, actor string) error {
 	_, err := h.changeGroup(ctx, objectID, func(tx Tx, g Group) (Group, error) {
 		if !g.IsDeleted() {

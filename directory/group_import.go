@@ -44,12 +44,12 @@ type groupEntry struct {
 }
 
 // ImportGroups creates and changes groups from the rows of a file. It finds the group of a row by
-// the row's objectId. A row without an objectId finds it by displayName. Only an objectId finds a
-// soft-deleted group, which is then restored. An empty value clears the attribute. Attributes
-// without a column keep their values.
+// the row's objectId, or by displayName if the row has no objectId. A soft-deleted group is found
+// only by objectId, and is then restored. An empty value clears the attribute. Attributes without a
+// column keep their values.
 //
-// It reads all rows before it writes the first group. It skips a row with a problem, reports it,
-// and goes on with the next row. It does not change groups that are not in the file.
+// ImportGroups reads all rows before it writes the first group. It skips a row with a problem,
+// reports it, and goes on with the next row. It does not change groups that are not in the file.
 func (h *Handle) ImportGroups(ctx context.Context, f GroupFile, dryRun bool, actor string) (r GroupReport, err error) {
 	err = h.asImport(ctx, "groups", actor, dryRun, func(ctx context.Context) error {
 		r, err = h.importGroups(ctx, f, dryRun, actor)
@@ -211,7 +211,7 @@ type MemberReport struct {
 // MemberImport says how to import memberships.
 type MemberImport struct {
 	Group  string // object id of the group for all rows; "" if each row names its group
-	Remove bool   // remove the members instead of adding them
+	Remove bool   // whether to remove the members instead of adding them
 	DryRun bool
 	Actor  string
 }
@@ -314,8 +314,8 @@ func inColumn(column string, err error) error {
 	return err
 }
 
-// MemberNamed finds a user by userPrincipalName, a user or group by object id, or a group by display
-// name.
+// MemberNamed finds a user by userPrincipalName, a user or group by object id, or a group by
+// display name.
 func (h *Handle) MemberNamed(ctx context.Context, name string) (Member, error) {
 	u, err := h.UserByUPN(ctx, name)
 	if errors.Is(err, refusal.NotFound) {

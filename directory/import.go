@@ -78,8 +78,8 @@ const (
 // ImportOptions say how to import users.
 type ImportOptions struct {
 	Absent Absent
-	Force  bool // soft-delete absent users even when they are more than 10 % of the directory
-	DryRun bool // report what would happen, change nothing
+	Force  bool // whether to soft-delete absent users even if they are more than 10 % of all users
+	DryRun bool // whether to report what would happen, without changing anything
 	// BeforeSoftDelete, if set, is called before the first user is deleted. absent is the number of
 	// users that will be deleted, of is the number of all users.
 	BeforeSoftDelete func(absent, of int)
@@ -136,12 +136,12 @@ type ImportStep struct {
 	Changed map[string]string
 }
 
-// Import writes users into the directory. It finds the user of a row by objectId. A row without an
-// objectId finds it by employeeId, and a row with neither by userPrincipalName. Only objectId and
-// employeeId find soft-deleted users, who are then restored.
+// Import writes users into the directory. It finds the user of a row by objectId, or by employeeId
+// if the row has no objectId, or by userPrincipalName if the row has neither. Soft-deleted users
+// are found only by objectId and employeeId, and are then restored.
 //
-// It reads all rows before it writes the first user, and the order of rows does not matter. It sets
-// managers after it has written all users. A value or row with a problem is reported, and the
+// Import reads all rows before it writes the first user, and the order of rows does not matter. It
+// sets managers after it has written all users. A value or row with a problem is reported, and the
 // import goes on. If rows yields an error that is not a RowError, the import ends before it writes
 // anything.
 //
@@ -224,9 +224,9 @@ type importRun struct {
 	mentionedUsers   map[string]bool      // object ids of users that refused rows may name; these do not count as absent
 	managers         []managerToSet
 	unidentified     int                 // the number of refused rows whose user cannot be found out
-	idByUPN          map[string]string   // object id by folded userPrincipalName, as they will be after all rows
-	idsByEmployeeKey map[string][]string // object ids by employeeKey, as they will be after all rows
-	idsByDisplayName map[string][]string // object ids by folded displayName, as they will be after all rows
+	idByUPN          map[string]string   // object id by folded userPrincipalName after the import
+	idsByEmployeeKey map[string][]string // object ids by employeeKey after the import
+	idsByDisplayName map[string][]string // object ids by folded displayName after the import
 	refusedLines     map[string]int      // line numbers of refused rows, by each value that names their user; nil until needed
 }
 
@@ -319,7 +319,7 @@ func (im *importRun) addMentioned(e *entry) {
 	}
 }
 
-// rowResult is what one row did in a transaction that is not committed yet.
+// rowResult is the outcome of one row in a transaction that is not committed yet.
 type rowResult struct {
 	entry         *entry
 	before, after User
@@ -352,7 +352,7 @@ func (im *importRun) writeBatch(ctx context.Context, batch [][]*entry) error {
 	return nil
 }
 
-// recordResult adds what a committed row did to the report.
+// recordResult adds the outcome of a committed row to the report.
 func (im *importRun) recordResult(r rowResult) {
 	e := r.entry
 	e.problems = append(e.problems, r.problems...)
@@ -532,7 +532,7 @@ func (e *entry) toRowError(err error) RowError {
 	return problem
 }
 
-// keepsValue reports whether a row does not change an attribute. For example, a row cannot clear
+// keepsValue reports whether a row leaves an attribute unchanged. For example, a row cannot clear
 // the identifier by which its user was found.
 func (e *entry) keepsValue(name, text string, before User) bool {
 	switch name {
@@ -691,7 +691,8 @@ func (im *importRun) findManager(ctx context.Context, tx Tx, text string) (strin
 	return "", invalid(attrManager, "there is no user %s, neither in the file nor in the directory; the manager was left as it is", text)
 }
 
-// usersNamed returns the users with a displayName, which text may also write as "Lovelace, Ada".
+// usersNamed returns the object ids of the users with this displayName. text may have the form "Ada
+// Lovelace" or "Lovelace, Ada".
 func (im *importRun) usersNamed(text string) []string {
 	if ids := im.idsByDisplayName[scim.Fold(text)]; ids != nil {
 		return ids

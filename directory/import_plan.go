@@ -14,13 +14,13 @@ import (
 // entry is a row of the file, together with what the plan finds out about the row.
 type entry struct {
 	row            Row
-	objectID       string          // the object id; "" if the row has no usable one
+	objectID       string          // the object id; "" if the row has no usable object id
 	employeeKey    string          // the result of employeeKey; "" if the row has no usable employeeId
-	name           string          // the folded userPrincipalName; "" if the row has no usable one
+	name           string          // the folded userPrincipalName; "" if the row has no usable name
 	person         *person         // the existing user of the row; nil for a new user
 	keptAttributes map[string]bool // attributes that keep their stored value, because the row's value has a problem
-	refused        bool            // the row changes nothing
-	byName         bool            // the person was found only by the name
+	refused        bool            // whether the row is refused and so changes nothing
+	byName         bool            // whether the person was found only by the name
 	problems       []RowError
 }
 
@@ -38,7 +38,8 @@ func (e *entry) refuse(attribute, format string, args ...any) {
 	e.problem(attribute, format, args...)
 }
 
-// nameGained returns the name that the row gives to the user, or "" if the row does not change the name.
+// nameGained returns the name that the row gives to the user, or "" if the row does not change the
+// name.
 func (e *entry) nameGained() string {
 	switch {
 	case e.refused:
@@ -324,7 +325,8 @@ func (p *plan) findByName(e *entry, givenUp map[string]bool) {
 	}
 }
 
-// builtNameAdvice is the advice for a row whose template builds a name that another person already has.
+// builtNameAdvice is the advice for a row whose template builds a name that another person already
+// has.
 const builtNameAdvice = "The name was built from other columns. Build it so that it tells the two people apart, with the employee number for example, or give this row a userPrincipalName of its own"
 
 func (p *plan) refuseNameless(e *entry) {

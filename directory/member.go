@@ -126,8 +126,8 @@ type memberName struct {
 // AddMembers adds users and groups to a group. It returns how many were not members before. Each
 // new membership writes one row and one event, whatever the size of the group.
 //
-// Each transaction adds a few hundred. If an id is neither a user nor a group of the directory,
-// AddMembers stops and returns an error. It does not undo earlier transactions.
+// Each transaction adds a few hundred members. If an id is neither a user nor a group of the
+// directory, AddMembers stops and returns an error. It does not undo earlier transactions.
 //
 // As in Entra, groups may be members of each other in a circle, and a group cannot be its own
 // member; see NestingWarning.
@@ -180,8 +180,8 @@ func memberNameOf(m Member) memberName {
 	return memberName{UserKind, m.User.ObjectID, m.User.description()}
 }
 
-// eachMember calls the function one for each object id, a few hundred in each transaction. With
-// dryRun it rolls the transactions back.
+// eachMember calls the function in the argument one for each object id, a few hundred times in each
+// transaction. If dryRun is true, it rolls the transactions back.
 func (h *Handle) eachMember(ctx context.Context, group string, objectIDs []string, dryRun bool, one memberChange) (int, error) {
 	total := 0
 	for batch := range slices.Chunk(objectIDs, batchRows) {

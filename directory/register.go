@@ -101,7 +101,7 @@ func (r *userRegister) add(u User) {
 	}
 }
 
-// withoutPerson returns the list without the person but.
+// withoutPerson returns a copy of the list that leaves out the person in the argument but.
 func withoutPerson(list []*person, but *person) []*person {
 	return slices.DeleteFunc(slices.Clone(list), func(p *person) bool { return p == but })
 }

@@ -51,7 +51,7 @@ func (h *Handle) Roles(ctx context.Context, application string) ([]AppRole, erro
 }
 
 // Role finds a role of an application by its id, its value or its display name, in any case. It
-// also finds Default Access. The error lists the roles that exist.
+// also finds Default Access. If there is no such role, the error names existing roles.
 func (h *Handle) Role(ctx context.Context, a Application, name string) (AppRole, error) {
 	own, err := h.Roles(ctx, a.ID)
 	if err != nil {
@@ -104,8 +104,8 @@ func checkRole(r AppRole) (AppRole, error) {
 	return r, nil
 }
 
-// PutRole creates a role of an application, or replaces the role with r.ID. If that id is empty, it
-// assigns one. It reports whether anything changed.
+// PutRole creates a role of an application, or replaces the role with r.ID. If that id is empty,
+// PutRole assigns an id. It reports whether anything changed.
 func (h *Handle) PutRole(ctx context.Context, application string, r AppRole, actor string) (AppRole, bool, error) {
 	r, err := checkRole(r)
 	if err != nil {

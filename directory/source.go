@@ -10,7 +10,7 @@ import (
 )
 
 // Object is a user and its assignment to one application. The engine computes the value
-// IsSoftDeleted from these and from the scope of the job.
+// IsSoftDeleted from both and from the scope of the job.
 type Object struct {
 	User     User
 	Assigned bool      // whether the user is assigned to the application in the query, directly or as a direct member of an assigned group
@@ -79,7 +79,7 @@ func (h *Handle) Position(ctx context.Context) (event.Position, error) {
 // SnapshotQuery selects a page of a snapshot.
 type SnapshotQuery struct {
 	App          string // id of the application for which Assigned is filled in
-	AssignedOnly bool   // only users or groups that are assigned to the application
+	AssignedOnly bool   // whether to return only users or groups that are assigned to the application
 	After        string // the last object id of the previous page; "" for the first page
 	Limit        int    // the largest number of objects on the page; zero means 500
 }
@@ -113,8 +113,9 @@ func (h *Handle) Objects(ctx context.Context, app string, objectIDs []string) ([
 // Progress says how far a reader has read the changes. The zero value is before the first change.
 type Progress struct {
 	Position event.Position // all changes up to this position were read
-	// Within is the last object id that was read of the event that follows Position, if that event
-	// concerns more objects than one page holds; otherwise it is "".
+	// Within is set if the reader has read only some of the objects that the event after Position
+	// concerns, because one page does not hold them all. It is then the last object id that was
+	// read; otherwise it is "".
 	Within string
 }
 
@@ -139,8 +140,8 @@ func ParseProgress(text string) (Progress, error) {
 // Changes lists users that changed. After the caller has processed them, it calls Changes again
 // with Progress. If More is true, there may be more changes.
 type Changes struct {
-	ObjectIDs []string          // the object ids, each once, in the order of their first change
-	Origins   map[string]Origin // by object id
+	ObjectIDs []string          // the object ids, each id once, in the order of the first changes
+	Origins   map[string]Origin // where the changes of these users come from, by object id
 	Ended     []string          // ids of imports that have ended; no further changes of these imports follow
 	Progress  Progress
 	More      bool
@@ -292,8 +293,8 @@ func GroupSourceNames() []string {
 	return names
 }
 
-// GroupSourceAttribute finds an attribute that GroupObject.Attributes can return, or members, by its
-// exact name.
+// GroupSourceAttribute finds an attribute by its exact name: one that GroupObject.Attributes can
+// return, or the attribute members.
 func GroupSourceAttribute(name string) (Attribute, bool) {
 	switch name {
 	case attrObjectID:
@@ -356,7 +357,7 @@ func (h *Handle) GroupsOf(ctx context.Context, objectID string) ([]string, error
 // processed them, it calls GroupChanges again with Position. If More is true, there may be more
 // changes.
 type GroupChanges struct {
-	ObjectIDs []string          // groups that were created, changed or deleted, or whose assignment changed; each once
+	ObjectIDs []string          // groups that were created, changed or deleted, or whose assignment changed; each group once
 	Origins   map[string]Origin // where the changes of these groups come from, by object id
 	Edges     []Edge            // the changes of memberships, in the order in which they happened
 	Position  event.Position

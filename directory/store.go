@@ -19,8 +19,8 @@ type Store interface {
 	RenameDirectory(ctx context.Context, id ID, name string, e event.Event) error
 	SetDefaultDomain(ctx context.Context, id ID, domain string, e event.Event) error
 	// DeleteDirectory removes the directory, its users, its applications and their provisioning. It
-	// counts the removed objects, and appends the event that the function deleted makes from the
-	// counts.
+	// counts the removed objects, calls the argument deleted with the counts, and appends the event
+	// that deleted returns.
 	DeleteDirectory(ctx context.Context, id ID, deleted func(Contents) event.Event) error
 	// Contents counts the objects of a directory, or of one application if application is not "".
 	Contents(ctx context.Context, d ID, application string) (Contents, error)
@@ -88,7 +88,7 @@ type Store interface {
 	// events get higher positions.
 	LastEvent(ctx context.Context, d ID) (event.Position, error)
 	// Cause returns the description and times of an import, or the zero CauseInfo if there is none.
-	// Update records them for the import named in its context.
+	// Update records both for the import that its context names.
 	Cause(ctx context.Context, d ID, id string) (CauseInfo, error)
 	// History reads the events about one object that come before a position, the newest first.
 	History(ctx context.Context, d ID, subject string, before event.Position, limit int) ([]event.Event, error)
@@ -117,8 +117,8 @@ type Tx interface {
 	// RenameApplication stores the new name. It returns refusal.Taken if another application has
 	// the name.
 	RenameApplication(ctx context.Context, a Application) error
-	// DeleteApplication removes an application, its assignments and its provisioning, and counts
-	// them.
+	// DeleteApplication removes an application, its assignments and its provisioning. It counts the
+	// removed objects.
 	DeleteApplication(ctx context.Context, id string) (Contents, error)
 	// AssignedRole returns the role of an object's direct assignment, and whether there is one.
 	AssignedRole(ctx context.Context, application string, kind Kind, objectID string) (role string, assigned bool, err error)
@@ -143,7 +143,8 @@ type Tx interface {
 	// ObjectExists reports whether a user or group has the object id, or whether a purged group had
 	// it.
 	ObjectExists(ctx context.Context, objectID string) (bool, error)
-	// GroupsOf lists the groups that a user or group is a direct member of, soft-deleted ones included.
+	// GroupsOf lists the groups that a user or group is a direct member of, soft-deleted ones
+	// included.
 	GroupsOf(ctx context.Context, objectID string) ([]Group, error)
 	// AddMember and RemoveMember report whether they changed anything.
 	AddMember(ctx context.Context, group string, kind Kind, member string, at time.Time) (bool, error)

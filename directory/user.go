@@ -474,8 +474,8 @@ func (h *Handle) Counts(ctx context.Context) (Counts, error) {
 }
 
 // PutUser creates a user, or replaces the attributes of the user with u.ObjectID. If that id is
-// empty, it assigns one. If Version is neither zero nor the stored version, it returns
-// refusal.Stale. It reports whether anything changed.
+// empty, PutUser assigns an id. If u.Version is neither zero nor the stored version, PutUser
+// returns refusal.Stale. It reports whether anything changed.
 func (h *Handle) PutUser(ctx context.Context, u User, actor string) (User, bool, error) {
 	u, err := normaliseUser(u)
 	if err != nil {
@@ -658,8 +658,8 @@ func (h *Handle) softDelete(ctx context.Context, tx Tx, u User, actor string) (U
 	return h.saveUser(ctx, tx, u, u.Version, event.UserDeleted, actor, "was deleted (can be restored)", nil, event.Changed("deleted", nil, true))
 }
 
-// Restore brings a soft-deleted user back, with its assignments. It is refused while another user
-// has the userPrincipalName.
+// Restore brings a soft-deleted user back, with its assignments. Restore returns a refusal while
+// another user has the userPrincipalName.
 func (h *Handle) Restore(ctx context.Context, objectID, actor string) (User, error) {
 	return h.changeUser(ctx, objectID, func(tx Tx, u User) (User, error) { return h.restore(ctx, tx, u, actor) })
 }
@@ -676,7 +676,7 @@ func (h *Handle) restore(ctx context.Context, tx Tx, u User, actor string) (User
 }
 
 // Purge removes a soft-deleted user permanently, with its assignments and its memberships. Users
-// whose manager it was then have no manager.
+// whose manager was this user then have no manager.
 func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 	_, err := h.changeUser(ctx, objectID, func(tx Tx, u User) (User, error) {
 		if !u.IsDeleted() {

@@ -52,8 +52,8 @@ type Eraser struct {
 type Report struct {
 	IDs      []string // the ids of the person, which the logs keep
 	Account  bool     // whether the account still existed
-	Entries  int      // how many rows were changed
-	Complete bool     // whether unused parts of the database file contain no data of the person
+	Entries  int      // how many rows of logs and other tables were changed
+	Complete bool     // whether the person's data is gone from unused parts of the database file
 }
 
 // secondSearchOverlap makes the second search of the logs begin this much earlier than the erasure

@@ -136,7 +136,7 @@ func (p Person) redactJSON(v any) any {
 func (p Person) Mentions(text string) bool { return p.Redact(text) != text }
 
 // IsIn reports whether bytes of the database file contain one of the person's values. It also
-// returns true if they begin or end with a part of such a value.
+// returns true if the bytes begin or end with a part of such a value.
 func (p Person) IsIn(stored []byte) bool {
 	stored = lowerASCII(stored)
 	for _, form := range p.forms {

@@ -93,8 +93,8 @@ func (a Actor) IsAutomatic() bool {
 	return a.Kind == Job || a.Kind == System || a.Kind == "" && a.Name == ""
 }
 
-// labelEnd returns the end of the label of a token or key: "…" followed by the last four characters of
-// the token or key.
+// labelEnd returns the end of the label of a token or key: "…" followed by the last four characters
+// of the token or key.
 func labelEnd(label string) string {
 	if at := strings.LastIndex(label, "…"); at >= 0 {
 		return strings.TrimSuffix(label[at:], ")")

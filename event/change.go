@@ -16,11 +16,11 @@ import (
 // to empty this list.
 type Change struct {
 	Name   string          `json:"name"`
-	Before json.RawMessage `json:"before,omitempty"` // absent if there was no value before
-	After  json.RawMessage `json:"after,omitempty"`  // absent if there is no value now
-	Secret bool            `json:"secret,omitempty"` // the value is a secret: its change is recorded, but the value is not
-	Cut    bool            `json:"cut,omitempty"`    // a value was too long and was left out or shortened
-	Erased bool            `json:"erased,omitempty"` // the values were erased later
+	Before json.RawMessage `json:"before,omitempty"` // the old value; absent if there was none
+	After  json.RawMessage `json:"after,omitempty"`  // the new value; absent if there is none
+	Secret bool            `json:"secret,omitempty"` // whether the value is a secret, not stored
+	Cut    bool            `json:"cut,omitempty"`    // whether a too long value was left out or cut
+	Erased bool            `json:"erased,omitempty"` // whether the values were erased later
 }
 
 const (

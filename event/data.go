@@ -7,7 +7,7 @@ type Data interface{ Fields() []Field }
 // Field describes one field of Data.
 type Field struct {
 	Name  string // the name in JSON
-	Type  string // string, number, boolean, list of strings, object
+	Type  string // the type of its value: string, number, boolean, list of strings or object
 	Means string // what the field holds
 }
 
@@ -42,7 +42,8 @@ func (Account) Fields() []Field {
 	}
 }
 
-// Resource is the data of events about a group, or about a resource whose type the site itself has defined.
+// Resource is the data of events about a group, or about a resource whose type the site itself has
+// defined.
 type Resource struct {
 	Version      int64    `json:"version"`
 	Attributes   []string `json:"attributes,omitempty"`

@@ -53,8 +53,8 @@ func (e Event) Cells() []string {
 	}
 }
 
-// Words returns the values of a change in words for people. Strings have no quotes, and there is a
-// word for no value.
+// Words returns the values of a change in words for people. Strings have no quotes, and a missing
+// value has a word of its own.
 func (c Change) Words() (before, after string) {
 	switch {
 	case c.Secret:

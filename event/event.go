@@ -77,7 +77,7 @@ const (
 
 // Scope identifies a feed of events.
 type Scope struct {
-	Kind string // KindSite, KindDirectory or KindInstallation
+	Kind string // the kind of the feed: KindSite, KindDirectory or KindInstallation
 	ID   string // the id of the site or directory; empty for the installation
 }
 
@@ -87,20 +87,20 @@ func Site(id string) Scope { return Scope{Kind: KindSite, ID: id} }
 // Directory returns the scope of a directory.
 func Directory(id string) Scope { return Scope{Kind: KindDirectory, ID: id} }
 
-// Installation returns the scope of the installation itself. It has the events about operators, and
-// about the creation and deletion of sites and directories.
+// Installation returns the scope of the installation itself. Its feed has the events about
+// operators, and about the creation and deletion of sites and directories.
 func Installation() Scope { return Scope{Kind: KindInstallation} }
 
 // Event is one change.
 type Event struct {
-	Position Position  // set by the store; ignored when the event is appended
-	Time     time.Time // when it happened; zero means now, by the store's clock
+	Position Position  // the place in the feed; set by the store and ignored by appends
+	Time     time.Time // when the event happened; zero means now, by the store's clock
 	Scope    Scope
 	Name     string // the name of the event, such as "user.deactivated"
-	// who did it, in a short form: "scim:…a91f" (the last four characters of a token),
-	// "admin:kim@example.com", "operator:sam", "cli" or "system"
+	// Actor says who did it, in a short form: "scim:…a91f" (the last four characters of a token),
+	// "admin:kim@example.com", "operator:sam", "cli" or "system".
 	Actor string
-	// who did it, and from where; Attribute fills in missing parts from the context
+	// By says who did it, and from where. Attribute fills in missing parts from the context.
 	By      Actor
 	Subject string // the id of the object that the event is about; may be empty
 	Text    string // what happened, in one sentence for people

@@ -11,7 +11,7 @@ import (
 const (
 	searchPageSize = 50
 	searchBatch    = 500
-	searchWindow   = 20_000 // the most events that are read for one page
+	searchWindow   = 20_000 // the largest number of events that are read for one page
 	// maxClockDifference is the largest expected difference between the time of an event and the
 	// times of its neighbours in the feed. The feed is in commit order, which is not exactly the
 	// order of the times.
@@ -23,8 +23,8 @@ const (
 type Trail interface {
 	// Slice returns up to s.Limit committed events before or after the position s.Place.
 	Slice(ctx context.Context, s Slice) ([]Event, error)
-	// PlaceOf returns the position at which the events from the time t or later begin. It finds it
-	// by a binary search, so it reads only a few events. It returns the zero position if all events
+	// PlaceOf returns the position at which the events from the time t or later begin. PlaceOf uses
+	// a binary search, so it reads only a few events. It returns the zero position if all events
 	// are from before t.
 	PlaceOf(ctx context.Context, t time.Time) (Position, error)
 	// KnowsActor reports whether the index of actors has an event of the actor with this id. The
@@ -39,7 +39,7 @@ type Slice struct {
 	Scope   Scope    // a scope without an ID means all scopes of that kind; the zero Scope means everything
 	Subject string   // only events about the object with this id; ignored if Scope covers several sites or directories
 	Names   []string // a hint: the trail may return events with other names, which the caller drops
-	Actor   string   // the id of an actor whose id KnowsActor reports as known; empty for all actors
+	Actor   string   // the id of an actor for which KnowsActor returned true; empty for all actors
 	Place   Position // where to start, excluding the event there; zero means the newest event
 	Newer   bool     // whether to return the events after Place, oldest first; otherwise the events before Place, newest first
 	Limit   int
@@ -51,7 +51,7 @@ func (s Scope) IsSingle() bool { return s.ID != "" || s.Kind == KindInstallation
 // Query asks for one page of the audit trail, newest first. The zero value asks for every event of
 // the installation.
 type Query struct {
-	Scope       Scope     // a scope without an ID means all scopes of that kind
+	Scope       Scope     // the scope of the events; without an ID, all scopes of that kind
 	Subject     string    // the id of the object that the event is about
 	Kinds       []string  // prefixes of names, such as "user."; an event's name must start with one of them
 	Actor       string    // part of the actor's label or name, in any case; or the whole id or address of the actor

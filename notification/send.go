@@ -15,7 +15,7 @@ import (
 const (
 	maxMessagesPerMail = 50              // the largest number of messages in one mail
 	mailPause          = 5 * time.Minute // the shortest time between two mails to the same recipient
-	sendTime           = 20 * time.Second
+	sendTimeout        = 20 * time.Second
 	keysCheckInterval  = time.Hour // how often to look for API keys that expire soon
 	stopAfter          = 72 * time.Hour
 	maxSubject         = 120 // the largest length of a subject, in characters
@@ -54,7 +54,7 @@ func (n *Notifications) Advance(ctx context.Context, _ string, epoch int64) (nex
 	if err != nil {
 		return time.Time{}, fmt.Errorf("find the mail that is due: %w", err)
 	}
-	sending, cancel := context.WithTimeout(ctx, sendTime)
+	sending, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	failure := n.Mailer.Send(sending, n.compose(d))
 	now := n.Now().UTC().Truncate(time.Microsecond)
@@ -96,7 +96,7 @@ func (n *Notifications) SendTest(ctx context.Context, directoryName string, r Re
 	if n.Mailer == nil {
 		return ErrNoMailer
 	}
-	ctx, cancel := context.WithTimeout(ctx, sendTime)
+	ctx, cancel := context.WithTimeout(ctx, sendTimeout)
 	defer cancel()
 	return n.Mailer.Send(ctx, Mail{
 		ID: n.NewID(), To: r.Address, Time: n.Now(),

@@ -10,14 +10,14 @@ import (
 	"unicode/utf8"
 )
 
-// Subject is the name of the claim by which a provider knows a person for good.
+// Subject is the name of the claim that identifies a person at a provider permanently.
 const Subject = "sub"
 
-// maxValue is how many bytes a claim may have.
+// maxValue is the largest length of a value, in bytes.
 const maxValue = 256
 
-// Claims name the claims that a site uses. An empty name means that the site does not use the
-// claim; an empty UserIdentifier means sub.
+// Claims holds the names of the claims that a site uses. An empty name means that the site does not
+// use the claim. An empty UserIdentifier means sub.
 type Claims struct {
 	UserIdentifier string
 	DisplayName    string
@@ -35,13 +35,14 @@ type ClaimValues struct {
 	Department     string
 }
 
-// changeable are claims that the person, or an administrator, can change, and that another person
-// can get later. None of them tells who somebody is.
-var changeable = []string{"email", "preferred_username", "upn", "unique_name", "name", "nickname", "phone_number"}
+// changeableClaims lists claims whose values can change. A value of such a claim can later belong
+// to another person, so none of these claims identifies a person.
+var changeableClaims = []string{"email", "preferred_username", "upn", "unique_name", "name", "nickname", "phone_number"}
 
-// Check refuses claims that would give an account to another person.
+// Check returns an error if the user identifier is one of the changeableClaims, because another
+// person could then get the account.
 func (c Claims) Check() error {
-	if slices.Contains(changeable, c.UserIdentifier) {
+	if slices.Contains(changeableClaims, c.UserIdentifier) {
 		return errors.New("the claim " + c.UserIdentifier + " can change, and another person can get its value; use sub, or oid of Entra ID")
 	}
 	return nil
@@ -57,8 +58,8 @@ func (t Token) Missing(c Claims) bool {
 	return false
 }
 
-// Pick returns the values of the claims. The user identifier must be there: one value. The others
-// may be empty. Names are compared exactly.
+// Pick returns the values of the claims. The user identifier must have exactly one value. The other
+// claims may be missing. Names of claims are compared exactly.
 func (t Token) Pick(c Claims) (ClaimValues, error) {
 	if err := c.Check(); err != nil {
 		return ClaimValues{}, Refuse(BadIdentifier, "%s", err)
@@ -79,14 +80,15 @@ func (t Token) Pick(c Claims) (ClaimValues, error) {
 		return ClaimValues{}, Refuse(BadIdentifier, "the user identifier %s has control characters", name)
 	}
 	return ClaimValues{
-		UserIdentifier: values[0], DisplayName: t.describing(c.DisplayName), Email: t.describing(c.Email),
-		JobTitle: t.describing(c.JobTitle), Department: t.describing(c.Department),
+		UserIdentifier: values[0], DisplayName: t.descriptiveValue(c.DisplayName), Email: t.descriptiveValue(c.Email),
+		JobTitle: t.descriptiveValue(c.JobTitle), Department: t.descriptiveValue(c.Department),
 	}, nil
 }
 
-// describing returns the value of a claim that only describes the person. It is empty if it cannot
-// be used. An e-mail address that the provider has not verified is not used.
-func (t Token) describing(name string) string {
+// descriptiveValue returns the value of a claim that only describes the person. It returns an empty
+// string if the value cannot be used, for example if it is an e-mail address that the provider has
+// not verified.
+func (t Token) descriptiveValue(name string) string {
 	values := t.values(name)
 	if name == "" || len(values) == 0 || len(values[0]) > maxValue || !isClean(values[0]) {
 		return ""
@@ -109,8 +111,9 @@ func isClean(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
 }
 
-// AddUserInfo adds the claims of the provider's UserInfo endpoint that the ID token lacks. The
-// answer must be about the same person (OpenID Connect Core 1.0 §5.3.2).
+// AddUserInfo adds the claims that the provider's UserInfo endpoint has and the ID token lacks. It
+// returns an error if the endpoint's answer is about another person (OpenID Connect Core 1.0
+// §5.3.2).
 func (t Token) AddUserInfo(raw []byte) (Token, error) {
 	var all map[string]json.RawMessage
 	if len(raw) > MaxDocument || json.Unmarshal(raw, &all) != nil {
@@ -120,7 +123,8 @@ func (t Token) AddUserInfo(raw []byte) (Token, error) {
 	if subject := more.values(Subject); len(subject) != 1 || subject[0] != t.Subject {
 		return t, Refuse(ProviderFailed, "the provider's UserInfo endpoint answers about another person")
 	}
-	// Whether an address is verified counts only together with that address.
+	// "email_verified" is about the address in the same document. So drop the value of the ID token
+	// if the address comes from the UserInfo endpoint.
 	mixed := t.values("email") == nil && more.values("email") != nil
 	t.Attributes = slices.DeleteFunc(slices.Clone(t.Attributes), func(a Attribute) bool { return mixed && a.Name == "email_verified" })
 	for _, a := range more.Attributes {
@@ -132,10 +136,11 @@ func (t Token) AddUserInfo(raw []byte) (Token, error) {
 	return t, nil
 }
 
-// protocolClaims are about the token, not about the person.
+// protocolClaims lists the claims that describe the token and not the person.
 var protocolClaims = []string{"aud", "exp", "iat", "nbf", "nonce", "at_hash", "c_hash", "s_hash", "aio", "rh", "uti", "sid", "jti", "_claim_names", "_claim_sources"}
 
-// attributesOf returns the claims that have plain values, by name.
+// attributesOf returns the claims about the person, sorted by name. It uses values that are
+// strings, booleans or numbers, and lists of these. It leaves out all other values.
 func attributesOf(all map[string]json.RawMessage) []Attribute {
 	var found []Attribute
 	for name, raw := range all {
@@ -157,7 +162,7 @@ func sortAttributes(all []Attribute) {
 func plainValues(raw json.RawMessage) []string {
 	var value any
 	d := json.NewDecoder(bytes.NewReader(raw))
-	d.UseNumber() // an employee number keeps all its digits
+	d.UseNumber() // keep all digits of long numbers, such as employee numbers
 	if d.Decode(&value) != nil {
 		return nil
 	}

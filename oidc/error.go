@@ -5,27 +5,27 @@ import (
 	"strings"
 )
 
-// Reason says in one word why a sign-in was not accepted. It is stored, counted and shown to
-// administrators, and never to the person who signs in.
+// Reason is one word that says why a sign-in was not accepted. Reasons are stored, counted and
+// shown to administrators, but never to the person who signs in.
 type Reason string
 
 // The reasons that this package finds.
 const (
 	Malformed        Reason = "malformed"           // the ID token is not a signed JWT, or too large
-	WeakAlgorithm    Reason = "weak_algorithm"      // the ID token is signed with no key, or with an algorithm that is not accepted
+	WeakAlgorithm    Reason = "weak_algorithm"      // the ID token has no signature, or its signature algorithm is not accepted
 	BadSignature     Reason = "bad_signature"       // the signature does not match
 	UnknownKey       Reason = "unknown_key"         // the ID token is signed with a key that the provider does not announce
 	WrongIssuer      Reason = "wrong_issuer"        // the answer or the ID token comes from another provider
 	AudienceMismatch Reason = "audience_mismatch"   // the ID token was made for another client
 	Expired          Reason = "expired"             // the ID token is no longer valid
 	NotYetValid      Reason = "not_yet_valid"       // the ID token is not valid yet
-	WrongNonce       Reason = "wrong_nonce"         // the ID token answers another request than the one that was sent
+	WrongNonce       Reason = "wrong_nonce"         // the ID token belongs to another sign-in request
 	WrongAccessToken Reason = "wrong_access_token"  // the ID token belongs to another access token
-	WrongTenant      Reason = "wrong_tenant"        // the ID token is of another tenant of Entra ID
+	WrongTenant      Reason = "wrong_tenant"        // the ID token comes from another tenant of Entra ID
 	OldSignIn        Reason = "old_sign_in"         // the person signed in at the provider too long ago
 	BadIdentifier    Reason = "identifier"          // the user identifier is missing, repeated or too long
 	ProviderRefused  Reason = "provider_refused"    // the provider reports an error
-	ProviderFailed   Reason = "provider_unreadable" // the provider does not answer as it should
+	ProviderFailed   Reason = "provider_unreadable" // the provider's answer cannot be used
 	NoCode           Reason = "no_code"             // the answer has neither a code nor an error
 )
 
@@ -33,7 +33,8 @@ const (
 type Error struct {
 	Reason Reason
 	Detail string // one sentence for an administrator
-	// NewKey reports whether the ID token may be signed with a key that is not known yet.
+	// NewKey reports whether the ID token is signed with an unknown key. The provider may have new
+	// keys, so the caller may read the keys again.
 	NewKey bool
 }
 
@@ -44,7 +45,7 @@ func Refuse(r Reason, format string, args ...any) *Error {
 	return &Error{Reason: r, Detail: fmt.Sprintf(format, args...)}
 }
 
-// Shorten cuts text of a provider to what an event can hold.
+// Shorten cuts a string from a provider to at most this many bytes, so that it fits into an event.
 func Shorten(text string, most int) string {
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
 	if len(text) > most {

@@ -19,32 +19,32 @@ import (
 )
 
 const (
-	// MaxDocument is how many bytes an answer of a provider may have.
+	// MaxDocument is the largest size of an answer of a provider, in bytes.
 	MaxDocument = 256 << 10
-	// maxKeys is how many keys a provider may announce.
+	// maxKeys is the largest number of keys that a provider may announce.
 	maxKeys = 100
 )
 
-// algorithms are the signatures that are accepted. Those with a shared secret (HS256) are missing:
-// a public key can be mistaken for such a secret.
+// algorithms are the accepted signature algorithms. Algorithms with a shared secret, such as HS256,
+// are not accepted: an attacker could use a public key as the secret.
 var algorithms = []string{
 	gooidc.RS256, gooidc.RS384, gooidc.RS512, gooidc.PS256, gooidc.PS384, gooidc.PS512,
 	gooidc.ES256, gooidc.ES384, gooidc.ES512, gooidc.EdDSA,
 }
 
-// Provider is what an OpenID provider says about itself.
+// Provider holds the metadata of an OpenID provider.
 type Provider struct {
 	Issuer           string
 	AuthorizationURL string
 	TokenURL         string
 	KeysURL          string
-	UserInfoURL      string   // empty if there is none
-	Algorithms       []string // with which it may sign ID tokens
-	PostsSecret      bool     // whether it takes the client secret in the form alone (client_secret_post)
-	NamesIssuer      bool     // whether its answers name the issuer (RFC 9207)
+	UserInfoURL      string   // the address of the UserInfo endpoint; empty if there is none
+	Algorithms       []string // the algorithms with which the provider may sign ID tokens
+	PostsSecret      bool     // whether the provider accepts the client secret only in the form (client_secret_post)
+	NamesIssuer      bool     // whether the provider's answers name the issuer (RFC 9207)
 }
 
-// CheckIssuer refuses an issuer that cannot be used safely.
+// CheckIssuer returns an error for an issuer that cannot be used safely.
 func CheckIssuer(issuer string) error {
 	if err := checkAddress(issuer); err != nil {
 		return fmt.Errorf("the issuer %w", err)
@@ -59,7 +59,7 @@ func CheckIssuer(issuer string) error {
 	return checkEntraTenant(u)
 }
 
-// checkEntraTenant refuses the endpoints of Entra ID that sign in people of any tenant.
+// checkEntraTenant returns an error for the endpoints of Entra ID that accept people of any tenant.
 func checkEntraTenant(u *url.URL) error {
 	if !isEntra(u) {
 		return nil
@@ -80,7 +80,7 @@ func DiscoveryURL(issuer string) string {
 	return strings.TrimRight(issuer, "/") + "/.well-known/openid-configuration"
 }
 
-// ParseProvider reads the metadata that was found at the DiscoveryURL of an issuer.
+// ParseProvider reads the metadata from the DiscoveryURL of an issuer.
 func ParseProvider(raw []byte, issuer string) (Provider, error) {
 	var d struct {
 		Issuer        string   `json:"issuer"`
@@ -100,7 +100,7 @@ func ParseProvider(raw []byte, issuer string) (Provider, error) {
 	if err := json.Unmarshal(raw, &d); err != nil {
 		return Provider{}, errors.New("the provider's metadata is not JSON as OpenID Connect Discovery has it")
 	}
-	// OpenID Connect Discovery 1.0 §4.3: the issuer must be exactly the one that was asked.
+	// OpenID Connect Discovery 1.0 §4.3: the issuer must be exactly the requested one.
 	if d.Issuer != issuer {
 		if strings.Contains(d.Issuer, "{tenantid}") {
 			return Provider{}, errors.New("this endpoint of Entra ID signs in people of every tenant; use the one of your tenant, https://login.microsoftonline.com/TENANT-ID/v2.0")
@@ -143,7 +143,7 @@ func ParseProvider(raw []byte, issuer string) (Provider, error) {
 	return p, nil
 }
 
-// checkAddress refuses an address that is not https, except for this machine.
+// checkAddress returns an error for an address that is neither https nor on this machine.
 func checkAddress(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || len(text) > 1024 || !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' }) {
@@ -167,12 +167,12 @@ func isLoopback(host string) bool {
 type Keys struct{ all []key }
 
 type key struct {
-	id, algorithm string // both may be empty
+	id, algorithm string // the id and the algorithm of the key; both may be empty
 	public        crypto.PublicKey
 }
 
-// ParseKeys reads a JWKS (RFC 7517). It leaves out keys that cannot sign, that are too short, and
-// of kinds that it does not know.
+// ParseKeys reads a JWKS (RFC 7517). It leaves out keys that cannot sign, keys that are too short,
+// and keys of unknown kinds.
 func ParseKeys(raw []byte) (Keys, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -213,7 +213,7 @@ func isStrong(k any) bool {
 	return false
 }
 
-// find returns the keys that may have made a signature.
+// find returns the keys that may have made a signature with this key id and algorithm.
 func (k Keys) find(id, algorithm string) []crypto.PublicKey {
 	var found []crypto.PublicKey
 	for _, one := range k.all {

@@ -8,22 +8,22 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// Client is a site, or the installation, as a provider knows it.
+// Client is a site, or the whole installation, as the client of a provider.
 type Client struct {
 	ID          string
-	RedirectURL string // the address that takes answers
+	RedirectURL string // the address that receives answers
 }
 
-// RequestOptions are the values of one request. State, Nonce and Verifier are random, and good for
-// one answer.
+// RequestOptions are the values of one request. State, Nonce and Verifier are random and are used
+// for only one answer.
 type RequestOptions struct {
 	State    string
 	Nonce    string
 	Verifier string // for PKCE; only its hash is sent (RFC 7636)
-	Fresh    bool   // whether the person must prove again who they are
+	Fresh    bool   // whether the person must sign in again
 }
 
-// scopes are what a sign-in asks for: the user identifier, names and the e-mail address.
+// scopes are the scopes that a sign-in requests: the user identifier, names and the e-mail address.
 var scopes = []string{gooidc.ScopeOpenID, "profile", "email"}
 
 // Request returns the address at the provider that starts a sign-in.
@@ -31,19 +31,21 @@ func (c Client) Request(p Provider, o RequestOptions) string {
 	config := oauth2.Config{ClientID: c.ID, RedirectURL: c.RedirectURL, Scopes: scopes, Endpoint: oauth2.Endpoint{AuthURL: p.AuthorizationURL}}
 	options := []oauth2.AuthCodeOption{gooidc.Nonce(o.Nonce), oauth2.S256ChallengeOption(o.Verifier)}
 	if o.Fresh {
-		// OpenID Connect Core 1.0 §3.1.2.1: with max_age, the ID token says when the person signed in.
+		// OpenID Connect Core 1.0 §3.1.2.1: with max_age, the ID token says when the person signed
+		// in.
 		options = append(options, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
 	}
 	return config.AuthCodeURL(o.State, options...)
 }
 
-// Answer is what the browser brings back from the provider.
+// Answer is the answer of a provider, from the query of the address to which the provider
+// redirected the browser.
 type Answer struct {
 	State  string
 	Code   string
-	Issuer string // who answers (RFC 9207); may be empty
+	Issuer string // the issuer that answers (RFC 9207); may be empty
 
-	Error            string // what the provider reports instead of a code; may be empty
+	Error            string // the error that the provider reports instead of a code; may be empty
 	ErrorDescription string
 }
 
@@ -52,11 +54,12 @@ func ReadAnswer(q url.Values) Answer {
 	return Answer{State: q.Get("state"), Code: q.Get("code"), Issuer: q.Get("iss"), Error: q.Get("error"), ErrorDescription: q.Get("error_description")}
 }
 
-// Check refuses an answer that comes from another provider, or that has no code.
+// Check returns an error for an answer that comes from another provider or has no code.
 func (a Answer) Check(p Provider) error {
 	switch {
 	case a.Issuer != "" && a.Issuer != p.Issuer, a.Issuer == "" && p.NamesIssuer:
-		// RFC 9207: without this, a provider could be mistaken for another one.
+		// RFC 9207: without this check, an answer of one provider could be used as an answer of
+		// another.
 		return Refuse(WrongIssuer, "the answer is from %q, not from %q", Shorten(a.Issuer, 200), p.Issuer)
 	case a.Error != "":
 		return refusedBy(a.Error, a.ErrorDescription)
@@ -66,7 +69,7 @@ func (a Answer) Check(p Provider) error {
 	return nil
 }
 
-// refusedBy returns the error for what a provider reports.
+// refusedBy returns the error for an error code of a provider.
 func refusedBy(code, description string) *Error {
 	if description == "" {
 		return Refuse(ProviderRefused, "the provider reports %s", Shorten(code, 100))
@@ -74,10 +77,10 @@ func refusedBy(code, description string) *Error {
 	return Refuse(ProviderRefused, "the provider reports %s: %s", Shorten(code, 100), Shorten(description, 1000))
 }
 
-// RefusedBy returns the error for what a provider reports when it is asked for tokens.
+// RefusedBy returns the error for an error code that a provider sends instead of tokens.
 func RefusedBy(code, description string) error { return refusedBy(code, description) }
 
-// CodeExchange is what a client sends to get tokens for a code.
+// CodeExchange holds the values that a client sends to get tokens for a code.
 type CodeExchange struct {
 	Client   Client
 	Secret   string
@@ -85,7 +88,7 @@ type CodeExchange struct {
 	Verifier string
 }
 
-// Tokens are the answer to a CodeExchange. Nothing in them is verified yet.
+// Tokens are the answer to a CodeExchange. Nothing in them has been verified yet.
 type Tokens struct {
 	ID     string
 	Access string

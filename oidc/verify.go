@@ -15,44 +15,44 @@ import (
 )
 
 const (
-	// MaxClockSkew is how far the clocks of the two sides may be apart.
+	// MaxClockSkew is the largest accepted difference between the provider's clock and ours.
 	MaxClockSkew = 3 * time.Minute
-	// maxToken is how many bytes an ID token may have.
+	// maxToken is the largest size of an ID token, in bytes.
 	maxToken = 128 << 10
 )
 
-// Expected is what an ID token must answer.
+// Expected holds the values that an ID token must match.
 type Expected struct {
 	Nonce       string
-	AccessToken string // that came with the ID token; may be empty
-	// MaxAge is how long ago the person may have proved who they are; 0 means any time.
+	AccessToken string // the access token that came with the ID token; may be empty
+	// MaxAge is the longest accepted time since the person proved who they are; 0 means any time.
 	MaxAge time.Duration
 }
 
-// Token is a verified statement of the provider about a person.
+// Token is the verified content of an ID token.
 type Token struct {
 	Issuer        string
 	Subject       string
-	Attributes    []Attribute // all claims that have plain values, by name
+	Attributes    []Attribute // the claims about the person, sorted by name
 	Issued        time.Time
 	Authenticated time.Time // when the person proved who they are; zero if unknown
-	Algorithm     string    // with which the token is signed
+	Algorithm     string    // the signature algorithm of the token
 	ClockDrift    time.Duration
 }
 
-// Attribute is one claim.
+// Attribute is one claim of a token, with its values as strings.
 type Attribute struct {
 	Name   string
 	Values []string
 }
 
-// header is what a JWT says about its signature.
+// header holds the values in a JWT's header that describe its signature.
 type header struct {
 	Algorithm string `json:"alg"`
 	KeyID     string `json:"kid"`
 }
 
-// Verify checks an ID token. Nothing of a token that it refuses may be used.
+// Verify checks an ID token. If it returns an error, the caller must not use anything in the token.
 func (c Client) Verify(p Provider, keys Keys, raw string, want Expected, now time.Time) (Token, error) {
 	t, err := c.verify(p, keys, raw, want, now)
 	if err != nil {
@@ -103,7 +103,7 @@ func readHeader(raw string) (h header, wrong *Error) {
 	return h, nil
 }
 
-// checkSigned checks what an ID token says. OpenID Connect Core 1.0 §3.1.3.7.
+// checkSigned checks the signed content of an ID token. OpenID Connect Core 1.0 §3.1.3.7.
 func (c Client) checkSigned(p Provider, signed *gooidc.IDToken, algorithm string, want Expected, now time.Time) (Token, *Error) {
 	var more struct {
 		Party         string  `json:"azp"`
@@ -159,7 +159,7 @@ func (c Client) checkSigned(p Provider, signed *gooidc.IDToken, algorithm string
 
 var tenantID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-// checkTenant refuses a token of another tenant of Entra ID than the issuer's.
+// checkTenant returns an error if a token of Entra ID comes from another tenant than the issuer's.
 func checkTenant(issuer, tenant string) *Error {
 	u, err := url.Parse(issuer)
 	if err != nil || !isEntra(u) {

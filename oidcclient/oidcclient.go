@@ -1,14 +1,14 @@
-// Package oidcclient asks OpenID providers over HTTP: for their metadata and keys, for tokens, and
-// for what they know about a person.
+// Package oidcclient sends requests to OpenID providers: for their metadata and keys, for tokens,
+// and for claims about a person.
 //
 //	Provider   …/.well-known/openid-configuration, kept for an hour
 //	Keys       the JWKS, kept for an hour; read again for an unknown key, at most once a minute
 //	Exchange   a code  →  tokens
 //	UserInfo   an access token  →  claims
 //
-// Administrators of sites type the issuer, so every request goes through internal/outbound, and
-// errors say little about what is at an address: with them, nobody can explore a network. What
-// answers mean is for package oidc.
+// Administrators of sites enter the issuer, so every request goes through internal/outbound. Errors
+// say little about the server at an address, so that nobody can explore a network by reading the
+// errors. Package oidc interprets the answers.
 package oidcclient
 
 import (
@@ -28,40 +28,40 @@ import (
 
 const (
 	keptFor      = time.Hour       // how long metadata and keys are kept
-	readAgain    = time.Minute     // at most so often keys are read again because a key is unknown
-	failedFor    = 5 * time.Second // how long a failure is kept, so that a flood of sign-ins does not pile up
+	rereadAfter  = time.Minute     // the shortest time between two reads of the keys for an unknown key
+	failedFor    = 5 * time.Second // how long a failure is kept, so that many sign-ins do not all wait for a provider that fails
 	answerTime   = 10 * time.Second
-	maxProviders = 1000 // how many providers are kept
+	maxProviders = 1000 // the largest number of providers that are kept
 )
 
-// Client asks providers. Make it with New.
+// Client sends requests to providers. Make it with New.
 type Client struct {
 	http *http.Client
 	now  func() time.Time
 
 	mu        sync.Mutex
-	providers map[string]*known // by issuer
+	providers map[string]*providerState // the data about each provider, by issuer
 }
 
-// known is what is kept of one provider. Its lock is held during a request, so that many sign-ins at
-// once ask the provider once.
-type known struct {
+// providerState holds the client's data about one provider. The client holds the lock during a
+// request, so that many sign-ins at the same time send only one request.
+type providerState struct {
 	mu       sync.Mutex
 	provider oidc.Provider
-	read     time.Time // zero if it was not read
+	read     time.Time // when the metadata was read; zero if never
 	keys     oidc.Keys
-	keysRead time.Time // zero if they were not read
-	failed   time.Time // when the provider was last asked in vain
-	failure  error     // why
+	keysRead time.Time // when the keys were read; zero if never
+	failed   time.Time // when a request last failed
+	failure  error     // the error of the last request that failed; nil if none has failed
 }
 
-// New returns a client whose requests are limited by these options.
+// New returns a client. The options limit its requests.
 func New(o outbound.Options, now func() time.Time) *Client {
 	o.Timeout, o.MaxBody = answerTime, oidc.MaxDocument
-	return &Client{http: outbound.New(o), now: now, providers: map[string]*known{}}
+	return &Client{http: outbound.New(o), now: now, providers: map[string]*providerState{}}
 }
 
-func (c *Client) known(issuer string) *known {
+func (c *Client) providerState(issuer string) *providerState {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	k := c.providers[issuer]
@@ -69,73 +69,75 @@ func (c *Client) known(issuer string) *known {
 		if len(c.providers) >= maxProviders {
 			clear(c.providers)
 		}
-		k = &known{}
+		k = &providerState{}
 		c.providers[issuer] = k
 	}
 	return k
 }
 
-// Provider returns what the provider with this issuer says about itself.
+// Provider returns the metadata of the provider with this issuer.
 func (c *Client) Provider(ctx context.Context, issuer string) (oidc.Provider, error) {
-	k := c.known(issuer)
+	k := c.providerState(issuer)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if !k.read.IsZero() && c.now().Sub(k.read) < keptFor {
 		return k.provider, nil
 	}
-	if err := c.recent(k); err != nil {
+	if err := c.recentFailure(k); err != nil {
 		return oidc.Provider{}, err
 	}
 	if err := oidc.CheckIssuer(issuer); err != nil {
-		return oidc.Provider{}, failed("%s", err)
+		return oidc.Provider{}, providerError("%s", err)
 	}
-	// The answer is for all who wait, so it does not end with the request of one of them.
+	// Other sign-ins wait for the same answer, so do not stop when the request of this sign-in
+	// ends.
 	text, err := c.get(context.WithoutCancel(ctx), oidc.DiscoveryURL(issuer), "")
 	if err != nil {
-		return oidc.Provider{}, c.note(k, failed("the provider's metadata could not be read: %s", err))
+		return oidc.Provider{}, c.recordFailure(k, providerError("the provider's metadata could not be read: %s", err))
 	}
 	p, err := oidc.ParseProvider(text, issuer)
 	if err != nil {
-		return oidc.Provider{}, c.note(k, failed("%s", err))
+		return oidc.Provider{}, c.recordFailure(k, providerError("%s", err))
 	}
 	k.provider, k.read = p, c.now()
 	return p, nil
 }
 
-// Keys returns the keys of a provider. If unknown is set, a token is signed with a key that is not
-// among the keys of before: they are read again, at most once a minute.
+// Keys returns the keys of a provider. unknown means that a token is signed with a key that is not
+// among the known keys. In that case Keys reads the keys again, at most once a minute.
 func (c *Client) Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.Keys, error) {
-	k := c.known(p.Issuer)
+	k := c.providerState(p.Issuer)
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	age := c.now().Sub(k.keysRead)
-	if !k.keysRead.IsZero() && age < keptFor && (!unknown || age < readAgain) {
+	if !k.keysRead.IsZero() && age < keptFor && (!unknown || age < rereadAfter) {
 		return k.keys, nil
 	}
-	if err := c.recent(k); err != nil {
+	if err := c.recentFailure(k); err != nil {
 		return oidc.Keys{}, err
 	}
 	text, err := c.get(context.WithoutCancel(ctx), p.KeysURL, "")
 	if err != nil {
-		return oidc.Keys{}, c.note(k, failed("the provider's keys could not be read: %s", err))
+		return oidc.Keys{}, c.recordFailure(k, providerError("the provider's keys could not be read: %s", err))
 	}
 	keys, err := oidc.ParseKeys(text)
 	if err != nil {
-		return oidc.Keys{}, c.note(k, failed("%s", err))
+		return oidc.Keys{}, c.recordFailure(k, providerError("%s", err))
 	}
 	k.keys, k.keysRead = keys, c.now()
 	return keys, nil
 }
 
-// recent returns the failure of a moment ago; nil if there was none.
-func (c *Client) recent(k *known) error {
+// recentFailure returns the error of the last failed request to the provider, if the request failed
+// less than failedFor ago. Otherwise it returns nil.
+func (c *Client) recentFailure(k *providerState) error {
 	if k.failure != nil && c.now().Sub(k.failed) < failedFor {
 		return k.failure
 	}
 	return nil
 }
 
-func (c *Client) note(k *known, failure error) error {
+func (c *Client) recordFailure(k *providerState, failure error) error {
 	k.failed, k.failure = c.now(), failure
 	return failure
 }
@@ -153,24 +155,24 @@ func (c *Client) Exchange(ctx context.Context, p oidc.Provider, x oidc.CodeExcha
 	case errors.As(err, &refused) && refused.ErrorCode != "":
 		return oidc.Tokens{}, oidc.RefusedBy(refused.ErrorCode, refused.ErrorDescription)
 	case errors.As(err, &refused):
-		return oidc.Tokens{}, failed("the provider's token endpoint answered with status %d", refused.Response.StatusCode)
+		return oidc.Tokens{}, providerError("the provider's token endpoint answered with status %d", refused.Response.StatusCode)
 	case err != nil:
-		return oidc.Tokens{}, failed("the provider's token endpoint could not be asked: %s", shown(err))
+		return oidc.Tokens{}, providerError("the provider's token endpoint could not be asked: %s", publicError(err))
 	}
 	t := oidc.Tokens{Access: got.AccessToken}
 	t.ID, _ = got.Extra("id_token").(string)
 	return t, nil
 }
 
-// UserInfo returns what the provider says about the person of an access token. It is empty if the
-// provider has no UserInfo endpoint.
+// UserInfo returns the claims about the person that an access token belongs to. It returns nil if
+// the provider has no UserInfo endpoint.
 func (c *Client) UserInfo(ctx context.Context, p oidc.Provider, access string) ([]byte, error) {
 	if p.UserInfoURL == "" || access == "" {
 		return nil, nil
 	}
 	text, err := c.get(ctx, p.UserInfoURL, access)
 	if err != nil {
-		return nil, failed("the provider's UserInfo endpoint could not be read: %s", err)
+		return nil, providerError("the provider's UserInfo endpoint could not be read: %s", err)
 	}
 	return text, nil
 }
@@ -186,7 +188,7 @@ func (c *Client) get(ctx context.Context, address, bearer string) ([]byte, error
 	}
 	answer, err := c.http.Do(r)
 	if err != nil {
-		return nil, shown(err)
+		return nil, publicError(err)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
@@ -199,8 +201,9 @@ func (c *Client) get(ctx context.Context, address, bearer string) ([]byte, error
 	return text, nil
 }
 
-// shown returns what may be shown of an error of a request.
-func shown(err error) error {
+// publicError returns the error of a request, without details that could reveal something about the
+// server or its network.
+func publicError(err error) error {
 	var blocked *outbound.BlockedError
 	if errors.As(err, &blocked) {
 		return blocked
@@ -211,6 +214,6 @@ func shown(err error) error {
 	return errors.New("it did not answer as it should")
 }
 
-func failed(format string, args ...any) *oidc.Error {
+func providerError(format string, args ...any) *oidc.Error {
 	return oidc.Refuse(oidc.ProviderFailed, format, args...)
 }

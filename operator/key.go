@@ -31,8 +31,8 @@ const (
 
 // Refusals about API keys.
 var (
-	// ErrKeyUnauthorized refuses a key that does not open this directory. It says neither whether the
-	// directory exists nor what is wrong with the key.
+	// ErrKeyUnauthorized refuses a key that does not open this directory. It says neither whether
+	// the directory exists nor what is wrong with the key.
 	ErrKeyUnauthorized = refusal.New(refusal.Unauthorized, "", "unknown directory or API key").Coded("key_unknown")
 	ErrKeyNotFound     = refusal.New(refusal.NotFound, "", "this directory has no such API key").Coded("key_gone")
 	// ErrKeyFormUsed refuses a form that was sent before.
@@ -62,7 +62,7 @@ func (l Level) rank() int {
 	return 0
 }
 
-// Allows reports whether a key of this level may do what needs the other level.
+// Allows reports whether a key of this level may do actions for which the level need is required.
 func (l Level) Allows(need Level) bool { return need.rank() > 0 && l.rank() >= need.rank() }
 
 // Key describes an API key of one directory. It does not hold the secret, which only CreateKey
@@ -101,14 +101,14 @@ type KeyStore interface {
 	AddKey(ctx context.Context, k Key, hash secret.Hash, form string, limit int, e event.Event) error
 	// Keys returns the keys of a directory, the newest first.
 	Keys(ctx context.Context, directory string) ([]Key, error)
-	// FindKey returns the key with this hash of the directory with this name, live or not. It returns
-	// ErrKeyUnauthorized if there is none.
+	// FindKey returns the key with this hash of the directory with this name, live or not. It
+	// returns ErrKeyUnauthorized if there is none.
 	FindKey(ctx context.Context, directoryName string, hash secret.Hash) (Key, error)
-	// RevokeKey ends a key and appends the event that e makes. It does nothing if the key is revoked
-	// already, and returns ErrKeyNotFound if there is none.
+	// RevokeKey ends a key and appends the event that e makes. It does nothing if the key is
+	// revoked already. It returns ErrKeyNotFound if there is no such key.
 	RevokeKey(ctx context.Context, directory, id string, at time.Time, e func(Key) event.Event) error
-	// NoteExpiring appends the event that e makes for each key that is live at now and expires before
-	// a time, once for each key.
+	// NoteExpiring appends the event that e makes for each key that is live at the time now and
+	// expires before the time before. Each key gets only one such event.
 	NoteExpiring(ctx context.Context, now, before time.Time, e func(Key) event.Event) error
 	// UseKey records when and from where a key was last used. It never replaces a later use.
 	UseKey(ctx context.Context, directory, id string, at time.Time, from string) error
@@ -196,9 +196,10 @@ func (ks *Keys) RevokeKey(ctx context.Context, directory, id, actor string) erro
 	})
 }
 
-// Authenticate returns the key of a request to the directory with this name, and records the use, at
-// most once a minute. It returns ErrKeyUnauthorized for a wrong, revoked or expired key, for a key of
-// another directory, and if there is no such directory: the answer is the same, after the same work.
+// Authenticate returns the key of a request to the directory with this name, and records the use,
+// at most once a minute. It returns ErrKeyUnauthorized for a wrong, revoked or expired key, for a
+// key of another directory, and if there is no such directory. The answer is the same in all these
+// cases, after the same work.
 func (ks *Keys) Authenticate(ctx context.Context, directoryName, bearer, from string) (Key, error) {
 	if !LooksLikeKey(bearer) || !utf8.ValidString(directoryName) || strings.ContainsRune(directoryName, 0) {
 		return Key{}, ErrKeyUnauthorized // this reveals nothing: the caller can see that this is no key
@@ -223,7 +224,7 @@ func (ks *Keys) Authenticate(ctx context.Context, directoryName, bearer, from st
 }
 
 // NoteExpiring appends an event for each API key that expires within expiryNotice. A second call
-// appends none for the same key.
+// appends no further event for the same key.
 func (ks *Keys) NoteExpiring(ctx context.Context) error {
 	now := ks.Now()
 	return ks.Store.NoteExpiring(ctx, now, now.Add(expiryNotice), func(k Key) event.Event {
@@ -237,8 +238,9 @@ func (ks *Keys) newEvent(name, actor string, k Key, text string) event.Event {
 	}
 }
 
-// newKey makes a key: a prefix, a secret, and a checksum that tells secret scanners that it is a
-// key. Its last four characters are letters and digits only, because people recognise a key by them.
+// newKey makes a key: a prefix, a secret, and a checksum by which secret scanners recognise keys.
+// The last four characters of a key are letters and digits only, because people recognise a key by
+// them.
 func newKey() string {
 	for {
 		body := secret.New()
@@ -264,8 +266,8 @@ func checksum(body string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])[:checksumLength]
 }
 
-// PickKey finds a key by its id or its last four characters. Of keys with the same characters, it
-// takes the live one. It returns ErrKeyNotFound if none fits or several do.
+// PickKey finds a key by its id, or a live key by its last four characters. It returns
+// ErrKeyNotFound if no key fits, or if several live keys do.
 func PickKey(all []Key, want string, now time.Time) (Key, error) {
 	want = strings.TrimPrefix(strings.TrimSpace(want), "…")
 	var hits []Key

@@ -74,8 +74,8 @@ func (o *Operators) Link(ctx context.Context, name, actor string) (Link, error) 
 	return l, nil
 }
 
-// LookUpLink returns the sign-in that a link offers, without using the link. It returns ErrLinkEnded if
-// the link no longer works.
+// LookUpLink returns the sign-in that a link offers, without using the link. It returns
+// ErrLinkEnded if the link no longer works.
 func (o *Operators) LookUpLink(ctx context.Context, linkSecret string) (PendingSignIn, error) {
 	r, err := onetime.FindOpen(o.Now(), func() (LinkRecord, error) {
 		r, err := o.Store.FindLink(ctx, secret.HashOf(linkSecret))

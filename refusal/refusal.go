@@ -45,7 +45,7 @@ func (k Kind) Error() string { return string(k) }
 // copies of them with more detail.
 type Error struct {
 	Kind   Kind
-	Code   string // identifies this refusal; empty if no caller tests for it
+	Code   string // the code that identifies this refusal; empty if no caller tests for it
 	Field  string // the attribute, form field, column or setting with the problem; empty if there is none
 	Detail string // says what was refused and why, in a clause without a full stop
 	Advice string // says what to do next, in words that fit pages, commands and APIs; may be empty

@@ -23,20 +23,21 @@ import (
 
 const (
 	flushEvery   = time.Second
-	flushAt      = 5_000  // with this many rows in memory, Gather wakes Run, which then flushes at once
-	maxGathered  = 10_000 // with this many rows in memory, Gather writes them itself, so that memory stays bounded
-	maxRefused   = 100    // the largest number of rows without a valid token in one flush, and of such rows for one site
+	flushAt      = 5_000  // the number of rows in memory at which Gather wakes Run to flush at once
+	maxGathered  = 10_000 // the number of rows in memory at which Gather writes the rows itself
+	maxRefused   = 100    // two limits: the rows without a known token in one flush, and the rows of one callerGroup
 	stopTimeout  = 5 * time.Second
-	maxLogText   = 2_000 // the maximum length of a path or sentence, in bytes; longer ones are cut off
+	maxLogText   = 2_000 // the maximum length of a path or sentence, in bytes; the rest is cut off
 	defaultPage  = 50
 	maxPage      = 500
 	searchWindow = 20_000 // the largest number of rows that a search reads for one page
 	searchBatch  = 1_000
 )
 
-// Request is one row of the request log: a SCIM request and its answer. It never holds a credential.
+// Request is one row of the request log: a SCIM request and its answer. It never holds a
+// credential.
 type Request struct {
-	ID         string // set when the row is written
+	ID         string // the id of the row; set when the row is written
 	Time       time.Time
 	Site       site.ID
 	TokenID    string // the id of the token, even if it is revoked or expired; empty when the caller sent no token of this site
@@ -285,8 +286,8 @@ func (l *Log) shouldList(r Request) bool {
 }
 
 // countUnlisted gathers one row for each site with reads that got no row of their own. The row has
-// the number of these reads. It also forgets the allowances of sites that sent no read for an hour.
-// The caller must hold mu.
+// the number of these reads. countUnlisted also forgets the allowances of sites that sent no read
+// for an hour. The caller must hold mu.
 func (l *Log) countUnlisted() {
 	for id, g := range l.unlistedReads {
 		l.gathered = append(l.gathered, l.prepare(Request{
@@ -317,15 +318,15 @@ func (l *Log) Write(ctx context.Context, r Request) error {
 	return nil
 }
 
-// BeginRow gives a row its id, so that a change can write the row in its own transaction. The caller
-// calls RowWritten after the commit.
+// BeginRow gives a row its id, so that a change can write the row in its own transaction. The
+// caller calls RowWritten after the commit.
 func (l *Log) BeginRow(r Request) Request {
 	r.ID = l.NewID()
 	return r
 }
 
-// RowWritten tells the log that a change has written the row itself. The next flush records the last
-// use of the token.
+// RowWritten tells the log that a change has written the row itself. The next flush records the
+// last use of the token.
 func (l *Log) RowWritten(r Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -391,8 +392,8 @@ func (l *Log) countMissed(r Request) {
 	l.counts.Lost++
 }
 
-// reportGaps gathers one row for each site with missing rows. The row says how many are missing. It
-// returns the number of these sites. The caller must hold mu.
+// reportGaps gathers one row for each site with missing rows. The row says how many are missing.
+// reportGaps returns the number of these sites. The caller must hold mu.
 func (l *Log) reportGaps() int {
 	gaps := len(l.missingRows)
 	for id, g := range l.missingRows {
@@ -633,7 +634,7 @@ type Query struct {
 // Filter is the part of a query that the store evaluates. The zero value matches every row.
 type Filter struct {
 	Result      Result
-	OnlyChanges bool      // leave out reads that were answered without an error
+	OnlyChanges bool      // whether to leave out reads that were answered without an error
 	Method      string    // the HTTP method, in upper case
 	Token       string    // the id of a token, AnyToken or NoToken; empty means all rows
 	From, Until time.Time // rows from the time From up to, but not including, Until; zero means no bound
@@ -669,7 +670,7 @@ func parseCursor(text string) (Cursor, error) {
 
 // Page returns one page of the log. next is the cursor of the next page; it is empty after the last
 // page. A search reads a limited number of rows for each page. So a page may be short or empty
-// although more pages follow. It returns refusal.Invalid if the cursor in q cannot be read.
+// although more pages follow. Page returns refusal.Invalid if the cursor in q cannot be read.
 func (l *Log) Page(ctx context.Context, id site.ID, q Query) (page []Request, next string, err error) {
 	before, err := parseCursor(q.Before)
 	if err != nil {

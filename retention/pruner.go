@@ -185,8 +185,8 @@ func (p *Pruner) PruneAll(ctx context.Context) (removed map[Kind]int, err error)
 }
 
 // prune removes entries that are too old. It calls tell for each kind with the number of removed
-// entries, unless that is 0. It stops at the time end; a zero end means no limit. done is true when
-// nothing is left to remove.
+// entries, unless that number is 0. It stops at the time end; a zero end means no limit. done is
+// true when nothing is left to remove.
 func (p *Pruner) prune(ctx context.Context, end time.Time, tell func(k Kind, removed int)) (done bool, err error) {
 	policy, err := p.Policy(ctx)
 	if err != nil {

@@ -29,11 +29,11 @@ import (
 // alone never selects a person, because some identity providers let people choose their address,
 // and a person could choose the address of another account.
 
-// Asserted is what an identity provider says about a person who signs in. The caller must have
-// verified the assertion.
+// Asserted holds the statements of an identity provider about a person who signs in. The caller
+// must have verified the assertion.
 type Asserted struct {
 	Issuer     string // the entity id of the identity provider
-	Identifier string // the user identifier; case counts
+	Identifier string // the user identifier, which is case-sensitive
 	Match      string // the value of the claim that is compared with userName; may be empty
 
 	DisplayName string // DisplayName and the three fields below may be empty
@@ -41,15 +41,15 @@ type Asserted struct {
 	Title       string
 	Department  string
 
-	Session  Origin // by what the identity provider knows the session
-	Protocol string // how the identity provider spoke, for the audit trail; empty means SAML
+	Session  Origin // how the identity provider identifies the session
+	Protocol string // the sign-in protocol, for the audit trail; empty means SAML
 
-	Create bool      // whether a person without an account gets one
+	Create bool      // whether to create an account for a person without an account
 	Proved time.Time // when the person proved who they are; zero if the identity provider does not say
 	Ends   time.Time // the latest time at which the session may end; zero if only the site's own limit counts
 }
 
-// Admission is what a sign-in did, or would do.
+// Admission is the result of AdmitAsserted, or the result that TryAsserted predicts.
 type Admission struct {
 	Person  Person
 	Created bool   // whether the sign-in made the account
@@ -62,7 +62,7 @@ type Admission struct {
 type Identity struct {
 	Person     string
 	Identifier string
-	Issuer     string // empty in an imported identity, until its first use
+	Issuer     string // the entity id of the identity provider; empty if imported and never used
 }
 
 // The reasons why AdmitAsserted and TryAsserted refuse a person. When an account was found, the
@@ -122,7 +122,7 @@ func (r *Roster) signedInEvent(p Person, protocol string) event.Event {
 	}
 }
 
-// TryAsserted returns what AdmitAsserted would do, and changes nothing.
+// TryAsserted returns the result that AdmitAsserted would have, and changes nothing.
 func (r *Roster) TryAsserted(ctx context.Context, a Asserted) (Admission, error) {
 	var out Admission
 	err := r.store.Update(ctx, r.site, func(tx Tx) (err error) {
@@ -230,7 +230,7 @@ func (r *Roster) admitKnown(ctx context.Context, tx Tx, rec Record, old scim.Res
 	return Admission{Person: person, Linked: link}, err
 }
 
-// admitNew creates an account with the role Registered for a person without one.
+// admitNew creates an account with the role Registered for a person who has no account.
 func (r *Roster) admitNew(ctx context.Context, tx Tx, a Asserted) (Admission, error) {
 	if !a.Create {
 		return Admission{}, ErrAssertedUnknown.WithAbout(Rejected{UserName: a.Match})

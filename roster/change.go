@@ -21,8 +21,8 @@ const maxIndexed = 1_000
 // Limits of one resource, so that writing it does not delay others for long. A resource that
 // already exceeds a limit can still be changed in other respects.
 const (
-	maxDocument = 2 << 20 // bytes; the members of a group do not count
-	maxRows     = 2_000   // values that have rows of their own
+	maxDocument = 2 << 20 // the largest document, in bytes, without the members of a group
+	maxRows     = 2_000   // the largest number of values that have rows of their own
 )
 
 // draft is a changed document before it is written.
@@ -36,9 +36,9 @@ type draft struct {
 	values, unique []Value // the indexed values of the document; set by check
 
 	block     *Block            // the new block of a user; nil if the block stays as it is
-	addresses func(string) bool // whether the request names an attribute; nil means always
+	addresses func(string) bool // whether the request names an attribute; if nil, it names all
 
-	held     []HeldChange // the held changes of a user after this change, if setsHeld
+	held     []HeldChange // the held changes of a user after this change; only if setsHeld is true
 	setsHeld bool         // whether held is set
 	applied  []string     // the attributes whose held change is applied
 
@@ -203,7 +203,7 @@ func (d *draft) removes(name string, old scim.Resource) bool {
 
 // settleAccess restores the old values of active, the role and the sign-in attributes where this
 // site does not let SCIM set them. If the request leaves active out, the person's access stays as
-// it was. Answers always show active, because clients treat a user without active as one who may
+// it was. Answers always show active, because clients treat a user without active as a user who may
 // sign in.
 func (r *Roster) settleAccess(rt *resourceType, d *draft, rec Record, old scim.Resource) error {
 	if rec.Block.InForce {
@@ -215,8 +215,8 @@ func (r *Roster) settleAccess(rt *resourceType, d *draft, rec Record, old scim.R
 	return r.keepIdentity(rt, d, rec, old)
 }
 
-// settleRole keeps the role unless SCIM may set roles here and the request names one. A typo in an
-// attribute mapping of the identity provider must never demote anyone.
+// settleRole keeps the role unless SCIM may set roles here and the request names a role. A typo in
+// an attribute mapping of the identity provider must never demote anyone.
 func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
 	d.role = was
 	asked := d.doc.String("userType")
@@ -254,13 +254,13 @@ func (r *Roster) showsRole(role Role) bool {
 }
 
 // change changes a stored resource. Every change of a resource goes through it. apply makes the new
-// document from the old one; passes says how often that reads the whole document. A few passes over
+// document from the old one; passes is how often apply reads the whole document. A few passes over
 // a small document happen inside the transaction. Longer work happens before the transaction and
 // counts as costly work, so that it does not delay other changes.
 func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes int, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
 	if passes > manyPasses && storable(id) {
-		// Find out whether the change is costly before the transaction, which would read the large
-		// document for nothing.
+		// Find out before the transaction whether the change is costly. Otherwise the transaction
+		// would read the large document for nothing.
 		rec, err := r.store.Record(ctx, r.site.ID, rt.ID, id)
 		if err == nil && passes*len(rec.JSON) > costlyBytes {
 			return r.changeAside(ctx, rt, id, c, apply)
@@ -300,8 +300,8 @@ var (
 	errChangedMeanwhile = errors.New("the resource was changed meanwhile")
 )
 
-// maxAsideTries is how often a change made outside its transaction may start over because someone else
-// changed the resource.
+// maxAsideTries is how often a change that is prepared outside its transaction may start over
+// because someone else changed the resource.
 const maxAsideTries = 5
 
 // changeAside makes the new document before the transaction that writes it begins. The version
@@ -430,8 +430,8 @@ func checkRecord(rec Record, err error, kind scim.TypeName, id string, c Change)
 // calls.
 var parseDocument = scim.Parse
 
-// parse reads a stored document under the site's current profile, even if it was written under
-// another one.
+// parse reads a stored document under the site's current profile, even if the document was written
+// under another profile.
 func (r *Roster) parse(rec *Record) (scim.Resource, error) {
 	doc, err := rec.document()
 	if err != nil {
@@ -751,7 +751,8 @@ func (rt *resourceType) fill(rec *Record, d *draft) {
 
 func formatTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
 
-// nowInMillis returns the current time in the precision of meta, so that columns and documents agree.
+// nowInMillis returns the current time with the precision of meta, so that columns and documents
+// agree.
 func (r *Roster) nowInMillis() time.Time { return r.now().UTC().Truncate(time.Millisecond) }
 
 // nextModified returns the time for a new change: now, or just after the last change if the clock

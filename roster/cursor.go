@@ -23,11 +23,11 @@ const CursorTimeout = time.Hour
 // the same place when resources are added or removed elsewhere in the list.
 type cursor struct {
 	Expires int64  `json:"e"` // when the cursor expires, in seconds since 1970
-	Query   []byte `json:"q"` // hash of site, kind, filter and sort
+	Query   []byte `json:"q"` // a hash of the site, kind, filter and sort order
 	Count   int    `json:"c"`
 
-	After  *cursorPlace `json:"a,omitempty"` // the page follows this place
-	Before *cursorPlace `json:"b,omitempty"` // the page precedes this place
+	After  *cursorPlace `json:"a,omitempty"` // the page begins after this place
+	Before *cursorPlace `json:"b,omitempty"` // the page ends before this place
 }
 
 // cursorPlace is the JSON form of a Place. A sort key may not be valid UTF-8, so it is bytes.
@@ -49,7 +49,7 @@ func (m *cursorPlace) place() *Place {
 }
 
 const (
-	cursorMACBytes  = 16 // a forger has only an hour to find the signature
+	cursorMACBytes  = 16 // the length of the signature; short, as a cursor expires after an hour
 	cursorHashBytes = 16
 )
 

@@ -17,7 +17,7 @@
 //
 // A person is stored as the SCIM document that was accepted. Answers send the same bytes, and add
 // meta.location and groups. Other columns hold values in folded form, for searching. Ids are UUIDs
-// that are never reused. They do not count up, because that would tell one customer how many people
+// that are never reused. Ids do not count up, because that would tell one customer how many people
 // the others have.
 //
 // Other packages do the rest: signin decides how people prove who they are, scimserver speaks HTTP,

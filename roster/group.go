@@ -10,7 +10,7 @@ import (
 // only the rows of the members that it names. Reading a group's document reads no member rows.
 
 // CreateGroup adds a group with these members; nil means none. If the site does not let groups
-// share a name, it refuses a displayName that another group has, ignoring case.
+// share a name, CreateGroup refuses a displayName that another group has, ignoring case.
 func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *MemberList, c Change) (Outcome, error) {
 	rt, err := r.writableType(Group)
 	if err != nil {

@@ -22,7 +22,7 @@ import (
 // a change: the attribute keeps its value, the request log says so, and an administrator applies or
 // refuses the change.
 //
-//	SCIM asks for another value              the change is held; it replaces one held before
+//	SCIM asks for another value              the change is held; it replaces an earlier held change
 //	SCIM sends the same request again        nothing changes
 //	SCIM asks for the value that is stored   the held change is dropped
 //	the person is no longer protected        the next request is applied and the held change is dropped
@@ -31,7 +31,7 @@ import (
 // on.
 type HeldChange struct {
 	Attribute string    `json:"attribute"`
-	Value     any       `json:"value"` // nil if the request removes the attribute
+	Value     any       `json:"value"` // the requested value; nil if the request removes the value
 	Actor     string    `json:"actor"` // the actor who asked, in the form that events use
 	Time      time.Time `json:"time"`
 	// RefusedBy is the administrator who refused the change. A refused change is kept, so that the
@@ -199,8 +199,8 @@ func folded(value any) any {
 	return value
 }
 
-// ApplyHeld applies held changes of a person. It is refused (refusal.Conflict) if a change is no
-// longer held, or if its value is not the one that the administrator saw; see HeldChoice.
+// ApplyHeld applies held changes of a person. It returns refusal.Conflict if a change is no longer
+// held, or if its value is not the value that the administrator saw; see HeldChoice.
 func (r *Roster) ApplyHeld(ctx context.Context, id string, choices []HeldChoice, c Change) (Outcome, error) {
 	return r.changeByHand(ctx, id, c, func(rec Record, d *draft) error {
 		return d.decideHeld(rec, choices, func(h HeldChange) {
@@ -211,8 +211,8 @@ func (r *Roster) ApplyHeld(ctx context.Context, id string, choices []HeldChoice,
 	})
 }
 
-// RefuseHeld marks held changes of a person as refused, with the same errors as ApplyHeld. They are
-// kept, so that the same request is not held again.
+// RefuseHeld marks held changes of a person as refused, with the same errors as ApplyHeld. Refused
+// changes are kept, so that the same request is not held again.
 func (r *Roster) RefuseHeld(ctx context.Context, id string, choices []HeldChoice, c Change) (Outcome, error) {
 	return r.changeByHand(ctx, id, c, func(rec Record, d *draft) error {
 		return d.decideHeld(rec, choices, func(h HeldChange) {
@@ -296,8 +296,8 @@ func (r *Roster) heldEvents(p preparedChange, c Change, at time.Time) []event.Ev
 	return events
 }
 
-// heldEventChange describes for an event that a held change was added or removed. before or after
-// is nil when there was none.
+// heldEventChange describes for an event that a held change was added or removed. before is nil if
+// there was no held change before, and after is nil if there is none now.
 func heldEventChange(attribute string, before, after *HeldChange) event.Change {
 	value := func(h *HeldChange) any {
 		if h == nil {

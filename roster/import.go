@@ -24,7 +24,7 @@ type ImportRow struct {
 	FamilyName     string
 	Email          string
 	UserIdentifier string // the NameID by which the person will sign in
-	Role           Role   // ignoring case; checked by Import
+	Role           Role   // the name of the role, ignoring case; Import checks it
 }
 
 func (row ImportRow) refuse(why *refusal.Error) *refusal.Row {
@@ -65,7 +65,7 @@ func (r *Roster) Import(ctx context.Context, rows []ImportRow, c Change) (Import
 	return report, nil
 }
 
-// refuseRepeated keeps the first row for each user name and refuses the later ones.
+// refuseRepeated keeps the first row for each user name and refuses the later rows.
 func refuseRepeated(rows []ImportRow) (kept []ImportRow, repeated []*refusal.Row) {
 	first := make(map[string]int, len(rows))
 	for _, row := range rows {
@@ -237,7 +237,7 @@ func (r *Roster) importNew(ctx context.Context, tx Tx, row ImportRow, c Change) 
 	return out, err
 }
 
-// applyRow writes the row's fields into a draft, except for empty ones.
+// applyRow writes the row's fields into a draft, except empty fields.
 func applyRow(rt *resourceType, row ImportRow, d *draft) error {
 	if row.Role != "" {
 		d.role = row.Role
@@ -278,7 +278,8 @@ func (row ImportRow) checkIdentifier(ctx context.Context, tx Tx, person string) 
 	return refusal.New(refusal.Taken, "userIdentifier", "%q belongs to another person here", row.UserIdentifier).Advise("it must be different for each person")
 }
 
-// identify links the row's user identifier to a person, if the row has one and it is new.
+// identify links the row's user identifier to a person, if the row has an identifier and the
+// identifier is new.
 func (r *Roster) identify(ctx context.Context, tx Tx, rec Record, row ImportRow, c Change) (changed bool, err error) {
 	if row.UserIdentifier == "" {
 		return false, nil

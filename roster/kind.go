@@ -66,8 +66,8 @@ func elementsOf(value any) []any {
 	return []any{value}
 }
 
-// FoldValue returns the form of a value that is used for comparison, or an empty string if it has
-// none.
+// FoldValue returns the form in which a value is compared, or an empty string if the value has no
+// such form.
 func FoldValue(a *scim.Attribute, value any) string {
 	switch value := value.(type) {
 	case string:
@@ -118,7 +118,7 @@ func nameOf(kind scim.TypeName, doc scim.Resource) string {
 	return doc.String("displayName")
 }
 
-// nameInSentence returns what an event's sentence calls the resource.
+// nameInSentence returns the name that an event's sentence uses for the resource.
 func nameInSentence(rec Record, doc scim.Resource) string {
 	name := nameOf(rec.Kind, doc)
 	switch {

@@ -21,12 +21,12 @@ import (
 //	a write of a person ─► Record.NameLooks ─► the store keeps one row of each, and notes skeletons that different names share
 //	a database of an older version ─► Advance adds the rows of the existing people, slice after slice
 
-// NameLooksPath is the path of the value rows of NameLooks, and the id of their index while it is being
-// filled.
+// NameLooksPath is the path of the value rows of NameLooks. It is also the id of their index while
+// that index is being filled.
 const NameLooksPath = "looks"
 
-// NameLook is the form of a name for comparison. All names that look the same have the same Skeleton.
-// All spellings of the same name have the same Name. Both are digests.
+// NameLook is the form of a name for comparison. All names that look the same have the same
+// Skeleton. All spellings of the same name have the same Name. Both are digests.
 type NameLook struct{ Skeleton, Name string }
 
 // maxLookEmails is the largest number of e-mail addresses of one person that are compared.
@@ -121,8 +121,8 @@ type LookAlike struct {
 	OwnAttribute, Own string
 }
 
-// Words says what tells the two names apart, in characters: "а (U+0430, Cyrillic)". Either may be
-// empty.
+// Words returns the characters by which the two names differ, such as "а (U+0430, Cyrillic)".
+// Either result may be empty.
 func (l LookAlike) Words() (theirs, own string) {
 	return lookalike.Difference(l.Text, l.Own), lookalike.Difference(l.Own, l.Text)
 }
@@ -157,7 +157,7 @@ func (r *Roster) LookAlikes(ctx context.Context, people ...Person) (map[string][
 	return all, nil
 }
 
-// lookAlike compares the names of two people.
+// lookAlike compares the names of two people. is reports whether two of their names look alike.
 func (p Person) lookAlike(other Person) (alike LookAlike, is bool) {
 	for _, own := range p.Names {
 		for _, theirs := range other.Names {

@@ -16,7 +16,7 @@ import (
 // Member is a user or group that belongs to a group.
 type Member struct {
 	ID      string
-	Kind    scim.TypeName // User or Group
+	Kind    scim.TypeName // the type of the member: User or Group
 	Display string        // the member's displayName, if requested
 }
 
@@ -173,8 +173,8 @@ func (d *memberDelta) remove(ids []string) {
 	d.removed = append(d.removed, ids[:min(len(ids), maxEventMembers-len(d.removed))]...)
 }
 
-// describe returns the string before followed by the changes in words. It returns "" if there are
-// none.
+// describe returns the changes in words, after the text of the parameter before. It returns "" if
+// there are no changes.
 func (d *memberDelta) describe(before string) string {
 	var parts []string
 	if d.addedCount > 0 {
@@ -236,7 +236,8 @@ func (m *membersEdit) removeNamed(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// add makes the resources with these ids members. It skips those that are members already.
+// add makes the resources with these ids members of the group. It skips resources that are members
+// already.
 func (m *membersEdit) add(ctx context.Context, ids []string) error {
 	now := m.roster.nowInMillis()
 	for some := range slices.Chunk(ids, membersPerStatement) {
@@ -303,8 +304,8 @@ func (m *membersEdit) remove(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// replace makes these ids the group's members. The ids must be in order, without duplicates. It
-// reads the current members and writes only the difference.
+// replace makes these ids the group's members. The ids must be in order, without duplicates.
+// replace reads the current members and writes only the difference.
 func (m *membersEdit) replace(ctx context.Context, ids []string) error {
 	var missing []string
 	for page, err := range pages(func(after string) ([]Member, error) {

@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	defaultPage = 50 // people on a page, if the query sets no Limit
+	defaultPage = 50 // the number of people on a page, if the query sets no Limit
 	maxPage     = 500
 )
 
@@ -20,8 +20,8 @@ const (
 type Person struct {
 	ID          string
 	UserName    string
-	DisplayName string // may be empty
-	Email       string // the primary address, else the work address, else the first one; may be empty
+	DisplayName string // the display name; may be empty
+	Email       string // the primary address, else the work address, else the first; may be empty
 	ExternalID  string
 	Role        Role
 	Active      bool
@@ -163,7 +163,8 @@ func personOf(rec Record) (Person, error) {
 	}, nil
 }
 
-// emailOf prefers the primary address, then the work address, then the first one.
+// emailOf returns the primary address, else the work address, else the first address; or an empty
+// string.
 func emailOf(doc scim.Resource) string {
 	best, rank := "", 0
 	elements, _ := doc["emails"].([]any)

@@ -25,8 +25,8 @@ type Query struct {
 	Kind       scim.TypeName // the resource type; empty means User
 	Filter     *scim.Filter  // selects resources; nil means all
 	SortBy     *scim.Sort    // the sort order; nil means by creation
-	StartIndex int           // 1-based; below 1 means 1
-	Count      int           // 0 or less returns only the total; at most MaxCount
+	StartIndex int           // the 1-based position of the first resource; below 1 means 1
+	Count      int           // the page size, at most MaxCount; 0 or less returns only the total
 
 	ByCursor bool   // whether to page by cursor, not by StartIndex. RFC 9865
 	Cursor   string // the NextCursor of the previous page; empty for the first page
@@ -41,7 +41,7 @@ type Page struct {
 
 	PreviousCursor string // the cursor of the previous page; empty on the first page and for queries without cursors
 
-	// CutShort means that the page has fewer resources than were asked for, because they are large. RFC
+	// CutShort means that the page has fewer resources than requested, because they are large. RFC
 	// 7644 §3.4.2.4 allows that. The next page begins right after this one.
 	CutShort bool
 }

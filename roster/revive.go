@@ -17,7 +17,7 @@ type reviver struct {
 }
 
 // revive reactivates an account that SCIM deactivated, like a PUT of the same document with active
-// set to true. It returns false if there is no such account, so that Create makes a new one. It
+// set to true. It returns false if there is no such account, so that Create makes a new account. It
 // removes the user identifier from the revived account, because a new account has none. It keeps
 // the identifier of a person whose role SCIM may not set. It returns a refusal if the account must
 // not be revived.

@@ -8,7 +8,7 @@ import (
 type Role string
 
 const (
-	RoleRegistered Role = "Registered" // the default
+	RoleRegistered Role = "Registered" // the default role
 	RoleModerator  Role = "Moderator"
 	RoleAdmin      Role = "Admin"
 )

@@ -28,7 +28,7 @@ const (
 type Rosters struct {
 	Store Store
 	Now   func() time.Time
-	NewID func() string // makes the ids of resources and never repeats one; usually the function NewID, in tests another
+	NewID func() string // makes a unique id for a resource; the function NewID, except in tests
 
 	// ScanLimit is how many documents a filter may read when no index can answer it. 0 means
 	// DefaultScanLimit.
@@ -76,7 +76,7 @@ func (r *Rosters) Open(s site.Site) *Roster {
 	return r.handle(s, types, err)
 }
 
-// handle makes the handle of a site with the given resource types.
+// handle makes the Roster of a site with the given resource types.
 func (r *Rosters) handle(s site.Site, types *scim.Registry, err error) *Roster {
 	return &Roster{
 		site: s, types: types, err: err,
@@ -90,7 +90,7 @@ func (r *Roster) Types() *scim.Registry { return r.types }
 // Change says who asks for a change, in which way, and for which version.
 type Change struct {
 	Actor string // the actor in the form that events use: "scim:…a91f", "admin:kim@example.com" or "cli"
-	Via   string // ViaSCIM, ViaAdmin, ViaImport or ViaSignIn
+	Via   string // the way of the change: ViaSCIM, ViaAdmin, ViaImport or ViaSignIn
 
 	// Person is the id of the actor if the actor is a person of this site, otherwise empty. With it
 	// the roster stops people from changing their own role or deactivating themselves.
@@ -129,19 +129,19 @@ type Document struct {
 	ID       string
 	Version  int64
 	JSON     []byte
-	Created  time.Time // in UTC, with the precision of meta (milliseconds)
+	Created  time.Time // the time of creation, in UTC, with the precision of meta (milliseconds)
 	Modified time.Time
 	Position int64  // orders the resources of a list by their creation
-	SortKey  string // in a sorted list: the sort key, as scim.Sort.Key returns it
+	SortKey  string // the sort key in a sorted list, as scim.Sort.Key returns it
 
 	// Active says whether a user may sign in. It does not change when a client removes the
 	// attribute active.
 	Active bool
 }
 
-// Outcome is what a change did.
+// Outcome is the result of a change.
 type Outcome struct {
-	Document      Document // after Delete: the deleted document
+	Document      Document // the document after the change; after Delete, the deleted document
 	UserName      string   // the current userName, or the displayName of a group; for the request log
 	Sentence      string   // what was done, in words for people
 	SessionsEnded int
@@ -156,15 +156,15 @@ type Outcome struct {
 type Stamp struct {
 	Actor string
 	Via   string
-	Time  time.Time // zero means never
+	Time  time.Time // when the change was made; zero means never
 	Text  string    // what was done, in words
 }
 
 // Value is one value of an attribute that has its own rows, because the attribute is searchable or
 // must be unique.
 type Value struct {
-	Path    string // "emails.value", or the id of a declared attribute
-	Folded  string // the value as it is compared
+	Path    string // the path of the attribute ("emails.value"), or the id of a declared attribute
+	Folded  string // the value in the form in which it is compared
 	Element int    // index of the element that has the value
 }
 
@@ -172,10 +172,10 @@ type Value struct {
 type Record struct {
 	Document
 	Kind        scim.TypeName
-	UserName    string // folded; unique in the site, empty for groups
+	UserName    string // the folded user name, unique in the site; empty for groups
 	ExternalID  string // the externalId that the client sent
 	DisplayName string // the displayName in folded form
-	Display     string // displayName as it is written
+	Display     string // the displayName as it is written
 	Role        Role
 	Block       Block
 	Held        []HeldChange
@@ -225,8 +225,8 @@ type Store interface {
 	// RunExpensive waits until the site has a free slot for expensive work and then runs fn. It
 	// cancels the context of fn when fn takes too long.
 	RunExpensive(ctx context.Context, id site.ID, fn func(ctx context.Context) error) error
-	// Members returns up to limit members of a group, in the order of their ids, that follow the id
-	// after. If named is set, it fills in their displayNames.
+	// Members returns up to limit members of a group, in the order of their ids. It begins after
+	// the id in the parameter after. If named is set, it fills in their displayNames.
 	Members(ctx context.Context, id site.ID, group, after string, limit int, named bool) ([]Member, error)
 	// Memberships returns the groups that have these resources as direct members, in the order of
 	// the groups' ids.
@@ -236,8 +236,8 @@ type Store interface {
 
 	Record(ctx context.Context, id site.ID, kind scim.TypeName, resource string) (Record, error) // refusal.NotFound if there is none
 	RecordByUserName(ctx context.Context, id site.ID, folded string) (Record, error)             // refusal.NotFound if there is none
-	// People returns up to limit users in the order of their folded user names, that follow the
-	// folded user name after.
+	// People returns up to limit users in the order of their folded user names. It begins after the
+	// folded user name in the parameter after.
 	People(ctx context.Context, id site.ID, q PeopleQuery, after string, limit int) ([]Record, error)
 	Counts(ctx context.Context, id site.ID) (Counts, error)
 
@@ -276,8 +276,8 @@ type ListQuery struct {
 	Filter *scim.Filter // selects resources; nil means all
 	Sort   *scim.Sort   // the sort order; nil means by creation
 	Offset int          // how many matching resources come before the page
-	After  *Place       // instead of Offset: the page that follows this place
-	Before *Place       // instead of Offset: the page that ends before this place
+	After  *Place       // instead of Offset: the page begins after this place
+	Before *Place       // instead of Offset: the page ends before this place
 	Count  int          // how many resources the page has at most
 
 	Groups    bool // whether users are shown with their groups, so that their versions include the groups
@@ -288,7 +288,7 @@ type ListQuery struct {
 type Found struct {
 	Documents []Document
 	Total     int  // the number of matching resources on all pages
-	CutShort  bool // whether the page is shorter than asked for, because its documents are large
+	CutShort  bool // whether the page is shorter than requested, because its documents are large
 }
 
 // Place is a place in the list of all resources of a kind. Adding or removing other resources does
@@ -324,8 +324,8 @@ type Tx interface {
 	// one of these folded e-mail addresses, and the attribute that matches. It returns
 	// refusal.NotFound if there is none.
 	BlockedWith(ctx context.Context, externalID string, emails []string) (id, attribute string, err error)
-	// Records returns up to limit resources of a kind that follow the place after. They stay locked
-	// until the transaction ends.
+	// Records returns up to limit resources of a kind. It begins after the place in the parameter
+	// after. The resources stay locked until the transaction ends.
 	Records(ctx context.Context, kind scim.TypeName, after Place, limit int) ([]Record, error)
 	// Insert returns the resource's position in lists. Its errors are ErrUserNameTaken,
 	// ErrSchemasChanged and ErrValueTaken.
@@ -350,7 +350,8 @@ type Tx interface {
 	RemoveMembers(ctx context.Context, group string, ids []string) (removed []string, err error)
 	// Members does the same as Store.Members.
 	Members(ctx context.Context, group, after string, limit int, named bool) ([]Member, error)
-	// CountMembers counts the members of a group. It stops counting at most.
+	// CountMembers returns the number of members of a group. It returns most if the group has more
+	// members than that.
 	CountMembers(ctx context.Context, group string, most int) (int, error)
 	// GroupsWith returns the ids of the groups that have this member.
 	GroupsWith(ctx context.Context, member string) ([]string, error)
@@ -366,8 +367,8 @@ type Tx interface {
 	Identity(ctx context.Context, userIdentifier string) (Identity, error)
 	// IdentityOf returns the person's user identifier, or refusal.NotFound.
 	IdentityOf(ctx context.Context, person string) (Identity, error)
-	// PutIdentity links an identifier to a person and replaces the one that the person had before.
-	// It returns ErrIdentityTaken if another person has it.
+	// PutIdentity links an identifier to a person. It replaces the identifier that the person had
+	// before. It returns ErrIdentityTaken if another person has the identifier.
 	PutIdentity(ctx context.Context, i Identity, at time.Time) error
 	// DropIdentity removes the person's user identifier, if they have one.
 	DropIdentity(ctx context.Context, person string) (had bool, err error)
@@ -377,8 +378,9 @@ type Tx interface {
 	// EndSessions ends all of a person's sessions and returns how many of them were live.
 	EndSessions(ctx context.Context, person string, now time.Time) (int, error)
 
-	// EndOriginSessions ends the sessions of a NameID at an issuer that have one of the session indexes;
-	// all of them if there is no index. It returns how many were live, by person.
+	// EndOriginSessions ends sessions that began when nameID signed in through issuer. It ends those
+	// with a session index in indexes, or all of them if indexes is empty. It returns, by person,
+	// how many of the ended sessions were live.
 	EndOriginSessions(ctx context.Context, issuer, nameID string, indexes []string, now time.Time) (map[string]int, error)
 
 	AppendEvent(ctx context.Context, e event.Event) error

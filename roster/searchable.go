@@ -67,9 +67,9 @@ func (r *Rosters) Advance(ctx context.Context, key string, epoch int64) (next ti
 	return r.Now(), nil
 }
 
-// IndexedValues is how many distinct values of an attribute get their own rows. A resource with
-// more gets a single row with an empty value, so that one large resource does not slow down the
-// others.
+// IndexedValues is the largest number of distinct values that are indexed for one attribute of a
+// resource. Each gets its own row. An attribute with more values gets a single row with an empty
+// value, so that one large resource does not slow down the others.
 const IndexedValues = 100
 
 // DeclaredValues returns the values of a stored resource for the attributes declared on its kind.

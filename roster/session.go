@@ -18,7 +18,7 @@ type Session struct {
 	Hash   secret.Hash
 	Person string
 	session.Record
-	Origin Origin // by what the identity provider knows the session
+	Origin Origin // how the identity provider identifies the session
 	Own    bool   // whether this is the session of the caller who asked for the list
 }
 
@@ -104,7 +104,7 @@ func (r *Roster) Sessions(ctx context.Context, personID, sessionSecret string) (
 }
 
 // SignOutEverywhere ends every session of a person, in all processes. The person's next request
-// gets the sign-in page. It returns how many sessions were live.
+// gets the sign-in page. SignOutEverywhere returns how many of the sessions were live.
 func (r *Roster) SignOutEverywhere(ctx context.Context, personID string, c Change) (ended int, err error) {
 	err = r.store.Update(ctx, r.site, func(tx Tx) error {
 		rec, _, err := r.lockAndParse(ctx, tx, User, personID, Change{})

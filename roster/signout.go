@@ -9,8 +9,8 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// Origin says by what an identity provider knows a session. It is the zero value for a session that
-// did not begin with an assertion.
+// Origin holds the data by which an identity provider identifies a session. It is the zero value
+// for a session that did not begin with an assertion.
 type Origin struct {
 	Issuer     string
 	NameID     string
@@ -18,15 +18,16 @@ type Origin struct {
 	Index      string // the session index; may be empty
 }
 
-// SessionOrigin returns the person and the origin of the session with this secret. ErrNoSession as in
-// UseSession.
+// SessionOrigin returns the person and the origin of the session with this secret. It returns
+// ErrNoSession in the same cases as UseSession.
 func (r *Roster) SessionOrigin(ctx context.Context, sessionSecret string) (Person, Origin, error) {
 	p, s, err := r.session(ctx, sessionSecret)
 	return p, s.Origin, err
 }
 
-// EndOrigin ends the sessions that an identity provider ended: those of the NameID at this issuer,
-// and of these session indexes; all of the NameID if there is none. It returns how many were live.
+// EndOrigin ends the sessions of the NameID at this issuer whose session index is in indexes,
+// because the identity provider ended them. If indexes is empty, it ends all sessions of the
+// NameID. It returns how many of them were live.
 func (r *Roster) EndOrigin(ctx context.Context, issuer, nameID string, indexes []string) (ended int, err error) {
 	err = r.store.Update(ctx, r.site, func(tx Tx) error {
 		ended = 0

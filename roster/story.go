@@ -16,16 +16,16 @@ import (
 // story describes what a change did. The sentence in the request log and the events are made from
 // it.
 type story struct {
-	userName      string   // the user name, or the name of another resource
+	userName      string   // the user name, or the name of a resource of another type
 	sentenceParts []string // the parts of the sentence
 	sessionsEnded int      // how many sessions were ended
-	// the event about active or the block: UserDeactivated, UserReactivated, UserRevived,
-	// UserBlocked, UserUnblocked or UserBlockChanged; empty if neither changed
+	// accessEvent is the event about active or the block: UserDeactivated, UserReactivated,
+	// UserRevived, UserBlocked, UserUnblocked or UserBlockChanged. It is empty if neither changed.
 	accessEvent       string
 	block             []event.Change // the changes that concern only the block
 	active            bool           // whether the account would be active without the block; only for a person who is or was blocked
 	identifierRemoved bool           // whether the user identifier of a revived person was removed
-	fromRole          Role           // fromRole and toRole are empty if the role stayed
+	fromRole          Role           // the old role; both roles are empty if the role stayed
 	toRole            Role
 	attributes        []string       // the names of the other attributes that changed
 	values            []event.Change // every attribute that changed, with its values
@@ -78,8 +78,8 @@ func storyOf(old, next Record, was scim.Resource, d *draft, ended int, c Change)
 	return s
 }
 
-// addBlock describes a block that was set or lifted, or a change of whether the person is active
-// after the block.
+// addBlock adds to the story that a block was set or lifted. If the block stays, it adds whether the
+// account will be active once the block is lifted.
 func (s *story) addBlock(old, next Record) {
 	var done string
 	if old.Block.InForce != next.Block.InForce {
@@ -224,8 +224,8 @@ func newEvent(id site.ID, rec Record, name string, c Change, at time.Time, text 
 	}
 }
 
-// eventData returns the part of an event that programs read: the state after the change, the names of
-// changed attributes, and the members that a group gained and lost.
+// eventData returns the part of an event that programs read: the state after the change, the names
+// of changed attributes, and the members that a group gained and lost.
 func eventData(rec Record, attributes []string, members memberDelta) event.Data {
 	if rec.Kind == User {
 		return event.Account{Version: rec.Version, Active: rec.Active, Role: string(rec.Role), Attributes: attributes}

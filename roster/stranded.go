@@ -15,8 +15,8 @@ import (
 const strandedPerRead = 200
 
 // DropStranded implements site.DropStranded. A resource that loses data gets its next version and
-// an event, as with any other change. Other resources are not changed. It holds only
-// strandedPerRead resources in memory at a time.
+// an event, as with any other change. Other resources are not changed. At most strandedPerRead
+// resources are in memory at a time.
 func (r *Rosters) DropStranded(ctx context.Context, siteTx site.Tx, change site.SchemaChange) error {
 	tx, err := r.Store.Join(ctx, siteTx)
 	if err != nil {

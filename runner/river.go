@@ -47,7 +47,8 @@ type advanceWorker struct {
 	runner *Runner
 }
 
-// Work runs one slice of the job's key, unless another process has done so since the job was added.
+// Work runs one slice of the job's key, unless another process has run a slice of that key since
+// the job was added.
 func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) error {
 	epoch, err := w.runner.Leases.Epoch(ctx, w.runner.Kind, job.Args.Key)
 	if err != nil {
@@ -82,8 +83,8 @@ func (r *Runner) startRiver(ctx context.Context) (client *river.Client[pgx.Tx], 
 	}
 }
 
-// isTemporary reports whether an error comes from the connection or the state of the server, so that
-// it is worth trying again.
+// isTemporary reports whether an error comes from the connection or the state of the server, so
+// that it is worth trying again.
 func isTemporary(err error) bool {
 	refused, is := errors.AsType[*pgconn.PgError](err)
 	return !is || strings.HasPrefix(refused.Code, "57P") || strings.HasPrefix(refused.Code, "53") || strings.HasPrefix(refused.Code, "08")
@@ -163,7 +164,7 @@ func (r *Runner) insertDue(ctx context.Context, client *river.Client[pgx.Tx]) er
 	return nil
 }
 
-// migrateRiver creates or updates River's tables. One process does so at a time.
+// migrateRiver creates or updates River's tables. Only one process at a time does this.
 func migrateRiver(ctx context.Context, pool *pgxpool.Pool, driver *riverpgxv5.Driver, log *slog.Logger) error {
 	conn, err := pool.Acquire(ctx)
 	if err != nil {

@@ -42,7 +42,7 @@ type Runner struct {
 	// two running processes share it. On PostgreSQL every process has its own.
 	Owner string
 	// Pool is the pool with which River distributes the slices across processes. It is nil on
-	// SQLite. It is also nil for rare work, for which every process can look itself.
+	// SQLite. It is also nil for rare work; each process then looks for due keys itself.
 	Pool *pgxpool.Pool
 
 	// The fields below are optional.

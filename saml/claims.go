@@ -31,8 +31,8 @@ type ClaimValues struct {
 }
 
 // Pick returns the values of the claims. It returns an error unless the user identifier has exactly
-// one value, and one that does not change from sign-in to sign-in. The other claims may be empty.
-// Names are compared exactly.
+// one value. That value must not change from one sign-in to the next. The other claims may be
+// empty. Names are compared exactly.
 func (a Assertion) Pick(c Claims) (ClaimValues, error) {
 	var p ClaimValues
 	for _, claim := range []struct {

@@ -20,7 +20,7 @@ const (
 	signatureSpace = "http://www.w3.org/2000/09/xmldsig#"
 )
 
-// Algorithms that a response may use. Whatever is not listed is refused.
+// Algorithms that a response may use. All other algorithms are refused.
 var (
 	signatureMethods = []string{
 		"http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
@@ -233,8 +233,8 @@ func inspectAssertion(a *etree.Element) *Error {
 	return nil
 }
 
-// decrypt decrypts an encrypted assertion with the first key that can do so. It also returns that
-// key.
+// decrypt decrypts an encrypted assertion with the first key that can decrypt it. It also returns
+// that key.
 func decrypt(e *etree.Element, keys []KeyPair) (*etree.Element, *KeyPair, *Error) {
 	if len(keys) == 0 {
 		return nil, nil, refuse(NotDecrypted, "the assertion is encrypted, and this site has no key; switch encryption off at the identity provider, or give it this site's certificate")
@@ -292,8 +292,8 @@ func namespacesOf(e *etree.Element) []etree.Attr {
 	return all
 }
 
-// refuseRepeated refuses an element that has two children with the same one of these tags, in any
-// namespace.
+// refuseRepeated refuses an element that has two children with the same tag, if the tag is in the
+// list. It ignores namespaces.
 func refuseRepeated(e *etree.Element, tags ...string) *Error {
 	count := map[string]int{}
 	for _, child := range e.ChildElements() {

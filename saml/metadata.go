@@ -25,7 +25,7 @@ import (
 const MaxCertificates = 10
 
 // ParseMetadata reads the metadata of an identity provider. If the file also describes other roles,
-// as that of Entra ID does, ParseMetadata takes only the role of SAML sign-in.
+// as the file from Entra ID does, ParseMetadata reads only the role for SAML sign-in.
 func ParseMetadata(raw []byte) (IdentityProvider, error) {
 	if len(raw) > MaxMetadata {
 		return IdentityProvider{}, fmt.Errorf("the metadata is larger than %d MiB", MaxMetadata>>20)

@@ -27,7 +27,7 @@ type ServiceProvider struct {
 	SignRequests bool // whether requests are signed
 }
 
-// IdentityProvider is what a site knows about its identity provider.
+// IdentityProvider holds the data that a site has about its identity provider.
 type IdentityProvider struct {
 	EntityID     string
 	SignInURL    string

@@ -56,9 +56,9 @@ const signOutAge = 5 * time.Minute
 
 const successStatus = "urn:oasis:names:tc:SAML:2.0:status:Success"
 
-// ReadSignOut verifies a message about the end of a session. It must be signed, come from this
-// identity provider, be made for this address within the last minutes, and not have expired.
-// Otherwise the error is an *Error.
+// ReadSignOut verifies a message about the end of a session. The message must be signed, come from
+// this identity provider, be made for this address, be at most as old as signOutAge, and not have
+// expired. Otherwise the error is an *Error.
 func (sp ServiceProvider) ReadSignOut(idp IdentityProvider, m SignOutMessage, now time.Time) (SignOut, error) {
 	out, err := sp.readSignOut(idp, m, now)
 	if err != nil {

@@ -149,8 +149,8 @@ func shorten(text string, most int) string {
 }
 
 // checkAddresses checks issuer, version and addresses before the signatures. So a response for
-// another application is reported as such, and not as a forgery. Verify checks them again later, on
-// the signed elements.
+// another application is reported as such, and not as a forgery. Verify checks the same values
+// again later, on the signed elements.
 func checkAddresses(in inspectedResponse, idp IdentityProvider, sp ServiceProvider) *Error {
 	if v := in.response.SelectAttrValue("Version", ""); v != "2.0" {
 		return refuse(WrongVersion, "the response has version %q", v)
@@ -353,8 +353,8 @@ func (sp ServiceProvider) checkAssertion(idp IdentityProvider, r *types.Response
 	return out, nil
 }
 
-// checkConditions checks times and audience. It returns when the conditions end; zero if they never
-// end.
+// checkConditions checks times and audience. It returns the time when the conditions end; zero if
+// they never end.
 func checkConditions(c *types.Conditions, entityID string, now time.Time) (time.Time, *Error) {
 	if c == nil {
 		return time.Time{}, refuse(AudienceMismatch, "the assertion has no conditions, so it is not limited to this site")

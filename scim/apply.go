@@ -34,14 +34,14 @@ type applier struct {
 	rt      *ResourceType
 	mode    Mode
 	working Resource        // the copy that operations change
-	copied  map[string]bool // top-level members that were copied already
+	copied  map[string]bool // the names of the top-level members that are already copies
 	fixes   []Fix
 	shownAs []Resource // the forms in which a GET may show the resource
 
 	ignored  []Ignored
 	lostSubs map[string]bool // the elements that lost a sub-attribute; the key is their pointerKey
 
-	stepsTaken int // values looked at so far
+	stepsTaken int // how many values the operations have looked at so far
 }
 
 // maxSteps bounds how many values the operations of one request may look at: about one second of
@@ -210,9 +210,9 @@ func (a *applier) lostSubAttribute(e any) bool { return a.lostSubs[pointerKey(e)
 // distinct.
 func pointerKey(element any) string { return fmt.Sprintf("%p", element) }
 
-// checkReadOnlyUnchanged accepts a readOnly attribute that is sent as a GET shows it, and returns a
-// mutability error for any other value. RFC 7644 §3.5.2 forbids modifying it; sending the same
-// value is no modification.
+// checkReadOnlyUnchanged accepts a readOnly attribute that is sent with the value that a GET shows,
+// and returns a mutability error for any other value. RFC 7644 §3.5.2 forbids modifying it; sending
+// the same value is no modification.
 func (a *applier) checkReadOnlyUnchanged(op Operation) error {
 	if err := a.countSteps(op, memberOf(op.Path.container(a.working), op.Path.Name, false)); err != nil {
 		return err
@@ -302,8 +302,8 @@ func (a *applier) valueAfter(op Operation, old, value any) (any, error) {
 	return value, nil
 }
 
-// removeValues removes the values that were sent, from the attribute, or from its sub-attribute
-// when the path names one.
+// removeValues removes the values that were sent, from the attribute, or from its sub-attribute if
+// the path names a sub-attribute.
 func (a *applier) removeValues(op Operation, old any, sent []any) (any, error) {
 	p := op.Path
 	if p.Sub != "" {
@@ -322,13 +322,14 @@ func (a *applier) removeValues(op Operation, old any, sent []any) (any, error) {
 
 // withoutValues returns the list without the sent values, and how many of the sent values were not
 // in it. A sent value with "value" but no type removes every element with that "value". A sent
-// value without "value" removes every element that has all its sub-attributes.
+// value without "value" removes every element that has all sub-attributes of the sent value.
 func withoutValues(attr *Attribute, list, sent []any) (kept []any, missed int) {
 	type selector struct {
 		subs  map[string]any
 		found bool
 	}
-	foundByKey := make(map[string]bool, len(sent)) // the keys to remove, each with whether an element with the key was found
+	// foundByKey has the keys to remove. The value tells whether an element with the key was found.
+	foundByKey := make(map[string]bool, len(sent))
 	var selectors []*selector
 	for _, e := range sent {
 		byValue, byType := removalKeys(attr, e)
@@ -495,7 +496,8 @@ func (a *applier) applyToList(op Operation, old, value any) (any, error) {
 }
 
 // addToElement handles an add of a value that the list already has. It copies the sub-attributes of
-// the sent value into the existing element, except immutable ones that the element already has.
+// the sent value into the existing element, except immutable sub-attributes that the element
+// already has.
 func (a *applier) addToElement(op Operation, element, value any) {
 	m, ok := element.(map[string]any)
 	if !ok {
@@ -809,8 +811,8 @@ func primaryIndexes(list []any) []int {
 
 // clearOtherPrimaries removes the primary flag from all other values; made holds the indexes of the
 // values that the operation made primary. RFC 7644 §3.5.2: operations apply one after the other,
-// and making one value primary clears the flag of the others. It returns invalidValue when the
-// operation makes two values primary.
+// and making one value primary clears the flag of the others. clearOtherPrimaries returns
+// invalidValue when the operation makes two values primary.
 func (a *applier) clearOtherPrimaries(p *Path, list []any, made []int) error {
 	if len(made) == 0 {
 		return nil

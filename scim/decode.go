@@ -361,7 +361,7 @@ func (d *reader) checkSchemas(rt *ResourceType, r Resource, o object) error {
 	return d.checkUndeclaredSchemas(rt, r, has)
 }
 
-// checkSchemaURN resolves one URN of the schemas member and marks its schema in has.
+// checkSchemaURN resolves one URN of the schemas member and adds its schema to the set has.
 func (d *reader) checkSchemaURN(rt *ResourceType, urn string, has map[*Schema]bool) error {
 	if equalName(urn, rt.Schema.ID) {
 		has[rt.Schema] = true
@@ -379,7 +379,7 @@ func (d *reader) checkSchemaURN(rt *ResourceType, urn string, has map[*Schema]bo
 		d.addFix("schema-urn", "schemas", "%s read as %s", quote(urn), s.ID)
 		return nil
 	}
-	// Entra's groups name a schema of Microsoft's own.
+	// Groups that Entra sends name a schema of Microsoft's own.
 	d.addFix("unknown-schema", "schemas", "%s ignored", quote(urn))
 	return nil
 }

@@ -2,7 +2,7 @@
 // projections and messages of RFC 7643 and RFC 7644. It also knows the forms that identity
 // providers write beyond them.
 //
-// A request body becomes a Resource. A Resource becomes bytes that are stored, and sent as stored:
+// A request body becomes a Resource. A Resource becomes a document: bytes to store and to send.
 //
 //	POST, PUT body ──Decode──► Resource ──MergePut──► Validate ──► Encode ──► document
 //	PATCH body ──DecodePatch──► Patch ──Apply──► Resource ┘                      │
@@ -16,10 +16,10 @@
 // characteristics, and the code names them where they apply: the server makes groups and meta, and
 // externalId survives a PUT.
 //
-// Reading has two modes. Lenient, the default, accepts what Entra, Okta and others send and reports
-// each tolerance as a Fix. Strict refuses those forms. Neither mode guesses: input that cannot be
-// understood is an *Error with the RFC's keyword and a sentence for an administrator. The size of
-// the input is checked before any recursion.
+// Reading has two modes. Lenient, the default, accepts the forms that Entra, Okta and others send
+// and reports each tolerance as a Fix. Strict refuses those forms. Neither mode guesses: for input
+// that cannot be understood, the package returns an *Error with the RFC's keyword and a sentence
+// for an administrator. The size of the input is checked before any recursion.
 //
 // The package does no I/O. It leaves permissions, uniqueness, references to other resources,
 // versions and HTTP to others.

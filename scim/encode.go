@@ -150,11 +150,11 @@ func appendSorted(b []byte, v any) []byte {
 // UnstoredParts holds the parts of an answer that are not stored in the document. Splice adds them.
 type UnstoredParts struct {
 	Groups   []byte // the attribute groups as a JSON array; nil for none
-	Version  string // replaces meta.version; empty keeps the stored one
+	Version  string // replaces meta.version; empty keeps the stored version
 	Location string // meta.location; empty for none
 }
 
-// Splice adds groups before meta, and meta.version and meta.location inside it. It works on bytes
+// Splice adds groups before meta, and meta.version and meta.location inside meta. It works on bytes
 // made by Encode without parsing them: meta is the last member of the document, and version is the
 // last member of meta. A document without meta gets only groups. A document without meta.version
 // gets no version.

@@ -4,8 +4,8 @@ package scim
 // and treats unassigned as absent.
 func Equal(a, b Resource) bool { return equalMaps(a, b, true) }
 
-// equalMaps compares two maps; top means that the maps are whole resources; then their meta and
-// schemas do not count.
+// equalMaps compares two maps. If top is true, the maps are whole resources, and equalMaps ignores
+// their meta and schemas.
 func equalMaps(a, b map[string]any, top bool) bool {
 	for k, v := range a {
 		if top && (k == "meta" || k == "schemas") {

@@ -44,7 +44,7 @@ func newError(status int, scimType, format string, args []any) *Error {
 	return &Error{Status: status, ScimType: scimType, Detail: withFullStop(formatMessage(format, args))}
 }
 
-// withFullStop ends a sentence with a full stop unless it has an end mark.
+// withFullStop ends a sentence with a full stop, unless the sentence already has an end mark.
 func withFullStop(s string) string {
 	if s == "" || strings.ContainsAny(s[len(s)-1:], ".!?") {
 		return s
@@ -120,7 +120,7 @@ func InvalidCount(format string, args ...any) *Error {
 	return newError(400, "invalidCount", format, args)
 }
 
-// BadRequest is 400 where no scimType fits.
+// BadRequest is 400 for a mistake that no scimType describes.
 func BadRequest(format string, args ...any) *Error { return newError(400, "", format, args) }
 
 // Unauthorized is 401: the credential is missing or not valid.

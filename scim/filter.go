@@ -90,7 +90,7 @@ type Not struct{ Node Node }
 type Compare struct {
 	Path  AttrPath
 	Op    Op
-	Value any        // string (for times and references too), bool, int64, float64, or nil for null
+	Value any        // right side: string (times and references too), bool, int64, float64 or nil
 	Attr  *Attribute // the compared attribute; nil when parsed without a resource type
 
 	operand operand

@@ -128,7 +128,7 @@ func (p *filterParser) checkOperator(c Compare) error {
 // operand is the prepared right side of a comparison.
 type operand struct {
 	ready  bool   // whether the operand was prepared
-	text   string // folded unless the attribute is caseExact
+	text   string // the string, folded unless the attribute is caseExact
 	time   time.Time
 	isTime bool
 }

@@ -13,10 +13,10 @@ import (
 // a User's groups or meta.location, count as unassigned.
 func (f *Filter) Match(r Resource) bool { return f.Root.match(scope{members: r}) }
 
-// scope is where the names of a filter are looked up: a resource, or one element of a multi-valued
-// attribute.
+// scope is the place where the names of a filter are looked up: a resource, or one element of a
+// multi-valued attribute.
 type scope struct {
-	members     map[string]any // nil for an element that is not complex
+	members     map[string]any // the attributes by name; nil for an element that is not complex
 	simpleValue any            // an element that is not complex; a filter calls it "value"
 }
 
@@ -203,8 +203,8 @@ func (c Compare) matchesOrder(order int) bool {
 	return false
 }
 
-// compareNumbers compares two numbers, exactly when both are whole. ok is false when one is not a
-// number.
+// compareNumbers compares two numbers. The comparison is exact if both are whole. ok is false if a
+// or b is not a number.
 func compareNumbers(a, b any) (order int, ok bool) {
 	i, okI := a.(int64)
 	j, okJ := b.(int64)
@@ -229,7 +229,7 @@ func asFloat(v any) (float64, bool) {
 	return 0, false
 }
 
-// Levels of precedence, for printing.
+// The levels of precedence, by which String decides where to print parentheses.
 const (
 	levelOr = iota
 	levelAnd

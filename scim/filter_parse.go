@@ -6,10 +6,10 @@ import (
 	"unicode/utf8"
 )
 
-// ParseFilter reads a filter. With rt, every name must be one of its attributes and every
-// comparison must fit the attribute's type. With nil, only the grammar is checked, and names match
-// in any case. It returns invalidFilter with the position of the mistake, or sensitive for an
-// attribute that is never returned.
+// ParseFilter reads a filter. Every name must be an attribute of rt, and every comparison must fit
+// the attribute's type. If rt is nil, only the grammar is checked, and names match in any case.
+// ParseFilter returns invalidFilter with the position of the mistake, or sensitive for an attribute
+// that is never returned.
 //
 // Both modes accept a few forms beyond the grammar of RFC 7644 §3.4.2.2: repeated spaces, a missing
 // space before a quoted value, $ref, and a sub-attribute after a value path. Lenient mode also
@@ -45,7 +45,7 @@ type filterParser struct {
 	bracketDepth       int // number of open brackets
 
 	allowUnknown bool // whether a name that rt lacks counts as unassigned instead of being an error
-	unknownName  bool // whether the error is a name that rt lacks, not a mistake in the grammar
+	unknownName  bool // whether parsing failed only because rt lacks a name
 }
 
 // parse reads the whole filter and checks that nothing follows it.
@@ -64,7 +64,8 @@ func (p *filterParser) parse() (Node, error) {
 }
 
 // checkBounds checks depth, length and encoding of a filter before any recursion. Depth comes
-// first, so that a filter with far too many brackets gets that message whatever its length.
+// first, so that a filter with far too many brackets always gets the message about brackets,
+// however long it is.
 func checkBounds(s string) error {
 	if err := checkDepth(s); err != nil {
 		return err
@@ -78,7 +79,7 @@ func checkBounds(s string) error {
 	return nil
 }
 
-// checkDepth counts open brackets outside quoted strings.
+// checkDepth counts open brackets outside quoted strings. It returns an error above MaxFilterDepth.
 func checkDepth(s string) error {
 	depth, quoted := 0, false
 	for i := 0; i < len(s); i++ {
@@ -158,7 +159,7 @@ func (p *filterParser) skipKeyword(k string) bool {
 	return false
 }
 
-// parseOr reads term *("or" term). RFC 7644 §3.4.2.2: and binds tighter than or.
+// parseOr reads term *("or" term). RFC 7644 §3.4.2.2: "and" binds tighter than "or".
 func (p *filterParser) parseOr() (Node, error) {
 	left, err := p.parseAnd()
 	for err == nil && p.skipKeyword("or") {
@@ -305,8 +306,8 @@ func (p *filterParser) parseInsideValuePath(name string) (Node, error) {
 	return p.parseComparison(path, a)
 }
 
-// parseValuePath reads the rest of attr[filter]. Some clients add a sub-attribute or an operator after
-// the brackets; it applies to the same element.
+// parseValuePath reads the rest of attr[filter]. Some clients add a sub-attribute or an operator
+// after the brackets; it applies to the same element.
 func (p *filterParser) parseValuePath(t target) (Node, error) {
 	if t.Sub != "" {
 		return nil, p.failf("%s cannot have a value path", t.AttrPath)
@@ -382,7 +383,7 @@ func (p *filterParser) elementPath(a *Attribute, sub string) (AttrPath, *Attribu
 	return AttrPath{Name: sub}, a.Sub(sub)
 }
 
-// operatorFollows reports whether the next word is neither and nor or.
+// operatorFollows reports whether there is a next word, other than "and" and "or".
 func (p *filterParser) operatorFollows() bool {
 	start := p.pos
 	p.skipSpaces()
@@ -427,8 +428,8 @@ func parseOperator(s string) Op {
 
 // literal is a compValue as the filter spells it.
 type literal struct {
-	value    any    // string, number, bool or nil
-	text     string // the word as the filter spells it, if it is not quoted
+	value    any    // the value: a string, number, bool or nil
+	text     string // the word as the filter spells it; empty for a quoted value
 	unquoted bool   // whether the value is a string without quotes
 }
 
@@ -466,8 +467,9 @@ func (p *filterParser) readQuoted() (literal, error) {
 	return literal{value: s}, nil
 }
 
-// readSingleQuoted reads 'x', as a widely used client library writes it in paths. The string ends
-// at a quote that a bracket, a space or the end of the filter follows, so O'Brien needs no escape.
+// readSingleQuoted reads a string in single quotes, as a widely used client library writes it in
+// paths. The string ends at the first quote that stands before a bracket, a space or the end of the
+// filter, so O'Brien needs no escape.
 func (p *filterParser) readSingleQuoted() (literal, error) {
 	for j := p.pos + 1; j < len(p.text); j++ {
 		if p.text[j] == '\\' && j+1 < len(p.text) && (p.text[j+1] == '\'' || p.text[j+1] == '\\') {

@@ -9,7 +9,7 @@ import (
 	"golang.org/x/text/width"
 )
 
-// Fold returns the form of a string that is compared when case does not matter. Two strings are
+// Fold returns the form in which strings are compared when case does not matter. Two strings are
 // equal without case exactly when their folds are equal. Stores keep folds in separate columns, so
 // that the database and the filter evaluator agree.
 //
@@ -44,8 +44,8 @@ func isASCII(s string) bool {
 	return true
 }
 
-// foldRune returns one rune for all runes that differ only in case: the smallest, in lower case
-// when it is an ASCII letter.
+// foldRune returns the same rune for all runes that differ only in case: the smallest of these
+// runes, except that an ASCII letter is returned in lower case.
 func foldRune(r rune) rune {
 	if r < utf8.RuneSelf {
 		if 'A' <= r && r <= 'Z' {
@@ -65,7 +65,7 @@ func foldRune(r rune) rune {
 	return least
 }
 
-// equalName compares attribute names, operators and URNs without case. They are ASCII.
+// equalName compares attribute names, operators and URNs without case. All of these are ASCII.
 func equalName(a, b string) bool {
 	if len(a) != len(b) {
 		return false

@@ -11,8 +11,8 @@ import (
 // MaxJSONDepth bounds how deep objects and arrays may nest in a body.
 const MaxJSONDepth = 16
 
-// object is a JSON object with its members in the order they were written. No two names are equal
-// without case.
+// object is a JSON object with its members in the order they were written. No two names differ only
+// in case.
 type object []member
 
 type member struct {
@@ -41,7 +41,7 @@ type scanner struct {
 	pos      int
 	depth    int
 	asMaps   bool                   // whether to read objects into maps, as a Resource holds them
-	isWanted func(name string) bool // with asMaps: which top-level members to read; nil for all
+	isWanted func(name string) bool // which top-level members to read into maps; nil means all
 }
 
 // scan reads a request body. It accepts a UTF-8 byte order mark. Its errors are invalidSyntax with
@@ -124,7 +124,7 @@ func (sc *scanner) readValue() (any, error) {
 	return nil, sc.failf("a value is expected")
 }
 
-// skipLiteral steps over a word such as true or null, and reports whether the input has it here.
+// skipLiteral steps over a word such as true or null. It returns false if another word comes next.
 func (sc *scanner) skipLiteral(word string) bool {
 	if !strings.HasPrefix(sc.text[sc.pos:], word) {
 		return false
@@ -333,7 +333,7 @@ func (sc *scanner) readString() (string, error) {
 	return "", sc.failf("a string is not closed")
 }
 
-// readEscaped reads the rest of a string whose first escape is at i.
+// readEscaped reads the rest of a string that begins at start and has its first escape at i.
 func (sc *scanner) readEscaped(start, i int) (string, error) {
 	b := append(make([]byte, 0, 2*(i-start)+16), sc.text[start:i]...)
 	sc.pos = i
@@ -526,8 +526,8 @@ func appendFloat(b []byte, f float64) []byte {
 	return strconv.AppendFloat(b, f, 'f', -1, 64)
 }
 
-// maxQuoted is how many bytes of a client's string a message repeats. It is large enough for the
-// URN of an extension followed by an attribute name.
+// maxQuoted is the largest number of bytes of a client's string that a message repeats. It is large
+// enough for the URN of an extension followed by an attribute name.
 const maxQuoted = 128
 
 // quote quotes a client's string for a message and shortens a long one.

@@ -8,7 +8,7 @@ import (
 // ListResponse is the answer to a query. RFC 7644 §3.4.2.
 type ListResponse struct {
 	TotalResults int
-	StartIndex   int // 1-based; 0 leaves it out, because cursor pages have none
+	StartIndex   int // the 1-based position of the first resource; 0 on cursor pages
 	ItemsPerPage int // how many resources are in this answer
 
 	// Cursors of the previous and the next page; empty when there is none. RFC 9865 §2.

@@ -74,7 +74,8 @@ func (sc *scanner) readMembers() (Members, error) {
 	return list, nil
 }
 
-// Get returns the value of the member with a name, in any case. It is nil when there is none.
+// Get returns the value of the member with a name, in any case, or nil when there is no such
+// member.
 func (m Members) Get(name string) json.RawMessage {
 	i := slices.IndexFunc(m, func(e Member) bool { return equalName(e.Name, name) })
 	if i < 0 {
@@ -130,9 +131,9 @@ func stringOf(doc, name string) (value string, ok bool) {
 	return "", false
 }
 
-// RewriteStrings passes every string of a JSON value, names included, to change and returns the
-// value with the results. All other bytes stay as they are, and so does a string that change
-// returns unchanged or that cannot be read.
+// RewriteStrings calls change with every string of a JSON value, including names, and replaces the
+// string with the result. A string that cannot be read, or that change returns unchanged, keeps its
+// bytes. So do all other parts of the value.
 func RewriteStrings(data []byte, change func(string) string) []byte {
 	sc := scanner{text: string(data)}
 	out := make([]byte, 0, len(data))
@@ -160,8 +161,9 @@ func RewriteStrings(data []byte, change func(string) string) []byte {
 	}
 }
 
-// SplitBeforeMeta splits a document that Encode wrote before meta, its last member. Without meta,
-// it splits before the closing brace. Members that are not stored go between the two parts.
+// SplitBeforeMeta splits a document in two, directly before its last member, meta. Without meta, it
+// splits before the closing brace. The document must come from Encode. Members that are not stored
+// go between the two parts.
 func SplitBeforeMeta(doc []byte) (before, after []byte) {
 	index := bytes.LastIndex(doc, []byte(`,"meta":{`))
 	if index < 0 {

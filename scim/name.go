@@ -24,12 +24,12 @@ func isLetter(c byte) bool { c = lowerByte(c); return 'a' <= c && c <= 'z' }
 // target is the attribute or schema that a name in a filter, a path or a key stands for.
 type target struct {
 	AttrPath
-	schema *Schema    // set for a bare URN and for an extension attribute; nil for a common attribute
-	attr   *Attribute // nil for a bare URN and without a resource type
+	schema *Schema    // the schema of a bare URN or extension attribute; nil for a common attribute
+	attr   *Attribute // the attribute; nil for a bare URN and without a resource type
 	sub    *Attribute
 }
 
-// leaf returns the attribute of the values at the target: the sub-attribute if there is one.
+// leaf returns the sub-attribute of the target, or the attribute if there is no sub-attribute.
 func (t target) leaf() *Attribute {
 	if t.sub != nil {
 		return t.sub
@@ -197,7 +197,7 @@ func (rt *ResourceType) schemaForMisspelledURN(urn string) *Schema {
 
 func withoutColons(urn string) string { return strings.ReplaceAll(lowerName(urn), ":", "") }
 
-// splitLastColon splits a name with an unknown URN. RFC 7644 §3.10.
+// splitLastColon splits a name with an unknown URN at its last colon. RFC 7644 §3.10.
 func splitLastColon(text string) (urn, rest string) {
 	colon := strings.LastIndexByte(text, ':')
 	if colon <= 0 {

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// parseInteger returns the value of a JSON number. ok is false when it is not whole or does not fit 64
-// bits.
+// parseInteger returns the value of a JSON number. ok is false when the number is not whole or does
+// not fit in 64 bits.
 func parseInteger(text string) (value int64, ok bool) {
 	if i, err := strconv.ParseInt(text, 10, 64); err == nil {
 		return i, true
@@ -19,8 +19,8 @@ func parseInteger(text string) (value int64, ok bool) {
 	return int64(f), true
 }
 
-// parseDecimal returns the value of a JSON number as int64 or float64. ok is false when neither holds
-// all its digits, so that the stored number never differs from the sent one.
+// parseDecimal returns the value of a JSON number as int64 or float64. ok is false when neither
+// type can hold all its digits, so that the stored number never differs from the sent one.
 func parseDecimal(text string) (value any, ok bool) {
 	if i, ok := parseInteger(text); ok {
 		return i, true

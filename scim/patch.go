@@ -60,12 +60,12 @@ func (p Path) isReadOnly() bool {
 
 // Operation is one change of one attribute.
 type Operation struct {
-	Op   string // "add", "remove" or "replace"
-	Path *Path  // never nil
+	Op   string // the operation: "add", "remove" or "replace"
+	Path *Path  // the path of the value to change; never nil
 
-	// Value has the form of the attribute: a []any for a multi-valued one, a map[string]any for a
-	// complex one or for an element. nil unassigns, also inside a map. For remove, nil removes
-	// everything that the path selects, and a []any removes only these values.
+	// Value has the form of the attribute: a []any for a multi-valued attribute, a map[string]any
+	// for a complex attribute or for an element. nil means unassign, also inside a map. For remove,
+	// nil removes everything that the path selects, and a []any removes only these values.
 	Value any
 
 	index   int  // position of the operation in the request, 0-based
@@ -162,7 +162,8 @@ func joinQuoted(names []string) string {
 	return b.String()
 }
 
-// withOperationNumber adds to an error which of several operations it is about.
+// withOperationNumber adds the number of the operation to an error, if there are several
+// operations.
 func withOperationNumber(err error, index, of int, label string) error {
 	var e *Error
 	if of < 2 || !errors.As(err, &e) {
@@ -275,7 +276,7 @@ func (d *patchDecoder) operationForKey(op string, m member) error {
 	return d.operationAt(op, m.name, m.value)
 }
 
-// ignore records something that was understood but is not applied.
+// ignore records a part of the request that was understood but is not applied.
 func (d *patchDecoder) ignore(path, reason string) {
 	if len(d.patch.ignored) == maxIgnored {
 		d.patch.ignored = append(d.patch.ignored, Ignored{"", "more like these"})
@@ -331,8 +332,8 @@ func (d *patchDecoder) handleReadOnly(op string, p Path, raw any) (done bool, er
 	case !p.isReadOnly():
 		return false, nil
 	}
-	// Okta sends the id when it renames a group; others send back everything that they read. Apply
-	// compares the value with the current one.
+	// Okta sends the id when it renames a group; other clients send back everything that they read.
+	// Apply compares the value with the current one.
 	return true, d.addOperation(op, p, toUntyped(raw))
 }
 

@@ -3,14 +3,15 @@ package scim
 // Edit is one change of a multi-valued attribute. It identifies the elements by their "value"
 // alone.
 type Edit struct {
-	Op     string // "add", "remove", or "replace": the list becomes exactly Values
+	Op     string // "add", "remove" or "replace"; after "replace", the list is exactly Values
 	Values []any  // elements, as map[string]any with "value" for a complex attribute; distinct
 }
 
 // DetachAttribute splits a patch in two: the operations on one multi-valued core attribute become
 // edits, and rest holds the other operations. A store that keeps the values as rows can apply edits
 // at a cost that depends on the number of values named, not on the size of the list. Apply the
-// edits in order. Adding a value that exists and removing one that does not change nothing.
+// edits in order. Adding a value that exists changes nothing. Removing a value that does not exist
+// changes nothing either.
 //
 // ok is false when an operation needs the stored values: a filter on anything but "value", or a
 // sub-attribute. Then the caller must apply the whole patch to the whole resource.
@@ -32,7 +33,7 @@ func (p *Patch) DetachAttribute(name string) (rest *Patch, edits []Edit, ok bool
 	return rest, edits, true
 }
 
-// toEdit turns an operation into an Edit; ok is false when it needs the stored values.
+// toEdit turns an operation into an Edit. ok is false when the operation needs the stored values.
 func (op Operation) toEdit() (e Edit, ok bool) {
 	p := op.Path
 	if p.Sub != "" || !p.attr.MultiValued || p.attr.Mutability != ReadWrite {

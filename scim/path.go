@@ -13,13 +13,14 @@ type Path struct {
 	Filter Node   // the filter in brackets; nil if there is none
 	Sub    string // the name of the sub-attribute; "" if there is none
 
-	attr *Attribute // nil without a resource type
+	attr *Attribute // the attribute; nil without a resource type
 	sub  *Attribute
 }
 
 // ParsePath reads a path. With rt, every name must be one of its attributes. With nil, only the
 // syntax is checked, URNs end at the last colon, and names match in any case; a client needs this
-// for targets whose schema it does not know. It returns invalidPath or invalidFilter.
+// for targets whose schema it does not know. ParsePath returns invalidPath or invalidFilter for a
+// path that it cannot read.
 func ParsePath(rt *ResourceType, text string, m Mode) (Path, error) {
 	d := reader{mode: m}
 	p, err := d.readPath(rt, text)
@@ -268,8 +269,8 @@ func (p Path) valueAfterSet(old, value any) (any, error) {
 	return list, nil
 }
 
-// shapeValue gives a whole value the form of the attribute: a list for a multi-valued one, an
-// object for a complex one.
+// shapeValue gives a whole value the form of the attribute: a list for a multi-valued attribute, an
+// object for a complex attribute.
 func (p Path) shapeValue(value any) any {
 	if p.attr == nil {
 		return value

@@ -4,10 +4,12 @@ import "strings"
 
 // Projection decides which attributes an answer has. RFC 7644 §3.9.
 type Projection struct {
-	include        bool                       // whether the request has the parameter "attributes"
-	names          map[string]map[string]bool // the attributes that the request names, by name or URN:name, each with its named sub-attributes; nil for all of them
-	urns           map[string]bool            // the URNs of extensions that are named as a whole
-	hasRequestOnly bool                       // whether the type has attributes that are shown only on request
+	include bool // whether the request has the parameter "attributes"
+	// names has an entry for each attribute that the request names, by name or URN:name. The entry
+	// holds the named sub-attributes; nil means all sub-attributes.
+	names          map[string]map[string]bool
+	urns           map[string]bool // the URNs of extensions that are named as a whole
+	hasRequestOnly bool            // whether the type has attributes that are shown only on request
 	rt             *ResourceType
 }
 

@@ -5,12 +5,13 @@ package scim
 // leaves them out:
 //
 //   - attributes that a client cannot set;
-//   - attributes that are never shown, or only on request, because a client that sends back what a
-//     GET showed has not seen them;
+//   - attributes that are never shown, or only on request, because a client that sends back the
+//     result of a GET has not seen them;
 //   - externalId;
-//   - attributes that are true or false: a PUT without active must not reactivate a deactivated person.
+//   - attributes that are true or false: a PUT without active must not reactivate a deactivated
+//     person.
 //
-// It returns a mutability error for a change of an immutable attribute that is set.
+// MergePut returns a mutability error for a change of an immutable attribute that is set.
 func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
 	merged := new.Clone()
 	if merged == nil {
@@ -48,7 +49,7 @@ func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
 	return merged, nil
 }
 
-// keepExisting marks a list in the body of a PUT that must not erase the stored one, because some
+// keepExisting marks a list in the body of a PUT that must not erase the stored list, because some
 // or all of its values could not be read. The values that could be read are added to the stored
 // list.
 type keepExisting struct{ list []any }
@@ -123,9 +124,10 @@ func mergeAttribute(a *Attribute, path AttrPath, old, merged map[string]any) err
 	return nil
 }
 
-// mergeSubs restores sub-attributes that a PUT cannot set or has not seen. Immutable sub-attributes
-// always stay. Sub-attributes that are readOnly or shown only on request stay while "value" is the
-// same. For example, the manager's displayName stays while the manager stays.
+// mergeSubs restores sub-attributes that a PUT cannot set, or that the client has not seen.
+// Immutable sub-attributes always stay. Sub-attributes that are readOnly or shown only on request
+// stay while "value" is the same. For example, the manager's displayName stays while the manager
+// stays.
 func mergeSubs(a *Attribute, path AttrPath, before, given any) error {
 	from, ok := before.(map[string]any)
 	to, ok2 := given.(map[string]any)

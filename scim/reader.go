@@ -9,15 +9,16 @@ import (
 // maxFixes bounds how many tolerances of one request are listed in the request log.
 const maxFixes = 50
 
-// reader converts what a client wrote to canonical values and records each tolerance that it
-// needed. At most one of forPatch, forReplace and forCreate is set; it tells what the body is for.
+// reader converts the values in a request to canonical values and records each tolerance that it
+// needed. At most one of forPatch, forReplace and forCreate is set, depending on the kind of the
+// request.
 type reader struct {
 	mode         Mode
-	forPatch     bool // values of PATCH operations: null means "unassign this sub-attribute"
-	keepHollow   bool // keep elements without content: a later operation of the PATCH may fill them
+	forPatch     bool // whether the values belong to a PATCH, where null unassigns a sub-attribute
+	keepHollow   bool // whether to keep elements without content, which a later operation may fill
 	forRemoval   bool // whether the values select the elements to remove
-	forReplace   bool // the body of a PUT, where null differs from an attribute that is left out
-	forCreate    bool // the body of a POST, where no stored value can be lost
+	forReplace   bool // whether the body belongs to a PUT, where null and a missing member differ
+	forCreate    bool // whether the body belongs to a POST, where no stored value can be lost
 	fixes        []Fix
 	omittedFixes int // number of fixes beyond maxFixes
 
@@ -87,7 +88,7 @@ func (d *reader) readValue(a *Attribute, path AttrPath, raw any) (any, error) {
 	return d.readSingle(a, path, raw)
 }
 
-// readEmptyString reads "" as a single value. RFC 7643 §2.5 does not say what it means for types
+// readEmptyString reads "" as a single value. RFC 7643 §2.5 does not say what "" means for types
 // that have no empty string.
 func (d *reader) readEmptyString(a *Attribute, path AttrPath) (any, error) {
 	switch a.Type {
@@ -101,8 +102,8 @@ func (d *reader) readEmptyString(a *Attribute, path AttrPath) (any, error) {
 	return nil, nil
 }
 
-// grantsRights reports whether the elements of an attribute decide who may do what. Such elements
-// are never guessed.
+// grantsRights reports whether the elements of an attribute give rights to people. The reader never
+// guesses such elements.
 func grantsRights(a *Attribute, path AttrPath) bool {
 	return a.MultiValued && path.Sub == "" && (equalName(a.Name, "members") || equalName(a.Name, "roles") || equalName(a.Name, "entitlements"))
 }
@@ -331,7 +332,7 @@ func (d *reader) readSingle(a *Attribute, path AttrPath, raw any) (any, error) {
 
 // requiresExactForm reports whether a value must be sent in the declared form of its attribute,
 // without any tolerance. This is so for the attributes that tell people and resources apart, and
-// for hidden ones.
+// for hidden attributes.
 func requiresExactForm(a *Attribute, path AttrPath) bool {
 	switch {
 	case isHidden(a):
@@ -388,7 +389,8 @@ func parseTime(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// RFC 7643 §2.3.6: base64 as in RFC 4648 §4 or §5; padding may be missing.
+// validBase64 checks a binary value. RFC 7643 §2.3.6: base64 as in RFC 4648 §4 or §5; padding may
+// be missing.
 func validBase64(s string) bool {
 	s = strings.TrimRight(s, "=")
 	encoding := base64.RawStdEncoding
@@ -404,7 +406,7 @@ func wrongTypeError(path AttrPath, want string, raw any) error {
 	return InvalidValue("%s must be %s, not %s", path, want, describeValue(raw))
 }
 
-// describeValue names a scanned value for a message.
+// describeValue describes a scanned value for a message.
 func describeValue(raw any) string {
 	switch v := raw.(type) {
 	case nil:
@@ -424,8 +426,8 @@ func describeValue(raw any) string {
 	return "an object"
 }
 
-// readBoolean never guesses. A string that is not clearly true or false is an error, "" included: a
-// wrong guess could reactivate a deactivated person.
+// readBoolean never guesses. A string that is not clearly true or false is an error, and so is "":
+// a wrong guess could reactivate a deactivated person.
 func (d *reader) readBoolean(path AttrPath, raw any) (any, error) {
 	if b, ok := raw.(bool); ok {
 		return b, nil
@@ -454,8 +456,8 @@ func parseBoolean(s string) (value, ok bool) {
 	return false, false
 }
 
-// readNumber reads a number, or a string that holds one. want describes the expected number for
-// messages.
+// readNumber reads a number, or a string that holds a number. want describes the expected number
+// for messages.
 func (d *reader) readNumber(path AttrPath, raw any, want string, read func(string) (any, bool)) (any, error) {
 	switch raw := raw.(type) {
 	case number:
@@ -518,7 +520,8 @@ func (d *reader) readComplex(a *Attribute, path AttrPath, raw any) (any, error) 
 			m[sub.Name] = v
 		}
 	}
-	// A value that selects what to remove must be understood in full, or it could select too much.
+	// A value that selects elements to remove must be understood in full, or it could select too
+	// much.
 	if len(names) > 0 && (knownNames == 0 || len(m) == 0 || d.forRemoval && isUnassigned(m["value"]) || a.MultiValued && !d.forRemoval && isHollow(a, m)) {
 		return notUnderstood{names}, nil
 	}
@@ -574,7 +577,8 @@ func (d *reader) findSub(a *Attribute, path AttrPath, name string, o object) (*A
 	return nil, nil
 }
 
-// readStringAsComplex reads a string in the place of an object as the sub-attribute value.
+// readStringAsComplex reads a string that was sent in the place of an object. The string becomes
+// the sub-attribute "value".
 func (d *reader) readStringAsComplex(a *Attribute, path AttrPath, s string) (any, error) {
 	if a.Sub("value") == nil {
 		return nil, wrongTypeError(path, "an object", s)

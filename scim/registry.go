@@ -102,8 +102,8 @@ const maxCachedRegistries = 256
 // schemas does not have them read again for each request. The zero value is ready to use.
 type Registries struct {
 	mu     sync.RWMutex
-	seed   maphash.Seed              // for the hashes of documents
-	cached map[uint64]cachedRegistry // by the hash of the document
+	seed   maphash.Seed              // the seed for the hashes of documents
+	cached map[uint64]cachedRegistry // the cached registries, each by the hash of its document
 }
 
 type cachedRegistry struct {

@@ -10,9 +10,9 @@ import (
 type Loss struct {
 	Type   TypeName
 	Path   AttrPath // the attribute; the whole extension when Name is empty; the whole type when URN is empty too
-	Reason string   // such as "is removed" or "becomes required"
+	Reason string   // the difference in words, such as "is removed" or "becomes required"
 
-	affectsMissing bool       // whether it affects the resources without a value, not the resources with one
+	affectsMissing bool       // whether only resources without a value are affected
 	newForm        *Attribute // the new definition of the attribute, if its values stay valid but are compared in another way
 }
 
@@ -98,8 +98,8 @@ func DropElement(r Resource, path AttrPath, element int) {
 	l.removeEmpty(r)
 }
 
-// memberMap returns the map that has the attribute as a member: the resource or an extension. It is
-// nil when there is none.
+// memberMap returns the map that has the attribute as a member: the resource or an extension. It
+// returns nil when there is no such map.
 func (l Loss) memberMap(r Resource) map[string]any {
 	if l.Path.URN == "" {
 		return r
@@ -169,8 +169,8 @@ func (g *Registry) NoLongerUnique(next *Registry) (list []Loss) {
 	return list
 }
 
-// Losses compares a registry with the next one. Additions are no losses, unless they are required
-// and resources are stored already.
+// Losses lists the losses of a change from this registry to the next one. An addition is no loss,
+// unless it is required and resources are stored already.
 func (g *Registry) Losses(next *Registry) []Loss {
 	var losses []Loss
 	for _, old := range g.types {
@@ -251,7 +251,7 @@ func (d *lossCollector) compareAttributes(path AttrPath, old, next []*Attribute)
 	}
 }
 
-// attributeWithSpelling finds an attribute by its exact spelling, which is the one in stored
+// attributeWithSpelling finds an attribute by its exact spelling, which is the spelling in stored
 // documents.
 func attributeWithSpelling(list []*Attribute, name string) *Attribute {
 	index := slices.IndexFunc(list, func(a *Attribute) bool { return a.Name == name })
@@ -287,6 +287,6 @@ func (d *lossCollector) compareAttribute(path AttrPath, a, b *Attribute) {
 	}
 }
 
-// isHidden reports whether an attribute accepts values but never shows them. RFC 7643 §7: a writeOnly
-// attribute is not returned, whatever "returned" says.
+// isHidden reports whether an attribute accepts values but never shows them. RFC 7643 §7: a
+// writeOnly attribute is not returned, whatever "returned" says.
 func isHidden(a *Attribute) bool { return a.Returned == ReturnedNever || a.Mutability == WriteOnly }

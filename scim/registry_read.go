@@ -23,7 +23,7 @@ const (
 
 // Problem is one mistake in a document of schemas.
 type Problem struct {
-	Where string // such as "schema urn:example:Badge, attribute color.code"; empty for the document
+	Where string // the place, such as "schema urn:example:Badge"; empty for the document itself
 	Text  string // what is wrong and how to correct it
 }
 
@@ -49,7 +49,7 @@ func (e *RegistryError) Error() string {
 type registryReader struct {
 	problems []Problem
 	schemas  []*Schema
-	byURN    map[string]*Schema // by folded URN
+	byURN    map[string]*Schema // the schemas of the document by their folded URNs
 	placeOf  map[*Schema]string // where the document has each schema, for messages
 	types    []*ResourceType
 	refs     []reference
@@ -154,7 +154,8 @@ func (d *registryReader) checkURN(place, urn string) {
 	}
 }
 
-// RFC 8141 §2: urn:NID:NSS, limited to characters that need no escaping anywhere.
+// validURN checks a URN. RFC 8141 §2: urn:NID:NSS, limited to characters that need no escaping
+// anywhere.
 func validURN(s string) bool {
 	parts := strings.Split(s, ":")
 	if len(parts) < 3 || !equalName(parts[0], "urn") || len(parts[1]) < 2 {

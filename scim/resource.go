@@ -23,9 +23,10 @@ type Ignored struct {
 	Reason string
 }
 
-// Resource is a resource under the canonical attribute names of its schemas. Values are string,
-// bool, int64, float64, map[string]any and []any. The attributes of an extension are a map under
-// its URN. A Resource holds nothing unassigned: no nil, no "", no empty list or map.
+// Resource holds the values of a resource under the canonical attribute names of its schemas.
+// Values are string, bool, int64, float64, map[string]any and []any. The attributes of an extension
+// are a map under its URN. A Resource holds nothing unassigned: no nil, no "", no empty list or
+// map.
 type Resource map[string]any
 
 // String returns a single-valued string attribute, or "" when it is unassigned.

@@ -61,9 +61,9 @@ func (rt *ResourceType) Extension(urn string) *Schema {
 	return nil
 }
 
-// NeverSet reports whether no resource ever has a value of the attribute: clients cannot set it and
-// the server does not make one. The server does make id, meta, a user's groups and the names of a
-// group's members.
+// NeverSet reports whether no resource ever has a value of the attribute: clients cannot set it,
+// and the server does not set it. The attributes that the server sets are id, meta, a user's groups
+// and the names of a group's members.
 func (rt *ResourceType) NeverSet(p AttrPath) bool {
 	attributes := rt.Schema.Attributes
 	if p.URN != "" {
@@ -76,7 +76,7 @@ func (rt *ResourceType) NeverSet(p AttrPath) bool {
 	a := findAttribute(attributes, p.Name)
 	switch {
 	case a == nil || p.URN == "" && a.Name == groupsAttribute && a.Mutability == ReadOnly:
-		return false // the attribute may have a value: it belongs to another schema, is common to all types, or the server makes it
+		return false // resources can have a value of the attribute: it belongs to another schema, is common to all types, or the server makes it
 	case a.Mutability == ReadOnly:
 		return true
 	case rt.Schema.ID == GroupURN && p.URN == "" && a.Name == "members":
@@ -149,7 +149,7 @@ func (a *Attribute) IsUnique() bool {
 }
 
 // onlyExtensionWith finds the one extension that has an attribute with the name. It returns nil
-// when no extension or several have it.
+// when no extension, or more than one, has the attribute.
 func (rt *ResourceType) onlyExtensionWith(name string) (*Schema, *Attribute) {
 	var schema *Schema
 	var attr *Attribute

@@ -88,8 +88,8 @@ type Schema struct {
 // Attribute returns the attribute with a name, in any case, or nil.
 func (s *Schema) Attribute(name string) *Attribute { return findAttribute(s.Attributes, name) }
 
-// Extension is a schema that adds attributes to a resource type. A resource holds them in an object
-// under the schema's URN. RFC 7643 §3.3.
+// Extension is a schema that adds attributes to a resource type. A resource holds these attributes
+// in an object under the schema's URN. RFC 7643 §3.3.
 type Extension struct {
 	Schema   *Schema
 	Required bool
@@ -102,13 +102,14 @@ type TypeName string
 type ResourceType struct {
 	ID          TypeName
 	Name        string
-	Endpoint    string // such as "/Users"
+	Endpoint    string // the path of the endpoint, such as "/Users"
 	Description string
 	Schema      *Schema
 	Extensions  []Extension
 }
 
-// RFC 7643 §2.1: attribute names are case-insensitive. The exact spelling is tried first.
+// findAttribute finds an attribute by its name. RFC 7643 §2.1: attribute names are
+// case-insensitive. The exact spelling is tried first.
 func findAttribute(list []*Attribute, name string) *Attribute {
 	for _, a := range list {
 		if a.Name == name {

@@ -15,7 +15,7 @@ type Sort struct {
 }
 
 // ParseSort reads sortBy and sortOrder; an empty sortOrder means ascending. It returns invalidValue
-// for an unknown attribute, and sensitive for one that is never returned.
+// for an unknown attribute, and sensitive for an attribute that is never returned.
 func ParseSort(rt *ResourceType, by, order string) (Sort, error) {
 	descending := equalName(order, "descending")
 	if order != "" && !descending && !equalName(order, "ascending") {
@@ -89,8 +89,8 @@ const (
 	timeKind   = "t"
 )
 
-// TextKey returns the key of a string, which must be folded unless case counts. It is empty for the
-// empty string.
+// TextKey returns the key of a string, which must be folded unless case counts. The key of the
+// empty string is empty.
 func TextKey(folded string) string {
 	if folded == "" {
 		return ""
@@ -144,7 +144,7 @@ func numberKey(v any) string {
 	f, _ := asFloat(v)
 	whole, isWhole := v.(int64)
 	if !isWhole {
-		whole = nearestWhole(f)
+		whole = toInt64(f)
 	}
 	bits := math.Float64bits(f + 0) // turns -0 into 0
 	if bits&signBit != 0 {
@@ -155,8 +155,9 @@ func numberKey(v any) string {
 	return numberKind + bigEndian(bits) + orderedBytes(whole)
 }
 
-// nearestWhole returns the whole part of a number, limited to the range of int64.
-func nearestWhole(f float64) int64 {
+// toInt64 converts a number to int64. It drops the fraction, and limits the result to the range of
+// int64.
+func toInt64(f float64) int64 {
 	switch {
 	case f >= math.MaxInt64:
 		return math.MaxInt64

@@ -7,16 +7,16 @@ import (
 	"strings"
 )
 
-// Bounds of what DecodeStream holds in memory.
+// The largest numbers of bytes that DecodeStream holds in memory.
 const (
 	MaxStreamedRest    = 1 << 20  // the body without the streamed attribute
 	MaxStreamedElement = 64 << 10 // one value of the streamed attribute
 )
 
 // Stream is a multi-valued core attribute whose values are read one by one, so that a body with a
-// hundred thousand values needs no more memory than a body with one.
+// hundred thousand values needs no more memory than a body with one value.
 type Stream struct {
-	Name string // such as "members"
+	Name string // the name of the attribute, such as "members"
 	New  bool   // whether the body belongs to a POST
 	// Each gets every value as Decode would keep it (a map for a complex attribute), in the order
 	// of the body. It may run before later attributes of the body are read. If the body has a value
@@ -334,8 +334,8 @@ func (d *streamReader) cutValue() error {
 	}
 }
 
-// withCountingNote adds a note to an error about otherParts: its line and column do not count the
-// streamed values.
+// withCountingNote adds a note to an error about otherParts: the error's line and column do not
+// count the streamed values.
 func (d *streamReader) withCountingNote(err error) error {
 	var e *Error
 	if d.valueNumber == 0 || !errors.As(err, &e) {

@@ -14,12 +14,12 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// answer is a success, ready to be written.
+// answer is a successful answer, ready to be written.
 type answer struct {
 	status   int
 	body     []byte // the body; nil if there is none or if stream is set
 	stream   stream
-	size     int    // bytes in memory while the stream is written
+	size     int    // the number of bytes in memory while the stream is written
 	location string // the absolute URL of the resource; only for an answer about one resource
 	etag     string
 }
@@ -98,8 +98,8 @@ func (x *exchange) sendAnswer(a answer) {
 	panic(http.ErrAbortHandler)
 }
 
-// writeError writes an error answer. When cause contains a *headerError, the answer gets that
-// header.
+// writeError writes an error answer. When cause contains a *headerError, the answer gets the header
+// of that error.
 //
 // RFC 7644 §3.12: the body contains the status too.
 func writeError(w http.ResponseWriter, e *scim.Error, cause error) {
@@ -122,7 +122,7 @@ func writeError(w http.ResponseWriter, e *scim.Error, cause error) {
 	h["Content-Type"] = mediaType
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(e.Status)
-	w.Write(body) //nolint:errcheck // the client has gone
+	w.Write(body) //nolint:errcheck // the client has disconnected
 }
 
 // Header values that every answer has; they never change.
@@ -166,7 +166,7 @@ func databaseUnavailable(err error) bool {
 	return errors.As(err, &e) && e.DatabaseUnavailable()
 }
 
-// internalError is the 500 answer: it names the request, never the cause.
+// internalError returns the 500 answer. Its text has the request number, never the cause.
 func internalError(r *http.Request) *scim.Error {
 	if id := web.RequestID(r); id != "" {
 		return scim.Internal("Something broke on our side. Tell the operator of this server the request number %s.", id)

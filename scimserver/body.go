@@ -16,10 +16,10 @@ import (
 // Largest request bodies, in bytes.
 const (
 	MaxBody      = 1 << 20
-	MaxGroupBody = 32 << 20 // POST and PUT of a group, whose members are read as a stream
+	MaxGroupBody = 32 << 20 // for POST and PUT of a group, whose members are read as a stream
 )
 
-// body is a request's body with the largest size that is read.
+// body is a request's body, with the largest number of bytes to read from it.
 type body struct {
 	io.Reader
 	limit int64
@@ -170,7 +170,7 @@ func isMessage(schemas json.RawMessage, urn string) (bool, error) {
 	return slices.ContainsFunc(urns, func(u string) bool { return strings.EqualFold(u, urn) }), nil
 }
 
-// wrongMessage is the error for a body that is another message.
+// wrongMessage is the error for a body whose schemas do not name the URN of the expected message.
 func wrongMessage(urn string) error {
 	return scim.InvalidSyntax("schemas of this request must be [%q].", urn)
 }
@@ -178,5 +178,5 @@ func wrongMessage(urn string) error {
 // truncate shortens a client's string for a message or the log.
 func truncate(text string) string { return phrase.Cut(text, maxShown) }
 
-// maxShown is how many bytes of a client's string a message repeats.
+// maxShown is the largest number of bytes of a client's string that a message repeats.
 const maxShown = 100

@@ -24,13 +24,16 @@ const (
 // bulk is a bulk request.
 //
 // RFC 7644 §3.7: each operation runs as if it had been sent alone, in its own transaction. A
-// failure stops only the operations that refer to it, unless failOnErrors says otherwise. That
-// includes authentication: once the token is revoked, no further operation is done.
+// failure stops only the operations that refer to it, unless failOnErrors says otherwise. Each
+// operation is also authenticated by itself: once the token is revoked, no further operation is
+// done.
 type bulk struct {
 	exchange   *exchange
 	operations []*operation
 	byBulkID   map[string]*operation
-	waitingFor map[*operation][]*operation // for a running operation: the operations that refer back to it in a circle. They ran without that reference, and get it when the running operation ends.
+	// waitingFor has, for a running operation, the operations that refer back to it in a circle.
+	// They ran without that reference, and get it when the running operation ends.
+	waitingFor map[*operation][]*operation
 
 	failOnErrors int // the number of failures after which the request stops; 0 means no limit
 	failed       int // how many operations have failed
@@ -44,7 +47,7 @@ type operation struct {
 	bulkID  string
 	version string
 	data    json.RawMessage
-	err     error // why the operation cannot be run
+	err     error // why the operation cannot be run; nil if it can
 
 	bulkIDs     []string // the bulkIds that the operation refers to; set when bulkIDsRead is true
 	bulkIDsRead bool     // whether bulkIDs is set
@@ -62,12 +65,12 @@ type progress int
 
 const (
 	notStarted progress = iota // the operation has not started
-	running                    // the operation is running, or waits for one that it refers to
+	running                    // the operation is running, or waits for another operation
 	finished
 )
 
 // withheldPart is a part of the data of a POST that refers to a resource that does not exist yet.
-// It is added when that resource exists.
+// The part is added when that resource exists.
 type withheldPart struct {
 	path  string
 	value json.RawMessage
@@ -147,8 +150,8 @@ func (x *exchange) parseBulk(body []byte) (*bulk, error) {
 	return b, nil
 }
 
-// addOperation reads one operation. A mistake in it makes only that operation fail. If two
-// operations have the same bulkId, the whole request fails, because it is ambiguous.
+// addOperation reads one operation. A mistake in the operation makes only this operation fail. If
+// two operations have the same bulkId, the whole request fails, because the bulkId is ambiguous.
 func (b *bulk) addOperation(number int, text json.RawMessage) error {
 	op := &operation{number: number}
 	b.operations = append(b.operations, op)
@@ -201,7 +204,7 @@ func (b *bulk) checkBulkID(op *operation) error {
 func (b *bulk) isStopped() bool { return b.failOnErrors > 0 && b.failed >= b.failOnErrors }
 
 // runOperation runs an operation. First it runs the operations that create the resources to which
-// this one refers.
+// this operation refers.
 func (b *bulk) runOperation(op *operation) {
 	if op.state != notStarted || b.isStopped() {
 		return
@@ -313,10 +316,10 @@ func (b *bulk) perform(op *operation, path string, data json.RawMessage, why str
 	return a, opExchange.recordOperation(a, err)
 }
 
-// refuseOperation records an operation that cannot be run as failed.
+// refuseOperation records that an operation failed because it cannot be run.
 func (b *bulk) refuseOperation(op *operation, err error) {
 	opExchange := b.exchangeFor(op, op.path, "")
-	opExchange.bulkRoute() //nolint:errcheck // only to find the resource type; err already says why
+	opExchange.bulkRoute() //nolint:errcheck // only sets the resource type; err has the reason
 	b.finishOperation(op, answer{location: opExchange.pathLocation()}, opExchange.recordOperation(answer{}, err))
 }
 
@@ -432,14 +435,14 @@ func (b *bulk) completeWaiting(op *operation) {
 	}
 }
 
-// addWithheld adds the withheld parts of an operation with a PATCH when all resources that it
-// refers to exist.
+// addWithheld adds the withheld parts of an operation with a PATCH, when all resources to which the
+// operation refers exist.
 func (b *bulk) addWithheld(op *operation) {
 	ids := map[string]string{}
 	for _, id := range b.references(op) {
 		target := b.byBulkID[id]
 		if target.state == running {
-			return // the running operation calls addWithheld again when it ends
+			return // addWithheld is called again when the running operation ends
 		}
 		if target.id == "" {
 			b.failIncomplete(op, fmt.Sprintf("the operation with the bulkId %q failed", truncate(id)))

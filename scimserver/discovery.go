@@ -53,7 +53,7 @@ type pagination struct {
 	DefaultPaginationMethod string `json:"defaultPaginationMethod"`
 	DefaultPageSize         int    `json:"defaultPageSize"`
 	MaxPageSize             int    `json:"maxPageSize"`
-	CursorTimeout           int    `json:"cursorTimeout"` // in seconds
+	CursorTimeout           int    `json:"cursorTimeout"` // how long a cursor is valid, in seconds
 }
 
 type authScheme struct {
@@ -240,8 +240,8 @@ func (x *exchange) showSchema() (answer, error) {
 // offeredSchemas returns the schemas of the resource types that the site offers, without
 // duplicates.
 //
-// RFC 7643 §7: the schemas of messages are not listed. The protocolSchemas follow in a list of
-// their own.
+// RFC 7643 §7: the schemas of messages are not listed. The schemas of protocolSchemas are not in
+// this list.
 func (x *exchange) offeredSchemas() (all []*scim.Schema) {
 	add := func(s *scim.Schema) {
 		if !slices.Contains(all, s) {

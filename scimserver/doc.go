@@ -4,9 +4,9 @@
 //	ServeHTTP → locate (the raw path) → authenticate → route → read the body → one call of roster
 //	          → the request log → writeResource or writeError
 //
-// The path is read raw, before any ServeMux sees it. Clients double slashes, add one at the end,
-// write endpoints in lower case, and put Entra's feature flags before the path. A redirect would
-// lose their token or turn a POST into a GET.
+// The path is read raw, before any ServeMux sees it. Clients double slashes, add a slash at the
+// end, write endpoints in lower case, and put Entra's feature flags before the path. A redirect
+// would lose their token or turn a POST into a GET.
 //
 // An unknown site gets exactly the same answer as a wrong token. Every request of a known site
 // leaves one row in its request log. The row holds the same sentence as the error's detail, so that

@@ -25,7 +25,7 @@ type exchange struct {
 	cancel context.CancelFunc // ends ctx
 
 	place       place
-	method      string                          // the request's method; GET for HEAD
+	method      string                          // the request's method, with GET in place of HEAD
 	ifMatch     []string                        // values of If-Match
 	ifNoneMatch []string                        // values of If-None-Match
 	acceptsJSON bool                            // whether Accept names application/scim+json or application/json
@@ -91,7 +91,7 @@ func (x *exchange) setActor() {
 
 // warnOfOtherAddress logs a warning, once per host, when accepted requests arrive at an address
 // other than the public one. Locations in answers use the public address, and some clients refuse a
-// meta.location with another host than the one they called.
+// meta.location with another host than the host that they called.
 func (x *exchange) warnOfOtherAddress(public string) {
 	_, host, found := strings.Cut(public, "://")
 	shown := truncate(x.request.Host)
@@ -167,8 +167,8 @@ func (x *exchange) kind() scim.TypeName { return x.resourceType.ID }
 
 // locationOf returns the address of a resource.
 //
-// RFC 7643 §3.1: meta.location is absolute. It spells the endpoint as discovery does, whatever the
-// client wrote.
+// RFC 7643 §3.1: meta.location is absolute. The address spells the endpoint as discovery does,
+// whatever the client wrote.
 func (x *exchange) locationOf(rt *scim.ResourceType, id string) string {
 	return x.base + rt.Endpoint + "/" + id
 }

@@ -60,8 +60,9 @@ func (c *counter) Read(p []byte) (int, error) {
 
 // memberWriter writes the members of a group one by one.
 type memberWriter struct {
-	location                  func(scim.TypeName) string // returns the URL under which resources of a type are, with a slash at the end
-	value, ref, kind, display bool                       // which sub-attributes are shown
+	// location returns the URL under which the resources of a type are, with a slash at the end.
+	location                  func(scim.TypeName) string
+	value, ref, kind, display bool // whether this sub-attribute is shown
 }
 
 // writeAll writes the attribute members, or nothing for a group without members.
@@ -80,7 +81,7 @@ func (m memberWriter) writeAll(w *bufio.Writer, members iter.Seq2[roster.Member,
 		if n == 0 {
 			w.WriteString(`,"members":[`) //nolint:errcheck // bufio keeps the error until Flush
 		} else {
-			w.WriteByte(',') //nolint:errcheck // see above
+			w.WriteByte(',') //nolint:errcheck // bufio keeps the error until Flush
 		}
 		if err := m.writeOne(w, member); err != nil {
 			return err
@@ -88,7 +89,7 @@ func (m memberWriter) writeAll(w *bufio.Writer, members iter.Seq2[roster.Member,
 		n++
 	}
 	if n > 0 {
-		w.WriteByte(']') //nolint:errcheck // see above
+		w.WriteByte(']') //nolint:errcheck // bufio keeps the error until Flush
 	}
 	return nil
 }
@@ -115,7 +116,8 @@ func (m memberWriter) writeOne(w *bufio.Writer, member roster.Member) error {
 }
 
 // While groups are switched off, a client that searches for groups gets an empty list, because a
-// 404 would break its import. A client that tries to create one gets an error that says what to do.
+// 404 would break its import. A client that tries to create a group gets an error that says what to
+// do.
 
 func (x *exchange) listGroupsWhileOff() (answer, error) {
 	q, err := parseQuery(x.place.query)
@@ -156,7 +158,7 @@ func (x *exchange) refuseGroupWhileOff() (answer, error) {
 		" (in Entra ID: Mappings, Provision Azure Active Directory Groups, Enabled: No).")
 }
 
-// groupsOff reports whether the endpoint is that of groups while groups are switched off.
+// groupsOff reports whether the endpoint is the one for groups and groups are switched off.
 func (x *exchange) groupsOff(endpoint string) bool {
 	return !x.site.Groups && strings.EqualFold(endpoint, strings.TrimPrefix(scim.GroupType().Endpoint, "/"))
 }

@@ -60,9 +60,9 @@ func (x *exchange) holdBody(length, limit int64) error {
 	return nil
 }
 
-// answerWithinMemory runs the action of a request and reserves memory for its answer. When memory
-// is short and the request is a read, it drops the answer, waits, and reads again. It never drops
-// the answer to a change, because the change is already stored.
+// answerWithinMemory runs the action of a request and reserves memory for its answer. If memory is
+// short and the request is a read, answerWithinMemory drops the answer, waits, and reads again. It
+// never drops the answer to a change, because the change is already stored.
 func (x *exchange) answerWithinMemory() (answer, error) {
 	rowBefore := x.requestRow
 	a, err := x.runGuarded((*exchange).route)

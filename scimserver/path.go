@@ -13,11 +13,11 @@ import (
 // place is the target of a request: /c/{site}/auth/scim/v2/{endpoint}/{further segments}.
 type place struct {
 	site          string
-	endpoint      string   // the endpoint in the client's spelling; empty for the base itself
+	endpoint      string   // the endpoint in the client's spelling; empty for the base URL
 	afterEndpoint []string // segments after the endpoint
 	query         string   // the raw query; if it has a path after Entra's flag, without that path
 	logText       string   // path and query below the base, as the request log shows them
-	err           error    // why the path is not valid; reported after authentication
+	err           error    // why the path is not valid, or nil; reported after authentication
 }
 
 // Serves reports whether the request belongs to a Handler. It looks at the raw path, so that the

@@ -15,7 +15,7 @@ const (
 	maxCount     = roster.MaxCount
 )
 
-// query is what a client asks about resources, in a URL or in the body of a .search.
+// query holds the parameters of a client's query, from a URL or from the body of a .search.
 type query struct {
 	filter             string
 	filterWithSpaces   string // the filter with spaces in place of plus signs, if the client may have meant spaces
@@ -152,8 +152,8 @@ func splitNames(text string) (list []string) {
 }
 
 // dropValueFilters reads "emails[type eq "work"].value" as "emails.value". Microsoft's collection
-// asks for attributes in this form, and an answer with all e-mail addresses contains the one that
-// it needs. See testdata/projection.txtar.
+// asks for attributes in this form, and an answer with all e-mail addresses contains the address
+// that it needs. See testdata/projection.txtar.
 func (q *query) dropValueFilters() {
 	for i, name := range q.attributes {
 		before, rest, found := strings.Cut(name, "[")
@@ -219,7 +219,7 @@ func (q *query) parseFilterWith(parse filterParser, rt *scim.ResourceType, mode 
 		return nil, nil, nil
 	}
 	// An empty filter would match everyone. A client that looks for one person would then use the
-	// first one in the list.
+	// first person in the list.
 	if strings.TrimSpace(q.filter) == "" {
 		return nil, nil, scim.InvalidFilter("The filter is empty; leave the parameter out to list everything.")
 	}

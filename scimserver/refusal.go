@@ -8,9 +8,9 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// toSCIMError turns a refusal into a SCIM error. No other code does. It returns a *scim.Error,
-// which the scim package makes for mistakes in a client's input, unchanged, and nil for any other
-// error.
+// toSCIMError turns a refusal into a SCIM error; no other code does this. It returns a *scim.Error
+// unchanged, because the scim package makes these for mistakes in a client's input. It returns nil
+// for any other error.
 func toSCIMError(err error) *scim.Error {
 	var wire *scim.Error
 	if errors.As(err, &wire) {

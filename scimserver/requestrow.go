@@ -105,8 +105,8 @@ func typeNouns(rt *scim.ResourceType) (many, none string) {
 }
 
 // equalityTerm returns the attribute and value of a filter of the form attribute eq "value".
-// Identity providers send such a filter to find out whether a resource exists. Both are empty for
-// any other filter.
+// Identity providers send such a filter to find out whether a resource exists. For any other
+// filter, attribute and value are empty.
 func equalityTerm(filter *scim.Filter) (attribute, value string) {
 	if filter == nil {
 		return "", ""

@@ -31,14 +31,14 @@ func (x *exchange) searchAll() (answer, error) {
 	return x.answerQueryOfAllTypes(q)
 }
 
-// typeQuery is the part of a query at the base for one resource type.
+// typeQuery is the part of a query at the base URL that concerns one resource type.
 type typeQuery struct {
 	view   view
 	filter *scim.Filter // selects the resources; nil means all
 	order  *scim.Sort   // the sort order; nil means the order of creation
 }
 
-// answerQueryOfAllTypes answers a query at the base.
+// answerQueryOfAllTypes answers a query at the base URL.
 func (x *exchange) answerQueryOfAllTypes(q query) (answer, error) {
 	if err := q.limitPage(); err != nil {
 		return answer{}, err
@@ -135,7 +135,7 @@ func (x *exchange) pageSorted(l *listing, parts []typeQuery) error {
 		if err != nil {
 			return err
 		}
-		if p.order == nil { // resources of this type do not have the attribute
+		if p.order == nil { // resources of this type do not have the attribute that the query sorts by
 			none := order.Key(scim.Resource{})
 			for i := range some {
 				some[i].key = none
@@ -169,7 +169,7 @@ const largestPage = 4 << 20
 type sortedResource struct {
 	view view
 	id   string
-	key  string // the key by which it is sorted
+	key  string // the key by which the resource is sorted
 }
 
 func (x *exchange) readFirstSorted(p typeQuery, reach int) (all []sortedResource, total int, err error) {

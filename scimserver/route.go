@@ -17,8 +17,8 @@ type shape int
 
 const (
 	wholeEndpoint  shape = iota // nothing follows the endpoint
-	singleResource              // an id follows
-	searchEndpoint              // ".search" follows
+	singleResource              // an id follows the endpoint
+	searchEndpoint              // ".search" follows the endpoint
 )
 
 // methods maps the HTTP methods that a path allows to their actions. Any other method is 405.
@@ -141,7 +141,8 @@ func methodNotAllowed(name string, offered methods) error {
 	}
 }
 
-// RFC 7644 §3.11: a provisioning token does not stand for a user.
+// refuseMe answers a request for /Me with an error. RFC 7644 §3.11: a provisioning token does not
+// stand for a user.
 func refuseMe(*exchange) (answer, error) {
 	return answer{}, scim.NotImplemented("/Me is not supported: a provisioning token does not belong to a user.")
 }

@@ -53,7 +53,7 @@ func (h *Handler) Before(next http.Handler) http.Handler {
 // The server's own timeouts limit how long a large body may take to arrive or to be sent.
 const (
 	timeLimit = 30 * time.Second
-	logTime   = 5 * time.Second // for writing the row of a request to the log
+	logTime   = 5 * time.Second // the time limit for writing the row of a request to the log
 )
 
 // ServeHTTP answers one request. It never redirects.
@@ -110,9 +110,10 @@ func (x *exchange) runGuarded(route func(*exchange) (action, error)) (a answer, 
 }
 
 // refuse answers a request that was not accepted. It answers first, so that timing does not reveal
-// whether the site exists; then it logs, if the site does. A request with a valid token while SCIM
-// is off is logged at once. Other rows are kept in memory, in limited number, and written together
-// later: a client without a token must neither fill the disk nor slow the disk down.
+// whether the site exists; then it logs the request, if the site exists. A request with a valid
+// token while SCIM is off is logged at once. Other rows are kept in memory, in limited number, and
+// written together later: a client without a token must neither fill the disk nor slow the disk
+// down.
 func (x *exchange) refuse(err error) {
 	e := x.handler.publicError(x.request, err)
 	x.requestRow.Status, x.requestRow.Sentence = e.Status, e.Detail
@@ -133,8 +134,8 @@ func (x *exchange) refuse(err error) {
 	}
 }
 
-// throttle answers a request above the site's rate. Its row is kept in memory and written together
-// with others, because one write per request would cost as much as the limit saves.
+// throttle answers a request above the site's rate. It keeps the request-log row in memory, and the
+// row is written later with others. Writing each row at once would cost as much as the limit saves.
 func (x *exchange) throttle(err error) {
 	e := x.handler.publicError(x.request, err)
 	x.requestRow.Status, x.requestRow.Sentence = e.Status, e.Detail
@@ -166,9 +167,9 @@ const (
 	drainTime     = 5 * time.Second
 )
 
-// discardBody sends the answer and discards the remaining body. It returns at once when the connection
-// cannot do this, which closes the connection. It also does so for a client that waits before it
-// sends (Expect: 100-continue), because that client reads first.
+// discardBody sends the answer and then reads and discards the remaining body. If the connection
+// does not support this, it returns at once, and the connection is closed. It also returns at once
+// for a client that waits before it sends (Expect: 100-continue), because that client reads first.
 func (x *exchange) discardBody() {
 	if x.request.Header.Get("Expect") != "" {
 		return
@@ -177,7 +178,7 @@ func (x *exchange) discardBody() {
 	if c.EnableFullDuplex() != nil || c.Flush() != nil || c.SetReadDeadline(time.Now().Add(drainTime)) != nil {
 		return
 	}
-	io.CopyN(io.Discard, x.request.Body, maxDrainBytes) //nolint:errcheck // no one is left to tell
+	io.CopyN(io.Discard, x.request.Body, maxDrainBytes) //nolint:errcheck // the answer was sent
 }
 
 // succeed sends the answer and logs the request. The row of a change is on disk before the answer

@@ -10,8 +10,8 @@ import (
 // conditionalChange returns the change that If-Match and If-None-Match allow, or 412.
 //
 // RFC 7644 §3.14: a version other than the current one is 412. If-Match compares the version of the
-// document alone. It keeps clients from overwriting each other's changes, and they cannot overwrite
-// groups, which is readOnly (RFC 7643 §4.1.2).
+// document alone. If-Match keeps clients from overwriting each other's changes, and no client can
+// overwrite groups, which is readOnly (RFC 7643 §4.1.2).
 func (v view) conditionalChange(status int) (roster.Change, error) {
 	by := v.exchange.changeWithRow(status)
 	unwanted, unwantedAny := parseTags(v.exchange.ifNoneMatch)
@@ -38,7 +38,7 @@ func (v view) conditionalChange(status int) (roster.Change, error) {
 	return by, nil
 }
 
-// namesVersions reports whether If-Match names versions, and not "*".
+// namesVersions reports whether If-Match names versions and does not contain "*".
 func (v view) namesVersions() bool {
 	tags, anyTag := parseTags(v.exchange.ifMatch)
 	return len(tags) > 0 && !anyTag

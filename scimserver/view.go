@@ -20,7 +20,9 @@ type view struct {
 	showsMembers    bool // whether to show the members of a group, which are written as they are read
 	showsGroups     bool // whether to show a user's groups, or a version that depends on them
 
-	versionWithoutGroups bool // the projection leaves a user's groups out, so the version must not include them
+	// versionWithoutGroups says that the projection leaves a user's groups out, so the version must
+	// not include them.
+	versionWithoutGroups bool
 }
 
 // kind returns the name of the resource type that the view shows, such as "User".
@@ -37,7 +39,7 @@ func (x *exchange) viewFromQuery() (view, error) {
 	return x.viewOf(x.resourceType, q)
 }
 
-// viewOf makes the view that a query asks for, for one resource type.
+// viewOf makes the view for one resource type, as a query requests it.
 func (x *exchange) viewOf(rt *scim.ResourceType, q query) (view, error) {
 	show, err := scim.ParseProjection(rt, q.attributes, q.excludedAttributes)
 	if err != nil {
@@ -144,7 +146,7 @@ func (v view) writeGroup(w *bufio.Writer, doc roster.Document, text []byte) erro
 	if err := m.writeAll(w, v.exchange.roster.Members(v.exchange.request.Context(), doc.ID, m.display)); err != nil {
 		return err
 	}
-	w.Write(after) //nolint:errcheck // see above
+	w.Write(after) //nolint:errcheck // bufio keeps the error until Flush
 	return nil
 }
 
@@ -242,13 +244,13 @@ func (x *exchange) renderListing(l listing) (answer, error) {
 		w.Write(head) //nolint:errcheck // bufio keeps the error until Flush
 		for i, e := range l.entries {
 			if i > 0 {
-				w.WriteByte(',') //nolint:errcheck // see above
+				w.WriteByte(',') //nolint:errcheck // bufio keeps the error until Flush
 			}
 			if err := e.write(w); err != nil {
 				return err
 			}
 		}
-		w.WriteString(`]}`) //nolint:errcheck // see above
+		w.WriteString(`]}`) //nolint:errcheck // bufio keeps the error until Flush
 		return nil
 	}}, nil
 }

@@ -14,47 +14,50 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Conflict is a verified sign-in that waits, because an account is there already and is not given
-// away by itself. An administrator links the identity to the account, or dismisses the sign-in.
+// Conflict is a verified sign-in that waits for an administrator. An account exists already, and
+// the sign-in must not get it automatically. The administrator links the identity to the account,
+// or dismisses the sign-in.
 type Conflict struct {
 	ID       string
-	PersonID string // the account in the way
+	PersonID string // the id of the existing account
 	Reason   string // one of unproved, identity_conflict and email_conflict
 
 	Issuer, Identifier        string // the identity
 	Match, DisplayName, Email string // what the identity provider says about the person; Match is compared with userName
 
 	First, Last time.Time
-	Times       int64 // how often it was tried
+	Times       int64 // how often the sign-in was tried
 }
 
 const (
-	// MaxConflicts is how many sign-ins of a site wait at most; later ones are refused without waiting.
+	// MaxConflicts is the largest number of waiting sign-ins of a site. Further sign-ins are
+	// refused and do not wait.
 	MaxConflicts = 200
-	// conflictTime is how long a sign-in waits that is not tried again.
+	// conflictTime is how long a sign-in waits after its last try.
 	conflictTime = 30 * 24 * time.Hour
 )
 
-// ConflictStore keeps sign-ins that wait. Every method names the site.
+// ConflictStore keeps the sign-ins that wait. Every method names the site.
 type ConflictStore interface {
-	// PutConflict stores a conflict; if the same identity waits for the same account, it counts it.
-	// It forgets those that were not tried since notSince.
+	// PutConflict stores a conflict. If the same identity waits for the same account already,
+	// PutConflict counts one more try. It also removes conflicts that were last tried before
+	// notSince.
 	PutConflict(ctx context.Context, id site.ID, c Conflict, notSince time.Time) error
 	Conflicts(ctx context.Context, id site.ID, since time.Time) ([]Conflict, error)
 	Conflict(ctx context.Context, id site.ID, conflict string) (Conflict, error) // refusal.NotFound if there is none
-	// DropConflicts forgets the conflicts of an identity and appends the events; refusal.NotFound
-	// if there is none.
+	// DropConflicts removes the conflicts of an identity and appends the events. It returns
+	// refusal.NotFound if there is none.
 	DropConflicts(ctx context.Context, id site.ID, issuer, identifier string, events ...event.Event) error
 }
 
-// noteConflict stores a sign-in that the roster refused because of another account. Other refusals do
-// not wait.
+// noteConflict stores a sign-in that the roster refused because of another account. It ignores
+// every other refusal.
 func (s *SingleSignOn) noteConflict(ctx context.Context, st site.Site, who roster.Asserted, err error) error {
 	about, ok := refusal.About[roster.Rejected](err)
 	if !ok || about.PersonID == "" {
 		return nil
 	}
-	f, _ := failure(err)
+	f, _ := describeFailure(err)
 	switch f.Reason {
 	case "unproved", "identity_conflict", "email_conflict":
 	default:
@@ -71,7 +74,7 @@ func (s *SingleSignOn) noteConflict(ctx context.Context, st site.Site, who roste
 	return nil
 }
 
-// Conflicts returns the sign-ins of a site that wait, the last tried first.
+// Conflicts returns the waiting sign-ins of a site. The sign-in that was tried last comes first.
 func (s *SingleSignOn) Conflicts(ctx context.Context, st site.Site) ([]Conflict, error) {
 	all, err := s.Store.Conflicts(ctx, st.ID, s.Now().Add(-conflictTime))
 	if err != nil {
@@ -85,7 +88,7 @@ var ErrNoConflict = refusal.New(refusal.NotFound, "", "this sign-in no longer wa
 
 func (s *SingleSignOn) conflict(ctx context.Context, st site.Site, id string) (Conflict, roster.Person, error) {
 	if !utf8.ValidString(id) || strings.Contains(id, "\x00") || len(id) > 100 {
-		return Conflict{}, roster.Person{}, ErrNoConflict // PostgreSQL knows no such strings
+		return Conflict{}, roster.Person{}, ErrNoConflict // no conflict has such an id
 	}
 	c, err := s.Store.Conflict(ctx, st.ID, id)
 	if errors.Is(err, refusal.NotFound) {
@@ -101,9 +104,9 @@ func (s *SingleSignOn) conflict(ctx context.Context, st site.Site, id string) (C
 	return c, p, err
 }
 
-// LinkConflict links the identity of a sign-in that waits to the account in its way. The identity
-// of before no longer opens the account, and its sessions end. It returns ErrNoConflict if it no
-// longer waits.
+// LinkConflict links the identity of a waiting sign-in to the existing account. The previous
+// identity no longer opens the account, and the sessions of the account end. LinkConflict returns
+// ErrNoConflict if the sign-in no longer waits.
 func (s *SingleSignOn) LinkConflict(ctx context.Context, st site.Site, id string, by roster.Change) (roster.Person, error) {
 	c, p, err := s.conflict(ctx, st, id)
 	if err != nil {
@@ -122,7 +125,8 @@ func (s *SingleSignOn) LinkConflict(ctx context.Context, st site.Site, id string
 	return p, nil
 }
 
-// DismissConflict forgets a sign-in that waits. It returns ErrNoConflict if it no longer waits.
+// DismissConflict removes a waiting sign-in. It returns ErrNoConflict if the sign-in no longer
+// waits.
 func (s *SingleSignOn) DismissConflict(ctx context.Context, st site.Site, id, actor string) error {
 	c, p, err := s.conflict(ctx, st, id)
 	if err != nil {

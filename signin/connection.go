@@ -23,13 +23,13 @@ type Mode string
 const (
 	SSOOff      Mode = "off"      // nobody signs in at the identity provider
 	SSOOptional Mode = "optional" // people may sign in there; one-time links open too
-	SSORequired Mode = "required" // everybody signs in there; one-time links open only for administrators
+	SSORequired Mode = "required" // everyone signs in there; one-time links open only for administrators
 )
 
 // Modes lists the modes.
 var Modes = []Mode{SSOOff, SSOOptional, SSORequired}
 
-// Protocol is how a site and its identity provider speak with each other.
+// Protocol is the protocol between a site and its identity provider.
 type Protocol string
 
 // The protocols.
@@ -50,26 +50,27 @@ func (p Protocol) String() string {
 }
 
 // Connection is a site's connection to its identity provider. It holds the settings of both
-// protocols, and one of them is used.
+// protocols, but the site uses only one of them.
 type Connection struct {
 	Mode         Mode
 	Protocol     Protocol
 	OpenID       OpenIDConnection
-	Provider     saml.IdentityProvider // has no entity id until it is set up
-	MetadataURL  string                // where the identity provider's metadata was read; may be empty
-	EntityID     string                // the entity id of the site itself; empty means the address of its metadata
+	Provider     saml.IdentityProvider // has no entity id before it is set up
+	MetadataURL  string                // the address of the identity provider's metadata; may be empty
+	EntityID     string                // the entity id of the site; empty means the address of the site's metadata
 	Claims       saml.Claims
-	Creates      bool          // whether a first sign-in makes the account
+	Creates      bool          // whether the first sign-in of a person creates the account
 	Unsolicited  bool          // whether a sign-in may begin at the identity provider
-	Length       time.Duration // how long a session lasts at most; 0 means as long as others
+	Length       time.Duration // the longest time that a session lasts; 0 means the default
 	SignRequests bool          // whether requests are signed with the site's key
-	SignsOut     bool          // whether signing out ends the session on the other side too
-	Matches      string        // the statement that SCIM's userName must equal: the site's MatchesUserName
+	SignsOut     bool          // whether signing out of one side also ends the session on the other
+	Matches      string        // the claim that must equal userName; see Site.MatchesUserName
 	Version      int64         // grows with each change; 0 until it is first saved
 }
 
-// newConnection is the connection of a site that has none. Its claims are those of Entra ID, where
-// the guide's Display Name Assertion carries the user principal name.
+// newConnection returns the connection of a site that has none. It uses the claim names of Entra
+// ID. The claim for DisplayName is the one that the guide calls Display Name Assertion. In Entra ID
+// this claim holds the user principal name.
 func newConnection() Connection {
 	return Connection{
 		Mode: SSOOff, Protocol: SAML, Creates: true, OpenID: newOpenIDConnection(),
@@ -80,9 +81,9 @@ func newConnection() Connection {
 	}
 }
 
-// Learn takes over what metadata says about the identity provider. If it is the same identity
-// provider as before, its old certificates stay, because the new ones may be announced before they
-// are used. address is where the metadata was read; if it is empty, the known address stays.
+// Learn copies the data of an identity provider from its metadata. If the identity provider is the
+// same as before, its old certificates stay, because metadata may announce new certificates before
+// they are used. address is the address of the metadata; if it is empty, the known address stays.
 func (c *Connection) Learn(idp saml.IdentityProvider, address string) {
 	if c.Provider.EntityID == idp.EntityID {
 		for _, cert := range c.Provider.Certificates {
@@ -97,10 +98,10 @@ func (c *Connection) Learn(idp saml.IdentityProvider, address string) {
 	}
 }
 
-// Ready reports whether the identity provider is known.
+// Ready reports whether the identity provider is set up.
 func (c Connection) Ready() bool { return c.ReadyFor(c.Protocol) }
 
-// ReadyFor reports whether the identity provider is known for a protocol.
+// ReadyFor reports whether the identity provider is set up for a protocol.
 func (c Connection) ReadyFor(p Protocol) bool {
 	if p == OpenID {
 		return c.OpenID.ready()
@@ -108,7 +109,7 @@ func (c Connection) ReadyFor(p Protocol) bool {
 	return c.Provider.EntityID != ""
 }
 
-// advice says what is missing for a connection that is not ready.
+// advice says what an administrator must add to a connection that is not ready.
 func (p Protocol) advice() string {
 	if p == OpenID {
 		return "save its issuer, client id and client secret first"
@@ -122,7 +123,8 @@ const (
 	MaxSessionLength = 30 * 24 * time.Hour
 )
 
-// check refuses a connection that cannot be used, and puts its fields into their stored form.
+// check returns an error for a connection that cannot be used. It puts the fields into their stored
+// form.
 func (c *Connection) check() error {
 	if !slices.Contains(Modes, c.Mode) {
 		return refusal.New(refusal.Invalid, "mode", "%q is not a mode", c.Mode).Advise("use off, optional or required")
@@ -180,12 +182,12 @@ func (c *Connection) check() error {
 // ConnectionStore keeps connections. Every method names the site.
 type ConnectionStore interface {
 	Connection(ctx context.Context, id site.ID) (Connection, error) // refusal.NotFound if there is none
-	// PutConnection stores the change if the stored connection still has that version, all in one
-	// transaction. Otherwise it returns refusal.Stale.
+	// PutConnection stores the change in one transaction, if the stored connection still has the
+	// version IfVersion. Otherwise it returns refusal.Stale.
 	PutConnection(ctx context.Context, id site.ID, c ConnectionChange) error
 }
 
-// ConnectionChange is a new connection of a site as it is stored.
+// ConnectionChange is a new connection of a site, to be stored.
 type ConnectionChange struct {
 	Next        Connection
 	IfVersion   int64 // the version that the stored connection must have
@@ -194,7 +196,8 @@ type ConnectionChange struct {
 	Events      []event.Event
 }
 
-// Connection returns the site's connection. A site without one gets one that is off.
+// Connection returns the site's connection. For a site without a connection, it returns a new
+// connection with the mode SSOOff.
 func (s *SingleSignOn) Connection(ctx context.Context, st site.Site) (Connection, error) {
 	c, err := s.Store.Connection(ctx, st.ID)
 	if errors.Is(err, refusal.NotFound) {
@@ -207,14 +210,14 @@ func (s *SingleSignOn) Connection(ctx context.Context, st site.Site) (Connection
 	return c, nil
 }
 
-// SetConnection changes the site's connection, with an event that tells what changed. ifVersion is the
-// version that the caller saw; -1 means any. It cannot make single sign-on required: see
-// SetConnectionAs.
+// SetConnection changes the site's connection, and appends an event about the changes. ifVersion is
+// the version that the caller saw; -1 means any version. SetConnection cannot make single sign-on
+// required. SetConnectionAs can.
 func (s *SingleSignOn) SetConnection(ctx context.Context, st site.Site, ifVersion int64, actor string, change func(*Connection) error) (Connection, error) {
 	return s.SetConnectionAs(ctx, st, ifVersion, actor, "", change)
 }
 
-// ErrNotRequired refuses to make single sign-on required, because something is missing for it.
+// ErrNotRequired means that single sign-on cannot be required yet, because something is missing.
 var ErrNotRequired = refusal.New(refusal.Conflict, "mode", "single sign-on cannot be required yet").Coded("sso_not_required")
 
 // Require makes single sign-on required, as SetConnectionAs does.
@@ -245,8 +248,8 @@ func (s *SingleSignOn) mayRequire(ctx context.Context, st site.Site, old, next C
 
 const missingTest = "pass a test sign-in of your own with these settings first"
 
-// MissingToRequire says what an administrator has to do before they can make single sign-on
-// required; it is empty if nothing is missing.
+// MissingToRequire says what an administrator must do before they can make single sign-on required.
+// It returns an empty string if nothing is missing.
 func (s *SingleSignOn) MissingToRequire(ctx context.Context, st site.Site, c Connection, personID string) (string, error) {
 	t, tested, err := s.LastTest(ctx, st, personID)
 	if err != nil {
@@ -297,9 +300,10 @@ func keepsTests(old, next Connection) bool {
 	})
 }
 
-// SetConnectionAs changes the site's connection like SetConnection. It also makes single sign-on
-// required for an administrator who has passed a test with the new settings, as themselves, and who
-// has recovery codes. Otherwise it returns ErrNotRequired and saves nothing.
+// SetConnectionAs changes the site's connection, like SetConnection. It can also make single
+// sign-on required. For that, the administrator must have passed a test of the new settings with
+// their own account, and must have recovery codes. Otherwise it returns ErrNotRequired and saves
+// nothing.
 func (s *SingleSignOn) SetConnectionAs(ctx context.Context, st site.Site, ifVersion int64, actor, personID string, change func(*Connection) error) (Connection, error) {
 	old, err := s.Connection(ctx, st)
 	if err != nil {
@@ -342,7 +346,7 @@ func (s *SingleSignOn) SetConnectionAs(ctx context.Context, st site.Site, ifVers
 	return next, nil
 }
 
-// changeEvents returns the events of a change; none if nothing differs.
+// changeEvents returns the events of a change. It returns none if nothing differs.
 func (s *SingleSignOn) changeEvents(st site.Site, old, next Connection, actor string) []event.Event {
 	var events []event.Event
 	add := func(name, text string, changes ...event.Change) {
@@ -362,8 +366,8 @@ func (s *SingleSignOn) changeEvents(st site.Site, old, next Connection, actor st
 	return events
 }
 
-// Differences lists what differs between two connections, by the names that pages and commands use.
-// It leaves out Matches, which has an event of its own.
+// Differences returns the differences between two connections, by the names that pages and commands
+// use. It leaves out Matches, which has an event of its own.
 func Differences(old, next Connection) []event.Change {
 	var changes []event.Change
 	for _, f := range []struct {
@@ -404,8 +408,8 @@ func fingerprints(c Connection) string {
 	return strings.Join(all, ", ")
 }
 
-// ServiceProvider returns the site as SAML describes it. It is the same for a site that does not
-// exist, except for a name that the administrator chose.
+// ServiceProvider returns the site in the form of package saml. The result is the same for a site
+// that does not exist, unless an administrator has chosen an entity id.
 func (s *SingleSignOn) ServiceProvider(siteName string, c Connection) saml.ServiceProvider {
 	base := s.PublicURL + "/c/" + url.PathEscape(siteName) + "/auth/saml2/"
 	sp := saml.ServiceProvider{EntityID: base + "metadata", ACS: base + "post", SignRequests: c.SignRequests}

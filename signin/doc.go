@@ -1,4 +1,4 @@
-// Package signin decides who may come in to a site. There are two ways: single sign-on by SAML or
+// Package signin decides who may sign in to a site. There are two ways: single sign-on by SAML or
 // OpenID Connect (see SingleSignOn), and one-time links:
 //
 //	rollcall site link SITE USERNAME         IssueSiteLink        a link for any active person

@@ -14,9 +14,9 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// IssueSiteLink makes a one-time link that signs in the active person with this userName. Case does
-// not matter. If the site requires single sign-on, only an administrator gets a link: it is the way
-// in if single sign-on does not work.
+// IssueSiteLink makes a one-time link for the active person with this userName, in any case. If the
+// site requires single sign-on, only an administrator gets a link. Such a link lets the
+// administrator in if single sign-on does not work.
 func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, actor string) (Link, error) {
 	p, err := s.Rosters.Open(st).PersonByUserName(ctx, userName)
 	if err != nil {
@@ -41,10 +41,10 @@ func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, act
 		fmt.Sprintf("One-time sign-in link made for %s", p.UserName))
 }
 
-// IssueFirstAdminLink makes a one-time link for the first administrator of a site. With an e-mail
-// address it makes the account now, with the address as userName; without one, the person who opens
-// the link enters a name and an address and becomes the administrator. It returns ErrHasAdmin if
-// the site has an active administrator.
+// IssueFirstAdminLink makes a one-time link for the first administrator of a site. If email is
+// given, IssueFirstAdminLink creates the account now, with the address as userName. Otherwise, the
+// person who opens the link enters a name and an address and becomes the administrator.
+// IssueFirstAdminLink returns ErrHasAdmin if the site has an active administrator.
 func (s *SignIns) IssueFirstAdminLink(ctx context.Context, st site.Site, email, actor string) (Link, error) {
 	if err := s.checkNoAdmin(ctx, st); err != nil {
 		return Link{}, err
@@ -130,8 +130,9 @@ type Form struct {
 	Email string // becomes the userName too
 }
 
-// clean trims the fields. It refuses an empty name, a value that is too long, and an address that is
-// not an e-mail address, each as refusal.Invalid about "name" or "email".
+// clean returns the form with trimmed fields. It refuses an empty name, a value that is too long,
+// and an address that is not an e-mail address. Each refusal is refusal.Invalid about "name" or
+// "email".
 func (f Form) clean() (Form, error) {
 	f.Name, f.Email = strings.TrimSpace(f.Name), strings.TrimSpace(f.Email)
 	if f.Name == "" {

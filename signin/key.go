@@ -13,12 +13,12 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Each site may have a SAML key of its own. It signs the site's requests, and identity providers
-// encrypt assertions for it. A key is rotated in three steps, so that no sign-in fails meanwhile:
+// Each site may have its own SAML key. The key signs the site's requests, and identity providers
+// encrypt assertions for it. Rotating a key takes three steps, so that no sign-in fails meanwhile:
 //
-//	MakeKey       a new key is in the metadata, and decrypts; the key of before still signs
-//	UseKey        the new key signs; the key of before is no longer in the metadata, but decrypts
-//	RemoveOldKey  the key of before is forgotten
+//	MakeKey       a new key is in the metadata, and decrypts; the previous key still signs
+//	UseKey        the new key signs; the previous key is no longer in the metadata, but decrypts
+//	RemoveOldKey  the previous key is removed
 
 // KeyState says what a key of a site is used for.
 type KeyState string
@@ -50,8 +50,8 @@ type SealedSiteKey struct {
 	SealedKey
 }
 
-// Sealer seals private keys before they are stored. The context is the place of the key: a sealed key
-// that is moved to another site does not open.
+// Sealer seals private keys before they are stored. Each seal is bound to the place of the key. So
+// a sealed key that someone moves to another site cannot be opened.
 type Sealer interface {
 	Seal(plain []byte, context string) ([]byte, error)
 	Open(sealed []byte, context string) ([]byte, error)
@@ -62,12 +62,12 @@ type KeyStore interface {
 	// SiteKeys returns the keys of a site, the oldest first.
 	SiteKeys(ctx context.Context, id site.ID) ([]SealedKey, error)
 	// PutSiteKeys replaces the keys of a site and appends the event. It returns ErrKeysStale if the
-	// stored keys are not those of before, with the same states.
+	// stored keys and their states differ from before.
 	PutSiteKeys(ctx context.Context, id site.ID, before, next []SealedKey, e event.Event) error
 	// AllSiteKeys returns the keys of all sites.
 	AllSiteKeys(ctx context.Context) ([]SealedSiteKey, error)
-	// ReplaceSealedKey stores a key that was sealed again. It does nothing if the stored one is not
-	// old.
+	// ReplaceSealedKey stores a key that was sealed again. It does nothing if the stored key
+	// differs from old.
 	ReplaceSealedKey(ctx context.Context, old SealedSiteKey, sealed []byte) error
 }
 
@@ -77,7 +77,8 @@ var (
 	ErrKeyState  = refusal.New(refusal.Conflict, "", "this is not the next step of a rotation").Coded("sso_key_state")
 )
 
-// keyContext is the place of a private key, to which its seal is bound.
+// keyContext returns a string that names the site and the id of a private key. The seal of the key
+// is bound to that string.
 func keyContext(id site.ID, keyID string) string { return "saml-key/" + string(id) + "/" + keyID }
 
 // SiteKeys returns the keys of a site, the oldest first.
@@ -93,8 +94,8 @@ func (s *SingleSignOn) SiteKeys(ctx context.Context, st site.Site) ([]SiteKey, e
 	return keys, nil
 }
 
-// MakeKey makes a key. The first key of a site is used at once, a second one is announced. It returns
-// ErrKeyState while a rotation is under way.
+// MakeKey makes a key. The first key of a site signs at once. A second key is only announced.
+// MakeKey returns ErrKeyState while a rotation is under way.
 func (s *SingleSignOn) MakeKey(ctx context.Context, st site.Site, actor string) error {
 	before, err := s.Store.SiteKeys(ctx, st.ID)
 	if err != nil {
@@ -132,8 +133,8 @@ func (s *SingleSignOn) MakeKey(ctx context.Context, st site.Site, actor string) 
 	return s.putKeys(ctx, st, before, append(slices.Clone(before), k), event.SiteSSOKeyMade, actor, text)
 }
 
-// UseKey lets the announced key sign. The key of before stays to decrypt. It returns ErrKeyState if
-// no key is announced.
+// UseKey makes the announced key sign. The previous key stays, so that it can still decrypt. UseKey
+// returns ErrKeyState if no key is announced.
 func (s *SingleSignOn) UseKey(ctx context.Context, st site.Site, actor string) error {
 	before, err := s.Store.SiteKeys(ctx, st.ID)
 	if err != nil {
@@ -155,7 +156,7 @@ func (s *SingleSignOn) UseKey(ctx context.Context, st site.Site, actor string) e
 	return s.putKeys(ctx, st, before, next, event.SiteSSOKeyUsed, actor, "The new SAML key of this site is used: "+print)
 }
 
-// RemoveOldKey forgets the key that was used before. It returns ErrKeyState if there is none.
+// RemoveOldKey removes the previous key. It returns ErrKeyState if there is no previous key.
 func (s *SingleSignOn) RemoveOldKey(ctx context.Context, st site.Site, actor string) error {
 	before, err := s.Store.SiteKeys(ctx, st.ID)
 	if err != nil {
@@ -194,7 +195,7 @@ func hasKey(keys []SealedKey, state KeyState) bool {
 	return slices.ContainsFunc(keys, func(k SealedKey) bool { return k.State == state })
 }
 
-// ensureKey makes the site's first key, if it has none.
+// ensureKey makes the site's first key if the site has no key.
 func (s *SingleSignOn) ensureKey(ctx context.Context, st site.Site, actor string) error {
 	keys, err := s.Store.SiteKeys(ctx, st.ID)
 	if err != nil || len(keys) > 0 {
@@ -203,8 +204,8 @@ func (s *SingleSignOn) ensureKey(ctx context.Context, st site.Site, actor string
 	return s.MakeKey(ctx, st, actor)
 }
 
-// Describe returns the site as its metadata describes it: with the certificates of its keys, the one
-// that signs first. The private keys are left out.
+// Describe returns the site as its metadata describes it, with the certificates of its keys. The
+// certificate of the key that signs comes first. The result has no private keys.
 func (s *SingleSignOn) Describe(ctx context.Context, st site.Site, c Connection) (saml.ServiceProvider, error) {
 	keys, err := s.SiteKeys(ctx, st)
 	sp := s.ServiceProvider(st.Name, c)
@@ -219,8 +220,8 @@ func (s *SingleSignOn) Describe(ctx context.Context, st site.Site, c Connection)
 	return sp, err
 }
 
-// withKeys returns the site with its private keys. The key that signs is first. A key that does not
-// open is left out, unless it must sign: then withKeys returns an error.
+// withKeys returns the site with its private keys. The key that signs comes first. A key that
+// cannot be opened is left out. If the site needs that key to sign, withKeys returns an error.
 func (s *SingleSignOn) withKeys(ctx context.Context, st site.Site, c Connection) (saml.ServiceProvider, error) {
 	sp := s.ServiceProvider(st.Name, c)
 	sealed, err := s.Store.SiteKeys(ctx, st.ID)
@@ -242,7 +243,7 @@ func (s *SingleSignOn) withKeys(ctx context.Context, st site.Site, c Connection)
 	return sp, nil
 }
 
-// openKey returns the key pair of a sealed key. It keeps the pairs that it opened, because reading a
+// openKey returns the key pair of a sealed key. It keeps opened pairs in memory, because reading a
 // private key takes as long as the rest of a sign-in.
 func (s *SingleSignOn) openKey(id site.ID, k SealedKey) (saml.KeyPair, error) {
 	place := keyContext(id, k.ID)
@@ -263,8 +264,9 @@ func (s *SingleSignOn) openKey(id site.ID, k SealedKey) (saml.KeyPair, error) {
 	return pair, nil
 }
 
-// ResealKeys seals every key and every client secret of every site again with the sealer's primary
-// key. It returns the sites of those that cannot be opened, which stay as they are.
+// ResealKeys seals all keys and client secrets of all sites again, with the primary key of the
+// sealer. Keys and secrets that cannot be opened stay as they are; lost lists the sites of these
+// keys and secrets.
 func (s *SingleSignOn) ResealKeys(ctx context.Context) (done int, lost []site.ID, err error) {
 	all, err := s.Store.AllSiteKeys(ctx)
 	if err != nil {
@@ -289,8 +291,8 @@ func (s *SingleSignOn) ResealKeys(ctx context.Context) (done int, lost []site.ID
 	return done + secrets, append(lost, lostSecrets...), err
 }
 
-// CountOpenKeys returns the number of stored keys and client secrets of sites, and how many of them
-// the sealer opens.
+// CountOpenKeys returns how many keys and client secrets of sites are stored (sealed), and how many
+// of these the sealer can open (opens).
 func (s *SingleSignOn) CountOpenKeys(ctx context.Context) (opens, sealed int, err error) {
 	all, err := s.Store.AllSiteKeys(ctx)
 	if err != nil {
@@ -305,9 +307,9 @@ func (s *SingleSignOn) CountOpenKeys(ctx context.Context) (opens, sealed int, er
 	return opens + openSecrets, len(all) + secrets, err
 }
 
-// DiscardLostKeys removes the keys and client secrets that do not open, after the key file was lost.
-// It returns the sites that lost a key, and those that lost a client secret. A site that signs its
-// requests gets a new key.
+// DiscardLostKeys removes the keys and client secrets that cannot be opened after the key file was
+// lost. It returns the sites that lost a key, and the sites that lost a client secret. A site that
+// signs its requests gets a new key.
 func (s *SingleSignOn) DiscardLostKeys(ctx context.Context, actor string) (keys, secrets []string, err error) {
 	if keys, err = s.discardLostKeys(ctx, actor); err != nil {
 		return keys, nil, err

@@ -9,9 +9,9 @@ import (
 const (
 	LinkDeactivated onetime.Reason = "deactivated"  // the person's account is no longer active
 	LinkBlocked     onetime.Reason = "blocked"      // an administrator blocked the person
-	LinkOutdated    onetime.Reason = "outdated"     // the account was deactivated after the link was made, and is active again
+	LinkOutdated    onetime.Reason = "outdated"     // the account was deactivated after the link was made, and then reactivated
 	LinkHasAdmin    onetime.Reason = "has-admin"    // the site has an administrator already
-	LinkSSORequired onetime.Reason = "sso-required" // the site requires single sign-on of everybody but administrators
+	LinkSSORequired onetime.Reason = "sso-required" // the site requires single sign-on, and the person is not an administrator
 )
 
 // Refusals that callers check for.
@@ -26,10 +26,12 @@ var (
 	// ErrInactive and ErrBlocked refuse to make a link for a person.
 	ErrInactive = refusal.New(refusal.Conflict, "", "the account is deactivated").Advise("reactivate it first").Coded("link_inactive")
 	ErrBlocked  = refusal.New(refusal.Conflict, "", "the account is blocked").Advise("unblock it first").Coded("link_blocked")
-	// ErrSSORequired refuses to make a link for a person of a site that requires single sign-on.
+	// ErrSSORequired refuses to make a link for a person who is not an administrator, because the
+	// site requires single sign-on.
 	ErrSSORequired = refusal.New(refusal.Conflict, "", "this site requires single sign-on; links are for its administrators alone").
 			Advise("sign in with single sign-on, or make it optional").Coded("link_sso_required")
-	// ErrHasAdmin refuses a first administrator to a site that has an active one.
+	// ErrHasAdmin refuses to make a first administrator, because the site has an active
+	// administrator.
 	ErrHasAdmin = refusal.New(refusal.Conflict, "", "the site has an administrator already").
 			Advise("make a link for a person of the site").Coded("site_has_admin")
 )
@@ -41,7 +43,8 @@ type ClosedLink struct {
 	UserName string // empty if unknown, or for a first administrator's link
 }
 
-// Refuse says why the link does not open. Its words are for the person who opened it.
+// Refuse returns the refusal that says why the link does not open. Its words are for the person who
+// opened the link.
 func (l ClosedLink) Refuse() error {
 	switch l.Reason {
 	case LinkDeactivated:

@@ -21,12 +21,13 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// OpenIDConnection is what a site knows about its OpenID provider.
+// OpenIDConnection holds the data that a site has about its OpenID provider.
 type OpenIDConnection struct {
-	Issuer   string // empty until it is set up
+	Issuer   string // empty before it is set up
 	ClientID string
-	// Secret is a new client secret, for SetConnection. It is sealed before it is stored, and never
-	// read back: a stored connection has none. If it is empty, the stored one stays.
+	// Secret is a new client secret, for SetConnection. It is sealed before it is stored. It is
+	// never read back, so it is empty in a stored connection. If it is empty in a change, the
+	// stored secret stays.
 	Secret string
 	Sealed []byte // the client secret as it is stored; empty if there is none
 	Claims oidc.Claims
@@ -52,11 +53,11 @@ func (o OpenIDConnection) check() error {
 	return nil
 }
 
-// maxClientSecret is how many bytes a client secret may have.
+// maxClientSecret is the largest length of a client secret, in bytes.
 const maxClientSecret = 1024
 
-// sealSecret seals a new client secret. Without one, the stored secret stays, unless it would be
-// sent to another provider than the one for which it was entered.
+// sealSecret seals a new client secret. Without a new secret it keeps the stored one. It refuses to
+// keep the stored secret if the issuer changes, because another provider would then receive it.
 func (s *SingleSignOn) sealSecret(st site.Site, old OpenIDConnection, next *OpenIDConnection) error {
 	typed := strings.TrimSpace(next.Secret)
 	next.Secret, next.Issuer = "", strings.TrimSpace(next.Issuer)
@@ -78,13 +79,14 @@ func (s *SingleSignOn) sealSecret(st site.Site, old OpenIDConnection, next *Open
 	return err
 }
 
-// secretContext is the place of a client secret, to which its seal is bound: a secret that is moved
-// to another site, or to another issuer, does not open.
+// secretContext returns a string that names the site and the issuer of a client secret. The seal of
+// the secret is bound to that string. So a secret that someone moves to another site or issuer
+// cannot be opened.
 func secretContext(id site.ID, issuer string) string {
 	return "oidc-secret/" + string(id) + "/" + issuer
 }
 
-// openIDDifferences lists what differs between two connections, as Differences does.
+// openIDDifferences returns the differences between two connections, as Differences does.
 func openIDDifferences(old, next OpenIDConnection) []event.Change {
 	var changes []event.Change
 	for _, f := range []struct{ name, before, after string }{
@@ -106,27 +108,28 @@ func openIDDifferences(old, next OpenIDConnection) []event.Change {
 	return changes
 }
 
-// OpenIDProviders asks OpenID providers. Its errors are *oidc.Error.
+// OpenIDProviders sends requests to OpenID providers. Its errors are *oidc.Error.
 type OpenIDProviders interface {
-	// Provider returns what the provider with this issuer says about itself.
+	// Provider returns the metadata of the provider with this issuer.
 	Provider(ctx context.Context, issuer string) (oidc.Provider, error)
-	// Keys returns the keys of a provider. If unknown is set, the keys of before are not enough.
+	// Keys returns the keys of a provider. If unknown is set, a key is missing from those that Keys
+	// returned before, so Keys reads them again.
 	Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.Keys, error)
 	// Exchange gets the tokens for a code.
 	Exchange(ctx context.Context, p oidc.Provider, x oidc.CodeExchange) (oidc.Tokens, error)
-	// UserInfo returns what the provider says about the person of an access token; nothing if it
-	// has no such endpoint.
+	// UserInfo returns the claims about the owner of an access token. It returns
+	// nothing if the provider has no endpoint for user information.
 	UserInfo(ctx context.Context, p oidc.Provider, access string) ([]byte, error)
 }
 
-// OpenIDClient returns the site as its OpenID provider knows it. The redirect address is the same
-// for a site that does not exist.
+// OpenIDClient returns the site as a client of its OpenID provider. The redirect address is the
+// same for a site that does not exist.
 func (s *SingleSignOn) OpenIDClient(siteName string, c Connection) oidc.Client {
 	return oidc.Client{ID: c.OpenID.ClientID, RedirectURL: s.PublicURL + "/c/" + url.PathEscape(siteName) + "/auth/oidc/callback"}
 }
 
-// startOpenID writes a request down and returns its address at the OpenID provider. The nonce is the
-// id of the request, and the state its relay state.
+// startOpenID stores a request and returns its address at the OpenID provider. The nonce is the id
+// of the request. The state is the relay state of the request.
 func (s *SingleSignOn) startOpenID(ctx context.Context, st site.Site, c Connection, browser string, r RequestRecord) (string, error) {
 	if s.OpenID == nil || !c.OpenID.ready() {
 		return "", ErrSSOOff
@@ -143,9 +146,9 @@ func (s *SingleSignOn) startOpenID(ctx context.Context, st site.Site, c Connecti
 	return s.OpenIDClient(st.Name, c).Request(p, oidc.RequestOptions{State: state, Nonce: r.ID, Verifier: codeVerifier(browser, state), Fresh: r.Purpose == ToRenew}), nil
 }
 
-// codeVerifier returns the PKCE verifier of a request (RFC 7636). It follows from the secret in the
-// browser's cookie, which never leaves this server and that browser: nothing that opens a code has
-// to be stored, and a code that was stolen with its state opens in no other browser.
+// codeVerifier returns the PKCE verifier of a request (RFC 7636). It is computed from the secret in
+// the browser's cookie, which only this server and that browser know. So the server need not store
+// it, and a code that is stolen with its state is useless in any other browser.
 func codeVerifier(browser, state string) string {
 	h := hmac.New(sha256.New, []byte(browser))
 	h.Write([]byte("pkce\x00" + state))
@@ -158,7 +161,7 @@ type OpenIDAnswer struct {
 	Browser string // the browser's cookie; may be empty
 }
 
-// FinishOpenID takes an answer of an OpenID provider. Its errors are like those of Finish.
+// FinishOpenID processes an answer of an OpenID provider. Its errors are like those of Finish.
 func (s *SingleSignOn) FinishOpenID(ctx context.Context, st site.Site, in OpenIDAnswer, from session.Browser) (Finished, error) {
 	c, err := s.Connection(ctx, st)
 	if err != nil {
@@ -185,9 +188,9 @@ func (s *SingleSignOn) FinishOpenID(ctx context.Context, st site.Site, in OpenID
 	return s.admit(ctx, st, c, req, v, from)
 }
 
-// acceptToken gets the ID token for the code of an answer, and verifies it.
-func (s *SingleSignOn) acceptToken(ctx context.Context, st site.Site, c Connection, req RequestRecord, in OpenIDAnswer) (vouched, error) {
-	v := vouched{protocol: OpenID}
+// acceptToken exchanges the code of an answer for an ID token, and verifies the token.
+func (s *SingleSignOn) acceptToken(ctx context.Context, st site.Site, c Connection, req RequestRecord, in OpenIDAnswer) (verifiedResponse, error) {
+	v := verifiedResponse{protocol: OpenID}
 	p, err := s.OpenID.Provider(ctx, req.Issuer)
 	if err != nil {
 		return v, err
@@ -234,7 +237,8 @@ func (s *SingleSignOn) acceptToken(ctx context.Context, st site.Site, c Connecti
 	return v, err
 }
 
-// verifyToken verifies an ID token. If it is signed with an unknown key, the keys are read again.
+// verifyToken verifies an ID token. If the token is signed with an unknown key, it reads the keys
+// again.
 func (s *SingleSignOn) verifyToken(ctx context.Context, client oidc.Client, p oidc.Provider, raw string, want oidc.Expected) (oidc.Token, error) {
 	for _, again := range []bool{false, true} {
 		keys, err := s.OpenID.Keys(ctx, p, again)
@@ -260,12 +264,12 @@ type SealedSecret struct {
 type SecretStore interface {
 	// AllSecrets returns the client secrets of all sites.
 	AllSecrets(ctx context.Context) ([]SealedSecret, error)
-	// ReplaceSecret stores a client secret that was sealed again, and appends the events; an empty
-	// secret removes it. It does nothing if the stored one is not old.
+	// ReplaceSecret stores a client secret that was sealed again, and appends the events. If sealed
+	// is empty, it removes the secret. It does nothing if the stored secret differs from old.
 	ReplaceSecret(ctx context.Context, old SealedSecret, sealed []byte, events ...event.Event) error
 }
 
-// resealSecrets does for client secrets what ResealKeys does for keys.
+// resealSecrets seals the client secrets of all sites again, as ResealKeys does with keys.
 func (s *SingleSignOn) resealSecrets(ctx context.Context) (done int, lost []site.ID, err error) {
 	all, err := s.Store.AllSecrets(ctx)
 	if err != nil {
@@ -289,7 +293,7 @@ func (s *SingleSignOn) resealSecrets(ctx context.Context) (done int, lost []site
 	return done, lost, nil
 }
 
-// countOpenSecrets does for client secrets what CountOpenKeys does for keys.
+// countOpenSecrets counts client secrets, as CountOpenKeys counts keys.
 func (s *SingleSignOn) countOpenSecrets(ctx context.Context) (opens, sealed int, err error) {
 	all, err := s.Store.AllSecrets(ctx)
 	if err != nil {
@@ -303,8 +307,8 @@ func (s *SingleSignOn) countOpenSecrets(ctx context.Context) (opens, sealed int,
 	return opens, len(all), nil
 }
 
-// discardLostSecrets removes the client secrets that do not open. It returns the names of their
-// sites.
+// discardLostSecrets removes the client secrets that cannot be opened. It returns the names of
+// their sites.
 func (s *SingleSignOn) discardLostSecrets(ctx context.Context, actor string) ([]string, error) {
 	all, err := s.Store.AllSecrets(ctx)
 	if err != nil {

@@ -17,19 +17,19 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Recovery codes let an administrator in if single sign-on does not work. Each administrator has a
-// set of their own. A code has 80 random bits and opens the site once:
+// Recovery codes let an administrator in if single sign-on does not work. Each administrator has
+// their own set of codes. A code has 80 random bits and signs in once:
 //
 //	MakeRecoveryCodes  a new set, which replaces the old one; shown once, stored as hashes
 //	Recover            a code  →  a session
 //
-// A code opens for an active administrator alone. It opens nothing if the account was deactivated or
-// got another role after the code was made, even if both are as before again.
+// A code works only while its owner is an active administrator. If the account was deactivated or
+// got another role after the code was made, the code never works again.
 
-// CodesInASet is how many recovery codes an administrator gets at once.
+// CodesInASet is the number of recovery codes in a set.
 const CodesInASet = 10
 
-// codeBytes is how many random bytes a recovery code has.
+// codeBytes is the number of random bytes in a recovery code.
 const codeBytes = 10
 
 // RecoverySet says which recovery codes a person has.
@@ -40,8 +40,8 @@ type RecoverySet struct {
 
 // Refusals that callers check for.
 var (
-	// ErrNoSuchCode refuses a recovery code. It is the same for every reason, so that a person who
-	// tries codes learns nothing.
+	// ErrNoSuchCode refuses a recovery code. It is the same for every reason, so that it tells
+	// nothing to a person who guesses codes.
 	ErrNoSuchCode = refusal.New(refusal.Forbidden, "code", "this code does not open the site").
 			Advise("check what you typed; each code opens once, and a new set ends the old one").Coded("recovery_code_unknown")
 	ErrCodesStale = refusal.New(refusal.Stale, "", "the recovery codes were made again meanwhile; nothing new was made").
@@ -50,24 +50,24 @@ var (
 				Advise("name a person with the role Admin").Coded("recovery_codes_admin")
 )
 
-// RecoveryStore keeps recovery codes. Codes reach it only as hashes, and every method names the
+// RecoveryStore keeps recovery codes as hashes; it never sees the codes. Every method names the
 // site.
 type RecoveryStore interface {
-	// RecoverySet returns which codes a person has; the zero value if there are none.
+	// RecoverySet returns which codes a person has. It returns the zero value if there are none.
 	RecoverySet(ctx context.Context, id site.ID, personID string) (RecoverySet, error)
-	// ReplaceRecoveryCodes replaces the codes of a person, with an event. It returns ErrCodesStale
-	// if the stored set was not made at ifMade.
+	// ReplaceRecoveryCodes replaces the codes of a person and appends the event. It returns
+	// ErrCodesStale if the stored set was not made at the time ifMade.
 	ReplaceRecoveryCodes(ctx context.Context, id site.ID, personID string, ifMade time.Time, hashes []secret.Hash, now time.Time, e event.Event) error
-	// FindRecoveryCode returns the owner of an unused code and when it was made, or
-	// refusal.NotFound.
+	// FindRecoveryCode returns the owner of an unused code and the time when the code was made. If
+	// there is no such code, it returns refusal.NotFound.
 	FindRecoveryCode(ctx context.Context, id site.ID, hash secret.Hash) (personID string, made time.Time, err error)
-	// UseRecoveryCode marks a code as used and appends the event that eventFor makes for the number
-	// of codes that are left. It returns refusal.NotFound if the code is unknown or used.
+	// UseRecoveryCode marks a code as used. It calls eventFor with the number of codes that are
+	// left, and appends the event. It returns refusal.NotFound if the code is unknown or used.
 	UseRecoveryCode(ctx context.Context, id site.ID, personID string, hash secret.Hash, now time.Time, eventFor func(left int) event.Event) error
 }
 
-// RecoverySet returns which recovery codes a person has. Codes that open nothing because of what
-// happened to the account do not count as left.
+// RecoverySet returns which recovery codes a person has. Codes that no longer work because of a
+// change of the account do not count as left.
 func (s *SingleSignOn) RecoverySet(ctx context.Context, st site.Site, personID string) (RecoverySet, error) {
 	set, err := s.Store.RecoverySet(ctx, st.ID, personID)
 	if err != nil {
@@ -80,15 +80,15 @@ func (s *SingleSignOn) RecoverySet(ctx context.Context, st site.Site, personID s
 	if err != nil {
 		return RecoverySet{}, fmt.Errorf("find the owner of the recovery codes: %w", err)
 	}
-	if codesEnded(p, set.Made) != "" {
+	if whyCodesEnded(p, set.Made) != "" {
 		set.Left = 0
 	}
 	return set, nil
 }
 
-// codesEnded says why codes of a person that were made at this time open nothing, and never will;
-// empty if nothing ended them.
-func codesEnded(p roster.Person, made time.Time) (why string) {
+// whyCodesEnded returns the reason why codes of a person that were made at this time never work
+// again. It returns an empty string if there is none.
+func whyCodesEnded(p roster.Person, made time.Time) (why string) {
 	switch {
 	case made.Before(p.LastActiveChange.Time):
 		return "the account was deactivated after the code was made"
@@ -98,9 +98,10 @@ func codesEnded(p roster.Person, made time.Time) (why string) {
 	return ""
 }
 
-// MakeRecoveryCodes makes a new set of codes for an administrator and returns it. The old set no
-// longer opens anything. ifMade is when the set was made that the caller saw. If the stored set is
-// another one, it returns ErrCodesStale, so that a form that is sent twice makes one set.
+// MakeRecoveryCodes makes a new set of codes for an administrator and returns it. The codes of the
+// old set no longer work. ifMade is the time of the set that the caller saw. If the stored set has
+// another time, MakeRecoveryCodes returns ErrCodesStale. So a form that is sent twice makes only
+// one set.
 func (s *SingleSignOn) MakeRecoveryCodes(ctx context.Context, st site.Site, p roster.Person, ifMade time.Time, actor string) ([]string, error) {
 	if p.Role != roster.RoleAdmin || !p.Active {
 		return nil, ErrNoAdminForCodes.Because("%s is not an active administrator", p.UserName)
@@ -122,7 +123,7 @@ func (s *SingleSignOn) MakeRecoveryCodes(ctx context.Context, st site.Site, p ro
 	return codes, nil
 }
 
-// newCode returns a code as people read it: four groups of four letters and digits.
+// newCode returns a new code in the form that people read: four groups of four letters and digits.
 func newCode() string {
 	var b [codeBytes]byte
 	rand.Read(b[:]) // rand.Read never fails
@@ -130,8 +131,8 @@ func newCode() string {
 	return text[:4] + "-" + text[4:8] + "-" + text[8:12] + "-" + text[12:]
 }
 
-// plainCode returns a typed code without its case, spaces and hyphens. It replaces digits that no
-// code has by the letters that look like them.
+// plainCode returns a typed code in lower case, without spaces and hyphens. It replaces the digits
+// 0, 1 and 8, which no code contains, by the letters that look like them.
 func plainCode(typed string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -150,8 +151,7 @@ func plainCode(typed string) string {
 	}, strings.ToLower(strings.TrimSpace(typed)))
 }
 
-// Recover uses a code up and signs its owner in. It returns ErrNoSuchCode if the code does not open
-// the site.
+// Recover uses a code and signs its owner in. It returns ErrNoSuchCode if the code does not work.
 func (s *SingleSignOn) Recover(ctx context.Context, st site.Site, typed string, from session.Browser) (Session, error) {
 	hash := secret.HashOf(plainCode(typed))
 	p, why, err := s.findCode(ctx, st, hash)
@@ -183,7 +183,8 @@ func (s *SingleSignOn) Recover(ctx context.Context, st site.Site, typed string, 
 
 const codeUnknown = "it is not one of this site, or was used already"
 
-// findCode returns the owner of a code, and why it does not open the site; empty if it does.
+// findCode returns the owner of a code. why is the reason why the code does not work, or empty if
+// it works.
 func (s *SingleSignOn) findCode(ctx context.Context, st site.Site, hash secret.Hash) (p roster.Person, why string, err error) {
 	personID, made, err := s.Store.FindRecoveryCode(ctx, st.ID, hash)
 	if errors.Is(err, refusal.NotFound) {
@@ -205,11 +206,11 @@ func (s *SingleSignOn) findCode(ctx context.Context, st site.Site, hash secret.H
 	case p.Role != roster.RoleAdmin:
 		return p, "the account no longer has the role Admin", nil
 	}
-	return p, codesEnded(p, made), nil
+	return p, whyCodesEnded(p, made), nil
 }
 
-// refuseCode records why a code does not open the site, and returns the refusal, which does not
-// name the reason.
+// refuseCode records why a code does not work. It returns the refusal, which does not tell the
+// reason.
 func (s *SingleSignOn) refuseCode(ctx context.Context, st site.Site, p roster.Person, why string) error {
 	text := "A recovery code was refused: " + why
 	if p.UserName != "" {

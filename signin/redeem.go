@@ -22,8 +22,8 @@ type PendingSignIn struct {
 	Expires time.Time
 }
 
-// LookUpLink returns the sign-in that a link offers, without using the link. If the link no longer works,
-// it returns a refusal of kind Gone that says why.
+// LookUpLink returns the sign-in that a link offers, without using the link. If the link no longer
+// works, it returns a refusal of kind Gone that says why.
 func (s *SignIns) LookUpLink(ctx context.Context, st site.Site, linkSecret string) (PendingSignIn, error) {
 	l, err := onetime.FindOpen(s.Now(), func() (personalLink, error) { return s.findLink(ctx, st, linkSecret) },
 		func(l personalLink, why onetime.Reason) error {
@@ -68,8 +68,8 @@ func (s *SignIns) findLink(ctx context.Context, st site.Site, linkSecret string)
 	return personalLink{l, p, required}, err
 }
 
-// ClosedReason returns the reason why the link does not open at that time; empty if it opens. The
-// person's account can be a reason too.
+// ClosedReason returns the reason why the link does not open at the time now, or "" if it opens.
+// The reason can be the state of the person's account.
 func (l personalLink) ClosedReason(now time.Time) onetime.Reason {
 	if why := l.Record.ClosedReason(now); why != "" || l.Kind != Person {
 		return why
@@ -82,16 +82,16 @@ func (l personalLink) ClosedReason(now time.Time) onetime.Reason {
 	case l.ssoRequired && l.person.Role != roster.RoleAdmin:
 		return LinkSSORequired
 	case l.Created.Before(l.person.LastActiveChange.Time):
-		// Links are made for active people only, so the account was deactivated since. An older
-		// link must not open it again.
+		// Links are made only for active people, so the account was deactivated after the link was
+		// made. A link from before that time must not open the account again.
 		return LinkOutdated
 	}
 	return ""
 }
 
-// Redeem uses the link up and starts a session. Only a first administrator's link needs the form;
-// if the form is refused, the link stays unused. A second call with the same secret gets
-// ErrLinkEnded, even at the same moment.
+// Redeem uses the link and starts a session. Only a first administrator's link needs the form. If
+// the form is refused, the link stays unused. A second call with the same secret returns
+// ErrLinkEnded, even if both calls run at the same time.
 func (s *SignIns) Redeem(ctx context.Context, st site.Site, linkSecret string, f Form, from session.Browser) (Session, error) {
 	p, err := s.LookUpLink(ctx, st, linkSecret)
 	if err != nil {
@@ -127,7 +127,8 @@ func (s *SignIns) Redeem(ctx context.Context, st site.Site, linkSecret string, f
 	return started, nil
 }
 
-// startSession creates the first administrator if the link is for one, and starts the session.
+// startSession starts the session. If the link is for the first administrator, it creates the
+// account first.
 func (s *SignIns) startSession(ctx context.Context, st site.Site, p PendingSignIn, f Form, from session.Browser) (Session, error) {
 	if p.Kind == FirstAdmin {
 		var err error

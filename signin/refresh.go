@@ -14,14 +14,15 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// The metadata of an identity provider is read again if it was given by its address: once a day, and
-// when a response is signed by a key that the site does not know, at most once in five minutes. A
-// refresh only adds certificates, and removes those that have expired and are no longer announced.
-// Another entity id or another address is never taken over: an administrator has to import it.
+// If a site has the address of its identity provider's metadata, the metadata is read again
+// ("refreshed") once a day. It is also refreshed when a response is signed by an unknown key, but
+// at most once in five minutes. A refresh only adds certificates, and removes those that have
+// expired and are no longer announced. It never changes the entity id or an address: an
+// administrator must import such changes.
 const (
 	refreshEvery   = 24 * time.Hour
-	refreshRetry   = time.Hour       // after a failure
-	refreshIfAsked = 5 * time.Minute // at most so often for unknown keys
+	refreshRetry   = time.Hour       // the time from a failed refresh to the next daily refresh
+	refreshIfAsked = 5 * time.Minute // the shortest time between two refreshes for unknown keys
 	refreshTime    = 12 * time.Second
 )
 
@@ -31,30 +32,34 @@ const (
 	RefreshKey  = "all"
 )
 
-// RefreshState says how the metadata of a site's identity provider was refreshed.
+// RefreshState describes the last refresh of the metadata of a site's identity provider.
 type RefreshState struct {
-	Began, Ended time.Time // the last refresh; zero if there was none
-	Failure      string    // why the last refresh did not take over what the metadata says; may be empty
+	Began, Ended time.Time // when the last refresh began and ended; zero if there was none
+	Failure      string    // why the last refresh did not apply the metadata, or a part of it; may be empty
 }
 
-// RefreshStore keeps when metadata was refreshed. Every method names the site.
+// RefreshStore keeps the times and failures of the refreshes of metadata. Every method except
+// DueRefresh names the site.
 type RefreshStore interface {
 	RefreshState(ctx context.Context, id site.ID) (RefreshState, error)
-	// DueRefresh returns a site whose daily refresh is due, or refusal.NotFound, and when the next one is
-	// due; zero if there is none.
+	// DueRefresh returns a site whose daily refresh is due. If there is none, it returns
+	// refusal.NotFound and the time when the next refresh is due, or the zero time if no site has
+	// refreshes.
 	DueRefresh(ctx context.Context, now time.Time) (id site.ID, next time.Time, err error)
-	// BeginDailyRefresh notes that a daily refresh begins and when the next one is due. It returns false
-	// if none is due at now.
+	// BeginDailyRefresh records that a daily refresh begins, and when the next one is due. It
+	// returns false if no refresh is due at the time now.
 	BeginDailyRefresh(ctx context.Context, id site.ID, now, next time.Time) (bool, error)
-	// BeginAskedRefresh notes that a refresh begins because of an unknown key. It returns false if one
-	// began after notSince.
+	// BeginAskedRefresh records that a refresh for an unknown key begins. It returns false if
+	// another refresh began after notSince.
 	BeginAskedRefresh(ctx context.Context, id site.ID, now, notSince time.Time) (bool, error)
-	// EndRefresh notes how a refresh ended. If another failure than before is given, it appends the
-	// event, and the next daily refresh is due at retry.
+	// EndRefresh records how a refresh ended. If failure is not empty, the next daily refresh is
+	// due at the time retry or earlier. If this failure differs from the previous one, EndRefresh
+	// appends the event.
 	EndRefresh(ctx context.Context, id site.ID, now, retry time.Time, failure string, e event.Event) error
 }
 
-// RefreshState returns how the metadata of the site's identity provider was refreshed last.
+// RefreshState returns the state of the last refresh of the site's metadata. It returns the zero
+// value if there was none.
 func (s *SingleSignOn) RefreshState(ctx context.Context, st site.Site) (RefreshState, error) {
 	state, err := s.Store.RefreshState(ctx, st.ID)
 	if errors.Is(err, refusal.NotFound) {
@@ -63,8 +68,8 @@ func (s *SingleSignOn) RefreshState(ctx context.Context, st site.Site) (RefreshS
 	return state, err
 }
 
-// AdvanceRefresh does the daily refresh of one site, if one is due. It returns when it has to be
-// called again.
+// AdvanceRefresh does the daily refresh of one site, if one is due. It returns the time when it
+// must be called again.
 func (s *SingleSignOn) AdvanceRefresh(ctx context.Context, _ string, _ int64) (next time.Time, err error) {
 	idle := s.Now().Add(refreshIfAsked)
 	id, due, err := s.Store.DueRefresh(ctx, s.Now())
@@ -88,9 +93,9 @@ func (s *SingleSignOn) AdvanceRefresh(ctx context.Context, _ string, _ int64) (n
 	return s.Now(), s.refresh(ctx, st)
 }
 
-// refreshForUnknownKey refreshes the metadata because a response is signed by an unknown key. It waits
-// for a refresh that is under way in any process. changed reports whether the connection may know
-// more keys than before.
+// refreshForUnknownKey refreshes the metadata because a response is signed by an unknown key. If a
+// refresh is under way in any process, it waits for that refresh. changed reports whether the
+// connection has changed. If so, it may have more keys.
 func (s *SingleSignOn) refreshForUnknownKey(ctx context.Context, st site.Site, c Connection) (changed bool, err error) {
 	if c.MetadataURL == "" || s.ReadMetadata == nil {
 		return false, nil
@@ -113,8 +118,8 @@ func (s *SingleSignOn) refreshForUnknownKey(ctx context.Context, st site.Site, c
 	return now.Version != c.Version, err
 }
 
-// awaitRefresh waits until no refresh of the site is under way. A refresh whose process died does not
-// end, so it waits no longer than a refresh takes.
+// awaitRefresh waits until no refresh of the site is under way. If a process was killed during a
+// refresh, the refresh never ends. So awaitRefresh waits no longer than a refresh may take.
 func (s *SingleSignOn) awaitRefresh(ctx context.Context, st site.Site) error {
 	for {
 		state, err := s.Store.RefreshState(ctx, st.ID)
@@ -132,10 +137,10 @@ func (s *SingleSignOn) awaitRefresh(ctx context.Context, st site.Site) error {
 	}
 }
 
-// refresh reads the metadata of a site's identity provider and takes over what a refresh may. Only a
-// failure of this server is an error.
+// refresh applies the metadata of a site's identity provider, and records how that ended. It
+// returns an error only for a failure of this server.
 func (s *SingleSignOn) refresh(ctx context.Context, st site.Site) error {
-	failure, err := s.takeOver(ctx, st)
+	failure, err := s.applyMetadata(ctx, st)
 	if err != nil {
 		return err
 	}
@@ -152,8 +157,9 @@ func (s *SingleSignOn) refresh(ctx context.Context, st site.Site) error {
 
 const systemActor = "system"
 
-// takeOver reads the metadata and saves what changed. failure says what was not taken over, and why.
-func (s *SingleSignOn) takeOver(ctx context.Context, st site.Site) (failure string, err error) {
+// applyMetadata reads the metadata and saves the changes that a refresh may make. failure says what
+// it did not apply, and why.
+func (s *SingleSignOn) applyMetadata(ctx context.Context, st site.Site) (failure string, err error) {
 	const tries = 3
 	for range tries {
 		c, err := s.Connection(ctx, st)
@@ -191,8 +197,8 @@ func (s *SingleSignOn) takeOver(ctx context.Context, st site.Site) (failure stri
 	return "the settings changed meanwhile", nil
 }
 
-// refreshed returns the connection with the certificates that the metadata announces. failure says
-// what an administrator has to take over.
+// refreshed returns the connection with the certificates in the metadata. failure says which other
+// changes an administrator must import.
 func (c Connection) refreshed(announced saml.IdentityProvider, now time.Time) (next Connection, failure string) {
 	next = c
 	if announced.EntityID != c.Provider.EntityID {
@@ -202,7 +208,8 @@ func (c Connection) refreshed(announced saml.IdentityProvider, now time.Time) (n
 	for _, cert := range announced.Certificates {
 		certs = saml.AddCertificate(certs, cert)
 	}
-	// A certificate that has expired verifies nothing. The last one stays.
+	// Remove expired certificates, but never all certificates. An announced certificate stays even
+	// if it has expired.
 	kept := certs[:0:0]
 	for _, cert := range certs {
 		if !now.After(cert.NotAfter) || slices.ContainsFunc(announced.Certificates, cert.Equal) {

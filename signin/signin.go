@@ -41,23 +41,26 @@ type LinkRecord struct {
 	PersonID string // empty for FirstAdmin
 }
 
-// Store keeps links. Secrets reach it only as hashes, and every method names the site.
+// Store keeps links. It gets only hashes of secrets. Every method names the site.
 type Store interface {
-	// AddLink stores a link and its event. A FirstAdmin link replaces every earlier one of its
-	// site, so that at most one opens. Links that expired long ago are forgotten.
+	// AddLink stores a link and appends its event. A FirstAdmin link replaces every earlier
+	// FirstAdmin link of its site, so that at most one works. AddLink removes links that expired
+	// long ago.
 	AddLink(ctx context.Context, l LinkRecord, e event.Event) error
-	// FindLink returns a link by hash, used and expired ones too, or onetime.ErrClosed.
+	// FindLink returns a link by its hash, even if the link is used or has expired. It returns
+	// onetime.ErrClosed if there is no such link.
 	FindLink(ctx context.Context, id site.ID, hash secret.Hash) (LinkRecord, error)
-	// UseLink marks the link used and appends the event, in one transaction. If the link is
-	// unknown, used or expired at now, it does nothing and returns onetime.ErrClosed.
+	// UseLink marks the link as used and appends the event, in one transaction. If the link is
+	// unknown, used, or expired at the time now, it does nothing and returns onetime.ErrClosed.
 	UseLink(ctx context.Context, id site.ID, hash secret.Hash, now time.Time, e event.Event) error
 	// RequiresSSO reports whether the site's mode is SSORequired.
 	RequiresSSO(ctx context.Context, id site.ID) (bool, error)
-	// ReturnLink makes a link usable again if its use at this time failed.
+	// ReturnLink makes a link usable again that was marked as used at the time used. It is for a
+	// sign-in that failed afterwards.
 	ReturnLink(ctx context.Context, id site.ID, hash secret.Hash, used time.Time) error
 }
 
-// SignIns is the service over a Store and the rosters of the sites.
+// SignIns makes and redeems one-time links, with a Store and the rosters of the sites.
 type SignIns struct {
 	Store   Store
 	Rosters *roster.Rosters

@@ -16,18 +16,18 @@ import (
 
 // Single sign-out, if the site uses it:
 //
-//	StartSignOut       a person signed out here  →  a page that asks the identity provider to do so too
-//	FinishSignOut      a request of the identity provider ends its sessions here  →  an answer
+//	StartSignOut       a person signed out here  →  a page that signs out there too
+//	FinishSignOut      a request of the identity provider: sessions here end  →  an answer
 //	                   an answer to a request of this site  →  the sign-in page
 //
-// Signing out here never depends on it.
+// A person is signed out here even if single sign-out fails.
 
-// toSignOut is the purpose of a request to the identity provider to end its session.
+// toSignOut is the purpose of a request that asks the identity provider to end its session.
 const toSignOut Purpose = "sign-out"
 
-// StartSignOut prepares the request that ends a session at the identity provider. It returns the
-// path of this server that sends it; empty if the site does not use single sign-out, or if the
-// session did not begin at the identity provider of the site.
+// StartSignOut stores the request that ends a session at the identity provider. It returns the path
+// of the page here that sends the request. The path is empty if the site does not use single
+// sign-out, or if the session did not begin at the identity provider of the site.
 func (s *SingleSignOn) StartSignOut(ctx context.Context, st site.Site, o roster.Origin) (path string, err error) {
 	if o.NameID == "" {
 		return "", nil
@@ -52,8 +52,9 @@ func (s *SingleSignOn) StartSignOut(ctx context.Context, st site.Site, o roster.
 	return "/c/" + st.Name + "/auth/saml2/sign-out?go=" + relay, nil
 }
 
-// SignOutAddress returns the address at the identity provider for the path that StartSignOut
-// returned. It returns ErrSSOOff if there is none any longer.
+// SignOutAddress returns the address at the identity provider that ends the session there. relay is
+// the last part of the path that StartSignOut returned. SignOutAddress returns ErrSSOOff if the
+// request no longer exists.
 func (s *SingleSignOn) SignOutAddress(ctx context.Context, st site.Site, relay string) (string, error) {
 	r, err := s.Store.FindRequest(ctx, st.ID, secret.HashOf(relay), s.Now())
 	if errors.Is(err, refusal.NotFound) || err == nil && r.Purpose != toSignOut {
@@ -65,15 +66,15 @@ func (s *SingleSignOn) SignOutAddress(ctx context.Context, st site.Site, relay s
 	return r.ReturnTo, nil
 }
 
-// SignedOut is what a message about the end of a session led to.
+// SignedOut is the result of a message about the end of a session.
 type SignedOut struct {
-	Address string // the address at the identity provider that takes the answer; empty if the message was an answer
+	Address string // the address at the identity provider that receives the answer; empty if there is nothing to answer
 	Ended   int    // how many sessions ended
-	There   bool   // whether the identity provider ended its session; for an answer
+	There   bool   // whether the message is an answer, and says that the identity provider has ended its session
 }
 
-// FinishSignOut takes a message about the end of a session. Every error is ErrSSOOff, a refusal about a
-// FailedSignIn, or a failure of this server.
+// FinishSignOut processes a message about the end of a session. It returns ErrSSOOff, a refusal
+// about a FailedSignIn, or an error of this server.
 func (s *SingleSignOn) FinishSignOut(ctx context.Context, st site.Site, m saml.SignOutMessage) (SignedOut, error) {
 	c, err := s.Connection(ctx, st)
 	if err != nil {
@@ -123,7 +124,7 @@ func (s *SingleSignOn) FinishSignOut(ctx context.Context, st site.Site, m saml.S
 	return out, err
 }
 
-// takeAnswer takes the answer to a request of StartSignOut.
+// takeAnswer processes the answer to a request of StartSignOut.
 func (s *SingleSignOn) takeAnswer(ctx context.Context, st site.Site, got saml.SignOut) (SignedOut, error) {
 	r, err := s.Store.TakeRequest(ctx, st.ID, secret.HashOf(got.RelayState), s.Now())
 	switch {
@@ -136,9 +137,9 @@ func (s *SingleSignOn) takeAnswer(ctx context.Context, st site.Site, got saml.Si
 	return SignedOut{}, s.refuseSignOut(ctx, st, &saml.Error{Reason: reasonNoRequest, Detail: "the message answers no request of this site, or one that is more than ten minutes old or was answered before"})
 }
 
-// refuseSignOut records why a message was refused.
+// refuseSignOut records why a message was refused, and returns the refusal.
 func (s *SingleSignOn) refuseSignOut(ctx context.Context, st site.Site, err error) error {
-	f, shown := failure(err)
+	f, shown := describeFailure(err)
 	if shown == nil {
 		return err
 	}

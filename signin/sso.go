@@ -22,17 +22,17 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// SingleSignOn lets people in by SAML, or by OpenID Connect:
+// SingleSignOn signs people in by SAML, or by OpenID Connect:
 //
-//	Start         a request for this browser is written down  →  the address at the identity provider
-//	Finish        a SAML response: the request is taken back, the response verified, the assertion
-//	              written down as used
-//	FinishOpenID  an answer of an OpenID provider: the request is taken back, the code exchanged,
+//	Start         a request for this browser is stored  →  the address at the identity provider
+//	Finish        a SAML response: the request is removed, the response verified, the assertion
+//	              recorded as used
+//	FinishOpenID  an answer of an OpenID provider: the request is removed, the code exchanged,
 //	              the ID token verified
 //	admit         both: the account is found (roster.AdmitAsserted)  →  a session
 //
-// Each request is good for one response, from the browser that asked, within ten minutes. Each
-// assertion is good once, in all processes.
+// Each request gets one response, from the same browser, within ten minutes. Each assertion is
+// accepted only once, by all processes together.
 type SingleSignOn struct {
 	Store     SSOStore
 	Rosters   *roster.Rosters
@@ -45,10 +45,10 @@ type SingleSignOn struct {
 	// ReadMetadata reads the metadata of an identity provider from its address. If it is nil,
 	// metadata is never refreshed.
 	ReadMetadata func(ctx context.Context, address string) ([]byte, error)
-	// OpenID asks OpenID providers. If it is nil, nobody signs in by OpenID Connect.
+	// OpenID sends requests to OpenID providers. If it is nil, no one signs in by OpenID Connect.
 	OpenID OpenIDProviders
 
-	opened sync.Map // the key pairs that were opened, by their place
+	opened sync.Map // the opened key pairs, by their place
 }
 
 // SSOStore keeps connections, requests, used assertions and tests. Every method names the site.
@@ -60,18 +60,18 @@ type SSOStore interface {
 	ConflictStore
 	RecoveryStore
 
-	// AddRequest stores a request, and forgets the site's expired ones.
+	// AddRequest stores a request, and removes the site's expired requests.
 	AddRequest(ctx context.Context, id site.ID, r RequestRecord) error
-	// TakeRequest removes and returns a request; refusal.NotFound if there is none, or if it has
-	// expired at now.
+	// TakeRequest removes and returns a request. It returns refusal.NotFound if there is none, or
+	// if the request has expired at the time now.
 	TakeRequest(ctx context.Context, id site.ID, hash secret.Hash, now time.Time) (RequestRecord, error)
-	// HasRequest reports whether there is such a request of this browser that has not expired at now. It
-	// stays.
+	// HasRequest reports whether there is a request with this hash that this browser sent and that
+	// has not expired at the time now. It does not remove the request.
 	HasRequest(ctx context.Context, id site.ID, hash, browser secret.Hash, now time.Time) (bool, error)
-	// FindRequest returns a request that stays; refusal.NotFound as for TakeRequest.
+	// FindRequest is like TakeRequest, but does not remove the request.
 	FindRequest(ctx context.Context, id site.ID, hash secret.Hash, now time.Time) (RequestRecord, error)
-	// UseAssertion writes down that an assertion was used, until that time, and forgets older ones.
-	// ErrReplayed if it was used before.
+	// UseAssertion records that an assertion is used, and keeps the record until the time until. It
+	// returns ErrReplayed if the assertion was used before. It removes old records.
 	UseAssertion(ctx context.Context, id site.ID, hash secret.Hash, until, now time.Time) error
 
 	// PutTest stores the last test of a person, with its event.
@@ -89,8 +89,8 @@ type Purpose string
 // The purposes.
 const (
 	ToSignIn Purpose = "sign-in"
-	ToRenew  Purpose = "renew" // a sign-in for which the person proves again who they are
-	ToTest   Purpose = "test"  // shows an administrator what would happen, and does nothing
+	ToRenew  Purpose = "renew" // a sign-in in which the person proves again who they are
+	ToTest   Purpose = "test"  // a test that shows an administrator the outcome and signs no one in
 )
 
 // RequestRecord is a request as it is stored.
@@ -102,7 +102,7 @@ type RequestRecord struct {
 	Person   string // the id of the administrator who tests
 	ReturnTo string // a path of the site
 	Version  int64  // the version of the connection
-	Issuer   string // the OpenID provider that was asked; empty for SAML
+	Issuer   string // the OpenID provider that gets the request; empty for SAML
 	Expires  time.Time
 }
 
@@ -123,12 +123,12 @@ type FailedSignIn struct {
 	Test      bool   // whether the sign-in was a test
 }
 
-// Reasons of this package and of roster, beside those of saml.
+// Reasons of this package, in addition to those of saml, oidc and roster.
 const (
 	reasonNoRequest = "unknown_request"
 	reasonBrowser   = "other_browser"
 	reasonReplayed  = "replayed"
-	reasonSecret    = "client_secret" // the stored client secret does not open
+	reasonSecret    = "client_secret" // the stored client secret cannot be opened
 )
 
 var rosterReasons = []struct {
@@ -144,9 +144,9 @@ var rosterReasons = []struct {
 	{roster.ErrAssertedNameless, "no_name"},
 }
 
-// Start begins a sign-in for a browser that has this cookie. returnTo is a path below the site's; any other
-// address is replaced by the site's home page. With renew, the person must prove again who they are.
-// It returns ErrSSOOff if the site does not use SAML.
+// Start begins a sign-in for the browser with this cookie. returnTo is a path of the site; any
+// other address is replaced by the site's home page. If renew is true, the person must prove again
+// who they are. Start returns ErrSSOOff if single sign-on is off.
 func (s *SingleSignOn) Start(ctx context.Context, st site.Site, browser, returnTo string, renew bool) (address string, err error) {
 	c, err := s.Connection(ctx, st)
 	if err != nil {
@@ -169,9 +169,9 @@ func (s *SingleSignOn) Start(ctx context.Context, st site.Site, browser, returnT
 	return s.startRequest(ctx, st, c, r)
 }
 
-// StartTest begins a test by an administrator, whatever the mode and whichever protocol people use.
-// Finish then shows what a sign-in would do. If the OpenID provider cannot be asked, that is the
-// result of the test.
+// StartTest begins a test by an administrator, with either protocol and in every mode. Finish then
+// shows what a sign-in would do. If the OpenID provider cannot be reached, the test has failed, and
+// address is the page with its result.
 func (s *SingleSignOn) StartTest(ctx context.Context, st site.Site, by Protocol, browser, personID string) (address string, err error) {
 	c, err := s.Connection(ctx, st)
 	if err != nil {
@@ -186,7 +186,7 @@ func (s *SingleSignOn) StartTest(ctx context.Context, st site.Site, by Protocol,
 	}
 	address, err = s.startOpenID(ctx, st, c, browser, r)
 	if wrong := new(oidc.Error); errors.As(err, &wrong) {
-		done, err := s.finishTest(ctx, st, c, r, vouched{protocol: OpenID}, wrong)
+		done, err := s.finishTest(ctx, st, c, r, verifiedResponse{protocol: OpenID}, wrong)
 		return done.ReturnTo, err
 	}
 	return address, err
@@ -208,7 +208,8 @@ func (s *SingleSignOn) startRequest(ctx context.Context, st site.Site, c Connect
 	return sp.Request(c.Provider, saml.RequestOptions{ID: r.ID, RelayState: relay, Fresh: r.Purpose == ToRenew}, s.Now())
 }
 
-// newRequestID returns an id of 128 random bits. It may not begin with a digit.
+// newRequestID returns an id of 128 random bits. An id in XML must not begin with a digit, so
+// newRequestID puts an underscore before the digits.
 func newRequestID() string {
 	var b [16]byte
 	rand.Read(b[:]) // rand.Read never fails
@@ -225,22 +226,22 @@ func pathWithinSite(siteName, path string) string {
 	return path
 }
 
-// Response is a response as it was posted.
+// Response is a posted SAML response.
 type Response struct {
 	SAMLResponse string
 	RelayState   string
 	Browser      string // the browser's cookie; may be empty
 }
 
-// Finished is what a response led to.
+// Finished is the result of a response.
 type Finished struct {
 	Purpose  Purpose
-	Session  Session // only for ToSignIn
+	Session  Session // the session that began; only for ToSignIn
 	ReturnTo string  // a path of this server
 }
 
-// Asked reports whether a response answers a request that this browser sent and that is still good.
-// It does not verify the response, and the request stays.
+// Asked reports whether a response answers a request of this browser that has not expired. It does
+// not verify the response or remove the request.
 func (s *SingleSignOn) Asked(ctx context.Context, st site.Site, in Response) (bool, error) {
 	if in.Browser == "" || in.RelayState == "" || st.ID == "" {
 		return false, nil
@@ -252,8 +253,9 @@ func (s *SingleSignOn) Asked(ctx context.Context, st site.Site, in Response) (bo
 	return has, nil
 }
 
-// Finish takes a response. Every error is a refusal about a FailedSignIn, or a failure of this
-// server. A failed test is stored and shown like one that passed, so it is not an error.
+// Finish processes a SAML response. It returns ErrSSOOff, a refusal about a FailedSignIn, or an
+// error of this server. A failed test is stored and shown like one that passed, so it is not an
+// error.
 func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, from session.Browser) (Finished, error) {
 	c, err := s.Connection(ctx, st)
 	if err != nil {
@@ -280,16 +282,16 @@ func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, fr
 	return s.admit(ctx, st, c, req, v, from)
 }
 
-// admit lets in the person that the identity provider vouches for, whichever protocol it speaks.
-func (s *SingleSignOn) admit(ctx context.Context, st site.Site, c Connection, req RequestRecord, v vouched, from session.Browser) (Finished, error) {
+// admit signs in the person that the identity provider has identified, with either protocol.
+func (s *SingleSignOn) admit(ctx context.Context, st site.Site, c Connection, req RequestRecord, v verifiedResponse, from session.Browser) (Finished, error) {
 	limits := s.Limits
 	if c.Length > 0 {
 		limits.Length = c.Length
 	}
-	who := asserted(st, c, v)
+	who := assertedPerson(st, c, v)
 	who.Proved = v.authenticated
 	if req.Purpose == ToRenew {
-		who.Proved = s.Now() // one who did not just prove it was refused
+		who.Proved = s.Now() // the response would have been refused if the person had not just proved who they are
 	}
 	got, err := s.Rosters.Open(st).AdmitAsserted(ctx, who, limits, from)
 	if err != nil {
@@ -307,58 +309,59 @@ func (s *SingleSignOn) admit(ctx context.Context, st site.Site, c Connection, re
 	return Finished{Purpose: ToSignIn, ReturnTo: pathWithinSite(st.Name, req.ReturnTo), Session: Session{Person: got.Person, Secret: got.Secret, Expires: got.Expires}}, nil
 }
 
-// takeRequest returns the request that a response answers. A response without a relay state of ours
-// answers none.
+// takeRequest removes and returns the request that a response answers. If the site accepts
+// unsolicited responses, a SAML response may have no request. takeRequest then returns a new
+// request record.
 func (s *SingleSignOn) takeRequest(ctx context.Context, st site.Site, c Connection, by Protocol, in Response) (RequestRecord, error) {
 	req, err := s.Store.TakeRequest(ctx, st.ID, secret.HashOf(in.RelayState), s.Now())
 	if errors.Is(err, refusal.NotFound) {
 		if by == SAML && c.Unsolicited {
 			return RequestRecord{Purpose: ToSignIn}, nil
 		}
-		return RequestRecord{}, wrong(by, reasonNoRequest, "the response answers no request of this site, or one that is more than ten minutes old or was answered before")
+		return RequestRecord{}, protocolError(by, reasonNoRequest, "the response answers no request of this site, or one that is more than ten minutes old or was answered before")
 	}
 	if err != nil {
 		return RequestRecord{}, fmt.Errorf("take request: %w", err)
 	}
 	switch {
 	case in.Browser == "" || secret.HashOf(in.Browser) != req.Browser:
-		return RequestRecord{}, wrong(by, reasonBrowser, "the response came from another browser than the request")
+		return RequestRecord{}, protocolError(by, reasonBrowser, "the response came from another browser than the request")
 	case by == SAML && req.Issuer != "":
-		return RequestRecord{}, wrong(by, reasonNoRequest, "the response is one of SAML, and the request was one of OpenID Connect")
+		return RequestRecord{}, protocolError(by, reasonNoRequest, "the response is one of SAML, and the request was one of OpenID Connect")
 	case by == OpenID && req.Issuer == "":
-		return RequestRecord{}, wrong(by, reasonNoRequest, "the response is one of OpenID Connect, and the request was one of SAML")
+		return RequestRecord{}, protocolError(by, reasonNoRequest, "the response is one of OpenID Connect, and the request was one of SAML")
 	case by == OpenID && req.Issuer != c.OpenID.Issuer:
-		return RequestRecord{}, wrong(by, reasonNoRequest, "the request was sent to "+req.Issuer+", which is no longer the provider of this site")
+		return RequestRecord{}, protocolError(by, reasonNoRequest, "the request was sent to "+req.Issuer+", which is no longer the provider of this site")
 	}
 	return req, nil
 }
 
-// wrong returns the error of a protocol.
-func wrong(by Protocol, reason, detail string) error {
+// protocolError returns an error of the type that a protocol uses.
+func protocolError(by Protocol, reason, detail string) error {
 	if by == OpenID {
 		return oidc.Refuse(oidc.Reason(reason), "%s", detail)
 	}
 	return &saml.Error{Reason: saml.Reason(reason), Detail: detail}
 }
 
-// vouched is what an identity provider vouches for, whichever protocol it speaks.
-type vouched struct {
+// verifiedResponse is the verified content of a response, with either protocol.
+type verifiedResponse struct {
 	protocol      Protocol
 	issuer        string
 	claims        saml.ClaimValues
 	authenticated time.Time // when the person proved who they are; zero if unknown
 	ends          time.Time // when the identity provider wants the session to end; zero if it does not say
 	session       roster.Origin
-	shown         TestResult // what the page about a test shows
+	shown         TestResult // the data for the page that shows the result of a test
 }
 
-// accept verifies a SAML response and writes its assertion down as used.
-func (s *SingleSignOn) accept(ctx context.Context, st site.Site, c Connection, req RequestRecord, in Response) (vouched, error) {
+// accept verifies a SAML response and records its assertion as used.
+func (s *SingleSignOn) accept(ctx context.Context, st site.Site, c Connection, req RequestRecord, in Response) (verifiedResponse, error) {
 	want := saml.Expected{RequestID: req.ID, Unsolicited: req.ID == "" && c.Unsolicited}
 	if req.Purpose == ToRenew {
 		want.MaxAge = RequestTime
 	}
-	v := vouched{protocol: SAML}
+	v := verifiedResponse{protocol: SAML}
 	sp, err := s.withKeys(ctx, st, c)
 	if err != nil {
 		return v, err
@@ -386,7 +389,7 @@ func (s *SingleSignOn) accept(ctx context.Context, st site.Site, c Connection, r
 	v.shown = TestResult{Issuer: a.Issuer, NameID: a.NameID, Format: a.NameIDFormat, Attributes: shownAttributes(a.Attributes), Signed: a.SignedElements, Encrypted: a.Encrypted, Drift: a.ClockDrift}
 	err = s.Store.UseAssertion(ctx, st.ID, secret.HashOf(a.Issuer+"\x00"+a.ID), a.RememberUntil, s.Now())
 	if errors.Is(err, ErrReplayed) {
-		return v, wrong(SAML, reasonReplayed, "the assertion was used before")
+		return v, protocolError(SAML, reasonReplayed, "the assertion was used before")
 	}
 	if err != nil {
 		return v, fmt.Errorf("use assertion: %w", err)
@@ -395,8 +398,8 @@ func (s *SingleSignOn) accept(ctx context.Context, st site.Site, c Connection, r
 	return v, err
 }
 
-// asserted returns what the roster needs to know of the person that the identity provider vouches for.
-func asserted(st site.Site, c Connection, v vouched) roster.Asserted {
+// assertedPerson returns the data that the roster needs about the identified person.
+func assertedPerson(st site.Site, c Connection, v verifiedResponse) roster.Asserted {
 	p := v.claims
 	match := p.DisplayName
 	switch st.MatchesUserName {
@@ -412,11 +415,11 @@ func asserted(st site.Site, c Connection, v vouched) roster.Asserted {
 	}
 }
 
-// refuseSignIn turns the reason why a sign-in failed into the refusal that is shown, and records it. The
-// details are for administrators: an event of the site has them, and the person gets a number by
-// which to find the event.
+// refuseSignIn records why a sign-in failed, and returns the refusal to show. The details are for
+// administrators and are in an event of the site. The person gets a number by which administrators
+// find the event.
 func (s *SingleSignOn) refuseSignIn(ctx context.Context, st site.Site, by Protocol, err error, who string) error {
-	f, shown := failure(err)
+	f, shown := describeFailure(err)
 	if shown == nil {
 		return err
 	}
@@ -430,8 +433,9 @@ func (s *SingleSignOn) refuseSignIn(ctx context.Context, st site.Site, by Protoc
 	return shown.WithAbout(f)
 }
 
-// failure describes what went wrong. shown is nil if this server failed.
-func failure(err error) (f FailedSignIn, shown *refusal.Error) {
+// describeFailure describes a failed sign-in. shown is the refusal to show, or nil if this server
+// failed.
+func describeFailure(err error) (f FailedSignIn, shown *refusal.Error) {
 	f.Reference = newRequestID()[1:9]
 	var wrong *saml.Error
 	if errors.As(err, &wrong) {
@@ -471,31 +475,32 @@ type Test struct {
 // TestResult is what a test found.
 type TestResult struct {
 	Protocol   Protocol         `json:"protocol,omitempty"`
-	Failure    string           `json:"failure,omitempty"` // in words; empty if it passed
+	Failure    string           `json:"failure,omitempty"` // what went wrong, in words; empty if the test passed
 	Reason     string           `json:"reason,omitempty"`
 	Issuer     string           `json:"issuer,omitempty"`
 	NameID     string           `json:"nameID,omitempty"`
 	Format     string           `json:"format,omitempty"` // the format of the NameID
 	Attributes []saml.Attribute `json:"attributes,omitempty"`
-	Signed     string           `json:"signed,omitempty"` // which elements were signed, by which algorithm
+	Signed     string           `json:"signed,omitempty"` // which elements were signed, and with which algorithm
 	Encrypted  bool             `json:"encrypted,omitempty"`
 	Drift      time.Duration    `json:"drift,omitempty"`      // how far the identity provider's clock is ahead
-	Identifier string           `json:"identifier,omitempty"` // the user identifier that was picked
+	Identifier string           `json:"identifier,omitempty"` // the user identifier in the response
 	Would      string           `json:"would,omitempty"`      // what a sign-in would do
-	PersonID   string           `json:"personID,omitempty"`   // the account that a sign-in would open; empty if it would make one
+	PersonID   string           `json:"personID,omitempty"`   // the account that a sign-in would open; empty if a sign-in would create the account
 }
 
-// finishTest stores the result of a test: err says why the response was refused; nil if it was not.
-func (s *SingleSignOn) finishTest(ctx context.Context, st site.Site, c Connection, req RequestRecord, v vouched, err error) (Finished, error) {
+// finishTest stores the result of a test. err says why the response was refused; it is nil if the
+// response was accepted.
+func (s *SingleSignOn) finishTest(ctx context.Context, st site.Site, c Connection, req RequestRecord, v verifiedResponse, err error) (Finished, error) {
 	t := Test{Version: req.Version, Time: s.Now().UTC().Truncate(time.Microsecond), Result: v.shown}
 	t.Result.Identifier, t.Result.Protocol = v.claims.UserIdentifier, v.protocol
 	var would roster.Admission
 	if err == nil {
-		would, err = s.Rosters.Open(st).TryAsserted(ctx, asserted(st, c, v))
+		would, err = s.Rosters.Open(st).TryAsserted(ctx, assertedPerson(st, c, v))
 	}
 	text := "A test of single sign-on passed"
 	if err != nil {
-		f, shown := failure(err)
+		f, shown := describeFailure(err)
 		if shown == nil {
 			return Finished{}, err
 		}
@@ -524,7 +529,7 @@ func AuthenticationPath(siteName string) string {
 	return "/c/" + siteName + "/admin/access/authentication"
 }
 
-// shownAttributes cuts a list of attributes to what a page can show.
+// shownAttributes shortens a list of attributes so that a page can show the list.
 func shownAttributes(all []saml.Attribute) []saml.Attribute {
 	const most, longest = 100, 500
 	var kept []saml.Attribute
@@ -561,8 +566,9 @@ func (s *SingleSignOn) LastTest(ctx context.Context, st site.Site, personID stri
 	return t, err == nil, err
 }
 
-// LinkTested links the identity of a person's own last test to their account. The test proved it:
-// the person signed in at the identity provider, in a browser that is signed in here.
+// LinkTested links the identity in a person's last test to their account. The test proves that the
+// identity belongs to the person, because the person signed in at the identity provider in a
+// browser that is signed in here.
 func (s *SingleSignOn) LinkTested(ctx context.Context, st site.Site, person roster.Person, c roster.Change) error {
 	t, ok, err := s.LastTest(ctx, st, person.ID)
 	if err != nil {
@@ -578,20 +584,20 @@ func (s *SingleSignOn) LinkTested(ctx context.Context, st site.Site, person rost
 	return s.Rosters.Open(st).Link(ctx, person.ID, roster.Asserted{Issuer: t.Result.Issuer, Identifier: t.Result.Identifier}, c)
 }
 
-// linkTime is how long after a test its identity can be linked.
+// linkTime is how long after a test the identity in it can be linked.
 const linkTime = 30 * time.Minute
 
 // EncodeResult returns a TestResult in its stored form.
 func EncodeResult(r TestResult) string {
-	text, _ := json.Marshal(r) // strings and numbers always marshal
+	text, _ := json.Marshal(r) // cannot fail: strings and numbers can always be encoded
 	return string(text)
 }
 
-// DecodeResult reads what EncodeResult wrote.
+// DecodeResult decodes a string that EncodeResult returned.
 func DecodeResult(text string) (r TestResult, err error) {
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		return r, fmt.Errorf("read a stored test: %w", err)
 	}
-	r.Protocol = cmp.Or(r.Protocol, SAML) // a test of before there was another
+	r.Protocol = cmp.Or(r.Protocol, SAML) // older tests have no protocol, because there was only SAML
 	return r, nil
 }

@@ -20,22 +20,22 @@ import (
 // SchemasInUse holds the stored resources that a change of schemas would harm. ErrInUse carries it.
 type SchemasInUse struct {
 	Uses  []SchemaUse
-	Stuck []StuckResources // what would break a rule even after a forced change
+	Stuck []StuckResources // resources that would break a rule even after a forced change
 }
 
-// SchemaUse is one difference between the old and the new schemas, with the number of resources that it
-// affects.
+// SchemaUse is one difference between the old and the new schemas, with the number of resources
+// that it affects.
 type SchemaUse struct {
 	Loss  scim.Loss
 	Count int // number of resources for which the change is refused
 	Drops int // number of resources that lose values if the change is forced
 }
 
-// StuckResources counts resources that would break a rule of the new schemas even after a forced change has
-// dropped what it can.
+// StuckResources counts resources that would break a rule of the new schemas, even after a forced
+// change has removed data from them.
 type StuckResources struct {
 	Type   scim.TypeName
-	Reason string // such as "urn:example:Badge:color is required"
+	Reason string // the broken rule in words, such as "urn:example:Badge:color is required"
 	Count  int
 }
 
@@ -59,8 +59,8 @@ func (e *SchemasInUse) Lost() []string {
 	return lines
 }
 
-// Token returns a hash of everything in SchemasInUse. An administrator confirms a forced change with it,
-// so that the change drops exactly what the administrator saw.
+// Token returns a hash of everything in SchemasInUse. An administrator confirms a forced change
+// with it, so that the change drops exactly the data that the administrator saw.
 func (e *SchemasInUse) Token() string {
 	h := sha256.New()
 	for _, u := range e.Uses {
@@ -114,8 +114,9 @@ func countResources(n int, name scim.TypeName) string {
 
 // SetSchemas replaces a site's document of schemas and resource types, in the form that
 // scim.NewRegistry reads; an empty document removes them. It returns a *scim.RegistryError if the
-// document is wrong, and ErrInUse if stored resources would be harmed; additions never harm any. If
-// an attribute goes that was declared searchable, its declaration goes too.
+// document is wrong, and ErrInUse if stored resources would be harmed. Additions never harm
+// resources. If the change removes a searchable attribute, it also removes the declaration of that
+// attribute.
 func (s *Sites) SetSchemas(ctx context.Context, id ID, doc []byte, actor string) (Site, error) {
 	changed, _, err := s.changeSchemas(ctx, id, doc, actor, nil, "", "")
 	return changed, err
@@ -141,15 +142,15 @@ type SchemaChange struct {
 	Actor     string      // who changes the schemas
 }
 
-// DropStranded removes from the stored resources what does not fit the next schemas, in the
-// transaction of the change: values of attributes that are gone, all but one of equal values that
-// must become unique, and resources whose type is gone.
+// DropStranded removes from the stored resources the data that does not fit the next schemas, in
+// the transaction of the change: values of attributes that are removed, all but one of equal values
+// that must become unique, and resources whose type is removed.
 type DropStranded func(ctx context.Context, tx Tx, change SchemaChange) error
 
 // ForceSchemas is like SetSchemas, but calls drop in the same transaction to remove the data that
-// prevents the change. It returns what was dropped, in words. confirmed is the Token of the
-// ErrInUse that the administrator saw; an empty one confirms everything. ForceSchemas returns
-// ErrInUse if the change would now drop something else, or if it would break a rule even so.
+// prevents the change. dropped describes the removed data in words. confirmed is the Token of the
+// ErrInUse that the administrator saw; an empty string confirms everything. ForceSchemas returns
+// ErrInUse if the change would now drop other data, or if it would still break a rule.
 func (s *Sites) ForceSchemas(ctx context.Context, id ID, doc []byte, actor, confirmed string, drop DropStranded) (changed Site, dropped []string, err error) {
 	return s.changeSchemas(ctx, id, doc, actor, drop, confirmed, "")
 }
@@ -274,10 +275,10 @@ func findUses(ctx context.Context, tx Tx, losses []scim.Loss, next *scim.Registr
 // harmCounter counts the resources of one type that the losses harm.
 type harmCounter struct {
 	losses      []scim.Loss
-	next        *scim.ResourceType // nil when the type is removed
+	next        *scim.ResourceType // the type in the new schemas; nil when the type is removed
 	uses        []SchemaUse
 	seed        maphash.Seed
-	seenHashes  []map[uint64]bool // for each loss of uniqueness: hashes of the values found so far
+	seenHashes  []map[uint64]bool // the hashes of the values so far, for each loss of uniqueness
 	brokenRules map[string]int    // how many resources break a rule, by the rule's message
 }
 
@@ -326,7 +327,8 @@ func (c *harmCounter) countDocument(doc []byte) error {
 // already has.
 func (c *harmCounter) dropRepeated(i int, r, rest scim.Resource) (dropped bool) {
 	var kept []uint64
-	// Go backward, so that dropping an element does not move the ones still to be checked.
+	// Go backward, so that dropping an element does not move the elements that are still to be
+	// checked.
 	for element, key := range slices.Backward(c.losses[i].ElementKeys(r)) {
 		if key == "" {
 			continue

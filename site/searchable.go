@@ -11,14 +11,14 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// MaxSearchable is how many attributes a site can declare searchable. Each one takes disk space and
-// makes every write slower.
+// MaxSearchable is how many attributes a site can declare searchable. Each attribute takes disk
+// space and makes every write slower.
 const MaxSearchable = 20
 
 // Searchable is an attribute that an administrator declared searchable. The store keeps a row for
 // each of its values, so that a filter on it need not read every resource.
 type Searchable struct {
-	ID   string // the id of its rows; a later declaration gets a new one, even for the same attribute
+	ID   string // the id of its rows; each new declaration of an attribute gets a new id
 	Type scim.TypeName
 	Path scim.AttrPath
 }
@@ -26,8 +26,8 @@ type Searchable struct {
 // String names the attribute for sentences: "title of User".
 func (s Searchable) String() string { return s.Path.String() + " of " + string(s.Type) }
 
-// notDeclarable lists the attributes that cannot be declared: filters find them anyway, or they are not
-// stored in the documents. A name without a sub-attribute includes all its sub-attributes.
+// notDeclarable lists the attributes that cannot be declared: filters find them anyway, or they are
+// not stored in the documents. A name without a sub-attribute includes all its sub-attributes.
 var notDeclarable = map[scim.TypeName][]string{
 	"User":  {"userName", "displayName", "active", "userType", "emails.value", "groups"},
 	"Group": {"displayName", "members"},
@@ -57,8 +57,8 @@ func CanBeSearchable(rt *scim.ResourceType) []scim.AttrPath {
 	return list
 }
 
-// whyNotSearchable returns the reason why an attribute cannot be declared searchable; empty when it can. Rows
-// of values only help where one value belongs to few resources.
+// whyNotSearchable returns the reason why an attribute cannot be declared searchable; empty when it
+// can. Value rows help only if few resources share a value.
 func whyNotSearchable(rt *scim.ResourceType, path scim.AttrPath, a, sub *scim.Attribute) string {
 	leaf := a
 	if sub != nil {
@@ -87,14 +87,14 @@ func whyNotSearchable(rt *scim.ResourceType, path scim.AttrPath, a, sub *scim.At
 	return "is " + leaf.Type + ": such values are not searched for"
 }
 
-// isNeverReturned reports whether the server accepts values of the attribute but never returns them. RFC
-// 7643 §7.
+// isNeverReturned reports whether the server accepts values of the attribute but never returns
+// them. RFC 7643 §7.
 func isNeverReturned(a *scim.Attribute) bool {
 	return a.Returned == scim.ReturnedNever || a.Mutability == scim.WriteOnly
 }
 
-// findSearchable finds an attribute by its name in a filter. It refuses one that does not exist or
-// cannot be declared searchable.
+// findSearchable finds an attribute by its name in a filter. It refuses an attribute that does not
+// exist or that cannot be declared searchable.
 func findSearchable(types *scim.Registry, typeName scim.TypeName, name string) (Searchable, error) {
 	rt, ok := types.ByName(scim.TypeName(strings.TrimSpace(string(typeName))))
 	if !ok {
@@ -170,8 +170,8 @@ func (s *Sites) WithdrawSearchable(ctx context.Context, id ID, typeName scim.Typ
 	})
 }
 
-// indexOfDeclared returns the index of an attribute in the list, or -1. It also finds attributes that the
-// present schemas no longer have, so that every declaration can be withdrawn.
+// indexOfDeclared returns the index of an attribute in the list, or -1. It also finds attributes
+// that the present schemas no longer have, so that every declaration can be withdrawn.
 func indexOfDeclared(types *scim.Registry, list []Searchable, typeName scim.TypeName, name string) int {
 	wanted := Searchable{Type: typeName}
 	if rt, ok := types.ByName(typeName); ok {

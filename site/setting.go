@@ -15,17 +15,17 @@ import (
 type Settings struct {
 	Profile Profile
 
-	SCIMEnabled bool // the guide's Enable SCIM; off on a new site
-	ManageRoles bool // the guide's Allow SCIM to manage user roles; off on a new site
-	Strict      bool // refuse requests that the RFCs refuse, instead of accepting the dialects of known clients
+	SCIMEnabled bool // the switch "Enable SCIM" in the guide; off on a new site
+	ManageRoles bool // the switch "Allow SCIM to manage user roles" in the guide; off on a new site
+	Strict      bool // whether to refuse requests that known clients send but the RFCs refuse
 
-	Creates bool       // SCIM may create resources
-	Revives bool       // a create reactivates an account that SCIM deactivated; not with Strict
+	Creates bool       // whether SCIM may create resources
+	Revives bool       // whether a create reactivates accounts that SCIM deactivated; not if Strict
 	Deletes DeleteMode // what a DELETE of a user does
-	Groups  bool       // SCIM serves groups
+	Groups  bool       // whether SCIM serves groups
 	// SharedGroupNames lets two groups have one displayName. See GroupNamesUnique.
 	SharedGroupNames bool
-	RateLimit        int // SCIM requests per second; 0 for no limit, otherwise at least MinRateLimit
+	RateLimit        int // the most SCIM requests per second, at least MinRateLimit; 0 for no limit
 }
 
 // SettingKind is the way in which people enter a setting.
@@ -33,7 +33,7 @@ type SettingKind int
 
 // The kinds of settings.
 const (
-	Tick   SettingKind = iota // off or on: a checkbox, a flag without a value
+	Tick   SettingKind = iota // off or on: a checkbox, or a flag without a value
 	Choice                    // one of several words: radio buttons, or a flag with a word
 	Number                    // a number between two bounds, or 0 for none
 )
@@ -55,14 +55,14 @@ type Setting struct {
 	Help      string // the explanation on the page
 
 	Kind    SettingKind
-	Values  []Value // for a Tick, off and on; for a Choice, its words with the most restrictive first
+	Values  []Value // the values: off and on of a Tick; those of a Choice, most restrictive first
 	Default string  // the word that an empty string stands for; empty means none
 	Bounds  Bounds  // the bounds of a Number
 
 	Event    string                           // the name of the event; empty means event.SiteSettingChanged
-	Sentence func(before, after any) string   // makes the event's sentence; nil means that of the new value
-	Words    func(s Site) string              // makes what commands print; nil means the word or number
-	Refused  func(text string) *refusal.Error // makes the refusal of a wrong value; nil means one that lists the values
+	Sentence func(before, after any) string   // makes the event sentence; nil means Value.Sentence
+	Words    func(s Site) string              // makes the words for commands; nil means the value
+	Refused  func(text string) *refusal.Error // refuses a wrong value; nil means the usual refusal
 
 	fieldAccess
 }
@@ -72,16 +72,16 @@ type Value struct {
 	Word     string // the word on the command line, in forms and in JSON
 	Stored   any    // the stored value: a bool or a string
 	Text     string // the text next to the radio button
-	Help     string // the explanation below it
+	Help     string // the explanation below the radio button
 	Brief    string // a short form, for pages that only show the value
 	Event    string // the name of the event, if it differs from the setting's
 	Sentence string // the event's sentence
 }
 
-// Bounds limit a Number. 0 is always allowed and means none.
+// Bounds limit a Number. 0 is always allowed; the field None says what 0 means.
 type Bounds struct {
 	Min, Max int
-	Unit     string // such as "requests per second"
+	Unit     string // the unit in words, such as "requests per second"
 	None     string // what 0 means, such as "no limit"
 }
 
@@ -264,8 +264,8 @@ var SettingsTable = []Setting{
 	},
 }
 
-// SettingsOnPage returns the settings that can be edited on the page "SCIM integration", in the order
-// of that page.
+// SettingsOnPage returns the settings that can be edited on the page "SCIM integration", in the
+// order of that page.
 func SettingsOnPage() []Setting {
 	list := slices.DeleteFunc(slices.Clone(SettingsTable), func(s Setting) bool { return s.Field == "" })
 	slices.SortFunc(list, func(a, b Setting) int { return a.PageOrder - b.PageOrder })

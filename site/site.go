@@ -18,8 +18,8 @@ import (
 // ID identifies a site, even when the site is renamed. URLs never contain it.
 type ID string
 
-// Profile is a preset: choosing one sets several switches (see Choose), each of which can then be
-// changed by itself.
+// Profile is a preset: choosing a profile sets several switches (see Choose). Each switch can then
+// be changed by itself.
 type Profile string
 
 const (
@@ -56,7 +56,7 @@ var Matches = []string{MatchesUserIdentifier, MatchesDisplayName, MatchesEmail}
 // Site is one customer's tenant of the application.
 type Site struct {
 	ID   ID
-	Name string // part of every URL of the site: [a-z0-9][a-z0-9-]{0,62}
+	Name string // the name, which is part of every URL of the site: [a-z0-9][a-z0-9-]{0,62}
 	Settings
 
 	// Schemas is the site's document of extension schemas and resource types, in the form that
@@ -67,15 +67,16 @@ type Site struct {
 	// profile sets it when the site is made; the page Single sign-on changes it.
 	MatchesUserName string
 
-	// SetUpLocked keeps the pages from setting up SCIM. A new site is locked until single sign-on has
-	// let a person in, or an administrator goes on without it. Commands and SCIM do not ask for it.
+	// SetUpLocked keeps the pages from setting up SCIM. A new site is locked until a person has
+	// signed in with single sign-on, or until an administrator continues without single sign-on.
+	// Commands and SCIM ignore SetUpLocked.
 	SetUpLocked bool
 
 	Created time.Time
 }
 
-// The refusals of this package that callers ask for by name. Callers tell the others apart by their
-// kind.
+// The refusals that callers test for one by one. Callers distinguish other refusals of this package
+// by their kind.
 var (
 	ErrNotFound = refusal.New(refusal.NotFound, "", "there is no site of that name").Coded("site_unknown")
 
@@ -107,14 +108,14 @@ var (
 
 // Store keeps sites and their tokens.
 type Store interface {
-	Sites(ctx context.Context) ([]Site, error)                 // sorted by name
+	Sites(ctx context.Context) ([]Site, error)                 // all sites, sorted by name
 	Site(ctx context.Context, id ID) (Site, error)             // ErrNotFound if there is none
 	SiteByName(ctx context.Context, name string) (Site, error) // ErrNotFound if there is none
 
 	// Credential finds the site with that name and its token with that hash. It returns
 	// ErrUnauthorized if either is missing, and does not tell which. Every request starts with this
-	// call, so it leaves out what no decision needs: when the site was made, SetUpLocked, and the
-	// token's Name, CreatedBy, Created, LastUsed and LastFrom.
+	// call, so it leaves out the fields that no decision needs: when the site was made,
+	// SetUpLocked, and the token's Name, CreatedBy, Created, LastUsed and LastFrom.
 	Credential(ctx context.Context, name string, hash secret.Hash) (Site, Token, error)
 
 	CreateSite(ctx context.Context, s Site, e ...event.Event) error // ErrNameTaken if the name is taken
@@ -122,22 +123,22 @@ type Store interface {
 	// is gone. fn may run more than once, and must change nothing except through tx.
 	UpdateSite(ctx context.Context, id ID, fn func(tx Tx) error) error
 
-	Tokens(ctx context.Context, id ID) ([]Token, error) // newest first
+	Tokens(ctx context.Context, id ID) ([]Token, error) // the tokens of a site, newest first
 }
 
 // Tx is one transaction on one locked site.
 type Tx interface {
 	Site() Site
 	PutSite(ctx context.Context, s Site) error
-	// RenameSite stores another name, and ends the site's sessions and sign-in links. ErrNameTaken
-	// if another site has that name.
+	// RenameSite stores another name, and ends the site's sessions and sign-in links. It returns
+	// ErrNameTaken if another site has that name.
 	RenameSite(ctx context.Context, name string) error
 	// DeleteSite removes the site with its people, tokens and request log. The site's events stay.
 	DeleteSite(ctx context.Context) error
-	Tokens(ctx context.Context) ([]Token, error) // newest first
+	Tokens(ctx context.Context) ([]Token, error) // the tokens of the site, newest first
 	InsertToken(ctx context.Context, t Token, hash secret.Hash) error
 	PutToken(ctx context.Context, t Token) error
-	// UseFormNumber marks a form's number as used; ErrFormUsed if it was used before.
+	// UseFormNumber marks a form's number as used. It returns ErrFormUsed if it was used before.
 	UseFormNumber(ctx context.Context, number string, at time.Time) error
 	AppendEvent(ctx context.Context, e event.Event) error
 	// Searchable returns the attributes that are declared searchable, in the order of their
@@ -150,7 +151,7 @@ type Tx interface {
 	// the order of lists. visit must not change the store, and must not keep doc after it returns.
 	Resources(ctx context.Context, name scim.TypeName, visit func(doc []byte) error) error
 	// MakeGroupNamesUnique records the displayName of each group, so that no other group can get
-	// it. It returns ErrNameShared, with the name, if two groups already have the same one.
+	// it. It returns ErrNameShared, with the name, if two groups already have the same displayName.
 	MakeGroupNamesUnique(ctx context.Context) error
 	// FreeUnique deletes the record of which resource has which value of an attribute, because the
 	// values need no longer be unique.
@@ -175,7 +176,7 @@ func CheckName(name string) error {
 		Advise("use 1 to 63 lower-case letters, digits and hyphens, beginning with a letter or digit")
 }
 
-// Create makes a site with SCIM switched off. ErrNameTaken if the name is taken.
+// Create makes a site with SCIM switched off. It returns ErrNameTaken if the name is taken.
 func (s *Sites) Create(ctx context.Context, name string, p Profile, actor string) (Site, error) {
 	if err := CheckName(name); err != nil {
 		return Site{}, err
@@ -211,7 +212,7 @@ func matchesFor(p Profile) string {
 	return MatchesDisplayName
 }
 
-// ByName finds a site by its name; ErrNotFound if there is none.
+// ByName finds a site by its name. It returns ErrNotFound if there is none.
 func (s *Sites) ByName(ctx context.Context, name string) (Site, error) {
 	if !validName.MatchString(name) {
 		return Site{}, ErrNotFound // a name that is not valid cannot be stored
@@ -219,7 +220,7 @@ func (s *Sites) ByName(ctx context.Context, name string) (Site, error) {
 	return s.Store.SiteByName(ctx, name)
 }
 
-// Get finds a site by its id; ErrNotFound if there is none.
+// Get finds a site by its id. It returns ErrNotFound if there is none.
 func (s *Sites) Get(ctx context.Context, id ID) (Site, error) {
 	return s.Store.Site(ctx, id)
 }
@@ -230,8 +231,8 @@ func (s *Sites) List(ctx context.Context) ([]Site, error) {
 }
 
 // Update changes a site's settings, with one event for each setting that differs. change may run
-// more than once. To change the profile, change calls Site.Choose. Update refuses a change of
-// schemas, for which there is SetSchemas, and of the name, for which there is Rename.
+// more than once. To change the profile, change calls Site.Choose. Update refuses to change the
+// schemas or the name; use SetSchemas or Rename instead.
 func (s *Sites) Update(ctx context.Context, id ID, actor string, change func(*Site) error) (Site, error) {
 	var result Site
 	err := s.Store.UpdateSite(ctx, id, func(tx Tx) error {
@@ -260,7 +261,8 @@ func CheckMatches(matches string) error {
 	return refusal.New(refusal.Invalid, "matches", "%q is nothing that SCIM userName can match", matches).Advise("use %s", strings.Join(Matches, ", "))
 }
 
-// MatchesChange returns what the event of a change of Site.MatchesUserName says.
+// MatchesChange returns the sentence and the change for the event of a change of
+// Site.MatchesUserName.
 func MatchesChange(before, after string) (text string, change event.Change) {
 	return "SCIM userName now matches the " + MatchesWords(after), event.Changed("matchesUserName", before, after)
 }
@@ -326,9 +328,9 @@ func (s *Sites) settingEvents(id ID, old, next Settings, actor string) []event.E
 }
 
 // Rename gives a site another name. The name is part of all its addresses, so the Tenant URL
-// changes too, and the next request to the old one finds no site. People, tokens and the request
-// log stay. Sessions end, because browsers keep them under the old address. ErrNameTaken if another
-// site has the name.
+// changes too, and the next request to the old URL finds no site. People, tokens and the request
+// log stay. Sessions end, because browsers keep them under the old address. Rename returns
+// ErrNameTaken if another site has the name.
 func (s *Sites) Rename(ctx context.Context, id ID, name, actor string) (Site, error) {
 	if err := CheckName(name); err != nil {
 		return Site{}, err

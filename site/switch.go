@@ -33,8 +33,8 @@ func (s *Settings) Choose(p Profile) {
 // says uniqueness "none", and strict sites follow it.
 func (s Settings) GroupNamesUnique() bool { return !s.Strict && !s.SharedGroupNames }
 
-// keepGroupNames starts or stops keeping the names of groups unique, if the next settings differ in
-// that.
+// keepGroupNames starts or stops keeping the names of groups unique, if the next settings change
+// that rule.
 func keepGroupNames(ctx context.Context, tx Tx, next Site) error {
 	was, is := tx.Site().GroupNamesUnique(), next.GroupNamesUnique()
 	switch {

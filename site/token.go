@@ -25,18 +25,18 @@ const (
 type Token struct {
 	ID        string
 	Site      ID
-	Name      string // may be empty
+	Name      string // the name of the token; may be empty
 	Last4     string // the last four characters of the secret, so that people recognise it
-	CreatedBy string // an actor, as events write it
+	CreatedBy string // the actor who generated the token, as events write it
 
 	Created  time.Time
-	Expires  time.Time // zero means never
-	LastUsed time.Time // zero means never; written with the next flush of the request log
+	Expires  time.Time // when the token expires; zero means never
+	LastUsed time.Time // the last use, written with a flush of the request log; zero means never
 	LastFrom string    // the address of the last use
-	Revoked  time.Time // zero means it is not revoked
+	Revoked  time.Time // when the token was revoked; zero means that it is not revoked
 
-	// ReplacesOnUse is the id of another token, which ends with the first accepted request of this
-	// one.
+	// ReplacesOnUse is the id of another token. That token ends with the first accepted request of
+	// this token.
 	ReplacesOnUse string
 }
 
@@ -70,14 +70,14 @@ const (
 	None TokenMode = iota
 	// Replace ends the live token at once, as the guide describes.
 	Replace
-	// KeepUntilUsed keeps the live token until the first accepted request of the new one.
+	// KeepUntilUsed keeps the live token until the first accepted request of the new token.
 	KeepUntilUsed
 )
 
 // TokenRequest describes a token to generate.
 type TokenRequest struct {
 	Name    string
-	Expires time.Time // zero means never
+	Expires time.Time // when the token expires; zero means never
 	Mode    TokenMode
 	Actor   string // who generates the token
 
@@ -87,7 +87,8 @@ type TokenRequest struct {
 	// KeepOff leaves SCIM switched off. Without it, generating a token switches SCIM on.
 	KeepOff bool
 	// Change also changes settings of the site, in the same transaction; see Sites.Update. nil
-	// changes none. It may run more than once. If it returns an error, no token is made.
+	// changes no setting. Change may run more than once. If Change returns an error, no token is
+	// made.
 	Change func(*Site) error
 }
 
@@ -107,8 +108,8 @@ func (live LiveTokens) Refuse() error {
 }
 
 // CreateToken generates a token and returns its secret, which cannot be read again. It also
-// switches SCIM on, unless the request says not to. It returns ErrOneLive or ErrTwoLive if live
-// tokens are in the way, and ErrFormUsed if the form was sent before.
+// switches SCIM on, unless r.KeepOff is set. It returns ErrOneLive or ErrTwoLive if live tokens are
+// in the way, and ErrFormUsed if the form was sent before.
 func (s *Sites) CreateToken(ctx context.Context, id ID, r TokenRequest) (Token, string, error) {
 	now := s.Now().UTC().Truncate(time.Microsecond)
 	if err := checkRequest(r, now); err != nil {
@@ -166,8 +167,8 @@ func checkRequest(r TokenRequest, now time.Time) error {
 	return nil
 }
 
-// makeRoom ends the live token, or marks it to end with the first use of the new one. It refuses if
-// no mode was chosen or if two tokens are live.
+// makeRoom ends the live token, or marks it to end with the first use of the new token. It refuses
+// if no mode was chosen or if two tokens are live.
 func (s *Sites) makeRoom(ctx context.Context, tx Tx, made *Token, r TokenRequest, now time.Time) error {
 	all, err := tx.Tokens(ctx)
 	if err != nil {
@@ -199,7 +200,7 @@ func (s *Sites) endToken(ctx context.Context, tx Tx, t Token, at time.Time, acto
 	return tx.AppendEvent(ctx, s.newEvent(t.Site, event.TokenRevoked, actor, t.ID, text, event.Changed("live", true, false)))
 }
 
-// tokenValues returns what the event of a new token says about it. About the secret it says only
+// tokenValues returns the values that the event of a new token shows. For the secret, it shows only
 // that there is one.
 func tokenValues(t Token) []event.Change {
 	values := []event.Change{event.Changed("name", nil, t.Label()), event.SecretChanged("secret")}
@@ -241,9 +242,10 @@ func findToken(ctx context.Context, tx Tx, id string) (Token, error) {
 
 // Authenticate returns the site and the token of a request. It returns ErrUnauthorized for an
 // unknown site and for a wrong, revoked or expired token, after the same amount of work. If the
-// site once issued the token, the error carries it, for the request log only; the client must not
-// learn of it. Authenticate returns ErrSCIMOff, with the site and the token, if the token is right
-// but SCIM is off. The site and the token lack what Store.Credential leaves out.
+// site once issued the token, the error carries the token, for the request log only; the client
+// must not learn of it. Authenticate returns ErrSCIMOff, with the site and the token, if the token
+// is right but SCIM is off. The site and the token lack the fields that Store.Credential leaves
+// out.
 func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, Token, error) {
 	if !validName.MatchString(name) || !LooksLikeToken(bearer) {
 		return Site{}, Token{}, ErrUnauthorized // this reveals nothing: the caller can see that this is no token
@@ -264,7 +266,7 @@ func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, To
 	return found, token, nil
 }
 
-// switchOver ends the token that the used one replaces, before the first request with the used
+// switchOver ends the token that the used token replaces, before the first request with the used
 // token goes on.
 func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Token, error) {
 	now := s.Now()
@@ -277,7 +279,7 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 			return ErrUnauthorized.WithAbout(current)
 		}
 		if current.ReplacesOnUse == "" {
-			return nil // another request has ended it already
+			return nil // another request has already ended the token
 		}
 		old, err := findToken(ctx, tx, current.ReplacesOnUse)
 		if err != nil {

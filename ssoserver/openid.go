@@ -9,11 +9,12 @@ import (
 	"github.com/rollcall-scim/rollcall/signin"
 )
 
-// takeAnswer takes the answer of an OpenID provider, which the browser brings by a redirect. The
-// answer counts in the browser that asked, so the cookie does what a form's number does elsewhere.
+// takeAnswer accepts the answer of an OpenID provider, which the browser brings by a redirect. The
+// answer is accepted only from the browser that sent the request. So the browser's cookie protects
+// against forged requests. Other pages use a random number in the form for that.
 func (h *Handler) takeAnswer(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
-	w.Header().Set("Referrer-Policy", "no-referrer") // the address has the code
+	w.Header().Set("Referrer-Policy", "no-referrer") // the address contains the code
 	source := web.SiteSource(r)
 	st, err := h.findSite(r)
 	if err != nil {
@@ -25,5 +26,5 @@ func (h *Handler) takeAnswer(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	done, err := h.SSO.FinishOpenID(r.Context(), st, in, session.Browser{Address: web.RemoteIP(r), Agent: r.UserAgent()})
-	h.finish(w, r, st, source, done, err)
+	h.finishSignIn(w, r, st, source, done, err)
 }

@@ -11,8 +11,9 @@ import (
 	"github.com/rollcall-scim/rollcall/signin"
 )
 
-// signOutByRedirect takes a message of the redirect binding. With go, it sends a person who has signed
-// out here to the identity provider.
+// signOutByRedirect accepts a sign-out message of SAML's redirect binding. If the query has the
+// parameter "go", the request comes from a person who has just signed out at the site. In that case
+// signOutByRedirect redirects the person to the identity provider.
 func (h *Handler) signOutByRedirect(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
 	relay := r.URL.Query().Get("go")
@@ -29,7 +30,7 @@ func (h *Handler) signOutByRedirect(w http.ResponseWriter, r *http.Request) {
 	h.redirectToProvider(w, r, address, err)
 }
 
-// signOutByPost takes a message of the POST binding.
+// signOutByPost accepts a sign-out message of SAML's POST binding.
 func (h *Handler) signOutByPost(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -46,10 +47,11 @@ func (h *Handler) signOutByPost(w http.ResponseWriter, r *http.Request) {
 	h.takeSignOut(w, r, saml.SignOutMessage{Form: r.PostForm})
 }
 
-// takeSignOut takes a message. No cookie counts: the message is signed, and says which sessions end.
+// takeSignOut accepts a sign-out message. It needs no cookie: the message is signed, and says which
+// sessions end.
 func (h *Handler) takeSignOut(w http.ResponseWriter, r *http.Request, m saml.SignOutMessage) {
 	source := web.SiteSource(r)
-	if h.tooOften(w, r, h.failures, source) {
+	if h.mustSlowDown(w, r, h.failures, source) {
 		return
 	}
 	st, err := h.findSite(r)

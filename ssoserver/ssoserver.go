@@ -1,25 +1,26 @@
-// Package ssoserver answers the single sign-on endpoints of a site. Those of SAML:
+// Package ssoserver answers the single sign-on endpoints of a site. The endpoints of SAML are:
 //
-//	GET  /c/{site}/auth/saml2/metadata  what an identity provider needs to know
+//	GET  /c/{site}/auth/saml2/metadata  describes the site to an identity provider
 //	GET  /c/{site}/auth/saml2/login     starts a sign-in, at the identity provider
-//	GET  /c/{site}/auth/saml2/test      starts a test by a signed-in administrator
-//	GET, POST /c/{site}/auth/saml2/sign-out  takes messages about the end of a session
-//	POST /c/{site}/auth/saml2/post      takes the response: the assertion consumer
+//	GET  /c/{site}/auth/saml2/test      starts a test for a signed-in administrator
+//	GET, POST /c/{site}/auth/saml2/sign-out  receives messages about the end of a session
+//	POST /c/{site}/auth/saml2/post      receives the response: the assertion consumer
 //
-// and those of OpenID Connect:
+// It also answers the endpoints of OpenID Connect:
 //
 //	GET  /c/{site}/auth/oidc/login      starts a sign-in, at the provider
-//	GET  /c/{site}/auth/oidc/test       starts a test by a signed-in administrator
-//	GET  /c/{site}/auth/oidc/callback   takes the answer: the redirect address
+//	GET  /c/{site}/auth/oidc/test       starts a test for a signed-in administrator
+//	GET  /c/{site}/auth/oidc/callback   receives the answer: the redirect address
 //
-// Both addresses that start a sign-in use the protocol that the site chose, so that sign-in pages
-// and bookmarks need not know it.
+// Every address that starts a sign-in uses the protocol that the site chose, so that sign-in pages
+// and bookmarks work with both.
 //
-// The site comes from the address and never from a message. signin decides whether a response lets
-// a person in. Pages and session cookies belong to console, so they are functions here.
+// The site comes from the address and never from a message. Package signin decides whether a
+// response signs a person in. Package console owns the pages and the session cookies. So the
+// Handler gets functions that show pages and set cookies.
 //
-// A request for a site that does not exist gets the same answers as one for a site without single
-// sign-on; its metadata is the same as if it existed.
+// A site that does not exist gets the same answers as a site without single sign-on. Its metadata
+// is the same as if the site existed.
 package ssoserver
 
 import (
@@ -45,30 +46,31 @@ const (
 	OpenIDPrefix = "/c/{site}/auth/oidc/"
 )
 
-// Prefixes lists them.
+// Prefixes lists these patterns.
 var Prefixes = []string{Prefix, OpenIDPrefix}
 
-// cookieName is the cookie that ties a response to the browser that sent the request.
+// cookieName is the name of the cookie that ties a response to the browser that sent the request.
 const cookieName = "rollcall-saml"
 
-// maxBody is how many bytes a posted response may have.
+// maxBody is the largest size of a posted response, in bytes.
 const maxBody = saml.MaxResponse
 
-// A source may begin this many sign-ins at once, and after that one in this time. Sign-ins that
-// succeed do not count: a whole company may be behind one address.
+// The limits for sign-ins that begin from one source: startsAtOnce may begin at once, and after
+// that one more in each interval of the length startsEvery. Successful sign-ins do not count,
+// because a whole company may use one address.
 const (
 	startsAtOnce = 1000
 	startsEvery  = 50 * time.Millisecond
 )
 
-// Message is a page for a person who is not let in.
+// Message is the content of a page, such as the page for a person who is not signed in.
 type Message struct {
 	Status int
 	Title  string
 	Text   string
 }
 
-// Handler answers the endpoints. All fields but Log are needed.
+// Handler answers the endpoints. All fields except Log are required.
 type Handler struct {
 	Sites  *site.Sites
 	SSO    *signin.SingleSignOn
@@ -76,12 +78,12 @@ type Handler struct {
 	Log    *slog.Logger
 	Now    func() time.Time
 
-	// Enter signs the browser in and redirects it.
+	// Enter signs the browser in, and redirects it to a path of the site.
 	Enter func(w http.ResponseWriter, r *http.Request, st site.Site, s signin.Session, to string) error
 	// Show shows a page.
 	Show func(w http.ResponseWriter, r *http.Request, m Message)
-	// Administrator returns the id of the administrator of the site who is signed in; ok is false
-	// for everybody else.
+	// Administrator returns the id of the signed-in administrator of the site; ok is false for
+	// every other visitor.
 	Administrator func(r *http.Request, st site.Site) (id string, ok bool, err error)
 
 	failures, starts *web.Throttle
@@ -123,7 +125,7 @@ func (h *Handler) endpoints() []endpoint {
 	}
 }
 
-// Patterns returns the patterns of every endpoint, for tests that ask each of them.
+// Patterns returns the patterns of all endpoints, for tests that call each of them.
 func (h *Handler) Patterns() []string {
 	var all []string
 	for _, e := range h.endpoints() {
@@ -132,14 +134,14 @@ func (h *Handler) Patterns() []string {
 	return all
 }
 
-// unavailable is the answer for a site that does not exist, and for one without single sign-on.
+// unavailable is the answer for a site that does not exist, and for a site without single sign-on.
 var unavailable = Message{
 	http.StatusNotFound, "Single sign-on is not available here",
 	"The address may be mistyped, or this site does not use single sign-on. Ask an administrator of the site how to sign in.",
 }
 
-// findSite returns the site of the address. A site that does not exist has a name and no id, so that
-// the rest of the code treats it like a site without single sign-on.
+// findSite returns the site in the address. If the site does not exist, it returns a site with a
+// name and no id, which the other code treats like a site without single sign-on.
 func (h *Handler) findSite(r *http.Request) (site.Site, error) {
 	name := r.PathValue("site")
 	st, err := h.Sites.ByName(r.Context(), name)
@@ -149,8 +151,8 @@ func (h *Handler) findSite(r *http.Request) (site.Site, error) {
 	return st, err
 }
 
-// metadata answers with the site's SAML metadata, which does not depend on whether the site exists.
-// Certificates are not in it; the page Single sign-on has them.
+// metadata answers with the site's SAML metadata. The metadata does not depend on whether the site
+// exists, and contains no certificates. Administrators find those on the page Single sign-on.
 func (h *Handler) metadata(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("site")
 	if site.CheckName(name) != nil {
@@ -170,7 +172,7 @@ func (h *Handler) metadata(w http.ResponseWriter, r *http.Request) {
 func (h *Handler) startSignIn(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
 	source := web.SiteSource(r)
-	if h.tooOften(w, r, h.starts, source) {
+	if h.mustSlowDown(w, r, h.starts, source) {
 		return
 	}
 	h.starts.Count(source, h.Now())
@@ -212,7 +214,7 @@ func (h *Handler) redirectToProvider(w http.ResponseWriter, r *http.Request, add
 		return
 	}
 	if err != nil {
-		h.showRefusal(w, r, err) // it does not count: the provider failed, and not the person
+		h.showRefusal(w, r, err) // do not count this failure: it is not a failure of the person
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -244,12 +246,12 @@ func (h *Handler) takeResponse(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	done, err := h.SSO.Finish(r.Context(), st, in, session.Browser{Address: web.RemoteIP(r), Agent: r.UserAgent()})
-	h.finish(w, r, st, source, done, err)
+	h.finishSignIn(w, r, st, source, done, err)
 }
 
-// mustWait reports whether a source has to wait because of failures. If so, it answers the request.
-// A person is not locked out by the failures of others at the same address: a response to a request
-// of this browser is verified, once for each request.
+// mustWait reports whether a source must wait because of failures. If it must wait, mustWait
+// answers the request. Failures of other people at the same address do not lock a person out: a
+// response to a request that this browser sent need not wait.
 func (h *Handler) mustWait(w http.ResponseWriter, r *http.Request, st site.Site, source string, in signin.Response) bool {
 	if h.failures.Wait(source, h.Now()) <= 0 {
 		return false
@@ -259,11 +261,11 @@ func (h *Handler) mustWait(w http.ResponseWriter, r *http.Request, st site.Site,
 		h.internalError(w, r, err)
 		return true
 	}
-	return !asked && h.tooOften(w, r, h.failures, source)
+	return !asked && h.mustSlowDown(w, r, h.failures, source)
 }
 
-// finish answers a response of the identity provider.
-func (h *Handler) finish(w http.ResponseWriter, r *http.Request, st site.Site, source string, done signin.Finished, err error) {
+// finishSignIn answers the request that brought a response of the identity provider.
+func (h *Handler) finishSignIn(w http.ResponseWriter, r *http.Request, st site.Site, source string, done signin.Finished, err error) {
 	switch {
 	case errors.Is(err, signin.ErrSSOOff):
 		h.failures.Count(source, h.Now())
@@ -281,8 +283,9 @@ func (h *Handler) finish(w http.ResponseWriter, r *http.Request, st site.Site, s
 	}
 }
 
-// tooOften reports whether a source has to wait. If so, it answers the request.
-func (h *Handler) tooOften(w http.ResponseWriter, r *http.Request, t *web.Throttle, source string) bool {
+// mustSlowDown reports whether a throttle makes a source wait. If it does, mustSlowDown answers the
+// request with status 429.
+func (h *Handler) mustSlowDown(w http.ResponseWriter, r *http.Request, t *web.Throttle, source string) bool {
 	wait := t.Wait(source, h.Now())
 	if wait <= 0 {
 		return false
@@ -292,8 +295,9 @@ func (h *Handler) tooOften(w http.ResponseWriter, r *http.Request, t *web.Thrott
 	return true
 }
 
-// refuse tells a person that they do not come in. The reason is shown if it is about their account:
-// the identity provider has vouched for them. Everything else is for administrators.
+// refuse shows a person that they are not signed in. It shows the reason only if the reason is
+// about their account, because then the identity provider has identified them. Administrators find
+// other reasons in the audit log.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, source string, err error) {
 	if _, about := refusal.About[signin.FailedSignIn](err); about {
 		h.failures.Count(source, h.Now())
@@ -328,8 +332,9 @@ func (h *Handler) internalError(w http.ResponseWriter, r *http.Request, err erro
 	})
 }
 
-// browserSecret returns the secret that this browser is known by, and gives it one if it has none. The
-// response comes from another site by POST, so over https the cookie must be SameSite=None.
+// browserSecret returns the secret in the cookie of this browser. If there is no cookie, it sets
+// one. The response comes from another site by POST, so over https the cookie must be
+// SameSite=None.
 func (h *Handler) browserSecret(w http.ResponseWriter, r *http.Request) string {
 	if known := h.sentSecret(r); known != "" {
 		return known
@@ -360,7 +365,8 @@ func (h *Handler) cookieNameFor(r *http.Request) string {
 
 func (h *Handler) isSecure(r *http.Request) bool { return h.Secure || web.Secure(r) }
 
-// withBrowserActor puts the address and browser of a request into its context, for the events that it causes.
+// withBrowserActor puts the client's address and browser into the context of the request. The
+// events of the request then show this address and browser.
 func withBrowserActor(r *http.Request) *http.Request {
 	return r.WithContext(event.WithActor(r.Context(), event.Actor{Kind: event.Anybody, Address: web.RemoteIP(r), UserAgent: r.UserAgent()}))
 }

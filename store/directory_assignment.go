@@ -60,7 +60,8 @@ func scanAssignment(row scanner) (directory.Assignment, error) {
 	return a, err
 }
 
-// roleOrDefaultAccess returns the role of an assignment. Default Access has no row; it is stored as "".
+// roleOrDefaultAccess returns the role of an assignment. Default Access has no row; it is stored as
+// "".
 func roleOrDefaultAccess(r directory.AppRole) directory.AppRole {
 	if r.Value == "" {
 		return directory.DefaultAccess
@@ -68,8 +69,8 @@ func roleOrDefaultAccess(r directory.AppRole) directory.AppRole {
 	return r
 }
 
-// roleForStorage returns the form in which assignments store the id of a role: "" for Default Access,
-// otherwise the id.
+// roleForStorage returns the form in which assignments store the id of a role: "" for Default
+// Access, otherwise the id.
 func roleForStorage(id string) string {
 	if id == directory.DefaultAccess.ID {
 		return ""

@@ -164,9 +164,9 @@ func (s Directories) Members(ctx context.Context, d directory.ID, group string, 
 	return all, err
 }
 
-// memberQuery builds the query for one kind of members. With membersFirst it reads the members and
-// sorts them. Otherwise it reads the directory's list in order, and looks up each row among the
-// members until the page is full. SQLite runs a cross join in the written order.
+// memberQuery builds the query for one kind of members. If membersFirst is true, the query reads
+// the members and sorts them. Otherwise the query reads the directory's list in order, and looks up
+// each row among the members until the page is full. SQLite runs a cross join in the written order.
 func memberQuery(d directory.ID, group string, kind directory.Kind, q directory.MemberQuery, membersFirst bool) (string, []any) {
 	args := []any{string(d), q.After.Key, q.After.ObjectID, group, string(kind)}
 	bind := func(v any) string {

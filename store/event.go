@@ -363,8 +363,8 @@ func settledCondition(tx *sqldb.Tx) string {
 }
 
 // settleEvents repairs the positions of events after a dump was restored on a PostgreSQL server
-// with lower transaction numbers. Without it, Read would wait for the existing events as if their
-// transactions had not run yet, and new events would sort before them.
+// with lower transaction numbers. Without this repair, Read would wait for the existing events as
+// if their transactions had not run yet, and new events would sort before them.
 func settleEvents(ctx context.Context, db *sqldb.DB) error {
 	if db.Kind() != sqldb.PostgreSQL {
 		return nil

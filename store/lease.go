@@ -12,9 +12,9 @@ import (
 )
 
 // Leases records which process works on which key, on SQLite and PostgreSQL. A key has a kind, such
-// as "job", and a name. It is free, or an owner holds it until a certain time. Each claim increases
-// the key's epoch by one, and writes under an older epoch are refused. The leases of a killed owner
-// expire.
+// as "job", and a name. A key is free, or an owner holds the key until a certain time. Each claim
+// increases the key's epoch by one, and writes under an older epoch are refused. The leases of a
+// killed owner expire.
 //
 //	Ensure, Wake ──► due ──Claim──► held ──Release(next)──► due at next
 //	                                 │ └─Renew─┘
@@ -193,9 +193,9 @@ func (s Leases) Renew(ctx context.Context, kind, key, owner string, epoch int64,
 	})
 }
 
-// Release gives the lease back. The key becomes due at nextAt, or earlier if Wake is called. It is
-// due at once if Wake was called while the lease was held. A zero nextAt means that only Wake makes
-// the key due. Release returns ErrLeaseLost if the key has been claimed again.
+// Release gives the lease back. The key becomes due at nextAt, or earlier if Wake is called. The
+// key is due at once if Wake was called while the lease was held. A zero nextAt means that only
+// Wake makes the key due. Release returns ErrLeaseLost if the key has been claimed again.
 func (s Leases) Release(ctx context.Context, kind, key, owner string, epoch int64, nextAt time.Time) error {
 	next := never
 	if !nextAt.IsZero() {

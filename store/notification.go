@@ -132,7 +132,7 @@ func recipient(ctx context.Context, tx *sqldb.Tx, directory, id string) (notific
 }
 
 // Remove deletes a recipient with its messages and appends the event. It returns
-// notification.ErrNotFound if there is none.
+// notification.ErrNotFound if there is no such recipient.
 func (s Notifications) Remove(ctx context.Context, directory, id string, e func(notification.Recipient) event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		r, err := recipient(ctx, tx, directory, id)
@@ -148,8 +148,8 @@ func (s Notifications) Remove(ctx context.Context, directory, id string, e func(
 	})
 }
 
-// Resume lets mail be sent to a stopped recipient again. It returns notification.ErrNotFound if there
-// is none.
+// Resume lets mail be sent to a stopped recipient again. It returns notification.ErrNotFound if
+// there is no such recipient.
 func (s Notifications) Resume(ctx context.Context, directory, id string, e func(notification.Recipient) event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		r, err := recipient(ctx, tx, directory, id)
@@ -169,8 +169,8 @@ func (s Notifications) Resume(ctx context.Context, directory, id string, e func(
 	})
 }
 
-// Due returns the mail that is due first. If none is due at now, it returns notification.ErrNotFound,
-// and the time at which the next one is due.
+// Due returns the mail that is due first. If no mail is due at the time now, it returns
+// notification.ErrNotFound, and the time at which the next mail is due.
 func (s Notifications) Due(ctx context.Context, now time.Time, limit int) (d notification.Delivery, next time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		d.Recipient, err = scanRecipient(tx.QueryRow(ctx, `
@@ -214,7 +214,8 @@ func (s Notifications) Due(ctx context.Context, now time.Time, limit int) (d not
 	return d, next, err
 }
 
-// Sent deletes the messages of a delivery, and notes when it was sent and when the next mail may go.
+// Sent deletes the messages of a delivery, and records when it was sent and when the next mail may
+// be sent.
 func (s Notifications) Sent(ctx context.Context, epoch int64, d notification.Delivery, at, next time.Time) error {
 	r := d.Recipient
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
@@ -236,8 +237,8 @@ func (s Notifications) Sent(ctx context.Context, epoch int64, d notification.Del
 	})
 }
 
-// Failed stores the state of a recipient after a failed try. It appends no event if the recipient was
-// removed meanwhile.
+// Failed stores the state of a recipient after an attempt to send mail has failed. It appends no
+// event if the recipient was removed in the meantime.
 func (s Notifications) Failed(ctx context.Context, epoch int64, r notification.Recipient, events ...event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if err := checkLease(ctx, tx, notification.LeaseKind, notification.LeaseKey, epoch); err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// expiredLinkRetention is how long an expired link is kept. A user who opens the link in that time reads
-// that it has expired.
+// expiredLinkRetention is how long an expired link is kept. A user who opens the link in that time
+// reads that it has expired.
 const expiredLinkRetention = 30 * 24 * time.Hour
 
 // Operators implements operator.Store.

@@ -82,7 +82,7 @@ func (s OperatorKeys) FindKey(ctx context.Context, directoryName string, hash se
 }
 
 // RevokeKey ends a key and appends the event. It does nothing if the key is revoked already. It
-// returns operator.ErrKeyNotFound if there is none.
+// returns operator.ErrKeyNotFound if there is no such key.
 func (s OperatorKeys) RevokeKey(ctx context.Context, directory, id string, at time.Time, e func(operator.Key) event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		k, err := scanAPIKey(tx.QueryRow(ctx, `
@@ -102,8 +102,8 @@ func (s OperatorKeys) RevokeKey(ctx context.Context, directory, id string, at ti
 	})
 }
 
-// NoteExpiring appends the event that e makes for each key that is live at now and expires before a
-// time, once for each key.
+// NoteExpiring appends the event that e makes for each key that is live at the time now and expires
+// before the time before. Each key gets only one such event.
 func (s OperatorKeys) NoteExpiring(ctx context.Context, now, before time.Time, e func(operator.Key) event.Event) error {
 	expiring := func(ctx context.Context, tx *sqldb.Tx, locking string) ([]operator.Key, error) {
 		return collect(ctx, tx, scanAPIKey, `

@@ -211,8 +211,8 @@ func scanSecret(row scanner) (provision.SealedSecret, error) {
 }
 
 // ReplaceSecret replaces a sealed Secret Token, or returns provision.ErrChanged if the job has
-// another one now. It increases the job's version, so that a save that has read the old secret is
-// refused and retried.
+// another secret now. It increases the job's version, so that a save that has read the old secret
+// is refused and retried.
 func (s Provisioning) ReplaceSecret(ctx context.Context, old provision.SealedSecret, sealed []byte) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		did, err := changesRow(ctx, tx, `
@@ -227,7 +227,8 @@ func (s Provisioning) ReplaceSecret(ctx context.Context, old provision.SealedSec
 	})
 }
 
-// jobTables returns the tables that hold a job's rows. The key of each begins with the job.
+// jobTables returns the tables that hold a job's rows. The primary key of each table begins with
+// the job's key.
 func jobTables() []string {
 	return []string{"job", "job_state", "job_pending", "job_link", "job_op", "job_escrow", "job_unmatched", "job_awaited", "job_cause", "job_drawn", "job_member", "job_member_read", "job_mapping", "job_plan", "job_plan_object", "provisioning_log"}
 }
@@ -378,8 +379,8 @@ func (s Provisioning) Counts(ctx context.Context, k provision.Key) (c provision.
 	return c, err
 }
 
-// CountLinked counts what all jobs have at applications: linked people, linked groups, and the members
-// of groups that applications have acknowledged.
+// CountLinked counts, over all jobs, the linked people, the linked groups, and the members of
+// groups that applications have acknowledged.
 func (s Provisioning) CountLinked(ctx context.Context) (people, groups, members int, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `
@@ -408,7 +409,7 @@ const knownJoins = `
 
 // Pending returns the next people on the work list who are due, with everything stored about them.
 // They are ordered by lane, and then by how long they have waited. Pending leaves out people in the
-// lane that the argument without names.
+// lane of the argument without.
 func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Time, without provision.Lane, limit int) (all []provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanPending, `
@@ -497,7 +498,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 }
 
 // NextPending returns when the first person on the work list is due, or zero if the list is empty.
-// It leaves out people in the lane that the argument without names.
+// It leaves out people in the lane of the argument without.
 func (s Provisioning) NextPending(ctx context.Context, k provision.Key, without provision.Lane) (time.Time, error) {
 	return s.firstTime(ctx, k, `
 		select min(not_before), count(*)
@@ -530,8 +531,8 @@ func (s Provisioning) CountWaiting(ctx context.Context, k provision.Key) (waits 
 	return waits, err
 }
 
-// OldestLeaver returns how long an account has been waiting to be disabled or deleted: the start of
-// the longest wait over all jobs, or zero if no account waits.
+// OldestLeaver returns the time since when an account has been waiting to be disabled or deleted.
+// It returns the earliest such time over all jobs, or zero if no account waits.
 func (s Provisioning) OldestLeaver(ctx context.Context) (since time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var oldest sql.NullInt64
@@ -697,8 +698,8 @@ func (s Provisioning) DueEscrowIDs(ctx context.Context, k provision.Key, now tim
 		order by object_id`, string(k.Directory), k.App, micros(now))
 }
 
-// TriedSince lists the ids in escrow, from first to last, that were last tried after since or are on
-// the work list for a retry.
+// TriedSince lists the ids of objects in escrow from the id first to the id last. It lists only
+// objects that were last tried after the time since, or that are on the work list for a retry.
 func (s Provisioning) TriedSince(ctx context.Context, k provision.Key, first, last string, since time.Time) ([]string, error) {
 	return s.listIDs(ctx, `
 		select object_id
@@ -710,8 +711,8 @@ func (s Provisioning) TriedSince(ctx context.Context, k provision.Key, first, la
 		order by object_id`, string(k.Directory), k.App, first, last, micros(since), string(provision.ByRetry))
 }
 
-// LinkedIDs lists the ids of linked objects of a kind, or of every kind if it is empty: up to limit
-// ids that follow after.
+// LinkedIDs lists up to limit ids of linked objects that follow the id after. If kind is not empty,
+// it lists only objects of that kind.
 func (s Provisioning) LinkedIDs(ctx context.Context, k provision.Key, kind provision.ObjectKind, after string, limit int) ([]string, error) {
 	return s.listIDs(ctx, `
 		select object_id

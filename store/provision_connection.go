@@ -17,7 +17,8 @@ func scanConnection(row scanner) (c provision.Connection, err error) {
 	return c, err
 }
 
-// Connections returns a page of the pairs of objects of a kind, or of all kinds, ordered by object id.
+// Connections returns a page of connections, ordered by object id. If kind is not empty, it returns
+// only connections of that kind of object.
 func (s Provisioning) Connections(ctx context.Context, k provision.Key, kind provision.ObjectKind, after string, limit int) (all []provision.Connection, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanConnection, `
@@ -31,8 +32,9 @@ func (s Provisioning) Connections(ctx context.Context, k provision.Key, kind pro
 	return all, err
 }
 
-// Connection returns the pair with this object id, or else with this id at the target. It returns
-// provision.ErrNoConnection if there is none.
+// Connection returns the connection of the object with this id. If there is none, id may also be
+// the id of the account or group at the target. Connection returns provision.ErrNoConnection if
+// neither exists.
 func (s Provisioning) Connection(ctx context.Context, k provision.Key, id string) (c provision.Connection, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		found, err := collect(ctx, tx, scanConnection, `
@@ -61,8 +63,8 @@ func (s Provisioning) Connection(ctx context.Context, k provision.Key, id string
 	return c, err
 }
 
-// RecordConnection writes a pair that a person made or forgot, with its event, and puts the object on
-// the work list.
+// RecordConnection records that a person connected an object with an account, or removed that
+// connection. It also appends the event, and puts the object on the work list.
 func (s Provisioning) RecordConnection(ctx context.Context, f provision.Fence, o provision.Outcome, listed []provision.Listed, e event.Event) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		if err := t.removeLink(ctx, o); err != nil {

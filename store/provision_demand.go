@@ -9,8 +9,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Demand puts objects on the work list for a person who waits for them. It needs no lease: an
-// outcome of an earlier turn leaves the new row as it is.
+// Demand puts objects on the work list for a person who waits for the outcome. It needs no lease,
+// because the outcome of an earlier turn does not change the new row.
 func (s Provisioning) Demand(ctx context.Context, k provision.Key, listed []provision.Listed, e *event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}
@@ -32,8 +32,9 @@ func (s Provisioning) Demand(ctx context.Context, k provision.Key, listed []prov
 	})
 }
 
-// PendingDemanded returns the next objects on the work list that were demanded, or that an approved plan has
-// an operation for, and that are due, with everything stored about them.
+// PendingDemanded returns the next due objects on the work list, with everything stored about them.
+// It returns only objects that were demanded, and objects for which an approved plan has an
+// operation.
 func (s Provisioning) PendingDemanded(ctx context.Context, k provision.Key, now time.Time, limit int) (all []provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanPending, `
@@ -50,7 +51,7 @@ func (s Provisioning) PendingDemanded(ctx context.Context, k provision.Key, now 
 	return all, err
 }
 
-// Demanded returns the rows of the work list of some objects.
+// Demanded returns the rows that the work list has for the given objects.
 func (s Provisioning) Demanded(ctx context.Context, k provision.Key, objectIDs []string) (rows []provision.Demanded, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		for _, id := range objectIDs {

@@ -60,14 +60,15 @@ func (t jobTx) putDrawn(ctx context.Context, o *provision.Op) error {
 	return nil
 }
 
-// dropDrawn forgets what was drawn for an object that has no account.
+// dropDrawn deletes the values that were drawn for an object that has no account.
 func (t jobTx) dropDrawn(ctx context.Context, objectID string) error {
 	return t.exec(ctx, `
 		delete from job_drawn
 		where directory = $1 and app = $2 and object_id = $3`, objectID)
 }
 
-// passDrawn gives what was drawn for one object to the object that takes over its account.
+// passDrawn gives the values that were drawn for one object to the object that takes over its
+// account.
 func (t jobTx) passDrawn(ctx context.Context, from, to string) error {
 	if err := t.dropDrawn(ctx, to); err != nil {
 		return err

@@ -6,12 +6,12 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// An entry of the provisioning log is a JSON document of two to three kilobytes, most of which is
-// the same in every entry. It is stored with marks in place of that text: a control character, which
-// JSON text never contains, and a letter.
+// An entry of the provisioning log is a JSON document of two to three kilobytes. Most of the text
+// is the same in every entry. In the stored form, marks replace that text. A mark is a control
+// character, which JSON text never contains, and a letter.
 //
-//	\x01 and a letter: the phrase of entryPhrases with that number
-//	\x02 and a letter: a column of the entry's row
+//	\x01 and a letter: a phrase; firstLetter means the first of entryPhrases, and so on
+//	\x02 and a letter: a column of the entry's row, in the order of entryRow.columns
 //
 // Values of people are never replaced, except the object id, which is a column. An entry of an
 // earlier version has no marks and is read as it is.
@@ -22,8 +22,9 @@ const (
 	firstLetter = '!'
 )
 
-// entryPhrases are the parts that many entries share. Stored entries refer to them by their place:
-// add new ones at the end, and never change or move one. Of two that begin alike, the first counts.
+// entryPhrases are the parts that many entries share. Stored entries refer to a phrase by its place
+// in this list, so add new phrases at the end, and never change or move a phrase. If two phrases
+// match at the same place, the first in the list is used.
 func entryPhrases() []string {
 	return []string{
 		`{"name":"EntryImport","provisioningStepType":"import","status":"success","description":"Received User '`,

@@ -54,8 +54,8 @@ func (t jobTx) putOnWorkList(ctx context.Context, l provision.Listed, now int64)
 		boolToInt(l.Keeps.Rejected), boolToInt(l.Keeps.Free), reason, l.Turn)
 }
 
-// markCausesComplete records that these causes are complete: no more changes of them follow. It
-// also deletes causes that are older than a month and have no rows on the work list.
+// markCausesComplete records that these causes are complete: no more changes with these causes
+// follow. It also deletes causes that are older than a month and have no rows on the work list.
 func (t jobTx) markCausesComplete(ctx context.Context, causes []string) error {
 	for _, cause := range causes {
 		now := t.tx.Now()

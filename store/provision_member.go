@@ -88,8 +88,8 @@ func (t jobTx) resendMembers(ctx context.Context, group string) error {
 	return t.readMembers(ctx, group, "")
 }
 
-// readMembers has all members of a group read from the source again. Memberships that end because
-// of that belong to the cause.
+// readMembers makes the engine read all members of a group from the source again. Memberships that
+// end because of this reading belong to the cause.
 func (t jobTx) readMembers(ctx context.Context, group, cause string) error {
 	if err := t.exec(ctx, `
 		insert into job_member_read (directory, app, group_id, after, cause)
@@ -106,8 +106,8 @@ func (t jobTx) readMembers(ctx context.Context, group, cause string) error {
 // of a group or be referred to, for example as a manager.
 var hasAccount = "state in ('" + string(provision.Active) + "', '" + string(provision.Held) + "', '" + string(provision.Disabled) + "')"
 
-// checkReference puts a person on the work list if the person refers to another one, such as a
-// manager, whose account is no longer the one that was sent.
+// checkReference puts a person on the work list if the person refers to another person, such as a
+// manager, whose account is no longer the account that was sent.
 func (t jobTx) checkReference(ctx context.Context, l *provision.Link, sent string) error {
 	if l.Refers == "" {
 		return nil
@@ -173,7 +173,8 @@ func (t jobTx) recheckMoved(ctx context.Context, o provision.Outcome) error {
 }
 
 // Memberships returns up to limit memberships of a group that must be sent. If the engine is still
-// reading the group's members from the source, it returns only where the reading has got to.
+// reading the group's members from the source, it returns only the position that the reading has
+// reached.
 func (s Provisioning) Memberships(ctx context.Context, k provision.Key, group string, limit int) (w provision.MembersWork, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		w = provision.MembersWork{}
@@ -213,18 +214,20 @@ func (s Provisioning) Memberships(ctx context.Context, k provision.Key, group st
 	return w, err
 }
 
-// membershipColumns are the columns of a Membership, from m and what membershipLinks joins.
+// membershipColumns are the columns of a Membership: columns of m, and of the tables that
+// membershipLinks joins.
 const membershipColumns = `m.member, m.has, m.unsure, m.turn, m.cause, m.takes, m.refused, l.target_id, l.state, l.kind, l.name, coalesce(o.object_id, ''),
 	m.verdict, m.done`
 
-// membershipLinks joins the rows m of job_member with the link of the member, and with the link of another
-// object that has the account which the application knows as the member. $4 is the kind of users.
+// membershipLinks joins two links to each row m of job_member. The first, l, is the link of the
+// member. The second, o, is the link of another object, if that object has the account that the
+// application knows as the member. $4 is the kind of users.
 const membershipLinks = `
 	left join job_link l on l.directory = m.directory and l.app = m.app and l.object_id = m.member
 	left join job_link o on m.has <> '' and o.directory = m.directory and o.app = m.app and o.kind = $4 and o.target_id = m.has and o.object_id <> m.member`
 
-// MembershipsAfter returns up to limit remembered memberships of a group, ordered by member. With open,
-// it returns only those that must be sent or that the application refused.
+// MembershipsAfter returns up to limit remembered memberships of a group, ordered by member. If
+// open is true, it returns only memberships that must be sent or that the application refused.
 func (s Provisioning) MembershipsAfter(ctx context.Context, k provision.Key, group, after string, limit int, open bool) (all []provision.Membership, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanMembership, `
@@ -282,7 +285,7 @@ func (s Provisioning) Referring(ctx context.Context, k provision.Key, to []strin
 	return ids, err
 }
 
-// MembershipsOf returns what is remembered of the memberships of a person, ordered by group.
+// MembershipsOf returns the remembered memberships of a person, ordered by group.
 func (s Provisioning) MembershipsOf(ctx context.Context, k provision.Key, member string) (all []provision.RememberedMembership, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanRemembered, `
@@ -300,8 +303,8 @@ func scanRemembered(row scanner) (m provision.RememberedMembership, err error) {
 	return m, err
 }
 
-// CountMembers counts the memberships of a group that are acknowledged, that are to be sent and that
-// the target refused.
+// CountMembers counts the memberships of a group: those that the target acknowledged, those that
+// must be sent, and those that the target refused.
 func (s Provisioning) CountMembers(ctx context.Context, k provision.Key, group string) (n provision.ExplainedMembers, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `
@@ -329,10 +332,10 @@ func scanMembership(row scanner) (provision.Membership, error) {
 	return m, nil
 }
 
-// RecordReadMembers records one page of a group's members, as read from the source. All of them,
-// and all remembered members between after and upTo, must be looked at. An empty upTo means that
-// this was the last page. Memberships that were up to date now belong to the cause of the reading.
-// So do memberships whose removal was rejected for another cause.
+// RecordReadMembers records one page of a group's members, as read from the source. The engine must
+// look at all these members, and at all remembered members between after and upTo. An empty upTo
+// means that this was the last page. Memberships that were up to date now belong to the cause of
+// the reading. So do memberships whose removal was rejected for another cause.
 func (s Provisioning) RecordReadMembers(ctx context.Context, f provision.Fence, group, after, upTo string, members []string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		var cause string
@@ -373,7 +376,7 @@ func (s Provisioning) RecordReadMembers(ctx context.Context, f provision.Fence, 
 }
 
 // RecordMembers writes the outcome of each membership that was sent. A membership that has changed
-// again since then stays to be sent.
+// again in the meantime must still be sent.
 func (s Provisioning) RecordMembers(ctx context.Context, f provision.Fence, st provision.State, group string, outcomes []provision.MemberOutcome, entry *provision.LogEntry) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		for _, o := range outcomes {
@@ -407,8 +410,8 @@ func (s Provisioning) RecordMembers(ctx context.Context, f provision.Fence, st p
 	})
 }
 
-// JudgeMembers marks removals of group members as ready, or as waiting for a verdict. It leaves
-// alone a membership that has changed again since then.
+// JudgeMembers marks removals of group members as ready, or as waiting for a verdict. It does not
+// change a membership that has changed again in the meantime.
 func (s Provisioning) JudgeMembers(ctx context.Context, f provision.Fence, group string, all []provision.EndingMember) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		for _, m := range all {
@@ -456,8 +459,8 @@ func (s Provisioning) MarkGroupMissed(ctx context.Context, f provision.Fence, gr
 	})
 }
 
-// MarkMembersLost forgets what was sent about a group's members, because the application has lost
-// them. It has all members read from the source again.
+// MarkMembersLost forgets which members of a group were sent, because the application has lost the
+// members. The engine then reads all members from the source again.
 func (s Provisioning) MarkMembersLost(ctx context.Context, f provision.Fence, group string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error { return t.resendMembers(ctx, group) })
 }

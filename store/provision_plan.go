@@ -12,8 +12,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// StartPlan adds a plan. It removes plans of the job that have expired, and the oldest beyond
-// provision.KeptPlans. A plan that is being applied stays.
+// StartPlan adds a plan. It removes plans of the job that have expired, and the oldest plans if the
+// job has more than provision.KeptPlans. A plan that is being applied stays.
 func (s Provisioning) StartPlan(ctx context.Context, p provision.StoredPlan) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		t := jobTx{tx: tx, directory: string(p.Key.Directory), app: p.Key.App}
@@ -80,8 +80,9 @@ func (s Provisioning) AddPlanned(ctx context.Context, p provision.StoredPlan, ro
 	})
 }
 
-// ChangePlan saves a plan whose stored state is one of from. If the plan is cancelled, its operations leave the
-// work list, unless the next cycle would look at their objects.
+// ChangePlan saves a plan if its stored state is one of the states in from. Otherwise it returns
+// provision.ErrChanged. If the plan is cancelled, its operations leave the work list, unless the
+// next cycle would look at their objects.
 func (s Provisioning) ChangePlan(ctx context.Context, p provision.StoredPlan, from []provision.PlanState, e *event.Event) error {
 	report, err := json.Marshal(p.Report)
 	if err != nil {
@@ -119,7 +120,7 @@ func (s Provisioning) ChangePlan(ctx context.Context, p provision.StoredPlan, fr
 	})
 }
 
-// cancelPlanned takes the operations of a plan off the work list that were not sent yet.
+// cancelPlanned takes those operations of a plan off the work list that were not sent yet.
 func (t jobTx) cancelPlanned(ctx context.Context, plan string) error {
 	due, err := collect(ctx, t.tx, scanText, `
 		select object_id
@@ -136,8 +137,9 @@ func (t jobTx) cancelPlanned(ctx context.Context, plan string) error {
 	return nil
 }
 
-// endPlanned records what became of a planned operation that is not sent. If only the plan has put the
-// object on the work list, it leaves the list. Otherwise it stays on it for the reason it was there before.
+// endPlanned records the outcome of a planned operation that is not sent. If the object is on the
+// work list only because of the plan, the object leaves the list. Otherwise it stays on the list as
+// a changed object.
 func (t jobTx) endPlanned(ctx context.Context, objectID string, o provision.PlannedOutcome) error {
 	if err := t.exec(ctx, `
 		delete from job_pending
@@ -198,7 +200,8 @@ func (t jobTx) plans(ctx context.Context) ([]provision.StoredPlan, error) {
 		order by started desc, id desc`, t.directory, t.app)
 }
 
-// shownPlanned selects objects that a plan shows first: those that are changed, cannot be changed, or are on hold.
+// shownPlanned selects objects that a plan shows first: those that are changed, cannot be changed,
+// or are on hold.
 const shownPlanned = `(result <> 'skipped' or fingerprint <> '')`
 
 // PlannedRows returns a page of the objects of a plan, by number.
@@ -246,8 +249,10 @@ func (s Provisioning) PlanCounts(ctx context.Context, k provision.Key, plan stri
 	return c, err
 }
 
-// DemandPlanned puts operations of a plan on the work list, as far as they were not there before. A row that is
-// on the list for another reason keeps what it says; only the plan's operation may be sent for it now.
+// DemandPlanned puts on the work list up to limit operations of a plan whose numbers are greater
+// than after. It returns the last number, or 0 if there were no more operations. An object that is
+// on the list already keeps its lane, cause and verdict, but now only the plan's operation may be
+// sent for it.
 func (s Provisioning) DemandPlanned(ctx context.Context, k provision.Key, plan string, after, limit int) (last int, err error) {
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		last = 0
@@ -301,8 +306,8 @@ func (s Provisioning) DemandPlanned(ctx context.Context, k provision.Key, plan s
 	return last, err
 }
 
-// ExpectedOperation returns the planned operation of an object that is on the work list because of a plan, or
-// nil.
+// ExpectedOperation returns the planned operation of an object that is on the work list because of
+// a plan, or nil.
 func (s Provisioning) ExpectedOperation(ctx context.Context, k provision.Key, objectID string) (x *provision.ExpectedOperation, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		found, err := collect(ctx, tx, func(row scanner) (x provision.ExpectedOperation, err error) {

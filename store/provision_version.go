@@ -11,7 +11,7 @@ import (
 
 // keepVersion stores the job's new mappings as a version, unless they are already stored. Each
 // change gives a schema a new Graph version, so the text of two changes is never equal. keepVersion
-// deletes the oldest versions beyond provision.KeptVersions.
+// deletes the oldest versions if there are more than provision.KeptVersions.
 func keepVersion(ctx context.Context, tx *sqldb.Tx, j provision.Job, document string, e event.Event) error {
 	did, err := changesRow(ctx, tx, `
 		insert into job_mapping (directory, app, number, at, actor, words, schema_document)

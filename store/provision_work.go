@@ -59,8 +59,8 @@ func (t jobTx) saveState(ctx context.Context, st provision.State) error {
 		where directory = $1 and app = $2`, string(document))
 }
 
-// Import adds people to the work list. A person who is already on it keeps the time since when they
-// wait. Unless the person has changed, they also keep a more urgent lane. The turn of the row
+// Import adds people to the work list. A person who is already on the list keeps the time at which
+// the wait began. A person who has not changed also keeps a more urgent lane. The turn of the row
 // grows, so that the outcome of an earlier turn does not remove the row. As the reason, a change in
 // the source takes precedence over the daily check. Import also records that the causes in ended
 // are complete.
@@ -219,8 +219,8 @@ func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 	return nil
 }
 
-// settlePending removes a person from the work list, or postpones them. It changes nothing if the
-// person was put on the list again since the outcome's turn began.
+// settlePending removes a person from the work list, or gives the person a later due time. It
+// changes nothing if the person was put on the list again since the outcome's turn began.
 func (t jobTx) settlePending(ctx context.Context, o provision.Outcome) error {
 	if o.ObjectID == "" {
 		return nil

@@ -33,7 +33,8 @@ const (
 // name.
 func hiddenName(id string) string { return "~" + id }
 
-// noteRemoval schedules the removal of rows. It starts as soon as the transaction has committed.
+// noteRemoval schedules the removal of rows. The removal starts as soon as the transaction has
+// committed.
 func noteRemoval(ctx context.Context, tx *sqldb.Tx, r removal) error {
 	if _, err := tx.Exec(ctx, `
 		insert into removal (kind, owner, part, since)
@@ -124,7 +125,7 @@ func finishRemoval(ctx context.Context, tx *sqldb.Tx, r removal) error {
 }
 
 // ownedTable is a table whose rows belong to a site, directory or application, called the owner.
-// Its primary key begins with the owner's ids.
+// The table's primary key begins with the owner's ids.
 type ownedTable struct {
 	name  string
 	where string      // SQL condition for the owner's rows, with the owner's ids as the first arguments
@@ -186,8 +187,8 @@ func (s Retention) tablesOf(ctx context.Context, r removal) ([]ownedTable, error
 	return tables, nil
 }
 
-// emptyTable removes an owner's rows from one table, in the order of the key. A read transaction finds
-// the end of each slice, so that the write transaction only deletes.
+// emptyTable removes an owner's rows from one table, in the order of the key. A read transaction
+// finds the end of each slice, so that the write transaction only deletes.
 func (s Retention) emptyTable(ctx context.Context, work *sqldb.Slicer, t ownedTable) (removed int, done bool, err error) {
 	var after []any // the key up to which rows have been removed
 	for {

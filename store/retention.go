@@ -165,7 +165,8 @@ func agedLogs() map[retention.Kind]agedLog {
 	}
 }
 
-// ownerCondition returns the condition for an owner's rows. The owner's ids are the first arguments.
+// ownerCondition returns the condition for an owner's rows. The owner's ids are the first
+// arguments.
 func (l agedLog) ownerCondition() string {
 	conditions := make([]string, len(l.ownerColumns))
 	for i, column := range l.ownerColumns {

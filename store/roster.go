@@ -254,10 +254,10 @@ func (s Rosters) RunExpensive(ctx context.Context, id site.ID, fn func(ctx conte
 	return s.DB.RunCostly(ctx, string(id), fn)
 }
 
-// holdSite prevents changes to the site until the transaction ends. Call it before the transaction
-// takes any other lock. A change of the site waits for transactions that hold the site, and such
-// transactions wait for a change of the site. If alone is set, no other transaction can hold the
-// site at the same time.
+// holdSite prevents changes to the site until the transaction ends. Call holdSite before the
+// transaction takes any other lock. A change of the site waits for transactions that hold the site,
+// and such transactions wait for a change of the site. If alone is set, no other transaction can
+// hold the site at the same time.
 //
 // The lock is an advisory lock, not a lock on the site's row. A row lock would give the transaction
 // its number. The transaction must get its number only after it has waited for the resource that it
@@ -340,8 +340,8 @@ func (t rosterTx) BlockedWith(ctx context.Context, externalID string, emails []s
 
 // lockedRecord reads and locks a resource that the transaction is going to change. It returns
 // sqldb.ErrOverlapped if a transaction with a later number has already changed the resource.
-// Otherwise the event of this change would sort before the event of that change, although it
-// happened later.
+// Otherwise the event of this change would sort before the event of that change, although this
+// change happened later.
 func lockedRecord(ctx context.Context, tx *sqldb.Tx, where string, args ...any) (roster.Record, error) {
 	var overlapped bool
 	row := tx.QueryRow(ctx, `

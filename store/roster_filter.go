@@ -16,11 +16,11 @@ import (
 type narrowing struct {
 	sql          string
 	args         []any
-	exact        bool // every resource that satisfies sql matches the filter
-	selective    bool // an index finds the resources that satisfy sql without reading other resources
-	fewResources bool // few resources satisfy sql, so sorting them is cheaper than walking a sorted index
-	skewed       bool // for most values few resources satisfy sql, but for some values many can
-	otherTable   bool // sql reads rows of another table
+	exact        bool // whether every resource that satisfies sql matches the filter
+	selective    bool // whether an index finds the resources that satisfy sql and reads no others
+	fewResources bool // whether few resources satisfy sql, so that it is cheaper to sort them
+	skewed       bool // whether few resources satisfy sql for most values, but many for some
+	otherTable   bool // whether sql reads rows of another table
 
 	alternatives []narrowing // the parts of an "or", of which a resource must satisfy at least one
 
@@ -30,7 +30,8 @@ type narrowing struct {
 // unknownNarrowing is the narrowing for a filter with which no index helps.
 var unknownNarrowing = narrowing{}
 
-// everyResource is the narrowing that every resource satisfies. "1 = 1" means the same on both databases.
+// everyResource is the narrowing that every resource satisfies. "1 = 1" means the same on both
+// databases.
 var everyResource = narrowing{sql: "1 = 1", exact: true}
 
 // noResource is the narrowing that no resource satisfies.
@@ -70,7 +71,7 @@ func numberPlaceholders(sql string, before int) string {
 type narrower struct {
 	site     string
 	kind     scim.TypeName
-	groups   bool // the resources are users, and the site gives them the attribute groups
+	groups   bool // whether the resources are users and the site gives users the attribute groups
 	declared declaredRows
 }
 
@@ -269,9 +270,9 @@ func (n narrower) narrowUserAttribute(path scim.AttrPath, op scim.Op, value any)
 	return narrowing{}, false
 }
 
-// narrowByMember returns the narrowing to the resources in the column wanted of the membership rows
-// that have the given id in the column known. It puts the id into lower case, as all stored ids
-// are.
+// narrowByMember returns a narrowing by membership rows. It finds the rows whose column known has
+// the given id, and selects the resources in the column wanted of these rows. It puts the id into
+// lower case, as all stored ids are.
 func (n narrower) narrowByMember(wanted, known, id string) narrowing {
 	if id == "" {
 		return unknownNarrowing
@@ -326,8 +327,8 @@ func narrowText(c column, op scim.Op, text string) narrowing {
 	return n
 }
 
-// orderOperators maps the ordering operators to SQL. Both databases compare strings byte by byte, as the
-// evaluator does.
+// orderOperators maps the ordering operators to SQL. Both databases compare strings byte by byte,
+// as the evaluator does.
 var orderOperators = map[scim.Op]string{scim.Gt: ">", scim.Ge: ">=", scim.Lt: "<", scim.Le: "<="}
 
 func narrowOrder(c column, op scim.Op, text string) narrowing {
@@ -404,8 +405,8 @@ func narrowTime(column string, op scim.Op, value any) narrowing {
 	return narrowing{sql: column + " " + sign + " ?", args: []any{at.UnixMicro()}, exact: true}
 }
 
-// narrowByValue returns the narrowing to resources that have a value row for the path whose value
-// satisfies the operator.
+// narrowByValue returns the narrowing to resources with a value row for the path. The value of that
+// row must satisfy the operator.
 func (n narrower) narrowByValue(path string, op scim.Op, text string) narrowing {
 	if text == "" {
 		return unknownNarrowing
@@ -423,8 +424,8 @@ func (n narrower) narrowByValue(path string, op scim.Op, text string) narrowing 
 	return unknownNarrowing
 }
 
-// narrowByRows returns the narrowing to resources that have a value row for the path that satisfies
-// the condition.
+// narrowByRows returns the narrowing to resources that have a value row for the path. That row must
+// satisfy the condition.
 func (n narrower) narrowByRows(path, condition string, args ...any) narrowing {
 	return narrowing{
 		sql:        "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ? and " + condition + ")",
@@ -475,8 +476,8 @@ func (n narrower) narrowDeclared(rows string, c scim.Compare) narrowing {
 }
 
 // narrowToRange returns the narrowing to resources with a value row in a range. An index finds
-// these rows, so the narrowing is always selective. It is marked as few unless the range has many
-// rows.
+// these rows, so the narrowing is always selective. It has fewResources set unless the range has
+// many rows.
 func (n narrower) narrowToRange(r valueRange) narrowing {
 	if n.declared.usedRanges != nil {
 		*n.declared.usedRanges = append(*n.declared.usedRanges, r)

@@ -183,9 +183,9 @@ func (t rosterTx) Members(ctx context.Context, group, after string, limit int, n
 	return membersOf(ctx, t.tx, t.site, group, after, limit, named)
 }
 
-// CountMembers counts the members of a group. It stops counting at most. The subquery has an "order
-// by" only for PostgreSQL's planner. Without it, the planner assumes that every group has many
-// members and reads the whole table even for a small group.
+// CountMembers counts the members of a group. It stops when the count reaches most. The subquery
+// has an "order by" only for PostgreSQL's planner. Without this clause, the planner assumes that
+// every group has many members and reads the whole table even for a small group.
 func (t rosterTx) CountMembers(ctx context.Context, group string, most int) (n int, err error) {
 	err = t.tx.QueryRow(ctx, `
 		select count(*)

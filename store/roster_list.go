@@ -144,8 +144,9 @@ func newListing(id site.ID, q roster.ListQuery, declared declaredRows) listing {
 		l.byName = true
 		l.where, l.args = `r.site = $1 and r.user_name >= $2`, []any{string(id), ""} // only users have a user_name
 	default:
-		// The condition on the column site lets a database look up each resource of a subquery by the
-		// primary key. Without it, and without statistics, PostgreSQL reads the whole key for each.
+		// The condition on the column site lets a database look up each resource of a subquery by
+		// the primary key. Without this condition, and without statistics, PostgreSQL reads the
+		// whole key for each resource.
 		l.where, l.args = `r.list = $1 and r.site = $2`, []any{listColumn(id, q.Kind), string(id)}
 	}
 	l.narrowing.selective = found
@@ -210,7 +211,8 @@ func (l listing) documentsBefore(ctx context.Context, tx *sqldb.Tx, place roster
 	return docs, cut, err
 }
 
-// pageNextToPlace reads the page after l.After or before l.Before. ok is false if the query has neither.
+// pageNextToPlace reads the page after l.After or before l.Before. ok is false if the query has
+// neither.
 func (l listing) pageNextToPlace(ctx context.Context, tx *sqldb.Tx, total int) (found roster.Found, ok bool, err error) {
 	found.Total = total
 	switch {
@@ -272,10 +274,10 @@ func (l listing) unfilteredPage(ctx context.Context, tx *sqldb.Tx) (found roster
 	return found, err
 }
 
-// documentsAfter reads a page that starts in the bucket first, behind the first skipped resources
-// of that bucket. The page ends before the position end. These two bounds are near each other, so
-// that the database walks the index instead of sorting. The subquery finds the start of the page.
-// It counts from the nearer end of the bucket and reads only the index.
+// documentsAfter reads a page. The page starts in the bucket that is passed as first, and skips the
+// given number of resources of that bucket. The page ends before the position end. These two bounds
+// are near each other, so that the database walks the index instead of sorting. The subquery finds
+// the start of the page. It counts from the nearer end of the bucket and reads only the index.
 func (l listing) documentsAfter(ctx context.Context, tx *sqldb.Tx, first placeBucket, skipped, end int64) (docs []roster.Document, cut bool, err error) {
 	args, n := l.withArguments(first.begin(), end, l.Count)
 	from := ""
@@ -763,8 +765,8 @@ func (k *pageCollector) addSorted(doc roster.Document) {
 	}
 }
 
-// sortAndTrim sorts the documents and keeps only those that the page needs. For a page before a place, it
-// keeps the last documents, and otherwise the first ones.
+// sortAndTrim sorts the documents and keeps only those that the page needs. For a page before a
+// place, it keeps the last documents, and otherwise the first ones.
 func (k *pageCollector) sortAndTrim() {
 	slices.SortFunc(k.docs, func(a, b roster.Document) int { return roster.PlaceOf(a).Compare(roster.PlaceOf(b), k.Sort) })
 	surplus := max(len(k.docs)-k.Offset-k.Count, 0)

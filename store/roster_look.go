@@ -36,7 +36,8 @@ func holdLooks(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []string
 	return nil
 }
 
-// distinctSkeletons returns the distinct skeletons of looks, in the order in which transactions lock them.
+// distinctSkeletons returns the distinct skeletons of looks, in the order in which transactions
+// lock them.
 func distinctSkeletons(looks ...[]roster.NameLook) []string {
 	var all []string
 	for _, list := range looks {

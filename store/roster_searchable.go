@@ -396,8 +396,9 @@ const (
 	maxBytesPerStep = 4 << 20
 )
 
-// resources calls visit for the next resources that the index from does not contain, until visit
-// reports that the step has enough. The resources stay locked until the transaction ends.
+// resources calls visit for the next resources that the index in the argument from does not
+// contain, until visit reports that the step has enough. The resources stay locked until the
+// transaction ends.
 func (s *indexStep) resources(ctx context.Context, from valueIndex, visit func(roster.Record) (enough bool, err error)) (err error) {
 	rows, err := s.tx.Query(ctx, `
 		select r.id, r.seq, r.doc

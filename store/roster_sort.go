@@ -25,7 +25,8 @@ type term struct {
 	descending bool
 }
 
-// sortOrdering returns the ordering for the query's sort attribute, or false if no columns sort like it.
+// sortOrdering returns the ordering for the query's sort attribute, or false if no columns give the
+// same order.
 func (l listing) sortOrdering() (ordering, bool) {
 	if l.Sort == nil || l.Sort.Path.URN != "" {
 		return ordering{}, false
@@ -80,7 +81,8 @@ func orderByTime(column string, descending bool) ordering {
 	return o
 }
 
-// orderClause returns the terms of the "order by" clause, or of the opposite order.
+// orderClause returns the terms of the "order by" clause. If opposite is true, the order is
+// reversed.
 func (o ordering) orderClause(opposite bool) string {
 	var b strings.Builder
 	for _, t := range o.terms {

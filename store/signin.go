@@ -16,7 +16,7 @@ import (
 type SignIns struct{ DB *DB }
 
 // AddLink stores a link and its event. A link for the first administrator replaces the site's
-// earlier unused ones.
+// earlier unused links of this kind.
 func (s SignIns) AddLink(ctx context.Context, l signin.LinkRecord, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(ctx, `
@@ -41,7 +41,7 @@ func (s SignIns) AddLink(ctx context.Context, l signin.LinkRecord, e event.Event
 	})
 }
 
-// RequiresSSO reports whether people of a site sign in by single sign-on alone.
+// RequiresSSO reports whether people of a site must sign in by single sign-on.
 func (s SignIns) RequiresSSO(ctx context.Context, id site.ID) (required bool, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `

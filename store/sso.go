@@ -48,8 +48,8 @@ func (s SingleSignOn) Connection(ctx context.Context, id site.ID) (c signin.Conn
 	return c, err
 }
 
-// lockLiveSite locks a site's row until the transaction ends. It returns site.ErrNotFound if the site
-// does not exist or was deleted.
+// lockLiveSite locks a site's row until the transaction ends. It returns site.ErrNotFound if the
+// site does not exist or was deleted.
 func lockLiveSite(ctx context.Context, tx *sqldb.Tx, id site.ID) error {
 	if err := holdSite(ctx, tx, id, true); err != nil {
 		return err
@@ -180,8 +180,8 @@ func (s SingleSignOn) TakeRequest(ctx context.Context, id site.ID, hash secret.H
 	return r, err
 }
 
-// FindRequest returns a request, which stays. It returns refusal.NotFound if there is none or if
-// it has expired.
+// FindRequest returns a request without removing it. It returns refusal.NotFound if there is none
+// or if it has expired.
 func (s SingleSignOn) FindRequest(ctx context.Context, id site.ID, hash secret.Hash, now time.Time) (r signin.RequestRecord, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		r = signin.RequestRecord{Hash: hash}
@@ -197,7 +197,7 @@ func (s SingleSignOn) FindRequest(ctx context.Context, id site.ID, hash secret.H
 	return r, err
 }
 
-// HasRequest reports whether a browser has sent a sign-in request that is still good.
+// HasRequest reports whether a browser has sent a sign-in request that has not expired.
 func (s SingleSignOn) HasRequest(ctx context.Context, id site.ID, hash, browser secret.Hash, now time.Time) (has bool, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `

@@ -20,8 +20,8 @@ func scanConflict(row scanner) (c signin.Conflict, err error) {
 	return c, err
 }
 
-// PutConflict stores a sign-in that waits, or counts one that is stored. It deletes those that were not
-// tried since notSince.
+// PutConflict stores a waiting sign-in. If the sign-in is stored already, PutConflict counts one
+// more try. It deletes waiting sign-ins that were last tried before notSince.
 func (s SingleSignOn) PutConflict(ctx context.Context, id site.ID, c signin.Conflict, notSince time.Time) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(ctx, `
@@ -42,7 +42,8 @@ func (s SingleSignOn) PutConflict(ctx context.Context, id site.ID, c signin.Conf
 	})
 }
 
-// Conflicts returns the sign-ins of a site that wait and were tried since a time, the last first.
+// Conflicts returns the waiting sign-ins of a site that were tried at or after the time since. The
+// sign-in that was tried last comes first.
 func (s SingleSignOn) Conflicts(ctx context.Context, id site.ID, since time.Time) (all []signin.Conflict, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanConflict, `
@@ -55,7 +56,7 @@ func (s SingleSignOn) Conflicts(ctx context.Context, id site.ID, since time.Time
 	return all, err
 }
 
-// Conflict returns a sign-in that waits, or refusal.NotFound.
+// Conflict returns a waiting sign-in by its id, or refusal.NotFound.
 func (s SingleSignOn) Conflict(ctx context.Context, id site.ID, conflict string) (c signin.Conflict, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		c, err = scanConflict(tx.QueryRow(ctx, `
@@ -67,8 +68,8 @@ func (s SingleSignOn) Conflict(ctx context.Context, id site.ID, conflict string)
 	return c, err
 }
 
-// DropConflicts deletes the sign-ins of an identity that wait, and appends the events. It returns
-// refusal.NotFound, and appends nothing, if there is none.
+// DropConflicts deletes the waiting sign-ins of an identity, and appends the events. If there are
+// none, it appends nothing and returns refusal.NotFound.
 func (s SingleSignOn) DropConflicts(ctx context.Context, id site.ID, issuer, identifier string, events ...event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		done, err := tx.Exec(ctx, `

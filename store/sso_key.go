@@ -68,8 +68,8 @@ func scanSiteKey(row scanner) (signin.SealedSiteKey, error) {
 	return k, nil
 }
 
-// PutSiteKeys replaces the SAML keys of a site and appends the event. It returns signin.ErrKeysStale
-// if the stored keys are not those of before.
+// PutSiteKeys replaces the SAML keys of a site and appends the event. It returns
+// signin.ErrKeysStale if the stored keys differ from before.
 func (s SingleSignOn) PutSiteKeys(ctx context.Context, id site.ID, before, next []signin.SealedKey, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if err := lockLiveSite(ctx, tx, id); err != nil {
@@ -100,8 +100,8 @@ func (s SingleSignOn) PutSiteKeys(ctx context.Context, id site.ID, before, next 
 	})
 }
 
-// ReplaceSealedKey stores a SAML key of a site that was sealed again, unless another one is stored
-// meanwhile.
+// ReplaceSealedKey stores a SAML key of a site that was sealed again, unless another key was stored
+// in the meantime.
 func (s SingleSignOn) ReplaceSealedKey(ctx context.Context, old signin.SealedSiteKey, sealed []byte) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		_, err := tx.Exec(ctx, `
@@ -135,8 +135,8 @@ func (s SingleSignOn) AllSecrets(ctx context.Context) (secrets []signin.SealedSe
 	return secrets, err
 }
 
-// ReplaceSecret stores a client secret that was sealed again, and appends the events, unless another
-// one is stored meanwhile. An empty secret removes it.
+// ReplaceSecret stores a client secret that was sealed again, and appends the events, unless
+// another secret was stored in the meantime. If sealed is empty, ReplaceSecret removes the secret.
 func (s SingleSignOn) ReplaceSecret(ctx context.Context, old signin.SealedSecret, sealed []byte, events ...event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		did, err := changesRow(ctx, tx, `

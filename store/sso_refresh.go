@@ -26,8 +26,8 @@ func (s SingleSignOn) RefreshState(ctx context.Context, id site.ID) (state signi
 	return state, err
 }
 
-// DueRefresh returns the site whose daily refresh is due for longest. If there is none, it returns
-// refusal.NotFound and when the next one is due.
+// DueRefresh returns the site whose daily refresh is due for longest. If no refresh is due, it
+// returns refusal.NotFound and the time when the next refresh is due.
 func (s SingleSignOn) DueRefresh(ctx context.Context, now time.Time) (id site.ID, next time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var due int64
@@ -50,7 +50,8 @@ func (s SingleSignOn) DueRefresh(ctx context.Context, now time.Time) (id site.ID
 	return id, next, err
 }
 
-// BeginDailyRefresh notes that a daily refresh begins at now. It returns false if none is due.
+// BeginDailyRefresh notes that a daily refresh begins at now. It returns false if no refresh is
+// due.
 func (s SingleSignOn) BeginDailyRefresh(ctx context.Context, id site.ID, now, next time.Time) (began bool, err error) {
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		began, err = changesRow(ctx, tx, `
@@ -62,8 +63,8 @@ func (s SingleSignOn) BeginDailyRefresh(ctx context.Context, id site.ID, now, ne
 	return began, err
 }
 
-// BeginAskedRefresh notes that a refresh begins at now because of an unknown key. It returns false if
-// one began after notSince.
+// BeginAskedRefresh notes that a refresh begins at now because of an unknown key. It returns false
+// if another refresh began after notSince.
 func (s SingleSignOn) BeginAskedRefresh(ctx context.Context, id site.ID, now, notSince time.Time) (began bool, err error) {
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		began, err = changesRow(ctx, tx, `
@@ -75,8 +76,8 @@ func (s SingleSignOn) BeginAskedRefresh(ctx context.Context, id site.ID, now, no
 	return began, err
 }
 
-// EndRefresh notes that a refresh ended. If its failure differs from the one before, the event is
-// appended.
+// EndRefresh notes that a refresh ended. If its failure differs from the failure of the previous
+// refresh, the event is appended.
 func (s SingleSignOn) EndRefresh(ctx context.Context, id site.ID, now, retry time.Time, failure string, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		news, err := changesRow(ctx, tx, `

@@ -29,7 +29,8 @@ func (c *command) findServer(ctx context.Context, leases store.Leases) error {
 	return err
 }
 
-// hasAddress reports whether the public URL is known: given, or found by findServer.
+// hasAddress reports whether the public URL is known. A flag or the environment may give it, or
+// findServer may find it.
 func (c *command) hasAddress() bool { return c.publicURL != "" }
 
 // warnNoServer warns that no server runs, so the printed link does not work yet.

@@ -25,7 +25,7 @@ func (c *command) appCommand() *cobra.Command {
 
 // jobFlags are the provisioning settings that `app create` and `app set` share.
 type jobFlags struct {
-	tenantURL, secretFile, scope, actions string // the values of the flags of these names
+	tenantURL, secretFile, scope, actions string // the values of --tenant-url, --secret-token-file, --scope and --actions
 	rehire, swaps, nested, exactCase      string // the values of --rehire, --swaps, --nested-groups and --exact-case
 	start, pause, yes                     bool   // whether --start, --pause and --yes were given
 }
@@ -75,7 +75,7 @@ func parseActions(cmd *cobra.Command, text string) (provision.FlowTypes, error) 
 	return a, nil
 }
 
-// apply saves all settings that the flags set in one transaction, and prints what changed. It asks
+// apply saves, in one transaction, all settings that the flags set, and prints the changes. It asks
 // first if the change disables, creates or deletes accounts. It asks again if these numbers change
 // before the user answers.
 func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobra.Command, h *directory.Handle, app directory.Application) (provision.Job, []string, error) {
@@ -153,7 +153,7 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 }
 
 // closedWords says how many accounts were switched off at the old application, and how many could
-// not be.
+// not be switched off.
 func closedWords(c *provision.Closed) []string {
 	words := []string{}
 	if c != nil && c.Off > 0 {
@@ -168,10 +168,10 @@ func closedWords(c *provision.Closed) []string {
 // errUnconfirmed stops a save because the administrator has not confirmed the change yet.
 var errUnconfirmed = errors.New("the change has to be confirmed")
 
-// harmOf describes what the new settings of a job would do to accounts. The description is "" if no
-// confirmation is needed. disabled is the number of accounts that they would disable. --start alone
-// needs no confirmation: it only starts what earlier settings decided. move is what the job forgets
-// at the old Tenant URL.
+// harmOf describes how the new settings of a job would affect accounts. The description is "" if no
+// confirmation is needed. disabled is the number of accounts that the settings would disable.
+// --start alone needs no confirmation, because the user confirmed the earlier settings when they
+// were saved. move describes the accounts that the job forgets when it leaves the old Tenant URL.
 func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now provision.Job, set provision.Settings, move provision.Move) (question string, disabled int, err error) {
 	if now.Version == 0 || set.Scope == now.Scope && set.Actions == nil && move.Linked == 0 {
 		return "", 0, nil
@@ -196,8 +196,8 @@ func harmOf(ctx context.Context, s *services, h *directory.Handle, app directory
 	return strings.TrimSpace(strings.Join(words, " ")), disabled, nil
 }
 
-// moveWords describes what happens to accounts at the old application when the Tenant URL changes
-// to another application.
+// moveWords describes the effect on accounts at the old application when the Tenant URL changes to
+// that of another application.
 func moveWords(n provision.Move) string {
 	words := fmt.Sprintf("This leads to another application: %s at the old one will stay as %s, and Rollcall will no longer change %s.",
 		phrase.Count(n.Linked, "linked account", "linked accounts"), phrase.Noun(n.Linked, "it is", "they are"), phrase.Noun(n.Linked, "it", "them"))
@@ -208,9 +208,9 @@ func moveWords(n provision.Move) string {
 		phrase.Count(n.Leavers, "of them belongs", "of them belong"), phrase.Noun(n.Leavers, "it is", "they are"))
 }
 
-// harmBetween describes what changing a job from now to after would do to accounts. The description
-// is "" if no confirmation is needed. disabled is the number of accounts that the change would
-// disable.
+// harmBetween describes how accounts would be affected if the job changed from now to after. The
+// description is "" if no confirmation is needed. disabled is the number of accounts that the
+// change would disable.
 func harmBetween(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now, after provision.Job) (question string, disabled int, err error) {
 	was, err := now.Schema.UserMapping()
 	if err != nil {
@@ -250,8 +250,8 @@ type jobSettings struct {
 	secret    []byte // the Secret Token, sealed
 	scope     provision.Scope
 	actions   string           // the value of --actions, such as "create,update"
-	rehire    provision.Rehire // what happens to the account of a person who is hired again
-	swaps     provision.Swaps  // what happens when people exchange their matching values
+	rehire    provision.Rehire // what to do for a person whose name belongs to the account of a person who has left
+	swaps     provision.Swaps  // what to do for people who exchange their matching values
 	nested    bool             // whether groups are sent as members of groups
 	exact     string           // the value of --exact-case
 	status    provision.Status
@@ -368,7 +368,7 @@ func (f *jobFlags) edit(c *command, cmd *cobra.Command) (func(*provision.Setting
 	}, nil
 }
 
-// status returns the status that --start or --pause asks for; "" if neither was given.
+// status returns the status that --start or --pause selects. It returns "" if neither was given.
 func (f *jobFlags) status(cmd *cobra.Command) (provision.Status, error) {
 	switch given := cmd.Flags().Changed; {
 	case f.start && f.pause:
@@ -720,8 +720,8 @@ Asks first, with the numbers. --yes answers that question.`,
 
 // selection says which people and groups a command applies to.
 type selection struct {
-	all    bool     // everyone in the directory
-	groups []string // the names of groups
+	all    bool     // whether the command applies to everyone in the directory
+	groups []string // the names of the groups that the command applies to
 }
 
 func (c *command) appAssign() *cobra.Command {
@@ -911,8 +911,8 @@ in which the text of an expression and its tree in parameters differ is refused.
 	return cmd
 }
 
-// withApp opens the directory and the application that the first two arguments name. It passes the
-// other arguments to do.
+// withApp opens the directory and the application that the first two arguments name. It calls do
+// with the other arguments.
 func (c *command) withApp(do func(*cobra.Command, *services, *directory.Handle, directory.Application, []string) error) func(*cobra.Command, []string) error {
 	return c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 		h, err := s.directories.OpenNamed(cmd.Context(), args[0])
@@ -927,7 +927,7 @@ func (c *command) withApp(do func(*cobra.Command, *services, *directory.Handle, 
 	})
 }
 
-// atLeast requires the listed arguments. The last one may be repeated.
+// atLeast requires the arguments that want lists. The last argument may be repeated.
 func atLeast(want ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < len(want) {

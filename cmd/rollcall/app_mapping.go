@@ -163,7 +163,7 @@ func printRow(w io.Writer, r rowJSON) {
 // rowFlags hold the properties of a row that `app mapping set` can change.
 type rowFlags struct {
 	mappingFlags
-	source, constant, expression, defaultValue, apply string // the values of the flags of these names
+	source, constant, expression, defaultValue, apply string // the values of --source, --constant, --expression, --default and --apply
 	none, flowNull                                    bool   // whether --none and --flow-null are on
 	match                                             int    // the matching precedence
 }
@@ -403,7 +403,7 @@ that question.`,
 				return err
 			}
 			harm, disabled, err := mappingHarm(cmd.Context(), s, h, app, now, after)
-			if err != nil && !isInputError(err) { // default mappings replace also mappings that cannot be used
+			if err != nil && !isInputError(err) { // the default mappings may replace mappings that cannot be used
 				return err
 			}
 			question := "This sets the default mappings and scoping filters of " + app.Name + ", and everybody is looked at again."
@@ -427,12 +427,13 @@ that question.`,
 
 // editSchema saves a change of the mappings in one transaction. It asks first if the change affects
 // people. It asks again if that effect changes before the user answers. It returns the job before
-// and after.
+// and after the change.
 func (c *command) editSchema(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, yes bool, decide func(provision.Job) (provision.Job, error)) (before, after provision.Job, err error) {
 	return c.editSchemaAsking(cmd, s, h, app, yes, "", decide)
 }
 
-// editSchemaAsking is like editSchema, but always asks the question always, unless that is empty.
+// editSchemaAsking is like editSchema, but its question begins with the text in always. Unless that
+// text is empty, editSchemaAsking asks even if the change affects no one.
 func (c *command) editSchemaAsking(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, yes bool, always string, decide func(provision.Job) (provision.Job, error)) (before, after provision.Job, err error) {
 	err = c.untilAgreed(cmd, yes, app.Name, func(agree func(string) error) error {
 		var err error
@@ -470,9 +471,10 @@ func (c *command) allowMappings(cmd *cobra.Command, s *services, h *directory.Ha
 	}
 }
 
-// untilAgreed calls save, and save calls agree with a question about its effect. The question is ""
-// if no confirmation is needed. Unless the user has agreed to this question, agree returns an error
-// that ends save; then untilAgreed asks the user and calls save again.
+// untilAgreed calls save until the user agrees to the effect. save calls agree with a question
+// about its effect; the question is "" if no confirmation is needed. If the user has not agreed to
+// this question yet, agree returns an error that ends save. Then untilAgreed asks the user the
+// question, and calls save again.
 func (c *command) untilAgreed(cmd *cobra.Command, yes bool, word string, save func(agree func(question string) error) error) error {
 	agreed := ""
 	for {
@@ -499,7 +501,7 @@ func isInputError(err error) bool {
 }
 
 // mappingHarm describes how changed mappings affect people. The description is "" if no
-// confirmation is needed. disabled is the number of accounts that they may disable.
+// confirmation is needed. disabled is the number of accounts that the changed mappings may disable.
 func mappingHarm(ctx context.Context, s *services, h *directory.Handle, app directory.Application, now, after provision.Job) (harm string, disabled int, err error) {
 	accounts, _, err := harmBetween(ctx, s, h, app, now, after)
 	if err != nil {

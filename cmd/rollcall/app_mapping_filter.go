@@ -246,7 +246,8 @@ func operatorNames() string {
 	return strings.Join(names, ", ")
 }
 
-// parseClause reads "ATTRIBUTE OPERATOR VALUE". If several operators fit, it takes the longest.
+// parseClause reads "ATTRIBUTE OPERATOR VALUE". If several operators fit, parseClause takes the
+// longest operator.
 func parseClause(cmd *cobra.Command, text string) (provision.FilterClause, error) {
 	attribute, rest, _ := strings.Cut(strings.TrimSpace(text), " ")
 	words := strings.Split(strings.TrimSpace(rest), " ")

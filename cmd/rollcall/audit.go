@@ -101,7 +101,8 @@ func eventKinds() (list []string) {
 	return list
 }
 
-// readMoment reads a time, or a date, which means its start in UTC. It adds days only to a date.
+// readMoment reads a time or a date. A date means the start of that day in UTC; readMoment adds the
+// number days to it.
 func readMoment(cmd *cobra.Command, flag, text string, days int) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -131,8 +132,8 @@ func (c *command) auditList(cmd *cobra.Command, s *services, o auditFlags) error
 	})
 }
 
-// auditCSV writes every matching event as CSV, or the first ones if --limit is given. It adds an
-// event to the audit trail that names the user who exported them.
+// auditCSV writes every matching event as CSV. If --limit is given, it writes only that many
+// events. It adds an event to the audit trail that names the user who exported them.
 func (c *command) auditCSV(cmd *cobra.Command, s *services, o auditFlags) error {
 	most := math.MaxInt
 	if cmd.Flags().Changed("limit") {
@@ -208,7 +209,7 @@ func (s *services) auditScope(ctx context.Context, siteName, directoryName strin
 }
 
 // deletedScope returns the scope of a deleted site or directory if the audit trail has events of
-// it. Otherwise it returns the error that missing makes.
+// it. Otherwise it calls missing, and returns that function's error.
 func (s *services) deletedScope(ctx context.Context, scope event.Scope, missing func() error) (event.Scope, error) {
 	found := false
 	err := eachEvent(ctx, s, event.Query{Scope: scope}, 1, func(event.Event) error {
@@ -221,7 +222,8 @@ func (s *services) deletedScope(ctx context.Context, scope event.Scope, missing 
 	return scope, err
 }
 
-// eachEvent calls fn for each event that the query matches, and stops after most events.
+// eachEvent calls fn for each event that the query matches. It stops when fn has had as many events
+// as most allows.
 func eachEvent(ctx context.Context, s *services, q event.Query, most int, fn func(event.Event) error) error {
 	for {
 		q.Limit = min(most, 500)

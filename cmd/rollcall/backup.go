@@ -45,7 +45,7 @@ A PostgreSQL database is copied by pg_dump.`,
 	return cmd
 }
 
-// backupOutput is what `backup` prints.
+// backupOutput is the output of `backup`.
 type backupOutput struct {
 	File    string `json:"file"`
 	Bytes   int64  `json:"bytes"`

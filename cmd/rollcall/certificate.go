@@ -11,7 +11,7 @@ import (
 // certificate is the server's TLS certificate with its key. It reads both files again when one of
 // them has changed, so a renewed certificate needs no restart.
 type certificate struct {
-	cert, key string // paths of the two files
+	cert, key string // the paths of the files with the certificate and with its key
 	log       *slog.Logger
 
 	mu    sync.Mutex
@@ -49,9 +49,9 @@ func (c *certificate) fileInfos() (files [2]os.FileInfo) {
 	return files
 }
 
-// get returns the certificate for a new connection. If the files cannot be read, for example
-// because only one of them has been replaced so far, get logs that once and returns the previous
-// certificate.
+// get returns the certificate for a new connection. If the files cannot be read, get logs the
+// failure once and returns the previous certificate. That happens, for example, while only one of
+// the files has been replaced.
 func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// clockCheckInterval is the time between two checks of the clock. clockTolerance is how far the
-// clock may differ from the time that really passed.
+// clockCheckInterval is the time between two checks of the clock. A smaller difference than
+// clockTolerance, between the clock and the time that really passed, is ignored.
 const (
 	clockCheckInterval = 10 * time.Second
 	clockTolerance     = 5 * time.Second
@@ -20,12 +20,13 @@ type clockWatch struct {
 	wake func(ctx context.Context) error // makes all waiting work due now
 
 	clock  time.Time     // the system time at the last check
-	passed time.Duration // the time since the start at the last check, by a clock that nobody can set
+	passed time.Duration // the time from the start until the last check; changing the system time does not affect it
 }
 
-// checkClock compares how far the clock moved since the last check with how much time really
-// passed. passed comes from a clock that nobody can set. If the clock was set back, checkClock
-// makes all work due; otherwise that work would wait until the clock reaches the old time again.
+// checkClock compares how far two clocks have moved since the last check: clock, the system time,
+// and passed, the time since the start, which nobody can set. If the system time was set back,
+// checkClock makes all work due; otherwise that work would wait until the system time reaches the
+// old time again.
 func (w *clockWatch) checkClock(ctx context.Context, clock time.Time, passed time.Duration) {
 	moved := clock.Sub(w.clock) - (passed - w.passed)
 	first := w.clock.IsZero()

@@ -27,10 +27,11 @@ const (
 	completionTime = 5 * time.Second // how long a completion may take; then it offers no names
 )
 
-// completion holds what the shell offers for the word being typed. The zero value offers nothing.
+// completion holds the names that the shell offers for the word being typed. The zero value offers
+// nothing.
 type completion struct {
 	names      []string
-	files      bool // whether to completeWord files instead of names
+	files      bool // whether the shell completes names of files instead
 	unfinished bool // whether more characters may follow, so that the shell adds no space
 	keepOrder  bool // whether the shell shows the names in this order instead of sorting them
 }
@@ -92,8 +93,8 @@ func placeholder(cmd *cobra.Command, n int) string {
 	return strings.TrimSuffix(strings.Trim(words[n], "[]"), "...")
 }
 
-// completeWord completes the word that begins with start. want is the word at that place in the
-// usage line.
+// completeWord completes the word that begins with start. want is the placeholder at that position
+// in the usage line.
 func (c *command) completeWord(cmd *cobra.Command, args []string, start, want string) ([]string, cobra.ShellCompDirective) {
 	ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
 	defer cancel()
@@ -385,7 +386,7 @@ func (s *services) appNames(ctx context.Context, directoryName string) (names []
 	return names, err
 }
 
-// groupNames returns the display names of groups that begin with start. It returns only the groups
+// groupNames returns the groups' display names that begin with start. It returns only the groups
 // that the command can change.
 func (s *services) groupNames(ctx context.Context, cmd *cobra.Command, directoryName, start string) (names []string, err error) {
 	h, err := s.directories.OpenNamed(ctx, directoryName)
@@ -499,7 +500,7 @@ func (s *services) versionNames(ctx context.Context, directoryName, appName stri
 	return names, err
 }
 
-// userNames returns the user principal names of users that begin with start. It returns only the
+// userNames returns the users' user principal names that begin with start. It returns only the
 // users that the command can change.
 func (s *services) userNames(ctx context.Context, cmd *cobra.Command, args []string, start string) (names []string, err error) {
 	h, err := s.directories.OpenNamed(ctx, args[0])

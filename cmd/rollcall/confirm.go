@@ -16,9 +16,9 @@ func yesFlag(cmd *cobra.Command, yes *bool) {
 	cmd.Flags().BoolVarP(yes, "yes", "y", false, "do it without asking")
 }
 
-// confirm asks before a change that cannot be undone. The question says what happens, with numbers.
-// To agree, the user types word, which is hard to type by accident. If there is no terminal,
-// confirm returns an unansweredError unless --yes was given.
+// confirm asks before a change that cannot be undone. The question says what the command will do,
+// with numbers. To agree, the user must type the given word, so that no one agrees by accident. If
+// there is no terminal, confirm returns an unansweredError unless --yes was given.
 func (c *command) confirm(_ *cobra.Command, yes bool, question, word string) error {
 	if yes {
 		return nil

@@ -42,7 +42,7 @@ const (
 	demoApplication   = "Acme"
 	demoAdministrator = "kim@contoso.example"
 	demoPerson        = "liam@contoso.example"
-	demoLeaver        = "fiona@contoso.example" // softly deleted; the other people who left are only disabled
+	demoLeaver        = "fiona@contoso.example" // the user who is softly deleted; the other people who left are only disabled
 )
 
 // demoOutput is the output of the demo.
@@ -183,7 +183,7 @@ func (c *command) demoLinks(ctx context.Context, s *services, d *demoOutput) err
 	}
 	for who, to := range map[string]*string{demoAdministrator: &d.Administrator, demoPerson: &d.Person} {
 		l, err := s.signins.IssueSiteLink(ctx, st, who, actor)
-		if errors.Is(err, signin.ErrInactive) || errors.Is(err, signin.ErrSSORequired) { // steps of the guide cause these
+		if errors.Is(err, signin.ErrInactive) || errors.Is(err, signin.ErrSSORequired) { // steps of the guide cause these errors
 			*to = ""
 			continue
 		}
@@ -195,8 +195,8 @@ func (c *command) demoLinks(ctx context.Context, s *services, d *demoOutput) err
 	return nil
 }
 
-// demoListen listens on the given address. If none is given, it uses the default address, or a free
-// port if the default port is taken.
+// demoListen listens on the given address. If address is empty, it uses the default address, or a
+// free port if the default port is taken.
 func demoListen(address string) (net.Listener, error) {
 	if address != "" {
 		return net.Listen("tcp", address)
@@ -390,7 +390,7 @@ Press Enter for new links. With single sign-on, people sign in without a link: a
 `, d.Directory, d.Operator, d.Site, linkOrNote(d.Administrator), linkOrNote(d.Person), d.URL, d.Site)
 }
 
-// linkOrNote returns the link, or a note if there is no link for the account.
+// linkOrNote returns link. If link is empty, it returns a note that the account has no link.
 func linkOrNote(link string) string {
 	if link == "" {
 		return "(no link now: this account is deactivated, or signs in with single sign-on alone)"

@@ -182,8 +182,8 @@ people or groups then get other values; --yes answers that question.`,
 	return cmd
 }
 
-// domainHarm describes, for each application, what a new default domain of the directory would
-// change there. The description is "" if the new domain has no effect.
+// domainHarm describes how a new default domain of the directory would affect each application. The
+// description is "" if the new domain has no effect.
 func domainHarm(ctx context.Context, s *services, d directory.Directory, domain string) (string, error) {
 	domain, err := directory.NormalDomain(domain)
 	if err != nil {

@@ -21,8 +21,8 @@ func (c *command) directoryGroup() *cobra.Command {
 		c.groupList(), c.groupCreate(), c.groupShow(), c.groupSet(), c.groupDelete(), c.groupRestore(), c.groupPurge(), c.groupMember())
 }
 
-// withGroup opens the directory and finds the group that the first two arguments name. It passes
-// the other arguments to do.
+// withGroup opens the directory and finds the group that the first two arguments name. It calls do
+// with the other arguments.
 func (c *command) withGroup(do func(*cobra.Command, *services, *directory.Handle, directory.Group, []string) error) func(*cobra.Command, []string) error {
 	return c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 		h, err := s.directories.OpenNamed(cmd.Context(), args[0])
@@ -128,7 +128,8 @@ page, --after, continues it.`,
 	return cmd
 }
 
-// setGroupAttributes applies ATTRIBUTE=VALUE arguments to g. It refuses the attribute fixed.
+// setGroupAttributes applies ATTRIBUTE=VALUE arguments to g. It refuses to change the attribute
+// that fixed names.
 func setGroupAttributes(cmd *cobra.Command, g *directory.Group, args []string, fixed string) error {
 	var seen []string
 	for _, arg := range args {
@@ -203,7 +204,7 @@ func (c *command) groupSet() *cobra.Command {
 					return err
 				}
 				after, _, err := h.PutGroup(cmd.Context(), next, actor)
-				if errors.Is(err, refusal.Stale) && attempt < 5 { // another change came first
+				if errors.Is(err, refusal.Stale) && attempt < 5 { // someone else changed the group at the same time, so try again
 					if g, err = h.Group(cmd.Context(), g.ObjectID); err != nil {
 						return err
 					}
@@ -227,8 +228,8 @@ func (c *command) groupShow() *cobra.Command {
 	}
 }
 
-// printGroup prints a group. If named is true, the group has a new name, and printGroup warns of
-// other groups with the same name.
+// printGroup prints a group. named is true if the group has a new name. In that case printGroup
+// also warns of other groups with the same name.
 func (c *command) printGroup(ctx context.Context, h *directory.Handle, g directory.Group, named bool) error {
 	out := groupJSON(g)
 	n, err := h.CountMembers(ctx, g.ObjectID)
@@ -297,7 +298,8 @@ func assignmentLines(ctx context.Context, h *directory.Handle, objectID string) 
 	return lines, err
 }
 
-// groupNamesOf returns the names of the groups that have a user or group as a direct member.
+// groupNamesOf returns the names of the groups in which the user or group with this object id is a
+// direct member.
 func groupNamesOf(ctx context.Context, h *directory.Handle, objectID string) ([]string, error) {
 	names := []string{}
 	err := h.EachGroup(ctx, directory.GroupQuery{HasMember: objectID}, func(g directory.Group) error {
@@ -467,8 +469,8 @@ func (c *command) memberRemove() *cobra.Command {
 	return cmd
 }
 
-// changeMembers returns a command's function that adds or removes the members named by the
-// arguments or by a file.
+// changeMembers returns the function of a command that adds or removes members. The arguments or a
+// file name the members.
 func (c *command) changeMembers(file *string, remove bool) func(*cobra.Command, []string) error {
 	return c.withGroup(func(cmd *cobra.Command, _ *services, h *directory.Handle, g directory.Group, members []string) error {
 		ctx := cmd.Context()
@@ -510,7 +512,7 @@ func (c *command) changeMembers(file *string, remove bool) func(*cobra.Command, 
 	})
 }
 
-// printMembersChanged prints how the members of one group changed.
+// printMembersChanged prints the changes of one group's members.
 func (c *command) printMembersChanged(ctx context.Context, h *directory.Handle, g directory.Group, r directory.MemberReport, file string, remove bool) error {
 	did, already := "added to", phrase.Noun(r.Already, "was a member already", "were members already")
 	if remove {

@@ -149,7 +149,8 @@ func (c *command) memberExport() *cobra.Command {
 	return cmd
 }
 
-// withOutputFile opens the directory, and creates the file to which do writes.
+// withOutputFile opens the directory and creates the output file. It calls do, which writes to the
+// file. Without a file name, do writes to standard output.
 func (c *command) withOutputFile(output *string, do func(*cobra.Command, *services, *directory.Handle, io.Writer) error) func(*cobra.Command, []string) error {
 	return c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 		h, err := s.directories.OpenNamed(cmd.Context(), args[0])
@@ -210,7 +211,7 @@ func exportMembers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Wr
 	return s.recordDirectoryExport(cmd, h, event.ExportGroups, "The list of members of groups", phrase.Count(sent, "membership", "memberships"), sent, errors.Join(err, out.Flush()))
 }
 
-// recordDirectoryExport records in the audit trail who exported a list of the directory.
+// recordDirectoryExport records in the audit trail that someone exported a list of the directory.
 func (s *services) recordDirectoryExport(cmd *cobra.Command, h *directory.Handle, name, what, many string, sent int, err error) error {
 	return errors.Join(err, s.recordExport(cmd, event.Directory(string(h.Directory.ID)), name, what, many, sent))
 }

@@ -28,8 +28,8 @@ func (c *command) directoryUser() *cobra.Command {
 	)
 }
 
-// withUser opens the directory and finds the user that the first two arguments name. It passes the
-// other arguments to do.
+// withUser opens the directory and finds the user that the first two arguments name. It calls do
+// with the other arguments.
 func (c *command) withUser(do func(*cobra.Command, *services, *directory.Handle, directory.User, []string) error) func(*cobra.Command, []string) error {
 	return c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 		h, err := s.directories.OpenNamed(cmd.Context(), args[0])
@@ -267,7 +267,7 @@ userPrincipalName or an object id.`,
 					return err
 				}
 				after, _, err := h.PutUser(cmd.Context(), next, actor)
-				if errors.Is(err, refusal.Stale) && attempt < 5 { // another change came first
+				if errors.Is(err, refusal.Stale) && attempt < 5 { // someone else changed the user at the same time, so try again
 					if u, err = h.User(cmd.Context(), u.ObjectID); err != nil {
 						return err
 					}
@@ -282,7 +282,8 @@ userPrincipalName or an object id.`,
 	}
 }
 
-// setAttributes applies ATTRIBUTE=VALUE arguments to u. It refuses the attribute fixed.
+// setAttributes applies ATTRIBUTE=VALUE arguments to u. It refuses to change the attribute that
+// fixed names.
 func setAttributes(cmd *cobra.Command, h *directory.Handle, u *directory.User, args []string, fixed string) error {
 	var seen []string
 	for _, arg := range args {

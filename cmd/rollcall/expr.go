@@ -29,11 +29,11 @@ type exprFlags struct {
 	user       string
 	sample     int
 	trace      bool
-	taken      []string // values of --taken, which other accounts already have
+	taken      []string // the values of --taken, which the application is assumed to have already
 	domain     string   // the default domain of the directory that --directory names
 	app        string
-	target     string
-	fits       func(expr.Value) error // returns why a value cannot be sent to --target; nil without --target
+	target     string                 // the target attribute of --app that the expression must suit; may be empty
+	fits       func(expr.Value) error // returns an error if a value cannot be sent to --target; nil if --directory is not given
 }
 
 func (c *command) exprCommand() *cobra.Command {
@@ -108,7 +108,7 @@ func (f exprFlags) lacksObject(e *expr.Expr) bool {
 	return f.directory == "" && f.object == "" && len(f.attributes) == 0 && len(e.Attributes()) > 0
 }
 
-// check refuses flags that contradict each other.
+// check returns an error if the given flags contradict each other.
 func (f exprFlags) check(cmd *cobra.Command) error {
 	given := func(name string) bool { return cmd.Flags().Changed(name) }
 	switch {
@@ -234,7 +234,7 @@ func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, 
 	return c.evaluateSample(ctx, e, people, read, f)
 }
 
-// readAttributes returns a function that gives the values of a user's attributes.
+// readAttributes returns a function that returns the value of each of the user's attributes.
 type readAttributes func(context.Context, directory.User) (func(string) expr.Value, error)
 
 // exprApplication returns the attributes that an expression in the user mapping of an application
@@ -287,8 +287,8 @@ func directoryAttributes() []expr.Attribute {
 	return list
 }
 
-// personAttribute returns a function that gives a person's attributes as a mapping reads them. It
-// sets IsSoftDeleted as if the person were in the scope of an application.
+// personAttribute returns a function that returns the values of a person's attributes, as a mapping
+// reads them. The value of IsSoftDeleted is that of a person in the scope of an application.
 func personAttribute(u directory.User) func(string) expr.Value {
 	values := directory.Object{User: u}.Attributes()
 	values["IsSoftDeleted"] = u.IsDeleted() || !u.AccountEnabled
@@ -360,8 +360,8 @@ func (f exprFlags) checkTarget(v expr.Value) error {
 	return f.fits(v)
 }
 
-// printStep prints a step and its inner steps as a tree. first is the prefix of the first line,
-// others that of the other lines.
+// printStep prints a step and its inner steps as a tree. first is the prefix of the first line, and
+// others is the prefix of the other lines.
 func printStep(w io.Writer, s *expr.Step, first, others string) {
 	fmt.Fprintf(w, "%s%s%s\n", first, shorten(s.Expression, 100), stepResult(s))
 	for i, child := range s.Steps {

@@ -81,7 +81,7 @@ Servers on several machines, each with a copy of the file:
 type rotation struct {
 	File     string   `json:"file"`
 	Resealed int      `json:"resealed"`
-	Lost     []string `json:"cannotBeOpened"` // names of the jobs and sites whose credentials cannot be opened
+	Lost     []string `json:"cannotBeOpened"` // the names of the jobs and sites whose credentials cannot be opened
 
 	lostTokens, lostKeys []string
 }

@@ -40,7 +40,7 @@ type process struct {
 	getenv         func(string) string
 	now            func() time.Time
 	terminal       bool // whether a person uses the command, so that it may ask questions
-	screen         bool // whether standard output is a terminal; only then it may show a sign-in link, because no log keeps it
+	screen         bool // whether standard output is a terminal; if not, no sign-in link is printed, because a log may keep the output
 }
 
 // run executes one command line and returns its exit code: 0 for success; 1 for a failure, with one
@@ -64,7 +64,8 @@ var errAlreadyPrinted = errors.New("said")
 // wait.
 var errLeftWaiting = errors.New("waits")
 
-// errTimeout is the cause of a context that ended because the time of --timeout ran out.
+// errTimeout is the cause of a context that ended because the command took longer than --timeout
+// allows.
 var errTimeout = errors.New("timeout")
 
 // usageError means that the command line is wrong.
@@ -88,7 +89,8 @@ func commandPath(cmd *cobra.Command) string {
 	return path
 }
 
-// versionText returns the version that the linker set; without one, the result of buildVersion.
+// versionText returns the version that the linker set. If it set none, versionText returns the
+// result of buildVersion.
 func versionText() string {
 	if version != "" {
 		return version
@@ -100,7 +102,7 @@ func versionText() string {
 	return buildVersion(info)
 }
 
-// buildVersion returns the version of a build that the linker gave no version: the version of the
+// buildVersion returns the version of a build without a version from the linker: the version of the
 // module, otherwise the commit, otherwise "devel".
 func buildVersion(info *debug.BuildInfo) string {
 	if v := info.Main.Version; v != "" && v != "(devel)" {

@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	// serverGarbagePercent is GOGC for a server: how much garbage may pile up, in percent of the
-	// memory in use. A server uses little memory. With Go's default of 100 % it would therefore
-	// collect garbage many times a second.
+	// serverGarbagePercent is GOGC for a server: how much garbage may accumulate before a
+	// collection, in percent of the memory in use. A server uses little memory. With Go's default
+	// of 100 % it would therefore collect garbage many times a second.
 	serverGarbagePercent = 300
 	// serverMemory is the memory limit in bytes: when Go uses this much, it collects garbage in any
 	// case. SQLite's page caches are not included.
@@ -32,8 +32,8 @@ func setGarbageLimits() {
 }
 
 // memoryLimit returns the memory limit for Go, in bytes. container is the memory limit of the
-// container; 0 means none. Go gets four tenths of it. The rest is for SQLite's page caches, pending
-// writes and the system.
+// container; 0 means none. Go gets four tenths of the container's limit. The rest is for SQLite's
+// page caches, pending writes and the system.
 func memoryLimit(container int64) int64 {
 	if container <= 0 {
 		return serverMemory
@@ -60,8 +60,8 @@ func containerMemory(root fs.FS) (least int64) {
 			}
 			top, file = "sys/fs/cgroup/memory", "memory.limit_in_bytes"
 		}
-		// Inside a container, the path of the group itself may be missing; the limit is then at the
-		// top.
+		// Inside a container, the path of the group itself may be missing. The limit is then in the
+		// root folder.
 		for group := path.Clean("/" + parts[2]); ; group = path.Dir(group) {
 			text, err := fs.ReadFile(root, path.Join(top, group, file))
 			n, notNumber := strconv.ParseInt(strings.TrimSpace(string(text)), 10, 64)

@@ -17,8 +17,9 @@ import (
 const metadataTime = 10 * time.Second
 
 // metadataReader returns a function that reads the metadata of an identity provider from its
-// address. Administrators of sites type the address, so its errors say little about the server at
-// that address. Otherwise someone could use them to explore a network.
+// address. Administrators of sites type the address. So the errors of the returned function say
+// little about the server at that address; otherwise someone could explore a network by reading the
+// errors.
 func metadataReader(o outbound.Options) func(context.Context, string) ([]byte, error) {
 	o.Timeout, o.MaxBody = metadataTime, saml.MaxMetadata
 	client := outbound.New(o)

@@ -14,7 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/outbox"
 )
 
-// mailFlags hold the flags of the server that sends mail.
+// mailFlags holds the values of the flags that describe the mail server.
 type mailFlags struct {
 	url  string
 	from string
@@ -25,9 +25,9 @@ func (c *command) addMailFlags(flags *pflag.FlagSet, m *mailFlags) {
 	flags.StringVar(&m.from, "mail-from", "", "sender of notifications, such as rollcall@contoso.example [ROLLCALL_MAIL_FROM]")
 }
 
-// mailer returns the mail server that flags and environment name, or nil if they name none. The
-// environment variable is read here and not as the default of the flag: help shows defaults, and
-// the URL holds a password.
+// mailer returns the mail server that the flags and the environment describe. It returns nil if
+// they describe none. The environment variable is read here and not as the default of the flag:
+// help shows defaults, and the URL holds a password.
 func (c *command) mailer(cmd *cobra.Command, m mailFlags) (notification.Mailer, error) {
 	address, from := m.url, m.from
 	if address == "" {

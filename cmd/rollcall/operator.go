@@ -15,7 +15,7 @@ import (
 // actor is the short name of the command line in events.
 const actor = "cli"
 
-// currentActor returns who runs this command line, for events: the number and name of the
+// currentActor returns the user of this command line, for events: the number and name of the
 // operating-system account, and the machine.
 func currentActor() event.Actor {
 	a := event.Actor{Kind: event.Command, ID: strconv.Itoa(os.Getuid())}

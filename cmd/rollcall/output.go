@@ -30,7 +30,7 @@ func (c *command) formatTime(t time.Time) string {
 	return t.Local().Format("2006-01-02 15:04")
 }
 
-// printLink prints a one-time sign-in link for the user who, and the time when it expires.
+// printLink prints a user's one-time sign-in link, and the time until the link expires.
 func (c *command) printLink(who, url string, expires time.Time) error {
 	return c.print(map[string]string{"for": who, "url": url, "expires": formatJSONTime(expires)}, func(w io.Writer) {
 		fmt.Fprintln(w, url)
@@ -39,7 +39,7 @@ func (c *command) printLink(who, url string, expires time.Time) error {
 	})
 }
 
-// atMost allows the listed arguments and no others. None of them is required.
+// atMost allows the arguments that want lists, and no others. None of them is required.
 func atMost(want ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > len(want) {
@@ -49,7 +49,7 @@ func atMost(want ...string) cobra.PositionalArgs {
 	}
 }
 
-// between requires the first n of the listed arguments, and allows the others.
+// between requires the first n of the arguments that want lists, and allows the others.
 func between(n int, want ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < n {
@@ -85,8 +85,8 @@ func inMinutes(d time.Duration) string {
 	return text
 }
 
-// controlsTerminal reports whether a terminal would obey a character instead of showing it. That
-// holds for control characters, and for characters that change the direction of text.
+// controlsTerminal reports whether a terminal would obey a character instead of showing it.
+// Terminals obey control characters, and characters that change the direction of text.
 func controlsTerminal(r rune) bool {
 	return unicode.IsControl(r) && r != '\n' && r != '\t' || unicode.Is(unicode.Bidi_Control, r)
 }

@@ -126,9 +126,10 @@ can be made.`,
 	return cmd
 }
 
-// plannedSchema reads the mappings of --with. Its notes name the parts of the file that this
-// installation does not know, and the people who would enter or leave the scope, with the clause
-// that causes it. Without --with the schema is nil.
+// plannedSchema reads the mappings of --with. The notes name the parts of the file that this
+// installation does not know. They also name the people that the mappings would bring into the
+// scope or take out of it, with the clause that causes the change. Without --with the schema is
+// nil.
 func plannedSchema(ctx context.Context, s *services, key provision.Key, app, file string) (schema *provision.Schema, notes []string, err error) {
 	if file == "" {
 		return nil, nil, nil
@@ -229,8 +230,8 @@ func printPlanReport(w io.Writer, r provision.PlanReport) error {
 	return err
 }
 
-// plannedMembersWords counts the changes of memberships and references in a plan. It returns "" if
-// there are none.
+// plannedMembersWords describes how many memberships and references a plan changes. It returns ""
+// if the plan changes none.
 func plannedMembersWords(r provision.PlanReport) string {
 	words := ""
 	if r.MembersAdded+r.MembersRemoved > 0 {
@@ -242,7 +243,7 @@ func plannedMembersWords(r provision.PlanReport) string {
 	return words
 }
 
-// quoteValue returns a value for people: the value in quotation marks, or "none".
+// quoteValue formats a value for people: in quotation marks, or as "none" if there is no value.
 func quoteValue(v any) string {
 	switch v := v.(type) {
 	case nil:

@@ -60,7 +60,8 @@ func (c *command) connectionsList() *cobra.Command {
 }
 
 // connectionID returns the object id of the user whose userPrincipalName is text. If there is no
-// such user, it returns text, which then is the id of an object or an account.
+// such user, it returns text unchanged, because text may already be the id of an object or an
+// account.
 func connectionID(ctx context.Context, h *directory.Handle, text string) (string, error) {
 	u, err := h.UserByUPN(ctx, text)
 	if errors.Is(err, refusal.NotFound) {

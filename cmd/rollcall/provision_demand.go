@@ -66,7 +66,8 @@ for then stays on the work list.`,
 	return cmd
 }
 
-// outcomeOfDemand returns the error that gives the command its exit code; nil for success.
+// outcomeOfDemand returns an error that determines the command's exit code. It returns nil for
+// success.
 func outcomeOfDemand(results []provision.DemandResult) error {
 	waits := false
 	for _, one := range results {
@@ -86,7 +87,7 @@ func outcomeOfDemand(results []provision.DemandResult) error {
 // printDemanded prints the steps of provisioning one person or group on demand.
 func (c *command) printDemanded(w io.Writer, r provision.DemandResult) {
 	for _, e := range r.Entries {
-		_ = printLogLine(w, e) //nolint:errcheck // w keeps its first error for print
+		_ = printLogLine(w, e) //nolint:errcheck // w remembers its first error, which print returns
 		for _, s := range e.Steps {
 			fmt.Fprintf(w, "  %-8s %-11s %s\n", s.Status, s.Type, oneLine(s.Description))
 			if s.Type == provision.ScopingStep {
@@ -109,7 +110,8 @@ func (c *command) printDemanded(w io.Writer, r provision.DemandResult) {
 	fmt.Fprintf(w, "waits    %s: %s%s\n", oneLine(r.Name), oneLine(r.Waits), until)
 }
 
-// quotedOrNone returns a value of a modified property for people: in quotation marks, or "none".
+// quotedOrNone formats a value of a modified property for people: in quotation marks, or as "none"
+// if there is no value.
 func quotedOrNone(v *string) string {
 	if v == nil {
 		return "none"

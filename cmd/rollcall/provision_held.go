@@ -208,8 +208,8 @@ func effectOf(h provision.HeldCause) string {
 	return strings.Join(parts, " and ")
 }
 
-// changedMeanwhile says how many operations of a cause are left out because their people have
-// changed since. It returns "" if there are none.
+// changedMeanwhile says how many operations are left out of a cause because their people changed
+// while the operations were on hold. It returns "" if there are none.
 func changedMeanwhile(h provision.HeldCause) string {
 	if h.Changed == 0 {
 		return ""
@@ -220,8 +220,8 @@ func changedMeanwhile(h provision.HeldCause) string {
 	return fmt.Sprintf(" %d more have changed meanwhile and are left out.", h.Changed)
 }
 
-// noteHeld prints to standard error how many operations are on hold. It reports whether there are
-// any.
+// noteHeld prints to standard error how many operations are on hold. It reports whether any
+// operations are on hold.
 func (c *command) noteHeld(ctx context.Context, s *services, h *directory.Handle, app directory.Application) (bool, error) {
 	all, err := s.jobs.Held(ctx, jobKey(h, app), provision.OnHold)
 	if err != nil || len(all) == 0 {

@@ -165,7 +165,7 @@ something to do.`,
 	return cmd
 }
 
-// printPlannedRow prints one object of a saved plan, and what happened to its operation.
+// printPlannedRow prints one object of a saved plan, and the outcome of the object's operation.
 func (c *command) printPlannedRow(row provision.PlannedRow) error {
 	w := peopleWriter{c.stdout}
 	if err := printPlannedObject(w, row.PlannedObject); err != nil {

@@ -161,6 +161,6 @@ func (c *command) printWaiting(w io.Writer, x provision.Explanation) {
 	}
 	if x.Last != nil {
 		fmt.Fprintln(w, "\nLast exchange")
-		_ = printLogLine(w, *x.Last) //nolint:errcheck // w keeps its first error for print
+		_ = printLogLine(w, *x.Last) //nolint:errcheck // w remembers its first error, which print returns
 	}
 }

@@ -15,8 +15,9 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// describeError turns an error into the text for standard error and an exit code. No other function
-// does that. The text is empty if the command has already printed the reason.
+// describeError turns an error into the text for standard error and an exit code. Every error that
+// ends a command goes through this function. The text is empty if the command has already printed
+// the reason.
 func describeError(err error) (text string, code int) {
 	var usage usageError
 	var unanswered unansweredError
@@ -61,8 +62,8 @@ func errorLine(err error) string {
 	return strings.Replace(text, e.Error(), said, 1)
 }
 
-// adviceFor returns the refusal's advice. If a command or flag does what the advice says, it
-// returns that instead.
+// adviceFor returns the refusal's advice. If a command or flag can do what the advice says,
+// adviceFor returns advice that names this command or flag.
 func adviceFor(e *refusal.Error) string {
 	switch {
 	case errors.Is(e, site.ErrOneLive):

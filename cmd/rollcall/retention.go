@@ -140,12 +140,13 @@ so that a running server goes on beside it. A server does the same once an hour.
 	return cmd
 }
 
-// removalTime is how long the lease of a removal lasts after its command was killed.
+// removalTime is how long the lease of a removal lasts after the command that runs the removal was
+// killed.
 const removalTime = 20 * time.Second
 
 // removeRows removes the rows of a site, directory or application that was just deleted. If a
-// server runs, removeRows leaves the work to it. If removeRows is interrupted, a server or the next
-// such command continues.
+// server runs, removeRows leaves the work to the server. If removeRows is interrupted, a server or
+// the next such command continues.
 func (c *command) removeRows(ctx context.Context, s *services) error {
 	epoch, err := s.leases.Claim(ctx, retention.RemovalKind, retention.LeaseKey, s.owner, removalTime)
 	if _, held := errors.AsType[store.ErrHeld](err); held {

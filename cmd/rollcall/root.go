@@ -12,14 +12,14 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// command holds what all subcommands share: the process and the global flags.
+// command holds the data that all subcommands share: the process and the global flags.
 type command struct {
 	process
 	database  string
 	keyFile   string
 	publicURL string
 	json      bool
-	linkHelp  string // tells people how to get a new sign-in link, if no command can make one
+	linkHelp  string // the text that tells people how to get a new sign-in link; empty if they can use a command
 	// allowPrivate lets provisioning reach private addresses.
 	allowPrivate bool
 	// allowLoopback lets provisioning reach this machine even if the public URL is elsewhere.
@@ -101,7 +101,8 @@ func groupCommand(use, short string, children ...*cobra.Command) *cobra.Command 
 	return g
 }
 
-// exactArguments requires exactly the listed arguments. Its error names the first missing one.
+// exactArguments requires exactly the arguments that want lists. Its error names the first missing
+// argument.
 func exactArguments(want ...string) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) < len(want) {
@@ -126,13 +127,14 @@ func (c *command) print(v any, text func(w io.Writer)) error {
 	return enc.Encode(v)
 }
 
-// note prints a message for the person at the terminal. It goes to standard error, separate from
-// the result.
+// note prints a message for the person at the terminal. The message goes to standard error,
+// separate from the result.
 func (c *command) note(format string, args ...any) {
 	fmt.Fprintf(peopleWriter{c.stderr}, format+"\n", args...)
 }
 
-// printTable prints a table with a header line. If there are no lines, it prints empty instead.
+// printTable prints a table with a header line. If there are no lines, it prints the text in empty
+// instead.
 func printTable(w io.Writer, empty string, header []string, lines [][]string) {
 	if len(lines) == 0 {
 		fmt.Fprintln(w, empty)

@@ -53,7 +53,8 @@ const refreshCheckInterval = time.Minute
 // pruneCheckInterval is how often a server checks whether it must prune.
 const pruneCheckInterval = time.Minute
 
-// serveFlags hold the flags that say at which addresses a server is reached, and what it may reach.
+// serveFlags holds the values of the flags of `serve`, such as the addresses of the server and the
+// intervals of its work.
 type serveFlags struct {
 	listen   string
 	cert     string        // path of the file with the certificate
@@ -61,7 +62,7 @@ type serveFlags struct {
 	proxies  []string      // addresses of trusted proxies
 	logAs    string        // the format of the log: "text" or "json"
 	interval time.Duration // the time between cycles
-	settle   time.Duration // how long a create whose answer was lost may still be in progress
+	settle   time.Duration // how long a create request whose answer was lost may still be running at the target
 	leavers  time.Duration // how long an account of a person who left may wait to be closed
 	metrics  string        // the address that serves metrics; "" for none
 	contact  string        // a URI to which people report vulnerabilities; "" for no security.txt
@@ -248,10 +249,10 @@ func (c *command) printFirstLink(ctx context.Context, s *services) error {
 	return err
 }
 
-// endpoints holds the listeners of a server, and what the server tells its visitors.
+// endpoints holds the listeners of a server, and the settings of its public pages.
 type endpoints struct {
-	pages   net.Listener // for SCIM and pages
-	metrics net.Listener // for Prometheus metrics; nil for none
+	pages   net.Listener // the listener for SCIM requests and pages
+	metrics net.Listener // the listener for Prometheus metrics; nil for none
 	proxies web.Proxies
 	contact string               // the contact in security.txt; "" for no such file
 	signOn  *demosignin.Provider // the identity provider of the demo's company; nil for none
@@ -348,7 +349,8 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	g.Go(func() error { return untilDone(gctx, s.refused.Run(gctx)) })
 	err = g.Wait()
 	s.waitForPages()
-	// Requests that finished during the shutdown have left log rows in memory.
+	// Requests that finished during the shutdown have left log rows in memory, so write these rows
+	// now.
 	return errors.Join(err, s.requests.Flush(context.WithoutCancel(ctx)), s.refused.Flush(context.WithoutCancel(ctx)))
 }
 
@@ -374,7 +376,7 @@ func serveUntilDone(ctx context.Context, g *errgroup.Group, server *http.Server,
 	})
 }
 
-// untilDone returns err, but nil if the only reason for err is that ctx has ended.
+// untilDone returns nil if err only means that ctx has ended. Otherwise it returns err.
 func untilDone(ctx context.Context, err error) error {
 	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
 		return nil

@@ -148,8 +148,8 @@ func (c *command) siteShow() *cobra.Command {
 			out := append(c.siteJSON(st),
 				member{"activePeople", counts.Active},
 				member{"deactivatedPeople", counts.Deactivated},
-				member{"blockedPeople", counts.Blocked}, // these people are also counted as deactivated
-				member{"waitingPeople", counts.Waiting}, // people who have a change that waits for an administrator
+				member{"blockedPeople", counts.Blocked}, // the number of blocked people, who are also counted as deactivated
+				member{"waitingPeople", counts.Waiting}, // the number of people with a change that waits for an administrator's decision
 				member{"lookAlikePeople", counts.LookAlike},
 				member{"searchable", searchableOf(searchable)})
 			return c.print(out, func(w io.Writer) {
@@ -220,7 +220,8 @@ Asks first. --yes answers that question.`,
 	return cmd
 }
 
-// renameQuestion returns the question to ask before a rename. It says what changes, with numbers.
+// renameQuestion returns the question to ask before a rename. The question describes the effects of
+// the rename, with numbers.
 func (c *command) renameQuestion(ctx context.Context, s *services, st site.Site, name string) (string, error) {
 	counts, err := s.rosters.Open(st).Counts(ctx)
 	if err != nil {

@@ -18,9 +18,9 @@ type blockedJSON struct {
 	UserName      string `json:"userName"`
 	Blocked       bool   `json:"blocked"`
 	Active        bool   `json:"active"`
-	Changed       bool   `json:"changed"` // false if the person was already blocked, or unblocked
+	Changed       bool   `json:"changed"` // whether the command changed the person; false if the person was already blocked, or already unblocked
 	SessionsEnded int    `json:"sessionsEnded"`
-	Error         string `json:"error,omitempty"` // why the person was not blocked or unblocked
+	Error         string `json:"error,omitempty"` // why the person could not be blocked or unblocked; empty for success
 }
 
 func (c *command) siteBlock() *cobra.Command {

@@ -16,10 +16,10 @@ import (
 type heldJSON struct {
 	UserName  string `json:"userName"`
 	Attribute string `json:"attribute"`
-	Value     any    `json:"value"` // null if the change removes the attribute
+	Value     any    `json:"value"` // the new value; null if the change removes the attribute
 	AskedBy   string `json:"askedBy"`
 	Since     string `json:"since"`
-	RefusedBy string `json:"refusedBy,omitempty"` // empty while the change waits
+	RefusedBy string `json:"refusedBy,omitempty"` // the administrator who refused the change; empty while the change waits
 }
 
 func (c *command) siteHeld() *cobra.Command {
@@ -88,7 +88,7 @@ func (s *services) heldPeople(cmd *cobra.Command, st site.Site, userNames []stri
 }
 
 // heldDecision is a function that applies or refuses the chosen held changes of the person with
-// that id.
+// this id.
 type heldDecision func(r *roster.Roster, ctx context.Context, id string, choices []roster.HeldChoice, c roster.Change) (roster.Outcome, error)
 
 func (c *command) heldDecide(verb, short, done string, decide heldDecision) *cobra.Command {

@@ -17,12 +17,12 @@ type lookAlikeJSON struct {
 
 type looksLikeJSON struct {
 	UserName     string `json:"userName"`
-	Attribute    string `json:"attribute"` // the attribute of the other person whose value it resembles
+	Attribute    string `json:"attribute"` // the attribute of the other person that holds Value
 	Value        string `json:"value"`
 	OwnAttribute string `json:"ownAttribute"` // the person's own attribute that holds OwnValue
 	OwnValue     string `json:"ownValue"`
-	Has          string `json:"has,omitempty"`    // the confusing characters that only Value has
-	OwnHas       string `json:"ownHas,omitempty"` // the confusing characters that only OwnValue has
+	Has          string `json:"has,omitempty"`    // a description of the characters that only Value contains, such as "а (U+0430, Cyrillic)"
+	OwnHas       string `json:"ownHas,omitempty"` // a description of the characters that only OwnValue contains
 }
 
 func (c *command) siteLookAlikes() *cobra.Command {

@@ -164,8 +164,8 @@ func (c *command) setSchemas(cmd *cobra.Command, s *services, name, file string,
 	return c.printTypes(changed)
 }
 
-// printSchemaConflicts prints what prevents the change, what --force would drop, and what to save
-// before.
+// printSchemaConflicts prints the conflicts that prevent the change, and the values that --force
+// would drop. It advises the user to make a backup first.
 func (c *command) printSchemaConflicts(name string, used *site.SchemasInUse) {
 	for _, u := range used.Uses {
 		c.note("%s", u)

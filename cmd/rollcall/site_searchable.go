@@ -62,7 +62,7 @@ func searchableOf(all []roster.Indexing) []searchableJSON {
 	return out
 }
 
-// indexedText says in words how much of an attribute's index is done.
+// indexedText describes in words how much of an attribute's index is built.
 func indexedText(i roster.Indexing) string {
 	if i.Complete {
 		return "complete"

@@ -102,8 +102,8 @@ func settingWord(x site.Setting, f *pflag.Flag) string {
 	return f.Value.String()
 }
 
-// notAllowed returns the error for a wrong value of a flag. It lists the values that the setting
-// accepts.
+// notAllowed returns the error for a wrong value of a flag. The error lists the values that the
+// setting accepts.
 func notAllowed(cmd *cobra.Command, x site.Setting, given string) error {
 	if x.Kind == site.Choice {
 		given = fmt.Sprintf("%q", given)

@@ -26,13 +26,13 @@ type ssoJSON struct {
 	Site             string            `json:"site"`
 	Mode             signin.Mode       `json:"mode"`
 	Protocol         signin.Protocol   `json:"protocol"`
-	RedirectURI      string            `json:"redirectUri"` // the site's address for answers of OpenID Connect
+	RedirectURI      string            `json:"redirectUri"` // the address that receives the answers of an OpenID provider
 	Issuer           string            `json:"issuer"`
 	ClientID         string            `json:"clientId"`
 	HasClientSecret  bool              `json:"hasClientSecret"`
 	EntityID         string            `json:"entityId"`
 	ReplyURL         string            `json:"replyUrl"`
-	IdentityProvider string            `json:"identityProvider"` // empty if no metadata has been imported yet
+	IdentityProvider string            `json:"identityProvider"` // the entity id of the SAML identity provider; empty if no metadata has been imported yet
 	SignInURL        string            `json:"signInUrl"`
 	Certificates     []certificateJSON `json:"certificates"`
 	Claims           object            `json:"claims"`

@@ -14,7 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// access is how a command uses the database.
+// access says how a command uses the database.
 type access int
 
 const (
@@ -24,7 +24,7 @@ const (
 	makes             // writes to the database, and creates it if there is none
 )
 
-// makers names the commands that create a database, except serve. Messages list them.
+// makers names the commands, except serve, that create a database. Messages list these commands.
 const makers = "rollcall site create NAME, rollcall directory create NAME, rollcall operator link and rollcall migrate"
 
 // trait says how a command uses the database and which global flags it uses. A command refuses a
@@ -34,8 +34,8 @@ type trait struct {
 	flags  []string // the names of the global flags that the command uses
 }
 
-// sharedTrait returns a trait with the global flags that every command with a database uses, and
-// with the flags more.
+// sharedTrait returns a trait with the given access. Its flags are the global flags in more, and
+// --database and --key-file if the command uses a database.
 func sharedTrait(a access, more ...string) trait {
 	t := trait{access: a, flags: more}
 	if a != noDatabase {
@@ -44,8 +44,8 @@ func sharedTrait(a access, more ...string) trait {
 	return t
 }
 
-// traitOf returns the trait of the command with that path, and whether there is one. A test checks
-// that every command has a trait.
+// traitOf returns the trait of the command with this path. The bool is false if there is no such
+// trait. A test checks that every command has a trait.
 func traitOf(path string) (trait, bool) {
 	targets := []string{"public-url", "allow-private-targets", "allow-loopback-targets"}
 	switch path {

@@ -56,7 +56,7 @@ type services struct {
 	keys          *operator.Keys // the API keys of directories
 	signins       *signin.SignIns
 	sso           *signin.SingleSignOn
-	metadata      func(ctx context.Context, address string) ([]byte, error) // reads the metadata of an identity provider
+	metadata      func(ctx context.Context, address string) ([]byte, error) // returns the metadata of an identity provider from this address
 	directories   *directory.Directories
 	jobs          *provision.Jobs
 	engine        *provision.Engine
@@ -72,13 +72,13 @@ type services struct {
 // wiring holds the options that differ between commands, the server and the demo.
 type wiring struct {
 	log            *slog.Logger
-	listens        []net.Addr    // addresses on which this process listens; there, provisioning may reach only SCIM endpoints
+	listens        []net.Addr    // the addresses on which this process listens; at these addresses, provisioning may reach only SCIM endpoints
 	leaverPatience time.Duration // how long an account of a person who left may wait to be closed; 0 means the default
 	forbidden      net.Addr      // the address of the metrics listener, which provisioning may not reach; nil for none
 	interval       time.Duration // the time between cycles; 0 means Entra's 40 minutes
-	settle         time.Duration // how long a create whose outcome is unknown may still be in progress; 0 means five seconds
+	settle         time.Duration // how long a create request whose outcome is unknown may still be running at the target; 0 means five seconds
 	readOnly       bool          // whether to create neither a database nor a key file
-	existing       bool          // whether the database must exist, so that none is created
+	existing       bool          // whether the database must already exist; if so, none is created
 	// instance names the only server of an installation on SQLite, so that the server takes over
 	// its own leases immediately after a restart.
 	instance string
@@ -204,8 +204,9 @@ func (s *services) applicationName(ctx context.Context, key provision.Key) (stri
 	return app.Name, err
 }
 
-// outboundOptions returns the options that limit which addresses provisioning may reach. It may
-// reach this machine if people reach the installation over loopback, or if a flag allows it.
+// outboundOptions returns the options that limit which addresses provisioning may reach.
+// Provisioning may reach this machine if people reach the installation over loopback, or if a flag
+// allows it.
 func (c *command) outboundOptions(listens []net.Addr, closed net.Addr) outbound.Options {
 	public, err := url.Parse(c.baseURL())
 	local := err == nil && outbound.IsLoopbackHost(public.Hostname())
@@ -311,7 +312,8 @@ func countSealed(ctx context.Context, db *store.DB, jobs provision.Store, versio
 	return len(tokens) + len(keys) + len(secrets), err
 }
 
-// keyPath returns the path of the key file: the given path, or the one next to a SQLite file.
+// keyPath returns the path of the key file: the given path, or the default path next to a SQLite
+// file.
 func (c *command) keyPath(db *store.DB) (string, error) {
 	switch {
 	case c.keyFile != "":

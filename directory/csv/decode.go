@@ -157,8 +157,8 @@ func encodingNamed(name string) (encoding.Encoding, error) {
 var similarEncodings = []*charmap.Charmap{charmap.Windows1250, charmap.Windows1254, charmap.Windows1257}
 
 // decodeLegacy reads a file that has one byte per character. Such a file does not say what its
-// encoding is. A letter is certain if its byte means the same letter in all common encodings. It
-// refuses a file with any other letter, because a wrong guess would store wrong names.
+// encoding is. A letter is certain if its byte means the same letter in all common encodings.
+// decodeLegacy refuses a file with any other letter, because a wrong guess would store wrong names.
 func decodeLegacy(b []byte) (string, string, error) {
 	run := 0
 	for i, c := range b {

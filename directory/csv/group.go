@@ -11,8 +11,8 @@ import (
 )
 
 // ReadGroups reads a file of groups. Its first line names the columns: objectId, displayName,
-// description, mailNickname and mail, or the names in Entra's download of groups. It leaves out
-// other columns and adds a note about them.
+// description, mailNickname and mail, or the names in Entra's download of groups. ReadGroups leaves
+// out all other columns and adds a note about them.
 func ReadGroups(r io.Reader) (directory.GroupFile, error) {
 	t, err := readTable(r)
 	if err != nil {
@@ -32,9 +32,9 @@ func ReadGroups(r io.Reader) (directory.GroupFile, error) {
 	return t.groupFile(), nil
 }
 
-// ReadMembers reads a file of memberships. With oneGroup the file lists the members of a single
-// group: one member in each line, with or without a header, or in the form of Entra's template for
-// importing members. Otherwise the first line names the columns group and member.
+// ReadMembers reads a file of memberships. If oneGroup is true, the file lists the members of a
+// single group: one member in each line, with or without a header, or in the form of Entra's
+// template for importing members. Otherwise the first line names the columns group and member.
 func ReadMembers(r io.Reader, oneGroup bool) (directory.GroupFile, error) {
 	t, err := readTable(r)
 	if err != nil {
@@ -90,8 +90,8 @@ func memberColumn(name string) string {
 	return ""
 }
 
-// squeezeColumnName returns a column's name in lower case without spaces and punctuation. In Entra's
-// templates that is the name in brackets.
+// squeezeColumnName returns a column's name in lower case without spaces and punctuation. In
+// Entra's templates it uses only the name in brackets.
 func squeezeColumnName(name string) string {
 	if m := bracketPattern.FindStringSubmatch(name); m != nil {
 		name = m[1]

@@ -14,7 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/phrase"
 )
 
-// column is a column of the file and what is known about its meaning.
+// column is a column of the file, with the known facts about its meaning.
 type column struct {
 	directory.FileColumn
 	meansBlocked   bool   // whether the value Yes means accountEnabled=false, as in a column "Block sign in"
@@ -23,9 +23,10 @@ type column struct {
 	stateHint      string // a hint for a message, if the column may hold accountEnabled
 }
 
-// meanings maps column names that can mean only one attribute to that attribute. The names are in
-// the form that squeezeName returns. The attributes' own names and labels are not in the map.
-var meanings = map[string]string{
+// attributeByColumnName maps column names that can mean only one attribute to that attribute. The
+// names are in the form that squeezeName returns. The attributes' own names and labels are not in
+// the map.
+var attributeByColumnName = map[string]string{
 	"objectid": "objectId", "azureadobjectid": "objectId", "upn": "userPrincipalName",
 	"fullname": "displayName", "employeename": "displayName", "legalname": "displayName", "firstname": "givenName", "legalfirstname": "givenName", "legalnamefirstname": "givenName",
 	"legallastname": "surname", "legalnamelastname": "surname", "forename": "givenName", "lastname": "surname", "familyname": "surname", "sn": "surname",
@@ -98,7 +99,7 @@ func meaningOf(name string) (attribute string, known bool) {
 			return a.Name, true
 		}
 	}
-	if a, ok := meanings[key]; ok {
+	if a, ok := attributeByColumnName[key]; ok {
 		return a, true
 	}
 	return "", ignoredColumns[key]
@@ -109,7 +110,7 @@ func meaningOf(name string) (attribute string, known bool) {
 type header struct {
 	columns           []column
 	rows              iter.Seq[[]string] // the cells of each row
-	mappings          map[int]bool       // columns for which the message already asks for an attribute
+	askedToMap        map[int]bool       // the indexes of the columns for which the message already suggests --map
 	messageParts      []string           // the parts of an error message about the columns
 	flags             []string
 	templates         []template
@@ -143,7 +144,8 @@ func newWords(o directory.FileOptions) (words, error) {
 // wordKey returns the form in which two words are compared.
 func wordKey(word string) string { return strings.ToLower(plainWord(word)) }
 
-// plainWord returns a word in the form in which a flag can list words.
+// plainWord returns a word without commas and double quotes, so that a flag can list several words
+// separated by commas.
 func plainWord(word string) string {
 	return strings.Join(strings.FieldsFunc(word, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == '"' }), " ")
 }
@@ -169,7 +171,7 @@ func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions)
 	if err != nil {
 		return nil, err
 	}
-	h := &header{rows: rows, mappings: map[int]bool{}, words: own}
+	h := &header{rows: rows, askedToMap: map[int]bool{}, words: own}
 	for i, name := range names {
 		h.columns = append(h.columns, column{FileColumn: directory.FileColumn{Number: i + 1, Name: strings.TrimSpace(revealFormula(name))}})
 	}
@@ -339,8 +341,8 @@ func (h *header) recognise(c *column, i int) bool {
 	return false
 }
 
-// allValues reports whether every value of a column passes the test. A column without values does not
-// pass.
+// allValues reports whether every value of a column passes the test. A column without values does
+// not pass.
 func (h *header) allValues(i int, test func(string) bool) bool {
 	some := false
 	for v := range h.columnValues(i) {
@@ -410,8 +412,8 @@ func isKey(name string) bool {
 	return slices.ContainsFunc([]string{"id", "ids", "code", "key", "guid"}, func(end string) bool { return strings.HasSuffix(key, end) })
 }
 
-// yieldToMapped leaves out a column that was recognised, if the caller gave its attribute to
-// another column.
+// yieldToMapped leaves out a column that the reader recognised by its name, if the caller mapped
+// another column to the same attribute.
 func (h *header) yieldToMapped() {
 	for i := range h.columns {
 		c := &h.columns[i]
@@ -435,11 +437,11 @@ func (h *header) flagName(i int) string {
 
 func (h *header) askToMap(i int, attribute string) {
 	h.flags = append(h.flags, fmt.Sprintf("--map \"%s=%s\"", h.flagName(i), attribute))
-	h.mappings[i] = true
+	h.askedToMap[i] = true
 }
 
-// askForName handles a file without a column that identifies the users. It adds the question which
-// column does so to the message.
+// askForName handles a file without a column that identifies the users. It adds a question to the
+// message: which column identifies the users?
 func (h *header) askForName() {
 	if h.hasAttribute("userPrincipalName") || slices.ContainsFunc(h.templates, func(t template) bool { return t.attribute == "userPrincipalName" }) {
 		return
@@ -514,7 +516,7 @@ func userNameRank(c column) int {
 }
 
 // findStates looks for columns that may say which accounts are enabled, if no column has a name
-// that says so. If such a column were left out, people who have left would stay enabled.
+// that shows this. If such a column were left out, people who have left would stay enabled.
 func (h *header) findStates() {
 	if h.hasAttribute(accountEnabled) || slices.ContainsFunc(h.columns, func(c column) bool { return c.Suggested == accountEnabled }) {
 		return
@@ -523,7 +525,7 @@ func (h *header) findStates() {
 	for i := range h.columns {
 		c := &h.columns[i]
 		switch {
-		case !c.Unknown || c.Suggested != "" || c.usedByTemplate || h.mappings[i]:
+		case !c.Unknown || c.Suggested != "" || c.usedByTemplate || h.askedToMap[i]:
 		case guesses[squeezeName(c.Name)] == accountEnabled && h.anyValue(i, h.words.isKnown):
 			h.askWords(i)
 		case !h.hasYesAndNo(i):
@@ -597,7 +599,7 @@ func (h *header) askForUnknown(ignore bool) {
 	var rest []int
 	for i := range h.columns {
 		c := &h.columns[i]
-		if !c.Unknown || h.mappings[i] || c.usedByTemplate && c.Suggested == "" {
+		if !c.Unknown || h.askedToMap[i] || c.usedByTemplate && c.Suggested == "" {
 			continue
 		}
 		if ignore {
@@ -671,14 +673,14 @@ func meansObjectID(name string) bool {
 // alreadySuggested reports whether the message already suggests the attribute for another column.
 func (h *header) alreadySuggested(i int, attribute string) bool {
 	for j := range h.columns {
-		if j != i && h.mappings[j] && h.columns[j].Suggested == attribute {
+		if j != i && h.askedToMap[j] && h.columns[j].Suggested == attribute {
 			return true
 		}
 	}
 	return false
 }
 
-// refuseDuplicates refuses two columns for one attribute, unless the attribute has several values.
+// refuseDuplicates refuses two columns for one attribute, unless the attribute is multi-valued.
 func (h *header) refuseDuplicates() {
 	first := map[string]int{}
 	for i, c := range h.columns {

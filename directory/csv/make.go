@@ -252,7 +252,7 @@ func (h *header) suggestTemplate() string {
 
 // isLogin reports whether a column holds names of accounts without a domain.
 func (h *header) isLogin(name string, i int) bool {
-	if guesses[squeezeName(name)] != "userPrincipalName" && meanings[squeezeName(name)] != "mail" {
+	if guesses[squeezeName(name)] != "userPrincipalName" && attributeByColumnName[squeezeName(name)] != "mail" {
 		return false
 	}
 	return h.allValues(i, func(v string) bool { return v != "" && !strings.ContainsAny(v, "@ ,\\") })

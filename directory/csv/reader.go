@@ -333,7 +333,7 @@ func separatorNamed(name string) (rune, error) {
 }
 
 // detectSeparator chooses the separator with which the header has the most columns of a known
-// meaning. If several are equal, it chooses the separator that gives the most columns.
+// meaning. If several separators are equal, it chooses the separator that gives the most columns.
 func detectSeparator(header string) rune {
 	best, bestKnown, bestAll := ',', -1, 0
 	for _, sep := range ",;\t|" {
@@ -498,7 +498,7 @@ func trimAroundQuotes(text string, separator rune) string {
 			text = rest
 		default:
 			_, n := utf8.DecodeRuneInString(text)
-			if strings.HasPrefix(text, `""`) && q.inside {
+			if strings.HasPrefix(text, `""`) && q.insideQuotes {
 				n = 2
 			}
 			q.read(text[:n])
@@ -574,7 +574,7 @@ type lines struct {
 	rereadBytes      int  // bytes read twice because a quote was never closed, over all records
 }
 
-// peek returns the next line, and stays before it.
+// peek returns the next line without moving to the line after it.
 func (l *lines) peek() (string, bool) {
 	if l.offset >= len(l.text) {
 		return "", false
@@ -613,7 +613,7 @@ func (l *lines) nextRecord() (string, int, error) {
 	q.read(l.text[begin:first])
 	l.endsInsideQuotes = false
 	end := first
-	for q.inside {
+	for q.insideQuotes {
 		if end >= len(l.text) || end-begin > maxRowBytes {
 			// The quote is never closed, so the record ends at its first line end.
 			if l.rereadBytes += end - first; l.rereadBytes > maxReread {
@@ -635,20 +635,20 @@ func (l *lines) nextRecord() (string, int, error) {
 type quoteState struct {
 	separator    rune
 	mayBegin     bool // whether a value may begin at the current position
-	inside       bool // whether the current position is inside a quoted value
+	insideQuotes bool // whether the current position is inside a quoted value
 	afterClosing bool // whether the current position is right after a quoted value
 }
 
 func (q *quoteState) read(line string) {
 	for i := 0; i < len(line); i++ {
 		switch c := line[i]; {
-		case q.inside && c == '"' && i+1 < len(line) && line[i+1] == '"':
+		case q.insideQuotes && c == '"' && i+1 < len(line) && line[i+1] == '"':
 			i++
-		case q.inside && c == '"':
-			q.inside, q.afterClosing = false, true
-		case q.inside:
+		case q.insideQuotes && c == '"':
+			q.insideQuotes, q.afterClosing = false, true
+		case q.insideQuotes:
 		case c == '"' && q.mayBegin:
-			q.inside, q.mayBegin = true, false
+			q.insideQuotes, q.mayBegin = true, false
 		case c == ' ' && q.mayBegin && q.separator != ' ': // a quoted value may follow the space
 		default:
 			if q.mayBegin, q.afterClosing = strings.HasPrefix(line[i:], string(q.separator)), false; q.mayBegin {

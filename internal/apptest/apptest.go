@@ -30,7 +30,7 @@ func Binary(t testing.TB) string {
 	return path
 }
 
-// MustRunAll reports whether no test may be skipped, as in make test.
+// MustRunAll reports whether a test must fail if it cannot run. Otherwise the test may be skipped.
 func MustRunAll() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
 
 // Run runs one command and returns its standard output. It fails the test if the command fails.
@@ -122,7 +122,7 @@ func (p *Process) Await(t testing.TB, text string) string {
 	return ""
 }
 
-// Stderr returns what the process has written to standard error so far.
+// Stderr returns the text that the process has written to standard error so far.
 func (p *Process) Stderr() string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -132,8 +132,8 @@ func (p *Process) Stderr() string {
 // Kill ends the process at once (SIGKILL), like a power cut, and waits until it has ended.
 func (p *Process) Kill() { _ = p.process.Kill() } // an error means that the process could not be signalled
 
-// Stop asks the process to end (SIGTERM), and waits up to patience until it has ended. It returns
-// an error if the process fails or does not end in time.
+// Stop asks the process to end (SIGTERM), and waits until it has ended, but no longer than
+// patience. It returns an error if the process fails or does not end in time.
 func (p *Process) Stop(patience time.Duration) error { return p.process.Interrupt(patience) }
 
 // Done returns a channel that is closed when the process has ended.

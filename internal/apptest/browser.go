@@ -18,7 +18,7 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long a page may take to show what a test waits for.
+// patience is how long a page may take to show the text or element that a test waits for.
 const patience = 15 * time.Second
 
 // Browser is a real Chromium. Each Window has a separate browser profile, so two windows act as two
@@ -58,8 +58,8 @@ func OpenBrowser(t testing.TB) *Browser {
 	return &Browser{ctx: ctx}
 }
 
-// Window opens an empty window of 1280 by 900 pixels, with separate cookies. who names its user in
-// messages.
+// Window opens an empty window of 1280 by 900 pixels, with separate cookies. Messages of failed
+// tests contain the string who, which names the window's user.
 func (b *Browser) Window(t testing.TB, who string) *Window {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
@@ -80,12 +80,12 @@ func (b *Browser) Window(t testing.TB, who string) *Window {
 	return w
 }
 
-// Window is one person's browser window. Its methods do what a person does. They find elements by
-// visible text, such as labels and the texts of buttons and links. They wait for an element, and
-// fail the test if it does not appear.
+// Window is one person's browser window. Its methods act like a person at a browser. They find
+// elements by visible text, such as labels and the texts of buttons and links. They wait for an
+// element, and fail the test if it does not appear.
 type Window struct {
 	t      testing.TB
-	who    string // whose window this is, for messages
+	who    string // the name of the window's user, for messages
 	ctx    context.Context
 	marked atomic.Int64
 
@@ -176,8 +176,8 @@ func (w *Window) SeesNot(texts ...string) {
 
 func foldSpaceAndCase(s string) string { return strings.ToLower(strings.Join(strings.Fields(s), " ")) }
 
-// Clicks presses the button or link with that name. If several have the name, near selects one of
-// them by words in the same row, card or form.
+// Clicks presses the button or link with that name. If several elements have the name, near selects
+// one of them by words in the same row, card or form.
 func (w *Window) Clicks(name string, near ...string) {
 	w.t.Helper()
 	sel := w.find("control", name, near...)
@@ -311,8 +311,8 @@ func (w *Window) Prefers(features map[string]string) {
 	})
 }
 
-// Runs runs a script in the page and waits for its promise. It decodes the JSON of the result into
-// result, unless result is nil.
+// Runs runs a script in the page, and waits for the promise that the script returns. It decodes the
+// JSON of the result into result, unless result is nil.
 func (w *Window) Runs(script string, result any) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
@@ -345,7 +345,7 @@ func (w *Window) Picture(file string, whole bool) {
 	w.t.Helper()
 	shot := chromedp.CaptureScreenshot()
 	if whole {
-		w.width, w.height = 0, 0 // the picture changes the size of the page, so forget the size
+		w.width, w.height = 0, 0 // taking the picture changes the size of the page, so forget the size
 		shot = chromedp.FullScreenshot(100)
 	}
 	w.write(file, shot)
@@ -354,7 +354,7 @@ func (w *Window) Picture(file string, whole bool) {
 // PictureOf writes the first element that matches a CSS selector to a PNG file.
 func (w *Window) PictureOf(selector, file string) {
 	w.t.Helper()
-	w.width, w.height = 0, 0 // taking the picture changes the size
+	w.width, w.height = 0, 0 // taking the picture changes the size of the page, so forget the size
 	w.write(file, chromedp.Screenshot(chromedp.CSS(selector)))
 }
 

@@ -9,10 +9,10 @@ import (
 	"sync/atomic"
 )
 
-// Build returns the path of the real binary. If ROLLCALL_TEST_BINARY is set, that is the path:
-// scripts/test builds one binary for all packages. Otherwise the first call builds the binary. It
-// is built without the race detector, because tests that kill processes, run a browser or move many
-// rows should measure the product, not its instrumentation.
+// Build returns the path of the real binary. If ROLLCALL_TEST_BINARY is set, its value is the path,
+// because scripts/test builds one binary for all packages. Otherwise the first call builds the
+// binary. It is built without the race detector, because tests that kill processes, run a browser
+// or move many rows should measure the product, not its instrumentation.
 func Build() (string, error) {
 	if path := os.Getenv("ROLLCALL_TEST_BINARY"); path != "" {
 		return path, nil

@@ -27,14 +27,14 @@ const readyLimit = time.Minute
 // Options say which binary and which database to run.
 type Options struct {
 	Binary   string
-	Postgres bool   // use PostgreSQL instead of SQLite
+	Postgres bool   // whether to use PostgreSQL instead of SQLite
 	Database string // the URL of an empty PostgreSQL database; if empty, the installation starts its own server
 }
 
 // Installation is a database and its Rollcall server.
 type Installation struct {
 	Dir      string // the folder with all files of the installation; removed by Close
-	Database string // the value for --database
+	Database string // the database, as the flag --database takes it
 	Addr     string // the address of the server
 
 	binary string
@@ -135,7 +135,7 @@ func (in *Installation) Command(ctx context.Context, args ...string) *exec.Cmd {
 	return exec.CommandContext(ctx, in.binary, append([]string{"--database", in.Database, "--key-file", in.keyPath()}, args...)...)
 }
 
-// Rollcall runs a rollcall command for the database, and returns what it prints.
+// Rollcall runs a rollcall command for the database, and returns the command's output.
 func (in *Installation) Rollcall(ctx context.Context, args ...string) (string, error) {
 	return Output(in.Command(ctx, args...))
 }
@@ -225,7 +225,8 @@ func (in *Installation) AddUser(ctx context.Context, s Site, userName, rest stri
 	return made.ID, err
 }
 
-// PatchBody returns the body of a PATCH request with these operations, which are separated by commas.
+// PatchBody returns the body of a PATCH request with these operations, which are separated by
+// commas.
 func PatchBody(operations string) string {
 	return `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[` + operations + `]}`
 }

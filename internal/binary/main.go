@@ -7,9 +7,9 @@ import (
 	"os"
 )
 
-// Main is the main function of a program that measures an installation. It adds flags for o to
-// those that the program has declared, parses the flags and calls run. If run fails, it prints the
-// error after the program's name and exits with code 1.
+// Main is the main function of a program that measures an installation. Main declares flags for the
+// options o, in addition to the program's own flags. Then it parses all flags and calls run. If run
+// fails, it prints the error after the program's name and exits with code 1.
 func Main(name string, o *Options, run func(context.Context) error) {
 	flag.StringVar(&o.Binary, "rollcall", "bin/rollcall", "the rollcall binary to run")
 	flag.BoolVar(&o.Postgres, "postgres", false, "use a PostgreSQL server of its own instead of SQLite")

@@ -78,8 +78,8 @@ func (p *Process) Address(ctx context.Context) (addr string, err error) {
 
 var errEnded = errors.New("the process is gone")
 
-// Await waits until found returns true for the output so far. After limit it returns an error,
-// which contains what: the thing that did not happen.
+// Await waits until found returns true for the output so far. After limit it returns an error. The
+// error contains the string what, which describes the event that did not happen.
 func (p *Process) Await(ctx context.Context, limit time.Duration, what string, found func(log []byte) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

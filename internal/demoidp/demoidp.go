@@ -1,5 +1,6 @@
-// Package demoidp answers sign-in requests like Entra ID: for tests and for the demo, never for
-// real people. It signs whatever it is told to, also responses that nobody may accept.
+// Package demoidp is an identity provider that answers sign-in requests like Entra ID. It is for
+// tests and the demo, and never for real people. It signs every response that it is told to sign,
+// even a response that every application must refuse.
 package demoidp
 
 import (
@@ -38,15 +39,16 @@ const MethodSHA1 = dsig.RSASHA1SignatureMethod
 type Provider struct {
 	EntityID  string
 	SignInURL string
-	// SignOutURL takes messages about the end of a session; metadata leaves it out if it is empty.
+	// SignOutURL is the address that receives messages about the end of a session. If it is empty,
+	// the metadata has no such address.
 	SignOutURL string
 	Key        crypto.Signer
 	Cert       *x509.Certificate
 	Now        func() time.Time
 }
 
-// New makes a provider with a new key whose certificate is valid for three years, like those of
-// Entra ID.
+// New makes a provider with a new key. The certificate is valid for three years, like the
+// certificates of Entra ID.
 func New(signInURL string, now func() time.Time) (*Provider, error) {
 	p := &Provider{EntityID: "https://sts.windows.net/8f3c5f9e-6a52-4f0e-9d43-0f1d1c1f7a10/", SignInURL: signInURL, Now: now}
 	return p, p.Roll()
@@ -63,7 +65,7 @@ func (p *Provider) Roll() error {
 	return err
 }
 
-// Certificate makes a certificate that is signed by its own key.
+// Certificate makes a self-signed certificate for a key.
 func Certificate(key crypto.Signer, from, to time.Time) (*x509.Certificate, error) {
 	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 100))
 	if err != nil {
@@ -97,27 +99,27 @@ type Claim struct {
 	Values []string
 }
 
-// Answer says what a response contains.
+// Answer describes the content of a response.
 type Answer struct {
-	ACS          string // the recipient and the destination
+	ACS          string // the address of the assertion consumer service, used as recipient and destination
 	Audience     string
 	InResponseTo string
 	NameID       string
 	NameIDFormat string
 	Claims       []Claim
 	SignedIn     time.Time // when the person proved who they are; zero means now
-	SessionIndex string    // the index of the session; empty for a new one
-	NoStatement  bool      // whether nothing is said about when and how the person signed in
+	SessionIndex string    // the index of the session; empty for a new index
+	NoStatement  bool      // whether to leave out the time and the method of the person's sign-in
 
-	SignResponse   bool              // sign the response
-	LeaveAssertion bool              // do not sign the assertion
-	NoKeyInfo      bool              // the signatures do not name their certificate
+	SignResponse   bool              // whether to sign the response
+	LeaveAssertion bool              // whether to leave the assertion unsigned
+	NoKeyInfo      bool              // whether to leave the certificate out of the signatures
 	Method         string            // the signature method; empty means SHA-256
-	EncryptFor     *x509.Certificate // encrypt the assertion for this key
+	EncryptFor     *x509.Certificate // the certificate whose key the assertion is encrypted for; nil for no encryption
 	EncryptGCM     bool              // whether assertions are encrypted with AES-GCM instead of AES-CBC
 
-	// The following change the document: the assertion before it is signed, the assertion after it
-	// was signed, and the response before and after it is signed.
+	// These functions change the document: the assertion before it is signed, the assertion after
+	// it was signed, and the response before and after it is signed.
 	Assertion, SignedAssertion func(*etree.Element)
 	Response, SignedResponse   func(*etree.Element)
 }
@@ -272,7 +274,7 @@ func encrypt(e *etree.Element, cert *x509.Certificate, gcm bool) (*etree.Element
 		return nil, fmt.Errorf("write the assertion: %w", err)
 	}
 	key := make([]byte, 16)
-	rand.Read(key) // documented never to fail
+	rand.Read(key) // rand.Read never fails
 	block, err := aes.NewCipher(key)
 	if err != nil {
 		return nil, fmt.Errorf("encrypt: %w", err)

@@ -8,15 +8,16 @@ import (
 	"github.com/beevik/etree"
 )
 
-// Fault is a way in which a response is wrong. Every application must refuse it, except for the
-// comment: there it must read the whole NameID.
+// Fault is a way in which a response is wrong. Every application must refuse such a response. The
+// fault "comment" is the only exception: an application may accept the response, but must read the
+// whole NameID.
 type Fault struct {
-	Name string // names it in forms
-	Text string // describes it
+	Name string // the name of the fault in forms
+	Text string // a description for people
 
 	change func(*Answer)
-	behind time.Duration       // how far the clock is behind
-	rewrap func(string) string // changes the signed document
+	behind time.Duration       // how far the provider's clock is behind
+	rewrap func(string) string // changes the document after it was signed
 }
 
 // Faults lists the faults.

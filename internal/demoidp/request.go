@@ -10,10 +10,10 @@ import (
 	"net/url"
 )
 
-// maxRequest is how many bytes a request may have once it is unpacked.
+// maxRequest is the largest size of a decompressed request, in bytes.
 const maxRequest = 64 << 10
 
-// Request is a sign-in request as an application sent it.
+// Request is a sign-in request of an application.
 type Request struct {
 	ID         string
 	Issuer     string // the entity id of the application
@@ -22,7 +22,7 @@ type Request struct {
 	RelayState string
 }
 
-// ParseRequest reads the address to which an application redirected the browser.
+// ParseRequest reads a request from the address to which the application redirected the browser.
 func ParseRequest(address string) (Request, error) {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -50,8 +50,8 @@ func ParseRequest(address string) (Request, error) {
 	return Request{ID: sent.ID, Issuer: sent.Issuer, ACS: sent.ACS, Fresh: sent.Fresh, RelayState: q.Get("RelayState")}, nil
 }
 
-// Answer returns an honest answer to the request about a person with this NameID. The caller adds
-// claims.
+// Answer returns a correct answer to the request, about a person with this NameID. The caller adds
+// the claims.
 func (r Request) Answer(nameID string) Answer {
 	return Answer{ACS: r.ACS, Audience: r.Issuer, InResponseTo: r.ID, NameID: nameID}
 }

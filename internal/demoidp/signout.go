@@ -17,19 +17,19 @@ import (
 	"github.com/beevik/etree"
 )
 
-// SignOut says what a message about the end of a session contains.
+// SignOut describes the content of a message about the end of a session.
 type SignOut struct {
 	Destination    string
 	NameID         string
 	SessionIndexes []string
-	InResponseTo   string // makes the message an answer to that request
-	Failed         bool   // whether an answer reports a failure
+	InResponseTo   string // the id of the request that the message answers; empty if the message is a request
+	Failed         bool   // whether the message is an answer that reports a failure
 	RelayState     string
-	ID             string // empty for a new one
-	Issuer         string // empty for the provider's own
+	ID             string // the id of the message; empty for a new id
+	Issuer         string // the entity id of the sender; empty for the provider's entity id
 	NotOnOrAfter   time.Time
 
-	Unsigned bool                 // leave the signature out
+	Unsigned bool                 // whether to leave the signature out
 	Method   string               // the signature method of a redirect; empty means SHA-256
 	Message  func(*etree.Element) // changes the message before it is signed
 	Signed   func(*etree.Element) // changes a posted message after it was signed
@@ -86,7 +86,8 @@ func (p *Provider) signOutMessage(s SignOut) *etree.Element {
 	return e
 }
 
-// SignOutQuery returns a message as the query of a redirect, which is what Entra ID sends.
+// SignOutQuery returns a message as the query of a redirect. Entra ID sends its messages in this
+// form.
 func (p *Provider) SignOutQuery(s SignOut) (string, error) {
 	doc := etree.NewDocument()
 	doc.SetRoot(p.signOutMessage(s))
@@ -151,8 +152,8 @@ func (p *Provider) SignOutForm(s SignOut) (url.Values, error) {
 	return form, nil
 }
 
-// ParseSignOut reads the address to which an application redirected the browser to end a session. It
-// does not verify the signature.
+// ParseSignOut reads a message from the address to which an application redirected the browser to
+// end a session. It does not verify the signature.
 func ParseSignOut(address string) (SignOut, error) {
 	u, err := url.Parse(address)
 	if err != nil {

@@ -8,15 +8,16 @@ import (
 // ClaimRule says which claim carries which attribute of a user.
 type ClaimRule struct {
 	Name   string // the name of the claim
-	Source string // the attribute, in Entra's words
+	Source string // the name of the attribute, as Entra ID shows it
 	value  func(u directory.User, tenant directory.ID) string
 }
 
-// NameIDSource is the attribute that the NameID carries, in Entra's words.
+// NameIDSource is the name of the attribute that the NameID carries, as Entra ID shows it.
 const NameIDSource = "user.userprincipalname [nameid-format:emailAddress]"
 
-// ClaimRules lists the claims of every application: those that Entra ID sends without being told to,
-// and the display name, the job title and the department, which its administrators add.
+// ClaimRules returns the claims that every application gets. Entra ID sends most of them by
+// default. The display name, the job title and the department are claims that its administrators
+// add.
 func ClaimRules() []ClaimRule {
 	text := func(attribute string) func(directory.User, directory.ID) string {
 		return func(u directory.User, _ directory.ID) string { return u.Text(attribute) }
@@ -32,7 +33,8 @@ func ClaimRules() []ClaimRule {
 	}
 }
 
-// alwaysSent are the claims that Entra ID sends and does not list.
+// alwaysSent returns the claims that Entra ID always sends, but does not list among an
+// application's claims.
 func alwaysSent() []ClaimRule {
 	return []ClaimRule{
 		{"http://schemas.microsoft.com/identity/claims/tenantid", "", func(_ directory.User, tenant directory.ID) string { return string(tenant) }},

@@ -24,86 +24,86 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Signing options of an application, in Entra's words.
+// The signing options of an application, as Entra names them.
 const (
 	SignAssertion = "Sign SAML assertion"
 	SignResponse  = "Sign SAML response"
 	SignBoth      = "Sign SAML response and assertion"
 )
 
-// Signing algorithms of an application, in Entra's words.
+// The signing algorithms of an application, as Entra names them.
 const (
 	SHA256 = "SHA-256"
 	SHA1   = "SHA-1"
 )
 
-// SigningOptions lists the signing options, the usual one first.
+// SigningOptions lists the signing options, the default first.
 var SigningOptions = []string{SignAssertion, SignResponse, SignBoth}
 
-// SigningAlgorithms lists the signing algorithms, the usual one first.
+// SigningAlgorithms lists the signing algorithms, the default first.
 var SigningAlgorithms = []string{SHA256, SHA1}
 
-// Settings are what an operator sets for an application.
+// Settings are the single sign-on settings that an operator enters for an application.
 type Settings struct {
-	Identifier string // the application's entity id; empty until it is set up
-	ReplyURL   string // its assertion consumer service
-	Option     string // which elements are signed
-	Algorithm  string // with which hash
+	Identifier string // the application's entity id; empty before single sign-on is set up
+	ReplyURL   string // the address of the application's assertion consumer service
+	Option     string // the signing option: which elements are signed
+	Algorithm  string // the hash algorithm of signatures
 }
 
 // Certificate is a signing certificate of an application.
 type Certificate struct {
 	*x509.Certificate
-	Active bool // whether responses are signed with it; one is active
+	Active bool // whether responses are signed with this certificate; exactly one certificate is active
 	key    *rsa.PrivateKey
 }
 
 // Thumbprint identifies the certificate: its SHA-1 in hexadecimal digits, as Entra ID shows it.
 func (c Certificate) Thumbprint() string {
-	sum := sha1.Sum(c.Raw) //nolint:gosec // names the certificate; proves nothing
+	sum := sha1.Sum(c.Raw) //nolint:gosec // it identifies the certificate and proves nothing
 	return strings.ToUpper(hex.EncodeToString(sum[:]))
 }
 
-// PEM returns the certificate as Entra ID's "Certificate (Base64)".
+// PEM returns the certificate in the form of Entra ID's download "Certificate (Base64)".
 func (c Certificate) PEM() []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: c.Raw})
 }
 
-// Connection is what the identity provider knows about an application, and what the application has
-// to know about the identity provider.
+// Connection holds the settings of an application, and the data about the identity provider that
+// the application needs.
 type Connection struct {
 	Settings
-	Certificates []Certificate // the oldest first
+	Certificates []Certificate // the application's certificates, the oldest first
 	Issuer       string        // the entity id of the identity provider
 	LoginURL     string
 	MetadataURL  string
-	AccessURL    string // starts a sign-in here, without a request of the application
+	AccessURL    string // the address that starts a sign-in at the identity provider, without a request of the application
 }
 
-// Active returns the certificate that signs.
+// Active returns the certificate with which responses are signed.
 func (c Connection) Active() Certificate {
 	return c.Certificates[slices.IndexFunc(c.Certificates, func(c Certificate) bool { return c.Active })]
 }
 
-// Provider is the identity provider of all directories. Make one with New.
+// Provider is the identity provider of all directories. Make a Provider with New.
 type Provider struct {
 	directories *directory.Directories
-	base        string // its own address, without a trailing slash
+	base        string // the address of the identity provider, without a trailing slash
 	now         func() time.Time
 
 	mu   sync.Mutex
-	apps map[string]*kept // by the id of the application
+	apps map[string]*appState // the state of each application, by the application's id
 }
 
-// kept is what is remembered of an application.
-type kept struct {
+// appState is the provider's data about an application.
+type appState struct {
 	directory    directory.ID
 	settings     Settings
 	certificates []Certificate
 }
 
-// Listen returns a listener on loopback, at the port or at a free one if that is taken. It returns
-// an error if neither can be opened.
+// Listen returns a listener on a loopback address. If the port is taken, it uses a free port. It
+// returns an error if neither can be opened.
 func Listen(port string) (net.Listener, error) {
 	if ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", port)); err == nil {
 		return ln, nil
@@ -111,9 +111,9 @@ func Listen(port string) (net.Listener, error) {
 	return net.Listen("tcp", "127.0.0.1:0")
 }
 
-// New returns the identity provider that is served at a listener. host is the name of this machine
-// that its addresses have; if it is no loopback name, they have the listener's address. New returns
-// an error unless the listener accepts connections of this machine alone.
+// New returns the identity provider that is served at a listener. If host is "localhost", the
+// provider's addresses have that name; otherwise they have the listener's address. New returns an
+// error unless the listener is on a loopback address.
 func New(at net.Addr, host string, directories *directory.Directories, now func() time.Time) (*Provider, error) {
 	a, err := netip.ParseAddrPort(at.String())
 	if err != nil || !a.Addr().Unmap().IsLoopback() {
@@ -123,24 +123,25 @@ func New(at net.Addr, host string, directories *directory.Directories, now func(
 	if host == "localhost" {
 		base = net.JoinHostPort(host, strconv.Itoa(int(a.Port())))
 	}
-	return &Provider{directories: directories, base: "http://" + base, now: now, apps: make(map[string]*kept)}, nil
+	return &Provider{directories: directories, base: "http://" + base, now: now, apps: make(map[string]*appState)}, nil
 }
 
 // URL returns the address of the identity provider.
 func (p *Provider) URL() string { return p.base }
 
-// Connection returns the connection of an application. The first call makes its first certificate.
+// Connection returns the connection of an application. The first call creates the first
+// certificate.
 func (p *Provider) Connection(d directory.ID, app string) (Connection, error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	k, err := p.keep(d, app)
+	k, err := p.appState(d, app)
 	if err != nil {
 		return Connection{}, err
 	}
 	return p.connection(app, k), nil
 }
 
-func (p *Provider) connection(app string, k *kept) Connection {
+func (p *Provider) connection(app string, k *appState) Connection {
 	tenant := p.base + "/" + url.PathEscape(string(k.directory))
 	return Connection{
 		Settings: k.settings, Certificates: slices.Clone(k.certificates),
@@ -149,18 +150,18 @@ func (p *Provider) connection(app string, k *kept) Connection {
 	}
 }
 
-// issuer returns the entity id of a tenant, as Entra ID has it.
+// issuer returns the entity id of a tenant, in the form that Entra ID uses.
 func issuer(d directory.ID) string {
 	return "https://sts.windows.net/" + url.PathEscape(string(d)) + "/"
 }
 
-// keep returns what is kept of an application, and makes it if there is nothing yet. The caller holds
-// the lock.
-func (p *Provider) keep(d directory.ID, app string) (*kept, error) {
+// appState returns the state of an application, and creates it at the first call. The caller must
+// hold the lock.
+func (p *Provider) appState(d directory.ID, app string) (*appState, error) {
 	if k, ok := p.apps[app]; ok {
 		return k, nil
 	}
-	k := &kept{directory: d, settings: Settings{Option: SignAssertion, Algorithm: SHA256}}
+	k := &appState{directory: d, settings: Settings{Option: SignAssertion, Algorithm: SHA256}}
 	if err := p.addCertificate(k); err != nil {
 		return nil, err
 	}
@@ -172,13 +173,13 @@ func (p *Provider) keep(d directory.ID, app string) (*kept, error) {
 // maxCertificates is how many certificates an application may have.
 const maxCertificates = 5
 
-func (p *Provider) addCertificate(k *kept) error {
+func (p *Provider) addCertificate(k *appState) error {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
 		return fmt.Errorf("make a key: %w", err)
 	}
-	// Entra ID's certificates are valid for three years. The start lies in the past, so that a clock
-	// that is a little behind accepts it.
+	// Entra ID's certificates are valid for three years. The start lies in the past, so that a
+	// computer whose clock is a little behind accepts the certificate.
 	from := p.now().Add(-time.Hour)
 	cert, err := demoidp.Certificate(key, from, from.AddDate(3, 0, 0))
 	if err != nil {
@@ -188,13 +189,13 @@ func (p *Provider) addCertificate(k *kept) error {
 	return nil
 }
 
-// Update changes the settings of an application. It refuses an identifier that another application of
-// the directory has, and a reply URL that is neither https nor on this machine. If change returns an
-// error, Update returns it and changes nothing.
+// Update changes the settings of an application with the function change. It refuses an identifier
+// of another application in the directory. It refuses a reply URL that is neither https nor on this
+// machine. If change returns an error, Update returns that error and changes nothing.
 func (p *Provider) Update(d directory.ID, app string, change func(*Settings) error) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	k, err := p.keep(d, app)
+	k, err := p.appState(d, app)
 	if err != nil {
 		return err
 	}
@@ -217,7 +218,7 @@ func (p *Provider) Update(d directory.ID, app string, change func(*Settings) err
 func (s *Settings) check() error {
 	s.Identifier, s.ReplyURL = strings.TrimSpace(s.Identifier), strings.TrimSpace(s.ReplyURL)
 	if s.Identifier == "" && s.ReplyURL == "" {
-		return s.checkSigning() // not set up
+		return s.checkSigning() // the application is not set up
 	}
 	if s.Identifier == "" || len(s.Identifier) > 1024 || strings.ContainsFunc(s.Identifier, func(r rune) bool { return r < ' ' }) {
 		return refusal.New(refusal.Invalid, "identifier", "an application has an identifier of at most 1,024 bytes").Advise("copy the Identifier (Entity ID) from the application")
@@ -239,12 +240,12 @@ func (s *Settings) checkSigning() error {
 	return nil
 }
 
-// AddCertificate makes another certificate for an application. It is inactive. AddCertificate refuses more
-// than five.
+// AddCertificate makes another certificate for an application. The new certificate is inactive at
+// first. It returns an error if the application has five certificates already.
 func (p *Provider) AddCertificate(d directory.ID, app string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	k, err := p.keep(d, app)
+	k, err := p.appState(d, app)
 	if err != nil {
 		return err
 	}
@@ -254,12 +255,12 @@ func (p *Provider) AddCertificate(d directory.ID, app string) error {
 	return p.addCertificate(k)
 }
 
-// Activate makes the certificate with this thumbprint the one that signs. It returns
-// refusal.NotFound if there is none.
+// Activate makes the certificate with this thumbprint the active one. It returns refusal.NotFound
+// if no certificate has the thumbprint.
 func (p *Provider) Activate(d directory.ID, app, thumbprint string) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	k, err := p.keep(d, app)
+	k, err := p.appState(d, app)
 	if err != nil {
 		return err
 	}
@@ -273,8 +274,8 @@ func (p *Provider) Activate(d directory.ID, app, thumbprint string) error {
 	return nil
 }
 
-// byIdentifier returns the application of a directory that has the identifier, and its connection. ok
-// is false if there is none.
+// byIdentifier returns the application of a directory with this identifier, and its connection. ok
+// is false if no application has the identifier.
 func (p *Provider) byIdentifier(ctx context.Context, h *directory.Handle, identifier string) (app directory.Application, c Connection, ok bool, err error) {
 	p.mu.Lock()
 	id := ""

@@ -28,11 +28,11 @@ var files embed.FS
 
 var pages = template.Must(template.ParseFS(files, "pages.html"))
 
-// maxBody is how many bytes a posted form may have.
+// maxBody is the largest size of a posted form, in bytes.
 const maxBody = 16 << 10
 
-// Handler returns the handler of the identity provider. It answers only requests that come from this
-// machine and name it.
+// Handler returns the handler of the identity provider. It answers only requests that come from
+// this machine and are for a name of this machine.
 func (p *Provider) Handler(log *slog.Logger) http.Handler {
 	s := &server{Provider: p, log: log}
 	mux := http.NewServeMux()
@@ -61,7 +61,8 @@ func (p *Provider) Handler(log *slog.Logger) http.Handler {
 	})
 }
 
-// contentPolicy returns the content security policy of a page whose form leads to an origin.
+// contentPolicy returns the content security policy of a page with a form that is sent to an
+// origin.
 func contentPolicy(origin string) string {
 	return "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action " + strings.TrimSpace("'self' "+origin)
 }
@@ -134,8 +135,8 @@ func (s *server) showMetadata(w http.ResponseWriter, r *http.Request) {
 	w.Write(text) //nolint:errcheck // the client has gone
 }
 
-// Metadata returns the federation metadata of an application. Like that of Entra ID, it also
-// describes a role that is not SAML sign-in.
+// Metadata returns the federation metadata of an application. Like the metadata of Entra ID, it
+// also describes a role that has nothing to do with SAML sign-in.
 func (p *Provider) Metadata(d directory.ID, app string) ([]byte, error) {
 	c, err := p.Connection(d, app)
 	if err != nil {
@@ -152,14 +153,14 @@ func (p *Provider) Metadata(d directory.ID, app string) ([]byte, error) {
 
 func escape(text string) string {
 	var b strings.Builder
-	xml.EscapeText(&b, []byte(text)) //nolint:errcheck // a strings.Builder takes everything
+	xml.EscapeText(&b, []byte(text)) //nolint:errcheck // writing to a strings.Builder never fails
 	return b.String()
 }
 
-// problem is a page that refuses a sign-in, in Entra's words.
+// problem is a page that refuses a sign-in, with the words of Entra ID.
 type problem struct {
 	Title string
-	Text  string // begins with the AADSTS code
+	Text  string // the message to the user, which begins with the AADSTS code
 	RequestID, CorrelationID,
 	Time string
 }
@@ -174,16 +175,17 @@ func (s *server) refuse(w http.ResponseWriter, r *http.Request, title, text stri
 	})
 }
 
-// asked is a request that can be answered.
-type asked struct {
+// signInRequest is a valid sign-in request.
+type signInRequest struct {
 	tenant     *directory.Handle
 	app        directory.Application
 	connection Connection
 	request    demoidp.Request
 }
 
-// read reads a sign-in request. If it cannot be answered, read shows why, and ok is false.
-func (s *server) read(w http.ResponseWriter, r *http.Request) (a asked, ok bool) {
+// readRequest reads a sign-in request. If the request cannot be answered, it shows the reason, and
+// ok is false.
+func (s *server) readRequest(w http.ResponseWriter, r *http.Request) (a signInRequest, ok bool) {
 	var err error
 	if a.tenant, ok, err = s.openTenant(r); err != nil {
 		s.fail(w, r, err)
@@ -222,8 +224,9 @@ func (s *server) read(w http.ResponseWriter, r *http.Request) (a asked, ok bool)
 	return a, true
 }
 
-// readStart reads a sign-in that begins here: there is no request of the application.
-func (s *server) readStart(w http.ResponseWriter, r *http.Request, a asked, id string) (asked, bool) {
+// readStart reads a sign-in that begins at the identity provider, without a request of the
+// application.
+func (s *server) readStart(w http.ResponseWriter, r *http.Request, a signInRequest, id string) (signInRequest, bool) {
 	var err error
 	a.app, err = a.tenant.Application(r.Context(), id)
 	if err == nil {
@@ -241,30 +244,30 @@ func (s *server) readStart(w http.ResponseWriter, r *http.Request, a asked, id s
 	return a, true
 }
 
-// account is a user on the page that lets one pick an account.
+// account is a user on the page where a person picks an account.
 type account struct {
 	ID, Name, UPN, Initial string
-	Note                   string // such as "disabled"; empty for a user who can sign in
+	Note                   string // a remark such as "disabled"; empty for a user who can sign in
 }
 
-// signInPage is the page that lets one pick an account.
+// signInPage is the page where a person picks an account.
 type signInPage struct {
 	Tenant, App string
 	Action      string // the address of this request
 	Hidden      []hidden
 	Search      string
 	Accounts    []account
-	More        bool            // whether more accounts were found than are shown
-	Faults      []demoidp.Fault // wrong responses to try
+	More        bool            // whether more accounts match than the page shows
+	Faults      []demoidp.Fault // the faulty responses that the person may choose instead of a correct one
 }
 
 type hidden struct{ Name, Value string }
 
-// mostAccounts is how many accounts the page shows.
-const mostAccounts = 100
+// maxAccounts is the largest number of accounts that the page shows.
+const maxAccounts = 100
 
 func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) {
-	a, ok := s.read(w, r)
+	a, ok := s.readRequest(w, r)
 	if !ok {
 		return
 	}
@@ -282,7 +285,7 @@ func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	for _, status := range []directory.Status{directory.NotDeleted, directory.Deleted} {
-		found, err := a.tenant.Users(r.Context(), directory.UserQuery{Search: pg.Search, Status: status, Limit: mostAccounts})
+		found, err := a.tenant.Users(r.Context(), directory.UserQuery{Search: pg.Search, Status: status, Limit: maxAccounts})
 		if err != nil {
 			s.fail(w, r, err)
 			return
@@ -316,7 +319,7 @@ type answerPage struct {
 }
 
 func (s *server) signIn(w http.ResponseWriter, r *http.Request) {
-	a, ok := s.read(w, r)
+	a, ok := s.readRequest(w, r)
 	if !ok {
 		return
 	}
@@ -328,7 +331,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, "This form cannot be read.", http.StatusBadRequest)
 		return
 	}
-	u, refused, err := s.mayEnter(r.Context(), a, r.PostForm.Get("account"))
+	u, refused, err := s.findUser(r.Context(), a, r.PostForm.Get("account"))
 	if err != nil {
 		s.fail(w, r, err)
 		return
@@ -351,9 +354,9 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) {
 	s.show(w, r, http.StatusOK, "answer", answerPage{ACS: a.request.ACS, SAMLResponse: encoded, RelayState: a.request.RelayState})
 }
 
-// mayEnter returns the user with an object id. refused says in Entra's words why the user cannot sign
-// in to the application; it is empty if the user can.
-func (s *server) mayEnter(ctx context.Context, a asked, objectID string) (u directory.User, refused string, err error) {
+// findUser returns the user with an object id. If the user cannot sign in to the application,
+// refused has the reason in the words of Entra ID; otherwise it is empty.
+func (s *server) findUser(ctx context.Context, a signInRequest, objectID string) (u directory.User, refused string, err error) {
 	u, err = a.tenant.User(ctx, objectID)
 	if errors.Is(err, refusal.NotFound) || err == nil && u.IsDeleted() {
 		name := objectID
@@ -380,8 +383,9 @@ func (s *server) mayEnter(ctx context.Context, a asked, objectID string) (u dire
 	return u, "AADSTS50105: Your administrator has configured the application " + a.app.Name + " ('" + a.app.ID + "') to block users unless they are specifically granted ('assigned') access to the application. The signed-in user '" + u.UPN() + "' is blocked because they are not a direct member of a group with access, nor had access directly assigned by an administrator. Please contact your administrator to assign access to this application.", nil
 }
 
-// respond returns the signed response about a user. It has the fault of that name, if there is one.
-func (s *server) respond(a asked, u directory.User, fault string) (string, error) {
+// respond returns the signed response about a user. fault is the name of a fault that the response
+// gets; it may be empty.
+func (s *server) respond(a signInRequest, u directory.User, fault string) (string, error) {
 	active := a.connection.Active()
 	idp := demoidp.Provider{EntityID: a.connection.Issuer, SignInURL: a.connection.LoginURL, Key: active.key, Cert: active.Certificate, Now: s.now}
 	answer := a.request.Answer(u.UPN())

@@ -147,7 +147,7 @@ func (g *Gate) wait(ctx context.Context, l *keyQueue, w *waiter) error {
 	}
 	own := l.used > 0
 	g.forget(l)
-	g.admitWaiting() // the request that gave up may have kept lighter ones behind it waiting
+	g.admitWaiting() // the request that gave up may have blocked lighter requests behind it
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -186,9 +186,9 @@ func (g *Gate) Leave(key string, weight int) {
 	g.forget(l)
 }
 
-// admitWaiting admits the waiting requests that fit. The keys take turns. It skips a key that has
-// used up its own share. But it stops at a request for which other keys leave no room, so that
-// light requests cannot overtake a heavy request forever.
+// admitWaiting admits the waiting requests that fit. The keys take turns. admitWaiting skips a key
+// that has used up its own share. But it stops at a request for which other keys leave no room, so
+// that light requests cannot overtake a heavy request forever.
 func (g *Gate) admitWaiting() {
 	for passed := 0; passed < len(g.waitingQueues); {
 		l := g.waitingQueues[0]

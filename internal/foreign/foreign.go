@@ -15,7 +15,7 @@ import (
 	"time"
 )
 
-// How long it may take to install and to run one program.
+// The time limits for installing one program and for running one.
 const (
 	InstallLimit = 5 * time.Minute
 	RunLimit     = 5 * time.Minute
@@ -41,8 +41,8 @@ func OneLine(s string) string {
 }
 
 // Run runs a program and returns its standard output. An error contains the line of the output that
-// explains it. If the program ends with a failure, exitCode shows it, and the output is returned as
-// well.
+// explains it. If the program fails, exitCode is its exit code, and Run returns the output together
+// with the error.
 func Run(ctx context.Context, limit time.Duration, env []string, name string, args ...string) (out []byte, exitCode int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -76,7 +76,7 @@ func reasonIn(text string) string {
 
 // Python is a virtual environment of Python.
 type Python struct {
-	Bin      string            // the folder of its programs
+	Bin      string            // the folder with the programs of the environment
 	Versions map[string]string // the versions of the installed packages, by name
 }
 

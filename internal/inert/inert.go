@@ -8,7 +8,8 @@ import (
 )
 
 // Cell returns the cell with an apostrophe in front if a spreadsheet would run it as a formula.
-// Spreadsheets in East Asian languages also accept the full-width signs.
+// Cell also checks full-width signs, because spreadsheets in East Asian languages accept them in
+// formulas.
 func Cell(cell string) string {
 	first, n := utf8.DecodeRuneInString(cell)
 	switch first {

@@ -1,6 +1,7 @@
 //go:build ignore
 
-// Generate shortens Unicode's confusables.txt, which it reads from standard input, to what this package needs:
+// Generate reads Unicode's confusables.txt from standard input, and writes the part that this
+// package needs:
 //
 //	go run generate.go < Downloads/confusables.txt > confusables.txt
 package main

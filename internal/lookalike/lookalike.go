@@ -46,8 +46,8 @@ func parseCharacter(hex string) rune {
 	return rune(code)
 }
 
-// Skeleton returns the same string for all texts that look the same. The result is useful only for
-// comparisons. It ignores invisible characters, and spaces at both ends.
+// Skeleton returns the same string for all strings that look the same. The result is useful only
+// for comparisons. It ignores invisible characters, and spaces at both ends.
 func Skeleton(text string) string {
 	for range maxRounds {
 		next := replaceCharacters(text)
@@ -59,9 +59,9 @@ func Skeleton(text string) string {
 	return text
 }
 
-// maxRounds is how often Skeleton replaces characters by their prototypes. The standard does it
-// once, but some prototypes have prototypes themselves: the prototype of ǆ is dž, and the accent in
-// it has a prototype too.
+// maxRounds is how often Skeleton replaces characters by their prototypes. The standard replaces
+// each character only once. But some prototypes have prototypes themselves: the prototype of ǆ is
+// dž, and the accent in it has a prototype too.
 const maxRounds = 5
 
 func isASCII(text string) bool {
@@ -73,7 +73,7 @@ func isASCII(text string) bool {
 	return true
 }
 
-// replaceCharacters replaces each character by its prototype.
+// replaceCharacters replaces each character by its prototype, if the character has one.
 func replaceCharacters(text string) string {
 	table := prototypes()
 	var b strings.Builder

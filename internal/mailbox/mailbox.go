@@ -1,4 +1,4 @@
-// Package mailbox runs a mail server in a test, which keeps the mail that it takes.
+// Package mailbox runs a mail server in a test. The server keeps the mail that it receives.
 package mailbox
 
 import (
@@ -21,32 +21,32 @@ import (
 	"github.com/emersion/go-smtp"
 )
 
-// Mail is a mail that the server took.
+// Mail is a mail that the server received.
 type Mail struct {
 	From string
 	To   []string
 	*mail.Message
 	Text string // the body, with its transfer encoding removed
-	User string // the user that signed in; may be empty
+	User string // the user that signed in to send the mail; empty if none did
 }
 
 // Server is a mail server on loopback.
 type Server struct {
-	Addr string // host and port
+	Addr string // the server's address, as host:port
 
 	mu      sync.Mutex
 	mails   []Mail
 	refusal *smtp.SMTPError
 }
 
-// Options say what the server demands.
+// Options are the server's demands on clients that send mail.
 type Options struct {
-	TLS            *tls.Config // for STARTTLS, or from the start if Wrapped is set; nil for no TLS
+	TLS            *tls.Config // the TLS settings, for STARTTLS, or for TLS from the start if Wrapped is set; nil for no TLS
 	Wrapped        bool
-	User, Password string // who may send; everyone if User is empty
+	User, Password string // the user that may send; if User is empty, every client may send
 }
 
-// New starts a server. It ends with the test.
+// New starts a server, which runs until the test ends.
 func New(t testing.TB, o Options) *Server {
 	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
@@ -74,8 +74,8 @@ func New(t testing.TB, o Options) *Server {
 	return s
 }
 
-// Certificate returns the settings of a server on 127.0.0.1, and the authorities that a client of it
-// has to trust.
+// Certificate returns the TLS settings of a server on 127.0.0.1, and the certificate authorities
+// that its clients must trust.
 func Certificate(t testing.TB) (server *tls.Config, authorities *x509.CertPool) {
 	t.Helper()
 	web := httptest.NewTLSServer(nil)
@@ -85,14 +85,15 @@ func Certificate(t testing.TB) (server *tls.Config, authorities *x509.CertPool) 
 	return &tls.Config{Certificates: web.TLS.Certificates}, authorities
 }
 
-// Mails returns what the server took.
+// Mails returns the mails that the server has received.
 func (s *Server) Mails() []Mail {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return slices.Clone(s.mails)
 }
 
-// Refuse makes the server answer each recipient with a code and a sentence; code 0 takes mail again.
+// Refuse makes the server refuse each recipient with a code and a message. With code 0, the server
+// accepts mail again.
 func (s *Server) Refuse(code int, message string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -120,7 +121,7 @@ func (s *session) AuthMechanisms() []string {
 func (s *session) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, user, password string) error {
 		if user != s.options.User || password != s.options.Password {
-			return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "no, " + password + " is wrong"} // a server that shows what it got
+			return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "no, " + password + " is wrong"} // like servers that repeat the password in their answer
 		}
 		s.user = user
 		return nil

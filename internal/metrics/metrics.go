@@ -19,9 +19,9 @@ import (
 
 // Metrics holds the metrics of one process.
 type Metrics struct {
-	registry *prometheus.Registry
-	requests *prometheus.CounterVec
-	seconds  *prometheus.HistogramVec
+	registry       *prometheus.Registry
+	requests       *prometheus.CounterVec
+	requestSeconds *prometheus.HistogramVec
 }
 
 // Sample is one value of a metric.
@@ -34,19 +34,19 @@ type Sample struct {
 // Family describes a metric whose values are read when Prometheus asks for them.
 type Family struct {
 	Name, Help string
-	Counter    bool     // the value only ever grows
+	Counter    bool     // whether the value only grows
 	Labels     []string // the names of the labels
 }
 
 // New returns the metrics of a process that runs this version of Rollcall. Each time Prometheus
-// asks, they call gather, which returns the current values of all families.
+// asks for them, the metrics call gather, which returns the current values of all families.
 func New(version string, families []Family, gather func() []Sample) *Metrics {
 	m := &Metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "rollcall_http_requests_total", Help: "Requests that were answered.",
 		}, []string{"route", "method", "status"}),
-		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+		requestSeconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "rollcall_http_request_seconds", Help: "How long requests took.",
 			Buckets: []float64{0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30},
 		}, []string{"route", "method"}),
@@ -61,7 +61,7 @@ func New(version string, families []Family, gather func() []Sample) *Metrics {
 		}
 		asked.families[f.Name] = describedFamily{prometheus.NewDesc(f.Name, f.Help, f.Labels, nil), kind}
 	}
-	m.registry.MustRegister(m.requests, m.seconds, build, asked,
+	m.registry.MustRegister(m.requests, m.requestSeconds, build, asked,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -70,7 +70,7 @@ func New(version string, families []Family, gather func() []Sample) *Metrics {
 func (m *Metrics) CountRequest(route, method string, status int, took time.Duration) {
 	class, method := Class(route), knownMethod(method)
 	m.requests.WithLabelValues(class, method, strconv.Itoa(status)).Inc()
-	m.seconds.WithLabelValues(class, method).Observe(took.Seconds())
+	m.requestSeconds.WithLabelValues(class, method).Observe(took.Seconds())
 }
 
 // Handler answers GET /metrics and nothing else.
@@ -84,8 +84,8 @@ func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 
 const scimRoute = "/c/{site}/auth/scim/v2/"
 
-// Class returns the label under which requests to a route are counted. It does not name resource
-// types that sites define themselves.
+// Class returns the metric label for a route. All resource types that sites define themselves share
+// one label.
 func Class(route string) string {
 	if _, path, found := strings.Cut(route, " "); found {
 		route = path // the route had the form "GET /healthz"

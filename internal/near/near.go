@@ -4,8 +4,7 @@ package near
 import "strings"
 
 // Best returns the choice that is most similar to word, or "" if none is similar. Case does not
-// matter. A word of three or more letters that is the beginning of a choice counts as similar to
-// it.
+// matter. A word of three or more letters counts as similar to a choice that begins with it.
 func Best(word string, choices []string) string {
 	folded := strings.ToLower(strings.TrimSpace(word))
 	best, distance := "", len(folded)/3+1

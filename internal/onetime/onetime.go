@@ -1,9 +1,9 @@
-// Package onetime holds what the one-time sign-in links of people and of operators have in common.
+// Package onetime holds the shared code for the one-time sign-in links of people and of operators.
 //
 //	New       makes a Link, for the person, and a Record, for the store.
-//	FindOpen  returns the record of a link that opens, or the reason why it does not. It does not use
-//	          the link up, because mail programs open links before people do.
-//	Use       uses the link up, once, or returns the reason why it does not open.
+//	FindOpen  returns the record of a link that opens, or the reason why the link does not open.
+//	          FindOpen does not use the link up, because mail programs open links before people do.
+//	Use       marks the link as used, once, or returns the reason why the link does not open.
 package onetime
 
 import (
@@ -21,10 +21,10 @@ const TTL = 15 * time.Minute
 type Link struct {
 	Secret  string    // the secret in the path; it is never stored
 	Path    string    // the path to append to the public URL
-	Expires time.Time // the end of the link: TTL after it was made
+	Expires time.Time // when the link expires: TTL after it was made
 }
 
-// Record is a link as it is stored.
+// Record is the stored form of a link.
 type Record struct {
 	Hash    secret.Hash
 	Created time.Time
@@ -32,14 +32,14 @@ type Record struct {
 	Used    time.Time // when the link was used; zero if it was not used yet
 }
 
-// New makes a link. path returns the path of the page that opens the link with a secret.
+// New makes a link. path returns the path of the page for a secret.
 func New(now time.Time, path func(secret string) string) (Link, Record) {
 	s := secret.New()
 	l := Link{Secret: s, Path: path(s), Expires: now.Add(TTL)}
 	return l, Record{Hash: secret.HashOf(s), Created: now, Expires: l.Expires}
 }
 
-// Reason says why a link does not open. Packages that use this one define more reasons.
+// Reason says why a link does not open. Other packages define more reasons.
 type Reason string
 
 // The reasons that all links share.
@@ -82,7 +82,8 @@ func FindOpen[R interface{ ClosedReason(time.Time) Reason }](now time.Time, find
 }
 
 // Use calls use, which marks the link as used in the store. If the store returns ErrClosed, Use
-// calls look to find out why. If look returns nil, Use returns the error unknown.
+// calls look to find out why, and returns the error of look. If look returns nil, the reason is not
+// known, and Use returns the argument unknown.
 func Use(use, look func() error, unknown error) error {
 	err := use()
 	if !errors.Is(err, ErrClosed) {
@@ -100,8 +101,9 @@ func Ended(code string) *refusal.Error {
 		Advise("a new one is made on the server").Coded(code)
 }
 
-// Refuse returns the refusal ended with a message for the person who opened the link. The message
-// explains the reason r. unknown is the explanation for a link that does not exist.
+// Refuse returns ended, the refusal that Ended made, with a message for the person who opened the
+// link. The message explains the reason r. unknown is the explanation for a link that does not
+// exist.
 func (r Reason) Refuse(ended *refusal.Error, unknown string) *refusal.Error {
 	switch r {
 	case Used:

@@ -1,10 +1,12 @@
-// Package openidtest runs an OpenID provider in a test: that of zitadel/oidc, which is certified by
-// the OpenID Foundation and shares no code with ours. Only tests import this package.
+// Package openidtest runs an OpenID provider in a test. It is the provider of zitadel/oidc, which
+// is certified by the OpenID Foundation and shares no code with ours. Only tests import this
+// package.
 //
-//	New            a provider on loopback, with its example storage
-//	Add…           its clients and people
-//	SignIn         signs a person in as a browser does, and returns the address that gets the answer
-//	Tokens, Keys…  replace what the provider sends, for tests of attacks
+//	New              a provider on loopback, with its example storage
+//	Add…             its clients and people
+//	SignIn           signs a person in as a browser does, and returns the address with the answer
+//	Replace, Forge   replace the provider's answers or ID tokens, for tests of attacks
+//	Sign, SignWith   make ID tokens
 package openidtest
 
 import (
@@ -42,8 +44,8 @@ type Provider struct {
 	mu      sync.Mutex
 	clients map[string]*storage.Client
 	users   map[string]*storage.User
-	replace map[string]http.HandlerFunc                // what answers a path instead of the provider
-	tokens  func(header, claims map[string]any) string // makes the ID token instead of the provider
+	replace map[string]http.HandlerFunc                // the handlers that answer instead of the provider, by path
+	tokens  func(header, claims map[string]any) string // the function that makes ID tokens instead of the provider; nil if the provider makes them
 }
 
 // User is a person of the provider.
@@ -97,7 +99,7 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answerWith answers a request for tokens, with another ID token than that of the provider.
+// answerWith answers a request for tokens, but replaces the provider's ID token.
 func (p *Provider) answerWith(w http.ResponseWriter, r *http.Request, tokens func(header, claims map[string]any) string) {
 	rec := httptest.NewRecorder()
 	p.handler.ServeHTTP(rec, r)
@@ -106,7 +108,7 @@ func (p *Provider) answerWith(w http.ResponseWriter, r *http.Request, tokens fun
 	if rec.Code == http.StatusOK && json.Unmarshal(body, &answer) == nil {
 		parts := strings.Split(answer["id_token"].(string), ".")
 		answer["id_token"] = tokens(decode(parts[0]), decode(parts[1]))
-		body, _ = json.Marshal(answer) // it was JSON before
+		body, _ = json.Marshal(answer) // cannot fail: it was decoded from JSON
 	}
 	w.Header().Set("Content-Type", rec.Header().Get("Content-Type"))
 	w.WriteHeader(rec.Code)
@@ -116,7 +118,7 @@ func (p *Provider) answerWith(w http.ResponseWriter, r *http.Request, tokens fun
 func decode(part string) map[string]any {
 	text, err := base64.RawURLEncoding.DecodeString(part)
 	if err != nil {
-		panic(err) // the provider made it
+		panic(err) // cannot happen: the provider made the token
 	}
 	var out map[string]any
 	d := json.NewDecoder(bytes.NewReader(text))
@@ -141,7 +143,8 @@ func (p *Provider) AddUser(u User) {
 	p.users[u.ID] = &storage.User{ID: u.ID, Username: u.Name, Password: password, Email: u.Email, EmailVerified: true}
 }
 
-// GetUserByID, GetUserByUsername and ExampleClientID are what the storage needs to know.
+// GetUserByID, GetUserByUsername and ExampleClientID are the methods that the provider's storage
+// needs.
 func (p *Provider) GetUserByID(id string) *storage.User {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -163,23 +166,24 @@ func (p *Provider) GetUserByUsername(name string) *storage.User {
 // ExampleClientID returns the client of the example's service, which no test uses.
 func (p *Provider) ExampleClientID() string { return "service" }
 
-// Replace lets a handler answer a path of the provider; nil lets the provider answer again.
+// Replace makes a handler answer a path of the provider. With nil, the provider answers the path
+// again.
 func (p *Provider) Replace(path string, h http.HandlerFunc) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.replace[path] = h
 }
 
-// Forge lets a function make the ID tokens from the header and the claims of the provider's own; nil
-// lets the provider make them again.
+// Forge makes the provider use f to make ID tokens. f gets the header and the claims of the real
+// token. With nil, the provider makes ID tokens itself again.
 func (p *Provider) Forge(f func(header, claims map[string]any) string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tokens = f
 }
 
-// SignIn signs a person in at the address that a request led to. It returns the address to which the
-// provider sends the browser with its answer.
+// SignIn signs a person in at the address of a sign-in request. It returns the address to which the
+// provider redirects the browser with its answer.
 func (p *Provider) SignIn(t testing.TB, address, userName string) *url.URL {
 	t.Helper()
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
@@ -216,7 +220,7 @@ func (p *Provider) SignIn(t testing.TB, address, userName string) *url.URL {
 func (p *Provider) Sign(header, claims map[string]any, algorithm string) string {
 	made, err := p.storage.SigningKey(context.Background())
 	if err != nil {
-		panic(err) // the storage has a key in memory
+		panic(err) // cannot happen: the key is in memory
 	}
 	key := made.Key().(*rsa.PrivateKey)
 	header["alg"] = algorithm
@@ -226,7 +230,7 @@ func (p *Provider) Sign(header, claims map[string]any, algorithm string) string 
 	case "RS256":
 		sum := sha256.Sum256([]byte(input))
 		if signature, err = rsa.SignPKCS1v15(rand.Reader, key, crypto.SHA256, sum[:]); err != nil {
-			panic(err) // the key is long enough
+			panic(err) // cannot happen: the key is long enough
 		}
 	case "HS256":
 		der, err := x509.MarshalPKIXPublicKey(&key.PublicKey)
@@ -240,7 +244,7 @@ func (p *Provider) Sign(header, claims map[string]any, algorithm string) string 
 	return input + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-// SignWith makes a JWT with another key, under the name of the provider's.
+// SignWith makes a JWT with another key, but with the name of the provider's key.
 func (p *Provider) SignWith(key *rsa.PrivateKey, header, claims map[string]any) string {
 	input := encode(header) + "." + encode(claims)
 	sum := sha256.Sum256([]byte(input))

@@ -1,12 +1,12 @@
 // Package outbound sends requests to addresses that people type into forms, such as tenant URLs. It
 // prevents these people from using the server to reach addresses that they cannot reach themselves.
 //
-// A request is refused before anything is sent if its URL is not https (http is allowed for
-// loopback only), if it contains a user name, or if it leads to an address that is not public.
-// Among this process's own listeners, requests can reach only the SCIM endpoints of sites. The
-// address is checked when the connection is made, after the name is resolved. So a name that
-// resolves differently after a first check (DNS rebinding) is refused too. Redirects are not
-// followed. Answers are limited in size and time.
+// Some requests are refused before anything is sent: if the URL is not https (http is allowed for
+// loopback only), contains a user name, or leads to an address that is not public. Among this
+// process's own listeners, requests can reach only the SCIM endpoints of sites. The address is
+// checked when the connection is made, after the name is resolved. So a name that resolves
+// differently after a first check (DNS rebinding) is refused too. Redirects are not followed.
+// Answers are limited in size and time.
 //
 // The caller decides what to send and what an answer means.
 package outbound
@@ -68,7 +68,7 @@ type Options struct {
 	MaxBody         int64         // the largest answer in bytes; 0 means DefaultMaxBody
 	RootCAs         *x509.CertPool
 	// Proxy chooses a proxy as in http.Transport; nil means none. Requests to loopback and private
-	// addresses do not use it.
+	// addresses never use the proxy.
 	Proxy func(*http.Request) (*url.URL, error)
 }
 
@@ -195,8 +195,8 @@ func (t *transport) leadsTo(r *http.Request, listeners []netip.AddrPort) bool {
 	return len(same) > 0 && isOwnAddress(r.Context(), r.URL.Hostname(), same)
 }
 
-// isOwnAddress reports whether a host is one of the addresses, or an address of this machine if a
-// listener accepts connections on all of them.
+// isOwnAddress reports whether a host resolves to one of the addresses in own. An unspecified
+// address in own, such as 0.0.0.0, stands for all addresses of this machine.
 func isOwnAddress(ctx context.Context, host string, own []netip.AddrPort) bool {
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
@@ -232,7 +232,7 @@ func localAddrs() []netip.Addr {
 }
 
 // CloseIdleConnections closes idle connections. The method of the same name of http.Client calls
-// it.
+// this method.
 func (t *transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
 // proxy returns the configured proxy, but only for public addresses. Since a proxy resolves host
@@ -304,8 +304,8 @@ func (t *transport) control(host string) func(network, address string, c syscall
 	}
 }
 
-// IsLoopbackHost reports whether the host in a URL names this machine. A public name that resolves
-// to 127.0.0.1 does not.
+// IsLoopbackHost reports whether the host in a URL names this machine. A public name does not
+// count, even if it resolves to 127.0.0.1.
 func IsLoopbackHost(host string) bool {
 	if strings.EqualFold(host, "localhost") {
 		return true
@@ -348,9 +348,9 @@ func isReserved(a netip.Addr) bool {
 	return slices.ContainsFunc(reservedRanges(), func(p netip.Prefix) bool { return p.Contains(a) })
 }
 
-// embeddedIPv4 returns the IPv4 address inside an IPv6 address that a gateway translates to it:
-// NAT64 (RFC 6052) and ISATAP (RFC 5214 §6.1). The ranges of other translation gateways are in
-// reservedRanges.
+// embeddedIPv4 returns the IPv4 address inside an IPv6 address, if a gateway may translate the IPv6
+// address to the IPv4 address. It knows NAT64 (RFC 6052) and ISATAP (RFC 5214 §6.1). The ranges of
+// other translation gateways are in reservedRanges.
 func embeddedIPv4(a netip.Addr) (netip.Addr, bool) {
 	b := a.As16()
 	switch {

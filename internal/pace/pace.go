@@ -95,8 +95,8 @@ func (p *Pacer) Rest(ctx context.Context, took time.Duration) error {
 	}
 }
 
-// ForEachSlice passes all elements to do, a few at a time, with pauses in between. Each call of do
-// may be one transaction.
+// ForEachSlice divides the elements of all into slices, calls the function do for each slice, and
+// pauses between the calls. Each call of do may be one transaction.
 func ForEachSlice[T any](ctx context.Context, p Pacer, all []T, do func(some []T) error) error {
 	for len(all) > 0 {
 		n := min(p.Rows(), len(all))

@@ -5,8 +5,8 @@
 //	               its standard input ◄── open as long as this process lives
 //
 // It uses the programs that Debian installs. If this process is root, they run as the user
-// postgres, because PostgreSQL refuses to run as root. The server ends with [Server.Stop], and also
-// by itself when this process ends, however it ends.
+// postgres, because PostgreSQL refuses to run as root. The server ends with [Server.Stop]. It also
+// ends when this process ends, even if this process is killed.
 package pgserver
 
 import (
@@ -160,7 +160,7 @@ func (s *Server) waitReady(ctx context.Context) error {
 	}
 }
 
-// logTail returns the end of what the server printed.
+// logTail returns the end of the server's output.
 func (s *Server) logTail() []byte {
 	text, err := os.ReadFile(filepath.Join(s.dir, "log"))
 	if err != nil {
@@ -169,8 +169,7 @@ func (s *Server) logTail() []byte {
 	return text[max(0, len(text)-1500):]
 }
 
-// URL returns the URL of one of the server's databases. A new server has one that is named
-// postgres.
+// URL returns the URL of one of the server's databases. A new server has the database postgres.
 func (s *Server) URL(database string) string {
 	return "postgres:///" + database + "?" + url.Values{"host": {s.dir}, "user": {"rollcall"}, "sslmode": {"disable"}}.Encode()
 }

@@ -1,9 +1,10 @@
 // Package pgtest gives each test its own PostgreSQL database.
 //
-// The first test that needs it starts PostgreSQL, once for each test process. The server uses the
+// The first test that needs PostgreSQL starts it, once for each test process. The server uses the
 // programs that Debian installs, runs as an unprivileged user, and listens on a socket in a
-// temporary folder. It stops when the test process ends, however it ends; [Main] waits for that.
-// Without PostgreSQL the tests are skipped, or fail if ROLLCALL_TEST_ALL=1.
+// temporary folder. It stops when the test process ends, even if the process is killed. [Main]
+// waits until it has stopped. Without PostgreSQL the tests are skipped, or fail if
+// ROLLCALL_TEST_ALL=1.
 //
 // The server sorts text by the rules of a language, as production servers do. So tests find queries
 // that rely on the order of bytes.
@@ -31,8 +32,9 @@ type cluster struct {
 	databases  atomic.Int64
 }
 
-// sharedCluster returns the server. Its first call starts the server. startedCluster holds the
-// server for stop. Each test process has one server.
+// sharedCluster returns the one server of this test process. Its first call starts the server.
+// startedCluster is that server; it is nil if no test has needed the server. The function stop ends
+// the server.
 var (
 	startedCluster atomic.Pointer[cluster]
 	sharedCluster  = sync.OnceValues(func() (*cluster, error) {
@@ -52,11 +54,11 @@ func stop() error {
 	return c.Stop()
 }
 
-// start starts a server. The server sorts by English rules if it can, otherwise by bytes. It need
-// not flush to disk, because tests leave nothing of value.
+// start starts a server. The server sorts by English rules if it can, otherwise by bytes. The
+// server need not flush to disk, because tests leave no data of value.
 func start() (*cluster, error) {
-	// Not t.TempDir: the path of a socket has at most 107 bytes, and the folder must outlive this
-	// test.
+	// Do not use t.TempDir: the path of a socket has at most 107 bytes, and the folder must outlive
+	// this test.
 	dir, err := os.MkdirTemp("", "rollcall-pg-")
 	if err != nil {
 		return nil, err
@@ -118,8 +120,8 @@ func Database(t testing.TB, template func() (string, error)) string {
 	return c.createDatabase(t, name)
 }
 
-// sharedServer returns the PostgreSQL server of this process. It skips or fails the test if there is
-// none.
+// sharedServer returns the PostgreSQL server of this process. It skips or fails the test if there
+// is none.
 func sharedServer(t testing.TB) *cluster {
 	t.Helper()
 	c, err := sharedCluster()
@@ -152,8 +154,8 @@ func Main(m *testing.M) int {
 }
 
 // fileCopyClause returns the clause of "create database" that makes PostgreSQL copy a template file
-// by file. Versions before 15 always do so and have no such clause. Later versions otherwise copy
-// page by page through the log, which takes four times the processor time.
+// by file. Versions before 15 always copy that way and have no such clause. Without the clause,
+// later versions copy page by page through the log, which takes four times the processor time.
 func fileCopyClause(ctx context.Context, c *pgserver.Server) (clause string, err error) {
 	conn, err := pgx.Connect(ctx, c.URL("postgres"))
 	if err != nil {

@@ -12,7 +12,7 @@ func Count(n int, one, many string) string {
 	return strconv.Itoa(n) + " " + Noun(n, one, many)
 }
 
-// Noun returns the noun one if n is 1, and otherwise the plural many.
+// Noun returns one, the singular, if n is 1; otherwise it returns many, the plural.
 func Noun(n int, one, many string) string {
 	if n == 1 {
 		return one

@@ -16,8 +16,8 @@ var tokenPattern = regexp.MustCompile(`(?i:rollcall_)[A-Za-z0-9_-]{43,}`)
 const maxEscapes = 3
 
 // Tokens returns text in which every token is replaced by "rollcall_…" and the token's last four
-// characters, by which people recognise it. If there is no token, text is returned unchanged. If URL
-// escapes hide a token, the whole text is returned unescaped.
+// characters, by which people recognise it. If there is no token, text is returned unchanged. If
+// URL escapes hide a token, the whole text is returned unescaped.
 func Tokens(text string) string {
 	if mayHoldToken(text) {
 		text = tokenPattern.ReplaceAllStringFunc(text, shorten)
@@ -44,8 +44,8 @@ func Document(text string) string {
 	return tokenPattern.ReplaceAllStringFunc(text, shorten)
 }
 
-// mayHoldToken quickly finds out whether a string may contain a token. Most strings cannot, and
-// then the slower regular expression is not needed.
+// mayHoldToken quickly finds out whether a string may contain a token. For most strings the answer
+// is no, so the slower regular expression is not needed.
 func mayHoldToken(text string) bool {
 	return strings.Contains(text, "_") && strings.Contains(strings.ToLower(text), "rollcall_")
 }

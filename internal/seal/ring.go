@@ -44,14 +44,14 @@ func Prepare(file string) error {
 	})
 }
 
-// Promote makes the newest key in the file the one that seals new values. The other keys still open
+// Promote makes the newest key in the file the key that seals new values. The other keys still open
 // the values that they sealed.
 func Promote(file string) error {
 	return rewriteRing(file, func(m *keyset.Manager, info ring) error { return m.SetPrimary(info.newest) })
 }
 
-// Prune removes every key from the file except the one that seals. Values that the other keys
-// sealed can no longer be opened.
+// Prune removes every key from the file except the key that seals new values. Values that the other
+// keys sealed can no longer be opened.
 func Prune(file string) error {
 	return rewriteRing(file, func(m *keyset.Manager, info ring) error {
 		for _, id := range info.ids {

@@ -62,8 +62,8 @@ func (s *Sealer) load() error {
 	return nil
 }
 
-// currentKeys returns the keys that the file has now. If the file cannot be read, it returns the keys
-// that were read last.
+// currentKeys returns the keys that the file has now. If the file cannot be read, it returns the
+// keys that were read last.
 func (s *Sealer) currentKeys() (tink.AEAD, uint32) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -89,7 +89,7 @@ func writeRing(file string, handle *keyset.Handle, place func(from, to string) e
 	if err := insecurecleartextkeyset.Write(handle, keyset.NewJSONWriter(&text)); err != nil {
 		return fmt.Errorf("make key: %w", err)
 	}
-	tmp, err := os.CreateTemp(filepath.Dir(file), ".rollcall-key-*") // mode 0600
+	tmp, err := os.CreateTemp(filepath.Dir(file), ".rollcall-key-*") // CreateTemp creates the file with mode 0600
 	if err != nil {
 		return fmt.Errorf("make key file: %w", err)
 	}
@@ -114,8 +114,8 @@ func syncFolder(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// OpenOrCreate opens a key file. If the file does not exist, it creates it first. made reports
-// whether it did.
+// OpenOrCreate opens a key file. If the file does not exist, OpenOrCreate creates the file first,
+// and made is true.
 func OpenOrCreate(file string) (s *Sealer, made bool, err error) {
 	if s, err = Open(file); !errors.Is(err, fs.ErrNotExist) {
 		return s, false, err
@@ -140,7 +140,7 @@ func (s *Sealer) Seal(plain []byte, context string) ([]byte, error) {
 }
 
 // Open decrypts a value that Seal encrypted for the same context. It returns an error if no key of
-// the ring opens it.
+// the ring opens the value.
 func (s *Sealer) Open(sealed []byte, context string) ([]byte, error) {
 	primitive, _ := s.currentKeys()
 	plain, err := primitive.Decrypt(sealed, []byte(context))

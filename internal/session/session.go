@@ -5,7 +5,7 @@
 // limit, counted from its last use. Both are stored with the session, so every process and every
 // command decides alike.
 //
-// The rows belong to roster and operator, the cookies to console.
+// The packages roster and operator store the sessions. Package console sets the cookies.
 package session
 
 import (
@@ -20,8 +20,8 @@ const (
 	DefaultIdle   = 2 * time.Hour
 )
 
-// recordInterval is the shortest time between two recorded uses of a session. Clicks in between
-// cost no write.
+// recordInterval is the shortest time between two recorded uses of a session. Uses in between are
+// not written to the database.
 const recordInterval = time.Minute
 
 // maxClockSkew is how far the clocks of two processes may differ. If a session's start or last use
@@ -47,7 +47,7 @@ func (l Limits) Start(now time.Time, from Browser) Record {
 	return Record{Created: now, Proved: now, Expires: now.Add(l.Length), Idle: l.Idle, Used: now, From: from, Last: from}
 }
 
-// Record is what a database stores about a session, besides its owner.
+// Record holds the stored data about a session, without its owner.
 type Record struct {
 	Created time.Time
 	Proved  time.Time     // when the person last proved who they are; zero if that is not known
@@ -58,7 +58,7 @@ type Record struct {
 	Last    Browser       // the browser that last used the session
 }
 
-// IsLive reports whether the session is valid at that time.
+// IsLive reports whether the session is valid at the time now.
 func (r Record) IsLive(now time.Time) bool {
 	ahead := now.Add(maxClockSkew)
 	if !now.Before(r.Expires) || r.Created.After(ahead) || r.Used.After(ahead) {
@@ -67,14 +67,14 @@ func (r Record) IsLive(now time.Time) bool {
 	return r.Idle == 0 || now.Before(r.Used.Add(r.Idle))
 }
 
-// MustRecordUse reports whether a use at that time must be recorded.
+// MustRecordUse reports whether a use at the time now must be recorded.
 func (r Record) MustRecordUse(now time.Time) bool { return now.Sub(r.Used) >= recordInterval }
 
 // FreshTime is how long a sign-in counts as fresh.
 const FreshTime = 30 * time.Minute
 
-// ProvedAt says when the person proved who they are. A zero time means that nobody knows. A time
-// after the start of the session counts as its start.
+// ProvedAt records when the person proved who they are. A zero time means that the time is not
+// known. If the time is after the start of the session, ProvedAt records the start.
 func (r *Record) ProvedAt(t time.Time) {
 	if t.After(r.Created) {
 		t = r.Created
@@ -82,8 +82,8 @@ func (r *Record) ProvedAt(t time.Time) {
 	r.Proved = t.UTC()
 }
 
-// IsFresh reports whether the person proved who they are so recently that the session may do what
-// needs a fresh sign-in.
+// IsFresh reports whether the last proof of the person's identity is recent enough for actions that
+// need a fresh sign-in.
 func (r Record) IsFresh(now time.Time) bool {
 	return !r.Proved.IsZero() && now.Sub(r.Proved) < FreshTime
 }
@@ -105,7 +105,7 @@ func (r Record) LastUse() time.Time {
 	return r.Used
 }
 
-// Browser is what is known about the browser that uses a session.
+// Browser describes the browser that uses a session.
 type Browser struct {
 	Address string // the client's IP address
 	Agent   string // the browser's User-Agent header
@@ -124,8 +124,8 @@ func (b Browser) Clean() Browser {
 	return clean
 }
 
-// onlyPrintable returns the first most bytes of text. Characters other than printable ASCII become
-// "?".
+// onlyPrintable returns the beginning of text; most is the largest number of bytes. Characters
+// other than printable ASCII become "?".
 func onlyPrintable(text string, most int) string {
 	text = strings.Map(func(c rune) rune {
 		if c < ' ' || c > '~' {
@@ -154,7 +154,8 @@ func (b Browser) String() string {
 // for.
 type agentMark struct{ part, name string }
 
-// browsers are searched for in this order, because most browsers also claim to be another one.
+// browsers lists the marks of browsers. String looks for them in this order, because the User-Agent
+// header of most browsers also names another browser.
 var browsers = []agentMark{
 	{"Edg/", "Edge"},
 	{"EdgA/", "Edge"},
@@ -173,8 +174,8 @@ var browsers = []agentMark{
 	{"Trident/", "Internet Explorer"},
 }
 
-// systems are searched for in this order: Android also says Linux, and an iPhone also says Mac OS
-// X.
+// systems lists the marks of operating systems. String looks for them in this order, because the
+// header of an Android device also says Linux, and the header of an iPhone also says Mac OS X.
 var systems = []agentMark{
 	{"Windows", "Windows"},
 	{"iPhone", "iPhone"},

@@ -21,8 +21,8 @@ import (
 func MustRunAll() bool { return pgtest.MustRunAll() }
 
 // HasPostgres reports whether PostgreSQL can be started on this machine. It is for tests that
-// compare both databases, but are also worth running on one. It also returns true if no test may be
-// skipped.
+// compare both databases, but that are also useful with only one of them. It also returns true if
+// no test may be skipped.
 func HasPostgres() bool { return pgtest.Available() }
 
 // Each runs the test on a migrated, empty database of each kind, in parallel.
@@ -31,8 +31,8 @@ func Each(t *testing.T, test func(t *testing.T, db *store.DB)) {
 	EachURL(t, func(t *testing.T, url string) { test(t, Open(t, url)) })
 }
 
-// EachURL is like Each, but passes the URL of the database, for tests that open it more than once
-// or in other processes.
+// EachURL is like Each, but passes the URL of the database, for tests that open the database more
+// than once or in other processes.
 func EachURL(t *testing.T, test func(t *testing.T, url string)) {
 	t.Helper()
 	for kind, url := range map[string]func(testing.TB) string{
@@ -65,9 +65,9 @@ func Open(t testing.TB, url string) *store.DB {
 	return OpenWith(t, url, store.Options{})
 }
 
-// eventWait is how long a test waits for its events. It is long for this reason: on a busy machine
-// another test can need seconds to create its database. It does so in a transaction, which holds
-// back the events of every database.
+// eventWait is how long a test waits for its events. On a busy machine, another test can take
+// seconds to create its database. The transaction that creates it holds back the events of every
+// database.
 const eventWait = time.Minute
 
 // OpenWith opens a database with options. It is closed when the test ends.
@@ -111,7 +111,7 @@ var migratedFile = sync.OnceValues(func() (content []byte, err error) {
 	if err := migrate(context.Background(), url); err != nil {
 		return nil, err
 	}
-	// The file must hold everything. SQLite copies the log into it when the last process closes the
+	// The file must hold all data. SQLite copies the log into it when the last process closes the
 	// database.
 	if _, err := os.Stat(url + "-wal"); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the log of the migrated database is still there (error %w)", err)

@@ -44,7 +44,7 @@ func Reveal(text string) string {
 	return b.String()
 }
 
-// Describe names a character in words: by its name if it has a common one, otherwise by its class.
+// Describe names a character in words: by its common name if it has one, otherwise by its class.
 func Describe(r rune) string {
 	name := map[rune]string{
 		'\u00a0': "a no-break space", '\u00ad': "a soft hyphen", '\u200b': "a zero-width space", '\u200c': "a zero-width non-joiner", '\u200d': "a zero-width joiner",

@@ -3,12 +3,13 @@
 //	proxies → request id → access log → panics → deadline → secure headers → body limit → next
 //
 // After Front, a request looks the same with and without a proxy: RemoteAddr is the client's
-// address, Host and URL.Scheme are what the client used, and X-Request-Id holds an id that the
-// answer carries too. Only trusted proxies can set these with forwarded headers, which are removed.
+// address, Host and URL.Scheme are those that the client used, and X-Request-Id holds an id that
+// the answer carries too. Only trusted proxies can set these values, with forwarded headers. Front
+// removes forwarded headers.
 //
 // The access log holds no personal data. It has the route's pattern instead of the path, and no
-// query, address or user name. The one exception is the first two parts of the path, which say the
-// site or directory: administrators chose these names, and they name no person.
+// query, address or user name. The one exception is the first two parts of the path, which name the
+// site or directory. Administrators chose these names, which are not the names of people.
 //
-// Handlers decide who may see what.
+// Handlers decide which users may see which data.
 package web

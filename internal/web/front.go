@@ -30,8 +30,8 @@ type Front struct {
 	Proxies Proxies
 	Log     *slog.Logger
 	Now     func() time.Time
-	// Observe is called after each request with the pattern of its route, its method, its status and
-	// the time that it took. The pattern names no person. Observe may be nil.
+	// Observe is called after each request with the pattern of its route, its method, its status
+	// and the time that it took. The pattern names no person. Observe may be nil.
 	Observe func(route, method string, status int, took time.Duration)
 	// Deadline is how long the context of a request lasts; zero means 60 seconds.
 	Deadline time.Duration
@@ -61,7 +61,7 @@ func NewServer(addr string, h http.Handler, log *slog.Logger) *http.Server {
 // behind Front.
 func RequestID(r *http.Request) string { return r.Header.Get(requestIDHeader) }
 
-// Handler returns a handler that runs the steps in the package comment and then next.
+// Handler returns a handler that runs the steps in the package comment and then calls next.
 func (f Front) Handler(next http.Handler) http.Handler {
 	if f.Log == nil {
 		f.Log = slog.New(slog.DiscardHandler)
@@ -98,9 +98,9 @@ func (f Front) Handler(next http.Handler) http.Handler {
 	})
 }
 
-// copyRequest copies the parts of a request that this package and later handlers change: the URL and the
-// map of headers. Values of headers are replaced, never changed in place. The server keeps the
-// original request.
+// copyRequest copies the parts of a request that this package and later handlers change: the URL
+// and the map of headers. Values of headers are replaced, never changed in place. The server keeps
+// using the original request.
 func copyRequest(ctx context.Context, r *http.Request) *http.Request {
 	r = r.WithContext(ctx)
 	to := *r.URL

@@ -53,5 +53,5 @@ func writePlain(w http.ResponseWriter, status int, text string) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(status)
-	io.WriteString(w, text) //nolint:errcheck // the asker has gone
+	io.WriteString(w, text) //nolint:errcheck // an error means that the client has gone
 }

@@ -16,7 +16,7 @@ const securityTextLife = 180 * 24 * time.Hour
 // SecurityText serves GET /.well-known/security.txt (RFC 9116), which says where to report a
 // vulnerability of this installation.
 type SecurityText struct {
-	Contact   string // a URI from ParseContact; if empty, the file does not exist
+	Contact   string // a URI from ParseContact; if empty, no file is served
 	PublicURL string // the scheme and host under which clients reach this server
 	Now       func() time.Time
 }

@@ -81,8 +81,8 @@ func (t *Throttle) forget(now time.Time) {
 	}
 }
 
-// subscriberNetwork returns the part of an address that belongs to one subscriber: the whole of an IPv4
-// address, or the first 64 bits of an IPv6 address.
+// subscriberNetwork returns the part of an address that belongs to one subscriber: the whole of an
+// IPv4 address, or the first 64 bits of an IPv6 address.
 func subscriberNetwork(address string) string {
 	a, err := netip.ParseAddr(address)
 	if err != nil {

@@ -25,7 +25,7 @@ var ErrNotSQLite = errors.New("the database is not a SQLite file")
 
 // Backup writes a verified copy of a SQLite database to a file, with mode 0600. A server may use
 // the database during the backup. The copy has the content of one snapshot. The file gets its name
-// only when it is complete and on disk. With replace, it may replace an existing file.
+// only when it is complete and on disk. If replace is true, Backup may replace an existing file.
 func (db *DB) Backup(ctx context.Context, file string, replace bool) (Copy, error) {
 	s, ok := db.engine.(*sqliteDB)
 	if !ok {
@@ -61,7 +61,7 @@ func (db *DB) Backup(ctx context.Context, file string, replace bool) (Copy, erro
 	return made, syncName(file)
 }
 
-// backupTarget returns the path of the file that a backup writes. Symbolic links in it are
+// backupTarget returns the path of the file that a backup writes. Symbolic links in that path are
 // resolved.
 func (s *sqliteDB) backupTarget(file string, replace bool) (string, error) {
 	file, err := resolveLinks(file)
@@ -101,8 +101,8 @@ func (s *sqliteDB) copyTo(ctx context.Context, file string) (err error) {
 	return errors.Join(stampCopy(ctx, file), syncFile(file))
 }
 
-// stampCopy gives a copy its own stamp (see sqlite_stamp.go). The copy needs one because it is a
-// different file, even if the database never changes again.
+// stampCopy gives a copy its own stamp (see sqlite_stamp.go). The copy needs its own stamp because
+// it is a different file, even if the database never changes again.
 func stampCopy(ctx context.Context, file string) (err error) {
 	s := sqliteDB{path: file}
 	conn, err := s.openConn(ctx, readerCache, readerLockWait, false)
@@ -230,10 +230,11 @@ type Restored struct {
 // ErrInUse is returned by Restore while another process has the database open.
 var ErrInUse = errors.New("another process has the database open; wait until it has ended, or end it")
 
-// Restore puts a copy in the place of the SQLite database at path. It refuses while a server or
-// another command has the database open. It copies the file from under a temporary name, checks the
-// copy, and calls prepare with the temporary name. If one of these steps fails, the database stays
-// unchanged. Restore keeps the old database under a name that begins with its old name and stamp.
+// Restore puts a copy in the place of the SQLite database at path. It returns an error while a
+// server or another command has the database open. The argument from is the path of the copy.
+// Restore first copies that file to a temporary file, checks the temporary file, and calls prepare
+// with its name. If one of these steps fails, the database stays unchanged. Restore keeps the old
+// database under a name that begins with its old name and stamp.
 func (schema Schema) Restore(ctx context.Context, path, from, stamp string, prepare func(file string, c Copy) error) (done Restored, err error) {
 	if path, err = resolveLinks(path); err != nil {
 		return Restored{}, err
@@ -303,8 +304,9 @@ func CheckCopy(path, from string) error {
 	return nil
 }
 
-// replaceDatabase puts the file part in the place of the database at path. It keeps the old
-// database under the name kept, or under a similar name if that one is taken. It returns that name.
+// replaceDatabase puts the file at part in the place of the database at path. It keeps the old
+// database under the name kept, or under a similar name if that name is taken. It returns the name
+// of the old database.
 func replaceDatabase(ctx context.Context, path, part, kept string) (string, error) {
 	_, err := os.Stat(path)
 	switch {
@@ -313,7 +315,7 @@ func replaceDatabase(ctx context.Context, path, part, kept string) (string, erro
 	case err != nil:
 		return "", err
 	default:
-		// Copy the log into the database. This can fail if the database is damaged; then keep the
+		// Copy the log into the database. If that fails because the database is damaged, keep the
 		// log. Do not copy a log that belongs to another file.
 		if err := checkMixed(ctx, path); err == nil {
 			if err := mergeLog(ctx, path); isBusy(err) {
@@ -344,8 +346,8 @@ func replaceDatabase(ctx context.Context, path, part, kept string) (string, erro
 	return kept, syncName(path)
 }
 
-// unusedName returns name if no file has it, otherwise the first unused name of name-2, name-3 and so
-// on. Two restores within one second would otherwise use the same name.
+// unusedName returns name if no file has it, otherwise the first unused name of name-2, name-3 and
+// so on. Two restores within one second would otherwise use the same name.
 func unusedName(name string) (string, error) {
 	const most = 1000
 	for i := 1; i <= most; i++ {

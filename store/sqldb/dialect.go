@@ -20,7 +20,7 @@ const (
 )
 
 // ForUpdate returns the clause to append to a select whose rows the transaction is going to change.
-// On SQLite, which has one writer, it is empty.
+// On SQLite, which has one writer, the clause is empty.
 func (tx *Tx) ForUpdate() string {
 	if tx.db.kind == PostgreSQL {
 		return "\nfor update"
@@ -62,8 +62,8 @@ var ErrOverlapped = errors.New("a transaction that began later has changed the s
 
 // WrittenLater returns an SQL expression for a row of a table. It is true if a transaction with a
 // higher number than this one has written the row. A transaction that has no number yet will get
-// the highest one. Numbers count modulo 2^32. Of two numbers, the later one is less than 2^31 ahead
-// of the earlier one.
+// the highest number. Numbers count modulo 2^32. Of two numbers, the later one is less than 2^31
+// ahead of the earlier one.
 func (tx *Tx) WrittenLater(table string) string {
 	if tx.db.kind == PostgreSQL {
 		return "coalesce(((" + table + ".xmin::text::bigint - pg_current_xact_id_if_assigned()::text::bigint) & 4294967295) between 1 and 2147483647, false)"
@@ -136,8 +136,8 @@ func (tx *Tx) TextColumns() string {
 		order by m.name, p.cid`
 }
 
-// OverwriteDeleted makes SQLite overwrite deleted rows with zeros in pages that become free, too.
-// Otherwise SQLite only marks such pages as free.
+// If on is true, OverwriteDeleted makes SQLite overwrite deleted rows with zeros even in pages that
+// become free. Otherwise SQLite only marks such pages as free.
 func (tx *Tx) OverwriteDeleted(ctx context.Context, on bool) error {
 	if tx.db.kind != SQLite {
 		return nil
@@ -197,7 +197,7 @@ func sqliteColumns(message string) string {
 }
 
 // isConflict reports whether PostgreSQL ended the transaction because it conflicted with another
-// transaction. It may succeed when it runs again.
+// transaction. The transaction may succeed when it runs again.
 func isConflict(err error) bool {
 	if errors.Is(err, ErrOverlapped) {
 		return true

@@ -4,7 +4,7 @@
 //
 //	Open ──► DB ── Update(fn) ──► one write transaction, on disk when it returns
 //	            ├─ View(fn) ────► one read snapshot
-//	            ├─ Read(fn) ────► one query alone, by an index: no transaction to begin and end
+//	            ├─ Read(fn) ────► one query that uses an index, without a transaction
 //	            ├─ Lane(key) ───► the same three for one site, when sites take turns
 //	            └─ Slicer(end) ─► long work in short transactions with pauses
 //	                 fn(tx) ──► tx.Exec · tx.Send · tx.Query · tx.QueryRow

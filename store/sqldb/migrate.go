@@ -162,8 +162,9 @@ func (p *postgresDB) migrator(context.Context) (*migrator, error) {
 	return &migrator{provider: provider, applied: appliedMigrations(pool), close: pool.Close}, nil
 }
 
-// migrationsFor returns the folder of migrations for one kind of database. Of a pair
-// 0012_name.sqlite.sql and 0012_name.postgres.sql, it contains only one.
+// migrationsFor returns the folder of migrations for one kind of database. If a migration has two
+// files, such as 0012_name.sqlite.sql and 0012_name.postgres.sql, the folder contains only the file
+// for that kind.
 func migrationsFor(all fs.FS, kind string) fs.FS {
 	other := "." + PostgreSQL + ".sql"
 	if kind == PostgreSQL {

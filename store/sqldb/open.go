@@ -26,12 +26,13 @@ type Options struct {
 	Log *slog.Logger     // gets messages about work outside requests, such as checkpoints; nil logs nothing
 	Now func() time.Time // the clock that DB.Now and Tx.Now read; time.Now when nil
 
-	// Settle is how long a reader of rows in commit order waits on PostgreSQL for older
-	// transactions, which may still add rows before the newest ones. Zero means one second.
+	// Settle is how long a reader of rows in commit order waits, on PostgreSQL, for older
+	// transactions that still run. These can still add rows that come before the newest rows. Zero
+	// means one second.
 	Settle time.Duration
 
-	// SerialCommits makes SQLite commit each update on its own, for measurements. Otherwise callers
-	// that wait share one commit, which is faster.
+	// SerialCommits makes SQLite commit each update on its own, for measurements. Otherwise waiting
+	// updates share one commit, which is faster.
 	SerialCommits bool
 }
 
@@ -135,10 +136,10 @@ func (db *DB) Pool(ctx context.Context) (*pgxpool.Pool, error) { return db.engin
 // ErrServed is returned by Serve while another process serves the same SQLite file.
 var ErrServed = errors.New("another rollcall serves this database: a SQLite file has one server; to run several, use PostgreSQL")
 
-// Serve makes this process the server of a SQLite file until Close. Only the server may use its
-// name as the owner of leases. Other processes can still read and write. It returns ErrServed when
-// another process is the server. A PostgreSQL database may have many servers, so Serve does nothing
-// there.
+// Serve makes this process the server of a SQLite file until Close. A file has at most one server.
+// Only the server may own leases under the server's name. Other processes can still read and write.
+// Serve returns ErrServed if another process is the server. On PostgreSQL Serve does nothing,
+// because a database there may have many servers.
 func (db *DB) Serve(ctx context.Context) error { return db.engine.serve(ctx) }
 
 // Close waits for running transactions and closes the database.

@@ -112,8 +112,8 @@ func (p *postgresDB) read(ctx context.Context, key string, fn func(*Tx) error) e
 	return tx.run(fn)
 }
 
-// readCached always reads from the database, because a query whether anything has changed would
-// take as long as the read.
+// readCached always reads from the database, because asking PostgreSQL whether anything has changed
+// would take as long as the read.
 func (p *postgresDB) readCached(ctx context.Context, _ string, fn func(*Tx) (any, error)) (v any, err error) {
 	err = p.read(ctx, fair.System, func(tx *Tx) error {
 		v, err = fn(tx)

@@ -24,7 +24,7 @@ type pageRemains struct {
 }
 
 // overwriteRemains writes zeros over the unused part of each page for which found returns true.
-// done is false if it did not finish before the time end.
+// done is false if the work did not finish before the time end.
 func (db *DB) overwriteRemains(ctx context.Context, end time.Time, found func(unused []byte) bool) (done bool, err error) {
 	work := db.Slicer(end)
 	for {

@@ -44,7 +44,7 @@ type sqliteDB struct {
 	log          *slog.Logger
 	writer       *writer
 	checkpointer *checkpointer
-	readers      chan *sqliteConn // idle readers; nil for one that is not open
+	readers      chan *sqliteConn // idle readers; a nil element is a reader that is not open
 	readerGate   *fair.Gate       // lets the sites take turns in using readers
 	shutdown     chan struct{}    // closed when the database is closed
 	closeOnce    sync.Once        // makes close run only once
@@ -212,7 +212,7 @@ func (s *sqliteDB) read(ctx context.Context, key string, fn func(*Tx) error) err
 }
 
 // readCached asks SQLite whether any process has written to the database since this connection
-// asked last. If not, it returns the cached value.
+// asked last. If no process has, readCached returns the cached value.
 func (s *sqliteDB) readCached(ctx context.Context, key string, fn func(*Tx) (any, error)) (v any, err error) {
 	err = s.withReader(ctx, fair.System, func(conn *sqliteConn) (broken bool, err error) {
 		if err := conn.dropStaleValues(); err != nil {

@@ -9,11 +9,11 @@ import (
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
-// configurePageCaches tells SQLite, before the first connection is opened, to allocate the page cache of a
-// connection in one piece. Otherwise SQLite allocates each page separately. That takes twice the
-// memory, because a page with its header is a little larger than 4 KiB and the allocator then uses
-// 8 KiB. It also makes a reader free all its pages after each commit of another connection, and
-// allocate them again one by one.
+// configurePageCaches tells SQLite, before the first connection is opened, to allocate the page
+// cache of a connection in one piece. Otherwise SQLite allocates each page separately. That takes
+// twice the memory, because a page with its header is a little larger than 4 KiB and the allocator
+// then uses 8 KiB. Separate allocation also makes a reader free all its pages after each commit of
+// another connection, and allocate them again one by one.
 //
 // https://sqlite.org/c3ref/c_config_covering_index_scan.html#sqliteconfigpagecache
 var configurePageCaches = sync.OnceValue(func() error {

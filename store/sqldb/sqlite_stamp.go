@@ -49,7 +49,7 @@ var errOverwritten = errors.New("another program has overwritten the database fi
 const (
 	// stampInterval is the shortest time between two stamps of a file.
 	stampInterval = checkpointInterval / 2
-	// maxLogRestarts is a number greater than the times that a -wal can have been restarted since
+	// maxLogRestarts is greater than the number of times that a -wal can have been restarted since
 	// its note was written.
 	maxLogRestarts = 1 << 16
 	// noteLength is the length of a note in bytes. The -stamp file has room for two notes.
@@ -72,7 +72,7 @@ func (n note) encode() []byte {
 	return fmt.Appendf(nil, "%s%08x\n", line, crc32.ChecksumIEEE([]byte(line)))
 }
 
-// readNote reads the newest note. It is nil when there is none.
+// readNote reads the newest note. It returns nil if there is no note.
 func readNote(path string) (*note, error) {
 	text, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -97,8 +97,8 @@ func readNote(path string) (*note, error) {
 	return newest, nil
 }
 
-// writeNote overwrites the older of the two notes in the -stamp file, and waits until it is on
-// disk.
+// writeNote overwrites the older of the two notes in the -stamp file, and waits until the new note
+// is on disk.
 func writeNote(path string, n note) error {
 	_, err := os.Stat(path)
 	isNew := errors.Is(err, fs.ErrNotExist)
@@ -200,8 +200,8 @@ func logNumber(path string) (uint32, error) {
 	return l.number, nil
 }
 
-// checkMixed returns a mixedFilesError when the -wal next to a database file belongs to another database
-// file.
+// checkMixed returns a mixedFilesError when the -wal next to a database file belongs to another
+// database file.
 func checkMixed(ctx context.Context, path string) error {
 	for {
 		known, err := readNote(path + "-stamp")

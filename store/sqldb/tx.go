@@ -173,7 +173,7 @@ type Row struct {
 	err  error
 }
 
-// Scan reads the row. It returns [sql.ErrNoRows] if there is none.
+// Scan reads the row. It returns [sql.ErrNoRows] if there is no row.
 func (r *Row) Scan(dest ...any) error {
 	if r.err != nil {
 		return r.err

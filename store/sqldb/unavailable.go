@@ -36,7 +36,7 @@ var errReplaced = errors.New("the database file was removed or replaced while it
 // request. For joined errors, one such error is enough. For example, when the disk is full, SQLite
 // may also report that a savepoint does not exist.
 func isUnavailable(err error) bool {
-	switch e := err.(type) { //nolint:errorlint // it walks the tree itself
+	switch e := err.(type) { //nolint:errorlint // this function walks the tree of errors itself
 	case nil:
 		return false
 	case interface{ Unwrap() []error }:
@@ -63,7 +63,7 @@ func isUnavailable(err error) bool {
 		}
 		return false
 	}
-	return err == errReplaced || err == errOverwritten || err == io.ErrUnexpectedEOF || pgconn.SafeToRetry(err) || isUnavailable(errors.Unwrap(err)) //nolint:errorlint // as above
+	return err == errReplaced || err == errOverwritten || err == io.ErrUnexpectedEOF || pgconn.SafeToRetry(err) || isUnavailable(errors.Unwrap(err)) //nolint:errorlint // this function walks the tree of errors itself
 }
 
 // health remembers whether the database works, and logs each change once.
@@ -80,7 +80,7 @@ type health struct {
 	lastLogged        time.Time // when the last message that the database is down was logged
 	messageSuppressed bool      // whether no message is logged for this outage, because one was logged shortly before
 
-	writes, unavailable int64 // the numbers of transactions so far
+	writes, unavailable int64 // how many transactions wrote, and how many ended as unavailable
 
 	probing sync.Mutex // held while a probe runs, so that there is one at a time
 }

@@ -12,7 +12,7 @@ import (
 // and PATCHes of large documents. One processor is left for everything else.
 const (
 	workPatience   = 8 * time.Second // how long costly work waits for its turn
-	maxWorkWaiting = 500             // how many requests of one site may wait
+	maxWorkWaiting = 500             // the largest number of requests of one site that may wait
 	// workLimit is how long costly work may take once it runs.
 	workLimit = 15 * time.Second
 )

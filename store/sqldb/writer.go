@@ -17,8 +17,8 @@ import (
 const (
 	// maxUpdatesPerCommit is the largest number of updates that can share one commit.
 	maxUpdatesPerCommit = 256
-	// joinTime is how long further updates may join a commit. The first update waits until the last
-	// one has joined. joinTime is several times as long as a commit.
+	// joinTime is how long further updates may join a commit. The first update of the commit must
+	// wait until the last one has joined. joinTime is several times as long as a commit.
 	joinTime = 20 * time.Millisecond
 	// gatherTime is how long the writer lets other goroutines run first, so that their updates can
 	// join the commit. On a busy machine the writer would otherwise wait for a processor after
@@ -33,8 +33,8 @@ const (
 var errClosed = errors.New("database is closed")
 
 // writer is the one goroutine that writes to a SQLite database. Updates that wait while it commits
-// share the next commit, so that they wait for the disk only once. Each has its own savepoint, so
-// that a failing update does not undo the others.
+// share the next commit, so that they wait for the disk only once. Each update has its own
+// savepoint, so that a failing update does not undo the others.
 type writer struct {
 	db            *DB
 	conn          *sqliteConn
@@ -46,7 +46,7 @@ type writer struct {
 	closed        chan struct{}     // closed by the method close; after that, the writer refuses updates
 	goroutineDone chan struct{}     // closed when the writer's goroutine has ended
 	onCommit      func(updates int) // called after each commit with its number of updates
-	restartDue    atomic.Bool       // the write-ahead log is long and has been copied, so it is restarted before the next commit
+	restartDue    atomic.Bool       // whether the next commit first restarts the write-ahead log
 	joined        []*write          // the updates of the transaction that is running
 	now           func() time.Time
 }
@@ -231,8 +231,8 @@ func (w *writer) finishJoined() {
 }
 
 // begin takes the write lock. If another process has the lock, begin tries again every few
-// milliseconds, as long as a caller waits. It needs a moment between two commits of the other
-// process.
+// milliseconds, as long as a caller waits. begin can take the lock only in a moment between two
+// commits of the other process.
 func (w *writer) begin() error {
 	warn := time.Now().Add(lockWarning)
 	for {
@@ -301,7 +301,7 @@ func (w *writer) abandon(err error) {
 }
 
 // restartLog restarts a write-ahead log that has grown long because writers never pause. If a
-// reader still needs the log, it does nothing.
+// reader still needs the log, restartLog does nothing.
 func (w *writer) restartLog() {
 	if !w.restartDue.CompareAndSwap(true, false) {
 		return
@@ -408,7 +408,7 @@ func (c *checkpointer) copyWithStamp(ctx context.Context, conn *sqliteConn) (pag
 	}
 	on, stamping := c.stamp.isDue()
 	if on && !stamping {
-		c.updates.Add(1) // makes another checkpoint due, which stamps what this one copies
+		c.updates.Add(1) // makes another checkpoint due, to stamp the pages that this one copies
 	}
 	if stamping {
 		if err := c.stamp.beginStamp(ctx, c.writeStamp); err != nil {

@@ -50,7 +50,7 @@ func runChild(ctx context.Context, o childOptions, stdin io.Reader, stderr io.Wr
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
-		io.Copy(io.Discard, stdin) //nolint:errcheck // only its end matters, not the reason
+		io.Copy(io.Discard, stdin) //nolint:errcheck // wait for the end of the input, whatever its reason
 		cancel()
 	}()
 	if o.kind == childEmpty {

@@ -2,8 +2,8 @@ package main
 
 import "fmt"
 
-// aim is a limit that the project wants a measured value to keep. The zero aim means that there is
-// no limit.
+// aim is the smallest or the greatest value that the project accepts for a measured value. The zero
+// aim means that there is no limit.
 type aim struct {
 	isMinimum bool // whether value is the smallest allowed value; otherwise it is the greatest
 	value     float64
@@ -33,7 +33,7 @@ func (a aim) String() string {
 // row's processor time with a budget.
 type claim struct {
 	reference     *contender // the row to compare with; nil if the claim is about a budget
-	words         string     // the words for the reference row in the report, which come after a factor: "0.33 × words"
+	words         string     // the words for the reference row after a factor, such as "an empty handler's" in "0.33 × an empty handler's"
 	comparesRates bool       // whether the claim compares rates; if false, it compares processor time, including PostgreSQL's
 	aim           aim
 }
@@ -52,14 +52,14 @@ func budgetClaim(a aim) claim { return claim{aim: a} }
 func (l claim) values(c *contender) []float64 {
 	switch {
 	case l.reference == nil:
-		return c.totals()
+		return c.totalTimes()
 	case l.comparesRates:
 		return ratios(c.rates(), l.reference.rates())
 	}
-	return ratios(c.totals(), l.reference.totals())
+	return ratios(c.totalTimes(), l.reference.totalTimes())
 }
 
-// verdict says whether a claim keeps its aim.
+// verdict says whether the aim of a claim holds.
 type verdict int
 
 const (
@@ -106,7 +106,8 @@ func (l claim) text(c *contender) string {
 	return text
 }
 
-// onSQLite returns the aim for sites on SQLite, and no aim for sites on PostgreSQL.
+// onSQLite returns the aim a if the sites are on SQLite. On PostgreSQL it returns the zero aim,
+// which means no aim.
 func (w *databaseSites) onSQLite(a aim) aim {
 	if w.kind == kindSQLite {
 		return a
@@ -121,7 +122,7 @@ func (w *databaseSites) onPostgres(a aim) aim {
 	return aim{}
 }
 
-// emptyHandlerMicros is the processor time, in µs, of a request to an empty handler. It was
+// emptyHandlerMicros is the processor time, in µs, of a request to an empty handler. The time was
 // measured with 16 clients on the machine for which the budgets were chosen.
 const emptyHandlerMicros = 21
 

@@ -154,8 +154,8 @@ func (l load) runFor(ctx context.Context, d time.Duration) (requests int, elapse
 	return done, elapsed, err
 }
 
-// doAll calls do n times, spread over the connections of the given number of clients. It returns
-// the elapsed time.
+// doAll calls the function do n times, spread over the connections of the given number of clients.
+// It returns the elapsed time.
 func doAll(ctx context.Context, addr string, clients, n int, do func(c *conn, i int) error) (time.Duration, error) {
 	var next atomic.Int64
 	_, elapsed, err := onEachConnection(ctx, addr, clients, func() {}, func(c *conn, _ int) (int, error) {

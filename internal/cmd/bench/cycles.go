@@ -91,7 +91,7 @@ type cycleResult struct {
 	siteCPU              time.Duration
 	idleTime             time.Duration
 	idleRequests         int
-	sitePeak, sourcePeak int64      // the peak memory of the site's process and of the directory's process
+	sitePeak, sourcePeak int64      // the peak memory of the site's process and of the directory's process, in bytes
 	users                []newcomer // the requests that create the users that the site has after the round
 }
 
@@ -172,7 +172,8 @@ func (b *bench) waitInitialCycle(ctx context.Context, engine *server, database s
 	return *last, nil
 }
 
-// runIdleCycle runs a cycle from the command line and counts the requests that reach the target.
+// runIdleCycle runs a cycle without changes from the command line, and counts the requests that
+// reach the target.
 func (b *bench) runIdleCycle(ctx context.Context, target *server, database string, did *cycleResult) error {
 	before, err := target.countRequests()
 	if err != nil {
@@ -256,8 +257,8 @@ func (s *population) listNewcomers(ctx context.Context, addr string) ([]newcomer
 	}
 }
 
-// runGeneratorRound sends the lookup and the create of every user to a fresh site, with the engine's
-// concurrency.
+// runGeneratorRound sends the lookup and the create of every user to a fresh site, with the
+// engine's concurrency.
 func (b *bench) runGeneratorRound(ctx context.Context, base *population, users []newcomer, round int) (sample, error) {
 	site, err := base.copy(b, fmt.Sprintf("generated-%d", round))
 	if err != nil {

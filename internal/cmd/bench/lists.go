@@ -40,7 +40,7 @@ func (b *bench) measureLists(ctx context.Context, w *runningSites, s *section) e
 }
 
 // alternateSites orders the rows so that the sites take turns. A server may still do work after its
-// turn. With other sites in between, that work does not fall into its own next turn.
+// turn. Because other sites come next, this work does not fall into the server's own next turn.
 func alternateSites(rows []*contender, groups int) []*contender {
 	each := len(rows) / groups
 	var out []*contender

@@ -9,8 +9,8 @@ import (
 	"strings"
 )
 
-// person is an employee of an invented company. All fields follow from the number, so the same
-// number always gives the same person.
+// person is an employee of an invented company. All fields are computed from the number, so the
+// same number always gives the same person.
 type person struct {
 	number               int
 	given, family        string

@@ -77,8 +77,8 @@ type processTimes struct {
 	ownTime, endedChildren time.Duration // the time of the process itself, and the time of its children that have ended
 }
 
-// parseStat parses /proc/PID/stat. Field 4 is the parent, and fields 14 to 17 are utime, stime, cutime
-// and cstime. Field 2, in parentheses, can contain spaces.
+// parseStat parses /proc/PID/stat. Field 4 is the parent, and fields 14 to 17 are utime, stime,
+// cutime and cstime. Field 2, in parentheses, can contain spaces.
 func parseStat(text string) (processTimes, error) {
 	before, rest, found := cutLast(text, ")")
 	pid, _, _ := strings.Cut(before, " ")

@@ -17,18 +17,18 @@ import (
 )
 
 const (
-	// tick is the unit of processor times in /proc: USER_HZ, 100 on every
-	// architecture Go runs on.
+	// clockTick is the unit of processor times in /proc. It is USER_HZ, which is 100 on every
+	// architecture that Go supports.
 	clockTick = 10 * time.Millisecond
 )
 
 // server is a child process that listens for requests.
 type server struct {
 	name     string
-	addr     string // host:port
+	addr     string // the address that the server listens on, as host:port
 	pid      int
 	process  *binary.Process
-	stdin    io.Closer // a child of this program ends when it is closed, which also happens when this program is killed
+	stdin    io.Closer // the child's standard input; when it is closed, or this program is killed, a child of this program ends
 	database *postgres // the PostgreSQL server, whose processor time is measured too; nil on SQLite
 }
 
@@ -109,7 +109,8 @@ func (b *bench) stopAll() error {
 	return errors.Join(errs...)
 }
 
-// processorTime returns the processor time that the server has used so far, in user and kernel mode.
+// processorTime returns the processor time that the server has used so far, in user and kernel
+// mode.
 func (s *server) processorTime() (time.Duration, error) {
 	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", s.pid))
 	if err != nil {

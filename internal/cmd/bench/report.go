@@ -16,7 +16,7 @@ type report struct {
 	Environment environment
 	Options     options
 	Took        time.Duration
-	EndedEarly  error // why the run ended early
+	EndedEarly  error // why the run ended early; nil if it did not
 
 	Sections       []*section
 	PeaksAfterFill []processMemory // the peak memory of each server after the sites were filled
@@ -35,8 +35,8 @@ type section struct {
 	Document          int // the mean size of a user's JSON in a response, in bytes
 	Rows              []*contender
 	Peaks             []processMemory // the peak memory of each `rollcall serve` at the end of the part
-	Note              string          // a sentence below the rows with a further figure
-	Problem           error           // why rows are missing
+	Note              string          // a sentence with a further figure, which the report shows below the rows; may be empty
+	Problem           error           // why rows are missing; nil if all rows are complete
 }
 
 // processMemory is the peak resident size of a process, in bytes.
@@ -155,7 +155,7 @@ func cycleAim() aim   { return atLeast(0.5) }
 func idleAim() aim    { return atMost(1) }
 func memoryAim() aim  { return atMost(150) }
 
-// summarizeVerdicts returns how many aims hold, and the names of those that do not.
+// summarizeVerdicts says how many aims hold, and names the aims that do not hold.
 func (r *report) summarizeVerdicts() string {
 	all := r.findings()
 	var count [4]int
@@ -217,12 +217,12 @@ func (s *section) formatRows() string {
 		}
 		row := []string{c.Name, users, withThousandsCommas(c.Clients), "not run", ""}
 		if len(c.samples) > 0 {
-			row[3], row[4] = formatFigure(c.rates()), formatFigure(c.cpus())
+			row[3], row[4] = formatFigure(c.rates()), formatFigure(c.cpuTimes())
 		}
 		if s.Kind == kindPostgres {
 			row = append(row, "")
 			if len(c.samples) > 0 {
-				row[5] = formatFigure(c.databases())
+				row[5] = formatFigure(c.databaseTimes())
 			}
 		}
 		rows = append(rows, append(row, s.remarks(c)))
@@ -249,7 +249,8 @@ func (s *section) remarks(c *contender) string {
 	return strings.Join(words, "; ")
 }
 
-// firstLine returns the first line of an error, for a table cell. The terminal shows the whole error.
+// firstLine returns the first line of an error, for a table cell. The terminal shows the whole
+// error.
 func firstLine(err error) string {
 	if err == nil {
 		return ""
@@ -355,12 +356,12 @@ func (r *report) cycleText() string {
 
 func (r *report) cycleTable() [][]string {
 	c := r.Cycle
-	cpu := (&contender{samples: c.Initial}).cpus()
+	cpu := (&contender{samples: c.Initial}).cpuTimes()
 	generated := contender{samples: c.Generator}
 	return [][]string{
 		{"", "seconds", "users/s", "CPU per user, directory's end, µs", "CPU per user, site's end, µs"},
 		{"initial cycle", formatSeconds(c.Initial), formatWhole(ratesOf(c.Initial)), formatWhole(cpu), formatWhole(c.SiteCPU)},
-		{"load generator", formatSeconds(c.Generator), formatWhole(generated.rates()), "", formatWhole(generated.cpus())},
+		{"load generator", formatSeconds(c.Generator), formatWhole(generated.rates()), "", formatWhole(generated.cpuTimes())},
 		{"cycle with nothing to do; requests sent: " + formatSpread(spreadOf(c.IdleRequests), "%.0f"), formatSpread(spreadOf(c.Idle), "%.3f"), "", "", ""},
 	}
 }

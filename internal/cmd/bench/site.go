@@ -12,10 +12,10 @@ import (
 	"sync/atomic"
 )
 
-// siteName is the site that all parts measure.
+// siteName is the name of the site in each database.
 const siteName = "bench"
 
-// adminName is the administrator that every site has from the beginning.
+// adminName is the user name of the administrator that every site has from the beginning.
 const adminName = "admin@contoso.example"
 
 // maxClients is the greatest number of connections that a load may have.
@@ -28,19 +28,19 @@ const ungroupedUsers = 99
 
 const scimPath = "/c/" + siteName + "/auth/scim/v2"
 
-// population is a site with its users, a valid token and the profile "full". Its database has no
-// other site.
+// population is a filled site: its users, its groups and a valid token. The site has the profile
+// "full". Its database has no other site.
 type population struct {
 	url           string
 	db            *postgres // the PostgreSQL server of the database at url; nil on SQLite
 	token         string
 	ids           []string // the ids of the site's people, in the order of their numbers
 	ungroupedIDs  []string // the ids of users in no group; the loads add them to groups and remove them
-	documentBytes int      // total size of its users' documents in responses
-	peakAfterFill int64    // peak memory of rollcall serve after the fill
+	documentBytes int      // the total size of the users' documents in responses, in bytes
+	peakAfterFill int64    // the peak memory of `rollcall serve` after the site was filled, in bytes
 
 	smallGroup, largeGroup group           // a group with 10 members, and a group with all users in ids as members
-	emptyGroups            int             // number of other groups, without members
+	emptyGroups            int             // the number of other groups, which have no members
 	activationCounts       []atomic.Uint32 // how often requests have changed the attribute active of each user
 }
 
@@ -271,7 +271,7 @@ func expectCreated(status int, body []byte) error {
 	return nil
 }
 
-// expectChanged accepts the response to a PATCH.
+// expectChanged accepts the response to a successful PATCH.
 func expectChanged(status int, body []byte) error {
 	if status != http.StatusOK && status != http.StatusNoContent {
 		return unexpectedAnswer(status, body)

@@ -24,8 +24,8 @@ func spreadOf(values []float64) spread {
 	return s
 }
 
-// ratios divides over by under for each round, because the values of one round were measured under
-// the same conditions.
+// ratios divides each value in over by the value of the same round in under. The two values of a
+// round were measured under the same conditions.
 func ratios(over, under []float64) []float64 {
 	var out []float64
 	for i := range min(len(over), len(under)) {
@@ -72,16 +72,16 @@ type contender struct {
 	Clients  int
 	server   *server
 	runRound func(ctx context.Context, d time.Duration) (requests int, elapsed time.Duration, err error)
-	cleanUp  func(ctx context.Context) error // undoes the changes that the function do has made, outside the measured time; may be nil
+	cleanUp  func(ctx context.Context) error // undoes the changes that runRound has made, outside the measured time; may be nil
 	claims   []claim
 	samples  []sample
 	err      error // why the contender failed; after a failure it gets no further samples
 }
 
-func (c *contender) rates() []float64     { return c.mapSamples(sample.rate) }
-func (c *contender) cpus() []float64      { return c.mapSamples(sample.cpuMicros) }
-func (c *contender) databases() []float64 { return c.mapSamples(sample.databaseMicros) }
-func (c *contender) totals() []float64    { return c.mapSamples(sample.totalMicros) }
+func (c *contender) rates() []float64         { return c.mapSamples(sample.rate) }
+func (c *contender) cpuTimes() []float64      { return c.mapSamples(sample.cpuMicros) }
+func (c *contender) databaseTimes() []float64 { return c.mapSamples(sample.databaseMicros) }
+func (c *contender) totalTimes() []float64    { return c.mapSamples(sample.totalMicros) }
 
 func (c *contender) mapSamples(f func(sample) float64) []float64 {
 	out := make([]float64, len(c.samples))

@@ -64,7 +64,7 @@ func parseParts(text string) ([]string, error) {
 // databaseSites holds a site of each size on one kind of database.
 type databaseSites struct {
 	kind  string
-	sites []*population // sorted from small to large
+	sites []*population // the sites, the smallest first
 }
 
 func (w *databaseSites) largest() *population { return w.sites[len(w.sites)-1] }
@@ -76,7 +76,8 @@ type runningSites struct {
 	empty   *server // a server with an empty handler, which shows how fast the machine is during the part
 }
 
-// addEmptyHandler adds a row for the empty handler, which gets the same requests as a GET by id.
+// addEmptyHandler adds a row for the empty handler. The requests are the same as in the row for
+// GETs by id.
 func (w *runningSites) addEmptyHandler(s *section, clients int) *contender {
 	l := w.largest().readByIDLoad(w.empty.addr, clients)
 	l.checkResponse = expectEmptyAnswer

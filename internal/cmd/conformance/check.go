@@ -22,8 +22,8 @@ const (
 type check struct {
 	name    string
 	verdict verdict
-	details string // for failed, the actual and the wanted result; for notRun, the reason
-	reason  string // for explained, why the server behaves differently
+	details string // for a failed check, the actual and the wanted result; for notRun, the reason why it was not run
+	reason  string // for an explained failure, why the server behaves differently
 }
 
 func pass(name string) check { return check{name: name, verdict: passed} }
@@ -48,7 +48,7 @@ func passIf(ok bool, name, format string, args ...any) check {
 // suite is a group of checks that run against one site, which no other suite uses. It is one row of
 // the table.
 type suite struct {
-	name, description string // what is a description of the checks
+	name, description string // description names the subject of the checks
 	site              string // the name of the suite's own site, which is empty at the start
 	strict            bool   // whether the suite's site is in strict mode
 	token             string
@@ -65,11 +65,11 @@ type report struct {
 type result struct {
 	suite
 	report
-	notRunReason string // if not empty, why the whole suite was not run
+	notRunReason string // why the whole suite was not run; empty if it was run
 }
 
-// explainKnownFailures marks the known failures as explained. An error that ended the suite early counts as a
-// failure too.
+// explainKnownFailures marks the known failures as explained. An error that ended the suite early
+// counts as a failure too.
 func explainKnownFailures(s suite, found report, err error) result {
 	r := result{suite: s}
 	r.program = found.program

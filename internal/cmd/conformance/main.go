@@ -164,8 +164,8 @@ func suites(o options, t *tools) []suite {
 	}
 }
 
-// withoutTool wraps the run function of a suite that needs no other program, so that it returns a
-// report without a program name.
+// withoutTool converts the run function of a suite that needs no other program. The result returns
+// the checks in a report without a program name.
 func withoutTool(run func(context.Context, *client) ([]check, error)) func(context.Context, *client) (report, error) {
 	return func(ctx context.Context, c *client) (report, error) {
 		checks, err := run(ctx, c)

@@ -46,8 +46,8 @@ func postmanSuite(folder string, t *tools) func(context.Context, *client) (repor
 			"--env-var", "Api=" + strings.TrimPrefix(base.Path, "/"), "--env-var", "token=" + c.token,
 		}
 		for _, item := range collection.Item {
-			// In Rollcall an administrator creates tokens, so skip the step that requests one from
-			// the server.
+			// In Rollcall an administrator creates tokens, so skip the step that requests a token
+			// from the server.
 			if item.Name != "Get Token" {
 				args = append(args, "--folder", item.Name)
 			}

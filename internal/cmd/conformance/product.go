@@ -12,8 +12,8 @@ import (
 // product is the rollcall binary under test, with a fresh database.
 type product struct {
 	binary string
-	dir    string // holds the database and the server's log
-	addr   string // host:port of the running server
+	dir    string // the folder with the database and the server's log
+	addr   string // the address of the running server, as host:port
 	server *binary.Process
 }
 

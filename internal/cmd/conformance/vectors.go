@@ -23,7 +23,7 @@ type filterVector struct {
 	Filter  string
 	Path    string
 	Valid   bool
-	Lenient bool // the RFC allows several interpretations: any answer except a 5xx passes
+	Lenient bool // whether any answer except a 5xx passes, because the RFC allows several interpretations
 	Error   scimTypes
 	Match   []struct {
 		Resource json.RawMessage
@@ -215,9 +215,9 @@ func (f *filterRun) checkPath(ctx context.Context, v filterVector) (check, error
 	return passIf(understood, name, "want it understood, got %v", a), nil
 }
 
-// timeShifter returns a function that moves the times in a filter from the vector's resource to the
-// server's. It adds the difference between the two lastModified values to each time. Each time
-// keeps its UTC offset.
+// timeShifter returns a function that adapts the times in a filter to the server's resource. To
+// each time the function adds the difference between the lastModified of the server's resource and
+// that of the vector's resource. Each time keeps its UTC offset.
 func timeShifter(vector, server map[string]any) (func(string) (string, error), error) {
 	was, err := lastModified(vector)
 	if err != nil {
@@ -403,8 +403,8 @@ func memberIDs(v patchVector) []string {
 	return ids
 }
 
-// substitute replaces a vector's ids with the server's ids, and its user name with an unused user
-// name.
+// substitute replaces a vector's ids with the server's ids, and the vector's user name with an
+// unused user name.
 type substitute struct {
 	ids      map[string]string
 	userName string

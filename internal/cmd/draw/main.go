@@ -1,6 +1,6 @@
-// Command draw picks comments and names at random, for readers who judge whether they understand
-// each at first reading. It draws five packages, and ten comments and ten names from each. The same
-// seed on the same code draws the same items.
+// Command draw picks comments and names at random, for readers who judge whether each item is
+// understood at first reading. It draws five packages, and ten comments and ten names from each.
+// The same seed on the same code draws the same items.
 //
 //	go run ./internal/cmd/draw          (the seed is the commit that is checked out)
 //	go run ./internal/cmd/draw SEED
@@ -78,7 +78,7 @@ type item struct {
 	code string // the line of code to which the comment or name belongs
 }
 
-// A pkg holds the comments and names of one package. It has no items of tests and generated files.
+// A pkg holds the comments and names of one package. It leaves out test files and generated files.
 type pkg struct {
 	path     string
 	comments []item
@@ -158,8 +158,8 @@ func (p *pkg) read(file, shown string) error {
 	return nil
 }
 
-// declaredNames returns the names that a file declares: functions, methods, types, constants, variables
-// of the package, fields, and the methods of interfaces.
+// declaredNames returns the names that a file declares: functions, methods, types, constants,
+// variables of the package, fields, and the methods of interfaces.
 func declaredNames(tree *ast.File) []*ast.Ident {
 	var names []*ast.Ident
 	add := func(name *ast.Ident) {

@@ -1,7 +1,7 @@
-// Command growth measures how a server's other sites are affected while old rows of a request log
-// are pruned, and while a site with very many rows is deleted. It prints the times of a quiet site
-// before and during that, the sizes of the files, and the load of the machine. It exits with code 1
-// if the p99 of changes is more than three times the p99 before.
+// Command growth measures how two kinds of work affect the other sites of a server: pruning old
+// rows of a request log, and deleting a site with very many rows. It prints the response times of a
+// quiet site before and during this work, the sizes of the files, and the load of the machine. It
+// exits with code 1 if the p99 of changes rises to more than three times its value before the work.
 //
 //	go run ./internal/cmd/growth -rollcall bin/rollcall [-postgres] [-prune 1000000] [-delete 3000000]
 package main
@@ -33,7 +33,7 @@ func main() {
 
 type measurement struct {
 	options             binary.Options
-	oldRows, doomedRows int // how many rows are pruned, and how many the deleted site has
+	oldRows, doomedRows int // the number of rows to prune, and the number of rows of the site to delete
 	length              time.Duration
 
 	installation *binary.Installation
@@ -102,10 +102,12 @@ func (m *measurement) run(ctx context.Context) (err error) {
 	return nil
 }
 
-// maxP99Ratio is the largest allowed ratio of the p99 of changes to the p99 before.
+// maxP99Ratio is the largest allowed p99 of changes during the work, as a multiple of their p99
+// before the work.
 const maxP99Ratio = 3
 
-// compare prints the times of now next to those of before. If now misses the aim, it records that.
+// compare prints the times in now next to the times in before. If now misses the aim, compare
+// records the miss.
 func (m *measurement) compare(title string, now, before samples) {
 	printTimes(title, now, before)
 	if times := p99Ratio(now["change"], before["change"]); times > maxP99Ratio {
@@ -140,7 +142,7 @@ func (m *measurement) deleteByServer(ctx context.Context) error {
 	}
 }
 
-// fill creates three sites: a quiet one, one with old rows, and one to delete.
+// fill creates three sites: a quiet site, a site with old rows, and a site to delete.
 func (m *measurement) fill(ctx context.Context) (err error) {
 	if m.quietSite, err = m.installation.CreateSite(ctx, "calm"); err != nil {
 		return err
@@ -184,8 +186,8 @@ func (m *measurement) fill(ctx context.Context) (err error) {
 	return err
 }
 
-// samples has, for each kind of request, the times of the answers, and the number of answers other
-// than 200.
+// samples holds, for each kind of request, the response times, and the number of responses with a
+// status other than 200.
 type samples map[string]*sample
 
 type sample struct {
@@ -193,8 +195,8 @@ type sample struct {
 	badAnswers int
 }
 
-// watch sends 100 changes and 100 lookups a second to the quiet site, until the time length is over
-// or done is closed.
+// watch sends 100 changes and 100 lookups a second to the quiet site, for the duration length or
+// until done is closed.
 func (m *measurement) watch(length time.Duration, done <-chan struct{}) samples {
 	found := samples{"change": {}, "lookup": {}}
 	ask := map[string]func(i int) (int, []byte, error){
@@ -241,7 +243,7 @@ type phase struct {
 	err     error
 }
 
-// during runs do, and measures the quiet site until do ends.
+// during runs the function do, and measures the quiet site until the function ends.
 func (m *measurement) during(_ context.Context, do func() error) (p phase) {
 	done := make(chan struct{})
 	began := time.Now()

@@ -8,38 +8,39 @@ import (
 	"strings"
 )
 
-// company is what the directory should contain, as the program has changed it. It is kept beside the
-// directory, so that the comparison at the end does not rest on what Rollcall says.
+// company is a copy of the data that the directory should contain. Each step changes both the copy
+// and the directory. So the comparison at the end does not rely on Rollcall's own reports.
 type company struct {
-	random   *rand.Rand
-	people   []*person // in the order of their hire; people who were purged are not among them
-	groups   []*group  // in the order of their creation; purged groups are not among them
-	hired    int       // how many people there have ever been
-	founded  int       // how many groups there have ever been
-	excluded string    // the department that the scoping filter leaves out, or ""
+	random        *rand.Rand
+	people        []*person // the people in the order of hire, without purged people
+	groups        []*group  // the groups in the order of creation, without purged groups
+	hired         int       // how many people there have ever been
+	createdGroups int       // how many groups there have ever been
+	excluded      string    // the department that the scoping filter leaves out, or ""
 }
 
 // person is a user of the directory.
 type person struct {
 	objectID   string
-	attributes map[string]string // by the directory's names; empty values are absent
+	attributes map[string]string // the values, by the directory's attribute names; attributes without a value are absent
 	manager    *person
-	blocked    bool // may not sign in
-	deleted    bool // softly
+	blocked    bool // whether sign-in is blocked
+	deleted    bool // whether the person is soft-deleted
 
-	// sent is the account as the mappings last said while the person was in scope; nil if there is
-	// none. The attributes of somebody who has left are not sent.
+	// sent holds the account's values, as sent by the last run in which the person was in scope. It
+	// is nil if there is no account. Runs send nothing about a person who is out of scope, so sent
+	// does not contain later changes.
 	sent map[string]string
 }
 
 // group is a group of the directory. All groups are assigned to the applications.
 type group struct {
 	objectID, name string
-	everyone       bool // each person is a member from the hire on
+	everyone       bool // whether every new person becomes a member
 	members        map[*person]bool
-	inner          map[*group]bool // groups that are members
+	memberGroups   map[*group]bool // the groups that are members of this group
 	deleted        bool
-	existed        bool // at the applications, after some run
+	existed        bool // whether the group existed, and was not soft-deleted, at the last provisioning run
 }
 
 const (
@@ -56,9 +57,9 @@ var (
 
 func pick[T any](r *rand.Rand, all []T) T { return all[r.IntN(len(all))] }
 
-// found fills a new company. Its first group has everyone, its second nobody; every fourth group
-// has another group within it.
-func (c *company) found(people, groups int) {
+// fill fills a new company. The first group contains everyone, and the second is empty. Every
+// fourth group contains another group.
+func (c *company) fill(people, groups int) {
 	all := c.newGroup("Everyone")
 	all.everyone = true
 	for range people {
@@ -73,7 +74,7 @@ func (c *company) found(people, groups int) {
 			g.members[pick(c.random, c.people)] = true
 		}
 		if i%4 == 0 {
-			g.inner[c.groups[i-1]] = true
+			g.memberGroups[c.groups[i-1]] = true
 		}
 	}
 	for _, p := range c.people[1:] {
@@ -84,7 +85,8 @@ func (c *company) found(people, groups int) {
 	}
 }
 
-// newPerson makes the attributes of a new person, who is a member of the group of all.
+// newPerson adds a person with random attributes to the company, and to the groups that contain
+// everyone.
 func (c *company) newPerson() *person {
 	c.hired++
 	r := c.random
@@ -94,7 +96,7 @@ func (c *company) newPerson() *person {
 		"telephoneNumber": fmt.Sprintf("+47 22 %02d %02d", r.IntN(100), r.IntN(100)), "preferredLanguage": "nb-NO",
 		"mailNickname": fmt.Sprintf("u%d", c.hired),
 	}}
-	p.name(pick(r, givenNames), pick(r, familyName), c.hired)
+	p.setName(pick(r, givenNames), pick(r, familyName), c.hired)
 	for _, optional := range []string{"mail", "mobile", "facsimileTelephoneNumber", "state", "physicalDeliveryOfficeName"} {
 		if r.IntN(3) > 0 {
 			p.attributes[optional] = c.valueOf(p, optional)
@@ -109,7 +111,7 @@ func (c *company) newPerson() *person {
 	return p
 }
 
-// valueOf draws a value of an attribute that not everyone has.
+// valueOf returns a value for one of the attributes that some people lack.
 func (c *company) valueOf(p *person, attribute string) string {
 	r := c.random
 	switch attribute {
@@ -123,8 +125,8 @@ func (c *company) valueOf(p *person, attribute string) string {
 	return fmt.Sprintf("+47 9%02d %02d %03d", r.IntN(100), r.IntN(100), r.IntN(1000))
 }
 
-// name gives a person a name. The number makes the user name unique.
-func (p *person) name(given, family string, number int) {
+// setName gives a person a name and a user name. The number makes the user name unique.
+func (p *person) setName(given, family string, number int) {
 	p.attributes["givenName"], p.attributes["surname"], p.attributes["displayName"] = given, family, given+" "+family
 	p.attributes["userPrincipalName"] = fmt.Sprintf("%s.%d@%s", plainLetters(given+"."+family), number, domain)
 	if p.attributes["mail"] != "" {
@@ -145,11 +147,11 @@ func plainLetters(s string) string {
 func department(i int) string { return fmt.Sprintf("Department %02d", i) }
 
 func (c *company) newGroup(name string) *group {
-	c.founded++
+	c.createdGroups++
 	if name == "" {
-		name = fmt.Sprintf("Project %03d", c.founded)
+		name = fmt.Sprintf("Project %03d", c.createdGroups)
 	}
-	g := &group{name: name, members: map[*person]bool{}, inner: map[*group]bool{}}
+	g := &group{name: name, members: map[*person]bool{}, memberGroups: map[*group]bool{}}
 	c.groups = append(c.groups, g)
 	return g
 }
@@ -159,21 +161,21 @@ func (c *company) inScope(p *person) bool {
 	return !p.deleted && !p.blocked && p.attributes["department"] != c.excluded
 }
 
-// mayBeManager reports whether the account of a person may be the manager of others. A person who is
-// blocked or deleted softly keeps the account, and stays the manager.
+// mayBeManager reports whether the person's account may be the manager of other accounts. The
+// account of a blocked or soft-deleted person remains the manager.
 func (c *company) mayBeManager(p *person) bool {
 	return p.sent != nil && p.attributes["department"] != c.excluded
 }
 
-// mayBeMember reports whether the account of a person may be a member of groups. A person who is
-// blocked keeps the memberships, as at Entra. A deleted one has none until the restore.
+// mayBeMember reports whether the person's account may be a member of groups. A blocked person
+// stays a member, as with Entra. A soft-deleted person is no member until the account is restored.
 func (c *company) mayBeMember(p *person) bool { return c.mayBeManager(p) && !p.deleted }
 
-// ran notes that the applications were provisioned.
-func (c *company) ran() {
+// recordRun records the state of people and groups at a provisioning run of the applications.
+func (c *company) recordRun() {
 	for _, p := range c.people {
 		if c.inScope(p) {
-			p.sent = mapped(p)
+			p.sent = mappedValues(p)
 		}
 	}
 	for _, g := range c.groups {
@@ -181,7 +183,7 @@ func (c *company) ran() {
 	}
 }
 
-// choose returns a random person that meets a condition, or nil after many attempts.
+// choose returns a random person that meets a condition, or nil if many attempts find none.
 func (c *company) choose(fits func(*person) bool) *person {
 	for range 50 {
 		if p := pick(c.random, c.people); fits(p) {
@@ -190,9 +192,6 @@ func (c *company) choose(fits func(*person) bool) *person {
 	}
 	return nil
 }
-
-// standing is a condition for choose: the person is in scope.
-func (c *company) standing(p *person) bool { return c.inScope(p) }
 
 func (c *company) chooseGroup(fits func(*group) bool) *group {
 	for range 50 {
@@ -203,7 +202,7 @@ func (c *company) chooseGroup(fits func(*group) bool) *group {
 	return nil
 }
 
-// purge forgets a person, who has been deleted permanently.
+// purge removes a permanently deleted person from the company.
 func (c *company) purge(p *person) {
 	c.people = slices.DeleteFunc(c.people, func(other *person) bool { return other == p })
 	for _, other := range c.people {
@@ -216,9 +215,9 @@ func (c *company) purge(p *person) {
 	}
 }
 
-// mapped returns what the default mappings say about a person, by target attribute. The manager is
-// not in it, because it is the id of another account.
-func mapped(p *person) map[string]string {
+// mappedValues returns the values that the default mappings give a person's account, by target
+// attribute. It leaves out the manager, because that value is the id of another account.
+func mappedValues(p *person) map[string]string {
 	account := map[string]string{}
 	for target, attribute := range directRows {
 		if v := p.attributes[attribute]; v != "" {
@@ -229,7 +228,7 @@ func mapped(p *person) map[string]string {
 	return account
 }
 
-const enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
+const enterpriseURN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
 // directRows are the rows of the default mapping that send an attribute as it is.
 var directRows = map[string]string{
@@ -239,10 +238,10 @@ var directRows = map[string]string{
 	`addresses[type eq "work"].locality`: "city", `addresses[type eq "work"].region`: "state", `addresses[type eq "work"].postalCode`: "postalCode",
 	`addresses[type eq "work"].country`: "country", `phoneNumbers[type eq "work"].value`: "telephoneNumber", `phoneNumbers[type eq "mobile"].value`: "mobile",
 	`phoneNumbers[type eq "fax"].value`: "facsimileTelephoneNumber", "externalId": "mailNickname",
-	enterprise + ":employeeNumber": "employeeId", enterprise + ":department": "department",
+	enterpriseURN + ":employeeNumber": "employeeId", enterpriseURN + ":department": "department",
 }
 
-// attributeNames are the names of the directory's attributes that the program fills.
+// attributeNames returns the names of the directory attributes that the program fills.
 func attributeNames() []string {
 	return slices.Sorted(maps.Values(directRows))
 }

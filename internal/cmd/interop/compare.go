@@ -11,11 +11,11 @@ import (
 	"strings"
 )
 
-// difference is one value that a target has other than the mappings say.
+// difference is a value of a target that differs from the value that the mappings give.
 type difference struct {
-	kind, object string // "User" or "Group", and its name in the directory
+	kind, object string // the kind of the object, "User" or "Group", and the object's name in the directory
 	objectID     string
-	attribute    string // the target attribute; "" if the whole object is meant
+	attribute    string // the target attribute; "" if the difference is about the whole object
 	want, got    string
 }
 
@@ -26,10 +26,10 @@ func (d difference) String() string {
 	return fmt.Sprintf("%s %s: %s: want %q, got %q", d.kind, d.object, d.attribute, d.want, d.got)
 }
 
-// comparison is a target against the company.
+// comparison is the result of comparing a target with the company.
 type comparison struct {
-	people, groups, memberships   int // that should be there
-	peopleOK, groupsOK, membersOK int // that are as the mappings say
+	people, groups, memberships   int // the numbers that the target should have
+	peopleOK, groupsOK, membersOK int // how many of them are correct, according to the mappings
 	differences                   []difference
 	accountIDs                    map[*person]string
 }
@@ -76,8 +76,8 @@ func firstError(all ...error) error {
 
 // valueAt returns the value that a resource has for a target attribute, as a string.
 func valueAt(resource map[string]any, path string) string {
-	if rest, is := strings.CutPrefix(path, enterprise+":"); is {
-		extension, _ := resource[enterprise].(map[string]any)
+	if rest, is := strings.CutPrefix(path, enterpriseURN+":"); is {
+		extension, _ := resource[enterpriseURN].(map[string]any)
 		return valueAt(extension, rest)
 	}
 	if name, rest, is := strings.Cut(path, `[type eq "`); is {
@@ -126,8 +126,8 @@ func compare(ctx context.Context, s *server, c *company) (*comparison, error) {
 	return cmp, nil
 }
 
-// findAccounts finds each person's account by the user name that was sent. Accounts of nobody are
-// differences.
+// findAccounts finds each person's account by the user name that was sent. An account in the
+// company's domain that belongs to no person is a difference.
 func (cmp *comparison) findAccounts(c *company, users []map[string]any) map[*person]map[string]any {
 	byName := map[string]*person{}
 	for _, p := range c.people {
@@ -142,7 +142,7 @@ func (cmp *comparison) findAccounts(c *company, users []map[string]any) map[*per
 		switch {
 		case p == nil && strings.HasSuffix(name, "@"+domain):
 			cmp.differences = append(cmp.differences, difference{kind: "User", object: name, want: "no account", got: "an account"})
-		case p == nil: // the target's own, such as its administrator
+		case p == nil: // an account of the target itself, such as its administrator
 		case accounts[p] != nil:
 			cmp.differences = append(cmp.differences, difference{kind: "User", object: name, objectID: p.objectID, want: "one account", got: "two accounts"})
 		default:
@@ -161,9 +161,9 @@ func (cmp *comparison) comparePerson(c *company, p *person, account map[string]a
 	want := maps.Clone(p.sent)
 	want["active"] = fmt.Sprint(c.inScope(p))
 	if c.inScope(p) {
-		want[enterprise+":manager.value"] = ""
+		want[enterpriseURN+":manager.value"] = ""
 		if p.manager != nil && c.mayBeManager(p.manager) {
-			want[enterprise+":manager.value"] = cmp.accountIDs[p.manager]
+			want[enterpriseURN+":manager.value"] = cmp.accountIDs[p.manager]
 		}
 	}
 	paths := slices.Collect(maps.Keys(want))

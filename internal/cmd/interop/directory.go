@@ -18,18 +18,19 @@ import (
 
 const directoryName = "contoso"
 
-// source is the directory, changed by commands of the real binary.
+// source changes the directory with commands of the real binary.
 type source struct {
-	in *binary.Installation
+	installation *binary.Installation
 }
 
-// rollcall runs a command about the directory: the words up to name, the directory, the rest.
+// rollcall runs a command about the directory. Its arguments are the words, the directory's name,
+// and the rest.
 func (s *source) rollcall(ctx context.Context, words string, rest ...string) (string, error) {
-	return s.in.Rollcall(ctx, append(append(strings.Fields(words), directoryName), rest...)...)
+	return s.installation.Rollcall(ctx, append(append(strings.Fields(words), directoryName), rest...)...)
 }
 
-// made runs a command that makes something, and returns its object id.
-func (s *source) made(ctx context.Context, words string, rest ...string) (string, error) {
+// create runs a command that creates an object, and returns the object's id.
+func (s *source) create(ctx context.Context, words string, rest ...string) (string, error) {
 	text, err := s.rollcall(ctx, "--json "+words, rest...)
 	if err != nil {
 		return "", err
@@ -41,14 +42,14 @@ func (s *source) made(ctx context.Context, words string, rest ...string) (string
 	return object.ObjectID, nil
 }
 
-// importCSV writes rows into a file and imports it. A row that is refused is an error.
+// importCSV writes rows to a file and imports the file. It returns an error if a row is refused.
 func (s *source) importCSV(ctx context.Context, words string, rows [][]string, flags ...string) error {
 	var text bytes.Buffer
 	w := csv.NewWriter(&text)
 	if err := w.WriteAll(rows); err != nil {
 		return err
 	}
-	file := filepath.Join(s.in.Dir, "rows.csv")
+	file := filepath.Join(s.installation.Dir, "rows.csv")
 	if err := os.WriteFile(file, text.Bytes(), 0o600); err != nil {
 		return err
 	}
@@ -82,7 +83,7 @@ func (s *source) load(ctx context.Context, c *company) error {
 		for p := range g.members {
 			members = append(members, []string{g.name, p.attributes["userPrincipalName"]})
 		}
-		for inner := range g.inner {
+		for inner := range g.memberGroups {
 			members = append(members, []string{g.name, inner.name})
 		}
 	}
@@ -124,9 +125,9 @@ func (s *source) readIDs(ctx context.Context, c *company) error {
 	return nil
 }
 
-// createApplication makes an application for a target, turned on, with every group assigned.
+// createApplication creates an application for a target, turns it on and assigns every group.
 func (s *source) createApplication(ctx context.Context, c *company, name, tenantURL, token string) error {
-	file := filepath.Join(s.in.Dir, "token")
+	file := filepath.Join(s.installation.Dir, "token")
 	if err := os.WriteFile(file, []byte(token), 0o600); err != nil {
 		return err
 	}
@@ -154,8 +155,8 @@ func (s *source) assign(ctx context.Context, application string, g *group) error
 	return err
 }
 
-// setFilter replaces the scoping filter of an application's users: everyone who is not in a
-// department, or everyone if that is "".
+// setFilter replaces the scoping filter of an application's users. The new filter leaves out the
+// department excluded; if excluded is empty, it leaves out no one.
 func (s *source) setFilter(ctx context.Context, application, excluded string) error {
 	text, err := s.rollcall(ctx, "app export-schema", application)
 	if err != nil {
@@ -183,7 +184,7 @@ func (s *source) setFilter(ctx context.Context, application, excluded string) er
 
 // setSchema replaces the mappings of an application.
 func (s *source) setSchema(ctx context.Context, application string, schema []byte) error {
-	file := filepath.Join(s.in.Dir, "schema.json")
+	file := filepath.Join(s.installation.Dir, "schema.json")
 	if err := os.WriteFile(file, schema, 0o600); err != nil {
 		return err
 	}
@@ -191,7 +192,8 @@ func (s *source) setSchema(ctx context.Context, application string, schema []byt
 	return err
 }
 
-// notInDepartment returns a scope in Microsoft Graph's form, nil for everyone.
+// notInDepartment returns the scope, in Microsoft Graph's form, that leaves out a department. It
+// returns nil for an empty name, so that everyone is in scope.
 func notInDepartment(name string) any {
 	if name == "" {
 		return nil
@@ -201,10 +203,10 @@ func notInDepartment(name string) any {
 	return m{"groups": []any{m{"name": "Not in " + name, "clauses": []any{clause}}}}
 }
 
-// exitWaiting is the exit code of a run after which something waits, such as for an approval.
+// exitWaiting is the exit code of a run that leaves something waiting, such as operations on hold.
 const exitWaiting = 3
 
-// approve lets everything go that is on hold, and returns how many operations that is.
+// approve approves all operations on hold, and returns their number.
 func (s *source) approve(ctx context.Context, application string) (n int, err error) {
 	text, err := s.rollcall(ctx, "--json provision held", application)
 	if err != nil {
@@ -226,7 +228,7 @@ func (s *source) approve(ctx context.Context, application string) (n int, err er
 	return n, nil
 }
 
-// cycle is what one provisioning run printed.
+// cycle is the output of one provisioning run.
 type cycle struct {
 	entries []logEntry
 	exit    int
@@ -240,9 +242,10 @@ type logEntry struct {
 	Steps  []struct{ Status, Description string }                        `json:"provisioningSteps"`
 }
 
-// run does one cycle of an application. Failures of people are part of the result.
+// run runs one cycle of an application. Failures of single people are part of the result, not an
+// error.
 func (s *source) run(ctx context.Context, application string) (cycle, error) {
-	cmd := s.in.Command(ctx, "--json", "provision", "run", directoryName, application)
+	cmd := s.installation.Command(ctx, "--json", "provision", "run", directoryName, application)
 	var problem bytes.Buffer
 	cmd.Stderr = &problem
 	out, err := cmd.Output()
@@ -259,14 +262,15 @@ func (s *source) run(ctx context.Context, application string) (cycle, error) {
 		if err := d.Decode(&e); err != nil {
 			return cycle{}, fmt.Errorf("provision run %s printed no JSON: %w", application, err)
 		}
-		if e.Action != "" { // the last is the summary
+		if e.Action != "" { // the last entry has no action: it is the summary
 			c.entries = append(c.entries, e)
 		}
 	}
 	return c, nil
 }
 
-// notes returns the notes of an application's status: the deviations that were found.
+// notes returns the notes in an application's status. They name the deviations that Rollcall has
+// found in the target.
 func (s *source) notes(ctx context.Context, application string) ([]string, error) {
 	text, err := s.rollcall(ctx, "--json provision status", application)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Command interop provisions one directory into servers that other projects wrote, and compares what
-// they hold at the end with what the mappings say.
+// Command interop provisions one directory into servers that other projects wrote. Then it compares
+// the servers' users and groups with the values that the mappings give.
 //
 //	company (the expectation) ──┐ seeded steps: each changes the company
 //	                            ├─ and, by a command of the real binary, the directory
@@ -10,11 +10,11 @@
 //	                                          ──► recorder ──► elimity-com/scim (Go module), servers/elimity.txtar
 //	                            │
 //	                            ▼
-//	compare: pages of /Users and /Groups against the company; what differs must be in the log
+//	compare: pages of /Users and /Groups against the company; the log must name each difference
 //
-// Each day of the month some steps come, and then each application is provisioned once. Everything
-// that is on hold is approved, as an administrator would. At the end each application is run again,
-// and must send nothing but the search that begins a cycle.
+// On each day of the month, the command plays some steps and then provisions each application once.
+// It approves everything that is on hold, as an administrator would. At the end it provisions each
+// application again. This last run must send nothing but the search that begins a cycle.
 //
 // Everything listens on this machine only. Installed software goes into a temporary folder.
 package main

@@ -15,7 +15,7 @@ import (
 
 func newCompany(seed uint64) *company {
 	c := &company{random: rand.New(rand.NewPCG(seed, 500))}
-	c.found(30, 6)
+	c.fill(30, 6)
 	return c
 }
 
@@ -42,7 +42,7 @@ func TestValueAt(t *testing.T) {
 	}
 	for path, want := range map[string]string{
 		"active": "true", "name.givenName": "Bo", "name.familyName": "", "title": "", `emails[type eq "work"].value`: "w", `emails[type eq "fax"].value`: "",
-		enterprise + ":department": "D", enterprise + ":manager.value": "7", enterprise + ":costCenter": "",
+		enterpriseURN + ":department": "D", enterpriseURN + ":manager.value": "7", enterpriseURN + ":costCenter": "",
 	} {
 		if got := valueAt(r, path); got != want {
 			t.Errorf("%s: got %q, want %q", path, got, want)
@@ -60,7 +60,7 @@ func shown(t *testing.T, c *company, change func(users, groups []map[string]any)
 		if p.manager != nil {
 			extension["manager"] = map[string]any{"value": p.manager.objectID}
 		}
-		u[enterprise] = extension
+		u[enterpriseURN] = extension
 		for path, value := range p.sent {
 			show(u, path, value)
 		}
@@ -86,8 +86,8 @@ func shown(t *testing.T, c *company, change func(users, groups []map[string]any)
 }
 
 func show(u map[string]any, path, value string) {
-	if rest, is := strings.CutPrefix(path, enterprise+":"); is {
-		u[enterprise].(map[string]any)[rest] = value
+	if rest, is := strings.CutPrefix(path, enterpriseURN+":"); is {
+		u[enterpriseURN].(map[string]any)[rest] = value
 		return
 	}
 	if name, rest, is := strings.Cut(path, `[type eq "`); is {
@@ -121,7 +121,7 @@ func TestCompareFindsWhatDiffers(t *testing.T) {
 		"a value that is left": {func(users, _ []map[string]any) { users[3]["preferredLanguage"] = nil }, "preferredLanguage"},
 		"an active leaver":     {func(users, _ []map[string]any) { users[5]["active"] = true }, `active: want "false"`},
 		"a manager": {func(users, _ []map[string]any) {
-			users[4][enterprise].(map[string]any)["manager"] = map[string]any{"value": "x"}
+			users[4][enterpriseURN].(map[string]any)["manager"] = map[string]any{"value": "x"}
 		}, "manager"},
 		"a second account": {func(users, _ []map[string]any) { users[0]["userName"] = "stranger@contoso.example" }, "want"},
 		"a member":         {func(_, groups []map[string]any) { groups[0]["members"] = groups[0]["members"].([]any)[1:] }, "not a member"},
@@ -135,7 +135,7 @@ func TestCompareFindsWhatDiffers(t *testing.T) {
 			c := newCompany(1)
 			for i, p := range c.people {
 				p.objectID = p.attributes["mailNickname"]
-				p.sent = mapped(p)
+				p.sent = mappedValues(p)
 				p.blocked = i == 5
 			}
 			for _, g := range c.groups {
@@ -179,7 +179,7 @@ func TestTheModuleInTheArchive(t *testing.T) {
 
 func TestTheLogMustNameWhatDiffers(t *testing.T) {
 	t.Parallel()
-	e := &end{logged: map[string][]string{"p1": {"The application refuses title."}}, failed: map[string]bool{"g1": true}}
+	e := &targetRun{logged: map[string][]string{"p1": {"The application refuses title."}}, failed: map[string]bool{"g1": true}}
 	for d, want := range map[difference]bool{
 		{objectID: "p1", attribute: "title"}:       true,
 		{objectID: "p1", attribute: "displayName"}: false,
@@ -187,7 +187,7 @@ func TestTheLogMustNameWhatDiffers(t *testing.T) {
 		{objectID: "g1"}:                           true,
 		{objectID: "p1"}:                           false,
 	} {
-		if got := e.names(d); got != want {
+		if got := e.logNames(d); got != want {
 			t.Errorf("%+v: got %v", d, got)
 		}
 	}

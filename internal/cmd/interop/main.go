@@ -30,7 +30,7 @@ func main() {
 	}
 }
 
-// options are the flags.
+// options are the values of the flags.
 type options struct {
 	binary, output, keep        string
 	seed                        uint64
@@ -70,7 +70,7 @@ func parseFlags(args []string, stderr io.Writer) (o options, err error) {
 	return o, nil
 }
 
-// chosen returns the targets of -only.
+// chosen returns the targets that -only names, or all targets if it is empty.
 func (o options) chosen() ([]target, error) {
 	if o.only == "" {
 		return targets(), nil
@@ -112,9 +112,9 @@ func run(ctx context.Context, args []string, progress io.Writer) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, in.Close()) }()
-	w := &world{options: o, source: &source{in: in}, progress: progress, began: time.Now()}
+	w := &world{options: o, source: &source{installation: in}, progress: progress, began: time.Now()}
 	w.company = &company{random: rand.New(rand.NewPCG(o.seed, 500))}
-	w.company.found(o.people, o.groups)
+	w.company.fill(o.people, o.groups)
 	defer func() { err = errors.Join(err, w.stop()) }()
 	for _, t := range chosen {
 		if err := w.install(ctx, t, filepath.Join(dir, t.name)); err != nil {
@@ -124,7 +124,7 @@ func run(ctx context.Context, args []string, progress io.Writer) (err error) {
 	if err := w.play(ctx); err != nil {
 		return err
 	}
-	if err := errors.Join(w.judge(ctx), w.keepFiles()); err != nil {
+	if err := errors.Join(w.compareTargets(ctx), w.keepFiles()); err != nil {
 		return err
 	}
 	if o.output != "" {

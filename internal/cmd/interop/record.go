@@ -12,15 +12,16 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/foreign"
 )
 
-// record records the conversations in provision/testdata/conversations. TestConversations plays a
-// fixed story against each target, once without the flag and once with it, and writes a file. The
-// target is started anew for each, because the story begins with an empty one.
+// record records the conversations in provision/testdata/conversations. TestConversations makes the
+// same changes at each target, once without compliantFlag and once with it, and writes a file for
+// each conversation. record restarts the target in between, because the changes begin with an empty
+// target.
 func record(ctx context.Context, o options, chosen []target, dir string, progress io.Writer) error {
 	for _, t := range chosen {
 		if t.flag != "" {
-			continue // the same software as another target
+			continue // this target runs the same software as another target
 		}
-		fmt.Fprintf(progress, "%s: %s …\n", t.name, t.what)
+		fmt.Fprintf(progress, "%s: %s …\n", t.name, t.description)
 		folder := filepath.Join(dir, t.name)
 		if err := os.Mkdir(folder, 0o700); err != nil {
 			return err
@@ -29,23 +30,24 @@ func record(ctx context.Context, o options, chosen []target, dir string, progres
 		if err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
-		again := s.again
-		err = errors.Join(converse(ctx, t.name, s, ""), s.stop())
+		restart := s.restart
+		err = errors.Join(recordConversation(ctx, t.name, s, ""), s.stop())
 		if err != nil {
 			return err
 		}
-		if s, err = again(ctx); err != nil {
+		if s, err = restart(ctx); err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
-		if err := errors.Join(converse(ctx, t.name+"-flag", s, compliantFlag), s.stop()); err != nil {
+		if err := errors.Join(recordConversation(ctx, t.name+"-flag", s, compliantFlag), s.stop()); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// converse records one conversation.
-func converse(ctx context.Context, name string, s *server, flag string) error {
+// recordConversation records one conversation. flag is the query of the Tenant URL; it may be
+// empty.
+func recordConversation(ctx context.Context, name string, s *server, flag string) error {
 	out, code, err := foreign.Run(ctx, foreign.RunLimit, []string{
 		"ROLLCALL_RECORD_NAME=" + name, "ROLLCALL_RECORD_URL=" + s.base + flag, "ROLLCALL_RECORD_TOKEN=" + s.token,
 	}, "go", "test", "-count=1", "-run", "^TestConversations$", "./provision")

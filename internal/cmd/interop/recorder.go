@@ -12,20 +12,20 @@ import (
 	"time"
 )
 
-// recorder stands between Rollcall and a target. It passes everything on, counts the requests and
-// keeps those that a conversation needs.
+// recorder stands between Rollcall and a target. It passes every request on, counts the requests,
+// and keeps those that a conversation needs.
 type recorder struct {
 	server *http.Server
 	addr   string
 
-	mu       sync.Mutex
-	requests map[string]int // by method
-	pairs    []pair
-	keep     func(*http.Request) bool // which requests to keep; nil means none
+	mu        sync.Mutex
+	requests  map[string]int // the number of requests, by method
+	exchanges []exchange
+	keep      func(*http.Request) bool // reports whether to keep a request; nil means to keep none
 }
 
-// pair is a request and its answer. It has no headers, so no credentials.
-type pair struct {
+// exchange is a request and its answer. It has no headers, so no credentials.
+type exchange struct {
 	Request  string `json:"request"` // method, path and query
 	Sent     string `json:"sent,omitempty"`
 	Status   int    `json:"status"`
@@ -72,7 +72,7 @@ func (rec *recorder) recording(next http.Handler) http.Handler {
 		defer rec.mu.Unlock()
 		rec.requests[r.Method]++
 		if rec.keep != nil && rec.keep(r) {
-			rec.pairs = append(rec.pairs, pair{
+			rec.exchanges = append(rec.exchanges, exchange{
 				Request: r.Method + " " + r.URL.RequestURI(), Sent: string(sent),
 				Status: answer.status, Type: answer.Header().Get("Content-Type"), Received: answer.body.String(),
 			})
@@ -80,7 +80,7 @@ func (rec *recorder) recording(next http.Handler) http.Handler {
 	})
 }
 
-// answerCopy is a response writer that keeps what it writes.
+// answerCopy is a response writer that keeps a copy of the status and the body that it writes.
 type answerCopy struct {
 	http.ResponseWriter
 	status int
@@ -97,7 +97,7 @@ func (a *answerCopy) Write(b []byte) (int, error) {
 	return a.ResponseWriter.Write(b)
 }
 
-// count returns how many requests have passed, in all and those that write.
+// count returns the number of all requests so far, and the number of requests that write.
 func (rec *recorder) count() (all, writes int) {
 	rec.mu.Lock()
 	defer rec.mu.Unlock()

@@ -22,12 +22,12 @@ import (
 
 // server is a running target.
 type server struct {
-	with    string // the software and its version
-	base    string // its SCIM address, without the flag
-	process *binary.Process
-	site    *binary.Installation // of a Rollcall site; nil otherwise
-	token   string
-	again   func(ctx context.Context) (*server, error) // starts it anew, empty
+	software string // the software and its version
+	base     string // the server's SCIM address, without a query such as compliantFlag
+	process  *binary.Process
+	site     *binary.Installation // the installation, if the target is a Rollcall site; otherwise nil
+	token    string
+	restart  func(ctx context.Context) (*server, error) // starts the target again, without the data of before
 }
 
 func (s *server) stop() error {
@@ -40,29 +40,29 @@ func (s *server) stop() error {
 	return s.process.Stop()
 }
 
-// target is a row of the table.
+// target is a kind of server to provision into. Each target has a row in the report's table.
 type target struct {
-	name  string // also the application's name
-	what  string
-	flag  string // of the Tenant URL
-	start func(ctx context.Context, dir, binary string) (*server, error)
+	name        string // the name of the target, and of the application that provisions into it
+	description string
+	flag        string // the query of the Tenant URL, such as compliantFlag; empty for none
+	start       func(ctx context.Context, dir, binary string) (*server, error)
 }
 
 func targets() []target {
 	return []target{
-		{name: "rollcall", what: "a Rollcall site, profile full", start: startSite},
-		{name: "scimmy", what: "SCIMMY with scimmy-routers on Express, from npm", start: startSCIMMY},
-		{name: "scim2-server", what: "scim2-server, from PyPI", start: startSCIM2Server},
-		{name: "elimity", what: "elimity-com/scim, a Go module, behind a small handler", start: startElimity},
-		{name: "rollcall-flag", what: "a Rollcall site, with aadOptscim062020", flag: compliantFlag, start: startSite},
-		{name: "elimity-flag", what: "elimity-com/scim, with aadOptscim062020", flag: compliantFlag, start: startElimity},
+		{name: "rollcall", description: "a Rollcall site, profile full", start: startSite},
+		{name: "scimmy", description: "SCIMMY with scimmy-routers on Express, from npm", start: startSCIMMY},
+		{name: "scim2-server", description: "scim2-server, from PyPI", start: startSCIM2Server},
+		{name: "elimity", description: "elimity-com/scim, a Go module, behind a small handler", start: startElimity},
+		{name: "rollcall-flag", description: "a Rollcall site, with aadOptscim062020", flag: compliantFlag, start: startSite},
+		{name: "elimity-flag", description: "elimity-com/scim, with aadOptscim062020", flag: compliantFlag, start: startElimity},
 	}
 }
 
 // compliantFlag asks Entra's client for the PATCH bodies of RFC 7644.
 const compliantFlag = "?aadOptscim062020"
 
-// startSite starts a second installation with a site.
+// startSite starts another Rollcall installation with a site.
 func startSite(ctx context.Context, dir, path string) (*server, error) {
 	in, err := binary.New(ctx, binary.Options{Binary: path})
 	if err != nil {
@@ -75,17 +75,17 @@ func startSite(ctx context.Context, dir, path string) (*server, error) {
 	if err != nil {
 		return nil, errors.Join(err, in.Close())
 	}
-	return &server{with: "this version", base: "http://" + in.Addr + "/c/acme/auth/scim/v2", site: in, token: site.Token, again: func(ctx context.Context) (*server, error) {
+	return &server{software: "this version", base: "http://" + in.Addr + "/c/acme/auth/scim/v2", site: in, token: site.Token, restart: func(ctx context.Context) (*server, error) {
 		return startSite(ctx, dir, path)
 	}}, nil
 }
 
-const secret = "interop-secret" // of targets that listen on this machine for the length of a run
+const secret = "interop-secret" // the token of the targets, which listen only on this machine and only during a run
 
 //go:embed servers/scimmy.mjs
 var scimmyProgram []byte
 
-// startSCIMMY installs SCIMMY and starts our small program around it.
+// startSCIMMY installs SCIMMY and starts our small server that uses it.
 func startSCIMMY(ctx context.Context, dir, _ string) (*server, error) {
 	if err := foreign.InstallNode(ctx, dir, "express@4", "scimmy", "scimmy-routers"); err != nil {
 		return nil, err
@@ -107,7 +107,7 @@ func startSCIMMY(ctx context.Context, dir, _ string) (*server, error) {
 	})
 }
 
-// startSCIM2Server installs scim2-server and starts its own command.
+// startSCIM2Server installs scim2-server and starts its command.
 func startSCIM2Server(ctx context.Context, dir, _ string) (*server, error) {
 	python, err := foreign.InstallPython(ctx, dir, "scim2-server")
 	if err != nil {
@@ -118,12 +118,12 @@ func startSCIM2Server(ctx context.Context, dir, _ string) (*server, error) {
 	})
 }
 
-// elimityModule is a Go module with our server on elimity-com/scim.
+// elimityModule is a Go module with our small server that uses elimity-com/scim.
 //
 //go:embed servers/elimity.txtar
 var elimityModule []byte
 
-// startElimity builds our server on elimity-com/scim and starts it.
+// startElimity builds our server that uses elimity-com/scim, and starts it.
 func startElimity(ctx context.Context, dir, _ string) (*server, error) {
 	for _, f := range txtar.Parse(elimityModule).Files {
 		if err := os.WriteFile(filepath.Join(dir, f.Name), f.Data, 0o600); err != nil {
@@ -154,7 +154,7 @@ func start(ctx context.Context, dir, with, path string, command func(port string
 	if err := ln.Close(); err != nil {
 		return nil, err
 	}
-	s := &server{with: with, base: "http://127.0.0.1:" + port + path, token: secret, again: func(ctx context.Context) (*server, error) {
+	s := &server{software: with, base: "http://127.0.0.1:" + port + path, token: secret, restart: func(ctx context.Context) (*server, error) {
 		return start(ctx, dir, with, path, command)
 	}}
 	if s.process, err = binary.Start(command(port), with, filepath.Join(dir, "log")); err != nil {

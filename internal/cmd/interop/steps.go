@@ -8,36 +8,38 @@ import (
 	"strings"
 )
 
-// month plays steps: each changes the company and, by a command, the directory.
+// month plays the steps of a month. Each step changes the company, and runs a command that changes
+// the directory in the same way.
 type month struct {
 	*company
 	source       *source
 	applications []string
-	touched      map[*person]bool // people with a step since the last run
-	done         map[string]int   // how often each kind of step came
+	touched      map[*person]bool // the people that a step has changed since the last run
+	timesPlayed  map[string]int   // how often each kind of step was played
 }
 
-// step is a kind of step. do returns false if the company has nobody that it fits.
+// step is a kind of step. The function do plays a step of this kind. It returns false if no person
+// or group of the company fits.
 type step struct {
 	name   string
-	weight int // of all weights together
+	weight int // how likely the step is, relative to the other steps
 	do     func(context.Context) (bool, error)
 }
 
 func (m *month) steps() []step {
 	return []step{
 		{"hire", 8, m.hire},
-		{"leave: blocked", 4, m.block},
-		{"leave: deleted", 5, m.leave},
-		{"come back from a block", 3, m.unblock},
-		{"restore", 3, m.restore},
+		{"leave: blocked", 4, m.blockPerson},
+		{"leave: deleted", 5, m.deletePerson},
+		{"come back from a block", 3, m.unblockPerson},
+		{"restore", 3, m.restorePerson},
 		{"re-hire", 3, m.rehire},
 		{"purge", 2, m.purgePerson},
-		{"rename", 8, m.rename},
-		{"swap of user names", 4, m.swap},
-		{"move", 18, m.move},
-		{"contact data", 14, m.contact},
-		{"manager", 12, m.manage},
+		{"rename", 8, m.renamePerson},
+		{"swap of user names", 4, m.swapNames},
+		{"move", 18, m.moveDepartment},
+		{"contact data", 14, m.changeContact},
+		{"manager", 12, m.changeManager},
 		{"group: new", 2, m.addGroup},
 		{"group: renamed", 2, m.renameGroup},
 		{"group: deleted", 2, m.deleteGroup},
@@ -45,7 +47,7 @@ func (m *month) steps() []step {
 		{"group: purged", 1, m.purgeGroup},
 		{"group: members added", 5, m.addMembers},
 		{"group: members removed", 4, m.removeMembers},
-		{"group: put into a group", 1, m.nest},
+		{"group: put into a group", 1, m.nestGroup},
 	}
 }
 
@@ -66,15 +68,16 @@ func (m *month) play(ctx context.Context) error {
 			return fmt.Errorf("step %q: %w", all[i].name, err)
 		}
 		if did {
-			m.done[all[i].name]++
+			m.timesPlayed[all[i].name]++
 			return nil
 		}
 	}
 	return fmt.Errorf("no step fits")
 }
 
-// take chooses a person without a step since the last run, and notes the step.
-func (m *month) take(fits func(*person) bool) *person {
+// takePerson chooses a person that no step has changed since the last run, and records that a step
+// changes this person now.
+func (m *month) takePerson(fits func(*person) bool) *person {
 	p := m.choose(func(p *person) bool { return !m.touched[p] && fits(p) })
 	if p != nil {
 		m.touched[p] = true
@@ -82,8 +85,9 @@ func (m *month) take(fits func(*person) bool) *person {
 	return p
 }
 
-// set changes attributes of a person in the directory and in the company. An empty value clears.
-func (m *month) set(ctx context.Context, p *person, values map[string]string) error {
+// setAttributes changes attributes of a person in the directory and in the company. An empty value
+// clears the attribute.
+func (m *month) setAttributes(ctx context.Context, p *person, values map[string]string) error {
 	args := []string{p.objectID}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
 		args = append(args, name+"="+values[name])
@@ -93,14 +97,14 @@ func (m *month) set(ctx context.Context, p *person, values map[string]string) er
 	return err
 }
 
-func (m *month) user(ctx context.Context, command string, p *person, flags ...string) error {
+func (m *month) runUserCommand(ctx context.Context, command string, p *person, flags ...string) error {
 	_, err := m.source.rollcall(ctx, "directory user "+command, append([]string{p.objectID}, flags...)...)
 	return err
 }
 
 func (m *month) hire(ctx context.Context) (bool, error) {
 	p := m.newPerson()
-	p.manager = m.choose(m.standing)
+	p.manager = m.choose(m.inScope)
 	if p.manager == p {
 		p.manager = nil
 	}
@@ -108,7 +112,8 @@ func (m *month) hire(ctx context.Context) (bool, error) {
 	return true, m.enroll(ctx, p)
 }
 
-// enroll puts a new person into the directory and into the groups that the company says.
+// enroll adds a new person to the directory, and to the groups of which the person is a member in
+// the company.
 func (m *month) enroll(ctx context.Context, p *person) (err error) {
 	args := []string{p.attributes["userPrincipalName"]}
 	for _, name := range attributeNames() {
@@ -119,7 +124,7 @@ func (m *month) enroll(ctx context.Context, p *person) (err error) {
 	if p.manager != nil {
 		args = append(args, "manager="+p.manager.objectID)
 	}
-	if p.objectID, err = m.source.made(ctx, "directory user add", args...); err != nil {
+	if p.objectID, err = m.source.create(ctx, "directory user add", args...); err != nil {
 		return err
 	}
 	for _, g := range m.groups {
@@ -132,31 +137,31 @@ func (m *month) enroll(ctx context.Context, p *person) (err error) {
 	return nil
 }
 
-func (m *month) block(ctx context.Context) (bool, error) {
-	p := m.take(m.standing)
+func (m *month) blockPerson(ctx context.Context) (bool, error) {
+	p := m.takePerson(m.inScope)
 	if p == nil {
 		return false, nil
 	}
 	p.blocked = true
-	return true, m.user(ctx, "disable", p)
+	return true, m.runUserCommand(ctx, "disable", p)
 }
 
-func (m *month) unblock(ctx context.Context) (bool, error) {
-	p := m.take(func(p *person) bool { return p.blocked && !p.deleted })
+func (m *month) unblockPerson(ctx context.Context) (bool, error) {
+	p := m.takePerson(func(p *person) bool { return p.blocked && !p.deleted })
 	if p == nil {
 		return false, nil
 	}
 	p.blocked = false
-	return true, m.user(ctx, "enable", p)
+	return true, m.runUserCommand(ctx, "enable", p)
 }
 
-func (m *month) leave(ctx context.Context) (bool, error) {
-	p := m.take(m.standing)
+func (m *month) deletePerson(ctx context.Context) (bool, error) {
+	p := m.takePerson(m.inScope)
 	if p == nil {
 		return false, nil
 	}
 	p.deleted = true
-	return true, m.user(ctx, "delete", p)
+	return true, m.runUserCommand(ctx, "delete", p)
 }
 
 // nameIsFree reports whether no other user has the person's user name now.
@@ -166,19 +171,19 @@ func (m *month) nameIsFree(p *person) bool {
 	})
 }
 
-func (m *month) restore(ctx context.Context) (bool, error) {
-	p := m.take(func(p *person) bool { return p.deleted && m.nameIsFree(p) })
+func (m *month) restorePerson(ctx context.Context) (bool, error) {
+	p := m.takePerson(func(p *person) bool { return p.deleted && m.nameIsFree(p) })
 	if p == nil {
 		return false, nil
 	}
 	p.deleted = false
-	return true, m.user(ctx, "restore", p)
+	return true, m.runUserCommand(ctx, "restore", p)
 }
 
-// rehire hires somebody who has left anew: another object with the same name and employee number,
-// which takes the account over.
+// rehire hires a former employee again. The directory gets a new object with the same name and
+// employee number. The new object takes over the account.
 func (m *month) rehire(ctx context.Context) (bool, error) {
-	old := m.take(func(p *person) bool { return p.deleted && p.sent != nil && m.nameIsFree(p) })
+	old := m.takePerson(func(p *person) bool { return p.deleted && p.sent != nil && m.nameIsFree(p) })
 	if old == nil {
 		return false, nil
 	}
@@ -193,33 +198,33 @@ func (m *month) rehire(ctx context.Context) (bool, error) {
 }
 
 func (m *month) purgePerson(ctx context.Context) (bool, error) {
-	p := m.take(func(p *person) bool { return p.deleted && p.attributes["department"] != m.excluded })
+	p := m.takePerson(func(p *person) bool { return p.deleted && p.attributes["department"] != m.excluded })
 	if p == nil {
 		return false, nil
 	}
 	m.purge(p)
-	return true, m.user(ctx, "purge", p, "--yes")
+	return true, m.runUserCommand(ctx, "purge", p, "--yes")
 }
 
-func (m *month) rename(ctx context.Context) (bool, error) {
-	p := m.take(m.standing)
+func (m *month) renamePerson(ctx context.Context) (bool, error) {
+	p := m.takePerson(m.inScope)
 	if p == nil {
 		return false, nil
 	}
 	m.hired++
-	p.name(pick(m.random, givenNames), pick(m.random, familyName), m.hired)
+	p.setName(pick(m.random, givenNames), pick(m.random, familyName), m.hired)
 	values := map[string]string{}
 	for _, name := range []string{"userPrincipalName", "displayName", "givenName", "surname", "mail"} {
 		if v := p.attributes[name]; v != "" {
 			values[name] = v
 		}
 	}
-	return true, m.set(ctx, p, values)
+	return true, m.setAttributes(ctx, p, values)
 }
 
-// swap gives two people each other's user name, with one file.
-func (m *month) swap(ctx context.Context) (bool, error) {
-	a, b := m.take(m.standing), m.take(m.standing)
+// swapNames gives two people each other's user name, in one import.
+func (m *month) swapNames(ctx context.Context) (bool, error) {
+	a, b := m.takePerson(m.inScope), m.takePerson(m.inScope)
 	if a == nil || b == nil || a.sent == nil || b.sent == nil {
 		return false, nil
 	}
@@ -230,21 +235,21 @@ func (m *month) swap(ctx context.Context) (bool, error) {
 	})
 }
 
-func (m *month) move(ctx context.Context) (bool, error) {
-	p := m.take(m.standing)
+func (m *month) moveDepartment(ctx context.Context) (bool, error) {
+	p := m.takePerson(m.inScope)
 	if p == nil {
 		return false, nil
 	}
 	r := m.random
-	return true, m.set(ctx, p, map[string]string{
+	return true, m.setAttributes(ctx, p, map[string]string{
 		"department": department(r.IntN(departments)), "jobTitle": pick(r, jobTitles), "city": pick(r, cities),
 		"physicalDeliveryOfficeName": m.valueOf(p, "physicalDeliveryOfficeName"),
 	})
 }
 
-// contact gives a person a value that was missing, changes it or takes it away.
-func (m *month) contact(ctx context.Context) (bool, error) {
-	p := m.take(m.standing)
+// changeContact adds, changes or removes one value of a person, such as a phone number.
+func (m *month) changeContact(ctx context.Context) (bool, error) {
+	p := m.takePerson(m.inScope)
 	if p == nil {
 		return false, nil
 	}
@@ -260,11 +265,11 @@ func (m *month) contact(ctx context.Context) (bool, error) {
 	if value == p.attributes[name] {
 		return false, nil
 	}
-	return true, m.set(ctx, p, map[string]string{name: value})
+	return true, m.setAttributes(ctx, p, map[string]string{name: value})
 }
 
-func (m *month) manage(ctx context.Context) (bool, error) {
-	p := m.take(m.standing)
+func (m *month) changeManager(ctx context.Context) (bool, error) {
+	p := m.takePerson(m.inScope)
 	if p == nil {
 		return false, nil
 	}
@@ -282,14 +287,14 @@ func (m *month) manage(ctx context.Context) (bool, error) {
 	return true, err
 }
 
-func (m *month) group(ctx context.Context, command string, g *group, rest ...string) error {
+func (m *month) runGroupCommand(ctx context.Context, command string, g *group, rest ...string) error {
 	_, err := m.source.rollcall(ctx, "directory group "+command, append([]string{g.objectID}, rest...)...)
 	return err
 }
 
 func (m *month) addGroup(ctx context.Context) (_ bool, err error) {
 	g := m.newGroup("")
-	if g.objectID, err = m.source.made(ctx, "directory group create", g.name); err != nil {
+	if g.objectID, err = m.source.create(ctx, "directory group create", g.name); err != nil {
 		return false, err
 	}
 	for _, application := range m.applications {
@@ -297,29 +302,30 @@ func (m *month) addGroup(ctx context.Context) (_ bool, err error) {
 			return false, err
 		}
 	}
-	return true, m.addTo(ctx, g, 1+m.random.IntN(12))
+	return true, m.addRandomMembers(ctx, g, 1+m.random.IntN(12))
 }
 
-// ordinary is a condition for chooseGroup: a group that is there and is not the group of all.
-func ordinary(g *group) bool { return !g.everyone && !g.deleted }
+// isOrdinary reports whether a group is not deleted and is not the group of everyone. It is a
+// condition for chooseGroup.
+func isOrdinary(g *group) bool { return !g.everyone && !g.deleted }
 
 func (m *month) renameGroup(ctx context.Context) (bool, error) {
-	g := m.chooseGroup(ordinary)
+	g := m.chooseGroup(isOrdinary)
 	if g == nil {
 		return false, nil
 	}
-	m.founded++
-	g.name = fmt.Sprintf("Renamed “%d” & more", m.founded)
-	return true, m.group(ctx, "set", g, "displayName="+g.name)
+	m.createdGroups++
+	g.name = fmt.Sprintf("Renamed “%d” & more", m.createdGroups)
+	return true, m.runGroupCommand(ctx, "set", g, "displayName="+g.name)
 }
 
 func (m *month) deleteGroup(ctx context.Context) (bool, error) {
-	g := m.chooseGroup(ordinary)
+	g := m.chooseGroup(isOrdinary)
 	if g == nil {
 		return false, nil
 	}
 	g.deleted = true
-	return true, m.group(ctx, "delete", g, "--yes")
+	return true, m.runGroupCommand(ctx, "delete", g, "--yes")
 }
 
 func (m *month) restoreGroup(ctx context.Context) (bool, error) {
@@ -328,7 +334,7 @@ func (m *month) restoreGroup(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	g.deleted = false
-	return true, m.group(ctx, "restore", g)
+	return true, m.runGroupCommand(ctx, "restore", g)
 }
 
 func (m *month) purgeGroup(ctx context.Context) (bool, error) {
@@ -338,21 +344,21 @@ func (m *month) purgeGroup(ctx context.Context) (bool, error) {
 	}
 	m.groups = slices.DeleteFunc(m.groups, func(other *group) bool { return other == g })
 	for _, other := range m.groups {
-		delete(other.inner, g)
+		delete(other.memberGroups, g)
 	}
-	return true, m.group(ctx, "purge", g, "--yes")
+	return true, m.runGroupCommand(ctx, "purge", g, "--yes")
 }
 
 func (m *month) addMembers(ctx context.Context) (bool, error) {
-	g := m.chooseGroup(ordinary)
+	g := m.chooseGroup(isOrdinary)
 	if g == nil {
 		return false, nil
 	}
-	return true, m.addTo(ctx, g, 1+m.random.IntN(8))
+	return true, m.addRandomMembers(ctx, g, 1+m.random.IntN(8))
 }
 
-// addTo makes random people members of a group.
-func (m *month) addTo(ctx context.Context, g *group, n int) error {
+// addRandomMembers makes up to n random people members of a group.
+func (m *month) addRandomMembers(ctx context.Context, g *group, n int) error {
 	args := []string{g.objectID}
 	for range n {
 		if p := m.choose(func(p *person) bool { return !p.deleted && !g.members[p] }); p != nil {
@@ -368,7 +374,7 @@ func (m *month) addTo(ctx context.Context, g *group, n int) error {
 }
 
 func (m *month) removeMembers(ctx context.Context) (bool, error) {
-	g := m.chooseGroup(func(g *group) bool { return ordinary(g) && len(g.members) > 0 })
+	g := m.chooseGroup(func(g *group) bool { return isOrdinary(g) && len(g.members) > 0 })
 	if g == nil {
 		return false, nil
 	}
@@ -386,13 +392,13 @@ func (m *month) removeMembers(ctx context.Context) (bool, error) {
 	return true, err
 }
 
-func (m *month) nest(ctx context.Context) (bool, error) {
-	outer := m.chooseGroup(ordinary)
-	inner := m.chooseGroup(func(g *group) bool { return ordinary(g) && g != outer })
-	if outer == nil || inner == nil || outer.inner[inner] {
+func (m *month) nestGroup(ctx context.Context) (bool, error) {
+	outer := m.chooseGroup(isOrdinary)
+	inner := m.chooseGroup(func(g *group) bool { return isOrdinary(g) && g != outer })
+	if outer == nil || inner == nil || outer.memberGroups[inner] {
 		return false, nil
 	}
-	outer.inner[inner] = true
+	outer.memberGroups[inner] = true
 	_, err := m.source.rollcall(ctx, "directory group member add", outer.objectID, inner.objectID)
 	return true, err
 }
@@ -400,7 +406,7 @@ func (m *month) nest(ctx context.Context) (bool, error) {
 // editFilter sets the scoping filter of all applications.
 func (m *month) editFilter(ctx context.Context, excluded string) error {
 	m.excluded = excluded
-	m.done["filter edit"]++
+	m.timesPlayed["filter edit"]++
 	for _, application := range m.applications {
 		if err := m.source.setFilter(ctx, application, excluded); err != nil {
 			return err

@@ -24,16 +24,16 @@ and inactive, with the values that were sent last. Then each application is prov
 
 `, w.options.people, w.options.groups, w.options.steps, w.options.seed, w.options.days, len(directRows)+1)
 	b.WriteString("| Target | Software | People | Groups | Memberships | Cannot hold | Requests | of them writes | Second run |\n| --- | --- | --: | --: | --: | --: | --: | --: | --- |\n")
-	for _, e := range w.ends {
+	for _, e := range w.runs {
 		c := e.compared
-		fmt.Fprintf(&b, "| %s | %s | %d of %d | %d of %d | %d of %d | %d | %d | %d | %s |\n", e.what, strings.TrimSpace(e.server.with),
-			c.peopleOK, c.people, c.groupsOK, c.groups, c.membersOK, c.memberships, len(c.differences), e.all, e.writes, secondRun(e.second, e.secondW))
+		fmt.Fprintf(&b, "| %s | %s | %d of %d | %d of %d | %d of %d | %d | %d | %d | %s |\n", e.description, strings.TrimSpace(e.server.software),
+			c.peopleOK, c.people, c.groupsOK, c.groups, c.membersOK, c.memberships, len(c.differences), e.requests, e.writes, secondRun(e.secondRequests, e.secondWrites))
 	}
 	b.WriteString("\nThe second run may send one request: the search for a random value that begins each cycle, as Entra's does.\n")
 	w.stepTable(&b)
 	b.WriteString("\n## What the status says about each target\n\nThe engine begins in Entra's own dialect. It sends another form if a target refuses one, and keeps the form that works.\n")
-	for _, e := range w.ends {
-		fmt.Fprintf(&b, "\n**%s**\n\n", e.what)
+	for _, e := range w.runs {
+		fmt.Fprintf(&b, "\n**%s**\n\n", e.description)
 		if len(e.notes) == 0 {
 			b.WriteString("- takes everything as Entra sends it\n")
 		}
@@ -49,7 +49,8 @@ and inactive, with the values that were sent last. Then each application is prov
 	return b.Bytes()
 }
 
-// findings says where the other servers depart from the RFCs or from Entra's forms.
+// findings is the section about the other servers: where they depart from the RFCs or from Entra's
+// forms.
 const findings = `## What these servers do otherwise, and what the engine does about it
 
 | Target | It | The engine |
@@ -64,15 +65,15 @@ const findings = `## What these servers do otherwise, and what the engine does a
 | elimity-com/scim, with aadOptscim062020 | stores the keys "name.givenName" and "urn:…:User:department" under these very names, so the attributes keep their old values | the log of each person names the attributes of which the answer shows another value |
 `
 
-// recorded points to the tests that are made from conversations with these servers.
+// recorded is the section about the tests that are made from conversations with these servers.
 const recorded = `## Recorded conversations
 
 [provision/testdata/conversations](../provision/testdata/conversations) has what the engine and each of these servers say to each other while a small directory goes through a
-fixed story, in both dialects. ` + "`make interop RECORD=1`" + ` records them. TestConversations plays the story again: against the recorded answers the engine must send the same
+fixed story, in both dialects. ` + "`make interop RECORD=1`" + ` records them. TestConversations plays the story restart: against the recorded answers the engine must send the same
 bytes. TestConversationsHaveEveryRequest checks that every request of Entra's client is among them.
 `
 
-// limits explains what the comparison takes for granted.
+// limits is the section that explains which values the comparison counts as equal.
 const limits = `## What counts as equal
 
 - A person who left keeps the account. It is inactive, and its other values are those of the last day. A purged person has no account.
@@ -93,19 +94,20 @@ func secondRun(all, writes int) string {
 	return fmt.Sprintf("%d requests, %d of them writes", all, writes)
 }
 
-// stepTable writes how often each kind of step came.
+// stepTable writes how often each kind of step was played.
 func (w *world) stepTable(b *bytes.Buffer) {
 	b.WriteString("\n## The steps\n\n| Step | Times |\n| --- | --: |\n")
-	for _, name := range slices.Sorted(maps.Keys(w.month.done)) {
-		fmt.Fprintf(b, "| %s | %d |\n", name, w.month.done[name])
+	for _, name := range slices.Sorted(maps.Keys(w.month.timesPlayed)) {
+		fmt.Fprintf(b, "| %s | %d |\n", name, w.month.timesPlayed[name])
 	}
 }
 
-// differenceTable writes what targets hold other than the mappings say, one row for each attribute.
+// differenceTable writes the differences between each target and the company, one row for each
+// target and attribute.
 func (w *world) differenceTable(b *bytes.Buffer) {
 	b.WriteString("\n## What a target cannot hold\n\n")
 	rows := 0
-	for _, e := range w.ends {
+	for _, e := range w.runs {
 		count, example := map[string]int{}, map[string]difference{}
 		for _, d := range e.compared.differences {
 			count[d.kind+" "+d.attribute]++
@@ -116,10 +118,10 @@ func (w *world) differenceTable(b *bytes.Buffer) {
 				b.WriteString("| Target | What | How many | Example | In the log |\n| --- | --- | --: | --- | --- |\n")
 			}
 			inLog := "**no**"
-			if e.names(example[key]) {
+			if e.logNames(example[key]) {
 				inLog = "yes"
 			}
-			fmt.Fprintf(b, "| %s | %s | %d | %s | %s |\n", e.what, key, count[key], strings.ReplaceAll(example[key].String(), "|", "\\|"), inLog)
+			fmt.Fprintf(b, "| %s | %s | %d | %s | %s |\n", e.description, key, count[key], strings.ReplaceAll(example[key].String(), "|", "\\|"), inLog)
 		}
 	}
 	if rows == 0 {

@@ -16,34 +16,34 @@ type world struct {
 	options options
 	*company
 	source   *source
-	ends     []*end
+	runs     []*targetRun
 	month    *month
 	progress io.Writer
 	began    time.Time
 }
 
-// end is a target with what the program has learned about it.
-type end struct {
+// targetRun is a target with the results of its run.
+type targetRun struct {
 	target
-	server   *server
-	recorder *recorder
-	failures map[string]*failure // entries of the log that are no success, by code
-	logged   map[string][]string // by object id: what the log says about it
-	compared *comparison
-	named    []difference // of compared: the log names the attribute
-	unnamed  []difference // of compared: nothing in the log tells
-	all      int          // requests of the month
-	writes   int
-	second   int // requests of the second run
-	secondW  int
-	notes    []string
-	failed   map[string]bool // by object id: an entry of the log is a failure
-	approved int             // operations that were on hold
+	server         *server
+	recorder       *recorder
+	failures       map[string]*failure // the log entries that are not successes, grouped by error code
+	logged         map[string][]string // the texts of the log entries about an object, by object id
+	compared       *comparison
+	named          []difference // the differences that the log names
+	unnamed        []difference // the differences that the log does not name
+	requests       int          // the number of requests in the month
+	writes         int
+	secondRequests int // the number of requests in the second run
+	secondWrites   int
+	notes          []string
+	failed         map[string]bool // whether the log has a failure of an object, by object id
+	approved       int             // the number of approved operations, which had been on hold
 }
 
-// failure counts entries of the log with one code.
+// failure counts the log entries with one error code.
 type failure struct {
-	n               int
+	count           int
 	reason, example string
 }
 
@@ -53,7 +53,7 @@ func (w *world) say(format string, args ...any) {
 
 // install starts a target and its recorder.
 func (w *world) install(ctx context.Context, t target, dir string) error {
-	w.say("%s: %s …", t.name, t.what)
+	w.say("%s: %s …", t.name, t.description)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
@@ -61,14 +61,14 @@ func (w *world) install(ctx context.Context, t target, dir string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.name, err)
 	}
-	e := &end{target: t, server: s, failures: map[string]*failure{}, logged: map[string][]string{}, failed: map[string]bool{}}
-	w.ends = append(w.ends, e)
+	e := &targetRun{target: t, server: s, failures: map[string]*failure{}, logged: map[string][]string{}, failed: map[string]bool{}}
+	w.runs = append(w.runs, e)
 	e.recorder, err = startRecorder(s.base)
 	return err
 }
 
 func (w *world) stop() (err error) {
-	for _, e := range w.ends {
+	for _, e := range w.runs {
 		if e.recorder != nil {
 			err = errors.Join(err, e.recorder.stop())
 		}
@@ -77,20 +77,21 @@ func (w *world) stop() (err error) {
 	return err
 }
 
-// tenantURL is the address of the recorder with the target's path and flag.
-func (e *end) tenantURL() string {
+// tenantURL returns the recorder's address with the target's path and flag.
+func (e *targetRun) tenantURL() string {
 	_, rest, _ := strings.Cut(e.server.base, "://")
 	return "http://" + e.recorder.addr + rest[strings.IndexByte(rest, '/'):] + e.flag
 }
 
-// play loads the directory and plays the month: some steps, then a run of every application.
+// play loads the directory and plays the month. On each day it plays some steps and then provisions
+// every application.
 func (w *world) play(ctx context.Context) error {
 	w.say("%d people and %d groups", len(w.people), len(w.groups))
 	if err := w.source.load(ctx, w.company); err != nil {
 		return err
 	}
-	w.month = &month{company: w.company, source: w.source, touched: map[*person]bool{}, done: map[string]int{}}
-	for _, e := range w.ends {
+	w.month = &month{company: w.company, source: w.source, touched: map[*person]bool{}, timesPlayed: map[string]int{}}
+	for _, e := range w.runs {
 		if err := w.source.createApplication(ctx, w.company, e.name, e.tenantURL(), e.server.token); err != nil {
 			return err
 		}
@@ -121,27 +122,27 @@ func (w *world) play(ctx context.Context) error {
 		}
 		w.say("day %d: %d steps", day, played)
 	}
-	return w.settle(ctx)
+	return w.retryFailures(ctx)
 }
 
-// keepFiles copies the directory's database into the folder of -keep.
+// keepFiles copies the files of the directory's installation into the folder that -keep names.
 func (w *world) keepFiles() error {
 	if w.options.keep == "" {
 		return nil
 	}
-	return os.CopyFS(w.options.keep, os.DirFS(w.source.in.Dir))
+	return os.CopyFS(w.options.keep, os.DirFS(w.source.installation.Dir))
 }
 
-// provision does one cycle of each application.
+// provision runs a cycle of each application.
 func (w *world) provision(ctx context.Context) error {
 	clear(w.month.touched)
-	for _, e := range w.ends {
+	for _, e := range w.runs {
 		c, err := w.source.run(ctx, e.name)
 		if err != nil {
 			return err
 		}
-		e.learn(c)
-		for range 5 { // what waits for a person is approved, and may make other work due
+		e.recordLog(c)
+		for range 5 { // approve the operations on hold; other operations may become due after that
 			if c.exit != exitWaiting {
 				break
 			}
@@ -153,15 +154,15 @@ func (w *world) provision(ctx context.Context) error {
 			if c, err = w.source.run(ctx, e.name); err != nil {
 				return err
 			}
-			e.learn(c)
+			e.recordLog(c)
 		}
 	}
-	w.ran()
+	w.recordRun()
 	return nil
 }
 
-// settle runs until the retries of what has failed are done, or nothing changes any more.
-func (w *world) settle(ctx context.Context) error {
+// retryFailures provisions three more times, so that failed operations are tried again.
+func (w *world) retryFailures(ctx context.Context) error {
 	for range 3 {
 		if err := w.provision(ctx); err != nil {
 			return err
@@ -170,8 +171,8 @@ func (w *world) settle(ctx context.Context) error {
 	return nil
 }
 
-// learn notes what a cycle's log says.
-func (e *end) learn(c cycle) {
+// recordLog records the entries of a cycle's log.
+func (e *targetRun) recordLog(c cycle) {
 	for _, entry := range c.entries {
 		var words []string
 		if entry.Status.Status == "failure" {
@@ -181,7 +182,7 @@ func (e *end) learn(c cycle) {
 			if e.failures[entry.Status.ErrorCode] == nil {
 				e.failures[entry.Status.ErrorCode] = &failure{reason: entry.Status.Reason, example: entry.Source.DisplayName}
 			}
-			e.failures[entry.Status.ErrorCode].n++
+			e.failures[entry.Status.ErrorCode].count++
 			words = append(words, entry.Status.Reason, entry.Status.RecommendedAction)
 		}
 		for _, s := range entry.Steps {
@@ -191,34 +192,34 @@ func (e *end) learn(c cycle) {
 	}
 }
 
-// judge compares each target with the company, then runs each application again.
-func (w *world) judge(ctx context.Context) error {
-	for _, e := range w.ends {
+// compareTargets compares each target with the company, and then provisions each application again.
+func (w *world) compareTargets(ctx context.Context) error {
+	for _, e := range w.runs {
 		var err error
 		if e.compared, err = compare(ctx, e.server, w.company); err != nil {
 			return fmt.Errorf("%s: %w", e.name, err)
 		}
-		e.all, e.writes = e.recorder.count()
+		e.requests, e.writes = e.recorder.count()
 		if _, err := w.source.run(ctx, e.name); err != nil {
 			return err
 		}
 		all, writes := e.recorder.count()
-		e.second, e.secondW = all-e.all, writes-e.writes
+		e.secondRequests, e.secondWrites = all-e.requests, writes-e.writes
 		if e.notes, err = w.source.notes(ctx, e.name); err != nil {
 			return err
 		}
-		e.sort()
+		e.splitDifferences()
 		w.say("%s: %d of %d people, %d of %d groups, %d of %d memberships; %d requests, %d of them writes; the second run sent %d, %d of them writes",
-			e.name, e.compared.peopleOK, e.compared.people, e.compared.groupsOK, e.compared.groups, e.compared.membersOK, e.compared.memberships, e.all, e.writes, e.second, e.secondW)
+			e.name, e.compared.peopleOK, e.compared.people, e.compared.groupsOK, e.compared.groups, e.compared.membersOK, e.compared.memberships, e.requests, e.writes, e.secondRequests, e.secondWrites)
 		w.explain(e)
 	}
 	return nil
 }
 
-// sort separates the differences that the log names from those that it hides.
-func (e *end) sort() {
+// splitDifferences separates the differences that the log names from the others.
+func (e *targetRun) splitDifferences() {
 	for _, d := range e.compared.differences {
-		if e.names(d) {
+		if e.logNames(d) {
 			e.named = append(e.named, d)
 		} else {
 			e.unnamed = append(e.unnamed, d)
@@ -226,9 +227,10 @@ func (e *end) sort() {
 	}
 }
 
-// names reports whether the log tells of a difference: an entry about the object that is no success,
-// or whose steps name the attribute.
-func (e *end) names(d difference) bool {
+// logNames reports whether the log names a difference. If the whole object differs, the log must
+// have a failure of the object. Otherwise an entry about the object must contain the name of the
+// attribute.
+func (e *targetRun) logNames(d difference) bool {
 	if d.attribute == "" {
 		return e.failed[d.objectID]
 	}
@@ -236,9 +238,9 @@ func (e *end) names(d difference) bool {
 	return slices.ContainsFunc(e.logged[d.objectID], func(words string) bool { return strings.Contains(words, attribute) })
 }
 
-func (w *world) explain(e *end) {
+func (w *world) explain(e *targetRun) {
 	for code, f := range e.failures {
-		w.say("  log: %d × %s, such as %s: %s", f.n, code, f.example, f.reason)
+		w.say("  log: %d × %s, such as %s: %s", f.count, code, f.example, f.reason)
 	}
 	for _, note := range e.notes {
 		w.say("  note: %s", note)
@@ -259,16 +261,16 @@ func (w *world) explain(e *end) {
 	}
 }
 
-// verdict is an error if a target differs without a word in the log, or if a second run changes
-// something.
+// verdict returns an error if a target has a difference that the log does not name, or if a second
+// run changes something.
 func (w *world) verdict() error {
 	var problems []error
-	for _, e := range w.ends {
+	for _, e := range w.runs {
 		if n := len(e.unnamed); n > 0 {
 			problems = append(problems, fmt.Errorf("%s: %d differences that the log does not name, such as: %s", e.name, n, e.unnamed[0]))
 		}
-		if e.secondW > 0 || e.second > 1 {
-			problems = append(problems, fmt.Errorf("%s: the second run sent %d requests, %d of them writes", e.name, e.second, e.secondW))
+		if e.secondWrites > 0 || e.secondRequests > 1 {
+			problems = append(problems, fmt.Errorf("%s: the second run sent %d requests, %d of them writes", e.name, e.secondRequests, e.secondWrites))
 		}
 	}
 	return errors.Join(problems...)

@@ -14,7 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/binary"
 )
 
-// resource is what a client knows about one of its users, or about its group.
+// resource is one of a client's users, or its group, in the state that the client expects on the
+// server.
 type resource struct {
 	id, name, title string
 	active, group   bool
@@ -28,8 +29,8 @@ func (r resource) clone() *resource {
 	return &r
 }
 
-// client sends one write after the other to the server. No other client writes to its users and its
-// group.
+// client sends writes to the server, one at a time. No other client writes to this client's users
+// and group.
 type client struct {
 	run    *run
 	number int
@@ -42,7 +43,7 @@ type client struct {
 	pending *change // the request whose outcome is unknown
 }
 
-// change is a request, and the state of its resource before and after it.
+// change is a request, with the state of its resource before and after the request.
 type change struct {
 	method, path, body string
 	from, to           *resource
@@ -52,8 +53,8 @@ func (c *client) send(ctx context.Context, method, path, body string) (status in
 	return c.run.installation.Send(ctx, c.run.acme, method, path, body)
 }
 
-// write sends requests until one gets no answer, or until ctx ends. It never gives up a request
-// that it has begun.
+// write sends requests until a request gets no answer, or until ctx ends. The end of ctx does not
+// cancel a request that has begun.
 func (c *client) write(ctx context.Context) error {
 	for ctx.Err() == nil {
 		x := c.nextChange()
@@ -151,7 +152,7 @@ func (c *client) nextChange() *change {
 	return &change{method: "PATCH", path: "/Groups/" + c.group.id, body: binary.PatchBody(op), from: c.group, to: to}
 }
 
-// read sends a read, and repeats it while the answer is 503, because PostgreSQL may still be
+// read sends a GET, and repeats it while the answer is 503, because PostgreSQL may still be
 // recovering.
 func (c *client) read(ctx context.Context, path string) (status int, text []byte, err error) {
 	for range 60 {

@@ -16,16 +16,16 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// storedResource is what the database contains about one resource.
+// storedResource holds the database's data about one resource.
 type storedResource struct {
 	version, events, rows int
 	name, title           string
 	active                bool
-	copies                int // how often the resource is stored; 1 is right
+	copies                int // how often the resource is stored; must be 1
 	members               map[string]bool
 }
 
-// compare compares everything that the database contains with what the clients know.
+// compare compares all data in the database with the data that the clients expect.
 func (r *run) compare(ctx context.Context, db querier) error {
 	found, err := r.readStored(ctx, db)
 	if err != nil {

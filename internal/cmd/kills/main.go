@@ -1,13 +1,14 @@
 // Command kills kills a server with SIGKILL again and again while clients write to it. It compares
-// the stored data with what the server acknowledged: nothing is lost, nothing is stored twice, and
-// the numbers of versions, events and request-log rows match the changes. On PostgreSQL every third
-// kill hits one of the database's own processes, and PostgreSQL then recovers as after a crash.
+// the stored data with the acknowledged changes. Nothing may be lost or stored twice, and the
+// numbers of versions, events and request-log rows must match the changes. On PostgreSQL every
+// third kill hits one of the database's own processes, and PostgreSQL then recovers as after a
+// crash.
 //
 //	go run ./internal/cmd/kills -rollcall bin/rollcall [-kills 200]
 //	go run ./internal/cmd/kills -rollcall bin/rollcall -postgres [-kills 200]
 //
-// At the end it damages the data in several ways, each in a transaction that is rolled back. It
-// fails unless the comparison notices each damage. It exits with code 1 if anything is wrong.
+// At the end the command damages the data in several ways, each in a transaction that is rolled
+// back. The comparison must notice each damage. The command exits with code 1 if anything is wrong.
 package main
 
 import (
@@ -46,7 +47,7 @@ type run struct {
 	siteID       string // the id of the site
 	allClients   []*client
 
-	answers, unknown, applied atomic.Int64    // requests that got an answer, that got none, and unanswered ones that were applied
+	answers, unknown, applied atomic.Int64    // the numbers of requests: answered; unanswered; unanswered but applied
 	restarts                  []time.Duration // how long each restart of the server took
 }
 
@@ -152,8 +153,8 @@ func (r *run) round(ctx context.Context, length time.Duration, backend bool) err
 	return nil
 }
 
-// waitDisconnected waits until PostgreSQL has ended the connections of the killed server. Until then it
-// may still finish a commit.
+// waitDisconnected waits until PostgreSQL has ended the connections of the killed server. Until
+// then PostgreSQL may still finish a commit.
 func (r *run) waitDisconnected(ctx context.Context) error {
 	for left := r.options.Postgres; left; {
 		if err := r.db.QueryRowContext(ctx, "select exists (select 1 from pg_stat_activity where application_name = 'rollcall')").Scan(&left); err != nil {

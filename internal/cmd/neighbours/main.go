@@ -1,13 +1,13 @@
-// Command neighbours measures how a server's other sites are affected while some sites cause heavy
-// load. Many clients that ignore Retry-After scan one site with many people. Another site sends
-// large PATCHes. A third reads pages of large users slowly. The command prints the times of a quiet
-// site before and during that, and the server's memory.
+// Command neighbours measures how heavy load from some sites affects the other sites of a server.
+// Many clients that ignore Retry-After scan one site with many people. Another site sends large
+// PATCHes. A third reads pages of large users slowly. The command prints the times of a quiet site
+// before and during this load, and the server's memory.
 //
 //	go run ./internal/cmd/neighbours -rollcall bin/rollcall
 //	go run ./internal/cmd/neighbours -rollcall bin/rollcall -postgres
 //
-// First it measures the rate of scans for a single client, and for all clients of the scanned site
-// without any other load. It exits with code 1 if an aim is missed.
+// First the command measures the rate of scans for a single client, and for all clients of the
+// scanned site without any other load. It exits with code 1 if an aim is missed.
 package main
 
 import (
@@ -135,7 +135,7 @@ func (m *measurement) addUsers(ctx context.Context, t *tenant, rest string) erro
 	return err
 }
 
-// smallSites adds the people of the sites other than the scanned one.
+// smallSites adds the people of all sites except the scanned site.
 func (m *measurement) smallSites(ctx context.Context) error {
 	for range 200 {
 		if err := m.addUsers(ctx, &m.quietSite, `,"active":true`); err != nil {
@@ -167,8 +167,8 @@ func (m *measurement) scanAlone(ctx context.Context) (perSecond float64, err err
 	return float64(n) / time.Since(began).Seconds(), nil
 }
 
-// scanCrowd returns the rate of scans of all clients of the site, while the server has no other
-// clients.
+// scanCrowd returns the rate of scans of all clients of the scanned site together, while the server
+// has no other clients.
 func (m *measurement) scanCrowd(ctx context.Context) (perSecond float64) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
@@ -235,7 +235,7 @@ func (m *measurement) readSlowly(ctx context.Context) {
 	}
 }
 
-// requestKinds returns the requests that a quiet site sends.
+// requestKinds returns, by kind, the functions that send requests to a quiet site.
 func (m *measurement) requestKinds() map[string]func(ctx context.Context, i int) (int, error) {
 	stranger := binary.Site{Name: m.quietSite.Name, Token: "rollcall_" + strings.Repeat("a", 49)}
 	scim := func(s binary.Site, method, path, body string) (int, error) {

@@ -62,8 +62,9 @@ func TestAnInitialCycleTriesAFailureOnce(t *testing.T) {
 				return nil
 			})
 			g.must(err)
+			// An incremental cycle tries a membership again when the account of the member has appeared.
 			if i == 0 && failed[blue+" members"] > 1 {
-				failed[blue+" members"] = 1 // an incremental cycle tries again when the account of the member has appeared meanwhile
+				failed[blue+" members"] = 1
 			}
 			if diff := cmp.Diff(want, failed); diff != "" || (report.Kind == provision.InitialCycle) != (i > 0) {
 				t.Errorf("%s cycle %d: failures (-want +got):\n%s", report.Kind, i, diff)

@@ -18,7 +18,7 @@ func TestNotificationsAreAddedTestedStoppedAndRemoved(t *testing.T) {
 	o.directory("other", "")
 	app := o.app(h, "Acme")
 	b := o.operator()
-	b.get("/d/contoso/notifications").wantWords("Nobody gets mail yet").click("Add recipient").
+	b.get("/d/contoso/notifications").wantWords("No recipients yet").click("Add recipient").
 		press("Add recipient", url.Values{"address": {"it@contoso.example"}, "topic": {"quarantine", "held"}, "application": {app.ID}}).
 		wantWords("it@contoso.example gets mail", "Quarantine, Operations on hold", "Only Acme", "kim (operator)")
 	r, err := o.notifications.Find(t.Context(), string(h.Directory.ID), "it@contoso.example")
@@ -34,7 +34,7 @@ func TestNotificationsAreAddedTestedStoppedAndRemoved(t *testing.T) {
 	b.get("/d/contoso/notifications").press("Send test mail", nil).wantWords("The test mail was not sent", "no such mailbox")
 
 	// Another directory neither shows nor removes it.
-	b.get("/d/other/notifications").wantWords("Nobody gets mail yet")
+	b.get("/d/other/notifications").wantWords("No recipients yet")
 	for _, action := range []string{"test", "resume", "remove"} {
 		b.send(http.MethodPost, "/d/other/notifications/"+r.ID+"/"+action, nil).wantStatus(http.StatusNotFound)
 	}
@@ -49,8 +49,8 @@ func TestNotificationsAreAddedTestedStoppedAndRemoved(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.get("/d/contoso/notifications").wantWords("1 message waits").click("Remove").wantWords("Remove it@contoso.example?", "1 message that waits is not sent").
-		press("Remove recipient", nil).wantWords("gets no mail any longer", "Nobody gets mail yet")
-	b.get("/d/contoso/audit").wantWords("it@contoso.example gets mail about: Quarantine, Operations on hold", "it@contoso.example gets no mail any longer")
+		press("Remove recipient", nil).wantWords("no longer gets mail", "No recipients yet")
+	b.get("/d/contoso/audit").wantWords("it@contoso.example gets mail about: Quarantine, Operations on hold", "it@contoso.example no longer gets mail")
 
 	for wrong, typed := range map[string]url.Values{
 		"is not an e-mail address":              {"address": {"it"}, "topic": {"held"}},

@@ -459,7 +459,7 @@ func (p *pageCollection) addKeys(o *office, h *directory.Handle, b *browser, roo
 // addRecipients adds the pages of notifications. It returns the id of a recipient.
 func (p *pageCollection) addRecipients(o *office, h *directory.Handle, b *browser, root string) string {
 	p.t.Helper()
-	p.add("nobody gets mail", b.get(root+"notifications"))
+	p.add("no recipients", b.get(root+"notifications"))
 	p.add("recipient refused", b.get(root+"notifications/new").press("Add recipient", url.Values{"address": {awkwardNames[0]}})).wantStatus(http.StatusUnprocessableEntity)
 	at := time.Now().UTC().Add(-80 * time.Hour)
 	long := strings.Repeat("a-long-name.", 15) + "x@contoso.example"

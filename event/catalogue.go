@@ -190,8 +190,8 @@ var Catalogue = []Description{
 	{KeyExpiring, directoryScope, "an API key expires within two weeks", subjectKey, nil, "", "API key Nightly script (…a91f) expires on 2027-04-12 09:00 UTC"},
 
 	{NotificationAdded, directoryScope, "an e-mail address was added as a recipient of mail", subjectRecipient, nil, "`address` and `topics`", "it@contoso.example gets mail about: Quarantine, Operations on hold"},
-	{NotificationRemoved, directoryScope, "a recipient of mail was removed", subjectRecipient, nil, "`address` and `topics`", "it@contoso.example gets no mail any longer"},
-	{NotificationStopped, directoryScope, "no mail is sent to a recipient any longer, because the mail server has taken none for three days", subjectRecipient, nil, "", "No mail is sent to it@contoso.example any longer: the mail server has taken none for three days. 550 no such mailbox"},
+	{NotificationRemoved, directoryScope, "a recipient of mail was removed", subjectRecipient, nil, "`address` and `topics`", "it@contoso.example no longer gets mail"},
+	{NotificationStopped, directoryScope, "mail to a recipient has stopped, because the mail server has taken none for three days", subjectRecipient, nil, "", "Mail to it@contoso.example has stopped: the mail server has taken none for three days. 550 no such mailbox"},
 	{NotificationResumed, directoryScope, "a person had mail sent to a stopped recipient again", subjectRecipient, nil, "", "Mail is sent to it@contoso.example again"},
 
 	{RetentionChanged, installationScope, "how long logs are kept changed", "", nil, "each kind of log that is kept for another time", "Retention changed. reads: kept 40 days instead of 30 days."},

@@ -324,7 +324,7 @@ func (n *Notifications) Find(ctx context.Context, directory, idOrAddress string)
 // ErrNotFound if there is no such recipient.
 func (n *Notifications) Remove(ctx context.Context, directory, id, actor string) error {
 	return n.Store.Remove(ctx, directory, id, func(r Recipient) event.Event {
-		e := n.event(event.NotificationRemoved, actor, r, r.Address+" gets no mail any longer")
+		e := n.event(event.NotificationRemoved, actor, r, r.Address+" no longer gets mail")
 		e.Data = event.DataOf(nil, event.Changed("address", r.Address, nil), event.Changed("topics", topicNames(r.Topics), nil))
 		return e
 	})

@@ -242,7 +242,7 @@ func TestMailThatIsRefusedIsTriedForThreeDays(t *testing.T) {
 		if diff := cmp.Diff(waits[:6], []string{"1m0s", "5m0s", "30m0s", "2h0m0s", "6h0m0s", "6h0m0s"}); diff != "" || w.now.Sub(began) < 72*time.Hour || w.now.Sub(began) > 79*time.Hour {
 			w.Errorf("stopped after %s: %s", w.now.Sub(began), diff)
 		}
-		if got := w.events(event.NotificationStopped); len(got) != 1 || !strings.HasPrefix(got[0], "No mail is sent to gone@contoso.example any longer") {
+		if got := w.events(event.NotificationStopped); len(got) != 1 || !strings.HasPrefix(got[0], "Mail to gone@contoso.example has stopped") {
 			w.Errorf("got %q", got)
 		}
 

@@ -22,6 +22,9 @@ import (
 // killUsers is how many people a killed job works on.
 const killUsers = 600
 
+// killWithin is within how many requests of its kind a kill comes, if there are so many.
+const killWithin = 400
+
 // moment is where in the exchange with the application the server is killed.
 type moment int
 
@@ -86,15 +89,17 @@ type killWorld struct {
 
 	approved int // operations that were on hold
 
-	mu     sync.Mutex
-	server *apptest.Process
-	left   int // requests until the next kill; 0: none is planned
-	at     moment
-	next   []moment // where the next lives end
-	killed map[moment]int
-	asked  int           // requests so far
-	shot   bool          // the kill of this life has begun
-	dead   chan struct{} // closed when it is done
+	mu      sync.Mutex
+	server  *apptest.Process
+	left    int // requests until the next kill; 0: none is planned
+	fitting int // how many requests of this life were of the kind that the planned kill waits for
+	most    int // the kill comes within so many of them
+	at      moment
+	next    []moment // where the next lives end
+	killed  map[moment]int
+	asked   int           // requests so far
+	shot    bool          // the kill of this life has begun
+	dead    chan struct{} // closed when it is done
 }
 
 func newKillWorld(t *testing.T, random *rand.Rand, actions string) *killWorld {
@@ -102,7 +107,7 @@ func newKillWorld(t *testing.T, random *rand.Rand, actions string) *killWorld {
 	dir := t.TempDir()
 	k := &killWorld{
 		t: t, random: random, app: newApplication(t), dir: dir, create: strings.Contains(actions, "create"),
-		env: []string{"ROLLCALL_DATABASE=" + filepath.Join(dir, "rollcall.db")}, killed: map[moment]int{},
+		env: []string{"ROLLCALL_DATABASE=" + filepath.Join(dir, "rollcall.db")}, killed: map[moment]int{}, most: killWithin,
 	}
 	k.app.begun = func(r *http.Request) {
 		if k.reached(r, true) && r.Method != http.MethodGet {
@@ -155,7 +160,13 @@ func (k *killWorld) run(kills int) {
 	k.t.Helper()
 	for k.total() < kills {
 		k.plan()
-		if !k.live() {
+		if k.live() {
+			k.most = killWithin
+		} else {
+			k.mu.Lock()
+			// So the kill comes in the next life: a round of changes may have few requests of that kind.
+			k.most = max(1, min(k.most, k.fitting))
+			k.mu.Unlock()
 			k.check()
 			k.round++
 			k.importPeople()
@@ -193,7 +204,7 @@ func (k *killWorld) plan() {
 			k.next = append(k.next, moment(i))
 		}
 	}
-	k.left, k.at = 1+k.random.IntN(400), k.next[0]
+	k.left, k.at, k.fitting = 1+k.random.IntN(k.most), k.next[0], 0
 	k.dead, k.shot = make(chan struct{}), false
 }
 
@@ -262,6 +273,9 @@ func (k *killWorld) reached(r *http.Request, begin bool) (killed bool) {
 	write := r.Method != http.MethodGet
 	fits := map[moment]bool{
 		beforeRequest: !write && begin, insteadOfAnswer: write && !begin, beforeCarryOut: write && begin, afterAnswer: write && !begin,
+	}
+	if k.server != nil && fits[k.at] {
+		k.fitting++
 	}
 	if k.left == 0 || k.server == nil || !fits[k.at] {
 		return false

@@ -24,7 +24,7 @@ type clockWatch struct {
 }
 
 // checkClock compares how far two clocks have moved since the last check: clock, the system time,
-// and passed, the time since the start, which nobody can set. If the system time was set back,
+// and passed, the time since the start, which cannot be set. If the system time was set back,
 // checkClock makes all work due; otherwise that work would wait until the system time reaches the
 // old time again.
 func (w *clockWatch) checkClock(ctx context.Context, clock time.Time, passed time.Duration) {

@@ -189,7 +189,7 @@ func (c *command) notificationList() *cobra.Command {
 				lines = append(lines, []string{r.Address, row.Application, strings.Join(row.Topics, ", "), row.State, fmt.Sprint(r.Waiting), c.formatTime(r.LastSent), r.Error})
 			}
 			return c.print(out, func(w io.Writer) {
-				printTable(w, "Nobody gets mail yet. Add an address with: rollcall notification add "+h.Directory.Name+" ADDRESS",
+				printTable(w, "No recipients yet. Add an address with: rollcall notification add "+h.Directory.Name+" ADDRESS",
 					[]string{"Address", "Application", "About", "State", "Waiting", "Last mail", "Error"}, lines)
 			})
 		}),
@@ -209,7 +209,7 @@ func (s *services) recipient(cmd *cobra.Command, args []string) (*directory.Hand
 
 func (c *command) notificationRemove() *cobra.Command {
 	return &cobra.Command{
-		Use: "remove DIRECTORY ADDRESS", Short: "Send no more mail to an address", Args: exactArguments("DIRECTORY", "ADDRESS"),
+		Use: "remove DIRECTORY ADDRESS", Short: "Stop mail to an address", Args: exactArguments("DIRECTORY", "ADDRESS"),
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			h, r, err := s.recipient(cmd, args)
 			if err != nil {
@@ -219,7 +219,7 @@ func (c *command) notificationRemove() *cobra.Command {
 				return err
 			}
 			return c.print(map[string]string{"removed": r.Address, "id": r.ID}, func(w io.Writer) {
-				fmt.Fprintf(w, "%s gets no mail any longer.\n", r.Address)
+				fmt.Fprintf(w, "%s no longer gets mail.\n", r.Address)
 			})
 		}),
 	}

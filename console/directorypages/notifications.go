@@ -78,7 +78,7 @@ func (p *Pages) showRecipients(w http.ResponseWriter, r *http.Request, v *direct
 	}
 	now := p.Console.Options.Now()
 	pg := notificationsPage{Page: v.page, New: v.url("notifications/new"), NoServer: p.Notifications.Mailer == nil, Empty: console.EmptyState{
-		Icon: "mail", Title: "Nobody gets mail yet", Text: "Add an address that should know when provisioning needs a person.",
+		Icon: "mail", Title: "No recipients yet", Text: "Add an address that should know when provisioning needs a person.",
 	}}
 	for _, who := range all {
 		pg.Rows = append(pg.Rows, rowOfRecipient(v, who, names[who.Application], now))
@@ -232,5 +232,5 @@ func (p *Pages) removeRecipient(w http.ResponseWriter, r *http.Request, v *direc
 	if err := p.Notifications.Remove(r.Context(), string(v.Directory.ID), who.ID, v.actor()); err != nil && !errors.Is(err, refusal.NotFound) {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.notificationsURL(), console.DoneNotice(who.Address+" gets no mail any longer."))
+	return p.Console.Redirect(w, r, v.notificationsURL(), console.DoneNotice(who.Address+" no longer gets mail."))
 }

@@ -67,7 +67,7 @@ func (p *Pages) checkLink(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	}
 	pending, err := p.findLink(r, v)
 	if closed, ok := refusal.About[signin.ClosedLink](err); ok && closed.Reason == onetime.Unknown {
-		p.Console.CountFailure(r) // used and expired links do not count: nobody guessed them
+		p.Console.CountFailure(r) // used and expired links do not count, because they were not guessed
 	}
 	return pending, err
 }

@@ -99,7 +99,7 @@ func TestPlan_is_made_by_a_button(t *testing.T) {
 	if n := calls.Load(); n > 0 {
 		t.Errorf("opening the page made %d calls", n)
 	}
-	page = page.press("Make a plan", nil).wantStatus(http.StatusOK).wantWords("Looked at 120", "Create 120", "1 to 50 of 120 people")
+	page = o.settled(page.press("Make a plan", nil)).wantWords("Looked at 120", "Create 120", "1 to 50 of 120 people")
 	made := calls.Load()
 	seen := map[string]bool{}
 	for range 3 {

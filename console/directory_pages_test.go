@@ -201,7 +201,7 @@ func TestProvisioningPage_follows_the_guide(t *testing.T) {
 	}
 	mapping.press("Save", nil).wantWords("Nothing was changed")
 
-	plan := b.get(base+"/provisioning/plan").wantWords("No plan yet").press("Make a plan", nil).wantStatus(http.StatusOK)
+	plan := o.settled(b.get(base+"/provisioning/plan").wantWords("No plan yet").press("Make a plan", nil))
 	plan.wantWords("Ada Lovelace", "name.givenName", "title", "Analyst", "no value")
 	if left, err := o.engine.Store.Counts(t.Context(), provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}); err != nil || left.Linked != 0 {
 		t.Errorf("the plan left links: %+v, %v", left, err)
@@ -213,14 +213,14 @@ func TestProvisioningPage_follows_the_guide(t *testing.T) {
 	o.cycle(h, app)
 	b.get(base+"/provisioning").wantWords("On. The last cycle ended", "2 updated", "Initial cycle", "Completed")
 	b.get(base).wantWords("On")
-	b.get(base+"/provisioning/plan").press("Make it again", nil).wantWords("Nothing to do").wantNoWords("cannot be applied")
+	o.settled(b.get(base+"/provisioning/plan").press("Make it again", nil)).wantWords("Nothing to do").wantNoWords("cannot be applied")
 	sales, _, err := h.PutGroup(t.Context(), directory.Group{Attributes: map[string]string{"displayName": "Sales"}}, "cli")
 	if err != nil {
 		t.Fatal(err)
 	}
 	must(h.AddMembers(t.Context(), sales.ObjectID, []string{o.userID(h, "ada@contoso.example")}, "cli"))
 	must(h.Assign(t.Context(), app.ID, []string{sales.ObjectID}, "cli"))
-	b.get(base+"/provisioning/plan").press("Make it again", nil).wantWords("Add members 1", "Sales", "Members to add: Ada Lovelace").click("Sales").wantStatus(http.StatusOK)
+	o.settled(b.get(base+"/provisioning/plan").press("Make it again", nil)).wantWords("Add members 1", "Sales", "Members to add: Ada Lovelace").click("Sales").wantStatus(http.StatusOK)
 
 	logs := b.get(base+"/provisioning/logs").wantStatus(http.StatusOK).wantWords("Ada Lovelace", "Update", "Success", "title", "Analyst", "1 skipped entry is hidden.").wantNoWords("山田 雪")
 	logs.click("Show it").wantWords("山田 雪", "Skipped").wantNoWords("is hidden")
@@ -328,7 +328,7 @@ func TestProvisioningPage_explains_trouble(t *testing.T) {
 	if _, err := o.jobs.Save(t.Context(), key, provision.Settings{Mode: provision.Automatic, TenantURL: tenantURL, Secret: &secret, Status: provision.On, Scope: provision.AssignedOnly}, "cli"); err != nil {
 		t.Fatal(err)
 	}
-	b.get(base+"/plan").press("Make a plan", nil).wantStatus(http.StatusOK).wantWords("No plan could be made", "The application refused the Secret Token", "HTTP 401")
+	o.settled(b.get(base+"/plan").press("Make a plan", nil)).wantWords("No plan could be made", "The application refused the Secret Token", "HTTP 401")
 	if _, err := o.engine.RunCycle(t.Context(), key, "test", nil); err == nil {
 		t.Fatal("a cycle with a wrong token went through")
 	}

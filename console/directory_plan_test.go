@@ -36,13 +36,13 @@ func TestAPlanIsReviewedAndApplied(t *testing.T) {
 	at := acmeProvisioning + "/plan"
 	b.get(at).wantStatus(http.StatusOK).wantWords("No plan yet").wantNoWords("Approve…")
 	b.get(at + "/decide?do=approve&plan=abcdef01").wantWords("This plan is not kept any more.")
-	page := b.get(at).press("Make a plan", nil).wantStatus(http.StatusOK).wantWords("Ready", "Ada Lovelace", "Bo Li", "made just now by kim", "It can be approved and applied until")
+	page := o.settled(b.get(at).press("Make a plan", nil)).wantWords("Ready", "Ada Lovelace", "Bo Li", "made just now by kim", "It can be approved and applied until")
 	ask := page.click("Approve…").wantStatus(http.StatusOK).wantWords("Approve this plan?", "2 accounts will be created at Acme.", "Nothing is sent before the plan is applied.")
 	page = ask.press("Approve 2 operations", nil).wantWords("The plan is approved. Nothing was sent yet.", "Approved", "approved by kim").wantNoWords("Approve…")
 	linked(0)
 	// The same question again, from a page that is out of date.
 	ask.press("Approve 2 operations", nil).wantWords("Nothing was decided.", "is approved already")
-	page.click("Apply…").wantWords("Exactly these are sent.").press("Apply 2 operations", nil).wantWords("This plan was applied by kim", "2 sent, 0 failed, 0 left out", "Sent.").wantNoWords("Apply…", "Cancel")
+	o.settled(page.click("Apply…").wantWords("Exactly these are sent.").press("Apply 2 operations", nil)).wantWords("This plan was applied by kim", "2 sent, 0 failed, 0 left out", "Sent.").wantNoWords("Apply…", "Cancel")
 	linked(2)
 
 	// Cy joins. The next plan has one operation, and is cancelled.
@@ -53,11 +53,11 @@ func TestAPlanIsReviewedAndApplied(t *testing.T) {
 	if r, err := h.Import(t.Context(), f.Rows, directory.ImportOptions{Actor: "operator:sam"}); err != nil || len(r.Errors) > 0 {
 		t.Fatal(r, err)
 	}
-	page = b.get(at).press("Make it again", nil).wantWords("Cy Young").wantNoWords("Bo Li")
+	page = o.settled(b.get(at).press("Make it again", nil)).wantWords("Cy Young").wantNoWords("Bo Li")
 	page.click("Cancel").wantWords("Cancel this plan?").press("Cancel the plan", nil).wantWords("The plan is cancelled.", "Cancelled").wantNoWords("Approve…")
 
 	// A plan that was made with other settings is not applied.
-	page = b.get(at).press("Make it again", nil).click("Approve…").press("Approve 1 operation", nil)
+	page = o.settled(b.get(at).press("Make it again", nil)).click("Approve…").press("Approve 1 operation", nil)
 	apply := page.click("Apply…")
 	only := provision.FlowUpdate
 	if _, err := o.jobs.SetMapping(t.Context(), key, "Provision Azure Active Directory Users", provision.MappingEdit{Actions: &only}, "cli"); err != nil {

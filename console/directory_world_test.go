@@ -265,6 +265,14 @@ func (s *shown) press(button string, change url.Values) *shown {
 	return s.b.send(http.MethodPost, action, values)
 }
 
+// settled waits until the work that the page has started is done, and gets the page again. A page
+// waits for two seconds only, so on a busy machine it may show the progress of that work.
+func (o *office) settled(s *shown) *shown {
+	o.t.Helper()
+	o.pages.WaitForBackground()
+	return s.b.get(s.Path).wantStatus(http.StatusOK)
+}
+
 func (s *shown) button(text string) (form, pressed *node) {
 	s.b.t.Helper()
 	for _, n := range s.Root.all("button") {

@@ -390,7 +390,7 @@ func (p *pageCollection) ofADirectory() {
 	b.get(at+"/single-sign-on").press("New Certificate", nil).wantWords("A new certificate was made")
 	p.add("two certificates", b.get(at+"/single-sign-on"))
 	p.withoutSignOn(o, func() { p.add("no sign-on", b.get(at+"/single-sign-on")) })
-	planned := b.get(at+"/provisioning/plan").press("Make a plan", nil)
+	planned := o.settled(b.get(at+"/provisioning/plan").press("Make a plan", nil))
 	p.add("plan", planned)
 	kept, err := o.engine.FindPlan(t.Context(), key, "")
 	if err != nil {

@@ -22,17 +22,15 @@ import (
 )
 
 const (
-	changedPeople    = 20 // how many single changes are timed
-	memberBlocks     = 5  // how often the blocks of membership changes take turns
-	changesPerBlock  = 10 // membership changes in a block
-	limitedRate      = 20 // requests per second that the throttling target allows
-	smallGroupSize   = 10 // members of the small group
-	idleTime         = 30 * time.Second
-	changeLimit      = time.Minute // how long a change may take to reach the target
-	smallGroupName   = "Ten"
-	largeGroupName   = "Everybody"
-	membersPerTeam   = 300
-	peoplePerManyGrp = 5_000
+	changedPeople   = 20 // how many single changes are timed
+	memberBlocks    = 5  // how often the blocks of membership changes take turns
+	changesPerBlock = 10 // membership changes in a block
+	limitedRate     = 20 // requests per second that the throttling target allows
+	smallGroupSize  = 10 // members of the small group
+	idleTime        = 30 * time.Second
+	changeLimit     = time.Minute // how long a change may take to reach the target
+	smallGroupName  = "Ten"
+	largeGroupName  = "Everybody"
 )
 
 // engineReport holds the results of the part about the engine on one kind of database.
@@ -102,15 +100,16 @@ type engineSizes struct {
 	limitedPeople           int
 	idleJobs                int
 	idleTime                time.Duration
-	changes                 int
+	changes                 int // single changes that are timed
+	memberBlocks            int // how often the blocks of membership changes take turns
 }
 
 func (o *options) engineSizes() engineSizes {
 	if o.quick {
-		return engineSizes{groups: 4, members: 3, people: 12, limitedPeople: 30, idleJobs: 2, idleTime: 100 * time.Millisecond, changes: 1}
+		return engineSizes{groups: 4, members: 3, people: 12, limitedPeople: 12, idleJobs: 2, idleTime: 100 * time.Millisecond, changes: 1, memberBlocks: 1}
 	}
 	return engineSizes{
-		groups: 1_000, members: membersPerTeam, people: peoplePerManyGrp, limitedPeople: 300, idleJobs: 1_000, idleTime: idleTime, changes: changedPeople,
+		groups: 1_000, members: 300, people: 5_000, limitedPeople: 300, idleJobs: 1_000, idleTime: idleTime, changes: changedPeople, memberBlocks: memberBlocks,
 	}
 }
 
@@ -334,7 +333,7 @@ func (f *flow) measureMembers(ctx context.Context, r *engineReport, sizes engine
 	ids := map[string]string{smallGroupName: f.groups[smallGroupName], largeGroupName: f.groups[largeGroupName]}
 	f.mu.Unlock()
 	newcomer := personOf(f.cycle).userName()
-	for range memberBlocks {
+	for range sizes.memberBlocks {
 		for name, results := range map[string]*[]float64{smallGroupName: &r.SmallLatency, largeGroupName: &r.LargeLatency} {
 			cost, err := f.measureBlock(ctx, name, ids[name], newcomer, results, sizes)
 			if err != nil {

@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// tap is a proxy between the engine and the site. It shows each exchange after the site has
-// answered, and it can refuse requests above a rate.
+// tap is a proxy between the engine and the site. It shows each exchange before it passes
+// the answer on, and it can refuse requests above a rate.
 type tap struct {
 	addr   string
 	target string // the address of the site, as host:port
@@ -103,6 +103,7 @@ func (t *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
 	}
+	t.show(did)
 	for _, name := range []string{"Content-Type", "ETag", "Location", "Retry-After"} {
 		if value := header.Get(name); value != "" {
 			w.Header().Set(name, value)
@@ -113,6 +114,9 @@ func (t *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	w.WriteHeader(did.status)
 	w.Write(did.answer)
+}
+
+func (t *tap) show(did exchange) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.watch != nil {
@@ -120,6 +124,7 @@ func (t *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// forward sends a request to the site and reads the answer.
 func (t *tap) forward(r *http.Request) (did exchange, header http.Header, err error) {
 	did.method, did.target = r.Method, r.URL.RequestURI()[min(len(scimPath), len(r.URL.RequestURI())):]
 	if did.body, err = io.ReadAll(r.Body); err != nil {

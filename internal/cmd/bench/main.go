@@ -42,6 +42,7 @@ type options struct {
 	rounds        int           // how often each row is measured
 	roundDuration time.Duration // how long each measurement of a row takes
 	settleTime    time.Duration // how long to wait after a round for the server's own work
+	signInTime    time.Duration // how long people sign in beside SCIM requests
 	timeLimit     time.Duration // how long the whole run may take
 	clients       int
 	profile       string   // the folder for CPU profiles; empty for none
@@ -129,6 +130,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("unknown argument %q", f.Arg(0))
 	}
+	o.signInTime = time.Minute
 	o.settleTime = 1100 * time.Millisecond // longer than one second, because the server writes gathered log rows once a second
 	given := map[string]bool{}
 	f.Visit(func(fl *flag.Flag) {
@@ -157,6 +159,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 // useQuickDefaults sets small values for the flags that were not given.
 func (o *options) useQuickDefaults(given map[string]bool) {
 	o.settleTime = 50 * time.Millisecond
+	o.signInTime = time.Second
 	if !given["users"] {
 		o.users = []int{10, 50}
 	}
@@ -219,6 +222,10 @@ func (b *bench) measure(ctx context.Context) error {
 	if b.measures(partMapping) {
 		b.print("\nthe guide's user mapping")
 		r.MappingProblem = b.measureMapping(ctx, r)
+	}
+	if b.measures(partSignIn) {
+		b.print("\nsigning in")
+		r.SignInProblem = b.measureSignIns(ctx, r)
 	}
 	if b.measures(partCycle) {
 		b.print("\nprovisioning cycles")

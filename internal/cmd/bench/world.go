@@ -42,11 +42,12 @@ const (
 	partWrite   = "write"
 	partSearch  = "search"
 	partMapping = "mapping"
+	partSignIn  = "signin"
 	partCycle   = "cycle"
 )
 
 func partNames() []string {
-	return []string{partRead, partList, partGroup, partWrite, partSearch, partMapping, partCycle}
+	return []string{partRead, partList, partGroup, partWrite, partSearch, partMapping, partSignIn, partCycle}
 }
 
 func parseParts(text string) ([]string, error) {

@@ -13,12 +13,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/internal/demoidp"
-	"github.com/rollcall-scim/rollcall/ssoserver"
 )
 
 const (
@@ -224,7 +222,7 @@ func signResponse(ctx context.Context, client *http.Client, addr string, idp *de
 	}
 	body := url.Values{"SAMLResponse": {response}, "RelayState": {asked.RelayState}}.Encode()
 	cookie := answer.Cookies()[0]
-	path := strings.Replace(ssoserver.Prefix, "{site}", siteName, 1) + "post"
+	path := "/c/" + siteName + "/auth/saml2/post"
 	return fmt.Appendf(nil, "POST %s HTTP/1.1\r\nHost: %s\r\nOrigin: https://login.example.com\r\nCookie: %s=%s\r\nUser-Agent: Mozilla/5.0\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: %d\r\n\r\n%s",
 		path, addr, cookie.Name, cookie.Value, len(body), body), nil
 }

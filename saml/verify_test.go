@@ -148,6 +148,18 @@ var faults = []fault{
 	{name: "with SHA-1", library: true, want: saml.WeakAlgorithm, answer: func(_ *testing.T, _ *world, a *demoidp.Answer) {
 		a.Method = dsig.ECDSASHA1SignatureMethod
 	}},
+	{name: "with a SHA-1 digest", want: saml.WeakAlgorithm, answer: signature(func(t *testing.T, e *etree.Element) {
+		find(t, e, "SignedInfo/Reference/DigestMethod").CreateAttr("Algorithm", "http://www.w3.org/2000/09/xmldsig#sha1")
+	})},
+	{name: "with inclusive canonicalization", want: saml.WeakAlgorithm, answer: signature(func(t *testing.T, e *etree.Element) {
+		find(t, e, "SignedInfo/CanonicalizationMethod").CreateAttr("Algorithm", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315")
+	})},
+	{name: "with a third transform", want: saml.WeakAlgorithm, answer: signature(func(t *testing.T, e *etree.Element) {
+		find(t, e, "SignedInfo/Reference/Transforms").CreateElement("ds:Transform").CreateAttr("Algorithm", "http://www.w3.org/TR/1999/REC-xpath-19991116")
+	})},
+	{name: "whose signature refers to another element", want: saml.Structure, answer: signature(func(t *testing.T, e *etree.Element) {
+		find(t, e, "SignedInfo/Reference").CreateAttr("URI", "#_other")
+	})},
 	{name: "with a DOCTYPE", library: true, want: saml.Directive, raw: prefixed(`<!DOCTYPE x [<!ENTITY e "ada@acme.example">]>`)},
 	{name: "with a processing instruction", library: true, want: saml.Directive, raw: prefixed(`<?x y?>`)},
 	{name: "with Version 1.1", library: true, want: saml.WrongVersion, answer: change(func(_ *testing.T, e *etree.Element) { e.CreateAttr("Version", "1.1") })},
@@ -213,6 +225,13 @@ var faults = []fault{
 func change(f func(*testing.T, *etree.Element)) func(*testing.T, *world, *demoidp.Answer) {
 	return func(t *testing.T, _ *world, a *demoidp.Answer) {
 		a.Assertion = func(e *etree.Element) { f(t, e) }
+	}
+}
+
+// signature changes the signature of the assertion after it was made.
+func signature(f func(*testing.T, *etree.Element)) func(*testing.T, *world, *demoidp.Answer) {
+	return func(t *testing.T, _ *world, a *demoidp.Answer) {
+		a.SignedAssertion = func(e *etree.Element) { f(t, find(t, e, "Signature")) }
 	}
 }
 

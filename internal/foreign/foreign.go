@@ -134,3 +134,68 @@ func NodeVersion(dir, name string) (string, error) {
 	err = json.Unmarshal(text, &about)
 	return about.Version, err
 }
+
+// InstallDebian installs those of the Debian packages that are not installed yet, with root or sudo,
+// as scripts/setup does. It returns a Missing error on other systems, and without these rights.
+func InstallDebian(ctx context.Context, packages ...string) error {
+	if _, err := exec.LookPath("apt-get"); err != nil {
+		return NewMissing("this is not Debian, or a system based on it; %s cannot be installed", strings.Join(packages, ", "))
+	}
+	var missing []string
+	for _, name := range packages {
+		out, _, err := Run(ctx, RunLimit, nil, "dpkg-query", "--show", "--showformat", "${db:Status-Abbrev}", name)
+		if err != nil || !strings.HasPrefix(string(out), "ii") {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	install := append([]string{"env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q", "--no-install-recommends"}, missing...)
+	if os.Getuid() != 0 {
+		install = append([]string{"sudo", "-n"}, install...)
+	}
+	if err := updateDebian(ctx); err != nil {
+		return err
+	}
+	if _, _, err := Run(ctx, InstallLimit, nil, install[0], install[1:]...); err != nil {
+		return NewMissing("apt-get does not install %s: %v", strings.Join(missing, ", "), err)
+	}
+	return nil
+}
+
+// updateDebian reads the lists of Debian's packages again.
+func updateDebian(ctx context.Context) error {
+	update := []string{"apt-get", "update", "-q"}
+	if os.Getuid() != 0 {
+		update = append([]string{"sudo", "-n"}, update...)
+	}
+	if _, _, err := Run(ctx, InstallLimit, nil, update[0], update[1:]...); err != nil {
+		return NewMissing("apt-get update: %v", err)
+	}
+	return nil
+}
+
+// UnpackDebian downloads a Debian package and unpacks it into dir. It installs neither the package
+// nor what the package depends on. It returns the version of the package.
+func UnpackDebian(ctx context.Context, dir, name string) (version string, err error) {
+	// apt-get downloads into the folder in which it runs.
+	download := []string{"env", "-C", dir, "apt-get", "download", "-q", name}
+	if _, _, err = Run(ctx, InstallLimit, nil, download[0], download[1:]...); err != nil {
+		if err := updateDebian(ctx); err != nil {
+			return "", err
+		}
+		if _, _, err = Run(ctx, InstallLimit, nil, download[0], download[1:]...); err != nil {
+			return "", NewMissing("apt-get does not download %s: %v", name, err)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(dir, name+"_*.deb"))
+	if err != nil || len(files) != 1 {
+		return "", fmt.Errorf("apt-get downloaded %d files of %s: %w", len(files), name, err)
+	}
+	if _, _, err := Run(ctx, InstallLimit, nil, "dpkg-deb", "--extract", files[0], dir); err != nil {
+		return "", fmt.Errorf("unpack %s: %w", name, err)
+	}
+	out, _, err := Run(ctx, RunLimit, nil, "dpkg-deb", "--field", files[0], "Version")
+	return strings.TrimSpace(string(out)), err
+}

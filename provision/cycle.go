@@ -483,23 +483,28 @@ func (r *run) importNews(ctx context.Context) (found bool, err error) {
 	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, c.Ended...) })
 }
 
-// importPage adds one page of objects to the work list and saves the cursor that covers it.
-func (r *run) importPage(ctx context.Context) error {
+// importPage adds one page of objects to the work list and saves the cursor that covers it. It
+// returns the most urgent lane of these objects.
+func (r *run) importPage(ctx context.Context) (first Lane, err error) {
 	r.mu.Lock()
 	s := r.state
 	r.mu.Unlock()
 	page, err := r.readPage(ctx, s)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	listed, err := r.list(ctx, page.why, page.ids, page.objects, page.origins)
 	if err == nil && page.why == ByCycle {
 		listed, err = r.withoutTried(ctx, listed, page.objects)
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return r.save(func(s *State) {
+	first = Checks
+	for _, l := range listed {
+		first = min(first, l.Lane)
+	}
+	return first, r.save(func(s *State) {
 		s.Phase, s.After, s.Watermark, s.Ready, s.Groups.Ready = page.then.Phase, page.then.After, page.then.Watermark, page.then.Ready, page.then.Groups.Ready
 	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, page.ended...) })
 }

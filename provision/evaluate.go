@@ -61,7 +61,6 @@ type work struct {
 	wrote    bool          // a request that changed something worked
 	version  string        // the account's version, if the target gave one in this pass
 	values   []value
-	hash     string
 	inputs   map[string]string // hashes of the inputs of expressions that read the clock, by target attribute
 	refers   string            // the object that a new account refers to
 	refersTo string            // the target id of that object's account, as sent
@@ -471,7 +470,6 @@ func (p *pass) process(w *work, attributes map[string]any, draws *drawing) decis
 	}
 	w.values = values
 	w.keepDespiteClock(attributes)
-	w.hash = hash(w.values)
 	return nil
 }
 
@@ -526,7 +524,7 @@ func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
 		return nil, false
 	}
 	if w.link.Wrote == nil {
-		return nil, w.link.Hash == w.hash
+		return nil, w.link.Hash == hash(w.values)
 	}
 	return diffWritten(w.link.Wrote, w.values)
 }
@@ -639,9 +637,9 @@ func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]an
 	return d, err
 }
 
-// step adds a step to the log entry.
+// step adds a step to the log entry. The entry keeps details, so the caller must not change them.
 func (w *work) step(name string, kind StepType, status Result, description string, details map[string]string) {
-	w.entry.Steps = append(w.entry.Steps, Step{Name: name, Type: kind, Status: status, Description: description, Details: maps.Clone(details)})
+	w.entry.Steps = append(w.entry.Steps, Step{Name: name, Type: kind, Status: status, Description: description, Details: details})
 }
 
 func (w *work) entryStepFailed(name string, kind StepType, te *TargetError) {

@@ -19,7 +19,7 @@ const (
 	outcomeTime  = 50 * time.Millisecond
 	mostOutcomes = 128
 	mostAtOnce   = 512 // intents and outcomes in one commit
-	feedPage     = 512
+	feedPage     = 1024
 	mostParked   = 256 // people who were evaluated and wait for the target's pace
 )
 
@@ -79,6 +79,7 @@ type news struct {
 	ended    bool
 	imported bool
 	found    bool  // the import found something
+	lane     Lane  // the most urgent lane of what it found; 0 if that is not known
 	err      error // the import's error
 }
 
@@ -200,7 +201,7 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 					l.busy--
 				case news.imported:
 					importing, first = false, false
-					refill = refill || news.found
+					refill = refill || news.found && l.goesFirst(news.lane)
 					err = errors.Join(err, news.err)
 				default:
 					refill = refill || len(l.queue) == 0
@@ -217,6 +218,12 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 		}
 		l.g.turn(self)
 	}
+}
+
+// goesFirst reports whether an object that was put into a lane goes before any object in the queue.
+// If none does, the queue need not be read again.
+func (l *pipeline) goesFirst(lane Lane) bool {
+	return len(l.queue) == 0 || lane < l.queue[len(l.queue)-1].Lane
 }
 
 // taken receives a signal if there is one, and reports whether there was. With it, the feed checks
@@ -318,21 +325,23 @@ func (l *pipeline) nextPage(ctx context.Context, parked int) ([]Pending, error) 
 func (l *pipeline) importSome(ctx context.Context) news {
 	l.r.importing.acquire(l.g)
 	defer l.r.importing.release()
+	lane := Lane(0)
 	found, err := l.r.importNews(ctx)
 	if err == nil && !found {
 		found, err = l.r.importGroupNews(ctx)
 	}
 	if err == nil && !found && l.r.phase() != Finishing {
 		found = true
-		err = l.r.importPage(ctx)
+		lane, err = l.r.importPage(ctx)
 	}
 	if err == nil && (found || !l.judged) {
 		l.judged = true // also judge what a process left behind when it died
 		var did bool
-		did, err = l.r.judge(ctx, false)
-		found = found || did
+		if did, err = l.r.judge(ctx, false); did {
+			found, lane = true, 0
+		}
 	}
-	return news{imported: true, found: found, err: err}
+	return news{imported: true, found: found, lane: lane, err: err}
 }
 
 // work takes one person through all steps. It returns the person's id if they stay on the list

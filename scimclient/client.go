@@ -47,6 +47,7 @@ type endpoint struct {
 	now       func() time.Time
 	newID     func() string
 	dialect   atomic.Pointer[provision.Dialect]
+	paths     pathCache
 }
 
 // resourceType holds what differs between requests about users and groups.
@@ -54,7 +55,7 @@ type resourceType struct {
 	path    string // path below the Tenant URL
 	query   string // query string of each read and each search
 	noun    string // the noun for one object in messages, such as "an account"
-	newBody func(changes []provision.Change, d provision.Dialect) ([]byte, error)
+	newBody func(paths *pathCache, changes []provision.Change, d provision.Dialect) ([]byte, error)
 }
 
 var (
@@ -296,7 +297,7 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 
 // post sends one POST in the given dialect.
 func (c *Client) post(ctx context.Context, changes []provision.Change, d provision.Dialect) (answer, error) {
-	body, err := c.resourceType.newBody(changes, d)
+	body, err := c.resourceType.newBody(&c.paths, changes, d)
 	if err != nil {
 		return answer{}, err
 	}
@@ -704,17 +705,19 @@ const maxID = 1_000
 func withoutNUL(text string) string { return strings.ReplaceAll(text, "\x00", "\ufffd") }
 
 // resourceValue converts a decoded JSON value to the types of a scim.Resource and removes NUL from
-// strings.
+// strings. It changes maps and lists in place.
 func resourceValue(v any) any {
 	switch v := v.(type) {
 	case string:
 		return withoutNUL(v)
 	case map[string]any:
-		m := make(map[string]any, len(v))
 		for k, e := range v {
-			m[withoutNUL(k)] = resourceValue(e)
+			name := withoutNUL(k)
+			if name != k {
+				delete(v, k)
+			}
+			v[name] = resourceValue(e)
 		}
-		return m
 	case []any:
 		for i, e := range v {
 			v[i] = resourceValue(e)

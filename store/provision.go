@@ -733,7 +733,7 @@ func (s Provisioning) listIDs(ctx context.Context, query string, args ...any) (i
 // Owner returns the id of the user or group that is linked to an account or group of the target. It
 // returns "" if there is none.
 func (s Provisioning) Owner(ctx context.Context, k provision.Key, kind provision.ObjectKind, targetID string) (objectID string, err error) {
-	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		err := tx.QueryRow(ctx, `
 			select object_id
 			from job_link

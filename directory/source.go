@@ -82,6 +82,7 @@ type SnapshotQuery struct {
 	AssignedOnly bool   // whether to return only users or groups that are assigned to the application
 	After        string // the last object id of the previous page; "" for the first page
 	Limit        int    // the largest number of objects on the page; zero means 500
+	IDsOnly      bool   // whether to leave out the attributes and assignments of users
 }
 
 // Snapshot lists users by object id, including soft-deleted ones. A page shorter than the limit is

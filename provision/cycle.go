@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -523,13 +524,19 @@ type imported struct {
 func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 	switch s.Phase {
 	case Snapshot:
+		first := s.FirstDone.IsZero() // hardly anyone has an account, and of the others only the ids are needed
 		page, err := r.source.Snapshot(ctx, SnapshotQuery{
-			App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, After: s.After, Limit: importPage,
+			App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, After: s.After, Limit: importPage, IDsOnly: first,
 		})
 		if err != nil {
 			return imported{}, fmt.Errorf("read snapshot: %w", err)
 		}
 		ids, objects := byID(page)
+		if first {
+			if objects, err = r.linkedObjects(ctx, ids); err != nil {
+				return imported{}, err
+			}
+		}
 		then := Links
 		if r.groupsOn() {
 			then = GroupSnapshot
@@ -571,6 +578,15 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 		s.Phase = Finishing
 	}
 	return imported{ids: c.IDs, why: ByChange, origins: c.Origins, ended: c.Ended, then: s}, nil
+}
+
+// linkedObjects reads the objects that have a link.
+func (r *run) linkedObjects(ctx context.Context, ids []string) (map[string]*Object, error) {
+	states, err := r.e.Store.LinkStates(ctx, r.job.Key, ids)
+	if err != nil {
+		return nil, err
+	}
+	return r.objects(ctx, slices.Sorted(maps.Keys(states)))
 }
 
 func byID(page []Object) (ids []string, objects map[string]*Object) {

@@ -102,6 +102,9 @@ func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now 
 	return w, err
 }
 
+// usualSteps is how many steps a log entry usually has at most.
+const usualSteps = 6
+
 // begin does the import and scoping steps for one person.
 func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[string]any) {
 	w := &work{
@@ -110,7 +113,7 @@ func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[s
 	w.entry = LogEntry{
 		JobID:        p.job.Key.String(),
 		SourceSystem: System{ID: string(p.job.Key.Directory), DisplayName: p.m.source}, TargetSystem: System{ID: p.job.Key.App, DisplayName: p.m.target},
-		InitiatorName: initiator(known.Why), Mapping: p.m.object.Name, Modified: []ModifiedProperty{},
+		InitiatorName: initiator(known.Why), Mapping: p.m.object.Name, Steps: make([]Step, 0, usualSteps), Modified: []ModifiedProperty{},
 	}
 	p.importObject(w, object)
 	w.known.name = w.name()

@@ -11,12 +11,14 @@ import (
 )
 
 const (
-	newsGap    = 200 * time.Millisecond // how often a running slice looks for changes without being woken
-	proofTime  = newsGap                // how long a successful connection test proves that failures are about single people
-	intentTime = 3 * time.Millisecond   // how long an intent waits for others, to be committed with them
+	newsGap   = 200 * time.Millisecond // how often a running slice looks for changes without being woken
+	proofTime = newsGap                // how long a successful connection test proves that failures are about single people
+	// intentTime is how long an intent waits for others, to be committed with them. Each commit
+	// also makes the readers of a SQLite database read their pages again.
+	intentTime = 8 * time.Millisecond
 	// outcomeTime is how long an outcome waits to be committed with others. If the process dies in
 	// that time, the next process reads the account.
-	outcomeTime  = 50 * time.Millisecond
+	outcomeTime  = 100 * time.Millisecond
 	mostOutcomes = 128
 	mostAtOnce   = 512 // intents and outcomes in one commit
 	feedPage     = 1024

@@ -22,7 +22,7 @@ const (
 	mostOutcomes = 128
 	mostAtOnce   = 512 // intents and outcomes in one commit
 	feedPage     = 1024
-	mostParked   = 256 // people who were evaluated and wait for the target's pace
+	mostParked   = 128 // people who were evaluated and wait for the target's pace
 )
 
 // pipeline works on a job's list for one slice. Each part goes at its own speed:
@@ -263,7 +263,7 @@ func (l *pipeline) hurry() {
 // dispatch gives people to workers while there is room. It returns true if the list has to be read
 // again.
 func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
-	parked := l.pacer.waits()
+	parked, started := l.pacer.waits(), false
 	for !l.doubted() {
 		if refill {
 			page, err := l.nextPage(ctx, parked)
@@ -282,14 +282,19 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 			continue
 		}
 		room := l.r.e.workers()
-		if next.Lane == Leavers || next.Why == ByDemand {
+		free := 1 // how many workers must be free
+		switch {
+		case next.Lane == Leavers || next.Why == ByDemand:
 			room += firstWidth // urgent work does not wait for other requests
-		} else if parked >= mostParked {
+		case parked >= mostParked:
+			return false, nil
+		case !started:
+			free = max(1, room/8) // several workers start together, so that one read serves them
+		}
+		if room-(l.busy-parked-int(l.saving.Load())) < free || len(l.hands) >= mostAtOnce+mostParked {
 			return false, nil
 		}
-		if l.busy-parked-int(l.saving.Load()) >= room || len(l.hands) >= mostAtOnce+mostParked {
-			return false, nil
-		}
+		started = true
 		l.queue = l.queue[1:]
 		refill = len(l.queue) == 0
 		l.hands[handOf(next.ObjectID)] = true

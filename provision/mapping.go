@@ -188,7 +188,7 @@ func (m *mapping) env(attributes map[string]any) expr.Env {
 // generates the random and unique values of a new account; it is nil for an existing account.
 func (m *mapping) values(attributes map[string]any, entitled bool, draws *drawing) ([]value, *rowProblem) {
 	env, creating := m.env(attributes), draws != nil
-	var out []value
+	out := make([]value, 0, len(m.rows))
 	for i := range m.rows {
 		r := &m.rows[i]
 		if !entitled && !r.state || r.FlowType == FlowObjectAddOnly && !creating || r.Type == TypeReference {
@@ -362,6 +362,9 @@ func (m *mapping) keys(attributes map[string]any) ([]MatchKey, *rowProblem) {
 // job wrote or that the mapping says to remove.
 func diff(current scim.Resource, values []value, wrote Ledger) []Change {
 	var changes []Change
+	if len(current) == 0 {
+		changes = make([]Change, 0, len(values)) // a new account gets all of them
+	}
 	for _, v := range values {
 		if v.want == nil {
 			if old := v.row.valueIn(current); old != nil && (wrote[v.row.Target].Sent != nil || v.row.FlowNull) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 const groupColumns = `g.object_id, g.deleted, g.version, g.created, g.modified, g.attributes`

@@ -584,21 +584,19 @@ func (s Provisioning) CountPending(ctx context.Context, k provision.Key) (n int,
 func (s Provisioning) LinkStates(ctx context.Context, k provision.Key, objectIDs []string) (states map[string]provision.LinkState, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		states = map[string]provision.LinkState{}
-		for _, id := range objectIDs {
-			var state provision.LinkState
-			err := tx.QueryRow(ctx, `
-				select state
+		return inBatches(objectIDs, func(batch []string) error {
+			_, err := collect(ctx, tx, func(row scanner) (id string, err error) {
+				var state provision.LinkState
+				err = row.Scan(&id, &state)
+				states[id] = state
+				return id, err
+			}, `
+				select object_id, state
 				from job_link
-				where directory = $1 and app = $2 and object_id = $3`, string(k.Directory), k.App, id).Scan(&state)
-			if errors.Is(err, sql.ErrNoRows) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			states[id] = state
-		}
-		return nil
+				where directory = $1 and app = $2 and object_id in (`+placeholders(3, len(batch))+`)`,
+				withIDs(batch, string(k.Directory), k.App)...)
+			return err
+		})
 	})
 	return states, err
 }
@@ -733,7 +731,7 @@ func (s Provisioning) listIDs(ctx context.Context, query string, args ...any) (i
 // Owner returns the id of the user or group that is linked to an account or group of the target. It
 // returns "" if there is none.
 func (s Provisioning) Owner(ctx context.Context, k provision.Key, kind provision.ObjectKind, targetID string) (objectID string, err error) {
-	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		err := tx.QueryRow(ctx, `
 			select object_id
 			from job_link

@@ -14,7 +14,7 @@ import (
 // Holder returns the id of the object whose account has a given value of the first matching
 // attribute. It returns "" if there is none.
 func (s Provisioning) Holder(ctx context.Context, k provision.Key, key provision.MatchKey) (objectID string, err error) {
-	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		err := tx.QueryRow(ctx, `
 			select object_id
 			from job_link
@@ -31,7 +31,7 @@ func (s Provisioning) Holder(ctx context.Context, k provision.Key, key provision
 
 // Awaited returns the matching value that an object is waiting for, or nil if it waits for none.
 func (s Provisioning) Awaited(ctx context.Context, k provision.Key, objectID string) (a *provision.Awaited, err error) {
-	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		found := provision.Awaited{}
 		var key string
 		var since int64

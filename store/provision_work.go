@@ -28,6 +28,7 @@ func (s Provisioning) updateUnderFence(ctx context.Context, f provision.Fence, f
 type jobTx struct {
 	tx             *sqldb.Tx
 	directory, app string
+	unrelated      bool // the job has no memberships and no references, so nothing follows an account that moves
 }
 
 // exec runs a statement whose first two arguments are the job's key.
@@ -162,6 +163,10 @@ func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provisio
 				return err
 			}
 		}
+		var err error
+		if t.unrelated, err = t.isUnrelated(ctx, outcomes); err != nil {
+			return err
+		}
 		for _, o := range outcomes {
 			if err := t.recordOutcome(ctx, o); err != nil {
 				return fmt.Errorf("record %s: %w", o.ObjectID, err)
@@ -172,6 +177,26 @@ func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provisio
 		}
 		return t.saveState(ctx, st)
 	})
+}
+
+// isUnrelated reports whether the job has no memberships and no references, and the outcomes add
+// none. Then an account that moves concerns nobody else, which one query finds out for all of them.
+func (t jobTx) isUnrelated(ctx context.Context, outcomes []provision.Outcome) (bool, error) {
+	moved := false
+	for _, o := range outcomes {
+		if len(o.MemberOf) > 0 || o.Link != nil && o.Link.Refers != "" {
+			return false, nil
+		}
+		moved = moved || o.Moved
+	}
+	if !moved {
+		return false, nil
+	}
+	var related bool
+	err := t.tx.QueryRow(ctx, `
+		select exists (select 1 from job_member where directory = $1 and app = $2)
+			or exists (select 1 from job_link where directory = $1 and app = $2 and refers <> '')`, t.directory, t.app).Scan(&related)
+	return !related, err
 }
 
 func (t jobTx) removeLink(ctx context.Context, o provision.Outcome) error {

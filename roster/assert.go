@@ -95,7 +95,7 @@ func (r *Roster) AdmitAsserted(ctx context.Context, a Asserted, l session.Limits
 		}
 		made := secret.New()
 		started := Session{Hash: secret.HashOf(made), Person: out.Person.ID, Record: l.Start(r.now(), from), Origin: a.Session}
-		started.ProvedAt(a.Proved)
+		started.RecordProof(a.Proved)
 		if !a.Ends.IsZero() && a.Ends.Before(started.Expires) {
 			started.Expires = a.Ends.UTC()
 		}

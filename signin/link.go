@@ -18,7 +18,7 @@ const (
 var (
 	// ErrLinkEnded refuses a link that no longer opens, although a new link would. Its About field
 	// is a ClosedLink.
-	ErrLinkEnded = onetime.Ended("link_ended")
+	ErrLinkEnded = onetime.NewRefusal("link_ended")
 	// ErrAccountClosed refuses a link because of the person's account, so a new link would not open
 	// either. Its About field is a ClosedLink.
 	ErrAccountClosed = refusal.New(refusal.Gone, "", "this account is closed, so its links do not open").Coded("link_account_closed")

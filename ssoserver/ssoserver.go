@@ -91,7 +91,7 @@ type Handler struct {
 
 // Routes returns the handler of everything below Prefix.
 func (h *Handler) Routes() http.Handler {
-	h.failures, h.starts = web.NewFailures(), web.NewThrottle(startsAtOnce, startsEvery)
+	h.failures, h.starts = web.NewFailureThrottle(), web.NewThrottle(startsAtOnce, startsEvery)
 	mux := http.NewServeMux()
 	for _, e := range h.endpoints() {
 		mux.HandleFunc(e.pattern, e.handle)
@@ -276,7 +276,7 @@ func (h *Handler) finishSignIn(w http.ResponseWriter, r *http.Request, st site.S
 		w.Header().Set("Cache-Control", "no-store")
 		http.Redirect(w, r, done.ReturnTo, http.StatusSeeOther)
 	default:
-		h.starts.Return(source)
+		h.starts.UndoCount(source)
 		if err := h.Enter(w, r, st, done.Session, done.ReturnTo); err != nil {
 			h.internalError(w, r, err)
 		}
@@ -363,7 +363,7 @@ func (h *Handler) cookieNameFor(r *http.Request) string {
 	return cookieName
 }
 
-func (h *Handler) isSecure(r *http.Request) bool { return h.Secure || web.Secure(r) }
+func (h *Handler) isSecure(r *http.Request) bool { return h.Secure || web.IsSecure(r) }
 
 // withBrowserActor puts the client's address and browser into the context of the request. The
 // events of the request then show this address and browser.

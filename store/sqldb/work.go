@@ -19,7 +19,7 @@ const (
 
 func newWorkGate() *fair.Gate {
 	places := max(1, runtime.GOMAXPROCS(0)-1)
-	return fair.NewGate(fair.Options{Capacity: places, PerKey: (places + 1) / 2, Waiting: maxWorkWaiting, Patience: workPatience})
+	return fair.NewGate(fair.Options{Capacity: places, PerKey: (places + 1) / 2, MaxWaiting: maxWorkWaiting, Patience: workPatience})
 }
 
 // RunCostly waits until costly work of the site with this key may run, and then runs it. It ends

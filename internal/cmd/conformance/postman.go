@@ -63,7 +63,7 @@ func postmanSuite(folder string, t *tools) func(context.Context, *client) (repor
 }
 
 // installNewman installs Postman's runner into the temporary folder. It returns the path of the
-// program, and its name with the version.
+// program, and the string with: the name and version of the program.
 func (t *tools) installNewman(ctx context.Context) (path, with string, err error) {
 	dir := filepath.Join(t.dir, "newman")
 	if err := foreign.InstallNode(ctx, dir, newmanPackage); err != nil {

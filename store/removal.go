@@ -18,12 +18,13 @@ import (
 
 // removal is a deleted site, directory or application that still has rows.
 type removal struct {
-	kind        string
-	owner       string
-	application string // the id of the application if the kind is "application"
+	kind        string // siteRemoval or directoryRemoval
+	owner       string // the id of the site or directory
+	application string // the id of the deleted application; empty if the whole site or directory was deleted
 }
 
-// The kinds of removal. Each is also the name of the column with the owner's id.
+// The kinds of removal. A deleted application has the kind of its directory. Each kind is also the
+// name of the table of owners, and of the column with the owner's id in other tables.
 const (
 	siteRemoval      = "site"
 	directoryRemoval = "directory"
@@ -133,12 +134,13 @@ type ownedTable struct {
 	key   []keyColumn // the other columns of the primary key
 }
 
+// keyColumn is a column of a primary key.
 type keyColumn struct {
 	name   string
-	number bool
+	number bool // whether the column has integers; otherwise it has strings
 }
 
-// columnOfKey is a column of a table's primary key.
+// columnOfKey is a column of a primary key, with the name of its table.
 type columnOfKey struct {
 	table string
 	keyColumn

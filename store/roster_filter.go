@@ -68,6 +68,7 @@ func numberPlaceholders(sql string, before int) string {
 	return b.String()
 }
 
+// narrower compiles a filter on one kind of resource of a site.
 type narrower struct {
 	site     string
 	kind     scim.TypeName
@@ -270,9 +271,9 @@ func (n narrower) narrowUserAttribute(path scim.AttrPath, op scim.Op, value any)
 	return narrowing{}, false
 }
 
-// narrowByMember returns a narrowing by membership rows. It finds the rows whose column known has
-// the given id, and selects the resources in the column wanted of these rows. It puts the id into
-// lower case, as all stored ids are.
+// narrowByMember returns a narrowing by membership rows. It finds the rows that have the id in the
+// column known. It selects the resources whose ids are in the column wanted of these rows. All
+// stored ids are in lower case, so it also puts the id into lower case.
 func (n narrower) narrowByMember(wanted, known, id string) narrowing {
 	if id == "" {
 		return unknownNarrowing

@@ -16,7 +16,8 @@ type ordering struct {
 	text  string // SQL of the string to sort by; an empty string literal for times
 	// values returns the values of the terms for a place with this sort key.
 	values func(key string) ([]any, error)
-	key    func(doc roster.Document, text string) string
+	// key returns the sort key of a document. text is the string that the column text has.
+	key func(doc roster.Document, text string) string
 }
 
 // term is an SQL expression to sort by.
@@ -142,6 +143,8 @@ func (l listing) continueFrom(o ordering) (listing, error) {
 	return l, nil
 }
 
+// tiebreakOrdering returns the condition for resources after a place, or before the place if back
+// is true, among the resources with the same value.
 func tiebreakOrdering(back bool) string {
 	if back {
 		return "(r.seq, r.id) < (?, ?)"

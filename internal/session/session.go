@@ -150,7 +150,7 @@ func (b Browser) String() string {
 	return name + " on " + system
 }
 
-// agentMark is a text that identifies a program or system in User-Agent headers, and the name of
+// agentMark is a string that identifies a program or system in User-Agent headers, and the name of
 // that program or system.
 type agentMark struct{ text, name string }
 

@@ -102,7 +102,7 @@ func (v vectors) checkFilters(ctx context.Context, c *client) ([]check, error) {
 	return checks, nil
 }
 
-// filterRun runs the filter vectors on a site with one user, to whom the filters refer.
+// filterRun runs the filter vectors on a site with one user. The filters refer to that user.
 type filterRun struct {
 	*client
 	user         map[string]any // the user as the vectors describe it

@@ -22,9 +22,9 @@ const (
 const (
 	// MaxRecipients is how many recipients a directory can have.
 	MaxRecipients = 50
-	// maxAddress is the largest length of an e-mail address, in bytes. SMTP allows 256 bytes for a
-	// path, which includes two angle brackets.
-	maxAddress = 254
+	// maxAddressBytes is the largest length of an e-mail address, in bytes. SMTP allows 256 bytes
+	// for a path, which includes two angle brackets.
+	maxAddressBytes = 254
 )
 
 // Topic is a kind of news that a recipient can choose.
@@ -32,10 +32,10 @@ type Topic string
 
 // The topics.
 const (
-	Quarantine  Topic = "quarantine"
-	Held        Topic = "held"
-	Late        Topic = "late"
-	Credentials Topic = "credentials"
+	Quarantine  Topic = "quarantine"  // provisioning is in quarantine, or was released from it
+	Held        Topic = "held"        // operations are on hold
+	Late        Topic = "late"        // an account waits too long to be closed, or provisioning was paused too long
+	Credentials Topic = "credentials" // a Secret Token was discarded, or an API key expires soon
 )
 
 // Topics lists the topics in the order in which pages show them.
@@ -93,17 +93,17 @@ type Recipient struct {
 	Directory   string // the id of the directory
 	Application string // the id of the application; empty for every application
 	Address     string
-	Topics      []Topic // in the order of Topics; never empty
-	AddedBy     string  // the actor who added the recipient, in the form that events use
-	Added       time.Time
+	Topics      []Topic   // in the order of Topics; never empty
+	AddedBy     string    // the actor who added the recipient, in the form that events use
+	Added       time.Time // when the recipient was added
 
-	Waiting  int       // how many messages wait to be sent
-	LastSent time.Time // zero if no mail was sent yet
-	NextTry  time.Time // the earliest time at which the next mail may be sent
-	Failing  time.Time // when the mail server began to refuse mail for this address; zero if it accepts mail
-	Failures int       // how many tries have failed in a row
-	Error    string    // why the last try failed
-	Stopped  time.Time // when mail was stopped, because too many tries failed; zero if it is not stopped
+	Waiting      int       // how many messages wait to be sent
+	LastSent     time.Time // zero if no mail was sent yet
+	NextTry      time.Time // the earliest time at which the next mail may be sent
+	FailingSince time.Time // when the mail server began to refuse mail for this address; zero if it accepts mail
+	Failures     int       // how many tries have failed in a row
+	Error        string    // why the last try failed
+	Stopped      time.Time // when mail was stopped, because too many tries failed; zero if it is not stopped
 }
 
 // Wants reports whether the recipient gets mail about an event. name is the name of the event.
@@ -203,7 +203,7 @@ type NewRecipient struct {
 	Application string // the id of the application; empty for every application
 	Address     string
 	Topics      []Topic // empty means all
-	Actor       string
+	Actor       string  // the actor who adds the recipient, in the form that events use
 }
 
 // Add adds a recipient. It returns a refusal for a wrong field, and the errors of Store.Add.
@@ -238,8 +238,8 @@ func ParseAddress(text string) (string, error) {
 	switch {
 	case clean == "":
 		return "", bad("the e-mail address is missing")
-	case len(clean) > maxAddress:
-		return "", bad("the e-mail address is longer than %d bytes", maxAddress)
+	case len(clean) > maxAddressBytes:
+		return "", bad("the e-mail address is longer than %d bytes", maxAddressBytes)
 	case !utf8.ValidString(clean) || strings.ContainsFunc(clean, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }):
 		return "", bad("an e-mail address holds no spaces and no control characters")
 	}
@@ -291,8 +291,8 @@ func (n *Notifications) Recipients(ctx context.Context, directory string) ([]Rec
 	return n.Store.Recipients(ctx, directory)
 }
 
-// Find returns the recipient with this id or address. If several have the same address, it returns
-// the one for every application. It returns ErrNotFound if there is none.
+// Find returns the recipient with this id or address. If several recipients have the address, it
+// returns the recipient for every application. It returns ErrNotFound if there is no such recipient.
 func (n *Notifications) Find(ctx context.Context, directory, idOrAddress string) (Recipient, error) {
 	all, err := n.Store.Recipients(ctx, directory)
 	if err != nil {

@@ -96,18 +96,18 @@ func nounOf(t scim.TypeName) string {
 	return string(t)
 }
 
-// lifeEvents are the event names for one resource type.
-type lifeEvents struct{ created, updated, deleted string }
+// resourceEvents are the names of the events about resources of one type.
+type resourceEvents struct{ created, updated, deleted string }
 
 // eventsOf returns the names of the events about resources of a type.
-func eventsOf(t scim.TypeName) lifeEvents {
+func eventsOf(t scim.TypeName) resourceEvents {
 	switch t {
 	case User:
-		return lifeEvents{event.UserCreated, event.UserUpdated, event.UserDeleted}
+		return resourceEvents{event.UserCreated, event.UserUpdated, event.UserDeleted}
 	case Group:
-		return lifeEvents{event.GroupCreated, event.GroupUpdated, event.GroupDeleted}
+		return resourceEvents{event.GroupCreated, event.GroupUpdated, event.GroupDeleted}
 	}
-	return lifeEvents{event.ResourceCreated, event.ResourceUpdated, event.ResourceDeleted}
+	return resourceEvents{event.ResourceCreated, event.ResourceUpdated, event.ResourceDeleted}
 }
 
 // nameOf returns the userName or displayName of a resource, or an empty string.

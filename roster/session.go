@@ -15,8 +15,8 @@ import (
 
 // Session is a signed-in browser.
 type Session struct {
-	Hash   secret.Hash
-	Person string
+	Hash   secret.Hash // the hash of the session's secret
+	Person string      // the id of the person who is signed in
 	session.Record
 	Origin Origin // how the identity provider identifies the session
 	Own    bool   // whether this is the session of the caller who asked for the list

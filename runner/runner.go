@@ -55,8 +55,8 @@ type Runner struct {
 	Grace      time.Duration // how long Run waits for slices after its context ends, before it stops them; default 15 s
 	RetryAfter time.Duration // how long to wait before a failed slice is tried again, if Advance returned no time; default 30 s
 
-	once  sync.Once
-	woken chan struct{} // has an element when Run must look for due keys
+	wokenOnce sync.Once
+	woken     chan struct{} // has an element when Run must look for due keys
 }
 
 // Wake makes a key due at once, and makes Run look for it. It may be called before Run, and in a
@@ -88,7 +88,7 @@ func (r *Runner) LookNow() {
 }
 
 func (r *Runner) wakeChannel() chan struct{} {
-	r.once.Do(func() { r.woken = make(chan struct{}, 1) })
+	r.wokenOnce.Do(func() { r.woken = make(chan struct{}, 1) })
 	return r.woken
 }
 

@@ -81,9 +81,9 @@ type narrower struct {
 func (n narrower) narrowNode(node scim.Node, not bool) narrowing {
 	switch node := node.(type) {
 	case scim.And:
-		return n.narrowBoth(node.Left, node.Right, not, !not)
+		return n.narrowPair(node.Left, node.Right, not, !not)
 	case scim.Or:
-		return n.narrowBoth(node.Left, node.Right, not, not)
+		return n.narrowPair(node.Left, node.Right, not, not)
 	case scim.Not:
 		return n.narrowNode(node.Node, !not)
 	case scim.Compare:
@@ -96,7 +96,7 @@ func (n narrower) narrowNode(node scim.Node, not bool) narrowing {
 	return unknownNarrowing
 }
 
-func (n narrower) narrowBoth(left, right scim.Node, not, and bool) narrowing {
+func (n narrower) narrowPair(left, right scim.Node, not, and bool) narrowing {
 	a, b := n.narrowNode(left, not), n.narrowNode(right, not)
 	if and {
 		return conjunction(a, b)
@@ -467,7 +467,7 @@ func (n narrower) narrowDeclared(rows string, c scim.Compare) narrowing {
 	case part && c.Op == scim.Sw && ends:
 		found = n.narrowToRange(valueRange{rows, key, end, "distinct v.resource"})
 	case part:
-		found = n.narrowByRows(rows, `(v.value like ? escape '\' or length(v.value) = ? or v.value = '')`, likePattern(c.Op, scim.Fold(text)), roster.IndexedRunes)
+		found = n.narrowByRows(rows, `(v.value like ? escape '\' or length(v.value) = ? or v.value = '')`, likePattern(c.Op, scim.Fold(text)), roster.MaxIndexedRunes)
 		whole = false
 	default:
 		return unknownNarrowing

@@ -380,7 +380,7 @@ func (l listing) sortedPage(ctx context.Context, tx *sqldb.Tx, order ordering) (
 	// place, and the last ones of any other page.
 	back := l.Before != nil
 	found.Documents, found.CutShort, err = documentsOf(ctx, tx, pageBytes, order.scan, `
-		select `+documentColumns+`, `+order.text+`
+		select `+documentColumns+`, `+order.textExpression+`
 		from (
 			select r.id as page_id
 			from resource r

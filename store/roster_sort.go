@@ -12,16 +12,16 @@ import (
 // ordering lists the columns that sort resources by an attribute. Resources with equal values are
 // in the order of the list.
 type ordering struct {
-	terms []term
-	text  string // SQL of the string to sort by; an empty string literal for times
+	terms          []sortTerm
+	textExpression string // SQL of the string to sort by; an empty string literal for times
 	// values returns the values of the terms for a place with this sort key.
 	values func(key string) ([]any, error)
-	// key returns the sort key of a document. text is the string that the column text has.
-	key func(doc roster.Document, text string) string
+	// sortKey returns the sort key of a document. text is the string that the column text has.
+	sortKey func(doc roster.Document, text string) string
 }
 
-// term is an SQL expression to sort by.
-type term struct {
+// sortTerm is an SQL expression to sort by.
+type sortTerm struct {
 	sql        string
 	descending bool
 }
@@ -44,11 +44,11 @@ func (l listing) sortOrdering() (ordering, bool) {
 }
 
 func orderByText(c column, descending bool) ordering {
-	o := ordering{terms: []term{{c.name, descending}}, text: c.name}
+	o := ordering{terms: []sortTerm{{c.name, descending}}, textExpression: c.name}
 	if c.optional {
 		// RFC 7644 §3.4.2.3: resources without a value come last in ascending order, and first in
 		// descending order.
-		o.terms = []term{{"(" + c.name + " = '')", descending}, {c.name, descending}}
+		o.terms = []sortTerm{{"(" + c.name + " = '')", descending}, {c.name, descending}}
 	}
 	o.values = func(key string) ([]any, error) {
 		text, ok := scim.KeyText(key)
@@ -60,12 +60,12 @@ func orderByText(c column, descending bool) ordering {
 		}
 		return []any{text}, nil
 	}
-	o.key = func(_ roster.Document, text string) string { return scim.TextKey(text) }
+	o.sortKey = func(_ roster.Document, text string) string { return scim.TextKey(text) }
 	return o
 }
 
 func orderByTime(column string, descending bool) ordering {
-	o := ordering{terms: []term{{column, descending}}, text: "''"}
+	o := ordering{terms: []sortTerm{{column, descending}}, textExpression: "''"}
 	o.values = func(key string) ([]any, error) {
 		at, ok := scim.KeyTime(key)
 		if !ok {
@@ -73,7 +73,7 @@ func orderByTime(column string, descending bool) ordering {
 		}
 		return []any{micros(at)}, nil
 	}
-	o.key = func(doc roster.Document, _ string) string {
+	o.sortKey = func(doc roster.Document, _ string) string {
 		if column == timeColumns["created"] {
 			return scim.TimeKey(doc.Created)
 		}
@@ -105,7 +105,7 @@ func (o ordering) scan(row scanner) (d roster.Document, err error) {
 	var text string
 	err = row.Scan(&d.ID, &d.Version, &created, &modified, &d.JSON, &d.Position, &d.Active, &text)
 	d.Created, d.Modified = fromMicros(created), fromMicros(modified)
-	d.SortKey = o.key(d, text)
+	d.SortKey = o.sortKey(d, text)
 	return d, err
 }
 
@@ -123,7 +123,7 @@ func (l listing) continueFrom(o ordering) (listing, error) {
 	if err != nil {
 		return l, err
 	}
-	n := narrowing{sql: tiebreakOrdering(back), args: []any{place.Position, place.ID}}
+	n := narrowing{sql: tiebreakCondition(back), args: []any{place.Position, place.ID}}
 	for i, t := range slices.Backward(o.terms) {
 		op := ">"
 		if t.descending != back {
@@ -143,9 +143,9 @@ func (l listing) continueFrom(o ordering) (listing, error) {
 	return l, nil
 }
 
-// tiebreakOrdering returns the condition for resources after a place, or before the place if back
+// tiebreakCondition returns the condition for resources after a place, or before the place if back
 // is true, among the resources with the same value.
-func tiebreakOrdering(back bool) string {
+func tiebreakCondition(back bool) string {
 	if back {
 		return "(r.seq, r.id) < (?, ?)"
 	}

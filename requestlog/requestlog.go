@@ -237,8 +237,8 @@ func (l *Log) count(add func(*Counts)) {
 type ReadBound struct{ Burst, PerSecond int }
 
 const (
-	readBurst     = 1_000
-	readPerSecond = 25 // the rate at which Entra ID sends requests to one application
+	readBurst     = 1_000 // the default of ReadBound.Burst
+	readPerSecond = 25    // the default of ReadBound.PerSecond: the rate at which Entra ID sends requests to one application
 )
 
 // readAllowance is the number of reads of a site that may still get a row, as computed at a certain
@@ -591,6 +591,7 @@ func redactAll(notes []string) []string {
 // uses holds the last use of each token.
 type uses map[tokenKey]TokenUse
 
+// tokenKey identifies a token: the id of the token, and its site.
 type tokenKey struct {
 	site  site.ID
 	token string

@@ -297,7 +297,9 @@ const costlyBytes = 512 << 10
 const manyPasses = 50
 
 var (
-	errCostly           = errors.New("the change takes long")
+	// errCostly ends the transaction of a change that is too costly for it.
+	errCostly = errors.New("the change takes long")
+	// errChangedMeanwhile ends the transaction of a change that was prepared from an old version.
 	errChangedMeanwhile = errors.New("the resource was changed meanwhile")
 )
 

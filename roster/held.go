@@ -179,6 +179,7 @@ func sameIdentity(name string, a, b any) bool {
 	return sameValue(folded(a), folded(b))
 }
 
+// folded returns a value with all strings in it case-folded.
 func folded(value any) any {
 	switch value := value.(type) {
 	case string:

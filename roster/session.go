@@ -46,6 +46,8 @@ func (r *Roster) StartSession(ctx context.Context, personID string, l session.Li
 	return made, nil
 }
 
+// session returns the live session with this secret and its person. It returns ErrNoSession in the
+// same cases as UseSession.
 func (r *Roster) session(ctx context.Context, sessionSecret string) (Person, Session, error) {
 	if sessionSecret == "" {
 		return Person{}, Session{}, ErrNoSession

@@ -18,13 +18,21 @@ import (
 // has taken the lease over, the other methods return an error with a method LeaseLost() that
 // returns true.
 type Leases interface {
+	// Claim takes the lease of a key for the time ttl, and returns the new epoch of the key.
 	Claim(ctx context.Context, kind, key, owner string, ttl time.Duration) (epoch int64, err error)
+	// Renew extends a lease, so that it expires after the time ttl.
 	Renew(ctx context.Context, kind, key, owner string, epoch int64, ttl time.Duration) error
+	// Release gives a lease back. The key is due again at nextAt; zero means only after Wake.
 	Release(ctx context.Context, kind, key, owner string, epoch int64, nextAt time.Time) error
+	// Due returns up to limit keys that are due and held by no owner. DueEpochs returns the same
+	// keys, each with the epoch of its last claim.
 	Due(ctx context.Context, kind string, now time.Time, limit int) ([]string, error)
 	DueEpochs(ctx context.Context, kind string, now time.Time, limit int) (map[string]int64, error)
+	// Held returns the keys that the owner holds.
 	Held(ctx context.Context, kind, owner string) ([]string, error)
+	// Epoch returns the epoch of the last claim of a key, or 0.
 	Epoch(ctx context.Context, kind, key string) (int64, error)
+	// Wake makes a key due at once.
 	Wake(ctx context.Context, kind, key string) error
 }
 

@@ -40,8 +40,8 @@ func (t rosterTx) adjustCount(ctx context.Context, kind scim.TypeName, seq int64
 // Limits, in bytes, on the documents that are read at once. They apply to a page and to each step
 // of a scan. A single document can have two million bytes.
 const (
-	pageBytes = 4 << 20
-	scanBytes = 1 << 20
+	pageBytes = 4 << 20 // the limit for a page
+	scanBytes = 1 << 20 // the limit for a step of a scan
 )
 
 // List returns a page of the resources that match a filter, and the total number of matches. It
@@ -344,6 +344,8 @@ func (l listing) exactPage(ctx context.Context, tx *sqldb.Tx) (found roster.Foun
 	return found, err
 }
 
+// firstPage returns the first page of a query whose narrowing is exact. It counts the matches only
+// if they do not all fit on the page.
 func (l listing) firstPage(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
 	docs, cut, err := l.firstDocuments(ctx, tx, l.Count+1)
 	if err != nil || !cut && len(docs) <= l.Count {
@@ -354,6 +356,7 @@ func (l listing) firstPage(ctx context.Context, tx *sqldb.Tx) (found roster.Foun
 	return found, err
 }
 
+// count returns the number of resources that satisfy the narrowing.
 func (l listing) count(ctx context.Context, tx *sqldb.Tx) (total int, err error) {
 	if l.narrowing.count != "" {
 		err = tx.QueryRow(ctx, l.narrowing.count, l.narrowing.args...).Scan(&total)
@@ -397,6 +400,8 @@ func (l listing) sortedPage(ctx context.Context, tx *sqldb.Tx, order ordering) (
 	return found, err
 }
 
+// total returns the number of matching resources, for a query whose narrowing is exact or that has
+// no filter.
 func (l listing) total(ctx context.Context, tx *sqldb.Tx) (int, error) {
 	if l.Filter != nil {
 		return l.count(ctx, tx)
@@ -623,6 +628,7 @@ func (l listing) reads(wanted scim.AttrPath) bool {
 	return l.Filter != nil && mentions(l.Filter.Root, wanted)
 }
 
+// mentions reports whether a node of a filter uses the wanted attribute.
 func mentions(node scim.Node, wanted scim.AttrPath) bool {
 	path := scim.AttrPath{}
 	switch node := node.(type) {

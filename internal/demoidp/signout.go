@@ -35,6 +35,7 @@ type SignOut struct {
 	ChangeSigned  func(*etree.Element) // changes a posted message after it was signed
 }
 
+// field returns the name of the form field or parameter that holds the message.
 func (s SignOut) field() string {
 	if s.InResponseTo != "" {
 		return "SAMLResponse"

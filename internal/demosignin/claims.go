@@ -9,7 +9,8 @@ import (
 type ClaimRule struct {
 	Name   string // the name of the claim
 	Source string // the name of the attribute, as Entra ID shows it
-	value  func(u directory.User, tenant directory.ID) string
+	// value returns the value of the claim for a user; "" leaves the claim out.
+	value func(u directory.User, tenant directory.ID) string
 }
 
 // NameIDSource is the name of the attribute that the NameID carries, as Entra ID shows it.

@@ -128,6 +128,8 @@ func Difference(text, other string) string {
 	return strings.Join(told, "")
 }
 
+// describe returns a visible character with its code point and script, such as "а (U+0430,
+// Cyrillic)". It returns the name of a hidden character.
 func describe(r rune) string {
 	if visible.IsHidden(r) {
 		return visible.Describe(r)

@@ -220,7 +220,7 @@ func (n *Notifications) Add(ctx context.Context, req NewRecipient) (Recipient, e
 		ID: n.NewID(), Directory: req.Directory, Application: req.Application, Address: address, Topics: topics,
 		AddedBy: req.Actor, Added: n.Now().UTC().Truncate(time.Microsecond),
 	}
-	e := n.event(event.NotificationAdded, req.Actor, r, address+" gets mail about: "+joinLabels(topics))
+	e := n.newEvent(event.NotificationAdded, req.Actor, r, address+" gets mail about: "+joinLabels(topics))
 	e.Data = event.DataOf(nil, event.Changed("address", nil, address), event.Changed("topics", nil, topicNames(topics)))
 	if err := n.Store.Add(ctx, r, MaxRecipients, e); err != nil {
 		return Recipient{}, err
@@ -292,7 +292,8 @@ func (n *Notifications) Recipients(ctx context.Context, directory string) ([]Rec
 }
 
 // Find returns the recipient with this id or address. If several recipients have the address, it
-// returns the recipient for every application. It returns ErrNotFound if there is no such recipient.
+// returns the recipient for every application. It returns ErrNotFound if there is no such
+// recipient.
 func (n *Notifications) Find(ctx context.Context, directory, idOrAddress string) (Recipient, error) {
 	all, err := n.Store.Recipients(ctx, directory)
 	if err != nil {
@@ -324,7 +325,7 @@ func (n *Notifications) Find(ctx context.Context, directory, idOrAddress string)
 // ErrNotFound if there is no such recipient.
 func (n *Notifications) Remove(ctx context.Context, directory, id, actor string) error {
 	return n.Store.Remove(ctx, directory, id, func(r Recipient) event.Event {
-		e := n.event(event.NotificationRemoved, actor, r, r.Address+" no longer gets mail")
+		e := n.newEvent(event.NotificationRemoved, actor, r, r.Address+" no longer gets mail")
 		e.Data = event.DataOf(nil, event.Changed("address", r.Address, nil), event.Changed("topics", topicNames(r.Topics), nil))
 		return e
 	})
@@ -334,10 +335,10 @@ func (n *Notifications) Remove(ctx context.Context, directory, id, actor string)
 // nothing if the recipient is not stopped. It returns ErrNotFound if there is no such recipient.
 func (n *Notifications) Resume(ctx context.Context, directory, id, actor string) error {
 	return n.Store.Resume(ctx, directory, id, func(r Recipient) event.Event {
-		return n.event(event.NotificationResumed, actor, r, "Mail is sent to "+r.Address+" again")
+		return n.newEvent(event.NotificationResumed, actor, r, "Mail is sent to "+r.Address+" again")
 	})
 }
 
-func (n *Notifications) event(name, actor string, r Recipient, text string) event.Event {
+func (n *Notifications) newEvent(name, actor string, r Recipient, text string) event.Event {
 	return event.Event{Time: n.Now(), Scope: event.Directory(r.Directory), Name: name, Actor: actor, Subject: r.ID, Text: text}
 }

@@ -82,7 +82,7 @@ func (n *Notifications) noteFailure(ctx context.Context, epoch int64, r Recipien
 	var events []event.Event
 	if now.Sub(r.FailingSince) >= stopAfter {
 		r.Stopped = now
-		events = append(events, n.event(event.NotificationStopped, "system", r, "Mail to "+r.Address+" has stopped: the mail server has taken none for three days. "+r.Error))
+		events = append(events, n.newEvent(event.NotificationStopped, "system", r, "Mail to "+r.Address+" has stopped: the mail server has taken none for three days. "+r.Error))
 	}
 	if err := n.Store.Failed(ctx, epoch, r, events...); err != nil {
 		return fmt.Errorf("note that mail was not sent: %w", err)

@@ -176,24 +176,24 @@ func sameIdentity(name string, a, b any) bool {
 	if name == "externalId" {
 		return sameValue(a, b)
 	}
-	return sameValue(folded(a), folded(b))
+	return sameValue(foldStrings(a), foldStrings(b))
 }
 
-// folded returns a value with all strings in it case-folded.
-func folded(value any) any {
+// foldStrings returns a value with all strings in it case-folded.
+func foldStrings(value any) any {
 	switch value := value.(type) {
 	case string:
 		return scim.Fold(value)
 	case []any:
 		list := make([]any, len(value))
 		for i, e := range value {
-			list[i] = folded(e)
+			list[i] = foldStrings(e)
 		}
 		return list
 	case map[string]any:
 		m := make(map[string]any, len(value))
 		for name, v := range value {
-			m[name] = folded(v)
+			m[name] = foldStrings(v)
 		}
 		return m
 	}

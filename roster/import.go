@@ -103,7 +103,7 @@ func (r *Roster) importRow(ctx context.Context, tx Tx, row ImportRow, c Change, 
 		var out Outcome
 		var err error
 		if out, err = r.importPerson(ctx, tx, row, c); err == nil {
-			report.count(out)
+			report.countOutcome(out)
 			return nil
 		}
 		why := refusalIn(err)
@@ -116,7 +116,7 @@ func (r *Roster) importRow(ctx context.Context, tx Tx, row ImportRow, c Change, 
 	return nil
 }
 
-func (r *ImportReport) count(out Outcome) {
+func (r *ImportReport) countOutcome(out Outcome) {
 	switch {
 	case out.Created:
 		r.Created++

@@ -21,7 +21,7 @@ type Origin struct {
 // SessionOrigin returns the person and the origin of the session with this secret. It returns
 // ErrNoSession in the same cases as UseSession.
 func (r *Roster) SessionOrigin(ctx context.Context, sessionSecret string) (Person, Origin, error) {
-	p, s, err := r.session(ctx, sessionSecret)
+	p, s, err := r.findSession(ctx, sessionSecret)
 	return p, s.Origin, err
 }
 

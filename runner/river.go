@@ -72,7 +72,7 @@ const (
 // startRiver starts River. If the database cannot be reached, it tries again for a while.
 func (r *Runner) startRiver(ctx context.Context) (client *river.Client[pgx.Tx], err error) {
 	for try := 1; ; try++ {
-		client, err = r.tryRiver(ctx)
+		client, err = r.tryStartRiver(ctx)
 		if err == nil || ctx.Err() != nil || try == maxStartTries || !isTemporary(err) {
 			return client, err
 		}
@@ -92,7 +92,7 @@ func isTemporary(err error) bool {
 	return !is || strings.HasPrefix(refused.Code, "57P") || strings.HasPrefix(refused.Code, "53") || strings.HasPrefix(refused.Code, "08")
 }
 
-func (r *Runner) tryRiver(ctx context.Context) (*river.Client[pgx.Tx], error) {
+func (r *Runner) tryStartRiver(ctx context.Context) (*river.Client[pgx.Tx], error) {
 	driver := riverpgxv5.New(r.Pool)
 	log := slog.New(quietHandler{r.log().Handler()})
 	if err := migrateRiver(ctx, r.Pool, driver, log); err != nil {

@@ -87,12 +87,12 @@ func orderByTime(column string, descending bool) ordering {
 func (o ordering) orderClause(opposite bool) string {
 	var b strings.Builder
 	for _, t := range o.terms {
-		b.WriteString(t.sql + direction(t.descending != opposite) + ", ")
+		b.WriteString(t.sql + sortDirection(t.descending != opposite) + ", ")
 	}
-	return b.String() + "r.seq" + direction(opposite) + ", r.id" + direction(opposite)
+	return b.String() + "r.seq" + sortDirection(opposite) + ", r.id" + sortDirection(opposite)
 }
 
-func direction(descending bool) string {
+func sortDirection(descending bool) string {
 	if descending {
 		return " desc"
 	}

@@ -35,8 +35,8 @@ type SignOut struct {
 	ChangeSigned  func(*etree.Element) // changes a posted message after it was signed
 }
 
-// field returns the name of the form field or parameter that holds the message.
-func (s SignOut) field() string {
+// fieldName returns the name of the form field or parameter that holds the message.
+func (s SignOut) fieldName() string {
 	if s.InResponseTo != "" {
 		return "SAMLResponse"
 	}
@@ -107,7 +107,7 @@ func (p *Provider) SignOutQuery(s SignOut) (string, error) {
 	if err := w.Close(); err != nil {
 		return "", fmt.Errorf("pack the message: %w", err)
 	}
-	query := s.field() + "=" + url.QueryEscape(base64.StdEncoding.EncodeToString(packed.Bytes()))
+	query := s.fieldName() + "=" + url.QueryEscape(base64.StdEncoding.EncodeToString(packed.Bytes()))
 	if s.RelayState != "" {
 		query += "&RelayState=" + url.QueryEscape(s.RelayState)
 	}
@@ -146,7 +146,7 @@ func (p *Provider) SignOutForm(s SignOut) (url.Values, error) {
 	if err != nil {
 		return nil, err
 	}
-	form := url.Values{s.field(): {text}}
+	form := url.Values{s.fieldName(): {text}}
 	if s.RelayState != "" {
 		form.Set("RelayState", s.RelayState)
 	}

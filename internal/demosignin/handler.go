@@ -76,7 +76,7 @@ func (s *server) serveFile(w http.ResponseWriter, r *http.Request) {
 	http.ServeFileFS(w, r, files, strings.TrimPrefix(r.URL.Path, "/"))
 }
 
-func (s *server) show(w http.ResponseWriter, r *http.Request, status int, page string, data any) {
+func (s *server) showPage(w http.ResponseWriter, r *http.Request, status int, page string, data any) {
 	var b bytes.Buffer
 	if err := pages.ExecuteTemplate(&b, page, data); err != nil {
 		s.fail(w, r, err)
@@ -95,7 +95,7 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (s *server) showFront(w http.ResponseWriter, r *http.Request) {
-	s.show(w, r, http.StatusOK, "front", nil)
+	s.showPage(w, r, http.StatusOK, "front", nil)
 }
 
 // openTenant opens the directory that the path names. ok is false if the directory does not exist.
@@ -171,7 +171,7 @@ const (
 )
 
 func (s *server) refuse(w http.ResponseWriter, r *http.Request, title, text string) {
-	s.show(w, r, http.StatusBadRequest, "problem", problemPage{
+	s.showPage(w, r, http.StatusBadRequest, "problem", problemPage{
 		Title: title, Text: text, RequestID: uuid.NewString(), CorrelationID: uuid.NewString(), Time: s.now().UTC().Format(time.RFC3339),
 	})
 }
@@ -298,7 +298,7 @@ func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) {
 			pg.Accounts = append(pg.Accounts, accountOf(u))
 		}
 	}
-	s.show(w, r, http.StatusOK, "sign-in", pg)
+	s.showPage(w, r, http.StatusOK, "sign-in", pg)
 }
 
 func accountOf(u directory.User) pickableAccount {
@@ -354,7 +354,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Security-Policy", contentPolicy(to.Scheme+"://"+to.Host))
-	s.show(w, r, http.StatusOK, "answer", answerPage{ACS: a.request.ACS, SAMLResponse: encoded, RelayState: a.request.RelayState})
+	s.showPage(w, r, http.StatusOK, "answer", answerPage{ACS: a.request.ACS, SAMLResponse: encoded, RelayState: a.request.RelayState})
 }
 
 // findUser returns the user with an object id. If the user cannot sign in to the application,

@@ -112,7 +112,7 @@ func Difference(text, other string) string {
 		if strings.ContainsRune(other, r) {
 			continue
 		}
-		name := describe(r)
+		name := describeRune(r)
 		if slices.Contains(told, name) {
 			continue
 		}
@@ -128,9 +128,9 @@ func Difference(text, other string) string {
 	return strings.Join(told, "")
 }
 
-// describe returns a visible character with its code point and script, such as "а (U+0430,
+// describeRune returns a visible character with its code point and script, such as "а (U+0430,
 // Cyrillic)". It returns the name of a hidden character.
-func describe(r rune) string {
+func describeRune(r rune) string {
 	if visible.IsHidden(r) {
 		return visible.Describe(r)
 	}

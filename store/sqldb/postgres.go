@@ -83,7 +83,7 @@ func configureConn(ctx context.Context, conn *pgx.Conn) error {
 func (p *postgresDB) update(ctx context.Context, key string, fn func(*Tx) error) error {
 	again := true // after a unique violation, run fn once more, because it can then see the row that has the value
 	for try := 1; ; try++ {
-		statements, err := p.run(ctx, key, "begin", fn)
+		statements, err := p.runTransaction(ctx, key, "begin", fn)
 		if err == nil {
 			p.analyzer.countStatements(statements)
 			return nil
@@ -97,7 +97,7 @@ func (p *postgresDB) update(ctx context.Context, key string, fn func(*Tx) error)
 }
 
 func (p *postgresDB) view(ctx context.Context, key string, fn func(*Tx) error) error {
-	_, err := p.run(ctx, key, "begin isolation level repeatable read read only", fn)
+	_, err := p.runTransaction(ctx, key, "begin isolation level repeatable read read only", fn)
 	return err
 }
 
@@ -122,8 +122,8 @@ func (p *postgresDB) readCached(ctx context.Context, _ string, fn func(*Tx) (any
 	return v, err
 }
 
-// run runs fn in a transaction. It also returns how many statements fn has run.
-func (p *postgresDB) run(ctx context.Context, key, begin string, fn func(*Tx) error) (statements int, err error) {
+// runTransaction runs fn in a transaction. It also returns how many statements fn has run.
+func (p *postgresDB) runTransaction(ctx context.Context, key, begin string, fn func(*Tx) error) (statements int, err error) {
 	conn, err := p.acquire(ctx, key)
 	if err != nil {
 		return 0, fmt.Errorf("begin: %w", err)

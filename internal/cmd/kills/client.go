@@ -31,7 +31,7 @@ func (r resource) clone() *resource {
 // client sends writes to the server, one at a time. No other client writes to this client's users
 // and group.
 type client struct {
-	run       *killTest
+	test      *killTest
 	number    int // the number of the client, which is part of the names of its users
 	random    *rand.Rand
 	namesMade int // how many names the client has made; the next name has the next number
@@ -49,7 +49,7 @@ type change struct {
 }
 
 func (c *client) send(ctx context.Context, method, path, body string) (status int, text []byte, err error) {
-	return c.run.installation.Send(ctx, c.run.site, method, path, body)
+	return c.test.installation.Send(ctx, c.test.site, method, path, body)
 }
 
 // write sends requests until a request gets no answer, or until ctx ends. The end of ctx does not
@@ -60,13 +60,13 @@ func (c *client) write(ctx context.Context) error {
 		status, text, err := c.send(context.WithoutCancel(ctx), x.method, x.path, x.body)
 		switch {
 		case err != nil || status >= 500:
-			c.run.unanswered.Add(1)
+			c.test.unanswered.Add(1)
 			c.pending = x
 			return nil
 		case status >= 300:
 			return fmt.Errorf("%s %s %s: %d %s", x.method, x.path, x.body, status, text)
 		}
-		c.run.answered.Add(1)
+		c.test.answered.Add(1)
 		if x.before == nil {
 			var made struct{ ID string }
 			if err := json.Unmarshal(text, &made); err != nil {
@@ -202,7 +202,7 @@ func (c *client) resolvePending(ctx context.Context) error {
 	}
 	switch {
 	case is(x.after):
-		c.run.unansweredApplied.Add(1)
+		c.test.unansweredApplied.Add(1)
 		c.recordApplied(x)
 	case !is(x.before):
 		return fmt.Errorf("%s %s had no answer; it is neither as before nor as after: %d %s, before %+v", x.method, x.path, status, text, *x.before)
@@ -233,7 +233,7 @@ func (c *client) resolvePendingCreate(ctx context.Context, x *change) error {
 		return nil
 	case 1:
 		x.after.id = found.Resources[0].ID
-		c.run.unansweredApplied.Add(1)
+		c.test.unansweredApplied.Add(1)
 		c.recordApplied(x)
 		return nil
 	}

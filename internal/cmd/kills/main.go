@@ -107,7 +107,7 @@ func (r *killTest) setUp(ctx context.Context) (err error) {
 		return err
 	}
 	for n := range r.clients {
-		r.allClients = append(r.allClients, &client{run: r, number: n, random: rand.New(rand.NewPCG(r.seed, uint64(n)+2))})
+		r.allClients = append(r.allClients, &client{test: r, number: n, random: rand.New(rand.NewPCG(r.seed, uint64(n)+2))})
 	}
 	return nil
 }

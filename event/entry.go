@@ -54,7 +54,7 @@ func (e Event) Cells() []string {
 }
 
 // Words returns the values of a change in words for people. Strings have no quotes, and a missing
-// value has a word of its own.
+// value is the word none.
 func (c Change) Words() (before, after string) {
 	switch {
 	case c.Secret:

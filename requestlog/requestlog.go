@@ -169,7 +169,7 @@ type Log struct {
 	// be nil. Set it before calling Run.
 	Failed func(error)
 
-	// Reads limits how many reads of one site get a row of their own.
+	// Reads limits how many reads of one site get their own row.
 	Reads ReadBound
 
 	mu            sync.Mutex
@@ -286,7 +286,7 @@ func (l *Log) shouldList(r Request) bool {
 	return false
 }
 
-// countUnlisted gathers one row for each site with reads that got no row of their own. The row has
+// countUnlisted gathers one row for each site that sent reads without their own row. The row has
 // the number of these reads. countUnlisted also forgets the allowances of sites that sent no read
 // for an hour. The caller must hold mu.
 func (l *Log) countUnlisted() {

@@ -27,7 +27,7 @@ func (r *Roster) typeOf(kind scim.TypeName) (*resourceType, error) {
 	return &resourceType{ResourceType: rt, unique: r.uniqueOf(rt)}, nil
 }
 
-// uniqueOf lists the unique attributes whose values have rows of their own. It leaves out a user's
+// uniqueOf lists the unique attributes whose values have their own rows. It leaves out a user's
 // userName, which has its own column, and group names if the site lets groups share a name.
 func (r *Roster) uniqueOf(rt *scim.ResourceType) []scim.UniqueAttribute {
 	return slices.DeleteFunc(rt.Unique(), func(u scim.UniqueAttribute) bool {

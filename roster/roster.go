@@ -262,7 +262,7 @@ type Store interface {
 	Index(ctx context.Context, id site.ID, epoch int64, limit int) (more bool, err error)
 
 	// Update runs fn in one transaction on the roster of site s. Tx.Insert and Tx.Put refuse to
-	// write if the site's schemas are no longer those of s. fn may run more than once, and must
+	// write if the site's schemas differ from the schemas of s. fn may run more than once, and must
 	// change nothing except through tx. Update returns site.ErrNotFound if the site is gone.
 	Update(ctx context.Context, s site.Site, fn func(tx Tx) error) error
 	// Join returns the roster of a site for use inside a transaction on that site. It uses the
@@ -333,7 +333,8 @@ type Tx interface {
 	// Put replaces old with next. Both must have their Values and Unique set, and their NameLooks
 	// too if the names differ. It returns the same errors as Insert.
 	Put(ctx context.Context, old, next Record) error
-	// PutUnique replaces the unique values of old with those of next, and changes nothing else. If
+	// PutUnique replaces the unique values of old by the unique values of next, and changes nothing
+	// else. If
 	// it returns ErrValueTaken, the values that it wrote before stay in the transaction.
 	PutUnique(ctx context.Context, old, next Record) error
 	// FreeUnique deletes the unique values of an attribute, so that resources may share them.

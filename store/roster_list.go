@@ -762,7 +762,7 @@ func (k *pageCollector) addLast(doc roster.Document) {
 }
 
 // addSorted adds the document. When the collector has about twice as many documents as the page
-// needs, it drops the ones that the page cannot need.
+// needs, it drops the documents that the page cannot need.
 func (k *pageCollector) addSorted(doc roster.Document) {
 	doc.JSON = nil
 	k.docs = append(k.docs, doc)

@@ -130,7 +130,7 @@ func (l listing) continueFrom(o ordering) (listing, error) {
 			op = "<"
 		}
 		// The first part of the condition lets an index on the column find the start. The second
-		// part decides about resources whose value is equal to that of the place.
+		// part decides about resources with the same value as the place.
 		n.sql = "(" + t.sql + " " + op + "= ? and (" + t.sql + " " + op + " ? or " + n.sql + "))"
 		n.args = append([]any{values[i], values[i]}, n.args...)
 	}

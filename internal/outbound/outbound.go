@@ -61,12 +61,11 @@ type Options struct {
 	// OwnListeners are the addresses on which this process listens for requests. A request to one
 	// of them must be for a site's SCIM endpoint.
 	OwnListeners []netip.AddrPort
-	// ClosedListeners are other addresses on which this process listens. No request may go to them,
-	// whatever its path.
+	// ClosedListeners are other addresses on which this process listens. No request may go to them.
 	ClosedListeners []netip.AddrPort
 	Timeout         time.Duration  // how long a request with its answer may take; 0 means DefaultTimeout
 	MaxBody         int64          // the largest answer in bytes; 0 means DefaultMaxBody
-	RootCAs         *x509.CertPool // the certificate authorities to trust; nil means those of the system
+	RootCAs         *x509.CertPool // the certificate authorities to trust; nil means the system's authorities
 	// Proxy chooses a proxy as in http.Transport; nil means none. Requests to loopback and private
 	// addresses never use the proxy.
 	Proxy func(*http.Request) (*url.URL, error)

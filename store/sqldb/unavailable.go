@@ -168,8 +168,8 @@ func (db *DB) Ready(ctx context.Context) error {
 	return err
 }
 
-// startProbe calls Ready, with its own time limit. It is the function health.probe, which runs in a
-// goroutine of its own.
+// startProbe calls Ready, with its own time limit. It is the function health.probe, which runs in
+// its own goroutine.
 func (db *DB) startProbe() {
 	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
 	defer cancel()

@@ -146,8 +146,8 @@ type Store interface {
 	// Remove deletes a recipient with its messages, and appends the event that e makes. It returns
 	// ErrNotFound if there is none.
 	Remove(ctx context.Context, directory, id string, e func(Recipient) event.Event) error
-	// Resume ends the stop of a recipient, so that its next mail is due immediately, and appends
-	// the event that e makes. It does nothing if the recipient is not stopped. It returns
+	// Resume lets a stopped recipient get mail again, and appends the event that e makes. The next
+	// mail is due immediately. Resume does nothing if the recipient is not stopped. It returns
 	// ErrNotFound if there is no such recipient.
 	Resume(ctx context.Context, directory, id string, e func(Recipient) event.Event) error
 	// Due returns the recipient whose mail is due first, with the name of its directory and its
@@ -167,7 +167,7 @@ type Delivery struct {
 	Recipient     Recipient
 	DirectoryName string
 	Messages      []Message // the oldest first
-	More          int       // how many other messages wait
+	More          int       // how many messages wait in addition to Messages
 }
 
 // Mail is a mail that is ready to be sent.
@@ -185,8 +185,8 @@ type Mailer interface {
 	Send(ctx context.Context, m Mail) error
 }
 
-// Notifications manages recipients and sends their mail. All fields but Mailer and ExpiringKeys are
-// required.
+// Notifications manages recipients and sends their mail. All fields except Mailer and ExpiringKeys
+// are required.
 type Notifications struct {
 	Store     Store
 	Mailer    Mailer // nil if this process has no mail server

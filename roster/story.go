@@ -27,7 +27,7 @@ type story struct {
 	identifierRemoved   bool           // whether the user identifier of a revived person was removed
 	fromRole            Role           // the old role; both roles are empty if the role stayed
 	toRole              Role
-	attributes          []string       // the names of the other attributes that changed
+	attributes          []string       // the names of the changed attributes; a change of active or of the role is not repeated here
 	values              []event.Change // every attribute that changed, with its values
 	oldName             string         // the name before the change, if the name changed
 	reversedAccessActor string         // the administrator whose change of active is undone by this change

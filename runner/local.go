@@ -9,7 +9,7 @@ import (
 // localRunner runs slices in this process.
 type localRunner struct {
 	runner       *Runner
-	sliceContext context.Context // the context of slices; it ends later than Run's context, by the time Grace
+	sliceContext context.Context // the context of slices; it ends when Run's context has been over for the time Grace
 
 	mu            sync.Mutex
 	running       map[string]bool // the keys for which a slice is running

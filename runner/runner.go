@@ -57,7 +57,7 @@ type Runner struct {
 	Log        *slog.Logger
 	Now        func() time.Time
 	Workers    int           // how many slices this process may run at the same time; default 4
-	TTL        time.Duration // how long a lease lasts if its process is killed; default 20 s
+	TTL        time.Duration // how long a lease lasts without a renewal; default 20 s
 	LookEvery  time.Duration // how often the runner looks for due keys; default 1 s
 	SliceLimit time.Duration // how long a slice may run before it is stopped; default 25 s
 	Grace      time.Duration // how long Run waits for slices after its context ends, before it stops them; default 15 s

@@ -211,8 +211,8 @@ func (in *Installation) Send(ctx context.Context, s Site, method, path, body str
 	return resp.StatusCode, answer, err
 }
 
-// AddUser creates a user and returns its id. rest is additional JSON for the body,
-// such as `,"active":true`.
+// AddUser creates a user and returns its id. rest is additional JSON for the body, such as
+// `,"active":true`.
 func (in *Installation) AddUser(ctx context.Context, s Site, userName, rest string) (id string, err error) {
 	status, text, err := in.Send(ctx, s, "POST", "/Users", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":%q%s}`, userName, rest))
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package seal encrypts credentials in the database that Rollcall must be able to send again. It
-// uses AES-256-GCM with a key from a file. The encryption also covers the place where
-// the value is stored. So a sealed value that is moved to another place does not open.
+// uses AES-256-GCM with a key from a file. The encryption also covers the place where the value is
+// stored. So a sealed value that is moved to another place does not open.
 //
 // The key file is a ring of keys: a Tink keyset as JSON. The primary key seals; every key of the
 // ring opens. A running process reads the file again when it has changed, so a key can be rotated
@@ -157,8 +157,8 @@ func (s *Sealer) IsCurrent(sealed []byte) bool {
 	return found && id == primary
 }
 
-// keyOf returns the id of the key that sealed a value. Tink writes it in front
-// of the ciphertext: a byte 1, then four bytes, big-endian.
+// keyOf returns the id of the key that sealed a value. Tink writes the id in front of the
+// ciphertext: a byte 1, then four bytes, big-endian.
 func keyOf(sealed []byte) (uint32, bool) {
 	if len(sealed) < 5 || sealed[0] != 1 {
 		return 0, false

@@ -13,7 +13,7 @@ import (
 // for a session that did not begin with an assertion.
 type Origin struct {
 	Issuer     string // the entity id of the identity provider
-	NameID     string // the person's name at the identity provider
+	NameID     string // the person's identifier at the identity provider
 	NameFormat string // the format of the NameID
 	Index      string // the session index; may be empty
 }

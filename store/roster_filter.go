@@ -191,7 +191,7 @@ type column struct {
 }
 
 // textColumn returns the column of a single-valued core string attribute. Only users and groups
-// have columns for userName and parseDisplayName; on other resource types these names belong to the
+// have columns for userName and displayName; on other resource types these names belong to the
 // type's own attributes.
 func textColumn(kind scim.TypeName, name string) (column, bool) {
 	switch {
@@ -287,7 +287,7 @@ func (n narrower) narrowByMember(wanted, known, id string) narrowing {
 	}.markSelective()
 }
 
-// narrowByMemberName returns the narrowing to groups that have a member with this parseDisplayName.
+// narrowByMemberName returns the narrowing to groups that have a member with this displayName.
 func (n narrower) narrowByMemberName(name string) narrowing {
 	return narrowing{
 		sql: `r.id in (

@@ -27,7 +27,7 @@ const bucketSize = 1024 // must be equal to the number in migration 0007
 func listColumn(id site.ID, kind scim.TypeName) string { return string(id) + "/" + string(kind) }
 
 // adjustCount updates the counts that lists use: n is 1 for a resource that was added, and -1 for
-// one that was removed.
+// a resource that was removed.
 func (t rosterTx) adjustCount(ctx context.Context, kind scim.TypeName, seq int64, n int) error {
 	return t.tx.Send(ctx, `
 		insert into resource_count (site, kind, bucket, shard, n)

@@ -201,7 +201,7 @@ func (t *transport) leadsTo(r *http.Request, listeners []netip.AddrPort) bool {
 func isOwnAddress(ctx context.Context, host string, own []netip.AddrPort) bool {
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return IsLoopbackHost(host) // of the names that do not resolve, only localhost names this machine
+		return IsLoopbackHost(host) // a name that does not resolve names this machine only if it is localhost
 	}
 	local := localAddrs()
 	for _, a := range addrs {

@@ -60,7 +60,7 @@ const (
 // note lists the stamps that the database file may have. Stamps in the -wal are also valid.
 type note struct {
 	count     uint64   // the number of the note; the newer of two notes has the greater number
-	stamps    [2]int32 // the old and the new stamp; both are the same if only one is possible
+	stamps    [2]int32 // the old and the new stamp; both are the same if only one stamp is possible
 	logNumber uint32   // the number of the -wal file; 0 means not known
 }
 

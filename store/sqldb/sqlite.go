@@ -40,7 +40,7 @@ type sqliteDB struct {
 	db           *DB
 	path         string
 	file         fileIdentity // identifies the file that was opened
-	stamp        *stamper // stamps the file; see sqlite_stamp.go
+	stamp        *stamper     // stamps the file; see sqlite_stamp.go
 	log          *slog.Logger
 	writer       *writer
 	checkpointer *checkpointer

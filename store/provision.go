@@ -82,7 +82,7 @@ func scanJob(row scanner) (provision.Job, error) {
 }
 
 // Values of the column job.groups. Versions of Rollcall before group provisioning ignored groups.
-// Their jobs must not start to provision groups unless an operator decides so.
+// Their jobs must not provision groups until an operator decides that they may.
 const (
 	groupsOffered = "offered" // the stored mapping was written before Rollcall could provision groups
 	groupsOff     = "off"     // the group mapping is switched off, and no operator has decided about it yet

@@ -56,9 +56,8 @@ func (s Provisioning) Awaited(ctx context.Context, k provision.Key, objectID str
 }
 
 // wakeWaiting records which people wait for a matching value that another account still has. It
-// puts people on the work list when their wait has ended. That is so when the value became free,
-// when the update of the account with the value failed, or when people wait for each other in a
-// circle.
+// puts people on the work list when their wait has ended: when the value became free, when the
+// update of the account with the value failed, or when people wait for each other in a circle.
 func (t jobTx) wakeWaiting(ctx context.Context, outcomes []provision.Outcome) error {
 	for _, o := range outcomes {
 		if o.Awaits == nil && o.DropFail {

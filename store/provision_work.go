@@ -27,8 +27,8 @@ func (s Provisioning) updateUnderFence(ctx context.Context, f provision.Fence, f
 // jobTx is a transaction that reads and writes the rows of one job.
 type jobTx struct {
 	tx             *sqldb.Tx
-	directory, app string
-	unrelated      bool // the job has no memberships and no references, so nothing follows an account that moves
+	directory, app string // the key of the job
+	unrelated      bool   // the job has no memberships and no references, so nothing follows an account that moves
 }
 
 // exec runs a statement whose first two arguments are the job's key.
@@ -245,8 +245,8 @@ func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 }
 
 // settlePending removes a person from the work list, or gives the person a later due time. It
-// changes nothing if the person was put on the list again since the outcome's turn began. A row that
-// is on hold, and is worked on for a plan, keeps the reason for which it is on hold.
+// changes nothing if the person was put on the list again since the outcome's turn began. A row
+// that is on hold, and is worked on for a plan, keeps the reason for which it is on hold.
 func (t jobTx) settlePending(ctx context.Context, o provision.Outcome) error {
 	if o.ObjectID == "" {
 		return nil

@@ -8,7 +8,8 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 )
 
-// siteSessions returns the sessions of a person of the site.
+// siteSessions lists the sessions of a person of the site. signOut is the address that ends them
+// all.
 func (p *Pages) siteSessions(r *http.Request, v *siteVisit, person roster.Person, signOut string) (console.SessionList, error) {
 	all, err := v.Roster.Sessions(r.Context(), person.ID, p.Console.SessionSecret(r, SessionCookie))
 	list := console.SessionList{SignOut: signOut}
@@ -32,7 +33,7 @@ func (p *Pages) askSignOutEverywhere(w http.ResponseWriter, r *http.Request, v *
 }
 
 func (p *Pages) signOutEverywhere(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	by := roster.Change{Actor: v.actor(), Via: roster.ViaAdmin, Person: v.Person.ID}
+	by := roster.Change{Actor: v.actorLabel(), Via: roster.ViaAdmin, Person: v.Person.ID}
 	if v.Person.Role != roster.RoleAdmin {
 		by.Actor = event.Actor{Kind: event.Person, Name: v.Person.UserName}.Label()
 	}
@@ -67,7 +68,7 @@ func (p *Pages) signOutPerson(w http.ResponseWriter, r *http.Request, v *siteVis
 	if err != nil {
 		return err
 	}
-	ended, err := v.Roster.SignOutEverywhere(r.Context(), person.ID, roster.Change{Actor: v.actor(), Via: roster.ViaAdmin, Person: v.Person.ID})
+	ended, err := v.Roster.SignOutEverywhere(r.Context(), person.ID, roster.Change{Actor: v.actorLabel(), Via: roster.ViaAdmin, Person: v.Person.ID})
 	if err != nil {
 		return err
 	}

@@ -13,8 +13,9 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// TestAskEdit goes through the page that asks: it shows both values and who saved the other one, saves nothing without an answer, keeps the
-// fields that nobody asks about, and asks again when the value changed a third time.
+// TestAskEdit goes through the page that asks: it shows both values and who saved the other one,
+// saves nothing without an answer, keeps the fields that nobody asks about, and asks again when the
+// value changed a third time.
 func TestAskEdit(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 29, 12, 0, 0, 0, time.UTC)

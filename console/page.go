@@ -58,8 +58,8 @@ func (c Crumb) Short() bool { return utf8.RuneCountInString(c.Text) <= 14 }
 
 // Action is a link that looks like a button.
 type Action struct {
-	Text, Icon, URL string
-	Primary, Danger bool // how the button looks: as the main action, or as one that is hard to undo
+	Text, Icon, URL        string
+	IsPrimary, IsDangerous bool // how the button looks: as the main action, or as one that is hard to undo
 }
 
 // MarkCurrent marks the item that belongs to path: the one with the longest URL that is path or an

@@ -100,10 +100,10 @@ type ConfirmPage struct {
 	Action       string        // address that the form posts to
 	Fields       []HiddenField // hidden inputs of the form
 	Button       string        // the text of the button, such as "Deactivate Ada Lovelace"
-	Danger       bool
-	Cancel       string   // address of "Cancel"
+	IsDangerous  bool
+	CancelURL    string   // address of "Cancel"
 	Choices      []Choice // radio buttons; may be empty
-	TypeName     string   // a name that the user must type into "confirm"; may be empty
+	NameToType   string   // a name that the user must type into "confirm"; may be empty
 	Error        *FieldError
 }
 

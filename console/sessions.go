@@ -41,7 +41,7 @@ func SignOutQuestion(name string, sessions int, own bool) ConfirmPage {
 	c := ConfirmPage{
 		Consequences: []string{"Every session of " + Shorten(name) + " ends with its next click, in each browser: " + Plural(sessions, "session") + "."},
 		Undo:         "A new sign-in link opens the account again.",
-		Button:       "Sign out everywhere", Danger: true,
+		Button:       "Sign out everywhere", IsDangerous: true,
 	}
 	if own {
 		c.Consequences[0] = "All your sessions end with their next click, in each browser: " + Plural(sessions, "session") + "."

@@ -26,7 +26,7 @@ func (p *Pages) askBlock(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 			blockConsequence,
 			fmt.Sprintf("The account stays, with its role %s and everything in it.", person.Role),
 		},
-		Undo: blockUndo, Button: "Block " + person.Name(), Danger: true,
+		Undo: blockUndo, Button: "Block " + person.Name(), IsDangerous: true,
 	}
 	c.Title = "Block " + person.Name() + "?"
 	return p.askToChangePerson(w, r, v, person, c)
@@ -80,7 +80,7 @@ type peopleChange struct {
 	Verb, Participle string // the words for the change, such as "Block" and "blocked"
 	Consequences     []string
 	Undo             string
-	Danger           bool
+	IsDangerous      bool
 	appliesTo        func(roster.Person) bool                                                           // reports whether the change applies to a person
 	apply            func(*roster.Roster, *http.Request, string, roster.Change) (roster.Outcome, error) // makes the change for the person with this id
 }
@@ -90,7 +90,7 @@ func findPeopleChange(name string) (peopleChange, bool) {
 	switch name {
 	case "block":
 		return peopleChange{
-			Verb: "Block", Participle: "blocked", Undo: blockUndo, Danger: true,
+			Verb: "Block", Participle: "blocked", Undo: blockUndo, IsDangerous: true,
 			Consequences: []string{"They are signed out everywhere at once and cannot sign in any more.", blockConsequence, "Their accounts stay, with their roles and everything in them."},
 			appliesTo:    func(p roster.Person) bool { return !p.Block.InForce },
 			apply: func(people *roster.Roster, r *http.Request, id string, c roster.Change) (roster.Outcome, error) {
@@ -181,7 +181,7 @@ func wasOrWere(n int, what string) string {
 
 func (p *Pages) askToChangePeople(w http.ResponseWriter, r *http.Request, v *siteVisit, c peopleChange, list []roster.Person) error {
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("admin/people/change"), Button: c.Verb + " " + console.PeopleCount(len(list)), Danger: c.Danger, Cancel: v.url("admin/people"), Undo: c.Undo,
+		Page: v.page, Action: v.url("admin/people/change"), Button: c.Verb + " " + console.PeopleCount(len(list)), IsDangerous: c.IsDangerous, CancelURL: v.url("admin/people"), Undo: c.Undo,
 		Fields: []console.HiddenField{{Name: "change", Value: r.PostForm.Get("change")}, {Name: "sure", Value: strconv.Itoa(len(list))}},
 	}
 	var names []string

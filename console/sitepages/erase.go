@@ -19,7 +19,7 @@ func (p *Pages) askErase(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 			"The account of " + person.Name() + " (" + person.UserName + ") is deleted, with everything in it.", console.EraseKeepsLogs,
 			"If the identity provider sends the person again, a new account is made.",
 		},
-		Undo: console.CannotBeUndone, Button: "Erase " + person.Name(), Danger: true,
+		Undo: console.CannotBeUndone, Button: "Erase " + person.Name(), IsDangerous: true,
 	}
 	c.Title = "Erase " + person.Name() + "?"
 	return p.askToChangePerson(w, r, v, person, c)

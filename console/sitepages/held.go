@@ -75,7 +75,7 @@ func (p *Pages) askHeldDecision(w http.ResponseWriter, r *http.Request, v *siteV
 	c := console.ConfirmPage{
 		Consequences: []string{change, fmt.Sprintf("Whoever signs in with the new value at the identity provider gets this account, with its role %s.", person.Role)},
 		Undo:         "The identity provider can ask for the old value again.",
-		Button:       "Apply the change", Danger: true,
+		Button:       "Apply the change", IsDangerous: true,
 	}
 	c.Title = "Apply the change of " + h.Attribute + "?"
 	if !apply {
@@ -83,14 +83,14 @@ func (p *Pages) askHeldDecision(w http.ResponseWriter, r *http.Request, v *siteV
 			fmt.Sprintf("%s of %s stays %s.", h.Attribute, person.UserName, roster.ValueWords(doc[h.Attribute])),
 			fmt.Sprintf("The identity provider wants %s. The same request is ignored from now on, and is not shown as waiting again.", roster.ValueWords(h.Value)),
 		}
-		c.Undo, c.Button, c.Danger = "It can still be applied later.", "Refuse the change", false
+		c.Undo, c.Button, c.IsDangerous = "It can still be applied later.", "Refuse the change", false
 		c.Title = "Refuse the change of " + h.Attribute + "?"
 	}
 	title := c.Title
 	c.Page = v.page
 	c.Title, c.Narrow = title, true
 	c.Crumbs = v.crumbs(console.Crumb{Text: "People", URL: v.url("admin/people")}, console.Crumb{Text: person.Name(), URL: v.personURL(person.ID, "")})
-	c.Action, c.Cancel = r.URL.Path, v.personURL(person.ID, "")
+	c.Action, c.CancelURL = r.URL.Path, v.personURL(person.ID, "")
 	c.Fields = []console.HiddenField{{Name: "value", Value: h.Token()}}
 	return p.Console.View(w, r, http.StatusOK, "confirm", c)
 }

@@ -309,7 +309,7 @@ func (p *Pages) askToChangePerson(w http.ResponseWriter, r *http.Request, v *sit
 	c.Page = v.page
 	c.Title, c.Narrow = title, true
 	c.Crumbs = v.crumbs(console.Crumb{Text: "People", URL: v.url("admin/people")}, console.Crumb{Text: person.Name(), URL: v.personURL(person.ID, "")})
-	c.Action, c.Cancel = r.URL.Path, v.personURL(person.ID, "")
+	c.Action, c.CancelURL = r.URL.Path, v.personURL(person.ID, "")
 	c.Fields = append(c.Fields, console.HiddenField{Name: "version", Value: strconv.FormatInt(person.Version, 10)})
 	return p.Console.View(w, r, http.StatusOK, "confirm", c)
 }
@@ -329,7 +329,7 @@ func (p *Pages) askRole(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 			roleConsequence(person.Role, role),
 		},
 		Undo:   "It can be changed back at any time." + v.scimUndoWarning(v.Site.ManageRoles),
-		Button: "Make " + person.Name() + " " + string(role), Fields: []console.HiddenField{{Name: "role", Value: string(role)}}, Danger: person.Role == roster.RoleAdmin,
+		Button: "Make " + person.Name() + " " + string(role), Fields: []console.HiddenField{{Name: "role", Value: string(role)}}, IsDangerous: person.Role == roster.RoleAdmin,
 	}
 	c.Title = "Change the role of " + person.Name() + "?"
 	return p.askToChangePerson(w, r, v, person, c)
@@ -377,7 +377,7 @@ func (p *Pages) askDeactivate(w http.ResponseWriter, r *http.Request, v *siteVis
 			fmt.Sprintf("The account stays, with its role %s and everything in it.", person.Role),
 		},
 		Undo:   "Reactivating gives back the same account." + v.scimUndoWarning(true),
-		Button: "Deactivate " + person.Name(), Danger: true,
+		Button: "Deactivate " + person.Name(), IsDangerous: true,
 	}
 	c.Title = "Deactivate " + person.Name() + "?"
 	return p.askToChangePerson(w, r, v, person, c)

@@ -284,10 +284,10 @@ func (p *Pages) switchOffPage(r *http.Request, v *siteVisit) (console.ConfirmPag
 			"People who leave the company are no longer cut off here by it.",
 		},
 		Undo:   "Checking Enable SCIM again lets it in with the same tokens. What changed there meanwhile arrives with its next full cycle.",
-		Action: v.url("admin/access/scim/off"), Button: "Turn SCIM off", Danger: true, Cancel: v.url("admin/access/scim"),
+		Action: v.url("admin/access/scim/off"), Button: "Turn SCIM off", IsDangerous: true, CancelURL: v.url("admin/access/scim"),
 	}
 	if s := decideState(v.Site, facts, p.Console.Options.Now()).Status; s == statusWorking || s == statusFailing || s == statusQuiet {
-		ask.TypeName = v.Site.Name
+		ask.NameToType = v.Site.Name
 	}
 	return ask, nil
 }
@@ -300,7 +300,7 @@ func (p *Pages) switchSCIMOff(w http.ResponseWriter, r *http.Request, v *siteVis
 	if err != nil {
 		return err
 	}
-	if ask.TypeName != "" && strings.TrimSpace(r.PostForm.Get("confirm")) != ask.TypeName {
+	if ask.NameToType != "" && strings.TrimSpace(r.PostForm.Get("confirm")) != ask.NameToType {
 		ask.Error = &console.FieldError{For: "confirm", Text: "That is not the name of this site. Nothing was changed."}
 		return p.Console.View(w, r, http.StatusUnprocessableEntity, "confirm", ask)
 	}

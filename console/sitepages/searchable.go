@@ -210,7 +210,7 @@ func (p *Pages) askRemoveSearchable(w http.ResponseWriter, r *http.Request, v *s
 			"Nobody’s data changes. The index is cleared in the background.",
 		},
 		Undo:   "Declaring it again fills its index anew.",
-		Action: v.url("admin/access/scim/searchable/" + i.ID + "/remove"), Button: "Remove the index", Danger: true, Cancel: v.url("admin/access/scim/searchable"),
+		Action: v.url("admin/access/scim/searchable/" + i.ID + "/remove"), Button: "Remove the index", IsDangerous: true, CancelURL: v.url("admin/access/scim/searchable"),
 	}
 	if i.Total > roster.DefaultScanLimit {
 		ask.Consequences[0] += fmt.Sprintf(" That is more than the %s that one filter may read: it is refused with tooMany.", console.GroupDigits(roster.DefaultScanLimit))

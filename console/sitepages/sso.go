@@ -540,7 +540,7 @@ func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	pg.Title, pg.Narrow = "Save this identity provider?", true
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Single sign-on", URL: v.url("admin/access/authentication")})
 	ask := console.ConfirmPage{
-		Page: pg, Action: v.url("admin/access/authentication/import/save"), Button: "Save the identity provider", Cancel: v.ssoURL(signin.SAML),
+		Page: pg, Action: v.url("admin/access/authentication/import/save"), Button: "Save the identity provider", CancelURL: v.ssoURL(signin.SAML),
 		Fields: []console.HiddenField{{Name: "metadata", Value: string(text)}, {Name: "url", Value: address}, {Name: "version", Value: strconv.FormatInt(old.Version, 10)}},
 		Undo:   "Import the metadata of before to go back.",
 	}
@@ -548,7 +548,7 @@ func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 		ask.Consequences = append(ask.Consequences, changeText(c))
 	}
 	if old.Ready() && old.Provider.EntityID != idp.EntityID {
-		ask.Danger = true
+		ask.IsDangerous = true
 		ask.Consequences = append(ask.Consequences, "This is another identity provider. Nobody with a role signs in through it until their identity is linked again.")
 	}
 	return p.Console.View(w, r, http.StatusOK, "confirm", ask)

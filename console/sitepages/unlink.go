@@ -26,7 +26,7 @@ func (p *Pages) askUnlink(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 			"The user identifier " + console.Shorten(identity.Identifier) + " opens this account no longer, and every session ends.",
 			"The next sign-in whose claim matches the user name " + console.Shorten(person.UserName) + " links another identifier. An account with a role is linked by its owner alone, after a sign-in with a one-time link.",
 		},
-		Undo: "A sign-in of the same person links the identifier again.", Button: "Remove the user identifier", Danger: true,
+		Undo: "A sign-in of the same person links the identifier again.", Button: "Remove the user identifier", IsDangerous: true,
 	}
 	c.Title = "Remove the user identifier of " + person.Name() + "?"
 	return p.askToChangePerson(w, r, v, person, c)

@@ -19,9 +19,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// openRoutes are the routes that ask for no session: the secret in a link is the key, signing out
-// needs none, and a path without its last slash is out of the cookie's reach. A new one has to be
-// added here on purpose.
+// openRoutes are the routes that ask for no session: the secret in a link is the key, signing out needs none, and a path
+// without its last slash is out of the cookie's reach. A new one has to be added here on purpose.
 func openRoutes() map[string]bool {
 	return map[string]bool{
 		"GET /c/{site}":                   true,
@@ -59,8 +58,8 @@ func knock(t *testing.T, h http.Handler, pattern string, params map[string]strin
 	return w
 }
 
-// secureName is what an area's cookie is called over https: a browser takes __Host- cookies only
-// from this host, and they have no path of their own.
+// secureName is what an area's cookie is called over https: a browser takes __Host- cookies only from this host, and they
+// have no path of their own.
 func secureName(path, cookie string) string {
 	if site, ok := strings.CutPrefix(path, "/c/"); ok {
 		site, _, _ = strings.Cut(site, "/")
@@ -159,8 +158,7 @@ func TestSiteAccess(t *testing.T) {
 					t.Errorf("%s: the page is another one:\n%s", name, diff)
 				}
 			}
-			// A site that is not there answers like one that is: nobody learns the names of
-			// customers.
+			// A site that is not there answers like one that is: nobody learns the names of customers.
 			for _, name := range []string{"nowhere", "deleted"} {
 				gone := map[string]string{"site": name, "person": ada.ID, "token": token.ID, "declared": declared, "attribute": "userName", "decision": "apply", "conflict": "c"}
 				for _, secret := range []string{"", adminSecret, orphaned} {
@@ -242,8 +240,7 @@ func TestCookies(t *testing.T) {
 		}
 	})
 
-	// Another host under the same domain can set any cookie for all of the domain, but none whose
-	// name begins with __Host-.
+	// Another host under the same domain can set any cookie for all of the domain, but none whose name begins with __Host-.
 	t.Run("of_other_hosts_under_the_domain_change_nothing", func(t *testing.T) {
 		site, person := w.site("cookies", site.Documented), "kim@cookies.example"
 		secret := w.startSession(site, w.person(site, person, "Kim", roster.RoleRegistered).ID)

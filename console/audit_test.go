@@ -107,8 +107,7 @@ func TestTheAuditLogOfTheInstallationIsForOperators(t *testing.T) {
 	admin.get("/d/-/audit").wantStatus(http.StatusUnauthorized).wantWords("Sign in as an operator")
 }
 
-// TestExportsAreEvents takes each file that the pages offer and finds in the audit trail who took
-// how much of what.
+// TestExportsAreEvents takes each file that the pages offer and finds in the audit trail who took how much of what.
 func TestExportsAreEvents(t *testing.T) {
 	t.Parallel()
 	o, db, _ := installation(t)
@@ -180,8 +179,7 @@ func wantExport(t *testing.T, db *store.DB, scope event.Scope, name string, data
 	}
 }
 
-// TestRefusalsAreEvents asks for what nobody may have, and finds who was refused, bounded however
-// often it was asked.
+// TestRefusalsAreEvents asks for what nobody may have, and finds who was refused, bounded however often it was asked.
 func TestRefusalsAreEvents(t *testing.T) {
 	t.Parallel()
 	db := storetest.New(t)

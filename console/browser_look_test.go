@@ -18,9 +18,8 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/apptest"
 )
 
-// widths of windows: a laptop, a large screen, half a screen, a tablet upright, a laptop at 200 %,
-// a small telephone. Each window is as wide as the one before it where that can be, since a page is
-// laid out and drawn again for another width: 1280 comes first and last.
+// widths of windows: a laptop, a large screen, half a screen, a tablet upright, a laptop at 200 %, a small telephone. Each window is as wide
+// as the one before it where that can be, since a page is laid out and drawn again for another width: 1280 comes first and last.
 var widths = []int64{1280, 2560, 960, 768, 640, 320}
 
 var (
@@ -32,9 +31,8 @@ var (
 // layoutRules are the rules of axe whose answer depends on the width of the window.
 var layoutRules = []string{"region", "landmark-unique", "target-size", "scrollable-region-focusable", "aria-hidden-focus", "page-has-heading-one", "bypass", "link-name", "button-name"}
 
-// nothingBreaksAPage looks at every page in every width and theme. With ROLLCALL_REVIEW it takes
-// pictures into that folder instead, for eyes, and asks axe everything in each of these windows,
-// which takes a quarter of an hour.
+// nothingBreaksAPage looks at every page in every width and theme. With ROLLCALL_REVIEW it takes pictures into that folder instead, for eyes,
+// and asks axe everything in each of these windows, which takes a quarter of an hour.
 func nothingBreaksAPage(t *testing.T, b *apptest.Browser) {
 	pages := everyPage(t)
 	server := shelf(t, pages)
@@ -65,8 +63,7 @@ func nothingBreaksAPage(t *testing.T, b *apptest.Browser) {
 			win.Open(server.URL + "/shelf?page=" + url.QueryEscape(name))
 			win.Runs(`(async () => { for (const src of ["/axe.js", "/look.js"]) await new Promise((done, lost) => { const s = document.createElement("script"); s.src = src; s.onload = done; s.onerror = lost; document.head.append(s); }); })()`, nil)
 			win.Runs(`(async () => { for (const d of document.querySelectorAll("main details")) d.open = true; await document.fonts.ready; })()`, nil)
-			// Answers to forms are made of the same parts as the pages of the routes: half of the
-			// windows show the rest.
+			// Answers to forms are made of the same parts as the pages of the routes: half of the windows show the rest.
 			variant := !strings.HasPrefix(name, "GET ") && pictures == ""
 			for _, width := range widths {
 				if variant && !slices.Contains([]int64{1280, 960, 320}, width) {
@@ -145,8 +142,7 @@ func (l *looker) asksAxe(rules []string) {
 	l.asks(`look.axe(["` + strings.Join(rules, `", "`) + `"])`)
 }
 
-// prints wants a long page to begin on the first sheet of paper, right below its heading, and the
-// menu to stay away.
+// prints wants a long page to begin on the first sheet of paper, right below its heading, and the menu to stay away.
 func prints(t *testing.T, win *apptest.Window, address string) {
 	t.Helper()
 	win.Prefers(dark) // paper is white all the same

@@ -13,8 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// TestInABrowser shows what only a browser can: that nothing is wider than a small screen, and that
-// the scripts do their comfort under the content-security policy.
+// TestInABrowser shows what only a browser can: that nothing is wider than a small screen, and that the scripts do their
+// comfort under the content-security policy.
 func TestInABrowser(t *testing.T) {
 	t.Parallel()
 	b := apptest.OpenBrowser(t)

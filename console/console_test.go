@@ -46,8 +46,7 @@ type world struct {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	// The tests speak plain http to a server whose public URL is https behind a proxy, as most are
-	// run.
+	// The tests speak plain http to a server whose public URL is https behind a proxy, as most are run.
 	return newWorldAt(t, "https://rollcall.example")
 }
 
@@ -310,8 +309,7 @@ func (s *shown) form(button string) (form, pressed *node) {
 	return nil, nil
 }
 
-// submit sends the form of that button with the values it shows, changed as said; an empty list
-// leaves a field out.
+// submit sends the form of that button with the values it shows, changed as said; an empty list leaves a field out.
 func (s *shown) submit(button string, change url.Values) *shown {
 	s.b.t.Helper()
 	form, pressed := s.form(button)

@@ -16,8 +16,7 @@ const (
 	tagURN         = "urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User:tag"
 )
 
-// storedAttribute returns an attribute of a list of the mapping of users as it is stored, without
-// its uses, or nil.
+// storedAttribute returns an attribute of a list of the mapping of users as it is stored, without its uses, or nil.
 func (o *office) storedAttribute(key provision.Key, side provision.ListSide, name string) *provision.ListedAttribute {
 	o.t.Helper()
 	job := o.job(key)
@@ -30,8 +29,7 @@ func (o *office) storedAttribute(key provision.Key, side provision.ListSide, nam
 	return nil
 }
 
-// The application's list is reached from the mapping. An attribute is added, chosen by a row,
-// changed and removed there.
+// The application's list is reached from the mapping. An attribute is added, chosen by a row, changed and removed there.
 func TestTheAttributeListOfAnApplication(t *testing.T) {
 	t.Parallel()
 	o, key := assignedOffice(t)
@@ -119,8 +117,7 @@ func TestStaleForm_of_an_attribute(t *testing.T) {
 	stale.press("Save", url.Values{"type": {"Boolean"}}).wantStatus(http.StatusConflict).wantWords("Integer", "Boolean")
 }
 
-// The scope of groups has a page of its own, which asks before groups may be deleted at the
-// application.
+// The scope of groups has a page of its own, which asks before groups may be deleted at the application.
 func TestScopingFiltersOfGroups(t *testing.T) {
 	t.Parallel()
 	o, key := assignedOffice(t)

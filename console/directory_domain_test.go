@@ -8,8 +8,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// The default domain is set on the settings page of a directory, and asks before people get other
-// values.
+// The default domain is set on the settings page of a directory, and asks before people get other values.
 func TestTheDefaultDomainOfADirectory(t *testing.T) {
 	t.Parallel()
 	o, key := assignedOffice(t)

@@ -147,8 +147,8 @@ func TestRulesForNamesAndExactCase(t *testing.T) {
 	}
 }
 
-// Scoping filters are set on the page of the mapping's scope. People who would be left out are
-// counted first, and two people who change the scope are asked which one counts.
+// Scoping filters are set on the page of the mapping's scope. People who would be left out are counted first, and two people who change the
+// scope are asked which one counts.
 func TestScopingFilters(t *testing.T) {
 	t.Parallel()
 	o, key, _ := provisioned(t)
@@ -258,8 +258,7 @@ func wantUser(t *testing.T, h *directory.Handle, id string, want map[string]stri
 	}
 }
 
-// Start provisioning and Provision now are buttons of the page's form: what was typed is saved
-// first.
+// Start provisioning and Provision now are buttons of the page's form: what was typed is saved first.
 func TestStartProvisioning_saves_the_page(t *testing.T) {
 	t.Parallel()
 	o, key, _ := provisioned(t)
@@ -279,9 +278,8 @@ func TestStartProvisioning_saves_the_page(t *testing.T) {
 	}
 }
 
-// Test Connection leads to an address of its own: a reload of it and Back to it show what was typed
-// and what was found. A fresh visit shows what is saved, and nobody else sees the test. The Secret
-// Token is in no page.
+// Test Connection leads to an address of its own: a reload of it and Back to it show what was typed and what was found. A fresh visit shows
+// what is saved, and nobody else sees the test. The Secret Token is in no page.
 func TestTestConnection_keeps_what_was_typed_at_its_address(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

@@ -27,8 +27,7 @@ func manyPeople(n int) string {
 	return file.String()
 }
 
-// Assign all and Remove all say how many people they are about, on the button and on the page that
-// asks, and do nothing before the answer.
+// Assign all and Remove all say how many people they are about, on the button and on the page that asks, and do nothing before the answer.
 func TestAssignAll_asks_with_its_number(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
@@ -78,8 +77,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// Opening the Plan page calls nobody. Its button makes a plan, which is kept and shown page by
-// page.
+// Opening the Plan page calls nobody. Its button makes a plan, which is kept and shown page by page.
 func TestPlan_is_made_by_a_button(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

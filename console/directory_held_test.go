@@ -12,8 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// TestOperationsOnHold_are_shown_and_decided blocks eight people with one file, and decides on the
-// pages what becomes of their accounts.
+// TestOperationsOnHold_are_shown_and_decided blocks eight people with one file, and decides on the pages what becomes of their accounts.
 func TestOperationsOnHold_are_shown_and_decided(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
@@ -69,8 +68,7 @@ func TestOperationsOnHold_are_shown_and_decided(t *testing.T) {
 	cycle(0)
 	b.get(acmeProvisioning).wantWords("Rejected").wantNoWords("are on hold")
 
-	// Another file: they come back and are blocked again. One of them comes back before the
-	// approval.
+	// Another file: they come back and are blocked again. One of them comes back before the approval.
 	importFile(file("true"))
 	importFile(file("false"))
 	cycle(0)
@@ -88,8 +86,7 @@ func TestOperationsOnHold_are_shown_and_decided(t *testing.T) {
 	cycle(7)
 }
 
-// TestMembersOnHold_are_shown_and_decided ends eight memberships with one file, and decides on the
-// pages what becomes of them.
+// TestMembersOnHold_are_shown_and_decided ends eight memberships with one file, and decides on the pages what becomes of them.
 func TestMembersOnHold_are_shown_and_decided(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

@@ -59,8 +59,7 @@ func TestImportPage(t *testing.T) {
 	}
 	b.upload(importPath, "people.csv", peopleFile, nil).wantWords("would change nothing").press("Import", nil).wantWords("people.csv changed nothing.", "Unchanged 3")
 
-	// Deleting needs force, which is typed into the kept form. A choice that changes the preview is
-	// shown before it is done.
+	// Deleting needs force, which is typed into the kept form. A choice that changes the preview is shown before it is done.
 	before := b.get("/d/contoso/users/export").wantStatus(http.StatusOK)
 	rows := strings.SplitAfter(peopleFile, "\n")
 	short := b.upload(importPath, "short.csv", rows[0]+rows[2], map[string]string{"absent": "soft-delete"}).
@@ -115,8 +114,7 @@ func TestImportPageAsksAboutColumns(t *testing.T) {
 		t.Errorf("got %s, want %s", got, want)
 	}
 
-	// Two columns for one attribute, no name at all, an encoding that is not certain, a separator
-	// that is found wrongly, a file that lost its end.
+	// Two columns for one attribute, no name at all, an encoding that is not certain, a separator that is found wrongly, a file that lost its end.
 	b.upload(importPath, "two.csv", "UPN,email,work email\na@contoso.example,b@contoso.example,c@contoso.example\n", nil).wantWords("both mean mail; leave one out").wantNoWords("--")
 	none := b.upload(importPath, "names.csv", "Born,First Name,Last Name\n1970,Zoë,O'Neill\n", nil).wantWords("A userPrincipalName can be built", "{First Name}.{Last Name}@example.com").wantNoWords("--")
 	none.press("Preview", url.Values{"make": {"{First Name}.{Nobody}@contoso.example"}}).wantWords(`names the column "Nobody"`)
@@ -178,8 +176,7 @@ func TestImportPageSentTwice(t *testing.T) {
 	}
 }
 
-// TestImportPageForgetsFiles after a while, and never shows them to another operator or in another
-// directory. What was chosen stays.
+// TestImportPageForgetsFiles after a while, and never shows them to another operator or in another directory. What was chosen stays.
 func TestImportPageForgetsFiles(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

@@ -334,15 +334,13 @@ func TestProvisioningPage_explains_trouble(t *testing.T) {
 	}
 	b.get(base).wantWords("Quarantine", "In quarantine since", "What to do:", "HTTP 401", "1 attempt")
 
-	// With Create left on, a site of the guide's kind refuses everybody who has no account there,
-	// and the log says what to do.
+	// With Create left on, a site of the guide's kind refuses everybody who has no account there, and the log says what to do.
 	if _, err := o.jobs.Save(t.Context(), key, provision.Settings{Mode: provision.Automatic, TenantURL: tenantURL, Secret: &token, Status: provision.On, Scope: provision.AssignedOnly}, "cli"); err != nil {
 		t.Fatal(err)
 	}
 	o.cycle(h, app)
 	b.get(base).wantNoWords("In quarantine since").wantWords("Completed with errors", "2 failed")
-	// Two entries with one cause are one line, which leads to both of them; a filter that leaves
-	// one of them leaves no line.
+	// Two entries with one cause are one line, which leads to both of them; a filter that leaves one of them leaves no line.
 	logs := b.get(base+"/logs").wantWords("Same cause", "2 entries (Create, Failure), same cause:")
 	logs.click("Show these entries").wantWords("Grace Hopper", "山田 雪").wantNoWords("Ada Lovelace", "All groups")
 	b.get(base + "/logs?search=grace").wantWords("Grace Hopper").wantNoWords("Same cause")

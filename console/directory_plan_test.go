@@ -11,8 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// TestAPlanIsReviewedAndApplied makes a plan on its page, approves it and applies it. The site then
-// has exactly what the plan says.
+// TestAPlanIsReviewedAndApplied makes a plan on its page, approves it and applies it. The site then has exactly what the plan says.
 func TestAPlanIsReviewedAndApplied(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

@@ -11,8 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// running is an office with 6 people, 2 of them assigned to Acme, whose job has Scope all. After a
-// cycle everybody has a linked account.
+// running is an office with 6 people, 2 of them assigned to Acme, whose job has Scope all. After a cycle everybody has a linked account.
 func running(t *testing.T) (o *office, h *directory.Handle, key provision.Key) {
 	t.Helper()
 	return runningWith(t, 6)
@@ -45,8 +44,7 @@ func (o *office) wantScope(key provision.Key, scope provision.Scope, status prov
 	}
 }
 
-// A narrower Scope is asked about with the accounts that it switches off, by Save and by Provision
-// now. Nothing typed is lost.
+// A narrower Scope is asked about with the accounts that it switches off, by Save and by Provision now. Nothing typed is lost.
 func TestScope_that_switches_accounts_off_is_asked_about(t *testing.T) {
 	t.Parallel()
 	o, h, key := running(t)
@@ -73,8 +71,7 @@ func TestScope_that_switches_accounts_off_is_asked_about(t *testing.T) {
 	o.wantScope(key, provision.AssignedOnly, provision.On)
 }
 
-// What an operator was asked about is not put on hold afterwards, although it is more than one
-// change may do unasked.
+// What an operator was asked about is not put on hold afterwards, although it is more than one change may do unasked.
 func TestScope_that_was_confirmed_is_not_held(t *testing.T) {
 	t.Parallel()
 	o, h, key := runningWith(t, 10)
@@ -101,8 +98,7 @@ func TestScope_that_was_confirmed_is_not_held(t *testing.T) {
 	}
 }
 
-// While Status is Off a narrower Scope is asked about too: On would switch the accounts off without
-// a word.
+// While Status is Off a narrower Scope is asked about too: On would switch the accounts off without a word.
 func TestScope_is_asked_about_while_off(t *testing.T) {
 	t.Parallel()
 	o, _, key := running(t)
@@ -142,8 +138,7 @@ func TestScope_that_makes_accounts_is_asked_about(t *testing.T) {
 	}
 }
 
-// Whoever switches on starts what their page showed. What moved since is asked about, whichever
-// button and however it moved.
+// Whoever switches on starts what their page showed. What moved since is asked about, whichever button and however it moved.
 func TestStaleForm_that_switches_on_is_asked_about(t *testing.T) {
 	t.Parallel()
 	for _, button := range []string{"Save", "Start provisioning"} {
@@ -236,8 +231,7 @@ func TestRestoreDefaultMappings_asks_again_when_they_moved(t *testing.T) {
 	}
 }
 
-// Cancel of a question leads back to the form as it was filled in; the page's own address shows
-// what is saved.
+// Cancel of a question leads back to the form as it was filled in; the page's own address shows what is saved.
 func TestCancel_of_a_question_keeps_what_was_typed(t *testing.T) {
 	t.Parallel()
 	o, _, key := running(t)
@@ -268,8 +262,7 @@ func TestCancel_of_a_question_keeps_what_was_typed(t *testing.T) {
 	back.press("Save", nil).press("Save the scoping filters", nil).wantWords("The scoping filters were saved.", "department EQUALS Engines")
 }
 
-// Without Update no account is switched off: the pages say so, and promise nothing else. Update
-// asks when it would switch accounts off.
+// Without Update no account is switched off: the pages say so, and promise nothing else. Update asks when it would switch accounts off.
 func TestMapping_without_Update_switches_nothing_off(t *testing.T) {
 	t.Parallel()
 	o, _, key := running(t)

@@ -113,8 +113,7 @@ func TestRowsThatCannotBeSaved(t *testing.T) {
 	b.get(acmeUsersMapping+"/row/remove?row=userName").wantWords("The mapping was not removed", "userName stays mapped")
 }
 
-// The page shows what a row yields before it is saved, for a person, for some drawn at random and
-// for those who get nothing.
+// The page shows what a row yields before it is saved, for a person, for some drawn at random and for those who get nothing.
 func TestARowIsTried(t *testing.T) {
 	t.Parallel()
 	o, key := assignedOffice(t)
@@ -174,8 +173,7 @@ func TestStaleForm_of_a_row(t *testing.T) {
 	stale.press("Save", url.Values{"default": {"Mine"}}).wantStatus(http.StatusConflict).wantWords("Theirs", "Mine")
 }
 
-// Rows of groups have the same page: the expression builder, and what the row yields for groups of
-// the directory.
+// Rows of groups have the same page: the expression builder, and what the row yields for groups of the directory.
 func TestARowOfGroupsIsTried(t *testing.T) {
 	t.Parallel()
 	o, key := assignedOffice(t)

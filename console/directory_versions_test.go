@@ -9,8 +9,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// An earlier version is compared with today's mappings and set again, after a question about what
-// changes for people.
+// An earlier version is compared with today's mappings and set again, after a question about what changes for people.
 func TestMappingVersions(t *testing.T) {
 	t.Parallel()
 	o, key := assignedOffice(t)
@@ -30,8 +29,7 @@ func TestMappingVersions(t *testing.T) {
 	b.get(acmeProvisioning + "/versions/99").wantStatus(http.StatusNotFound).wantWords("There is no such version")
 }
 
-// The file that the page exports is imported again. What changes for people and what is not known
-// here are said before anything is replaced.
+// The file that the page exports is imported again. What changes for people and what is not known here are said before anything is replaced.
 func TestMappingFile(t *testing.T) {
 	t.Parallel()
 	o, key := assignedOffice(t)

@@ -233,8 +233,7 @@ func (o *office) cycle(h *directory.Handle, a directory.Application) provision.C
 	return report
 }
 
-// press sends the form of the button whose text begins so, with the button's own name, value and
-// address, as a browser does.
+// press sends the form of the button whose text begins so, with the button's own name, value and address, as a browser does.
 func (s *shown) press(button string, change url.Values) *shown {
 	s.b.t.Helper()
 	form, pressed := s.button(button)

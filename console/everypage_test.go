@@ -26,8 +26,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// awkwardNames are display names that a layout must bear: too long, without a space, from right to
-// left, or in tall letters.
+// awkwardNames are display names that a layout must bear: too long, without a space, from right to left, or in tall letters.
 var awkwardNames = []string{
 	strings.Repeat("W", 200),
 	"Ada <b>Lovelace</b> & Söhne",
@@ -70,8 +69,7 @@ func (p *pageCollection) add(name string, page *shown) *shown {
 	return page
 }
 
-// addRoutes opens the page of every GET route. A route is never left out: without values for its
-// path, the test fails.
+// addRoutes opens the page of every GET route. A route is never left out: without values for its path, the test fails.
 func (p *pageCollection) addRoutes(b *browser, routes []console.RouteInfo, values, queries map[string]string) {
 	p.t.Helper()
 	for _, rt := range routes {
@@ -96,8 +94,7 @@ func (p *pageCollection) addRoutes(b *browser, routes []console.RouteInfo, value
 	}
 }
 
-// everyPage is each page of both ends, and the answers to forms that are pages, in a world of
-// awkward names.
+// everyPage is each page of both ends, and the answers to forms that are pages, in a world of awkward names.
 func everyPage(t *testing.T) map[string]*shown {
 	t.Helper()
 	p := &pageCollection{t: t, pages: make(map[string]*shown), views: make(map[string]bool)}
@@ -213,8 +210,7 @@ func (p *pageCollection) ofASite() {
 	p.add("forbidden", w.signIn(s, "ada@acme.example").get(root+"admin/access"))
 }
 
-// singleSignOn shows the page in each of its states, with an identity provider that sends long
-// values.
+// singleSignOn shows the page in each of its states, with an identity provider that sends long values.
 func (p *pageCollection) singleSignOn(w *world, s site.Site, b *browser, path string) {
 	p.t.Helper()
 	p.add("no single sign-on", b.get(path))
@@ -267,7 +263,7 @@ func (p *pageCollection) conflict(c *console.Console, b *browser) *shown {
 	}
 	answer := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(p.t.Context(), http.MethodPost, "/", nil)
-	if err := c.AskEdit(answer, r, console.Page{}, m, "/", "/", nil); err != nil {
+	if err := c.AskAboutConflicts(answer, r, console.Page{}, m, "/", "/", nil); err != nil {
 		p.t.Fatal(err)
 	}
 	header := answer.Header()
@@ -317,8 +313,7 @@ func (p *pageCollection) ofADirectory() {
 	p.add("get started", b.get(root+"applications/"+url.PathEscape(unused.Name)+"/provisioning?get-started=yes"))
 	p.add("plan not set up", b.get(root+"applications/"+url.PathEscape(unused.Name)+"/provisioning/plan"))
 
-	// Half of the people have accounts, so that a cycle with Create left on updates some and is
-	// refused for the others.
+	// Half of the people have accounts, so that a cycle with Create left on updates some and is refused for the others.
 	app := o.app(h, awkwardApp)
 	var accounts []string
 	for i := 0; i < len(awkwardNames); i += 2 {
@@ -418,8 +413,7 @@ func (p *pageCollection) ofADirectory() {
 	p.add("not found in a directory", b.get(root+"users/nobody"))
 }
 
-// withoutSignOn does something while the directories have no identity provider, as outside the
-// demo.
+// withoutSignOn does something while the directories have no identity provider, as outside the demo.
 func (p *pageCollection) withoutSignOn(o *office, do func()) {
 	known := o.pages.SignOn
 	o.pages.SignOn = nil
@@ -494,8 +488,8 @@ func (p *pageCollection) addRecipients(o *office, h *directory.Handle, b *browse
 	return r.ID
 }
 
-// addGroups adds the pages of groups. It returns a group with awkward members, and what makes a
-// role of an application and assigns the group with it.
+// addGroups adds the pages of groups. It returns a group with awkward members, and what makes a role
+// of an application and assigns the group with it.
 func (p *pageCollection) addGroups(h *directory.Handle, b *browser, root string) (directory.Group, func(directory.Application) string) {
 	p.t.Helper()
 	must := func(err error) {
@@ -574,8 +568,7 @@ func (p *pageCollection) addHarm(o *office, b *browser, at string, key provision
 		press("Set Provisioning Status to On", nil).wantWords("Provisioning was saved.")
 }
 
-// shelf serves pages that were made before, so that a browser can look at all of them, answers to
-// forms too, without a session.
+// shelf serves pages that were made before, so that a browser can look at all of them, answers to forms too, without a session.
 func shelf(t *testing.T, pages map[string]*shown) *httptest.Server {
 	t.Helper()
 	c, err := console.New(console.Options{})

@@ -10,8 +10,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// The start page leads to where the reader is signed in: at once if that is one place, with links
-// if it is several.
+// The start page leads to where the reader is signed in: at once if that is one place, with links if it is several.
 func TestFront_knows_who_is_signed_in(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -33,8 +33,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// hostileValues are what may be written into any field of a form, any parameter and any part of a
-// path.
+// hostileValues are what may be written into any field of a form, any parameter and any part of a path.
 var hostileValues = map[string]string{
 	"nothing":              "",
 	"NUL":                  "a\x00b",
@@ -54,8 +53,8 @@ var hostileValues = map[string]string{
 	"an_address_elsewhere": "//evil.example/",
 }
 
-// asksBothDatabases are the values that mean something to a database, each in its own way. The
-// others are the business of the pages, which are the same on both.
+// asksBothDatabases are the values that mean something to a database, each in its own way. The others are the business of
+// the pages, which are the same on both.
 var asksBothDatabases = []string{"nothing", "NUL", "bytes_of_no_text", "SQL", "a_pattern", "a_number_of_65_bits", "less_than_nothing", "a_cursor_of_NUL", "a_cursor_of_no_text"}
 
 // fieldNames are the names of every field and parameter that the pages read.
@@ -87,8 +86,8 @@ func fieldNames(t *testing.T) []string {
 	return slices.Sorted(maps.Keys(names))
 }
 
-// hostileRequests are the requests for a route in which each part of the path in turn, and all of
-// them, have the value, and every field and parameter, as form has them.
+// hostileRequests are the requests for a route in which each part of the path in turn, and all of them, have the value,
+// and every field and parameter, as form has them.
 func hostileRequests(t *testing.T, pattern string, valid map[string]string, form, value string) []*http.Request {
 	t.Helper()
 	method, path, _ := strings.Cut(pattern, " ")
@@ -127,8 +126,7 @@ func TestNoInputBreaksAPage(t *testing.T) {
 	fields := fieldNames(t)
 	// Many requests are answered with the same page, of which one look is enough.
 	var looked sync.Map
-	// ask reports whether the page was reached and nothing was changed: else the session may be
-	// over.
+	// ask reports whether the page was reached and nothing was changed: else the session may be over.
 	ask := func(t *testing.T, handler http.Handler, r *http.Request) (shown bool) {
 		t.Helper()
 		rec := httptest.NewRecorder()
@@ -273,8 +271,8 @@ var markup = []string{
 	`javascript:alert(1)`, `{{.Console}}`, `<svg/onload=alert(1)>`, `<a href="javascript:alert(1)">x</a>`, "\u202egro.elpmaxe", `&lt;script&gt;`,
 }
 
-// TestTextsOfAnIdentityProviderAreNeverMarkup sets every text that SCIM can set to what would run
-// on a page, and opens all pages that show people, groups, calls and events.
+// TestTextsOfAnIdentityProviderAreNeverMarkup sets every text that SCIM can set to what would run on a page, and opens all
+// pages that show people, groups, calls and events.
 func TestTextsOfAnIdentityProviderAreNeverMarkup(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -344,8 +342,7 @@ func TestTextsOfAnIdentityProviderAreNeverMarkup(t *testing.T) {
 	}
 }
 
-// hostileApplication answers with texts that would run on a page, and that a database may refuse:
-// in ids, values and errors.
+// hostileApplication answers with texts that would run on a page, and that a database may refuse: in ids, values and errors.
 func hostileApplication(t *testing.T) *httptest.Server {
 	t.Helper()
 	var n atomic.Int64
@@ -373,8 +370,8 @@ func hostileApplication(t *testing.T) *httptest.Server {
 	return server
 }
 
-// TestTextsOfAnApplicationAreNeverMarkup provisions people with hostile names into an application
-// whose answers are as bad. The cycle ends, and its log can be read.
+// TestTextsOfAnApplicationAreNeverMarkup provisions people with hostile names into an application whose answers are as bad.
+// The cycle ends, and its log can be read.
 func TestTextsOfAnApplicationAreNeverMarkup(t *testing.T) {
 	t.Parallel()
 	var file strings.Builder

@@ -10,8 +10,7 @@ import (
 	"github.com/rollcall-scim/rollcall/console"
 )
 
-// TestEveryPage looks at each page the way a screen reader, a browser under the content-security
-// policy and a proof-reader do.
+// TestEveryPage looks at each page the way a screen reader, a browser under the content-security policy and a proof-reader do.
 func TestEveryPage(t *testing.T) {
 	t.Parallel()
 	c, err := console.New(console.Options{})
@@ -36,13 +35,11 @@ func TestEveryPage(t *testing.T) {
 	}
 }
 
-// newThings are the actions of forms that make something or ask for something, and edit nothing
-// that is stored.
+// newThings are the actions of forms that make something or ask for something, and edit nothing that is stored.
 var newThings = regexp.MustCompile(`^/d/$|^/d/-/sites$|/users/import$|/applications$|/users$|/groups$|/roles$|/keys$|/notifications$|/(test|resume)$|/connections$|/sign-in/|/scim/tokens$|/scim/searchable$|/users/change$|/provisioning/schema$|/attributes/(source|target)$|/users-and-groups(/add)?$`)
 
-// checkVersion wants a form that is filled in with stored values to carry what it was made from, so
-// that it cannot overwrite what somebody else saved meanwhile. A form that asks before it leaves is
-// one of them.
+// checkVersion wants a form that is filled in with stored values to carry what it was made from, so that it cannot overwrite what somebody
+// else saved meanwhile. A form that asks before it leaves is one of them.
 func checkVersion(t *testing.T, root *node) {
 	t.Helper()
 	for _, form := range root.all("form") {
@@ -53,7 +50,7 @@ func checkVersion(t *testing.T, root *node) {
 		for _, input := range form.all("input", "textarea", "option") {
 			name := input.attr["name"]
 			switch {
-			case strings.HasPrefix(name, console.WasPrefix), name == "version":
+			case strings.HasPrefix(name, console.StartValuePrefix), name == "version":
 				carries = true
 			case input.attr["type"] == "hidden" || input.has("readonly") || input.has("disabled"):
 			case input.attr["type"] == "checkbox" || input.attr["type"] == "radio":

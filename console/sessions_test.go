@@ -49,8 +49,7 @@ func TestSessionsPages(t *testing.T) {
 	}
 }
 
-// TestClicksKeepASessionUntilItIsIdle reads that a click counts, and that an open page without
-// clicks ends.
+// TestClicksKeepASessionUntilItIsIdle reads that a click counts, and that an open page without clicks ends.
 func TestClicksKeepASessionUntilItIsIdle(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

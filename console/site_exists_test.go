@@ -11,9 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// TestNobodyLearnsWhichSitesThereAre asks every route of the sites' pages without a session, for a
-// site that is there and for one that is not, and for each spelling of a name. The answers must be
-// the same but for the name that was asked for.
+// TestNobodyLearnsWhichSitesThereAre asks every route of the sites' pages without a session, for a site that is there and for
+// one that is not, and for each spelling of a name. The answers must be the same but for the name that was asked for.
 func TestNobodyLearnsWhichSitesThereAre(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -276,8 +276,7 @@ func TestOverview_gives_one_line_to_one_cause(t *testing.T) {
 	b.get("/c/acme/admin/access").wantNoWords("creates refused").wantWords("2 updates refused")
 }
 
-// TestStrangersChangeNothing is about calls of whoever knows the address: nothing of a site's state
-// hangs on them.
+// TestStrangersChangeNothing is about calls of whoever knows the address: nothing of a site's state hangs on them.
 func TestStrangersChangeNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -161,8 +161,7 @@ func TestPerson(t *testing.T) {
 		b.send(http.MethodPost, peoplePath+"/"+kim.ID+"/deactivate", url.Values{}).wantWords("Nothing was changed", "You cannot deactivate your own account.")
 		b.send(http.MethodPost, peoplePath+"/"+kim.ID+"/role", url.Values{"role": {"Registered"}}).wantWords("You cannot change your own role.")
 
-		// Another administrator's page of the last one: only a race gets there, and the roster
-		// refuses it.
+		// Another administrator's page of the last one: only a race gets there, and the roster refuses it.
 		lee := w.person(s, "lee@acme.example", "Lee", roster.RoleAdmin)
 		other := w.signIn(s, "lee@acme.example")
 		ask := other.get(peoplePath + "/" + kim.ID + "/deactivate")

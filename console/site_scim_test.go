@@ -168,8 +168,7 @@ func TestSCIMPage(t *testing.T) {
 	})
 }
 
-// TestGuideWithoutSave follows the guide's words, which know no Save on this page: tick, then
-// Generate.
+// TestGuideWithoutSave follows the guide's words, which know no Save on this page: tick, then Generate.
 func TestGuideWithoutSave(t *testing.T) {
 	t.Parallel()
 
@@ -306,8 +305,7 @@ func TestSwitchesAtOnce(t *testing.T) {
 	}
 }
 
-// Without a script the switch is a checkbox of the page's form: unticking it asks, and nothing is
-// off before the answer.
+// Without a script the switch is a checkbox of the page's form: unticking it asks, and nothing is off before the answer.
 func TestUntickingEnableSCIMAsks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

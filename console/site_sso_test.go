@@ -367,8 +367,7 @@ func TestSwitchingSCIMOnNeedsAFreshSignInAndSwitchingOffDoesNot(t *testing.T) {
 	want(true)
 }
 
-// A sign-in that renews asks the identity provider to ask the person again, and does not take an
-// older answer.
+// A sign-in that renews asks the identity provider to ask the person again, and does not take an older answer.
 func TestARenewedSignInIsFresh(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

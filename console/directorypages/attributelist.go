@@ -119,22 +119,22 @@ func (p *Pages) withAttribute(handle func(http.ResponseWriter, *http.Request, at
 // not change properties of the attribute that have no input.
 func attributeFields(side provision.ListSide) []console.EditField {
 	fields := []console.EditField{
-		console.EditChoice("type", "Type", nil),
-		console.EditTick("required", "Required"),
-		console.EditTick("multivalue", "Multi-value"),
-		console.EditTick("exact", "Exact case"),
+		console.ChoiceField("type", "Type", nil),
+		console.CheckboxField("required", "Required"),
+		console.CheckboxField("multivalue", "Multi-value"),
+		console.CheckboxField("exact", "Exact case"),
 		{Name: "referenced", Label: "Referenced Object Attribute"},
 	}
 	if side == provision.SourceList {
-		return []console.EditField{fields[0], fields[4], console.EditTick("flownull", "Flow null values")}
+		return []console.EditField{fields[0], fields[4], console.CheckboxField("flownull", "Flow null values")}
 	}
 	return fields
 }
 
 func attributeValues(a provision.ListedAttribute) map[string]string {
 	return map[string]string{
-		"name": a.Name, "type": string(a.Type), "referenced": a.Referenced, "required": console.TickValue(a.Required), "multivalue": console.TickValue(a.MultiValue),
-		"exact": console.TickValue(a.ExactCase), "flownull": console.TickValue(a.FlowNull),
+		"name": a.Name, "type": string(a.Type), "referenced": a.Referenced, "required": console.CheckboxValue(a.Required), "multivalue": console.CheckboxValue(a.MultiValue),
+		"exact": console.CheckboxValue(a.ExactCase), "flownull": console.CheckboxValue(a.FlowNull),
 	}
 }
 
@@ -255,10 +255,10 @@ func (p *Pages) addAttribute(w http.ResponseWriter, r *http.Request, l attribute
 func (p *Pages) showAttribute(w http.ResponseWriter, r *http.Request, l attributeList, a provision.ListedAttribute) error {
 	stored := attributeValues(a)
 	pg := p.attributesPage(l, &a, stored)
-	pg.StartValues = console.WasFields(attributeFields(l.side), stored)
+	pg.StartValues = console.StartValueFields(attributeFields(l.side), stored)
 	if form := p.findKeptForm(r, l.appVisit, l.attributeURL(a.Name)); form != nil {
 		pg = p.attributesPage(l, &a, l.typedValues(form))
-		pg.StartValues, pg.HasUnsavedValues = console.RepeatWasFields(form, attributeFields(l.side)), true
+		pg.StartValues, pg.HasUnsavedValues = console.RepeatStartValueFields(form, attributeFields(l.side)), true
 	}
 	return p.show(w, r, http.StatusOK, "attributes", pg)
 }
@@ -294,22 +294,22 @@ func (p *Pages) saveAttribute(w http.ResponseWriter, r *http.Request, l attribut
 	at := l.attributeURL(a.Name)
 	switch {
 	case errors.Is(err, errConflict):
-		return p.Console.AskEdit(w, r, p.attributeListFrame(l), m, at, at, by)
+		return p.Console.AskAboutConflicts(w, r, p.attributeListFrame(l), m, at, at, by)
 	case errors.Is(err, errConfirm):
-		pg := console.ConfirmPage{Page: p.attributeListFrame(l), Action: at, Button: "Save the attribute", CancelURL: p.keepForm(r, l.appVisit, at, m.Rest)}
-		pg.Fields = append(m.Rest, console.HiddenField{Name: "confirmed", Value: change.confirmationValue()})
-		return p.askSchemaChange(w, r, l.appVisit, pg, change, m.FromOthers(by))
+		pg := console.ConfirmPage{Page: p.attributeListFrame(l), Action: at, Button: "Save the attribute", CancelURL: p.keepForm(r, l.appVisit, at, m.HiddenFields)}
+		pg.Fields = append(m.HiddenFields, console.HiddenField{Name: "confirmed", Value: change.confirmationValue()})
+		return p.askSchemaChange(w, r, l.appVisit, pg, change, m.OthersText(by))
 	}
 	pg := p.attributesPage(l, &a, l.typedValues(r.PostForm))
 	switch {
 	case pg.showInputError(err, l.side):
-		pg.StartValues, pg.HasUnsavedValues = console.RepeatWasFields(r.PostForm, attributeFields(l.side)), true
+		pg.StartValues, pg.HasUnsavedValues = console.RepeatStartValueFields(r.PostForm, attributeFields(l.side)), true
 		return p.show(w, r, http.StatusUnprocessableEntity, "attributes", pg)
 	case err != nil:
 		return p.handleJobError(w, r, l.appVisit, err)
 	}
-	n := console.DoneNotice(strings.TrimSpace("The attribute " + a.Name + " was saved. " + m.FromOthers(by)))
-	if len(m.Mine) == 0 {
+	n := console.DoneNotice(strings.TrimSpace("The attribute " + a.Name + " was saved. " + m.OthersText(by)))
+	if len(m.ChangedByUser) == 0 {
 		n = console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: the attribute " + a.Name + " was like that already."}
 	}
 	return p.Console.Redirect(w, r, l.url(), addRequiredWarning(n, job, l.mapping.Name))

@@ -17,11 +17,11 @@ const installationAuditURL = "/d/-/audit"
 func (p *Pages) directoryAuditLog(v *directoryVisit) console.AuditLog {
 	return console.AuditLog{
 		Console: p.Console, Trail: p.Events, Frame: v.page, Scope: event.Directory(string(v.Directory.ID)),
-		Self: v.url("audit"), File: v.Directory.Name + "-audit", Crumbs: v.crumbs(),
-		Kinds: []string{"user.", "directory.", "application.", "assignment.", "provisioning.", "export."},
-		Title: "Audit log",
-		Lead:  "Every change of a user, an assignment or a provisioning setting, who made it, and from where; also connection tests and exports. What the engine did at an application is in its provisioning logs.",
-		Link:  v.eventURL,
+		Path: v.url("audit"), FileName: v.Directory.Name + "-audit", Crumbs: v.crumbs(),
+		KindPrefixes: []string{"user.", "directory.", "application.", "assignment.", "provisioning.", "export."},
+		Title:        "Audit log",
+		Lead:         "Every change of a user, an assignment or a provisioning setting, who made it, and from where; also connection tests and exports. What the engine did at an application is in its provisioning logs.",
+		SubjectURL:   v.eventURL,
 	}
 }
 
@@ -37,7 +37,7 @@ func (p *Pages) exportAudit(w http.ResponseWriter, r *http.Request, v *directory
 // directories, even deleted ones.
 func (p *Pages) installationAuditLog(r *http.Request, v *operatorVisit) (console.AuditLog, error) {
 	a := console.AuditLog{
-		Console: p.Console, Trail: p.Events, Frame: v.page, Self: installationAuditURL, File: "audit",
+		Console: p.Console, Trail: p.Events, Frame: v.page, Path: installationAuditURL, FileName: "audit",
 		Crumbs: []console.Crumb{{Text: "Directories", URL: "/d/"}}, Title: "Audit log of the installation",
 		Lead: "What happened on every site, in every directory and to the installation itself, who did it, and from where. What is deleted keeps its entries. " +
 			"No page and no command changes an entry; whoever can write to the database can.",
@@ -60,7 +60,7 @@ func (p *Pages) installationAuditLog(r *http.Request, v *operatorVisit) (console
 		a.Places = append(a.Places, console.AuditPlace{Scope: scope, Name: d.Name})
 		open[scope] = &directoryVisit{operatorVisit: v, Handle: p.Directories.Open(d)}
 	}
-	a.Link = func(e event.Event) string {
+	a.SubjectURL = func(e event.Event) string {
 		if d := open[e.Scope]; d != nil {
 			return d.eventURL(e)
 		}

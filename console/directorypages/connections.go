@@ -105,10 +105,10 @@ func (p *Pages) showConnections(w http.ResponseWriter, r *http.Request, v *appVi
 		})
 	}
 	if q.After != "" {
-		pg.Pager.First = v.connectionsURL() + "?" + url.Values{"search": {q.Search}}.Encode()
+		pg.Pager.FirstURL = v.connectionsURL() + "?" + url.Values{"search": {q.Search}}.Encode()
 	}
 	if next != "" {
-		pg.Pager.Next = v.connectionsURL() + "?" + url.Values{"search": {q.Search}, "after": {next}}.Encode()
+		pg.Pager.NextURL = v.connectionsURL() + "?" + url.Values{"search": {q.Search}, "after": {next}}.Encode()
 	}
 	pg.Title = "Connections"
 	pg.Lead = "Which account at " + v.App.Name + " belongs to which user or group."

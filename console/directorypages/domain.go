@@ -34,7 +34,7 @@ func (p *Pages) saveDomain(w http.ResponseWriter, r *http.Request, v *directoryV
 		return err
 	}
 	if len(m.Conflicts) > 0 {
-		return p.Console.AskEdit(w, r, v.page, m, v.url("settings/domain"), v.url("settings"), nil)
+		return p.Console.AskAboutConflicts(w, r, v.page, m, v.url("settings/domain"), v.url("settings"), nil)
 	}
 	typed := m.Values["domain"]
 	domain, err := directory.NormalDomain(typed)
@@ -54,7 +54,7 @@ func (p *Pages) saveDomain(w http.ResponseWriter, r *http.Request, v *directoryV
 	if len(words) > 0 && r.PostForm.Get("confirmed") != numbers {
 		pg := console.ConfirmPage{
 			Page: v.page, Action: v.url("settings/domain"), Button: "Set the default domain", CancelURL: v.url("settings"), Consequences: words,
-			Fields: append(console.RepeatWasFields(r.PostForm, domainFields()), console.HiddenField{Name: "domain", Value: domain}, console.HiddenField{Name: "confirmed", Value: numbers}),
+			Fields: append(console.RepeatStartValueFields(r.PostForm, domainFields()), console.HiddenField{Name: "domain", Value: domain}, console.HiddenField{Name: "confirmed", Value: numbers}),
 			Undo:   "Setting the old default domain again sends the old values again.",
 		}
 		pg.Title, pg.Narrow, pg.Crumbs = "Change the default domain?", true, v.crumbs(console.Crumb{Text: "Rename or delete", URL: v.url("settings")})

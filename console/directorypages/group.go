@@ -174,11 +174,11 @@ func (p *Pages) showGroup(w http.ResponseWriter, r *http.Request, v *groupVisit)
 func (p *Pages) viewGroup(w http.ResponseWriter, r *http.Request, v *groupVisit, status int, values map[string]string, wrong *console.FieldError, memberError string) error {
 	ctx, g := r.Context(), v.Group
 	pg := groupPage{
-		Page: v.page, Group: g, IsDeleted: g.IsDeleted(), StartValues: console.WasFields(groupFields(), values), HasUnsavedValues: wrong != nil, Action: v.urlBelow(""), CancelURL: v.urlBelow(""),
+		Page: v.page, Group: g, IsDeleted: g.IsDeleted(), StartValues: console.StartValueFields(groupFields(), values), HasUnsavedValues: wrong != nil, Action: v.urlBelow(""), CancelURL: v.urlBelow(""),
 		PageURL: v.urlBelow(""), RemoveURL: v.urlBelow("/members"), AddURL: v.urlBelow("/members/add"), MemberError: memberError,
 	}
 	if wrong != nil {
-		pg.StartValues = console.RepeatWasFields(r.PostForm, groupFields())
+		pg.StartValues = console.RepeatStartValueFields(r.PostForm, groupFields())
 	}
 	pg.fillInputs(values, wrong)
 	counts, err := v.CountMembers(ctx, g.ObjectID)
@@ -314,7 +314,7 @@ func (p *Pages) trySaveGroup(w http.ResponseWriter, r *http.Request, v *groupVis
 	if len(m.Conflicts) > 0 {
 		frame := v.page
 		frame.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")}, console.Crumb{Text: before.DisplayName(), URL: v.urlBelow("")})
-		return p.Console.AskEdit(w, r, frame, m, v.urlBelow(""), v.urlBelow(""), by)
+		return p.Console.AskAboutConflicts(w, r, frame, m, v.urlBelow(""), v.urlBelow(""), by)
 	}
 	g := directory.Group{ObjectID: before.ObjectID, Version: before.Version}
 	for name, text := range m.Values {
@@ -338,9 +338,9 @@ func (p *Pages) trySaveGroup(w http.ResponseWriter, r *http.Request, v *groupVis
 	}
 	v.Group = g
 	if !changed {
-		return p.Console.Redirect(w, r, v.urlBelow(""), console.Notice{Tone: console.ToneInfo, Text: strings.TrimSpace("Nothing was changed: " + g.DisplayName() + " was like that already. " + m.FromOthers(by))})
+		return p.Console.Redirect(w, r, v.urlBelow(""), console.Notice{Tone: console.ToneInfo, Text: strings.TrimSpace("Nothing was changed: " + g.DisplayName() + " was like that already. " + m.OthersText(by))})
 	}
-	return p.redirectToSavedGroup(w, r, v, strings.TrimSpace(g.DisplayName()+" was saved. "+m.FromOthers(by)))
+	return p.redirectToSavedGroup(w, r, v, strings.TrimSpace(g.DisplayName()+" was saved. "+m.OthersText(by)))
 }
 
 // groupChange is a kind of change of a group that needs a confirmation.

@@ -136,12 +136,12 @@ func newGroupPager(base string, q directory.GroupQuery, found directory.GroupPag
 func newPager(base string, after, next directory.Cursor, more bool, shown string, pairs ...string) console.Pager {
 	var g console.Pager
 	if after != (directory.Cursor{}) {
-		g.First = listURL(base, pairs...)
+		g.FirstURL = listURL(base, pairs...)
 	}
 	if more {
-		g.Next = listURL(base, append(pairs, "after", next.String())...)
+		g.NextURL = listURL(base, append(pairs, "after", next.String())...)
 	}
-	if g.First != "" || g.Next != "" {
+	if g.FirstURL != "" || g.NextURL != "" {
 		g.Text = shown + " on this page, sorted by display name"
 	}
 	return g

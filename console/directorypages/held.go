@@ -58,10 +58,10 @@ func (p *Pages) showHeld(w http.ResponseWriter, r *http.Request, v *appVisit) er
 			}
 			c.Objects = objects
 			if next != "" {
-				c.Pager.Next = base + "?" + url.Values{"cause": {h.ID}, "after": {next}}.Encode()
+				c.Pager.NextURL = base + "?" + url.Values{"cause": {h.ID}, "after": {next}}.Encode()
 			}
 			if after != "" {
-				c.Pager.First = c.AllURL
+				c.Pager.FirstURL = c.AllURL
 			}
 			c.AllURL = ""
 		}

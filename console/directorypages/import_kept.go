@@ -88,7 +88,7 @@ func (p *Pages) keepImport(v *directoryVisit, k *keptImport) {
 	now := p.Console.Options.Now()
 	k.keptUntil = now.Add(importLifetime)
 	p.imports.MaxBytes, p.imports.MaxOwnerBytes = maxImportMemory, maxOperatorImportMemory
-	p.imports.PutSized(v.importKey(k.ID), console.Remembered{Value: k, Until: k.keptUntil, Owner: v.Operator.ID, Size: len(k.data)}, now)
+	p.imports.PutSized(v.importKey(k.ID), console.Remembered{Value: k, ExpiresAt: k.keptUntil, Owner: v.Operator.ID, Size: len(k.data)}, now)
 }
 
 func (p *Pages) findKeptImport(v *directoryVisit, id string) *keptImport {

@@ -88,10 +88,10 @@ func (p *Pages) showLogs(w http.ResponseWriter, r *http.Request, v *appVisit) er
 		return err
 	}
 	if next != "" {
-		pg.Pager.Next = logsURL(pg.BaseURL, q, next)
+		pg.Pager.NextURL = logsURL(pg.BaseURL, q, next)
 	}
 	if q.Before != "" {
-		pg.Pager.First = logsURL(pg.BaseURL, q, "")
+		pg.Pager.FirstURL = logsURL(pg.BaseURL, q, "")
 	}
 	pg.Empty = console.EmptyState{Icon: "scroll-text", Title: "Nothing logged yet", Text: "A cycle writes an entry here for each person it has something to say about."}
 	if pg.IsFiltered || pg.SkippedText != "" {

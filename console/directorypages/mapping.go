@@ -78,7 +78,7 @@ func (p *Pages) showMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 	}
 	pg := mappingPage{
 		Page: v.page, Action: v.mappingURL(m.Name), DiscardURL: v.mappingURL(m.Name), Name: m.Name, IsEnabled: m.Enabled, MustBeEnabled: m.SourceObjectName == "User",
-		StartValues: console.WasFields(mappingFields(m), mappingValues(job.Schema, m)),
+		StartValues: console.StartValueFields(mappingFields(m), mappingValues(job.Schema, m)),
 		SourceType:  m.SourceObjectName, TargetType: m.TargetObjectName, ScopeText: "All records",
 		Creates: m.FlowTypes.Has(provision.FlowAdd), Updates: m.FlowTypes.Has(provision.FlowUpdate), Deletes: m.FlowTypes.Has(provision.FlowDelete),
 	}
@@ -101,7 +101,7 @@ func (p *Pages) showMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 	}
 	form := p.findKeptForm(r, v, v.mappingURL(m.Name))
 	if form != nil {
-		pg.StartValues, pg.HasUnsavedValues = console.RepeatWasFields(form, mappingFields(m)), true
+		pg.StartValues, pg.HasUnsavedValues = console.RepeatStartValueFields(form, mappingFields(m)), true
 		pg.IsEnabled = form.Get("enabled") == "yes"
 		pg.Creates, pg.Updates, pg.Deletes = form.Get("create") != "", form.Get("update") != "", form.Get("delete") != ""
 	}
@@ -155,26 +155,26 @@ func exactInputName(target string) string { return "exact:" + target }
 // mappingFields lists the inputs of the page of a mapping.
 func mappingFields(m *provision.ObjectMapping) []console.EditField {
 	fields := []console.EditField{
-		console.EditChoice("enabled", "Enabled", map[string]string{"yes": "Yes", "no": "No"}),
-		console.EditTick("create", "Create"), console.EditTick("update", "Update"), console.EditTick("delete", "Delete"),
+		console.ChoiceField("enabled", "Enabled", map[string]string{"yes": "Yes", "no": "No"}),
+		console.CheckboxField("create", "Create"), console.CheckboxField("update", "Update"), console.CheckboxField("delete", "Delete"),
 	}
 	for _, row := range m.AttributeMappings {
-		fields = append(fields, console.EditTick(exactInputName(row.TargetAttributeName), "Exact case of "+row.TargetAttributeName))
+		fields = append(fields, console.CheckboxField(exactInputName(row.TargetAttributeName), "Exact case of "+row.TargetAttributeName))
 	}
 	return fields
 }
 
 func mappingValues(s *provision.Schema, m *provision.ObjectMapping) map[string]string {
 	values := map[string]string{
-		"enabled": "no", "create": console.TickValue(m.FlowTypes.Has(provision.FlowAdd)),
-		"update": console.TickValue(m.FlowTypes.Has(provision.FlowUpdate)), "delete": console.TickValue(m.FlowTypes.Has(provision.FlowDelete)),
+		"enabled": "no", "create": console.CheckboxValue(m.FlowTypes.Has(provision.FlowAdd)),
+		"update": console.CheckboxValue(m.FlowTypes.Has(provision.FlowUpdate)), "delete": console.CheckboxValue(m.FlowTypes.Has(provision.FlowDelete)),
 	}
 	if m.Enabled {
 		values["enabled"] = "yes"
 	}
 	exact := s.ExactCase(m)
 	for _, row := range m.AttributeMappings {
-		values[exactInputName(row.TargetAttributeName)] = console.TickValue(slices.Contains(exact, row.TargetAttributeName))
+		values[exactInputName(row.TargetAttributeName)] = console.CheckboxValue(slices.Contains(exact, row.TargetAttributeName))
 	}
 	return values
 }
@@ -227,19 +227,19 @@ func (p *Pages) saveMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 	if errors.Is(err, errConflict) {
 		frame := v.page
 		frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: name, URL: v.mappingURL(name)})
-		return p.Console.AskEdit(w, r, frame, m, v.mappingURL(name), v.mappingURL(name), by)
+		return p.Console.AskAboutConflicts(w, r, frame, m, v.mappingURL(name), v.mappingURL(name), by)
 	}
 	if err != nil {
 		return p.handleJobError(w, r, v, err)
 	}
 	n := console.DoneNotice("The mapping was saved. Everybody is looked at again with the next cycle.")
-	if len(m.Mine) == 0 {
+	if len(m.ChangedByUser) == 0 {
 		n = console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: the mapping was like that already."}
 	}
 	if idle := missingActionWarning(actions, v.App.Name); users && idle != "" {
 		n.Tone, n.Text = console.ToneWarning, n.Text+" "+idle
 	}
-	n.Text = strings.TrimSpace(n.Text + " " + m.FromOthers(by))
+	n.Text = strings.TrimSpace(n.Text + " " + m.OthersText(by))
 	return p.Console.Redirect(w, r, v.mappingURL(name), addRequiredWarning(n, job, name))
 }
 
@@ -265,11 +265,11 @@ func (p *Pages) mappingReachChange(r *http.Request, v *appVisit, now *provision.
 // allows deleting them.
 func (p *Pages) askMappingChange(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit, c reachChange, by *event.Event) error {
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.mappingURL(name), Button: "Save the mapping", IsDangerous: true, CancelURL: p.keepForm(r, v, v.mappingURL(name), m.Rest),
-		Fields: append(m.Rest, console.HiddenField{Name: "confirmed", Value: c.confirmationValue()}),
+		Page: v.page, Action: v.mappingURL(name), Button: "Save the mapping", IsDangerous: true, CancelURL: p.keepForm(r, v, v.mappingURL(name), m.HiddenFields),
+		Fields: append(m.HiddenFields, console.HiddenField{Name: "confirmed", Value: c.confirmationValue()}),
 	}
 	c.fillQuestion(&pg, v, "actions")
-	pg.Lead, pg.Narrow = m.FromOthers(by), true
+	pg.Lead, pg.Narrow = m.OthersText(by), true
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: name, URL: v.mappingURL(name)})
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }

@@ -126,7 +126,7 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "POST /d/{directory}/users/change", Access: console.Administrator, Handle: p.withDirectory(p.changeUsers)},
 		{Pattern: "GET /d/{directory}/users/new", Access: console.Administrator, Handle: p.withDirectory(p.showNewUser)},
 		{Pattern: "GET /d/{directory}/users/import", Access: console.Administrator, Handle: p.withDirectory(p.showImport)},
-		{Pattern: "POST /d/{directory}/users/import", Access: console.Administrator, Handle: p.withDirectory(p.importUsers), MaxBody: maxImportBytes},
+		{Pattern: "POST /d/{directory}/users/import", Access: console.Administrator, Handle: p.withDirectory(p.importUsers), MaxBodyBytes: maxImportBytes},
 		{Pattern: "GET /d/{directory}/users/export", Access: console.Administrator, Handle: p.withDirectory(p.exportUsers)},
 		{Pattern: "GET /d/{directory}/users/{user}", Access: console.Administrator, Handle: p.withDirectory(p.showUser)},
 		{Pattern: "POST /d/{directory}/users/{user}", Access: console.Administrator, Handle: p.withDirectory(p.saveUser)},
@@ -211,7 +211,7 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/versions/{version}", Access: console.Administrator, Handle: p.withApplication(p.showVersion)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/versions/{version}", Access: console.Administrator, Handle: p.withApplication(p.setVersion)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/schema", Access: console.Administrator, Handle: p.withApplication(p.exportSchema)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/schema", Access: console.Administrator, Handle: p.withApplication(p.importSchema), MaxBody: 2 * maxSchemaFile},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/schema", Access: console.Administrator, Handle: p.withApplication(p.importSchema), MaxBodyBytes: 2 * maxSchemaFile},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/on-demand", Access: console.Administrator, Handle: p.withApplication(p.showOnDemand)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/on-demand", Access: console.Administrator, Handle: p.withApplication(p.provisionOnDemand)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/why", Access: console.Administrator, Handle: p.withApplication(p.showWhy)},
@@ -226,7 +226,7 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 
 // Routes lists every route under /d/ with its required access.
 func (p *Pages) Routes() []console.RouteInfo {
-	return console.RouteInfos(p.operatorGuard().routes(), p.routes())
+	return console.ListRoutes(p.operatorGuard().routes(), p.routes())
 }
 
 // show responds with the page that the named view, a template of this package, makes from data.
@@ -348,7 +348,7 @@ func (p *Pages) withApplication(handle func(http.ResponseWriter, *http.Request, 
 		}
 		v := &appVisit{directoryVisit: d, App: app}
 		if pathBelowApplication(r.URL.Path) != "" {
-			v.page.Within = app.Name // not on the overview, whose title is this name already
+			v.page.Subject = app.Name // not on the overview, whose title is this name already
 		}
 		// The path may name the application by its id, or in a different case. The menu contains
 		// the stored name, so look for the address with that name.

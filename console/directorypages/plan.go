@@ -223,10 +223,10 @@ func (p *Pages) addPlannedRows(r *http.Request, v *appVisit, pg *planPage, plan 
 	}
 	if len(rows) > plannedRowsOnPage {
 		rows = rows[:plannedRowsOnPage]
-		pg.Pager.Next = query(all, rows[plannedRowsOnPage-1].Number, from+plannedRowsOnPage)
+		pg.Pager.NextURL = query(all, rows[plannedRowsOnPage-1].Number, from+plannedRowsOnPage)
 	}
 	if after > 0 {
-		pg.Pager.First = query(all, 0, 0)
+		pg.Pager.FirstURL = query(all, 0, 0)
 	}
 	if total > plannedRowsOnPage {
 		pg.Pager.Text = console.GroupDigits(from+1) + " to " + console.GroupDigits(from+len(rows)) + " of " + console.PluralForms(total, "person", "people")

@@ -179,7 +179,7 @@ func (p *Pages) buildProvisioningPage(r *http.Request, v *appVisit) (*provisioni
 	if !pg.IsSaved {
 		fields = fields[:3] // the first form has neither scope nor status
 	}
-	pg.StartValues = append(console.WasFields(fields, provisioningValues(job)), console.HiddenField{Name: openedInput, Value: revisionText(job)})
+	pg.StartValues = append(console.StartValueFields(fields, provisioningValues(job)), console.HiddenField{Name: openedInput, Value: revisionText(job)})
 	pg.IsLocked = job.Mode == provision.Automatic
 	pg.SourceName, pg.TargetName = systemNames(job.Schema)
 	pg.VersionsURL = v.versionsURL()
@@ -259,7 +259,7 @@ func (p *Pages) findDraft(r *http.Request, v *appVisit, id string) *provisioning
 
 func (p *Pages) keepDraft(r *http.Request, v *appVisit, form provisioningForm, tested *console.Notice, works bool) *provisioningDraft {
 	now := p.Console.Options.Now()
-	was := append(console.RepeatWasFields(r.PostForm, provisioningFields()), console.HiddenField{Name: openedInput, Value: r.PostForm.Get(openedInput)})
+	was := append(console.RepeatStartValueFields(r.PostForm, provisioningFields()), console.HiddenField{Name: openedInput, Value: r.PostForm.Get(openedInput)})
 	d := &provisioningDraft{ID: console.NewFormNumber(), Form: form, StartValues: was, TestNotice: tested, ConnectionWorks: works, KeptAt: now}
 	p.drafts.Put(p.draftKey(r, v, d.ID), d, now, draftLifetime)
 	return d
@@ -294,16 +294,16 @@ func provisioningFields() []console.EditField {
 		{Name: "tenantURL", Label: "Tenant URL"},
 		{
 			Name: "secret", Label: "Secret Token",
-			Read: func(form url.Values) string {
+			ReadValue: func(form url.Values) string {
 				switch {
 				case form.Has("secret"):
 					return form.Get("secret")
 				case strings.TrimSpace(form.Get("secretToken")) != "" || form.Get("secretTyped") != "":
 					return typedSecret
 				}
-				return form.Get(console.WasPrefix + "secret")
+				return form.Get(console.StartValuePrefix + "secret")
 			},
-			Words: func(value string) string {
+			FormatValue: func(value string) string {
 				switch value {
 				case "":
 					return "No token"
@@ -313,12 +313,12 @@ func provisioningFields() []console.EditField {
 				return "The token that is saved now"
 			},
 		},
-		console.EditChoice("scope", "Scope", map[string]string{string(provision.AssignedOnly): "Sync only assigned users and groups", string(provision.Everyone): "Sync all users and groups"}),
-		console.EditChoice("rehire", "Re-hire", map[string]string{
+		console.ChoiceField("scope", "Scope", map[string]string{string(provision.AssignedOnly): "Sync only assigned users and groups", string(provision.Everyone): "Sync all users and groups"}),
+		console.ChoiceField("rehire", "Re-hire", map[string]string{
 			string(provision.RehireAsk): "Ask", string(provision.RehireAdopt): "Take the account over", string(provision.RehireNew): "New account",
 		}),
-		console.EditChoice("swaps", "Swapped names", map[string]string{string(provision.SwapsAsk): "Ask", string(provision.SwapsTemporary): "Use a temporary name"}),
-		console.EditChoice("nested", "Nested groups", map[string]string{nestedOff: "Leave them out", nestedOn: "Send them as members"}),
+		console.ChoiceField("swaps", "Swapped names", map[string]string{string(provision.SwapsAsk): "Ask", string(provision.SwapsTemporary): "Use a temporary name"}),
+		console.ChoiceField("nested", "Nested groups", map[string]string{nestedOff: "Leave them out", nestedOn: "Send them as members"}),
 		{Name: "status", Label: "Provisioning Status"},
 	}
 }
@@ -407,7 +407,7 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 			return provision.Settings{}, errConflict
 		}
 		if !fresh && (form.Secret != "" || m.Values["tenantURL"] != now.TenantURL) {
-			return provision.Settings{}, &console.OldSignIn{Renew: renewURL}
+			return provision.Settings{}, &console.OldSignIn{RenewURL: renewURL}
 		}
 		s, err := newSettings(m.Values, form.Secret)
 		if err != nil {
@@ -452,7 +452,7 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 			n.Text = "Provisioning was saved. " + n.Text
 		}
 	}
-	n.Text = strings.TrimSpace(strings.TrimSpace(n.Text+" "+switchedOffText(closed)) + " " + m.FromOthers(by))
+	n.Text = strings.TrimSpace(strings.TrimSpace(n.Text+" "+switchedOffText(closed)) + " " + m.OthersText(by))
 	to := v.url("/provisioning")
 	if form.RestoresMappings && before.Version > 0 {
 		to += "/restore"
@@ -466,7 +466,7 @@ func (p *Pages) askProvisioningConflict(w http.ResponseWriter, r *http.Request, 
 	more := append(p.draftFields(r, p.keepDraft(r, v, form, nil, false)), console.HiddenField{Name: openedInput, Value: r.PostForm.Get(openedInput)})
 	frame := v.page
 	frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
-	return p.Console.AskEdit(w, r, frame, m, v.url("/provisioning"), v.url("/provisioning"), by, more...)
+	return p.Console.AskAboutConflicts(w, r, frame, m, v.url("/provisioning"), v.url("/provisioning"), by, more...)
 }
 
 // findLastChange returns the newest event in which a person changed a user, group or application.

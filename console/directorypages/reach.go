@@ -197,7 +197,7 @@ type provisioningHarm struct {
 // asked is the change of the Tenant URL that the operator has confirmed, once the accounts of
 // leavers are switched off. Before that it is nil.
 func (p *Pages) checkProvisioningHarm(r *http.Request, v *appVisit, now provision.Job, s provision.Settings, asked *provision.Move) (provisioningHarm, error) {
-	h := provisioningHarm{shownScope: r.PostForm.Get(console.WasPrefix + "scope")}
+	h := provisioningHarm{shownScope: r.PostForm.Get(console.StartValuePrefix + "scope")}
 	h.startsChangedJob = now.Version > 0 && s.Status == provision.On && now.Status != provision.On && r.PostForm.Get(openedInput) != revisionText(now)
 	var err error
 	if asked != nil {
@@ -262,7 +262,7 @@ func (p *Pages) askProvisioningHarm(w http.ResponseWriter, r *http.Request, v *a
 	draft := p.keepDraft(r, v, typed, nil, false)
 	pg := console.ConfirmPage{
 		Page: v.page, Action: v.url("/provisioning"), Button: "Save", IsDangerous: true, CancelURL: v.url("/provisioning") + "?" + draftParam + "=" + url.QueryEscape(draft.ID),
-		Fields: append(m.Rest, p.draftFields(r, draft)...),
+		Fields: append(m.HiddenFields, p.draftFields(r, draft)...),
 	}
 	pg.Fields = append(pg.Fields, console.HiddenField{Name: openedInput, Value: r.PostForm.Get(openedInput)}, console.HiddenField{Name: "confirmed", Value: h.confirmationValue()})
 	if h.startsChangedJob {
@@ -286,7 +286,7 @@ func (p *Pages) askProvisioningHarm(w http.ResponseWriter, r *http.Request, v *a
 			pg.Consequences = append(pg.Consequences, console.PluralForms(h.reach.In, "user is", "users are")+" in scope then.")
 		}
 	}
-	pg.Narrow, pg.Lead = true, m.FromOthers(by)
+	pg.Narrow, pg.Lead = true, m.OthersText(by)
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }

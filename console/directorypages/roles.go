@@ -36,12 +36,12 @@ func roleFields() []console.EditField {
 		{Name: "value", Label: "Value"},
 		{Name: "displayName", Label: "Display name"},
 		{Name: "description", Label: "Description"},
-		console.EditTick("enabled", "Enabled"),
+		console.CheckboxField("enabled", "Enabled"),
 	}
 }
 
 func roleValues(r directory.AppRole) map[string]string {
-	return map[string]string{"value": r.Value, "displayName": r.DisplayName, "description": r.Description, "enabled": console.TickValue(r.Enabled)}
+	return map[string]string{"value": r.Value, "displayName": r.DisplayName, "description": r.Description, "enabled": console.CheckboxValue(r.Enabled)}
 }
 
 func applyRoleValues(r directory.AppRole, values map[string]string) directory.AppRole {
@@ -141,9 +141,9 @@ func (p *Pages) showRole(w http.ResponseWriter, r *http.Request, v *appVisit) er
 
 func (p *Pages) viewRole(w http.ResponseWriter, r *http.Request, v *appVisit, status int, role directory.AppRole, values map[string]string, wrong *console.FieldError) error {
 	at := v.url("/roles/" + role.ID)
-	pg := rolesPage{Page: v.page, Role: role, Action: at, CancelURL: v.url("/roles"), StartValues: console.WasFields(roleFields(), values)}
+	pg := rolesPage{Page: v.page, Role: role, Action: at, CancelURL: v.url("/roles"), StartValues: console.StartValueFields(roleFields(), values)}
 	if wrong != nil {
-		pg.StartValues = console.RepeatWasFields(r.PostForm, roleFields())
+		pg.StartValues = console.RepeatStartValueFields(r.PostForm, roleFields())
 	}
 	pg.fillInputs(values, wrong)
 	var err error
@@ -176,7 +176,7 @@ func (p *Pages) saveRole(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	if len(m.Conflicts) > 0 {
 		frame := v.page
 		frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Roles", URL: v.url("/roles")})
-		return p.Console.AskEdit(w, r, frame, m, v.url("/roles/"+role.ID), v.url("/roles/"+role.ID), by)
+		return p.Console.AskAboutConflicts(w, r, frame, m, v.url("/roles/"+role.ID), v.url("/roles/"+role.ID), by)
 	}
 	after, changed, err := v.PutRole(r.Context(), v.App.ID, applyRoleValues(role, m.Values), v.actorLabel())
 	if wrong := console.AttributeError(err); wrong != nil {
@@ -185,7 +185,7 @@ func (p *Pages) saveRole(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	if err != nil {
 		return err
 	}
-	n := console.DoneNotice(strings.TrimSpace("The role " + after.DisplayName + " was saved. " + m.FromOthers(by)))
+	n := console.DoneNotice(strings.TrimSpace("The role " + after.DisplayName + " was saved. " + m.OthersText(by)))
 	if !changed {
 		n = console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: the role " + after.DisplayName + " was like that already."}
 	}

@@ -85,16 +85,16 @@ func (v *appVisit) removeRowURL(mapping, target string) string {
 // rowFields lists the inputs of the form.
 func rowFields() []console.EditField {
 	return []console.EditField{
-		console.EditChoice("type", "Mapping type", nil),
+		console.ChoiceField("type", "Mapping type", nil),
 		{Name: "source", Label: "Source attribute"},
-		{Name: "constant", Label: "Constant Value", Read: func(form url.Values) string { return form.Get("constant") }},
+		{Name: "constant", Label: "Constant Value", ReadValue: func(form url.Values) string { return form.Get("constant") }},
 		{Name: "expression", Label: "Expression"},
-		{Name: "default", Label: "Default value if null", Read: func(form url.Values) string { return form.Get("default") }},
+		{Name: "default", Label: "Default value if null", ReadValue: func(form url.Values) string { return form.Get("default") }},
 		{Name: "target", Label: "Target attribute"},
-		console.EditChoice("match", "Match objects using this attribute", map[string]string{"yes": "Yes", "no": "No"}),
+		console.ChoiceField("match", "Match objects using this attribute", map[string]string{"yes": "Yes", "no": "No"}),
 		{Name: "precedence", Label: "Matching precedence"},
-		console.EditChoice("apply", "Apply this mapping", map[string]string{"Always": "Always", "ObjectAddOnly": "Only during object creation"}),
-		console.EditTick("flownull", "Flow null values"),
+		console.ChoiceField("apply", "Apply this mapping", map[string]string{"Always": "Always", "ObjectAddOnly": "Only during object creation"}),
+		console.CheckboxField("flownull", "Flow null values"),
 		{Name: "place", Label: "Place in the list"},
 	}
 }
@@ -119,7 +119,7 @@ func rowValues(s *provision.Schema, m *provision.ObjectMapping, target string) m
 		}
 		row := s.Row(m, &m.AttributeMappings[i])
 		values["type"], values["default"], values["target"] = string(row.Type), row.Default, row.Target
-		values["apply"], values["flownull"], values["place"] = string(row.Apply), console.TickValue(row.FlowNull), strconv.Itoa(i+1)
+		values["apply"], values["flownull"], values["place"] = string(row.Apply), console.CheckboxValue(row.FlowNull), strconv.Itoa(i+1)
 		switch row.Type {
 		case provision.DirectMapping:
 			values["source"] = row.Source
@@ -206,11 +206,11 @@ func (p *Pages) showRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	}
 	stored := rowValues(job.Schema, m, target)
 	pg := p.rowPage(v, job, m, target, stored)
-	pg.StartValues = console.WasFields(rowFields(), stored)
+	pg.StartValues = console.StartValueFields(rowFields(), stored)
 	if form := p.findKeptForm(r, v, v.rowURL(m.Name, target)); form != nil {
 		values := readRowValues(form)
 		pg = p.rowPage(v, job, m, target, values)
-		pg.StartValues, pg.HasUnsavedValues = console.RepeatWasFields(form, rowFields()), true
+		pg.StartValues, pg.HasUnsavedValues = console.RepeatStartValueFields(form, rowFields()), true
 	}
 	if target != "" {
 		p.addPreview(r.Context(), v, &pg, job, m, target, "")
@@ -308,7 +308,7 @@ func (pg *rowPage) showInputError(err error) bool {
 // newCaretLine returns the line of the expression that contains the error, with a caret under the
 // error. It returns nil if the text has no such line.
 func newCaretLine(text string, e *expr.SyntaxError) *caretLine {
-	lines := strings.Split(console.NormalLineBreaks(text), "\n")
+	lines := strings.Split(console.NormalizeLineBreaks(text), "\n")
 	if e.Line < 1 || e.Line > len(lines) {
 		return nil
 	}
@@ -326,7 +326,7 @@ func (p *Pages) saveRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	again := func(status int, wrong error) error {
 		values := readRowValues(r.PostForm)
 		pg := p.rowPage(v, job, mapping, target, values)
-		pg.StartValues, pg.HasUnsavedValues = console.RepeatWasFields(r.PostForm, rowFields()), true
+		pg.StartValues, pg.HasUnsavedValues = console.RepeatStartValueFields(r.PostForm, rowFields()), true
 		if wrong != nil && !pg.showInputError(wrong) {
 			return wrong
 		}
@@ -360,21 +360,21 @@ func (p *Pages) saveRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	var wrong *provision.ExpressionError
 	switch {
 	case errors.Is(err, errConflict):
-		return p.Console.AskEdit(w, r, p.rowFrame(v, mapping.Name), m, v.rowURL(mapping.Name, target), v.rowURL(mapping.Name, target), by)
+		return p.Console.AskAboutConflicts(w, r, p.rowFrame(v, mapping.Name), m, v.rowURL(mapping.Name, target), v.rowURL(mapping.Name, target), by)
 	case errors.Is(err, errConfirm):
-		pg := console.ConfirmPage{Page: p.rowFrame(v, mapping.Name), Action: v.rowURL(mapping.Name, target), Button: "Save the mapping", CancelURL: p.keepForm(r, v, v.rowURL(mapping.Name, target), m.Rest)}
-		pg.Fields = append(m.Rest, console.HiddenField{Name: "confirmed", Value: change.confirmationValue()})
-		return p.askSchemaChange(w, r, v, pg, change, m.FromOthers(by))
+		pg := console.ConfirmPage{Page: p.rowFrame(v, mapping.Name), Action: v.rowURL(mapping.Name, target), Button: "Save the mapping", CancelURL: p.keepForm(r, v, v.rowURL(mapping.Name, target), m.HiddenFields)}
+		pg.Fields = append(m.HiddenFields, console.HiddenField{Name: "confirmed", Value: change.confirmationValue()})
+		return p.askSchemaChange(w, r, v, pg, change, m.OthersText(by))
 	case errors.As(err, &input), errors.As(err, &wrong):
 		return again(http.StatusUnprocessableEntity, err)
 	case err != nil:
 		return p.handleJobError(w, r, v, err)
 	}
 	n := console.DoneNotice("The mapping of " + m.Values["target"] + " was saved. Everybody is looked at again with the next cycle.")
-	if len(m.Mine) == 0 {
+	if len(m.ChangedByUser) == 0 {
 		n = console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: the mapping of " + m.Values["target"] + " was like that already."}
 	}
-	n.Text = strings.TrimSpace(n.Text + " " + m.FromOthers(by))
+	n.Text = strings.TrimSpace(n.Text + " " + m.OthersText(by))
 	return p.Console.Redirect(w, r, v.mappingURL(mapping.Name), addRequiredWarning(n, after, mapping.Name))
 }
 

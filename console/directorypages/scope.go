@@ -72,11 +72,11 @@ func encodeFilters(groups []provision.FilterGroup) string {
 func normalizeFilters(groups []provision.FilterGroup) []provision.FilterGroup {
 	plain := make([]provision.FilterGroup, len(groups))
 	for i, g := range groups {
-		plain[i] = provision.FilterGroup{Name: console.NormalLineBreaks(g.Name), Clauses: make([]provision.FilterClause, len(g.Clauses))}
+		plain[i] = provision.FilterGroup{Name: console.NormalizeLineBreaks(g.Name), Clauses: make([]provision.FilterClause, len(g.Clauses))}
 		for j, c := range g.Clauses {
 			values := make([]string, 0, len(c.TargetOperand.Values))
 			for _, value := range c.TargetOperand.Values {
-				values = append(values, console.NormalLineBreaks(value))
+				values = append(values, console.NormalizeLineBreaks(value))
 			}
 			plain[i].Clauses[j] = provision.FilterClause{SourceOperandName: c.SourceOperandName, OperatorName: canonicalOperatorName(c.OperatorName), TargetOperand: provision.FilterOperand{Values: values}}
 		}
@@ -116,13 +116,13 @@ func filtersOfMapping(m *provision.ObjectMapping) []provision.FilterGroup {
 func scopeFields() []console.EditField {
 	return []console.EditField{{
 		Name: "scope", Label: "Source Object Scope",
-		Read: func(form url.Values) string {
+		ReadValue: func(form url.Values) string {
 			if form.Has("scope") {
 				return form.Get("scope")
 			}
 			return encodeFilters(withoutRemovedFilters(readFilters(form)))
 		},
-		Words: func(text string) string {
+		FormatValue: func(text string) string {
 			groups, err := decodeFilters(text)
 			if err != nil || len(groups) == 0 {
 				return "All records"
@@ -153,7 +153,7 @@ func readFilters(form url.Values) []typedFilter {
 			if !form.Has(name + ".attribute") {
 				break
 			}
-			attribute, text := form.Get(name+".attribute"), strings.Trim(console.NormalLineBreaks(form.Get(name+".value")), "\n")
+			attribute, text := form.Get(name+".attribute"), strings.Trim(console.NormalizeLineBreaks(form.Get(name+".value")), "\n")
 			if attribute == "" {
 				continue
 			}
@@ -329,9 +329,9 @@ func (p *Pages) showScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		return err
 	}
 	pg, typed := p.newScopePage(v, m), asTypedFilters(filtersOfMapping(m))
-	pg.StartValues = console.WasFields(scopeFields(), map[string]string{"scope": encodeFilters(filtersOfMapping(m))})
+	pg.StartValues = console.StartValueFields(scopeFields(), map[string]string{"scope": encodeFilters(filtersOfMapping(m))})
 	if form := p.findKeptForm(r, v, v.scopeURL(m.Name)); form != nil {
-		pg.StartValues, pg.HasUnsavedValues = console.RepeatWasFields(form, scopeFields()), true
+		pg.StartValues, pg.HasUnsavedValues = console.RepeatStartValueFields(form, scopeFields()), true
 		if typed, err = readTypedFilters(form); err != nil {
 			return err
 		}
@@ -358,7 +358,7 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	}
 	again := func(status int, wrong *console.Notice, more int) error {
 		pg := p.newScopePage(v, mapping)
-		pg.StartValues, pg.HasUnsavedValues, pg.Error = console.RepeatWasFields(r.PostForm, scopeFields()), true, wrong
+		pg.StartValues, pg.HasUnsavedValues, pg.Error = console.RepeatStartValueFields(r.PostForm, scopeFields()), true, wrong
 		typed, err := readTypedFilters(r.PostForm)
 		if err != nil {
 			return err
@@ -384,7 +384,7 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		if len(m.Conflicts) > 0 {
 			return provision.MappingEdit{}, errConflict
 		}
-		if len(m.Mine) == 0 {
+		if len(m.ChangedByUser) == 0 {
 			return provision.MappingEdit{}, nil
 		}
 		groups, err := decodeFilters(m.Values["scope"])
@@ -416,7 +416,7 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	case errors.Is(err, errConflict):
 		frame := v.page
 		frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: name, URL: v.mappingURL(name)})
-		return p.Console.AskEdit(w, r, frame, m, v.scopeURL(name), v.scopeURL(name), by)
+		return p.Console.AskAboutConflicts(w, r, frame, m, v.scopeURL(name), v.scopeURL(name), by)
 	case errors.Is(err, errConfirm) && isForGroups(mapping):
 		return p.askGroupScope(w, r, v, name, m, change)
 	case errors.Is(err, errConfirm):
@@ -427,10 +427,10 @@ func (p *Pages) saveScope(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		return p.handleJobError(w, r, v, err)
 	}
 	n := console.DoneNotice("The scoping filters were saved. Everybody is looked at again with the next cycle.")
-	if len(m.Mine) == 0 {
+	if len(m.ChangedByUser) == 0 {
 		n = console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: the scope was like that already."}
 	}
-	n.Text = strings.TrimSpace(n.Text + " " + m.FromOthers(by))
+	n.Text = strings.TrimSpace(n.Text + " " + m.OthersText(by))
 	return p.Console.Redirect(w, r, v.mappingURL(name), n)
 }
 
@@ -441,8 +441,8 @@ var errConfirm = errors.New("the change has to be confirmed")
 // askUserScope asks for confirmation before users leave or enter the scope.
 func (p *Pages) askUserScope(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit, c reachChange) error {
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.scopeURL(name), Button: "Save the scoping filters", IsDangerous: true, CancelURL: p.keepForm(r, v, v.scopeURL(name), m.Rest),
-		Fields: append(m.Rest, console.HiddenField{Name: "confirmed", Value: c.confirmationValue()}),
+		Page: v.page, Action: v.scopeURL(name), Button: "Save the scoping filters", IsDangerous: true, CancelURL: p.keepForm(r, v, v.scopeURL(name), m.HiddenFields),
+		Fields: append(m.HiddenFields, console.HiddenField{Name: "confirmed", Value: c.confirmationValue()}),
 	}
 	c.fillQuestion(&pg, v, "filters")
 	pg.Narrow = true
@@ -453,8 +453,8 @@ func (p *Pages) askUserScope(w http.ResponseWriter, r *http.Request, v *appVisit
 // askGroupScope asks for confirmation before groups leave or enter the scope.
 func (p *Pages) askGroupScope(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit, c reachChange) error {
 	pg := console.ConfirmPage{
-		Page: p.rowFrame(v, name), Action: v.scopeURL(name), Button: "Save the scoping filters", IsDangerous: true, CancelURL: p.keepForm(r, v, v.scopeURL(name), m.Rest),
-		Fields: append(m.Rest, console.HiddenField{Name: "confirmed", Value: c.confirmationValue()}),
+		Page: p.rowFrame(v, name), Action: v.scopeURL(name), Button: "Save the scoping filters", IsDangerous: true, CancelURL: p.keepForm(r, v, v.scopeURL(name), m.HiddenFields),
+		Fields: append(m.HiddenFields, console.HiddenField{Name: "confirmed", Value: c.confirmationValue()}),
 		Consequences: append(c.effect.Sentences(v.App.Name, console.PluralForms),
 			"Groups that leave the scope are deleted at "+v.App.Name+" if Delete is among the Target Object Actions. Otherwise they stay there and are no longer kept up to date.",
 			"Accounts of their members stay as they are.",

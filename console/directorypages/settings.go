@@ -75,9 +75,9 @@ func (p *Pages) mergeName(w http.ResponseWriter, r *http.Request, frame console.
 	if err != nil || len(m.Conflicts) == 0 {
 		return m.Values["name"], false, err
 	}
-	was := r.PostForm.Get(console.WasPrefix + "name")
+	was := r.PostForm.Get(console.StartValuePrefix + "name")
 	frame.Notice = &console.Notice{Tone: console.ToneWarning, Text: was + " was renamed to " + now + " meanwhile."}
-	return "", true, p.Console.AskEdit(w, r, frame, m, action, action, nil, console.HiddenField{Name: "id", Value: r.PostForm.Get("id")})
+	return "", true, p.Console.AskAboutConflicts(w, r, frame, m, action, action, nil, console.HiddenField{Name: "id", Value: r.PostForm.Get("id")})
 }
 
 // checkTypedName reports whether the operator typed the name that confirms the deletion. If not, it
@@ -106,12 +106,12 @@ func (p *Pages) viewApplicationSettings(w http.ResponseWriter, r *http.Request, 
 		Page: v.page, ObjectKind: "application", Name: name, MaxLength: 100, Error: wrong, DeleteURL: v.url("/delete"),
 		// The address contains the id of the application, so that the form still works if someone
 		// else renames the application.
-		Action: v.directoryVisit.url("applications/" + url.PathEscape(v.App.ID) + "/settings"), StartValues: console.WasFields(nameFields(), map[string]string{"name": v.App.Name}),
+		Action: v.directoryVisit.url("applications/" + url.PathEscape(v.App.ID) + "/settings"), StartValues: console.StartValueFields(nameFields(), map[string]string{"name": v.App.Name}),
 		Hint:         "Its assignments, mappings and links stay. The addresses of its pages change.",
 		DeleteEffect: "Deleting removes " + console.PluralForms(c.Assigned, "assignment", "assignments") + " and the provisioning with its logs. " + console.PluralForms(c.Linked, "linked account", "linked accounts") + " at the application stay as they are.",
 	}
 	if wrong != nil {
-		pg.StartValues = console.RepeatWasFields(r.PostForm, nameFields())
+		pg.StartValues = console.RepeatStartValueFields(r.PostForm, nameFields())
 	}
 	pg.Title = "Rename or delete"
 	pg.Crumbs = v.crumbs(console.Crumb{})
@@ -199,18 +199,18 @@ func (p *Pages) viewDirectorySettings(w http.ResponseWriter, r *http.Request, v 
 		return err
 	}
 	pg := settingsPage{
-		Page: v.page, ObjectKind: "directory", Name: name, MaxLength: 63, Error: wrong, Action: v.url("settings"), DeleteURL: v.url("delete"), StartValues: console.WasFields(nameFields(), map[string]string{"name": v.Directory.Name}),
+		Page: v.page, ObjectKind: "directory", Name: name, MaxLength: 63, Error: wrong, Action: v.url("settings"), DeleteURL: v.url("delete"), StartValues: console.StartValueFields(nameFields(), map[string]string{"name": v.Directory.Name}),
 		Hint:         "Small letters, digits and hyphens. Its users, applications and links stay. The addresses of its pages and its name on the command line change.",
 		DeleteEffect: "Deleting removes " + console.PluralForms(c.Users, "user", "users") + " and " + console.PluralForms(c.Applications, "enterprise application", "enterprise applications") + " with their provisioning. " + console.PluralForms(c.Linked, "linked account", "linked accounts") + " at the applications stay as they are.",
 	}
 	if wrong != nil {
-		pg.StartValues = console.RepeatWasFields(r.PostForm, nameFields())
+		pg.StartValues = console.RepeatStartValueFields(r.PostForm, nameFields())
 	}
 	pg.StartValues = append(pg.StartValues, console.HiddenField{Name: "id", Value: string(v.Directory.ID)})
 	pg.DomainForm, domain.Action = domain, v.url("settings/domain")
-	domain.StartValues = console.WasFields(domainFields(), map[string]string{"domain": v.Directory.DefaultDomain})
+	domain.StartValues = console.StartValueFields(domainFields(), map[string]string{"domain": v.Directory.DefaultDomain})
 	if domain.Error != nil {
-		domain.StartValues = console.RepeatWasFields(r.PostForm, domainFields())
+		domain.StartValues = console.RepeatStartValueFields(r.PostForm, domainFields())
 	}
 	pg.Title, pg.Crumbs = "Rename or delete", v.crumbs()
 	return p.show(w, r, status, "settings", pg)
@@ -391,12 +391,12 @@ func (p *Pages) viewSiteSettings(w http.ResponseWriter, r *http.Request, v *oper
 		return err
 	}
 	pg := settingsPage{
-		Page: v.page, ObjectKind: "site", Name: name, MaxLength: 63, Error: wrong, Action: siteSettingsURL(s), DeleteURL: siteSettingsURL(s) + "/delete", StartValues: console.WasFields(nameFields(), map[string]string{"name": s.Name}),
+		Page: v.page, ObjectKind: "site", Name: name, MaxLength: 63, Error: wrong, Action: siteSettingsURL(s), DeleteURL: siteSettingsURL(s) + "/delete", StartValues: console.StartValueFields(nameFields(), map[string]string{"name": s.Name}),
 		Hint:         "Small letters, digits and hyphens. The Tenant URL changes: each identity provider is refused until it has the new one. Everyone is signed out. People and tokens stay.",
 		DeleteEffect: "Deleting removes " + console.PeopleCount(c.All) + ", their groups, the tokens and the request log.",
 	}
 	if wrong != nil {
-		pg.StartValues = console.RepeatWasFields(r.PostForm, nameFields())
+		pg.StartValues = console.RepeatStartValueFields(r.PostForm, nameFields())
 	}
 	pg.StartValues = append(pg.StartValues, console.HiddenField{Name: "id", Value: string(s.ID)})
 	pg.Title = "Rename or delete " + s.Name
@@ -462,7 +462,7 @@ func (p *Pages) confirmSiteRename(w http.ResponseWriter, r *http.Request, v *ope
 			"People, tokens and the request log stay.",
 		},
 		Undo:   "Renaming it back brings the old addresses back, while no other site has the name.",
-		Fields: []console.HiddenField{{Name: console.WasPrefix + "name", Value: s.Name}, {Name: "name", Value: name}, {Name: "id", Value: string(s.ID)}},
+		Fields: []console.HiddenField{{Name: console.StartValuePrefix + "name", Value: s.Name}, {Name: "name", Value: name}, {Name: "id", Value: string(s.ID)}},
 	}
 	pg.Title, pg.Narrow = "Rename site "+s.Name+" to "+name+"?", true
 	pg.Crumbs = append(pg.Crumbs, console.Crumb{Text: s.Name, URL: siteSettingsURL(s)})

@@ -74,7 +74,7 @@ func (d operatorGuard) guard(w http.ResponseWriter, r *http.Request, need consol
 func (d operatorGuard) requireFreshSignIn(r *http.Request) error {
 	fresh, err := d.operators.HasFreshSession(r.Context(), d.console.SessionSecret(r, SessionCookie))
 	if err == nil && !fresh {
-		return &console.OldSignIn{Renew: renewURL}
+		return &console.OldSignIn{RenewURL: renewURL}
 	}
 	return err
 }

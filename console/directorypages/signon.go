@@ -86,11 +86,11 @@ func (p *Pages) viewSignOn(w http.ResponseWriter, r *http.Request, v *appVisit, 
 		pg.Badge = &console.Badge{Tone: console.ToneGood, Text: "SAML"}
 	}
 	stored := signOnValues(c.Settings)
-	pg.StartValues, pg.SigningStartValues = console.WasFields(signOnFields(), stored), console.WasFields(signingFields(), stored)
+	pg.StartValues, pg.SigningStartValues = console.StartValueFields(signOnFields(), stored), console.StartValueFields(signingFields(), stored)
 	if values == nil {
 		values = stored
 	} else {
-		pg.StartValues, pg.HasUnsavedValues = console.RepeatWasFields(r.PostForm, signOnFields()), true
+		pg.StartValues, pg.HasUnsavedValues = console.RepeatStartValueFields(r.PostForm, signOnFields()), true
 	}
 	hints := map[string]string{
 		"identifier": "The name by which the application is known here. The application shows it.",
@@ -134,7 +134,7 @@ func newOptions(chosen string, all []string) []console.Option {
 	for _, text := range all {
 		list = append(list, console.Option{Value: text, Text: text})
 	}
-	return console.MarkChosen(chosen, list)
+	return console.SelectOption(chosen, list)
 }
 
 func (p *Pages) saveSignOn(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -169,7 +169,7 @@ func (p *Pages) updateSignOn(w http.ResponseWriter, r *http.Request, v *appVisit
 	if len(m.Conflicts) > 0 {
 		frame := v.page
 		frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Single sign-on", URL: at})
-		return p.Console.AskEdit(w, r, frame, m, r.URL.Path, at, nil)
+		return p.Console.AskAboutConflicts(w, r, frame, m, r.URL.Path, at, nil)
 	}
 	if wrong := console.AttributeError(err); wrong != nil {
 		values := m.Values

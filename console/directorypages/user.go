@@ -107,7 +107,7 @@ func userFields() []console.EditField {
 		}
 		f := console.EditField{Name: a.Name, Label: a.Label}
 		if a.MultiValued {
-			f.Read = func(form url.Values) string { return directory.JoinValues(directory.SplitValues(form.Get(a.Name))) }
+			f.ReadValue = func(form url.Values) string { return directory.JoinValues(directory.SplitValues(form.Get(a.Name))) }
 		}
 		fields = append(fields, f)
 	}
@@ -165,7 +165,7 @@ func (p *Pages) trySaveUser(w http.ResponseWriter, r *http.Request, v *directory
 	if len(m.Conflicts) > 0 {
 		frame := v.page
 		frame.Crumbs = v.crumbs(console.Crumb{Text: "Users", URL: v.url("users")}, console.Crumb{Text: before.DisplayName(), URL: v.userURL(before)})
-		return p.Console.AskEdit(w, r, frame, m, v.userURL(before), v.userURL(before), by)
+		return p.Console.AskAboutConflicts(w, r, frame, m, v.userURL(before), v.userURL(before), by)
 	}
 	u := directory.User{ObjectID: before.ObjectID, AccountEnabled: before.AccountEnabled, Version: before.Version}
 	changed := false
@@ -189,7 +189,7 @@ func (p *Pages) trySaveUser(w http.ResponseWriter, r *http.Request, v *directory
 	if !changed {
 		n = console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: " + u.DisplayName() + " was like that already."}
 	}
-	n.Text = strings.TrimSpace(n.Text + " " + m.FromOthers(by))
+	n.Text = strings.TrimSpace(n.Text + " " + m.OthersText(by))
 	return p.Console.Redirect(w, r, v.userURL(u), n)
 }
 
@@ -239,11 +239,11 @@ func (v *directoryVisit) managerID(ctx context.Context, upn string) (string, err
 
 func (p *Pages) viewUserForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, u directory.User, texts map[string]string, wrong *console.FieldError) error {
 	pg := userPage{
-		Page: v.page, IsNew: u.ObjectID == "", User: u, IsDeleted: u.IsDeleted(), StartValues: console.WasFields(userFields(), texts), HasUnsavedValues: wrong != nil,
+		Page: v.page, IsNew: u.ObjectID == "", User: u, IsDeleted: u.IsDeleted(), StartValues: console.StartValueFields(userFields(), texts), HasUnsavedValues: wrong != nil,
 		InputGroups: newInputGroups(u, texts, wrong), Action: v.url("users"), CancelURL: v.url("users"),
 	}
 	if wrong != nil {
-		pg.StartValues = console.RepeatWasFields(r.PostForm, userFields())
+		pg.StartValues = console.RepeatStartValueFields(r.PostForm, userFields())
 	}
 	if wrong != nil && !pg.showsError(wrong) {
 		pg.Error = wrong.Text

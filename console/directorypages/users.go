@@ -143,13 +143,13 @@ func newUserPager(base string, q directory.UserQuery, found directory.UserPage) 
 	if q.After != (directory.Cursor{}) {
 		first := q
 		first.After = directory.Cursor{}
-		g.First = userListURL(base, first)
+		g.FirstURL = userListURL(base, first)
 	}
 	if found.More {
 		q.After = found.Next
-		g.Next = userListURL(base, q)
+		g.NextURL = userListURL(base, q)
 	}
-	if g.First != "" || g.Next != "" {
+	if g.FirstURL != "" || g.NextURL != "" {
 		g.Text = console.PluralForms(len(found.Users), "user", "users") + " on this page, sorted by display name"
 	}
 	return g

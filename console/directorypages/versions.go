@@ -75,11 +75,11 @@ func (p *Pages) viewVersions(w http.ResponseWriter, r *http.Request, v *appVisit
 	pg.Lead = fmt.Sprintf("Every change of the mappings is kept, up to %d of them. An earlier version can be compared with today's and set again.", provision.KeptVersions)
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
 	if before > 0 {
-		pg.Pager.First = v.versionsURL()
+		pg.Pager.FirstURL = v.versionsURL()
 	}
 	if len(list) > versionsOnPage {
 		list = list[:versionsOnPage]
-		pg.Pager.Next = v.versionsURL() + "?before=" + strconv.FormatInt(list[versionsOnPage-1].Number, 10)
+		pg.Pager.NextURL = v.versionsURL() + "?before=" + strconv.FormatInt(list[versionsOnPage-1].Number, 10)
 	}
 	for i, m := range list {
 		pg.Rows = append(pg.Rows, versionRow{Number: m.Number, URL: v.versionsURL() + "/" + strconv.FormatInt(m.Number, 10), CreatedAt: m.At, CreatedBy: actorText(m.Actor), Description: m.Words, IsCurrent: before == 0 && i == 0})

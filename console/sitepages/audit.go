@@ -12,12 +12,12 @@ import (
 func (p *Pages) siteAuditLog(v *siteVisit) console.AuditLog {
 	return console.AuditLog{
 		Console: p.Console, Trail: p.Events, Frame: v.page, Scope: event.Site(string(v.Site.ID)),
-		Self: v.url("admin/audit"), File: v.Site.Name + "-audit-log", Crumbs: v.crumbs(),
-		Kinds: []string{"user.", "group.", "resource.", "site.", "token.", "sign_in.", "page.", "export."},
-		Title: "Audit log",
+		Path: v.url("admin/audit"), FileName: v.Site.Name + "-audit-log", Crumbs: v.crumbs(),
+		KindPrefixes: []string{"user.", "group.", "resource.", "site.", "token.", "sign_in.", "page.", "export."},
+		Title:        "Audit log",
 		Lead: "Every change of an account, a setting, a token or a sign-in link, who did it, and from where; also exports, refused links and refused pages. " +
 			"No page and no command changes an entry; whoever can write to the database can.",
-		Link: v.eventURL,
+		SubjectURL: v.eventURL,
 	}
 }
 
@@ -41,7 +41,7 @@ func (v *siteVisit) eventURL(e event.Event) string {
 // eventRow turns an event into a row of the history on a person's page.
 func (v *siteVisit) eventRow(e event.Event) console.EventRow {
 	row := console.EventRow{Time: e.Time, Text: e.Text, Actor: console.ActorName(e.Actor), URL: v.eventURL(e)}
-	row.Strong = strings.HasPrefix(e.Name, "site.") || strings.HasPrefix(e.Name, "token.")
-	row.Plain = e.By.Kind == event.Token && !row.Strong
+	row.IsEmphasized = strings.HasPrefix(e.Name, "site.") || strings.HasPrefix(e.Name, "token.")
+	row.IsGrey = e.By.Kind == event.Token && !row.IsEmphasized
 	return row
 }

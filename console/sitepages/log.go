@@ -143,10 +143,10 @@ func (p *Pages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	if query.Before == "" {
 		l.PollURL = console.WithQuery(self, q, "before", "")
 	} else {
-		l.Pager.First = console.WithQuery(self, q, "before", "")
+		l.Pager.FirstURL = console.WithQuery(self, q, "before", "")
 	}
 	if next != "" {
-		l.Pager.Next = console.WithQuery(self, q, "before", next)
+		l.Pager.NextURL = console.WithQuery(self, q, "before", next)
 	}
 	return p.show(w, r, http.StatusOK, "log", l)
 }
@@ -177,7 +177,7 @@ func (p *Pages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	header := []string{"time", "who", "whatWeDid", "result", "status", "method", "path", "milliseconds", "token", "from", "corrected", "notApplied", "scimId", "row"}
 	of := console.ExportRecord{
 		Scope: event.Site(string(v.Site.ID)), EventName: event.ExportRequestLog, ListTitle: "The request log", RowNoun: "call",
-		Filter: console.FilterOf(r.URL.Query(), "q", "result", "method", "token", "show", "from", "to"),
+		Filter: console.FilterParameters(r.URL.Query(), "q", "result", "method", "token", "show", "from", "to"),
 	}
 	fill := func(line func(...string) error, sent *int) error {
 		for {
@@ -416,7 +416,7 @@ func parseResult(text string) requestlog.Result {
 }
 
 func resultOptions(here requestlog.Result) []console.Option {
-	return console.MarkChosen(string(here), []console.Option{
+	return console.SelectOption(string(here), []console.Option{
 		{Value: "", Text: "Any result"},
 		{Value: string(requestlog.Done), Text: "Done"},
 		{Value: string(requestlog.Ignored), Text: "Not applied in part"},
@@ -429,7 +429,7 @@ func methodOptions(here string) []console.Option {
 	for _, m := range logMethods {
 		list = append(list, console.Option{Value: m, Text: m})
 	}
-	return console.MarkChosen(here, list)
+	return console.SelectOption(here, list)
 }
 
 func tokenOptions(here string, tokens []site.Token) []console.Option {
@@ -437,5 +437,5 @@ func tokenOptions(here string, tokens []site.Token) []console.Option {
 	for _, t := range tokens {
 		list = append(list, console.Option{Value: t.ID, Text: t.Label()})
 	}
-	return console.MarkChosen(here, append(list, console.Option{Value: requestlog.NoToken, Text: "No token of this site"}))
+	return console.SelectOption(here, append(list, console.Option{Value: requestlog.NoToken, Text: "No token of this site"}))
 }

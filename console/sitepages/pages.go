@@ -85,9 +85,9 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		{Pattern: "POST /c/{site}/admin/access/scim/off", Access: console.Administrator, Handle: p.switchSCIMOff},
 		{Pattern: "POST /c/{site}/admin/access/scim/roles", Access: console.FreshAdministrator, Handle: p.requireUnlockedSetUp(p.saveRoles)},
 		{Pattern: "GET /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.showSchemas},
-		{Pattern: "POST /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.requireUnlockedSetUp(p.saveSchemas), MaxBody: 2 << 20},
+		{Pattern: "POST /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.requireUnlockedSetUp(p.saveSchemas), MaxBodyBytes: 2 << 20},
 		{Pattern: "GET /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.redirectToSchemas},
-		{Pattern: "POST /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.requireUnlockedSetUp(p.forceSchemas), MaxBody: 2 << 20},
+		{Pattern: "POST /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.requireUnlockedSetUp(p.forceSchemas), MaxBodyBytes: 2 << 20},
 		{Pattern: "GET /c/{site}/admin/access/scim/searchable", Access: console.Administrator, Handle: p.showSearchable},
 		{Pattern: "POST /c/{site}/admin/access/scim/searchable", Access: console.Administrator, Handle: p.requireUnlockedSetUp(p.declareSearchable)},
 		{Pattern: "GET /c/{site}/admin/access/scim/searchable/{declared}/remove", Access: console.Administrator, Handle: p.askRemoveSearchable},
@@ -104,8 +104,8 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		{Pattern: "POST /c/{site}/admin/access/authentication/openid", Access: console.FreshAdministrator, Handle: p.saveOpenID},
 		{Pattern: "GET /c/{site}/admin/access/authentication/metadata", Access: console.Administrator, Handle: p.downloadMetadata},
 		{Pattern: "GET /c/{site}/admin/access/authentication/import", Access: console.Administrator, Handle: p.redirectToSSO},
-		{Pattern: "POST /c/{site}/admin/access/authentication/import", Access: console.Administrator, Handle: p.importSSO, MaxBody: maxMetadataForm},
-		{Pattern: "POST /c/{site}/admin/access/authentication/import/save", Access: console.FreshAdministrator, Handle: p.saveImport, MaxBody: 4 * maxMetadataForm},
+		{Pattern: "POST /c/{site}/admin/access/authentication/import", Access: console.Administrator, Handle: p.importSSO, MaxBodyBytes: maxMetadataForm},
+		{Pattern: "POST /c/{site}/admin/access/authentication/import/save", Access: console.FreshAdministrator, Handle: p.saveImport, MaxBodyBytes: 4 * maxMetadataForm},
 		{Pattern: "POST /c/{site}/admin/access/authentication/certificates/remove", Access: console.Administrator, Handle: p.removeCertificate},
 		{Pattern: "POST /c/{site}/admin/access/authentication/conflicts/{conflict}/link", Access: console.FreshAdministrator, Handle: p.linkConflict},
 		{Pattern: "POST /c/{site}/admin/access/authentication/conflicts/{conflict}/dismiss", Access: console.FreshAdministrator, Handle: p.dismissConflict},
@@ -147,7 +147,7 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 }
 
 // Routes lists every route under /c/ with its required access.
-func (p *Pages) Routes() []console.RouteInfo { return console.RouteInfos(p.routes()) }
+func (p *Pages) Routes() []console.RouteInfo { return console.ListRoutes(p.routes()) }
 
 // show responds with the page that the named view, a template of this package, makes from data.
 func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, view string, data any) error {
@@ -217,7 +217,7 @@ func (p *Pages) guard(w http.ResponseWriter, r *http.Request, need console.Acces
 func (p *Pages) requireFreshSignIn(r *http.Request, v *siteVisit) error {
 	fresh, err := v.Roster.HasFreshSession(r.Context(), p.Console.SessionSecret(r, SessionCookie))
 	if err == nil && !fresh {
-		return &console.OldSignIn{Renew: v.url("sign-in-again")}
+		return &console.OldSignIn{RenewURL: v.url("sign-in-again")}
 	}
 	return err
 }

@@ -113,10 +113,10 @@ func (p *Pages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVisit)
 		pp.Rows = append(pp.Rows, row)
 	}
 	if query.After != "" {
-		pp.Pager.First = console.WithQuery(self, q, "after", "")
+		pp.Pager.FirstURL = console.WithQuery(self, q, "after", "")
 	}
 	if next != "" {
-		pp.Pager.Next = console.WithQuery(self, q, "after", next)
+		pp.Pager.NextURL = console.WithQuery(self, q, "after", next)
 	}
 	return p.show(w, r, http.StatusOK, "people", pp)
 }

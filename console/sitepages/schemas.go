@@ -83,7 +83,7 @@ type attributeView struct {
 
 // startVersionInput is the name of the hidden input that holds the version of the document with
 // which the form started.
-const startVersionInput = console.WasPrefix + "document"
+const startVersionInput = console.StartValuePrefix + "document"
 
 // exampleDocument is a small document that adds one extension to the resource type User.
 const exampleDocument = `{

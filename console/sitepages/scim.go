@@ -124,7 +124,7 @@ func (p *Pages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 		GuideURL: v.url("admin/access/scim/guide"), OverviewURL: v.url("admin/access"),
 		SaveURL: v.url("admin/access/scim"), EnableURL: v.url("admin/access/scim/enabled"), RolesURL: v.url("admin/access/scim/roles"),
 		SSOURL: v.url("admin/access/authentication"), UnlockURL: v.url("admin/access/scim/unlock"), OffURL: v.url("admin/access/scim/off"),
-		StartValues: console.WasFields(settingFields(), settingValues(v.Site)),
+		StartValues: console.StartValueFields(settingFields(), settingValues(v.Site)),
 		Switches:    newSwitchesForm(v.Site), Schemas: summarizeSchemas(v), Searchable: searchable,
 	}
 	live := liveTokens(facts.tokens, now)

@@ -54,13 +54,13 @@ func settingFields() []console.EditField {
 	for _, x := range site.SettingsOnPage() {
 		switch x.Kind {
 		case site.Tick:
-			list = append(list, console.EditTick(x.Field, x.Label))
+			list = append(list, console.CheckboxField(x.Field, x.Label))
 		case site.Choice:
 			words := map[string]string{}
 			for _, v := range x.Values {
 				words[v.Word] = v.Brief
 			}
-			list = append(list, console.EditChoice(x.Field, x.Label, words))
+			list = append(list, console.ChoiceField(x.Field, x.Label, words))
 		case site.Number:
 			list = append(list, console.EditField{Name: x.Field, Label: x.Label})
 		}
@@ -72,7 +72,7 @@ func settingFields() []console.EditField {
 func formValue(x site.Setting, s site.Settings) string {
 	switch is := x.Get(s); {
 	case x.Kind == site.Tick:
-		return console.TickValue(is == true)
+		return console.CheckboxValue(is == true)
 	case x.Kind == site.Number && is == 0:
 		return ""
 	}
@@ -229,7 +229,7 @@ func addressWithTyped(v *siteVisit, form url.Values) string {
 
 // summarize describes what an edit saved.
 func (e *scimEdit) summarize(now site.Site) string {
-	if len(e.merged.Mine) == 0 {
+	if len(e.merged.ChangedByUser) == 0 {
 		return "Everything on this page is saved."
 	}
 	var parts []string
@@ -267,9 +267,9 @@ func (p *Pages) handleNotSaved(w http.ResponseWriter, r *http.Request, v *siteVi
 		if err != nil {
 			return err
 		}
-		return p.Console.AskEdit(w, r, pg, edit.merged, v.url("admin/access/scim"), v.url("admin/access/scim"), last, typed...)
+		return p.Console.AskAboutConflicts(w, r, pg, edit.merged, v.url("admin/access/scim"), v.url("admin/access/scim"), last, typed...)
 	case edit.wrongValue == nil:
-		return p.askDelete(w, r, v, pg, append(edit.merged.Rest, typed...))
+		return p.askDelete(w, r, v, pg, append(edit.merged.HiddenFields, typed...))
 	}
 	sp, err := p.scimPage(r, v)
 	if err != nil {
@@ -277,7 +277,7 @@ func (p *Pages) handleNotSaved(w http.ResponseWriter, r *http.Request, v *siteVi
 	}
 	asked := v.Site
 	setSettings(&asked, edit.merged.Values) //nolint:errcheck // the caller knows the error already
-	sp.Site, sp.StartValues = asked, console.RepeatWasFields(r.PostForm, settingFields())
+	sp.Site, sp.StartValues = asked, console.RepeatStartValueFields(r.PostForm, settingFields())
 	sp.Switches.showSettings(asked)
 	sp.Switches.showTyped(r.PostForm, edit.wrongValue)
 	sp.Generate.Name, sp.Generate.LastDay = r.PostForm.Get("name"), r.PostForm.Get("expires")

@@ -85,7 +85,7 @@ func (p *Pages) generateToken(w http.ResponseWriter, r *http.Request, v *siteVis
 // to do with the live token contains none.
 func editsSettings(form url.Values) bool {
 	for name := range form {
-		if strings.HasPrefix(name, console.WasPrefix) {
+		if strings.HasPrefix(name, console.StartValuePrefix) {
 			return true
 		}
 	}
@@ -104,7 +104,7 @@ func (p *Pages) askBeforeReplacing(w http.ResponseWriter, r *http.Request, v *si
 		if err != nil {
 			return err
 		}
-		if len(edit.merged.Mine) > 0 {
+		if len(edit.merged.ChangedByUser) > 0 {
 			n = console.DoneNotice(edit.summarize(changed))
 		}
 	}
@@ -131,7 +131,7 @@ func (p *Pages) showTokenProblem(w http.ResponseWriter, r *http.Request, v *site
 			values[f.Name] = f.FormValue(r.PostForm)
 		}
 		setSettings(&asked, values) //nolint:errcheck // a wrong number is reported when the settings are saved
-		sp.Site, sp.StartValues, sp.HasUnsavedValues = asked, console.RepeatWasFields(r.PostForm, settingFields()), true
+		sp.Site, sp.StartValues, sp.HasUnsavedValues = asked, console.RepeatStartValueFields(r.PostForm, settingFields()), true
 		sp.Switches.showSettings(asked)
 		sp.Switches.showTyped(r.PostForm, nil)
 	}

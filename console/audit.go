@@ -31,7 +31,7 @@ type auditPage struct {
 
 // auditFilter is the form in which the user chooses which events the page shows.
 type auditFilter struct {
-	Action     string // address to which the form is sent
+	FormURL    string // address to which the form is sent
 	Search     string
 	Actor      string
 	Subject    string // the page shows only events about the object with this id; set by links on the page
@@ -193,7 +193,7 @@ func (a AuditLog) leadText(ctx context.Context) (string, error) {
 
 func (a AuditLog) newFilter(form url.Values, q event.Query, wrong *FieldError) auditFilter {
 	f := auditFilter{
-		Action: a.Path, Search: q.Text, Actor: q.Actor, Subject: q.Subject, From: form.Get("from"), To: form.Get("to"),
+		FormURL: a.Path, Search: q.Text, Actor: q.Actor, Subject: q.Subject, From: form.Get("from"), To: form.Get("to"),
 		IsNarrowed: a.isNarrowed(q) || wrong != nil, ClearURL: a.Path, Error: wrong, Kinds: a.kindOptions(form.Get("kind")),
 	}
 	if a.Scope == (event.Scope{}) {

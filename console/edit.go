@@ -230,7 +230,7 @@ func (m *MergedEdit) SavedNotice(text string, last *event.Event) Notice {
 // which of the two values to keep.
 type conflictPage struct {
 	Page
-	Action    string // address to which the form with the answers is sent
+	FormURL   string // address to which the form with the answers is sent
 	CancelURL string // address of the page with the stored values
 	Conflicts []editConflict
 	Fields    []HiddenField // hidden inputs of the form
@@ -241,7 +241,7 @@ type conflictPage struct {
 // the stored values. last is the newest change of the edited object; nil if it is not known. more
 // are further hidden inputs for the form.
 func (c *Console) AskAboutConflicts(w http.ResponseWriter, r *http.Request, frame Page, m MergedEdit, action, cancel string, last *event.Event, more ...HiddenField) error {
-	pg := conflictPage{Page: frame, Action: action, CancelURL: cancel, Conflicts: m.Conflicts, Fields: append(m.HiddenFields, more...)}
+	pg := conflictPage{Page: frame, FormURL: action, CancelURL: cancel, Conflicts: m.Conflicts, Fields: append(m.HiddenFields, more...)}
 	pg.Title, pg.Narrow = "Which value counts?", true
 	what := Plural(len(m.Conflicts), "field")
 	pg.Lead = "Nothing was saved yet. Somebody else changed " + what + " that you changed too."

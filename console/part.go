@@ -98,7 +98,7 @@ type ConfirmPage struct {
 	Page
 	Consequences []string      // what will happen, with names and numbers, one sentence each
 	Undo         string        // a sentence that says how to undo the change, or that this is impossible
-	Action       string        // address to which the form is sent
+	FormURL      string        // address to which the form is sent
 	Fields       []HiddenField // hidden inputs of the form
 	Button       string        // the text of the button, such as "Deactivate Ada Lovelace"
 	IsDangerous  bool

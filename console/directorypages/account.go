@@ -46,7 +46,7 @@ func (p *Pages) askSignOutEverywhere(w http.ResponseWriter, r *http.Request, v *
 	c.Page = v.page
 	c.Title, c.Narrow, c.Menu = title, true, installationMenu("")
 	c.Crumbs = []console.Crumb{{Text: "Directories", URL: "/d/"}, {Text: "My account", URL: accountURL}}
-	c.Action, c.CancelURL = r.URL.Path, accountURL
+	c.FormURL, c.CancelURL = r.URL.Path, accountURL
 	return p.Console.View(w, r, http.StatusOK, "confirm", c)
 }
 

@@ -12,11 +12,11 @@ import (
 // applicationsPage is the data of the view "applications", the list of enterprise applications.
 type applicationsPage struct {
 	console.Page
-	Rows   []applicationRow
-	Empty  console.EmptyState
-	Action string // address to which the form for a new application is sent
-	Name   string // the name that was typed into the form
-	Error  *console.FieldError
+	Rows    []applicationRow
+	Empty   console.EmptyState
+	FormURL string // address to which the form for a new application is sent
+	Name    string // the name that was typed into the form
+	Error   *console.FieldError
 }
 
 type applicationRow struct {
@@ -35,7 +35,7 @@ func (p *Pages) viewApplications(w http.ResponseWriter, r *http.Request, v *dire
 	if err != nil {
 		return err
 	}
-	pg := applicationsPage{Page: v.page, Action: v.url("applications"), Name: name, Error: wrong, Empty: console.EmptyState{
+	pg := applicationsPage{Page: v.page, FormURL: v.url("applications"), Name: name, Error: wrong, Empty: console.EmptyState{
 		Icon: "app-window", Title: "No enterprise application yet", Text: "An enterprise application stands for a product outside. Who is assigned to it gets their account there kept in step.",
 	}}
 	pg.Title = "Enterprise applications"

@@ -19,7 +19,7 @@ type assignmentsPage struct {
 	Kind       string // what the list shows: "groups", or "" for users
 	Search     string
 	ListURL    string // address of the list without a search
-	Action     string // address to which the form with the ticked rows is sent
+	FormURL    string // address to which the form with the ticked rows is sent
 	Rows       []assignmentRow
 	Roles      []console.Option // the roles that an assignment can have; empty if the application defines none
 	Empty      console.EmptyState
@@ -51,7 +51,7 @@ func (p *Pages) showAssignments(w http.ResponseWriter, r *http.Request, v *appVi
 }
 
 func (p *Pages) viewAssignments(w http.ResponseWriter, r *http.Request, v *appVisit, status int, kind, wrong string) error {
-	pg := assignmentsPage{Page: v.page, Kind: kind, ListURL: v.url("/users-and-groups"), Action: v.url("/users-and-groups"), Error: wrong}
+	pg := assignmentsPage{Page: v.page, Kind: kind, ListURL: v.url("/users-and-groups"), FormURL: v.url("/users-and-groups"), Error: wrong}
 	users, err := v.CountAssignments(r.Context(), v.App.ID)
 	if err != nil {
 		return err
@@ -188,7 +188,7 @@ func (p *Pages) showUnassigned(w http.ResponseWriter, r *http.Request, v *appVis
 
 func (p *Pages) viewUnassigned(w http.ResponseWriter, r *http.Request, v *appVisit, status int, kind, wrong string) error {
 	base, back := v.url("/users-and-groups/add"), v.url("/users-and-groups")
-	pg := assignmentsPage{Page: v.page, IsAdding: true, Kind: kind, ListURL: base, Action: base, Error: wrong}
+	pg := assignmentsPage{Page: v.page, IsAdding: true, Kind: kind, ListURL: base, FormURL: base, Error: wrong}
 	if err := p.readListRows(r, v, &pg, directory.UserQuery{NotAssignedTo: v.App.ID}, directory.GroupQuery{NotAssignedTo: v.App.ID}); err != nil {
 		return err
 	}
@@ -287,7 +287,7 @@ func (p *Pages) askToAssign(w http.ResponseWriter, r *http.Request, v *appVisit,
 	search := r.PostForm.Get("search")
 	list := v.url("/users-and-groups/add")
 	pg := console.ConfirmPage{
-		Page: v.page, Action: list, Button: "Assign " + console.PluralForms(n, "user", "users"), CancelURL: userListURL(list, directory.UserQuery{Search: search}),
+		Page: v.page, FormURL: list, Button: "Assign " + console.PluralForms(n, "user", "users"), CancelURL: userListURL(list, directory.UserQuery{Search: search}),
 		Fields: []console.HiddenField{{Name: "all", Value: "yes"}, {Name: "search", Value: search}, {Name: "sure", Value: strconv.Itoa(n)}},
 		Undo:   "Removing them under Users and groups undoes it: Remove all asks too, and switches their accounts off there.",
 	}
@@ -342,7 +342,7 @@ func (p *Pages) unassign(w http.ResponseWriter, r *http.Request, v *appVisit) er
 func (p *Pages) askToUnassign(w http.ResponseWriter, r *http.Request, v *appVisit, ids []string, kind string) error {
 	all, what := r.PostForm.Get("all") != "", countObjects(kind, len(ids), "", "")
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("/users-and-groups"), Button: "Remove " + what, IsDangerous: true, CancelURL: listURL(v.url("/users-and-groups"), "kind", kind),
+		Page: v.page, FormURL: v.url("/users-and-groups"), Button: "Remove " + what, IsDangerous: true, CancelURL: listURL(v.url("/users-and-groups"), "kind", kind),
 		Fields: []console.HiddenField{{Name: "sure", Value: strconv.Itoa(len(ids))}}, Undo: "Assigning them again undoes it, there too.",
 	}
 	if all {

@@ -24,7 +24,7 @@ type attributesPage struct {
 	APIExpression      string   // the API Expression of the attribute
 	Uses               []string // the places that use the attribute, because of which it cannot be removed
 	MissingNames       []string // names of the directory's attributes that are not in the list
-	Action             string
+	FormURL            string
 	CancelURL          string
 	RemoveURL          string // address of the page that asks whether to remove the attribute; empty if it cannot be removed
 	StartValues        []console.HiddenField
@@ -152,7 +152,7 @@ func (l attributeList) applyValues(a provision.ListedAttribute, values map[strin
 // attributesPage returns the page with these values in its inputs. a is the attribute that the form
 // changes. If a is nil, it returns the page of the whole list.
 func (p *Pages) attributesPage(l attributeList, a *provision.ListedAttribute, values map[string]string) attributesPage {
-	pg := attributesPage{Page: l.page, IsSourceList: l.side == provision.SourceList, Action: l.url(), CancelURL: l.url(), Values: values, InputErrors: map[string]*console.FieldError{}}
+	pg := attributesPage{Page: l.page, IsSourceList: l.side == provision.SourceList, FormURL: l.url(), CancelURL: l.url(), Values: values, InputErrors: map[string]*console.FieldError{}}
 	crumbs := []console.Crumb{{}, {Text: "Provisioning", URL: l.appVisit.url("/provisioning")}, {Text: l.mapping.Name, URL: l.mappingURL(l.mapping.Name)}}
 	pg.Title = "Edit attribute list for " + l.systemName
 	pg.Lead = "What a row of the mapping can write at " + l.App.Name + ", and how a value is sent."
@@ -167,7 +167,7 @@ func (p *Pages) attributesPage(l attributeList, a *provision.ListedAttribute, va
 	}
 	if a != nil {
 		crumbs = append(crumbs, console.Crumb{Text: pg.Title, URL: l.url()})
-		pg.Title, pg.Lead, pg.Action = a.Name, "", l.attributeURL(a.Name)
+		pg.Title, pg.Lead, pg.FormURL = a.Name, "", l.attributeURL(a.Name)
 		pg.Name, pg.IsPrimaryKey, pg.APIExpression, pg.Uses = a.Name, a.PrimaryKey, a.APIExpression, a.Uses
 		if len(a.Uses) == 0 {
 			pg.RemoveURL = l.removeURL(a.Name)
@@ -296,7 +296,7 @@ func (p *Pages) saveAttribute(w http.ResponseWriter, r *http.Request, l attribut
 	case errors.Is(err, errConflict):
 		return p.Console.AskAboutConflicts(w, r, p.attributeListFrame(l), m, at, at, by)
 	case errors.Is(err, errConfirm):
-		pg := console.ConfirmPage{Page: p.attributeListFrame(l), Action: at, Button: "Save the attribute", CancelURL: p.keepForm(r, l.appVisit, at, m.HiddenFields)}
+		pg := console.ConfirmPage{Page: p.attributeListFrame(l), FormURL: at, Button: "Save the attribute", CancelURL: p.keepForm(r, l.appVisit, at, m.HiddenFields)}
 		pg.Fields = append(m.HiddenFields, console.HiddenField{Name: "confirmed", Value: change.confirmationValue()})
 		return p.askSchemaChange(w, r, l.appVisit, pg, change, m.OthersText(by))
 	}
@@ -345,7 +345,7 @@ func (p *Pages) askRemoveAttribute(w http.ResponseWriter, r *http.Request, l att
 		return p.showAttributeRemovalRefusal(w, r, l, a, err)
 	}
 	pg := console.ConfirmPage{
-		Page: p.attributeListFrame(l), Action: l.removeURL(a.Name), Button: "Remove " + a.Name, IsDangerous: true, CancelURL: l.attributeURL(a.Name),
+		Page: p.attributeListFrame(l), FormURL: l.removeURL(a.Name), Button: "Remove " + a.Name, IsDangerous: true, CancelURL: l.attributeURL(a.Name),
 		Consequences: []string{"No row of the mapping and no scoping filter uses " + a.Name + ". Nothing changes for people. Rows can no longer choose it."},
 	}
 	pg.Title, pg.Narrow, pg.Undo = "Remove "+a.Name+" from the attribute list?", true, "It can be added again."

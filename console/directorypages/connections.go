@@ -17,7 +17,7 @@ import (
 type connectionsPage struct {
 	console.Page
 	Search     string
-	Action     string
+	FormURL    string
 	Rows       []connectionRow
 	Empty      console.EmptyState
 	Pager      console.Pager
@@ -88,7 +88,7 @@ func (p *Pages) showConnections(w http.ResponseWriter, r *http.Request, v *appVi
 	if err != nil && !errors.Is(err, provision.ErrNoJob) {
 		return err
 	}
-	pg := connectionsPage{Page: v.page, Search: q.Search, Action: v.connectionsURL(), ConnectURL: v.url("/connections/new"), Empty: console.EmptyState{
+	pg := connectionsPage{Page: v.page, Search: q.Search, FormURL: v.connectionsURL(), ConnectURL: v.url("/connections/new"), Empty: console.EmptyState{
 		Icon: "link", Title: "No connection yet", Text: "A cycle connects each user and group with the account that it finds or makes.",
 	}}
 	if q.Search != "" {
@@ -123,7 +123,7 @@ func (p *Pages) showConnectForm(w http.ResponseWriter, r *http.Request, v *appVi
 
 func (p *Pages) viewConnectForm(w http.ResponseWriter, r *http.Request, v *appVisit, status int, f connectForm) error {
 	f.CancelURL = v.connectionsURL()
-	pg := connectionsPage{Page: v.page, Action: v.connectionsURL(), Form: &f}
+	pg := connectionsPage{Page: v.page, FormURL: v.connectionsURL(), Form: &f}
 	pg.Title, pg.Narrow = "Connect by hand", true
 	pg.Lead = "For an account that no matching attribute finds. The account then gets the values of the user or group."
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Connections", URL: v.connectionsURL()})
@@ -183,7 +183,7 @@ func (p *Pages) askForgetConnection(w http.ResponseWriter, r *http.Request, v *a
 		name = c.ObjectID
 	}
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("/connections/" + url.PathEscape(c.ObjectID) + "/forget"), Button: "Forget the connection", IsDangerous: true, CancelURL: v.connectionsURL(),
+		Page: v.page, FormURL: v.url("/connections/" + url.PathEscape(c.ObjectID) + "/forget"), Button: "Forget the connection", IsDangerous: true, CancelURL: v.connectionsURL(),
 		Consequences: []string{
 			"The account " + c.TargetID + " at " + v.App.Name + " stays as it is.",
 			"The next cycle looks for an account by the matching attributes, and finds this one again if they fit. Otherwise it may make another one.",

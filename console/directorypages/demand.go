@@ -50,7 +50,7 @@ func (p *Pages) viewOnDemand(w http.ResponseWriter, r *http.Request, v *appVisit
 		return p.handleJobError(w, r, v, err)
 	}
 	base := v.url("/provisioning/on-demand")
-	pg := onDemandPage{assignmentsPage: assignmentsPage{Page: v.page, Kind: kind, ListURL: base, Action: base}, Problem: problem}
+	pg := onDemandPage{assignmentsPage: assignmentsPage{Page: v.page, Kind: kind, ListURL: base, FormURL: base}, Problem: problem}
 	pg.Title = "Provision on demand"
 	pg.Lead = "Provision one person or group now, ahead of everybody else, and see each step. It works whether provisioning is on or off. Of a group, the direct members are provisioned too."
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})

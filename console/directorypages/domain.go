@@ -14,7 +14,7 @@ import (
 // domainForm is the part of a directory's settings page that sets the default domain.
 type domainForm struct {
 	Domain      string // the typed domain, or the saved one if nothing was typed
-	Action      string
+	FormURL     string
 	StartValues []console.HiddenField
 	Error       *console.FieldError
 }
@@ -53,7 +53,7 @@ func (p *Pages) saveDomain(w http.ResponseWriter, r *http.Request, v *directoryV
 	}
 	if len(words) > 0 && r.PostForm.Get("confirmed") != numbers {
 		pg := console.ConfirmPage{
-			Page: v.page, Action: v.url("settings/domain"), Button: "Set the default domain", CancelURL: v.url("settings"), Consequences: words,
+			Page: v.page, FormURL: v.url("settings/domain"), Button: "Set the default domain", CancelURL: v.url("settings"), Consequences: words,
 			Fields: append(console.RepeatStartValueFields(r.PostForm, domainFields()), console.HiddenField{Name: "domain", Value: domain}, console.HiddenField{Name: "confirmed", Value: numbers}),
 			Undo:   "Setting the old default domain again sends the old values again.",
 		}

@@ -26,7 +26,7 @@ type groupPage struct {
 	HasUnsavedValues bool
 	Error            string // an error that is not about a single input
 	Warning          string
-	Action           string
+	FormURL          string
 	CancelURL        string
 	Applications     []assignmentLink
 	MemberOf         []groupLink
@@ -107,7 +107,7 @@ func (p *Pages) showNewGroup(w http.ResponseWriter, r *http.Request, v *director
 }
 
 func (p *Pages) viewNewGroup(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, values map[string]string, wrong *console.FieldError) error {
-	pg := groupPage{Page: v.page, IsNew: true, Action: v.url("groups"), CancelURL: v.url("groups"), HasUnsavedValues: wrong != nil}
+	pg := groupPage{Page: v.page, IsNew: true, FormURL: v.url("groups"), CancelURL: v.url("groups"), HasUnsavedValues: wrong != nil}
 	pg.fillInputs(values, wrong)
 	pg.Title, pg.Narrow = "New group", true
 	pg.Lead = "A group without members. You add them next."
@@ -174,7 +174,7 @@ func (p *Pages) showGroup(w http.ResponseWriter, r *http.Request, v *groupVisit)
 func (p *Pages) viewGroup(w http.ResponseWriter, r *http.Request, v *groupVisit, status int, values map[string]string, wrong *console.FieldError, memberError string) error {
 	ctx, g := r.Context(), v.Group
 	pg := groupPage{
-		Page: v.page, Group: g, IsDeleted: g.IsDeleted(), StartValues: console.StartValueFields(groupFields(), values), HasUnsavedValues: wrong != nil, Action: v.urlBelow(""), CancelURL: v.urlBelow(""),
+		Page: v.page, Group: g, IsDeleted: g.IsDeleted(), StartValues: console.StartValueFields(groupFields(), values), HasUnsavedValues: wrong != nil, FormURL: v.urlBelow(""), CancelURL: v.urlBelow(""),
 		PageURL: v.urlBelow(""), RemoveURL: v.urlBelow("/members"), AddURL: v.urlBelow("/members/add"), MemberError: memberError,
 	}
 	if wrong != nil {
@@ -421,7 +421,7 @@ func (p *Pages) askGroupChange(w http.ResponseWriter, r *http.Request, v *groupV
 		return err
 	}
 	pg := console.ConfirmPage{
-		Page: v.page, Consequences: []string{c.DirectoryEffect, "It has " + memberText(counts) + " as direct members."}, Undo: c.Undo, Action: r.URL.Path,
+		Page: v.page, Consequences: []string{c.DirectoryEffect, "It has " + memberText(counts) + " as direct members."}, Undo: c.Undo, FormURL: r.URL.Path,
 		Button: c.Verb + " " + v.Group.DisplayName(), IsDangerous: c.IsDangerous, CancelURL: v.urlBelow(""),
 	}
 	pg.Title, pg.Narrow = c.Verb+" "+v.Group.DisplayName()+"?", true
@@ -495,7 +495,7 @@ func (p *Pages) removeMembers(w http.ResponseWriter, r *http.Request, v *groupVi
 func (p *Pages) askRemoveMembers(w http.ResponseWriter, r *http.Request, v *groupVisit, ids []string, apps []directory.Application) error {
 	what := console.PluralForms(len(ids), "member", "members")
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.urlBelow("/members"), Button: "Remove " + what, IsDangerous: true, CancelURL: v.urlBelow(""), Undo: "Adding them again undoes it, there too.",
+		Page: v.page, FormURL: v.urlBelow("/members"), Button: "Remove " + what, IsDangerous: true, CancelURL: v.urlBelow(""), Undo: "Adding them again undoes it, there too.",
 		Fields:       []console.HiddenField{{Name: "sure", Value: strconv.Itoa(len(ids))}},
 		Consequences: []string{what + " of " + v.Group.DisplayName() + " will be removed."},
 	}

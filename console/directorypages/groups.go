@@ -25,7 +25,6 @@ type groupRow struct {
 	Group        directory.Group
 	URL          string
 	MemberCounts directory.MemberCounts
-	Role         string // the role in the group's assignment; empty outside of lists of an application
 }
 
 func (v *directoryVisit) groupURL(g directory.Group) string { return v.url("groups/" + g.ObjectID) }

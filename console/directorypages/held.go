@@ -117,7 +117,7 @@ func (p *Pages) askHeldDecision(w http.ResponseWriter, r *http.Request, v *appVi
 		members := console.PluralForms(h.Members, "member of a group", "members of groups")
 		operations := console.PluralForms(h.Count, "operation", "operations")
 		pg := console.ConfirmPage{
-			Page: v.page, Action: v.url("/provisioning/held/decide"), CancelURL: v.url("/provisioning/held"),
+			Page: v.page, FormURL: v.url("/provisioning/held/decide"), CancelURL: v.url("/provisioning/held"),
 			Fields: []console.HiddenField{{Name: "cause", Value: h.ID}, {Name: "batch", Value: strconv.Itoa(h.Batch)}, {Name: "do", Value: form.Get("do")}},
 		}
 		switch form.Get("do") {

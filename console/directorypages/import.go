@@ -21,7 +21,7 @@ import (
 // last preview or import.
 type importPage struct {
 	console.Page
-	Action        string
+	FormURL       string
 	Attributes    []directory.Attribute
 	UserURLPrefix string // the address of a user's page, without the object id at its end
 	Error         *console.FieldError
@@ -166,7 +166,7 @@ func (p *Pages) viewImport(w http.ResponseWriter, r *http.Request, v *directoryV
 	pg.Title = "Import users"
 	pg.Lead = "Reads a CSV file whose first line names the columns. A user is found by objectId, else by employeeId, else by userPrincipalName. A file imported again changes nothing."
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Users", URL: v.url("users")})
-	pg.Action, pg.Attributes = v.url("users/import"), directory.Attributes()
+	pg.FormURL, pg.Attributes = v.url("users/import"), directory.Attributes()
 	pg.UserURLPrefix = v.url("users/")
 	return p.show(w, r, status, "import", pg)
 }

@@ -37,7 +37,7 @@ type keyRow struct {
 
 // keyForm is the form for a new key.
 type keyForm struct {
-	Action          string
+	FormURL         string
 	FormNumber      string // a single-use number; the first POST that contains it uses it up
 	Name            string
 	LastDay         string
@@ -130,7 +130,7 @@ func (p *Pages) viewKeyForm(w http.ResponseWriter, r *http.Request, v *directory
 	now := p.Console.Options.Now().UTC()
 	day := func(after time.Duration) string { return now.Add(after).Format(time.DateOnly) }
 	f := keyForm{
-		Action: v.keysURL(), FormNumber: console.NewFormNumber(), Name: r.PostForm.Get("name"), LastDay: r.PostForm.Get("expires"), Error: wrong,
+		FormURL: v.keysURL(), FormNumber: console.NewFormNumber(), Name: r.PostForm.Get("name"), LastDay: r.PostForm.Get("expires"), Error: wrong,
 		FirstAllowedDay: day(0), LastAllowedDay: day(operator.MaxKeyLifetime - 24*time.Hour),
 	}
 	if wrong == nil {
@@ -214,7 +214,7 @@ func (p *Pages) askRevokeKey(w http.ResponseWriter, r *http.Request, v *director
 	}
 	pg := console.ConfirmPage{
 		Page: v.page, Consequences: []string{use, "The script that has it is refused from its next request on."}, Undo: console.CannotBeUndone,
-		Action: v.url("keys/" + url.PathEscape(k.ID) + "/revoke"), Button: "Revoke key", IsDangerous: true, CancelURL: v.keysURL(),
+		FormURL: v.url("keys/" + url.PathEscape(k.ID) + "/revoke"), Button: "Revoke key", IsDangerous: true, CancelURL: v.keysURL(),
 	}
 	pg.Title, pg.Narrow = "Revoke the API key "+k.Label()+"?", true
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "API keys", URL: v.keysURL()})

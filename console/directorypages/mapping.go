@@ -20,7 +20,7 @@ type mappingPage struct {
 	console.Page
 	StartValues      []console.HiddenField
 	HasUnsavedValues bool // whether the form shows typed values that are not saved yet
-	Action           string
+	FormURL          string
 	DiscardURL       string
 	Name             string
 	IsEnabled        bool
@@ -77,7 +77,7 @@ func (p *Pages) showMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 		return err
 	}
 	pg := mappingPage{
-		Page: v.page, Action: v.mappingURL(m.Name), DiscardURL: v.mappingURL(m.Name), Name: m.Name, IsEnabled: m.Enabled, MustBeEnabled: m.SourceObjectName == "User",
+		Page: v.page, FormURL: v.mappingURL(m.Name), DiscardURL: v.mappingURL(m.Name), Name: m.Name, IsEnabled: m.Enabled, MustBeEnabled: m.SourceObjectName == "User",
 		StartValues: console.StartValueFields(mappingFields(m), mappingValues(job.Schema, m)),
 		SourceType:  m.SourceObjectName, TargetType: m.TargetObjectName, ScopeText: "All records",
 		Creates: m.FlowTypes.Has(provision.FlowAdd), Updates: m.FlowTypes.Has(provision.FlowUpdate), Deletes: m.FlowTypes.Has(provision.FlowDelete),
@@ -265,7 +265,7 @@ func (p *Pages) mappingReachChange(r *http.Request, v *appVisit, now *provision.
 // allows deleting them.
 func (p *Pages) askMappingChange(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit, c reachChange, by *event.Event) error {
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.mappingURL(name), Button: "Save the mapping", IsDangerous: true, CancelURL: p.keepForm(r, v, v.mappingURL(name), m.HiddenFields),
+		Page: v.page, FormURL: v.mappingURL(name), Button: "Save the mapping", IsDangerous: true, CancelURL: p.keepForm(r, v, v.mappingURL(name), m.HiddenFields),
 		Fields: append(m.HiddenFields, console.HiddenField{Name: "confirmed", Value: c.confirmationValue()}),
 	}
 	c.fillQuestion(&pg, v, "actions")

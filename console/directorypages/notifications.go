@@ -39,7 +39,7 @@ type recipientRow struct {
 
 // recipientForm is the form for a new recipient.
 type recipientForm struct {
-	Action       string
+	FormURL      string
 	Address      string
 	Topics       []topicChoice
 	Applications []applicationChoice
@@ -129,7 +129,7 @@ func (p *Pages) viewRecipientForm(w http.ResponseWriter, r *http.Request, v *dir
 	if err != nil {
 		return err
 	}
-	f := recipientForm{Action: v.notificationsURL(), Address: r.PostForm.Get("address"), Error: wrong}
+	f := recipientForm{FormURL: v.notificationsURL(), Address: r.PostForm.Get("address"), Error: wrong}
 	for _, t := range notification.Topics {
 		checked := wrong == nil || slices.Contains(r.PostForm["topic"], string(t))
 		f.Topics = append(f.Topics, topicChoice{Value: string(t), Text: t.Label(), Help: t.Means(), IsChecked: checked})
@@ -216,7 +216,7 @@ func (p *Pages) askRemoveRecipient(w http.ResponseWriter, r *http.Request, v *di
 	}
 	pg := console.ConfirmPage{
 		Page: v.page, Consequences: []string{"No further mail goes to this address."}, Undo: "You can add the address again.",
-		Action: v.recipientActionURL(who.ID, "remove"), Button: "Remove recipient", IsDangerous: true, CancelURL: v.notificationsURL(),
+		FormURL: v.recipientActionURL(who.ID, "remove"), Button: "Remove recipient", IsDangerous: true, CancelURL: v.notificationsURL(),
 	}
 	if who.Waiting > 0 {
 		pg.Consequences = append(pg.Consequences, phrase.Count(who.Waiting, "message that waits is", "messages that wait are")+" not sent.")

@@ -18,7 +18,7 @@ import (
 // planPage is the data of the view "plan", which shows a saved plan.
 type planPage struct {
 	console.Page
-	Action         string
+	PageURL        string
 	Button         string
 	State          console.Badge
 	Hash           string          // the first characters of the plan's hash; empty until the plan is complete
@@ -79,7 +79,7 @@ func (p *Pages) showPlan(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	}
 	form := r.URL.Query()
 	base := v.url("/provisioning/plan")
-	pg := planPage{Page: v.page, Action: base, Button: "Make a plan"}
+	pg := planPage{Page: v.page, PageURL: base, Button: "Make a plan"}
 	pg.Title = "Plan"
 	pg.Lead = "What the next cycle would do in " + v.App.Name + ", person by person. Making a plan reads both sides and changes nothing. An approved plan is applied exactly, or not at all."
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
@@ -198,7 +198,7 @@ func (p *Pages) addPlannedRows(r *http.Request, v *appVisit, pg *planPage, plan 
 			q.Set("after", strconv.Itoa(after))
 			q.Set("from", strconv.Itoa(from))
 		}
-		return pg.Action + "?" + q.Encode()
+		return pg.PageURL + "?" + q.Encode()
 	}
 	pg.Tabs = []console.Tab{
 		{Text: "Changes and problems", URL: query(false, 0, 0), Selected: !all, Count: console.GroupDigits(counts.Shown)},
@@ -315,7 +315,7 @@ func (p *Pages) askPlanDecision(w http.ResponseWriter, r *http.Request, v *appVi
 	}
 	report := plan.Report
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("/provisioning/plan/decide"), CancelURL: base + "?" + url.Values{"plan": {plan.ID}}.Encode(),
+		Page: v.page, FormURL: v.url("/provisioning/plan/decide"), CancelURL: base + "?" + url.Values{"plan": {plan.ID}}.Encode(),
 		Fields: []console.HiddenField{{Name: "plan", Value: plan.ID}, {Name: "do", Value: form.Get("do")}},
 	}
 	operations := console.PluralForms(report.Operations(), "operation", "operations")

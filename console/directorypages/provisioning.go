@@ -33,7 +33,7 @@ type provisioningPage struct {
 	HasUnsavedValues bool                           // whether the form shows typed values that are not saved yet
 	DraftID          string                         // id of the draft that holds the typed values; may be empty
 	HasTypedSecret   bool                           // whether the draft includes a Secret Token
-	Action           string
+	FormURL          string
 	TestURL          string
 	DiscardURL       string
 	StartButtonText  string
@@ -154,7 +154,7 @@ func (p *Pages) buildProvisioningPage(r *http.Request, v *appVisit) (*provisioni
 	base := v.url("/provisioning")
 	pg := &provisioningPage{
 		Page: v.page, AppName: v.App.Name, StartURL: base + "?get-started=yes", Errors: map[string]*console.FieldError{},
-		Action: base, TestURL: base + "/test", DiscardURL: base, RestartURL: base + "/restart", HeldURL: base + "/held", LogsURL: base + "/logs", ReloadURL: base,
+		FormURL: base, TestURL: base + "/test", DiscardURL: base, RestartURL: base + "/restart", HeldURL: base + "/held", LogsURL: base + "/logs", ReloadURL: base,
 	}
 	pg.Title = "Provisioning"
 	pg.Crumbs = v.crumbs(console.Crumb{})
@@ -633,7 +633,7 @@ func (p *Pages) askRestoreOnce(w http.ResponseWriter, r *http.Request, v *appVis
 		return err
 	}
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("/provisioning/restore"), Button: "Restore default mappings", IsDangerous: true, CancelURL: v.url("/provisioning"),
+		Page: v.page, FormURL: v.url("/provisioning/restore"), Button: "Restore default mappings", IsDangerous: true, CancelURL: v.url("/provisioning"),
 		Fields:       []console.HiddenField{{Name: openedInput, Value: revisionText(job)}, {Name: "confirmed", Value: strconv.Itoa(change.mayDisableCount())}},
 		Consequences: restoredActions(job.Schema, template.Schema), Undo: "The mappings of today stay as a version and can be set again.",
 	}
@@ -728,7 +728,7 @@ func (p *Pages) askRestart(w http.ResponseWriter, r *http.Request, v *appVisit) 
 		return err
 	}
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("/provisioning/restart"), Button: "Restart provisioning", CancelURL: v.url("/provisioning"),
+		Page: v.page, FormURL: v.url("/provisioning/restart"), Button: "Restart provisioning", CancelURL: v.url("/provisioning"),
 		Consequences: []string{
 			"A new initial cycle begins: everybody in scope is looked at again and compared with " + v.App.Name + ": " + console.PluralForms(n.In, "user", "users") + ", " + console.PluralForms(n.Linked, "linked account", "linked accounts") + ".",
 			"Failures that wait for a retry and a quarantine are forgotten. The links between users and accounts are kept.",

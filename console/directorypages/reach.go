@@ -261,7 +261,7 @@ func switchedOffText(c provision.Closed) string {
 func (p *Pages) askProvisioningHarm(w http.ResponseWriter, r *http.Request, v *appVisit, typed provisioningForm, m console.MergedEdit, h provisioningHarm, by *event.Event) error {
 	draft := p.keepDraft(r, v, typed, nil, false)
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("/provisioning"), Button: "Save", IsDangerous: true, CancelURL: v.url("/provisioning") + "?" + draftParam + "=" + url.QueryEscape(draft.ID),
+		Page: v.page, FormURL: v.url("/provisioning"), Button: "Save", IsDangerous: true, CancelURL: v.url("/provisioning") + "?" + draftParam + "=" + url.QueryEscape(draft.ID),
 		Fields: append(m.HiddenFields, p.draftFields(r, draft)...),
 	}
 	pg.Fields = append(pg.Fields, console.HiddenField{Name: openedInput, Value: r.PostForm.Get(openedInput)}, console.HiddenField{Name: "confirmed", Value: h.confirmationValue()})

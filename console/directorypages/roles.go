@@ -15,7 +15,7 @@ type rolesPage struct {
 	Rows             []roleRow
 	Role             directory.AppRole // the role that the form changes; zero for a new role
 	AssignedCount    int
-	Action           string
+	FormURL          string
 	CancelURL        string
 	Inputs           []groupInput
 	IsEnabled        bool
@@ -77,7 +77,7 @@ func (p *Pages) viewRoles(w http.ResponseWriter, r *http.Request, v *appVisit, s
 	if err != nil {
 		return err
 	}
-	pg := rolesPage{Page: v.page, Action: v.url("/roles"), CancelURL: v.url("/roles")}
+	pg := rolesPage{Page: v.page, FormURL: v.url("/roles"), CancelURL: v.url("/roles")}
 	pg.fillInputs(values, wrong)
 	for _, role := range append([]directory.AppRole{directory.DefaultAccess}, own...) {
 		row := roleRow{Role: role, Badge: console.Badge{Tone: console.ToneGood, Text: "Enabled"}}
@@ -141,7 +141,7 @@ func (p *Pages) showRole(w http.ResponseWriter, r *http.Request, v *appVisit) er
 
 func (p *Pages) viewRole(w http.ResponseWriter, r *http.Request, v *appVisit, status int, role directory.AppRole, values map[string]string, wrong *console.FieldError) error {
 	at := v.url("/roles/" + role.ID)
-	pg := rolesPage{Page: v.page, Role: role, Action: at, CancelURL: v.url("/roles"), StartValues: console.StartValueFields(roleFields(), values)}
+	pg := rolesPage{Page: v.page, Role: role, FormURL: at, CancelURL: v.url("/roles"), StartValues: console.StartValueFields(roleFields(), values)}
 	if wrong != nil {
 		pg.StartValues = console.RepeatStartValueFields(r.PostForm, roleFields())
 	}
@@ -199,7 +199,7 @@ func (p *Pages) askDeleteRole(w http.ResponseWriter, r *http.Request, v *appVisi
 	}
 	pg := console.ConfirmPage{
 		Page: v.page, Consequences: []string{"The role " + role.DisplayName + " of " + v.App.Name + " goes. A role that an assignment has cannot be deleted."}, Undo: console.CannotBeUndone,
-		Action: r.URL.Path, Button: "Delete " + role.DisplayName, IsDangerous: true, CancelURL: v.url("/roles/" + role.ID),
+		FormURL: r.URL.Path, Button: "Delete " + role.DisplayName, IsDangerous: true, CancelURL: v.url("/roles/" + role.ID),
 	}
 	pg.Title, pg.Narrow = "Delete the role "+role.DisplayName+"?", true
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Roles", URL: v.url("/roles")})

@@ -23,7 +23,7 @@ type rowPage struct {
 	console.Page
 	StartValues      []console.HiddenField
 	HasUnsavedValues bool
-	Action           string
+	FormURL          string
 	CancelURL        string
 	RemoveURL        string // address of the page that asks whether to remove the row; empty if it cannot be removed
 	Error            *console.Notice
@@ -231,7 +231,7 @@ func readRowValues(form url.Values) map[string]string {
 // or "" for a new row.
 func (p *Pages) rowPage(v *appVisit, job provision.Job, m *provision.ObjectMapping, target string, values map[string]string) rowPage {
 	pg := rowPage{
-		Page: v.page, Action: v.rowURL(m.Name, target), CancelURL: v.mappingURL(m.Name), Values: values, InputErrors: map[string]*console.FieldError{},
+		Page: v.page, FormURL: v.rowURL(m.Name, target), CancelURL: v.mappingURL(m.Name), Values: values, InputErrors: map[string]*console.FieldError{},
 		IsForUsers: m.SourceObjectName == "User", Functions: expr.Functions(),
 	}
 	pg.SourceName, pg.TargetName = systemNames(job.Schema)
@@ -362,7 +362,7 @@ func (p *Pages) saveRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	case errors.Is(err, errConflict):
 		return p.Console.AskAboutConflicts(w, r, p.rowFrame(v, mapping.Name), m, v.rowURL(mapping.Name, target), v.rowURL(mapping.Name, target), by)
 	case errors.Is(err, errConfirm):
-		pg := console.ConfirmPage{Page: p.rowFrame(v, mapping.Name), Action: v.rowURL(mapping.Name, target), Button: "Save the mapping", CancelURL: p.keepForm(r, v, v.rowURL(mapping.Name, target), m.HiddenFields)}
+		pg := console.ConfirmPage{Page: p.rowFrame(v, mapping.Name), FormURL: v.rowURL(mapping.Name, target), Button: "Save the mapping", CancelURL: p.keepForm(r, v, v.rowURL(mapping.Name, target), m.HiddenFields)}
 		pg.Fields = append(m.HiddenFields, console.HiddenField{Name: "confirmed", Value: change.confirmationValue()})
 		return p.askSchemaChange(w, r, v, pg, change, m.OthersText(by))
 	case errors.As(err, &input), errors.As(err, &wrong):
@@ -414,7 +414,7 @@ func (p *Pages) askRowRemoval(w http.ResponseWriter, r *http.Request, v *appVisi
 		noun = "a group"
 	}
 	pg := console.ConfirmPage{
-		Page: p.rowFrame(v, m.Name), Action: v.removeRowURL(m.Name, target), Button: "Remove the mapping of " + target, IsDangerous: true,
+		Page: p.rowFrame(v, m.Name), FormURL: v.removeRowURL(m.Name, target), Button: "Remove the mapping of " + target, IsDangerous: true,
 		CancelURL: v.rowURL(m.Name, target), Fields: []console.HiddenField{{Name: "confirmed", Value: c.confirmationValue()}},
 		Consequences: []string{target + " of " + noun + " at " + v.App.Name + " is not kept up to date any more. The value that it has now stays."},
 	}

@@ -19,7 +19,7 @@ import (
 type scopePage struct {
 	console.Page
 	StartValues      []console.HiddenField
-	Action           string
+	FormURL          string
 	DiscardURL       string
 	HasUnsavedValues bool
 	Error            *console.Notice
@@ -195,7 +195,7 @@ func withoutRemovedFilters(typed []typedFilter) []provision.FilterGroup {
 
 // newScopePage returns the page without its filters, which fillFilters adds.
 func (p *Pages) newScopePage(v *appVisit, m *provision.ObjectMapping) scopePage {
-	pg := scopePage{Page: v.page, Action: v.scopeURL(m.Name), DiscardURL: v.scopeURL(m.Name)}
+	pg := scopePage{Page: v.page, FormURL: v.scopeURL(m.Name), DiscardURL: v.scopeURL(m.Name)}
 	pg.Title = "Source Object Scope"
 	who := "Users"
 	if isForGroups(m) {
@@ -441,7 +441,7 @@ var errConfirm = errors.New("the change has to be confirmed")
 // askUserScope asks for confirmation before users leave or enter the scope.
 func (p *Pages) askUserScope(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit, c reachChange) error {
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.scopeURL(name), Button: "Save the scoping filters", IsDangerous: true, CancelURL: p.keepForm(r, v, v.scopeURL(name), m.HiddenFields),
+		Page: v.page, FormURL: v.scopeURL(name), Button: "Save the scoping filters", IsDangerous: true, CancelURL: p.keepForm(r, v, v.scopeURL(name), m.HiddenFields),
 		Fields: append(m.HiddenFields, console.HiddenField{Name: "confirmed", Value: c.confirmationValue()}),
 	}
 	c.fillQuestion(&pg, v, "filters")
@@ -453,7 +453,7 @@ func (p *Pages) askUserScope(w http.ResponseWriter, r *http.Request, v *appVisit
 // askGroupScope asks for confirmation before groups leave or enter the scope.
 func (p *Pages) askGroupScope(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit, c reachChange) error {
 	pg := console.ConfirmPage{
-		Page: p.rowFrame(v, name), Action: v.scopeURL(name), Button: "Save the scoping filters", IsDangerous: true, CancelURL: p.keepForm(r, v, v.scopeURL(name), m.HiddenFields),
+		Page: p.rowFrame(v, name), FormURL: v.scopeURL(name), Button: "Save the scoping filters", IsDangerous: true, CancelURL: p.keepForm(r, v, v.scopeURL(name), m.HiddenFields),
 		Fields: append(m.HiddenFields, console.HiddenField{Name: "confirmed", Value: c.confirmationValue()}),
 		Consequences: append(c.effect.Sentences(v.App.Name, console.PluralForms),
 			"Groups that leave the scope are deleted at "+v.App.Name+" if Delete is among the Target Object Actions. Otherwise they stay there and are no longer kept up to date.",

@@ -25,7 +25,7 @@ type settingsPage struct {
 	ObjectKind   string // the kind of the object, such as "application"
 	Name         string // the name in the form
 	MaxLength    int    // the largest length of a name, in characters
-	Action       string
+	FormURL      string
 	StartValues  []console.HiddenField
 	Hint         string
 	Error        *console.FieldError
@@ -106,7 +106,7 @@ func (p *Pages) viewApplicationSettings(w http.ResponseWriter, r *http.Request, 
 		Page: v.page, ObjectKind: "application", Name: name, MaxLength: 100, Error: wrong, DeleteURL: v.url("/delete"),
 		// The address contains the id of the application, so that the form still works if someone
 		// else renames the application.
-		Action: v.directoryVisit.url("applications/" + url.PathEscape(v.App.ID) + "/settings"), StartValues: console.StartValueFields(nameFields(), map[string]string{"name": v.App.Name}),
+		FormURL: v.directoryVisit.url("applications/" + url.PathEscape(v.App.ID) + "/settings"), StartValues: console.StartValueFields(nameFields(), map[string]string{"name": v.App.Name}),
 		Hint:         "Its assignments, mappings and links stay. The addresses of its pages change.",
 		DeleteEffect: "Deleting removes " + console.PluralForms(c.Assigned, "assignment", "assignments") + " and the provisioning with its logs. " + console.PluralForms(c.Linked, "linked account", "linked accounts") + " at the application stay as they are.",
 	}
@@ -146,7 +146,7 @@ func (p *Pages) newDeleteApplicationPage(ctx context.Context, v *appVisit) (cons
 		return console.ConfirmPage{}, err
 	}
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("/delete"), Button: "Delete " + v.App.Name, IsDangerous: true, CancelURL: v.url(""), NameToType: v.App.Name,
+		Page: v.page, FormURL: v.url("/delete"), Button: "Delete " + v.App.Name, IsDangerous: true, CancelURL: v.url(""), NameToType: v.App.Name,
 		Consequences: []string{
 			console.PluralForms(c.Assigned, "assignment is", "assignments are") + " removed.",
 			"The provisioning is removed: credentials, mappings, logs, and the links between users and accounts.",
@@ -199,7 +199,7 @@ func (p *Pages) viewDirectorySettings(w http.ResponseWriter, r *http.Request, v 
 		return err
 	}
 	pg := settingsPage{
-		Page: v.page, ObjectKind: "directory", Name: name, MaxLength: 63, Error: wrong, Action: v.url("settings"), DeleteURL: v.url("delete"), StartValues: console.StartValueFields(nameFields(), map[string]string{"name": v.Directory.Name}),
+		Page: v.page, ObjectKind: "directory", Name: name, MaxLength: 63, Error: wrong, FormURL: v.url("settings"), DeleteURL: v.url("delete"), StartValues: console.StartValueFields(nameFields(), map[string]string{"name": v.Directory.Name}),
 		Hint:         "Small letters, digits and hyphens. Its users, applications and links stay. The addresses of its pages and its name on the command line change.",
 		DeleteEffect: "Deleting removes " + console.PluralForms(c.Users, "user", "users") + " and " + console.PluralForms(c.Applications, "enterprise application", "enterprise applications") + " with their provisioning. " + console.PluralForms(c.Linked, "linked account", "linked accounts") + " at the applications stay as they are.",
 	}
@@ -207,7 +207,7 @@ func (p *Pages) viewDirectorySettings(w http.ResponseWriter, r *http.Request, v 
 		pg.StartValues = console.RepeatStartValueFields(r.PostForm, nameFields())
 	}
 	pg.StartValues = append(pg.StartValues, console.HiddenField{Name: "id", Value: string(v.Directory.ID)})
-	pg.DomainForm, domain.Action = domain, v.url("settings/domain")
+	pg.DomainForm, domain.FormURL = domain, v.url("settings/domain")
 	domain.StartValues = console.StartValueFields(domainFields(), map[string]string{"domain": v.Directory.DefaultDomain})
 	if domain.Error != nil {
 		domain.StartValues = console.RepeatStartValueFields(r.PostForm, domainFields())
@@ -238,7 +238,7 @@ func (p *Pages) newDeleteDirectoryPage(ctx context.Context, v *directoryVisit) (
 		return console.ConfirmPage{}, err
 	}
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("delete"), Button: "Delete " + v.Directory.Name, IsDangerous: true, CancelURL: v.url("settings"), NameToType: v.Directory.Name,
+		Page: v.page, FormURL: v.url("delete"), Button: "Delete " + v.Directory.Name, IsDangerous: true, CancelURL: v.url("settings"), NameToType: v.Directory.Name,
 		Consequences: []string{
 			console.PluralForms(c.Users, "user is", "users are") + " removed, soft-deleted ones too.",
 			console.PluralForms(c.Applications, "enterprise application is", "enterprise applications are") + " removed, with " + console.PluralForms(c.Assigned, "assignment", "assignments") + " and their provisioning.",
@@ -391,7 +391,7 @@ func (p *Pages) viewSiteSettings(w http.ResponseWriter, r *http.Request, v *oper
 		return err
 	}
 	pg := settingsPage{
-		Page: v.page, ObjectKind: "site", Name: name, MaxLength: 63, Error: wrong, Action: siteSettingsURL(s), DeleteURL: siteSettingsURL(s) + "/delete", StartValues: console.StartValueFields(nameFields(), map[string]string{"name": s.Name}),
+		Page: v.page, ObjectKind: "site", Name: name, MaxLength: 63, Error: wrong, FormURL: siteSettingsURL(s), DeleteURL: siteSettingsURL(s) + "/delete", StartValues: console.StartValueFields(nameFields(), map[string]string{"name": s.Name}),
 		Hint:         "Small letters, digits and hyphens. The Tenant URL changes: each identity provider is refused until it has the new one. Everyone is signed out. People and tokens stay.",
 		DeleteEffect: "Deleting removes " + console.PeopleCount(c.All) + ", their groups, the tokens and the request log.",
 	}
@@ -455,7 +455,7 @@ func (p *Pages) confirmSiteRename(w http.ResponseWriter, r *http.Request, v *ope
 		}
 	}
 	pg := console.ConfirmPage{
-		Page: v.page, Action: siteSettingsURL(s), Button: "Rename " + s.Name, IsDangerous: true, CancelURL: siteSettingsURL(s), NameToType: s.Name,
+		Page: v.page, FormURL: siteSettingsURL(s), Button: "Rename " + s.Name, IsDangerous: true, CancelURL: siteSettingsURL(s), NameToType: s.Name,
 		Consequences: []string{
 			"The site has " + console.PeopleCount(c.All) + ", " + console.GroupDigits(c.Active) + " of them active. Whoever is signed in is signed out.",
 			"The Tenant URL changes. The site has " + console.PluralForms(live, "token", "tokens") + " in use: each identity provider is refused from its next call on, until it has the new Tenant URL.",
@@ -483,7 +483,7 @@ func (p *Pages) newDeleteSitePage(ctx context.Context, v *operatorVisit, s site.
 		return console.ConfirmPage{}, err
 	}
 	pg := console.ConfirmPage{
-		Page: v.page, Action: siteSettingsURL(s) + "/delete", Button: "Delete " + s.Name, IsDangerous: true, CancelURL: siteSettingsURL(s), NameToType: s.Name,
+		Page: v.page, FormURL: siteSettingsURL(s) + "/delete", Button: "Delete " + s.Name, IsDangerous: true, CancelURL: siteSettingsURL(s), NameToType: s.Name,
 		Consequences: []string{
 			console.PeopleCount(c.All) + " with their groups and roles, " + console.GroupDigits(c.Active) + " of them active, are removed and signed out.",
 			"The tokens and the request log are removed. Identity providers are refused from their next call on.",

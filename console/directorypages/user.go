@@ -24,7 +24,7 @@ type userPage struct {
 	StartValues      []console.HiddenField // the stored values with which the form started
 	HasUnsavedValues bool                  // whether the form shows typed values that are not saved yet
 	Error            string                // an error that is not about a single input
-	Action           string
+	FormURL          string
 	CancelURL        string
 	Applications     []assignmentLink
 	MemberOf         []groupLink
@@ -240,7 +240,7 @@ func (v *directoryVisit) managerID(ctx context.Context, upn string) (string, err
 func (p *Pages) viewUserForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, u directory.User, texts map[string]string, wrong *console.FieldError) error {
 	pg := userPage{
 		Page: v.page, IsNew: u.ObjectID == "", User: u, IsDeleted: u.IsDeleted(), StartValues: console.StartValueFields(userFields(), texts), HasUnsavedValues: wrong != nil,
-		InputGroups: newInputGroups(u, texts, wrong), Action: v.url("users"), CancelURL: v.url("users"),
+		InputGroups: newInputGroups(u, texts, wrong), FormURL: v.url("users"), CancelURL: v.url("users"),
 	}
 	if wrong != nil {
 		pg.StartValues = console.RepeatStartValueFields(r.PostForm, userFields())
@@ -255,7 +255,7 @@ func (p *Pages) viewUserForm(w http.ResponseWriter, r *http.Request, v *director
 		return p.show(w, r, status, "user", pg)
 	}
 	b := userBadge(u)
-	pg.Title, pg.Badge, pg.Action, pg.CancelURL = u.DisplayName(), &b, v.userURL(u), v.userURL(u)
+	pg.Title, pg.Badge, pg.FormURL, pg.CancelURL = u.DisplayName(), &b, v.userURL(u), v.userURL(u)
 	pg.StatusLine = u.UPN()
 	pg.Actions = v.userActions(u)
 	var err error

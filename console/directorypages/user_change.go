@@ -108,7 +108,7 @@ func (p *Pages) askUserChange(w http.ResponseWriter, r *http.Request, v *directo
 		}
 	}
 	pg := console.ConfirmPage{
-		Page: v.page, Consequences: []string{c.DirectoryEffect}, Undo: c.Undo, Action: r.URL.Path,
+		Page: v.page, Consequences: []string{c.DirectoryEffect}, Undo: c.Undo, FormURL: r.URL.Path,
 		Button: c.Verb + " " + u.DisplayName(), IsDangerous: c.IsDangerous || c.Name == "disable", CancelURL: v.userURL(u),
 	}
 	pg.Title, pg.Narrow = c.Verb+" "+u.DisplayName()+"?", true
@@ -195,7 +195,7 @@ func (p *Pages) changeUsers(w http.ResponseWriter, r *http.Request, v *directory
 
 func (p *Pages) askToChangeUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit, c userChange, users []directory.User) error {
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("users/change"), Button: c.Verb + " " + console.PluralForms(len(users), "user", "users"), IsDangerous: c.Name == "disable", CancelURL: v.url("users"), Undo: c.Undo,
+		Page: v.page, FormURL: v.url("users/change"), Button: c.Verb + " " + console.PluralForms(len(users), "user", "users"), IsDangerous: c.Name == "disable", CancelURL: v.url("users"), Undo: c.Undo,
 		Fields: []console.HiddenField{{Name: "change", Value: c.Name}, {Name: "sure", Value: strconv.Itoa(len(users))}},
 	}
 	var ids []string

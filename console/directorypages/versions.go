@@ -40,7 +40,7 @@ type versionPage struct {
 	console.Page
 	Changes     []changedPart
 	Description string
-	Action      string // address that restores the version; empty if it equals the current mappings
+	FormURL     string // address that restores the version; empty if it equals the current mappings
 }
 
 const (
@@ -112,7 +112,7 @@ func (p *Pages) showVersion(w http.ResponseWriter, r *http.Request, v *appVisit)
 	pg := versionPage{Page: p.versionsFrame(v), Description: version.Words, Changes: newChangedParts(provision.Compare(version.Schema, job.Schema))}
 	pg.Title = fmt.Sprintf("Version %d", version.Number)
 	if len(pg.Changes) > 0 {
-		pg.Action = r.URL.Path
+		pg.FormURL = r.URL.Path
 	}
 	pg.StatusLine = "Changed " + version.At.UTC().Format("2 Jan 2006, 15:04") + " UTC"
 	if version.Actor != "" {
@@ -135,7 +135,7 @@ func (p *Pages) setVersion(w http.ResponseWriter, r *http.Request, v *appVisit) 
 	_, err = p.Jobs.GoBack(r.Context(), v.jobKey(), version.Number, p.newChangeCheck(r, v, &change), v.actorLabel())
 	if errors.Is(err, errConfirm) {
 		pg := console.ConfirmPage{
-			Page: p.versionsFrame(v), Action: r.URL.Path, Button: fmt.Sprintf("Set version %d again", version.Number), IsDangerous: change.reach.Off > 0, CancelURL: r.URL.Path,
+			Page: p.versionsFrame(v), FormURL: r.URL.Path, Button: fmt.Sprintf("Set version %d again", version.Number), IsDangerous: change.reach.Off > 0, CancelURL: r.URL.Path,
 			Fields: []console.HiddenField{{Name: "confirmed", Value: change.confirmationValue()}},
 		}
 		return p.askSchemaChange(w, r, v, pg, change, "")
@@ -215,7 +215,7 @@ func (p *Pages) importSchema(w http.ResponseWriter, r *http.Request, v *appVisit
 	switch {
 	case errors.Is(err, errConfirm):
 		pg := console.ConfirmPage{
-			Page: p.versionsFrame(v), Action: v.url("/provisioning/schema"), Button: "Import the mappings", IsDangerous: change.reach.Off > 0, CancelURL: v.versionsURL(),
+			Page: p.versionsFrame(v), FormURL: v.url("/provisioning/schema"), Button: "Import the mappings", IsDangerous: change.reach.Off > 0, CancelURL: v.versionsURL(),
 			Fields: []console.HiddenField{{Name: "confirmed", Value: change.confirmationValue()}, {Name: "document", Value: string(document)}},
 		}
 		for i, path := range lost {

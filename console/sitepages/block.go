@@ -181,7 +181,7 @@ func wasOrWere(n int, what string) string {
 
 func (p *Pages) askToChangePeople(w http.ResponseWriter, r *http.Request, v *siteVisit, c peopleChange, list []roster.Person) error {
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("admin/people/change"), Button: c.Verb + " " + console.PeopleCount(len(list)), IsDangerous: c.IsDangerous, CancelURL: v.url("admin/people"), Undo: c.Undo,
+		Page: v.page, FormURL: v.url("admin/people/change"), Button: c.Verb + " " + console.PeopleCount(len(list)), IsDangerous: c.IsDangerous, CancelURL: v.url("admin/people"), Undo: c.Undo,
 		Fields: []console.HiddenField{{Name: "change", Value: r.PostForm.Get("change")}, {Name: "sure", Value: strconv.Itoa(len(list))}},
 	}
 	var names []string

@@ -90,7 +90,7 @@ func (p *Pages) askHeldDecision(w http.ResponseWriter, r *http.Request, v *siteV
 	c.Page = v.page
 	c.Title, c.Narrow = title, true
 	c.Crumbs = v.crumbs(console.Crumb{Text: "People", URL: v.url("admin/people")}, console.Crumb{Text: person.Name(), URL: v.personURL(person.ID, "")})
-	c.Action, c.CancelURL = r.URL.Path, v.personURL(person.ID, "")
+	c.FormURL, c.CancelURL = r.URL.Path, v.personURL(person.ID, "")
 	c.Fields = []console.HiddenField{{Name: "value", Value: h.Token()}}
 	return p.Console.View(w, r, http.StatusOK, "confirm", c)
 }

@@ -33,7 +33,7 @@ type logPage struct {
 
 // logFilter is the form in which the user chooses which rows a list shows.
 type logFilter struct {
-	Action        string // address to which the form is sent
+	FormURL       string // address to which the form is sent
 	Search        string
 	From, To      string // the first and the last day, as they were typed into the form
 	Results       []console.Option
@@ -126,7 +126,7 @@ func (p *Pages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	l := logPage{
 		Page: pg,
 		Filter: logFilter{
-			Action: self, Search: query.Search, From: q.Get("from"), To: q.Get("to"), IncludesReads: !query.OnlyChanges, Error: wrong,
+			FormURL: self, Search: query.Search, From: q.Get("from"), To: q.Get("to"), IncludesReads: !query.OnlyChanges, Error: wrong,
 			IsNarrowed: narrowed, ClearURL: console.WithQuery(self, nil, "show", q.Get("show")),
 			Results: resultOptions(query.Result), Methods: methodOptions(query.Method), Tokens: tokenOptions(query.Token, facts.tokens),
 		},

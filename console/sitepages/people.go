@@ -96,7 +96,7 @@ func (p *Pages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	self := v.url("admin/people")
 	pp := peoplePage{
 		Page: pg, ChangeURL: v.url("admin/people/change"), Status: string(query.Status), Tabs: peopleTabs(self, q, query.Status, counts), Roles: roleOptions(query.Role, "Any role"),
-		Filter: logFilter{Action: self, Search: query.Search, IsNarrowed: query.Search != "" || query.Role != "", ClearURL: console.WithQuery(self, q, "q", "", "role", "", "after", "")},
+		Filter: logFilter{FormURL: self, Search: query.Search, IsNarrowed: query.Search != "" || query.Role != "", ClearURL: console.WithQuery(self, q, "q", "", "role", "", "after", "")},
 		Empty:  emptyPeople(query, self, counts.All > 0),
 		Pager:  console.Pager{Text: peopleCountText(len(list), next != "", query.After != "")},
 	}

@@ -309,7 +309,7 @@ func (p *Pages) askToChangePerson(w http.ResponseWriter, r *http.Request, v *sit
 	c.Page = v.page
 	c.Title, c.Narrow = title, true
 	c.Crumbs = v.crumbs(console.Crumb{Text: "People", URL: v.url("admin/people")}, console.Crumb{Text: person.Name(), URL: v.personURL(person.ID, "")})
-	c.Action, c.CancelURL = r.URL.Path, v.personURL(person.ID, "")
+	c.FormURL, c.CancelURL = r.URL.Path, v.personURL(person.ID, "")
 	c.Fields = append(c.Fields, console.HiddenField{Name: "version", Value: strconv.FormatInt(person.Version, 10)})
 	return p.Console.View(w, r, http.StatusOK, "confirm", c)
 }

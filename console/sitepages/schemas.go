@@ -25,7 +25,7 @@ type schemasSummary struct {
 // document, which adds schemas and resource types.
 type schemasPage struct {
 	console.Page
-	Action          string // address to which the form is sent
+	FormURL         string // address to which the form is sent
 	Types           []typeView
 	Document        string            // the document in the form: the stored one, or the rejected one that the administrator sent
 	StartVersion    string            // version of the stored document with which the form started
@@ -42,7 +42,7 @@ type documentConflict struct{ Text, SavedDocument string }
 // forceForm is the form that saves a document even though stored data conflicts with it. That data
 // is then dropped.
 type forceForm struct {
-	Action         string // address to which the form is sent
+	FormURL        string // address to which the form is sent
 	Notice         *console.Notice
 	LostData       []string // describes the data that will be dropped, with numbers; may be empty
 	Document       string   // the document that the administrator sent
@@ -130,7 +130,7 @@ func (p *Pages) viewSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit
 	pg.Lead = "What the identity provider may send. Discovery, filters, PATCH and the checks of values follow the schemas."
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})
 	sp.StartVersion = site.SchemasVersion(v.Site.Schemas)
-	sp.Page, sp.Action, sp.ExampleDocument = pg, v.url("admin/access/scim/schemas"), exampleDocument
+	sp.Page, sp.FormURL, sp.ExampleDocument = pg, v.url("admin/access/scim/schemas"), exampleDocument
 	for _, rt := range g.Types() {
 		sp.Types = append(sp.Types, newTypeView(rt))
 	}
@@ -321,7 +321,7 @@ func fillForceForm(v *siteVisit, document []byte, used *site.SchemasInUse, ask *
 	if ask == nil {
 		ask = &forceForm{}
 	}
-	ask.Action, ask.NameToType = v.url("admin/access/scim/schemas/forced"), v.Site.Name
+	ask.FormURL, ask.NameToType = v.url("admin/access/scim/schemas/forced"), v.Site.Name
 	ask.LostData, ask.ConflictToken = used.Lost(), used.Token()
 	ask.Document, ask.StoredDocument, ask.StartVersion = string(document), string(v.Site.Schemas), site.SchemasVersion(v.Site.Schemas)
 	return ask

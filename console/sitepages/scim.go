@@ -40,7 +40,7 @@ type scimPage struct {
 
 // generateForm is the form "Generate a SCIM authorization token".
 type generateForm struct {
-	Action       string // address of the button "Generate"; the button is inside the form that saves the settings
+	GenerateURL  string // address of the button "Generate"; the button is inside the form that saves the settings
 	HasLiveToken bool   // whether a token is live already; then the next page asks what to do with it
 	Refusal      string // why no token can be generated now; empty if one can be
 	FormNumber   string // a single-use number; the first POST that contains it uses it up
@@ -137,7 +137,7 @@ func (p *Pages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 		}
 	}
 	q := r.URL.Query() // links back to this page contain the values that were typed for a new token
-	sp.Generate = generateForm{Action: v.url("admin/access/scim/tokens"), FormNumber: console.NewFormNumber(), Name: q.Get("name"), LastDay: q.Get("expires")}
+	sp.Generate = generateForm{GenerateURL: v.url("admin/access/scim/tokens"), FormNumber: console.NewFormNumber(), Name: q.Get("name"), LastDay: q.Get("expires")}
 	switch len(live) {
 	case 0:
 	case 1:
@@ -283,8 +283,8 @@ func (p *Pages) switchOffPage(r *http.Request, v *siteVisit) (console.ConfirmPag
 			"The identity provider is refused from its next call on. Entra ID puts its job into quarantine after repeated errors.",
 			"People who leave the company are no longer cut off here by it.",
 		},
-		Undo:   "Checking Enable SCIM again lets it in with the same tokens. What changed there meanwhile arrives with its next full cycle.",
-		Action: v.url("admin/access/scim/off"), Button: "Turn SCIM off", IsDangerous: true, CancelURL: v.url("admin/access/scim"),
+		Undo:    "Checking Enable SCIM again lets it in with the same tokens. What changed there meanwhile arrives with its next full cycle.",
+		FormURL: v.url("admin/access/scim/off"), Button: "Turn SCIM off", IsDangerous: true, CancelURL: v.url("admin/access/scim"),
 	}
 	if s := decideState(v.Site, facts, p.Console.Options.Now()).Status; s == statusWorking || s == statusFailing || s == statusQuiet {
 		ask.NameToType = v.Site.Name

@@ -24,7 +24,7 @@ type searchablePage struct {
 	Empty     console.EmptyState
 	BuiltIn   []builtInRow // the attributes that every site indexes without a declaration
 
-	Action       string // address to which the form that declares an attribute is sent
+	FormURL      string // address to which the form that declares an attribute is sent
 	OptionGroups []optionGroup
 	Chosen       string // the value of the selected option
 	Refusal      string // why no attribute can be declared now; empty if one can be
@@ -94,7 +94,7 @@ func (p *Pages) viewSearchable(w http.ResponseWriter, r *http.Request, v *siteVi
 	pg.Lead = "An index answers filters on these attributes. A filter on any other one reads every resource of its type."
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})
 	sp := searchablePage{
-		Page: pg, PageURL: v.url("admin/access/scim/searchable"), Action: v.url("admin/access/scim/searchable"),
+		Page: pg, PageURL: v.url("admin/access/scim/searchable"), FormURL: v.url("admin/access/scim/searchable"),
 		Empty: console.EmptyState{Icon: "search", Title: "Nothing is declared searchable", Text: "What provisioning begins with is indexed in every site. If your identity provider filters by something else, as by title or department, declare it below."},
 		BuiltIn: []builtInRow{
 			{"User", "id, userName, externalId, displayName, userType, emails.value, groups"},
@@ -209,8 +209,8 @@ func (p *Pages) askRemoveSearchable(w http.ResponseWriter, r *http.Request, v *s
 			fmt.Sprintf("Filters on %s read every %s again from the next call on, %s at present.", i.Path, i.Type, console.GroupDigits(i.Total)),
 			"Nobody’s data changes. The index is cleared in the background.",
 		},
-		Undo:   "Declaring it again fills its index anew.",
-		Action: v.url("admin/access/scim/searchable/" + i.ID + "/remove"), Button: "Remove the index", IsDangerous: true, CancelURL: v.url("admin/access/scim/searchable"),
+		Undo:    "Declaring it again fills its index anew.",
+		FormURL: v.url("admin/access/scim/searchable/" + i.ID + "/remove"), Button: "Remove the index", IsDangerous: true, CancelURL: v.url("admin/access/scim/searchable"),
 	}
 	if i.Total > roster.DefaultScanLimit {
 		ask.Consequences[0] += fmt.Sprintf(" That is more than the %s that one filter may read: it is refused with tooMany.", console.GroupDigits(roster.DefaultScanLimit))

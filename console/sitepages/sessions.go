@@ -28,7 +28,7 @@ func (p *Pages) askSignOutEverywhere(w http.ResponseWriter, r *http.Request, v *
 	title := c.Title
 	c.Page = v.page
 	c.Title, c.Narrow, c.Crumbs = title, true, v.crumbs()
-	c.Action, c.CancelURL = r.URL.Path, v.url("")
+	c.FormURL, c.CancelURL = r.URL.Path, v.url("")
 	return p.Console.View(w, r, http.StatusOK, "confirm", c)
 }
 
@@ -59,7 +59,7 @@ func (p *Pages) askSignOutPerson(w http.ResponseWriter, r *http.Request, v *site
 	c.Page = v.page
 	c.Title, c.Narrow = title, true
 	c.Crumbs = v.crumbs(console.Crumb{Text: "People", URL: v.url("admin/people")}, console.Crumb{Text: person.Name(), URL: v.personURL(person.ID, "")})
-	c.Action, c.CancelURL = r.URL.Path, v.personURL(person.ID, "")
+	c.FormURL, c.CancelURL = r.URL.Path, v.personURL(person.ID, "")
 	return p.Console.View(w, r, http.StatusOK, "confirm", c)
 }
 

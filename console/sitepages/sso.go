@@ -540,7 +540,7 @@ func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	pg.Title, pg.Narrow = "Save this identity provider?", true
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Single sign-on", URL: v.url("admin/access/authentication")})
 	ask := console.ConfirmPage{
-		Page: pg, Action: v.url("admin/access/authentication/import/save"), Button: "Save the identity provider", CancelURL: v.ssoURL(signin.SAML),
+		Page: pg, FormURL: v.url("admin/access/authentication/import/save"), Button: "Save the identity provider", CancelURL: v.ssoURL(signin.SAML),
 		Fields: []console.HiddenField{{Name: "metadata", Value: string(text)}, {Name: "url", Value: address}, {Name: "version", Value: strconv.FormatInt(old.Version, 10)}},
 		Undo:   "Import the metadata of before to go back.",
 	}

@@ -306,8 +306,8 @@ func (p *Pages) askDelete(w http.ResponseWriter, r *http.Request, v *siteVisit, 
 			"A deleted account is gone at once, with its role and its group memberships.",
 			"Entra ID sends a delete when a user was in its recycle bin for 30 days, or is removed for good.",
 		},
-		Undo:   "A deleted account cannot be brought back. The setting itself can be changed back at any time.",
-		Action: v.url("admin/access/scim"), Button: "Save and allow deleting", IsDangerous: true, CancelURL: v.url("admin/access/scim"),
+		Undo:    "A deleted account cannot be brought back. The setting itself can be changed back at any time.",
+		FormURL: v.url("admin/access/scim"), Button: "Save and allow deleting", IsDangerous: true, CancelURL: v.url("admin/access/scim"),
 		Fields: append(fields, console.HiddenField{Name: "confirmed", Value: "delete"}),
 	})
 }

@@ -210,7 +210,7 @@ func (p *Pages) askReplace(w http.ResponseWriter, r *http.Request, v *siteVisit)
 				Help: "The old token works until the first call with the new one, so provisioning does not stop.",
 			},
 		},
-		Action: v.url("admin/access/scim/tokens"), Button: "Generate", CancelURL: addressWithTyped(v, r.Form),
+		FormURL: v.url("admin/access/scim/tokens"), Button: "Generate", CancelURL: addressWithTyped(v, r.Form),
 		Fields: []console.HiddenField{{Name: "form", Value: console.NewFormNumber()}, {Name: "name", Value: r.Form.Get("name")}, {Name: "expires", Value: r.Form.Get("expires")}},
 	})
 }
@@ -261,7 +261,7 @@ func (p *Pages) askRevoke(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})
 	return p.Console.View(w, r, http.StatusOK, "confirm", console.ConfirmPage{
 		Page: pg, Consequences: consequences, Undo: "This cannot be undone.",
-		Action: r.URL.Path, Button: "Revoke token", IsDangerous: true, CancelURL: v.url("admin/access/scim"),
+		FormURL: r.URL.Path, Button: "Revoke token", IsDangerous: true, CancelURL: v.url("admin/access/scim"),
 	})
 }
 

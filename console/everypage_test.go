@@ -263,7 +263,7 @@ func (p *pageCollection) conflict(c *console.Console, b *browser) *shown {
 	}
 	answer := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(p.t.Context(), http.MethodPost, "/", nil)
-	if err := c.AskEdit(answer, r, console.Page{}, m, "/", "/", nil); err != nil {
+	if err := c.AskAboutConflicts(answer, r, console.Page{}, m, "/", "/", nil); err != nil {
 		p.t.Fatal(err)
 	}
 	header := answer.Header()

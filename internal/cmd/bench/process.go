@@ -62,8 +62,8 @@ func (b *bench) start(ctx context.Context, name, program string, args ...string)
 	return s, nil
 }
 
-// childEnv returns the environment of this process without the variables that configure rollcall,
-// except the one for the key file.
+// childEnv returns the environment of this process without the variables that configure rollcall.
+// It adds variables that name the run's key file and allow provisioning to this machine.
 func (b *bench) childEnv() []string {
 	return binary.CleanEnv(
 		"ROLLCALL_KEY_FILE="+filepath.Join(b.dir, "key"),

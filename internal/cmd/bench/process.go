@@ -28,7 +28,7 @@ type server struct {
 	addr     string // the address that the server listens on, as host:port
 	pid      int
 	process  *binary.Process
-	stdin    io.Closer // the child's standard input; when it is closed, or this program is killed, a child of this program ends
+	stdin    io.Closer // the child's standard input; it closes if this program is killed; a child started by startChild then ends
 	database *postgres // the PostgreSQL server, whose processor time is measured too; nil on SQLite
 }
 

@@ -454,7 +454,7 @@ func (p *Pages) confirmRename(w http.ResponseWriter, r *http.Request, v *operato
 	}
 	live := 0
 	for _, t := range tokens {
-		if t.Live(p.Console.Options.Now()) {
+		if t.IsLive(p.Console.Options.Now()) {
 			live++
 		}
 	}

@@ -131,7 +131,7 @@ func (p *Pages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 		sp.Tokens = append(sp.Tokens, p.tokenRow(v, t, now))
 	}
 	for _, t := range facts.tokens {
-		if !t.Live(now) && len(sp.Ended) < 10 {
+		if !t.IsLive(now) && len(sp.Ended) < 10 {
 			sp.Ended = append(sp.Ended, p.tokenRow(v, t, now))
 		}
 	}
@@ -168,7 +168,7 @@ func (p *Pages) tokenRow(v *siteVisit, t site.Token, now time.Time) tokenRow {
 	switch {
 	case !t.Revoked.IsZero():
 		row.EndedText, row.EndedAt = "revoked", t.Revoked
-	case !t.Live(now):
+	case !t.IsLive(now):
 		row.EndedText, row.EndedAt = "expired", t.Expires
 	}
 	return row

@@ -56,7 +56,7 @@ func (p *Pages) conflicts(r *http.Request, v *siteVisit) ([]conflictRow, error) 
 		}
 		address := v.url("admin/access/authentication/conflicts/" + c.ID)
 		row := conflictRow{
-			Identity: c.Identifier, Reason: conflictReason(c, person), Tried: "Tried " + console.Plural(int(c.Times), "time"), Last: c.Last, Dismiss: address + "/dismiss",
+			Identity: c.Identifier, Reason: conflictReason(c, person), Tried: "Tried " + console.Plural(int(c.Tries), "time"), Last: c.LastTry, Dismiss: address + "/dismiss",
 			Rows: []comparedRow{
 				compare("userName", c.Match, person.UserName),
 				compare("Display name", c.DisplayName, person.DisplayName),

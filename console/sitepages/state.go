@@ -256,7 +256,7 @@ func endedText(r requestlog.Request, tokens []site.Token, now time.Time) string 
 		switch {
 		case !t.Revoked.IsZero():
 			how = "was revoked or replaced " + console.RelativeTime(t.Revoked, now)
-		case !t.Live(now):
+		case !t.IsLive(now):
 			how = "expired " + console.RelativeTime(t.Expires, now)
 		}
 	}
@@ -270,7 +270,7 @@ func endedText(r requestlog.Request, tokens []site.Token, now time.Time) string 
 func liveTokens(tokens []site.Token, now time.Time) []site.Token {
 	var live []site.Token
 	for _, t := range tokens {
-		if t.Live(now) {
+		if t.IsLive(now) {
 			live = append(live, t)
 		}
 	}

@@ -59,7 +59,7 @@ func (s *Schema) AttributeList(m *ObjectMapping, side ListSide) ([]ListedAttribu
 	}
 	list := make([]ListedAttribute, len(o.Attributes))
 	for i := range o.Attributes {
-		list[i] = listed(&o.Attributes[i])
+		list[i] = listedAttribute(&o.Attributes[i])
 		list[i].Uses = s.attributeUses(o, side, o.Attributes[i].Name)
 	}
 	return list, nil
@@ -79,7 +79,7 @@ func (s *Schema) listedObject(m *ObjectMapping, side ListSide) (*ObjectDefinitio
 	return nil, &InputError{Field: "Attribute list", Text: fmt.Sprintf("is %q: write source or target", side)}
 }
 
-func listed(a *AttributeDefinition) ListedAttribute {
+func listedAttribute(a *AttributeDefinition) ListedAttribute {
 	l := ListedAttribute{
 		Name: a.Name, Type: a.Type, PrimaryKey: a.Anchor, Required: a.Required, MultiValue: a.Multivalued, ExactCase: a.CaseExact, FlowNull: a.FlowNullValues,
 	}
@@ -294,7 +294,7 @@ func (s *Schema) referencesOf(o *ObjectDefinition, side ListSide, d *AttributeDe
 	switch {
 	case a.Type != TypeReference:
 		return nil, &InputError{Field: "Referenced Object Attribute", Text: "belongs to the type Reference only: clear it, or choose that type"}
-	case a.Referenced == listed(d).Referenced:
+	case a.Referenced == listedAttribute(d).Referenced:
 		return d.ReferencedObjects, nil
 	}
 	list := []ReferencedObject{}

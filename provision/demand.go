@@ -84,7 +84,7 @@ func (e *Engine) onDemand(ctx context.Context, k Key, owner, actor string, objec
 	if err := r.connect(); err != nil {
 		return nil, err
 	}
-	d, err := r.demanded(ctx, objectIDs, only)
+	d, err := r.newDemand(ctx, objectIDs, only)
 	if err != nil {
 		return nil, err
 	}
@@ -123,9 +123,9 @@ type demand struct {
 	memberships []Listed // the memberships of the requested groups, to put on the work list
 }
 
-// demanded returns a demand for the requested objects and the members of requested groups. If only
+// newDemand returns a demand for the requested objects and the members of requested groups. If only
 // is not nil, it includes no other members than these.
-func (r *run) demanded(ctx context.Context, objectIDs, only []string) (*demand, error) {
+func (r *run) newDemand(ctx context.Context, objectIDs, only []string) (*demand, error) {
 	if len(objectIDs) == 0 {
 		return nil, &InputError{Field: "Provision on demand", Text: "needs a person or a group"}
 	}

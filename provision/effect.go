@@ -229,7 +229,7 @@ func (j *Jobs) newComparison(before, after Job, kind ObjectKind) (*comparison, e
 		r := &c.is.rows[i]
 		old := c.was.row(r.Target)
 		c.always[r.Target] = old != nil && old.FlowType == FlowObjectAddOnly && !old.draws() && r.FlowType != FlowObjectAddOnly
-		if r.tellsApart() && r.FlowType != FlowObjectAddOnly && !sameRow(old, r) {
+		if r.mustBeUnique() && r.FlowType != FlowObjectAddOnly && !sameRow(old, r) {
 			c.unique = append(c.unique, uniqueValues{row: r, was: map[string]int{}, is: map[string]int{}, first: map[string][]Person{}, shown: map[string]string{}})
 		}
 	}
@@ -248,9 +248,9 @@ func (j *Jobs) compileKind(s *Schema, kind ObjectKind) (*mapping, error) {
 	return compileObject(s, object, GroupKind, nil)
 }
 
-// tellsApart reports whether the row's attribute tells accounts apart, so that its values must be
+// mustBeUnique reports whether the row's attribute tells accounts apart, so that its values must be
 // unique at the application.
-func (r *row) tellsApart() bool {
+func (r *row) mustBeUnique() bool {
 	return r.Expr != nil && (r.MatchingPriority > 0 || r.Target == attrUserName)
 }
 
@@ -272,9 +272,9 @@ func (c *comparison) run(ctx context.Context, snapshot snapshotOf, domain string
 func (c *comparison) add(ctx context.Context, o Object, linked bool) error {
 	c.effect.Examined++
 	had, has := o.Active() && c.wasHas.has(o), o.Active() && c.isHas.has(o)
-	if err := c.unclear(o); err != nil {
+	if err := c.scopeError(o); err != nil {
 		if _, before := c.wasHas.admits(o); !had || before == nil {
-			c.fails(o, FailureExample{Target: c.is.object.Name, Text: err.Error()})
+			c.addFailure(o, FailureExample{Target: c.is.object.Name, Text: err.Error()})
 		}
 		return nil
 	}
@@ -290,8 +290,8 @@ func (c *comparison) add(ctx context.Context, o Object, linked bool) error {
 	return nil
 }
 
-// unclear returns an error if the changed scoping filters cannot be evaluated for a user.
-func (c *comparison) unclear(o Object) error {
+// scopeError returns an error if the changed scoping filters cannot be evaluated for a user.
+func (c *comparison) scopeError(o Object) error {
 	if !o.Active() || !o.Assigned && c.after.Scope != Everyone {
 		return nil
 	}
@@ -299,8 +299,8 @@ func (c *comparison) unclear(o Object) error {
 	return err
 }
 
-// fails counts a user for whom the new mapping fails.
-func (c *comparison) fails(o Object, f FailureExample) {
+// addFailure counts a user for whom the new mapping fails.
+func (c *comparison) addFailure(o Object, f FailureExample) {
 	c.effect.Failing++
 	if f.Person = personOf(o); len(c.effect.Failures) < maxExamples {
 		c.effect.Failures = append(c.effect.Failures, f)
@@ -317,7 +317,7 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 	old, was := c.was.values(attributes, true, nil)
 	if problem != nil {
 		if !had || was == nil || was.Target != problem.Target {
-			c.fails(o, FailureExample{Target: problem.Target, Text: problem.Text})
+			c.addFailure(o, FailureExample{Target: problem.Target, Text: problem.Text})
 		}
 		return nil
 	}
@@ -328,7 +328,7 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 	c.keys(o, attributes, had)
 	c.count(o, before, after, had)
 	if !linked && c.is.can(FlowAdd) {
-		c.lacks(o, attributes, had)
+		c.countLacking(o, attributes, had)
 	}
 	if !had {
 		return nil
@@ -413,8 +413,8 @@ func (c *comparison) keys(o Object, attributes map[string]any, had bool) {
 	}
 }
 
-// lacks counts a user without an account who no longer has a value for a required attribute.
-func (c *comparison) lacks(o Object, attributes map[string]any, had bool) {
+// countLacking counts a user without an account who no longer has a value for a required attribute.
+func (c *comparison) countLacking(o Object, attributes map[string]any, had bool) {
 	target := c.is.lacking(attributes)
 	if target == "" || had && c.was.can(FlowAdd) && c.was.lacking(attributes) == target {
 		return

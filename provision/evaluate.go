@@ -339,7 +339,7 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 		if !w.entitled() {
 			return p.leaveAlone(w), nil // this person has no account
 		}
-		if d, err := p.contested(ctx, w, o, key, owner); d != nil || err != nil {
+		if d, err := p.decideContested(ctx, w, o, key, owner); d != nil || err != nil {
 			return d, err
 		}
 	}
@@ -505,7 +505,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 			changes = slices.DeleteFunc(changes, func(c Change) bool { return p.m.row(c.Path).state })
 		}
 	}
-	changes, rest, err := p.contest(ctx, w, changes)
+	changes, rest, err := p.decideContest(ctx, w, changes)
 	switch {
 	case err != nil:
 		return nil, err

@@ -150,10 +150,10 @@ func (e *Engine) Explain(ctx context.Context, k Key, objectID string) (Explanati
 	if err := x.evaluate(ctx, unreachable); err != nil {
 		return Explanation{}, err
 	}
-	if err := x.remembered(ctx); err != nil {
+	if err := x.addStored(ctx); err != nil {
 		return Explanation{}, err
 	}
-	x.notes(unreachable)
+	x.addNotes(unreachable)
 	x.out.Answer = x.answer()
 	return x.out, nil
 }
@@ -240,11 +240,11 @@ func (x *explainer) evaluate(ctx context.Context, unreachable error) error {
 		attributes = x.w.attributes()
 	}
 	x.out.InScope = x.w.entitled()
-	if err := x.scope(ctx, p, attributes); err != nil {
+	if err := x.listConditions(ctx, p, attributes); err != nil {
 		return err
 	}
 	if x.object != nil {
-		x.attributes(p.m, attributes)
+		x.listAttributes(p.m, attributes)
 	}
 	return nil
 }
@@ -272,8 +272,8 @@ func (x *explainer) pass() (*pass, error) {
 	return x.r.pass().groups, nil
 }
 
-// scope lists the conditions for the object to be in scope.
-func (x *explainer) scope(ctx context.Context, p *pass, attributes map[string]any) error {
+// listConditions lists the conditions for the object to be in scope.
+func (x *explainer) listConditions(ctx context.Context, p *pass, attributes map[string]any) error {
 	add := func(condition string, holds bool, detail string) {
 		x.out.Scope = append(x.out.Scope, ScopeCondition{Condition: condition, Holds: holds, Detail: detail})
 	}
@@ -291,7 +291,7 @@ func (x *explainer) scope(ctx context.Context, p *pass, attributes map[string]an
 	}
 	if p.job.Scope == Everyone {
 		add("Assigned to the application", true, "not needed: the scope is “Sync all users and groups”")
-	} else if err := x.assigned(ctx, add); err != nil {
+	} else if err := x.addAssignment(ctx, add); err != nil {
 		return err
 	}
 	if p.m.filter == nil {
@@ -317,9 +317,9 @@ func quotedOrEmpty(value string) string {
 	return "“" + value + "”"
 }
 
-// assigned adds the condition that the object is assigned to the application, and says how it is
-// assigned.
-func (x *explainer) assigned(ctx context.Context, add func(condition string, holds bool, detail string)) error {
+// addAssignment adds the condition that the object is assigned to the application, and says how it
+// is assigned.
+func (x *explainer) addAssignment(ctx context.Context, add func(condition string, holds bool, detail string)) error {
 	detail := "neither directly nor through a group"
 	if x.out.Kind == GroupKind {
 		detail = "" // only a direct assignment counts for a group
@@ -351,9 +351,9 @@ func assignedWords(through []string) string {
 	return strings.Join(words, " and ")
 }
 
-// attributes lists, for each row of the mapping, the values that the mapping yields and the values
-// that the account has.
-func (x *explainer) attributes(m *mapping, attributes map[string]any) {
+// listAttributes lists, for each row of the mapping, the values that the mapping yields and the
+// values that the account has.
+func (x *explainer) listAttributes(m *mapping, attributes map[string]any) {
 	env := m.env(attributes)
 	for i := range m.rows {
 		r := &m.rows[i]
@@ -379,7 +379,7 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 		written, known = link.Wrote.known(r.Target)
 	}
 	if !a.Hidden {
-		a.Account = texts(written.value())
+		a.Account = toStrings(written.value())
 	}
 	if r.Expr != nil && r.Expr.Draws() {
 		a.State, a.Problem = AttributeOnCreate, "The value is drawn when the account is created."
@@ -391,7 +391,7 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 		a.State, a.Problem = AttributeFails, problem.Text
 		return
 	case !a.Hidden:
-		a.Values = texts(want)
+		a.Values = toStrings(want)
 	}
 	switch {
 	case link == nil:
@@ -416,8 +416,8 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 	}
 }
 
-// texts returns a value as a list of strings.
-func texts(v any) []string {
+// toStrings returns a value as a list of strings.
+func toStrings(v any) []string {
 	out := []string{}
 	if list, several := v.([]any); several {
 		for _, item := range list {
@@ -431,8 +431,8 @@ func texts(v any) []string {
 	return out
 }
 
-// remembered adds the waiting work, the memberships and the newest log entry.
-func (x *explainer) remembered(ctx context.Context) error {
+// addStored adds the waiting work, the memberships and the newest log entry.
+func (x *explainer) addStored(ctx context.Context) error {
 	store, k, id := x.r.e.Store, x.r.job.Key, x.out.ObjectID
 	rows, err := store.Demanded(ctx, k, []string{id, MembersOf(id)})
 	if err != nil {
@@ -465,12 +465,12 @@ func (x *explainer) remembered(ctx context.Context) error {
 		x.out.Members = &members
 		return err
 	}
-	return x.memberships(ctx)
+	return x.listMemberships(ctx)
 }
 
-// memberships lists the groups that the person is a member of, in the directory or at the
+// listMemberships lists the groups that the person is a member of, in the directory or at the
 // application.
-func (x *explainer) memberships(ctx context.Context) error {
+func (x *explainer) listMemberships(ctx context.Context) error {
 	source, has := x.r.source.(GroupSource)
 	if !has {
 		return nil
@@ -536,8 +536,8 @@ func (x *explainer) membershipWords(group *Object, of RememberedMembership, dire
 	return "The group is in scope, and the membership has not been looked at yet."
 }
 
-// notes adds a note for each reason that holds up the whole job, such as a pause.
-func (x *explainer) notes(unreachable error) {
+// addNotes adds a note for each reason that holds up the whole job, such as a pause.
+func (x *explainer) addNotes(unreachable error) {
 	note := func(text string) { x.out.Notes = append(x.out.Notes, text) }
 	job, state, now := x.r.job, x.r.state, x.r.e.Now()
 	switch {

@@ -113,10 +113,10 @@ func (p *pass) holderOf(ctx context.Context, id string, key MatchKey, now time.T
 	return h, nil
 }
 
-// contest looks for a change that would give the account a matching value of another linked
+// decideContest looks for a change that would give the account a matching value of another linked
 // account. It returns the changes to send now. The decision is about the remaining change: fail or
 // later, or nil if all changes are sent now.
-func (p *pass) contest(ctx context.Context, w *work, changes []Change) ([]Change, decision, error) {
+func (p *pass) decideContest(ctx context.Context, w *work, changes []Change) ([]Change, decision, error) {
 	if w.link.Aside != nil {
 		return p.resume(ctx, w, changes)
 	}
@@ -136,7 +136,7 @@ func (p *pass) contest(ctx context.Context, w *work, changes []Change) ([]Change
 		if err != nil {
 			return nil, nil, err
 		}
-		rest, err := p.await(ctx, w, key, h)
+		rest, err := p.decideWait(ctx, w, key, h)
 		if err != nil || rest == nil {
 			return changes, nil, err
 		}
@@ -145,9 +145,9 @@ func (p *pass) contest(ctx context.Context, w *work, changes []Change) ([]Change
 	return changes, nil, nil
 }
 
-// await decides how to wait for the value key, which the account of another person h has. The
+// decideWait decides how to wait for the value key, which the account of another person h has. The
 // decision is nil if waiting is of no use, because that account keeps the value.
-func (p *pass) await(ctx context.Context, w *work, key MatchKey, h holder) (decision, error) {
+func (p *pass) decideWait(ctx context.Context, w *work, key MatchKey, h holder) (decision, error) {
 	awaits := &Awaited{Key: key, Holder: h.id, Since: w.started, Fresh: true}
 	before, err := p.others.awaited(ctx, w.known.ObjectID)
 	if err != nil {
@@ -162,7 +162,7 @@ func (p *pass) await(ctx context.Context, w *work, key MatchKey, h holder) (deci
 	case !h.entitled && !h.leaves:
 		return p.failFormer(w, key, h, awaits), nil
 	case h.entitled:
-		circle, err := p.circle(ctx, w.known.ObjectID, h.id)
+		circle, err := p.findCircle(ctx, w.known.ObjectID, h.id)
 		if err != nil {
 			return nil, err
 		}
@@ -178,7 +178,7 @@ func (p *pass) await(ctx context.Context, w *work, key MatchKey, h holder) (deci
 		}
 		f := w.fail(&TargetError{
 			Kind: Conflict, Code: "EntryConflict",
-			Detail: fmt.Sprintf("%s '%s' belongs to the account of %s, who %s", key.Path, text(key.Value), h.name, ended(reason)),
+			Detail: fmt.Sprintf("%s '%s' belongs to the account of %s, who %s", key.Path, text(key.Value), h.name, withFullStop(reason)),
 			Advice: "It is sent as soon as that account has another value.",
 		})
 		f.awaits = awaits
@@ -191,12 +191,12 @@ func (p *pass) await(ctx context.Context, w *work, key MatchKey, h holder) (deci
 	return d, nil
 }
 
-func ended(s string) string { return strings.TrimSuffix(s, ".") + "." }
+func withFullStop(s string) string { return strings.TrimSuffix(s, ".") + "." }
 
-// circle finds people who wait for each other. Each person wants the value that the account of the
-// next person has, and the last person wants the value of the first. It returns their object ids,
-// starting with objectID. It returns nil if there is no such circle.
-func (p *pass) circle(ctx context.Context, objectID, holderID string) ([]string, error) {
+// findCircle finds people who wait for each other. Each person wants the value that the account of
+// the next person has, and the last person wants the value of the first. It returns their object
+// ids, starting with objectID. It returns nil if there is no such circle.
+func (p *pass) findCircle(ctx context.Context, objectID, holderID string) ([]string, error) {
 	members := []string{objectID}
 	for id := holderID; len(members) < maxCircle; {
 		members = append(members, id)
@@ -320,9 +320,9 @@ func (p *pass) resume(ctx context.Context, w *work, changes []Change) ([]Change,
 	return changes, f, nil
 }
 
-// contested decides about an account that was found for one person but is linked to the person
-// owner. A nil decision means that the first person takes the account over.
-func (p *pass) contested(ctx context.Context, w *work, o TargetObject, key MatchKey, owner string) (decision, error) {
+// decideContested decides about an account that was found for one person but is linked to the
+// person owner. A nil decision means that the first person takes the account over.
+func (p *pass) decideContested(ctx context.Context, w *work, o TargetObject, key MatchKey, owner string) (decision, error) {
 	h, err := p.holderOf(ctx, owner, key, w.started)
 	if err != nil {
 		return nil, err
@@ -340,7 +340,7 @@ func (p *pass) contested(ctx context.Context, w *work, o TargetObject, key Match
 			return nil, nil
 		}
 	}
-	d, err := p.await(ctx, w, key, h)
+	d, err := p.decideWait(ctx, w, key, h)
 	if err == nil && d == nil {
 		return w.failTaken(o.ID, owner), nil
 	}

@@ -79,7 +79,7 @@ func compileObject(s *Schema, object *ObjectMapping, kind ObjectKind, c Catalog)
 		if r.roles == AddedRoles && r.FlowType == FlowAlways {
 			r.FlowType = FlowMultiValueAddOnly
 		}
-		if err := r.read(); err != nil {
+		if err := r.parsePath(); err != nil {
 			return nil, &RowError{Mapping: object.Name, Row: c.Row, Target: c.Target, Message: err.Error(), Err: err}
 		}
 		m.rows = append(m.rows, r)
@@ -101,8 +101,8 @@ func compileObject(s *Schema, object *ObjectMapping, kind ObjectKind, c Catalog)
 	return m, nil
 }
 
-// read parses the row's target path, and sets path and loose.
-func (r *row) read() error {
+// parsePath parses the row's target path, and sets path and loose.
+func (r *row) parsePath() error {
 	p, err := scim.ParsePath(nil, r.Target, scim.Lenient)
 	if err != nil {
 		return err

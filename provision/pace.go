@@ -85,7 +85,7 @@ type pacer struct {
 // gate limits the requests of one kind.
 type gate struct {
 	KindPace
-	flying  int           // how many requests are running
+	running int           // how many requests are running
 	halved  time.Time     // when the width was last halved; zero if it was not
 	fastest time.Duration // the shortest time that a request took
 	refusal *TargetError  // the last refusal
@@ -191,8 +191,8 @@ func (c *pacer) enter(ctx context.Context, kind Request, lane Lane) error {
 	waits := slices.Contains(c.waiting, w)
 	c.mu.Unlock()
 	if waits {
-		c.tell()
-		defer c.tell()
+		c.notifyMoved()
+		defer c.notifyMoved()
 	}
 	self := c.g.self()
 	select {
@@ -212,7 +212,7 @@ func (c *pacer) enter(ctx context.Context, kind Request, lane Lane) error {
 	return nil
 }
 
-func (c *pacer) tell() {
+func (c *pacer) notifyMoved() {
 	if c.moved != nil {
 		c.moved()
 	}
@@ -233,7 +233,7 @@ func (c *pacer) grant() {
 	left := c.waiting[:0] // requests that still wait move to the front of the same array
 	for i, w := range c.waiting {
 		g := w.gate
-		begin, may := c.when(g, now)
+		begin, may := c.mayBegin(g, now)
 		switch {
 		case c.closed || begin.After(c.end):
 			w.not = c.postponed(w.kind, g, begin)
@@ -250,8 +250,8 @@ func (c *pacer) grant() {
 				return
 			}
 		default:
-			g.flying++
-			c.pass(now)
+			g.running++
+			c.countBegin(now)
 			close(w.open)
 		}
 	}
@@ -266,13 +266,13 @@ func (c *pacer) keepWaiting(left []*waiter) {
 	c.waiting = left
 }
 
-// when reports whether a request may begin now. If it may not, at is the time at which it may
+// mayBegin reports whether a request may begin now. If it may not, at is the time at which it may
 // begin; the zero time means that it may begin after a running request has ended.
-func (c *pacer) when(g *gate, now time.Time) (at time.Time, may bool) {
+func (c *pacer) mayBegin(g *gate, now time.Time) (at time.Time, may bool) {
 	switch {
 	case now.Before(g.Until):
 		return g.Until, false
-	case float64(g.flying) >= max(1, g.Width-0.5):
+	case float64(g.running) >= max(1, g.Width-0.5):
 		return time.Time{}, false
 	case c.rate > 0 && now.Before(c.next):
 		return c.next, false
@@ -282,9 +282,9 @@ func (c *pacer) when(g *gate, now time.Time) (at time.Time, may bool) {
 	return now, true
 }
 
-// pass counts a request that begins, and sets the time at which the next request may begin. It also
-// raises the rate if there was no refusal for long enough.
-func (c *pacer) pass(now time.Time) {
+// countBegin counts a request that begins, and sets the time at which the next request may begin.
+// It also raises the rate if there was no refusal for long enough.
+func (c *pacer) countBegin(now time.Time) {
 	if c.rate <= 0 {
 		return
 	}
@@ -347,12 +347,12 @@ func (c *pacer) leave(kind Request, began time.Time, err error) (again bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	g, now := c.gates[kind], c.now()
-	g.flying--
+	g.running--
 	defer c.grant()
 	var te *TargetError
 	if !errors.As(err, &te) || te.Kind != Throttled {
 		if err == nil || te != nil && te.Status != 0 {
-			c.succeeded(g, now, now.Sub(began))
+			c.countSuccess(g, now, now.Sub(began))
 		}
 		return false
 	}
@@ -363,22 +363,22 @@ func (c *pacer) leave(kind Request, began time.Time, err error) (again bool) {
 		g.Width = max(1, g.Width/2)
 		g.halved = now
 		if began.After(c.slowed) && !now.Before(c.since) {
-			c.slower(now, pause)
+			c.lowerRate(now, pause)
 		}
 	}
 	g.Until = latest(g.Until, now.Add(pause))
 	return !te.Sent && (kind != CreateRequest || g.Times <= maxCreatePauses)
 }
 
-// succeeded counts a request that the target answered. If requests do not take longer than before,
-// it widens the gate.
-func (c *pacer) succeeded(g *gate, now time.Time, took time.Duration) {
+// countSuccess counts a request that the target answered. If requests do not take longer than
+// before, it widens the gate.
+func (c *pacer) countSuccess(g *gate, now time.Time, took time.Duration) {
 	g.Times = 0
 	if g.fastest == 0 || took < g.fastest {
 		g.fastest = took
 	}
 	// When each request takes twice as long, a greater width no longer helps.
-	if float64(g.flying+1) >= g.Width-1 && took <= max(2*g.fastest, g.fastest+10*time.Millisecond) {
+	if float64(g.running+1) >= g.Width-1 && took <= max(2*g.fastest, g.fastest+10*time.Millisecond) {
 		more := 1 / g.Width
 		if g.halved.IsZero() {
 			more = 1 // there was no refusal yet, so the width doubles with each round
@@ -391,9 +391,9 @@ func (c *pacer) succeeded(g *gate, now time.Time, took time.Duration) {
 	}
 }
 
-// slower lowers the target's rate after a refusal. It computes the rate from the requests that the
-// target accepted shortly before.
-func (c *pacer) slower(now time.Time, pause time.Duration) {
+// lowerRate lowers the target's rate after a refusal. It computes the rate from the requests that
+// the target accepted shortly before.
+func (c *pacer) lowerRate(now time.Time, pause time.Duration) {
 	if len(c.taken) == 0 {
 		return // no request was accepted, so there is no rate to measure
 	}
@@ -401,21 +401,21 @@ func (c *pacer) slower(now time.Time, pause time.Duration) {
 	before := c.rate
 	switch {
 	case c.rate == 0 && elapsed >= time.Second: // the first refusal: measure the time just before it
-		c.rate = 0.95 * max(firstWidth/2, c.goodput(now, min(elapsed, 2*time.Second)))
+		c.rate = 0.95 * max(firstWidth/2, c.acceptedRate(now, min(elapsed, 2*time.Second)))
 		c.step, c.holding = middleStep, firstHold/4
 	case elapsed < time.Second && c.rate == 0: // a refused burst: the target accepted these requests in the time with the pause
 		c.rate = max(firstWidth/2, float64(len(c.taken))/(elapsed+pause).Seconds())
 		c.step, c.holding = quickStep, 0
 	case c.step == quickStep && elapsed >= time.Second/4: // the rate grew quickly: measure the last second
-		c.rate = 0.95 * min(c.rate, c.goodput(now, min(elapsed, time.Second)))
+		c.rate = 0.95 * min(c.rate, c.acceptedRate(now, min(elapsed, time.Second)))
 		c.step, c.holding = middleStep, firstHold/4
 	case elapsed > 5*time.Second:
-		c.rate = 0.97 * min(c.rate, c.goodput(now, 2*time.Second))
+		c.rate = 0.97 * min(c.rate, c.acceptedRate(now, 2*time.Second))
 		c.step, c.holding = slowStep, min(max(2*c.holding, firstHold), maxHold)
 	default:
 		c.rate *= 0.95
 		if elapsed >= time.Second { // less than a second is too short to measure
-			c.rate = min(c.rate, c.goodput(now, min(elapsed, 2*time.Second)))
+			c.rate = min(c.rate, c.acceptedRate(now, min(elapsed, 2*time.Second)))
 		}
 		c.step, c.holding = slowStep, firstHold
 	}
@@ -427,8 +427,8 @@ func (c *pacer) slower(now time.Time, pause time.Duration) {
 	c.taken = c.taken[:0]
 }
 
-// goodput returns how many requests per second the target accepted in a window of time.
-func (c *pacer) goodput(now time.Time, window time.Duration) float64 {
+// acceptedRate returns how many requests per second the target accepted in a window of time.
+func (c *pacer) acceptedRate(now time.Time, window time.Duration) float64 {
 	at, _ := slices.BinarySearchFunc(c.taken, now.Add(-window), time.Time.Compare)
 	return float64(len(c.taken)-at) / max(window, time.Second/4).Seconds()
 }

@@ -71,7 +71,7 @@ func compileClause(c FilterClause) (clauseTest, error) {
 	case "ISNOTNULL":
 		return func(v any) (bool, error) { return !empty(v), nil }, nil
 	case "ISTRUE", "ISFALSE":
-		return present(func(v string) bool { b, ok := parseBool(v); return ok && b == (op == "ISTRUE") }), nil
+		return ifNotEmpty(func(v string) bool { b, ok := parseBool(v); return ok && b == (op == "ISTRUE") }), nil
 	}
 	operands := c.TargetOperand.Values
 	if len(operands) == 0 {
@@ -79,13 +79,13 @@ func compileClause(c FilterClause) (clauseTest, error) {
 	}
 	switch op {
 	case "EQUALS":
-		return present(func(v string) bool { return slices.Contains(operands, v) }), nil
+		return ifNotEmpty(func(v string) bool { return slices.Contains(operands, v) }), nil
 	case "NOTEQUALS":
-		return present(func(v string) bool { return !slices.Contains(operands, v) }), nil
+		return ifNotEmpty(func(v string) bool { return !slices.Contains(operands, v) }), nil
 	case "INCLUDES":
-		return present(func(v string) bool { return strings.Contains(v, operands[0]) }), nil
+		return ifNotEmpty(func(v string) bool { return strings.Contains(v, operands[0]) }), nil
 	case "ENDSWITH":
-		return present(func(v string) bool { return strings.HasSuffix(v, operands[0]) }), nil
+		return ifNotEmpty(func(v string) bool { return strings.HasSuffix(v, operands[0]) }), nil
 	case "REGEXMATCH", "NOTREGEXMATCH":
 		return compilePatternClause(c, op == "REGEXMATCH")
 	case "GREATERTHAN", "GREATERTHANOREQUALS", "&", "!&":
@@ -93,7 +93,7 @@ func compileClause(c FilterClause) (clauseTest, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s %s takes a whole number, not %q", c.SourceOperandName, c.OperatorName, operands[0])
 		}
-		return present(func(v string) bool { return compareNumber(op, v, n) }), nil
+		return ifNotEmpty(func(v string) bool { return compareNumber(op, v, n) }), nil
 	}
 	return nil, fmt.Errorf("there is no operator %q", c.OperatorName)
 }
@@ -186,7 +186,7 @@ func compareNumber(op, v string, n int64) bool {
 	return have&n == 0
 }
 
-func present(test func(string) bool) clauseTest {
+func ifNotEmpty(test func(string) bool) clauseTest {
 	return func(v any) (bool, error) { return !empty(v) && test(text(v)), nil }
 }
 

@@ -300,7 +300,7 @@ func (m *mapping) rowFor(path string) *row {
 		}
 	}
 	r := row{CompiledMapping: CompiledMapping{Target: path, Type: TypeString}}
-	_ = r.read() // the path was valid when it was saved; an invalid one matches nothing
+	_ = r.parsePath() // the path was valid when it was saved; an invalid one matches nothing
 	return &r
 }
 

@@ -161,7 +161,7 @@ func compareMembers(path string, was, is any, lost *[]string) {
 			return
 		}
 		for name, value := range was {
-			if strings.Contains(name, "@odata.") || nothing(value) {
+			if strings.Contains(name, "@odata.") || isAbsent(value) {
 				continue
 			}
 			found, known := memberOf(members, name)
@@ -215,7 +215,7 @@ func sameWords(a, b any) bool {
 	return okX && okY && slices.Equal(fold(x), fold(y))
 }
 
-func nothing(v any) bool {
+func isAbsent(v any) bool {
 	switch v := v.(type) {
 	case nil:
 		return true

@@ -25,13 +25,13 @@ type Watcher struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 
-	seen  map[Key]looked      // the part of the change feed that was checked for each job
+	seen  map[Key]checkedPart // the part of the change feed that was checked for each job
 	heads map[SourceID]Cursor // the position up to which the jobs of each directory were checked
 }
 
-// looked is a part of the change feed that has no changes for a job. It begins after the job's
+// checkedPart is a part of the change feed that has no changes for a job. It begins after the job's
 // watermark (from), and ends at the position up to which the Watcher has checked (upTo).
-type looked struct{ from, upTo Cursor }
+type checkedPart struct{ from, upTo Cursor }
 
 // Run calls Look at regular intervals until ctx ends.
 func (w *Watcher) Run(ctx context.Context) {
@@ -50,9 +50,9 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 }
 
-// moved returns the newest positions of the directories that may have changes. It returns nil if
-// NewestPositions is nil.
-func (w *Watcher) moved(ctx context.Context) (map[SourceID]Cursor, error) {
+// changedDirectories returns the newest positions of the directories that may have changes. It
+// returns nil if NewestPositions is nil.
+func (w *Watcher) changedDirectories(ctx context.Context) (map[SourceID]Cursor, error) {
 	if w.NewestPositions == nil {
 		return nil, nil
 	}
@@ -70,7 +70,7 @@ func (w *Watcher) moved(ctx context.Context) (map[SourceID]Cursor, error) {
 
 // Look checks the change feeds once, and wakes the jobs for which there are changes.
 func (w *Watcher) Look(ctx context.Context) error {
-	moved, err := w.moved(ctx)
+	moved, err := w.changedDirectories(ctx)
 	if err != nil || w.NewestPositions != nil && len(moved) == 0 {
 		return err
 	}
@@ -78,7 +78,7 @@ func (w *Watcher) Look(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read jobs: %w", err)
 	}
-	seen := make(map[Key]looked, len(states))
+	seen := make(map[Key]checkedPart, len(states))
 	for k, s := range states {
 		if _, news := moved[k.Directory]; !news && w.NewestPositions != nil {
 			if before, ok := w.seen[k]; ok {
@@ -93,11 +93,11 @@ func (w *Watcher) Look(ctx context.Context) error {
 		if before, ok := w.seen[k]; ok && before.from == s.Watermark {
 			from = before.upTo
 		}
-		found, at, err := w.news(ctx, k, from, s.Groups)
+		found, at, err := w.hasNews(ctx, k, from, s.Groups)
 		if err != nil {
 			return err
 		}
-		seen[k] = looked{from: s.Watermark, upTo: at}
+		seen[k] = checkedPart{from: s.Watermark, upTo: at}
 		if !found {
 			continue
 		}
@@ -113,9 +113,9 @@ func (w *Watcher) Look(ctx context.Context) error {
 	return nil
 }
 
-// news reports whether the change feed has changes for a job after a position. If it has none, upTo
-// is the position up to which news has checked.
-func (w *Watcher) news(ctx context.Context, k Key, after Cursor, groups GroupState) (found bool, upTo Cursor, err error) {
+// hasNews reports whether the change feed has changes for a job after a position. If it has none,
+// upTo is the position up to which news has checked.
+func (w *Watcher) hasNews(ctx context.Context, k Key, after Cursor, groups GroupState) (found bool, upTo Cursor, err error) {
 	source, err := w.Sources(ctx, k.Directory)
 	if err != nil {
 		return false, after, fmt.Errorf("open directory of %s: %w", k, err)

@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// maxConstant is the longest constant, in characters. With its two quotation marks, a constant is an
-// expression, and must not exceed the limit of expressions.
+// maxConstant is the longest constant, in characters. With its two quotation marks, a constant is
+// an expression, and must not exceed the limit of expressions.
 const maxConstant = expr.MaxLength - 2
 
 // MappingType says where the value of a row comes from, in the words of Entra's page "Edit
@@ -415,7 +415,7 @@ func (job Job) ExpressionPlace(m *ObjectMapping, target string) (expr.Place, err
 		return expr.Place{}, &InputError{Field: "Mapping", Text: err.Error()}
 	}
 	if target == "" {
-		return expr.Place{Source: attributesOf(source), Everyone: job.Scope == Everyone}, nil
+		return expr.Place{Source: attributesOf(source), ProvisionsEveryone: job.Scope == Everyone}, nil
 	}
 	definition, err := object.existingAttribute(target)
 	if err != nil {
@@ -455,7 +455,7 @@ func (job Job) FitsTarget(m *ObjectMapping, target string) (func(expr.Value) err
 // place describes the row for the checker of expressions.
 func (r RowEdit) place(source *ObjectDefinition, target *AttributeDefinition, scope Scope) expr.Place {
 	return expr.Place{
-		Source: attributesOf(source), Matching: r.Precedence > 0, Everyone: scope == Everyone, OnlyNew: r.Apply == FlowObjectAddOnly,
+		Source: attributesOf(source), IsMatching: r.Precedence > 0, ProvisionsEveryone: scope == Everyone, OnlyAtCreation: r.Apply == FlowObjectAddOnly,
 		Target: &expr.Attribute{Name: target.Name, Type: expr.AttributeType(target.Type), Multivalued: target.Multivalued},
 	}
 }

@@ -188,7 +188,7 @@ func (c *call) answerDemand(s subject, r provision.DemandResult) error {
 	}
 	if r.Waits != "" {
 		code := "Waiting"
-		record.StatusInfo = demandStatus{Status: "Skipped", ErrorCode: &code, Reason: orNull(r.Waits)}
+		record.StatusInfo = demandStatus{Status: "Skipped", ErrorCode: &code, Reason: nullIfEmpty(r.Waits)}
 		outcome.Result = "Skipped"
 	}
 	if record.StatusInfo.ErrorCode != nil {
@@ -212,8 +212,8 @@ func demandRecordOf(e provision.LogEntry) demandRecord {
 		Action: capitalized(string(e.Action)), ChangeID: e.ChangeID, StartTime: began, EndTime: began, ModifiedProperties: e.Modified, Steps: []demandStep{},
 		ReportableIdentifier: firstNonEmpty(e.SourceIdentity.Details["userPrincipalName"], e.SourceIdentity.DisplayName),
 		SourceIdentity:       demandIdentityOf(e.SourceIdentity), TargetIdentity: demandIdentityOf(e.TargetIdentity),
-		SourceSystem: demandSystem{orNull(e.SourceSystem.ID), e.SourceSystem.DisplayName, nil}, TargetSystem: demandSystem{orNull(e.TargetSystem.ID), e.TargetSystem.DisplayName, nil},
-		StatusInfo: demandStatus{capitalized(string(e.Status.Status)), orNull(e.Status.Code), orNull(e.Status.Reason), orNull(e.Status.AdditionalDetails), orNull(e.Status.Category), orNull(e.Status.RecommendedAction)},
+		SourceSystem: demandSystem{nullIfEmpty(e.SourceSystem.ID), e.SourceSystem.DisplayName, nil}, TargetSystem: demandSystem{nullIfEmpty(e.TargetSystem.ID), e.TargetSystem.DisplayName, nil},
+		StatusInfo: demandStatus{capitalized(string(e.Status.Status)), nullIfEmpty(e.Status.Code), nullIfEmpty(e.Status.Reason), nullIfEmpty(e.Status.AdditionalDetails), nullIfEmpty(e.Status.Category), nullIfEmpty(e.Status.RecommendedAction)},
 	}
 	if r.ModifiedProperties == nil {
 		r.ModifiedProperties = []provision.ModifiedProperty{}
@@ -225,7 +225,7 @@ func demandRecordOf(e provision.LogEntry) demandRecord {
 }
 
 func demandIdentityOf(i provision.Identity) demandIdentity {
-	return demandIdentity{orNull(i.ID), i.Type, orNull(i.DisplayName), i.Details}
+	return demandIdentity{nullIfEmpty(i.ID), i.Type, nullIfEmpty(i.DisplayName), i.Details}
 }
 
 // capitalized returns a word with a capital first letter. Unlike the logs, the answer to

@@ -473,17 +473,9 @@ func identityOf(i provision.Identity) loggedIdentity {
 func statusOfEntry(s provision.StatusInfo) loggedStatus {
 	out := loggedStatus{Status: string(s.Status)}
 	if s.Code != "" {
-		out.Error = &loggedError{ErrorCode: s.Code, Reason: orNull(s.Reason), AdditionalDetails: orNull(s.AdditionalDetails), ErrorCategory: firstNonEmpty(s.Category, "failure"), RecommendedAction: orNull(s.RecommendedAction)}
+		out.Error = &loggedError{ErrorCode: s.Code, Reason: nullIfEmpty(s.Reason), AdditionalDetails: nullIfEmpty(s.AdditionalDetails), ErrorCategory: firstNonEmpty(s.Category, "failure"), RecommendedAction: nullIfEmpty(s.RecommendedAction)}
 	}
 	return out
-}
-
-// orNull returns a pointer to the string, or nil for "". JSON shows nil as null.
-func orNull(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
 }
 
 func notNil(m map[string]string) map[string]string {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/provision/templates"
 )
@@ -108,18 +109,43 @@ func (c *call) getTemplateSchema() error {
 
 // servicePrincipal is Graph's servicePrincipal, with only the properties that Rollcall has.
 type servicePrincipal struct {
-	Context     string `json:"@odata.context,omitempty"`
-	ID          string `json:"id"`
-	AppID       string `json:"appId"`
-	DisplayName string `json:"displayName"`
-	Created     string `json:"createdDateTime"`
-	Type        string `json:"servicePrincipalType"`
-	Enabled     bool   `json:"accountEnabled"`
+	Context     string    `json:"@odata.context,omitempty"`
+	ID          string    `json:"id"`
+	AppID       string    `json:"appId"`
+	DisplayName string    `json:"displayName"`
+	Created     string    `json:"createdDateTime"`
+	Type        string    `json:"servicePrincipalType"`
+	Enabled     bool      `json:"accountEnabled"`
+	Roles       []appRole `json:"appRoles"`
+}
+
+// appRole is Graph's appRole: a role of an application that users and groups can have.
+type appRole struct {
+	ID          string   `json:"id"`
+	Value       *string  `json:"value"`
+	DisplayName string   `json:"displayName"`
+	Description *string  `json:"description"`
+	Enabled     bool     `json:"isEnabled"`
+	Members     []string `json:"allowedMemberTypes"`
+	Origin      string   `json:"origin"`
+}
+
+// renderPrincipal returns an application in Graph's form, with its roles.
+func (c *call) renderPrincipal(a directory.Application) (servicePrincipal, error) {
+	p := servicePrincipal{ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: formatTime(a.Created), Type: "Application", Enabled: true, Roles: []appRole{}}
+	own, err := c.Handle.Roles(c.r.Context(), a.ID)
+	for _, r := range own {
+		p.Roles = append(p.Roles, appRole{
+			ID: r.ID, Value: nullIfEmpty(r.Value), DisplayName: r.DisplayName, Description: nullIfEmpty(r.Description), Enabled: r.Enabled,
+			Members: []string{"User"}, Origin: "Application",
+		})
+	}
+	return p, err
 }
 
 // listPrincipals lists the enterprise applications of the directory.
 func (c *call) listPrincipals() error {
-	q, err := readQuery(c.r.URL.Query(), "$filter", "$count")
+	q, err := readQuery(c.r.URL.Query(), "$filter", "$count", "$select")
 	if err != nil {
 		return err
 	}
@@ -133,10 +159,14 @@ func (c *call) listPrincipals() error {
 	}
 	values := []servicePrincipal{}
 	for _, a := range all {
-		p := servicePrincipal{ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: formatTime(a.Created), Type: "Application", Enabled: true}
-		if f.matches(map[string]any{"id": p.ID, "appid": p.AppID, "displayname": p.DisplayName}) {
-			values = append(values, p)
+		if !f.matches(map[string]any{"id": a.ID, "appid": a.ID, "displayname": a.Name}) {
+			continue
 		}
+		p, err := c.renderPrincipal(a)
+		if err != nil {
+			return err
+		}
+		values = append(values, p)
 	}
 	out := collection[servicePrincipal]{Context: c.odataContext("servicePrincipals"), Value: values}
 	if strings.EqualFold(q.Get("$count"), "true") {
@@ -147,8 +177,12 @@ func (c *call) listPrincipals() error {
 }
 
 func (c *call) getPrincipal() error {
-	a := c.app
-	return c.answerOK(servicePrincipal{Context: c.odataContext("servicePrincipals/$entity"), ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: formatTime(a.Created), Type: "Application", Enabled: true})
+	p, err := c.renderPrincipal(c.app)
+	if err != nil {
+		return err
+	}
+	p.Context = c.odataContext("servicePrincipals/$entity")
+	return c.answerOK(p)
 }
 
 // nonGalleryTemplateID is the id of Entra's application template for applications that are not in
@@ -174,6 +208,10 @@ func (c *call) instantiate() error {
 	if err != nil {
 		return err
 	}
+	p, err := c.renderPrincipal(a)
+	if err != nil {
+		return err
+	}
 	type application struct {
 		ID          string `json:"id"`
 		AppID       string `json:"appId"`
@@ -187,6 +225,6 @@ func (c *call) instantiate() error {
 	}{
 		c.odataContext("microsoft.graph.applicationServicePrincipal"),
 		application{a.ID, a.ID, a.Name, formatTime(a.Created)},
-		servicePrincipal{ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: formatTime(a.Created), Type: "Application", Enabled: true},
+		p,
 	})
 }

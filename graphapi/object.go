@@ -85,7 +85,7 @@ func (c *call) nextPage(path string, after directory.Cursor) string {
 	return c.root() + "/" + path + "?" + encodeQuery(values)
 }
 
-// listUsers answers with a page of users, or with the user whom $filter names. It leaves out
+// listUsers answers with a page of users, or with the user that $filter names. It leaves out
 // soft-deleted users, as Graph does.
 func (c *call) listUsers() error {
 	q, err := c.readObjectQuery(fields{"userprincipalname": textField, "id": textField}, "userPrincipalName eq 'ada@contoso.com'")

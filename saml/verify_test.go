@@ -151,6 +151,20 @@ var faults = []fault{
 	{name: "with a SHA-1 digest", want: saml.WeakAlgorithm, answer: signature(func(t *testing.T, e *etree.Element) {
 		find(t, e, "SignedInfo/Reference/DigestMethod").CreateAttr("Algorithm", "http://www.w3.org/2000/09/xmldsig#sha1")
 	})},
+	{name: "with a SHA-1 signature of a SHA-256 digest", want: saml.WeakAlgorithm, answer: signature(func(t *testing.T, e *etree.Element) {
+		find(t, e, "SignedInfo/SignatureMethod").CreateAttr("Algorithm", dsig.ECDSASHA1SignatureMethod)
+	})},
+	{name: "whose signature has an object", library: true, want: saml.Structure, answer: signature(func(_ *testing.T, e *etree.Element) {
+		e.CreateElement("ds:Object")
+	})},
+	{name: "with an unsigned assertion in its extensions", want: saml.Structure, answer: func(t *testing.T, _ *world, a *demoidp.Answer) {
+		a.SignedResponse = func(r *etree.Element) {
+			forged := find(t, r, "Assertion").Copy()
+			forged.RemoveChild(find(t, forged, "Signature"))
+			forged.CreateAttr("ID", "_forged")
+			r.CreateElement("samlp:Extensions").AddChild(forged)
+		}
+	}},
 	{name: "with inclusive canonicalization", want: saml.WeakAlgorithm, answer: signature(func(t *testing.T, e *etree.Element) {
 		find(t, e, "SignedInfo/CanonicalizationMethod").CreateAttr("Algorithm", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315")
 	})},

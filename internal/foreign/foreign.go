@@ -15,23 +15,23 @@ import (
 	"time"
 )
 
-// The time limits for installing one program and for running one.
+// The time limits for installing one program, and for running one program.
 const (
 	InstallLimit = 5 * time.Minute
 	RunLimit     = 5 * time.Minute
 )
 
 // Missing is the error for a program or file that is missing on this machine.
-type Missing struct{ What string }
+type Missing struct{ Message string }
 
-func (m Missing) Error() string { return m.What }
+func (m Missing) Error() string { return m.Message }
 
 // NewMissing returns a Missing error with this message, on one line.
 func NewMissing(format string, args ...any) error {
 	return Missing{OneLine(fmt.Sprintf(format, args...))}
 }
 
-// OneLine returns text with every run of white space as one space, cut after 600 characters.
+// OneLine replaces every run of white space by one space. It cuts the result after 600 characters.
 func OneLine(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
 	if runes := []rune(s); len(runes) > 600 {
@@ -40,9 +40,9 @@ func OneLine(s string) string {
 	return s
 }
 
-// Run runs a program and returns its standard output. An error contains the line of the output that
-// explains it. If the program fails, exitCode is its exit code, and Run returns the output together
-// with the error.
+// Run runs a program and returns its standard output. If the program fails, exitCode is its exit
+// code, and Run returns the output together with an error. The error contains the line of the
+// output that explains the failure.
 func Run(ctx context.Context, limit time.Duration, env []string, name string, args ...string) (out []byte, exitCode int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

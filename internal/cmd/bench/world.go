@@ -44,10 +44,11 @@ const (
 	partMapping = "mapping"
 	partSignIn  = "signin"
 	partCycle   = "cycle"
+	partEngine  = "engine"
 )
 
 func partNames() []string {
-	return []string{partRead, partList, partGroup, partWrite, partSearch, partMapping, partSignIn, partCycle}
+	return []string{partRead, partList, partGroup, partWrite, partSearch, partMapping, partSignIn, partCycle, partEngine}
 }
 
 func parseParts(text string) ([]string, error) {

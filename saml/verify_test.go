@@ -158,7 +158,7 @@ var faults = []fault{
 		e.CreateElement("ds:Object")
 	})},
 	{name: "with an unsigned assertion in its extensions", want: saml.Structure, answer: func(t *testing.T, _ *world, a *demoidp.Answer) {
-		a.SignedResponse = func(r *etree.Element) {
+		a.ChangeSignedResponse = func(r *etree.Element) {
 			forged := find(t, r, "Assertion").Copy()
 			forged.RemoveChild(find(t, forged, "Signature"))
 			forged.CreateAttr("ID", "_forged")
@@ -245,7 +245,7 @@ func change(f func(*testing.T, *etree.Element)) func(*testing.T, *world, *demoid
 // signature changes the signature of the assertion after it was made.
 func signature(f func(*testing.T, *etree.Element)) func(*testing.T, *world, *demoidp.Answer) {
 	return func(t *testing.T, _ *world, a *demoidp.Answer) {
-		a.SignedAssertion = func(e *etree.Element) { f(t, find(t, e, "Signature")) }
+		a.ChangeSignedAssertion = func(e *etree.Element) { f(t, find(t, e, "Signature")) }
 	}
 }
 
@@ -375,6 +375,15 @@ func TestWrappingIsRefused(t *testing.T) {
 			w.refuses(t, w.respond(t, a), saml.Structure)
 		})
 	}
+}
+
+// A signature refers to its element by the ID. If two elements had it, the wrong one could be read.
+func TestTwoElementsWithOneIDAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := answer()
+	a.ChangeSignedResponse = func(r *etree.Element) { r.CreateAttr("ID", find(t, r, "Assertion").SelectAttrValue("ID", "")) }
+	w.refuses(t, w.respond(t, a), saml.Structure)
 }
 
 func TestTheForgedAssertionIsFoundInAnEncryptedOneToo(t *testing.T) {

@@ -6,9 +6,8 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/web"
 )
 
-// RefuseFlood returns an error with status 429 if too many sign-ins from the same source have
-// failed at this site. Successful sign-ins do not count. It returns nil if the source may try
-// again.
+// RefuseFlood returns an error with status 429 if too many sign-ins from the visitor's network have
+// failed at this site. Otherwise it returns nil. Successful sign-ins do not count.
 func (c *Console) RefuseFlood(w http.ResponseWriter, r *http.Request) error {
 	wait := c.failures.Wait(web.SiteSource(r), c.Options.Now())
 	if wait <= 0 {
@@ -21,7 +20,7 @@ func (c *Console) RefuseFlood(w http.ResponseWriter, r *http.Request) error {
 	}
 }
 
-// CountFailure counts a failed sign-in with an unknown link or recovery code.
+// CountFailure counts a failed sign-in with an unknown link or recovery code, for RefuseFlood.
 func (c *Console) CountFailure(r *http.Request) {
 	c.failures.Count(web.SiteSource(r), c.Options.Now())
 }

@@ -86,6 +86,7 @@ type SnapshotQuery struct {
 	AssignedOnly bool   // whether to return only objects that are assigned to the application
 	After        string // the object id of the last object on the previous page; "" for the first page
 	Limit        int    // the largest number of objects in the page
+	IDsOnly      bool   // whether the caller needs only the ids; a source may return more
 }
 
 // Changed is one page of objects that have changed.

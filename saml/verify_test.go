@@ -231,7 +231,7 @@ func change(f func(*testing.T, *etree.Element)) func(*testing.T, *world, *demoid
 // signature changes the signature of the assertion after it was made.
 func signature(f func(*testing.T, *etree.Element)) func(*testing.T, *world, *demoidp.Answer) {
 	return func(t *testing.T, _ *world, a *demoidp.Answer) {
-		a.SignedAssertion = func(e *etree.Element) { f(t, find(t, e, "Signature")) }
+		a.ChangeSignedAssertion = func(e *etree.Element) { f(t, find(t, e, "Signature")) }
 	}
 }
 

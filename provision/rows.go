@@ -426,7 +426,7 @@ func (job Job) ExpressionPlace(m *ObjectMapping, target string) (expr.Place, err
 		return expr.Place{}, &InputError{Field: "Mapping", Text: err.Error()}
 	}
 	if target == "" {
-		return expr.Place{Source: attributesOf(source), Everyone: job.Scope == Everyone}, nil
+		return expr.Place{Source: attributesOf(source), ProvisionsEveryone: job.Scope == Everyone}, nil
 	}
 	definition, err := object.existingAttribute(target)
 	if err != nil {
@@ -466,7 +466,7 @@ func (job Job) FitsTarget(m *ObjectMapping, target string) (func(expr.Value) err
 // place describes the row, so that package expr can check expressions for it.
 func (r RowEdit) place(source *ObjectDefinition, target *AttributeDefinition, scope Scope) expr.Place {
 	return expr.Place{
-		Source: attributesOf(source), Matching: r.Precedence > 0, Everyone: scope == Everyone, OnlyNew: r.Apply == FlowObjectAddOnly,
+		Source: attributesOf(source), IsMatching: r.Precedence > 0, ProvisionsEveryone: scope == Everyone, OnlyAtCreation: r.Apply == FlowObjectAddOnly,
 		Target: &expr.Attribute{Name: target.Name, Type: expr.AttributeType(target.Type), Multivalued: target.Multivalued},
 	}
 }

@@ -55,7 +55,7 @@ func (r scopeChecker) has(o Object) bool {
 	return in || err != nil
 }
 
-// maxSlowPatterns is the largest number of users for whom a comparison waits until a regular
+// maxSlowPatterns is the largest number of users with which a comparison waits until a regular
 // expression reaches its time limit. Each of them costs a tenth of a second.
 const maxSlowPatterns = 20
 

@@ -140,7 +140,7 @@ type flow struct {
 	tap            *tap
 
 	mu      sync.Mutex
-	wanted  map[string]chan time.Time // a text in a request's body, and who waits for the answer to that request
+	wanted  map[string]chan time.Time // by a part of a request's body: who waits for the answer to that request
 	created []string                  // user names, in the order of their creation
 	groups  map[string]string         // the ids of groups at the site, by display name
 	members int                       // memberships that the site has taken
@@ -482,8 +482,8 @@ func (e *ends) provisionPeople(ctx context.Context, addr string) error {
 	return errors.Join(err, e.stop(target))
 }
 
-// runGroupCycle provisions the groups in copies of both ends, with the site at addr. If watch is not
-// nil, the requests go through a tap at addr, which shows them to watch.
+// runGroupCycle provisions the groups in copies of both ends, with the site at addr. If watch is
+// not nil, the requests go through a tap at addr, which shows them to watch.
 func (e *ends) runGroupCycle(ctx context.Context, name, addr string, sizes engineSizes, watch func(exchange)) (s sample, err error) {
 	site, err := e.copySite(ctx, name)
 	if err != nil {

@@ -56,7 +56,7 @@ func identityProviders() []identityProvider {
 	}
 }
 
-// employee is a person whom the identity providers know.
+// employee is a person with an account at the identity providers.
 type employee struct {
 	ID         string `json:"id"` // the user identifier, by which the person also signs in at the identity provider
 	Password   string `json:"password"`

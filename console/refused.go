@@ -35,7 +35,7 @@ func (c *Console) recordRefusal(r *http.Request, scope event.Scope, pattern stri
 }
 
 // refusedLink returns why a sign-in link was refused. If it is known which person the link was made
-// for, why also names that person. isLink is false if err is not about a sign-in link.
+// for, the text also names that person. isLink is false if err is not about a sign-in link.
 func refusedLink(err error) (why string, isLink bool) {
 	e, ok := asRefusal(err)
 	if !ok {

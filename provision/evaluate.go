@@ -244,7 +244,7 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 	return p.match(ctx, w, attributes)
 }
 
-// unclearScope returns the problem of a person whose values make a scoping filter fail.
+// unclearScope returns the problem of a person for which a scoping filter cannot be evaluated.
 func unclearScope(err error) *rowProblem {
 	return &rowProblem{
 		Code: "InvalidScopingFilter", Text: "Nothing was done for this person, because " + err.Error() + ".",
@@ -423,7 +423,7 @@ func describeKeys(keys []MatchKey) string {
 	return strings.Join(parts, " or ")
 }
 
-// decideUnmatched decides about a person if no account was found. It decides to create an
+// decideUnmatched decides about a person without a matching account. It decides to create an
 // account if the job may create accounts and the person should have one.
 func (p *pass) decideUnmatched(ctx context.Context, w *work, attributes map[string]any, keys []MatchKey, l lookup) (decision, error) {
 	switch {

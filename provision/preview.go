@@ -23,7 +23,7 @@ type RowPreview struct {
 	Empty    []PreviewValue // the first few people without a value
 	Failing  []PreviewValue // the first few people for which the row fails
 	Empties  int            // how many of Examined have no value
-	Failures int            // how many of Examined have values with which the row fails
+	Failures int            // for how many of Examined the row fails
 	Examined int            // for how many people the row was evaluated
 	All      bool           // whether the row was evaluated for everyone that the job could reach
 }

@@ -482,8 +482,8 @@ func (e *ends) provisionPeople(ctx context.Context, addr string) error {
 	return errors.Join(err, e.stop(target))
 }
 
-// runGroupCycle provisions the groups in copies of both ends, with the site at addr. If watch is
-// not nil, the requests go through a tap at addr, which shows them to watch.
+// runGroupCycle provisions the groups in copies of both ends, with the site at addr. If watch is not
+// nil, the requests go through a tap at addr, which shows them to watch.
 func (e *ends) runGroupCycle(ctx context.Context, name, addr string, sizes engineSizes, watch func(exchange)) (s sample, err error) {
 	site, err := e.copySite(ctx, name)
 	if err != nil {

@@ -52,7 +52,8 @@ type Console struct {
 	layout  *template.Template // layout.html and parts.html
 	views   *Views             // views of the frame itself: questions, errors, the sign-in
 
-	failures *web.Throttle // counts sign-ins with unknown links and recovery codes, by site and network
+	failures *web.Throttle // counts sign-ins with unknown links and recovery codes, and refused ones of operators, by site and network
+	starts   *web.Throttle // counts sign-ins of operators that were sent to their provider, by network
 }
 
 // Views are the page templates of one set, each inside the layout. A template is parsed when its
@@ -76,7 +77,7 @@ func New(o Options) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{Options: o, assets: a, failures: web.NewFailures()}
+	c := &Console{Options: o, assets: a, failures: web.NewFailures(), starts: web.NewThrottle(startsAtOnce, startsEvery)}
 	c.layout, err = template.New("layout.html").Funcs(c.templateFunctions()).ParseFS(templateFiles, "layout.html", "parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse the layout: %w", err)

@@ -60,6 +60,11 @@ func (c *Console) pageOfRefusal(e *refusal.Error, back *Action) *PageError {
 		// The command comes last, so that users can copy it up to the end of the line.
 		shown.Text = e.Advise("").Sentences() + " " + cmp.Or(c.Options.NewLinks, "A new one is made on the server by: "+link)
 	}
+	if refused, ok := e.About.(operator.RefusedSignIn); ok {
+		if shown.Title = "You are not signed in"; refused.Linking {
+			shown.Title = "No identity was linked"
+		}
+	}
 	switch e.Kind {
 	case refusal.NotFound:
 		shown.Status, shown.Title = http.StatusNotFound, ErrNotFound.Title

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/internal/codeflow"
 	"github.com/rollcall-scim/rollcall/internal/openidtest"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/session"
@@ -25,7 +26,7 @@ func (w *world) testedByOpenID(s site.Site, op *openidtest.Provider, personID, u
 		w.t.Fatal(err)
 	}
 	back := op.SignIn(w.t, address, userName)
-	in := signin.OpenIDAnswer{Answer: oidc.ReadAnswer(back.Query()), Browser: "browser"}
+	in := codeflow.Answer{Answer: oidc.ReadAnswer(back.Query()), Browser: "browser"}
 	if _, err := w.pages.SSO.FinishOpenID(w.t.Context(), s, in, session.Browser{}); err != nil {
 		w.t.Fatal(err)
 	}

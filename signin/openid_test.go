@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/codeflow"
 	"github.com/rollcall-scim/rollcall/internal/openidtest"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/secret"
@@ -83,19 +84,19 @@ func (c *openIDCompany) begin(t testing.TB) (address string) {
 }
 
 // signIn signs a person in at the provider, and returns the answer that the browser brings.
-func (c *openIDCompany) signIn(t testing.TB, address, userName string) signin.OpenIDAnswer {
+func (c *openIDCompany) signIn(t testing.TB, address, userName string) codeflow.Answer {
 	t.Helper()
 	back := c.op.SignIn(t, address, userName)
 	c.catchUp()
-	return signin.OpenIDAnswer{Answer: oidc.ReadAnswer(back.Query()), Browser: browser}
+	return codeflow.Answer{Answer: oidc.ReadAnswer(back.Query()), Browser: browser}
 }
 
-func (c *openIDCompany) finish(in signin.OpenIDAnswer) (signin.Finished, error) {
+func (c *openIDCompany) finish(in codeflow.Answer) (signin.Finished, error) {
 	return c.sso.FinishOpenID(c.ctx, c.site, in, session.Browser{})
 }
 
 // refused fails the test unless the answer is refused for this reason.
-func (c *openIDCompany) refused(t *testing.T, in signin.OpenIDAnswer, want string) signin.FailedSignIn {
+func (c *openIDCompany) refused(t *testing.T, in codeflow.Answer, want string) signin.FailedSignIn {
 	t.Helper()
 	got, err := c.finish(in)
 	f, _ := refusal.About[signin.FailedSignIn](err)
@@ -391,7 +392,7 @@ func TestAnswersOfAnotherProviderCountForNothing(t *testing.T) {
 	if _, err := c.sso.SetConnection(c.ctx, c.site, -1, "admin:kim", func(n *signin.Connection) error { n.Protocol = signin.SAML; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	answer := signin.OpenIDAnswer{Answer: oidc.Answer{State: c.start(t, "").RelayState, Code: "x"}, Browser: browser}
+	answer := codeflow.Answer{Answer: oidc.Answer{State: c.start(t, "").RelayState, Code: "x"}, Browser: browser}
 	if f := c.refused(t, answer, "unknown_request"); !strings.Contains(f.Detail, "the request was one of SAML") {
 		t.Errorf("got %+v", f)
 	}
@@ -643,7 +644,7 @@ func TestKeysAreReadAgainWhenTheProviderHasANewOne(t *testing.T) {
 	c.op.Replace("/keys", nil) // the provider announces its key
 	c.pass(time.Minute)
 	in := c.op.SignIn(t, c.begin(t), "bo@acme.example")
-	if _, err := c.finish(signin.OpenIDAnswer{Answer: oidc.ReadAnswer(in.Query()), Browser: browser}); err != nil {
+	if _, err := c.finish(codeflow.Answer{Answer: oidc.ReadAnswer(in.Query()), Browser: browser}); err != nil {
 		t.Errorf("with the new key: %v", err)
 	}
 }

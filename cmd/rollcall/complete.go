@@ -309,6 +309,8 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 		names, err = s.appNames(ctx, args[0])
 	case want == "PERSON" || want == "OBJECT" || want == "ID":
 		names, err = s.userNames(ctx, cmd, args, start)
+	case want == "IDENTITY":
+		names, err = s.identityIDs(ctx, args[0])
 	case area == "operator":
 		names, err = s.operatorNames(ctx)
 	case want == "SITE" || want == "NAME":
@@ -372,6 +374,15 @@ func (s *services) operatorNames(ctx context.Context) (names []string, err error
 		names = append(names, o.Name)
 	}
 	return names, err
+}
+
+// identityIDs returns the ids of the identities that are linked to an operator.
+func (s *services) identityIDs(ctx context.Context, name string) (ids []string, err error) {
+	all, err := s.operators.Identities(ctx, name)
+	for _, i := range all {
+		ids = append(ids, i.ID)
+	}
+	return ids, err
 }
 
 func (s *services) appNames(ctx context.Context, directoryName string) (names []string, err error) {

@@ -21,6 +21,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -186,33 +188,42 @@ func (p *Provider) Forge(f func(header, claims map[string]any) string) {
 // provider redirects the browser with its answer.
 func (p *Provider) SignIn(t testing.TB, address, userName string) *url.URL {
 	t.Helper()
+	to, err := p.TrySignIn(context.WithoutCancel(t.Context()), address, userName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// TrySignIn is like SignIn, and returns an error if the provider does not redirect the browser with
+// an answer.
+func (p *Provider) TrySignIn(ctx context.Context, address, userName string) (*url.URL, error) {
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for range 5 {
-		r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, address, nil)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		r.Header.Set("Test-User", userName)
 		answer, err := client.Do(r)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		body, err := io.ReadAll(answer.Body)
 		answer.Body.Close()
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		to, err := answer.Location()
 		if err != nil {
-			t.Fatalf("%s: the provider answers %d\n%s", address, answer.StatusCode, body)
+			return nil, fmt.Errorf("%s: the provider answers %d\n%s", address, answer.StatusCode, body)
 		}
 		if !strings.HasPrefix(to.String(), p.Issuer+"/") {
-			return to
+			return to, nil
 		}
 		address = to.String()
 	}
-	t.Fatal("the provider redirects without end")
-	return nil
+	return nil, errors.New("the provider redirects without end")
 }
 
 // Sign makes a JWT with the provider's own key (RS256), with its public key as a shared secret

@@ -21,10 +21,11 @@ type Application struct {
 	Created time.Time
 }
 
-// FoldedName is the form in which two names are compared.
+// FoldedName returns the name in the form in which names are compared.
 func (a Application) FoldedName() string { return scim.Fold(a.Name) }
 
-// CreateApplication creates an application without assignments.
+// CreateApplication creates an application without assignments. It returns refusal.Taken if another
+// application has the name.
 func (h *Handle) CreateApplication(ctx context.Context, name, actor string) (Application, error) {
 	name, err := checkApplicationName(name)
 	if err != nil {
@@ -37,10 +38,11 @@ func (h *Handle) CreateApplication(ctx context.Context, name, actor string) (App
 		}
 		return tx.AppendEvent(ctx, h.applicationEvent(a, event.ApplicationCreated, actor, fmt.Sprintf("Application %s was created", a.Name)))
 	})
-	return a, h.nameTaken(err, name)
+	return a, h.nameTakenError(err, name)
 }
 
-// RenameApplication gives an application another name. Its assignments, mappings and links stay.
+// RenameApplication gives an application another name. It returns refusal.Taken if another
+// application has the name. The application's assignments, mappings and links stay.
 func (h *Handle) RenameApplication(ctx context.Context, id, name, actor string) (Application, error) {
 	name, err := checkApplicationName(name)
 	if err != nil {
@@ -61,11 +63,11 @@ func (h *Handle) RenameApplication(ctx context.Context, id, name, actor string) 
 		}
 		return tx.AppendEvent(ctx, h.applicationEvent(a, event.ApplicationRenamed, actor, fmt.Sprintf("Application %s was renamed to %s", old.Name, name), event.Changed("name", old.Name, name)))
 	})
-	return a, h.nameTaken(err, name)
+	return a, h.nameTakenError(err, name)
 }
 
-// DeleteApplication removes an application with its assignments and its provisioning. It does not
-// change the accounts at the application.
+// DeleteApplication removes an application with its assignments and its provisioning, and returns
+// how many there were. It does not change the accounts at the application.
 func (h *Handle) DeleteApplication(ctx context.Context, id, actor string) (Contents, error) {
 	var gone Contents
 	err := h.update(ctx, func(tx Tx) error {
@@ -82,8 +84,8 @@ func (h *Handle) DeleteApplication(ctx context.Context, id, actor string) (Conte
 	return gone, err
 }
 
-// ApplicationContents counts the objects that deleting an application removes, and the linked
-// accounts that it leaves.
+// ApplicationContents counts what DeleteApplication would remove, and the linked accounts that it
+// would leave.
 func (h *Handle) ApplicationContents(ctx context.Context, id string) (Contents, error) {
 	return h.store.Contents(ctx, h.Directory.ID, id)
 }
@@ -100,10 +102,10 @@ func (h *Handle) applicationEvent(a Application, name, actor, text string, chang
 	return event.Event{Data: event.DataOf(nil, changes...), Time: h.nowToMicrosecond(), Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: actor, Subject: a.ID, Text: text}
 }
 
-// nameTaken adds a message to refusal.Taken from the store: another application has the name. It
-// returns any other error unchanged.
-func (h *Handle) nameTaken(err error, name string) error {
-	if errors.Is(err, refusal.Taken) && !hasWords(err) {
+// nameTakenError adds a message to refusal.Taken from the store: another application has the name.
+// It returns all other errors unchanged.
+func (h *Handle) nameTakenError(err error, name string) error {
+	if errors.Is(err, refusal.Taken) && !hasMessage(err) {
 		return taken("name", "directory %s already has an application %q", h.Directory.Name, name).Advise("choose another name")
 	}
 	return err
@@ -111,22 +113,23 @@ func (h *Handle) nameTaken(err error, name string) error {
 
 func checkApplicationName(name string) (string, error) {
 	name = strings.TrimSpace(name)
-	if !applicationName.MatchString(name) {
+	if !validApplicationName.MatchString(name) {
 		return "", invalid("name", "an application's name has 1 to 100 letters, digits, spaces and any of - _ . ( ) & ' and begins with a letter or digit: %q does not", name)
 	}
 	return name, nil
 }
 
-// A name appears in URLs and on command lines, so it has no slash and no question mark.
-var applicationName = regexp.MustCompile(`^[\pL\pN][\pL\pM\pN _.()&'-]{0,99}$`)
+// validApplicationName matches the names that an application may have. They appear in URLs and on
+// command lines, so slashes and question marks are not allowed.
+var validApplicationName = regexp.MustCompile(`^[\pL\pN][\pL\pM\pN _.()&'-]{0,99}$`)
 
-// Applications lists the applications by name.
+// Applications returns all applications, sorted by name.
 func (h *Handle) Applications(ctx context.Context) ([]Application, error) {
 	return h.store.Applications(ctx, h.Directory.ID)
 }
 
 // Application finds an application by its name, in any case, or by its id. If there is no such
-// application, the error names existing applications.
+// application, it returns refusal.NotFound and the message suggests existing names.
 func (h *Handle) Application(ctx context.Context, nameOrID string) (Application, error) {
 	all, err := h.Applications(ctx)
 	if err != nil {

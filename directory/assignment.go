@@ -11,16 +11,17 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Assignment says how a user or group is assigned to an application. A user can have several
-// assignments to one application: a direct one, and one through each assigned group that it is a
-// direct member of.
+// Assignment is one way in which a user or group is assigned to an application. A user can have
+// several assignments to one application: a direct assignment, and one through each assigned group
+// of which the user is a direct member.
 type Assignment struct {
 	Application Application
 	Role        AppRole
 	Through     Group // the assigned group; zero for a direct assignment
 }
 
-// IsDirect reports whether the user or group is assigned itself, and not through a group.
+// IsDirect reports whether the user or group itself is assigned, instead of a group that it is a
+// member of.
 func (a Assignment) IsDirect() bool { return a.Through.ObjectID == "" }
 
 // ApplicationsOf lists the applications that a user or group is assigned to. A user can be assigned
@@ -58,8 +59,8 @@ func (h *Handle) CountAssignments(ctx context.Context, application string) (int,
 	return h.store.CountAssignments(ctx, h.Directory.ID, application)
 }
 
-// RolesOf returns the role of each object's direct assignment to an application, by object id.
-// Objects without a direct assignment are left out.
+// RolesOf returns the roles of direct assignments to an application, by the object ids of the users
+// and groups. Objects without a direct assignment are left out.
 func (h *Handle) RolesOf(ctx context.Context, application string, objectIDs []string) (map[string]AppRole, error) {
 	return h.store.RolesOf(ctx, h.Directory.ID, application, objectIDs)
 }
@@ -76,17 +77,18 @@ func (h *Handle) Assign(ctx context.Context, application string, objectIDs []str
 	})
 }
 
-// AssignRole assigns users and groups to an application with a role. It also gives that role to
-// users and groups that are assigned already. It returns how many assignments changed. It splits
-// the work into transactions as Assign does.
+// AssignRole assigns users and groups to an application with a role. Users and groups that are
+// already assigned get this role instead of their old role. It returns how many assignments
+// changed. It splits the work into transactions as Assign does.
 func (h *Handle) AssignRole(ctx context.Context, application, role string, objectIDs []string, actor string) (int, error) {
 	return h.assignEach(ctx, application, objectIDs, func(tx Tx, a Application, m Member) (bool, error) {
 		return h.assignOne(ctx, tx, a, m, role, actor)
 	})
 }
 
-// assignOne assigns one user or group with a role. If role is "", an existing assignment keeps its
-// role, and a new one has Default Access.
+// assignOne assigns one user or group to an application. It reports whether that changed anything.
+// role is the id of the role. If role is "", an existing assignment keeps its role, and a new
+// assignment has Default Access.
 func (h *Handle) assignOne(ctx context.Context, tx Tx, a Application, m Member, role, actor string) (bool, error) {
 	name := memberNameOf(m)
 	if m.User.IsDeleted() || m.Group.IsDeleted() {
@@ -143,7 +145,7 @@ func (h *Handle) assignEach(ctx context.Context, application string, objectIDs [
 				return err
 			}
 			for _, id := range batch {
-				m, err := h.memberIn(ctx, tx, id)
+				m, err := h.findMember(ctx, tx, id)
 				if err != nil {
 					return err
 				}
@@ -176,7 +178,8 @@ func (h *Handle) recordAssignment(ctx context.Context, tx Tx, name string, a App
 	})
 }
 
-// roleToAssign finds the role of a new assignment. An empty id means Default Access.
+// roleToAssign returns the role with an id; "" means Default Access. It returns a refusal if the
+// role is disabled.
 func (h *Handle) roleToAssign(ctx context.Context, tx Tx, a Application, id string) (AppRole, error) {
 	if id == "" {
 		return DefaultAccess, nil

@@ -6,21 +6,22 @@ import (
 	"strings"
 )
 
-// Type is the type of an attribute's value, in the words of Graph's attributeDefinition.
+// Type is the type of an attribute's value. The names of the types are those of Microsoft Graph's
+// attributeDefinition.
 type Type string
 
 const (
 	String    Type = "String"    // the Go type is string
 	Boolean   Type = "Boolean"   // the Go type is bool
-	Reference Type = "Reference" // the object id of another user; files and forms show the userPrincipalName of that user instead
+	Reference Type = "Reference" // the Go type is string; the value is the object id of another user, whose userPrincipalName files and forms show instead
 )
 
 // Attribute describes one attribute of a user.
 type Attribute struct {
-	Name        string // Entra's spelling
-	Label       string // the name that people see
+	Name        string // the name in Entra's spelling
+	Label       string // the name that pages show
 	Type        Type
-	MultiValued bool   // the value is a []string; files and forms separate the strings by semicolons
+	MultiValued bool   // whether the value is a []string; files and forms separate the strings by semicolons
 	Group       string // the heading under which a page shows the attribute
 }
 
@@ -32,7 +33,7 @@ const (
 	GroupExtra    = "Extension attributes"
 )
 
-// Names of attributes that have rules of their own in this package.
+// Names of attributes that this package treats in a special way.
 const (
 	attrObjectID       = "objectId"
 	attrAccountEnabled = "accountEnabled"
@@ -41,8 +42,8 @@ const (
 	attrDisplayName    = "displayName"
 	attrManager        = "manager"
 	attrEmployeeID     = "employeeId"
-	// attrAppRoleAssignments holds the roles of an application that a user has. Mappings can read
-	// it; it is not an attribute of files and forms.
+	// attrAppRoleAssignments lists the roles that a user has at the application for which the user
+	// is read. Only mappings can read it; files and forms do not have it.
 	attrAppRoleAssignments = "appRoleAssignments"
 )
 
@@ -50,7 +51,7 @@ const (
 // them.
 func Attributes() []Attribute { return slices.Clone(attributes) }
 
-// attributes is built once and never changed.
+// attributes lists every attribute of a user. It never changes.
 var attributes = attributeTable()
 
 func attributeTable() []Attribute {
@@ -95,7 +96,7 @@ func attributeTable() []Attribute {
 	return list
 }
 
-// AttributeNamed finds an attribute by its name, in any case.
+// AttributeNamed returns the attribute with a name, in any case. It returns false if there is none.
 func AttributeNamed(name string) (Attribute, bool) {
 	for _, a := range attributes {
 		if strings.EqualFold(a.Name, name) {
@@ -114,7 +115,8 @@ func AttributeNames() []string {
 	return names
 }
 
-// Suggest returns the attribute whose name is nearest to an unknown name, or "" if none is near.
+// Suggest returns the name of the attribute that someone probably meant by an unknown name, or "".
+// It knows common other names, and finds names with typing errors.
 func Suggest(name string) string {
 	if known, ok := aliases()[squeezeName(name)]; ok {
 		return known
@@ -131,7 +133,8 @@ func Suggest(name string) string {
 	return best
 }
 
-// aliases maps the names that other systems use to the names of attributes.
+// aliases maps names that other systems use to the names of attributes. Its keys are in the form
+// that squeezeName returns.
 func aliases() map[string]string {
 	return map[string]string{
 		"id": attrObjectID, "objectguid": attrObjectID, "username": attrUPN, "upn": attrUPN, "login": attrUPN,

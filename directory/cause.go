@@ -8,11 +8,12 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// CauseInfo describes an import that made changes, for the guard of provisioning.
+// CauseInfo describes an import that made changes. Provisioning's guard against mass deletions uses
+// it.
 type CauseInfo struct {
-	Words string    // a description for people, such as "Import of users by cli"
+	Words string    // a description of the import, such as "Import of users by cli"
 	Since time.Time // when the import wrote its first change
-	Seen  time.Time // when the import last wrote something; this no longer grows after an import was killed
+	Seen  time.Time // when the import last wrote something; a killed import is recognised because this time stays old
 }
 
 // Cause returns the description and times of an import. It returns the zero CauseInfo if the
@@ -21,9 +22,10 @@ func (h *Handle) Cause(ctx context.Context, id string) (CauseInfo, error) {
 	return h.store.Cause(ctx, h.Directory.ID, id)
 }
 
-// asImport runs an import. All its changes get the same cause. At the end, it appends an event that
-// the import has ended.
-func (h *Handle) asImport(ctx context.Context, what, actor string, dryRun bool, do func(ctx context.Context) error) error {
+// runAsImport calls do, which carries out an import. All changes of the import get the same cause.
+// At the end, runAsImport appends an event that the import has ended. If dryRun is true, it only
+// calls do.
+func (h *Handle) runAsImport(ctx context.Context, what, actor string, dryRun bool, do func(ctx context.Context) error) error {
 	if dryRun {
 		return do(ctx)
 	}
@@ -53,15 +55,16 @@ func (h *Handle) endCause(ctx context.Context, c event.Cause, actor string) erro
 	})
 }
 
-// Origin says where a change comes from, and whether it takes access away.
+// Origin says where a change of a user or group comes from, and whether it takes access away.
 type Origin struct {
-	Cause       string // the id of the import that made the change; "" for a single change
+	Cause       string // the id of the import that made the change; "" if no import made it
 	TakesAccess bool   // whether the change itself takes access away, as a deletion does
 }
 
-// combineWithOlder combines the origins of two changes of the same user; older belongs to the
-// earlier change. It returns the origin that takes access away, if only one does. If neither does
-// and the newer change has no cause, it returns older. Otherwise it returns the newer origin.
+// combineWithOlder chooses one origin for two changes of the same user or group. o is the origin of
+// the newer change, older that of the earlier change. If only one of them takes access away, it
+// returns that origin. If neither does and o has no cause, it returns older. Otherwise it returns
+// o.
 func (o Origin) combineWithOlder(older Origin) Origin {
 	if older.TakesAccess && !o.TakesAccess || o.TakesAccess == older.TakesAccess && o.Cause == "" && !o.TakesAccess {
 		return older
@@ -80,9 +83,9 @@ func originOf(e event.Event) Origin {
 	return o
 }
 
-// endedBy returns the id of the import whose end an event reports. For any other event it returns
-// "".
-func endedBy(e event.Event) string {
+// endedImport returns the id of the import if the event says that an import has ended. For any
+// other event it returns "".
+func endedImport(e event.Event) string {
 	if e.Name != event.DirectoryImported {
 		return ""
 	}

@@ -14,17 +14,17 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// ID identifies a directory forever. It never changes. People see the name of the directory, which
-// can change.
+// ID is the id of a directory, which never changes. Pages and commands show the name of the
+// directory, which can change.
 type ID string
 
-// Directory is one company's directory.
+// Directory is one company's directory of users, groups and applications.
 type Directory struct {
 	ID      ID
 	Name    string
 	Created time.Time
-	// DefaultDomain is the result of the expression function DefaultDomain(), such as
-	// "contoso.com"; "" if no domain is set.
+	// DefaultDomain is the domain that the function DefaultDomain() in expressions returns, such as
+	// "contoso.com". It is "" if no domain is set.
 	DefaultDomain string
 }
 
@@ -50,7 +50,7 @@ func (ds *Directories) Open(d Directory) *Handle {
 	return &Handle{Directory: d, store: ds.Store, now: ds.Now, newID: ds.NewID}
 }
 
-// OpenNamed finds a directory by its name and opens it.
+// OpenNamed opens the directory with a name. Its errors are those of ByName.
 func (ds *Directories) OpenNamed(ctx context.Context, name string) (*Handle, error) {
 	d, err := ds.ByName(ctx, name)
 	if err != nil {
@@ -59,7 +59,7 @@ func (ds *Directories) OpenNamed(ctx context.Context, name string) (*Handle, err
 	return ds.Open(d), nil
 }
 
-// OpenID opens a directory by its id.
+// OpenID opens the directory with an id. It returns refusal.NotFound if there is none.
 func (ds *Directories) OpenID(ctx context.Context, id ID) (*Handle, error) {
 	d, err := ds.Store.Directory(ctx, id)
 	if errors.Is(err, refusal.NotFound) {
@@ -71,11 +71,11 @@ func (ds *Directories) OpenID(ctx context.Context, id ID) (*Handle, error) {
 	return ds.Open(d), nil
 }
 
-// ByName finds a directory by its name. If there is no such directory, the error suggests existing
-// names.
+// ByName returns the directory with a name. If there is no such directory, it returns
+// refusal.NotFound and the message suggests existing names.
 func (ds *Directories) ByName(ctx context.Context, name string) (Directory, error) {
 	d, err := Directory{}, error(refusal.NotFound)
-	if validName.MatchString(name) { // skip the search for an invalid name, because no directory can have one
+	if validName.MatchString(name) { // skip the search for an invalid name, because no directory can have it
 		d, err = ds.Store.DirectoryByName(ctx, name)
 	}
 	if !errors.Is(err, refusal.NotFound) {
@@ -100,7 +100,7 @@ func (ds *Directories) List(ctx context.Context) ([]Directory, error) {
 	return ds.Store.Directories(ctx)
 }
 
-// Create creates an empty directory.
+// Create creates an empty directory. It returns refusal.Taken if another directory has the name.
 func (ds *Directories) Create(ctx context.Context, name, actor string) (Directory, error) {
 	if err := checkName(name); err != nil {
 		return Directory{}, err
@@ -116,8 +116,8 @@ func (ds *Directories) Create(ctx context.Context, name, actor string) (Director
 	return d, err
 }
 
-// Rename gives a directory another name. It does not change users, applications or links; only the
-// URLs of the directory's pages change.
+// Rename gives a directory another name. It returns refusal.Taken if another directory has the
+// name. Users, applications and links stay the same; only the URLs of the directory's pages change.
 func (ds *Directories) Rename(ctx context.Context, d Directory, name, actor string) (Directory, error) {
 	if err := checkName(name); err != nil {
 		return Directory{}, err
@@ -140,19 +140,20 @@ func (ds *Directories) Rename(ctx context.Context, d Directory, name, actor stri
 	return d, err
 }
 
-// NormalDomain returns a domain as it is stored: in lower case, without spaces around it; "" means
-// no domain. It returns a refusal if the string is not a domain.
+// NormalDomain returns a domain in the form in which it is stored: in lower case, without
+// surrounding spaces. It accepts "", which means no domain. It returns a refusal if the string is
+// not a domain.
 func NormalDomain(domain string) (string, error) {
 	domain = strings.ToLower(strings.TrimSpace(domain))
-	if domain != "" && (len(domain) > maxDomain || !validDomain.MatchString(domain)) {
+	if domain != "" && (len(domain) > maxDomainBytes || !validDomain.MatchString(domain)) {
 		return "", invalid("default domain", "%q is not a domain", domain).Advise("write it without @ and without a protocol, as contoso.com")
 	}
 	return domain, nil
 }
 
-// SetDefaultDomain sets the domain that expressions get from DefaultDomain(). "" removes it. If the
-// mapping of an application uses the domain, the application's next cycle evaluates all users
-// again.
+// SetDefaultDomain sets the domain that the function DefaultDomain() in expressions returns. ""
+// removes the domain. If the mapping of an application uses the domain, the application's next
+// cycle evaluates all users again.
 func (ds *Directories) SetDefaultDomain(ctx context.Context, d Directory, domain, actor string) (Directory, error) {
 	domain, err := NormalDomain(domain)
 	if err != nil {
@@ -176,13 +177,13 @@ func (ds *Directories) SetDefaultDomain(ctx context.Context, d Directory, domain
 	return d, err
 }
 
-// maxDomain is the longest name that DNS allows, in bytes.
-const maxDomain = 253
+// maxDomainBytes is the length of the longest domain name that DNS allows.
+const maxDomainBytes = 253
 
 var validDomain = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)*$`)
 
-// Delete removes a directory with its users, its applications and their provisioning. It does not
-// change the accounts at the applications.
+// Delete removes a directory with its users, its groups, its applications and their provisioning,
+// and returns how many there were. It does not change the accounts at the applications.
 func (ds *Directories) Delete(ctx context.Context, d Directory, actor string) (Contents, error) {
 	var gone Contents
 	err := ds.Store.DeleteDirectory(ctx, d.ID, func(c Contents) event.Event {
@@ -198,25 +199,25 @@ func (ds *Directories) Delete(ctx context.Context, d Directory, actor string) (C
 	return gone, err
 }
 
-// Contents counts the objects that a deletion removes, and the linked accounts that it leaves. The
-// person who deletes must confirm these numbers.
+// Contents counts what the deletion of a directory or an application removes, and the linked
+// accounts that it leaves. A person who deletes must confirm these numbers.
 type Contents struct {
-	Users        int // users, including soft-deleted ones; 0 if only one application is deleted
-	Groups       int // groups, including soft-deleted ones; 0 if only one application is deleted
-	Applications int // the applications of a directory; 0 if only one application is deleted
-	Assigned     int // assignments of users and groups, including soft-deleted ones
-	Linked       int // accounts at applications that provisioning has found or created; a deletion does not change them
+	Users        int // users, including soft-deleted users; 0 for an application
+	Groups       int // groups, including soft-deleted groups; 0 for an application
+	Applications int // applications; 0 for an application
+	Assigned     int // direct assignments, including those of soft-deleted users and groups
+	Linked       int // accounts at applications that provisioning has found or created; the deletion leaves them unchanged
 }
 
-// Contents counts the users, groups, applications, assignments and links of the directory.
+// Contents counts what Directories.Delete would remove.
 func (h *Handle) Contents(ctx context.Context) (Contents, error) {
 	return h.store.Contents(ctx, h.Directory.ID, "")
 }
 
 var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
-// checkName refuses names that a URL or a command line would have to escape, and words that the
-// console uses in its addresses.
+// checkName returns a refusal for a name that URLs or command lines would have to escape, and for a
+// word that the console uses in its own URLs.
 func checkName(name string) error {
 	if !validName.MatchString(name) {
 		return invalid("name", "a directory's name has 1 to 63 small letters, digits and hyphens, and begins with a letter or digit: %q does not", name)
@@ -227,8 +228,8 @@ func checkName(name string) error {
 	return nil
 }
 
-// suggestName returns the end of an error message about an unknown name. It suggests the most
-// similar name, or lists all names if none is similar.
+// suggestName returns the end of an error message about an unknown name: it suggests the most
+// similar of the existing names, or lists existing names if none is similar.
 func suggestName(name string, names []string) string {
 	if best := near.Best(name, names); best != "" && len(names) > 1 {
 		return "did you mean " + best + "?"

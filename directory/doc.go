@@ -1,6 +1,6 @@
-// Package directory knows the company's side of provisioning. It holds directories, their users
-// under Entra's attribute names, their groups, soft delete, enterprise applications, assignments,
-// and the changes since a position.
+// Package directory is the company's side of provisioning. It holds directories with their users,
+// groups, enterprise applications and assignments. Users have Entra's attribute names. Users and
+// groups can be soft-deleted and restored. The package can also list all changes since a position.
 //
 //	Directories ── Open ──► Handle ──┬─ users: PutUser, Enable, Disable, SoftDelete, Restore, Purge, Import
 //	                                 ├─ groups: PutGroup, AddMembers, RemoveMembers, SoftDeleteGroup, RestoreGroup, PurgeGroup
@@ -8,15 +8,15 @@
 //	                                 └─ what an engine reads: Position, Snapshot, Changes, Object,
 //	                                    and of groups GroupSnapshot, MemberIDs, GroupChanges
 //
-// A directory is reached only through its Handle, and every method of Store names the directory. A
-// membership is a row of its own. The row of a member that left a group stays for as long as events
-// are kept. A reader of an old event, such as one that a group was unassigned, can therefore still
-// find every user that the event affects.
+// Callers reach a directory only through its Handle, and every method of Store takes the id of the
+// directory. A membership is a row of its own. After a member has left a group, the row stays as
+// long as events are kept. So a reader of an old event, for example that a group was unassigned,
+// can still find every user that the event affects.
 //
-// Every change writes its event in the same transaction. Changes reads exactly those events, so no
-// acknowledged change can be missed.
+// Every change writes its event in the same transaction. Changes reads these events, so no
+// committed change can be missed.
 //
-// Other packages handle files (directory/csv), SQL (store) and pages (console). Package provision
-// decides what an application does with a user, and defines the interface that directory/source
-// implements.
+// Other packages read files (directory/csv), run SQL (store) and show pages (console). Package
+// provision decides what an application does with a user, and defines the interface that
+// directory/source implements.
 package directory

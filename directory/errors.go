@@ -5,7 +5,7 @@ import "github.com/rollcall-scim/rollcall/refusal"
 // A Store returns refusals without a message, such as refusal.NotFound or refusal.Taken. The
 // functions below make refusals with a message.
 
-// ErrNoDirectory is the error for any name of a directory when no directory exists yet.
+// ErrNoDirectory is the error if a caller names a directory although no directory exists yet.
 var ErrNoDirectory = refusal.New(refusal.NotFound, "", "there is no directory yet").Coded("no_directory")
 
 func notFound(format string, args ...any) *refusal.Error {
@@ -24,8 +24,8 @@ func invalid(attribute, format string, args ...any) *refusal.Error {
 	return refusal.New(refusal.Invalid, attribute, format, args...)
 }
 
-// hasWords reports whether an error is a refusal that already has a message.
-func hasWords(err error) bool {
+// hasMessage reports whether an error is a refusal that already has a message.
+func hasMessage(err error) bool {
 	_, ok := refusal.Find(err)
 	return ok
 }

@@ -8,8 +8,8 @@ import (
 )
 
 // Export calls write for every user that is not deleted, sorted by display name. manager is the
-// userPrincipalName of the user's manager. It is empty if the user has no manager, or if the
-// manager was deleted.
+// userPrincipalName of the user's manager, or "" if the user has no manager or the manager is
+// deleted. Export stops at the first error.
 func (h *Handle) Export(ctx context.Context, write func(u User, manager string) error) error {
 	names := map[string]string{}
 	return h.EachUser(ctx, UserQuery{}, func(u User) error {

@@ -5,55 +5,54 @@ import (
 	"strings"
 )
 
-// FileOptions say how to read a file of users when its first line is not enough.
+// FileOptions say how to read a file of users if its header does not say everything.
 type FileOptions struct {
 	Map           []ColumnMap // columns and the attributes that they hold
 	Ignore        []string    // columns to leave out
-	IgnoreUnknown bool        // whether to leave out every column whose name is not known
-	Make          []Template  // templates for attributes that no column holds
-	Encoding      string      // such as utf-8 or windows-1252; if empty, the reader finds out the encoding
-	Separator     string      // a character, or its name such as tab; if empty, the reader finds out the separator
-	// EnabledWords and DisabledWords are words of the file that mean true and false in
-	// accountEnabled, besides the usual ones.
+	IgnoreUnknown bool        // whether to leave out all columns whose names are unknown
+	Make          []Template  // templates that build the values of attributes that no column holds
+	Encoding      string      // such as utf-8 or windows-1252; if "", the reader detects the encoding
+	Separator     string      // a character, or a name such as tab; if "", the reader detects the separator
+	// EnabledWords and DisabledWords are additional words that mean true and false for
+	// accountEnabled in this file.
 	EnabledWords, DisabledWords []string
 }
 
-// Template builds the value of an attribute from columns, in rows that have no value for it. An
-// example of Text is {First Name}.{Last Name}@example.com.
+// Template builds the value of an attribute from columns. It is used in rows that have no value for
+// the attribute. An example of Text is {First Name}.{Last Name}@example.com.
 type Template struct{ Attribute, Text string }
 
 // ColumnMap says which attribute a column of a file holds.
 type ColumnMap struct{ Column, Attribute string }
 
-// File is a file of users, read and not yet imported.
+// File is a file of users that has been read but not imported.
 type File struct {
 	Columns []FileColumn
-	Notes   []string // sentences for people about how the file was read
+	Notes   []string // sentences for the user about how the file was read
 	Rows    iter.Seq2[Row, error]
-	// CutReason says why the end of the file seems to be missing. Notes contains it too. CutReason
-	// is empty if the file seems complete.
+	// CutReason says why the end of the file seems to be missing; Notes contains this sentence too.
+	// It is "" if the file seems complete.
 	CutReason string
 	// Separator is the character between columns.
 	Separator string
-	// Template is a template that could build userPrincipalName, if no column has it. It is "" if
-	// there is none.
+	// Template is a suggested template for userPrincipalName if no column holds it. It is "" if
+	// there is no suggestion.
 	Template string
 }
 
-// FileColumn is a column of a file. Attributes are the attributes that the column fills; the list
-// is empty if the column is left out.
+// FileColumn is a column of a file.
 type FileColumn struct {
-	Number     int
+	Number     int // the position in the file; the first column is 1
 	Name       string
-	Attributes []string
+	Attributes []string // the attributes that the column fills; empty if the column is left out
 	Suggested  string   // the attribute that an unknown column probably holds, or ""
 	AlsoMail   bool     // whether Suggested is userPrincipalName and the column holds the mail address as well
-	Unknown    bool     // whether the caller must map the column to an attribute or ignore it
-	Examples   []string // the column's first values, shortened; none for a column that is never read, such as a password
+	Unknown    bool     // whether the caller must still say what the column means or that it is left out
+	Examples   []string // the column's first values, shortened; empty for a column that is never read, such as a password
 }
 
-// ColumnNames returns the name of the column by attribute, for attributes whose column has a
-// different name.
+// ColumnNames maps attributes to the names of their columns. Attributes whose column has the same
+// name are left out.
 func (f File) ColumnNames() map[string]string {
 	names := map[string]string{}
 	for _, c := range f.Columns {
@@ -66,21 +65,21 @@ func (f File) ColumnNames() map[string]string {
 	return names
 }
 
-// FileError says why a file cannot be read without more options. Flags are the flags of rollcall
-// directory import that help. Detail explains the error without naming flags.
+// FileError says why a file cannot be read without more options. Detail explains the error. Flags
+// are the flags of rollcall directory import that solve the problem.
 type FileError struct {
 	Detail    string
 	Flags     []string
-	Columns   []FileColumn // the columns; empty if not even the first line could be read
-	Encodings []Reading    // the encodings that the file may have, with an example of each
-	Separator string
-	Template  string // a template that could build userPrincipalName
-	// EnabledWords and DisabledWords are unknown words in a column of account states. They probably
-	// mean true and false.
+	Columns   []FileColumn // the columns; empty if the header could not be read
+	Encodings []Reading    // the encodings that the file may have, each with an example
+	Separator string       // the character between columns; "" if it is not known
+	Template  string       // a suggested template for userPrincipalName, or ""
+	// EnabledWords and DisabledWords are unknown words in a column about enabled accounts. They
+	// probably mean true and false.
 	EnabledWords, DisabledWords []string
 }
 
-// Reading is an encoding, and how one word of the file reads in that encoding.
+// Reading is an encoding, with a word of the file as it reads in this encoding.
 type Reading struct{ Encoding, Word string }
 
 func (e *FileError) Error() string {

@@ -16,7 +16,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Kind is the kind of a directory's object, in Graph's words.
+// Kind says whether an object of a directory is a user or a group. The words are those of Microsoft
+// Graph.
 type Kind string
 
 const (
@@ -24,10 +25,10 @@ const (
 	GroupKind Kind = "Group"
 )
 
-// Group is one security group. Its members are not in this struct; see Handle.Members.
+// Group is one security group. Handle.Members reads its members.
 type Group struct {
 	ObjectID   string
-	Attributes map[string]string // the values, by the names of GroupAttributes; an attribute without a value is absent
+	Attributes map[string]string // the values by attribute name; an attribute without a value is absent
 	Deleted    time.Time         // when the group was soft-deleted; zero if it is not deleted
 	Version    int64             // 1 for a new group; each change of an attribute adds one
 	Created    time.Time
@@ -39,8 +40,8 @@ type GroupAttribute struct{ Name, Label string }
 
 const attrDescription = "description"
 
-// GroupAttributes lists the attributes that people set, in the order in which files and pages show
-// them.
+// GroupAttributes lists the attributes of a group that users can set, in the order in which files
+// and pages show them.
 func GroupAttributes() []GroupAttribute {
 	return []GroupAttribute{
 		{attrDisplayName, "Display name"},
@@ -55,7 +56,8 @@ const (
 	attrMailNickname = "mailNickname"
 )
 
-// GroupAttributeNamed finds an attribute of groups by its name, in any case.
+// GroupAttributeNamed returns the attribute of groups with a name, in any case. It returns false if
+// there is none.
 func GroupAttributeNamed(name string) (GroupAttribute, bool) {
 	for _, a := range GroupAttributes() {
 		if strings.EqualFold(a.Name, name) {
@@ -73,10 +75,10 @@ func groupAttributeNames() []string {
 	return names
 }
 
-// DisplayName is the group's displayName.
+// DisplayName returns the group's displayName.
 func (g Group) DisplayName() string { return g.Attributes[attrDisplayName] }
 
-// Text returns an attribute's value; "" if it has none.
+// Text returns the value of an attribute, or "" if it has none.
 func (g Group) Text(name string) string {
 	if name == attrObjectID {
 		return g.ObjectID
@@ -91,11 +93,12 @@ func (g Group) IsDeleted() bool { return !g.Deleted.IsZero() }
 // object id.
 func (g Group) SortKey() string { return clip(scim.Fold(g.DisplayName()), 200) }
 
-// Look returns a key for how the display name looks to a reader. Names that look the same in lower
-// case have the same key.
+// Look returns a key that is the same for display names that look the same to a reader. It ignores
+// case.
 func (g Group) Look() string { return clip(lookalike.Skeleton(strings.ToLower(g.DisplayName())), 400) }
 
-// SearchText returns the string in which a search for groups looks for words.
+// SearchText returns the text that a search for groups searches: the folded values of the
+// attributes.
 func (g Group) SearchText() string {
 	var b strings.Builder
 	for _, a := range GroupAttributes() {
@@ -109,7 +112,8 @@ func (g Group) SearchText() string {
 
 func (g Group) description() string { return "group " + g.DisplayName() }
 
-// Set sets an attribute from a string of a file or form; an empty string clears it.
+// Set sets an attribute to a string from a file or form. "" clears the attribute. Set returns a
+// refusal for an unknown attribute.
 func (g *Group) Set(name, text string) error {
 	text = strings.TrimSpace(text)
 	if strings.EqualFold(name, attrObjectID) {
@@ -131,7 +135,7 @@ func (g *Group) Set(name, text string) error {
 	return nil
 }
 
-// normaliseGroup returns g in the form in which it is stored. It refuses a group that breaks a
+// normaliseGroup returns g in the form in which it is stored. It returns a refusal if g breaks a
 // rule.
 func normaliseGroup(g Group) (Group, error) {
 	out := g
@@ -164,7 +168,7 @@ func normaliseGroup(g Group) (Group, error) {
 	return out, nil
 }
 
-// checkVisibleGroup refuses invisible characters in the values of a group that changed.
+// checkVisibleGroup returns a refusal if a changed value of a group has invisible characters.
 func checkVisibleGroup(before, after Group) error {
 	for _, name := range []string{attrDisplayName, attrMailNickname, attrMail} {
 		text := after.Text(name)
@@ -178,7 +182,7 @@ func checkVisibleGroup(before, after Group) error {
 	return nil
 }
 
-func changedGroup(before, after Group) (names []string, values []event.Change) {
+func changedGroupValues(before, after Group) (names []string, values []event.Change) {
 	value := func(text string) any {
 		if text == "" {
 			return nil
@@ -194,7 +198,8 @@ func changedGroup(before, after Group) (names []string, values []event.Change) {
 	return names, values
 }
 
-// Group finds a group, soft-deleted or not.
+// Group returns the group with an object id, even if it is soft-deleted. It returns
+// refusal.NotFound if there is none.
 func (h *Handle) Group(ctx context.Context, objectID string) (Group, error) {
 	id := strings.ToLower(objectID)
 	if !isGUID(id) {
@@ -204,9 +209,9 @@ func (h *Handle) Group(ctx context.Context, objectID string) (Group, error) {
 	return g, h.groupNotFound(err, objectID)
 }
 
-// GroupNamed finds a group by its object id or by its display name, in any case. It looks among the
-// soft-deleted groups only if no other group has the name. If several groups have the name, the
-// error lists them.
+// GroupNamed finds a group by its object id or by its display name, in any case. It searches the
+// soft-deleted groups only if no other group has the name. If several groups have the name, it
+// returns refusal.Conflict with their object ids.
 func (h *Handle) GroupNamed(ctx context.Context, name string) (Group, error) {
 	name = strings.TrimSpace(name)
 	if g, err := h.Group(ctx, name); !errors.Is(err, refusal.NotFound) {
@@ -237,7 +242,7 @@ func (h *Handle) GroupNamed(ctx context.Context, name string) (Group, error) {
 }
 
 func (h *Handle) groupNotFound(err error, name string) error {
-	if errors.Is(err, refusal.NotFound) && !hasWords(err) {
+	if errors.Is(err, refusal.NotFound) && !hasMessage(err) {
 		return notFound("there is no group %q in directory %s", name, h.Directory.Name)
 	}
 	return err
@@ -255,14 +260,15 @@ type GroupQuery struct {
 	Limit         int // the largest number of groups on the page, up to 500; zero means 50
 }
 
-// GroupPage is one page of groups. If More is true, another page begins after Next.
+// GroupPage is one page of groups. If More is true, there is another page, and Next is the cursor
+// for it.
 type GroupPage struct {
 	Groups []Group
 	More   bool
 	Next   Cursor
 }
 
-// Groups lists groups page by page.
+// Groups returns one page of the groups that a query selects.
 func (h *Handle) Groups(ctx context.Context, q GroupQuery) (GroupPage, error) {
 	q.Search = searchWords(q.Search)
 	if q.Limit <= 0 {
@@ -310,9 +316,9 @@ func (h *Handle) CountGroups(ctx context.Context, q GroupQuery) (int, error) {
 }
 
 // PutGroup creates a group, or replaces the attributes of the group with g.ObjectID. If that id is
-// empty, PutGroup assigns an id. If g.Version is neither zero nor the stored version, PutGroup
-// returns refusal.Stale. It reports whether anything changed. Groups may share a display name, as
-// in Entra; see NameWarning.
+// "", PutGroup assigns a new id. PutGroup returns the stored group, and whether anything changed.
+// It returns refusal.Stale if g.Version is neither zero nor the stored version. Groups may share a
+// display name, as in Entra; see NameWarning.
 func (h *Handle) PutGroup(ctx context.Context, g Group, actor string) (Group, bool, error) {
 	g, err := normaliseGroup(g)
 	if err != nil {
@@ -359,12 +365,12 @@ func (h *Handle) createGroup(ctx context.Context, tx Tx, g Group, actor string) 
 	if err := tx.PutGroup(ctx, g); err != nil {
 		return Group{}, false, err
 	}
-	_, values := changedGroup(Group{}, g)
+	_, values := changedGroupValues(Group{}, g)
 	return g, true, h.recordGroup(ctx, tx, event.GroupCreated, g, actor, "was created", nil, values...)
 }
 
-// checkID refuses the object id of a new object if another object has it, or if a group that was
-// deleted permanently had it. It accepts an empty id.
+// checkID returns refusal.Taken if the object id of a new object belongs to another object, or to a
+// group that was deleted permanently. It accepts "".
 func (h *Handle) checkID(ctx context.Context, tx Tx, id string) error {
 	if id == "" {
 		return nil
@@ -384,7 +390,7 @@ func (h *Handle) replaceGroup(ctx context.Context, tx Tx, before, g Group, actor
 	if g.Version != 0 && g.Version != before.Version {
 		return before, false, refusal.New(refusal.Stale, "", "%s was changed by somebody else meanwhile", before.description()).Advise("look at the new values and save again")
 	}
-	names, values := changedGroup(before, g)
+	names, values := changedGroupValues(before, g)
 	if len(names) == 0 {
 		return before, false, nil
 	}
@@ -415,7 +421,7 @@ func (h *Handle) recordGroup(ctx context.Context, tx Tx, name string, g Group, a
 }
 
 // SoftDeleteGroup deletes a group; RestoreGroup can undo this. The group keeps its members and
-// assignments, but they have no effect while it is deleted. People who were in scope of an
+// assignments, but they have no effect while the group is deleted. So users who were in scope of an
 // application only through this group are no longer in scope.
 func (h *Handle) SoftDeleteGroup(ctx context.Context, objectID, actor string) (Group, error) {
 	return h.changeGroup(ctx, objectID, func(tx Tx, g Group) (Group, error) {
@@ -427,7 +433,7 @@ func (h *Handle) SoftDeleteGroup(ctx context.Context, objectID, actor string) (G
 	})
 }
 
-// RestoreGroup brings a soft-deleted group back, with its members and assignments.
+// RestoreGroup undoes SoftDeleteGroup. The members and assignments of the group have effect again.
 func (h *Handle) RestoreGroup(ctx context.Context, objectID, actor string) (Group, error) {
 	return h.changeGroup(ctx, objectID, func(tx Tx, g Group) (Group, error) { return h.restoreGroup(ctx, tx, g, actor) })
 }
@@ -440,8 +446,8 @@ func (h *Handle) restoreGroup(ctx context.Context, tx Tx, g Group, actor string)
 	return h.saveGroup(ctx, tx, g, g.Version, event.GroupRestored, actor, "was restored", nil, event.Changed("deleted", true, nil))
 }
 
-// PurgeGroup removes a soft-deleted group permanently. It also removes the group from other groups.
-// The object id of the group is never used again.
+// PurgeGroup removes a soft-deleted group permanently, and also removes it from the groups that it
+// is a member of. The object id of the group cannot be used again.
 func (h *Handle) PurgeGroup(ctx context.Context, objectID, actor string) error {
 	_, err := h.changeGroup(ctx, objectID, func(tx Tx, g Group) (Group, error) {
 		if !g.IsDeleted() {
@@ -462,7 +468,7 @@ func (h *Handle) PurgeGroup(ctx context.Context, objectID, actor string) error {
 func (h *Handle) changeGroup(ctx context.Context, objectID string, fn func(tx Tx, g Group) (Group, error)) (Group, error) {
 	var after Group
 	err := h.update(ctx, func(tx Tx) error {
-		g, err := h.groupIn(ctx, tx, objectID)
+		g, err := h.findGroup(ctx, tx, objectID)
 		if err != nil {
 			return err
 		}
@@ -472,7 +478,7 @@ func (h *Handle) changeGroup(ctx context.Context, objectID string, fn func(tx Tx
 	return after, err
 }
 
-func (h *Handle) groupIn(ctx context.Context, tx Tx, objectID string) (Group, error) {
+func (h *Handle) findGroup(ctx context.Context, tx Tx, objectID string) (Group, error) {
 	g, err := Group{}, error(refusal.NotFound)
 	if id := strings.ToLower(objectID); isGUID(id) {
 		g, err = tx.Group(ctx, id)
@@ -480,8 +486,8 @@ func (h *Handle) groupIn(ctx context.Context, tx Tx, objectID string) (Group, er
 	return g, h.groupNotFound(err, objectID)
 }
 
-// NameWarning returns a sentence about other groups that have the same display name, or one that
-// looks the same. It returns "" if there are none. Most applications find a group by its name.
+// NameWarning returns a warning if other groups have the same display name or a name that looks the
+// same, and otherwise "". Most applications find a group by its name and would confuse such groups.
 func (h *Handle) NameWarning(ctx context.Context, g Group) (string, error) {
 	alike, err := h.store.GroupsLookingLike(ctx, h.Directory.ID, g.Look())
 	if err != nil {

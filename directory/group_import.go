@@ -12,20 +12,21 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// GroupFile is a file of groups or of memberships, read and not yet imported.
+// GroupFile is a file of groups or of memberships that has been read but not imported.
 type GroupFile struct {
-	Rows   []Row      // the values of each row, by attribute of GroupAttributes and objectId, or by RowGroup and RowMember
+	Rows   []Row      // the rows; the keys of Row.Values are attributes of groups, or RowGroup and RowMember
 	Broken []RowError // rows that could not be read
-	Notes  []string   // sentences for people about how the file was read
+	Notes  []string   // sentences for the user about how the file was read
 }
 
-// The names of the values in a row of memberships.
+// The keys of Row.Values in a row of a file of memberships.
 const (
 	RowGroup  = "group"  // a group's object id or display name
 	RowMember = "member" // a user's userPrincipalName, the object id of a user or group, or a group's display name
 )
 
-// GroupReport counts what an import of groups did, or would do if DryRun is set.
+// GroupReport counts the changes that an import of groups made, or would have made if DryRun is
+// true.
 type GroupReport struct {
 	DryRun    bool       `json:"dryRun,omitempty"`
 	Rows      int        `json:"rows"`
@@ -37,21 +38,21 @@ type GroupReport struct {
 	Notes     []string   `json:"notes,omitempty"`
 }
 
-// groupEntry is a row of a file, with the group that it is about.
-type groupEntry struct {
+// groupRow is a row of a file of groups, with the existing group that it describes.
+type groupRow struct {
 	row    Row
-	before Group // the group as it is stored; without an ObjectID if the group is new
+	before Group // the stored group; the zero Group if the row describes a new group
 }
 
 // ImportGroups creates and changes groups from the rows of a file. It finds the group of a row by
-// the row's objectId, or by displayName if the row has no objectId. A soft-deleted group is found
-// only by objectId, and is then restored. An empty value clears the attribute. Attributes without a
-// column keep their values.
+// objectId, or by displayName if the row has no objectId. It finds a soft-deleted group only by
+// objectId, and then restores it. An empty value clears the attribute. Attributes without a column
+// keep their values.
 //
 // ImportGroups reads all rows before it writes the first group. It skips a row with a problem,
 // reports it, and goes on with the next row. It does not change groups that are not in the file.
 func (h *Handle) ImportGroups(ctx context.Context, f GroupFile, dryRun bool, actor string) (r GroupReport, err error) {
-	err = h.asImport(ctx, "groups", actor, dryRun, func(ctx context.Context) error {
+	err = h.runAsImport(ctx, "groups", actor, dryRun, func(ctx context.Context) error {
 		r, err = h.importGroups(ctx, f, dryRun, actor)
 		return err
 	})
@@ -60,8 +61,8 @@ func (h *Handle) ImportGroups(ctx context.Context, f GroupFile, dryRun bool, act
 
 func (h *Handle) importGroups(ctx context.Context, f GroupFile, dryRun bool, actor string) (GroupReport, error) {
 	r := GroupReport{DryRun: dryRun, Rows: len(f.Rows) + len(f.Broken), Errors: append([]RowError{}, f.Broken...), Notes: f.Notes}
-	var entries []groupEntry
-	lines := map[string]int{} // line numbers of the rows; the key is the object id, or the folded name of a new group
+	var entries []groupRow
+	lines := map[string]int{} // line numbers of the rows by their group: by the object id, or by the folded objectId and displayName of a new group
 	for _, row := range f.Rows {
 		e, err := h.groupOfRow(ctx, row)
 		if rule, ok := refusal.Find(err); ok {
@@ -82,13 +83,13 @@ func (h *Handle) importGroups(ctx context.Context, f GroupFile, dryRun bool, act
 		lines[key] = row.Line
 		entries = append(entries, e)
 	}
-	err := pace.ForEachSlice(ctx, pace.ForImporting(), entries, func(batch []groupEntry) error { return h.writeGroups(ctx, batch, &r, actor) })
+	err := pace.ForEachSlice(ctx, pace.ForImporting(), entries, func(batch []groupRow) error { return h.writeGroups(ctx, batch, &r, actor) })
 	slices.SortStableFunc(r.Errors, func(a, b RowError) int { return a.Line - b.Line })
 	return r, err
 }
 
-func (h *Handle) groupOfRow(ctx context.Context, row Row) (groupEntry, error) {
-	e := groupEntry{row: row}
+func (h *Handle) groupOfRow(ctx context.Context, row Row) (groupRow, error) {
+	e := groupRow{row: row}
 	id := strings.ToLower(strings.TrimSpace(row.Values[attrObjectID]))
 	if id != "" {
 		if !isGUID(id) {
@@ -118,7 +119,7 @@ func (h *Handle) groupOfRow(ctx context.Context, row Row) (groupEntry, error) {
 }
 
 // writeGroups writes one batch in one transaction.
-func (h *Handle) writeGroups(ctx context.Context, batch []groupEntry, r *GroupReport, actor string) error {
+func (h *Handle) writeGroups(ctx context.Context, batch []groupRow, r *GroupReport, actor string) error {
 	var did []outcome
 	var problems []RowError
 	err := h.update(ctx, func(tx Tx) error {
@@ -158,10 +159,10 @@ func (h *Handle) writeGroups(ctx context.Context, batch []groupEntry, r *GroupRe
 	return nil
 }
 
-func (h *Handle) writeGroupRow(ctx context.Context, tx Tx, e groupEntry, actor string) (outcome, error) {
+func (h *Handle) writeGroupRow(ctx context.Context, tx Tx, e groupRow, actor string) (outcome, error) {
 	g, did := Group{Attributes: map[string]string{}}, unchanged
 	if e.before.ObjectID != "" {
-		before, err := h.groupIn(ctx, tx, e.before.ObjectID)
+		before, err := h.findGroup(ctx, tx, e.before.ObjectID)
 		if err != nil {
 			return failed, err
 		}
@@ -197,20 +198,21 @@ func (h *Handle) writeGroupRow(ctx context.Context, tx Tx, e groupEntry, actor s
 	return did, nil
 }
 
-// MemberReport counts what an import of memberships did, or would do if DryRun is set.
+// MemberReport counts the changes that an import of memberships made, or would have made if DryRun
+// is true.
 type MemberReport struct {
 	DryRun  bool       `json:"dryRun,omitempty"`
 	Rows    int        `json:"rows"`
 	Changed int        `json:"changed"` // memberships that were added or removed
-	Already int        `json:"already"` // rows that needed no change: the membership existed, or was already gone
-	Groups  int        `json:"groups"`  // groups that the rows name
+	Already int        `json:"already"` // rows that needed no change, because the member was already in the group, or not in it when removing
+	Groups  int        `json:"groups"`  // different groups that the rows name
 	Errors  []RowError `json:"errors"`
 	Notes   []string   `json:"notes,omitempty"`
 }
 
 // MemberImport says how to import memberships.
 type MemberImport struct {
-	Group  string // object id of the group for all rows; "" if each row names its group
+	Group  string // object id of the group that all rows are about; "" if each row names its group
 	Remove bool   // whether to remove the members instead of adding them
 	DryRun bool
 	Actor  string
@@ -220,7 +222,7 @@ type MemberImport struct {
 // rows before it writes the first membership. It skips a row with a problem, reports it, and goes
 // on with the next row. It does not change memberships that are not in the file.
 func (h *Handle) ImportMembers(ctx context.Context, f GroupFile, o MemberImport) (r MemberReport, err error) {
-	err = h.asImport(ctx, "memberships", o.Actor, o.DryRun, func(ctx context.Context) error {
+	err = h.runAsImport(ctx, "memberships", o.Actor, o.DryRun, func(ctx context.Context) error {
 		r, err = h.importMembers(ctx, f, o)
 		return err
 	})
@@ -229,7 +231,7 @@ func (h *Handle) ImportMembers(ctx context.Context, f GroupFile, o MemberImport)
 
 func (h *Handle) importMembers(ctx context.Context, f GroupFile, o MemberImport) (MemberReport, error) {
 	r := MemberReport{DryRun: o.DryRun, Rows: len(f.Rows) + len(f.Broken), Errors: append([]RowError{}, f.Broken...), Notes: f.Notes}
-	groups := map[string]Group{} // groups by folded name, so that a large file needs one query for each group
+	groups := map[string]Group{} // the groups found so far by their folded names in the file, so that each group is searched only once
 	ids, order := map[string][]string{}, []string{}
 	seen := map[[2]string]bool{}
 	for _, row := range f.Rows {
@@ -259,7 +261,7 @@ func (h *Handle) importMembers(ctx context.Context, f GroupFile, o MemberImport)
 	}
 	for _, group := range order {
 		if err := pace.ForEachSlice(ctx, pace.ForImporting(), ids[group], func(batch []string) error {
-			n, err := h.eachMember(ctx, group, batch, o.DryRun, change)
+			n, err := h.changeMembers(ctx, group, batch, o.DryRun, change)
 			r.Changed += n
 			r.Already += len(batch) - n
 			return err
@@ -306,7 +308,8 @@ func (h *Handle) memberOfRow(ctx context.Context, row Row, o MemberImport, group
 	return group, m.ObjectID(), nil
 }
 
-// inColumn adds the name of the column with the wrong value to a refusal.
+// inColumn adds to a refusal the name of the column that has the wrong value. It returns all other
+// errors unchanged.
 func inColumn(column string, err error) error {
 	if rule, ok := refusal.Find(err); ok {
 		return conflict(column, "%s", rule.Error())
@@ -314,8 +317,8 @@ func inColumn(column string, err error) error {
 	return err
 }
 
-// MemberNamed finds a user by userPrincipalName, a user or group by object id, or a group by
-// display name.
+// MemberNamed finds a user by userPrincipalName or object id, or a group by object id or display
+// name. It returns refusal.NotFound if there is none.
 func (h *Handle) MemberNamed(ctx context.Context, name string) (Member, error) {
 	u, err := h.UserByUPN(ctx, name)
 	if errors.Is(err, refusal.NotFound) {

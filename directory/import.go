@@ -17,36 +17,38 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// batchRows is the largest number of rows that one transaction writes.
+// batchRows is how many rows one transaction writes at most. It is also the default size of a page
+// for readers of changes and snapshots.
 const batchRows = 500
 
-// Row is one line of a file. Values holds strings by attribute name. An attribute that is not in
-// Values keeps its value; an empty string clears it. The value of manager is a userPrincipalName,
-// an object id, an employeeId, or a displayName that only one user has.
+// Row is one line of a file. Values has the row's values by attribute name. An attribute that is
+// not in Values keeps its stored value; "" clears it. The value of manager may be a
+// userPrincipalName, an object id, an employeeId, or a displayName that only one user has.
 type Row struct {
 	Line     int
 	Values   map[string]string
-	Problems []RowError // errors about values that could not be read
-	// BuiltFrom is set if the row's userPrincipalName was built from other columns. It then holds
-	// all cells of the row, because rows that differ in any cell may describe different people. A
-	// user that is found by objectId or employeeId keeps its userPrincipalName.
+	Problems []RowError // errors about values of the row that could not be read
+	// BuiltFrom is set if a template built the row's userPrincipalName from other columns;
+	// otherwise it is "". It has all cells of the row, because two rows that differ in any cell may
+	// describe different people. If the user is found by objectId or employeeId, the built name is
+	// not used.
 	BuiltFrom string
 }
 
-// RowError says what is wrong with one row. Column names the column with the wrong value. It is
-// empty if the whole row is wrong.
+// RowError says what is wrong with one row. Column is the column that has the wrong value, or "" if
+// the whole row is wrong.
 type RowError struct {
 	Line   int    `json:"line"`
 	Column string `json:"column,omitempty"`
 	Detail string `json:"detail"`
-	Flag   string `json:"flag,omitempty"` // a flag of rollcall directory import that helps, or ""
-	// Deleted is the object id of a deleted user that prevents the change. Commands are commands
-	// that solve the problem.
+	Flag   string `json:"flag,omitempty"` // a flag of rollcall directory import that solves the problem, or ""
+	// Deleted is the object id of a deleted user that prevents the change, or "". Commands are
+	// shell commands of which each would solve the problem.
 	Deleted  string   `json:"deleted,omitempty"`
 	Commands []string `json:"commands,omitempty"`
 }
 
-// DuplicateRow is a row that repeats an earlier row.
+// DuplicateRow says that a row repeats an earlier row.
 type DuplicateRow struct {
 	Line        int `json:"line"`
 	RepeatsLine int `json:"of"`
@@ -67,7 +69,7 @@ func (e *RowError) Error() string {
 	return text
 }
 
-// Absent says what to do with users that are not in the file.
+// Absent says what an import does with users that are not in the file.
 type Absent string
 
 const (
@@ -78,32 +80,32 @@ const (
 // ImportOptions say how to import users.
 type ImportOptions struct {
 	Absent Absent
-	Force  bool // whether to soft-delete absent users even if they are more than 10 % of all users
+	Force  bool // whether to soft-delete absent users even if they are more than 10 % of all users, or if CutReason is set
 	DryRun bool // whether to report what would happen, without changing anything
-	// BeforeSoftDelete, if set, is called before the first user is deleted. absent is the number of
-	// users that will be deleted, of is the number of all users.
+	// BeforeSoftDelete, if set, is called before absent users are deleted. absent is how many users
+	// will be deleted, and of is how many users the directory had.
 	BeforeSoftDelete func(absent, of int)
-	// Progress, if set, is called from time to time. done is the number of finished rows, of is the
-	// number of all rows.
+	// Progress, if set, is called from time to time. done is how many rows have been written, and
+	// of is how many rows there are.
 	Progress func(done, of int)
-	// Columns has the name of each attribute's column in the file, if it differs from the
-	// attribute's name.
+	// Columns maps attributes to the names of their columns in the file, if the names differ.
 	Columns map[string]string
-	// CutReason, if set, says why the end of the file seems to be missing. Then no user counts as
-	// absent, unless Force is set.
+	// CutReason, if set, says why the end of the file seems to be missing. Then absent users are
+	// soft-deleted only if Force is set.
 	CutReason string
 	Actor     string
 }
 
-// Person names a user in a report.
+// Person is a user in a report.
 type Person struct {
 	ObjectID          string `json:"objectId"`
 	UserPrincipalName string `json:"userPrincipalName"`
 	DisplayName       string `json:"displayName"`
 }
 
-// ImportReport counts what an import did, or would do if DryRun is set. A user counts even if some
-// values of the row had problems. Those values are not written.
+// ImportReport counts the changes that an import made, or would have made if DryRun is true. A row
+// counts as created, updated, restored or unchanged even if some of its values had problems and
+// were not written.
 type ImportReport struct {
 	DryRun      bool           `json:"dryRun,omitempty"`
 	Rows        int            `json:"rows"`
@@ -114,24 +116,28 @@ type ImportReport struct {
 	Errors      []RowError     `json:"errors"`
 	Duplicates  []DuplicateRow `json:"duplicates,omitempty"`
 	Before      int            `json:"before"` // users that were not deleted when the import began
-	Absent      []Person       `json:"absent"` // users that were not deleted when the import began, and are not in the file
+	Absent      []Person       `json:"absent"` // users that were not deleted when the import began and are not in the file
 	SoftDeleted int            `json:"softDeleted"`
-	// Nameless counts rows that were refused because a new user needs a userPrincipalName.
+	// Nameless counts the rows that were refused because they have no userPrincipalName, which a
+	// new user needs.
 	Nameless int `json:"nameless,omitempty"`
-	// Refused says why absent users were not soft-deleted although the caller asked for that.
+	// Refused says why absent users were not soft-deleted although ImportOptions.Absent asked for
+	// this. Otherwise it is "".
 	Refused string `json:"refused,omitempty"`
-	// Forcible reports whether ImportOptions.Force would soft-delete the absent users anyway.
+	// Forcible says whether ImportOptions.Force would make the import soft-delete the absent users
+	// in spite of Refused.
 	Forcible bool `json:"forcible,omitempty"`
-	// Notes say how the file was read. The caller fills them.
+	// Notes are sentences for the user about how the file was read. The caller of Import sets them.
 	Notes []string `json:"notes,omitempty"`
 	// Steps has one entry for each row that changed a user.
 	Steps []ImportStep `json:"-"`
 }
 
-// ImportStep is the change that one row made. Changed holds the new values by attribute.
+// ImportStep is the change that one row made to a user. Changed has the new values of the changed
+// attributes.
 type ImportStep struct {
 	Line    int
-	Person  Person // the user; without an ObjectID if the user is new
+	Person  Person // the user; its ObjectID is "" if the row created the user
 	Outcome string // created, updated or restored
 	Changed map[string]string
 }
@@ -141,13 +147,13 @@ type ImportStep struct {
 // are found only by objectId and employeeId, and are then restored.
 //
 // Import reads all rows before it writes the first user, and the order of rows does not matter. It
-// sets managers after it has written all users. A value or row with a problem is reported, and the
-// import goes on. If rows yields an error that is not a RowError, the import ends before it writes
-// anything.
+// sets managers after it has written all users. It skips values and rows with problems and reports
+// them. If rows yields an error that is not a *RowError, Import returns this error and writes
+// nothing.
 //
 // Importing the same rows again changes nothing and writes no events.
 func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o ImportOptions) (r ImportReport, err error) {
-	err = h.asImport(ctx, "users", o.Actor, o.DryRun, func(ctx context.Context) error {
+	err = h.runAsImport(ctx, "users", o.Actor, o.DryRun, func(ctx context.Context) error {
 		r, err = h.importUsers(ctx, rows, o)
 		return err
 	})
@@ -156,7 +162,7 @@ func (h *Handle) Import(ctx context.Context, rows iter.Seq2[Row, error], o Impor
 
 func (h *Handle) importUsers(ctx context.Context, rows iter.Seq2[Row, error], o ImportOptions) (ImportReport, error) {
 	im := &importRun{
-		Handle: h, options: o, importedUsers: map[string]*imported{}, mentionedUsers: map[string]bool{}, idByUPN: map[string]string{}, idsByEmployeeKey: map[string][]string{}, idsByDisplayName: map[string][]string{},
+		Handle: h, options: o, importedUsers: map[string]*importedUser{}, mentionedUsers: map[string]bool{}, idByUPN: map[string]string{}, idsByEmployeeKey: map[string][]string{}, idsByDisplayName: map[string][]string{},
 		report: ImportReport{DryRun: o.DryRun, Errors: []RowError{}, Absent: []Person{}},
 	}
 	read, err := im.readRows(rows)
@@ -169,12 +175,12 @@ func (h *Handle) importUsers(ctx context.Context, rows iter.Seq2[Row, error], o 
 	}
 	im.report.Before = len(register.allUsers)
 	im.plan = newPlan(h.Directory.Name, register, read)
-	im.report.Duplicates, im.report.Nameless = im.plan.duplicates, im.plan.nameless
-	if err := im.write(ctx); err != nil {
+	im.report.Duplicates, im.report.Nameless = im.plan.duplicates, im.plan.namelessCount
+	if err := im.writeRows(ctx); err != nil {
 		return im.finishReport(), err
 	}
 	im.collectNames()
-	if err := pace.ForEachSlice(ctx, pace.ForImporting(), im.managers, func(some []managerToSet) error { return im.setManagers(ctx, some) }); err != nil {
+	if err := pace.ForEachSlice(ctx, pace.ForImporting(), im.managersToSet, func(some []managerToSet) error { return im.setManagers(ctx, some) }); err != nil {
 		return im.finishReport(), err
 	}
 	im.findAbsent()
@@ -182,10 +188,11 @@ func (h *Handle) importUsers(ctx context.Context, rows iter.Seq2[Row, error], o 
 	return im.finishReport(), err
 }
 
-// enabledWordFlags names the flags that help with a value that is neither true nor false.
+// enabledWordFlags names the flags that solve the problem of a value that is neither true nor
+// false.
 const enabledWordFlags = "--enabled-words or --disabled-words"
 
-// outcome says what a row did to its user.
+// outcome says what an import did with the user or group of a row.
 type outcome int
 
 const (
@@ -200,34 +207,35 @@ func (o outcome) String() string {
 	return [...]string{"failed", "unchanged", "updated", "restored", "created"}[o]
 }
 
-// imported is a user that the file names.
-type imported struct {
+// importedUser is a user that a row of the file describes, with the result of that row.
+type importedUser struct {
 	line        int
 	outcome     outcome
 	user        Person
-	employeeKey string // in the form that employeeKey returns
-	changed     map[string]string
+	employeeKey string            // the user's employeeId in the form that employeeKey returns
+	changed     map[string]string // the new values of the changed attributes
 }
 
-// managerToSet is a manager that is set after all users have been written.
+// managerToSet is the manager that a row gives to its user. Managers are set after all users have
+// been written.
 type managerToSet struct {
 	line              int
-	objectID, manager string
+	objectID, manager string // the user's object id, and the value in the column manager
 }
 
 type importRun struct {
 	*Handle
-	options          ImportOptions
-	report           ImportReport
-	plan             *plan
-	importedUsers    map[string]*imported // the users that the file names, by object id
-	mentionedUsers   map[string]bool      // object ids of users that refused rows may name; these do not count as absent
-	managers         []managerToSet
-	unidentified     int                 // the number of refused rows whose user cannot be found out
-	idByUPN          map[string]string   // object id by folded userPrincipalName after the import
-	idsByEmployeeKey map[string][]string // object ids by employeeKey after the import
-	idsByDisplayName map[string][]string // object ids by folded displayName after the import
-	refusedLines     map[string]int      // line numbers of refused rows, by each value that names their user; nil until needed
+	options           ImportOptions
+	report            ImportReport
+	plan              *plan
+	importedUsers     map[string]*importedUser // the users of all rows that were written, by object id
+	mentionedUsers    map[string]bool          // object ids of users that refused rows may describe; such users do not count as absent
+	managersToSet     []managerToSet
+	unidentifiedCount int                 // how many refused rows give no hint which user they describe
+	idByUPN           map[string]string   // the object ids by folded userPrincipalName, as they are after the import
+	idsByEmployeeKey  map[string][]string // the object ids by employeeKey, as they are after the import
+	idsByDisplayName  map[string][]string // the object ids by folded displayName, as they are after the import
+	refusedLines      map[string]int      // the line numbers of refused rows by each value that identifies their user; nil until refusedRow fills it
 }
 
 func (im *importRun) readRows(rows iter.Seq2[Row, error]) ([]Row, error) {
@@ -236,7 +244,7 @@ func (im *importRun) readRows(rows iter.Seq2[Row, error]) ([]Row, error) {
 		var broken *RowError
 		if errors.As(err, &broken) {
 			im.report.Rows++
-			im.unidentified++
+			im.unidentifiedCount++
 			im.report.Errors = append(im.report.Errors, *broken)
 			continue
 		}
@@ -249,7 +257,8 @@ func (im *importRun) readRows(rows iter.Seq2[Row, error]) ([]Row, error) {
 	return read, nil
 }
 
-// errDryRun rolls back the transaction of a dry run after all changes were tried in it.
+// errDryRun makes the store roll back the transaction of a dry run, in which all changes have been
+// tried.
 var errDryRun = errors.New("dry run")
 
 func (im *importRun) transaction(ctx context.Context, fn func(tx Tx) error) error {
@@ -268,10 +277,10 @@ func (im *importRun) transaction(ctx context.Context, fn func(tx Tx) error) erro
 	return err
 }
 
-// write writes the rows, a few hundred in each transaction. Rows of users that exchange names are
-// written in the same transaction.
-func (im *importRun) write(ctx context.Context) error {
-	var batch [][]*entry
+// writeRows writes the users of all rows, a few hundred in each transaction. Rows of users that
+// exchange their names are in the same transaction.
+func (im *importRun) writeRows(ctx context.Context) error {
+	var batch [][]*plannedRow
 	size, done := 0, 0
 	pacer := pace.ForImporting()
 	flush := func() error {
@@ -309,25 +318,25 @@ func (im *importRun) write(ctx context.Context) error {
 	return nil
 }
 
-func (im *importRun) addMentioned(e *entry) {
-	about := im.plan.mentionedBy(e)
+func (im *importRun) addMentioned(e *plannedRow) {
+	about := im.plan.usersMentionedBy(e)
 	for _, q := range about {
 		im.mentionedUsers[q.objectID] = true
 	}
-	if len(about) == 0 && e.name == "" {
-		im.unidentified++
+	if len(about) == 0 && e.foldedUPN == "" {
+		im.unidentifiedCount++
 	}
 }
 
-// rowResult is the outcome of one row in a transaction that is not committed yet.
+// rowResult is the result of one row in a transaction that is not committed yet.
 type rowResult struct {
-	entry         *entry
+	entry         *plannedRow
 	before, after User
 	outcome       outcome
 	problems      []RowError
 }
 
-func (im *importRun) writeBatch(ctx context.Context, batch [][]*entry) error {
+func (im *importRun) writeBatch(ctx context.Context, batch [][]*plannedRow) error {
 	if len(batch) == 0 {
 		return nil
 	}
@@ -352,7 +361,7 @@ func (im *importRun) writeBatch(ctx context.Context, batch [][]*entry) error {
 	return nil
 }
 
-// recordResult adds the outcome of a committed row to the report.
+// recordResult records the result of a row whose transaction has been committed.
 func (im *importRun) recordResult(r rowResult) {
 	e := r.entry
 	e.problems = append(e.problems, r.problems...)
@@ -360,7 +369,7 @@ func (im *importRun) recordResult(r rowResult) {
 		e.refused = true
 		return
 	}
-	i := &imported{
+	i := &importedUser{
 		line: e.line(), outcome: r.outcome, employeeKey: employeeKey(r.after.Text(attrEmployeeID)), changed: map[string]string{},
 		user: Person{ObjectID: r.after.ObjectID, UserPrincipalName: r.after.UPN(), DisplayName: r.after.DisplayName()},
 	}
@@ -369,17 +378,17 @@ func (im *importRun) recordResult(r rowResult) {
 	}
 	im.importedUsers[r.after.ObjectID] = i
 	if manager, ok := e.row.Values[attrManager]; ok && !e.keptAttributes[attrManager] {
-		im.managers = append(im.managers, managerToSet{line: e.line(), objectID: r.after.ObjectID, manager: strings.TrimSpace(manager)})
+		im.managersToSet = append(im.managersToSet, managerToSet{line: e.line(), objectID: r.after.ObjectID, manager: strings.TrimSpace(manager)})
 	}
 }
 
-// writeUnit writes rows that must be written together. It returns an error only if the whole import
-// must end.
-func (im *importRun) writeUnit(ctx context.Context, tx Tx, unit []*entry) ([]rowResult, error) {
+// writeUnit writes rows that must be written together; see groupUnits. If one of them cannot be
+// written, none is written. It returns an error only if the whole import must end.
+func (im *importRun) writeUnit(ctx context.Context, tx Tx, unit []*plannedRow) ([]rowResult, error) {
 	results := make([]rowResult, len(unit))
 	var broken *rowResult
 	for i, e := range unit {
-		r, err := im.prepare(ctx, tx, e)
+		r, err := im.prepareRow(ctx, tx, e)
 		if err != nil {
 			return nil, fmt.Errorf("import line %d: %w", e.line(), err)
 		}
@@ -397,7 +406,8 @@ func (im *importRun) writeUnit(ctx context.Context, tx Tx, unit []*entry) ([]row
 		}
 		return results, nil
 	}
-	// First write the users that give up a name. So users can swap names, even in a circle.
+	// First give every renamed user a temporary name. So users can exchange their names, even in a
+	// circle.
 	if len(unit) > 1 {
 		for _, r := range results {
 			if r.before.Version == 0 || r.before.FoldedUPN() == r.after.FoldedUPN() || r.before.IsDeleted() {
@@ -428,9 +438,9 @@ func (im *importRun) writeUnit(ctx context.Context, tx Tx, unit []*entry) ([]row
 
 const changedMeanwhile = "somebody else changed %s meanwhile; import the file again"
 
-// prepare reads the stored user of a row and computes the changed user. The outcome is the constant
-// failed if the row cannot be written.
-func (im *importRun) prepare(ctx context.Context, tx Tx, e *entry) (rowResult, error) {
+// prepareRow reads the stored user of a row and computes the changed user, but writes nothing. If
+// the row cannot be written, the outcome is failed.
+func (im *importRun) prepareRow(ctx context.Context, tx Tx, e *plannedRow) (rowResult, error) {
 	r := rowResult{entry: e, outcome: unchanged}
 	fail := func(column, format string, args ...any) (rowResult, error) {
 		r.outcome = failed
@@ -438,21 +448,21 @@ func (im *importRun) prepare(ctx context.Context, tx Tx, e *entry) (rowResult, e
 		return r, nil
 	}
 	id := e.objectID
-	if e.person != nil {
-		id = e.person.objectID
+	if e.user != nil {
+		id = e.user.objectID
 	}
 	if id != "" {
 		u, err := tx.User(ctx, id)
 		switch {
-		case errors.Is(err, refusal.NotFound) && e.person == nil:
-		case errors.Is(err, refusal.NotFound) || err == nil && (e.person == nil || e.person.hasMoved(u)):
+		case errors.Is(err, refusal.NotFound) && e.user == nil:
+		case errors.Is(err, refusal.NotFound) || err == nil && (e.user == nil || e.user.hasChangedKeys(u)):
 			return fail("", changedMeanwhile, id)
 		case err != nil:
 			return r, err
 		}
 		r.before = u
 	}
-	if name := e.nameGained(); name != "" && !im.isGivenUp(name) {
+	if name := e.newName(); name != "" && !im.isGivenUp(name) {
 		other, err := tx.UserByUPN(ctx, name)
 		if err == nil && other.ObjectID != id {
 			return fail(attrUPN, changedMeanwhile, other.description())
@@ -461,28 +471,29 @@ func (im *importRun) prepare(ctx context.Context, tx Tx, e *entry) (rowResult, e
 			return r, err
 		}
 	}
-	r.after, r.problems = e.fill(r.before)
+	r.after, r.problems = e.fillUser(r.before)
 	if r.before.Version == 0 && len(r.problems)+len(e.problems) > 0 {
 		r.outcome = failed
 	}
 	return r, nil
 }
 
-// isGivenUp reports whether a row of the file renames the user who has this name now.
+// isGivenUp reports whether a row of the file gives another name to the user that has this name
+// now.
 func (im *importRun) isGivenUp(name string) bool {
 	holder := im.plan.byUPN[name]
 	return holder != nil && im.plan.isRenamed(holder)
 }
 
-// hasMoved reports whether the values that identify the user have changed in the database since the
-// plan was made.
-func (p *person) hasMoved(u User) bool {
-	return u.FoldedUPN() != p.name || employeeKey(u.Text(attrEmployeeID)) != p.employeeKey || !u.Deleted.Equal(p.deleted)
+// hasChangedKeys reports whether u, the stored user, no longer has the identifying values that it
+// had when the plan was made.
+func (p *knownUser) hasChangedKeys(u User) bool {
+	return u.FoldedUPN() != p.foldedUPN || employeeKey(u.Text(attrEmployeeID)) != p.employeeKey || !u.Deleted.Equal(p.deleted)
 }
 
-// fill returns the user with the row's values, except the manager. For a value with a problem, it
-// keeps the value in before and returns a RowError.
-func (e *entry) fill(before User) (User, []RowError) {
+// fillUser returns the user before with the row's values, except the manager. If a value has a
+// problem, the user keeps the old value and fillUser returns a RowError.
+func (e *plannedRow) fillUser(before User) (User, []RowError) {
 	after := before.clone()
 	if before.Version == 0 {
 		after.AccountEnabled = true
@@ -524,7 +535,7 @@ func (e *entry) fill(before User) (User, []RowError) {
 	return normal, problems
 }
 
-func (e *entry) toRowError(err error) RowError {
+func (e *plannedRow) toRowError(err error) RowError {
 	problem := RowError{Line: e.line(), Detail: err.Error()}
 	if rule, ok := refusal.Find(err); ok {
 		problem.Column = rule.Field
@@ -532,9 +543,9 @@ func (e *entry) toRowError(err error) RowError {
 	return problem
 }
 
-// keepsValue reports whether a row leaves an attribute unchanged. For example, a row cannot clear
-// the identifier by which its user was found.
-func (e *entry) keepsValue(name, text string, before User) bool {
+// keepsValue reports whether the row's value text must not change the attribute. For example, an
+// empty value cannot clear the identifier by which the user was found.
+func (e *plannedRow) keepsValue(name, text string, before User) bool {
 	switch name {
 	case attrObjectID, attrManager:
 		return true
@@ -554,7 +565,7 @@ func (im *importRun) writeRow(ctx context.Context, tx Tx, before, after User) (U
 		return u, created, err
 	}
 	if before.IsDeleted() {
-		if err := im.checkOthers(ctx, tx, User{}, after); err != nil {
+		if err := im.checkAgainstOthers(ctx, tx, User{}, after); err != nil {
 			return User{}, failed, err
 		}
 		names := changedNames(before, after)
@@ -569,12 +580,12 @@ func (im *importRun) writeRow(ctx context.Context, tx Tx, before, after User) (U
 	return u, updated, err
 }
 
-// collectNames collects the names and employeeIds that all users have after the import. The search
-// for managers uses them.
+// collectNames collects the names and employeeIds that all users have after the import, so that
+// findManager can search for them.
 func (im *importRun) collectNames() {
 	for _, p := range im.plan.allUsers {
 		if im.importedUsers[p.objectID] == nil {
-			im.idByUPN[p.name] = p.objectID
+			im.idByUPN[p.foldedUPN] = p.objectID
 			im.idsByEmployeeKey[p.employeeKey] = append(im.idsByEmployeeKey[p.employeeKey], p.objectID)
 			im.idsByDisplayName[scim.Fold(p.displayName)] = append(im.idsByDisplayName[scim.Fold(p.displayName)], p.objectID)
 		}
@@ -588,7 +599,7 @@ func (im *importRun) collectNames() {
 }
 
 func (im *importRun) setManagers(ctx context.Context, batch []managerToSet) error {
-	var changedTo map[string]string // the new manager of each user, by object id
+	var changedTo map[string]string // the new managers, by the object id of the user
 	var broken []RowError
 	err := im.transaction(ctx, func(tx Tx) error {
 		changedTo, broken = map[string]string{}, nil
@@ -631,13 +642,13 @@ func (im *importRun) setManager(ctx context.Context, tx Tx, w managerToSet) (boo
 	}
 	u, err := tx.User(ctx, w.objectID)
 	if im.options.DryRun && errors.Is(err, refusal.NotFound) {
-		return manager != "", nil // a dry run: the user does not exist, and its manager would be set
+		return manager != "", nil // in a dry run, a new user does not exist here; its manager would be set
 	}
 	if err != nil || u.Text(attrManager) == manager {
 		return false, err
 	}
 	if im.options.DryRun {
-		return true, nil // a dry run: earlier rows of this import were not written
+		return true, nil // earlier transactions of a dry run were rolled back, so u lacks their changes and must not be saved
 	}
 	before := u
 	u = u.clone()
@@ -650,8 +661,8 @@ func (im *importRun) setManager(ctx context.Context, tx Tx, w managerToSet) (boo
 	return true, err
 }
 
-// findManager returns the object id of the user that a value of the manager column names. It
-// returns "" if the value is empty.
+// findManager returns the object id of the user that a value of the column manager identifies. It
+// returns "" if the value is "", and a refusal if the value identifies no user or several.
 func (im *importRun) findManager(ctx context.Context, tx Tx, text string) (string, error) {
 	if text == "" {
 		return "", nil
@@ -704,8 +715,8 @@ func (im *importRun) usersNamed(text string) []string {
 	return im.idsByDisplayName[scim.Fold(strings.TrimSpace(first)+" "+strings.TrimSpace(last))]
 }
 
-// refusedRow returns the line of a refused row that has this userPrincipalName, employeeId or
-// objectId, or 0.
+// refusedRow returns the line number of a refused row that has this userPrincipalName, employeeId
+// or objectId. It returns 0 if there is none.
 func (im *importRun) refusedRow(text string) int {
 	if im.refusedLines == nil {
 		im.refusedLines = map[string]int{}
@@ -733,9 +744,9 @@ func (im *importRun) softDeleteAbsent(ctx context.Context) error {
 	if im.options.Absent != AbsentSoftDelete || absent == 0 {
 		return nil
 	}
-	if im.unidentified > 0 {
+	if im.unidentifiedCount > 0 {
 		im.report.Refused = fmt.Sprintf("nobody was deleted: %s of the file could not be read, so it does not show who is absent; repair the file and import it again",
-			phrase.Count(im.unidentified, "row", "rows"))
+			phrase.Count(im.unidentifiedCount, "row", "rows"))
 		return nil
 	}
 	if im.options.CutReason != "" && !im.options.Force {
@@ -797,7 +808,7 @@ func (im *importRun) finishReport() ImportReport {
 		}
 		step := ImportStep{Line: p.line, Person: p.user, Outcome: p.outcome.String(), Changed: p.changed}
 		if p.outcome == created {
-			step.Person.ObjectID = "" // a dry run has not created the user, so it has no id
+			step.Person.ObjectID = "" // a dry run has not created the user, so the id would be wrong
 		}
 		im.report.Steps = append(im.report.Steps, step)
 	}
@@ -816,8 +827,8 @@ func (im *importRun) finishReport() ImportReport {
 	return im.report
 }
 
-// percentRoundedUp returns n as a percentage of the total of. It rounds up, so that the result is
-// above 10 exactly when n is more than 10 % of the total.
+// percentRoundedUp returns n as a percentage of the total, which is the argument of. It rounds up,
+// so that the result is above 10 exactly if n is more than 10 % of the total.
 func percentRoundedUp(n, of int) int {
 	if of == 0 {
 		return 100

@@ -11,87 +11,89 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// entry is a row of the file, together with what the plan finds out about the row.
-type entry struct {
+// plannedRow is a row of the file, with the user that it describes and the problems of the row.
+type plannedRow struct {
 	row            Row
-	objectID       string          // the object id; "" if the row has no usable object id
-	employeeKey    string          // the result of employeeKey; "" if the row has no usable employeeId
-	name           string          // the folded userPrincipalName; "" if the row has no usable name
-	person         *person         // the existing user of the row; nil for a new user
-	keptAttributes map[string]bool // attributes that keep their stored value, because the row's value has a problem
-	refused        bool            // whether the row is refused and so changes nothing
-	byName         bool            // whether the person was found only by the name
+	objectID       string          // the objectId; "" if the row has no valid objectId
+	employeeKey    string          // the employeeId in the form that employeeKey returns; "" if the row has no valid employeeId
+	foldedUPN      string          // the folded userPrincipalName; "" if the row has no valid one
+	user           *knownUser      // the existing user of the row; nil for a new user
+	keptAttributes map[string]bool // the attributes that keep their stored value, because the row's value has a problem
+	refused        bool            // whether the whole row is refused, so that it changes nothing
+	foundByName    bool            // whether the user was found by the userPrincipalName alone
 	problems       []RowError
 }
 
-func (e *entry) line() int { return e.row.Line }
+func (e *plannedRow) line() int { return e.row.Line }
 
-// problem reports a problem with one value of the row. The import then ignores the value.
-func (e *entry) problem(attribute, format string, args ...any) {
+// addProblem records a problem with one value of the row. The import does not write this value.
+func (e *plannedRow) addProblem(attribute, format string, args ...any) {
 	e.keptAttributes[attribute] = true
 	e.problems = append(e.problems, RowError{Line: e.line(), Column: attribute, Detail: fmt.Sprintf(format, args...)})
 }
 
-// refuse reports a problem with the whole row. The row then changes nothing.
-func (e *entry) refuse(attribute, format string, args ...any) {
+// refuse records a problem because of which the whole row changes nothing.
+func (e *plannedRow) refuse(attribute, format string, args ...any) {
 	e.refused = true
-	e.problem(attribute, format, args...)
+	e.addProblem(attribute, format, args...)
 }
 
-// nameGained returns the name that the row gives to the user, or "" if the row does not change the
-// name.
-func (e *entry) nameGained() string {
+// newName returns the folded userPrincipalName that the row gives to its user, or "" if the user
+// keeps its name. A restored user always counts as getting a name.
+func (e *plannedRow) newName() string {
 	switch {
 	case e.refused:
 		return ""
-	case e.person == nil:
-		return e.name
-	case e.person.isDeleted():
-		return cmp.Or(e.name, e.person.name)
-	case e.name != e.person.name:
-		return e.name
+	case e.user == nil:
+		return e.foldedUPN
+	case e.user.isDeleted():
+		return cmp.Or(e.foldedUPN, e.user.foldedUPN)
+	case e.foldedUPN != e.user.foldedUPN:
+		return e.foldedUPN
 	}
 	return ""
 }
 
-// plan decides which user belongs to each row of a file. It considers all rows together, so their
-// order does not matter.
+// plan decides which user each row of a file describes, and which rows and values are refused. It
+// considers all rows together, so their order does not matter.
 type plan struct {
 	*userRegister
-	directory    string
-	entries      []*entry
-	duplicates   []DuplicateRow
-	nameless     int
-	byPerson     map[*person]*entry // the row of each person, without refused rows
-	employeeKeys map[string]bool    // the employeeKeys that are in the file
+	directory     string // the name of the directory, for messages
+	entries       []*plannedRow
+	duplicates    []DuplicateRow
+	namelessCount int
+	rowByUser     map[*knownUser]*plannedRow // the row of each existing user, without refused rows
+	employeeKeys  map[string]bool            // the employeeKeys of all rows of the file
 }
 
-// newPlan finds the user of each row: by objectId, else by employeeId, else by userPrincipalName.
+// newPlan makes the plan for the rows of a file. It finds the user of a row by objectId, then by
+// employeeId, then by userPrincipalName.
 func newPlan(directory string, r *userRegister, rows []Row) *plan {
-	p := &plan{userRegister: r, directory: directory, byPerson: map[*person]*entry{}, employeeKeys: map[string]bool{}}
+	p := &plan{userRegister: r, directory: directory, rowByUser: map[*knownUser]*plannedRow{}, employeeKeys: map[string]bool{}}
 	p.readRows(rows)
 	for _, e := range p.entries {
 		p.findByKey(e)
 	}
-	givenUp := p.namesGivenUp()
+	givenUp := p.findGivenUpNames()
 	for _, e := range p.entries {
-		if !e.refused && e.person == nil && e.objectID == "" {
+		if !e.refused && e.user == nil && e.objectID == "" {
 			p.findByName(e, givenUp)
 		}
 	}
-	p.refuseSharedKeys(attrObjectID, func(e *entry) string { return e.objectID })
-	p.refuseSharedKeys(attrEmployeeID, func(e *entry) string {
-		if e.keptAttributes[attrEmployeeID] || e.person != nil && e.person.employeeKey == e.employeeKey {
-			return "" // the row's employeeId is not used, or its user has it already
+	p.refuseSharedKeys(attrObjectID, func(e *plannedRow) string { return e.objectID })
+	p.refuseSharedKeys(attrEmployeeID, func(e *plannedRow) string {
+		if e.keptAttributes[attrEmployeeID] || e.user != nil && e.user.employeeKey == e.employeeKey {
+			return "" // the row's employeeId is not written, or the user has it already
 		}
 		return e.employeeKey
 	})
 	p.mergeRows()
-	p.settleNames()
+	p.refuseNameConflicts()
 	return p
 }
 
-// readRows reads the keys of each row. Rows whose values are all the same count as one.
+// readRows reads the identifying values of each row. If several rows have exactly the same values,
+// all but the first count as duplicates.
 func (p *plan) readRows(rows []Row) {
 	seen := map[string]int{}
 	for _, row := range rows {
@@ -109,14 +111,14 @@ func (p *plan) readRows(rows []Row) {
 func rowText(row Row) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(row.Values)) {
-		fmt.Fprintf(&b, "%s=%q,", name, sameForm(name, row.Values[name]))
+		fmt.Fprintf(&b, "%s=%q,", name, comparableForm(name, row.Values[name]))
 	}
 	return b.String()
 }
 
-// sameForm returns a form of the value for comparison. Two values with the same meaning have the
-// same form.
-func sameForm(name, text string) string {
+// comparableForm returns an attribute's value in a form that is the same for two values with the
+// same meaning.
+func comparableForm(name, text string) string {
 	text = strings.TrimSpace(text)
 	switch name {
 	case attrUPN, attrObjectID:
@@ -131,8 +133,8 @@ func sameForm(name, text string) string {
 	return text
 }
 
-func (p *plan) readKeys(row Row) *entry {
-	e := &entry{row: row, keptAttributes: map[string]bool{}, problems: slices.Clone(row.Problems)}
+func (p *plan) readKeys(row Row) *plannedRow {
+	e := &plannedRow{row: row, keptAttributes: map[string]bool{}, problems: slices.Clone(row.Problems)}
 	if column, text := p.commentValue(row); text != "" {
 		e.refuse(column, "the row looks like a comment: it has %q here, and nothing else that names a user; delete the row, or give it a userPrincipalName", text)
 		return e
@@ -143,7 +145,7 @@ func (p *plan) readKeys(row Row) *entry {
 	if id := strings.ToLower(strings.TrimSpace(row.Values[attrObjectID])); id != "" && isGUID(id) {
 		e.objectID = id
 	} else if id != "" {
-		e.problem(attrObjectID, "objectId is a GUID such as 3f2b8c1e-5d60-4b7a-9a51-0c7de2f4a9b8, not %q; the number of an employee belongs into a column employeeId", id)
+		e.addProblem(attrObjectID, "objectId is a GUID such as 3f2b8c1e-5d60-4b7a-9a51-0c7de2f4a9b8, not %q; the number of an employee belongs into a column employeeId", id)
 	}
 	if text := strings.TrimSpace(row.Values[attrEmployeeID]); text != "" {
 		e.employeeKey = employeeKey(text)
@@ -153,7 +155,7 @@ func (p *plan) readKeys(row Row) *entry {
 		}
 		if err != nil {
 			e.employeeKey = ""
-			e.problem(attrEmployeeID, "%v", err)
+			e.addProblem(attrEmployeeID, "%v", err)
 		} else {
 			p.employeeKeys[e.employeeKey] = true
 		}
@@ -164,8 +166,8 @@ func (p *plan) readKeys(row Row) *entry {
 	return e
 }
 
-// commentValue returns the row's first value if the row looks like a comment: the value begins with
-// #, and no key of the row is valid.
+// commentValue recognises a row that looks like a comment: one of its identifying values begins
+// with #, and none of them identifies a user. It returns this value and its column, or "".
 func (p *plan) commentValue(row Row) (column, text string) {
 	for _, name := range []string{attrObjectID, attrEmployeeID, attrUPN} {
 		v := strings.TrimSpace(row.Values[name])
@@ -179,9 +181,9 @@ func (p *plan) commentValue(row Row) (column, text string) {
 	return column, text
 }
 
-// singleValueHint returns a hint for a row with only one value, such as a heading or a total. Such
-// a row may not describe a user.
-func (e *entry) singleValueHint() string {
+// singleValueHint returns a hint for the error about a row with only one value, such as a title or
+// a sum. Such a row probably does not describe a user. For all other rows it returns "".
+func (e *plannedRow) singleValueHint() string {
 	n := 0
 	for _, text := range e.row.Values {
 		if strings.TrimSpace(text) != "" {
@@ -194,7 +196,7 @@ func (e *entry) singleValueHint() string {
 	return ". The row has one value only: if it is a title, a sum or a comment, delete it"
 }
 
-func (p *plan) readName(e *entry, text string) {
+func (p *plan) readName(e *plannedRow, text string) {
 	err := cmp.Or(checkText(attrUPN, text), checkUPN(text))
 	name := scim.Fold(text)
 	if err == nil && p.byUPN[name] == nil && p.deletedByUPN[name] == nil {
@@ -204,14 +206,15 @@ func (p *plan) readName(e *entry, text string) {
 		}
 	}
 	if err != nil {
-		e.problem(attrUPN, "%v", err)
+		e.addProblem(attrUPN, "%v", err)
 		return
 	}
-	e.name = name
+	e.foldedUPN = name
 }
 
-// String describes a person so that a reader can tell two people with the same name apart.
-func (p *person) String() string {
+// String describes a user in so much detail that a reader can tell two users with the same name
+// apart.
+func (p *knownUser) String() string {
 	text := p.displayName + " (" + p.upn
 	if p.employeeID != "" {
 		text += ", employeeId " + p.employeeID
@@ -225,84 +228,86 @@ func (p *person) String() string {
 
 const ignoreObjectIDsFlag = "--ignore-columns objectId"
 
-// findByKey finds the user by objectId or employeeId, even if the row has another
+// findByKey finds the user of a row by objectId or employeeId, even if the row has another
 // userPrincipalName.
-func (p *plan) findByKey(e *entry) {
+func (p *plan) findByKey(e *plannedRow) {
 	holders := p.byEmployeeKey[e.employeeKey]
 	if e.objectID != "" {
-		e.person = p.byID[e.objectID]
+		e.user = p.byID[e.objectID]
 		switch {
-		case e.person == nil && len(holders) > 0:
+		case e.user == nil && len(holders) > 0:
 			e.refuse(attrObjectID, "directory %s has no user with objectId %s, but employeeId %s belongs to %s; correct one of the two, or leave out the object ids of another directory",
 				p.directory, e.objectID, e.givenValue(attrEmployeeID), holders[0])
 			e.problems[len(e.problems)-1].Flag = ignoreObjectIDsFlag
-		case e.person == nil || e.employeeKey == "" || e.employeeKey == e.person.employeeKey:
-		case len(withoutPerson(holders, e.person)) > 0:
-			e.refuse(attrEmployeeID, "objectId names %s, but employeeId %s belongs to %s; correct one of the two", e.person, e.givenValue(attrEmployeeID), withoutPerson(holders, e.person)[0])
+		case e.user == nil || e.employeeKey == "" || e.employeeKey == e.user.employeeKey:
+		case len(withoutUser(holders, e.user)) > 0:
+			e.refuse(attrEmployeeID, "objectId names %s, but employeeId %s belongs to %s; correct one of the two", e.user, e.givenValue(attrEmployeeID), withoutUser(holders, e.user)[0])
 		}
 	} else if len(holders) > 0 {
-		e.person = p.pickHolder(e, holders)
+		e.user = p.pickHolder(e, holders)
 	}
-	if e.person != nil && e.row.BuiltFrom != "" {
+	if e.user != nil && e.row.BuiltFrom != "" {
 		e.row.Values = maps.Clone(e.row.Values)
 		delete(e.row.Values, attrUPN)
-		e.name = ""
+		e.foldedUPN = ""
 	}
-	if e.person != nil && e.name != "" && e.name != e.person.name {
-		// readName accepts a name with invisible characters if a stored user has it already. This
-		// row would give that name to a different user.
+	if e.user != nil && e.foldedUPN != "" && e.foldedUPN != e.user.foldedUPN {
+		// readName accepts a name with invisible characters if a stored user has it. But this row
+		// would give the name to another user.
 		if err := checkVisibleAttribute(User{}, User{Attributes: map[string]any{attrUPN: e.givenValue(attrUPN)}}, attrUPN); err != nil {
-			e.name = ""
-			e.problem(attrUPN, "%v", err)
+			e.foldedUPN = ""
+			e.addProblem(attrUPN, "%v", err)
 		}
 	}
 }
 
 // pickHolder chooses one of the users that have the row's employeeId. It prefers users that are not
-// deleted, and among these the user that also has the row's userPrincipalName.
-func (p *plan) pickHolder(e *entry, holders []*person) *person {
+// deleted, and among these the user that also has the row's userPrincipalName. If it cannot decide,
+// it refuses the row and returns nil.
+func (p *plan) pickHolder(e *plannedRow, holders []*knownUser) *knownUser {
 	if living := notDeleted(holders); len(living) > 0 {
 		holders = living
 	}
 	if len(holders) > 1 {
-		named := slices.DeleteFunc(slices.Clone(holders), func(q *person) bool { return q.name != e.name })
+		named := slices.DeleteFunc(slices.Clone(holders), func(q *knownUser) bool { return q.foldedUPN != e.foldedUPN })
 		if len(named) == 0 || len(named) > 1 && !named[0].isDeleted() {
 			e.refuse(attrEmployeeID, "employeeId %s belongs to %s and to %s; give the row the objectId of one of them", e.givenValue(attrEmployeeID), holders[0], holders[1])
 			return nil
 		}
-		slices.SortStableFunc(named, func(a, b *person) int { return b.deleted.Compare(a.deleted) })
+		slices.SortStableFunc(named, func(a, b *knownUser) int { return b.deleted.Compare(a.deleted) })
 		holders = named
 	}
 	return holders[0]
 }
 
-func (e *entry) givenValue(attribute string) string {
+func (e *plannedRow) givenValue(attribute string) string {
 	return strings.TrimSpace(e.row.Values[attribute])
 }
 
-// namesGivenUp returns the current names of users that the file renames. These users are found by
-// objectId or employeeId, not by name.
-func (p *plan) namesGivenUp() map[string]bool {
+// findGivenUpNames returns the set of current names that users give up, because a row found by
+// objectId or employeeId gives them another name.
+func (p *plan) findGivenUpNames() map[string]bool {
 	names := map[string]bool{}
 	for _, e := range p.entries {
-		if e.person != nil && !e.person.isDeleted() && e.nameGained() != "" {
-			names[e.person.name] = true
+		if e.user != nil && !e.user.isDeleted() && e.newName() != "" {
+			names[e.user.foldedUPN] = true
 		}
 	}
 	return names
 }
 
-// findByName finds the user of a row that has neither an objectId nor a known employeeId.
-func (p *plan) findByName(e *entry, givenUp map[string]bool) {
-	if e.name == "" {
+// findByName finds the user of a row that has neither an objectId nor a known employeeId. givenUp
+// has the names that must not be found, because their users get other names.
+func (p *plan) findByName(e *plannedRow, givenUp map[string]bool) {
+	if e.foldedUPN == "" {
 		p.refuseNameless(e)
 		return
 	}
-	if holder := p.byUPN[e.name]; holder != nil && !givenUp[e.name] {
+	if holder := p.byUPN[e.foldedUPN]; holder != nil && !givenUp[e.foldedUPN] {
 		switch {
 		case e.employeeKey == "" || holder.employeeKey == "":
 		case looseEmployeeKey(e.employeeKey) == looseEmployeeKey(holder.employeeKey):
-			e.problem(attrEmployeeID, "employeeId %s is %s in the directory, which was kept; a spreadsheet may have taken zeros away", e.givenValue(attrEmployeeID), holder.employeeID)
+			e.addProblem(attrEmployeeID, "employeeId %s is %s in the directory, which was kept; a spreadsheet may have taken zeros away", e.givenValue(attrEmployeeID), holder.employeeID)
 		default:
 			advice := "For another person, choose another name or rename the first; if the number has changed, add the objectId to the row"
 			if e.row.BuiltFrom != "" {
@@ -311,7 +316,7 @@ func (p *plan) findByName(e *entry, givenUp map[string]bool) {
 			e.refuse(attrUPN, "userPrincipalName %s belongs to %s, but this row has employeeId %s. "+advice, e.givenValue(attrUPN), holder, e.givenValue(attrEmployeeID))
 			return
 		}
-		e.person, e.byName = holder, true
+		e.user, e.foundByName = holder, true
 		return
 	}
 	for _, q := range p.byLooseEmployeeKey[looseEmployeeKey(e.employeeKey)] {
@@ -321,21 +326,21 @@ func (p *plan) findByName(e *entry, givenUp map[string]bool) {
 		}
 	}
 	if len(e.problems) > 0 {
-		e.refused = true // a row with a bad key never creates a user
+		e.refused = true // a row with a wrong identifying value never creates a user
 	}
 }
 
-// builtNameAdvice is the advice for a row whose template builds a name that another person already
-// has.
+// builtNameAdvice is the advice for a row if a template built a userPrincipalName that belongs to
+// another user.
 const builtNameAdvice = "The name was built from other columns. Build it so that it tells the two people apart, with the employee number for example, or give this row a userPrincipalName of its own"
 
-func (p *plan) refuseNameless(e *entry) {
+func (p *plan) refuseNameless(e *plannedRow) {
 	if len(e.problems) == 0 {
-		p.nameless++
+		p.namelessCount++
 	}
 	switch {
 	case len(e.problems) > 0:
-		e.refused = true // a problem with the key was reported already
+		e.refused = true // the problem with the identifying value has been recorded already
 	case e.employeeKey != "":
 		e.refuse(attrUPN, "no user has employeeId %s, and the row has no userPrincipalName, which a new user needs%s", e.givenValue(attrEmployeeID), e.singleValueHint())
 	default:
@@ -343,16 +348,18 @@ func (p *plan) refuseNameless(e *entry) {
 	}
 }
 
-// refuseSharedKeys refuses rows of different people that have the same key.
-func (p *plan) refuseSharedKeys(attribute string, key func(*entry) string) {
-	wanting := map[string][]*entry{}
+// refuseSharedKeys records a problem for rows of different users that have the same identifying
+// value. attribute is the attribute, and key returns the value of a row. It refuses such rows as a
+// whole if they describe new users.
+func (p *plan) refuseSharedKeys(attribute string, key func(*plannedRow) string) {
+	wanting := map[string][]*plannedRow{}
 	for _, e := range p.entries {
 		if k := key(e); k != "" && !e.refused {
 			wanting[k] = append(wanting[k], e)
 		}
 	}
 	for _, list := range wanting {
-		if len(list) < 2 || samePerson(list) {
+		if len(list) < 2 || isSameUser(list) {
 			continue
 		}
 		for _, e := range list {
@@ -360,38 +367,38 @@ func (p *plan) refuseSharedKeys(attribute string, key func(*entry) string) {
 			if other == e {
 				other = list[1]
 			}
-			e.problem(attribute, "line %d, about %s, has %s %s as well; one %s belongs to one person",
+			e.addProblem(attribute, "line %d, about %s, has %s %s as well; one %s belongs to one person",
 				other.line(), cmp.Or(other.givenValue(attrUPN), "another user"), attribute, e.givenValue(attribute), attribute)
-			e.refused = e.person == nil
+			e.refused = e.user == nil
 		}
 	}
 }
 
-// samePerson reports whether all rows belong to one existing user.
-func samePerson(list []*entry) bool {
-	return !slices.ContainsFunc(list, func(e *entry) bool { return e.person == nil || e.person != list[0].person })
+// isSameUser reports whether all rows describe the same existing user.
+func isSameUser(list []*plannedRow) bool {
+	return !slices.ContainsFunc(list, func(e *plannedRow) bool { return e.user == nil || e.user != list[0].user })
 }
 
-// mergeRows merges several rows of one user into one row. It keeps the values that are the same in
-// all rows. It reports a problem for each value that differs.
+// mergeRows merges several rows of one user into one row. It keeps only the values in which the
+// rows agree. If the rows differ in a value, it records a problem for each of the rows.
 func (p *plan) mergeRows() {
-	about := map[*person][]*entry{}
+	about := map[*knownUser][]*plannedRow{}
 	for _, e := range p.entries {
-		if !e.refused && e.person != nil {
-			about[e.person] = append(about[e.person], e)
+		if !e.refused && e.user != nil {
+			about[e.user] = append(about[e.user], e)
 		}
 	}
 	for q, list := range about {
-		if list = refuseSameBuilt(q, list); len(list) == 0 {
+		if list = refuseSameBuiltNames(q, list); len(list) == 0 {
 			continue
 		}
-		p.byPerson[q] = list[0]
+		p.rowByUser[q] = list[0]
 		if len(list) == 1 {
 			continue
 		}
-		first := slices.MinFunc(list, func(a, b *entry) int { return a.line() - b.line() })
-		p.byPerson[q] = first
-		differ := first.keepAgreed(list)
+		first := slices.MinFunc(list, func(a, b *plannedRow) int { return a.line() - b.line() })
+		p.rowByUser[q] = first
+		differ := first.keepCommonValues(list)
 		for _, e := range list {
 			first.objectID = cmp.Or(first.objectID, e.objectID) // the merged row must have every key that one of its rows has
 		}
@@ -411,10 +418,11 @@ func (p *plan) mergeRows() {
 	}
 }
 
-// refuseSameBuilt refuses rows that found the same user only because the names that were built for
-// them are equal. Such rows may describe different people. It returns the remaining rows.
-func refuseSameBuilt(q *person, list []*entry) []*entry {
-	built := func(e *entry) bool { return e.byName && e.row.BuiltFrom != "" }
+// refuseSameBuiltNames refuses rows of one user that found this user only by a name that a template
+// built. If there are several rows, they may describe different people. It returns the remaining
+// rows.
+func refuseSameBuiltNames(q *knownUser, list []*plannedRow) []*plannedRow {
+	built := func(e *plannedRow) bool { return e.foundByName && e.row.BuiltFrom != "" }
 	first := slices.IndexFunc(list, built)
 	if first < 0 || len(list) == 1 {
 		return list
@@ -428,12 +436,12 @@ func refuseSameBuilt(q *person, list []*entry) []*entry {
 			e.refuse(attrUPN, "userPrincipalName %s is that of %s and of line %d as well. "+builtNameAdvice, e.givenValue(attrUPN), q, other.line())
 		}
 	}
-	return slices.DeleteFunc(slices.Clone(list), func(e *entry) bool { return e.refused })
+	return slices.DeleteFunc(slices.Clone(list), func(e *plannedRow) bool { return e.refused })
 }
 
-// keepAgreed keeps the values of an entry with which all other rows of the same user agree. It
-// returns the attributes whose values differ.
-func (e *entry) keepAgreed(list []*entry) []string {
+// keepCommonValues gives the row e the values in which all rows of the same user, list, agree. It
+// returns the attributes in which they differ.
+func (e *plannedRow) keepCommonValues(list []*plannedRow) []string {
 	values := map[string]string{}
 	differ := map[string]bool{}
 	for _, other := range list {
@@ -455,9 +463,9 @@ func (e *entry) keepAgreed(list []*entry) []string {
 		delete(values, name)
 	}
 	e.row = Row{Line: e.line(), Values: values}
-	e.name = ""
+	e.foldedUPN = ""
 	if !e.keptAttributes[attrUPN] {
-		e.name = scim.Fold(values[attrUPN])
+		e.foldedUPN = scim.Fold(values[attrUPN])
 	}
 	var names []string
 	for _, a := range attributes {
@@ -468,22 +476,23 @@ func (e *entry) keepAgreed(list []*entry) []string {
 	return names
 }
 
-func sameValue(name, a, b string) bool { return sameForm(name, a) == sameForm(name, b) }
+func sameValue(name, a, b string) bool { return comparableForm(name, a) == comparableForm(name, b) }
 
-// settleNames refuses new names until no two users would end up with the same name. Each round
-// checks all rows before it refuses any, so the outcome does not depend on the order of the rows.
-func (p *plan) settleNames() {
+// refuseNameConflicts refuses new userPrincipalNames until no two users would have the same name.
+// Each round checks all rows before it refuses any name, so the result does not depend on the order
+// of the rows.
+func (p *plan) refuseNameConflicts() {
 	for {
-		gaining := map[string][]*entry{}
+		gaining := map[string][]*plannedRow{}
 		for _, e := range p.entries {
-			if name := e.nameGained(); name != "" {
+			if name := e.newName(); name != "" {
 				gaining[name] = append(gaining[name], e)
 			}
 		}
 		var decisions []func()
 		for name, list := range gaining {
 			for _, e := range list {
-				if decide := p.obstacle(e, name, list); decide != nil {
+				if decide := p.findObstacle(e, name, list); decide != nil {
 					decisions = append(decisions, decide)
 				}
 			}
@@ -497,33 +506,34 @@ func (p *plan) settleNames() {
 	}
 }
 
-// obstacle finds out why a row cannot give the name to its user. It returns a function that reports
-// the reason and a remedy, or nil if nothing prevents the change.
-func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
+// findObstacle checks whether the row e can give the name to its user. gaining has all rows that
+// give this name to a user. If something prevents it, findObstacle returns a function that refuses
+// the name or the row with the reason. Otherwise it returns nil.
+func (p *plan) findObstacle(e *plannedRow, name string, gaining []*plannedRow) func() {
 	deny := func(format string, args ...any) func() {
 		return func() {
-			if e.person == nil || e.person.isDeleted() {
+			if e.user == nil || e.user.isDeleted() {
 				e.refuse(attrUPN, format, args...)
-				delete(p.byPerson, e.person)
+				delete(p.rowByUser, e.user)
 				return
 			}
-			e.problem(attrUPN, format+"; the old name was kept", args...)
-			e.name = ""
+			e.addProblem(attrUPN, format+"; the old name was kept", args...)
+			e.foldedUPN = ""
 		}
 	}
 	wanted := cmp.Or(e.givenValue(attrUPN), name)
 	if holder := p.byUPN[name]; holder != nil {
 		if p.isRenamed(holder) {
-			return p.obstacleOfRows(e, wanted, gaining, deny)
+			return p.findObstacleInRows(e, wanted, gaining, deny)
 		}
-		if p.byPerson[holder] != nil {
+		if p.rowByUser[holder] != nil {
 			return deny("userPrincipalName %s belongs to %s, who keeps it", wanted, holder)
 		}
-		// The row may describe either of two people, so do not write any of its values.
+		// The row may describe either of two users, so write none of its values.
 		return func() {
 			switch {
-			case e.person != nil:
-				e.refuse(attrUPN, "the row names %s, but userPrincipalName %s belongs to %s; correct one of the two", e.person, wanted, holder)
+			case e.user != nil:
+				e.refuse(attrUPN, "the row names %s, but userPrincipalName %s belongs to %s; correct one of the two", e.user, wanted, holder)
 			case e.objectID != "":
 				e.refuse(attrUPN, "directory %s has no user with objectId %s, but userPrincipalName %s belongs to %s; correct one of the two, or leave out the object ids of another directory",
 					p.directory, e.objectID, wanted, holder)
@@ -531,14 +541,14 @@ func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
 			default:
 				e.refuse(attrUPN, "userPrincipalName %s belongs to another user, %s; choose another name", wanted, holder)
 			}
-			delete(p.byPerson, e.person)
+			delete(p.rowByUser, e.user)
 		}
 	}
 	for _, gone := range p.deletedByUPN[name] {
-		if gone == e.person || p.byPerson[gone] != nil && p.byPerson[gone].nameGained() != name {
+		if gone == e.user || p.rowByUser[gone] != nil && p.rowByUser[gone].newName() != name {
 			continue
 		}
-		if p.byPerson[gone] == nil {
+		if p.rowByUser[gone] == nil {
 			say := deny("userPrincipalName %s belonged to %s. For another person, delete the old user for good first. For the same person, give the row the same objectId or employeeId, or restore the old user", wanted, gone)
 			return func() {
 				say()
@@ -548,11 +558,11 @@ func (p *plan) obstacle(e *entry, name string, gaining []*entry) func() {
 			}
 		}
 	}
-	return p.obstacleOfRows(e, wanted, gaining, deny)
+	return p.findObstacleInRows(e, wanted, gaining, deny)
 }
 
-// obstacleOfRows is like obstacle, but for several rows that give the same name to different users.
-func (p *plan) obstacleOfRows(e *entry, wanted string, gaining []*entry, deny func(string, ...any) func()) func() {
+// findObstacleInRows is like obstacle, but for other rows that give the same name to their users.
+func (p *plan) findObstacleInRows(e *plannedRow, wanted string, gaining []*plannedRow, deny func(string, ...any) func()) func() {
 	for _, other := range gaining {
 		if other != e {
 			if e.row.BuiltFrom != "" {
@@ -564,21 +574,22 @@ func (p *plan) obstacleOfRows(e *entry, wanted string, gaining []*entry, deny fu
 	return nil
 }
 
-// isRenamed reports whether some row gives the user another name.
-func (p *plan) isRenamed(q *person) bool {
-	e := p.byPerson[q]
+// isRenamed reports whether a row gives this user another name.
+func (p *plan) isRenamed(q *knownUser) bool {
+	e := p.rowByUser[q]
 	if e == nil {
 		return false
 	}
-	name := e.nameGained()
-	return name != "" && name != q.name
+	name := e.newName()
+	return name != "" && name != q.foldedUPN
 }
 
-// groupUnits groups rows that must be written together, because one user gets the name that another
-// user gives up. It sorts the groups by their first lines.
-func (p *plan) groupUnits() [][]*entry {
-	root := map[*entry]*entry{}
-	find := func(e *entry) *entry {
+// groupUnits groups the rows into units that must be written together: if one user gets the name
+// that another user gives up, their rows are in one unit. The units are in the order of their first
+// rows.
+func (p *plan) groupUnits() [][]*plannedRow {
+	root := map[*plannedRow]*plannedRow{}
+	find := func(e *plannedRow) *plannedRow {
 		for root[e] != nil {
 			if root[root[e]] != nil {
 				root[e] = root[root[e]]
@@ -588,16 +599,16 @@ func (p *plan) groupUnits() [][]*entry {
 		return e
 	}
 	for _, e := range p.entries {
-		holder := p.byUPN[e.nameGained()]
-		if holder == nil || e.refused || p.byPerson[holder] == e {
+		holder := p.byUPN[e.newName()]
+		if holder == nil || e.refused || p.rowByUser[holder] == e {
 			continue
 		}
-		if a, b := find(e), find(p.byPerson[holder]); a != b {
+		if a, b := find(e), find(p.rowByUser[holder]); a != b {
 			root[b] = a
 		}
 	}
-	index := map[*entry]int{}
-	var units [][]*entry
+	index := map[*plannedRow]int{}
+	var units [][]*plannedRow
 	for _, e := range p.entries {
 		if e.refused {
 			continue
@@ -613,12 +624,12 @@ func (p *plan) groupUnits() [][]*entry {
 	return units
 }
 
-// mentionedBy returns the users that a refused row may name. They do not count as absent.
-func (p *plan) mentionedBy(e *entry) []*person {
-	list := []*person{e.person, p.byID[e.objectID], p.byUPN[e.name], p.byUPN[scim.Fold(withoutInvisible(e.givenValue(attrUPN)))]}
+// usersMentionedBy returns the users that a refused row may describe. They do not count as absent.
+func (p *plan) usersMentionedBy(e *plannedRow) []*knownUser {
+	list := []*knownUser{e.user, p.byID[e.objectID], p.byUPN[e.foldedUPN], p.byUPN[scim.Fold(withoutInvisible(e.givenValue(attrUPN)))]}
 	list = append(list, p.byEmployeeKey[e.employeeKey]...)
 	if e.employeeKey != "" {
 		list = append(list, p.byLooseEmployeeKey[looseEmployeeKey(e.employeeKey)]...)
 	}
-	return slices.DeleteFunc(list, func(q *person) bool { return q == nil })
+	return slices.DeleteFunc(list, func(q *knownUser) bool { return q == nil })
 }

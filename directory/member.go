@@ -11,15 +11,15 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Member is a direct member of a group: a user or another group. Only the field for its Kind is
-// set.
+// Member is a direct member of a group: a user or another group. Depending on Kind, only User or
+// only Group is set.
 type Member struct {
 	Kind  Kind
 	User  User
 	Group Group
 }
 
-// ObjectID is the member's object id.
+// ObjectID returns the member's object id.
 func (m Member) ObjectID() string {
 	if m.Kind == GroupKind {
 		return m.Group.ObjectID
@@ -27,7 +27,7 @@ func (m Member) ObjectID() string {
 	return m.User.ObjectID
 }
 
-// DisplayName is the member's display name.
+// DisplayName returns the member's display name.
 func (m Member) DisplayName() string {
 	if m.Kind == GroupKind {
 		return m.Group.DisplayName()
@@ -45,12 +45,13 @@ func (m Member) sortKey() string {
 // MemberQuery selects direct members of a group, sorted by display name.
 type MemberQuery struct {
 	Search string // words to search for, as in UserQuery and GroupQuery
-	Kind   Kind   // selects only users or only groups; empty means both
+	Kind   Kind   // select only users or only groups; "" means both
 	After  Cursor
 	Limit  int // the largest number of members on the page, up to 500; zero means 50
 }
 
-// MemberPage is one page of members. If More is true, another page begins after Next.
+// MemberPage is one page of members. If More is true, there is another page, and Next is the cursor
+// for it.
 type MemberPage struct {
 	Members []Member
 	More    bool
@@ -60,11 +61,10 @@ type MemberPage struct {
 // MemberCounts counts a group's direct members that are not deleted.
 type MemberCounts struct{ Users, Groups int }
 
-// Total is the number of users and groups.
+// Total returns the number of users and groups together.
 func (c MemberCounts) Total() int { return c.Users + c.Groups }
 
-// Members lists a group's direct members page by page. Soft-deleted users and groups are not
-// members until they are restored.
+// Members returns one page of a group's direct members. Soft-deleted users and groups are left out.
 func (h *Handle) Members(ctx context.Context, group string, q MemberQuery) (MemberPage, error) {
 	q.Search = searchWords(q.Search)
 	if q.Limit <= 0 {
@@ -111,37 +111,38 @@ func (h *Handle) EachMember(ctx context.Context, group string, q MemberQuery, vi
 	}
 }
 
-// CountMembers counts a group's direct members.
+// CountMembers counts a group's direct members that are not deleted.
 func (h *Handle) CountMembers(ctx context.Context, group string) (MemberCounts, error) {
 	return h.store.CountMembers(ctx, h.Directory.ID, strings.ToLower(group))
 }
 
-// memberName names a user or group in the event of a membership.
+// memberName identifies a user or group in an event about a membership or an assignment. label is
+// the words for it in the event's text.
 type memberName struct {
 	kind     Kind
 	objectID string
 	label    string
 }
 
-// AddMembers adds users and groups to a group. It returns how many were not members before. Each
-// new membership writes one row and one event, whatever the size of the group.
+// AddMembers adds users and groups to a group. It returns how many were not members before. It
+// writes one row and one event for each new membership, however large the group is.
 //
 // Each transaction adds a few hundred members. If an id is neither a user nor a group of the
 // directory, AddMembers stops and returns an error. It does not undo earlier transactions.
 //
-// As in Entra, groups may be members of each other in a circle, and a group cannot be its own
-// member; see NestingWarning.
+// As in Entra, a group cannot be a direct member of itself, but groups may be members of each other
+// in a circle; see NestingWarning.
 func (h *Handle) AddMembers(ctx context.Context, group string, objectIDs []string, actor string) (int, error) {
-	return h.eachMember(ctx, group, objectIDs, false, h.addMember(ctx, actor))
+	return h.changeMembers(ctx, group, objectIDs, false, h.addMember(ctx, actor))
 }
 
 // RemoveMembers removes users and groups from a group. It returns how many were members. It splits
 // the work into transactions as AddMembers does.
 func (h *Handle) RemoveMembers(ctx context.Context, group string, objectIDs []string, actor string) (int, error) {
-	return h.eachMember(ctx, group, objectIDs, false, h.removeMember(ctx, actor))
+	return h.changeMembers(ctx, group, objectIDs, false, h.removeMember(ctx, actor))
 }
 
-// memberChange adds or removes one member, and reports whether that changed anything.
+// memberChange adds one member to a group or removes it, and reports whether that changed anything.
 type memberChange func(tx Tx, g Group, m Member) (bool, error)
 
 func (h *Handle) addMember(ctx context.Context, actor string) memberChange {
@@ -180,15 +181,15 @@ func memberNameOf(m Member) memberName {
 	return memberName{UserKind, m.User.ObjectID, m.User.description()}
 }
 
-// eachMember calls the function in the argument one for each object id, a few hundred times in each
-// transaction. If dryRun is true, it rolls the transactions back.
-func (h *Handle) eachMember(ctx context.Context, group string, objectIDs []string, dryRun bool, one memberChange) (int, error) {
+// changeMembers calls the function one for each object id, a few hundred times in each transaction.
+// It returns how many calls changed something. If dryRun is true, it rolls the transactions back.
+func (h *Handle) changeMembers(ctx context.Context, group string, objectIDs []string, dryRun bool, one memberChange) (int, error) {
 	total := 0
 	for batch := range slices.Chunk(objectIDs, batchRows) {
 		n := 0
 		err := h.update(ctx, func(tx Tx) error {
 			n = 0
-			g, err := h.groupIn(ctx, tx, group)
+			g, err := h.findGroup(ctx, tx, group)
 			if err != nil {
 				return err
 			}
@@ -196,7 +197,7 @@ func (h *Handle) eachMember(ctx context.Context, group string, objectIDs []strin
 				return conflict("", "%s is deleted", g.description()).Advise("restore the group first")
 			}
 			for _, id := range batch {
-				m, err := h.memberIn(ctx, tx, id)
+				m, err := h.findMember(ctx, tx, id)
 				if err != nil {
 					return err
 				}
@@ -221,8 +222,9 @@ func (h *Handle) eachMember(ctx context.Context, group string, objectIDs []strin
 	return total, nil
 }
 
-// memberIn finds the user or group with an object id.
-func (h *Handle) memberIn(ctx context.Context, tx Tx, id string) (Member, error) {
+// findMember returns the user or group with an object id. It returns refusal.NotFound if there is
+// none.
+func (h *Handle) findMember(ctx context.Context, tx Tx, id string) (Member, error) {
 	lower := strings.ToLower(id)
 	if !isGUID(lower) {
 		return Member{}, notFound("there is no user or group %q in directory %s", id, h.Directory.Name)
@@ -253,8 +255,8 @@ func (h *Handle) recordMember(ctx context.Context, tx Tx, name string, g Group, 
 	})
 }
 
-// leaveGroups removes a user or group from all its groups before it is purged. It writes one event
-// for each group.
+// leaveGroups removes a user or group from all groups that it is a member of. It writes one event
+// for each of these groups.
 func (h *Handle) leaveGroups(ctx context.Context, tx Tx, m memberName, actor string) error {
 	groups, err := tx.GroupsOf(ctx, m.objectID)
 	if err != nil {
@@ -272,15 +274,15 @@ func (h *Handle) leaveGroups(ctx context.Context, tx Tx, m memberName, actor str
 	return nil
 }
 
-// maxNesting is the largest number of groups that NestingWarning reads.
-const maxNesting = 1_000
+// maxNestedGroups is how many groups NestingWarning reads at most.
+const maxNestedGroups = 1_000
 
-// NestingWarning returns a sentence if the group is a member of itself, directly or through other
-// groups. Otherwise it returns "".
+// NestingWarning returns a warning if the group is a member of itself through other groups.
+// Otherwise it returns "".
 func (h *Handle) NestingWarning(ctx context.Context, group string) (string, error) {
 	start := strings.ToLower(group)
 	seen, next := map[string]bool{}, []string{start}
-	for len(next) > 0 && len(seen) < maxNesting {
+	for len(next) > 0 && len(seen) < maxNestedGroups {
 		id := next[0]
 		next = next[1:]
 		parents, err := h.Groups(ctx, GroupQuery{HasMember: id, Limit: 500})

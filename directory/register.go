@@ -12,30 +12,30 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// person holds the values that identify a user. An import holds one for every user of the
-// directory.
-type person struct {
+// knownUser holds the values that identify a user. An import keeps a knownUser for every user of
+// the directory in memory.
+type knownUser struct {
 	objectID    string
 	upn         string
-	name        string // folded userPrincipalName
+	foldedUPN   string // upn in the form in which userPrincipalNames are compared
 	displayName string
 	employeeID  string
-	employeeKey string // the employeeID in the form in which employeeIds are compared
-	deleted     time.Time
+	employeeKey string    // employeeID in the form in which employeeIds are compared
+	deleted     time.Time // when the user was soft-deleted; zero if it is not deleted
 }
 
-func (p *person) isDeleted() bool { return !p.deleted.IsZero() }
+func (p *knownUser) isDeleted() bool { return !p.deleted.IsZero() }
 
-func (p *person) toPerson() Person {
+func (p *knownUser) toPerson() Person {
 	return Person{ObjectID: p.objectID, UserPrincipalName: p.upn, DisplayName: p.displayName}
 }
 
-// employeeKey returns the form in which two employeeIds are compared: without case and surrounding
-// spaces.
+// employeeKey returns an employeeId in the form in which employeeIds are compared: folded and
+// without surrounding spaces.
 func employeeKey(text string) string { return scim.Fold(strings.TrimSpace(text)) }
 
-// looseEmployeeKey returns an employeeKey without leading zeros. A spreadsheet may have removed
-// such zeros.
+// looseEmployeeKey returns an employeeKey without leading zeros, spaces and invisible characters.
+// It finds employeeIds that a spreadsheet has changed, because spreadsheets remove leading zeros.
 func looseEmployeeKey(key string) string {
 	key = strings.Map(func(r rune) rune {
 		if unicode.IsSpace(r) || visible.IsInvisible(r) {
@@ -49,24 +49,25 @@ func looseEmployeeKey(key string) string {
 	return key
 }
 
-// userRegister finds every user of a directory by each value that identifies a user.
+// userRegister holds every user of a directory, with maps for finding users by each value that
+// identifies them.
 type userRegister struct {
-	allUsers           []*person // the users that are not deleted, in the order of their display names
-	byID               map[string]*person
-	byUPN              map[string]*person   // users that are not deleted, by folded userPrincipalName
-	deletedByUPN       map[string][]*person // deleted users by folded userPrincipalName, the last deleted one first
-	byEmployeeKey      map[string][]*person // all users by employeeKey, including deleted ones
-	byLooseEmployeeKey map[string][]*person // all users by the result of looseEmployeeKey, including deleted ones
+	allUsers           []*knownUser            // the users that are not deleted, sorted by display name
+	byID               map[string]*knownUser   // all users by object id, including deleted users
+	byUPN              map[string]*knownUser   // the users that are not deleted, by folded userPrincipalName
+	deletedByUPN       map[string][]*knownUser // the deleted users by folded userPrincipalName; the user that was deleted last comes first
+	byEmployeeKey      map[string][]*knownUser // all users by employeeKey, including deleted users
+	byLooseEmployeeKey map[string][]*knownUser // all users by looseEmployeeKey, including deleted users
 }
 
 func (h *Handle) readRegister(ctx context.Context) (*userRegister, error) {
 	r := &userRegister{
-		byID: map[string]*person{}, byUPN: map[string]*person{}, deletedByUPN: map[string][]*person{},
-		byEmployeeKey: map[string][]*person{}, byLooseEmployeeKey: map[string][]*person{},
+		byID: map[string]*knownUser{}, byUPN: map[string]*knownUser{}, deletedByUPN: map[string][]*knownUser{},
+		byEmployeeKey: map[string][]*knownUser{}, byLooseEmployeeKey: map[string][]*knownUser{},
 	}
 	for _, status := range []Status{NotDeleted, Deleted} {
 		err := h.EachUser(ctx, UserQuery{Status: status}, func(u User) error {
-			r.add(u)
+			r.addUser(u)
 			return nil
 		})
 		if err != nil {
@@ -74,24 +75,24 @@ func (h *Handle) readRegister(ctx context.Context) (*userRegister, error) {
 		}
 	}
 	for _, list := range r.deletedByUPN {
-		slices.SortFunc(list, func(a, b *person) int {
+		slices.SortFunc(list, func(a, b *knownUser) int {
 			return cmp.Or(b.deleted.Compare(a.deleted), strings.Compare(a.objectID, b.objectID))
 		})
 	}
 	return r, nil
 }
 
-func (r *userRegister) add(u User) {
+func (r *userRegister) addUser(u User) {
 	if r.byID[u.ObjectID] != nil {
-		return // the user was soft-deleted while the list was read, and is in the list already
+		return // the user was soft-deleted after it was read as not deleted, so it is in the register already
 	}
-	p := &person{objectID: u.ObjectID, upn: u.UPN(), name: u.FoldedUPN(), displayName: u.DisplayName(), employeeID: u.Text(attrEmployeeID), deleted: u.Deleted}
+	p := &knownUser{objectID: u.ObjectID, upn: u.UPN(), foldedUPN: u.FoldedUPN(), displayName: u.DisplayName(), employeeID: u.Text(attrEmployeeID), deleted: u.Deleted}
 	p.employeeKey = employeeKey(p.employeeID)
 	r.byID[p.objectID] = p
 	if p.isDeleted() {
-		r.deletedByUPN[p.name] = append(r.deletedByUPN[p.name], p)
+		r.deletedByUPN[p.foldedUPN] = append(r.deletedByUPN[p.foldedUPN], p)
 	} else {
-		r.byUPN[p.name] = p
+		r.byUPN[p.foldedUPN] = p
 		r.allUsers = append(r.allUsers, p)
 	}
 	if p.employeeKey != "" {
@@ -101,12 +102,12 @@ func (r *userRegister) add(u User) {
 	}
 }
 
-// withoutPerson returns a copy of the list that leaves out the person in the argument but.
-func withoutPerson(list []*person, but *person) []*person {
-	return slices.DeleteFunc(slices.Clone(list), func(p *person) bool { return p == but })
+// withoutUser returns a copy of the list without the user that the argument but names.
+func withoutUser(list []*knownUser, but *knownUser) []*knownUser {
+	return slices.DeleteFunc(slices.Clone(list), func(p *knownUser) bool { return p == but })
 }
 
-// notDeleted returns the people of a list that are not deleted.
-func notDeleted(list []*person) []*person {
-	return slices.DeleteFunc(slices.Clone(list), (*person).isDeleted)
+// notDeleted returns the users of a list that are not deleted.
+func notDeleted(list []*knownUser) []*knownUser {
+	return slices.DeleteFunc(slices.Clone(list), (*knownUser).isDeleted)
 }

@@ -17,22 +17,22 @@ import (
 // AppRole is a role of an application. Every assignment has exactly one role.
 type AppRole struct {
 	ID          string
-	Value       string // the value that the application gets
+	Value       string // the value that provisioning sends to the application
 	DisplayName string
 	Description string
-	Enabled     bool // whether the role can be given to more users and groups; those that have it keep it
+	Enabled     bool // whether the role can be given to further users and groups; those that have the role keep it in any case
 }
 
 // DefaultAccess is the role of assignments that have no other role. Every application has it. It
-// has no value, and it cannot be changed. Its id is the one that Entra uses.
+// has no value, and it cannot be changed. Its id is the same as in Entra.
 var DefaultAccess = AppRole{ID: "00000000-0000-0000-0000-000000000000", DisplayName: "Default Access", Description: "Assigned, without a role of the application's own", Enabled: true}
 
-// FoldedValue is the form in which two values are compared.
+// FoldedValue returns the value in the form in which values are compared.
 func (r AppRole) FoldedValue() string { return scim.Fold(r.Value) }
 
-// assignmentText returns the role as a value of the attribute appRoleAssignments. The value is the
-// JSON that Entra sends.
-func (r AppRole) assignmentText() string {
+// assignmentJSON returns the role as a value of the attribute appRoleAssignments: in the JSON form
+// that Entra uses.
+func (r AppRole) assignmentJSON() string {
 	text, err := json.Marshal(struct {
 		ID          string `json:"id"`
 		Value       string `json:"value"`
@@ -44,14 +44,15 @@ func (r AppRole) assignmentText() string {
 	return string(text)
 }
 
-// Roles lists the roles that an application defines, by display name. Default Access is not in the
-// list.
+// Roles returns the roles that an application defines, sorted by display name. Default Access is
+// not among them.
 func (h *Handle) Roles(ctx context.Context, application string) ([]AppRole, error) {
 	return h.store.Roles(ctx, h.Directory.ID, application)
 }
 
 // Role finds a role of an application by its id, its value or its display name, in any case. It
-// also finds Default Access. If there is no such role, the error names existing roles.
+// also finds Default Access. If there is no such role, it returns refusal.NotFound and the message
+// suggests existing names.
 func (h *Handle) Role(ctx context.Context, a Application, name string) (AppRole, error) {
 	own, err := h.Roles(ctx, a.ID)
 	if err != nil {
@@ -75,12 +76,12 @@ func (h *Handle) Role(ctx context.Context, a Application, name string) (AppRole,
 	return AppRole{}, notFound("%s has no role %q", a.Name, name).Advise("%s", suggestName(name, names))
 }
 
-// CountRole counts the users and groups whose direct assignment has a role.
+// CountRole counts the users and groups whose direct assignment to the application has the role.
 func (h *Handle) CountRole(ctx context.Context, application, role string) (int, error) {
 	return h.store.CountRole(ctx, h.Directory.ID, application, role)
 }
 
-var roleValue = regexp.MustCompile(`^[^\s\x00-\x1f]{1,250}$`)
+var validRoleValue = regexp.MustCompile(`^[^\s\x00-\x1f]{1,250}$`)
 
 func checkRole(r AppRole) (AppRole, error) {
 	r.Value, r.DisplayName, r.Description = strings.TrimSpace(r.Value), strings.TrimSpace(r.DisplayName), strings.TrimSpace(r.Description)
@@ -92,7 +93,7 @@ func checkRole(r AppRole) (AppRole, error) {
 			return r, err
 		}
 	}
-	if !roleValue.MatchString(r.Value) {
+	if !validRoleValue.MatchString(r.Value) {
 		return r, invalid("value", "a role's value has 1 to 250 characters without spaces, such as Editor: %q does not", r.Value)
 	}
 	if strings.ContainsAny(r.DisplayName, "\r\n\t") {
@@ -104,8 +105,9 @@ func checkRole(r AppRole) (AppRole, error) {
 	return r, nil
 }
 
-// PutRole creates a role of an application, or replaces the role with r.ID. If that id is empty,
-// PutRole assigns an id. It reports whether anything changed.
+// PutRole creates a role of an application, or replaces the role with r.ID. If that id is "",
+// PutRole assigns a new id. PutRole returns the stored role, and whether anything changed. It
+// returns refusal.Taken if another role has the value.
 func (h *Handle) PutRole(ctx context.Context, application string, r AppRole, actor string) (AppRole, bool, error) {
 	r, err := checkRole(r)
 	if err != nil {
@@ -124,7 +126,7 @@ func (h *Handle) PutRole(ctx context.Context, application string, r AppRole, act
 		} else if before, err = h.findRole(ctx, tx, a, r.ID); err != nil {
 			return err
 		}
-		values := changedRole(before, r)
+		values := changedRoleValues(before, r)
 		if len(values) == 0 {
 			return nil
 		}
@@ -144,7 +146,7 @@ func (h *Handle) PutRole(ctx context.Context, application string, r AppRole, act
 	return r, did, err
 }
 
-func changedRole(before, after AppRole) (values []event.Change) {
+func changedRoleValues(before, after AppRole) (values []event.Change) {
 	one := func(name string, old, now any) {
 		if old == now {
 			return

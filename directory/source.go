@@ -9,16 +9,15 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// Object is a user and its assignment to one application. The engine computes the value
-// IsSoftDeleted from both and from the scope of the job.
+// Object is a user, with its assignments to one application.
 type Object struct {
 	User     User
-	Assigned bool      // whether the user is assigned to the application in the query, directly or as a direct member of an assigned group
-	Roles    []AppRole // the roles of these assignments without duplicates; Default Access is left out
+	Assigned bool      // whether the user is assigned to the application, directly or as a direct member of an assigned group
+	Roles    []AppRole // the roles of these assignments, without duplicates and without Default Access
 }
 
-// Attributes returns every value that a mapping can read, under Entra's names: string, bool or
-// []string. IsSoftDeleted is not among them.
+// Attributes returns the user's values that a mapping can read, under Entra's names. A value is a
+// string, a bool or a []string. IsSoftDeleted is not among them; the engine computes it.
 func (o Object) Attributes() map[string]any {
 	u := o.User
 	values := make(map[string]any, len(u.Attributes)+3)
@@ -32,14 +31,14 @@ func (o Object) Attributes() map[string]any {
 	if len(o.Roles) > 0 {
 		roles := make([]string, len(o.Roles))
 		for i, r := range o.Roles {
-			roles[i] = r.assignmentText()
+			roles[i] = r.assignmentJSON()
 		}
 		values[attrAppRoleAssignments] = roles
 	}
 	return values
 }
 
-// SourceAttribute finds an attribute that Attributes can return, by its exact name.
+// SourceAttribute returns the attribute with exactly this name, if Object.Attributes can return it.
 func SourceAttribute(name string) (Attribute, bool) {
 	switch name {
 	case attrOriginalUPN:
@@ -54,13 +53,13 @@ func SourceAttribute(name string) (Attribute, bool) {
 // SourceNames returns the names of the attributes of users that mappings can read.
 func SourceNames() []string { return append(AttributeNames(), attrOriginalUPN, attrAppRoleAssignments) }
 
-// HasAlways reports whether every user has a value for the attribute.
+// HasAlways reports whether every user has a value of the attribute.
 func (a Attribute) HasAlways() bool {
 	return a.Name == attrObjectID || a.Name == attrUPN || a.Name == attrAccountEnabled
 }
 
-// withoutGuestSuffix returns a guest's userPrincipalName as Entra gives it to mappings:
-// alias_domain#EXT#@tenant becomes alias@domain.
+// withoutGuestSuffix returns the userPrincipalName that Entra gives to mappings. For a guest,
+// alias_domain#EXT#@tenant becomes alias@domain. Other names stay the same.
 func withoutGuestSuffix(upn string) string {
 	name, _, guest := strings.Cut(upn, "#EXT#@")
 	i := strings.LastIndexByte(name, '_')
@@ -70,22 +69,23 @@ func withoutGuestSuffix(upn string) string {
 	return name[:i] + "@" + name[i+1:]
 }
 
-// Position returns the current end of the change feed. A caller that reads a snapshot must call
-// Position first; then all changes during the snapshot come after that position.
+// Position returns the position of the newest event. A caller that wants a snapshot must call
+// Position before it reads the first page. Then all changes during the reading come after this
+// position.
 func (h *Handle) Position(ctx context.Context) (event.Position, error) {
 	return h.store.LastEvent(ctx, h.Directory.ID)
 }
 
 // SnapshotQuery selects a page of a snapshot.
 type SnapshotQuery struct {
-	App          string // id of the application for which Assigned is filled in
-	AssignedOnly bool   // whether to return only users or groups that are assigned to the application
+	App          string // id of the application for which Assigned and Roles are set
+	AssignedOnly bool   // whether to return only objects that are assigned to the application
 	After        string // the last object id of the previous page; "" for the first page
-	Limit        int    // the largest number of objects on the page; zero means 500
+	Limit        int    // how many objects the page has at most; zero means 500
 }
 
-// Snapshot lists users by object id, including soft-deleted ones. A page shorter than the limit is
-// the last page.
+// Snapshot returns a page of users, sorted by object id. It includes soft-deleted users. A page
+// shorter than the limit is the last page.
 func (h *Handle) Snapshot(ctx context.Context, q SnapshotQuery) ([]Object, error) {
 	if q.Limit <= 0 {
 		q.Limit = batchRows
@@ -93,15 +93,15 @@ func (h *Handle) Snapshot(ctx context.Context, q SnapshotQuery) ([]Object, error
 	return h.store.Snapshot(ctx, h.Directory.ID, q)
 }
 
-// Object reads one user for an application. refusal.NotFound means that the user never existed or
-// was deleted permanently.
+// Object returns one user, with its assignments to an application. It returns refusal.NotFound if
+// the user never existed or was deleted permanently.
 func (h *Handle) Object(ctx context.Context, app, objectID string) (Object, error) {
 	o, err := h.store.Object(ctx, h.Directory.ID, app, strings.ToLower(objectID))
 	return o, h.userNotFound(err, objectID)
 }
 
-// Objects reads several users for an application, in no particular order. Users that never existed
-// or were deleted permanently are left out.
+// Objects returns several users, with their assignments to an application, in no particular order.
+// Users that never existed or were deleted permanently are left out.
 func (h *Handle) Objects(ctx context.Context, app string, objectIDs []string) ([]Object, error) {
 	lower := make([]string, len(objectIDs))
 	for i, id := range objectIDs {
@@ -110,12 +110,13 @@ func (h *Handle) Objects(ctx context.Context, app string, objectIDs []string) ([
 	return h.store.Objects(ctx, h.Directory.ID, app, lower)
 }
 
-// Progress says how far a reader has read the changes. The zero value is before the first change.
+// Progress says how far a reader has read the changes of users. The zero value is before the first
+// change.
 type Progress struct {
-	Position event.Position // all changes up to this position were read
-	// Within is set if the reader has read only some of the objects that the event after Position
-	// concerns, because one page does not hold them all. It is then the last object id that was
-	// read; otherwise it is "".
+	Position event.Position // all changes up to this position have been read
+	// Within is set if the event after Position affects more users than fit on a page, and only
+	// some of them have been read. It is then the object id of the last user that was read.
+	// Otherwise it is "".
 	Within string
 }
 
@@ -127,7 +128,8 @@ func (p Progress) String() string {
 	return p.Position.String() + "~" + p.Within
 }
 
-// ParseProgress reads the result of String, or the text of a position.
+// ParseProgress reads the result of Progress.String, or the text of a position. It returns
+// event.ErrPosition for any other text.
 func ParseProgress(text string) (Progress, error) {
 	position, within, _ := strings.Cut(text, "~")
 	p, err := event.ParsePosition(position)
@@ -137,20 +139,21 @@ func ParseProgress(text string) (Progress, error) {
 	return Progress{Position: p, Within: within}, err
 }
 
-// Changes lists users that changed. After the caller has processed them, it calls Changes again
-// with Progress. If More is true, there may be more changes.
+// Changes is a page of users that changed. For the next page, the caller calls Handle.Changes again
+// with Progress. If More is true, there may be more changes already.
 type Changes struct {
-	ObjectIDs []string          // the object ids, each id once, in the order of the first changes
-	Origins   map[string]Origin // where the changes of these users come from, by object id
-	Ended     []string          // ids of imports that have ended; no further changes of these imports follow
+	ObjectIDs []string          // the users' object ids without duplicates, in the order of their first changes
+	Origins   map[string]Origin // the origin of each user's changes, by object id
+	Ended     []string          // the ids of imports that have ended, so that no further changes of these imports follow
 	Progress  Progress
 	More      bool
 }
 
-// Changes returns at most limit users (500 when zero) that changed after a progress. A user counts
-// as changed when it was created, changed or deleted, or when its assignment to this application
-// changed, directly or through a group. When a group is assigned, unassigned, deleted or restored,
-// all its direct members count as changed. Former members may be among them, which does no harm.
+// Changes returns the users that changed after a progress, at most limit users; zero means 500. A
+// user counts as changed if it was created, changed or deleted, or if its assignment to this
+// application changed, directly or through a group. If a group is assigned, unassigned, deleted or
+// restored, all its direct members count as changed. Former members may be among them, which does
+// no harm. If events after the progress have been deleted, Changes returns event.ErrPruned.
 func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit int) (Changes, error) {
 	if limit <= 0 {
 		limit = batchRows
@@ -167,7 +170,7 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 		}
 		c.Origins[id] = o.combineWithOlder(older)
 	}
-	groups := assignedGroups{Handle: h, app: app, known: map[string]bool{}}
+	groups := assignedGroups{Handle: h, app: app, answerByGroup: map[string]bool{}}
 	for i, e := range events {
 		what, err := groups.usersAffectedBy(ctx, e)
 		if err != nil {
@@ -176,7 +179,7 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 		if what.user != "" {
 			add(what.user, originOf(e))
 		}
-		if id := endedBy(e); id != "" {
+		if id := endedImport(e); id != "" {
 			c.Ended = append(c.Ended, id)
 		}
 		if what.group != "" || what.role != "" {
@@ -205,25 +208,26 @@ func (h *Handle) Changes(ctx context.Context, app string, after Progress, limit 
 	return c, nil
 }
 
-// affectedUsers says which users an event affects: one user, everyone who is or was a direct
-// member of a group, or everyone who has a role of the application.
+// affectedUsers says which users an event affects: the user with the id user, all users that are or
+// were direct members of the group with the id group, or all users that have the role with the id
+// role. If all three are "", the event affects no users.
 type affectedUsers struct{ user, group, role string }
 
-// assignedGroups finds out which groups are or were assigned to an application. It remembers the
+// assignedGroups says which groups are or were assigned to the application app. It caches the
 // answers.
 type assignedGroups struct {
 	*Handle
-	app   string
-	known map[string]bool // the answers so far, by group id
+	app           string
+	answerByGroup map[string]bool // the cached answers, by the object id of the group
 }
 
-func (g assignedGroups) has(ctx context.Context, group string) (bool, error) {
-	if has, known := g.known[group]; known {
+func (g assignedGroups) hasGroup(ctx context.Context, group string) (bool, error) {
+	if has, known := g.answerByGroup[group]; known {
 		return has, nil
 	}
 	has, err := g.store.WasAssigned(ctx, g.Directory.ID, g.app, group)
 	if err == nil {
-		g.known[group] = has
+		g.answerByGroup[group] = has
 	}
 	return has, err
 }
@@ -244,13 +248,13 @@ func (g assignedGroups) usersAffectedBy(ctx context.Context, e event.Event) (c a
 		if err := json.Unmarshal(e.Data, &d); err != nil || d.Kind != string(UserKind) {
 			return c, err
 		}
-		has, err := g.has(ctx, e.Subject)
+		has, err := g.hasGroup(ctx, e.Subject)
 		if has {
 			c.user = d.Member
 		}
 		return c, err
 	case event.GroupDeleted, event.GroupRestored, event.GroupPurged:
-		has, err := g.has(ctx, e.Subject)
+		has, err := g.hasGroup(ctx, e.Subject)
 		if has {
 			c.group = e.Subject
 		}
@@ -268,14 +272,14 @@ func (g assignedGroups) usersAffectedBy(ctx context.Context, e event.Event) (c a
 	return c, nil
 }
 
-// GroupObject is a group and its assignment to one application.
+// GroupObject is a group, and whether it is assigned to one application.
 type GroupObject struct {
 	Group    Group
-	Assigned bool // whether the group is assigned to the application in the query
+	Assigned bool // whether the group is assigned to the application
 }
 
-// Attributes returns every value that a mapping of groups can read, under Entra's names. members is
-// not among them: see MemberIDs.
+// Attributes returns the group's values that a mapping can read, under Entra's names. members is
+// not among them; MemberIDs reads it.
 func (o GroupObject) Attributes() map[string]any {
 	values := map[string]any{attrObjectID: o.Group.ObjectID, "securityEnabled": true, "mailEnabled": false}
 	for name, text := range o.Group.Attributes {
@@ -293,8 +297,8 @@ func GroupSourceNames() []string {
 	return names
 }
 
-// GroupSourceAttribute finds an attribute by its exact name: one that GroupObject.Attributes can
-// return, or the attribute members.
+// GroupSourceAttribute returns the attribute of groups with exactly this name, if mappings can read
+// it.
 func GroupSourceAttribute(name string) (Attribute, bool) {
 	switch name {
 	case attrObjectID:
@@ -308,8 +312,8 @@ func GroupSourceAttribute(name string) (Attribute, bool) {
 	return Attribute{Name: a.Name, Label: a.Label, Type: String}, ok && a.Name == name
 }
 
-// GroupSnapshot lists groups by object id, including soft-deleted ones. A page shorter than the
-// limit is the last page.
+// GroupSnapshot returns a page of groups, sorted by object id. It includes soft-deleted groups. A
+// page shorter than the limit is the last page.
 func (h *Handle) GroupSnapshot(ctx context.Context, q SnapshotQuery) ([]GroupObject, error) {
 	if q.Limit <= 0 {
 		q.Limit = batchRows
@@ -317,24 +321,24 @@ func (h *Handle) GroupSnapshot(ctx context.Context, q SnapshotQuery) ([]GroupObj
 	return h.store.GroupSnapshot(ctx, h.Directory.ID, q)
 }
 
-// GroupObject reads one group for an application. refusal.NotFound means that the group never
-// existed or was deleted permanently.
+// GroupObject returns one group, and whether it is assigned to an application. It returns
+// refusal.NotFound if the group never existed or was deleted permanently.
 func (h *Handle) GroupObject(ctx context.Context, app, objectID string) (GroupObject, error) {
 	o, err := h.store.GroupObject(ctx, h.Directory.ID, app, strings.ToLower(objectID))
 	return o, h.groupNotFound(err, objectID)
 }
 
-// Edge is a membership of a group, or a change of a membership.
+// Edge is a direct membership of a group, or a change of a membership.
 type Edge struct {
 	Group, Member string
-	Kind          Kind // the kind of the member
-	Present       bool // true if the member was added, or came back with a restore; false if it was removed or deleted
-	Position      event.Position
-	Cause         string // the id of the import that made the change; "" for a single change, and for a result of MemberIDs
+	Kind          Kind           // the kind of the member
+	Present       bool           // whether the membership exists, or the change adds it; false if the change removes it
+	Position      event.Position // the position of the change's event; zero for a result of MemberIDs
+	Cause         string         // the id of the import that made the change; "" if no import made it, and for a result of MemberIDs
 }
 
-// MemberIDs lists a group's direct members that are not deleted, by object id. A page shorter than
-// the limit is the last.
+// MemberIDs returns a page of a group's direct members that are not deleted, sorted by object id.
+// after is the last object id of the previous page. A page shorter than the limit is the last page.
 func (h *Handle) MemberIDs(ctx context.Context, group, after string, limit int) ([]Edge, error) {
 	if limit <= 0 {
 		limit = batchRows
@@ -342,29 +346,30 @@ func (h *Handle) MemberIDs(ctx context.Context, group, after string, limit int) 
 	return h.store.MemberIDs(ctx, h.Directory.ID, strings.ToLower(group), after, limit)
 }
 
-// MembersAmong returns those of the given objects that are direct members of a group and not
-// deleted, each with its kind.
+// MembersAmong returns the kind of each given object that is a direct member of the group and not
+// deleted. Other objects are left out.
 func (h *Handle) MembersAmong(ctx context.Context, group string, objectIDs []string) (map[string]Kind, error) {
 	return h.store.MembersAmong(ctx, h.Directory.ID, strings.ToLower(group), objectIDs)
 }
 
-// GroupsOf returns the groups that a user or group is a direct member of, by object id.
+// GroupsOf returns the object ids of the groups that a user or group is a direct member of.
 func (h *Handle) GroupsOf(ctx context.Context, objectID string) ([]string, error) {
 	return h.store.GroupsWith(ctx, h.Directory.ID, strings.ToLower(objectID))
 }
 
-// GroupChanges lists groups that changed, and memberships that changed. After the caller has
-// processed them, it calls GroupChanges again with Position. If More is true, there may be more
-// changes.
+// GroupChanges is a page of changes of groups and of memberships. For the next page, the caller
+// calls Handle.GroupChanges again with Position. If More is true, there may be more changes
+// already.
 type GroupChanges struct {
-	ObjectIDs []string          // groups that were created, changed or deleted, or whose assignment changed; each group once
-	Origins   map[string]Origin // where the changes of these groups come from, by object id
+	ObjectIDs []string          // the groups that were created, changed or deleted, or whose assignment changed, without duplicates
+	Origins   map[string]Origin // the origin of each group's changes, by object id
 	Edges     []Edge            // the changes of memberships, in the order in which they happened
 	Position  event.Position
 	More      bool
 }
 
-// GroupChanges reads at most limit events (500 when zero) after a position, for one application.
+// GroupChanges returns the changes of groups and memberships after a position, for one application.
+// It reads at most limit events; zero means 500.
 func (h *Handle) GroupChanges(ctx context.Context, app string, after event.Position, limit int) (GroupChanges, error) {
 	if limit <= 0 {
 		limit = batchRows
@@ -375,7 +380,7 @@ func (h *Handle) GroupChanges(ctx context.Context, app string, after event.Posit
 	}
 	c := GroupChanges{Position: after, More: len(events) == limit, Origins: map[string]Origin{}}
 	for _, e := range events {
-		if err := c.read(ctx, h, app, e); err != nil {
+		if err := c.addEvent(ctx, h, app, e); err != nil {
 			return GroupChanges{}, fmt.Errorf("read event %v: %w", e.Position, err)
 		}
 		c.Position = e.Position
@@ -383,7 +388,7 @@ func (h *Handle) GroupChanges(ctx context.Context, app string, after event.Posit
 	return c, nil
 }
 
-func (c *GroupChanges) read(ctx context.Context, h *Handle, app string, e event.Event) error {
+func (c *GroupChanges) addEvent(ctx context.Context, h *Handle, app string, e event.Event) error {
 	name := func(group string) {
 		older, seen := c.Origins[group]
 		if !seen {
@@ -419,8 +424,8 @@ func (c *GroupChanges) read(ctx context.Context, h *Handle, app string, e event.
 	return nil
 }
 
-// addEdges handles an event that a user or group was deleted or restored. It adds one changed
-// membership for each group of that user or group.
+// addEdges handles an event that a user or group was deleted or restored. It adds one change of a
+// membership for each group that this object is a direct member of.
 func (c *GroupChanges) addEdges(ctx context.Context, h *Handle, e event.Event, kind Kind, present bool) error {
 	return h.EachGroup(ctx, GroupQuery{HasMember: e.Subject}, func(g Group) error {
 		c.Edges = append(c.Edges, Edge{Group: g.ObjectID, Member: e.Subject, Kind: kind, Present: present, Position: e.Position, Cause: e.Cause})

@@ -7,8 +7,8 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// Store keeps directories. Every method takes the directory's id. A method returns refusal.NotFound
-// if it finds nothing.
+// Store keeps directories in a database. A method that reads or changes one thing returns
+// refusal.NotFound if there is no such thing.
 type Store interface {
 	Directories(ctx context.Context) ([]Directory, error)
 	Directory(ctx context.Context, id ID) (Directory, error)
@@ -18,31 +18,33 @@ type Store interface {
 	// RenameDirectory returns refusal.Taken if another directory has the name.
 	RenameDirectory(ctx context.Context, id ID, name string, e event.Event) error
 	SetDefaultDomain(ctx context.Context, id ID, domain string, e event.Event) error
-	// DeleteDirectory removes the directory, its users, its applications and their provisioning. It
-	// counts the removed objects, calls the argument deleted with the counts, and appends the event
-	// that deleted returns.
+	// DeleteDirectory removes the directory, its users, its groups, its applications and their
+	// provisioning. It counts the removed objects, calls the function deleted with the counts, and
+	// appends the event that deleted returns.
 	DeleteDirectory(ctx context.Context, id ID, deleted func(Contents) event.Event) error
-	// Contents counts the objects of a directory, or of one application if application is not "".
+	// Contents counts the objects of a directory, or those of one application if application is not
+	// "".
 	Contents(ctx context.Context, d ID, application string) (Contents, error)
 
 	User(ctx context.Context, d ID, objectID string) (User, error)
-	// UserByUPN finds a user that is not deleted by the folded userPrincipalName.
+	// UserByUPN returns the user that is not deleted and has this folded userPrincipalName.
 	UserByUPN(ctx context.Context, d ID, foldedUPN string) (User, error)
-	// Users lists users, ordered by SortKey and ObjectID. The words of q.Search are folded, and all
-	// of them must occur in the user's SearchText.
+	// Users returns the users that a query selects, sorted by SortKey and ObjectID. The words of
+	// q.Search are folded, and all of them must occur in the user's SearchText.
 	Users(ctx context.Context, d ID, q UserQuery) ([]User, error)
 	CountUsers(ctx context.Context, d ID) (Counts, error)
-	// CountFound counts the users that a query selects. It ignores the query's Limit.
+	// CountFound counts the users that a query selects. It ignores the query's After and Limit.
 	CountFound(ctx context.Context, d ID, q UserQuery) (int, error)
 
 	Group(ctx context.Context, d ID, objectID string) (Group, error)
 	// GroupsNamed returns at most 100 groups with this sort key. It returns only soft-deleted
 	// groups if deleted is true, and otherwise only groups that are not deleted.
 	GroupsNamed(ctx context.Context, d ID, sortKey string, deleted bool) ([]Group, error)
-	// GroupsLookingLike returns at most 100 groups that are not deleted and whose Group.Look is
-	// look.
+	// GroupsLookingLike returns at most 100 groups that are not deleted and whose Group.Look
+	// returns look.
 	GroupsLookingLike(ctx context.Context, d ID, look string) ([]Group, error)
-	// Groups lists groups, ordered by SortKey and ObjectID. It searches as Users does.
+	// Groups returns the groups that a query selects, sorted by SortKey and ObjectID. It searches
+	// in the same way as Users.
 	Groups(ctx context.Context, d ID, q GroupQuery) ([]Group, error)
 	CountGroups(ctx context.Context, d ID, q GroupQuery) (int, error)
 	// Members returns the first q.Limit users and the first q.Limit groups that follow q.After. If
@@ -51,8 +53,8 @@ type Store interface {
 	CountMembers(ctx context.Context, d ID, group string) (MemberCounts, error)
 
 	Applications(ctx context.Context, d ID) ([]Application, error)
-	// AssignmentsOf returns the assignments of a user or group, ordered by application. In each
-	// application the direct assignment comes first. Assignments through deleted groups are left
+	// AssignmentsOf returns the assignments of a user or group, sorted by application. For each
+	// application, the direct assignment comes first. Assignments through deleted groups are left
 	// out.
 	AssignmentsOf(ctx context.Context, d ID, objectID string) ([]Assignment, error)
 	CountAssignments(ctx context.Context, d ID, application string) (int, error)
@@ -60,7 +62,7 @@ type Store interface {
 	Roles(ctx context.Context, d ID, application string) ([]AppRole, error)
 	CountRole(ctx context.Context, d ID, application, role string) (int, error)
 
-	// Snapshot lists users by object id, including soft-deleted ones.
+	// Snapshot returns a page of users, sorted by object id. It includes soft-deleted users.
 	Snapshot(ctx context.Context, d ID, q SnapshotQuery) ([]Object, error)
 	Object(ctx context.Context, d ID, application, objectID string) (Object, error)
 	// Objects returns the users with these ids, in no particular order. It leaves out ids that do
@@ -68,29 +70,31 @@ type Store interface {
 	Objects(ctx context.Context, d ID, application string, objectIDs []string) ([]Object, error)
 	GroupSnapshot(ctx context.Context, d ID, q SnapshotQuery) ([]GroupObject, error)
 	GroupObject(ctx context.Context, d ID, application, objectID string) (GroupObject, error)
-	// MemberIDs lists the members of a group that are not deleted, by object id.
+	// MemberIDs returns a page of a group's direct members that are not deleted, sorted by object
+	// id.
 	MemberIDs(ctx context.Context, d ID, group, after string, limit int) ([]Edge, error)
-	// MembersAmong returns those of the given objects that are members of a group and not deleted,
-	// each with its kind.
+	// MembersAmong returns the kind of each given object that is a direct member of the group and
+	// not deleted.
 	MembersAmong(ctx context.Context, d ID, group string, objectIDs []string) (map[string]Kind, error)
-	// GroupsWith lists the groups that an object is a direct member of, by object id.
+	// GroupsWith returns the object ids of the groups that an object is a direct member of.
 	GroupsWith(ctx context.Context, d ID, objectID string) ([]string, error)
-	// WasAssigned reports whether a group is assigned to an application, or was assigned to it
-	// within the time for which events are kept.
+	// WasAssigned reports whether a group is assigned to an application, or was assigned to it at
+	// some time for which events are still kept.
 	WasAssigned(ctx context.Context, d ID, application, group string) (bool, error)
-	// AffectedUsers lists the ids of users, in order. If role is set, these are the users with that
-	// role of the application. Otherwise they are the direct members of a group, including users
-	// that were members within the time for which events are kept.
+	// AffectedUsers returns a page of object ids of users, sorted. If role is not "", these are the
+	// users with this role of the application. Otherwise they are the users that are direct members
+	// of the group, or were members at some time for which events are still kept.
 	AffectedUsers(ctx context.Context, d ID, application, group, role, after string, limit int) ([]string, error)
-	// Events reads the directory's events after a position, oldest first.
+	// Events returns the directory's events after a position, the oldest first. It returns
+	// event.ErrPruned if events after the position have been deleted.
 	Events(ctx context.Context, d ID, after event.Position, limit int) ([]event.Event, error)
-	// LastEvent returns the newest position up to which all events have been committed. Later
+	// LastEvent returns the newest position up to which all events have been committed. All later
 	// events get higher positions.
 	LastEvent(ctx context.Context, d ID) (event.Position, error)
-	// Cause returns the description and times of an import, or the zero CauseInfo if there is none.
-	// Update records both for the import that its context names.
+	// Cause returns the description and times of the import with an id, or the zero CauseInfo if
+	// there is none. Update records them for the import that is in its context.
 	Cause(ctx context.Context, d ID, id string) (CauseInfo, error)
-	// History reads the events about one object that come before a position, the newest first.
+	// History returns the events about one object before a position, the newest first.
 	History(ctx context.Context, d ID, subject string, before event.Position, limit int) ([]event.Event, error)
 
 	// Update runs fn in one transaction. Transactions on one directory run one after the other. fn
@@ -102,9 +106,10 @@ type Store interface {
 type Tx interface {
 	User(ctx context.Context, objectID string) (User, error)
 	UserByUPN(ctx context.Context, foldedUPN string) (User, error)
-	// DeletedByUPN finds the soft-deleted user that had this userPrincipalName last.
+	// DeletedByUPN returns the soft-deleted user with this folded userPrincipalName. If there are
+	// several, it returns the user that was deleted last.
 	DeletedByUPN(ctx context.Context, foldedUPN string) (User, error)
-	// ReportsTo lists the users whose manager has this object id.
+	// ReportsTo returns the users whose manager has this object id.
 	ReportsTo(ctx context.Context, objectID string) ([]User, error)
 	// PutUser inserts a user or overwrites it.
 	PutUser(ctx context.Context, u User) error
@@ -120,16 +125,17 @@ type Tx interface {
 	// DeleteApplication removes an application, its assignments and its provisioning. It counts the
 	// removed objects.
 	DeleteApplication(ctx context.Context, id string) (Contents, error)
-	// AssignedRole returns the role of an object's direct assignment, and whether there is one.
+	// AssignedRole returns the id of the role of an object's direct assignment, and whether there
+	// is such an assignment.
 	AssignedRole(ctx context.Context, application string, kind Kind, objectID string) (role string, assigned bool, err error)
-	// Assign writes a direct assignment, or gives an existing one another role.
+	// Assign writes a direct assignment, or changes the role of an existing direct assignment.
 	Assign(ctx context.Context, application string, kind Kind, objectID, role string, at time.Time) error
 	// Unassign removes a direct assignment. It reports whether there was one.
 	Unassign(ctx context.Context, application string, kind Kind, objectID string, at time.Time) (bool, error)
 
 	Role(ctx context.Context, application, id string) (AppRole, error)
-	// PutRole inserts a role or overwrites it. It returns refusal.Taken if another role has the
-	// value.
+	// PutRole inserts a role or overwrites it. It returns refusal.Taken if another role of the
+	// application has the value.
 	PutRole(ctx context.Context, application string, r AppRole) error
 	DeleteRole(ctx context.Context, application, id string) error
 	CountRole(ctx context.Context, application, role string) (int, error)
@@ -137,16 +143,15 @@ type Tx interface {
 	Group(ctx context.Context, objectID string) (Group, error)
 	// PutGroup inserts a group or overwrites it.
 	PutGroup(ctx context.Context, g Group) error
-	// PurgeGroup hides a group permanently. Its memberships and assignments stay in the database as
-	// long as the events about them.
+	// PurgeGroup hides a group permanently. The group's memberships and assignments stay in the
+	// database as long as the events about them.
 	PurgeGroup(ctx context.Context, objectID string, at time.Time) error
-	// ObjectExists reports whether a user or group has the object id, or whether a purged group had
-	// it.
+	// ObjectExists reports whether a user or a group has the object id. Purged groups count too.
 	ObjectExists(ctx context.Context, objectID string) (bool, error)
-	// GroupsOf lists the groups that a user or group is a direct member of, soft-deleted ones
-	// included.
+	// GroupsOf returns the groups that a user or group is a direct member of. It includes
+	// soft-deleted groups.
 	GroupsOf(ctx context.Context, objectID string) ([]Group, error)
-	// AddMember and RemoveMember report whether they changed anything.
+	// AddMember and RemoveMember return false if they changed nothing.
 	AddMember(ctx context.Context, group string, kind Kind, member string, at time.Time) (bool, error)
 	RemoveMember(ctx context.Context, group, member string, at time.Time) (bool, error)
 

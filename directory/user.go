@@ -17,9 +17,9 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// User is one user. Attributes holds all values except objectId and accountEnabled, under Entra's
-// names. A value is a string, or a []string if the attribute is multi-valued. The value of manager
-// is an object id. An attribute without a value is absent.
+// User is one user of a directory. Attributes has all values except objectId and accountEnabled,
+// under Entra's names. A value is a string, or a []string if the attribute is multi-valued. The
+// value of manager is an object id. An attribute without a value is absent.
 type User struct {
 	ObjectID       string
 	AccountEnabled bool
@@ -30,16 +30,17 @@ type User struct {
 	Modified       time.Time
 }
 
-// UPN is the user's userPrincipalName.
+// UPN returns the user's userPrincipalName.
 func (u User) UPN() string { return u.Text(attrUPN) }
 
-// DisplayName is the user's displayName.
+// DisplayName returns the user's displayName.
 func (u User) DisplayName() string { return u.Text(attrDisplayName) }
 
 // IsDeleted reports whether the user is soft-deleted.
 func (u User) IsDeleted() bool { return !u.Deleted.IsZero() }
 
-// Text returns an attribute's value as one string, as files and forms show it.
+// Text returns the value of an attribute as one string, in the form in which files and forms show
+// it.
 func (u User) Text(name string) string {
 	switch name {
 	case attrObjectID:
@@ -66,7 +67,8 @@ func (u User) SortKey() string { return clip(scim.Fold(u.DisplayName()), 200) }
 // FoldedUPN returns the userPrincipalName in the form in which such names are compared.
 func (u User) FoldedUPN() string { return scim.Fold(u.UPN()) }
 
-// SearchText returns the string in which a search for users looks for words.
+// SearchText returns the text that a search for users searches: the folded values of some
+// attributes.
 func (u User) SearchText() string {
 	var b strings.Builder
 	for _, name := range []string{attrDisplayName, attrUPN, "givenName", "surname", "mail", "employeeId", "department", "jobTitle"} {
@@ -88,9 +90,9 @@ func (u User) clone() User {
 
 func (u User) description() string { return fmt.Sprintf("%s (%s)", u.DisplayName(), u.UPN()) }
 
-// Set sets an attribute from a string of a file or form; an empty string clears it. It refuses an
-// unknown name, and a value that the attribute's type cannot have. For manager, text must be an
-// object id.
+// Set sets an attribute to a string from a file or form. "" clears the attribute. Set returns a
+// refusal for an unknown attribute, and for a value that is not of the attribute's type. The value
+// of manager must be an object id.
 func (u *User) Set(name, text string) error {
 	a, ok := AttributeNamed(name)
 	if !ok {
@@ -128,9 +130,9 @@ func unknownAttribute(name string) error {
 	return invalid(name, "there is no attribute %q; there are: %s", name, strings.Join(AttributeNames(), ", "))
 }
 
-// trueWords and falseWords are the words for accountEnabled that a file may use. They include TRUE
-// and FALSE as spreadsheets write them in other languages, and states such as active. docs/csv.md
-// lists them.
+// trueWords and falseWords are the words that a file may use for the values of accountEnabled. They
+// include the words that spreadsheets write for TRUE and FALSE in other languages, and states such
+// as active. docs/csv.md lists them.
 var trueWords, falseWords = foldedSet(
 	"true yes y 1 on active enabled activated employed",
 	"wahr ja aktiv aktiviert vrai oui actif activé verdadero sí si activo activado habilitado vero sì attivo abilitato verdadeiro sim ativo",
@@ -173,7 +175,8 @@ func SplitValues(text string) []string {
 // JoinValues is the reverse of SplitValues.
 func JoinValues(values []string) string { return strings.Join(values, ";") }
 
-// normaliseUser returns u in the form in which it is stored. It refuses a user that breaks a rule.
+// normaliseUser returns u in the form in which it is stored. It returns a refusal if u breaks a
+// rule.
 func normaliseUser(u User) (User, error) {
 	out := u
 	out.ObjectID = strings.ToLower(strings.TrimSpace(u.ObjectID))
@@ -195,7 +198,7 @@ func normaliseUser(u User) (User, error) {
 			return User{}, invalid(attrManager, "manager is the object id of another user, not %q", manager)
 		}
 	}
-	// Entra requires a displayName. If a file has none, it is made from the user's other names.
+	// Entra requires a displayName. If a user has none, make it from the user's other names.
 	if out.DisplayName() == "" {
 		name := strings.TrimSpace(out.Text("givenName") + " " + out.Text("surname"))
 		if name == "" {
@@ -206,7 +209,8 @@ func normaliseUser(u User) (User, error) {
 	return out, nil
 }
 
-// putValue checks one value. It stores the value under the attribute's name in Entra's spelling.
+// putValue checks one value and puts it into the map into, under the attribute's name in Entra's
+// spelling.
 func putValue(into map[string]any, name string, value any) error {
 	a, ok := AttributeNamed(name)
 	if !ok || a.Name == attrObjectID || a.Name == attrAccountEnabled {
@@ -292,7 +296,7 @@ func isGUID(s string) bool { return guidPattern.MatchString(s) }
 
 var guidPattern = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 
-// clip cuts a string to at most n bytes, and never inside a rune.
+// clip cuts a string to at most n bytes without splitting a character.
 func clip(s string, n int) string {
 	if len(s) <= n {
 		return s
@@ -303,7 +307,7 @@ func clip(s string, n int) string {
 	return s[:n]
 }
 
-// changedNames returns the names of the attributes in which two users differ, in the order of
+// changedNames returns the names of the attributes whose values changed, in the order of
 // Attributes.
 func changedNames(before, after User) []string {
 	var names []string
@@ -315,8 +319,7 @@ func changedNames(before, after User) []string {
 	return names
 }
 
-// changedValues returns both values of each attribute in which two users differ, for the audit
-// trail.
+// changedValues returns the old and new value of each attribute that changed, for the audit trail.
 func changedValues(before, after User) []event.Change {
 	var changes []event.Change
 	value := func(u User, name string) any {
@@ -331,7 +334,8 @@ func changedValues(before, after User) []event.Change {
 	return changes
 }
 
-// User finds a user, deleted or not.
+// User returns the user with an object id, even if it is soft-deleted. It returns refusal.NotFound
+// if there is none.
 func (h *Handle) User(ctx context.Context, objectID string) (User, error) {
 	id := strings.ToLower(objectID)
 	if !isGUID(id) {
@@ -341,7 +345,8 @@ func (h *Handle) User(ctx context.Context, objectID string) (User, error) {
 	return u, h.userNotFound(err, objectID)
 }
 
-// UserByUPN finds a user that is not deleted.
+// UserByUPN returns the user that is not deleted and has this userPrincipalName, in any case. It
+// returns refusal.NotFound if there is none.
 func (h *Handle) UserByUPN(ctx context.Context, upn string) (User, error) {
 	upn = strings.TrimSpace(upn)
 	if !isStorable(upn) {
@@ -351,8 +356,8 @@ func (h *Handle) UserByUPN(ctx context.Context, upn string) (User, error) {
 	return u, h.userNotFound(err, upn)
 }
 
-// isStorable reports whether a database can store a string. Strings from addresses and forms can
-// hold any bytes.
+// isStorable reports whether a database can store a string. Not every string from a URL or a form
+// can be stored, because clients can send any bytes.
 func isStorable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
 func (h *Handle) userNotFound(err error, name string) error {
@@ -362,7 +367,7 @@ func (h *Handle) userNotFound(err error, name string) error {
 	return err
 }
 
-// Status selects users by whether they are enabled, disabled or deleted.
+// Status is the status of the users that a query selects: enabled, disabled or deleted.
 type Status string
 
 const (
@@ -372,11 +377,11 @@ const (
 	Deleted    Status = "deleted"
 )
 
-// Cursor marks the end of a page of users; the next page begins after it. The zero value is the
-// beginning.
+// Cursor marks a place in a sorted list of users, groups or members: the next page begins after it.
+// The zero value is the beginning of the list.
 type Cursor struct{ Key, ObjectID string }
 
-// String returns the cursor as text for a URL. ParseCursor reads this text.
+// String returns the cursor as text for a URL, which ParseCursor reads.
 func (c Cursor) String() string {
 	if c == (Cursor{}) {
 		return ""
@@ -384,7 +389,7 @@ func (c Cursor) String() string {
 	return c.ObjectID + "~" + c.Key
 }
 
-// ParseCursor reads the result of String.
+// ParseCursor reads the result of Cursor.String. It returns a refusal for any other text.
 func ParseCursor(text string) (Cursor, error) {
 	if text == "" {
 		return Cursor{}, nil
@@ -407,7 +412,8 @@ type UserQuery struct {
 	Limit         int // the largest number of users on the page, up to 500; zero means 50
 }
 
-// UserPage is one page of users. If More is true, another page begins after Next.
+// UserPage is one page of users. If More is true, there is another page, and Next is the cursor for
+// it.
 type UserPage struct {
 	Users []User
 	More  bool
@@ -417,7 +423,7 @@ type UserPage struct {
 // Counts counts the users of a directory.
 type Counts struct{ Enabled, Disabled, Deleted int }
 
-// Users lists users page by page.
+// Users returns one page of the users that a query selects.
 func (h *Handle) Users(ctx context.Context, q UserQuery) (UserPage, error) {
 	q.Search = searchWords(q.Search)
 	if q.Limit <= 0 {
@@ -473,9 +479,9 @@ func (h *Handle) Counts(ctx context.Context) (Counts, error) {
 	return h.store.CountUsers(ctx, h.Directory.ID)
 }
 
-// PutUser creates a user, or replaces the attributes of the user with u.ObjectID. If that id is
-// empty, PutUser assigns an id. If u.Version is neither zero nor the stored version, PutUser
-// returns refusal.Stale. It reports whether anything changed.
+// PutUser creates a user, or replaces the attributes of the user with u.ObjectID. If that id is "",
+// PutUser assigns a new id. PutUser returns the stored user, and whether anything changed. It
+// returns refusal.Stale if u.Version is neither zero nor the stored version.
 func (h *Handle) PutUser(ctx context.Context, u User, actor string) (User, bool, error) {
 	u, err := normaliseUser(u)
 	if err != nil {
@@ -492,7 +498,7 @@ func (h *Handle) PutUser(ctx context.Context, u User, actor string) (User, bool,
 
 func (h *Handle) update(ctx context.Context, fn func(tx Tx) error) error {
 	err := h.store.Update(ctx, h.Directory.ID, fn)
-	if errors.Is(err, refusal.NotFound) && !hasWords(err) {
+	if errors.Is(err, refusal.NotFound) && !hasMessage(err) {
 		return notFound("directory %s is gone", h.Directory.Name)
 	}
 	return err
@@ -525,7 +531,7 @@ func (h *Handle) createUser(ctx context.Context, tx Tx, u User, actor string) (U
 	if err := checkVisible(User{}, u); err != nil {
 		return User{}, false, err
 	}
-	if err := h.checkOthers(ctx, tx, User{}, u); err != nil {
+	if err := h.checkAgainstOthers(ctx, tx, User{}, u); err != nil {
 		return User{}, false, err
 	}
 	now := h.nowToMicrosecond()
@@ -550,7 +556,7 @@ func (h *Handle) replaceUser(ctx context.Context, tx Tx, before, u User, actor s
 	if err := checkVisible(before, u); err != nil {
 		return before, false, err
 	}
-	if err := h.checkOthers(ctx, tx, before, u); err != nil {
+	if err := h.checkAgainstOthers(ctx, tx, before, u); err != nil {
 		return before, false, err
 	}
 	u.Created, u.Deleted = before.Created, before.Deleted
@@ -565,11 +571,11 @@ func (h *Handle) replaceUser(ctx context.Context, tx Tx, before, u User, actor s
 	return u, true, err
 }
 
-// checkOthers checks the rules that involve other users. For example, no other user may have the
-// same userPrincipalName.
-func (h *Handle) checkOthers(ctx context.Context, tx Tx, before, u User) error {
+// checkAgainstOthers checks the rules about other users: no other user may have the same
+// userPrincipalName, and the manager must exist and be another user.
+func (h *Handle) checkAgainstOthers(ctx context.Context, tx Tx, before, u User) error {
 	if u.FoldedUPN() != before.FoldedUPN() {
-		if err := checkFree(ctx, tx, u); err != nil {
+		if err := checkUPNFree(ctx, tx, u); err != nil {
 			return err
 		}
 	}
@@ -587,7 +593,7 @@ func (h *Handle) checkOthers(ctx context.Context, tx Tx, before, u User) error {
 	return err
 }
 
-func checkFree(ctx context.Context, tx Tx, u User) error {
+func checkUPNFree(ctx context.Context, tx Tx, u User) error {
 	other, err := tx.UserByUPN(ctx, u.FoldedUPN())
 	if errors.Is(err, refusal.NotFound) {
 		return nil
@@ -598,7 +604,8 @@ func checkFree(ctx context.Context, tx Tx, u User) error {
 	return taken(attrUPN, "userPrincipalName %s belongs to another user, %s (objectId %s)", u.UPN(), other.DisplayName(), other.ObjectID).Advise("give one of them another name")
 }
 
-// saveUser writes a changed user and its event.
+// saveUser writes a changed user and the event about the change. version is the version before the
+// change.
 func (h *Handle) saveUser(ctx context.Context, tx Tx, u User, version int64, name, actor, text string, attributes []string, values ...event.Change) (User, error) {
 	u.Version, u.Modified = version+1, h.nowToMicrosecond()
 	if err := tx.PutUser(ctx, u); err != nil {
@@ -621,13 +628,14 @@ func (h *Handle) recordUser(ctx context.Context, tx Tx, name string, u User, act
 
 func (h *Handle) nowToMicrosecond() time.Time { return h.now().UTC().Truncate(time.Microsecond) }
 
-// Enable lets a user sign in again; Disable blocks the sign-in. Both do nothing if nothing would
-// change.
+// Enable lets a user sign in again. It does nothing if the user is enabled already. Applications
+// that are provisioned enable the user's account.
 func (h *Handle) Enable(ctx context.Context, objectID, actor string) (User, error) {
 	return h.setEnabled(ctx, objectID, actor, true)
 }
 
-// Disable blocks a user's sign-in. Applications that are provisioned disable the user's account.
+// Disable blocks a user's sign-in. It does nothing if the user is disabled already. Applications
+// that are provisioned disable the user's account.
 func (h *Handle) Disable(ctx context.Context, objectID, actor string) (User, error) {
 	return h.setEnabled(ctx, objectID, actor, false)
 }
@@ -644,8 +652,8 @@ func (h *Handle) setEnabled(ctx context.Context, objectID, actor string, on bool
 	})
 }
 
-// SoftDelete deletes a user; Restore can undo this. Another user can then take its
-// userPrincipalName, as in Entra.
+// SoftDelete deletes a user; Restore can undo this. As in Entra, another user can take the
+// userPrincipalName of a deleted user.
 func (h *Handle) SoftDelete(ctx context.Context, objectID, actor string) (User, error) {
 	return h.changeUser(ctx, objectID, func(tx Tx, u User) (User, error) { return h.softDelete(ctx, tx, u, actor) })
 }
@@ -658,8 +666,8 @@ func (h *Handle) softDelete(ctx context.Context, tx Tx, u User, actor string) (U
 	return h.saveUser(ctx, tx, u, u.Version, event.UserDeleted, actor, "was deleted (can be restored)", nil, event.Changed("deleted", nil, true))
 }
 
-// Restore brings a soft-deleted user back, with its assignments. Restore returns a refusal while
-// another user has the userPrincipalName.
+// Restore undoes SoftDelete. The user still has its assignments. Restore returns refusal.Taken if
+// another user has the userPrincipalName now.
 func (h *Handle) Restore(ctx context.Context, objectID, actor string) (User, error) {
 	return h.changeUser(ctx, objectID, func(tx Tx, u User) (User, error) { return h.restore(ctx, tx, u, actor) })
 }
@@ -668,7 +676,7 @@ func (h *Handle) restore(ctx context.Context, tx Tx, u User, actor string) (User
 	if !u.IsDeleted() {
 		return u, nil
 	}
-	if err := checkFree(ctx, tx, u); err != nil {
+	if err := checkUPNFree(ctx, tx, u); err != nil {
 		return u, err
 	}
 	u.Deleted = time.Time{}
@@ -676,7 +684,7 @@ func (h *Handle) restore(ctx context.Context, tx Tx, u User, actor string) (User
 }
 
 // Purge removes a soft-deleted user permanently, with its assignments and its memberships. Users
-// whose manager was this user then have no manager.
+// whose manager was this user have no manager afterwards.
 func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 	_, err := h.changeUser(ctx, objectID, func(tx Tx, u User) (User, error) {
 		if !u.IsDeleted() {
@@ -719,13 +727,13 @@ func (h *Handle) changeUser(ctx context.Context, objectID string, fn func(tx Tx,
 	return after, err
 }
 
-// History lists the events of a user or an application, the newest first. An empty id means the
-// whole directory.
+// History returns up to limit events about a user, a group or an application before a position, the
+// newest first. If objectID is "", it returns the events of the whole directory.
 func (h *Handle) History(ctx context.Context, objectID string, before event.Position, limit int) ([]event.Event, error) {
 	return h.store.History(ctx, h.Directory.ID, strings.ToLower(objectID), before, limit)
 }
 
-// Note appends events to the directory's audit trail.
+// Note appends events to the directory's audit trail, without any other change.
 func (h *Handle) Note(ctx context.Context, events ...event.Event) error {
 	return h.update(ctx, func(tx Tx) error {
 		for _, e := range events {

@@ -9,18 +9,18 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/visible"
 )
 
-// identifierAttributes are the attributes by which people and programs tell users apart. These
-// attributes may not contain invisible characters, because two different values could then look the
-// same.
+// identifierAttributes are the attributes by which people and programs tell users apart. Their
+// values must not contain invisible characters; otherwise two different values could look the same.
 var identifierAttributes = []string{attrUPN, "mail", "mailNickname", "otherMails", "proxyAddresses", attrEmployeeID}
 
-// personNames are the attributes that hold names of people. These values may contain joiners, which
-// Persian names need, and variation selectors, which some Japanese names need.
+// personNames are the attributes that hold names of people. Of all invisible characters, their
+// values may contain only joiners, which Persian names need, and variation selectors, which some
+// Japanese names need.
 var personNames = []string{"givenName", "surname", attrDisplayName}
 
-// checkVisible refuses invisible characters in the values of a user that changed. RFC 8265 refuses
-// them in user names; the classes of characters are those of RFC 8264, 9.13. An unchanged value may
-// keep such characters, so that they do not prevent other changes.
+// checkVisible returns a refusal if a changed value of a user has invisible characters. RFC 8265
+// forbids them in user names; the classes of characters are those of RFC 8264, 9.13. An unchanged
+// value may keep such characters, so that they do not prevent other changes.
 func checkVisible(before, after User) error {
 	for _, name := range slices.Concat(identifierAttributes, personNames) {
 		if err := checkVisibleAttribute(before, after, name); err != nil {
@@ -54,7 +54,7 @@ func checkVisibleAttribute(before, after User, name string) error {
 	return invalid(name, "%s contains %s, which nobody can see: %s", name, visible.Describe(bad), quoteRevealed(text, refused)).Advise("remove it")
 }
 
-// withoutInvisible returns the part of a string that a reader can see.
+// withoutInvisible returns a string without its invisible characters and unusual spaces.
 func withoutInvisible(text string) string {
 	return strings.Map(func(r rune) rune {
 		if visible.IsInvisible(r) || visible.IsOddSpace(r) {
@@ -64,7 +64,8 @@ func withoutInvisible(text string) string {
 	}, text)
 }
 
-// quoteRevealed quotes a string and writes its invisible characters as numbers.
+// quoteRevealed returns a string in double quotes, with its invisible characters as numbers such as
+// <U+200B>.
 func quoteRevealed(text string, hidden func(rune) bool) string {
 	var b strings.Builder
 	b.WriteByte('"')

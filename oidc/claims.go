@@ -10,14 +10,14 @@ import (
 	"unicode/utf8"
 )
 
-// Subject is the name of the claim that identifies a person at a provider permanently.
+// Subject is the name of the claim that permanently identifies a person at a provider.
 const Subject = "sub"
 
-// maxValue is the largest length of a value, in bytes.
-const maxValue = 256
+// maxClaimBytes is the largest length of a claim, in bytes.
+const maxClaimBytes = 256
 
 // Claims holds the names of the claims that a site uses. An empty name means that the site does not
-// use the claim. An empty UserIdentifier means sub.
+// use the claim. An empty UserIdentifier means the claim "sub".
 type Claims struct {
 	UserIdentifier string
 	DisplayName    string
@@ -39,8 +39,8 @@ type ClaimValues struct {
 // to another person, so none of these claims identifies a person.
 var changeableClaims = []string{"email", "preferred_username", "upn", "unique_name", "name", "nickname", "phone_number"}
 
-// Check returns an error if the user identifier is one of the changeableClaims, because another
-// person could then get the account.
+// Check returns an error if the user identifier is one of the changeableClaims. With such a user
+// identifier, another person could get the account.
 func (c Claims) Check() error {
 	if slices.Contains(changeableClaims, c.UserIdentifier) {
 		return errors.New("the claim " + c.UserIdentifier + " can change, and another person can get its value; use sub, or oid of Entra ID")
@@ -48,7 +48,7 @@ func (c Claims) Check() error {
 	return nil
 }
 
-// Missing reports whether the token lacks a claim that a site uses.
+// Missing reports whether a claim that the site uses is missing from the token.
 func (t Token) Missing(c Claims) bool {
 	for _, name := range []string{c.UserIdentifier, c.DisplayName, c.Email, c.JobTitle, c.Department} {
 		if name != "" && t.values(name) == nil {
@@ -58,8 +58,10 @@ func (t Token) Missing(c Claims) bool {
 	return false
 }
 
-// Pick returns the values of the claims. The user identifier must have exactly one value. The other
-// claims may be missing. Names of claims are compared exactly.
+// Pick returns the values of the claims that a site uses. It returns an *Error if the user
+// identifier has no value or several values, if its value cannot be used, or if it is one of the
+// changeableClaims. Every other claim is empty if it has no usable value. Names are compared
+// exactly.
 func (t Token) Pick(c Claims) (ClaimValues, error) {
 	if err := c.Check(); err != nil {
 		return ClaimValues{}, Refuse(BadIdentifier, "%s", err)
@@ -74,8 +76,8 @@ func (t Token) Pick(c Claims) (ClaimValues, error) {
 		return ClaimValues{}, Refuse(BadIdentifier, "the provider sends no value for the user identifier %s", name)
 	case len(values) > 1:
 		return ClaimValues{}, Refuse(BadIdentifier, "the provider sends %d values for the user identifier %s", len(values), name)
-	case len(values[0]) > maxValue:
-		return ClaimValues{}, Refuse(BadIdentifier, "the user identifier %s has more than %d bytes", name, maxValue)
+	case len(values[0]) > maxClaimBytes:
+		return ClaimValues{}, Refuse(BadIdentifier, "the user identifier %s has more than %d bytes", name, maxClaimBytes)
 	case !isClean(values[0]):
 		return ClaimValues{}, Refuse(BadIdentifier, "the user identifier %s has control characters", name)
 	}
@@ -90,7 +92,7 @@ func (t Token) Pick(c Claims) (ClaimValues, error) {
 // not verified.
 func (t Token) descriptiveValue(name string) string {
 	values := t.values(name)
-	if name == "" || len(values) == 0 || len(values[0]) > maxValue || !isClean(values[0]) {
+	if name == "" || len(values) == 0 || len(values[0]) > maxClaimBytes || !isClean(values[0]) {
 		return ""
 	}
 	if verified := t.values("email_verified"); name == "email" && len(verified) == 1 && verified[0] != "true" {
@@ -111,9 +113,9 @@ func isClean(s string) bool {
 	return utf8.ValidString(s) && !strings.ContainsFunc(s, func(r rune) bool { return r < 0x20 || r == 0x7f })
 }
 
-// AddUserInfo adds the claims that the provider's UserInfo endpoint has and the ID token lacks. It
-// returns an error if the endpoint's answer is about another person (OpenID Connect Core 1.0
-// §5.3.2).
+// AddUserInfo reads raw, the answer of the provider's UserInfo endpoint. It returns the token with
+// those claims of the answer that the token lacks. It returns an *Error if the answer is not JSON,
+// or is about another person (OpenID Connect Core 1.0 §5.3.2).
 func (t Token) AddUserInfo(raw []byte) (Token, error) {
 	var all map[string]json.RawMessage
 	if len(raw) > MaxDocument || json.Unmarshal(raw, &all) != nil {
@@ -123,10 +125,10 @@ func (t Token) AddUserInfo(raw []byte) (Token, error) {
 	if subject := more.values(Subject); len(subject) != 1 || subject[0] != t.Subject {
 		return t, Refuse(ProviderFailed, "the provider's UserInfo endpoint answers about another person")
 	}
-	// "email_verified" is about the address in the same document. So drop the value of the ID token
-	// if the address comes from the UserInfo endpoint.
-	mixed := t.values("email") == nil && more.values("email") != nil
-	t.Attributes = slices.DeleteFunc(slices.Clone(t.Attributes), func(a Attribute) bool { return mixed && a.Name == "email_verified" })
+	// "email_verified" is about the e-mail address in the same document. So drop the ID token's
+	// "email_verified" if the e-mail address comes from the UserInfo endpoint.
+	takesEmail := t.values("email") == nil && more.values("email") != nil
+	t.Attributes = slices.DeleteFunc(slices.Clone(t.Attributes), func(a Attribute) bool { return takesEmail && a.Name == "email_verified" })
 	for _, a := range more.Attributes {
 		if t.values(a.Name) == nil {
 			t.Attributes = append(t.Attributes, a)
@@ -136,11 +138,11 @@ func (t Token) AddUserInfo(raw []byte) (Token, error) {
 	return t, nil
 }
 
-// protocolClaims lists the claims that describe the token and not the person.
+// protocolClaims lists claims that describe the token or the sign-in, but not the person.
 var protocolClaims = []string{"aud", "exp", "iat", "nbf", "nonce", "at_hash", "c_hash", "s_hash", "aio", "rh", "uti", "sid", "jti", "_claim_names", "_claim_sources"}
 
-// attributesOf returns the claims about the person, sorted by name. It uses values that are
-// strings, booleans or numbers, and lists of these. It leaves out all other values.
+// attributesOf returns the claims about the person, sorted by name. It keeps strings, booleans and
+// numbers, and lists of these. It leaves out all other values, such as JSON objects.
 func attributesOf(all map[string]json.RawMessage) []Attribute {
 	var found []Attribute
 	for name, raw := range all {

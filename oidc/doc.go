@@ -1,20 +1,20 @@
 // Package oidc speaks OpenID Connect as a relying party: it makes the sign-in requests of a client,
 // reads a provider's metadata, and verifies ID tokens.
 //
-//	ParseProvider    the provider's metadata (Discovery)        →  a Provider
-//	ParseKeys        the keys with which it signs (JWKS)        →  Keys
-//	Client.Request   the address that starts a sign-in
-//	ReadAnswer       the provider's answer, from the browser    →  an Answer
-//	Client.Verify    an ID token                                →  a Token, or an *Error with a reason
-//	Token.Pick       the claims that a client uses, by the names that it chose
+//	ParseProvider   the provider's metadata (Discovery)            →  a Provider
+//	ParseKeys       the keys with which the provider signs (JWKS)  →  Keys
+//	Client.Request  makes the address that starts a sign-in
+//	ReadAnswer      the provider's answer, from the browser        →  an Answer
+//	Client.Verify   an ID token                →  a Token, or an *Error with the reason
+//	Token.Pick      returns the claims that the client uses, by their configured names
 //
 // The package wraps go-oidc, and no other package imports go-oidc. go-oidc verifies the signatures.
-// Verify makes the other checks itself, on the signed content, so that each refusal has its own
+// Verify does all other checks itself, on the signed content, so that each refusal has its own
 // reason.
 //
 // The package uses only the code flow, always with PKCE (S256), a state and a nonce.
 //
 // The package uses no network, no SQL and no clock: times and random values are arguments. Callers
-// must remember the states that they have sent, and accept each only once. Package oidcclient sends
-// the requests.
+// must remember each state that they have sent, and accept each state only once. Package oidcclient
+// sends requests to providers.
 package oidc

@@ -11,7 +11,7 @@ type Reason string
 
 // The reasons that this package finds.
 const (
-	Malformed        Reason = "malformed"           // the ID token is not a signed JWT, or too large
+	Malformed        Reason = "malformed"           // the ID token cannot be read as a JWT, or is too large
 	WeakAlgorithm    Reason = "weak_algorithm"      // the ID token has no signature, or its signature algorithm is not accepted
 	BadSignature     Reason = "bad_signature"       // the signature does not match
 	UnknownKey       Reason = "unknown_key"         // the ID token is signed with a key that the provider does not announce
@@ -23,7 +23,7 @@ const (
 	WrongAccessToken Reason = "wrong_access_token"  // the ID token belongs to another access token
 	WrongTenant      Reason = "wrong_tenant"        // the ID token comes from another tenant of Entra ID
 	OldSignIn        Reason = "old_sign_in"         // the person signed in at the provider too long ago
-	BadIdentifier    Reason = "identifier"          // the user identifier is missing, repeated or too long
+	BadIdentifier    Reason = "identifier"          // the user identifier is missing, repeated, too long or changeable, or has control characters
 	ProviderRefused  Reason = "provider_refused"    // the provider reports an error
 	ProviderFailed   Reason = "provider_unreadable" // the provider's answer cannot be used
 	NoCode           Reason = "no_code"             // the answer has neither a code nor an error
@@ -40,12 +40,13 @@ type Error struct {
 
 func (e *Error) Error() string { return "oidc: " + string(e.Reason) + ": " + e.Detail }
 
-// Refuse returns an Error.
+// Refuse returns an Error with a reason, and with a detail in the format of fmt.Sprintf.
 func Refuse(r Reason, format string, args ...any) *Error {
 	return &Error{Reason: r, Detail: fmt.Sprintf(format, args...)}
 }
 
-// Shorten cuts a string from a provider to at most this many bytes, so that it fits into an event.
+// Shorten cuts a string from a provider to at most this many bytes, so that the string fits into an
+// event. It also replaces each run of white space by one space.
 func Shorten(text string, most int) string {
 	text = strings.Join(strings.Fields(strings.ToValidUTF8(text, "")), " ")
 	if len(text) > most {

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// MaxDocument is the largest size of an answer of a provider, in bytes.
+	// MaxDocument is the largest accepted size of a provider's answer, in bytes.
 	MaxDocument = 256 << 10
 	// maxKeys is the largest number of keys that a provider may announce.
 	maxKeys = 100
@@ -44,7 +44,8 @@ type Provider struct {
 	NamesIssuer      bool     // whether the provider's answers name the issuer (RFC 9207)
 }
 
-// CheckIssuer returns an error for an issuer that cannot be used safely.
+// CheckIssuer returns an error for an issuer that cannot be used safely: one that is not an https
+// URL, or one that accepts people of every tenant of Entra ID.
 func CheckIssuer(issuer string) error {
 	if err := checkAddress(issuer); err != nil {
 		return fmt.Errorf("the issuer %w", err)
@@ -59,7 +60,7 @@ func CheckIssuer(issuer string) error {
 	return checkEntraTenant(u)
 }
 
-// checkEntraTenant returns an error for the endpoints of Entra ID that accept people of any tenant.
+// checkEntraTenant returns an error for an issuer of Entra ID that accepts people of every tenant.
 func checkEntraTenant(u *url.URL) error {
 	if !isEntra(u) {
 		return nil
@@ -80,7 +81,9 @@ func DiscoveryURL(issuer string) string {
 	return strings.TrimRight(issuer, "/") + "/.well-known/openid-configuration"
 }
 
-// ParseProvider reads the metadata from the DiscoveryURL of an issuer.
+// ParseProvider reads the metadata that a provider has at the DiscoveryURL of the issuer. It
+// returns an error if the metadata is of another issuer, or if the provider does not support what
+// Rollcall needs.
 func ParseProvider(raw []byte, issuer string) (Provider, error) {
 	var d struct {
 		Issuer        string   `json:"issuer"`
@@ -143,7 +146,8 @@ func ParseProvider(raw []byte, issuer string) (Provider, error) {
 	return p, nil
 }
 
-// checkAddress returns an error for an address that is neither https nor on this machine.
+// checkAddress returns an error if an address is not an https URL. It allows http only for
+// addresses of this machine, such as localhost.
 func checkAddress(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || len(text) > 1024 || !utf8.ValidString(text) || strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' }) {
@@ -167,12 +171,12 @@ func isLoopback(host string) bool {
 type Keys struct{ all []key }
 
 type key struct {
-	id, algorithm string // the id and the algorithm of the key; both may be empty
+	id, algorithm string // the key's id and its signature algorithm; each may be empty
 	public        crypto.PublicKey
 }
 
-// ParseKeys reads a JWKS (RFC 7517). It leaves out keys that cannot sign, keys that are too short,
-// and keys of unknown kinds.
+// ParseKeys reads a JWKS (RFC 7517). It leaves out keys that are not for signatures, keys that are
+// too short, and keys of unknown kinds. It returns an error if no key is left.
 func ParseKeys(raw []byte) (Keys, error) {
 	var set struct {
 		Keys []json.RawMessage `json:"keys"`
@@ -200,7 +204,7 @@ func ParseKeys(raw []byte) (Keys, error) {
 	return k, nil
 }
 
-// isStrong reports whether a key is a public key that is long enough.
+// isStrong reports whether a key is a public key of an accepted kind, and long enough.
 func isStrong(k any) bool {
 	switch k := k.(type) {
 	case *rsa.PublicKey:
@@ -213,7 +217,8 @@ func isStrong(k any) bool {
 	return false
 }
 
-// find returns the keys that may have made a signature with this key id and algorithm.
+// find returns the keys that may have made a signature with this key id and algorithm. An empty id
+// or algorithm matches all.
 func (k Keys) find(id, algorithm string) []crypto.PublicKey {
 	var found []crypto.PublicKey
 	for _, one := range k.all {

@@ -8,18 +8,18 @@ import (
 	"golang.org/x/oauth2"
 )
 
-// Client is a site, or the whole installation, as the client of a provider.
+// Client is a client that is registered at a provider: a site, or the whole installation.
 type Client struct {
 	ID          string
-	RedirectURL string // the address that receives answers
+	RedirectURL string // the address to which the provider sends the browser with its answer
 }
 
-// RequestOptions are the values of one request. State, Nonce and Verifier are random and are used
-// for only one answer.
+// RequestOptions are the values of one sign-in request. State, Nonce and Verifier are random, and
+// each sign-in has its own.
 type RequestOptions struct {
 	State    string
 	Nonce    string
-	Verifier string // for PKCE; only its hash is sent (RFC 7636)
+	Verifier string // the secret of PKCE (RFC 7636); the request contains only its hash
 	Fresh    bool   // whether the person must sign in again
 }
 
@@ -54,7 +54,8 @@ func ReadAnswer(q url.Values) Answer {
 	return Answer{State: q.Get("state"), Code: q.Get("code"), Issuer: q.Get("iss"), Error: q.Get("error"), ErrorDescription: q.Get("error_description")}
 }
 
-// Check returns an error for an answer that comes from another provider or has no code.
+// Check returns an *Error if the answer comes from another provider, reports an error, or has no
+// code.
 func (a Answer) Check(p Provider) error {
 	switch {
 	case a.Issuer != "" && a.Issuer != p.Issuer, a.Issuer == "" && p.NamesIssuer:
@@ -77,21 +78,21 @@ func refusedBy(code, description string) *Error {
 	return Refuse(ProviderRefused, "the provider reports %s: %s", Shorten(code, 100), Shorten(description, 1000))
 }
 
-// RefusedBy returns the error for an error code that a provider sends instead of tokens.
+// RefusedBy returns an *Error for an error code that a provider sends instead of tokens.
 func RefusedBy(code, description string) error { return refusedBy(code, description) }
 
 // CodeExchange holds the values that a client sends to get tokens for a code.
 type CodeExchange struct {
 	Client   Client
-	Secret   string
-	Code     string
-	Verifier string
+	Secret   string // the client's secret
+	Code     string // the code from the provider's answer
+	Verifier string // the Verifier of the sign-in request
 }
 
-// Tokens are the answer to a CodeExchange. Nothing in them has been verified yet.
+// Tokens are a provider's answer to a CodeExchange. Nothing in them has been verified yet.
 type Tokens struct {
-	ID     string
-	Access string
+	ID     string // the ID token; empty if the provider sent none
+	Access string // the access token
 }
 
 func unixTime(n float64) time.Time {

@@ -25,7 +25,8 @@ const (
 type Expected struct {
 	Nonce       string
 	AccessToken string // the access token that came with the ID token; may be empty
-	// MaxAge is the longest accepted time since the person proved who they are; 0 means any time.
+	// MaxAge is the longest accepted time since the person signed in at the provider; 0 means any
+	// time.
 	MaxAge time.Duration
 }
 
@@ -35,9 +36,9 @@ type Token struct {
 	Subject       string
 	Attributes    []Attribute // the claims about the person, sorted by name
 	Issued        time.Time
-	Authenticated time.Time // when the person proved who they are; zero if unknown
-	Algorithm     string    // the signature algorithm of the token
-	ClockDrift    time.Duration
+	Authenticated time.Time     // when the person signed in at the provider; zero if unknown
+	Algorithm     string        // the signature algorithm of the token
+	ClockDrift    time.Duration // how far the provider's clock is ahead of this server's clock
 }
 
 // Attribute is one claim of a token, with its values as strings.
@@ -52,7 +53,8 @@ type header struct {
 	KeyID     string `json:"kid"`
 }
 
-// Verify checks an ID token. If it returns an error, the caller must not use anything in the token.
+// Verify checks an ID token, and returns its content. If the ID token is not accepted, Verify
+// returns an *Error, and the caller must not use anything in the token.
 func (c Client) Verify(p Provider, keys Keys, raw string, want Expected, now time.Time) (Token, error) {
 	t, err := c.verify(p, keys, raw, want, now)
 	if err != nil {
@@ -75,7 +77,8 @@ func (c Client) verify(p Provider, keys Keys, raw string, want Expected, now tim
 		err.NewKey = true
 		return Token{}, err
 	}
-	// go-oidc verifies the signature. Its errors have no types, so the other checks are below.
+	// go-oidc verifies only the signature here. Its errors for the other checks have no types, so
+	// checkSigned does these checks.
 	verifier := gooidc.NewVerifier(p.Issuer, &gooidc.StaticKeySet{PublicKeys: found}, &gooidc.Config{
 		SupportedSigningAlgs: []string{h.Algorithm}, SkipIssuerCheck: true, SkipClientIDCheck: true, SkipExpiryCheck: true,
 	})
@@ -103,7 +106,8 @@ func readHeader(raw string) (h header, wrong *Error) {
 	return h, nil
 }
 
-// checkSigned checks the signed content of an ID token. OpenID Connect Core 1.0 §3.1.3.7.
+// checkSigned checks the content of an ID token after its signature was verified (OpenID Connect
+// Core 1.0 §3.1.3.7).
 func (c Client) checkSigned(p Provider, signed *gooidc.IDToken, algorithm string, want Expected, now time.Time) (Token, *Error) {
 	var more struct {
 		Party         string  `json:"azp"`
@@ -134,8 +138,8 @@ func (c Client) checkSigned(p Provider, signed *gooidc.IDToken, algorithm string
 		return Token{}, Refuse(NotYetValid, "the ID token is good from %s on, and it is %s here", formatTime(unixTime(more.NotBefore)), formatTime(now))
 	case want.Nonce == "" || subtle.ConstantTimeCompare([]byte(signed.Nonce), []byte(want.Nonce)) != 1:
 		return Token{}, Refuse(WrongNonce, "the ID token does not answer the request that was sent (nonce)")
-	case signed.Subject == "" || len(signed.Subject) > maxValue:
-		return Token{}, Refuse(BadIdentifier, "the ID token has no subject of at most %d bytes", maxValue)
+	case signed.Subject == "" || len(signed.Subject) > maxClaimBytes:
+		return Token{}, Refuse(BadIdentifier, "the ID token has no subject of at most %d bytes", maxClaimBytes)
 	case signed.AccessTokenHash != "" && want.AccessToken != "" && signed.VerifyAccessToken(want.AccessToken) != nil:
 		return Token{}, Refuse(WrongAccessToken, "the ID token belongs to another access token (at_hash)")
 	}
@@ -159,7 +163,8 @@ func (c Client) checkSigned(p Provider, signed *gooidc.IDToken, algorithm string
 
 var tenantID = regexp.MustCompile(`^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$`)
 
-// checkTenant returns an error if a token of Entra ID comes from another tenant than the issuer's.
+// checkTenant returns an error if a token of Entra ID is about a person of another tenant than the
+// tenant of the issuer.
 func checkTenant(issuer, tenant string) *Error {
 	u, err := url.Parse(issuer)
 	if err != nil || !isEntra(u) {

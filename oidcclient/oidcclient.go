@@ -1,14 +1,14 @@
 // Package oidcclient sends requests to OpenID providers: for their metadata and keys, for tokens,
 // and for claims about a person.
 //
-//	Provider   …/.well-known/openid-configuration, kept for an hour
-//	Keys       the JWKS, kept for an hour; read again for an unknown key, at most once a minute
+//	Provider   …/.well-known/openid-configuration  →  metadata, kept for an hour
+//	Keys       the JWKS  →  keys, kept for an hour; read again for a token with an unknown key
 //	Exchange   a code  →  tokens
 //	UserInfo   an access token  →  claims
 //
 // Administrators of sites enter the issuer, so every request goes through internal/outbound. Errors
-// say little about the server at an address, so that nobody can explore a network by reading the
-// errors. Package oidc interprets the answers.
+// say little about the server at an address, so that no one can use them to explore a network.
+// Package oidc interprets the answers.
 package oidcclient
 
 import (
@@ -27,11 +27,11 @@ import (
 )
 
 const (
-	keptFor      = time.Hour       // how long metadata and keys are kept
-	rereadAfter  = time.Minute     // the shortest time between two reads of the keys for an unknown key
-	failedFor    = 5 * time.Second // how long a failure is kept, so that many sign-ins do not all wait for a provider that fails
-	answerTime   = 10 * time.Second
-	maxProviders = 1000 // the largest number of providers that are kept
+	keptFor      = time.Hour        // how long metadata and keys are kept
+	rereadAfter  = time.Minute      // how old the keys must be before an unknown key makes Keys read them again
+	failedFor    = 5 * time.Second  // how long a failure is kept, so that many sign-ins do not all wait for a provider that fails
+	answerTime   = 10 * time.Second // how long a request may take
+	maxProviders = 1000             // the largest number of providers whose data is kept
 )
 
 // Client sends requests to providers. Make it with New.
@@ -43,15 +43,15 @@ type Client struct {
 	providers map[string]*providerState // the data about each provider, by issuer
 }
 
-// providerState holds the client's data about one provider. The client holds the lock during a
-// request, so that many sign-ins at the same time send only one request.
+// providerState holds the client's data about one provider. The client locks mu during a request
+// for metadata or keys, so that many sign-ins at the same time send only one request.
 type providerState struct {
 	mu       sync.Mutex
 	provider oidc.Provider
 	read     time.Time // when the metadata was read; zero if never
 	keys     oidc.Keys
 	keysRead time.Time // when the keys were read; zero if never
-	failed   time.Time // when a request last failed
+	failed   time.Time // when a request last failed; zero if none has failed
 	failure  error     // the error of the last request that failed; nil if none has failed
 }
 
@@ -75,7 +75,8 @@ func (c *Client) providerState(issuer string) *providerState {
 	return k
 }
 
-// Provider returns the metadata of the provider with this issuer.
+// Provider returns the metadata of the provider with this issuer. It returns an *oidc.Error if the
+// metadata cannot be read or used.
 func (c *Client) Provider(ctx context.Context, issuer string) (oidc.Provider, error) {
 	k := c.providerState(issuer)
 	k.mu.Lock()
@@ -89,8 +90,8 @@ func (c *Client) Provider(ctx context.Context, issuer string) (oidc.Provider, er
 	if err := oidc.CheckIssuer(issuer); err != nil {
 		return oidc.Provider{}, providerError("%s", err)
 	}
-	// Other sign-ins wait for the same answer, so do not stop when the request of this sign-in
-	// ends.
+	// Other sign-ins may wait for the same answer. So read it even if the browser of this sign-in
+	// has gone.
 	text, err := c.get(context.WithoutCancel(ctx), oidc.DiscoveryURL(issuer), "")
 	if err != nil {
 		return oidc.Provider{}, c.recordFailure(k, providerError("the provider's metadata could not be read: %s", err))
@@ -103,8 +104,9 @@ func (c *Client) Provider(ctx context.Context, issuer string) (oidc.Provider, er
 	return p, nil
 }
 
-// Keys returns the keys of a provider. unknown means that a token is signed with a key that is not
-// among the known keys. In that case Keys reads the keys again, at most once a minute.
+// Keys returns the keys of a provider. unknown says whether a token is signed with a key that is
+// not among the known keys. If so, Keys reads the keys again, but at most once a minute. It returns
+// an *oidc.Error if the keys cannot be read or used.
 func (c *Client) Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.Keys, error) {
 	k := c.providerState(p.Issuer)
 	k.mu.Lock()
@@ -142,7 +144,7 @@ func (c *Client) recordFailure(k *providerState, failure error) error {
 	return failure
 }
 
-// Exchange gets the tokens for a code.
+// Exchange gets the tokens for a code. It returns an *oidc.Error if the provider sends no tokens.
 func (c *Client) Exchange(ctx context.Context, p oidc.Provider, x oidc.CodeExchange) (oidc.Tokens, error) {
 	style := oauth2.AuthStyleInHeader
 	if p.PostsSecret {
@@ -164,8 +166,9 @@ func (c *Client) Exchange(ctx context.Context, p oidc.Provider, x oidc.CodeExcha
 	return t, nil
 }
 
-// UserInfo returns the claims about the person that an access token belongs to. It returns nil if
-// the provider has no UserInfo endpoint.
+// UserInfo returns the provider's claims about the person, as JSON. It gets them with the access
+// token of the person's sign-in. It returns nil if there is no access token, or if the provider has
+// no UserInfo endpoint.
 func (c *Client) UserInfo(ctx context.Context, p oidc.Provider, access string) ([]byte, error) {
 	if p.UserInfoURL == "" || access == "" {
 		return nil, nil
@@ -201,8 +204,8 @@ func (c *Client) get(ctx context.Context, address, bearer string) ([]byte, error
 	return text, nil
 }
 
-// publicError returns the error of a request, without details that could reveal something about the
-// server or its network.
+// publicError replaces the error of a request by an error without details that could reveal
+// something about the server or its network.
 func publicError(err error) error {
 	var blocked *outbound.BlockedError
 	if errors.As(err, &blocked) {

@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	keyPrefix      = "rollcall_key_" // the prefix by which secret scanners find keys
-	checksumLength = 6
-	maxLiveKeys    = 50
-	useInterval    = time.Minute // the shortest time between two recorded uses of a key
-	expiryNotice   = 14 * 24 * time.Hour
+	keyPrefix      = "rollcall_key_"     // the prefix by which secret scanners find keys
+	checksumLength = 6                   // the length of a key's checksum, in characters
+	maxLiveKeys    = 50                  // the largest number of live keys of a directory
+	useInterval    = time.Minute         // the shortest time between two recorded uses of a key
+	expiryNotice   = 14 * 24 * time.Hour // how long before a key expires an event announces it
 )
 
-// Lifetimes of API keys.
+// The lifetime of an API key for which no expiry is given, and the longest lifetime.
 const (
 	DefaultKeyLifetime = 90 * 24 * time.Hour
 	MaxKeyLifetime     = 366 * 24 * time.Hour
@@ -73,13 +73,13 @@ type Key struct {
 	Name      string
 	Last4     string // the last four characters of the secret, so that people recognise it
 	Level     Level
-	CreatedBy string // an actor, as events write it
+	CreatedBy string // the actor who made the key, as events write it
 
 	Created  time.Time
-	Expires  time.Time
-	LastUsed time.Time // zero means never; recorded at most once a minute
-	LastFrom string    // the address of the last use
-	Revoked  time.Time // zero means it is not revoked
+	Expires  time.Time // when the key expires
+	LastUsed time.Time // when the key was last used, recorded at most once a minute; zero means never
+	LastFrom string    // the network address from which the key was last used
+	Revoked  time.Time // when the key was revoked; zero means that it is not revoked
 }
 
 // IsLive reports whether the key is accepted at this time.
@@ -95,26 +95,27 @@ func (k Key) EventActor() event.Actor {
 
 // KeyStore keeps the API keys of directories. Secrets reach it only as hashes.
 type KeyStore interface {
-	// AddKey stores a key and its event, unless the directory already has limit keys that are live
-	// at the time now: then it returns ErrTooManyKeys. It returns ErrKeyFormUsed if form, which may
-	// be empty, made a key before, and refusal.NotFound if there is no such directory.
+	// AddKey stores a key and its event. If limit keys of the directory are live when the key is
+	// made, it returns ErrTooManyKeys. form is the number of a form, or empty. If a key was made
+	// with the form before, AddKey returns ErrKeyFormUsed. If there is no such directory, it
+	// returns refusal.NotFound.
 	AddKey(ctx context.Context, k Key, hash secret.Hash, form string, limit int, e event.Event) error
 	// Keys returns the keys of a directory, the newest first.
 	Keys(ctx context.Context, directory string) ([]Key, error)
 	// FindKey returns the key with this hash of the directory with this name, live or not. It
 	// returns ErrKeyUnauthorized if there is none.
 	FindKey(ctx context.Context, directoryName string, hash secret.Hash) (Key, error)
-	// RevokeKey ends a key and appends the event that e makes. It does nothing if the key is
-	// revoked already. It returns ErrKeyNotFound if there is no such key.
+	// RevokeKey ends a key and appends the event that the function e makes. It does nothing if the
+	// key is revoked already. It returns ErrKeyNotFound if there is no such key.
 	RevokeKey(ctx context.Context, directory, id string, at time.Time, e func(Key) event.Event) error
-	// NoteExpiring appends the event that e makes for each key that is live at the time now and
-	// expires before the time before. Each key gets only one such event.
+	// NoteExpiring appends an event, which the function e makes, for each key that is live at the
+	// time now and expires before the time before. Each key gets only one such event.
 	NoteExpiring(ctx context.Context, now, before time.Time, e func(Key) event.Event) error
 	// UseKey records when and from where a key was last used. It never replaces a later use.
 	UseKey(ctx context.Context, directory, id string, at time.Time, from string) error
 }
 
-// ErrTooManyKeys refuses one more key.
+// ErrTooManyKeys refuses to make one more live key than the limit allows.
 var ErrTooManyKeys = refusal.New(refusal.Conflict, "", "the directory has %d live API keys, which is the limit", maxLiveKeys).
 	Advise("revoke one that is no longer used").Coded("keys_full")
 
@@ -130,15 +131,15 @@ type KeyRequest struct {
 	Directory string // the directory's id
 	Name      string
 	Level     Level
-	Expires   time.Time // zero means after DefaultKeyLifetime
-	Actor     string
-	// FormNumber is the single-use number of a form, so that sending the form again makes no second
-	// key (ErrKeyFormUsed). It is empty if there is no form.
+	Expires   time.Time // when the key expires; zero means DefaultKeyLifetime from now
+	Actor     string    // the actor who makes the key, as events write it
+	// FormNumber is the single-use number of a form. If the form is sent again, CreateKey makes no
+	// second key, but returns ErrKeyFormUsed. FormNumber is empty if there is no form.
 	FormNumber string
 }
 
-// CreateKey makes an API key and returns its secret, which cannot be read again. It returns
-// refusals of the request's fields, ErrTooManyKeys and ErrKeyFormUsed.
+// CreateKey makes an API key. It also returns the key's secret, which cannot be read again. It
+// returns a refusal if a field of the request is wrong, ErrTooManyKeys, or ErrKeyFormUsed.
 func (ks *Keys) CreateKey(ctx context.Context, r KeyRequest) (Key, string, error) {
 	now := ks.Now().UTC().Truncate(time.Microsecond)
 	name, err := cleanKeyName(r.Name)
@@ -171,7 +172,8 @@ func (ks *Keys) CreateKey(ctx context.Context, r KeyRequest) (Key, string, error
 	return made, text, nil
 }
 
-// cleanKeyName checks the name of a key. A key without a name would not be recognised later.
+// cleanKeyName returns the name of a key without spaces around it. It returns a refusal for a name
+// that a key cannot have. An empty name is refused, because people recognise keys by their names.
 func cleanKeyName(name string) (string, error) {
 	clean, err := cleanName(name)
 	if e, ok := refusal.Find(err); ok {
@@ -196,13 +198,13 @@ func (ks *Keys) RevokeKey(ctx context.Context, directory, id, actor string) erro
 	})
 }
 
-// Authenticate returns the key of a request to the directory with this name, and records the use,
-// at most once a minute. It returns ErrKeyUnauthorized for a wrong, revoked or expired key, for a
-// key of another directory, and if there is no such directory. The answer is the same in all these
-// cases, after the same work.
+// Authenticate returns the key of a request to the directory with this name. It records the use of
+// the key at most once a minute. It returns ErrKeyUnauthorized for a wrong, revoked or expired key,
+// for a key of another directory, and if there is no such directory. All these cases take the same
+// amount of work, so that the time of the answer reveals nothing.
 func (ks *Keys) Authenticate(ctx context.Context, directoryName, bearer, from string) (Key, error) {
 	if !LooksLikeKey(bearer) || !utf8.ValidString(directoryName) || strings.ContainsRune(directoryName, 0) {
-		return Key{}, ErrKeyUnauthorized // this reveals nothing: the caller can see that this is no key
+		return Key{}, ErrKeyUnauthorized // answering at once reveals nothing: the caller can see that this is no key
 	}
 	now := ks.Now()
 	k, err := ks.Store.FindKey(ctx, directoryName, secret.HashOf(bearer))
@@ -223,8 +225,8 @@ func (ks *Keys) Authenticate(ctx context.Context, directoryName, bearer, from st
 	return k, nil
 }
 
-// NoteExpiring appends an event for each API key that expires within expiryNotice. A second call
-// appends no further event for the same key.
+// NoteExpiring appends an event for each API key that expires within expiryNotice. Each key gets
+// only one such event.
 func (ks *Keys) NoteExpiring(ctx context.Context) error {
 	now := ks.Now()
 	return ks.Store.NoteExpiring(ctx, now, now.Add(expiryNotice), func(k Key) event.Event {
@@ -266,8 +268,8 @@ func checksum(body string) string {
 	return base64.RawURLEncoding.EncodeToString(sum[:])[:checksumLength]
 }
 
-// PickKey finds a key by its id, or a live key by its last four characters. It returns
-// ErrKeyNotFound if no key fits, or if several live keys do.
+// PickKey returns the key with the id want, or the live key whose last four characters are want. It
+// returns ErrKeyNotFound if there is no such key, or if there are several.
 func PickKey(all []Key, want string, now time.Time) (Key, error) {
 	want = strings.TrimPrefix(strings.TrimSpace(want), "…")
 	var hits []Key

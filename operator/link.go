@@ -17,7 +17,7 @@ var ErrLinkEnded = onetime.Ended("operator_link_ended")
 // Link is a new one-time link. Its secret cannot be read again later.
 type Link struct {
 	onetime.Link
-	Name string // the operator who signs in with the link
+	Name string // the name of the operator who signs in with the link
 }
 
 // LinkPath returns the path of the sign-in link with this secret.
@@ -26,7 +26,7 @@ func LinkPath(secret string) string { return "/d/sign-in/" + secret }
 // LinkRecord is a link as it is stored.
 type LinkRecord struct {
 	onetime.Record
-	Name string
+	Name string // the name of the operator who signs in with the link
 }
 
 // LinkUse holds the arguments of Store.UseLink, which uses a link and starts a session in one
@@ -34,7 +34,7 @@ type LinkRecord struct {
 type LinkUse struct {
 	LinkHash    secret.Hash
 	At          time.Time // when the link is used
-	OperatorID  string    // the id for a new operator; used if there is no operator with the link's name
+	OperatorID  string    // the id of the new operator, if there is no operator with the link's name yet
 	SessionHash secret.Hash
 	Session     session.Record
 	Event       func(Operator) event.Event // makes the event of the sign-in
@@ -42,8 +42,8 @@ type LinkUse struct {
 
 // PendingSignIn is the sign-in that a link offers, for the page that asks for confirmation.
 type PendingSignIn struct {
-	Name    string
-	Expires time.Time
+	Name    string    // the name of the operator who signs in
+	Expires time.Time // when the link expires
 }
 
 // ClosedLink says why a link no longer opens. ErrLinkEnded carries it.

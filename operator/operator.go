@@ -29,7 +29,7 @@ type Operator struct {
 	LastSignIn time.Time
 }
 
-// Actor returns the operator in the form in which events name actors.
+// Actor returns the operator's name in the form that events use for actors.
 func (o Operator) Actor() string { return event.Actor{Kind: event.Operator, Name: o.Name}.Label() }
 
 // Store keeps operators, their links, sessions and identities. It gets only hashes of secrets.
@@ -53,17 +53,17 @@ type Store interface {
 	// Sessions returns the sessions of the operator with this name, including expired ones. It
 	// returns ErrUnknown if there is no such operator.
 	Sessions(ctx context.Context, name string) ([]ListedSession, error)
-	// EndSessions ends every session of the operator with this name, appends the event that e
-	// makes, and returns how many sessions were live. It returns ErrUnknown if there is no such
-	// operator.
+	// EndSessions ends every session of the operator with this name, and returns how many of them
+	// were live. It appends the event that the function e makes. It returns ErrUnknown if there is
+	// no such operator.
 	EndSessions(ctx context.Context, name string, now time.Time, e func(ended int) event.Event) (int, error)
 	// EndSession deletes a session. An unknown session is not an error.
 	EndSession(ctx context.Context, hash secret.Hash, events ...event.Event) error
-	// List returns all operators by name.
+	// List returns all operators, sorted by name.
 	List(ctx context.Context) ([]Operator, error)
 	// Remove deletes the operator with this name and all its sessions, links and identities, and
-	// appends the event. It returns ErrUnknown if there is neither an operator nor a usable link with this
-	// name.
+	// appends the event. It returns ErrUnknown if there is neither an operator nor a usable link
+	// with this name.
 	Remove(ctx context.Context, name string, now time.Time, e event.Event) error
 	// HasOperators reports whether there is an operator.
 	HasOperators(ctx context.Context) (bool, error)
@@ -77,14 +77,15 @@ type Operators struct {
 	Limits session.Limits // the limits of new sessions
 }
 
-// List returns all operators by name.
+// List returns all operators, sorted by name.
 func (o *Operators) List(ctx context.Context) ([]Operator, error) { return o.Store.List(ctx) }
 
 // HasOperators reports whether the installation has an operator.
 func (o *Operators) HasOperators(ctx context.Context) (bool, error) { return o.Store.HasOperators(ctx) }
 
-// Remove deletes the operator with this name. The operator's sessions end with the next request,
-// and links and identities no longer open anything.
+// Remove deletes the operator with this name. The operator's sessions end at once, and unused links
+// and linked identities no longer open anything. Remove returns ErrUnknown if there is no operator
+// and no usable link of this name.
 func (o *Operators) Remove(ctx context.Context, name, actor string) error {
 	name, err := cleanName(name)
 	if err != nil {

@@ -46,11 +46,12 @@ func (o *Operators) findSession(ctx context.Context, sessionSecret string) (Oper
 	return op, s, nil
 }
 
-// recordTimeout is how long a request for a page waits until the use of its session is recorded.
+// recordTimeout is how long a request waits until the use of its session or key is recorded.
 const recordTimeout = time.Second
 
-// UseSession returns the operator that a session belongs to, and records the use, at most once a
-// minute. It returns ErrNoSession if the session ended, expired or was idle for too long.
+// UseSession returns the operator that a session belongs to. It records the use of the session at
+// most once a minute. It returns ErrNoSession if the session was ended, has expired, or was idle
+// for too long.
 func (o *Operators) UseSession(ctx context.Context, sessionSecret string, from session.Browser) (Operator, error) {
 	op, s, err := o.findSession(ctx, sessionSecret)
 	if err != nil || !s.MustRecordUse(o.Now()) {
@@ -70,9 +71,9 @@ func (o *Operators) HasFreshSession(ctx context.Context, sessionSecret string) (
 	return err == nil && s.IsFresh(o.Now()), err
 }
 
-// Sessions returns the sessions of the operator with this name, most recently used first. It marks
-// the session with this secret as Own; the secret may be empty. It returns ErrUnknown if there is
-// no such operator.
+// Sessions returns the live sessions of the operator with this name. The session that was used last
+// comes first. It marks the session with this secret as Own; the secret may be empty. It returns
+// ErrUnknown if there is no such operator.
 func (o *Operators) Sessions(ctx context.Context, name, sessionSecret string) ([]ListedSession, error) {
 	all, err := o.Store.Sessions(ctx, name)
 	if err != nil {
@@ -103,7 +104,7 @@ func (o *Operators) SignOutEverywhere(ctx context.Context, name, actor string) (
 	})
 }
 
-// SignOut ends the caller's session. Signing out without a session is not an error.
+// SignOut ends the session with this secret. It is not an error if there is no such session.
 func (o *Operators) SignOut(ctx context.Context, sessionSecret string) error {
 	op, _, err := o.findSession(ctx, sessionSecret)
 	if errors.Is(err, ErrNoSession) {
@@ -117,8 +118,8 @@ func (o *Operators) SignOut(ctx context.Context, sessionSecret string) error {
 	return o.Store.EndSession(ctx, secret.HashOf(sessionSecret), e)
 }
 
-// EndSession ends the old session when a new one replaces it. It is not an error if the old session
-// has already ended.
+// EndSession ends a session without an event. It is used when a new session replaces the old one.
+// It is not an error if there is no such session.
 func (o *Operators) EndSession(ctx context.Context, sessionSecret string) error {
 	return o.Store.EndSession(ctx, secret.HashOf(sessionSecret))
 }

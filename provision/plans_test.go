@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -345,6 +347,114 @@ func TestAPlanOfWhatIsOnHold(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestACancelledPlanGivesFailuresBackToTheGuard cancels a plan some of whose operations were sent and
+// failed. Those that were on hold before are on hold again; the others are tried again if the
+// mappings still ask for them.
+func TestACancelledPlanGivesFailuresBackToTheGuard(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		g := newGuarded(t, db, 20)
+		g.importRows(blocking(0, 15), directory.ImportOptions{})
+		g.cycle()
+		g.wantActive("held", 20)
+		before := g.held()
+		for i, title := range map[int]string{16: "Wanted", 17: "Unwanted"} {
+			_, _, err := g.handle.PutUser(t.Context(), g.with(g.ids[i], "jobTitle", title), "cli")
+			g.must(err)
+		}
+		p := g.keptPlan()
+		if p.Report.OnHold != 15 || p.Report.Updates != 2 {
+			t.Fatalf("planned %+v", p.Report)
+		}
+		g.approvePlan(p)
+		// The account of person 1 and those of the titles fail for now. Then that of person 14 has to
+		// wait, so the plan stays open.
+		failing, waiting := []string{g.targetID(1), g.targetID(16), g.targetID(17)}, g.targetID(14)
+		var failures sync.WaitGroup
+		failures.Add(len(failing))
+		g.world.app.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			switch id := path.Base(r.URL.Path); {
+			case r.Method != http.MethodPatch:
+				return false
+			case slices.Contains(failing, id):
+				w.WriteHeader(http.StatusServiceUnavailable)
+				failures.Done()
+				return true
+			case id == waiting:
+				failures.Wait()
+				w.Header().Set("Retry-After", "3600")
+				w.WriteHeader(http.StatusTooManyRequests)
+				return true
+			}
+			return false
+		}
+		_, counts := g.applyPlan(p) // a pause may concern more than one
+		if counts.Failed != 3 || counts.Due == 0 || counts.Sent+counts.Due != 14 {
+			t.Fatalf("applied %+v", counts)
+		}
+		active, onHold := 20-counts.Sent, counts.Due+1
+		g.wantActive("applied", active)
+		if r := g.plannedRows(p)[g.ids[1]]; r.Outcome != provision.PlanFailed {
+			t.Fatalf("the operation that fails is %+v", r)
+		}
+		failed := g.escrowOf(g.ids[1])
+		if _, err := g.engine.CancelPlan(t.Context(), g.key, p.Hash, "kim"); err != nil {
+			t.Fatal(err)
+		}
+		g.world.app.answer = nil
+		g.clock.advance(2 * time.Hour)
+		if h := g.held(); h.ID != before.ID || h.Count != onHold || h.Batch <= before.Batch || h.Reasons[0].Count != onHold || h.Reasons[0].Reason != before.Reasons[0].Reason {
+			t.Errorf("on hold is %+v, was %+v", h, before)
+		}
+		if _, err := g.jobs.Approve(t.Context(), g.key, before.ID, before.Batch, "kim"); !errors.Is(err, provision.ErrChanged) {
+			t.Errorf("a page of before the plan approves, %v", err)
+		}
+		_, _, err := g.handle.PutUser(t.Context(), g.with(g.ids[17], "jobTitle", ""), "cli")
+		g.must(err)
+		g.cycle()
+		g.cycle()
+		g.wantActive("after two cycles", active)
+		if now := g.escrowOf(g.ids[1]); now.Count != failed.Count || now.Reason != failed.Reason || !now.First.Equal(failed.First) {
+			t.Errorf("the failure is %+v, was %+v", now, failed)
+		}
+		if r := g.report(); r.OnHold != onHold || r.Escrowed != 1 || r.Pending != 0 {
+			t.Errorf("report %+v", r)
+		}
+		for i, want := range map[int]string{16: "Wanted", 17: ""} {
+			if got := g.app.user(fmt.Sprintf("user%03d@contoso.example", i)).String("title"); got != want {
+				t.Errorf("person %d has the title %q, want %q", i, got, want)
+			}
+		}
+		if _, err := g.jobs.Approve(t.Context(), g.key, before.ID, provision.AnyBatch, "kim"); err != nil {
+			t.Fatal(err)
+		}
+		g.cycle()
+		g.wantActive("approved", 5)
+		if r := g.report(); r.OnHold != 0 || r.Escrowed != 0 || r.Pending != 0 {
+			t.Errorf("report %+v", r)
+		}
+	})
+}
+
+// targetID returns the id of the account of a person.
+func (g *guarded) targetID(i int) string {
+	g.t.Helper()
+	known, err := g.store.KnownAbout(g.t.Context(), g.key, g.ids[i])
+	g.must(err)
+	return known.Link.TargetID
+}
+
+// escrowOf returns a person's place in the retry queue.
+func (g *guarded) escrowOf(id string) provision.Escrow {
+	g.t.Helper()
+	known, err := g.store.KnownAbout(g.t.Context(), g.key, id)
+	g.must(err)
+	if known.Escrow == nil {
+		g.t.Fatalf("%s is not in the retry queue", id)
+	}
+	return *known.Escrow
 }
 
 // TestAPlanAfterARestart reads every account, and so does applying it.

@@ -101,7 +101,8 @@ type PlanStore interface {
 	AddPlanned(ctx context.Context, p StoredPlan, rows []PlannedRow) error
 	// ChangePlan saves a plan, with an event unless e is nil. It returns ErrChanged if the state of
 	// the stored plan is not in from. If the plan is now cancelled, its operations are removed from
-	// the work list.
+	// the work list. Those that failed and were on hold before the plan was applied are on hold
+	// again.
 	ChangePlan(ctx context.Context, p StoredPlan, from []PlanState, e *event.Event) error
 	// ListPlans returns the plans of a job, newest first.
 	ListPlans(ctx context.Context, k Key) ([]StoredPlan, error)

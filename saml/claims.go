@@ -5,11 +5,12 @@ import (
 	"unicode/utf8"
 )
 
-// NameID in Claims means the assertion's NameID instead of an attribute.
+// NameID is the claim name that stands for the assertion's NameID. Every other claim name is the
+// name of an attribute.
 const NameID = "NameID"
 
-// maxValue is the largest length of a claim, in bytes.
-const maxValue = 256
+// maxClaimBytes is the largest length of a claim, in bytes.
+const maxClaimBytes = 256
 
 // Claims holds the names of the attributes that a site uses. An empty name means that the site does
 // not use that claim; an empty UserIdentifier means the NameID.
@@ -30,9 +31,10 @@ type ClaimValues struct {
 	Department     string
 }
 
-// Pick returns the values of the claims. It returns an error unless the user identifier has exactly
-// one value. That value must not change from one sign-in to the next. The other claims may be
-// empty. Names are compared exactly.
+// Pick returns the values of the claims that a site uses. It returns an *Error if the user
+// identifier has no value or several values, if its value cannot be used, or if it is a NameID that
+// changes with each sign-in. Every other claim is empty if it has no usable value. Names are
+// compared exactly.
 func (a Assertion) Pick(c Claims) (ClaimValues, error) {
 	var p ClaimValues
 	for _, claim := range []struct {
@@ -83,8 +85,8 @@ func (a Assertion) claimValue(name string, identifier bool) (string, error) {
 
 func checkValue(name string, values []string, identifier bool) (string, error) {
 	if !identifier {
-		// Leave out a claim that only describes the person if its value cannot be used.
-		if len(values) == 0 || len(values[0]) > maxValue || !isClean(values[0]) {
+		// The claim only describes the person. So leave it empty if its value cannot be used.
+		if len(values) == 0 || len(values[0]) > maxClaimBytes || !isClean(values[0]) {
 			return "", nil
 		}
 		return strings.TrimSpace(values[0]), nil
@@ -94,8 +96,8 @@ func checkValue(name string, values []string, identifier bool) (string, error) {
 		return "", refuse(BadIdentifier, "the assertion has no value for the user identifier %s", name)
 	case len(values) > 1:
 		return "", refuse(BadIdentifier, "the assertion has %d values for the user identifier %s", len(values), name)
-	case len(values[0]) > maxValue:
-		return "", refuse(BadIdentifier, "the user identifier %s has more than %d bytes", name, maxValue)
+	case len(values[0]) > maxClaimBytes:
+		return "", refuse(BadIdentifier, "the user identifier %s has more than %d bytes", name, maxClaimBytes)
 	case !isClean(values[0]):
 		return "", refuse(BadIdentifier, "the user identifier %s has control characters", name)
 	}

@@ -2,8 +2,8 @@ package saml
 
 import "fmt"
 
-// Reason says in one word why a response was not accepted. It is stored, counted and shown to
-// administrators, and never to the person who signs in.
+// Reason is one word that says why a response was not accepted. Reasons are stored, counted and
+// shown to administrators, but never to the person who signs in.
 type Reason string
 
 // The reasons that this package finds.
@@ -19,7 +19,7 @@ const (
 	NotDecrypted     Reason = "not_decrypted"       // the assertion is encrypted for another key or with an unknown method
 	ProviderRefused  Reason = "provider_refused"    // the identity provider reports an error
 	WrongIssuer      Reason = "wrong_issuer"        // the response comes from another identity provider
-	WrongVersion     Reason = "wrong_version"       // the response is not of SAML 2.0
+	WrongVersion     Reason = "wrong_version"       // the response has another version than SAML 2.0
 	WrongDestination Reason = "wrong_destination"   // the response was sent to another address
 	WrongRecipient   Reason = "wrong_recipient"     // the assertion was made for another address
 	AudienceMismatch Reason = "audience_mismatch"   // the assertion was made for another application, or for any application
@@ -28,23 +28,24 @@ const (
 	UnknownRequest   Reason = "unknown_request"     // the response answers another request than the one that was sent
 	Unsolicited      Reason = "unsolicited"         // the response answers no request, and the site does not allow that
 	OldSignIn        Reason = "old_sign_in"         // the person signed in at the identity provider too long ago
-	BadIdentifier    Reason = "identifier"          // the user identifier is missing, repeated, too long or transient
-	RepeatedClaim    Reason = "repeated_claim"      // two attributes have the same name, which the site uses
+	BadIdentifier    Reason = "identifier"          // the user identifier is missing, repeated, too long, transient, or has control characters
+	RepeatedClaim    Reason = "repeated_claim"      // the assertion has two attributes with the name of a claim that the site uses
 	NoCertificate    Reason = "no_certificate"      // the site trusts no certificate
-	internalFailure  Reason = "internal"            // an internal error, which a checked configuration cannot cause
+	internalFailure  Reason = "internal"            // an internal error; impossible with a checked configuration
 )
 
 // Error says why a response was not accepted.
 type Error struct {
 	Reason Reason
 	Detail string // one sentence for an administrator
-	// Status is the error that the identity provider reports; only with ProviderRefused.
+	// Status is the error that the identity provider reports. It is set only if Reason is
+	// ProviderRefused.
 	Status Status
 	// NewKey is true if a key that the site does not know yet may have signed the response.
 	NewKey bool
 }
 
-// Status is the error that an identity provider reports.
+// Status is an error that an identity provider reports instead of an assertion.
 type Status struct {
 	Code    string // the last part of the innermost status code, such as AuthnFailed
 	Message string // the identity provider's own words, such as AADSTS50105: …

@@ -12,7 +12,7 @@ import (
 	"github.com/russellhaering/gosaml2/types"
 )
 
-// Namespaces of SAML, XML signatures and XML encryption.
+// Namespaces of SAML and of XML signatures.
 const (
 	protocolSpace  = "urn:oasis:names:tc:SAML:2.0:protocol"
 	assertionSpace = "urn:oasis:names:tc:SAML:2.0:assertion"
@@ -20,7 +20,8 @@ const (
 	signatureSpace = "http://www.w3.org/2000/09/xmldsig#"
 )
 
-// Algorithms that a response may use. All other algorithms are refused.
+// Algorithms that a response may use. All other algorithms are refused. keyTransports encrypt the
+// key of an encrypted assertion; contentCiphers encrypt the assertion itself.
 var (
 	signatureMethods = []string{
 		"http://www.w3.org/2001/04/xmldsig-more#rsa-sha256",
@@ -40,6 +41,7 @@ var (
 	contentCiphers = []string{types.MethodAES128GCM, types.MethodAES192GCM, types.MethodAES256GCM, types.MethodAES128CBC, types.MethodAES256CBC}
 )
 
+// The two transforms that a signature must use.
 const (
 	envelopedSignature = "http://www.w3.org/2000/09/xmldsig#enveloped-signature"
 	exclusiveC14N      = "http://www.w3.org/2001/10/xml-exc-c14n#"
@@ -48,22 +50,22 @@ const (
 // inspectedResponse holds the results of checking the structure of a response.
 type inspectedResponse struct {
 	response  *etree.Element
-	assertion *etree.Element // decrypted if it was encrypted
+	assertion *etree.Element // the assertion; if it was encrypted, after decryption
 	encrypted bool           // whether the assertion was encrypted
-	key       *KeyPair       // the key that decrypted the assertion
-	signed    bool           // whether the response or the assertion carries a signature
+	key       *KeyPair       // the key that decrypted the assertion; nil if it was not encrypted
+	signed    bool           // whether the response or the assertion contains a signature
 	signers   []signer       // the signers, one for each signature
 }
 
-// signer holds the method of a signature and the certificate that it names.
+// signer holds the algorithm of one signature, and the certificate that the signature names.
 type signer struct {
 	method string            // the signature algorithm
 	cert   *x509.Certificate // the certificate; nil if the signature names none
 }
 
-// inspect checks the structure of a response before any part of it is trusted: there is one
-// response with one assertion, nothing is hidden deeper, and each signature covers exactly the
-// element that contains it. So the rest of the code cannot read the wrong element.
+// inspect checks the structure of a response before any part of it is trusted. There must be one
+// response with one assertion, and no other response or assertion inside these. Each signature must
+// cover exactly the element that contains it. So the rest of the code cannot read a wrong element.
 func inspect(root *etree.Element, keys []KeyPair) (inspectedResponse, *Error) {
 	in := inspectedResponse{response: root}
 	if !hasName(root, protocolSpace, "Response") {
@@ -106,8 +108,8 @@ func inspect(root *etree.Element, keys []KeyPair) (inspectedResponse, *Error) {
 	return in, inspectAssertion(in.assertion)
 }
 
-// checkElements checks every element below a root: it must be allowed in its place, and its ID must
-// be unique.
+// checkElements checks a root and every element below it. Responses, assertions and signatures must
+// be in their proper places, and all IDs must be unique. ids collects the IDs.
 func (in *inspectedResponse) checkElements(root *etree.Element, ids map[string]bool) *Error {
 	stack := []*etree.Element{root}
 	for len(stack) > 0 {
@@ -200,8 +202,9 @@ func inspectAlgorithms(canonical, method, reference *etree.Element) *Error {
 	return nil
 }
 
-// inspectAssertion refuses an assertion with elements that must not occur twice. encoding/xml keeps
-// the last of several such elements, and another reader of the same assertion might keep the first.
+// inspectAssertion checks the version and the subject of an assertion. It also refuses an assertion
+// that repeats an element which may occur only once. encoding/xml keeps the last of the repeated
+// elements, but another reader of the same assertion might keep the first.
 func inspectAssertion(a *etree.Element) *Error {
 	if v := a.SelectAttrValue("Version", ""); v != "2.0" {
 		return refuse(WrongVersion, "the assertion has version %q", v)
@@ -263,7 +266,7 @@ func decrypt(e *etree.Element, keys []KeyPair) (*etree.Element, *KeyPair, *Error
 		return nil, nil, refuse(WeakAlgorithm, "the assertion is encrypted with %s and %s; RSA-OAEP and AES are accepted", transport.EncryptionMethod.Algorithm, ea.EncryptionMethod.Algorithm)
 	}
 	for i := range keys {
-		raw, err := ea.DecryptBytes(keys[i].tls())
+		raw, err := ea.DecryptBytes(keys[i].tlsCertificate())
 		if err != nil {
 			continue
 		}
@@ -279,7 +282,8 @@ func decrypt(e *etree.Element, keys []KeyPair) (*etree.Element, *KeyPair, *Error
 	return nil, nil, refuse(NotDecrypted, "the assertion is encrypted for another key; give the identity provider this site's current certificate")
 }
 
-// namespacesOf returns the namespace declarations that an element inherits, the nearest first.
+// namespacesOf returns the namespace declarations that an element inherits from its ancestors. The
+// declarations of the nearest ancestor come first.
 func namespacesOf(e *etree.Element) []etree.Attr {
 	var all []etree.Attr
 	for p := e.Parent(); p != nil; p = p.Parent() {
@@ -292,8 +296,8 @@ func namespacesOf(e *etree.Element) []etree.Attr {
 	return all
 }
 
-// refuseRepeated refuses an element that has two children with the same tag, if the tag is in the
-// list. It ignores namespaces.
+// refuseRepeated returns an error if an element has several children with one of these tags. It
+// ignores namespaces.
 func refuseRepeated(e *etree.Element, tags ...string) *Error {
 	count := map[string]int{}
 	for _, child := range e.ChildElements() {
@@ -329,7 +333,8 @@ func hasName(e *etree.Element, space, tag string) bool {
 
 func algorithmOf(e *etree.Element) string { return e.SelectAttrValue("Algorithm", "") }
 
-// certificateIn returns the first certificate of a KeyInfo, which is the one that goxmldsig uses.
+// certificateIn returns the first certificate of a KeyInfo element, because goxmldsig uses the
+// first one too. It returns nil if there is no certificate that can be read.
 func certificateIn(e *etree.Element) *x509.Certificate {
 	if e == nil {
 		return nil
@@ -353,6 +358,6 @@ func certificateIn(e *etree.Element) *x509.Certificate {
 	return nil
 }
 
-func (k KeyPair) tls() *tls.Certificate {
+func (k KeyPair) tlsCertificate() *tls.Certificate {
 	return &tls.Certificate{Certificate: [][]byte{k.Certificate}, PrivateKey: k.Key}
 }

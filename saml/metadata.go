@@ -21,7 +21,7 @@ import (
 	saml2 "github.com/russellhaering/gosaml2"
 )
 
-// MaxCertificates is the largest number of certificates of an identity provider.
+// MaxCertificates is the largest number of certificates that an identity provider may have.
 const MaxCertificates = 10
 
 // ParseMetadata reads the metadata of an identity provider. If the file also describes other roles,
@@ -137,7 +137,8 @@ func (p IdentityProvider) Check() error {
 	return nil
 }
 
-// checkAddress returns an error for an address that is not https. It allows http on this machine.
+// checkAddress returns an error if an address is not an https URL. It allows http only for
+// addresses of this machine, such as localhost.
 func checkAddress(text string) error {
 	u, err := url.Parse(text)
 	if err != nil || u.Host == "" || u.User != nil || u.Fragment != "" || len(text) > 2048 {
@@ -173,8 +174,8 @@ func checkKey(c *x509.Certificate) error {
 	return nil
 }
 
-// ParseCertificate reads a certificate in PEM, or in base64 without a header, as metadata contains
-// it.
+// ParseCertificate reads a certificate in PEM, or in base64 without a header as in metadata. It
+// returns an error if the certificate's key is too short.
 func ParseCertificate(text string) (*x509.Certificate, error) {
 	text = strings.TrimSpace(text)
 	var der []byte

@@ -12,13 +12,13 @@ import (
 	rtvalidator "github.com/mattermost/xml-roundtrip-validator"
 )
 
-// Limits of a document's size.
+// Limits on the size of a document.
 const (
-	MaxResponse = 512 << 10 // the largest size of a response, in bytes of base64
-	MaxMetadata = 2 << 20   // the largest size of an identity provider's metadata, in bytes
-	maxDepth    = 40
-	maxTokens   = 20_000
-	maxSpaces   = 64 // the largest number of namespaces that one element declares
+	MaxResponse   = 512 << 10 // the largest size of a response, in bytes of base64
+	MaxMetadata   = 2 << 20   // the largest size of an identity provider's metadata, in bytes
+	maxDepth      = 40        // how deep elements may be nested
+	maxTokens     = 20_000    // the largest number of XML tokens of a response; metadata may have four times as many
+	maxAttributes = 64        // the largest number of attributes of one element, with its namespace declarations
 )
 
 // decodeBase64 decodes strict base64. It ignores line ends, because many identity providers wrap
@@ -34,9 +34,10 @@ func decodeBase64(encoded string) ([]byte, *Error) {
 	return raw, nil
 }
 
-// parseDocument parses a document. It first makes sure that encoding/xml, which checks the document
-// here, and etree, which gosaml2 uses, read the document in the same way. So it refuses a DOCTYPE,
-// processing instructions, and anything that changes when the document is written and read again.
+// parseDocument parses a document: a response, or metadata of an identity provider. This package
+// also reads the document with encoding/xml, and gosaml2 reads it with etree. So parseDocument
+// refuses everything that the two might read differently: a DOCTYPE, processing instructions, and
+// XML that changes when it is written and read again.
 func parseDocument(raw []byte, metadata bool) (*etree.Element, *Error) {
 	if err := checkTokens(raw, metadata); err != nil {
 		return nil, err
@@ -87,7 +88,7 @@ func checkTokens(raw []byte, metadata bool) *Error {
 			if depth++; depth > maxDepth {
 				return refuse(Malformed, "the document is nested too deeply")
 			}
-			if len(t.Attr) > maxSpaces {
+			if len(t.Attr) > maxAttributes {
 				return refuse(Malformed, "an element has too many attributes")
 			}
 			if name := repeatedAttribute(t.Attr); name != "" {

@@ -16,13 +16,13 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 )
 
-// ServiceProvider describes a site in SAML's terms: the service that people sign in to.
+// ServiceProvider describes a site as SAML sees it: as the service that people sign in to.
 type ServiceProvider struct {
 	EntityID string
 	ACS      string // the address to which responses are posted
-	SignOut  string // the address that takes messages about the end of a session; empty if the site takes none
-	// Keys decrypt assertions, and the first one signs. There may be none. Metadata lists all of
-	// them; for that, only their certificates are needed.
+	SignOut  string // the address that receives messages about the end of a session; empty if the site receives none
+	// Keys decrypt assertions. The first key also signs requests. Keys may be empty. Metadata lists
+	// the certificates of all keys; it does not need the private keys.
 	Keys         []KeyPair
 	SignRequests bool // whether requests are signed
 }
@@ -31,7 +31,7 @@ type ServiceProvider struct {
 type IdentityProvider struct {
 	EntityID     string
 	SignInURL    string
-	SignOutURL   string // may be empty
+	SignOutURL   string // empty if the identity provider has no single sign-out by redirect
 	Certificates []*x509.Certificate
 }
 
@@ -42,7 +42,7 @@ type KeyPair struct {
 }
 
 // NewKeyPair makes a key with a self-signed certificate that is valid for ten years. Identity
-// providers check the key and not the validity.
+// providers trust the key itself, and do not check when the certificate expires.
 func NewKeyPair(name string, now time.Time) (KeyPair, error) {
 	key, err := rsa.GenerateKey(rand.Reader, 2048)
 	if err != nil {
@@ -66,11 +66,11 @@ func NewKeyPair(name string, now time.Time) (KeyPair, error) {
 	return KeyPair{Key: key, Certificate: der}, nil
 }
 
-// Encode returns the private key as PKCS #8, for a store that seals it.
+// Encode returns the private key as PKCS #8. The caller must seal it before it stores it.
 func (k KeyPair) Encode() ([]byte, error) { return x509.MarshalPKCS8PrivateKey(k.Key) }
 
-// DecodeKeyPair reads a key that Encode returned. It returns an error if the certificate does not
-// belong to the key.
+// DecodeKeyPair makes a KeyPair of a private key that Encode returned and its certificate. It
+// returns an error if the certificate does not belong to the key.
 func DecodeKeyPair(pkcs8, certificate []byte) (KeyPair, error) {
 	parsed, err := x509.ParsePKCS8PrivateKey(pkcs8)
 	if err != nil {
@@ -90,8 +90,8 @@ func DecodeKeyPair(pkcs8, certificate []byte) (KeyPair, error) {
 	return KeyPair{Key: key, Certificate: certificate}, nil
 }
 
-// Metadata returns the site's metadata, which tells an identity provider what it needs to know. It
-// states no end of validity, because it changes only with the site's address and keys.
+// Metadata returns the site's metadata, which identity providers import. The metadata has no expiry
+// date, because it changes only with the site's address and keys.
 func (sp ServiceProvider) Metadata() ([]byte, error) {
 	type keyInfo struct {
 		Certificate string `xml:"X509Data>X509Certificate"`
@@ -145,7 +145,7 @@ type RequestOptions struct {
 	ID         string // the request's id; begins with a letter or "_"
 	RelayState string
 	Fresh      bool   // whether the person must sign in again at the identity provider
-	Hint       string // the user name that the identity provider fills in; may be empty
+	Hint       string // the user name that the identity provider's sign-in page shows; may be empty
 }
 
 // Request returns the address at the identity provider that starts a sign-in. It returns an error

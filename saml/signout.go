@@ -25,40 +25,41 @@ import (
 	dsig "github.com/russellhaering/goxmldsig"
 )
 
-// Single sign-out. Either side asks the other to end a session, and gets an answer. gosaml2 reads
-// these messages only by POST, but Entra ID sends them only by redirect. So this file reads them.
+// This file is single sign-out. Each side may ask the other to end a session, and gets an answer.
+// gosaml2 reads these messages only by POST, but Entra ID sends them only by redirect. So the code
+// in this file reads the messages itself.
 //
-//	SignOutRequest   the address that asks the identity provider to end its session
-//	SignOutResponse  the address that answers a request of the identity provider
-//	ReadSignOut      a message of the identity provider  →  a SignOut, or an *Error that says why not
+//	SignOutRequest   makes the address that asks the identity provider to end its session
+//	SignOutResponse  makes the address that answers a request of the identity provider
+//	ReadSignOut      a message of the identity provider  →  a SignOut, or an *Error with the reason
 
 // SignOut is a verified message of an identity provider about the end of a session.
 type SignOut struct {
-	Request        bool   // whether the message is a request; otherwise it answers one
+	Request        bool   // whether the message is a request; otherwise it is the answer to a request
 	ID             string // the id of the message
 	NameID         string // the person's NameID; only in a request
 	NameIDFormat   string
-	SessionIndexes []string  // the sessions to end; only in a request; none means all of the person
+	SessionIndexes []string  // the sessions to end; only in a request; empty means all sessions of the person
 	InResponseTo   string    // the id of the answered request; only in an answer
 	Succeeded      bool      // whether the request succeeded; only in an answer
 	RelayState     string    // the RelayState that came with the message
 	RememberUntil  time.Time // until when the caller must remember that the message was used
 }
 
-// SignOutMessage is a message as it arrived: by redirect, or by POST.
+// SignOutMessage is an unverified message, as it arrived by redirect or by POST.
 type SignOutMessage struct {
-	Query string     // the raw query of a redirect; its bytes are signed
+	Query string     // the query of a redirect, not decoded, because the signature covers these bytes
 	Form  url.Values // the form of a POST; nil for a redirect
 }
 
-// signOutAge is the largest age of a message.
-const signOutAge = 5 * time.Minute
+// maxSignOutAge is the largest accepted age of a message about the end of a session.
+const maxSignOutAge = 5 * time.Minute
 
 const successStatus = "urn:oasis:names:tc:SAML:2.0:status:Success"
 
 // ReadSignOut verifies a message about the end of a session. The message must be signed, come from
-// this identity provider, be made for this address, be at most as old as signOutAge, and not have
-// expired. Otherwise the error is an *Error.
+// this identity provider, and be made for this address. It must not have expired, and its age must
+// be at most maxSignOutAge. Otherwise ReadSignOut returns an *Error.
 func (sp ServiceProvider) ReadSignOut(idp IdentityProvider, m SignOutMessage, now time.Time) (SignOut, error) {
 	out, err := sp.readSignOut(idp, m, now)
 	if err != nil {
@@ -82,8 +83,8 @@ func (sp ServiceProvider) readSignOut(idp IdentityProvider, m SignOutMessage, no
 	return sp.checkSignOut(idp, root, relay, now)
 }
 
-// readRedirected reads a message that came by redirect. It verifies the signature over the query
-// first.
+// readRedirected reads a message that came by redirect. First it verifies the signature of the
+// query. It also returns the RelayState.
 func readRedirected(idp IdentityProvider, query string, now time.Time) (*etree.Element, string, *Error) {
 	if len(query) > MaxResponse {
 		return nil, "", refuse(Malformed, "the message is larger than %d KiB", MaxResponse>>10)
@@ -157,8 +158,8 @@ func checkKind(root *etree.Element, field string) *Error {
 	return nil
 }
 
-// verifyQuery verifies the signature of a redirect with the trusted certificates, one after the
-// other.
+// verifyQuery verifies the signature of a redirect. It tries each trusted certificate that is valid
+// now. signed is the part of the query that the signature covers.
 func verifyQuery(idp IdentityProvider, signed, algorithm, signature string, now time.Time) *Error {
 	if !slices.Contains(signatureMethods, algorithm) {
 		return refuse(WeakAlgorithm, "the message is signed with %s; choose SHA-256 as the signing algorithm at the identity provider", shorten(algorithm, 200))
@@ -192,8 +193,8 @@ func verifyQuery(idp IdentityProvider, signed, algorithm, signature string, now 
 	return bad
 }
 
-// verifyECDSA verifies a signature in one of two formats: both numbers one after the other, as in
-// XML signatures, or ASN.1, which some identity providers send.
+// verifyECDSA verifies a signature in one of two formats. In XML signatures, the numbers R and S
+// follow each other without a header. Some identity providers send ASN.1 instead.
 func verifyECDSA(key *ecdsa.PublicKey, sum, sig []byte) bool {
 	size := (key.Params().BitSize + 7) / 8
 	if len(sig) == 2*size {
@@ -205,8 +206,8 @@ func verifyECDSA(key *ecdsa.PublicKey, sum, sig []byte) bool {
 	return ecdsa.VerifyASN1(key, sum, sig)
 }
 
-// readPosted reads a message that came by POST. It verifies the signature in the message first. It
-// returns only the signed element.
+// readPosted reads a message that came by POST, and verifies the signature in the message. It
+// returns only the signed element, and the RelayState.
 func readPosted(idp IdentityProvider, form url.Values, now time.Time) (*etree.Element, string, *Error) {
 	kind := "SAMLRequest"
 	if form.Has("SAMLResponse") {
@@ -253,7 +254,8 @@ func readPosted(idp IdentityProvider, form url.Values, now time.Time) (*etree.El
 	return nil, "", bad
 }
 
-// checkSignOut checks the content of a message. The caller has verified the signature.
+// checkSignOut checks the content of a message, and converts it. The caller must have verified the
+// signature.
 func (sp ServiceProvider) checkSignOut(idp IdentityProvider, root *etree.Element, relay string, now time.Time) (SignOut, *Error) {
 	out := SignOut{Request: root.Tag == "LogoutRequest", ID: root.SelectAttrValue("ID", ""), RelayState: relay}
 	if v := root.SelectAttrValue("Version", ""); v != "2.0" {
@@ -276,7 +278,7 @@ func (sp ServiceProvider) checkSignOut(idp IdentityProvider, root *etree.Element
 	if err != nil {
 		return out, refuse(Malformed, "the message does not say when it was made")
 	}
-	until := issued.Add(signOutAge)
+	until := issued.Add(maxSignOutAge)
 	if end := root.SelectAttr("NotOnOrAfter"); end != nil {
 		at, err := time.Parse(time.RFC3339, end.Value)
 		if err != nil {
@@ -303,7 +305,7 @@ func (sp ServiceProvider) checkSignOut(idp IdentityProvider, root *etree.Element
 		return out, nil
 	}
 	name := onlyChild(root, "NameID")
-	if name == nil || !hasName(name, assertionSpace, "NameID") || name.Text() == "" || len(name.Text()) > maxValue {
+	if name == nil || !hasName(name, assertionSpace, "NameID") || name.Text() == "" || len(name.Text()) > maxClaimBytes {
 		return out, refuse(BadIdentifier, "the message does not name a person by a NameID")
 	}
 	out.NameID, out.NameIDFormat = name.Text(), name.SelectAttrValue("Format", "")
@@ -318,8 +320,8 @@ func (sp ServiceProvider) checkSignOut(idp IdentityProvider, root *etree.Element
 // entraIssuer matches the entity id of Entra ID and captures the tenant.
 var entraIssuer = regexp.MustCompile(`^https://sts\.windows\.net/([0-9a-fA-F-]{36})/$`)
 
-// isIssuer reports whether issuer is the identity provider's name in messages about the end of a
-// session. In these messages, Entra ID uses another name than in assertions.
+// isIssuer reports whether a message about the end of a session with this issuer comes from the
+// identity provider. In these messages, Entra ID uses another name than in assertions.
 func isIssuer(idp IdentityProvider, issuer string) bool {
 	if issuer == idp.EntityID {
 		return true
@@ -337,13 +339,14 @@ type SignOutOptions struct {
 	SessionIndex string
 }
 
-// ErrNoSignOutURL says that an identity provider names no address for single sign-out by redirect.
+// ErrNoSignOutURL is the error for an identity provider that has no address for single sign-out by
+// redirect.
 var ErrNoSignOutURL = errors.New("the identity provider has no sign-out address")
 
 // SignOutRequest returns the address at the identity provider that ends a session there.
 func (sp ServiceProvider) SignOutRequest(idp IdentityProvider, o SignOutOptions, now time.Time) (string, error) {
 	root := sp.newMessage("LogoutRequest", o.ID, idp.SignOutURL, now)
-	root.CreateAttr("NotOnOrAfter", xmlTime(now.Add(signOutAge)))
+	root.CreateAttr("NotOnOrAfter", xmlTime(now.Add(maxSignOutAge)))
 	name := root.CreateElement("saml:NameID")
 	if o.NameIDFormat != "" {
 		name.CreateAttr("Format", o.NameIDFormat)
@@ -352,16 +355,16 @@ func (sp ServiceProvider) SignOutRequest(idp IdentityProvider, o SignOutOptions,
 	if o.SessionIndex != "" {
 		root.CreateElement("samlp:SessionIndex").SetText(o.SessionIndex)
 	}
-	return sp.redirect(idp.SignOutURL, "SAMLRequest", root, o.RelayState)
+	return sp.redirectAddress(idp.SignOutURL, "SAMLRequest", root, o.RelayState)
 }
 
-// SignOutResponse returns the address at the identity provider that answers its request for the end
-// of a session.
+// SignOutResponse returns the address at the identity provider that tells it that the session in
+// its request has ended.
 func (sp ServiceProvider) SignOutResponse(idp IdentityProvider, id string, request SignOut, now time.Time) (string, error) {
 	root := sp.newMessage("LogoutResponse", id, idp.SignOutURL, now)
 	root.CreateAttr("InResponseTo", request.ID)
 	root.CreateElement("samlp:Status").CreateElement("samlp:StatusCode").CreateAttr("Value", successStatus)
-	return sp.redirect(idp.SignOutURL, "SAMLResponse", root, request.RelayState)
+	return sp.redirectAddress(idp.SignOutURL, "SAMLResponse", root, request.RelayState)
 }
 
 func xmlTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
@@ -378,9 +381,9 @@ func (sp ServiceProvider) newMessage(tag, id, destination string, now time.Time)
 	return root
 }
 
-// redirect returns the address that delivers a message by redirect, signed with the site's first
-// key.
-func (sp ServiceProvider) redirect(address, field string, root *etree.Element, relay string) (string, error) {
+// redirectAddress returns the address that delivers a message by redirect. The site's first key signs the
+// message. field is the name of the query parameter that contains the message.
+func (sp ServiceProvider) redirectAddress(address, field string, root *etree.Element, relay string) (string, error) {
 	if address == "" {
 		return "", ErrNoSignOutURL
 	}

@@ -14,12 +14,13 @@ import (
 )
 
 const (
-	// MaxClockSkew is the largest difference between the clocks of the two sides.
+	// MaxClockSkew is the largest accepted difference between the identity provider's clock and
+	// ours.
 	MaxClockSkew = 3 * time.Minute
-	// unsolicitedAge is the largest age of an assertion that answers no request.
-	unsolicitedAge = 5 * time.Minute
-	// bearer is the confirmation method of assertions: whoever presents the assertion is its
-	// subject.
+	// maxUnsolicitedAge is the largest accepted age of an assertion that answers no request.
+	maxUnsolicitedAge = 5 * time.Minute
+	// bearer is the only accepted confirmation method of assertions. It means that the person who
+	// presents the assertion is its subject.
 	bearer = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
 	// transient is the format of NameIDs that change with each sign-in.
 	transient = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
@@ -27,12 +28,13 @@ const (
 
 // Expected says which request a response must answer.
 type Expected struct {
-	// RequestID is the id of the request that this browser sent. If it is empty, the response must
-	// answer no request, and Unsolicited must be set.
-	RequestID   string
+	// RequestID is the id of the request that this browser sent. If it is empty, the browser sent
+	// no request.
+	RequestID string
+	// Unsolicited says whether a response may answer no request, if RequestID is empty.
 	Unsolicited bool
-	// MaxAge is the largest time since the person signed in at the identity provider; 0 means any
-	// time.
+	// MaxAge is the longest accepted time since the person signed in at the identity provider; 0
+	// means any time.
 	MaxAge time.Duration
 }
 
@@ -47,13 +49,13 @@ type Assertion struct {
 	Issued        time.Time
 	Authenticated time.Time // when the person signed in at the identity provider; zero if unknown
 	SessionEnd    time.Time // when the identity provider wants the session to end; zero if it does not say
-	// After RememberUntil, the assertion has expired even for the slowest clock that is allowed.
-	// Until then, the caller must remember that the assertion was used.
+	// RememberUntil is the time until which the caller must remember that the assertion was used.
+	// After that time the assertion has expired, also by the slowest accepted clock.
 	RememberUntil time.Time
-	// SignedElements says which elements were signed, with which algorithm. Encrypted says whether
-	// the assertion was encrypted. The page that tests a connection shows both.
+	// SignedElements says which elements were signed, and with which algorithm, such as "response
+	// and assertion, RSA-SHA256". The page that tests a connection shows it.
 	SignedElements string
-	Encrypted      bool
+	Encrypted      bool // whether the assertion was encrypted; shown on the page that tests a connection
 	// ClockDrift is how far the identity provider's clock is ahead of this server's clock.
 	ClockDrift time.Duration
 }
@@ -64,8 +66,8 @@ type Attribute struct {
 	Values []string
 }
 
-// Verify checks a response from the form field SAMLResponse. If it refuses the response, it returns
-// an error and nothing of the response.
+// Verify checks a response from the form field SAMLResponse, and returns its assertion. If it
+// refuses the response, it returns an *Error and nothing of the response.
 func (sp ServiceProvider) Verify(idp IdentityProvider, encoded string, want Expected, now time.Time) (Assertion, error) {
 	a, err := sp.verify(idp, encoded, want, now)
 	if err != nil {
@@ -107,7 +109,8 @@ func (sp ServiceProvider) verify(idp IdentityProvider, encoded string, want Expe
 	return sp.checkAssertion(idp, response, in, want, now)
 }
 
-// providerError returns the error that the identity provider reports instead of an assertion.
+// providerError returns the error that the identity provider reports instead of an assertion. It
+// returns nil if the status of the response is success.
 func providerError(root *etree.Element) *Error {
 	if !hasName(root, protocolSpace, "Response") {
 		return refuse(Structure, "the document is not a SAML response")
@@ -148,9 +151,9 @@ func shorten(text string, most int) string {
 	return text
 }
 
-// checkAddresses checks issuer, version and addresses before the signatures. So a response for
-// another application is reported as such, and not as a forgery. Verify checks the same values
-// again later, on the signed elements.
+// checkAddresses checks version, issuer and destination before the signatures are verified. So the
+// error for a response that belongs to another application says so, and does not blame the
+// signature. Verify checks these values again later, on the signed elements.
 func checkAddresses(in inspectedResponse, idp IdentityProvider, sp ServiceProvider) *Error {
 	if v := in.response.SelectAttrValue("Version", ""); v != "2.0" {
 		return refuse(WrongVersion, "the response has version %q", v)
@@ -170,7 +173,8 @@ func checkAddresses(in inspectedResponse, idp IdentityProvider, sp ServiceProvid
 	return nil
 }
 
-// usableCertificates returns the certificates that may be used to check the signatures.
+// usableCertificates returns the trusted certificates that are valid now and have a long enough
+// key. It returns an error if there are none, or if a signature names another certificate.
 func usableCertificates(idp IdentityProvider, in inspectedResponse, now time.Time) ([]*x509.Certificate, *Error) {
 	if len(idp.Certificates) == 0 {
 		return nil, refuse(NoCertificate, "the site trusts no certificate of the identity provider")
@@ -211,9 +215,9 @@ func usableCertificates(idp IdentityProvider, in inspectedResponse, now time.Tim
 
 func formatDay(t time.Time) string { return t.UTC().Format("2006-01-02") }
 
-// verifySignatures lets gosaml2 verify the signatures. If a signature names its certificate, only
-// that certificate is used. Otherwise each certificate is tried alone, because gosaml2 does not
-// choose one.
+// verifySignatures lets gosaml2 verify the signatures. If each signature names its certificate,
+// gosaml2 uses the named certificates. Otherwise verifySignatures tries each certificate alone,
+// because gosaml2 does not choose one.
 func (sp ServiceProvider) verifySignatures(idp IdentityProvider, raw []byte, in inspectedResponse, certs []*x509.Certificate, now time.Time) (*types.Response, *Error) {
 	sets := [][]*x509.Certificate{certs}
 	unnamed := slices.ContainsFunc(in.signers, func(s signer) bool { return s.cert == nil })
@@ -238,7 +242,7 @@ func (sp ServiceProvider) verifySignatures(idp IdentityProvider, raw []byte, in 
 			MaximumXMLTokens:            3 * maxTokens,
 		}
 		if in.key != nil {
-			lib.SPKeyStore = dsig.TLSCertKeyStore(*in.key.tls())
+			lib.SPKeyStore = dsig.TLSCertKeyStore(*in.key.tlsCertificate())
 		}
 		response, err := lib.ValidateEncodedResponse(encoded)
 		if err == nil {
@@ -253,7 +257,8 @@ func (sp ServiceProvider) verifySignatures(idp IdentityProvider, raw []byte, in 
 	return nil, err
 }
 
-// convertError converts the errors that gosaml2 returns for a response whose signature is valid.
+// convertError converts the errors that gosaml2 returns for a response whose signature is valid. It
+// returns nil for all other errors.
 func convertError(err error) *Error {
 	switch e := err.(type) { //nolint:errorlint // gosaml2 returns these values themselves
 	case saml2.ErrInvalidValue:
@@ -276,7 +281,7 @@ func convertError(err error) *Error {
 	return nil
 }
 
-// checkAssertion does the checks that gosaml2 leaves to its callers, on the signed elements.
+// checkAssertion does the checks that gosaml2 leaves to its callers. It reads only signed elements.
 func (sp ServiceProvider) checkAssertion(idp IdentityProvider, r *types.Response, in inspectedResponse, want Expected, now time.Time) (Assertion, *Error) {
 	if len(r.Assertions) != 1 {
 		return Assertion{}, refuse(Structure, "the response has %d assertions", len(r.Assertions))
@@ -353,8 +358,8 @@ func (sp ServiceProvider) checkAssertion(idp IdentityProvider, r *types.Response
 	return out, nil
 }
 
-// checkConditions checks times and audience. It returns the time when the conditions end; zero if
-// they never end.
+// checkConditions checks the times and the audience of an assertion. It returns the time at which
+// the conditions expire, or the zero time if they never expire.
 func checkConditions(c *types.Conditions, entityID string, now time.Time) (time.Time, *Error) {
 	if c == nil {
 		return time.Time{}, refuse(AudienceMismatch, "the assertion has no conditions, so it is not limited to this site")
@@ -400,8 +405,8 @@ func audienceWords(r types.AudienceRestriction) string {
 	return strings.Join(names, " and ")
 }
 
-// checkInResponseTo checks which request the assertion answers. It ignores the InResponseTo of the
-// response itself, which is not signed if only the assertion is.
+// checkInResponseTo returns an error if the assertion does not answer the expected request. It
+// ignores the InResponseTo of the response, because the response may be unsigned.
 func checkInResponseTo(inResponseTo string, want Expected, issued, now time.Time) *Error {
 	switch {
 	case want.RequestID != "" && inResponseTo == want.RequestID:
@@ -412,8 +417,8 @@ func checkInResponseTo(inResponseTo string, want Expected, issued, now time.Time
 		return refuse(UnknownRequest, "the response does not say which request it answers")
 	case !want.Unsolicited:
 		return refuse(Unsolicited, "the sign-in began at the identity provider, which this site does not allow")
-	case now.Sub(issued) > unsolicitedAge+MaxClockSkew || issued.Sub(now) > MaxClockSkew:
-		return refuse(Expired, "a sign-in that begins at the identity provider is good for %d minutes", int(unsolicitedAge.Minutes()))
+	case now.Sub(issued) > maxUnsolicitedAge+MaxClockSkew || issued.Sub(now) > MaxClockSkew:
+		return refuse(Expired, "a sign-in that begins at the identity provider is good for %d minutes", int(maxUnsolicitedAge.Minutes()))
 	}
 	return nil
 }

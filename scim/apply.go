@@ -5,13 +5,13 @@ import (
 	"slices"
 )
 
-// Apply returns the resource after the patch and leaves r unchanged. Either all operations apply or
-// Apply returns an error. Applying the same patch again changes nothing.
+// Apply returns the resource after the patch. It leaves r unchanged. If one operation cannot be
+// applied, Apply returns an error and no resource. Applying the same patch again changes nothing.
 //
 // Expected errors are *Error: invalidValue, invalidPath, noTarget and mutability (RFC 7644 §3.5.2),
-// and 413 when the operations would look at too many values.
+// and 413 if the operations would look at too many values.
 func (p *Patch) Apply(rt *ResourceType, r Resource) (PatchResult, error) {
-	a := applier{rt: rt, mode: p.mode, working: make(Resource, len(r)+2), copied: map[string]bool{}, shownAs: p.shownAs}
+	a := applier{rt: rt, mode: p.mode, working: make(Resource, len(r)+2), copied: map[string]bool{}, shownForms: p.shownForms}
 	for k, v := range r {
 		a.working[k] = v
 	}
@@ -31,29 +31,30 @@ func (p *Patch) Apply(rt *ResourceType, r Resource) (PatchResult, error) {
 }
 
 type applier struct {
-	rt      *ResourceType
-	mode    Mode
-	working Resource        // the copy that operations change
-	copied  map[string]bool // the names of the top-level members that are already copies
-	fixes   []Fix
-	shownAs []Resource // the forms in which a GET may show the resource
+	rt         *ResourceType
+	mode       Mode
+	working    Resource        // the copy of the resource that the operations change
+	copied     map[string]bool // the names of the top-level members that have been copied from the caller's resource
+	fixes      []Fix
+	shownForms []Resource // the forms in which a GET may show the resource; see SetShownForms
 
-	ignored  []Ignored
-	lostSubs map[string]bool // the elements that lost a sub-attribute; the key is their pointerKey
+	ignored              []Ignored       // the operations that had nothing to act on
+	elementsWithLostSubs map[string]bool // the elements from which an operation removed a sub-attribute, by their pointerKey
 
 	stepsTaken int // how many values the operations have looked at so far
 }
 
-// maxSteps bounds how many values the operations of one request may look at: about one second of
-// work.
+// maxSteps bounds how many values the operations of one request may look at. Looking at so many
+// values takes about one second.
 const maxSteps = 10_000_000
 
-// stepsPerKey is the cost, in steps, of finding a value in a list by its identity.
-const stepsPerKey = 4
+// stepsPerKeyLookup is how many steps it counts to find a value in a list by its identity. One step
+// is about one comparison.
+const stepsPerKeyLookup = 4
 
-// countSteps adds the number of values that an operation looks at. It returns 413 above maxSteps.
+// countSteps adds the cost of an operation to stepsTaken. It returns 413 above maxSteps.
 func (a *applier) countSteps(op Operation, old any) error {
-	each := stepsPerKey
+	each := stepsPerKeyLookup
 	if op.Path.Filter != nil {
 		each = countTerms(op.Path.Filter)
 	}
@@ -63,7 +64,7 @@ func (a *applier) countSteps(op Operation, old any) error {
 	return nil
 }
 
-// lengthOf returns the number of values in an attribute's value.
+// lengthOf returns the number of elements of a list, or 1 for any other value.
 func lengthOf(v any) int {
 	list, ok := v.([]any)
 	if !ok {
@@ -72,7 +73,8 @@ func lengthOf(v any) int {
 	return len(list)
 }
 
-// container returns the map that holds the attribute. The map is copied before its first change.
+// container returns the map of the working copy that has the attribute at the path: the resource or
+// an extension. It creates a missing extension. The caller may change the map.
 func (a *applier) container(p *Path) map[string]any {
 	if p.URN == "" {
 		a.ensureCopied(p.Name)
@@ -87,8 +89,8 @@ func (a *applier) container(p *Path) map[string]any {
 	return m
 }
 
-// ensureCopied clones a top-level member before its first change, because it still belongs to the
-// caller's resource.
+// ensureCopied clones a top-level member before its first change, because until then the member is
+// shared with the caller's resource.
 func (a *applier) ensureCopied(key string) {
 	if a.copied[key] {
 		return
@@ -127,8 +129,8 @@ func (a *applier) applyOperation(op Operation) error {
 	return nil
 }
 
-// removeExtension unassigns the attributes of an extension, except those that a client may not
-// change.
+// removeExtension unassigns the attributes of an extension. It keeps readOnly attributes. It
+// returns a mutability error if an immutable attribute is set.
 func (a *applier) removeExtension(p *Path) error {
 	a.ensureCopied(p.URN)
 	m, _ := a.working[p.URN].(map[string]any)
@@ -147,15 +149,15 @@ func (a *applier) removeExtension(p *Path) error {
 	return nil
 }
 
-// ignore records an operation that was understood but had nothing to act on.
-func (a *applier) ignore(p *Path, reason string) {
+// recordIgnored records an operation that was understood but had nothing to act on.
+func (a *applier) recordIgnored(p *Path, reason string) {
 	if len(a.ignored) < maxIgnored {
 		a.ignored = append(a.ignored, Ignored{p.String(), reason})
 	}
 }
 
-// removeHollowElements removes elements that carry no information after all operations: those that
-// have only a type, a display name or the primary flag.
+// removeHollowElements runs after all operations. It removes the elements that carry no
+// information: the elements that have only a type, a display name or the primary flag.
 func (a *applier) removeHollowElements(p *Path, before Resource) {
 	if p.attr == nil || !p.attr.MultiValued || p.attr.Type != Complex || p.isReadOnly() {
 		return
@@ -180,7 +182,7 @@ func (a *applier) removeHollowElements(p *Path, before Resource) {
 		}
 	}
 	if sent {
-		a.ignore(p, "the request leaves a value without content, which is not kept")
+		a.recordIgnored(p, "the request leaves a value without content, which is not kept")
 	}
 	if len(kept) > 0 {
 		c[p.Name] = kept
@@ -193,7 +195,7 @@ func (a *applier) removeHollowElements(p *Path, before Resource) {
 }
 
 // shouldRemoveElement reports whether an element carries no information. A role or entitlement that
-// has only a display name counts as information until an operation takes something from it.
+// has only a display name carries information, unless an operation removed a sub-attribute from it.
 func (a *applier) shouldRemoveElement(attr *Attribute, e any) bool {
 	m, ok := e.(map[string]any)
 	if !ok || !isHollow(attr, m) {
@@ -204,14 +206,14 @@ func (a *applier) shouldRemoveElement(attr *Attribute, e any) bool {
 }
 
 // lostSubAttribute reports whether an operation removed a sub-attribute of the element.
-func (a *applier) lostSubAttribute(e any) bool { return a.lostSubs[pointerKey(e)] }
+func (a *applier) lostSubAttribute(e any) bool { return a.elementsWithLostSubs[pointerKey(e)] }
 
-// pointerKey identifies an element by its address, so that two elements with equal content stay
-// distinct.
+// pointerKey returns the memory address of an element as a map key, so that two elements with equal
+// content have different keys.
 func pointerKey(element any) string { return fmt.Sprintf("%p", element) }
 
-// checkReadOnlyUnchanged accepts a readOnly attribute that is sent with the value that a GET shows,
-// and returns a mutability error for any other value. RFC 7644 §3.5.2 forbids modifying it; sending
+// checkReadOnlyUnchanged returns a mutability error if an operation on a readOnly attribute sends a
+// value that differs from the value that a GET shows. RFC 7644 §3.5.2 forbids modifying it; sending
 // the same value is no modification.
 func (a *applier) checkReadOnlyUnchanged(op Operation) error {
 	if err := a.countSteps(op, memberOf(op.Path.container(a.working), op.Path.Name, false)); err != nil {
@@ -220,7 +222,7 @@ func (a *applier) checkReadOnlyUnchanged(op Operation) error {
 	if op.fromKey && len(listOf(op.Value)) == 0 {
 		return nil
 	}
-	same := slices.ContainsFunc(append(slices.Clip(a.shownAs), a.working), func(r Resource) bool {
+	same := slices.ContainsFunc(append(slices.Clip(a.shownForms), a.working), func(r Resource) bool {
 		return matchesShown(op, op.Path.Get(r))
 	})
 	if !same {
@@ -229,8 +231,9 @@ func (a *applier) checkReadOnlyUnchanged(op Operation) error {
 	return nil
 }
 
-// matchesShown reports whether the sent values equal those that a GET shows. A complex value may be
-// sent with only some of its sub-attributes, and an add may name only some of the values.
+// matchesShown reports whether the values that an operation sends equal the values that a GET
+// shows. A sent complex value may have only some of the sub-attributes, and an add may send only
+// some of the values.
 func matchesShown(op Operation, shown []any) bool {
 	leaf := op.Path.attr
 	if op.Path.sub != nil {
@@ -248,7 +251,8 @@ func matchesShown(op Operation, shown []any) bool {
 	return true
 }
 
-// isPartOf reports whether the shown value contains everything that the sent value has.
+// isPartOf reports whether the sent value equals the shown value. A sent complex value may have
+// only some of the shown sub-attributes.
 func isPartOf(attr *Attribute, sent, shown any) bool {
 	m, ok := sent.(map[string]any)
 	if !ok {
@@ -302,8 +306,8 @@ func (a *applier) valueAfter(op Operation, old, value any) (any, error) {
 	return value, nil
 }
 
-// removeValues removes the values that were sent, from the attribute, or from its sub-attribute if
-// the path names a sub-attribute.
+// removeValues removes the sent values from the attribute, or from its sub-attribute if the path
+// names a sub-attribute.
 func (a *applier) removeValues(op Operation, old any, sent []any) (any, error) {
 	p := op.Path
 	if p.Sub != "" {
@@ -313,9 +317,9 @@ func (a *applier) removeValues(op Operation, old any, sent []any) (any, error) {
 	kept, missed := withoutValues(p.attr, list, sent)
 	switch {
 	case len(kept) == len(list):
-		a.ignore(p, "the resource has none of the values that were sent, so nothing is removed")
+		a.recordIgnored(p, "the resource has none of the values that were sent, so nothing is removed")
 	case missed > 0:
-		a.ignore(p, itoa(missed)+" of the values that were sent are not in the resource")
+		a.recordIgnored(p, itoa(missed)+" of the values that were sent are not in the resource")
 	}
 	return kept, nil
 }
@@ -328,7 +332,8 @@ func withoutValues(attr *Attribute, list, sent []any) (kept []any, missed int) {
 		subs  map[string]any
 		found bool
 	}
-	// foundByKey has the keys to remove. The value tells whether an element with the key was found.
+	// foundByKey has the keys of the elements to remove. Its values say whether an element with the
+	// key has been found.
 	foundByKey := make(map[string]bool, len(sent))
 	var selectors []*selector
 	for _, e := range sent {
@@ -382,7 +387,7 @@ func withoutValues(attr *Attribute, list, sent []any) (kept []any, missed int) {
 	return kept, missed
 }
 
-// hasAllSubs reports whether an element has all the sub-attributes that were sent.
+// hasAllSubs reports whether an element has every sub-attribute in part, with an equal value.
 func hasAllSubs(attr *Attribute, e any, part map[string]any) bool {
 	m, ok := e.(map[string]any)
 	if !ok {
@@ -441,7 +446,7 @@ func (a *applier) removeSubValues(op Operation, old any, sent []any) (any, error
 		}
 	}
 	if !removed {
-		a.ignore(p, "the resource has none of the values that were sent, so nothing is removed")
+		a.recordIgnored(p, "the resource has none of the values that were sent, so nothing is removed")
 	}
 	if isList {
 		return listOf(list), nil
@@ -449,8 +454,9 @@ func (a *applier) removeSubValues(op Operation, old any, sent []any) (any, error
 	return old, nil
 }
 
-// removalKeys returns the keys under which a remove finds an element: by its "value", and by
-// "value" and type together. A key is "" where the element lacks the sub-attribute.
+// removalKeys returns the keys by which a remove finds an element: byValue is made from "value",
+// and byType from "value" and type together. A key is "" if the element lacks a sub-attribute for
+// it.
 func removalKeys(attr *Attribute, e any) (byValue, byType string) {
 	m, ok := e.(map[string]any)
 	sub := attr.Sub("value")
@@ -464,7 +470,7 @@ func removalKeys(attr *Attribute, e any) (byValue, byType string) {
 	return byValue, byType
 }
 
-// applyToList applies an operation to a whole multi-valued attribute.
+// applyToList applies an add or replace to a whole multi-valued attribute.
 func (a *applier) applyToList(op Operation, old, value any) (any, error) {
 	sent, _ := value.([]any)
 	if op.Op == "replace" {
@@ -512,8 +518,8 @@ func (a *applier) addToElement(op Operation, element, value any) {
 	}
 }
 
-// mergeInto puts sub-attributes into a complex value. RFC 7644 §3.5.2.3: sub-attributes that the
-// operation does not name stay unchanged.
+// mergeInto puts the sent sub-attributes into a complex value. RFC 7644 §3.5.2.3: sub-attributes
+// that the operation does not name stay unchanged.
 func (a *applier) mergeInto(op Operation, m map[string]any, value any) (any, error) {
 	given, ok := value.(map[string]any)
 	if !ok {
@@ -536,15 +542,16 @@ func (a *applier) mergeInto(op Operation, m map[string]any, value any) (any, err
 	return m, nil
 }
 
-// setSub sets a sub-attribute of one value; nil unassigns it. When "value" refers to a resource and
-// changes, setSub also drops the sub-attributes that described the old resource.
+// setSub sets a sub-attribute of one complex value; nil unassigns it. If the sub-attribute is
+// "value", refers to another resource and changes, setSub also removes the sub-attributes that
+// described the old resource.
 func (a *applier) setSub(op Operation, m map[string]any, sub *Attribute, v any) error {
 	p := op.Path
 	old, had := m[sub.Name]
 	if sub.MultiValued && op.Op == "add" {
 		have, _ := old.([]any)
 		sent, _ := v.([]any)
-		v = distinct(sub, slices.Concat(have, sent))
+		v = withoutDuplicates(sub, slices.Concat(have, sent))
 	}
 	if had && !isUnassigned(old) && sub.Mutability == Immutable && !sameValue(old, v) {
 		return Mutability("%s.%s cannot be changed once it is set", p.Name, sub.Name)
@@ -558,18 +565,18 @@ func (a *applier) setSub(op Operation, m map[string]any, sub *Attribute, v any) 
 	}
 	if isUnassigned(v) {
 		delete(m, sub.Name)
-		if a.lostSubs == nil {
-			a.lostSubs = map[string]bool{}
+		if a.elementsWithLostSubs == nil {
+			a.elementsWithLostSubs = map[string]bool{}
 		}
-		a.lostSubs[pointerKey(m)] = true
+		a.elementsWithLostSubs[pointerKey(m)] = true
 	} else {
 		m[sub.Name] = v
 	}
 	return nil
 }
 
-// setSubEverywhere applies an operation to attr.sub without a filter: to a single value, or to
-// every value of a list.
+// setSubEverywhere applies an operation on attr.sub, a path without a filter. It changes the
+// sub-attribute of the single value, or of every value of a list.
 func (a *applier) setSubEverywhere(op Operation, old, value any) (any, error) {
 	p := op.Path
 	if !p.attr.MultiValued {
@@ -610,12 +617,13 @@ func (a *applier) setInElements(op Operation, list []any, indexes []int, value a
 		return list, a.clearOtherPrimaries(op.Path, list, indexes)
 	}
 	if value == nil {
-		return listOf(list), nil // drop elements that lost their last sub-attribute
+		return listOf(list), nil // leave out elements that have no sub-attribute left
 	}
 	return list, nil
 }
 
-// applyToMatches applies an operation to attr[filter] or attr[filter].sub.
+// applyToMatches applies an operation on attr[filter] or attr[filter].sub to the elements that
+// match the filter.
 func (a *applier) applyToMatches(op Operation, old, value any) (any, error) {
 	p := op.Path
 	list, isList := old.([]any)
@@ -630,7 +638,7 @@ func (a *applier) applyToMatches(op Operation, old, value any) (any, error) {
 	}
 	if len(matched) == 0 {
 		if op.Op == "remove" || value == nil {
-			a.ignore(p, "no value of the resource matches the filter, so nothing is removed")
+			a.recordIgnored(p, "no value of the resource matches the filter, so nothing is removed")
 			return old, nil // RFC 7644 §3.5.2.2: a remove that finds nothing to remove succeeds.
 		}
 		extended, err := a.createElement(op, list, value)
@@ -674,7 +682,7 @@ func (a *applier) changeMatched(op Operation, list []any, matched []int, value a
 		for _, i := range matched {
 			list[i] = value
 		}
-		return distinct(p.attr, list), nil
+		return withoutDuplicates(p.attr, list), nil
 	}
 	for _, i := range matched {
 		e, err := a.elementAfter(op, list[i].(map[string]any), value)
@@ -689,8 +697,8 @@ func (a *applier) changeMatched(op Operation, list []any, matched []int, value a
 	return list, nil
 }
 
-// elementAfter returns a selected element as it is after the operation. An add merges the sent
-// value into the element; a replace puts the sent value in its place.
+// elementAfter returns the new form of an element that the filter selected. An add merges the sent
+// value into the element. A replace puts the sent value in the place of the element.
 func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, error) {
 	if op.Op == "add" {
 		return a.mergeInto(op, m, cloneValue(value))
@@ -704,7 +712,7 @@ func (a *applier) elementAfter(op Operation, m map[string]any, value any) (any, 
 	}
 	if described, ok := elementOf(op.Path.Filter); ok && a.mode == Lenient {
 		for k, v := range described {
-			// A value {"value": …} for emails[type eq "work"] keeps the type "work".
+			// If {"value": …} replaces emails[type eq "work"], the element keeps the type "work".
 			if _, named := next[k]; !named {
 				next[k] = v
 			}
@@ -740,12 +748,13 @@ func withoutIndexes(list []any, gone []int) []any {
 	return kept
 }
 
-// createElement adds the element that a filter describes when no element matches it. Entra sets
-// emails[type eq "work"].value on users that have no address. RFC 7644 §3.5.2.3 demands noTarget
-// when the operation is a replace; only Strict mode returns it.
+// createElement adds the element that the filter describes. It is called if no element matches the
+// filter. Entra sets emails[type eq "work"].value on users that have no address. For a replace, RFC
+// 7644 §3.5.2.3 demands noTarget instead; only Strict mode follows this.
 //
-// It returns the list unchanged when the same operation was applied before and changed the element
-// so that the filter no longer matches it. A replace of emails[value eq "old"].value is an example.
+// createElement returns the list unchanged if the same operation seems to have been applied before:
+// the filter no longer matches the element that the operation changed. A replace of emails[value eq
+// "old"].value is an example.
 func (a *applier) createElement(op Operation, list []any, value any) ([]any, error) {
 	p := op.Path
 	noTarget := NoTarget("%s selects no value", p)
@@ -755,7 +764,7 @@ func (a *applier) createElement(op Operation, list []any, value any) ([]any, err
 	}
 	for k := range e {
 		if sub := p.attr.Sub(k); sub == nil || sub.Mutability == Immutable {
-			return nil, noTarget // a filter alone must not create a value that can never be changed, such as a group's member
+			return nil, noTarget // a filter must not create an element that can never be changed, such as a group's member
 		}
 	}
 	if after := elementWith(p, e, value); !p.Filter.match(scope{members: after}) {
@@ -774,7 +783,7 @@ func (a *applier) createElement(op Operation, list []any, value any) ([]any, err
 	return list, nil
 }
 
-// elementWith returns a copy of the element with the value put into it.
+// elementWith returns a copy of the element e into which the value has been put at the path.
 func elementWith(p *Path, e map[string]any, value any) map[string]any {
 	after := cloneMap(e)
 	if p.Sub != "" {
@@ -787,7 +796,8 @@ func elementWith(p *Path, e map[string]any, value any) map[string]any {
 	return after
 }
 
-// hasElement reports whether an element of the list has everything that part has.
+// hasElement reports whether an element of the list has all sub-attributes of part, with equal
+// values.
 func hasElement(list []any, part map[string]any) bool {
 	return anyElement(list, func(e any) bool {
 		m, ok := e.(map[string]any)
@@ -798,7 +808,7 @@ func hasElement(list []any, part map[string]any) bool {
 	})
 }
 
-// primaryIndexes returns the indexes of the primary values.
+// primaryIndexes returns the indexes of the elements with "primary": true.
 func primaryIndexes(list []any) []int {
 	var found []int
 	for i, e := range list {
@@ -809,10 +819,9 @@ func primaryIndexes(list []any) []int {
 	return found
 }
 
-// clearOtherPrimaries removes the primary flag from all other values; made holds the indexes of the
-// values that the operation made primary. RFC 7644 §3.5.2: operations apply one after the other,
-// and making one value primary clears the flag of the others. clearOtherPrimaries returns
-// invalidValue when the operation makes two values primary.
+// clearOtherPrimaries is called after an operation that may have made values primary; made has the
+// indexes of these values. If there is one, clearOtherPrimaries sets "primary" of all other values
+// to false (RFC 7644 §3.5.2). If there are two, it returns invalidValue.
 func (a *applier) clearOtherPrimaries(p *Path, list []any, made []int) error {
 	if len(made) == 0 {
 		return nil

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// Decode reads the body of a PUT. The result has canonical names and types. It leaves out readOnly
-// attributes, which a client may not set, and attributes that are never returned, which are not
-// stored. It does not check required attributes; Validate does.
+// Decode reads the body of a PUT. The resource has canonical names and types. Decode leaves out
+// readOnly attributes, which a client may not set, and attributes that are never returned, which
+// are not stored. It does not check whether required attributes are present; Validate does.
 //
-// The result may hold nil for attributes that were sent as null, and markers for lists that could
-// not be read in full. MergePut resolves both.
+// The resource may have nil for attributes that were sent as null, and markers of type keepExisting
+// for lists that could not be read in full. MergePut removes both.
 //
 // The fixes report each tolerance that Lenient mode used. Strict mode returns an *Error instead.
 // Expected errors are invalidSyntax and invalidValue (RFC 7644 §3.12).
@@ -23,9 +23,9 @@ func Decode(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
 	return r, d.allFixes(), nil
 }
 
-// DecodeNew is Decode for a POST. It also returns invalidValue when a required attribute that is
-// never stored, such as a password, is missing, because Validate cannot see it. A PUT may leave
-// such attributes out, because a client may send back the body of a GET.
+// DecodeNew is Decode for a POST. It also returns invalidValue if a required attribute that is
+// never stored, such as a password, is missing. Validate cannot check this. A PUT may leave such
+// attributes out, because a client may send back the body of a GET.
 func DecodeNew(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
 	d := reader{mode: m, forCreate: true}
 	r, err := d.readBody(rt, body)
@@ -38,7 +38,7 @@ func DecodeNew(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
 	return r, d.allFixes(), nil
 }
 
-// readBody reads a whole body into a resource.
+// readBody reads the body of a POST or PUT into a resource.
 func (d *reader) readBody(rt *ResourceType, body []byte) (Resource, error) {
 	raw, err := scan(body)
 	if err != nil {
@@ -51,8 +51,8 @@ func (d *reader) readBody(rt *ResourceType, body []byte) (Resource, error) {
 	return d.readResource(rt, o)
 }
 
-// readResource reads the members of a body, then the members whose names are paths, and then checks
-// "schemas".
+// readResource reads the members of a body. It reads members whose names are paths after all
+// others. Then it checks "schemas".
 func (d *reader) readResource(rt *ResourceType, o object) (Resource, error) {
 	r := make(Resource, len(o)+1)
 	for _, m := range o {
@@ -74,7 +74,7 @@ func (d *reader) readResource(rt *ResourceType, o object) (Resource, error) {
 // readMember reads one top-level member of a body.
 func (d *reader) readMember(rt *ResourceType, r Resource, o object, m member) error {
 	if equalName(m.name, "schemas") {
-		return nil // RFC 7643 §3: the server derives "schemas" from the attributes. checkSchemas checks the sent list.
+		return nil // RFC 7643 §3: the server derives "schemas" from the attributes. checkSchemas checks the sent list later.
 	}
 	if a := rt.coreAttribute(m.name); a != nil {
 		return d.readAttribute(r, a, AttrPath{Name: a.Name}, m.value)
@@ -106,24 +106,24 @@ func (d *reader) readMember(rt *ResourceType, r Resource, o object, m member) er
 	return nil
 }
 
-// noteUnknownKey records a member whose name no schema has.
+// noteUnknownKey records a fix for a member that is ignored, because no schema has its name.
 func (d *reader) noteUnknownKey(rt *ResourceType, name string) {
 	d.addFix("unknown-attribute", name, "ignored: no schema of %s has this attribute", rt.Name)
 }
 
 // readPathKeys reads the members of a body whose names are paths, such as "name.givenName" or
-// "urn:…:User:department", in the same way as a PATCH. If the body has the same attribute under its
-// plain name too, the value under the plain name wins.
+// "urn:…:User:department", in the same way as a PATCH. If the body also has the attribute under its
+// plain name, that value is used.
 func (d *reader) readPathKeys(rt *ResourceType, r Resource) (Resource, error) {
 	for _, m := range d.pathKeys {
-		p := patchDecoder{reader: reader{mode: d.mode, forPatch: true}, rt: rt, patch: &Patch{mode: d.mode}, inKeys: true}
+		p := patchDecoder{reader: reader{mode: d.mode, forPatch: true}, rt: rt, patch: &Patch{mode: d.mode}, readsKeys: true}
 		if path, err := p.readPath(rt, m.name); err != nil || path.Name == "" || requiresExactForm(path.attr, AttrPath{URN: path.URN, Name: path.Name}) ||
 			path.sub != nil && requiresExactForm(path.sub, AttrPath{path.URN, path.Name, path.Sub}) {
 			d.noteUnknownKey(rt, m.name)
 			continue
 		}
 		p.reader.fixes = nil
-		if err := p.operationAt("add", m.name, m.value); err != nil {
+		if err := p.readOperationAt("add", m.name, m.value); err != nil {
 			return nil, err
 		}
 		ops := p.patch.Operations[:0]
@@ -151,7 +151,8 @@ func (d *reader) readPathKeys(rt *ResourceType, r Resource) (Resource, error) {
 	return r, nil
 }
 
-// readNested reads core attributes that were sent in an object under the core URN.
+// readNested reads core attributes that the client sent in an object under the core URN. An
+// attribute that is also at the top level is skipped.
 func (d *reader) readNested(rt *ResourceType, r Resource, outer object, raw any) error {
 	o, ok := raw.(object)
 	if !ok {
@@ -176,8 +177,9 @@ func (d *reader) readNested(rt *ResourceType, r Resource, outer object, raw any)
 	return nil
 }
 
-// readMisplaced reads an extension's attribute that was sent at the top level, as misconfigured
-// Entra jobs do. A value in the extension's own object wins.
+// readMisplaced reads an extension's attribute that the client sent at the top level, as
+// misconfigured Entra jobs do. If the extension's own object has the attribute too, that value is
+// used.
 func (d *reader) readMisplaced(r Resource, s *Schema, a *Attribute, o object, m member) error {
 	if own, ok := o.get(s.ID); ok {
 		if fields, ok := own.(object); ok {
@@ -200,7 +202,7 @@ func (d *reader) readMisplaced(r Resource, s *Schema, a *Attribute, o object, m 
 	return nil
 }
 
-// readExtension reads the object of an extension.
+// readExtension reads the object of an extension into the resource.
 func (d *reader) readExtension(r Resource, s *Schema, raw any) error {
 	if raw == nil || raw == "" {
 		return nil
@@ -250,8 +252,9 @@ func (d *reader) readExtension(r Resource, s *Schema, raw any) error {
 	return nil
 }
 
-// noKnownNamesError is the error for an object in which every name is unknown. Ignoring the object
-// would report success although nothing was set, and a PUT would even erase the stored value.
+// noKnownNamesError is the error for an object in which every name is unknown. If the server
+// ignored the object, it would report success although nothing was set, and a PUT would even erase
+// the stored value.
 func noKnownNamesError(path AttrPath, names []string) error {
 	place := path.URN
 	if path.Name != "" {
@@ -261,8 +264,8 @@ func noKnownNamesError(path AttrPath, names []string) error {
 }
 
 // repeatsOwnURN reports whether a member of an extension's object is "schemas" with only that
-// extension's URN. Libraries that model an extension like a resource (scim2-models) send it. The
-// member is redundant.
+// extension's URN. Libraries that treat an extension like a resource, such as scim2-models, send
+// this member. It has no effect.
 func repeatsOwnURN(s *Schema, m member) bool {
 	list, ok := m.value.([]any)
 	if !ok || !equalName(m.name, "schemas") {
@@ -276,7 +279,7 @@ func repeatsOwnURN(s *Schema, m member) bool {
 	return true
 }
 
-// readAttribute reads a value of one attribute and stores it in the map into.
+// readAttribute reads the value of one attribute and puts it into the map into.
 func (d *reader) readAttribute(into map[string]any, a *Attribute, path AttrPath, raw any) error {
 	if a.Mutability == ReadOnly {
 		return nil // RFC 7644 §3.3: values of readOnly attributes are ignored.
@@ -318,8 +321,8 @@ func (d *reader) readAttribute(into map[string]any, a *Attribute, path AttrPath,
 	return nil
 }
 
-// checkHiddenRequired returns invalidValue for a missing required attribute whose value is never
-// stored.
+// checkHiddenRequired returns invalidValue if the body lacks a required attribute whose value is
+// never stored.
 func (d *reader) checkHiddenRequired(rt *ResourceType, r Resource) error {
 	var err error
 	eachSchema(rt, func(s *Schema) {
@@ -338,7 +341,8 @@ func (d *reader) checkHiddenRequired(rt *ResourceType, r Resource) error {
 	return err
 }
 
-// checkSchemas compares the schemas member with the attributes in the body.
+// checkSchemas checks the member "schemas" of a body, and compares it with the attributes in the
+// body.
 func (d *reader) checkSchemas(rt *ResourceType, r Resource, o object) error {
 	raw, _ := o.get("schemas")
 	list, ok := raw.([]any)
@@ -361,7 +365,8 @@ func (d *reader) checkSchemas(rt *ResourceType, r Resource, o object) error {
 	return d.checkUndeclaredSchemas(rt, r, has)
 }
 
-// checkSchemaURN resolves one URN of the schemas member and adds its schema to the set has.
+// checkSchemaURN finds the schema for one URN of the member "schemas" and adds it to the set has.
+// In Strict mode, it returns invalidSyntax for an unknown URN.
 func (d *reader) checkSchemaURN(rt *ResourceType, urn string, has map[*Schema]bool) error {
 	if equalName(urn, rt.Schema.ID) {
 		has[rt.Schema] = true
@@ -379,7 +384,7 @@ func (d *reader) checkSchemaURN(rt *ResourceType, urn string, has map[*Schema]bo
 		d.addFix("schema-urn", "schemas", "%s read as %s", quote(urn), s.ID)
 		return nil
 	}
-	// Groups that Entra sends name a schema of Microsoft's own.
+	// Entra's groups name one of Microsoft's own schemas, which no registry has.
 	d.addFix("unknown-schema", "schemas", "%s ignored", quote(urn))
 	return nil
 }

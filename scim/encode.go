@@ -7,8 +7,8 @@ import (
 	"strconv"
 )
 
-// groupsAttribute names the User attribute that is built from membership rows when a resource is
-// served. The stored document never has it.
+// groupsAttribute is the name of the User attribute that lists a user's groups. The server builds
+// it from membership rows for each answer. The stored document never has it.
 const groupsAttribute = "groups"
 
 // Encode writes a resource in its stored form: schemas, id, externalId, the core attributes in
@@ -38,7 +38,7 @@ func Encode(rt *ResourceType, r Resource) []byte {
 	return append(b, '}')
 }
 
-// appendMeta writes meta without location, which Splice adds.
+// appendMeta appends the value of meta without location, which Splice adds later.
 func appendMeta(b []byte, a *Attribute, meta map[string]any) []byte {
 	b = append(b, '{')
 	for _, sub := range a.SubAttributes {
@@ -49,7 +49,7 @@ func appendMeta(b []byte, a *Attribute, meta map[string]any) []byte {
 	return append(b, '}')
 }
 
-// appendExtension writes the object of an extension, or nothing when it is empty.
+// appendExtension appends the object of an extension, or nothing if the extension has no values.
 func appendExtension(b []byte, s *Schema, r Resource) []byte {
 	ext, ok := r[s.ID].(map[string]any)
 	if !ok || isUnassigned(ext) {
@@ -64,8 +64,8 @@ func appendExtension(b []byte, s *Schema, r Resource) []byte {
 	return append(b, '}')
 }
 
-// appendMember writes one attribute, after a comma where one is needed. It writes nothing for an
-// unassigned or hidden attribute.
+// appendMember appends the name and value of one attribute, after a comma if one is needed. It
+// appends nothing for an unassigned or hidden attribute.
 func appendMember(b []byte, a *Attribute, from map[string]any) []byte {
 	v, ok := from[a.Name]
 	if !ok || isHidden(a) || isUnassigned(v) {
@@ -79,7 +79,7 @@ func appendMember(b []byte, a *Attribute, from map[string]any) []byte {
 	return appendValue(b, a, v)
 }
 
-// appendValue writes a value of an attribute. Sub-attributes come in schema order; empty elements
+// appendValue appends a value of an attribute. Sub-attributes come in schema order; empty elements
 // are left out.
 func appendValue(b []byte, a *Attribute, v any) []byte {
 	switch v := v.(type) {
@@ -107,8 +107,8 @@ func appendValue(b []byte, a *Attribute, v any) []byte {
 	return appendSorted(b, v)
 }
 
-// appendSorted writes a value without a schema. It sorts the members of objects by name, so that
-// equal values give equal bytes.
+// appendSorted appends a value as JSON without a schema. It sorts the members of objects by name,
+// so that equal values give equal bytes.
 func appendSorted(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case string:
@@ -147,17 +147,18 @@ func appendSorted(b []byte, v any) []byte {
 	return append(b, "null"...)
 }
 
-// UnstoredParts holds the parts of an answer that are not stored in the document. Splice adds them.
+// UnstoredParts holds the parts of a resource that the server adds to each answer, because the
+// stored document does not have them. Splice adds them.
 type UnstoredParts struct {
-	Groups   []byte // the attribute groups as a JSON array; nil for none
-	Version  string // replaces meta.version; empty keeps the stored version
-	Location string // meta.location; empty for none
+	Groups   []byte // the value of the attribute "groups" as a JSON array; nil if the answer has none
+	Version  string // the value that replaces meta.version; "" keeps the stored version
+	Location string // the value of meta.location; "" if the answer has none
 }
 
-// Splice adds groups before meta, and meta.version and meta.location inside meta. It works on bytes
-// made by Encode without parsing them: meta is the last member of the document, and version is the
-// last member of meta. A document without meta gets only groups. A document without meta.version
-// gets no version.
+// Splice adds "groups" before meta, and sets version and location inside meta. doc must come from
+// Encode. Splice does not parse it: it relies on meta being the last member of the document, and
+// version the last member of meta. A document without meta gets only groups. A document without
+// meta.version gets no version.
 func Splice(doc []byte, add UnstoredParts) []byte {
 	out := make([]byte, 0, len(doc)+len(add.Groups)+len(add.Version)+len(add.Location)+32)
 	before, after := SplitBeforeMeta(doc)
@@ -178,7 +179,7 @@ func Splice(doc []byte, add UnstoredParts) []byte {
 	if add.Version == "" && add.Location == "" {
 		return append(out, after...)
 	}
-	meta := after[:len(after)-2] // up to the brace that closes meta
+	meta := after[:len(after)-2] // ends before the brace that closes meta
 	version := []byte(`"version":`)
 	if v := bytes.LastIndex(meta, version); v >= 0 && add.Version != "" {
 		out = append(out, meta[:v+len(version)]...)
@@ -196,8 +197,8 @@ func Splice(doc []byte, add UnstoredParts) []byte {
 	return append(out, '}', '}')
 }
 
-// Parse reads a stored document back into a resource. It reads JSON without a schema and keeps
-// names as the document spells them. It returns invalidSyntax for bytes that are not a JSON object.
+// Parse reads a stored document into a resource. It uses no schema and keeps the document's
+// spelling of names. It returns invalidSyntax for bytes that are not a JSON object.
 func Parse(doc []byte) (Resource, error) { return parse(doc, nil) }
 
 // ParseAttributes is Parse for only some attributes and extensions; the case of names does not

@@ -1,7 +1,7 @@
 package scim
 
-// Equal reports whether two resources have the same content. It ignores meta, treats lists as sets,
-// and treats unassigned as absent.
+// Equal reports whether two resources have the same content. It ignores meta and schemas, and the
+// order and repetition of list elements. An unassigned attribute equals an absent attribute.
 func Equal(a, b Resource) bool { return equalMaps(a, b, true) }
 
 // equalMaps compares two maps. If top is true, the maps are whole resources, and equalMaps ignores
@@ -50,7 +50,7 @@ func equalValues(a, b any) bool {
 	return isUnassigned(a) && isUnassigned(b)
 }
 
-// equalLists compares two lists as sets.
+// equalLists compares two lists as sets, without regard to order and repetition.
 func equalLists(a, b []any) bool {
 	if len(a) == len(b) && equalInOrder(a, b) {
 		return true
@@ -76,7 +76,7 @@ func equalInOrder(a, b []any) bool {
 	return true
 }
 
-// elementKeys returns the encoded form of each element, as a set.
+// elementKeys returns the set of the JSON forms of all assigned elements.
 func elementKeys(list []any) map[string]bool {
 	keys := make(map[string]bool, len(list))
 	for _, e := range list {

@@ -1,6 +1,6 @@
 package scim
 
-// Limits of filters, checked before any recursion.
+// Limits of filters: bytes, nested brackets and comparisons.
 const (
 	MaxFilterBytes = 4096
 	MaxFilterDepth = 16
@@ -70,7 +70,7 @@ func Paths(n Node) []AttrPath {
 	return nil
 }
 
-// Node is one of the values And, Or, Not, Compare, Present and ValuePath.
+// Node is one of the types And, Or, Not, Compare, Present and ValuePath.
 type Node interface {
 	match(v scope) bool
 	appendText(b []byte, parent int) []byte
@@ -85,24 +85,26 @@ type Or struct{ Left, Right Node }
 // Not is true when its node is false.
 type Not struct{ Node Node }
 
-// Compare is "path op value". When the filter names a complex attribute without a sub-attribute,
-// Path.Sub is "value". Inside a ValuePath, the path is only the name of a sub-attribute.
+// Compare is the expression "path op value". If the filter names a complex attribute without a
+// sub-attribute, Path.Sub is "value". Inside a ValuePath, the path is only the name of a
+// sub-attribute.
 type Compare struct {
 	Path  AttrPath
 	Op    Op
-	Value any        // right side: string (times and references too), bool, int64, float64 or nil
-	Attr  *Attribute // the compared attribute; nil when parsed without a resource type
+	Value any        // the right side: string (also for times and references), bool, int64, float64 or nil
+	Attr  *Attribute // the compared attribute; nil if the filter was parsed without a resource type
 
 	operand operand
 }
 
-// Present is the expression "path pr". It is true when the attribute has a value.
+// Present is the expression "path pr". It is true if the attribute has a value.
 type Present struct {
 	Path AttrPath
 	Attr *Attribute
 }
 
-// ValuePath is "path[filter]": a single value of a complex attribute must satisfy the whole filter.
+// ValuePath is the expression "path[filter]". It is true if at least one value of the complex
+// attribute satisfies the whole filter.
 type ValuePath struct {
 	Path   AttrPath
 	Attr   *Attribute

@@ -7,8 +7,8 @@ import (
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// newCompare makes the node for "path op literal". It first converts the literal to the attribute's
-// type.
+// newCompare returns the node for "path op literal". It converts the literal to the attribute's
+// type and checks that the operator fits.
 func (p *filterParser) newCompare(path AttrPath, a *Attribute, op Op, lit literal) (Node, error) {
 	if lit.value == nil {
 		return p.newNullCompare(path, a, op)
@@ -37,13 +37,13 @@ func (p *filterParser) newCompare(path AttrPath, a *Attribute, op Op, lit litera
 	return c, nil
 }
 
-// newNullCompare makes the node for a comparison with null, which asks whether the attribute has a
-// value. RFC 7643 §2.5: null and unassigned are the same.
+// newNullCompare returns the node for a comparison with null, which asks whether the attribute has
+// a value. RFC 7643 §2.5: null and unassigned are the same.
 func (p *filterParser) newNullCompare(path AttrPath, a *Attribute, op Op) (Node, error) {
 	if op != Eq && op != Ne {
 		return nil, p.failf("null can only be compared by eq and ne")
 	}
-	return Compare{Path: path, Op: op, Attr: a, operand: operand{ready: true}}, nil
+	return Compare{Path: path, Op: op, Attr: a, operand: operand{isPrepared: true}}, nil
 }
 
 // convertOperand converts the literal to the type of the attribute.
@@ -70,7 +70,7 @@ func (p *filterParser) convertOperand(c Compare, lit literal) (any, error) {
 			return v, nil
 		}
 	}
-	// The client forgot to quote an identifier that consists of digits.
+	// The value is probably an identifier of digits that the client forgot to quote.
 	if isString := typ == String || typ == Reference; isString && lit.text != "" && p.mode == Lenient {
 		p.addFix("unquoted-value", c.Path.String(), "%s read as a string", quote(lit.text))
 		return lit.text, nil
@@ -106,8 +106,8 @@ func (p *filterParser) convertString(c Compare, typ, s string) (value any, ok bo
 	return s, true
 }
 
-// checkOperator refuses operators that have no meaning for a type. RFC 7644 §3.4.2.2 Table 3:
-// Boolean and Binary attributes have no order.
+// checkOperator returns an error if the operator has no meaning for the attribute's type. RFC 7644
+// §3.4.2.2 Table 3: Boolean and Binary attributes have no order.
 func (p *filterParser) checkOperator(c Compare) error {
 	order := c.Op == Gt || c.Op == Ge || c.Op == Lt || c.Op == Le
 	parts := c.Op == Co || c.Op == Sw || c.Op == Ew
@@ -125,18 +125,18 @@ func (p *filterParser) checkOperator(c Compare) error {
 	return nil
 }
 
-// operand is the prepared right side of a comparison.
+// operand is the right side of a comparison in the form that matching needs.
 type operand struct {
-	ready  bool   // whether the operand was prepared
-	text   string // the string, folded unless the attribute is caseExact
-	time   time.Time
-	isTime bool
+	isPrepared bool      // whether the operand has been prepared
+	text       string    // the string; folded unless the comparison is case-sensitive
+	time       time.Time // the time, for a dateTime attribute
+	isTime     bool
 }
 
-// prepare returns the right side of the comparison, folded and parsed once, so that each match only
-// compares.
+// prepare folds and parses the right side of the comparison. This happens once, so that each match
+// only compares.
 func (c Compare) prepare() operand {
-	o := operand{ready: true}
+	o := operand{isPrepared: true}
 	s, ok := c.Value.(string)
 	if !ok {
 		return o

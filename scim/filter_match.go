@@ -8,19 +8,21 @@ import (
 
 // Match reports whether the resource satisfies the filter.
 //
-// A comparison with a multi-valued attribute is true when it is true for any value; this includes
-// ne. For an unassigned attribute, ne is true. Attributes that the resource does not hold, such as
-// a User's groups or meta.location, count as unassigned.
+// A comparison with a multi-valued attribute is true if it is true for at least one value; this
+// also applies to ne. For an unassigned attribute, ne is true and every other comparison is false.
+// Attributes that are not in the resource, such as a stored User's groups or meta.location, count
+// as unassigned.
 func (f *Filter) Match(r Resource) bool { return f.Root.match(scope{members: r}) }
 
-// scope is the place where the names of a filter are looked up: a resource, or one element of a
-// multi-valued attribute.
+// scope is the value in which a filter looks up its attribute names: a resource, or one element of
+// a multi-valued attribute.
 type scope struct {
 	members     map[string]any // the attributes by name; nil for an element that is not complex
-	simpleValue any            // an element that is not complex; a filter calls it "value"
+	simpleValue any            // the element if it is not complex; a filter names it "value"
 }
 
-// lookUp returns the value of an attribute. With ignoreCase, names may differ in case.
+// lookUp returns the value of an attribute, or nil. If ignoreCase is true, the spelling of names
+// may differ in case.
 func (v scope) lookUp(urn, name string, ignoreCase bool) any {
 	if v.members == nil {
 		if equalName(name, "value") {
@@ -35,8 +37,9 @@ func (v scope) lookUp(urn, name string, ignoreCase bool) any {
 	return memberOf(m, name, ignoreCase)
 }
 
-// memberOf returns a member of m. With ignoreCase, it also finds a name that differs in case; this
-// is needed where no schema gives the canonical spelling.
+// memberOf returns the member of m with a name, or nil. If ignoreCase is true, it also finds a name
+// that differs in case. Callers without a schema need this, because they do not know the canonical
+// spelling.
 func memberOf(m map[string]any, name string, ignoreCase bool) any {
 	if v, ok := m[name]; ok || !ignoreCase {
 		return v
@@ -44,7 +47,7 @@ func memberOf(m map[string]any, name string, ignoreCase bool) any {
 	return m[keyOf(m, name)]
 }
 
-// keyOf returns the spelling that a name has in m, or the name itself when m does not have it.
+// keyOf returns the spelling of a name in m, or the name itself if m does not have it.
 func keyOf(m map[string]any, name string) string {
 	if _, ok := m[name]; ok {
 		return name
@@ -80,7 +83,7 @@ func (n ValuePath) match(v scope) bool {
 	})
 }
 
-// elementScope is the scope of one element, for the filter of a value path.
+// elementScope returns the scope of one element, for the filter of a value path.
 func elementScope(e any) scope {
 	if m, ok := e.(map[string]any); ok {
 		return scope{members: m}
@@ -103,7 +106,7 @@ func anyElement(v any, f func(any) bool) bool {
 }
 
 func (c Compare) match(v scope) bool {
-	if !c.operand.ready {
+	if !c.operand.isPrepared {
 		c.operand = c.prepare() // the node was not made by ParseFilter, which prepares the operand
 	}
 	if c.Value == nil {
@@ -127,7 +130,7 @@ func (c Compare) match(v scope) bool {
 		if isUnassigned(e) {
 			return c.Op == Ne
 		}
-		if list, ok := e.([]any); ok { // a sub-attribute may have several values too
+		if list, ok := e.([]any); ok { // the sub-attribute has several values
 			return anyElement(list, c.matchesValue)
 		}
 		return c.matchesValue(e)
@@ -164,7 +167,7 @@ func (c Compare) matchesString(s string) bool {
 	want := c.operand.text
 	switch v := c.Value.(type) {
 	case string:
-	case bool: // without a schema, a boolean may be stored as a string
+	case bool: // without a schema, a stored boolean may be a string
 		b, ok := parseBoolean(s)
 		return ok && (b == v) == (c.Op == Eq)
 	default:
@@ -184,7 +187,8 @@ func (c Compare) matchesString(s string) bool {
 	return c.matchesOrder(strings.Compare(s, want))
 }
 
-// matchesOrder applies the operator to the result of a three-way comparison.
+// matchesOrder reports whether the operator accepts the result of a three-way comparison: order is
+// negative, 0 or positive.
 func (c Compare) matchesOrder(order int) bool {
 	switch c.Op {
 	case Eq:
@@ -229,18 +233,18 @@ func asFloat(v any) (float64, bool) {
 	return 0, false
 }
 
-// The levels of precedence, by which String decides where to print parentheses.
+// The precedence of the operators, from low to high. String uses it to decide where parentheses are
+// needed.
 const (
 	levelOr = iota
 	levelAnd
 	levelFactor
 )
 
-// String prints the filter. Parsing the result gives the same tree.
+// String returns the filter as text. Parsing this text gives the same tree.
 func (f *Filter) String() string { return string(f.Root.appendText(nil, levelOr)) }
 
-// appendBinary prints "left word right". It adds parentheses when the parent operator binds
-// tighter.
+// appendBinary appends "left word right". It adds parentheses if the parent operator binds tighter.
 func appendBinary(b []byte, left, right Node, word string, level, parent int) []byte {
 	if parent > level {
 		b = append(b, '(')

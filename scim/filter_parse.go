@@ -7,9 +7,9 @@ import (
 )
 
 // ParseFilter reads a filter. Every name must be an attribute of rt, and every comparison must fit
-// the attribute's type. If rt is nil, only the grammar is checked, and names match in any case.
-// ParseFilter returns invalidFilter with the position of the mistake, or sensitive for an attribute
-// that is never returned.
+// the attribute's type. If rt is nil, ParseFilter checks only the grammar, and the filter then
+// matches names in any case. ParseFilter returns invalidFilter with the position of the mistake, or
+// the error sensitive for an attribute that is never returned.
 //
 // Both modes accept a few forms beyond the grammar of RFC 7644 §3.4.2.2: repeated spaces, a missing
 // space before a quoted value, $ref, and a sub-attribute after a value path. Lenient mode also
@@ -23,8 +23,8 @@ func ParseFilter(rt *ResourceType, text string, m Mode) (*Filter, []Fix, error) 
 	return &Filter{root}, p.allFixes(), nil
 }
 
-// ParseFilterAnywhere reads a filter for one of several resource types, as in a query at the root.
-// A name that rt lacks is no error; it counts as unassigned. RFC 7644 §3.4.2.1.
+// ParseFilterAnywhere is ParseFilter for a query over several resource types, of which rt is one. A
+// name that rt lacks is no error; the attribute counts as unassigned. RFC 7644 §3.4.2.1.
 func ParseFilterAnywhere(rt *ResourceType, text string, m Mode) (*Filter, []Fix, error) {
 	p := filterParser{text: text, rt: rt, reader: reader{mode: m}, allowUnknown: true}
 	root, err := p.parse()
@@ -39,10 +39,10 @@ type filterParser struct {
 	text               string
 	pos                int
 	rt                 *ResourceType
-	valuePathAttribute *Attribute // inside a value path: the attribute before the brackets, if it is known
+	valuePathAttribute *Attribute // inside a value path, the attribute before the brackets; nil if it is not known
 	inValuePath        bool       // whether the parser is inside a value path
-	termCount          int
-	bracketDepth       int // number of open brackets
+	termCount          int        // how many terms have been read; see MaxFilterTerms
+	bracketDepth       int        // how many brackets are open at the current position
 
 	allowUnknown bool // whether a name that rt lacks counts as unassigned instead of being an error
 	unknownName  bool // whether parsing failed only because rt lacks a name
@@ -63,9 +63,9 @@ func (p *filterParser) parse() (Node, error) {
 	return n, nil
 }
 
-// checkBounds checks depth, length and encoding of a filter before any recursion. Depth comes
-// first, so that a filter with far too many brackets always gets the message about brackets,
-// however long it is.
+// checkBounds checks the depth, length and encoding of a filter before the recursive parsing. It
+// checks the depth first, so that a filter with too many brackets gets the message about brackets
+// even if it is also too long.
 func checkBounds(s string) error {
 	if err := checkDepth(s); err != nil {
 		return err
@@ -79,7 +79,8 @@ func checkBounds(s string) error {
 	return nil
 }
 
-// checkDepth counts open brackets outside quoted strings. It returns an error above MaxFilterDepth.
+// checkDepth returns an error if brackets outside quoted strings are nested deeper than
+// MaxFilterDepth.
 func checkDepth(s string) error {
 	depth, quoted := 0, false
 	for i := 0; i < len(s); i++ {
@@ -110,8 +111,7 @@ func (p *filterParser) failf(format string, args ...any) error {
 	return InvalidFilter("The filter is wrong at character %d: %s", character, formatMessage(format, args))
 }
 
-// unexpectedError returns the error for input that the grammar does not allow at the current
-// position.
+// unexpectedError returns an error that says what is wrong at the current position.
 func (p *filterParser) unexpectedError() error {
 	switch c := p.peek(); c {
 	case 0:
@@ -137,7 +137,8 @@ func (p *filterParser) skipSpaces() {
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
 
-// nextWord returns the characters up to the next space, bracket or double quote.
+// nextWord returns the characters from the current position to the next space, bracket or double
+// quote. It does not move the position.
 func (p *filterParser) nextWord() string {
 	j := p.pos
 	for j < len(p.text) && !isSpace(p.text[j]) && !strings.ContainsRune(`()[]"`, rune(p.text[j])) {
@@ -146,8 +147,8 @@ func (p *filterParser) nextWord() string {
 	return p.text[p.pos:j]
 }
 
-// skipKeyword skips a word of the grammar, in any case, and returns true. If another word comes
-// next, it skips nothing and returns false.
+// skipKeyword skips the keyword k, in any case, and returns true. If another word comes next, it
+// skips nothing and returns false.
 func (p *filterParser) skipKeyword(k string) bool {
 	start := p.pos
 	p.skipSpaces()
@@ -203,7 +204,7 @@ func (p *filterParser) parseFactor() (Node, error) {
 }
 
 func (p *filterParser) parseGroup() (Node, error) {
-	// checkDepth counted brackets already, but it does not know strings in single quotes.
+	// checkDepth has checked the depth already, but it does not recognise strings in single quotes.
 	if p.bracketDepth++; p.bracketDepth > MaxFilterDepth {
 		return nil, tooDeepError()
 	}
@@ -224,7 +225,8 @@ func tooDeepError() error {
 	return InvalidFilter("The filter nests brackets deeper than %d", MaxFilterDepth)
 }
 
-// parseExpression reads attrPath "pr", attrPath op value, or a value path.
+// parseExpression reads one of three forms: attribute "pr", attribute operator value, or a value
+// path.
 func (p *filterParser) parseExpression() (Node, error) {
 	name := p.nextWord()
 	if name == "" {
@@ -244,7 +246,7 @@ func (p *filterParser) parseExpression() (Node, error) {
 	return p.parseComparison(t.AttrPath, t.leaf())
 }
 
-// resolveAttribute resolves an attribute name at the top level of the filter.
+// resolveAttribute finds the attribute that a name outside value paths stands for.
 func (p *filterParser) resolveAttribute(name string) (target, error) {
 	t, err := p.resolve(p.rt, name)
 	var unknown *unknownError
@@ -261,8 +263,8 @@ func (p *filterParser) resolveAttribute(name string) (target, error) {
 	return t, p.checkHidden(t)
 }
 
-// checkHidden refuses to compare attributes that are never returned: the result would reveal their
-// values. RFC 7644 §7.5.2.
+// checkHidden returns the error sensitive for an attribute that is never returned, because
+// comparing it would reveal its value. RFC 7644 §7.5.2.
 func (p *filterParser) checkHidden(t target) error {
 	for _, a := range []*Attribute{t.attr, t.sub} {
 		if a != nil && isHidden(a) {
@@ -306,8 +308,8 @@ func (p *filterParser) parseInsideValuePath(name string) (Node, error) {
 	return p.parseComparison(path, a)
 }
 
-// parseValuePath reads the rest of attr[filter]. Some clients add a sub-attribute or an operator
-// after the brackets; it applies to the same element.
+// parseValuePath reads the rest of attr[filter]. Some clients write a sub-attribute or a comparison
+// after the brackets; it applies to the element that the filter selects.
 func (p *filterParser) parseValuePath(t target) (Node, error) {
 	if t.Sub != "" {
 		return nil, p.failf("%s cannot have a value path", t.AttrPath)
@@ -331,7 +333,7 @@ func (p *filterParser) parseValuePath(t target) (Node, error) {
 	return whole, err
 }
 
-// parseBrackets reads "[filter]".
+// parseBrackets reads "[filter]". The filter is about the elements of the attribute a.
 func (p *filterParser) parseBrackets(a *Attribute) (Node, error) {
 	p.pos++
 	p.valuePathAttribute, p.inValuePath = a, true
@@ -347,7 +349,8 @@ func (p *filterParser) parseBrackets(a *Attribute) (Node, error) {
 	return n, nil
 }
 
-// subAfterBrackets reads ".sub" after the brackets, or returns "".
+// subAfterBrackets reads ".sub" after the brackets and returns the name. It returns "" if there is
+// no dot.
 func (p *filterParser) subAfterBrackets(t target) (string, error) {
 	if p.peek() != '.' {
 		return "", nil
@@ -372,7 +375,8 @@ func (p *filterParser) subAfterBrackets(t target) (string, error) {
 	return name, nil
 }
 
-// elementPath returns the path of a sub-attribute, or of "value", relative to one element.
+// elementPath returns the path and the definition of a sub-attribute, relative to one element of
+// the attribute a. If sub is "", it means "value".
 func (p *filterParser) elementPath(a *Attribute, sub string) (AttrPath, *Attribute) {
 	if sub == "" {
 		sub = "value"
@@ -383,7 +387,7 @@ func (p *filterParser) elementPath(a *Attribute, sub string) (AttrPath, *Attribu
 	return AttrPath{Name: sub}, a.Sub(sub)
 }
 
-// operatorFollows reports whether there is a next word, other than "and" and "or".
+// operatorFollows reports whether the next word may be an operator: it is neither "and" nor "or".
 func (p *filterParser) operatorFollows() bool {
 	start := p.pos
 	p.skipSpaces()
@@ -392,7 +396,8 @@ func (p *filterParser) operatorFollows() bool {
 	return w != "" && !equalName(w, "and") && !equalName(w, "or")
 }
 
-// parseComparison reads "pr" or an operator and its value.
+// parseComparison reads the rest of an expression after the attribute: "pr", or an operator and a
+// value.
 func (p *filterParser) parseComparison(path AttrPath, a *Attribute) (Node, error) {
 	start := p.pos
 	p.skipSpaces()
@@ -426,10 +431,10 @@ func parseOperator(s string) Op {
 	return ""
 }
 
-// literal is a compValue as the filter spells it.
+// literal is a value in a filter (compValue in the grammar).
 type literal struct {
 	value    any    // the value: a string, number, bool or nil
-	text     string // the word as the filter spells it; empty for a quoted value
+	text     string // the spelling in the filter; "" for a quoted value
 	unquoted bool   // whether the value is a string without quotes
 }
 
@@ -467,9 +472,9 @@ func (p *filterParser) readQuoted() (literal, error) {
 	return literal{value: s}, nil
 }
 
-// readSingleQuoted reads a string in single quotes, as a widely used client library writes it in
-// paths. The string ends at the first quote that stands before a bracket, a space or the end of the
-// filter, so O'Brien needs no escape.
+// readSingleQuoted reads a string in single quotes, which a widely used client library writes in
+// paths. The string ends at the first quote that is followed by a closing bracket, a space or the
+// end of the filter. So O'Brien needs no escape.
 func (p *filterParser) readSingleQuoted() (literal, error) {
 	for j := p.pos + 1; j < len(p.text); j++ {
 		if p.text[j] == '\\' && j+1 < len(p.text) && (p.text[j+1] == '\'' || p.text[j+1] == '\\') {

@@ -10,11 +10,11 @@ import (
 )
 
 // Fold returns the form in which strings are compared when case does not matter. Two strings are
-// equal without case exactly when their folds are equal. Stores keep folds in separate columns, so
-// that the database and the filter evaluator agree.
+// equal if case does not matter exactly when their folds are equal. Stores keep folded values in
+// separate columns, so that the database and Filter.Match find the same resources.
 //
 // RFC 7644 §5, RFC 7613 §3.2.2: Fold also ignores whether a letter and its accent are one character
-// or two, and how wide a character is.
+// or two, and whether a character is full-width or half-width.
 func Fold(s string) string {
 	i := 0
 	for i < len(s) && s[i] < utf8.RuneSelf && (s[i] < 'A' || s[i] > 'Z') {
@@ -31,7 +31,7 @@ func Fold(s string) string {
 		if isASCII(s) || norm.NFC.IsNormalString(s) {
 			return s
 		}
-		s = norm.NFC.String(s) // folding turns ſ into s, and s with the accent that follows may form one character
+		s = norm.NFC.String(s) // foldRune turns ſ into s, and this s and a following accent may form one character
 	}
 }
 
@@ -44,8 +44,8 @@ func isASCII(s string) bool {
 	return true
 }
 
-// foldRune returns the same rune for all runes that differ only in case: the smallest of these
-// runes, except that an ASCII letter is returned in lower case.
+// foldRune returns the same rune for all runes that differ only in case. It is the smallest of
+// these runes; if that is an ASCII letter, it is in lower case.
 func foldRune(r rune) rune {
 	if r < utf8.RuneSelf {
 		if 'A' <= r && r <= 'Z' {
@@ -65,7 +65,8 @@ func foldRune(r rune) rune {
 	return least
 }
 
-// equalName compares attribute names, operators and URNs without case. All of these are ASCII.
+// equalName reports whether two attribute names, operators or URNs are equal if case does not
+// matter. All of these are ASCII.
 func equalName(a, b string) bool {
 	if len(a) != len(b) {
 		return false

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// MaxJSONDepth bounds how deep objects and arrays may nest in a body.
+// MaxJSONDepth is how deep objects and arrays may be nested in a body.
 const MaxJSONDepth = 16
 
 // object is a JSON object with its members in the order they were written. No two names differ only
@@ -29,30 +29,31 @@ func (o object) get(name string) (any, bool) {
 	return nil, false
 }
 
-// number is a JSON number as it was written, so that no digit is lost before the attribute's type
-// is known.
+// number is the text of a JSON number. It is not converted until the attribute's type is known, so
+// that no digit is lost.
 type number string
 
-// scanner reads JSON strictly: one value, no duplicate names, valid UTF-8 and surrogate pairs, no
-// NUL, bounded depth. Values are nil, bool, string, number, []any and object. With asMaps, they are
-// the types that a Resource holds.
+// scanner reads JSON strictly. It refuses text after the value, duplicate names, invalid UTF-8 or
+// surrogate pairs, NUL, and values that are nested too deep. The values that it returns are nil,
+// bool, string, number, []any and object. If asMaps is true, they have the types that a Resource
+// has, and duplicate names are not checked.
 type scanner struct {
 	text     string
 	pos      int
 	depth    int
-	asMaps   bool                   // whether to read objects into maps, as a Resource holds them
-	isWanted func(name string) bool // which top-level members to read into maps; nil means all
+	asMaps   bool                   // whether to return values of the types that a Resource has
+	isWanted func(name string) bool // says which top-level members to read; the others are skipped; nil means all are read
 }
 
-// scan reads a request body. It accepts a UTF-8 byte order mark. Its errors are invalidSyntax with
-// line and column, or invalidValue for a NUL.
+// scan reads a request body. It accepts a UTF-8 byte order mark. It returns invalidSyntax with line
+// and column, or invalidValue for a NUL.
 func scan(body []byte) (any, error) {
 	sc := scanner{text: string(body)}
 	sc.text = strings.TrimPrefix(sc.text, "\ufeff")
 	return sc.readDocument()
 }
 
-// readDocument reads the one value of a document.
+// readDocument reads a document, which must be one value.
 func (sc *scanner) readDocument() (any, error) {
 	if !utf8.ValidString(sc.text) {
 		return nil, InvalidSyntax("The body is not valid UTF-8")
@@ -68,7 +69,7 @@ func (sc *scanner) readDocument() (any, error) {
 	return v, sc.expectEnd()
 }
 
-// expectEnd returns an error if anything but spaces follows the value.
+// expectEnd returns an error if something other than spaces follows the value.
 func (sc *scanner) expectEnd() error {
 	if sc.skipSpaces(); sc.pos < len(sc.text) {
 		return sc.failf("there is more after the end of the JSON value")
@@ -124,7 +125,8 @@ func (sc *scanner) readValue() (any, error) {
 	return nil, sc.failf("a value is expected")
 }
 
-// skipLiteral steps over a word such as true or null. It returns false if another word comes next.
+// skipLiteral moves past a word such as true or null and returns true. If the text does not
+// continue with this word, it returns false.
 func (sc *scanner) skipLiteral(word string) bool {
 	if !strings.HasPrefix(sc.text[sc.pos:], word) {
 		return false
@@ -133,7 +135,8 @@ func (sc *scanner) skipLiteral(word string) bool {
 	return true
 }
 
-// enterNested steps into an object or array. It fails above MaxJSONDepth.
+// enterNested moves past the opening bracket of an object or array. It returns an error above
+// MaxJSONDepth.
 func (sc *scanner) enterNested() error {
 	sc.depth++
 	if sc.depth > MaxJSONDepth {
@@ -165,7 +168,8 @@ func (sc *scanner) readArray() (any, error) {
 	return list, nil
 }
 
-// skipValue steps over a value. It only finds where the value ends and checks nothing inside it.
+// skipValue moves past a value. It only searches for the end of the value and checks nothing inside
+// it.
 func (sc *scanner) skipValue() error {
 	for depth := 0; sc.pos < len(sc.text); {
 		switch sc.text[sc.pos] {
@@ -197,7 +201,7 @@ func (sc *scanner) skipValue() error {
 	return sc.failf("it ends too early")
 }
 
-// skipString steps over a string. It reports false when the string is not closed.
+// skipString moves past a string. It returns false if the string is not closed.
 func (sc *scanner) skipString() bool {
 	for sc.pos++; sc.pos < len(sc.text); sc.pos++ {
 		switch sc.text[sc.pos] {
@@ -211,7 +215,7 @@ func (sc *scanner) skipString() bool {
 	return false
 }
 
-// skipComma steps over a comma and the spaces after it, and reports whether there was one.
+// skipComma moves past a comma and the spaces after it. It returns false if there is no comma.
 func (sc *scanner) skipComma() bool {
 	if sc.peek() != ',' {
 		return false
@@ -293,7 +297,8 @@ func (sc *scanner) readName() (string, error) {
 // map for a large one, so that the cost stays proportional to the size of the body.
 type uniqueNames struct{ seen map[string]bool }
 
-// add remembers a name of the object o and reports whether the name is new in o.
+// add records the next name of the object o. It returns false if o already has this name, in any
+// case. o has the members before this name.
 func (u *uniqueNames) add(o object, name string) bool {
 	const small = 24
 	if len(o) < small {
@@ -314,7 +319,7 @@ func (u *uniqueNames) add(o object, name string) bool {
 	return true
 }
 
-// readString reads a string. A string without escapes shares the memory of the input.
+// readString reads a string. If the string has no escapes, the result shares memory with the input.
 func (sc *scanner) readString() (string, error) {
 	start := sc.pos + 1
 	for i := start; i < len(sc.text); i++ {
@@ -396,7 +401,7 @@ func (sc *scanner) readUnicodeEscape() (rune, error) {
 	return r, nil
 }
 
-// readHexEscape reads one \uXXXX escape.
+// readHexEscape reads one \uXXXX escape. It returns false if there is none.
 func (sc *scanner) readHexEscape() (rune, bool) {
 	if sc.pos+6 > len(sc.text) || sc.text[sc.pos] != '\\' || sc.text[sc.pos+1] != 'u' {
 		return 0, false
@@ -434,8 +439,8 @@ func (sc *scanner) readNumber() (any, error) {
 	return f, nil
 }
 
-// numberLength returns the length of the JSON number at the start of s, or 0 when there is none.
-// RFC 8259 §6: no leading zeros, and digits on both sides of the decimal point.
+// numberLength returns the length of the JSON number at the start of s, or 0 if there is none. RFC
+// 8259 §6: no leading zeros, and digits on both sides of the decimal point.
 func numberLength(s string) int {
 	i := 0
 	if i < len(s) && s[i] == '-' {
@@ -526,11 +531,11 @@ func appendFloat(b []byte, f float64) []byte {
 	return strconv.AppendFloat(b, f, 'f', -1, 64)
 }
 
-// maxQuoted is the largest number of bytes of a client's string that a message repeats. It is large
+// maxQuotedBytes is how many bytes of a client's string a message repeats at most. It is large
 // enough for the URN of an extension followed by an attribute name.
-const maxQuoted = 128
+const maxQuotedBytes = 128
 
-// quote quotes a client's string for a message and shortens a long one.
+// quote returns a client's string in double quotes for a message. It cuts a long string.
 func quote(s string) string {
 	if short := truncate(s); short != s {
 		return strconv.Quote(short) + "…"
@@ -538,12 +543,12 @@ func quote(s string) string {
 	return strconv.Quote(s)
 }
 
-// truncate cuts a string to maxQuoted bytes at a character boundary.
+// truncate cuts a string to maxQuotedBytes bytes at a character boundary.
 func truncate(s string) string {
-	if len(s) <= maxQuoted {
+	if len(s) <= maxQuotedBytes {
 		return s
 	}
-	cut := maxQuoted
+	cut := maxQuotedBytes
 	for cut > 0 && !utf8.RuneStart(s[cut]) {
 		cut--
 	}

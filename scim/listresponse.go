@@ -8,16 +8,16 @@ import (
 // ListResponse is the answer to a query. RFC 7644 §3.4.2.
 type ListResponse struct {
 	TotalResults int
-	StartIndex   int // the 1-based position of the first resource; 0 on cursor pages
+	StartIndex   int // the position of the first resource, counted from 1; 0 on a page that was requested with a cursor
 	ItemsPerPage int // how many resources are in this answer
 
-	// Cursors of the previous and the next page; empty when there is none. RFC 9865 §2.
+	// The cursors of the previous and the next page; "" if there is no such page. RFC 9865 §2.
 	PreviousCursor, NextCursor string
 
 	Resources []json.RawMessage
 }
 
-// Encode writes the list as JSON.
+// Encode returns the list as JSON.
 func (l ListResponse) Encode() []byte {
 	size := 160
 	for _, r := range l.Resources {

@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Member is one member of a JSON object, with its value as the client wrote it.
+// Member is one member of a JSON object. Value is the JSON that the client sent.
 type Member struct {
 	Name  string
 	Value json.RawMessage
@@ -17,12 +17,12 @@ type Member struct {
 // Members are the members of a JSON object in the order they were written.
 type Members []Member
 
-// ParseMembers reads the members of a JSON object. It checks the syntax of the values but reads
-// nothing inside them, so that each can be handed to its own decoder. It accepts a UTF-8 byte order
+// ParseMembers reads the members of a JSON object. It checks the syntax of the values but does not
+// decode them, so that the caller can decode each in its own way. It accepts a UTF-8 byte order
 // mark.
 //
-// It returns invalidSyntax for anything but one JSON object. It also returns invalidSyntax for two
-// names that differ only in case, because they name the same attribute (RFC 7643 §2.1).
+// It returns invalidSyntax if the body is not one JSON object. It also returns invalidSyntax if two
+// names differ only in case, because they name the same attribute (RFC 7643 §2.1).
 func ParseMembers(body []byte) (Members, error) {
 	sc := scanner{text: strings.TrimPrefix(string(body), "\ufeff")}
 	if !utf8.ValidString(sc.text) {
@@ -39,7 +39,7 @@ func ParseMembers(body []byte) (Members, error) {
 	return list, sc.expectEnd()
 }
 
-// readMembers reads an object and keeps the values unread.
+// readMembers reads an object and returns its members with undecoded values.
 func (sc *scanner) readMembers() (Members, error) {
 	if err := sc.enterNested(); err != nil {
 		return nil, err
@@ -74,7 +74,7 @@ func (sc *scanner) readMembers() (Members, error) {
 	return list, nil
 }
 
-// Get returns the value of the member with a name, in any case, or nil when there is no such
+// Get returns the value of the member with a name, in any case. It returns nil if there is no such
 // member.
 func (m Members) Get(name string) json.RawMessage {
 	i := slices.IndexFunc(m, func(e Member) bool { return equalName(e.Name, name) })
@@ -98,12 +98,13 @@ func (m Members) Encode() json.RawMessage {
 	return append(b, '}')
 }
 
-// firstReadBytes is how many bytes of a document StringOf reads first. The attributes that name a
-// resource are near the beginning.
+// firstReadBytes is how many bytes of a document StringOf searches first. Usually these are enough,
+// because the attributes that name a resource are near the beginning.
 const firstReadBytes = 512
 
-// StringOf returns a top-level string of a document that Encode wrote, or "" when there is none.
-// The name must have its canonical spelling. StringOf reads no more of the document than it needs.
+// StringOf returns the string of the top-level member with a name, or "" if there is none. doc must
+// come from Encode, and the name must have its canonical spelling. StringOf does not read the whole
+// document if it finds the member earlier.
 func StringOf(doc []byte, name string) string {
 	if value, ok := stringOf(string(doc[:min(len(doc), firstReadBytes)]), name); ok || len(doc) <= firstReadBytes {
 		return value
@@ -112,7 +113,8 @@ func StringOf(doc []byte, name string) string {
 	return value
 }
 
-// stringOf is StringOf for the beginning of a document; ok is false when the member is not in it.
+// stringOf is StringOf for the beginning of a document. ok is false if the beginning does not
+// contain the member.
 func stringOf(doc, name string) (value string, ok bool) {
 	sc := scanner{text: doc, pos: 1}
 	for sc.peek() == '"' {
@@ -132,8 +134,8 @@ func stringOf(doc, name string) (value string, ok bool) {
 }
 
 // RewriteStrings calls change with every string of a JSON value, including names, and replaces the
-// string with the result. A string that cannot be read, or that change returns unchanged, keeps its
-// bytes. So do all other parts of the value.
+// string with the result. All other bytes stay the same, and so do the bytes of a string that
+// cannot be read or that change returns unchanged.
 func RewriteStrings(data []byte, change func(string) string) []byte {
 	sc := scanner{text: string(data)}
 	out := make([]byte, 0, len(data))
@@ -161,9 +163,9 @@ func RewriteStrings(data []byte, change func(string) string) []byte {
 	}
 }
 
-// SplitBeforeMeta splits a document in two, directly before its last member, meta. Without meta, it
-// splits before the closing brace. The document must come from Encode. Members that are not stored
-// go between the two parts.
+// SplitBeforeMeta splits a document before its last member, meta. If there is no meta, it splits
+// before the closing brace. The document must come from Encode. The caller can put members that are
+// not stored between the two parts.
 func SplitBeforeMeta(doc []byte) (before, after []byte) {
 	index := bytes.LastIndex(doc, []byte(`,"meta":{`))
 	if index < 0 {

@@ -2,9 +2,9 @@ package scim
 
 import "strings"
 
-// validName checks an attribute name.
+// validName reports whether s is a valid attribute name.
 //
-// RFC 7643 §2.1: ATTRNAME = ALPHA *(nameChar); "$ref" is a name as well.
+// RFC 7643 §2.1: ATTRNAME = ALPHA *(nameChar); "$ref" is valid too.
 func validName(s string) bool {
 	s = strings.TrimPrefix(s, "$")
 	if s == "" || !isLetter(s[0]) {
@@ -21,11 +21,11 @@ func validName(s string) bool {
 
 func isLetter(c byte) bool { c = lowerByte(c); return 'a' <= c && c <= 'z' }
 
-// target is the attribute or schema that a name in a filter, a path or a key stands for.
+// target is the attribute or schema that a name in a filter, a path or a JSON key stands for.
 type target struct {
 	AttrPath
-	schema *Schema    // the schema of a bare URN or extension attribute; nil for a common attribute
-	attr   *Attribute // the attribute; nil for a bare URN and without a resource type
+	schema *Schema    // the schema whose URN the name contains, or the extension that has the attribute; nil if the name has no URN and is a core or common attribute
+	attr   *Attribute // the attribute; nil for a bare URN, or if there is no resource type
 	sub    *Attribute
 }
 
@@ -37,17 +37,17 @@ func (t target) leaf() *Attribute {
 	return t.attr
 }
 
-// unknownError says that a name is well formed but stands for no attribute.
+// unknownError is the error for a name that is well formed but stands for no attribute.
 type unknownError struct{ name string }
 
 func (e *unknownError) Error() string { return "there is no attribute " + quote(e.name) }
 
-// nameError says that a name is not well formed.
+// nameError is the error for a name that is not well formed.
 type nameError struct{ name string }
 
 func (e *nameError) Error() string { return quote(e.name) + " is not an attribute name" }
 
-// resolve looks up "[URN:]name[.sub]", or a bare URN, in the schemas of rt. Without rt it only
+// resolve looks up "[URN:]name[.sub]", or a bare URN, in the schemas of rt. If rt is nil, it only
 // splits the name. It returns *nameError for a malformed name and *unknownError for a name that rt
 // lacks.
 func (d *reader) resolve(rt *ResourceType, text string) (target, error) {
@@ -101,8 +101,9 @@ func (d *reader) findAttribute(rt *ResourceType, t *target, text string) error {
 	return nil
 }
 
-// splitURN splits a name after the URN of a schema of rt. It looks for the known URNs, because a
-// URN itself contains colons and dots ("2.0").
+// splitURN splits a name after the URN of a schema of rt. rest is the part after the URN and its
+// colon. found is false if the name does not begin with such a URN. splitURN searches for the known
+// URNs, because a URN itself contains colons and dots ("2.0").
 func (d *reader) splitURN(rt *ResourceType, text string) (t target, rest string, found bool) {
 	if rt == nil || strings.IndexByte(text, ':') < 0 {
 		return target{}, text, false
@@ -125,9 +126,9 @@ func (d *reader) splitURN(rt *ResourceType, text string) (t target, rest string,
 	return t, rest, true
 }
 
-// schemaAtFront finds the longest URN at the front of text. After the URN, text must end, or
-// continue with a colon or with the dot that old Entra jobs write. It returns the schema and the
-// length of the URN as text spells it.
+// schemaAtFront finds the schema of rt with the longest URN at the front of text. After the URN,
+// text must end, or continue with a colon or with the dot that old Entra jobs write. It returns the
+// schema, or nil, and the length of the URN in text.
 func (d *reader) schemaAtFront(rt *ResourceType, text string) (*Schema, int) {
 	best, length := (*Schema)(nil), 0
 	consider := func(s *Schema, n int) {
@@ -144,7 +145,7 @@ func (d *reader) schemaAtFront(rt *ResourceType, text string) (*Schema, int) {
 	if best != nil || d.mode == Strict {
 		return best, length
 	}
-	for i := 0; i <= len(text) && i < maxURN; i++ {
+	for i := 0; i <= len(text) && i < maxURNBytes; i++ {
 		if i < len(text) && text[i] != ':' && text[i] != '.' {
 			continue
 		}
@@ -158,10 +159,10 @@ func (d *reader) schemaAtFront(rt *ResourceType, text string) (*Schema, int) {
 	return best, length
 }
 
-// maxURN bounds the length of a URN, in bytes.
-const maxURN = 256
+// maxURNBytes is the length of the longest URN that is accepted.
+const maxURNBytes = 256
 
-// eachSchema calls f for the core schema and every extension.
+// eachSchema calls f for the core schema of a type and then for the schema of each extension.
 func eachSchema(rt *ResourceType, f func(*Schema)) {
 	f(rt.Schema)
 	for _, e := range rt.Extensions {
@@ -169,9 +170,9 @@ func eachSchema(rt *ResourceType, f func(*Schema)) {
 	}
 }
 
-// schemaForMisspelledURN finds the schema that a wrong URN most likely means: a URN with a missing
-// colon ("…enterprise:2.0User" in Microsoft's documentation), or a URN of SCIM 1.x and its drafts
-// (OneLogin's templates). It returns nil when there is none.
+// schemaForMisspelledURN returns the schema that a wrong URN most likely means. The URN may lack a
+// colon, as "…enterprise:2.0User" in Microsoft's documentation, or may be from SCIM 1.x or a draft,
+// as in OneLogin's templates. It returns nil if there is no such schema.
 func (rt *ResourceType) schemaForMisspelledURN(urn string) *Schema {
 	if !strings.HasPrefix(lowerName(urn), "urn:") {
 		return nil
@@ -197,7 +198,8 @@ func (rt *ResourceType) schemaForMisspelledURN(urn string) *Schema {
 
 func withoutColons(urn string) string { return strings.ReplaceAll(lowerName(urn), ":", "") }
 
-// splitLastColon splits a name with an unknown URN at its last colon. RFC 7644 §3.10.
+// splitLastColon splits a name with an unknown URN at the last colon (RFC 7644 §3.10). If the name
+// has no colon, urn is "".
 func splitLastColon(text string) (urn, rest string) {
 	colon := strings.LastIndexByte(text, ':')
 	if colon <= 0 {

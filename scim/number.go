@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// parseInteger returns the value of a JSON number. ok is false when the number is not whole or does
+// parseInteger returns the value of a JSON number. ok is false if the number is not whole or does
 // not fit in 64 bits.
 func parseInteger(text string) (value int64, ok bool) {
 	if i, err := strconv.ParseInt(text, 10, 64); err == nil {
@@ -19,8 +19,8 @@ func parseInteger(text string) (value int64, ok bool) {
 	return int64(f), true
 }
 
-// parseDecimal returns the value of a JSON number as int64 or float64. ok is false when neither
-// type can hold all its digits, so that the stored number never differs from the sent one.
+// parseDecimal returns the value of a JSON number as int64 or float64. ok is false if neither type
+// can hold all its digits. So a stored number never differs from the number that the client sent.
 func parseDecimal(text string) (value any, ok bool) {
 	if i, ok := parseInteger(text); ok {
 		return i, true
@@ -32,7 +32,7 @@ func parseDecimal(text string) (value any, ok bool) {
 	return f, true
 }
 
-// sameDigits reports whether f holds every digit of text.
+// sameDigits reports whether f has exactly the value of the number in text.
 func sameDigits(text string, f float64) bool {
 	a, aExp := significantDigits(text)
 	b, bExp := significantDigits(strconv.FormatFloat(f, 'e', -1, 64))
@@ -40,7 +40,7 @@ func sameDigits(text string, f float64) bool {
 }
 
 // significantDigits returns the digits of a number without leading and trailing zeros, and the
-// power of ten that the first digit stands for.
+// position of the decimal point: the number is 0.digits times ten to the power of exponent.
 func significantDigits(text string) (digits string, exponent int) {
 	text = strings.TrimLeft(text, "+-")
 	mantissa, exp := text, 0

@@ -7,29 +7,29 @@ import (
 
 // Limits of a PATCH request.
 const (
-	MaxPatchOperations = 1000
+	MaxPatchOperations = 1000  // operations as the client sends them
 	MaxPatchValues     = 10000 // values of one multi-valued attribute in one operation
-	MaxPatchChanges    = 5000  // operations, counted after those without a path were split
+	MaxPatchChanges    = 5000  // operations, counted after operations without a path have been split
 )
 
-// maxIgnored bounds how many ignored parts of one request are listed in the request log.
+// maxIgnored is how many ignored parts of one request the request log lists.
 const maxIgnored = 50
 
-// Patch is a PATCH request that was read for a resource type. An operation without a path is split:
-// each key of its value becomes one operation here.
+// Patch is a PATCH request that DecodePatch has read for a resource type. If an operation has no
+// path, each key of its value becomes an operation of its own here.
 type Patch struct {
 	Operations []Operation
 
 	mode           Mode
 	ignored        []Ignored
-	operationCount int        // number of operations in the request
-	shownAs        []Resource // the forms in which a GET may show the resource
+	operationCount int        // how many operations the client sent
+	shownForms     []Resource // the forms in which a GET may show the resource
 }
 
 // SetShownForms tells the patch the forms in which a GET may show the resource. They include parts
 // that are not stored, such as groups. A readOnly value that equals the value in one of the forms
 // counts as unchanged, not as an error.
-func (p *Patch) SetShownForms(forms ...Resource) { p.shownAs = forms }
+func (p *Patch) SetShownForms(forms ...Resource) { p.shownForms = forms }
 
 // NeedsShownForms reports whether the patch names readOnly attributes that answers show but
 // documents do not store (meta and groups). If so, the caller must call SetShownForms before Apply.
@@ -58,33 +58,35 @@ func (p Path) isReadOnly() bool {
 	return p.attr != nil && p.attr.Mutability == ReadOnly || p.sub != nil && p.sub.Mutability == ReadOnly
 }
 
-// Operation is one change of one attribute.
+// Operation is one change of one attribute or of one whole extension.
 type Operation struct {
 	Op   string // the operation: "add", "remove" or "replace"
-	Path *Path  // the path of the value to change; never nil
+	Path *Path  // the path of the values to change; never nil
 
 	// Value has the form of the attribute: a []any for a multi-valued attribute, a map[string]any
-	// for a complex attribute or for an element. nil means unassign, also inside a map. For remove,
-	// nil removes everything that the path selects, and a []any removes only these values.
+	// for a complex attribute or for an element. nil means that the attribute is unassigned; this
+	// also applies inside a map. For remove, nil removes everything that the path selects, and a
+	// []any removes only these values.
 	Value any
 
-	index   int  // position of the operation in the request, 0-based
-	fromKey bool // whether the path was a key in the value of an operation without a path
+	index   int  // position of the operation in the request, counted from 0
+	fromKey bool // whether the client sent the path as a key in the value of an operation without a path
 }
 
 // PatchResult is the outcome of Apply.
 type PatchResult struct {
 	Resource Resource
-	Changed  bool // whether the resource differs from before
+	Changed  bool // whether the resource differs from the resource before the patch
 	Fixes    []Fix
 	Ignored  []Ignored
 }
 
 // DecodePatch reads a PATCH request. RFC 7644 §3.5.2.
 //
-// In Lenient mode, Apply reports operations on attributes that rt lacks as ignored. A request that
-// has only such operations is invalidPath, with their names. Other expected errors are
-// invalidSyntax, invalidPath, invalidValue, noTarget, mutability, and 413 above the limits.
+// In Lenient mode, operations on attributes that rt lacks are ignored, and Apply reports them in
+// Ignored. If the request has only such operations, DecodePatch returns invalidPath with the names
+// of the attributes. Other expected errors are invalidSyntax, invalidPath, invalidValue, noTarget,
+// mutability, and 413 above the limits.
 func DecodePatch(rt *ResourceType, body []byte, m Mode) (*Patch, []Fix, error) {
 	raw, err := scan(body)
 	if err != nil {
@@ -106,11 +108,11 @@ type patchDecoder struct {
 	rt    *ResourceType
 	patch *Patch
 
-	index        int  // position of the current operation
-	inKeys       bool // whether the decoder reads the keys of a value without a path
-	hasValue     bool // whether the operation has a value, even if it is null
-	understood   int  // the number of parts of the operation whose path was understood
-	unknownNames []string
+	index           int      // position of the current operation, counted from 0
+	readsKeys       bool     // whether the decoder is reading the keys of an operation without a path
+	hasValue        bool     // whether the operation has the member "value", even if it is null
+	understoodCount int      // how many paths of the current operation are known attributes
+	unknownNames    []string // the names in the request that rt lacks
 }
 
 func (d *patchDecoder) readRequest(o object) error {
@@ -130,14 +132,14 @@ func (d *patchDecoder) readRequest(o object) error {
 		return InvalidSyntax("Operations is empty")
 	}
 	d.patch.operationCount = len(list)
-	useful := len(list) == 0 // a request without operations is fine: Microsoft's validator sends one
+	useful := len(list) == 0 // a request without operations is accepted, because Microsoft's validator sends it
 	for i, raw := range list {
-		d.index, d.understood, d.inKeys = i, 0, false
+		d.index, d.understoodCount, d.readsKeys = i, 0, false
 		before := len(d.unknownNames)
 		if err := d.readOperation(raw); err != nil {
 			return withOperationNumber(err, i, len(list), operationLabel(raw))
 		}
-		useful = useful || d.understood > 0 || len(d.unknownNames) == before
+		useful = useful || d.understoodCount > 0 || len(d.unknownNames) == before
 	}
 	if !useful {
 		return InvalidPath("%s has no attribute %s, and the request changes nothing else", d.rt.Name, joinQuoted(d.unknownNames))
@@ -162,8 +164,8 @@ func joinQuoted(names []string) string {
 	return b.String()
 }
 
-// withOperationNumber adds the number of the operation to an error, if there are several
-// operations.
+// withOperationNumber adds the number and the label of the operation to an error, if the request
+// has several operations. of is how many it has.
 func withOperationNumber(err error, index, of int, label string) error {
 	var e *Error
 	if of < 2 || !errors.As(err, &e) {
@@ -175,7 +177,8 @@ func withOperationNumber(err error, index, of int, label string) error {
 	return &Error{e.Status, e.ScimType, "Operation " + itoa(index+1) + label + ": " + e.Detail}
 }
 
-// operationLabel names an operation in the client's words, such as "Replace title".
+// operationLabel returns the op and the path of an operation in the client's spelling, such as
+// "Replace title".
 func operationLabel(raw any) string {
 	o, _ := raw.(object)
 	op, path := stringMember(o, "op"), stringMember(o, "path")
@@ -188,7 +191,7 @@ func operationLabel(raw any) string {
 	return strings.TrimSpace(op + " " + path)
 }
 
-// checkEnvelope checks that schemas names PatchOp.
+// checkEnvelope checks that the member "schemas" of the request names PatchOp.
 func (d *patchDecoder) checkEnvelope(o object) error {
 	raw, _ := o.get("schemas")
 	list, _ := raw.([]any)
@@ -229,15 +232,15 @@ func (d *patchDecoder) readOperation(raw any) error {
 	}
 	path = strings.TrimSpace(path)
 	if path == "" || equalName(path, d.rt.Schema.ID) {
-		return d.operationsWithoutPath(op, value)
+		return d.readWithoutPath(op, value)
 	}
 	d.hasValue = given
-	return d.operationAt(op, path, value)
+	return d.readOperationAt(op, path, value)
 }
 
-// operationsWithoutPath splits a value whose keys are paths: plain, dotted, with a URN, with a
-// filter, or a whole extension.
-func (d *patchDecoder) operationsWithoutPath(op string, value any) error {
+// readWithoutPath reads an operation without a path. Each key of its value is a path: an attribute,
+// a sub-attribute after a dot, a name with a URN, a path with a filter, or a whole extension.
+func (d *patchDecoder) readWithoutPath(op string, value any) error {
 	if op == "remove" {
 		return NoTarget("remove needs a path") // RFC 7644 §3.5.2.2
 	}
@@ -250,34 +253,35 @@ func (d *patchDecoder) operationsWithoutPath(op string, value any) error {
 		return InvalidValue("%s without a path needs an object of attributes as its value, not %s", op, describeValue(value))
 	}
 	if len(o) == 0 {
-		d.ignore("value", "it names no attribute")
+		d.recordIgnored("value", "it names no attribute")
 	}
-	d.inKeys = true
+	d.readsKeys = true
 	for _, m := range o {
-		if err := d.operationForKey(op, m); err != nil {
+		if err := d.readKey(op, m); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// operationForKey reads one key of a value without a path.
-func (d *patchDecoder) operationForKey(op string, m member) error {
+// readKey reads one key, with its value, of an operation without a path.
+func (d *patchDecoder) readKey(op string, m member) error {
 	if equalName(m.name, "schemas") {
 		return nil // the server derives "schemas" from the attributes
 	}
 	if equalName(m.name, d.rt.Schema.ID) {
-		return d.operationsWithoutPath(op, m.value)
+		return d.readWithoutPath(op, m.value)
 	}
 	if equalName(m.name, "meta") && d.mode == Lenient {
-		d.ignore(m.name, "the server maintains it")
+		d.recordIgnored(m.name, "the server maintains it")
 		return nil
 	}
-	return d.operationAt(op, m.name, m.value)
+	return d.readOperationAt(op, m.name, m.value)
 }
 
-// ignore records a part of the request that was understood but is not applied.
-func (d *patchDecoder) ignore(path, reason string) {
+// recordIgnored records a part of the request that is not applied. It records at most maxIgnored
+// parts.
+func (d *patchDecoder) recordIgnored(path, reason string) {
 	if len(d.patch.ignored) == maxIgnored {
 		d.patch.ignored = append(d.patch.ignored, Ignored{"", "more like these"})
 	}
@@ -287,8 +291,8 @@ func (d *patchDecoder) ignore(path, reason string) {
 	d.patch.ignored = append(d.patch.ignored, Ignored{path, reason})
 }
 
-// operationAt reads an operation on a path.
-func (d *patchDecoder) operationAt(op, text string, raw any) error {
+// readOperationAt reads an operation on the path in text.
+func (d *patchDecoder) readOperationAt(op, text string, raw any) error {
 	p, err := d.readPath(d.rt, text)
 	var unknown *unknownError
 	if errors.As(err, &unknown) {
@@ -296,13 +300,13 @@ func (d *patchDecoder) operationAt(op, text string, raw any) error {
 			return InvalidPath("%s: %s has no such attribute", quote(text), d.rt.Name)
 		}
 		d.unknownNames = append(d.unknownNames, text)
-		d.ignore(text, d.rt.Name+" has no such attribute")
+		d.recordIgnored(text, d.rt.Name+" has no such attribute")
 		return nil
 	}
 	if err != nil {
 		return err
 	}
-	d.understood++
+	d.understoodCount++
 	if p.Name == "" {
 		return d.readExtensionOperation(op, p, raw)
 	}
@@ -315,25 +319,25 @@ func (d *patchDecoder) operationAt(op, text string, raw any) error {
 	return d.readAssignment(op, p, raw)
 }
 
-// handleReadOnly handles an operation on attributes that a client cannot set. done means that the
-// operation needs no further reading.
+// handleReadOnly handles an operation on an attribute that a client cannot set, or whose value is
+// never stored. done is true if the operation needs no further reading.
 func (d *patchDecoder) handleReadOnly(op string, p Path, raw any) (done bool, err error) {
 	switch {
 	case p.attr.Name == "schemas" && p.URN == "" && op == "remove":
 		return true, Mutability("schemas is required and cannot be removed; to drop a schema, remove its attributes")
 	case p.attr.Name == "schemas" && p.URN == "":
-		d.ignore(p.String(), "it follows from the attributes of the resource")
+		d.recordIgnored(p.String(), "it follows from the attributes of the resource")
 		return true, nil
-	case p.isReadOnly() && (op == "remove" || !d.inKeys && isHidden(p.attr)):
+	case p.isReadOnly() && (op == "remove" || !d.readsKeys && isHidden(p.attr)):
 		return true, Mutability("%s cannot be changed by a client", p)
 	case isHidden(p.attr) || p.sub != nil && isHidden(p.sub):
-		d.ignore(p.String(), "accepted and not kept")
+		d.recordIgnored(p.String(), "accepted and not kept")
 		return true, nil
 	case !p.isReadOnly():
 		return false, nil
 	}
-	// Okta sends the id when it renames a group; other clients send back everything that they read.
-	// Apply compares the value with the current one.
+	// Okta sends the id when it renames a group, and other clients send back everything that they
+	// have read. So keep the operation; Apply accepts it if the value equals the current value.
 	return true, d.addOperation(op, p, toUntyped(raw))
 }
 
@@ -366,7 +370,7 @@ func (d *patchDecoder) addOperation(op string, p Path, value any) error {
 	if len(d.patch.Operations) == MaxPatchChanges {
 		return PayloadTooLarge("The request changes more than %d attributes", MaxPatchChanges)
 	}
-	d.patch.Operations = append(d.patch.Operations, Operation{op, &p, value, d.index, d.inKeys})
+	d.patch.Operations = append(d.patch.Operations, Operation{op, &p, value, d.index, d.readsKeys})
 	return nil
 }
 
@@ -386,25 +390,25 @@ func (d *patchDecoder) readExtensionOperation(op string, p Path, raw any) error 
 	if !ok {
 		return InvalidValue("%s needs an object of attributes, not %s", p.URN, describeValue(raw))
 	}
-	d.understood--
-	outer := d.inKeys
-	d.inKeys = true
+	d.understoodCount--
+	outer := d.readsKeys
+	d.readsKeys = true
 	for _, m := range o {
 		if repeatsOwnURN(d.rt.Extension(p.URN), m) {
 			continue
 		}
-		if err := d.operationAt(op, p.URN+":"+m.name, m.value); err != nil {
+		if err := d.readOperationAt(op, p.URN+":"+m.name, m.value); err != nil {
 			return err
 		}
 	}
-	d.inKeys = outer
+	d.readsKeys = outer
 	if len(o) == 0 {
-		d.ignore(p.String(), "the value names no attribute")
+		d.recordIgnored(p.String(), "the value names no attribute")
 	}
 	return nil
 }
 
-// readRemove reads a remove operation.
+// readRemove reads the value of a remove operation.
 func (d *patchDecoder) readRemove(p Path, raw any) error {
 	if p.Filter == nil {
 		if err := d.checkRemovable(p); err != nil {
@@ -414,8 +418,8 @@ func (d *patchDecoder) readRemove(p Path, raw any) error {
 	if !d.hasValue || !d.removesValues(p) {
 		return d.addOperation("remove", p, nil)
 	}
-	// RFC 7644 §3.5.2.2 defines no value for remove. Entra sends one to remove only these values,
-	// so a value that selects nothing must remove nothing.
+	// RFC 7644 §3.5.2.2 defines no value for remove. Entra sends a value if only these values are
+	// to be removed, so a value that selects nothing must remove nothing.
 	if d.mode == Strict {
 		return InvalidSyntax("remove takes no value; use a filter in the path, as in %s[value eq \"…\"]", AttrPath{URN: p.URN, Name: p.Name})
 	}
@@ -430,31 +434,31 @@ func (d *patchDecoder) readRemove(p Path, raw any) error {
 	if some, ok := value.(partlyRead); ok {
 		value = some.list
 		for _, name := range some.names {
-			d.ignore(name, "no such sub-attribute, so the value with it selects nothing")
+			d.recordIgnored(name, "no such sub-attribute, so the value with it selects nothing")
 		}
 	}
 	list, _ := value.([]any)
 	if len(list) == 0 {
-		d.ignore(p.String(), "the value selects nothing, so nothing is removed")
+		d.recordIgnored(p.String(), "the value selects nothing, so nothing is removed")
 		return nil
 	}
 	d.addFix("remove-values", p.String(), "only the values sent are removed")
 	return d.addOperation("remove", p, list)
 }
 
-// removesValues reports whether the value of a remove can choose among several values. If the path
-// has a filter, the filter chooses them instead.
+// removesValues reports whether the value of a remove selects which values to remove. It is false
+// for a single-valued attribute, and if a filter in the path selects them.
 func (d *patchDecoder) removesValues(p Path) bool {
 	return p.sub != nil && p.sub.MultiValued || p.attr.MultiValued && p.Filter == nil
 }
 
-// valuesToRemove reads the values that a remove names.
+// valuesToRemove reads the value of a remove operation as a list of the values to remove.
 func (d *patchDecoder) valuesToRemove(p Path, raw any) (any, error) {
 	if raw == nil || raw == "" {
 		return nil, nil
 	}
 	if list, ok := raw.([]any); ok && len(list) > MaxPatchValues {
-		return nil, tooManyValues(p, len(list))
+		return nil, tooManyValuesError(p, len(list))
 	}
 	d.reader.forPatch, d.forRemoval = false, true
 	defer func() { d.reader.forPatch, d.forRemoval = true, false }()
@@ -467,20 +471,21 @@ func (d *patchDecoder) valuesToRemove(p Path, raw any) (any, error) {
 	return d.readValue(a, AttrPath{p.URN, p.Name, p.Sub}, asList(a, raw))
 }
 
-// noteNotUnderstood records an operation whose value has no known name.
+// noteNotUnderstood records that an operation is ignored, because its value has no known name.
+// names has the unknown names.
 func (d *patchDecoder) noteNotUnderstood(p Path, names []string) {
-	d.understood--
+	d.understoodCount--
 	for _, name := range names {
 		d.unknownNames = append(d.unknownNames, name)
-		d.ignore(name, d.rt.Name+" has no such attribute")
+		d.recordIgnored(name, d.rt.Name+" has no such attribute")
 	}
 	if len(names) == 0 {
-		d.ignore(p.String(), "the value has no name that is known here")
+		d.recordIgnored(p.String(), "the value has no name that is known here")
 	}
 }
 
-// checkRemovable returns a mutability error for a required attribute. RFC 7644 §3.5.2.2: it cannot
-// be removed.
+// checkRemovable returns a mutability error if the attribute at the path is required and therefore
+// cannot be removed. RFC 7644 §3.5.2.2.
 func (d *patchDecoder) checkRemovable(p Path) error {
 	if p.sub == nil && p.attr.Required || p.sub != nil && p.sub.Required && !p.attr.MultiValued {
 		return Mutability("%s is required and cannot be removed", p)
@@ -490,7 +495,7 @@ func (d *patchDecoder) checkRemovable(p Path) error {
 
 // readAssignment reads an add or replace operation.
 func (d *patchDecoder) readAssignment(op string, p Path, raw any) error {
-	value, err := d.operationValue(op, p, raw)
+	value, err := d.readOperationValue(op, p, raw)
 	if err != nil {
 		return err
 	}
@@ -499,15 +504,15 @@ func (d *patchDecoder) readAssignment(op string, p Path, raw any) error {
 		d.noteNotUnderstood(p, v.names)
 		return nil
 	case hollowList:
-		d.ignore(p.String(), "the values that were sent have no content, so nothing is changed")
+		d.recordIgnored(p.String(), "the values that were sent have no content, so nothing is changed")
 		return nil
 	case partlyRead:
 		value = v.list
 		for _, name := range v.names {
-			d.ignore(name, d.rt.Name+" has no such attribute")
+			d.recordIgnored(name, d.rt.Name+" has no such attribute")
 		}
 		if op == "replace" {
-			op = "add" // the values that could not be read may be stored already, and a replace would remove them
+			op = "add" // the values that could not be read may be stored already, and then a replace would remove them
 			d.addFix("unread-values", p.String(), "not all values could be read, so those that are there stay as well")
 		}
 	case map[string]any:
@@ -515,12 +520,12 @@ func (d *patchDecoder) readAssignment(op string, p Path, raw any) error {
 		case p.sub == nil && hasEmptyValue(p.attr, raw):
 			value = nil // {"value": ""} removes a manager
 		case len(v) == 0:
-			d.ignore(p.String(), "the value names no sub-attribute to change")
+			d.recordIgnored(p.String(), "the value names no sub-attribute to change")
 			return nil
 		}
 	case nil:
 		if o, ok := raw.(object); ok && len(o) == 0 || ok && p.sub == nil && p.attr.Type == Complex && !hasEmptyValue(p.attr, raw) {
-			d.ignore(p.String(), "the value names no sub-attribute to change")
+			d.recordIgnored(p.String(), "the value names no sub-attribute to change")
 			return nil
 		}
 	}
@@ -532,7 +537,7 @@ func (d *patchDecoder) readAssignment(op string, p Path, raw any) error {
 	return d.addOperation(op, p, value)
 }
 
-// hasEmptyValue reports whether an object has its own "value" and it is empty.
+// hasEmptyValue reports whether an object has the member "value" and this is null or "".
 func hasEmptyValue(a *Attribute, raw any) bool {
 	if list, ok := raw.([]any); ok && len(list) == 1 {
 		raw = list[0]
@@ -545,15 +550,16 @@ func hasEmptyValue(a *Attribute, raw any) bool {
 	return given && (v == nil || v == "")
 }
 
-func tooManyValues(p Path, n int) error {
+func tooManyValuesError(p Path, n int) error {
 	return PayloadTooLarge("%s: %d values in one operation; at most %d are allowed", p, n, MaxPatchValues)
 }
 
-// operationValue reads the value of add or replace as the attribute at the path requires.
-func (d *patchDecoder) operationValue(op string, p Path, raw any) (any, error) {
+// readOperationValue reads the value of an add or replace in the form that the attribute at the
+// path requires.
+func (d *patchDecoder) readOperationValue(op string, p Path, raw any) (any, error) {
 	items, isList := raw.([]any)
 	if len(items) > MaxPatchValues {
-		return nil, tooManyValues(p, len(items))
+		return nil, tooManyValuesError(p, len(items))
 	}
 	path := AttrPath{p.URN, p.Name, p.Sub}
 	switch {
@@ -569,15 +575,16 @@ func (d *patchDecoder) operationValue(op string, p Path, raw any) (any, error) {
 		one.MultiValued = false
 		return d.readValue(&one, path, raw)
 	}
-	// Elements of a list are complete, so null inside them means absent. An added element may get
-	// its value from a later operation.
+	// Elements of a sent list are complete, so null inside an element means that the sub-attribute
+	// is absent. An added element may be hollow, because a later operation may set its value.
 	d.reader.forPatch, d.keepHollow = false, op == "add"
 	value, err := d.readValue(p.attr, path, asList(p.attr, raw))
 	d.reader.forPatch, d.keepHollow = true, false
 	return value, err
 }
 
-// asList makes a list of a single value, because clients send members as a list or as one object.
+// asList returns a list with the value, or the value itself if it already is a list. Clients send
+// members as a list or as one object.
 func asList(a *Attribute, raw any) any {
 	if raw == nil {
 		return nil

@@ -1,22 +1,23 @@
 package scim
 
-// Edit is one change of a multi-valued attribute. It identifies the elements by their "value"
-// alone.
+// Edit is one change of a multi-valued attribute. Two elements are the same if their "value" is
+// equal.
 type Edit struct {
-	Op     string // "add", "remove" or "replace"; after "replace", the list is exactly Values
-	Values []any  // elements, as map[string]any with "value" for a complex attribute; distinct
+	Op     string // "add", "remove" or "replace"; after a "replace", the attribute has exactly Values
+	Values []any  // the elements, without duplicates; for a complex attribute, each is a map[string]any with "value"
 }
 
 // DetachAttribute splits a patch in two: the operations on one multi-valued core attribute become
-// edits, and rest holds the other operations. A store that keeps the values as rows can apply edits
-// at a cost that depends on the number of values named, not on the size of the list. Apply the
-// edits in order. Adding a value that exists changes nothing. Removing a value that does not exist
-// changes nothing either.
+// edits, and rest has all other operations. A store that keeps the values as rows can apply edits
+// at a cost that depends only on the number of values in the edits, not on the length of the whole
+// list. The caller must apply the edits in order. Adding a value that exists changes nothing.
+// Removing a value that does not exist changes nothing either.
 //
-// ok is false when an operation needs the stored values: a filter on anything but "value", or a
-// sub-attribute. Then the caller must apply the whole patch to the whole resource.
+// ok is false if an operation needs the stored values, because its path has a sub-attribute or a
+// filter on something other than "value". Then the caller must apply the whole patch to the whole
+// resource.
 func (p *Patch) DetachAttribute(name string) (rest *Patch, edits []Edit, ok bool) {
-	rest = &Patch{mode: p.mode, ignored: p.ignored, operationCount: p.operationCount, shownAs: p.shownAs}
+	rest = &Patch{mode: p.mode, ignored: p.ignored, operationCount: p.operationCount, shownForms: p.shownForms}
 	for _, op := range p.Operations {
 		if op.Path.URN != "" || op.Path.Name != name {
 			rest.Operations = append(rest.Operations, op)
@@ -33,7 +34,7 @@ func (p *Patch) DetachAttribute(name string) (rest *Patch, edits []Edit, ok bool
 	return rest, edits, true
 }
 
-// toEdit turns an operation into an Edit. ok is false when the operation needs the stored values.
+// toEdit converts an operation to an Edit. ok is false if the operation needs the stored values.
 func (op Operation) toEdit() (e Edit, ok bool) {
 	p := op.Path
 	if p.Sub != "" || !p.attr.MultiValued || p.attr.Mutability != ReadWrite {
@@ -53,7 +54,8 @@ func (op Operation) toEdit() (e Edit, ok bool) {
 	return Edit{op.Op, values}, true
 }
 
-// selectedValues reads a filter of the form value eq "x" (or …). ok is false for any other filter.
+// selectedValues returns the elements that a filter of the form value eq "x" or value eq "y" …
+// selects. ok is false for any other filter.
 func selectedValues(n Node) (list []any, ok bool) {
 	switch n := n.(type) {
 	case Or:

@@ -5,22 +5,22 @@ import (
 	"strings"
 )
 
-// Path is the place of a value in a resource: an attribute, a sub-attribute, the values of an
-// attribute that satisfy a filter, or a sub-attribute of those values. RFC 7644 §3.5.2 Figure 7.
+// Path selects values in a resource: an attribute, a sub-attribute, the values of an attribute that
+// satisfy a filter, or a sub-attribute of those values. RFC 7644 §3.5.2 Figure 7.
 type Path struct {
 	URN    string // the URN of the extension schema; "" for core and common attributes
-	Name   string // the name of the attribute; "" when the path is the extension itself
+	Name   string // the name of the attribute; "" if the path is a whole extension
 	Filter Node   // the filter in brackets; nil if there is none
 	Sub    string // the name of the sub-attribute; "" if there is none
 
-	attr *Attribute // the attribute; nil without a resource type
+	attr *Attribute // the attribute; nil if the path was read without a resource type
 	sub  *Attribute
 }
 
-// ParsePath reads a path. With rt, every name must be one of its attributes. With nil, only the
-// syntax is checked, URNs end at the last colon, and names match in any case; a client needs this
-// for targets whose schema it does not know. ParsePath returns invalidPath or invalidFilter for a
-// path that it cannot read.
+// ParsePath reads a path. Every name in it must be an attribute of rt. If rt is nil, ParsePath
+// checks only the syntax, a URN ends at the last colon, and names match in any case; a SCIM client
+// needs this for applications whose schemas it does not know. ParsePath returns invalidPath or
+// invalidFilter for a path that it cannot read.
 func ParsePath(rt *ResourceType, text string, m Mode) (Path, error) {
 	d := reader{mode: m}
 	p, err := d.readPath(rt, text)
@@ -31,7 +31,7 @@ func ParsePath(rt *ResourceType, text string, m Mode) (Path, error) {
 	return p, err
 }
 
-// readPath reads a path. The error is an *unknownError when the path is well formed but rt lacks an
+// readPath is ParsePath, but it returns an *unknownError if the path is well formed and rt lacks an
 // attribute in it.
 func (d *reader) readPath(rt *ResourceType, text string) (Path, error) {
 	text = strings.TrimSpace(text)
@@ -71,8 +71,8 @@ func (d *reader) readPath(rt *ResourceType, text string) (Path, error) {
 	return d.readFilterPart(rt, p, text, index)
 }
 
-// unknownIfWellFormed returns the error for a path with an unknown name. If the path also has a
-// syntax error, it returns the syntax error instead.
+// unknownIfWellFormed returns the error for a path with an unknown name: the syntax error if the
+// path also has one, and otherwise an *unknownError.
 func (d *reader) unknownIfWellFormed(text string) error {
 	if _, err := (&reader{mode: d.mode}).readPath(nil, text); err != nil {
 		return err
@@ -80,7 +80,8 @@ func (d *reader) unknownIfWellFormed(text string) error {
 	return &unknownError{text}
 }
 
-// readFilterPart reads "[filter]" and a sub-attribute after it.
+// readFilterPart adds to p the part of the path that begins with a bracket at index: "[filter]" and
+// perhaps a sub-attribute.
 func (d *reader) readFilterPart(rt *ResourceType, p Path, text string, index int) (Path, error) {
 	if p.Name == "" || p.Sub != "" {
 		return Path{}, InvalidPath("%s: only an attribute can have a filter", quote(text))
@@ -123,7 +124,7 @@ func (d *reader) readFilterPart(rt *ResourceType, p Path, text string, index int
 	return p, nil
 }
 
-// String prints the path. Parsing the result gives the same path.
+// String returns the path as text. Parsing this text gives the same path.
 func (p Path) String() string {
 	if p.Name == "" {
 		return p.URN
@@ -138,11 +139,12 @@ func (p Path) String() string {
 	return s
 }
 
-// ignoresCase reports whether names match in any case. They do when the path was read without a
+// ignoresCase reports whether names match in any case. This is so if the path was read without a
 // resource type.
 func (p Path) ignoresCase() bool { return p.attr == nil }
 
-// container returns the map that holds the attribute, or nil.
+// container returns the map that has the attribute: r or one of its extensions. It returns nil if r
+// does not have the extension.
 func (p Path) container(r map[string]any) map[string]any {
 	if p.URN == "" {
 		return r
@@ -151,8 +153,8 @@ func (p Path) container(r map[string]any) map[string]any {
 	return m
 }
 
-// Get returns the values at the path: every value of a list, and none for an unassigned attribute.
-// The elements are parts of r, not copies.
+// Get returns the values that the path selects. A list is returned as its elements, and an
+// unassigned attribute as no value. The values are parts of r, not copies.
 func (p Path) Get(r Resource) []any {
 	if p.Name == "" {
 		return listOf(memberOf(r, p.URN, true))
@@ -175,7 +177,8 @@ func (p Path) Get(r Resource) []any {
 	return out
 }
 
-// subValue returns a sub-attribute of one value. A value that is not complex is its own "value".
+// subValue returns the path's sub-attribute of one value, or nil. If the value is not complex, it
+// counts as the sub-attribute "value".
 func (p Path) subValue(e any) any {
 	if m, ok := e.(map[string]any); ok {
 		return memberOf(m, p.Sub, p.ignoresCase())
@@ -186,12 +189,12 @@ func (p Path) subValue(e any) any {
 	return nil
 }
 
-// Set puts a value at the path. It creates missing parts: the extension, the complex attribute, and
-// an element for a filter of the form sub eq "x" (and …). nil, "" and empty lists unassign. value
-// may also be an int, []string or map[string]string.
+// Set sets the values that the path selects. It creates missing parts: the extension, the complex
+// attribute, and an element for a filter of the form sub eq "x" and …. If value is nil, "" or an
+// empty list, Set unassigns them. value may also be an int, []string or map[string]string.
 //
-// It returns noTarget when a filter matches nothing and describes no element, and invalidValue when
-// the value does not fit the path.
+// It returns noTarget if a filter matches nothing and does not describe an element to create, and
+// invalidValue if the value does not fit the path.
 func (p Path) Set(r Resource, value any) error {
 	value = canonicalValue(value)
 	if isUnassigned(value) {
@@ -219,7 +222,7 @@ func (p Path) Set(r Resource, value any) error {
 	return nil
 }
 
-// makeContainer returns the map that holds the attribute, and creates it when it is missing.
+// makeContainer returns the map that has the attribute. It creates a missing extension.
 func (p Path) makeContainer(r Resource) map[string]any {
 	if p.URN == "" {
 		return r
@@ -269,7 +272,7 @@ func (p Path) valueAfterSet(old, value any) (any, error) {
 	return list, nil
 }
 
-// shapeValue gives a whole value the form of the attribute: a list for a multi-valued attribute, an
+// shapeValue returns a value in the form of the attribute: a list for a multi-valued attribute, an
 // object for a complex attribute.
 func (p Path) shapeValue(value any) any {
 	if p.attr == nil {
@@ -288,7 +291,8 @@ func (p Path) shapeValue(value any) any {
 	return list
 }
 
-// wrapValue makes an object of a simple value for a complex attribute.
+// wrapValue converts a simple value for a complex attribute to an object with this "value". It
+// returns any other value unchanged.
 func (p Path) wrapValue(value any) any {
 	if _, ok := value.(map[string]any); ok || p.attr == nil || p.attr.Type != Complex {
 		return value
@@ -334,7 +338,7 @@ func (p Path) valueAfterFilteredSet(old, value any) (any, error) {
 	return list, nil
 }
 
-// changedElement returns an element after Set put the value into it.
+// changedElement returns an element after the value has been put into it, for Set.
 func (p Path) changedElement(e, value any) any {
 	m, ok := e.(map[string]any)
 	if !ok {
@@ -357,8 +361,8 @@ func (p Path) changedElement(e, value any) any {
 	return m
 }
 
-// elementOf creates the element that a filter describes. ok is false unless the filter is a
-// conjunction of "sub eq value".
+// elementOf returns a new element that satisfies the filter. ok is false if the filter is not of
+// the form sub eq value and sub eq value ….
 func elementOf(filter Node) (element map[string]any, ok bool) {
 	m := map[string]any{}
 	if !describeElement(filter, m) || !filter.match(scope{members: m}) {
@@ -386,7 +390,8 @@ func describeElement(n Node, into map[string]any) bool {
 	return false
 }
 
-// Clear removes the values that the path selects, and the containers that become empty.
+// Clear removes the values that the path selects, and elements, attributes and extensions that
+// become empty.
 func (p Path) Clear(r Resource) {
 	if p.Name == "" {
 		delete(r, keyOf(r, p.URN))
@@ -414,7 +419,7 @@ func (p Path) Clear(r Resource) {
 	}
 }
 
-// valueAfterClear returns the attribute's value without the parts that the path selects.
+// valueAfterClear returns the attribute's value v without the parts that the path selects.
 func (p Path) valueAfterClear(v any) any {
 	if p.Filter == nil && p.Sub == "" {
 		return nil

@@ -2,28 +2,28 @@ package scim
 
 import "strings"
 
-// Projection decides which attributes an answer has. RFC 7644 §3.9.
+// Projection says which attributes an answer has. RFC 7644 §3.9.
 type Projection struct {
-	include bool // whether the request has the parameter "attributes"
-	// names has an entry for each attribute that the request names, by name or URN:name. The entry
-	// holds the named sub-attributes; nil means all sub-attributes.
-	names          map[string]map[string]bool
-	urns           map[string]bool // the URNs of extensions that are named as a whole
-	hasRequestOnly bool            // whether the type has attributes that are shown only on request
-	rt             *ResourceType
+	attributesGiven bool // whether the request has the parameter "attributes"
+	// subsByName has an entry for each attribute that the request names, by name or URN:name. The
+	// entry has the named sub-attributes; nil means the whole attribute.
+	subsByName      map[string]map[string]bool
+	wholeExtensions map[string]bool // the URNs of the extensions that the request names as a whole
+	hasRequestOnly  bool            // whether the type has attributes that are returned only on request
+	rt              *ResourceType
 }
 
-// ParseProjection reads the parameters attributes and excludedAttributes. Each string may hold
-// several names, separated by commas. Names that rt lacks are ignored. It returns invalidValue when
-// both parameters are given.
+// ParseProjection reads the values of the parameters attributes and excludedAttributes. Each string
+// may have several names, separated by commas. Names that rt lacks are ignored. ParseProjection
+// returns invalidValue if both parameters are given.
 func ParseProjection(rt *ResourceType, attributes, excluded []string) (Projection, error) {
 	wanted, unwanted := splitNames(attributes), splitNames(excluded)
 	if len(wanted) > 0 && len(unwanted) > 0 {
 		return Projection{}, InvalidValue("attributes and excludedAttributes cannot be used together")
 	}
 	p := Projection{
-		include: len(wanted) > 0,
-		names:   map[string]map[string]bool{}, urns: map[string]bool{},
+		attributesGiven: len(wanted) > 0,
+		subsByName:      map[string]map[string]bool{}, wholeExtensions: map[string]bool{},
 		hasRequestOnly: hasRequestOnlyAttributes(rt), rt: rt,
 	}
 	d := reader{}
@@ -32,12 +32,12 @@ func ParseProjection(rt *ResourceType, attributes, excluded []string) (Projectio
 		if err != nil {
 			continue
 		}
-		p.add(t)
+		p.addTarget(t)
 	}
 	return p, nil
 }
 
-// splitNames splits parameters at commas and drops empty names.
+// splitNames splits the values of a parameter at commas. It drops empty names.
 func splitNames(params []string) []string {
 	var names []string
 	for _, param := range params {
@@ -50,24 +50,24 @@ func splitNames(params []string) []string {
 	return names
 }
 
-func (p *Projection) add(t target) {
+func (p *Projection) addTarget(t target) {
 	if t.Name == "" {
 		if t.URN != "" {
-			p.urns[t.URN] = true
+			p.wholeExtensions[t.URN] = true
 			return
 		}
 		for _, a := range t.schema.Attributes {
-			p.names[a.Name] = nil
+			p.subsByName[a.Name] = nil
 		}
 		return
 	}
 	key := projectionKey(t.URN, t.Name)
-	subs, there := p.names[key]
+	subs, there := p.subsByName[key]
 	switch {
 	case t.Sub == "":
-		p.names[key] = nil
+		p.subsByName[key] = nil
 	case !there:
-		p.names[key] = map[string]bool{t.Sub: true}
+		p.subsByName[key] = map[string]bool{t.Sub: true}
 	case subs != nil:
 		subs[t.Sub] = true
 	}
@@ -93,14 +93,14 @@ func hasRequestOnlyAttributes(rt *ResourceType) bool {
 	return found
 }
 
-// IsDefault reports whether the stored document can be sent unchanged.
+// IsDefault reports whether an answer shows the whole stored document.
 func (p Projection) IsDefault() bool {
-	return !p.include && len(p.names) == 0 && len(p.urns) == 0 && !p.hasRequestOnly
+	return !p.attributesGiven && len(p.subsByName) == 0 && len(p.wholeExtensions) == 0 && !p.hasRequestOnly
 }
 
-// Wants reports whether the answer has an attribute ("members") or a sub-attribute
-// ("meta.location"). Callers use it to avoid reads for parts that are not shown. It is true for an
-// attribute when at least one of its sub-attributes is wanted.
+// Wants reports whether the answer shows an attribute, such as "members", or a sub-attribute, such
+// as "meta.location". It is true for an attribute of which the answer shows at least one
+// sub-attribute. Callers use Wants to avoid reading parts that the answer does not show.
 func (p Projection) Wants(attr string) bool {
 	if p.rt == nil {
 		return true
@@ -115,8 +115,8 @@ func (p Projection) Wants(attr string) bool {
 	return p.shows(t.leaf(), t.AttrPath)
 }
 
-// shows reports whether the answer has an attribute or, when path.Sub is set, a sub-attribute of an
-// attribute that the answer has. RFC 7643 §7 "returned", RFC 7644 §3.9.
+// shows reports whether the answer shows an attribute. If path.Sub is set, a is a sub-attribute of
+// an attribute that the answer shows. RFC 7643 §7 "returned", RFC 7644 §3.9.
 func (p Projection) shows(a *Attribute, path AttrPath) bool {
 	switch {
 	case isHidden(a):
@@ -124,12 +124,12 @@ func (p Projection) shows(a *Attribute, path AttrPath) bool {
 	case a.Returned == ReturnedAlways:
 		return true
 	}
-	subs, named := p.names[projectionKey(path.URN, path.Name)]
-	whole := named && subs == nil || path.URN != "" && p.urns[path.URN]
+	subs, named := p.subsByName[projectionKey(path.URN, path.Name)]
+	whole := named && subs == nil || path.URN != "" && p.wholeExtensions[path.URN]
 	switch {
-	case path.Sub != "" && p.include:
+	case path.Sub != "" && p.attributesGiven:
 		return subs[path.Sub] || whole && a.Returned == ReturnedDefault
-	case p.include:
+	case p.attributesGiven:
 		return named || whole
 	case a.Returned == ReturnedRequest:
 		return false
@@ -137,8 +137,8 @@ func (p Projection) shows(a *Attribute, path AttrPath) bool {
 	return !whole && !(path.Sub != "" && subs[path.Sub])
 }
 
-// Apply returns a resource with only the attributes that the answer has. It leaves r unchanged; the
-// result shares values with it.
+// Apply returns a resource with only the attributes that the answer shows. It leaves r unchanged.
+// The result shares values with r.
 func (p Projection) Apply(rt *ResourceType, r Resource) Resource {
 	out := make(Resource, len(r))
 	p.copyAttributes(commonSchema().Attributes, "", r, out)
@@ -157,7 +157,7 @@ func (p Projection) Apply(rt *ResourceType, r Resource) Resource {
 	return out
 }
 
-// copyAttributes copies the shown attributes of one schema.
+// copyAttributes copies the attributes of one schema that the answer shows.
 func (p Projection) copyAttributes(attributes []*Attribute, urn string, from, to map[string]any) {
 	for _, a := range attributes {
 		v, ok := from[a.Name]
@@ -171,8 +171,8 @@ func (p Projection) copyAttributes(attributes []*Attribute, urn string, from, to
 	}
 }
 
-// projectValue returns a value with only the shown sub-attributes, or nil when none is left. meta
-// stays even when it is empty, so that Splice finds its place.
+// projectValue returns a value with only the sub-attributes that the answer shows, or nil if there
+// are none. meta is returned even if it is empty, because Splice needs it.
 func (p Projection) projectValue(a *Attribute, path AttrPath, v any) any {
 	if a.Type != Complex {
 		return v
@@ -206,19 +206,18 @@ func (p Projection) projectValue(a *Attribute, path AttrPath, v any) any {
 	return v
 }
 
-// omits reports whether the request left an attribute out. Such an attribute is shown only because
-// it is always returned, and then with all its default sub-attributes.
+// omits reports whether the parameters of the request leave an attribute out. If such an attribute
+// is shown nevertheless because it is always returned, all its default sub-attributes are shown.
 func (p Projection) omits(path AttrPath) bool {
-	subs, named := p.names[projectionKey(path.URN, path.Name)]
-	if p.include {
-		return !named && !p.urns[path.URN]
+	subs, named := p.subsByName[projectionKey(path.URN, path.Name)]
+	if p.attributesGiven {
+		return !named && !p.wholeExtensions[path.URN]
 	}
-	return named && subs == nil || path.URN != "" && p.urns[path.URN]
+	return named && subs == nil || path.URN != "" && p.wholeExtensions[path.URN]
 }
 
-// Render writes the shown form of a stored document. Without a projection, that is the whole
-// document; otherwise, only the chosen attributes. Render also writes the parts of add that the
-// projection wants.
+// Render returns a stored document with only the attributes that the answer shows. It adds the
+// parts of add that the answer shows.
 func (p Projection) Render(rt *ResourceType, doc []byte, add UnstoredParts) ([]byte, error) {
 	if p.IsDefault() {
 		return Splice(doc, add), nil
@@ -236,7 +235,8 @@ func (p Projection) Render(rt *ResourceType, doc []byte, add UnstoredParts) ([]b
 	return Splice(Encode(rt, p.Apply(rt, r)), add), nil
 }
 
-// renderGroups applies the projection to the groups of a user.
+// renderGroups applies the projection to the JSON of a user's groups. It returns nil if the answer
+// shows no groups.
 func (p Projection) renderGroups(rt *ResourceType, groups []byte) ([]byte, error) {
 	a := rt.Schema.Attribute(groupsAttribute)
 	path := AttrPath{Name: groupsAttribute}

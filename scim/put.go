@@ -1,8 +1,8 @@
 package scim
 
-// MergePut returns the resource after a PUT: new, as Decode read it, replaces old. RFC 7644 §3.5.1:
-// attributes that new leaves out are cleared. These attributes keep their old value even when new
-// leaves them out:
+// MergePut returns the resource after a PUT, in which new replaces old. new must come from Decode.
+// RFC 7644 §3.5.1: attributes that new leaves out are cleared. But these attributes keep their old
+// value if new leaves them out:
 //
 //   - attributes that a client cannot set;
 //   - attributes that are never shown, or only on request, because a client that sends back the
@@ -11,7 +11,7 @@ package scim
 //   - attributes that are true or false: a PUT without active must not reactivate a deactivated
 //     person.
 //
-// MergePut returns a mutability error for a change of an immutable attribute that is set.
+// MergePut returns a mutability error if new changes an immutable attribute that has a value.
 func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
 	merged := new.Clone()
 	if merged == nil {
@@ -49,18 +49,19 @@ func MergePut(rt *ResourceType, old, new Resource) (Resource, error) {
 	return merged, nil
 }
 
-// keepExisting marks a list in the body of a PUT that must not erase the stored list, because some
-// or all of its values could not be read. The values that could be read are added to the stored
-// list.
+// keepExisting takes the place of a list in the body of a PUT if some or all of its values could
+// not be read. Such a list must not erase the stored list. list has the values that could be read;
+// MergePut adds them to the stored list.
 type keepExisting struct{ list []any }
 
-// keptWhenLeftOut reports whether an attribute keeps its value when a PUT leaves it out.
+// keptWhenLeftOut reports whether an attribute keeps its value if a PUT leaves it out. It need not
+// consider readOnly and immutable attributes.
 func keptWhenLeftOut(a *Attribute, path AttrPath) bool {
 	return a.Type == Boolean && !a.MultiValued || a.Returned == ReturnedRequest || a.Name == "externalId" && path.URN == ""
 }
 
-// mergedWith returns the existing values, followed by the sent ones that are new.
-func (k keepExisting) mergedWith(a *Attribute, before any) any {
+// mergeWith returns the list before, followed by the sent values that are not in it.
+func (k keepExisting) mergeWith(a *Attribute, before any) any {
 	list, _ := cloneValue(before).([]any)
 	there := make(map[string]bool, len(list))
 	for _, e := range list {
@@ -82,10 +83,11 @@ func (k keepExisting) mergedWith(a *Attribute, before any) any {
 	return list
 }
 
-// mergeAttribute merges one attribute of old into merged.
+// mergeAttribute sets one attribute of merged to its value after the PUT. Before the call, merged
+// has the sent value.
 func mergeAttribute(a *Attribute, path AttrPath, old, merged map[string]any) error {
 	if k, ok := merged[a.Name].(keepExisting); ok {
-		if merged[a.Name] = k.mergedWith(a, old[a.Name]); merged[a.Name] == nil {
+		if merged[a.Name] = k.mergeWith(a, old[a.Name]); merged[a.Name] == nil {
 			delete(merged, a.Name)
 		}
 	}
@@ -124,10 +126,10 @@ func mergeAttribute(a *Attribute, path AttrPath, old, merged map[string]any) err
 	return nil
 }
 
-// mergeSubs restores sub-attributes that a PUT cannot set, or that the client has not seen.
-// Immutable sub-attributes always stay. Sub-attributes that are readOnly or shown only on request
-// stay while "value" is the same. For example, the manager's displayName stays while the manager
-// stays.
+// mergeSubs copies sub-attributes that a PUT cannot set or that the client has not seen from the
+// old value before to the sent value given. It always copies immutable sub-attributes. It copies
+// sub-attributes that are readOnly or returned only on request if "value" is unchanged. For
+// example, the manager's displayName stays if the manager is the same.
 func mergeSubs(a *Attribute, path AttrPath, before, given any) error {
 	from, ok := before.(map[string]any)
 	to, ok2 := given.(map[string]any)

@@ -6,24 +6,24 @@ import (
 	"time"
 )
 
-// maxFixes bounds how many tolerances of one request are listed in the request log.
+// maxFixes is how many tolerances of one request the request log lists.
 const maxFixes = 50
 
-// reader converts the values in a request to canonical values and records each tolerance that it
-// needed. At most one of forPatch, forReplace and forCreate is set, depending on the kind of the
-// request.
+// reader converts the values in a request to the canonical values of a Resource, and records each
+// tolerance that it needed. At most one of forPatch, forReplace and forCreate is set, depending on
+// the kind of the request.
 type reader struct {
 	mode         Mode
-	forPatch     bool // whether the values belong to a PATCH, where null unassigns a sub-attribute
-	keepHollow   bool // whether to keep elements without content, which a later operation may fill
-	forRemoval   bool // whether the values select the elements to remove
-	forReplace   bool // whether the body belongs to a PUT, where null and a missing member differ
-	forCreate    bool // whether the body belongs to a POST, where no stored value can be lost
+	forPatch     bool // whether the values belong to a PATCH; there, null unassigns a sub-attribute
+	keepHollow   bool // whether to keep elements without content, because a later operation may fill them
+	forRemoval   bool // whether the values belong to a remove operation and select the elements to remove
+	forReplace   bool // whether the body belongs to a PUT; there, null means something else than a missing member
+	forCreate    bool // whether the body belongs to a POST; there, no stored value can be lost
 	fixes        []Fix
-	omittedFixes int // number of fixes beyond maxFixes
+	omittedFixes int // how many fixes were not recorded because there were maxFixes already
 
-	notStored []*Attribute // top-level attributes that were sent but are never stored
-	pathKeys  []member     // members of a body whose names are paths
+	notStored []*Attribute // top-level attributes that the client sent but that are never stored
+	pathKeys  []member     // members of the body whose names are paths; they are read last
 }
 
 // addFix records a tolerance, up to maxFixes of them.
@@ -45,8 +45,8 @@ func (d *reader) allFixes() []Fix {
 	return d.fixes
 }
 
-// tolerate records a fix in Lenient mode. In Strict mode it returns invalidValue and names the
-// expected form.
+// tolerate handles a value of another form than the RFC defines. In Lenient mode it records a fix.
+// In Strict mode it returns invalidValue with the expected form, want.
 func (d *reader) tolerate(code string, path AttrPath, want string, raw any, format string, args ...any) error {
 	if d.mode == Strict {
 		return InvalidValue("%s must be %s, not %s; strict mode takes no other form", path, want, describeValue(raw))
@@ -55,24 +55,26 @@ func (d *reader) tolerate(code string, path AttrPath, want string, raw any, form
 	return nil
 }
 
-// readValue returns one of these types when it could not read a value in full. The client did send
-// content, so callers must not erase the stored value.
+// readValue returns one of these types if it could not read a value in full. Callers must not treat
+// such a value as empty and erase the stored value.
 type (
-	// notUnderstood is the result for a value that has content, but in which no name was known.
+	// notUnderstood is the result for a value that has content but no known name. names has its
+	// names.
 	notUnderstood struct{ names []string }
 	// hollowList is the result for a list whose elements all have no content, such as
 	// [{"value":null}].
 	hollowList struct{}
-	// partlyRead is the result for a list in which some elements were understood and others were
-	// not.
+	// partlyRead is the result for a list of which only some elements were understood. list has
+	// these elements, and names has the unknown names in the others.
 	partlyRead struct {
 		list  []any
 		names []string
 	}
 )
 
-// readValue reads a value of an attribute; nil means unassigned. It may also return notUnderstood,
-// hollowList or partlyRead. RFC 7643 §2.5: null and the empty list mean unassigned.
+// readValue reads a value of an attribute. It returns nil for an unassigned value. It may also
+// return notUnderstood, hollowList or partlyRead. RFC 7643 §2.5: null and the empty list mean
+// unassigned.
 func (d *reader) readValue(a *Attribute, path AttrPath, raw any) (any, error) {
 	if raw == nil {
 		return nil, nil
@@ -102,8 +104,8 @@ func (d *reader) readEmptyString(a *Attribute, path AttrPath) (any, error) {
 	return nil, nil
 }
 
-// grantsRights reports whether the elements of an attribute give rights to people. The reader never
-// guesses such elements.
+// grantsRights reports whether the elements of an attribute give rights to people: members, roles
+// and entitlements. The reader never guesses the meaning of such elements.
 func grantsRights(a *Attribute, path AttrPath) bool {
 	return a.MultiValued && path.Sub == "" && (equalName(a.Name, "members") || equalName(a.Name, "roles") || equalName(a.Name, "entitlements"))
 }
@@ -154,15 +156,15 @@ func (d *reader) readList(a *Attribute, path AttrPath, raw any) (any, error) {
 	if hollow > 0 {
 		d.addFix("says-nothing", path.String(), "values without content were left out")
 	}
-	list = distinct(a, list)
+	list = withoutDuplicates(a, list)
 	if err := checkOnePrimary(a, path, list); err != nil || len(names) == 0 {
 		return list, err
 	}
 	return partlyRead{list, names}, nil
 }
 
-// wrappedList finds the list in {"members": […]} where the list of members itself belongs, as
-// Salesforce documents it.
+// wrappedList returns the list inside {"members": […]}. Salesforce documents this form in the place
+// of the list itself.
 func wrappedList(a *Attribute, raw any) (list any, ok bool) {
 	o, ok := raw.(object)
 	if !ok || len(o) != 1 || !equalName(o[0].name, a.Name) || a.Sub(o[0].name) != nil {
@@ -175,8 +177,8 @@ func wrappedList(a *Attribute, raw any) (list any, ok bool) {
 	return nil, false
 }
 
-// readElement reads one value of a list; number is its 1-based position. nil means that the value
-// has no content.
+// readElement reads one value of a list. number is its position, counted from 1. It returns nil if
+// the value has no content.
 func (d *reader) readElement(a *Attribute, path AttrPath, raw any, number int) (any, error) {
 	if _, nested := raw.([]any); nested {
 		return nil, InvalidValue("%s: a list inside the list", path)
@@ -199,8 +201,8 @@ func (d *reader) readElement(a *Attribute, path AttrPath, raw any, number int) (
 }
 
 // identifiesTarget reports whether a value of members, roles or entitlements says which user,
-// group, role or entitlement it means. To select values for removal, any sub-attribute that can be
-// set is enough.
+// group, role or entitlement it means. If the value only selects elements to remove, the type of a
+// role or entitlement is enough.
 func (d *reader) identifiesTarget(a *Attribute, v any) bool {
 	m, ok := v.(map[string]any)
 	if !ok {
@@ -226,7 +228,7 @@ func (d *reader) identifiesTarget(a *Attribute, v any) bool {
 func (a *Attribute) isReadWrite() bool { return a != nil && a.Mutability == ReadWrite }
 
 // unidentifiedError returns the error for a value of members, roles or entitlements that does not
-// identify a user, group, role or entitlement. Such values are never guessed.
+// say which user, group, role or entitlement it means.
 func unidentifiedError(a *Attribute, path AttrPath, raw any, number int) error {
 	what := "has no content"
 	o, _ := raw.(object)
@@ -246,8 +248,8 @@ func unidentifiedError(a *Attribute, path AttrPath, raw any, number int) error {
 	return InvalidValue("%s: value %d %s. Each value must say what it refers to in %s", path, number, what, by)
 }
 
-// isHollow reports whether a value of a list has only sub-attributes that describe it: type,
-// primary and display.
+// isHollow reports whether a value of a list has no content: it has none but the descriptive
+// sub-attributes type, primary and display.
 func isHollow(a *Attribute, m map[string]any) bool {
 	hasOwn := false // whether the attribute has a sub-attribute that carries content
 	for _, sub := range a.SubAttributes {
@@ -262,8 +264,8 @@ func isHollow(a *Attribute, m map[string]any) bool {
 	return hasOwn || allUnassigned(m)
 }
 
-// checkOnePrimary returns invalidValue when two values of a list are primary. RFC 7643 §2.4:
-// primary true may appear only once.
+// checkOnePrimary returns invalidValue if two values of a list are primary. RFC 7643 §2.4: primary
+// true may appear only once.
 func checkOnePrimary(a *Attribute, path AttrPath, list []any) error {
 	if a.Type != Complex {
 		return nil
@@ -330,9 +332,9 @@ func (d *reader) readSingle(a *Attribute, path AttrPath, raw any) (any, error) {
 	return s, checkString(a, path, s)
 }
 
-// requiresExactForm reports whether a value must be sent in the declared form of its attribute,
-// without any tolerance. This is so for the attributes that tell people and resources apart, and
-// for hidden attributes.
+// requiresExactForm reports whether clients must send an attribute in its declared form, without
+// any tolerance. This is so for attributes that identify people and resources, and for hidden
+// attributes.
 func requiresExactForm(a *Attribute, path AttrPath) bool {
 	switch {
 	case isHidden(a):
@@ -345,8 +347,9 @@ func requiresExactForm(a *Attribute, path AttrPath) bool {
 	return equalName(path.Name, "members") && equalName(a.Name, "value")
 }
 
-// unwrapValue takes the value out of {"$ref": null, "value": "False"}. Microsoft's library and
-// scripts for other products write a single value in this form.
+// unwrapValue returns the "value" of an object such as {"$ref": null, "value": "False"}.
+// Microsoft's library and scripts for other products send a simple value in this form. ok is false
+// for other objects.
 func (d *reader) unwrapValue(path AttrPath, o object) (value any, ok bool) {
 	for _, m := range o {
 		if !equalName(m.name, "value") && !equalName(m.name, "$ref") && !equalName(m.name, "display") && !equalName(m.name, "type") {
@@ -364,7 +367,7 @@ func (d *reader) unwrapValue(path AttrPath, o object) (value any, ok bool) {
 	return v, true
 }
 
-// checkString checks the format of a dateTime or binary value.
+// checkString returns invalidValue if a dateTime or binary value has the wrong format.
 func checkString(a *Attribute, path AttrPath, s string) error {
 	switch a.Type {
 	case DateTime:
@@ -379,7 +382,7 @@ func checkString(a *Attribute, path AttrPath, s string) error {
 	return nil
 }
 
-// parseTime reads an xsd:dateTime. Without an offset, the time is UTC. RFC 7643 §2.3.5.
+// parseTime reads an xsd:dateTime. A time without an offset is in UTC. RFC 7643 §2.3.5.
 func parseTime(s string) (time.Time, bool) {
 	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05"} {
 		if t, err := time.Parse(layout, s); err == nil {
@@ -389,8 +392,8 @@ func parseTime(s string) (time.Time, bool) {
 	return time.Time{}, false
 }
 
-// validBase64 checks a binary value. RFC 7643 §2.3.6: base64 as in RFC 4648 §4 or §5; padding may
-// be missing.
+// validBase64 reports whether a binary value is base64. RFC 7643 §2.3.6: either alphabet of RFC
+// 4648 §4 and §5 is valid, and padding may be missing.
 func validBase64(s string) bool {
 	s = strings.TrimRight(s, "=")
 	encoding := base64.RawStdEncoding
@@ -406,7 +409,7 @@ func wrongTypeError(path AttrPath, want string, raw any) error {
 	return InvalidValue("%s must be %s, not %s", path, want, describeValue(raw))
 }
 
-// describeValue describes a scanned value for a message.
+// describeValue describes a JSON value for a message, such as "a number".
 func describeValue(raw any) string {
 	switch v := raw.(type) {
 	case nil:
@@ -426,8 +429,8 @@ func describeValue(raw any) string {
 	return "an object"
 }
 
-// readBoolean never guesses. A string that is not clearly true or false is an error, and so is "":
-// a wrong guess could reactivate a deactivated person.
+// readBoolean reads true or false. It never guesses: a string that is not clearly true or false is
+// an error, and so is "". A wrong guess could reactivate a deactivated person.
 func (d *reader) readBoolean(path AttrPath, raw any) (any, error) {
 	if b, ok := raw.(bool); ok {
 		return b, nil
@@ -445,7 +448,7 @@ func (d *reader) readBoolean(path AttrPath, raw any) (any, error) {
 	return nil, wrongTypeError(path, "true or false", raw)
 }
 
-// parseBoolean reads the strings that clients send for true and false.
+// parseBoolean reads a string that clients send for true or false. ok is false for other strings.
 func parseBoolean(s string) (value, ok bool) {
 	switch {
 	case equalName(s, "true") || s == "1":
@@ -456,8 +459,8 @@ func parseBoolean(s string) (value, ok bool) {
 	return false, false
 }
 
-// readNumber reads a number, or a string that holds a number. want describes the expected number
-// for messages.
+// readNumber reads a number, or a string that contains a number. read converts its text to a value.
+// want describes the expected number for messages.
 func (d *reader) readNumber(path AttrPath, raw any, want string, read func(string) (any, bool)) (any, error) {
 	switch raw := raw.(type) {
 	case number:
@@ -486,7 +489,7 @@ func (d *reader) readComplex(a *Attribute, path AttrPath, raw any) (any, error) 
 	}
 	o = d.expandJSONString(a, path, o)
 	m := make(map[string]any, len(o))
-	knownNames := 0 // the number of members with a known name, including members that set nothing
+	knownNames := 0 // how many members have a known name, including members that set nothing
 	var names []string
 	for _, mem := range o {
 		sub, err := d.findSub(a, path, mem.name, o)
@@ -520,8 +523,8 @@ func (d *reader) readComplex(a *Attribute, path AttrPath, raw any) (any, error) 
 			m[sub.Name] = v
 		}
 	}
-	// A value that selects elements to remove must be understood in full, or it could select too
-	// much.
+	// A value that selects elements to remove must be understood in full; otherwise it could select
+	// too much.
 	if len(names) > 0 && (knownNames == 0 || len(m) == 0 || d.forRemoval && isUnassigned(m["value"]) || a.MultiValued && !d.forRemoval && isHollow(a, m)) {
 		return notUnderstood{names}, nil
 	}
@@ -534,7 +537,7 @@ func (d *reader) readComplex(a *Attribute, path AttrPath, raw any) (any, error) 
 	return m, nil
 }
 
-// hasContent reports whether the value of an unknown name carries any content.
+// hasContent reports whether a JSON value is something other than null, "" or an empty list.
 func hasContent(raw any) bool {
 	switch raw := raw.(type) {
 	case nil:
@@ -557,8 +560,8 @@ func allUnassigned(m map[string]any) bool {
 	return true
 }
 
-// findSub returns the sub-attribute that a member stands for, or nil. Strict mode returns
-// invalidSyntax for an unknown name.
+// findSub returns the sub-attribute that the member name of the object o stands for, or nil. Strict
+// mode returns invalidSyntax for an unknown name.
 func (d *reader) findSub(a *Attribute, path AttrPath, name string, o object) (*Attribute, error) {
 	if sub := a.Sub(name); sub != nil {
 		return sub, nil
@@ -567,7 +570,7 @@ func (d *reader) findSub(a *Attribute, path AttrPath, name string, o object) (*A
 	if d.mode == Strict {
 		return nil, InvalidSyntax("%s: no such sub-attribute", fullPath)
 	}
-	// Entra's roles carry displayName where RFC 7643 §2.4 has display.
+	// Entra's roles have displayName in the place of display (RFC 7643 §2.4).
 	if display := a.Sub("display"); display != nil && equalName(name, "displayName") {
 		if _, both := o.get("display"); !both {
 			d.addFix("display-name", fullPath.String(), "read as %s.display", path.Name)
@@ -577,8 +580,8 @@ func (d *reader) findSub(a *Attribute, path AttrPath, name string, o object) (*A
 	return nil, nil
 }
 
-// readStringAsComplex reads a string that was sent in the place of an object. The string becomes
-// the sub-attribute "value".
+// readStringAsComplex reads a string that the client sent in the place of an object. The string
+// becomes the sub-attribute "value".
 func (d *reader) readStringAsComplex(a *Attribute, path AttrPath, s string) (any, error) {
 	if a.Sub("value") == nil {
 		return nil, wrongTypeError(path, "an object", s)
@@ -592,10 +595,11 @@ func (d *reader) readStringAsComplex(a *Attribute, path AttrPath, s string) (any
 	return d.readComplex(a, path, object{{"value", s}})
 }
 
-// expandJSONString expands a value that is a JSON object inside a string, as Entra sends app roles:
-// {"value":"{\"id\":…,\"value\":\"Admin\",\"displayName\":\"Admin\"}"}. Other attributes with a
-// "value", such as the manager, also come in this form. The id of a member is never read from such
-// a string.
+// expandJSONString handles an object whose "value" is a string with a JSON object inside, as Entra
+// sends app roles: {"value":"{\"id\":…,\"value\":\"Admin\",\"displayName\":\"Admin\"}"}. It returns
+// an object with the inner value and display. Clients also send other attributes with a "value",
+// such as the manager, in this form. The id of a member is never read from such a string. Any other
+// object is returned unchanged.
 func (d *reader) expandJSONString(a *Attribute, path AttrPath, o object) object {
 	sub := a.Sub("value")
 	if d.mode == Strict || sub == nil || sub.Type != String || requiresExactForm(sub, AttrPath{path.URN, path.Name, sub.Name}) {
@@ -636,7 +640,7 @@ func (d *reader) expandJSONString(a *Attribute, path AttrPath, o object) object 
 	return out
 }
 
-// stringMember returns a member that is a string, or "".
+// stringMember returns the member with a name if it is a string, and otherwise "".
 func stringMember(o object, name string) string {
 	v, _ := o.get(name)
 	s, _ := v.(string)

@@ -8,15 +8,15 @@ import (
 )
 
 // Registry holds the resource types of one site with their schemas: User and Group, with the
-// extensions that the site adds, and the site's own types. A Registry never changes, so it may be
-// shared.
+// extensions that the site adds, and the site's own types. A Registry never changes, so goroutines
+// may share it.
 type Registry struct {
 	types   []*ResourceType
 	schemas []*Schema
 }
 
-// standardRegistry is the registry of a site that configures nothing. It is built on first use and
-// never changes.
+// standardRegistry returns the registry of a site that has no schemas of its own. It is built on
+// first use.
 var standardRegistry = sync.OnceValue(func() *Registry {
 	return newRegistry([]*ResourceType{UserType(), GroupType()})
 })
@@ -45,13 +45,12 @@ func newRegistry(types []*ResourceType) *Registry {
 // "extensions" adds schemas of the document to User, to Group, or to a type of the document; for
 // the latter, "schemaExtensions" inside the type does the same.
 //
-// NewRegistry checks the whole document. Its error is a *RegistryError that lists every problem to
-// correct.
+// NewRegistry checks the whole document. Its error is a *RegistryError that lists all problems.
 func NewRegistry(doc []byte) (*Registry, error) {
 	if len(doc) == 0 {
 		return standardRegistry(), nil
 	}
-	d := registryReader{byURN: map[string]*Schema{}, placeOf: map[*Schema]string{}}
+	d := registryReader{schemaByURN: map[string]*Schema{}, placeBySchema: map[*Schema]string{}}
 	d.readDocument(doc)
 	if len(d.problems) > 0 {
 		return nil, &RegistryError{Problems: d.problems}
@@ -62,10 +61,10 @@ func NewRegistry(doc []byte) (*Registry, error) {
 // Types returns User, Group, and the site's own types in the order of the document.
 func (g *Registry) Types() []*ResourceType { return slices.Clone(g.types) }
 
-// Schemas returns the schemas of all types, each once; those of User come first.
+// Schemas returns the schemas of all types, without duplicates. The schemas of User come first.
 func (g *Registry) Schemas() []*Schema { return slices.Clone(g.schemas) }
 
-// ByName finds the type with a name (meta.resourceType), in any case.
+// ByName returns the type with a name, in any case. It returns false if there is none.
 func (g *Registry) ByName(name TypeName) (*ResourceType, bool) {
 	for _, rt := range g.types {
 		if equalName(string(rt.ID), string(name)) {
@@ -75,7 +74,8 @@ func (g *Registry) ByName(name TypeName) (*ResourceType, bool) {
 	return nil, false
 }
 
-// ByEndpoint finds the type served under a path segment such as "Users", in any case.
+// ByEndpoint returns the type whose endpoint is a path segment such as "Users", in any case. It
+// returns false if there is none.
 func (g *Registry) ByEndpoint(segment string) (*ResourceType, bool) {
 	for _, rt := range g.types {
 		if equalName(rt.Endpoint[1:], segment) {
@@ -85,7 +85,7 @@ func (g *Registry) ByEndpoint(segment string) (*ResourceType, bool) {
 	return nil, false
 }
 
-// Schema finds the schema with a URN, in any case.
+// Schema returns the schema with a URN, in any case. It returns false if there is none.
 func (g *Registry) Schema(urn string) (*Schema, bool) {
 	for _, s := range g.schemas {
 		if equalName(s.ID, urn) {
@@ -95,15 +95,15 @@ func (g *Registry) Schema(urn string) (*Schema, bool) {
 	return nil, false
 }
 
-// maxCachedRegistries bounds how many registries a Registries remembers.
+// maxCachedRegistries is how many registries a Registries caches. Above it, the cache is emptied.
 const maxCachedRegistries = 256
 
-// Registries caches registries by the content of their documents, so that a site with its own
-// schemas does not have them read again for each request. The zero value is ready to use.
+// Registries caches registries by the content of their documents. Without it, a site's own schemas
+// would be parsed again for each request. The zero value is ready to use.
 type Registries struct {
 	mu     sync.RWMutex
 	seed   maphash.Seed              // the seed for the hashes of documents
-	cached map[uint64]cachedRegistry // the cached registries, each by the hash of its document
+	cached map[uint64]cachedRegistry // the cached registries by the hash of their documents
 }
 
 type cachedRegistry struct {
@@ -111,7 +111,7 @@ type cachedRegistry struct {
 	registry *Registry
 }
 
-// Get is NewRegistry with a cache. The caller must not change doc afterwards.
+// Get is NewRegistry with a cache. The caller must not change doc after the call.
 func (c *Registries) Get(doc []byte) (*Registry, error) {
 	if len(doc) == 0 {
 		return standardRegistry(), nil

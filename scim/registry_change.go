@@ -9,14 +9,15 @@ import (
 // no attribute for some of their values, or some values break the new rules.
 type Loss struct {
 	Type   TypeName
-	Path   AttrPath // the attribute; the whole extension when Name is empty; the whole type when URN is empty too
+	Path   AttrPath // the attribute; the whole extension if Name is ""; the whole type if URN is "" too
 	Reason string   // the difference in words, such as "is removed" or "becomes required"
 
-	affectsMissing bool       // whether only resources without a value are affected
-	newForm        *Attribute // the new definition of the attribute, if its values stay valid but are compared in another way
+	affectsMissing bool       // whether the loss affects the resources without a value instead of those with a value
+	newForm        *Attribute // the new definition of the attribute if its values stay valid but are compared in another way; otherwise nil
 }
 
-// Subject names the part that changes: "urn:example:Badge:color.code of User".
+// Subject returns the name of the part that changes, such as "urn:example:Badge:color.code of
+// User".
 func (l Loss) Subject() string {
 	switch {
 	case l.Path == AttrPath{}:
@@ -27,8 +28,8 @@ func (l Loss) Subject() string {
 	return l.Path.String() + " of " + string(l.Type)
 }
 
-// AffectsMissing reports whether the loss affects the resources without a value, not the resources
-// with one.
+// AffectsMissing reports whether the loss affects the resources without a value instead of those
+// with a value.
 func (l Loss) AffectsMissing() bool { return l.affectsMissing }
 
 // AffectsWholeType reports whether the loss affects all resources of the type.
@@ -38,9 +39,8 @@ func (l Loss) AffectsWholeType() bool { return l.Path == AttrPath{} }
 // changes.
 func (l Loss) KeepsValues() bool { return l.newForm != nil }
 
-// DropValues removes from a stored resource the values that have no place in the new schemas, and
-// reports whether there were any. It removes nothing when AffectsMissing, KeepsValues or
-// AffectsWholeType is true.
+// DropValues removes from a stored resource the values that the loss affects, and reports whether
+// there were any. It removes nothing when AffectsMissing, KeepsValues or AffectsWholeType is true.
 func (l Loss) DropValues(r Resource) bool {
 	if l.affectsMissing || l.KeepsValues() || l.AffectsWholeType() || !l.Affects(r) {
 		return false
@@ -60,9 +60,9 @@ func (l Loss) DropValues(r Resource) bool {
 	return true
 }
 
-// ElementKeys returns a key for each element of the attribute. Elements with the same key would
-// break the new rule that values are unique. A key is empty when the element has no value. The
-// result is nil when the attribute does not become unique.
+// ElementKeys is for an attribute that becomes unique. It returns a key for each element of the
+// attribute in a resource. Elements with the same key break the new rule. The key of an element
+// without a value is "". If the attribute does not become unique, the result is nil.
 func (l Loss) ElementKeys(r Resource) []string {
 	if !l.KeepsValues() || l.newForm.Uniqueness == UniquenessNone {
 		return nil
@@ -80,7 +80,8 @@ func (l Loss) ElementKeys(r Resource) []string {
 	return keys
 }
 
-// DropElement removes the value at a path from one element of the attribute.
+// DropElement removes the value at a path from the element with this index. A single value has the
+// index 0.
 func DropElement(r Resource, path AttrPath, element int) {
 	l := Loss{Path: path}
 	m := l.memberMap(r)
@@ -99,7 +100,7 @@ func DropElement(r Resource, path AttrPath, element int) {
 }
 
 // memberMap returns the map that has the attribute as a member: the resource or an extension. It
-// returns nil when there is no such map.
+// returns nil if the resource does not have the extension.
 func (l Loss) memberMap(r Resource) map[string]any {
 	if l.Path.URN == "" {
 		return r
@@ -108,7 +109,8 @@ func (l Loss) memberMap(r Resource) map[string]any {
 	return m
 }
 
-// removeEmpty removes elements, the attribute and the extension when they are empty.
+// removeEmpty removes empty elements of the attribute, the attribute if it is empty, and the
+// extension if it is empty.
 func (l Loss) removeEmpty(r Resource) {
 	m := l.memberMap(r)
 	if list, ok := m[l.Path.Name].([]any); ok {
@@ -128,7 +130,7 @@ func dropSub(v any, sub string) {
 	}
 }
 
-// Affects reports whether a stored resource of the type breaks under the change.
+// Affects reports whether the loss harms a stored resource of the type.
 func (l Loss) Affects(r Resource) bool {
 	if l.AffectsWholeType() {
 		return true
@@ -153,7 +155,7 @@ func (l Loss) Affects(r Resource) bool {
 	})
 }
 
-// NoLongerUnique lists the attributes that this registry keeps unique and the next one does not.
+// NoLongerUnique lists the attributes that are unique in this registry but not in the next one.
 func (g *Registry) NoLongerUnique(next *Registry) (list []Loss) {
 	for _, old := range g.types {
 		var still []UniqueAttribute
@@ -169,8 +171,8 @@ func (g *Registry) NoLongerUnique(next *Registry) (list []Loss) {
 	return list
 }
 
-// Losses lists the losses of a change from this registry to the next one. An addition is no loss,
-// unless it is required and resources are stored already.
+// Losses lists the losses of a change from this registry to the next one. An added attribute or
+// extension is a loss only if it is required, because stored resources may not have it.
 func (g *Registry) Losses(next *Registry) []Loss {
 	var losses []Loss
 	for _, old := range g.types {
@@ -213,13 +215,13 @@ type lossCollector struct {
 	losses   []Loss
 }
 
-// addLoss records a loss: some stored values would have no attribute or would break a rule.
+// addLoss records a loss that makes stored values invalid.
 func (d *lossCollector) addLoss(path AttrPath, format string, args ...any) {
 	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: fmt.Sprintf(format, args...)})
 }
 
-// addNewComparison records a change that leaves every value valid and only changes how values are
-// compared.
+// addNewComparison records a change after which every value is still valid but is compared in
+// another way.
 func (d *lossCollector) addNewComparison(path AttrPath, next *Attribute, reason string) {
 	d.losses = append(d.losses, Loss{Type: d.typeName, Path: path, Reason: reason, newForm: next})
 }
@@ -251,8 +253,8 @@ func (d *lossCollector) compareAttributes(path AttrPath, old, next []*Attribute)
 	}
 }
 
-// attributeWithSpelling finds an attribute by its exact spelling, which is the spelling in stored
-// documents.
+// attributeWithSpelling returns the attribute with exactly this name, or nil. Stored documents use
+// the exact spelling, so a name that differs in case is another name here.
 func attributeWithSpelling(list []*Attribute, name string) *Attribute {
 	index := slices.IndexFunc(list, func(a *Attribute) bool { return a.Name == name })
 	if index < 0 {
@@ -261,8 +263,9 @@ func attributeWithSpelling(list []*Attribute, name string) *Attribute {
 	return list[index]
 }
 
-// compareAttribute records the first difference between two versions of an attribute. A difference
-// that makes values invalid comes before one that only changes how values are compared.
+// compareAttribute records the first difference between two versions of an attribute. It looks
+// first for differences that make values invalid, and then for differences that only change how
+// values are compared.
 func (d *lossCollector) compareAttribute(path AttrPath, a, b *Attribute) {
 	switch {
 	case a.Type != b.Type:

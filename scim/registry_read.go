@@ -7,7 +7,7 @@ import (
 	"strings"
 )
 
-// Bounds of a document of schemas.
+// Limits of a document of schemas.
 const (
 	MaxRegistryBytes     = 512 << 10
 	maxSchemas           = 64
@@ -23,7 +23,7 @@ const (
 
 // Problem is one mistake in a document of schemas.
 type Problem struct {
-	Where string // the place, such as "schema urn:example:Badge"; empty for the document itself
+	Where string // the place, such as "schema urn:example:Badge"; "" for the document as a whole
 	Text  string // what is wrong and how to correct it
 }
 
@@ -34,7 +34,7 @@ func (p Problem) String() string {
 	return p.Where + ": " + p.Text
 }
 
-// RegistryError lists why a document of schemas is not accepted.
+// RegistryError is the error for a document of schemas that is not accepted. It lists all problems.
 type RegistryError struct{ Problems []Problem }
 
 func (e *RegistryError) Error() string {
@@ -45,17 +45,18 @@ func (e *RegistryError) Error() string {
 	return strings.Join(lines, "\n")
 }
 
-// registryReader reads a document of schemas and records every problem.
+// registryReader reads a document of schemas and records all problems in it.
 type registryReader struct {
-	problems []Problem
-	schemas  []*Schema
-	byURN    map[string]*Schema // the schemas of the document by their folded URNs
-	placeOf  map[*Schema]string // where the document has each schema, for messages
-	types    []*ResourceType
-	refs     []reference
+	problems      []Problem
+	schemas       []*Schema
+	schemaByURN   map[string]*Schema // the schemas of the document by their URNs in lower case
+	placeBySchema map[*Schema]string // the place of each schema in the document, for messages
+	types         []*ResourceType
+	references    []reference
 }
 
-// reference is a name in referenceTypes. It is checked when all types are known.
+// reference is a name in the referenceTypes of an attribute. It is checked after all types have
+// been read. place is the place of the attribute in the document.
 type reference struct{ place, name string }
 
 func (d *registryReader) addProblem(place, format string, args ...any) {
@@ -106,7 +107,7 @@ func (d *registryReader) readSchema(place string, raw any) {
 		return
 	}
 	f := documentObject{d, place, o}
-	s := &Schema{ID: f.readString("id", maxURN)}
+	s := &Schema{ID: f.readString("id", maxURNBytes)}
 	if s.ID != "" {
 		f.place = "schema " + s.ID
 	}
@@ -119,11 +120,12 @@ func (d *registryReader) readSchema(place string, raw any) {
 	}
 	s.Attributes = d.readAttributes(f.place, nil, list)
 	d.schemas = append(d.schemas, s)
-	d.byURN[lowerName(s.ID)] = s
-	d.placeOf[s] = f.place
+	d.schemaByURN[lowerName(s.ID)] = s
+	d.placeBySchema[s] = f.place
 }
 
-// reservedURNs are the URNs of the built-in schemas and of the schemas of the protocol itself.
+// reservedURNs are the URNs that a document must not define: those of the built-in schemas and of
+// the discovery documents.
 var reservedURNs = []string{UserURN, GroupURN, EnterpriseURN, SchemaURN, ResourceTypeURN, ConfigURN}
 
 func (d *registryReader) checkURN(place, urn string) {
@@ -154,8 +156,8 @@ func (d *registryReader) checkURN(place, urn string) {
 	}
 }
 
-// validURN checks a URN. RFC 8141 §2: urn:NID:NSS, limited to characters that need no escaping
-// anywhere.
+// validURN reports whether s is a URN that a schema may have. RFC 8141 §2: urn:NID:NSS. Only
+// characters that need no escaping anywhere are allowed.
 func validURN(s string) bool {
 	parts := strings.Split(s, ":")
 	if len(parts) < 3 || !equalName(parts[0], "urn") || len(parts[1]) < 2 {
@@ -174,8 +176,8 @@ func validURN(s string) bool {
 	return true
 }
 
-// checkPrefixes refuses a URN that could also be read as an attribute of another schema: urn:a:b is
-// attribute b of urn:a.
+// checkPrefixes records a problem for a schema whose URN could also be read as an attribute of
+// another schema. For example, urn:a:b could mean attribute b of the schema urn:a.
 func (d *registryReader) checkPrefixes() {
 	for _, s := range slices.Concat(d.schemas, standardRegistry().schemas) {
 		for _, longer := range d.schemas {
@@ -191,7 +193,7 @@ func (d *registryReader) checkPrefixes() {
 	}
 }
 
-// cutPrefixFold is like strings.CutPrefix but ignores case. It also returns false when nothing
+// cutPrefixFold is like strings.CutPrefix but ignores case. It also returns false if nothing
 // follows the prefix.
 func cutPrefixFold(s, prefix string) (string, bool) {
 	if len(s) <= len(prefix) || !equalName(s[:len(prefix)], prefix) {
@@ -216,7 +218,7 @@ func (d *registryReader) readAttributes(place string, parent *Attribute, list []
 	return attributes
 }
 
-// attributePlace names the place of an attribute for a Problem.
+// attributePlace returns the place of an attribute in the document, for a Problem.
 func attributePlace(place string, parent *Attribute, name string) string {
 	if parent != nil {
 		name = parent.Name + "." + name
@@ -275,8 +277,9 @@ func (d *registryReader) readSubAttributes(f documentObject, place string, paren
 	}
 }
 
-// filterWords cannot be attribute names, because filters with them could not be read.
-var filterWords = []string{"and", "or", "not", "eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le", "pr", "true", "false", "null"}
+// reservedWords are words of the filter grammar. They cannot be attribute names, because filters
+// with such names would be ambiguous.
+var reservedWords = []string{"and", "or", "not", "eq", "ne", "co", "sw", "ew", "gt", "ge", "lt", "le", "pr", "true", "false", "null"}
 
 func (d *registryReader) checkName(place, name string, sub bool) {
 	switch {
@@ -286,7 +289,7 @@ func (d *registryReader) checkName(place, name string, sub bool) {
 		d.addProblem(place, "%s cannot be a name: begin with a letter and use letters, digits, - and _", quote(name))
 	case !sub && commonSchema().Attribute(name) != nil || equalName(name, "schemas"):
 		d.addProblem(place, "every resource has %s of its own (RFC 7643 §3); leave it out or choose another name", name)
-	case slices.ContainsFunc(filterWords, func(w string) bool { return equalName(w, name) }):
+	case slices.ContainsFunc(reservedWords, func(w string) bool { return equalName(w, name) }):
 		d.addProblem(place, "%s has a meaning in filters and cannot be a name; choose another", name)
 	}
 }
@@ -307,24 +310,26 @@ func (d *registryReader) checkCharacteristics(f documentObject, a *Attribute) {
 		return
 	}
 	for _, name := range a.ReferenceTypes {
-		d.refs = append(d.refs, reference{f.place, name})
+		d.references = append(d.references, reference{f.place, name})
 	}
 }
 
-// checkReferences checks referenceTypes. RFC 7643 §7: a resource type, external or uri.
+// checkReferences records a problem for each name in referenceTypes that is not allowed. RFC 7643
+// §7: a resource type, external or uri.
 func (d *registryReader) checkReferences() {
 	g := Registry{types: d.types}
-	for _, r := range d.refs {
+	for _, r := range d.references {
 		if _, ok := g.ByName(TypeName(r.name)); !ok && r.name != "external" && r.name != "uri" {
 			d.addProblem(r.place, "referenceTypes has %s, which is not a resource type here; use the name of one, external or uri", quote(r.name))
 		}
 	}
 }
 
-// reservedSegments are the first path segments of the protocol's own endpoints. RFC 7644 §3.2.
+// reservedSegments are the endpoints that the protocol defines, which a site's own types cannot
+// have. RFC 7644 §3.2.
 var reservedSegments = []string{"Users", "Groups", "Schemas", "ResourceTypes", "ServiceProviderConfig", "Bulk", "Me"}
 
-// reservedTypes are the names of resource types that the protocol defines.
+// reservedTypes are names with a meaning in the protocol, which a site's own types cannot have.
 var reservedTypes = []string{"Schema", "ResourceType", "ServiceProviderConfig", "Bulk", "Me", "external", "uri"}
 
 func (d *registryReader) readResourceType(place string, raw any) {
@@ -402,8 +407,8 @@ func (d *registryReader) readEndpoint(f documentObject, rt *ResourceType) bool {
 }
 
 func (d *registryReader) readCoreSchema(f documentObject) *Schema {
-	urn := f.readString("schema", maxURN)
-	s := d.byURN[lowerName(urn)]
+	urn := f.readString("schema", maxURNBytes)
+	s := d.schemaByURN[lowerName(urn)]
 	if s == nil {
 		d.addProblem(f.place, "its schema %s is not in this document; put it into \"schemas\"", quote(urn))
 	}
@@ -429,8 +434,8 @@ func (d *registryReader) readExtension(place string, raw any) {
 }
 
 func (d *registryReader) addExtensions(f documentObject, rt *ResourceType) {
-	urn := f.readString("schema", maxURN)
-	s := d.byURN[lowerName(urn)]
+	urn := f.readString("schema", maxURNBytes)
+	s := d.schemaByURN[lowerName(urn)]
 	if s == nil && equalName(urn, EnterpriseURN) {
 		s = UserType().Extension(EnterpriseURN)
 	}
@@ -446,17 +451,19 @@ func (d *registryReader) addExtensions(f documentObject, rt *ResourceType) {
 	}
 }
 
-// checkUnused refuses schemas that no resource type uses: the document is probably incomplete.
+// checkUnused records a problem for each schema that no resource type uses, because the document is
+// probably incomplete.
 func (d *registryReader) checkUnused() {
 	for _, s := range d.schemas {
 		used := slices.ContainsFunc(d.types, func(rt *ResourceType) bool { return rt.Schema == s || rt.Extension(s.ID) == s })
 		if !used {
-			d.addProblem(d.placeOf[s], "no resource type has this schema; add it to \"extensions\" or give a resource type to it")
+			d.addProblem(d.placeBySchema[s], "no resource type has this schema; add it to \"extensions\" or give a resource type to it")
 		}
 	}
 }
 
-// documentObject reads the members of one object of the document and records problems.
+// documentObject is one object of the document, with its place. Its methods read the members of the
+// object and record problems.
 type documentObject struct {
 	reader  *registryReader
 	place   string
@@ -468,8 +475,8 @@ func (f documentObject) has(name string) bool {
 	return ok && raw != nil
 }
 
-// allowOnly refuses members with other names, because a misspelled member would be ignored
-// otherwise.
+// allowOnly records a problem for each member with another name. Otherwise a misspelled member
+// would be ignored.
 func (f documentObject) allowOnly(names ...string) {
 	for _, m := range f.members {
 		if !slices.ContainsFunc(names, func(n string) bool { return equalName(n, m.name) }) {

@@ -1,6 +1,6 @@
 package scim
 
-// Mode says how tolerant the reading of a request is.
+// Mode says which deviations from the RFC are accepted when a request is read.
 type Mode int
 
 // Lenient accepts the forms that identity providers send beyond the RFC and reports each one as a
@@ -10,22 +10,23 @@ const (
 	Strict
 )
 
-// Fix is one tolerance that the reading of a request used. The request log shows it.
+// Fix is a tolerance: one deviation from the RFC that was accepted when a request was read. The
+// request log shows it.
 type Fix struct {
-	Code string // names the tolerance, such as "text-boolean"
+	Code string // the name of the tolerance, such as "text-boolean"
 	Path string // the attribute, such as "active"
-	Text string // what was done, such as `"False" read as false`
+	Text string // how the deviation was handled, such as `"False" read as false`
 }
 
-// Ignored is a part of a request that was understood and deliberately not applied.
+// Ignored is a part of a request that was not applied. The request log shows it.
 type Ignored struct {
-	Path   string
-	Reason string
+	Path   string // the attribute
+	Reason string // why the part was not applied
 }
 
 // Resource holds the values of a resource under the canonical attribute names of its schemas.
 // Values are string, bool, int64, float64, map[string]any and []any. The attributes of an extension
-// are a map under its URN. A Resource holds nothing unassigned: no nil, no "", no empty list or
+// are a map under its URN. A Resource has no unassigned values: no nil, no "", no empty list or
 // map.
 type Resource map[string]any
 
@@ -35,13 +36,13 @@ func (r Resource) String(name string) string {
 	return s
 }
 
-// Bool returns a boolean attribute and whether it is assigned.
+// Bool returns the value of a boolean attribute. present is false if the attribute is unassigned.
 func (r Resource) Bool(name string) (value, present bool) {
 	value, present = r[name].(bool)
 	return value, present
 }
 
-// Clone makes a deep copy.
+// Clone returns a deep copy.
 func (r Resource) Clone() Resource {
 	if r == nil {
 		return nil

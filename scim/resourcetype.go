@@ -18,7 +18,8 @@ var enterpriseJSON []byte
 //go:embed schemas/common.json
 var commonJSON []byte
 
-// The built-in types are constant. They are read on first use.
+// The built-in types and the schema of the attributes that all types have. They are read on first
+// use and never change.
 var (
 	userType = sync.OnceValue(func() *ResourceType {
 		return &ResourceType{
@@ -36,17 +37,18 @@ var (
 	commonSchema = sync.OnceValue(func() *Schema { return mustSchema(commonJSON) })
 )
 
-// UserType is the User of RFC 7643 §4.1 with the enterprise extension of §4.3. All callers share it
-// and must not change it.
+// UserType returns the resource type User of RFC 7643 §4.1 with the enterprise extension of §4.3.
+// All callers share it and must not change it.
 func UserType() *ResourceType { return userType() }
 
-// GroupType is the Group of RFC 7643 §4.2. All callers share it and must not change it.
+// GroupType returns the resource type Group of RFC 7643 §4.2. All callers share it and must not
+// change it.
 func GroupType() *ResourceType { return groupType() }
 
 func mustSchema(b []byte) *Schema {
 	s, err := ParseSchema(b)
 	if err != nil {
-		panic("embedded schema: " + err.Error()) // the embedded file is broken; no input can cause this
+		panic("embedded schema: " + err.Error()) // only a broken embedded file can cause this, never a client's input
 	}
 	return s
 }
@@ -61,9 +63,9 @@ func (rt *ResourceType) Extension(urn string) *Schema {
 	return nil
 }
 
-// NeverSet reports whether no resource ever has a value of the attribute: clients cannot set it,
-// and the server does not set it. The attributes that the server sets are id, meta, a user's groups
-// and the names of a group's members.
+// NeverSet reports whether an attribute never has a value, because neither clients nor the server
+// can set it. The attributes that the server sets are id, meta, a user's groups and the names of a
+// group's members.
 func (rt *ResourceType) NeverSet(p AttrPath) bool {
 	attributes := rt.Schema.Attributes
 	if p.URN != "" {
@@ -76,7 +78,7 @@ func (rt *ResourceType) NeverSet(p AttrPath) bool {
 	a := findAttribute(attributes, p.Name)
 	switch {
 	case a == nil || p.URN == "" && a.Name == groupsAttribute && a.Mutability == ReadOnly:
-		return false // resources can have a value of the attribute: it belongs to another schema, is common to all types, or the server makes it
+		return false // the attribute can have a value: it is common to all types, or the server sets it
 	case a.Mutability == ReadOnly:
 		return true
 	case rt.Schema.ID == GroupURN && p.URN == "" && a.Name == "members":
@@ -86,7 +88,8 @@ func (rt *ResourceType) NeverSet(p AttrPath) bool {
 	return p.Sub != "" && sub != nil && sub.Mutability == ReadOnly
 }
 
-// requiresExtension reports whether every resource must have the extension with that URN.
+// requiresExtension reports whether every resource of the type must have the extension with this
+// URN.
 func (rt *ResourceType) requiresExtension(urn string) bool {
 	for _, e := range rt.Extensions {
 		if equalName(e.Schema.ID, urn) {
@@ -96,7 +99,8 @@ func (rt *ResourceType) requiresExtension(urn string) bool {
 	return false
 }
 
-// coreAttribute finds a core or common attribute.
+// coreAttribute returns the attribute with a name that the core schema has or that is common to all
+// types. It returns nil if there is none.
 func (rt *ResourceType) coreAttribute(name string) *Attribute {
 	if a := rt.Schema.Attribute(name); a != nil {
 		return a
@@ -104,9 +108,9 @@ func (rt *ResourceType) coreAttribute(name string) *Attribute {
 	return commonSchema().Attribute(name)
 }
 
-// Resolve finds the attribute that a name stands for, as a lenient filter reads it: "title",
-// "name.familyName", "urn:…:User:department". sub is the sub-attribute if the name has one. ok is
-// false when the type has no such attribute.
+// Resolve returns the attribute that a name such as "title", "name.familyName" or
+// "urn:…:User:department" stands for in a filter on a lenient site. sub is the sub-attribute if the
+// name has one. ok is false if the type has no such attribute.
 func (rt *ResourceType) Resolve(name string) (path AttrPath, attr, sub *Attribute, ok bool) {
 	t, err := (&reader{}).resolve(rt, name)
 	return t.AttrPath, t.attr, t.sub, err == nil && t.Name != ""
@@ -140,16 +144,16 @@ func (rt *ResourceType) Unique() []UniqueAttribute {
 	return list
 }
 
-// IsUnique reports whether two resources of a type must have different values of the attribute.
+// IsUnique reports whether no two resources of a type may have the same value of the attribute.
 //
-// RFC 7643 §2.2: "server" and "global" differ in reach, but values are compared only within one
+// RFC 7643 §2.2: "global" demands more than "server". Rollcall compares values only within one
 // site, so both mean the same here.
 func (a *Attribute) IsUnique() bool {
 	return a.Type != Complex && a.Returned != ReturnedNever && a.Uniqueness != UniquenessNone
 }
 
-// onlyExtensionWith finds the one extension that has an attribute with the name. It returns nil
-// when no extension, or more than one, has the attribute.
+// onlyExtensionWith returns the extension that has an attribute with the name, and the attribute.
+// It returns nil if no extension, or more than one, has such an attribute.
 func (rt *ResourceType) onlyExtensionWith(name string) (*Schema, *Attribute) {
 	var schema *Schema
 	var attr *Attribute
@@ -166,8 +170,8 @@ func (rt *ResourceType) onlyExtensionWith(name string) (*Schema, *Attribute) {
 	return schema, attr
 }
 
-// schemaURNs lists the URNs of the schemas whose attributes the resource has. RFC 7643 §3: the core
-// schema comes first.
+// schemaURNs returns the value of the attribute "schemas" of a resource: the URNs of the core
+// schema and of the extensions that have values. RFC 7643 §3.
 func (rt *ResourceType) schemaURNs(r Resource) []any {
 	list := []any{rt.Schema.ID}
 	for _, e := range rt.Extensions {
@@ -178,8 +182,8 @@ func (rt *ResourceType) schemaURNs(r Resource) []any {
 	return list
 }
 
-// MarshalJSON writes the resource type in its discovery form; the server adds meta.location with
-// Splice. RFC 7643 §6.
+// MarshalJSON returns the discovery document of the resource type (RFC 7643 §6) without
+// meta.location, which the server adds with Splice.
 func (rt *ResourceType) MarshalJSON() ([]byte, error) {
 	b := append([]byte(nil), `{"schemas":["`+ResourceTypeURN+`"],"id":`...)
 	b = AppendString(b, string(rt.ID))

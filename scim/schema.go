@@ -74,7 +74,7 @@ type Attribute struct {
 	SubAttributes   []*Attribute // only for a complex attribute; in the order of the document
 }
 
-// Sub returns the sub-attribute with a name, in any case, or nil.
+// Sub returns the sub-attribute with a name, in any case. It returns nil if there is none.
 func (a *Attribute) Sub(name string) *Attribute { return findAttribute(a.SubAttributes, name) }
 
 // Schema is a named list of attributes. RFC 7643 §7.
@@ -85,20 +85,21 @@ type Schema struct {
 	Attributes  []*Attribute
 }
 
-// Attribute returns the attribute with a name, in any case, or nil.
+// Attribute returns the attribute with a name, in any case. It returns nil if there is none.
 func (s *Schema) Attribute(name string) *Attribute { return findAttribute(s.Attributes, name) }
 
-// Extension is a schema that adds attributes to a resource type. A resource holds these attributes
-// in an object under the schema's URN. RFC 7643 §3.3.
+// Extension is a schema that adds attributes to a resource type. In a resource, these attributes
+// are in an object under the schema's URN. RFC 7643 §3.3.
 type Extension struct {
 	Schema   *Schema
 	Required bool
 }
 
-// TypeName names a resource type, such as "User". It is the meta.resourceType of its resources.
+// TypeName is the name of a resource type, such as "User". The resources of the type have it as
+// meta.resourceType.
 type TypeName string
 
-// ResourceType says which schemas the resources of one endpoint have. RFC 7643 §6.
+// ResourceType is a kind of resource, such as User, with its endpoint and its schemas. RFC 7643 §6.
 type ResourceType struct {
 	ID          TypeName
 	Name        string
@@ -108,8 +109,8 @@ type ResourceType struct {
 	Extensions  []Extension
 }
 
-// findAttribute finds an attribute by its name. RFC 7643 §2.1: attribute names are
-// case-insensitive. The exact spelling is tried first.
+// findAttribute returns the attribute with a name, or nil. RFC 7643 §2.1: attribute names are
+// case-insensitive. An attribute with the exact spelling is preferred.
 func findAttribute(list []*Attribute, name string) *Attribute {
 	for _, a := range list {
 		if a.Name == name {
@@ -124,60 +125,60 @@ func findAttribute(list []*Attribute, name string) *Attribute {
 	return nil
 }
 
-// attributeJSON is the form of an attribute in RFC 7643 §7.
-type attributeJSON struct {
-	Name            string          `json:"name"`
-	Type            string          `json:"type"`
-	MultiValued     bool            `json:"multiValued"`
-	Description     string          `json:"description"`
-	Required        bool            `json:"required"`
-	CaseExact       bool            `json:"caseExact"`
-	CanonicalValues []string        `json:"canonicalValues,omitempty"`
-	Mutability      string          `json:"mutability"`
-	Returned        string          `json:"returned"`
-	Uniqueness      string          `json:"uniqueness"`
-	ReferenceTypes  []string        `json:"referenceTypes,omitempty"`
-	SubAttributes   []attributeJSON `json:"subAttributes,omitempty"`
+// attributeDocument is the JSON form of an attribute (RFC 7643 §7).
+type attributeDocument struct {
+	Name            string              `json:"name"`
+	Type            string              `json:"type"`
+	MultiValued     bool                `json:"multiValued"`
+	Description     string              `json:"description"`
+	Required        bool                `json:"required"`
+	CaseExact       bool                `json:"caseExact"`
+	CanonicalValues []string            `json:"canonicalValues,omitempty"`
+	Mutability      string              `json:"mutability"`
+	Returned        string              `json:"returned"`
+	Uniqueness      string              `json:"uniqueness"`
+	ReferenceTypes  []string            `json:"referenceTypes,omitempty"`
+	SubAttributes   []attributeDocument `json:"subAttributes,omitempty"`
 }
 
-type metaJSON struct {
+type metaDocument struct {
 	ResourceType string `json:"resourceType"`
 }
 
-type schemaJSON struct {
-	Schemas     []string        `json:"schemas,omitempty"`
-	ID          string          `json:"id"`
-	Name        string          `json:"name"`
-	Description string          `json:"description,omitempty"`
-	Attributes  []attributeJSON `json:"attributes"`
-	Meta        metaJSON        `json:"meta"`
+type schemaDocument struct {
+	Schemas     []string            `json:"schemas,omitempty"`
+	ID          string              `json:"id"`
+	Name        string              `json:"name"`
+	Description string              `json:"description,omitempty"`
+	Attributes  []attributeDocument `json:"attributes"`
+	Meta        metaDocument        `json:"meta"`
 }
 
 // ParseSchema reads a schema in the form of RFC 7643 §7. Missing characteristics get the defaults
 // of §2.2. It returns an error for characteristics that contradict each other or that the RFC does
 // not know.
 func ParseSchema(b []byte) (*Schema, error) {
-	var j schemaJSON
+	var j schemaDocument
 	if err := json.Unmarshal(b, &j); err != nil {
 		return nil, fmt.Errorf("read schema: %w", err)
 	}
 	if j.ID == "" {
 		return nil, fmt.Errorf("read schema: it has no id")
 	}
-	attributes, err := attributesOf(j.Attributes, "")
+	attributes, err := parseAttributes(j.Attributes, "")
 	if err != nil {
 		return nil, fmt.Errorf("read schema %s: %w", j.ID, err)
 	}
 	return &Schema{ID: j.ID, Name: j.Name, Description: j.Description, Attributes: attributes}, nil
 }
 
-func attributesOf(list []attributeJSON, parent string) ([]*Attribute, error) {
+func parseAttributes(list []attributeDocument, parent string) ([]*Attribute, error) {
 	var attributes []*Attribute
 	for _, j := range list {
 		if parent != "" {
 			j.Name = parent + "." + j.Name
 		}
-		a, err := attributeOf(j, parent)
+		a, err := parseAttribute(j, parent)
 		if err != nil {
 			return nil, fmt.Errorf("attribute %s: %w", j.Name, err)
 		}
@@ -189,7 +190,7 @@ func attributesOf(list []attributeJSON, parent string) ([]*Attribute, error) {
 	return attributes, nil
 }
 
-func attributeOf(j attributeJSON, parent string) (*Attribute, error) {
+func parseAttribute(j attributeDocument, parent string) (*Attribute, error) {
 	a := &Attribute{
 		Name: j.Name, Type: j.Type, Description: j.Description, MultiValued: j.MultiValued,
 		Required: j.Required, CaseExact: j.CaseExact, Mutability: j.Mutability, Returned: j.Returned,
@@ -209,7 +210,7 @@ func attributeOf(j attributeJSON, parent string) (*Attribute, error) {
 	if a.Type != Complex {
 		return a, nil
 	}
-	subs, err := attributesOf(j.SubAttributes, a.Name)
+	subs, err := parseAttributes(j.SubAttributes, a.Name)
 	a.SubAttributes = subs
 	return a, err
 }
@@ -252,23 +253,23 @@ func checkAttribute(a *Attribute, parent string, subs int) error {
 	return nil
 }
 
-// MarshalJSON writes the schema in the form of RFC 7643 §7; the server adds meta.location with
-// Splice.
+// MarshalJSON returns the schema in the form of RFC 7643 §7 without meta.location, which the server
+// adds with Splice.
 func (s *Schema) MarshalJSON() ([]byte, error) {
-	return json.Marshal(schemaJSON{
+	return json.Marshal(schemaDocument{
 		Schemas: []string{SchemaURN}, ID: s.ID, Name: s.Name, Description: s.Description,
-		Attributes: attributesJSON(s.Attributes), Meta: metaJSON{"Schema"},
+		Attributes: attributeDocuments(s.Attributes), Meta: metaDocument{"Schema"},
 	})
 }
 
-func attributesJSON(list []*Attribute) []attributeJSON {
-	out := make([]attributeJSON, len(list))
+func attributeDocuments(list []*Attribute) []attributeDocument {
+	out := make([]attributeDocument, len(list))
 	for i, a := range list {
-		out[i] = attributeJSON{
+		out[i] = attributeDocument{
 			Name: a.Name, Type: a.Type, MultiValued: a.MultiValued, Description: a.Description,
 			Required: a.Required, CaseExact: a.CaseExact, CanonicalValues: a.CanonicalValues,
 			Mutability: a.Mutability, Returned: a.Returned, Uniqueness: a.Uniqueness,
-			ReferenceTypes: a.ReferenceTypes, SubAttributes: attributesJSON(a.SubAttributes),
+			ReferenceTypes: a.ReferenceTypes, SubAttributes: attributeDocuments(a.SubAttributes),
 		}
 	}
 	return out

@@ -7,15 +7,16 @@ import (
 	"time"
 )
 
-// Sort is an order of resources. RFC 7644 §3.4.2.3.
+// Sort says by which attribute to sort resources, and in which direction. RFC 7644 §3.4.2.3.
 type Sort struct {
 	Path       AttrPath
 	Attr       *Attribute // the attribute or sub-attribute whose values are compared
 	Descending bool
 }
 
-// ParseSort reads sortBy and sortOrder; an empty sortOrder means ascending. It returns invalidValue
-// for an unknown attribute, and sensitive for an attribute that is never returned.
+// ParseSort reads the parameters sortBy and sortOrder. If sortOrder is "", the order is ascending.
+// ParseSort returns invalidValue for an unknown attribute, and the error sensitive for an attribute
+// that is never returned.
 func ParseSort(rt *ResourceType, by, order string) (Sort, error) {
 	descending := equalName(order, "descending")
 	if order != "" && !descending && !equalName(order, "ascending") {
@@ -39,15 +40,16 @@ func ParseSort(rt *ResourceType, by, order string) (Sort, error) {
 	return Sort{t.AttrPath, a, descending}, nil
 }
 
-// Compare orders two resources. It returns 0 when the attribute does not distinguish them.
-// Resources without the attribute come last, or first in descending order.
+// Compare returns a negative number if a comes before b, a positive number if a comes after b, and
+// 0 if the attribute does not distinguish them. Resources without the attribute come last in
+// ascending order, and first in descending order.
 func (s Sort) Compare(a, b Resource) int { return s.CompareKeys(s.Key(a), s.Key(b)) }
 
-// CompareKeys orders two resources by their keys.
+// CompareKeys is Compare for the keys of two resources.
 func (s Sort) CompareKeys(a, b string) int {
 	order := cmp.Compare(a, b)
 	if (a == "") != (b == "") {
-		order = -order // RFC 7644 §3.4.2.3: last in ascending order
+		order = -order // RFC 7644 §3.4.2.3: resources without a value come last in ascending order
 	}
 	if s.Descending {
 		return -order
@@ -55,14 +57,14 @@ func (s Sort) CompareKeys(a, b string) int {
 	return order
 }
 
-// MaxSortKey is how many bytes of a string count for sorting. Strings with the same first bytes
-// sort as equal; this keeps keys short enough for a cursor.
+// MaxSortKey is how many bytes of a string count for sorting. Strings that differ only after these
+// bytes sort as equal. This keeps keys short enough for a cursor.
 const MaxSortKey = 1000
 
-// Key returns the sort key of a resource: bytes that compare like the values of the attribute. A
-// key starts with the kind of its value, so that values of all kinds have one order; an attribute
-// may have had another type when some of its values were stored. The key is empty for a resource
-// without the attribute.
+// Key returns the sort key of a resource. Comparing the bytes of two keys gives the same result as
+// comparing the values of the attribute. A key starts with the kind of its value, because the
+// values may have several kinds: an attribute may have had another type when some of its values
+// were stored. The key of a resource without the attribute is "".
 func (s Sort) Key(r Resource) string {
 	v := s.sortValue(r)
 	if isUnassigned(v) {
@@ -82,15 +84,15 @@ func (s Sort) Key(r Resource) string {
 	return TextKey(text[:min(len(text), MaxSortKey)])
 }
 
-// Kinds of keys. The kinds sort in the order of these letters.
+// Kinds of keys. Keys of different kinds sort in the order of these letters.
 const (
 	numberKind = "n"
 	textKind   = "s"
 	timeKind   = "t"
 )
 
-// TextKey returns the key of a string, which must be folded unless case counts. The key of the
-// empty string is empty.
+// TextKey returns the sort key of a string. The string must be folded if case does not matter. The
+// key of "" is "".
 func TextKey(folded string) string {
 	if folded == "" {
 		return ""
@@ -98,18 +100,18 @@ func TextKey(folded string) string {
 	return textKind + folded
 }
 
-// TimeKey returns the key of a time.
+// TimeKey returns the sort key of a time.
 func TimeKey(t time.Time) string {
 	return timeKind + orderedBytes(t.Unix()) + bigEndian(uint64(t.Nanosecond()))
 }
 
-// KeyText returns the string of a key. ok is false for keys of other kinds.
+// KeyText returns the string from which TextKey made a key. ok is false for other keys.
 func KeyText(key string) (folded string, ok bool) {
 	folded, ok = strings.CutPrefix(key, textKind)
 	return folded, ok || key == ""
 }
 
-// KeyTime returns the time of a key. ok is false for keys of other kinds.
+// KeyTime returns the time from which TimeKey made a key. ok is false for other keys.
 func KeyTime(key string) (t time.Time, ok bool) {
 	b, ok := strings.CutPrefix(key, timeKind)
 	if !ok || len(b) != 16 {
@@ -120,7 +122,7 @@ func KeyTime(key string) (t time.Time, ok bool) {
 
 const signBit = 1 << 63
 
-// orderedBytes encodes a number in bytes that compare as the numbers do.
+// orderedBytes encodes a number. The bytes of two numbers compare in the same way as the numbers.
 func orderedBytes(n int64) string { return bigEndian(uint64(n) ^ signBit) }
 
 func bigEndian(n uint64) string {
@@ -138,8 +140,8 @@ func fromBigEndian(b string) (n uint64) {
 	return n
 }
 
-// numberKey orders numbers by their float64 value. Large whole numbers that are equal as float64
-// are ordered by their exact value.
+// numberKey returns the sort key of a number. It sorts by the float64 value. Large whole numbers
+// that are equal as float64 sort by their exact value.
 func numberKey(v any) string {
 	f, _ := asFloat(v)
 	whole, isWhole := v.(int64)
@@ -167,8 +169,8 @@ func toInt64(f float64) int64 {
 	return int64(f)
 }
 
-// sortValue returns the value that a resource is sorted by: the primary value if there is one, else
-// the first value.
+// sortValue returns the value by which a resource is sorted. For a multi-valued attribute it is the
+// primary value, or the first value if none is primary.
 func (s Sort) sortValue(r Resource) any {
 	found := scope{members: r}.lookUp(s.Path.URN, s.Path.Name, false)
 	if list, ok := found.([]any); ok {

@@ -7,30 +7,30 @@ import (
 	"strings"
 )
 
-// The largest numbers of bytes that DecodeStream holds in memory.
+// How many bytes of a body DecodeStream keeps in memory at most.
 const (
-	MaxStreamedRest    = 1 << 20  // the body without the streamed attribute
-	MaxStreamedElement = 64 << 10 // one value of the streamed attribute
+	MaxStreamedRest    = 1 << 20  // of the body without the streamed attribute
+	MaxStreamedElement = 64 << 10 // of one value of the streamed attribute
 )
 
-// Stream is a multi-valued core attribute whose values are read one by one, so that a body with a
+// Stream says which multi-valued core attribute DecodeStream reads value by value. So a body with a
 // hundred thousand values needs no more memory than a body with one value.
 type Stream struct {
 	Name string // the name of the attribute, such as "members"
 	New  bool   // whether the body belongs to a POST
-	// Each gets every value as Decode would keep it (a map for a complex attribute), in the order
-	// of the body. It may run before later attributes of the body are read. If the body has a value
-	// twice, Each gets it twice. When Each returns an error, the reading ends and DecodeStream
-	// returns that error unchanged.
+	// Each is called with every value in the order of the body. The value has the form that it has
+	// in a Resource: a map for a complex attribute. Each may be called before later attributes of
+	// the body are read. If the body has a value twice, Each gets it twice. If Each returns an
+	// error, DecodeStream stops and returns that error unchanged.
 	Each func(value any) error
 }
 
-// DecodeStream is Decode for a body that is read from r. The values of one attribute go to the
-// stream and are not in the resource. named reports whether the body had the attribute, even as an
-// empty list.
+// DecodeStream is Decode or DecodeNew for a body that is read from r. It passes the values of one
+// attribute to s.Each and leaves the attribute out of the resource. named says whether the body had
+// the attribute, even if its list was empty.
 //
-// When DecodeStream returns an error, the caller must discard the values that the stream received.
-// Errors of r are returned unchanged.
+// If DecodeStream returns an error, the caller must discard the values that Each received. Errors
+// of r are returned unchanged.
 func DecodeStream(rt *ResourceType, r io.Reader, m Mode, s Stream) (res Resource, named bool, fixes []Fix, err error) {
 	a := rt.Schema.Attribute(s.Name)
 	if a == nil || !a.MultiValued {
@@ -51,8 +51,8 @@ func DecodeStream(rt *ResourceType, r io.Reader, m Mode, s Stream) (res Resource
 	if res, err = d.readResource(rt, o); err != nil {
 		return nil, false, nil, err
 	}
-	// res may still have the attribute, because Decode tolerates a single value in the place of a
-	// list, and a list under the core URN.
+	// res may have the attribute nevertheless: the reader tolerates a single value in the place of
+	// a list, and a list in an object under the core URN. Pass these values too.
 	list, _ := res[a.Name].([]any)
 	if k, ok := res[a.Name].(keepExisting); ok {
 		list = k.list
@@ -79,19 +79,20 @@ type streamReader struct {
 	reader
 	input       *bufio.Reader
 	attr        *Attribute
-	onValue     func(any) error // receives each value
+	onValue     func(any) error // the Each of the Stream
 	otherParts  []byte          // the body, with an empty list in the place of the streamed list
 	sawList     bool            // whether the body has the streamed list
-	valueNumber int             // 1-based number of the current value
-	valueText   []byte          // the current value, as the body spells it
+	valueNumber int             // the number of the current value, counted from 1
+	valueText   []byte          // the JSON of the current value
 
-	primary      bool     // whether Each received a primary value
-	unknownNames []string // names from values in which no name was known
+	sawPrimary   bool     // whether Each received a primary value
+	unknownNames []string // the names in values that have no known name
 	gaveValue    bool     // whether Each received a value
 }
 
 // splitBody copies the body to otherParts, with an empty list in the place of the streamed list. It
-// also copies malformed parts; the later reading of otherParts reports the mistake.
+// passes the values of the streamed list on. It also copies malformed parts; the mistake is
+// reported later, when otherParts is parsed.
 func (d *streamReader) splitBody() error {
 	depth := 0
 	nameMayFollow := false
@@ -138,7 +139,7 @@ func (d *streamReader) keepByte(c byte) error {
 	return nil
 }
 
-// keepStringBytes copies the remaining bytes of a string to otherParts.
+// keepStringBytes copies the rest of a string to otherParts, up to the closing quote.
 func (d *streamReader) keepStringBytes() error {
 	for escaped := false; ; {
 		c, err := d.input.ReadByte()
@@ -162,15 +163,16 @@ func (d *streamReader) keepStringBytes() error {
 	}
 }
 
-// isStreamed reports whether a quoted name is the streamed attribute. It decodes escapes, so that
-// an escape cannot hide the name.
+// isStreamed reports whether a name in double quotes is the streamed attribute. It also recognises
+// the name if it is written with escapes.
 func (d *streamReader) isStreamed(quoted []byte) bool {
 	sc := scanner{text: string(quoted)}
 	name, err := sc.readString()
 	return err == nil && equalName(name, d.attr.Name)
 }
 
-// splitList reads ": [ values ]" after the name. It copies any other value to otherParts.
+// splitList is called after the name of the streamed attribute. It reads ": [ values ]" and passes
+// the values on. If the attribute is not a list, it leaves the value to splitBody.
 func (d *streamReader) splitList() error {
 	for _, want := range []byte{':', '['} {
 		c, err := d.nextNonSpace()
@@ -239,7 +241,8 @@ func (d *streamReader) readValues() error {
 	}
 }
 
-// endError turns an unexpected end of the body into invalidSyntax.
+// endError returns invalidSyntax for io.EOF, which means that the body ends too early. It returns
+// other errors unchanged.
 func (d *streamReader) endError(err error) error {
 	if errors.Is(err, io.EOF) {
 		return d.malformedError("it ends too early")
@@ -289,20 +292,20 @@ func (d *streamReader) readListValue() error {
 	return d.passValue(v)
 }
 
-// passValue checks that at most one value is primary and passes the value to the stream.
+// passValue checks that at most one value is primary and calls Each with the value.
 func (d *streamReader) passValue(v any) error {
 	if m, ok := v.(map[string]any); ok && m["primary"] == true {
-		if d.primary {
+		if d.sawPrimary {
 			return InvalidValue("%s: two values are primary; at most one may be", d.attr.Name)
 		}
-		d.primary = true
+		d.sawPrimary = true
 	}
 	d.gaveValue = true
 	return d.onValue(v)
 }
 
-// cutValue reads the bytes of the next value. The value ends before a comma or the closing bracket
-// of the list.
+// cutValue reads the bytes of the next value into valueText. The value ends before a comma or the
+// closing bracket of the list.
 func (d *streamReader) cutValue() error {
 	d.valueText = d.valueText[:0]
 	depth, quoted, escaped := 0, false, false
@@ -334,8 +337,8 @@ func (d *streamReader) cutValue() error {
 	}
 }
 
-// withCountingNote adds a note to an error about otherParts: the error's line and column do not
-// count the streamed values.
+// withCountingNote adds a note to an error about otherParts. The note says that the line and column
+// in the error do not count the streamed values.
 func (d *streamReader) withCountingNote(err error) error {
 	var e *Error
 	if d.valueNumber == 0 || !errors.As(err, &e) {

@@ -21,7 +21,7 @@ func stream(rt *ResourceType, r io.Reader, m Mode) (Resource, bool, []Fix, error
 		return nil
 	}})
 	if err == nil && len(values) > 0 {
-		res["members"] = distinct(rt.Schema.Attribute("members"), values)
+		res["members"] = withoutDuplicates(rt.Schema.Attribute("members"), values)
 	}
 	return res, named, fixes, err
 }

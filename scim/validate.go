@@ -2,8 +2,8 @@ package scim
 
 import "strings"
 
-// Validate checks a whole resource before it is stored: required attributes, types, and at most one
-// primary value in a list. It returns invalidValue.
+// Validate checks a whole resource before it is stored. It returns invalidValue if a required
+// attribute is missing, a value has the wrong type, or a list has more than one primary value.
 func Validate(rt *ResourceType, r Resource) error {
 	if err := validateAll(rt.Schema.Attributes, "", r); err != nil {
 		return err
@@ -50,7 +50,7 @@ func validateAll(attributes []*Attribute, urn string, m map[string]any) error {
 	return nil
 }
 
-// isBlankString reports whether v is a string of nothing but white space.
+// isBlankString reports whether v is a string that is empty or has only white space.
 func isBlankString(v any) bool {
 	s, ok := v.(string)
 	return ok && strings.TrimSpace(s) == ""

@@ -5,10 +5,10 @@ import (
 	"strconv"
 )
 
-// identityKey returns a key that is equal for two values of a multi-valued attribute when they are
-// the same value. For elements that cannot be changed (members), the key is "value" alone. For
-// other elements, the key is "value" and type together, because RFC 7643 §2.4 allows no two with
-// the same type and value. An element without "value" has no identity: the key is "".
+// identityKey returns the key of an element of a multi-valued attribute. Two elements with the same
+// key count as the same element. If "value" is immutable, as for members, the key is "value" alone.
+// Otherwise the key is "value" and type together, because RFC 7643 §2.4 allows no two elements with
+// the same type and value. The key of an element without "value" is "".
 func identityKey(a *Attribute, element any) string {
 	if a.Type != Complex {
 		return "=" + scalarKey(a, element)
@@ -31,8 +31,8 @@ func identityKey(a *Attribute, element any) string {
 	return key
 }
 
-// scalarKey returns a string that is the same for two values of an attribute when they are equal.
-// Strings are folded unless the attribute is caseExact.
+// scalarKey returns a string for a value of an attribute. The strings of two values are the same if
+// the values are equal. Strings are folded, but not for a caseExact attribute or if a is nil.
 func scalarKey(a *Attribute, v any) string {
 	switch v := v.(type) {
 	case string:
@@ -50,8 +50,8 @@ func scalarKey(a *Attribute, v any) string {
 	return string(appendSorted(nil, v))
 }
 
-// identityOrContent returns the identity of an element, or its whole content when it has no
-// identity.
+// identityOrContent returns the identityKey of an element, or the JSON of the whole element if it
+// has no key.
 func identityOrContent(a *Attribute, element any) string {
 	if key := identityKey(a, element); key != "" {
 		return key
@@ -59,17 +59,17 @@ func identityOrContent(a *Attribute, element any) string {
 	return string(appendSorted(nil, element))
 }
 
-// distinct drops repeated values, because a list of values is a set. Two elements with the same
-// identity that differ otherwise both stay. Elements whose "value" cannot be changed (members) are
-// compared by "value" alone.
-func distinct(a *Attribute, list []any) []any {
+// withoutDuplicates removes repeated elements, because a list of values is a set. Only elements
+// that are equal in all sub-attributes count as repeated. But if "value" is immutable, as for
+// members, only "value" is compared.
+func withoutDuplicates(a *Attribute, list []any) []any {
 	if len(list) < 2 {
 		return list
 	}
 	same := equalityOf(a)
 	const few = 16
 	if len(list) <= few {
-		return distinctFew(list, same)
+		return withoutDuplicatesFew(list, same)
 	}
 	seen := make(map[string]bool, len(list))
 	kept := list[:0]
@@ -82,8 +82,9 @@ func distinct(a *Attribute, list []any) []any {
 	return kept
 }
 
-// distinctFew compares every pair, which is faster than a map for few elements.
-func distinctFew(list []any, same elementEquality) []any {
+// withoutDuplicatesFew is withoutDuplicates for few elements. It compares every pair, which is then
+// faster than a map.
+func withoutDuplicatesFew(list []any, same elementEquality) []any {
 	kept := list[:0]
 	for _, e := range list {
 		if !slices.ContainsFunc(kept, func(k any) bool { return same.equal(k, e) }) {
@@ -93,12 +94,12 @@ func distinctFew(list []any, same elementEquality) []any {
 	return kept
 }
 
-// elementEquality decides when two elements of a list are the same.
+// elementEquality says when two elements of a list are equal.
 type elementEquality struct {
-	attr *Attribute // the sub-attribute or simple attribute to compare; nil compares the whole element
+	attr *Attribute // the sub-attribute or simple attribute to compare; nil means that the whole element is compared
 }
 
-// equalityOf returns how to compare the elements of an attribute.
+// equalityOf returns the rule by which the elements of an attribute are compared.
 func equalityOf(a *Attribute) elementEquality {
 	if a.Type != Complex {
 		return elementEquality{a}
@@ -131,7 +132,8 @@ func (s elementEquality) equal(x, y any) bool {
 	return scalarKey(s.attr, x) == scalarKey(s.attr, y)
 }
 
-// isUnassigned reports whether a value counts as unassigned. RFC 7643 §2.5.
+// isUnassigned reports whether a value is nil or has no content, and so counts as unassigned. RFC
+// 7643 §2.5.
 func isUnassigned(v any) bool {
 	switch v := v.(type) {
 	case nil:
@@ -153,7 +155,8 @@ func isUnassigned(v any) bool {
 	return false
 }
 
-// listOf returns the assigned values of an attribute, single-valued or multi-valued.
+// listOf returns the values of an attribute without unassigned ones. For a single-valued attribute
+// it returns at most one value.
 func listOf(v any) []any {
 	list, ok := v.([]any)
 	if !ok {

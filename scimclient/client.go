@@ -22,7 +22,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// compliantFlag is the flag in a Tenant URL that asks for PATCH bodies that follow RFC 7644.
+// compliantFlag is the flag in a Tenant URL that makes the client send PATCH bodies as RFC 7644
+// defines them. Without the flag, they have Entra's older form.
 const compliantFlag = "aadOptscim062020"
 
 const mediaType = "application/scim+json"
@@ -31,13 +32,14 @@ const mediaType = "application/scim+json"
 // client for groups. A Client is safe for concurrent use.
 type Client struct {
 	*endpoint
-	resourceType *resourceType  // users or groups
-	groups       *Client        // client for groups; nil in that client itself
-	listsMembers atomic.Bool    // whether any answer of the application has listed the members of a group
+	resourceType *resourceType  // userResource or groupResource
+	groups       *Client        // the client for groups; nil if this is the client for groups
+	listsMembers atomic.Bool    // whether an answer of the application has ever listed the members of a group
 	needsSlash   [2]atomic.Bool // whether the application needs a slash at the end of /Users (index 0) and of /Users/{id} (index 1)
 }
 
-// endpoint is the part that the clients for users and groups share.
+// endpoint holds what the clients for users and groups of one application share: its address, the
+// token and the dialect.
 type endpoint struct {
 	base      string // scheme, host and path, without a slash at the end
 	flags     string // query string of the Tenant URL, sent with every request
@@ -46,15 +48,15 @@ type endpoint struct {
 	http      *http.Client
 	now       func() time.Time
 	newID     func() string
-	dialect   atomic.Pointer[provision.Dialect]
+	dialect   atomic.Pointer[provision.Dialect] // the deviations that the application needs; nil if none is known
 }
 
 // resourceType holds what differs between requests about users and groups.
 type resourceType struct {
-	path    string // path below the Tenant URL
-	query   string // query string of each read and each search
-	noun    string // the noun for one object in messages, such as "an account"
-	newBody func(changes []provision.Change, d provision.Dialect) ([]byte, error)
+	path    string                                                                // path below the Tenant URL
+	query   string                                                                // query string of each read and each search; "" if there is none
+	noun    string                                                                // the noun for one object in messages, such as "an account"
+	newBody func(changes []provision.Change, d provision.Dialect) ([]byte, error) // returns the body of a create
 }
 
 var (
@@ -64,13 +66,13 @@ var (
 
 // Options of a client. All are required.
 type Options struct {
-	HTTP  *http.Client
-	Now   func() time.Time // the clock, for a Retry-After that is a date
+	HTTP  *http.Client     // sends the requests
+	Now   func() time.Time // the clock; turns a Retry-After that is a date into a duration
 	NewID func() string    // makes a random GUID, for the connection test
 }
 
-// New makes a client for a Tenant URL. With an empty token, requests carry no Authorization header.
-// It returns a *provision.TargetError if the Tenant URL or the token is malformed.
+// New makes a client for a Tenant URL. If the token is empty, requests carry no Authorization
+// header. It returns a *provision.TargetError if the Tenant URL or the token is malformed.
 func New(tenantURL, token string, o Options) (*Client, error) {
 	u, err := url.Parse(strings.TrimSpace(tenantURL))
 	if err != nil || u.Hostname() == "" || (u.Scheme != "https" && u.Scheme != "http") {
@@ -113,9 +115,9 @@ func hasFlag(query, flag string) bool {
 }
 
 // Test searches for an account that cannot exist: its attribute at path equals a random value, such
-// as a GUID. Success proves that the Tenant URL and the token are right, and that the application
-// can search by this attribute. The error is a *provision.TargetError that says which of these is
-// wrong.
+// as a GUID. If Test returns nil, the Tenant URL and the token are right, and the application can
+// search by this attribute. Otherwise the error is a *provision.TargetError that says which of
+// these is wrong.
 func (c *Client) Test(ctx context.Context, path string, t provision.AttributeType) error {
 	value, ok := c.randomValue(t)
 	if !ok {
@@ -143,11 +145,11 @@ func (c *Client) Test(ctx context.Context, path string, t provision.AttributeTyp
 		e.Advice = "The Tenant URL is right: the application lists its accounts there. A search that finds no account must return 200 and an empty list (RFC 7644 §3.4.2). Have the application's SCIM endpoint corrected."
 		return e
 	}
-	return explainTest(err)
+	return explainTestError(err)
 }
 
-// randomValue returns a value that no account has. ok is false for a type with too few possible
-// values, such as boolean.
+// randomValue returns a random value of a type, which practically no account has. ok is false for a
+// type with too few possible values, such as boolean.
 func (c *Client) randomValue(t provision.AttributeType) (value any, ok bool) {
 	id := c.newID()
 	switch t {
@@ -165,8 +167,7 @@ func (c *Client) randomValue(t provision.AttributeType) (value any, ok bool) {
 	return id, true
 }
 
-// listsAccounts reports whether the application lists accounts in an answer to a request without a
-// filter.
+// listsAccounts reports whether the application answers a request without a filter with a list.
 func (c *Client) listsAccounts(ctx context.Context) bool {
 	a, err := c.do(ctx, http.MethodGet, c.resourceType.path, joinQuery(c.resourceType.query, "startIndex=1&count=1"), nil)
 	return err == nil && a.isSuccess() && a.isList()
@@ -186,8 +187,8 @@ func ignoredFilterError(path string, n int64) *provision.TargetError {
 	return e
 }
 
-// otherAttributes names attributes that many applications can search by, except the attribute at
-// path, which did not work.
+// otherAttributes names two attributes that many applications can search by. It leaves out the
+// attribute at path, because a search by it has failed.
 func otherAttributes(path string) string {
 	names := []string{}
 	for _, name := range []string{"userName", "externalId", `emails[type eq "work"].value`} {
@@ -206,8 +207,8 @@ func unsearchableError(path, detail string) *provision.TargetError {
 	}
 }
 
-// Find returns the accounts whose attribute at path equals value. Any error is a
-// *provision.TargetError.
+// Find returns the accounts whose attribute at path equals value. If there is none, it returns an
+// empty list. Any error is a *provision.TargetError.
 func (c *Client) Find(ctx context.Context, path string, value any) ([]provision.TargetObject, error) {
 	a, err := c.do(ctx, http.MethodGet, c.resourceType.path, joinQuery(c.resourceType.query, filterQuery(path, value)), nil)
 	if err != nil {
@@ -294,7 +295,7 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 	return c.createdAccount(ctx, a)
 }
 
-// post sends one POST in the given dialect.
+// post sends one POST with a body in the given dialect.
 func (c *Client) post(ctx context.Context, changes []provision.Change, d provision.Dialect) (answer, error) {
 	body, err := c.resourceType.newBody(changes, d)
 	if err != nil {
@@ -303,9 +304,9 @@ func (c *Client) post(ctx context.Context, changes []provision.Change, d provisi
 	return c.do(ctx, http.MethodPost, c.resourceType.path, "", body)
 }
 
-// Patch changes only the given attributes. It returns the account if the answer shows it. It
-// returns an error if the body of a success is not that account. Any error is a
-// *provision.TargetError.
+// Patch changes only the given attributes. It returns the account if the application's answer
+// contains it, and otherwise only the id. If the body of a successful answer is something else than
+// this account, Patch returns an error. Any error is a *provision.TargetError.
 func (c *Client) Patch(ctx context.Context, id string, changes []provision.Change) (provision.TargetObject, error) {
 	path, err := c.pathOf(id)
 	if err != nil {
@@ -335,8 +336,8 @@ func (c *Client) Patch(ctx context.Context, id string, changes []provision.Chang
 	return a.patchedAccount(id)
 }
 
-// refusedWrite returns the error for a refused write. If the write was refused as a duplicate, it
-// also records that the application refuses duplicates.
+// refusedWrite returns the error for a write that the application refused. If it refused the write
+// as a duplicate, refusedWrite also adds to the dialect that the application refuses duplicates.
 func (c *Client) refusedWrite(a answer) *provision.TargetError {
 	te := a.toError()
 	if te.Kind == provision.Conflict {
@@ -345,7 +346,7 @@ func (c *Client) refusedWrite(a answer) *provision.TargetError {
 	return te
 }
 
-// Dialect returns the deviations that the application was found to need.
+// Dialect returns the deviations from Entra's form that the application has been found to need.
 func (c *Client) Dialect() provision.Dialect {
 	if d := c.dialect.Load(); d != nil {
 		return *d
@@ -353,10 +354,11 @@ func (c *Client) Dialect() provision.Dialect {
 	return provision.Dialect{}
 }
 
-// Speak sets the dialect. d must come from an earlier call of Dialect for the same application.
+// Speak sets the dialect in which the client sends requests. d must come from an earlier call of
+// Dialect for the same application.
 func (c *Client) Speak(d provision.Dialect) { c.dialect.Store(&d) }
 
-// learn adds a newly found deviation to the dialect.
+// learn adds newly found deviations to the dialect.
 func (c *Client) learn(found provision.Dialect) {
 	for {
 		old := c.dialect.Load()
@@ -375,9 +377,10 @@ func (c *Client) learn(found provision.Dialect) {
 	}
 }
 
-// otherDialects returns the dialects in which to send changes again after a refusal with 400. Many
-// applications refuse the strings "True" and "False", which Entra sends without its flag. Others
-// refuse a path to an element that the account does not have, as RFC 7644 §3.5.2.3 allows them to.
+// otherDialects returns the dialects in which to try the changes again, one after the other, when
+// the application has refused them with 400. Many applications refuse the strings "True" and
+// "False", which Entra sends without its flag. Others refuse a path to an element that the account
+// does not have. RFC 7644 §3.5.2.3 allows this.
 func (c *Client) otherDialects(spoken provision.Dialect, changes []provision.Change, scimType string) []provision.Dialect {
 	var others []provision.Dialect
 	with := func(change func(d *provision.Dialect)) {
@@ -410,7 +413,7 @@ func (c *Client) otherDialects(spoken provision.Dialect, changes []provision.Cha
 	return others
 }
 
-// patch sends one PATCH in the given dialect.
+// patch sends one PATCH with a body in the given dialect.
 func (c *Client) patch(ctx context.Context, path string, changes []provision.Change, d provision.Dialect) (answer, error) {
 	body, err := patchBody(changes, c.compliant, d, d.Elements && !c.Dialect().Elements)
 	if err != nil {
@@ -419,9 +422,9 @@ func (c *Client) patch(ctx context.Context, path string, changes []provision.Cha
 	return c.do(ctx, http.MethodPatch, path, "", body)
 }
 
-// Delete removes an account. It succeeds after 204, or after 404 if the application itself says
-// that the account is gone. Any other success proves nothing. Then Delete reads the account, which
-// must be gone or inactive. Every error is a *provision.TargetError.
+// Delete deletes an account. It succeeds if the application answers 204, or 404 with a SCIM error.
+// Any other successful status proves nothing: then Delete reads the account, which must no longer
+// exist or be inactive. Every error is a *provision.TargetError.
 func (c *Client) Delete(ctx context.Context, id string) error {
 	path, err := c.pathOf(id)
 	if err != nil {
@@ -464,7 +467,8 @@ func isInactive(r scim.Resource) bool {
 	return false
 }
 
-// pathOf returns the path of a resource. It escapes the id, because the application chose it.
+// pathOf returns the path of the resource with an id. It escapes the id, because the application
+// chose it. It returns an error for an id that a path cannot contain.
 func (c *Client) pathOf(id string) (string, error) {
 	if id == "" || id == "." || id == ".." {
 		return "", &provision.TargetError{
@@ -476,9 +480,9 @@ func (c *Client) pathOf(id string) (string, error) {
 	return c.resourceType.path + "/" + url.PathEscape(id), nil
 }
 
-// do sends one request and returns the answer, even if its status is an error. If there is no
-// answer, it returns a *provision.TargetError. If the application redirects to the same address
-// with a slash at the end, do repeats the request there. From then on it uses that address.
+// do sends one request and returns the answer, whatever its status is. If there is no answer, it
+// returns a *provision.TargetError. If the application redirects to the same address with a slash
+// at the end, do repeats the request there. From then on it uses that address.
 func (c *Client) do(ctx context.Context, method, path, query string, body []byte) (answer, error) {
 	slash := &c.needsSlash[0]
 	if path != c.resourceType.path {
@@ -486,7 +490,7 @@ func (c *Client) do(ctx context.Context, method, path, query string, body []byte
 	}
 	knownToWant := slash.Load()
 	a, err := c.sendRequest(ctx, method, path, query, knownToWant, body)
-	if err != nil || knownToWant || !a.wantsSlash() {
+	if err != nil || knownToWant || !a.redirectsToSlash() {
 		return a, err
 	}
 	slash.Store(true)
@@ -529,11 +533,11 @@ func (c *Client) sendRequest(ctx context.Context, method, path, query string, sl
 		header:     resp.Header,
 		body:       bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")),
 		parsed:     &parsedBody{},
-		retryAfter: retryAfter(resp.Header.Get("Retry-After"), c.now()),
+		retryAfter: parseRetryAfter(resp.Header.Get("Retry-After"), c.now()),
 	}, nil
 }
 
-// joinQuery joins two query strings, of which either may be empty.
+// joinQuery joins two query strings with "&". Either may be empty.
 func joinQuery(a, b string) string {
 	if a == "" || b == "" {
 		return a + b
@@ -541,7 +545,8 @@ func joinQuery(a, b string) string {
 	return a + "&" + b
 }
 
-// url returns the address of a path below the Tenant URL.
+// url returns the address of a path below the Tenant URL. slash adds a slash at the end of the
+// path.
 func (c *Client) url(path, query string, slash bool) string {
 	u := c.base + path
 	if slash {
@@ -556,8 +561,8 @@ func (c *Client) url(path, query string, slash bool) string {
 	return u
 }
 
-// answer is the response to a request. It leaves out the content type, because some servers label
-// SCIM as text/json or not at all.
+// answer is the response to a request. The client decodes a JSON body whatever its content type,
+// because some servers label SCIM as text/json or not at all.
 type answer struct {
 	request    string   // the method and the path below the Tenant URL
 	url        *url.URL // the URL of the request
@@ -566,13 +571,13 @@ type answer struct {
 	status     int
 	header     http.Header
 	body       []byte
-	parsed     *parsedBody // cache of the body as a JSON object, for jsonMembers
-	retryAfter time.Duration
+	parsed     *parsedBody   // the body as a JSON object; jsonMembers fills it on its first call
+	retryAfter time.Duration // how long the application asks to wait; 0 if it does not say
 }
 
 func (a answer) isSuccess() bool { return a.status >= 200 && a.status < 300 }
 
-// isTransient reports whether the same request may succeed later.
+// isTransient reports whether the status means that the same request may succeed later.
 func (a answer) isTransient() bool {
 	return a.status == http.StatusTooManyRequests || a.status >= http.StatusInternalServerError && a.status != http.StatusNotImplemented
 }
@@ -616,7 +621,8 @@ func decodeObject(raw []byte) (provision.TargetObject, error) {
 	return objectOf(doc)
 }
 
-// objectOf returns the account in a JSON object, which may be nil.
+// objectOf converts a JSON object to an account. It returns an error if the object is nil or has no
+// valid id.
 func objectOf(doc map[string]any) (provision.TargetObject, error) {
 	if doc == nil {
 		return provision.TargetObject{}, errors.New("answered with something that is not a SCIM resource")
@@ -648,7 +654,7 @@ func objectOf(doc map[string]any) (provision.TargetObject, error) {
 func versionOf(r scim.Resource) string {
 	for name, v := range r {
 		if meta, ok := v.(map[string]any); ok && strings.EqualFold(name, "meta") {
-			if version, _ := meta["version"].(string); len(version) <= maxVersion {
+			if version, _ := meta["version"].(string); len(version) <= maxVersionBytes {
 				return version
 			}
 		}
@@ -656,8 +662,9 @@ func versionOf(r scim.Resource) string {
 	return ""
 }
 
-// maxVersion is the longest version that is remembered, in bytes.
-const maxVersion = 200
+// maxVersionBytes is the length of the longest version that the client accepts. Longer versions are
+// ignored.
+const maxVersionBytes = 200
 
 // readAccount reads the account in the body of an answer.
 func (a answer) readAccount() (provision.TargetObject, error) {
@@ -668,17 +675,17 @@ func (a answer) readAccount() (provision.TargetObject, error) {
 	return o, err
 }
 
-// etag returns the ETag of an answer, or "" if there is none.
+// etag returns the ETag of an answer, or "" if there is none or if it cannot be stored.
 func (a answer) etag() string {
 	tag := a.header.Get("ETag")
-	if len(tag) > maxVersion || !utf8.ValidString(tag) || strings.ContainsRune(tag, 0) {
+	if len(tag) > maxVersionBytes || !utf8.ValidString(tag) || strings.ContainsRune(tag, 0) {
 		return ""
 	}
 	return tag
 }
 
 // readID returns an id as a string, or "" if there is none. By RFC 7643 §3.1, an id is a string.
-// Many applications send a number, whose digits readID keeps exactly.
+// Many applications send a number; readID keeps its digits exactly.
 func readID(v any) (string, error) {
 	id, isString := v.(string)
 	if n, ok := v.(json.Number); ok {
@@ -690,20 +697,20 @@ func readID(v any) (string, error) {
 	if v != nil && !isString {
 		return "", errors.New("answered with a resource whose id is neither a string nor a whole number")
 	}
-	if len(id) > maxID || strings.ContainsRune(id, 0) {
-		return "", fmt.Errorf("answered with a resource whose id is longer than %d bytes or contains a NUL", maxID)
+	if len(id) > maxIDBytes || strings.ContainsRune(id, 0) {
+		return "", fmt.Errorf("answered with a resource whose id is longer than %d bytes or contains a NUL", maxIDBytes)
 	}
 	return id, nil
 }
 
-// maxID is the longest account id that is accepted, in bytes. The database stores and indexes these
-// ids.
-const maxID = 1_000
+// maxIDBytes is the length of the longest account id that the client accepts. The database stores
+// and indexes these ids.
+const maxIDBytes = 1_000
 
-// withoutNUL replaces NUL characters, which not every database can store.
+// withoutNUL replaces NUL characters with U+FFFD, because not every database can store them.
 func withoutNUL(text string) string { return strings.ReplaceAll(text, "\x00", "\ufffd") }
 
-// resourceValue converts a decoded JSON value to the types of a scim.Resource and removes NUL from
+// resourceValue converts a decoded JSON value to the types of a scim.Resource and replaces NUL in
 // strings.
 func resourceValue(v any) any {
 	switch v := v.(type) {

@@ -10,9 +10,9 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// createBody returns the body for a new account in Entra's form. It names both schemas, even
-// without an enterprise attribute. meta has only the resource type. The list of roles is empty, and
-// the work e-mail address is primary.
+// createBody returns the body for a new account in Entra's form. The body names the enterprise
+// schema even if the account has no enterprise attribute. meta has only the resource type. An
+// account without roles gets an empty list of roles. The work e-mail address is primary.
 func createBody(changes []provision.Change, _ provision.Dialect) ([]byte, error) {
 	r, err := resourceOf(changes)
 	if err != nil {
@@ -28,8 +28,9 @@ func createBody(changes []provision.Change, _ provision.Dialect) ([]byte, error)
 	return marshal(r)
 }
 
-// schemasOf returns the URNs of the core schema, of the enterprise extension, and of every other
-// extension of which the resource has values. RFC 7643 §3: the attribute schemas lists all of them.
+// schemasOf returns the value of the attribute "schemas" (RFC 7643 §3): the URNs of the core
+// schema, of the enterprise extension, and of every other extension that has values in the
+// resource.
 func schemasOf(r scim.Resource) []any {
 	urns := []any{scim.UserURN, scim.EnterpriseURN}
 	for _, name := range slices.Sorted(maps.Keys(r)) {
@@ -40,7 +41,7 @@ func schemasOf(r scim.Resource) []any {
 	return urns
 }
 
-// resourceOf returns a resource that has the values of changes.
+// resourceOf returns a new resource that has the new values of changes.
 func resourceOf(changes []provision.Change) (scim.Resource, error) {
 	r := scim.Resource{}
 	for _, ch := range changes {
@@ -55,7 +56,8 @@ func resourceOf(changes []provision.Change) (scim.Resource, error) {
 	return r, nil
 }
 
-// markPrimary marks the work e-mail address as primary, unless the mapping sets primary.
+// markPrimary marks the first work e-mail address as primary. If the mapping has set "primary" for
+// it, markPrimary changes nothing.
 func markPrimary(r scim.Resource) {
 	emails, _ := r["emails"].([]any)
 	for _, e := range emails {

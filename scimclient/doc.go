@@ -1,5 +1,5 @@
 // Package scimclient speaks SCIM to applications in the same way as Microsoft Entra ID's
-// provisioning service. So an application that works with Entra works with Rollcall.
+// provisioning service. An application that works with Entra therefore works with Rollcall.
 //
 //	client.go   requests and answers: URLs, headers, bodies
 //	filter.go   the filter forms that Entra uses

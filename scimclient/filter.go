@@ -10,21 +10,22 @@ import (
 // filterQuery returns the query string of a search. Entra uses only one form: an attribute, eq, and
 // a quoted value. Spaces become plus signs, as in Entra.
 func filterQuery(path string, value any) string {
-	return "filter=" + url.QueryEscape(path+" eq "+literal(value))
+	return "filter=" + url.QueryEscape(path+" eq "+filterLiteral(value))
 }
 
-// literal writes a value as JSON, as RFC 7644 §3.4.2.2 requires.
-func literal(value any) string {
+// filterLiteral returns a value in JSON, the form in which a filter contains values (RFC 7644
+// §3.4.2.2).
+func filterLiteral(value any) string {
 	switch v := value.(type) {
 	case string:
-		return quote(v)
+		return quoteJSON(v)
 	case bool, int64:
 		return fmt.Sprint(v)
 	}
-	return quote(fmt.Sprint(value))
+	return quoteJSON(fmt.Sprint(value))
 }
 
-func quote(s string) string {
+func quoteJSON(s string) string {
 	var b strings.Builder
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

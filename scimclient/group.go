@@ -13,7 +13,7 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// entraGroupURN is the extra schema that Entra lists when it creates a group.
+// entraGroupURN is the second schema that Entra lists when it creates a group.
 const entraGroupURN = "http://schemas.microsoft.com/2006/11/ResourceManagement/ADSCIM/2.0/Group"
 
 // groupClient is the client for groups. Its own methods change and look up members; all other
@@ -39,7 +39,8 @@ func groupBody(changes []provision.Change, d provision.Dialect) ([]byte, error) 
 	return marshal(r)
 }
 
-// AddMembers adds members with one operation that has a list of members.
+// AddMembers adds members to a group. It sends one operation that lists all of them. If the
+// application refuses Entra's form with 400, AddMembers tries the plain form.
 func (g groupClient) AddMembers(ctx context.Context, group string, members []string) error {
 	spoken := g.Dialect()
 	a, err := g.patchMembers(ctx, group, []operation{g.addMembersOperation(members, spoken)})
@@ -56,14 +57,14 @@ func (g groupClient) AddMembers(ctx context.Context, group string, members []str
 			g.learn(other)
 		}
 		if again.isSuccess() || again.isTransient() {
-			return g.changedMembers(again, group)
+			return g.checkMemberChange(again, group)
 		}
 	}
-	return g.changedMembers(a, group)
+	return g.checkMemberChange(a, group)
 }
 
-// addMembersOperation returns the operation that adds members. Without the flag, Entra sends each member with
-// "$ref": null.
+// addMembersOperation returns the operation that adds members. Without the flag, Entra sends each
+// member with "$ref": null.
 func (g groupClient) addMembersOperation(members []string, d provision.Dialect) operation {
 	if g.compliant {
 		return operation{Op: "add", Path: "members", Value: memberValues(members, false)}
@@ -83,9 +84,10 @@ func memberValues(members []string, refs bool) []any {
 	return values
 }
 
-// RemoveMembers removes members in a form that the application accepts. Each form names the members
-// to remove. It never sends a remove with only the path "members", because that would empty the
-// group (RFC 7644 §3.5.2.2).
+// RemoveMembers removes members from a group. If the application refuses one form of the request
+// with 400, it tries the other form. Both forms name the members to remove. RemoveMembers never
+// sends a remove with only the path "members", because that would empty the group (RFC 7644
+// §3.5.2.2).
 func (g groupClient) RemoveMembers(ctx context.Context, group string, members []string) error {
 	if len(members) == 0 {
 		return nil
@@ -98,12 +100,12 @@ func (g groupClient) RemoveMembers(ctx context.Context, group string, members []
 	if known == other {
 		form, other = other, form
 	}
-	a, err := g.patchMembers(ctx, group, g.removals(members, form))
+	a, err := g.patchMembers(ctx, group, g.removeOperations(members, form))
 	if err != nil {
 		return err
 	}
 	if a.status == http.StatusBadRequest && known == "" {
-		again, err := g.patchMembers(ctx, group, g.removals(members, other))
+		again, err := g.patchMembers(ctx, group, g.removeOperations(members, other))
 		if err != nil {
 			return err
 		}
@@ -111,13 +113,13 @@ func (g groupClient) RemoveMembers(ctx context.Context, group string, members []
 			g.learn(provision.Dialect{Removal: other})
 		}
 		if again.isSuccess() || again.isTransient() {
-			return g.changedMembers(again, group)
+			return g.checkMemberChange(again, group)
 		}
 	}
-	return g.changedMembers(a, group)
+	return g.checkMemberChange(a, group)
 }
 
-func (g groupClient) removals(members []string, form provision.RemovalForm) []operation {
+func (g groupClient) removeOperations(members []string, form provision.RemovalForm) []operation {
 	op := "Remove"
 	if g.compliant {
 		op = "remove"
@@ -127,7 +129,7 @@ func (g groupClient) removals(members []string, form provision.RemovalForm) []op
 	}
 	ops := make([]operation, len(members))
 	for i, id := range members {
-		ops[i] = operation{Op: op, Path: "members[value eq " + quote(id) + "]"}
+		ops[i] = operation{Op: op, Path: "members[value eq " + quoteJSON(id) + "]"}
 	}
 	return ops
 }
@@ -137,16 +139,17 @@ func (g groupClient) patchMembers(ctx context.Context, group string, ops []opera
 	if err != nil {
 		return answer{}, err
 	}
-	body, err := marshal(patchRequest{Schemas: []string{scim.PatchOpURN}, Operations: ops})
+	body, err := marshal(patchMessage{Schemas: []string{scim.PatchOpURN}, Operations: ops})
 	if err != nil {
 		return answer{}, err
 	}
 	return g.do(ctx, http.MethodPatch, path, "", body)
 }
 
-// changedMembers checks the answer to a change of members. If the answer has a body, it must be a
-// SCIM resource. changedMembers does not read the list of members, which may be large.
-func (g groupClient) changedMembers(a answer, group string) error {
+// checkMemberChange returns the error for an answer to a change of members, or nil if the change
+// was carried out. If a successful answer has a body, the body must be this group. The list of
+// members in it is not checked, because it may be large.
+func (g groupClient) checkMemberChange(a answer, group string) error {
 	if !a.isSuccess() {
 		return g.refusedWrite(a)
 	}
@@ -154,10 +157,11 @@ func (g groupClient) changedMembers(a answer, group string) error {
 	return err
 }
 
-// HasMember reports whether a group has a member. Like Entra, it searches for a group with this id
-// and this member. If the application does not support this search, it reads the group instead.
+// HasMember reports whether a group has a member. It does this in the same way as Entra: it
+// searches for a group with this id and this member. If the application does not support this
+// search, it reads the group instead.
 func (g groupClient) HasMember(ctx context.Context, group, member string) (bool, error) {
-	has, err := g.askForMember(ctx, group, member)
+	has, err := g.searchMember(ctx, group, member)
 	var te *provision.TargetError
 	if !errors.As(err, &te) || te.Kind != provision.Unsearchable {
 		return has, err
@@ -182,18 +186,19 @@ func (g groupClient) HasMember(ctx context.Context, group, member string) (bool,
 		}
 	}
 	if len(members) >= minListedMembers || !g.listsMembers.Load() {
-		return false, te // the answer may show only some of the members, or none
+		return false, te // the application may list only some of the members, or none
 	}
 	return false, nil
 }
 
-// minListedMembers is how many members any application lists if it lists members at all. So a list
-// with fewer members is complete.
+// minListedMembers is the assumed minimum number of members that an application lists if it lists
+// members at all. So a list with fewer members is complete.
 const minListedMembers = 50
 
-// askForMember searches for a group with this id and this member.
-func (g groupClient) askForMember(ctx context.Context, group, member string) (bool, error) {
-	filter := "id eq " + quote(group) + " and members eq " + quote(member)
+// searchMember searches for a group with this id and this member. It returns an error of kind
+// Unsearchable if the application does not support such a search.
+func (g groupClient) searchMember(ctx context.Context, group, member string) (bool, error) {
+	filter := "id eq " + quoteJSON(group) + " and members eq " + quoteJSON(member)
 	a, err := g.do(ctx, http.MethodGet, g.resourceType.path, "filter="+url.QueryEscape(filter)+"&attributes=id", nil)
 	switch {
 	case err != nil:

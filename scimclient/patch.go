@@ -10,7 +10,7 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-type patchRequest struct {
+type patchMessage struct {
 	Schemas    []string    `json:"schemas"`
 	Operations []operation `json:"Operations"`
 }
@@ -21,8 +21,9 @@ type operation struct {
 	Value any    `json:"value,omitempty"`
 }
 
-// patchBody returns the body of a PATCH. trying means that the application has just refused a path
-// to an element of a list. Then an element that may or may not exist is treated as missing.
+// patchBody returns the body of a PATCH. trying is true if the application has just refused a path
+// to an element of a list. Then an element of which it is unknown whether it exists is treated as
+// missing, and sent as a whole.
 func patchBody(changes []provision.Change, compliant bool, d provision.Dialect, trying bool) ([]byte, error) {
 	var whole, rest []provision.Change
 	var roles []operation
@@ -46,11 +47,11 @@ func patchBody(changes []provision.Change, compliant bool, d provision.Dialect, 
 		return nil, err
 	}
 	ops = append(append(ops, elements...), roles...)
-	return marshal(patchRequest{Schemas: []string{scim.PatchOpURN}, Operations: ops})
+	return marshal(patchMessage{Schemas: []string{scim.PatchOpURN}, Operations: ops})
 }
 
-// elementOperations returns the operations that add whole elements. Each multi-valued attribute has
-// one operation.
+// elementOperations returns the operations that add whole elements to multi-valued attributes: one
+// operation for each attribute.
 func elementOperations(changes []provision.Change, compliant bool) ([]operation, error) {
 	r := scim.Resource{}
 	var names []string
@@ -87,7 +88,8 @@ func elementOperations(changes []provision.Change, compliant bool) ([]operation,
 
 // entraOperations returns the operations that Entra sends without its flag: one operation for each
 // attribute. The operation is Add if the target has no value yet, and otherwise Replace. Booleans
-// are sent as strings, unless the application refuses these.
+// are sent as the strings "True" and "False", or as booleans if the application refuses these
+// strings.
 func entraOperations(changes []provision.Change, d provision.Dialect) []operation {
 	ops := make([]operation, 0, len(changes))
 	for _, ch := range changes {
@@ -119,9 +121,9 @@ func hasBoolean(changes []provision.Change) bool {
 }
 
 // compliantOperations returns the operations that Entra sends with its flag aadOptscim062020. A
-// path with a value filter has its own operation. For each op (add, replace), all other changes are
-// merged into one operation without a path. But a single add keeps its path, and so does a replace
-// of only active.
+// change whose path has a value filter gets its own operation. All other changes with the same op
+// (add or replace) are merged into one operation without a path. But if only one attribute is
+// added, or only active is replaced, the operation keeps its path.
 func compliantOperations(changes []provision.Change, d provision.Dialect) []operation {
 	var ops []operation
 	for _, op := range []string{"add", "replace"} {
@@ -159,7 +161,8 @@ func compliantOperations(changes []provision.Change, d provision.Dialect) []oper
 // isReference reports whether a change sets or removes a reference to another account.
 func isReference(ch provision.Change) bool { return ch.Type == string(provision.TypeReference) }
 
-// sentValue returns the value to send for a change. Entra sends a reference as the plain id.
+// sentValue returns the value to send for a change. Like Entra, it sends a reference as the plain
+// id. If the dialect has References, it sends an object with the id instead.
 func sentValue(ch provision.Change, d provision.Dialect) any {
 	if isReference(ch) && d.References && !strings.HasSuffix(strings.ToLower(ch.Path), ".value") {
 		return map[string]any{"value": ch.New}
@@ -170,17 +173,18 @@ func sentValue(ch provision.Change, d provision.Dialect) any {
 // removeOperation returns the operation that removes the value of an attribute.
 func removeOperation(remove, replace string, ch provision.Change, d provision.Dialect) operation {
 	if isReference(ch) {
-		return removedReference(remove, replace, ch, d)
+		return removeReferenceOperation(remove, replace, ch, d)
 	}
 	if d.Empties {
 		return operation{Op: replace, Path: ch.Path, Value: ""}
 	}
-	return operation{Op: remove, Path: removalPath(ch)}
+	return operation{Op: remove, Path: pathToRemove(ch)}
 }
 
-// removedReference returns the operation that removes a reference. Without its flag, Entra sends an
-// empty value. With the flag, Entra sends the value to remove.
-func removedReference(remove, replace string, ch provision.Change, d provision.Dialect) operation {
+// removeReferenceOperation returns the operation that removes a reference. Without its flag, Entra
+// replaces the reference with an empty string. With the flag, Entra removes it and names the old
+// value.
+func removeReferenceOperation(remove, replace string, ch provision.Change, d provision.Dialect) operation {
 	old, known := ch.Old.(string)
 	switch {
 	case d.References:
@@ -188,22 +192,23 @@ func removedReference(remove, replace string, ch provision.Change, d provision.D
 	case remove == "Remove":
 		return operation{Op: replace, Path: ch.Path, Value: ""}
 	case known && strings.HasSuffix(strings.ToLower(ch.Path), ":manager"):
-		return operation{Op: remove, Path: "manager[value eq " + quote(old) + "]"}
+		return operation{Op: remove, Path: "manager[value eq " + quoteJSON(old) + "]"}
 	}
 	return operation{Op: remove, Path: ch.Path}
 }
 
-// removalPath returns the path to remove for an attribute that should have no value. If the mapping
-// writes no other attribute of the element, this is the whole element: an e-mail entry of type work
-// without an address would be useless.
-func removalPath(ch provision.Change) string {
+// pathToRemove returns the path to remove for an attribute that should have no value. If the
+// attribute is "value" and the mapping writes nothing else in its element, pathToRemove returns the
+// path of the whole element. Otherwise, for example, an e-mail entry without an address would
+// remain.
+func pathToRemove(ch provision.Change) string {
 	if element, isValue := strings.CutSuffix(ch.Path, "].value"); isValue && ch.Alone {
 		return element + "]"
 	}
 	return ch.Path
 }
 
-// marshal is json.Marshal, but does not escape HTML.
+// marshal is json.Marshal without the escaping of HTML characters.
 func marshal(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)

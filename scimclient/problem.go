@@ -36,8 +36,8 @@ const (
 // again, even if the application asked for longer.
 const maxRetryAfter = 6 * time.Hour
 
-// toError converts an unsuccessful answer to an error. The kind matches Entra's reaction to the
-// status. The error contains the application's own description, for the log.
+// toError converts an unsuccessful answer to an error. The kind of the error follows Entra's
+// reaction to the status. Detail is the application's own description of the error, if it sent one.
 func (a answer) toError() *provision.TargetError {
 	body := a.scimError()
 	te := &provision.TargetError{Status: a.status, Request: a.request, RetryAfter: a.retryAfter, Detail: a.errorDetail(body.Detail)}
@@ -55,8 +55,8 @@ func (a answer) toError() *provision.TargetError {
 		te.Kind, te.Code = provision.NotFound, "InvalidAnchor"
 		te.Advice = "The account no longer exists. It is looked for by its matching attributes."
 	case s == http.StatusNotFound && a.isAboutUser():
-		// A proxy in front of the application also answers with 404, and so does an application
-		// while it is being deployed.
+		// A proxy in front of the application may have answered with this 404, or the application
+		// while it was being deployed.
 		te.Kind, te.Code = provision.Transient, "NotFoundWithoutProof"
 		te.Advice = "This is not the SCIM answer for an account that is gone, so the account is kept and this is tried again."
 	case s == http.StatusNotFound && a.isError():
@@ -92,7 +92,8 @@ func (a answer) toError() *provision.TargetError {
 	return te
 }
 
-// isAboutUser reports whether the path of the request contains the id of one account or group.
+// isAboutUser reports whether the request was about one account or group, so that its path contains
+// an id.
 func (a answer) isAboutUser() bool {
 	return strings.Contains(a.request, " /Users/") || strings.Contains(a.request, " /Groups/")
 }
@@ -102,7 +103,8 @@ type scimError struct {
 	Detail   string `json:"detail"`
 }
 
-// scimError decodes an error body as in RFC 7644 §3.12, or a similar one.
+// scimError decodes a body with an error. It accepts the form of RFC 7644 §3.12 and some other
+// common forms. If the body has none of these, the fields are empty.
 func (a answer) scimError() scimError {
 	var fields map[string]any
 	if json.Unmarshal(a.body, &fields) != nil {
@@ -119,8 +121,8 @@ func (a answer) scimError() scimError {
 	return e
 }
 
-// errorDetail returns the application's own description of the error. If there is none, it returns
-// the meaning of the status.
+// errorDetail returns a description of the error: said, the application's own words, or the meaning
+// of the status if said is "".
 func (a answer) errorDetail(said string) string {
 	if said != "" {
 		return withFullStop(shorten(redact.Tokens(said), 1000))
@@ -132,7 +134,8 @@ func (a answer) errorDetail(said string) string {
 	return text + "."
 }
 
-// notSCIMError is the error for a successful answer that is not valid SCIM.
+// notSCIMError is the error for a successful answer that is not valid SCIM. what completes the
+// sentence "The application …".
 func (a answer) notSCIMError(what string) *provision.TargetError {
 	detail := "The application " + what + "."
 	if kind := a.header.Get("Content-Type"); strings.Contains(kind, "html") {
@@ -144,7 +147,7 @@ func (a answer) notSCIMError(what string) *provision.TargetError {
 	}
 }
 
-// unreadableError is the error for an answer that was interrupted or was too large.
+// unreadableError is the error for an answer whose body was interrupted or was too large.
 func unreadableError(request string, status int, err error) *provision.TargetError {
 	if errors.Is(err, outbound.ErrTooLarge) {
 		return &provision.TargetError{
@@ -156,8 +159,8 @@ func unreadableError(request string, status int, err error) *provision.TargetErr
 	return unreachableError(request, err)
 }
 
-// unreachableError is the error for a request that got no answer. Its words are for the person who
-// entered the Tenant URL.
+// unreachableError is the error for a request that got no complete answer. Its detail and advice
+// are for the administrator who entered the Tenant URL.
 func unreachableError(request string, err error) *provision.TargetError {
 	te := &provision.TargetError{Kind: provision.Unreachable, Code: codeProtocol, Request: request, Err: err}
 	var (
@@ -230,9 +233,9 @@ func withoutURL(err error) error {
 	return err
 }
 
-// explainTest rewrites an error of the connection test. It uses the labels of the setup form, and
-// Entra's code for refused credentials.
-func explainTest(err error) error {
+// explainTestError rewrites an error of the connection test for the setup form. The result uses the
+// labels of the form, and Entra's code for refused credentials.
+func explainTestError(err error) error {
 	var te *provision.TargetError
 	if !errors.As(err, &te) {
 		return err
@@ -253,9 +256,10 @@ func explainTest(err error) error {
 	return &e
 }
 
-// retryAfter parses the Retry-After header: whole or decimal seconds, or a date. RFC 9110 §10.2.3
-// defines whole seconds and dates; some servers send decimals.
-func retryAfter(text string, now time.Time) time.Duration {
+// parseRetryAfter parses the Retry-After header: whole or decimal seconds, or a date. It returns 0
+// if the header is missing or invalid, and at most maxRetryAfter. RFC 9110 §10.2.3 defines whole
+// seconds and dates; some servers send decimals.
+func parseRetryAfter(text string, now time.Time) time.Duration {
 	text = strings.TrimSpace(text)
 	if text == "" {
 		return 0
@@ -282,7 +286,7 @@ func withFullStop(s string) string {
 }
 
 // shorten cuts a string from the application to limit bytes without splitting a character. It also
-// removes characters that cannot be stored.
+// replaces characters that cannot be stored.
 func shorten(s string, limit int) string {
 	s = withoutNUL(strings.ToValidUTF8(s, "\uFFFD"))
 	if len(s) <= limit {

@@ -9,10 +9,11 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// roleType is the type that Entra gives to application roles.
+// roleType is the value of "type" that Entra sends with application roles.
 const roleType = "WindowsAzureActiveDirectoryRole"
 
-// completeRoles converts the role that a mapping marks as primary to the form that Entra sends.
+// completeRoles gives a role that the mapping writes as the single role the form that Entra sends:
+// primary, and with a type.
 func completeRoles(r scim.Resource, changes []provision.Change) {
 	for _, ch := range changes {
 		if ch.Roles != provision.SingleRole {
@@ -30,8 +31,8 @@ func completeRoles(r scim.Resource, changes []provision.Change) {
 	}
 }
 
-// roleOperation returns the operation that sends roles. Without its flag, Entra adds each role as a
-// string that contains a JSON object.
+// roleOperation returns the operation that sends the new roles of a change. Without its flag, Entra
+// adds each role as a string that contains a JSON object.
 func roleOperation(ch provision.Change, compliant bool) operation {
 	if ch.Roles == provision.AllRoles {
 		return operation{Op: "replace", Path: "roles", Value: ch.New}
@@ -42,7 +43,7 @@ func roleOperation(ch provision.Change, compliant bool) operation {
 			values = append(values, role)
 			continue
 		}
-		values = append(values, map[string]any{"value": roleText(fmt.Sprint(role["value"]), ch.Assigned)})
+		values = append(values, map[string]any{"value": roleAsJSON(fmt.Sprint(role["value"]), ch.Assigned)})
 	}
 	if compliant {
 		return operation{Op: "add", Path: "roles", Value: values}
@@ -72,8 +73,9 @@ func newRoles(ch provision.Change) []map[string]any {
 	return roles
 }
 
-// roleText returns a role as a string that contains a JSON object.
-func roleText(name string, assigned []provision.AssignedRole) string {
+// roleAsJSON returns a role as a string that contains a JSON object. It takes the role's details
+// from the assigned roles, if one of them has this name.
+func roleAsJSON(name string, assigned []provision.AssignedRole) string {
 	role := provision.AssignedRole{Value: name, DisplayName: name}
 	for _, a := range assigned {
 		if a.Name() == name {

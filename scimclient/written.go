@@ -15,14 +15,14 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// createdAccount returns the account that a successful POST created. If the answer has no account
-// but a Location, it reads the account from there.
+// createdAccount returns the account that a successful POST created. If the answer contains no
+// account but has a Location header, it reads the account with the id in that header.
 func (c *Client) createdAccount(ctx context.Context, a answer) (provision.TargetObject, error) {
 	o, err := a.readAccount()
 	if err == nil && !a.isError() && !a.isList() {
 		return o, nil
 	}
-	if id := a.locatedID(c.resourceType); id != "" && !a.isPage() && !a.isError() {
+	if id := a.locationID(c.resourceType); id != "" && !a.isPage() && !a.isError() {
 		o, err := c.Get(ctx, id)
 		if err == nil {
 			return o, nil
@@ -40,9 +40,10 @@ func (c *Client) createdAccount(ctx context.Context, a answer) (provision.Target
 	return provision.TargetObject{}, te
 }
 
-// locatedID returns the id in the Location header of an answer. It reads only the last segment of
-// the path, because an application behind a proxy often does not know its own address.
-func (a answer) locatedID(of *resourceType) string {
+// locationID returns the id in the Location header of an answer, or "" if there is none. It reads
+// only the last segment of the path, because an application behind a proxy often does not know its
+// own address.
+func (a answer) locationID(of *resourceType) string {
 	u, err := url.Parse(a.header.Get("Location"))
 	if err != nil {
 		return ""
@@ -52,14 +53,15 @@ func (a answer) locatedID(of *resourceType) string {
 		return ""
 	}
 	id, err := url.PathUnescape(name)
-	if err != nil || len(id) > maxID || !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
+	if err != nil || len(id) > maxIDBytes || !utf8.ValidString(id) || strings.ContainsRune(id, 0) {
 		return ""
 	}
 	return id
 }
 
-// patchedAccount returns the account in the answer to a PATCH. If the answer is empty, the Resource
-// is nil. Otherwise the body must be the account with this id.
+// patchedAccount returns the account in the answer to a PATCH. If the body is empty or an empty
+// object, the Resource is nil. Otherwise the body must be the account with this id; if it is not,
+// patchedAccount returns an error.
 func (a answer) patchedAccount(id string) (provision.TargetObject, error) {
 	if len(a.trimmedBody()) == 0 {
 		return provision.TargetObject{ID: id}, nil
@@ -88,8 +90,8 @@ func (a answer) patchedAccount(id string) (provision.TargetObject, error) {
 	return o, nil
 }
 
-// looksLikeAccount distinguishes an account from other JSON objects that gateways return. It
-// accepts an empty object.
+// looksLikeAccount reports whether a JSON object may be an account or group. It is false for other
+// objects, such as those that gateways return. An empty object is accepted.
 func looksLikeAccount(fields map[string]any) bool {
 	if len(fields) == 0 {
 		return true
@@ -104,7 +106,7 @@ func looksLikeAccount(fields map[string]any) bool {
 }
 
 // unprovenError is the error for an answer whose status is a success but whose body contradicts
-// that.
+// that. to names the request, such as "a PATCH".
 func (a answer) unprovenError(to string) *provision.TargetError {
 	what := "something that is not a SCIM resource"
 	switch {
@@ -140,7 +142,7 @@ func (a answer) jsonMembers() map[string]any {
 	return a.parsed.fields
 }
 
-// parsedBody caches the body of an answer as a JSON object.
+// parsedBody caches the body of an answer as a JSON object, so that it is parsed only once.
 type parsedBody struct {
 	isParsed bool           // whether the body has been parsed
 	fields   map[string]any // the members; nil if the body is not a JSON object
@@ -153,11 +155,12 @@ func (a answer) isPage() bool {
 	return bytes.HasPrefix(text, []byte("<")) || html && len(text) > 0 && a.jsonMembers() == nil
 }
 
-// isError reports whether the body is an error in the form of RFC 7644 §3.12. Such a body comes
-// from the application itself, not from a proxy.
+// isError reports whether the body is an error in the form of RFC 7644 §3.12. A proxy does not send
+// such a body, so it comes from the application itself.
 func (a answer) isError() bool { return a.hasSchema(scim.ErrorURN) }
 
-// isList reports whether the body is a list in the form of RFC 7644 §3.4.2.
+// isList reports whether the body is a list in the form of RFC 7644 §3.4.2, even if it does not
+// name the schema.
 func (a answer) isList() bool {
 	if a.hasSchema(scim.ListResponseURN) {
 		return true
@@ -193,8 +196,9 @@ func (a answer) isRedirect() bool {
 	return a.status >= 300 && a.status < 400 && a.status != http.StatusNotModified && a.header.Get("Location") != ""
 }
 
-// wantsSlash reports whether the application redirects to the same address with a slash at the end.
-func (a answer) wantsSlash() bool {
+// redirectsToSlash reports whether the answer redirects to the same address with a slash at the
+// end.
+func (a answer) redirectsToSlash() bool {
 	if !a.isRedirect() {
 		return false
 	}
@@ -202,7 +206,8 @@ func (a answer) wantsSlash() bool {
 	return err == nil && to.Scheme == a.url.Scheme && to.Host == a.url.Host && to.EscapedPath() == a.url.EscapedPath()+"/"
 }
 
-// explainRedirect says in words where a redirect leads, and which Tenant URL to use instead.
+// explainRedirect describes a redirect for the administrator: detail says where it leads, and
+// advice says which Tenant URL to use instead.
 func (a answer) explainRedirect() (detail, advice string) {
 	to, err := a.url.Parse(a.header.Get("Location"))
 	if err != nil || !a.isRedirect() {

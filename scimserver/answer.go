@@ -18,16 +18,16 @@ import (
 type answer struct {
 	status   int
 	body     []byte // the body; nil if there is none or if stream is set
-	stream   stream
-	size     int    // the number of bytes in memory while the stream is written
+	stream   stream // writes the body; nil if body holds it or if there is no body
+	size     int    // the number of bytes that the stream keeps in memory until it has been written
 	location string // the absolute URL of the resource; only for an answer about one resource
-	etag     string
+	etag     string // the version of the resource; "" if the answer has none
 }
 
-// stream writes a body that is too long to hold in memory, such as groups with their members.
+// stream writes a body that is too long to build in memory first, such as a group with its members.
 type stream func(w *bufio.Writer) error
 
-// headerError is a protocol error with a response header that must be sent with it.
+// headerError is an error together with a response header that the error answer must have.
 type headerError struct {
 	err    *scim.Error
 	header string // name of the header
@@ -37,8 +37,8 @@ type headerError struct {
 func (r *headerError) Error() string { return r.err.Error() }
 func (r *headerError) Unwrap() error { return r.err }
 
-// writeResource writes every answer that is not an error. It returns an error when a stream fails;
-// by then, the start of the answer has already been sent.
+// writeResource writes a successful answer: resources or discovery documents. It returns an error
+// if a stream fails. By then, the start of the answer has already been sent.
 func writeResource(w http.ResponseWriter, a answer) error {
 	h := w.Header()
 	setCommonHeaders(h)
@@ -47,7 +47,7 @@ func writeResource(w http.ResponseWriter, a answer) error {
 	}
 	if a.location != "" && a.status != http.StatusNoContent {
 		// RFC 7643 §3.1: meta.location equals Content-Location. RFC 9110 §15.4.5: a 304 carries the
-		// headers that the 200 would have.
+		// same headers as the 200 that it replaces.
 		h.Set("Content-Location", a.location)
 	}
 	if a.etag != "" {
@@ -55,22 +55,22 @@ func writeResource(w http.ResponseWriter, a answer) error {
 	}
 	switch {
 	case a.stream != nil:
-		h["Content-Type"] = mediaType
+		h["Content-Type"] = mediaTypeHeader
 		w.WriteHeader(a.status)
 		return writeStream(w, a.stream)
 	case a.body == nil:
 		if a.status == http.StatusNoContent && a.location != "" {
-			// RFC 9110 §15.3.5: in a 204, the header describes the resource as it is now. Without
-			// it, SCIM-SDK treats a PATCH as failed; see testdata/scim_sdk.txtar.
-			h["Content-Type"] = mediaType
+			// RFC 9110 §15.3.5: in a 204, Content-Type describes the current resource. Without
+			// Content-Type, SCIM-SDK treats a PATCH as failed; see testdata/scim_sdk.txtar.
+			h["Content-Type"] = mediaTypeHeader
 		}
 		w.WriteHeader(a.status)
 		return nil
 	}
-	h["Content-Type"] = mediaType
+	h["Content-Type"] = mediaTypeHeader
 	h.Set("Content-Length", strconv.Itoa(len(a.body)))
 	w.WriteHeader(a.status)
-	w.Write(a.body) //nolint:errcheck // the client has disconnected; the request log says what was done
+	w.Write(a.body) //nolint:errcheck // fails only if the client has disconnected; the request log says what was done
 	return nil
 }
 
@@ -82,8 +82,8 @@ func writeStream(w http.ResponseWriter, s stream) error {
 	return out.Flush()
 }
 
-// sendAnswer writes a successful answer. When a stream fails, sendAnswer closes the connection, so
-// that the client does not take half a group for a complete group.
+// sendAnswer writes a successful answer. If a stream fails, sendAnswer breaks the connection.
+// Otherwise the client would take half a group for a complete group.
 func (x *exchange) sendAnswer(a answer) {
 	if x.request.Method == http.MethodHead && a.stream != nil {
 		a.stream = func(*bufio.Writer) error { return nil }
@@ -98,10 +98,10 @@ func (x *exchange) sendAnswer(a answer) {
 	panic(http.ErrAbortHandler)
 }
 
-// writeError writes an error answer. When cause contains a *headerError, the answer gets the header
+// writeError writes an error answer. If cause contains a *headerError, the answer gets the header
 // of that error.
 //
-// RFC 7644 §3.12: the body contains the status too.
+// RFC 7644 §3.12: the body repeats the status.
 func writeError(w http.ResponseWriter, e *scim.Error, cause error) {
 	h := w.Header()
 	setCommonHeaders(h)
@@ -119,26 +119,27 @@ func writeError(w http.ResponseWriter, e *scim.Error, cause error) {
 	if err != nil {
 		body = []byte(`{"schemas":["` + scim.ErrorURN + `"],"status":"` + strconv.Itoa(e.Status) + `"}`)
 	}
-	h["Content-Type"] = mediaType
+	h["Content-Type"] = mediaTypeHeader
 	h.Set("Content-Length", strconv.Itoa(len(body)))
 	w.WriteHeader(e.Status)
-	w.Write(body) //nolint:errcheck // the client has disconnected
+	w.Write(body) //nolint:errcheck // fails only if the client has disconnected
 }
 
 // Header values that every answer has; they never change.
 var (
-	mediaType = []string{"application/scim+json"}
-	noStore   = []string{"no-store"}
-	noSniff   = []string{"nosniff"}
+	mediaTypeHeader = []string{"application/scim+json"}
+	noStoreHeader   = []string{"no-store"}
+	noSniffHeader   = []string{"nosniff"}
 )
 
 func setCommonHeaders(h http.Header) {
-	h["Cache-Control"] = noStore
-	h["X-Content-Type-Options"] = noSniff
+	h["Cache-Control"] = noStoreHeader
+	h["X-Content-Type-Options"] = noSniffHeader
 }
 
-// publicError returns the error that the client may see. Refusals come back as SCIM errors; every
-// other error is logged and becomes 500 with the request number.
+// publicError returns the error that the client may see. A refusal becomes a SCIM error. Overload,
+// an unavailable database and a passed time limit become 429 or 503. Any other error is logged and
+// becomes 500 with the request number.
 func (h *Handler) publicError(r *http.Request, err error) *scim.Error {
 	if scimErr := toSCIMError(err); scimErr != nil {
 		return scimErr
@@ -149,7 +150,7 @@ func (h *Handler) publicError(r *http.Request, err error) *scim.Error {
 	case errors.Is(err, fair.ErrOverloaded):
 		return scim.Unavailable("This server is overloaded. Send this request again later.")
 	}
-	if databaseUnavailable(err) {
+	if isDatabaseUnavailable(err) {
 		return scim.Unavailable("The database of this server is unavailable; its operator finds the reason in the server's log. Send this request again later.")
 	}
 	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
@@ -159,14 +160,14 @@ func (h *Handler) publicError(r *http.Request, err error) *scim.Error {
 	return internalError(r)
 }
 
-// databaseUnavailable reports whether the error means that the database is not available at the
+// isDatabaseUnavailable reports whether the error means that the database is not available at the
 // moment.
-func databaseUnavailable(err error) bool {
+func isDatabaseUnavailable(err error) bool {
 	var e interface{ DatabaseUnavailable() bool }
 	return errors.As(err, &e) && e.DatabaseUnavailable()
 }
 
-// internalError returns the 500 answer. Its text has the request number, never the cause.
+// internalError returns the 500 error. Its detail has the request number, never the cause.
 func internalError(r *http.Request) *scim.Error {
 	if id := web.RequestID(r); id != "" {
 		return scim.Internal("Something broke on our side. Tell the operator of this server the request number %s.", id)
@@ -174,7 +175,8 @@ func internalError(r *http.Request) *scim.Error {
 	return scim.Internal("Something broke on our side. The operator of this server finds the cause in its log.")
 }
 
-// parseTags reads the entity tags of a header. anyTag means that it contains "*".
+// parseTags returns the entity tags of a header, each without W/ and quotes. If the header contains
+// "*", anyTag is true and tags is nil.
 //
 // RFC 7644 §3.14: versions are weak entity tags, and clients send weak ones in If-Match too, so
 // only the opaque value counts.

@@ -19,15 +19,15 @@ const (
 	MaxGroupBody = 32 << 20 // for POST and PUT of a group, whose members are read as a stream
 )
 
-// body is a request's body, with the largest number of bytes to read from it.
+// body is the body of a request. limit is the largest number of bytes that are read from it.
 type body struct {
 	io.Reader
 	limit int64
 }
 
-// openRequest checks the headers of the body and starts reading it. Its errors are 415 for the
-// wrong type or encoding, 413 for a body that is too large, and 429 or 503 when there is no memory
-// for it.
+// openRequest checks the headers that describe the body and returns the body for reading. Its
+// errors are 415 for the wrong type or encoding, 413 for a body that is too large, and 429 or 503
+// if there is no memory for it.
 func (x *exchange) openRequest(limit int64) (body, error) {
 	if err := checkContentType(x.request.Header); err != nil {
 		return body{}, err
@@ -38,13 +38,14 @@ func (x *exchange) openRequest(limit int64) (body, error) {
 	if x.request.ContentLength > limit {
 		return body{}, bodyTooLargeError(limit)
 	}
-	if err := x.holdBody(x.request.ContentLength, limit); err != nil {
+	if err := x.reserveForBody(x.request.ContentLength, limit); err != nil {
 		return body{}, err
 	}
 	return body{http.MaxBytesReader(x.writer, x.request.Body, limit), limit}, nil
 }
 
-// readBody reads the whole body of the request.
+// readBody returns the whole body of the request. Its errors are those of openRequest, and 400 for
+// a body that is incomplete.
 func (x *exchange) readBody(limit int64) ([]byte, error) {
 	in, err := x.openBody(limit)
 	if err != nil {
@@ -57,7 +58,8 @@ func (x *exchange) readBody(limit int64) ([]byte, error) {
 	return text, nil
 }
 
-// readError is the error for a body that cannot be read to the end.
+// readError converts an error of reading the body: 413 if the body is above its limit, and
+// otherwise 400.
 func (b body) readError(err error) error {
 	var tooBig *http.MaxBytesError
 	if errors.As(err, &tooBig) {
@@ -70,12 +72,12 @@ func bodyTooLargeError(limit int64) error {
 	return scim.PayloadTooLarge("The request body is larger than %d bytes; send less in one request.", limit)
 }
 
-// checkContentType returns 415 for anything but SCIM JSON and JSON.
+// checkContentType returns 415 if the Content-Type is neither SCIM JSON nor JSON.
 //
 // RFC 7644 §3.8: application/scim+json or application/json; a missing type means SCIM JSON.
 //
-// RFC 8259 §11: JSON has no charset parameter, it is UTF-8. Java's HTTP clients send charset
-// iso-8859-1 by default.
+// RFC 8259 §11: JSON has no charset parameter and is always UTF-8. The charset is ignored, because
+// Java's HTTP clients send iso-8859-1 by default.
 func checkContentType(h http.Header) error {
 	text := strings.TrimSpace(h.Get("Content-Type"))
 	if text == "" {
@@ -91,7 +93,7 @@ func checkContentType(h http.Header) error {
 // checkContentEncoding refuses compressed bodies, because their size cannot be bounded before they
 // are unpacked.
 //
-// RFC 9110 §15.5.16: 415 with the accepted codings.
+// RFC 9110 §15.5.16: the answer is 415, with the accepted codings in a header.
 func checkContentEncoding(h http.Header) error {
 	coding := strings.TrimSpace(strings.Join(h.Values("Content-Encoding"), ", "))
 	if coding == "" || strings.EqualFold(coding, "identity") {
@@ -104,10 +106,11 @@ func checkContentEncoding(h http.Header) error {
 	}
 }
 
-// parseSearch reads a SearchRequest.
+// parseSearch reads a SearchRequest, the body of a POST to .search.
 //
-// RFC 7644 §3.4.3: the parameters of a query as members of a JSON object. The endpoint already
-// implies the message, so a lenient site accepts a body whose schemas are missing or wrong.
+// RFC 7644 §3.4.3: the body is a JSON object with the parameters of a query. The endpoint already
+// says that the body is a SearchRequest, so a lenient site accepts a body whose schemas are missing
+// or wrong.
 func (x *exchange) parseSearch(text []byte) (query, error) {
 	q := newQuery()
 	members, err := scim.ParseMembers(text)
@@ -119,7 +122,7 @@ func (x *exchange) parseSearch(text []byte) (query, error) {
 	case err != nil:
 		return q, err
 	case !search && x.mode == scim.Strict:
-		return q, wrongMessage(scim.SearchRequestURN)
+		return q, wrongMessageError(scim.SearchRequestURN)
 	case !search:
 		x.addFixes([]scim.Fix{{Code: "undeclared-schema", Path: "schemas", Text: scim.SearchRequestURN + " added"}})
 	}
@@ -135,7 +138,7 @@ func (x *exchange) parseSearch(text []byte) (query, error) {
 		{"excludedAttributes", &q.excludedAttributes, nil},
 		{"sortBy", &q.sortBy, nil},
 		{"sortOrder", &q.sortOrder, nil},
-		{"cursor", &q.cursor, &q.byCursor},
+		{"cursor", &q.cursor, &q.usesCursor},
 	} {
 		text := members.Get(p.name)
 		if len(text) == 0 || string(text) == "null" {
@@ -143,8 +146,8 @@ func (x *exchange) parseSearch(text []byte) (query, error) {
 		}
 		var word string
 		if _, isText := p.into.(*string); !isText && x.mode == scim.Lenient && json.Unmarshal(text, &word) == nil {
-			// word is a list or a number, spelled as in a URL.
-			if err := q.set(strings.ToLower(p.name), word); err != nil {
+			// The client sent a list or a number as a string, as in a URL.
+			if err := q.setParameter(strings.ToLower(p.name), word); err != nil {
 				return q, err
 			}
 			x.addFixes([]scim.Fix{{Code: "search-text", Path: p.name, Text: "read as in a URL"}})
@@ -161,7 +164,7 @@ func (x *exchange) parseSearch(text []byte) (query, error) {
 	return q, nil
 }
 
-// isMessage reports whether the schemas of a message name its URN.
+// isMessage reports whether the member "schemas" of a message names the URN.
 func isMessage(schemas json.RawMessage, urn string) (bool, error) {
 	var urns []string
 	if len(schemas) > 0 && json.Unmarshal(schemas, &urns) != nil {
@@ -170,13 +173,14 @@ func isMessage(schemas json.RawMessage, urn string) (bool, error) {
 	return slices.ContainsFunc(urns, func(u string) bool { return strings.EqualFold(u, urn) }), nil
 }
 
-// wrongMessage is the error for a body whose schemas do not name the URN of the expected message.
-func wrongMessage(urn string) error {
+// wrongMessageError is the error for a body whose schemas do not name the URN of the expected
+// message.
+func wrongMessageError(urn string) error {
 	return scim.InvalidSyntax("schemas of this request must be [%q].", urn)
 }
 
-// truncate shortens a client's string for a message or the log.
-func truncate(text string) string { return phrase.Cut(text, maxShown) }
+// truncate cuts a client's string to maxShownBytes, for a message or the log.
+func truncate(text string) string { return phrase.Cut(text, maxShownBytes) }
 
-// maxShown is the largest number of bytes of a client's string that a message repeats.
-const maxShown = 100
+// maxShownBytes is the largest number of bytes of a client's string that a message repeats.
+const maxShownBytes = 100

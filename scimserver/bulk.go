@@ -21,43 +21,43 @@ const (
 	MaxBulkOperations = 1_000
 )
 
-// bulk is a bulk request.
+// bulk is a bulk request that is being carried out.
 //
-// RFC 7644 §3.7: each operation runs as if it had been sent alone, in its own transaction. A
-// failure stops only the operations that refer to it, unless failOnErrors says otherwise. Each
-// operation is also authenticated by itself: once the token is revoked, no further operation is
-// done.
+// RFC 7644 §3.7: each operation runs as if it had been sent alone, in its own transaction. If an
+// operation fails, only the operations that refer to it fail too, unless failOnErrors stops the
+// whole request. Each operation is also authenticated by itself: once the token is revoked, all
+// further operations fail.
 type bulk struct {
 	exchange   *exchange
 	operations []*operation
-	byBulkID   map[string]*operation
-	// waitingFor has, for a running operation, the operations that refer back to it in a circle.
-	// They ran without that reference, and get it when the running operation ends.
+	byBulkID   map[string]*operation // the POST operations by their bulkId
+	// waitingFor maps a running operation to the operations that refer back to it in a circle. They
+	// ran without that reference. It is added when the running operation ends.
 	waitingFor map[*operation][]*operation
 
 	failOnErrors int // the number of failures after which the request stops; 0 means no limit
-	failed       int // how many operations have failed
+	failedCount  int // how many operations have failed
 }
 
 // operation is one operation of a bulk request, with its result.
 type operation struct {
-	number  int // position in the request, 1-based
+	number  int // position in the request; the first operation is 1
 	method  string
 	path    string
 	bulkID  string
-	version string
+	version string // like If-Match: the operation fails if the resource has another version; "" if not given
 	data    json.RawMessage
-	err     error // why the operation cannot be run; nil if it can
+	err     error // why the operation cannot run; nil if it can
 
-	bulkIDs     []string // the bulkIds that the operation refers to; set when bulkIDsRead is true
-	bulkIDsRead bool     // whether bulkIDs is set
-	state       progress
-	id          string // the id of the resource that the operation created
-	location    string
-	etag        string
-	status      int
-	response    *scim.Error    // the error of a failed operation
-	withheld    []withheldPart // data that refers to resources that did not exist yet
+	bulkIDs       []string // the bulkIds that the operation refers to; set when bulkIDsRead is true
+	bulkIDsRead   bool     // whether bulkIDs has been filled
+	state         progress
+	id            string // the id of the resource that the operation created; "" if it created none
+	location      string
+	etag          string
+	status        int
+	response      *scim.Error    // the error that the answer shows; nil if the operation has not failed
+	withheldParts []withheldPart // parts of the data that refer to resources that did not exist yet
 }
 
 // progress says whether an operation has not started, is running, or has finished.
@@ -65,12 +65,12 @@ type progress int
 
 const (
 	notStarted progress = iota // the operation has not started
-	running                    // the operation is running, or waits for another operation
+	running                    // the operation is running; this includes waiting for another operation
 	finished
 )
 
-// withheldPart is a part of the data of a POST that refers to a resource that does not exist yet.
-// The part is added when that resource exists.
+// withheldPart is a part of the data of a POST that is left out at first, because it refers to a
+// resource that does not exist yet. The part is added when that resource exists.
 type withheldPart struct {
 	path  string
 	value json.RawMessage
@@ -90,7 +90,7 @@ func (x *exchange) doBulk() (answer, error) {
 	}
 	// Write the log rows of the operations to disk before sending the answer, as single requests
 	// do.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTimeout)
 	defer cancel()
 	if err := x.handler.Requests.Flush(ctx); err != nil {
 		x.handler.log().Error("request log rows delayed", "request", web.RequestID(x.request), "error", err)
@@ -119,7 +119,7 @@ func (x *exchange) parseBulk(body []byte) (*bulk, error) {
 	case err != nil:
 		return nil, err
 	case !is:
-		return nil, wrongMessage(scim.BulkRequestURN)
+		return nil, wrongMessageError(scim.BulkRequestURN)
 	}
 	b := &bulk{exchange: x, byBulkID: map[string]*operation{}, waitingFor: map[*operation][]*operation{}}
 	if text := members.Get("failOnErrors"); len(text) > 0 && string(text) != "null" {
@@ -150,8 +150,9 @@ func (x *exchange) parseBulk(body []byte) (*bulk, error) {
 	return b, nil
 }
 
-// addOperation reads one operation. A mistake in the operation makes only this operation fail. If
-// two operations have the same bulkId, the whole request fails, because the bulkId is ambiguous.
+// addOperation reads one operation and adds it to the request. A mistake in the operation makes
+// only this operation fail. But if two POST operations have the same bulkId, addOperation returns
+// an error and the whole request fails, because the bulkId is ambiguous.
 func (b *bulk) addOperation(number int, text json.RawMessage) error {
 	op := &operation{number: number}
 	b.operations = append(b.operations, op)
@@ -168,7 +169,7 @@ func (b *bulk) addOperation(number int, text json.RawMessage) error {
 	return nil
 }
 
-// parse reads the members of an operation. An error makes only this operation fail.
+// parse reads the members of an operation. Its error makes only this operation fail.
 func (op *operation) parse(text json.RawMessage) error {
 	members, err := scim.ParseMembers(text)
 	if err != nil {
@@ -189,10 +190,10 @@ func (op *operation) parse(text json.RawMessage) error {
 	return err
 }
 
-// checkBulkID demands the bulkId of a POST in strict mode.
+// checkBulkID returns an error for a POST without a bulkId on a strict site.
 //
-// RFC 7644 §3.7: bulkId is REQUIRED for POST. A lenient site accepts a POST without one; then no
-// other operation can refer to the resource.
+// RFC 7644 §3.7: bulkId is REQUIRED for POST. A lenient site accepts a POST without a bulkId; then
+// no other operation can refer to the new resource.
 func (b *bulk) checkBulkID(op *operation) error {
 	if op.method == http.MethodPost && op.bulkID == "" && b.exchange.mode == scim.Strict {
 		return scim.InvalidSyntax("A POST in a bulk request needs a bulkId.")
@@ -200,8 +201,9 @@ func (b *bulk) checkBulkID(op *operation) error {
 	return nil
 }
 
-// isStopped reports whether failOnErrors stops the request.
-func (b *bulk) isStopped() bool { return b.failOnErrors > 0 && b.failed >= b.failOnErrors }
+// isStopped reports whether the number of failures has reached failOnErrors, so that no further
+// operation runs.
+func (b *bulk) isStopped() bool { return b.failOnErrors > 0 && b.failedCount >= b.failOnErrors }
 
 // runOperation runs an operation. First it runs the operations that create the resources to which
 // this operation refers.
@@ -221,7 +223,7 @@ func (b *bulk) runOperation(op *operation) {
 		b.refuseOperation(op, op.err)
 		return
 	}
-	ids, circular, err := b.resolve(op)
+	ids, circular, err := b.resolveReferences(op)
 	if b.isStopped() {
 		op.state = notStarted
 		return
@@ -232,7 +234,7 @@ func (b *bulk) runOperation(op *operation) {
 	}
 	data := op.data
 	if len(circular) > 0 {
-		data, op.withheld = withhold(data, circular)
+		data, op.withheldParts = withhold(data, circular)
 		for id := range circular {
 			b.waitingFor[b.byBulkID[id]] = append(b.waitingFor[b.byBulkID[id]], op)
 		}
@@ -242,12 +244,13 @@ func (b *bulk) runOperation(op *operation) {
 	b.completeWaiting(op)
 }
 
-// resolve returns the ids of the resources that an operation refers to, after it has run the
-// operations that create them. A reference to an operation that is still running is circular,
-// because that operation refers back to this one.
-func (b *bulk) resolve(op *operation) (ids map[string]string, circular map[string]bool, err error) {
+// resolveReferences first runs the operations that create the resources to which an operation
+// refers. Then it returns the ids of these resources by bulkId. A reference to an operation that is
+// still running is circular, because that operation refers back to this one; circular holds the
+// bulkIds of such references.
+func (b *bulk) resolveReferences(op *operation) (ids map[string]string, circular map[string]bool, err error) {
 	ids, circular = map[string]string{}, map[string]bool{}
-	for _, id := range b.references(op) {
+	for _, id := range b.referencedBulkIDs(op) {
 		target := b.byBulkID[id]
 		if target == nil {
 			return nil, nil, scim.InvalidValue("No POST of this bulk request has the bulkId %q.", truncate(id))
@@ -265,10 +268,10 @@ func (b *bulk) resolve(op *operation) (ids map[string]string, circular map[strin
 	return ids, circular, nil
 }
 
-// references lists the bulkIds that an operation refers to, in order and without duplicates. It
-// reads them only once, because in a circle of references it is called many times for each
-// operation.
-func (b *bulk) references(op *operation) []string {
+// referencedBulkIDs returns the bulkIds that an operation refers to, in order and without
+// duplicates. It searches the data only once and remembers the result, because a circle of
+// references causes many calls for each operation.
+func (b *bulk) referencedBulkIDs(op *operation) []string {
 	if op.bulkIDsRead {
 		return op.bulkIDs
 	}
@@ -281,8 +284,8 @@ func (b *bulk) references(op *operation) []string {
 		}
 		return "", false
 	}
-	// Inside a longer string, count a reference only if an operation of this request has that
-	// bulkId.
+	// Text inside a longer string counts as a reference only if an operation of this request has
+	// that bulkId.
 	listExisting := func(id string) (string, bool) {
 		if b.byBulkID[id] != nil {
 			list(id)
@@ -294,7 +297,9 @@ func (b *bulk) references(op *operation) []string {
 	return op.bulkIDs
 }
 
-// perform runs one operation as if the client had sent it as a single request.
+// perform runs one operation as if the client had sent it as a single request. If why is "", it
+// runs the operation itself. Otherwise it runs a PATCH of the resource that the operation created,
+// and the request log shows why.
 func (b *bulk) perform(op *operation, path string, data json.RawMessage, why string) (answer, error) {
 	opExchange := b.exchangeFor(op, path, why)
 	if op.version != "" && why == "" {
@@ -306,7 +311,7 @@ func (b *bulk) perform(op *operation, path string, data json.RawMessage, why str
 		}
 		return body{Reader: bytes.NewReader(data), limit: MaxBulkBytes}, nil
 	}
-	a, err := opExchange.runGuarded((*exchange).bulkRoute)
+	a, err := opExchange.runGuarded((*exchange).routeOperation)
 	if a.location == "" {
 		a.location = opExchange.pathLocation()
 	}
@@ -316,22 +321,22 @@ func (b *bulk) perform(op *operation, path string, data json.RawMessage, why str
 	return a, opExchange.recordOperation(a, err)
 }
 
-// refuseOperation records that an operation failed because it cannot be run.
+// refuseOperation records that an operation has failed without being run; err says why.
 func (b *bulk) refuseOperation(op *operation, err error) {
 	opExchange := b.exchangeFor(op, op.path, "")
-	opExchange.bulkRoute() //nolint:errcheck // only sets the resource type; err has the reason
+	opExchange.routeOperation() //nolint:errcheck // is called only to set the resource type; err already says why the operation fails
 	b.finishOperation(op, answer{location: opExchange.pathLocation()}, opExchange.recordOperation(answer{}, err))
 }
 
-// exchangeFor builds the exchange for one operation, as if the client had sent it as a single
-// request.
+// exchangeFor returns the exchange for one operation, as if the client had sent the operation as a
+// single request.
 func (b *bulk) exchangeFor(op *operation, path, why string) *exchange {
 	opExchange := *b.exchange
 	opExchange.method = op.method
 	if why != "" {
 		opExchange.method = http.MethodPatch
 	}
-	opExchange.place = placeOf(path)
+	opExchange.place = parseOperationPath(path)
 	opExchange.ifMatch, opExchange.ifNoneMatch, opExchange.acceptsJSON, opExchange.resourceType = nil, nil, false, nil
 	opExchange.requestRow.Time, opExchange.requestRow.Method = b.exchange.handler.Now(), loggedMethod(opExchange.method)
 	opExchange.requestRow.Path = fmt.Sprintf("%s (operation %d of /Bulk%s)", truncate(path), op.number, why)
@@ -340,7 +345,8 @@ func (b *bulk) exchangeFor(op *operation, path, why string) *exchange {
 	return &opExchange
 }
 
-// pathLocation returns the location of the resource that the path names, or "".
+// pathLocation returns the address of the resource that the path names, or "" if the path does not
+// name one resource.
 func (x *exchange) pathLocation() string {
 	if x.resourceType == nil || len(x.place.afterEndpoint) != 1 {
 		return ""
@@ -348,8 +354,8 @@ func (x *exchange) pathLocation() string {
 	return x.locationOf(x.resourceType, x.resourceID())
 }
 
-// recordOperation puts the row of an operation into the request log. It returns the error in the
-// form that the client may see.
+// recordOperation gives the row of an operation to the request log. It returns err in the form that
+// the client may see, or nil.
 func (x *exchange) recordOperation(a answer, err error) error {
 	if err == nil && x.rowWritten {
 		return nil
@@ -366,8 +372,8 @@ func (x *exchange) recordOperation(a answer, err error) error {
 	return err
 }
 
-// placeOf parses the path of an operation.
-func placeOf(path string) place {
+// parseOperationPath returns the target that the path of an operation names.
+func parseOperationPath(path string) place {
 	path, query, _ := strings.Cut(path, "?")
 	p := place{query: query}
 	below := strings.FieldsFunc(path, func(c rune) bool { return c == '/' })
@@ -381,8 +387,9 @@ func placeOf(path string) place {
 	return p
 }
 
-// bulkRoute finds the action of an operation. Only actions that change resources are allowed.
-func (x *exchange) bulkRoute() (action, error) {
+// routeOperation returns the action of an operation. It returns an error for a path or method that
+// does not change a resource.
+func (x *exchange) routeOperation() (action, error) {
 	if x.place.err != nil {
 		return nil, x.place.err
 	}
@@ -419,30 +426,29 @@ func (b *bulk) finishOperation(op *operation, a answer, err error) {
 	if op.method == http.MethodPost {
 		op.location = ""
 	}
-	b.failed++
+	b.failedCount++
 }
 
-// completeWaiting finishes the resources that were created without their reference to op: it adds
-// the reference, now that op has ended.
+// completeWaiting adds the missing references to the resources that were created without their
+// reference to op. It is called when op has ended.
 //
-// RFC 7644 §3.7.1: the server must try to resolve circular references, and answers 409 if it
-// cannot.
+// RFC 7644 §3.7.1: the server must try to resolve circular references, and return 409 if it cannot.
 func (b *bulk) completeWaiting(op *operation) {
 	for _, w := range b.waitingFor[op] {
-		if w.state == finished && w.response == nil && len(w.withheld) > 0 {
+		if w.state == finished && w.response == nil && len(w.withheldParts) > 0 {
 			b.addWithheld(w)
 		}
 	}
 }
 
-// addWithheld adds the withheld parts of an operation with a PATCH, when all resources to which the
-// operation refers exist.
+// addWithheld sends a PATCH that adds the withheld parts of an operation. It does nothing while one
+// of the resources to which the operation refers does not exist yet.
 func (b *bulk) addWithheld(op *operation) {
 	ids := map[string]string{}
-	for _, id := range b.references(op) {
+	for _, id := range b.referencedBulkIDs(op) {
 		target := b.byBulkID[id]
 		if target.state == running {
-			return // addWithheld is called again when the running operation ends
+			return // completeWaiting calls addWithheld again when this operation ends
 		}
 		if target.id == "" {
 			b.failIncomplete(op, fmt.Sprintf("the operation with the bulkId %q failed", truncate(id)))
@@ -459,10 +465,10 @@ func (b *bulk) addWithheld(op *operation) {
 		Schemas    []string `json:"schemas"`
 		Operations []change
 	}{Schemas: []string{scim.PatchOpURN}}
-	for _, p := range op.withheld {
+	for _, p := range op.withheldParts {
 		request.Operations = append(request.Operations, change{"add", p.path, expandBulkIDsInJSON(p.value, ids)})
 	}
-	op.withheld = nil
+	op.withheldParts = nil
 	data, err := json.Marshal(request)
 	if err != nil {
 		b.failIncomplete(op, err.Error())
@@ -484,9 +490,10 @@ func (b *bulk) failIncomplete(op *operation, why string) {
 	op.location = location
 }
 
-// encode writes the answer.
+// encode returns the body of the answer.
 //
-// RFC 7644 §3.7: a status is a string, and a failed operation has its error in response.
+// RFC 7644 §3.7: the status is a string. The error of a failed operation is in the member
+// "response".
 func (b *bulk) encode() []byte {
 	type result struct {
 		Method   string      `json:"method,omitempty"`
@@ -505,11 +512,11 @@ func (b *bulk) encode() []byte {
 			out.Operations = append(out.Operations, result{op.method, op.bulkID, op.location, op.etag, strconv.Itoa(op.status), op.response})
 		}
 	}
-	body, _ := json.Marshal(out) // cannot fail: the members are strings and errors
+	body, _ := json.Marshal(out) // cannot fail, because the members are strings and *scim.Error
 	return body
 }
 
-// sentence describes the results of all operations in one sentence for the request log.
+// sentence returns one sentence about the results of all operations, for the request log.
 func (b *bulk) sentence() string {
 	counts := map[string]int{}
 	for _, op := range b.operations {
@@ -546,11 +553,12 @@ func (op *operation) outcome() string {
 	return "updated"
 }
 
-// bulkIDPrefix starts a string that stands for the id of a resource that the request creates. RFC
-// 7644 §3.7.2.
+// bulkIDPrefix begins a string that stands for the id of a resource that the bulk request creates.
+// RFC 7644 §3.7.2.
 const bulkIDPrefix = "bulkId:"
 
-// expandBulkIDs replaces the "bulkId:" references in a string with the ids of the resources.
+// expandBulkIDs replaces the "bulkId:" references in a string with the ids of the resources. ids
+// maps bulkIds to these ids.
 func expandBulkIDs(text string, ids map[string]string) string {
 	find := func(id string) (string, bool) {
 		resourceID, ok := ids[id]
@@ -559,9 +567,9 @@ func expandBulkIDs(text string, ids map[string]string) string {
 	return expandBulkIDsWith(text, find, find)
 }
 
-// expandBulkIDsWith replaces the "bulkId:" references in a string. whole looks up a reference that
-// is the entire string. inside looks up a reference within a longer string, such as a filter or a
-// URL.
+// expandBulkIDsWith replaces the "bulkId:" references in a string. It calls whole for a reference
+// that is the entire string, and inside for a reference within a longer string, such as a filter or
+// a URL. Both take a bulkId and return the id of the resource.
 func expandBulkIDsWith(text string, whole, inside func(string) (string, bool)) string {
 	if id, is := strings.CutPrefix(text, bulkIDPrefix); is {
 		if resourceID, ok := whole(id); ok {
@@ -597,7 +605,8 @@ func expandBulkIDsInJSON(data json.RawMessage, ids map[string]string) json.RawMe
 	return rewriteStrings(data, func(text string) string { return expandBulkIDs(text, ids) })
 }
 
-// rewriteStrings changes the strings of a JSON value that may hold a "bulkId:" reference.
+// rewriteStrings calls change with each string of a JSON value and replaces the string with the
+// result. To save time, it returns a value without any "bulkId:" reference unchanged.
 func rewriteStrings(data json.RawMessage, change func(string) string) json.RawMessage {
 	if !bytes.Contains(data, []byte("ulkId:")) && !bytes.Contains(data, []byte(`\u`)) {
 		return data
@@ -605,13 +614,13 @@ func rewriteStrings(data json.RawMessage, change func(string) string) json.RawMe
 	return scim.RewriteStrings(data, change)
 }
 
-// withhold removes from the data of a POST the references to resources that do not exist yet:
-// single elements of a list, or a whole attribute when it is not a list. It returns the remaining
-// data and the removed parts.
+// withhold splits the data of a POST: now is the data to send now, and later holds the parts that
+// refer to resources that do not exist yet. From a list it removes only the elements with such a
+// reference. Any other attribute with such a reference is removed as a whole.
 func withhold(data json.RawMessage, circular map[string]bool) (now json.RawMessage, later []withheldPart) {
 	members, err := scim.ParseMembers(data)
 	if err != nil {
-		return data, nil // the data is malformed; decoding the resource reports how
+		return data, nil // the data is malformed; the error comes later, when the resource is decoded
 	}
 	return withholdFrom(members, "", circular)
 }
@@ -622,7 +631,7 @@ func withholdFrom(members scim.Members, prefix string, circular map[string]bool)
 		switch {
 		case !refersTo(m.Value, circular):
 			kept = append(kept, m)
-		case prefix == "" && strings.Contains(m.Name, ":"): // an extension: its attributes are withheld one by one
+		case prefix == "" && strings.Contains(m.Name, ":"): // the member is an extension, whose attributes are withheld one by one
 			inner, err := scim.ParseMembers(m.Value)
 			if err != nil {
 				kept = append(kept, m)
@@ -641,8 +650,8 @@ func withholdFrom(members scim.Members, prefix string, circular map[string]bool)
 	return kept.Encode(), later
 }
 
-// withholdElements splits a list into the elements to send now and those to add later. Any other
-// value is withheld as a whole.
+// withholdElements splits a list into the elements to send now and the elements to add later. A
+// value that is not a list is withheld as a whole.
 func withholdElements(value json.RawMessage, circular map[string]bool) (now, later json.RawMessage) {
 	var list, kept, withheld []json.RawMessage
 	if json.Unmarshal(value, &list) != nil {
@@ -672,7 +681,7 @@ func joinElements(list []json.RawMessage) json.RawMessage {
 	return append(out, ']')
 }
 
-// refersTo reports whether a JSON value contains a reference to one of the bulkIds.
+// refersTo reports whether a JSON value contains a reference to one of these bulkIds.
 func refersTo(value json.RawMessage, bulkIDs map[string]bool) bool {
 	found := false
 	check := func(id string) (string, bool) {

@@ -15,23 +15,23 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// The discovery endpoints announce exactly the features that this site supports.
+// The discovery endpoints below announce exactly the features that this site supports.
 
-// config is the ServiceProviderConfig. RFC 7643 §5.
-type config struct {
+// serviceProviderConfig is the discovery document about the supported features. RFC 7643 §5.
+type serviceProviderConfig struct {
 	Schemas               []string     `json:"schemas"`
-	Patch                 supported    `json:"patch"`
+	Patch                 feature      `json:"patch"`
 	Bulk                  bulkConfig   `json:"bulk"`
 	Filter                filterConfig `json:"filter"`
-	ChangePassword        supported    `json:"changePassword"`
-	Sort                  supported    `json:"sort"`
-	ETag                  supported    `json:"etag"`
+	ChangePassword        feature      `json:"changePassword"`
+	Sort                  feature      `json:"sort"`
+	ETag                  feature      `json:"etag"`
 	Pagination            pagination   `json:"pagination"`
 	AuthenticationSchemes []authScheme `json:"authenticationSchemes"`
 	Meta                  meta         `json:"meta"`
 }
 
-type supported struct {
+type feature struct {
 	Supported bool `json:"supported"`
 }
 
@@ -53,7 +53,7 @@ type pagination struct {
 	DefaultPaginationMethod string `json:"defaultPaginationMethod"`
 	DefaultPageSize         int    `json:"defaultPageSize"`
 	MaxPageSize             int    `json:"maxPageSize"`
-	CursorTimeout           int    `json:"cursorTimeout"` // how long a cursor is valid, in seconds
+	CursorTimeout           int    `json:"cursorTimeout"` // for how many seconds a cursor is valid
 }
 
 type authScheme struct {
@@ -71,13 +71,13 @@ type meta struct {
 
 func (x *exchange) showConfig() (answer, error) {
 	location := x.base + "/ServiceProviderConfig"
-	return x.answerDiscovery(config{
+	return x.answerDiscovery(serviceProviderConfig{
 		Schemas: []string{scim.ConfigURN},
-		Patch:   supported{true},
+		Patch:   feature{true},
 		Bulk:    bulkConfig{Supported: true, MaxOperations: MaxBulkOperations, MaxPayloadSize: MaxBulkBytes},
 		Filter:  filterConfig{Supported: true, MaxResults: maxCount},
-		Sort:    supported{true},
-		ETag:    supported{true},
+		Sort:    feature{true},
+		ETag:    feature{true},
 		Pagination: pagination{
 			Cursor: true, Index: true, DefaultPaginationMethod: "index", DefaultPageSize: defaultCount, MaxPageSize: maxCount,
 			CursorTimeout: int(roster.CursorTimeout.Seconds()),
@@ -120,7 +120,8 @@ func (x *exchange) showResourceType() (answer, error) {
 	return answer{}, scim.NotFound("There is no resource type %q here; the resource types are %s.", truncate(x.resourceID()), strings.Join(names, ", "))
 }
 
-// resourceTypeJSON returns the discovery document of a resource type, with this site's settings.
+// resourceTypeJSON returns the discovery document of a resource type. The description of users
+// follows this site's settings.
 func (x *exchange) resourceTypeJSON(rt *scim.ResourceType) (json.RawMessage, error) {
 	offered := *rt
 	if rt.ID == roster.User {
@@ -137,8 +138,8 @@ func (x *exchange) resourceTypeLocation(rt *scim.ResourceType) string {
 	return x.base + "/ResourceTypes/" + string(rt.ID)
 }
 
-// describeUsers says in words which methods the site accepts for users, because RFC 7643 has no
-// attribute for it.
+// describeUsers returns a sentence that says which methods the site accepts for users, because RFC
+// 7643 has no attribute for this.
 func describeUsers(s site.Site) string {
 	can, refused := []string{"read"}, []string(nil)
 	if s.Creates {
@@ -174,17 +175,17 @@ func describeUsers(s site.Site) string {
 //go:embed protocol_schemas.json
 var protocolSchemasJSON []byte
 
-// protocolSchema is the schema of a discovery document.
+// protocolSchema is the schema of a discovery document, such as ResourceType. text is its JSON.
 type protocolSchema struct {
 	id   string
 	text json.RawMessage
 }
 
-// protocolSchemas are the schemas of the discovery documents themselves. RFC 7643 §8.7.2.
+// protocolSchemas returns the schemas of the discovery documents themselves. RFC 7643 §8.7.2.
 var protocolSchemas = sync.OnceValue(func() []protocolSchema {
 	var documents []json.RawMessage
 	if err := json.Unmarshal(protocolSchemasJSON, &documents); err != nil {
-		panic("embedded schemas: " + err.Error()) // the embedded file is broken; no input can cause this
+		panic("embedded schemas: " + err.Error()) // only a broken embedded file can cause this, never a client's input
 	}
 	all := make([]protocolSchema, len(documents))
 	for i, text := range documents {
@@ -240,8 +241,8 @@ func (x *exchange) showSchema() (answer, error) {
 // offeredSchemas returns the schemas of the resource types that the site offers, without
 // duplicates.
 //
-// RFC 7643 §7: the schemas of messages are not listed. The schemas of protocolSchemas are not in
-// this list.
+// RFC 7643 §7: discovery does not list the schemas of messages. The list does not contain those of
+// protocolSchemas either; listSchemas adds them.
 func (x *exchange) offeredSchemas() (all []*scim.Schema) {
 	add := func(s *scim.Schema) {
 		if !slices.Contains(all, s) {
@@ -257,9 +258,10 @@ func (x *exchange) offeredSchemas() (all []*scim.Schema) {
 	return all
 }
 
-// schemaForSite returns a schema with this site's rules: whether groups may share a name.
+// schemaForSite adapts a schema to this site. If groups of this site may share a name, it returns a
+// copy of the group schema that says so.
 //
-// RFC 7643 §8.7.1: the uniqueness of a group's displayName is "none".
+// RFC 7643 §8.7.1: in the standard schema, the uniqueness of a group's displayName is "none".
 func (x *exchange) schemaForSite(s *scim.Schema) *scim.Schema {
 	if s.ID != scim.GroupURN || x.site.GroupNamesUnique() {
 		return s
@@ -296,7 +298,7 @@ func (x *exchange) answerDiscoveryList(all ...any) (answer, error) {
 	return x.answerDiscovery(json.RawMessage(list.Encode()), "")
 }
 
-// answerDiscovery answers a discovery request.
+// answerDiscovery builds the answer to a discovery request from the document v.
 //
 // RFC 7644 §4: discovery endpoints ignore query parameters, and answer a filter with 403.
 func (x *exchange) answerDiscovery(v any, location string) (answer, error) {

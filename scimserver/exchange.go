@@ -15,39 +15,39 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// exchange is one request with an accepted token, or one operation of a bulk request.
+// exchange is one request while it is answered, or one operation of a bulk request.
 type exchange struct {
 	handler *Handler
 	writer  http.ResponseWriter
 	request *http.Request
-	ctx     context.Context // the request's context with the time limit
+	ctx     context.Context // the request's context, with the time limit
 
 	cancel context.CancelFunc // ends ctx
 
-	place       place
-	method      string                          // the request's method, with GET in place of HEAD
-	ifMatch     []string                        // values of If-Match
-	ifNoneMatch []string                        // values of If-None-Match
-	acceptsJSON bool                            // whether Accept names application/scim+json or application/json
-	openBody    func(limit int64) (body, error) // checks the headers and starts to read the body
-	original    *http.Request                   // the unchanged request; outer handlers read the route from its Pattern
+	place           place
+	method          string                          // the request's method, with GET in place of HEAD
+	ifMatch         []string                        // values of If-Match
+	ifNoneMatch     []string                        // values of If-None-Match
+	acceptsJSON     bool                            // whether Accept names application/scim+json or application/json
+	openBody        func(limit int64) (body, error) // returns the body after a check of its headers; at most limit bytes can be read
+	originalRequest *http.Request                   // the unchanged request; outer handlers read the route from its Pattern
 
 	site         site.Site
 	token        site.Token
 	roster       *roster.Roster
 	base         string // start of every location, such as "https://…/c/acme/auth/scim/v2"
 	mode         scim.Mode
-	resourceType *scim.ResourceType // the type of the endpoint; nil when it has none
+	resourceType *scim.ResourceType // the resource type of the endpoint; nil if the endpoint belongs to no single type
 
-	requestRow requestlog.Request // the row that this request writes to the request log
-	rowWritten bool               // whether the row was written together with the change
-	heldBytes  int                // bytes that this request has reserved from the handler's memory
+	requestRow    requestlog.Request // the row that this request writes to the request log
+	rowWritten    bool               // whether the row has been written in the transaction of the change
+	reservedBytes int                // how many bytes this request has reserved from the handler's memory
 }
 
-// authenticate finds the site and the token of the request. Its errors are 401 for a wrong token or
-// site and 403 while SCIM is off.
+// authenticate finds the site and the token of the request, and sets the fields that depend on
+// them. It returns 401 for a wrong token or site, and 403 while SCIM is off.
 //
-// RFC 6750 §3: without credentials, the challenge names no error.
+// RFC 6750 §3: if the request has no credentials, the challenge in the answer names no error.
 func (x *exchange) authenticate() error {
 	bearer, given := bearerOf(x.request.Header)
 	if !given {
@@ -81,17 +81,17 @@ func (x *exchange) authenticate() error {
 	return nil
 }
 
-// setActor puts the token into the request's contexts as the actor. The events that the request
-// causes name this actor.
+// setActor makes the token the actor of the request: the events that the request causes name the
+// token.
 func (x *exchange) setActor() {
 	who := x.token.EventActor().At(event.ActorIn(x.ctx))
 	x.ctx = event.WithActor(x.ctx, who)
 	x.request = x.request.WithContext(event.WithActor(x.request.Context(), who))
 }
 
-// warnOfOtherAddress logs a warning, once per host, when accepted requests arrive at an address
+// warnOfOtherAddress logs a warning, once per host, if an accepted request arrived at an address
 // other than the public one. Locations in answers use the public address, and some clients refuse a
-// meta.location with another host than the host that they called.
+// meta.location whose host is not the host that they called.
 func (x *exchange) warnOfOtherAddress(public string) {
 	_, host, found := strings.Cut(public, "://")
 	shown := truncate(x.request.Host)
@@ -102,16 +102,18 @@ func (x *exchange) warnOfOtherAddress(public string) {
 		"address", shown, "public", public, "hint", "set --public-url to the address in the identity providers' Tenant URL")
 }
 
-// foreignHosts remembers up to maxForeignHosts hosts that a warning has named.
+// foreignHosts remembers the hosts that warnOfOtherAddress has warned of, up to maxForeignHosts of
+// them.
 type foreignHosts struct {
 	mu          sync.Mutex
-	warnedHosts map[string]bool // the hosts that a warning has named
+	warnedHosts map[string]bool // the hosts in lower case
 }
 
 // maxForeignHosts bounds the number of warnings, because a client can send any Host header.
 const maxForeignHosts = 20
 
-// isNew reports whether no warning has named the host yet, and remembers the host.
+// isNew reports whether to warn of a host: it returns true for the first call with the host, and
+// false if there have been maxForeignHosts warnings.
 func (f *foreignHosts) isNew(host string) bool {
 	host = strings.ToLower(host)
 	f.mu.Lock()
@@ -126,8 +128,8 @@ func (f *foreignHosts) isNew(host string) bool {
 	return true
 }
 
-// unauthorized returns the 401 error. It is the same for an unknown site and for a missing, wrong,
-// expired or revoked token.
+// unauthorized returns the 401 error. Its detail is the same for an unknown site and for a missing,
+// wrong, expired or revoked token.
 func unauthorized(challenge string) error {
 	return &headerError{
 		err: scim.Unauthorized("The token is missing, wrong, expired or revoked, or there is no such site." +
@@ -151,8 +153,8 @@ func bearerOf(h http.Header) (token string, given bool) {
 	return token, found && strings.EqualFold(scheme, "Bearer") && token != ""
 }
 
-// last4 returns the part of a credential that the log may show: the last four characters, or "" for
-// a short credential.
+// last4 returns the last four characters of a credential, which the log may show. For a credential
+// of fewer than 20 bytes it returns "".
 func last4(bearer string) string {
 	if len(bearer) < 20 {
 		return ""
@@ -162,13 +164,13 @@ func last4(bearer string) string {
 
 func (x *exchange) resourceID() string { return x.place.afterEndpoint[0] }
 
-// kind returns the name of the endpoint's resource type, such as "User".
+// showsType returns the name of the endpoint's resource type, such as "User".
 func (x *exchange) kind() scim.TypeName { return x.resourceType.ID }
 
-// locationOf returns the address of a resource.
+// locationOf returns the absolute URL of a resource.
 //
-// RFC 7643 §3.1: meta.location is absolute. The address spells the endpoint as discovery does,
-// whatever the client wrote.
+// RFC 7643 §3.1: meta.location is absolute. The URL has the endpoint in the spelling of discovery,
+// not in the client's spelling.
 func (x *exchange) locationOf(rt *scim.ResourceType, id string) string {
 	return x.base + rt.Endpoint + "/" + id
 }

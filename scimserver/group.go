@@ -13,18 +13,19 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// slowBody is a size in bytes. For a larger body, the time limit starts again when the body has
-// arrived.
-const slowBody = 512 << 10
+// slowBodyBytes is the size above which a body may take long to arrive. For a larger body, the time
+// limit of the request starts again when the body has arrived.
+const slowBodyBytes = 512 << 10
 
-// decodeGroup reads the body of a POST or PUT of a group, which may be large. It keeps only the ids
-// of the members in memory.
+// decodeGroup reads the body of a POST or PUT of a group. It adds the ids of the members to members
+// and returns all other attributes. A body may have very many members, so only their ids are kept
+// in memory.
 func (x *exchange) decodeGroup(members *roster.MemberList) (scim.Resource, error) {
 	in, err := x.openBody(MaxGroupBody)
 	if err != nil {
 		return nil, err
 	}
-	counted := &counter{Reader: in}
+	counted := &countingReader{Reader: in}
 	doc, _, fixes, err := scim.DecodeStream(x.resourceType, counted, x.mode, scim.Stream{Name: "members", New: x.method == http.MethodPost, Each: func(value any) error {
 		if m, ok := value.(map[string]any); ok {
 			id, _ := m["value"].(string)
@@ -40,34 +41,36 @@ func (x *exchange) decodeGroup(members *roster.MemberList) (scim.Resource, error
 	case err != nil:
 		return nil, in.readError(err)
 	}
-	if counted.bytes > slowBody {
+	if counted.bytes > slowBodyBytes {
 		x.ctx, x.cancel = context.WithTimeout(x.request.Context(), timeLimit)
 	}
 	return doc, nil
 }
 
-// counter is a reader that counts the bytes read from it.
-type counter struct {
+// countingReader is a reader that counts the bytes read from it.
+type countingReader struct {
 	io.Reader
 	bytes int
 }
 
-func (c *counter) Read(p []byte) (int, error) {
+func (c *countingReader) Read(p []byte) (int, error) {
 	n, err := c.Reader.Read(p)
 	c.bytes += n
 	return n, err
 }
 
-// memberWriter writes the members of a group one by one.
+// memberWriter writes the members of a group one by one, with the sub-attributes that the client
+// wants.
 type memberWriter struct {
-	// location returns the URL under which the resources of a type are, with a slash at the end.
-	location                  func(scim.TypeName) string
-	value, ref, kind, display bool // whether this sub-attribute is shown
+	// location returns the URL of a resource type's endpoint, with a slash at the end.
+	location                                      func(scim.TypeName) string
+	showsValue, showsRef, showsType, showsDisplay bool // whether to write value, $ref, type and display
 }
 
-// writeAll writes the attribute members, or nothing for a group without members.
+// writeAll writes a comma and the attribute "members". For a group without members it writes
+// nothing.
 func (m memberWriter) writeAll(w *bufio.Writer, members iter.Seq2[roster.Member, error]) error {
-	if !m.value && !m.ref && !m.kind && !m.display {
+	if !m.showsValue && !m.showsRef && !m.showsType && !m.showsDisplay {
 		return nil
 	}
 	n := 0
@@ -75,8 +78,8 @@ func (m memberWriter) writeAll(w *bufio.Writer, members iter.Seq2[roster.Member,
 		if err != nil {
 			return err
 		}
-		if !m.value && !m.ref && !m.kind && member.Display == "" {
-			continue // only display is shown, and this member has none
+		if !m.showsValue && !m.showsRef && !m.showsType && member.Display == "" {
+			continue // the client wants only display, and this member has none
 		}
 		if n == 0 {
 			w.WriteString(`,"members":[`) //nolint:errcheck // bufio keeps the error until Flush
@@ -96,28 +99,28 @@ func (m memberWriter) writeAll(w *bufio.Writer, members iter.Seq2[roster.Member,
 
 func (m memberWriter) writeOne(w *bufio.Writer, member roster.Member) error {
 	text, open := w.AvailableBuffer(), byte('{')
-	if m.value {
+	if m.showsValue {
 		text = scim.AppendString(append(append(text, open), `"value":`...), member.ID)
 		open = ','
 	}
-	if m.ref {
+	if m.showsRef {
 		text = scim.AppendString(append(append(text, open), `"$ref":`...), m.location(member.Kind)+member.ID)
 		open = ','
 	}
-	if m.kind {
+	if m.showsType {
 		text = scim.AppendString(append(append(text, open), `"type":`...), string(member.Kind))
 		open = ','
 	}
-	if m.display && member.Display != "" {
+	if m.showsDisplay && member.Display != "" {
 		text = scim.AppendString(append(append(text, open), `"display":`...), member.Display)
 	}
 	_, err := w.Write(append(text, '}'))
 	return err
 }
 
-// While groups are switched off, a client that searches for groups gets an empty list, because a
-// 404 would break its import. A client that tries to create a group gets an error that says what to
-// do.
+// The functions below answer requests for groups while groups are switched off. A client that
+// searches for groups gets an empty list, because a 404 would break its import. A client that tries
+// to create or change a group gets an error that says what to do.
 
 func (x *exchange) listGroupsWhileOff() (answer, error) {
 	q, err := parseQuery(x.place.query)
@@ -158,7 +161,7 @@ func (x *exchange) refuseGroupWhileOff() (answer, error) {
 		" (in Entra ID: Mappings, Provision Azure Active Directory Groups, Enabled: No).")
 }
 
-// groupsOff reports whether the endpoint is the one for groups and groups are switched off.
+// groupsOff reports whether the endpoint is /Groups and the site has groups switched off.
 func (x *exchange) groupsOff(endpoint string) bool {
 	return !x.site.Groups && strings.EqualFold(endpoint, strings.TrimPrefix(scim.GroupType().Endpoint, "/"))
 }

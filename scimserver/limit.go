@@ -9,24 +9,25 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// limiter bounds how many requests per second a site answers, if its administrator set a limit.
-// Each site has a bucket with the requests of one second, and a client may use them all at once.
+// limiter bounds how many requests per second are answered for each site whose administrator has
+// set a limit. It uses token buckets: a site's bucket holds the tokens of one second, and a client
+// may use all of them at once.
 type limiter struct {
 	mu      sync.Mutex
 	buckets map[site.ID]bucket
 }
 
 type bucket struct {
-	remaining float64 // how many requests may still be answered
-	updatedAt time.Time
+	remaining float64   // how many tokens are left; each answered request takes one
+	updatedAt time.Time // when remaining was last computed
 }
 
-// maxBuckets bounds how many buckets are remembered. A site whose bucket was dropped gets a full
-// bucket with its next request.
+// maxBuckets bounds how many buckets are kept in memory. Above it, all buckets are dropped. A site
+// without a bucket gets a full bucket with its next request.
 const maxBuckets = 10_000
 
-// takeToken reports whether a request of the site may be answered now, and if not, how long the
-// client should wait.
+// takeToken reports whether a request of the site may be answered now. If ok is false, the client
+// should wait for the duration wait.
 func (l *limiter) takeToken(id site.ID, perSecond int, now time.Time) (wait time.Duration, ok bool) {
 	if perSecond <= 0 {
 		return 0, true
@@ -53,7 +54,7 @@ func (l *limiter) takeToken(id site.ID, perSecond int, now time.Time) (wait time
 	return wait, ok
 }
 
-// checkRate returns 429 for a request above the site's rate.
+// checkRate returns 429 if the request exceeds the site's limit of requests per second.
 //
 // RFC 6585 §4: Retry-After says when to try again, in whole seconds.
 func (x *exchange) checkRate() error {

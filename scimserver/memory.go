@@ -9,23 +9,23 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/fair"
 )
 
-// memory bounds how much memory requests hold at the same time: large bodies while they are read
-// and decoded, and large answers until a slow client has received them. Small bodies and answers do
-// not count.
+// memory bounds how much memory large bodies and large answers may take at the same time. A body
+// counts while it is read and decoded, and an answer until the client has received it. Small bodies
+// and answers do not count.
 type memory struct {
 	once     sync.Once
 	gate     *fair.Gate
-	patience time.Duration // how long a request waits for room; memoryPatience when zero
+	patience time.Duration // how long a request waits until there is enough memory; zero means memoryPatience
 }
 
 const (
-	maxMemory     = 48 << 20 // bytes for all sites
-	maxSiteMemory = 16 << 20 // bytes for one site
-	smallBytes    = 64 << 10 // bodies and answers up to this size do not count
-	// memoryPerBodyByte is how many bytes of memory one byte of a body takes while it is decoded. A
-	// group's body takes less, because only the ids of its members are kept.
+	maxMemory     = 48 << 20 // how many bytes the requests of all sites may reserve together
+	maxSiteMemory = 16 << 20 // how many bytes the requests of one site may reserve together
+	smallBytes    = 64 << 10 // bodies and answers of up to this many bytes do not count
+	// memoryPerBodyByte is how many bytes of memory one byte of a body needs while the body is
+	// decoded. A group's body needs less, because only the ids of its members are kept.
 	memoryPerBodyByte       = 6
-	groupBytesPerMemoryByte = 4 // the number of bytes of a group's body that need one byte of memory
+	groupBytesPerMemoryByte = 4 // this many bytes of a group's body need one byte of memory
 	memoryPatience          = 8 * time.Second
 )
 
@@ -36,12 +36,13 @@ func (m *memory) openGate() *fair.Gate {
 	return m.gate
 }
 
-// Memory returns the use of the memory for large bodies and answers, in bytes.
+// Memory returns how many bytes of memory large bodies and answers use at the moment, and other
+// figures about this limit.
 func (h *Handler) Memory() fair.Stats { return h.memory.openGate().Stats() }
 
-// holdBody waits until there is memory for a body of the given length; -1 means unknown. At most
-// limit bytes of the body are read.
-func (x *exchange) holdBody(length, limit int64) error {
+// reserveForBody waits until there is memory for a body, and reserves it. length is the length of
+// the body in bytes; -1 means unknown. limit is how many bytes will be read at most.
+func (x *exchange) reserveForBody(length, limit int64) error {
 	if length < 0 {
 		length = limit
 	}
@@ -56,13 +57,14 @@ func (x *exchange) holdBody(length, limit int64) error {
 	if err := x.handler.memory.openGate().Enter(x.ctx, string(x.site.ID), n); err != nil {
 		return err
 	}
-	x.heldBytes += n
+	x.reservedBytes += n
 	return nil
 }
 
-// answerWithinMemory runs the action of a request and reserves memory for its answer. If memory is
-// short and the request is a read, answerWithinMemory drops the answer, waits, and reads again. It
-// never drops the answer to a change, because the change is already stored.
+// answerWithinMemory runs the action of a request and reserves memory for its answer. If there is
+// not enough memory for the answer to a GET, answerWithinMemory drops the answer, waits for memory,
+// and runs the action again. It never drops the answer to a change, because the change is already
+// stored.
 func (x *exchange) answerWithinMemory() (answer, error) {
 	rowBefore := x.requestRow
 	a, err := x.runGuarded((*exchange).route)
@@ -70,33 +72,33 @@ func (x *exchange) answerWithinMemory() (answer, error) {
 		return a, err
 	}
 	n := a.countedBytes()
-	if err := x.tryHold(n); err == nil || x.method != http.MethodGet { // only a GET runs again, because a body cannot be read twice
+	if err := x.tryReserve(n); err == nil || x.method != http.MethodGet { // only a GET runs again, because a body cannot be read twice
 		return a, err
 	}
 	a = answer{}
 	if err := x.handler.memory.openGate().Enter(x.ctx, string(x.site.ID), n); err != nil {
 		return a, err
 	}
-	x.heldBytes += n
+	x.reservedBytes += n
 	x.requestRow = rowBefore
 	if a, err = x.runGuarded((*exchange).route); err != nil {
 		return a, err
 	}
-	return a, x.tryHold(a.countedBytes() - n) // the answer may have become larger
+	return a, x.tryReserve(a.countedBytes() - n) // the answer may have become larger
 }
 
-func (x *exchange) tryHold(n int) error {
+func (x *exchange) tryReserve(n int) error {
 	if n <= 0 {
 		return nil
 	}
 	err := x.handler.memory.openGate().TryEnter(string(x.site.ID), n)
 	if err == nil {
-		x.heldBytes += n
+		x.reservedBytes += n
 	}
 	return err
 }
 
-// countedBytes returns how many bytes of an answer count against the memory limit.
+// countedBytes returns how many bytes an answer counts against the memory limit.
 func (a answer) countedBytes() int {
 	n := max(a.size, len(a.body))
 	if n <= smallBytes {
@@ -105,10 +107,10 @@ func (a answer) countedBytes() int {
 	return min(n, maxSiteMemory)
 }
 
-// releaseMemory gives back the memory that the request holds.
+// releaseMemory gives back the memory that the request has reserved.
 func (x *exchange) releaseMemory() {
-	if x.heldBytes > 0 {
-		x.handler.memory.openGate().Leave(string(x.site.ID), x.heldBytes)
-		x.heldBytes = 0
+	if x.reservedBytes > 0 {
+		x.handler.memory.openGate().Leave(string(x.site.ID), x.reservedBytes)
+		x.reservedBytes = 0
 	}
 }

@@ -86,7 +86,7 @@ func FuzzParseQuery(f *testing.F) {
 		if q.hasFilter {
 			members["filter"] = q.filter
 		}
-		if q.byCursor {
+		if q.usesCursor {
 			members["cursor"] = q.cursor
 			delete(members, "startIndex")
 		}
@@ -99,7 +99,7 @@ func FuzzParseQuery(f *testing.F) {
 			err = again.limitPage()
 		}
 		same := again.filter == q.filter && again.hasFilter == q.hasFilter && again.startIndex == q.startIndex && again.count == q.count && again.sortBy == q.sortBy &&
-			again.sortOrder == q.sortOrder && again.cursor == q.cursor && again.byCursor == q.byCursor && strings.Join(again.attributes, ",") == strings.Join(q.attributes, ",")
+			again.sortOrder == q.sortOrder && again.cursor == q.cursor && again.usesCursor == q.usesCursor && strings.Join(again.attributes, ",") == strings.Join(q.attributes, ",")
 		if err != nil || !same {
 			t.Fatalf("%q is %+v; as a search %s it is %+v, %v", raw, q, body, again, err)
 		}

@@ -10,25 +10,27 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// place is the target of a request: /c/{site}/auth/scim/v2/{endpoint}/{further segments}.
+// place is the target of a request, the parts of its path
+// /c/{site}/auth/scim/v2/{endpoint}/{further segments} and its query.
 type place struct {
 	site          string
-	endpoint      string   // the endpoint in the client's spelling; empty for the base URL
-	afterEndpoint []string // segments after the endpoint
-	query         string   // the raw query; if it has a path after Entra's flag, without that path
-	logText       string   // path and query below the base, as the request log shows them
-	err           error    // why the path is not valid, or nil; reported after authentication
+	endpoint      string   // the endpoint in the client's spelling; "" for the base URL
+	afterEndpoint []string // the unescaped segments after the endpoint, such as an id
+	query         string   // the raw query; a path that the client put into the query after Entra's flag has been removed
+	logText       string   // the path below the base URL and the query, in the form that the request log shows
+	err           error    // why the path is not valid, or nil; the client gets this error only after authentication
 }
 
-// Serves reports whether the request belongs to a Handler. It looks at the raw path, so that the
-// Handler gets the request as the client sent it, before a ServeMux cleans the path.
+// Serves reports whether a Handler must answer the request. It looks at the raw path, and must be
+// called before a ServeMux cleans the path.
 func Serves(r *http.Request) bool {
 	_, _, ok := splitPath(r.URL.EscapedPath())
 	return ok
 }
 
-// splitPath returns the site in a raw path and the segments below …/auth/scim. Empty segments are
-// left out, because administrators type a base URL with a slash at the end.
+// splitPath returns the site in a raw path and the segments below …/auth/scim. It leaves out empty
+// segments, because administrators often type a base URL with a slash at the end. ok is false if
+// the path is not a SCIM path.
 func splitPath(raw string) (site string, below []string, ok bool) {
 	segments := strings.FieldsFunc(raw, func(c rune) bool { return c == '/' })
 	if len(segments) < 4 || segments[0] != "c" || !strings.EqualFold(segments[2], "auth") || !strings.EqualFold(segments[3], "scim") {
@@ -61,10 +63,10 @@ func locate(u *url.URL) place {
 	return p
 }
 
-// cutVersion removes the protocol version from the path. It returns invalidVers for a version other
-// than 2.
+// cutVersion removes the protocol version, such as "v2", from the beginning of the segments. It
+// returns invalidVers for a version other than 2.
 //
-// RFC 7644 §3.13: without a version, the server picks one.
+// RFC 7644 §3.13: if the path has no version, the server chooses one.
 func cutVersion(below []string) ([]string, error) {
 	if len(below) == 0 || !isVersion(below[0]) {
 		return below, nil
@@ -80,9 +82,10 @@ func isVersion(segment string) bool {
 	return len(segment)-len(digits) == 1 && digits != "" && strings.Trim(digits, "0123456789.") == ""
 }
 
-// pathAfterFlag finds the path that a client wrote after a flag in the query. Entra's flag is part
-// of the Tenant URL ("…/v2?aadOptscim062020"), and a client that appends the path to it asks for
-// "…/v2?aadOptscim062020/Users?filter=…". See testdata/entra_flag_before_path.txtar.
+// pathAfterFlag returns the path that a client wrote into the query after Entra's flag, and the
+// rest of the query. The flag is part of the Tenant URL ("…/v2?aadOptscim062020"). A client that
+// appends a path to this URL requests "…/v2?aadOptscim062020/Users?filter=…". See
+// testdata/entra_flag_before_path.txtar.
 func pathAfterFlag(query string) (below []string, rest string) {
 	flag, path, found := strings.Cut(query, "/")
 	if !found || strings.ContainsAny(flag, "=&?") {
@@ -113,9 +116,9 @@ func unescapeSegments(segments []string) ([]string, error) {
 	return plain, nil
 }
 
-// readableQuery returns a query string in a form that people can read, for the request log only. It
-// hides the values of parameters that may hold a credential, and filters that mention a password
-// (RFC 7644 §7.5.2).
+// readableQuery returns a query string unescaped, for the request log only. It replaces with ***
+// the values of parameters that may hold a credential, and filters that mention a password (RFC
+// 7644 §7.5.2).
 func readableQuery(query string) string {
 	pairs := strings.Split(query, "&")
 	for i, pair := range pairs {
@@ -131,7 +134,7 @@ func readableQuery(query string) string {
 	return query
 }
 
-// mayHoldCredential reports whether a parameter with that name may hold a credential.
+// mayHoldCredential reports whether a query parameter with the name key may hold a credential.
 func mayHoldCredential(key string) bool {
 	key = unescapedLower(key)
 	return slices.ContainsFunc([]string{"token", "secret", "password", "authorization"}, func(word string) bool { return strings.Contains(key, word) })

@@ -9,16 +9,16 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Sizes of a page.
+// The number of resources on a page: by default, and at most.
 const (
 	defaultCount = roster.DefaultCount
 	maxCount     = roster.MaxCount
 )
 
-// query holds the parameters of a client's query, from a URL or from the body of a .search.
+// query holds the parameters of a client's query, from a URL or from a SearchRequest.
 type query struct {
 	filter             string
-	filterWithSpaces   string // the filter with spaces in place of plus signs, if the client may have meant spaces
+	filterWithSpaces   string // the filter with spaces in place of plus signs, if the client may have meant spaces; otherwise ""
 	hasFilter          bool
 	startIndex         int
 	count              int
@@ -26,10 +26,10 @@ type query struct {
 	excludedAttributes []string
 	sortBy             string
 	sortOrder          string
-	cursor             string // the cursor of the page; empty for the first page
-	byCursor           bool   // whether the client pages by cursor
-	hasStartIndex      bool   // whether startIndex was given
-	fixes              []scim.Fix
+	cursor             string     // the cursor of the page; "" for the first page
+	usesCursor         bool       // whether the client gave the parameter cursor
+	hasStartIndex      bool       // whether the client gave the parameter startIndex
+	fixes              []scim.Fix // the tolerances that reading the parameters needed
 }
 
 func newQuery() query { return query{startIndex: 1, count: defaultCount} }
@@ -42,7 +42,7 @@ func parseQuery(raw string) (query, error) {
 	seen := map[string]bool{}
 	for pair := range strings.SplitSeq(raw, "&") {
 		key, value, _ := strings.Cut(pair, "=")
-		// "?flag?filter=…": the client appended "?filter=…" to a base URL with a flag.
+		// In "?flag?filter=…", the client appended "?filter=…" to a base URL that ends with a flag.
 		if i := strings.LastIndexByte(key, '?'); i >= 0 {
 			key = key[i+1:]
 		}
@@ -62,7 +62,7 @@ func parseQuery(raw string) (query, error) {
 		if key != "filter" && key != "cursor" && spaced != "" {
 			text = spaced // no attribute name has a plus sign, so the client means spaces
 		}
-		if err := q.set(key, text); err != nil {
+		if err := q.setParameter(key, text); err != nil {
 			return q, err
 		}
 		if key == "filter" {
@@ -73,9 +73,10 @@ func parseQuery(raw string) (query, error) {
 	return q, nil
 }
 
-// readPlusSigns reads the value of a parameter. In RFC 3986, a space is "%20" and "+" is a plus
+// readPlusSigns unescapes the value of a parameter. In RFC 3986, "%20" is a space and "+" is a plus
 // sign. In HTML form encoding, "+" is a space. A value without "%20" is read as form encoding. If a
-// value has both "%20" and "+", text keeps the plus signs and spaced has spaces in their place.
+// value has both "%20" and "+", text keeps the plus signs, and spaced is the same value with spaces
+// in their place. Otherwise spaced is "".
 func readPlusSigns(value string) (text, spaced string, err error) {
 	form, err := url.QueryUnescape(value)
 	if err != nil || !strings.Contains(value, "+") || !strings.Contains(value, "%20") {
@@ -93,7 +94,7 @@ func isParameter(key string) bool {
 	return false
 }
 
-func (q *query) set(key, text string) (err error) {
+func (q *query) setParameter(key, text string) (err error) {
 	switch key {
 	case "filter":
 		q.filter, q.hasFilter = text, true
@@ -111,13 +112,13 @@ func (q *query) set(key, text string) (err error) {
 	case "sortorder":
 		q.sortOrder = strings.TrimSpace(text)
 	case "cursor":
-		q.cursor, q.byCursor = text, true
+		q.cursor, q.usesCursor = text, true
 	}
 	return err
 }
 
-// parseNumber reads a whole number and limits it to the range -1 to maxIndex. It returns absent for
-// an empty string.
+// parseNumber reads a whole number and limits it to the range from -1 to maxIndex. For an empty
+// string it returns absent, the parameter's default.
 func parseNumber(name, text string, absent int) (int, error) {
 	if text = strings.TrimSpace(text); text == "" {
 		return absent, nil
@@ -132,7 +133,7 @@ func parseNumber(name, text string, absent int) (int, error) {
 // maxIndex is larger than any list, and small enough that additions do not overflow.
 const maxIndex = 1 << 40
 
-// splitNames splits a list at its commas, but not inside brackets.
+// splitNames splits a list of attribute names at its commas, but not at commas inside brackets.
 func splitNames(text string) (list []string) {
 	depth := 0
 	for name := range strings.FieldsFuncSeq(text, func(c rune) bool {
@@ -151,9 +152,10 @@ func splitNames(text string) (list []string) {
 	return list
 }
 
-// dropValueFilters reads "emails[type eq "work"].value" as "emails.value". Microsoft's collection
-// asks for attributes in this form, and an answer with all e-mail addresses contains the address
-// that it needs. See testdata/projection.txtar.
+// dropValueFilters removes value filters from the requested attributes: emails[type eq
+// "work"].value becomes emails.value. Microsoft's Postman collection requests attributes in this
+// form. An answer with all e-mail addresses also contains the requested address. See
+// testdata/projection.txtar.
 func (q *query) dropValueFilters() {
 	for i, name := range q.attributes {
 		before, rest, found := strings.Cut(name, "[")
@@ -166,16 +168,16 @@ func (q *query) dropValueFilters() {
 	}
 }
 
-// limitPage brings startIndex and count into the range that is served.
+// limitPage limits startIndex and count to the allowed range.
 //
 // RFC 7644 §3.4.2.4: a startIndex below 1 means 1, and a negative count means 0. RFC 9865 §2.1:
-// with a cursor, a count that is too large is an error, because it must stay the same from page to
+// with a cursor, a count that is too large is an error, because the count must be the same on every
 // page.
 func (q *query) limitPage() error {
-	if q.byCursor && q.hasStartIndex {
+	if q.usesCursor && q.hasStartIndex {
 		return scim.InvalidValue("cursor and startIndex cannot be used together.")
 	}
-	if q.byCursor && q.count > maxCount {
+	if q.usesCursor && q.count > maxCount {
 		return scim.InvalidCount("count is %d; with a cursor it must be between 0 and %d.", q.count, maxCount)
 	}
 	q.startIndex = min(max(q.startIndex, 1), maxIndex)
@@ -183,7 +185,8 @@ func (q *query) limitPage() error {
 	return nil
 }
 
-// parseOrder returns the sort order, or nil for the order of creation.
+// parseOrder returns the sort order that sortBy and sortOrder name, or nil for the order of
+// creation.
 func (q *query) parseOrder(rt *scim.ResourceType) (*scim.Sort, error) {
 	if q.sortBy == "" {
 		return nil, nil
@@ -198,8 +201,8 @@ func (q *query) parseOrder(rt *scim.ResourceType) (*scim.Sort, error) {
 	return &s, nil
 }
 
-// isAddress reports whether an attribute holds the URL of a resource. These URLs are not stored;
-// they are built from ids and the address of this server.
+// isAddress reports whether an attribute holds the URL of a resource. These URLs are not stored:
+// each answer builds them from ids and the address of this server.
 func isAddress(rt *scim.ResourceType, p scim.AttrPath) bool {
 	if p.URN != "" {
 		return false
@@ -218,8 +221,8 @@ func (q *query) parseFilterWith(parse filterParser, rt *scim.ResourceType, mode 
 	if !q.hasFilter {
 		return nil, nil, nil
 	}
-	// An empty filter would match everyone. A client that looks for one person would then use the
-	// first person in the list.
+	// An empty filter would match everyone. A client that looks for one person would then take the
+	// first person in the list for this person.
 	if strings.TrimSpace(q.filter) == "" {
 		return nil, nil, scim.InvalidFilter("The filter is empty; leave the parameter out to list everything.")
 	}
@@ -231,8 +234,8 @@ func (q *query) parseFilterWith(parse filterParser, rt *scim.ResourceType, mode 
 		return nil, fixes, err
 	}
 	for _, p := range scim.Paths(f.Root) {
-		// A filter on a URL would match no one, and the client would believe that the person is
-		// missing.
+		// A filter on a URL would match no one, and the client would conclude that the person does
+		// not exist.
 		if isAddress(rt, p) {
 			return nil, fixes, scim.InvalidFilter("%s cannot be used in a filter: it is an address, and addresses are built for each answer. Filter by the id at its end: id, members.value or groups.value.", p)
 		}

@@ -8,9 +8,9 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// toSCIMError turns a refusal into a SCIM error; no other code does this. It returns a *scim.Error
-// unchanged, because the scim package makes these for mistakes in a client's input. It returns nil
-// for any other error.
+// toSCIMError converts a refusal to a SCIM error; no other code does this. It returns a
+// *scim.Error, which the scim package makes for mistakes in a client's input, unchanged. For any
+// other error it returns nil.
 func toSCIMError(err error) *scim.Error {
 	var wire *scim.Error
 	if errors.As(err, &wire) {
@@ -20,13 +20,14 @@ func toSCIMError(err error) *scim.Error {
 	if !ok {
 		return nil
 	}
-	answer := wireErrorOf(e.Kind)
+	answer := errorForKind(e.Kind)
 	answer.Detail = e.Sentences()
 	return &answer
 }
 
-// wireErrorOf returns the status and the scimType for a kind of refusal. RFC 7644 §3.12.
-func wireErrorOf(k refusal.Kind) scim.Error {
+// errorForKind returns an error with the status and the scimType for a kind of refusal, and without
+// a detail. RFC 7644 §3.12.
+func errorForKind(k refusal.Kind) scim.Error {
 	switch k {
 	case refusal.Invalid:
 		return scim.Error{Status: http.StatusBadRequest, ScimType: "invalidValue"}

@@ -12,16 +12,17 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// writeRow writes the row to disk, or keeps it in memory while the database is unavailable. A
-// failure to write it does not undo the request, so the client still gets its answer.
+// writeRow writes the row of the request to the request log in the database. While the database is
+// unavailable, it keeps the row in memory. If it fails, the client still gets its answer, because
+// the request has already been carried out.
 func (x *exchange) writeRow() {
 	x.requestRow.Duration = x.handler.Now().Sub(x.requestRow.Time)
-	// Write the row even if the client has disconnected.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
+	// WithoutCancel: write the row even if the client has disconnected.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTimeout)
 	defer cancel()
 	err := x.handler.Requests.Write(ctx, x.requestRow)
-	if databaseUnavailable(err) {
-		x.handler.Requests.Gather(x.requestRow) // Gather keeps the row in memory and writes it when the database accepts writes again
+	if isDatabaseUnavailable(err) {
+		x.handler.Requests.Gather(x.requestRow) // Gather keeps the row in memory until the database accepts writes again
 		return
 	}
 	if err != nil {
@@ -29,12 +30,13 @@ func (x *exchange) writeRow() {
 	}
 }
 
-// addSubjectName looks up the name of the resource of a refused request, and puts it into the row
-// for the log.
+// addSubjectName looks up the name of the resource that a refused request was about, and puts the
+// name into the row. It does nothing if the resource cannot exist or if the server has no capacity
+// for the read.
 func (x *exchange) addSubjectName() {
 	mayExist := (x.requestRow.Status < http.StatusInternalServerError || x.requestRow.Status == http.StatusNotImplemented) && x.requestRow.Status != http.StatusNotFound
 	if x.requestRow.Status == http.StatusTooManyRequests {
-		return // the request was refused because there is no room for reads
+		return // the server refused the request to save work, so it must not cause another read
 	}
 	if !mayExist || x.requestRow.UserName != "" || x.requestRow.Subject == "" {
 		return
@@ -48,27 +50,29 @@ func (x *exchange) addSubjectName() {
 	}
 }
 
-// loggedMethod returns a request's method in a form that is safe for the log.
+// loggedMethod shortens a request's method for the log, because a client can send any string.
 func loggedMethod(name string) string { return truncate(name) }
 
-// addFixes records the tolerances that the request needed.
+// addFixes adds the tolerances that the request needed to the row.
 func (x *exchange) addFixes(fixes []scim.Fix) { x.requestRow.AddFixes(fixes...) }
 
-// changeWithRow returns a change for roster that writes the request's row in the transaction of the
-// change. status is the status of the answer.
+// changeWithRow returns a roster.Change that writes the request's row in the same transaction as
+// the change itself. status is the status of the answer.
 func (x *exchange) changeWithRow(status int) roster.Change {
 	row := x.handler.Requests.BeginRow(x.requestRow)
 	row.Status = status
 	return roster.Change{Actor: x.token.Actor(), Via: roster.ViaSCIM, Request: row}
 }
 
-// takeRow keeps the row that was written in the same transaction as a change.
-func (x *exchange) takeRow(row requestlog.Request) {
+// keepWrittenRow takes over the row that has been written in the transaction of a change, so that
+// it is not written again.
+func (x *exchange) keepWrittenRow(row requestlog.Request) {
 	x.requestRow, x.rowWritten = row, true
 	x.handler.Requests.RowWritten(row)
 }
 
-// describeQuery sets the row's sentence to the result of a query.
+// describeQuery puts the result of a query into the row, as a sentence. If the query found one
+// resource, it also adds the id and name of the resource.
 func (x *exchange) describeQuery(filter *scim.Filter, page roster.Page) {
 	attribute, value := equalityTerm(filter)
 	if attribute == nameAttribute(x.kind()) {
@@ -93,7 +97,8 @@ func (x *exchange) describeQuery(filter *scim.Filter, page roster.Page) {
 	}
 }
 
-// typeNouns returns the words for several resources of a type ("users") and for none ("no user").
+// typeNouns returns the words for several resources of a type, such as "users", and for none, such
+// as "no user".
 func typeNouns(rt *scim.ResourceType) (many, none string) {
 	switch rt.ID {
 	case roster.User:
@@ -104,9 +109,9 @@ func typeNouns(rt *scim.ResourceType) (many, none string) {
 	return "resources of type " + rt.Name, "no " + rt.Name
 }
 
-// equalityTerm returns the attribute and value of a filter of the form attribute eq "value".
-// Identity providers send such a filter to find out whether a resource exists. For any other
-// filter, attribute and value are empty.
+// equalityTerm returns the attribute and value of a filter of the form: attribute eq "value".
+// Identity providers send this form to find out whether a resource exists. For any other filter,
+// attribute and value are "".
 func equalityTerm(filter *scim.Filter) (attribute, value string) {
 	if filter == nil {
 		return "", ""
@@ -119,7 +124,7 @@ func equalityTerm(filter *scim.Filter) (attribute, value string) {
 	return strings.TrimSuffix(c.Path.Name+"."+c.Path.Sub, "."), value
 }
 
-// nameAttribute returns the attribute whose value names a resource in the request log.
+// nameAttribute returns the attribute whose value is the name of a resource in the request log.
 func nameAttribute(kind scim.TypeName) string {
 	if kind == roster.User {
 		return "userName"
@@ -127,10 +132,11 @@ func nameAttribute(kind scim.TypeName) string {
 	return "displayName"
 }
 
-// nameOf returns the name of a stored resource, or "".
+// nameOf returns the name of a stored resource for the request log, or "" if it has none. doc is
+// its stored JSON.
 func nameOf(kind scim.TypeName, doc []byte) string { return scim.StringOf(doc, nameAttribute(kind)) }
 
-// describeQueryOfAllTypes sets the row's sentence to the result of a query over all types.
+// describeQueryOfAllTypes is describeQuery for a query over all resource types.
 func (x *exchange) describeQueryOfAllTypes(l listing) {
 	if l.total == 1 && len(l.entries) == 1 {
 		only := l.entries[0]

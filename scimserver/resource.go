@@ -10,7 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// These handlers serve resources of every type. The schemas define the differences between types.
+// The actions below serve resources of every type. The differences between the types are in their
+// schemas.
 
 func (x *exchange) getResource() (answer, error) {
 	x.requestRow.Subject = x.resourceID()
@@ -18,12 +19,12 @@ func (x *exchange) getResource() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	doc, groups, err := v.readShown()
+	doc, groups, err := v.readForView()
 	if err != nil {
 		return answer{}, err
 	}
 	x.requestRow.UserName = nameOf(x.kind(), doc.JSON)
-	if !v.ifMatchAllows(doc) { // RFC 9110 §13.1.1: If-Match applies to every method, so also to GET
+	if !v.ifMatchAllows(doc) { // RFC 9110 §13.1.1: If-Match applies to every method, including GET
 		return answer{}, scim.PreconditionFailed("If-Match names another version than the current one, %s.", roster.ETag(doc.Version, groups))
 	}
 	x.requestRow.Sentence = "Found"
@@ -34,8 +35,8 @@ func (x *exchange) getResource() (answer, error) {
 	return v.answerWithGroups(http.StatusOK, doc, map[string][]roster.Membership{doc.ID: groups})
 }
 
-// readShown reads the resource of the request, with its groups if this view shows them.
-func (v view) readShown() (doc roster.Document, groups []roster.Membership, err error) {
+// readForView reads the resource that the request names, with its groups if this view shows them.
+func (v view) readForView() (doc roster.Document, groups []roster.Membership, err error) {
 	if v.showsGroups {
 		return v.exchange.roster.GetWithGroups(v.exchange.ctx, v.kind(), v.exchange.resourceID())
 	}
@@ -61,9 +62,9 @@ func (x *exchange) createResource() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	x.takeRow(out.Request)
-	v.showsGroups = v.showsGroups && !out.Created // a new user is in no group
-	return v.answerWith(http.StatusCreated, out.Document)
+	x.keepWrittenRow(out.Request)
+	v.showsGroups = v.showsGroups && !out.Created // a user that was created just now is in no group
+	return v.answerWithResource(http.StatusCreated, out.Document)
 }
 
 func (x *exchange) replaceResource() (answer, error) {
@@ -89,12 +90,13 @@ func (x *exchange) replaceResource() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	x.takeRow(out.Request)
-	return v.answerWith(http.StatusOK, out.Document)
+	x.keepWrittenRow(out.Request)
+	return v.answerWithResource(http.StatusOK, out.Document)
 }
 
 // patchResource answers with the whole resource, because administrators read it and some clients
-// compare it with what they sent. For a group with many members, it answers with the status alone.
+// compare it with the values that they sent. For a group with many members, it answers with the
+// status alone.
 func (x *exchange) patchResource() (answer, error) {
 	x.requestRow.Subject = x.resourceID()
 	v, err := x.viewFromQuery()
@@ -128,15 +130,15 @@ func (x *exchange) patchResource() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	x.takeRow(out.Request)
+	x.keepWrittenRow(out.Request)
 	if out.Request.Status == http.StatusNoContent {
 		return answer{status: http.StatusNoContent, location: x.locationOf(x.resourceType, out.Document.ID), etag: roster.ETag(out.Document.Version, nil)}, nil
 	}
-	return v.answerWith(http.StatusOK, out.Document)
+	return v.answerWithResource(http.StatusOK, out.Document)
 }
 
-// checkPatchFilters returns invalidPath for filters on attributes that are not stored, because such
-// filters could never match.
+// checkPatchFilters returns invalidPath for a filter on an attribute that is not stored, because
+// such a filter can never match.
 func (x *exchange) checkPatchFilters(patch *scim.Patch) error {
 	for _, op := range patch.Operations {
 		if op.Path.Filter == nil {
@@ -155,8 +157,9 @@ func (x *exchange) checkPatchFilters(patch *scim.Patch) error {
 	return nil
 }
 
-// setShownForms tells the patch both forms in which a GET shows the resource: with groups and
-// without. A readOnly value that equals the value in one of the forms counts as unchanged.
+// setShownForms gives the patch both forms in which a GET shows the resource: with groups and
+// without groups. If the patch sets a readOnly attribute to its value in one of these forms, it
+// counts as unchanged.
 func (x *exchange) setShownForms(patch *scim.Patch) error {
 	all := newQuery()
 	without := newQuery()
@@ -167,7 +170,7 @@ func (x *exchange) setShownForms(patch *scim.Patch) error {
 		if err != nil {
 			return err
 		}
-		doc, groups, err := v.readShown()
+		doc, groups, err := v.readForView()
 		if err != nil {
 			return err
 		}
@@ -187,8 +190,8 @@ func (x *exchange) setShownForms(patch *scim.Patch) error {
 	return nil
 }
 
-// preferNotFound returns 404 in place of a 400 when the resource does not exist, even if the
-// request has other mistakes. Other errors come back unchanged.
+// preferNotFound replaces a 400 with 404 if the resource does not exist: a missing resource matters
+// more than other mistakes in the request. It returns all other errors unchanged.
 func (x *exchange) preferNotFound(err error) error {
 	e := toSCIMError(err)
 	if e == nil || e.Status != http.StatusBadRequest {
@@ -200,21 +203,22 @@ func (x *exchange) preferNotFound(err error) error {
 	return err
 }
 
-// smallGroup is the largest number of members with which a PATCH answers with the whole group.
-const smallGroup = 100
+// smallGroupMembers is the largest number of members of a group for which a PATCH may answer with
+// the whole group.
+const smallGroupMembers = 100
 
-// largeGroup returns the number of members from which a group counts as large. A PATCH of a large
-// group is answered with 204 and no body, any other PATCH with 200 and the resource.
+// largeGroup returns how many members a group must have to count as large. The answer to a PATCH of
+// a large group is 204 without a body. The answer to any other PATCH is 200 with the resource.
 //
-// RFC 7644 §3.5.2: the resource may be left out, but not when the client names attributes. Entra
-// advises against returning a group's members and reads only the status. A client whose Accept
-// header names JSON gets a group of up to smallGroup members.
+// RFC 7644 §3.5.2: the server may leave the resource out, but not if the client names attributes.
+// Entra advises against returning a group's members and reads only the status. A client whose
+// Accept header names JSON gets a group of up to smallGroupMembers members.
 func (v view) largeGroup() roster.LargeGroup {
 	switch {
 	case v.kind() != roster.Group || v.projectionGiven:
 		return roster.LargeGroup{}
 	case v.exchange.acceptsJSON:
-		return roster.LargeGroup{Members: smallGroup + 1, Status: http.StatusNoContent}
+		return roster.LargeGroup{Members: smallGroupMembers + 1, Status: http.StatusNoContent}
 	}
 	return roster.LargeGroup{Members: 0, Status: http.StatusNoContent}
 }
@@ -233,12 +237,12 @@ func (x *exchange) deleteResource() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	x.takeRow(out.Request)
+	x.keepWrittenRow(out.Request)
 	return answer{status: http.StatusNoContent}, nil
 }
 
-// decode reads the body of a POST or PUT with the given function. members is nil unless the body is
-// a group.
+// decode reads the body of a POST or PUT. It uses the function read, except for a group, whose
+// members may be many. members is nil if the body is not a group.
 func (x *exchange) decode(read func(*scim.ResourceType, []byte, scim.Mode) (scim.Resource, []scim.Fix, error)) (doc scim.Resource, members *roster.MemberList, err error) {
 	if x.kind() == roster.Group {
 		members = new(roster.MemberList)
@@ -283,7 +287,7 @@ func (x *exchange) readSearchRequest() (query, error) {
 	return x.parseSearch(text)
 }
 
-// answerQuery answers a query over one resource type.
+// answerQuery answers a query over the resource type of the endpoint.
 func (x *exchange) answerQuery(q query) (answer, error) {
 	if err := q.limitPage(); err != nil {
 		return answer{}, err
@@ -304,7 +308,7 @@ func (x *exchange) answerQuery(q query) (answer, error) {
 	x.addFixes(q.fixes)
 	page, err := x.roster.List(x.ctx, roster.Query{
 		Kind: x.kind(), Filter: filter, StartIndex: q.startIndex, Count: q.count,
-		SortBy: order, ByCursor: q.byCursor, Cursor: q.cursor,
+		SortBy: order, ByCursor: q.usesCursor, Cursor: q.cursor,
 	})
 	if err != nil {
 		return answer{}, err

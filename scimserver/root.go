@@ -11,11 +11,12 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// A query at the base covers the resources of all types.
+// The functions below answer a query at the base URL, which covers the resources of all types.
 //
-// RFC 7644 §3.4.2.1: an attribute that a type lacks does not match there; it is no error.
+// RFC 7644 §3.4.2.1: if a type lacks an attribute of the filter, no error is returned; the
+// attribute counts as unassigned.
 
-func (x *exchange) listAll() (answer, error) {
+func (x *exchange) listAllTypes() (answer, error) {
 	q, err := parseQuery(x.place.query)
 	if err != nil {
 		return answer{}, err
@@ -23,7 +24,7 @@ func (x *exchange) listAll() (answer, error) {
 	return x.answerQueryOfAllTypes(q)
 }
 
-func (x *exchange) searchAll() (answer, error) {
+func (x *exchange) searchAllTypes() (answer, error) {
 	q, err := x.readSearchRequest()
 	if err != nil {
 		return answer{}, err
@@ -50,7 +51,7 @@ func (x *exchange) answerQueryOfAllTypes(q query) (answer, error) {
 	x.addFixes(q.fixes)
 	l := listing{query: q}
 	switch {
-	case q.byCursor:
+	case q.usesCursor:
 		err = x.pageByCursor(&l, parts)
 	case q.sortBy != "":
 		err = x.pageSorted(&l, parts)
@@ -64,8 +65,8 @@ func (x *exchange) answerQueryOfAllTypes(q query) (answer, error) {
 	return x.renderListing(l)
 }
 
-// typeQueries makes the query for each resource type. It returns the error of sortBy only when no
-// type can be sorted by it.
+// typeQueries returns the query for each resource type. It returns an error about sortBy only if no
+// type can be sorted by that attribute.
 func (x *exchange) typeQueries(q query) (parts []typeQuery, err error) {
 	var unsortable error
 	sortable := q.sortBy == ""
@@ -94,7 +95,8 @@ func (x *exchange) typeQueries(q query) (parts []typeQuery, err error) {
 	return parts, nil
 }
 
-// listType reads up to count resources of one type, beginning at position start.
+// listType reads up to count resources of one type, beginning at position start. The first position
+// is 1.
 func (x *exchange) listType(p typeQuery, start, count int) (roster.Page, error) {
 	return x.roster.List(x.ctx, roster.Query{Kind: p.view.resourceType.ID, Filter: p.filter, StartIndex: start, Count: count, SortBy: p.order})
 }
@@ -111,22 +113,23 @@ func (x *exchange) pageByIndex(l *listing, parts []typeQuery) error {
 		l.add(p.view, page.Documents...)
 		need -= len(page.Documents)
 		if page.CutShort {
-			need = 0 // read only the totals of the types that follow
+			need = 0 // from the remaining types, read only the totals
 		}
 		skip = max(skip-page.TotalResults, 0)
 	}
 	return nil
 }
 
-// maxSorted is the last position that a page of a sorted list of all types may reach. The lists of
-// the types are merged from the beginning, so the cost grows with the position.
-const maxSorted = 5_000
+// maxSortedPosition is the last position that a page of a sorted list of all types may contain. To
+// make the list, the lists of the types are merged from their beginning, so the cost grows with the
+// position.
+const maxSortedPosition = 5_000
 
-// pageSorted merges the sorted lists of the types.
+// pageSorted fills the page from the merged sorted lists of all types.
 func (x *exchange) pageSorted(l *listing, parts []typeQuery) error {
 	reach := l.query.startIndex - 1 + l.query.count
-	if reach > maxSorted {
-		return scim.TooMany("A sorted list of all types ends at resource %d; ask for one type, such as /Users, or leave sortBy out.", maxSorted)
+	if reach > maxSortedPosition {
+		return scim.TooMany("A sorted list of all types ends at resource %d; ask for one type, such as /Users, or leave sortBy out.", maxSortedPosition)
 	}
 	order := parts[slices.IndexFunc(parts, func(p typeQuery) bool { return p.order != nil })].order
 	var all []sortedResource
@@ -153,7 +156,7 @@ func (x *exchange) pageSorted(l *listing, parts []typeQuery) error {
 		if err != nil {
 			return err
 		}
-		if l.storedBytes+len(doc.JSON) > largestPage && len(l.entries) > 0 {
+		if l.storedBytes+len(doc.JSON) > maxPageBytes && len(l.entries) > 0 {
 			return nil
 		}
 		l.add(s.view, doc)
@@ -161,11 +164,11 @@ func (x *exchange) pageSorted(l *listing, parts []typeQuery) error {
 	return nil
 }
 
-// largestPage is how many bytes of documents a page of all types may have.
-const largestPage = 4 << 20
+// maxPageBytes is how many bytes of documents a page of a sorted list of all types may have.
+const maxPageBytes = 4 << 20
 
-// sortedResource is a resource in a sorted list of all types. It has no document, because the list
-// may be long and the documents large; only the documents of the page are read.
+// sortedResource is a resource in a sorted list of all types, without its document. The list may be
+// long and the documents large, so only the documents of the requested page are read.
 type sortedResource struct {
 	view view
 	id   string
@@ -187,7 +190,7 @@ func (x *exchange) readFirstSorted(p typeQuery, reach int) (all []sortedResource
 	}
 }
 
-// pageByCursor takes a page from one type; the cursor says which type.
+// pageByCursor fills the page with resources of one type. The cursor says which type.
 //
 // RFC 9865 §2: a page may be shorter than count and still have a next page.
 func (x *exchange) pageByCursor(l *listing, parts []typeQuery) error {
@@ -231,5 +234,6 @@ func (x *exchange) pageByCursor(l *listing, parts []typeQuery) error {
 	return nil
 }
 
-// joinCursor makes a cursor from the position of a type and the cursor within it.
+// joinCursor makes a cursor from the position of a type in the list of types and the cursor within
+// this type.
 func joinCursor(position int, inner string) string { return strconv.Itoa(position) + "-" + inner }

@@ -9,7 +9,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// action answers a request or returns an error. It writes nothing itself.
+// action carries out a request and returns the answer or an error. It does not write to the
+// connection.
 type action func(*exchange) (answer, error)
 
 // shape is the form of the path after an endpoint's name.
@@ -21,29 +22,29 @@ const (
 	searchEndpoint              // ".search" follows the endpoint
 )
 
-// methods maps the HTTP methods that a path allows to their actions. Any other method is 405.
+// methods maps the HTTP methods that a path allows to their actions. Any other method returns 405.
 type methods = map[string]action
 
-// resourceRoutes has the methods that every resource type offers for each form of path. RFC 7644
-// §3.2.
+// resourceRoutes maps each form of path to the methods that every resource type offers there. RFC
+// 7644 §3.2.
 var resourceRoutes = map[shape]methods{
 	wholeEndpoint:  {"GET": (*exchange).listResources, "POST": (*exchange).createResource},
 	singleResource: {"GET": (*exchange).getResource, "PUT": (*exchange).replaceResource, "PATCH": (*exchange).patchResource, "DELETE": (*exchange).deleteResource},
 	searchEndpoint: {"POST": (*exchange).searchResources},
 }
 
-// route is a path that does not belong to one resource type.
+// route is a path below the base URL that does not belong to one resource type, with its methods.
 type route struct {
 	endpoint string // the endpoint as RFC 7644 §3.2 spells it; requests may use any case
 	shape    shape
 	methods  methods
 }
 
-// routes lists the paths below the base that do not belong to one resource type.
+// routes lists all paths below the base URL that do not belong to one resource type.
 var routes = []route{
 	// Resources of all types at once
-	{"", wholeEndpoint, methods{"GET": (*exchange).listAll}},
-	{".search", wholeEndpoint, methods{"POST": (*exchange).searchAll}},
+	{"", wholeEndpoint, methods{"GET": (*exchange).listAllTypes}},
+	{".search", wholeEndpoint, methods{"POST": (*exchange).searchAllTypes}},
 	{"Bulk", wholeEndpoint, methods{"POST": (*exchange).doBulk}},
 
 	// Discovery endpoints
@@ -57,7 +58,7 @@ var routes = []route{
 	{"Me", wholeEndpoint, methods{"GET": refuseMe, "POST": refuseMe, "PUT": refuseMe, "PATCH": refuseMe, "DELETE": refuseMe}},
 }
 
-// route finds the action of the request. Its errors are 404 and 405.
+// route returns the action of the request. It returns 404 or 405 if there is no action.
 func (x *exchange) route() (action, error) {
 	p := x.place
 	if p.err != nil {
@@ -76,8 +77,9 @@ func (x *exchange) route() (action, error) {
 	if offered == nil {
 		return nil, unknownAddressError()
 	}
-	// The pattern names the route in the access log, which must not hold ids or filters.
-	x.original.Pattern = basePattern + name + [...]string{wholeEndpoint: "", singleResource: "/{id}", searchEndpoint: "/.search"}[form]
+	// The access log shows the pattern instead of the path, because it must not contain ids or
+	// filters.
+	x.originalRequest.Pattern = basePattern + name + [...]string{wholeEndpoint: "", singleResource: "/{id}", searchEndpoint: "/.search"}[form]
 	if act, ok := offered[x.method]; ok {
 		return act, nil
 	}
@@ -86,8 +88,9 @@ func (x *exchange) route() (action, error) {
 
 const basePattern = "/c/{site}/auth/scim/v2/"
 
-// resourceMethods returns the methods and the endpoint name for the request's path, or nil when the
-// path belongs to none of the site's resource types. It sets x.resourceType.
+// resourceMethods returns the methods and the name of the endpoint that the request names, and sets
+// x.resourceType. If the endpoint belongs to none of the site's resource types, it returns nil and
+// "".
 func (x *exchange) resourceMethods(form shape) (methods, string) {
 	if x.groupsOff(x.place.endpoint) {
 		return groupMethodsWhileOff[form], "Groups"
@@ -100,7 +103,8 @@ func (x *exchange) resourceMethods(form shape) (methods, string) {
 	return resourceRoutes[form], strings.TrimPrefix(rt.Endpoint, "/")
 }
 
-// offeredTypes returns the resource types that the site offers.
+// offeredTypes returns the resource types that the site offers: all types, without Group if groups
+// are switched off.
 func (x *exchange) offeredTypes() []*scim.ResourceType {
 	all := x.roster.Types().Types()
 	if x.site.Groups {

@@ -18,27 +18,28 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Handler answers every request that Serves reports.
+// Handler answers the SCIM requests of all sites. It must get every request for which Serves
+// returns true.
 type Handler struct {
 	Sites    *site.Sites
 	Rosters  *roster.Rosters
 	Requests *requestlog.Log
 
-	// BaseURL returns the public URL before "/c/", without a slash at the end: --public-url, or
-	// else the address that the client used.
+	// BaseURL returns the part of this server's URLs before "/c/": --public-url, or the address
+	// that the client used if the flag is not set. It has no slash at the end.
 	BaseURL func(*http.Request) string
 
-	Log *slog.Logger // receives internal failures, which clients do not see; nil discards them
+	Log *slog.Logger // receives the internal errors that clients do not see; nil discards them
 	Now func() time.Time
 
 	limits limiter
 	memory memory
 
-	foreignHosts foreignHosts // the hosts that warnOfOtherAddress has named in warnings
+	foreignHosts foreignHosts // the hosts that warnOfOtherAddress has warned of
 }
 
-// Before handles the requests that Serves reports and passes all others to next, which may be a
-// ServeMux.
+// Before returns a handler that answers SCIM requests and passes all other requests to next, which
+// may be a ServeMux.
 func (h *Handler) Before(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if Serves(r) {
@@ -50,10 +51,11 @@ func (h *Handler) Before(next http.Handler) http.Handler {
 }
 
 // timeLimit bounds the work for a request. It is well below one minute, after which Okta gives up.
-// The server's own timeouts limit how long a large body may take to arrive or to be sent.
+// It does not bound how long a large body may take to arrive or to be sent; the HTTP server's own
+// timeouts do.
 const (
-	timeLimit = 30 * time.Second
-	logTime   = 5 * time.Second // the time limit for writing the row of a request to the log
+	timeLimit  = 30 * time.Second
+	logTimeout = 5 * time.Second // the time limit for writing the row of a request to the request log
 )
 
 // ServeHTTP answers one request. It never redirects.
@@ -62,7 +64,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	outer := r
 	from := event.Actor{Kind: event.Anybody, Address: web.RemoteIP(r), UserAgent: r.UserAgent()}
 	r = r.WithContext(event.WithActor(r.Context(), from))
-	x := &exchange{handler: h, writer: w, request: r, original: outer, place: locate(r.URL), method: r.Method}
+	x := &exchange{handler: h, writer: w, request: r, originalRequest: outer, place: locate(r.URL), method: r.Method}
 	x.ctx, x.cancel = context.WithTimeout(r.Context(), timeLimit)
 	defer func() { x.cancel() }()
 	defer x.releaseMemory()
@@ -90,8 +92,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x.succeed(a)
 }
 
-// runGuarded runs the action that route finds. It turns a panic into an error. This is possible
-// because actions do not write to the connection.
+// runGuarded runs the action that the function route returns. If the action panics, runGuarded logs
+// the panic and returns 500. This is possible because actions do not write to the connection.
 func (x *exchange) runGuarded(route func(*exchange) (action, error)) (a answer, err error) {
 	defer func() {
 		if cause := recover(); cause != nil {
@@ -109,16 +111,16 @@ func (x *exchange) runGuarded(route func(*exchange) (action, error)) (a answer, 
 	return act(x)
 }
 
-// refuse answers a request that was not accepted. It answers first, so that timing does not reveal
-// whether the site exists; then it logs the request, if the site exists. A request with a valid
-// token while SCIM is off is logged at once. Other rows are kept in memory, in limited number, and
-// written together later: a client without a token must neither fill the disk nor slow the disk
-// down.
+// refuse answers a request whose token was not accepted. It sends the answer first, so that timing
+// does not reveal whether the site exists. Then it logs the request, if the site exists. A request
+// with a valid token while SCIM is off is logged at once. The rows of other requests are kept in
+// memory, in limited number, and written together later. Otherwise a client without a token could
+// fill the disk or slow it down.
 func (x *exchange) refuse(err error) {
 	e := x.handler.publicError(x.request, err)
 	x.requestRow.Status, x.requestRow.Sentence = e.Status, e.Detail
 	writeError(x.writer, e, err)
-	// If the ResponseWriter cannot flush, the answer leaves when the handler returns.
+	// If the ResponseWriter cannot flush, the answer is sent when the handler returns.
 	if err := http.NewResponseController(x.writer).Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
 		return
 	}
@@ -127,15 +129,16 @@ func (x *exchange) refuse(err error) {
 		return
 	}
 	x.requestRow.Duration = x.handler.Now().Sub(x.requestRow.Time)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(x.ctx), logTimeout)
 	defer cancel()
 	if err := x.handler.Requests.GatherRefused(ctx, x.place.site, x.requestRow); err != nil {
 		x.handler.log().Error("request log row lost", "request", web.RequestID(x.request), "error", err)
 	}
 }
 
-// throttle answers a request above the site's rate. It keeps the request-log row in memory, and the
-// row is written later with others. Writing each row at once would cost as much as the limit saves.
+// throttle answers a request that exceeds the site's limit of requests per second. It keeps the
+// request-log row in memory, to be written later together with others. Writing each row at once
+// would cost as much as the limit saves.
 func (x *exchange) throttle(err error) {
 	e := x.handler.publicError(x.request, err)
 	x.requestRow.Status, x.requestRow.Sentence = e.Status, e.Detail
@@ -143,7 +146,7 @@ func (x *exchange) throttle(err error) {
 	x.handler.Requests.Gather(x.requestRow)
 }
 
-// fail logs and then answers an accepted request that ended in an error.
+// fail logs and then answers a request that was accepted but ended in an error.
 func (x *exchange) fail(err error) {
 	e := x.handler.publicError(x.request, err)
 	x.requestRow.Status, x.requestRow.Sentence = e.Status, e.Detail
@@ -159,29 +162,30 @@ func (x *exchange) fail(err error) {
 	x.discardBody()
 }
 
-// When a body is refused because it is too large, the server still reads and discards a part of it.
-// Then a client that sends the whole body before it reads gets the answer instead of a broken
-// connection.
+// If a body is refused because it is too large, the server still reads and discards a part of it.
+// This helps a client that sends the whole body before it reads the answer: it gets the answer
+// instead of a broken connection.
 const (
-	maxDrainBytes = 64 << 20 // how many bytes are read and discarded
-	drainTime     = 5 * time.Second
+	maxDrainBytes = 64 << 20        // how many bytes are read and discarded at most
+	drainTimeout  = 5 * time.Second // how long the server reads and discards at most
 )
 
-// discardBody sends the answer and then reads and discards the remaining body. If the connection
-// does not support this, it returns at once, and the connection is closed. It also returns at once
-// for a client that waits before it sends (Expect: 100-continue), because that client reads first.
+// discardBody sends the buffered answer and then reads and discards the remaining body. If the
+// connection does not support this, discardBody returns at once, and the connection is closed. It
+// also returns at once if the client waits for permission to send (Expect: 100-continue), because
+// such a client reads the answer first.
 func (x *exchange) discardBody() {
 	if x.request.Header.Get("Expect") != "" {
 		return
 	}
 	c := http.NewResponseController(x.writer)
-	if c.EnableFullDuplex() != nil || c.Flush() != nil || c.SetReadDeadline(time.Now().Add(drainTime)) != nil {
+	if c.EnableFullDuplex() != nil || c.Flush() != nil || c.SetReadDeadline(time.Now().Add(drainTimeout)) != nil {
 		return
 	}
-	io.CopyN(io.Discard, x.request.Body, maxDrainBytes) //nolint:errcheck // the answer was sent
+	io.CopyN(io.Discard, x.request.Body, maxDrainBytes) //nolint:errcheck // the answer has been sent, so an error no longer matters
 }
 
-// succeed sends the answer and logs the request. The row of a change is on disk before the answer
+// succeed sends the answer and logs the request. The row of a change is written before the answer
 // is sent. The row of a read is kept in memory and written later.
 func (x *exchange) succeed(a answer) {
 	if x.rowWritten {

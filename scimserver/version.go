@@ -7,11 +7,13 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// conditionalChange returns the change that If-Match and If-None-Match allow, or 412.
+// conditionalChange returns the roster.Change for the request, or 412 if If-Match or If-None-Match
+// forbids the change. status is the status of the answer.
 //
-// RFC 7644 §3.14: a version other than the current one is 412. If-Match compares the version of the
-// document alone. If-Match keeps clients from overwriting each other's changes, and no client can
-// overwrite groups, which is readOnly (RFC 7643 §4.1.2).
+// RFC 7644 §3.14: if If-Match names another version than the current one, the answer is 412.
+// If-Match compares only the version of the document, without the groups of a user. It keeps
+// clients from overwriting each other's changes, and no client can overwrite groups, which is
+// readOnly (RFC 7643 §4.1.2).
 func (v view) conditionalChange(status int) (roster.Change, error) {
 	by := v.exchange.changeWithRow(status)
 	unwanted, unwantedAny := parseTags(v.exchange.ifNoneMatch)
@@ -44,28 +46,29 @@ func (v view) namesVersions() bool {
 	return len(tags) > 0 && !anyTag
 }
 
-// ifMatchAllows reports whether If-Match allows the document's version.
+// ifMatchAllows reports whether If-Match is absent or "*", or names the document's version.
 func (v view) ifMatchAllows(doc roster.Document) bool {
 	tags, _ := parseTags(v.exchange.ifMatch)
-	return !v.namesVersions() || matchDocument(tags, doc)
+	return !v.namesVersions() || matchesDocument(tags, doc)
 }
 
-// isUnchanged reports whether If-None-Match names the version that this view shows now. A view
-// without groups depends only on the document, so a version that was read with groups also
-// identifies it.
+// isUnchanged reports whether If-None-Match names the current version of this view, so that the
+// client's copy is up to date. If the view leaves the groups out, only the document's part of a
+// version counts, because the view depends only on the document.
 //
-// RFC 9110 §13.1.2: the whole entity tag counts. RFC 7644 §3.14: this also holds when the request
-// names attributes.
+// RFC 9110 §13.1.2: otherwise the whole entity tag counts. RFC 7644 §3.14: this also holds if the
+// request names attributes.
 func (v view) isUnchanged(doc roster.Document, groups []roster.Membership) bool {
 	tags, anyTag := parseTags(v.exchange.ifNoneMatch)
 	if v.versionWithoutGroups {
-		return anyTag || matchDocument(tags, doc)
+		return anyTag || matchesDocument(tags, doc)
 	}
 	return anyTag || slices.Contains(tags, opaqueTag(roster.ETag(doc.Version, groups)))
 }
 
-// matchDocument reports whether one of the tags belongs to the current document.
-func matchDocument(tags []string, doc roster.Document) bool {
+// matchesDocument reports whether one of the tags names the current version of the document,
+// whatever it says about groups.
+func matchesDocument(tags []string, doc roster.Document) bool {
 	current := opaqueTag(roster.ETag(doc.Version, nil))
 	return slices.ContainsFunc(tags, func(tag string) bool { return roster.DocumentPart(tag) == current })
 }

@@ -10,26 +10,26 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// view says how the answer to a request shows the resources of one type.
+// view says how an answer shows the resources of one type: which attributes it includes.
 type view struct {
 	exchange     *exchange
 	resourceType *scim.ResourceType
 	projection   scim.Projection
 
 	projectionGiven bool // whether the query has attributes or excludedAttributes
-	showsMembers    bool // whether to show the members of a group, which are written as they are read
-	showsGroups     bool // whether to show a user's groups, or a version that depends on them
+	showsMembers    bool // whether the answer shows the members of a group, which are streamed
+	showsGroups     bool // whether the answer shows a user's groups, or a version that depends on them
 
-	// versionWithoutGroups says that the projection leaves a user's groups out, so the version must
-	// not include them.
+	// versionWithoutGroups is true if the projection leaves a user's groups out, so that the
+	// version must not depend on them.
 	versionWithoutGroups bool
 }
 
-// kind returns the name of the resource type that the view shows, such as "User".
+// showsType returns the name of the resource type that the view shows, such as "User".
 func (v view) kind() scim.TypeName { return v.resourceType.ID }
 
-// viewFromQuery makes the view from the query string of a request about one resource. Callers call
-// it before they change anything, so that an error in the query changes nothing.
+// viewFromQuery returns the view that the query string of a request about one resource asks for. It
+// must be called before any change, so that a request with an error in its query changes nothing.
 func (x *exchange) viewFromQuery() (view, error) {
 	q, err := parseQuery(x.place.query)
 	if err != nil {
@@ -39,7 +39,7 @@ func (x *exchange) viewFromQuery() (view, error) {
 	return x.viewOf(x.resourceType, q)
 }
 
-// viewOf makes the view for one resource type, as a query requests it.
+// viewOf returns the view of one resource type that a query asks for.
 func (x *exchange) viewOf(rt *scim.ResourceType, q query) (view, error) {
 	show, err := scim.ParseProjection(rt, q.attributes, q.excludedAttributes)
 	if err != nil {
@@ -50,7 +50,7 @@ func (x *exchange) viewOf(rt *scim.ResourceType, q query) (view, error) {
 	case roster.Group:
 		v.showsMembers = show.Wants("members")
 	case roster.User:
-		// A client that names meta.version compares versions, so the version must include the
+		// A client that requests meta.version compares versions, so the version must depend on the
 		// groups.
 		named := len(q.attributes) > 0 && show.Wants("meta.version")
 		v.versionWithoutGroups = !show.Wants("groups") && !named
@@ -59,8 +59,8 @@ func (x *exchange) viewOf(rt *scim.ResourceType, q query) (view, error) {
 	return v, nil
 }
 
-// answerWith builds the answer with one resource.
-func (v view) answerWith(status int, doc roster.Document) (answer, error) {
+// answerWithResource returns the answer that shows one resource.
+func (v view) answerWithResource(status int, doc roster.Document) (answer, error) {
 	groups, err := v.memberships(doc)
 	if err != nil {
 		return answer{}, err
@@ -68,7 +68,8 @@ func (v view) answerWith(status int, doc roster.Document) (answer, error) {
 	return v.answerWithGroups(status, doc, groups)
 }
 
-// answerWithGroups is answerWith for callers that have already read the groups.
+// answerWithGroups is answerWithResource for callers that have already read the groups. groups has
+// the groups of each user by the user's id.
 func (v view) answerWithGroups(status int, doc roster.Document, groups map[string][]roster.Membership) (answer, error) {
 	rendered, err := v.renderWithGroups(groups, doc)
 	if err != nil {
@@ -83,8 +84,9 @@ func (v view) answerWithGroups(status int, doc roster.Document, groups map[strin
 	return a, nil
 }
 
-// renderWithGroups returns documents in their shown form, without the members of groups. Without a
-// projection, the stored bytes go out unchanged.
+// renderWithGroups returns documents in the form that the view shows, but without the members of
+// groups. groups has the groups of each user by the user's id. If the query names no attributes,
+// all stored attributes are shown.
 func (v view) renderWithGroups(groups map[string][]roster.Membership, docs ...roster.Document) (rendered [][]byte, err error) {
 	rendered = make([][]byte, len(docs))
 	for i, doc := range docs {
@@ -99,7 +101,8 @@ func (v view) renderWithGroups(groups map[string][]roster.Membership, docs ...ro
 	return rendered, nil
 }
 
-// memberships reads the groups of users, if this view shows them.
+// memberships returns the groups of each user by the user's id, or nil if this view does not show
+// groups.
 func (v view) memberships(docs ...roster.Document) (map[string][]roster.Membership, error) {
 	if !v.showsGroups || len(docs) == 0 {
 		return nil, nil
@@ -111,7 +114,7 @@ func (v view) memberships(docs ...roster.Document) (map[string][]roster.Membersh
 	return v.exchange.roster.Groups(v.exchange.ctx, ids...)
 }
 
-// groupsJSON returns the attribute groups of a user who is in at least one group.
+// groupsJSON returns the JSON of the attribute "groups" for a user's memberships.
 func (v view) groupsJSON(list []roster.Membership) []byte {
 	groupsURL, text := v.baseLocation(roster.Group), []byte("[")
 	for i, m := range list {
@@ -128,7 +131,8 @@ func (v view) groupsJSON(list []roster.Membership) []byte {
 	return append(text, ']')
 }
 
-// writeGroup writes a group. The members come from the store as a stream and go before meta.
+// writeGroup writes a group. text is the group without its members. The members are read from the
+// store as a stream and written before meta.
 func (v view) writeGroup(w *bufio.Writer, doc roster.Document, text []byte) error {
 	before, after := scim.SplitBeforeMeta(text)
 	w.Write(before) //nolint:errcheck // bufio keeps the error until Flush
@@ -140,17 +144,18 @@ func (v view) writeGroup(w *bufio.Writer, doc roster.Document, text []byte) erro
 			}
 			return user
 		},
-		value: v.projection.Wants("members.value"), ref: v.projection.Wants("members.$ref"), kind: v.projection.Wants("members.type"),
-		display: v.projection.Wants("members.display"),
+		showsValue: v.projection.Wants("members.value"), showsRef: v.projection.Wants("members.$ref"), showsType: v.projection.Wants("members.type"),
+		showsDisplay: v.projection.Wants("members.display"),
 	}
-	if err := m.writeAll(w, v.exchange.roster.Members(v.exchange.request.Context(), doc.ID, m.display)); err != nil {
+	if err := m.writeAll(w, v.exchange.roster.Members(v.exchange.request.Context(), doc.ID, m.showsDisplay)); err != nil {
 		return err
 	}
 	w.Write(after) //nolint:errcheck // bufio keeps the error until Flush
 	return nil
 }
 
-// baseLocation returns the address of a type's resources, with a slash at the end.
+// baseLocation returns the URL of a resource type's endpoint, with a slash at the end. It returns
+// "" if the site does not have the type.
 func (v view) baseLocation(kind scim.TypeName) string {
 	if rt, ok := v.exchange.roster.Types().ByName(kind); ok {
 		return v.exchange.locationOf(rt, "")
@@ -158,33 +163,34 @@ func (v view) baseLocation(kind scim.TypeName) string {
 	return ""
 }
 
-// listing is one page of resources: the answer to a query, before it is written.
+// listing is one page of resources: the answer to a query, before it is rendered.
 type listing struct {
 	query                      query
 	total                      int // the number of resources on all pages
 	nextCursor, previousCursor string
-	entries                    []entry
-	storedBytes                int  // the size of the stored documents in the list
-	hasMembers                 bool // whether members of groups are shown
+	entries                    []listEntry
+	storedBytes                int  // the size of all documents in entries, in bytes
+	hasMembers                 bool // whether entries has a group whose members are shown
 }
 
-type entry struct {
+type listEntry struct {
 	view     view
 	doc      roster.Document
-	rendered []byte // the resource as the answer shows it
+	rendered []byte // the resource in the form that the answer shows; nil until render is called
 
-	groups map[string][]roster.Membership // the groups of all users in the list, if they are shown
+	groups map[string][]roster.Membership // the groups of the users on the page, by the user's id; nil if they are not shown
 }
 
 func (l *listing) add(v view, docs ...roster.Document) {
 	l.hasMembers = l.hasMembers || v.showsMembers && len(docs) > 0
 	for _, doc := range docs {
-		l.entries = append(l.entries, entry{view: v, doc: doc})
+		l.entries = append(l.entries, listEntry{view: v, doc: doc})
 		l.storedBytes += len(doc.JSON)
 	}
 }
 
-// readGroups reads the groups for all documents of one view in a single query to the database.
+// readGroups sets the groups of all entries. For consecutive entries of one resource type, it reads
+// the groups in a single query to the database.
 func (l *listing) readGroups() error {
 	for begin := 0; begin < len(l.entries); {
 		v, end := l.entries[begin].view, begin
@@ -203,7 +209,7 @@ func (l *listing) readGroups() error {
 	return nil
 }
 
-func (e *entry) render() error {
+func (e *listEntry) render() error {
 	rendered, err := e.view.renderWithGroups(e.groups, e.doc)
 	if err == nil {
 		e.rendered = rendered[0]
@@ -211,21 +217,21 @@ func (e *entry) render() error {
 	return err
 }
 
-// largeList is the size in bytes above which a list is rendered while it is written, one resource
-// after the other, so that it is not in memory twice.
-const largeList = 64 << 10
+// largeListBytes is the size above which a list is rendered while it is written, one resource after
+// the other. So the list is not in memory twice.
+const largeListBytes = 64 << 10
 
-// renderListing answers a query. If the list has groups with members, it is written while the
-// members are read.
+// renderListing returns the answer with one page of resources. If the list is large or shows
+// members of groups, the answer is a stream.
 func (x *exchange) renderListing(l listing) (answer, error) {
 	if err := l.readGroups(); err != nil {
 		return answer{}, err
 	}
 	list := scim.ListResponse{TotalResults: l.total, ItemsPerPage: len(l.entries), NextCursor: l.nextCursor, PreviousCursor: l.previousCursor}
-	if !l.query.byCursor {
+	if !l.query.usesCursor {
 		list.StartIndex = l.query.startIndex
 	}
-	large := l.storedBytes > largeList
+	large := l.storedBytes > largeListBytes
 	if !large {
 		for i := range l.entries {
 			if err := l.entries[i].render(); err != nil {
@@ -255,7 +261,7 @@ func (x *exchange) renderListing(l listing) (answer, error) {
 	}}, nil
 }
 
-func (e entry) write(w *bufio.Writer) error {
+func (e listEntry) write(w *bufio.Writer) error {
 	if e.rendered == nil {
 		if err := e.render(); err != nil {
 			return err

@@ -23,36 +23,37 @@ type Conflict struct {
 	Reason   string // one of unproved, identity_conflict and email_conflict
 
 	Issuer, Identifier        string // the identity
-	Match, DisplayName, Email string // what the identity provider says about the person; Match is compared with userName
+	Match, DisplayName, Email string // the identity provider's claims about the person; Match is compared with userName
 
-	First, Last time.Time
-	Times       int64 // how often the sign-in was tried
+	First, Last time.Time // when the sign-in was first and last tried
+	Times       int64     // how often the sign-in was tried
 }
 
 const (
-	// MaxConflicts is the largest number of waiting sign-ins of a site. Further sign-ins are
-	// refused and do not wait.
+	// MaxConflicts is the largest number of waiting sign-ins of a site. If as many wait already,
+	// another sign-in is refused but does not wait.
 	MaxConflicts = 200
-	// conflictTime is how long a sign-in waits after its last try.
-	conflictTime = 30 * 24 * time.Hour
+	// conflictLifetime is how long a sign-in waits after its last try.
+	conflictLifetime = 30 * 24 * time.Hour
 )
 
 // ConflictStore keeps the sign-ins that wait. Every method names the site.
 type ConflictStore interface {
 	// PutConflict stores a conflict. If the same identity waits for the same account already,
-	// PutConflict counts one more try. It also removes conflicts that were last tried before
-	// notSince.
+	// PutConflict counts one more try. It also removes the site's conflicts that were last tried
+	// before notSince.
 	PutConflict(ctx context.Context, id site.ID, c Conflict, notSince time.Time) error
+	// Conflicts returns the conflicts that were last tried at or after since, the latest first.
 	Conflicts(ctx context.Context, id site.ID, since time.Time) ([]Conflict, error)
 	Conflict(ctx context.Context, id site.ID, conflict string) (Conflict, error) // refusal.NotFound if there is none
 	// DropConflicts removes the conflicts of an identity and appends the events. It returns
-	// refusal.NotFound if there is none.
+	// refusal.NotFound if the identity has no conflict.
 	DropConflicts(ctx context.Context, id site.ID, issuer, identifier string, events ...event.Event) error
 }
 
-// noteConflict stores a sign-in that the roster refused because of another account. It ignores
-// every other refusal.
-func (s *SingleSignOn) noteConflict(ctx context.Context, st site.Site, who roster.Asserted, err error) error {
+// storeConflict stores a sign-in that the roster refused because an account exists already. It does
+// nothing if err is another refusal.
+func (s *SingleSignOn) storeConflict(ctx context.Context, st site.Site, who roster.Asserted, err error) error {
 	about, ok := refusal.About[roster.Rejected](err)
 	if !ok || about.PersonID == "" {
 		return nil
@@ -68,7 +69,7 @@ func (s *SingleSignOn) noteConflict(ctx context.Context, st site.Site, who roste
 		ID: newRequestID()[1:], PersonID: about.PersonID, Reason: f.Reason, Issuer: who.Issuer, Identifier: who.Identifier,
 		Match: who.Match, DisplayName: who.DisplayName, Email: who.Email, First: now, Last: now,
 	}
-	if err := s.Store.PutConflict(ctx, st.ID, c, now.Add(-conflictTime)); err != nil {
+	if err := s.Store.PutConflict(ctx, st.ID, c, now.Add(-conflictLifetime)); err != nil {
 		return fmt.Errorf("store a conflict: %w", err)
 	}
 	return nil
@@ -76,17 +77,17 @@ func (s *SingleSignOn) noteConflict(ctx context.Context, st site.Site, who roste
 
 // Conflicts returns the waiting sign-ins of a site. The sign-in that was tried last comes first.
 func (s *SingleSignOn) Conflicts(ctx context.Context, st site.Site) ([]Conflict, error) {
-	all, err := s.Store.Conflicts(ctx, st.ID, s.Now().Add(-conflictTime))
+	all, err := s.Store.Conflicts(ctx, st.ID, s.Now().Add(-conflictLifetime))
 	if err != nil {
 		return nil, fmt.Errorf("find conflicts: %w", err)
 	}
 	return all, nil
 }
 
-// ErrNoConflict says that a sign-in no longer waits.
+// ErrNoConflict is the refusal to link or dismiss a sign-in that no longer waits.
 var ErrNoConflict = refusal.New(refusal.NotFound, "", "this sign-in no longer waits").Advise("load the page again").Coded("sso_no_conflict")
 
-func (s *SingleSignOn) conflict(ctx context.Context, st site.Site, id string) (Conflict, roster.Person, error) {
+func (s *SingleSignOn) findConflict(ctx context.Context, st site.Site, id string) (Conflict, roster.Person, error) {
 	if !utf8.ValidString(id) || strings.Contains(id, "\x00") || len(id) > 100 {
 		return Conflict{}, roster.Person{}, ErrNoConflict // no conflict has such an id
 	}
@@ -108,7 +109,7 @@ func (s *SingleSignOn) conflict(ctx context.Context, st site.Site, id string) (C
 // identity no longer opens the account, and the sessions of the account end. LinkConflict returns
 // ErrNoConflict if the sign-in no longer waits.
 func (s *SingleSignOn) LinkConflict(ctx context.Context, st site.Site, id string, by roster.Change) (roster.Person, error) {
-	c, p, err := s.conflict(ctx, st, id)
+	c, p, err := s.findConflict(ctx, st, id)
 	if err != nil {
 		return p, err
 	}
@@ -128,7 +129,7 @@ func (s *SingleSignOn) LinkConflict(ctx context.Context, st site.Site, id string
 // DismissConflict removes a waiting sign-in. It returns ErrNoConflict if the sign-in no longer
 // waits.
 func (s *SingleSignOn) DismissConflict(ctx context.Context, st site.Site, id, actor string) error {
-	c, p, err := s.conflict(ctx, st, id)
+	c, p, err := s.findConflict(ctx, st, id)
 	if err != nil {
 		return err
 	}

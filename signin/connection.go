@@ -21,9 +21,9 @@ type Mode string
 
 // The modes of a connection.
 const (
-	SSOOff      Mode = "off"      // nobody signs in at the identity provider
-	SSOOptional Mode = "optional" // people may sign in there; one-time links open too
-	SSORequired Mode = "required" // everyone signs in there; one-time links open only for administrators
+	SSOOff      Mode = "off"      // no one signs in at the identity provider
+	SSOOptional Mode = "optional" // people may sign in at the identity provider or with one-time links
+	SSORequired Mode = "required" // people must sign in at the identity provider; only administrators may use one-time links
 )
 
 // Modes lists the modes.
@@ -55,22 +55,22 @@ type Connection struct {
 	Mode         Mode
 	Protocol     Protocol
 	OpenID       OpenIDConnection
-	Provider     saml.IdentityProvider // has no entity id before it is set up
+	Provider     saml.IdentityProvider // the identity provider for SAML; its EntityID is empty until it is set up
 	MetadataURL  string                // the address of the identity provider's metadata; may be empty
 	EntityID     string                // the entity id of the site; empty means the address of the site's metadata
-	Claims       saml.Claims
-	Creates      bool          // whether the first sign-in of a person creates the account
-	Unsolicited  bool          // whether a sign-in may begin at the identity provider
-	Length       time.Duration // the longest time that a session lasts; 0 means the default
-	SignRequests bool          // whether requests are signed with the site's key
-	SignsOut     bool          // whether signing out of one side also ends the session on the other
-	Matches      string        // the claim that must equal userName; see Site.MatchesUserName
-	Version      int64         // grows with each change; 0 until it is first saved
+	Claims       saml.Claims           // the names of the attributes that the site uses with SAML
+	Creates      bool                  // whether the first sign-in of a person creates the account
+	Unsolicited  bool                  // whether a sign-in may begin at the identity provider
+	Length       time.Duration         // the longest time that a session lasts; 0 means the default
+	SignRequests bool                  // whether requests are signed with the site's key
+	SignsOut     bool                  // whether single sign-out is used: signing out of one side also ends the session on the other
+	Matches      string                // the claim that must equal userName; see Site.MatchesUserName
+	Version      int64                 // the number of changes that were saved; 0 if there was none
 }
 
-// newConnection returns the connection of a site that has none. It uses the claim names of Entra
-// ID. The claim for DisplayName is the one that the guide calls Display Name Assertion. In Entra ID
-// this claim holds the user principal name.
+// newConnection returns the connection of a site for which no connection is stored. It uses the
+// claim names of Entra ID. The guide calls the claim for DisplayName the Display Name Assertion. In
+// Entra ID this claim holds the user principal name.
 func newConnection() Connection {
 	return Connection{
 		Mode: SSOOff, Protocol: SAML, Creates: true, OpenID: newOpenIDConnection(),
@@ -98,7 +98,7 @@ func (c *Connection) Learn(idp saml.IdentityProvider, address string) {
 	}
 }
 
-// Ready reports whether the identity provider is set up.
+// Ready reports whether the identity provider is set up for the site's protocol.
 func (c Connection) Ready() bool { return c.ReadyFor(c.Protocol) }
 
 // ReadyFor reports whether the identity provider is set up for a protocol.
@@ -123,8 +123,8 @@ const (
 	MaxSessionLength = 30 * 24 * time.Hour
 )
 
-// check returns an error for a connection that cannot be used. It puts the fields into their stored
-// form.
+// check returns a refusal for a connection that cannot be used. It also removes spaces around the
+// fields.
 func (c *Connection) check() error {
 	if !slices.Contains(Modes, c.Mode) {
 		return refusal.New(refusal.Invalid, "mode", "%q is not a mode", c.Mode).Advise("use off, optional or required")
@@ -191,7 +191,7 @@ type ConnectionStore interface {
 type ConnectionChange struct {
 	Next        Connection
 	IfVersion   int64 // the version that the stored connection must have
-	KeepsTests  bool  // whether tests of the stored connection also count for the new one
+	KeepsTests  bool  // whether passed tests of the stored connection also count for Next
 	SetsMatches bool  // whether the site's MatchesUserName changes
 	Events      []event.Event
 }
@@ -211,25 +211,25 @@ func (s *SingleSignOn) Connection(ctx context.Context, st site.Site) (Connection
 }
 
 // SetConnection changes the site's connection, and appends an event about the changes. ifVersion is
-// the version that the caller saw; -1 means any version. SetConnection cannot make single sign-on
-// required. SetConnectionAs can.
+// the version that the caller saw; -1 means any version. If the stored version differs,
+// SetConnection returns ErrConnectionStale. Only SetConnectionAs can make single sign-on required.
 func (s *SingleSignOn) SetConnection(ctx context.Context, st site.Site, ifVersion int64, actor string, change func(*Connection) error) (Connection, error) {
 	return s.SetConnectionAs(ctx, st, ifVersion, actor, "", change)
 }
 
-// ErrNotRequired means that single sign-on cannot be required yet, because something is missing.
-var ErrNotRequired = refusal.New(refusal.Conflict, "mode", "single sign-on cannot be required yet").Coded("sso_not_required")
+// ErrCannotRequire is the refusal to make single sign-on required, because something is missing.
+var ErrCannotRequire = refusal.New(refusal.Conflict, "mode", "single sign-on cannot be required yet").Coded("sso_not_required")
 
 // Require makes single sign-on required, as SetConnectionAs does.
 func (s *SingleSignOn) Require(ctx context.Context, st site.Site, ifVersion int64, actor, personID string) (Connection, error) {
 	return s.SetConnectionAs(ctx, st, ifVersion, actor, personID, func(c *Connection) error { c.Mode = SSORequired; return nil })
 }
 
-// mayRequire returns ErrNotRequired unless the administrator may make single sign-on required with
-// the connection next.
-func (s *SingleSignOn) mayRequire(ctx context.Context, st site.Site, old, next Connection, personID string) error {
+// checkMayRequire returns ErrCannotRequire if the administrator with this id may not make single sign-on
+// required with the connection next. old is the stored connection.
+func (s *SingleSignOn) checkMayRequire(ctx context.Context, st site.Site, old, next Connection, personID string) error {
 	if personID == "" {
-		return ErrNotRequired.Because("an administrator of the site makes single sign-on required").Advise("choose Required on the page Single sign-on")
+		return ErrCannotRequire.Because("an administrator of the site makes single sign-on required").Advise("choose Required on the page Single sign-on")
 	}
 	tested := old
 	tested.Protocol = next.Protocol
@@ -241,15 +241,15 @@ func (s *SingleSignOn) mayRequire(ctx context.Context, st site.Site, old, next C
 		missing = missingTest
 	}
 	if missing != "" {
-		return ErrNotRequired.Because("single sign-on cannot be required yet").Advise("%s", missing)
+		return ErrCannotRequire.Because("single sign-on cannot be required yet").Advise("%s", missing)
 	}
 	return nil
 }
 
 const missingTest = "pass a test sign-in of your own with these settings first"
 
-// MissingToRequire says what an administrator must do before they can make single sign-on required.
-// It returns an empty string if nothing is missing.
+// MissingToRequire returns the next thing that an administrator must do before they can make single
+// sign-on required, in words. It returns an empty string if nothing is missing.
 func (s *SingleSignOn) MissingToRequire(ctx context.Context, st site.Site, c Connection, personID string) (string, error) {
 	t, tested, err := s.LastTest(ctx, st, personID)
 	if err != nil {
@@ -281,7 +281,7 @@ func (s *SingleSignOn) MissingToRequire(ctx context.Context, st site.Site, c Con
 	return "", nil
 }
 
-// opensByIdentity reports whether the identity of a test still opens the person's account.
+// opensByIdentity reports whether the identity in the test is still linked to the person's account.
 func (s *SingleSignOn) opensByIdentity(ctx context.Context, st site.Site, personID string, t Test) (bool, error) {
 	i, err := s.Rosters.Open(st).IdentityOf(ctx, personID)
 	if errors.Is(err, refusal.NotFound) {
@@ -293,17 +293,17 @@ func (s *SingleSignOn) opensByIdentity(ctx context.Context, st site.Site, person
 	return i.Identifier == t.Result.Identifier && (i.Issuer == "" || i.Issuer == t.Result.Issuer), nil
 }
 
-// keepsTests reports whether a test of the connection old would end the same way with next.
+// keepsTests reports whether a test of the connection old would have the same result with next.
 func keepsTests(old, next Connection) bool {
 	return old.Matches == next.Matches && !slices.ContainsFunc(Differences(old, next), func(c event.Change) bool {
 		return !slices.Contains([]string{"mode", "protocol", "sign-in from the identity provider", "session length", "single sign-out"}, c.Name)
 	})
 }
 
-// SetConnectionAs changes the site's connection, like SetConnection. It can also make single
-// sign-on required. For that, the administrator must have passed a test of the new settings with
-// their own account, and must have recovery codes. Otherwise it returns ErrNotRequired and saves
-// nothing.
+// SetConnectionAs changes the site's connection, like SetConnection, for the administrator with the
+// id personID. It can also make single sign-on required. For that, the administrator must have
+// passed a test of the new settings with their own account, and must have recovery codes. Otherwise
+// SetConnectionAs returns ErrCannotRequire and saves nothing.
 func (s *SingleSignOn) SetConnectionAs(ctx context.Context, st site.Site, ifVersion int64, actor, personID string, change func(*Connection) error) (Connection, error) {
 	old, err := s.Connection(ctx, st)
 	if err != nil {
@@ -321,7 +321,7 @@ func (s *SingleSignOn) SetConnectionAs(ctx context.Context, st site.Site, ifVers
 		return Connection{}, err
 	}
 	if next.Mode == SSORequired && (old.Mode != SSORequired || old.Protocol != next.Protocol) {
-		if err := s.mayRequire(ctx, st, old, next, personID); err != nil {
+		if err := s.checkMayRequire(ctx, st, old, next, personID); err != nil {
 			return Connection{}, err
 		}
 	}
@@ -346,7 +346,8 @@ func (s *SingleSignOn) SetConnectionAs(ctx context.Context, st site.Site, ifVers
 	return next, nil
 }
 
-// changeEvents returns the events of a change. It returns none if nothing differs.
+// changeEvents returns the events of a change of the connection. It returns none if nothing has
+// changed.
 func (s *SingleSignOn) changeEvents(st site.Site, old, next Connection, actor string) []event.Event {
 	var events []event.Event
 	add := func(name, text string, changes ...event.Change) {
@@ -408,8 +409,8 @@ func fingerprints(c Connection) string {
 	return strings.Join(all, ", ")
 }
 
-// ServiceProvider returns the site in the form of package saml. The result is the same for a site
-// that does not exist, unless an administrator has chosen an entity id.
+// ServiceProvider returns the site as a SAML service provider without keys. The result does not
+// reveal whether the site exists, except if an administrator has chosen an entity id.
 func (s *SingleSignOn) ServiceProvider(siteName string, c Connection) saml.ServiceProvider {
 	base := s.PublicURL + "/c/" + url.PathEscape(siteName) + "/auth/saml2/"
 	sp := saml.ServiceProvider{EntityID: base + "metadata", ACS: base + "post", SignRequests: c.SignRequests}

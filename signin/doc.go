@@ -10,8 +10,8 @@
 //	/c/{site}/sign-in/{secret}  →  LookUpLink (a page with a button)  →  Redeem  →  a session
 //
 // Opening a link does not use it up, because mail programs open links before people do. Pressing
-// the button does, once and within fifteen minutes. The store keeps only the SHA-256 of the link's
-// random secret. Every link and every sign-in is an event of the site.
+// the button uses it up. A link works only once, and only for fifteen minutes. The store keeps only
+// the SHA-256 of the link's random secret. Every link and every sign-in is an event of the site.
 //
 // Sessions belong to roster, where deactivation ends them in its own transaction. Pages and cookies
 // belong to console.

@@ -14,9 +14,10 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// IssueSiteLink makes a one-time link for the active person with this userName, in any case. If the
-// site requires single sign-on, only an administrator gets a link. Such a link lets the
-// administrator in if single sign-on does not work.
+// IssueSiteLink makes a one-time link for the person with this userName; upper and lower case are
+// the same. It returns ErrBlocked or ErrInactive if the person's account is closed. If the site
+// requires single sign-on, it makes links only for administrators, who may need one if single
+// sign-on does not work. For other people it then returns ErrSSORequired.
 func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, actor string) (Link, error) {
 	p, err := s.Rosters.Open(st).PersonByUserName(ctx, userName)
 	if err != nil {
@@ -92,7 +93,7 @@ func (s *SignIns) checkNoAdmin(ctx context.Context, st site.Site) error {
 
 func (s *SignIns) makeAdmin(ctx context.Context, st site.Site, f Form, by roster.Change) (roster.Person, error) {
 	r := s.Rosters.Open(st)
-	// A deactivated person must not get in again through their address.
+	// A deactivated person must not get in again with their e-mail address.
 	if old, err := r.PersonByUserName(ctx, f.Email); err == nil && !old.Active {
 		return roster.Person{}, refusal.New(refusal.Conflict, "email", "the account %s is deactivated", old.UserName).Advise("enter another address")
 	} else if err != nil && !errors.Is(err, refusal.NotFound) {
@@ -124,10 +125,10 @@ func (s *SignIns) newEvent(st site.Site, name, actor, subject, text string) even
 	}
 }
 
-// Form contains the fields that the first administrator's link asks for.
+// Form contains the fields that the page of a first administrator's link shows.
 type Form struct {
 	Name  string // the name that other people see
-	Email string // becomes the userName too
+	Email string // the e-mail address; it also becomes the userName
 }
 
 // clean returns the form with trimmed fields. It refuses an empty name, a value that is too long,

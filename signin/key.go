@@ -16,14 +16,14 @@ import (
 // Each site may have its own SAML key. The key signs the site's requests, and identity providers
 // encrypt assertions for it. Rotating a key takes three steps, so that no sign-in fails meanwhile:
 //
-//	MakeKey       a new key is in the metadata, and decrypts; the previous key still signs
-//	UseKey        the new key signs; the previous key is no longer in the metadata, but decrypts
-//	RemoveOldKey  the previous key is removed
+//	MakeKey       adds a new key to the metadata, which decrypts; the previous key still signs
+//	UseKey        makes the new key sign; the previous key leaves the metadata, but still decrypts
+//	RemoveOldKey  removes the previous key
 
 // KeyState says what a key of a site is used for.
 type KeyState string
 
-// The states of a key. Every key decrypts.
+// The states of a key. A key decrypts in every state.
 const (
 	KeyAnnounced KeyState = "announced" // in the metadata, but does not sign yet
 	KeyUsed      KeyState = "used"      // in the metadata, and signs
@@ -35,7 +35,7 @@ type SiteKey struct {
 	ID          string
 	Certificate *x509.Certificate
 	State       KeyState
-	Made        time.Time
+	Made        time.Time // when the key was made
 }
 
 // SealedKey is a key of a site as it is stored. Its private part is sealed.
@@ -50,8 +50,9 @@ type SealedSiteKey struct {
 	SealedKey
 }
 
-// Sealer seals private keys before they are stored. Each seal is bound to the place of the key. So
-// a sealed key that someone moves to another site cannot be opened.
+// Sealer seals secrets, such as private keys, before they are stored. Open needs the context that
+// Seal got. The context names the site and the secret. So a sealed key that someone copies to
+// another site cannot be opened.
 type Sealer interface {
 	Seal(plain []byte, context string) ([]byte, error)
 	Open(sealed []byte, context string) ([]byte, error)
@@ -94,8 +95,8 @@ func (s *SingleSignOn) SiteKeys(ctx context.Context, st site.Site) ([]SiteKey, e
 	return keys, nil
 }
 
-// MakeKey makes a key. The first key of a site signs at once. A second key is only announced.
-// MakeKey returns ErrKeyState while a rotation is under way.
+// MakeKey makes a key for the site. The first key of a site signs at once. A second key is only
+// announced. MakeKey returns ErrKeyState if the site has a new or an old key already.
 func (s *SingleSignOn) MakeKey(ctx context.Context, st site.Site, actor string) error {
 	before, err := s.Store.SiteKeys(ctx, st.ID)
 	if err != nil {
@@ -126,9 +127,9 @@ func (s *SingleSignOn) MakeKey(ctx context.Context, st site.Site, actor string) 
 	if k.Sealed, err = s.Sealer.Seal(plain, keyContext(st.ID, k.ID)); err != nil {
 		return err
 	}
-	text := "A SAML key was made for this site: " + shortPrint(k.Certificate)
+	text := "A SAML key was made for this site: " + shortFingerprint(k.Certificate)
 	if state == KeyAnnounced {
-		text = "A new SAML key was announced for this site: " + shortPrint(k.Certificate)
+		text = "A new SAML key was announced for this site: " + shortFingerprint(k.Certificate)
 	}
 	return s.putKeys(ctx, st, before, append(slices.Clone(before), k), event.SiteSSOKeyMade, actor, text)
 }
@@ -148,7 +149,7 @@ func (s *SingleSignOn) UseKey(ctx context.Context, st site.Site, actor string) e
 	for i, k := range next {
 		switch k.State {
 		case KeyAnnounced:
-			next[i].State, print = KeyUsed, shortPrint(k.Certificate)
+			next[i].State, print = KeyUsed, shortFingerprint(k.Certificate)
 		case KeyUsed:
 			next[i].State = KeyOld
 		}
@@ -167,13 +168,13 @@ func (s *SingleSignOn) RemoveOldKey(ctx context.Context, st site.Site, actor str
 		return ErrKeyState.Because("there is no old key").Advise("use the new key first")
 	}
 	next := slices.Delete(slices.Clone(before), at, at+1)
-	return s.putKeys(ctx, st, before, next, event.SiteSSOKeyRemoved, actor, "The old SAML key of this site was removed: "+shortPrint(before[at].Certificate))
+	return s.putKeys(ctx, st, before, next, event.SiteSSOKeyRemoved, actor, "The old SAML key of this site was removed: "+shortFingerprint(before[at].Certificate))
 }
 
 func (s *SingleSignOn) putKeys(ctx context.Context, st site.Site, before, next []SealedKey, name, actor, text string) error {
 	e := event.Event{
 		Time: s.Now(), Scope: event.Site(string(st.ID)), Name: name, Actor: actor, Text: text,
-		Data: event.DataOf(nil, event.Changed("keys", keyWords(before), keyWords(next))),
+		Data: event.DataOf(nil, event.Changed("keys", describeKeys(before), describeKeys(next))),
 	}
 	if err := s.Store.PutSiteKeys(ctx, st.ID, before, next, e); err != nil {
 		return fmt.Errorf("store the keys: %w", err)
@@ -181,15 +182,15 @@ func (s *SingleSignOn) putKeys(ctx context.Context, st site.Site, before, next [
 	return nil
 }
 
-func keyWords(keys []SealedKey) []string {
+func describeKeys(keys []SealedKey) []string {
 	words := []string{}
 	for _, k := range keys {
-		words = append(words, shortPrint(k.Certificate)+" "+string(k.State))
+		words = append(words, shortFingerprint(k.Certificate)+" "+string(k.State))
 	}
 	return words
 }
 
-func shortPrint(c *x509.Certificate) string { return saml.Fingerprint(c)[:16] + "…" }
+func shortFingerprint(c *x509.Certificate) string { return saml.Fingerprint(c)[:16] + "…" }
 
 func hasKey(keys []SealedKey, state KeyState) bool {
 	return slices.ContainsFunc(keys, func(k SealedKey) bool { return k.State == state })
@@ -204,8 +205,9 @@ func (s *SingleSignOn) ensureKey(ctx context.Context, st site.Site, actor string
 	return s.MakeKey(ctx, st, actor)
 }
 
-// Describe returns the site as its metadata describes it, with the certificates of its keys. The
-// certificate of the key that signs comes first. The result has no private keys.
+// Describe returns the site as a SAML service provider, for the site's metadata. It has the
+// certificates of the site's keys, but no private keys. The certificate of the key that signs comes
+// first.
 func (s *SingleSignOn) Describe(ctx context.Context, st site.Site, c Connection) (saml.ServiceProvider, error) {
 	keys, err := s.SiteKeys(ctx, st)
 	sp := s.ServiceProvider(st.Name, c)
@@ -220,8 +222,9 @@ func (s *SingleSignOn) Describe(ctx context.Context, st site.Site, c Connection)
 	return sp, err
 }
 
-// withKeys returns the site with its private keys. The key that signs comes first. A key that
-// cannot be opened is left out. If the site needs that key to sign, withKeys returns an error.
+// withKeys returns the site as a SAML service provider with private keys. The key that signs comes
+// first. withKeys leaves out keys that cannot be opened. If the site needs such a key to sign,
+// withKeys returns an error.
 func (s *SingleSignOn) withKeys(ctx context.Context, st site.Site, c Connection) (saml.ServiceProvider, error) {
 	sp := s.ServiceProvider(st.Name, c)
 	sealed, err := s.Store.SiteKeys(ctx, st.ID)
@@ -243,8 +246,8 @@ func (s *SingleSignOn) withKeys(ctx context.Context, st site.Site, c Connection)
 	return sp, nil
 }
 
-// openKey returns the key pair of a sealed key. It keeps opened pairs in memory, because reading a
-// private key takes as long as the rest of a sign-in.
+// openKey opens a sealed key and returns its key pair. It keeps the pair in memory, because reading
+// a private key takes as long as the rest of a sign-in.
 func (s *SingleSignOn) openKey(id site.ID, k SealedKey) (saml.KeyPair, error) {
 	place := keyContext(id, k.ID)
 	if known, ok := s.opened.Load(place); ok {
@@ -265,8 +268,8 @@ func (s *SingleSignOn) openKey(id site.ID, k SealedKey) (saml.KeyPair, error) {
 }
 
 // ResealKeys seals all keys and client secrets of all sites again, with the primary key of the
-// sealer. Keys and secrets that cannot be opened stay as they are; lost lists the sites of these
-// keys and secrets.
+// sealer. done is the number of those that it sealed. Keys and secrets that cannot be opened stay
+// as they are; lost lists their sites.
 func (s *SingleSignOn) ResealKeys(ctx context.Context) (done int, lost []site.ID, err error) {
 	all, err := s.Store.AllSiteKeys(ctx)
 	if err != nil {
@@ -291,8 +294,8 @@ func (s *SingleSignOn) ResealKeys(ctx context.Context) (done int, lost []site.ID
 	return done + secrets, append(lost, lostSecrets...), err
 }
 
-// CountOpenKeys returns how many keys and client secrets of sites are stored (sealed), and how many
-// of these the sealer can open (opens).
+// CountOpenKeys counts the stored keys and client secrets of all sites. sealed is their number;
+// opens is how many of them the sealer can open.
 func (s *SingleSignOn) CountOpenKeys(ctx context.Context) (opens, sealed int, err error) {
 	all, err := s.Store.AllSiteKeys(ctx)
 	if err != nil {

@@ -5,7 +5,7 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// The reasons why a link to a site does not open, besides those of package onetime.
+// The reasons why a link to a site does not open, in addition to the reasons of package onetime.
 const (
 	LinkDeactivated onetime.Reason = "deactivated"  // the person's account is no longer active
 	LinkBlocked     onetime.Reason = "blocked"      // an administrator blocked the person
@@ -16,11 +16,11 @@ const (
 
 // Refusals that callers check for.
 var (
-	// ErrLinkEnded refuses a link that no longer opens, although a new link would. Its About field
-	// is a ClosedLink.
+	// ErrLinkEnded refuses a link that no longer opens. A new link would open. Its About field is a
+	// ClosedLink.
 	ErrLinkEnded = onetime.Ended("link_ended")
-	// ErrAccountClosed refuses a link because of the person's account, so a new link would not open
-	// either. Its About field is a ClosedLink.
+	// ErrAccountClosed refuses a link because of the person's account or the site's settings. A new
+	// link would not open either. Its About field is a ClosedLink.
 	ErrAccountClosed = refusal.New(refusal.Gone, "", "this account is closed, so its links do not open").Coded("link_account_closed")
 
 	// ErrInactive and ErrBlocked refuse to make a link for a person.
@@ -39,8 +39,8 @@ var (
 // ClosedLink is the link that ErrLinkEnded and ErrAccountClosed are about.
 type ClosedLink struct {
 	Reason   onetime.Reason
-	Site     string
-	UserName string // empty if unknown, or for a first administrator's link
+	Site     string // the name of the site
+	UserName string // empty if it is unknown, and for a first administrator's link
 }
 
 // Refuse returns the refusal that says why the link does not open. Its words are for the person who

@@ -20,14 +20,14 @@ import (
 
 // OpenIDConnection holds the data that a site has about its OpenID provider.
 type OpenIDConnection struct {
-	Issuer   string // empty before it is set up
+	Issuer   string // empty until it is set up
 	ClientID string
-	// Secret is a new client secret, for SetConnection. It is sealed before it is stored. It is
-	// never read back, so it is empty in a stored connection. If it is empty in a change, the
-	// stored secret stays.
+	// Secret is a new client secret, for a change of the connection. If it is empty, the stored
+	// secret stays. The secret is sealed before it is stored, and never read back. So Secret is
+	// empty in a stored connection.
 	Secret string
-	Sealed []byte // the client secret as it is stored; empty if there is none
-	Claims oidc.Claims
+	Sealed []byte      // the sealed client secret, as it is stored; empty if there is none
+	Claims oidc.Claims // the names of the claims that the site uses
 }
 
 func newOpenIDConnection() OpenIDConnection {
@@ -53,8 +53,9 @@ func (o OpenIDConnection) check() error {
 // maxClientSecret is the largest length of a client secret, in bytes.
 const maxClientSecret = 1024
 
-// sealSecret seals a new client secret. Without a new secret it keeps the stored one. It refuses to
-// keep the stored secret if the issuer changes, because another provider would then receive it.
+// sealSecret seals the new client secret in next. If there is no new secret, it keeps the stored
+// secret. It refuses to keep the stored secret if the issuer changes, because the secret would then
+// be sent to another provider.
 func (s *SingleSignOn) sealSecret(st site.Site, old OpenIDConnection, next *OpenIDConnection) error {
 	typed := strings.TrimSpace(next.Secret)
 	next.Secret, next.Issuer = "", strings.TrimSpace(next.Issuer)
@@ -83,7 +84,8 @@ func secretContext(id site.ID, issuer string) string {
 	return "oidc-secret/" + string(id) + "/" + issuer
 }
 
-// openIDDifferences returns the differences between two connections, as Differences does.
+// openIDDifferences returns the differences between two connections, by the names that pages and
+// commands use.
 func openIDDifferences(old, next OpenIDConnection) []event.Change {
 	var changes []event.Change
 	for _, f := range []struct{ name, before, after string }{
@@ -105,14 +107,14 @@ func openIDDifferences(old, next OpenIDConnection) []event.Change {
 	return changes
 }
 
-// OpenIDClient returns the site as a client of its OpenID provider. The redirect address is the
-// same for a site that does not exist.
+// OpenIDClient returns the site as a client of its OpenID provider. The redirect address does not
+// reveal whether the site exists.
 func (s *SingleSignOn) OpenIDClient(siteName string, c Connection) oidc.Client {
 	return oidc.Client{ID: c.OpenID.ClientID, RedirectURL: s.PublicURL + "/c/" + url.PathEscape(siteName) + "/auth/oidc/callback"}
 }
 
-// startOpenID stores a request and returns its address at the OpenID provider. The nonce is the id
-// of the request. The state is the relay state of the request.
+// startOpenID stores a sign-in request and returns its address at the OpenID provider. The nonce is
+// the id of the request. The store finds the request by the hash of the state.
 func (s *SingleSignOn) startOpenID(ctx context.Context, st site.Site, c Connection, browser string, r RequestRecord) (string, error) {
 	if s.OpenID == nil || !c.OpenID.ready() {
 		return "", ErrSSOOff
@@ -129,7 +131,7 @@ func (s *SingleSignOn) startOpenID(ctx context.Context, st site.Site, c Connecti
 	return codeflow.Address(s.OpenIDClient(st.Name, c), p, codeflow.Request{State: state, Nonce: r.ID, Browser: browser, Fresh: r.Purpose == ToRenew}), nil
 }
 
-// FinishOpenID processes an answer of an OpenID provider. Its errors are like those of Finish.
+// FinishOpenID processes an answer of an OpenID provider. It returns the same errors as Finish.
 func (s *SingleSignOn) FinishOpenID(ctx context.Context, st site.Site, in codeflow.Answer, from session.Browser) (Finished, error) {
 	c, err := s.Connection(ctx, st)
 	if err != nil {
@@ -210,7 +212,7 @@ type SecretStore interface {
 	ReplaceSecret(ctx context.Context, old SealedSecret, sealed []byte, events ...event.Event) error
 }
 
-// resealSecrets seals the client secrets of all sites again, as ResealKeys does with keys.
+// resealSecrets seals the client secrets of all sites again. Its results are those of ResealKeys.
 func (s *SingleSignOn) resealSecrets(ctx context.Context) (done int, lost []site.ID, err error) {
 	all, err := s.Store.AllSecrets(ctx)
 	if err != nil {
@@ -234,7 +236,8 @@ func (s *SingleSignOn) resealSecrets(ctx context.Context) (done int, lost []site
 	return done, lost, nil
 }
 
-// countOpenSecrets counts client secrets, as CountOpenKeys counts keys.
+// countOpenSecrets counts the stored client secrets of all sites. Its results are those of
+// CountOpenKeys.
 func (s *SingleSignOn) countOpenSecrets(ctx context.Context) (opens, sealed int, err error) {
 	all, err := s.Store.AllSecrets(ctx)
 	if err != nil {

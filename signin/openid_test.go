@@ -439,7 +439,7 @@ func TestASiteUsesTheProtocolThatItChose(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := c.sso.SetConnectionAs(c.ctx, c.site, -1, "admin:kim", kim.ID, func(n *signin.Connection) error { n.Protocol = signin.SAML; return nil })
-	if !errors.Is(err, signin.ErrNotRequired) {
+	if !errors.Is(err, signin.ErrCannotRequire) {
 		t.Errorf("another protocol without a test of it: %v", err)
 	}
 }

@@ -18,7 +18,7 @@ import (
 )
 
 // Recovery codes let an administrator in if single sign-on does not work. Each administrator has
-// their own set of codes. A code has 80 random bits and signs in once:
+// their own set of codes. A code has 80 random bits and can be used once:
 //
 //	MakeRecoveryCodes  a new set, which replaces the old one; shown once, stored as hashes
 //	Recover            a code  →  a session
@@ -34,14 +34,14 @@ const codeBytes = 10
 
 // RecoverySet says which recovery codes a person has.
 type RecoverySet struct {
-	Made time.Time // when the set was made, to the microsecond; zero if there is none
+	Made time.Time // when the set was made, to the microsecond; zero if the person has no set
 	Left int       // how many codes are unused
 }
 
 // Refusals that callers check for.
 var (
-	// ErrNoSuchCode refuses a recovery code. It is the same for every reason, so that it tells
-	// nothing to a person who guesses codes.
+	// ErrNoSuchCode refuses a recovery code. It is the same for every reason, so that a person who
+	// guesses codes learns nothing from it.
 	ErrNoSuchCode = refusal.New(refusal.Forbidden, "code", "this code does not open the site").
 			Advise("check what you typed; each code opens once, and a new set ends the old one").Coded("recovery_code_unknown")
 	ErrCodesStale = refusal.New(refusal.Stale, "", "the recovery codes were made again meanwhile; nothing new was made").
@@ -53,7 +53,8 @@ var (
 // RecoveryStore keeps recovery codes as hashes; it never sees the codes. Every method names the
 // site.
 type RecoveryStore interface {
-	// RecoverySet returns which codes a person has. It returns the zero value if there are none.
+	// RecoverySet says which recovery codes a person has. It returns the zero value if there are
+	// none.
 	RecoverySet(ctx context.Context, id site.ID, personID string) (RecoverySet, error)
 	// ReplaceRecoveryCodes replaces the codes of a person and appends the event. It returns
 	// ErrCodesStale if the stored set was not made at the time ifMade.
@@ -66,8 +67,8 @@ type RecoveryStore interface {
 	UseRecoveryCode(ctx context.Context, id site.ID, personID string, hash secret.Hash, now time.Time, eventFor func(left int) event.Event) error
 }
 
-// RecoverySet returns which recovery codes a person has. Codes that no longer work because of a
-// change of the account do not count as left.
+// RecoverySet says which recovery codes a person has. Codes that no longer work because of a change
+// of the account do not count as left.
 func (s *SingleSignOn) RecoverySet(ctx context.Context, st site.Site, personID string) (RecoverySet, error) {
 	set, err := s.Store.RecoverySet(ctx, st.ID, personID)
 	if err != nil {
@@ -86,8 +87,8 @@ func (s *SingleSignOn) RecoverySet(ctx context.Context, st site.Site, personID s
 	return set, nil
 }
 
-// whyCodesEnded returns the reason why codes of a person that were made at this time never work
-// again. It returns an empty string if there is none.
+// whyCodesEnded returns the reason why a person's codes never work again, in words. made is the
+// time at which the codes were made. It returns an empty string if they still work.
 func whyCodesEnded(p roster.Person, made time.Time) (why string) {
 	switch {
 	case made.Before(p.LastActiveChange.Time):
@@ -131,8 +132,9 @@ func newCode() string {
 	return text[:4] + "-" + text[4:8] + "-" + text[8:12] + "-" + text[12:]
 }
 
-// plainCode returns a typed code in lower case, without spaces and hyphens. It replaces the digits
-// 0, 1 and 8, which no code contains, by the letters that look like them.
+// plainCode returns a typed code in the form that is hashed: in lower case, without spaces and
+// hyphens. It replaces the digits 0, 1 and 8, which no code contains, by the letters that look like
+// them. Every other character becomes a question mark, so that the code is not found.
 func plainCode(typed string) string {
 	return strings.Map(func(r rune) rune {
 		switch {
@@ -183,8 +185,8 @@ func (s *SingleSignOn) Recover(ctx context.Context, st site.Site, typed string, 
 
 const codeUnknown = "it is not one of this site, or was used already"
 
-// findCode returns the owner of a code. why is the reason why the code does not work, or empty if
-// it works.
+// findCode returns the owner of a code. why is the reason why the code does not work, in words; it
+// is empty if the code works.
 func (s *SingleSignOn) findCode(ctx context.Context, st site.Site, hash secret.Hash) (p roster.Person, why string, err error) {
 	personID, made, err := s.Store.FindRecoveryCode(ctx, st.ID, hash)
 	if errors.Is(err, refusal.NotFound) {
@@ -209,8 +211,8 @@ func (s *SingleSignOn) findCode(ctx context.Context, st site.Site, hash secret.H
 	return p, whyCodesEnded(p, made), nil
 }
 
-// refuseCode records why a code does not work. It returns the refusal, which does not tell the
-// reason.
+// refuseCode records the reason why a code does not work. It returns ErrNoSuchCode, which does not
+// tell the reason.
 func (s *SingleSignOn) refuseCode(ctx context.Context, st site.Site, p roster.Person, why string) error {
 	text := "A recovery code was refused: " + why
 	if p.UserName != "" {

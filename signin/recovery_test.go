@@ -266,12 +266,12 @@ func TestSingleSignOnIsRequiredOnlyByWhoCanStillComeIn(t *testing.T) {
 			t.Helper()
 			_, err := c.sso.Require(c.ctx, c.site, -1, "admin:kim", kim.ID)
 			e, ok := refusal.Find(err)
-			if !errors.Is(err, signin.ErrNotRequired) || !ok || !strings.Contains(e.Sentences(), want) {
+			if !errors.Is(err, signin.ErrCannotRequire) || !ok || !strings.Contains(e.Sentences(), want) {
 				t.Fatalf("got %v, want %q", err, want)
 			}
 		}
 		refused("Pass a test sign-in of your own")
-		if _, err := c.sso.SetConnection(c.ctx, c.site, -1, "cli", func(n *signin.Connection) error { n.Mode = signin.SSORequired; return nil }); !errors.Is(err, signin.ErrNotRequired) {
+		if _, err := c.sso.SetConnection(c.ctx, c.site, -1, "cli", func(n *signin.Connection) error { n.Mode = signin.SSORequired; return nil }); !errors.Is(err, signin.ErrCannotRequire) {
 			t.Fatalf("without an administrator: got %v", err)
 		}
 		c.test(t, kim.ID, "lee")

@@ -89,8 +89,8 @@ func (l personalLink) ClosedReason(now time.Time) onetime.Reason {
 	return ""
 }
 
-// Redeem uses the link and starts a session. Only a first administrator's link needs the form. If
-// the form is refused, the link stays unused. A second call with the same secret returns
+// Redeem uses up the link and starts a session. Only a first administrator's link needs the form.
+// If the form is refused, the link stays unused. A second call with the same secret returns
 // ErrLinkEnded, even if both calls run at the same time.
 func (s *SignIns) Redeem(ctx context.Context, st site.Site, linkSecret string, f Form, from session.Browser) (Session, error) {
 	p, err := s.LookUpLink(ctx, st, linkSecret)
@@ -127,8 +127,8 @@ func (s *SignIns) Redeem(ctx context.Context, st site.Site, linkSecret string, f
 	return started, nil
 }
 
-// startSession starts the session. If the link is for the first administrator, it creates the
-// account first.
+// startSession starts the session of the person who used the link. If the link is for the first
+// administrator, it creates the account before that.
 func (s *SignIns) startSession(ctx context.Context, st site.Site, p PendingSignIn, f Form, from session.Browser) (Session, error) {
 	if p.Kind == FirstAdmin {
 		var err error

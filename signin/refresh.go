@@ -20,13 +20,13 @@ import (
 // expired and are no longer announced. It never changes the entity id or an address: an
 // administrator must import such changes.
 const (
-	refreshEvery   = 24 * time.Hour
-	refreshRetry   = time.Hour       // the time from a failed refresh to the next daily refresh
-	refreshIfAsked = 5 * time.Minute // the shortest time between two refreshes for unknown keys
-	refreshTime    = 12 * time.Second
+	refreshInterval      = 24 * time.Hour
+	refreshRetryInterval = time.Hour        // the time from a failed refresh to the next daily refresh
+	minRefreshInterval   = 5 * time.Minute  // the shortest time between two refreshes for unknown keys
+	refreshTimeout       = 12 * time.Second // how long a refresh may take
 )
 
-// The lease of the daily refreshes.
+// The kind and the key of the lease of the daily refreshes. One process holds the lease at a time.
 const (
 	RefreshKind = "saml-refresh"
 	RefreshKey  = "all"
@@ -46,11 +46,11 @@ type RefreshStore interface {
 	// refusal.NotFound and the time when the next refresh is due, or the zero time if no site has
 	// refreshes.
 	DueRefresh(ctx context.Context, now time.Time) (id site.ID, next time.Time, err error)
-	// BeginDailyRefresh records that a daily refresh begins, and when the next one is due. It
-	// returns false if no refresh is due at the time now.
+	// BeginDailyRefresh records that a daily refresh begins, and that the next one is due at the
+	// time next. It records nothing and returns false if no refresh is due at the time now.
 	BeginDailyRefresh(ctx context.Context, id site.ID, now, next time.Time) (bool, error)
-	// BeginAskedRefresh records that a refresh for an unknown key begins. It returns false if
-	// another refresh began after notSince.
+	// BeginAskedRefresh records that a refresh for an unknown key begins. It records nothing and
+	// returns false if another refresh began after notSince.
 	BeginAskedRefresh(ctx context.Context, id site.ID, now, notSince time.Time) (bool, error)
 	// EndRefresh records how a refresh ended. If failure is not empty, the next daily refresh is
 	// due at the time retry or earlier. If this failure differs from the previous one, EndRefresh
@@ -68,10 +68,10 @@ func (s *SingleSignOn) RefreshState(ctx context.Context, st site.Site) (RefreshS
 	return state, err
 }
 
-// AdvanceRefresh does the daily refresh of one site, if one is due. It returns the time when it
-// must be called again.
+// AdvanceRefresh does the daily refresh of one site, if one is due. It returns the time at which it
+// must be called again. It does not use the key and the epoch of its lease.
 func (s *SingleSignOn) AdvanceRefresh(ctx context.Context, _ string, _ int64) (next time.Time, err error) {
-	idle := s.Now().Add(refreshIfAsked)
+	idle := s.Now().Add(minRefreshInterval)
 	id, due, err := s.Store.DueRefresh(ctx, s.Now())
 	if errors.Is(err, refusal.NotFound) {
 		if due.IsZero() || due.After(idle) {
@@ -82,7 +82,7 @@ func (s *SingleSignOn) AdvanceRefresh(ctx context.Context, _ string, _ int64) (n
 	if err != nil {
 		return time.Time{}, fmt.Errorf("find a due refresh: %w", err)
 	}
-	began, err := s.Store.BeginDailyRefresh(ctx, id, s.Now(), s.Now().Add(refreshEvery))
+	began, err := s.Store.BeginDailyRefresh(ctx, id, s.Now(), s.Now().Add(refreshInterval))
 	if err != nil || !began {
 		return s.Now(), err
 	}
@@ -95,14 +95,14 @@ func (s *SingleSignOn) AdvanceRefresh(ctx context.Context, _ string, _ int64) (n
 
 // refreshForUnknownKey refreshes the metadata because a response is signed by an unknown key. If a
 // refresh is under way in any process, it waits for that refresh. changed reports whether the
-// connection has changed. If so, it may have more keys.
+// stored connection now differs from c. If so, it may have the unknown key.
 func (s *SingleSignOn) refreshForUnknownKey(ctx context.Context, st site.Site, c Connection) (changed bool, err error) {
 	if c.MetadataURL == "" || s.ReadMetadata == nil {
 		return false, nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTime)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), refreshTimeout)
 	defer cancel()
-	began, err := s.Store.BeginAskedRefresh(ctx, st.ID, s.Now(), s.Now().Add(-refreshIfAsked))
+	began, err := s.Store.BeginAskedRefresh(ctx, st.ID, s.Now(), s.Now().Add(-minRefreshInterval))
 	if err != nil {
 		return false, fmt.Errorf("begin a refresh: %w", err)
 	}
@@ -126,7 +126,7 @@ func (s *SingleSignOn) awaitRefresh(ctx context.Context, st site.Site) error {
 		if err != nil {
 			return fmt.Errorf("find the state of the refresh: %w", err)
 		}
-		if !state.Began.After(state.Ended) || s.Now().Sub(state.Began) > refreshTime {
+		if !state.Began.After(state.Ended) || s.Now().Sub(state.Began) > refreshTimeout {
 			return nil
 		}
 		select {
@@ -137,8 +137,8 @@ func (s *SingleSignOn) awaitRefresh(ctx context.Context, st site.Site) error {
 	}
 }
 
-// refresh applies the metadata of a site's identity provider, and records how that ended. It
-// returns an error only for a failure of this server.
+// refresh reads and applies the metadata of a site's identity provider, and records the result. It
+// returns an error only if this server failed, not if the metadata is unusable.
 func (s *SingleSignOn) refresh(ctx context.Context, st site.Site) error {
 	failure, err := s.applyMetadata(ctx, st)
 	if err != nil {
@@ -149,7 +149,7 @@ func (s *SingleSignOn) refresh(ctx context.Context, st site.Site) error {
 		Time: now, Scope: event.Site(string(st.ID)), Name: event.SiteSSORefreshFailed, Actor: systemActor,
 		Text: "The metadata of the identity provider was not taken over: " + failure,
 	}
-	if err := s.Store.EndRefresh(ctx, st.ID, now, now.Add(refreshRetry), failure, e); err != nil {
+	if err := s.Store.EndRefresh(ctx, st.ID, now, now.Add(refreshRetryInterval), failure, e); err != nil {
 		return fmt.Errorf("end a refresh: %w", err)
 	}
 	return nil
@@ -157,8 +157,8 @@ func (s *SingleSignOn) refresh(ctx context.Context, st site.Site) error {
 
 const systemActor = "system"
 
-// applyMetadata reads the metadata and saves the changes that a refresh may make. failure says what
-// it did not apply, and why.
+// applyMetadata reads the metadata and saves the changes that a refresh may make. failure says in
+// words what it did not apply, and why; it is empty if everything was applied.
 func (s *SingleSignOn) applyMetadata(ctx context.Context, st site.Site) (failure string, err error) {
 	const tries = 3
 	for range tries {
@@ -197,8 +197,8 @@ func (s *SingleSignOn) applyMetadata(ctx context.Context, st site.Site) (failure
 	return "the settings changed meanwhile", nil
 }
 
-// refreshed returns the connection with the certificates in the metadata. failure says which other
-// changes an administrator must import.
+// refreshed returns the connection with the certificates of the metadata. failure says in words
+// which other changes of the metadata an administrator must import; it is empty if there are none.
 func (c Connection) refreshed(announced saml.IdentityProvider, now time.Time) (next Connection, failure string) {
 	next = c
 	if announced.EntityID != c.Provider.EntityID {

@@ -51,16 +51,17 @@ type Store interface {
 	// onetime.ErrClosed if there is no such link.
 	FindLink(ctx context.Context, id site.ID, hash secret.Hash) (LinkRecord, error)
 	// UseLink marks the link as used and appends the event, in one transaction. If the link is
-	// unknown, used, or expired at the time now, it does nothing and returns onetime.ErrClosed.
+	// unknown or used, or has expired at the time now, it does nothing and returns
+	// onetime.ErrClosed.
 	UseLink(ctx context.Context, id site.ID, hash secret.Hash, now time.Time, e event.Event) error
 	// RequiresSSO reports whether the site's mode is SSORequired.
 	RequiresSSO(ctx context.Context, id site.ID) (bool, error)
-	// ReturnLink makes a link usable again that was marked as used at the time used. It is for a
-	// sign-in that failed afterwards.
+	// ReturnLink makes a link usable again after its sign-in failed. used is the time at which
+	// UseLink marked it as used; a link that was used at another time stays used.
 	ReturnLink(ctx context.Context, id site.ID, hash secret.Hash, used time.Time) error
 }
 
-// SignIns makes and redeems one-time links, with a Store and the rosters of the sites.
+// SignIns makes and redeems one-time links. All fields are required.
 type SignIns struct {
 	Store   Store
 	Rosters *roster.Rosters

@@ -14,11 +14,11 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Single sign-out, if the site uses it:
+// Single sign-out ends a person's session here and at the identity provider, if the site uses it:
 //
-//	StartSignOut       a person signed out here  →  a page that signs out there too
-//	FinishSignOut      a request of the identity provider: sessions here end  →  an answer
-//	                   an answer to a request of this site  →  the sign-in page
+//	StartSignOut   the person signed out here  →  an address that ends the other session
+//	FinishSignOut  a request of the identity provider: ends sessions here  →  an answer
+//	               an answer to a request of this site  →  the page that follows a sign-out
 //
 // A person is signed out here even if single sign-out fails.
 
@@ -26,8 +26,8 @@ import (
 const toSignOut Purpose = "sign-out"
 
 // StartSignOut stores the request that ends a session at the identity provider. It returns the path
-// of the page here that sends the request. The path is empty if the site does not use single
-// sign-out, or if the session did not begin at the identity provider of the site.
+// on this server that redirects the browser with the request. The path is empty if the site does
+// not use single sign-out, or if the session did not begin at the site's identity provider.
 func (s *SingleSignOn) StartSignOut(ctx context.Context, st site.Site, o roster.Origin) (path string, err error) {
 	if o.NameID == "" {
 		return "", nil
@@ -70,7 +70,7 @@ func (s *SingleSignOn) SignOutAddress(ctx context.Context, st site.Site, relay s
 type SignedOut struct {
 	Address string // the address at the identity provider that receives the answer; empty if there is nothing to answer
 	Ended   int    // how many sessions ended
-	There   bool   // whether the message is an answer, and says that the identity provider has ended its session
+	There   bool   // whether the message is an answer that says that the identity provider has ended its session
 }
 
 // FinishSignOut processes a message about the end of a session. It returns ErrSSOOff, a refusal
@@ -124,7 +124,7 @@ func (s *SingleSignOn) FinishSignOut(ctx context.Context, st site.Site, m saml.S
 	return out, err
 }
 
-// takeAnswer processes the answer to a request of StartSignOut.
+// takeAnswer processes the identity provider's answer to a request that StartSignOut stored.
 func (s *SingleSignOn) takeAnswer(ctx context.Context, st site.Site, got saml.SignOut) (SignedOut, error) {
 	r, err := s.Store.TakeRequest(ctx, st.ID, secret.HashOf(got.RelayState), s.Now())
 	switch {
@@ -137,7 +137,8 @@ func (s *SingleSignOn) takeAnswer(ctx context.Context, st site.Site, got saml.Si
 	return SignedOut{}, s.refuseSignOut(ctx, st, &saml.Error{Reason: reasonNoRequest, Detail: "the message answers no request of this site, or one that is more than ten minutes old or was answered before"})
 }
 
-// refuseSignOut records why a message was refused, and returns the refusal.
+// refuseSignOut records why a message was refused, and returns the refusal. If err is an error of
+// this server, refuseSignOut only returns it.
 func (s *SingleSignOn) refuseSignOut(ctx context.Context, st site.Site, err error) error {
 	f, shown := describeFailure(err)
 	if shown == nil {

@@ -25,15 +25,15 @@ import (
 
 // SingleSignOn signs people in by SAML, or by OpenID Connect:
 //
-//	Start         a request for this browser is stored  →  the address at the identity provider
-//	Finish        a SAML response: the request is removed, the response verified, the assertion
-//	              recorded as used
-//	FinishOpenID  an answer of an OpenID provider: the request is removed, the code exchanged,
-//	              the ID token verified
-//	admit         both: the account is found (roster.AdmitAsserted)  →  a session
+//	Start         stores a request for this browser  →  the address at the identity provider
+//	Finish        for a SAML response: removes the request, verifies the response, and records the
+//	              assertion as used
+//	FinishOpenID  for an answer of an OpenID provider: removes the request, exchanges the code,
+//	              and verifies the ID token
+//	admit         for both protocols: finds the account (roster.AdmitAsserted)  →  a session
 //
-// Each request gets one response, from the same browser, within ten minutes. Each assertion is
-// accepted only once, by all processes together.
+// Each request accepts one response, from the same browser, within ten minutes. Each assertion is
+// accepted only once, even if several processes get it.
 type SingleSignOn struct {
 	Store     SSOStore
 	Rosters   *roster.Rosters
@@ -42,14 +42,14 @@ type SingleSignOn struct {
 	Limits    session.Limits // the limits of new sessions
 	PublicURL string         // without a slash at the end
 	Refused   *event.Refused // records failed sign-ins; nil records none
-	Sealer    Sealer         // seals the private keys of sites
+	Sealer    Sealer         // seals the private keys and client secrets of sites
 	// ReadMetadata reads the metadata of an identity provider from its address. If it is nil,
 	// metadata is never refreshed.
 	ReadMetadata func(ctx context.Context, address string) ([]byte, error)
 	// OpenID sends requests to OpenID providers. If it is nil, no one signs in by OpenID Connect.
 	OpenID codeflow.Providers
 
-	opened sync.Map // the opened key pairs, by their place
+	opened sync.Map // the opened key pairs, by their keyContext
 }
 
 // SSOStore keeps connections, requests, used assertions and tests. Every method names the site.
@@ -71,8 +71,8 @@ type SSOStore interface {
 	HasRequest(ctx context.Context, id site.ID, hash, browser secret.Hash, now time.Time) (bool, error)
 	// FindRequest is like TakeRequest, but does not remove the request.
 	FindRequest(ctx context.Context, id site.ID, hash secret.Hash, now time.Time) (RequestRecord, error)
-	// UseAssertion records that an assertion is used, and keeps the record until the time until. It
-	// returns ErrReplayed if the assertion was used before. It removes old records.
+	// UseAssertion records that an assertion is used, and keeps the record up to the time until. It
+	// returns ErrReplayed if the assertion was used before. It also removes old records.
 	UseAssertion(ctx context.Context, id site.ID, hash secret.Hash, until, now time.Time) error
 
 	// PutTest stores the last test of a person, with its event.
@@ -84,24 +84,24 @@ type SSOStore interface {
 // RequestTime is how long a person may take to sign in at the identity provider.
 const RequestTime = codeflow.RequestTime
 
-// Purpose is what a request is for.
+// Purpose says what a request to the identity provider is for.
 type Purpose string
 
 // The purposes.
 const (
 	ToSignIn Purpose = "sign-in"
 	ToRenew  Purpose = "renew" // a sign-in in which the person proves again who they are
-	ToTest   Purpose = "test"  // a test that shows an administrator the outcome and signs no one in
+	ToTest   Purpose = "test"  // a test, which shows an administrator the result and signs no one in
 )
 
-// RequestRecord is a request as it is stored.
+// RequestRecord is a request to the identity provider, as it is stored.
 type RequestRecord struct {
-	Hash     secret.Hash // the hash of the relay state
+	Hash     secret.Hash // the hash of SAML's relay state, or of OpenID Connect's state
 	ID       string
 	Browser  secret.Hash // the hash of the browser's cookie
 	Purpose  Purpose
-	Person   string // the id of the administrator who tests
-	ReturnTo string // a path of the site
+	Person   string // the id of the administrator who tests; only for ToTest
+	ReturnTo string // the path of the site to open after the sign-in; for a sign-out, the address at the identity provider
 	Version  int64  // the version of the connection
 	Issuer   string // the OpenID provider that gets the request; empty for SAML
 	Expires  time.Time
@@ -119,8 +119,8 @@ var (
 // roster.AdmitAsserted, the refusal is about a FailedSignIn.
 type FailedSignIn struct {
 	Reason    string // one word, such as audience_mismatch
-	Detail    string // what went wrong, for administrators
-	Reference string // the number that the person can tell an administrator
+	Detail    string // a description of the failure, for administrators
+	Reference string // the number by which administrators find the failure in the audit log; shown to the person
 	Test      bool   // whether the sign-in was a test
 }
 
@@ -145,9 +145,10 @@ var rosterReasons = []struct {
 	{roster.ErrAssertedNameless, "no_name"},
 }
 
-// Start begins a sign-in for the browser with this cookie. returnTo is a path of the site; any
-// other address is replaced by the site's home page. If renew is true, the person must prove again
-// who they are. Start returns ErrSSOOff if single sign-on is off.
+// Start begins a sign-in for the browser with this cookie. It returns the address at the identity
+// provider. returnTo is the path of the site to open afterwards; if it is not a path of the site,
+// the site's home page opens. If renew is true, the person must prove again who they are. Start
+// returns ErrSSOOff if single sign-on is off.
 func (s *SingleSignOn) Start(ctx context.Context, st site.Site, browser, returnTo string, renew bool) (address string, err error) {
 	c, err := s.Connection(ctx, st)
 	if err != nil {
@@ -170,9 +171,10 @@ func (s *SingleSignOn) Start(ctx context.Context, st site.Site, browser, returnT
 	return s.startRequest(ctx, st, c, r)
 }
 
-// StartTest begins a test by an administrator, with either protocol and in every mode. Finish then
-// shows what a sign-in would do. If the OpenID provider cannot be reached, the test has failed, and
-// address is the page with its result.
+// StartTest begins an administrator's test of one of the protocols. It works in every mode. It
+// returns the address at the identity provider. Finish or FinishOpenID then stores the result of
+// the test. If the OpenID provider cannot be reached, the test has failed, and address is the path
+// of the page with the result.
 func (s *SingleSignOn) StartTest(ctx context.Context, st site.Site, by Protocol, browser, personID string) (address string, err error) {
 	c, err := s.Connection(ctx, st)
 	if err != nil {
@@ -209,8 +211,8 @@ func (s *SingleSignOn) startRequest(ctx context.Context, st site.Site, c Connect
 	return sp.Request(c.Provider, saml.RequestOptions{ID: r.ID, RelayState: relay, Fresh: r.Purpose == ToRenew}, s.Now())
 }
 
-// newRequestID returns an id of 128 random bits. An id in XML must not begin with a digit, so
-// newRequestID puts an underscore before the digits.
+// newRequestID returns an id of 128 random bits in hexadecimal digits. An id in XML must not begin
+// with a digit, so the id begins with an underscore.
 func newRequestID() string {
 	var b [16]byte
 	rand.Read(b[:]) // rand.Read never fails
@@ -234,16 +236,16 @@ type Response struct {
 	Browser      string // the browser's cookie; may be empty
 }
 
-// Finished is the result of a response.
+// Finished is the result of an accepted response, or of a test.
 type Finished struct {
 	Purpose  Purpose
 	Session  Session // the session that began; only for ToSignIn
-	ReturnTo string  // a path of this server
+	ReturnTo string  // the path on this server that the browser opens next
 }
 
-// Asked reports whether a response answers a request of this browser that has not expired. It does
-// not verify the response or remove the request.
-func (s *SingleSignOn) Asked(ctx context.Context, st site.Site, in Response) (bool, error) {
+// AnswersRequest reports whether a response answers a request of this browser that has not expired.
+// It does not verify the response or remove the request.
+func (s *SingleSignOn) AnswersRequest(ctx context.Context, st site.Site, in Response) (bool, error) {
 	if in.Browser == "" || in.RelayState == "" || st.ID == "" {
 		return false, nil
 	}
@@ -283,7 +285,8 @@ func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, fr
 	return s.admit(ctx, st, c, req, v, from)
 }
 
-// admit signs in the person that the identity provider has identified, with either protocol.
+// admit signs in the person that the identity provider has identified. It does so for both
+// protocols.
 func (s *SingleSignOn) admit(ctx context.Context, st site.Site, c Connection, req RequestRecord, v verifiedResponse, from session.Browser) (Finished, error) {
 	limits := s.Limits
 	if c.Length > 0 {
@@ -296,7 +299,7 @@ func (s *SingleSignOn) admit(ctx context.Context, st site.Site, c Connection, re
 	}
 	got, err := s.Rosters.Open(st).AdmitAsserted(ctx, who, limits, from)
 	if err != nil {
-		if failed := s.noteConflict(ctx, st, who, err); failed != nil {
+		if failed := s.storeConflict(ctx, st, who, err); failed != nil {
 			return Finished{}, failed
 		}
 		return Finished{}, s.refuseSignIn(ctx, st, v.protocol, err, v.claims.UserIdentifier)
@@ -310,9 +313,9 @@ func (s *SingleSignOn) admit(ctx context.Context, st site.Site, c Connection, re
 	return Finished{Purpose: ToSignIn, ReturnTo: pathWithinSite(st.Name, req.ReturnTo), Session: Session{Person: got.Person, Secret: got.Secret, Expires: got.Expires}}, nil
 }
 
-// takeRequest removes and returns the request that a response answers. If the site accepts
-// unsolicited responses, a SAML response may have no request. takeRequest then returns a new
-// request record.
+// takeRequest removes and returns the request that a response answers. It returns an error if there
+// is no such request, or if another browser sent it. If the site accepts unsolicited responses, a
+// SAML response need not answer a request; takeRequest then returns a record without an id.
 func (s *SingleSignOn) takeRequest(ctx context.Context, st site.Site, c Connection, by Protocol, in Response) (RequestRecord, error) {
 	req, err := s.Store.TakeRequest(ctx, st.ID, secret.HashOf(in.RelayState), s.Now())
 	if errors.Is(err, refusal.NotFound) {
@@ -337,7 +340,7 @@ func (s *SingleSignOn) takeRequest(ctx context.Context, st site.Site, c Connecti
 	return req, nil
 }
 
-// protocolError returns an error of the type that a protocol uses.
+// protocolError returns an *oidc.Error or a *saml.Error, depending on the protocol.
 func protocolError(by Protocol, reason, detail string) error {
 	if by == OpenID {
 		return oidc.Refuse(oidc.Reason(reason), "%s", detail)
@@ -345,15 +348,15 @@ func protocolError(by Protocol, reason, detail string) error {
 	return &saml.Error{Reason: saml.Reason(reason), Detail: detail}
 }
 
-// verifiedResponse is the verified content of a response, with either protocol.
+// verifiedResponse is the verified content of a response of either protocol.
 type verifiedResponse struct {
 	protocol      Protocol
 	issuer        string
 	claims        saml.ClaimValues
-	authenticated time.Time // when the person proved who they are; zero if unknown
-	ends          time.Time // when the identity provider wants the session to end; zero if it does not say
-	session       roster.Origin
-	shown         TestResult // the data for the page that shows the result of a test
+	authenticated time.Time     // when the person signed in at the identity provider; zero if unknown
+	ends          time.Time     // when the identity provider wants the session to end; zero if it does not say
+	session       roster.Origin // the session at the identity provider; only for SAML
+	shown         TestResult    // the data for the page that shows the result of a test
 }
 
 // accept verifies a SAML response and records its assertion as used.
@@ -416,9 +419,9 @@ func assertedPerson(st site.Site, c Connection, v verifiedResponse) roster.Asser
 	}
 }
 
-// refuseSignIn records why a sign-in failed, and returns the refusal to show. The details are for
-// administrators and are in an event of the site. The person gets a number by which administrators
-// find the event.
+// refuseSignIn records why a sign-in failed, and returns the refusal to show. The details are in an
+// event of the site, for administrators. The person sees only a number by which administrators find
+// the event. If err is an error of this server, refuseSignIn only returns it.
 func (s *SingleSignOn) refuseSignIn(ctx context.Context, st site.Site, by Protocol, err error, who string) error {
 	f, shown := describeFailure(err)
 	if shown == nil {
@@ -434,8 +437,8 @@ func (s *SingleSignOn) refuseSignIn(ctx context.Context, st site.Site, by Protoc
 	return shown.WithAbout(f)
 }
 
-// describeFailure describes a failed sign-in. shown is the refusal to show, or nil if this server
-// failed.
+// describeFailure describes the failure of a sign-in. shown is the refusal to show to the person;
+// it is nil if err is an error of this server.
 func describeFailure(err error) (f FailedSignIn, shown *refusal.Error) {
 	f.Reference = newRequestID()[1:9]
 	var wrong *saml.Error
@@ -464,8 +467,8 @@ func describeFailure(err error) (f FailedSignIn, shown *refusal.Error) {
 	return f, e
 }
 
-// Test is the last test of a connection by a person: what the identity provider sent, and what a
-// sign-in would have done.
+// Test is the last test of a connection by a person. It says what the identity provider sent, and
+// what a sign-in would have done.
 type Test struct {
 	Version int64 // the version of the connection that was tested
 	Time    time.Time
@@ -473,11 +476,11 @@ type Test struct {
 	Result  TestResult
 }
 
-// TestResult is what a test found.
+// TestResult is the result of a test, as the page about single sign-on shows it.
 type TestResult struct {
 	Protocol   Protocol         `json:"protocol,omitempty"`
-	Failure    string           `json:"failure,omitempty"` // what went wrong, in words; empty if the test passed
-	Reason     string           `json:"reason,omitempty"`
+	Failure    string           `json:"failure,omitempty"` // the reason of the failure, in words; empty if the test passed
+	Reason     string           `json:"reason,omitempty"`  // the reason of the failure, as one word; empty if the test passed
 	Issuer     string           `json:"issuer,omitempty"`
 	NameID     string           `json:"nameID,omitempty"`
 	Format     string           `json:"format,omitempty"` // the format of the NameID
@@ -490,8 +493,8 @@ type TestResult struct {
 	PersonID   string           `json:"personID,omitempty"`   // the account that a sign-in would open; empty if a sign-in would create the account
 }
 
-// finishTest stores the result of a test. err says why the response was refused; it is nil if the
-// response was accepted.
+// finishTest stores the result of a test, and returns the path of the page that shows it. err says
+// why the response was refused; it is nil if the response was accepted.
 func (s *SingleSignOn) finishTest(ctx context.Context, st site.Site, c Connection, req RequestRecord, v verifiedResponse, err error) (Finished, error) {
 	t := Test{Version: req.Version, Time: s.Now().UTC().Truncate(time.Microsecond), Result: v.shown}
 	t.Result.Identifier, t.Result.Protocol = v.claims.UserIdentifier, v.protocol
@@ -530,7 +533,7 @@ func AuthenticationPath(siteName string) string {
 	return "/c/" + siteName + "/admin/access/authentication"
 }
 
-// shownAttributes shortens a list of attributes so that a page can show the list.
+// shownAttributes returns the attributes that a page shows. It shortens long lists and long values.
 func shownAttributes(all []saml.Attribute) []saml.Attribute {
 	const most, longest = 100, 500
 	var kept []saml.Attribute
@@ -568,8 +571,8 @@ func (s *SingleSignOn) LastTest(ctx context.Context, st site.Site, personID stri
 }
 
 // LinkTested links the identity in a person's last test to their account. The test proves that the
-// identity belongs to the person, because the person signed in at the identity provider in a
-// browser that is signed in here.
+// identity belongs to the person: the person signed in at the identity provider with a browser that
+// is also signed in here. If there is no such test within maxTestAgeToLink, LinkTested returns a refusal.
 func (s *SingleSignOn) LinkTested(ctx context.Context, st site.Site, person roster.Person, c roster.Change) error {
 	t, ok, err := s.LastTest(ctx, st, person.ID)
 	if err != nil {
@@ -579,14 +582,14 @@ func (s *SingleSignOn) LinkTested(ctx context.Context, st site.Site, person rost
 	if err2 != nil {
 		return err2
 	}
-	if !ok || t.Result.Identifier == "" || t.Version != now.Version || s.Now().Sub(t.Time) > linkTime {
-		return refusal.New(refusal.Conflict, "", "there is no test sign-in of yours within the last %d minutes with these settings", int(linkTime.Minutes())).Advise("test the sign-in again, then link")
+	if !ok || t.Result.Identifier == "" || t.Version != now.Version || s.Now().Sub(t.Time) > maxTestAgeToLink {
+		return refusal.New(refusal.Conflict, "", "there is no test sign-in of yours within the last %d minutes with these settings", int(maxTestAgeToLink.Minutes())).Advise("test the sign-in again, then link")
 	}
 	return s.Rosters.Open(st).Link(ctx, person.ID, roster.Asserted{Issuer: t.Result.Issuer, Identifier: t.Result.Identifier}, c)
 }
 
-// linkTime is how long after a test the identity in it can be linked.
-const linkTime = 30 * time.Minute
+// maxTestAgeToLink is how long after a test LinkTested accepts it.
+const maxTestAgeToLink = 30 * time.Minute
 
 // EncodeResult returns a TestResult in its stored form.
 func EncodeResult(r TestResult) string {
@@ -594,7 +597,7 @@ func EncodeResult(r TestResult) string {
 	return string(text)
 }
 
-// DecodeResult decodes a string that EncodeResult returned.
+// DecodeResult reads a string that EncodeResult returned.
 func DecodeResult(text string) (r TestResult, err error) {
 	if err := json.Unmarshal([]byte(text), &r); err != nil {
 		return r, fmt.Errorf("read a stored test: %w", err)

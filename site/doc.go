@@ -4,8 +4,8 @@
 //
 //	token ──► Authenticate ──► Site, Token ──► roster.Open(site)
 //	               │
-//	               └─ the first accepted use of a token that replaces another
-//	                  ends the other one before the request goes on
+//	               └─ if the token replaces an old one, its first accepted use
+//	                  ends the old one before the request goes on
 //
 // The package caches nothing. After a token is revoked or SCIM is switched off, the next request to
 // any process on the same database is refused.

@@ -27,8 +27,8 @@ type SchemasInUse struct {
 // that it affects.
 type SchemaUse struct {
 	Loss  scim.Loss
-	Count int // number of resources for which the change is refused
-	Drops int // number of resources that lose values if the change is forced
+	Count int // how many resources the change would harm; because of them it is refused
+	Drops int // how many resources lose values if the change is forced
 }
 
 // StuckResources counts resources that would break a rule of the new schemas, even after a forced
@@ -122,8 +122,8 @@ func (s *Sites) SetSchemas(ctx context.Context, id ID, doc []byte, actor string)
 	return changed, err
 }
 
-// SetSchemasFrom is like SetSchemas, but changes nothing and returns ErrStale if the stored
-// document is no longer the version that the caller saw. See SchemasVersion.
+// SetSchemasFrom is like SetSchemas, but changes nothing and returns ErrStale if the SchemasVersion
+// of the stored document is no longer was, the version that the caller saw.
 func (s *Sites) SetSchemasFrom(ctx context.Context, id ID, was string, doc []byte, actor string) (Site, error) {
 	changed, _, err := s.changeSchemas(ctx, id, doc, actor, nil, "", was)
 	return changed, err
@@ -138,8 +138,8 @@ func SchemasVersion(doc []byte) string {
 // SchemaChange is a change of schemas that harms stored resources.
 type SchemaChange struct {
 	Old, Next *scim.Registry
-	Losses    []scim.Loss // the losses that harm stored resources
-	Actor     string      // who changes the schemas
+	Losses    []scim.Loss // the differences that harm stored resources
+	Actor     string      // the actor who changes the schemas, as events write it
 }
 
 // DropStranded removes from the stored resources the data that does not fit the next schemas, in
@@ -155,7 +155,8 @@ func (s *Sites) ForceSchemas(ctx context.Context, id ID, doc []byte, actor, conf
 	return s.changeSchemas(ctx, id, doc, actor, drop, confirmed, "")
 }
 
-// ForceSchemasFrom is like ForceSchemas, but returns ErrStale as SetSchemasFrom does.
+// ForceSchemasFrom is like ForceSchemas, but changes nothing and returns ErrStale if the
+// SchemasVersion of the stored document is no longer was, the version that the caller saw.
 func (s *Sites) ForceSchemasFrom(ctx context.Context, id ID, was string, doc []byte, actor, confirmed string, drop DropStranded) (changed Site, dropped []string, err error) {
 	return s.changeSchemas(ctx, id, doc, actor, drop, confirmed, was)
 }
@@ -221,7 +222,8 @@ func (s *Sites) changeSchemas(ctx context.Context, id ID, doc []byte, actor stri
 	return changed, dropped, nil
 }
 
-// readSchemas reads a document. It returns a nil document if there is only space in it.
+// readSchemas reads a document of schemas. It returns a nil document if doc is empty or only white
+// space.
 func readSchemas(doc []byte) ([]byte, *scim.Registry, error) {
 	if doc = bytes.TrimSpace(doc); len(doc) == 0 {
 		doc = nil
@@ -230,8 +232,8 @@ func readSchemas(doc []byte) ([]byte, *scim.Registry, error) {
 	return doc, next, err
 }
 
-// compareSchemas counts the stored resources that the next schemas would harm. used is nil if there
-// are none.
+// compareSchemas counts the stored resources that the next schemas would harm. used is nil if they
+// would harm none.
 func compareSchemas(ctx context.Context, tx Tx, next *scim.Registry) (old *scim.Registry, used *SchemasInUse, err error) {
 	if old, err = scim.NewRegistry(tx.Site().Schemas); err != nil {
 		return nil, nil, fmt.Errorf("read the schemas of site %s: %w", tx.Site().Name, err)
@@ -275,11 +277,11 @@ func findUses(ctx context.Context, tx Tx, losses []scim.Loss, next *scim.Registr
 // harmCounter counts the resources of one type that the losses harm.
 type harmCounter struct {
 	losses      []scim.Loss
-	next        *scim.ResourceType // the type in the new schemas; nil when the type is removed
-	uses        []SchemaUse
-	seed        maphash.Seed
-	seenHashes  []map[uint64]bool // the hashes of the values so far, for each loss of uniqueness
-	brokenRules map[string]int    // how many resources break a rule, by the rule's message
+	next        *scim.ResourceType // the type in the new schemas; nil if the type is removed
+	uses        []SchemaUse        // the counts so far, one for each loss
+	seed        maphash.Seed       // the seed of seenHashes
+	seenHashes  []map[uint64]bool  // for each loss, the hashes of the values so far that must become unique
+	brokenRules map[string]int     // how many resources would break a rule, by the message about the rule
 }
 
 func newHarmCounter(losses []scim.Loss, next *scim.ResourceType) *harmCounter {
@@ -323,8 +325,8 @@ func (c *harmCounter) countDocument(doc []byte) error {
 	return nil
 }
 
-// dropRepeated removes from rest the values that must become unique and that an earlier resource
-// already has.
+// dropRepeated removes from rest, a copy of r, the values that must become unique and that an
+// earlier resource already has. i is the index of the loss.
 func (c *harmCounter) dropRepeated(i int, r, rest scim.Resource) (dropped bool) {
 	var kept []uint64
 	// Go backward, so that dropping an element does not move the elements that are still to be

@@ -18,7 +18,7 @@ const MaxSearchable = 20
 // Searchable is an attribute that an administrator declared searchable. The store keeps a row for
 // each of its values, so that a filter on it need not read every resource.
 type Searchable struct {
-	ID   string // the id of its rows; each new declaration of an attribute gets a new id
+	ID   string // the id of this declaration, which its rows have too; a second declaration of the attribute has another id
 	Type scim.TypeName
 	Path scim.AttrPath
 }
@@ -26,8 +26,8 @@ type Searchable struct {
 // String names the attribute for sentences: "title of User".
 func (s Searchable) String() string { return s.Path.String() + " of " + string(s.Type) }
 
-// notDeclarable lists the attributes that cannot be declared: filters find them anyway, or they are
-// not stored in the documents. A name without a sub-attribute includes all its sub-attributes.
+// notDeclarable lists the attributes of each type that cannot be declared searchable, because every
+// site can search for them anyway. A name without a sub-attribute includes all its sub-attributes.
 var notDeclarable = map[scim.TypeName][]string{
 	"User":  {"userName", "displayName", "active", "userType", "emails.value", "groups"},
 	"Group": {"displayName", "members"},
@@ -57,8 +57,8 @@ func CanBeSearchable(rt *scim.ResourceType) []scim.AttrPath {
 	return list
 }
 
-// whyNotSearchable returns the reason why an attribute cannot be declared searchable; empty when it
-// can. Value rows help only if few resources share a value.
+// whyNotSearchable returns the reason why an attribute cannot be declared searchable, or "" if it
+// can. Value rows make a search faster only if few resources share a value.
 func whyNotSearchable(rt *scim.ResourceType, path scim.AttrPath, a, sub *scim.Attribute) string {
 	leaf := a
 	if sub != nil {
@@ -93,8 +93,8 @@ func isNeverReturned(a *scim.Attribute) bool {
 	return a.Returned == scim.ReturnedNever || a.Mutability == scim.WriteOnly
 }
 
-// findSearchable finds an attribute by its name in a filter. It refuses an attribute that does not
-// exist or that cannot be declared searchable.
+// findSearchable finds an attribute by the name that filters use. It returns a refusal if the
+// attribute does not exist or cannot be declared searchable.
 func findSearchable(types *scim.Registry, typeName scim.TypeName, name string) (Searchable, error) {
 	rt, ok := types.ByName(scim.TypeName(strings.TrimSpace(string(typeName))))
 	if !ok {
@@ -121,9 +121,9 @@ func (s Searchable) isIn(list []Searchable) bool {
 }
 
 // DeclareSearchable declares attributes of a type searchable, and returns those that were not
-// declared before. Names are written as in filters. Filters use an attribute once all its values
-// have rows; see Roster.Indexing. If one attribute cannot be declared, it is refused
-// (refusal.Invalid) and nothing is declared.
+// declared before. Names are written as in filters. Filters become faster when all values of the
+// attribute have rows; see Roster.Indexing. If one attribute cannot be declared, nothing is
+// declared, and the error is a refusal of kind refusal.Invalid.
 func (s *Sites) DeclareSearchable(ctx context.Context, id ID, typeName scim.TypeName, attributes []string, actor string) ([]Searchable, error) {
 	var added []Searchable
 	err := s.changeSearchable(ctx, id, func(tx Tx, types *scim.Registry, list []Searchable) ([]Searchable, error) {
@@ -152,8 +152,8 @@ func (s *Sites) DeclareSearchable(ctx context.Context, id ID, typeName scim.Type
 }
 
 // WithdrawSearchable withdraws the declaration of attributes. The next query no longer uses their
-// rows, and the rows are deleted in the background. If one attribute is not declared, it is refused
-// (refusal.Invalid) and nothing is withdrawn.
+// rows, and the rows are deleted in the background. If one attribute is not declared, nothing is
+// withdrawn, and the error is a refusal of kind refusal.Invalid.
 func (s *Sites) WithdrawSearchable(ctx context.Context, id ID, typeName scim.TypeName, attributes []string, actor string) error {
 	return s.changeSearchable(ctx, id, func(tx Tx, types *scim.Registry, list []Searchable) ([]Searchable, error) {
 		for _, name := range attributes {
@@ -187,7 +187,8 @@ func (s *Sites) withdrawalEvent(id ID, was Searchable, because, actor string) ev
 	return s.newEvent(id, event.SiteSearchableWithdrawn, actor, "", was.String()+" is no longer declared searchable"+because, event.Changed("searchable", was.String(), nil))
 }
 
-// changeSearchable changes the list of declarations in one transaction on the locked site.
+// changeSearchable replaces the site's list of declarations by the list that change returns, in one
+// transaction that locks the site.
 func (s *Sites) changeSearchable(ctx context.Context, id ID, change func(Tx, *scim.Registry, []Searchable) ([]Searchable, error)) error {
 	return s.Store.UpdateSite(ctx, id, func(tx Tx) error {
 		types, err := scim.NewRegistry(tx.Site().Schemas)
@@ -206,8 +207,8 @@ func (s *Sites) changeSearchable(ctx context.Context, id ID, change func(Tx, *sc
 	})
 }
 
-// keepSearchable withdraws the declarations of attributes that the next schemas no longer have, or
-// that can no longer be searched for.
+// keepSearchable keeps the declarations that the next schemas still allow. It withdraws the
+// declarations of attributes that no longer exist, or that can no longer be declared searchable.
 func (s *Sites) keepSearchable(ctx context.Context, tx Tx, next *scim.Registry, actor string) error {
 	old, err := tx.Searchable(ctx)
 	if err != nil {

@@ -20,12 +20,12 @@ type Settings struct {
 	Strict      bool // whether to refuse requests that known clients send but the RFCs refuse
 
 	Creates bool       // whether SCIM may create resources
-	Revives bool       // whether a create reactivates accounts that SCIM deactivated; not if Strict
+	Revives bool       // whether a create reactivates an account that SCIM deactivated; has no effect if Strict
 	Deletes DeleteMode // what a DELETE of a user does
 	Groups  bool       // whether SCIM serves groups
-	// SharedGroupNames lets two groups have one displayName. See GroupNamesUnique.
+	// SharedGroupNames lets several groups have the same displayName. See GroupNamesUnique.
 	SharedGroupNames bool
-	RateLimit        int // the most SCIM requests per second, at least MinRateLimit; 0 for no limit
+	RateLimit        int // the largest number of SCIM requests per second, at least MinRateLimit; 0 means no limit
 }
 
 // SettingKind is the way in which people enter a setting.
@@ -35,7 +35,7 @@ type SettingKind int
 const (
 	Tick   SettingKind = iota // off or on: a checkbox, or a flag without a value
 	Choice                    // one of several words: radio buttons, or a flag with a word
-	Number                    // a number between two bounds, or 0 for none
+	Number                    // a number between two bounds, or 0 for no bound
 )
 
 // Setting is one row of SettingsTable: everything that pages, commands, JSON, events and docs need
@@ -55,14 +55,14 @@ type Setting struct {
 	Help      string // the explanation on the page
 
 	Kind    SettingKind
-	Values  []Value // the values: off and on of a Tick; those of a Choice, most restrictive first
-	Default string  // the word that an empty string stands for; empty means none
+	Values  []Value // the values of a Tick: off and on; or the values of a Choice, the most restrictive first
+	Default string  // the word that is meant if the input is empty; "" if an empty input is wrong
 	Bounds  Bounds  // the bounds of a Number
 
 	Event    string                           // the name of the event; empty means event.SiteSettingChanged
-	Sentence func(before, after any) string   // makes the event sentence; nil means Value.Sentence
-	Words    func(s Site) string              // makes the words for commands; nil means the value
-	Refused  func(text string) *refusal.Error // refuses a wrong value; nil means the usual refusal
+	Sentence func(before, after any) string   // returns the event's sentence; nil means Value.Sentence
+	Words    func(s Site) string              // returns the value as commands print it; nil means the usual form (see Printed)
+	Refused  func(text string) *refusal.Error // returns the refusal of a wrong value; nil means the usual refusal (see check)
 
 	fieldAccess
 }
@@ -74,18 +74,18 @@ type Value struct {
 	Text     string // the text next to the radio button
 	Help     string // the explanation below the radio button
 	Brief    string // a short form, for pages that only show the value
-	Event    string // the name of the event, if it differs from the setting's
-	Sentence string // the event's sentence
+	Event    string // the name of the event of a change to this value; empty means Setting.Event
+	Sentence string // the sentence of the event of a change to this value
 }
 
-// Bounds limit a Number. 0 is always allowed; the field None says what 0 means.
+// Bounds limit the values of a Number. 0 is always allowed, too.
 type Bounds struct {
 	Min, Max int
 	Unit     string // the unit in words, such as "requests per second"
 	None     string // what 0 means, such as "no limit"
 }
 
-// fieldAccess reads and writes the setting's field of Settings.
+// fieldAccess holds the functions that read and write a setting's field of Settings.
 type fieldAccess struct {
 	get     func(Settings) any // returns a bool, an int or a string
 	set     func(*Settings, any)
@@ -110,7 +110,7 @@ func textField[T ~string](at func(*Settings) *T) fieldAccess {
 	}
 }
 
-// tickValues returns the values of a Tick, given their sentences in events.
+// tickValues returns the values of a Tick. on and off are the sentences of the events.
 func tickValues(on, off string) []Value {
 	return []Value{{Word: "off", Stored: false, Sentence: off}, {Word: "on", Stored: true, Sentence: on}}
 }
@@ -272,8 +272,8 @@ func SettingsOnPage() []Setting {
 	return list
 }
 
-// SettingOf returns the row with that name. It panics if there is none, so callers pass literals
-// only.
+// SettingOf returns the row of SettingsTable with that name. It panics if there is none, so callers
+// must pass literals.
 func SettingOf(name string) Setting {
 	for _, row := range SettingsTable {
 		if row.Name == name {
@@ -286,8 +286,8 @@ func SettingOf(name string) Setting {
 // Get returns the stored value of the setting: a bool, an int or a string.
 func (x Setting) Get(s Settings) any { return x.get(s) }
 
-// Set sets the setting to a value of the type that Get returns. Setting the profile also sets the
-// switches that the profile stands for.
+// Set sets the setting to a value, which must have the type that Get returns. Setting the profile
+// also sets the switches that belong to the profile (see Choose).
 func (x Setting) Set(s *Settings, value any) { x.set(s, value) }
 
 // Pointer returns a pointer to the setting's field.
@@ -338,7 +338,7 @@ func (x Setting) Brief(s Settings) string {
 	return strings.ToUpper(w[:1]) + w[1:]
 }
 
-// Parse reads a value as Word writes it. ok is false if the setting has no such value.
+// Parse reads a word that Word returned. ok is false if the setting has no such value.
 func (x Setting) Parse(text string) (value any, ok bool) {
 	if text == "" && x.Default != "" {
 		text = x.Default
@@ -374,7 +374,7 @@ func (x Setting) Allowed() string {
 	return strings.Join(words[:last], ", ") + " or " + words[last]
 }
 
-// check returns a refusal if the site's value is not an allowed one.
+// check returns a refusal if the setting's value in s is not allowed.
 func (x Setting) check(s Settings) error {
 	text := x.Word(s)
 	if _, ok := x.Parse(text); ok {
@@ -386,7 +386,7 @@ func (x Setting) check(s Settings) error {
 	return refusal.New(refusal.Invalid, x.Field, "%s cannot be %q", x.Flag, text).Advise("use %s", x.Allowed())
 }
 
-// checkSwitches returns a refusal for the first setting whose value is not an allowed one.
+// checkSwitches returns a refusal for the first setting whose value is not allowed.
 func checkSwitches(s Settings) error {
 	for _, x := range SettingsTable {
 		if err := x.check(s); err != nil {

@@ -18,8 +18,8 @@ import (
 // ID identifies a site, even when the site is renamed. URLs never contain it.
 type ID string
 
-// Profile is a preset: choosing a profile sets several switches (see Choose). Each switch can then
-// be changed by itself.
+// Profile is the name of a preset. Choosing a profile sets several switches (see Choose). After
+// that, each switch can be changed separately.
 type Profile string
 
 const (
@@ -42,8 +42,8 @@ func ParseProfile(text string) (Profile, error) {
 	return Profile(text), nil
 }
 
-// Values of Site.MatchesUserName: which statement of an assertion is compared with the SCIM
-// userName when a person signs in.
+// Values of Site.MatchesUserName. The value names the claim of a sign-in that is compared with the
+// SCIM userName.
 const (
 	MatchesDisplayName    = "display-name-assertion"
 	MatchesUserIdentifier = "user-identifier"
@@ -63,13 +63,13 @@ type Site struct {
 	// scim.NewRegistry reads; nil if there is none.
 	Schemas []byte
 
-	// MatchesUserName says which statement of a sign-in assertion must equal the SCIM userName. The
-	// profile sets it when the site is made; the page Single sign-on changes it.
+	// MatchesUserName says which claim of a sign-in must equal the SCIM userName. The profile sets
+	// it when the site is made; the page Single sign-on changes it.
 	MatchesUserName string
 
-	// SetUpLocked keeps the pages from setting up SCIM. A new site is locked until a person has
-	// signed in with single sign-on, or until an administrator continues without single sign-on.
-	// Commands and SCIM ignore SetUpLocked.
+	// While SetUpLocked is true, administrators cannot set up SCIM on the pages. A new site is
+	// locked until a person has signed in with single sign-on, or until an administrator continues
+	// without single sign-on. Commands and SCIM ignore SetUpLocked.
 	SetUpLocked bool
 
 	Created time.Time
@@ -90,8 +90,8 @@ var (
 			Advise("an administrator of the site switches it on with Enable SCIM on the page SCIM integration").Coded("scim_off")
 
 	ErrTokenNotFound = refusal.New(refusal.NotFound, "", "this site has no such token").Coded("token_gone")
-	// ErrOneLive and ErrTwoLive carry LiveTokens. The first means that the caller must choose a
-	// TokenMode, the second that there is no room for another token.
+	// ErrOneLive and ErrTwoLive carry LiveTokens. ErrOneLive means that the caller must choose a
+	// TokenMode. ErrTwoLive means that the site cannot have a third live token.
 	ErrOneLive = refusal.New(refusal.Conflict, "", "a token is live already").
 			Advise("replace it now, or keep it until the new one is used").Coded("token_live")
 	ErrTwoLive = refusal.New(refusal.Conflict, "", "two tokens are live").
@@ -119,19 +119,19 @@ type Store interface {
 	Credential(ctx context.Context, name string, hash secret.Hash) (Site, Token, error)
 
 	CreateSite(ctx context.Context, s Site, e ...event.Event) error // ErrNameTaken if the name is taken
-	// UpdateSite runs fn on the locked site in one transaction. It returns ErrNotFound if the site
-	// is gone. fn may run more than once, and must change nothing except through tx.
+	// UpdateSite locks the site and runs fn, in one transaction. It returns ErrNotFound if the site
+	// no longer exists. fn may run more than once, and must change the store only through tx.
 	UpdateSite(ctx context.Context, id ID, fn func(tx Tx) error) error
 
 	Tokens(ctx context.Context, id ID) ([]Token, error) // the tokens of a site, newest first
 }
 
-// Tx is one transaction on one locked site.
+// Tx is a transaction on one site, which is locked until the transaction ends.
 type Tx interface {
 	Site() Site
 	PutSite(ctx context.Context, s Site) error
-	// RenameSite stores another name, and ends the site's sessions and sign-in links. It returns
-	// ErrNameTaken if another site has that name.
+	// RenameSite gives the site another name, and ends the site's sessions and sign-in links. It
+	// returns ErrNameTaken if another site has that name.
 	RenameSite(ctx context.Context, name string) error
 	// DeleteSite removes the site with its people, tokens and request log. The site's events stay.
 	DeleteSite(ctx context.Context) error
@@ -144,17 +144,18 @@ type Tx interface {
 	// Searchable returns the attributes that are declared searchable, in the order of their
 	// declarations.
 	Searchable(ctx context.Context) ([]Searchable, error)
-	// PutSearchable replaces the list of declared attributes. It first waits for the transactions
-	// that write resources under the old list. It also wakes the indexing.
+	// PutSearchable replaces the list of declared attributes. It first waits until no transaction
+	// writes resources with the old list. It also makes the background indexing start.
 	PutSearchable(ctx context.Context, list []Searchable) error
-	// Resources calls visit with the stored document of each resource of a type, one at a time, in
-	// the order of lists. visit must not change the store, and must not keep doc after it returns.
+	// Resources calls visit with the stored document of each resource of a type, one after the
+	// other, in the order in which lists show them. visit must not change the store, and must not
+	// keep doc after it returns.
 	Resources(ctx context.Context, name scim.TypeName, visit func(doc []byte) error) error
 	// MakeGroupNamesUnique records the displayName of each group, so that no other group can get
 	// it. It returns ErrNameShared, with the name, if two groups already have the same displayName.
 	MakeGroupNamesUnique(ctx context.Context) error
-	// FreeUnique deletes the record of which resource has which value of an attribute, because the
-	// values need no longer be unique.
+	// FreeUnique stops keeping the values of an attribute unique. It deletes the records that say
+	// which resource has which value.
 	FreeUnique(ctx context.Context, name scim.TypeName, path string) error
 }
 
@@ -167,7 +168,7 @@ type Sites struct {
 
 var validName = regexp.MustCompile(`^[a-z0-9][a-z0-9-]{0,62}$`)
 
-// CheckName refuses a name that a site cannot have (refusal.Invalid).
+// CheckName returns a refusal of kind refusal.Invalid for a name that a site cannot have.
 func CheckName(name string) error {
 	if validName.MatchString(name) {
 		return nil
@@ -253,7 +254,7 @@ func (s *Sites) Update(ctx context.Context, id ID, actor string, change func(*Si
 	return result, nil
 }
 
-// CheckMatches refuses a value that Site.MatchesUserName cannot have.
+// CheckMatches returns a refusal for a value that Site.MatchesUserName cannot have.
 func CheckMatches(matches string) error {
 	if slices.Contains(Matches, matches) {
 		return nil
@@ -261,8 +262,8 @@ func CheckMatches(matches string) error {
 	return refusal.New(refusal.Invalid, "matches", "%q is nothing that SCIM userName can match", matches).Advise("use %s", strings.Join(Matches, ", "))
 }
 
-// MatchesChange returns the sentence and the change for the event of a change of
-// Site.MatchesUserName.
+// MatchesChange returns the sentence and the values for the event that says that
+// Site.MatchesUserName was changed.
 func MatchesChange(before, after string) (text string, change event.Change) {
 	return "SCIM userName now matches the " + MatchesWords(after), event.Changed("matchesUserName", before, after)
 }
@@ -288,7 +289,7 @@ func checkSettings(old Site, next *Site) error {
 	return checkSwitches(next.Settings)
 }
 
-// putSite writes the site if a setting differs, with one event for each setting.
+// putSite stores the site if a setting has changed, with one event for each such setting.
 func (s *Sites) putSite(ctx context.Context, tx Tx, next Site, actor string) error {
 	old := tx.Site()
 	events := s.settingEvents(old.ID, old.Settings, next.Settings, actor)
@@ -316,7 +317,7 @@ func (s *Sites) putSite(ctx context.Context, tx Tx, next Site, actor string) err
 	return nil
 }
 
-// settingEvents returns an event for each setting that differs.
+// settingEvents returns an event for each setting that has changed.
 func (s *Sites) settingEvents(id ID, old, next Settings, actor string) []event.Event {
 	var events []event.Event
 	for _, x := range changedSettings(old, next) {

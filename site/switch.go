@@ -18,9 +18,9 @@ const (
 	MaxRateLimit = 100_000
 )
 
-// Choose sets the profile and the switches that it stands for. Documented refuses create and
-// delete, and serves no groups. Full creates, deletes permanently and serves groups. Every other
-// setting stays as it is.
+// Choose sets the profile, and the switches Creates, Deletes and Groups as the profile needs them.
+// Documented refuses create and delete, and serves no groups. Full creates, deletes permanently and
+// serves groups. Every other setting stays as it is.
 func (s *Settings) Choose(p Profile) {
 	s.Profile = p
 	s.Creates, s.Deletes, s.Groups = false, RefuseDelete, false
@@ -29,12 +29,12 @@ func (s *Settings) Choose(p Profile) {
 	}
 }
 
-// GroupNamesUnique reports whether each group must have a displayName of its own. RFC 7643 §8.7.1
-// says uniqueness "none", and strict sites follow it.
+// GroupNamesUnique reports whether each group must have a displayName that no other group has. In
+// RFC 7643 §8.7.1 the uniqueness of displayName is "none", so strict sites allow equal names.
 func (s Settings) GroupNamesUnique() bool { return !s.Strict && !s.SharedGroupNames }
 
-// keepGroupNames starts or stops keeping the names of groups unique, if the next settings change
-// that rule.
+// keepGroupNames starts or stops keeping the names of groups unique, if next differs from the
+// stored site in that rule.
 func keepGroupNames(ctx context.Context, tx Tx, next Site) error {
 	was, is := tx.Site().GroupNamesUnique(), next.GroupNamesUnique()
 	switch {

@@ -16,8 +16,8 @@ import (
 
 const (
 	tokenPrefix    = "rollcall_" // the prefix by which secret scanners find tokens
-	checksumLength = 6
-	maxTokenName   = 100
+	checksumLength = 6           // the length of a token's checksum, in characters
+	maxTokenName   = 100         // the largest length of a token's name, in bytes
 )
 
 // Token describes a SCIM token of a site. It does not hold the secret, which only CreateToken
@@ -31,12 +31,12 @@ type Token struct {
 
 	Created  time.Time
 	Expires  time.Time // when the token expires; zero means never
-	LastUsed time.Time // the last use, written with a flush of the request log; zero means never
-	LastFrom string    // the address of the last use
+	LastUsed time.Time // when the token was last used, as of the last flush of the request log; zero means never
+	LastFrom string    // the network address from which the token was last used
 	Revoked  time.Time // when the token was revoked; zero means that it is not revoked
 
-	// ReplacesOnUse is the id of another token. That token ends with the first accepted request of
-	// this token.
+	// ReplacesOnUse is the id of another token, which ends when this token is first used. It is
+	// empty if there is none.
 	ReplacesOnUse string
 }
 
@@ -65,9 +65,9 @@ func (t Token) EventActor() event.Actor {
 type TokenMode int
 
 const (
-	// None is for a site without a live token. If there is one, CreateToken returns ErrOneLive, so
-	// that the administrator chooses one of the other modes.
-	None TokenMode = iota
+	// NoReplacement is for a site without a live token. If there is one, CreateToken returns
+	// ErrOneLive, so that the administrator chooses one of the other modes.
+	NoReplacement TokenMode = iota
 	// Replace ends the live token at once, as the guide describes.
 	Replace
 	// KeepUntilUsed keeps the live token until the first accepted request of the new token.
@@ -79,23 +79,23 @@ type TokenRequest struct {
 	Name    string
 	Expires time.Time // when the token expires; zero means never
 	Mode    TokenMode
-	Actor   string // who generates the token
+	Actor   string // the actor who generates the token, as events write it
 
-	// FormNumber is the single-use number of a form, so that sending the form again makes no second
-	// token (ErrFormUsed). It is empty if there is no form.
+	// FormNumber is the single-use number of a form. If the form is sent again, CreateToken makes
+	// no second token, but returns ErrFormUsed. FormNumber is empty if there is no form.
 	FormNumber string
-	// KeepOff leaves SCIM switched off. Without it, generating a token switches SCIM on.
+	// KeepOff says whether SCIM stays switched off. If it is false, CreateToken switches SCIM on.
 	KeepOff bool
-	// Change also changes settings of the site, in the same transaction; see Sites.Update. nil
-	// changes no setting. Change may run more than once. If Change returns an error, no token is
-	// made.
+	// Change changes settings of the site in the same transaction; see Sites.Update. It is nil if
+	// no setting changes. Change may run more than once. If it returns an error, no token is made.
 	Change func(*Site) error
 }
 
 // LiveTokens are the tokens of a site that are live. ErrOneLive and ErrTwoLive carry them.
 type LiveTokens []Token
 
-// Refuse returns ErrOneLive or ErrTwoLive, naming the live tokens. There must be one or two.
+// Refuse returns ErrOneLive or ErrTwoLive, with the names of the live tokens. There must be one or
+// two live tokens.
 func (live LiveTokens) Refuse() error {
 	names := make([]string, len(live))
 	for i, t := range live {
@@ -167,8 +167,8 @@ func checkRequest(r TokenRequest, now time.Time) error {
 	return nil
 }
 
-// makeRoom ends the live token, or marks it to end with the first use of the new token. It refuses
-// if no mode was chosen or if two tokens are live.
+// makeRoom ends the live token at once, or lets the first use of the new token end it. It returns
+// ErrOneLive if the caller chose no mode, and ErrTwoLive if two tokens are live.
 func (s *Sites) makeRoom(ctx context.Context, tx Tx, made *Token, r TokenRequest, now time.Time) error {
 	all, err := tx.Tokens(ctx)
 	if err != nil {
@@ -183,7 +183,7 @@ func (s *Sites) makeRoom(ctx context.Context, tx Tx, made *Token, r TokenRequest
 	switch {
 	case len(live) == 0:
 		return nil
-	case len(live) > 1 || r.Mode == None:
+	case len(live) > 1 || r.Mode == NoReplacement:
 		return live.Refuse()
 	case r.Mode == KeepUntilUsed:
 		made.ReplacesOnUse = live[0].ID
@@ -242,13 +242,13 @@ func findToken(ctx context.Context, tx Tx, id string) (Token, error) {
 
 // Authenticate returns the site and the token of a request. It returns ErrUnauthorized for an
 // unknown site and for a wrong, revoked or expired token, after the same amount of work. If the
-// site once issued the token, the error carries the token, for the request log only; the client
-// must not learn of it. Authenticate returns ErrSCIMOff, with the site and the token, if the token
-// is right but SCIM is off. The site and the token lack the fields that Store.Credential leaves
-// out.
+// token is a revoked or expired one of the site, the error carries the token for the request log;
+// the client must not learn of it. If the token is accepted but SCIM is off, Authenticate returns
+// ErrSCIMOff with the site and the token. The site and the token lack the fields that
+// Store.Credential leaves out.
 func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, Token, error) {
 	if !validName.MatchString(name) || !LooksLikeToken(bearer) {
-		return Site{}, Token{}, ErrUnauthorized // this reveals nothing: the caller can see that this is no token
+		return Site{}, Token{}, ErrUnauthorized // answering at once reveals nothing: the caller can see that this is no token
 	}
 	found, token, err := s.Store.Credential(ctx, name, secret.HashOf(bearer))
 	switch {
@@ -266,8 +266,8 @@ func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, To
 	return found, token, nil
 }
 
-// switchOver ends the token that the used token replaces, before the first request with the used
-// token goes on.
+// switchOver ends the old token that the used token replaces. It returns the site and the used
+// token, as Authenticate does.
 func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Token, error) {
 	now := s.Now()
 	err := s.Store.UpdateSite(ctx, of.ID, func(tx Tx) error {
@@ -306,9 +306,9 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 	return of, used, nil
 }
 
-// newToken makes a token: a prefix, a secret, and a checksum that tells secret scanners that it is
-// a token. Its last four characters are letters and digits only, because people recognise a token
-// by them.
+// newToken makes a token: a prefix, a secret, and a checksum by which secret scanners recognise
+// tokens. The last four characters of a token are letters and digits only, because people recognise
+// a token by them.
 func newToken() string {
 	for {
 		body := secret.New()

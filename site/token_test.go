@@ -119,7 +119,7 @@ func TestCreateToken(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			f.token(t, site.TokenRequest{Name: "Entra 2025"})
 			f.token(t, site.TokenRequest{Name: "Entra 2026", Mode: site.KeepUntilUsed})
-			for _, mode := range []site.TokenMode{site.None, site.Replace, site.KeepUntilUsed} {
+			for _, mode := range []site.TokenMode{site.NoReplacement, site.Replace, site.KeepUntilUsed} {
 				_, _, err := f.sites.CreateToken(t.Context(), f.acme.ID, site.TokenRequest{Mode: mode})
 				if !errors.Is(err, site.ErrTwoLive) || !strings.Contains(err.Error(), "Entra 2025") || !strings.Contains(err.Error(), "Entra 2026") {
 					t.Errorf("mode %d: got %v, want ErrTwoLive with both names", mode, err)

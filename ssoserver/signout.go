@@ -47,8 +47,8 @@ func (h *Handler) signOutByPost(w http.ResponseWriter, r *http.Request) {
 	h.takeSignOut(w, r, saml.SignOutMessage{Form: r.PostForm})
 }
 
-// takeSignOut accepts a sign-out message. It needs no cookie: the message is signed, and says which
-// sessions end.
+// takeSignOut accepts a sign-out message. It does not need the browser's cookie, because the
+// message is signed and says which sessions end.
 func (h *Handler) takeSignOut(w http.ResponseWriter, r *http.Request, m saml.SignOutMessage) {
 	source := web.SiteSource(r)
 	if h.mustSlowDown(w, r, h.failures, source) {

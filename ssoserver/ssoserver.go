@@ -12,12 +12,12 @@
 //	GET  /c/{site}/auth/oidc/test       starts a test for a signed-in administrator
 //	GET  /c/{site}/auth/oidc/callback   receives the answer: the redirect address
 //
-// Every address that starts a sign-in uses the protocol that the site chose, so that sign-in pages
-// and bookmarks work with both.
+// Both login addresses start a sign-in with the protocol that the site uses now. So sign-in pages
+// and bookmarks still work after the site changes its protocol.
 //
 // The site comes from the address and never from a message. Package signin decides whether a
-// response signs a person in. Package console owns the pages and the session cookies. So the
-// Handler gets functions that show pages and set cookies.
+// response signs a person in. Package console owns the pages and the session cookies. So console
+// gives the Handler functions that show pages and set cookies.
 //
 // A site that does not exist gets the same answers as a site without single sign-on. Its metadata
 // is the same as if the site existed.
@@ -40,14 +40,15 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// The patterns under which the handler is mounted.
+// The patterns under which a mux must mount the handler: SAMLPrefix for the endpoints of SAML,
+// OpenIDPrefix for those of OpenID Connect.
 const (
-	Prefix       = "/c/{site}/auth/saml2/"
+	SAMLPrefix   = "/c/{site}/auth/saml2/"
 	OpenIDPrefix = "/c/{site}/auth/oidc/"
 )
 
-// Prefixes lists these patterns.
-var Prefixes = []string{Prefix, OpenIDPrefix}
+// Prefixes lists the patterns under which a mux must mount the handler.
+var Prefixes = []string{SAMLPrefix, OpenIDPrefix}
 
 // cookieName is the name of the cookie that ties a response to the browser that sent the request.
 const cookieName = "rollcall-saml"
@@ -55,22 +56,22 @@ const cookieName = "rollcall-saml"
 // maxBody is the largest size of a posted response, in bytes.
 const maxBody = saml.MaxResponse
 
-// The limits for sign-ins that begin from one source: startsAtOnce may begin at once, and after
-// that one more in each interval of the length startsEvery. Successful sign-ins do not count,
-// because a whole company may use one address.
+// The limits for sign-ins that one client address begins at one site. It may begin startsAtOnce
+// sign-ins at once, and after that one more in each startInterval. Successful sign-ins do not
+// count, because a whole company may use one address.
 const (
-	startsAtOnce = 1000
-	startsEvery  = 50 * time.Millisecond
+	startsAtOnce  = 1000
+	startInterval = 50 * time.Millisecond
 )
 
-// Message is the content of a page, such as the page for a person who is not signed in.
+// Message is the content of a page that says what happened, such as "You are not signed in".
 type Message struct {
-	Status int
+	Status int // the HTTP status of the page
 	Title  string
 	Text   string
 }
 
-// Handler answers the endpoints. All fields except Log are required.
+// Handler answers the single sign-on endpoints. All exported fields except Log are required.
 type Handler struct {
 	Sites  *site.Sites
 	SSO    *signin.SingleSignOn
@@ -78,7 +79,7 @@ type Handler struct {
 	Log    *slog.Logger
 	Now    func() time.Time
 
-	// Enter signs the browser in, and redirects it to a path of the site.
+	// Enter signs the browser in, and redirects it to the path in to, which is a path of the site.
 	Enter func(w http.ResponseWriter, r *http.Request, st site.Site, s signin.Session, to string) error
 	// Show shows a page.
 	Show func(w http.ResponseWriter, r *http.Request, m Message)
@@ -86,17 +87,18 @@ type Handler struct {
 	// every other visitor.
 	Administrator func(r *http.Request, st site.Site) (id string, ok bool, err error)
 
-	failures, starts *web.Throttle
+	failures *web.Throttle // limits the failed sign-ins of a client address at a site
+	starts   *web.Throttle // limits the sign-ins that a client address begins at a site
 }
 
-// Routes returns the handler of everything below Prefix.
+// Routes returns the handler of all paths below SAMLPrefix and OpenIDPrefix.
 func (h *Handler) Routes() http.Handler {
-	h.failures, h.starts = web.NewFailures(), web.NewThrottle(startsAtOnce, startsEvery)
+	h.failures, h.starts = web.NewFailures(), web.NewThrottle(startsAtOnce, startInterval)
 	mux := http.NewServeMux()
 	for _, e := range h.endpoints() {
 		mux.HandleFunc(e.pattern, e.handle)
 	}
-	mux.HandleFunc(Prefix, func(w http.ResponseWriter, r *http.Request) {
+	mux.HandleFunc(SAMLPrefix, func(w http.ResponseWriter, r *http.Request) {
 		h.Show(w, r, Message{http.StatusNotFound, "There is nothing here", "The address may be mistyped. An identity provider posts its response to …/auth/saml2/post."})
 	})
 	mux.HandleFunc(OpenIDPrefix, func(w http.ResponseWriter, r *http.Request) {
@@ -113,12 +115,12 @@ type endpoint struct {
 
 func (h *Handler) endpoints() []endpoint {
 	return []endpoint{
-		{"GET " + Prefix + "metadata", h.metadata},
-		{"GET " + Prefix + "login", h.startSignIn},
-		{"GET " + Prefix + "test", h.startTest(signin.SAML)},
-		{"GET " + Prefix + "sign-out", h.signOutByRedirect},
-		{"POST " + Prefix + "sign-out", h.signOutByPost},
-		{"POST " + Prefix + "post", h.takeResponse},
+		{"GET " + SAMLPrefix + "metadata", h.metadata},
+		{"GET " + SAMLPrefix + "login", h.startSignIn},
+		{"GET " + SAMLPrefix + "test", h.startTest(signin.SAML)},
+		{"GET " + SAMLPrefix + "sign-out", h.signOutByRedirect},
+		{"POST " + SAMLPrefix + "sign-out", h.signOutByPost},
+		{"POST " + SAMLPrefix + "post", h.takeResponse},
 		{"GET " + OpenIDPrefix + "login", h.startSignIn},
 		{"GET " + OpenIDPrefix + "test", h.startTest(signin.OpenID)},
 		{"GET " + OpenIDPrefix + "callback", h.takeAnswer},
@@ -166,7 +168,7 @@ func (h *Handler) metadata(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Header().Set("Content-Type", "application/samlmetadata+xml")
 	w.Header().Set("Cache-Control", "no-store")
-	w.Write(body) //nolint:errcheck // the client has gone
+	w.Write(body) //nolint:errcheck // fails only if the client has gone
 }
 
 func (h *Handler) startSignIn(w http.ResponseWriter, r *http.Request) {
@@ -214,7 +216,7 @@ func (h *Handler) redirectToProvider(w http.ResponseWriter, r *http.Request, add
 		return
 	}
 	if err != nil {
-		h.showRefusal(w, r, err) // do not count this failure: it is not a failure of the person
+		h.showRefusal(w, r, err) // do not count this failure: the person did not cause it
 		return
 	}
 	w.Header().Set("Cache-Control", "no-store")
@@ -250,21 +252,21 @@ func (h *Handler) takeResponse(w http.ResponseWriter, r *http.Request) {
 }
 
 // mustWait reports whether a source must wait because of failures. If it must wait, mustWait
-// answers the request. Failures of other people at the same address do not lock a person out: a
-// response to a request that this browser sent need not wait.
+// answers the request. A response to a request of this browser never waits, so that failures of
+// other people at the same address do not lock a person out.
 func (h *Handler) mustWait(w http.ResponseWriter, r *http.Request, st site.Site, source string, in signin.Response) bool {
 	if h.failures.Wait(source, h.Now()) <= 0 {
 		return false
 	}
-	asked, err := h.SSO.Asked(r.Context(), st, in)
+	answersRequest, err := h.SSO.AnswersRequest(r.Context(), st, in)
 	if err != nil {
 		h.internalError(w, r, err)
 		return true
 	}
-	return !asked && h.mustSlowDown(w, r, h.failures, source)
+	return !answersRequest && h.mustSlowDown(w, r, h.failures, source)
 }
 
-// finishSignIn answers the request that brought a response of the identity provider.
+// finishSignIn answers the request in which the browser brought the identity provider's response.
 func (h *Handler) finishSignIn(w http.ResponseWriter, r *http.Request, st site.Site, source string, done signin.Finished, err error) {
 	switch {
 	case errors.Is(err, signin.ErrSSOOff):
@@ -333,8 +335,8 @@ func (h *Handler) internalError(w http.ResponseWriter, r *http.Request, err erro
 }
 
 // browserSecret returns the secret in the cookie of this browser. If there is no cookie, it sets
-// one. The response comes from another site by POST, so over https the cookie must be
-// SameSite=None.
+// one. Over https, the cookie is SameSite=None: the browser must also send it with a SAML response,
+// which the identity provider's page posts.
 func (h *Handler) browserSecret(w http.ResponseWriter, r *http.Request) string {
 	if known := h.sentSecret(r); known != "" {
 		return known

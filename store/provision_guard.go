@@ -55,7 +55,7 @@ func (t jobTx) putOnWorkList(ctx context.Context, l provision.Listed, now int64)
 }
 
 // markCausesComplete records that these causes are complete: no more changes with these causes
-// follow. It also deletes causes that are older than a month and have no rows on the work list.
+// follow. It also deletes causes that are older than a month and no longer concern any object.
 func (t jobTx) markCausesComplete(ctx context.Context, causes []string) error {
 	for _, cause := range causes {
 		now := t.tx.Now()
@@ -75,7 +75,11 @@ func (t jobTx) markCausesComplete(ctx context.Context, causes []string) error {
 				and not exists (
 				select 1
 				from job_member m
-				where m.directory = job_cause.directory and m.app = job_cause.app and m.verdict <> 'ready' and m.cause = job_cause.cause)`,
+				where m.directory = job_cause.directory and m.app = job_cause.app and m.verdict <> 'ready' and m.cause = job_cause.cause)
+				and not exists (
+				select 1
+				from job_plan_object o
+				where o.directory = job_cause.directory and o.app = job_cause.app and o.guard_cause <> '' and o.guard_cause = job_cause.cause)`,
 			micros(now.AddDate(0, -1, 0))); err != nil {
 			return err
 		}

@@ -82,7 +82,7 @@ func (s Provisioning) AddPlanned(ctx context.Context, p provision.StoredPlan, ro
 
 // ChangePlan saves a plan if its stored state is one of the states in from. Otherwise it returns
 // provision.ErrChanged. If the plan is cancelled, its operations leave the work list, unless the
-// next cycle would look at their objects.
+// next cycle would look at their objects. Failed operations that were on hold are on hold again.
 func (s Provisioning) ChangePlan(ctx context.Context, p provision.StoredPlan, from []provision.PlanState, e *event.Event) error {
 	report, err := json.Marshal(p.Report)
 	if err != nil {
@@ -120,7 +120,8 @@ func (s Provisioning) ChangePlan(ctx context.Context, p provision.StoredPlan, fr
 	})
 }
 
-// cancelPlanned takes those operations of a plan off the work list that were not sent yet.
+// cancelPlanned takes those operations of a plan off the work list that were not sent yet. It gives
+// those that failed back to the guard.
 func (t jobTx) cancelPlanned(ctx context.Context, plan string) error {
 	due, err := collect(ctx, t.tx, scanText, `
 		select object_id
@@ -134,7 +135,33 @@ func (t jobTx) cancelPlanned(ctx context.Context, plan string) error {
 			return err
 		}
 	}
-	return nil
+	return t.guardFailed(ctx, plan)
+}
+
+// guardFailed gives the failed operations of a cancelled plan back to the guard, with the verdict
+// that they had when the plan sent them. Without the plan, no person approves their next try. A
+// failure keeps its place in the retry queue. guardFailed leaves objects alone that changed since.
+func (t jobTx) guardFailed(ctx context.Context, plan string) error {
+	const failed = `job_plan_object o
+		join job_escrow e on e.directory = o.directory and e.app = o.app and e.object_id = o.object_id
+		where o.directory = $1 and o.app = $2 and o.plan = $3 and o.outcome = 'failed' and o.guard_verdict <> ''`
+	if err := t.exec(ctx, `
+		insert into job_pending (directory, app, object_id, why, not_before, lane, since, verdict, cause, takes, reason)
+		select o.directory, o.app, o.object_id, cast($5 as text), 0, e.lane, cast($4 as bigint), o.guard_verdict, o.guard_cause, 1, o.guard_reason
+		from `+failed+`
+		on conflict (directory, app, object_id) do update
+		set turn = job_pending.turn + 1, not_before = 0, verdict = excluded.verdict, cause = excluded.cause, takes = 1, reason = excluded.reason
+		where job_pending.verdict = 'ready' and job_pending.why <> $6`,
+		plan, micros(t.tx.Now()), string(provision.ByRetry), string(provision.ByChange)); err != nil {
+		return err
+	}
+	// A page that was shown before these operations were on hold again must not approve them.
+	return t.exec(ctx, `
+		update job_cause
+		set batch = batch + 1
+		where directory = $1 and app = $2 and cause in (
+			select o.guard_cause
+			from `+failed+`)`, plan)
 }
 
 // endPlanned records the outcome of a planned operation that is not sent. If the object is on the
@@ -158,10 +185,22 @@ func (t jobTx) endPlanned(ctx context.Context, objectID string, o provision.Plan
 	return t.markPlanned(ctx, objectID, o)
 }
 
-// markPlanned writes the outcome of an object's planned operation.
+// markPlanned writes the outcome of an object's planned operation. For an operation that failed, it
+// keeps the guard's verdict on the object's row of the work list: the row is about to leave the list.
 func (t jobTx) markPlanned(ctx context.Context, objectID string, o provision.PlannedOutcome) error {
 	if o.Plan == "" {
 		return nil
+	}
+	if o.Result == provision.PlanFailed {
+		if err := t.exec(ctx, `
+			update job_plan_object
+			set guard_verdict = p.verdict, guard_cause = p.cause, guard_reason = p.reason
+			from job_pending p
+			where job_plan_object.directory = $1 and job_plan_object.app = $2 and job_plan_object.object_id = $3 and job_plan_object.plan = $4
+				and job_plan_object.outcome = 'due'
+				and p.directory = $1 and p.app = $2 and p.object_id = $3 and p.verdict <> 'ready'`, objectID, o.Plan); err != nil {
+			return err
+		}
 	}
 	return t.exec(ctx, `
 		update job_plan_object

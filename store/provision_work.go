@@ -220,7 +220,8 @@ func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 }
 
 // settlePending removes a person from the work list, or gives the person a later due time. It
-// changes nothing if the person was put on the list again since the outcome's turn began.
+// changes nothing if the person was put on the list again since the outcome's turn began. A row that
+// is on hold, and is worked on for a plan, keeps the reason for which it is on hold.
 func (t jobTx) settlePending(ctx context.Context, o provision.Outcome) error {
 	if o.ObjectID == "" {
 		return nil
@@ -232,7 +233,7 @@ func (t jobTx) settlePending(ctx context.Context, o provision.Outcome) error {
 	}
 	return t.exec(ctx, `
 		update job_pending
-		set not_before = $4, reason = $5
+		set not_before = $4, reason = case when verdict = 'ready' then $5 else reason end
 		where directory = $1 and app = $2 and object_id = $3 and ($6 = 0 or turn = $6)`, o.ObjectID, micros(o.Postpone), o.Waits, o.Turn)
 }
 

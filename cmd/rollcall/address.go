@@ -9,8 +9,8 @@ import (
 )
 
 // A running server announces its address by holding a lease whose key starts with the address.
-// Commands on the same database use that address in the links they print. The lease of a killed
-// server expires.
+// Commands on the same database use that address in the links that they print. If a server is
+// killed, its lease expires after addressTTL.
 const (
 	addressLease = "address"
 	addressTTL   = 90 * time.Second

@@ -516,10 +516,10 @@ func (c *command) appList() *cobra.Command {
 
 // appJSON is an application in the JSON output of app list.
 type appJSON struct {
-	Name     string `json:"name"`
-	ID       string `json:"id"`
-	Assigned int    `json:"assigned"`
-	Code     string `json:"status"`
+	Name          string `json:"name"`
+	ID            string `json:"id"`
+	AssignedUsers int    `json:"assigned"`
+	Status        string `json:"status"`
 }
 
 // applications returns the applications of a directory twice: for JSON output, and as table lines.
@@ -554,15 +554,15 @@ func printApplications(w io.Writer, h *directory.Handle, lines [][]string) {
 
 // appDetails is the output of `app show`.
 type appDetails struct {
-	Name      string `json:"name"`
-	ID        string `json:"id"`
-	Directory string `json:"directory"`
-	Created   string `json:"created"`
-	Assigned  int    `json:"assigned"`
-	Groups    int    `json:"assignedGroups"`
-	Roles     int    `json:"roles"`  // the number of roles besides Default Access
-	Linked    int    `json:"linked"` // how many people have a known account at the application
-	Code      string `json:"status"`
+	Name           string `json:"name"`
+	ID             string `json:"id"`
+	Directory      string `json:"directory"`
+	Created        string `json:"created"`
+	AssignedUsers  int    `json:"assigned"`
+	AssignedGroups int    `json:"assignedGroups"`
+	Roles          int    `json:"roles"`  // the number of roles besides Default Access
+	LinkedAccounts int    `json:"linked"` // how many people have a known account at the application
+	Code           string `json:"status"`
 	// The fields from here on are empty until provisioning is set up.
 	TenantURL   string   `json:"tenantUrl,omitempty"`
 	SecretToken bool     `json:"secretTokenSaved"`
@@ -591,10 +591,10 @@ func (c *command) appShow() *cobra.Command {
 func (s *services) appDetails(ctx context.Context, h *directory.Handle, app directory.Application) (appDetails, error) {
 	d := appDetails{Name: app.Name, ID: app.ID, Directory: h.Directory.Name, Created: formatJSONTime(app.Created), Code: provision.NotConfigured}
 	var err error
-	if d.Assigned, err = h.CountAssignments(ctx, app.ID); err != nil {
+	if d.AssignedUsers, err = h.CountAssignments(ctx, app.ID); err != nil {
 		return d, err
 	}
-	if d.Groups, err = h.CountGroups(ctx, directory.GroupQuery{AssignedTo: app.ID}); err != nil {
+	if d.AssignedGroups, err = h.CountGroups(ctx, directory.GroupQuery{AssignedTo: app.ID}); err != nil {
 		return d, err
 	}
 	roles, err := h.Roles(ctx, app.ID)
@@ -613,7 +613,7 @@ func (s *services) appDetails(ctx context.Context, h *directory.Handle, app dire
 	if err != nil {
 		return d, err
 	}
-	d.Code, d.Linked, d.TenantURL, d.SecretToken = r.Code, r.Linked, r.Job.TenantURL, r.Job.HasSecret()
+	d.Code, d.LinkedAccounts, d.TenantURL, d.SecretToken = r.Code, r.Linked, r.Job.TenantURL, r.Job.HasSecret()
 	d.Scope, d.Status, d.Actions = string(r.Job.Scope), string(r.Job.Status), actionWords(m.FlowTypes)
 	d.Rehire, d.Swaps, d.Nested, d.ExactCase = string(r.Job.Rehire), string(r.Job.Swaps), r.Job.Nested, exactCaseText(r.Job.Schema, m)
 	return d, nil
@@ -621,7 +621,7 @@ func (s *services) appDetails(ctx context.Context, h *directory.Handle, app dire
 
 func (c *command) printApp(w io.Writer, d appDetails, app directory.Application) {
 	fmt.Fprintf(w, "Application            %s\nDirectory              %s\nSince                  %s\nAssigned               %s, %s\nRoles                  Default Access and %d more\nProvisioning           %s\n",
-		oneLine(d.Name), d.Directory, c.formatTime(app.Created), phrase.Count(d.Assigned, "user", "users"), phrase.Count(d.Groups, "group", "groups"), d.Roles, statusWords(d.Code))
+		oneLine(d.Name), d.Directory, c.formatTime(app.Created), phrase.Count(d.AssignedUsers, "user", "users"), phrase.Count(d.AssignedGroups, "group", "groups"), d.Roles, statusWords(d.Code))
 	if d.TenantURL == "" {
 		fmt.Fprintf(w, "Set it up with: rollcall app set %s %q --tenant-url URL --secret-token-file FILE\n", d.Directory, d.Name)
 		return
@@ -631,7 +631,7 @@ func (c *command) printApp(w io.Writer, d appDetails, app directory.Application)
 		secret = "saved"
 	}
 	fmt.Fprintf(w, "Linked                 %s\nTenant URL             %s\nSecret Token           %s\nScope                  %s\nTarget Object Actions  %s\nExact case             %s\nRe-hire                %s\nSwapped names          %s\nNested groups          %s\nProvisioning Status    %s\n",
-		phrase.Count(d.Linked, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.ExactCase, d.Rehire, d.Swaps, nestedWord(d.Nested), d.Status)
+		phrase.Count(d.LinkedAccounts, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.ExactCase, d.Rehire, d.Swaps, nestedWord(d.Nested), d.Status)
 }
 
 // actionWords returns the names of the actions, in the form that --actions accepts.

@@ -432,8 +432,8 @@ func (c *command) editSchema(cmd *cobra.Command, s *services, h *directory.Handl
 	return c.editSchemaAsking(cmd, s, h, app, yes, "", decide)
 }
 
-// editSchemaAsking is like editSchema, but its question begins with the text in always. Unless that
-// text is empty, editSchemaAsking asks even if the change affects no one.
+// editSchemaAsking is like editSchema, but its question begins with the text in always. If that
+// text is not empty, editSchemaAsking asks the question even if the change affects no one.
 func (c *command) editSchemaAsking(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, yes bool, always string, decide func(provision.Job) (provision.Job, error)) (before, after provision.Job, err error) {
 	err = c.untilAgreed(cmd, yes, app.Name, func(agree func(string) error) error {
 		var err error

@@ -47,11 +47,11 @@ A PostgreSQL database is copied by pg_dump.`,
 
 // backupOutput is the output of `backup`.
 type backupOutput struct {
-	File    string `json:"file"`
-	Bytes   int64  `json:"bytes"`
-	Version int64  `json:"version"`
-	Newest  string `json:"newestEvent"`
-	KeyFile string `json:"keyFile"`
+	File        string `json:"file"`
+	Bytes       int64  `json:"bytes"`
+	Version     int64  `json:"version"`
+	NewestEvent string `json:"newestEvent"`
+	KeyFile     string `json:"keyFile"`
 }
 
 func (c *command) backup(ctx context.Context, file string, overwrite bool) (err error) {
@@ -147,26 +147,26 @@ type liveToken struct {
 
 // restoreOutput is the output of `restore`.
 type restoreOutput struct {
-	File     string      `json:"file"`
-	From     string      `json:"from"` // the path of the copy
-	Kept     string      `json:"kept"` // the new path of the replaced database; empty if there was none
-	Version  int64       `json:"version"`
-	Newest   string      `json:"newestEvent"`
-	Sessions int64       `json:"endedSessions"`
-	Revoked  int         `json:"revokedTokens"`
-	Live     []liveToken `json:"liveTokens"`
-	unopened
+	File          string      `json:"file"`
+	From          string      `json:"from"` // the path of the copy
+	KeptDatabase  string      `json:"kept"` // the new path of the replaced database; empty if there was none
+	Version       int64       `json:"version"`
+	NewestEvent   string      `json:"newestEvent"`
+	EndedSessions int64       `json:"endedSessions"`
+	RevokedTokens int         `json:"revokedTokens"`
+	LiveTokens    []liveToken `json:"liveTokens"`
+	unopenedCredentials
 }
 
-// unopened counts the sealed credentials that the key file cannot open.
-type unopened struct {
+// unopenedCredentials counts the sealed credentials that the key file cannot open.
+type unopenedCredentials struct {
 	Tokens   int `json:"secretTokensNotOpened"`
-	SAMLKeys int `json:"samlKeysNotOpened"`
+	SAMLKeys int `json:"samlKeysNotOpened"` // counts client secrets of OpenID Connect, too
 }
 
-func (u unopened) any() bool { return u.Tokens+u.SAMLKeys > 0 }
+func (u unopenedCredentials) hasAny() bool { return u.Tokens+u.SAMLKeys > 0 }
 
-func (u unopened) words() string {
+func (u unopenedCredentials) words() string {
 	var words []string
 	if u.Tokens > 0 {
 		words = append(words, phrase.Count(u.Tokens, "Secret Token", "Secret Tokens"))
@@ -193,7 +193,7 @@ func (c *command) restore(cmd *cobra.Command, from string, o restoreFlags) error
 		}
 	}
 	before := c.liveTokens(ctx)
-	out := restoreOutput{From: from, Live: []liveToken{}}
+	out := restoreOutput{From: from, LiveTokens: []liveToken{}}
 	done, err := store.Restore(ctx, path, from, c.now().UTC().Format("20060102T150405Z"), func(file string, made sqldb.Copy) error {
 		return c.prepareCopy(ctx, file, path, from, o, before, &out)
 	})
@@ -203,31 +203,31 @@ func (c *command) restore(cmd *cobra.Command, from string, o restoreFlags) error
 	if err != nil {
 		return fmt.Errorf("%w. Nothing was changed", err)
 	}
-	out.File, out.Kept, out.Version, out.Newest = done.File, done.KeptAs, done.Version, formatJSONTime(done.Newest)
+	out.File, out.KeptDatabase, out.Version, out.NewestEvent = done.File, done.KeptAs, done.Version, formatJSONTime(done.Newest)
 	return c.print(out, func(w io.Writer) { c.printRestored(w, out, done) })
 }
 
 func (c *command) printRestored(w io.Writer, out restoreOutput, done sqldb.Restored) {
 	fmt.Fprintf(w, "Restored %s from %s: version %d, newest event %s.\n", out.File, out.From, out.Version, c.formatTime(done.Newest))
-	if out.Kept != "" {
-		fmt.Fprintf(w, "The database that was there is kept as %s.\n", out.Kept)
+	if out.KeptDatabase != "" {
+		fmt.Fprintf(w, "The database that was there is kept as %s.\n", out.KeptDatabase)
 	}
-	fmt.Fprintf(w, "%s of the copy ended, with every one-time link: people sign in again.\n", phrase.Count(int(out.Sessions), "session", "sessions"))
-	if out.Revoked > 0 {
-		fmt.Fprintf(w, "%s revoked. Identity providers need new ones: rollcall token create SITE\n", phrase.Count(out.Revoked, "token was", "tokens were"))
+	fmt.Fprintf(w, "%s of the copy ended, with every one-time link: people sign in again.\n", phrase.Count(int(out.EndedSessions), "session", "sessions"))
+	if out.RevokedTokens > 0 {
+		fmt.Fprintf(w, "%s revoked. Identity providers need new ones: rollcall token create SITE\n", phrase.Count(out.RevokedTokens, "token was", "tokens were"))
 	}
-	if len(out.Live) > 0 {
+	if len(out.LiveTokens) > 0 {
 		fmt.Fprintln(w, "These tokens are live:")
 	}
-	for _, t := range out.Live {
+	for _, t := range out.LiveTokens {
 		note := ""
 		if t.Ended {
 			note = fmt.Sprintf("   ended since the copy was made; end it again: rollcall token revoke %s %s", t.Site, t.Last4)
 		}
 		fmt.Fprintf(w, "  %s …%s%s\n", t.Site, t.Last4, note)
 	}
-	if out.unopened.any() {
-		fmt.Fprintf(w, "%s cannot be opened with this key: rollcall key reset --discard-sealed, then enter them again.\n", out.unopened.words())
+	if out.unopenedCredentials.hasAny() {
+		fmt.Fprintf(w, "%s cannot be opened with this key: rollcall key reset --discard-sealed, then enter them again.\n", out.unopenedCredentials.words())
 	}
 	fmt.Fprintln(w, "Identity providers do not know that the copy is older: restart provisioning there, so that they send everybody again.")
 }
@@ -240,14 +240,14 @@ func (c *command) prepareCopy(ctx context.Context, file, path, from string, o re
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if out.unopened, err = c.openSealed(ctx, db, path, log); err != nil {
+	if out.unopenedCredentials, err = c.openSealed(ctx, db, path, log); err != nil {
 		return err
 	}
-	if out.unopened.any() && !o.withoutKey {
+	if out.unopenedCredentials.hasAny() && !o.withoutKey {
 		return fmt.Errorf("%s does not open %s of the copy: put the key file there that was kept with the copy, or name it with --key-file; if that key is lost, add --without-key and enter them again",
-			c.keyFor(path), out.unopened.words())
+			c.keyFor(path), out.unopenedCredentials.words())
 	}
-	out.Sessions, err = store.EndSessions(ctx, db, event.Event{
+	out.EndedSessions, err = store.EndSessions(ctx, db, event.Event{
 		Scope: event.Installation(), Name: event.DatabaseRestored, Actor: actor,
 		Text: fmt.Sprintf("The database was restored from the copy %s. Every session and one-time link ended.", from),
 	})
@@ -257,17 +257,17 @@ func (c *command) prepareCopy(ctx context.Context, file, path, from string, o re
 	sites := &site.Sites{Store: &store.Sites{DB: db}, Now: c.now, NewID: randomID}
 	return eachLiveToken(ctx, sites, func(st site.Site, t site.Token) error {
 		if o.endTokens {
-			out.Revoked++
+			out.RevokedTokens++
 			return sites.RevokeToken(ctx, st.ID, t.ID, actor)
 		}
-		out.Live = append(out.Live, liveToken{Site: st.Name, Token: t.ID, Last4: t.Last4, Ended: before != nil && !before[t.ID]})
+		out.LiveTokens = append(out.LiveTokens, liveToken{Site: st.Name, Token: t.ID, Last4: t.Last4, Ended: before != nil && !before[t.ID]})
 		return nil
 	})
 }
 
-// openSealed migrates a copy, and returns how many Secret Tokens and SAML keys the key of the
-// database at path cannot open.
-func (c *command) openSealed(ctx context.Context, db *store.DB, path string, log *slog.Logger) (out unopened, err error) {
+// openSealed migrates a copy. It returns how many Secret Tokens, SAML keys and client secrets
+// cannot be opened with the key of the database at path.
+func (c *command) openSealed(ctx context.Context, db *store.DB, path string, log *slog.Logger) (out unopenedCredentials, err error) {
 	version, err := db.Version(ctx)
 	if err != nil {
 		return out, err

@@ -6,27 +6,27 @@ import (
 	"time"
 )
 
-// clockCheckInterval is the time between two checks of the clock. A smaller difference than
-// clockTolerance, between the clock and the time that really passed, is ignored.
+// clockCheckInterval is the time between two checks of the system time. If the system time differs
+// from the time that really passed by less than clockTolerance, the difference is ignored.
 const (
 	clockCheckInterval = 10 * time.Second
 	clockTolerance     = 5 * time.Second
 )
 
-// clockWatch notices when someone changes the system time, by comparing the clock with the time
-// that really passed.
+// clockWatch notices when someone changes the system time. It compares the system time with the
+// time that really passed.
 type clockWatch struct {
 	log  *slog.Logger
-	wake func(ctx context.Context) error // makes all waiting work due now
+	wake func(ctx context.Context) error // makes all waiting work due at once
 
 	clock  time.Time     // the system time at the last check
 	passed time.Duration // the time from the start until the last check; changing the system time does not affect it
 }
 
-// checkClock compares how far two clocks have moved since the last check: clock, the system time,
-// and passed, the time since the start, which cannot be set. If the system time was set back,
-// checkClock makes all work due; otherwise that work would wait until the system time reaches the
-// old time again.
+// checkClock compares the system time (clock) with the time since the start (passed), which no one
+// can set. If they have moved differently since the last check, someone has set the system time. If
+// the system time was set back, checkClock makes all waiting work due at once. Otherwise that work
+// would wait until the system time reaches the old time again.
 func (w *clockWatch) checkClock(ctx context.Context, clock time.Time, passed time.Duration) {
 	moved := clock.Sub(w.clock) - (passed - w.passed)
 	first := w.clock.IsZero()
@@ -50,7 +50,8 @@ func (w *clockWatch) run(ctx context.Context) {
 	defer tick.Stop()
 	for {
 		now := time.Now()
-		w.checkClock(ctx, now.Round(0), now.Sub(began)) // the system time, and the time that has really passed
+		// Round(0) leaves only the system time. Sub returns the time that has really passed.
+		w.checkClock(ctx, now.Round(0), now.Sub(began))
 		select {
 		case <-ctx.Done():
 			return

@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	maxCompletions = 100             // how many names a completion offers at most
-	completionTime = 5 * time.Second // how long a completion may take; then it offers no names
+	maxCompletions    = 100             // how many names a completion offers at most
+	completionTimeout = 5 * time.Second // how long a completion may take; if it takes longer, it offers no names
 )
 
 // completion holds the names that the shell offers for the word being typed. The zero value offers
@@ -96,7 +96,7 @@ func placeholder(cmd *cobra.Command, n int) string {
 // completeWord completes the word that begins with start. want is the placeholder at that position
 // in the usage line.
 func (c *command) completeWord(cmd *cobra.Command, args []string, start, want string) ([]string, cobra.ShellCompDirective) {
-	ctx, cancel := context.WithTimeout(cmd.Context(), completionTime)
+	ctx, cancel := context.WithTimeout(cmd.Context(), completionTimeout)
 	defer cancel()
 	found, known := fixedCompletion(strings.TrimSpace(commandPath(cmd)), start, want)
 	if !known {

@@ -183,7 +183,7 @@ func (c *command) demoLinks(ctx context.Context, s *services, d *demoOutput) err
 	}
 	for who, to := range map[string]*string{demoAdministrator: &d.Administrator, demoPerson: &d.Person} {
 		l, err := s.signins.IssueSiteLink(ctx, st, who, actor)
-		if errors.Is(err, signin.ErrInactive) || errors.Is(err, signin.ErrSSORequired) { // steps of the guide cause these errors
+		if errors.Is(err, signin.ErrInactive) || errors.Is(err, signin.ErrSSORequired) { // the guide deactivates people and requires single sign-on
 			*to = ""
 			continue
 		}

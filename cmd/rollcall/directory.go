@@ -23,14 +23,14 @@ func (c *command) directoryCommand() *cobra.Command {
 }
 
 type directoryJSON struct {
-	Name     string `json:"name"`
-	ID       string `json:"id"`
-	Created  string `json:"created"`
-	Enabled  int    `json:"enabledUsers"`
-	Disabled int    `json:"disabledUsers"`
-	Deleted  int    `json:"deletedUsers"`
-	Groups   int    `json:"groups"`
-	Domain   string `json:"defaultDomain"`
+	Name          string `json:"name"`
+	ID            string `json:"id"`
+	Created       string `json:"created"`
+	EnabledUsers  int    `json:"enabledUsers"`
+	DisabledUsers int    `json:"disabledUsers"`
+	DeletedUsers  int    `json:"deletedUsers"`
+	Groups        int    `json:"groups"`
+	DefaultDomain string `json:"defaultDomain"`
 }
 
 func (c *command) directoryCreate() *cobra.Command {
@@ -204,7 +204,7 @@ func domainHarm(ctx context.Context, s *services, d directory.Directory, domain 
 		}
 		e, err := s.jobs.DomainEffect(ctx, job, domain)
 		switch {
-		case isInputError(err): // a job whose mapping cannot be used sends nothing
+		case isInputError(err): // the job's mapping cannot be used, so the job sends nothing
 		case err != nil:
 			return "", err
 		case e.Matters():

@@ -177,7 +177,7 @@ func exportGroups(cmd *cobra.Command, s *services, h *directory.Handle, w io.Wri
 	for _, a := range directory.GroupAttributes() {
 		columns = append(columns, a.Name)
 	}
-	out, err := csv.NewTable(w, columns...)
+	out, err := csv.NewTableWriter(w, columns...)
 	if err != nil {
 		return err
 	}
@@ -193,7 +193,7 @@ func exportGroups(cmd *cobra.Command, s *services, h *directory.Handle, w io.Wri
 }
 
 func exportMembers(cmd *cobra.Command, s *services, h *directory.Handle, w io.Writer) error {
-	out, err := csv.NewTable(w, "group", "groupName", "member", "memberName")
+	out, err := csv.NewTableWriter(w, "group", "groupName", "member", "memberName")
 	if err != nil {
 		return err
 	}

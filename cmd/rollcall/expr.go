@@ -33,7 +33,7 @@ type exprFlags struct {
 	domain     string   // the default domain of the directory that --directory names
 	app        string
 	target     string                 // the target attribute of --app that the expression must suit; may be empty
-	fits       func(expr.Value) error // returns an error if a value cannot be sent to --target; nil if --directory is not given
+	checkFits  func(expr.Value) error // returns an error if a value cannot be sent to --target; nil if --directory is not given
 }
 
 func (c *command) exprCommand() *cobra.Command {
@@ -197,7 +197,7 @@ func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, 
 	}
 	f.domain = h.Directory.DefaultDomain
 	place := expr.Place{Source: directoryAttributes()}
-	f.fits = func(expr.Value) error { return nil }
+	f.checkFits = func(expr.Value) error { return nil }
 	read := func(_ context.Context, u directory.User) (func(string) expr.Value, error) {
 		return personAttribute(u), nil
 	}
@@ -239,7 +239,7 @@ type readAttributes func(context.Context, directory.User) (func(string) expr.Val
 
 // exprApplication returns the attributes that an expression in the user mapping of an application
 // may read and write. It also returns a function that reads a user's attributes as that application
-// sees them. It sets f.fits if --target is given.
+// sees them. It sets f.checkFits if --target is given.
 func (s *services) exprApplication(ctx context.Context, h *directory.Handle, f *exprFlags) (expr.Place, readAttributes, error) {
 	app, err := h.Application(ctx, f.app)
 	if err != nil {
@@ -259,7 +259,7 @@ func (s *services) exprApplication(ctx context.Context, h *directory.Handle, f *
 	}
 	place, err := job.ExpressionPlace(m, f.target)
 	if err == nil && f.target != "" {
-		f.fits, err = job.FitsTarget(m, f.target)
+		f.checkFits, err = job.FitsTarget(m, f.target)
 	}
 	return place, func(ctx context.Context, u directory.User) (func(string) expr.Value, error) {
 		seen, err := h.Object(ctx, app.ID, u.ObjectID)
@@ -288,7 +288,8 @@ func directoryAttributes() []expr.Attribute {
 }
 
 // personAttribute returns a function that returns the values of a person's attributes, as a mapping
-// reads them. The value of IsSoftDeleted is that of a person in the scope of an application.
+// reads them. IsSoftDeleted gets the value that it has if the person is in the scope of an
+// application.
 func personAttribute(u directory.User) func(string) expr.Value {
 	values := directory.Object{User: u}.Attributes()
 	values["IsSoftDeleted"] = u.IsDeleted() || !u.AccountEnabled
@@ -354,10 +355,10 @@ func (c *command) evaluate(text string, e *expr.Expr, env expr.Env, f exprFlags)
 
 // checkTarget returns an error if a value cannot be sent to --target.
 func (f exprFlags) checkTarget(v expr.Value) error {
-	if f.fits == nil {
+	if f.checkFits == nil {
 		return nil
 	}
-	return f.fits(v)
+	return f.checkFits(v)
 }
 
 // printStep prints a step and its inner steps as a tree. first is the prefix of the first line, and

@@ -44,7 +44,8 @@ type process struct {
 }
 
 // run executes one command line and returns its exit code: 0 for success; 1 for a failure, with one
-// sentence on standard error; 2 for wrong usage; 3 if some work is left that has to wait.
+// sentence on standard error; 2 for wrong usage, or for a plan that has operations; 3 if some work
+// is left that has to wait; 4 for a question that no one can answer, because there is no terminal.
 func run(ctx context.Context, args []string, p process) int {
 	root := newRoot(p)
 	root.SetArgs(args)

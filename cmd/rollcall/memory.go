@@ -15,8 +15,8 @@ const (
 	// collection, in percent of the memory in use. A server uses little memory. With Go's default
 	// of 100 % it would therefore collect garbage many times a second.
 	serverGarbagePercent = 300
-	// serverMemory is the memory limit in bytes: when Go uses this much, it collects garbage in any
-	// case. SQLite's page caches are not included.
+	// serverMemory is Go's memory limit in bytes, GOMEMLIMIT, for a server. When Go uses this much,
+	// it collects garbage more often. SQLite's page caches are not part of it.
 	serverMemory = 72 << 20
 )
 

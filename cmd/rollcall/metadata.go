@@ -13,15 +13,15 @@ import (
 	"github.com/rollcall-scim/rollcall/saml"
 )
 
-// metadataTime is how long reading the metadata of an identity provider may take.
-const metadataTime = 10 * time.Second
+// metadataTimeout is how long reading the metadata of an identity provider may take.
+const metadataTimeout = 10 * time.Second
 
 // metadataReader returns a function that reads the metadata of an identity provider from its
 // address. Administrators of sites type the address. So the errors of the returned function say
 // little about the server at that address; otherwise someone could explore a network by reading the
 // errors.
 func metadataReader(o outbound.Options) func(context.Context, string) ([]byte, error) {
-	o.Timeout, o.MaxBody = metadataTime, saml.MaxMetadata
+	o.Timeout, o.MaxBody = metadataTimeout, saml.MaxMetadata
 	client := outbound.New(o)
 	return func(ctx context.Context, address string) ([]byte, error) {
 		u, err := url.Parse(address)

@@ -21,9 +21,9 @@ func workKinds() []string {
 	return []string{provision.LeaseKind, roster.LeaseKind, retention.LeaseKind, retention.RemovalKind, signin.RefreshKind, notification.LeaseKind}
 }
 
-// families returns the metrics that are computed when Prometheus reads them. docs/operations.md
+// metricFamilies returns the metrics that are computed when Prometheus reads them. docs/operations.md
 // lists them.
-func families() []metrics.Family {
+func metricFamilies() []metrics.Family {
 	gauge := func(name, help string, labels ...string) metrics.Family {
 		return metrics.Family{Name: "rollcall_" + name, Help: help, Labels: labels}
 	}
@@ -68,8 +68,8 @@ type gatherer struct {
 }
 
 const (
-	askDatabaseEvery = 5 * time.Second
-	databaseTimeout  = 2 * time.Second
+	databaseQueryInterval = 5 * time.Second
+	databaseTimeout       = 2 * time.Second
 )
 
 func (g *gatherer) samples() []metrics.Sample {
@@ -111,7 +111,7 @@ func (g *gatherer) samples() []metrics.Sample {
 func (g *gatherer) storedSamples() []metrics.Sample {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if now := time.Now(); now.Sub(g.lastQuery) < askDatabaseEvery {
+	if now := time.Now(); now.Sub(g.lastQuery) < databaseQueryInterval {
 		return g.cached
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), databaseTimeout)

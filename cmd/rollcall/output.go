@@ -34,7 +34,7 @@ func (c *command) formatTime(t time.Time) string {
 func (c *command) printLink(who, url string, expires time.Time) error {
 	return c.print(map[string]string{"for": who, "url": url, "expires": formatJSONTime(expires)}, func(w io.Writer) {
 		fmt.Fprintln(w, url)
-		c.note("Signs in %s, once, within %s.", who, inMinutes(expires.Sub(c.now())))
+		c.note("Signs in %s, once, within %s.", who, formatMinutes(expires.Sub(c.now())))
 		c.warnNoServer()
 	})
 }
@@ -71,8 +71,8 @@ func parseOneOf[T ~string](cmd *cobra.Command, flag, text string, choices ...T) 
 	return "", usagef(cmd, "--%s is %s, not %q", flag, strings.Join(shown, " or "), text)
 }
 
-// inMinutes returns a duration in words, to the minute: "15 minutes", "1 hour and 30 minutes".
-func inMinutes(d time.Duration) string {
+// formatMinutes returns a duration in words, to the minute: "15 minutes", "1 hour and 30 minutes".
+func formatMinutes(d time.Duration) string {
 	minutes := int(d.Round(time.Minute) / time.Minute)
 	hours := minutes / 60
 	if minutes %= 60; hours == 0 {

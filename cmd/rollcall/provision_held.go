@@ -15,22 +15,22 @@ import (
 
 // heldCauseJSON is a cause of held operations in the --json output of `provision held`.
 type heldCauseJSON struct {
-	Cause       string                 `json:"cause"`
-	Words       string                 `json:"words"`
-	Since       string                 `json:"since"`
-	Count       int                    `json:"count"`
-	Members     int                    `json:"removalsOfMembers"`
-	Changed     int                    `json:"changedMeanwhile"`
-	Links       int                    `json:"activeAccounts"`
-	Memberships int                    `json:"memberships"`
-	Reasons     []provision.HeldReason `json:"reasons"`
-	First       []string               `json:"first"` // the first people whose operations the cause holds
+	Cause             string                 `json:"cause"`
+	Words             string                 `json:"words"`
+	Since             string                 `json:"since"`
+	Operations        int                    `json:"count"`
+	RemovalsOfMembers int                    `json:"removalsOfMembers"`
+	ChangedMeanwhile  int                    `json:"changedMeanwhile"`
+	ActiveAccounts    int                    `json:"activeAccounts"`
+	Memberships       int                    `json:"memberships"`
+	Reasons           []provision.HeldReason `json:"reasons"`
+	First             []string               `json:"first"` // the first people whose operations the cause holds
 }
 
 func heldCause(h provision.HeldCause) heldCauseJSON {
 	return heldCauseJSON{
-		Cause: h.ID, Words: h.Words, Since: formatJSONTime(h.Since), Count: h.Count, Members: h.Members, Changed: h.Changed,
-		Links: h.Links, Memberships: h.Memberships,
+		Cause: h.ID, Words: h.Words, Since: formatJSONTime(h.Since), Operations: h.Count, RemovalsOfMembers: h.Members, ChangedMeanwhile: h.Changed,
+		ActiveAccounts: h.Links, Memberships: h.Memberships,
 		Reasons: append([]provision.HeldReason{}, h.Reasons...), First: append([]string{}, h.Names...),
 	}
 }

@@ -140,15 +140,15 @@ so that a running server goes on beside it. A server does the same once an hour.
 	return cmd
 }
 
-// removalTime is how long the lease of a removal lasts after the command that runs the removal was
-// killed.
-const removalTime = 20 * time.Second
+// removalLeaseTime is how long the lease of a removal lasts if the command that holds it does not
+// renew it, for example because the command was killed.
+const removalLeaseTime = 20 * time.Second
 
 // removeRows removes the rows of a site, directory or application that was just deleted. If a
 // server runs, removeRows leaves the work to the server. If removeRows is interrupted, a server or
 // the next such command continues.
 func (c *command) removeRows(ctx context.Context, s *services) error {
-	epoch, err := s.leases.Claim(ctx, retention.RemovalKind, retention.LeaseKey, s.owner, removalTime)
+	epoch, err := s.leases.Claim(ctx, retention.RemovalKind, retention.LeaseKey, s.owner, removalLeaseTime)
 	if _, held := errors.AsType[store.ErrHeld](err); held {
 		return nil
 	}
@@ -156,12 +156,12 @@ func (c *command) removeRows(ctx context.Context, s *services) error {
 		return err
 	}
 	for done := false; err == nil && !done; {
-		if _, done, err = s.pruner.Store.Remove(ctx, time.Now().Add(removalTime/4)); err == nil {
-			err = s.leases.Renew(ctx, retention.RemovalKind, retention.LeaseKey, s.owner, epoch, removalTime)
+		if _, done, err = s.pruner.Store.Remove(ctx, time.Now().Add(removalLeaseTime/4)); err == nil {
+			err = s.leases.Renew(ctx, retention.RemovalKind, retention.LeaseKey, s.owner, epoch, removalLeaseTime)
 		}
 	}
 	if err == nil {
-		_, _, err = s.pruner.Store.Reclaim(ctx, time.Now().Add(removalTime/2))
+		_, _, err = s.pruner.Store.Reclaim(ctx, time.Now().Add(removalLeaseTime/2))
 	}
 	next := time.Time{}
 	if err != nil {

@@ -269,7 +269,7 @@ type endpoints struct {
 func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	ln, shown := on.pages, on.metrics
 	numbers := &gatherer{services: s, now: c.now}
-	metered := metrics.New(versionText(), families(), numbers.samples)
+	metered := metrics.New(versionText(), metricFamilies(), numbers.samples)
 	handler, memory, err := c.handler(ctx, s, on, metered.CountRequest)
 	if err != nil {
 		return err

@@ -88,7 +88,7 @@ nor deletes them. Profile "full" lets SCIM create, update and delete.`,
 			url := c.baseURL() + l.Path
 			out := append(c.siteJSON(made), member{"link", url}, member{"linkExpires", formatJSONTime(l.Expires)})
 			return c.print(out, func(w io.Writer) {
-				c.note("Site %s was made with profile %s. Its first administrator signs in here, once, within %s:", made.Name, made.Profile, inMinutes(l.Expires.Sub(c.now())))
+				c.note("Site %s was made with profile %s. Its first administrator signs in here, once, within %s:", made.Name, made.Profile, formatMinutes(l.Expires.Sub(c.now())))
 				fmt.Fprintln(w, url)
 				c.warnNoServer()
 				c.note("Tenant URL: %s (SCIM is off until a token is made: rollcall token create %s)", c.tenantURL(made.Name), made.Name)

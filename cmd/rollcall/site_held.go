@@ -87,8 +87,8 @@ func (s *services) heldPeople(cmd *cobra.Command, st site.Site, userNames []stri
 	}
 }
 
-// heldDecision is a function that applies or refuses the chosen held changes of the person with
-// this id.
+// heldDecision is a function that applies or refuses the chosen held changes of the person whose id
+// is given.
 type heldDecision func(r *roster.Roster, ctx context.Context, id string, choices []roster.HeldChoice, c roster.Change) (roster.Outcome, error)
 
 func (c *command) heldDecide(verb, short, done string, decide heldDecision) *cobra.Command {

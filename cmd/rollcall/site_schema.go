@@ -67,12 +67,12 @@ func (c *command) printTypes(st site.Site) error {
 		}
 		out = append(out, t)
 	}
-	return c.print(map[string]any{"site": st.Name, "own": json.RawMessage(orNull(st.Schemas)), "resourceTypes": out}, func(w io.Writer) {
+	return c.print(map[string]any{"site": st.Name, "own": json.RawMessage(nullIfEmpty(st.Schemas)), "resourceTypes": out}, func(w io.Writer) {
 		printTable(w, "", []string{"Resource type", "Endpoint", "Schemas"}, lines)
 	})
 }
 
-func orNull(doc []byte) []byte {
+func nullIfEmpty(doc []byte) []byte {
 	if doc == nil {
 		return []byte("null")
 	}

@@ -88,7 +88,7 @@ func (c *command) printSSO(ctx context.Context, s *services, st site.Site) error
 		Certificates: []certificateJSON{}, UserNameMatches: st.MatchesUserName, CreatesAccounts: n.Creates, Unsolicited: n.Unsolicited,
 		SignsRequests: n.SignRequests, SignsOut: n.SignsOut, Keys: []samlKeyJSON{},
 		Claims: object{
-			{"userIdentifier", orWord(claims.UserIdentifier, identifier)},
+			{"userIdentifier", valueOr(claims.UserIdentifier, identifier)},
 			{"displayName", claims.DisplayName},
 			{"email", claims.Email},
 			{"jobTitle", claims.JobTitle},
@@ -108,17 +108,17 @@ func (c *command) printSSO(ctx context.Context, s *services, st site.Site) error
 		if n.Protocol == signin.OpenID {
 			secret := map[bool]string{true: "stored", false: "none yet: rollcall site sso set " + st.Name + " --client-secret-file FILE"}
 			line("Redirect URI", client.RedirectURL)
-			line("Issuer", orWord(n.OpenID.Issuer, "not known yet: rollcall site sso set "+st.Name+" --issuer URL"))
-			line("Client ID", orWord(n.OpenID.ClientID, "not known yet: rollcall site sso set "+st.Name+" --client-id ID"))
+			line("Issuer", valueOr(n.OpenID.Issuer, "not known yet: rollcall site sso set "+st.Name+" --issuer URL"))
+			line("Client ID", valueOr(n.OpenID.ClientID, "not known yet: rollcall site sso set "+st.Name+" --client-id ID"))
 			line("Client secret", secret[len(n.OpenID.Sealed) > 0])
-			line("User identifier", orWord(claims.UserIdentifier, identifier))
+			line("User identifier", valueOr(claims.UserIdentifier, identifier))
 			line("SCIM userName matches", site.MatchesWords(st.MatchesUserName))
 			line("First sign-in", map[bool]string{true: "makes the account", false: "makes no account"}[n.Creates])
 			return
 		}
 		line("Identifier (Entity ID)", sp.EntityID)
 		line("Reply URL", sp.ACS)
-		line("Identity provider", orWord(n.Provider.EntityID, "not known yet: rollcall site sso set "+st.Name+" --metadata FILE"))
+		line("Identity provider", valueOr(n.Provider.EntityID, "not known yet: rollcall site sso set "+st.Name+" --metadata FILE"))
 		for _, cert := range n.Provider.Certificates {
 			line("Certificate", saml.Fingerprint(cert)[:16]+"… until "+formatJSONTime(cert.NotAfter))
 		}
@@ -132,7 +132,7 @@ func (c *command) printSSO(ctx context.Context, s *services, st site.Site) error
 	})
 }
 
-func orWord(value, otherwise string) string {
+func valueOr(value, otherwise string) string {
 	if value == "" {
 		return otherwise
 	}

@@ -24,8 +24,9 @@ const (
 	makes             // writes to the database, and creates it if there is none
 )
 
-// makers names the commands, except serve, that create a database. Messages list these commands.
-const makers = "rollcall site create NAME, rollcall directory create NAME, rollcall operator link and rollcall migrate"
+// creatingCommands names the commands that create a database, without serve. It is used in
+// messages.
+const creatingCommands = "rollcall site create NAME, rollcall directory create NAME, rollcall operator link and rollcall migrate"
 
 // trait says how a command uses the database and which global flags it uses. A command refuses a
 // global flag that it does not use.
@@ -146,7 +147,7 @@ func (c *command) noDatabaseYet() error {
 	if sqldb.Kind(c.database) == sqldb.PostgreSQL {
 		where = "on this PostgreSQL server yet: it has no tables of Rollcall's"
 	}
-	return fmt.Errorf("there is no database %s; if yours is elsewhere, name it with --database; rollcall serve makes a new one, and so do %s", where, makers)
+	return fmt.Errorf("there is no database %s; if yours is elsewhere, name it with --database; rollcall serve makes a new one, and so do %s", where, creatingCommands)
 }
 
 // isMissing reports whether the file of a SQLite database does not exist.

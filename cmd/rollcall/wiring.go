@@ -43,7 +43,8 @@ import (
 // another.
 const defaultListen = "127.0.0.1:8080"
 
-// services holds all domains, connected to one database. Commands and the server both use it.
+// services holds the services of all domain packages, connected to one database. Commands and the
+// server both use it.
 type services struct {
 	db            *store.DB
 	log           *slog.Logger
@@ -106,7 +107,8 @@ func (c *command) withServices(do func(*cobra.Command, *services, []string) erro
 	}
 }
 
-// openServices opens and migrates the database, and connects all domains to it.
+// openServices opens and migrates the database, and connects the services of all domain packages to
+// it.
 func (c *command) openServices(ctx context.Context, w wiring) (*services, error) {
 	if w.log == nil {
 		w.log = warningLogger(c.stderr)

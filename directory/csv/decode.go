@@ -13,12 +13,12 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// decode turns the bytes of a file into a string. note is a sentence for people about the encoding
-// that it used, or "". If the caller names no encoding, decode tries, in this order: a byte order
-// mark, the zeros of UTF-16, UTF-8, and Windows-1252. It uses Windows-1252 only if every other
-// common encoding would read the file the same way.
+// decode turns the bytes of a file into a string. note is a sentence for the user that names the
+// encoding, or "" if no such sentence is needed. If the caller names no encoding, decode tries, in
+// this order: a byte order mark, the zeros of UTF-16, UTF-8, and Windows-1252. It uses Windows-1252
+// only if every other common encoding would read the file the same way.
 func decode(b []byte, name string) (text, note string, err error) {
-	if what := otherFormat(b); what != "" {
+	if what := mistakenFormat(b); what != "" {
 		return "", "", fileError("this is %s, not a CSV file; in a spreadsheet choose Save As and CSV UTF-8", what)
 	}
 	if name != "" {
@@ -52,9 +52,9 @@ func fileError(format string, args ...any) error {
 	return &directory.FileError{Detail: fmt.Sprintf(format, args...)}
 }
 
-// otherFormat returns the name of the file's format if people often mistake that format for CSV.
-// Otherwise it returns "".
-func otherFormat(b []byte) string {
+// mistakenFormat recognises formats that users often mistake for CSV, such as Excel workbooks. It
+// returns the format's name, or "" if the file has none of these formats.
+func mistakenFormat(b []byte) string {
 	for prefix, what := range map[string]string{
 		"PK\x03\x04": "an Excel workbook or a ZIP file", "\xd0\xcf\x11\xe0": "an old Excel workbook", "%PDF": "a PDF file", "\x1f\x8b": "a compressed file",
 		"<html": "a web page", "<!DOC": "a web page", "<?xml": "an XML file",
@@ -66,7 +66,8 @@ func otherFormat(b []byte) string {
 	return ""
 }
 
-// countZeroBytes counts the zero bytes at even and at odd positions near the beginning of a file.
+// countZeroBytes counts the zero bytes at even and at odd positions in the first 4096 bytes of a
+// file. If there are too few for UTF-16, it returns 0 for both.
 func countZeroBytes(b []byte) (even, odd int) {
 	for i, c := range b[:min(len(b), 4096)] {
 		switch {
@@ -78,7 +79,7 @@ func countZeroBytes(b []byte) (even, odd int) {
 		}
 	}
 	if most := max(even, odd); most*4 < min(len(b), 4096) {
-		return 0, 0 // a single zero byte does not mean UTF-16
+		return 0, 0 // a few zero bytes do not mean UTF-16
 	}
 	return even, odd
 }
@@ -125,7 +126,8 @@ func decodeAs(e encoding.Encoding, b []byte, name string) (string, string, error
 	return text, "The file is " + name + ".", nil
 }
 
-// encodingNamed finds an encoding by one of its usual names.
+// encodingNamed finds an encoding by one of its usual names. It ignores case, spaces and
+// punctuation.
 func encodingNamed(name string) (encoding.Encoding, error) {
 	switch key := squeezeName(name); key {
 	case "utf8":
@@ -152,13 +154,14 @@ func encodingNamed(name string) (encoding.Encoding, error) {
 	return nil, fileError("there is no encoding %q; use one such as utf-8, utf-16, windows-1252, windows-1250, iso-8859-1, ibm850 or macintosh", name)
 }
 
-// similarEncodings lists the encodings that programs in Western and Central Europe use besides
-// Windows-1252.
+// similarEncodings lists the common encodings besides Windows-1252 that programs in Europe use. A
+// file in one of them is easily mistaken for Windows-1252.
 var similarEncodings = []*charmap.Charmap{charmap.Windows1250, charmap.Windows1254, charmap.Windows1257}
 
 // decodeLegacy reads a file that has one byte per character. Such a file does not say what its
-// encoding is. A letter is certain if its byte means the same letter in all common encodings.
-// decodeLegacy refuses a file with any other letter, because a wrong guess would store wrong names.
+// encoding is. A letter is certain if its byte means the same letter in Windows-1252 and in all
+// similarEncodings. decodeLegacy refuses a file that has any other byte outside ASCII, because a
+// wrong guess would store wrong names.
 func decodeLegacy(b []byte) (string, string, error) {
 	run := 0
 	for i, c := range b {
@@ -168,7 +171,7 @@ func decodeLegacy(b []byte) (string, string, error) {
 		}
 		run++
 		if run > 2 || !isLetterInAllEncodings(c) {
-			return "", "", ambiguousEncoding(b, i)
+			return "", "", ambiguousEncodingError(b, i)
 		}
 	}
 	text, _, err := decodeAs(charmap.Windows1252, b, "")
@@ -179,7 +182,7 @@ func decodeLegacy(b []byte) (string, string, error) {
 func isLetterInAllEncodings(c byte) bool {
 	r := charmap.Windows1252.DecodeByte(c)
 	if c < 0xc0 || r == utf8.RuneError {
-		return false // the byte is punctuation in Windows-1252 but a letter in other encodings
+		return false // the byte is undefined or punctuation in Windows-1252, but may be a letter in other encodings
 	}
 	for _, other := range similarEncodings {
 		if other.DecodeByte(c) != r {
@@ -189,7 +192,7 @@ func isLetterInAllEncodings(c byte) bool {
 	return true
 }
 
-func ambiguousEncoding(b []byte, at int) error {
+func ambiguousEncodingError(b []byte, at int) error {
 	line := bytes.Count(b[:at], []byte("\n")) + 1
 	seen := map[string]bool{}
 	var readings, flags []string
@@ -215,7 +218,8 @@ func ambiguousEncoding(b []byte, at int) error {
 	}
 }
 
-// wordAt decodes the word that contains the byte b[at].
+// wordAt decodes the word that contains the byte b[at]. It cuts the word 30 bytes before and after
+// that byte.
 func wordAt(c *charmap.Charmap, b []byte, at int) string {
 	part := func(c byte) bool {
 		return c >= utf8.RuneSelf || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '\'' || c == '-'

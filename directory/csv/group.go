@@ -18,7 +18,7 @@ func ReadGroups(r io.Reader) (directory.GroupFile, error) {
 	if err != nil {
 		return directory.GroupFile{}, err
 	}
-	if err := t.findMeanings(groupColumn); err != nil {
+	if err := t.findColumnMeanings(groupColumn); err != nil {
 		return directory.GroupFile{}, err
 	}
 	for _, name := range t.names {
@@ -26,7 +26,7 @@ func ReadGroups(r io.Reader) (directory.GroupFile, error) {
 			return directory.GroupFile{}, fileError("the file has a column %s: it holds users, not groups", strings.TrimSpace(name))
 		}
 	}
-	if !slices.Contains(t.meanings, "displayName") && !slices.Contains(t.meanings, "objectId") {
+	if !slices.Contains(t.columnMeanings, "displayName") && !slices.Contains(t.columnMeanings, "objectId") {
 		return directory.GroupFile{}, fileError("no column names the groups: call it displayName (the columns are %s)", strings.Join(t.names, ", "))
 	}
 	return t.groupFile(), nil
@@ -43,13 +43,13 @@ func ReadMembers(r io.Reader, oneGroup bool) (directory.GroupFile, error) {
 	if oneGroup && len(t.names) == 1 && memberColumn(t.names[0]) == "" {
 		// The file has no header: its first line is a member.
 		t.records = append([]record{{line: t.headerLine, cells: t.names}}, t.records...)
-		t.names, t.meanings = []string{directory.RowMember}, []string{directory.RowMember}
+		t.names, t.columnMeanings = []string{directory.RowMember}, []string{directory.RowMember}
 		return t.groupFile(), nil
 	}
-	if err := t.findMeanings(memberColumn); err != nil {
+	if err := t.findColumnMeanings(memberColumn); err != nil {
 		return directory.GroupFile{}, err
 	}
-	has := func(what string) bool { return slices.Contains(t.meanings, what) }
+	has := func(what string) bool { return slices.Contains(t.columnMeanings, what) }
 	switch {
 	case !has(directory.RowMember):
 		return directory.GroupFile{}, fileError("no column names the members: call it member (the columns are %s)", strings.Join(t.names, ", "))
@@ -99,14 +99,14 @@ func squeezeColumnName(name string) string {
 	return squeezeName(name)
 }
 
-// table is a file of groups or memberships that was read.
+// table is the content of a file of groups or memberships.
 type table struct {
-	names      []string // the names of the columns, as the file writes them
-	meanings   []string // what each column means; "" for a column that is left out
-	headerLine int      // the line number of the header
-	records    []record
-	notes      []string
-	example    bool
+	names          []string // the names of the columns as they are written in the file
+	columnMeanings []string // an attribute's name, directory.RowGroup or directory.RowMember for each column; "" for a column that is left out
+	headerLine     int      // the line number of the header
+	records        []record
+	notes          []string // sentences for the user about the reading of the file
+	hasExampleLine bool     // whether the file is one of Entra's templates, which have an example line
 }
 
 func readTable(r io.Reader) (*table, error) {
@@ -125,7 +125,7 @@ func readTable(r io.Reader) (*table, error) {
 	if note != "" {
 		t.notes = append(t.notes, note)
 	}
-	l, said := &lines{text: text, separator: ','}, false
+	l, said := &recordSplitter{text: text, separator: ','}, false
 	for {
 		text, ok := l.peek()
 		if !ok {
@@ -134,7 +134,7 @@ func readTable(r io.Reader) (*table, error) {
 		switch trimmed := strings.TrimSpace(text); {
 		case strings.Trim(trimmed, ",;|\t \u00a0") == "" || typeLine.MatchString(trimmed):
 		case versionLine.MatchString(trimmed):
-			t.example = true
+			t.hasExampleLine = true
 		case separatorLine.MatchString(trimmed):
 			l.separator, said = []rune(separatorLine.FindStringSubmatch(trimmed)[1])[0], true
 		default:
@@ -158,7 +158,7 @@ func likelySeparator(header string) rune {
 	return best
 }
 
-func (t *table) read(l *lines) error {
+func (t *table) read(l *recordSplitter) error {
 	text, line, err := l.nextRecord()
 	if err != nil {
 		return err
@@ -173,19 +173,19 @@ func (t *table) read(l *lines) error {
 	return rd.readErr
 }
 
-// findMeanings finds out what each column means. If several columns mean the same, it uses the
-// first of these columns.
-func (t *table) findMeanings(meaning func(string) string) error {
+// findColumnMeanings sets columnMeanings. meaning returns the meaning of one column's name. If
+// several columns mean the same, all but the first are left out.
+func (t *table) findColumnMeanings(meaning func(string) string) error {
 	var out []string
 	for _, name := range t.names {
 		m := meaning(name)
-		if m == "" || slices.Contains(t.meanings, m) {
+		if m == "" || slices.Contains(t.columnMeanings, m) {
 			m = ""
 			if strings.TrimSpace(name) != "" {
 				out = append(out, strings.TrimSpace(name))
 			}
 		}
-		t.meanings = append(t.meanings, m)
+		t.columnMeanings = append(t.columnMeanings, m)
 	}
 	if len(out) > 0 {
 		t.notes = append(t.notes, "Left out: "+strings.Join(out, ", ")+".")
@@ -200,16 +200,16 @@ func (t *table) groupFile() directory.GroupFile {
 		case rec.err != nil:
 			f.Broken = append(f.Broken, directory.RowError{Line: rec.line, Detail: rec.err.Error()})
 			continue
-		case t.example && len(rec.cells) > 0 && strings.HasPrefix(strings.TrimSpace(rec.cells[0]), "Example:"):
+		case t.hasExampleLine && len(rec.cells) > 0 && strings.HasPrefix(strings.TrimSpace(rec.cells[0]), "Example:"):
 			continue
-		case len(rec.cells) > len(t.meanings) && strings.TrimSpace(strings.Join(rec.cells[len(t.meanings):], "")) != "":
+		case len(rec.cells) > len(t.columnMeanings) && strings.TrimSpace(strings.Join(rec.cells[len(t.columnMeanings):], "")) != "":
 			f.Broken = append(f.Broken, directory.RowError{Line: rec.line, Detail: fmt.Sprintf(
-				"the row has %d values, the header %d columns; put a value that contains the separator in double quotes", len(rec.cells), len(t.meanings))})
+				"the row has %d values, the header %d columns; put a value that contains the separator in double quotes", len(rec.cells), len(t.columnMeanings))})
 			continue
 		}
 		row := directory.Row{Line: rec.line, Values: map[string]string{}}
-		for i, cell := range rec.cells[:min(len(rec.cells), len(t.meanings))] {
-			if m := t.meanings[i]; m != "" {
+		for i, cell := range rec.cells[:min(len(rec.cells), len(t.columnMeanings))] {
+			if m := t.columnMeanings[i]; m != "" {
 				row.Values[m] = strings.TrimSpace(cellText(cell))
 			}
 		}
@@ -218,17 +218,17 @@ func (t *table) groupFile() directory.GroupFile {
 	return f
 }
 
-// Table writes files in the form that ReadGroups and ReadMembers read.
-type Table struct{ w *stdcsv.Writer }
+// TableWriter writes a CSV file that ReadGroups or ReadMembers can read.
+type TableWriter struct{ w *stdcsv.Writer }
 
-// NewTable writes the names of the columns.
-func NewTable(w io.Writer, columns ...string) (*Table, error) {
-	t := &Table{w: stdcsv.NewWriter(w)}
+// NewTableWriter starts a file: it writes the names of the columns as the first line.
+func NewTableWriter(w io.Writer, columns ...string) (*TableWriter, error) {
+	t := &TableWriter{w: stdcsv.NewWriter(w)}
 	return t, t.w.Write(columns)
 }
 
-// Write writes one row.
-func (t *Table) Write(cells ...string) error {
+// Write writes one row. Values that a spreadsheet would run as a formula get an apostrophe.
+func (t *TableWriter) Write(cells ...string) error {
 	for i, cell := range cells {
 		cells[i] = hideFormula(cell)
 	}
@@ -236,7 +236,7 @@ func (t *Table) Write(cells ...string) error {
 }
 
 // Flush writes the buffered rows.
-func (t *Table) Flush() error {
+func (t *TableWriter) Flush() error {
 	t.w.Flush()
 	return t.w.Error()
 }

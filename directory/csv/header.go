@@ -14,13 +14,13 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/phrase"
 )
 
-// column is a column of the file, with the known facts about its meaning.
+// column is a column of the file, with what the reader knows about its meaning.
 type column struct {
 	directory.FileColumn
 	meansBlocked   bool   // whether the value Yes means accountEnabled=false, as in a column "Block sign in"
 	mapped         bool   // whether the caller said what the column means
-	usedByTemplate bool   // whether a template uses the column
-	stateHint      string // a hint for a message, if the column may hold accountEnabled
+	usedByTemplate bool   // whether a template builds a value from the column
+	enabledHint    string // a hint for an error message if the column may hold accountEnabled; otherwise ""
 }
 
 // attributeByColumnName maps column names that can mean only one attribute to that attribute. The
@@ -46,10 +46,10 @@ var attributeByColumnName = map[string]string{
 	"enabled": "accountEnabled", "active": "accountEnabled", "isactive": "accountEnabled", "blocksignin": "accountEnabled",
 }
 
-// guesses maps column names to the attribute that they probably mean. The names are in the form
-// that squeezeName returns. The reader only suggests that attribute in messages and never assumes
-// it.
-var guesses = map[string]string{
+// likelyAttributeByColumnName maps column names to the attribute that they probably mean, or to ""
+// if they mean none. The names are in the form that squeezeName returns. The reader only suggests
+// this attribute in messages; it does not use it.
+var likelyAttributeByColumnName = map[string]string{
 	"username": "userPrincipalName", "login": "userPrincipalName", "loginname": "userPrincipalName", "userid": "userPrincipalName", "user": "userPrincipalName", "signinname": "userPrincipalName", "samaccountname": "userPrincipalName", "logonname": "userPrincipalName", "accountname": "userPrincipalName",
 	"status": "accountEnabled", "employmentstatus": "accountEnabled", "employeestatus": "accountEnabled", "workerstatus": "accountEnabled", "userstatus": "accountEnabled", "accountstatus": "accountEnabled", "newstatus": "accountEnabled",
 	"lifecyclestatus": "accountEnabled", "positionstatus": "accountEnabled", "assignmentstatus": "accountEnabled", "aktiv": "accountEnabled", "actif": "accountEnabled", "statut": "accountEnabled",
@@ -64,8 +64,9 @@ var guesses = map[string]string{
 	"birthdate": "", "dateofbirth": "", "hiredate": "", "startdate": "", "enddate": "", "terminationdate": "",
 }
 
-// ignoredColumns holds the names of columns to leave out, in the form that squeezeName returns.
-// They are columns of Entra's own files that no attribute stores, and passwords.
+// ignoredColumns lists the columns that the reader always leaves out: passwords, and columns of
+// Entra's own files for which Rollcall has no attribute. The names are in the form that squeezeName
+// returns.
 var ignoredColumns = map[string]bool{
 	"creationtype": true, "directorysynced": true, "invitationstate": true, "identityissuer": true, "createddatetime": true, "usertype": true, "agegroup": true,
 	"consentprovidedforminor": true, "legalagegroupclassification": true, "passwordprofile": true, "initialpassword": true, "password": true, "passwordhashfunction": true,
@@ -73,7 +74,7 @@ var ignoredColumns = map[string]bool{
 
 var bracketPattern = regexp.MustCompile(`\[([^\]]*)\]`)
 
-// squeezeName returns a name in lower case, without spaces and punctuation.
+// squeezeName returns a name in lower case, without spaces and without the usual punctuation.
 func squeezeName(name string) string {
 	return strings.Map(func(r rune) rune {
 		if strings.ContainsRune("_-./()'’:*?", r) || unicode.IsSpace(r) || unicode.In(r, unicode.Cf, unicode.Zs, unicode.Pd) {
@@ -86,7 +87,8 @@ func squeezeName(name string) string {
 // meaningOf returns the only attribute that a column's name can mean. If known is true and the
 // attribute is empty, the reader must leave the column out.
 func meaningOf(name string) (attribute string, known bool) {
-	// Entra's templates: Name [displayName] Required. Google's: First Name [Required].
+	// Entra's templates have names such as "Name [displayName] Required". Google's files have names
+	// such as "First Name [Required]".
 	if m := bracketPattern.FindStringSubmatch(name); m != nil {
 		if attribute, known := meaningOf(m[1]); known {
 			return attribute, true
@@ -105,27 +107,28 @@ func meaningOf(name string) (attribute string, known bool) {
 	return "", ignoredColumns[key]
 }
 
-// header finds the attributes of each column. If the column's name is not enough, it looks at the
-// column's values.
+// header is the state of the search for the attributes of each column. The search looks at the
+// column's name first, and at the column's values if the name is not enough.
 type header struct {
 	columns           []column
 	rows              iter.Seq[[]string] // the cells of each row
 	askedToMap        map[int]bool       // the indexes of the columns for which the message already suggests --map
-	messageParts      []string           // the parts of an error message about the columns
-	flags             []string
+	messageParts      []string           // the parts of the error message about the columns; nil if there is no error
+	flags             []string           // the flags that the error message suggests
 	templates         []template
-	notes             []string
-	suggestedTemplate string // a template for userPrincipalName
-	words             words
+	notes             []string // sentences for the user about the reading of the file
+	suggestedTemplate string   // a template for userPrincipalName that the user may choose; "" if there is none
+	booleanWords      booleanWords
 	enabledWords      []string // unknown words that probably mean true
 	disabledWords     []string // unknown words that probably mean false
 }
 
-// words maps the caller's words for true and false to their meaning. The words are folded.
-type words map[string]string
+// booleanWords maps the words that the caller gave for enabled and disabled to "true" or "false".
+// The keys are in the form that wordKey returns.
+type booleanWords map[string]string
 
-func newWords(o directory.FileOptions) (words, error) {
-	w := words{}
+func newBooleanWords(o directory.FileOptions) (booleanWords, error) {
+	w := booleanWords{}
 	for value, list := range map[string][]string{"true": o.EnabledWords, "false": o.DisabledWords} {
 		for _, word := range list {
 			key := wordKey(word)
@@ -141,7 +144,8 @@ func newWords(o directory.FileOptions) (words, error) {
 	return w, nil
 }
 
-// wordKey returns the form in which two words are compared.
+// wordKey returns a word in the form in which words are compared: in lower case, without commas and
+// double quotes.
 func wordKey(word string) string { return strings.ToLower(plainWord(word)) }
 
 // plainWord returns a word without commas and double quotes, so that a flag can list several words
@@ -150,12 +154,14 @@ func plainWord(word string) string {
 	return strings.Join(strings.FieldsFunc(word, func(r rune) bool { return unicode.IsSpace(r) || r == ',' || r == '"' }), " ")
 }
 
-// isKnown reports whether a value means true or false.
-func (w words) isKnown(value string) bool {
+// isKnown reports whether a value is a word for true or false, either the caller's word or a
+// standard word.
+func (w booleanWords) isKnown(value string) bool {
 	return w[wordKey(value)] != "" || directory.IsBoolean(value)
 }
 
-// columnValues returns the values of a column that are not empty.
+// columnValues yields the value of a column in each row. It skips rows that are too short to have
+// the column.
 func (h *header) columnValues(i int) iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for cells := range h.rows {
@@ -167,15 +173,15 @@ func (h *header) columnValues(i int) iter.Seq[string] {
 }
 
 func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions) (*header, error) {
-	own, err := newWords(o)
+	own, err := newBooleanWords(o)
 	if err != nil {
 		return nil, err
 	}
-	h := &header{rows: rows, askedToMap: map[int]bool{}, words: own}
+	h := &header{rows: rows, askedToMap: map[int]bool{}, booleanWords: own}
 	for i, name := range names {
 		h.columns = append(h.columns, column{FileColumn: directory.FileColumn{Number: i + 1, Name: strings.TrimSpace(revealFormula(name))}})
 	}
-	if err := h.apply(o); err != nil {
+	if err := h.applyOptions(o); err != nil {
 		return nil, err
 	}
 	var left []string
@@ -184,7 +190,7 @@ func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions)
 			left = append(left, c.Name)
 		}
 	}
-	h.yieldToMapped()
+	h.preferMappedColumns()
 	for _, m := range o.Make {
 		t, err := h.parseTemplate(m)
 		if err != nil {
@@ -193,9 +199,9 @@ func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions)
 		h.markUsed(t)
 		h.templates = append(h.templates, t)
 	}
-	h.askForName()
-	h.findStates()
-	h.askForUnknown(o.IgnoreUnknown)
+	h.askForUserColumn()
+	h.findEnabledColumns()
+	h.askForUnknownColumns(o.IgnoreUnknown)
 	h.refuseDuplicates()
 	if h.messageParts != nil {
 		return nil, &directory.FileError{Detail: strings.Join(h.messageParts, "; "), Flags: h.flags, Columns: h.fileColumns(), Template: h.suggestedTemplate, EnabledWords: h.enabledWords, DisabledWords: h.disabledWords}
@@ -218,7 +224,7 @@ func (h *header) fileColumns() []directory.FileColumn {
 	return list
 }
 
-// examples returns the first values of a column.
+// examples returns up to three different values of a column, each cut to 40 characters.
 func (h *header) examples(i int) (list []string) {
 	const most, longest = 3, 40
 	for v := range h.columnValues(i) {
@@ -236,7 +242,8 @@ func (h *header) examples(i int) (list []string) {
 	return list
 }
 
-// markUsed marks the columns that a template uses, so that they count as known.
+// markUsed marks the columns that a template uses. The reader then does not complain that their
+// meaning is unknown.
 func (h *header) markUsed(t template) {
 	for i := range h.columns {
 		if c := &h.columns[i]; t.usesColumn(i) {
@@ -245,8 +252,8 @@ func (h *header) markUsed(t template) {
 	}
 }
 
-// apply applies the caller's options to the columns.
-func (h *header) apply(o directory.FileOptions) error {
+// applyOptions sets the attributes of the columns that the caller mapped or ignored.
+func (h *header) applyOptions(o directory.FileOptions) error {
 	for _, m := range o.Map {
 		at := h.columnsNamed(m.Column)
 		if at == nil {
@@ -280,7 +287,8 @@ func (h *header) apply(o directory.FileOptions) error {
 	return nil
 }
 
-// columnsNamed finds columns by their name, or by their number in the form #3.
+// columnsNamed returns the indexes of the columns with a name. The name may be a column's number,
+// such as #3. If no column has exactly this name, case, spaces and punctuation are ignored.
 func (h *header) columnsNamed(name string) []int {
 	name = strings.TrimSpace(name)
 	var exact, similar []int
@@ -308,8 +316,8 @@ func (h *header) listColumns() string {
 	return strings.Join(names, ", ")
 }
 
-// recognise finds a column's attribute by the column's name. It returns true if the column is known
-// but must be left out.
+// recognise sets a column's attribute by the column's name. It returns true if the column is known
+// and must be left out.
 func (h *header) recognise(c *column, i int) bool {
 	if c.Name == "" {
 		for v := range h.columnValues(i) {
@@ -317,7 +325,7 @@ func (h *header) recognise(c *column, i int) bool {
 		}
 		return false
 	}
-	// Entra's downloads name the column of the object id "id". In other files an "id" can be
+	// Entra's downloads store the object id in a column "id". In other files, "id" can mean
 	// anything.
 	if squeezeName(c.Name) == "id" && h.allValues(i, directory.IsObjectID) {
 		c.Attributes = []string{"objectId"}
@@ -333,7 +341,7 @@ func (h *header) recognise(c *column, i int) bool {
 	case attribute == "objectId" && h.noValue(i, directory.IsObjectID):
 		c.Unknown, c.Suggested = true, "employeeId"
 	case attribute == "mail" && h.noValue(i, isAddress):
-		c.Unknown = true // the "id" holds names of accounts, as in Oracle's sample
+		c.Unknown = true // the column holds account names instead of e-mail addresses, as in Oracle's sample
 	default:
 		c.Attributes = []string{attribute}
 		c.meansBlocked = strings.HasPrefix(squeezeName(c.Name), "blocksignin")
@@ -356,7 +364,7 @@ func (h *header) allValues(i int, test func(string) bool) bool {
 	return some
 }
 
-// anyValue reports whether a value of a column passes the test.
+// anyValue reports whether at least one value of a column passes the test.
 func (h *header) anyValue(i int, test func(string) bool) bool {
 	for v := range h.columnValues(i) {
 		if v = strings.TrimSpace(v); v != "" && test(v) {
@@ -373,21 +381,21 @@ func (h *header) noValue(i int, test func(string) bool) bool {
 
 func isAddress(v string) bool { return strings.Contains(v, "@") }
 
-// guessAttribute returns the attribute that an unknown column probably holds. It returns "" if the
-// values do not fit.
+// guessAttribute returns the attribute that an unknown column probably holds. It returns "" if
+// there is no likely attribute or if the column's values do not fit.
 func (h *header) guessAttribute(name string, i int) string {
 	name = bracketPattern.ReplaceAllString(name, "")
-	a, ok := guesses[squeezeName(name)]
+	a, ok := likelyAttributeByColumnName[squeezeName(name)]
 	if !ok {
 		a = directory.Suggest(name)
 		if isKey(name) && a != "objectId" && a != "employeeId" && a != "manager" && a != "userPrincipalName" {
-			return "" // the column holds keys of another table, not names
+			return "" // the column holds keys of another table, not values of the attribute
 		}
 	}
 	switch {
 	case a == "manager" && strings.HasSuffix(squeezeName(name), "name") && !h.allValues(i, isAddress): // a name does not identify a manager; an e-mail address does
 		return ""
-	case a == "userPrincipalName" && !h.allValues(i, isAddress), a == accountEnabled && !h.holdsState(name, i), a == "objectId" && !h.allValues(i, directory.IsObjectID):
+	case a == "userPrincipalName" && !h.allValues(i, isAddress), a == accountEnabled && !h.holdsAccountEnabled(name, i), a == "objectId" && !h.allValues(i, directory.IsObjectID):
 		return ""
 	case a == "jobTitle" && h.allValues(i, func(v string) bool {
 		return slices.Contains([]string{"mr", "mrs", "ms", "miss", "dr", "prof", "mx"}, squeezeName(v))
@@ -397,24 +405,26 @@ func (h *header) guessAttribute(name string, i int) string {
 	return a
 }
 
-// holdsState reports whether a column holds values of accountEnabled, that is, words for true and
-// false. A column named "status" can mean many things, so all its values must be true or false.
-func (h *header) holdsState(name string, i int) bool {
+// holdsAccountEnabled reports whether a column holds words for true and false, as accountEnabled
+// does. One such word is enough. But a column named "status" can mean many things, so all its
+// values must be such words.
+func (h *header) holdsAccountEnabled(name string, i int) bool {
 	if key := squeezeName(name); strings.Contains(key, "stat") || strings.Contains(key, "estado") {
-		return h.allValues(i, h.words.isKnown)
+		return h.allValues(i, h.booleanWords.isKnown)
 	}
-	return h.anyValue(i, h.words.isKnown)
+	return h.anyValue(i, h.booleanWords.isKnown)
 }
 
-// isKey reports whether a column's name looks like a key of another table, such as DEPARTMENT_ID.
+// isKey reports whether a column's name looks like the name of a key of another table, such as
+// DEPARTMENT_ID.
 func isKey(name string) bool {
 	key := squeezeName(name)
 	return slices.ContainsFunc([]string{"id", "ids", "code", "key", "guid"}, func(end string) bool { return strings.HasSuffix(key, end) })
 }
 
-// yieldToMapped leaves out a column that the reader recognised by its name, if the caller mapped
-// another column to the same attribute.
-func (h *header) yieldToMapped() {
+// preferMappedColumns makes the caller's mapping win: if the caller mapped a column to an
+// attribute, it leaves out the column that the reader recognised as this attribute by its name.
+func (h *header) preferMappedColumns() {
 	for i := range h.columns {
 		c := &h.columns[i]
 		if !c.mapped && len(c.Attributes) == 1 && slices.ContainsFunc(h.columns, func(o column) bool { return o.mapped && slices.Contains(o.Attributes, c.Attributes[0]) }) {
@@ -427,7 +437,8 @@ func (h *header) hasAttribute(attribute string) bool {
 	return slices.ContainsFunc(h.columns, func(c column) bool { return slices.Contains(c.Attributes, attribute) })
 }
 
-// flagName returns a column's name in the form that a flag accepts.
+// flagName returns the text that stands for a column in a flag: the column's name if it is unique,
+// or otherwise its number, such as #3.
 func (h *header) flagName(i int) string {
 	if c := h.columns[i]; c.Name != "" && len(h.columnsNamed(c.Name)) == 1 {
 		return c.Name
@@ -440,9 +451,9 @@ func (h *header) askToMap(i int, attribute string) {
 	h.askedToMap[i] = true
 }
 
-// askForName handles a file without a column that identifies the users. It adds a question to the
-// message: which column identifies the users?
-func (h *header) askForName() {
+// askForUserColumn handles a file that has no column for userPrincipalName. If the file has no
+// objectId either, it suggests a column or a template in the error message.
+func (h *header) askForUserColumn() {
 	if h.hasAttribute("userPrincipalName") || slices.ContainsFunc(h.templates, func(t template) bool { return t.attribute == "userPrincipalName" }) {
 		return
 	}
@@ -471,8 +482,9 @@ func (h *header) askForName() {
 	h.columns[best].Attributes, h.columns[best].Suggested, h.columns[best].Unknown = nil, "userPrincipalName", true
 }
 
-// askForTemplate asks the caller to build userPrincipalName if no column has addresses. A file that
-// has employeeIds and only changes existing users does not need a userPrincipalName.
+// askForTemplate handles a file in which no column has addresses. It suggests in the error message
+// to build userPrincipalName with a template. A file with employeeIds may do without, because
+// changes to existing users need no userPrincipalName.
 func (h *header) askForTemplate() {
 	unknown := slices.ContainsFunc(h.columns, func(c column) bool { return c.Unknown })
 	switch {
@@ -487,7 +499,7 @@ func (h *header) askForTemplate() {
 	default:
 		h.messageParts = append(h.messageParts, "no column says who a row is about: the file has neither objectId nor employeeId nor userPrincipalName. A userPrincipalName can be built from other columns, with your own domain instead of example.com")
 	}
-	h.flags = append(h.flags, makeFlag(h.suggestedTemplate))
+	h.flags = append(h.flags, templateFlag(h.suggestedTemplate))
 	if t, err := h.parseTemplate(directory.Template{Attribute: "userPrincipalName", Text: h.suggestedTemplate}); err == nil {
 		for i := range h.columns {
 			if t.usesColumn(i) && h.columns[i].Suggested == "" {
@@ -497,9 +509,9 @@ func (h *header) askForTemplate() {
 	}
 }
 
-func makeFlag(text string) string { return fmt.Sprintf("--make \"userPrincipalName=%s\"", text) }
+func templateFlag(text string) string { return fmt.Sprintf("--make \"userPrincipalName=%s\"", text) }
 
-// userNameRank returns how likely a column is the userPrincipalName. A greater number means more
+// userNameRank rates how likely a column holds the userPrincipalName. A greater number means more
 // likely.
 func userNameRank(c column) int {
 	switch {
@@ -515,9 +527,10 @@ func userNameRank(c column) int {
 	return 0
 }
 
-// findStates looks for columns that may say which accounts are enabled, if no column has a name
-// that shows this. If such a column were left out, people who have left would stay enabled.
-func (h *header) findStates() {
+// findEnabledColumns looks for columns whose values may say which accounts are enabled, if no
+// column's name says so. If the import ignored such a column, people who have left would stay
+// enabled.
+func (h *header) findEnabledColumns() {
 	if h.hasAttribute(accountEnabled) || slices.ContainsFunc(h.columns, func(c column) bool { return c.Suggested == accountEnabled }) {
 		return
 	}
@@ -526,30 +539,31 @@ func (h *header) findStates() {
 		c := &h.columns[i]
 		switch {
 		case !c.Unknown || c.Suggested != "" || c.usedByTemplate || h.askedToMap[i]:
-		case guesses[squeezeName(c.Name)] == accountEnabled && h.anyValue(i, h.words.isKnown):
-			h.askWords(i)
+		case likelyAttributeByColumnName[squeezeName(c.Name)] == accountEnabled && h.anyValue(i, h.booleanWords.isKnown):
+			h.askAboutWords(i)
 		case !h.hasYesAndNo(i):
-		case invertedNames.MatchString(squeezeName(c.Name)):
-			c.stateHint = `if yes means that somebody may not sign in, give it the name "Block sign in", or leavers stay enabled`
+		case disabledPattern.MatchString(squeezeName(c.Name)):
+			c.enabledHint = `if yes means that somebody may not sign in, give it the name "Block sign in", or leavers stay enabled`
 		default:
 			states = append(states, i)
 		}
 	}
 	for _, i := range states {
 		c := &h.columns[i]
-		c.stateHint = "its values are yes and no; if it says whose account is enabled, map it to accountEnabled, or leavers stay enabled"
+		c.enabledHint = "its values are yes and no; if it says whose account is enabled, map it to accountEnabled, or leavers stay enabled"
 		if len(states) == 1 {
-			c.stateHint, c.Suggested = "its values are yes and no; did you mean accountEnabled? If it says something else, leave it out", accountEnabled
+			c.enabledHint, c.Suggested = "its values are yes and no; did you mean accountEnabled? If it says something else, leave it out", accountEnabled
 		}
 	}
 }
 
-// otherWords returns the first values of a column that are neither true nor false.
-func (h *header) otherWords(i int) (list []string) {
+// unknownWords returns up to 20 different values of a column that are words for neither true nor
+// false.
+func (h *header) unknownWords(i int) (list []string) {
 	const most = 20
 	for v := range h.columnValues(i) {
 		v = plainWord(cellText(v))
-		if v == "" || h.words.isKnown(v) || !utf8.ValidString(v) || slices.ContainsFunc(list, func(had string) bool { return strings.EqualFold(had, v) }) {
+		if v == "" || h.booleanWords.isKnown(v) || !utf8.ValidString(v) || slices.ContainsFunc(list, func(had string) bool { return strings.EqualFold(had, v) }) {
 			continue
 		}
 		if list = append(list, strings.Clone(v)); len(list) == most {
@@ -559,16 +573,16 @@ func (h *header) otherWords(i int) (list []string) {
 	return list
 }
 
-// askWords adds the unknown words of a column to the message, and suggests whether they mean
-// enabled or disabled. For example, words about leaving mean disabled. The caller must answer: if
-// the column were left out, people who have left would stay enabled.
-func (h *header) askWords(i int) {
+// askAboutWords adds the unknown words of a column to the message, and suggests whether they mean
+// enabled or disabled. For example, words about leaving mean disabled. The caller must confirm the
+// meaning: if the import ignored the column, people who have left would stay enabled.
+func (h *header) askAboutWords(i int) {
 	c := &h.columns[i]
 	c.Suggested = accountEnabled
 	var shown []string
-	for _, word := range h.otherWords(i) {
+	for _, word := range h.unknownWords(i) {
 		shown = append(shown, strconv.Quote(word))
-		if invertedNames.MatchString(squeezeName(word)) {
+		if disabledPattern.MatchString(squeezeName(word)) {
 			h.disabledWords = append(h.disabledWords, word)
 		} else {
 			h.enabledWords = append(h.enabledWords, word)
@@ -578,11 +592,12 @@ func (h *header) askWords(i int) {
 	if n := len(shown); n > most {
 		shown = append(shown[:most], fmt.Sprintf("%d more", n-most))
 	}
-	c.stateHint = "some of its values are those of accountEnabled, but not " + strings.Join(shown, ", ") + "; say which of these words mean that an account is enabled, or leavers stay enabled"
+	c.enabledHint = "some of its values are those of accountEnabled, but not " + strings.Join(shown, ", ") + "; say which of these words mean that an account is enabled, or leavers stay enabled"
 }
 
-// invertedNames matches names of columns in which yes may mean "not enabled".
-var invertedNames = regexp.MustCompile(`disab|inact|inakt|deakt|deact|désact|desact|block|bloq|lock|sperr|termin|attrition|suspend|delet|lösch|archiv|leaver|left|exit|ausgeschieden|gekündigt`)
+// disabledPattern matches words about accounts that are not enabled, such as "blocked" or
+// "terminated". In a column whose name matches, yes may mean "not enabled".
+var disabledPattern = regexp.MustCompile(`disab|inact|inakt|deakt|deact|désact|desact|block|bloq|lock|sperr|termin|attrition|suspend|delet|lösch|archiv|leaver|left|exit|ausgeschieden|gekündigt`)
 
 // hasYesAndNo reports whether all values of a column are words for true or false, and both occur.
 func (h *header) hasYesAndNo(i int) bool {
@@ -594,7 +609,7 @@ func (h *header) hasYesAndNo(i int) bool {
 	return all && said[0] && said[1]
 }
 
-func (h *header) askForUnknown(ignore bool) {
+func (h *header) askForUnknownColumns(ignore bool) {
 	var names []string
 	var rest []int
 	for i := range h.columns {
@@ -604,7 +619,7 @@ func (h *header) askForUnknown(ignore bool) {
 		}
 		if ignore {
 			c.Unknown = false
-			if c.stateHint != "" || c.Suggested == accountEnabled && !h.hasAttribute(accountEnabled) {
+			if c.enabledHint != "" || c.Suggested == accountEnabled && !h.hasAttribute(accountEnabled) {
 				h.notes = append(h.notes, fmt.Sprintf("The column %q was left out, although it may say whose account is enabled: --map \"%s=accountEnabled\" reads it.", c.Name, h.flagName(i)))
 			}
 			continue
@@ -617,13 +632,13 @@ func (h *header) askForUnknown(ignore bool) {
 		if suggested != "" && h.hasAttribute(suggested) || h.alreadySuggested(i, suggested) {
 			suggested = ""
 		}
-		if c.stateHint != "" {
-			name += " (" + c.stateHint + ")"
+		if c.enabledHint != "" {
+			name += " (" + c.enabledHint + ")"
 		}
 		switch {
 		case suggested == "":
 			rest = append(rest, i)
-		case c.stateHint != "":
+		case c.enabledHint != "":
 			h.askToMap(i, suggested)
 		case meansObjectID(c.Name):
 			name += " (its values are no object ids, which are GUIDs; did you mean " + suggested + "?)"
@@ -637,7 +652,7 @@ func (h *header) askForUnknown(ignore bool) {
 	if names == nil {
 		return
 	}
-	h.askForWords()
+	h.suggestWordFlags()
 	h.messageParts = append(h.messageParts, "it is not known what to do with the "+phrase.Noun(len(names), "column ", "columns ")+strings.Join(names, ", "))
 	var plain []string
 	for _, i := range rest {
@@ -652,7 +667,7 @@ func (h *header) askForUnknown(ignore bool) {
 	}
 }
 
-func (h *header) askForWords() {
+func (h *header) suggestWordFlags() {
 	for _, list := range []struct {
 		flag  string
 		words []string
@@ -670,7 +685,8 @@ func meansObjectID(name string) bool {
 	return a == "objectId"
 }
 
-// alreadySuggested reports whether the message already suggests the attribute for another column.
+// alreadySuggested reports whether the error message already suggests this attribute for a column
+// other than i.
 func (h *header) alreadySuggested(i int, attribute string) bool {
 	for j := range h.columns {
 		if j != i && h.askedToMap[j] && h.columns[j].Suggested == attribute {
@@ -680,7 +696,7 @@ func (h *header) alreadySuggested(i int, attribute string) bool {
 	return false
 }
 
-// refuseDuplicates refuses two columns for one attribute, unless the attribute is multi-valued.
+// refuseDuplicates adds an error if two columns hold the same single-valued attribute.
 func (h *header) refuseDuplicates() {
 	first := map[string]int{}
 	for i, c := range h.columns {

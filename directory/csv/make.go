@@ -16,26 +16,26 @@ import (
 // {First Name}.{Last Name}@example.com.
 type template struct {
 	attribute string
-	parts     []part
+	parts     []templatePart
 }
 
-// part is a piece of a template: fixed text, or the value of a column.
-type part struct {
+// templatePart is a piece of a template: fixed text, or a column whose value is inserted.
+type templatePart struct {
 	literal  string
-	columns  []int // columns that may have the value; the first one that has a value is used
+	columns  []int // indexes of the columns that may have the value; the first column with a value is used; nil for fixed text
 	maxChars int   // how many characters to take; 0 means all
 }
 
 const exampleTemplate = "{First Name}.{Last Name}@example.com"
 
-// isAddressAttribute reports whether a template may use only plain letters, digits, dots, hyphens
-// and underscores for this attribute.
+// isAddressAttribute reports whether an attribute is an address or the local part of one. Values
+// that a template builds for it have only plain letters, digits, dots, hyphens and underscores.
 func isAddressAttribute(attribute string) bool {
 	return attribute == "userPrincipalName" || attribute == "mail" || attribute == "mailNickname"
 }
 
-// parseTemplate reads a template. Braces enclose the name of a column, the number of a column as in
-// #3, or an attribute that a column fills.
+// parseTemplate reads a template. Braces enclose the name of a column, the number of a column such
+// as #3, or the name of an attribute that a column fills.
 func (h *header) parseTemplate(m directory.Template) (template, error) {
 	a, ok := directory.AttributeNamed(strings.TrimSpace(m.Attribute))
 	switch {
@@ -49,17 +49,17 @@ func (h *header) parseTemplate(m directory.Template) (template, error) {
 	for rest != "" {
 		open := strings.IndexAny(rest, "{}")
 		if open < 0 {
-			t.parts = append(t.parts, part{literal: rest})
+			t.parts = append(t.parts, templatePart{literal: rest})
 			break
 		}
 		if open > 0 {
-			t.parts = append(t.parts, part{literal: rest[:open]})
+			t.parts = append(t.parts, templatePart{literal: rest[:open]})
 		}
 		end := strings.IndexByte(rest[open:], '}') + open
 		if rest[open] == '}' || end < open {
 			return template{}, fileError("the template %q for %s has a brace without its partner; write the name of a column in braces, as in %s", m.Text, a.Name, exampleTemplate)
 		}
-		p, err := h.parseInsert(rest[open+1:end], m)
+		p, err := h.parsePlaceholder(rest[open+1:end], m)
 		if err != nil {
 			return template{}, err
 		}
@@ -75,14 +75,14 @@ func (h *header) parseTemplate(m directory.Template) (template, error) {
 }
 
 func (t template) hasDomain(h *header) bool {
-	return slices.ContainsFunc(t.parts, func(p part) bool {
+	return slices.ContainsFunc(t.parts, func(p templatePart) bool {
 		return strings.Contains(p.literal, "@") || slices.ContainsFunc(p.columns, func(i int) bool { return h.allValues(i, isAddress) })
 	})
 }
 
-// parseInsert parses the text between two braces: a column, and perhaps how many of its characters
-// to take.
-func (h *header) parseInsert(text string, m directory.Template) (part, error) {
+// parsePlaceholder parses the text between two braces: a column, and perhaps how many of its
+// characters to take.
+func (h *header) parsePlaceholder(text string, m directory.Template) (templatePart, error) {
 	at := h.columnsNamed(text)
 	most := 0
 	if at == nil {
@@ -91,19 +91,19 @@ func (h *header) parseInsert(text string, m directory.Template) (part, error) {
 	if name, number, ok := cutLast(text, ":"); at == nil && ok {
 		n, err := strconv.Atoi(strings.TrimSpace(number))
 		if err != nil || n < 1 {
-			return part{}, fileError("the template %q takes %q characters of a column; write a number, as in {First Name:1}", m.Text, number)
+			return templatePart{}, fileError("the template %q takes %q characters of a column; write a number, as in {First Name:1}", m.Text, number)
 		}
 		if most, at = n, h.columnsNamed(name); at == nil {
 			at = h.columnsFilling(name)
 		}
 	}
 	if at == nil {
-		return part{}, fileError("the template %q names the column %q, which the file does not have; its columns are %s", m.Text, strings.TrimSpace(text), h.listColumns())
+		return templatePart{}, fileError("the template %q names the column %q, which the file does not have; its columns are %s", m.Text, strings.TrimSpace(text), h.listColumns())
 	}
-	return part{columns: at, maxChars: most}, nil
+	return templatePart{columns: at, maxChars: most}, nil
 }
 
-// columnsFilling returns the columns that fill an attribute.
+// columnsFilling returns the indexes of the columns that fill an attribute.
 func (h *header) columnsFilling(attribute string) []int {
 	var at []int
 	for i, c := range h.columns {
@@ -131,10 +131,10 @@ func didYouMean(attribute string) string {
 
 // usesColumn reports whether the template uses a column.
 func (t template) usesColumn(i int) bool {
-	return slices.ContainsFunc(t.parts, func(p part) bool { return slices.Contains(p.columns, i) })
+	return slices.ContainsFunc(t.parts, func(p templatePart) bool { return slices.Contains(p.columns, i) })
 }
 
-// build returns the value for a row, or "" if all cells that it needs are empty.
+// build returns the value for a row, or "" if all cells that the template needs are empty.
 func (t template) build(cells []string) (string, error) {
 	var b strings.Builder
 	some := false
@@ -175,8 +175,8 @@ func (t template) build(cells []string) (string, error) {
 	return name, nil
 }
 
-// withoutSpareDots removes the dots that remain when a cell is empty. For example, "..name" becomes
-// "name".
+// withoutSpareDots removes repeated dots, and dots, hyphens and underscores at both ends. They
+// remain when a cell is empty. For example, "..name" becomes "name".
 func withoutSpareDots(name string) string {
 	for strings.Contains(name, "..") {
 		name = strings.ReplaceAll(name, "..", ".")
@@ -216,14 +216,14 @@ func (t template) plainAddressPart(value string) (string, error) {
 	return withoutSpareDots(b.String()), nil
 }
 
-// suggestTemplate returns a template for userPrincipalName that gives every row a different value,
-// or "" if there is none.
+// suggestTemplate returns a template for userPrincipalName. It prefers a template that gives every
+// row a different value. It returns "" if no columns are suitable.
 func (h *header) suggestTemplate() string {
 	var candidates []string
 	add := func(text string) { candidates = append(candidates, text+"@example.com") }
 	in := func(i int) string { return "{" + h.flagName(i) + "}" }
 	for i, c := range h.columns {
-		if h.isLogin(c.Name, i) || slices.Contains(c.Attributes, "mailNickname") {
+		if h.holdsLogins(c.Name, i) || slices.Contains(c.Attributes, "mailNickname") {
 			add(in(i))
 		}
 	}
@@ -250,15 +250,16 @@ func (h *header) suggestTemplate() string {
 	return candidates[0]
 }
 
-// isLogin reports whether a column holds names of accounts without a domain.
-func (h *header) isLogin(name string, i int) bool {
-	if guesses[squeezeName(name)] != "userPrincipalName" && attributeByColumnName[squeezeName(name)] != "mail" {
+// holdsLogins reports whether a column holds names of accounts without a domain.
+func (h *header) holdsLogins(name string, i int) bool {
+	if likelyAttributeByColumnName[squeezeName(name)] != "userPrincipalName" && attributeByColumnName[squeezeName(name)] != "mail" {
 		return false
 	}
 	return h.allValues(i, func(v string) bool { return v != "" && !strings.ContainsAny(v, "@ ,\\") })
 }
 
-// isUnique reports whether a template builds a value for every row, and no value twice.
+// isUnique reports whether a template builds a value for every row, and never the same value for
+// two different rows.
 func (h *header) isUnique(text string) bool {
 	t, err := h.parseTemplate(directory.Template{Attribute: "userPrincipalName", Text: text})
 	if err != nil {

@@ -15,31 +15,32 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// Limits of a file. They keep a file with unclosed quotes from filling the memory, and from being
-// read many times.
+// Limits of a file. Without them, a file with unclosed quotes could fill the memory or be read many
+// times.
 const (
-	maxFileBytes = 512 << 20
-	maxRowBytes  = 1 << 20
-	maxReread    = 16 << 20 // how many bytes may be read again in search of closing quotes that do not exist
-	notCSV       = "this does not look like a CSV file"
+	maxFileBytes   = 512 << 20
+	maxRowBytes    = 1 << 20
+	maxRereadBytes = 16 << 20 // how many bytes may be read twice in all, because a search for a closing quote failed
+
+	notCSV = "this does not look like a CSV file" // part of the errors about a file above a limit
 )
 
-// Reader holds a file that has been read.
+// Reader holds the content of a file of users.
 type Reader struct {
 	columns           []column
-	described         []directory.FileColumn
+	fileColumns       []directory.FileColumn
 	templates         []template
-	suggestedTemplate string // a template for userPrincipalName
+	suggestedTemplate string // a template for userPrincipalName that the user may choose; "" if there is none
 	separator         rune
-	words             words
-	notes             []string
-	cutReason         string // why the end of the file seems to be missing; empty if the file seems complete
+	booleanWords      booleanWords
+	notes             []string // sentences for the user about the reading of the file
+	cutReason         string   // why the end of the file seems to be missing; "" if the file seems complete
 	records           []record
 	readErr           error // the error that ended the reading early, or nil
-	example           bool  // whether the file is Entra's bulk template, which has an example line
+	hasExampleLine    bool  // whether the file is Entra's bulk template, which has an example line
 }
 
-// record is one row of cells, or the error of a row that cannot be read.
+// record is one row of cells. If the row cannot be read, err says why.
 type record struct {
 	line     int
 	cells    []string
@@ -47,8 +48,8 @@ type record struct {
 	unclosed bool // whether the file ends inside a quoted value of this record
 }
 
-// NewReader reads the whole file. An error about its columns is a *directory.FileError, which
-// names the flags that help.
+// NewReader reads the whole file. An error about the columns is a *directory.FileError, which names
+// the command-line flags that solve the problem.
 func NewReader(r io.Reader, o directory.FileOptions) (*Reader, error) {
 	b, err := io.ReadAll(io.LimitReader(r, maxFileBytes+1))
 	if err != nil {
@@ -69,20 +70,21 @@ func NewReader(r io.Reader, o directory.FileOptions) (*Reader, error) {
 	if note != "" {
 		rd.notes = append(rd.notes, note)
 	}
-	return rd, rd.read(&lines{text: text, separator: ','}, o)
+	return rd, rd.read(&recordSplitter{text: text, separator: ','}, o)
 }
 
-// Open reads a file of users.
+// Open reads a file of users. Its errors are those of NewReader.
 func Open(r io.Reader, o directory.FileOptions) (directory.File, error) {
 	rd, err := NewReader(r, o)
 	if err != nil {
 		return directory.File{}, err
 	}
-	f := directory.File{Notes: rd.notes, Rows: rd.Rows(), CutReason: rd.cutReason, Separator: string(rd.separator), Template: rd.suggestedTemplate, Columns: rd.described}
+	f := directory.File{Notes: rd.notes, Rows: rd.Rows(), CutReason: rd.cutReason, Separator: string(rd.separator), Template: rd.suggestedTemplate, Columns: rd.fileColumns}
 	return f, nil
 }
 
-// Rows yields the rows. A *directory.RowError concerns one row. Any other error ends the sequence.
+// Rows yields the rows. A *directory.RowError means that one row cannot be read; more rows may
+// follow. Any other error ends the sequence.
 func (r *Reader) Rows() iter.Seq2[directory.Row, error] {
 	return func(yield func(directory.Row, error) bool) {
 		for _, rec := range r.records {
@@ -101,12 +103,12 @@ func (r *Reader) Rows() iter.Seq2[directory.Row, error] {
 }
 
 var (
-	separatorLine = regexp.MustCompile(`(?i)^"?sep=(.)"?[,;\t|]*$`)
-	typeLine      = regexp.MustCompile(`(?i)^"?#type [\w.]+"?[,;\t|]*$`) // matches the first line of files from PowerShell's Export-Csv
-	versionLine   = regexp.MustCompile(`(?i)^"?version:v[0-9.]+"?[,;\t|]*$`)
+	separatorLine = regexp.MustCompile(`(?i)^"?sep=(.)"?[,;\t|]*$`)          // matches a first line that names the separator, such as sep=;
+	typeLine      = regexp.MustCompile(`(?i)^"?#type [\w.]+"?[,;\t|]*$`)     // matches the first line of files from PowerShell's Export-Csv
+	versionLine   = regexp.MustCompile(`(?i)^"?version:v[0-9.]+"?[,;\t|]*$`) // matches the first line of Entra's bulk templates
 )
 
-func (r *Reader) read(l *lines, o directory.FileOptions) error {
+func (r *Reader) read(l *recordSplitter, o directory.FileOptions) error {
 	separator, err := separatorNamed(o.Separator)
 	if err != nil {
 		return err
@@ -136,7 +138,7 @@ func (r *Reader) read(l *lines, o directory.FileOptions) error {
 			continue
 		}
 		if versionLine.MatchString(strings.TrimSpace(text)) {
-			r.example = true
+			r.hasExampleLine = true
 			l.skip()
 			continue
 		}
@@ -161,13 +163,13 @@ func (r *Reader) read(l *lines, o directory.FileOptions) error {
 		return fileError("line %d, the header, cannot be read: %v", line, err)
 	}
 	if other := detectSeparator(text); o.Separator != "" && len(names) == 1 && other != separator {
-		if cells, known := cellsAndMeanings(text); cells > 1 && known > 0 {
+		if cells, known := countHeaderCells(text); cells > 1 && known > 0 {
 			return fileError("the header has no %q between its columns, but %s; leave the separator out, or name that one", string(separator), separatorWord(other))
 		}
 	}
 	r.separator = l.separator
 	r.readRecords(l)
-	r.dropLabels(names)
+	r.dropSecondHeader(names)
 	return r.readHeader(names, l, o)
 }
 
@@ -179,9 +181,9 @@ func separatorWord(separator rune) string {
 	return strconv.Quote(string(separator))
 }
 
-// dropLabels removes a second header row. Some programs write the names of their fields into the
-// first row and the labels of the columns into the second.
-func (r *Reader) dropLabels(names []string) {
+// dropSecondHeader removes the first record if it names the columns once more. Some programs write
+// field names into the first row and column labels into the second.
+func (r *Reader) dropSecondHeader(names []string) {
 	if len(r.records) == 0 || r.records[0].err != nil {
 		return
 	}
@@ -206,10 +208,10 @@ func (r *Reader) dropLabels(names []string) {
 	r.notes = append(r.notes, fmt.Sprintf("Line %d names the columns once more. It was left out.", rec.line))
 }
 
-func (r *Reader) readHeader(names []string, l *lines, o directory.FileOptions) error {
+func (r *Reader) readHeader(names []string, l *recordSplitter, o directory.FileOptions) error {
 	h, err := newHeader(names, func(yield func([]string) bool) {
 		for _, rec := range r.records {
-			if !r.isExample(rec) && !yield(rec.cells) {
+			if !r.isExampleLine(rec) && !yield(rec.cells) {
 				return
 			}
 		}
@@ -221,15 +223,15 @@ func (r *Reader) readHeader(names []string, l *lines, o directory.FileOptions) e
 	if err != nil {
 		return err
 	}
-	r.columns, r.described, r.templates, r.suggestedTemplate, r.words = h.columns, h.fileColumns(), h.templates, h.suggestedTemplate, h.words
+	r.columns, r.fileColumns, r.templates, r.suggestedTemplate, r.booleanWords = h.columns, h.fileColumns(), h.templates, h.suggestedTemplate, h.booleanWords
 	r.notes = append(r.notes, h.notes...)
-	r.findCut(l)
+	r.findCutReason(l)
 	return nil
 }
 
-// findCut sets cutReason if the end of the file seems to be missing. The sign is an incomplete last
-// row without a line end.
-func (r *Reader) findCut(l *lines) {
+// findCutReason sets cutReason if the end of the file seems to be missing. This is so if the last
+// row is incomplete and has no line end.
+func (r *Reader) findCutReason(l *recordSplitter) {
 	if len(r.records) == 0 || strings.HasSuffix(l.text, "\n") || strings.HasSuffix(l.text, "\r") {
 		return
 	}
@@ -252,11 +254,11 @@ func (r *Reader) findCut(l *lines) {
 	r.notes = append(r.notes, r.cutReason)
 }
 
-// countTitleLines returns the number of lines before the header. Reports often begin with a title.
-// A title is a single cell that names no attribute, above a line that names at least two
-// attributes.
-func (l *lines) countTitleLines(text string) int {
-	if cells, known := cellsAndMeanings(text); cells != 1 || known > 0 {
+// countTitleLines returns the number of lines from the current line to the header, or 0 if the
+// current line is no title. Reports often begin with a title: a single cell that names no
+// attribute, at most ten lines above a line that names at least two attributes.
+func (l *recordSplitter) countTitleLines(text string) int {
+	if cells, known := countHeaderCells(text); cells != 1 || known > 0 {
 		return 0
 	}
 	ahead := *l
@@ -266,16 +268,16 @@ func (l *lines) countTitleLines(text string) int {
 		if !ok {
 			return 0
 		}
-		if _, known := cellsAndMeanings(next); known > 1 {
+		if _, known := countHeaderCells(next); known > 1 {
 			return n
 		}
 	}
 	return 0
 }
 
-// cellsAndMeanings counts the cells of a line that are not empty, and the cells that name an
-// attribute.
-func cellsAndMeanings(text string) (cells, known int) {
+// countHeaderCells counts two things in a line: cells that are not empty (cells), and cells that
+// name an attribute (known).
+func countHeaderCells(text string) (cells, known int) {
 	names, err := splitRecord(text, detectSeparator(text))
 	if err != nil {
 		return 0, 0
@@ -293,7 +295,7 @@ func cellsAndMeanings(text string) (cells, known int) {
 }
 
 // readRecords reads the rows that follow the header. It skips rows that have no value.
-func (r *Reader) readRecords(l *lines) {
+func (r *Reader) readRecords(l *recordSplitter) {
 	for {
 		text, line, err := l.nextRecord()
 		if errors.Is(err, io.EOF) {
@@ -319,7 +321,8 @@ func (r *Reader) readRecords(l *lines) {
 	}
 }
 
-// separatorNamed returns the separator that the caller named, or 0 if the reader must find it.
+// separatorNamed returns the separator that the caller named, or 0 if the caller named none and the
+// reader must detect it.
 func separatorNamed(name string) (rune, error) {
 	known := map[string]rune{"": 0, "comma": ',', "semicolon": ';', "tab": '\t', `\t`: '\t', "pipe": '|', "space": ' ', "colon": ':'}
 	if r, ok := known[strings.ToLower(name)]; ok {
@@ -332,8 +335,9 @@ func separatorNamed(name string) (rune, error) {
 	return r, nil
 }
 
-// detectSeparator chooses the separator with which the header has the most columns of a known
-// meaning. If several separators are equal, it chooses the separator that gives the most columns.
+// detectSeparator chooses the separator that splits the header into the most columns of a known
+// meaning. If several separators are equal in this, it chooses the separator that gives the most
+// columns.
 func detectSeparator(header string) rune {
 	best, bestKnown, bestAll := ',', -1, 0
 	for _, sep := range ",;\t|" {
@@ -354,18 +358,18 @@ func detectSeparator(header string) rune {
 	return best
 }
 
-// isExample reports whether a record is the sample line of Entra's template.
-func (r *Reader) isExample(rec record) bool {
-	return r.example && len(rec.cells) > 0 && strings.HasPrefix(strings.TrimSpace(rec.cells[0]), "Example:")
+// isExampleLine reports whether a record is the example line of Entra's template.
+func (r *Reader) isExampleLine(rec record) bool {
+	return r.hasExampleLine && len(rec.cells) > 0 && strings.HasPrefix(strings.TrimSpace(rec.cells[0]), "Example:")
 }
 
-// row returns a record's values by attribute. It returns no values for a record that is not a user.
-// If the row is shorter than the header, the attributes of the missing cells have no values.
+// row returns a record's values by attribute. For the example line of a template, the values are
+// nil. If the row is shorter than the header, the attributes of the missing cells have no values.
 func (r *Reader) row(rec record) (directory.Row, error) {
 	if rec.err != nil {
 		return directory.Row{}, r.rowError(rec)
 	}
-	if r.isExample(rec) {
+	if r.isExampleLine(rec) {
 		return directory.Row{}, nil
 	}
 	for i := len(r.columns); i < len(rec.cells); i++ {
@@ -384,7 +388,7 @@ func (r *Reader) row(rec record) (directory.Row, error) {
 	return row, nil
 }
 
-// build fills in the attributes of templates for which the row has no value.
+// build uses the templates to fill in attributes for which the row has no value.
 func (r *Reader) build(row *directory.Row, rec record) {
 	for _, t := range r.templates {
 		if strings.TrimSpace(row.Values[t.attribute]) != "" {
@@ -411,20 +415,21 @@ func (r *Reader) putValue(row *directory.Row, i int, name, cell string) {
 		return
 	}
 	value := cellText(cell)
-	if word := r.words[wordKey(value)]; word != "" && name == accountEnabled {
+	if word := r.booleanWords[wordKey(value)]; word != "" && name == accountEnabled {
 		value = word
 	} else if r.columns[i].meansBlocked && directory.IsBoolean(value) {
 		value = invertBlocked(value)
 	}
 	if had := row.Values[name]; had != "" && strings.TrimSpace(value) != "" {
-		value = had + ";" + value // two columns fill one multi-valued attribute
+		value = had + ";" + value // an earlier column has already filled this multi-valued attribute
 	} else if had != "" {
 		value = had
 	}
 	row.Values[name] = value
 }
 
-// invertBlocked turns a value of "Block sign in" into the value of accountEnabled.
+// invertBlocked turns a value of "Block sign in" into the opposite value, which is that of
+// accountEnabled.
 func invertBlocked(value string) string {
 	var u directory.User
 	if err := u.Set("accountEnabled", value); err != nil || u.AccountEnabled {
@@ -433,8 +438,8 @@ func invertBlocked(value string) string {
 	return "true"
 }
 
-// cellText returns a cell's value: without an apostrophe that hides a formula, and without the ="…"
-// by which spreadsheets keep leading zeros.
+// cellText returns a cell's value. It removes an apostrophe that hides a formula, and the ="…" with
+// which spreadsheets keep leading zeros.
 func cellText(cell string) string {
 	if rest, ok := strings.CutPrefix(cell, `="`); ok && strings.HasSuffix(rest, `"`) {
 		return strings.TrimSuffix(rest, `"`)
@@ -445,28 +450,30 @@ func cellText(cell string) string {
 func (r *Reader) rowError(rec record) error {
 	e := &directory.RowError{Line: rec.line, Detail: rec.err.Error()}
 	var at *quoteError
-	if errors.As(rec.err, &at) && at.field < len(r.columns) {
-		e.Column = r.columns[at.field].Name
+	if errors.As(rec.err, &at) && at.fieldIndex < len(r.columns) {
+		e.Column = r.columns[at.fieldIndex].Name
 	}
 	return e
 }
 
-// quoteError is the error for a misplaced double quote. field is the position of its field, counted
-// from zero.
+// quoteError is the error for a misplaced double quote. fieldIndex is the index of the field with
+// this quote.
 type quoteError struct {
-	field  int
-	detail string
+	fieldIndex int
+	detail     string
 }
 
 func (e *quoteError) Error() string { return e.detail }
 
-var keptTextPattern = regexp.MustCompile(`^="([^"]*)"`)
+// textFormulaPattern matches the beginning of a cell such as ="00042". Spreadsheets write this
+// formula to keep leading zeros.
+var textFormulaPattern = regexp.MustCompile(`^="([^"]*)"`)
 
 // splitRecord splits one record into its cells.
 func splitRecord(text string, separator rune) ([]string, error) {
 	text = strings.TrimSuffix(strings.TrimSuffix(strings.TrimSuffix(text, "\n"), "\r"), "\r")
 	text = trimAroundQuotes(text, separator)
-	rd := stdcsv.NewReader(strings.NewReader(quoteKeptText(text, separator)))
+	rd := stdcsv.NewReader(strings.NewReader(quoteTextFormulas(text, separator)))
 	rd.FieldsPerRecord = -1
 	rd.Comma = separator
 	values, err := rd.Read()
@@ -475,7 +482,7 @@ func splitRecord(text string, separator rune) ([]string, error) {
 	}
 	var at *stdcsv.ParseError
 	if errors.As(err, &at) {
-		return nil, &quoteError{field: misplacedField(text, separator), detail: `a double quote is out of place; write a value that contains one as "say ""hello"""`}
+		return nil, &quoteError{fieldIndex: misplacedQuoteField(text, separator), detail: `a double quote is out of place; write a value that contains one as "say ""hello"""`}
 	}
 	return nil, err
 }
@@ -487,12 +494,12 @@ func trimAroundQuotes(text string, separator rune) string {
 		return text
 	}
 	var b strings.Builder
-	q := quoteState{mayBegin: true, separator: separator}
+	q := quoteState{mayBeginValue: true, separator: separator}
 	for len(text) > 0 {
 		spaces := len(text) - len(strings.TrimLeft(text, " "))
 		rest := text[spaces:]
 		switch {
-		case spaces > 0 && q.mayBegin && strings.HasPrefix(rest, `"`):
+		case spaces > 0 && q.mayBeginValue && strings.HasPrefix(rest, `"`):
 			text = rest
 		case spaces > 0 && q.afterClosing && (rest == "" || strings.HasPrefix(rest, string(separator))):
 			text = rest
@@ -509,8 +516,9 @@ func trimAroundQuotes(text string, separator rune) string {
 	return b.String()
 }
 
-// quoteKeptText puts quotes around cells that are written as ="00042".
-func quoteKeptText(text string, separator rune) string {
+// quoteTextFormulas puts double quotes around cells such as ="00042", so that the CSV reader
+// accepts them.
+func quoteTextFormulas(text string, separator rune) string {
 	if !strings.Contains(text, `="`) {
 		return text
 	}
@@ -518,11 +526,11 @@ func quoteKeptText(text string, separator rune) string {
 	start, quoted := true, false
 	for i, c := range text {
 		if start && !quoted && strings.HasPrefix(text[i:], `="`) {
-			if m := keptTextPattern.FindStringSubmatch(text[i:]); m != nil {
+			if m := textFormulaPattern.FindStringSubmatch(text[i:]); m != nil {
 				rest := text[i+len(m[0]):]
 				if rest == "" || strings.HasPrefix(rest, string(separator)) {
 					b.WriteString(`"=""` + m[1] + `"""`)
-					return b.String() + quoteKeptText(rest, separator)
+					return b.String() + quoteTextFormulas(rest, separator)
 				}
 			}
 		}
@@ -535,8 +543,8 @@ func quoteKeptText(text string, separator rune) string {
 	return b.String()
 }
 
-// misplacedField counts the fields of a broken record up to the first misplaced quote.
-func misplacedField(text string, separator rune) int {
+// misplacedQuoteField returns the index of the field that has the first misplaced double quote.
+func misplacedQuoteField(text string, separator rune) int {
 	field, start, quoted := 0, true, false
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
@@ -562,10 +570,10 @@ func misplacedField(text string, separator rune) int {
 	return field
 }
 
-// lines splits a file into records. A record is a line, or several lines if a quoted value contains
-// line ends. A record with misplaced quotes ends at its first line end, so that the rows after it
-// are still read.
-type lines struct {
+// recordSplitter splits the text of a file into records. A record is a line, or several lines if a
+// quoted value contains line ends. A record with misplaced quotes ends at its first line end, so
+// that the rows after it are not lost.
+type recordSplitter struct {
 	text             string
 	separator        rune
 	offset           int  // where the next line begins
@@ -574,18 +582,19 @@ type lines struct {
 	rereadBytes      int  // bytes read twice because a quote was never closed, over all records
 }
 
-// peek returns the next line without moving to the line after it.
-func (l *lines) peek() (string, bool) {
+// peek returns the next line without reading past it. It returns false at the end of the file.
+func (l *recordSplitter) peek() (string, bool) {
 	if l.offset >= len(l.text) {
 		return "", false
 	}
 	return strings.TrimRight(l.text[l.offset:l.lineEnd(l.offset)], "\r\n"), true
 }
 
-func (l *lines) skip() { l.offset, l.line = l.lineEnd(l.offset), l.line+1 }
+func (l *recordSplitter) skip() { l.offset, l.line = l.lineEnd(l.offset), l.line+1 }
 
-// lineEnd returns the end of the line that begins at a position. The end is after LF, CRLF or CR.
-func (l *lines) lineEnd(at int) int {
+// lineEnd returns the offset right after the line that begins at an offset. The line includes its
+// LF, CRLF or CR.
+func (l *recordSplitter) lineEnd(at int) int {
 	i := strings.IndexAny(l.text[at:], "\r\n")
 	if i < 0 {
 		return len(l.text)
@@ -597,8 +606,9 @@ func (l *lines) lineEnd(at int) int {
 	return i + 1
 }
 
-// nextRecord returns the next record and the number of its first line.
-func (l *lines) nextRecord() (string, int, error) {
+// nextRecord returns the next record and the number of its first line. It returns io.EOF at the end
+// of the file.
+func (l *recordSplitter) nextRecord() (string, int, error) {
 	if l.offset >= len(l.text) {
 		return "", l.line, io.EOF
 	}
@@ -609,14 +619,14 @@ func (l *lines) nextRecord() (string, int, error) {
 	if first-begin > maxRowBytes {
 		return "", start, fileError("line %d is longer than %d bytes; %s", start, maxRowBytes, notCSV)
 	}
-	q := quoteState{mayBegin: true, separator: l.separator}
+	q := quoteState{mayBeginValue: true, separator: l.separator}
 	q.read(l.text[begin:first])
 	l.endsInsideQuotes = false
 	end := first
 	for q.insideQuotes {
 		if end >= len(l.text) || end-begin > maxRowBytes {
 			// The quote is never closed, so the record ends at its first line end.
-			if l.rereadBytes += end - first; l.rereadBytes > maxReread {
+			if l.rereadBytes += end - first; l.rereadBytes > maxRereadBytes {
 				return "", start, fileError("line %d is one of many with a double quote that is never closed; %s", start, notCSV)
 			}
 			end, l.line, l.endsInsideQuotes = first, start, true
@@ -631,12 +641,13 @@ func (l *lines) nextRecord() (string, int, error) {
 	return l.text[begin:end], start, nil
 }
 
-// quoteState tracks the double quotes of a record, line by line.
+// quoteState says where a reader is in a record with double quotes: inside or outside a quoted
+// value. The method read updates it with the next piece of the record.
 type quoteState struct {
-	separator    rune
-	mayBegin     bool // whether a value may begin at the current position
-	insideQuotes bool // whether the current position is inside a quoted value
-	afterClosing bool // whether the current position is right after a quoted value
+	separator     rune
+	mayBeginValue bool // whether a quoted value may begin at the current position
+	insideQuotes  bool // whether the current position is inside a quoted value
+	afterClosing  bool // whether the current position is right after a quoted value
 }
 
 func (q *quoteState) read(line string) {
@@ -647,11 +658,11 @@ func (q *quoteState) read(line string) {
 		case q.insideQuotes && c == '"':
 			q.insideQuotes, q.afterClosing = false, true
 		case q.insideQuotes:
-		case c == '"' && q.mayBegin:
-			q.insideQuotes, q.mayBegin = true, false
-		case c == ' ' && q.mayBegin && q.separator != ' ': // a quoted value may follow the space
+		case c == '"' && q.mayBeginValue:
+			q.insideQuotes, q.mayBeginValue = true, false
+		case c == ' ' && q.mayBeginValue && q.separator != ' ': // a quoted value may follow the space
 		default:
-			if q.mayBegin, q.afterClosing = strings.HasPrefix(line[i:], string(q.separator)), false; q.mayBegin {
+			if q.mayBeginValue, q.afterClosing = strings.HasPrefix(line[i:], string(q.separator)), false; q.mayBeginValue {
 				i += utf8.RuneLen(q.separator) - 1
 			}
 		}

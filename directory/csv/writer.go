@@ -9,15 +9,15 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// Writer writes users. It writes all attributes unless the caller names the columns. Flush
-// completes the file.
+// Writer writes users to a CSV file. The file is complete only after Flush.
 type Writer struct {
 	w             *stdcsv.Writer
 	columns       []string
 	headerWritten bool // whether the header line was written
 }
 
-// NewWriter writes to w. Without columns it writes all attributes.
+// NewWriter returns a Writer that writes to w. It writes the attributes in columns, or all
+// attributes if columns is empty.
 func NewWriter(w io.Writer, columns ...string) *Writer {
 	if len(columns) == 0 {
 		columns = directory.AttributeNames()
@@ -25,7 +25,7 @@ func NewWriter(w io.Writer, columns ...string) *Writer {
 	return &Writer{w: stdcsv.NewWriter(w), columns: columns}
 }
 
-// Write writes one user. manager is the manager's userPrincipalName.
+// Write writes one user. manager is the userPrincipalName of the user's manager.
 func (w *Writer) Write(u directory.User, manager string) error {
 	if err := w.header(); err != nil {
 		return err
@@ -49,7 +49,7 @@ func (w *Writer) header() error {
 	return w.w.Write(w.columns)
 }
 
-// Flush writes the buffered rows, and the header if there was no user.
+// Flush writes the buffered rows. If no user was written, it writes the header.
 func (w *Writer) Flush() error {
 	if err := w.header(); err != nil {
 		return err

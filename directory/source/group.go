@@ -10,8 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// GroupSnapshot returns a page of groups, ordered by id. It includes soft-deleted groups. With
-// AssignedOnly it has only the groups that are assigned to the application.
+// GroupSnapshot returns a page of groups, ordered by id. It includes soft-deleted groups. If
+// q.AssignedOnly is true, it returns only the groups that are assigned to the application.
 func (d Directory) GroupSnapshot(ctx context.Context, q provision.SnapshotQuery) ([]provision.Object, error) {
 	page, err := d.handle.GroupSnapshot(ctx, directory.SnapshotQuery{App: q.App, AssignedOnly: q.AssignedOnly, After: q.After, Limit: q.Limit})
 	if err != nil {
@@ -34,14 +34,14 @@ func (d Directory) GroupObject(ctx context.Context, app, id string) (provision.O
 }
 
 // Members returns a page of a group's direct members, ordered by id. A page shorter than the limit
-// is the last.
+// is the last page.
 func (d Directory) Members(ctx context.Context, group, after string, limit int) ([]provision.Edge, error) {
 	page, err := d.handle.MemberIDs(ctx, group, after, limit)
 	return edgesOf(page), err
 }
 
-// MembersAmong returns which of the given objects are direct members of a group, each with its
-// kind.
+// MembersAmong returns the kind of each given object that is a direct member of the group. Objects
+// that are not members are left out.
 func (d Directory) MembersAmong(ctx context.Context, group string, ids []string) (map[string]provision.ObjectKind, error) {
 	kinds, err := d.handle.MembersAmong(ctx, group, ids)
 	among := make(map[string]provision.ObjectKind, len(kinds))
@@ -51,13 +51,13 @@ func (d Directory) MembersAmong(ctx context.Context, group string, ids []string)
 	return among, err
 }
 
-// GroupsOf returns the groups that an object is a direct member of.
+// GroupsOf returns the ids of the groups that an object is a direct member of.
 func (d Directory) GroupsOf(ctx context.Context, member string) ([]string, error) {
 	return d.handle.GroupsOf(ctx, member)
 }
 
-// AssignedThrough returns the ways in which an object is assigned to an application: "" for a
-// direct assignment, and the name of each assigned group of which it is a direct member.
+// AssignedThrough returns how an object is assigned to an application: "" for a direct assignment,
+// and the name of each group through which the object is assigned.
 func (d Directory) AssignedThrough(ctx context.Context, app, objectID string) ([]string, error) {
 	all, err := d.handle.AssignmentsOf(ctx, objectID)
 	if err != nil {
@@ -72,9 +72,9 @@ func (d Directory) AssignedThrough(ctx context.Context, app, objectID string) ([
 	return through, nil
 }
 
-// GroupChanges returns the groups that have changed after a position, or whose assignment to app
-// has changed, and all changes of direct memberships. It returns provision.ErrBehind if the
-// directory no longer has all changes since that position.
+// GroupChanges returns what has changed after a position: the groups that changed or whose
+// assignment to app changed, and all changes of direct memberships. It returns provision.ErrBehind
+// if the directory no longer has all changes since that position.
 func (d Directory) GroupChanges(ctx context.Context, app string, after provision.Cursor, limit int) (provision.GroupsChanged, error) {
 	from, err := event.ParsePosition(string(after))
 	if err != nil {
@@ -107,7 +107,7 @@ func Group(o directory.GroupObject) provision.Object {
 	}
 }
 
-// GroupAttributes is the catalog of the attributes of groups.
+// GroupAttributes is the catalog of the attributes of groups that mappings can read.
 type GroupAttributes struct{}
 
 // Attribute returns the attribute with exactly this name, if mappings can read it.
@@ -117,7 +117,7 @@ func (GroupAttributes) Attribute(name string) (provision.SourceAttribute, bool) 
 	return provision.SourceAttribute{Type: provision.AttributeType(a.Type), MultiValued: a.MultiValued, Always: always}, ok
 }
 
-// Suggest returns the name of the attribute that a person who typed name probably meant.
+// Suggest returns the attribute that the user probably meant by an unknown name, or "".
 func (GroupAttributes) Suggest(name string) string {
 	if a, ok := directory.GroupAttributeNamed(name); ok {
 		return a.Name

@@ -1,5 +1,6 @@
 // Package source connects a directory to the provisioning engine: it implements provision.Source
-// and provision.Catalog. Packages directory and provision do not import each other.
+// and provision.Catalog. It exists because packages directory and provision do not import each
+// other.
 //
 // File source.go handles users. File group.go handles groups, their members and the changes of
 // both.
@@ -16,13 +17,14 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// Directory is a directory that serves as a source of provisioning.
+// Directory makes a directory usable as a source of provisioning. It implements provision.Source.
 type Directory struct{ handle *directory.Handle }
 
-// Of returns a directory as a source of provisioning.
+// Of returns the source of provisioning that reads a directory.
 func Of(h *directory.Handle) Directory { return Directory{handle: h} }
 
-// Opener returns a function that opens sources. The id of a source is the id of its directory.
+// Opener returns a function that opens the source with an id. The id of a source is the id of its
+// directory. The function uses open to open that directory.
 func Opener(open func(context.Context, directory.ID) (*directory.Handle, error)) func(context.Context, provision.SourceID) (provision.Source, error) {
 	return func(ctx context.Context, id provision.SourceID) (provision.Source, error) {
 		h, err := open(ctx, directory.ID(id))
@@ -36,13 +38,13 @@ func Opener(open func(context.Context, directory.ID) (*directory.Handle, error))
 // DefaultDomain returns the default domain that the directory had when it was opened.
 func (d Directory) DefaultDomain() string { return d.handle.Directory.DefaultDomain }
 
-// Position returns the newest position of the directory's events.
+// Position returns the position of the directory's newest event.
 func (d Directory) Position(ctx context.Context) (provision.Cursor, error) {
 	p, err := d.handle.Position(ctx)
 	return CursorOf(p), err
 }
 
-// Snapshot returns a page of users.
+// Snapshot returns a page of users, ordered by id.
 func (d Directory) Snapshot(ctx context.Context, q provision.SnapshotQuery) ([]provision.Object, error) {
 	page, err := d.handle.Snapshot(ctx, directory.SnapshotQuery{App: q.App, AssignedOnly: q.AssignedOnly, After: q.After, Limit: q.Limit})
 	if err != nil {
@@ -55,9 +57,10 @@ func (d Directory) Snapshot(ctx context.Context, q provision.SnapshotQuery) ([]p
 	return objects, nil
 }
 
-// Changes returns the users that are affected by the changes after a position. A user is affected
-// if the user or its direct assignment changed, or if a group changed through which the user is or
-// was assigned.
+// Changes returns the users that are affected by the changes after a position. It returns
+// provision.ErrBehind if the directory no longer has all changes since that position. A user is
+// affected if the user or its direct assignment changed, or if there was a change of a group
+// through which the user is or was assigned.
 func (d Directory) Changes(ctx context.Context, app string, after provision.Cursor, limit int) (provision.Changed, error) {
 	from, err := directory.ParseProgress(string(after))
 	if err != nil {
@@ -85,13 +88,13 @@ func originsOf(all map[string]directory.Origin) map[string]provision.Origin {
 	return origins
 }
 
-// Cause returns the description and times of an import.
+// Cause returns the description and times of the import with this id.
 func (d Directory) Cause(ctx context.Context, id string) (provision.CauseInfo, error) {
 	info, err := d.handle.Cause(ctx, id)
 	return provision.CauseInfo{Words: info.Words, Seen: info.Seen}, err
 }
 
-// Object returns one user.
+// Object returns one user, or refusal.NotFound if the user was deleted permanently.
 func (d Directory) Object(ctx context.Context, app, id string) (provision.Object, error) {
 	o, err := d.handle.Object(ctx, app, id)
 	if err != nil {
@@ -113,7 +116,8 @@ func (d Directory) Objects(ctx context.Context, app string, ids []string) ([]pro
 	return objects, nil
 }
 
-// CursorOf returns a position in the event feed in the form that the engine stores.
+// CursorOf converts a position in the event feed to the form that the engine stores. The zero
+// position becomes "".
 func CursorOf(p event.Position) provision.Cursor {
 	if p.IsZero() {
 		return ""
@@ -132,7 +136,7 @@ func User(o directory.Object) provision.Object {
 	}
 }
 
-// UserAttributes is the catalog of the attributes of users.
+// UserAttributes is the catalog of the attributes of users that mappings can read.
 type UserAttributes struct{}
 
 // Attribute returns the attribute with exactly this name, if mappings can read it.
@@ -141,5 +145,5 @@ func (UserAttributes) Attribute(name string) (provision.SourceAttribute, bool) {
 	return provision.SourceAttribute{Type: provision.AttributeType(a.Type), MultiValued: a.MultiValued, Always: a.HasAlways()}, ok
 }
 
-// Suggest returns the name of the attribute that a person who typed name probably meant.
+// Suggest returns the attribute that the user probably meant by an unknown name, or "".
 func (UserAttributes) Suggest(name string) string { return directory.Suggest(name) }

@@ -25,13 +25,14 @@ const RequestTime = 10 * time.Minute
 type Providers interface {
 	// Provider returns the metadata of the provider with this issuer.
 	Provider(ctx context.Context, issuer string) (oidc.Provider, error)
-	// Keys returns the keys of a provider. If unknown is set, a key is missing from those that Keys
-	// returned before, so Keys reads them again.
+	// Keys returns the keys of a provider. unknown says whether a token is signed with a key that
+	// Keys did not return before. If so, Keys reads the keys again.
 	Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.Keys, error)
 	// Exchange gets the tokens for a code.
 	Exchange(ctx context.Context, p oidc.Provider, x oidc.CodeExchange) (oidc.Tokens, error)
-	// UserInfo returns the claims about the owner of an access token. It returns
-	// nothing if the provider has no endpoint for user information.
+	// UserInfo returns the provider's claims about the person, as JSON. It gets them with the
+	// access token of the person's sign-in. It returns nil if the provider has no UserInfo
+	// endpoint.
 	UserInfo(ctx context.Context, p oidc.Provider, access string) ([]byte, error)
 }
 

@@ -1,12 +1,12 @@
-// Package openidtest runs an OpenID provider in a test. It is the provider of zitadel/oidc, which
-// is certified by the OpenID Foundation and shares no code with ours. Only tests import this
-// package.
+// Package openidtest runs an OpenID provider in a test. The provider is that of the library
+// zitadel/oidc, which the OpenID Foundation has certified. It shares no code with Rollcall. Only
+// tests import this package.
 //
-//	New              a provider on loopback, with its example storage
-//	Add…             its clients and people
-//	SignIn           signs a person in as a browser does, and returns the address with the answer
-//	Replace, Forge   replace the provider's answers or ID tokens, for tests of attacks
-//	Sign, SignWith   make ID tokens
+//	New                  starts a provider on loopback, with the library's example storage
+//	AddClient, AddUser   add a client or a person
+//	SignIn               signs a person in as a browser does; returns the address with the answer
+//	Replace, Forge       replace the provider's answers or ID tokens, for tests of attacks
+//	Sign, SignWith       make ID tokens
 package openidtest
 
 import (
@@ -36,7 +36,7 @@ import (
 	"github.com/zitadel/oidc/v3/pkg/op"
 )
 
-// Provider is a running provider.
+// Provider is a running OpenID provider. Make it with New.
 type Provider struct {
 	Issuer string
 
@@ -46,11 +46,13 @@ type Provider struct {
 	mu      sync.Mutex
 	clients map[string]*storage.Client
 	users   map[string]*storage.User
-	replace map[string]http.HandlerFunc                // the handlers that answer instead of the provider, by path
-	tokens  func(header, claims map[string]any) string // the function that makes ID tokens instead of the provider; nil if the provider makes them
+	// replace holds the handlers that answer instead of the provider, by path.
+	replace map[string]http.HandlerFunc
+	// tokens makes the ID tokens instead of the provider; nil if the provider makes them.
+	tokens func(header, claims map[string]any) string
 }
 
-// User is a person of the provider.
+// User is a person who can sign in at the provider.
 type User struct{ ID, Name, Email string }
 
 // New starts a provider. It stops when the test ends.
@@ -86,7 +88,8 @@ func New(t testing.TB) *Provider {
 
 const password = "pw"
 
-// ServeHTTP answers as the provider, unless a test replaces the answer.
+// ServeHTTP answers a request to the provider. If the test has replaced the answer or the ID
+// tokens, it answers with the replacement.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
 	replaced, tokens := p.replace[r.URL.Path], p.tokens
@@ -101,7 +104,8 @@ func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// answerWith answers a request for tokens, but replaces the provider's ID token.
+// answerWith lets the provider answer a request for tokens, and replaces the ID token in the answer
+// by a token that the function tokens makes.
 func (p *Provider) answerWith(w http.ResponseWriter, r *http.Request, tokens func(header, claims map[string]any) string) {
 	rec := httptest.NewRecorder()
 	p.handler.ServeHTTP(rec, r)
@@ -114,7 +118,7 @@ func (p *Provider) answerWith(w http.ResponseWriter, r *http.Request, tokens fun
 	}
 	w.Header().Set("Content-Type", rec.Header().Get("Content-Type"))
 	w.WriteHeader(rec.Code)
-	w.Write(body) //nolint:errcheck // the client has gone
+	w.Write(body) //nolint:errcheck // fails only if the client has gone
 }
 
 func decode(part string) map[string]any {
@@ -145,15 +149,15 @@ func (p *Provider) AddUser(u User) {
 	p.users[u.ID] = &storage.User{ID: u.ID, Username: u.Name, Password: password, Email: u.Email, EmailVerified: true}
 }
 
-// GetUserByID, GetUserByUsername and ExampleClientID are the methods that the provider's storage
-// needs.
+// GetUserByID returns the person with this id; nil if there is none. The library's example storage
+// calls GetUserByID, GetUserByUsername and ExampleClientID to read its users.
 func (p *Provider) GetUserByID(id string) *storage.User {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.users[id]
 }
 
-// GetUserByUsername returns the person with this name; nil if there is none.
+// GetUserByUsername returns the person with this user name; nil if there is none.
 func (p *Provider) GetUserByUsername(name string) *storage.User {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -165,27 +169,28 @@ func (p *Provider) GetUserByUsername(name string) *storage.User {
 	return nil
 }
 
-// ExampleClientID returns the client of the example's service, which no test uses.
+// ExampleClientID returns the id of the client that the library's example uses. No test uses that
+// client.
 func (p *Provider) ExampleClientID() string { return "service" }
 
-// Replace makes a handler answer a path of the provider. With nil, the provider answers the path
-// again.
+// Replace makes the handler answer a path of the provider. If the handler is nil, the provider
+// answers the path itself again.
 func (p *Provider) Replace(path string, h http.HandlerFunc) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.replace[path] = h
 }
 
-// Forge makes the provider use f to make ID tokens. f gets the header and the claims of the real
-// token. With nil, the provider makes ID tokens itself again.
+// Forge replaces the provider's ID tokens by tokens that f makes. f gets the header and the claims
+// of the real token. If f is nil, the provider makes the ID tokens itself again.
 func (p *Provider) Forge(f func(header, claims map[string]any) string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.tokens = f
 }
 
-// SignIn signs a person in at the address of a sign-in request. It returns the address to which the
-// provider redirects the browser with its answer.
+// SignIn opens the address of a sign-in request as a browser does, and signs the person in. It
+// returns the address to which the provider redirects the browser with its answer.
 func (p *Provider) SignIn(t testing.TB, address, userName string) *url.URL {
 	t.Helper()
 	to, err := p.TrySignIn(context.WithoutCancel(t.Context()), address, userName)
@@ -226,8 +231,8 @@ func (p *Provider) TrySignIn(ctx context.Context, address, userName string) (*ur
 	return nil, errors.New("the provider redirects without end")
 }
 
-// Sign makes a JWT with the provider's own key (RS256), with its public key as a shared secret
-// (HS256), or without a signature (none).
+// Sign makes a JWT. With the algorithm RS256, the provider's key signs it. With HS256, the
+// provider's public key is misused as a shared secret. With none, the JWT has no signature.
 func (p *Provider) Sign(header, claims map[string]any, algorithm string) string {
 	made, err := p.storage.SigningKey(context.Background())
 	if err != nil {
@@ -255,7 +260,8 @@ func (p *Provider) Sign(header, claims map[string]any, algorithm string) string 
 	return input + "." + base64.RawURLEncoding.EncodeToString(signature)
 }
 
-// SignWith makes a JWT with another key, but with the name of the provider's key.
+// SignWith makes a JWT that another key signs. The header, which the caller copies from a real
+// token, still names the provider's key.
 func (p *Provider) SignWith(key *rsa.PrivateKey, header, claims map[string]any) string {
 	input := encode(header) + "." + encode(claims)
 	sum := sha256.Sum256([]byte(input))

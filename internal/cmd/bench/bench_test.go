@@ -338,7 +338,8 @@ func TestQuickRunMeasuresEverything(t *testing.T) {
 	text := read(t, output)
 	for _, want := range []string{
 		"go run ./internal/cmd/bench -quick=true", "## What holds", "| empty net/http handler |", "0 were not measured", "The 19 rows", "requests sent: 1 |", "load generator",
-		"the directory's end", "SQLite, durable writes, 50 users", "POST, one commit per request", "POST's rows written by the bare store",
+		"the directory's end", "### Cycles, SQLite", "### The engine, SQLite", "2 idle jobs, share of a processor", "4 groups with 12 memberships × the load generator's rate",
+		"one member of a group of 50 × one of a group of ten, processor time", "what a target allows that allows 20 requests a second", "while an initial cycle of 50 runs", "SQLite, durable writes, 50 users", "POST, one commit per request", "POST's rows written by the bare store",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the result lacks %q", want)

@@ -24,8 +24,8 @@ type report struct {
 	Rows           int // how many rows the guide's user mapping has
 	Mapping        []float64
 	MappingProblem error
-	Cycle          *cycleReport
-	CycleProblem   error
+	Cycles         []*cycleReport
+	Engines        []*engineReport
 	ProfileProblem error
 }
 
@@ -53,23 +53,32 @@ func (r *report) problems() error {
 			errs = append(errs, fmt.Errorf("%s: %w", what, err))
 		}
 	}
-	for _, s := range r.Sections {
-		if errors.Is(s.Problem, pgserver.ErrNoBinaries) {
-			continue // the report shows this error, so it is not returned
+	// The report shows that PostgreSQL is not installed, so this error is not returned.
+	addUnlessMissing := func(what string, err error) {
+		if !errors.Is(err, pgserver.ErrNoBinaries) {
+			add(what, err)
 		}
+	}
+	for _, s := range r.Sections {
 		what := kindName(s.Kind) + ", " + strings.ToLower(s.Title)
-		add(what, s.Problem)
+		addUnlessMissing(what, s.Problem)
 		for _, c := range s.Rows {
 			add(what+", "+c.Name, c.err)
 		}
 	}
 	add("the guide's user mapping", r.MappingProblem)
-	add("provisioning cycles", r.CycleProblem)
+	for _, c := range r.Cycles {
+		addUnlessMissing(kindName(c.Kind)+", provisioning cycles", c.Problem)
+	}
+	for _, e := range r.Engines {
+		addUnlessMissing(kindName(e.Kind)+", the engine", e.Problem)
+	}
 	return errors.Join(errs...)
 }
 
 // cycleReport holds the results of provisioning a company into a site.
 type cycleReport struct {
+	Kind         string
 	Users        int
 	Initial      []sample // the samples of the initial cycles: Requests is the number of people, and CPU is the processor time of the process with the directory
 	SiteCPU      []float64
@@ -77,6 +86,7 @@ type cycleReport struct {
 	IdleRequests []float64
 	Generator    []sample // the samples of the load generator: Requests is the number of people, and CPU is the processor time of the process with the site
 	Site, Source int64    // the greatest peak memory of the process with the site, and of the process with the directory, in bytes
+	Problem      error    // why figures are missing; nil if all are complete
 }
 
 func (c *cycleReport) add(did cycleResult) {
@@ -103,8 +113,14 @@ func (r *report) markdown() string {
 	if r.Options.measures(partMapping) {
 		fmt.Fprintf(&out, "\n## The guide's user mapping\n\n%s\n", r.mappingText())
 	}
-	if r.Options.measures(partCycle) {
-		fmt.Fprintf(&out, "\n## Provisioning\n\n%s", r.cycleText())
+	if len(r.Cycles)+len(r.Engines) > 0 {
+		out.WriteString("\n## Provisioning\n")
+	}
+	for _, c := range r.Cycles {
+		fmt.Fprintf(&out, "\n### Cycles, %s\n\n%s", kindName(c.Kind), c.markdown(r.EndedEarly))
+	}
+	for _, e := range r.Engines {
+		fmt.Fprintf(&out, "\n### The engine, %s\n\n%s", kindName(e.Kind), e.markdown(r.EndedEarly))
 	}
 	if rows := r.memoryTable(); len(rows) > 1 {
 		fmt.Fprintf(&out, "\n## Memory\n\n%s\n\n%s", memoryText, formatTable(rows))
@@ -140,9 +156,14 @@ func (r *report) findings() []finding {
 		all = append(all, finding{fmt.Sprintf("%s: %s (%s: %s)", what, formatSpread(spreadOf(values), verb), a, v), v})
 	}
 	judge("the guide's user mapping, µs per user", mappingAim(), r.Mapping, "%.1f")
-	if c := r.Cycle; c != nil {
-		judge("initial cycle × the load generator's rate", cycleAim(), ratios(ratesOf(c.Initial), ratesOf(c.Generator)), "%.2f")
-		judge("cycle with nothing to do, seconds", idleAim(), c.Idle, "%.3f")
+	for _, c := range r.Cycles {
+		judge(kindName(c.Kind)+", initial cycle × the load generator's rate", cycleAim(), ratios(ratesOf(c.Initial), ratesOf(c.Generator)), "%.2f")
+		judge(kindName(c.Kind)+", cycle with nothing to do, seconds", idleAim(), c.Idle, "%.3f")
+	}
+	for _, e := range r.Engines {
+		for _, row := range e.rows() {
+			judge(kindName(e.Kind)+", "+row.name, row.aim, row.values, row.format)
+		}
 	}
 	for _, m := range r.allPeaks() {
 		judge("memory, "+m.process+", MB", memoryAim(), []float64{float64(m.peak) / 1e6}, "%.0f")
@@ -151,7 +172,7 @@ func (r *report) findings() []finding {
 }
 
 func mappingAim() aim { return atMost(20) }
-func cycleAim() aim   { return atLeast(0.5) }
+func cycleAim() aim   { return atLeast(0.6) }
 func idleAim() aim    { return atMost(1) }
 func memoryAim() aim  { return atMost(150) }
 
@@ -338,24 +359,22 @@ func (r *report) mappingText() string {
 		r.Rows, formatSpread(spreadOf(r.Mapping), "%.1f"), mappingAim())
 }
 
-func (r *report) cycleText() string {
-	c := r.Cycle
+func (c *cycleReport) markdown(endedEarly error) string {
 	text := ""
-	if err := cmp.Or(r.CycleProblem, r.EndedEarly); err != nil {
+	if err := cmp.Or(c.Problem, endedEarly); err != nil {
 		text = "Not run, or not to its end: " + firstLine(err) + ".\n\n"
 	}
-	if c == nil || len(c.Generator) == 0 {
+	if len(c.Generator) == 0 {
 		return text
 	}
-	return text + fmt.Sprintf("A directory of %s people in one `rollcall serve`, a site of profile full in another, a new SQLite database for each in every round; Create, Update and Delete on, only assigned\n"+
+	return text + fmt.Sprintf("A directory of %s people in one `rollcall serve`, a site of profile full in another, a new database for each in every round; Create, Update and Delete on, only assigned\n"+
 		"users, everybody assigned. The initial cycle looks every person up, creates the account and records each step. Beside it a load generator sends the same lookups and\n"+
 		"the same bodies with the same concurrency (%d) to a site of its own and records nothing. Then the next cycle, with nothing to do.\n\n"+
 		"The initial cycle reaches **%s of the load generator's rate** (aim %s).\n\n", withThousandsCommas(c.Users), provision.DefaultWorkers,
-		formatRatio(ratios(ratesOf(c.Initial), ratesOf(c.Generator))), cycleAim()) + formatTable(r.cycleTable())
+		formatRatio(ratios(ratesOf(c.Initial), ratesOf(c.Generator))), cycleAim()) + formatTable(c.table())
 }
 
-func (r *report) cycleTable() [][]string {
-	c := r.Cycle
+func (c *cycleReport) table() [][]string {
 	cpu := (&contender{samples: c.Initial}).cpuTimes()
 	generated := contender{samples: c.Generator}
 	return [][]string{
@@ -374,9 +393,14 @@ func (r *report) allPeaks() []processMemory {
 	for _, s := range r.Sections {
 		all = append(all, s.Peaks...)
 	}
-	if c := r.Cycle; c != nil && len(c.Initial) > 0 {
-		all = append(all, processMemory{fmt.Sprintf("initial cycle of %s, the directory's end", withThousandsCommas(c.Users)), c.Source},
-			processMemory{fmt.Sprintf("initial cycle of %s, the site's end", withThousandsCommas(c.Users)), c.Site})
+	for _, c := range r.Cycles {
+		if len(c.Initial) > 0 {
+			cycle := fmt.Sprintf("%s, initial cycle of %s, the ", kindName(c.Kind), withThousandsCommas(c.Users))
+			all = append(all, processMemory{cycle + "directory's end", c.Source}, processMemory{cycle + "site's end", c.Site})
+		}
+	}
+	for _, e := range r.Engines {
+		all = append(all, e.Peaks...)
 	}
 	return all
 }

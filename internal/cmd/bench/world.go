@@ -43,10 +43,11 @@ const (
 	partSearch  = "search"
 	partMapping = "mapping"
 	partCycle   = "cycle"
+	partEngine  = "engine"
 )
 
 func partNames() []string {
-	return []string{partRead, partList, partGroup, partWrite, partSearch, partMapping, partCycle}
+	return []string{partRead, partList, partGroup, partWrite, partSearch, partMapping, partCycle, partEngine}
 }
 
 func parseParts(text string) ([]string, error) {

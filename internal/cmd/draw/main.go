@@ -75,8 +75,14 @@ type item struct {
 	file string
 	line int
 	text string
-	code string // the line of code to which the comment or name belongs
+	// the first line of the function, type or block that contains the item; empty if nothing does
+	enclosing string
+	// the lines of the item and up to contextLines lines before and after it, with line numbers
+	excerpt string
 }
+
+// contextLines is the number of lines that are shown before an item, and after it.
+const contextLines = 2
 
 // A pkg holds the comments and names of one package. It leaves out test files and generated files.
 type pkg struct {
@@ -139,23 +145,52 @@ func (p *pkg) read(file, shown string) error {
 	if err != nil {
 		return err
 	}
-	lines := strings.Split(string(source), "\n")
+	lines := strings.Split(strings.TrimSuffix(string(source), "\n"), "\n")
+	makeItem := func(from, to token.Pos, text string) item {
+		first, last := files.Position(from).Line, files.Position(to).Line
+		enclosing := ""
+		if line := enclosingLine(files, tree, from); line != 0 && line < first {
+			enclosing = strings.TrimSpace(lines[line-1])
+		}
+		return item{shown, first, text, enclosing, excerpt(lines, first, last)}
+	}
 	for _, group := range tree.Comments {
 		// Text returns the comment without directives such as go:embed.
 		if text := strings.TrimSpace(group.Text()); text != "" {
-			first, last := files.Position(group.Pos()), files.Position(group.End())
-			code := strings.TrimSpace(lines[first.Line-1][:first.Column-1]) // for a comment at the end of a line, the code before it
-			if code == "" && last.Line < len(lines) {
-				code = strings.TrimSpace(lines[last.Line])
-			}
-			p.comments = append(p.comments, item{shown, first.Line, text, code})
+			p.comments = append(p.comments, makeItem(group.Pos(), group.End(), text))
 		}
 	}
 	for _, name := range declaredNames(tree) {
-		line := files.Position(name.Pos()).Line
-		p.names = append(p.names, item{shown, line, name.Name, strings.TrimSpace(lines[line-1])})
+		p.names = append(p.names, makeItem(name.Pos(), name.End(), name.Name))
 	}
 	return nil
+}
+
+// enclosingLine returns the first line of the function, type, or block of constants, variables or
+// imports that contains a position. It returns 0 if the position is outside of all declarations.
+func enclosingLine(files *token.FileSet, tree *ast.File, pos token.Pos) int {
+	for _, declaration := range tree.Decls {
+		start := declaration.Pos() // without the doc comment
+		if start <= pos && pos < declaration.End() {
+			return files.Position(start).Line
+		}
+	}
+	return 0
+}
+
+// excerpt returns the lines first to last and up to contextLines lines before and after them. Each
+// line begins with its number. The lines first to last also have a ">" in front of the number.
+func excerpt(lines []string, first, last int) string {
+	var out strings.Builder
+	for n := max(1, first-contextLines); n <= min(len(lines), last+contextLines); n++ {
+		mark := ' '
+		if first <= n && n <= last {
+			mark = '>'
+		}
+		line := strings.ReplaceAll(lines[n-1], "\t", "    ")
+		out.WriteString(strings.TrimRight(fmt.Sprintf("%c %4d  %s", mark, n, line), " ") + "\n")
+	}
+	return out.String()
 }
 
 // declaredNames returns the names that a file declares: functions, methods, types, constants,
@@ -248,21 +283,33 @@ func pick[E any](from []E, n int, seed string) []E {
 	return picked
 }
 
-// write writes the draw: for each package its comments, then its names, each with the line of code
-// that it belongs to.
+// write writes the draw: for each package its comments, then its names. It shows each item as a
+// reader meets it: in its place in the file, below the first line of the enclosing declaration.
 func write(w io.Writer, seed string, drawn []*pkg) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "Seed %s\n", seed)
 	for _, p := range drawn {
 		fmt.Fprintf(&out, "\n# %s\n\n## Comments\n\n", p.path)
 		for i, c := range p.comments {
-			fmt.Fprintf(&out, "%d. %s:%d\n   %s\n   | %s\n", i+1, c.file, c.line, strings.ReplaceAll(c.text, "\n", "\n   "), c.code)
+			fmt.Fprintf(&out, "%d. %s:%d\n", i+1, c.file, c.line)
+			c.writePlace(&out)
 		}
 		out.WriteString("\n## Names\n\n")
 		for i, n := range p.names {
-			fmt.Fprintf(&out, "%d. %s:%d %s\n   | %s\n", i+1, n.file, n.line, n.text, n.code)
+			fmt.Fprintf(&out, "%d. %s:%d %s\n", i+1, n.file, n.line, n.text)
+			n.writePlace(&out)
 		}
 	}
 	_, err := io.WriteString(w, out.String())
 	return err
+}
+
+// writePlace writes the first line of the enclosing declaration, if there is one, and the excerpt.
+func (i item) writePlace(out *strings.Builder) {
+	if i.enclosing != "" {
+		fmt.Fprintf(out, "   in %s\n", i.enclosing)
+	}
+	for line := range strings.Lines(i.excerpt) {
+		out.WriteString("   " + line)
+	}
 }

@@ -66,8 +66,8 @@ func TestTenCommentsAndTenNamesComeFromEachOfFivePackages(t *testing.T) {
 	if got := len(regexp.MustCompile(`(?m)^# p\d$`).FindAllString(out, -1)); got != 5 {
 		t.Errorf("got %d packages, want 5", got)
 	}
-	comments := regexp.MustCompile(`(?m)^\d+\. p\d/p\.go:\d+\n   (f\d+ does step \d+|Package p\d is a package)\.\n   \| (func f\d+\(\) \{\}|package p\d)$`).FindAllString(out, -1)
-	names := regexp.MustCompile(`(?m)^\d+\. p\d/p\.go:\d+ f\d+\n   \| func f\d+\(\) \{\}$`).FindAllString(out, -1)
+	comments := regexp.MustCompile(`(?m)^\d+\. p\d/p\.go:\d+\n(?:    .*\n)*   > +\d+  // (f\d+ does step \d+|Package p\d is a package)\.\n     +\d+  (func f\d+\(\) \{\}|package p\d)$`).FindAllString(out, -1)
+	names := regexp.MustCompile(`(?m)^\d+\. p\d/p\.go:\d+ f\d+\n     +\d+\n     +\d+  // f\d+ does step \d+\.\n   > +\d+  func f\d+\(\) \{\}$`).FindAllString(out, -1)
 	if len(comments) != 50 || len(names) != 50 {
 		t.Errorf("got %d comments and %d names, want 50 of each:\n%s", len(comments), len(names), out)
 	}
@@ -116,9 +116,104 @@ func (r record) method() { local := 1; _ = local }
 	if got, want := strings.Join(names, " "), "limit table record field call inner reader Read method"; got != want {
 		t.Errorf("got names %q, want %q", got, want)
 	}
-	want := []item{{"p.go", 3, "A comment.", "const ("}, {"p.go", 5, "no more", "limit = 1"}}
-	if !slices.Equal(all[0].comments, want) {
-		t.Errorf("got comments %v, want %v and no directive", all[0].comments, want)
+	var comments []string
+	for _, c := range all[0].comments {
+		comments = append(comments, fmt.Sprintf("%s:%d %s", c.file, c.line, c.text))
+	}
+	if want := []string{"p.go:3 A comment.", "p.go:5 no more"}; !slices.Equal(comments, want) {
+		t.Errorf("got comments %q, want %q and no directive", comments, want)
+	}
+}
+
+func TestAnItemIsShownInItsPlace(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	code := `// Package p is a package.
+package p
+
+// first explains f.
+// second line.
+func f() {
+	one()
+	two()
+	// why three
+	three()
+	four()
+	five()
+}
+
+const (
+	limit = 1 // a number
+	name  = "x"
+)
+`
+	if err := os.WriteFile(filepath.Join(root, "p.go"), []byte(code), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	all, err := readPackages(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := write(&out, "4be1", all); err != nil {
+		t.Fatal(err)
+	}
+	want := `Seed 4be1
+
+# .
+
+## Comments
+
+1. p.go:1
+   >    1  // Package p is a package.
+        2  package p
+        3
+2. p.go:4
+        2  package p
+        3
+   >    4  // first explains f.
+   >    5  // second line.
+        6  func f() {
+        7      one()
+3. p.go:9
+   in func f() {
+        7      one()
+        8      two()
+   >    9      // why three
+       10      three()
+       11      four()
+4. p.go:16
+   in const (
+       14
+       15  const (
+   >   16      limit = 1 // a number
+       17      name  = "x"
+       18  )
+
+## Names
+
+1. p.go:6 f
+        4  // first explains f.
+        5  // second line.
+   >    6  func f() {
+        7      one()
+        8      two()
+2. p.go:16 limit
+   in const (
+       14
+       15  const (
+   >   16      limit = 1 // a number
+       17      name  = "x"
+       18  )
+3. p.go:17 name
+   in const (
+       15  const (
+       16      limit = 1 // a number
+   >   17      name  = "x"
+       18  )
+`
+	if got := out.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
 }
 

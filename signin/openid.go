@@ -14,6 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/oidc"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/saml"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -186,6 +187,7 @@ func (s *SingleSignOn) acceptToken(ctx context.Context, st site.Site, c Connecti
 		}
 	}
 	v.issuer, v.authenticated = t.Issuer, t.Authenticated
+	v.session = roster.Origin{Issuer: t.Issuer}
 	attributes := make([]saml.Attribute, 0, len(t.Attributes))
 	for _, a := range t.Attributes {
 		attributes = append(attributes, saml.Attribute(a))

@@ -665,3 +665,87 @@ func TestNothingStoredOpensACode(t *testing.T) {
 		t.Error("the state itself is stored")
 	}
 }
+
+func TestPeopleSignOutAtTheOpenIDProviderToo(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := newOpenIDCompany(t, db)
+		const page = "/c/acme/auth/oidc/sign-out"
+		c.op.AllowSignOut("acme-client", "https://people.example.com"+page)
+		start := func() string {
+			t.Helper()
+			got, err := c.finish(c.signIn(t, c.begin(t), "ada@acme.example"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, origin, err := c.people.SessionOrigin(c.ctx, got.Session.Secret)
+			if err != nil || origin.Issuer != c.op.Issuer || origin.NameID != "" {
+				t.Fatalf("the session began at %+v, %v", origin, err)
+			}
+			path, err := c.sso.StartSignOut(c.ctx, c.site, origin)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}
+		if path := start(); path != "" {
+			t.Errorf("it is off, and offered: %s", path)
+		}
+		if _, err := c.sso.SetConnection(c.ctx, c.site, -1, "admin:kim", func(n *signin.Connection) error { n.SignsOut = true; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		state, ok := strings.CutPrefix(start(), page+"?go=")
+		if !ok {
+			t.Fatal("nothing is offered")
+		}
+		address, err := c.sso.SignOutAddress(c.ctx, c.site, state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q := u.Query(); !strings.HasPrefix(address, c.op.Issuer+"/") || q.Get("client_id") != "acme-client" || q.Get("post_logout_redirect_uri") != "https://people.example.com"+page || q.Get("state") != state || q.Has("id_token_hint") {
+			t.Errorf("the provider is asked by %s", address)
+		}
+		// The state of a sign-out signs nobody in.
+		c.refused(t, codeflow.Answer{Answer: oidc.Answer{State: strings.TrimPrefix(start(), page+"?go="), Code: "x"}, Browser: browser}, "other_browser")
+		back := c.op.SignIn(t, address, "ada@acme.example")
+		if got := back.Scheme + "://" + back.Host + back.Path; got != "https://people.example.com"+page {
+			t.Errorf("the provider redirects to %s", back)
+		}
+		begun := c.begin(t) // the state of a sign-in is none of a sign-out, and stays
+		sent, err := url.Parse(begun)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			state string
+			want  bool
+		}{{"", false}, {"unknown", false}, {sent.Query().Get("state"), false}, {back.Query().Get("state"), true}, {back.Query().Get("state"), false}} {
+			if there, err := c.sso.FinishOpenIDSignOut(c.ctx, c.site, step.state); there != step.want || err != nil {
+				t.Errorf("%q: got %t, %v", step.state, there, err)
+			}
+		}
+		if _, err := c.finish(c.signIn(t, begun, "ada@acme.example")); err != nil {
+			t.Errorf("the sign-in: %v", err)
+		}
+
+		// A provider that is down, or has no good address for it, is not offered; signing out goes through.
+		offered := func(issuer string) {
+			t.Helper()
+			c.sso = c.process()
+			if path, err := c.sso.StartSignOut(c.ctx, c.site, roster.Origin{Issuer: issuer}); path != "" || err != nil {
+				t.Errorf("%s: got %q, %v", issuer, path, err)
+			}
+		}
+		c.op.Replace("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"issuer":%q,"authorization_endpoint":"%[2]s/authorize","token_endpoint":"%[2]s/oauth/token","jwks_uri":"%[2]s/keys","end_session_endpoint":"http://login.evil.example/out"}`, c.op.Issuer, c.op.Issuer)
+		})
+		offered(c.op.Issuer)
+		c.op.Replace("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+		offered(c.op.Issuer)
+		offered("https://login.other.example")
+	})
+}

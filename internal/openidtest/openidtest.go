@@ -46,6 +46,8 @@ type Provider struct {
 	mu      sync.Mutex
 	clients map[string]*storage.Client
 	users   map[string]*storage.User
+	// signOut holds the post-logout redirect URIs of each client.
+	signOut map[string][]string
 	// replace holds the handlers that answer instead of the provider, by path.
 	replace map[string]http.HandlerFunc
 	// tokens makes the ID tokens instead of the provider; nil if the provider makes them.
@@ -58,14 +60,14 @@ type User struct{ ID, Name, Email string }
 // New starts a provider. It stops when the test ends.
 func New(t testing.TB) *Provider {
 	t.Helper()
-	p := &Provider{clients: map[string]*storage.Client{}, users: map[string]*storage.User{}, replace: map[string]http.HandlerFunc{}}
+	p := &Provider{clients: map[string]*storage.Client{}, users: map[string]*storage.User{}, signOut: map[string][]string{}, replace: map[string]http.HandlerFunc{}}
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	p.Issuer = server.URL
 	p.storage = storage.NewStorageWithClients(p, p.clients)
 	var key [32]byte
 	rand.Read(key[:]) // rand.Read never fails
-	provider, err := op.NewProvider(&op.Config{CryptoKey: key, CodeMethodS256: true}, p.storage, op.StaticIssuer(p.Issuer),
+	provider, err := op.NewProvider(&op.Config{CryptoKey: key, CodeMethodS256: true}, withSignOut{p.storage, p}, op.StaticIssuer(p.Issuer),
 		op.WithAllowInsecure(), op.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
@@ -141,6 +143,39 @@ func (p *Provider) AddClient(id, secret string, redirects ...string) {
 	defer p.mu.Unlock()
 	p.clients[id] = storage.WebClient(id, secret, redirects...)
 }
+
+// AllowSignOut registers the addresses to which the provider redirects after a sign-out of a client.
+func (p *Provider) AllowSignOut(id string, addresses ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.signOut[id] = addresses
+}
+
+// withSignOut is the example storage with the addresses of AllowSignOut. In the example, clients
+// have none.
+type withSignOut struct {
+	*storage.Storage
+	provider *Provider
+}
+
+// GetClientByClientID returns the client with this id.
+func (s withSignOut) GetClientByClientID(ctx context.Context, id string) (op.Client, error) {
+	c, err := s.Storage.GetClientByClientID(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	s.provider.mu.Lock()
+	defer s.provider.mu.Unlock()
+	return clientWithSignOut{c, s.provider.signOut[id]}, nil
+}
+
+type clientWithSignOut struct {
+	op.Client
+	signOut []string
+}
+
+// PostLogoutRedirectURIs returns the addresses to which the provider redirects after a sign-out.
+func (c clientWithSignOut) PostLogoutRedirectURIs() []string { return c.signOut }
 
 // AddUser adds a person.
 func (p *Provider) AddUser(u User) {

@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/web"
 )
 
-// Access says who may use a route.
+// Access says which visitors may use a route. Each value requires more than the one before.
 type Access int
 
 const (
@@ -25,13 +25,13 @@ const (
 // maxFormBytes limits the body of a request if the route sets no limit.
 const maxFormBytes = 256 << 10
 
-// Route is one line of an area's table. V is the type of what the guard finds out about the
-// visitor.
+// Route is one route of an area. V is the type in which the guard returns what it found out about
+// the visitor.
 type Route[V any] struct {
-	Pattern string // such as "GET /c/{site}/admin/people"
-	Access  Access
-	Handle  func(w http.ResponseWriter, r *http.Request, v V) error
-	MaxBody int64 // the largest request body in bytes; 0 means maxFormBytes
+	Pattern      string // such as "GET /c/{site}/admin/people"
+	Access       Access
+	Handle       func(w http.ResponseWriter, r *http.Request, v V) error
+	MaxBodyBytes int64 // the largest request body in bytes; 0 means maxFormBytes
 }
 
 // RouteInfo is a route without its handler.
@@ -40,8 +40,8 @@ type RouteInfo struct {
 	Access  Access
 }
 
-// RouteInfos lists the routes of an area.
-func RouteInfos[V any](tables ...[]Route[V]) (list []RouteInfo) {
+// ListRoutes lists the routes of an area, without their handlers.
+func ListRoutes[V any](tables ...[]Route[V]) (list []RouteInfo) {
 	for _, table := range tables {
 		for _, rt := range table {
 			list = append(list, RouteInfo{Pattern: rt.Pattern, Access: rt.Access})
@@ -53,22 +53,24 @@ func RouteInfos[V any](tables ...[]Route[V]) (list []RouteInfo) {
 // Area serves the routes of one half of the console. A guard checks each request first.
 type Area[V any] struct {
 	Console *Console
-	// Tables are tried in order; the first one that knows the path responds. There can be two
-	// because one ServeMux cannot hold both /d/sign-in/{secret} and /d/{directory}/users.
+	// Tables hold the routes. The first table that has a route for the request responds. There can
+	// be several tables, because one ServeMux cannot hold both /d/sign-in/{secret} and
+	// /d/{directory}/users.
 	Tables [][]Route[V]
-	// Guard finds out who the visitor is and whether they have the required access. Its error
-	// becomes a page.
+	// Guard finds out who the visitor is. It returns an error if the visitor lacks the access that
+	// the route needs; the visitor gets the error as a page.
 	Guard func(w http.ResponseWriter, r *http.Request, need Access) (V, error)
 	// Actor returns the visitor as an actor of events. It returns the zero actor if no one is
 	// signed in.
 	Actor func(v V) event.Actor
-	// Scope returns the scope of the audit trail in which a refusal is recorded.
+	// Scope returns the scope of the audit log in which a refusal for this visitor is recorded.
 	Scope func(v V) event.Scope
-	// Frame returns what surrounds an error page for this visitor.
+	// Frame returns the frame of an error page for this visitor, such as the menu.
 	Frame func(v V) Page
 }
 
-// Handler builds the muxes. ServeMux panics on conflicting patterns, so a test builds both areas.
+// Handler returns the handler of the area. It panics if two routes of a table conflict, so a test
+// calls it for both areas.
 func (a Area[V]) Handler() http.Handler {
 	var muxes []*http.ServeMux
 	for _, table := range a.Tables {
@@ -104,7 +106,7 @@ func (a Area[V]) Handler() http.Handler {
 	})
 	cross := http.NewCrossOriginProtection()
 	cross.SetDenyHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		a.Console.noteForeignForm(r)
+		a.Console.recordForeignForm(r)
 		a.Console.showError(w, r, Page{}, &PageError{
 			Status: http.StatusForbidden, Title: "This form came from another site",
 			Text: "Nothing was changed. Open the page here and send its form again.",
@@ -115,7 +117,7 @@ func (a Area[V]) Handler() http.Handler {
 
 func (a Area[V]) serve(rt Route[V]) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		limit := rt.MaxBody
+		limit := rt.MaxBodyBytes
 		if limit == 0 {
 			limit = maxFormBytes
 		}
@@ -129,31 +131,31 @@ func (a Area[V]) serve(rt Route[V]) http.Handler {
 			err = rt.Handle(w, r, v)
 		}
 		if old, ok := errors.AsType[*OldSignIn](err); ok {
-			err = a.Console.AskToRenew(w, r, old.Renew)
+			err = a.Console.AskToRenew(w, r, old.RenewURL)
 		}
 		if err != nil {
-			a.Console.noteRefused(r, a.Scope(v), rt.Pattern, err)
+			a.Console.recordRefusal(r, a.Scope(v), rt.Pattern, err)
 			a.Console.showError(w, r, a.Frame(v), err)
 		}
 	})
 }
 
-// withBrowser stores the request's address and browser in its context, for the events that the
-// request causes.
+// withBrowser returns the request with the visitor's address and browser in its context. Events
+// that the request causes contain them.
 func withBrowser(r *http.Request) *http.Request {
 	return withActor(r, event.Actor{Kind: event.Anybody})
 }
 
-// withActor stores the request's actor in its context, together with its address and browser.
+// withActor is like withBrowser, and also puts the actor into the context.
 func withActor(r *http.Request, who event.Actor) *http.Request {
 	who.Address, who.UserAgent = web.RemoteIP(r), r.UserAgent()
 	return r.WithContext(event.WithActor(r.Context(), who))
 }
 
-// allowedMethods returns the methods that h would allow for the path, or "" if h does not respond
-// with 405.
+// allowedMethods returns the methods that h allows for the request's path. It returns "" if h does
+// not respond with status 405.
 func allowedMethods(h http.Handler, r *http.Request) string {
-	var out headerOnly
+	var out headerRecorder
 	h.ServeHTTP(&out, r)
 	if out.status != http.StatusMethodNotAllowed {
 		return ""
@@ -161,22 +163,22 @@ func allowedMethods(h http.Handler, r *http.Request) string {
 	return out.Header().Get("Allow")
 }
 
-// headerOnly is a response writer that keeps only the header and the status.
-type headerOnly struct {
+// headerRecorder is a response writer that records the header and the status, and drops the body.
+type headerRecorder struct {
 	header http.Header
 	status int
 }
 
-func (w *headerOnly) Header() http.Header {
+func (w *headerRecorder) Header() http.Header {
 	if w.header == nil {
 		w.header = make(http.Header)
 	}
 	return w.header
 }
-func (w *headerOnly) Write(b []byte) (int, error) { return len(b), nil }
-func (w *headerOnly) WriteHeader(status int)      { w.status = status }
+func (w *headerRecorder) Write(b []byte) (int, error) { return len(b), nil }
+func (w *headerRecorder) WriteHeader(status int)      { w.status = status }
 
-// PageError is an expected error. Its text is shown to the user as it is.
+// PageError is an error that a page explains to the user with this title and text.
 type PageError struct {
 	Status int
 	Title  string
@@ -187,9 +189,9 @@ type PageError struct {
 
 func (e *PageError) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.Title, e.Text) }
 
-// OldSignIn is a guard's error for a route that needs a fresh sign-in, when the visitor's sign-in
-// is too old.
-type OldSignIn struct{ Renew string } // the address of the page that asks for a fresh one
+// OldSignIn is the error of a guard for a route that needs a fresh sign-in, if the visitor's
+// sign-in is too old. RenewURL is the address of the page that asks for a fresh sign-in.
+type OldSignIn struct{ RenewURL string }
 
 func (e *OldSignIn) Error() string { return "the sign-in is too old for this page" }
 
@@ -201,14 +203,15 @@ var ErrNotFound = &PageError{
 // errorPage is the data of the view "error".
 type errorPage struct {
 	Page
-	Status  int
-	Text    string
-	Request string  // the request number, for the server's administrator; may be empty
-	Action  *Action // a button below the text; may be nil
+	Status        int
+	Text          string
+	RequestNumber string  // the request number, for the server's administrator; may be empty
+	Action        *Action // a button below the text; may be nil
 }
 
-// backTo returns a link to the start page of the frame's area, or nil if the frame has no area.
-func backTo(frame Page) *Action {
+// backLink returns a link to the start page of the frame's area. It returns nil if the frame has no
+// area.
+func backLink(frame Page) *Action {
 	if frame.Area.URL == "" {
 		return nil
 	}
@@ -222,7 +225,7 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame Page, 
 		large *http.MaxBytesError
 	)
 	if e, ok := asRefusal(err); ok && !errors.As(err, &shown) {
-		err = c.pageOfRefusal(e, backTo(frame))
+		err = c.refusalPage(e, backLink(frame))
 	}
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return // the client has disconnected
@@ -248,8 +251,8 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame Page, 
 	default:
 		e.Status, e.Title = http.StatusInternalServerError, "Something broke on our side"
 		e.Text = "What you asked for was not done. Try again; if it happens again, give the request number below to whoever runs this server: it finds the reason in the log."
-		e.Request = web.RequestID(r)
-		c.Options.Log.Error("page failed", "request", e.Request, "route", r.Pattern, "error", err)
+		e.RequestNumber = web.RequestID(r)
+		c.Options.Log.Error("page failed", "request", e.RequestNumber, "route", r.Pattern, "error", err)
 	}
 	e.Narrow = true
 	if err := c.View(w, r, e.Status, "error", e); err != nil {
@@ -258,12 +261,12 @@ func (c *Console) showError(w http.ResponseWriter, r *http.Request, frame Page, 
 	}
 }
 
-// ShowProblem shows the page for an expected error of an endpoint that belongs to no area.
+// ShowProblem shows the page for an error of an endpoint that belongs to no area.
 func (c *Console) ShowProblem(w http.ResponseWriter, r *http.Request, e *PageError) {
 	c.showError(w, r, Page{}, e)
 }
 
-// SessionSecret returns the value of the area's session cookie; "" if there is none.
+// SessionSecret returns the secret in the area's session cookie. It returns "" if there is none.
 func (c *Console) SessionSecret(r *http.Request, name string) string {
 	if secret := c.areaCookieValue(r, name); len(secret) <= 200 {
 		return secret
@@ -271,15 +274,16 @@ func (c *Console) SessionSecret(r *http.Request, name string) string {
 	return ""
 }
 
-// SetSession sets the session cookie; an empty secret deletes it. The server decides when the
-// session ends, so the cookie lasts as long as the browser is open.
+// SetSession sets the session cookie. An empty secret deletes it. The cookie lasts until the
+// browser is closed, and the server decides when the session ends.
 func (c *Console) SetSession(w http.ResponseWriter, r *http.Request, name, secret string) {
 	http.SetCookie(w, c.areaCookie(r, name, secret))
 }
 
-// KeepPathSecret sets a referrer policy that keeps the secret in the path out of Referer headers.
-// With "no-referrer", browsers also leave out Origin. On plain HTTP the cross-origin check needs
-// Origin, so the policy there is "origin".
+// KeepPathSecret sets a referrer policy, so that browsers do not send the secret in this page's
+// path to other pages, in the header Referer. With the policy "no-referrer", browsers also leave
+// out the header Origin. On plain HTTP the cross-origin check needs that header, so the policy
+// there is "origin".
 func (c *Console) KeepPathSecret(w http.ResponseWriter, r *http.Request) {
 	policy := "no-referrer"
 	if !c.isSecure(r) && !isLoopback(r.Host) {
@@ -293,7 +297,7 @@ func isLoopback(host string) bool {
 	return name == "localhost" || strings.HasPrefix(name, "127.") || strings.HasPrefix(host, "[::1]")
 }
 
-// BrowserOf returns the details of the browser that a session stores.
+// BrowserOf returns the details of the request's browser, which a session stores.
 func BrowserOf(r *http.Request) session.Browser {
 	return session.Browser{Address: web.RemoteIP(r), Agent: r.UserAgent()}
 }

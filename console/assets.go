@@ -17,7 +17,7 @@ import (
 //go:embed assets
 var assetFiles embed.FS
 
-// assetTypes maps the extensions of served files to their content types. Other files, such as
+// assetTypes maps the extension of a file to its content type. Files with other extensions, such as
 // licences, are not served.
 var assetTypes = map[string]string{
 	".css":   "text/css; charset=utf-8",
@@ -28,15 +28,15 @@ var assetTypes = map[string]string{
 
 const assetPath = "/assets/"
 
-// assets are the embedded files. Each name contains a hash of the content, so browsers can cache a
-// file for a year.
+// assets serves the embedded files. The name under which it serves a file contains a hash of the
+// content, so browsers can cache the file for a year.
 type assets struct {
-	names map[string]string // such as console.css → console.0f3a….css
-	files map[string][]byte // the content of each file, by hashed name
+	hashedNames map[string]string // the served name of each file, such as console.0f3a….css for console.css
+	files       map[string][]byte // the content of each file, by its served name
 }
 
 func newAssets() (*assets, error) {
-	a := &assets{names: make(map[string]string), files: make(map[string][]byte)}
+	a := &assets{hashedNames: make(map[string]string), files: make(map[string][]byte)}
 	var sheets []string
 	err := fs.WalkDir(assetFiles, "assets", func(file string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() || assetTypes[path.Ext(file)] == "" {
@@ -51,19 +51,19 @@ func newAssets() (*assets, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read assets: %w", err)
 	}
-	// Style sheets come last: they contain the hashed names of other files, and their own hash must
-	// cover those names.
+	// Style sheets are added last: they contain the served names of other files, and their own hash
+	// must cover those names.
 	sort.Strings(sheets)
 	for _, sheet := range sheets {
-		if err := a.add(sheet, a.names); err != nil {
+		if err := a.add(sheet, a.hashedNames); err != nil {
 			return nil, fmt.Errorf("read assets: %w", err)
 		}
 	}
 	return a, nil
 }
 
-// add adds one file. links maps file names to hashed names; add replaces each url("name") in the
-// file accordingly.
+// add adds one file. links maps the names of other files to their served names. add replaces each
+// url("name") in the file with the address of the served file.
 func (a *assets) add(file string, links map[string]string) error {
 	b, err := assetFiles.ReadFile(file)
 	if err != nil {
@@ -76,20 +76,20 @@ func (a *assets) add(file string, links map[string]string) error {
 	name := path.Base(file)
 	ext := path.Ext(name)
 	hashed := strings.TrimSuffix(name, ext) + "." + hex.EncodeToString(sum[:6]) + ext
-	a.names[name], a.files[hashed] = hashed, b
+	a.hashedNames[name], a.files[hashed] = hashed, b
 	return nil
 }
 
-// url returns the address of an asset. An unknown name gets an address that responds with 404; a
-// test looks for such addresses.
+// url returns the address of an asset. For an unknown name it returns an address that responds with
+// 404. A test checks that no page contains such an address.
 func (a *assets) url(name string) string {
-	if hashed, ok := a.names[name]; ok {
+	if hashed, ok := a.hashedNames[name]; ok {
 		return assetPath + hashed
 	}
 	return assetPath + name
 }
 
-// ServeHTTP serves GET /assets/{hashed name}.
+// ServeHTTP serves the files under /assets/.
 func (a *assets) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	name := strings.TrimPrefix(r.URL.Path, assetPath)
 	b, ok := a.files[name]

@@ -17,97 +17,99 @@ import (
 	"github.com/rollcall-scim/rollcall/retention"
 )
 
-// auditPage is the data of the view "audit": the events of a site, a directory or the installation,
-// newest first.
+// auditPage is the data of the view "audit". It shows the events of a site, a directory or the
+// installation, newest first.
 type auditPage struct {
 	Page
-	Label  string // label of the list for screen readers
-	Filter auditFilter
-	Rows   []auditRow
-	Scoped bool // whether each row says where its event happened
-	Empty  EmptyState
-	Pager  Pager
+	Label       string // label of the list for screen readers
+	Filter      auditFilter
+	Rows        []auditRow
+	ShowsPlaces bool // whether each row says where its event happened
+	Empty       EmptyState
+	Pager       Pager
 }
 
-// auditFilter holds the reader's filters.
+// auditFilter is the form in which the user chooses which events the page shows.
 type auditFilter struct {
-	Action   string // address of the form
-	Search   string
-	Actor    string
-	Subject  string // id of the only subject to show; comes from a link
-	From, To string // the days that were typed into the form
-	Kinds    []choiceGroup
-	Scopes   []choiceGroup // the choices of scope; empty on pages for a single scope
-	Set      bool          // whether any filter narrows the list
-	Clear    string        // address of the list without filters
-	Error    *FieldError
+	FormURL    string // address to which the form is sent
+	Search     string
+	Actor      string
+	Subject    string // the page shows only events about the object with this id; set by links on the page
+	From, To   string // the first and the last day, as they were typed into the form
+	Kinds      []choiceGroup
+	Scopes     []choiceGroup // the choices of sites and directories; empty on pages about only one of them
+	IsNarrowed bool          // whether any filter leaves out events
+	ClearURL   string        // address of the list without filters
+	Error      *FieldError
 }
 
-// choiceGroup is a group of options in a select. Without a title, the options stand on their own.
+// choiceGroup is a group of options in a select box. If the title is empty, the options have no
+// heading.
 type choiceGroup struct {
 	Title   string
 	Options []Option
 }
 
-// auditRow is one event.
+// auditRow shows one event.
 type auditRow struct {
-	ID       string // position of the event
-	Time     time.Time
-	Text     string
-	Strong   bool   // whether the row is emphasized, such as the change of a setting
-	Plain    bool   // whether the row is shown in grey, such as routine work of SCIM and provisioning
-	By       string // the actor of the event
-	From     string // network address
-	Browser  string // the browser in short, such as "Firefox on Linux"
-	Agent    string // the complete User-Agent
-	Where    string // the name of the site or directory where the event happened
-	WhereURL string // page of that site or directory
-	URL      string // page of the event's subject; may be empty
+	ID           string // the position of the event in the audit trail
+	Time         time.Time
+	Text         string
+	IsEmphasized bool   // whether the row is emphasized, such as the change of a setting
+	IsGrey       bool   // whether the row is shown in grey, such as routine work of SCIM and provisioning
+	ActorText    string // the actor of the event
+	Address      string // network address of the actor
+	Browser      string // the actor's browser in short, such as "Firefox on Linux"
+	UserAgent    string // the actor's complete User-Agent
+	PlaceName    string // the name of the site or directory where the event happened
+	PlaceURL     string // address of the events of that site or directory
+	URL          string // address of the page of the object that the event is about; may be empty
 
-	Name       string // name of the event
-	ActorKind  string
-	ActorID    string
-	Subject    string // id of the subject
-	SameActor  string // address of all events of this actor
-	SameFrom   string // address of all events from this network address
-	SameObject string // address of all events of this subject
-	Changes    []auditChange
+	EventName      string // such as "user.created"
+	ActorKind      string
+	ActorID        string
+	Subject        string // id of the object that the event is about
+	SameActorURL   string // address of all events of this actor
+	SameAddressURL string // address of all events from this network address
+	SameSubjectURL string // address of all events about this object
+	Changes        []auditChange
 }
 
-// auditChange is a value before and after a change. Note replaces values that are not shown.
+// auditChange is a value before and after a change. If the values must not be shown, Note says so
+// instead.
 type auditChange struct{ Name, Before, After, Note string }
 
-// AuditLog shows and exports the audit trail of one scope or of all. The pages of sites,
-// directories and the installation differ only in these fields.
+// AuditLog shows and exports the events of one scope, or of all scopes. The audit logs of sites,
+// directories and the installation are the same except for these fields.
 type AuditLog struct {
-	Console *Console
-	Trail   event.Trail
-	Frame   Page
-	Scope   event.Scope  // the scope that the page shows; the zero Scope means everything
-	Places  []AuditPlace // where events can happen; only for the page that shows everything
-	Self    string       // path of the page
-	File    string       // name of exported files, without the extension
-	Kinds   []string     // prefixes of the event names that the filter offers
-	Crumbs  []Crumb
-	Title   string
-	Lead    string                   // one or two sentences under the title
-	Link    func(event.Event) string // returns the page of an event's subject, or ""
+	Console      *Console
+	Trail        event.Trail
+	Frame        Page
+	Scope        event.Scope  // whose events the page shows; the zero Scope means the events of all scopes
+	Places       []AuditPlace // the sites and directories that the filter offers; only for the log of the installation
+	Path         string       // path of the page
+	FileName     string       // name of exported files, without the extension
+	KindPrefixes []string     // the kinds of events that the filter offers, as prefixes of event names; empty means all kinds
+	Crumbs       []Crumb
+	Title        string
+	Lead         string                   // one or two sentences under the title
+	SubjectURL   func(event.Event) string // returns the address of the page of the object that an event is about, or ""; may be nil
 }
 
-// AuditPlace is a site or directory with its name.
+// AuditPlace is a site or directory where events can happen, with its name.
 type AuditPlace struct {
 	Scope event.Scope
 	Name  string
 }
 
-const auditLimit = 50
+const maxEventsOnPage = 50
 
-// readQuery reads a query from the parameters of an address. A bad date becomes a field error; any
-// other bad parameter is an event.ErrPosition.
+// readQuery reads a query from the parameters of an address. If a date is invalid, it returns a
+// field error. If another parameter is invalid, the error is event.ErrPosition.
 func (a AuditLog) readQuery(form url.Values) (event.Query, *FieldError, error) {
 	q := event.Query{
 		Scope: a.Scope, Text: strings.TrimSpace(form.Get("q")), Actor: strings.TrimSpace(form.Get("actor")),
-		Subject: form.Get("subject"), Limit: auditLimit,
+		Subject: form.Get("subject"), Limit: maxEventsOnPage,
 	}
 	var wrong *FieldError
 	q.From, q.Until, wrong = DayRange(form)
@@ -131,54 +133,55 @@ func (a AuditLog) readQuery(form url.Values) (event.Query, *FieldError, error) {
 	return q, wrong, err
 }
 
-// isNarrowed reports whether a query leaves out any event of the scope.
+// isNarrowed reports whether a query has a filter that leaves out events of a.Scope.
 func (a AuditLog) isNarrowed(q event.Query) bool {
 	q.Before, q.After, q.Limit = event.Position{}, event.Position{}, 0
 	return q.Text != "" || q.Actor != "" || q.Subject != "" || len(q.Kinds) > 0 || !q.From.IsZero() || !q.Until.IsZero() || q.Scope != a.Scope
 }
 
-// Show responds with the audit page.
+// Show responds with the page of the audit log.
 func (a AuditLog) Show(w http.ResponseWriter, r *http.Request) error {
 	form := r.URL.Query()
 	q, wrong, err := a.readQuery(form)
 	if err != nil {
-		return a.Console.Redirect(w, r, a.Self, Notice{})
+		return a.Console.Redirect(w, r, a.Path, Notice{})
 	}
 	found, err := event.Search(r.Context(), a.Trail, q)
 	if err != nil {
 		return err
 	}
 	if !q.After.IsZero() && found.Newer.IsZero() {
-		// The reader is back at the newest events: show a full first page.
+		// The user has come back to the newest events, so show the first page, which is full.
 		q.Before, q.After = event.Position{}, event.Position{}
 		form.Del("after")
 		if found, err = event.Search(r.Context(), a.Trail, q); err != nil {
 			return err
 		}
 	}
-	pg := auditPage{Page: a.Frame, Label: a.Title, Scoped: a.Scope == (event.Scope{})}
+	pg := auditPage{Page: a.Frame, Label: a.Title, ShowsPlaces: a.Scope == (event.Scope{})}
 	pg.Title, pg.Crumbs = a.Title, a.Crumbs
-	pg.Filter = a.filterOf(form, q, wrong)
-	pg.StatusLine = auditStatus(found.Events, pg.Filter.Set, !q.Before.IsZero() || !q.After.IsZero(), a.Console.Options.Now())
+	pg.Filter = a.newFilter(form, q, wrong)
+	pg.StatusLine = auditStatus(found.Events, pg.Filter.IsNarrowed, !q.Before.IsZero() || !q.After.IsZero(), a.Console.Options.Now())
 	if pg.Lead, err = a.leadText(r.Context()); err != nil {
 		return err
 	}
 	pg.Actions = []Action{
-		{Text: "Export CSV", Icon: "download", URL: a.addressWith(form, a.Self+"/export", "format", "csv")},
-		{Text: "Export JSON", Icon: "download", URL: a.addressWith(form, a.Self+"/export", "format", "json")},
+		{Text: "Export CSV", Icon: "download", URL: a.urlWithFilters(form, a.Path+"/export", "format", "csv")},
+		{Text: "Export JSON", Icon: "download", URL: a.urlWithFilters(form, a.Path+"/export", "format", "json")},
 	}
 	pg.Empty = EmptyState{Icon: "history", Title: "Nothing has happened yet", Text: "Changes appear here as they are made."}
-	if pg.Filter.Set {
-		pg.Empty = EmptyState{Icon: "search", Title: "No event fits", Text: "Nothing in the audit log matches what you asked to see.", Action: &Action{Text: "Show everything", URL: a.Self}}
+	if pg.Filter.IsNarrowed {
+		pg.Empty = EmptyState{Icon: "search", Title: "No event fits", Text: "Nothing in the audit log matches what you asked to see.", Action: &Action{Text: "Show everything", URL: a.Path}}
 	}
-	pg.Pager = a.pagerOf(form, q, found)
+	pg.Pager = a.newPager(form, q, found)
 	for _, e := range found.Events {
-		pg.Rows = append(pg.Rows, a.rowOf(form, e))
+		pg.Rows = append(pg.Rows, a.newRow(form, e))
 	}
 	return a.Console.View(w, r, http.StatusOK, "audit", pg)
 }
 
-// leadText returns the page's lead, followed by how long events are kept.
+// leadText returns the text under the page's title. It ends with a sentence that says how long
+// events are kept.
 func (a AuditLog) leadText(ctx context.Context) (string, error) {
 	owner := ""
 	if a.Scope.IsSingle() {
@@ -188,10 +191,10 @@ func (a AuditLog) leadText(ctx context.Context) (string, error) {
 	return a.Lead + kept, err
 }
 
-func (a AuditLog) filterOf(form url.Values, q event.Query, wrong *FieldError) auditFilter {
+func (a AuditLog) newFilter(form url.Values, q event.Query, wrong *FieldError) auditFilter {
 	f := auditFilter{
-		Action: a.Self, Search: q.Text, Actor: q.Actor, Subject: q.Subject, From: form.Get("from"), To: form.Get("to"),
-		Set: a.isNarrowed(q) || wrong != nil, Clear: a.Self, Error: wrong, Kinds: a.kindOptions(form.Get("kind")),
+		FormURL: a.Path, Search: q.Text, Actor: q.Actor, Subject: q.Subject, From: form.Get("from"), To: form.Get("to"),
+		IsNarrowed: a.isNarrowed(q) || wrong != nil, ClearURL: a.Path, Error: wrong, Kinds: a.kindOptions(form.Get("kind")),
 	}
 	if a.Scope == (event.Scope{}) {
 		f.Scopes = a.scopeOptions(form.Get("of"))
@@ -200,16 +203,16 @@ func (a AuditLog) filterOf(form url.Values, q event.Query, wrong *FieldError) au
 }
 
 func (a AuditLog) kindOptions(here string) []choiceGroup {
-	groups := []choiceGroup{{Options: MarkChosen(here, []Option{{Value: "", Text: "Everything"}})}}
+	groups := []choiceGroup{{Options: SelectOption(here, []Option{{Value: "", Text: "Everything"}})}}
 	for _, k := range event.Kinds {
-		if !slices.Contains(a.Kinds, k.Prefix) && len(a.Kinds) > 0 {
+		if !slices.Contains(a.KindPrefixes, k.Prefix) && len(a.KindPrefixes) > 0 {
 			continue
 		}
 		options := []Option{{Value: k.Prefix, Text: k.Title}}
 		for _, name := range event.NamesOf(k.Prefix) {
 			options = append(options, Option{Value: name, Text: name})
 		}
-		groups = append(groups, choiceGroup{Title: k.Title, Options: MarkChosen(here, options)})
+		groups = append(groups, choiceGroup{Title: k.Title, Options: SelectOption(here, options)})
 	}
 	return groups
 }
@@ -232,7 +235,7 @@ func (a AuditLog) scopeOptions(here string) []choiceGroup {
 	}}, sites, directories}
 	known := false
 	for i := range groups {
-		groups[i].Options = MarkChosen(here, groups[i].Options)
+		groups[i].Options = SelectOption(here, groups[i].Options)
 		known = known || slices.ContainsFunc(groups[i].Options, func(o Option) bool { return o.Selected })
 	}
 	if !known {
@@ -242,26 +245,26 @@ func (a AuditLog) scopeOptions(here string) []choiceGroup {
 	return slices.DeleteFunc(groups, func(g choiceGroup) bool { return len(g.Options) == 0 })
 }
 
-func (a AuditLog) pagerOf(form url.Values, q event.Query, found event.Page) Pager {
+func (a AuditLog) newPager(form url.Values, q event.Query, found event.Page) Pager {
 	p := Pager{Text: Plural(len(found.Events), "event")}
 	if len(found.Events) == 0 && !found.Older.IsZero() {
 		p.Text = "None among the events looked through so far; older ones follow"
 	}
 	if !q.Before.IsZero() || !q.After.IsZero() {
-		p.First = a.addressWith(form, a.Self)
+		p.FirstURL = a.urlWithFilters(form, a.Path)
 	}
 	if !found.Newer.IsZero() {
-		p.Previous = a.addressWith(form, a.Self, "after", found.Newer.String())
+		p.PreviousURL = a.urlWithFilters(form, a.Path, "after", found.Newer.String())
 	}
 	if !found.Older.IsZero() {
-		p.Next = a.addressWith(form, a.Self, "before", found.Older.String())
+		p.NextURL = a.urlWithFilters(form, a.Path, "before", found.Older.String())
 	}
 	return p
 }
 
-// addressWith returns a path with the filters from form and the extra pairs, but without a
-// position.
-func (a AuditLog) addressWith(form url.Values, path string, pairs ...string) string {
+// urlWithFilters returns the address path with the filters from form, but without a position. pairs
+// holds further query parameters, as names and values in turn.
+func (a AuditLog) urlWithFilters(form url.Values, path string, pairs ...string) string {
 	kept := url.Values{}
 	for _, name := range []string{"q", "of", "kind", "actor", "subject", "from", "to"} {
 		if value := form.Get(name); value != "" {
@@ -289,34 +292,34 @@ func auditStatus(events []event.Event, narrowed, further bool, now time.Time) st
 	return "The last event was " + RelativeTime(events[0].Time, now) + "."
 }
 
-func (a AuditLog) rowOf(form url.Values, e event.Event) auditRow {
+func (a AuditLog) newRow(form url.Values, e event.Event) auditRow {
 	row := auditRow{
-		ID: e.Position.String(), Time: e.Time, Text: e.Text, Strong: isImportant(e.Name), By: actorWords(e), From: e.By.Address, Agent: e.By.UserAgent,
-		Name: e.Name, ActorKind: string(e.By.Kind), ActorID: e.By.ID, Subject: e.Subject,
+		ID: e.Position.String(), Time: e.Time, Text: e.Text, IsEmphasized: isImportant(e.Name), ActorText: actorText(e), Address: e.By.Address, UserAgent: e.By.UserAgent,
+		EventName: e.Name, ActorKind: string(e.By.Kind), ActorID: e.By.ID, Subject: e.Subject,
 	}
-	row.Plain = !row.Strong && (e.By.Kind == event.Token || e.By.Kind == event.Job || e.By.Kind == event.System)
-	if row.Agent != "" {
-		row.Browser = session.Browser{Agent: row.Agent}.String()
+	row.IsGrey = !row.IsEmphasized && (e.By.Kind == event.Token || e.By.Kind == event.Job || e.By.Kind == event.System)
+	if row.UserAgent != "" {
+		row.Browser = session.Browser{Agent: row.UserAgent}.String()
 	}
-	if a.Link != nil {
-		row.URL = a.Link(e)
+	if a.SubjectURL != nil {
+		row.URL = a.SubjectURL(e)
 	}
 	none := url.Values{}
 	if row.ActorID != "" && row.ActorKind != string(event.Command) {
-		row.SameActor = a.addressWith(none, a.Self, "actor", row.ActorID)
+		row.SameActorURL = a.urlWithFilters(none, a.Path, "actor", row.ActorID)
 	}
-	if row.From != "" {
-		row.SameFrom = a.addressWith(none, a.Self, "actor", row.From)
+	if row.Address != "" {
+		row.SameAddressURL = a.urlWithFilters(none, a.Path, "actor", row.Address)
 	}
 	if e.Subject != "" {
-		row.SameObject = a.addressWith(none, a.Self, "subject", e.Subject)
+		row.SameSubjectURL = a.urlWithFilters(none, a.Path, "subject", e.Subject)
 	}
 	if a.Scope == (event.Scope{}) {
-		row.Where = a.placeName(e.Scope)
+		row.PlaceName = a.placeName(e.Scope)
 		of := strings.TrimSuffix(e.Scope.Kind+":"+e.Scope.ID, ":")
-		row.WhereURL = a.addressWith(none, a.Self, "of", of)
+		row.PlaceURL = a.urlWithFilters(none, a.Path, "of", of)
 		if e.Subject != "" {
-			row.SameObject = a.addressWith(none, a.Self, "subject", e.Subject, "of", of)
+			row.SameSubjectURL = a.urlWithFilters(none, a.Path, "subject", e.Subject, "of", of)
 		}
 	}
 	for _, c := range event.Changes(e.Data) {
@@ -353,8 +356,8 @@ func isImportant(name string) bool {
 	return !slices.Contains([]string{"user", "group", "resource", "assignment", "sign_in", "page", "export"}, kind) || name == event.UserPurged || name == event.UserErased
 }
 
-// actorWords names the actor of an event.
-func actorWords(e event.Event) string {
+// actorText names the actor of an event in words.
+func actorText(e event.Event) string {
 	switch e.By.Kind {
 	case event.Command:
 		return strings.TrimSpace("command line " + e.By.Name)
@@ -370,20 +373,20 @@ func actorWords(e event.Event) string {
 	return ActorName(e.Actor)
 }
 
-// Export responds with a file of every event that matches the filters. It sends the last part of
-// the file only after the audit trail has recorded the export.
+// Export responds with a file of all events that match the filters. It sends the end of the file
+// only after the audit log has recorded the export.
 func (a AuditLog) Export(w http.ResponseWriter, r *http.Request) error {
 	form := r.URL.Query()
 	q, wrong, err := a.readQuery(form)
 	if err != nil || wrong != nil {
-		return a.Console.Redirect(w, r, a.addressWith(form, a.Self), Notice{})
+		return a.Console.Redirect(w, r, a.urlWithFilters(form, a.Path), Notice{})
 	}
 	q.Before, q.After, q.Limit = event.Position{}, event.Position{}, 500
 	first, err := event.Search(r.Context(), a.Trail, q)
 	if err != nil {
-		return err // nothing was sent yet, so a page can show this error
+		return err // before the file begins, a page can still show an error
 	}
-	of := ExportRecord{Scope: a.Scope, EventName: event.ExportAudit, ListTitle: "The audit log", RowNoun: "event", Filter: FilterOf(form, "q", "of", "kind", "actor", "subject", "from", "to")}
+	of := ExportRecord{Scope: a.Scope, EventName: event.ExportAudit, ListTitle: "The audit log", RowNoun: "event", Filter: FilterParameters(form, "q", "of", "kind", "actor", "subject", "from", "to")}
 	if !a.Scope.IsSingle() {
 		of.Scope = event.Installation()
 	}
@@ -396,11 +399,11 @@ func (a AuditLog) Export(w http.ResponseWriter, r *http.Request) error {
 		})
 	}
 	if form.Get("format") == "json" {
-		return a.Console.sendJSON(w, r, a.File+".json", func(item func(any) error) error {
+		return a.Console.sendJSON(w, r, a.FileName+".json", func(item func(any) error) error {
 			return each(func(e event.Event) error { return item(e.Entry()) })
 		})
 	}
-	return a.Console.SendCSV(w, r, a.File+".csv", event.Columns, func(line func(...string) error) error {
+	return a.Console.SendCSV(w, r, a.FileName+".csv", event.Columns, func(line func(...string) error) error {
 		return each(func(e event.Event) error { return line(e.Cells()...) })
 	})
 }
@@ -425,17 +428,17 @@ func eachEvent(ctx context.Context, trail event.Trail, q event.Query, page event
 	}
 }
 
-// ExportRecord describes an exported file for the audit trail.
+// ExportRecord describes an exported file for the event that records the export.
 type ExportRecord struct {
 	Scope     event.Scope
 	EventName string            // name of the event
-	ListTitle string            // such as "The request log"
+	ListTitle string            // what was exported, such as "The request log"
 	RowNoun   string            // noun for a row, such as "event"
 	Filter    map[string]string // the filters of the export; may be empty
 }
 
-// FilterOf returns the named parameters that are not empty.
-func FilterOf(form url.Values, names ...string) map[string]string {
+// FilterParameters returns those of the named parameters of a request that are not empty.
+func FilterParameters(form url.Values, names ...string) map[string]string {
 	filter := map[string]string{}
 	for _, name := range names {
 		if value := form.Get(name); value != "" {
@@ -445,12 +448,12 @@ func FilterOf(form url.Values, names ...string) map[string]string {
 	return filter
 }
 
-// recordTimeout is how long a response waits for its event to be written.
+// recordTimeout is how long a response waits, at most, until its event is written.
 const recordTimeout = 5 * time.Second
 
-// RecordExport calls fill, which sends the rows of a file and counts them, and then records the
-// export. If fill fails or the event cannot be stored, RecordExport returns the error and the
-// caller cuts the file off.
+// RecordExport calls fill, which sends the rows of a file and counts them in sent. Then it records
+// the export in the audit log. If fill fails or the event cannot be stored, RecordExport returns
+// the error, and the caller must cut the file off.
 func (c *Console) RecordExport(ctx context.Context, x ExportRecord, fill func(sent *int) error) error {
 	sent := 0
 	err := fill(&sent)
@@ -467,7 +470,7 @@ func (c *Console) RecordExport(ctx context.Context, x ExportRecord, fill func(se
 	return err
 }
 
-// recordEvents records events of actions that change nothing.
+// recordEvents records events about actions that change nothing, such as exports.
 func (c *Console) recordEvents(ctx context.Context, events ...event.Event) error {
 	if c.Options.Events == nil {
 		return nil
@@ -506,7 +509,7 @@ func (c *Console) sendJSON(w http.ResponseWriter, r *http.Request, name string, 
 	}
 	if err != nil {
 		c.Options.Log.Error("export cut off", "request", web.RequestID(r), "route", r.Pattern, "error", err)
-		panic(http.ErrAbortHandler) // a partial file must not look complete
+		panic(http.ErrAbortHandler) // breaks the connection, so that the partial file does not look complete
 	}
 	return nil
 }

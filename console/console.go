@@ -29,39 +29,39 @@ type Options struct {
 	PublicURL string
 	Log       *slog.Logger
 	Now       func() time.Time
-	// NewLinks is a sentence that explains how to get a new sign-in link. It is empty if people get
-	// one with a command on the server.
+	// NewLinks is a sentence that explains how to get a new sign-in link. If it is empty, pages
+	// show a command that creates a link on the server.
 	NewLinks string
-	// Retention knows how long logs are kept. If it is nil, pages do not mention it.
+	// Retention knows how long logs are kept. If it is nil, pages do not say how long.
 	Retention *retention.Pruner
-	// Events records events of actions that change nothing, such as exports. nil records none.
+	// Events records events about actions that change nothing, such as exports. nil records none.
 	Events event.Recorder
-	// Refused records events of refused pages and links. nil records none.
+	// Refused records events about pages and sign-in links that were refused. nil records none.
 	Refused *event.Refused
-	// Version is shown at the bottom of the menu.
+	// Version is the version of Rollcall, which pages show at the bottom of the menu.
 	Version string
-	// OnViewShown is called with the name of each view that is shown, such as "site/people". It may
-	// be nil.
+	// OnViewShown is called each time a view is shown, with the name of the view, such as
+	// "site/people". It may be nil.
 	OnViewShown func(view string)
 }
 
-// Console draws the frame of all pages. Create one with New and give it to both page sets.
+// Console provides the frame of all pages. Create it with New and give it to both page sets.
 type Console struct {
 	Options Options
 	assets  *assets
-	layout  *template.Template // layout.html and parts.html
-	views   *Views             // views of the frame itself: questions, errors, the sign-in
+	layout  *template.Template // the templates in layout.html and parts.html
+	views   *Views             // the views of this package, such as confirmation, error and sign-in pages
 
 	failures *web.Throttle // counts sign-ins with unknown links and recovery codes, and refused ones of operators, by site and network
 	starts   *web.Throttle // counts sign-ins of operators that were sent to their provider, by network
 }
 
-// Views are the page templates of one set, each inside the layout. A template is parsed when its
-// page is first shown; a test shows every page.
+// Views holds the page templates of one page set. Each page is shown inside the layout. A template
+// is parsed when its page is shown for the first time. A test shows every page.
 type Views struct {
-	console *Console
-	set     string                                        // "site" or "directory"; empty for the frame's own views
-	parse   map[string]func() (*template.Template, error) // for each view, reads its template when it is first shown
+	console    *Console
+	setName    string                                        // "site" or "directory"; empty for the views of this package
+	parseFuncs map[string]func() (*template.Template, error) // by the name of the view: parses the template once, and returns it
 }
 
 // New creates a console. It returns an error if the layout or the assets cannot be read.
@@ -77,7 +77,7 @@ func New(o Options) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{Options: o, assets: a, failures: web.NewFailures(), starts: web.NewThrottle(startsAtOnce, startsEvery)}
+	c := &Console{Options: o, assets: a, failures: web.NewFailureThrottle(), starts: web.NewThrottle(startsAtOnce, startsEvery)}
 	c.layout, err = template.New("layout.html").Funcs(c.templateFunctions()).ParseFS(templateFiles, "layout.html", "parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse the layout: %w", err)
@@ -89,13 +89,13 @@ func New(o Options) (*Console, error) {
 // Views returns the templates of a page set. Each .html file except the layout and its parts is one
 // view with the name of the file.
 func (c *Console) Views(set string, files fs.FS) *Views {
-	names, _ := fs.Glob(files, "*.html") // the only possible error is a malformed pattern
-	v := &Views{console: c, set: set, parse: make(map[string]func() (*template.Template, error))}
+	names, _ := fs.Glob(files, "*.html") // an error is possible only for a malformed pattern
+	v := &Views{console: c, setName: set, parseFuncs: make(map[string]func() (*template.Template, error))}
 	for _, file := range names {
 		if file == "layout.html" || file == "parts.html" {
 			continue
 		}
-		v.parse[strings.TrimSuffix(file, ".html")] = sync.OnceValues(func() (*template.Template, error) {
+		v.parseFuncs[strings.TrimSuffix(file, ".html")] = sync.OnceValues(func() (*template.Template, error) {
 			set, err := c.layout.Clone()
 			if err == nil {
 				set, err = set.ParseFS(files, file)
@@ -109,8 +109,8 @@ func (c *Console) Views(set string, files fs.FS) *Views {
 	return v
 }
 
-// templateFunctions returns the functions that templates may call. They only format values; page
-// structs make the decisions.
+// templateFunctions returns the functions that templates may call. They only format values.
+// Decisions are made in Go, before a template is executed.
 func (c *Console) templateFunctions() template.FuncMap {
 	return template.FuncMap{
 		"asset":   c.assets.url,
@@ -124,35 +124,35 @@ func (c *Console) templateFunctions() template.FuncMap {
 	}
 }
 
-// icon draws a symbol of assets/vendor/icons.svg. The symbol is only decoration: the text next to
-// it has the same meaning.
+// icon returns the HTML of a symbol from assets/vendor/icons.svg. Screen readers ignore the symbol,
+// because the text next to it has the same meaning.
 func (c *Console) icon(name string) template.HTML {
 	return template.HTML(`<svg class="icon" aria-hidden="true" focusable="false"><use href="` + //nolint:gosec // both parts are ours
 		template.HTMLEscapeString(c.assets.url("icons.svg")+"#"+name) + `"></use></svg>`)
 }
 
-// Assets returns the handler of /assets/; mount it at that path.
+// Assets returns the handler for the path /assets/.
 func (c *Console) Assets() http.Handler { return c.assets }
 
-// View shows a page of the frame itself.
+// View shows a page of this package, such as a confirmation page.
 func (c *Console) View(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
 	return c.views.Show(w, r, status, name, data)
 }
 
-// Show renders a view and writes it. It writes nothing before rendering is complete, so a broken
-// page becomes an error with status 500 and not half a page. It returns an error if the view does
-// not exist or cannot be rendered.
+// Show renders a view and responds with it. It writes nothing before rendering is complete, so that
+// a broken template leads to an error page and not to half a page. It returns an error if the view
+// does not exist or cannot be rendered.
 func (v *Views) Show(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
-	parse, ok := v.parse[name]
+	parse, ok := v.parseFuncs[name]
 	if !ok {
-		return fmt.Errorf("there is no page template %q", path.Join(v.set, name))
+		return fmt.Errorf("there is no page template %q", path.Join(v.setName, name))
 	}
 	set, err := parse()
 	if err != nil {
 		return err
 	}
 	if drawn := v.console.Options.OnViewShown; drawn != nil {
-		drawn(path.Join(v.set, name))
+		drawn(path.Join(v.setName, name))
 	}
 	var b bytes.Buffer
 	if err := set.ExecuteTemplate(&b, "layout.html", data); err != nil {
@@ -165,13 +165,13 @@ func (v *Views) Show(w http.ResponseWriter, r *http.Request, status int, name st
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		// Forms and addresses may contain invalid UTF-8, but the page must be valid UTF-8.
-		w.Write(bytes.ToValidUTF8(b.Bytes(), []byte("\ufffd"))) //nolint:errcheck // the client has gone
+		w.Write(bytes.ToValidUTF8(b.Bytes(), []byte("\ufffd"))) //nolint:errcheck // it fails only if the client has disconnected
 	}
 	return nil
 }
 
-// Redirect responds to a form. The browser loads target with GET, and that page shows the notice
-// once.
+// Redirect makes the browser load target with a GET. The page at target shows the notice once. An
+// empty notice is not shown.
 func (c *Console) Redirect(w http.ResponseWriter, r *http.Request, target string, n Notice) error {
 	if n.Text != "" || n.Title != "" {
 		c.leaveNotice(w, r, n)
@@ -183,5 +183,5 @@ func (c *Console) Redirect(w http.ResponseWriter, r *http.Request, target string
 
 // isSecure reports whether cookies must be sent only over HTTPS.
 func (c *Console) isSecure(r *http.Request) bool {
-	return strings.HasPrefix(c.Options.PublicURL, "https://") || web.Secure(r)
+	return strings.HasPrefix(c.Options.PublicURL, "https://") || web.IsSecure(r)
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/secret"
 )
 
-// A cookie belongs to an area: one site, or the directories. Over HTTPS its name starts with
-// __Host-. Browsers accept such a cookie only from this host and only over HTTPS. So no other host
-// of the same domain and no insecure page can set one, or add another with the same name. Such a
-// cookie must have the path /, so its name ends with the site instead. Over HTTP, which is for
-// trying Rollcall on one machine, the cookie's path separates the areas.
+// A cookie belongs to an area: to one site, or to the pages of operators. Over HTTPS its name
+// starts with __Host-. Browsers accept such a cookie only from this host and only over HTTPS, so no
+// other host of the same domain and no insecure page can set it. Browsers require that such a
+// cookie has the path /, so its name contains the site to separate the areas. Over HTTP, which is
+// for trying Rollcall on one machine, the cookie's path separates the areas.
 
 // areaCookie returns a cookie for the area of r. An empty value makes the browser delete it.
 func (c *Console) areaCookie(r *http.Request, name, value string) *http.Cookie {
@@ -23,7 +23,7 @@ func (c *Console) areaCookie(r *http.Request, name, value string) *http.Cookie {
 	return cookie
 }
 
-// areaCookieValue returns the value of a cookie that areaCookie made, or "" if there is none.
+// areaCookieValue returns the value of a cookie for the area of r. It returns "" if there is none.
 func (c *Console) areaCookieValue(r *http.Request, name string) string {
 	return cookieValue(r, c.areaCookieName(r, name))
 }
@@ -34,13 +34,14 @@ func (c *Console) areaCookieName(r *http.Request, name string) string {
 	}
 	name = c.hostCookieName(r, name)
 	if site, ok := strings.CutPrefix(areaPath(r.URL.Path), "/c/"); ok {
-		// A path can have characters that a cookie's name cannot.
+		// Escape the site's name, because a path can contain characters that the name of a cookie
+		// cannot.
 		name += "-" + url.QueryEscape(strings.TrimSuffix(site, "/"))
 	}
 	return name
 }
 
-// hostCookieName returns the name of a cookie for the whole host.
+// hostCookieName returns the name of a cookie that belongs to the whole host, not to one area.
 func (c *Console) hostCookieName(r *http.Request, name string) string {
 	if c.isSecure(r) {
 		return "__Host-" + name
@@ -48,7 +49,8 @@ func (c *Console) hostCookieName(r *http.Request, name string) string {
 	return name
 }
 
-// newCookie returns a cookie that scripts cannot read. The browser keeps it until it is closed.
+// newCookie returns a cookie that scripts cannot read. The browser deletes it when it is closed. An
+// empty value makes the browser delete it at once.
 func (c *Console) newCookie(r *http.Request, name, value string) *http.Cookie {
 	cookie := &http.Cookie{Name: name, Value: value, Path: "/", HttpOnly: true, SameSite: http.SameSiteLaxMode, Secure: c.isSecure(r)}
 	if value == "" {

@@ -1,13 +1,13 @@
 // Package console is the frame of all pages: routing, sessions, layout, parts, forms, errors and
-// the audit log. Two page sets use it. They share nothing else, and this package knows neither of
-// them:
+// the audit log. Two page sets use it. They have nothing else in common, and this package imports
+// neither of them:
 //
 //	sitepages       /c/{site}/…   a site, for its people; administrators under admin/
 //	directorypages  /d/…          directories and the installation, for operators
 //
-// Each set is a table of routes behind its own guard. The cookies are rollcall-site and
-// rollcall-operator. Each belongs to one area, so one browser can be signed in to both sets, and
-// neither session opens the other set.
+// Each set has a table of routes and its own guard, which checks who the visitor is. The session
+// cookies are rollcall-site and rollcall-operator. Each belongs to one area, so one browser can be
+// signed in to both sets, and neither session opens the other set.
 //
 // A request goes through these steps:
 //

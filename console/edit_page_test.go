@@ -31,7 +31,7 @@ func TestAskEdit(t *testing.T) {
 		w := httptest.NewRecorder()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/d/x", strings.NewReader(""))
 		last := event.Event{Actor: "operator:sam", Time: now.Add(-3 * time.Minute)}
-		if err := c.AskEdit(w, r, console.Page{}, m, "/d/x", "/d/x", &last, console.HiddenField{Name: "do", Value: "start"}); err != nil {
+		if err := c.AskAboutConflicts(w, r, console.Page{}, m, "/d/x", "/d/x", &last, console.HiddenField{Name: "do", Value: "start"}); err != nil {
 			t.Fatal(err)
 		}
 		b := &browser{t: t}
@@ -73,6 +73,6 @@ func TestAskEdit(t *testing.T) {
 var askedFields = []console.EditField{
 	{Name: "city", Label: "City"},
 	{Name: "street", Label: "Street"},
-	console.EditTick("groups", "Take groups"),
-	console.EditChoice("create", "On Create", map[string]string{"refuse": "Refuse", "create": "Create the account"}),
+	console.CheckboxField("groups", "Take groups"),
+	console.ChoiceField("create", "On Create", map[string]string{"refuse": "Refuse", "create": "Create the account"}),
 }

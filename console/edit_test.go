@@ -12,8 +12,8 @@ import (
 var editFields = []EditField{
 	{Name: "city", Label: "City"},
 	{Name: "street", Label: "Street"},
-	EditTick("groups", "Take groups"),
-	EditChoice("create", "On Create", map[string]string{"refuse": "Refuse", "create": "Create the account"}),
+	CheckboxField("groups", "Take groups"),
+	ChoiceField("create", "On Create", map[string]string{"refuse": "Refuse", "create": "Create the account"}),
 }
 
 func TestMergeEdit(t *testing.T) {
@@ -69,7 +69,7 @@ func TestMergeEdit(t *testing.T) {
 				form.Set(f.Name, made[f.Name])
 				stored[f.Name] = made[f.Name]
 			}
-			for _, hidden := range WasFields(editFields, made) {
+			for _, hidden := range StartValueFields(editFields, made) {
 				form.Set(hidden.Name, hidden.Value)
 			}
 			for k, v := range tt.form {
@@ -85,7 +85,7 @@ func TestMergeEdit(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := outcome{City: m.Values["city"], Groups: m.Values["groups"], Create: m.Values["create"], Mine: m.Mine, Others: m.Others}
+			got := outcome{City: m.Values["city"], Groups: m.Values["groups"], Create: m.Values["create"], Mine: m.ChangedByUser, Others: m.ChangedByOthers}
 			for _, c := range m.Conflicts {
 				got.Asked = append(got.Asked, c.Label)
 			}
@@ -108,7 +108,7 @@ func TestMergeEdit_refuses_a_form_without_its_base(t *testing.T) {
 
 func TestMergedEdit_names_what_others_changed(t *testing.T) {
 	t.Parallel()
-	one, two := MergedEdit{Others: []string{"City"}}, MergedEdit{Others: []string{"City", "Street"}}
+	one, two := MergedEdit{ChangedByOthers: []string{"City"}}, MergedEdit{ChangedByOthers: []string{"City", "Street"}}
 	for _, tt := range []struct {
 		m    MergedEdit
 		last *event.Event
@@ -118,7 +118,7 @@ func TestMergedEdit_names_what_others_changed(t *testing.T) {
 		{m: one, want: "Changed meanwhile by somebody else, and kept: City."},
 		{m: two, last: &event.Event{Actor: "operator:sam"}, want: "Changed meanwhile by sam (operator), and kept: City, Street."},
 	} {
-		if got := tt.m.FromOthers(tt.last); got != tt.want {
+		if got := tt.m.OthersText(tt.last); got != tt.want {
 			t.Errorf("got %q, want %q", got, tt.want)
 		}
 	}

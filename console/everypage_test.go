@@ -228,7 +228,7 @@ func (p *pageCollection) singleSignOn(w *world, s site.Site, b *browser, path st
 	}
 	w.tested(s, idp, kim.ID, strings.Repeat("w", 200), awkwardNames[0], demoidp.Claim{Name: awkwardJob, Values: awkwardNames})
 	if err := w.pages.SSO.Store.PutConflict(p.t.Context(), s.ID, signin.Conflict{
-		ID: "waiting", PersonID: kim.ID, Reason: "unproved", Issuer: idp.EntityID, Identifier: strings.Repeat("w", 200), Match: awkwardNames[0], DisplayName: awkwardNames[0], First: w.clock(), Last: w.clock(),
+		ID: "waiting", PersonID: kim.ID, Reason: "unproved", Issuer: idp.EntityID, Identifier: strings.Repeat("w", 200), Match: awkwardNames[0], DisplayName: awkwardNames[0], FirstTry: w.clock(), LastTry: w.clock(),
 	}, time.Time{}); err != nil {
 		p.t.Fatal(err)
 	}
@@ -266,7 +266,7 @@ func (p *pageCollection) conflict(c *console.Console, b *browser) *shown {
 	}
 	answer := httptest.NewRecorder()
 	r := httptest.NewRequestWithContext(p.t.Context(), http.MethodPost, "/", nil)
-	if err := c.AskEdit(answer, r, console.Page{}, m, "/", "/", nil); err != nil {
+	if err := c.AskAboutConflicts(answer, r, console.Page{}, m, "/", "/", nil); err != nil {
 		p.t.Fatal(err)
 	}
 	header := answer.Header()
@@ -501,7 +501,7 @@ func (p *pageCollection) addRecipients(o *office, h *directory.Handle, b *browse
 		if failures == 0 {
 			continue
 		}
-		r.Failures, r.Failing, r.NextTry, r.Error = failures, at, time.Now().Add(time.Hour), "the mail server mail.contoso.example:587 took no mail: 550 "+awkwardJob
+		r.Failures, r.FailingSince, r.NextTry, r.Error = failures, at, time.Now().Add(time.Hour), "the mail server mail.contoso.example:587 took no mail: 550 "+awkwardJob
 		if failures > 1 {
 			r.Stopped = at
 		}

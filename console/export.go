@@ -7,8 +7,8 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/inert"
 )
 
-// SendCSV responds with a CSV file. fill writes its lines. The caller should read the first rows
-// before it calls SendCSV, because an error page is possible only until then.
+// SendCSV responds with a CSV file. fill sends its lines, one per call of line. Read the first rows
+// before you call SendCSV: once the file has begun, an error can no longer become a page.
 func (c *Console) SendCSV(w http.ResponseWriter, r *http.Request, name string, header []string, fill func(line func(cells ...string) error) error) error {
 	h := w.Header()
 	h.Set("Content-Type", "text/csv; charset=utf-8")
@@ -26,7 +26,7 @@ func (c *Console) SendCSV(w http.ResponseWriter, r *http.Request, name string, h
 	}
 	if err != nil {
 		c.Options.Log.Error("export cut off", "route", r.Pattern, "error", err)
-		panic(http.ErrAbortHandler) // a partial file must not look complete
+		panic(http.ErrAbortHandler) // breaks the connection, so that the partial file does not look complete
 	}
 	return nil
 }

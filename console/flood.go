@@ -7,9 +7,8 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/web"
 )
 
-// RefuseFlood returns an error with status 429 if too many sign-ins from the same source have
-// failed at this site. Successful sign-ins do not count. It returns nil if the source may try
-// again.
+// RefuseFlood returns an error with status 429 if too many sign-ins from the visitor's network have
+// failed at this site. Otherwise it returns nil. Successful sign-ins do not count.
 func (c *Console) RefuseFlood(w http.ResponseWriter, r *http.Request) error {
 	wait := c.failures.Wait(web.SiteSource(r), c.Options.Now())
 	if wait <= 0 {
@@ -18,7 +17,8 @@ func (c *Console) RefuseFlood(w http.ResponseWriter, r *http.Request) error {
 	return tooManySignIns(w, wait, "failed")
 }
 
-// CountFailure counts a failed sign-in, such as one with an unknown link or recovery code.
+// CountFailure counts a failed sign-in, such as one with an unknown link or recovery code, for
+// RefuseFlood.
 func (c *Console) CountFailure(r *http.Request) {
 	c.failures.Count(web.SiteSource(r), c.Options.Now())
 }
@@ -43,7 +43,7 @@ func (c *Console) RefuseStart(w http.ResponseWriter, r *http.Request) error {
 }
 
 // ReturnStart undoes the count of a sign-in that has succeeded.
-func (c *Console) ReturnStart(r *http.Request) { c.starts.Return(web.SiteSource(r)) }
+func (c *Console) ReturnStart(r *http.Request) { c.starts.UndoCount(web.SiteSource(r)) }
 
 func tooManySignIns(w http.ResponseWriter, wait time.Duration, what string) error {
 	w.Header().Set("Retry-After", web.Seconds(wait))

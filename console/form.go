@@ -11,22 +11,23 @@ import (
 	"time"
 )
 
-// Option is one entry of a select.
+// Option is one option of a select box.
 type Option struct {
 	Value, Text string
 	Selected    bool
 }
 
-// MarkChosen marks the option with this value.
-func MarkChosen(value string, list []Option) []Option {
+// SelectOption selects the option with this value. It changes the list and returns it.
+func SelectOption(value string, list []Option) []Option {
 	for i := range list {
 		list[i].Selected = list[i].Value == value
 	}
 	return list
 }
 
-// DayRange reads the fields "from" and "to" as days in UTC. until is the start of the day after
-// "to", so both days are included. An invalid day becomes a field error.
+// DayRange reads the parameters "from" and "to" as days in UTC. until is the start of the day after
+// "to", so that both days are included. A missing or invalid day gives a zero time. If a day is
+// invalid, wrong says so.
 func DayRange(q url.Values) (from, until time.Time, wrong *FieldError) {
 	for _, name := range []string{"from", "to"} {
 		text := strings.TrimSpace(q.Get(name))
@@ -47,8 +48,9 @@ func DayRange(q url.Values) (from, until time.Time, wrong *FieldError) {
 	return from, until, wrong
 }
 
-// WithQuery returns path with the known parameters of q. Each name in pairs gets the value after
-// it; an empty value removes the parameter.
+// WithQuery returns the address path with those parameters of q that lists use. pairs holds further
+// parameters, as names and values in turn; they replace those of q. An empty value removes a
+// parameter.
 func WithQuery(path string, q url.Values, pairs ...string) string {
 	next := url.Values{}
 	for _, name := range []string{"q", "status", "role", "result", "method", "token", "kind", "actor", "from", "to", "show", "before", "after"} {
@@ -68,15 +70,16 @@ func WithQuery(path string, q url.Values, pairs ...string) string {
 	return path + "?" + next.Encode()
 }
 
-// NewFormNumber returns a random number that makes a form single-use.
+// NewFormNumber returns a random string. A form that contains it can be used only once, because the
+// server remembers it.
 func NewFormNumber() string { return rand.Text() }
 
-// ConfirmsNumber reports whether a form confirms the number n. If it confirms another number, the
-// number has changed since the page asked.
+// ConfirmsNumber reports whether a form confirms a change of n objects. It is false if the form
+// confirms another number: then the number has changed since the page asked for confirmation.
 func ConfirmsNumber(r *http.Request, n int) bool { return r.PostForm.Get("sure") == strconv.Itoa(n) }
 
-// UploadedFile returns the uploaded file of a form and its name. The file is nil if the user chose
-// none.
+// UploadedFile returns the file that a form uploads, and the file's name. The file is nil if the
+// user chose none.
 func UploadedFile(r *http.Request) (multipart.File, string, error) {
 	if err := r.ParseMultipartForm(8 << 20); err != nil {
 		return nil, "", err
@@ -91,7 +94,7 @@ func UploadedFile(r *http.Request) (multipart.File, string, error) {
 	return file, header.Filename, nil
 }
 
-// UnreadableForm returns the error for a form that this console's pages cannot have sent. It
+// UnreadableForm returns the error page for a form that no page of this server can have sent. It
 // returns err itself if the form is too large.
 func UnreadableForm(err error) error {
 	var large *http.MaxBytesError

@@ -11,19 +11,19 @@ import (
 // frontPage is the data of the page at /.
 type frontPage struct {
 	Page
-	Starts []Action // links to the areas in which the reader is signed in; if there is only one, / redirects to it
+	StartLinks []Action // links to the areas in which the user is signed in; if there is only one area, / redirects to it
 }
 
-// startCookie remembers where this browser is signed in. The page at / needs it, because session
-// cookies belong to their areas. The cookie holds only paths, so it is not a secret and gives no
-// access.
+// startCookie is the name of the cookie that remembers in which areas this browser is signed in.
+// The page at / needs it, because browsers send session cookies only to their areas. The cookie
+// contains only paths, so it is no secret and gives no access.
 const startCookie = "rollcall-start"
 
-// startPath matches the paths that are accepted from startCookie, so that a forged cookie cannot
-// redirect anywhere else.
+// startPath matches the paths that the server accepts from startCookie, so that a forged cookie
+// cannot make it redirect to another address.
 var startPath = regexp.MustCompile(`^/(d/|c/[a-z0-9][a-z0-9-]{0,62}/(admin/access)?)$`)
 
-// rememberedStarts returns the paths that the browser remembers.
+// rememberedStarts returns the valid paths in the request's startCookie.
 func (c *Console) rememberedStarts(r *http.Request) []string {
 	var list []string
 	for p := range strings.SplitSeq(cookieValue(r, c.hostCookieName(r, startCookie)), "|") {
@@ -34,8 +34,8 @@ func (c *Console) rememberedStarts(r *http.Request) []string {
 	return list
 }
 
-// RememberStart makes the page at / lead to start. If start is empty, the page no longer leads to
-// the area of this request.
+// RememberStart makes the page at / lead to start, which is a path in the area of this request. If
+// start is empty, the page no longer leads to that area.
 func (c *Console) RememberStart(w http.ResponseWriter, r *http.Request, start string) {
 	area := areaPath(r.URL.Path)
 	list := slices.DeleteFunc(c.rememberedStarts(r), func(p string) bool { return strings.HasPrefix(p, area) })
@@ -45,8 +45,8 @@ func (c *Console) RememberStart(w http.ResponseWriter, r *http.Request, start st
 	http.SetCookie(w, c.newCookie(r, c.hostCookieName(r, startCookie), strings.Join(list, "|")))
 }
 
-// Front serves every path outside the two areas. The path / redirects to the area in which the
-// reader is signed in, or lists several such areas. Any other path is a 404 page.
+// Front serves all paths outside the two areas. The path / redirects to the area in which the user
+// is signed in, or lists the areas if there are several. Any other path responds with a 404 page.
 func (c *Console) Front() http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		err := error(ErrNotFound)
@@ -71,7 +71,7 @@ func (c *Console) showFront(w http.ResponseWriter, r *http.Request) error {
 			name, _, _ = strings.Cut(name, "/")
 			a = Action{Text: "Site " + name, Icon: "users", URL: p}
 		}
-		pg.Starts = append(pg.Starts, a)
+		pg.StartLinks = append(pg.StartLinks, a)
 	}
 	return c.View(w, r, http.StatusOK, "front", pg)
 }

@@ -8,14 +8,14 @@ import (
 	"github.com/rollcall-scim/rollcall/retention"
 )
 
-// RetainedLog is a kind of log entries, with the name that the page uses for them.
+// RetainedLog is a kind of log entries, with the name that a page uses for such entries.
 type RetainedLog struct {
 	Kind retention.Kind
 	Name string
 }
 
-// RetentionText says how long the entries of an owner's logs are kept, and before which day they
-// have been removed.
+// RetentionText says how long the entries of an owner's logs are kept, and that entries from before
+// some day have been removed. Each sentence begins with a space.
 func (c *Console) RetentionText(ctx context.Context, owner string, logs ...RetainedLog) (text string, err error) {
 	if c.Options.Retention == nil {
 		return "", nil

@@ -50,7 +50,7 @@ func checkVersion(t *testing.T, root *node) {
 		for _, input := range form.all("input", "textarea", "option") {
 			name := input.attr["name"]
 			switch {
-			case strings.HasPrefix(name, console.WasPrefix), name == "version":
+			case strings.HasPrefix(name, console.StartValuePrefix), name == "version":
 				carries = true
 			case input.attr["type"] == "hidden" || input.has("readonly") || input.has("disabled"):
 			case input.attr["type"] == "checkbox" || input.attr["type"] == "radio":

@@ -7,34 +7,35 @@ import (
 
 // Memory keeps values for a limited time in the memory of this process: unsaved input, or results
 // that took long to compute. It writes nothing to disk. Values may disappear, and other processes
-// do not have them, so users must be able to enter or compute them again. The zero value is empty.
+// do not have them, so users must be able to enter or compute them again. The zero Memory is ready
+// for use.
 type Memory struct {
-	MaxItems      int // the largest number of values; 0 means memorySize
-	MaxBytes      int // limit for all values of known size; 0 means no limit
-	MaxOwnerBytes int // limit for the values of one owner; 0 means no limit
+	MaxItems      int // the largest number of values; 0 means defaultMaxItems
+	MaxBytes      int // limit for the total size of all values, in bytes; 0 means no limit
+	MaxOwnerBytes int // limit for the total size of one owner's values, in bytes; 0 means no limit
 	mu            sync.Mutex
 	items         map[string]Remembered
 }
 
 // Remembered is a value that a Memory keeps.
 type Remembered struct {
-	Value any
-	Until time.Time // when the value is dropped
-	Owner string    // the owner whose limit includes the value
-	Size  int       // in bytes; 0 if unknown
+	Value     any
+	ExpiresAt time.Time // the time at which the Memory drops the value
+	Owner     string    // the owner whose limit the value counts against
+	Size      int       // the size in bytes; 0 if it is unknown
 }
 
-// memorySize is the default for MaxItems. When a memory is full, it drops the value that expires
+// defaultMaxItems is the default for Memory.MaxItems. A full Memory drops the value that expires
 // first.
-const memorySize = 500
+const defaultMaxItems = 500
 
-// Put keeps a value of unknown size for the duration keep.
+// Put keeps a value of unknown size under key, for the duration keep.
 func (s *Memory) Put(key string, value any, now time.Time, keep time.Duration) {
-	s.PutSized(key, Remembered{Value: value, Until: now.Add(keep)}, now)
+	s.PutSized(key, Remembered{Value: value, ExpiresAt: now.Add(keep)}, now)
 }
 
-// PutSized keeps a value of known size for its owner. To make room it drops the values that expire
-// first. If the owner's limit is reached, it drops only values of that owner.
+// PutSized keeps an item under key. To make room, it drops the values that expire first. If the
+// owner's limit is reached, it drops only values of that owner.
 func (s *Memory) PutSized(key string, item Remembered, now time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -42,14 +43,14 @@ func (s *Memory) PutSized(key string, item Remembered, now time.Time) {
 		s.items = make(map[string]Remembered)
 	}
 	for k, item := range s.items {
-		if !item.Until.After(now) {
+		if !item.ExpiresAt.After(now) {
 			delete(s.items, k)
 		}
 	}
 	delete(s.items, key)
 	most := s.MaxItems
 	if most == 0 {
-		most = memorySize
+		most = defaultMaxItems
 	}
 	for len(s.items) >= most || s.MaxBytes > 0 && s.usedBytes("")+item.Size > s.MaxBytes {
 		if !s.dropFirst("") {
@@ -64,7 +65,8 @@ func (s *Memory) PutSized(key string, item Remembered, now time.Time) {
 	s.items[key] = item
 }
 
-// usedBytes returns the size of an owner's values, or of all values if owner is "".
+// usedBytes returns the total size of an owner's values. If owner is "", it returns that of all
+// values.
 func (s *Memory) usedBytes(owner string) (n int) {
 	for _, item := range s.items {
 		if owner == "" || item.Owner == owner {
@@ -74,12 +76,12 @@ func (s *Memory) usedBytes(owner string) (n int) {
 	return n
 }
 
-// dropFirst drops the value that expires first. It looks only at the values of owner, or at all
-// values if owner is "". It reports whether there was a value to drop.
+// dropFirst drops the owner's value that expires first. If owner is "", it looks at the values of
+// all owners. It reports whether there was a value to drop.
 func (s *Memory) dropFirst(owner string) bool {
 	first := ""
 	for k, item := range s.items {
-		if (owner == "" || item.Owner == owner) && (first == "" || item.Until.Before(s.items[first].Until)) {
+		if (owner == "" || item.Owner == owner) && (first == "" || item.ExpiresAt.Before(s.items[first].ExpiresAt)) {
 			first = k
 		}
 	}
@@ -92,7 +94,7 @@ func (s *Memory) Get(key string, now time.Time) any {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	item, ok := s.items[key]
-	if !ok || !item.Until.After(now) {
+	if !ok || !item.ExpiresAt.After(now) {
 		return nil
 	}
 	return item.Value

@@ -35,7 +35,7 @@ func TestMemoryIsBoundedInBytes(t *testing.T) {
 	now := time.Unix(0, 0)
 	put := func(key, owner string, size int) {
 		now = now.Add(time.Second)
-		s.PutSized(key, Remembered{Value: key, Until: now.Add(30 * time.Minute), Owner: owner, Size: size}, now)
+		s.PutSized(key, Remembered{Value: key, ExpiresAt: now.Add(30 * time.Minute), Owner: owner, Size: size}, now)
 	}
 	has := func(want string) {
 		t.Helper()

@@ -8,32 +8,33 @@ import (
 	"unicode/utf8"
 )
 
-// Page holds the frame around every page, such as its title and menu; each page's own struct embeds
-// it. The handler sets the fields from Title to Narrow. Area, Menu and Who are set before it runs.
+// Page holds the frame around a page, such as its title and menu. The struct of each page embeds
+// it. The handler sets the fields from Title to Narrow. The guard sets Area, Menu and Who before
+// the handler runs.
 type Page struct {
-	Title      string   // the h1, and the first part of the window's title
+	Title      string   // the heading of the page, and the first part of the window's title
 	Lead       string   // one or two sentences under the title; may be empty
-	Within     string   // the page's subject, such as an application; second part of the window's title
-	Badge      *Badge   // the state in a word or two, next to the title
-	StatusLine string   // the state as a sentence with a time: "Working. Last call 3 minutes ago."
+	Subject    string   // what the page is about, such as an application; the second part of the window's title; may be empty
+	Badge      *Badge   // the state in a word or two, next to the title; may be nil
+	StatusLine string   // the state as a sentence, such as "Working. Last call 3 minutes ago."; may be empty
 	Crumbs     []Crumb  // links to the pages above this one
 	Actions    []Action // actions for the whole page, to the right of the title
-	Notice     *Notice  // the result of the last form; shown once
-	Narrow     bool     // a narrow column for a single question: sign-in, confirmation, error
+	Notice     *Notice  // the result of the form that was sent before; shown once
+	Narrow     bool     // whether the page has a narrow column, for a single question: sign-in, confirmation, error
 
 	Area AreaName   // the area of the page; zero on pages outside of both areas
 	Menu []MenuItem // the sidebar; empty on pages outside of both areas
 	Who  *Visitor   // the signed-in user; nil on pages outside of both areas
 }
 
-// AreaName is the heading of the sidebar.
+// AreaName names an area in the heading of the sidebar.
 type AreaName struct {
 	Name string // name of the site or directory, such as "acme"
 	Kind string // one of "Site", "Directory" and "Operators"
 	URL  string
 }
 
-// MenuItem is a line of the sidebar. Without a URL it is a heading.
+// MenuItem is a line of the sidebar: a link, or a heading if URL is empty.
 type MenuItem struct {
 	Text, Icon, URL string
 	Selected        bool // whether the current page belongs to this item
@@ -44,26 +45,27 @@ type Visitor struct {
 	Name    string
 	Role    string // such as "Administrator"
 	Home    string // address of the user's start page; may be empty
-	SignOut string // address of the sign-out; takes a POST
+	SignOut string // address to which the form that signs the user out is sent
 }
 
-// Initials returns the first letters of the first and the last word, for the round icon.
+// Initials returns the first letters of the first and the last word of the name, for the round
+// icon.
 func (w Visitor) Initials() string { return initials(w.Name) }
 
 // Crumb is a link to a page above the current one.
 type Crumb struct{ Text, URL string }
 
-// Short reports whether the text is too short to be worth cutting.
-func (c Crumb) Short() bool { return utf8.RuneCountInString(c.Text) <= 14 }
+// IsShort reports whether the text is so short that small screens show it in full.
+func (c Crumb) IsShort() bool { return utf8.RuneCountInString(c.Text) <= 14 }
 
 // Action is a link that looks like a button.
 type Action struct {
-	Text, Icon, URL string
-	Primary, Danger bool // how the button looks: as the main action, or as one that is hard to undo
+	Text, Icon, URL        string
+	IsPrimary, IsDangerous bool // whether the button looks like the main action, or like one that is hard to undo
 }
 
-// MarkCurrent marks the item that belongs to path: the one with the longest URL that is path or an
-// ancestor of it. It compares whole path segments.
+// MarkCurrent marks the menu item of the current page. This is the item with the longest URL that
+// is equal to path or begins it, in whole path segments.
 func MarkCurrent(menu []MenuItem, path string) []MenuItem {
 	best := -1
 	for i, m := range menu {
@@ -85,22 +87,22 @@ func isUnder(path, root string) bool {
 	return ok && (rest == "" || rest[0] == '/')
 }
 
-// noticeCookie carries a notice over one redirect within an area.
+// noticeCookie is the name of the cookie that carries a notice over one redirect within an area.
 const noticeCookie = "rollcall-notice"
 
 // leaveNotice stores n in a cookie for the next page of the same area.
 func (c *Console) leaveNotice(w http.ResponseWriter, r *http.Request, n Notice) {
 	b, err := json.Marshal(n)
 	if err != nil || len(b) > 2800 {
-		return // a lost notice does little harm: the page itself shows the new state
+		return // the user loses only the notice, because the next page shows the new state
 	}
 	cookie := c.areaCookie(r, noticeCookie, base64.RawURLEncoding.EncodeToString(b))
 	cookie.MaxAge = 60
 	http.SetCookie(w, cookie)
 }
 
-// TakeNotice returns the notice that leaveNotice stored, and deletes it. On a POST it does nothing,
-// so that the page after the form shows the notice.
+// TakeNotice returns the notice that leaveNotice stored, and deletes the cookie. It returns nil if
+// there is none. On a POST it does nothing, so that the page after the redirect shows the notice.
 func (c *Console) TakeNotice(w http.ResponseWriter, r *http.Request) *Notice {
 	value := c.areaCookieValue(r, noticeCookie)
 	if value == "" || r.Method != http.MethodGet {
@@ -118,7 +120,7 @@ func (c *Console) TakeNotice(w http.ResponseWriter, r *http.Request) *Notice {
 	return &n
 }
 
-// areaPath returns the cookie path of an area: /c/{site}/ or /d/.
+// areaPath returns the path of the area to which a path belongs: /c/{site}/ or /d/.
 func areaPath(path string) string {
 	parts := strings.SplitN(path, "/", 4)
 	if len(parts) > 2 && parts[1] == "c" {

@@ -2,7 +2,8 @@ package console
 
 import "time"
 
-// Tone is the color of a badge or a notice. The text next to the color has the same meaning.
+// Tone is the color of a badge or a notice. The color alone never carries meaning: the text says
+// the same.
 type Tone string
 
 const (
@@ -13,7 +14,7 @@ const (
 	ToneProblem Tone = "bad"
 )
 
-// IsKnown reports whether t is one of the tones above.
+// IsKnown reports whether t is one of the constants above.
 func (t Tone) IsKnown() bool {
 	switch t {
 	case ToneQuiet, ToneGood, ToneInfo, ToneWarning, ToneProblem:
@@ -22,7 +23,7 @@ func (t Tone) IsKnown() bool {
 	return false
 }
 
-// Icon returns the symbol for the tone.
+// Icon returns the name of the symbol for the tone.
 func (t Tone) Icon() string {
 	switch t {
 	case ToneGood:
@@ -53,19 +54,19 @@ type Notice struct {
 // DoneNotice returns the notice for a successful change.
 func DoneNotice(text string) Notice { return Notice{Tone: ToneGood, Text: text} }
 
-// EmptyState replaces a table without rows: {{template "empty" .Empty}}.
+// EmptyState is shown instead of a table without rows: {{template "empty" .Empty}}.
 type EmptyState struct {
 	Icon, Title, Text string
 	Action            *Action // may be nil
 }
 
-// Pager links the pages of a list: {{template "pager" .Pager}}. If all fields are empty, it shows
-// nothing.
+// Pager holds the links between the pages of a list: {{template "pager" .Pager}}. A field is empty
+// if there is no such page.
 type Pager struct {
-	First    string // address of the first page
-	Previous string // address of the previous page
-	Next     string // address of the next page
-	Text     string // the part of the list that is shown, such as "50 of 214 people"
+	FirstURL    string // address of the first page
+	PreviousURL string // address of the previous page
+	NextURL     string // address of the next page
+	Text        string // says which part of the list is shown, such as "50 of 214 people"
 }
 
 // CopyValue is a read-only value with a button that copies it: {{template "copy" .TenantURL}}.
@@ -73,45 +74,45 @@ type CopyValue struct {
 	ID     string // id of the input, unique on the page
 	Label  string // the identity provider's own name for the value
 	Value  string
-	Button string // "Copy" if empty
-	Hint   string // a sentence below; may be empty
+	Button string // the text of the button; empty means "Copy"
+	Hint   string // a sentence below the value; may be empty
 }
 
-// FieldError is the error of one input: {{template "field-error" .Error}}. The input needs
-// aria-describedby="{For}-error".
+// FieldError is the error of one input: {{template "field-error" .Error}}. For is the id of the
+// input. The input must have the attribute aria-describedby="{For}-error".
 type FieldError struct{ For, Text string }
 
-// Tab is a filter in the form of a link: {{template "tabs" .Tabs}}.
+// Tab is a link that filters a list: {{template "tabs" .Tabs}}.
 type Tab struct {
 	Text, URL string
-	Count     string // may be empty
+	Count     string // how many rows the filtered list has; may be empty
 	Selected  bool
 }
 
-// HiddenField is a hidden input.
+// HiddenField is a hidden input of a form.
 type HiddenField struct{ Name, Value string }
 
-// ConfirmPage is the data of the view "confirm", which asks before an important change. Its Title
-// is the question.
+// ConfirmPage is the data of the view "confirm", which asks for confirmation before an important
+// change. Its Title is the question.
 type ConfirmPage struct {
 	Page
 	Consequences []string      // what will happen, with names and numbers, one sentence each
-	Undo         string        // how to undo it, or that this is impossible
-	Action       string        // address that the form posts to
+	Undo         string        // a sentence that says how to undo the change, or that this is impossible
+	FormURL      string        // address to which the form is sent
 	Fields       []HiddenField // hidden inputs of the form
 	Button       string        // the text of the button, such as "Deactivate Ada Lovelace"
-	Danger       bool
-	Cancel       string   // address of "Cancel"
+	IsDangerous  bool
+	CancelURL    string   // address of the link "Cancel"
 	Choices      []Choice // radio buttons; may be empty
-	TypeName     string   // a name that the user must type into "confirm"; may be empty
+	NameToType   string   // a name that the user must type to confirm the change; may be empty
 	Error        *FieldError
 }
 
-// Choice is one radio button of a confirmation.
+// Choice is one radio button or checkbox.
 type Choice struct {
 	Name, Value, Text, Help string
 	Checked                 bool
-	Disabled                bool // whether it cannot be chosen now; then Help says why
+	Disabled                bool // whether the user cannot choose it now; then Help says why
 }
 
 // Word returns the tone as a word, for people who cannot see the color.
@@ -128,17 +129,17 @@ func (t Tone) Word() string {
 	}
 }
 
-// Fact is a name with a value.
+// Fact is a name with a value, such as "Sign-in URL" with an address.
 type Fact struct{ Name, Value string }
 
-// EventRow is one line of a history.
+// EventRow is one row of a history.
 type EventRow struct {
 	Time  time.Time
 	Text  string
 	Actor string
-	URL   string // page of the person or object that the event is about; may be empty
+	URL   string // address of the page of the object that the event is about; may be empty
 
-	Strong bool   // whether the row is emphasized, such as the change of a setting
-	Plain  bool   // whether the row is shown in grey, such as routine work of SCIM
-	Values []Fact // attributes with their values after the event, as far as they are known
+	IsEmphasized bool   // whether the row is emphasized, such as the change of a setting
+	IsGrey       bool   // whether the row is shown in grey, such as routine work of SCIM
+	Values       []Fact // the changed attributes with their values after the event, as far as they are known
 }

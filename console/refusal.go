@@ -13,11 +13,11 @@ import (
 	"github.com/rollcall-scim/rollcall/signin"
 )
 
-// This file is the only place where a refusal becomes a response: a page, a notice, or an error
-// next to an input.
+// The functions in this file turn refusals into responses: a page, a notice, or an error beside an
+// input. No other file does that.
 
-// asRefusal returns the refusal in err's chain. Errors of package scim count too, except those with
-// status 500.
+// asRefusal returns the refusal that err is or wraps. It turns a *scim.Error into a refusal too,
+// except one with status 500. ok is false if there is no refusal.
 func asRefusal(err error) (*refusal.Error, bool) {
 	if e, ok := refusal.Find(err); ok {
 		return e, true
@@ -52,12 +52,11 @@ func kindOfStatus(status int) refusal.Kind {
 	}
 }
 
-// pageOfRefusal turns a refusal into a page of its own. back is a link for the visitor; it may be
-// nil.
-func (c *Console) pageOfRefusal(e *refusal.Error, back *Action) *PageError {
+// refusalPage turns a refusal into an error page. back is the link below the text; it may be nil.
+func (c *Console) refusalPage(e *refusal.Error, back *Action) *PageError {
 	shown := &PageError{Status: http.StatusUnprocessableEntity, Title: "This was not done", Text: e.Sentences(), Action: back}
-	if link := newLink(e); link != "" {
-		// The command comes last, so that users can copy it up to the end of the line.
+	if link := newLinkCommand(e); link != "" {
+		// The command comes last, so that users can copy the line from there to its end.
 		shown.Text = e.Advise("").Sentences() + " " + cmp.Or(c.Options.NewLinks, "A new one is made on the server by: "+link)
 	}
 	if refused, ok := e.About.(operator.RefusedSignIn); ok {
@@ -86,19 +85,19 @@ func (c *Console) pageOfRefusal(e *refusal.Error, back *Action) *PageError {
 	return shown
 }
 
-// newLink returns the command that creates a link to replace the refused one, or "" if a new link
-// would not help.
-func newLink(e *refusal.Error) string {
+// newLinkCommand returns the command that creates a new sign-in link instead of the refused one. It
+// returns "" if a new link would not help.
+func newLinkCommand(e *refusal.Error) string {
 	switch l := e.About.(type) {
 	case operator.ClosedLink:
-		return "rollcall operator link " + cmp.Or(shellWord(l.Name), "NAME")
+		return "rollcall operator link " + cmp.Or(quoteForShell(l.Name), "NAME")
 	case signin.ClosedLink:
 		command := "rollcall site link " + l.Site
 		switch {
 		case errors.Is(e, signin.ErrAccountClosed):
 			return ""
 		case l.UserName != "":
-			command += " " + shellWord(l.UserName)
+			command += " " + quoteForShell(l.UserName)
 		case l.Reason == onetime.Unknown, l.Reason == signin.LinkHasAdmin:
 			command += " USERNAME"
 		}
@@ -107,20 +106,20 @@ func newLink(e *refusal.Error) string {
 	return ""
 }
 
-// shellWord quotes a name so that a shell reads it as one word.
-func shellWord(name string) string {
+// quoteForShell quotes a name, if needed, so that a shell reads it as one word.
+func quoteForShell(name string) string {
 	if strings.ContainsAny(name, " \t'\"\\$&|;<>()*?`!#~") {
 		return "'" + strings.ReplaceAll(name, "'", `'\''`) + "'"
 	}
 	return name
 }
 
-// InputIDs maps the field of a refusal to the id of the form's input. The entry for "" is for all
-// other fields.
+// InputIDs maps the field that a refusal names to the id of the form's input. The entry for "" is
+// the input for all other fields.
 type InputIDs map[string]string
 
-// InputError returns a refusal as an error next to an input. It returns nil if err is not a
-// refusal, or if no input of the form can fix it; such errors become pages.
+// InputError returns a refusal as the error of an input. It returns nil if err is not a refusal, or
+// if no input of the form can fix it. The handler should then return err.
 func InputError(err error, ids InputIDs) *FieldError {
 	e, ok := asRefusal(err)
 	if !ok {
@@ -141,9 +140,9 @@ func InputError(err error, ids InputIDs) *FieldError {
 	return &FieldError{For: id, Text: e.Sentences()}
 }
 
-// AttributeError returns a refusal as an error for a form whose inputs are named like attributes.
-// Errors without an attribute appear above the form. It returns nil if err is not a refusal, or if
-// the object does not exist.
+// AttributeError returns a refusal as the error of an input, for a form whose inputs are named like
+// attributes. If the refusal names no field, the error's For is "", and the page shows it above the
+// form. It returns nil if err is not a refusal, or if the object does not exist.
 func AttributeError(err error) *FieldError {
 	e, ok := asRefusal(err)
 	if !ok || e.Kind == refusal.NotFound {
@@ -152,8 +151,8 @@ func AttributeError(err error) *FieldError {
 	return &FieldError{For: e.Field, Text: e.Sentences()}
 }
 
-// RefusalNotice returns a refusal as a notice above the unchanged page. It returns nil if err is
-// not a refusal, or if the object does not exist.
+// RefusalNotice returns a refusal as a notice. It returns nil if err is not a refusal, or if the
+// object does not exist.
 func RefusalNotice(title string, err error) *Notice {
 	e, ok := asRefusal(err)
 	if !ok || e.Kind == refusal.NotFound {

@@ -47,7 +47,7 @@ func TestARefusalIsAPageThatSaysWhatToDo(t *testing.T) {
 			t.Errorf("%v is not taken for a refusal", err)
 			continue
 		}
-		got := (&Console{}).pageOfRefusal(e, nil)
+		got := (&Console{}).refusalPage(e, nil)
 		if got.Status != want.Status || got.Title != want.Title || got.Text != want.Text {
 			t.Errorf("%v:\ngot  %v\nwant %v", err, got, &want)
 		}
@@ -57,7 +57,7 @@ func TestARefusalIsAPageThatSaysWhatToDo(t *testing.T) {
 	}
 	e, _ := asRefusal(operator.ClosedLink{Reason: onetime.Used, Name: "Sam"}.Refuse())
 	const elsewhere = "Press Enter where the demo runs."
-	if got := (&Console{Options: Options{NewLinks: elsewhere}}).pageOfRefusal(e, nil).Text; !strings.HasSuffix(got, "opens once. "+elsewhere) {
+	if got := (&Console{Options: Options{NewLinks: elsewhere}}).refusalPage(e, nil).Text; !strings.HasSuffix(got, "opens once. "+elsewhere) {
 		t.Errorf("got %q, want it to end in %q", got, elsewhere)
 	}
 }
@@ -66,7 +66,7 @@ func TestARefusedLinkNamesACommandThatWorks(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]string{"Sam": "link Sam", "Ada Lovelace": "link 'Ada Lovelace'", "O'Neil": `link 'O'\''Neil'`} {
 		e, _ := asRefusal(operator.ClosedLink{Reason: onetime.Expired, Name: name}.Refuse())
-		if got := (&Console{}).pageOfRefusal(e, nil).Text; !strings.HasSuffix(got, want) {
+		if got := (&Console{}).refusalPage(e, nil).Text; !strings.HasSuffix(got, want) {
 			t.Errorf("got %q, want it to end in %q", got, want)
 		}
 	}

@@ -10,9 +10,9 @@ import (
 	"github.com/rollcall-scim/rollcall/signin"
 )
 
-// noteRefused records a refused page or sign-in link in the audit trail. It records the route
-// instead of the address, because the address may contain a secret.
-func (c *Console) noteRefused(r *http.Request, scope event.Scope, pattern string, err error) {
+// recordRefusal records in the audit log that a page or a sign-in link was refused. It records the
+// pattern of the route instead of the address, because the address may contain a secret.
+func (c *Console) recordRefusal(r *http.Request, scope event.Scope, pattern string, err error) {
 	if c.Options.Refused == nil {
 		return
 	}
@@ -34,8 +34,8 @@ func (c *Console) noteRefused(r *http.Request, scope event.Scope, pattern string
 	c.Options.Refused.Add(r.Context(), e)
 }
 
-// refusedLink returns why a sign-in link was refused. The text also names the person the link was
-// for, if known. isLink is false if err is not about a sign-in link.
+// refusedLink returns why a sign-in link was refused. If it is known for whom the link was made,
+// the text also names that person. isLink is false if err is not about a sign-in link.
 func refusedLink(err error) (why string, isLink bool) {
 	e, ok := asRefusal(err)
 	if !ok {
@@ -56,9 +56,9 @@ func refusedLink(err error) (why string, isLink bool) {
 	return why, true
 }
 
-// noteForeignForm records in the audit trail that a form was refused, because a page of another
+// recordForeignForm records in the audit log that a form was refused, because a page of another
 // website sent it.
-func (c *Console) noteForeignForm(r *http.Request) {
+func (c *Console) recordForeignForm(r *http.Request) {
 	if c.Options.Refused == nil {
 		return
 	}

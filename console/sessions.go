@@ -6,42 +6,43 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/session"
 )
 
-// SessionList is the data of the part "sessions": the sessions of a user.
+// SessionList is the data of the part "sessions", which lists the sessions of a user.
 type SessionList struct {
 	Rows    []SessionRow
-	SignOut string // address that ends all sessions; GET shows the confirmation page
+	SignOut string // address that ends all sessions; a GET shows the confirmation page
 	Hint    string // a sentence below the list; may be empty
 }
 
-// SessionRow is one session.
+// SessionRow shows one session.
 type SessionRow struct {
-	Own     bool   // whether it is the session of the person who looks at the page
-	Browser string // the browser in short, such as "Firefox on Linux"
-	Agent   string // the complete User-Agent
-	Address string // network address of the sign-in
-	Last    string // network address of the last use, if it differs from the first one
-	Created time.Time
-	Used    time.Time // when it was last used
-	Ends    time.Time // when it ends at the latest
+	IsOwn         bool   // whether it is the session of the user who looks at the page
+	Browser       string // the browser in short, such as "Firefox on Linux"
+	UserAgent     string // the complete User-Agent
+	SignInAddress string // network address from which the user signed in
+	LastAddress   string // network address of the last use; empty if it is that of the sign-in
+	CreatedAt     time.Time
+	LastUsedAt    time.Time // when the session was last used
+	EndsAt        time.Time // when the session ends at the latest
 }
 
 func NewSessionRow(s session.Record, own bool) SessionRow {
 	row := SessionRow{
-		Own: own, Browser: s.Last.String(), Agent: s.Last.Agent, Address: s.From.Address,
-		Created: s.Created, Used: s.LastUse(), Ends: s.EndsAt(),
+		IsOwn: own, Browser: s.Last.String(), UserAgent: s.Last.Agent, SignInAddress: s.From.Address,
+		CreatedAt: s.Created, LastUsedAt: s.LastUse(), EndsAt: s.EndsAt(),
 	}
 	if s.Last.Address != s.From.Address {
-		row.Last = s.Last.Address
+		row.LastAddress = s.Last.Address
 	}
 	return row
 }
 
-// SignOutQuestion returns the confirmation page for ending all sessions of a user.
+// SignOutQuestion returns the confirmation page for ending all sessions of a user. sessions is
+// their number, and own says whether they are those of the user who looks at the page.
 func SignOutQuestion(name string, sessions int, own bool) ConfirmPage {
 	c := ConfirmPage{
 		Consequences: []string{"Every session of " + Shorten(name) + " ends with its next click, in each browser: " + Plural(sessions, "session") + "."},
 		Undo:         "A new sign-in link opens the account again.",
-		Button:       "Sign out everywhere", Danger: true,
+		Button:       "Sign out everywhere", IsDangerous: true,
 	}
 	if own {
 		c.Consequences[0] = "All your sessions end with their next click, in each browser: " + Plural(sessions, "session") + "."

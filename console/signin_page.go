@@ -6,37 +6,38 @@ import (
 	"time"
 )
 
-// SignInPage is the data of the view "signin". It explains how to sign in, because there are no
-// passwords.
+// SignInPage is the data of the view "signin", which explains how to sign in. There is no form for
+// a password, because Rollcall has no passwords.
 type SignInPage struct {
 	Page
 	Text     string
 	SSO      string // address that starts single sign-on; empty if there is none
 	Provider string // name of the operators' OpenID provider; empty on pages of a site
 	Silent   bool   // whether that provider did not answer when it was last asked
-	Command  string // command that creates a link
-	NewLinks string // what to do instead of the command; may be empty
+	Command  string // command that creates a sign-in link
+	NewLinks string // a sentence that the page shows instead of the command; may be empty
 	Also     string // a sentence at the bottom; may be empty
 	Recover  string // address of the page that takes a recovery code; empty if there is no such page
 }
 
-// SignInLinkPage is the data of the view "signin_link": a one-time link that was opened but not
-// used yet.
+// SignInLinkPage is the data of the view "signin_link". A browser that opens a one-time link gets
+// this page; its button uses the link.
 type SignInLinkPage struct {
 	Page
 	Text     string
-	Action   string // address that the form posts to
+	Action   string // address to which the form is sent
 	Button   string
 	Expires  time.Time
-	AskName  bool // whether the page also asks for a name and an e-mail address, as for the first administrator
+	AskName  bool // whether the page also asks for a name and an e-mail address, which the first administrator must give
 	Name     string
 	Email    string
 	NameErr  *FieldError
 	EmailErr *FieldError
 }
 
-// AskToRenew redirects a visitor whose sign-in is too old to address, the page that asks for a
-// fresh sign-in. That page leads back to the current page. The values of a sent form are lost.
+// AskToRenew redirects a visitor whose sign-in is too old to the page that asks for a fresh
+// sign-in, which has this address. After the sign-in, that page leads back to the current page. If
+// the visitor sent a form, its values are lost.
 func (c *Console) AskToRenew(w http.ResponseWriter, r *http.Request, address string) error {
 	back := r.URL.RequestURI()
 	if r.Method != http.MethodGet {
@@ -57,10 +58,10 @@ func (c *Console) AskToRenew(w http.ResponseWriter, r *http.Request, address str
 	return c.Redirect(w, r, address, Notice{})
 }
 
-// RecoveryPage is the data of the view "recover": the form for a recovery code.
+// RecoveryPage is the data of the view "recover", which has the form for a recovery code.
 type RecoveryPage struct {
 	Page
-	Action string // address that the form posts to
+	Action string // address to which the form is sent
 	SignIn string // address of the sign-in page
 	Error  *FieldError
 }

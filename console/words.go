@@ -13,7 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// Timestamp formats a time in UTC, in a form that is clear in every country.
+// Timestamp formats a time in UTC, such as 2027-01-31 09:30:00 UTC. For the zero time it returns
+// "never".
 func Timestamp(t time.Time) string {
 	if t.IsZero() {
 		return "never"
@@ -21,8 +22,8 @@ func Timestamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
-// ago formats the time between now and t, with the exact time on hover. The script adds the
-// reader's time zone.
+// ago returns the HTML for the time between now and t, such as "3 minutes ago". The exact time
+// appears on hover, and console.js adds it in the user's time zone.
 func (c *Console) ago(t time.Time) template.HTML {
 	if t.IsZero() {
 		return "never"
@@ -32,14 +33,16 @@ func (c *Console) ago(t time.Time) template.HTML {
 		utc.Format(time.RFC3339), Timestamp(utc), RelativeTime(t, c.Options.Now())))
 }
 
-// clock formats a time to the second. The script converts it to the reader's time zone.
+// clock returns the HTML for a time, exact to the second. console.js converts it to the user's time
+// zone.
 func clock(t time.Time) template.HTML {
 	utc := t.UTC()
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" data-clock>%s</time>`, //nolint:gosec // made of digits
 		utc.Format(time.RFC3339), Timestamp(utc), utc.Format("2006-01-02 15:04:05")))
 }
 
-// RelativeTime says how far t is from now, in the largest unit that fits.
+// RelativeTime says how far t is from now, in the largest unit that fits, such as "3 minutes ago"
+// or "in 2 days".
 func RelativeTime(t, now time.Time) string {
 	d := now.Sub(t)
 	text := SpellDuration(d.Abs())
@@ -72,7 +75,7 @@ func SpellDuration(d time.Duration) string {
 	return ""
 }
 
-// Plural formats a number with a word that forms its plural with s: "1 call", "2 calls".
+// Plural returns a number with a noun that forms its plural with s: "1 call", "2 calls".
 func Plural(n int, word string) string {
 	return PluralForms(n, word, word+"s")
 }
@@ -82,7 +85,8 @@ func PeopleCount(n int) string {
 	return PluralForms(n, "person", "people")
 }
 
-// PluralForms formats a number with the word for one or the word for many.
+// PluralForms returns a number with the words for one object or the words for many, such as
+// "1 entry" and "2 entries".
 func PluralForms(n int, one, many string) string {
 	if n == 1 {
 		return "1 " + one
@@ -90,7 +94,7 @@ func PluralForms(n int, one, many string) string {
 	return GroupDigits(n) + " " + many
 }
 
-// GroupDigits formats a number with commas, such as 12,300.
+// GroupDigits formats a number with commas between groups of three digits, such as 12,300.
 func GroupDigits(n int) string {
 	digits := strconv.Itoa(n)
 	for at := len(digits) - 3; at > 0; at -= 3 {
@@ -99,8 +103,8 @@ func GroupDigits(n int) string {
 	return digits
 }
 
-// Shorten cuts out the middle of a long name so that sentences stay readable. Do not shorten a name
-// if the user must decide something about it.
+// Shorten cuts out the middle of a long name, so that sentences stay readable. Do not use it where
+// the user must recognize the exact name.
 func Shorten(name string) string {
 	const start, end = 36, 20
 	r := []rune(name)
@@ -124,8 +128,8 @@ func initials(name string) string {
 	return text
 }
 
-// AsSentence adds a full stop, and makes the first letter a capital. The first word does not change
-// if it contains a capital already, is quoted, or is an address.
+// AsSentence makes the first letter a capital and adds a full stop. It does not change the first
+// word if that contains a capital already, is quoted, or is an e-mail address.
 func AsSentence(text string) string {
 	if text == "" {
 		return ""
@@ -144,14 +148,15 @@ func AsSentence(text string) string {
 	return text
 }
 
-// ActorName describes the actor of an event or a token in words.
+// ActorName returns the name of an actor in words. actor is the label that event.Actor.Label
+// returns.
 func ActorName(actor string) string { return event.ParseActor(actor).Words() }
 
-// ParticularWords matches the parts that differ between sentences with the same cause: quoted
-// values, addresses, ids and numbers.
+// ParticularWords matches the words that can differ between two sentences about the same cause:
+// quoted values, e-mail addresses, ids and numbers.
 var ParticularWords = regexp.MustCompile(`"[^"]*"|“[^”]*”|\S*@\S*|\S*\d\S*`)
 
-// Sentences about erasing a person.
+// Sentences for confirmation pages.
 const (
 	EraseKeepsLogs = "Entries of the logs and of the audit trail stay, with their time, their kind and who did it. They no longer name the person."
 	CannotBeUndone = "This cannot be undone."

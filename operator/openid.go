@@ -155,7 +155,7 @@ func (o *OpenID) start(ctx context.Context, browser string, r OpenIDRequest) (st
 	}
 	state := secret.New()
 	r.Hash, r.Nonce, r.Browser = secret.HashOf(state), secret.New(), secret.HashOf(browser)
-	r.Issuer, r.Expires = p.Issuer, o.Operators.Now().Add(codeflow.RequestTime)
+	r.Issuer, r.Expires = p.Issuer, o.Operators.Now().Add(codeflow.RequestLifetime)
 	if err := o.Requests.AddRequest(ctx, r); err != nil {
 		return "", fmt.Errorf("add request: %w", err)
 	}
@@ -255,14 +255,14 @@ func (o *OpenID) accept(ctx context.Context, req OpenIDRequest, in codeflow.Answ
 	}
 	r := codeflow.Redemption{Client: o.Client(), Secret: o.Secret, Nonce: req.Nonce}
 	if req.Purpose == ToRenew {
-		r.MaxAge = codeflow.RequestTime
+		r.MaxAge = codeflow.RequestLifetime
 	}
 	t, access, err := codeflow.Redeem(ctx, o.Providers, p, in, r, o.Operators.Now)
 	if err != nil {
 		return i, proved, err
 	}
 	claims := oidc.Claims{Email: "email"}
-	if req.Purpose == ToLink && t.Missing(claims) {
+	if req.Purpose == ToLink && t.LacksClaim(claims) {
 		if t, err = codeflow.AddUserInfo(ctx, o.Providers, p, t, access); err != nil {
 			return i, proved, err
 		}
@@ -282,7 +282,7 @@ func (o *OpenID) accept(ctx context.Context, req OpenIDRequest, in codeflow.Answ
 func (o *OpenID) signIn(ctx context.Context, i Identity, proved time.Time, from session.Browser) (Session, error) {
 	ops := o.Operators
 	record := ops.Limits.Start(ops.Now(), from)
-	record.ProvedAt(proved)
+	record.RecordProof(proved)
 	s := Session{Secret: secret.New(), Expires: record.Expires}
 	var err error
 	s.Operator, err = ops.Store.UseIdentity(ctx, IdentityUse{

@@ -279,7 +279,7 @@ func TestAnAnswerForAnOperatorCountsOnceInItsBrowser(t *testing.T) {
 			w.refusedFor(t, in, "unknown_request") // the first try used the state up
 		}
 		in = w.answer(t, w.begin(t), "sam@corp.example")
-		w.pass(codeflow.RequestTime + time.Second)
+		w.pass(codeflow.RequestLifetime + time.Second)
 		w.refusedFor(t, in, "unknown_request")
 		w.catchUp()
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -483,23 +484,28 @@ func (r *run) importNews(ctx context.Context) (found bool, err error) {
 	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, c.Ended...) })
 }
 
-// importPage adds one page of objects to the work list and saves the cursor that covers it.
-func (r *run) importPage(ctx context.Context) error {
+// importPage adds one page of objects to the work list and saves the cursor that covers it. It
+// returns the most urgent lane of these objects.
+func (r *run) importPage(ctx context.Context) (first Lane, err error) {
 	r.mu.Lock()
 	s := r.state
 	r.mu.Unlock()
 	page, err := r.readPage(ctx, s)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	listed, err := r.list(ctx, page.why, page.ids, page.objects, page.origins)
 	if err == nil && page.why == ByCycle {
 		listed, err = r.withoutTried(ctx, listed, page.objects)
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return r.save(func(s *State) {
+	first = Checks
+	for _, l := range listed {
+		first = min(first, l.Lane)
+	}
+	return first, r.save(func(s *State) {
 		s.Phase, s.After, s.Watermark, s.Ready, s.Groups.Ready = page.then.Phase, page.then.After, page.then.Watermark, page.then.Ready, page.then.Groups.Ready
 	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, page.ended...) })
 }
@@ -518,13 +524,19 @@ type imported struct {
 func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 	switch s.Phase {
 	case Snapshot:
+		first := s.FirstDone.IsZero() // hardly anyone has an account, and of the others only the ids are needed
 		page, err := r.source.Snapshot(ctx, SnapshotQuery{
-			App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, After: s.After, Limit: importPage,
+			App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, After: s.After, Limit: importPage, IDsOnly: first,
 		})
 		if err != nil {
 			return imported{}, fmt.Errorf("read snapshot: %w", err)
 		}
 		ids, objects := byID(page)
+		if first {
+			if objects, err = r.linkedObjects(ctx, ids); err != nil {
+				return imported{}, err
+			}
+		}
 		then := Links
 		if r.groupsOn() {
 			then = GroupSnapshot
@@ -566,6 +578,15 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 		s.Phase = Finishing
 	}
 	return imported{ids: c.IDs, why: ByChange, origins: c.Origins, ended: c.Ended, then: s}, nil
+}
+
+// linkedObjects reads the objects that have a link.
+func (r *run) linkedObjects(ctx context.Context, ids []string) (map[string]*Object, error) {
+	states, err := r.e.Store.LinkStates(ctx, r.job.Key, ids)
+	if err != nil {
+		return nil, err
+	}
+	return r.objects(ctx, slices.Sorted(maps.Keys(states)))
 }
 
 func byID(page []Object) (ids []string, objects map[string]*Object) {

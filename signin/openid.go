@@ -125,7 +125,7 @@ func (s *SingleSignOn) startOpenID(ctx context.Context, st site.Site, c Connecti
 		return "", err
 	}
 	state := secret.New()
-	r.Hash, r.ID, r.Version, r.Issuer, r.Expires = secret.HashOf(state), newRequestID(), c.Version, p.Issuer, s.Now().Add(RequestTime)
+	r.Hash, r.ID, r.Version, r.Issuer, r.Expires = secret.HashOf(state), newRequestID(), c.Version, p.Issuer, s.Now().Add(RequestLifetime)
 	if err := s.Store.AddRequest(ctx, st.ID, r); err != nil {
 		return "", fmt.Errorf("add request: %w", err)
 	}
@@ -175,13 +175,13 @@ func (s *SingleSignOn) acceptToken(ctx context.Context, st site.Site, c Connecti
 	}
 	r := codeflow.Redemption{Client: s.OpenIDClient(st.Name, c), Secret: string(plain), Nonce: req.ID}
 	if req.Purpose == ToRenew {
-		r.MaxAge = RequestTime
+		r.MaxAge = RequestLifetime
 	}
 	t, access, err := codeflow.Redeem(ctx, s.OpenID, p, in, r, s.Now)
 	if err != nil {
 		return v, err
 	}
-	if t.Missing(c.OpenID.Claims) {
+	if t.LacksClaim(c.OpenID.Claims) {
 		if t, err = codeflow.AddUserInfo(ctx, s.OpenID, p, t, access); err != nil {
 			return v, err
 		}

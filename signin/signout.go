@@ -49,7 +49,7 @@ func (s *SingleSignOn) StartSignOut(ctx context.Context, st site.Site, o roster.
 		return "", err
 	}
 	relay := secret.New()
-	r := RequestRecord{Hash: secret.HashOf(relay), ID: newRequestID(), Purpose: toSignOut, Version: c.Version, Expires: s.Now().Add(RequestTime)}
+	r := RequestRecord{Hash: secret.HashOf(relay), ID: newRequestID(), Purpose: toSignOut, Version: c.Version, Expires: s.Now().Add(RequestLifetime)}
 	r.ReturnTo, err = sp.SignOutRequest(c.Provider, saml.SignOutOptions{ID: r.ID, RelayState: relay, NameID: o.NameID, NameIDFormat: o.NameFormat, SessionIndex: o.Index}, s.Now())
 	if err != nil {
 		return "", err
@@ -75,7 +75,7 @@ func (s *SingleSignOn) startOpenIDSignOut(ctx context.Context, st site.Site, c C
 		return "", err
 	}
 	state := secret.New()
-	r := RequestRecord{Hash: secret.HashOf(state), ID: newRequestID(), Purpose: toSignOut, Version: c.Version, Issuer: p.Issuer, Expires: s.Now().Add(RequestTime)}
+	r := RequestRecord{Hash: secret.HashOf(state), ID: newRequestID(), Purpose: toSignOut, Version: c.Version, Issuer: p.Issuer, Expires: s.Now().Add(RequestLifetime)}
 	if r.ReturnTo, err = s.OpenIDClient(st.Name, c).SignOut(p, s.SignedOutURL(st.Name), state); err != nil {
 		return "", err
 	}
@@ -128,9 +128,9 @@ func (s *SingleSignOn) SignOutAddress(ctx context.Context, st site.Site, relay s
 
 // SignedOut is the result of a message about the end of a session.
 type SignedOut struct {
-	Address string // the address at the identity provider that receives the answer; empty if there is nothing to answer
-	Ended   int    // how many sessions ended
-	There   bool   // whether the message is an answer that says that the identity provider has ended its session
+	Address         string // the address at the identity provider that receives the answer; empty if there is nothing to answer
+	Ended           int    // how many sessions ended
+	EndedAtProvider bool   // whether the message is an answer that says that the identity provider has ended its session
 }
 
 // FinishSignOut processes a message about the end of a session. It returns ErrSSOOff, a refusal
@@ -174,7 +174,7 @@ func (s *SingleSignOn) FinishSignOut(ctx context.Context, st site.Site, m saml.S
 		return SignedOut{}, fmt.Errorf("use a sign-out: %w", err)
 	}
 	var out SignedOut
-	if out.Ended, err = s.Rosters.Open(st).EndOrigin(ctx, c.Provider.EntityID, got.NameID, got.SessionIndexes); err != nil {
+	if out.Ended, err = s.Rosters.Open(st).EndOriginSessions(ctx, c.Provider.EntityID, got.NameID, got.SessionIndexes); err != nil {
 		return SignedOut{}, err
 	}
 	out.Address, err = sp.SignOutResponse(c.Provider, newRequestID(), got, s.Now())
@@ -192,7 +192,7 @@ func (s *SingleSignOn) takeAnswer(ctx context.Context, st site.Site, got saml.Si
 	case err != nil:
 		return SignedOut{}, fmt.Errorf("take request: %w", err)
 	case r.Purpose == toSignOut && r.ID == got.InResponseTo:
-		return SignedOut{There: got.Succeeded}, nil
+		return SignedOut{EndedAtProvider: got.Succeeded}, nil
 	}
 	return SignedOut{}, s.refuseSignOut(ctx, st, &saml.Error{Reason: reasonNoRequest, Detail: "the message answers no request of this site, or one that is more than ten minutes old or was answered before"})
 }

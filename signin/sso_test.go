@@ -250,7 +250,7 @@ func TestSSO(t *testing.T) {
 				}
 				return found
 			}
-			if got := test("fay", "fay@acme.example"); !got.Passed || got.Result.Would != "make the account fay@acme.example" || len(got.Result.Attributes) != 2 {
+			if got := test("fay", "fay@acme.example"); !got.Passed || got.Result.WouldDo != "make the account fay@acme.example" || len(got.Result.Attributes) != 2 {
 				t.Errorf("got %+v", got)
 			}
 			if after, err := c.people.Counts(c.ctx); err != nil || after != before {
@@ -401,7 +401,7 @@ func TestASAMLSignInIsAsFreshAsItsAuthnInstant(t *testing.T) {
 			}
 			r := parsed(t, address)
 			a := r.Answer("fresh-1")
-			a.Claims, a.SignedIn, a.NoStatement = claims("fresh@acme.test", ""), c.clock().Add(-tt.ago), tt.noStatement
+			a.Claims, a.SignedIn, a.NoAuthnStatement = claims("fresh@acme.test", ""), c.clock().Add(-tt.ago), tt.noStatement
 			got, err := c.finish(c.answer(t, r, a))
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)

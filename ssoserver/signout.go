@@ -69,7 +69,7 @@ func (h *Handler) takeSignOut(w http.ResponseWriter, r *http.Request, m saml.Sig
 	case done.Address != "":
 		h.redirectToProvider(w, r, done.Address, nil)
 	default:
-		h.showSignedOut(w, r, done.There)
+		h.showSignedOut(w, r, done.EndedAtProvider)
 	}
 }
 

@@ -57,9 +57,9 @@ const cookieName = "rollcall-saml"
 // maxBody is the largest size of a posted response, in bytes.
 const maxBody = saml.MaxResponse
 
-// The limits for sign-ins that one client address begins at one site. It may begin startsAtOnce
-// sign-ins at once, and after that one more in each startInterval. Successful sign-ins do not
-// count, because a whole company may use one address.
+// The limits for sign-ins that begin in one client network at one site. In it, startsAtOnce
+// sign-ins may begin at once, and after that one more in each startInterval. Successful sign-ins do
+// not count, because a whole company may use one address.
 const (
 	startsAtOnce  = 1000
 	startInterval = 50 * time.Millisecond
@@ -88,13 +88,13 @@ type Handler struct {
 	// every other visitor.
 	Administrator func(r *http.Request, st site.Site) (id string, ok bool, err error)
 
-	failures *web.Throttle // limits the failed sign-ins of a client address at a site
-	starts   *web.Throttle // limits the sign-ins that a client address begins at a site
+	failures *web.Throttle // limits the failed sign-ins of a client network at a site
+	starts   *web.Throttle // limits the sign-ins that begin in a client network at a site
 }
 
 // Routes returns the handler of all paths below SAMLPrefix and OpenIDPrefix.
 func (h *Handler) Routes() http.Handler {
-	h.failures, h.starts = web.NewFailures(), web.NewThrottle(startsAtOnce, startInterval)
+	h.failures, h.starts = web.NewFailureThrottle(), web.NewThrottle(startsAtOnce, startInterval)
 	mux := http.NewServeMux()
 	for _, e := range h.endpoints() {
 		mux.HandleFunc(e.pattern, e.handle)
@@ -280,7 +280,7 @@ func (h *Handler) finishSignIn(w http.ResponseWriter, r *http.Request, st site.S
 		w.Header().Set("Cache-Control", "no-store")
 		http.Redirect(w, r, done.ReturnTo, http.StatusSeeOther)
 	default:
-		h.starts.Return(source)
+		h.starts.UndoCount(source)
 		if err := h.Enter(w, r, st, done.Session, done.ReturnTo); err != nil {
 			h.internalError(w, r, err)
 		}
@@ -367,7 +367,7 @@ func (h *Handler) cookieNameFor(r *http.Request) string {
 	return cookieName
 }
 
-func (h *Handler) isSecure(r *http.Request) bool { return h.Secure || web.Secure(r) }
+func (h *Handler) isSecure(r *http.Request) bool { return h.Secure || web.IsSecure(r) }
 
 // withBrowserActor puts the client's address and browser into the context of the request. The
 // events of the request then show this address and browser.

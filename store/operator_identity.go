@@ -130,7 +130,7 @@ func (s Operators) AddRequest(ctx context.Context, r operator.OpenIDRequest) err
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(ctx, `
 			delete from operator_request
-			where expires < $1`, micros(r.Expires.Add(-codeflow.RequestTime))); err != nil {
+			where expires < $1`, micros(r.Expires.Add(-codeflow.RequestLifetime))); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `

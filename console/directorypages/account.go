@@ -6,10 +6,10 @@ import (
 	"github.com/rollcall-scim/rollcall/console"
 )
 
-// accountURL is the address of the signed-in operator's page.
+// accountURL is the address of the page "My account", which shows the signed-in operator.
 const accountURL = "/d/-/account"
 
-// accountPage is the data of the view "account".
+// accountPage is the data of the view "account", the page "My account".
 type accountPage struct {
 	console.Page
 	Sessions   console.SessionList
@@ -56,12 +56,12 @@ func (p *Pages) askSignOutEverywhere(w http.ResponseWriter, r *http.Request, v *
 	c.Page = v.page
 	c.Title, c.Narrow, c.Menu = title, true, installationMenu("")
 	c.Crumbs = []console.Crumb{{Text: "Directories", URL: "/d/"}, {Text: "My account", URL: accountURL}}
-	c.Action, c.Cancel = r.URL.Path, accountURL
+	c.FormURL, c.CancelURL = r.URL.Path, accountURL
 	return p.Console.View(w, r, http.StatusOK, "confirm", c)
 }
 
 func (p *Pages) signOutEverywhere(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
-	if _, err := p.Operators.SignOutEverywhere(r.Context(), v.Operator.Name, v.actor()); err != nil {
+	if _, err := p.Operators.SignOutEverywhere(r.Context(), v.Operator.Name, v.actorLabel()); err != nil {
 		return err
 	}
 	p.Console.SetSession(w, r, SessionCookie, "")

@@ -9,21 +9,21 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// applicationsPage is the data of the view "applications".
+// applicationsPage is the data of the view "applications", the list of enterprise applications.
 type applicationsPage struct {
 	console.Page
-	Rows   []applicationRow
-	Empty  console.EmptyState
-	Action string
-	Name   string // the name that was typed into the form
-	Error  *console.FieldError
+	Rows    []applicationRow
+	Empty   console.EmptyState
+	FormURL string // address to which the form for a new application is sent
+	Name    string // the name that was typed into the form
+	Error   *console.FieldError
 }
 
 type applicationRow struct {
-	Name, URL    string
-	Users        int
-	Provisioning console.Badge
-	Created      time.Time
+	Name, URL         string
+	UserCount         int
+	ProvisioningBadge console.Badge
+	CreatedAt         time.Time
 }
 
 func (p *Pages) showApplications(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
@@ -35,18 +35,18 @@ func (p *Pages) viewApplications(w http.ResponseWriter, r *http.Request, v *dire
 	if err != nil {
 		return err
 	}
-	pg := applicationsPage{Page: v.page, Action: v.url("applications"), Name: name, Error: wrong, Empty: console.EmptyState{
+	pg := applicationsPage{Page: v.page, FormURL: v.url("applications"), Name: name, Error: wrong, Empty: console.EmptyState{
 		Icon: "app-window", Title: "No enterprise application yet", Text: "An enterprise application stands for a product outside. Who is assigned to it gets their account there kept in step.",
 	}}
 	pg.Title = "Enterprise applications"
 	pg.Lead = "Products that people of " + v.Directory.Name + " use, and whose accounts are kept in step from here."
 	pg.Crumbs = v.crumbs()
 	for _, a := range all {
-		row := applicationRow{Name: a.Name, URL: v.appURL(a), Created: a.Created}
-		if row.Users, err = v.CountAssignments(r.Context(), a.ID); err != nil {
+		row := applicationRow{Name: a.Name, URL: v.appURL(a), CreatedAt: a.Created}
+		if row.UserCount, err = v.CountAssignments(r.Context(), a.ID); err != nil {
 			return err
 		}
-		if row.Provisioning, err = p.provisioningBadge(r.Context(), v.Directory.ID, a); err != nil {
+		if row.ProvisioningBadge, err = p.provisioningBadge(r.Context(), v.Directory.ID, a); err != nil {
 			return err
 		}
 		pg.Rows = append(pg.Rows, row)
@@ -56,7 +56,7 @@ func (p *Pages) viewApplications(w http.ResponseWriter, r *http.Request, v *dire
 
 func (p *Pages) createApplication(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	name := strings.TrimSpace(r.PostFormValue("name"))
-	a, err := v.CreateApplication(r.Context(), name, v.actor())
+	a, err := v.CreateApplication(r.Context(), name, v.actorLabel())
 	if wrong := console.InputError(err, console.InputIDs{"name": "application-name"}); wrong != nil {
 		return p.viewApplications(w, r, v, http.StatusUnprocessableEntity, name, wrong)
 	}
@@ -66,25 +66,25 @@ func (p *Pages) createApplication(w http.ResponseWriter, r *http.Request, v *dir
 	return p.Console.Redirect(w, r, v.appURL(a), console.DoneNotice(a.Name+" was created. Assign people to it, then set up its provisioning."))
 }
 
-// applicationPage is the data of the view "application": an application's overview.
+// applicationPage is the data of the view "application", the overview of an application.
 type applicationPage struct {
 	console.Page
-	App          directory.Application
-	Users        int
-	Groups       int
-	Roles        int    // the number of roles besides Default Access
-	Assign       string // address of the assignments
-	RolesURL     string
-	SignOnURL    string
-	Provisioning provisioningSummary
+	App            directory.Application
+	UserCount      int
+	GroupCount     int
+	RoleCount      int    // number of the application's roles besides Default Access
+	AssignmentsURL string // address of the page "Users and groups"
+	RolesURL       string
+	SignOnURL      string
+	Provisioning   provisioningSummary
 }
 
 // provisioningSummary says in a few words how the provisioning of an application works at present.
 type provisioningSummary struct {
-	URL   string
-	Badge console.Badge
-	Text  string
-	Next  console.Action
+	URL        string
+	Badge      console.Badge
+	Text       string
+	NextAction console.Action
 }
 
 func (p *Pages) showApplication(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -92,16 +92,16 @@ func (p *Pages) showApplication(w http.ResponseWriter, r *http.Request, v *appVi
 	if err != nil {
 		return err
 	}
-	pg := applicationPage{Page: v.page, App: v.App, Users: n, Assign: v.url("/users-and-groups"), RolesURL: v.url("/roles"), SignOnURL: v.url("/single-sign-on")}
-	if pg.Groups, err = v.CountGroups(r.Context(), directory.GroupQuery{AssignedTo: v.App.ID}); err != nil {
+	pg := applicationPage{Page: v.page, App: v.App, UserCount: n, AssignmentsURL: v.url("/users-and-groups"), RolesURL: v.url("/roles"), SignOnURL: v.url("/single-sign-on")}
+	if pg.GroupCount, err = v.CountGroups(r.Context(), directory.GroupQuery{AssignedTo: v.App.ID}); err != nil {
 		return err
 	}
 	roles, err := v.Roles(r.Context(), v.App.ID)
 	if err != nil {
 		return err
 	}
-	pg.Roles = len(roles)
-	if pg.Provisioning, err = p.provisioningSummary(r.Context(), v); err != nil {
+	pg.RoleCount = len(roles)
+	if pg.Provisioning, err = p.summarizeProvisioning(r.Context(), v); err != nil {
 		return err
 	}
 	pg.Title = v.App.Name

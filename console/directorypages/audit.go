@@ -10,39 +10,39 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// auditURL is the address of the audit log of the whole installation.
-const auditURL = "/d/-/audit"
+// installationAuditURL is the address of the audit log of the whole installation.
+const installationAuditURL = "/d/-/audit"
 
-// directoryAudit returns the audit log of the directory.
-func (p *Pages) directoryAudit(v *directoryVisit) console.AuditLog {
+// directoryAuditLog returns the audit log of the directory, ready to be shown or exported.
+func (p *Pages) directoryAuditLog(v *directoryVisit) console.AuditLog {
 	return console.AuditLog{
 		Console: p.Console, Trail: p.Events, Frame: v.page, Scope: event.Directory(string(v.Directory.ID)),
-		Self: v.url("audit"), File: v.Directory.Name + "-audit", Crumbs: v.crumbs(),
-		Kinds: []string{"user.", "directory.", "application.", "assignment.", "provisioning.", "export."},
-		Title: "Audit log",
-		Lead:  "Every change of a user, an assignment or a provisioning setting, who made it, and from where; also connection tests and exports. What the engine did at an application is in its provisioning logs.",
-		Link:  v.eventURL,
+		Path: v.url("audit"), FileName: v.Directory.Name + "-audit", Crumbs: v.crumbs(),
+		KindPrefixes: []string{"user.", "directory.", "application.", "assignment.", "provisioning.", "export."},
+		Title:        "Audit log",
+		Lead:         "Every change of a user, an assignment or a provisioning setting, who made it, and from where; also connection tests and exports. What the engine did at an application is in its provisioning logs.",
+		SubjectURL:   v.eventURL,
 	}
 }
 
 func (p *Pages) showAudit(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	return p.directoryAudit(v).Show(w, r)
+	return p.directoryAuditLog(v).Show(w, r)
 }
 
 func (p *Pages) exportAudit(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	return p.directoryAudit(v).Export(w, r)
+	return p.directoryAuditLog(v).Export(w, r)
 }
 
-// wholeAudit returns the audit log of the installation. It includes all sites and directories, even
-// deleted ones.
-func (p *Pages) wholeAudit(r *http.Request, v *operatorVisit) (console.AuditLog, error) {
+// installationAuditLog returns the audit log of the installation. It includes all sites and
+// directories, even deleted ones.
+func (p *Pages) installationAuditLog(r *http.Request, v *operatorVisit) (console.AuditLog, error) {
 	a := console.AuditLog{
-		Console: p.Console, Trail: p.Events, Frame: v.page, Self: auditURL, File: "audit",
+		Console: p.Console, Trail: p.Events, Frame: v.page, Path: installationAuditURL, FileName: "audit",
 		Crumbs: []console.Crumb{{Text: "Directories", URL: "/d/"}}, Title: "Audit log of the installation",
 		Lead: "What happened on every site, in every directory and to the installation itself, who did it, and from where. What is deleted keeps its entries. " +
 			"No page and no command changes an entry; whoever can write to the database can.",
 	}
-	a.Frame.Menu = installationMenu(auditURL)
+	a.Frame.Menu = installationMenu(installationAuditURL)
 	sites, err := p.Sites.List(r.Context())
 	if err != nil {
 		return a, err
@@ -60,7 +60,7 @@ func (p *Pages) wholeAudit(r *http.Request, v *operatorVisit) (console.AuditLog,
 		a.Places = append(a.Places, console.AuditPlace{Scope: scope, Name: d.Name})
 		open[scope] = &directoryVisit{operatorVisit: v, Handle: p.Directories.Open(d)}
 	}
-	a.Link = func(e event.Event) string {
+	a.SubjectURL = func(e event.Event) string {
 		if d := open[e.Scope]; d != nil {
 			return d.eventURL(e)
 		}
@@ -69,24 +69,24 @@ func (p *Pages) wholeAudit(r *http.Request, v *operatorVisit) (console.AuditLog,
 	return a, nil
 }
 
-func (p *Pages) showWholeAudit(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
-	a, err := p.wholeAudit(r, v)
+func (p *Pages) showInstallationAudit(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
+	a, err := p.installationAuditLog(r, v)
 	if err != nil {
 		return err
 	}
 	return a.Show(w, r)
 }
 
-func (p *Pages) exportWholeAudit(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
-	a, err := p.wholeAudit(r, v)
+func (p *Pages) exportInstallationAudit(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
+	a, err := p.installationAuditLog(r, v)
 	if err != nil {
 		return err
 	}
 	return a.Export(w, r)
 }
 
-// eventURL returns the page of an event's subject, or "" if there is none or it was deleted
-// permanently.
+// eventURL returns the address of the page of the object that an event is about. It returns "" if
+// there is no such page, or if the event deleted the object permanently.
 func (v *directoryVisit) eventURL(e event.Event) string {
 	kind, _, _ := strings.Cut(e.Name, ".")
 	switch {
@@ -101,13 +101,13 @@ func (v *directoryVisit) eventURL(e event.Event) string {
 	return ""
 }
 
-// isAboutGroup reports whether an event is about a group's assignment.
+// isAboutGroup reports whether an event about an assignment concerns a group.
 func isAboutGroup(e event.Event) bool {
 	var d event.Assignment
 	return json.Unmarshal(e.Data, &d) == nil && d.Kind == string(directory.GroupKind)
 }
 
-// eventRows turns events into rows for the history of a user or an application.
+// eventRows turns events into rows of the history on the page of a user or group.
 func (v *directoryVisit) eventRows(events []event.Event) []console.EventRow {
 	var rows []console.EventRow
 	for _, e := range events {

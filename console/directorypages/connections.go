@@ -11,33 +11,34 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// connectionsPage is the data of the view "connections": the pairs of a user or group and its
-// account. It is also the data of the form that connects a person with an account by hand.
+// connectionsPage is the data of the view "connections". It lists the pairs of a user or group and
+// its account. If Form is set, it is the form that connects a user or group with an account by
+// hand.
 type connectionsPage struct {
 	console.Page
-	Search string
-	Action string
-	Rows   []connectionRow
-	Empty  console.EmptyState
-	Pager  console.Pager
-	Link   string // address of the form
-	Form   *connectForm
+	Search     string
+	FormURL    string
+	Rows       []connectionRow
+	Empty      console.EmptyState
+	Pager      console.Pager
+	ConnectURL string // address of the page with the form
+	Form       *connectForm
 }
 
 type connectionRow struct {
 	provision.Connection
-	Name   string
-	URL    string // address of the user's or group's page; empty if the object no longer exists
-	Badge  console.Badge
-	HowTo  string
-	Forget string
+	Name       string
+	URL        string // address of the user's or group's page; empty if the object no longer exists
+	Badge      console.Badge
+	OriginText string // how the connection was made
+	ForgetURL  string // address of the page that asks whether to forget the connection
 }
 
 // connectForm is the form that connects a user or group with an account.
 type connectForm struct {
 	Object, Account string
 	Error           *console.FieldError
-	Cancel          string
+	CancelURL       string
 }
 
 func (v *appVisit) connectionsURL() string { return v.url("/connections") }
@@ -58,8 +59,8 @@ func connectionBadge(s provision.LinkState) console.Badge {
 	}
 }
 
-// howConnected says in words how a connection was made.
-func howConnected(how string) string {
+// connectionOriginText says in words how a connection was made.
+func connectionOriginText(how string) string {
 	switch how {
 	case "created":
 		return "created by provisioning"
@@ -72,8 +73,8 @@ func howConnected(how string) string {
 	}
 }
 
-// objectPage returns the address of the page of a user or group of the directory.
-func (v *directoryVisit) objectPage(c provision.Connection) string {
+// connectedObjectURL returns the address of the page of the user or group in a connection.
+func (v *directoryVisit) connectedObjectURL(c provision.Connection) string {
 	if c.Kind == provision.GroupKind {
 		return v.url("groups/" + url.PathEscape(c.ObjectID))
 	}
@@ -83,11 +84,11 @@ func (v *directoryVisit) objectPage(c provision.Connection) string {
 func (p *Pages) showConnections(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	form := r.URL.Query()
 	q := provision.ConnectionQuery{Search: form.Get("search"), After: form.Get("after")}
-	page, next, err := p.Jobs.Connections(r.Context(), v.key(), q)
+	page, next, err := p.Jobs.Connections(r.Context(), v.jobKey(), q)
 	if err != nil && !errors.Is(err, provision.ErrNoJob) {
 		return err
 	}
-	pg := connectionsPage{Page: v.page, Search: q.Search, Action: v.connectionsURL(), Link: v.url("/connections/new"), Empty: console.EmptyState{
+	pg := connectionsPage{Page: v.page, Search: q.Search, FormURL: v.connectionsURL(), ConnectURL: v.url("/connections/new"), Empty: console.EmptyState{
 		Icon: "link", Title: "No connection yet", Text: "A cycle connects each user and group with the account that it finds or makes.",
 	}}
 	if q.Search != "" {
@@ -99,15 +100,15 @@ func (p *Pages) showConnections(w http.ResponseWriter, r *http.Request, v *appVi
 			name = c.ObjectID
 		}
 		pg.Rows = append(pg.Rows, connectionRow{
-			Connection: c, Name: name, URL: v.objectPage(c), Badge: connectionBadge(c.State), HowTo: howConnected(c.How),
-			Forget: v.url("/connections/" + url.PathEscape(c.ObjectID) + "/forget"),
+			Connection: c, Name: name, URL: v.connectedObjectURL(c), Badge: connectionBadge(c.State), OriginText: connectionOriginText(c.How),
+			ForgetURL: v.url("/connections/" + url.PathEscape(c.ObjectID) + "/forget"),
 		})
 	}
 	if q.After != "" {
-		pg.Pager.First = v.connectionsURL() + "?" + url.Values{"search": {q.Search}}.Encode()
+		pg.Pager.FirstURL = v.connectionsURL() + "?" + url.Values{"search": {q.Search}}.Encode()
 	}
 	if next != "" {
-		pg.Pager.Next = v.connectionsURL() + "?" + url.Values{"search": {q.Search}, "after": {next}}.Encode()
+		pg.Pager.NextURL = v.connectionsURL() + "?" + url.Values{"search": {q.Search}, "after": {next}}.Encode()
 	}
 	pg.Title = "Connections"
 	pg.Lead = "Which account at " + v.App.Name + " belongs to which user or group."
@@ -115,23 +116,23 @@ func (p *Pages) showConnections(w http.ResponseWriter, r *http.Request, v *appVi
 	return p.show(w, r, http.StatusOK, "connections", pg)
 }
 
-func (p *Pages) newConnection(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+func (p *Pages) showConnectForm(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	form := r.URL.Query()
 	return p.viewConnectForm(w, r, v, http.StatusOK, connectForm{Object: form.Get("object"), Account: form.Get("account")})
 }
 
 func (p *Pages) viewConnectForm(w http.ResponseWriter, r *http.Request, v *appVisit, status int, f connectForm) error {
-	f.Cancel = v.connectionsURL()
-	pg := connectionsPage{Page: v.page, Action: v.connectionsURL(), Form: &f}
+	f.CancelURL = v.connectionsURL()
+	pg := connectionsPage{Page: v.page, FormURL: v.connectionsURL(), Form: &f}
 	pg.Title, pg.Narrow = "Connect by hand", true
 	pg.Lead = "For an account that no matching attribute finds. The account then gets the values of the user or group."
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Connections", URL: v.connectionsURL()})
 	return p.show(w, r, status, "connections", pg)
 }
 
-// objectID returns the object id of a user, named by userPrincipalName or object id, or of a group,
-// named by object id. It returns an unknown name unchanged.
-func (v *appVisit) objectID(r *http.Request, text string) (string, error) {
+// findObjectID returns the object id of the user with this user principal name. If there is none,
+// it returns text, which is then the object id of a user or group.
+func (v *appVisit) findObjectID(r *http.Request, text string) (string, error) {
 	u, err := v.UserByUPN(r.Context(), text)
 	if errors.Is(err, refusal.NotFound) {
 		return text, nil
@@ -139,7 +140,8 @@ func (v *appVisit) objectID(r *http.Request, text string) (string, error) {
 	return u.ObjectID, err
 }
 
-// connect connects a user or group with an account. It does not change the account yet.
+// connect connects a user or group with an account. The account itself changes only in the next
+// cycle.
 func (p *Pages) connect(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)
@@ -149,11 +151,11 @@ func (p *Pages) connect(w http.ResponseWriter, r *http.Request, v *appVisit) err
 		f.Error = &console.FieldError{For: field, Text: text}
 		return p.viewConnectForm(w, r, v, http.StatusUnprocessableEntity, f)
 	}
-	object, err := v.objectID(r, f.Object)
+	object, err := v.findObjectID(r, f.Object)
 	if err != nil {
 		return err
 	}
-	made, err := p.Engine.Connect(r.Context(), v.key(), "pages "+p.Engine.NewID(), v.actor(), object, f.Account)
+	made, err := p.Engine.Connect(r.Context(), v.jobKey(), "pages "+p.Engine.NewID(), v.actorLabel(), object, f.Account)
 	var target *provision.TargetError
 	var other *provision.HeldError
 	switch e, refused := refusal.Find(err); {
@@ -171,8 +173,8 @@ func (p *Pages) connect(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	return p.Console.Redirect(w, r, v.connectionsURL()+"?"+url.Values{"search": {made.ObjectID}}.Encode(), console.DoneNotice("The account "+made.TargetID+" belongs to "+made.Name+" now. The next cycle gives it the values of the directory."))
 }
 
-func (p *Pages) askForget(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	c, err := p.Jobs.Connection(r.Context(), v.key(), r.PathValue("connection"))
+func (p *Pages) askForgetConnection(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	c, err := p.Jobs.Connection(r.Context(), v.jobKey(), r.PathValue("connection"))
 	if err != nil {
 		return err
 	}
@@ -181,7 +183,7 @@ func (p *Pages) askForget(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		name = c.ObjectID
 	}
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("/connections/" + url.PathEscape(c.ObjectID) + "/forget"), Button: "Forget the connection", Danger: true, Cancel: v.connectionsURL(),
+		Page: v.page, FormURL: v.url("/connections/" + url.PathEscape(c.ObjectID) + "/forget"), Button: "Forget the connection", IsDangerous: true, CancelURL: v.connectionsURL(),
 		Consequences: []string{
 			"The account " + c.TargetID + " at " + v.App.Name + " stays as it is.",
 			"The next cycle looks for an account by the matching attributes, and finds this one again if they fit. Otherwise it may make another one.",
@@ -194,8 +196,8 @@ func (p *Pages) askForget(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-func (p *Pages) forget(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	c, err := p.Engine.Forget(r.Context(), v.key(), "pages "+p.Engine.NewID(), v.actor(), r.PathValue("connection"))
+func (p *Pages) forgetConnection(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	c, err := p.Engine.Forget(r.Context(), v.jobKey(), "pages "+p.Engine.NewID(), v.actorLabel(), r.PathValue("connection"))
 	var target *provision.TargetError
 	var other *provision.HeldError
 	switch {

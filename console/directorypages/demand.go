@@ -13,74 +13,74 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// demandPage is the data of the view "on-demand": the form that chooses a person or group, and the
-// result for the last one.
-type demandPage struct {
+// onDemandPage is the data of the view "on-demand": the form that chooses a person or group, and
+// the result for the person or group that was chosen last.
+type onDemandPage struct {
 	assignmentsPage
-	Result  *demandedObject
-	Problem *console.Notice // why nothing was provisioned
+	Result  *onDemandResult
+	Problem *console.Notice // says why nothing was provisioned; nil if there was no problem
 }
 
-// demandedObject is the result of provisioning one person or group on demand.
-type demandedObject struct {
+// onDemandResult is the result of provisioning one person or group on demand.
+type onDemandResult struct {
 	Name, ID, URL string
-	Why           string // address of the page that explains the object
+	WhyURL        string // address of the page that explains why the object has an account or has none
 	Notice        console.Notice
-	Entries       []demandedEntry
-	Members       string // address of the logs of the members; empty for a person
+	Entries       []onDemandEntry
+	MemberLogsURL string // address of the logs about the group's members; empty for a person
 }
 
-// demandedEntry is one log entry on the page.
-type demandedEntry struct {
+// onDemandEntry shows one entry of the provisioning log.
+type onDemandEntry struct {
 	URL, Title, Reason, Advice string
 	Badge                      console.Badge
 	Steps                      []logStep
-	Modified                   []plannedChange
+	Changes                    []attributeChange
 }
 
-// demandWait is how long a page waits for the provisioning of an object.
-const demandWait = 25 * time.Second
+// maxOnDemandWait is how long a request waits, at most, until an object has been provisioned.
+const maxOnDemandWait = 25 * time.Second
 
 func (p *Pages) showOnDemand(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	return p.viewOnDemand(w, r, v, http.StatusOK, kindOfList(r.URL.Query().Get("kind")), nil)
+	return p.viewOnDemand(w, r, v, http.StatusOK, parseListKind(r.URL.Query().Get("kind")), nil)
 }
 
 func (p *Pages) viewOnDemand(w http.ResponseWriter, r *http.Request, v *appVisit, status int, kind string, problem *console.Notice) error {
-	if _, err := p.Jobs.Get(r.Context(), v.key()); err != nil {
+	if _, err := p.Jobs.Get(r.Context(), v.jobKey()); err != nil {
 		return p.handleJobError(w, r, v, err)
 	}
 	base := v.url("/provisioning/on-demand")
-	pg := demandPage{assignmentsPage: assignmentsPage{Page: v.page, Kind: kind, List: base, Action: base}, Problem: problem}
+	pg := onDemandPage{assignmentsPage: assignmentsPage{Page: v.page, Kind: kind, ListURL: base, FormURL: base}, Problem: problem}
 	pg.Title = "Provision on demand"
 	pg.Lead = "Provision one person or group now, ahead of everybody else, and see each step. It works whether provisioning is on or off. Of a group, the direct members are provisioned too."
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
-	if err := p.listAssignments(r, v, &pg.assignmentsPage, directory.UserQuery{}, directory.GroupQuery{}); err != nil {
+	if err := p.readListRows(r, v, &pg.assignmentsPage, directory.UserQuery{}, directory.GroupQuery{}); err != nil {
 		return err
 	}
 	for i := range pg.Rows {
-		pg.Rows[i].Why = whyURL(v.url(""), pg.Rows[i].ID)
+		pg.Rows[i].WhyURL = whyURL(v.url(""), pg.Rows[i].ID)
 	}
-	pg.setTabs(-1, -1)
+	pg.addTabs(-1, -1)
 	pg.Empty = console.EmptyState{Icon: "user-round", Title: "This directory is empty", Text: "There is nobody to provision yet.", Action: &console.Action{Text: "Users", URL: v.directoryVisit.url("users")}}
 	if pg.Search != "" {
-		pg.Empty = console.EmptyState{Icon: "search", Title: pg.emptyWord() + " matches “" + pg.Search + "”", Text: "Search for another part of the name."}
+		pg.Empty = console.EmptyState{Icon: "search", Title: pg.noneText() + " matches “" + pg.Search + "”", Text: "Search for another part of the name."}
 	}
 	var err error
-	if pg.Result, err = p.readDemanded(r, v); err != nil {
+	if pg.Result, err = p.readOnDemandResult(r, v); err != nil {
 		return err
 	}
 	return p.show(w, r, status, "on-demand", pg)
 }
 
-// provisionOnDemand provisions the chosen object and shows the result.
+// provisionOnDemand provisions the chosen object and redirects to the page with the result.
 func (p *Pages) provisionOnDemand(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
 	}
-	id, kind, since := r.PostForm.Get("object"), kindOfList(r.PostForm.Get("kind")), p.Console.Options.Now()
-	ctx, cancel := context.WithTimeout(r.Context(), demandWait)
+	id, kind, since := r.PostForm.Get("object"), parseListKind(r.PostForm.Get("kind")), p.Console.Options.Now()
+	ctx, cancel := context.WithTimeout(r.Context(), maxOnDemandWait)
 	defer cancel()
-	_, err := p.Engine.OnDemand(ctx, v.key(), "pages "+p.Engine.NewID(), v.actor(), []string{id})
+	_, err := p.Engine.OnDemand(ctx, v.jobKey(), "pages "+p.Engine.NewID(), v.actorLabel(), []string{id})
 	var (
 		refused *provision.TargetError
 		input   *provision.InputError
@@ -93,42 +93,43 @@ func (p *Pages) provisionOnDemand(w http.ResponseWriter, r *http.Request, v *app
 		}
 		return p.Console.Redirect(w, r, v.url("/provisioning/on-demand?"+query.Encode()), console.Notice{})
 	case errors.As(err, &refused):
-		return p.viewOnDemand(w, r, v, http.StatusOK, kind, &console.Notice{Tone: console.ToneProblem, Title: "Nothing was provisioned: the application cannot be asked", Text: refusedText(refused)})
+		return p.viewOnDemand(w, r, v, http.StatusOK, kind, &console.Notice{Tone: console.ToneProblem, Title: "Nothing was provisioned: the application cannot be asked", Text: refusalText(refused)})
 	case errors.As(err, &input):
 		return p.viewOnDemand(w, r, v, http.StatusUnprocessableEntity, kind, &console.Notice{Tone: console.ToneProblem, Title: "Nothing was provisioned", Text: console.AsSentence(input.Field + " " + input.Text)})
 	}
 	return p.handleJobError(w, r, v, err)
 }
 
-// readDemanded returns the result for the object that the address names; nil if there is none.
-func (p *Pages) readDemanded(r *http.Request, v *appVisit) (*demandedObject, error) {
+// readOnDemandResult returns the result for the object that the address names. It returns nil if
+// the address names none.
+func (p *Pages) readOnDemandResult(r *http.Request, v *appVisit) (*onDemandResult, error) {
 	form := r.URL.Query()
 	micros, err := strconv.ParseInt(form.Get("since"), 10, 64)
 	if id := form.Get("object"); id == "" || err != nil {
 		return nil, nil
 	}
 	id := form.Get("object")
-	found, err := p.Engine.DemandResult(r.Context(), v.key(), id, time.UnixMicro(micros))
+	found, err := p.Engine.DemandResult(r.Context(), v.jobKey(), id, time.UnixMicro(micros))
 	if err != nil {
 		return nil, err
 	}
-	result := &demandedObject{Name: found.Name, ID: id, Why: whyURL(v.url(""), id), URL: v.objectURL(provision.UserKind, id)}
-	if kindOfList(form.Get("kind")) == "groups" {
+	result := &onDemandResult{Name: found.Name, ID: id, WhyURL: whyURL(v.url(""), id), URL: v.objectURL(provision.UserKind, id)}
+	if parseListKind(form.Get("kind")) == "groups" {
 		result.URL = v.objectURL(provision.GroupKind, id)
-		result.Members = v.url("/provisioning/logs")
+		result.MemberLogsURL = v.url("/provisioning/logs")
 	}
-	result.Notice = demandNotice(found)
+	result.Notice = onDemandNotice(found)
 	for _, e := range found.Entries {
-		result.Entries = append(result.Entries, demandedEntry{
+		result.Entries = append(result.Entries, onDemandEntry{
 			URL: v.url("/provisioning/logs/" + url.PathEscape(e.ID)), Title: e.SourceIdentity.DisplayName, Reason: e.Status.Reason, Advice: e.Status.RecommendedAction,
-			Badge: actionBadge(e.Action, e.Status.Status), Steps: logSteps(e), Modified: changedAttributes(e),
+			Badge: actionBadge(e.Action, e.Status.Status), Steps: logSteps(e), Changes: changedAttributes(e),
 		})
 	}
 	return result, nil
 }
 
-// demandNotice describes the result for an object in one sentence.
-func demandNotice(found provision.DemandResult) console.Notice {
+// onDemandNotice describes the result for an object in a notice.
+func onDemandNotice(found provision.DemandResult) console.Notice {
 	switch {
 	case found.Waits != "":
 		text := found.Waits
@@ -137,7 +138,7 @@ func demandNotice(found provision.DemandResult) console.Notice {
 		}
 		return console.Notice{Tone: console.ToneWarning, Title: found.Name + " has to wait", Text: text}
 	case len(found.Entries) == 0:
-		return console.Notice{Tone: console.ToneWarning, Title: "Nothing is known yet", Text: "It takes longer than " + console.SpellDuration(demandWait) + ". Load this page again in a moment."}
+		return console.Notice{Tone: console.ToneWarning, Title: "Nothing is known yet", Text: "It takes longer than " + console.SpellDuration(maxOnDemandWait) + ". Load this page again in a moment."}
 	}
 	last := found.Entries[len(found.Entries)-1]
 	for _, e := range found.Entries {

@@ -8,7 +8,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// directoriesPage is the data of the view "directories".
+// directoriesPage is the data of the view "directories", the list of all directories.
 type directoriesPage struct {
 	console.Page
 	Rows  []directoryRow
@@ -18,12 +18,12 @@ type directoriesPage struct {
 }
 
 type directoryRow struct {
-	Directory    directory.Directory
-	URL          string
-	Settings     string
-	Users        int
-	Disabled     int
-	Applications []appLink
+	Directory     directory.Directory
+	URL           string
+	SettingsURL   string
+	UserCount     int
+	DisabledCount int
+	Applications  []appLink
 }
 
 type appLink struct{ Name, URL string }
@@ -55,7 +55,7 @@ func (p *Pages) viewDirectories(w http.ResponseWriter, r *http.Request, v *opera
 		pg.Menu = append(pg.Menu, console.MenuItem{Text: "Directories"})
 	}
 	for _, d := range all {
-		row, err := p.directoryRow(r, v, d)
+		row, err := p.newDirectoryRow(r, v, d)
 		if err != nil {
 			return err
 		}
@@ -65,16 +65,17 @@ func (p *Pages) viewDirectories(w http.ResponseWriter, r *http.Request, v *opera
 	return p.show(w, r, status, "directories", pg)
 }
 
-// installationMenu returns the menu for pages that belong to no directory.
+// installationMenu returns the menu for pages that belong to no directory. here is the address of
+// the menu item that is marked as the current page.
 func installationMenu(here string) []console.MenuItem {
-	menu := []console.MenuItem{{Text: "Installation"}, {Text: "All directories", Icon: "building-2", URL: "/d/"}, {Text: "Sites", Icon: "users", URL: sitesURL}, {Text: "Audit log", Icon: "history", URL: auditURL}}
+	menu := []console.MenuItem{{Text: "Installation"}, {Text: "All directories", Icon: "building-2", URL: "/d/"}, {Text: "Sites", Icon: "users", URL: sitesURL}, {Text: "Audit log", Icon: "history", URL: installationAuditURL}}
 	for i := range menu {
 		menu[i].Selected = menu[i].URL == here
 	}
 	return menu
 }
 
-func (p *Pages) directoryRow(r *http.Request, v *operatorVisit, d directory.Directory) (directoryRow, error) {
+func (p *Pages) newDirectoryRow(r *http.Request, v *operatorVisit, d directory.Directory) (directoryRow, error) {
 	h := &directoryVisit{operatorVisit: v, Handle: p.Directories.Open(d)}
 	counts, err := h.Counts(r.Context())
 	if err != nil {
@@ -84,7 +85,7 @@ func (p *Pages) directoryRow(r *http.Request, v *operatorVisit, d directory.Dire
 	if err != nil {
 		return directoryRow{}, err
 	}
-	row := directoryRow{Directory: d, URL: h.url("users"), Settings: h.url("settings"), Users: counts.Enabled + counts.Disabled, Disabled: counts.Disabled}
+	row := directoryRow{Directory: d, URL: h.url("users"), SettingsURL: h.url("settings"), UserCount: counts.Enabled + counts.Disabled, DisabledCount: counts.Disabled}
 	for _, a := range applications {
 		row.Applications = append(row.Applications, appLink{Name: a.Name, URL: h.appURL(a)})
 	}
@@ -93,7 +94,7 @@ func (p *Pages) directoryRow(r *http.Request, v *operatorVisit, d directory.Dire
 
 func (p *Pages) createDirectory(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
 	name := strings.TrimSpace(r.PostFormValue("name"))
-	d, err := p.Directories.Create(r.Context(), name, v.actor())
+	d, err := p.Directories.Create(r.Context(), name, v.actorLabel())
 	if wrong := console.InputError(err, console.InputIDs{"name": "directory-name"}); wrong != nil {
 		return p.viewDirectories(w, r, v, http.StatusUnprocessableEntity, name, wrong)
 	}

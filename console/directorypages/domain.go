@@ -13,33 +13,33 @@ import (
 
 // domainForm is the part of a directory's settings page that sets the default domain.
 type domainForm struct {
-	Value  string // the domain that was typed into the form, or the saved one
-	Action string
-	Was    []console.HiddenField
-	Error  *console.FieldError
+	Domain      string // the typed domain, or the saved one if nothing was typed
+	FormURL     string
+	StartValues []console.HiddenField
+	Error       *console.FieldError
 }
 
-func domainField() []console.EditField {
+func domainFields() []console.EditField {
 	return []console.EditField{{Name: "domain", Label: "Default domain"}}
 }
 
-// saveDomain sets the default domain of the directory. It asks first if that changes values of
-// people or groups.
+// saveDomain sets the default domain of the directory. If that changes values of people or groups
+// at applications, it first asks for confirmation.
 func (p *Pages) saveDomain(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
 	}
-	m, err := console.MergeEdit(r.PostForm, domainField(), map[string]string{"domain": v.Directory.DefaultDomain})
+	m, err := console.MergeEdit(r.PostForm, domainFields(), map[string]string{"domain": v.Directory.DefaultDomain})
 	if err != nil {
 		return err
 	}
 	if len(m.Conflicts) > 0 {
-		return p.Console.AskEdit(w, r, v.page, m, v.url("settings/domain"), v.url("settings"), nil)
+		return p.Console.AskAboutConflicts(w, r, v.page, m, v.url("settings/domain"), v.url("settings"), nil)
 	}
 	typed := m.Values["domain"]
 	domain, err := directory.NormalDomain(typed)
 	if wrong := console.InputError(err, console.InputIDs{"default domain": "domain"}); wrong != nil {
-		return p.viewDirectorySettings(w, r, v, http.StatusUnprocessableEntity, v.Directory.Name, nil, &domainForm{Value: typed, Error: wrong})
+		return p.viewDirectorySettings(w, r, v, http.StatusUnprocessableEntity, v.Directory.Name, nil, &domainForm{Domain: typed, Error: wrong})
 	}
 	if err != nil {
 		return err
@@ -53,14 +53,14 @@ func (p *Pages) saveDomain(w http.ResponseWriter, r *http.Request, v *directoryV
 	}
 	if len(words) > 0 && r.PostForm.Get("confirmed") != numbers {
 		pg := console.ConfirmPage{
-			Page: v.page, Action: v.url("settings/domain"), Button: "Set the default domain", Cancel: v.url("settings"), Consequences: words,
-			Fields: append(console.RepeatWasFields(r.PostForm, domainField()), console.HiddenField{Name: "domain", Value: domain}, console.HiddenField{Name: "confirmed", Value: numbers}),
+			Page: v.page, FormURL: v.url("settings/domain"), Button: "Set the default domain", CancelURL: v.url("settings"), Consequences: words,
+			Fields: append(console.RepeatStartValueFields(r.PostForm, domainFields()), console.HiddenField{Name: "domain", Value: domain}, console.HiddenField{Name: "confirmed", Value: numbers}),
 			Undo:   "Setting the old default domain again sends the old values again.",
 		}
 		pg.Title, pg.Narrow, pg.Crumbs = "Change the default domain?", true, v.crumbs(console.Crumb{Text: "Rename or delete", URL: v.url("settings")})
 		return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 	}
-	d, err := p.Directories.SetDefaultDomain(r.Context(), v.Directory, domain, v.actor())
+	d, err := p.Directories.SetDefaultDomain(r.Context(), v.Directory, domain, v.actorLabel())
 	if err != nil {
 		return err
 	}
@@ -71,8 +71,9 @@ func (p *Pages) saveDomain(w http.ResponseWriter, r *http.Request, v *directoryV
 	return p.Console.Redirect(w, r, v.url("settings"), n)
 }
 
-// domainEffects describes for each application what a new default domain changes there. numbers is
-// the value that confirms these effects. words is empty if the domain has no effect.
+// domainEffects describes in sentences what a new default domain changes at each application. words
+// is empty if it changes nothing. numbers identifies these effects: the form sends it back to
+// confirm exactly them.
 func (p *Pages) domainEffects(r *http.Request, v *directoryVisit, domain string) (words []string, numbers string, err error) {
 	jobs, err := p.Jobs.List(r.Context(), provision.SourceID(v.Directory.ID))
 	if err != nil {
@@ -89,7 +90,7 @@ func (p *Pages) domainEffects(r *http.Request, v *directoryVisit, domain string)
 		e, err := p.Jobs.DomainEffect(r.Context(), job, domain)
 		var broken *provision.InputError
 		switch {
-		case errors.As(err, &broken): // a job whose mapping cannot be used sends nothing
+		case errors.As(err, &broken): // a job with an unusable mapping sends nothing
 			continue
 		case err != nil:
 			return nil, "", err

@@ -14,51 +14,53 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// groupPage is the data of the view "group": one group. With New it is the form for a new group.
+// groupPage is the data of the view "group", which shows one group. If IsNew is true, it is the
+// form for a new group.
 type groupPage struct {
 	console.Page
-	New          bool
-	Group        directory.Group
-	Deleted      bool
-	Inputs       []groupInput
-	Was          []console.HiddenField // the values that the form started from
-	Unsaved      bool
-	Error        string // an error that is not about a single input
-	Warning      string
-	Action       string
-	Cancel       string
-	Applications []assignmentLink
-	MemberOf     []groupLink
-	MoreGroups   int // the number of groups that MemberOf leaves out
+	IsNew            bool
+	Group            directory.Group
+	IsDeleted        bool
+	Inputs           []groupInput
+	StartValues      []console.HiddenField // the stored values with which the form started
+	HasUnsavedValues bool
+	Error            string // an error that is not about a single input
+	Warning          string
+	FormURL          string
+	CancelURL        string
+	Applications     []assignmentLink
+	MemberOf         []groupLink
+	MoreGroupsCount  int // the number of groups that MemberOf leaves out
 
 	Members     []memberRow
 	MemberError string
 	Search      string
-	Here        string // address of this page
-	Remove      string // address to which the ticked members are posted, to remove them
-	Add         string
+	PageURL     string // address of this page
+	RemoveURL   string // address to which the form with the ticked members is sent, to remove them
+	AddURL      string
 	Empty       console.EmptyState
 	Pager       console.Pager
 	History     []console.EventRow
 }
 
-// groupInput is the input of one attribute of a group.
+// groupInput is the form's input for one attribute of a group.
 type groupInput struct {
 	directory.GroupAttribute
-	Value    string
-	Required bool
-	Error    *console.FieldError
+	Value      string
+	IsRequired bool
+	Error      *console.FieldError
 }
 
-// assignmentLink is an assignment on the page of a user or group.
+// assignmentLink is an assignment on the page of a user or group. Role is empty for Default Access.
+// Through names the group that has the assignment; it is empty for a direct assignment.
 type assignmentLink struct {
 	Name, URL, Role, Through, ThroughURL string
-	Why                                  string // address of the page that explains the account there
+	WhyURL                               string // address of the page that explains why the user or group has an account or has none
 }
 
 type groupLink struct{ Name, URL string }
 
-// memberRow is a direct member in a list.
+// memberRow is a row of a list of users and groups that are direct members or can become members.
 type memberRow struct {
 	ID, Name, URL, About string
 	Badge                console.Badge
@@ -70,9 +72,10 @@ type groupVisit struct {
 	Group directory.Group
 }
 
-// ofGroup finds the group that the path names, and passes it to handle.
-func (p *Pages) ofGroup(handle func(http.ResponseWriter, *http.Request, *groupVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
-	return p.inDirectory(func(w http.ResponseWriter, r *http.Request, d *directoryVisit) error {
+// withGroup returns a handler that finds the directory and the group that the path names, and
+// passes them to handle.
+func (p *Pages) withGroup(handle func(http.ResponseWriter, *http.Request, *groupVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
+	return p.withDirectory(func(w http.ResponseWriter, r *http.Request, d *directoryVisit) error {
 		g, err := d.Handle.Group(r.Context(), r.PathValue("group"))
 		if err != nil {
 			return err
@@ -81,7 +84,7 @@ func (p *Pages) ofGroup(handle func(http.ResponseWriter, *http.Request, *groupVi
 	})
 }
 
-func (v *groupVisit) below(rest string) string { return v.groupURL(v.Group) + rest }
+func (v *groupVisit) urlBelow(rest string) string { return v.groupURL(v.Group) + rest }
 
 func groupFields() []console.EditField {
 	var fields []console.EditField
@@ -99,24 +102,25 @@ func groupValues(g directory.Group) map[string]string {
 	return values
 }
 
-func (p *Pages) newGroup(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+func (p *Pages) showNewGroup(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	return p.viewNewGroup(w, r, v, http.StatusOK, map[string]string{}, nil)
 }
 
 func (p *Pages) viewNewGroup(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, values map[string]string, wrong *console.FieldError) error {
-	pg := groupPage{Page: v.page, New: true, Action: v.url("groups"), Cancel: v.url("groups"), Unsaved: wrong != nil}
-	pg.fill(values, wrong)
+	pg := groupPage{Page: v.page, IsNew: true, FormURL: v.url("groups"), CancelURL: v.url("groups"), HasUnsavedValues: wrong != nil}
+	pg.fillInputs(values, wrong)
 	pg.Title, pg.Narrow = "New group", true
 	pg.Lead = "A group without members. You add them next."
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")})
 	return p.show(w, r, status, "group", pg)
 }
 
-// fill adds the inputs to the page. It shows an error that belongs to no input above the form.
-func (pg *groupPage) fill(values map[string]string, wrong *console.FieldError) {
+// fillInputs adds the inputs to the page. If the error belongs to no input, the page shows it above
+// the form.
+func (pg *groupPage) fillInputs(values map[string]string, wrong *console.FieldError) {
 	placed := false
 	for _, a := range directory.GroupAttributes() {
-		in := groupInput{GroupAttribute: a, Value: values[a.Name], Required: a.Name == "displayName"}
+		in := groupInput{GroupAttribute: a, Value: values[a.Name], IsRequired: a.Name == "displayName"}
 		if wrong != nil && wrong.For == a.Name {
 			in.Error, placed = wrong, true
 		}
@@ -139,19 +143,19 @@ func (p *Pages) addGroup(w http.ResponseWriter, r *http.Request, v *directoryVis
 			return err
 		}
 	}
-	g, _, err := v.PutGroup(r.Context(), g, v.actor())
+	g, _, err := v.PutGroup(r.Context(), g, v.actorLabel())
 	if wrong := console.AttributeError(err); wrong != nil {
 		return p.viewNewGroup(w, r, v, http.StatusUnprocessableEntity, values, wrong)
 	}
 	if err != nil {
 		return err
 	}
-	return p.showSavedGroup(w, r, &groupVisit{v, g}, g.DisplayName()+" was created.")
+	return p.redirectToSavedGroup(w, r, &groupVisit{v, g}, g.DisplayName()+" was created.")
 }
 
-// showSavedGroup redirects to the group's page. The notice there warns if another group has the
-// same name.
-func (p *Pages) showSavedGroup(w http.ResponseWriter, r *http.Request, v *groupVisit, text string) error {
+// redirectToSavedGroup redirects to the group's page. The notice there warns if another group has
+// the same name.
+func (p *Pages) redirectToSavedGroup(w http.ResponseWriter, r *http.Request, v *groupVisit, text string) error {
 	warning, err := v.NameWarning(r.Context(), v.Group)
 	if err != nil {
 		return err
@@ -160,7 +164,7 @@ func (p *Pages) showSavedGroup(w http.ResponseWriter, r *http.Request, v *groupV
 	if warning != "" {
 		n = console.Notice{Tone: console.ToneWarning, Title: text, Text: warning}
 	}
-	return p.Console.Redirect(w, r, v.below(""), n)
+	return p.Console.Redirect(w, r, v.urlBelow(""), n)
 }
 
 func (p *Pages) showGroup(w http.ResponseWriter, r *http.Request, v *groupVisit) error {
@@ -170,13 +174,13 @@ func (p *Pages) showGroup(w http.ResponseWriter, r *http.Request, v *groupVisit)
 func (p *Pages) viewGroup(w http.ResponseWriter, r *http.Request, v *groupVisit, status int, values map[string]string, wrong *console.FieldError, memberError string) error {
 	ctx, g := r.Context(), v.Group
 	pg := groupPage{
-		Page: v.page, Group: g, Deleted: g.IsDeleted(), Was: console.WasFields(groupFields(), values), Unsaved: wrong != nil, Action: v.below(""), Cancel: v.below(""),
-		Here: v.below(""), Remove: v.below("/members"), Add: v.below("/members/add"), MemberError: memberError,
+		Page: v.page, Group: g, IsDeleted: g.IsDeleted(), StartValues: console.StartValueFields(groupFields(), values), HasUnsavedValues: wrong != nil, FormURL: v.urlBelow(""), CancelURL: v.urlBelow(""),
+		PageURL: v.urlBelow(""), RemoveURL: v.urlBelow("/members"), AddURL: v.urlBelow("/members/add"), MemberError: memberError,
 	}
 	if wrong != nil {
-		pg.Was = console.RepeatWasFields(r.PostForm, groupFields())
+		pg.StartValues = console.RepeatStartValueFields(r.PostForm, groupFields())
 	}
-	pg.fill(values, wrong)
+	pg.fillInputs(values, wrong)
 	counts, err := v.CountMembers(ctx, g.ObjectID)
 	if err != nil {
 		return err
@@ -184,8 +188,8 @@ func (p *Pages) viewGroup(w http.ResponseWriter, r *http.Request, v *groupVisit,
 	pg.Title, pg.StatusLine = g.DisplayName(), "Direct members: "+memberText(counts)+"."
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")})
 	for _, c := range groupChanges() {
-		if c.For(g) {
-			pg.Actions = append(pg.Actions, console.Action{Text: c.Verb, Icon: c.Icon, URL: v.below("/" + c.Name), Danger: c.Danger})
+		if c.AppliesTo(g) {
+			pg.Actions = append(pg.Actions, console.Action{Text: c.Verb, Icon: c.Icon, URL: v.urlBelow("/" + c.Name), IsDangerous: c.IsDangerous})
 		}
 	}
 	if g.IsDeleted() {
@@ -194,7 +198,7 @@ func (p *Pages) viewGroup(w http.ResponseWriter, r *http.Request, v *groupVisit,
 	if pg.Applications, err = v.assignmentLinks(ctx, g.ObjectID); err != nil {
 		return err
 	}
-	if pg.MemberOf, pg.MoreGroups, err = v.groupLinks(ctx, g.ObjectID); err != nil {
+	if pg.MemberOf, pg.MoreGroupsCount, err = v.groupLinks(ctx, g.ObjectID); err != nil {
 		return err
 	}
 	if err := pg.readMembers(r, v, counts); err != nil {
@@ -208,7 +212,7 @@ func (p *Pages) viewGroup(w http.ResponseWriter, r *http.Request, v *groupVisit,
 		return err
 	}
 	for _, row := range v.eventRows(events) {
-		row.URL = "" // the row is about this page's group
+		row.URL = "" // no link, because the event is about the group on this page
 		pg.History = append(pg.History, row)
 	}
 	return p.show(w, r, status, "group", pg)
@@ -227,12 +231,12 @@ func (pg *groupPage) readMembers(r *http.Request, v *groupVisit, counts director
 	}
 	pg.Search = query.Search
 	for _, m := range found.Members {
-		pg.Members = append(pg.Members, v.memberRow(m))
+		pg.Members = append(pg.Members, v.newMemberRow(m))
 	}
-	pg.Pager = pager(v.below(""), after, found.Next, found.More, console.PluralForms(len(found.Members), "member", "members"), "search", query.Search)
+	pg.Pager = newPager(v.urlBelow(""), after, found.Next, found.More, console.PluralForms(len(found.Members), "member", "members"), "search", query.Search)
 	pg.Empty = console.EmptyState{Icon: "users", Title: "No members yet", Text: "Add users, or other groups."}
 	if !v.Group.IsDeleted() {
-		pg.Empty.Action = &console.Action{Text: "Add members", Icon: "plus", URL: pg.Add, Primary: true}
+		pg.Empty.Action = &console.Action{Text: "Add members", Icon: "plus", URL: pg.AddURL, IsPrimary: true}
 	}
 	if query.Search != "" && counts.Total() > 0 {
 		pg.Empty = console.EmptyState{Icon: "search", Title: "No member matches “" + query.Search + "”", Text: "The search looks at direct members only."}
@@ -240,7 +244,7 @@ func (pg *groupPage) readMembers(r *http.Request, v *groupVisit, counts director
 	return nil
 }
 
-func (v *directoryVisit) memberRow(m directory.Member) memberRow {
+func (v *directoryVisit) newMemberRow(m directory.Member) memberRow {
 	if m.Kind == directory.GroupKind {
 		return memberRow{ID: m.Group.ObjectID, Name: m.Group.DisplayName(), URL: v.groupURL(m.Group), About: m.Group.Text("description"), Badge: console.Badge{Tone: console.ToneInfo, Text: "Group"}}
 	}
@@ -253,7 +257,7 @@ func (v *directoryVisit) assignmentLinks(ctx context.Context, objectID string) (
 	var links []assignmentLink
 	for _, a := range all {
 		l := assignmentLink{Name: a.Application.Name, URL: v.appURL(a.Application)}
-		l.Why = whyURL(l.URL, objectID)
+		l.WhyURL = whyURL(l.URL, objectID)
 		if a.Role.ID != directory.DefaultAccess.ID {
 			l.Role = a.Role.DisplayName
 		}
@@ -265,8 +269,8 @@ func (v *directoryVisit) assignmentLinks(ctx context.Context, objectID string) (
 	return links, err
 }
 
-// groupLinks returns links to the first groups that a user or group is a direct member of. more is
-// the number of all others.
+// groupLinks returns links to the first groups of which a user or group is a direct member. more is
+// the number of such groups that it leaves out.
 func (v *directoryVisit) groupLinks(ctx context.Context, objectID string) (links []groupLink, more int, err error) {
 	query := directory.GroupQuery{HasMember: objectID, Limit: 50}
 	found, err := v.Groups(ctx, query)
@@ -280,14 +284,14 @@ func (v *directoryVisit) groupLinks(ctx context.Context, objectID string) (links
 	return links, more, err
 }
 
-// saveGroup merges the form with the stored group. If someone else saves the group between its
-// reading and writing, it starts again.
+// saveGroup saves the values that the operator changed in the form. If someone else saves the group
+// at the same moment, it reads the group again and retries, at most 5 times.
 func (p *Pages) saveGroup(w http.ResponseWriter, r *http.Request, v *groupVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
 	}
 	for attempt := 0; ; attempt++ {
-		err := p.saveGroupOnce(w, r, v)
+		err := p.trySaveGroup(w, r, v)
 		if !errors.Is(err, refusal.Stale) || attempt == 5 {
 			return err
 		}
@@ -297,20 +301,20 @@ func (p *Pages) saveGroup(w http.ResponseWriter, r *http.Request, v *groupVisit)
 	}
 }
 
-func (p *Pages) saveGroupOnce(w http.ResponseWriter, r *http.Request, v *groupVisit) error {
+func (p *Pages) trySaveGroup(w http.ResponseWriter, r *http.Request, v *groupVisit) error {
 	before := v.Group
 	m, err := console.MergeEdit(r.PostForm, groupFields(), groupValues(before))
 	if err != nil {
 		return err
 	}
-	by, err := v.lastChange(r.Context(), before.ObjectID)
+	by, err := v.findLastChange(r.Context(), before.ObjectID)
 	if err != nil {
 		return err
 	}
 	if len(m.Conflicts) > 0 {
 		frame := v.page
-		frame.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")}, console.Crumb{Text: before.DisplayName(), URL: v.below("")})
-		return p.Console.AskEdit(w, r, frame, m, v.below(""), v.below(""), by)
+		frame.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")}, console.Crumb{Text: before.DisplayName(), URL: v.urlBelow("")})
+		return p.Console.AskAboutConflicts(w, r, frame, m, v.urlBelow(""), v.urlBelow(""), by)
 	}
 	g := directory.Group{ObjectID: before.ObjectID, Version: before.Version}
 	for name, text := range m.Values {
@@ -318,7 +322,7 @@ func (p *Pages) saveGroupOnce(w http.ResponseWriter, r *http.Request, v *groupVi
 			return err
 		}
 	}
-	g, changed, err := v.PutGroup(r.Context(), g, v.actor())
+	g, changed, err := v.PutGroup(r.Context(), g, v.actorLabel())
 	if errors.Is(err, refusal.Stale) {
 		return err
 	}
@@ -334,48 +338,48 @@ func (p *Pages) saveGroupOnce(w http.ResponseWriter, r *http.Request, v *groupVi
 	}
 	v.Group = g
 	if !changed {
-		return p.Console.Redirect(w, r, v.below(""), console.Notice{Tone: console.ToneInfo, Text: strings.TrimSpace("Nothing was changed: " + g.DisplayName() + " was like that already. " + m.FromOthers(by))})
+		return p.Console.Redirect(w, r, v.urlBelow(""), console.Notice{Tone: console.ToneInfo, Text: strings.TrimSpace("Nothing was changed: " + g.DisplayName() + " was like that already. " + m.OthersText(by))})
 	}
-	return p.showSavedGroup(w, r, v, strings.TrimSpace(g.DisplayName()+" was saved. "+m.FromOthers(by)))
+	return p.redirectToSavedGroup(w, r, v, strings.TrimSpace(g.DisplayName()+" was saved. "+m.OthersText(by)))
 }
 
 // groupChange is a kind of change of a group that needs a confirmation.
 type groupChange struct {
-	Name, Verb, Icon string // Name is the last part of the change's address
-	Danger           bool
-	Final            bool // whether the change cannot be undone, so that it needs a fresh sign-in
-	For              func(directory.Group) bool
-	Here, There      string // Here says what happens in the directory, There what happens at each application
-	Undo, Done       string
-	do               func(h *directory.Handle, ctx context.Context, objectID, actor string) error
+	Name, Verb, Icon                   string // Name is the last part of the change's address
+	IsDangerous                        bool
+	IsFinal                            bool // whether the change cannot be undone, so that it needs a fresh sign-in
+	AppliesTo                          func(directory.Group) bool
+	DirectoryEffect, ApplicationEffect string // what happens in the directory, and what happens at each application
+	Undo, DoneText                     string
+	apply                              func(h *directory.Handle, ctx context.Context, objectID, actor string) error
 }
 
 func groupChanges() []groupChange {
 	return []groupChange{
 		{
-			Name: "delete", Verb: "Delete", Icon: "trash-2", Danger: true, For: func(g directory.Group) bool { return !g.IsDeleted() },
-			Here:  "The group moves to the deleted groups. It keeps its members and assignments, which have no effect until it is restored.",
-			There: "direct members who are not assigned in another way leave the scope, and their accounts are switched off",
-			Undo:  "Restoring the group undoes it.", Done: "was deleted",
-			do: func(h *directory.Handle, ctx context.Context, id, actor string) error {
+			Name: "delete", Verb: "Delete", Icon: "trash-2", IsDangerous: true, AppliesTo: func(g directory.Group) bool { return !g.IsDeleted() },
+			DirectoryEffect:   "The group moves to the deleted groups. It keeps its members and assignments, which have no effect until it is restored.",
+			ApplicationEffect: "direct members who are not assigned in another way leave the scope, and their accounts are switched off",
+			Undo:              "Restoring the group undoes it.", DoneText: "was deleted",
+			apply: func(h *directory.Handle, ctx context.Context, id, actor string) error {
 				_, err := h.SoftDeleteGroup(ctx, id, actor)
 				return err
 			},
 		},
 		{
-			Name: "restore", Verb: "Restore", Icon: "undo-2", For: directory.Group.IsDeleted,
-			Here: "The group is in the directory again, with its members and assignments.", There: "its direct members are in scope again",
-			Undo: "Deleting the group undoes it.", Done: "was restored",
-			do: func(h *directory.Handle, ctx context.Context, id, actor string) error {
+			Name: "restore", Verb: "Restore", Icon: "undo-2", AppliesTo: directory.Group.IsDeleted,
+			DirectoryEffect: "The group is in the directory again, with its members and assignments.", ApplicationEffect: "its direct members are in scope again",
+			Undo: "Deleting the group undoes it.", DoneText: "was restored",
+			apply: func(h *directory.Handle, ctx context.Context, id, actor string) error {
 				_, err := h.RestoreGroup(ctx, id, actor)
 				return err
 			},
 		},
 		{
-			Name: "purge", Verb: "Delete permanently", Icon: "trash-2", Danger: true, Final: true, For: directory.Group.IsDeleted,
-			Here: "The group, its memberships and its assignments are removed permanently. The users themselves stay.",
-			Undo: console.CannotBeUndone, Done: "was deleted permanently",
-			do: func(h *directory.Handle, ctx context.Context, id, actor string) error {
+			Name: "purge", Verb: "Delete permanently", Icon: "trash-2", IsDangerous: true, IsFinal: true, AppliesTo: directory.Group.IsDeleted,
+			DirectoryEffect: "The group, its memberships and its assignments are removed permanently. The users themselves stay.",
+			Undo:            console.CannotBeUndone, DoneText: "was deleted permanently",
+			apply: func(h *directory.Handle, ctx context.Context, id, actor string) error {
 				return h.PurgeGroup(ctx, id, actor)
 			},
 		},
@@ -391,12 +395,12 @@ func findGroupChange(r *http.Request) (groupChange, bool) {
 	return groupChange{}, false
 }
 
-func (p *Pages) showGroupAlreadyDone(w http.ResponseWriter, r *http.Request, v *groupVisit) error {
+func (p *Pages) redirectToUnchangedGroup(w http.ResponseWriter, r *http.Request, v *groupVisit) error {
 	state := "not deleted"
 	if v.Group.IsDeleted() {
 		state = "deleted"
 	}
-	return p.Console.Redirect(w, r, v.below(""), console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: " + v.Group.DisplayName() + " is " + state + " already."})
+	return p.Console.Redirect(w, r, v.urlBelow(""), console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: " + v.Group.DisplayName() + " is " + state + " already."})
 }
 
 func (p *Pages) askGroupChange(w http.ResponseWriter, r *http.Request, v *groupVisit) error {
@@ -404,10 +408,10 @@ func (p *Pages) askGroupChange(w http.ResponseWriter, r *http.Request, v *groupV
 	if !known {
 		return console.ErrNotFound
 	}
-	if !c.For(v.Group) {
-		return p.showGroupAlreadyDone(w, r, v)
+	if !c.AppliesTo(v.Group) {
+		return p.redirectToUnchangedGroup(w, r, v)
 	}
-	if c.Final {
+	if c.IsFinal {
 		if err := p.operatorGuard().requireFreshSignIn(r); err != nil {
 			return err
 		}
@@ -417,12 +421,12 @@ func (p *Pages) askGroupChange(w http.ResponseWriter, r *http.Request, v *groupV
 		return err
 	}
 	pg := console.ConfirmPage{
-		Page: v.page, Consequences: []string{c.Here, "It has " + memberText(counts) + " as direct members."}, Undo: c.Undo, Action: r.URL.Path,
-		Button: c.Verb + " " + v.Group.DisplayName(), Danger: c.Danger, Cancel: v.below(""),
+		Page: v.page, Consequences: []string{c.DirectoryEffect, "It has " + memberText(counts) + " as direct members."}, Undo: c.Undo, FormURL: r.URL.Path,
+		Button: c.Verb + " " + v.Group.DisplayName(), IsDangerous: c.IsDangerous, CancelURL: v.urlBelow(""),
 	}
 	pg.Title, pg.Narrow = c.Verb+" "+v.Group.DisplayName()+"?", true
-	pg.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")}, console.Crumb{Text: v.Group.DisplayName(), URL: v.below("")})
-	if c.There != "" {
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")}, console.Crumb{Text: v.Group.DisplayName(), URL: v.urlBelow("")})
+	if c.ApplicationEffect != "" {
 		apps, err := v.ApplicationsOf(r.Context(), v.Group.ObjectID)
 		if err != nil {
 			return err
@@ -431,7 +435,7 @@ func (p *Pages) askGroupChange(w http.ResponseWriter, r *http.Request, v *groupV
 			pg.Consequences = append(pg.Consequences, v.Group.DisplayName()+" is assigned to no enterprise application.")
 		}
 		for _, a := range apps {
-			text, err := p.effectAt(r.Context(), v.Directory.ID, a, c.There, provision.FlowUpdate)
+			text, err := p.describeEffectAt(r.Context(), v.Directory.ID, a, c.ApplicationEffect, provision.FlowUpdate)
 			if err != nil {
 				return err
 			}
@@ -446,26 +450,26 @@ func (p *Pages) changeGroup(w http.ResponseWriter, r *http.Request, v *groupVisi
 	if !known {
 		return console.ErrNotFound
 	}
-	if !c.For(v.Group) {
-		return p.showGroupAlreadyDone(w, r, v)
+	if !c.AppliesTo(v.Group) {
+		return p.redirectToUnchangedGroup(w, r, v)
 	}
-	if c.Final {
+	if c.IsFinal {
 		if err := p.operatorGuard().requireFreshSignIn(r); err != nil {
 			return err
 		}
 	}
-	if err := c.do(v.Handle, r.Context(), v.Group.ObjectID, v.actor()); err != nil {
+	if err := c.apply(v.Handle, r.Context(), v.Group.ObjectID, v.actorLabel()); err != nil {
 		return err
 	}
-	target := v.below("")
+	target := v.urlBelow("")
 	if c.Name == "purge" {
 		target = v.url("groups?status=deleted")
 	}
-	return p.Console.Redirect(w, r, target, console.DoneNotice(v.Group.DisplayName()+" "+c.Done+"."))
+	return p.Console.Redirect(w, r, target, console.DoneNotice(v.Group.DisplayName()+" "+c.DoneText+"."))
 }
 
-// removeMembers removes the ticked members. It asks first if the group is assigned to an
-// application.
+// removeMembers removes the ticked members. If the group is assigned to an application, it first
+// asks for confirmation.
 func (p *Pages) removeMembers(w http.ResponseWriter, r *http.Request, v *groupVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
@@ -481,17 +485,17 @@ func (p *Pages) removeMembers(w http.ResponseWriter, r *http.Request, v *groupVi
 	if len(apps) > 0 && !console.ConfirmsNumber(r, len(ids)) {
 		return p.askRemoveMembers(w, r, v, ids, apps)
 	}
-	n, err := v.RemoveMembers(r.Context(), v.Group.ObjectID, ids, v.actor())
+	n, err := v.RemoveMembers(r.Context(), v.Group.ObjectID, ids, v.actorLabel())
 	if err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.below(""), console.DoneNotice(console.PluralForms(n, "member was", "members were")+" removed from "+v.Group.DisplayName()+"."))
+	return p.Console.Redirect(w, r, v.urlBelow(""), console.DoneNotice(console.PluralForms(n, "member was", "members were")+" removed from "+v.Group.DisplayName()+"."))
 }
 
 func (p *Pages) askRemoveMembers(w http.ResponseWriter, r *http.Request, v *groupVisit, ids []string, apps []directory.Application) error {
 	what := console.PluralForms(len(ids), "member", "members")
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.below("/members"), Button: "Remove " + what, Danger: true, Cancel: v.below(""), Undo: "Adding them again undoes it, there too.",
+		Page: v.page, FormURL: v.urlBelow("/members"), Button: "Remove " + what, IsDangerous: true, CancelURL: v.urlBelow(""), Undo: "Adding them again undoes it, there too.",
 		Fields:       []console.HiddenField{{Name: "sure", Value: strconv.Itoa(len(ids))}},
 		Consequences: []string{what + " of " + v.Group.DisplayName() + " will be removed."},
 	}
@@ -499,39 +503,40 @@ func (p *Pages) askRemoveMembers(w http.ResponseWriter, r *http.Request, v *grou
 		pg.Fields = append(pg.Fields, console.HiddenField{Name: "member", Value: id})
 	}
 	for _, a := range apps {
-		text, err := p.effectAt(r.Context(), v.Directory.ID, a, "users among them who are not assigned in another way leave the scope, and their accounts are switched off", provision.FlowUpdate)
+		text, err := p.describeEffectAt(r.Context(), v.Directory.ID, a, "users among them who are not assigned in another way leave the scope, and their accounts are switched off", provision.FlowUpdate)
 		if err != nil {
 			return err
 		}
 		pg.Consequences = append(pg.Consequences, text)
 	}
 	pg.Title, pg.Narrow = "Remove "+what+" from "+v.Group.DisplayName()+"?", true
-	pg.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")}, console.Crumb{Text: v.Group.DisplayName(), URL: v.below("")})
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")}, console.Crumb{Text: v.Group.DisplayName(), URL: v.urlBelow("")})
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-// othersPage is the data of the view "group-add": users or groups that can become members.
-type othersPage struct {
+// addMembersPage is the data of the view "group-add". It lists the users or groups that can become
+// members.
+type addMembersPage struct {
 	console.Page
-	Tabs   []console.Tab
-	Kind   string // "groups", or "" for users
-	Search string
-	Here   string // address of the list without a search
-	Rows   []memberRow
-	Empty  console.EmptyState
-	Pager  console.Pager
-	Error  string
+	Tabs    []console.Tab
+	Kind    string // "groups", or "" for users
+	Search  string
+	ListURL string // address of the list without a search
+	Rows    []memberRow
+	Empty   console.EmptyState
+	Pager   console.Pager
+	Error   string
 }
 
-func (p *Pages) showOthers(w http.ResponseWriter, r *http.Request, v *groupVisit) error {
-	return p.viewOthers(w, r, v, http.StatusOK, r.URL.Query().Get("kind"), "")
+func (p *Pages) showAddMembers(w http.ResponseWriter, r *http.Request, v *groupVisit) error {
+	return p.viewAddMembers(w, r, v, http.StatusOK, r.URL.Query().Get("kind"), "")
 }
 
-func (p *Pages) viewOthers(w http.ResponseWriter, r *http.Request, v *groupVisit, status int, kind, wrong string) error {
-	base, group := v.below("/members/add"), v.Group.ObjectID
-	pg := othersPage{Page: v.page, Here: base, Error: wrong}
+func (p *Pages) viewAddMembers(w http.ResponseWriter, r *http.Request, v *groupVisit, status int, kind, wrong string) error {
+	base, group := v.urlBelow("/members/add"), v.Group.ObjectID
+	pg := addMembersPage{Page: v.page, ListURL: base, Error: wrong}
 	if kind == "groups" {
-		query, err := groupQuery(r)
+		query, err := parseGroupQuery(r)
 		if err != nil {
 			return err
 		}
@@ -540,12 +545,12 @@ func (p *Pages) viewOthers(w http.ResponseWriter, r *http.Request, v *groupVisit
 		if err != nil {
 			return err
 		}
-		pg.Kind, pg.Search, pg.Pager = kind, query.Search, groupPager(base, query, found, "group", "groups", "kind", kind)
+		pg.Kind, pg.Search, pg.Pager = kind, query.Search, newGroupPager(base, query, found, "group", "groups", "kind", kind)
 		for _, g := range found.Groups {
-			pg.Rows = append(pg.Rows, v.memberRow(directory.Member{Kind: directory.GroupKind, Group: g}))
+			pg.Rows = append(pg.Rows, v.newMemberRow(directory.Member{Kind: directory.GroupKind, Group: g}))
 		}
 	} else {
-		query, err := userQuery(r)
+		query, err := parseUserQuery(r)
 		if err != nil {
 			return err
 		}
@@ -554,9 +559,9 @@ func (p *Pages) viewOthers(w http.ResponseWriter, r *http.Request, v *groupVisit
 		if err != nil {
 			return err
 		}
-		pg.Search, pg.Pager = query.Search, userPager(base, query, found)
+		pg.Search, pg.Pager = query.Search, newUserPager(base, query, found)
 		for _, u := range found.Users {
-			pg.Rows = append(pg.Rows, v.memberRow(directory.Member{Kind: directory.UserKind, User: u}))
+			pg.Rows = append(pg.Rows, v.newMemberRow(directory.Member{Kind: directory.UserKind, User: u}))
 		}
 	}
 	pg.Tabs = []console.Tab{
@@ -568,8 +573,8 @@ func (p *Pages) viewOthers(w http.ResponseWriter, r *http.Request, v *groupVisit
 	if pg.Kind != "" {
 		pg.Lead += " Members of a group within it are not in scope of the applications that " + v.Group.DisplayName() + " is assigned to, as in Entra."
 	}
-	pg.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")}, console.Crumb{Text: v.Group.DisplayName(), URL: v.below("")})
-	pg.Empty = console.EmptyState{Icon: "check", Title: "All are members", Text: "Everyone is a member already.", Action: &console.Action{Text: v.Group.DisplayName(), URL: v.below("")}}
+	pg.Crumbs = v.crumbs(console.Crumb{Text: "Groups", URL: v.url("groups")}, console.Crumb{Text: v.Group.DisplayName(), URL: v.urlBelow("")})
+	pg.Empty = console.EmptyState{Icon: "check", Title: "All are members", Text: "Everyone is a member already.", Action: &console.Action{Text: v.Group.DisplayName(), URL: v.urlBelow("")}}
 	if pg.Kind != "" {
 		pg.Empty.Title, pg.Empty.Text = "No group is left", "There is no other group that is not a member already."
 	}
@@ -585,11 +590,11 @@ func (p *Pages) addMembers(w http.ResponseWriter, r *http.Request, v *groupVisit
 	}
 	ids := r.PostForm["member"]
 	if len(ids) == 0 {
-		return p.viewOthers(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("kind"), "Tick at least one row.")
+		return p.viewAddMembers(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("kind"), "Tick at least one row.")
 	}
-	n, err := v.AddMembers(r.Context(), v.Group.ObjectID, ids, v.actor())
+	n, err := v.AddMembers(r.Context(), v.Group.ObjectID, ids, v.actorLabel())
 	if err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.below(""), console.DoneNotice(console.PluralForms(n, "member was", "members were")+" added to "+v.Group.DisplayName()+"."))
+	return p.Console.Redirect(w, r, v.urlBelow(""), console.DoneNotice(console.PluralForms(n, "member was", "members were")+" added to "+v.Group.DisplayName()+"."))
 }

@@ -11,31 +11,31 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// heldPage is the data of the view "held": the operations on hold, by cause.
+// heldPage is the data of the view "held". It lists the operations on hold, grouped by their cause.
 type heldPage struct {
 	console.Page
 	Causes []heldCauseView
 	Empty  console.EmptyState
 }
 
-// heldCauseView is one cause on the page.
+// heldCauseView shows one cause and its operations on hold.
 type heldCauseView struct {
 	provision.HeldCause
-	Heading         string
-	Changed         string // says that some operations are no longer on hold; may be empty
-	Approve, Reject string // addresses of the questions
-	All             string // address of the list of all operations; "" if they are shown
-	Objects         []provision.HeldObject
-	Pager           console.Pager
+	Heading               string
+	ChangedText           string // says that some operations are no longer on hold; may be empty
+	ApproveURL, RejectURL string // addresses of the pages that ask for confirmation
+	AllURL                string // address of the list of all operations; empty if the page shows them
+	Objects               []provision.HeldObject
+	Pager                 console.Pager
 }
 
-// heldRows is how many operations one page of a cause shows.
-const heldRows = 100
+// maxHeldRows is how many operations of a cause one page shows at most.
+const maxHeldRows = 100
 
 func (p *Pages) showHeld(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	form := r.URL.Query()
 	base := v.url("/provisioning/held")
-	all, err := p.Jobs.Held(r.Context(), v.key(), provision.OnHold)
+	all, err := p.Jobs.Held(r.Context(), v.jobKey(), provision.OnHold)
 	if err != nil {
 		return err
 	}
@@ -47,45 +47,45 @@ func (p *Pages) showHeld(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	pg.Lead = "These operations disable or delete accounts or groups, or remove members from groups, and one cause has more of them than it may send unasked. None of them is sent before an operator approves it. Everything else goes on."
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
 	for _, h := range all {
-		c := heldCauseView{HeldCause: h, Heading: h.Words, Changed: changedMeanwhile(h)}
-		c.Approve, c.Reject = v.heldURL(h, approveHeld), v.heldURL(h, rejectHeld)
-		c.All = base + "?" + url.Values{"cause": {h.ID}}.Encode()
+		c := heldCauseView{HeldCause: h, Heading: h.Words, ChangedText: changedMeanwhileText(h)}
+		c.ApproveURL, c.RejectURL = v.heldDecisionURL(h, approveHeld), v.heldDecisionURL(h, rejectHeld)
+		c.AllURL = base + "?" + url.Values{"cause": {h.ID}}.Encode()
 		if form.Get("cause") == h.ID {
 			after := form.Get("after")
-			objects, next, err := p.Jobs.HeldObjects(r.Context(), v.key(), h.ID, provision.OnHold, after, heldRows)
+			objects, next, err := p.Jobs.HeldObjects(r.Context(), v.jobKey(), h.ID, provision.OnHold, after, maxHeldRows)
 			if err != nil {
 				return err
 			}
 			c.Objects = objects
 			if next != "" {
-				c.Pager.Next = base + "?" + url.Values{"cause": {h.ID}, "after": {next}}.Encode()
+				c.Pager.NextURL = base + "?" + url.Values{"cause": {h.ID}, "after": {next}}.Encode()
 			}
 			if after != "" {
-				c.Pager.First = c.All
+				c.Pager.FirstURL = c.AllURL
 			}
-			c.All = ""
+			c.AllURL = ""
 		}
 		pg.Causes = append(pg.Causes, c)
 	}
 	return p.show(w, r, http.StatusOK, "held", pg)
 }
 
-// The decisions about operations on hold.
+// The possible decisions about operations on hold.
 const (
 	approveHeld = "approve"
 	rejectHeld  = "reject"
 )
 
-// heldURL returns the address of the page that asks whether to approve or reject a cause. The
-// address names the batch, so that the decision applies only to operations that the operator has
-// seen.
-func (v *appVisit) heldURL(h provision.HeldCause, decision string) string {
+// heldDecisionURL returns the address of the page that asks whether to approve or reject the
+// operations of a cause. The address names the batch of operations, so that the decision applies
+// only to operations that the operator has seen.
+func (v *appVisit) heldDecisionURL(h provision.HeldCause, decision string) string {
 	return v.url("/provisioning/held/decide") + "?" + url.Values{"cause": {h.ID}, "batch": {strconv.Itoa(h.Batch)}, "do": {decision}}.Encode()
 }
 
-// changedMeanwhile says how many operations are no longer on hold because their people have
-// changed.
-func changedMeanwhile(h provision.HeldCause) string {
+// changedMeanwhileText says how many operations are no longer on hold because their people have
+// changed. It returns "" if there are none.
+func changedMeanwhileText(h provision.HeldCause) string {
 	switch h.Changed {
 	case 0:
 		return ""
@@ -100,12 +100,12 @@ func (p *Pages) redirectToHeld(w http.ResponseWriter, r *http.Request, v *appVis
 	return p.Console.Redirect(w, r, v.url("/provisioning/held"), n)
 }
 
-var heldChanged = console.Notice{Tone: console.ToneWarning, Title: "Nothing was decided.", Text: "What is on hold has changed since this page was made. Look at it again."}
+var heldChangedNotice = console.Notice{Tone: console.ToneWarning, Title: "Nothing was decided.", Text: "What is on hold has changed since this page was made. Look at it again."}
 
-// askHeld asks for confirmation before operations on hold are sent or rejected.
-func (p *Pages) askHeld(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+// askHeldDecision asks for confirmation before operations on hold are approved or rejected.
+func (p *Pages) askHeldDecision(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	form := r.URL.Query()
-	all, err := p.Jobs.Held(r.Context(), v.key(), provision.OnHold)
+	all, err := p.Jobs.Held(r.Context(), v.jobKey(), provision.OnHold)
 	if err != nil {
 		return err
 	}
@@ -117,12 +117,12 @@ func (p *Pages) askHeld(w http.ResponseWriter, r *http.Request, v *appVisit) err
 		members := console.PluralForms(h.Members, "member of a group", "members of groups")
 		operations := console.PluralForms(h.Count, "operation", "operations")
 		pg := console.ConfirmPage{
-			Page: v.page, Action: v.url("/provisioning/held/decide"), Cancel: v.url("/provisioning/held"),
+			Page: v.page, FormURL: v.url("/provisioning/held/decide"), CancelURL: v.url("/provisioning/held"),
 			Fields: []console.HiddenField{{Name: "cause", Value: h.ID}, {Name: "batch", Value: strconv.Itoa(h.Batch)}, {Name: "do", Value: form.Get("do")}},
 		}
 		switch form.Get("do") {
 		case approveHeld:
-			pg.Title, pg.Button, pg.Danger = "Approve "+operations+"?", "Approve "+operations, true
+			pg.Title, pg.Button, pg.IsDangerous = "Approve "+operations+"?", "Approve "+operations, true
 			pg.Consequences = append(heldEffects(h, accounts+" at "+v.App.Name+" will be disabled or deleted.", members+" at "+v.App.Name+" will be removed."),
 				"Cause: "+console.AsSentence(h.Words), "Exactly these are sent. A person who changes before that is left out.")
 			pg.Undo = "A disabled account is enabled again when its person comes back. A deleted account cannot be brought back from here."
@@ -133,14 +133,14 @@ func (p *Pages) askHeld(w http.ResponseWriter, r *http.Request, v *appVisit) err
 			pg.Undo = "They stay rejected until the person changes again, or another import or change of settings concerns them. Restart provisioning has all of them counted anew."
 		}
 		pg.Narrow = true
-		pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: "On hold", URL: pg.Cancel})
+		pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: "On hold", URL: pg.CancelURL})
 		return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 	}
-	return p.redirectToHeld(w, r, v, heldChanged)
+	return p.redirectToHeld(w, r, v, heldChangedNotice)
 }
 
-// heldEffects returns the sentences that apply to the cause: accounts if it holds operations on
-// accounts or groups, and members if it holds memberships.
+// heldEffects returns those of the two sentences that apply to the cause: the sentence accounts if
+// the cause has operations on accounts or groups, and the sentence members if it has memberships.
 func heldEffects(h provision.HeldCause, accounts, members string) []string {
 	var all []string
 	if h.Count > h.Members {
@@ -155,21 +155,21 @@ func heldEffects(h provision.HeldCause, accounts, members string) []string {
 func (p *Pages) decideHeld(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	batch, err := strconv.Atoi(r.PostFormValue("batch"))
 	if err != nil {
-		return p.redirectToHeld(w, r, v, heldChanged)
+		return p.redirectToHeld(w, r, v, heldChangedNotice)
 	}
 	decide, done := p.Jobs.Reject, "%s rejected. The accounts stay as they are."
 	if r.PostFormValue("do") == approveHeld {
 		decide, done = p.Jobs.Approve, "%s approved. They are sent now, or once Provisioning Status is On."
 	}
-	h, err := decide(r.Context(), v.key(), r.PostFormValue("cause"), batch, v.actor())
+	h, err := decide(r.Context(), v.jobKey(), r.PostFormValue("cause"), batch, v.actorLabel())
 	switch {
 	case errors.Is(err, provision.ErrChanged), errors.Is(err, provision.ErrNothingHeld):
-		return p.redirectToHeld(w, r, v, heldChanged)
+		return p.redirectToHeld(w, r, v, heldChangedNotice)
 	case err != nil:
 		return p.handleJobError(w, r, v, err)
 	}
 	text := fmt.Sprintf(done, console.PluralForms(h.Count, "operation was", "operations were"))
-	if more := changedMeanwhile(h); more != "" {
+	if more := changedMeanwhileText(h); more != "" {
 		text += " " + more
 	}
 	return p.redirectToHeld(w, r, v, console.DoneNotice(text))

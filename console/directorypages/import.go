@@ -17,37 +17,37 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// importPage is the data of the view "import": the form, and above it the result of the last
-// preview or import.
+// importPage is the data of the view "import": the form for a file, and above it the result of the
+// last preview or import.
 type importPage struct {
 	console.Page
-	Action     string
-	Attributes []directory.Attribute
-	Users      string // prefix of the address of a user
-	Error      *console.FieldError
-	Word       *console.Notice // a message about the file
-	Form       importForm
-	Report     *importReport
+	FormURL       string
+	Attributes    []directory.Attribute
+	UserURLPrefix string // the address of a user's page, without the object id at its end
+	Error         *console.FieldError
+	FileNotice    *console.Notice // a message about the file; may be nil
+	Form          importForm
+	Report        *importReport
 
-	// The fields from here on are set only while a file is kept.
-	ID, File, Seen  string
-	Until           time.Time
-	Columns         []columnChoice
-	Typed           []columnChoice // the form's column choices if its file is missing
-	Unknown         int
-	Separator       string
-	Encodings       []directory.Reading
-	Template        string // an example for Make
-	AskMake, AskHow bool
+	// The fields from here on are set only while the server keeps a file.
+	FileID, FileName, PreviewDigest string
+	KeptUntil                       time.Time
+	Columns                         []columnChoice
+	TypedColumns                    []columnChoice // the column choices in the form, if the form's file is no longer kept
+	UnknownCount                    int
+	Separator                       string
+	EncodingGuesses                 []directory.Reading
+	NameTemplate                    string // an example of a template that builds user principal names
+	AsksForTemplate, AsksForFormat  bool
 }
 
-// NotKnown returns the badge for a column whose attribute the operator must choose.
-func (importPage) NotKnown() console.Badge {
+// UnknownBadge returns the badge for a column whose attribute the operator must choose.
+func (importPage) UnknownBadge() console.Badge {
 	return console.Badge{Tone: console.ToneWarning, Text: "Not known"}
 }
 
-// Separators lists the choices for the column separator.
-func (p importPage) Separators() []console.HiddenField {
+// SeparatorChoices lists the choices for the column separator, as values with their texts.
+func (p importPage) SeparatorChoices() []console.HiddenField {
 	found := "Found out by itself"
 	for _, f := range separators {
 		if p.Form.Separator == "" && f.character == p.Separator {
@@ -74,11 +74,11 @@ var separators = []struct {
 	{console.HiddenField{Name: "~", Value: "tildes"}, "~"},
 }
 
-// EncodingChoices lists the encodings. If the reader could not decide between some of them, these
-// come first, each with a sample word of the file.
+// EncodingChoices lists the encodings, as values with their texts. If the reader could not decide
+// between some encodings, these come first, each with a word of the file in that encoding.
 func (p importPage) EncodingChoices() []console.HiddenField {
 	list := []console.HiddenField{{Value: "Found out by itself"}}
-	for _, r := range p.Encodings {
+	for _, r := range p.EncodingGuesses {
 		list = append(list, console.HiddenField{Name: r.Encoding, Value: r.Encoding + ": “" + r.Word + "”"})
 	}
 	for _, name := range []string{"utf-8", "utf-16", "windows-1252", "windows-1250", "windows-1251", "iso-8859-1", "ibm850", "macintosh"} {
@@ -89,24 +89,24 @@ func (p importPage) EncodingChoices() []console.HiddenField {
 	return list
 }
 
-// importReport is an import's report in the form that the page shows.
+// importReport is the report of a preview or an import, prepared for the page.
 type importReport struct {
 	directory.ImportReport
-	File      string
-	Notice    console.Notice
-	Figures   []console.Fact
-	Failed    []directory.RowError // the first errors
-	More      int                  // number of errors that are not shown
-	Absent    []directory.Person   // the first absent users
-	Others    int                  // number of absent users that are not shown
-	Rows      []importedRow        // the first changes
-	MoreRows  int
-	Twice     string // sentence about duplicate rows
-	Importing bool   // whether the preview can be imported
-	Cut       bool   // whether the work was stopped because it took too long
+	FileName       string
+	Notice         console.Notice
+	Counts         []console.Fact
+	ShownErrors    []directory.RowError // the first errors
+	MoreErrors     int                  // number of errors that are not shown
+	ShownAbsent    []directory.Person   // the first users that are not in the file
+	MoreAbsent     int                  // number of such users that are not shown
+	ShownChanges   []importedRow        // the first changes
+	MoreChanges    int
+	DuplicatesText string // a sentence about duplicate rows; may be empty
+	CanImport      bool   // whether the report is a preview, which can be imported
+	WasCutOff      bool   // whether the import stopped before its end because it took too long
 }
 
-// importedRow is the change that one row makes.
+// importedRow shows the change that one row of the file makes.
 type importedRow struct {
 	Line           int
 	Name, UserName string
@@ -114,17 +114,17 @@ type importedRow struct {
 	Values         []console.HiddenField
 }
 
-// maxShown is how many entries each list of a report shows on a page.
-const maxShown = 200
+// maxListEntries is how many entries each list of a report shows at most.
+const maxListEntries = 200
 
 func (p *Pages) showImport(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	id := r.URL.Query().Get("file")
 	if id == "" {
 		return p.viewImport(w, r, v, http.StatusOK, importPage{})
 	}
-	k := p.keptImport(v, id)
+	k := p.findKeptImport(v, id)
 	if k == nil {
-		return p.viewImport(w, r, v, http.StatusGone, importPage{Word: &fileForgotten})
+		return p.viewImport(w, r, v, http.StatusGone, importPage{FileNotice: &fileForgottenNotice})
 	}
 	if err := k.lock(r.Context()); err != nil {
 		return err
@@ -133,31 +133,31 @@ func (p *Pages) showImport(w http.ResponseWriter, r *http.Request, v *directoryV
 	return p.viewImport(w, r, v, http.StatusOK, k.pageData())
 }
 
-var fileForgotten = console.Notice{Tone: console.ToneWarning, Title: "The file is no longer kept.", Text: "A file is kept for 30 minutes after its last preview, and less when many large ones are imported. Choose it again. Nothing was imported by this form."}
+var fileForgottenNotice = console.Notice{Tone: console.ToneWarning, Title: "The file is no longer kept.", Text: "A file is kept for 30 minutes after its last preview, and less when many large ones are imported. Choose it again. Nothing was imported by this form."}
 
-// pageData returns the page's data for a kept file.
+// pageData returns the data of the page for a kept file.
 func (k *keptImport) pageData() importPage {
-	pg := importPage{Report: k.report, Word: k.notice}
+	pg := importPage{Report: k.report, FileNotice: k.notice}
 	if k.data == nil {
-		return pg // the file was imported
+		return pg // the file was imported, so only the report remains
 	}
-	pg.ID, pg.File, pg.Seen, pg.Until, pg.Form = k.ID, k.Name, k.seen, k.until, k.form
-	pg.Columns, pg.Separator, pg.Template = k.columnChoices(), cmp.Or(k.form.Separator, k.read.Separator), k.read.Template
+	pg.FileID, pg.FileName, pg.PreviewDigest, pg.KeptUntil, pg.Form = k.ID, k.Name, k.previewDigest, k.keptUntil, k.form
+	pg.Columns, pg.Separator, pg.NameTemplate = k.columnChoices(), cmp.Or(k.form.Separator, k.parsed.Separator), k.parsed.Template
 	for _, c := range pg.Columns {
-		if c.Unknown {
-			pg.Unknown++
+		if c.IsUnknown {
+			pg.UnknownCount++
 		}
 	}
 	nameless := k.report != nil && k.report.Nameless > 0
-	if k.refused != nil {
-		pg.Word = &console.Notice{Tone: console.ToneWarning, Title: "The file cannot be imported yet.", Text: console.AsSentence(k.refused.Detail)}
-		pg.Separator, pg.Encodings, pg.Template = cmp.Or(k.form.Separator, k.refused.Separator), k.refused.Encodings, k.refused.Template
-		if pg.Form.Enabled+pg.Form.Disabled == "" {
-			pg.Form.Enabled, pg.Form.Disabled = strings.Join(k.refused.EnabledWords, ", "), strings.Join(k.refused.DisabledWords, ", ")
+	if k.fileError != nil {
+		pg.FileNotice = &console.Notice{Tone: console.ToneWarning, Title: "The file cannot be imported yet.", Text: console.AsSentence(k.fileError.Detail)}
+		pg.Separator, pg.EncodingGuesses, pg.NameTemplate = cmp.Or(k.form.Separator, k.fileError.Separator), k.fileError.Encodings, k.fileError.Template
+		if pg.Form.EnabledWords+pg.Form.DisabledWords == "" {
+			pg.Form.EnabledWords, pg.Form.DisabledWords = strings.Join(k.fileError.EnabledWords, ", "), strings.Join(k.fileError.DisabledWords, ", ")
 		}
 	}
-	pg.AskMake = k.form.Make != "" || pg.Template != "" && (nameless || k.refused != nil)
-	pg.AskHow = pg.Encodings != nil || k.refused != nil && len(k.found) < 2 || k.form.Separator != "" || k.form.Encoding != "" || pg.Form.Enabled+pg.Form.Disabled != ""
+	pg.AsksForTemplate = k.form.NameTemplate != "" || pg.NameTemplate != "" && (nameless || k.fileError != nil)
+	pg.AsksForFormat = pg.EncodingGuesses != nil || k.fileError != nil && len(k.foundColumns) < 2 || k.form.Separator != "" || k.form.Encoding != "" || pg.Form.EnabledWords+pg.Form.DisabledWords != ""
 	return pg
 }
 
@@ -166,13 +166,14 @@ func (p *Pages) viewImport(w http.ResponseWriter, r *http.Request, v *directoryV
 	pg.Title = "Import users"
 	pg.Lead = "Reads a CSV file whose first line names the columns. A user is found by objectId, else by employeeId, else by userPrincipalName. A file imported again changes nothing."
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Users", URL: v.url("users")})
-	pg.Action, pg.Attributes = v.url("users/import"), directory.Attributes()
-	pg.Users = v.url("users/")
+	pg.FormURL, pg.Attributes = v.url("users/import"), directory.Attributes()
+	pg.UserURLPrefix = v.url("users/")
 	return p.show(w, r, status, "import", pg)
 }
 
-// importUsers takes a new file, or the operator's choices for a kept file. It always redirects to
-// an address of its own, so reloading the page does nothing twice.
+// importUsers takes a new file, or the operator's choices for a kept file. It makes a preview or
+// imports the file. Then it redirects to an address that shows the result, so that reloading the
+// page imports nothing twice.
 func (p *Pages) importUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	data, name, err := importedFile(r)
 	var large *http.MaxBytesError
@@ -181,17 +182,17 @@ func (p *Pages) importUsers(w http.ResponseWriter, r *http.Request, v *directory
 	}
 	form := readImportForm(r.PostForm)
 	if err != nil {
-		return p.refuseImport(w, r, v, form, "This is not an uploaded file. Choose a file and send the form again.")
+		return p.showImportError(w, r, v, form, "This is not an uploaded file. Choose a file and send the form again.")
 	}
 	id := r.PostForm.Get("kept")
-	k := p.keptImport(v, id)
+	k := p.findKeptImport(v, id)
 	switch {
 	case data != nil:
 		k = &keptImport{ID: console.NewFormNumber(), Name: console.Shorten(cmp.Or(name, "The file")), data: data, busy: make(chan struct{}, 1)}
 	case id == "":
-		return p.refuseImport(w, r, v, form, "Choose a CSV file first.")
+		return p.showImportError(w, r, v, form, "Choose a CSV file first.")
 	case k == nil:
-		return p.viewImport(w, r, v, http.StatusGone, importPage{Word: &fileForgotten, Form: form, Typed: form.typedChoices()})
+		return p.viewImport(w, r, v, http.StatusGone, importPage{FileNotice: &fileForgottenNotice, Form: form, TypedColumns: form.typedColumns()})
 	}
 	if err := k.lock(r.Context()); err != nil {
 		return err
@@ -200,7 +201,7 @@ func (p *Pages) importUsers(w http.ResponseWriter, r *http.Request, v *directory
 	if k.data != nil { // otherwise the file was imported already, and the page shows that result
 		k.form = form
 		err = p.previewOrImport(r, v, k, data == nil && r.PostForm.Get("do") == "import")
-		k.read.Rows = nil // the rows can be read again, and the memory limit counts only data
+		k.parsed.Rows = nil // the rows can be parsed again, and the memory limit counts only k.data
 		if err != nil {
 			return err
 		}
@@ -209,47 +210,48 @@ func (p *Pages) importUsers(w http.ResponseWriter, r *http.Request, v *directory
 	return p.Console.Redirect(w, r, v.url("users/import?file="+url.QueryEscape(k.ID)), console.Notice{})
 }
 
-// previewOrImport makes a preview. If imports is true and the preview equals the one that the
-// operator saw, it then imports the file. The work continues if the browser disconnects, for
-// example after a second click on the button.
+// previewOrImport makes a preview. If imports is true, and the preview is the same as the one that
+// the operator saw, it then imports the file. The work continues even if the browser disconnects,
+// which a second click on the button causes.
 func (p *Pages) previewOrImport(r *http.Request, v *directoryVisit, k *keptImport, imports bool) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), importPatience)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), maxImportDuration)
 	defer cancel()
 	err := p.preview(ctx, v, k)
 	if errors.Is(err, context.DeadlineExceeded) {
 		k.notice = &console.Notice{Tone: console.ToneWarning, Title: "The preview was cut off because it took too long.", Text: "Nothing was changed. The command line has no such limit: rollcall directory import " + v.Directory.Name + " users.csv"}
 		return nil
 	}
-	if err != nil || !imports || k.refused != nil {
+	if err != nil || !imports || k.fileError != nil {
 		return err
 	}
-	if k.seen != r.PostForm.Get("seen") {
+	if k.previewDigest != r.PostForm.Get("seen") {
 		k.notice = &console.Notice{Tone: console.ToneWarning, Title: "The preview has changed since you saw it. Nothing was imported.", Text: "The directory or your choices have changed since. Look at what would happen now, then press Import again."}
 		return nil
 	}
-	o := k.options(v, false)
-	report, err := v.Import(ctx, k.read.Rows, o)
-	k.report = k.reportOf(o, report)
+	o := k.importOptions(v, false)
+	report, err := v.Import(ctx, k.parsed.Rows, o)
+	k.report = k.newImportReport(o, report)
 	switch {
 	case errors.Is(err, context.DeadlineExceeded):
-		// No user counts as absent from a file that was only partly imported. The file is kept, so
-		// the operator can continue.
-		k.report.Cut, k.seen = true, ""
+		// No user counts as absent from a file that was only partly imported. The file stays kept,
+		// so that the operator can import the rest.
+		k.report.WasCutOff, k.previewDigest = true, ""
 		k.report.Notice = console.Notice{Tone: console.ToneWarning, Title: "The import was cut off because it took too long.", Text: "What stands below is done and stays. Make a preview and import the file again to go on from there, or use the command line, which has no such limit."}
 	case err != nil:
 		return err
 	default:
-		k.data, k.found, k.read = nil, nil, directory.File{}
+		k.data, k.foundColumns, k.parsed = nil, nil, directory.File{}
 	}
 	return nil
 }
 
-func (p *Pages) refuseImport(w http.ResponseWriter, r *http.Request, v *directoryVisit, form importForm, text string) error {
-	return p.viewImport(w, r, v, http.StatusUnprocessableEntity, importPage{Error: &console.FieldError{For: "file", Text: text}, Form: form, Typed: form.typedChoices()})
+func (p *Pages) showImportError(w http.ResponseWriter, r *http.Request, v *directoryVisit, form importForm, text string) error {
+	return p.viewImport(w, r, v, http.StatusUnprocessableEntity, importPage{Error: &console.FieldError{For: "file", Text: text}, Form: form, TypedColumns: form.typedColumns()})
 }
 
-// typedChoices returns the form's column choices. It is used when the form's file is missing.
-func (f importForm) typedChoices() []columnChoice {
+// typedColumns returns the column choices in the form. The page shows them if the form's file is no
+// longer kept.
+func (f importForm) typedColumns() []columnChoice {
 	var list []columnChoice
 	for _, name := range slices.Sorted(maps.Keys(f.Columns)) {
 		list = append(list, columnChoice{Number: len(list) + 1, Name: name, Chosen: f.Columns[name]})
@@ -263,7 +265,7 @@ func importedFile(r *http.Request) ([]byte, string, error) {
 	if !strings.HasPrefix(r.Header.Get("Content-Type"), "multipart/") {
 		err := r.ParseForm()
 		if err == nil && r.PostForm.Get("kept") == "" {
-			err = http.ErrNotMultipart // the form arrived without its file
+			err = http.ErrNotMultipart // a form without a kept file must upload one
 		}
 		return nil, "", err
 	}
@@ -279,23 +281,23 @@ func importedFile(r *http.Request) ([]byte, string, error) {
 	return data, name, err
 }
 
-func (k *keptImport) reportOf(o directory.ImportOptions, r directory.ImportReport) *importReport {
-	r.Notes = k.read.Notes
-	v := &importReport{ImportReport: r, File: k.Name, Failed: r.Errors, Absent: r.Absent, Importing: o.DryRun}
-	v.Steps = nil // only the first steps are shown; the others would use too much memory
-	if len(v.Failed) > maxShown {
-		v.Failed, v.More = slices.Clone(v.Failed[:maxShown]), len(v.Failed)-maxShown
+func (k *keptImport) newImportReport(o directory.ImportOptions, r directory.ImportReport) *importReport {
+	r.Notes = k.parsed.Notes
+	v := &importReport{ImportReport: r, FileName: k.Name, ShownErrors: r.Errors, ShownAbsent: r.Absent, CanImport: o.DryRun}
+	v.Steps = nil // the page shows only the first steps, and all of them would use too much memory
+	if len(v.ShownErrors) > maxListEntries {
+		v.ShownErrors, v.MoreErrors = slices.Clone(v.ShownErrors[:maxListEntries]), len(v.ShownErrors)-maxListEntries
 	}
-	if len(v.Absent) > maxShown {
-		v.Absent, v.Others = slices.Clone(v.Absent[:maxShown]), len(v.Absent)-maxShown
+	if len(v.ShownAbsent) > maxListEntries {
+		v.ShownAbsent, v.MoreAbsent = slices.Clone(v.ShownAbsent[:maxListEntries]), len(v.ShownAbsent)-maxListEntries
 	}
 	v.Errors, v.ImportReport.Absent = nil, nil
-	v.MoreRows = max(0, len(r.Steps)-maxShown)
-	for _, s := range r.Steps[:min(len(r.Steps), maxShown)] {
-		v.Rows = append(v.Rows, importedStep(s))
+	v.MoreChanges = max(0, len(r.Steps)-maxListEntries)
+	for _, s := range r.Steps[:min(len(r.Steps), maxListEntries)] {
+		v.ShownChanges = append(v.ShownChanges, newImportedRow(s))
 	}
 	if n := len(r.Duplicates); n > 0 {
-		v.Twice = fmt.Sprintf("%s the same as an earlier one and counted once, such as line %d, which is like line %d.", console.PluralForms(n, "row is", "rows are"), r.Duplicates[0].Line, r.Duplicates[0].RepeatsLine)
+		v.DuplicatesText = fmt.Sprintf("%s the same as an earlier one and counted once, such as line %d, which is like line %d.", console.PluralForms(n, "row is", "rows are"), r.Duplicates[0].Line, r.Duplicates[0].RepeatsLine)
 		v.Duplicates = nil
 	}
 	for _, f := range []struct {
@@ -311,16 +313,16 @@ func (k *keptImport) reportOf(o directory.ImportOptions, r directory.ImportRepor
 		{"Not in the file", len(r.Absent)},
 		{"Soft-deleted", r.SoftDeleted},
 	} {
-		v.Figures = append(v.Figures, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
+		v.Counts = append(v.Counts, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
 	}
 	if v.Forcible {
 		v.Refused += ". To delete them all the same, tick “Also when they are more than 10 %” below and make the preview again"
 	}
-	v.Notice = importNotice(v.File, o, r)
+	v.Notice = importNotice(v.FileName, o, r)
 	return v
 }
 
-func importedStep(s directory.ImportStep) importedRow {
+func newImportedRow(s directory.ImportStep) importedRow {
 	row := importedRow{Line: s.Line, Name: s.Person.DisplayName, UserName: s.Person.UserPrincipalName, Badge: console.Badge{Tone: console.ToneInfo, Text: "Update"}}
 	switch s.Outcome {
 	case "created":

@@ -18,51 +18,53 @@ import (
 )
 
 const (
-	importKept          = 30 * time.Minute
-	importBytes         = 256 << 20 // the limit for all kept files together
-	importBytesOperator = 128 << 20 // the limit for the kept files of one operator
-	importPatience      = 50 * time.Second
+	importLifetime          = 30 * time.Minute // how long a file is kept after its last preview
+	maxImportMemory         = 256 << 20        // limit in bytes for all kept files together
+	maxOperatorImportMemory = 128 << 20        // limit in bytes for the kept files of one operator
+	maxImportDuration       = 50 * time.Second // how long a preview and an import may take together
 )
 
-// importForm holds the operator's choices in the form; the file is kept elsewhere.
+// importForm holds the operator's choices in the form, without the file.
 type importForm struct {
-	SoftDelete, Force         bool
-	Columns                   map[string]string // the attributes that the operator chose for each column, by the column's name; "" leaves the column out
-	Make, Separator, Encoding string
-	Enabled, Disabled         string // words, separated by commas
+	SoftDeletesAbsent, IsForced       bool
+	Columns                           map[string]string // for each column, by its name, the attributes that the operator chose, separated by commas; "" means that the import ignores the column
+	NameTemplate, Separator, Encoding string
+	EnabledWords, DisabledWords       string // the words that mean an enabled or a disabled account, separated by commas
 }
 
-// Prefixes of input names. The inputs column.1 and becomes.1 belong together.
-const columnField, becomesField = "column.", "becomes."
+// The prefixes of input names. The input column.1 holds the name of a column, and the input
+// becomes.1 holds the attributes that were chosen for it.
+const columnPrefix, becomesPrefix = "column.", "becomes."
 
 func readImportForm(form url.Values) importForm {
 	f := importForm{
-		SoftDelete: form.Get("absent") == string(directory.AbsentSoftDelete), Force: form.Get("force") != "", Columns: map[string]string{},
-		Make: strings.TrimSpace(form.Get("make")), Separator: form.Get("separator"), Encoding: form.Get("encoding"),
-		Enabled: strings.TrimSpace(form.Get("enabled-words")), Disabled: strings.TrimSpace(form.Get("disabled-words")),
+		SoftDeletesAbsent: form.Get("absent") == string(directory.AbsentSoftDelete), IsForced: form.Get("force") != "", Columns: map[string]string{},
+		NameTemplate: strings.TrimSpace(form.Get("make")), Separator: form.Get("separator"), Encoding: form.Get("encoding"),
+		EnabledWords: strings.TrimSpace(form.Get("enabled-words")), DisabledWords: strings.TrimSpace(form.Get("disabled-words")),
 	}
 	for field := range form {
-		if n, ok := strings.CutPrefix(field, columnField); ok && form.Has(becomesField+n) {
-			f.Columns[form.Get(field)] = form.Get(becomesField + n)
+		if n, ok := strings.CutPrefix(field, columnPrefix); ok && form.Has(becomesPrefix+n) {
+			f.Columns[form.Get(field)] = form.Get(becomesPrefix + n)
 		}
 	}
 	return f
 }
 
-// keptImport is a file between its preview and its import. Lock busy to read or change it.
+// keptImport is a file that the server keeps between its preview and its import. Call lock before
+// reading or changing it.
 type keptImport struct {
-	ID, Name string
-	busy     chan struct{}
-	until    time.Time
+	ID, Name  string
+	busy      chan struct{}
+	keptUntil time.Time
 
-	data    []byte // the content of the file; nil after the import
-	form    importForm
-	found   []directory.FileColumn // the columns as the reader recognizes them, before the operator's choices
-	refused *directory.FileError   // why the file cannot be read without further choices
-	read    directory.File
-	seen    string // digest of what the preview showed
-	report  *importReport
-	notice  *console.Notice // why the preview differs from the one that the operator asked for
+	data          []byte // the content of the file; nil after the import
+	form          importForm
+	foundColumns  []directory.FileColumn // the columns as the reader recognizes them, before the operator's choices
+	fileError     *directory.FileError   // why the file cannot be read without further choices; nil if it can be
+	parsed        directory.File
+	previewDigest string // identifies what the preview showed; see the function previewDigest
+	report        *importReport
+	notice        *console.Notice // says why there is no preview, or why the import was not made; may be nil
 }
 
 func (k *keptImport) lock(ctx context.Context) error {
@@ -76,38 +78,38 @@ func (k *keptImport) lock(ctx context.Context) error {
 
 func (k *keptImport) unlock() { <-k.busy }
 
-// importKey returns the key under which a file is kept. Only the same operator can open it, in the
-// same directory.
+// importKey returns the key under which the server keeps a file. The key contains the operator and
+// the directory, so no other operator can open the file, and not in another directory.
 func (v *directoryVisit) importKey(id string) string {
 	return id + " " + v.Operator.ID + " " + string(v.Directory.ID)
 }
 
 func (p *Pages) keepImport(v *directoryVisit, k *keptImport) {
 	now := p.Console.Options.Now()
-	k.until = now.Add(importKept)
-	p.imports.MaxBytes, p.imports.MaxOwnerBytes = importBytes, importBytesOperator
-	p.imports.PutSized(v.importKey(k.ID), console.Remembered{Value: k, Until: k.until, Owner: v.Operator.ID, Size: len(k.data)}, now)
+	k.keptUntil = now.Add(importLifetime)
+	p.imports.MaxBytes, p.imports.MaxOwnerBytes = maxImportMemory, maxOperatorImportMemory
+	p.imports.PutSized(v.importKey(k.ID), console.Remembered{Value: k, ExpiresAt: k.keptUntil, Owner: v.Operator.ID, Size: len(k.data)}, now)
 }
 
-func (p *Pages) keptImport(v *directoryVisit, id string) *keptImport {
+func (p *Pages) findKeptImport(v *directoryVisit, id string) *keptImport {
 	k, _ := p.imports.Get(v.importKey(id), p.Console.Options.Now()).(*keptImport)
 	return k
 }
 
 // formatOptions returns the operator's choices about the format of the file.
 func (f importForm) formatOptions() directory.FileOptions {
-	return directory.FileOptions{Encoding: f.Encoding, Separator: f.Separator, EnabledWords: strings.Split(f.Enabled, ","), DisabledWords: strings.Split(f.Disabled, ",")}
+	return directory.FileOptions{Encoding: f.Encoding, Separator: f.Separator, EnabledWords: strings.Split(f.EnabledWords, ","), DisabledWords: strings.Split(f.DisabledWords, ",")}
 }
 
-// fileOptions returns the operator's choices as options of the reader. It leaves out a column if
-// the operator kept the attributes that the reader recognized.
+// fileOptions returns the operator's choices as options for the reader. A column needs no option if
+// the operator chose the attributes that the reader recognizes anyway.
 func (k *keptImport) fileOptions() directory.FileOptions {
 	o := k.form.formatOptions()
-	if k.form.Make != "" {
-		o.Make = []directory.Template{{Attribute: "userPrincipalName", Text: k.form.Make}}
+	if k.form.NameTemplate != "" {
+		o.Make = []directory.Template{{Attribute: "userPrincipalName", Text: k.form.NameTemplate}}
 	}
-	for i, c := range k.found {
-		name := columnName(k.found, i)
+	for i, c := range k.foundColumns {
+		name := columnName(k.foundColumns, i)
 		chosen, ok := k.form.Columns[name]
 		switch {
 		case !ok || !c.Unknown && chosen == strings.Join(c.Attributes, ","):
@@ -122,8 +124,8 @@ func (k *keptImport) fileOptions() directory.FileOptions {
 	return o
 }
 
-// columnName returns a column's name, or its number, such as #3, if the name is empty or not
-// unique.
+// columnName returns the name of a column. If the name is empty or not unique, it returns the
+// number of the column instead, such as "#3".
 func columnName(columns []directory.FileColumn, i int) string {
 	same := 0
 	for _, c := range columns {
@@ -137,67 +139,67 @@ func columnName(columns []directory.FileColumn, i int) string {
 	return columns[i].Name
 }
 
-// readKept reads a kept file again, with the operator's choices. If the file cannot be read, it
-// sets k.refused and returns no error.
-func (p *Pages) readKept(k *keptImport) error {
-	k.refused, k.read = nil, directory.File{}
+// parseKeptImport parses a kept file again, with the operator's choices. If the file cannot be
+// parsed, it sets k.fileError and returns no error.
+func (p *Pages) parseKeptImport(k *keptImport) error {
+	k.fileError, k.parsed = nil, directory.File{}
 	alone, err := p.ReadUsers(bytes.NewReader(k.data), k.form.formatOptions())
-	k.found = alone.Columns
-	if errors.As(err, &k.refused) {
-		k.found = k.refused.Columns
+	k.foundColumns = alone.Columns
+	if errors.As(err, &k.fileError) {
+		k.foundColumns = k.fileError.Columns
 	} else if err != nil {
 		return err
 	}
 	o := k.fileOptions()
 	if o.Map == nil && o.Ignore == nil && o.Make == nil {
-		k.read = alone
+		k.parsed = alone
 		return nil
 	}
-	if k.refused != nil && k.found == nil {
-		return nil // the operator's choices about columns do not help here
+	if k.fileError != nil && k.foundColumns == nil {
+		return nil // without columns, the operator's choices about columns cannot help
 	}
-	first := k.refused
-	k.refused = nil
-	k.read, err = p.ReadUsers(bytes.NewReader(k.data), o)
-	if errors.As(err, &k.refused) {
-		if k.refused.Template == "" && first != nil {
-			k.refused.Template = first.Template
+	first := k.fileError
+	k.fileError = nil
+	k.parsed, err = p.ReadUsers(bytes.NewReader(k.data), o)
+	if errors.As(err, &k.fileError) {
+		if k.fileError.Template == "" && first != nil {
+			k.fileError.Template = first.Template
 		}
 		return nil
 	}
 	return err
 }
 
-func (k *keptImport) options(v *directoryVisit, dryRun bool) directory.ImportOptions {
-	o := directory.ImportOptions{DryRun: dryRun, Force: k.form.Force, Columns: k.read.ColumnNames(), CutReason: k.read.CutReason, Actor: v.actor()}
-	if k.form.SoftDelete {
+func (k *keptImport) importOptions(v *directoryVisit, dryRun bool) directory.ImportOptions {
+	o := directory.ImportOptions{DryRun: dryRun, Force: k.form.IsForced, Columns: k.parsed.ColumnNames(), CutReason: k.parsed.CutReason, Actor: v.actorLabel()}
+	if k.form.SoftDeletesAbsent {
 		o.Absent = directory.AbsentSoftDelete
 	}
 	return o
 }
 
-// preview reads the file and computes what an import of it would do.
+// preview parses the file and computes what importing it would do.
 func (p *Pages) preview(ctx context.Context, v *directoryVisit, k *keptImport) error {
-	k.report, k.seen, k.notice = nil, "", nil
-	if err := p.readKept(k); err != nil || k.refused != nil {
+	k.report, k.previewDigest, k.notice = nil, "", nil
+	if err := p.parseKeptImport(k); err != nil || k.fileError != nil {
 		return err
 	}
-	o := k.options(v, true)
-	report, err := v.Import(ctx, k.read.Rows, o)
+	o := k.importOptions(v, true)
+	report, err := v.Import(ctx, k.parsed.Rows, o)
 	if err != nil {
 		return err
 	}
-	k.report, k.seen = k.reportOf(o, report), previewDigest(o, report)
+	k.report, k.previewDigest = k.newImportReport(o, report), previewDigest(o, report)
 	return nil
 }
 
-// previewDigest returns a digest of a preview. Two previews that would do the same have the same
-// digest.
+// previewDigest returns a hash of what a preview shows. Two previews have the same hash if
+// importing them would do the same.
 func previewDigest(o directory.ImportOptions, r directory.ImportReport) string {
 	h := sha256.New()
 	write := json.NewEncoder(h)
 	if o.Absent == directory.AbsentKeep {
-		r.Absent, r.Before = nil, 0 // absent users stay in the directory, so they make no difference
+		r.Absent, r.Before = nil, 0 // users who are not in the file stay, so they make no difference
 	}
 	for _, part := range []any{r.Steps, r.Errors, r.Absent, r.SoftDeleted, r.Refused, o.Absent, o.Force} {
 		_ = write.Encode(part) // writing to a hash never fails
@@ -205,34 +207,34 @@ func previewDigest(o directory.ImportOptions, r directory.ImportReport) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// columnChoice is a column in the form.
+// columnChoice shows one column of the file in the form.
 type columnChoice struct {
-	Number   int
-	Name     string // the value of the input for this column
-	Shown    string
-	Examples []string
-	Unknown  bool
-	Chosen   string
-	Both     bool // whether the column can be userPrincipalName and mail at once
+	Number           int
+	Name             string // identifies the column: its name, or its number such as "#3"
+	Label            string
+	Examples         []string
+	IsUnknown        bool
+	Chosen           string
+	CanBeNameAndMail bool // whether the column can be userPrincipalName and mail at once
 }
 
-// columnChoices lists the columns with their attributes. The operator's choice comes first, then
-// the reader's, then the suggestion for an unknown column.
+// columnChoices lists the columns of the file. For each column it selects the attributes that the
+// operator chose, or else those that the reader recognized, or else the reader's suggestion.
 func (k *keptImport) columnChoices() []columnChoice {
 	var list []columnChoice
 	taken := map[string]bool{}
-	for _, c := range k.found {
+	for _, c := range k.foundColumns {
 		for _, a := range c.Attributes {
 			taken[a] = true
 		}
 	}
-	for i, c := range k.found {
-		one := columnChoice{Number: c.Number, Name: columnName(k.found, i), Shown: c.Name, Examples: c.Examples, Unknown: c.Unknown, Chosen: strings.Join(c.Attributes, ",")}
+	for i, c := range k.foundColumns {
+		one := columnChoice{Number: c.Number, Name: columnName(k.foundColumns, i), Label: c.Name, Examples: c.Examples, IsUnknown: c.Unknown, Chosen: strings.Join(c.Attributes, ",")}
 		if c.Name == "" {
 			if !c.Unknown {
 				continue // an empty column
 			}
-			one.Shown = "Column " + strconv.Itoa(c.Number)
+			one.Label = "Column " + strconv.Itoa(c.Number)
 		}
 		if c.Unknown && c.Suggested != "" && !taken[c.Suggested] {
 			taken[c.Suggested] = true
@@ -242,17 +244,17 @@ func (k *keptImport) columnChoices() []columnChoice {
 			}
 		}
 		if chosen, ok := k.form.Columns[one.Name]; ok {
-			one.Chosen, one.Unknown = chosen, false
+			one.Chosen, one.IsUnknown = chosen, false
 		}
-		one.Both = c.AlsoMail || one.Chosen == "userPrincipalName,mail" || slices.ContainsFunc(c.Examples, func(v string) bool { return strings.Contains(v, "@") })
+		one.CanBeNameAndMail = c.AlsoMail || one.Chosen == "userPrincipalName,mail" || slices.ContainsFunc(c.Examples, func(v string) bool { return strings.Contains(v, "@") })
 		list = append(list, one)
 	}
-	// Columns that need an answer come first.
+	// Columns for which the operator must choose come first.
 	slices.SortStableFunc(list, func(a, b columnChoice) int {
 		switch {
-		case a.Unknown && !b.Unknown:
+		case a.IsUnknown && !b.IsUnknown:
 			return -1
-		case b.Unknown && !a.Unknown:
+		case b.IsUnknown && !a.IsUnknown:
 			return 1
 		}
 		return 0

@@ -13,56 +13,56 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// keysPage is the data of the view "keys": the API keys of a directory, the form for a new key, or
-// a new key.
+// keysPage is the data of the view "keys". It lists the API keys of a directory. If Form is set, it
+// is the form for a new key. If NewKey is set, it shows a new key.
 type keysPage struct {
 	console.Page
-	Rows   []keyRow
-	Ended  []keyRow
-	Empty  console.EmptyState
-	New    string // the address of the form; empty on the form itself
-	Form   *keyForm
-	Made   *madeKey
-	Cancel string
+	Rows      []keyRow
+	EndedKeys []keyRow
+	Empty     console.EmptyState
+	NewKeyURL string // address of the form for a new key; empty on the form itself
+	Form      *keyForm
+	NewKey    *newKey
+	CancelURL string
 }
 
 type keyRow struct {
 	operator.Key
-	Badge   console.Badge
-	By      string
-	Revoke  string
-	EndedAt time.Time
-	EndText string // "revoked" or "expired"
+	Badge       console.Badge
+	CreatorName string
+	RevokeURL   string
+	EndedAt     time.Time
+	EndedText   string // "revoked" or "expired"; empty for a live key
 }
 
 // keyForm is the form for a new key.
 type keyForm struct {
-	Action  string
-	Number  string // makes the form usable only once
-	Name    string
-	Expires string
-	First   string // the earliest day that can be chosen
-	Last    string
-	Levels  []levelChoice
-	Error   *console.FieldError
+	FormURL         string
+	FormNumber      string // a single-use number; the first POST that contains it uses it up
+	Name            string
+	LastDay         string
+	FirstAllowedDay string // the earliest day on which the key may expire
+	LastAllowedDay  string
+	Levels          []levelChoice
+	Error           *console.FieldError
 }
 
 type levelChoice struct {
 	Value, Text, Help string
-	Checked           bool
+	IsChecked         bool
 }
 
-// madeKey is a new key, with its secret. It is shown only once.
-type madeKey struct {
-	Key   console.CopyValue
-	Base  console.CopyValue
-	Label string
-	Level string
-	Until time.Time
-	Done  string
+// newKey shows a key that was just created, with its secret. The secret is shown only once.
+type newKey struct {
+	Key     console.CopyValue
+	BaseURL console.CopyValue
+	Label   string
+	Level   string
+	Expires time.Time
+	DoneURL string
 }
 
-// levelHelp says what a key of each level may do.
+// levelHelp says what a key of this level may do.
 func levelHelp(l operator.Level) string {
 	switch l {
 	case operator.Read:
@@ -76,34 +76,35 @@ func levelHelp(l operator.Level) string {
 
 func (v *directoryVisit) keysURL() string { return v.url("keys") }
 
-// keyFormUsedNotice is shown when a used form is sent again, by a reload or the Back button.
+// keyFormUsedNotice is shown when a form that created a key is sent again, by a reload or by the
+// browser's Back button.
 var keyFormUsedNotice = console.Notice{
 	Tone: console.ToneInfo, Title: "A key is shown once",
 	Text: "Nothing new was made. If you did not save the key, revoke it and make another one.",
 }
 
-func (p *Pages) keysPage(r *http.Request, v *directoryVisit) (keysPage, error) {
+func (p *Pages) buildKeysPage(r *http.Request, v *directoryVisit) (keysPage, error) {
 	all, err := p.Keys.Keys(r.Context(), string(v.Directory.ID))
 	if err != nil {
 		return keysPage{}, err
 	}
 	now := p.Console.Options.Now()
-	pg := keysPage{Page: v.page, New: v.url("keys/new"), Empty: console.EmptyState{
+	pg := keysPage{Page: v.page, NewKeyURL: v.url("keys/new"), Empty: console.EmptyState{
 		Icon: "key-round", Title: "No API key yet", Text: "Scripts that steer provisioning over the Graph-shaped API need a key.",
 	}}
 	for _, k := range all {
-		row := keyRow{Key: k, By: console.ActorName(k.CreatedBy), Revoke: v.url("keys/" + url.PathEscape(k.ID) + "/revoke")}
+		row := keyRow{Key: k, CreatorName: console.ActorName(k.CreatedBy), RevokeURL: v.url("keys/" + url.PathEscape(k.ID) + "/revoke")}
 		switch {
 		case k.IsLive(now):
 			row.Badge = console.Badge{Tone: console.ToneGood, Text: "Live"}
 			pg.Rows = append(pg.Rows, row)
 			continue
 		case !k.Revoked.IsZero():
-			row.EndedAt, row.EndText = k.Revoked, "revoked"
+			row.EndedAt, row.EndedText = k.Revoked, "revoked"
 		default:
-			row.EndedAt, row.EndText = k.Expires, "expired"
+			row.EndedAt, row.EndedText = k.Expires, "expired"
 		}
-		pg.Ended = append(pg.Ended, row)
+		pg.EndedKeys = append(pg.EndedKeys, row)
 	}
 	pg.Title = "API keys"
 	pg.Lead = "A key lets a script steer the provisioning of this directory, and nothing else."
@@ -112,36 +113,37 @@ func (p *Pages) keysPage(r *http.Request, v *directoryVisit) (keysPage, error) {
 }
 
 func (p *Pages) showKeys(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	pg, err := p.keysPage(r, v)
+	pg, err := p.buildKeysPage(r, v)
 	if err != nil {
 		return err
 	}
 	return p.show(w, r, http.StatusOK, "keys", pg)
 }
 
-func (p *Pages) newKey(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+func (p *Pages) showKeyForm(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	return p.viewKeyForm(w, r, v, http.StatusOK, nil)
 }
 
-// viewKeyForm shows the form for a new key, filled with the typed values.
+// viewKeyForm shows the form for a new key. If wrong is set, the form contains the typed values,
+// and wrong is shown beside its input.
 func (p *Pages) viewKeyForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, wrong *console.FieldError) error {
 	now := p.Console.Options.Now().UTC()
 	day := func(after time.Duration) string { return now.Add(after).Format(time.DateOnly) }
 	f := keyForm{
-		Action: v.keysURL(), Number: console.NewFormNumber(), Name: r.PostForm.Get("name"), Expires: r.PostForm.Get("expires"), Error: wrong,
-		First: day(0), Last: day(operator.MaxKeyLifetime - 24*time.Hour),
+		FormURL: v.keysURL(), FormNumber: console.NewFormNumber(), Name: r.PostForm.Get("name"), LastDay: r.PostForm.Get("expires"), Error: wrong,
+		FirstAllowedDay: day(0), LastAllowedDay: day(operator.MaxKeyLifetime - 24*time.Hour),
 	}
 	if wrong == nil {
-		f.Expires = day(operator.DefaultKeyLifetime)
+		f.LastDay = day(operator.DefaultKeyLifetime)
 	}
 	chosen := operator.Level(r.PostForm.Get("level"))
 	if !chosen.Allows(operator.Read) {
 		chosen = operator.Read
 	}
 	for _, l := range operator.Levels {
-		f.Levels = append(f.Levels, levelChoice{Value: string(l), Text: strings.ToUpper(string(l)[:1]) + string(l)[1:], Help: levelHelp(l), Checked: l == chosen})
+		f.Levels = append(f.Levels, levelChoice{Value: string(l), Text: strings.ToUpper(string(l)[:1]) + string(l)[1:], Help: levelHelp(l), IsChecked: l == chosen})
 	}
-	pg := keysPage{Page: v.page, Form: &f, Cancel: v.keysURL()}
+	pg := keysPage{Page: v.page, Form: &f, CancelURL: v.keysURL()}
 	pg.Title, pg.Narrow = "New API key", true
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "API keys", URL: v.keysURL()})
 	return p.show(w, r, status, "keys", pg)
@@ -154,7 +156,7 @@ func (p *Pages) makeKey(w http.ResponseWriter, r *http.Request, v *directoryVisi
 		return console.UnreadableForm(err)
 	}
 	req := operator.KeyRequest{
-		Directory: string(v.Directory.ID), Name: r.PostForm.Get("name"), Level: operator.Level(r.PostForm.Get("level")), Actor: v.actor(), FormNumber: r.PostForm.Get("form"),
+		Directory: string(v.Directory.ID), Name: r.PostForm.Get("name"), Level: operator.Level(r.PostForm.Get("level")), Actor: v.actorLabel(), FormNumber: r.PostForm.Get("form"),
 	}
 	if number := req.FormNumber; number == "" || len(number) > 100 || !utf8.ValidString(number) || strings.ContainsRune(number, 0) {
 		return console.UnreadableForm(errors.New("the form has no number"))
@@ -174,10 +176,10 @@ func (p *Pages) makeKey(w http.ResponseWriter, r *http.Request, v *directoryVisi
 	if err != nil {
 		return err
 	}
-	pg := keysPage{Page: v.page, Made: &madeKey{
-		Key:   console.CopyValue{ID: "key", Label: "API key", Value: secret, Button: "Copy to clipboard", Hint: "Send it in the header Authorization, after the word Bearer."},
-		Base:  console.CopyValue{ID: "base", Label: "Base URL", Value: p.Console.Options.PublicURL + v.url("graph/v1.0"), Hint: "Replaces https://graph.microsoft.com/v1.0 in scripts."},
-		Label: made.Label(), Level: string(made.Level), Until: made.Expires, Done: v.keysURL(),
+	pg := keysPage{Page: v.page, NewKey: &newKey{
+		Key:     console.CopyValue{ID: "key", Label: "API key", Value: secret, Button: "Copy to clipboard", Hint: "Send it in the header Authorization, after the word Bearer."},
+		BaseURL: console.CopyValue{ID: "base", Label: "Base URL", Value: p.Console.Options.PublicURL + v.url("graph/v1.0"), Hint: "Replaces https://graph.microsoft.com/v1.0 in scripts."},
+		Label:   made.Label(), Level: string(made.Level), Expires: made.Expires, DoneURL: v.keysURL(),
 	}}
 	pg.Title, pg.Narrow = "API key "+made.Label(), true
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "API keys", URL: v.keysURL()})
@@ -212,7 +214,7 @@ func (p *Pages) askRevokeKey(w http.ResponseWriter, r *http.Request, v *director
 	}
 	pg := console.ConfirmPage{
 		Page: v.page, Consequences: []string{use, "The script that has it is refused from its next request on."}, Undo: console.CannotBeUndone,
-		Action: v.url("keys/" + url.PathEscape(k.ID) + "/revoke"), Button: "Revoke key", Danger: true, Cancel: v.keysURL(),
+		FormURL: v.url("keys/" + url.PathEscape(k.ID) + "/revoke"), Button: "Revoke key", IsDangerous: true, CancelURL: v.keysURL(),
 	}
 	pg.Title, pg.Narrow = "Revoke the API key "+k.Label()+"?", true
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "API keys", URL: v.keysURL()})
@@ -224,7 +226,7 @@ func (p *Pages) revokeKey(w http.ResponseWriter, r *http.Request, v *directoryVi
 	if err != nil {
 		return err
 	}
-	if err := p.Keys.RevokeKey(r.Context(), string(v.Directory.ID), k.ID, v.actor()); err != nil && !errors.Is(err, refusal.NotFound) {
+	if err := p.Keys.RevokeKey(r.Context(), string(v.Directory.ID), k.ID, v.actorLabel()); err != nil && !errors.Is(err, refusal.NotFound) {
 		return err
 	}
 	return p.Console.Redirect(w, r, v.keysURL(), console.DoneNotice("API key "+k.Label()+" is revoked."))

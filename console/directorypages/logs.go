@@ -15,37 +15,37 @@ import (
 	"github.com/rollcall-scim/rollcall/retention"
 )
 
-// logsPage is the data of the view "logs": the provisioning logs.
+// logsPage is the data of the view "logs", the provisioning logs of an application.
 type logsPage struct {
 	console.Page
-	Base        string
-	Query       provision.LogQuery
-	From, Until string // the days that were typed into the form
-	Results     []console.Option
-	Kinds       []console.Option // the choices of actions
-	Rows        []entryRow
-	Filtered    bool // whether any filter is set
-	Causes      []logCause
-	CausesOf    string // a sentence that says how many entries Causes is based on; empty if on all
-	Skipped     string // "1,200 skipped entries are hidden."; empty if none are hidden
-	ShowSkipped string
-	ShowText    string // the text of the link that shows hidden entries
-	Empty       console.EmptyState
-	Pager       console.Pager
+	BaseURL        string
+	Query          provision.LogQuery
+	From, Until    string // the first and the last day, as they were typed into the form
+	StatusOptions  []console.Option
+	ActionOptions  []console.Option
+	Rows           []logEntryRow
+	IsFiltered     bool // whether any filter is set
+	Causes         []logCause
+	CausesNote     string // says that Causes covers only the newest entries; empty if it covers all
+	SkippedText    string // such as "1,200 skipped entries are hidden."; empty if none are hidden
+	ShowSkippedURL string
+	ShowText       string // the text of the link that shows hidden entries
+	Empty          console.EmptyState
+	Pager          console.Pager
 }
 
-type entryRow struct {
+type logEntryRow struct {
 	provision.LogEntry
-	URL     string
-	Badge   console.Badge
-	Action  string
-	Text    string
-	Names   string // names of the attributes that were written
-	Changes []plannedChange
+	URL          string
+	Badge        console.Badge
+	Action       string
+	Text         string
+	ChangedNames string // names of the attributes that provisioning wrote
+	Changes      []attributeChange
 }
 
-// anyStatus is the value of the status filter that includes skipped entries. Other values hide
-// them.
+// anyStatus is the value of the status filter that shows entries with any status, even skipped
+// ones. Without a status filter, the page hides skipped entries.
 const anyStatus = "any"
 
 func (p *Pages) showLogs(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -57,16 +57,16 @@ func (p *Pages) showLogs(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	if q.Status == anyStatus {
 		q.Status, q.Shown = "", false
 	}
-	pg := logsPage{Page: v.page, Base: v.url("/provisioning/logs"), From: form.Get("from"), Until: form.Get("until")}
+	pg := logsPage{Page: v.page, BaseURL: v.url("/provisioning/logs"), From: form.Get("from"), Until: form.Get("until")}
 	q.From, q.Until = parseDay(pg.From), parseDay(pg.Until)
 	if !q.Until.IsZero() {
 		q.Until = q.Until.AddDate(0, 0, 1) // include the day itself
 	}
-	entries, next, err := p.Jobs.Logs(r.Context(), v.key(), q)
+	entries, next, err := p.Jobs.Logs(r.Context(), v.jobKey(), q)
 	if err != nil {
 		return err
 	}
-	pg.Query, pg.Filtered = q, logsURL("", q, "") != ""
+	pg.Query, pg.IsFiltered = q, logsURL("", q, "") != ""
 	pg.Title = "Provisioning logs"
 	pg.Lead = "What the engine did for each person, step by step, the newest first."
 	kept, err := p.Console.RetentionText(r.Context(), retention.Owner(string(v.Directory.ID), v.App.ID), console.RetainedLog{Kind: retention.Provisioning, Name: "Entries"})
@@ -75,40 +75,41 @@ func (p *Pages) showLogs(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	}
 	pg.Lead += kept
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
-	pg.Results = options(form.Get("status"), "Changes and problems", provision.Success, provision.Failure, provision.Warning, provision.Skipped)
-	pg.Results = append(pg.Results, console.Option{Value: anyStatus, Text: "Any status", Selected: form.Get("status") == anyStatus})
-	pg.Kinds = options(string(q.Action), "Any action", provision.Create, provision.Update, provision.Disable, provision.Delete, provision.Other)
+	pg.StatusOptions = filterOptions(form.Get("status"), "Changes and problems", provision.Success, provision.Failure, provision.Warning, provision.Skipped)
+	pg.StatusOptions = append(pg.StatusOptions, console.Option{Value: anyStatus, Text: "Any status", Selected: form.Get("status") == anyStatus})
+	pg.ActionOptions = filterOptions(string(q.Action), "Any action", provision.Create, provision.Update, provision.Disable, provision.Delete, provision.Other)
 	for _, e := range entries {
-		pg.Rows = append(pg.Rows, v.entryRow(e))
+		pg.Rows = append(pg.Rows, v.newLogEntryRow(e))
 	}
-	if err := p.countSkipped(r, v, &pg); err != nil {
+	if err := p.addSkippedCount(r, v, &pg); err != nil {
 		return err
 	}
-	if err := p.groupCauses(r, v, &pg); err != nil {
+	if err := p.addCauses(r, v, &pg); err != nil {
 		return err
 	}
 	if next != "" {
-		pg.Pager.Next = logsURL(pg.Base, q, next)
+		pg.Pager.NextURL = logsURL(pg.BaseURL, q, next)
 	}
 	if q.Before != "" {
-		pg.Pager.First = logsURL(pg.Base, q, "")
+		pg.Pager.FirstURL = logsURL(pg.BaseURL, q, "")
 	}
 	pg.Empty = console.EmptyState{Icon: "scroll-text", Title: "Nothing logged yet", Text: "A cycle writes an entry here for each person it has something to say about."}
-	if pg.Filtered || pg.Skipped != "" {
-		pg.Empty = console.EmptyState{Icon: "search", Title: "No entry fits", Text: "Choose fewer conditions.", Action: &console.Action{Text: "Clear", URL: pg.Base}}
+	if pg.IsFiltered || pg.SkippedText != "" {
+		pg.Empty = console.EmptyState{Icon: "search", Title: "No entry fits", Text: "Choose fewer conditions.", Action: &console.Action{Text: "Clear", URL: pg.BaseURL}}
 	}
 	return p.show(w, r, http.StatusOK, "logs", pg)
 }
 
-// logCause is one line that stands for several entries with the same cause.
+// logCause is a line that represents several entries with the same cause.
 type logCause struct {
 	Text string
-	URL  string // address of the logs with such entries
+	URL  string // address of the logs, filtered for these entries
 }
 
-// groupCauses groups the failures and warnings that match the filters. Entries belong together if
-// they have the same error code and action, and the same reason apart from details of one person.
-func (p *Pages) groupCauses(r *http.Request, v *appVisit, pg *logsPage) error {
+// addCauses groups the failures and warnings that match the filters, and adds a line for each group
+// to the page. Entries belong to one group if they have the same error code and action, and the
+// same reason apart from details that concern only one person.
+func (p *Pages) addCauses(r *http.Request, v *appVisit, pg *logsPage) error {
 	const newest, most = 500, 5
 	type group struct {
 		n     int
@@ -121,16 +122,16 @@ func (p *Pages) groupCauses(r *http.Request, v *appVisit, pg *logsPage) error {
 			continue
 		}
 		q.Status, q.Limit = status, newest
-		entries, next, err := p.Jobs.Logs(r.Context(), v.key(), q)
+		entries, next, err := p.Jobs.Logs(r.Context(), v.jobKey(), q)
 		if err != nil {
 			return err
 		}
 		if next != "" {
-			pg.CausesOf = "Counted among the newest " + console.GroupDigits(newest) + " of each status."
+			pg.CausesNote = "Counted among the newest " + console.GroupDigits(newest) + " of each status."
 		}
 		byCause := map[string]*group{}
 		for _, e := range entries {
-			key := e.Status.Code + "\n" + string(e.Action) + "\n" + bareReason(e)
+			key := e.Status.Code + "\n" + string(e.Action) + "\n" + reasonWithoutDetails(e)
 			if byCause[key] == nil {
 				byCause[key] = &group{first: e}
 				groups = append(groups, byCause[key])
@@ -148,14 +149,15 @@ func (p *Pages) groupCauses(r *http.Request, v *appVisit, pg *logsPage) error {
 		}
 		pg.Causes = append(pg.Causes, logCause{
 			Text: console.PluralForms(g.n, "entry", "entries") + " (" + actionName(g.first.Action) + ", " + actionName(provision.Action(g.first.Status.Status)) + "), same cause: " + console.AsSentence(entryText(g.first)),
-			URL:  logsURL(pg.Base, q, ""),
+			URL:  logsURL(pg.BaseURL, q, ""),
 		})
 	}
 	return nil
 }
 
-// bareReason returns the reason of an entry, without the details that concern only one person.
-func bareReason(e provision.LogEntry) string {
+// reasonWithoutDetails returns the reason of an entry, without the words that concern only one
+// person, such as the display name.
+func reasonWithoutDetails(e provision.LogEntry) string {
 	text := entryText(e)
 	for _, own := range []string{e.SourceIdentity.DisplayName, e.TargetIdentity.DisplayName} {
 		if own != "" {
@@ -165,28 +167,28 @@ func bareReason(e provision.LogEntry) string {
 	return console.ParticularWords.ReplaceAllString(text, "…")
 }
 
-// countSkipped counts the skipped entries that the page hides, and adds the number to the page.
-func (p *Pages) countSkipped(r *http.Request, v *appVisit, pg *logsPage) error {
+// addSkippedCount counts the skipped entries that the page hides, and adds the number to the page.
+func (p *Pages) addSkippedCount(r *http.Request, v *appVisit, pg *logsPage) error {
 	q := pg.Query
 	if !q.Shown || q.Status != "" {
 		return nil
 	}
 	q.Status = provision.Skipped
-	n, err := p.Jobs.CountLogs(r.Context(), v.key(), q)
+	n, err := p.Jobs.CountLogs(r.Context(), v.jobKey(), q)
 	if err != nil || n == 0 {
 		return err
 	}
-	pg.Skipped, pg.ShowText = console.PluralForms(n, "skipped entry is hidden.", "skipped entries are hidden."), "Show them"
+	pg.SkippedText, pg.ShowText = console.PluralForms(n, "skipped entry is hidden.", "skipped entries are hidden."), "Show them"
 	if n == 1 {
 		pg.ShowText = "Show it"
 	}
 	q.Status, q.Shown, q.Before = "", false, ""
-	pg.ShowSkipped = logsURL(pg.Base, q, "")
+	pg.ShowSkippedURL = logsURL(pg.BaseURL, q, "")
 	return nil
 }
 
-// parseDay parses a date input. If the input is empty or invalid, it returns the zero time, which
-// sets no limit.
+// parseDay parses the value of a date input. If the value is empty or invalid, it returns the zero
+// time, which means no limit.
 func parseDay(text string) time.Time {
 	t, err := time.Parse(time.DateOnly, text)
 	if err != nil {
@@ -221,7 +223,7 @@ func logsURL(base string, q provision.LogQuery, before string) string {
 	return base + "?" + form.Encode()
 }
 
-func options[T ~string](chosen, none string, values ...T) []console.Option {
+func filterOptions[T ~string](chosen, none string, values ...T) []console.Option {
 	list := []console.Option{{Text: none, Selected: chosen == ""}}
 	for _, v := range values {
 		list = append(list, console.Option{Value: string(v), Text: actionName(provision.Action(v)), Selected: chosen == string(v)})
@@ -229,8 +231,8 @@ func options[T ~string](chosen, none string, values ...T) []console.Option {
 	return list
 }
 
-func (v *appVisit) entryRow(e provision.LogEntry) entryRow {
-	row := entryRow{LogEntry: e, URL: v.url("/provisioning/logs/" + url.PathEscape(e.ID)), Badge: entryBadge(e.Status.Status), Action: actionName(e.Action), Text: entryText(e), Changes: changedAttributes(e)}
+func (v *appVisit) newLogEntryRow(e provision.LogEntry) logEntryRow {
+	row := logEntryRow{LogEntry: e, URL: v.url("/provisioning/logs/" + url.PathEscape(e.ID)), Badge: entryBadge(e.Status.Status), Action: actionName(e.Action), Text: entryText(e), Changes: changedAttributes(e)}
 	const most = 6
 	var names []string
 	for _, c := range row.Changes {
@@ -239,15 +241,15 @@ func (v *appVisit) entryRow(e provision.LogEntry) entryRow {
 	if len(names) > most {
 		names = append(names[:most], console.PluralForms(len(names)-most, "more", "more"))
 	}
-	row.Names = strings.Join(names, ", ")
+	row.ChangedNames = strings.Join(names, ", ")
 	return row
 }
 
 // changedAttributes lists the attributes that an entry wrote, with their old and new values.
-func changedAttributes(e provision.LogEntry) []plannedChange {
-	var list []plannedChange
+func changedAttributes(e provision.LogEntry) []attributeChange {
+	var list []attributeChange
 	for _, m := range e.Modified {
-		c := plannedChange{Path: m.DisplayName}
+		c := attributeChange{Path: m.DisplayName}
 		if m.OldValue != nil {
 			c.Old = *m.OldValue
 		}
@@ -259,8 +261,8 @@ func changedAttributes(e provision.LogEntry) []plannedChange {
 	return list
 }
 
-// entryText returns the reason of an entry. Without a reason, it returns the description of the
-// last step.
+// entryText returns the reason of an entry. If the entry has no reason, it returns the description
+// of the last step.
 func entryText(e provision.LogEntry) string {
 	if e.Status.Reason != "" {
 		return e.Status.Reason
@@ -283,19 +285,19 @@ func entryBadge(r provision.Result) console.Badge {
 	return console.Badge{Tone: console.ToneQuiet, Text: "Skipped"}
 }
 
-// logEntryPage is the data of the view "log": one entry with everything that Entra shows on four
-// tabs.
+// logEntryPage is the data of the view "log". It shows one entry of the provisioning logs, with
+// everything that Entra shows on four tabs.
 type logEntryPage struct {
 	console.Page
-	Entry    provision.LogEntry
-	Action   string
-	Steps    []logStep
-	Modified []plannedChange
-	Summary  []console.Fact
-	User     string // page of the user or group
-	Why      string // page that explains the user's or group's account
-	Same     string // logs of the same user
-	Cycle    string // logs of the same cycle
+	Entry         provision.LogEntry
+	Action        string
+	Steps         []logStep
+	Changes       []attributeChange
+	Summary       []console.Fact
+	ObjectURL     string // address of the page of the user or group
+	WhyURL        string // address of the page that explains why the user or group has an account or has none
+	SameObjectURL string // address of the logs about the same user or group
+	SameCycleURL  string // address of the logs of the same cycle
 }
 
 type logStep struct {
@@ -306,7 +308,7 @@ type logStep struct {
 }
 
 func (p *Pages) showLogEntry(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	e, err := p.Jobs.Log(r.Context(), v.key(), r.PathValue("entry"))
+	e, err := p.Jobs.Log(r.Context(), v.jobKey(), r.PathValue("entry"))
 	if errors.Is(err, provision.ErrNotFound) || errors.Is(err, provision.ErrNoJob) {
 		return &console.PageError{Status: http.StatusNotFound, Title: "There is no such log entry", Text: "It may have been removed with age.", Action: &console.Action{Text: "Provisioning logs", URL: v.url("/provisioning/logs")}}
 	}
@@ -322,18 +324,18 @@ func (p *Pages) showLogEntry(w http.ResponseWriter, r *http.Request, v *appVisit
 	pg.StatusLine = console.AsSentence(entryText(e))
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: "Provisioning logs", URL: v.url("/provisioning/logs")})
 	if e.SourceIdentity.ID != "" {
-		pg.User, pg.Why = v.objectURL(provision.ObjectKind(e.SourceIdentity.Type), e.SourceIdentity.ID), whyURL(v.url(""), e.SourceIdentity.ID)
-		pg.Same = logsURL(v.url("/provisioning/logs"), provision.LogQuery{ObjectID: e.SourceIdentity.ID}, "")
+		pg.ObjectURL, pg.WhyURL = v.objectURL(provision.ObjectKind(e.SourceIdentity.Type), e.SourceIdentity.ID), whyURL(v.url(""), e.SourceIdentity.ID)
+		pg.SameObjectURL = logsURL(v.url("/provisioning/logs"), provision.LogQuery{ObjectID: e.SourceIdentity.ID}, "")
 	}
 	if e.CycleID != "" {
-		pg.Cycle = logsURL(v.url("/provisioning/logs"), provision.LogQuery{Cycle: e.CycleID}, "")
+		pg.SameCycleURL = logsURL(v.url("/provisioning/logs"), provision.LogQuery{Cycle: e.CycleID}, "")
 	}
 	pg.Steps = logSteps(e)
-	pg.Modified = changedAttributes(e)
+	pg.Changes = changedAttributes(e)
 	return p.show(w, r, http.StatusOK, "log", pg)
 }
 
-// logSteps returns the steps of an entry for a page.
+// logSteps returns the steps of an entry, prepared for a page.
 func logSteps(e provision.LogEntry) (steps []logStep) {
 	for _, s := range e.Steps {
 		steps = append(steps, logStep{Title: stepTitle(s.Type), Step: s, Badge: entryBadge(s.Status), Details: detailFacts(s.Details)})
@@ -341,7 +343,7 @@ func logSteps(e provision.LogEntry) (steps []logStep) {
 	return steps
 }
 
-// stepTitle describes a step in the words of Entra's on-demand provisioning page.
+// stepTitle returns the title that Entra's page "Provision on demand" gives to a step.
 func stepTitle(t provision.StepType) string {
 	switch t {
 	case provision.ImportStep:

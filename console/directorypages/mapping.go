@@ -18,48 +18,48 @@ import (
 // in the setup guide (docs/guide.md).
 type mappingPage struct {
 	console.Page
-	Was         []console.HiddenField
-	Unsaved     bool // whether the form shows typed values that are not saved yet
-	Action      string
-	Discard     string
-	Name        string
-	Enabled     bool
-	MustEnabled bool // whether the mapping cannot be disabled, as that of users
-	Source      string
-	Target      string
-	Object      string
-	Scope       string
-	ScopeURL    string // the address of the page that edits the scope
-	Filters     []string
-	TargetType  string
-	Create      bool
-	Update      bool
-	Delete      bool
-	Rows        []mappingRow
-	AddURL      string
-	Required    string           // the required attributes that no row writes; empty if there are none
-	Advanced    []console.Action // Entra's "Show advanced options"
+	StartValues      []console.HiddenField
+	HasUnsavedValues bool // whether the form shows typed values that are not saved yet
+	FormURL          string
+	DiscardURL       string
+	Name             string
+	IsEnabled        bool
+	MustBeEnabled    bool // whether the mapping cannot be disabled; true for the mapping of users
+	SourceName       string
+	TargetName       string
+	SourceType       string
+	ScopeText        string
+	ScopeURL         string // address of the page that edits the scope
+	FilterTexts      []string
+	TargetType       string
+	Creates          bool
+	Updates          bool
+	Deletes          bool
+	Rows             []mappingRow
+	AddURL           string
+	RequiredWarning  string           // names the required attributes that no row writes; empty if there are none
+	AdvancedActions  []console.Action // the links under Entra's "Show advanced options"
 }
 
 type mappingRow struct {
-	Source     string
-	Target     string
-	Default    string // Default value if null; empty if there is none
-	Apply      string // when the row is applied; empty for Always
-	URL        string
-	Remove     string // address of the question before the row is removed; empty if it cannot be removed
-	Precedence string // the matching precedence; empty if it is not a matching attribute
-	Exact      bool   // whether case counts
-	ExactName  string // name of the checkbox Exact
+	Source       string
+	Target       string
+	DefaultValue string // the row's "Default value if null"; empty if there is none
+	ApplyText    string // says when the row is applied; empty for "Always"
+	URL          string
+	RemoveURL    string // address of the page that asks whether to remove the row; empty if it cannot be removed
+	Precedence   string // the matching precedence; empty if the row is not a matching attribute
+	IsExactCase  bool   // whether upper and lower case count when values are compared
+	ExactInput   string // name of the checkbox "Exact"
 }
 
 func (v *appVisit) mappingURL(name string) string {
 	return v.url("/provisioning/mappings/" + url.PathEscape(name))
 }
 
-// mapping returns the object mapping that the path names. If there is none, the error is a
+// findMapping returns the object mapping that the path names. If there is none, the error is a
 // *console.PageError with status 404.
-func (v *appVisit) mapping(job provision.Job, r *http.Request) (*provision.ObjectMapping, error) {
+func (v *appVisit) findMapping(job provision.Job, r *http.Request) (*provision.ObjectMapping, error) {
 	m, err := job.Schema.ObjectMapping(r.PathValue("mapping"))
 	if err != nil {
 		return nil, &console.PageError{Status: http.StatusNotFound, Title: "There is no such mapping", Text: console.AsSentence(err.Error()), Action: &console.Action{Text: "Provisioning", URL: v.url("/provisioning")}}
@@ -68,67 +68,67 @@ func (v *appVisit) mapping(job provision.Job, r *http.Request) (*provision.Objec
 }
 
 func (p *Pages) showMapping(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	job, err := p.Jobs.Get(r.Context(), v.key())
+	job, err := p.Jobs.Get(r.Context(), v.jobKey())
 	if err != nil {
 		return p.handleJobError(w, r, v, err)
 	}
-	m, err := v.mapping(job, r)
+	m, err := v.findMapping(job, r)
 	if err != nil {
 		return err
 	}
 	pg := mappingPage{
-		Page: v.page, Action: v.mappingURL(m.Name), Discard: v.mappingURL(m.Name), Name: m.Name, Enabled: m.Enabled, MustEnabled: m.SourceObjectName == "User",
-		Was:    console.WasFields(mappingFields(m), mappingValues(job.Schema, m)),
-		Object: m.SourceObjectName, TargetType: m.TargetObjectName, Scope: "All records",
-		Create: m.FlowTypes.Has(provision.FlowAdd), Update: m.FlowTypes.Has(provision.FlowUpdate), Delete: m.FlowTypes.Has(provision.FlowDelete),
+		Page: v.page, FormURL: v.mappingURL(m.Name), DiscardURL: v.mappingURL(m.Name), Name: m.Name, IsEnabled: m.Enabled, MustBeEnabled: m.SourceObjectName == "User",
+		StartValues: console.StartValueFields(mappingFields(m), mappingValues(job.Schema, m)),
+		SourceType:  m.SourceObjectName, TargetType: m.TargetObjectName, ScopeText: "All records",
+		Creates: m.FlowTypes.Has(provision.FlowAdd), Updates: m.FlowTypes.Has(provision.FlowUpdate), Deletes: m.FlowTypes.Has(provision.FlowDelete),
 	}
 	pg.Title = "Attribute Mapping"
 	pg.AddURL = v.rowURL(m.Name, "")
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
-	pg.Source, pg.Target = systemNames(job.Schema)
-	pg.Required = requiredWords(job.Schema, m)
-	pg.Advanced = []console.Action{
-		{Text: "Edit attribute list for " + pg.Source, URL: v.attributesURL(m.Name, provision.SourceList)},
-		{Text: "Edit attribute list for " + pg.Target, URL: v.attributesURL(m.Name, provision.TargetList)},
+	pg.SourceName, pg.TargetName = systemNames(job.Schema)
+	pg.RequiredWarning = requiredWarning(job.Schema, m)
+	pg.AdvancedActions = []console.Action{
+		{Text: "Edit attribute list for " + pg.SourceName, URL: v.attributesURL(m.Name, provision.SourceList)},
+		{Text: "Edit attribute list for " + pg.TargetName, URL: v.attributesURL(m.Name, provision.TargetList)},
 		{Text: "Review your schema here", URL: v.versionsURL()},
 	}
 	pg.ScopeURL = v.scopeURL(m.Name)
 	if !m.Scope.Empty() {
-		pg.Scope = console.PluralForms(len(m.Scope.Groups), "scoping filter", "scoping filters")
+		pg.ScopeText = console.PluralForms(len(m.Scope.Groups), "scoping filter", "scoping filters")
 		for _, g := range m.Scope.Groups {
-			pg.Filters = append(pg.Filters, (&provision.Filter{Groups: []provision.FilterGroup{g}}).Words())
+			pg.FilterTexts = append(pg.FilterTexts, (&provision.Filter{Groups: []provision.FilterGroup{g}}).Words())
 		}
 	}
-	form := p.keptForm(r, v, v.mappingURL(m.Name))
+	form := p.findKeptForm(r, v, v.mappingURL(m.Name))
 	if form != nil {
-		pg.Was, pg.Unsaved = console.RepeatWasFields(form, mappingFields(m)), true
-		pg.Enabled = form.Get("enabled") == "yes"
-		pg.Create, pg.Update, pg.Delete = form.Get("create") != "", form.Get("update") != "", form.Get("delete") != ""
+		pg.StartValues, pg.HasUnsavedValues = console.RepeatStartValueFields(form, mappingFields(m)), true
+		pg.IsEnabled = form.Get("enabled") == "yes"
+		pg.Creates, pg.Updates, pg.Deletes = form.Get("create") != "", form.Get("update") != "", form.Get("delete") != ""
 	}
 	for i := range m.AttributeMappings {
-		row := mappingRowOf(&m.AttributeMappings[i])
+		row := newMappingRow(&m.AttributeMappings[i])
 		row.URL = v.rowURL(m.Name, row.Target)
-		if !pg.MustEnabled || row.Target != "userName" {
-			row.Remove = v.removeRowURL(m.Name, row.Target)
+		if !pg.MustBeEnabled || row.Target != "userName" {
+			row.RemoveURL = v.removeRowURL(m.Name, row.Target)
 		}
-		row.Exact = slices.Contains(job.Schema.ExactCase(m), row.Target)
+		row.IsExactCase = slices.Contains(job.Schema.ExactCase(m), row.Target)
 		if form != nil {
-			row.Exact = form.Get(row.ExactName) != ""
+			row.IsExactCase = form.Get(row.ExactInput) != ""
 		}
 		pg.Rows = append(pg.Rows, row)
 	}
 	return p.show(w, r, http.StatusOK, "mapping", pg)
 }
 
-func mappingRowOf(a *provision.AttributeMapping) mappingRow {
-	row := mappingRow{Source: sourceText(a.Source), Target: a.TargetAttributeName, ExactName: exactField(a.TargetAttributeName)}
-	row.Default, _ = a.Default()
+func newMappingRow(a *provision.AttributeMapping) mappingRow {
+	row := mappingRow{Source: sourceText(a.Source), Target: a.TargetAttributeName, ExactInput: exactInputName(a.TargetAttributeName)}
+	row.DefaultValue, _ = a.Default()
 	switch a.FlowType {
 	case provision.FlowAlways, "":
 	case provision.FlowObjectAddOnly:
-		row.Apply = "Only during object creation"
+		row.ApplyText = "Only during object creation"
 	default:
-		row.Apply = "Apply this mapping: " + string(a.FlowType)
+		row.ApplyText = "Apply this mapping: " + string(a.FlowType)
 	}
 	if a.MatchingPriority > 0 {
 		row.Precedence = strconv.Itoa(a.MatchingPriority)
@@ -136,8 +136,8 @@ func mappingRowOf(a *provision.AttributeMapping) mappingRow {
 	return row
 }
 
-// sourceText returns an attribute as its plain name, as the guide writes it. It returns any other
-// source as its expression.
+// sourceText returns the source of a row as text. For an attribute, this is its name without
+// brackets, as the setup guide writes it. For other sources, it is the expression.
 func sourceText(n *provision.AttributeMappingSource) string {
 	switch {
 	case n == nil:
@@ -148,32 +148,33 @@ func sourceText(n *provision.AttributeMappingSource) string {
 	return n.Expression
 }
 
-// exactField returns the name of the checkbox that sets whether case counts for an attribute.
-func exactField(target string) string { return "exact:" + target }
+// exactInputName returns the name of the checkbox that decides whether upper and lower case count
+// for an attribute.
+func exactInputName(target string) string { return "exact:" + target }
 
-// mappingFields lists the settings that this page edits.
+// mappingFields lists the inputs of the page of a mapping.
 func mappingFields(m *provision.ObjectMapping) []console.EditField {
 	fields := []console.EditField{
-		console.EditChoice("enabled", "Enabled", map[string]string{"yes": "Yes", "no": "No"}),
-		console.EditTick("create", "Create"), console.EditTick("update", "Update"), console.EditTick("delete", "Delete"),
+		console.ChoiceField("enabled", "Enabled", map[string]string{"yes": "Yes", "no": "No"}),
+		console.CheckboxField("create", "Create"), console.CheckboxField("update", "Update"), console.CheckboxField("delete", "Delete"),
 	}
 	for _, row := range m.AttributeMappings {
-		fields = append(fields, console.EditTick(exactField(row.TargetAttributeName), "Exact case of "+row.TargetAttributeName))
+		fields = append(fields, console.CheckboxField(exactInputName(row.TargetAttributeName), "Exact case of "+row.TargetAttributeName))
 	}
 	return fields
 }
 
 func mappingValues(s *provision.Schema, m *provision.ObjectMapping) map[string]string {
 	values := map[string]string{
-		"enabled": "no", "create": console.TickValue(m.FlowTypes.Has(provision.FlowAdd)),
-		"update": console.TickValue(m.FlowTypes.Has(provision.FlowUpdate)), "delete": console.TickValue(m.FlowTypes.Has(provision.FlowDelete)),
+		"enabled": "no", "create": console.CheckboxValue(m.FlowTypes.Has(provision.FlowAdd)),
+		"update": console.CheckboxValue(m.FlowTypes.Has(provision.FlowUpdate)), "delete": console.CheckboxValue(m.FlowTypes.Has(provision.FlowDelete)),
 	}
 	if m.Enabled {
 		values["enabled"] = "yes"
 	}
 	exact := s.ExactCase(m)
 	for _, row := range m.AttributeMappings {
-		values[exactField(row.TargetAttributeName)] = console.TickValue(slices.Contains(exact, row.TargetAttributeName))
+		values[exactInputName(row.TargetAttributeName)] = console.CheckboxValue(slices.Contains(exact, row.TargetAttributeName))
 	}
 	return values
 }
@@ -183,7 +184,7 @@ func (p *Pages) saveMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 		return err
 	}
 	name := r.PathValue("mapping")
-	by, err := v.lastChange(r.Context(), v.App.ID)
+	by, err := v.findLastChange(r.Context(), v.App.ID)
 	if err != nil {
 		return err
 	}
@@ -193,7 +194,7 @@ func (p *Pages) saveMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 		actions provision.FlowTypes
 	)
 	users := false
-	job, err := p.Jobs.EditMapping(r.Context(), v.key(), name, func(schema *provision.Schema, now *provision.ObjectMapping) (provision.MappingEdit, error) {
+	job, err := p.Jobs.EditMapping(r.Context(), v.jobKey(), name, func(schema *provision.Schema, now *provision.ObjectMapping) (provision.MappingEdit, error) {
 		users = now.SourceObjectName == "User"
 		var err error
 		if m, err = console.MergeEdit(r.PostForm, mappingFields(now), mappingValues(schema, now)); err != nil {
@@ -206,7 +207,7 @@ func (p *Pages) saveMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 		actions = provision.FlowTypes(0).With(provision.FlowAdd, m.Values["create"] != "")
 		actions = actions.With(provision.FlowUpdate, m.Values["update"] != "")
 		actions = actions.With(provision.FlowDelete, m.Values["delete"] != "")
-		if harm, err = p.mappingHarm(r, v, now, actions); err != nil {
+		if harm, err = p.mappingReachChange(r, v, now, actions); err != nil {
 			return provision.MappingEdit{}, err
 		}
 		if harm.needsConfirmation() && r.PostForm.Get("confirmed") != harm.confirmationValue() {
@@ -214,41 +215,42 @@ func (p *Pages) saveMapping(w http.ResponseWriter, r *http.Request, v *appVisit)
 		}
 		exact := []string{}
 		for _, row := range now.AttributeMappings {
-			if m.Values[exactField(row.TargetAttributeName)] != "" {
+			if m.Values[exactInputName(row.TargetAttributeName)] != "" {
 				exact = append(exact, row.TargetAttributeName)
 			}
 		}
-		return provision.MappingEdit{Enabled: &enabled, Actions: &actions, ExactCase: &exact, Confirmed: harm.confirmed()}, nil
-	}, v.actor())
+		return provision.MappingEdit{Enabled: &enabled, Actions: &actions, ExactCase: &exact, Confirmed: harm.mayDisableCount()}, nil
+	}, v.actorLabel())
 	if errors.Is(err, errConfirm) {
-		return p.askMapping(w, r, v, name, m, harm, by)
+		return p.askMappingChange(w, r, v, name, m, harm, by)
 	}
 	if errors.Is(err, errConflict) {
 		frame := v.page
 		frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: name, URL: v.mappingURL(name)})
-		return p.Console.AskEdit(w, r, frame, m, v.mappingURL(name), v.mappingURL(name), by)
+		return p.Console.AskAboutConflicts(w, r, frame, m, v.mappingURL(name), v.mappingURL(name), by)
 	}
 	if err != nil {
 		return p.handleJobError(w, r, v, err)
 	}
 	n := console.DoneNotice("The mapping was saved. Everybody is looked at again with the next cycle.")
-	if len(m.Mine) == 0 {
+	if len(m.ChangedByUser) == 0 {
 		n = console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: the mapping was like that already."}
 	}
-	if idle := idleWords(actions, v.App.Name); users && idle != "" {
+	if idle := missingActionWarning(actions, v.App.Name); users && idle != "" {
 		n.Tone, n.Text = console.ToneWarning, n.Text+" "+idle
 	}
-	n.Text = strings.TrimSpace(n.Text + " " + m.FromOthers(by))
-	return p.Console.Redirect(w, r, v.mappingURL(name), withRequired(n, job, name))
+	n.Text = strings.TrimSpace(n.Text + " " + m.OthersText(by))
+	return p.Console.Redirect(w, r, v.mappingURL(name), addRequiredWarning(n, job, name))
 }
 
-// mappingHarm returns what new Target Object Actions would do to accounts. It returns zero if
-// actions are only removed, which disables no account, and for the mapping of groups.
-func (p *Pages) mappingHarm(r *http.Request, v *appVisit, now *provision.ObjectMapping, actions provision.FlowTypes) (reachChange, error) {
+// mappingReachChange returns what new Target Object Actions would do to accounts. It returns the
+// zero value if actions are only removed, because that disables no account. It also returns the
+// zero value for the mapping of groups.
+func (p *Pages) mappingReachChange(r *http.Request, v *appVisit, now *provision.ObjectMapping, actions provision.FlowTypes) (reachChange, error) {
 	if now.SourceObjectName != "User" || actions&^now.FlowTypes == 0 {
 		return reachChange{}, nil
 	}
-	job, err := p.Jobs.Get(r.Context(), v.key())
+	job, err := p.Jobs.Get(r.Context(), v.jobKey())
 	if err != nil {
 		return reachChange{}, err
 	}
@@ -256,24 +258,25 @@ func (p *Pages) mappingHarm(r *http.Request, v *appVisit, now *provision.ObjectM
 	if err != nil {
 		return reachChange{}, err
 	}
-	return p.reachOf(r.Context(), v, job, after)
+	return p.computeReachChange(r.Context(), v, job, after)
 }
 
-// askMapping asks for confirmation before a change that creates or disables accounts, or lets them
-// be deleted.
-func (p *Pages) askMapping(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit, c reachChange, by *event.Event) error {
+// askMappingChange asks for confirmation before a change that creates or disables accounts, or that
+// allows deleting them.
+func (p *Pages) askMappingChange(w http.ResponseWriter, r *http.Request, v *appVisit, name string, m console.MergedEdit, c reachChange, by *event.Event) error {
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.mappingURL(name), Button: "Save the mapping", Danger: true, Cancel: p.keepForm(r, v, v.mappingURL(name), m.Rest),
-		Fields: append(m.Rest, console.HiddenField{Name: "confirmed", Value: c.confirmationValue()}),
+		Page: v.page, FormURL: v.mappingURL(name), Button: "Save the mapping", IsDangerous: true, CancelURL: p.keepForm(r, v, v.mappingURL(name), m.HiddenFields),
+		Fields: append(m.HiddenFields, console.HiddenField{Name: "confirmed", Value: c.confirmationValue()}),
 	}
 	c.fillQuestion(&pg, v, "actions")
-	pg.Lead, pg.Narrow = m.FromOthers(by), true
+	pg.Lead, pg.Narrow = m.OthersText(by), true
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: name, URL: v.mappingURL(name)})
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-// idleWords returns a warning about a user mapping without the action Update; "" with Update.
-func idleWords(actions provision.FlowTypes, app string) string {
+// missingActionWarning warns that a mapping of users lacks the action Update. It returns "" if the
+// mapping has that action.
+func missingActionWarning(actions provision.FlowTypes, app string) string {
 	switch {
 	case actions == 0:
 		return "No Target Object Action is ticked: nothing is sent to " + app + ", and the account of someone who leaves stays switched on."

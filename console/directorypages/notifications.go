@@ -13,33 +13,33 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// notificationsPage is the data of the view "notifications": the recipients of mail about a
-// directory, or the form for a new recipient.
+// notificationsPage is the data of the view "notifications". It lists the recipients of mail about
+// a directory. If Form is set, it is the form for a new recipient.
 type notificationsPage struct {
 	console.Page
-	NoServer bool // whether this installation has no mail server
-	Rows     []recipientRow
-	Empty    console.EmptyState
-	New      string // the address of the form
-	Form     *recipientForm
-	Cancel   string
+	HasNoMailServer bool // whether this installation has no mail server
+	Rows            []recipientRow
+	Empty           console.EmptyState
+	NewURL          string // address of the form for a new recipient
+	Form            *recipientForm
+	CancelURL       string
 }
 
 type recipientRow struct {
 	notification.Recipient
-	About       string
-	Application string // the name of the application; empty for all
+	TopicsText  string
+	Application string // name of the application that the mail is about; empty for all applications
 	Badge       console.Badge
-	Note        string // how much mail waits, and why the last try failed
-	By          string
-	Test        string // addresses of the actions on the recipient
-	Resume      string // empty unless mail to the recipient is stopped
-	Remove      string
+	Note        string // says how much mail waits, and why the last attempt to send failed; may be empty
+	AddedByName string
+	TestURL     string // address that sends a test mail
+	ResumeURL   string // address that resumes mail to the recipient; empty unless the mail is stopped
+	RemoveURL   string
 }
 
 // recipientForm is the form for a new recipient.
 type recipientForm struct {
-	Action       string
+	FormURL      string
 	Address      string
 	Topics       []topicChoice
 	Applications []applicationChoice
@@ -48,18 +48,18 @@ type recipientForm struct {
 
 type topicChoice struct {
 	Value, Text, Help string
-	Checked           bool
+	IsChecked         bool
 }
 
 type applicationChoice struct {
 	ID, Name string
-	Chosen   bool
+	IsChosen bool
 }
 
 func (v *directoryVisit) notificationsURL() string { return v.url("notifications") }
 
-// recipientURL returns the address of an action for a recipient.
-func (v *directoryVisit) recipientURL(id, action string) string {
+// recipientActionURL returns the address of an action for a recipient, such as "test" or "remove".
+func (v *directoryVisit) recipientActionURL(id, action string) string {
 	return v.url("notifications/" + url.PathEscape(id) + "/" + action)
 }
 
@@ -77,11 +77,11 @@ func (p *Pages) showRecipients(w http.ResponseWriter, r *http.Request, v *direct
 		names[a.ID] = a.Name
 	}
 	now := p.Console.Options.Now()
-	pg := notificationsPage{Page: v.page, New: v.url("notifications/new"), NoServer: p.Notifications.Mailer == nil, Empty: console.EmptyState{
+	pg := notificationsPage{Page: v.page, NewURL: v.url("notifications/new"), HasNoMailServer: p.Notifications.Mailer == nil, Empty: console.EmptyState{
 		Icon: "mail", Title: "No recipients yet", Text: "Add an address that should know when provisioning needs a person.",
 	}}
 	for _, who := range all {
-		pg.Rows = append(pg.Rows, rowOfRecipient(v, who, names[who.Application], now))
+		pg.Rows = append(pg.Rows, newRecipientRow(v, who, names[who.Application], now))
 	}
 	pg.Title = "Notifications"
 	pg.Lead = "Mail to the people who look after the provisioning of this directory."
@@ -89,19 +89,19 @@ func (p *Pages) showRecipients(w http.ResponseWriter, r *http.Request, v *direct
 	return p.show(w, r, http.StatusOK, "notifications", pg)
 }
 
-func rowOfRecipient(v *directoryVisit, r notification.Recipient, application string, now time.Time) recipientRow {
+func newRecipientRow(v *directoryVisit, r notification.Recipient, application string, now time.Time) recipientRow {
 	row := recipientRow{
-		Recipient: r, Application: application, By: console.ActorName(r.AddedBy), Badge: console.Badge{Tone: console.ToneGood, Text: "On"},
-		Test: v.recipientURL(r.ID, "test"), Remove: v.recipientURL(r.ID, "remove"),
+		Recipient: r, Application: application, AddedByName: console.ActorName(r.AddedBy), Badge: console.Badge{Tone: console.ToneGood, Text: "On"},
+		TestURL: v.recipientActionURL(r.ID, "test"), RemoveURL: v.recipientActionURL(r.ID, "remove"),
 	}
 	for i, t := range r.Topics {
 		if i > 0 {
-			row.About += ", "
+			row.TopicsText += ", "
 		}
-		row.About += t.Label()
+		row.TopicsText += t.Label()
 	}
 	if len(r.Topics) == len(notification.Topics) {
-		row.About = "Everything"
+		row.TopicsText = "Everything"
 	}
 	if r.Waiting > 0 {
 		row.Note = phrase.Count(r.Waiting, "message waits", "messages wait") + "."
@@ -109,34 +109,35 @@ func rowOfRecipient(v *directoryVisit, r notification.Recipient, application str
 	switch {
 	case !r.Stopped.IsZero():
 		row.Badge = console.Badge{Tone: console.ToneProblem, Text: "Stopped"}
-		row.Resume = v.recipientURL(r.ID, "resume")
+		row.ResumeURL = v.recipientActionURL(r.ID, "resume")
 		row.Note += " The mail server took none for three days. The last error: " + r.Error
-	case !r.Failing.IsZero():
+	case !r.FailingSince.IsZero():
 		row.Badge = console.Badge{Tone: console.ToneWarning, Text: "Failing"}
 		row.Note += " Next try " + console.RelativeTime(r.NextTry, now) + ". The last error: " + r.Error
 	}
 	return row
 }
 
-func (p *Pages) newRecipient(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+func (p *Pages) showRecipientForm(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	return p.viewRecipientForm(w, r, v, http.StatusOK, nil)
 }
 
-// viewRecipientForm shows the form for a new recipient, filled with the typed values.
+// viewRecipientForm shows the form for a new recipient. If wrong is set, the form contains the
+// typed values, and wrong is shown beside its input.
 func (p *Pages) viewRecipientForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, wrong *console.FieldError) error {
 	apps, err := v.Applications(r.Context())
 	if err != nil {
 		return err
 	}
-	f := recipientForm{Action: v.notificationsURL(), Address: r.PostForm.Get("address"), Error: wrong}
+	f := recipientForm{FormURL: v.notificationsURL(), Address: r.PostForm.Get("address"), Error: wrong}
 	for _, t := range notification.Topics {
 		checked := wrong == nil || slices.Contains(r.PostForm["topic"], string(t))
-		f.Topics = append(f.Topics, topicChoice{Value: string(t), Text: t.Label(), Help: t.Means(), Checked: checked})
+		f.Topics = append(f.Topics, topicChoice{Value: string(t), Text: t.Label(), Help: t.Means(), IsChecked: checked})
 	}
 	for _, a := range apps {
-		f.Applications = append(f.Applications, applicationChoice{ID: a.ID, Name: a.Name, Chosen: r.PostForm.Get("application") == a.ID})
+		f.Applications = append(f.Applications, applicationChoice{ID: a.ID, Name: a.Name, IsChosen: r.PostForm.Get("application") == a.ID})
 	}
-	pg := notificationsPage{Page: v.page, Form: &f, Cancel: v.notificationsURL()}
+	pg := notificationsPage{Page: v.page, Form: &f, CancelURL: v.notificationsURL()}
 	pg.Title, pg.Narrow = "Add a recipient", true
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Notifications", URL: v.notificationsURL()})
 	return p.show(w, r, status, "notifications", pg)
@@ -146,7 +147,7 @@ func (p *Pages) addRecipient(w http.ResponseWriter, r *http.Request, v *director
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)
 	}
-	req := notification.NewRecipient{Directory: string(v.Directory.ID), Application: r.PostForm.Get("application"), Address: r.PostForm.Get("address"), Actor: v.actor()}
+	req := notification.NewRecipient{Directory: string(v.Directory.ID), Application: r.PostForm.Get("application"), Address: r.PostForm.Get("address"), Actor: v.actorLabel()}
 	for _, name := range r.PostForm["topic"] {
 		req.Topics = append(req.Topics, notification.Topic(name))
 	}
@@ -166,8 +167,9 @@ func (p *Pages) addRecipient(w http.ResponseWriter, r *http.Request, v *director
 	return p.Console.Redirect(w, r, v.notificationsURL(), console.DoneNotice(who.Address+" gets mail. Send a test mail to see whether it arrives."))
 }
 
-// pathRecipient returns the recipient that the path names.
-func (p *Pages) pathRecipient(r *http.Request, v *directoryVisit) (notification.Recipient, error) {
+// findRecipient returns the recipient whose id is in the path. If there is none, the error is
+// notification.ErrNotFound.
+func (p *Pages) findRecipient(r *http.Request, v *directoryVisit) (notification.Recipient, error) {
 	all, err := p.Notifications.Recipients(r.Context(), string(v.Directory.ID))
 	if err != nil {
 		return notification.Recipient{}, err
@@ -181,7 +183,7 @@ func (p *Pages) pathRecipient(r *http.Request, v *directoryVisit) (notification.
 }
 
 func (p *Pages) testRecipient(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	who, err := p.pathRecipient(r, v)
+	who, err := p.findRecipient(r, v)
 	if err != nil {
 		return err
 	}
@@ -193,28 +195,28 @@ func (p *Pages) testRecipient(w http.ResponseWriter, r *http.Request, v *directo
 	return p.Console.Redirect(w, r, v.notificationsURL(), console.DoneNotice("The mail server took a test mail for "+who.Address+"."))
 }
 
-// noServerAdvice says how to give an installation a mail server.
+// noServerAdvice says how to make an installation use a mail server.
 const noServerAdvice = "Start Rollcall with --smtp-url and --mail-from. Until then messages wait."
 
 func (p *Pages) resumeRecipient(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	who, err := p.pathRecipient(r, v)
+	who, err := p.findRecipient(r, v)
 	if err != nil {
 		return err
 	}
-	if err := p.Notifications.Resume(r.Context(), string(v.Directory.ID), who.ID, v.actor()); err != nil {
+	if err := p.Notifications.Resume(r.Context(), string(v.Directory.ID), who.ID, v.actorLabel()); err != nil {
 		return err
 	}
 	return p.Console.Redirect(w, r, v.notificationsURL(), console.DoneNotice("Mail is sent to "+who.Address+" again."))
 }
 
 func (p *Pages) askRemoveRecipient(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	who, err := p.pathRecipient(r, v)
+	who, err := p.findRecipient(r, v)
 	if err != nil {
 		return err
 	}
 	pg := console.ConfirmPage{
 		Page: v.page, Consequences: []string{"No further mail goes to this address."}, Undo: "You can add the address again.",
-		Action: v.recipientURL(who.ID, "remove"), Button: "Remove recipient", Danger: true, Cancel: v.notificationsURL(),
+		FormURL: v.recipientActionURL(who.ID, "remove"), Button: "Remove recipient", IsDangerous: true, CancelURL: v.notificationsURL(),
 	}
 	if who.Waiting > 0 {
 		pg.Consequences = append(pg.Consequences, phrase.Count(who.Waiting, "message that waits is", "messages that wait are")+" not sent.")
@@ -225,11 +227,11 @@ func (p *Pages) askRemoveRecipient(w http.ResponseWriter, r *http.Request, v *di
 }
 
 func (p *Pages) removeRecipient(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	who, err := p.pathRecipient(r, v)
+	who, err := p.findRecipient(r, v)
 	if err != nil {
 		return err
 	}
-	if err := p.Notifications.Remove(r.Context(), string(v.Directory.ID), who.ID, v.actor()); err != nil && !errors.Is(err, refusal.NotFound) {
+	if err := p.Notifications.Remove(r.Context(), string(v.Directory.ID), who.ID, v.actorLabel()); err != nil && !errors.Is(err, refusal.NotFound) {
 		return err
 	}
 	return p.Console.Redirect(w, r, v.notificationsURL(), console.DoneNotice(who.Address+" no longer gets mail."))

@@ -154,7 +154,7 @@ func (p *Pages) askUnlink(w http.ResponseWriter, r *http.Request, v *operatorVis
 			"This identity no longer signs you in. One-time links still do.",
 			"Sessions go on. Sign out everywhere ends them.",
 		},
-		Undo: "You can link it again.", Button: "Unlink identity", Danger: true, Action: unlinkURL(i.ID), Cancel: accountURL,
+		Undo: "You can link it again.", Button: "Unlink identity", IsDangerous: true, FormURL: unlinkURL(i.ID), CancelURL: accountURL,
 	}
 	c.Title, c.Narrow, c.Menu = "Unlink the identity "+console.Shorten(i.Label())+"?", true, installationMenu("")
 	c.Crumbs = []console.Crumb{{Text: "Directories", URL: "/d/"}, {Text: "My account", URL: accountURL}}
@@ -162,7 +162,7 @@ func (p *Pages) askUnlink(w http.ResponseWriter, r *http.Request, v *operatorVis
 }
 
 func (p *Pages) unlink(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
-	i, err := p.Operators.Unlink(r.Context(), v.Operator.Name, r.PathValue("identity"), v.actor())
+	i, err := p.Operators.Unlink(r.Context(), v.Operator.Name, r.PathValue("identity"), v.actorLabel())
 	if err != nil {
 		return err
 	}

@@ -32,78 +32,78 @@ type Pages struct {
 	Operators     *operator.Operators
 	OpenID        *operator.OpenID            // signs operators in at their provider; nil for one-time links alone
 	Keys          *operator.Keys              // the API keys of directories
-	Notifications *notification.Notifications // mail about directories
+	Notifications *notification.Notifications // who gets mail about a directory
 	Directories   *directory.Directories
 	Jobs          *provision.Jobs
-	Engine        *provision.Engine // makes plans and provisions on demand; the pages do not run cycles
+	Engine        *provision.Engine // makes and applies plans, and provisions on demand; the pages do not run cycles
 	Sites         *site.Sites       // creates, renames and deletes sites
 	Rosters       *roster.Rosters
 	SignIns       *signin.SignIns
 	Eraser        *erasure.Eraser
 	Events        event.Trail
-	// SignOn is the identity provider of the directories. Only the demo has one; otherwise it is
-	// nil.
+	// SignOn is the identity provider of the directories. It is nil except in the demo.
 	SignOn *demosignin.Provider
-	// ReadUsers and WriteUsers read and write files for import and export; see directory/csv.
+	// ReadUsers reads the files of an import, and WriteUsers writes the file of an export. Package
+	// directory/csv implements both.
 	ReadUsers  func(io.Reader, directory.FileOptions) (directory.File, error)
 	WriteUsers func(io.Writer) UserWriter
 
-	// Lifetime ends when the server ends. Work that pages have started then ends too. A nil
-	// Lifetime never ends.
+	// Lifetime ends when the server ends. Background work that pages have started then ends too.
+	// nil means that it never ends.
 	Lifetime context.Context
-	// Owner is the name of this process when it claims jobs.
+	// Owner is the name under which this process claims jobs.
 	Owner string
 
-	background sync.WaitGroup // work that continues after the response
+	background sync.WaitGroup // work that continues after the response was sent
 
-	drafts  console.Memory // values that were typed into a Provisioning page and are not saved yet
-	imports console.Memory // files between preview and import
+	drafts  console.Memory // typed values of forms about provisioning that are not saved yet
+	imports console.Memory // files that are kept between their preview and their import
 
-	parse sync.Once
-	views *console.Views
+	parseOnce sync.Once // parses the templates when the first page is shown
+	views     *console.Views
 }
 
-// UserWriter writes users to a file. manager is the manager's userPrincipalName. Flush completes
-// the file.
+// UserWriter writes users to a file. manager is the manager's userPrincipalName. Call Flush after
+// the last user, to complete the file.
 type UserWriter interface {
 	Write(u directory.User, manager string) error
 	Flush() error
 }
 
-// maxImportBytes is the largest size of an uploaded file. It suffices for several hundred thousand
-// people.
+// maxImportBytes is the largest size of an uploaded file with users. Such a file can hold several
+// hundred thousand people.
 const maxImportBytes = 64 << 20
 
-// routes lists all pages except the sign-in.
+// routes lists all routes except those for signing in and out.
 func (p *Pages) routes() []console.Route[*operatorVisit] {
 	return []console.Route[*operatorVisit]{
-		// Directories
-		{Pattern: "GET /d", Access: console.Anyone, Handle: p.redirectToDirectories}, // outside the cookie's path
+		// Routes for directories:
+		{Pattern: "GET /d", Access: console.Anyone, Handle: p.redirectToDirectories}, // browsers send no session cookie to this address, because the cookie's path ends with a slash
 		{Pattern: "GET /d/{$}", Access: console.Administrator, Handle: p.showDirectories},
 		{Pattern: "POST /d/{$}", Access: console.Administrator, Handle: p.createDirectory},
-		{Pattern: "GET /d/{directory}", Access: console.Administrator, Handle: p.inDirectory(p.redirectToUsers)},
-		{Pattern: "GET /d/{directory}/{$}", Access: console.Administrator, Handle: p.inDirectory(p.redirectToUsers)},
-		{Pattern: "GET /d/{directory}/settings", Access: console.Administrator, Handle: p.inDirectory(p.showDirectorySettings)},
-		{Pattern: "POST /d/{directory}/settings/domain", Access: console.Administrator, Handle: p.inDirectory(p.saveDomain)},
-		{Pattern: "POST /d/{directory}/settings", Access: console.Administrator, Handle: p.renamedDirectory(p.renameDirectory)},
-		{Pattern: "GET /d/{directory}/delete", Access: console.FreshAdministrator, Handle: p.inDirectory(p.askDeleteDirectory)},
-		{Pattern: "POST /d/{directory}/delete", Access: console.FreshAdministrator, Handle: p.inDirectory(p.deleteDirectory)},
-		{Pattern: "GET /d/{directory}/keys", Access: console.Administrator, Handle: p.inDirectory(p.showKeys)},
-		{Pattern: "GET /d/{directory}/keys/new", Access: console.FreshAdministrator, Handle: p.inDirectory(p.newKey)},
-		{Pattern: "POST /d/{directory}/keys", Access: console.FreshAdministrator, Handle: p.inDirectory(p.makeKey)},
-		{Pattern: "GET /d/{directory}/keys/{key}/revoke", Access: console.Administrator, Handle: p.inDirectory(p.askRevokeKey)},
-		{Pattern: "POST /d/{directory}/keys/{key}/revoke", Access: console.Administrator, Handle: p.inDirectory(p.revokeKey)},
-		{Pattern: "GET /d/{directory}/notifications", Access: console.Administrator, Handle: p.inDirectory(p.showRecipients)},
-		{Pattern: "GET /d/{directory}/notifications/new", Access: console.Administrator, Handle: p.inDirectory(p.newRecipient)},
-		{Pattern: "POST /d/{directory}/notifications", Access: console.Administrator, Handle: p.inDirectory(p.addRecipient)},
-		{Pattern: "POST /d/{directory}/notifications/{recipient}/test", Access: console.Administrator, Handle: p.inDirectory(p.testRecipient)},
-		{Pattern: "POST /d/{directory}/notifications/{recipient}/resume", Access: console.Administrator, Handle: p.inDirectory(p.resumeRecipient)},
-		{Pattern: "GET /d/{directory}/notifications/{recipient}/remove", Access: console.Administrator, Handle: p.inDirectory(p.askRemoveRecipient)},
-		{Pattern: "POST /d/{directory}/notifications/{recipient}/remove", Access: console.Administrator, Handle: p.inDirectory(p.removeRecipient)},
-		{Pattern: "GET /d/{directory}/audit", Access: console.Administrator, Handle: p.inDirectory(p.showAudit)},
-		{Pattern: "GET /d/{directory}/audit/export", Access: console.Administrator, Handle: p.inDirectory(p.exportAudit)},
+		{Pattern: "GET /d/{directory}", Access: console.Administrator, Handle: p.withDirectory(p.redirectToUsers)},
+		{Pattern: "GET /d/{directory}/{$}", Access: console.Administrator, Handle: p.withDirectory(p.redirectToUsers)},
+		{Pattern: "GET /d/{directory}/settings", Access: console.Administrator, Handle: p.withDirectory(p.showDirectorySettings)},
+		{Pattern: "POST /d/{directory}/settings/domain", Access: console.Administrator, Handle: p.withDirectory(p.saveDomain)},
+		{Pattern: "POST /d/{directory}/settings", Access: console.Administrator, Handle: p.withDirectoryByID(p.renameDirectory)},
+		{Pattern: "GET /d/{directory}/delete", Access: console.FreshAdministrator, Handle: p.withDirectory(p.askDeleteDirectory)},
+		{Pattern: "POST /d/{directory}/delete", Access: console.FreshAdministrator, Handle: p.withDirectory(p.deleteDirectory)},
+		{Pattern: "GET /d/{directory}/keys", Access: console.Administrator, Handle: p.withDirectory(p.showKeys)},
+		{Pattern: "GET /d/{directory}/keys/new", Access: console.FreshAdministrator, Handle: p.withDirectory(p.showKeyForm)},
+		{Pattern: "POST /d/{directory}/keys", Access: console.FreshAdministrator, Handle: p.withDirectory(p.makeKey)},
+		{Pattern: "GET /d/{directory}/keys/{key}/revoke", Access: console.Administrator, Handle: p.withDirectory(p.askRevokeKey)},
+		{Pattern: "POST /d/{directory}/keys/{key}/revoke", Access: console.Administrator, Handle: p.withDirectory(p.revokeKey)},
+		{Pattern: "GET /d/{directory}/notifications", Access: console.Administrator, Handle: p.withDirectory(p.showRecipients)},
+		{Pattern: "GET /d/{directory}/notifications/new", Access: console.Administrator, Handle: p.withDirectory(p.showRecipientForm)},
+		{Pattern: "POST /d/{directory}/notifications", Access: console.Administrator, Handle: p.withDirectory(p.addRecipient)},
+		{Pattern: "POST /d/{directory}/notifications/{recipient}/test", Access: console.Administrator, Handle: p.withDirectory(p.testRecipient)},
+		{Pattern: "POST /d/{directory}/notifications/{recipient}/resume", Access: console.Administrator, Handle: p.withDirectory(p.resumeRecipient)},
+		{Pattern: "GET /d/{directory}/notifications/{recipient}/remove", Access: console.Administrator, Handle: p.withDirectory(p.askRemoveRecipient)},
+		{Pattern: "POST /d/{directory}/notifications/{recipient}/remove", Access: console.Administrator, Handle: p.withDirectory(p.removeRecipient)},
+		{Pattern: "GET /d/{directory}/audit", Access: console.Administrator, Handle: p.withDirectory(p.showAudit)},
+		{Pattern: "GET /d/{directory}/audit/export", Access: console.Administrator, Handle: p.withDirectory(p.exportAudit)},
 
-		// The operator's own account. No directory can be named "-".
+		// Routes for the operator's own account. No directory can be named "-".
 		{Pattern: "GET /d/-/account", Access: console.Administrator, Handle: p.showAccount},
 		{Pattern: "GET /d/-/account/sign-in-again", Access: console.Administrator, Handle: p.showSignInAgain},
 		{Pattern: "GET /d/-/account/identities/{identity}/unlink", Access: console.Administrator, Handle: p.askUnlink},
@@ -111,139 +111,139 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "GET /d/-/account/sign-out", Access: console.Administrator, Handle: p.askSignOutEverywhere},
 		{Pattern: "POST /d/-/account/sign-out", Access: console.Administrator, Handle: p.signOutEverywhere},
 
-		// Sign-in at the operators' OpenID provider
+		// Routes for the sign-in at the operators' OpenID provider:
 		{Pattern: "GET /d/-/openid/login", Access: console.Anyone, Handle: p.startSignIn},
 		{Pattern: "GET /d/-/openid/link", Access: console.FreshAdministrator, Handle: p.startLink},
 		{Pattern: "GET /d/-/openid/callback", Access: console.Anyone, Handle: p.takeAnswer},
 
-		// The audit log of the installation
-		{Pattern: "GET /d/-/audit", Access: console.Administrator, Handle: p.showWholeAudit},
-		{Pattern: "GET /d/-/audit/export", Access: console.Administrator, Handle: p.exportWholeAudit},
+		// Routes for the audit log of the installation:
+		{Pattern: "GET /d/-/audit", Access: console.Administrator, Handle: p.showInstallationAudit},
+		{Pattern: "GET /d/-/audit/export", Access: console.Administrator, Handle: p.exportInstallationAudit},
 
-		// Sites
+		// Routes for sites:
 		{Pattern: "GET /d/-/sites", Access: console.Administrator, Handle: p.showSites},
 		{Pattern: "POST /d/-/sites", Access: console.Administrator, Handle: p.createSite},
-		{Pattern: "GET /d/-/sites/{site}", Access: console.Administrator, Handle: p.ofSite(p.showSiteSettings)},
-		{Pattern: "POST /d/-/sites/{site}", Access: console.Administrator, Handle: p.ofSite(p.renameSite)},
-		{Pattern: "GET /d/-/sites/{site}/delete", Access: console.FreshAdministrator, Handle: p.ofSite(p.askDeleteSite)},
-		{Pattern: "POST /d/-/sites/{site}/delete", Access: console.FreshAdministrator, Handle: p.ofSite(p.deleteSite)},
+		{Pattern: "GET /d/-/sites/{site}", Access: console.Administrator, Handle: p.withSite(p.showSiteSettings)},
+		{Pattern: "POST /d/-/sites/{site}", Access: console.Administrator, Handle: p.withSite(p.renameSite)},
+		{Pattern: "GET /d/-/sites/{site}/delete", Access: console.FreshAdministrator, Handle: p.withSite(p.askDeleteSite)},
+		{Pattern: "POST /d/-/sites/{site}/delete", Access: console.FreshAdministrator, Handle: p.withSite(p.deleteSite)},
 
-		// Users
-		{Pattern: "GET /d/{directory}/users", Access: console.Administrator, Handle: p.inDirectory(p.showUsers)},
-		{Pattern: "POST /d/{directory}/users", Access: console.Administrator, Handle: p.inDirectory(p.addUser)},
-		{Pattern: "POST /d/{directory}/users/change", Access: console.Administrator, Handle: p.inDirectory(p.changeUsers)},
-		{Pattern: "GET /d/{directory}/users/new", Access: console.Administrator, Handle: p.inDirectory(p.newUser)},
-		{Pattern: "GET /d/{directory}/users/import", Access: console.Administrator, Handle: p.inDirectory(p.showImport)},
-		{Pattern: "POST /d/{directory}/users/import", Access: console.Administrator, Handle: p.inDirectory(p.importUsers), MaxBody: maxImportBytes},
-		{Pattern: "GET /d/{directory}/users/export", Access: console.Administrator, Handle: p.inDirectory(p.exportUsers)},
-		{Pattern: "GET /d/{directory}/users/{user}", Access: console.Administrator, Handle: p.inDirectory(p.showUser)},
-		{Pattern: "POST /d/{directory}/users/{user}", Access: console.Administrator, Handle: p.inDirectory(p.saveUser)},
-		{Pattern: "GET /d/{directory}/users/{user}/{change}", Access: console.Administrator, Handle: p.inDirectory(p.askUserChange)},
-		{Pattern: "POST /d/{directory}/users/{user}/{change}", Access: console.Administrator, Handle: p.inDirectory(p.changeUser)},
+		// Routes for users:
+		{Pattern: "GET /d/{directory}/users", Access: console.Administrator, Handle: p.withDirectory(p.showUsers)},
+		{Pattern: "POST /d/{directory}/users", Access: console.Administrator, Handle: p.withDirectory(p.addUser)},
+		{Pattern: "POST /d/{directory}/users/change", Access: console.Administrator, Handle: p.withDirectory(p.changeUsers)},
+		{Pattern: "GET /d/{directory}/users/new", Access: console.Administrator, Handle: p.withDirectory(p.showNewUser)},
+		{Pattern: "GET /d/{directory}/users/import", Access: console.Administrator, Handle: p.withDirectory(p.showImport)},
+		{Pattern: "POST /d/{directory}/users/import", Access: console.Administrator, Handle: p.withDirectory(p.importUsers), MaxBodyBytes: maxImportBytes},
+		{Pattern: "GET /d/{directory}/users/export", Access: console.Administrator, Handle: p.withDirectory(p.exportUsers)},
+		{Pattern: "GET /d/{directory}/users/{user}", Access: console.Administrator, Handle: p.withDirectory(p.showUser)},
+		{Pattern: "POST /d/{directory}/users/{user}", Access: console.Administrator, Handle: p.withDirectory(p.saveUser)},
+		{Pattern: "GET /d/{directory}/users/{user}/{change}", Access: console.Administrator, Handle: p.withDirectory(p.askUserChange)},
+		{Pattern: "POST /d/{directory}/users/{user}/{change}", Access: console.Administrator, Handle: p.withDirectory(p.changeUser)},
 
-		// Groups
-		{Pattern: "GET /d/{directory}/groups", Access: console.Administrator, Handle: p.inDirectory(p.showGroups)},
-		{Pattern: "POST /d/{directory}/groups", Access: console.Administrator, Handle: p.inDirectory(p.addGroup)},
-		{Pattern: "GET /d/{directory}/groups/new", Access: console.Administrator, Handle: p.inDirectory(p.newGroup)},
-		{Pattern: "GET /d/{directory}/groups/{group}", Access: console.Administrator, Handle: p.ofGroup(p.showGroup)},
-		{Pattern: "POST /d/{directory}/groups/{group}", Access: console.Administrator, Handle: p.ofGroup(p.saveGroup)},
-		{Pattern: "POST /d/{directory}/groups/{group}/members", Access: console.Administrator, Handle: p.ofGroup(p.removeMembers)},
-		{Pattern: "GET /d/{directory}/groups/{group}/members/add", Access: console.Administrator, Handle: p.ofGroup(p.showOthers)},
-		{Pattern: "POST /d/{directory}/groups/{group}/members/add", Access: console.Administrator, Handle: p.ofGroup(p.addMembers)},
-		{Pattern: "GET /d/{directory}/groups/{group}/{step}", Access: console.Administrator, Handle: p.ofGroup(p.askGroupChange)},
-		{Pattern: "POST /d/{directory}/groups/{group}/{step}", Access: console.Administrator, Handle: p.ofGroup(p.changeGroup)},
+		// Routes for groups:
+		{Pattern: "GET /d/{directory}/groups", Access: console.Administrator, Handle: p.withDirectory(p.showGroups)},
+		{Pattern: "POST /d/{directory}/groups", Access: console.Administrator, Handle: p.withDirectory(p.addGroup)},
+		{Pattern: "GET /d/{directory}/groups/new", Access: console.Administrator, Handle: p.withDirectory(p.showNewGroup)},
+		{Pattern: "GET /d/{directory}/groups/{group}", Access: console.Administrator, Handle: p.withGroup(p.showGroup)},
+		{Pattern: "POST /d/{directory}/groups/{group}", Access: console.Administrator, Handle: p.withGroup(p.saveGroup)},
+		{Pattern: "POST /d/{directory}/groups/{group}/members", Access: console.Administrator, Handle: p.withGroup(p.removeMembers)},
+		{Pattern: "GET /d/{directory}/groups/{group}/members/add", Access: console.Administrator, Handle: p.withGroup(p.showAddMembers)},
+		{Pattern: "POST /d/{directory}/groups/{group}/members/add", Access: console.Administrator, Handle: p.withGroup(p.addMembers)},
+		{Pattern: "GET /d/{directory}/groups/{group}/{step}", Access: console.Administrator, Handle: p.withGroup(p.askGroupChange)},
+		{Pattern: "POST /d/{directory}/groups/{group}/{step}", Access: console.Administrator, Handle: p.withGroup(p.changeGroup)},
 
-		// Enterprise applications
-		{Pattern: "GET /d/{directory}/applications", Access: console.Administrator, Handle: p.inDirectory(p.showApplications)},
-		{Pattern: "POST /d/{directory}/applications", Access: console.Administrator, Handle: p.inDirectory(p.createApplication)},
-		{Pattern: "GET /d/{directory}/applications/{app}", Access: console.Administrator, Handle: p.ofApp(p.showApplication)},
-		{Pattern: "GET /d/{directory}/applications/{app}/settings", Access: console.Administrator, Handle: p.ofApp(p.showApplicationSettings)},
-		{Pattern: "POST /d/{directory}/applications/{app}/settings", Access: console.Administrator, Handle: p.ofApp(p.renameApplication)},
-		{Pattern: "GET /d/{directory}/applications/{app}/delete", Access: console.FreshAdministrator, Handle: p.ofApp(p.askDeleteApplication)},
-		{Pattern: "POST /d/{directory}/applications/{app}/delete", Access: console.FreshAdministrator, Handle: p.ofApp(p.deleteApplication)},
-		{Pattern: "GET /d/{directory}/applications/{app}/users-and-groups", Access: console.Administrator, Handle: p.ofApp(p.showAssignments)},
-		{Pattern: "POST /d/{directory}/applications/{app}/users-and-groups", Access: console.Administrator, Handle: p.ofApp(p.unassign)},
-		{Pattern: "GET /d/{directory}/applications/{app}/users-and-groups/add", Access: console.Administrator, Handle: p.ofApp(p.showUnassigned)},
-		{Pattern: "POST /d/{directory}/applications/{app}/users-and-groups/add", Access: console.Administrator, Handle: p.ofApp(p.assign)},
+		// Routes for enterprise applications:
+		{Pattern: "GET /d/{directory}/applications", Access: console.Administrator, Handle: p.withDirectory(p.showApplications)},
+		{Pattern: "POST /d/{directory}/applications", Access: console.Administrator, Handle: p.withDirectory(p.createApplication)},
+		{Pattern: "GET /d/{directory}/applications/{app}", Access: console.Administrator, Handle: p.withApplication(p.showApplication)},
+		{Pattern: "GET /d/{directory}/applications/{app}/settings", Access: console.Administrator, Handle: p.withApplication(p.showApplicationSettings)},
+		{Pattern: "POST /d/{directory}/applications/{app}/settings", Access: console.Administrator, Handle: p.withApplication(p.renameApplication)},
+		{Pattern: "GET /d/{directory}/applications/{app}/delete", Access: console.FreshAdministrator, Handle: p.withApplication(p.askDeleteApplication)},
+		{Pattern: "POST /d/{directory}/applications/{app}/delete", Access: console.FreshAdministrator, Handle: p.withApplication(p.deleteApplication)},
+		{Pattern: "GET /d/{directory}/applications/{app}/users-and-groups", Access: console.Administrator, Handle: p.withApplication(p.showAssignments)},
+		{Pattern: "POST /d/{directory}/applications/{app}/users-and-groups", Access: console.Administrator, Handle: p.withApplication(p.unassign)},
+		{Pattern: "GET /d/{directory}/applications/{app}/users-and-groups/add", Access: console.Administrator, Handle: p.withApplication(p.showUnassigned)},
+		{Pattern: "POST /d/{directory}/applications/{app}/users-and-groups/add", Access: console.Administrator, Handle: p.withApplication(p.assign)},
 
-		{Pattern: "GET /d/{directory}/applications/{app}/roles", Access: console.Administrator, Handle: p.ofApp(p.showRoles)},
-		{Pattern: "POST /d/{directory}/applications/{app}/roles", Access: console.Administrator, Handle: p.ofApp(p.addRole)},
-		{Pattern: "GET /d/{directory}/applications/{app}/roles/{role}", Access: console.Administrator, Handle: p.ofApp(p.showRole)},
-		{Pattern: "POST /d/{directory}/applications/{app}/roles/{role}", Access: console.Administrator, Handle: p.ofApp(p.saveRole)},
-		{Pattern: "GET /d/{directory}/applications/{app}/roles/{role}/delete", Access: console.Administrator, Handle: p.ofApp(p.askDeleteRole)},
-		{Pattern: "POST /d/{directory}/applications/{app}/roles/{role}/delete", Access: console.Administrator, Handle: p.ofApp(p.deleteRole)},
+		{Pattern: "GET /d/{directory}/applications/{app}/roles", Access: console.Administrator, Handle: p.withApplication(p.showRoles)},
+		{Pattern: "POST /d/{directory}/applications/{app}/roles", Access: console.Administrator, Handle: p.withApplication(p.addRole)},
+		{Pattern: "GET /d/{directory}/applications/{app}/roles/{role}", Access: console.Administrator, Handle: p.withApplication(p.showRole)},
+		{Pattern: "POST /d/{directory}/applications/{app}/roles/{role}", Access: console.Administrator, Handle: p.withApplication(p.saveRole)},
+		{Pattern: "GET /d/{directory}/applications/{app}/roles/{role}/delete", Access: console.Administrator, Handle: p.withApplication(p.askDeleteRole)},
+		{Pattern: "POST /d/{directory}/applications/{app}/roles/{role}/delete", Access: console.Administrator, Handle: p.withApplication(p.deleteRole)},
 
-		// Single sign-on
-		{Pattern: "GET /d/{directory}/applications/{app}/single-sign-on", Access: console.Administrator, Handle: p.ofApp(p.showSignOn)},
-		{Pattern: "POST /d/{directory}/applications/{app}/single-sign-on", Access: console.Administrator, Handle: p.ofApp(p.saveSignOn)},
-		{Pattern: "POST /d/{directory}/applications/{app}/single-sign-on/signing", Access: console.Administrator, Handle: p.ofApp(p.saveSigning)},
-		{Pattern: "POST /d/{directory}/applications/{app}/single-sign-on/certificates", Access: console.Administrator, Handle: p.ofApp(p.changeCertificates)},
-		{Pattern: "GET /d/{directory}/applications/{app}/single-sign-on/certificate", Access: console.Administrator, Handle: p.ofApp(p.downloadCertificate)},
-		{Pattern: "GET /d/{directory}/applications/{app}/single-sign-on/metadata", Access: console.Administrator, Handle: p.ofApp(p.downloadSignOnMetadata)},
+		// Routes for single sign-on:
+		{Pattern: "GET /d/{directory}/applications/{app}/single-sign-on", Access: console.Administrator, Handle: p.withApplication(p.showSignOn)},
+		{Pattern: "POST /d/{directory}/applications/{app}/single-sign-on", Access: console.Administrator, Handle: p.withApplication(p.saveSignOn)},
+		{Pattern: "POST /d/{directory}/applications/{app}/single-sign-on/signing", Access: console.Administrator, Handle: p.withApplication(p.saveSigning)},
+		{Pattern: "POST /d/{directory}/applications/{app}/single-sign-on/certificates", Access: console.Administrator, Handle: p.withApplication(p.changeCertificates)},
+		{Pattern: "GET /d/{directory}/applications/{app}/single-sign-on/certificate", Access: console.Administrator, Handle: p.withApplication(p.downloadCertificate)},
+		{Pattern: "GET /d/{directory}/applications/{app}/single-sign-on/metadata", Access: console.Administrator, Handle: p.withApplication(p.downloadSignOnMetadata)},
 
-		// Connections
-		{Pattern: "GET /d/{directory}/applications/{app}/connections", Access: console.Administrator, Handle: p.ofApp(p.showConnections)},
-		{Pattern: "POST /d/{directory}/applications/{app}/connections", Access: console.FreshAdministrator, Handle: p.ofApp(p.connect)},
-		{Pattern: "GET /d/{directory}/applications/{app}/connections/new", Access: console.FreshAdministrator, Handle: p.ofApp(p.newConnection)},
-		{Pattern: "GET /d/{directory}/applications/{app}/connections/{connection}/forget", Access: console.Administrator, Handle: p.ofApp(p.askForget)},
-		{Pattern: "POST /d/{directory}/applications/{app}/connections/{connection}/forget", Access: console.Administrator, Handle: p.ofApp(p.forget)},
+		// Routes for connections:
+		{Pattern: "GET /d/{directory}/applications/{app}/connections", Access: console.Administrator, Handle: p.withApplication(p.showConnections)},
+		{Pattern: "POST /d/{directory}/applications/{app}/connections", Access: console.FreshAdministrator, Handle: p.withApplication(p.connect)},
+		{Pattern: "GET /d/{directory}/applications/{app}/connections/new", Access: console.FreshAdministrator, Handle: p.withApplication(p.showConnectForm)},
+		{Pattern: "GET /d/{directory}/applications/{app}/connections/{connection}/forget", Access: console.Administrator, Handle: p.withApplication(p.askForgetConnection)},
+		{Pattern: "POST /d/{directory}/applications/{app}/connections/{connection}/forget", Access: console.Administrator, Handle: p.withApplication(p.forgetConnection)},
 
-		// Provisioning
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.ofApp(p.showProvisioning)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.ofApp(p.saveProvisioning)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/test", Access: console.Administrator, Handle: p.ofApp(p.redirectToProvisioning)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/test", Access: console.Administrator, Handle: p.ofApp(p.testConnection)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/discard", Access: console.Administrator, Handle: p.ofApp(p.discardProvisioning)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/restore", Access: console.Administrator, Handle: p.ofApp(p.askRestore)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/restore", Access: console.Administrator, Handle: p.ofApp(p.restore)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/restart", Access: console.Administrator, Handle: p.ofApp(p.askRestart)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/restart", Access: console.Administrator, Handle: p.ofApp(p.restart)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/held", Access: console.Administrator, Handle: p.ofApp(p.showHeld)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/held/decide", Access: console.Administrator, Handle: p.ofApp(p.askHeld)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/held/decide", Access: console.Administrator, Handle: p.ofApp(p.decideHeld)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", Access: console.Administrator, Handle: p.ofApp(p.showMapping)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", Access: console.Administrator, Handle: p.ofApp(p.saveMapping)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row", Access: console.Administrator, Handle: p.ofApp(p.showRow)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row", Access: console.Administrator, Handle: p.ofApp(p.saveRow)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row/remove", Access: console.Administrator, Handle: p.ofApp(p.askRemoveRow)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row/remove", Access: console.Administrator, Handle: p.ofApp(p.removeRow)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}", Access: console.Administrator, Handle: p.ofApp(p.ofList(p.showAttributes))},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}", Access: console.Administrator, Handle: p.ofApp(p.ofList(p.addAttribute))},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/edit", Access: console.Administrator, Handle: p.ofApp(p.ofAttribute(p.showAttribute))},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/edit", Access: console.Administrator, Handle: p.ofApp(p.ofAttribute(p.saveAttribute))},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/remove", Access: console.Administrator, Handle: p.ofApp(p.ofAttribute(p.askRemoveAttribute))},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/remove", Access: console.Administrator, Handle: p.ofApp(p.ofAttribute(p.removeAttribute))},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/scope", Access: console.Administrator, Handle: p.ofApp(p.showScope)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/scope", Access: console.Administrator, Handle: p.ofApp(p.saveScope)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/versions", Access: console.Administrator, Handle: p.ofApp(p.showVersions)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/versions/{version}", Access: console.Administrator, Handle: p.ofApp(p.showVersion)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/versions/{version}", Access: console.Administrator, Handle: p.ofApp(p.setVersion)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/schema", Access: console.Administrator, Handle: p.ofApp(p.exportSchema)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/schema", Access: console.Administrator, Handle: p.ofApp(p.importSchema), MaxBody: 2 * maxSchemaFile},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/on-demand", Access: console.Administrator, Handle: p.ofApp(p.showOnDemand)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/on-demand", Access: console.Administrator, Handle: p.ofApp(p.provisionOnDemand)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/why", Access: console.Administrator, Handle: p.ofApp(p.showWhy)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.ofApp(p.showPlan)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.ofApp(p.makePlan)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan/decide", Access: console.Administrator, Handle: p.ofApp(p.askPlan)},
-		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan/decide", Access: console.Administrator, Handle: p.ofApp(p.decidePlan)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", Access: console.Administrator, Handle: p.ofApp(p.showLogs)},
-		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs/{entry}", Access: console.Administrator, Handle: p.ofApp(p.showLogEntry)},
+		// Routes for provisioning:
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.withApplication(p.showProvisioning)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.withApplication(p.saveProvisioning)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/test", Access: console.Administrator, Handle: p.withApplication(p.redirectToProvisioning)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/test", Access: console.Administrator, Handle: p.withApplication(p.testConnection)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/discard", Access: console.Administrator, Handle: p.withApplication(p.discardProvisioning)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/restore", Access: console.Administrator, Handle: p.withApplication(p.askRestore)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/restore", Access: console.Administrator, Handle: p.withApplication(p.restore)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/restart", Access: console.Administrator, Handle: p.withApplication(p.askRestart)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/restart", Access: console.Administrator, Handle: p.withApplication(p.restart)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/held", Access: console.Administrator, Handle: p.withApplication(p.showHeld)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/held/decide", Access: console.Administrator, Handle: p.withApplication(p.askHeldDecision)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/held/decide", Access: console.Administrator, Handle: p.withApplication(p.decideHeld)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", Access: console.Administrator, Handle: p.withApplication(p.showMapping)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}", Access: console.Administrator, Handle: p.withApplication(p.saveMapping)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row", Access: console.Administrator, Handle: p.withApplication(p.showRow)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row", Access: console.Administrator, Handle: p.withApplication(p.saveRow)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row/remove", Access: console.Administrator, Handle: p.withApplication(p.askRemoveRow)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row/remove", Access: console.Administrator, Handle: p.withApplication(p.removeRow)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}", Access: console.Administrator, Handle: p.withApplication(p.withAttributeList(p.showAttributes))},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}", Access: console.Administrator, Handle: p.withApplication(p.withAttributeList(p.addAttribute))},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/edit", Access: console.Administrator, Handle: p.withApplication(p.withAttribute(p.showAttribute))},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/edit", Access: console.Administrator, Handle: p.withApplication(p.withAttribute(p.saveAttribute))},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/remove", Access: console.Administrator, Handle: p.withApplication(p.withAttribute(p.askRemoveAttribute))},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/remove", Access: console.Administrator, Handle: p.withApplication(p.withAttribute(p.removeAttribute))},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/scope", Access: console.Administrator, Handle: p.withApplication(p.showScope)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/scope", Access: console.Administrator, Handle: p.withApplication(p.saveScope)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/versions", Access: console.Administrator, Handle: p.withApplication(p.showVersions)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/versions/{version}", Access: console.Administrator, Handle: p.withApplication(p.showVersion)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/versions/{version}", Access: console.Administrator, Handle: p.withApplication(p.setVersion)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/schema", Access: console.Administrator, Handle: p.withApplication(p.exportSchema)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/schema", Access: console.Administrator, Handle: p.withApplication(p.importSchema), MaxBodyBytes: 2 * maxSchemaFile},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/on-demand", Access: console.Administrator, Handle: p.withApplication(p.showOnDemand)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/on-demand", Access: console.Administrator, Handle: p.withApplication(p.provisionOnDemand)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/why", Access: console.Administrator, Handle: p.withApplication(p.showWhy)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.withApplication(p.showPlan)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.withApplication(p.makePlan)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan/decide", Access: console.Administrator, Handle: p.withApplication(p.askPlanDecision)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan/decide", Access: console.Administrator, Handle: p.withApplication(p.decidePlan)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", Access: console.Administrator, Handle: p.withApplication(p.showLogs)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs/{entry}", Access: console.Administrator, Handle: p.withApplication(p.showLogEntry)},
 	}
 }
 
 // Routes lists every route under /d/ with its required access.
 func (p *Pages) Routes() []console.RouteInfo {
-	return console.RouteInfos(p.operatorGuard().routes(), p.routes())
+	return console.ListRoutes(p.operatorGuard().routes(), p.routes())
 }
 
-// show responds with a page from this package's templates.
+// show responds with the page that the named view, a template of this package, makes from data.
 func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, view string, data any) error {
-	p.parse.Do(func() { p.views = p.Console.Views("directory", templateFiles) })
+	p.parseOnce.Do(func() { p.views = p.Console.Views("directory", templateFiles) })
 	return p.views.Show(w, r, status, view, data)
 }
 
-// Handler serves /d/.
+// Handler serves all routes under /d/.
 func (p *Pages) Handler() http.Handler {
 	door := p.operatorGuard()
 	pages := p.routes()
@@ -260,7 +260,8 @@ func (p *Pages) Handler() http.Handler {
 	}.Handler()
 }
 
-// explainErrors turns errors of the domain packages into error pages that explain them.
+// explainErrors returns a handler that calls handle and turns some of its errors, such as a
+// provision.InputError, into pages that explain them.
 func explainErrors(handle func(http.ResponseWriter, *http.Request, *operatorVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	return func(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
 		err := handle(w, r, v)
@@ -283,9 +284,9 @@ type directoryVisit struct {
 	*directory.Handle
 }
 
-// inDirectory opens the directory that the path names, fills in the page's area and menu, and calls
-// handle.
-func (p *Pages) inDirectory(handle func(http.ResponseWriter, *http.Request, *directoryVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
+// withDirectory returns a handler that opens the directory that the path names, sets the page's
+// area and menu, and calls handle.
+func (p *Pages) withDirectory(handle func(http.ResponseWriter, *http.Request, *directoryVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
 	return func(w http.ResponseWriter, r *http.Request, o *operatorVisit) error {
 		h, err := p.Directories.OpenNamed(r.Context(), r.PathValue("directory"))
 		if err != nil {
@@ -313,11 +314,11 @@ func (v *directoryVisit) menu() []console.MenuItem {
 		{Text: "Installation"},
 		{Text: "All directories", Icon: "building-2", URL: "/d/"},
 		{Text: "Sites", Icon: "users", URL: sitesURL},
-		{Text: "Audit log of everything", Icon: "history", URL: auditURL},
+		{Text: "Audit log of everything", Icon: "history", URL: installationAuditURL},
 	}
 }
 
-// url returns an address below the directory. rest has no leading slash.
+// url returns the address of a page of the directory. rest is the address below /d/{directory}/.
 func (v *directoryVisit) url(rest string) string {
 	return "/d/" + url.PathEscape(v.Directory.Name) + "/" + rest
 }
@@ -326,7 +327,8 @@ func (v *directoryVisit) crumbs(more ...console.Crumb) []console.Crumb {
 	return append([]console.Crumb{{Text: "Directories", URL: "/d/"}, {Text: v.Directory.Name, URL: v.url("users")}}, more...)
 }
 
-// eventActor returns the operator as the actor of events; zero if no one is signed in.
+// eventActor returns the signed-in operator as the actor of events. It returns the zero actor if no
+// one is signed in.
 func (v *operatorVisit) eventActor() event.Actor {
 	if v.Operator.ID == "" {
 		return event.Actor{}
@@ -334,8 +336,8 @@ func (v *operatorVisit) eventActor() event.Actor {
 	return event.Actor{Kind: event.Operator, ID: v.Operator.ID, Name: v.Operator.Name}
 }
 
-// actor returns the short label that events use for the operator.
-func (v *operatorVisit) actor() string { return v.eventActor().Label() }
+// actorLabel returns the signed-in operator as the label by which events name an actor.
+func (v *operatorVisit) actorLabel() string { return v.eventActor().Label() }
 
 // appVisit is a request for a page of one enterprise application, with the data that all such pages
 // need.
@@ -344,27 +346,28 @@ type appVisit struct {
 	App directory.Application
 }
 
-// ofApp finds the application that the path names, fills in the menu, and calls handle.
-func (p *Pages) ofApp(handle func(http.ResponseWriter, *http.Request, *appVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
-	return p.inDirectory(func(w http.ResponseWriter, r *http.Request, d *directoryVisit) error {
+// withApplication returns a handler that finds the directory and the application that the path
+// names, sets the page's menu, and calls handle.
+func (p *Pages) withApplication(handle func(http.ResponseWriter, *http.Request, *appVisit) error) func(http.ResponseWriter, *http.Request, *operatorVisit) error {
+	return p.withDirectory(func(w http.ResponseWriter, r *http.Request, d *directoryVisit) error {
 		app, err := d.Application(r.Context(), r.PathValue("app"))
 		if err != nil {
 			return err
 		}
 		v := &appVisit{directoryVisit: d, App: app}
-		if belowApplication(r.URL.Path) != "" {
-			v.page.Within = app.Name // the overview itself has this name as its title
+		if pathBelowApplication(r.URL.Path) != "" {
+			v.page.Subject = app.Name // not on the overview, whose title is this name already
 		}
-		// The path may name the application in a different case or by id. So build the address for
-		// the menu from the application's name.
-		v.page.Menu = console.MarkCurrent(v.menu(), v.url(belowApplication(r.URL.Path)))
+		// The path may name the application by its id, or in a different case. The menu contains
+		// the stored name, so look for the address with that name.
+		v.page.Menu = console.MarkCurrent(v.menu(), v.url(pathBelowApplication(r.URL.Path)))
 		return handle(w, r, v)
 	})
 }
 
-// belowApplication returns the part of the path after /d/{directory}/applications/{app}, with its
-// slash.
-func belowApplication(path string) string {
+// pathBelowApplication returns the part of the path after /d/{directory}/applications/{app}. It
+// begins with a slash, or is empty.
+func pathBelowApplication(path string) string {
 	parts := strings.SplitN(path, "/", 6)
 	if len(parts) < 6 {
 		return ""
@@ -393,7 +396,8 @@ func (v *appVisit) menu() []console.MenuItem {
 	}
 }
 
-// url returns an address below the application. rest is empty or begins with a slash.
+// url returns the address of a page of the application. rest is the address below the application's
+// overview; it is empty or begins with a slash.
 func (v *appVisit) url(rest string) string { return v.appURL(v.App) + rest }
 
 // appURL returns the address of an application's overview.
@@ -401,6 +405,9 @@ func (v *directoryVisit) appURL(a directory.Application) string {
 	return v.url("applications/" + url.PathEscape(a.Name))
 }
 
+// crumbs returns the links above the title of a page. Without arguments, they end with the list of
+// applications. Otherwise the application itself takes the place of the first argument, and the
+// other arguments follow.
 func (v *appVisit) crumbs(more ...console.Crumb) []console.Crumb {
 	way := v.directoryVisit.crumbs(console.Crumb{Text: "Enterprise applications", URL: v.directoryVisit.url("applications")})
 	if more == nil {

@@ -15,75 +15,75 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// planPage is the data of the view "plan": a saved plan.
+// planPage is the data of the view "plan", which shows a saved plan.
 type planPage struct {
 	console.Page
-	Action   string
-	Button   string
-	State    console.Badge
-	Hash     string          // the first characters of the plan's hash; "" until the plan is complete
-	Made     string          // who made the plan
-	At       time.Time       // when the making of the plan began; zero if there is no plan
-	Expires  time.Time       // until when the plan can be approved and applied; zero if that no longer matters
-	Approval string          // who approved the plan
-	Live     string          // address that the page polls while the plan is made or applied; "" otherwise
-	Progress string          // how much of the plan is made or applied
-	Old      *console.Notice // says that the settings have changed since the plan was made
-	Problem  *console.Notice // why there is no plan
-	Ended    *console.Notice // the results of the plan's operations
-	Steps    []planStep      // the actions that are possible with the plan
-	Figures  []console.Fact
-	Tabs     []console.Tab
-	People   []plannedPerson
-	Pager    console.Pager
-	Empty    console.EmptyState
-	Notes    []string
+	PageURL        string
+	Button         string
+	State          console.Badge
+	Hash           string          // the first characters of the plan's hash; empty until the plan is complete
+	MadeBy         string          // who made the plan
+	StartedAt      time.Time       // when the server began to make the plan; zero if there is no plan
+	Expires        time.Time       // until when the plan can be approved and applied; zero if it can no longer be
+	ApprovedBy     string          // who approved the plan; empty if it is not approved
+	PollURL        string          // address that the page polls while the server makes or applies the plan; empty otherwise
+	Progress       string          // says how much of the plan has been made or applied
+	OutdatedNotice *console.Notice // says that the settings have changed since the plan was made; may be nil
+	ProblemNotice  *console.Notice // says why no plan could be made; may be nil
+	ResultNotice   *console.Notice // says how many operations of the plan were sent, failed or were left out; may be nil
+	Decisions      []planDecision  // the decisions that are possible about the plan
+	Counts         []console.Fact
+	Tabs           []console.Tab
+	Rows           []plannedRow
+	Pager          console.Pager
+	Empty          console.EmptyState
+	Notes          []string
 }
 
-// planStep is a button that leads to a question about the plan, such as whether to approve it.
-type planStep struct {
+// planDecision is a button that leads to a question about the plan, such as whether to approve it.
+type planDecision struct {
 	Text, Icon, URL string
-	Primary         bool
+	IsPrimary       bool
 }
 
-// plannedPerson is one user or group of a plan.
-type plannedPerson struct {
-	Name, UserName, URL string
-	Badge               console.Badge
-	Code, Reason        string
-	Advice              string
-	Changes             []plannedChange
-	Outcome             string // the result of the operation; "" if the plan was not applied
-	OutcomeTone         console.Tone
-	Added, Removed      []string // names of members that the plan adds to the group or removes from it
-	More                string   // says how many further members there are
+// plannedRow shows what a plan does for one user or group.
+type plannedRow struct {
+	Name, UserName, URL      string
+	Badge                    console.Badge
+	Code, Reason             string
+	Advice                   string
+	Changes                  []attributeChange
+	Outcome                  string // the result of the operation; empty if the plan was not applied
+	OutcomeTone              console.Tone
+	AddedNames, RemovedNames []string // names of the members that the plan adds to the group or removes from it
+	MoreMembersText          string   // says how many further members there are; may be empty
 }
 
-type plannedChange struct{ Path, Old, New string }
+type attributeChange struct{ Path, Old, New string }
 
-// planMembers is how many members of one group are shown.
-const planMembers = 100
+// maxMembersShown is how many members of one group the page shows at most.
+const maxMembersShown = 100
 
 const (
-	// planWait is how long a page waits for a plan that the server makes or applies in the
-	// background.
-	planWait  = 2 * time.Second
-	planShown = 50 // users per page
+	// maxPlanWait is how long a request waits, at most, for a plan that the server makes or applies
+	// in the background.
+	maxPlanWait       = 2 * time.Second
+	plannedRowsOnPage = 50 // how many users and groups one page shows
 )
 
-// showPlan shows a saved plan: the one that the address names, or else the newest. It sends no
-// requests to the target. Only the button does, which makes a plan.
+// showPlan shows a saved plan: the plan that the address names, or else the newest. It sends no
+// requests to the target, unlike makePlan.
 func (p *Pages) showPlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	if _, err := p.Jobs.Get(r.Context(), v.key()); err != nil {
+	if _, err := p.Jobs.Get(r.Context(), v.jobKey()); err != nil {
 		return p.handleJobError(w, r, v, err)
 	}
 	form := r.URL.Query()
 	base := v.url("/provisioning/plan")
-	pg := planPage{Page: v.page, Action: base, Button: "Make a plan"}
+	pg := planPage{Page: v.page, PageURL: base, Button: "Make a plan"}
 	pg.Title = "Plan"
 	pg.Lead = "What the next cycle would do in " + v.App.Name + ", person by person. Making a plan reads both sides and changes nothing. An approved plan is applied exactly, or not at all."
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
-	plan, err := p.Engine.FindPlan(r.Context(), v.key(), form.Get("plan"))
+	plan, err := p.Engine.FindPlan(r.Context(), v.jobKey(), form.Get("plan"))
 	var input *provision.InputError
 	switch {
 	case errors.Is(err, provision.ErrNoPlan), errors.As(err, &input):
@@ -97,25 +97,25 @@ func (p *Pages) showPlan(w http.ResponseWriter, r *http.Request, v *appVisit) er
 		return err
 	}
 	pg.Button, pg.Notes = "Make it again", plan.Report.Notes
-	pg.describe(v, plan, counts, p.Engine.OutOfDate(r.Context(), plan))
+	pg.fillState(v, plan, counts, p.Engine.OutOfDate(r.Context(), plan))
 	if plan.State == provision.PlanMaking || plan.State == provision.PlanApplying {
-		pg.Live = base + "?" + form.Encode()
+		pg.PollURL = base + "?" + form.Encode()
 	}
 	if plan.State == provision.PlanMaking || plan.State == provision.PlanBroken {
 		return p.show(w, r, http.StatusOK, "plan", pg)
 	}
-	if err := p.addPlanned(r, v, &pg, plan, counts); err != nil {
+	if err := p.addPlannedRows(r, v, &pg, plan, counts); err != nil {
 		return err
 	}
 	return p.show(w, r, http.StatusOK, "plan", pg)
 }
 
-// describe fills in the progress of the plan, and which actions are possible with it.
-func (pg *planPage) describe(v *appVisit, plan provision.StoredPlan, counts provision.PlanCounts, outOfDate error) {
-	pg.Hash, pg.Made, pg.At = plan.Short(), console.ActorName(plan.MadeBy), plan.Started
+// fillState sets the fields that show the state of the plan, and which decisions are possible.
+func (pg *planPage) fillState(v *appVisit, plan provision.StoredPlan, counts provision.PlanCounts, outOfDate error) {
+	pg.Hash, pg.MadeBy, pg.StartedAt = plan.Short(), console.ActorName(plan.MadeBy), plan.Started
 	pg.State = console.Badge{Tone: console.ToneInfo, Text: actionName(provision.Action(plan.State))}
 	step := func(text, icon, do string, primary bool) {
-		pg.Steps = append(pg.Steps, planStep{Text: text, Icon: icon, Primary: primary, URL: v.url("/provisioning/plan/decide") + "?" + url.Values{"plan": {plan.ID}, "do": {do}}.Encode()})
+		pg.Decisions = append(pg.Decisions, planDecision{Text: text, Icon: icon, IsPrimary: primary, URL: v.url("/provisioning/plan/decide") + "?" + url.Values{"plan": {plan.ID}, "do": {do}}.Encode()})
 	}
 	done := fmt.Sprintf("%s sent, %s failed, %s left out because something had changed.", console.GroupDigits(counts.Sent), console.GroupDigits(counts.Failed), console.GroupDigits(counts.LeftOut))
 	switch plan.State {
@@ -124,10 +124,10 @@ func (pg *planPage) describe(v *appVisit, plan provision.StoredPlan, counts prov
 		step("Cancel", "x", cancelPlan, false)
 	case provision.PlanBroken:
 		pg.State.Tone = console.ToneProblem
-		pg.Problem = &console.Notice{Tone: console.ToneProblem, Title: "No plan could be made", Text: plan.Problem}
+		pg.ProblemNotice = &console.Notice{Tone: console.ToneProblem, Title: "No plan could be made", Text: plan.Problem}
 	case provision.PlanReady, provision.PlanApproved:
 		if outOfDate != nil {
-			pg.Old = &console.Notice{Tone: console.ToneWarning, Title: "This plan cannot be applied any more", Text: console.AsSentence(outOfDate.Error()) + " Make it again to see what would be done now."}
+			pg.OutdatedNotice = &console.Notice{Tone: console.ToneWarning, Title: "This plan cannot be applied any more", Text: console.AsSentence(outOfDate.Error()) + " Make it again to see what would be done now."}
 			return
 		}
 		pg.Expires = plan.Expires
@@ -138,7 +138,7 @@ func (pg *planPage) describe(v *appVisit, plan provision.StoredPlan, counts prov
 			step("Approve…", "check", approvePlan, true)
 		} else {
 			pg.State.Tone = console.ToneGood
-			pg.Approval = console.ActorName(plan.ApprovedBy)
+			pg.ApprovedBy = console.ActorName(plan.ApprovedBy)
 			step("Apply…", "send", applyPlan, true)
 		}
 		step("Cancel", "x", cancelPlan, false)
@@ -148,17 +148,17 @@ func (pg *planPage) describe(v *appVisit, plan provision.StoredPlan, counts prov
 		step("Cancel", "x", cancelPlan, false)
 	case provision.PlanApplied:
 		pg.State.Tone = console.ToneGood
-		pg.Ended = &console.Notice{Tone: console.ToneGood, Title: "This plan was applied by " + console.ActorName(plan.AppliedBy), Text: done}
+		pg.ResultNotice = &console.Notice{Tone: console.ToneGood, Title: "This plan was applied by " + console.ActorName(plan.AppliedBy), Text: done}
 		if counts.Failed+counts.LeftOut > 0 {
-			pg.Ended.Tone = console.ToneWarning
+			pg.ResultNotice.Tone = console.ToneWarning
 		}
 	case provision.PlanCancelled:
 		pg.State.Tone = console.ToneQuiet
 	}
 }
 
-// addPlanned adds the numbers and one page of the plan's objects.
-func (p *Pages) addPlanned(r *http.Request, v *appVisit, pg *planPage, plan provision.StoredPlan, counts provision.PlanCounts) error {
+// addPlannedRows adds the plan's numbers, and one page of its users and groups.
+func (p *Pages) addPlannedRows(r *http.Request, v *appVisit, pg *planPage, plan provision.StoredPlan, counts provision.PlanCounts) error {
 	form := r.URL.Query()
 	pg.StatusLine = "The next cycle is an incremental one: it looks at who changed."
 	if plan.Report.Kind == provision.InitialCycle {
@@ -185,7 +185,7 @@ func (p *Pages) addPlanned(r *http.Request, v *appVisit, pg *planPage, plan prov
 		// managers, and few plans have operations on hold.
 		always := f.name != "On hold" && !strings.HasSuffix(f.name, "members") && !strings.HasSuffix(f.name, "managers")
 		if always || f.n > 0 {
-			pg.Figures = append(pg.Figures, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
+			pg.Counts = append(pg.Counts, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
 		}
 	}
 	all := form.Get("show") == "all"
@@ -198,7 +198,7 @@ func (p *Pages) addPlanned(r *http.Request, v *appVisit, pg *planPage, plan prov
 			q.Set("after", strconv.Itoa(after))
 			q.Set("from", strconv.Itoa(from))
 		}
-		return pg.Action + "?" + q.Encode()
+		return pg.PageURL + "?" + q.Encode()
 	}
 	pg.Tabs = []console.Tab{
 		{Text: "Changes and problems", URL: query(false, 0, 0), Selected: !all, Count: console.GroupDigits(counts.Shown)},
@@ -213,32 +213,32 @@ func (p *Pages) addPlanned(r *http.Request, v *appVisit, pg *planPage, plan prov
 	if all {
 		total = counts.Listed
 	}
-	from, err := strconv.Atoi(form.Get("from")) // how many objects the previous pages have
+	from, err := strconv.Atoi(form.Get("from")) // how many rows the previous pages show
 	if err != nil || from < 0 || from >= total || after == 0 {
 		from = 0
 	}
-	rows, err := p.Engine.PlannedRows(r.Context(), plan, provision.PlanFilter{All: all, After: after, Limit: planShown + 1})
+	rows, err := p.Engine.PlannedRows(r.Context(), plan, provision.PlanFilter{All: all, After: after, Limit: plannedRowsOnPage + 1})
 	if err != nil {
 		return err
 	}
-	if len(rows) > planShown {
-		rows = rows[:planShown]
-		pg.Pager.Next = query(all, rows[planShown-1].Number, from+planShown)
+	if len(rows) > plannedRowsOnPage {
+		rows = rows[:plannedRowsOnPage]
+		pg.Pager.NextURL = query(all, rows[plannedRowsOnPage-1].Number, from+plannedRowsOnPage)
 	}
 	if after > 0 {
-		pg.Pager.First = query(all, 0, 0)
+		pg.Pager.FirstURL = query(all, 0, 0)
 	}
-	if total > planShown {
+	if total > plannedRowsOnPage {
 		pg.Pager.Text = console.GroupDigits(from+1) + " to " + console.GroupDigits(from+len(rows)) + " of " + console.PluralForms(total, "person", "people")
 	}
 	for _, row := range rows {
-		pg.People = append(pg.People, v.plannedRow(row))
+		pg.Rows = append(pg.Rows, v.newPlannedRowWithOutcome(row))
 	}
 	return nil
 }
 
-func (v *appVisit) plannedRow(row provision.PlannedRow) plannedPerson {
-	one := v.plannedPerson(row.PlannedObject)
+func (v *appVisit) newPlannedRowWithOutcome(row provision.PlannedRow) plannedRow {
+	one := v.newPlannedRow(row.PlannedObject)
 	switch row.Outcome {
 	case provision.PlanDue:
 		one.Outcome, one.OutcomeTone = strings.TrimSpace("Not sent yet. "+row.OutcomeText), console.ToneInfo
@@ -254,9 +254,9 @@ func (v *appVisit) plannedRow(row provision.PlannedRow) plannedPerson {
 	return one
 }
 
-// inBackground runs do and waits for it, at most planWait. If do takes longer, it continues
-// after the response and ends when the server ends.
-func (p *Pages) inBackground(do func(ctx context.Context)) {
+// runInBackground calls do in a new goroutine and waits until it returns, at most maxPlanWait. If
+// do takes longer, it continues after the response. Its context ends when the server ends.
+func (p *Pages) runInBackground(do func(ctx context.Context)) {
 	ctx := p.Lifetime
 	if ctx == nil {
 		ctx = context.Background()
@@ -268,17 +268,17 @@ func (p *Pages) inBackground(do func(ctx context.Context)) {
 	})
 	select {
 	case <-done:
-	case <-time.After(planWait):
+	case <-time.After(maxPlanWait):
 	}
 }
 
-// WaitForBackground waits until all background work that pages have started has ended.
+// WaitForBackground waits until all background work of the pages has ended.
 func (p *Pages) WaitForBackground() { p.background.Wait() }
 
-// makePlan starts to make a plan in the background.
+// makePlan begins a new plan, makes it in the background, and redirects to its page.
 func (p *Pages) makePlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	base := v.url("/provisioning/plan")
-	plan, err := p.Engine.BeginPlan(r.Context(), v.key(), v.actor())
+	plan, err := p.Engine.BeginPlan(r.Context(), v.jobKey(), v.actorLabel())
 	var input *provision.InputError
 	switch {
 	case errors.As(err, &input):
@@ -286,26 +286,26 @@ func (p *Pages) makePlan(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	case err != nil:
 		return p.handleJobError(w, r, v, err)
 	}
-	p.inBackground(func(ctx context.Context) {
+	p.runInBackground(func(ctx context.Context) {
 		if _, err := p.Engine.FillPlan(ctx, plan, nil); err != nil {
-			p.Console.Options.Log.Info("plan", "job", v.key().String(), "error", err) // the page shows the error, too
+			p.Console.Options.Log.Info("plan", "job", v.jobKey().String(), "error", err) // the page of the plan shows the error too
 		}
 	})
 	return p.Console.Redirect(w, r, base, console.Notice{})
 }
 
-// The decisions about a plan.
+// The possible decisions about a plan.
 const (
 	approvePlan = "approve"
 	applyPlan   = "apply"
 	cancelPlan  = "cancel"
 )
 
-// askPlan asks for confirmation before a plan is approved, applied or cancelled.
-func (p *Pages) askPlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+// askPlanDecision asks for confirmation before a plan is approved, applied or cancelled.
+func (p *Pages) askPlanDecision(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	form := r.URL.Query()
 	base := v.url("/provisioning/plan")
-	plan, err := p.Engine.FindPlan(r.Context(), v.key(), form.Get("plan"))
+	plan, err := p.Engine.FindPlan(r.Context(), v.jobKey(), form.Get("plan"))
 	var input *provision.InputError
 	switch {
 	case errors.Is(err, provision.ErrNoPlan), errors.As(err, &input):
@@ -315,7 +315,7 @@ func (p *Pages) askPlan(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	}
 	report := plan.Report
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("/provisioning/plan/decide"), Cancel: base + "?" + url.Values{"plan": {plan.ID}}.Encode(),
+		Page: v.page, FormURL: v.url("/provisioning/plan/decide"), CancelURL: base + "?" + url.Values{"plan": {plan.ID}}.Encode(),
 		Fields: []console.HiddenField{{Name: "plan", Value: plan.ID}, {Name: "do", Value: form.Get("do")}},
 	}
 	operations := console.PluralForms(report.Operations(), "operation", "operations")
@@ -337,21 +337,21 @@ func (p *Pages) askPlan(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	switch form.Get("do") {
 	case approvePlan:
 		pg.Title, pg.Button = "Approve this plan?", "Approve "+operations
-		pg.Danger = report.Disables+report.Deletes+report.OnHold > 0
+		pg.IsDangerous = report.Disables+report.Deletes+report.OnHold > 0
 		pg.Consequences = append(consequences, "Nothing is sent before the plan is applied.")
 		pg.Undo = "You can cancel the plan until it is applied."
 	case applyPlan:
 		pg.Title, pg.Button = "Apply this plan?", "Apply "+operations
-		pg.Danger = report.Disables+report.Deletes+report.OnHold > 0
+		pg.IsDangerous = report.Disables+report.Deletes+report.OnHold > 0
 		pg.Consequences = append(consequences, "Exactly these are sent. A person who has changed since the plan was made is left out and named.")
 		pg.Undo = "What was sent stays sent. Operations that were not sent yet can still be cancelled."
 	default:
-		pg.Title, pg.Button, pg.Danger = "Cancel this plan?", "Cancel the plan", true
+		pg.Title, pg.Button, pg.IsDangerous = "Cancel this plan?", "Cancel the plan", true
 		pg.Consequences = []string{"Operations of this plan that were not sent yet are not sent.", "The next cycle looks at these people as if there had been no plan."}
 		pg.Undo = "Make another plan."
 	}
 	pg.Narrow = true
-	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: "Plan", URL: pg.Cancel})
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: "Plan", URL: pg.CancelURL})
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
@@ -366,12 +366,12 @@ func (p *Pages) decidePlan(w http.ResponseWriter, r *http.Request, v *appVisit) 
 	var done string
 	switch r.PostForm.Get("do") {
 	case approvePlan:
-		_, err = p.Engine.ApprovePlan(ctx, v.key(), id, v.actor())
+		_, err = p.Engine.ApprovePlan(ctx, v.jobKey(), id, v.actorLabel())
 		done = "The plan is approved. Nothing was sent yet."
 	case applyPlan:
 		err = p.applyPlan(ctx, v, id)
 	case cancelPlan:
-		_, err = p.Engine.CancelPlan(ctx, v.key(), id, v.actor())
+		_, err = p.Engine.CancelPlan(ctx, v.jobKey(), id, v.actorLabel())
 		done = "The plan is cancelled."
 	default:
 		err = &provision.InputError{Field: "Plan", Text: "can be approved, applied or cancelled"}
@@ -390,33 +390,32 @@ func (p *Pages) decidePlan(w http.ResponseWriter, r *http.Request, v *appVisit) 
 	return p.Console.Redirect(w, r, back, notice)
 }
 
-// applyPlan applies a plan in the background. It returns an error only if the error occurs within
-// planWait.
+// applyPlan applies a plan in the background. It returns only errors that occur within maxPlanWait.
 func (p *Pages) applyPlan(ctx context.Context, v *appVisit, id string) error {
-	if err := p.Engine.CanApply(ctx, v.key(), id); err != nil {
+	if err := p.Engine.CanApply(ctx, v.jobKey(), id); err != nil {
 		return err
 	}
 	var mu sync.Mutex
 	var failed error
-	p.inBackground(func(ctx context.Context) {
-		_, _, err := p.Engine.ApplyPlan(ctx, v.key(), id, p.Owner, v.actor(), nil)
+	p.runInBackground(func(ctx context.Context) {
+		_, _, err := p.Engine.ApplyPlan(ctx, v.jobKey(), id, p.Owner, v.actorLabel(), nil)
 		mu.Lock()
 		defer mu.Unlock()
 		if failed = err; err != nil {
-			p.Console.Options.Log.Info("apply plan", "job", v.key().String(), "error", err)
+			p.Console.Options.Log.Info("apply plan", "job", v.jobKey().String(), "error", err)
 		}
 	})
 	mu.Lock()
 	defer mu.Unlock()
 	var refusal *provision.TargetError
 	if errors.As(failed, &refusal) {
-		return &provision.InputError{Field: "The plan", Text: "could not be applied yet: " + refusedText(refusal)}
+		return &provision.InputError{Field: "The plan", Text: "could not be applied yet: " + refusalText(refusal)}
 	}
 	return failed
 }
 
-func (v *appVisit) plannedPerson(o provision.PlannedObject) plannedPerson {
-	one := plannedPerson{
+func (v *appVisit) newPlannedRow(o provision.PlannedObject) plannedRow {
+	one := plannedRow{
 		Name: o.DisplayName, UserName: o.UserName, URL: v.directoryVisit.url("users/" + o.ObjectID), Code: o.Code, Reason: o.Reason, Advice: o.Advice, Badge: actionBadge(o.Action, o.Result),
 	}
 	if one.Name == "" {
@@ -427,7 +426,7 @@ func (v *appVisit) plannedPerson(o provision.PlannedObject) plannedPerson {
 	}
 	one.addMembers(o)
 	for _, c := range o.Changes {
-		change := plannedChange{Path: c.Path, Old: valueText(c.Old), New: valueText(c.New)}
+		change := attributeChange{Path: c.Path, Old: valueText(c.Old), New: valueText(c.New)}
 		if c.Drawn {
 			change.New += " (an example: drawn when the account is created)"
 		}
@@ -436,9 +435,10 @@ func (v *appVisit) plannedPerson(o provision.PlannedObject) plannedPerson {
 	return one
 }
 
-// addMembers adds the members that the plan adds to a group or removes from it.
-func (p *plannedPerson) addMembers(o provision.PlannedObject) {
-	left := planMembers
+// addMembers adds to the row the names of the members that the plan adds to the group or removes
+// from it.
+func (p *plannedRow) addMembers(o provision.PlannedObject) {
+	left := maxMembersShown
 	names := func(members []provision.PlannedMember) (names []string) {
 		for _, m := range members[:min(len(members), left)] {
 			names = append(names, m.DisplayName)
@@ -446,9 +446,9 @@ func (p *plannedPerson) addMembers(o provision.PlannedObject) {
 		left -= len(names)
 		return names
 	}
-	p.Added, p.Removed = names(o.Added), names(o.Removed)
-	if hidden := len(o.Added) + len(o.Removed) - len(p.Added) - len(p.Removed); hidden > 0 {
-		p.More = console.PluralForms(hidden, "more member", "more members")
+	p.AddedNames, p.RemovedNames = names(o.Added), names(o.Removed)
+	if hidden := len(o.Added) + len(o.Removed) - len(p.AddedNames) - len(p.RemovedNames); hidden > 0 {
+		p.MoreMembersText = console.PluralForms(hidden, "more member", "more members")
 	}
 }
 
@@ -470,7 +470,7 @@ func actionBadge(a provision.Action, result provision.Result) console.Badge {
 	return b
 }
 
-// actionName returns the name that Entra's portal gives to an action.
+// actionName returns the name of an action as Entra's portal shows it, with a capital letter.
 func actionName(a provision.Action) string {
 	if a == "" {
 		return ""
@@ -478,7 +478,7 @@ func actionName(a provision.Action) string {
 	return strings.ToUpper(string(a[:1])) + string(a[1:])
 }
 
-// valueText formats a value for the page.
+// valueText returns the value of an attribute as text for the page.
 func valueText(value any) string {
 	switch v := value.(type) {
 	case nil:

@@ -16,74 +16,76 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// provisioningPage is the data of the view "provisioning". It uses the words and the order of the
-// setup guide (docs/guide.md).
+// provisioningPage is the data of the view "provisioning". The page follows the order and the words
+// of the setup guide (docs/guide.md).
 type provisioningPage struct {
 	console.Page
-	App      string
-	Started  bool // whether Get started was clicked, or the job exists
-	Start    string
-	Saved    bool // whether the job exists, with its mappings, settings and status
-	Form     provisioningForm
-	Was      []console.HiddenField          // the values that the form started from
-	Errors   map[string]*console.FieldError // keyed by the name of the input
-	Tested   *console.Notice                // result of Test Connection, or an error that is not about an input
-	TestedAt time.Time                      // time of the test; zero if Tested is not its result
-	Works    bool                           // whether the test found that the connection works
-	Unsaved  bool                           // whether the form shows typed values that are not saved yet
-	Draft    string                         // id of the draft with the typed values; may be empty
-	Typed    bool                           // whether the draft includes a Secret Token
-	Action   string
-	Test     string
-	Discard  string
-	NowText  string
-	Restart  string
-	Held     string
-	Logs     string
-	Reload   string
-	Poll     string // how often the page polls for progress, such as "3s"; empty: never
+	AppName          string
+	IsStarted        bool // whether the operator clicked "Get started", or the job exists
+	StartURL         string
+	IsSaved          bool // whether the job exists; then the page also shows its mappings, settings and status
+	Form             provisioningForm
+	StartValues      []console.HiddenField          // the stored values with which the form started
+	Errors           map[string]*console.FieldError // the inputs' errors, by the name of the input
+	TestNotice       *console.Notice                // the result of "Test Connection", or an error that is not about an input; may be nil
+	TestedAt         time.Time                      // when the connection was tested; zero if TestNotice is not the result of a test
+	ConnectionWorks  bool                           // whether the test succeeded
+	HasUnsavedValues bool                           // whether the form shows typed values that are not saved yet
+	DraftID          string                         // id of the draft that holds the typed values; may be empty
+	HasTypedSecret   bool                           // whether the draft includes a Secret Token
+	FormURL          string
+	TestURL          string
+	DiscardURL       string
+	StartButtonText  string
+	RestartURL       string
+	HeldURL          string
+	LogsURL          string
+	ReloadURL        string
+	PollInterval     string // how often the page polls for progress, such as "3s"; empty means never
 
-	Locked   bool // whether Automatic can no longer be changed to Manual
-	Source   string
-	Target   string
-	Mappings []mappingLink
-	Versions string // address of the versions of the mappings
-	State    *provisioningState
+	IsLocked    bool // whether the mode can no longer be changed from Automatic to Manual
+	SourceName  string
+	TargetName  string
+	Mappings    []mappingLink
+	VersionsURL string // address of the page "Mapping versions"
+	State       *provisioningState
 }
 
-// provisioningForm holds the values of the inputs.
+// provisioningForm holds the values of the form's inputs.
 type provisioningForm struct {
-	Mode      provision.Mode
-	TenantURL string
-	Secret    string // the token that was just typed; a saved token is never shown
-	HasSecret bool
-	Restore   bool
-	Scope     provision.Scope
-	Rehire    provision.Rehire
-	Swaps     provision.Swaps
-	Nested    string // whether groups are members of groups: nestedOff or nestedOn
-	Status    provision.Status
+	Mode             provision.Mode
+	TenantURL        string
+	Secret           string // the Secret Token that was just typed; a saved token is never shown
+	HasSecret        bool
+	RestoresMappings bool
+	Scope            provision.Scope
+	Rehire           provision.Rehire
+	Swaps            provision.Swaps
+	NestedGroups     string // whether groups are sent as members of groups: nestedOff or nestedOn
+	Status           provision.Status
 }
 
-// Automatic reports whether the mode is Automatic. Automatic and On exist so that templates need
-// not compare strings.
-func (f provisioningForm) Automatic() bool { return f.Mode == provision.Automatic }
+// IsAutomatic reports whether the mode is Automatic. This method and the next ones exist so that
+// templates need not compare strings.
+func (f provisioningForm) IsAutomatic() bool { return f.Mode == provision.Automatic }
 
-// On reports whether Provisioning Status is On.
-func (f provisioningForm) On() bool { return f.Status == provision.On }
+// IsOn reports whether Provisioning Status is On in the form.
+func (f provisioningForm) IsOn() bool { return f.Status == provision.On }
 
-// Everyone reports whether the scope is all users and groups.
-func (f provisioningForm) Everyone() bool { return f.Scope == provision.Everyone }
+// SyncsEveryone reports whether the scope is all users and groups.
+func (f provisioningForm) SyncsEveryone() bool { return f.Scope == provision.Everyone }
 
-// Adopts, Renews and Swapping report whether a rule has the value in question instead of ask.
-func (f provisioningForm) Adopts() bool   { return f.Rehire == provision.RehireAdopt }
-func (f provisioningForm) Renews() bool   { return f.Rehire == provision.RehireNew }
-func (f provisioningForm) Swapping() bool { return f.Swaps == provision.SwapsTemporary }
+// AdoptsAccounts and MakesNewAccounts report which rule is chosen for a person who is hired again.
+// UsesTemporaryNames reports whether two people may swap their names by way of a temporary name.
+// All three are false if the rule is to ask an operator.
+func (f provisioningForm) AdoptsAccounts() bool     { return f.Rehire == provision.RehireAdopt }
+func (f provisioningForm) MakesNewAccounts() bool   { return f.Rehire == provision.RehireNew }
+func (f provisioningForm) UsesTemporaryNames() bool { return f.Swaps == provision.SwapsTemporary }
 
-// Nests reports whether groups are sent as members of other groups.
-func (f provisioningForm) Nests() bool { return f.Nested == nestedOn }
+// SendsNestedGroups reports whether groups are sent as members of other groups.
+func (f provisioningForm) SendsNestedGroups() bool { return f.NestedGroups == nestedOn }
 
-// The values of the input Nested groups.
+// The values of the input "Nested groups".
 const (
 	nestedOff = "off"
 	nestedOn  = "on"
@@ -98,34 +100,34 @@ func nestedValue(nested bool) string {
 
 type mappingLink struct {
 	Name, URL string
-	Enabled   bool
+	IsEnabled bool
 }
 
-// provisioningState describes the current state of a job.
+// provisioningState shows the current state of a job.
 type provisioningState struct {
 	provision.Report
-	Quarantine *provision.Quarantine
-	Running    *cycleView
-	Last       *cycleView
-	Figures    []console.Fact
-	Next       time.Time
+	Quarantine   *provision.Quarantine
+	RunningCycle *cycleView
+	LastCycle    *cycleView
+	Counts       []console.Fact
+	NextCycle    time.Time
 }
 
-// On reports whether the saved Provisioning Status is On. The form may have another status.
-func (s provisioningState) On() bool { return s.Job.Status == provision.On }
+// IsOn reports whether the saved Provisioning Status is On. The form may show another status.
+func (s provisioningState) IsOn() bool { return s.Job.Status == provision.On }
 
-// cycleView describes a cycle in words.
+// cycleView shows one cycle of a job.
 type cycleView struct {
-	Name    string // such as "Initial cycle"
-	Started time.Time
-	Ended   time.Time
-	Took    string
-	Badge   console.Badge
-	Error   string
-	Figures []console.Fact
+	Name     string // such as "Initial cycle"
+	Started  time.Time
+	Ended    time.Time
+	Duration string
+	Badge    console.Badge
+	Error    string
+	Counts   []console.Fact
 }
 
-func (v *appVisit) key() provision.Key {
+func (v *appVisit) jobKey() provision.Key {
 	return provision.Key{Directory: provision.SourceID(v.Directory.ID), App: v.App.ID}
 }
 
@@ -134,115 +136,118 @@ func (p *Pages) redirectToProvisioning(w http.ResponseWriter, r *http.Request, v
 }
 
 func (p *Pages) showProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	pg, err := p.buildProvisioning(r, v)
+	pg, err := p.buildProvisioningPage(r, v)
 	if err != nil {
 		return err
 	}
 	return p.show(w, r, http.StatusOK, "provisioning", pg)
 }
 
-// testedParam is the query parameter that names a draft. Test Connection redirects to an address
-// with it. Going back or reloading keeps that address, and so the typed values. The page's own
-// address always shows the saved values.
-const testedParam = "tested"
+// draftParam is the query parameter that names a draft. "Test Connection" redirects to an address
+// with this parameter, so that the typed values stay when the browser reloads the page or goes back
+// to it. Without the parameter, the page shows the saved values.
+const draftParam = "tested"
 
-// buildProvisioning builds the page. Its values come from the draft that the address names; without
-// one, they are the saved values.
-func (p *Pages) buildProvisioning(r *http.Request, v *appVisit) (*provisioningPage, error) {
+// buildProvisioningPage returns the page. The form contains the values of the draft that the
+// address names, or the saved values if the address names none.
+func (p *Pages) buildProvisioningPage(r *http.Request, v *appVisit) (*provisioningPage, error) {
 	base := v.url("/provisioning")
 	pg := &provisioningPage{
-		Page: v.page, App: v.App.Name, Start: base + "?get-started=yes", Errors: map[string]*console.FieldError{},
-		Action: base, Test: base + "/test", Discard: base, Restart: base + "/restart", Held: base + "/held", Logs: base + "/logs", Reload: base,
+		Page: v.page, AppName: v.App.Name, StartURL: base + "?get-started=yes", Errors: map[string]*console.FieldError{},
+		FormURL: base, TestURL: base + "/test", DiscardURL: base, RestartURL: base + "/restart", HeldURL: base + "/held", LogsURL: base + "/logs", ReloadURL: base,
 	}
 	pg.Title = "Provisioning"
 	pg.Crumbs = v.crumbs(console.Crumb{})
-	asked := r.URL.Query().Get(testedParam)
+	asked := r.URL.Query().Get(draftParam)
 	draft := p.findDraft(r, v, asked)
-	report, err := p.Jobs.Report(r.Context(), v.key())
+	report, err := p.Jobs.Report(r.Context(), v.jobKey())
 	if errors.Is(err, provision.ErrNoJob) {
-		pg.Started = r.URL.Query().Has("get-started") || r.Method == http.MethodPost || asked != ""
-		report.Job, err = p.Jobs.Default(v.key())
-		if pg.Started {
-			pg.Discard = pg.Start
+		pg.IsStarted = r.URL.Query().Has("get-started") || r.Method == http.MethodPost || asked != ""
+		report.Job, err = p.Jobs.Default(v.jobKey())
+		if pg.IsStarted {
+			pg.DiscardURL = pg.StartURL
 		}
 	} else {
-		pg.Started, pg.Saved = true, true
+		pg.IsStarted, pg.IsSaved = true, true
 	}
 	if err != nil {
 		return nil, err
 	}
 	job := report.Job
-	pg.Form = provisioningForm{Mode: job.Mode, TenantURL: job.TenantURL, HasSecret: job.HasSecret(), Scope: job.Scope, Rehire: job.Rehire, Swaps: job.Swaps, Nested: nestedValue(job.Nested), Status: job.Status}
+	pg.Form = provisioningForm{Mode: job.Mode, TenantURL: job.TenantURL, HasSecret: job.HasSecret(), Scope: job.Scope, Rehire: job.Rehire, Swaps: job.Swaps, NestedGroups: nestedValue(job.Nested), Status: job.Status}
 	fields := provisioningFields()
-	if !pg.Saved {
+	if !pg.IsSaved {
 		fields = fields[:3] // the first form has neither scope nor status
 	}
-	pg.Was = append(console.WasFields(fields, provisioningValues(job)), console.HiddenField{Name: openedField, Value: revisionText(job)})
-	pg.Locked = job.Mode == provision.Automatic
-	pg.Source, pg.Target = systemNames(job.Schema)
-	pg.Versions = v.versionsURL()
+	pg.StartValues = append(console.StartValueFields(fields, provisioningValues(job)), console.HiddenField{Name: openedInput, Value: revisionText(job)})
+	pg.IsLocked = job.Mode == provision.Automatic
+	pg.SourceName, pg.TargetName = systemNames(job.Schema)
+	pg.VersionsURL = v.versionsURL()
 	for _, m := range job.Schema.ObjectMappings() {
-		pg.Mappings = append(pg.Mappings, mappingLink{Name: m.Name, URL: v.mappingURL(m.Name), Enabled: m.Enabled})
+		pg.Mappings = append(pg.Mappings, mappingLink{Name: m.Name, URL: v.mappingURL(m.Name), IsEnabled: m.Enabled})
 	}
-	if pg.Saved {
-		pg.State = provisioningStateOf(report)
+	if pg.IsSaved {
+		pg.State = newProvisioningState(report)
 		b := jobBadge(report.Code)
 		pg.Badge = &b
 		pg.StatusLine = p.statusLine(report)
 		switch {
 		case report.State.Phase != provision.Idle:
-			pg.Poll = "3s"
+			pg.PollInterval = "3s"
 		case job.Status == provision.On && report.State.Last == nil:
-			pg.Poll = "3s" // the first cycle begins within moments
+			pg.PollInterval = "3s" // the first cycle begins soon
 		case job.Status == provision.On:
-			pg.Poll = "20s"
+			pg.PollInterval = "20s"
 		}
-		pg.NowText = "Provision now"
+		pg.StartButtonText = "Provision now"
 		if job.Status != provision.On {
-			pg.NowText = "Start provisioning"
+			pg.StartButtonText = "Start provisioning"
 		}
 	}
 	switch {
 	case draft != nil:
 		pg.showDraft(draft)
-		pg.Reload += "?" + testedParam + "=" + url.QueryEscape(draft.ID)
+		pg.ReloadURL += "?" + draftParam + "=" + url.QueryEscape(draft.ID)
 	case asked != "":
-		pg.Tested = &console.Notice{Tone: console.ToneInfo, Title: "This test is over", Text: "It was saved or discarded, or 30 minutes have passed. The page shows what is saved now."}
+		pg.TestNotice = &console.Notice{Tone: console.ToneInfo, Title: "This test is over", Text: "It was saved or discarded, or 30 minutes have passed. The page shows what is saved now."}
 	}
 	return pg, nil
 }
 
-// showDraft puts a draft into the page. The page contains the draft's id but never a Secret Token.
+// showDraft puts the values of a draft into the page. The page contains the id of the draft, but
+// never a Secret Token.
 func (pg *provisioningPage) showDraft(d *provisioningDraft) {
 	d.Form.HasSecret = pg.Form.HasSecret
-	pg.Form, pg.Was, pg.Unsaved, pg.Works = d.Form, d.Was, true, d.Works
-	pg.Draft, pg.Typed = d.ID, d.Form.Secret != ""
-	if d.Tested != nil {
-		pg.Tested, pg.TestedAt = d.Tested, d.At
+	pg.Form, pg.StartValues, pg.HasUnsavedValues, pg.ConnectionWorks = d.Form, d.StartValues, true, d.ConnectionWorks
+	pg.DraftID, pg.HasTypedSecret = d.ID, d.Form.Secret != ""
+	if d.TestNotice != nil {
+		pg.TestNotice, pg.TestedAt = d.TestNotice, d.KeptAt
 	}
 }
 
-// provisioningDraft holds values that an operator typed into the page and has not saved yet.
+// provisioningDraft holds values that an operator typed into the page and that are not saved yet.
 type provisioningDraft struct {
-	ID     string
-	Form   provisioningForm
-	Was    []console.HiddenField
-	Tested *console.Notice // the result of Test Connection; nil if there was no test
-	Works  bool
-	At     time.Time
+	ID              string
+	Form            provisioningForm
+	StartValues     []console.HiddenField
+	TestNotice      *console.Notice // the result of "Test Connection"; nil if there was no test
+	ConnectionWorks bool
+	KeptAt          time.Time
 }
 
-// draftLifetime is how long a draft is kept. The time is short because a draft may contain a Secret
-// Token. For the same reason, drafts live only in memory and belong to one session.
+// draftLifetime is how long the server keeps a draft. It is short because a draft may contain a
+// Secret Token. For the same reason, drafts are kept only in memory, and each belongs to one
+// session.
 const draftLifetime = 30 * time.Minute
 
-// draftKey returns the key of a draft. It includes the operator's session and the job, so the
-// draft's id alone opens nothing.
+// draftKey returns the key under which a draft is kept. The key contains the operator's session and
+// the job, so that the id alone does not give access to the draft.
 func (p *Pages) draftKey(r *http.Request, v *appVisit, id string) string {
-	return p.Console.SessionSecret(r, SessionCookie) + " " + v.key().String() + " " + id
+	return p.Console.SessionSecret(r, SessionCookie) + " " + v.jobKey().String() + " " + id
 }
 
-// findDraft returns a copy of the draft, or nil if it does not exist or has expired.
+// findDraft returns a copy of the draft with this id. It returns nil if there is none, or if it has
+// expired.
 func (p *Pages) findDraft(r *http.Request, v *appVisit, id string) *provisioningDraft {
 	d, _ := p.drafts.Get(p.draftKey(r, v, id), p.Console.Options.Now()).(*provisioningDraft)
 	if d == nil {
@@ -254,8 +259,8 @@ func (p *Pages) findDraft(r *http.Request, v *appVisit, id string) *provisioning
 
 func (p *Pages) keepDraft(r *http.Request, v *appVisit, form provisioningForm, tested *console.Notice, works bool) *provisioningDraft {
 	now := p.Console.Options.Now()
-	was := append(console.RepeatWasFields(r.PostForm, provisioningFields()), console.HiddenField{Name: openedField, Value: r.PostForm.Get(openedField)})
-	d := &provisioningDraft{ID: console.NewFormNumber(), Form: form, Was: was, Tested: tested, Works: works, At: now}
+	was := append(console.RepeatStartValueFields(r.PostForm, provisioningFields()), console.HiddenField{Name: openedInput, Value: r.PostForm.Get(openedInput)})
+	d := &provisioningDraft{ID: console.NewFormNumber(), Form: form, StartValues: was, TestNotice: tested, ConnectionWorks: works, KeptAt: now}
 	p.drafts.Put(p.draftKey(r, v, d.ID), d, now, draftLifetime)
 	return d
 }
@@ -269,33 +274,36 @@ func (p *Pages) discardProvisioning(w http.ResponseWriter, r *http.Request, v *a
 	return p.Console.Redirect(w, r, v.url("/provisioning"), console.Notice{})
 }
 
-// dropDraft drops the draft that the form was made from.
+// dropDraft drops the draft whose id the form contains.
 func (p *Pages) dropDraft(r *http.Request, v *appVisit) {
 	p.drafts.Drop(p.draftKey(r, v, r.PostForm.Get(draftField)))
 }
 
-const draftField = "draft" // form field with the draft's id
+// draftField is the name of the hidden input that holds the id of a draft.
+const draftField = "draft"
 
-const typedSecret = "typed" // in an edit, the value that means that a Secret Token was typed; a saved token is represented by its mark
+// typedSecret is the value of the field "secret" in an edit if the operator typed a new Secret
+// Token. For the saved token, the value is the token's mark (provision.Job.SecretMark).
+const typedSecret = "typed"
 
-// provisioningFields lists the settings that the page edits. The Secret Token is compared but never
-// shown.
+// provisioningFields lists the settings that the page edits. The field "secret" says whether the
+// Secret Token has changed, but never contains the token.
 func provisioningFields() []console.EditField {
 	return []console.EditField{
 		{Name: "mode", Label: "Provisioning Mode"},
 		{Name: "tenantURL", Label: "Tenant URL"},
 		{
 			Name: "secret", Label: "Secret Token",
-			Read: func(form url.Values) string {
+			ReadValue: func(form url.Values) string {
 				switch {
 				case form.Has("secret"):
 					return form.Get("secret")
 				case strings.TrimSpace(form.Get("secretToken")) != "" || form.Get("secretTyped") != "":
 					return typedSecret
 				}
-				return form.Get(console.WasPrefix + "secret")
+				return form.Get(console.StartValuePrefix + "secret")
 			},
-			Words: func(value string) string {
+			FormatValue: func(value string) string {
 				switch value {
 				case "":
 					return "No token"
@@ -305,12 +313,12 @@ func provisioningFields() []console.EditField {
 				return "The token that is saved now"
 			},
 		},
-		console.EditChoice("scope", "Scope", map[string]string{string(provision.AssignedOnly): "Sync only assigned users and groups", string(provision.Everyone): "Sync all users and groups"}),
-		console.EditChoice("rehire", "Re-hire", map[string]string{
+		console.ChoiceField("scope", "Scope", map[string]string{string(provision.AssignedOnly): "Sync only assigned users and groups", string(provision.Everyone): "Sync all users and groups"}),
+		console.ChoiceField("rehire", "Re-hire", map[string]string{
 			string(provision.RehireAsk): "Ask", string(provision.RehireAdopt): "Take the account over", string(provision.RehireNew): "New account",
 		}),
-		console.EditChoice("swaps", "Swapped names", map[string]string{string(provision.SwapsAsk): "Ask", string(provision.SwapsTemporary): "Use a temporary name"}),
-		console.EditChoice("nested", "Nested groups", map[string]string{nestedOff: "Leave them out", nestedOn: "Send them as members"}),
+		console.ChoiceField("swaps", "Swapped names", map[string]string{string(provision.SwapsAsk): "Ask", string(provision.SwapsTemporary): "Use a temporary name"}),
+		console.ChoiceField("nested", "Nested groups", map[string]string{nestedOff: "Leave them out", nestedOn: "Send them as members"}),
 		{Name: "status", Label: "Provisioning Status"},
 	}
 }
@@ -322,7 +330,7 @@ func provisioningValues(job provision.Job) map[string]string {
 	}
 }
 
-// systemNames returns the names that the schema gives to the source and the target.
+// systemNames returns the names that the schema gives to the directory and to the application.
 func systemNames(s *provision.Schema) (source, target string) {
 	for _, rule := range s.SynchronizationRules {
 		return rule.SourceDirectoryName, rule.TargetDirectoryName
@@ -330,15 +338,16 @@ func systemNames(s *provision.Schema) (source, target string) {
 	return "", ""
 }
 
-// readProvisioning reads the form. If the Secret Token was typed earlier, it comes from the draft.
-func (p *Pages) readProvisioning(r *http.Request, v *appVisit) (provisioningForm, error) {
+// readProvisioningForm reads the form. If the Secret Token was typed on an earlier page, it reads
+// the token from the draft.
+func (p *Pages) readProvisioningForm(r *http.Request, v *appVisit) (provisioningForm, error) {
 	if err := r.ParseForm(); err != nil {
 		return provisioningForm{}, err
 	}
 	f := provisioningForm{
 		Mode: provision.Mode(r.PostForm.Get("mode")), TenantURL: strings.TrimSpace(r.PostForm.Get("tenantURL")), Secret: strings.TrimSpace(r.PostForm.Get("secretToken")),
-		Restore: r.PostForm.Get("restore") != "", Scope: provision.Scope(r.PostForm.Get("scope")), Status: provision.Status(r.PostForm.Get("status")),
-		Rehire: provision.Rehire(r.PostForm.Get("rehire")), Swaps: provision.Swaps(r.PostForm.Get("swaps")), Nested: r.PostForm.Get("nested"),
+		RestoresMappings: r.PostForm.Get("restore") != "", Scope: provision.Scope(r.PostForm.Get("scope")), Status: provision.Status(r.PostForm.Get("status")),
+		Rehire: provision.Rehire(r.PostForm.Get("rehire")), Swaps: provision.Swaps(r.PostForm.Get("swaps")), NestedGroups: r.PostForm.Get("nested"),
 	}
 	if f.Secret == "" && r.PostForm.Get("secretTyped") != "" {
 		if d := p.findDraft(r, v, r.PostForm.Get(draftField)); d != nil {
@@ -355,19 +364,21 @@ func (p *Pages) readProvisioning(r *http.Request, v *appVisit) (provisioningForm
 	return f, nil
 }
 
-// errConflict stops a save because two people changed the same field.
+// errConflict is the error of an edit that was not saved because someone else changed the same
+// field.
 var errConflict = errors.New("two values for one field")
 
-// errClose stops a save until the leavers' accounts at the old Tenant URL have been switched off.
-var errClose = errors.New("leavers have to be switched off first")
+// errSwitchOffLeavers is the error of an edit that changes the Tenant URL. Before it can be saved,
+// the accounts of leavers at the old Tenant URL must be switched off.
+var errSwitchOffLeavers = errors.New("leavers have to be switched off first")
 
 func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	form, err := p.readProvisioning(r, v)
+	form, err := p.readProvisioningForm(r, v)
 	if err != nil {
 		return err
 	}
 	start, typed := r.PostForm.Get("do") == "start", form
-	if start { // this button saves the page and turns provisioning on
+	if start { // the button also turns provisioning on
 		form.Status = provision.On
 		r.PostForm.Set("status", string(provision.On))
 	}
@@ -375,10 +386,10 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 		before provision.Job
 		m      console.MergedEdit
 		harm   provisioningHarm
-		asked  *provision.Move // the confirmed move, once its leavers are switched off; nil before
+		asked  *provision.Move // the confirmed change of the Tenant URL, once the accounts of leavers are switched off; nil before
 		closed provision.Closed
 	)
-	by, err := v.lastChange(r.Context(), v.App.ID)
+	by, err := v.findLastChange(r.Context(), v.App.ID)
 	if err != nil {
 		return err
 	}
@@ -396,44 +407,44 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 			return provision.Settings{}, errConflict
 		}
 		if !fresh && (form.Secret != "" || m.Values["tenantURL"] != now.TenantURL) {
-			return provision.Settings{}, &console.OldSignIn{Renew: renewURL}
+			return provision.Settings{}, &console.OldSignIn{RenewURL: renewURL}
 		}
-		s, err := settingsOf(m.Values, form.Secret)
+		s, err := newSettings(m.Values, form.Secret)
 		if err != nil {
 			return s, err
 		}
-		if harm, err = p.provisioningHarm(r, v, now, s, asked); err == nil && harm.needsConfirmation() && r.PostForm.Get("confirmed") != harm.confirmationValue() {
+		if harm, err = p.checkProvisioningHarm(r, v, now, s, asked); err == nil && harm.needsConfirmation() && r.PostForm.Get("confirmed") != harm.confirmationValue() {
 			err = errConfirm
 		}
 		if err == nil && harm.move.Leavers > 0 && asked == nil {
-			err = errClose
+			err = errSwitchOffLeavers
 		}
-		s.Confirmed = harm.confirmed()
+		s.Confirmed = harm.mayDisableCount()
 		return s, err
 	}
-	job, err := p.Jobs.SaveFrom(r.Context(), v.key(), decide, v.actor())
-	if errors.Is(err, errClose) {
-		if closed, err = p.Engine.CloseLeavers(r.Context(), v.key(), "pages "+p.Engine.NewID(), v.actor()); err != nil {
+	job, err := p.Jobs.SaveFrom(r.Context(), v.jobKey(), decide, v.actorLabel())
+	if errors.Is(err, errSwitchOffLeavers) {
+		if closed, err = p.Engine.CloseLeavers(r.Context(), v.jobKey(), "pages "+p.Engine.NewID(), v.actorLabel()); err != nil {
 			return err
 		}
 		asked = &harm.move
-		job, err = p.Jobs.SaveFrom(r.Context(), v.key(), decide, v.actor())
+		job, err = p.Jobs.SaveFrom(r.Context(), v.jobKey(), decide, v.actorLabel())
 	}
 	var input *provision.InputError
 	switch {
 	case errors.Is(err, errConflict):
-		return p.askProvisioning(w, r, v, form, m, by)
+		return p.askProvisioningConflict(w, r, v, form, m, by)
 	case errors.Is(err, errConfirm):
-		return p.askHarm(w, r, v, typed, m, harm, by)
+		return p.askProvisioningHarm(w, r, v, typed, m, harm, by)
 	case errors.As(err, &input):
-		return p.viewRefused(w, r, v, form, input)
+		return p.showRefusedForm(w, r, v, form, input)
 	case err != nil:
 		return err
 	}
 	p.dropDraft(r, v)
 	n := savedNotice(before, job)
 	if start {
-		if _, err := p.Jobs.Start(r.Context(), v.key(), v.actor()); err != nil {
+		if _, err := p.Jobs.Start(r.Context(), v.jobKey(), v.actorLabel()); err != nil {
 			return p.handleJobError(w, r, v, err)
 		}
 		n = console.DoneNotice("A cycle begins now.")
@@ -441,25 +452,26 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 			n.Text = "Provisioning was saved. " + n.Text
 		}
 	}
-	n.Text = strings.TrimSpace(strings.TrimSpace(n.Text+" "+closedWords(closed)) + " " + m.FromOthers(by))
+	n.Text = strings.TrimSpace(strings.TrimSpace(n.Text+" "+switchedOffText(closed)) + " " + m.OthersText(by))
 	to := v.url("/provisioning")
-	if form.Restore && before.Version > 0 {
+	if form.RestoresMappings && before.Version > 0 {
 		to += "/restore"
 	}
 	return p.Console.Redirect(w, r, to, n)
 }
 
-// askProvisioning asks which value to keep of fields that someone else changed too. It keeps the
-// typed values in a draft, because the page must not contain a Secret Token.
-func (p *Pages) askProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, m console.MergedEdit, by *event.Event) error {
-	more := append(p.typedFields(r, p.keepDraft(r, v, form, nil, false)), console.HiddenField{Name: openedField, Value: r.PostForm.Get(openedField)})
+// askProvisioningConflict asks which value to keep for each field that someone else changed too. It
+// keeps the typed values in a draft, because the page must not contain a Secret Token.
+func (p *Pages) askProvisioningConflict(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, m console.MergedEdit, by *event.Event) error {
+	more := append(p.draftFields(r, p.keepDraft(r, v, form, nil, false)), console.HiddenField{Name: openedInput, Value: r.PostForm.Get(openedInput)})
 	frame := v.page
 	frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
-	return p.Console.AskEdit(w, r, frame, m, v.url("/provisioning"), v.url("/provisioning"), by, more...)
+	return p.Console.AskAboutConflicts(w, r, frame, m, v.url("/provisioning"), v.url("/provisioning"), by, more...)
 }
 
-// lastChange returns the newest change that a person made to a user or an application, or nil.
-func (v *directoryVisit) lastChange(ctx context.Context, subject string) (*event.Event, error) {
+// findLastChange returns the newest event in which a person changed a user, group or application.
+// It returns nil if there is none.
+func (v *directoryVisit) findLastChange(ctx context.Context, subject string) (*event.Event, error) {
 	events, err := v.History(ctx, subject, event.Position{}, 20)
 	if err != nil {
 		return nil, err
@@ -472,7 +484,7 @@ func (v *directoryVisit) lastChange(ctx context.Context, subject string) (*event
 	return nil, nil
 }
 
-func settingsOf(values map[string]string, secret string) (provision.Settings, error) {
+func newSettings(values map[string]string, secret string) (provision.Settings, error) {
 	s := provision.Settings{
 		Mode: provision.Mode(values["mode"]), TenantURL: values["tenantURL"], Status: provision.Status(values["status"]), Scope: provision.Scope(values["scope"]),
 		Rehire: provision.Rehire(values["rehire"]), Swaps: provision.Swaps(values["swaps"]),
@@ -504,30 +516,30 @@ func savedNotice(before, job provision.Job) console.Notice {
 	return n
 }
 
-// viewRefused shows the form again with the sent values and the error.
-func (p *Pages) viewRefused(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, input *provision.InputError) error {
+// showRefusedForm shows the form again, with the values that were sent and the error.
+func (p *Pages) showRefusedForm(w http.ResponseWriter, r *http.Request, v *appVisit, form provisioningForm, input *provision.InputError) error {
 	draft := p.keepDraft(r, v, form, nil, false)
-	pg, err := p.buildProvisioning(r, v)
+	pg, err := p.buildProvisioningPage(r, v)
 	if err != nil {
 		return err
 	}
 	pg.showDraft(draft)
-	pg.Started = true
+	pg.IsStarted = true
 	names := map[string]string{"Provisioning Mode": "mode", "Tenant URL": "tenantURL", "Secret Token": "secretToken", "Scope": "scope", "Re-hire": "rehire", "Swapped names": "swaps", "Nested groups": "nested", "Provisioning Status": "status"}
 	text := console.AsSentence(input.Field + " " + input.Text)
 	if name, ok := names[input.Field]; ok {
 		pg.Errors[name] = &console.FieldError{For: name, Text: text}
 	} else {
-		pg.Tested = &console.Notice{Tone: console.ToneProblem, Title: "This was not saved", Text: text}
+		pg.TestNotice = &console.Notice{Tone: console.ToneProblem, Title: "This was not saved", Text: text}
 	}
 	return p.show(w, r, http.StatusUnprocessableEntity, "provisioning", pg)
 }
 
-// testConnection tests the connection. It keeps the typed values in a draft and redirects to the
-// page. Going back or reloading then shows the result again, and the browser does not ask to send
+// testConnection tests the connection to the application. It keeps the typed values and the result
+// in a draft and redirects to the page, so that a reload shows the result again and does not send
 // the form twice.
 func (p *Pages) testConnection(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	form, err := p.readProvisioning(r, v)
+	form, err := p.readProvisioningForm(r, v)
 	if err != nil {
 		return err
 	}
@@ -535,14 +547,14 @@ func (p *Pages) testConnection(w http.ResponseWriter, r *http.Request, v *appVis
 	if form.Secret != "" {
 		secret = &form.Secret
 	}
-	found, err := p.Jobs.TestConnection(r.Context(), v.key(), form.TenantURL, secret)
+	found, err := p.Jobs.TestConnection(r.Context(), v.jobKey(), form.TenantURL, secret)
 	var (
 		input   *provision.InputError
 		refusal *provision.TargetError
 	)
 	switch {
 	case errors.As(err, &input):
-		return p.viewRefused(w, r, v, form, input)
+		return p.showRefusedForm(w, r, v, form, input)
 	case err != nil && !errors.As(err, &refusal):
 		return err
 	}
@@ -554,20 +566,20 @@ func (p *Pages) testConnection(w http.ResponseWriter, r *http.Request, v *appVis
 		}
 	}
 	for _, note := range found.GroupNotes() {
-		if found.NoGroups == "" { // the connection works even if the application has no groups
+		if found.NoGroups == "" { // an application without groups is no reason for a warning
 			tested.Tone = console.ToneWarning
 		}
 		tested.Text += " " + note
 	}
 	if refusal != nil {
-		tested = &console.Notice{Tone: console.ToneProblem, Title: refusedTitle(refusal.Kind), Text: refusedText(refusal)}
+		tested = &console.Notice{Tone: console.ToneProblem, Title: refusalTitle(refusal.Kind), Text: refusalText(refusal)}
 	}
 	draft := p.keepDraft(r, v, form, tested, refusal == nil)
-	return p.Console.Redirect(w, r, v.url("/provisioning")+"?"+testedParam+"="+url.QueryEscape(draft.ID), console.Notice{})
+	return p.Console.Redirect(w, r, v.url("/provisioning")+"?"+draftParam+"="+url.QueryEscape(draft.ID), console.Notice{})
 }
 
-// refusedTitle says in a few words why a connection does not work.
-func refusedTitle(k provision.Kind) string {
+// refusalTitle says in a few words why a connection does not work.
+func refusalTitle(k provision.Kind) string {
 	switch k {
 	case provision.Credentials:
 		return "You appear to have entered invalid credentials"
@@ -583,7 +595,7 @@ func refusedTitle(k provision.Kind) string {
 	return "The application refused the connection"
 }
 
-func refusedText(e *provision.TargetError) string {
+func refusalText(e *provision.TargetError) string {
 	text := e.Words()
 	if e.Request != "" {
 		text += " The request was " + e.Request
@@ -595,19 +607,20 @@ func refusedText(e *provision.TargetError) string {
 	return text + " Error code: " + e.Code + "."
 }
 
-// askRestore shows the confirmation page. It lists what restoring the template turns on again.
+// askRestore asks for confirmation before the default mappings are restored.
 func (p *Pages) askRestore(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	return p.askRestoreOf(w, r, v, false)
+	return p.askRestoreOnce(w, r, v, false)
 }
 
-// askRestoreOf asks for confirmation. moved is true if it asks again because the mappings have
-// changed since the first question.
-func (p *Pages) askRestoreOf(w http.ResponseWriter, r *http.Request, v *appVisit, moved bool) error {
-	job, err := p.Jobs.Get(r.Context(), v.key())
+// askRestoreOnce asks for confirmation before the default mappings are restored. It lists what that
+// changes. moved is true if it asks again, because the mappings have changed since the first
+// question.
+func (p *Pages) askRestoreOnce(w http.ResponseWriter, r *http.Request, v *appVisit, moved bool) error {
+	job, err := p.Jobs.Get(r.Context(), v.jobKey())
 	if err != nil {
 		return p.handleJobError(w, r, v, err)
 	}
-	template, err := p.Jobs.Default(v.key())
+	template, err := p.Jobs.Default(v.jobKey())
 	if err != nil {
 		return err
 	}
@@ -615,19 +628,19 @@ func (p *Pages) askRestoreOf(w http.ResponseWriter, r *http.Request, v *appVisit
 	if err != nil {
 		return err
 	}
-	change, err := p.reachOf(r.Context(), v, job, after)
+	change, err := p.computeReachChange(r.Context(), v, job, after)
 	if err != nil {
 		return err
 	}
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("/provisioning/restore"), Button: "Restore default mappings", Danger: true, Cancel: v.url("/provisioning"),
-		Fields:       []console.HiddenField{{Name: openedField, Value: revisionText(job)}, {Name: "confirmed", Value: strconv.Itoa(change.confirmed())}},
+		Page: v.page, FormURL: v.url("/provisioning/restore"), Button: "Restore default mappings", IsDangerous: true, CancelURL: v.url("/provisioning"),
+		Fields:       []console.HiddenField{{Name: openedInput, Value: revisionText(job)}, {Name: "confirmed", Value: strconv.Itoa(change.mayDisableCount())}},
 		Consequences: restoredActions(job.Schema, template.Schema), Undo: "The mappings of today stay as a version and can be set again.",
 	}
 	status := http.StatusOK
 	if moved {
 		status = http.StatusConflict
-		by, err := v.lastChange(r.Context(), v.App.ID)
+		by, err := v.findLastChange(r.Context(), v.App.ID)
 		if err != nil {
 			return err
 		}
@@ -638,22 +651,22 @@ func (p *Pages) askRestoreOf(w http.ResponseWriter, r *http.Request, v *appVisit
 		pg.Lead = "Nothing was restored yet. " + who + " changed the scope or the mappings after this page asked you. The answer counts for what is saved now."
 	}
 	pg.Consequences = append(pg.Consequences, "Every mapping, its attributes, its actions and its scope return to the template.")
-	for _, words := range provision.ChangeWords(job.Schema, after.Schema, maxEffects) {
+	for _, words := range provision.ChangeWords(job.Schema, after.Schema, maxPartsNamed) {
 		pg.Consequences = append(pg.Consequences, console.AsSentence(words))
 	}
-	pg.Consequences = append(pg.Consequences, change.words(v)...)
-	linked, err := p.Jobs.Report(r.Context(), v.key())
+	pg.Consequences = append(pg.Consequences, change.sentences(v)...)
+	linked, err := p.Jobs.Report(r.Context(), v.jobKey())
 	if err != nil {
 		return err
 	}
 	pg.Consequences = append(pg.Consequences, "Everybody in scope is looked at again, and compared with "+v.App.Name+": "+console.PluralForms(linked.Linked, "linked account", "linked accounts")+".")
 	pg.Title, pg.Narrow = "Restore default mappings?", true
-	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: pg.Cancel})
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: pg.CancelURL})
 	return p.Console.View(w, r, status, "confirm", pg)
 }
 
-// restoredActions lists the mappings and Target Object Actions that are on in the template and off
-// in the job.
+// restoredActions returns sentences about the mappings and Target Object Actions that are off in
+// the job and on in the template.
 func restoredActions(now, template *provision.Schema) []string {
 	var list []string
 	for _, t := range template.ObjectMappings() {
@@ -687,7 +700,7 @@ func (p *Pages) restore(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	if err := r.ParseForm(); err != nil {
 		return err
 	}
-	seen, err := strconv.ParseInt(r.PostForm.Get(openedField), 10, 64)
+	seen, err := strconv.ParseInt(r.PostForm.Get(openedInput), 10, 64)
 	if err != nil || seen < 0 {
 		return p.askRestore(w, r, v)
 	}
@@ -695,10 +708,10 @@ func (p *Pages) restore(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	if err != nil || confirmed < 0 {
 		return p.askRestore(w, r, v)
 	}
-	_, err = p.Jobs.RestoreDefaultMappings(r.Context(), v.key(), seen, confirmed, v.actor())
+	_, err = p.Jobs.RestoreDefaultMappings(r.Context(), v.jobKey(), seen, confirmed, v.actorLabel())
 	switch {
 	case errors.Is(err, provision.ErrChanged):
-		return p.askRestoreOf(w, r, v, true)
+		return p.askRestoreOnce(w, r, v, true)
 	case err != nil:
 		return p.handleJobError(w, r, v, err)
 	}
@@ -706,7 +719,7 @@ func (p *Pages) restore(w http.ResponseWriter, r *http.Request, v *appVisit) err
 }
 
 func (p *Pages) askRestart(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	job, err := p.Jobs.Get(r.Context(), v.key())
+	job, err := p.Jobs.Get(r.Context(), v.jobKey())
 	if err != nil {
 		return p.handleJobError(w, r, v, err)
 	}
@@ -715,7 +728,7 @@ func (p *Pages) askRestart(w http.ResponseWriter, r *http.Request, v *appVisit) 
 		return err
 	}
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("/provisioning/restart"), Button: "Restart provisioning", Cancel: v.url("/provisioning"),
+		Page: v.page, FormURL: v.url("/provisioning/restart"), Button: "Restart provisioning", CancelURL: v.url("/provisioning"),
 		Consequences: []string{
 			"A new initial cycle begins: everybody in scope is looked at again and compared with " + v.App.Name + ": " + console.PluralForms(n.In, "user", "users") + ", " + console.PluralForms(n.Linked, "linked account", "linked accounts") + ".",
 			"Failures that wait for a retry and a quarantine are forgotten. The links between users and accounts are kept.",
@@ -724,18 +737,20 @@ func (p *Pages) askRestart(w http.ResponseWriter, r *http.Request, v *appVisit) 
 		Undo: "Nothing is lost: only what differs is written.",
 	}
 	pg.Title, pg.Narrow = "Restart provisioning?", true
-	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: pg.Cancel})
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: pg.CancelURL})
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
 func (p *Pages) restart(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	if _, err := p.Jobs.Restart(r.Context(), v.key(), v.actor()); err != nil {
+	if _, err := p.Jobs.Restart(r.Context(), v.jobKey(), v.actorLabel()); err != nil {
 		return p.handleJobError(w, r, v, err)
 	}
 	return p.Console.Redirect(w, r, v.url("/provisioning"), console.DoneNotice("Provisioning was restarted: an initial cycle begins within moments."))
 }
 
-// handleJobError responds to an error of Jobs. If there is no job yet, it redirects to Get started.
+// handleJobError handles an error of p.Jobs. If there is no job yet, it redirects to the page where
+// one can be started. For an InputError it returns a page that explains it. It returns other errors
+// unchanged.
 func (p *Pages) handleJobError(w http.ResponseWriter, r *http.Request, v *appVisit, err error) error {
 	var input *provision.InputError
 	if errors.As(err, &input) {
@@ -800,12 +815,12 @@ func cycleSentence(c provision.CycleReport) string {
 	return strings.Join(parts, ", ")
 }
 
-func provisioningStateOf(r provision.Report) *provisioningState {
-	s := &provisioningState{Report: r, Quarantine: r.State.Quarantine, Last: cycleViewOf(r.State.Last), Next: r.State.NextCycle}
+func newProvisioningState(r provision.Report) *provisioningState {
+	s := &provisioningState{Report: r, Quarantine: r.State.Quarantine, LastCycle: newCycleView(r.State.Last), NextCycle: r.State.NextCycle}
 	if r.State.Phase != provision.Idle {
 		c := r.State.Cycle
-		s.Running = cycleViewOf(&c)
-		s.Running.Badge = console.Badge{Tone: console.ToneInfo, Text: "In progress"}
+		s.RunningCycle = newCycleView(&c)
+		s.RunningCycle.Badge = console.Badge{Tone: console.ToneInfo, Text: "In progress"}
 	}
 	for _, f := range []struct {
 		name string
@@ -814,10 +829,10 @@ func provisioningStateOf(r provision.Report) *provisioningState {
 		switch f.name {
 		case "On hold", "Rejected", "Groups linked", "Members of groups":
 			if f.n == 0 {
-				continue // rare
+				continue // most jobs have none of these, so the page does not show a zero
 			}
 		}
-		s.Figures = append(s.Figures, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
+		s.Counts = append(s.Counts, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
 	}
 	for i, f := range s.Failing {
 		s.Failing[i].Reason = fmt.Sprintf("%s: %s", f.Code, f.Reason)
@@ -825,7 +840,7 @@ func provisioningStateOf(r provision.Report) *provisioningState {
 	return s
 }
 
-func cycleViewOf(c *provision.CycleReport) *cycleView {
+func newCycleView(c *provision.CycleReport) *cycleView {
 	if c == nil {
 		return nil
 	}
@@ -840,7 +855,7 @@ func cycleViewOf(c *provision.CycleReport) *cycleView {
 		v.Badge = console.Badge{Tone: console.ToneProblem, Text: "Stopped"}
 	}
 	if !c.Ended.IsZero() {
-		v.Took = c.Ended.Sub(c.Started).Round(10 * time.Millisecond).String()
+		v.Duration = c.Ended.Sub(c.Started).Round(10 * time.Millisecond).String()
 	}
 	for _, f := range []struct {
 		name string
@@ -854,15 +869,16 @@ func cycleViewOf(c *provision.CycleReport) *cycleView {
 		{"Skipped", c.Skipped},
 		{"Failed", c.Failed},
 	} {
-		v.Figures = append(v.Figures, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
+		v.Counts = append(v.Counts, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
 	}
 	if c.Redundant > 0 {
-		v.Figures = append(v.Figures, console.Fact{Name: "Skipped as unchanged, not listed", Value: console.GroupDigits(c.Redundant)})
+		v.Counts = append(v.Counts, console.Fact{Name: "Skipped as unchanged, not listed", Value: console.GroupDigits(c.Redundant)})
 	}
 	return v
 }
 
-// provisioningBadge returns the badge of an application's provisioning in a list.
+// provisioningBadge returns the badge that shows the state of an application's provisioning in a
+// list of applications.
 func (p *Pages) provisioningBadge(ctx context.Context, d directory.ID, a directory.Application) (console.Badge, error) {
 	report, err := p.Jobs.Report(ctx, provision.Key{Directory: provision.SourceID(d), App: a.ID})
 	if errors.Is(err, provision.ErrNoJob) {
@@ -874,27 +890,27 @@ func (p *Pages) provisioningBadge(ctx context.Context, d directory.ID, a directo
 	return jobBadge(report.Code), err
 }
 
-// onHoldBadge returns the badge of a job that waits for a decision.
+// onHoldBadge returns the badge of a job with operations on hold, which wait for a decision.
 func onHoldBadge(r provision.Report) console.Badge {
 	return console.Badge{Tone: console.ToneWarning, Text: console.GroupDigits(r.OnHold) + " on hold", Hint: "Approve or reject them"}
 }
 
-// provisioningSummary describes an application's provisioning for its overview.
-func (p *Pages) provisioningSummary(ctx context.Context, v *appVisit) (provisioningSummary, error) {
+// summarizeProvisioning describes an application's provisioning for the application's overview.
+func (p *Pages) summarizeProvisioning(ctx context.Context, v *appVisit) (provisioningSummary, error) {
 	s := provisioningSummary{URL: v.url("/provisioning"), Badge: jobBadge(provision.NotConfigured), Text: "Creates, updates and switches off accounts in " + v.App.Name + " as people change here."}
-	s.Next = console.Action{Text: "Provisioning", URL: s.URL, Primary: true}
-	report, err := p.Jobs.Report(ctx, v.key())
+	s.NextAction = console.Action{Text: "Provisioning", URL: s.URL, IsPrimary: true}
+	report, err := p.Jobs.Report(ctx, v.jobKey())
 	if errors.Is(err, provision.ErrNoJob) {
 		return s, nil
 	}
 	if err != nil {
 		return s, err
 	}
-	s.Badge, s.Text, s.Next.Primary = jobBadge(report.Code), p.statusLine(report), false
+	s.Badge, s.Text, s.NextAction.IsPrimary = jobBadge(report.Code), p.statusLine(report), false
 	if report.OnHold > 0 {
 		s.Badge = onHoldBadge(report)
 		s.Text = console.PluralForms(report.OnHold, "operation is", "operations are") + " on hold: somebody has to decide. " + s.Text
-		s.Next = console.Action{Text: "See and decide", URL: v.url("/provisioning/held"), Primary: true}
+		s.NextAction = console.Action{Text: "See and decide", URL: v.url("/provisioning/held"), IsPrimary: true}
 	}
 	return s, nil
 }

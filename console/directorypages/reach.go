@@ -14,37 +14,36 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// openedField is a hidden input of the Provisioning page. It holds the revision that the job had
-// when the page was made. An operator who turns Provisioning Status on should start the job that
-// they saw. So the page asks if the job has changed since.
-const openedField = "opened"
+// openedInput is the name of a hidden input of the page "Provisioning". It holds the revision that
+// the job had when the page was opened. If the job has changed since, the server asks for
+// confirmation before the operator's form turns Provisioning Status on.
+const openedInput = "opened"
 
 func revisionText(job provision.Job) string { return strconv.FormatInt(job.LookAtAll, 10) }
 
-// reachChange is a change of a job's settings, with the number of users that it affects. The forms
-// for Scope, scoping filters and Target Object Actions use it to count these users and to ask for
-// confirmation.
+// reachChange is a change of a job's settings, with its effect on users. Forms that change the
+// scope, scoping filters, mappings or Target Object Actions use it to ask for confirmation.
 type reachChange struct {
-	before, after provision.Job
-	reach         provision.Reach
-	effect        provision.Effect         // the changed values, and the people who leave the scope, with the reason
-	was, is       *provision.ObjectMapping // the user mapping before and after the change
+	before, after          provision.Job
+	reach                  provision.Reach
+	effect                 provision.Effect         // the values that change, and the people who leave the scope, with the reasons
+	oldMapping, newMapping *provision.ObjectMapping // the mapping of users before and after the change
 }
 
-// reachOf counts the users that a change affects. It reads every user of the directory.
-func (p *Pages) reachOf(ctx context.Context, v *appVisit, before, after provision.Job) (reachChange, error) {
+// computeReachChange computes the effect of a change. It reads every user of the directory.
+func (p *Pages) computeReachChange(ctx context.Context, v *appVisit, before, after provision.Job) (reachChange, error) {
 	c := reachChange{before: before, after: after}
 	var err error
-	if c.was, err = before.Schema.UserMapping(); err != nil {
+	if c.oldMapping, err = before.Schema.UserMapping(); err != nil {
 		return c, err
 	}
-	if c.is, err = after.Schema.UserMapping(); err != nil {
+	if c.newMapping, err = after.Schema.UserMapping(); err != nil {
 		return c, err
 	}
 	c.effect, err = p.Jobs.Effect(ctx, before, after)
 	c.reach = c.effect.Reach
 	var broken *provision.InputError
-	if errors.As(err, &broken) { // a mapping that cannot be used yields no values
+	if errors.As(err, &broken) { // without a usable mapping there are no values to compare, so only count users
 		c.reach, err = p.Jobs.Reach(ctx, before, after)
 	}
 	return c, err
@@ -52,26 +51,28 @@ func (p *Pages) reachOf(ctx context.Context, v *appVisit, before, after provisio
 
 // addsAction reports whether the change adds this Target Object Action.
 func (c reachChange) addsAction(flow provision.FlowTypes) bool {
-	return c.is != nil && c.is.FlowTypes.Has(flow) && !c.was.FlowTypes.Has(flow)
+	return c.newMapping != nil && c.newMapping.FlowTypes.Has(flow) && !c.oldMapping.FlowTypes.Has(flow)
 }
 
-// needsConfirmation reports whether the change needs a confirmation. A zero reachChange does not.
+// needsConfirmation reports whether an operator must confirm the change. A zero reachChange needs
+// no confirmation.
 func (c reachChange) needsConfirmation() bool {
 	n, e := c.reach, c.effect
 	if c.before.Scope != c.after.Scope {
-		e.Come = 0 // the page Provisioning asks separately about accounts that are created or enabled
+		e.Come = 0 // the conditions below on n cover the users who come into scope
 	}
 	return c.addsAction(provision.FlowDelete) || n.Off > 0 || n.Leave > 0 || n.Join > 0 || n.On > 0 || n.Make > 0 && c.addsAction(provision.FlowAdd) || e.Matters() || c.stopsDisabling()
 }
 
-// changesGroups reports whether the change affects groups.
+// changesGroups reports whether the change affects groups at the application.
 func (c reachChange) changesGroups() bool {
 	return c.effect.Groups != nil && c.effect.Groups.Matters()
 }
 
-// stopsDisabling reports whether the change removes the row that disables accounts.
+// stopsDisabling reports whether the change stops the mapping from disabling accounts, although
+// some accounts are linked.
 func (c reachChange) stopsDisabling() bool {
-	return c.was != nil && provision.StopsDisabling(c.was, c.is) && c.reach.Linked > 0
+	return c.oldMapping != nil && provision.StopsDisabling(c.oldMapping, c.newMapping) && c.reach.Linked > 0
 }
 
 // confirmationValue returns the value that the form sends back to confirm exactly this change.
@@ -88,10 +89,11 @@ func effectNumbers(e provision.Effect) string {
 	return fmt.Sprintf("%d %d %d %d %d %d %d %d", e.Changed, e.Failing, e.Keyless, len(e.Lacking), len(e.Shared), e.Off, e.Leave, e.Come)
 }
 
-// confirmed returns how many accounts the change may disable, once the operator has confirmed it.
-func (c reachChange) confirmed() int { return c.effect.MayDisable() }
+// mayDisableCount returns how many accounts the change may disable, once the operator has confirmed
+// it.
+func (c reachChange) mayDisableCount() int { return c.effect.MayDisable() }
 
-// fillQuestion fills the title, the consequences and the undo text of a confirmation page. setting
+// fillQuestion sets the title, the consequences and the undo text of a confirmation page. setting
 // names the changed setting, such as "Scope" or "filters".
 func (c reachChange) fillQuestion(pg *console.ConfirmPage, v *appVisit, setting string) {
 	n, app := c.reach, v.App.Name
@@ -128,14 +130,14 @@ func (c reachChange) fillQuestion(pg *console.ConfirmPage, v *appVisit, setting 
 			pg.Undo = "Setting the old " + setting + " again leaves the users out again."
 		}
 	}
-	pg.Consequences = append(pg.Consequences, c.words(v)...)
+	pg.Consequences = append(pg.Consequences, c.sentences(v)...)
 	if (deletes || creates || c.effect.Changed > 0) && c.after.Status != provision.On {
 		pg.Consequences = append(pg.Consequences, "Nothing is sent before Provisioning Status is On.")
 	}
 }
 
-// words describes the change in sentences.
-func (c reachChange) words(v *appVisit) []string {
+// sentences describes the effect of the change in sentences.
+func (c reachChange) sentences(v *appVisit) []string {
 	n, app, deletes := c.reach, v.App.Name, c.addsAction(provision.FlowDelete)
 	next := "with the next cycle"
 	if c.after.Status != provision.On {
@@ -152,7 +154,7 @@ func (c reachChange) words(v *appVisit) []string {
 	}
 	if n.Leave > 0 {
 		text := console.PluralForms(n.Leave, "user who is in scope now is left out.", "users who are in scope now are left out.")
-		if !c.is.FlowTypes.Has(provision.FlowUpdate) {
+		if !c.newMapping.FlowTypes.Has(provision.FlowUpdate) {
 			text += " Their accounts at " + app + " stay as they are: Update is not among the Target Object Actions."
 		}
 		tell(text)
@@ -174,7 +176,7 @@ func (c reachChange) words(v *appVisit) []string {
 	}
 	e := c.effect
 	if c.before.Scope != c.after.Scope {
-		e.Came = nil // the numbers say this already
+		e.Came = nil // the sentences with numbers above say this already
 	}
 	for _, words := range append(e.ValueSentences(app, console.PluralForms), e.Sentences(app, console.PluralForms)...) {
 		tell(words)
@@ -182,53 +184,53 @@ func (c reachChange) words(v *appVisit) []string {
 	return told
 }
 
-// provisioningHarm holds what saving the Provisioning page would do to accounts, and changes that
-// the operator may not know of.
+// provisioningHarm describes what saving the page "Provisioning" would do to accounts, and the
+// changes by others that the operator may not know.
 type provisioningHarm struct {
 	reachChange
-	move     provision.Move // what stays at the old application after the Tenant URL changes
-	moved    bool           // whether saving would start a job that changed after the page was opened
-	scopeWas string         // the scope that the page showed
+	move             provision.Move // the accounts that stay at the old application if the Tenant URL changes
+	startsChangedJob bool           // whether saving would start a job that someone changed after the page was opened
+	shownScope       string         // the scope that the page showed
 }
 
-// provisioningHarm checks settings before they are saved. It counts users only if the scope changes
-// or someone changed the job in the meantime. asked is the move to another Tenant URL that the
-// operator has confirmed, once its leavers are switched off; nil before.
-func (p *Pages) provisioningHarm(r *http.Request, v *appVisit, now provision.Job, s provision.Settings, asked *provision.Move) (provisioningHarm, error) {
-	h := provisioningHarm{scopeWas: r.PostForm.Get(console.WasPrefix + "scope")}
-	h.moved = now.Version > 0 && s.Status == provision.On && now.Status != provision.On && r.PostForm.Get(openedField) != revisionText(now)
+// checkProvisioningHarm checks settings before they are saved, and computes what they would do.
+// asked is the change of the Tenant URL that the operator has confirmed, once the accounts of
+// leavers are switched off. Before that it is nil.
+func (p *Pages) checkProvisioningHarm(r *http.Request, v *appVisit, now provision.Job, s provision.Settings, asked *provision.Move) (provisioningHarm, error) {
+	h := provisioningHarm{shownScope: r.PostForm.Get(console.StartValuePrefix + "scope")}
+	h.startsChangedJob = now.Version > 0 && s.Status == provision.On && now.Status != provision.On && r.PostForm.Get(openedInput) != revisionText(now)
 	var err error
 	if asked != nil {
 		h.move = *asked
 	} else if h.move, err = p.Jobs.Move(r.Context(), now, s.TenantURL); err != nil {
 		return h, err
 	}
-	if !h.moved && s.Scope == now.Scope && h.move.Linked == 0 {
+	if !h.startsChangedJob && s.Scope == now.Scope && h.move.Linked == 0 {
 		return h, nil
 	}
-	if err := p.Jobs.Check(now, s); err != nil { // report a wrong value before any question
+	if err := p.Jobs.Check(now, s); err != nil { // a wrong value is reported before any question is asked
 		return h, err
 	}
 	after, err := now.With(s)
 	if err != nil {
 		return h, err
 	}
-	h.reachChange, err = p.reachOf(r.Context(), v, now, after)
+	h.reachChange, err = p.computeReachChange(r.Context(), v, now, after)
 	return h, err
 }
 
-// needsConfirmation reports whether saving needs a confirmation.
+// needsConfirmation reports whether an operator must confirm that the settings are saved.
 func (h provisioningHarm) needsConfirmation() bool {
-	return h.moved || h.move.Linked > 0 || h.reachChange.needsConfirmation()
+	return h.startsChangedJob || h.move.Linked > 0 || h.reachChange.needsConfirmation()
 }
 
-// confirmationValue returns the value that the form sends back to confirm exactly this change.
+// confirmationValue returns the value that the form sends back to confirm exactly these effects.
 func (h provisioningHarm) confirmationValue() string {
 	return fmt.Sprintf("%s %d %d", h.reachChange.confirmationValue(), h.move.Linked, h.move.Leavers)
 }
 
-// moveConsequences says what happens to accounts at the old application when the Tenant URL changes
-// to another application.
+// moveConsequences says what happens to the accounts at the old application if the Tenant URL
+// changes to that of another application.
 func (h provisioningHarm) moveConsequences() []string {
 	if h.move.Linked == 0 {
 		return nil
@@ -241,9 +243,9 @@ func (h provisioningHarm) moveConsequences() []string {
 	return told
 }
 
-// closedWords says how many accounts were switched off at the old application, and how many could
-// not be.
-func closedWords(c provision.Closed) string {
+// switchedOffText says how many accounts at the old application were switched off, and how many
+// could not be switched off.
+func switchedOffText(c provision.Closed) string {
 	words := ""
 	if c.Off > 0 {
 		words = console.PluralForms(c.Off, "account at the old application was", "accounts at the old application were") + " switched off."
@@ -254,22 +256,22 @@ func closedWords(c provision.Closed) string {
 	return strings.TrimSpace(words)
 }
 
-// askHarm asks for confirmation before accounts are disabled or created. It keeps the typed values,
-// and Cancel leads back to them.
-func (p *Pages) askHarm(w http.ResponseWriter, r *http.Request, v *appVisit, typed provisioningForm, m console.MergedEdit, h provisioningHarm, by *event.Event) error {
+// askProvisioningHarm asks for confirmation before accounts are disabled or created. It keeps the
+// typed values in a draft, so that "Cancel" leads back to them.
+func (p *Pages) askProvisioningHarm(w http.ResponseWriter, r *http.Request, v *appVisit, typed provisioningForm, m console.MergedEdit, h provisioningHarm, by *event.Event) error {
 	draft := p.keepDraft(r, v, typed, nil, false)
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("/provisioning"), Button: "Save", Danger: true, Cancel: v.url("/provisioning") + "?" + testedParam + "=" + url.QueryEscape(draft.ID),
-		Fields: append(m.Rest, p.typedFields(r, draft)...),
+		Page: v.page, FormURL: v.url("/provisioning"), Button: "Save", IsDangerous: true, CancelURL: v.url("/provisioning") + "?" + draftParam + "=" + url.QueryEscape(draft.ID),
+		Fields: append(m.HiddenFields, p.draftFields(r, draft)...),
 	}
-	pg.Fields = append(pg.Fields, console.HiddenField{Name: openedField, Value: r.PostForm.Get(openedField)}, console.HiddenField{Name: "confirmed", Value: h.confirmationValue()})
-	if h.moved {
-		pg.Consequences = h.movedWords(v.App.Name)
+	pg.Fields = append(pg.Fields, console.HiddenField{Name: openedInput, Value: r.PostForm.Get(openedInput)}, console.HiddenField{Name: "confirmed", Value: h.confirmationValue()})
+	if h.startsChangedJob {
+		pg.Consequences = h.changedMeanwhileSentences(v.App.Name)
 	}
 	if h.before.Scope != h.after.Scope {
-		pg.Consequences = append(pg.Consequences, "Scope will be: "+scopeWords(h.after.Scope)+".")
+		pg.Consequences = append(pg.Consequences, "Scope will be: "+scopeName(h.after.Scope)+".")
 	}
-	if h.before.Scope != h.after.Scope || h.moved || h.move.Linked == 0 {
+	if h.before.Scope != h.after.Scope || h.startsChangedJob || h.move.Linked == 0 {
 		h.fillQuestion(&pg, v, "Scope")
 	}
 	if h.move.Linked > 0 {
@@ -277,32 +279,33 @@ func (p *Pages) askHarm(w http.ResponseWriter, r *http.Request, v *appVisit, typ
 		pg.Undo = "Nothing was saved yet. Entering the old Tenant URL again finds the accounts by their matching attributes."
 		pg.Consequences = append(h.moveConsequences(), pg.Consequences...)
 	}
-	if h.moved {
+	if h.startsChangedJob {
 		pg.Title, pg.Button = "Start with what was changed meanwhile?", "Set Provisioning Status to On"
 		pg.Undo = "Nothing was saved yet. Setting Provisioning Status to Off stops it; accounts that were made by then stay."
 		if h.before.Scope == h.after.Scope {
 			pg.Consequences = append(pg.Consequences, console.PluralForms(h.reach.In, "user is", "users are")+" in scope then.")
 		}
 	}
-	pg.Narrow, pg.Lead = true, m.FromOthers(by)
+	pg.Narrow, pg.Lead = true, m.OthersText(by)
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-// movedWords describes the changes by others since the operator opened the page.
-func (h provisioningHarm) movedWords(app string) []string {
+// changedMeanwhileSentences describes the settings that others have changed since the operator
+// opened the page.
+func (h provisioningHarm) changedMeanwhileSentences(app string) []string {
 	list := []string{"The scope or the mappings were changed since you opened the page."}
-	if h.scopeWas != "" && h.scopeWas != string(h.before.Scope) {
-		list = []string{"Scope was changed since you opened the page. It is now: " + scopeWords(h.before.Scope) + "."}
+	if h.shownScope != "" && h.shownScope != string(h.before.Scope) {
+		list = []string{"Scope was changed since you opened the page. It is now: " + scopeName(h.before.Scope) + "."}
 	}
-	list = append(list, "Target Object Actions are "+strings.ReplaceAll(h.is.FlowTypes.String(), ",", ", ")+". Users are in scope by the filter: "+h.is.Scope.Words()+".")
+	list = append(list, "Target Object Actions are "+strings.ReplaceAll(h.newMapping.FlowTypes.String(), ",", ", ")+". Users are in scope by the filter: "+h.newMapping.Scope.Words()+".")
 	if h.reach.Out > 0 {
 		list = append(list, console.PluralForms(h.reach.Out, "linked account", "linked accounts")+" at "+app+" will be switched off, where not done already: nobody in scope has them.")
 	}
 	return list
 }
 
-func scopeWords(s provision.Scope) string {
+func scopeName(s provision.Scope) string {
 	for _, f := range provisioningFields() {
 		if f.Name == "scope" {
 			return f.ShownValue(string(s))
@@ -311,12 +314,12 @@ func scopeWords(s provision.Scope) string {
 	return string(s)
 }
 
-// keptParam is the query parameter that names a kept form. Cancel leads to an address with it,
-// which shows the typed values again. The page's own address always shows the saved values.
+// keptParam is the query parameter that names a kept form. "Cancel" leads to an address with this
+// parameter, which shows the typed values again. Without it, the page shows the saved values.
 const keptParam = "kept"
 
-// keepForm keeps a form that is not saved yet. It returns the page's address with the id of the
-// form. fields are the form's inputs.
+// keepForm keeps the inputs of a form that is not saved yet. It returns the address of the page
+// with the parameter keptParam, which shows the inputs again.
 func (p *Pages) keepForm(r *http.Request, v *appVisit, page string, fields []console.HiddenField) string {
 	form := make(url.Values, len(fields))
 	for _, f := range fields {
@@ -331,8 +334,9 @@ func (p *Pages) keepForm(r *http.Request, v *appVisit, page string, fields []con
 	return page + mark + keptParam + "=" + url.QueryEscape(id)
 }
 
-// keptForm returns the form that the address names, or nil if there is none or it has expired.
-func (p *Pages) keptForm(r *http.Request, v *appVisit, page string) url.Values {
+// findKeptForm returns the kept form that the address names. It returns nil if there is none, or if
+// it has expired.
+func (p *Pages) findKeptForm(r *http.Request, v *appVisit, page string) url.Values {
 	id := r.URL.Query().Get(keptParam)
 	if id == "" {
 		return nil
@@ -341,9 +345,9 @@ func (p *Pages) keptForm(r *http.Request, v *appVisit, page string) url.Values {
 	return form
 }
 
-// typedFields returns hidden inputs for the parts of the form that are not settings. They contain
-// the draft's id instead of the Secret Token, because a page must not contain the token.
-func (p *Pages) typedFields(r *http.Request, draft *provisioningDraft) []console.HiddenField {
+// draftFields returns hidden inputs for the parts of the form that are not settings. They contain
+// the id of the draft instead of the Secret Token, because a page must not contain the token.
+func (p *Pages) draftFields(r *http.Request, draft *provisioningDraft) []console.HiddenField {
 	list := []console.HiddenField{{Name: draftField, Value: draft.ID}}
 	if draft.Form.Secret != "" {
 		list = append(list, console.HiddenField{Name: "secretTyped", Value: "yes"})

@@ -8,27 +8,27 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 )
 
-// rolesPage is the data of the view "roles": an application's roles, and the form for a new role.
-// If Role is set, it is the form that changes this role.
+// rolesPage is the data of the view "roles". It lists an application's roles and has the form for a
+// new role. If Role is set, it is the form that changes this role.
 type rolesPage struct {
 	console.Page
-	Rows     []roleRow
-	Role     directory.AppRole // the role to change; zero for a new role
-	Assigned int
-	Action   string
-	Cancel   string
-	Inputs   []groupInput
-	Enabled  bool
-	Was      []console.HiddenField
-	Unsaved  bool
-	Error    string
+	Rows             []roleRow
+	Role             directory.AppRole // the role that the form changes; zero for a new role
+	AssignedCount    int
+	FormURL          string
+	CancelURL        string
+	Inputs           []groupInput
+	IsEnabled        bool
+	StartValues      []console.HiddenField
+	HasUnsavedValues bool
+	Error            string
 }
 
 type roleRow struct {
-	Role     directory.AppRole
-	URL      string // address of the role's page; empty for Default Access, which has none
-	Badge    console.Badge
-	Assigned int
+	Role          directory.AppRole
+	URL           string // address of the role's page; empty for Default Access, which has none
+	Badge         console.Badge
+	AssignedCount int
 }
 
 func roleFields() []console.EditField {
@@ -36,33 +36,33 @@ func roleFields() []console.EditField {
 		{Name: "value", Label: "Value"},
 		{Name: "displayName", Label: "Display name"},
 		{Name: "description", Label: "Description"},
-		console.EditTick("enabled", "Enabled"),
+		console.CheckboxField("enabled", "Enabled"),
 	}
 }
 
 func roleValues(r directory.AppRole) map[string]string {
-	return map[string]string{"value": r.Value, "displayName": r.DisplayName, "description": r.Description, "enabled": console.TickValue(r.Enabled)}
+	return map[string]string{"value": r.Value, "displayName": r.DisplayName, "description": r.Description, "enabled": console.CheckboxValue(r.Enabled)}
 }
 
-func withValues(r directory.AppRole, values map[string]string) directory.AppRole {
+func applyRoleValues(r directory.AppRole, values map[string]string) directory.AppRole {
 	r.Value, r.DisplayName, r.Description, r.Enabled = values["value"], values["displayName"], values["description"], values["enabled"] != ""
 	return r
 }
 
-func (pg *rolesPage) fill(values map[string]string, wrong *console.FieldError) {
+func (pg *rolesPage) fillInputs(values map[string]string, wrong *console.FieldError) {
 	placed := false
 	for _, f := range roleFields() {
 		if f.Name == "enabled" {
-			pg.Enabled = values[f.Name] != ""
+			pg.IsEnabled = values[f.Name] != ""
 			continue
 		}
-		in := groupInput{GroupAttribute: directory.GroupAttribute{Name: f.Name, Label: f.Label}, Value: values[f.Name], Required: f.Name == "value"}
+		in := groupInput{GroupAttribute: directory.GroupAttribute{Name: f.Name, Label: f.Label}, Value: values[f.Name], IsRequired: f.Name == "value"}
 		if wrong != nil && wrong.For == f.Name {
 			in.Error, placed = wrong, true
 		}
 		pg.Inputs = append(pg.Inputs, in)
 	}
-	pg.Unsaved = wrong != nil
+	pg.HasUnsavedValues = wrong != nil
 	if wrong != nil && !placed {
 		pg.Error = wrong.Text
 	}
@@ -77,8 +77,8 @@ func (p *Pages) viewRoles(w http.ResponseWriter, r *http.Request, v *appVisit, s
 	if err != nil {
 		return err
 	}
-	pg := rolesPage{Page: v.page, Action: v.url("/roles"), Cancel: v.url("/roles")}
-	pg.fill(values, wrong)
+	pg := rolesPage{Page: v.page, FormURL: v.url("/roles"), CancelURL: v.url("/roles")}
+	pg.fillInputs(values, wrong)
 	for _, role := range append([]directory.AppRole{directory.DefaultAccess}, own...) {
 		row := roleRow{Role: role, Badge: console.Badge{Tone: console.ToneGood, Text: "Enabled"}}
 		if role.ID != directory.DefaultAccess.ID {
@@ -87,7 +87,7 @@ func (p *Pages) viewRoles(w http.ResponseWriter, r *http.Request, v *appVisit, s
 		if !role.Enabled {
 			row.Badge = console.Badge{Tone: console.ToneQuiet, Text: "Disabled"}
 		}
-		if row.Assigned, err = v.CountRole(r.Context(), v.App.ID, role.ID); err != nil {
+		if row.AssignedCount, err = v.CountRole(r.Context(), v.App.ID, role.ID); err != nil {
 			return err
 		}
 		pg.Rows = append(pg.Rows, row)
@@ -106,7 +106,7 @@ func (p *Pages) addRole(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	for _, f := range roleFields() {
 		values[f.Name] = f.FormValue(r.PostForm)
 	}
-	role, _, err := v.PutRole(r.Context(), v.App.ID, withValues(directory.AppRole{}, values), v.actor())
+	role, _, err := v.PutRole(r.Context(), v.App.ID, applyRoleValues(directory.AppRole{}, values), v.actorLabel())
 	if wrong := console.AttributeError(err); wrong != nil {
 		return p.viewRoles(w, r, v, http.StatusUnprocessableEntity, values, wrong)
 	}
@@ -116,7 +116,8 @@ func (p *Pages) addRole(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	return p.Console.Redirect(w, r, v.url("/roles"), console.DoneNotice("The role "+role.DisplayName+" was created."))
 }
 
-// findRole finds the role that the path names. It does not find Default Access, which has no page.
+// findRole returns the role whose id is in the path. If there is none, the error is
+// console.ErrNotFound. Default Access has no page, so findRole does not find it.
 func (v *appVisit) findRole(r *http.Request) (directory.AppRole, error) {
 	own, err := v.Roles(r.Context(), v.App.ID)
 	if err != nil {
@@ -140,19 +141,19 @@ func (p *Pages) showRole(w http.ResponseWriter, r *http.Request, v *appVisit) er
 
 func (p *Pages) viewRole(w http.ResponseWriter, r *http.Request, v *appVisit, status int, role directory.AppRole, values map[string]string, wrong *console.FieldError) error {
 	at := v.url("/roles/" + role.ID)
-	pg := rolesPage{Page: v.page, Role: role, Action: at, Cancel: v.url("/roles"), Was: console.WasFields(roleFields(), values)}
+	pg := rolesPage{Page: v.page, Role: role, FormURL: at, CancelURL: v.url("/roles"), StartValues: console.StartValueFields(roleFields(), values)}
 	if wrong != nil {
-		pg.Was = console.RepeatWasFields(r.PostForm, roleFields())
+		pg.StartValues = console.RepeatStartValueFields(r.PostForm, roleFields())
 	}
-	pg.fill(values, wrong)
+	pg.fillInputs(values, wrong)
 	var err error
-	if pg.Assigned, err = v.CountRole(r.Context(), v.App.ID, role.ID); err != nil {
+	if pg.AssignedCount, err = v.CountRole(r.Context(), v.App.ID, role.ID); err != nil {
 		return err
 	}
 	pg.Title = role.DisplayName
-	pg.StatusLine = console.PluralForms(pg.Assigned, "assignment has", "assignments have") + " this role."
+	pg.StatusLine = console.PluralForms(pg.AssignedCount, "assignment has", "assignments have") + " this role."
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Roles", URL: v.url("/roles")})
-	pg.Actions = []console.Action{{Text: "Delete", Icon: "trash-2", URL: at + "/delete", Danger: true}}
+	pg.Actions = []console.Action{{Text: "Delete", Icon: "trash-2", URL: at + "/delete", IsDangerous: true}}
 	return p.show(w, r, status, "roles", pg)
 }
 
@@ -168,23 +169,23 @@ func (p *Pages) saveRole(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	if err != nil {
 		return err
 	}
-	by, err := v.lastChange(r.Context(), v.App.ID)
+	by, err := v.findLastChange(r.Context(), v.App.ID)
 	if err != nil {
 		return err
 	}
 	if len(m.Conflicts) > 0 {
 		frame := v.page
 		frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Roles", URL: v.url("/roles")})
-		return p.Console.AskEdit(w, r, frame, m, v.url("/roles/"+role.ID), v.url("/roles/"+role.ID), by)
+		return p.Console.AskAboutConflicts(w, r, frame, m, v.url("/roles/"+role.ID), v.url("/roles/"+role.ID), by)
 	}
-	after, changed, err := v.PutRole(r.Context(), v.App.ID, withValues(role, m.Values), v.actor())
+	after, changed, err := v.PutRole(r.Context(), v.App.ID, applyRoleValues(role, m.Values), v.actorLabel())
 	if wrong := console.AttributeError(err); wrong != nil {
 		return p.viewRole(w, r, v, http.StatusUnprocessableEntity, role, m.Values, wrong)
 	}
 	if err != nil {
 		return err
 	}
-	n := console.DoneNotice(strings.TrimSpace("The role " + after.DisplayName + " was saved. " + m.FromOthers(by)))
+	n := console.DoneNotice(strings.TrimSpace("The role " + after.DisplayName + " was saved. " + m.OthersText(by)))
 	if !changed {
 		n = console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: the role " + after.DisplayName + " was like that already."}
 	}
@@ -198,7 +199,7 @@ func (p *Pages) askDeleteRole(w http.ResponseWriter, r *http.Request, v *appVisi
 	}
 	pg := console.ConfirmPage{
 		Page: v.page, Consequences: []string{"The role " + role.DisplayName + " of " + v.App.Name + " goes. A role that an assignment has cannot be deleted."}, Undo: console.CannotBeUndone,
-		Action: r.URL.Path, Button: "Delete " + role.DisplayName, Danger: true, Cancel: v.url("/roles/" + role.ID),
+		FormURL: r.URL.Path, Button: "Delete " + role.DisplayName, IsDangerous: true, CancelURL: v.url("/roles/" + role.ID),
 	}
 	pg.Title, pg.Narrow = "Delete the role "+role.DisplayName+"?", true
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Roles", URL: v.url("/roles")})
@@ -210,7 +211,7 @@ func (p *Pages) deleteRole(w http.ResponseWriter, r *http.Request, v *appVisit) 
 	if err != nil {
 		return err
 	}
-	err = v.DeleteRole(r.Context(), v.App.ID, role.ID, v.actor())
+	err = v.DeleteRole(r.Context(), v.App.ID, role.ID, v.actorLabel())
 	if n := console.RefusalNotice("The role was not deleted", err); n != nil {
 		return p.Console.Redirect(w, r, v.url("/roles/"+role.ID), *n)
 	}

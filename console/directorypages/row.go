@@ -16,47 +16,49 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// rowPage is the data of the view "row": one attribute mapping, and the values that it yields for
-// people. Its labels are those of Entra's page "Edit Attribute".
+// rowPage is the data of the view "row". It shows one row of a mapping, which maps one attribute,
+// and the values that the row yields for people. Its labels are those of Entra's page "Edit
+// Attribute".
 type rowPage struct {
 	console.Page
-	Was        []console.HiddenField
-	Unsaved    bool
-	Action     string
-	Cancel     string
-	Remove     string // address of the question before the row is removed; empty if it cannot be removed
-	Error      *console.Notice
-	Wrong      map[string]*console.FieldError // errors of the inputs, by input name
-	Caret      *caretLine
-	Types      []console.Choice
-	Applies    []console.Choice
-	Places     []console.Choice // the possible places in the list of rows; empty for a new row
-	Sources    []string
-	Targets    []string
-	Values     map[string]string // values of the inputs, by input name
-	SourceName string
-	TargetName string
-	Notes      []expr.Note
-	Users      bool   // whether the row is in the mapping of users; otherwise in that of groups
-	Person     string // what the operator typed into "Show it for"
-	Tried      *triedRow
-	Functions  []expr.FunctionInfo
+	StartValues      []console.HiddenField
+	HasUnsavedValues bool
+	FormURL          string
+	CancelURL        string
+	RemoveURL        string // address of the page that asks whether to remove the row; empty if it cannot be removed
+	Error            *console.Notice
+	InputErrors      map[string]*console.FieldError // the inputs' errors, by the name of the input
+	Caret            *caretLine
+	TypeChoices      []console.Choice
+	ApplyChoices     []console.Choice
+	PlaceChoices     []console.Choice // the places that the row can have in the list of rows; empty for a new row
+	SourceAttributes []string
+	TargetAttributes []string
+	Values           map[string]string // the inputs' values, by the name of the input
+	SourceName       string
+	TargetName       string
+	Notes            []expr.Note
+	IsForUsers       bool   // whether the row belongs to the mapping of users; otherwise it belongs to that of groups
+	PreviewName      string // what the operator typed into "Show it for"
+	Preview          *rowPreview
+	Functions        []expr.FunctionInfo
 }
 
-// caretLine is the line of an expression with an error, and a line with a caret under the error.
+// caretLine shows where an expression has an error: the line with the error, and a line below it
+// that has a caret under the error.
 type caretLine struct {
 	Line, Caret string
 }
 
-// triedRow holds the values that a row yields for people.
-type triedRow struct {
+// rowPreview shows the values that a row yields for people or groups.
+type rowPreview struct {
 	provision.RowPreview
-	Unknown string // why no person is shown; empty if one is, or if no name was typed
-	Trace   *traceStep
-	Count   string
+	NotFoundText string // says that the directory has no person or group with the typed name; empty otherwise
+	Trace        *traceStep
+	CountText    string
 }
 
-// traceStep is one part of an expression, with its value, as the page shows it.
+// traceStep shows one part of an expression, with the value that it yields.
 type traceStep struct {
 	Expression string
 	Result     string
@@ -64,8 +66,8 @@ type traceStep struct {
 	Steps      []traceStep
 }
 
-// rowParam is the query parameter that names the row by its target attribute. Without it, the page
-// is for a new row.
+// rowParam is the query parameter that names a row by its target attribute. Without the parameter,
+// the page is the form for a new row.
 const rowParam = "row"
 
 func (v *appVisit) rowURL(mapping, target string) string {
@@ -80,24 +82,25 @@ func (v *appVisit) removeRowURL(mapping, target string) string {
 	return v.mappingURL(mapping) + "/row/remove?" + rowParam + "=" + url.QueryEscape(target)
 }
 
-// rowFields lists the inputs of the page.
+// rowFields lists the inputs of the form.
 func rowFields() []console.EditField {
 	return []console.EditField{
-		console.EditChoice("type", "Mapping type", nil),
+		console.ChoiceField("type", "Mapping type", nil),
 		{Name: "source", Label: "Source attribute"},
-		{Name: "constant", Label: "Constant Value", Read: func(form url.Values) string { return form.Get("constant") }},
+		{Name: "constant", Label: "Constant Value", ReadValue: func(form url.Values) string { return form.Get("constant") }},
 		{Name: "expression", Label: "Expression"},
-		{Name: "default", Label: "Default value if null", Read: func(form url.Values) string { return form.Get("default") }},
+		{Name: "default", Label: "Default value if null", ReadValue: func(form url.Values) string { return form.Get("default") }},
 		{Name: "target", Label: "Target attribute"},
-		console.EditChoice("match", "Match objects using this attribute", map[string]string{"yes": "Yes", "no": "No"}),
+		console.ChoiceField("match", "Match objects using this attribute", map[string]string{"yes": "Yes", "no": "No"}),
 		{Name: "precedence", Label: "Matching precedence"},
-		console.EditChoice("apply", "Apply this mapping", map[string]string{"Always": "Always", "ObjectAddOnly": "Only during object creation"}),
-		console.EditTick("flownull", "Flow null values"),
+		console.ChoiceField("apply", "Apply this mapping", map[string]string{"Always": "Always", "ObjectAddOnly": "Only during object creation"}),
+		console.CheckboxField("flownull", "Flow null values"),
 		{Name: "place", Label: "Place in the list"},
 	}
 }
 
-// inputName returns the name of the input for a field of a domain error; "" if there is none.
+// inputName returns the name of the input for the field that a provision.InputError names. It
+// returns "" if the form has no such input.
 func inputName(field string) string {
 	for _, f := range rowFields() {
 		if f.Label == field {
@@ -107,7 +110,7 @@ func inputName(field string) string {
 	return ""
 }
 
-// rowValues returns the stored values of a row, by input name.
+// rowValues returns the stored values of a row, by the name of the input.
 func rowValues(s *provision.Schema, m *provision.ObjectMapping, target string) map[string]string {
 	values := map[string]string{"type": string(provision.DirectMapping), "match": "no", "apply": string(provision.FlowAlways)}
 	for i := range m.AttributeMappings {
@@ -116,7 +119,7 @@ func rowValues(s *provision.Schema, m *provision.ObjectMapping, target string) m
 		}
 		row := s.Row(m, &m.AttributeMappings[i])
 		values["type"], values["default"], values["target"] = string(row.Type), row.Default, row.Target
-		values["apply"], values["flownull"], values["place"] = string(row.Apply), console.TickValue(row.FlowNull), strconv.Itoa(i+1)
+		values["apply"], values["flownull"], values["place"] = string(row.Apply), console.CheckboxValue(row.FlowNull), strconv.Itoa(i+1)
 		switch row.Type {
 		case provision.DirectMapping:
 			values["source"] = row.Source
@@ -132,9 +135,9 @@ func rowValues(s *provision.Schema, m *provision.ObjectMapping, target string) m
 	return values
 }
 
-// rowOf returns the row that the values of the form describe. If a value is wrong, the error is a
-// *provision.InputError.
-func rowOf(values map[string]string) (provision.RowEdit, error) {
+// parseRow returns the row that the values of the form describe. If the matching precedence is
+// wrong, the error is a *provision.InputError.
+func parseRow(values map[string]string) (provision.RowEdit, error) {
 	row := provision.RowEdit{
 		Type: provision.MappingType(values["type"]), Default: values["default"], Target: values["target"],
 		Apply: provision.AttributeFlowType(values["apply"]), FlowNull: values["flownull"] != "",
@@ -158,9 +161,10 @@ func rowOf(values map[string]string) (provision.RowEdit, error) {
 	return row, nil
 }
 
-// changedJob returns the job after the form's change of the row.
-func changedJob(job provision.Job, mapping, replaces string, values map[string]string, c provision.Catalog) (provision.Job, error) {
-	row, err := rowOf(values)
+// applyRow returns the job with the row that the form describes. replaces is the target attribute
+// of the row that it replaces; it is empty for a new row.
+func applyRow(job provision.Job, mapping, replaces string, values map[string]string, c provision.Catalog) (provision.Job, error) {
+	row, err := parseRow(values)
 	if err != nil {
 		return job, err
 	}
@@ -177,11 +181,11 @@ func changedJob(job provision.Job, mapping, replaces string, values map[string]s
 
 // openRow returns the job, the mapping and the target attribute of the row that the address names.
 func (p *Pages) openRow(r *http.Request, v *appVisit) (provision.Job, *provision.ObjectMapping, string, error) {
-	job, err := p.Jobs.Get(r.Context(), v.key())
+	job, err := p.Jobs.Get(r.Context(), v.jobKey())
 	if err != nil {
 		return job, nil, "", err
 	}
-	m, err := v.mapping(job, r)
+	m, err := v.findMapping(job, r)
 	if err != nil {
 		return job, nil, "", err
 	}
@@ -202,11 +206,11 @@ func (p *Pages) showRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	}
 	stored := rowValues(job.Schema, m, target)
 	pg := p.rowPage(v, job, m, target, stored)
-	pg.Was = console.WasFields(rowFields(), stored)
-	if form := p.keptForm(r, v, v.rowURL(m.Name, target)); form != nil {
-		values := formValues(form)
+	pg.StartValues = console.StartValueFields(rowFields(), stored)
+	if form := p.findKeptForm(r, v, v.rowURL(m.Name, target)); form != nil {
+		values := readRowValues(form)
 		pg = p.rowPage(v, job, m, target, values)
-		pg.Was, pg.Unsaved = console.RepeatWasFields(form, rowFields()), true
+		pg.StartValues, pg.HasUnsavedValues = console.RepeatStartValueFields(form, rowFields()), true
 	}
 	if target != "" {
 		p.addPreview(r.Context(), v, &pg, job, m, target, "")
@@ -214,8 +218,8 @@ func (p *Pages) showRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	return p.show(w, r, http.StatusOK, "row", pg)
 }
 
-// formValues reads the inputs of a form that was sent or kept.
-func formValues(form url.Values) map[string]string {
+// readRowValues reads the inputs of a form that was just sent, or sent earlier and kept.
+func readRowValues(form url.Values) map[string]string {
 	values := map[string]string{}
 	for _, f := range rowFields() {
 		values[f.Name] = f.FormValue(form)
@@ -223,11 +227,12 @@ func formValues(form url.Values) map[string]string {
 	return values
 }
 
-// rowPage returns the page with these values in its inputs.
+// rowPage returns the page with these values in its inputs. target is the row's target attribute,
+// or "" for a new row.
 func (p *Pages) rowPage(v *appVisit, job provision.Job, m *provision.ObjectMapping, target string, values map[string]string) rowPage {
 	pg := rowPage{
-		Page: v.page, Action: v.rowURL(m.Name, target), Cancel: v.mappingURL(m.Name), Values: values, Wrong: map[string]*console.FieldError{},
-		Users: m.SourceObjectName == "User", Functions: expr.Functions(),
+		Page: v.page, FormURL: v.rowURL(m.Name, target), CancelURL: v.mappingURL(m.Name), Values: values, InputErrors: map[string]*console.FieldError{},
+		IsForUsers: m.SourceObjectName == "User", Functions: expr.Functions(),
 	}
 	pg.SourceName, pg.TargetName = systemNames(job.Schema)
 	pg.Title = "Edit Attribute"
@@ -235,19 +240,19 @@ func (p *Pages) rowPage(v *appVisit, job provision.Job, m *provision.ObjectMappi
 		pg.Title = "Add New Mapping"
 	} else {
 		pg.Lead = target
-		if !pg.Users || target != "userName" {
-			pg.Remove = v.removeRowURL(m.Name, target)
+		if !pg.IsForUsers || target != "userName" {
+			pg.RemoveURL = v.removeRowURL(m.Name, target)
 		}
 	}
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")}, console.Crumb{Text: m.Name, URL: v.mappingURL(m.Name)})
 	for _, t := range provision.MappingTypes() {
-		pg.Types = append(pg.Types, console.Choice{Value: string(t), Text: string(t), Checked: values["type"] == string(t)})
+		pg.TypeChoices = append(pg.TypeChoices, console.Choice{Value: string(t), Text: string(t), Checked: values["type"] == string(t)})
 	}
 	for _, f := range []struct{ value, text string }{{"Always", "Always"}, {"ObjectAddOnly", "Only during object creation"}} {
-		pg.Applies = append(pg.Applies, console.Choice{Value: f.value, Text: f.text, Checked: values["apply"] == f.value})
+		pg.ApplyChoices = append(pg.ApplyChoices, console.Choice{Value: f.value, Text: f.text, Checked: values["apply"] == f.value})
 	}
-	if apply := values["apply"]; apply != "" && !slices.ContainsFunc(pg.Applies, func(c console.Choice) bool { return c.Checked }) {
-		pg.Applies = append(pg.Applies, console.Choice{Value: apply, Text: apply, Checked: true})
+	if apply := values["apply"]; apply != "" && !slices.ContainsFunc(pg.ApplyChoices, func(c console.Choice) bool { return c.Checked }) {
+		pg.ApplyChoices = append(pg.ApplyChoices, console.Choice{Value: apply, Text: apply, Checked: true})
 	}
 	if target != "" {
 		for i := range m.AttributeMappings {
@@ -256,11 +261,11 @@ func (p *Pages) rowPage(v *appVisit, job provision.Job, m *provision.ObjectMappi
 			if m.AttributeMappings[i].TargetAttributeName == target {
 				text = n + ", as it is"
 			}
-			pg.Places = append(pg.Places, console.Choice{Value: n, Text: text, Checked: values["place"] == n})
+			pg.PlaceChoices = append(pg.PlaceChoices, console.Choice{Value: n, Text: text, Checked: values["place"] == n})
 		}
 	}
-	pg.Sources = slices.Sorted(slices.Values(job.Schema.SourceAttributes(m)))
-	pg.Targets = freeTargets(job.Schema, m, target)
+	pg.SourceAttributes = slices.Sorted(slices.Values(job.Schema.SourceAttributes(m)))
+	pg.TargetAttributes = freeTargets(job.Schema, m, target)
 	return pg
 }
 
@@ -276,21 +281,21 @@ func freeTargets(s *provision.Schema, m *provision.ObjectMapping, own string) []
 	return free
 }
 
-// showInputError puts an error next to the input that it is about. It returns false if the error is
-// not about the form.
+// showInputError shows an error beside its input, or above the form if no input fits. It returns
+// false if the error is not about the form.
 func (pg *rowPage) showInputError(err error) bool {
 	var wrong *provision.ExpressionError
 	var place *expr.SyntaxError
 	var input *provision.InputError
 	switch {
 	case errors.As(err, &wrong):
-		pg.Wrong["expression"] = &console.FieldError{For: "expression", Text: console.AsSentence(wrong.Err.Error())}
+		pg.InputErrors["expression"] = &console.FieldError{For: "expression", Text: console.AsSentence(wrong.Err.Error())}
 		if errors.As(err, &place) {
-			pg.Caret = caretOf(pg.Values["expression"], place)
+			pg.Caret = newCaretLine(pg.Values["expression"], place)
 		}
 	case errors.As(err, &input):
 		if name := inputName(input.Field); name != "" {
-			pg.Wrong[name] = &console.FieldError{For: name, Text: console.AsSentence(input.Field + " " + input.Text)}
+			pg.InputErrors[name] = &console.FieldError{For: name, Text: console.AsSentence(input.Field + " " + input.Text)}
 		} else {
 			pg.Error = &console.Notice{Tone: console.ToneProblem, Title: "This was not saved", Text: console.AsSentence(input.Field + " " + input.Text)}
 		}
@@ -300,9 +305,10 @@ func (pg *rowPage) showInputError(err error) bool {
 	return true
 }
 
-// caretOf returns the line of the text that contains the error, with a caret line.
-func caretOf(text string, e *expr.SyntaxError) *caretLine {
-	lines := strings.Split(console.NormalLineBreaks(text), "\n")
+// newCaretLine returns the line of the expression that contains the error, with a caret under the
+// error. It returns nil if the text has no such line.
+func newCaretLine(text string, e *expr.SyntaxError) *caretLine {
+	lines := strings.Split(console.NormalizeLineBreaks(text), "\n")
 	if e.Line < 1 || e.Line > len(lines) {
 		return nil
 	}
@@ -318,9 +324,9 @@ func (p *Pages) saveRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 		return p.handleJobError(w, r, v, err)
 	}
 	again := func(status int, wrong error) error {
-		values := formValues(r.PostForm)
+		values := readRowValues(r.PostForm)
 		pg := p.rowPage(v, job, mapping, target, values)
-		pg.Was, pg.Unsaved = console.RepeatWasFields(r.PostForm, rowFields()), true
+		pg.StartValues, pg.HasUnsavedValues = console.RepeatStartValueFields(r.PostForm, rowFields()), true
 		if wrong != nil && !pg.showInputError(wrong) {
 			return wrong
 		}
@@ -333,7 +339,7 @@ func (p *Pages) saveRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 		return again(http.StatusOK, nil)
 	}
 	var m console.MergedEdit
-	by, err := v.lastChange(r.Context(), v.App.ID)
+	by, err := v.findLastChange(r.Context(), v.App.ID)
 	if err != nil {
 		return err
 	}
@@ -348,28 +354,28 @@ func (p *Pages) saveRow(w http.ResponseWriter, r *http.Request, v *appVisit) err
 		if len(m.Conflicts) > 0 {
 			return now, errConflict
 		}
-		return changedJob(now, mapping.Name, target, m.Values, p.Jobs.Attributes)
+		return applyRow(now, mapping.Name, target, m.Values, p.Jobs.Attributes)
 	})
 	var input *provision.InputError
 	var wrong *provision.ExpressionError
 	switch {
 	case errors.Is(err, errConflict):
-		return p.Console.AskEdit(w, r, p.rowFrame(v, mapping.Name), m, v.rowURL(mapping.Name, target), v.rowURL(mapping.Name, target), by)
+		return p.Console.AskAboutConflicts(w, r, p.rowFrame(v, mapping.Name), m, v.rowURL(mapping.Name, target), v.rowURL(mapping.Name, target), by)
 	case errors.Is(err, errConfirm):
-		pg := console.ConfirmPage{Page: p.rowFrame(v, mapping.Name), Action: v.rowURL(mapping.Name, target), Button: "Save the mapping", Cancel: p.keepForm(r, v, v.rowURL(mapping.Name, target), m.Rest)}
-		pg.Fields = append(m.Rest, console.HiddenField{Name: "confirmed", Value: change.confirmationValue()})
-		return p.askRow(w, r, v, pg, change, m.FromOthers(by))
+		pg := console.ConfirmPage{Page: p.rowFrame(v, mapping.Name), FormURL: v.rowURL(mapping.Name, target), Button: "Save the mapping", CancelURL: p.keepForm(r, v, v.rowURL(mapping.Name, target), m.HiddenFields)}
+		pg.Fields = append(m.HiddenFields, console.HiddenField{Name: "confirmed", Value: change.confirmationValue()})
+		return p.askSchemaChange(w, r, v, pg, change, m.OthersText(by))
 	case errors.As(err, &input), errors.As(err, &wrong):
 		return again(http.StatusUnprocessableEntity, err)
 	case err != nil:
 		return p.handleJobError(w, r, v, err)
 	}
 	n := console.DoneNotice("The mapping of " + m.Values["target"] + " was saved. Everybody is looked at again with the next cycle.")
-	if len(m.Mine) == 0 {
+	if len(m.ChangedByUser) == 0 {
 		n = console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: the mapping of " + m.Values["target"] + " was like that already."}
 	}
-	n.Text = strings.TrimSpace(n.Text + " " + m.FromOthers(by))
-	return p.Console.Redirect(w, r, v.mappingURL(mapping.Name), withRequired(n, after, mapping.Name))
+	n.Text = strings.TrimSpace(n.Text + " " + m.OthersText(by))
+	return p.Console.Redirect(w, r, v.mappingURL(mapping.Name), addRequiredWarning(n, after, mapping.Name))
 }
 
 func (p *Pages) rowFrame(v *appVisit, mapping string) console.Page {
@@ -378,8 +384,9 @@ func (p *Pages) rowFrame(v *appVisit, mapping string) console.Page {
 	return frame
 }
 
-// askRow asks for confirmation of a change of a mapping, and shows what the change does.
-func (p *Pages) askRow(w http.ResponseWriter, r *http.Request, v *appVisit, pg console.ConfirmPage, c reachChange, others string) error {
+// askSchemaChange asks for confirmation before a mapping is changed, and shows what the change
+// does. others says what other people have changed.
+func (p *Pages) askSchemaChange(w http.ResponseWriter, r *http.Request, v *appVisit, pg console.ConfirmPage, c reachChange, others string) error {
 	c.fillQuestion(&pg, v, "mapping")
 	pg.Lead, pg.Narrow = others, true
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
@@ -392,23 +399,23 @@ func (p *Pages) askRemoveRow(w http.ResponseWriter, r *http.Request, v *appVisit
 	}
 	after, err := job.RemoveRow(m.Name, target, p.Jobs.Attributes)
 	if err != nil {
-		return p.refuseRowRemoval(w, r, v, m.Name, target, err)
+		return p.showRowRemovalRefusal(w, r, v, m.Name, target, err)
 	}
-	c, err := p.reachOf(r.Context(), v, job, after)
+	c, err := p.computeReachChange(r.Context(), v, job, after)
 	if err != nil {
 		return err
 	}
-	return p.askRemoval(w, r, v, m, target, c)
+	return p.askRowRemoval(w, r, v, m, target, c)
 }
 
-func (p *Pages) askRemoval(w http.ResponseWriter, r *http.Request, v *appVisit, m *provision.ObjectMapping, target string, c reachChange) error {
+func (p *Pages) askRowRemoval(w http.ResponseWriter, r *http.Request, v *appVisit, m *provision.ObjectMapping, target string, c reachChange) error {
 	noun := "an account"
-	if isOfGroups(m) {
+	if isForGroups(m) {
 		noun = "a group"
 	}
 	pg := console.ConfirmPage{
-		Page: p.rowFrame(v, m.Name), Action: v.removeRowURL(m.Name, target), Button: "Remove the mapping of " + target, Danger: true,
-		Cancel: v.rowURL(m.Name, target), Fields: []console.HiddenField{{Name: "confirmed", Value: c.confirmationValue()}},
+		Page: p.rowFrame(v, m.Name), FormURL: v.removeRowURL(m.Name, target), Button: "Remove the mapping of " + target, IsDangerous: true,
+		CancelURL: v.rowURL(m.Name, target), Fields: []console.HiddenField{{Name: "confirmed", Value: c.confirmationValue()}},
 		Consequences: []string{target + " of " + noun + " at " + v.App.Name + " is not kept up to date any more. The value that it has now stays."},
 	}
 	c.fillQuestion(&pg, v, "mapping")
@@ -417,8 +424,8 @@ func (p *Pages) askRemoval(w http.ResponseWriter, r *http.Request, v *appVisit, 
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-// refuseRowRemoval shows why a row cannot be removed.
-func (p *Pages) refuseRowRemoval(w http.ResponseWriter, r *http.Request, v *appVisit, mapping, target string, err error) error {
+// showRowRemovalRefusal shows why a row cannot be removed.
+func (p *Pages) showRowRemovalRefusal(w http.ResponseWriter, r *http.Request, v *appVisit, mapping, target string, err error) error {
 	var input *provision.InputError
 	if !errors.As(err, &input) {
 		return err
@@ -435,33 +442,34 @@ func (p *Pages) removeRow(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		return p.handleJobError(w, r, v, err)
 	}
 	var change reachChange
-	job, err := p.Jobs.EditSchema(r.Context(), v.key(), func(now provision.Job) (provision.Job, error) {
+	job, err := p.Jobs.EditSchema(r.Context(), v.jobKey(), func(now provision.Job) (provision.Job, error) {
 		after, err := now.RemoveRow(mapping.Name, target, p.Jobs.Attributes)
 		if err != nil {
 			return now, err
 		}
-		if change, err = p.reachOf(r.Context(), v, now, after); err != nil {
+		if change, err = p.computeReachChange(r.Context(), v, now, after); err != nil {
 			return now, err
 		}
 		if r.PostForm.Get("confirmed") != change.confirmationValue() {
 			return now, errConfirm
 		}
-		after.Confirmed += int64(change.confirmed())
+		after.Confirmed += int64(change.mayDisableCount())
 		return after, nil
-	}, v.actor())
+	}, v.actorLabel())
 	var input *provision.InputError
 	switch {
 	case errors.Is(err, errConfirm):
-		return p.askRemoval(w, r, v, mapping, target, change)
+		return p.askRowRemoval(w, r, v, mapping, target, change)
 	case errors.As(err, &input):
-		return p.refuseRowRemoval(w, r, v, mapping.Name, target, err)
+		return p.showRowRemovalRefusal(w, r, v, mapping.Name, target, err)
 	case err != nil:
 		return p.handleJobError(w, r, v, err)
 	}
-	return p.Console.Redirect(w, r, v.mappingURL(mapping.Name), withRequired(console.DoneNotice("The mapping of "+target+" was removed."), job, mapping.Name))
+	return p.Console.Redirect(w, r, v.mappingURL(mapping.Name), addRequiredWarning(console.DoneNotice("The mapping of "+target+" was removed."), job, mapping.Name))
 }
 
-// findObject returns the object id of the user or group with this name.
+// findObject returns the object id of the user or group with this name. user says whether to look
+// for a user.
 func (v *appVisit) findObject(ctx context.Context, name string, user bool) (string, error) {
 	if user {
 		return v.findPerson(ctx, name)
@@ -479,23 +487,23 @@ func (v *appVisit) findPerson(ctx context.Context, name string) (string, error) 
 	return u.ObjectID, err
 }
 
-// addPreview adds to the page the values that the row yields for people or groups. It adds details
-// for the person or group with this name. If the row cannot be used yet, it shows the error
-// instead.
+// addPreview adds to the page the values that the row yields for people or groups. If name is not
+// empty, it also shows how the value for that person or group comes about. If the row cannot be
+// used yet, it shows the error instead.
 func (p *Pages) addPreview(ctx context.Context, v *appVisit, pg *rowPage, job provision.Job, m *provision.ObjectMapping, target, name string) {
-	row, err := rowOf(pg.Values)
+	row, err := parseRow(pg.Values)
 	if err == nil {
 		pg.Notes = job.RowNotes(m.Name, row)
 	}
-	tried := &triedRow{}
-	pg.Person = name
+	tried := &rowPreview{}
+	pg.PreviewName = name
 	person := ""
 	if err == nil && name != "" {
-		person, err = v.findObject(ctx, name, pg.Users)
+		person, err = v.findObject(ctx, name, pg.IsForUsers)
 		if errors.Is(err, refusal.NotFound) {
-			tried.Unknown, err = "There is no user "+name+" in this directory. Type a user principal name or an object id.", nil
-			if !pg.Users {
-				tried.Unknown = "There is no group " + name + " in this directory. Type a display name or an object id."
+			tried.NotFoundText, err = "There is no user "+name+" in this directory. Type a user principal name or an object id.", nil
+			if !pg.IsForUsers {
+				tried.NotFoundText = "There is no group " + name + " in this directory. Type a display name or an object id."
 			}
 		}
 	}
@@ -509,13 +517,13 @@ func (p *Pages) addPreview(ctx context.Context, v *appVisit, pg *rowPage, job pr
 		return
 	}
 	if tried.RowPreview.Trace != nil {
-		tried.Trace = traceOf(tried.RowPreview.Trace)
+		tried.Trace = newTraceStep(tried.RowPreview.Trace)
 	}
-	tried.Count = countWords(tried.RowPreview, pg.Users)
-	pg.Tried = tried
+	tried.CountText = previewCountText(tried.RowPreview, pg.IsForUsers)
+	pg.Preview = tried
 }
 
-func countWords(t provision.RowPreview, users bool) string {
+func previewCountText(t provision.RowPreview, users bool) string {
 	one, several := "active user", "active users"
 	if !users {
 		one, several = "group", "groups"
@@ -527,7 +535,7 @@ func countWords(t provision.RowPreview, users bool) string {
 	return fmt.Sprintf("Of %s, %s no value, and the mapping fails for %d.", who, console.PluralForms(t.Empties, "has", "have"), t.Failures)
 }
 
-func traceOf(s *expr.Step) *traceStep {
+func newTraceStep(s *expr.Step) *traceStep {
 	t := &traceStep{Expression: s.Expression, Tone: console.ToneQuiet}
 	switch {
 	case s.Skipped:
@@ -544,7 +552,7 @@ func traceOf(s *expr.Step) *traceStep {
 		t.Result = strings.Join(s.Value.Strings(), ", ")
 	}
 	for _, child := range s.Steps {
-		t.Steps = append(t.Steps, *traceOf(child))
+		t.Steps = append(t.Steps, *newTraceStep(child))
 	}
 	return t
 }

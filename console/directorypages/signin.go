@@ -10,16 +10,18 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// SessionCookie is the name of the cookie with an operator's session, on /d/.
+// SessionCookie is the name of the cookie that holds the secret of an operator's session. Its path
+// is /d/.
 const SessionCookie = "rollcall-operator"
 
-// operatorVisit holds what the guard of /d/ found out about a request.
+// operatorVisit holds what the guard found out about a request to a page of operators.
 type operatorVisit struct {
 	Operator operator.Operator // the signed-in operator; zero on routes for anyone
 	page     console.Page      // the frame; pages fill in the menu
 }
 
-// operatorGuard is the guard of /d/. It also serves the pages for signing in and out.
+// operatorGuard checks who the visitor of a page of operators is. It also serves the pages for
+// signing in and out.
 type operatorGuard struct {
 	console   *console.Console
 	operators *operator.Operators
@@ -30,8 +32,8 @@ func (p *Pages) operatorGuard() operatorGuard {
 	return operatorGuard{console: p.Console, operators: p.Operators, openID: p.OpenID}
 }
 
-// routes returns a separate table, because one ServeMux cannot hold both /d/sign-in/{secret} and
-// /d/{directory}/users.
+// routes lists the routes for signing in and out. They are a table of their own, because one
+// ServeMux cannot hold both /d/sign-in/{secret} and /d/{directory}/users.
 func (d operatorGuard) routes() []console.Route[*operatorVisit] {
 	return []console.Route[*operatorVisit]{
 		{Pattern: "GET /d/sign-in/{secret}", Access: console.Anyone, Handle: d.showLink},
@@ -40,8 +42,9 @@ func (d operatorGuard) routes() []console.Route[*operatorVisit] {
 	}
 }
 
-// guard reads the session from the store for every request, so a removed operator gets the sign-in
-// page on the next click.
+// guard finds the signed-in operator of a request. It returns an error if the operator lacks the
+// access that the route needs. It reads the session from the store for every request, so a removed
+// operator gets the sign-in page on the next click.
 func (d operatorGuard) guard(w http.ResponseWriter, r *http.Request, need console.Access) (*operatorVisit, error) {
 	v := &operatorVisit{}
 	if need == console.Anyone {
@@ -68,12 +71,12 @@ func (d operatorGuard) guard(w http.ResponseWriter, r *http.Request, need consol
 	return v, nil
 }
 
-// requireFreshSignIn returns a console.OldSignIn unless the operator signed in within
+// requireFreshSignIn returns a console.OldSignIn error if the operator's last sign-in is older than
 // session.FreshTime.
 func (d operatorGuard) requireFreshSignIn(r *http.Request) error {
 	fresh, err := d.operators.HasFreshSession(r.Context(), d.console.SessionSecret(r, SessionCookie))
 	if err == nil && !fresh {
-		return &console.OldSignIn{Renew: renewURL}
+		return &console.OldSignIn{RenewURL: renewURL}
 	}
 	return err
 }
@@ -81,8 +84,8 @@ func (d operatorGuard) requireFreshSignIn(r *http.Request) error {
 // renewURL is the address of the page that asks an operator for a fresh sign-in.
 const renewURL = "/d/-/account/sign-in-again"
 
-// showSignInAgain asks for a fresh sign-in, which actions need that cannot be undone or could give
-// control of an application to someone else.
+// showSignInAgain asks for a fresh sign-in. Actions that cannot be undone, or that could give
+// someone else control of an application, need one.
 func (p *Pages) showSignInAgain(_ http.ResponseWriter, r *http.Request, v *operatorVisit) error {
 	s := &console.SignInPage{
 		Page:    console.Page{Title: "Sign in again", Narrow: true},
@@ -121,8 +124,8 @@ func (d operatorGuard) signInError(r *http.Request) *console.PageError {
 	return &console.PageError{Status: http.StatusUnauthorized, Title: p.Title, Text: p.Text, SignIn: p}
 }
 
-// showLink shows whose link it is. It does not use the link up, because mail programs open links
-// before people do.
+// showLink shows who signs in with a one-time link, and a button that signs them in. It does not
+// use up the link, because mail programs open links before people do.
 func (d operatorGuard) showLink(w http.ResponseWriter, r *http.Request, _ *operatorVisit) error {
 	d.console.KeepPathSecret(w, r)
 	pending, err := d.operators.LookUpLink(r.Context(), r.PathValue("secret"))
@@ -155,8 +158,8 @@ func (d operatorGuard) enter(w http.ResponseWriter, r *http.Request, s operator.
 	return d.console.Redirect(w, r, to, console.DoneNotice("You are signed in as "+s.Operator.Name+"."))
 }
 
-// endOldSession ends the browser's current session before the browser gets another one. It only
-// logs a failure, because the session also expires by itself.
+// endOldSession ends the browser's current session, before the browser gets another one. If that
+// fails, it only logs the error, because the session also expires by itself.
 func (d operatorGuard) endOldSession(r *http.Request) {
 	if old := d.console.SessionSecret(r, SessionCookie); old != "" {
 		if err := d.operators.EndSession(r.Context(), old); err != nil {

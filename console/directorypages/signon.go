@@ -8,35 +8,35 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/demosignin"
 )
 
-// signOnPage is the data of the view "single-sign-on": the settings with which people of the
-// directory sign in to an application. It uses the order and words of Entra ID.
+// signOnPage is the data of the view "single-sign-on". It shows the settings with which people of
+// the directory sign in to an application. It follows the order and the words of Entra ID.
 type signOnPage struct {
 	console.Page
-	Absent bool // whether there is no identity provider; then the page says what to do instead
+	HasNoProvider bool // whether the directory has no identity provider; then the page says what to do instead
 
-	// 1 Basic SAML Configuration
-	Inputs  []signOnInput
-	Was     []console.HiddenField
-	Save    string // address that saves the inputs
-	Unsaved bool
-	Error   string
-	// 2 Attributes & Claims
-	NameID string
-	Claims []demosignin.ClaimRule
-	// 3 SAML Certificates
-	Certificates   []signOnCertificate
-	ChangeURL      string // address that adds a certificate or makes one active
-	CertificateURL string
-	MetadataURL    string
-	Metadata       console.CopyValue
-	Options        []console.Option
-	Algorithms     []console.Option
-	SigningWas     []console.HiddenField
-	Signing        string // address that saves the option and the algorithm
-	// 4 Set up
-	App    string
-	SetUp  []console.CopyValue
-	Assign string // address of the assignments
+	// Part 1 of the page, "Basic SAML Configuration":
+	Inputs           []signOnInput
+	StartValues      []console.HiddenField
+	SaveURL          string // address to which the form with the inputs is sent
+	HasUnsavedValues bool
+	Error            string
+	// Part 2, "Attributes & Claims":
+	NameIDSource string
+	Claims       []demosignin.ClaimRule
+	// Part 3, "SAML Certificates":
+	Certificates       []signOnCertificate
+	ChangeURL          string // address that adds a certificate or makes one active
+	CertificateURL     string
+	MetadataURL        string
+	Metadata           console.CopyValue
+	SigningOptions     []console.Option
+	SigningAlgorithms  []console.Option
+	SigningStartValues []console.HiddenField
+	SaveSigningURL     string // address to which the form with the signing option and the algorithm is sent
+	// Part 4, "Set up":
+	AppName        string
+	SetUpValues    []console.CopyValue
+	AssignmentsURL string // address of the page "Users and groups"
 }
 
 type signOnInput struct {
@@ -46,8 +46,8 @@ type signOnInput struct {
 
 type signOnCertificate struct {
 	Thumbprint string
-	Until      time.Time
-	Active     bool
+	ValidUntil time.Time
+	IsActive   bool
 	State      console.Badge
 }
 
@@ -67,13 +67,13 @@ func (p *Pages) showSignOn(w http.ResponseWriter, r *http.Request, v *appVisit) 
 	return p.viewSignOn(w, r, v, http.StatusOK, nil, nil)
 }
 
-// viewSignOn shows the page. values are the typed values of the first form; nil means the stored
-// values.
+// viewSignOn shows the page. values are the typed values of part 1. If values is nil, the page
+// shows the stored values.
 func (p *Pages) viewSignOn(w http.ResponseWriter, r *http.Request, v *appVisit, status int, values map[string]string, wrong *console.FieldError) error {
-	pg := signOnPage{Page: v.page, App: v.App.Name, Absent: p.SignOn == nil}
+	pg := signOnPage{Page: v.page, AppName: v.App.Name, HasNoProvider: p.SignOn == nil}
 	pg.Title = "Single sign-on"
 	pg.Crumbs = v.crumbs(console.Crumb{})
-	if pg.Absent {
+	if pg.HasNoProvider {
 		return p.show(w, r, status, "single-sign-on", pg)
 	}
 	c, err := p.SignOn.Connection(v.Directory.ID, v.App.ID)
@@ -86,11 +86,11 @@ func (p *Pages) viewSignOn(w http.ResponseWriter, r *http.Request, v *appVisit, 
 		pg.Badge = &console.Badge{Tone: console.ToneGood, Text: "SAML"}
 	}
 	stored := signOnValues(c.Settings)
-	pg.Was, pg.SigningWas = console.WasFields(signOnFields(), stored), console.WasFields(signingFields(), stored)
+	pg.StartValues, pg.SigningStartValues = console.StartValueFields(signOnFields(), stored), console.StartValueFields(signingFields(), stored)
 	if values == nil {
 		values = stored
 	} else {
-		pg.Was, pg.Unsaved = console.RepeatWasFields(r.PostForm, signOnFields()), true
+		pg.StartValues, pg.HasUnsavedValues = console.RepeatStartValueFields(r.PostForm, signOnFields()), true
 	}
 	hints := map[string]string{
 		"identifier": "The name by which the application is known here. The application shows it.",
@@ -108,33 +108,33 @@ func (p *Pages) viewSignOn(w http.ResponseWriter, r *http.Request, v *appVisit, 
 		pg.Error = wrong.Text
 	}
 	at := v.url("/single-sign-on")
-	pg.Save, pg.Signing, pg.ChangeURL = at, at+"/signing", at+"/certificates"
+	pg.SaveURL, pg.SaveSigningURL, pg.ChangeURL = at, at+"/signing", at+"/certificates"
 	pg.CertificateURL, pg.MetadataURL = at+"/certificate", at+"/metadata"
-	pg.NameID, pg.Claims = demosignin.NameIDSource, demosignin.ClaimRules()
+	pg.NameIDSource, pg.Claims = demosignin.NameIDSource, demosignin.ClaimRules()
 	for _, cert := range c.Certificates {
-		row := signOnCertificate{Thumbprint: cert.Thumbprint(), Until: cert.NotAfter, Active: cert.Active, State: console.Badge{Tone: console.ToneQuiet, Text: "Inactive"}}
+		row := signOnCertificate{Thumbprint: cert.Thumbprint(), ValidUntil: cert.NotAfter, IsActive: cert.Active, State: console.Badge{Tone: console.ToneQuiet, Text: "Inactive"}}
 		if cert.Active {
 			row.State = console.Badge{Tone: console.ToneGood, Text: "Active"}
 		}
 		pg.Certificates = append(pg.Certificates, row)
 	}
 	pg.Metadata = console.CopyValue{ID: "metadata-url", Label: "App Federation Metadata Url", Value: c.MetadataURL}
-	pg.Options, pg.Algorithms = optionsOf(c.Option, demosignin.SigningOptions), optionsOf(c.Algorithm, demosignin.SigningAlgorithms)
-	pg.SetUp = []console.CopyValue{
+	pg.SigningOptions, pg.SigningAlgorithms = newOptions(c.Option, demosignin.SigningOptions), newOptions(c.Algorithm, demosignin.SigningAlgorithms)
+	pg.SetUpValues = []console.CopyValue{
 		{ID: "login-url", Label: "Login URL", Value: c.LoginURL},
 		{ID: "idp-identifier", Label: "Microsoft Entra Identifier", Value: c.Issuer},
 		{ID: "access-url", Label: "User access URL", Value: c.AccessURL, Hint: "Opens a sign-in that begins here, as a portal does. The application must allow it."},
 	}
-	pg.Assign = v.url("/users-and-groups")
+	pg.AssignmentsURL = v.url("/users-and-groups")
 	return p.show(w, r, status, "single-sign-on", pg)
 }
 
-func optionsOf(chosen string, all []string) []console.Option {
+func newOptions(chosen string, all []string) []console.Option {
 	list := make([]console.Option, 0, len(all))
 	for _, text := range all {
 		list = append(list, console.Option{Value: text, Text: text})
 	}
-	return console.MarkChosen(chosen, list)
+	return console.SelectOption(chosen, list)
 }
 
 func (p *Pages) saveSignOn(w http.ResponseWriter, r *http.Request, v *appVisit) error {
@@ -149,7 +149,7 @@ func (p *Pages) saveSigning(w http.ResponseWriter, r *http.Request, v *appVisit)
 	})
 }
 
-// updateSignOn saves the fields of a form. set copies their values to the settings.
+// updateSignOn saves the fields of a form. set copies the values of the fields to the settings.
 func (p *Pages) updateSignOn(w http.ResponseWriter, r *http.Request, v *appVisit, fields []console.EditField, done string, set func(*demosignin.Settings, map[string]string)) error {
 	if p.SignOn == nil {
 		return console.ErrNotFound
@@ -169,12 +169,12 @@ func (p *Pages) updateSignOn(w http.ResponseWriter, r *http.Request, v *appVisit
 	if len(m.Conflicts) > 0 {
 		frame := v.page
 		frame.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Single sign-on", URL: at})
-		return p.Console.AskEdit(w, r, frame, m, r.URL.Path, at, nil)
+		return p.Console.AskAboutConflicts(w, r, frame, m, r.URL.Path, at, nil)
 	}
 	if wrong := console.AttributeError(err); wrong != nil {
 		values := m.Values
 		if _, ok := values["identifier"]; !ok {
-			values = nil // the request sent the form of the signing options
+			values = nil // the request sent the form of part 3, which has no identifier
 		}
 		return p.viewSignOn(w, r, v, http.StatusUnprocessableEntity, values, wrong)
 	}
@@ -236,5 +236,5 @@ func sendFile(w http.ResponseWriter, contentType, name string, content []byte) {
 	w.Header().Set("Content-Type", contentType)
 	w.Header().Set("Content-Disposition", `attachment; filename="`+name+`"`)
 	w.Header().Set("Cache-Control", "no-store")
-	w.Write(content) //nolint:errcheck // the client has gone
+	w.Write(content) //nolint:errcheck // it fails only if the client has disconnected
 }

@@ -13,45 +13,48 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// userPage is the data of the view "user": one user. With New it is the form for a new user.
+// userPage is the data of the view "user", which shows one user. If IsNew is true, it is the form
+// for a new user.
 type userPage struct {
 	console.Page
-	New          bool
-	User         directory.User
-	Deleted      bool
-	Groups       []inputGroup
-	Was          []console.HiddenField // the values that the form started from
-	Unsaved      bool                  // whether the form shows values that are not saved yet
-	Error        string                // an error that is not about a single input
-	Action       string
-	Cancel       string
-	Applications []assignmentLink
-	MemberOf     []groupLink
-	MoreGroups   int // the number of groups that MemberOf leaves out
-	History      []console.EventRow
+	IsNew            bool
+	User             directory.User
+	IsDeleted        bool
+	InputGroups      []inputGroup
+	StartValues      []console.HiddenField // the stored values with which the form started
+	HasUnsavedValues bool                  // whether the form shows typed values that are not saved yet
+	Error            string                // an error that is not about a single input
+	FormURL          string
+	CancelURL        string
+	Applications     []assignmentLink
+	MemberOf         []groupLink
+	MoreGroupsCount  int // the number of groups that MemberOf leaves out
+	History          []console.EventRow
 }
 
-// inputGroup is a heading with inputs. A folded group hides its inputs until the user opens it.
+// inputGroup is a heading with inputs below it. A folded group hides its inputs until the operator
+// opens it.
 type inputGroup struct {
-	Name   string
-	Folded bool
-	Inputs []userInput
+	Name     string
+	IsFolded bool
+	Inputs   []userInput
 }
 
-// userInput is the input of one attribute.
+// userInput is the form's input for one attribute of a user.
 type userInput struct {
 	directory.Attribute
-	Value    string
-	Long     bool // whether the input has several lines
-	Required bool
-	Hint     string
-	Error    *console.FieldError
+	Value       string
+	IsMultiLine bool // whether the input has several lines
+	IsRequired  bool
+	Hint        string
+	Error       *console.FieldError
 }
 
-// ReadOnly reports whether the form only shows the attribute and does not send it.
-func (i userInput) ReadOnly() bool { return i.Name == "objectId" }
+// IsReadOnly reports whether the form only shows the attribute, so that it cannot be edited.
+func (i userInput) IsReadOnly() bool { return i.Name == "objectId" }
 
-// DescribedBy returns the ids of the hint and the error of the input.
+// DescribedBy returns the ids of the elements that hold the input's hint and error, for the
+// attribute aria-describedby.
 func (i userInput) DescribedBy() string {
 	text := ""
 	if i.Hint != "" {
@@ -63,15 +66,15 @@ func (i userInput) DescribedBy() string {
 	return text
 }
 
-func (p *Pages) newUser(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+func (p *Pages) showNewUser(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	return p.viewUserForm(w, r, v, http.StatusOK, directory.User{AccountEnabled: true}, map[string]string{}, nil)
 }
 
 func (p *Pages) addUser(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	u := directory.User{}
-	texts, err := v.fillUser(r, &u)
+	texts, err := v.readNewUser(r, &u)
 	if err == nil {
-		u, _, err = v.PutUser(r.Context(), u, v.actor())
+		u, _, err = v.PutUser(r.Context(), u, v.actorLabel())
 	}
 	if wrong := console.AttributeError(err); wrong != nil {
 		return p.viewUserForm(w, r, v, http.StatusUnprocessableEntity, u, texts, wrong)
@@ -94,8 +97,8 @@ func (p *Pages) showUser(w http.ResponseWriter, r *http.Request, v *directoryVis
 	return p.viewUserForm(w, r, v, http.StatusOK, u, texts, nil)
 }
 
-// userFields lists the attributes that the user page edits. Enabling and disabling have pages of
-// their own.
+// userFields lists the attributes that the form edits. accountEnabled is not among them, because
+// enabling and disabling have pages of their own.
 func userFields() []console.EditField {
 	var fields []console.EditField
 	for _, a := range directory.Attributes() {
@@ -104,15 +107,15 @@ func userFields() []console.EditField {
 		}
 		f := console.EditField{Name: a.Name, Label: a.Label}
 		if a.MultiValued {
-			f.Read = func(form url.Values) string { return directory.JoinValues(directory.SplitValues(form.Get(a.Name))) }
+			f.ReadValue = func(form url.Values) string { return directory.JoinValues(directory.SplitValues(form.Get(a.Name))) }
 		}
 		fields = append(fields, f)
 	}
 	return fields
 }
 
-// userValues returns a user's attributes as the form shows them. The manager is shown as a user
-// principal name.
+// userValues returns the values of a user's attributes as the form shows them. The form shows the
+// manager by the user principal name.
 func (v *directoryVisit) userValues(ctx context.Context, u directory.User) (map[string]string, error) {
 	values := map[string]string{}
 	for _, f := range userFields() {
@@ -128,21 +131,21 @@ func (v *directoryVisit) userValues(ctx context.Context, u directory.User) (map[
 	return values, nil
 }
 
-// saveUser merges the form with the stored user. If someone else saves the user between its reading
-// and writing, it starts again.
+// saveUser saves the values that the operator changed in the form. If someone else saves the user
+// at the same moment, it reads the user again and retries, at most 5 times.
 func (p *Pages) saveUser(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
 	}
 	for attempt := 0; ; attempt++ {
-		err := p.saveUserOnce(w, r, v)
+		err := p.trySaveUser(w, r, v)
 		if !errors.Is(err, refusal.Stale) || attempt == 5 {
 			return err
 		}
 	}
 }
 
-func (p *Pages) saveUserOnce(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+func (p *Pages) trySaveUser(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	before, err := v.User(r.Context(), r.PathValue("user"))
 	if err != nil {
 		return err
@@ -155,19 +158,19 @@ func (p *Pages) saveUserOnce(w http.ResponseWriter, r *http.Request, v *director
 	if err != nil {
 		return err
 	}
-	by, err := v.lastChange(r.Context(), before.ObjectID)
+	by, err := v.findLastChange(r.Context(), before.ObjectID)
 	if err != nil {
 		return err
 	}
 	if len(m.Conflicts) > 0 {
 		frame := v.page
 		frame.Crumbs = v.crumbs(console.Crumb{Text: "Users", URL: v.url("users")}, console.Crumb{Text: before.DisplayName(), URL: v.userURL(before)})
-		return p.Console.AskEdit(w, r, frame, m, v.userURL(before), v.userURL(before), by)
+		return p.Console.AskAboutConflicts(w, r, frame, m, v.userURL(before), v.userURL(before), by)
 	}
 	u := directory.User{ObjectID: before.ObjectID, AccountEnabled: before.AccountEnabled, Version: before.Version}
 	changed := false
 	if err = v.setUser(r.Context(), &u, m.Values); err == nil {
-		u, changed, err = v.PutUser(r.Context(), u, v.actor())
+		u, changed, err = v.PutUser(r.Context(), u, v.actorLabel())
 	}
 	if errors.Is(err, refusal.Stale) {
 		return err
@@ -186,12 +189,13 @@ func (p *Pages) saveUserOnce(w http.ResponseWriter, r *http.Request, v *director
 	if !changed {
 		n = console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: " + u.DisplayName() + " was like that already."}
 	}
-	n.Text = strings.TrimSpace(n.Text + " " + m.FromOthers(by))
+	n.Text = strings.TrimSpace(n.Text + " " + m.OthersText(by))
 	return p.Console.Redirect(w, r, v.userURL(u), n)
 }
 
-// fillUser sets all attributes of u from the form for a new user. It returns the typed values.
-func (v *directoryVisit) fillUser(r *http.Request, u *directory.User) (map[string]string, error) {
+// readNewUser sets all attributes of u to the values in the form for a new user. It returns the
+// typed values.
+func (v *directoryVisit) readNewUser(r *http.Request, u *directory.User) (map[string]string, error) {
 	if err := r.ParseForm(); err != nil {
 		return nil, err
 	}
@@ -203,8 +207,8 @@ func (v *directoryVisit) fillUser(r *http.Request, u *directory.User) (map[strin
 	return texts, v.setUser(r.Context(), u, texts)
 }
 
-// setUser sets every attribute except objectId and accountEnabled. It replaces the user principal
-// name of the manager with the object id.
+// setUser sets every attribute of u except objectId and accountEnabled. For the manager, texts
+// holds a user principal name, and setUser stores the manager's object id.
 func (v *directoryVisit) setUser(ctx context.Context, u *directory.User, texts map[string]string) error {
 	for _, f := range userFields() {
 		text := texts[f.Name]
@@ -235,30 +239,30 @@ func (v *directoryVisit) managerID(ctx context.Context, upn string) (string, err
 
 func (p *Pages) viewUserForm(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, u directory.User, texts map[string]string, wrong *console.FieldError) error {
 	pg := userPage{
-		Page: v.page, New: u.ObjectID == "", User: u, Deleted: u.IsDeleted(), Was: console.WasFields(userFields(), texts), Unsaved: wrong != nil,
-		Groups: inputGroups(u, texts, wrong), Action: v.url("users"), Cancel: v.url("users"),
+		Page: v.page, IsNew: u.ObjectID == "", User: u, IsDeleted: u.IsDeleted(), StartValues: console.StartValueFields(userFields(), texts), HasUnsavedValues: wrong != nil,
+		InputGroups: newInputGroups(u, texts, wrong), FormURL: v.url("users"), CancelURL: v.url("users"),
 	}
 	if wrong != nil {
-		pg.Was = console.RepeatWasFields(r.PostForm, userFields())
+		pg.StartValues = console.RepeatStartValueFields(r.PostForm, userFields())
 	}
-	if wrong != nil && !pg.hasInput(wrong) {
+	if wrong != nil && !pg.showsError(wrong) {
 		pg.Error = wrong.Text
 	}
 	pg.Title = "New user"
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Users", URL: v.url("users")})
-	if pg.New {
+	if pg.IsNew {
 		pg.Lead = "Adds a person to " + v.Directory.Name + "."
 		return p.show(w, r, status, "user", pg)
 	}
 	b := userBadge(u)
-	pg.Title, pg.Badge, pg.Action, pg.Cancel = u.DisplayName(), &b, v.userURL(u), v.userURL(u)
+	pg.Title, pg.Badge, pg.FormURL, pg.CancelURL = u.DisplayName(), &b, v.userURL(u), v.userURL(u)
 	pg.StatusLine = u.UPN()
 	pg.Actions = v.userActions(u)
 	var err error
 	if pg.Applications, err = v.assignmentLinks(r.Context(), u.ObjectID); err != nil {
 		return err
 	}
-	if pg.MemberOf, pg.MoreGroups, err = v.groupLinks(r.Context(), u.ObjectID); err != nil {
+	if pg.MemberOf, pg.MoreGroupsCount, err = v.groupLinks(r.Context(), u.ObjectID); err != nil {
 		return err
 	}
 	events, err := v.History(r.Context(), u.ObjectID, event.Position{}, 20)
@@ -266,15 +270,15 @@ func (p *Pages) viewUserForm(w http.ResponseWriter, r *http.Request, v *director
 		return err
 	}
 	for _, row := range v.eventRows(events) {
-		row.URL = "" // the row is about this page's user
+		row.URL = "" // no link, because the event is about the user on this page
 		pg.History = append(pg.History, row)
 	}
 	return p.show(w, r, status, "user", pg)
 }
 
-// hasInput reports whether the form has the input that an error belongs to.
-func (p *userPage) hasInput(wrong *console.FieldError) bool {
-	for _, g := range p.Groups {
+// showsError reports whether one of the form's inputs shows this error.
+func (p *userPage) showsError(wrong *console.FieldError) bool {
+	for _, g := range p.InputGroups {
 		for _, i := range g.Inputs {
 			if i.Error == wrong {
 				return true
@@ -287,20 +291,20 @@ func (p *userPage) hasInput(wrong *console.FieldError) bool {
 func (v *directoryVisit) userActions(u directory.User) []console.Action {
 	var list []console.Action
 	for _, c := range userChanges() {
-		if c.For(u) {
-			list = append(list, console.Action{Text: c.Verb, Icon: c.Icon, URL: v.userURL(u) + "/" + c.Name, Danger: c.Danger})
+		if c.AppliesTo(u) {
+			list = append(list, console.Action{Text: c.Verb, Icon: c.Icon, URL: v.userURL(u) + "/" + c.Name, IsDangerous: c.IsDangerous})
 		}
 	}
 	return list
 }
 
-func inputGroups(u directory.User, texts map[string]string, wrong *console.FieldError) []inputGroup {
+func newInputGroups(u directory.User, texts map[string]string, wrong *console.FieldError) []inputGroup {
 	var groups []inputGroup
 	for _, a := range directory.Attributes() {
 		if a.Name == "objectId" && u.ObjectID == "" || a.Name == "accountEnabled" && u.ObjectID != "" {
 			continue
 		}
-		in := userInput{Attribute: a, Value: u.Text(a.Name), Long: a.Name == "streetAddress", Required: a.Name == "userPrincipalName"}
+		in := userInput{Attribute: a, Value: u.Text(a.Name), IsMultiLine: a.Name == "streetAddress", IsRequired: a.Name == "userPrincipalName"}
 		if text, ok := texts[a.Name]; ok && a.Name != "objectId" {
 			in.Value = text
 		}
@@ -314,12 +318,12 @@ func inputGroups(u directory.User, texts map[string]string, wrong *console.Field
 			in.Error = wrong
 		}
 		if len(groups) == 0 || groups[len(groups)-1].Name != a.Group {
-			groups = append(groups, inputGroup{Name: a.Group, Folded: a.Group == directory.GroupExtra})
+			groups = append(groups, inputGroup{Name: a.Group, IsFolded: a.Group == directory.GroupExtra})
 		}
 		g := &groups[len(groups)-1]
 		g.Inputs = append(g.Inputs, in)
 		if in.Error != nil {
-			g.Folded = false
+			g.IsFolded = false
 		}
 	}
 	return groups

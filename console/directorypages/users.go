@@ -10,38 +10,38 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// usersPage is the data of the view "users".
+// usersPage is the data of the view "users", the list of users.
 type usersPage struct {
 	console.Page
-	Tabs   []console.Tab
-	Search string
-	Status directory.Status
-	Rows   []userRow
-	Empty  console.EmptyState
-	Pager  console.Pager
-	Clear  string // address of the list without the search
-	Change string // address to which the ticked users are posted
-	// Choosing reports whether rows can be ticked. Rows of deleted users cannot.
-	Choosing bool
-	Error    string
+	Tabs      []console.Tab
+	Search    string
+	Status    directory.Status
+	Rows      []userRow
+	Empty     console.EmptyState
+	Pager     console.Pager
+	ClearURL  string // address of the list without the search
+	ChangeURL string // address to which the form with the ticked users is sent
+	// CanTickRows reports whether rows can be ticked. Rows of deleted users cannot be ticked.
+	CanTickRows bool
+	Error       string
 }
 
-// userRow is a user in a list.
+// userRow is a row of a list of users.
 type userRow struct {
-	User  directory.User
-	URL   string
-	Badge console.Badge
-	Job   string // title and department
+	User    directory.User
+	URL     string
+	Badge   console.Badge
+	JobText string // job title and department; may be empty
 }
 
 func (v *directoryVisit) userURL(u directory.User) string { return v.url("users/" + u.ObjectID) }
 
-func (v *directoryVisit) userRow(u directory.User) userRow {
-	row := userRow{User: u, URL: v.userURL(u), Badge: userBadge(u), Job: u.Text("jobTitle")}
-	if d := u.Text("department"); d != "" && row.Job != "" {
-		row.Job += ", " + d
+func (v *directoryVisit) newUserRow(u directory.User) userRow {
+	row := userRow{User: u, URL: v.userURL(u), Badge: userBadge(u), JobText: u.Text("jobTitle")}
+	if d := u.Text("department"); d != "" && row.JobText != "" {
+		row.JobText += ", " + d
 	} else if d != "" {
-		row.Job = d
+		row.JobText = d
 	}
 	return row
 }
@@ -61,7 +61,7 @@ func (p *Pages) showUsers(w http.ResponseWriter, r *http.Request, v *directoryVi
 }
 
 func (p *Pages) viewUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, wrong string) error {
-	query, err := userQuery(r)
+	query, err := parseUserQuery(r)
 	if err != nil {
 		return err
 	}
@@ -74,8 +74,8 @@ func (p *Pages) viewUsers(w http.ResponseWriter, r *http.Request, v *directoryVi
 		return err
 	}
 	pg := usersPage{
-		Page: v.page, Search: query.Search, Status: query.Status, Tabs: v.userTabs(counts, query), Clear: v.url("users"),
-		Change: v.url("users/change"), Choosing: query.Status != directory.Deleted, Error: wrong,
+		Page: v.page, Search: query.Search, Status: query.Status, Tabs: v.userTabs(counts, query), ClearURL: v.url("users"),
+		ChangeURL: v.url("users/change"), CanTickRows: query.Status != directory.Deleted, Error: wrong,
 	}
 	pg.Title = "Users"
 	pg.StatusLine = fmt.Sprintf("%s, %s of them disabled. %s.", console.PluralForms(counts.Enabled+counts.Disabled, "user", "users"), console.GroupDigits(counts.Disabled), console.PluralForms(counts.Deleted, "deleted user", "deleted users"))
@@ -83,19 +83,19 @@ func (p *Pages) viewUsers(w http.ResponseWriter, r *http.Request, v *directoryVi
 	pg.Actions = []console.Action{
 		{Text: "Export CSV", Icon: "download", URL: v.url("users/export")},
 		{Text: "Import CSV", Icon: "upload", URL: v.url("users/import")},
-		{Text: "New user", Icon: "plus", URL: v.url("users/new"), Primary: true},
+		{Text: "New user", Icon: "plus", URL: v.url("users/new"), IsPrimary: true},
 	}
 	for _, u := range found.Users {
-		pg.Rows = append(pg.Rows, v.userRow(u))
+		pg.Rows = append(pg.Rows, v.newUserRow(u))
 	}
-	pg.Pager = userPager(v.url("users"), query, found)
+	pg.Pager = newUserPager(v.url("users"), query, found)
 	pg.Empty = v.emptyUsers(counts, query)
 	return p.show(w, r, status, "users", pg)
 }
 
-// userQuery reads the search, the status and the position from the address. It returns an error for
-// a malformed position.
-func userQuery(r *http.Request) (directory.UserQuery, error) {
+// parseUserQuery reads the query of a list of users from the address: the search, the status and
+// the position. It returns an error if the position is malformed.
+func parseUserQuery(r *http.Request) (directory.UserQuery, error) {
 	form := r.URL.Query()
 	after, err := directory.ParseCursor(form.Get("after"))
 	q := directory.UserQuery{Search: form.Get("search"), After: after}
@@ -124,7 +124,7 @@ func (v *directoryVisit) userTabs(c directory.Counts, q directory.UserQuery) []c
 	return tabs
 }
 
-// userListURL returns the address of a list with the parameters of a query.
+// userListURL returns the address of a list of users with the parameters of a query.
 func userListURL(base string, q directory.UserQuery) string {
 	form := url.Values{}
 	for name, value := range map[string]string{"search": q.Search, "status": string(q.Status), "after": q.After.String()} {
@@ -138,18 +138,18 @@ func userListURL(base string, q directory.UserQuery) string {
 	return base + "?" + form.Encode()
 }
 
-func userPager(base string, q directory.UserQuery, found directory.UserPage) console.Pager {
+func newUserPager(base string, q directory.UserQuery, found directory.UserPage) console.Pager {
 	var g console.Pager
 	if q.After != (directory.Cursor{}) {
 		first := q
 		first.After = directory.Cursor{}
-		g.First = userListURL(base, first)
+		g.FirstURL = userListURL(base, first)
 	}
 	if found.More {
 		q.After = found.Next
-		g.Next = userListURL(base, q)
+		g.NextURL = userListURL(base, q)
 	}
-	if g.First != "" || g.Next != "" {
+	if g.FirstURL != "" || g.NextURL != "" {
 		g.Text = console.PluralForms(len(found.Users), "user", "users") + " on this page, sorted by display name"
 	}
 	return g
@@ -166,14 +166,14 @@ func (v *directoryVisit) emptyUsers(c directory.Counts, q directory.UserQuery) c
 	}
 	return console.EmptyState{
 		Icon: "users", Title: "No users yet", Text: "Import a CSV file with Entra’s attribute names, or add people one by one.",
-		Action: &console.Action{Text: "Import CSV", Icon: "upload", URL: v.url("users/import"), Primary: true},
+		Action: &console.Action{Text: "Import CSV", Icon: "upload", URL: v.url("users/import"), IsPrimary: true},
 	}
 }
 
-// exportUsers sends a file with all users except deleted ones. The import accepts this file.
+// exportUsers sends a file with all users except deleted ones. The file can be imported again.
 func (p *Pages) exportUsers(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	if _, err := v.Users(r.Context(), directory.UserQuery{Limit: 1}); err != nil {
-		return err // nothing was sent yet, so a page can show this error
+		return err // before the file begins, a page can still show an error
 	}
 	w.Header().Set("Content-Type", "text/csv; charset=utf-8")
 	w.Header().Set("Content-Disposition", `attachment; filename="`+v.Directory.Name+`-users.csv"`)
@@ -191,7 +191,7 @@ func (p *Pages) exportUsers(w http.ResponseWriter, r *http.Request, v *directory
 	}
 	if err != nil {
 		p.Console.Options.Log.Error("export cut off", "directory", v.Directory.Name, "error", err)
-		panic(http.ErrAbortHandler) // a partial file must not look complete
+		panic(http.ErrAbortHandler) // breaks the connection, so that the partial file does not look complete
 	}
 	return nil
 }

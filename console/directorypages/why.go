@@ -10,46 +10,46 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// whyPage is the data of the view "why": the reasons why a person or group has an account or has
-// none.
+// whyPage is the data of the view "why". It explains why a person or group has an account at the
+// application, or has none.
 type whyPage struct {
 	console.Page
 	provision.Explanation
-	Sum        console.Notice
-	Notices    []console.Notice
-	Attributes []whyAttribute
-	Groups     []whyGroup
-	LastURL    string // address of the newest log entry
-	LastBadge  console.Badge
-	LastText   string
-	Open       string // address of the person or group
-	Logs       string // address of the log entries about the person or group
-	OnDemand   string // address of the page that provisions the person or group now
-	ListKind   string // "groups" for a group
+	Summary     console.Notice
+	Notices     []console.Notice
+	Attributes  []whyAttribute
+	Groups      []whyGroup
+	LastURL     string // address of the newest log entry
+	LastBadge   console.Badge
+	LastText    string
+	ObjectURL   string // address of the page of the person or group
+	LogsURL     string // address of the log entries about the person or group
+	OnDemandURL string // address of the page that provisions the person or group now
+	ListKind    string // "groups" for a group, "" for a person
 }
 
-// whyAttribute is one row of the mapping on the page.
+// whyAttribute shows one row of the mapping.
 type whyAttribute struct {
 	provision.ExplainedAttribute
-	Badge         console.Badge
-	Value, Stored string // the value from the mapping, and the value of the account; "" for no value
-	Steps         *traceStep
+	Badge                     console.Badge
+	MappedValue, AccountValue string // the value that the mapping yields, and the value that the account has; "" means no value
+	TraceSteps                *traceStep
 }
 
-// whyGroup is one membership, as the page shows it.
+// whyGroup shows one membership of the person in a group.
 type whyGroup struct {
 	provision.ExplainedMembership
 	URL   string
 	Badge console.Badge
 }
 
-// showWhy explains one person or group, named by the object id in the address.
+// showWhy explains the account of the person or group whose object id is in the address.
 func (p *Pages) showWhy(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	id := strings.TrimSpace(r.URL.Query().Get("object"))
 	if id == "" {
 		return p.Console.Redirect(w, r, v.url("/provisioning/on-demand"), console.Notice{})
 	}
-	found, err := p.Engine.Explain(r.Context(), v.key(), id)
+	found, err := p.Engine.Explain(r.Context(), v.jobKey(), id)
 	var input *provision.InputError
 	if errors.As(err, &input) {
 		return &console.PageError{
@@ -60,28 +60,28 @@ func (p *Pages) showWhy(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	if err != nil {
 		return p.handleJobError(w, r, v, err)
 	}
-	pg := whyPage{Page: v.page, Explanation: found, Logs: v.url("/provisioning/logs?" + url.Values{"object": {id}}.Encode()), OnDemand: v.url("/provisioning/on-demand")}
+	pg := whyPage{Page: v.page, Explanation: found, LogsURL: v.url("/provisioning/logs?" + url.Values{"object": {id}}.Encode()), OnDemandURL: v.url("/provisioning/on-demand")}
 	pg.Title = found.Name
 	pg.Lead = "Why " + found.Name + " has, or does not have, an account at " + v.App.Name + ". Looking changes nothing."
 	pg.Crumbs = v.crumbs(console.Crumb{Text: found.Name}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
-	pg.Open = v.objectURL(found.Kind, id)
+	pg.ObjectURL = v.objectURL(found.Kind, id)
 	if found.Kind == provision.GroupKind {
 		pg.ListKind = "groups"
 	}
-	pg.fill(v)
+	pg.fillParts(v)
 	return p.show(w, r, http.StatusOK, "why", pg)
 }
 
-// fill fills in the parts of the page from the explanation.
-func (pg *whyPage) fill(v *appVisit) {
-	pg.Sum = console.Notice{Tone: whyTone(pg.Explanation), Title: whyTitle(pg.Explanation), Text: pg.Answer}
+// fillParts sets the other fields of the page from the explanation.
+func (pg *whyPage) fillParts(v *appVisit) {
+	pg.Summary = console.Notice{Tone: whyTone(pg.Explanation), Title: whyTitle(pg.Explanation), Text: pg.Answer}
 	for _, note := range pg.Notes {
 		pg.Notices = append(pg.Notices, console.Notice{Tone: console.ToneWarning, Text: note})
 	}
 	for _, a := range pg.Explanation.Attributes {
-		one := whyAttribute{ExplainedAttribute: a, Badge: attributeBadge(a.State), Value: strings.Join(a.Values, ", "), Stored: strings.Join(a.Account, ", ")}
+		one := whyAttribute{ExplainedAttribute: a, Badge: attributeBadge(a.State), MappedValue: strings.Join(a.Values, ", "), AccountValue: strings.Join(a.Account, ", ")}
 		if a.Trace != nil {
-			one.Steps = traceOf(a.Trace)
+			one.TraceSteps = newTraceStep(a.Trace)
 		}
 		pg.Attributes = append(pg.Attributes, one)
 	}
@@ -98,7 +98,7 @@ func (pg *whyPage) fill(v *appVisit) {
 	}
 }
 
-// whyTitle says in a few words whether there is an account.
+// whyTitle says in a few words whether the person or group has an account.
 func whyTitle(x provision.Explanation) string {
 	noun := "account"
 	if x.Kind == provision.GroupKind {
@@ -119,8 +119,8 @@ func whyTitle(x provision.Explanation) string {
 	return "Has lost the " + noun
 }
 
-// whyTone is good if the account is as it should be, and a problem if the mapping or the
-// application fails.
+// whyTone returns the tone of the summary: a problem if the person or group cannot be provisioned,
+// good if an object in scope has an active account, and a warning if only one of these two holds.
 func whyTone(x provision.Explanation) console.Tone {
 	active := x.Account != nil && x.Account.State == provision.Active
 	switch {
@@ -134,8 +134,8 @@ func whyTone(x provision.Explanation) console.Tone {
 	return console.ToneInfo
 }
 
-// attributeBadge returns the badge that compares the value from the mapping with the value of the
-// account.
+// attributeBadge returns the badge that says how the value from the mapping relates to the value of
+// the account.
 func attributeBadge(s provision.AttributeState) console.Badge {
 	switch s {
 	case provision.AttributeSame:
@@ -156,13 +156,13 @@ func attributeBadge(s provision.AttributeState) console.Badge {
 	return console.Badge{Tone: console.ToneQuiet, Text: "Not known", Hint: "The account's value is not remembered. The next look reads it."}
 }
 
-// whyURL returns the address of the page that explains an object. application is the address of the
-// application's overview.
+// whyURL returns the address of the page that explains an object's account. application is the
+// address of the application's overview.
 func whyURL(application, objectID string) string {
 	return application + "/provisioning/why?" + url.Values{"object": {objectID}}.Encode()
 }
 
-// objectURL returns the address of a user's or group's page.
+// objectURL returns the address of the page of a user or group.
 func (v *directoryVisit) objectURL(kind provision.ObjectKind, id string) string {
 	if kind == provision.GroupKind {
 		return v.url("groups/" + url.PathEscape(id))

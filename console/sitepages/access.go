@@ -15,36 +15,36 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// expiresSoon is how long before a token expires the overview begins to warn.
-const expiresSoon = 30 * 24 * time.Hour
+// tokenWarningTime is how long before the expiry of a token the pages begin to warn.
+const tokenWarningTime = 30 * 24 * time.Hour
 
-// The overview looks for problems among at most attentionCalls calls that are no older than
-// attentionReach.
+// The overview looks for problems in the calls of the last attentionPeriod. It reads at most
+// maxAttentionCalls of them.
 const (
-	attentionReach = 24 * time.Hour
-	attentionCalls = 500
+	attentionPeriod   = 24 * time.Hour
+	maxAttentionCalls = 500
 )
 
-// overviewPage is the data of the view "access": the state of SCIM, since when it lasts, and what
-// needs attention.
+// overviewPage is the data of the view "access". The page shows how SCIM works at present, and what
+// needs an administrator's attention.
 type overviewPage struct {
 	console.Page
-	Calls     string // summary of the newest calls
-	Strangers string // summary of calls without a token of this site; empty if there are none
-	Tokens    []tokenRow
-	Counts    peopleCounts
-	Attention []attentionLine
-	Rows      []logRow       // the newest requests
-	SCIM      string         // address of the page SCIM integration
-	Log       string         // address of the request log
-	People    string         // address of the list of people
-	Settings  []console.Fact // the settings that limit what SCIM may do
+	CallsText      string // counts the newest calls in a sentence
+	StrangersText  string // counts the calls without a token of this site; empty if there are none
+	Tokens         []tokenRow
+	Counts         peopleCounts
+	AttentionLines []attentionLine
+	NewestRequests []logRow       // the newest requests
+	SCIMURL        string         // address of the page "SCIM integration"
+	LogURL         string         // address of the request log
+	PeopleURL      string         // address of the list of people
+	Settings       []console.Fact // the settings that limit what SCIM may do
 }
 
-// peopleCounts are formatted numbers of people.
+// peopleCounts holds numbers of people, formatted for the page.
 type peopleCounts struct{ Active, Deactivated, NeverSignedIn, Admins string }
 
-// attentionLine is one line of "Needs attention".
+// attentionLine is one line of the list "Needs attention".
 type attentionLine struct {
 	Tone   console.Tone
 	Text   string
@@ -62,20 +62,20 @@ func (p *Pages) showOverview(w http.ResponseWriter, r *http.Request, v *siteVisi
 		return err
 	}
 	changes, _, err := p.Requests.Page(ctx, v.Site.ID, requestlog.Query{
-		Filter: requestlog.Filter{Token: requestlog.AnyToken, OnlyChanges: true, From: now.Add(-attentionReach)}, Limit: attentionCalls,
+		Filter: requestlog.Filter{Token: requestlog.AnyToken, OnlyChanges: true, From: now.Add(-attentionPeriod)}, Limit: maxAttentionCalls,
 	})
 	if err != nil {
 		return err
 	}
-	state := stateOf(v.Site, facts, now)
+	state := decideState(v.Site, facts, now)
 	pg := v.page
 	pg.Title, pg.Crumbs = "Access management", v.crumbs()
 	pg.Badge, pg.StatusLine = state.Badge(), state.Detail()
 	o := overviewPage{
-		Page: pg, Calls: callsText(readCalls(facts.calls)), Strangers: strangersText(facts.strangers),
-		Counts:    peopleCounts{console.GroupDigits(counts.Active), console.GroupDigits(counts.Deactivated), console.GroupDigits(counts.NeverSignedIn), console.GroupDigits(counts.Admins)},
-		Attention: needsAttention(v, facts, changes, counts, now),
-		SCIM:      v.url("admin/access/scim"), Log: v.url("admin/access/log"), People: v.url("admin/people"),
+		Page: pg, CallsText: callsText(summarizeCalls(facts.calls)), StrangersText: strangersText(facts.strangerCalls),
+		Counts:         peopleCounts{console.GroupDigits(counts.Active), console.GroupDigits(counts.Deactivated), console.GroupDigits(counts.NeverSignedIn), console.GroupDigits(counts.Admins)},
+		AttentionLines: listAttentionLines(v, facts, changes, counts, now),
+		SCIMURL:        v.url("admin/access/scim"), LogURL: v.url("admin/access/log"), PeopleURL: v.url("admin/people"),
 	}
 	for _, name := range []string{"creates", "deletes", "manageRoles"} {
 		x := site.SettingOf(name)
@@ -85,7 +85,7 @@ func (p *Pages) showOverview(w http.ResponseWriter, r *http.Request, v *siteVisi
 		o.Tokens = append(o.Tokens, p.tokenRow(v, t, now))
 	}
 	for _, row := range facts.calls[:min(len(facts.calls), 5)] {
-		o.Rows = append(o.Rows, p.rowOf(v, facts.tokens, row))
+		o.NewestRequests = append(o.NewestRequests, p.newLogRow(v, facts.tokens, row))
 	}
 	return p.show(w, r, http.StatusOK, "access", o)
 }
@@ -100,38 +100,38 @@ func callsText(c callSummary) string {
 	return fmt.Sprintf("Of the last %s: %s made or asked for a change, %s refused.", console.Plural(c.total, "call"), console.GroupDigits(c.changes), console.GroupDigits(c.failed))
 }
 
-// strangersText counts the calls without a token of this site. Such calls tell nothing about the
-// site's identity provider.
+// strangersText returns a sentence that counts the calls without a token of this site. They are
+// counted separately, because they need not come from the site's identity provider.
 func strangersText(n int) string {
 	switch {
 	case n == 0:
 		return ""
-	case n >= maxStrangers:
-		return fmt.Sprintf("%d calls or more without a token of this site within a day; refused", maxStrangers)
+	case n >= maxStrangerCalls:
+		return fmt.Sprintf("%d calls or more without a token of this site within a day; refused", maxStrangerCalls)
 	}
 	return console.Plural(n, "call") + " without a token of this site within a day; refused"
 }
 
-// needsAttention lists what an administrator should look at, the worst first. changes holds the
-// calls that changed something, tried to change something or were refused, newest first.
-func needsAttention(v *siteVisit, f scimFacts, changes []requestlog.Request, counts roster.Counts, now time.Time) []attentionLine {
+// listAttentionLines lists what an administrator should look at. changes holds the calls that
+// changed something, tried to change something or were refused, newest first.
+func listAttentionLines(v *siteVisit, f scimFacts, changes []requestlog.Request, counts roster.Counts, now time.Time) []attentionLine {
 	var list []attentionLine
 	scim := console.Action{Text: "SCIM integration", URL: v.url("admin/access/scim")}
 	live := liveTokens(f.tokens, now)
-	c := readCalls(f.calls)
+	c := summarizeCalls(f.calls)
 	switch {
-	case v.Site.SCIMEnabled && c.lastEnded.Time.After(c.lastSuccess) && endedCallMatters(c.lastEnded, live):
+	case v.Site.SCIMEnabled && c.lastWithEndedToken.Time.After(c.lastSuccess) && endedCallMatters(c.lastWithEndedToken, live):
 		list = append(list, attentionLine{
-			console.ToneProblem, endedText(c.lastEnded, f.tokens, now),
-			console.Action{Text: "Show the calls", URL: v.url("admin/access/log?show=all&result=refused&token=" + url.QueryEscape(c.lastEnded.TokenID))},
+			console.ToneProblem, endedTokenText(c.lastWithEndedToken, f.tokens, now),
+			console.Action{Text: "Show the calls", URL: v.url("admin/access/log?show=all&result=refused&token=" + url.QueryEscape(c.lastWithEndedToken.TokenID))},
 		})
 	case v.Site.SCIMEnabled && len(live) == 0 && len(f.tokens) > 0:
 		list = append(list, attentionLine{console.ToneProblem, "No token is live, so the identity provider is refused.", scim})
 	}
 	f.calls = changes
-	list = append(list, groupRefusals(v, f.unfixedCalls())...)
+	list = append(list, groupByCause(v, f.unfixedCalls())...)
 	for _, t := range live {
-		if !t.Expires.IsZero() && t.Expires.Sub(now) < expiresSoon {
+		if !t.Expires.IsZero() && t.Expires.Sub(now) < tokenWarningTime {
 			list = append(list, attentionLine{console.ToneWarning, fmt.Sprintf("Token %s expires %s. The identity provider is refused from then on.", t.Label(), console.RelativeTime(t.Expires, now)), scim})
 		}
 		if t.ReplacesOnUse != "" {
@@ -147,26 +147,26 @@ func needsAttention(v *siteVisit, f scimFacts, changes []requestlog.Request, cou
 	return list
 }
 
-// cause is the common cause of several calls that were refused or only partly applied.
-type cause struct {
-	kind   string // the kind of call, such as "create"
-	text   string // the sentence of the newest call
-	method string
-	result requestlog.Result
-	calls  int             // how many calls have this cause
-	people map[string]bool // ids of the people that the calls are about
-	who    string          // the person that the newest call is about
+// failureCause groups calls that were refused, or applied only in part, for the same reason.
+type failureCause struct {
+	callKind       string // a noun for the calls, such as "create"
+	newestSentence string // the log's sentence about the newest of these calls
+	method         string
+	result         requestlog.Result
+	callCount      int             // how many calls have this cause
+	userNames      map[string]bool // lower-case user names of the people that the calls are about
+	newestUserName string          // user name of the person that the newest call is about; may be empty
 }
 
-// causesShown is how many causes the overview lists. The request log shows all.
-const causesShown = 5
+// maxCausesShown is how many causes the overview lists at most. The request log shows all calls.
+const maxCausesShown = 5
 
-// groupRefusals groups failed and only partly applied calls by their cause. Refusals come first,
-// then the cause with the most calls. A refused call is left out if the same kind of call for the
-// same person succeeded later.
-func groupRefusals(v *siteVisit, rows []requestlog.Request) []attentionLine {
-	var causes []*cause
-	byKey, done := map[string]*cause{}, map[string]bool{}
+// groupByCause groups the calls that were refused or applied only in part, and returns one line for
+// each cause. Causes of refusals come first, then the causes with the most calls. It leaves out a
+// refused call if the same kind of call for the same person succeeded later.
+func groupByCause(v *siteVisit, rows []requestlog.Request) []attentionLine {
+	var causes []*failureCause
+	byKey, done := map[string]*failureCause{}, map[string]bool{}
 	for _, r := range rows {
 		if r.TokenEnded() {
 			continue
@@ -180,40 +180,40 @@ func groupRefusals(v *siteVisit, rows []requestlog.Request) []attentionLine {
 		if hasFailed(r) && done[same] {
 			continue
 		}
-		key := r.Method + "\x00" + string(r.Result()) + "\x00" + sentenceOfCause(r)
+		key := r.Method + "\x00" + string(r.Result()) + "\x00" + sentenceWithoutDetails(r)
 		c := byKey[key]
 		if c == nil {
-			c = &cause{kind: callKind(r), text: r.Sentence, method: r.Method, result: r.Result(), who: r.UserName, people: map[string]bool{}}
+			c = &failureCause{callKind: callNoun(r), newestSentence: r.Sentence, method: r.Method, result: r.Result(), newestUserName: r.UserName, userNames: map[string]bool{}}
 			byKey[key] = c
 			causes = append(causes, c)
 		}
-		c.calls++
+		c.callCount++
 		if r.UserName != "" {
-			c.people[strings.ToLower(r.UserName)] = true
+			c.userNames[strings.ToLower(r.UserName)] = true
 		}
 	}
-	slices.SortStableFunc(causes, func(a, b *cause) int {
-		return cmp.Or(cmp.Compare(causeRank(a.result), causeRank(b.result)), cmp.Compare(b.calls, a.calls))
+	slices.SortStableFunc(causes, func(a, b *failureCause) int {
+		return cmp.Or(cmp.Compare(resultRank(a.result), resultRank(b.result)), cmp.Compare(b.callCount, a.callCount))
 	})
 	var list []attentionLine
-	for _, c := range causes[:min(len(causes), causesShown)] {
-		list = append(list, c.toAttention(v))
+	for _, c := range causes[:min(len(causes), maxCausesShown)] {
+		list = append(list, c.toAttentionLine(v))
 	}
-	if more := len(causes) - causesShown; more > 0 {
+	if more := len(causes) - maxCausesShown; more > 0 {
 		list = append(list, attentionLine{console.ToneWarning, console.Plural(more, "other cause") + " of refusals within a day.", console.Action{Text: "Show", URL: v.url("admin/access/log?result=refused")}})
 	}
 	return list
 }
 
-func causeRank(r requestlog.Result) int {
+func resultRank(r requestlog.Result) int {
 	if r == requestlog.Refused {
 		return 0
 	}
 	return 1
 }
 
-// toAttention returns the line for this cause.
-func (c *cause) toAttention(v *siteVisit) attentionLine {
+// toAttentionLine returns the line that shows this cause.
+func (c *failureCause) toAttentionLine(v *siteVisit) attentionLine {
 	q := url.Values{"result": {string(c.result)}, "method": {c.method}}
 	a := attentionLine{Tone: console.ToneWarning, Action: console.Action{Text: "Show"}}
 	what := "applied only in part"
@@ -221,23 +221,24 @@ func (c *cause) toAttention(v *siteVisit) attentionLine {
 		a.Tone, what = console.ToneProblem, "refused"
 	}
 	switch {
-	case len(c.people) == 1:
-		a.Text = c.who + ": " + withFullStop(c.text)
-		if c.calls > 1 {
-			a.Text += " (" + console.Plural(c.calls, "call") + ")"
+	case len(c.userNames) == 1:
+		a.Text = c.newestUserName + ": " + withFullStop(c.newestSentence)
+		if c.callCount > 1 {
+			a.Text += " (" + console.Plural(c.callCount, "call") + ")"
 		}
-		q.Set("q", c.who)
-	case c.calls == 1:
-		a.Text = withFullStop(c.text)
+		q.Set("q", c.newestUserName)
+	case c.callCount == 1:
+		a.Text = withFullStop(c.newestSentence)
 	default:
-		a.Text = fmt.Sprintf("%s %s, same cause: %s", console.Plural(c.calls, c.kind), what, withFullStop(c.text))
+		a.Text = fmt.Sprintf("%s %s, same cause: %s", console.Plural(c.callCount, c.callKind), what, withFullStop(c.newestSentence))
 	}
 	a.Action.URL = v.url("admin/access/log?" + q.Encode())
 	return a
 }
 
-// callKind names the kind of a call with a word to which Plural can add an s.
-func callKind(r requestlog.Request) string {
+// callNoun returns a noun for the kind of a call, such as "create". console.Plural can add an s to
+// it.
+func callNoun(r requestlog.Request) string {
 	switch r.Method {
 	case http.MethodPost:
 		return "create"
@@ -249,8 +250,9 @@ func callKind(r requestlog.Request) string {
 	return "call"
 }
 
-// sentenceOfCause returns the sentence of a call, without the details that concern only one person.
-func sentenceOfCause(r requestlog.Request) string {
+// sentenceWithoutDetails returns the log's sentence about a call, without the words that concern
+// only one person, such as the user name.
+func sentenceWithoutDetails(r requestlog.Request) string {
 	text := r.Sentence
 	if r.UserName != "" {
 		text = strings.ReplaceAll(text, r.UserName, "")

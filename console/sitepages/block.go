@@ -26,10 +26,10 @@ func (p *Pages) askBlock(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 			blockConsequence,
 			fmt.Sprintf("The account stays, with its role %s and everything in it.", person.Role),
 		},
-		Undo: blockUndo, Button: "Block " + person.Name(), Danger: true,
+		Undo: blockUndo, Button: "Block " + person.Name(), IsDangerous: true,
 	}
 	c.Title = "Block " + person.Name() + "?"
-	return p.askAbout(w, r, v, person, c)
+	return p.askToChangePerson(w, r, v, person, c)
 }
 
 const (
@@ -38,12 +38,12 @@ const (
 )
 
 func (p *Pages) block(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	c, err := v.changeBy(r)
+	c, err := v.readChange(r)
 	if err != nil {
 		return err
 	}
 	out, err := v.Roster.Block(r.Context(), r.PathValue("person"), c)
-	return p.showChanged(w, r, v, out, err)
+	return p.redirectAfterChange(w, r, v, out, err)
 }
 
 func (p *Pages) askUnblock(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -63,46 +63,46 @@ func (p *Pages) askUnblock(w http.ResponseWriter, r *http.Request, v *siteVisit)
 		Undo:         "It can be undone by blocking again.", Button: "Unblock " + person.Name(),
 	}
 	c.Title = "Unblock " + person.Name() + "?"
-	return p.askAbout(w, r, v, person, c)
+	return p.askToChangePerson(w, r, v, person, c)
 }
 
 func (p *Pages) unblock(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	c, err := v.changeBy(r)
+	c, err := v.readChange(r)
 	if err != nil {
 		return err
 	}
 	out, err := v.Roster.Unblock(r.Context(), r.PathValue("person"), c)
-	return p.showChanged(w, r, v, out, err)
+	return p.redirectAfterChange(w, r, v, out, err)
 }
 
 // peopleChange is a kind of change that an administrator can make to several people at once.
 type peopleChange struct {
-	Verb, Done   string // such as "Block" and "blocked"
-	Consequences []string
-	Undo         string
-	Danger       bool
-	fits         func(roster.Person) bool                                                           // reports whether the change applies to a person
-	do           func(*roster.Roster, *http.Request, string, roster.Change) (roster.Outcome, error) // makes the change for the person with this id
+	Verb, Participle string // the words for the change, such as "Block" and "blocked"
+	Consequences     []string
+	Undo             string
+	IsDangerous      bool
+	appliesTo        func(roster.Person) bool                                                           // reports whether the change applies to a person
+	apply            func(*roster.Roster, *http.Request, string, roster.Change) (roster.Outcome, error) // makes the change for the person with this id
 }
 
-// findPeopleChange returns the kind of change with this name, and false if there is none.
+// findPeopleChange returns the kind of change with this name. If there is none, it returns false.
 func findPeopleChange(name string) (peopleChange, bool) {
 	switch name {
 	case "block":
 		return peopleChange{
-			Verb: "Block", Done: "blocked", Undo: blockUndo, Danger: true,
+			Verb: "Block", Participle: "blocked", Undo: blockUndo, IsDangerous: true,
 			Consequences: []string{"They are signed out everywhere at once and cannot sign in any more.", blockConsequence, "Their accounts stay, with their roles and everything in them."},
-			fits:         func(p roster.Person) bool { return !p.Block.InForce },
-			do: func(people *roster.Roster, r *http.Request, id string, c roster.Change) (roster.Outcome, error) {
+			appliesTo:    func(p roster.Person) bool { return !p.Block.InForce },
+			apply: func(people *roster.Roster, r *http.Request, id string, c roster.Change) (roster.Outcome, error) {
 				return people.Block(r.Context(), id, c)
 			},
 		}, true
 	case "unblock":
 		return peopleChange{
-			Verb: "Unblock", Done: "unblocked", Undo: "It can be undone by blocking again.",
+			Verb: "Unblock", Participle: "unblocked", Undo: "It can be undone by blocking again.",
 			Consequences: []string{"They can sign in again, to the same accounts. Accounts that were deactivated before the block or during it stay deactivated."},
-			fits:         func(p roster.Person) bool { return p.Block.InForce },
-			do: func(people *roster.Roster, r *http.Request, id string, c roster.Change) (roster.Outcome, error) {
+			appliesTo:    func(p roster.Person) bool { return p.Block.InForce },
+			apply: func(people *roster.Roster, r *http.Request, id string, c roster.Change) (roster.Outcome, error) {
 				return people.Unblock(r.Context(), id, c)
 			},
 		}, true
@@ -114,10 +114,10 @@ func (p *Pages) redirectToPeople(w http.ResponseWriter, r *http.Request, v *site
 	return p.Console.Redirect(w, r, v.url("admin/people"), console.Notice{})
 }
 
-// changePeople blocks or unblocks the ticked people. It first asks for confirmation. The question
-// shows how many people it affects.
+// changePeople blocks or unblocks the ticked people. If the form is not confirmed yet, it changes
+// nothing and asks for confirmation. The question says how many people the change affects.
 func (p *Pages) changePeople(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	by, err := v.changeBy(r)
+	by, err := v.readChange(r)
 	if err != nil {
 		return err
 	}
@@ -130,10 +130,10 @@ func (p *Pages) changePeople(w http.ResponseWriter, r *http.Request, v *siteVisi
 	if len(ticked) == 0 {
 		return p.Console.Redirect(w, r, back, console.Notice{Tone: console.ToneProblem, Text: "Nothing was changed: tick at least one person."})
 	}
-	if len(ticked) > peopleLimit {
-		return p.Console.Redirect(w, r, back, console.Notice{Tone: console.ToneProblem, Text: fmt.Sprintf("Nothing was changed: tick %d people at most.", peopleLimit)})
+	if len(ticked) > maxPeopleOnPage {
+		return p.Console.Redirect(w, r, back, console.Notice{Tone: console.ToneProblem, Text: fmt.Sprintf("Nothing was changed: tick %d people at most.", maxPeopleOnPage)})
 	}
-	var fit []roster.Person // people that the change applies to
+	var fit []roster.Person // the ticked people to whom the change applies
 	for _, id := range ticked {
 		person, err := v.Roster.Person(r.Context(), id)
 		if errors.Is(err, refusal.NotFound) {
@@ -142,20 +142,20 @@ func (p *Pages) changePeople(w http.ResponseWriter, r *http.Request, v *siteVisi
 		if err != nil {
 			return err
 		}
-		if c.fits(person) {
+		if c.appliesTo(person) {
 			fit = append(fit, person)
 		}
 	}
 	switch {
 	case len(fit) == 0:
-		return p.Console.Redirect(w, r, back, console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: none of these people can be " + c.Done + "."})
+		return p.Console.Redirect(w, r, back, console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: none of these people can be " + c.Participle + "."})
 	case !console.ConfirmsNumber(r, len(fit)):
-		return p.askPeople(w, r, v, c, fit)
+		return p.askToChangePeople(w, r, v, c, fit)
 	}
 	var not []string
 	n := 0
 	for _, person := range fit {
-		_, err := c.do(v.Roster, r, person.ID, by)
+		_, err := c.apply(v.Roster, r, person.ID, by)
 		switch why := console.RefusalNotice("", err); {
 		case why != nil:
 			not = append(not, why.Text)
@@ -165,7 +165,7 @@ func (p *Pages) changePeople(w http.ResponseWriter, r *http.Request, v *siteVisi
 			n++
 		}
 	}
-	note := console.DoneNotice(console.PeopleCount(n) + " " + wasOrWere(n, c.Done) + ".")
+	note := console.DoneNotice(console.PeopleCount(n) + " " + wasOrWere(n, c.Participle) + ".")
 	if len(not) > 0 {
 		note.Tone, note.Text = console.ToneProblem, note.Text+" "+strings.Join(not, " ")
 	}
@@ -179,9 +179,9 @@ func wasOrWere(n int, what string) string {
 	return "were " + what
 }
 
-func (p *Pages) askPeople(w http.ResponseWriter, r *http.Request, v *siteVisit, c peopleChange, list []roster.Person) error {
+func (p *Pages) askToChangePeople(w http.ResponseWriter, r *http.Request, v *siteVisit, c peopleChange, list []roster.Person) error {
 	pg := console.ConfirmPage{
-		Page: v.page, Action: v.url("admin/people/change"), Button: c.Verb + " " + console.PeopleCount(len(list)), Danger: c.Danger, Cancel: v.url("admin/people"), Undo: c.Undo,
+		Page: v.page, FormURL: v.url("admin/people/change"), Button: c.Verb + " " + console.PeopleCount(len(list)), IsDangerous: c.IsDangerous, CancelURL: v.url("admin/people"), Undo: c.Undo,
 		Fields: []console.HiddenField{{Name: "change", Value: r.PostForm.Get("change")}, {Name: "sure", Value: strconv.Itoa(len(list))}},
 	}
 	var names []string

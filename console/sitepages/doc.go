@@ -2,6 +2,8 @@
 // sign-in, the person's own account, access management (SCIM, tokens, schemas, the request log),
 // people and the audit log.
 //
-// pages.go has the routes and the guard. A page is a .go file and an .html file with the same name:
-// people.go fills people.html. Package console provides the frame around them.
+// pages.go has the routes, and the guard that checks who the visitor is. A page is a .go file and
+// an .html file with the same name: people.go fills people.html. Package console provides the frame
+// around the pages. A handler whose name begins with "show" shows a page. A handler whose name
+// begins with "ask" shows a question, which asks the visitor to confirm an important change.
 package sitepages

@@ -19,10 +19,10 @@ func (p *Pages) askErase(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 			"The account of " + person.Name() + " (" + person.UserName + ") is deleted, with everything in it.", console.EraseKeepsLogs,
 			"If the identity provider sends the person again, a new account is made.",
 		},
-		Undo: console.CannotBeUndone, Button: "Erase " + person.Name(), Danger: true,
+		Undo: console.CannotBeUndone, Button: "Erase " + person.Name(), IsDangerous: true,
 	}
 	c.Title = "Erase " + person.Name() + "?"
-	return p.askAbout(w, r, v, person, c)
+	return p.askToChangePerson(w, r, v, person, c)
 }
 
 func (p *Pages) erase(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -30,10 +30,10 @@ func (p *Pages) erase(w http.ResponseWriter, r *http.Request, v *siteVisit) erro
 	if err != nil {
 		return err
 	}
-	if err := p.Requests.Flush(r.Context()); err != nil { // log rows that are still in memory also name people
+	if err := p.Requests.Flush(r.Context()); err != nil { // so that the eraser finds the log rows that are still in memory
 		return err
 	}
-	_, err = p.Eraser.FromSite(r.Context(), v.Site, person.UserName, v.actor())
+	_, err = p.Eraser.FromSite(r.Context(), v.Site, person.UserName, v.actorLabel())
 	if n := console.RefusalNotice("Nothing was changed", err); n != nil {
 		return p.Console.Redirect(w, r, v.personURL(person.ID, ""), *n)
 	}

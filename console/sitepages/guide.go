@@ -11,23 +11,23 @@ import (
 // guidePage is the data of the view "guide": the setup guide with this site's values.
 type guidePage struct {
 	console.Page
-	TenantURL console.CopyValue
-	SCIM, Log string // addresses of the page SCIM integration and of the request log
-	Enabled   bool   // whether SCIM is on
+	TenantURL       console.CopyValue
+	SCIMURL, LogURL string // addresses of the page "SCIM integration" and of the request log
+	SCIMEnabled     bool   // whether SCIM is on
 
-	ActionsStep template.HTML // the step on Target Object Actions
-	Groups      bool          // whether the site accepts groups
-	DisplayName bool          // whether userName must match the display name assertion
+	ActionsStep        template.HTML // the guide's step about "Target Object Actions"
+	AcceptsGroups      bool          // whether the site accepts groups
+	MatchesDisplayName bool          // whether userName must equal the claim with the display name
 
 	Mappings []guideMapping // the rows of the attribute mapping table
-	Trouble  []guideTrouble // the table of problems
+	Problems []guideProblem // the rows of the table of problems
 }
 
-// guideMapping is a row of the guide's attribute mapping table, copied exactly.
+// guideMapping is a row of the attribute mapping table, exactly as the setup guide has it.
 type guideMapping struct{ Source, Target, Precedence string }
 
-// guideTrouble is a problem as seen in Entra, with its cause and its solution.
-type guideTrouble struct{ Symptom, Cause, Solution string }
+// guideProblem is a problem as the administrator sees it in Entra, with its cause and its solution.
+type guideProblem struct{ Symptom, Cause, Solution string }
 
 func (p *Pages) showGuide(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	pg := v.page
@@ -35,9 +35,9 @@ func (p *Pages) showGuide(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	pg.Lead = "The implementation guide, with the values of this site filled in. Keep this page and the Entra admin center open side by side."
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})
 	return p.show(w, r, http.StatusOK, "guide", guidePage{
-		Page: pg, TenantURL: p.tenantURL(v), SCIM: v.url("admin/access/scim"), Log: v.url("admin/access/log?show=all"),
-		Enabled: v.Site.SCIMEnabled, Mappings: guideMappings(), Trouble: guideTroubles(),
-		ActionsStep: targetActions(v.Site), Groups: v.Site.Groups, DisplayName: v.Site.MatchesUserName == site.MatchesDisplayName,
+		Page: pg, TenantURL: p.tenantURL(v), SCIMURL: v.url("admin/access/scim"), LogURL: v.url("admin/access/log?show=all"),
+		SCIMEnabled: v.Site.SCIMEnabled, Mappings: guideMappings(), Problems: guideProblems(),
+		ActionsStep: targetActionsStep(v.Site), AcceptsGroups: v.Site.Groups, MatchesDisplayName: v.Site.MatchesUserName == site.MatchesDisplayName,
 	})
 }
 
@@ -65,8 +65,8 @@ func guideMappings() []guideMapping {
 	}
 }
 
-func guideTroubles() []guideTrouble {
-	return []guideTrouble{
+func guideProblems() []guideProblem {
+	return []guideProblem{
 		{"Test Connection: 401", "The token is not the one that is live here: mistyped, revoked, expired, or the page was reloaded before it was saved.", "Generate a new token and enter it as Secret Token."},
 		{"Test Connection: 403", "The token is right, and SCIM is off.", "Check Enable SCIM."},
 		{"Test Connection: 404, or an HTML page", "The Tenant URL is not the one above.", "Copy it again; it ends in /auth/scim/v2."},

@@ -11,27 +11,28 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// heldRow is a change from SCIM that an administrator must decide on, because it changes how a
-// person signs in.
+// heldRow shows a held change: a change that SCIM requested, and that waits until an administrator
+// decides on it, because it changes how a person signs in.
 type heldRow struct {
-	Attribute           string
-	Now, Asked          string // the stored value, and the value in SCIM's request
-	Time                time.Time
-	By                  string // the client that requested the change
-	Refused             string // who refused the change; empty while the change waits
-	ApplyURL, RefuseURL string // addresses that apply or refuse the change
+	Attribute                   string
+	StoredValue, RequestedValue string // the attribute's stored value, and the value in SCIM's request
+	Time                        time.Time
+	RequestedBy                 string // the client that requested the change
+	RefusedBy                   string // who refused the change; empty while the change waits
+	ApplyURL, RefuseURL         string // addresses that apply or refuse the change
 }
 
-// heldRows lists a person's held changes. Those that wait for a decision come first.
+// heldRows lists a person's held changes. The changes that wait for a decision come first, then the
+// refused ones.
 func (v *siteVisit) heldRows(person roster.Person, doc scim.Resource) []heldRow {
 	var waits, refused []heldRow
 	for _, h := range person.Held {
 		row := heldRow{
-			Attribute: h.Attribute, Now: roster.ValueWords(doc[h.Attribute]), Asked: roster.ValueWords(h.Value), Time: h.Time, By: console.ActorName(h.Actor),
+			Attribute: h.Attribute, StoredValue: roster.ValueWords(doc[h.Attribute]), RequestedValue: roster.ValueWords(h.Value), Time: h.Time, RequestedBy: console.ActorName(h.Actor),
 			ApplyURL: v.personURL(person.ID, "held/"+h.Attribute+"/apply"), RefuseURL: v.personURL(person.ID, "held/"+h.Attribute+"/refuse"),
 		}
 		if !h.Waits() {
-			row.Refused = console.ActorName(h.RefusedBy)
+			row.RefusedBy = console.ActorName(h.RefusedBy)
 			refused = append(refused, row)
 			continue
 		}
@@ -40,10 +41,10 @@ func (v *siteVisit) heldRows(person roster.Person, doc scim.Resource) []heldRow 
 	return append(waits, refused...)
 }
 
-// heldOf returns the held change and the decision in the path. h is zero if there is no such
-// change. apply is true for the decision to apply the change. For an unknown decision the error is
-// console.ErrNotFound.
-func (p *Pages) heldOf(r *http.Request, v *siteVisit) (person roster.Person, h roster.HeldChange, apply bool, err error) {
+// findHeldChange returns the person, the held change and the decision that the path names. h is
+// zero if the person has no such change. apply is true if the decision is to apply the change. For
+// an unknown decision the error is console.ErrNotFound.
+func (p *Pages) findHeldChange(r *http.Request, v *siteVisit) (person roster.Person, h roster.HeldChange, apply bool, err error) {
 	decision := r.PathValue("decision")
 	if decision != "apply" && decision != "refuse" {
 		return person, h, false, console.ErrNotFound
@@ -59,7 +60,7 @@ func (p *Pages) heldOf(r *http.Request, v *siteVisit) (person roster.Person, h r
 }
 
 func (p *Pages) askHeldDecision(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	person, h, apply, err := p.heldOf(r, v)
+	person, h, apply, err := p.findHeldChange(r, v)
 	if err != nil {
 		return err
 	}
@@ -74,7 +75,7 @@ func (p *Pages) askHeldDecision(w http.ResponseWriter, r *http.Request, v *siteV
 	c := console.ConfirmPage{
 		Consequences: []string{change, fmt.Sprintf("Whoever signs in with the new value at the identity provider gets this account, with its role %s.", person.Role)},
 		Undo:         "The identity provider can ask for the old value again.",
-		Button:       "Apply the change", Danger: true,
+		Button:       "Apply the change", IsDangerous: true,
 	}
 	c.Title = "Apply the change of " + h.Attribute + "?"
 	if !apply {
@@ -82,30 +83,30 @@ func (p *Pages) askHeldDecision(w http.ResponseWriter, r *http.Request, v *siteV
 			fmt.Sprintf("%s of %s stays %s.", h.Attribute, person.UserName, roster.ValueWords(doc[h.Attribute])),
 			fmt.Sprintf("The identity provider wants %s. The same request is ignored from now on, and is not shown as waiting again.", roster.ValueWords(h.Value)),
 		}
-		c.Undo, c.Button, c.Danger = "It can still be applied later.", "Refuse the change", false
+		c.Undo, c.Button, c.IsDangerous = "It can still be applied later.", "Refuse the change", false
 		c.Title = "Refuse the change of " + h.Attribute + "?"
 	}
 	title := c.Title
 	c.Page = v.page
 	c.Title, c.Narrow = title, true
 	c.Crumbs = v.crumbs(console.Crumb{Text: "People", URL: v.url("admin/people")}, console.Crumb{Text: person.Name(), URL: v.personURL(person.ID, "")})
-	c.Action, c.Cancel = r.URL.Path, v.personURL(person.ID, "")
+	c.FormURL, c.CancelURL = r.URL.Path, v.personURL(person.ID, "")
 	c.Fields = []console.HiddenField{{Name: "value", Value: h.Token()}}
 	return p.Console.View(w, r, http.StatusOK, "confirm", c)
 }
 
 func (p *Pages) decideHeld(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	c, err := v.changeBy(r)
+	c, err := v.readChange(r)
 	if err != nil {
 		return err
 	}
-	person, h, apply, err := p.heldOf(r, v)
+	person, h, apply, err := p.findHeldChange(r, v)
 	if err != nil {
 		return err
 	}
 	choice := roster.HeldChoice{Attribute: r.PathValue("attribute"), Token: r.PostForm.Get("value")}
 	if choice.Token == "" { // the request did not come from the confirmation page
-		choice.Token = "none"
+		choice.Token = "none" // matches no held change
 	}
 	decide := v.Roster.RefuseHeld
 	if apply {
@@ -115,5 +116,5 @@ func (p *Pages) decideHeld(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	if err == nil && apply {
 		out.Sentence = "Applied the change of " + h.Attribute
 	}
-	return p.showChanged(w, r, v, out, err)
+	return p.redirectAfterChange(w, r, v, out, err)
 }

@@ -7,16 +7,16 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 )
 
-// homePage is the data of the view "home": the person's account and rights. A deactivated person
-// can no longer open it.
+// homePage is the data of the view "home", which shows a person's own account and rights. A
+// deactivated person can no longer open the page.
 type homePage struct {
 	console.Page
-	Person   roster.Person
-	RoleText string // a sentence about the purpose of the role
-	Admin    bool   // whether the person is an administrator
-	Overview string // address of the overview
-	People   string // address of the list of people
-	Sessions console.SessionList
+	Person      roster.Person
+	RoleText    string // a sentence that says what people with the person's role can do
+	IsAdmin     bool   // whether the person is an administrator
+	OverviewURL string // address of the overview
+	PeopleURL   string // address of the list of people
+	Sessions    console.SessionList
 }
 
 func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -30,7 +30,7 @@ func (p *Pages) showHome(w http.ResponseWriter, r *http.Request, v *siteVisit) e
 	}
 	return p.show(w, r, http.StatusOK, "home", homePage{
 		Page: pg, Sessions: sessions, Person: v.Person, RoleText: roleText(v.Person.Role),
-		Admin: v.Person.Role == roster.RoleAdmin, Overview: v.url("admin/access"), People: v.url("admin/people"),
+		IsAdmin: v.Person.Role == roster.RoleAdmin, OverviewURL: v.url("admin/access"), PeopleURL: v.url("admin/people"),
 	})
 }
 

@@ -19,70 +19,70 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// logPage is the data of the view "log": the requests of the identity provider and the responses to
-// them.
+// logPage is the data of the view "log": the identity provider's requests, with the site's
+// responses.
 type logPage struct {
 	console.Page
-	Tabs   []console.Tab
-	Filter logFilter
-	Rows   []logRow
-	Empty  console.EmptyState
-	Pager  console.Pager
-	Live   string // address that the page polls; empty on older pages of the list, which never change
+	Tabs    []console.Tab
+	Filter  logFilter
+	Rows    []logRow
+	Empty   console.EmptyState
+	Pager   console.Pager
+	PollURL string // address that the page polls for new rows; empty on older pages of the list, which never change
 }
 
-// logFilter holds the reader's filters.
+// logFilter is the form in which the user chooses which rows a list shows.
 type logFilter struct {
-	Action   string // address of the form
-	Search   string
-	From, To string // the days that were typed into the form
-	Results  []console.Option
-	Methods  []console.Option
-	Tokens   []console.Option
-	All      bool   // whether the list includes requests that only read
-	Set      bool   // whether any filter narrows the list
-	Clear    string // address of the log without filters
-	Error    *console.FieldError
+	FormURL       string // address to which the form is sent
+	Search        string
+	From, To      string // the first and the last day, as they were typed into the form
+	Results       []console.Option
+	Methods       []console.Option
+	Tokens        []console.Option
+	IncludesReads bool   // whether the list includes requests that only read
+	IsNarrowed    bool   // whether any filter leaves out rows
+	ClearURL      string // address of the list without filters
+	Error         *console.FieldError
 }
 
-// logRow is one SCIM request.
+// logRow shows one SCIM request and the site's response.
 type logRow struct {
-	ID      string
-	Time    time.Time
-	Who     string // name of the user or group that the request is about
-	What    string // what the request did, in short
-	Result  console.Badge
-	Asked   string   // method and path, in short
-	Millis  string   // how long the request took
-	Chips   []string // such as "2 corrected"
-	Note    string   // a remark about this row; may be empty
-	Changes []changedValue
-	Others  []string // names of further changed attributes
-	Answer  string   // the complete message to the identity provider
-	WhoURL  string   // the person's page; may be empty
-	Subject string   // id of the resource that the request is about
-	Fixes   []string
-	Ignored []string
-	Token   string            // the token that the request came with
-	Remote  string            // network address of the client
-	Full    string            // method and path in full
-	Curl    console.CopyValue // the request as a curl command
+	ID            string
+	Time          time.Time
+	SubjectName   string // name of the user or group that the request is about
+	Summary       string // what the request did, in a few words
+	Result        console.Badge
+	ShortRequest  string   // method and path, with the path shortened
+	Milliseconds  string   // how long the request took, in milliseconds
+	Remarks       []string // short remarks, such as "2 corrected"
+	Note          string   // a sentence about this row; may be empty
+	Changes       []changedValue
+	UpdatedNames  []string          // names of the attributes that the request updated
+	Sentence      string            // the complete sentence about the request, unshortened
+	SubjectURL    string            // address of the person's page; may be empty
+	SubjectID     string            // id of the user or group that the request is about
+	Fixes         []string          // corrections that the site made to the values of the request
+	Ignored       []string          // parts of the request that the site did not apply
+	Token         string            // the name of the token that the request came with
+	ClientAddress string            // network address of the client
+	FullRequest   string            // method and complete path
+	Curl          console.CopyValue // the request as a curl command
 }
 
-// changedValue is an attribute with its value before and after.
+// changedValue is the name of an attribute, with its value before and after the change.
 type changedValue struct{ Name, Before, After string }
 
-const logLimit = 50
+const maxLogRowsOnPage = 50
 
-// logMethods lists the methods that the log can be filtered by.
+// logMethods lists the HTTP methods by which users can filter the log.
 var logMethods = []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete}
 
-// logQuery reads the query from the parameters of an address. An invalid day becomes a field error
-// and does not narrow the list.
-func logQuery(q url.Values, tokens []site.Token) (requestlog.Query, *console.FieldError) {
+// parseLogQuery reads a query of the log from the parameters of an address. If a day is invalid, it
+// returns a field error, and the query ignores that day.
+func parseLogQuery(q url.Values, tokens []site.Token) (requestlog.Query, *console.FieldError) {
 	query := requestlog.Query{
 		Filter: requestlog.Filter{Result: parseResult(q.Get("result")), OnlyChanges: q.Get("show") != "all"},
-		Search: strings.TrimSpace(q.Get("q")), Before: q.Get("before"), Limit: logLimit,
+		Search: strings.TrimSpace(q.Get("q")), Before: q.Get("before"), Limit: maxLogRowsOnPage,
 	}
 	if method := strings.ToUpper(q.Get("method")); slices.Contains(logMethods, method) {
 		query.Method = method
@@ -102,7 +102,7 @@ func (p *Pages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	if err != nil {
 		return err
 	}
-	query, wrong := logQuery(q, facts.tokens)
+	query, wrong := parseLogQuery(q, facts.tokens)
 	rows, next, err := p.Requests.Page(r.Context(), v.Site.ID, query)
 	if errors.Is(err, refusal.Invalid) {
 		return p.Console.Redirect(w, r, v.url("admin/access/log"), console.Notice{})
@@ -110,7 +110,7 @@ func (p *Pages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	if err != nil {
 		return err
 	}
-	state := stateOf(v.Site, facts, p.Console.Options.Now())
+	state := decideState(v.Site, facts, p.Console.Options.Now())
 	pg := v.page
 	pg.Title, pg.Badge, pg.StatusLine = "Request log", state.Badge(), state.Detail()
 	pg.Lead = "What your identity provider asked of this site, and what it got. Changes and refusals are written at once; reads and a token’s last use within a second or two. Of many calls without a token of this site only some are kept."
@@ -126,8 +126,8 @@ func (p *Pages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	l := logPage{
 		Page: pg,
 		Filter: logFilter{
-			Action: self, Search: query.Search, From: q.Get("from"), To: q.Get("to"), All: !query.OnlyChanges, Error: wrong,
-			Set: narrowed, Clear: console.WithQuery(self, nil, "show", q.Get("show")),
+			FormURL: self, Search: query.Search, From: q.Get("from"), To: q.Get("to"), IncludesReads: !query.OnlyChanges, Error: wrong,
+			IsNarrowed: narrowed, ClearURL: console.WithQuery(self, nil, "show", q.Get("show")),
 			Results: resultOptions(query.Result), Methods: methodOptions(query.Method), Tokens: tokenOptions(query.Token, facts.tokens),
 		},
 		Tabs: []console.Tab{
@@ -137,21 +137,22 @@ func (p *Pages) showLog(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 		Empty: emptyLog(narrowed || query.Before != "", self+"?show=all", len(facts.calls) > 0),
 	}
 	for _, row := range rows {
-		l.Rows = append(l.Rows, p.rowOf(v, facts.tokens, row))
+		l.Rows = append(l.Rows, p.newLogRow(v, facts.tokens, row))
 	}
 	l.Pager = console.Pager{Text: logCountText(len(rows), query, next != "")}
 	if query.Before == "" {
-		l.Live = console.WithQuery(self, q, "before", "")
+		l.PollURL = console.WithQuery(self, q, "before", "")
 	} else {
-		l.Pager.First = console.WithQuery(self, q, "before", "")
+		l.Pager.FirstURL = console.WithQuery(self, q, "before", "")
 	}
 	if next != "" {
-		l.Pager.Next = console.WithQuery(self, q, "before", next)
+		l.Pager.NextURL = console.WithQuery(self, q, "before", next)
 	}
 	return p.show(w, r, http.StatusOK, "log", l)
 }
 
-// isNarrowed reports whether a query leaves out more than the successful reads.
+// isNarrowed reports whether a query has a search text or a filter, apart from the filter that
+// leaves out successful reads.
 func isNarrowed(q requestlog.Query) bool {
 	all := q.Filter
 	all.OnlyChanges = false
@@ -164,7 +165,7 @@ func (p *Pages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	if err != nil {
 		return err
 	}
-	query, wrong := logQuery(r.URL.Query(), tokens)
+	query, wrong := parseLogQuery(r.URL.Query(), tokens)
 	if wrong != nil {
 		return p.Console.Redirect(w, r, console.WithQuery(v.url("admin/access/log"), r.URL.Query()), console.Notice{})
 	}
@@ -176,12 +177,12 @@ func (p *Pages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	header := []string{"time", "who", "whatWeDid", "result", "status", "method", "path", "milliseconds", "token", "from", "corrected", "notApplied", "scimId", "row"}
 	of := console.ExportRecord{
 		Scope: event.Site(string(v.Site.ID)), EventName: event.ExportRequestLog, ListTitle: "The request log", RowNoun: "call",
-		Filter: console.FilterOf(r.URL.Query(), "q", "result", "method", "token", "show", "from", "to"),
+		Filter: console.FilterParameters(r.URL.Query(), "q", "result", "method", "token", "show", "from", "to"),
 	}
 	fill := func(line func(...string) error, sent *int) error {
 		for {
 			for _, c := range page {
-				row := p.rowOf(v, tokens, c)
+				row := p.newLogRow(v, tokens, c)
 				*sent++
 				err := line(c.Time.UTC().Format(time.RFC3339Nano), c.UserName, c.Sentence, string(c.Result()), fmt.Sprint(c.Status), c.Method, c.Path, formatMillis(c.Duration),
 					row.Token, c.Remote, strings.Join(c.Fixes, "; "), strings.Join(c.Ignored, "; "), c.Subject, c.ID)
@@ -233,39 +234,39 @@ func emptyLog(narrowed bool, all string, any bool) console.EmptyState {
 	return console.EmptyState{Icon: "scroll-text", Title: "Nobody has called yet", Text: "Each call of your identity provider appears here within a second."}
 }
 
-func (p *Pages) rowOf(v *siteVisit, tokens []site.Token, r requestlog.Request) logRow {
+func (p *Pages) newLogRow(v *siteVisit, tokens []site.Token, r requestlog.Request) logRow {
 	row := logRow{
-		ID: r.ID, Time: r.Time, Who: r.UserName, Result: resultBadge(r), Answer: r.Sentence,
-		Asked: r.Method + " " + shortPath(v, r.Path), Full: r.Method + " " + r.Path, Millis: formatMillis(r.Duration),
-		Remote: r.Remote, Fixes: r.Fixes, Ignored: r.Ignored, Subject: r.Subject, Token: p.tokenText(tokens, r),
+		ID: r.ID, Time: r.Time, SubjectName: r.UserName, Result: resultBadge(r), Sentence: r.Sentence,
+		ShortRequest: r.Method + " " + shortPath(v, r.Path), FullRequest: r.Method + " " + r.Path, Milliseconds: formatMillis(r.Duration),
+		ClientAddress: r.Remote, Fixes: r.Fixes, Ignored: r.Ignored, SubjectID: r.Subject, Token: p.tokenText(tokens, r),
 		Curl: console.CopyValue{ID: "curl-" + r.ID, Label: "As curl, without the token", Value: curlCommand(p.Console.Options.PublicURL, r), Button: "Copy as curl"},
 	}
-	row.What, row.Changes, row.Others = shortSentence(r)
+	row.Summary, row.Changes, row.UpdatedNames = shortenSentence(r)
 	switch {
 	case r.TokenEnded():
-		row.What = "Refused: the token has ended"
+		row.Summary = "Refused: the token has ended"
 	case r.IsStranger() && r.Status == http.StatusUnauthorized && r.TokenLast4 == "":
-		row.What = "Refused: no token of this site"
+		row.Summary = "Refused: no token of this site"
 	case r.IsStranger() && r.Status == http.StatusUnauthorized:
-		row.What = "Refused: unknown token, ending …" + r.TokenLast4
+		row.Summary = "Refused: unknown token, ending …" + r.TokenLast4
 	}
-	if attribute, random := testsConnection(v, r); random != "" {
-		row.Who, row.What = "Test Connection", "Answered: nobody has the random "+attribute
+	if attribute, random := connectionTestLookup(v, r); random != "" {
+		row.SubjectName, row.Summary = "Test Connection", "Answered: nobody has the random "+attribute
 		row.Note = "A Test Connection looks for a random value (" + random + ") to see whether this site can search by " + attribute + ". That nobody has it is the right answer."
 	}
 	if n := len(r.Fixes); n > 0 {
-		row.Chips = append(row.Chips, console.GroupDigits(n)+" corrected")
+		row.Remarks = append(row.Remarks, console.GroupDigits(n)+" corrected")
 	}
 	if n := len(r.Ignored); n > 0 {
-		row.Chips = append(row.Chips, console.GroupDigits(n)+" not applied")
+		row.Remarks = append(row.Remarks, console.GroupDigits(n)+" not applied")
 	}
 	if r.Subject != "" && r.Status < http.StatusBadRequest && r.Method != http.MethodDelete && !strings.Contains(r.Path, "/Groups") {
-		row.WhoURL = v.url("admin/people/" + url.PathEscape(r.Subject))
+		row.SubjectURL = v.url("admin/people/" + url.PathEscape(r.Subject))
 	}
 	return row
 }
 
-// tokenText describes the token of a call.
+// tokenText names the token that a call came with. It returns "" if the call had no token.
 func (p *Pages) tokenText(tokens []site.Token, r requestlog.Request) string {
 	name := ""
 	if r.TokenLast4 != "" {
@@ -288,12 +289,13 @@ func (p *Pages) tokenText(tokens []site.Token, r requestlog.Request) string {
 	return name
 }
 
-// attributesShown is how many attribute names a row shows. The details show all of them.
-const attributesShown = 3
+// maxNamesShown is how many attribute names a row shows at most. The details below the row show all
+// of them.
+const maxNamesShown = 3
 
-// shortSentence shortens the sentence of a call. It also returns the changed values and the further
-// attributes that the sentence names.
-func shortSentence(r requestlog.Request) (short string, changes []changedValue, others []string) {
+// shortenSentence shortens the log's sentence about a call. It also returns what the sentence says
+// about attributes: the changes whose values it contains, and the names of the updated attributes.
+func shortenSentence(r requestlog.Request) (short string, changes []changedValue, others []string) {
 	if r.Status >= http.StatusBadRequest {
 		return r.Sentence, nil, nil
 	}
@@ -311,22 +313,23 @@ func shortSentence(r requestlog.Request) (short string, changes []changedValue, 
 			changes = append(changes, changedValue{"userType", before, after})
 		case updated:
 			others = strings.Split(names, ", ")
-			if more := len(others) - attributesShown; more > 0 {
-				parts[i] = "Updated " + strings.Join(others[:attributesShown], ", ") + fmt.Sprintf(" and %d more", more)
+			if more := len(others) - maxNamesShown; more > 0 {
+				parts[i] = "Updated " + strings.Join(others[:maxNamesShown], ", ") + fmt.Sprintf(" and %d more", more)
 			}
 		}
 	}
 	return strings.Join(parts, " · "), changes, others
 }
 
-// randomLookup matches a filter for a single value that is a random GUID (RFC 9562 §5.4, version
-// 4).
-var randomLookup = regexp.MustCompile(`^\s*(\w[\w.:-]*(?:\[[^\]]*\](?:\.\w+)?)?)\s+(?i:eq)\s+"([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12})"\s*$`)
+// randomLookupPattern matches a filter that compares one attribute with a random GUID (RFC 9562
+// §5.4, version 4). Its first group is the attribute, its second group the GUID.
+var randomLookupPattern = regexp.MustCompile(`^\s*(\w[\w.:-]*(?:\[[^\]]*\](?:\.\w+)?)?)\s+(?i:eq)\s+"([0-9a-fA-F]{8}-[0-9a-fA-F]{4}-4[0-9a-fA-F]{3}-[89abAB][0-9a-fA-F]{3}-[0-9a-fA-F]{12})"\s*$`)
 
-// testsConnection recognises the lookup of a Test Connection: a search for a name or an address
-// that is a random GUID, so no one has it. It returns empty strings for other calls. Ids and
-// external ids can be such GUIDs, so a search for one of those counts as a normal lookup.
-func testsConnection(v *siteVisit, r requestlog.Request) (attribute, random string) {
+// connectionTestLookup returns the attribute and the random value of a call by which an identity
+// provider tests the connection. Such a call searches for a name or an address that is a random
+// GUID, so that no one has it. For other calls it returns empty strings. Real ids and external ids
+// can be GUIDs, so a search by id or externalId counts as a normal lookup.
+func connectionTestLookup(v *siteVisit, r requestlog.Request) (attribute, random string) {
 	path, query, asked := strings.Cut(strings.TrimPrefix(r.Path, v.url("auth/scim/v2")), "?")
 	if !asked || r.Method != http.MethodGet || r.Status != http.StatusOK || r.Subject != "" || !strings.HasPrefix(r.Sentence, "Not found") {
 		return "", ""
@@ -338,15 +341,15 @@ func testsConnection(v *siteVisit, r requestlog.Request) (attribute, random stri
 	if err != nil {
 		return "", ""
 	}
-	found := randomLookup.FindStringSubmatch(values.Get("filter"))
+	found := randomLookupPattern.FindStringSubmatch(values.Get("filter"))
 	if found == nil || strings.EqualFold(found[1], "id") || strings.EqualFold(found[1], "externalId") {
 		return "", ""
 	}
 	return found[1], found[2]
 }
 
-// curlCommand returns the call as a curl command. The command takes the token from a shell
-// variable. It takes the body from a file, because the log does not store bodies.
+// curlCommand returns a curl command that repeats the call. The command takes the token from a
+// shell variable. It takes the body from a file, because the log does not store bodies.
 func curlCommand(base string, r requestlog.Request) string {
 	quoted := func(text string) string { return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'" }
 	command := "curl -X " + quoted(r.Method) + " " + quoted(base+r.Path) + ` -H "Authorization: Bearer $TOKEN"`
@@ -357,8 +360,8 @@ func curlCommand(base string, r requestlog.Request) string {
 	return command
 }
 
-// shortPath removes the common prefix of the site's endpoint, shortens ids, and unescapes the
-// query.
+// shortPath returns the path of a call without the address of the site's SCIM endpoint, with long
+// ids cut off, and with the query unescaped.
 func shortPath(v *siteVisit, path string) string {
 	if rest, ok := strings.CutPrefix(path, v.url("auth/scim/v2")); ok && rest != "" {
 		path = rest
@@ -380,8 +383,8 @@ func shortPath(v *siteVisit, path string) string {
 	return path + "?" + query
 }
 
-// maxSegmentShown is the length of the longest path segment that the table shows in full:
-// ServiceProviderConfig.
+// maxSegmentShown is the length up to which the table shows a segment of a path in full. It is the
+// length of "ServiceProviderConfig".
 const maxSegmentShown = 21
 
 func formatMillis(d time.Duration) string {
@@ -413,7 +416,7 @@ func parseResult(text string) requestlog.Result {
 }
 
 func resultOptions(here requestlog.Result) []console.Option {
-	return console.MarkChosen(string(here), []console.Option{
+	return console.SelectOption(string(here), []console.Option{
 		{Value: "", Text: "Any result"},
 		{Value: string(requestlog.Done), Text: "Done"},
 		{Value: string(requestlog.Ignored), Text: "Not applied in part"},
@@ -426,7 +429,7 @@ func methodOptions(here string) []console.Option {
 	for _, m := range logMethods {
 		list = append(list, console.Option{Value: m, Text: m})
 	}
-	return console.MarkChosen(here, list)
+	return console.SelectOption(here, list)
 }
 
 func tokenOptions(here string, tokens []site.Token) []console.Option {
@@ -434,5 +437,5 @@ func tokenOptions(here string, tokens []site.Token) []console.Option {
 	for _, t := range tokens {
 		list = append(list, console.Option{Value: t.ID, Text: t.Label()})
 	}
-	return console.MarkChosen(here, append(list, console.Option{Value: requestlog.NoToken, Text: "No token of this site"}))
+	return console.SelectOption(here, append(list, console.Option{Value: requestlog.NoToken, Text: "No token of this site"}))
 }

@@ -17,7 +17,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// SessionCookie is the name of the cookie with a person's session, on /c/{site}/.
+// SessionCookie is the name of the cookie that holds the secret of a person's session. Its path is
+// /c/{site}/.
 const SessionCookie = "rollcall-site"
 
 //go:embed *.html
@@ -34,43 +35,43 @@ type Pages struct {
 	Events   event.Store
 	Eraser   *erasure.Eraser
 
-	// LocalProvider allows people to sign in over plain http at an identity provider of this
-	// machine. Only the demo has one.
+	// LocalProvider allows people to sign in over plain http at an identity provider that runs on
+	// this machine. Only the demo sets it.
 	LocalProvider bool
-	// FetchMetadata reads the metadata of an identity provider from its address. If it is nil,
+	// FetchMetadata downloads the metadata of an identity provider from an address. If it is nil,
 	// administrators must upload or paste the metadata.
 	FetchMetadata func(ctx context.Context, address string) ([]byte, error)
 
-	parse sync.Once      // parses the templates once
-	views *console.Views // the parsed templates
+	parseOnce sync.Once      // parses the templates when the first page is shown
+	views     *console.Views // the parsed templates
 }
 
-// siteVisit holds what the guard of /c/{site}/ found out about a request.
+// siteVisit holds what the guard found out about a request to a page of a site.
 type siteVisit struct {
 	Site   site.Site // the site in the path; zero only for sign-in links to a site that does not exist
 	Roster *roster.Roster
 	Person roster.Person // the signed-in person; zero on routes for anyone
-	page   console.Page
+	page   console.Page  // the frame around the page, such as the menu
 }
 
 // routes lists all pages of a site.
 func (p *Pages) routes() []console.Route[*siteVisit] {
 	return []console.Route[*siteVisit]{
-		// Signing in and out
+		// Routes for signing in and out:
 		{Pattern: "GET /c/{site}/sign-in/{secret}", Access: console.Anyone, Handle: p.showLink},
 		{Pattern: "POST /c/{site}/sign-in/{secret}", Access: console.Anyone, Handle: p.redeemLink},
 		{Pattern: "GET /c/{site}/recover", Access: console.Anyone, Handle: p.showRecovery},
 		{Pattern: "POST /c/{site}/recover", Access: console.Anyone, Handle: p.useRecoveryCode},
 		{Pattern: "POST /c/{site}/sign-out", Access: console.Anyone, Handle: p.signOut},
 
-		// Every signed-in person
-		{Pattern: "GET /c/{site}", Access: console.Anyone, Handle: p.redirectToHome}, // this address is outside the cookie's path
+		// Routes for every signed-in person:
+		{Pattern: "GET /c/{site}", Access: console.Anyone, Handle: p.redirectToHome}, // browsers send no session cookie to this address, because the cookie's path ends with a slash
 		{Pattern: "GET /c/{site}/{$}", Access: console.SignedIn, Handle: p.showHome},
 		{Pattern: "GET /c/{site}/sign-in-again", Access: console.SignedIn, Handle: p.showSignInAgain},
 		{Pattern: "GET /c/{site}/sign-out-everywhere", Access: console.SignedIn, Handle: p.askSignOutEverywhere},
 		{Pattern: "POST /c/{site}/sign-out-everywhere", Access: console.SignedIn, Handle: p.signOutEverywhere},
 
-		// Access management
+		// Routes for access management:
 		{Pattern: "GET /c/{site}/admin", Access: console.Administrator, Handle: p.redirectToOverview},
 		{Pattern: "GET /c/{site}/admin/{$}", Access: console.Administrator, Handle: p.redirectToOverview},
 		{Pattern: "GET /c/{site}/admin/access", Access: console.Administrator, Handle: p.showOverview},
@@ -84,14 +85,14 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		{Pattern: "POST /c/{site}/admin/access/scim/off", Access: console.Administrator, Handle: p.switchSCIMOff},
 		{Pattern: "POST /c/{site}/admin/access/scim/roles", Access: console.FreshAdministrator, Handle: p.requireUnlockedSetUp(p.saveRoles)},
 		{Pattern: "GET /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.showSchemas},
-		{Pattern: "POST /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.requireUnlockedSetUp(p.saveSchemas), MaxBody: 2 << 20},
+		{Pattern: "POST /c/{site}/admin/access/scim/schemas", Access: console.Administrator, Handle: p.requireUnlockedSetUp(p.saveSchemas), MaxBodyBytes: 2 << 20},
 		{Pattern: "GET /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.redirectToSchemas},
-		{Pattern: "POST /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.requireUnlockedSetUp(p.forceSchemas), MaxBody: 2 << 20},
+		{Pattern: "POST /c/{site}/admin/access/scim/schemas/forced", Access: console.Administrator, Handle: p.requireUnlockedSetUp(p.forceSchemas), MaxBodyBytes: 2 << 20},
 		{Pattern: "GET /c/{site}/admin/access/scim/searchable", Access: console.Administrator, Handle: p.showSearchable},
 		{Pattern: "POST /c/{site}/admin/access/scim/searchable", Access: console.Administrator, Handle: p.requireUnlockedSetUp(p.declareSearchable)},
 		{Pattern: "GET /c/{site}/admin/access/scim/searchable/{declared}/remove", Access: console.Administrator, Handle: p.askRemoveSearchable},
 		{Pattern: "POST /c/{site}/admin/access/scim/searchable/{declared}/remove", Access: console.Administrator, Handle: p.removeSearchable},
-		{Pattern: "GET /c/{site}/admin/access/scim/tokens", Access: console.Administrator, Handle: p.afterToken},
+		{Pattern: "GET /c/{site}/admin/access/scim/tokens", Access: console.Administrator, Handle: p.redirectFromToken},
 		{Pattern: "POST /c/{site}/admin/access/scim/tokens", Access: console.FreshAdministrator, Handle: p.requireUnlockedSetUp(p.generateToken)},
 		{Pattern: "GET /c/{site}/admin/access/scim/tokens/new", Access: console.FreshAdministrator, Handle: p.requireUnlockedSetUp(p.askReplace)},
 		{Pattern: "GET /c/{site}/admin/access/scim/tokens/{token}/revoke", Access: console.Administrator, Handle: p.askRevoke},
@@ -103,8 +104,8 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		{Pattern: "POST /c/{site}/admin/access/authentication/openid", Access: console.FreshAdministrator, Handle: p.saveOpenID},
 		{Pattern: "GET /c/{site}/admin/access/authentication/metadata", Access: console.Administrator, Handle: p.downloadMetadata},
 		{Pattern: "GET /c/{site}/admin/access/authentication/import", Access: console.Administrator, Handle: p.redirectToSSO},
-		{Pattern: "POST /c/{site}/admin/access/authentication/import", Access: console.Administrator, Handle: p.importSSO, MaxBody: maxMetadata},
-		{Pattern: "POST /c/{site}/admin/access/authentication/import/save", Access: console.FreshAdministrator, Handle: p.saveImport, MaxBody: 4 * maxMetadata},
+		{Pattern: "POST /c/{site}/admin/access/authentication/import", Access: console.Administrator, Handle: p.importSSO, MaxBodyBytes: maxMetadataForm},
+		{Pattern: "POST /c/{site}/admin/access/authentication/import/save", Access: console.FreshAdministrator, Handle: p.saveImport, MaxBodyBytes: 4 * maxMetadataForm},
 		{Pattern: "POST /c/{site}/admin/access/authentication/certificates/remove", Access: console.Administrator, Handle: p.removeCertificate},
 		{Pattern: "POST /c/{site}/admin/access/authentication/conflicts/{conflict}/link", Access: console.FreshAdministrator, Handle: p.linkConflict},
 		{Pattern: "POST /c/{site}/admin/access/authentication/conflicts/{conflict}/dismiss", Access: console.FreshAdministrator, Handle: p.dismissConflict},
@@ -112,12 +113,12 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 		{Pattern: "POST /c/{site}/admin/access/authentication/keys/use", Access: console.FreshAdministrator, Handle: p.useKey},
 		{Pattern: "POST /c/{site}/admin/access/authentication/keys/remove", Access: console.FreshAdministrator, Handle: p.removeOldKey},
 		{Pattern: "POST /c/{site}/admin/access/authentication/link", Access: console.FreshAdministrator, Handle: p.linkTested},
-		{Pattern: "GET /c/{site}/admin/access/authentication/recovery-codes", Access: console.Administrator, Handle: p.afterRecoveryCodes},
+		{Pattern: "GET /c/{site}/admin/access/authentication/recovery-codes", Access: console.Administrator, Handle: p.redirectFromRecoveryCodes},
 		{Pattern: "POST /c/{site}/admin/access/authentication/recovery-codes", Access: console.FreshAdministrator, Handle: p.makeRecoveryCodes},
 		{Pattern: "GET /c/{site}/admin/access/log", Access: console.Administrator, Handle: p.showLog},
 		{Pattern: "GET /c/{site}/admin/access/log/export", Access: console.Administrator, Handle: p.exportLog},
 
-		// People
+		// Routes for people and the audit log:
 		{Pattern: "GET /c/{site}/admin/people", Access: console.Administrator, Handle: p.showPeople},
 		{Pattern: "GET /c/{site}/admin/people/change", Access: console.Administrator, Handle: p.redirectToPeople},
 		{Pattern: "POST /c/{site}/admin/people/change", Access: console.Administrator, Handle: p.changePeople},
@@ -146,15 +147,16 @@ func (p *Pages) routes() []console.Route[*siteVisit] {
 }
 
 // Routes lists every route under /c/ with its required access.
-func (p *Pages) Routes() []console.RouteInfo { return console.RouteInfos(p.routes()) }
+func (p *Pages) Routes() []console.RouteInfo { return console.ListRoutes(p.routes()) }
 
-// show responds with a page from this package's templates.
+// show responds with the page that the named view, a template of this package, makes from data.
 func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, view string, data any) error {
-	p.parse.Do(func() { p.views = p.Console.Views("site", templateFiles) })
+	p.parseOnce.Do(func() { p.views = p.Console.Views("site", templateFiles) })
 	return p.views.Show(w, r, status, view, data)
 }
 
-// Handler serves /c/, except for the SCIM endpoints, which cmd dispatches first.
+// Handler serves every address under /c/ except the SCIM and single sign-on endpoints. cmd gives
+// requests for those to other handlers.
 func (p *Pages) Handler() http.Handler {
 	return console.Area[*siteVisit]{
 		Console: p.Console,
@@ -166,9 +168,10 @@ func (p *Pages) Handler() http.Handler {
 	}.Handler()
 }
 
-// guard reads the session from the store for every request, so a deactivated person gets the
-// sign-in page on the next click. A site that does not exist gets the same response as an existing
-// site. So no one can find out the names of customers.
+// guard finds the site and the signed-in person of a request. It returns an error if the person
+// lacks the access that the route needs. It reads the session from the store for every request, so
+// a deactivated person gets the sign-in page on the next click. A site that does not exist gets the
+// same response as an existing site, so that no one can find out the names of customers.
 func (p *Pages) guard(w http.ResponseWriter, r *http.Request, need console.Access) (*siteVisit, error) {
 	v := &siteVisit{}
 	found, err := p.Sites.ByName(r.Context(), r.PathValue("site"))
@@ -209,17 +212,18 @@ func (p *Pages) guard(w http.ResponseWriter, r *http.Request, need console.Acces
 	return v, nil
 }
 
-// requireFreshSignIn returns a console.OldSignIn unless the person proved who they are within
+// requireFreshSignIn returns a console.OldSignIn error if the person's last sign-in is older than
 // session.FreshTime.
 func (p *Pages) requireFreshSignIn(r *http.Request, v *siteVisit) error {
 	fresh, err := v.Roster.HasFreshSession(r.Context(), p.Console.SessionSecret(r, SessionCookie))
 	if err == nil && !fresh {
-		return &console.OldSignIn{Renew: v.url("sign-in-again")}
+		return &console.OldSignIn{RenewURL: v.url("sign-in-again")}
 	}
 	return err
 }
 
-// frame returns the area, menu and user that surround every page for this person.
+// frame returns the frame of every page for this person: the site's name, the menu and the
+// signed-in user.
 func (v *siteVisit) frame(r *http.Request) console.Page {
 	menu := []console.MenuItem{{Text: "You"}, {Text: "My account", Icon: "user-round", URL: v.url("")}}
 	if v.Person.Role == roster.RoleAdmin {
@@ -242,10 +246,11 @@ func (v *siteVisit) frame(r *http.Request) console.Page {
 	}
 }
 
-// url returns an address below the site. rest has no leading slash.
+// url returns the address of a page of the site. rest is the address below /c/{site}/.
 func (v *siteVisit) url(rest string) string { return "/c/" + v.Site.Name + "/" + rest }
 
-// eventActor returns the person as the actor of events; zero if no one is signed in.
+// eventActor returns the signed-in person as the actor of events. It returns the zero actor if no
+// one is signed in.
 func (v *siteVisit) eventActor() event.Actor {
 	switch {
 	case v.Person.ID == "":
@@ -256,8 +261,8 @@ func (v *siteVisit) eventActor() event.Actor {
 	return event.Actor{Kind: event.Person, ID: v.Person.ID, Name: v.Person.UserName}
 }
 
-// auditScope returns the audit scope of the site, or of the installation if the site does not
-// exist.
+// auditScope returns the scope of the audit log in which events of this request are recorded: the
+// site, or the installation if the site does not exist.
 func (v *siteVisit) auditScope() event.Scope {
 	if v.Site.ID == "" {
 		return event.Installation()
@@ -265,10 +270,10 @@ func (v *siteVisit) auditScope() event.Scope {
 	return event.Site(string(v.Site.ID))
 }
 
-// actor returns the short label that events use for the person.
-func (v *siteVisit) actor() string { return v.eventActor().Label() }
+// actorLabel returns the signed-in person as the label by which events name an actor.
+func (v *siteVisit) actorLabel() string { return v.eventActor().Label() }
 
-// crumbs returns the breadcrumbs from the site to a page.
+// crumbs returns the links above the title of a page: a link to the site, then the links in more.
 func (v *siteVisit) crumbs(more ...console.Crumb) []console.Crumb {
 	return append([]console.Crumb{{Text: v.Site.Name, URL: v.url("")}}, more...)
 }

@@ -11,36 +11,36 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 )
 
-// peoplePage is the data of the view "people".
+// peoplePage is the data of the view "people", the list of the site's people.
 type peoplePage struct {
 	console.Page
-	Tabs   []console.Tab
-	Filter logFilter
-	Status string
-	Roles  []console.Option
-	Rows   []personRow
-	Empty  console.EmptyState
-	Pager  console.Pager
-	Change string // address to which the ticked people are posted
+	Tabs      []console.Tab
+	Filter    logFilter
+	Status    string // the status by which the list is filtered; empty if it shows all people
+	Roles     []console.Option
+	Rows      []personRow
+	Empty     console.EmptyState
+	Pager     console.Pager
+	ChangeURL string // address to which the form with the ticked people is sent
 
-	Comparing bool // whether the search for look-alikes is not complete yet
+	LookAlikesIncomplete bool // whether the server has not yet compared all names, so that look-alikes may be missing
 }
 
-// lookAlikeRow is an account that looks like a person's account.
+// lookAlikeRow is another account with a name that looks like a name of the person.
 type lookAlikeRow struct {
-	UserName                string
-	URL                     string
-	Own, Text               string // the person's name, and the similar name of the other account
-	OwnAttribute, Attribute string
-	Words                   string // how to tell the two apart; may be empty
+	UserName                     string
+	URL                          string
+	OwnName, OtherName           string // the person's name, and the similar name of the other account
+	OwnAttribute, OtherAttribute string // the attributes that hold these two names
+	Difference                   string // a sentence that says how to tell the two names apart; may be empty
 }
 
 func (v *siteVisit) lookAlikeRows(found []roster.LookAlike) []lookAlikeRow {
 	var list []lookAlikeRow
 	for _, l := range found {
 		list = append(list, lookAlikeRow{
-			UserName: l.UserName, URL: v.personURL(l.ID, ""), Own: l.Own, Text: l.Text, OwnAttribute: l.OwnAttribute, Attribute: l.Attribute,
-			Words: differenceText(l.Words()),
+			UserName: l.UserName, URL: v.personURL(l.ID, ""), OwnName: l.Own, OtherName: l.Text, OwnAttribute: l.OwnAttribute, OtherAttribute: l.Attribute,
+			Difference: differenceText(l.Words()),
 		})
 	}
 	return list
@@ -58,28 +58,28 @@ func differenceText(theirs, own string) string {
 	return ""
 }
 
-// personRow is a person in the list.
+// personRow is a row of the list of people.
 type personRow struct {
-	ID             string
-	Name, UserName string
-	URL            string
-	Self           bool // whether the person is the administrator who looks at the page
-	Status         console.Badge
-	Waits          bool // whether the person has a change that waits for an administrator
-	LooksLike      []lookAlikeRow
-	Role           roster.Role
-	Changed        time.Time // when the account last changed
-	ChangedBy      string    // who changed it
-	ChangedText    string    // what was changed
-	LastSignIn     time.Time
+	ID               string
+	Name, UserName   string
+	URL              string
+	IsSelf           bool // whether the person is the administrator who looks at the page
+	Status           console.Badge
+	HasWaitingChange bool // whether a held change of the person waits for an administrator
+	LooksLike        []lookAlikeRow
+	Role             roster.Role
+	ChangedAt        time.Time // when the account last changed
+	ChangedBy        string    // who last changed the account
+	ChangedText      string    // what the last change was
+	LastSignIn       time.Time
 }
 
-const peopleLimit = 50
+const maxPeopleOnPage = 50
 
 func (p *Pages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	q := r.URL.Query()
 	query := roster.PeopleQuery{
-		Search: strings.TrimSpace(q.Get("q")), Status: parseStatus(q.Get("status")), After: q.Get("after"), Limit: peopleLimit,
+		Search: strings.TrimSpace(q.Get("q")), Status: parseStatus(q.Get("status")), After: q.Get("after"), Limit: maxPeopleOnPage,
 	}
 	query.Role, _ = roster.ParseRole(q.Get("role"))
 	list, next, err := v.Roster.People(r.Context(), query)
@@ -95,8 +95,8 @@ func (p *Pages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	pg.StatusLine = console.PeopleCount(counts.All) + ": " + console.GroupDigits(counts.Active) + " active, " + console.GroupDigits(counts.Deactivated) + " deactivated" + blockedText(counts.Blocked) + "."
 	self := v.url("admin/people")
 	pp := peoplePage{
-		Page: pg, Change: v.url("admin/people/change"), Status: string(query.Status), Tabs: peopleTabs(self, q, query.Status, counts), Roles: roleOptions(query.Role, "Any role"),
-		Filter: logFilter{Action: self, Search: query.Search, Set: query.Search != "" || query.Role != "", Clear: console.WithQuery(self, q, "q", "", "role", "", "after", "")},
+		Page: pg, ChangeURL: v.url("admin/people/change"), Status: string(query.Status), Tabs: peopleTabs(self, q, query.Status, counts), Roles: roleOptions(query.Role, "Any role"),
+		Filter: logFilter{FormURL: self, Search: query.Search, IsNarrowed: query.Search != "" || query.Role != "", ClearURL: console.WithQuery(self, q, "q", "", "role", "", "after", "")},
 		Empty:  emptyPeople(query, self, counts.All > 0),
 		Pager:  console.Pager{Text: peopleCountText(len(list), next != "", query.After != "")},
 	}
@@ -104,25 +104,25 @@ func (p *Pages) showPeople(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	if err != nil {
 		return err
 	}
-	if pp.Comparing, err = v.Roster.LooksPending(r.Context()); err != nil {
+	if pp.LookAlikesIncomplete, err = v.Roster.LooksPending(r.Context()); err != nil {
 		return err
 	}
 	for _, person := range list {
-		row := rowOfPerson(v, person)
+		row := newPersonRow(v, person)
 		row.LooksLike = v.lookAlikeRows(alike[person.ID])
 		pp.Rows = append(pp.Rows, row)
 	}
 	if query.After != "" {
-		pp.Pager.First = console.WithQuery(self, q, "after", "")
+		pp.Pager.FirstURL = console.WithQuery(self, q, "after", "")
 	}
 	if next != "" {
-		pp.Pager.Next = console.WithQuery(self, q, "after", next)
+		pp.Pager.NextURL = console.WithQuery(self, q, "after", next)
 	}
 	return p.show(w, r, http.StatusOK, "people", pp)
 }
 
-// blockedText returns the words that follow the number of deactivated people. They say how many of
-// these people are blocked.
+// blockedText says how many of the deactivated people are blocked. Its words follow the number of
+// deactivated people. It returns "" if no one is blocked.
 func blockedText(n int) string {
 	if n == 0 {
 		return ""
@@ -186,14 +186,14 @@ func roleOptions(here roster.Role, none string) []console.Option {
 	return list
 }
 
-func rowOfPerson(v *siteVisit, person roster.Person) personRow {
+func newPersonRow(v *siteVisit, person roster.Person) personRow {
 	row := personRow{
-		ID: person.ID, Name: person.Name(), UserName: person.UserName, URL: v.personURL(person.ID, ""), Self: person.ID == v.Person.ID,
-		Status: statusBadge(person), Waits: slices.ContainsFunc(person.Held, roster.HeldChange.Waits), Role: person.Role, LastSignIn: person.LastSignIn,
-		Changed: person.LastChange.Time, ChangedText: person.LastChange.Text,
+		ID: person.ID, Name: person.Name(), UserName: person.UserName, URL: v.personURL(person.ID, ""), IsSelf: person.ID == v.Person.ID,
+		Status: statusBadge(person), HasWaitingChange: slices.ContainsFunc(person.Held, roster.HeldChange.Waits), Role: person.Role, LastSignIn: person.LastSignIn,
+		ChangedAt: person.LastChange.Time, ChangedText: person.LastChange.Text,
 	}
 	if !person.LastChange.Time.IsZero() {
-		row.ChangedBy = stampName(person.LastChange)
+		row.ChangedBy = actorText(person.LastChange)
 	}
 	return row
 }
@@ -208,9 +208,9 @@ func statusBadge(person roster.Person) console.Badge {
 	return console.Badge{Tone: console.ToneQuiet, Text: "Deactivated"}
 }
 
-// stampName names the actor of a change. It adds how the actor made the change, if the name does
-// not tell that.
-func stampName(s roster.Stamp) string {
+// actorText names the actor of a change. It adds "by hand", "import" or "sign-in" if the change was
+// made in that way.
+func actorText(s roster.Stamp) string {
 	name := console.ActorName(s.Actor)
 	switch s.Via {
 	case roster.ViaAdmin:
@@ -223,7 +223,8 @@ func stampName(s roster.Stamp) string {
 	return name
 }
 
-// personURL returns the address of a page of one person.
+// personURL returns the address of a person's page. If rest is not empty, it returns the address
+// below that page.
 func (v *siteVisit) personURL(id, rest string) string {
 	path := v.url("admin/people/" + url.PathEscape(id))
 	if rest != "" {

@@ -18,36 +18,36 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// personPage is the data of the view "person".
+// personPage is the data of the view "person", which shows one person to an administrator.
 type personPage struct {
 	console.Page
-	Person   roster.Person
-	Status   console.Badge
-	ActiveBy string // who set the status last, and when
-	RoleBy   string // who set the role last, and when
-	RoleText string // a sentence about the purpose of the role
-	Roles    []console.Option
-	RoleURL  string // address that changes the role; GET shows the confirmation page
-	RoleNo   string // why the role cannot be changed; empty if it can
-	CutURL   string // address that deactivates or reactivates the person; GET shows the confirmation page
-	CutNo    string // why the person cannot be deactivated or reactivated; empty if they can
-	EraseURL string // address that erases the account; GET shows the confirmation page; empty while the account is active
-	BlockURL string // address that blocks or unblocks the person; GET shows the confirmation page
-	Events   []console.EventRow
-	Held     []heldRow      // held changes: those that wait for an administrator, and refused ones
-	Looks    []lookAlikeRow // people whose names look like this person's
-	Others   []console.Fact // all attributes except those of the account
-	SCIMNote string         // which values SCIM may change back
-	Sessions console.SessionList
-	Log      string // address of the log of requests about the person
+	Person            roster.Person
+	Status            console.Badge
+	StatusSetBy       string // who last set the status, and when
+	RoleSetBy         string // who last set the role, and when
+	RoleText          string // a sentence that says what people with the role can do
+	Roles             []console.Option
+	RoleURL           string // address that changes the role; a GET shows the confirmation page
+	RoleRefusal       string // why the role cannot be changed; empty if it can be
+	ActivationURL     string // address that deactivates or reactivates the person; a GET shows the confirmation page
+	ActivationRefusal string // why the person cannot be deactivated; empty if they can be
+	EraseURL          string // address that erases the account; a GET shows the confirmation page; empty while the account is active
+	BlockURL          string // address that blocks or unblocks the person; a GET shows the confirmation page
+	Events            []console.EventRow
+	HeldChanges       []heldRow      // the held changes: first those that wait for an administrator, then the refused ones
+	LookAlikes        []lookAlikeRow // accounts whose names look like this person's
+	OtherAttributes   []console.Fact // the attributes that the page does not show elsewhere
+	SCIMNote          string         // a sentence that says that SCIM may change values back; empty if SCIM is off
+	Sessions          console.SessionList
+	LogURL            string // address of the request log, filtered for this person
 
-	Identifier string // the user identifier by which the person signs in with single sign-on; may be empty
-	UnlinkURL  string // address that removes the user identifier; GET shows the confirmation page
+	Identifier string // the identity provider's identifier of the person, by which single sign-on finds the account; may be empty
+	UnlinkURL  string // address that removes the identifier; a GET shows the confirmation page
 }
 
 const (
-	notYourself   = "This is your own account. Ask another administrator."
-	lastAdminOnly = "This is the last active administrator. Make somebody else an administrator first."
+	ownAccountRefusal = "This is your own account. Ask another administrator."
+	lastAdminRefusal  = "This is the last active administrator. Make somebody else an administrator first."
 )
 
 func (p *Pages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -71,10 +71,10 @@ func (p *Pages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "People", URL: v.url("admin/people")})
 	pp := personPage{
 		Page: pg, Person: person, Status: status, RoleText: roleText(person.Role), Roles: roleOptions(person.Role, ""),
-		ActiveBy: stampText(person.LastActiveChange, now), RoleBy: stampText(person.LastRoleChange, now),
-		RoleURL: v.personURL(person.ID, "role"), CutURL: v.personURL(person.ID, "deactivate"),
-		RoleNo: whyUnchangeable(v, person, counts), CutNo: whyUnchangeable(v, person, counts),
-		Log: console.WithQuery(v.url("admin/access/log"), nil, "q", person.UserName, "show", "all"),
+		StatusSetBy: setByText(person.LastActiveChange, now), RoleSetBy: setByText(person.LastRoleChange, now),
+		RoleURL: v.personURL(person.ID, "role"), ActivationURL: v.personURL(person.ID, "deactivate"),
+		RoleRefusal: whyUnchangeable(v, person, counts), ActivationRefusal: whyUnchangeable(v, person, counts),
+		LogURL: console.WithQuery(v.url("admin/access/log"), nil, "q", person.UserName, "show", "all"),
 	}
 	identity, err := v.Roster.IdentityOf(r.Context(), person.ID)
 	if err != nil && !errors.Is(err, refusal.NotFound) {
@@ -84,9 +84,9 @@ func (p *Pages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	pp.BlockURL = v.personURL(person.ID, "block")
 	switch {
 	case person.Block.InForce:
-		pp.BlockURL, pp.CutNo = v.personURL(person.ID, "unblock"), ""
+		pp.BlockURL, pp.ActivationRefusal = v.personURL(person.ID, "unblock"), ""
 	case !person.Active:
-		pp.CutURL, pp.CutNo = v.personURL(person.ID, "reactivate"), ""
+		pp.ActivationURL, pp.ActivationRefusal = v.personURL(person.ID, "reactivate"), ""
 	}
 	if !person.Active {
 		pp.EraseURL = v.personURL(person.ID, "erase")
@@ -101,12 +101,12 @@ func (p *Pages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	if err != nil {
 		return err
 	}
-	pp.Others, pp.Held = otherAttributes(doc), v.heldRows(person, doc)
+	pp.OtherAttributes, pp.HeldChanges = otherAttributes(doc), v.heldRows(person, doc)
 	alike, err := v.Roster.LookAlikes(r.Context(), person)
 	if err != nil {
 		return err
 	}
-	pp.Looks = v.lookAlikeRows(alike[person.ID])
+	pp.LookAlikes = v.lookAlikeRows(alike[person.ID])
 	for _, e := range events {
 		row := v.eventRow(e)
 		row.URL = ""
@@ -116,7 +116,7 @@ func (p *Pages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.show(w, r, http.StatusOK, "person", pp)
 }
 
-// findPerson finds the person that the path names. If there is none, the error is a
+// findPerson finds the person whose id is in the path. If there is none, the error is a
 // *console.PageError with status 404.
 func (p *Pages) findPerson(r *http.Request, v *siteVisit) (roster.Person, error) {
 	person, err := v.Roster.Person(r.Context(), r.PathValue("person"))
@@ -129,7 +129,8 @@ func (p *Pages) findPerson(r *http.Request, v *siteVisit) (roster.Person, error)
 	return person, err
 }
 
-// personDocument returns the person's SCIM resource, without attributes that are never shown.
+// personDocument returns the person's SCIM resource, without the attributes that must never be
+// shown.
 func (p *Pages) personDocument(r *http.Request, v *siteVisit, person roster.Person) (scim.Resource, error) {
 	found, err := v.Roster.Get(r.Context(), roster.User, person.ID)
 	if err != nil {
@@ -157,8 +158,8 @@ func (p *Pages) personDocument(r *http.Request, v *siteVisit, person roster.Pers
 	return doc, nil
 }
 
-// removeHidden removes attributes that must never be shown (RFC 7643 §7: returned "never"), such as
-// a password.
+// removeHidden removes the attributes that must never be shown, such as a password (RFC 7643 §7:
+// returned "never").
 func removeHidden(values map[string]any, attributes []*scim.Attribute) {
 	for _, a := range attributes {
 		if a.Returned == scim.ReturnedNever {
@@ -174,8 +175,8 @@ func removeHidden(values map[string]any, attributes []*scim.Attribute) {
 	}
 }
 
-// otherAttributes lists the attributes that the page does not show elsewhere, with the names that
-// SCIM filters use.
+// otherAttributes lists the attributes that the page does not show elsewhere, under the names by
+// which SCIM filters find them.
 func otherAttributes(doc scim.Resource) []console.Fact {
 	var list []console.Fact
 	for _, name := range slices.Sorted(maps.Keys(map[string]any(doc))) {
@@ -188,7 +189,8 @@ func otherAttributes(doc scim.Resource) []console.Fact {
 	return list
 }
 
-// flatten turns a value into pairs of a name and a string.
+// flatten turns the value of an attribute into pairs of a name and a string. A complex value
+// becomes one pair for each sub-attribute.
 func flatten(name string, value any) []console.Fact {
 	var list []console.Fact
 	switch value := value.(type) {
@@ -196,7 +198,7 @@ func flatten(name string, value any) []console.Fact {
 		for _, sub := range slices.Sorted(maps.Keys(value)) {
 			separator := "."
 			if strings.Contains(name, ":") {
-				separator = ":" // the value is an extension
+				separator = ":" // name is the URN of an extension
 			}
 			list = append(list, flatten(name+separator+sub, value[sub])...)
 		}
@@ -211,7 +213,8 @@ func flatten(name string, value any) []console.Fact {
 	return list
 }
 
-// flattenElement names an element of a list by its type, such as emails[type eq "work"].value.
+// flattenElement turns one element of a list into pairs, as flatten does. It names the element by
+// its type, such as emails[type eq "work"].value.
 func flattenElement(name string, element any) []console.Fact {
 	parts, complex := element.(map[string]any)
 	if !complex {
@@ -225,9 +228,9 @@ func flattenElement(name string, element any) []console.Fact {
 	return flatten(name, parts)
 }
 
-// valuesAfter returns the values that attributes had after an event, as far as they are known.
-// Events about status and role contain their value. For the newest update, the current values of
-// its attributes are returned.
+// valuesAfter returns the values that attributes had after an event, as far as they are known. An
+// event about the status or the role contains the value. After the newest update, the attributes
+// that it changed still have their current values. For other events it returns nil.
 func valuesAfter(e event.Event, person roster.Person, doc scim.Resource) []console.Fact {
 	var state event.Account
 	if !strings.HasPrefix(e.Name, "user.") || json.Unmarshal(e.Data, &state) != nil {
@@ -259,14 +262,14 @@ func valuesAfter(e event.Event, person roster.Person, doc scim.Resource) []conso
 	return list
 }
 
-// whyUnchangeable says why this administrator cannot change this person, or returns "". The roster
-// refuses the same changes.
+// whyUnchangeable says why this administrator cannot change this person. It returns "" if the
+// administrator can. The roster refuses the same changes.
 func whyUnchangeable(v *siteVisit, person roster.Person, counts roster.Counts) string {
 	switch {
 	case person.ID == v.Person.ID:
-		return notYourself
+		return ownAccountRefusal
 	case person.Active && person.Role == roster.RoleAdmin && counts.Admins <= 1:
-		return lastAdminOnly
+		return lastAdminRefusal
 	}
 	return ""
 }
@@ -274,7 +277,7 @@ func whyUnchangeable(v *siteVisit, person roster.Person, counts roster.Counts) s
 func personStatus(person roster.Person, now time.Time) string {
 	text := statusBadge(person).Text
 	if s := person.LastActiveChange; !s.Time.IsZero() {
-		text += ", set " + console.RelativeTime(s.Time, now) + " by " + stampName(s)
+		text += ", set " + console.RelativeTime(s.Time, now) + " by " + actorText(s)
 	}
 	return text + ". " + string(person.Role) + ". " + lastSeenText(person, now)
 }
@@ -286,15 +289,15 @@ func lastSeenText(person roster.Person, now time.Time) string {
 	return "Last sign-in " + console.RelativeTime(person.LastSignIn, now) + "."
 }
 
-func stampText(s roster.Stamp, now time.Time) string {
+func setByText(s roster.Stamp, now time.Time) string {
 	if s.Time.IsZero() {
 		return ""
 	}
-	return "set " + console.RelativeTime(s.Time, now) + " by " + stampName(s)
+	return "set " + console.RelativeTime(s.Time, now) + " by " + actorText(s)
 }
 
-// askAbout shows the confirmation page for a change of one person.
-func (p *Pages) askAbout(w http.ResponseWriter, r *http.Request, v *siteVisit, person roster.Person, c console.ConfirmPage) error {
+// askToChangePerson shows the confirmation page for a change of one person.
+func (p *Pages) askToChangePerson(w http.ResponseWriter, r *http.Request, v *siteVisit, person roster.Person, c console.ConfirmPage) error {
 	counts, err := v.Roster.Counts(r.Context())
 	if err != nil {
 		return err
@@ -306,7 +309,7 @@ func (p *Pages) askAbout(w http.ResponseWriter, r *http.Request, v *siteVisit, p
 	c.Page = v.page
 	c.Title, c.Narrow = title, true
 	c.Crumbs = v.crumbs(console.Crumb{Text: "People", URL: v.url("admin/people")}, console.Crumb{Text: person.Name(), URL: v.personURL(person.ID, "")})
-	c.Action, c.Cancel = r.URL.Path, v.personURL(person.ID, "")
+	c.FormURL, c.CancelURL = r.URL.Path, v.personURL(person.ID, "")
 	c.Fields = append(c.Fields, console.HiddenField{Name: "version", Value: strconv.FormatInt(person.Version, 10)})
 	return p.Console.View(w, r, http.StatusOK, "confirm", c)
 }
@@ -325,11 +328,11 @@ func (p *Pages) askRole(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 			fmt.Sprintf("The role of %s changes from %s to %s.", person.UserName, person.Role, role),
 			roleConsequence(person.Role, role),
 		},
-		Undo:   "It can be changed back at any time." + v.scimUndo(v.Site.ManageRoles),
-		Button: "Make " + person.Name() + " " + string(role), Fields: []console.HiddenField{{Name: "role", Value: string(role)}}, Danger: person.Role == roster.RoleAdmin,
+		Undo:   "It can be changed back at any time." + v.scimUndoWarning(v.Site.ManageRoles),
+		Button: "Make " + person.Name() + " " + string(role), Fields: []console.HiddenField{{Name: "role", Value: string(role)}}, IsDangerous: person.Role == roster.RoleAdmin,
 	}
 	c.Title = "Change the role of " + person.Name() + "?"
-	return p.askAbout(w, r, v, person, c)
+	return p.askToChangePerson(w, r, v, person, c)
 }
 
 func roleConsequence(from, to roster.Role) string {
@@ -342,22 +345,22 @@ func roleConsequence(from, to roster.Role) string {
 	return "They stay signed in."
 }
 
-// scimUndo returns a warning that the identity provider may change the value back; "" if may is
-// false.
-func (v *siteVisit) scimUndo(may bool) string {
-	if v.Site.SCIMEnabled && may {
+// scimUndoWarning warns that the identity provider may change a value back. It returns "" if SCIM
+// is off, or if scimMayChange is false.
+func (v *siteVisit) scimUndoWarning(scimMayChange bool) string {
+	if v.Site.SCIMEnabled && scimMayChange {
 		return " SCIM may change it too: what the identity provider sends later counts."
 	}
 	return ""
 }
 
 func (p *Pages) setRole(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	c, err := v.changeBy(r)
+	c, err := v.readChange(r)
 	if err != nil {
 		return err
 	}
 	out, err := v.Roster.SetRole(r.Context(), r.PathValue("person"), roster.Role(r.PostForm.Get("role")), c)
-	return p.showChanged(w, r, v, out, err)
+	return p.redirectAfterChange(w, r, v, out, err)
 }
 
 func (p *Pages) askDeactivate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -373,20 +376,20 @@ func (p *Pages) askDeactivate(w http.ResponseWriter, r *http.Request, v *siteVis
 			fmt.Sprintf("%s (%s) is signed out everywhere at once and cannot sign in any more.", console.Shorten(person.Name()), console.Shorten(person.UserName)),
 			fmt.Sprintf("The account stays, with its role %s and everything in it.", person.Role),
 		},
-		Undo:   "Reactivating gives back the same account." + v.scimUndo(true),
-		Button: "Deactivate " + person.Name(), Danger: true,
+		Undo:   "Reactivating gives back the same account." + v.scimUndoWarning(true),
+		Button: "Deactivate " + person.Name(), IsDangerous: true,
 	}
 	c.Title = "Deactivate " + person.Name() + "?"
-	return p.askAbout(w, r, v, person, c)
+	return p.askToChangePerson(w, r, v, person, c)
 }
 
 func (p *Pages) deactivate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	c, err := v.changeBy(r)
+	c, err := v.readChange(r)
 	if err != nil {
 		return err
 	}
 	out, err := v.Roster.Deactivate(r.Context(), r.PathValue("person"), c)
-	return p.showChanged(w, r, v, out, err)
+	return p.redirectAfterChange(w, r, v, out, err)
 }
 
 func (p *Pages) askReactivate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -402,29 +405,29 @@ func (p *Pages) askReactivate(w http.ResponseWriter, r *http.Request, v *siteVis
 			fmt.Sprintf("%s (%s) can sign in again, to the same account.", person.Name(), person.UserName),
 			fmt.Sprintf("The role is %s, as it was.", person.Role),
 		},
-		Undo:   "It can be undone by deactivating again." + v.scimUndo(true),
+		Undo:   "It can be undone by deactivating again." + v.scimUndoWarning(true),
 		Button: "Reactivate " + person.Name(),
 	}
 	c.Title = "Reactivate " + person.Name() + "?"
-	return p.askAbout(w, r, v, person, c)
+	return p.askToChangePerson(w, r, v, person, c)
 }
 
 func (p *Pages) reactivate(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	c, err := v.changeBy(r)
+	c, err := v.readChange(r)
 	if err != nil {
 		return err
 	}
 	out, err := v.Roster.Reactivate(r.Context(), r.PathValue("person"), c)
-	return p.showChanged(w, r, v, out, err)
+	return p.redirectAfterChange(w, r, v, out, err)
 }
 
-// changeBy reads the actor of a change and the version of the person that the confirmation page
-// showed.
-func (v *siteVisit) changeBy(r *http.Request) (roster.Change, error) {
+// readChange reads the form of a confirmation page. It returns who makes the change, and the
+// version of the person that the confirmation page showed.
+func (v *siteVisit) readChange(r *http.Request) (roster.Change, error) {
 	if err := r.ParseForm(); err != nil {
 		return roster.Change{}, console.UnreadableForm(err)
 	}
-	c := roster.Change{Actor: v.actor(), Via: roster.ViaAdmin, Person: v.Person.ID}
+	c := roster.Change{Actor: v.actorLabel(), Via: roster.ViaAdmin, Person: v.Person.ID}
 	text := r.PostForm.Get("version")
 	if text == "" {
 		return c, nil
@@ -437,9 +440,9 @@ func (v *siteVisit) changeBy(r *http.Request) (roster.Change, error) {
 	return c, nil
 }
 
-// showChanged redirects to the person's page. The notice there says what was done, or why the
-// change was refused.
-func (p *Pages) showChanged(w http.ResponseWriter, r *http.Request, v *siteVisit, out roster.Outcome, err error) error {
+// redirectAfterChange redirects to the person's page. The notice there says what was done, or why
+// the change was refused.
+func (p *Pages) redirectAfterChange(w http.ResponseWriter, r *http.Request, v *siteVisit, out roster.Outcome, err error) error {
 	back := v.personURL(r.PathValue("person"), "")
 	switch n := console.RefusalNotice("Nothing was changed", err); {
 	case errors.Is(err, refusal.NotFound):

@@ -12,7 +12,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// recoveryPage returns the form for a recovery code. A site that does not exist gets the same form.
+// recoveryPage returns the page with the form for a recovery code. A site that does not exist has
+// the same page, so that no one can find out which sites exist.
 func (p *Pages) recoveryPage(r *http.Request) console.RecoveryPage {
 	name := r.PathValue("site")
 	c := console.RecoveryPage{Action: "/c/" + name + "/recover", SignIn: "/c/" + name + "/"}
@@ -64,46 +65,47 @@ func (p *Pages) makeRecoveryCodes(w http.ResponseWriter, r *http.Request, v *sit
 	if err != nil {
 		return console.UnreadableForm(err)
 	}
-	codes, err := p.SSO.MakeRecoveryCodes(r.Context(), v.Site, v.Person, codesMadeAt(seen), v.actor())
+	codes, err := p.SSO.MakeRecoveryCodes(r.Context(), v.Site, v.Person, parseCreationTime(seen), v.actorLabel())
 	if errors.Is(err, signin.ErrCodesStale) {
-		return p.afterRecoveryCodes(w, r, v)
+		return p.redirectFromRecoveryCodes(w, r, v)
 	}
 	if err != nil {
 		return err
 	}
 	w.Header().Set("Cache-Control", "no-store")
-	return p.viewSSO(w, r, v, http.StatusOK, func(s *ssoPage) { s.Codes.New = codes })
+	return p.viewSSO(w, r, v, http.StatusOK, func(s *ssoPage) { s.Codes.NewCodes = codes })
 }
 
-// afterRecoveryCodes redirects a browser that reloads the page which showed recovery codes.
-func (p *Pages) afterRecoveryCodes(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+// redirectFromRecoveryCodes redirects a browser that opens the address of new recovery codes again.
+// The codes are shown only once.
+func (p *Pages) redirectFromRecoveryCodes(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.Notice{
 		Tone: console.ToneInfo, Title: "Recovery codes are shown once", Text: "Nothing new was made. If you did not save the codes, make new ones.",
 	})
 }
 
-// recoveryCodes is the part of the page Single sign-on about recovery codes. It is about the codes
-// of the administrator who looks at the page.
-type recoveryCodes struct {
-	Action string    // address that creates new codes
-	Made   int64     // when the codes were created, in microseconds since 1970; 0 if there are none
-	At     time.Time // when the codes were created; zero if there are none
-	Left   int       // how many codes are unused
-	New    []string  // new codes; set only in the response to the form that made them
+// recoveryCodesPart is the part of the page "Single sign-on" about the recovery codes of the
+// administrator who looks at the page.
+type recoveryCodesPart struct {
+	CreateURL     string    // address that creates new codes
+	CreatedMicros int64     // when the codes were created, in microseconds since 1970; 0 if there are none
+	CreatedAt     time.Time // when the codes were created; zero if there are none
+	UnusedCount   int       // how many codes are unused
+	NewCodes      []string  // the new codes; set only in the response to the form that created them
 }
 
-func codesMadeAt(microseconds int64) time.Time {
+func parseCreationTime(microseconds int64) time.Time {
 	if microseconds == 0 {
 		return time.Time{}
 	}
 	return time.UnixMicro(microseconds).UTC()
 }
 
-func (p *Pages) recoveryCodes(r *http.Request, v *siteVisit) (recoveryCodes, error) {
+func (p *Pages) readRecoveryCodes(r *http.Request, v *siteVisit) (recoveryCodesPart, error) {
 	set, err := p.SSO.RecoverySet(r.Context(), v.Site, v.Person.ID)
-	c := recoveryCodes{Action: v.url("admin/access/authentication/recovery-codes"), At: set.Made, Left: set.Left}
+	c := recoveryCodesPart{CreateURL: v.url("admin/access/authentication/recovery-codes"), CreatedAt: set.Made, UnusedCount: set.Left}
 	if !set.Made.IsZero() {
-		c.Made = set.Made.UnixMicro()
+		c.CreatedMicros = set.Made.UnixMicro()
 	}
 	return c, err
 }

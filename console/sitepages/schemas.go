@@ -15,75 +15,77 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// schemasSummary is the card on the page SCIM integration that links to the schemas.
+// schemasSummary is the card on the page "SCIM integration" that links to the page of the schemas.
 type schemasSummary struct {
 	Text string
 	URL  string
 }
 
-// schemasPage is the data of the view "schemas": the resource types of a site, and the document
-// that extends them.
+// schemasPage is the data of the view "schemas": the resource types of a site, and the site's own
+// document, which adds schemas and resource types.
 type schemasPage struct {
 	console.Page
-	Action   string // address of the form
-	Types    []typeView
-	Document string     // the stored document, or the rejected one that was sent
-	Was      string     // version of the stored document from which the form was made
-	Stale    *staleForm // someone else saved another document in the meantime
-	Problems []problem
-	Force    *forceForm // the form to force the change; nil if the change cannot or need not be forced
-	Example  string     // a sample document to start from
+	FormURL         string // address to which the form is sent
+	Types           []typeView
+	Document        string            // the document in the form: the stored one, or the rejected one that the administrator sent
+	StartVersion    string            // version of the stored document with which the form started
+	Conflict        *documentConflict // set if someone else saved another document while the form was open
+	Problems        []problem
+	Force           *forceForm // the form to force the change; nil if the change cannot or need not be forced
+	ExampleDocument string     // an example of a document
 }
 
-// staleForm shows the document that someone else saved while the form was open. Text says what
-// happened. Now is the saved document.
-type staleForm struct{ Text, Now string }
+// documentConflict shows the document that someone else saved while the form was open. Text says
+// what happened. SavedDocument is the saved document.
+type documentConflict struct{ Text, SavedDocument string }
 
-// forceForm asks whether to drop the data that conflicts with the document.
+// forceForm is the form that saves a document even though stored data conflicts with it. That data
+// is then dropped.
 type forceForm struct {
-	Action   string // address of the form
-	Notice   *console.Notice
-	Lost     []string // data that will be dropped, with numbers; may be empty
-	Document string   // the document that was sent
-	Token    string   // identifies exactly this data, so that the form cannot drop other data
-	Was      string   // the version of the document that the form started from, as in schemasPage
-	Now      string   // the stored document; may be empty
-	TypeName string   // the name of the site, which the administrator must type
-	Error    *console.FieldError
+	FormURL        string // address to which the form is sent
+	Notice         *console.Notice
+	LostData       []string // describes the data that will be dropped, with numbers; may be empty
+	Document       string   // the document that the administrator sent
+	ConflictToken  string   // identifies exactly this conflicting data, so that the form cannot drop other data
+	StartVersion   string   // version of the stored document with which the form started
+	StoredDocument string   // the stored document; may be empty
+	NameToType     string   // the name of the site, which the administrator must type
+	Error          *console.FieldError
 }
 
-// problem is one reason why a document cannot be saved.
+// problem is one reason why a document cannot be saved. Where names the place in the document; it
+// may be empty.
 type problem struct{ Where, Text string }
 
-// typeView describes a resource type for the page.
+// typeView shows a resource type on the page.
 type typeView struct {
 	Name     string
 	Endpoint string
 	Schemas  []schemaView
 }
 
-// schemaView is one schema of a resource type.
+// schemaView shows one schema of a resource type.
 type schemaView struct {
-	ID         string
-	Label      string // such as "extension, required"
-	Own        bool   // whether the type comes from the site's document
-	Count      string // such as "12 attributes"
-	Attributes []attributeView
+	ID             string
+	Label          string // such as "extension, required"
+	IsOwn          bool   // whether the schema comes from the site's own document
+	AttributeCount string // such as "12 attributes"
+	Attributes     []attributeView
 }
 
-// attributeView is one line of a schema.
+// attributeView shows one attribute of a schema.
 type attributeView struct {
-	Name  string
-	Type  string
-	Rules string // properties that differ from the default
-	Sub   bool   // whether it is a sub-attribute
+	Name           string
+	Type           string
+	Rules          string // the properties that differ from the default, such as "required"
+	IsSubAttribute bool   // whether the attribute is part of a complex attribute
 }
 
-// wasDocument is the name of the input that holds the version of the document from which the form
-// was made.
-const wasDocument = console.WasPrefix + "document"
+// startVersionInput is the name of the hidden input that holds the version of the document with
+// which the form started.
+const startVersionInput = console.StartValuePrefix + "document"
 
-// exampleDocument is a minimal useful document.
+// exampleDocument is a small document that adds one extension to the resource type User.
 const exampleDocument = `{
   "schemas": [
     {
@@ -100,7 +102,7 @@ const exampleDocument = `{
   ]
 }`
 
-func schemasSummaryOf(v *siteVisit) schemasSummary {
+func summarizeSchemas(v *siteVisit) schemasSummary {
 	s := schemasSummary{URL: v.url("admin/access/scim/schemas"), Text: "User and Group as SCIM has them. Attributes and resource types of your own can be added."}
 	if v.Site.Schemas != nil {
 		s.Text = "This site has schemas of its own beside those of SCIM."
@@ -116,8 +118,8 @@ func (p *Pages) redirectToSchemas(w http.ResponseWriter, r *http.Request, v *sit
 	return p.Console.Redirect(w, r, v.url("admin/access/scim/schemas"), console.Notice{})
 }
 
-// viewSchemas fills in the rest of sp and shows the page. The caller sets the document, its
-// problems and how to force it.
+// viewSchemas shows the page. The caller sets the document in sp, its problems and the form that
+// forces it; viewSchemas sets the other fields.
 func (p *Pages) viewSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, sp schemasPage) error {
 	g, err := scim.NewRegistry(v.Site.Schemas)
 	if err != nil {
@@ -127,41 +129,41 @@ func (p *Pages) viewSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit
 	pg.Title = "Schemas and resource types"
 	pg.Lead = "What the identity provider may send. Discovery, filters, PATCH and the checks of values follow the schemas."
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})
-	sp.Was = site.SchemasVersion(v.Site.Schemas)
-	sp.Page, sp.Action, sp.Example = pg, v.url("admin/access/scim/schemas"), exampleDocument
+	sp.StartVersion = site.SchemasVersion(v.Site.Schemas)
+	sp.Page, sp.FormURL, sp.ExampleDocument = pg, v.url("admin/access/scim/schemas"), exampleDocument
 	for _, rt := range g.Types() {
-		sp.Types = append(sp.Types, typeViewOf(rt))
+		sp.Types = append(sp.Types, newTypeView(rt))
 	}
 	return p.show(w, r, status, "schemas", sp)
 }
 
-func typeViewOf(rt *scim.ResourceType) typeView {
+func newTypeView(rt *scim.ResourceType) typeView {
 	t := typeView{Name: rt.Name, Endpoint: rt.Endpoint}
-	t.Schemas = append(t.Schemas, schemaViewOf(rt.Schema, "core schema"))
+	t.Schemas = append(t.Schemas, newSchemaView(rt.Schema, "core schema"))
 	for _, e := range rt.Extensions {
 		label := "extension"
 		if e.Required {
 			label += ", required"
 		}
-		t.Schemas = append(t.Schemas, schemaViewOf(e.Schema, label))
+		t.Schemas = append(t.Schemas, newSchemaView(e.Schema, label))
 	}
 	return t
 }
 
-func schemaViewOf(s *scim.Schema, label string) schemaView {
+func newSchemaView(s *scim.Schema, label string) schemaView {
 	own := s.ID != scim.UserURN && s.ID != scim.GroupURN && s.ID != scim.EnterpriseURN
-	v := schemaView{ID: s.ID, Label: label, Own: own, Count: console.Plural(len(s.Attributes), "attribute")}
+	v := schemaView{ID: s.ID, Label: label, IsOwn: own, AttributeCount: console.Plural(len(s.Attributes), "attribute")}
 	for _, a := range s.Attributes {
-		v.Attributes = append(v.Attributes, attributeViewOf(a, a.Name, false))
+		v.Attributes = append(v.Attributes, newAttributeView(a, a.Name, false))
 		for _, sub := range a.SubAttributes {
-			v.Attributes = append(v.Attributes, attributeViewOf(sub, a.Name+"."+sub.Name, true))
+			v.Attributes = append(v.Attributes, newAttributeView(sub, a.Name+"."+sub.Name, true))
 		}
 	}
 	return v
 }
 
-func attributeViewOf(a *scim.Attribute, name string, sub bool) attributeView {
-	v := attributeView{Name: name, Type: a.Type, Sub: sub}
+func newAttributeView(a *scim.Attribute, name string, sub bool) attributeView {
+	v := attributeView{Name: name, Type: a.Type, IsSubAttribute: sub}
 	if a.MultiValued {
 		v.Type = "list of " + a.Type
 	}
@@ -189,32 +191,32 @@ func attributeViewOf(a *scim.Attribute, name string, sub bool) attributeView {
 // saveSchemas saves the uploaded file, or the document in the text area if no file was chosen. An
 // empty document removes the site's schemas.
 func (p *Pages) saveSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	document, err := documentInForm(r)
+	document, err := readDocument(r)
 	if err != nil {
 		return err
 	}
-	was := r.PostForm.Get(wasDocument)
+	was := r.PostForm.Get(startVersionInput)
 	if was == "" {
 		return console.ErrIncompleteForm
 	}
-	_, err = p.Sites.SetSchemasFrom(r.Context(), v.Site.ID, was, document, v.actor())
+	_, err = p.Sites.SetSchemasFrom(r.Context(), v.Site.ID, was, document, v.actorLabel())
 	if errors.Is(err, site.ErrStale) {
-		return p.staleSchemas(w, r, v, document)
+		return p.showDocumentConflict(w, r, v, document)
 	}
 	if err != nil {
-		return p.refuseSchemas(w, r, v, document, err, nil)
+		return p.showSchemaProblems(w, r, v, document, err, nil)
 	}
-	return p.redirectSaved(w, r, v, document, nil)
+	return p.redirectToSavedSchemas(w, r, v, document, nil)
 }
 
-// staleSchemas saves nothing. It shows the typed document next to the document that someone else
-// has saved since.
-func (p *Pages) staleSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte) error {
+// showDocumentConflict saves nothing. It shows the typed document next to the document that someone
+// else has saved since the form was opened.
+func (p *Pages) showDocumentConflict(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte) error {
 	now, err := p.Sites.Get(r.Context(), v.Site.ID)
 	if err != nil {
 		return err
 	}
-	v.Site = now // the document may have been saved after this request loaded the site
+	v.Site = now // the guard may have loaded the site before the other document was saved
 	found, err := event.Search(r.Context(), p.Events, event.Query{Scope: event.Site(string(v.Site.ID)), Kinds: []string{event.SiteSchemasChanged}, Limit: 1})
 	if err != nil {
 		return err
@@ -225,18 +227,18 @@ func (p *Pages) staleSchemas(w http.ResponseWriter, r *http.Request, v *siteVisi
 	}
 	return p.viewSchemas(w, r, v, http.StatusConflict, schemasPage{
 		Document: string(document),
-		Stale:    &staleForm{Text: by + " saved another document since you opened this page. Below is yours. Bring both together and save again: then yours takes the place of theirs.", Now: string(v.Site.Schemas)},
+		Conflict: &documentConflict{Text: by + " saved another document since you opened this page. Below is yours. Bring both together and save again: then yours takes the place of theirs.", SavedDocument: string(v.Site.Schemas)},
 	})
 }
 
-// forceSchemas saves the document and drops the data that conflicts with it. It does so only if the
-// administrator typed the site's name and the conflicts are still the ones that the page showed.
+// forceSchemas saves the document and drops the data that conflicts with it. It requires that the
+// administrator typed the site's name, and that the conflicts are still the ones on the page.
 func (p *Pages) forceSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	document, err := documentInForm(r)
+	document, err := readDocument(r)
 	if err != nil {
 		return err
 	}
-	was := r.PostForm.Get(wasDocument)
+	was := r.PostForm.Get(startVersionInput)
 	if was == "" {
 		return console.ErrIncompleteForm
 	}
@@ -249,15 +251,15 @@ func (p *Pages) forceSchemas(w http.ResponseWriter, r *http.Request, v *siteVisi
 				Document: string(document), Problems: []problem{{Text: "The site’s name was not typed. Nothing is in the way of this document any more, so it can be saved as it is."}},
 			})
 		}
-		return p.refuseSchemas(w, r, v, document, err, ask)
+		return p.showSchemaProblems(w, r, v, document, err, ask)
 	}
 	token := r.PostForm.Get("token")
 	if token == "" {
-		token = "none" // an empty token would confirm everything
+		token = "none" // an empty token would confirm dropping any data
 	}
-	_, dropped, err := p.Sites.ForceSchemasFrom(r.Context(), v.Site.ID, was, document, v.actor(), token, p.Rosters.DropStranded)
+	_, dropped, err := p.Sites.ForceSchemasFrom(r.Context(), v.Site.ID, was, document, v.actorLabel(), token, p.Rosters.DropStranded)
 	if errors.Is(err, site.ErrStale) {
-		return p.staleSchemas(w, r, v, document)
+		return p.showDocumentConflict(w, r, v, document)
 	}
 	if errors.Is(err, context.DeadlineExceeded) && r.Context().Err() != nil {
 		return &console.PageError{
@@ -268,17 +270,17 @@ func (p *Pages) forceSchemas(w http.ResponseWriter, r *http.Request, v *siteVisi
 	}
 	if err != nil {
 		ask.Notice = &console.Notice{Tone: console.ToneWarning, Title: "Nothing was dropped.", Text: "What is in the way is not what you confirmed: it has changed since. These are the numbers of now."}
-		return p.refuseSchemas(w, r, v, document, err, ask)
+		return p.showSchemaProblems(w, r, v, document, err, ask)
 	}
-	return p.redirectSaved(w, r, v, document, dropped)
+	return p.redirectToSavedSchemas(w, r, v, document, dropped)
 }
 
-func (p *Pages) redirectSaved(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte, dropped []string) error {
+func (p *Pages) redirectToSavedSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte, dropped []string) error {
 	text := "The schemas are saved. They hold from the next call on."
 	if len(strings.TrimSpace(string(document))) == 0 {
 		text = "This site has no schemas of its own now."
 	}
-	const shown = 5 // the number of lines that fit into the notice; the audit trail has all lines
+	const shown = 5 // how many lines fit into the notice; the audit log has all of them
 	if more := len(dropped) - shown; more > 0 {
 		dropped = append(dropped[:shown:shown], fmt.Sprintf("%d more, which the audit trail names", more))
 	}
@@ -288,26 +290,26 @@ func (p *Pages) redirectSaved(w http.ResponseWriter, r *http.Request, v *siteVis
 	return p.Console.Redirect(w, r, v.url("admin/access/scim/schemas"), console.DoneNotice(text))
 }
 
-// refuseSchemas shows why the document cannot be saved. It also shows the form that forces the
-// change, if that can help. It returns errors that are not about the document.
-func (p *Pages) refuseSchemas(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte, err error, ask *forceForm) error {
+// showSchemaProblems shows why the document cannot be saved. If the change can be forced, it also
+// shows the form for that. If err is not about the document, it returns err.
+func (p *Pages) showSchemaProblems(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte, err error, ask *forceForm) error {
 	sp := schemasPage{Document: string(document)}
 	var wrong *scim.RegistryError
 	used, inUse := refusal.About[*site.SchemasInUse](err)
 	switch {
 	case errors.As(err, &wrong):
 		for _, pr := range wrong.Problems {
-			sp.Problems = append(sp.Problems, problem{Where: sentenceStart(pr.Where), Text: withFullStop(sentenceStart(pr.Text))})
+			sp.Problems = append(sp.Problems, problem{Where: capitalize(pr.Where), Text: withFullStop(capitalize(pr.Text))})
 		}
 	case inUse:
 		for _, u := range used.Uses {
-			sp.Problems = append(sp.Problems, problem{Text: withFullStop(sentenceStart(u.String()))})
+			sp.Problems = append(sp.Problems, problem{Text: withFullStop(capitalize(u.String()))})
 		}
 		for _, stuck := range used.Stuck {
 			sp.Problems = append(sp.Problems, problem{Where: "This cannot be forced", Text: withFullStop(stuck.String())})
 		}
 		if len(used.Stuck) == 0 {
-			sp.Force = forceFormOf(v, document, used, ask)
+			sp.Force = fillForceForm(v, document, used, ask)
 		}
 	default:
 		return err
@@ -315,17 +317,17 @@ func (p *Pages) refuseSchemas(w http.ResponseWriter, r *http.Request, v *siteVis
 	return p.viewSchemas(w, r, v, http.StatusUnprocessableEntity, sp)
 }
 
-func forceFormOf(v *siteVisit, document []byte, used *site.SchemasInUse, ask *forceForm) *forceForm {
+func fillForceForm(v *siteVisit, document []byte, used *site.SchemasInUse, ask *forceForm) *forceForm {
 	if ask == nil {
 		ask = &forceForm{}
 	}
-	ask.Action, ask.TypeName = v.url("admin/access/scim/schemas/forced"), v.Site.Name
-	ask.Lost, ask.Token = used.Lost(), used.Token()
-	ask.Document, ask.Now, ask.Was = string(document), string(v.Site.Schemas), site.SchemasVersion(v.Site.Schemas)
+	ask.FormURL, ask.NameToType = v.url("admin/access/scim/schemas/forced"), v.Site.Name
+	ask.LostData, ask.ConflictToken = used.Lost(), used.Token()
+	ask.Document, ask.StoredDocument, ask.StartVersion = string(document), string(v.Site.Schemas), site.SchemasVersion(v.Site.Schemas)
 	return ask
 }
 
-func documentInForm(r *http.Request) ([]byte, error) {
+func readDocument(r *http.Request) ([]byte, error) {
 	file, _, err := console.UploadedFile(r)
 	if errors.Is(err, http.ErrNotMultipart) {
 		return []byte(r.PostForm.Get("document")), nil

@@ -14,49 +14,51 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// searchablePage is the data of the view "searchable": the declared attributes, and the attributes
-// that can still be declared.
+// searchablePage is the data of the view "searchable": the attributes that are declared searchable,
+// and the attributes that can still be declared.
 type searchablePage struct {
 	console.Page
-	URL     string // address of the page itself
-	Filling bool   // whether an index is not complete yet
-	Rows    []searchableRow
-	Empty   console.EmptyState
-	BuiltIn []builtInRow // the attributes that every site indexes
+	PageURL   string // address of the page itself
+	IsFilling bool   // whether the server is still filling an index
+	Rows      []searchableRow
+	Empty     console.EmptyState
+	BuiltIn   []builtInRow // the attributes that every site indexes without a declaration
 
-	Action  string // address of the form that declares an attribute
-	Groups  []optionGroup
-	Chosen  string // the value of the selected option
-	Refused string // why no attribute can be declared now; empty if one can
-	Error   *console.FieldError
+	FormURL      string // address to which the form that declares an attribute is sent
+	OptionGroups []optionGroup
+	Chosen       string // the value of the selected option
+	Refusal      string // why no attribute can be declared now; empty if one can be
+	Error        *console.FieldError
 }
 
-// searchableRow is one declared attribute in the table.
+// searchableRow is a row of the table of declared attributes.
 type searchableRow struct {
 	Attribute string
-	Schema    string // the URN of an extension; empty for the core schema
+	Schema    string // the URN of the extension that has the attribute; empty for the core schema
 	Type      string
 	State     console.Badge
 	Text      string // such as "12,300 of 100,000 indexed"
-	Remove    string // address that withdraws the declaration
+	RemoveURL string // address that withdraws the declaration
 }
 
-// builtInRow lists the attributes of a type that every site indexes without a declaration.
+// builtInRow lists the attributes of one resource type that every site indexes without a
+// declaration.
 type builtInRow struct{ Type, Attributes string }
 
-// optionGroup is a group of options with a heading.
+// optionGroup is a group of options in a select box, with a heading.
 type optionGroup struct {
 	Label   string
 	Options []console.HiddenField
 }
 
-// searchableSummary is the card on the page SCIM integration that links to this page.
+// searchableSummary is the card on the page "SCIM integration" that links to the page "Searchable
+// attributes".
 type searchableSummary struct {
 	Text string
 	URL  string
 }
 
-func (p *Pages) searchableSummary(r *http.Request, v *siteVisit) (searchableSummary, error) {
+func (p *Pages) summarizeSearchable(r *http.Request, v *siteVisit) (searchableSummary, error) {
 	s := searchableSummary{URL: v.url("admin/access/scim/searchable")}
 	all, err := v.Roster.Indexing(r.Context())
 	if err != nil {
@@ -92,32 +94,32 @@ func (p *Pages) viewSearchable(w http.ResponseWriter, r *http.Request, v *siteVi
 	pg.Lead = "An index answers filters on these attributes. A filter on any other one reads every resource of its type."
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})
 	sp := searchablePage{
-		Page: pg, URL: v.url("admin/access/scim/searchable"), Action: v.url("admin/access/scim/searchable"),
+		Page: pg, PageURL: v.url("admin/access/scim/searchable"), FormURL: v.url("admin/access/scim/searchable"),
 		Empty: console.EmptyState{Icon: "search", Title: "Nothing is declared searchable", Text: "What provisioning begins with is indexed in every site. If your identity provider filters by something else, as by title or department, declare it below."},
 		BuiltIn: []builtInRow{
 			{"User", "id, userName, externalId, displayName, userType, emails.value, groups"},
 			{"Group", "id, externalId, displayName, members"},
 			{"Types of your own", "id, externalId"},
 		},
-		Groups: declarableGroups(types, all), Chosen: chosen, Error: wrong,
+		OptionGroups: declarableGroups(types, all), Chosen: chosen, Error: wrong,
 	}
 	for _, i := range all {
-		row := searchableRowOf(v, i)
-		sp.Filling = sp.Filling || !i.Complete
+		row := newSearchableRow(v, i)
+		sp.IsFilling = sp.IsFilling || !i.Complete
 		sp.Rows = append(sp.Rows, row)
 	}
 	if len(all) >= site.MaxSearchable {
-		sp.Refused = fmt.Sprintf("A site declares at most %d attributes, because each slows down every write. Remove one first.", site.MaxSearchable)
+		sp.Refusal = fmt.Sprintf("A site declares at most %d attributes, because each slows down every write. Remove one first.", site.MaxSearchable)
 	}
 	return p.show(w, r, status, "searchable", sp)
 }
 
-func searchableRowOf(v *siteVisit, i roster.Indexing) searchableRow {
+func newSearchableRow(v *siteVisit, i roster.Indexing) searchableRow {
 	row := searchableRow{
 		Attribute: scim.AttrPath{Name: i.Path.Name, Sub: i.Path.Sub}.String(), Schema: i.Path.URN, Type: string(i.Type),
-		State:  console.Badge{Tone: console.ToneGood, Text: "Complete", Hint: "Filters use it"},
-		Text:   console.GroupDigits(i.Total) + " indexed",
-		Remove: v.url("admin/access/scim/searchable/" + i.ID + "/remove"),
+		State:     console.Badge{Tone: console.ToneGood, Text: "Complete", Hint: "Filters use it"},
+		Text:      console.GroupDigits(i.Total) + " indexed",
+		RemoveURL: v.url("admin/access/scim/searchable/" + i.ID + "/remove"),
 	}
 	if !i.Complete {
 		row.State = console.Badge{Tone: console.ToneInfo, Text: "Filling", Hint: "Until it is complete, filters read every resource as before"}
@@ -126,8 +128,8 @@ func searchableRowOf(v *siteVisit, i roster.Indexing) searchableRow {
 	return row
 }
 
-// declarableGroups lists the attributes that can still be declared, by type and schema. The value
-// of an option contains the type and the attribute.
+// declarableGroups lists the attributes that can still be declared, grouped by resource type and
+// schema. The value of an option is the name of the type, a space and the attribute.
 func declarableGroups(types *scim.Registry, declared []roster.Indexing) []optionGroup {
 	var groups []optionGroup
 	for _, rt := range types.Types() {
@@ -161,7 +163,7 @@ func (p *Pages) declareSearchable(w http.ResponseWriter, r *http.Request, v *sit
 	if attribute == "" {
 		return p.viewSearchable(w, r, v, http.StatusUnprocessableEntity, chosen, &console.FieldError{For: "attribute", Text: "Choose an attribute. Nothing was declared."})
 	}
-	added, err := p.Sites.DeclareSearchable(r.Context(), v.Site.ID, scim.TypeName(typeName), []string{attribute}, v.actor())
+	added, err := p.Sites.DeclareSearchable(r.Context(), v.Site.ID, scim.TypeName(typeName), []string{attribute}, v.actorLabel())
 	if wrong := console.InputError(err, console.InputIDs{"": "attribute"}); wrong != nil {
 		return p.viewSearchable(w, r, v, http.StatusUnprocessableEntity, chosen, wrong)
 	}
@@ -175,9 +177,9 @@ func (p *Pages) declareSearchable(w http.ResponseWriter, r *http.Request, v *sit
 	return p.Console.Redirect(w, r, v.url("admin/access/scim/searchable"), n)
 }
 
-// findDeclared returns the declared attribute that the path names. If there is none, the error is a
-// *console.PageError with status 404.
-func (p *Pages) findDeclared(r *http.Request, v *siteVisit) (roster.Indexing, error) {
+// findDeclaredAttribute returns the declared attribute whose id is in the path. If there is none,
+// the error is a *console.PageError with status 404.
+func (p *Pages) findDeclaredAttribute(r *http.Request, v *siteVisit) (roster.Indexing, error) {
 	all, err := v.Roster.Indexing(r.Context())
 	if err != nil {
 		return roster.Indexing{}, err
@@ -194,7 +196,7 @@ func (p *Pages) findDeclared(r *http.Request, v *siteVisit) (roster.Indexing, er
 }
 
 func (p *Pages) askRemoveSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	i, err := p.findDeclared(r, v)
+	i, err := p.findDeclaredAttribute(r, v)
 	if err != nil {
 		return err
 	}
@@ -207,8 +209,8 @@ func (p *Pages) askRemoveSearchable(w http.ResponseWriter, r *http.Request, v *s
 			fmt.Sprintf("Filters on %s read every %s again from the next call on, %s at present.", i.Path, i.Type, console.GroupDigits(i.Total)),
 			"Nobody’s data changes. The index is cleared in the background.",
 		},
-		Undo:   "Declaring it again fills its index anew.",
-		Action: v.url("admin/access/scim/searchable/" + i.ID + "/remove"), Button: "Remove the index", Danger: true, Cancel: v.url("admin/access/scim/searchable"),
+		Undo:    "Declaring it again fills its index anew.",
+		FormURL: v.url("admin/access/scim/searchable/" + i.ID + "/remove"), Button: "Remove the index", IsDangerous: true, CancelURL: v.url("admin/access/scim/searchable"),
 	}
 	if i.Total > roster.DefaultScanLimit {
 		ask.Consequences[0] += fmt.Sprintf(" That is more than the %s that one filter may read: it is refused with tooMany.", console.GroupDigits(roster.DefaultScanLimit))
@@ -217,11 +219,11 @@ func (p *Pages) askRemoveSearchable(w http.ResponseWriter, r *http.Request, v *s
 }
 
 func (p *Pages) removeSearchable(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	i, err := p.findDeclared(r, v)
+	i, err := p.findDeclaredAttribute(r, v)
 	if err != nil {
 		return err
 	}
-	if err := p.Sites.WithdrawSearchable(r.Context(), v.Site.ID, i.Type, []string{i.Path.String()}, v.actor()); err != nil && !errors.Is(err, refusal.Invalid) {
+	if err := p.Sites.WithdrawSearchable(r.Context(), v.Site.ID, i.Type, []string{i.Path.String()}, v.actorLabel()); err != nil && !errors.Is(err, refusal.Invalid) {
 		return err
 	}
 	return p.Console.Redirect(w, r, v.url("admin/access/scim/searchable"), console.DoneNotice("No longer declared searchable: "+i.Searchable.String()+"."))

@@ -8,7 +8,8 @@ import (
 	"github.com/rollcall-scim/rollcall/roster"
 )
 
-// siteSessions returns the sessions of a person of the site.
+// siteSessions lists the sessions of a person of the site. signOut is the address that ends them
+// all.
 func (p *Pages) siteSessions(r *http.Request, v *siteVisit, person roster.Person, signOut string) (console.SessionList, error) {
 	all, err := v.Roster.Sessions(r.Context(), person.ID, p.Console.SessionSecret(r, SessionCookie))
 	list := console.SessionList{SignOut: signOut}
@@ -27,12 +28,12 @@ func (p *Pages) askSignOutEverywhere(w http.ResponseWriter, r *http.Request, v *
 	title := c.Title
 	c.Page = v.page
 	c.Title, c.Narrow, c.Crumbs = title, true, v.crumbs()
-	c.Action, c.Cancel = r.URL.Path, v.url("")
+	c.FormURL, c.CancelURL = r.URL.Path, v.url("")
 	return p.Console.View(w, r, http.StatusOK, "confirm", c)
 }
 
 func (p *Pages) signOutEverywhere(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	by := roster.Change{Actor: v.actor(), Via: roster.ViaAdmin, Person: v.Person.ID}
+	by := roster.Change{Actor: v.actorLabel(), Via: roster.ViaAdmin, Person: v.Person.ID}
 	if v.Person.Role != roster.RoleAdmin {
 		by.Actor = event.Actor{Kind: event.Person, Name: v.Person.UserName}.Label()
 	}
@@ -58,7 +59,7 @@ func (p *Pages) askSignOutPerson(w http.ResponseWriter, r *http.Request, v *site
 	c.Page = v.page
 	c.Title, c.Narrow = title, true
 	c.Crumbs = v.crumbs(console.Crumb{Text: "People", URL: v.url("admin/people")}, console.Crumb{Text: person.Name(), URL: v.personURL(person.ID, "")})
-	c.Action, c.Cancel = r.URL.Path, v.personURL(person.ID, "")
+	c.FormURL, c.CancelURL = r.URL.Path, v.personURL(person.ID, "")
 	return p.Console.View(w, r, http.StatusOK, "confirm", c)
 }
 
@@ -67,7 +68,7 @@ func (p *Pages) signOutPerson(w http.ResponseWriter, r *http.Request, v *siteVis
 	if err != nil {
 		return err
 	}
-	ended, err := v.Roster.SignOutEverywhere(r.Context(), person.ID, roster.Change{Actor: v.actor(), Via: roster.ViaAdmin, Person: v.Person.ID})
+	ended, err := v.Roster.SignOutEverywhere(r.Context(), person.ID, roster.Change{Actor: v.actorLabel(), Via: roster.ViaAdmin, Person: v.Person.ID})
 	if err != nil {
 		return err
 	}

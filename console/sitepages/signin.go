@@ -13,8 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// askToSignIn returns the sign-in page for visitors who are not signed in. It returns the same page
-// if the site does not exist.
+// askToSignIn returns the sign-in page, as the error that a visitor gets who is not signed in. It
+// returns the same page if the site does not exist.
 func (p *Pages) askToSignIn(r *http.Request) *console.PageError {
 	name := r.PathValue("site")
 	if site.CheckName(name) != nil {
@@ -37,8 +37,8 @@ func (p *Pages) askToSignIn(r *http.Request) *console.PageError {
 	return &console.PageError{Status: http.StatusUnauthorized, Title: s.Title, Text: s.Text, SignIn: s}
 }
 
-// showSignInAgain asks for a fresh sign-in, which actions need that could give control of the site
-// to someone else.
+// showSignInAgain asks for a fresh sign-in. Actions that could give someone else control of the
+// site need one.
 func (p *Pages) showSignInAgain(_ http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	s := &console.SignInPage{
 		Page:    console.Page{Title: "Sign in again", Narrow: true},
@@ -50,8 +50,8 @@ func (p *Pages) showSignInAgain(_ http.ResponseWriter, r *http.Request, v *siteV
 	return &console.PageError{Status: http.StatusOK, Title: s.Title, Text: s.Text, SignIn: s}
 }
 
-// showLink shows whose link it is. It does not use the link up, because mail programs open links
-// before people do.
+// showLink shows who signs in with a one-time link, and a button that signs them in. It does not
+// use up the link, because mail programs open links before people do.
 func (p *Pages) showLink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	pending, err := p.checkLink(w, r, v)
 	if err != nil {
@@ -67,14 +67,15 @@ func (p *Pages) checkLink(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	}
 	pending, err := p.findLink(r, v)
 	if closed, ok := refusal.About[signin.ClosedLink](err); ok && closed.Reason == onetime.Unknown {
-		p.Console.CountFailure(r) // used and expired links do not count, because they were not guessed
+		p.Console.CountFailure(r) // only for unknown links: used and expired links were not guessed
 	}
 	return pending, err
 }
 
 func (p *Pages) findLink(r *http.Request, v *siteVisit) (signin.PendingSignIn, error) {
 	if v.Roster == nil {
-		// Respond as an existing site does, so that no one can find out which sites exist.
+		// The site does not exist. Respond as an existing site responds to an unknown link, so that
+		// no one can find out which sites exist.
 		name := r.PathValue("site")
 		if site.CheckName(name) != nil {
 			return signin.PendingSignIn{}, console.ErrNotFound
@@ -125,8 +126,8 @@ func (p *Pages) redeemLink(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.enter(w, r, v, started, "")
 }
 
-// enter gives the browser a new session and redirects it to the address to. If to is empty, it
-// redirects to the home page.
+// enter gives the browser its new session and redirects it to the address in to. If to is empty, it
+// redirects to the person's start page.
 func (p *Pages) enter(w http.ResponseWriter, r *http.Request, v *siteVisit, started signin.Session, to string) error {
 	p.endOldSession(r, v)
 	p.Console.SetSession(w, r, SessionCookie, started.Secret)
@@ -141,13 +142,13 @@ func (p *Pages) enter(w http.ResponseWriter, r *http.Request, v *siteVisit, star
 	return p.Console.Redirect(w, r, to, console.DoneNotice("You are signed in as "+started.Person.Name()+"."))
 }
 
-// Enter gives a browser its session after single sign-on, and redirects it to a path of the site.
+// Enter gives the browser its session after single sign-on, and redirects it to the address in to.
 func (p *Pages) Enter(w http.ResponseWriter, r *http.Request, st site.Site, started signin.Session, to string) error {
 	return p.enter(w, r, &siteVisit{Site: st, Roster: p.Rosters.Open(st)}, started, to)
 }
 
-// Administrator returns the person's id if an administrator of the site is signed in. Otherwise ok
-// is false.
+// Administrator returns the id of the signed-in person, if that person is an administrator of the
+// site. Otherwise ok is false.
 func (p *Pages) Administrator(r *http.Request, st site.Site) (id string, ok bool, err error) {
 	if st.ID == "" {
 		return "", false, nil
@@ -159,8 +160,8 @@ func (p *Pages) Administrator(r *http.Request, st site.Site) (id string, ok bool
 	return person.ID, err == nil && person.Role == roster.RoleAdmin, err
 }
 
-// endOldSession ends the browser's current session before the browser gets another one. It only
-// logs a failure, because the session also expires by itself.
+// endOldSession ends the browser's current session, before the browser gets another one. If that
+// fails, it only logs the error, because the session also expires by itself.
 func (p *Pages) endOldSession(r *http.Request, v *siteVisit) {
 	if old := p.Console.SessionSecret(r, SessionCookie); old != "" {
 		if err := v.Roster.EndSession(r.Context(), old); err != nil {
@@ -174,7 +175,8 @@ func (p *Pages) signOut(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	if site.CheckName(name) != nil {
 		return console.ErrNotFound
 	}
-	// A site that does not exist responds like an existing site where no one is signed in.
+	// If the site does not exist, the response is the same as that of an existing site where no one
+	// is signed in.
 	var origin roster.Origin
 	if v.Roster != nil {
 		var err error

@@ -22,107 +22,111 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// certificateSoon is how long before a certificate expires the page begins to warn.
-const certificateSoon = 60 * 24 * time.Hour
+// certificateWarningTime is how long before the expiry of a certificate the page begins to warn.
+const certificateWarningTime = 60 * 24 * time.Hour
 
-// ssoPage is the data of the view "sso": single sign-on, in the order in which it is set up.
+// ssoPage is the data of the view "sso", the page "Single sign-on". Its parts are in the order in
+// which an administrator sets up single sign-on.
 type ssoPage struct {
 	console.Page
-	Plain *console.Notice // warns that the public URL is not https; nil if it is
-	Stale *console.Notice // warns that the metadata was not refreshed; nil if it was
-	Read  time.Time       // when the server last tried to refresh the metadata; zero if it never did
+	HTTPSWarning   *console.Notice // warns that the public URL is not https; nil if it is, or if https is not needed
+	RefreshWarning *console.Notice // warns that the last refresh of the metadata failed; nil if it did not fail
+	RefreshedAt    time.Time       // when the server last tried to refresh the metadata; zero if it never tried
 
 	// The choice of the protocol, at the top of the page:
-	Protocols []protocolChoice
-	Protocol  signin.Protocol // the protocol whose settings the page shows
-	InUse     bool            // whether people sign in with this protocol
-	Current   string          // the name of the protocol in use
-	Use       string          // address that puts the shown protocol into use; empty if it is in use
-	CanUse    bool            // whether the shown protocol can be put into use now
+	Protocols     []protocolChoice
+	Protocol      signin.Protocol // the protocol whose settings the page shows
+	IsInUse       bool            // whether people sign in with this protocol
+	ProtocolInUse string          // the name of the protocol in use
+	UseURL        string          // address that puts the shown protocol into use; empty if it is in use
+	CanUse        bool            // whether the shown protocol can be put into use now
 
-	OpenID *openIDPart // steps 1 and 2 of OpenID Connect; nil for SAML
+	OpenID *openIDPart // steps 1 and 2 for OpenID Connect; nil if the page shows SAML
 	// Step 1, "Give these to your identity provider":
-	EntityID, ACS console.CopyValue
-	Metadata      string // address from which the site's metadata is downloaded
+	EntityID, ACS  console.CopyValue
+	OwnMetadataURL string // address from which the site's metadata is downloaded
 	// Step 2, "Get these from your identity provider":
-	Ready        bool           // whether the identity provider is known
-	Provider     []console.Fact // the facts about the identity provider
-	Certificates []certificateRow
-	Import       string // address that takes metadata
-	MetadataURL  string // address from which metadata was last read; may be empty
-	CanFetch     bool   // whether the server can read metadata from an address
-	Pasted       string // the metadata that was pasted
-	ImportError  *console.FieldError
-	RemoveURL    string // address that removes a certificate
-	Claims       []claimRow
-	Received     bool     // whether the claims have values of a test
-	Known        []string // names of the attributes that the last test received
+	ProviderIsKnown      bool           // whether the values from the identity provider are stored
+	ProviderFacts        []console.Fact // the facts about the identity provider
+	Certificates         []certificateRow
+	ImportURL            string // address to which the form with the provider's metadata is sent
+	ProviderMetadataURL  string // address from which the provider's metadata was last read; may be empty
+	CanFetch             bool   // whether the server can read metadata from an address
+	PastedMetadata       string // the metadata that the administrator pasted
+	ImportError          *console.FieldError
+	RemoveCertificateURL string // address that removes a certificate
+	Claims               []claimRow
+	HasTestValues        bool     // whether the claims show their values in the last test
+	ReceivedNames        []string // names of the attributes that the last test received
 	// Step 3, "Check":
-	Test   string     // address that starts a test
-	Result *ssoResult // the last test; nil if there is none
-	Link   string     // address that links the tested identity to the administrator's account
+	TestURL string     // address that starts a test
+	Result  *ssoResult // the last test; nil if there is none
+	LinkURL string     // address that links the identity of the test to the administrator's account
 	// Step 4, "Who must use it":
-	Save       string // address that saves the settings
-	Version    int64  // version of the settings in the form
-	Modes      []console.Choice
-	Matches    []console.Choice // the choices of the claim that must match userName
-	Creates    bool             // whether a first sign-in creates the account
-	IdP        bool             // whether a sign-in may begin at the identity provider
-	Own        string           // the entity id that the administrator chose for the site; may be empty
-	Signs      bool             // whether sign-in requests are signed
-	SignsOut   bool             // whether signing out ends the session on the other side too
-	CanSignOut bool             // whether the identity provider has a sign-out address
-	Hours      string           // how long a session lasts at most, in hours
-	Error      *console.FieldError
-	Conflicts  []conflictRow      // sign-ins that wait because a matching account exists
-	Keys       siteKeys           // the keys of this site
-	Codes      recoveryCodes      // the recovery codes of the administrator who looks at the page
-	Failed     []console.EventRow // the last failed sign-ins
-	FailedAll  string             // address of all failed sign-ins
+	SaveURL             string // address that saves the settings
+	Version             int64  // version of the settings with which the form started
+	Modes               []console.Choice
+	MatchChoices        []console.Choice // the claims that can be chosen to match userName
+	CreatesAccounts     bool             // whether a person's first sign-in creates the account
+	AllowsProviderStart bool             // whether a sign-in may begin at the identity provider
+	OwnEntityID         string           // the entity id that the administrator chose for this site; empty for the default
+	SignsRequests       bool             // whether the site signs its sign-in requests
+	SignsOutElsewhere   bool             // whether signing out of one side also ends the session on the other
+	ProviderHasSignOut  bool             // whether the identity provider has a sign-out address
+	SessionHours        string           // the longest duration of a session, in hours; empty for the server's default
+	Error               *console.FieldError
+	Conflicts           []conflictRow      // sign-ins that wait because a matching account exists
+	Keys                siteKeysPart       // the SAML keys of this site
+	Codes               recoveryCodesPart  // the recovery codes of the administrator who looks at the page
+	FailedSignIns       []console.EventRow // the last failed sign-ins
+	FailedSignInsURL    string             // address of the audit log with all sign-ins
 }
 
-// protocolChoice is a link to the settings of one protocol.
+// protocolChoice is a link to the page with the settings of one protocol.
 type protocolChoice struct {
-	Name, URL    string
-	Shown, InUse bool
+	Name, URL        string
+	IsShown, IsInUse bool // whether the page shows this protocol, and whether people sign in with it
 }
 
 // openIDPart holds what the page shows only for OpenID Connect.
 type openIDPart struct {
-	Redirect         console.CopyValue
+	RedirectURI      console.CopyValue
 	SignedOut        console.CopyValue // the post-logout redirect URI
 	Issuer, ClientID string
 	HasSecret        bool
-	Save             string // address that saves the values from the provider
+	SaveURL          string // address to which the form with the provider's values is sent
 	Error            *console.FieldError
 }
 
-// certificateRow is a certificate of the identity provider.
+// certificateRow shows a certificate of the identity provider.
 type certificateRow struct {
-	Print   string    // the start of the fingerprint
-	Whole   string    // the whole fingerprint, SHA-256
-	Subject string    // the name in the certificate
-	Until   time.Time // when the certificate ends
-	State   console.Badge
+	ShortFingerprint string    // the start of the SHA-256 fingerprint
+	Fingerprint      string    // the complete SHA-256 fingerprint
+	Subject          string    // the common name in the certificate
+	ValidUntil       time.Time // when the certificate expires
+	State            console.Badge
 }
 
-// claimRow is one claim that the site uses.
+// claimRow is the input for the name of one claim that the site uses.
 type claimRow struct {
-	Name, Label, Value, Hint, Received string // one input of the form; Received is the value in the last test
+	Name, Label, Value, Hint string
+	TestValue                string // the claim's value in the last test; may be empty
 }
 
-// ssoResult is the last test of single sign-on by the administrator who looks at the page.
+// ssoResult is the result of the last test of single sign-on by the administrator who looks at the
+// page.
 type ssoResult struct {
-	Passed   bool
-	Time     time.Time
-	Outdated bool // whether the settings have changed since the test
-	Text     string
-	Checks   []string       // the checks that passed, such as "audience"
-	Values   []console.Fact // the attributes that were received
-	CanLink  bool           // whether the identity can be linked to the account
+	Passed     bool
+	Time       time.Time
+	Outdated   bool // whether the settings have changed since the test
+	Text       string
+	Checks     []string       // the checks that passed, such as "audience"
+	Attributes []console.Fact // the attributes that the site received in the test
+	CanLink    bool           // whether the tested identity can be linked to the administrator's account
 }
 
-// shownProtocol returns the protocol whose settings a request shows or changes.
+// shownProtocol returns the protocol whose settings a request shows or changes: the protocol that
+// the request names, or else the protocol in use.
 func shownProtocol(r *http.Request, c signin.Connection) signin.Protocol {
 	asked := signin.Protocol(cmp.Or(r.PostForm.Get("protocol"), r.URL.Query().Get("protocol")))
 	if slices.Contains(signin.Protocols, asked) {
@@ -131,19 +135,19 @@ func shownProtocol(r *http.Request, c signin.Connection) signin.Protocol {
 	return c.Protocol
 }
 
-// ssoURL returns the address of the page with the settings of a protocol.
+// ssoURL returns the address of the page "Single sign-on" with the settings of a protocol.
 func (v *siteVisit) ssoURL(shown signin.Protocol) string {
 	return v.url("admin/access/authentication?protocol=" + string(shown))
 }
 
-// choose fills in the choice of the protocol at the top of the page.
-func (s *ssoPage) choose(v *siteVisit, c signin.Connection) {
-	s.InUse, s.Current = s.Protocol == c.Protocol, c.Protocol.String()
+// fillProtocols sets the fields for the choice of the protocol at the top of the page.
+func (s *ssoPage) fillProtocols(v *siteVisit, c signin.Connection) {
+	s.IsInUse, s.ProtocolInUse = s.Protocol == c.Protocol, c.Protocol.String()
 	for _, p := range signin.Protocols {
-		s.Protocols = append(s.Protocols, protocolChoice{Name: p.String(), URL: v.ssoURL(p), Shown: p == s.Protocol, InUse: p == c.Protocol})
+		s.Protocols = append(s.Protocols, protocolChoice{Name: p.String(), URL: v.ssoURL(p), IsShown: p == s.Protocol, IsInUse: p == c.Protocol})
 	}
-	if !s.InUse {
-		s.Use, s.CanUse = v.url("admin/access/authentication/protocol"), c.Mode == signin.SSOOff || c.ReadyFor(s.Protocol)
+	if !s.IsInUse {
+		s.UseURL, s.CanUse = v.url("admin/access/authentication/protocol"), c.Mode == signin.SSOOff || c.ReadyFor(s.Protocol)
 	}
 }
 
@@ -167,15 +171,15 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 	if err != nil {
 		return err
 	}
-	codes, err := p.recoveryCodes(r, v)
+	codes, err := p.readRecoveryCodes(r, v)
 	if err != nil {
 		return err
 	}
-	keys, err := p.siteKeys(r, v)
+	keys, err := p.readSiteKeys(r, v)
 	if err != nil {
 		return err
 	}
-	conflicts, err := p.conflicts(r, v)
+	conflicts, err := p.readConflicts(r, v)
 	if err != nil {
 		return err
 	}
@@ -193,54 +197,54 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 	pg.Badge = ssoBadge(c)
 	s := ssoPage{
 		Page: pg, Protocol: shown,
-		EntityID: console.CopyValue{ID: "entity-id", Label: "Identifier (Entity ID)", Value: sp.EntityID},
-		ACS:      console.CopyValue{ID: "acs", Label: "Reply URL (Assertion Consumer Service URL)", Value: sp.ACS},
-		Metadata: v.url("admin/access/authentication/metadata"),
-		Ready:    c.ReadyFor(shown), Import: v.url("admin/access/authentication/import"), MetadataURL: c.MetadataURL, CanFetch: p.FetchMetadata != nil,
-		RemoveURL: v.url("admin/access/authentication/certificates/remove"),
-		Test:      v.url("auth/" + map[signin.Protocol]string{signin.SAML: "saml2", signin.OpenID: "oidc"}[shown] + "/test"), Link: v.url("admin/access/authentication/link"),
-		Save: v.url("admin/access/authentication"), Version: c.Version,
-		Creates: c.Creates, IdP: c.Unsolicited, Own: c.EntityID, Signs: c.SignRequests, SignsOut: c.SignsOut, CanSignOut: c.Provider.SignOutURL != "", Hours: hoursText(c.Length), Keys: keys, Conflicts: conflicts,
-		FailedAll: v.url("admin/audit?kind=sign_in."),
+		EntityID:        console.CopyValue{ID: "entity-id", Label: "Identifier (Entity ID)", Value: sp.EntityID},
+		ACS:             console.CopyValue{ID: "acs", Label: "Reply URL (Assertion Consumer Service URL)", Value: sp.ACS},
+		OwnMetadataURL:  v.url("admin/access/authentication/metadata"),
+		ProviderIsKnown: c.ReadyFor(shown), ImportURL: v.url("admin/access/authentication/import"), ProviderMetadataURL: c.MetadataURL, CanFetch: p.FetchMetadata != nil,
+		RemoveCertificateURL: v.url("admin/access/authentication/certificates/remove"),
+		TestURL:              v.url("auth/" + map[signin.Protocol]string{signin.SAML: "saml2", signin.OpenID: "oidc"}[shown] + "/test"), LinkURL: v.url("admin/access/authentication/link"),
+		SaveURL: v.url("admin/access/authentication"), Version: c.Version,
+		CreatesAccounts: c.Creates, AllowsProviderStart: c.Unsolicited, OwnEntityID: c.EntityID, SignsRequests: c.SignRequests, SignsOutElsewhere: c.SignsOut, ProviderHasSignOut: c.Provider.SignOutURL != "", SessionHours: hoursText(c.Length), Keys: keys, Conflicts: conflicts,
+		FailedSignInsURL: v.url("admin/audit?kind=sign_in."),
 	}
 	if !strings.HasPrefix(p.Console.Options.PublicURL, "https://") && !(p.LocalProvider && p.isSameHost(c)) {
-		s.Plain = &console.Notice{
+		s.HTTPSWarning = &console.Notice{
 			Tone: console.ToneWarning, Title: "Single sign-on needs https",
 			Text: "The public URL of this server is not https. Over plain http, browsers do not send the cookie of the sign-in along with the response of an identity provider at another address, so the sign-in is refused. Put the server behind https, and start it with --public-url https://…",
 		}
 	}
-	s.choose(v, c)
+	s.fillProtocols(v, c)
 	if shown == signin.OpenID {
 		s.OpenID = &openIDPart{
-			Redirect:  console.CopyValue{ID: "redirect", Label: "Redirect URI", Value: p.SSO.OpenIDClient(v.Site.Name, c).RedirectURL},
-			SignedOut: console.CopyValue{ID: "signed-out", Label: "Post-logout redirect URI", Value: p.SSO.SignedOutURL(v.Site.Name), Hint: "Needed only if people are offered to sign out at the provider."},
-			Issuer:    c.OpenID.Issuer, ClientID: c.OpenID.ClientID, HasSecret: len(c.OpenID.Sealed) > 0, Save: v.url("admin/access/authentication/openid"),
+			RedirectURI: console.CopyValue{ID: "redirect", Label: "Redirect URI", Value: p.SSO.OpenIDClient(v.Site.Name, c).RedirectURL},
+			SignedOut:   console.CopyValue{ID: "signed-out", Label: "Post-logout redirect URI", Value: p.SSO.SignedOutURL(v.Site.Name), Hint: "Needed only if people are offered to sign out at the provider."},
+			Issuer:      c.OpenID.Issuer, ClientID: c.OpenID.ClientID, HasSecret: len(c.OpenID.Sealed) > 0, SaveURL: v.url("admin/access/authentication/openid"),
 		}
-		s.Plain = nil // the answer of OpenID Connect comes by GET, so browsers send the cookie even over plain http
+		s.HTTPSWarning = nil // the provider's response comes by GET, so browsers send the cookie even over plain http
 	}
 	if c.ReadyFor(signin.SAML) {
-		s.Provider = []console.Fact{{Name: "Entity ID", Value: c.Provider.EntityID}, {Name: "Sign-in URL", Value: c.Provider.SignInURL}}
+		s.ProviderFacts = []console.Fact{{Name: "Entity ID", Value: c.Provider.EntityID}, {Name: "Sign-in URL", Value: c.Provider.SignInURL}}
 		if c.MetadataURL != "" {
-			s.Provider = append(s.Provider, console.Fact{Name: "Metadata", Value: c.MetadataURL})
+			s.ProviderFacts = append(s.ProviderFacts, console.Fact{Name: "Metadata", Value: c.MetadataURL})
 			state, err := p.SSO.RefreshState(r.Context(), v.Site)
 			if err != nil {
 				return err
 			}
-			s.Read, s.Stale = state.Ended, refreshNotice(state)
+			s.RefreshedAt, s.RefreshWarning = state.Ended, refreshNotice(state)
 		}
 	}
 	for _, cert := range c.Provider.Certificates {
-		s.Certificates = append(s.Certificates, certificateOf(cert, p.Console.Options.Now()))
+		s.Certificates = append(s.Certificates, newCertificateRow(cert, p.Console.Options.Now()))
 	}
-	s.Claims = claimRows(shown, c, test, tested)
-	s.Received = tested
+	s.Claims = newClaimRows(shown, c, test, tested)
+	s.HasTestValues = tested
 	for _, a := range test.Result.Attributes {
-		if tested && !slices.Contains(s.Known, a.Name) {
-			s.Known = append(s.Known, a.Name)
+		if tested && !slices.Contains(s.ReceivedNames, a.Name) {
+			s.ReceivedNames = append(s.ReceivedNames, a.Name)
 		}
 	}
 	if tested {
-		s.Result = testedResult(test, c)
+		s.Result = newSSOResult(test, c)
 	}
 	s.Modes, s.Codes = modeChoices(c, missing), codes
 	for _, m := range []console.Choice{
@@ -249,17 +253,18 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 		{Value: site.MatchesEmail, Text: "E-mail assertion", Help: "Compared with userName alone, never with other addresses."},
 	} {
 		m.Name, m.Checked = "matches", m.Value == v.Site.MatchesUserName
-		s.Matches = append(s.Matches, m)
+		s.MatchChoices = append(s.MatchChoices, m)
 	}
 	for _, e := range failed.Events {
-		s.Failed = append(s.Failed, console.EventRow{Time: e.Time, Text: e.Text})
+		s.FailedSignIns = append(s.FailedSignIns, console.EventRow{Time: e.Time, Text: e.Text})
 	}
 	change(&s)
 	return p.show(w, r, status, "sso", s)
 }
 
-// isSameHost reports whether the identity provider runs on the host of this server, or is not known
-// yet. On the same host, a browser sends the cookie of the sign-in even over plain http.
+// isSameHost reports whether the identity provider runs on the same host as this server. Then
+// browsers send the cookie of the sign-in even over plain http. It also reports true if the
+// identity provider is not known yet.
 func (p *Pages) isSameHost(c signin.Connection) bool {
 	own, err := url.Parse(p.Console.Options.PublicURL)
 	if err != nil {
@@ -269,8 +274,8 @@ func (p *Pages) isSameHost(c signin.Connection) bool {
 	return err == nil && (!c.Ready() || own.Hostname() == other.Hostname())
 }
 
-// refreshNotice warns that the last refresh of the metadata failed. It returns nil if it did not
-// fail.
+// refreshNotice returns a warning if the last refresh of the metadata failed. Otherwise it returns
+// nil.
 func refreshNotice(state signin.RefreshState) *console.Notice {
 	if state.Failure == "" {
 		return nil
@@ -282,7 +287,7 @@ func refreshNotice(state signin.RefreshState) *console.Notice {
 }
 
 // modeChoices lists the modes of single sign-on. missing says what must be done before single
-// sign-on can be required; "" if nothing is missing.
+// sign-on can be required. It is "" if nothing is missing.
 func modeChoices(c signin.Connection, missing string) []console.Choice {
 	list := []console.Choice{
 		{Value: string(signin.SSOOff), Text: "Off", Help: "One-time links alone open this site."},
@@ -313,9 +318,9 @@ func ssoBadge(c signin.Connection) *console.Badge {
 	return &console.Badge{Tone: console.ToneQuiet, Text: "Not set up"}
 }
 
-func certificateOf(c *x509.Certificate, now time.Time) certificateRow {
+func newCertificateRow(c *x509.Certificate, now time.Time) certificateRow {
 	row := certificateRow{
-		Print: saml.Fingerprint(c)[:16] + "…", Whole: saml.Fingerprint(c), Subject: c.Subject.CommonName, Until: c.NotAfter,
+		ShortFingerprint: saml.Fingerprint(c)[:16] + "…", Fingerprint: saml.Fingerprint(c), Subject: c.Subject.CommonName, ValidUntil: c.NotAfter,
 		State: console.Badge{Tone: console.ToneGood, Text: "Valid"},
 	}
 	switch {
@@ -323,13 +328,13 @@ func certificateOf(c *x509.Certificate, now time.Time) certificateRow {
 		row.State = console.Badge{Tone: console.ToneProblem, Text: "Expired", Hint: "Sign-ins that are signed with it are refused"}
 	case now.Before(c.NotBefore):
 		row.State = console.Badge{Tone: console.ToneInfo, Text: "Not yet valid"}
-	case c.NotAfter.Sub(now) < certificateSoon:
+	case c.NotAfter.Sub(now) < certificateWarningTime:
 		row.State = console.Badge{Tone: console.ToneWarning, Text: "Ends soon", Hint: "Import the metadata again once the identity provider has a new one"}
 	}
 	return row
 }
 
-func claimRows(shown signin.Protocol, c signin.Connection, t signin.Test, tested bool) []claimRow {
+func newClaimRows(shown signin.Protocol, c signin.Connection, t signin.Test, tested bool) []claimRow {
 	claims, word := c.Claims, "Assertion"
 	identifier := "By what a person is known for good. Empty: the NameID."
 	if shown == signin.OpenID {
@@ -349,21 +354,21 @@ func claimRows(shown signin.Protocol, c signin.Connection, t signin.Test, tested
 	for i, row := range rows {
 		name := row.Value
 		if row.Name == "userIdentifier" && name == "" {
-			rows[i].Received = t.Result.NameID
+			rows[i].TestValue = t.Result.NameID
 			continue
 		}
 		for _, a := range t.Result.Attributes {
 			if a.Name == name {
-				rows[i].Received = strings.Join(a.Values, ", ")
+				rows[i].TestValue = strings.Join(a.Values, ", ")
 			}
 		}
 	}
 	return rows
 }
 
-func testedResult(t signin.Test, c signin.Connection) *ssoResult {
+func newSSOResult(t signin.Test, c signin.Connection) *ssoResult {
 	s := &ssoResult{Passed: t.Result.Failure == "", Time: t.Time, Outdated: t.Version != c.Version, CanLink: t.Result.Identifier != "" && t.Version == c.Version}
-	s.Text = "It would " + t.Result.Would + "."
+	s.Text = "It would " + t.Result.WouldDo + "."
 	if !s.Passed {
 		s.Text = "It was refused (" + t.Result.Reason + "): " + t.Result.Failure + "."
 	}
@@ -377,11 +382,11 @@ func testedResult(t signin.Test, c signin.Connection) *ssoResult {
 			s.Checks = append(s.Checks, "encrypted")
 		}
 		if t.Result.Protocol == signin.SAML {
-			s.Values = append(s.Values, console.Fact{Name: "NameID", Value: t.Result.NameID})
+			s.Attributes = append(s.Attributes, console.Fact{Name: "NameID", Value: t.Result.NameID})
 		}
 	}
 	for _, a := range t.Result.Attributes {
-		s.Values = append(s.Values, console.Fact{Name: a.Name, Value: strings.Join(a.Values, ", ")})
+		s.Attributes = append(s.Attributes, console.Fact{Name: a.Name, Value: strings.Join(a.Values, ", ")})
 	}
 	return s
 }
@@ -393,8 +398,8 @@ func driftText(d time.Duration) string {
 	return strconv.FormatFloat(d.Seconds(), 'f', 1, 64) + " s"
 }
 
-// hoursText returns the length of a session as the form shows it, in hours. It returns "" for the
-// server's default.
+// hoursText returns the longest duration of a session in hours, as the form shows it. It returns ""
+// for the server's default, which is 0.
 func hoursText(d time.Duration) string {
 	if d == 0 {
 		return ""
@@ -402,7 +407,8 @@ func hoursText(d time.Duration) string {
 	return strconv.FormatFloat(d.Hours(), 'f', -1, 64)
 }
 
-// ssoInputs maps the field of a refusal to the input next to which the page shows the refusal.
+// ssoInputs maps the field that a refusal names to the id of the input beside which the page shows
+// the refusal.
 var ssoInputs = console.InputIDs{
 	"mode": "mode", "entityID": "entityID", "userIdentifier": "userIdentifier", "displayName": "displayName", "email": "email", "jobTitle": "jobTitle",
 	"department": "department", "length": "hours", "matches": "matches",
@@ -428,7 +434,7 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 		length = time.Duration(n * float64(time.Hour))
 	}
 	mode, shown := signin.Mode(form.Get("mode")), signin.SAML
-	_, err = p.SSO.SetConnectionAs(r.Context(), v.Site, version, v.actor(), v.Person.ID, func(c *signin.Connection) error {
+	_, err = p.SSO.SetConnectionAs(r.Context(), v.Site, version, v.actorLabel(), v.Person.ID, func(c *signin.Connection) error {
 		shown = shownProtocol(r, *c)
 		if shown == c.Protocol {
 			c.Mode = mode
@@ -461,12 +467,12 @@ func (p *Pages) saveOpenID(w http.ResponseWriter, r *http.Request, v *siteVisit)
 		return console.UnreadableForm(err)
 	}
 	form := r.PostForm
-	form.Set("protocol", string(signin.OpenID)) // so that the page shows the settings of OpenID Connect again
+	form.Set("protocol", string(signin.OpenID)) // makes the page show the settings of OpenID Connect again
 	version, err := strconv.ParseInt(form.Get("version"), 10, 64)
 	if err != nil {
 		return console.UnreadableForm(err)
 	}
-	_, err = p.SSO.SetConnection(r.Context(), v.Site, version, v.actor(), func(c *signin.Connection) error {
+	_, err = p.SSO.SetConnection(r.Context(), v.Site, version, v.actorLabel(), func(c *signin.Connection) error {
 		c.OpenID.Issuer, c.OpenID.ClientID, c.OpenID.Secret = form.Get("issuer"), form.Get("clientID"), form.Get("clientSecret")
 		return nil
 	})
@@ -481,7 +487,7 @@ func (p *Pages) saveOpenID(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	return p.Console.Redirect(w, r, v.ssoURL(signin.OpenID), console.DoneNotice("Saved. Test the sign-in now."))
 }
 
-// useProtocol puts the other protocol into use: people then sign in with it.
+// useProtocol puts a protocol into use: people then sign in with it.
 func (p *Pages) useProtocol(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)
@@ -491,7 +497,7 @@ func (p *Pages) useProtocol(w http.ResponseWriter, r *http.Request, v *siteVisit
 		return console.UnreadableForm(err)
 	}
 	chosen := signin.Protocol(r.PostForm.Get("protocol"))
-	if _, err := p.SSO.SetConnectionAs(r.Context(), v.Site, version, v.actor(), v.Person.ID, func(c *signin.Connection) error {
+	if _, err := p.SSO.SetConnectionAs(r.Context(), v.Site, version, v.actorLabel(), v.Person.ID, func(c *signin.Connection) error {
 		c.Protocol = chosen
 		return nil
 	}); err != nil {
@@ -504,12 +510,12 @@ func (p *Pages) redirectToOpenID(w http.ResponseWriter, r *http.Request, v *site
 	return p.Console.Redirect(w, r, v.ssoURL(signin.OpenID), console.Notice{})
 }
 
-// maxMetadata is the largest size of the form with metadata, in bytes.
-const maxMetadata = saml.MaxMetadata + 64<<10
+// maxMetadataForm is the largest size of the form with metadata, in bytes.
+const maxMetadataForm = saml.MaxMetadata + 64<<10
 
-// importSSO shows which changes an import of metadata would make.
+// importSSO shows which changes the import of metadata would make, and asks for confirmation.
 func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	text, address, wrong, err := p.metadataOf(r)
+	text, address, wrong, err := p.readMetadata(r)
 	if err != nil {
 		return err
 	}
@@ -536,7 +542,7 @@ func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	pg.Title, pg.Narrow = "Save this identity provider?", true
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Single sign-on", URL: v.url("admin/access/authentication")})
 	ask := console.ConfirmPage{
-		Page: pg, Action: v.url("admin/access/authentication/import/save"), Button: "Save the identity provider", Cancel: v.ssoURL(signin.SAML),
+		Page: pg, FormURL: v.url("admin/access/authentication/import/save"), Button: "Save the identity provider", CancelURL: v.ssoURL(signin.SAML),
 		Fields: []console.HiddenField{{Name: "metadata", Value: string(text)}, {Name: "url", Value: address}, {Name: "version", Value: strconv.FormatInt(old.Version, 10)}},
 		Undo:   "Import the metadata of before to go back.",
 	}
@@ -544,15 +550,16 @@ func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 		ask.Consequences = append(ask.Consequences, changeText(c))
 	}
 	if old.Ready() && old.Provider.EntityID != idp.EntityID {
-		ask.Danger = true
+		ask.IsDangerous = true
 		ask.Consequences = append(ask.Consequences, "This is another identity provider. Nobody with a role signs in through it until their identity is linked again.")
 	}
 	return p.Console.View(w, r, http.StatusOK, "confirm", ask)
 }
 
-// metadataOf returns the metadata of a form. The form uploads it as a file, contains it as text, or
-// contains its address.
-func (p *Pages) metadataOf(r *http.Request) (text []byte, address string, wrong *console.FieldError, err error) {
+// readMetadata returns the metadata that a form uploads as a file, contains as text, or names by
+// its address. address is empty if the metadata came from a file. wrong is the error to show in the
+// form if there is no metadata.
+func (p *Pages) readMetadata(r *http.Request) (text []byte, address string, wrong *console.FieldError, err error) {
 	file, _, err := console.UploadedFile(r)
 	if err != nil && !errors.Is(err, http.ErrNotMultipart) {
 		return nil, "", nil, console.UnreadableForm(err)
@@ -599,7 +606,7 @@ func (p *Pages) saveImport(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	if err != nil {
 		return console.UnreadableForm(err)
 	}
-	if _, err := p.SSO.SetConnection(r.Context(), v.Site, version, v.actor(), func(c *signin.Connection) error {
+	if _, err := p.SSO.SetConnection(r.Context(), v.Site, version, v.actorLabel(), func(c *signin.Connection) error {
 		c.Learn(idp, r.PostForm.Get("url"))
 		return nil
 	}); err != nil {
@@ -613,7 +620,7 @@ func (p *Pages) removeCertificate(w http.ResponseWriter, r *http.Request, v *sit
 		return console.UnreadableForm(err)
 	}
 	print := r.PostForm.Get("certificate")
-	_, err := p.SSO.SetConnection(r.Context(), v.Site, -1, v.actor(), func(c *signin.Connection) error {
+	_, err := p.SSO.SetConnection(r.Context(), v.Site, -1, v.actorLabel(), func(c *signin.Connection) error {
 		c.Provider.Certificates = slices.DeleteFunc(c.Provider.Certificates, func(cert *x509.Certificate) bool { return saml.Fingerprint(cert) == print })
 		return nil
 	})
@@ -637,15 +644,15 @@ func (p *Pages) linkTested(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	if err != nil {
 		return err
 	}
-	err = p.SSO.LinkTested(r.Context(), v.Site, v.Person, roster.Change{Actor: v.actor(), Via: roster.ViaAdmin, Person: v.Person.ID})
+	err = p.SSO.LinkTested(r.Context(), v.Site, v.Person, roster.Change{Actor: v.actorLabel(), Via: roster.ViaAdmin, Person: v.Person.ID})
 	if err != nil {
 		return err
 	}
 	return p.Console.Redirect(w, r, v.ssoURL(shownProtocol(r, c)), console.DoneNotice("Linked. You can sign in with single sign-on now."))
 }
 
-// downloadMetadata sends the site's metadata, with the entity id that the administrator chose and
-// with the keys. The public metadata at …/auth/saml2/metadata contains neither.
+// downloadMetadata sends the site's metadata. It contains the entity id that the administrator
+// chose, and the site's keys. The public metadata at …/auth/saml2/metadata contains neither.
 func (p *Pages) downloadMetadata(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	c, err := p.SSO.Connection(r.Context(), v.Site)
 	if err != nil {
@@ -662,7 +669,7 @@ func (p *Pages) downloadMetadata(w http.ResponseWriter, r *http.Request, v *site
 	w.Header().Set("Content-Type", "application/samlmetadata+xml")
 	w.Header().Set("Content-Disposition", `attachment; filename="rollcall-`+v.Site.Name+`-metadata.xml"`)
 	w.Header().Set("Cache-Control", "no-store")
-	w.Write(body) //nolint:errcheck // the client has gone
+	w.Write(body) //nolint:errcheck // it fails only if the client has disconnected
 	return nil
 }
 

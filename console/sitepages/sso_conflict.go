@@ -12,31 +12,32 @@ import (
 	"github.com/rollcall-scim/rollcall/signin"
 )
 
-// conflictRow is a waiting sign-in, next to the account that conflicts with it.
+// conflictRow shows a sign-in that waits for an administrator, next to the account that conflicts
+// with it.
 type conflictRow struct {
-	Identity      string // the user identifier
-	Reason, Tried string // why the sign-in waits, and how often it was tried, in words
-	Last          time.Time
-	Rows          []comparedRow
-	Consequence   string // what happens if the administrator links the two
-	Link, Dismiss string // addresses that link, or dismiss the sign-in; Link is empty if the account cannot be opened
+	Identifier          string // the user identifier with which someone tried to sign in
+	Reason, Attempts    string // why the sign-in waits, and how often it was tried, in words
+	LastAttempt         time.Time
+	ComparedRows        []comparedRow
+	Consequence         string // what happens if the administrator links the identity to the account
+	LinkURL, DismissURL string // addresses that link the identity, or dismiss the sign-in; LinkURL is empty if the account is deactivated or blocked
 }
 
-// comparedRow is one attribute of the identity and of the account.
+// comparedRow shows one attribute, with its value in the identity and its value in the account.
 type comparedRow struct {
 	Name, Identity, Account string
-	Match                   console.Badge
+	MatchBadge              console.Badge
 }
 
-func compare(name, identity, account string) comparedRow {
-	row := comparedRow{Name: name, Identity: identity, Account: account, Match: console.Badge{Tone: console.ToneQuiet, Text: "Differs"}}
+func newComparedRow(name, identity, account string) comparedRow {
+	row := comparedRow{Name: name, Identity: identity, Account: account, MatchBadge: console.Badge{Tone: console.ToneQuiet, Text: "Differs"}}
 	if identity != "" && strings.EqualFold(identity, account) {
-		row.Match = console.Badge{Tone: console.ToneGood, Text: "Matches"}
+		row.MatchBadge = console.Badge{Tone: console.ToneGood, Text: "Matches"}
 	}
 	return row
 }
 
-func (p *Pages) conflicts(r *http.Request, v *siteVisit) ([]conflictRow, error) {
+func (p *Pages) readConflicts(r *http.Request, v *siteVisit) ([]conflictRow, error) {
 	all, err := p.SSO.Conflicts(r.Context(), v.Site)
 	if err != nil {
 		return nil, err
@@ -56,16 +57,16 @@ func (p *Pages) conflicts(r *http.Request, v *siteVisit) ([]conflictRow, error) 
 		}
 		address := v.url("admin/access/authentication/conflicts/" + c.ID)
 		row := conflictRow{
-			Identity: c.Identifier, Reason: conflictReason(c, person), Tried: "Tried " + console.Plural(int(c.Times), "time"), Last: c.Last, Dismiss: address + "/dismiss",
-			Rows: []comparedRow{
-				compare("userName", c.Match, person.UserName),
-				compare("Display name", c.DisplayName, person.DisplayName),
-				compare("E-mail", c.Email, person.Email),
-				compare("User identifier", c.Identifier, linked.Identifier),
+			Identifier: c.Identifier, Reason: conflictReason(c, person), Attempts: "Tried " + console.Plural(int(c.Tries), "time"), LastAttempt: c.LastTry, DismissURL: address + "/dismiss",
+			ComparedRows: []comparedRow{
+				newComparedRow("userName", c.Match, person.UserName),
+				newComparedRow("Display name", c.DisplayName, person.DisplayName),
+				newComparedRow("E-mail", c.Email, person.Email),
+				newComparedRow("User identifier", c.Identifier, linked.Identifier),
 			},
 		}
 		if person.Active && !person.Block.InForce {
-			row.Link, row.Consequence = address+"/link", "This identity then opens the account "+person.UserName+", with the role "+string(person.Role)+"."
+			row.LinkURL, row.Consequence = address+"/link", "This identity then opens the account "+person.UserName+", with the role "+string(person.Role)+"."
 			if linked.Identifier != "" {
 				row.Consequence += " " + linked.Identifier + " no longer opens it, and the sessions of the account end."
 			}
@@ -86,7 +87,7 @@ func conflictReason(c signin.Conflict, p roster.Person) string {
 }
 
 func (p *Pages) linkConflict(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	person, err := p.SSO.LinkConflict(r.Context(), v.Site, r.PathValue("conflict"), roster.Change{Actor: v.actor(), Via: roster.ViaAdmin, Person: v.Person.ID})
+	person, err := p.SSO.LinkConflict(r.Context(), v.Site, r.PathValue("conflict"), roster.Change{Actor: v.actorLabel(), Via: roster.ViaAdmin, Person: v.Person.ID})
 	if err != nil {
 		return err
 	}
@@ -94,7 +95,7 @@ func (p *Pages) linkConflict(w http.ResponseWriter, r *http.Request, v *siteVisi
 }
 
 func (p *Pages) dismissConflict(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	if err := p.SSO.DismissConflict(r.Context(), v.Site, r.PathValue("conflict"), v.actor()); err != nil {
+	if err := p.SSO.DismissConflict(r.Context(), v.Site, r.PathValue("conflict"), v.actorLabel()); err != nil {
 		return err
 	}
 	return p.Console.Redirect(w, r, v.url("admin/access/authentication"), console.DoneNotice("The sign-in is dismissed."))

@@ -14,22 +14,22 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// recentCalls is how many rows of the request log are read to find the state.
-const recentCalls = 50
+// maxRecentCalls is how many rows of the request log decideState looks at, at most.
+const maxRecentCalls = 50
 
-// callsReach is the largest age of the rows that are read. It limits the search on a site that gets
-// only calls of strangers.
-const callsReach = 7 * 24 * time.Hour
+// recentPeriod is the largest age of these rows. It limits the search in the log of a site that
+// gets only calls of strangers. A stranger is a caller without a token of the site.
+const recentPeriod = 7 * 24 * time.Hour
 
-// maxStrangers is where the counting of strangers' calls stops.
-const maxStrangers = 100
+// maxStrangerCalls is how many calls of strangers the server counts at most.
+const maxStrangerCalls = 100
 
-// minFailures is how many calls must have failed before the failure rate counts. If then more than
-// a fifth of the calls failed, the state is "Failing".
+// minFailures is the smallest number of failed calls that makes a site "Failing", if they are also
+// more than a fifth of the recent calls.
 const minFailures = 3
 
-// quietAfter is how long a site may get no calls before its state is "Quiet". Entra ID calls every
-// 20 to 40 minutes.
+// quietAfter is the time without calls after which the state of a site is "Quiet". Entra ID calls
+// every 20 to 40 minutes.
 const quietAfter = 24 * time.Hour
 
 // scimStatus is the state of a site's SCIM integration.
@@ -45,10 +45,10 @@ const (
 	statusOff      scimStatus = "Off"
 )
 
-// scimState is the status with a sentence that explains it.
+// scimState is the status of a site's SCIM integration, with a sentence that explains it.
 type scimState struct {
 	Status   scimStatus
-	Sentence string // describes the state, with a time if there is one
+	Sentence string // begins with the status, then explains it
 }
 
 // Badge returns the status as a badge.
@@ -65,42 +65,43 @@ func (s scimState) Detail() string {
 	return strings.TrimPrefix(rest, "Waiting for the first call. ")
 }
 
-// scimFacts holds the facts from which stateOf decides the state.
+// scimFacts holds the facts from which decideState decides the state.
 type scimFacts struct {
 	tokens []site.Token // newest first
-	// calls are the newest calls with a token that the site issued, newest first. Calls of
-	// strangers are left out: anyone can call the address, so such calls tell nothing about the
-	// identity provider.
-	calls     []requestlog.Request
-	settings  []event.Event // changes of settings since the oldest of these calls, newest first
-	strangers int           // calls of strangers within a day; maxStrangers means "or more"
+	// calls are the newest calls with a token of the site, newest first. Calls of strangers are
+	// left out: anyone can call the address, so such calls tell nothing about the identity
+	// provider.
+	calls          []requestlog.Request
+	settingChanges []event.Event // changes of settings since the oldest of these calls, newest first
+	strangerCalls  int           // number of calls of strangers within a day; maxStrangerCalls means "or more"
 }
 
-// readFacts reads the facts about the site.
+// readFacts reads the facts about the site's SCIM integration.
 func (p *Pages) readFacts(ctx context.Context, v *siteVisit) (f scimFacts, err error) {
 	now := p.Console.Options.Now()
 	if f.tokens, err = p.Sites.Tokens(ctx, v.Site.ID); err != nil {
 		return f, err
 	}
-	f.calls, _, err = p.Requests.Page(ctx, v.Site.ID, requestlog.Query{Filter: requestlog.Filter{Token: requestlog.AnyToken, From: now.Add(-callsReach)}, Limit: recentCalls})
+	f.calls, _, err = p.Requests.Page(ctx, v.Site.ID, requestlog.Query{Filter: requestlog.Filter{Token: requestlog.AnyToken, From: now.Add(-recentPeriod)}, Limit: maxRecentCalls})
 	if err != nil {
 		return f, err
 	}
-	strangers, _, err := p.Requests.Page(ctx, v.Site.ID, requestlog.Query{Filter: requestlog.Filter{Token: requestlog.NoToken, From: now.Add(-24 * time.Hour)}, Limit: maxStrangers})
+	strangers, _, err := p.Requests.Page(ctx, v.Site.ID, requestlog.Query{Filter: requestlog.Filter{Token: requestlog.NoToken, From: now.Add(-24 * time.Hour)}, Limit: maxStrangerCalls})
 	if err != nil {
 		return f, err
 	}
-	f.strangers = len(strangers)
+	f.strangerCalls = len(strangers)
 	if len(f.calls) > 0 {
 		var found event.Page
-		found, err = event.Search(ctx, p.Events, event.Query{Scope: event.Site(string(v.Site.ID)), Kinds: []string{"site."}, From: f.calls[len(f.calls)-1].Time, Limit: recentCalls})
-		f.settings = found.Events
+		found, err = event.Search(ctx, p.Events, event.Query{Scope: event.Site(string(v.Site.ID)), Kinds: []string{"site."}, From: f.calls[len(f.calls)-1].Time, Limit: maxRecentCalls})
+		f.settingChanges = found.Events
 	}
 	return f, err
 }
 
-// fixedRefusals maps a change of a setting to the refusals that it fixes. Such refusals tell
-// nothing about the current state of the site.
+// fixedRefusals maps the name of an event, which changes a setting, to a function. The function
+// reports whether the change fixes the cause of a refused call. Such refusals tell nothing about
+// the current state of the site.
 var fixedRefusals = map[string]func(r requestlog.Request) bool{
 	event.SiteSCIMEnabled: func(r requestlog.Request) bool { return r.Status == http.StatusForbidden },
 	event.SiteCreatesChanged: func(r requestlog.Request) bool {
@@ -116,11 +117,12 @@ var fixedRefusals = map[string]func(r requestlog.Request) bool{
 	event.SiteRateLimitChanged: func(r requestlog.Request) bool { return r.Status == http.StatusTooManyRequests },
 }
 
-// unfixedCalls returns the calls, without refusals that a later change of a setting has fixed.
+// unfixedCalls returns the calls without those refusals whose cause a later change of a setting has
+// fixed.
 func (f scimFacts) unfixedCalls() []requestlog.Request {
 	var list []requestlog.Request
 	for _, r := range f.calls {
-		settled := slices.ContainsFunc(f.settings, func(e event.Event) bool {
+		settled := slices.ContainsFunc(f.settingChanges, func(e event.Event) bool {
 			settles := fixedRefusals[e.Name]
 			return settles != nil && e.Time.After(r.Time) && settles(r)
 		})
@@ -131,10 +133,10 @@ func (f scimFacts) unfixedCalls() []requestlog.Request {
 	return list
 }
 
-// switchedOn returns when SCIM was last turned on. It returns the zero time if f.settings begins
-// later than that.
-func (f scimFacts) switchedOn() time.Time {
-	for _, e := range f.settings {
+// scimEnabledAt returns when SCIM was last turned on. It returns the zero time if that was before
+// the oldest call in f.calls.
+func (f scimFacts) scimEnabledAt() time.Time {
+	for _, e := range f.settingChanges {
 		if e.Name == event.SiteSCIMEnabled {
 			return e.Time
 		}
@@ -142,20 +144,21 @@ func (f scimFacts) switchedOn() time.Time {
 	return time.Time{}
 }
 
-// callSummary summarizes the newest rows of the request log.
+// callSummary summarizes the newest calls in the request log.
 type callSummary struct {
-	total, changes, failed int                // numbers of calls
+	total, changes, failed int                // numbers of all calls, of successful changes and of failed calls
 	lastCall               requestlog.Request // the newest call with an accepted token
 	lastSuccess            time.Time          // time of the newest successful call
-	lastEnded              requestlog.Request // the newest call whose token had ended
+	lastWithEndedToken     requestlog.Request // the newest call whose token had been revoked or had expired
 }
 
-// readCalls summarizes rows, newest first. It ignores calls of strangers.
-func readCalls(rows []requestlog.Request) callSummary {
+// summarizeCalls summarizes rows of the request log. The newest row must be the first. It ignores
+// calls of strangers.
+func summarizeCalls(rows []requestlog.Request) callSummary {
 	var c callSummary
 	for _, r := range rows {
-		if r.TokenEnded() && c.lastEnded.Time.IsZero() {
-			c.lastEnded = r
+		if r.TokenEnded() && c.lastWithEndedToken.Time.IsZero() {
+			c.lastWithEndedToken = r
 		}
 		if r.TokenEnded() || r.IsStranger() {
 			continue
@@ -178,7 +181,7 @@ func readCalls(rows []requestlog.Request) callSummary {
 	return c
 }
 
-// hasFailed reports whether a call failed in a way that left the identity provider's work undone. A
+// hasFailed reports whether a call failed, so that the identity provider could not do its work. A
 // lookup that finds nothing has not failed.
 func hasFailed(r requestlog.Request) bool {
 	if r.Status == http.StatusNotFound && (r.Method == http.MethodGet || r.Method == http.MethodHead) {
@@ -187,18 +190,18 @@ func hasFailed(r requestlog.Request) bool {
 	return r.Status >= http.StatusBadRequest
 }
 
-// stateOf decides the state of a site.
-func stateOf(s site.Site, f scimFacts, now time.Time) scimState {
+// decideState decides the state of a site's SCIM integration.
+func decideState(s site.Site, f scimFacts, now time.Time) scimState {
 	current := f.unfixedCalls()
-	c := readCalls(current)
+	c := summarizeCalls(current)
 	live := liveTokens(f.tokens, now)
 	success := c.lastSuccess
 	for _, t := range f.tokens {
 		if len(f.calls) == 0 && t.LastUsed.After(success) {
-			success = t.LastUsed // the log no longer has the requests with this token
+			success = t.LastUsed // the log no longer has the calls with this token
 		}
 	}
-	on := f.switchedOn()
+	on := f.scimEnabledAt()
 	switch {
 	case !s.SCIMEnabled && len(f.tokens) == 0:
 		return scimState{statusNotSetUp, "Not set up. Check Enable SCIM, then generate a token for your identity provider."}
@@ -208,8 +211,8 @@ func stateOf(s site.Site, f scimFacts, now time.Time) scimState {
 		return scimState{statusOff, "Off. The identity provider is refused; people keep their access and role as they are."}
 	case len(f.tokens) == 0:
 		return scimState{statusNotSetUp, "Not set up. SCIM is on, but there is no token yet: generate one for your identity provider."}
-	case c.lastEnded.Time.After(success) && endedCallMatters(c.lastEnded, live):
-		return scimState{statusRejected, "Rejected. " + endedText(c.lastEnded, f.tokens, now) + " " + lastSuccessText(success, now)}
+	case c.lastWithEndedToken.Time.After(success) && endedCallMatters(c.lastWithEndedToken, live):
+		return scimState{statusRejected, "Rejected. " + endedTokenText(c.lastWithEndedToken, f.tokens, now) + " " + lastSuccessText(success, now)}
 	case len(live) == 0:
 		return scimState{statusNotSetUp, "Not set up. No token is live any more: generate one and give it to your identity provider. " + lastSuccessText(success, now)}
 	case c.total == 0 && success.IsZero() && on.IsZero():
@@ -233,9 +236,8 @@ func stateOf(s site.Site, f scimFacts, now time.Time) scimState {
 	return scimState{statusWorking, fmt.Sprintf("Working. %s %s.", last, console.RelativeTime(success, now))}
 }
 
-// endedCallMatters reports whether a call with an ended token matters. A call from before the
-// creation of the live token does not matter: the identity provider has received the new token
-// since.
+// endedCallMatters reports whether a call with an ended token is still a problem. It is none if the
+// call is older than every live token: the identity provider may have got a live token since.
 func endedCallMatters(r requestlog.Request, live []site.Token) bool {
 	for _, t := range live {
 		if !r.Time.Before(t.Created) {
@@ -245,8 +247,8 @@ func endedCallMatters(r requestlog.Request, live []site.Token) bool {
 	return len(live) == 0
 }
 
-// endedText says which token was refused and why, and what to do about it.
-func endedText(r requestlog.Request, tokens []site.Token, now time.Time) string {
+// endedTokenText says which token a refused call came with, how that token ended, and what to do.
+func endedTokenText(r requestlog.Request, tokens []site.Token, now time.Time) string {
 	name, how := "…"+r.TokenLast4, "has ended"
 	for _, t := range tokens {
 		if t.ID != r.TokenID {
@@ -256,7 +258,7 @@ func endedText(r requestlog.Request, tokens []site.Token, now time.Time) string 
 		switch {
 		case !t.Revoked.IsZero():
 			how = "was revoked or replaced " + console.RelativeTime(t.Revoked, now)
-		case !t.Live(now):
+		case !t.IsLive(now):
 			how = "expired " + console.RelativeTime(t.Expires, now)
 		}
 	}
@@ -264,13 +266,13 @@ func endedText(r requestlog.Request, tokens []site.Token, now time.Time) string 
 	if len(liveTokens(tokens, now)) > 0 {
 		todo = "Give your identity provider the token that is live, or generate another one."
 	}
-	return fmt.Sprintf("%s a call came with the token %s, which %s. %s", sentenceStart(console.RelativeTime(r.Time, now)), name, how, todo)
+	return fmt.Sprintf("%s a call came with the token %s, which %s. %s", capitalize(console.RelativeTime(r.Time, now)), name, how, todo)
 }
 
 func liveTokens(tokens []site.Token, now time.Time) []site.Token {
 	var live []site.Token
 	for _, t := range tokens {
-		if t.Live(now) {
+		if t.IsLive(now) {
 			live = append(live, t)
 		}
 	}
@@ -284,7 +286,7 @@ func lastSuccessText(success, now time.Time) string {
 	return "The last accepted call was " + console.RelativeTime(success, now) + "."
 }
 
-func sentenceStart(text string) string {
+func capitalize(text string) string {
 	if text == "" {
 		return text
 	}

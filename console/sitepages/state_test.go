@@ -68,19 +68,19 @@ func TestState(t *testing.T) {
 		{"an_ended_token_before_the_live_one_was_made_waits", on, scimFacts{tokens: []site.Token{token, old}, calls: []requestlog.Request{ended(49 * time.Hour)}}, statusWaiting, "Waiting"},
 		{"an_ended_token_with_none_live_is_rejected", on, scimFacts{tokens: []site.Token{old}, calls: []requestlog.Request{ended(time.Minute)}}, statusRejected, "Generate a token and give it"},
 		{"strangers_change_nothing_of_working", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{stranger(time.Minute), good}}, statusWorking, "Last call 1 hour ago."},
-		{"strangers_change_nothing_of_waiting", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{stranger(time.Minute)}, strangers: 1}, statusWaiting, "Waiting"},
+		{"strangers_change_nothing_of_waiting", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{stranger(time.Minute)}, strangerCalls: 1}, statusWaiting, "Waiting"},
 		{"no_live_token_and_no_refused_call_is_not_rejected", on, scimFacts{tokens: []site.Token{revoked}, calls: []requestlog.Request{good}}, statusNotSetUp, "No token is live any more"},
 
-		{"switched_on_again_waits_instead_of_failing", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(time.Minute, 403, "SCIM is switched off for this site")}, settings: []event.Event{set(time.Second, "site.scim_enabled")}}, statusWaiting, "since SCIM was switched on, 1 second ago. No call has been accepted yet."},
-		{"switched_on_again_remembers_the_last_accepted_call", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(time.Minute, 403, "off"), good}, settings: []event.Event{set(time.Second, "site.scim_enabled")}}, statusWaiting, "The last accepted call was 1 hour ago."},
-		{"a_call_after_switching_on_is_working", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(time.Second, 200, "ok"), call(time.Hour, 403, "off")}, settings: []event.Event{set(time.Minute, "site.scim_enabled")}}, statusWorking, "1 second ago"},
-		{"a_refusal_after_switching_on_is_failing", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{create}, settings: []event.Event{set(time.Hour, "site.scim_enabled")}}, statusFailing, "creation over SCIM is off"},
-		{"creates_refused_before_creating_was_allowed_are_settled", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{create, good}, settings: []event.Event{set(time.Second, "site.creates_changed")}}, statusWorking, "Last accepted call 1 hour ago."},
-		{"another_setting_settles_nothing", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{create, good}, settings: []event.Event{set(time.Second, "site.roles_managed")}}, statusFailing, "creation over SCIM is off"},
+		{"switched_on_again_waits_instead_of_failing", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(time.Minute, 403, "SCIM is switched off for this site")}, settingChanges: []event.Event{set(time.Second, "site.scim_enabled")}}, statusWaiting, "since SCIM was switched on, 1 second ago. No call has been accepted yet."},
+		{"switched_on_again_remembers_the_last_accepted_call", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(time.Minute, 403, "off"), good}, settingChanges: []event.Event{set(time.Second, "site.scim_enabled")}}, statusWaiting, "The last accepted call was 1 hour ago."},
+		{"a_call_after_switching_on_is_working", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{call(time.Second, 200, "ok"), call(time.Hour, 403, "off")}, settingChanges: []event.Event{set(time.Minute, "site.scim_enabled")}}, statusWorking, "1 second ago"},
+		{"a_refusal_after_switching_on_is_failing", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{create}, settingChanges: []event.Event{set(time.Hour, "site.scim_enabled")}}, statusFailing, "creation over SCIM is off"},
+		{"creates_refused_before_creating_was_allowed_are_settled", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{create, good}, settingChanges: []event.Event{set(time.Second, "site.creates_changed")}}, statusWorking, "Last accepted call 1 hour ago."},
+		{"another_setting_settles_nothing", on, scimFacts{tokens: []site.Token{token}, calls: []requestlog.Request{create, good}, settingChanges: []event.Event{set(time.Second, "site.roles_managed")}}, statusFailing, "creation over SCIM is off"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			got := stateOf(tt.site, tt.facts, now)
+			got := decideState(tt.site, tt.facts, now)
 			if got.Status != tt.want || !strings.Contains(got.Sentence, tt.says) {
 				t.Errorf("got %s: %s\nwant %s with %q", got.Status, got.Sentence, tt.want, tt.says)
 			}

@@ -12,33 +12,36 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// formUsedNotice is shown when a used form is sent again, by a reload or the Back button.
+// formUsedNotice is shown when a form that created a token is sent again, by a reload or by the
+// browser's Back button.
 var formUsedNotice = console.Notice{
 	Tone: console.ToneInfo, Title: "A token is shown once",
 	Text: "Nothing new was made. If you did not save the token, generate another one and give it to your identity provider.",
 }
 
-// afterToken redirects a browser that reloads the page that showed a token.
-func (p *Pages) afterToken(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
+// redirectFromToken redirects a browser that opens the address of a new token again. The token is
+// shown only once.
+func (p *Pages) redirectFromToken(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	return p.Console.Redirect(w, r, v.url("admin/access/scim"), formUsedNotice)
 }
 
-// generateToken responds directly with the page that shows the token, because a secret must not go
-// through a redirect. If the same form is sent again, it creates nothing.
+// generateToken creates a token. It responds directly with the page that shows the token, because a
+// secret must not go through a redirect. If the same form is sent again, it creates nothing.
 func (p *Pages) generateToken(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)
 	}
 	req, wrong := p.tokenRequest(r, v)
 	if wrong != nil {
-		return p.refuseToken(w, r, v, wrong)
+		return p.showTokenProblem(w, r, v, wrong)
 	}
 	if req.FormNumber == "" || len(req.FormNumber) > 100 {
 		return console.UnreadableForm(errors.New("the form has no number"))
 	}
-	// The button Generate is in the settings form, so the token's creation also saves the settings.
+	// The button "Generate" is inside the form with the settings, so creating the token also saves
+	// the settings.
 	edit := &scimEdit{form: r.PostForm}
-	if isEdit(r.PostForm) {
+	if editsSettings(r.PostForm) {
 		req.Change = edit.apply
 	}
 	before, err := p.Sites.Tokens(r.Context(), v.Site.ID)
@@ -55,7 +58,7 @@ func (p *Pages) generateToken(w http.ResponseWriter, r *http.Request, v *siteVis
 		return p.askBeforeReplacing(w, r, v, edit, err)
 	case err != nil:
 		if wrong := console.InputError(err, console.InputIDs{"name": "token-name", "expires": "token-expires"}); wrong != nil {
-			return p.refuseToken(w, r, v, wrong)
+			return p.showTokenProblem(w, r, v, wrong)
 		}
 		return err
 	}
@@ -66,42 +69,42 @@ func (p *Pages) generateToken(w http.ResponseWriter, r *http.Request, v *siteVis
 	if err != nil {
 		return err
 	}
-	sp.Made = &madeToken{
-		Token:  console.CopyValue{ID: "token", Label: "Authorization token", Value: secret, Button: "Copy to clipboard", Hint: "Entra ID calls it Secret Token, Okta calls it API token."},
-		Label:  made.Label(),
-		Before: oldTokenText(liveTokens(before, made.Created), made, req.Mode),
-		Done:   v.url("admin/access/scim"),
+	sp.NewToken = &newToken{
+		Token:        console.CopyValue{ID: "token", Label: "Authorization token", Value: secret, Button: "Copy to clipboard", Hint: "Entra ID calls it Secret Token, Okta calls it API token."},
+		Label:        made.Label(),
+		OldTokenText: oldTokenText(liveTokens(before, made.Created), made, req.Mode),
+		DoneURL:      v.url("admin/access/scim"),
 	}
-	if edit.off {
-		sp.Made.Note, sp.Made.Done = "You unticked Enable SCIM. Turning SCIM off is asked about on the next page.", v.url("admin/access/scim/off")
+	if edit.turnsOff {
+		sp.NewToken.NextStep, sp.NewToken.DoneURL = "You unticked Enable SCIM. Turning SCIM off is asked about on the next page.", v.url("admin/access/scim/off")
 	}
 	return p.show(w, r, http.StatusOK, "scim", sp)
 }
 
-// isEdit reports whether a form also edits settings. The form that asks what happens to a live
-// token does not.
-func isEdit(form url.Values) bool {
+// editsSettings reports whether a form contains settings too. The form of the page that asks what
+// to do with the live token contains none.
+func editsSettings(form url.Values) bool {
 	for name := range form {
-		if strings.HasPrefix(name, console.WasPrefix) {
+		if strings.HasPrefix(name, console.StartValuePrefix) {
 			return true
 		}
 	}
 	return false
 }
 
-// askBeforeReplacing responds to Generate if a token is live already. It saves the settings, and
-// then asks what to do with the live token.
+// askBeforeReplacing responds to the button "Generate" if a token is live already. It saves the
+// settings, and then asks what to do with the live token.
 func (p *Pages) askBeforeReplacing(w http.ResponseWriter, r *http.Request, v *siteVisit, edit *scimEdit, live error) error {
 	n := console.Notice{}
-	if isEdit(r.PostForm) {
-		changed, err := p.Sites.Update(r.Context(), v.Site.ID, v.actor(), edit.apply)
+	if editsSettings(r.PostForm) {
+		changed, err := p.Sites.Update(r.Context(), v.Site.ID, v.actorLabel(), edit.apply)
 		if errors.Is(err, errNotSaved) {
 			return p.handleNotSaved(w, r, v, edit)
 		}
 		if err != nil {
 			return err
 		}
-		if len(edit.merged.Mine) > 0 {
+		if len(edit.merged.ChangedByUser) > 0 {
 			n = console.DoneNotice(edit.summarize(changed))
 		}
 	}
@@ -114,33 +117,33 @@ func (p *Pages) askBeforeReplacing(w http.ResponseWriter, r *http.Request, v *si
 	return p.Console.Redirect(w, r, addressWithTyped(v, r.PostForm), *full)
 }
 
-// refuseToken shows the page again, with the error next to its field.
-func (p *Pages) refuseToken(w http.ResponseWriter, r *http.Request, v *siteVisit, wrong *console.FieldError) error {
+// showTokenProblem shows the page again, with the error beside the input for the new token.
+func (p *Pages) showTokenProblem(w http.ResponseWriter, r *http.Request, v *siteVisit, wrong *console.FieldError) error {
 	sp, err := p.scimPage(r, v)
 	if err != nil {
 		return err
 	}
-	if isEdit(r.PostForm) {
-		// Keep the settings as typed: nothing is saved yet.
+	if editsSettings(r.PostForm) {
+		// The settings were not saved, so the page shows them as they were typed.
 		asked := v.Site
 		values := map[string]string{}
 		for _, f := range settingFields() {
 			values[f.Name] = f.FormValue(r.PostForm)
 		}
 		setSettings(&asked, values) //nolint:errcheck // a wrong number is reported when the settings are saved
-		sp.Site, sp.Was, sp.Unsaved = asked, console.RepeatWasFields(r.PostForm, settingFields()), true
+		sp.Site, sp.StartValues, sp.HasUnsavedValues = asked, console.RepeatStartValueFields(r.PostForm, settingFields()), true
 		sp.Switches.showSettings(asked)
 		sp.Switches.showTyped(r.PostForm, nil)
 	}
-	sp.Generate.Name, sp.Generate.Expires, sp.Generate.Error = r.Form.Get("name"), r.Form.Get("expires"), wrong
+	sp.Generate.Name, sp.Generate.LastDay, sp.Generate.Error = r.Form.Get("name"), r.Form.Get("expires"), wrong
 	return p.show(w, r, http.StatusUnprocessableEntity, "scim", sp)
 }
 
-// tokenRequest reads the form for a new token. It sets KeepOff, because the checkbox on the same
-// page decides whether SCIM is on.
+// tokenRequest reads the form for a new token. It sets KeepOff, so that creating the token does not
+// turn SCIM on: the checkbox on the same page decides that.
 func (p *Pages) tokenRequest(r *http.Request, v *siteVisit) (site.TokenRequest, *console.FieldError) {
 	req := site.TokenRequest{
-		Name: strings.TrimSpace(r.Form.Get("name")), Actor: v.actor(), FormNumber: r.Form.Get("form"), KeepOff: true,
+		Name: strings.TrimSpace(r.Form.Get("name")), Actor: v.actorLabel(), FormNumber: r.Form.Get("form"), KeepOff: true,
 	}
 	switch r.Form.Get("mode") {
 	case "replace":
@@ -173,14 +176,14 @@ func oldTokenText(before []site.Token, made site.Token, mode site.TokenMode) str
 	return fmt.Sprintf("Token %s is revoked. Provisioning stops until your identity provider has the new one.", before[0].Label())
 }
 
-// askReplace asks what to do with the live token.
+// askReplace asks what to do with the live token when a new one is generated.
 func (p *Pages) askReplace(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	now := p.Console.Options.Now()
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)
 	}
 	if _, wrong := p.tokenRequest(r, v); wrong != nil {
-		return p.refuseToken(w, r, v, wrong)
+		return p.showTokenProblem(w, r, v, wrong)
 	}
 	tokens, err := p.Sites.Tokens(r.Context(), v.Site.ID)
 	if err != nil {
@@ -207,7 +210,7 @@ func (p *Pages) askReplace(w http.ResponseWriter, r *http.Request, v *siteVisit)
 				Help: "The old token works until the first call with the new one, so provisioning does not stop.",
 			},
 		},
-		Action: v.url("admin/access/scim/tokens"), Button: "Generate", Cancel: addressWithTyped(v, r.Form),
+		FormURL: v.url("admin/access/scim/tokens"), Button: "Generate", CancelURL: addressWithTyped(v, r.Form),
 		Fields: []console.HiddenField{{Name: "form", Value: console.NewFormNumber()}, {Name: "name", Value: r.Form.Get("name")}, {Name: "expires", Value: r.Form.Get("expires")}},
 	})
 }
@@ -233,7 +236,7 @@ func (p *Pages) findToken(r *http.Request, v *siteVisit) (site.Token, []site.Tok
 			return t, tokens, nil
 		}
 	}
-	return site.Token{}, nil, errNoToken(site.ErrTokenNotFound, v)
+	return site.Token{}, nil, explainMissingToken(site.ErrTokenNotFound, v)
 }
 
 func (p *Pages) askRevoke(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
@@ -242,7 +245,7 @@ func (p *Pages) askRevoke(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	if err != nil {
 		return err
 	}
-	if !t.Live(now) {
+	if !t.IsLive(now) {
 		return p.Console.Redirect(w, r, v.url("admin/access/scim"), console.Notice{Tone: console.ToneInfo, Text: "Token " + t.Label() + " has ended already."})
 	}
 	consequences := []string{
@@ -258,7 +261,7 @@ func (p *Pages) askRevoke(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "Access management", URL: v.url("admin/access")}, console.Crumb{Text: "SCIM integration", URL: v.url("admin/access/scim")})
 	return p.Console.View(w, r, http.StatusOK, "confirm", console.ConfirmPage{
 		Page: pg, Consequences: consequences, Undo: "This cannot be undone.",
-		Action: r.URL.Path, Button: "Revoke token", Danger: true, Cancel: v.url("admin/access/scim"),
+		FormURL: r.URL.Path, Button: "Revoke token", IsDangerous: true, CancelURL: v.url("admin/access/scim"),
 	})
 }
 
@@ -267,8 +270,8 @@ func (p *Pages) revokeToken(w http.ResponseWriter, r *http.Request, v *siteVisit
 	if err != nil {
 		return err
 	}
-	if err := p.Sites.RevokeToken(r.Context(), v.Site.ID, t.ID, v.actor()); err != nil {
-		return errNoToken(err, v)
+	if err := p.Sites.RevokeToken(r.Context(), v.Site.ID, t.ID, v.actorLabel()); err != nil {
+		return explainMissingToken(err, v)
 	}
 	return p.Console.Redirect(w, r, v.url("admin/access/scim"), console.DoneNotice("Token "+t.Label()+" is revoked."))
 }

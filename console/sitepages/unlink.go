@@ -8,7 +8,7 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// askUnlink asks for confirmation before it removes the user identifier of a person.
+// askUnlink asks the administrator to confirm that the user identifier of a person is removed.
 func (p *Pages) askUnlink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	person, err := p.findPerson(r, v)
 	if err != nil {
@@ -26,14 +26,14 @@ func (p *Pages) askUnlink(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 			"The user identifier " + console.Shorten(identity.Identifier) + " opens this account no longer, and every session ends.",
 			"The next sign-in whose claim matches the user name " + console.Shorten(person.UserName) + " links another identifier. An account with a role is linked by its owner alone, after a sign-in with a one-time link.",
 		},
-		Undo: "A sign-in of the same person links the identifier again.", Button: "Remove the user identifier", Danger: true,
+		Undo: "A sign-in of the same person links the identifier again.", Button: "Remove the user identifier", IsDangerous: true,
 	}
 	c.Title = "Remove the user identifier of " + person.Name() + "?"
-	return p.askAbout(w, r, v, person, c)
+	return p.askToChangePerson(w, r, v, person, c)
 }
 
 func (p *Pages) unlink(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	c, err := v.changeBy(r)
+	c, err := v.readChange(r)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (p *Pages) unlink(w http.ResponseWriter, r *http.Request, v *siteVisit) err
 	if err != nil {
 		return err
 	}
-	c.IfVersion = 0 // linking does not change the version that the page showed, so the version proves nothing
+	c.IfVersion = 0 // skips the check of the person's version, because linking an identifier does not change the version
 	if _, err := v.Roster.Unlink(r.Context(), person.ID, c); err != nil {
 		return err
 	}

@@ -18,8 +18,8 @@ import (
 	"github.com/rollcall-scim/rollcall/oidc"
 )
 
-// RequestTime is how long a person may take to sign in at the provider.
-const RequestTime = 10 * time.Minute
+// RequestLifetime is how long a person may take to sign in at the provider.
+const RequestLifetime = 10 * time.Minute
 
 // Providers sends requests to OpenID providers. Its errors are *oidc.Error.
 type Providers interface {

@@ -38,12 +38,13 @@ type options struct {
 	kinds         []string      // the kinds of database to measure
 	parts         []string      // the parts to measure; empty for all
 	users         []int         // the sizes of the sites
-	cycle         int           // how many people are provisioned
+	cycle         int           // how many people the provisioning cycle provisions
 	quick         bool          // whether the run only shows that everything works
 	rounds        int           // how often each row is measured
 	roundDuration time.Duration // how long each measurement of a row takes
 	settleTime    time.Duration // how long to wait after a round for the server's own work
-	timeLimit     time.Duration // how long the whole run may take
+	signInTime    time.Duration // how long people sign in beside SCIM requests
+	timeLimit     time.Duration // how long the whole run may take before it skips the remaining parts
 	clients       int
 	profile       string   // the folder for CPU profiles; empty for none
 	changedFlags  []string // the flags of this run that differ from `make bench`
@@ -130,6 +131,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("unknown argument %q", f.Arg(0))
 	}
+	o.signInTime = time.Minute
 	o.settleTime = 1100 * time.Millisecond // longer than one second, because the server writes gathered log rows once a second
 	given := map[string]bool{}
 	f.Visit(func(fl *flag.Flag) {
@@ -158,6 +160,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 // useQuickDefaults sets small values for the flags that were not given.
 func (o *options) useQuickDefaults(given map[string]bool) {
 	o.settleTime = 50 * time.Millisecond
+	o.signInTime = time.Second
 	if !given["users"] {
 		o.users = []int{10, 50}
 	}
@@ -220,6 +223,10 @@ func (b *bench) measure(ctx context.Context) error {
 	if b.measures(partMapping) {
 		b.print("\nthe guide's user mapping")
 		r.MappingProblem = b.measureMapping(ctx, r)
+	}
+	if b.measures(partSignIn) {
+		b.print("\nsigning in")
+		r.SignInProblem = b.measureSignIns(ctx, r)
 	}
 	for _, kind := range b.kinds {
 		b.measureProvisioning(ctx, kind, r)

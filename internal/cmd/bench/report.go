@@ -24,6 +24,8 @@ type report struct {
 	Rows           int // how many rows the guide's user mapping has
 	Mapping        []float64
 	MappingProblem error
+	SignIns        []*signInReport
+	SignInProblem  error
 	Cycles         []*cycleReport
 	Engines        []*engineReport
 	ProfileProblem error
@@ -73,6 +75,9 @@ func (r *report) problems() error {
 	for _, e := range r.Engines {
 		addUnlessMissing(kindName(e.Kind)+", the engine", e.Problem)
 	}
+	if !errors.Is(r.SignInProblem, pgserver.ErrNoBinaries) {
+		add("signing in", r.SignInProblem)
+	}
 	return errors.Join(errs...)
 }
 
@@ -80,11 +85,11 @@ func (r *report) problems() error {
 type cycleReport struct {
 	Kind         string
 	Users        int
-	Initial      []sample // the samples of the initial cycles: Requests is the number of people, and CPU is the processor time of the process with the directory
+	Initial      []sample // the samples of the initial cycles; Requests is the number of people, CPU the processor time of the process with the directory
 	SiteCPU      []float64
 	Idle         []float64 // the durations of cycles without changes, in seconds
 	IdleRequests []float64
-	Generator    []sample // the samples of the load generator: Requests is the number of people, and CPU is the processor time of the process with the site
+	Generator    []sample // the samples of the load generator; Requests is the number of people, CPU the processor time of the process with the site
 	Site, Source int64    // the greatest peak memory of the process with the site, and of the process with the directory, in bytes
 	Problem      error    // why figures are missing; nil if all are complete
 }
@@ -113,6 +118,9 @@ func (r *report) markdown() string {
 	if r.Options.measures(partMapping) {
 		fmt.Fprintf(&out, "\n## The guide's user mapping\n\n%s\n", r.mappingText())
 	}
+	if r.Options.measures(partSignIn) {
+		fmt.Fprintf(&out, "\n## Signing in\n\n%s", r.signInText())
+	}
 	if len(r.Cycles)+len(r.Engines) > 0 {
 		out.WriteString("\n## Provisioning\n")
 	}
@@ -128,7 +136,7 @@ func (r *report) markdown() string {
 	return out.String()
 }
 
-// finding is a claim that has an aim, and the verdict whether the aim holds.
+// finding is a claim that has an aim, in words, with the verdict on the aim.
 type finding struct {
 	claimText string
 	verdict   verdict
@@ -156,6 +164,10 @@ func (r *report) findings() []finding {
 		all = append(all, finding{fmt.Sprintf("%s: %s (%s: %s)", what, formatSpread(spreadOf(values), verb), a, v), v})
 	}
 	judge("the guide's user mapping, µs per user", mappingAim(), r.Mapping, "%.1f")
+	for _, did := range r.SignIns {
+		judge(kindName(did.Kind)+", sign-ins beside SCIM, p99, ms", signInAim(), []float64{did.SignIns.at(0.99)}, "%.1f")
+		judge(kindName(did.Kind)+", SCIM beside sign-ins, p99, ms", signInAim(), []float64{did.SCIM.at(0.99)}, "%.1f")
+	}
 	for _, c := range r.Cycles {
 		judge(kindName(c.Kind)+", initial cycle × the load generator's rate", cycleAim(), ratios(ratesOf(c.Initial), ratesOf(c.Generator)), "%.2f")
 		judge(kindName(c.Kind)+", cycle with nothing to do, seconds", idleAim(), c.Idle, "%.3f")
@@ -174,6 +186,7 @@ func (r *report) findings() []finding {
 func mappingAim() aim { return atMost(20) }
 func cycleAim() aim   { return atLeast(0.6) }
 func idleAim() aim    { return atMost(1) }
+func signInAim() aim  { return atMost(50) }
 func memoryAim() aim  { return atMost(150) }
 
 // summarizeVerdicts says how many aims hold, and names the aims that do not hold.
@@ -357,6 +370,39 @@ func (r *report) mappingText() string {
 	}
 	return fmt.Sprintf("The %d rows of *Provision Azure Active Directory Users*, compiled once and evaluated for one person after the other on one core: **%s µs per user** (aim %s).",
 		r.Rows, formatSpread(spreadOf(r.Mapping), "%.1f"), mappingAim())
+}
+
+func (r *report) signInText() string {
+	text := ""
+	if err := cmp.Or(r.SignInProblem, r.EndedEarly); err != nil {
+		text = "Not run, or not to its end: " + firstLine(err) + ".\n\n"
+	}
+	if len(r.SignIns) == 0 {
+		return text
+	}
+	rows := [][]string{{"", "requests", "requests/s", "p50, ms", "p99, ms", "longest, ms", "server CPU, µs"}}
+	for _, did := range r.SignIns {
+		for _, row := range []struct {
+			name string
+			l    latencies
+			rate int
+			cpu  string
+		}{
+			{"sign-ins alone", did.Alone, signInRate, formatWhole([]float64{did.AloneSample.totalMicros()})},
+			{"sign-ins beside SCIM", did.SignIns, signInRate, ""},
+			{"SCIM beside sign-ins", did.SCIM, scimRate, ""},
+		} {
+			rows = append(rows, []string{
+				kindName(did.Kind) + ", " + row.name, withThousandsCommas(len(row.l)), fmt.Sprint(row.rate),
+				fmt.Sprintf("%.1f", row.l.at(0.5)), fmt.Sprintf("%.1f", row.l.at(0.99)), fmt.Sprintf("%.1f", row.l.at(1)), row.cpu,
+			})
+		}
+	}
+	return text + fmt.Sprintf("%s people of a site sign in by SAML, %d each second, and beside them come %d SCIM requests each second: half of them lookups by userName, a quarter GETs by\n"+
+		"id, a quarter PATCHes of the title. A sign-in here is the POST of a response to the assertion consumer, with the RelayState and the cookie of a request of this browser;\n"+
+		"the assertion is signed with RSA (2,048 bits) and SHA-256. The sign-ins are begun and the responses signed before the measurement. Requests are sent when they are due, whether or not\n"+
+		"earlier ones are answered, and the time of an answer counts from then (aim for p99: %s ms). Server CPU is that of a sign-in, with PostgreSQL's.\n\n",
+		withThousandsCommas(r.SignIns[0].Users), signInRate, scimRate, signInAim()) + formatTable(rows)
 }
 
 func (c *cycleReport) markdown(endedEarly error) string {

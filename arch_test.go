@@ -28,8 +28,8 @@ var arrows = map[string][]string{
 	"site":         {"scim", "refusal", "event", "internal/phrase", "internal/secret"},
 	"requestlog":   {"scim", "refusal", "site", "internal/phrase", "internal/redact"},
 	"roster":       {"scim", "refusal", "event", "site", "requestlog", "internal/lookalike", "internal/pace", "internal/phrase", "internal/secret", "internal/session", "internal/visible"},
-	"signin":       {"scim", "saml", "oidc", "refusal", "event", "site", "roster", "internal/onetime", "internal/secret", "internal/session"},
-	"operator":     {"refusal", "event", "internal/onetime", "internal/secret", "internal/session"},
+	"signin":       {"scim", "saml", "oidc", "refusal", "event", "site", "roster", "internal/codeflow", "internal/onetime", "internal/secret", "internal/session"},
+	"operator":     {"oidc", "refusal", "event", "internal/codeflow", "internal/onetime", "internal/secret", "internal/session"},
 	"retention":    {"refusal", "event"},
 	"notification": {"refusal", "event"},
 	"erasure":      {"scim", "refusal", "event", "site", "roster", "directory"},
@@ -50,17 +50,18 @@ var arrows = map[string][]string{
 	"internal/phrase":     {},
 	"internal/session":    {},
 	"internal/secret":     {},
+	"internal/codeflow":   {"oidc"},
 	"internal/onetime":    {"refusal", "internal/secret"},
 	"internal/visible":    {},
 	"internal/lookalike":  {"internal/visible"},
 
 	// Edges: domains and languages, never another edge.
-	"store":            {"store/sqldb", "scim", "saml", "refusal", "event", "site", "requestlog", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "notification", "internal/redact", "internal/fair", "internal/onetime", "internal/secret", "internal/session"},
+	"store":            {"store/sqldb", "scim", "saml", "refusal", "event", "site", "requestlog", "roster", "signin", "operator", "directory", "provision", "retention", "erasure", "notification", "internal/codeflow", "internal/redact", "internal/fair", "internal/onetime", "internal/secret", "internal/session"},
 	"store/sqldb":      {"internal/fair", "internal/pace"}, // knows no domain
 	"directory/csv":    {"directory", "internal/phrase"},
 	"directory/source": {"directory", "provision", "event"},
 	"scimserver":       {"scim", "refusal", "event", "site", "requestlog", "roster", "internal/web", "internal/fair", "internal/phrase"},
-	"ssoserver":        {"saml", "oidc", "refusal", "event", "site", "signin", "internal/web", "internal/secret", "internal/session"},
+	"ssoserver":        {"saml", "oidc", "refusal", "event", "site", "signin", "internal/codeflow", "internal/web", "internal/secret", "internal/session"},
 	"graphapi":         {"refusal", "event", "operator", "directory", "provision", "provision/expr", "provision/templates", "internal/web"},
 	"oidcclient":       {"oidc", "internal/outbound"},
 	"scimclient":       {"scim", "provision", "internal/outbound", "internal/redact"},
@@ -68,9 +69,9 @@ var arrows = map[string][]string{
 	"outbox":           {"notification"},
 
 	// The frame of the pages, and the two page sets. The sets share the frame and never each other; the frame knows neither.
-	"console":                {"scim", "refusal", "event", "signin", "operator", "retention", "internal/web", "internal/onetime", "internal/session", "internal/visible", "internal/inert"},
+	"console":                {"scim", "refusal", "event", "signin", "operator", "retention", "internal/web", "internal/onetime", "internal/secret", "internal/session", "internal/visible", "internal/inert"},
 	"console/sitepages":      {"console", "scim", "saml", "oidc", "refusal", "event", "site", "requestlog", "roster", "signin", "retention", "erasure", "internal/onetime"},
-	"console/directorypages": {"console", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "provision/expr", "retention", "erasure", "notification", "internal/demosignin", "internal/phrase"},
+	"console/directorypages": {"console", "oidc", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "provision/expr", "retention", "erasure", "notification", "internal/codeflow", "internal/demosignin", "internal/phrase"},
 
 	// Entry: wires everything; nobody imports it.
 	"cmd/rollcall": {"*"},

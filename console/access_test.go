@@ -30,6 +30,8 @@ func openRoutes() map[string]bool {
 		"POST /c/{site}/recover":          true,
 		"POST /c/{site}/sign-out":         true,
 		"GET /d":                          true,
+		"GET /d/-/openid/login":           true,
+		"GET /d/-/openid/callback":        true,
 		"GET /d/sign-in/{secret}":         true,
 		"POST /d/sign-in/{secret}":        true,
 		"POST /d/sign-out":                true,

@@ -52,7 +52,8 @@ type Console struct {
 	layout  *template.Template // the templates in layout.html and parts.html
 	views   *Views             // the views of this package, such as confirmation, error and sign-in pages
 
-	failures *web.Throttle // counts sign-ins with unknown links and recovery codes, by site and by network
+	failures *web.Throttle // counts sign-ins with unknown links and recovery codes, and refused ones of operators, by site and network
+	starts   *web.Throttle // counts sign-ins of operators that were sent to their provider, by network
 }
 
 // Views holds the page templates of one page set. Each page is shown inside the layout. A template
@@ -76,7 +77,7 @@ func New(o Options) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{Options: o, assets: a, failures: web.NewFailureThrottle()}
+	c := &Console{Options: o, assets: a, failures: web.NewFailureThrottle(), starts: web.NewThrottle(startsAtOnce, startsEvery)}
 	c.layout, err = template.New("layout.html").Funcs(c.templateFunctions()).ParseFS(templateFiles, "layout.html", "parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse the layout: %w", err)

@@ -4,6 +4,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/rollcall-scim/rollcall/internal/secret"
 )
 
 // A cookie belongs to an area: to one site, or to the pages of operators. Over HTTPS its name
@@ -63,4 +65,27 @@ func cookieValue(r *http.Request, name string) string {
 		return ""
 	}
 	return cookie.Value
+}
+
+// browserCookie is the name of the cookie that ties the answer of the operators' provider to the
+// browser that was sent there.
+const browserCookie = "rollcall-openid"
+
+// BrowserSecret returns the secret in this browser's cookie. If there is no such cookie, it sets
+// one. The answer comes by a redirect, and browsers then send the cookie although it is Lax.
+func (c *Console) BrowserSecret(w http.ResponseWriter, r *http.Request) string {
+	if known := c.SentBrowserSecret(r); known != "" {
+		return known
+	}
+	made := secret.New()
+	http.SetCookie(w, c.areaCookie(r, browserCookie, made))
+	return made
+}
+
+// SentBrowserSecret returns the secret in this browser's cookie; "" if there is none.
+func (c *Console) SentBrowserSecret(r *http.Request) string {
+	if sent := c.areaCookieValue(r, browserCookie); len(sent) >= 20 && len(sent) <= 100 {
+		return sent
+	}
+	return ""
 }

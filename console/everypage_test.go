@@ -15,7 +15,10 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/demoidp"
+	"github.com/rollcall-scim/rollcall/internal/openidtest"
+	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/notification"
+	"github.com/rollcall-scim/rollcall/oidcclient"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/requestlog"
@@ -396,9 +399,10 @@ func (p *pageCollection) ofADirectory() {
 	if err != nil {
 		t.Fatal(err)
 	}
+	identity := p.addIdentities(o, b)
 	p.addRoutes(
 		b, o.pages.Routes(),
-		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app), "version": "1", "side": "target", "key": apiKey, "recipient": recipient, "connection": aConnection(t, o, key)},
+		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app), "version": "1", "side": "target", "key": apiKey, "recipient": recipient, "connection": aConnection(t, o, key), "identity": identity},
 		map[string]string{
 			"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all", "GET /d/-/audit": "?kind=user.created",
 			"GET /d/{directory}/applications/{app}/provisioning/plan/decide":            "?do=approve&plan=" + kept.ID,
@@ -429,6 +433,32 @@ func aConnection(t *testing.T, o *office, key provision.Key) string {
 		t.Fatal(page, err)
 	}
 	return page[0].ObjectID
+}
+
+// addIdentities adds the pages of operators who sign in at an OpenID provider. It returns the id of
+// an identity.
+func (p *pageCollection) addIdentities(o *office, b *browser) string {
+	p.t.Helper()
+	stranger := &browser{t: p.t, base: o.server.URL, client: newClient(p.t, o.server)}
+	op := o.openID(awkwardNames[0][:60] + "@corp.example")
+	p.add("no identity", b.get("/d/-/account"))
+	for i, e := range []string{"", awkwardNames[0][:60] + "@corp.example"} {
+		op.AddUser(openidtest.User{ID: strings.Repeat("7", 200) + fmt.Sprint(i), Name: fmt.Sprintf("kim%d", i), Email: e})
+		o.signInAtProvider(b, op, "/d/-/openid/link", fmt.Sprintf("kim%d", i)).wantWords("is linked")
+	}
+	p.add("signed out of the directories, with a provider", stranger.get("/d/"))
+	p.add("identity of nobody", o.signInAtProvider(stranger, op, "/d/-/openid/login", "stranger")).wantStatus(http.StatusForbidden)
+	op.Replace("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+	o.pages.OpenID.Providers = oidcclient.New(outbound.Options{AllowLoopback: true}, time.Now)
+	p.add("provider that does not answer", stranger.get("/d/-/openid/login")).wantStatus(http.StatusServiceUnavailable)
+	p.add("signed out, and the provider does not answer", stranger.get("/d/")).wantWords("does not answer at the moment")
+	op.Replace("/.well-known/openid-configuration", nil)
+	o.pages.OpenID.Providers = oidcclient.New(outbound.Options{AllowLoopback: true}, time.Now)
+	all, err := o.operators.Identities(p.t.Context(), "kim")
+	if err != nil || len(all) != 2 {
+		p.t.Fatal(all, err)
+	}
+	return all[1].ID
 }
 
 // addKeys adds the pages of API keys. It returns the id of a live one.

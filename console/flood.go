@@ -2,6 +2,7 @@ package console
 
 import (
 	"net/http"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/internal/web"
 )
@@ -13,14 +14,41 @@ func (c *Console) RefuseFlood(w http.ResponseWriter, r *http.Request) error {
 	if wait <= 0 {
 		return nil
 	}
+	return tooManySignIns(w, wait, "failed")
+}
+
+// CountFailure counts a failed sign-in, such as one with an unknown link or recovery code, for
+// RefuseFlood.
+func (c *Console) CountFailure(r *http.Request) {
+	c.failures.Count(web.SiteSource(r), c.Options.Now())
+}
+
+// The limits for sign-ins of operators that begin from one network: startsAtOnce may begin at once,
+// and after that one more in each interval of the length startsEvery. Sign-ins that succeed do not
+// count.
+const (
+	startsAtOnce = 100
+	startsEvery  = time.Second
+)
+
+// RefuseStart counts a sign-in that is sent to the operators' provider. It returns an error with
+// status 429 if too many sign-ins from the same network have begun.
+func (c *Console) RefuseStart(w http.ResponseWriter, r *http.Request) error {
+	source, now := web.SiteSource(r), c.Options.Now()
+	if wait := c.starts.Wait(source, now); wait > 0 {
+		return tooManySignIns(w, wait, "began")
+	}
+	c.starts.Count(source, now)
+	return nil
+}
+
+// ReturnStart undoes the count of a sign-in that has succeeded.
+func (c *Console) ReturnStart(r *http.Request) { c.starts.UndoCount(web.SiteSource(r)) }
+
+func tooManySignIns(w http.ResponseWriter, wait time.Duration, what string) error {
 	w.Header().Set("Retry-After", web.Seconds(wait))
 	return &PageError{
 		Status: http.StatusTooManyRequests, Title: "Too many sign-ins",
-		Text: "Sign-ins from your address failed too often. Wait " + web.Seconds(wait) + " seconds, then try again.",
+		Text: "Sign-ins from your address " + what + " too often. Wait " + web.Seconds(wait) + " seconds, then try again.",
 	}
-}
-
-// CountFailure counts a failed sign-in with an unknown link or recovery code, for RefuseFlood.
-func (c *Console) CountFailure(r *http.Request) {
-	c.failures.Count(web.SiteSource(r), c.Options.Now())
 }

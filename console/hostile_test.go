@@ -185,7 +185,7 @@ func TestNoInputBreaksAPage(t *testing.T) {
 			"recipient": recipient.ID,
 			"group":     group.ObjectID, "step": "delete", "role": role.ID,
 			"site": "acme", "person": ada.ID, "token": token.ID, "secret": "unknown",
-			"directory": "contoso", "user": user.ObjectID, "change": "disable", "app": app.Name, "mapping": "users", "entry": "x", "side": "target", "key": apiKey.ID, "connection": user.ObjectID,
+			"directory": "contoso", "user": user.ObjectID, "change": "disable", "app": app.Name, "mapping": "users", "entry": "x", "side": "target", "key": apiKey.ID, "connection": user.ObjectID, "identity": "x",
 		}
 		send := func(name, value string, patterns []string, handler http.Handler, cookie string, start func() string) {
 			session, form := "", url.Values{}

@@ -59,6 +59,11 @@ func (c *Console) refusalPage(e *refusal.Error, back *Action) *PageError {
 		// The command comes last, so that users can copy the line from there to its end.
 		shown.Text = e.Advise("").Sentences() + " " + cmp.Or(c.Options.NewLinks, "A new one is made on the server by: "+link)
 	}
+	if refused, ok := e.About.(operator.RefusedSignIn); ok {
+		if shown.Title = "You are not signed in"; refused.Linking {
+			shown.Title = "No identity was linked"
+		}
+	}
 	switch e.Kind {
 	case refusal.NotFound:
 		shown.Status, shown.Title = http.StatusNotFound, ErrNotFound.Title

@@ -11,7 +11,9 @@ import (
 type SignInPage struct {
 	Page
 	Text     string
-	SSO      string // address that starts single sign-on; empty if the site has none
+	SSO      string // address that starts single sign-on; empty if there is none
+	Provider string // name of the operators' OpenID provider; empty on pages of a site
+	Silent   bool   // whether that provider did not answer when it was last asked
 	Command  string // command that creates a sign-in link
 	NewLinks string // a sentence that the page shows instead of the command; may be empty
 	Also     string // a sentence at the bottom; may be empty

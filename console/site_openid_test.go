@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/internal/codeflow"
 	"github.com/rollcall-scim/rollcall/internal/openidtest"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/session"
@@ -25,7 +26,7 @@ func (w *world) testedByOpenID(s site.Site, op *openidtest.Provider, personID, u
 		w.t.Fatal(err)
 	}
 	back := op.SignIn(w.t, address, userName)
-	in := signin.OpenIDAnswer{Answer: oidc.ReadAnswer(back.Query()), Browser: "browser"}
+	in := codeflow.Answer{Answer: oidc.ReadAnswer(back.Query()), Browser: "browser"}
 	if _, err := w.pages.SSO.FinishOpenID(w.t.Context(), s, in, session.Browser{}); err != nil {
 		w.t.Fatal(err)
 	}
@@ -54,7 +55,7 @@ func TestOpenIDConnectIsSetUpWithThePageAlone(t *testing.T) {
 
 	// The choice at the top leads to the settings of the other protocol, and changes nothing.
 	b.get(path).wantStatus(http.StatusOK).wantWords("SAML in use")
-	page := b.get(path+"?protocol=oidc").wantStatus(http.StatusOK).wantWords("Redirect URI", "Connect the provider first", "Use OpenID Connect")
+	page := b.get(path+"?protocol=oidc").wantStatus(http.StatusOK).wantWords("Redirect URI", "Post-logout redirect URI", "Connect the provider first", "Use OpenID Connect")
 	if !strings.Contains(page.Text, `value="https://rollcall.example/c/acme/auth/oidc/callback"`) || strings.Contains(page.Text, "Keys of this site") {
 		t.Errorf("the page is not that of OpenID Connect:\n%s", page.Text)
 	}
@@ -74,6 +75,11 @@ func TestOpenIDConnectIsSetUpWithThePageAlone(t *testing.T) {
 	page.submit("Link this identity to me", nil).wantWords("Linked. You can sign in with single sign-on now")
 	w.testedByOpenID(s, op, kim.ID, "kim@acme.example")
 	page = b.get(path).wantWords("The test passed", "It would sign in kim@acme.example")
+	page.submit("Save", url.Values{"mode": {"optional"}, "signsOut": {"yes"}}).wantStatus(http.StatusOK)
+	if c, err := w.pages.SSO.Connection(t.Context(), s); err != nil || !c.SignsOut {
+		t.Errorf("the switch of the sign-out was not saved: %+v, %v", c, err)
+	}
+	page = b.get(path)
 	page.submit("Save", url.Values{"mode": {"optional"}, "userIdentifier": {"email"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("another person can get its value")
 	page.submit("Make recovery codes", nil)
 	b.get(path).submit("Save", url.Values{"mode": {"required"}}).wantStatus(http.StatusOK).wantWords("Saved.", "Required")

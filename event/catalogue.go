@@ -183,6 +183,9 @@ var Catalogue = []Description{
 	{OperatorSignedIn, installationScope, "an operator signed in", subjectOperator, nil, "", "sam signed in by one-time link"},
 	{OperatorSignedOut, installationScope, "an operator signed out", subjectOperator, nil, "", "sam signed out"},
 	{OperatorSignedOutEverywhere, installationScope, "all sessions of an operator ended", subjectOperator, nil, "", "The operator sam was signed out everywhere; 1 session ended"},
+	{OperatorIdentityLinked, installationScope, "an operator linked an identity at the OpenID provider", subjectOperator, nil, "", "sam linked the identity 248289761001 of https://login.example.com"},
+	{OperatorIdentityUnlinked, installationScope, "an identity was unlinked from an operator", subjectOperator, nil, "", "The identity 248289761001 of https://login.example.com was unlinked from the operator sam"},
+	{OperatorSignInRefused, installationScope, "a sign-in of an operator by OpenID Connect was refused", "", Refusals{}, "", "A sign-in of an operator by OpenID Connect was refused (not_linked): the identity is linked to no operator; identity 248289761001 of https://login.example.com. Reference 5f0c2a91"},
 	{OperatorRemoved, installationScope, "an operator was removed", subjectOperator, nil, "", "sam is no longer an operator; sessions and links ended"},
 
 	{KeyCreated, directoryScope, "an API key was made", subjectKey, nil, "`name`, `level`, `expires`, and `secret` without a value", "API key Nightly script (…a91f) was made: read, until 2027-04-12 09:00 UTC"},

@@ -161,6 +161,9 @@ const (
 	OperatorSignedIn            = "operator.signed_in"
 	OperatorSignedOut           = "operator.signed_out"
 	OperatorSignedOutEverywhere = "operator.signed_out_everywhere"
+	OperatorIdentityLinked      = "operator.identity_linked"
+	OperatorIdentityUnlinked    = "operator.identity_unlinked"
+	OperatorSignInRefused       = "operator.sign_in_refused"
 	OperatorRemoved             = "operator.removed"
 
 	KeyCreated  = "key.created"

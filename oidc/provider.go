@@ -38,6 +38,7 @@ type Provider struct {
 	AuthorizationURL string
 	TokenURL         string
 	KeysURL          string
+	EndSessionURL    string   // the address that signs a person out at the provider; empty if there is none
 	UserInfoURL      string   // the address of the UserInfo endpoint; empty if there is none
 	Algorithms       []string // the algorithms with which the provider may sign ID tokens
 	PostsSecret      bool     // whether the provider accepts the client secret only in the form (client_secret_post)
@@ -91,6 +92,7 @@ func ParseProvider(raw []byte, issuer string) (Provider, error) {
 		Token         string   `json:"token_endpoint"`
 		Keys          string   `json:"jwks_uri"`
 		UserInfo      string   `json:"userinfo_endpoint"`
+		EndSession    string   `json:"end_session_endpoint"`
 		Algorithms    []string `json:"id_token_signing_alg_values_supported"`
 		Secrets       []string `json:"token_endpoint_auth_methods_supported"`
 		Challenges    []string `json:"code_challenge_methods_supported"`
@@ -121,6 +123,9 @@ func ParseProvider(raw []byte, issuer string) (Provider, error) {
 		if err := checkAddress(e.address); err != nil {
 			return Provider{}, fmt.Errorf("the provider's %s %w", e.name, err)
 		}
+	}
+	if checkAddress(d.EndSession) == nil { // nobody signs in with it, so a wrong address only means that there is none
+		p.EndSessionURL = d.EndSession
 	}
 	for _, a := range d.Algorithms {
 		if slices.Contains(algorithms, a) {

@@ -1,6 +1,7 @@
 package oidc
 
 import (
+	"fmt"
 	"net/url"
 	"time"
 
@@ -36,6 +37,23 @@ func (c Client) Request(p Provider, o RequestOptions) string {
 		options = append(options, oauth2.SetAuthURLParam("prompt", "login"), oauth2.SetAuthURLParam("max_age", "0"))
 	}
 	return config.AuthCodeURL(o.State, options...)
+}
+
+// SignOut returns the address at the provider that ends the person's session there. OpenID Connect
+// RP-Initiated Logout 1.0 §2. back is the address to which the provider redirects the browser
+// afterwards, with the state. No ID token is sent, because none is kept; so the provider may ask
+// the person whether they want to sign out.
+func (c Client) SignOut(p Provider, back, state string) (string, error) {
+	u, err := url.Parse(p.EndSessionURL)
+	if err != nil {
+		return "", fmt.Errorf("read the provider's end_session_endpoint: %w", err)
+	}
+	q := u.Query()
+	q.Set("client_id", c.ID)
+	q.Set("post_logout_redirect_uri", back)
+	q.Set("state", state)
+	u.RawQuery = q.Encode()
+	return u.String(), nil
 }
 
 // Answer is the answer of a provider, from the query of the address to which the provider

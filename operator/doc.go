@@ -1,7 +1,7 @@
 // Package operator decides who may run the installation, that is, who may open the pages under /d/.
 //
-// An operator signs in with a one-time link. Only a person at the command line can make a link, or
-// the server itself when it starts and there is no operator yet:
+// An operator signs in with a one-time link, at least the first time. Only a person at the command
+// line can make a link, or the server itself when it starts and there is no operator yet:
 //
 //	rollcall operator link  →  Link  →  /d/sign-in/{secret}  →  LookUpLink (a page with a button)  →  Redeem  →  a session
 //
@@ -11,6 +11,11 @@
 // and sessions, so a stolen database opens nothing. Nothing is cached: after a session has ended,
 // the next request to any process is refused. Every link and sign-in is an event of the
 // installation.
+//
+// An operator can also sign in at an OpenID provider, with an identity that the operator linked
+// before, while signed in:
+//
+//	OpenID.StartLink, OpenID.Start  →  the provider  →  OpenID.Finish  →  a linked identity, or a session
 //
 // An operator has no rights inside a site; those belong to roster and signin. Pages and cookies
 // belong to console.

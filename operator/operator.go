@@ -32,8 +32,10 @@ type Operator struct {
 // Actor returns the operator's name in the form that events use for actors.
 func (o Operator) Actor() string { return event.Actor{Kind: event.Operator, Name: o.Name}.Label() }
 
-// Store keeps operators, their links and their sessions. It gets only hashes of secrets.
+// Store keeps operators, their links, sessions and identities. It gets only hashes of secrets.
 type Store interface {
+	IdentityStore
+
 	// AddLink stores a link and its event, and deletes links that expired long ago.
 	AddLink(ctx context.Context, l LinkRecord, e event.Event) error
 	// FindLink returns the link with this hash, even if it was used or has expired. It returns
@@ -59,9 +61,9 @@ type Store interface {
 	EndSession(ctx context.Context, hash secret.Hash, events ...event.Event) error
 	// List returns all operators, sorted by name.
 	List(ctx context.Context) ([]Operator, error)
-	// Remove deletes the operator with this name and all its sessions and links, and appends the
-	// event. It returns ErrUnknown if there is neither an operator nor a usable link with this
-	// name.
+	// Remove deletes the operator with this name and all its sessions, links and identities, and
+	// appends the event. It returns ErrUnknown if there is neither an operator nor a usable link
+	// with this name.
 	Remove(ctx context.Context, name string, now time.Time, e event.Event) error
 	// HasOperators reports whether there is an operator.
 	HasOperators(ctx context.Context) (bool, error)
@@ -82,8 +84,8 @@ func (o *Operators) List(ctx context.Context) ([]Operator, error) { return o.Sto
 func (o *Operators) HasOperators(ctx context.Context) (bool, error) { return o.Store.HasOperators(ctx) }
 
 // Remove deletes the operator with this name. The operator's sessions end at once, and unused links
-// no longer open. Remove returns ErrUnknown if there is no operator and no usable link of this
-// name.
+// and linked identities no longer open anything. Remove returns ErrUnknown if there is no operator
+// and no usable link of this name.
 func (o *Operators) Remove(ctx context.Context, name, actor string) error {
 	name, err := cleanName(name)
 	if err != nil {

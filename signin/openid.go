@@ -3,20 +3,18 @@ package signin
 import (
 	"bytes"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/base64"
-	"errors"
 	"fmt"
 	"net/url"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/codeflow"
 	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/oidc"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/saml"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -110,21 +108,6 @@ func openIDDifferences(old, next OpenIDConnection) []event.Change {
 	return changes
 }
 
-// OpenIDProviders sends requests to OpenID providers. Its errors are *oidc.Error.
-type OpenIDProviders interface {
-	// Provider returns the metadata of the provider with this issuer.
-	Provider(ctx context.Context, issuer string) (oidc.Provider, error)
-	// Keys returns the keys of a provider. unknown says whether a token is signed with a key that
-	// Keys did not return before. If so, Keys reads the keys again.
-	Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.Keys, error)
-	// Exchange gets the tokens for a code.
-	Exchange(ctx context.Context, p oidc.Provider, x oidc.CodeExchange) (oidc.Tokens, error)
-	// UserInfo returns the provider's claims about the person, as JSON. It gets them with the
-	// access token of the person's sign-in. It returns nil if the provider has no UserInfo
-	// endpoint.
-	UserInfo(ctx context.Context, p oidc.Provider, access string) ([]byte, error)
-}
-
 // OpenIDClient returns the site as a client of its OpenID provider. The redirect address does not
 // reveal whether the site exists.
 func (s *SingleSignOn) OpenIDClient(siteName string, c Connection) oidc.Client {
@@ -146,26 +129,11 @@ func (s *SingleSignOn) startOpenID(ctx context.Context, st site.Site, c Connecti
 	if err := s.Store.AddRequest(ctx, st.ID, r); err != nil {
 		return "", fmt.Errorf("add request: %w", err)
 	}
-	return s.OpenIDClient(st.Name, c).Request(p, oidc.RequestOptions{State: state, Nonce: r.ID, Verifier: codeVerifier(browser, state), Fresh: r.Purpose == ToRenew}), nil
-}
-
-// codeVerifier returns the PKCE verifier of a request (RFC 7636). It is computed from the secret in
-// the browser's cookie, which only this server and that browser know. So the server need not store
-// it, and a code that is stolen with its state is useless in any other browser.
-func codeVerifier(browser, state string) string {
-	h := hmac.New(sha256.New, []byte(browser))
-	h.Write([]byte("pkce\x00" + state))
-	return base64.RawURLEncoding.EncodeToString(h.Sum(nil))
-}
-
-// OpenIDAnswer is an answer of an OpenID provider, with the cookie of the browser that brought it.
-type OpenIDAnswer struct {
-	oidc.Answer
-	Browser string // the browser's cookie; may be empty
+	return codeflow.Address(s.OpenIDClient(st.Name, c), p, codeflow.Request{State: state, Nonce: r.ID, Browser: browser, Fresh: r.Purpose == ToRenew}), nil
 }
 
 // FinishOpenID processes an answer of an OpenID provider. It returns the same errors as Finish.
-func (s *SingleSignOn) FinishOpenID(ctx context.Context, st site.Site, in OpenIDAnswer, from session.Browser) (Finished, error) {
+func (s *SingleSignOn) FinishOpenID(ctx context.Context, st site.Site, in codeflow.Answer, from session.Browser) (Finished, error) {
 	c, err := s.Connection(ctx, st)
 	if err != nil {
 		return Finished{}, err
@@ -192,7 +160,7 @@ func (s *SingleSignOn) FinishOpenID(ctx context.Context, st site.Site, in OpenID
 }
 
 // acceptToken exchanges the code of an answer for an ID token, and verifies the token.
-func (s *SingleSignOn) acceptToken(ctx context.Context, st site.Site, c Connection, req RequestRecord, in OpenIDAnswer) (verifiedResponse, error) {
+func (s *SingleSignOn) acceptToken(ctx context.Context, st site.Site, c Connection, req RequestRecord, in codeflow.Answer) (verifiedResponse, error) {
 	v := verifiedResponse{protocol: OpenID}
 	p, err := s.OpenID.Provider(ctx, req.Issuer)
 	if err != nil {
@@ -201,35 +169,25 @@ func (s *SingleSignOn) acceptToken(ctx context.Context, st site.Site, c Connecti
 	if err := in.Check(p); err != nil {
 		return v, err
 	}
-	client := s.OpenIDClient(st.Name, c)
 	plain, err := s.Sealer.Open(c.OpenID.Sealed, secretContext(st.ID, req.Issuer))
 	if err != nil {
 		return v, oidc.Refuse(reasonSecret, "the stored client secret cannot be opened with the key file of this server; enter it again")
 	}
-	tokens, err := s.OpenID.Exchange(ctx, p, oidc.CodeExchange{Client: client, Secret: string(plain), Code: in.Code, Verifier: codeVerifier(in.Browser, in.State)})
-	if err != nil {
-		return v, err
-	}
-	want := oidc.Expected{Nonce: req.ID, AccessToken: tokens.Access}
+	r := codeflow.Redemption{Client: s.OpenIDClient(st.Name, c), Secret: string(plain), Nonce: req.ID}
 	if req.Purpose == ToRenew {
-		want.MaxAge = RequestLifetime
+		r.MaxAge = RequestLifetime
 	}
-	t, err := s.verifyToken(ctx, client, p, tokens.ID, want)
+	t, access, err := codeflow.Redeem(ctx, s.OpenID, p, in, r, s.Now)
 	if err != nil {
 		return v, err
 	}
 	if t.LacksClaim(c.OpenID.Claims) {
-		more, err := s.OpenID.UserInfo(ctx, p, tokens.Access)
-		if err != nil {
+		if t, err = codeflow.AddUserInfo(ctx, s.OpenID, p, t, access); err != nil {
 			return v, err
-		}
-		if more != nil {
-			if t, err = t.AddUserInfo(more); err != nil {
-				return v, err
-			}
 		}
 	}
 	v.issuer, v.authenticated = t.Issuer, t.Authenticated
+	v.session = roster.Origin{Issuer: t.Issuer}
 	attributes := make([]saml.Attribute, 0, len(t.Attributes))
 	for _, a := range t.Attributes {
 		attributes = append(attributes, saml.Attribute(a))
@@ -238,22 +196,6 @@ func (s *SingleSignOn) acceptToken(ctx context.Context, st site.Site, c Connecti
 	picked, err := t.Pick(c.OpenID.Claims)
 	v.claims = saml.ClaimValues(picked)
 	return v, err
-}
-
-// verifyToken verifies an ID token. If the token is signed with an unknown key, it reads the keys
-// again.
-func (s *SingleSignOn) verifyToken(ctx context.Context, client oidc.Client, p oidc.Provider, raw string, want oidc.Expected) (oidc.Token, error) {
-	for _, again := range []bool{false, true} {
-		keys, err := s.OpenID.Keys(ctx, p, again)
-		if err != nil {
-			return oidc.Token{}, err
-		}
-		t, err := client.Verify(p, keys, raw, want, s.Now())
-		if unknown := new(oidc.Error); again || !errors.As(err, &unknown) || !unknown.NewKey {
-			return t, err
-		}
-	}
-	panic("unreachable")
 }
 
 // SealedSecret is the client secret of a site as it is stored.

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/codeflow"
 	"github.com/rollcall-scim/rollcall/internal/openidtest"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/secret"
@@ -83,19 +84,19 @@ func (c *openIDCompany) begin(t testing.TB) (address string) {
 }
 
 // signIn signs a person in at the provider, and returns the answer that the browser brings.
-func (c *openIDCompany) signIn(t testing.TB, address, userName string) signin.OpenIDAnswer {
+func (c *openIDCompany) signIn(t testing.TB, address, userName string) codeflow.Answer {
 	t.Helper()
 	back := c.op.SignIn(t, address, userName)
 	c.catchUp()
-	return signin.OpenIDAnswer{Answer: oidc.ReadAnswer(back.Query()), Browser: browser}
+	return codeflow.Answer{Answer: oidc.ReadAnswer(back.Query()), Browser: browser}
 }
 
-func (c *openIDCompany) finish(in signin.OpenIDAnswer) (signin.Finished, error) {
+func (c *openIDCompany) finish(in codeflow.Answer) (signin.Finished, error) {
 	return c.sso.FinishOpenID(c.ctx, c.site, in, session.Browser{})
 }
 
 // refused fails the test unless the answer is refused for this reason.
-func (c *openIDCompany) refused(t *testing.T, in signin.OpenIDAnswer, want string) signin.FailedSignIn {
+func (c *openIDCompany) refused(t *testing.T, in codeflow.Answer, want string) signin.FailedSignIn {
 	t.Helper()
 	got, err := c.finish(in)
 	f, _ := refusal.About[signin.FailedSignIn](err)
@@ -391,7 +392,7 @@ func TestAnswersOfAnotherProviderCountForNothing(t *testing.T) {
 	if _, err := c.sso.SetConnection(c.ctx, c.site, -1, "admin:kim", func(n *signin.Connection) error { n.Protocol = signin.SAML; return nil }); err != nil {
 		t.Fatal(err)
 	}
-	answer := signin.OpenIDAnswer{Answer: oidc.Answer{State: c.start(t, "").RelayState, Code: "x"}, Browser: browser}
+	answer := codeflow.Answer{Answer: oidc.Answer{State: c.start(t, "").RelayState, Code: "x"}, Browser: browser}
 	if f := c.refused(t, answer, "unknown_request"); !strings.Contains(f.Detail, "the request was one of SAML") {
 		t.Errorf("got %+v", f)
 	}
@@ -643,7 +644,7 @@ func TestKeysAreReadAgainWhenTheProviderHasANewOne(t *testing.T) {
 	c.op.Replace("/keys", nil) // the provider announces its key
 	c.pass(time.Minute)
 	in := c.op.SignIn(t, c.begin(t), "bo@acme.example")
-	if _, err := c.finish(signin.OpenIDAnswer{Answer: oidc.ReadAnswer(in.Query()), Browser: browser}); err != nil {
+	if _, err := c.finish(codeflow.Answer{Answer: oidc.ReadAnswer(in.Query()), Browser: browser}); err != nil {
 		t.Errorf("with the new key: %v", err)
 	}
 }
@@ -663,4 +664,88 @@ func TestNothingStoredOpensACode(t *testing.T) {
 	if strings.Contains(fmt.Sprintf("%+v", r), u.Query().Get("state")) {
 		t.Error("the state itself is stored")
 	}
+}
+
+func TestPeopleSignOutAtTheOpenIDProviderToo(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := newOpenIDCompany(t, db)
+		const page = "/c/acme/auth/oidc/sign-out"
+		c.op.AllowSignOut("acme-client", "https://people.example.com"+page)
+		start := func() string {
+			t.Helper()
+			got, err := c.finish(c.signIn(t, c.begin(t), "ada@acme.example"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, origin, err := c.people.SessionOrigin(c.ctx, got.Session.Secret)
+			if err != nil || origin.Issuer != c.op.Issuer || origin.NameID != "" {
+				t.Fatalf("the session began at %+v, %v", origin, err)
+			}
+			path, err := c.sso.StartSignOut(c.ctx, c.site, origin)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}
+		if path := start(); path != "" {
+			t.Errorf("it is off, and offered: %s", path)
+		}
+		if _, err := c.sso.SetConnection(c.ctx, c.site, -1, "admin:kim", func(n *signin.Connection) error { n.SignsOut = true; return nil }); err != nil {
+			t.Fatal(err)
+		}
+		state, ok := strings.CutPrefix(start(), page+"?go=")
+		if !ok {
+			t.Fatal("nothing is offered")
+		}
+		address, err := c.sso.SignOutAddress(c.ctx, c.site, state)
+		if err != nil {
+			t.Fatal(err)
+		}
+		u, err := url.Parse(address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if q := u.Query(); !strings.HasPrefix(address, c.op.Issuer+"/") || q.Get("client_id") != "acme-client" || q.Get("post_logout_redirect_uri") != "https://people.example.com"+page || q.Get("state") != state || q.Has("id_token_hint") {
+			t.Errorf("the provider is asked by %s", address)
+		}
+		// The state of a sign-out signs nobody in.
+		c.refused(t, codeflow.Answer{Answer: oidc.Answer{State: strings.TrimPrefix(start(), page+"?go="), Code: "x"}, Browser: browser}, "other_browser")
+		back := c.op.SignIn(t, address, "ada@acme.example")
+		if got := back.Scheme + "://" + back.Host + back.Path; got != "https://people.example.com"+page {
+			t.Errorf("the provider redirects to %s", back)
+		}
+		begun := c.begin(t) // the state of a sign-in is none of a sign-out, and stays
+		sent, err := url.Parse(begun)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, step := range []struct {
+			state string
+			want  bool
+		}{{"", false}, {"unknown", false}, {sent.Query().Get("state"), false}, {back.Query().Get("state"), true}, {back.Query().Get("state"), false}} {
+			if there, err := c.sso.FinishOpenIDSignOut(c.ctx, c.site, step.state); there != step.want || err != nil {
+				t.Errorf("%q: got %t, %v", step.state, there, err)
+			}
+		}
+		if _, err := c.finish(c.signIn(t, begun, "ada@acme.example")); err != nil {
+			t.Errorf("the sign-in: %v", err)
+		}
+
+		// A provider that is down, or has no good address for it, is not offered; signing out goes through.
+		offered := func(issuer string) {
+			t.Helper()
+			c.sso = c.process()
+			if path, err := c.sso.StartSignOut(c.ctx, c.site, roster.Origin{Issuer: issuer}); path != "" || err != nil {
+				t.Errorf("%s: got %q, %v", issuer, path, err)
+			}
+		}
+		c.op.Replace("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprintf(w, `{"issuer":%q,"authorization_endpoint":"%[2]s/authorize","token_endpoint":"%[2]s/oauth/token","jwks_uri":"%[2]s/keys","end_session_endpoint":"http://login.evil.example/out"}`, c.op.Issuer, c.op.Issuer)
+		})
+		offered(c.op.Issuer)
+		c.op.Replace("/.well-known/openid-configuration", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusBadGateway) })
+		offered(c.op.Issuer)
+		offered("https://login.other.example")
+	})
 }

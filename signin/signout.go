@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/url"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/secret"
+	"github.com/rollcall-scim/rollcall/oidc"
 	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/saml"
@@ -19,6 +21,9 @@ import (
 //	StartSignOut   the person signed out here  →  an address that ends the other session
 //	FinishSignOut  a request of the identity provider: ends sessions here  →  an answer
 //	               an answer to a request of this site  →  the page that follows a sign-out
+//	FinishOpenIDSignOut  the provider's answer to a request of this site  →  the same page
+//
+// With OpenID Connect only people sign out: the provider ends no sessions here.
 //
 // A person is signed out here even if single sign-out fails.
 
@@ -29,10 +34,13 @@ const toSignOut Purpose = "sign-out"
 // on this server that redirects the browser with the request. The path is empty if the site does
 // not use single sign-out, or if the session did not begin at the site's identity provider.
 func (s *SingleSignOn) StartSignOut(ctx context.Context, st site.Site, o roster.Origin) (path string, err error) {
-	if o.NameID == "" {
+	if o.Issuer == "" {
 		return "", nil
 	}
 	c, err := s.Connection(ctx, st)
+	if err == nil && o.NameID == "" {
+		return s.startOpenIDSignOut(ctx, st, c, o)
+	}
 	if err != nil || !c.SignsOut || c.Mode == SSOOff || c.Provider.SignOutURL == "" || o.Issuer != c.Provider.EntityID {
 		return "", err
 	}
@@ -50,6 +58,58 @@ func (s *SingleSignOn) StartSignOut(ctx context.Context, st site.Site, o roster.
 		return "", fmt.Errorf("add request: %w", err)
 	}
 	return "/c/" + st.Name + "/auth/saml2/sign-out?go=" + relay, nil
+}
+
+// startOpenIDSignOut is StartSignOut with OpenID Connect. A provider that does not answer, or has no
+// address for it, is not offered.
+func (s *SingleSignOn) startOpenIDSignOut(ctx context.Context, st site.Site, c Connection, o roster.Origin) (path string, err error) {
+	if !c.SignsOut || c.Mode == SSOOff || s.OpenID == nil || !c.ReadyFor(OpenID) || o.Issuer != c.OpenID.Issuer {
+		return "", nil
+	}
+	p, err := s.OpenID.Provider(ctx, o.Issuer)
+	if wrong := new(oidc.Error); errors.As(err, &wrong) {
+		s.recordRefusedSignOut(ctx, st, OpenID, FailedSignIn{Reason: string(wrong.Reason), Detail: wrong.Detail, Reference: newRequestID()[1:9]})
+		return "", nil // the person is signed out here
+	}
+	if err != nil || p.EndSessionURL == "" {
+		return "", err
+	}
+	state := secret.New()
+	r := RequestRecord{Hash: secret.HashOf(state), ID: newRequestID(), Purpose: toSignOut, Version: c.Version, Issuer: p.Issuer, Expires: s.Now().Add(RequestLifetime)}
+	if r.ReturnTo, err = s.OpenIDClient(st.Name, c).SignOut(p, s.SignedOutURL(st.Name), state); err != nil {
+		return "", err
+	}
+	if err := s.Store.AddRequest(ctx, st.ID, r); err != nil {
+		return "", fmt.Errorf("add request: %w", err)
+	}
+	return signOutPath(st.Name) + "?go=" + state, nil
+}
+
+func signOutPath(siteName string) string { return "/c/" + siteName + "/auth/oidc/sign-out" }
+
+// SignedOutURL returns the address to which an OpenID provider redirects the browser after a
+// sign-out there: the post-logout redirect URI. It does not reveal whether the site exists.
+func (s *SingleSignOn) SignedOutURL(siteName string) string {
+	return s.PublicURL + signOutPath(url.PathEscape(siteName))
+}
+
+// FinishOpenIDSignOut processes the answer of an OpenID provider to a request of StartSignOut. It
+// reports whether the provider has ended its session, which is so if the state belongs to a
+// request.
+func (s *SingleSignOn) FinishOpenIDSignOut(ctx context.Context, st site.Site, state string) (there bool, err error) {
+	if state == "" || st.ID == "" {
+		return false, nil
+	}
+	hash := secret.HashOf(state)
+	r, err := s.Store.FindRequest(ctx, st.ID, hash, s.Now())
+	if err == nil && r.Purpose == toSignOut && r.Issuer != "" {
+		r, err = s.Store.TakeRequest(ctx, st.ID, hash, s.Now())
+		there = err == nil
+	}
+	if errors.Is(err, refusal.NotFound) {
+		return false, nil
+	}
+	return there, err
 }
 
 // SignOutAddress returns the address at the identity provider that ends the session there. relay is
@@ -144,11 +204,15 @@ func (s *SingleSignOn) refuseSignOut(ctx context.Context, st site.Site, err erro
 	if shown == nil {
 		return err
 	}
+	s.recordRefusedSignOut(ctx, st, SAML, f)
+	return shown.WithAbout(f)
+}
+
+func (s *SingleSignOn) recordRefusedSignOut(ctx context.Context, st site.Site, by Protocol, f FailedSignIn) {
 	if s.Refused != nil {
 		s.Refused.Add(ctx, event.Event{
 			Time: s.Now().UTC().Truncate(time.Microsecond), Scope: event.Site(string(st.ID)), Name: event.SignInSSOEndRefused,
-			Text: fmt.Sprintf("A sign-out by SAML was refused (%s): %s. Reference %s", f.Reason, f.Detail, f.Reference),
+			Text: fmt.Sprintf("A sign-out by %s was refused (%s): %s. Reference %s", by, f.Reason, f.Detail, f.Reference),
 		})
 	}
-	return shown.WithAbout(f)
 }

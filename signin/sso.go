@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/codeflow"
 	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/oidc"
@@ -46,7 +47,7 @@ type SingleSignOn struct {
 	// metadata is never refreshed.
 	ReadMetadata func(ctx context.Context, address string) ([]byte, error)
 	// OpenID sends requests to OpenID providers. If it is nil, no one signs in by OpenID Connect.
-	OpenID OpenIDProviders
+	OpenID codeflow.Providers
 
 	openedKeys sync.Map // the opened key pairs, by their keyContext
 }
@@ -81,7 +82,7 @@ type SSOStore interface {
 }
 
 // RequestLifetime is how long a person may take to sign in at the identity provider.
-const RequestLifetime = 10 * time.Minute
+const RequestLifetime = codeflow.RequestLifetime
 
 // Purpose says what a request to the identity provider is for.
 type Purpose string

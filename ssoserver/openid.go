@@ -3,6 +3,7 @@ package ssoserver
 import (
 	"net/http"
 
+	"github.com/rollcall-scim/rollcall/internal/codeflow"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/web"
 	"github.com/rollcall-scim/rollcall/oidc"
@@ -21,7 +22,7 @@ func (h *Handler) takeAnswer(w http.ResponseWriter, r *http.Request) {
 		h.internalError(w, r, err)
 		return
 	}
-	in := signin.OpenIDAnswer{Answer: oidc.ReadAnswer(r.URL.Query()), Browser: h.sentSecret(r)}
+	in := codeflow.Answer{Answer: oidc.ReadAnswer(r.URL.Query()), Browser: h.sentSecret(r)}
 	if h.mustWait(w, r, st, source, signin.Response{RelayState: in.State, Browser: in.Browser}) {
 		return
 	}

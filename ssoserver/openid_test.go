@@ -190,3 +190,28 @@ func TestNoOpenIDAnswerOfOneSiteOpensAnother(t *testing.T) {
 		t.Errorf("the answer does not open its own site: %d\n%s", a.StatusCode, a.text)
 	}
 }
+
+func TestSigningOutAtTheOpenIDProvider(t *testing.T) {
+	t.Parallel()
+	w, op := newOpenIDWorld(t)
+	const page = "/c/acme/auth/oidc/sign-out"
+	op.AllowSignOut("acme-client", publicURL+page)
+	if _, err := w.sso.SetConnection(t.Context(), w.acme, -1, "cli", func(c *signin.Connection) error { c.SignsOut = true; return nil }); err != nil {
+		t.Fatal(err)
+	}
+	b := w.browser()
+	b.get(b.signInAt(op, "/c/acme/auth/oidc/login", "ada@acme.example"))
+	want(t, b.get("/c/acme/"), http.StatusOK, "ada@acme.example")
+	out := b.send(http.MethodPost, "/c/acme/sign-out", nil, false)
+	want(t, out, http.StatusOK, "Sign out at the identity provider")
+	want(t, b.get("/c/acme/"), http.StatusUnauthorized, "Sign in")
+	_, rest, _ := strings.Cut(out.text, page+"?go=")
+	state, _, _ := strings.Cut(rest, `"`)
+	want(t, b.get(b.signInAt(op, page+"?go="+state, "ada@acme.example")), http.StatusOK, "You are signed out of this site and of your identity provider.")
+	for _, path := range []string{page, page + "?state=" + state, "/c/nowhere/auth/oidc/sign-out?state=" + state} {
+		want(t, b.get(path), http.StatusOK, "may still have a session of yours")
+	}
+	if a := b.get(page + "?go=" + state); a.StatusCode != http.StatusNotFound {
+		t.Errorf("the request is used, and leads on: %d to %s", a.StatusCode, a.Header.Get("Location"))
+	}
+}

@@ -68,10 +68,8 @@ func (h *Handler) takeSignOut(w http.ResponseWriter, r *http.Request, m saml.Sig
 		h.refuseSignOut(w, r, source, err)
 	case done.Address != "":
 		h.redirectToProvider(w, r, done.Address, nil)
-	case done.EndedAtProvider:
-		h.Show(w, r, Message{http.StatusOK, "You are signed out", "You are signed out of this site and of your identity provider."})
 	default:
-		h.Show(w, r, Message{http.StatusOK, "You are signed out here", "You are signed out of this site. Your identity provider may still have a session of yours."})
+		h.showSignedOut(w, r, done.EndedAtProvider)
 	}
 }
 
@@ -85,4 +83,38 @@ func (h *Handler) refuseSignOut(w http.ResponseWriter, r *http.Request, source s
 	h.Show(w, r, Message{
 		http.StatusForbidden, "No session was ended", "What your identity provider sent could not be accepted. Sign out on the page of the site instead. An administrator of the site finds the reason in the audit log, with the reference " + failed.Reference + ".",
 	})
+}
+
+// signOutByOpenID redirects a person who has just signed out at the site to the OpenID provider, if
+// the query has the parameter "go". Otherwise it shows the page after a sign-out, to which the
+// provider redirects.
+func (h *Handler) signOutByOpenID(w http.ResponseWriter, r *http.Request) {
+	r = withBrowserActor(r)
+	st, err := h.findSite(r)
+	if err != nil {
+		h.internalError(w, r, err)
+		return
+	}
+	q := r.URL.Query()
+	if state := q.Get("go"); state != "" {
+		address, err := h.SSO.SignOutAddress(r.Context(), st, state)
+		h.redirectToProvider(w, r, address, err)
+		return
+	}
+	there, err := h.SSO.FinishOpenIDSignOut(r.Context(), st, q.Get("state"))
+	if err != nil {
+		h.internalError(w, r, err)
+		return
+	}
+	h.showSignedOut(w, r, there)
+}
+
+// showSignedOut shows the page after a sign-out. there reports whether the identity provider has
+// ended its session too.
+func (h *Handler) showSignedOut(w http.ResponseWriter, r *http.Request, there bool) {
+	if there {
+		h.Show(w, r, Message{http.StatusOK, "You are signed out", "You are signed out of this site and of your identity provider."})
+		return
+	}
+	h.Show(w, r, Message{http.StatusOK, "You are signed out here", "You are signed out of this site. Your identity provider may still have a session of yours."})
 }

@@ -11,6 +11,7 @@
 //	GET  /c/{site}/auth/oidc/login      starts a sign-in, at the provider
 //	GET  /c/{site}/auth/oidc/test       starts a test for a signed-in administrator
 //	GET  /c/{site}/auth/oidc/callback   receives the answer: the redirect address
+//	GET  /c/{site}/auth/oidc/sign-out   ends the session at the provider, and is the page after it
 //
 // Both login addresses start a sign-in with the protocol that the site uses now. So sign-in pages
 // and bookmarks still work after the site changes its protocol.
@@ -124,6 +125,7 @@ func (h *Handler) endpoints() []endpoint {
 		{"GET " + OpenIDPrefix + "login", h.startSignIn},
 		{"GET " + OpenIDPrefix + "test", h.startTest(signin.OpenID)},
 		{"GET " + OpenIDPrefix + "callback", h.takeAnswer},
+		{"GET " + OpenIDPrefix + "sign-out", h.signOutByOpenID},
 	}
 }
 

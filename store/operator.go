@@ -76,20 +76,26 @@ func (s Operators) UseLink(ctx context.Context, u operator.LinkUse) (op operator
 			returning id, name, created, last_sign_in`, u.OperatorID, name, scim.Fold(name), at)); err != nil {
 			return err
 		}
-		if _, err := tx.Exec(ctx, `
-			delete from operator_session
-			where expires <= $1`, at); err != nil {
-			return err
-		}
-		if _, err := tx.Exec(ctx, `
-			insert into operator_session (hash, operator, created, expires, idle, used, address, agent, last_address, last_agent, proved)
-			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
-			append([]any{u.SessionHash.String(), op.ID}, sessionValues(u.Session)...)...); err != nil {
-			return err
-		}
-		return appendEvent(ctx, tx, u.Event(op))
+		return startOperatorSession(ctx, tx, op, u.SessionHash, u.Session, at, u.Event)
 	})
 	return op, err
+}
+
+// startOperatorSession stores a new session of an operator, and appends its event. It deletes
+// expired sessions.
+func startOperatorSession(ctx context.Context, tx *sqldb.Tx, op operator.Operator, hash secret.Hash, r session.Record, at int64, e func(operator.Operator) event.Event) error {
+	if _, err := tx.Exec(ctx, `
+		delete from operator_session
+		where expires <= $1`, at); err != nil {
+		return err
+	}
+	if _, err := tx.Exec(ctx, `
+		insert into operator_session (hash, operator, created, expires, idle, used, address, agent, last_address, last_agent, proved)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)`,
+		append([]any{hash.String(), op.ID}, sessionValues(r)...)...); err != nil {
+		return err
+	}
+	return appendEvent(ctx, tx, e(op))
 }
 
 // FindSession returns a session and its operator, or operator.ErrNoSession.
@@ -203,7 +209,8 @@ func (s Operators) List(ctx context.Context) (all []operator.Operator, err error
 	return all, err
 }
 
-// Remove deletes the operator with this name, with every session and link, and appends the event.
+// Remove deletes the operator with this name, with every session, link and identity, and appends the
+// event.
 // It returns operator.ErrUnknown if there is neither such an operator nor a usable link.
 func (s Operators) Remove(ctx context.Context, name string, now time.Time, e event.Event) error {
 	folded := scim.Fold(name)

@@ -506,7 +506,7 @@ type expiringTable struct{ name, endColumn string }
 
 func expiringTables() []expiringTable {
 	return []expiringTable{
-		{"token_form", "used"}, {"operator_link", "expires"}, {"operator_session", "expires"}, {"signin_link", "expires"}, {"site_session", "expires"},
+		{"token_form", "used"}, {"operator_link", "expires"}, {"operator_session", "expires"}, {"operator_request", "expires"}, {"signin_link", "expires"}, {"site_session", "expires"},
 	}
 }
 

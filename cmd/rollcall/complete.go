@@ -193,7 +193,7 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 			return attributeCompletion(column+"=", ""), true
 		}
 		return completion{}, true
-	case "--database", "--key-file", "--secret-token-file", "--client-secret-file", "--object", "--with", "--output", "--metadata", "--tls-cert", "--tls-key", "--file", "FILE", "users.csv", "people.csv", "groups.csv", "members.csv":
+	case "--database", "--key-file", "--secret-token-file", "--client-secret-file", "--operator-client-secret-file", "--object", "--with", "--output", "--metadata", "--tls-cert", "--tls-key", "--file", "FILE", "users.csv", "people.csv", "groups.csv", "members.csv":
 		return completion{files: true}, true
 	case "ATTRIBUTE=VALUE":
 		found := attributeCompletion("", "=")
@@ -212,7 +212,7 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		found.unfinished = true
 		return found, true
 	case "", "ACCOUNT", "PLACE", "TITLE", "--clause", "--constant", "--default", "--match", "--referenced", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "--sample", "--taken", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--issuer", "--client-id", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
-		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--leaver-alarm", "--timeout", "--default-domain", "--create-settle", "--session-length", "--session-idle", "--smtp-url", "--mail-from":
+		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--leaver-alarm", "--timeout", "--default-domain", "--create-settle", "--session-length", "--session-idle", "--smtp-url", "--mail-from", "--operator-issuer", "--operator-client-id":
 		return completion{}, true
 	}
 	return completion{}, strings.HasSuffix(path, " create") && want == "NAME" || path == "notification add" && want == "ADDRESS"
@@ -309,6 +309,8 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 		names, err = s.appNames(ctx, args[0])
 	case want == "PERSON" || want == "OBJECT" || want == "ID":
 		names, err = s.userNames(ctx, cmd, args, start)
+	case want == "IDENTITY":
+		names, err = s.identityIDs(ctx, args[0])
 	case area == "operator":
 		names, err = s.operatorNames(ctx)
 	case want == "SITE" || want == "NAME":
@@ -372,6 +374,15 @@ func (s *services) operatorNames(ctx context.Context) (names []string, err error
 		names = append(names, o.Name)
 	}
 	return names, err
+}
+
+// identityIDs returns the ids of the identities that are linked to an operator.
+func (s *services) identityIDs(ctx context.Context, name string) (ids []string, err error) {
+	all, err := s.operators.Identities(ctx, name)
+	for _, i := range all {
+		ids = append(ids, i.ID)
+	}
+	return ids, err
 }
 
 func (s *services) appNames(ctx context.Context, directoryName string) (names []string, err error) {

@@ -196,7 +196,7 @@ func TestCompletionMakesNoDatabase(t *testing.T) {
 // TestEveryWordHasItsCompletion holds every argument and flag with a value to an entry: names, files, or nothing on purpose.
 func TestEveryWordHasItsCompletion(t *testing.T) {
 	t.Parallel()
-	stored := []string{"--site", "--user", "--directory", "DIRECTORY", "APP", "CAUSE", "HASH", "PERSON", "GROUP", "--group", "MEMBER", "ROLE", "--role", "SITE", "NAME", "USERNAME", "TYPE", "ATTRIBUTE", "VERSION", "--app", "--target", "LAST4|ID", "OBJECT", "ID", "ADDRESS", "--application"}
+	stored := []string{"--site", "--user", "--directory", "DIRECTORY", "APP", "CAUSE", "HASH", "PERSON", "GROUP", "--group", "MEMBER", "ROLE", "--role", "SITE", "NAME", "USERNAME", "TYPE", "ATTRIBUTE", "VERSION", "--app", "--target", "LAST4|ID", "OBJECT", "ID", "ADDRESS", "--application", "IDENTITY"}
 	check := func(path, want string) {
 		if _, known := fixedCompletion(path, "", want); !known && !slices.Contains(stored, want) {
 			t.Errorf("%s: nothing says how %s is completed", path, want)

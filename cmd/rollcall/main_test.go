@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -28,6 +29,8 @@ import (
 
 	"github.com/rollcall-scim/rollcall/internal/binary"
 	"github.com/rollcall-scim/rollcall/internal/mailbox"
+	"github.com/rollcall-scim/rollcall/internal/openidtest"
+	"github.com/rollcall-scim/rollcall/operator"
 )
 
 func TestMain(m *testing.M) {
@@ -42,14 +45,14 @@ func (c cleaning) Run() int { return max(c.m.Run(), binary.Clean()) }
 // TestScript runs the stories of testdata/script: what an administrator types, and what must come back.
 func TestScript(t *testing.T) {
 	t.Parallel()
-	testscript.Run(t, scripts("testdata/script", mailbox.New(t, mailbox.Options{})))
+	testscript.Run(t, scripts("testdata/script", mailbox.New(t, mailbox.Options{}), providerForScripts(t)))
 }
 
 // scripts says how stories run: without the environment of whoever runs the tests, and with some commands of their own.
 // "rollcall" is the real binary: a command does one thing after the other and ends, so the race detector, which takes five times the
 // processor time to start, finds nothing in it. A server does many things at once: "serve" runs this test's program, with the detector when
 // the tests have it.
-func scripts(dir string, box *mailbox.Server) testscript.Params {
+func scripts(dir string, box *mailbox.Server, op *openidtest.Provider) testscript.Params {
 	return testscript.Params{
 		Dir: dir,
 		Setup: func(env *testscript.Env) error {
@@ -60,6 +63,7 @@ func scripts(dir string, box *mailbox.Server) testscript.Params {
 			env.Setenv("PATH", filepath.Dir(built)+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			env.Setenv("TZ", "UTC")
 			env.Setenv("MAILSERVER", box.Addr)
+			env.Setenv("PROVIDER", op.Issuer)
 			for _, name := range environment() {
 				env.Setenv(name, "")
 			}
@@ -69,6 +73,7 @@ func scripts(dir string, box *mailbox.Server) testscript.Params {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": serveInScript, "get": getInScript, "post": postInScript, "until": untilInScript, "save": saveInScript, "certificate": certificateInScript,
 			"mail":     func(ts *testscript.TestScript, neg bool, args []string) { mailInScript(ts, neg, args, box) },
+			"signin":   func(ts *testscript.TestScript, neg bool, args []string) { signInInScript(ts, neg, args, op) },
 			"rootonly": rootOnlyInScript, "schema": schemaInScript,
 		},
 		UpdateScripts: os.Getenv("ROLLCALL_UPDATE_SCRIPTS") == "1",
@@ -80,6 +85,7 @@ func environment() []string {
 	return []string{
 		"ROLLCALL_DATABASE", "ROLLCALL_KEY_FILE", "ROLLCALL_PUBLIC_URL", "ROLLCALL_LISTEN", "ROLLCALL_LOG",
 		"ROLLCALL_TLS_CERT", "ROLLCALL_TLS_KEY", "ROLLCALL_ALLOW_PRIVATE_TARGETS", "ROLLCALL_SMTP_URL", "ROLLCALL_MAIL_FROM",
+		"ROLLCALL_OPERATOR_ISSUER", "ROLLCALL_OPERATOR_CLIENT_ID", "ROLLCALL_OPERATOR_CLIENT_SECRET", "ROLLCALL_OPERATOR_CLIENT_SECRET_FILE",
 	}
 }
 
@@ -215,6 +221,26 @@ func mailInScript(ts *testscript.TestScript, neg bool, args []string, box *mailb
 		}
 	}
 	ts.Fatalf("no mail for %s matches %q:\n%s", args[0], args[1], strings.Join(all, "\n---\n"))
+}
+
+// providerForScripts is the OpenID provider at $PROVIDER. It knows the operators of
+// https://people.example.com as its client, and two people.
+func providerForScripts(t *testing.T) *openidtest.Provider {
+	t.Helper()
+	op := openidtest.New(t)
+	op.AddClient("operators", "very-secret", "https://people.example.com"+operator.CallbackPath)
+	op.AddUser(openidtest.User{ID: "sam-1", Name: "sam", Email: "sam@corp.example"})
+	op.AddUser(openidtest.User{ID: "lee-1", Name: "lee", Email: "lee@corp.example"})
+	return op
+}
+
+// signInInScript is "signin ADDRESS NAME": signs a person in at the provider, to which ADDRESS leads, and prints the path and query of the
+// address to which the provider redirects with its answer.
+func signInInScript(ts *testscript.TestScript, _ bool, args []string, op *openidtest.Provider) {
+	back, err := op.TrySignIn(context.Background(), args[0], args[1])
+	ts.Check(err)
+	_, err = ts.Stdout().Write([]byte(back.RequestURI() + "\n"))
+	ts.Check(err)
 }
 
 // saveInScript is "save NAME [PATTERN]": puts what the last command printed, or the part in brackets, into a variable.

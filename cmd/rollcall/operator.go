@@ -86,5 +86,5 @@ the operator if there is none of that name. Without NAME it is "operator".`,
 			})
 		}),
 	}
-	return groupCommand("operator", "Who runs the installation", link, list, c.operatorSessions(), c.operatorSignOut(), remove)
+	return groupCommand("operator", "Who runs the installation", link, list, c.operatorSessions(), c.operatorSignOut(), c.operatorIdentities(), c.operatorUnlink(), remove)
 }

@@ -68,6 +68,7 @@ type serveFlags struct {
 	contact  string        // a URI to which people report vulnerabilities; "" for no security.txt
 	sessions session.Limits
 	mail     mailFlags
+	operator operatorFlags
 }
 
 func (c *command) serveCommand() *cobra.Command {
@@ -96,6 +97,7 @@ Several processes may serve one PostgreSQL database; they share the work.`,
 	flags.DurationVar(&o.sessions.Length, "session-length", session.DefaultLength, "how long a sign-in to the pages lasts at most")
 	flags.DurationVar(&o.sessions.Idle, "session-idle", session.DefaultIdle, "how long a sign-in to the pages lasts without use")
 	c.addMailFlags(flags, &o.mail)
+	c.addOperatorFlags(flags, &o.operator)
 	return cmd
 }
 
@@ -121,6 +123,10 @@ func (c *command) serve(cmd *cobra.Command, o serveFlags) error {
 	}
 	o.contact = contact
 	mailer, err := c.mailer(cmd, o.mail)
+	if err != nil {
+		return err
+	}
+	provider, err := c.operatorProvider(cmd, o.operator)
 	if err != nil {
 		return err
 	}
@@ -150,7 +156,7 @@ func (c *command) serve(cmd *cobra.Command, o serveFlags) error {
 		return errors.Join(err, ln.Close())
 	}
 	setGarbageLimits()
-	w := wiring{log: log, listens: []net.Addr{ln.Addr()}, interval: o.interval, settle: o.settle, leaverPatience: o.leavers, mailer: mailer}
+	w := wiring{log: log, listens: []net.Addr{ln.Addr()}, interval: o.interval, settle: o.settle, leaverPatience: o.leavers, mailer: mailer, operators: provider}
 	if shown != nil {
 		w.forbidden = shown.Addr()
 	}
@@ -334,6 +340,9 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	if s.notifications.Mailer != nil {
 		g.Go(func() error { return untilDone(gctx, tell.Run(gctx)) })
 	}
+	if s.openID != nil {
+		g.Go(func() error { return watchProvider(gctx, s) })
+	}
 	g.Go(func() error { return c.keepAnnouncing(gctx, s) })
 	g.Go(func() error { watch.Run(gctx); return nil })
 	clock := &clockWatch{log: s.log, wake: func(ctx context.Context) error {
@@ -394,7 +403,7 @@ func (c *command) handler(ctx context.Context, s *services, on endpoints, observ
 	}
 	sites := &sitepages.Pages{Console: pages, Sites: s.sites, Rosters: s.rosters, Requests: s.requests, SignIns: s.signins, SSO: s.sso, FetchMetadata: s.metadata, Events: &store.Events{DB: s.db}, Eraser: s.eraser, LocalProvider: on.signOn != nil}
 	directories := &directorypages.Pages{
-		Console: pages, Operators: s.operators, Keys: s.keys, Notifications: s.notifications, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
+		Console: pages, Operators: s.operators, OpenID: s.openID, Keys: s.keys, Notifications: s.notifications, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
 		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Eraser: s.eraser, Events: store.Events{DB: s.db}, SignOn: on.signOn,
 		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) directorypages.UserWriter { return csv.NewWriter(w) },
 		Owner: s.owner, Lifetime: ctx,

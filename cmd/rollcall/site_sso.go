@@ -26,7 +26,8 @@ type ssoJSON struct {
 	Site             string            `json:"site"`
 	Mode             signin.Mode       `json:"mode"`
 	Protocol         signin.Protocol   `json:"protocol"`
-	RedirectURI      string            `json:"redirectUri"` // the address that receives the answers of an OpenID provider
+	RedirectURI      string            `json:"redirectUri"`           // the address that receives the answers of an OpenID provider
+	SignedOutURI     string            `json:"postLogoutRedirectUri"` // the address to which an OpenID provider redirects after a sign-out
 	Issuer           string            `json:"issuer"`
 	ClientID         string            `json:"clientId"`
 	HasClientSecret  bool              `json:"hasClientSecret"`
@@ -84,7 +85,7 @@ func (c *command) printSSO(ctx context.Context, s *services, st site.Site) error
 		claims, identifier = saml.Claims(n.OpenID.Claims), oidc.Subject
 	}
 	out := ssoJSON{
-		Site: st.Name, Mode: n.Mode, Protocol: n.Protocol, RedirectURI: client.RedirectURL, Issuer: n.OpenID.Issuer, ClientID: n.OpenID.ClientID, HasClientSecret: len(n.OpenID.Sealed) > 0, EntityID: sp.EntityID, ReplyURL: sp.ACS, IdentityProvider: n.Provider.EntityID, SignInURL: n.Provider.SignInURL,
+		Site: st.Name, Mode: n.Mode, Protocol: n.Protocol, RedirectURI: client.RedirectURL, SignedOutURI: s.sso.SignedOutURL(st.Name), Issuer: n.OpenID.Issuer, ClientID: n.OpenID.ClientID, HasClientSecret: len(n.OpenID.Sealed) > 0, EntityID: sp.EntityID, ReplyURL: sp.ACS, IdentityProvider: n.Provider.EntityID, SignInURL: n.Provider.SignInURL,
 		Certificates: []certificateJSON{}, UserNameMatches: st.MatchesUserName, CreatesAccounts: n.Creates, Unsolicited: n.Unsolicited,
 		SignsRequests: n.SignRequests, SignsOut: n.SignsOut, Keys: []samlKeyJSON{},
 		Claims: object{
@@ -108,10 +109,12 @@ func (c *command) printSSO(ctx context.Context, s *services, st site.Site) error
 		if n.Protocol == signin.OpenID {
 			secret := map[bool]string{true: "stored", false: "none yet: rollcall site sso set " + st.Name + " --client-secret-file FILE"}
 			line("Redirect URI", client.RedirectURL)
+			line("Post-logout redirect URI", s.sso.SignedOutURL(st.Name))
 			line("Issuer", valueOr(n.OpenID.Issuer, "not known yet: rollcall site sso set "+st.Name+" --issuer URL"))
 			line("Client ID", valueOr(n.OpenID.ClientID, "not known yet: rollcall site sso set "+st.Name+" --client-id ID"))
 			line("Client secret", secret[len(n.OpenID.Sealed) > 0])
 			line("User identifier", valueOr(claims.UserIdentifier, identifier))
+			line("Single sign-out", map[bool]string{true: "offered", false: "off"}[n.SignsOut])
 			line("SCIM userName matches", site.MatchesWords(st.MatchesUserName))
 			line("First sign-in", map[bool]string{true: "makes the account", false: "makes no account"}[n.Creates])
 			return

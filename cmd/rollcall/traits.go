@@ -62,7 +62,7 @@ func traitOf(path string) (trait, bool) {
 		return sharedTrait(makes, "json"), true
 	case "site set", "site sso set", "site sso rotate-key", "site rename", "site link", "token create", "directory rename", "directory key create":
 		return sharedTrait(writes, "json", "public-url"), true
-	case "site schema show", "site searchable show", "token list", "operator list", "operator sessions", "site sessions", "site held list", "site look-alikes",
+	case "site schema show", "site searchable show", "token list", "operator list", "operator sessions", "operator identities", "site sessions", "site held list", "site look-alikes",
 		"retention show", "audit", "notification list",
 		"directory list", "directory show", "directory key list", "directory user list", "directory user show",
 		"directory group list", "directory group show", "directory group member list", "app role list", "app mapping list", "app mapping show", "app mapping filter list", "app mapping version list", "app mapping version show", "app attribute list", "app list", "app show", "provision status", "provision log", "provision connections list", "provision connections show", "provision held", "provision plan list", "provision plan show":
@@ -72,7 +72,7 @@ func traitOf(path string) (trait, bool) {
 	case "directory export", "directory export-groups", "directory export-members", "app export-schema":
 		return sharedTrait(reads), true
 	case "site delete", "site import-people", "site schema set", "site schema clear", "site searchable add", "site searchable remove",
-		"token revoke", "operator remove", "operator sign-out", "site sign-out", "site block", "site unblock", "site held apply", "site held refuse", "site sso unlink", "site sso recovery-codes",
+		"token revoke", "operator remove", "operator sign-out", "operator unlink", "site sign-out", "site block", "site unblock", "site held apply", "site held refuse", "site sso unlink", "site sso recovery-codes",
 		"directory key revoke", "notification add", "notification remove", "notification resume",
 		"directory set", "directory delete", "directory import", "directory import-groups", "directory import-members",
 		"directory group create", "directory group set", "directory group delete", "directory group restore", "directory group purge",

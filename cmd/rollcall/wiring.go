@@ -54,7 +54,8 @@ type services struct {
 	requests      *requestlog.Log
 	rosters       *roster.Rosters
 	operators     *operator.Operators
-	keys          *operator.Keys // the API keys of directories
+	openID        *operator.OpenID // signs operators in at their OpenID provider; nil for one-time links alone
+	keys          *operator.Keys   // the API keys of directories
 	signins       *signin.SignIns
 	sso           *signin.SingleSignOn
 	metadata      func(ctx context.Context, address string) ([]byte, error) // returns the metadata of an identity provider from this address
@@ -82,8 +83,9 @@ type wiring struct {
 	existing       bool          // whether the database must already exist; if so, none is created
 	// instance names the only server of an installation on SQLite, so that the server takes over
 	// its own leases immediately after a restart.
-	instance string
-	mailer   notification.Mailer // sends notifications; nil for none
+	instance  string
+	mailer    notification.Mailer // sends notifications; nil for none
+	operators *openIDSettings     // the OpenID provider of operators; nil for none
 }
 
 // withServices returns a command's function: it opens the database, calls do, and closes the
@@ -180,6 +182,9 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 	s.metadata = metadataReader(c.outboundOptions(w.listens, w.forbidden))
 	s.sso.ReadMetadata = s.metadata
 	s.sso.OpenID = oidcclient.New(c.outboundOptions(w.listens, w.forbidden), c.now)
+	if w.operators != nil {
+		s.openID = c.operatorSignIn(s, db, w)
+	}
 	s.notifications = &notification.Notifications{
 		Store: store.Notifications{DB: db}, Mailer: w.mailer, PublicURL: c.baseURL(), Now: c.now, NewID: randomID, ExpiringKeys: s.keys.NoteExpiring,
 	}

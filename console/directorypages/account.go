@@ -12,7 +12,10 @@ const accountURL = "/d/-/account"
 // accountPage is the data of the view "account", the page "My account".
 type accountPage struct {
 	console.Page
-	Sessions console.SessionList
+	Sessions   console.SessionList
+	Identities []identityRow
+	Provider   string // the name of the operators' OpenID provider; empty if there is none
+	Link       string // the address that links an identity
 }
 
 func (p *Pages) ownSessions(r *http.Request, v *operatorVisit) (console.SessionList, error) {
@@ -29,7 +32,14 @@ func (p *Pages) showAccount(w http.ResponseWriter, r *http.Request, v *operatorV
 	if err != nil {
 		return err
 	}
-	pg := accountPage{Page: v.page, Sessions: list}
+	rows, err := p.identityRows(r, v)
+	if err != nil {
+		return err
+	}
+	pg := accountPage{Page: v.page, Sessions: list, Identities: rows, Link: linkURL}
+	if p.OpenID != nil {
+		pg.Provider = p.OpenID.ProviderName()
+	}
 	pg.Title, pg.Menu = "My account", installationMenu("")
 	pg.StatusLine = "You are signed in as the operator " + v.Operator.Name + "."
 	pg.Crumbs = []console.Crumb{{Text: "Directories", URL: "/d/"}}

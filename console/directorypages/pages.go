@@ -30,6 +30,7 @@ var templateFiles embed.FS
 type Pages struct {
 	Console       *console.Console
 	Operators     *operator.Operators
+	OpenID        *operator.OpenID            // signs operators in at their provider; nil for one-time links alone
 	Keys          *operator.Keys              // the API keys of directories
 	Notifications *notification.Notifications // who gets mail about a directory
 	Directories   *directory.Directories
@@ -105,8 +106,15 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		// Routes for the operator's own account. No directory can be named "-".
 		{Pattern: "GET /d/-/account", Access: console.Administrator, Handle: p.showAccount},
 		{Pattern: "GET /d/-/account/sign-in-again", Access: console.Administrator, Handle: p.showSignInAgain},
+		{Pattern: "GET /d/-/account/identities/{identity}/unlink", Access: console.Administrator, Handle: p.askUnlink},
+		{Pattern: "POST /d/-/account/identities/{identity}/unlink", Access: console.Administrator, Handle: p.unlink},
 		{Pattern: "GET /d/-/account/sign-out", Access: console.Administrator, Handle: p.askSignOutEverywhere},
 		{Pattern: "POST /d/-/account/sign-out", Access: console.Administrator, Handle: p.signOutEverywhere},
+
+		// Routes for the sign-in at the operators' OpenID provider:
+		{Pattern: "GET /d/-/openid/login", Access: console.Anyone, Handle: p.startSignIn},
+		{Pattern: "GET /d/-/openid/link", Access: console.FreshAdministrator, Handle: p.startLink},
+		{Pattern: "GET /d/-/openid/callback", Access: console.Anyone, Handle: p.takeAnswer},
 
 		// Routes for the audit log of the installation:
 		{Pattern: "GET /d/-/audit", Access: console.Administrator, Handle: p.showInstallationAudit},

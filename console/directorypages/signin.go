@@ -3,6 +3,7 @@ package directorypages
 import (
 	"errors"
 	"net/http"
+	"net/url"
 
 	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/operator"
@@ -24,10 +25,11 @@ type operatorVisit struct {
 type operatorGuard struct {
 	console   *console.Console
 	operators *operator.Operators
+	openID    *operator.OpenID // nil if operators sign in by one-time links alone
 }
 
 func (p *Pages) operatorGuard() operatorGuard {
-	return operatorGuard{console: p.Console, operators: p.Operators}
+	return operatorGuard{console: p.Console, operators: p.Operators, openID: p.OpenID}
 }
 
 // routes lists the routes for signing in and out. They are a table of their own, because one
@@ -84,14 +86,22 @@ const renewURL = "/d/-/account/sign-in-again"
 
 // showSignInAgain asks for a fresh sign-in. Actions that cannot be undone, or that could give
 // someone else control of an application, need one.
-func (*Pages) showSignInAgain(_ http.ResponseWriter, _ *http.Request, v *operatorVisit) error {
-	p := &console.SignInPage{
+func (p *Pages) showSignInAgain(_ http.ResponseWriter, r *http.Request, v *operatorVisit) error {
+	s := &console.SignInPage{
 		Page:    console.Page{Title: "Sign in again", Narrow: true},
-		Text:    "You signed in more than 30 minutes ago. The Tenant URL, the Secret Token, API keys, connecting accounts by hand and deleting need a fresh sign-in. Nothing was changed.",
+		Text:    "You signed in more than 30 minutes ago. The Tenant URL, the Secret Token, API keys, linking an identity, connecting accounts by hand and deleting need a fresh sign-in. Nothing was changed.",
 		Command: "rollcall operator link " + v.Operator.Name,
 		Also:    "You stay signed in for everything else.",
 	}
-	return &console.PageError{Status: http.StatusOK, Title: p.Title, Text: p.Text, SignIn: p}
+	offerProvider(s, p.OpenID, loginURL+"?renew=yes&to="+url.QueryEscape(r.URL.Query().Get("to")))
+	return &console.PageError{Status: http.StatusOK, Title: s.Title, Text: s.Text, SignIn: s}
+}
+
+// offerProvider adds the operators' OpenID provider to a sign-in page, if there is one.
+func offerProvider(s *console.SignInPage, o *operator.OpenID, address string) {
+	if o != nil {
+		s.SSO, s.Provider, s.Silent = address, o.ProviderName(), !o.Answers()
+	}
 }
 
 func (d operatorGuard) signInError(r *http.Request) *console.PageError {
@@ -101,9 +111,16 @@ func (d operatorGuard) signInError(r *http.Request) *console.PageError {
 		Command: "rollcall operator link NAME",
 		Also:    "While there is no operator yet, rollcall serve prints the first link when it starts in a terminal.",
 	}
+	if d.openID != nil {
+		p.Text = "These pages are for whoever runs this installation."
+	}
 	if d.console.SessionSecret(r, SessionCookie) != "" {
 		p.Text = "You are signed out: the session has ended. These pages open again with a one-time link."
+		if d.openID != nil {
+			p.Text = "You are signed out: the session has ended."
+		}
 	}
+	offerProvider(p, d.openID, loginURL+"?to="+url.QueryEscape(pathOf(r)))
 	return &console.PageError{Status: http.StatusUnauthorized, Title: p.Title, Text: p.Text, SignIn: p}
 }
 
@@ -130,10 +147,15 @@ func (d operatorGuard) redeemLink(w http.ResponseWriter, r *http.Request, _ *ope
 	if err != nil {
 		return err
 	}
+	return d.enter(w, r, s, "/d/")
+}
+
+// enter gives the browser a new session and redirects it to the address to.
+func (d operatorGuard) enter(w http.ResponseWriter, r *http.Request, s operator.Session, to string) error {
 	d.endOldSession(r)
 	d.console.SetSession(w, r, SessionCookie, s.Secret)
 	d.console.RememberStart(w, r, "/d/")
-	return d.console.Redirect(w, r, "/d/", console.DoneNotice("You are signed in as "+s.Operator.Name+"."))
+	return d.console.Redirect(w, r, to, console.DoneNotice("You are signed in as "+s.Operator.Name+"."))
 }
 
 // endOldSession ends the browser's current session, before the browser gets another one. If that

@@ -91,6 +91,7 @@ type protocolChoice struct {
 // openIDPart holds what the page shows only for OpenID Connect.
 type openIDPart struct {
 	RedirectURI      console.CopyValue
+	SignedOut        console.CopyValue // the post-logout redirect URI
 	Issuer, ClientID string
 	HasSecret        bool
 	SaveURL          string // address to which the form with the provider's values is sent
@@ -216,6 +217,7 @@ func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, st
 	if shown == signin.OpenID {
 		s.OpenID = &openIDPart{
 			RedirectURI: console.CopyValue{ID: "redirect", Label: "Redirect URI", Value: p.SSO.OpenIDClient(v.Site.Name, c).RedirectURL},
+			SignedOut:   console.CopyValue{ID: "signed-out", Label: "Post-logout redirect URI", Value: p.SSO.SignedOutURL(v.Site.Name), Hint: "Needed only if people are offered to sign out at the provider."},
 			Issuer:      c.OpenID.Issuer, ClientID: c.OpenID.ClientID, HasSecret: len(c.OpenID.Sealed) > 0, SaveURL: v.url("admin/access/authentication/openid"),
 		}
 		s.HTTPSWarning = nil // the provider's response comes by GET, so browsers send the cookie even over plain http
@@ -443,7 +445,7 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 			JobTitle: form.Get("jobTitle"), Department: form.Get("department"),
 		}
 		if shown == signin.OpenID {
-			c.OpenID.Claims = oidc.Claims(claims)
+			c.OpenID.Claims, c.SignsOut = oidc.Claims(claims), form.Get("signsOut") != ""
 			return nil
 		}
 		c.Claims, c.EntityID, c.Unsolicited = claims, form.Get("entityID"), form.Get("unsolicited") != ""

@@ -88,6 +88,9 @@ func elsewhere() map[string]string {
 		"provisioning.held":           "provision.TestGuard", "provisioning.approved": "provision.TestGuard", "provisioning.rejected": "provision.TestGuard",
 		"provisioning.connected": "provision.TestConnectByHand", "provisioning.connection_forgotten": "provision.TestForgetConnection",
 		"provisioning.deleted":        "provision.TestSave", // no command or page causes it
+		"operator.identity_linked":    "operator.TestOperatorsSignInByOpenIDConnect",
+		"operator.identity_unlinked":  "operator.TestOperatorsSignInByOpenIDConnect",
+		"operator.sign_in_refused":    "operator.TestOperatorsSignInByOpenIDConnect",
 		"key.expiring":                "notification.TestAKeyThatExpiresSoonIsToldOnce",
 		"notification.stopped":        "notification.TestMailThatIsRefusedIsTriedForThreeDays",
 		"notification.resumed":        "notification.TestMailThatIsRefusedIsTriedForThreeDays",

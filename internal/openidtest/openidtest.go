@@ -21,6 +21,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"encoding/pem"
+	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -44,6 +46,8 @@ type Provider struct {
 	mu      sync.Mutex
 	clients map[string]*storage.Client
 	users   map[string]*storage.User
+	// signOut holds the post-logout redirect URIs of each client.
+	signOut map[string][]string
 	// replacements holds the handlers that answer instead of the provider, by path.
 	replacements map[string]http.HandlerFunc
 	// makeToken makes the ID tokens instead of the provider; nil if the provider makes them.
@@ -56,14 +60,14 @@ type User struct{ ID, Name, Email string }
 // New starts a provider. It stops when the test ends.
 func New(t testing.TB) *Provider {
 	t.Helper()
-	p := &Provider{clients: map[string]*storage.Client{}, users: map[string]*storage.User{}, replacements: map[string]http.HandlerFunc{}}
+	p := &Provider{clients: map[string]*storage.Client{}, users: map[string]*storage.User{}, signOut: map[string][]string{}, replacements: map[string]http.HandlerFunc{}}
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	p.Issuer = server.URL
 	p.storage = storage.NewStorageWithClients(p, p.clients)
 	var key [32]byte
 	rand.Read(key[:]) // rand.Read never fails
-	provider, err := op.NewProvider(&op.Config{CryptoKey: key, CodeMethodS256: true}, p.storage, op.StaticIssuer(p.Issuer),
+	provider, err := op.NewProvider(&op.Config{CryptoKey: key, CodeMethodS256: true}, withSignOut{p.storage, p}, op.StaticIssuer(p.Issuer),
 		op.WithAllowInsecure(), op.WithLogger(slog.New(slog.DiscardHandler)))
 	if err != nil {
 		t.Fatal(err)
@@ -140,6 +144,39 @@ func (p *Provider) AddClient(id, secret string, redirects ...string) {
 	p.clients[id] = storage.WebClient(id, secret, redirects...)
 }
 
+// AllowSignOut registers the addresses to which the provider redirects after a sign-out of a client.
+func (p *Provider) AllowSignOut(id string, addresses ...string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.signOut[id] = addresses
+}
+
+// withSignOut is the example storage with the addresses of AllowSignOut. In the example, clients
+// have none.
+type withSignOut struct {
+	*storage.Storage
+	provider *Provider
+}
+
+// GetClientByClientID returns the client with this id.
+func (s withSignOut) GetClientByClientID(ctx context.Context, id string) (op.Client, error) {
+	c, err := s.Storage.GetClientByClientID(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	s.provider.mu.Lock()
+	defer s.provider.mu.Unlock()
+	return clientWithSignOut{c, s.provider.signOut[id]}, nil
+}
+
+type clientWithSignOut struct {
+	op.Client
+	signOut []string
+}
+
+// PostLogoutRedirectURIs returns the addresses to which the provider redirects after a sign-out.
+func (c clientWithSignOut) PostLogoutRedirectURIs() []string { return c.signOut }
+
 // AddUser adds a person.
 func (p *Provider) AddUser(u User) {
 	p.mu.Lock()
@@ -191,33 +228,42 @@ func (p *Provider) Forge(f func(header, claims map[string]any) string) {
 // returns the address to which the provider redirects the browser with its answer.
 func (p *Provider) SignIn(t testing.TB, address, userName string) *url.URL {
 	t.Helper()
+	to, err := p.TrySignIn(context.WithoutCancel(t.Context()), address, userName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return to
+}
+
+// TrySignIn is like SignIn, and returns an error if the provider does not redirect the browser with
+// an answer.
+func (p *Provider) TrySignIn(ctx context.Context, address, userName string) (*url.URL, error) {
 	client := &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 	for range 5 {
-		r, err := http.NewRequestWithContext(context.WithoutCancel(t.Context()), http.MethodGet, address, nil)
+		r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		r.Header.Set("Test-User", userName)
 		answer, err := client.Do(r)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		body, err := io.ReadAll(answer.Body)
 		answer.Body.Close()
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		to, err := answer.Location()
 		if err != nil {
-			t.Fatalf("%s: the provider answers %d\n%s", address, answer.StatusCode, body)
+			return nil, fmt.Errorf("%s: the provider answers %d\n%s", address, answer.StatusCode, body)
 		}
 		if !strings.HasPrefix(to.String(), p.Issuer+"/") {
-			return to
+			return to, nil
 		}
 		address = to.String()
 	}
-	t.Fatal("the provider redirects without end")
-	return nil
+	return nil, errors.New("the provider redirects without end")
 }
 
 // Sign makes a JWT. With the algorithm RS256, the provider's key signs it. With HS256, the

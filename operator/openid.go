@@ -1,0 +1,365 @@
+package operator
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/codeflow"
+	"github.com/rollcall-scim/rollcall/internal/secret"
+	"github.com/rollcall-scim/rollcall/internal/session"
+	"github.com/rollcall-scim/rollcall/oidc"
+	"github.com/rollcall-scim/rollcall/refusal"
+)
+
+// OpenID signs operators in at the one OpenID provider of the installation:
+//
+//	Start   a request for this browser is stored  →  the address at the provider
+//	Finish  the request is removed, the code exchanged, the ID token verified
+//	        →  a session, or a linked identity
+//
+// Only an identity that an operator linked before signs anyone in. An e-mail address never does.
+type OpenID struct {
+	Operators *Operators
+	Requests  RequestStore
+	Providers codeflow.Providers
+	Issuer    string
+	ClientID  string
+	Secret    string         // the client secret
+	PublicURL string         // the address of this server, without a slash at the end
+	Refused   *event.Refused // records refused sign-ins; nil records none
+
+	silent atomic.Bool // whether the provider did not answer when it was last asked
+}
+
+// CallbackPath is the path that receives the provider's answers.
+const CallbackPath = "/d/-/openid/callback"
+
+// Purpose is what a request is for.
+type Purpose string
+
+// The purposes.
+const (
+	ToSignIn Purpose = "sign-in"
+	ToRenew  Purpose = "renew" // a sign-in in which the operator proves again who they are
+	ToLink   Purpose = "link"  // links the identity to the signed-in operator
+)
+
+// OpenIDRequest is a request as it is stored.
+type OpenIDRequest struct {
+	Hash     secret.Hash // the hash of the state
+	Nonce    string
+	Browser  secret.Hash // the hash of the secret in the browser's cookie
+	Purpose  Purpose
+	Operator string // the id of the operator who links; empty for other purposes
+	ReturnTo string // a path below /d/
+	Issuer   string
+	Expires  time.Time
+}
+
+// RequestStore keeps the requests of operators. It gets only hashes of secrets.
+type RequestStore interface {
+	// AddRequest stores a request, and removes expired requests.
+	AddRequest(ctx context.Context, r OpenIDRequest) error
+	// TakeRequest removes and returns a request. It returns refusal.NotFound if there is none, or
+	// if the request has expired at the time now.
+	TakeRequest(ctx context.Context, hash secret.Hash, now time.Time) (OpenIDRequest, error)
+	// HasRequest reports whether there is a request with this hash that this browser sent and that
+	// has not expired at the time now. It does not remove the request.
+	HasRequest(ctx context.Context, hash, browser secret.Hash, now time.Time) (bool, error)
+}
+
+// Refusals about sign-ins at the provider.
+var (
+	ErrOpenIDFailed = refusal.New(refusal.Forbidden, "", "what the provider sent could not be accepted").Coded("operator_openid_failed")
+	ErrOpenIDSilent = refusal.New(refusal.Busy, "", "the provider does not answer as it should").Coded("operator_openid_silent")
+)
+
+// RefusedSignIn describes a sign-in at the provider that was refused. The refusals of Finish are
+// about a RefusedSignIn.
+type RefusedSignIn struct {
+	Reason    string // one word, such as audience_mismatch
+	Reference string // the number by which the audit log names this refusal
+	Linking   bool   // whether the sign-in was to link an identity
+}
+
+// Reasons of this package, in addition to those of oidc.
+const (
+	reasonNoRequest = "unknown_request"
+	reasonBrowser   = "other_browser"
+	reasonUnlinked  = "not_linked"
+	reasonLinked    = "linked_already"
+	reasonOperator  = "other_operator"
+)
+
+// ProviderName returns the name of the provider for buttons: the host of its issuer.
+func (o *OpenID) ProviderName() string {
+	u, err := url.Parse(o.Issuer)
+	if err != nil || u.Host == "" {
+		return o.Issuer
+	}
+	return u.Host
+}
+
+// Client returns the installation as a client of its provider.
+func (o *OpenID) Client() oidc.Client {
+	return oidc.Client{ID: o.ClientID, RedirectURL: o.PublicURL + CallbackPath}
+}
+
+// Check asks the provider for its metadata, unless that is known already.
+func (o *OpenID) Check(ctx context.Context) error {
+	_, err := o.provider(ctx)
+	return err
+}
+
+// Answers reports whether the provider answered when it was last asked. It reports true before the
+// provider is asked for the first time.
+func (o *OpenID) Answers() bool { return !o.silent.Load() }
+
+func (o *OpenID) provider(ctx context.Context) (oidc.Provider, error) {
+	p, err := o.Providers.Provider(ctx, o.Issuer)
+	if ctx.Err() == nil {
+		o.silent.Store(err != nil)
+	}
+	return p, err
+}
+
+// Start begins a sign-in for the browser with this cookie. returnTo is a path below /d/; any other
+// address is replaced. If renew is true, the operator must prove again who they are. Start returns
+// ErrOpenIDSilent if the provider does not answer.
+func (o *OpenID) Start(ctx context.Context, browser, returnTo string, renew bool) (address string, err error) {
+	r := OpenIDRequest{Purpose: ToSignIn, ReturnTo: pathForOperators(returnTo)}
+	if renew {
+		r.Purpose = ToRenew
+	}
+	return o.start(ctx, browser, r)
+}
+
+// StartLink begins a sign-in that links the identity to the operator with this session. The
+// provider is asked to have the person sign in, so that they see which identity they link.
+func (o *OpenID) StartLink(ctx context.Context, browser string, by Operator) (address string, err error) {
+	return o.start(ctx, browser, OpenIDRequest{Purpose: ToLink, Operator: by.ID, ReturnTo: accountPath})
+}
+
+func (o *OpenID) start(ctx context.Context, browser string, r OpenIDRequest) (string, error) {
+	p, err := o.provider(ctx)
+	if err != nil {
+		return "", o.refuse(ctx, r.Purpose, err, "")
+	}
+	state := secret.New()
+	r.Hash, r.Nonce, r.Browser = secret.HashOf(state), secret.New(), secret.HashOf(browser)
+	r.Issuer, r.Expires = p.Issuer, o.Operators.Now().Add(codeflow.RequestLifetime)
+	if err := o.Requests.AddRequest(ctx, r); err != nil {
+		return "", fmt.Errorf("add request: %w", err)
+	}
+	return codeflow.Address(o.Client(), p, codeflow.Request{State: state, Nonce: r.Nonce, Browser: browser, Fresh: r.Purpose != ToSignIn}), nil
+}
+
+const (
+	homePath    = "/d/"
+	accountPath = "/d/-/account"
+)
+
+// pathForOperators returns the path if it is below /d/, and /d/ otherwise. Instead of the paths
+// that begin a sign-in it returns that of the page My account.
+func pathForOperators(path string) string {
+	switch {
+	case !strings.HasPrefix(path, homePath) || len(path) > 500 || strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r == '\\' || r > '~' }) ||
+		strings.Contains(path, "//") || strings.Contains(path, "..") || strings.Contains(strings.ToLower(path), "%2"):
+		return homePath
+	case strings.HasPrefix(path, "/d/-/openid/"), strings.HasPrefix(path, "/d/sign-in/"):
+		return accountPath
+	}
+	return path
+}
+
+// Asked reports whether an answer belongs to a request of this browser that has not expired. It
+// does not verify the answer or remove the request.
+func (o *OpenID) Asked(ctx context.Context, in codeflow.Answer) (bool, error) {
+	if in.Browser == "" || in.State == "" {
+		return false, nil
+	}
+	has, err := o.Requests.HasRequest(ctx, secret.HashOf(in.State), secret.HashOf(in.Browser), o.Operators.Now())
+	if err != nil {
+		return false, fmt.Errorf("find request: %w", err)
+	}
+	return has, nil
+}
+
+// Finished is the result of an answer.
+type Finished struct {
+	Purpose  Purpose
+	Session  Session  // the session that began; not for ToLink
+	Identity Identity // the identity that was linked; only for ToLink
+	ReturnTo string   // a path of this server
+}
+
+// Finish processes an answer of the provider. sessionSecret is that of the browser's session; it
+// may be empty, and decides who gets a new identity. Finish returns a refusal about a
+// RefusedSignIn, or an error of this server.
+func (o *OpenID) Finish(ctx context.Context, in codeflow.Answer, sessionSecret string, from session.Browser) (Finished, error) {
+	req, err := o.takeRequest(ctx, in)
+	if err != nil {
+		return Finished{}, o.refuse(ctx, req.Purpose, err, "")
+	}
+	i, proved, err := o.accept(ctx, req, in)
+	if err != nil {
+		return Finished{}, o.refuse(ctx, req.Purpose, err, "")
+	}
+	if req.Purpose == ToLink {
+		i, err = o.link(ctx, req, i, sessionSecret)
+		if err != nil {
+			return Finished{}, o.refuse(ctx, req.Purpose, err, i.Subject)
+		}
+		return Finished{Purpose: ToLink, Identity: i, ReturnTo: req.ReturnTo}, nil
+	}
+	s, err := o.signIn(ctx, i, proved, from)
+	if err != nil {
+		return Finished{}, o.refuse(ctx, req.Purpose, err, i.Subject)
+	}
+	return Finished{Purpose: req.Purpose, Session: s, ReturnTo: req.ReturnTo}, nil
+}
+
+// takeRequest removes and returns the request that an answer belongs to.
+func (o *OpenID) takeRequest(ctx context.Context, in codeflow.Answer) (OpenIDRequest, error) {
+	req, err := o.Requests.TakeRequest(ctx, secret.HashOf(in.State), o.Operators.Now())
+	switch {
+	case errors.Is(err, refusal.NotFound):
+		return req, oidc.Refuse(reasonNoRequest, "the answer belongs to no request of an operator, or to one that is more than ten minutes old or was answered before")
+	case err != nil:
+		return req, fmt.Errorf("take request: %w", err)
+	case in.Browser == "" || secret.HashOf(in.Browser) != req.Browser:
+		return req, oidc.Refuse(reasonBrowser, "the answer came from another browser than the request")
+	case req.Issuer != o.Issuer:
+		return req, oidc.Refuse(reasonNoRequest, "the request was sent to %s, which is no longer the provider of operators", req.Issuer)
+	}
+	return req, nil
+}
+
+// accept exchanges the code of an answer for an ID token, and verifies the token. It returns the
+// identity in the token, and when the person proved who they are.
+func (o *OpenID) accept(ctx context.Context, req OpenIDRequest, in codeflow.Answer) (i Identity, proved time.Time, err error) {
+	p, err := o.provider(ctx)
+	if err != nil {
+		return i, proved, err
+	}
+	if err := in.Check(p); err != nil {
+		return i, proved, err
+	}
+	r := codeflow.Redemption{Client: o.Client(), Secret: o.Secret, Nonce: req.Nonce}
+	if req.Purpose == ToRenew {
+		r.MaxAge = codeflow.RequestLifetime
+	}
+	t, access, err := codeflow.Redeem(ctx, o.Providers, p, in, r, o.Operators.Now)
+	if err != nil {
+		return i, proved, err
+	}
+	claims := oidc.Claims{Email: "email"}
+	if req.Purpose == ToLink && t.LacksClaim(claims) {
+		if t, err = codeflow.AddUserInfo(ctx, o.Providers, p, t, access); err != nil {
+			return i, proved, err
+		}
+	}
+	picked, err := t.Pick(claims)
+	if err != nil {
+		return i, proved, err
+	}
+	proved = t.Authenticated
+	if req.Purpose == ToRenew {
+		proved = o.Operators.Now() // the token would have been refused if the person had not just proved who they are
+	}
+	return Identity{Issuer: t.Issuer, Subject: picked.UserIdentifier, Email: picked.Email}, proved, nil
+}
+
+// signIn starts a session of the operator that the identity is linked to.
+func (o *OpenID) signIn(ctx context.Context, i Identity, proved time.Time, from session.Browser) (Session, error) {
+	ops := o.Operators
+	record := ops.Limits.Start(ops.Now(), from)
+	record.RecordProof(proved)
+	s := Session{Secret: secret.New(), Expires: record.Expires}
+	var err error
+	s.Operator, err = ops.Store.UseIdentity(ctx, IdentityUse{
+		Issuer: i.Issuer, Subject: i.Subject, Email: i.Email, At: ops.Now(), SessionHash: secret.HashOf(s.Secret), Session: record,
+		Event: func(op Operator) event.Event {
+			e := ops.newEvent(event.OperatorSignedIn, op.Actor(), op.Name, fmt.Sprintf("%s signed in by OpenID Connect at %s", op.Name, i.Issuer))
+			e.By = event.Actor{Kind: event.Operator, ID: op.ID, Name: op.Name}
+			return e
+		},
+	})
+	if err != nil {
+		return Session{}, err
+	}
+	return s, nil
+}
+
+// link links the identity to the operator who asked for it. That operator must still be signed in,
+// in the same browser.
+func (o *OpenID) link(ctx context.Context, req OpenIDRequest, i Identity, sessionSecret string) (Identity, error) {
+	ops := o.Operators
+	op, _, err := ops.findSession(ctx, sessionSecret)
+	if err != nil && !errors.Is(err, ErrNoSession) {
+		return i, err
+	}
+	if err != nil || op.ID != req.Operator {
+		return i, oidc.Refuse(reasonOperator, "the operator who asked to link the identity is no longer signed in in this browser")
+	}
+	i.ID, i.OperatorID, i.Linked = ops.NewID(), op.ID, ops.Now()
+	e := ops.newEvent(event.OperatorIdentityLinked, op.Actor(), op.Name, fmt.Sprintf("%s linked the identity %s of %s", op.Name, i.Subject, i.Issuer))
+	e.By = event.Actor{Kind: event.Operator, ID: op.ID, Name: op.Name}
+	err = ops.Store.LinkIdentity(ctx, i, e)
+	if taken, ok := refusal.About[TakenIdentity](err); ok && errors.Is(err, ErrIdentityTaken) {
+		if taken.OperatorID == op.ID {
+			return i, ErrIdentityTaken.Because("this identity is linked to your account already").Advise("nothing needs to be done")
+		}
+		return i, ErrIdentityTaken.Because("this identity is linked to another operator").Advise("it must be unlinked there first")
+	}
+	return i, err
+}
+
+// TakenIdentity says which operator an identity is linked to. ErrIdentityTaken carries it.
+type TakenIdentity struct{ OperatorID string }
+
+// refuse records why a sign-in was refused, and returns the refusal to show. The details are in an
+// event of the installation. The person gets a number by which operators find the event. Errors of
+// this server are returned unchanged.
+func (o *OpenID) refuse(ctx context.Context, to Purpose, err error, who string) error {
+	f := RefusedSignIn{Reference: newReference(), Linking: to == ToLink}
+	shown, detail := ErrOpenIDFailed.Advise("start again from the sign-in page; if it happens again, the audit log of the installation has the reason, with the reference %s", f.Reference), ""
+	var wrong *oidc.Error
+	switch {
+	case errors.As(err, &wrong):
+		f.Reason, detail = string(wrong.Reason), wrong.Detail
+		if wrong.Reason == oidc.ProviderFailed {
+			shown = ErrOpenIDSilent.Advise("use a one-time link, or try again in a minute; the audit log of the installation has the reason, with the reference %s", f.Reference)
+		}
+	case errors.Is(err, ErrIdentityUnknown):
+		f.Reason, detail, shown = reasonUnlinked, "the identity is linked to no operator", ErrIdentityUnknown
+	case errors.Is(err, ErrIdentityTaken):
+		f.Reason, detail = reasonLinked, "the identity is linked already"
+		shown, _ = refusal.Find(err)
+	default:
+		return err
+	}
+	if o.Refused != nil {
+		text := fmt.Sprintf("A sign-in of an operator by OpenID Connect was refused (%s): %s", f.Reason, detail)
+		if who != "" {
+			text += "; identity " + who + " of " + o.Issuer
+		}
+		o.Refused.Add(ctx, event.Event{Scope: event.Installation(), Name: event.OperatorSignInRefused, Text: text + ". Reference " + f.Reference})
+	}
+	return shown.WithAbout(f)
+}
+
+// newReference returns eight random hexadecimal digits.
+func newReference() string {
+	var b [4]byte
+	rand.Read(b[:]) // rand.Read never fails
+	return hex.EncodeToString(b[:])
+}

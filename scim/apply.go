@@ -11,7 +11,7 @@ import (
 // Expected errors are *Error: invalidValue, invalidPath, noTarget and mutability (RFC 7644 §3.5.2),
 // and 413 if the operations would look at too many values.
 func (p *Patch) Apply(rt *ResourceType, r Resource) (PatchResult, error) {
-	a := applier{rt: rt, mode: p.mode, working: make(Resource, len(r)+2), copied: map[string]bool{}, shownForms: p.shownForms}
+	a := applier{rt: rt, mode: p.mode, working: make(Resource, len(r)+2), copiedMembers: map[string]bool{}, shownForms: p.shownForms}
 	for k, v := range r {
 		a.working[k] = v
 	}
@@ -31,12 +31,12 @@ func (p *Patch) Apply(rt *ResourceType, r Resource) (PatchResult, error) {
 }
 
 type applier struct {
-	rt         *ResourceType
-	mode       Mode
-	working    Resource        // the copy of the resource that the operations change
-	copied     map[string]bool // the names of the top-level members that have been copied from the caller's resource
-	fixes      []Fix
-	shownForms []Resource // the forms in which a GET may show the resource; see SetShownForms
+	rt            *ResourceType
+	mode          Mode
+	working       Resource        // the copy of the resource that the operations change
+	copiedMembers map[string]bool // the names of the top-level members that have been copied from the caller's resource
+	fixes         []Fix
+	shownForms    []Resource // the forms in which a GET may show the resource; see SetShownForms
 
 	ignored              []Ignored       // the operations that had nothing to act on
 	elementsWithLostSubs map[string]bool // the elements from which an operation removed a sub-attribute, by their pointerKey
@@ -92,10 +92,10 @@ func (a *applier) container(p *Path) map[string]any {
 // ensureCopied clones a top-level member before its first change, because until then the member is
 // shared with the caller's resource.
 func (a *applier) ensureCopied(key string) {
-	if a.copied[key] {
+	if a.copiedMembers[key] {
 		return
 	}
-	a.copied[key] = true
+	a.copiedMembers[key] = true
 	if v, ok := a.working[key]; ok {
 		a.working[key] = cloneValue(v)
 	}

@@ -40,7 +40,7 @@ func DecodeNew(rt *ResourceType, body []byte, m Mode) (Resource, []Fix, error) {
 
 // readBody reads the body of a POST or PUT into a resource.
 func (d *reader) readBody(rt *ResourceType, body []byte) (Resource, error) {
-	raw, err := scan(body)
+	raw, err := scanBody(body)
 	if err != nil {
 		return nil, err
 	}

@@ -30,10 +30,10 @@ func (p *filterParser) newCompare(path AttrPath, a *Attribute, op Op, lit litera
 	if err := p.checkOperator(c); err != nil {
 		return nil, err
 	}
-	if lit.unquoted {
+	if lit.isUnquoted {
 		p.addFix("unquoted-value", path.String(), "%s read as a string", quote(lit.text))
 	}
-	c.operand = c.prepare()
+	c.operand = c.prepareOperand()
 	return c, nil
 }
 
@@ -133,9 +133,9 @@ type operand struct {
 	isTime     bool
 }
 
-// prepare folds and parses the right side of the comparison. This happens once, so that each match
-// only compares.
-func (c Compare) prepare() operand {
+// prepareOperand folds and parses the right side of the comparison. This happens once, so that each
+// match only compares.
+func (c Compare) prepareOperand() operand {
 	o := operand{isPrepared: true}
 	s, ok := c.Value.(string)
 	if !ok {

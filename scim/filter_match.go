@@ -107,7 +107,7 @@ func anyElement(v any, f func(any) bool) bool {
 
 func (c Compare) match(v scope) bool {
 	if !c.operand.isPrepared {
-		c.operand = c.prepare() // the node was not made by ParseFilter, which prepares the operand
+		c.operand = c.prepareOperand() // the node was not made by ParseFilter, which prepares the operand
 	}
 	if c.Value == nil {
 		return Present{c.Path, c.Attr}.match(v) == (c.Op == Ne)

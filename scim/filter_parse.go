@@ -433,9 +433,9 @@ func parseOperator(s string) Op {
 
 // literal is a value in a filter (compValue in the grammar).
 type literal struct {
-	value    any    // the value: a string, number, bool or nil
-	text     string // the spelling in the filter; "" for a quoted value
-	unquoted bool   // whether the value is a string without quotes
+	value      any    // the value: a string, number, bool or nil
+	text       string // the spelling in the filter; "" for a quoted value
+	isUnquoted bool   // whether the value is a string without quotes
 }
 
 // parseLiteral reads the value of a comparison. RFC 7644 §3.4.2.2: compValue is a JSON string,
@@ -511,7 +511,7 @@ func (p *filterParser) readUnquoted(text string) (literal, error) {
 	case p.mode == Strict || equalName(text, "and") || equalName(text, "or") || equalName(text, "not"):
 		return lit, p.failf("%s is not a value; put strings in double quotes", quote(text))
 	default:
-		lit.value, lit.unquoted = text, true
+		lit.value, lit.isUnquoted = text, true
 	}
 	return lit, nil
 }

@@ -45,9 +45,9 @@ type scanner struct {
 	isWanted func(name string) bool // says which top-level members to read; the others are skipped; nil means all are read
 }
 
-// scan reads a request body. It accepts a UTF-8 byte order mark. It returns invalidSyntax with line
-// and column, or invalidValue for a NUL.
-func scan(body []byte) (any, error) {
+// scanBody reads a request body. It accepts a UTF-8 byte order mark. It returns invalidSyntax with
+// line and column, or invalidValue for a NUL.
+func scanBody(body []byte) (any, error) {
 	sc := scanner{text: string(body)}
 	sc.text = strings.TrimPrefix(sc.text, "\ufeff")
 	return sc.readDocument()

@@ -88,7 +88,7 @@ type PatchResult struct {
 // of the attributes. Other expected errors are invalidSyntax, invalidPath, invalidValue, noTarget,
 // mutability, and 413 above the limits.
 func DecodePatch(rt *ResourceType, body []byte, m Mode) (*Patch, []Fix, error) {
-	raw, err := scan(body)
+	raw, err := scanBody(body)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -610,7 +610,7 @@ func (d *reader) expandJSONString(a *Attribute, path AttrPath, o object) object 
 	if !strings.HasPrefix(strings.TrimLeft(quoted, " "), "{") {
 		return o
 	}
-	inner, err := scan([]byte(quoted))
+	inner, err := scanBody([]byte(quoted))
 	fields, ok := inner.(object)
 	if err != nil || !ok {
 		return o // a string that only starts with a brace is an ordinary value

@@ -70,7 +70,7 @@ func (d *registryReader) readDocument(doc []byte) {
 		d.addProblem("", "the document has %d bytes; at most %d are read", len(doc), MaxRegistryBytes)
 		return
 	}
-	raw, err := scan(doc)
+	raw, err := scanBody(doc)
 	var unreadable *Error
 	if errors.As(err, &unreadable) {
 		d.addProblem("", "%s", strings.TrimSuffix(strings.Replace(unreadable.Detail, "The body", "the document", 1), "."))
@@ -255,7 +255,7 @@ func (d *registryReader) readAttribute(place string, i int, parent *Attribute, r
 		ReferenceTypes:  f.readStrings("referenceTypes", maxResourceTypes),
 	}
 	a.CaseExact = f.readFlag("caseExact")
-	if !f.has("caseExact") {
+	if !f.hasMember("caseExact") {
 		a.CaseExact = a.Type == Binary || a.Type == Reference // RFC 7643 §2.3.6, §2.3.7
 	}
 	d.checkCharacteristics(f, a)
@@ -470,7 +470,7 @@ type documentObject struct {
 	members object
 }
 
-func (f documentObject) has(name string) bool {
+func (f documentObject) hasMember(name string) bool {
 	raw, ok := f.members.get(name)
 	return ok && raw != nil
 }

@@ -40,7 +40,7 @@ func DecodeStream(rt *ResourceType, r io.Reader, m Mode, s Stream) (res Resource
 	if err := d.splitBody(); err != nil {
 		return nil, false, nil, err
 	}
-	raw, err := scan(d.otherParts)
+	raw, err := scanBody(d.otherParts)
 	if err != nil {
 		return nil, false, nil, d.withCountingNote(err)
 	}

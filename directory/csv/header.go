@@ -18,7 +18,7 @@ import (
 type column struct {
 	directory.FileColumn
 	meansBlocked   bool   // whether the value Yes means accountEnabled=false, as in a column "Block sign in"
-	mapped         bool   // whether the caller said what the column means
+	mappedByCaller bool   // whether the caller said what the column means
 	usedByTemplate bool   // whether a template builds a value from the column
 	enabledHint    string // a hint for an error message if the column may hold accountEnabled; otherwise ""
 }
@@ -186,7 +186,7 @@ func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions)
 	}
 	var left []string
 	for i := range h.columns {
-		if c := &h.columns[i]; !c.mapped && h.recognise(c, i) {
+		if c := &h.columns[i]; !c.mappedByCaller && h.recognise(c, i) {
 			left = append(left, c.Name)
 		}
 	}
@@ -264,7 +264,7 @@ func (h *header) applyOptions(o directory.FileOptions) error {
 			return fileError("column %q: there is no attribute %q%s", m.Column, m.Attribute, didYouMean(m.Attribute))
 		}
 		for _, i := range at {
-			h.columns[i].mapped = true
+			h.columns[i].mappedByCaller = true
 			h.columns[i].Attributes = append(h.columns[i].Attributes, a.Name)
 			h.columns[i].meansBlocked = a.Name == "accountEnabled" && strings.HasPrefix(squeezeName(h.columns[i].Name), "blocksignin")
 		}
@@ -280,7 +280,7 @@ func (h *header) applyOptions(o directory.FileOptions) error {
 				return fileError("the file has no column %q to leave out; its columns are %s", strings.TrimSpace(name), h.listColumns())
 			}
 			for _, i := range at {
-				h.columns[i].mapped, h.columns[i].Attributes = true, nil
+				h.columns[i].mappedByCaller, h.columns[i].Attributes = true, nil
 			}
 		}
 	}
@@ -427,7 +427,7 @@ func isKey(name string) bool {
 func (h *header) preferMappedColumns() {
 	for i := range h.columns {
 		c := &h.columns[i]
-		if !c.mapped && len(c.Attributes) == 1 && slices.ContainsFunc(h.columns, func(o column) bool { return o.mapped && slices.Contains(o.Attributes, c.Attributes[0]) }) {
+		if !c.mappedByCaller && len(c.Attributes) == 1 && slices.ContainsFunc(h.columns, func(o column) bool { return o.mappedByCaller && slices.Contains(o.Attributes, c.Attributes[0]) }) {
 			c.Attributes = nil
 		}
 	}

@@ -42,10 +42,10 @@ type Reader struct {
 
 // record is one row of cells. If the row cannot be read, err says why.
 type record struct {
-	line     int
-	cells    []string
-	err      error
-	unclosed bool // whether the file ends inside a quoted value of this record
+	line         int
+	cells        []string
+	err          error
+	endsUnclosed bool // whether the file ends inside a quoted value of this record
 }
 
 // NewReader reads the whole file. An error about the columns is a *directory.FileError, which names
@@ -240,9 +240,9 @@ func (r *Reader) findCutReason(l *recordSplitter) {
 		columns--
 	}
 	switch {
-	case last.err != nil && !last.unclosed:
+	case last.err != nil && !last.endsUnclosed:
 		return
-	case last.unclosed:
+	case last.endsUnclosed:
 		r.cutReason = fmt.Sprintf("The last row, line %d, ends inside a value in double quotes. The file was cut off, or a double quote is missing.", last.line)
 	case len(last.cells) < columns:
 		r.cutReason = fmt.Sprintf("The last row, line %d, has %d of %d columns and no line end. The file may have been cut off.", last.line, len(last.cells), columns)
@@ -312,9 +312,9 @@ func (r *Reader) readRecords(l *recordSplitter) {
 		if err == nil && strings.TrimSpace(strings.Join(cells, "")) == "" {
 			continue
 		}
-		rec := record{line: line, cells: cells, err: err, unclosed: err != nil && l.endsInsideQuotes && l.offset >= len(l.text)}
+		rec := record{line: line, cells: cells, err: err, endsUnclosed: err != nil && l.endsInsideQuotes && l.offset >= len(l.text)}
 		var at *quoteError
-		if rec.unclosed && errors.As(err, &at) {
+		if rec.endsUnclosed && errors.As(err, &at) {
 			at.detail = "the file ends inside this value, which has a double quote before it and none after it; the file was cut off, or a double quote is missing"
 		}
 		r.records = append(r.records, rec)

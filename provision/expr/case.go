@@ -97,7 +97,7 @@ func evalCase(n *node, r *evaluation, invariant func(string) string, special fun
 		}
 		turkic, ok := parseCulture(culture.text)
 		if !ok {
-			return Null(), n.failAt(n.args[1], r.quoteForMessage(culture)+" is not a culture name such as en-US or tr-TR")
+			return Null(), n.errorAt(n.args[1], r.quoteForMessage(culture)+" is not a culture name such as en-US or tr-TR")
 		}
 		if turkic {
 			convert = func(s string) string { return special(unicode.TurkishCase, s) }

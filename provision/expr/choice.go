@@ -186,7 +186,7 @@ func choiceFunctions() []function {
 				if r.redacted {
 					v = String(redactedText)
 				}
-				return Null(), n.failAt(n, clip(v.text, 500))
+				return Null(), n.errorAt(n, clip(v.text, 500))
 			},
 		},
 		{
@@ -266,7 +266,7 @@ func evalIIF(n *node, r *evaluation) (Value, error) {
 	chosen, ok := asBoolean(condition)
 	switch {
 	case !ok:
-		return Null(), n.failAt(n.args[0], fmt.Sprintf("the condition of IIF must be True or False and is %s", r.quoteForMessage(condition)))
+		return Null(), n.errorAt(n.args[0], fmt.Sprintf("the condition of IIF must be True or False and is %s", r.quoteForMessage(condition)))
 	case chosen:
 		return n.args[1].eval(r)
 	default:

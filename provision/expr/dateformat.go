@@ -292,7 +292,7 @@ type dateFields struct {
 // but w stands for the weekday, which has no letter of its own.
 const fieldLetters = "yMdwHhmsft"
 
-func (d *dateFields) get(field byte) (value int, known bool) {
+func (d *dateFields) field(field byte) (value int, known bool) {
 	i := strings.IndexByte(fieldLetters, field)
 	return d.values[i], d.known[i]
 }
@@ -392,13 +392,13 @@ func (d *dateFields) readDigits(field byte, least, most int) string {
 	}
 	number := atoi(d.rest[:length])
 	d.rest = d.rest[length:]
-	return d.set(field, number)
+	return d.setField(field, number)
 }
 
-// set stores the value of a field. If the string contains the field twice, both values must be
+// setField stores the value of a field. If the string contains the field twice, both values must be
 // equal. It returns the problem, or "".
-func (d *dateFields) set(field byte, value int) string {
-	if had, known := d.get(field); known && had != value {
+func (d *dateFields) setField(field byte, value int) string {
+	if had, known := d.field(field); known && had != value {
 		return fieldName(field) + " stands there twice and differs"
 	}
 	i := strings.IndexByte(fieldLetters, field)
@@ -447,7 +447,7 @@ func (d *dateFields) readYear(i formatItem) string {
 		number = fullYear(fmt.Sprintf("%02d", number))
 	}
 	d.rest = d.rest[n:]
-	return d.set('y', number)
+	return d.setField('y', number)
 }
 
 func (d *dateFields) readName(i formatItem, field byte, most int, name func(int) string) string {
@@ -458,7 +458,7 @@ func (d *dateFields) readName(i formatItem, field byte, most int, name func(int)
 		}
 		if len(d.rest) >= len(full) && strings.EqualFold(d.rest[:len(full)], full) {
 			d.rest = d.rest[len(full):]
-			return d.set(field, n)
+			return d.setField(field, n)
 		}
 	}
 	return problemUnless(false, "the name of "+fieldName(field))
@@ -469,7 +469,7 @@ func (d *dateFields) readAMPM(i formatItem) string {
 		word = word[:min(i.count, 2)]
 		if len(d.rest) >= len(word) && strings.EqualFold(d.rest[:len(word)], word) {
 			d.rest = d.rest[len(word):]
-			return d.set('t', n)
+			return d.setField('t', n)
 		}
 	}
 	return problemUnless(false, "AM or PM")
@@ -485,7 +485,7 @@ func (d *dateFields) readFraction(i formatItem) string {
 	}
 	digits := d.rest[:length]
 	d.rest = d.rest[length:]
-	return d.set('f', parseNanoseconds(digits))
+	return d.setField('f', parseNanoseconds(digits))
 }
 
 func (d *dateFields) readZone(i formatItem) string {
@@ -508,9 +508,9 @@ func (d *dateFields) readZone(i formatItem) string {
 // time, the date is today; otherwise missing fields are this year, January and the first day of the
 // month.
 func (d *dateFields) toDate(s dateStyles, now time.Time) (t parsedDate, problem string) {
-	year, hasYear := d.get('y')
-	month, hasMonth := d.get('M')
-	day, hasDay := d.get('d')
+	year, hasYear := d.field('y')
+	month, hasMonth := d.field('M')
+	day, hasDay := d.field('d')
 	switch {
 	case hasYear:
 	case s.noDefaultDate && !hasMonth && !hasDay:
@@ -523,9 +523,9 @@ func (d *dateFields) toDate(s dateStyles, now time.Time) (t parsedDate, problem 
 		year, month, day = now.Year(), int(now.Month()), now.Day()
 	}
 	month, day = max(month, 1-boolToInt(hasMonth)), max(day, 1-boolToInt(hasDay))
-	minute, _ := d.get('m')
-	second, _ := d.get('s')
-	fraction, _ := d.get('f')
+	minute, _ := d.field('m')
+	second, _ := d.field('s')
+	fraction, _ := d.field('f')
 	hour, problem := d.hourOfDay()
 	switch {
 	case problem != "":
@@ -536,7 +536,7 @@ func (d *dateFields) toDate(s dateStyles, now time.Time) (t parsedDate, problem 
 		return t, "there is no such time"
 	}
 	at := time.Date(year, time.Month(month), day, hour, minute, second, fraction, time.UTC)
-	if weekday, known := d.get('w'); known && at.Weekday() != time.Weekday(weekday%7) {
+	if weekday, known := d.field('w'); known && at.Weekday() != time.Weekday(weekday%7) {
 		return t, "the day is another weekday"
 	}
 	at = at.Add(-time.Duration(d.offset) * time.Second)
@@ -567,9 +567,9 @@ func (d *dateFields) zoneKind(s dateStyles) zone {
 }
 
 func (d *dateFields) hourOfDay() (hour int, problem string) {
-	half, hasHalf := d.get('t')
-	twelve, has12 := d.get('h')
-	hour, has24 := d.get('H')
+	half, hasHalf := d.field('t')
+	twelve, has12 := d.field('h')
+	hour, has24 := d.field('H')
 	switch {
 	case has24 && has12 && hour%12 != twelve%12:
 		return 0, "the hour stands there twice and differs"

@@ -18,7 +18,7 @@ func readDate(text string) (time.Time, bool) {
 			return time.Time{}, false
 		}
 	}
-	return d.time()
+	return d.toTime()
 }
 
 type dateReader struct {
@@ -184,7 +184,7 @@ func (d *dateReader) setNamedDate() {
 	}
 }
 
-func (d *dateReader) time() (time.Time, bool) {
+func (d *dateReader) toTime() (time.Time, bool) {
 	if !d.hasDate || d.year < 1 || d.month < 1 || d.month > 12 || d.day < 1 || d.day > daysIn(d.year, time.Month(d.month)) {
 		return time.Time{}, false
 	}

@@ -96,7 +96,7 @@ func dateFunctions() []function {
 			},
 			eval: func(n *node, r *evaluation) (Value, error) {
 				if r.env.Now.IsZero() {
-					return Null(), n.failAt(n, "the time of the evaluation is not known here")
+					return Null(), n.errorAt(n, "the time of the evaluation is not known here")
 				}
 				return DateTime(r.env.Now), nil
 			},
@@ -129,7 +129,7 @@ func (n *node) evalInstant(r *evaluation, i int) (t time.Time, null bool, err er
 	}
 	t, ok := v.asTime()
 	if !ok {
-		return time.Time{}, false, n.failAt(n.args[i], fmt.Sprintf("%s of %s must be a date such as 2020-03-16 and is %s", n.fn.parameterAt(i).Name, n.text, r.quoteForMessage(v)))
+		return time.Time{}, false, n.errorAt(n.args[i], fmt.Sprintf("%s of %s must be a date such as 2020-03-16 and is %s", n.fn.parameterAt(i).Name, n.text, r.quoteForMessage(v)))
 	}
 	return t, false, nil
 }
@@ -169,7 +169,7 @@ func evalDateAdd(n *node, r *evaluation) (Value, error) {
 	}
 	later, ok := addInterval(t, interval, count)
 	if !ok {
-		return Null(), n.failAt(n, "the result of DateAdd lies outside of the years 1 to 9999")
+		return Null(), n.errorAt(n, "the result of DateAdd lies outside of the years 1 to 9999")
 	}
 	return DateTime(later), nil
 }
@@ -177,7 +177,7 @@ func evalDateAdd(n *node, r *evaluation) (Value, error) {
 func (n *node) evalInterval(r *evaluation) (string, error) {
 	v, err := n.evalSingle(r, 0)
 	if err == nil && !isInterval(v.text) {
-		err = n.failAt(n.args[0], fmt.Sprintf("the interval of %s must be one of %s and is %s", n.text, strings.Join(intervals(), ", "), r.quoteForMessage(v)))
+		err = n.errorAt(n.args[0], fmt.Sprintf("the interval of %s must be one of %s and is %s", n.text, strings.Join(intervals(), ", "), r.quoteForMessage(v)))
 	}
 	return strings.ToLower(v.text), err
 }
@@ -283,7 +283,7 @@ func evalDateFromNum(n *node, r *evaluation) (Value, error) {
 	}
 	t := time.Unix(ticks/1e7+fileTimeEpoch, ticks%1e7*100).UTC()
 	if ticks < 0 || !inCalendar(t) {
-		return Null(), n.failAt(n.args[0], fmt.Sprintf("%d is not a file time between the years 1601 and 9999", ticks))
+		return Null(), n.errorAt(n.args[0], fmt.Sprintf("%d is not a file time between the years 1601 and 9999", ticks))
 	}
 	return DateTime(t), nil
 }
@@ -295,7 +295,7 @@ func evalNumFromDate(n *node, r *evaluation) (Value, error) {
 	}
 	seconds := t.Unix() - fileTimeEpoch
 	if seconds < 0 {
-		return Null(), n.failAt(n.args[0], "a date before 1601 has no file time")
+		return Null(), n.errorAt(n.args[0], "a date before 1601 has no file time")
 	}
 	return numberValue(seconds*1e7 + int64(t.Nanosecond()/100)), nil
 }
@@ -340,7 +340,7 @@ func evalFormatDateTime(n *node, r *evaluation) (Value, error) {
 		}
 		problem := ""
 		if styles, problem = readStyles(v.text); problem != "" {
-			return Null(), n.failAt(n.args[1], problem)
+			return Null(), n.errorAt(n.args[1], problem)
 		}
 	}
 	input, err := n.evalFormat(r, 2)
@@ -357,7 +357,7 @@ func evalFormatDateTime(n *node, r *evaluation) (Value, error) {
 	} else {
 		problem := ""
 		if t, problem = input.read(source.text, styles, r.env.Now); problem != "" {
-			return Null(), n.failAt(n.args[0], fmt.Sprintf("%s does not have the format %s: %s", r.quoteForMessage(source), quote(clip(input.text, 60)), problem))
+			return Null(), n.errorAt(n.args[0], fmt.Sprintf("%s does not have the format %s: %s", r.quoteForMessage(source), quote(clip(input.text, 60)), problem))
 		}
 	}
 	written := output.write(t)
@@ -376,7 +376,7 @@ func (n *node) evalFormat(r *evaluation, i int) (dateFormat, error) {
 	}
 	f, problem := readFormat(v.text)
 	if problem != "" {
-		return f, n.failAt(n.args[i], fmt.Sprintf("%s of %s: %s", n.fn.parameterAt(i).Name, n.text, problem))
+		return f, n.errorAt(n.args[i], fmt.Sprintf("%s of %s: %s", n.fn.parameterAt(i).Name, n.text, problem))
 	}
 	return f, nil
 }

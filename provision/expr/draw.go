@@ -23,7 +23,7 @@ func drawingFunctions() []function {
 			},
 			eval: func(n *node, r *evaluation) (Value, error) {
 				if r.env.DefaultDomain == "" {
-					return Null(), n.failAt(n, "the directory has no default domain; write the domain as a string")
+					return Null(), n.errorAt(n, "the directory has no default domain; write the domain as a string")
 				}
 				return String(r.env.DefaultDomain), nil
 			},
@@ -84,7 +84,7 @@ func evalGuid(n *node, r *evaluation) (Value, error) {
 // fillRandom fills b with random bytes from Env.Random.
 func (n *node) fillRandom(r *evaluation, b []byte) error {
 	if r.env.Random == nil {
-		return n.failAt(n, fmt.Sprintf("%s draws a value only while an account is created", n.text))
+		return n.errorAt(n, fmt.Sprintf("%s draws a value only while an account is created", n.text))
 	}
 	if _, err := io.ReadFull(r.env.Random, b); err != nil {
 		return &EvalError{Function: n.text, Offset: n.offset, Message: "random numbers cannot be read", Err: err}
@@ -158,7 +158,7 @@ func evalRandomString(n *node, r *evaluation) (Value, error) {
 		}
 	}
 	if problem := findRandomStringProblem(numbers); problem != "" {
-		return Null(), n.failAt(n, problem)
+		return Null(), n.errorAt(n, problem)
 	}
 	avoid := ""
 	if n.hasArgument(5) {
@@ -177,7 +177,7 @@ func evalRandomString(n *node, r *evaluation) (Value, error) {
 			return c
 		}, class)
 		if classes[i] == "" && numbers[i+1] > 0 {
-			return Null(), n.failAt(n.args[5], "charactersToAvoid of RandomString leaves no character of a kind that must occur")
+			return Null(), n.errorAt(n.args[5], "charactersToAvoid of RandomString leaves no character of a kind that must occur")
 		}
 	}
 	return n.drawString(r, numbers, classes)
@@ -188,7 +188,7 @@ func evalRandomString(n *node, r *evaluation) (Value, error) {
 func (n *node) drawString(r *evaluation, numbers [5]int64, classes []string) (Value, error) {
 	all := strings.Join(classes, "")
 	if all == "" {
-		return Null(), n.failAt(n.args[5], "charactersToAvoid of RandomString leaves no character")
+		return Null(), n.errorAt(n.args[5], "charactersToAvoid of RandomString leaves no character")
 	}
 	drawn := make([]byte, 0, numbers[0])
 	take := func(class string, count int64) error {
@@ -223,7 +223,7 @@ func (n *node) drawString(r *evaluation, numbers [5]int64, classes []string) (Va
 // does not have. It asks the target only once about each result.
 func evalSelectUniqueValue(n *node, r *evaluation) (Value, error) {
 	if r.env.Taken == nil {
-		return Null(), n.failAt(n, "SelectUniqueValue chooses a value only while an account is created, because it asks the target")
+		return Null(), n.errorAt(n, "SelectUniqueValue chooses a value only while an account is created, because it asks the target")
 	}
 	var asked []string
 	for i := range n.args {
@@ -250,5 +250,5 @@ func evalSelectUniqueValue(n *node, r *evaluation) (Value, error) {
 	if r.redacted {
 		shown = redactedText
 	}
-	return Null(), n.failAt(n, "the target already has every value that the rules give: "+clip(shown, 200))
+	return Null(), n.errorAt(n, "the target already has every value that the rules give: "+clip(shown, 200))
 }

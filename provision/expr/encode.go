@@ -96,7 +96,7 @@ func evalFromBase64(n *node, r *evaluation) (Value, error) {
 	}
 	b, err := base64.StdEncoding.DecodeString(v.text)
 	if err != nil {
-		return Null(), n.failAt(n.args[0], r.quoteForMessage(v)+" is not Base64")
+		return Null(), n.errorAt(n.args[0], r.quoteForMessage(v)+" is not Base64")
 	}
 	encoding := "Unicode"
 	if n.hasArgument(1) {
@@ -105,7 +105,7 @@ func evalFromBase64(n *node, r *evaluation) (Value, error) {
 	switch encoding {
 	case "UTF8":
 		if !utf8.Valid(b) {
-			return Null(), n.failAt(n.args[0], "the bytes are not UTF-8")
+			return Null(), n.errorAt(n.args[0], "the bytes are not UTF-8")
 		}
 		return String(string(b)), nil
 	case "ASCII":
@@ -117,7 +117,7 @@ func evalFromBase64(n *node, r *evaluation) (Value, error) {
 		return String(string(b)), nil
 	}
 	if len(b)%2 != 0 {
-		return Null(), n.failAt(n.args[0], "an odd number of bytes is not UTF-16; name the encoding, UTF8 or ASCII")
+		return Null(), n.errorAt(n.args[0], "an odd number of bytes is not UTF-16; name the encoding, UTF8 or ASCII")
 	}
 	units := make([]uint16, len(b)/2)
 	for i := range units {
@@ -136,13 +136,13 @@ func evalDNComponent(n *node, r *evaluation) (Value, error) {
 		return Null(), err
 	}
 	if wanted < 1 {
-		return Null(), n.failAt(n.args[1], fmt.Sprintf("componentNumber of DNComponent must be 1 or more and is %d", wanted))
+		return Null(), n.errorAt(n.args[1], fmt.Sprintf("componentNumber of DNComponent must be 1 or more and is %d", wanted))
 	}
 	rest := dn.text
 	for ; rest != ""; wanted-- {
 		component, after, ok := readComponent(rest)
 		if !ok {
-			return Null(), n.failAt(n.args[0], r.quoteForMessage(dn)+" is not a distinguished name such as CN=Ada,OU=Users")
+			return Null(), n.errorAt(n.args[0], r.quoteForMessage(dn)+" is not a distinguished name such as CN=Ada,OU=Users")
 		}
 		if wanted == 1 {
 			return String(component), nil
@@ -199,7 +199,7 @@ func evalStringFromSid(n *node, r *evaluation) (Value, error) {
 	}
 	b, err := base64.StdEncoding.DecodeString(v.text)
 	if err != nil || len(b) < 8 || b[0] != 1 || len(b) != 8+4*int(b[1]) {
-		return Null(), n.failAt(n.args[0], r.quoteForMessage(v)+" is not a security identifier in Base64")
+		return Null(), n.errorAt(n.args[0], r.quoteForMessage(v)+" is not a security identifier in Base64")
 	}
 	var authority uint64
 	for _, c := range b[2:8] {

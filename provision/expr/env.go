@@ -38,13 +38,13 @@ func (r *objectReader) read() error {
 		return err
 	}
 	if token != json.Delim('{') {
-		return r.fail(`the attributes must be a JSON object such as {"givenName": "Ada"}`)
+		return r.errorHere(`the attributes must be a JSON object such as {"givenName": "Ada"}`)
 	}
 	if err := r.readMembers("", 1); err != nil {
 		return err
 	}
 	if _, err := r.dec.Token(); !errors.Is(err, io.EOF) {
-		return r.fail("something follows the JSON object; write one object only")
+		return r.errorHere("something follows the JSON object; write one object only")
 	}
 	return nil
 }
@@ -53,7 +53,7 @@ func (r *objectReader) read() error {
 // names.
 func (r *objectReader) readMembers(prefix string, depth int) error {
 	if depth > maxJSONDepth {
-		return r.fail(fmt.Sprintf("objects are nested more than %d deep", maxJSONDepth))
+		return r.errorHere(fmt.Sprintf("objects are nested more than %d deep", maxJSONDepth))
 	}
 	for {
 		token, err := r.nextToken()
@@ -79,7 +79,7 @@ func (r *objectReader) readMember(name string, depth int) error {
 		return r.readMembers(name+".", depth+1)
 	}
 	if _, twice := r.values[name]; twice {
-		return r.fail(fmt.Sprintf("the attribute %q occurs twice; keep one", name))
+		return r.errorHere(fmt.Sprintf("the attribute %q occurs twice; keep one", name))
 	}
 	if token != json.Delim('[') {
 		r.values[name] = jsonValue(token)
@@ -104,7 +104,7 @@ func (r *objectReader) readList(name string) ([]string, error) {
 			return list, nil
 		}
 		if _, nested := token.(json.Delim); nested {
-			return nil, r.fail(fmt.Sprintf("the attribute %q has a list or an object inside its list; write strings", name))
+			return nil, r.errorHere(fmt.Sprintf("the attribute %q has a list or an object inside its list; write strings", name))
 		}
 		if v := jsonValue(token); !v.IsNull() {
 			list = append(list, v.Text())
@@ -132,15 +132,15 @@ func (r *objectReader) nextToken() (json.Token, error) {
 	case err == nil:
 		return token, nil
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return nil, r.fail("the JSON ends too early")
+		return nil, r.errorHere("the JSON ends too early")
 	case errors.As(err, &syntax):
-		return nil, r.fail("the JSON cannot be read: " + syntax.Error())
+		return nil, r.errorHere("the JSON cannot be read: " + syntax.Error())
 	default:
 		return nil, fmt.Errorf("read the attributes: %w", err)
 	}
 }
 
-func (r *objectReader) fail(message string) error {
+func (r *objectReader) errorHere(message string) error {
 	line, column := position(r.text, int(r.dec.InputOffset()))
 	return fmt.Errorf("line %d, column %d: %s", line, column, message)
 }

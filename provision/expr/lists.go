@@ -81,7 +81,7 @@ func evalItem(n *node, r *evaluation) (Value, error) {
 	case len(values) == 0:
 		return Null(), nil
 	case index < 1 || index > int64(len(values)):
-		return Null(), n.failAt(n.args[1], fmt.Sprintf("there is no value %d in %s, which has %d; the first is 1", index, printNode(n.args[0]), len(values)))
+		return Null(), n.errorAt(n.args[1], fmt.Sprintf("there is no value %d in %s, which has %d; the first is 1", index, printNode(n.args[0]), len(values)))
 	}
 	return String(values[index-1]), nil
 }
@@ -120,7 +120,7 @@ func evalSplit(n *node, r *evaluation) (Value, error) {
 		return Null(), err
 	}
 	if utf8.RuneCountInString(delimiter.text) != 1 {
-		return Null(), n.failAt(n.args[1], "the delimiter of Split must be one character and is "+r.quoteForMessage(delimiter))
+		return Null(), n.errorAt(n.args[1], "the delimiter of Split must be one character and is "+r.quoteForMessage(delimiter))
 	}
 	if err := n.checkSize(16 * strings.Count(source.text, delimiter.text)); err != nil {
 		return Null(), err

@@ -23,7 +23,7 @@ func parse(text string) (*node, error) {
 	}
 	p.skipSpaces()
 	if p.atEnd() {
-		return nil, p.fail(p.pos, "the expression is empty", `write an attribute such as [mail], a string such as "Oslo", or a function call`)
+		return nil, p.errorAt(p.pos, "the expression is empty", `write an attribute such as [mail], a string such as "Oslo", or a function call`)
 	}
 	n, err := p.parseArgument()
 	if err != nil {
@@ -40,14 +40,14 @@ func parse(text string) (*node, error) {
 func (p *parser) checkText() error {
 	for i, r := range p.text {
 		if r == utf8.RuneError && !strings.HasPrefix(p.text[i:], "\uFFFD") {
-			return p.fail(i, "the expression is not valid UTF-8 here", "type the character again")
+			return p.errorAt(i, "the expression is not valid UTF-8 here", "type the character again")
 		}
 		if r == 0 {
-			return p.fail(i, "the expression holds a NUL character", "remove it")
+			return p.errorAt(i, "the expression holds a NUL character", "remove it")
 		}
 	}
 	if n := utf8.RuneCountInString(p.text); n > MaxLength {
-		return p.fail(0, fmt.Sprintf("the expression has %d characters and may have at most %d", n, MaxLength), "shorten it")
+		return p.errorAt(0, fmt.Sprintf("the expression has %d characters and may have at most %d", n, MaxLength), "shorten it")
 	}
 	return nil
 }
@@ -65,7 +65,7 @@ func (p *parser) parseArgument() (*node, error) {
 		return left, nil
 	}
 	if op == "=" && p.hasPrefix("=") {
-		return nil, p.fail(at, "== is not an operator", "write =")
+		return nil, p.errorAt(at, "== is not an operator", "write =")
 	}
 	right, err := p.parseOperand()
 	if err != nil {
@@ -74,7 +74,7 @@ func (p *parser) parseArgument() (*node, error) {
 	p.skipSpaces()
 	again := p.pos
 	if p.parseCompareOperator() != "" {
-		return nil, p.fail(again, "a comparison has two sides only", "nest IIF calls for a second comparison")
+		return nil, p.errorAt(again, "a comparison has two sides only", "nest IIF calls for a second comparison")
 	}
 	return &node{kind: compareNode, offset: at, text: op, args: []*node{left, right}}, nil
 }
@@ -111,7 +111,7 @@ func (p *parser) parseOperand() (*node, error) {
 func (p *parser) parseValue() (*node, error) {
 	p.skipSpaces()
 	if p.atEnd() {
-		return nil, p.fail(p.pos, "the expression ends where a value is expected", `add an attribute such as [mail], a string such as "Oslo", or a function call`)
+		return nil, p.errorAt(p.pos, "the expression ends where a value is expected", `add an attribute such as [mail], a string such as "Oslo", or a function call`)
 	}
 	switch c := p.text[p.pos]; {
 	case c == '[':
@@ -137,15 +137,15 @@ func (p *parser) parseAttribute() (*node, error) {
 		if n := wordLength(rest); n > 0 {
 			suggestion = "write [" + rest[:n] + "]"
 		}
-		return nil, p.fail(at, "the attribute name that begins here has no closing bracket", suggestion)
+		return nil, p.errorAt(at, "the attribute name that begins here has no closing bracket", suggestion)
 	}
 	name := rest[:end]
 	trimmed := strings.TrimSpace(name)
 	if trimmed == "" {
-		return nil, p.fail(at, "the brackets hold no attribute name", "write a source attribute's name between them, such as [mail]")
+		return nil, p.errorAt(at, "the brackets hold no attribute name", "write a source attribute's name between them, such as [mail]")
 	}
 	if trimmed != name {
-		return nil, p.fail(at, "the attribute name has spaces around it", "write ["+trimmed+"]")
+		return nil, p.errorAt(at, "the attribute name has spaces around it", "write ["+trimmed+"]")
 	}
 	p.pos = at + 1 + end + 1
 	return &node{kind: attributeNode, offset: at, text: name}, nil
@@ -172,7 +172,7 @@ func (p *parser) parseString() (*node, error) {
 	if strings.HasSuffix(p.text, `\"`) {
 		suggestion = `the last " is escaped by the backslash before it: add another ", or write the backslash twice`
 	}
-	return nil, p.fail(at, "the string that begins here has no closing quotation mark", suggestion)
+	return nil, p.errorAt(at, "the string that begins here has no closing quotation mark", suggestion)
 }
 
 func textNode(at int, s string) *node {
@@ -197,7 +197,7 @@ func (p *parser) parseNumber() (*node, error) {
 	raw := p.text[at:p.pos]
 	if !whole || !fraction || !p.atEnd() && (isLetter(p.text[p.pos]) || p.text[p.pos] == '.') {
 		word := p.text[at : at+max(1, wordLength(p.text[at:]))]
-		return nil, p.fail(at, fmt.Sprintf("%s is not a number", word), "write "+quote(word)+" if you mean a string")
+		return nil, p.errorAt(at, fmt.Sprintf("%s is not a number", word), "write "+quote(word)+" if you mean a string")
 	}
 	return &node{kind: numberNode, offset: at, text: raw, value: Number(raw)}, nil
 }
@@ -209,12 +209,12 @@ func (p *parser) parseHexadecimal() (*node, error) {
 		length++
 	}
 	if !p.hasPrefix("&H") || length == 2 {
-		return nil, p.fail(at, "& stands here without a value before it", `a hexadecimal number is written &H and its digits, such as &HF7; to join strings write Join("", first, second)`)
+		return nil, p.errorAt(at, "& stands here without a value before it", `a hexadecimal number is written &H and its digits, such as &HF7; to join strings write Join("", first, second)`)
 	}
 	raw := p.text[at : at+length]
 	n, err := strconv.ParseInt(raw[2:], 16, 64)
 	if err != nil {
-		return nil, p.fail(at, raw+" is too large a number", "at most &H7FFFFFFFFFFFFFFF can be written")
+		return nil, p.errorAt(at, raw+" is too large a number", "at most &H7FFFFFFFFFFFFFFF can be written")
 	}
 	p.pos += length
 	return &node{kind: numberNode, offset: at, text: raw, value: Number(strconv.FormatInt(n, 10))}, nil
@@ -246,7 +246,7 @@ func (p *parser) parseName() (*node, error) {
 
 func (p *parser) parseCall(at int, name string) (*node, error) {
 	if p.depth++; p.depth > MaxDepth {
-		return nil, p.fail(at, fmt.Sprintf("calls are nested more than %d deep", MaxDepth), "simplify the expression")
+		return nil, p.errorAt(at, fmt.Sprintf("calls are nested more than %d deep", MaxDepth), "simplify the expression")
 	}
 	defer func() { p.depth-- }()
 	n := &node{kind: callNode, offset: at, text: name}
@@ -265,7 +265,7 @@ func (p *parser) parseCall(at int, name string) (*node, error) {
 		p.skipSpaces()
 		switch {
 		case p.atEnd():
-			return nil, p.fail(at, name+" has no closing parenthesis", "add ) where its arguments end")
+			return nil, p.errorAt(at, name+" has no closing parenthesis", "add ) where its arguments end")
 		case p.hasPrefix(","):
 			p.pos++
 		case p.hasPrefix(")"):
@@ -301,13 +301,13 @@ func (p *parser) trailingTextError(n *node) error {
 	rest := p.text[p.pos:]
 	switch {
 	case rest[0] == ')':
-		return p.fail(p.pos, "this parenthesis closes nothing", "remove it")
+		return p.errorAt(p.pos, "this parenthesis closes nothing", "remove it")
 	case rest[0] == '[' && n.kind == callNode:
-		return p.fail(p.pos, "an index cannot follow a call", "use a function that picks one of several values")
+		return p.errorAt(p.pos, "an index cannot follow a call", "use a function that picks one of several values")
 	case n.kind == callNode:
-		return p.fail(p.pos, "the expression is complete before "+p.quoteNextWord(), "remove what follows it")
+		return p.errorAt(p.pos, "the expression is complete before "+p.quoteNextWord(), "remove what follows it")
 	default:
-		return p.fail(p.pos, "the expression is complete before "+p.quoteNextWord(), `to put several values together write Join("", first, second)`)
+		return p.errorAt(p.pos, "the expression is complete before "+p.quoteNextWord(), `to put several values together write Join("", first, second)`)
 	}
 }
 
@@ -317,17 +317,17 @@ func (p *parser) missingCommaError(name string) error {
 	rest := p.text[p.pos:]
 	switch c := rest[0]; {
 	case c == ';':
-		return p.fail(p.pos, "arguments are separated by commas, not by semicolons", "write , instead of ;")
+		return p.errorAt(p.pos, "arguments are separated by commas, not by semicolons", "write , instead of ;")
 	case strings.HasPrefix(rest, "!="):
-		return p.fail(p.pos, "!= is not an operator", "write <>")
+		return p.errorAt(p.pos, "!= is not an operator", "write <>")
 	case strings.ContainsRune("+-*/", rune(c)):
-		return p.fail(p.pos, "the language has no operator "+string(c), `to join strings write Join("", first, second)`)
+		return p.errorAt(p.pos, "the language has no operator "+string(c), `to join strings write Join("", first, second)`)
 	case startsWithWord(rest, "and") || startsWithWord(rest, "or"):
-		return p.fail(p.pos, "the language has no AND and no OR", "nest IIF: in the true branch for AND, in the false branch for OR")
+		return p.errorAt(p.pos, "the language has no AND and no OR", "nest IIF: in the true branch for AND, in the false branch for OR")
 	case c == '"':
-		return p.fail(p.pos, "a comma is missing before this string", `write , before it, or \" if the quotation mark belongs to the string before it`)
+		return p.errorAt(p.pos, "a comma is missing before this string", `write , before it, or \" if the quotation mark belongs to the string before it`)
 	default:
-		return p.fail(p.pos, fmt.Sprintf("%s has %s where a comma or ) is expected", name, p.quoteNextWord()), "separate arguments by commas")
+		return p.errorAt(p.pos, fmt.Sprintf("%s has %s where a comma or ) is expected", name, p.quoteNextWord()), "separate arguments by commas")
 	}
 }
 
@@ -335,17 +335,17 @@ func (p *parser) missingCommaError(name string) error {
 // arguments.
 func (p *parser) bareNameError(at int, name string) error {
 	if strings.EqualFold(name, "true") || strings.EqualFold(name, "false") {
-		return p.fail(at, name+" is not a value of its own", `booleans are strings: write "True" or "False"`)
+		return p.errorAt(at, name+" is not a value of its own", `booleans are strings: write "True" or "False"`)
 	}
 	for _, word := range bareWords() {
 		if strings.EqualFold(word, name) {
-			return p.fail(at, "case counts in "+name, "write "+word)
+			return p.errorAt(at, "case counts in "+name, "write "+word)
 		}
 	}
 	if f := findFunction(name); f != nil {
-		return p.fail(at, name+" is a function and has no arguments here", "write "+f.Signature())
+		return p.errorAt(at, name+" is a function and has no arguments here", "write "+f.Signature())
 	}
-	return p.fail(at, name+" is neither an attribute nor a string", fmt.Sprintf("write [%s] for the attribute or %s for the string", name, quote(name)))
+	return p.errorAt(at, name+" is neither an attribute nor a string", fmt.Sprintf("write [%s] for the attribute or %s for the string", name, quote(name)))
 }
 
 // unexpectedCharacterError returns the error for a character with which no value begins.
@@ -353,25 +353,25 @@ func (p *parser) unexpectedCharacterError() error {
 	r, _ := utf8.DecodeRuneInString(p.text[p.pos:])
 	switch r {
 	case '\'':
-		return p.fail(p.pos, "strings stand between double quotation marks", `write " instead of '`)
+		return p.errorAt(p.pos, "strings stand between double quotation marks", `write " instead of '`)
 	case '“', '”', '„', '«', '»', '‘', '’':
-		return p.fail(p.pos, fmt.Sprintf("%c is a typographic quotation mark", r), `write the plain " instead`)
+		return p.errorAt(p.pos, fmt.Sprintf("%c is a typographic quotation mark", r), `write the plain " instead`)
 	case ',':
-		return p.fail(p.pos, "a comma stands where a value is expected", "remove the comma, or write the value before it")
+		return p.errorAt(p.pos, "a comma stands where a value is expected", "remove the comma, or write the value before it")
 	case ')':
-		return p.fail(p.pos, "a parenthesis closes where a value is expected", "write the value before it")
+		return p.errorAt(p.pos, "a parenthesis closes where a value is expected", "write the value before it")
 	case '(':
-		return p.fail(p.pos, "a parenthesis opens without a function's name before it", "write the function's name, or remove the parentheses")
+		return p.errorAt(p.pos, "a parenthesis opens without a function's name before it", "write the function's name, or remove the parentheses")
 	case ']':
-		return p.fail(p.pos, "this bracket closes nothing", "attribute names are written [name]")
+		return p.errorAt(p.pos, "this bracket closes nothing", "attribute names are written [name]")
 	case '=', '<', '>':
-		return p.fail(p.pos, "the comparison has no left side", "write a value before the operator")
+		return p.errorAt(p.pos, "the comparison has no left side", "write a value before the operator")
 	default:
-		return p.fail(p.pos, fmt.Sprintf("%q begins no value", r), `values are [attribute], "text", a number or a function call`)
+		return p.errorAt(p.pos, fmt.Sprintf("%q begins no value", r), `values are [attribute], "text", a number or a function call`)
 	}
 }
 
-func (p *parser) fail(offset int, message, suggestion string) error {
+func (p *parser) errorAt(offset int, message, suggestion string) error {
 	line, column := position(p.text, offset)
 	return &SyntaxError{Offset: offset, Line: line, Column: column, Message: message, Suggestion: suggestion}
 }

@@ -26,7 +26,7 @@ const (
 
 // pattern is a regular expression in .NET's syntax.
 type pattern struct {
-	re     *regexp2.Regexp
+	regexp *regexp2.Regexp
 	groups []string // the names and numbers of the groups
 }
 
@@ -46,7 +46,7 @@ func compilePattern(text string) (p *pattern, problem string) {
 		return nil, strings.TrimPrefix(err.Error(), "error parsing regexp: ")
 	}
 	re.MatchTimeout = singleMatchTimeLimit
-	return &pattern{re: re, groups: re.GetGroupNames()}, ""
+	return &pattern{regexp: re, groups: re.GetGroupNames()}, ""
 }
 
 // match is one match of a pattern, together with the string in which it was found.
@@ -110,9 +110,9 @@ func (r *evaluation) nextMatch(p *pattern, text string, after *regexp2.Match) (f
 	for range 2 {
 		start := time.Now()
 		if after == nil {
-			found, err = p.re.FindStringMatch(text)
+			found, err = p.regexp.FindStringMatch(text)
 		} else {
-			found, err = p.re.FindNextMatch(after)
+			found, err = p.regexp.FindNextMatch(after)
 		}
 		r.matchTime.add(start)
 		if err == nil || errors.Is(err, regexp2.ErrBacktrackingStackLimit) {
@@ -125,7 +125,7 @@ func (r *evaluation) nextMatch(p *pattern, text string, after *regexp2.Match) (f
 // limitError returns the error for a pattern that exceeded a limit. It does not contain the
 // library's message, because that shows the whole string.
 func (n *node) limitError(err error) error {
-	return n.failAt(n.args[replacePattern], limitMessage(err))
+	return n.errorAt(n.args[replacePattern], limitMessage(err))
 }
 
 // limitMessage returns a sentence that says which limit a pattern exceeded, and what to do.

@@ -113,7 +113,7 @@ func evalReplace(n *node, r *evaluation) (Value, error) {
 		return Null(), err
 	}
 	if old.text == "" {
-		return Null(), n.failAt(n.args[replaceOld], "oldValue of Replace is empty")
+		return Null(), n.errorAt(n.args[replaceOld], "oldValue of Replace is empty")
 	}
 	place := replaceNew
 	if n.hasArgument(replaceTemplate) {
@@ -221,7 +221,7 @@ func (n *node) evalPatternAndGroup(r *evaluation) (p *pattern, group string, err
 		p, problem = compilePattern(v.text)
 		r.matchTime.add(start)
 		if problem != "" {
-			return nil, "", n.failAt(n.args[replacePattern], "the regular expression cannot be read: "+problem)
+			return nil, "", n.errorAt(n.args[replacePattern], "the regular expression cannot be read: "+problem)
 		}
 	}
 	if !n.hasArgument(replaceGroup) {
@@ -229,7 +229,7 @@ func (n *node) evalPatternAndGroup(r *evaluation) (p *pattern, group string, err
 	}
 	v, err := n.evalSingle(r, replaceGroup)
 	if err == nil && !p.hasGroup(v.text) {
-		err = n.failAt(n.args[replaceGroup], "the regular expression has no group "+r.quoteForMessage(v))
+		err = n.errorAt(n.args[replaceGroup], "the regular expression has no group "+r.quoteForMessage(v))
 	}
 	return p, v.text, err
 }
@@ -335,7 +335,7 @@ func (p *pattern) hasGroup(name string) bool { return slices.Contains(p.groups, 
 // checkLength returns an error if a string is too long for a regular expression.
 func (n *node) checkLength(text string) error {
 	if isTooLong(text) {
-		return n.failAt(n, tooLongMessage)
+		return n.errorAt(n, tooLongMessage)
 	}
 	return nil
 }

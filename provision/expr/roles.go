@@ -130,7 +130,7 @@ func (n *node) evalRoles(r *evaluation) (roles []assignedRole, v Value, err erro
 		if strings.HasPrefix(text, "{") {
 			role = assignedRole{}
 			if err := json.Unmarshal([]byte(text), &role); err != nil {
-				return nil, Null(), n.failAt(n.args[0], r.quoteForMessage(String(text))+" is not an assigned role: it is not JSON with id, value and displayName")
+				return nil, Null(), n.errorAt(n.args[0], r.quoteForMessage(String(text))+" is not an assigned role: it is not JSON with id, value and displayName")
 			}
 		}
 		if role.name() != "" {
@@ -150,7 +150,7 @@ func (n *node) evalComplexRoles(r *evaluation, object func(assignedRole) any) (V
 	for _, role := range roles {
 		b, err := json.Marshal(object(role))
 		if err != nil {
-			return Null(), n.failAt(n.args[0], "a role cannot be written as JSON")
+			return Null(), n.errorAt(n.args[0], "a role cannot be written as JSON")
 		}
 		objects = append(objects, string(b))
 	}

@@ -138,7 +138,7 @@ func (n *node) countWork(r *evaluation, v Value) (Value, error) {
 	case size > MaxResultBytes && n.kind != attributeNode:
 		return Null(), n.tooLargeError()
 	case r.workDone > MaxWorkBytes:
-		return Null(), n.failAt(n, fmt.Sprintf("the expression handles more than %d bytes; simplify it", MaxWorkBytes))
+		return Null(), n.errorAt(n, fmt.Sprintf("the expression handles more than %d bytes; simplify it", MaxWorkBytes))
 	}
 	return v, nil
 }
@@ -153,7 +153,7 @@ func (n *node) checkSize(size int) error {
 }
 
 func (n *node) tooLargeError() error {
-	return n.failAt(n, fmt.Sprintf("%s makes a value of more than %d bytes", n.displayName(), MaxResultBytes))
+	return n.errorAt(n, fmt.Sprintf("%s makes a value of more than %d bytes", n.displayName(), MaxResultBytes))
 }
 
 // evalSingle evaluates argument i as a single value. It returns an error if the argument has
@@ -165,7 +165,7 @@ func (n *node) evalSingle(r *evaluation, i int) (Value, error) {
 	}
 	v, ok := v.singleValue()
 	if !ok {
-		return Null(), n.failAt(n.args[i], fmt.Sprintf("%s has %d values where %s takes one; Join makes one string of them, Item picks one", printNode(n.args[i]), len(v.list), n.displayName()))
+		return Null(), n.errorAt(n.args[i], fmt.Sprintf("%s has %d values where %s takes one; Join makes one string of them, Item picks one", printNode(n.args[i]), len(v.list), n.displayName()))
 	}
 	return v, nil
 }
@@ -178,7 +178,7 @@ func (n *node) evalWhole(r *evaluation, i int) (number int64, null bool, err err
 	}
 	number, ok := wholeNumber(v.text)
 	if !ok {
-		return 0, false, n.failAt(n.args[i], fmt.Sprintf("%s of %s must be a whole number and is %s", n.fn.parameterAt(i).Name, n.text, r.quoteForMessage(v)))
+		return 0, false, n.errorAt(n.args[i], fmt.Sprintf("%s of %s must be a whole number and is %s", n.fn.parameterAt(i).Name, n.text, r.quoteForMessage(v)))
 	}
 	return number, false, nil
 }
@@ -187,7 +187,7 @@ func (n *node) evalWhole(r *evaluation, i int) (number int64, null bool, err err
 func (n *node) evalRequiredWhole(r *evaluation, i int) (int64, error) {
 	number, null, err := n.evalWhole(r, i)
 	if err == nil && null {
-		err = n.failAt(n.args[i], fmt.Sprintf("%s of %s has no value and must be a whole number", n.fn.parameterAt(i).Name, n.text))
+		err = n.errorAt(n.args[i], fmt.Sprintf("%s of %s has no value and must be a whole number", n.fn.parameterAt(i).Name, n.text))
 	}
 	return number, err
 }
@@ -259,7 +259,7 @@ func clip(s string, most int) string {
 	return s[:most] + "…"
 }
 
-func (n *node) failAt(place *node, message string) error {
+func (n *node) errorAt(place *node, message string) error {
 	return &EvalError{Function: n.text, Offset: place.offset, Message: message}
 }
 

@@ -256,7 +256,7 @@ func evalInStr(n *node, r *evaluation) (Value, error) {
 			return Null(), err
 		}
 		if start < 1 {
-			return Null(), n.failAt(n.args[2], fmt.Sprintf("start of InStr must be 1 or more and is %d", start))
+			return Null(), n.errorAt(n.args[2], fmt.Sprintf("start of InStr must be 1 or more and is %d", start))
 		}
 	}
 	whole, sought := text.text, part.text

@@ -10,8 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// ListSide says which attribute list of a mapping is meant: that of the directory or that of the
-// application.
+// ListSide names one of the two attribute lists of a mapping: the list of the directory's
+// attributes, or the list of the application's.
 type ListSide string
 
 // The two attribute lists of a mapping.
@@ -20,22 +20,24 @@ const (
 	TargetList ListSide = "target"
 )
 
-// ListedAttribute is one attribute of a list, in the words of Entra's page "Edit attribute list".
+// ListedAttribute is one attribute of an attribute list. Its fields have the names of the columns
+// of Entra's page "Edit attribute list".
 type ListedAttribute struct {
 	Name       string
 	Type       AttributeType
-	PrimaryKey bool // the object's unique key; exactly one attribute has it
+	PrimaryKey bool // whether it is the object's unique key; exactly one attribute of a list is
 	Required   bool
 	MultiValue bool
 	ExactCase  bool
-	// APIExpression is what Graph calls apiExpressions, as JSON. It is internal to Entra, and kept as
-	// it came. "" if there is none.
+	// APIExpression is the attribute's apiExpressions in Graph's schema document, as JSON. Only
+	// Entra uses it, so it is stored unchanged. It is "" if there is none.
 	APIExpression string
-	// Referenced is the Referenced Object Attribute: the object that a Reference leads to, or
-	// OBJECT.ATTRIBUTE. Several are separated by commas. "" for the other types.
+	// Referenced is the Referenced Object Attribute of an attribute of type Reference: the type of
+	// object to which it refers, or OBJECT.ATTRIBUTE. Several are separated by commas. For other
+	// types of attributes it is "".
 	Referenced string
 	FlowNull   bool
-	Uses       []string // what needs the attribute, in words; set only in a list
+	Uses       []string // what uses the attribute, so that it cannot be removed, in words; only AttributeList sets it
 }
 
 // AttributeTypes returns the types that an attribute can have, in the order of Entra's page.
@@ -49,8 +51,8 @@ const (
 	maxAttributes    = 1000
 )
 
-// AttributeList returns one of a mapping's attribute lists, in the order of the schema document. An
-// error is an *InputError.
+// AttributeList returns one of a mapping's attribute lists, in the order of the schema document.
+// Its errors are *InputError.
 func (s *Schema) AttributeList(m *ObjectMapping, side ListSide) ([]ListedAttribute, error) {
 	o, err := s.listedObject(m, side)
 	if err != nil {
@@ -64,7 +66,8 @@ func (s *Schema) AttributeList(m *ObjectMapping, side ListSide) ([]ListedAttribu
 	return list, nil
 }
 
-// listedObject returns the object whose attributes a mapping's list shows.
+// listedObject returns the definition of the object whose attributes one of a mapping's lists
+// shows.
 func (s *Schema) listedObject(m *ObjectMapping, side ListSide) (*ObjectDefinition, error) {
 	source, target, err := s.objects(m)
 	switch {
@@ -100,8 +103,8 @@ func listed(a *AttributeDefinition) ListedAttribute {
 }
 
 // AddAttribute returns a copy of the job with a new attribute in one of a mapping's lists. c is the
-// catalog of the mapping's source objects. If c is nil, the source's list accepts every name. An
-// error is an *InputError.
+// catalog of the directory's attributes. If c is nil, the directory's list accepts every name. Its
+// errors are *InputError.
 func (job Job) AddAttribute(mapping string, side ListSide, a ListedAttribute, c Catalog) (Job, error) {
 	return job.editList(mapping, side, c, func(s *Schema, o *ObjectDefinition) error {
 		if err := o.checkNewName(side, a.Name, c); err != nil {
@@ -117,7 +120,7 @@ func (job Job) AddAttribute(mapping string, side ListSide, a ListedAttribute, c 
 }
 
 // ChangeAttribute returns a copy of the job in which the attribute named a.Name has the properties
-// of a. It refuses a change after which a row would no longer work. An error is an *InputError.
+// of a. It refuses a change after which a row would no longer work. Its errors are *InputError.
 func (job Job) ChangeAttribute(mapping string, side ListSide, a ListedAttribute, c Catalog) (Job, error) {
 	return job.editList(mapping, side, c, func(s *Schema, o *ObjectDefinition) error {
 		d, err := o.existingAttribute(a.Name)
@@ -129,7 +132,7 @@ func (job Job) ChangeAttribute(mapping string, side ListSide, a ListedAttribute,
 }
 
 // RemoveAttribute returns a copy of the job without this attribute. It refuses to remove a primary
-// key, or an attribute that a row or a scoping filter uses. An error is an *InputError.
+// key, or an attribute that a row or a scoping filter uses. Its errors are *InputError.
 func (job Job) RemoveAttribute(mapping string, side ListSide, name string, c Catalog) (Job, error) {
 	return job.editList(mapping, side, c, func(s *Schema, o *ObjectDefinition) error {
 		if _, err := o.existingAttribute(name); err != nil {
@@ -151,8 +154,8 @@ func (o *ObjectDefinition) existingAttribute(name string) (*AttributeDefinition,
 	return d, nil
 }
 
-// editList returns a copy of the job with an edited attribute list. It refuses the edit if a row
-// that worked before would no longer work.
+// editList returns a copy of the job with an attribute list that edit has changed. It refuses the
+// change if a row that worked before would no longer work.
 func (job Job) editList(mapping string, side ListSide, c Catalog, edit func(*Schema, *ObjectDefinition) error) (Job, error) {
 	schema := job.Schema.Clone()
 	schema.ownDefinitions()
@@ -196,7 +199,7 @@ func (job Job) stillUsable(changed *Schema) error {
 	return nil
 }
 
-// setListed checks the properties of a and copies them to a definition.
+// setListed checks the properties of a, and copies them to the definition d.
 func (s *Schema) setListed(o *ObjectDefinition, side ListSide, d *AttributeDefinition, a ListedAttribute, c Catalog) error {
 	switch {
 	case !a.Type.known():
@@ -219,12 +222,12 @@ func (s *Schema) setListed(o *ObjectDefinition, side ListSide, d *AttributeDefin
 	}
 	d.Type, d.Required, d.Multivalued, d.CaseExact, d.ReferencedObjects = a.Type, a.Required, a.MultiValue, a.ExactCase, references
 	if side == SourceList {
-		d.FlowNullValues = a.FlowNull // a target attribute's Flow null values is in its row
+		d.FlowNullValues = a.FlowNull // for an attribute of the application, the row of the mapping has this setting
 	}
 	return nil
 }
 
-// anchor returns the name of the object's primary key.
+// anchor returns the name of the object's primary key. It returns "" if the object has none.
 func (o *ObjectDefinition) anchor() string {
 	for _, a := range o.Attributes {
 		if a.Anchor {
@@ -234,7 +237,7 @@ func (o *ObjectDefinition) anchor() string {
 	return ""
 }
 
-// checkTargetProperties checks the properties of an attribute of the application.
+// checkTargetProperties checks the new properties a of the application's attribute d.
 func checkTargetProperties(d *AttributeDefinition, a *ListedAttribute, _ Catalog) error {
 	p, err := scim.ParsePath(nil, d.Name, scim.Lenient)
 	if err != nil {
@@ -251,8 +254,8 @@ func checkTargetProperties(d *AttributeDefinition, a *ListedAttribute, _ Catalog
 	return nil
 }
 
-// checkSourceProperties checks the properties of an attribute of the directory. Only the directory
-// decides whether an attribute is multi-valued.
+// checkSourceProperties checks the new properties a of the directory's attribute d. The catalog c
+// says which type the attribute has in the directory, and whether it is multi-valued there.
 func checkSourceProperties(d *AttributeDefinition, a *ListedAttribute, c Catalog) error {
 	if c == nil {
 		return nil
@@ -280,7 +283,7 @@ func countOfValues(several bool) string {
 	return "one value, so clear it"
 }
 
-// referencesOf reads the Referenced Object Attribute.
+// referencesOf parses the Referenced Object Attribute of a.
 func (s *Schema) referencesOf(o *ObjectDefinition, side ListSide, d *AttributeDefinition, a ListedAttribute) ([]ReferencedObject, error) {
 	if strings.TrimSpace(a.Referenced) == "" {
 		if a.Type == TypeReference {
@@ -308,8 +311,8 @@ func (s *Schema) referencesOf(o *ObjectDefinition, side ListSide, d *AttributeDe
 	return list, nil
 }
 
-// referenceOf parses one OBJECT or OBJECT.ATTRIBUTE. The object must be in the same directory as o,
-// and the attribute must be the object's primary key.
+// referenceOf parses one reference, written as OBJECT or OBJECT.ATTRIBUTE. The object must belong
+// to the same system as o, and the attribute must be the object's primary key.
 func (s *Schema) referenceOf(o *ObjectDefinition, text string) (ReferencedObject, error) {
 	var names []string
 	for i := range s.Directories {
@@ -333,7 +336,7 @@ func (s *Schema) referenceOf(o *ObjectDefinition, text string) (ReferencedObject
 	return ReferencedObject{}, &InputError{Field: "Referenced Object Attribute", Text: fmt.Sprintf("names no object: write %s", strings.Join(names, " or "))}
 }
 
-// customURN is the form of an attribute of a SCIM extension.
+// customURN matches the URN of a SCIM extension.
 var customURN = regexp.MustCompile(`^(?i:urn):[A-Za-z0-9][A-Za-z0-9-]{0,31}:[A-Za-z0-9()+,.:=@;$_!*'%-]+$`)
 
 const exampleURN = "urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User:tag"
@@ -388,8 +391,8 @@ func checkTargetName(name string, refuse func(string, ...any) error) error {
 	return nil
 }
 
-// attributeUses returns, in words, what needs an attribute of an object: the primary key, rows or
-// scoping filters.
+// attributeUses says in words why an attribute of an object is needed: it is the primary key, or
+// rows or scoping filters use it. It returns nil if nothing needs the attribute.
 func (s *Schema) attributeUses(o *ObjectDefinition, side ListSide, name string) []string {
 	var uses []string
 	if d, ok := o.Attribute(name); ok && d.Anchor {
@@ -413,8 +416,8 @@ func (s *Schema) attributeUses(o *ObjectDefinition, side ListSide, name string) 
 	return uses
 }
 
-// sourceUses returns, in words, the rows and scoping filters of a mapping that read a source
-// attribute.
+// sourceUses says in words which rows and scoping filters of a mapping read an attribute of the
+// directory.
 func (m *ObjectMapping) sourceUses(name string) []string {
 	var uses []string
 	for i := range m.AttributeMappings {
@@ -434,8 +437,8 @@ func (m *ObjectMapping) sourceUses(name string) []string {
 	return uses
 }
 
-// UnmappedRequired returns the target attributes that the attribute list marks as required but that
-// no row of the mapping writes.
+// UnmappedRequired returns the names of the required attributes of the application that no row of
+// the mapping writes.
 func (s *Schema) UnmappedRequired(m *ObjectMapping) []string {
 	_, target, err := s.objects(m)
 	if err != nil {

@@ -7,21 +7,24 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// The breaker stops a job whose target can be searched but refuses every write. It opens when the
-// target has refused 20 different objects for the first time without accepting a write in between.
-// It keeps the last answer as evidence. After a pause, the engine tries one write. If the target
-// refuses it, the job pauses again.
+// The breaker pauses a job whose target can be searched but refuses every write. It opens when the
+// target has refused writes for 20 different objects in a row, which had no recorded failure
+// before. It keeps the target's last answer as evidence. After the pause the target is on trial:
+// the engine tries one write, and if the target refuses it, the job pauses again.
 
 const (
+	// refusedInARow is how many different objects the target must refuse in a row to open the
+	// breaker.
 	refusedInARow = 20
-	// codeWritesRefused is our own code for a target that refuses every write.
+	// codeWritesRefused is the error code for a target that refuses every write. Entra has no such
+	// code.
 	codeWritesRefused = "WritesRefused"
 )
 
-// onTrial waits until a write may be sent. While the target is on trial, writes go one at a time.
-// After a refusal, onTrial limits the writes under way, so that they cannot exceed the refusals
-// left before the breaker opens. The caller must call ended once the outcome of the write is known.
-// ok is false if the breaker has opened.
+// onTrial waits until a write may be sent. While the target is on trial, it lets through one write
+// at a time. After a refusal it lets through only as many writes at once as refusals are missing
+// until the breaker opens. The caller must call ended when the outcome of the write is known. ok is
+// false if the breaker has opened, so that the write must not be sent.
 func (l *pipeline) onTrial() (ended func(), ok bool) {
 	unlock := func() {}
 	if l.trial.Load() {
@@ -51,7 +54,8 @@ func (l *pipeline) onTrial() (ended func(), ok bool) {
 	}, l.systemic == nil
 }
 
-// trip counts the result of a write, and opens the breaker when too many were refused.
+// trip counts the result of a write. It opens the breaker if the target has refused too many writes
+// in a row.
 func (l *pipeline) trip(ctx context.Context, w *work) {
 	no, refused := w.result.(refusedResult)
 	switch {
@@ -69,7 +73,7 @@ func (l *pipeline) trip(ctx context.Context, w *work) {
 	if w.known.Escrow == nil && l.refused == nil {
 		l.refused = map[string]bool{}
 	}
-	if w.known.Escrow == nil { // an object that fails again proves nothing new
+	if w.known.Escrow == nil { // not an object that has failed before: its failure proves nothing about other writes
 		l.refused[w.known.ObjectID] = true
 	}
 	if len(l.refused) < refusedInARow && !l.trial.Load() || l.systemic != nil {
@@ -85,7 +89,7 @@ func (l *pipeline) trip(ctx context.Context, w *work) {
 	l.systemic = &te
 }
 
-// endTrial ends the trial after the target has accepted a write.
+// endTrial ends the target's trial, if there is one, because the target has accepted a write.
 func (l *pipeline) endTrial(ctx context.Context) {
 	if !l.trial.CompareAndSwap(true, false) {
 		return

@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// Limits on how much of a change the event's sentence shows.
+// The limits on how much the sentence of an event says about a change.
 const (
-	wordedParts = 6   // parts of the mappings
-	wordedPart  = 120 // bytes of one side of a part
+	wordedParts = 6   // how many changed parts of the mappings it names
+	wordedPart  = 120 // how many bytes of a part it shows, before and after the change
 )
 
-// changeWords says in words how two schemas differ, for the audit trail and the list of versions.
-// It returns "" if only metadata differs.
+// changeWords says in words how two schemas differ, for the audit log and the list of versions. It
+// returns "" if they differ only in metadata.
 func changeWords(before, after *Schema) string {
 	return strings.Join(ChangeWords(before, after, wordedParts), "; ")
 }
 
-// ChangeWords says in words how two schemas differ, part by part. It names at most as many
-// parts as most says. If there are more, the last string says how many.
+// ChangeWords says in words how two schemas differ, one string for each part that differs. It
+// returns at most most of these strings. If more parts differ, a further string says how many.
 func ChangeWords(before, after *Schema, most int) []string {
 	var parts []string
 	for _, c := range Compare(before, after) {
@@ -33,7 +33,7 @@ func ChangeWords(before, after *Schema, most int) []string {
 	return parts
 }
 
-// andChanges appends to a sentence how two schemas differ.
+// andChanges appends to a sentence another one that says how two schemas differ.
 func andChanges(sentence string, before, after *Schema) string {
 	if words := changeWords(before, after); words != "" {
 		return sentence + " Changed: " + words + "."
@@ -161,7 +161,8 @@ func definitionWords(a AttributeDefinition) string {
 	return words
 }
 
-// clipWords shortens the words for one side of a change without splitting a character.
+// clipWords shortens the words for a part of the mappings to wordedPart bytes. It does not split a
+// character.
 func clipWords(words string) string {
 	if len(words) <= wordedPart {
 		return words

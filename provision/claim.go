@@ -10,26 +10,28 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// claims prevents two people in one pass from getting the same account. A claim lasts until the
-// owner's outcome is recorded. After that, the store and the target show who has the account.
+// claims prevents two people who are evaluated at the same time from getting the same account. A
+// claim lasts until the outcome of its owner is recorded. After that, the store and the target show
+// who has the account.
 type claims struct {
 	mu       sync.Mutex
-	owner    map[string]string   // object id by the account or matching value that the object has claimed
-	things   map[string][]string // what each object has claimed, by object id
-	released map[string]int      // the clock when each account or matching value was last released
-	clock    int
+	owner    map[string]string   // the id of the object that has claimed an account or matching value, by its key
+	things   map[string][]string // the keys of all accounts and values that an object has claimed, by object id
+	released map[string]int      // what clock was when an account or value was last released, by its key
+	clock    int                 // how often claims have been released
 }
 
-// now returns a counter that grows each time claims are released. A caller reads it before a
-// search: the search may miss an account whose claim is released after that moment.
+// now returns how often claims have been released so far. A caller reads it before a search,
+// because the search may miss an account whose claim is released after it.
 func (c *claims) now() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.clock
 }
 
-// take claims an account or value for an object and returns its owner. since is an earlier result of
-// now. late reports whether another object has released the account or value after that.
+// take claims an account or value for an object, unless another object has claimed it. It returns
+// the object that has the claim. since is an earlier result of now. If another object has released
+// the account or value since then, take claims nothing and late is true.
 func (c *claims) take(thing, objectID string, since int) (owner string, late bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -66,9 +68,10 @@ func (c *claims) release(objectID string) {
 // keys.
 func (p *pass) thing(name string) string { return string(p.m.kind) + " " + name }
 
-// claim makes a person fail if another person has already claimed the same account or the same new
-// account. since is the result of now from before the evaluation. late reports that what the
-// evaluation found may be out of date, because another claim was released after that.
+// claim claims the account that the decision about a person uses or creates. If another person has
+// claimed it, this person's decision becomes to fail or to wait. since is the result of now before
+// the evaluation. If late is true, another claim was released after that, so the evaluation may
+// have missed an account and must be repeated.
 func (p *pass) claim(w *work, since int) (late bool) {
 	if w.newLink() {
 		owner, late := p.claimAccount(w, since)
@@ -109,9 +112,9 @@ func (p *pass) claim(w *work, since int) (late bool) {
 	return false
 }
 
-// claimOwn claims the account that a person is linked to, if the decision changes the account or
-// its link. If another person is taking over the account, this person waits: the account will soon
-// belong to the other one. It returns what claim returns.
+// claimOwn claims the account to which a person is linked already, if the decision changes the
+// account or its link. If another person is taking over the account, this person waits. late has
+// the same meaning as for claim.
 func (p *pass) claimOwn(w *work, since int) (late bool) {
 	if w.known.Link == nil || !changesPair(w.decision) {
 		return false
@@ -132,7 +135,7 @@ func (w *work) waitForAccount(why string) {
 const accountTime = time.Second
 
 // claimAccount claims the account that was found for a person, and the account's matching values.
-// The values are needed because a person whose account is being created has claimed only values.
+// It claims the values too because a person whose account is being created has claimed only values.
 func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
 	things := []string{p.thing("account " + w.link.TargetID)}
 	for _, k := range w.link.Keys {
@@ -148,10 +151,12 @@ func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
 	return owner, false
 }
 
-// ownerOf returns the object that owns an account, as recorded in the store or claimed in this
-// pass. If the account has no owner, ownerOf claims it for objectID.
+// ownerOf returns the id of the object that owns an account: the one that has claimed it, or the
+// one that the store knows. If there is none, it claims the account for objectID and returns
+// objectID.
 func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, error) {
-	// Claim first, then ask the store: an owner that has released its claim is in the store by now.
+	// Claim first, then ask the store: by then, the store knows an owner that has released its
+	// claim.
 	claimed, _ := p.claims.take(p.thing("account "+targetID), objectID, math.MaxInt)
 	if claimed != objectID {
 		return claimed, nil
@@ -163,7 +168,7 @@ func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, 
 	return objectID, nil
 }
 
-// failTaken fails a person whose account belongs to another person.
+// failTaken returns the decision to fail for a person whose account belongs to another person.
 func (w *work) failTaken(targetID, owner string) fail {
 	w.link = nil
 	return w.fail(&TargetError{

@@ -13,7 +13,7 @@ import (
 )
 
 // Connection pairs a user or group of the directory with its account or group at the application.
-// It is the form in which people see a Link.
+// It shows a Link to people.
 type Connection struct {
 	ObjectID string     `json:"objectId"`
 	TargetID string     `json:"targetAnchor"`
@@ -25,20 +25,20 @@ type Connection struct {
 	Updated  time.Time  `json:"updated"`
 }
 
-// linkedByHand is the value of How for a pair that an administrator made.
+// linkedByHand is the value of Connection.How for a pair that an administrator made.
 const linkedByHand = "linked"
 
-// ConnectionQuery narrows the connections of a job. Zero values do not narrow.
+// ConnectionQuery selects connections of a job. A field with its zero value selects all.
 type ConnectionQuery struct {
 	Search string // part of the account's name, or a whole object id or target id; ignores case
 	Kind   ObjectKind
-	After  string // the object id where the last page ended
-	Limit  int    // 0 means 50; at most 500
+	After  string // the object id of the last connection on the page before
+	Limit  int    // the largest number of connections, up to 500; 0 means 50
 }
 
-// Limits of a page of connections.
+// Limits of a search for connections.
 const (
-	connectionChunk = 500
+	connectionChunk = 500 // how many connections are read from the store at once
 	// maxConnectionScan is how many connections are examined for one page of search results.
 	maxConnectionScan = 100_000
 )
@@ -50,9 +50,9 @@ var (
 	ErrNotPaused = refusal.New(refusal.Conflict, "", "provisioning is on").Advise("pause it first").Coded("not_paused")
 )
 
-// Connections returns one page of the connections of a job, ordered by object id. next is empty on
-// the last page. With a search, a page may have fewer than Limit connections although more pages
-// follow.
+// Connections returns one page of the connections of a job, ordered by object id. next is the After
+// of the next page; it is empty on the last page. With a search text, a page may have fewer than
+// Limit connections although more pages follow.
 func (j *Jobs) Connections(ctx context.Context, k Key, q ConnectionQuery) (page []Connection, next string, err error) {
 	if _, err := j.Store.Job(ctx, k); err != nil {
 		return nil, "", err
@@ -87,12 +87,13 @@ func (j *Jobs) Connections(ctx context.Context, k Key, q ConnectionQuery) (page 
 	return page, after, nil
 }
 
-// fits reports whether a connection matches a search. word must be case-folded.
+// fits reports whether a connection matches the search text word, which must be case-folded.
 func (c Connection) fits(word string) bool {
 	return word == "" || strings.Contains(scim.Fold(c.Name), word) || scim.Fold(c.ObjectID) == word || scim.Fold(c.TargetID) == word
 }
 
-// Connection returns the connection with this object id or target id, or ErrNoConnection.
+// Connection returns the connection with this object id or target id. If there is none, the error
+// is ErrNoConnection.
 func (j *Jobs) Connection(ctx context.Context, k Key, id string) (Connection, error) {
 	if id == "" || !storable(id) {
 		return Connection{}, ErrNoConnection
@@ -100,12 +101,13 @@ func (j *Jobs) Connection(ctx context.Context, k Key, id string) (Connection, er
 	return j.Store.Connection(ctx, k, id)
 }
 
-// claimPolls is how many times the engine tries to claim a job that another process holds. Together
-// the tries take as long as one slice.
+// claimPolls is how many more times the engine tries to claim a job that another process holds.
+// Together, the tries take a little longer than one slice of that process.
 const claimPolls = 120
 
-// withClaim claims the job and runs do. If another process works on the job, withClaim first waits
-// for its slice to end. The error is a *HeldError if that process keeps the job.
+// withClaim claims the job, calls do and releases the job. If another process works on the job,
+// withClaim first waits for its slice to end. The error is a *HeldError if that process keeps the
+// job.
 func (e *Engine) withClaim(ctx context.Context, k Key, owner string, do func(r *run) error) error {
 	again := time.NewTicker(demandPoll)
 	defer again.Stop()
@@ -163,10 +165,10 @@ func (e *Engine) Forget(ctx context.Context, k Key, owner, actor, id string) (Co
 	return c, err
 }
 
-// Connect links an object to an account of the application. It does not change the account. The
-// engine looks at the object next, and then the account gets its values. The error is a refusal if
-// the object is unknown or has another account, or if another object has this account. It is a
-// *TargetError if the target has no such account or does not answer.
+// Connect links an object to an account of the application. It does not change the account: the
+// account gets the object's values when the engine looks at the object next. The error is a refusal
+// if the object is unknown or has an account, if another object has this account, or if the target
+// has no such account. It is a *TargetError if the target does not answer.
 func (e *Engine) Connect(ctx context.Context, k Key, owner, actor, objectID, targetID string) (Connection, error) {
 	objectID, targetID = strings.TrimSpace(objectID), strings.TrimSpace(targetID)
 	if targetID == "" || !storable(targetID) || len(targetID) > maxTargetID {
@@ -257,7 +259,7 @@ func (r *run) recordConnection(ctx context.Context, o Outcome, e *event.Event, a
 	return nil
 }
 
-// words returns the object's name and ids for use in a sentence.
+// words returns the object's name for use in a sentence, or its id if the name is not known.
 func (c Connection) words() string {
 	if c.Name == "" {
 		return c.ObjectID

@@ -15,9 +15,10 @@ const (
 	// MaxOnDemand is how many people and groups may be provisioned on demand in one call. It also
 	// limits the members of a group.
 	MaxOnDemand = 500
-	demandPoll  = 100 * time.Millisecond // how often OnDemand checks whether a server has done the work
-	// judgingPolls is how many more times OnDemand checks while a server's guard counts the cause
-	// of an object. Counting takes a moment. After it, the object is either worked on or on hold.
+	demandPoll  = 100 * time.Millisecond // how often OnDemand checks whether another process has done the work
+	// judgingPolls is how many more times OnDemand checks while the guard of another process counts
+	// the operations that have the same cause as an object's. After that, the object is either
+	// worked on or on hold.
 	judgingPolls = 50
 )
 
@@ -28,19 +29,19 @@ type DemandResult struct {
 	// Entries are the log entries with their steps, oldest first. A group may have several: its own
 	// entry and those of its memberships.
 	Entries []LogEntry `json:"entries"`
-	// Waits says why some work could not be done yet; "" if all of it was done. Until is when the
-	// engine tries again; zero if a person has to decide first.
+	// Waits says why some work could not be done yet. It is "" if all of it was done. Until is when
+	// the engine tries again. It is zero if a person has to decide first.
 	Waits string    `json:"waits,omitempty"`
 	Until time.Time `json:"until,omitzero"`
 }
 
-// Demanded is a row of the work list for an object that was provisioned on demand.
+// Demanded is a row of the work list, as OnDemand and Explain need it.
 type Demanded struct {
 	ObjectID  string
 	Why       Why
 	Lane      Lane
 	NotBefore time.Time
-	Reason    string // why the object was postponed; "" if it was not
+	Reason    string // why the object was postponed; empty if it was not
 	Verdict   Verdict
 }
 
@@ -50,8 +51,8 @@ type Demanded struct {
 // changed. It follows the same rules as a cycle: the scope, the matching, the retries.
 //
 // OnDemand works whether the job's status is On or Off. If another process works on the job, that
-// process does the work. The guard never holds a single person. Operations that are already on hold
-// or rejected stay so, and the result says so.
+// process provisions the objects. The guard never puts a single person on hold. Operations that are
+// already on hold or rejected stay so, and the result says so.
 //
 // The error is an *InputError if an object is unknown or there are too many, and a *TargetError if
 // the connection does not work.
@@ -59,9 +60,9 @@ func (e *Engine) OnDemand(ctx context.Context, k Key, owner, actor string, objec
 	return e.onDemand(ctx, k, owner, actor, objectIDs, nil)
 }
 
-// OnDemandGroup is OnDemand for a group and some of its direct members. It does not provision the
-// other members, but it updates the memberships of all members that have an account. The error is
-// also an *InputError if members contains an object that is not a direct member.
+// OnDemandGroup is like OnDemand for a group, but provisions only some of its direct members. It
+// still updates the memberships of all members that have an account. The error is also an
+// *InputError if members contains an object that is not a direct member.
 func (e *Engine) OnDemandGroup(ctx context.Context, k Key, owner, actor, group string, members []string) ([]DemandResult, error) {
 	if members == nil {
 		members = []string{}
@@ -69,7 +70,8 @@ func (e *Engine) OnDemandGroup(ctx context.Context, k Key, owner, actor, group s
 	return e.onDemand(ctx, k, owner, actor, []string{group}, members)
 }
 
-// onDemand provisions objects. If only is not nil, it provisions only these members of groups.
+// onDemand provisions objects at once. If only is not nil, it provisions only these members of
+// groups.
 func (e *Engine) onDemand(ctx context.Context, k Key, owner, actor string, objectIDs, only []string) ([]DemandResult, error) {
 	r, err := e.open(ctx, k, 0)
 	if err != nil {
@@ -120,8 +122,8 @@ type demand struct {
 	memberships []Listed
 }
 
-// demanded finds the requested objects and the members of requested groups. If only is not nil, it
-// takes only these members.
+// demanded finds the requested objects, and the members of requested groups. If only is not nil, it
+// includes only these members.
 func (r *run) demanded(ctx context.Context, objectIDs, only []string) (*demand, error) {
 	if len(objectIDs) == 0 {
 		return nil, &InputError{Field: "Provision on demand", Text: "needs a person or a group"}
@@ -173,8 +175,8 @@ func (r *run) demanded(ctx context.Context, objectIDs, only []string) (*demand, 
 	return d, err
 }
 
-// demandedMembers returns the direct members of a group that are people. If only is not nil, it
-// checks that these objects are direct members, and returns them.
+// demandedMembers returns the ids of the direct members of a group that are people. If only is not
+// nil, it returns only, after checking that it contains nothing but such members.
 func (r *run) demandedMembers(ctx context.Context, group *Object, only []string) ([]string, error) {
 	if !r.groupsOn() {
 		return nil, &InputError{Field: "Provision on demand", Text: fmt.Sprintf("cannot provision the group %s: the mapping of groups is switched off", group.Name)}
@@ -212,7 +214,7 @@ func (r *run) demandedMembers(ctx context.Context, group *Object, only []string)
 	}
 }
 
-// words names the requested objects in a sentence for the audit log.
+// words returns a sentence for the audit log that names the requested objects.
 func (d *demand) words() string {
 	text := "Provisioned on demand: " + d.names[0]
 	for i, name := range d.names[1:] {
@@ -224,8 +226,8 @@ func (d *demand) words() string {
 	return text
 }
 
-// send puts objects on the work list and has the engine work on them. It returns when each of them
-// is done, postponed or on hold.
+// send puts objects on the work list and works on them, or lets another process do so. It returns
+// when each object is done, postponed or on hold.
 func (d *demand) send(ctx context.Context, listed []Listed, announced *event.Event) error {
 	r := d.r
 	if err := r.e.Store.Demand(ctx, r.job.Key, listed, announced); err != nil {
@@ -255,8 +257,8 @@ func (d *demand) send(ctx context.Context, listed []Listed, announced *event.Eve
 	}
 }
 
-// sendReferences provisions again the people whose new account refers to another person, such as a
-// manager. Such an account stays on the work list until its reference is sent.
+// sendReferences provisions people again whose new account refers to another person, such as a
+// manager. They stay on the work list until the reference is sent.
 func (d *demand) sendReferences(ctx context.Context) error {
 	var ids []string
 	for _, l := range d.people {
@@ -279,8 +281,8 @@ func (d *demand) sendReferences(ctx context.Context) error {
 	return d.send(ctx, again, nil)
 }
 
-// stillDemanded reports whether the engine could work on one of these objects now. With judging, an
-// object whose cause is being counted also qualifies.
+// stillDemanded reports whether one of these objects is waiting for work that could be done now. If
+// judging is true, it also reports true for an object whose cause the guard is still counting.
 func (r *run) stillDemanded(ctx context.Context, ids []string, judging bool) (bool, error) {
 	rows, err := r.e.Store.Demanded(ctx, r.job.Key, ids)
 	if err != nil {
@@ -306,7 +308,7 @@ func (e *Engine) workOnDemand(ctx context.Context, k Key, owner string) error {
 	defer func() {
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 		defer cancel()
-		// Make the job due at once, so that a server checks whether it has other work.
+		// Make the job due now, so that a server checks whether it has other work.
 		if err := e.Leases.Release(release, LeaseKind, k.String(), owner, epoch, e.Now()); err != nil && !lost(err) {
 			e.Log.Error("release lease", "job", k.String(), "error", err)
 		}
@@ -318,7 +320,7 @@ func (e *Engine) workOnDemand(ctx context.Context, k Key, owner string) error {
 	return r.workOnDemand(ctx)
 }
 
-// workOnDemand works for one slice, on the requested objects only.
+// workOnDemand does one slice of work, but only on objects that were requested on demand.
 func (r *run) workOnDemand(ctx context.Context) error {
 	if err := r.applyRequests(ctx); err != nil {
 		return err
@@ -375,7 +377,7 @@ func (e *Engine) DemandResult(ctx context.Context, k Key, id string, since time.
 	return result, nil
 }
 
-// waits says in words why the object has to wait.
+// waits says in a sentence why the object has to wait.
 func (d Demanded) waits() string {
 	switch d.Verdict {
 	case OnHold:
@@ -388,7 +390,7 @@ func (d Demanded) waits() string {
 	return cmp.Or(d.Reason, inLine)
 }
 
-// initiator returns the person who had the object provisioned, for the log.
+// initiator returns the name that the log shows for whatever started the work on an object.
 func initiator(why Why) string {
 	if why == ByDemand {
 		return "Provision on demand"

@@ -14,23 +14,23 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Drawn is a random or unique value that was generated for a target attribute of a new account. The
-// engine stores it before it sends the create, so that a repeated create sends the same value. The
-// value stays stored as long as the object has the account, so that no other object gets the same
-// unique value. Passwords are never stored: each create generates another one.
+// Drawn is a random or unique value that the engine generated for a target attribute of a new
+// account. The engine stores it before it sends the create, so that a repeated create sends the
+// same value. It stays stored as long as the object has the account, so that no other object gets
+// the same unique value. Passwords are never stored: each create generates a new one.
 type Drawn struct {
-	Path   string
+	Path   string // the target attribute
 	Value  any    // string, bool, int64 or a list of strings
-	Inputs string // a hash of what the expression read
+	Inputs string // a hash of everything that the expression read
 }
 
-// Text returns the value as it is stored.
+// Text returns the value in the form in which it is stored.
 func (d Drawn) Text() string { return string(appendValue(nil, d.Value)) }
 
 // Folded returns the value case-folded, for comparisons with other values.
 func (d Drawn) Folded() string { return scim.Fold(text(d.Value)) }
 
-// ReadDrawn reads a stored value.
+// ReadDrawn parses a stored value. stored is what Text returned.
 func ReadDrawn(path, stored, inputs string) (Drawn, error) {
 	v, err := readValue(json.RawMessage(stored))
 	if err != nil {
@@ -39,18 +39,18 @@ func ReadDrawn(path, stored, inputs string) (Drawn, error) {
 	return Drawn{Path: path, Value: v, Inputs: inputs}, nil
 }
 
-// drawing generates the random and unique values of one new account.
+// drawing generates the random and unique values for one new account.
 type drawing struct {
 	p      *pass
 	w      *work
 	ctx    context.Context //nolint:containedctx // an expression asks the target in the middle of its evaluation
-	before []Drawn         // values that were generated for the object earlier
-	made   []Drawn         // values that the create sends
-	fresh  []string        // target attributes whose value was generated now, in the order of the rows
-	broken error           // the error if the store failed; nil otherwise
+	before []Drawn         // values that were generated for the object earlier, and stored
+	made   []Drawn         // the values that the create sends, without passwords
+	fresh  []string        // the target attributes whose value was generated now, in the order of the rows
+	broken error           // the error of the store; nil if there was none
 }
 
-// drawFor returns the drawing for a create. It returns an error if the store fails.
+// drawFor returns the drawing for the create of an account. It returns an error if the store fails.
 func (p *pass) drawFor(ctx context.Context, w *work) (*drawing, error) {
 	d := &drawing{p: p, w: w, ctx: ctx}
 	if !slices.ContainsFunc(p.m.rows, func(r row) bool { return r.draws() }) {
@@ -63,9 +63,9 @@ func (p *pass) drawFor(ctx context.Context, w *work) (*drawing, error) {
 
 func (r *row) draws() bool { return r.Expr != nil && r.Expr.Draws() }
 
-// evaluate is [row.evaluate], but with d it also generates random and unique values. It keeps a
-// value that was generated earlier from the same inputs, unless the value must be unique and
-// another object has it.
+// evaluate is like [row.evaluate], but if d is not nil, it also generates random and unique values.
+// If a value was generated earlier from the same inputs, it returns that value. If the value must
+// be unique and another object has it, it generates another one.
 func (d *drawing) evaluate(r *row, env expr.Env, attributes map[string]any) (want any, flows bool, problem *rowProblem) {
 	if d == nil || !r.draws() {
 		return r.evaluate(env, d != nil)
@@ -105,8 +105,8 @@ func (r *row) cannotAsk(err error) *rowProblem {
 	}
 }
 
-// taken reports whether another person has a value or is about to get it: in this slice, through
-// this job, or at the target.
+// taken reports whether another object has this value or is about to get it. It asks the claims of
+// this pass, the values stored for the job, and the target.
 func (d *drawing) taken(r *row, value string) (bool, error) {
 	p, folded := d.p, scim.Fold(value)
 	owner, _ := p.claims.take(p.thing("drawn "+r.Target+" "+folded), d.w.known.ObjectID, math.MaxInt)
@@ -135,8 +135,8 @@ func (d *drawing) taken(r *row, value string) (bool, error) {
 	return len(found) > 0, nil
 }
 
-// takenMeanwhile reports whether another object has got a unique value of this create since it was
-// generated.
+// takenMeanwhile reports whether an account at the target has got a unique value of this create
+// since the value was generated.
 func (p *pass) takenMeanwhile(ctx context.Context, d create) (bool, *TargetError) {
 	for _, drawn := range d.drawn {
 		r := p.m.row(drawn.Path)
@@ -167,8 +167,9 @@ func (m *mapping) inputs(r *row, attributes map[string]any) string {
 
 func (r *row) readsClock() bool { return r.Expr != nil && r.Expr.ReadsClock() && !r.Expr.Draws() }
 
-// keepDespiteClock handles values that changed only because time has passed: it keeps the account's
-// values instead. If any other input of an expression has changed, its new value counts.
+// keepDespiteClock looks at expressions that read the clock. If nothing else that such an
+// expression reads has changed since its value was sent, the account keeps that value. Otherwise
+// the account gets the new value.
 func (w *work) keepDespiteClock(attributes map[string]any) {
 	w.inputs = nil
 	for i := range w.m.rows {
@@ -195,8 +196,8 @@ func (w *work) keepDespiteClock(attributes map[string]any) {
 	}
 }
 
-// noteInputs adds to a ledger the hashes of the inputs of expressions that read the clock. It adds
-// them only where the account has the expression's value.
+// noteInputs adds to a ledger the hashes of what expressions that read the clock have read. It adds
+// the hash of an expression only if the account has the value of the expression.
 func (w *work) noteInputs(l Ledger) {
 	for target, inputs := range w.inputs {
 		e, known := l.known(target)

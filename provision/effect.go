@@ -14,29 +14,30 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Effect says what a change of a job's mapping, scope or actions would do to people or groups. An
-// administrator reviews it before saving the change. Field comments speak of users; in the Effect
-// of groups they mean groups.
+// Effect says what a change of a job's mapping, scope or actions would do to users or groups. An
+// administrator reviews it before the change is saved. The comments of the fields speak of users;
+// in the field Groups, they mean groups.
 type Effect struct {
 	Reach
-	Changed     int               // users in scope before and after who get a different value for an attribute
-	Failing     int               // users in scope whose values only the old mapping could make, not the new one
+	Changed     int               // users in scope before and after the change who get a different value for an attribute
+	Failing     int               // users in scope for whom the new mapping fails, and the old one did not
 	Attributes  []AttributeEffect // target attributes with changed values, in the order of the rows
-	Left        []ClauseEffect    // why users leave the scope; the reason with most users first
-	Came        []ClauseEffect    // why users come into scope; the reason with most users first
-	Failures    []FailureExample  // the first few users of Failing
-	Shared      []SharedEffect    // attributes that must be unique, and for which more users than before share a value
+	Left        []ClauseEffect    // why users leave the scope; the reason with the most users comes first
+	Came        []ClauseEffect    // why users come into scope; the reason with the most users comes first
+	Failures    []FailureExample  // the first few users that Failing counts
+	Shared      []SharedEffect    // attributes that must be unique, for which more users than before have the same value as another user
 	Keyless     int               // users in scope who no longer have a value in any matching attribute
-	NoKey       []Person          // the first few users of Keyless
+	NoKey       []Person          // the first few users that Keyless counts
 	Lacking     []LackEffect      // required attributes for which users without an account no longer have a value
-	SwitchedOff int               // linked accounts of users in scope whose active becomes False
-	SwitchedOn  int               // linked accounts of users in scope whose active becomes True
+	SwitchedOff int               // linked accounts of users in scope for which the value of active becomes False
+	SwitchedOn  int               // linked accounts of users in scope for which the value of active becomes True
 	Examined    int               // users of the directory that were compared
-	Groups      *Effect           // what happens to groups; nil if the change does not concern them
+	Groups      *Effect           // what the change does to groups; nil if it does not concern them
 }
 
-// MayDisable returns how many accounts the change may disable: those of users who leave the scope,
-// and those whose active becomes anything but True. Groups that would be deleted count too.
+// MayDisable returns how many accounts the change may disable: the accounts of users who leave the
+// scope, and the accounts whose value of active becomes anything but True. Groups that would be
+// deleted count too.
 func (e Effect) MayDisable() int {
 	n := e.Off
 	if e.Groups != nil {
@@ -50,8 +51,8 @@ func (e Effect) MayDisable() int {
 	return n
 }
 
-// Matters reports whether to ask an administrator before the change is saved. It does not look at
-// the numbers of Reach, which the caller judges by the kind of change.
+// Matters reports whether an administrator should confirm the change before it is saved. Of the
+// numbers in Reach it considers only Leave, Come and Off. The caller must decide about the others.
 func (e Effect) Matters() bool {
 	return e.Leave > 0 || e.Come > 0 || e.Off > 0 || e.Changed > 0 || e.Failing > 0 || e.Keyless > 0 || len(e.Lacking) > 0 || len(e.Shared) > 0 ||
 		e.Groups != nil && e.Groups.Matters()
@@ -63,9 +64,9 @@ func isActive(target string) bool { return strings.EqualFold(target, "active") }
 type AttributeEffect struct {
 	Target   string
 	People   int  // users whose value changes
-	Emptied  int  // users of People who had a value and get none
-	True     int  // users of People whose value becomes True
-	Keeps    bool // where the mapping yields no value, accounts keep the value that they have
+	Emptied  int  // users counted in People who had a value and no longer get one
+	True     int  // users counted in People whose value becomes True
+	Keeps    bool // whether accounts keep their value if the mapping yields none
 	Examples []ValueExample
 }
 
@@ -73,19 +74,19 @@ type AttributeEffect struct {
 type ValueExample struct {
 	Person
 	Before, After any
-	Hidden        bool // the value is a password or behind Redact; Before and After are then nil
+	Hidden        bool // whether the values must not be shown, because it is a password or behind Redact; then Before and After are nil
 }
 
-// SharedEffect is a target attribute that must be unique at the application, but for which several
+// SharedEffect is a target attribute that must be unique at the application, and for which several
 // users get the same value.
 type SharedEffect struct {
 	Target   string
-	Value    string // the value that most users share; "" if it must not be shown
-	People   int    // users whose value another user has too
+	Value    string // the value that the most users share; empty if it must not be shown
+	People   int    // users who get the same value as another user
 	Examples []Person
 }
 
-// LackEffect is a required target attribute for which users have no value. Without it, they get no
+// LackEffect is a required target attribute for which some users have no value. They get no
 // account.
 type LackEffect struct {
 	Target   string
@@ -100,7 +101,8 @@ type ClauseEffect struct {
 	Examples []Person
 }
 
-// FailureExample is a user whose values the new mapping cannot make.
+// FailureExample is a user for whom the new mapping fails, with the target attribute and the
+// reason.
 type FailureExample struct {
 	Person
 	Target string
@@ -116,21 +118,22 @@ type Person struct {
 // maxExamples is how many users an effect names for each attribute, clause or failure.
 const maxExamples = 5
 
-// Effect compares a job with its changed version for every user of the directory. If the mapping of
-// groups has changed, it compares every group too. It sends no requests to the application. It
-// ignores values that an account gets only when it is created. The error is an *InputError if the
-// changed mapping cannot be used.
+// Effect compares a job before and after a change, for every user of the directory. If the mapping
+// of groups has changed, it does so for every group too. It sends no requests to the application.
+// It ignores values that an account gets only when it is created. The error is an *InputError if a
+// mapping cannot be used.
 func (j *Jobs) Effect(ctx context.Context, before, after Job) (Effect, error) {
 	return j.effect(ctx, before, after, nil)
 }
 
-// DomainEffect returns what a different default domain of the directory would change at the
-// application of a job.
+// DomainEffect returns what a new default domain of the directory would change at the application
+// of a job.
 func (j *Jobs) DomainEffect(ctx context.Context, job Job, domain string) (Effect, error) {
 	return j.effect(ctx, job, job, &domain)
 }
 
-// effect is Effect. domain is the directory's new default domain; nil if it does not change.
+// effect does the work of Effect and DomainEffect. domain is the directory's new default domain;
+// nil means that it does not change.
 func (j *Jobs) effect(ctx context.Context, before, after Job, domain *string) (Effect, error) {
 	source, err := j.Sources(ctx, after.Key.Directory)
 	if err != nil {
@@ -159,7 +162,8 @@ func (j *Jobs) effect(ctx context.Context, before, after Job, domain *string) (E
 	return e, err
 }
 
-// groupsDiffer reports whether the mappings of groups or their attribute lists differ.
+// groupsDiffer reports whether the mapping of groups, or one of its attribute lists, differs
+// between the two jobs.
 func groupsDiffer(before, after Job) bool {
 	of := func(s *Schema) []byte {
 		m, err := s.GroupMapping()
@@ -179,14 +183,15 @@ func groupsDiffer(before, after Job) bool {
 	return !bytes.Equal(of(before.Schema), of(after.Schema))
 }
 
-// comparison collects an [Effect].
+// comparison computes an [Effect]. In the names of its fields, was means before the change, and is
+// means after it.
 type comparison struct {
 	jobs          *Jobs
 	kind          ObjectKind
 	before, after Job
 	was, is       *mapping
 	wasHas, isHas scopeChecker
-	always        map[string]bool // target attributes whose row applied only to new accounts before, and now applies to all
+	always        map[string]bool // target attributes whose row applied only to new accounts before the change, and now applies to all accounts
 	unique        []uniqueValues
 	effect        Effect
 	attributes    map[string]*AttributeEffect
@@ -194,7 +199,8 @@ type comparison struct {
 	lacking       map[string]*LackEffect
 }
 
-// uniqueValues counts the values of an attribute that must be unique at the application.
+// uniqueValues counts how many users have each value of an attribute that must be unique at the
+// application.
 type uniqueValues struct {
 	row     *row
 	was, is map[string]int
@@ -244,17 +250,20 @@ func (j *Jobs) compileKind(s *Schema, kind ObjectKind) (*mapping, error) {
 	return compileObject(s, object, GroupKind, nil)
 }
 
-// tellsApart reports whether the attribute must be unique at an application.
+// tellsApart reports whether the row's attribute must be unique at the application: it is a
+// matching attribute or userName.
 func (r *row) tellsApart() bool {
 	return r.Expr != nil && (r.MatchingPriority > 0 || r.Target == attrUserName)
 }
 
-// sameRow reports whether two rows yield the same values.
+// sameRow reports whether two rows have the same expression and default value, so that they yield
+// the same values.
 func sameRow(a, b *row) bool {
 	return a != nil && a.Expr != nil && b.Expr != nil && a.Expr.String() == b.Expr.String() && a.DefaultValue == b.DefaultValue
 }
 
-// run compares all objects.
+// run compares all objects of the snapshot and returns the effect. domain is the directory's
+// default domain, and changed is the new one; nil means that it does not change.
 func (c *comparison) run(ctx context.Context, snapshot snapshotOf, domain string, changed *string) (Effect, error) {
 	c.was.domain, c.is.domain = domain, domain
 	if changed != nil {
@@ -285,7 +294,8 @@ func (c *comparison) add(ctx context.Context, o Object, linked bool) error {
 	return nil
 }
 
-// unclear returns the error because of which a user's new scope cannot be decided, or nil.
+// unclear returns the error if the new scoping filters cannot be evaluated for a user. Otherwise it
+// returns nil.
 func (c *comparison) unclear(o Object) error {
 	if !o.Active() || !o.Assigned && c.after.Scope != Everyone {
 		return nil
@@ -294,7 +304,7 @@ func (c *comparison) unclear(o Object) error {
 	return err
 }
 
-// fails counts a user whose values the new mapping cannot make.
+// fails counts a user for whom the new mapping fails.
 func (c *comparison) fails(o Object, f FailureExample) {
 	c.effect.Failing++
 	if f.Person = personOf(o); len(c.effect.Failures) < maxExamples {
@@ -302,7 +312,8 @@ func (c *comparison) fails(o Object, f FailureExample) {
 	}
 }
 
-// compare adds the changed values of a user in scope.
+// compare adds to the effect what the change does to the values of a user in scope. had says
+// whether the user was in scope before.
 func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) error {
 	attributes := map[string]any{attrEnabled: false}
 	maps.Copy(attributes, o.Attributes)
@@ -333,7 +344,7 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 	}
 	maps.Copy(before, given)
 	changed := false
-	for i := range c.is.rows { // new rows only: a removed row leaves accounts as they are
+	for i := range c.is.rows { // not the rows of c.was, because removing a row leaves accounts as they are
 		r := &c.is.rows[i]
 		w, n := before[r.Target], after[r.Target]
 		if r.FlowType == FlowObjectAddOnly || r.sameValue(w, n) || c.always[r.Target] && !linked && sameRow(c.was.row(r.Target), r) {
@@ -353,8 +364,8 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 
 func personOf(o Object) Person { return Person{ObjectID: o.ID, Name: o.Name} }
 
-// sameValue reports whether two values are equal for the target. An account that has one of them
-// needs no request to get the other.
+// sameValue reports whether two values are equal for the target, so that an account with one of
+// them needs no request to get the other.
 func (r *row) sameValue(had, wants any) bool {
 	if had == nil || wants == nil {
 		return had == nil && wants == nil
@@ -362,8 +373,8 @@ func (r *row) sameValue(had, wants any) bool {
 	return reflect.DeepEqual(had, wants) || reflect.TypeOf(had) == reflect.TypeOf(wants) && !isPassword(r.Target) && r.agrees(had, wants)
 }
 
-// given returns the values that a linked account got when it was created. It covers rows that
-// applied only to new accounts and now apply to all.
+// given returns the values that a linked account got when it was created, by target attribute. It
+// covers only the attributes in c.always.
 func (c *comparison) given(ctx context.Context, o Object, attributes map[string]any, linked bool) (map[string]any, error) {
 	values := map[string]any{}
 	var wrote Ledger
@@ -384,7 +395,8 @@ func (c *comparison) given(ctx context.Context, o Object, attributes map[string]
 			values[target] = had.value()
 			continue
 		}
-		// The account's value is unknown: take the one that it would have got when created.
+		// The account's value is unknown. Assume the value that the old row yields for a new
+		// account.
 		if want, _, problem := c.was.row(target).evaluate(c.was.env(attributes), true); problem == nil {
 			values[target] = want
 		}
@@ -392,7 +404,7 @@ func (c *comparison) given(ctx context.Context, o Object, attributes map[string]
 	return values, nil
 }
 
-// keys counts a user who no longer has a value in any matching attribute.
+// keys counts the user if they no longer have a value in any matching attribute.
 func (c *comparison) keys(o Object, attributes map[string]any, had bool) {
 	now, problem := c.is.keys(attributes)
 	if problem != nil || len(now) > 0 {
@@ -406,7 +418,8 @@ func (c *comparison) keys(o Object, attributes map[string]any, had bool) {
 	}
 }
 
-// lacks counts a user without an account who no longer has a value for a required attribute.
+// lacks counts the user, who has no account, if they no longer have a value for a required
+// attribute.
 func (c *comparison) lacks(o Object, attributes map[string]any, had bool) {
 	target := c.is.lacking(attributes)
 	if target == "" || had && c.was.can(FlowAdd) && c.was.lacking(attributes) == target {
@@ -422,7 +435,8 @@ func (c *comparison) lacks(o Object, attributes map[string]any, had bool) {
 	}
 }
 
-// lacking returns the first required attribute for which a new account would get no value, or "".
+// lacking returns the first required attribute for which a new account would get no value. It
+// returns "" if there is none.
 func (m *mapping) lacking(attributes map[string]any) string {
 	env := m.env(attributes)
 	for i := range m.rows {
@@ -437,7 +451,7 @@ func (m *mapping) lacking(attributes map[string]any) string {
 	return ""
 }
 
-// count counts the values of attributes that must be unique.
+// count counts the user's values of attributes that must be unique.
 func (c *comparison) count(o Object, before, after map[string]any, had bool) {
 	for _, u := range c.unique {
 		if v := before[u.row.Target]; v != nil && had {
@@ -453,7 +467,8 @@ func (c *comparison) count(o Object, before, after map[string]any, had bool) {
 	}
 }
 
-// shared returns the attributes for which more users than before share a value.
+// shared returns the attributes for which more users than before have the same value as another
+// user.
 func (c *comparison) shared() []SharedEffect {
 	var list []SharedEffect
 	sharing := func(counts map[string]int) (people int, most string) {
@@ -511,7 +526,7 @@ func (c *comparison) attribute(r *row, v ValueExample, linked bool) {
 	}
 }
 
-// addClause counts a user who leaves the scope, or comes into it, for a reason.
+// addClause counts a user who leaves the scope, or comes into it, for this reason.
 func addClause(clauses map[string]*ClauseEffect, reason string, o Object) {
 	e := clauses[reason]
 	if e == nil {
@@ -523,8 +538,8 @@ func addClause(clauses map[string]*ClauseEffect, reason string, o Object) {
 	}
 }
 
-// whyOut says why a user is out of a job's scope: the clauses that fail, by filter, or the missing
-// assignment.
+// whyOut says why a user is out of a job's scope: the missing assignment, or for each scoping
+// filter the clauses that fail.
 func (c *comparison) whyOut(m *mapping, job Job, o Object) string {
 	if !o.Assigned && job.Scope != Everyone {
 		return "not assigned to the application"
@@ -544,8 +559,8 @@ func (c *comparison) whyOut(m *mapping, job Job, o Object) string {
 	return strings.Join(groups, ", or ")
 }
 
-// whyIn says why a user comes into the scope of the changed job: the filter that the user now
-// passes, or the condition that was dropped.
+// whyIn says why a user comes into the scope of the changed job: the scoping filter that the user
+// now passes, or the condition that the change has removed.
 func (c *comparison) whyIn(o Object) string {
 	if !o.Assigned && c.before.Scope != Everyone {
 		return "Scope, which needs no assignment"
@@ -578,7 +593,7 @@ func (c *comparison) result() Effect {
 	return c.effect
 }
 
-// sortedClauses returns the reasons, the one with most users first.
+// sortedClauses returns the reasons. The reason with the most users comes first.
 func sortedClauses(clauses map[string]*ClauseEffect) []ClauseEffect {
 	var list []ClauseEffect
 	for _, e := range clauses {

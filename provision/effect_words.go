@@ -5,13 +5,14 @@ import (
 	"strings"
 )
 
-// Count returns a number with a noun, such as "2 users". It takes the noun in singular and plural.
+// Count is a function that returns a number with a noun, such as "2 users". one and several are the
+// singular and the plural of the noun.
 type Count func(n int, one, several string) string
 
-// Limits on how much of an effect the sentences mention.
+// The limits on how much of an effect the sentences mention.
 const (
-	wordedReasons  = 8 // attributes, clauses
-	wordedExamples = 3
+	wordedReasons  = 8 // how many attributes, and how many reasons for leaving or entering the scope
+	wordedExamples = 3 // how many examples of changed values for each attribute
 )
 
 // ValueSentences returns sentences about how a change affects the values at an application.
@@ -19,7 +20,7 @@ func (e Effect) ValueSentences(app string, count Count) []string {
 	return e.valueSentences(app, who{"user", "users"}, count)
 }
 
-// who holds the noun for the objects of an effect, in singular and plural.
+// who holds the noun for the objects of an effect, in the singular and in the plural.
 type who struct{ one, several string }
 
 func (e Effect) valueSentences(app string, of who, count Count) []string {
@@ -44,9 +45,9 @@ func (e Effect) valueSentences(app string, of who, count Count) []string {
 	return said
 }
 
-// Sentences returns sentences about the other effects of a change: accounts that a value switches
-// on or off, missing or shared matching values, failures, and users who leave the scope or come
-// into it, with the reasons. Sentences about groups follow.
+// Sentences returns sentences about the effects of a change that ValueSentences leaves out:
+// accounts that are switched on or off, missing or shared values, failures, and users who leave the
+// scope or come into it, with the reasons. At the end there are sentences about groups.
 func (e Effect) Sentences(app string, count Count) []string {
 	return e.allSentences(app, who{"user", "users"}, count)
 }
@@ -66,7 +67,8 @@ func (e Effect) allSentences(app string, of who, count Count) []string {
 	return said
 }
 
-// PlanNotes is like Sentences but for a plan, which shows the values itself.
+// PlanNotes is like Sentences, but its sentences are for a plan: they speak of people instead of
+// users.
 func (e Effect) PlanNotes(app string, count Count) []string {
 	return e.allSentences(app, who{"person", "people"}, count)
 }

@@ -13,79 +13,81 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// pass is one evaluation of people, for a batch of a cycle or for a plan. Its decisions depend on
-// the configuration, the object, the target and what the job remembers. It writes nothing before
-// export.
+// pass evaluates people, for a batch of a cycle or for a plan. Its decisions depend on the settings
+// of the job, the object, the target and what the job remembers. It writes nothing before export.
 type pass struct {
 	job     Job
 	m       *mapping
 	target  Target
 	groups  *pass       // evaluates groups; nil if they are not provisioned
 	members GroupTarget // the target, if this pass evaluates groups
-	reads   bool        // read every account again, even if it should be unchanged
+	reads   bool        // whether to read every account again, even accounts that should be unchanged
 	settle  time.Duration
 	doubt   []string            // objects whose last update may have been carried out but was not recorded
 	flown   map[string][]string // the attributes to which these updates gave a value, by object id
-	// searcher knows which attributes the target can be searched by.
+	// searcher searches the target. It knows by which attributes that is possible.
 	searcher *searcher
 	others   knowledge
 	owner    func(ctx context.Context, targetID string) (objectID string, err error)
 	claims   *claims
-	hopeless atomic.Int32 // how many people in a row had every change refused
-	unshown  atomic.Int64 // successful answers without a body, which do not show their effect
+	hopeless atomic.Int32 // number of people in a row for whom the target refused every change
+	unshown  atomic.Int64 // number of successful answers without a body, which do not show what the target did
 	g        goroutines
 	proof    lock        // held while the first answer without a body is checked
-	believed atomic.Bool // a read has shown that the target does what its answers say
-	doubted  atomic.Bool // a read has shown that a successful answer was false
+	believed atomic.Bool // whether a read has shown that the target does what its answers say
+	doubted  atomic.Bool // whether a read has shown that a successful answer was wrong
 }
 
-// work is one person, or group, on the way through the steps.
+// work holds one person or group on the way through the steps, with all results so far.
 type work struct {
 	p        *pass
 	known    memory
 	object   Object
-	gone     bool  // purged from the source
-	assigned bool  // the job manages this person
+	gone     bool  // whether the source no longer has the person, because they were purged
+	assigned bool  // whether the person is assigned, or the job's scope is everyone
 	admitted bool  // whether the scoping filter admits this person
 	unclear  error // why the scoping filter could not be evaluated; nil if it could
 	started  time.Time
 
 	m        *mapping
-	link     *Link         // the pair, remembered earlier or found now; nil if no account is known
+	link     *Link         // the pair of person and account, remembered earlier or found now; nil if no account is known
 	replaces *Link         // the link whose account is gone, if the engine is creating a new account instead
 	former   Ledger        // what the job wrote to the account for its previous person, if this person takes it over
 	current  scim.Resource // the account as a read or search showed it; nil if it was not read
-	doubted  bool          // an earlier update may have been carried out but was not recorded
+	doubted  bool          // whether an earlier update may have been carried out without being recorded
 	answer   scim.Resource // the answer to the last write; nil if it showed no account
-	created  bool          // the account was created in this pass
-	wrote    bool          // a request that changed something worked
+	created  bool          // whether the account was created in this pass
+	wrote    bool          // whether a request that changed something succeeded
 	version  string        // the account's version, if the target gave one in this pass
 	values   []value
 	hash     string
 	inputs   map[string]string // hashes of the inputs of expressions that read the clock, by target attribute
-	refers   string            // the object that a new account refers to
-	refersTo string            // the target id of that object's account, as sent
+	refers   string            // the id of the object to which a new account refers, such as the manager; may be empty
+	refersTo string            // the target id of that object's account, as it was sent
 
 	decision decision
 	result   result
-	waits    string // why the person is postponed; "" if not
+	waits    string // why the person is postponed; empty if they are not
 	entry    LogEntry
 }
 
-// newLink reports whether this pass found the pair.
+// newLink reports whether this pass found the account, so that the job does not remember the pair
+// yet.
 func (w *work) newLink() bool {
 	return w.link != nil && (w.known.Link == nil || w.known.Link.TargetID != w.link.TargetID)
 }
 
-// active reports whether the directory lets the person sign in.
+// active reports whether the person exists in the directory and may sign in there.
 func (w *work) active() bool {
 	return !w.gone && w.object.Active()
 }
 
-// entitled is Entra's "effectively entitled": assigned, in the scoping filter and active.
+// entitled reports whether the person should have an active account: they are assigned, pass the
+// scoping filter and are active. Entra calls this "effectively entitled".
 func (w *work) entitled() bool { return w.assigned && w.admitted && w.active() }
 
-// attributes returns what a mapping can read, with IsSoftDeleted as the engine computes it.
+// attributes returns the attributes that a mapping can read. IsSoftDeleted is true if the person is
+// not entitled.
 func (w *work) attributes() map[string]any {
 	a := map[string]any{attrEnabled: false}
 	maps.Copy(a, w.object.Attributes)
@@ -94,8 +96,8 @@ func (w *work) attributes() map[string]any {
 }
 
 // evaluate takes one person through all steps before export. object is nil if the source no longer
-// has it. An error is about the store and ends the whole batch. Problems with this person or with
-// the target's answers are in the decision.
+// has the person. It returns only errors that end the whole batch, such as those of the store.
+// Problems of this person and errors of the target become part of the decision.
 func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now time.Time) (*work, error) {
 	w, attributes := p.begin(object, known, now)
 	var err error
@@ -120,7 +122,8 @@ func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[s
 	return w, attributes
 }
 
-// readObject reads one object, a person or a group. It is nil if the source no longer has it.
+// readObject reads a person or group from the source. It returns nil if the source no longer has
+// it.
 func (r *run) readObject(ctx context.Context, id string) (*Object, error) {
 	o, err := r.reader.read(ctx, id)
 	if o != nil || err != nil {
@@ -143,7 +146,7 @@ func (p *pass) importObject(w *work, object *Object) {
 	}
 }
 
-// name returns the person's name for messages.
+// name returns the name of the person or group for messages.
 func (w *work) name() string {
 	if upn := w.entry.SourceIdentity.Details["userPrincipalName"]; upn != "" {
 		return upn
@@ -167,7 +170,8 @@ func (w *work) rememberedName() string {
 	return w.known.ObjectID
 }
 
-// scoping decides whether the job manages the person and whether the person is active.
+// scoping decides whether the person is assigned, passes the scoping filters and is active, and
+// logs that as a step.
 func (p *pass) scoping(w *work, attributes map[string]any) {
 	w.assigned = !w.gone && (w.object.Assigned || p.job.Scope == Everyone)
 	var clauses []scopeResult
@@ -225,7 +229,7 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 		}
 	}
 	switch {
-	case w.unclear != nil && w.assigned && w.active(): // a person who is disabled or deleted needs no scoping filter: the account is disabled in any case
+	case w.unclear != nil && w.assigned && w.active(): // not for a person who is disabled or deleted: their account is disabled whatever the filter says
 		return w.failRow(unclearScope(w.unclear)), nil
 	case p.m.kind == GroupKind:
 		return p.decideGroup(ctx, w, attributes)
@@ -239,7 +243,7 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 	return p.match(ctx, w, attributes)
 }
 
-// unclearScope is a person's problem if a scoping filter cannot be evaluated for the person.
+// unclearScope returns the problem of a person for whom a scoping filter cannot be evaluated.
 func unclearScope(err error) *rowProblem {
 	return &rowProblem{
 		Code: "InvalidScopingFilter", Text: "Nothing was done for this person, because " + err.Error() + ".",
@@ -247,8 +251,8 @@ func unclearScope(err error) *rowProblem {
 	}
 }
 
-// leaveAlone skips a person who is out of scope and has no account through this job. The engine
-// never touches accounts that were never in scope.
+// leaveAlone returns the decision to skip a person who is out of scope and has no account through
+// this job. The engine never touches the accounts of such people.
 func (p *pass) leaveAlone(w *work) decision {
 	s := w.skip("NotEffectivelyEntitled", "The person is not in scope and has no account through this job.", "")
 	s.absence = noMatter
@@ -258,17 +262,17 @@ func (p *pass) leaveAlone(w *work) decision {
 	return s
 }
 
-// resolve looks for the account of a create whose outcome is unknown, because the process died or
-// the answer was lost. The engine creates nothing for this person until a read has shown the
-// outcome. A nil decision means that the steps can continue.
+// resolve searches for the account of a create whose outcome is unknown, because the process died
+// or the answer was lost. The engine creates nothing for this person until a search has shown the
+// outcome. A nil decision means that the evaluation can continue.
 func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 	op := w.known.Op
 	l := p.find(ctx, op.Keys)
 	if l.problem != nil {
 		return w.fail(l.problem), ctx.Err()
 	}
-	// Ignore accounts of other people: one may have got the value in the meantime. Such an account
-	// does not come from this create.
+	// Ignore accounts of other people. Such an account has got the matching value in the meantime,
+	// and does not come from this create.
 	found := l.found[:0:0]
 	for _, o := range l.found {
 		owner, err := p.owner(ctx, o.ID)
@@ -295,8 +299,8 @@ func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 // notCreatedYet decides what to do about a create of unknown outcome if the search finds no
 // account. The application may still be processing the create, or its search may lag behind. So the
 // engine searches again at growing intervals, and then sends the create once more. It sends a third
-// create only if the application refuses duplicates or a person asks for a restart. A nil decision
-// means to go on.
+// create only if the application refuses duplicates, if it answered the last create with an error,
+// or if a person asks for a restart. A nil decision means that the evaluation can continue.
 func (p *pass) notCreatedYet(w *work, op *Op) decision {
 	unique := p.target.Dialect().Unique
 	for i, n := range []time.Duration{1, 6, 24} { // by default 5 seconds, 30 seconds, 2 minutes
@@ -304,7 +308,7 @@ func (p *pass) notCreatedYet(w *work, op *Op) decision {
 			return later{until: at}
 		}
 	}
-	answered := w.known.Escrow != nil && w.known.Escrow.Code == codeServerError // the application has finished the request, whether or not it created the account
+	answered := w.known.Escrow != nil && w.known.Escrow.Code == codeServerError // the application answered, so it no longer works on the create
 	if w.known.creates() >= maxUnknownCreates && !answered && !unique && !p.reads {
 		return w.fail(&TargetError{
 			Kind: Permanent, Code: "CreateOutcomeUnknown",
@@ -318,12 +322,12 @@ func (p *pass) notCreatedYet(w *work, op *Op) decision {
 
 const codeServerError = "InternalServerError"
 
-// maxUnknownCreates is how many creates of unknown outcome are sent for a person to an application
-// that may create duplicates.
+// maxUnknownCreates is how many creates of unknown outcome the engine sends for a person, at most,
+// to an application that may create duplicates.
 const maxUnknownCreates = 2
 
-// adopt links the person to the account, unless another person has it. A nil decision means that
-// adopt made the link.
+// adopt links the person to the account o, unless another person has it. how is the way in which
+// the account was found. A nil decision means that the person is linked now.
 func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey, how string) (decision, error) {
 	owner, err := p.owner(ctx, o.ID)
 	if err != nil {
@@ -334,7 +338,7 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 			return w.failTaken(o.ID, owner), nil
 		}
 		if !w.entitled() {
-			return p.leaveAlone(w), nil // this person has no account
+			return p.leaveAlone(w), nil // the account belongs to the other person, so this one has none
 		}
 		if d, err := p.contested(ctx, w, o, key, owner); d != nil || err != nil {
 			return d, err
@@ -349,7 +353,7 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 	return nil, nil
 }
 
-// identify puts the account's id into the log entry.
+// identify puts the id of the account into the log entry.
 func (w *work) identify(targetID string) {
 	w.entry.TargetIdentity = Identity{ID: targetID, Type: w.m.object.TargetObjectName}
 }
@@ -366,7 +370,8 @@ func (w *work) ambiguous(found []TargetObject, key MatchKey) fail {
 	})
 }
 
-// match looks for the account of a person in scope who has no linked account.
+// match searches for the account of a person in scope who has no linked account, and decides what
+// to do with the result.
 func (p *pass) match(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	keys, problem := p.m.keys(attributes)
 	if problem != nil {
@@ -393,8 +398,8 @@ func (p *pass) match(ctx context.Context, w *work, attributes map[string]any) (d
 	return w.ambiguous(l.found, l.key), nil
 }
 
-// logNotFound logs the values for which a search found no account, and the values that could not be
-// searched for.
+// logNotFound logs for which values the search found no account, and for which values it was not
+// possible to search.
 func (p *pass) logNotFound(w *work, keys []MatchKey, l lookup) {
 	var asked []MatchKey
 	for _, k := range keys {
@@ -418,8 +423,8 @@ func describeKeys(keys []MatchKey) string {
 	return strings.Join(parts, " or ")
 }
 
-// decideUnmatched handles a person without an account: it creates one if the job may and the person
-// should have one.
+// decideUnmatched decides what to do for a person without an account. It decides to create one if
+// the person should have one and the job may create accounts.
 func (p *pass) decideUnmatched(ctx context.Context, w *work, attributes map[string]any, keys []MatchKey, l lookup) (decision, error) {
 	switch {
 	case !w.active():
@@ -431,7 +436,7 @@ func (p *pass) decideUnmatched(ctx context.Context, w *work, attributes map[stri
 			"Add the person at the application, or tick Create if it supports that. They are looked up again when they change, and once a day.")
 		s.absence = noAccount
 		if w.known.Why == ByAbsence && w.known.Unmatched {
-			s.telling = silent // a daily search that finds nothing again needs no report
+			s.telling = silent // the daily search found nothing again, which is no news
 		}
 		return s, nil
 	case len(l.skipped) > 0:
@@ -463,7 +468,8 @@ func (p *pass) prepareCreate(ctx context.Context, w *work, attributes map[string
 	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces, drawn: draws.made, fresh: draws.fresh}, nil
 }
 
-// process evaluates the mapping. draws is as in [mapping.values]. A nil decision means success.
+// process evaluates the mapping for the person. draws has the same meaning as in [mapping.values].
+// A nil decision means that the evaluation succeeded.
 func (p *pass) process(w *work, attributes map[string]any, draws *drawing) decision {
 	values, problem := p.m.values(attributes, w.entitled(), draws)
 	if problem != nil {
@@ -475,7 +481,7 @@ func (p *pass) process(w *work, attributes map[string]any, draws *drawing) decis
 	return nil
 }
 
-// decideLinked decides how to update an existing account.
+// decideLinked decides whether and how to update the account of a person who has one.
 func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	w.identify(w.link.TargetID)
 	if d := p.process(w, attributes, nil); d != nil {
@@ -518,9 +524,10 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 	return patch{action: w.action(), link: *w.link, changes: changes, rest: rest}, nil
 }
 
-// compareWritten compares the person with the values that the job wrote to the account. sure is
-// false if the account must be read: a person asked for a read, the account was just found or is
-// missing, or the written values are not known for certain.
+// compareWritten compares the values of the mapping with the values that the job wrote to the
+// account. It returns those that differ. sure is false if the account must be read instead: because
+// a person asked for that, because the account was just found or is missing, or because it is not
+// known for certain which values it has.
 func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
 	if p.reads || w.known.Reads || w.known.Why == ByDemand || w.rereadsHeld() || w.doubted || w.current != nil || w.newLink() || w.link.missing() {
 		return nil, false
@@ -531,9 +538,9 @@ func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
 	return diffWritten(w.link.Wrote, w.values)
 }
 
-// ownFlown adds values to the ledger that an update gave to the account but that nobody recorded.
-// Otherwise they would stay when the person loses them, because the engine removes only values that
-// it gave.
+// ownFlown adds to the ledger the values that an earlier update gave to the account without being
+// recorded. Without this, the account would keep such a value when the person loses it, because the
+// engine removes only values that the ledger contains.
 func (w *work) ownFlown(given []string) {
 	if len(given) == 0 || w.link.Wrote == nil {
 		return
@@ -552,8 +559,8 @@ func (w *work) ownFlown(given []string) {
 	w.link = &link
 }
 
-// rereadsHeld reports whether it is time for the daily look at an account that the target keeps
-// blocked. The engine then reads the account, and does not send the blocking attribute again.
+// rereadsHeld reports whether this is the daily look at an account that the target keeps blocked.
+// The engine then reads the account, and does not send the attribute again that should unblock it.
 func (w *work) rereadsHeld() bool {
 	return w.known.Why == ByAbsence && w.entitled() && !w.newLink() && w.link != nil && w.link.State == Held
 }
@@ -580,9 +587,9 @@ func (w *work) whyDisabled() string {
 	return "blocked from sign-in in the directory."
 }
 
-// readAccount reads the account's current values, unless matching has already read them. If the
-// account is gone, it looks for another account of the person, as match does. A nil decision means
-// that the account exists.
+// readAccount reads the current values of the account, unless matching has already read them. If
+// the account is gone, it searches for another account of the person, as match does. A nil decision
+// means that w.current has the values.
 func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	if w.current != nil {
 		return nil, nil
@@ -601,7 +608,7 @@ func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]a
 	return p.relocate(ctx, w, attributes)
 }
 
-// attempted sets the action of a failure to the one that the failure prevented.
+// attempted returns the failure with the action that it prevented.
 func (w *work) attempted(f fail) fail {
 	if !w.gone {
 		f.action = w.action()
@@ -609,7 +616,7 @@ func (w *work) attempted(f fail) fail {
 	return f
 }
 
-// decideGone handles a person who was purged from the source.
+// decideGone decides what to do about the account of a person who was purged from the source.
 func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	switch {
 	case w.link == nil || w.link.State == Released:
@@ -648,14 +655,14 @@ func (w *work) entryStepFailed(name string, kind StepType, te *TargetError) {
 	w.step(name, kind, Failure, te.Detail, nil)
 }
 
-// skip returns the decision to do nothing.
+// skip returns the decision to do nothing, and logs it as a step.
 func (w *work) skip(code, reason, advice string) skip {
 	reason, advice = w.words(reason), w.words(advice)
 	w.step("EntrySynchronizationSkip", ExportStep, Skipped, reason, map[string]string{"SkipReason": code})
 	return skip{code: code, reason: reason, advice: advice}
 }
 
-// skipUpdate is like skip but records a pair that was just found.
+// skipUpdate is like skip, but also records the pair of person and account if it was just found.
 func (w *work) skipUpdate(code, reason, advice string) skip {
 	s := w.skip(code, reason, advice)
 	if w.known.Why == ByAbsence && w.link.missing() {
@@ -675,9 +682,9 @@ func (w *work) redundant() skip {
 	}
 	switch {
 	case w.rereadsHeld() && w.m.heldBy(w.afterwards(nil, nil)) != "":
-		s.telling = silent // the account is still blocked, which the log already says
+		s.telling = silent // the account is still blocked, and the log says so already
 	case before != nil && before.State == Released && w.disabledState() == Released && !w.entitled():
-		s.telling = silent // the job no longer manages this person: no report
+		s.telling = silent // the job no longer manages this person
 	case w.known.Why == ByCycle && before != nil && !before.missing() && w.known.Escrow == nil && advice == "":
 		s.telling = counted // an initial cycle looks at everyone; an unchanged object needs no entry
 	}
@@ -685,7 +692,8 @@ func (w *work) redundant() skip {
 	return s
 }
 
-// whyRedundant says what was compared and which differences the engine leaves alone.
+// whyRedundant says why nothing has to be sent, and which differences the engine leaves alone.
+// advice says what an administrator should change; it may be empty.
 func (w *work) whyRedundant() (reason, advice string) {
 	advice = w.whyStillActive()
 	if w.current == nil {
@@ -714,7 +722,8 @@ func (l *Link) lastSeen() time.Time {
 	return l.Updated
 }
 
-// valueOf returns the account's value of an attribute, as read or else as remembered.
+// valueOf returns the account's value of an attribute: the value that was read, or else the
+// remembered one.
 func (w *work) valueOf(r *row) any {
 	if w.current != nil {
 		return r.valueIn(w.current)
@@ -722,7 +731,8 @@ func (w *work) valueOf(r *row) any {
 	return w.link.Wrote[r.Target].shown()
 }
 
-// onlyCase lists the values that differ only in case.
+// onlyCase returns a sentence that names the attributes whose values differ only in case. It
+// returns "" if there are none.
 func (w *work) onlyCase() string {
 	var names []string
 	for _, v := range w.values {
@@ -737,8 +747,9 @@ func (w *work) onlyCase() string {
 	return fmt.Sprintf(" Differences of capital letters alone are not sent unless the attribute is marked exact case: %s.", strings.Join(names, ", "))
 }
 
-// keptValues lists the values that the account has although the mapping does not yield them. The
-// job did not write them, so it leaves them.
+// keptValues returns a sentence that names the attributes for which the account has a value and the
+// mapping yields none. The job did not write these values, so it leaves them. It returns "" if
+// there are none.
 func (w *work) keptValues() string {
 	var names []string
 	for i := range w.m.rows {
@@ -754,7 +765,8 @@ func (w *work) keptValues() string {
 	return fmt.Sprintf(" The account keeps values that the mapping does not yield and that were not written by this job: %s.", strings.Join(names, ", "))
 }
 
-// whyStillActive advises on a mapping that lets a person without access keep an active account.
+// whyStillActive returns advice if the mapping gives a person who must not have access an active
+// account. Otherwise it returns "".
 func (w *work) whyStillActive() string {
 	for _, v := range w.values {
 		if !w.entitled() && v.row.state && v.want == true {
@@ -764,8 +776,9 @@ func (w *work) whyStillActive() string {
 	return ""
 }
 
-// pairAfter returns the pair to remember after the changes are made, or nil if the remembered one
-// needs no update. proved means that the account is known to have the values of the mapping.
+// pairAfter returns the pair of person and account to remember after the changes were made. It
+// returns nil if the remembered pair needs no update. proved says whether the account is known to
+// have the values of the mapping.
 func (w *work) pairAfter(proved bool, changes []Change) pair {
 	l := *w.link
 	if proved {
@@ -788,8 +801,8 @@ func (w *work) pairAfter(proved bool, changes []Change) pair {
 	return remember{l}
 }
 
-// remember updates a link with what was written to the account and what the target answered.
-// changes were carried out; unsure may have been carried out.
+// remember updates a link with what was written to the account and what the target answered. The
+// target has carried out changes, and may have carried out unsure.
 func (w *work) remember(l *Link, changes, unsure []Change) {
 	if l.Wrote == nil && w.current == nil && !w.created && len(changes)+len(unsure) == 0 {
 		return // a link of an earlier version, whose account was not read, keeps its hash
@@ -822,8 +835,8 @@ func (w *work) disabledState() LinkState {
 	return Disabled
 }
 
-// fail returns the decision that the person has a problem and is tried again later. It records a
-// pair that was just found.
+// fail returns the decision to fail: the person has a problem, and the engine tries again later. If
+// the pair of person and account was just found, it is recorded.
 func (w *work) fail(te *TargetError) fail {
 	f := fail{problem: te}
 	switch {

@@ -18,17 +18,18 @@ type Explanation struct {
 	Kind     ObjectKind `json:"kind"`
 	// Answer says in sentences whether there is an account, why, and what happens next.
 	Answer string `json:"answer"`
-	// Notes say what holds up the whole job, such as a pause. The list is empty if nothing does.
+	// Notes say what delays the whole job, such as a pause. The list is empty if nothing does.
 	Notes []string `json:"notes"`
 	// InScope reports whether the job manages an account for the object. Scope lists the conditions
 	// that decide it.
 	InScope bool             `json:"inScope"`
 	Scope   []ScopeCondition `json:"scope"`
-	// Account is the account or group at the application that the job remembers; nil if it knows none.
+	// Account is the account or group at the application, as the job remembers it. It is nil if the
+	// job knows none.
 	Account    *ExplainedAccount    `json:"account"`
 	Attributes []ExplainedAttribute `json:"attributes"`
-	// Planned is what the engine would do at the next look at the object; nil if the application
-	// cannot be reached.
+	// Planned is what the engine would do if it looked at the object now. It is nil if the
+	// application cannot be reached.
 	Planned *PlannedObject `json:"planned"`
 	// Waiting lists work on the object that is not done yet.
 	Waiting     []ExplainedWait       `json:"waiting"`
@@ -41,9 +42,9 @@ type Explanation struct {
 type ScopeCondition struct {
 	Condition string `json:"condition"`
 	Holds     bool   `json:"holds"`
-	Detail    string `json:"detail,omitempty"` // the value in the directory, such as the attribute's value
-	// Filter is the name of the scoping filter that a clause belongs to; "" if the condition is not
-	// a clause. An object passes if all clauses of one filter hold.
+	Detail    string `json:"detail,omitempty"` // the fact in the directory that decides it, such as the value of an attribute
+	// Filter is the name of the scoping filter that has the condition as a clause. It is "" for
+	// other conditions. An object passes the scoping filters if all clauses of one of them hold.
 	Filter string `json:"filter,omitempty"`
 }
 
@@ -51,7 +52,7 @@ type ScopeCondition struct {
 type ExplainedAccount struct {
 	TargetID string    `json:"targetId"`
 	State    LinkState `json:"state"`
-	Words    string    `json:"words"` // State in a sentence
+	Words    string    `json:"words"` // a sentence about State
 	How      string    `json:"how"`   // created, matched or adopted
 	Since    time.Time `json:"since"`
 	// Shown is when the application last showed the account; zero if that was not recorded.
@@ -61,7 +62,7 @@ type ExplainedAccount struct {
 // AttributeState says how the mapping's value compares with the remembered value of the account.
 type AttributeState string
 
-// States of an attribute.
+// The states of an attribute.
 const (
 	AttributeSame     AttributeState = "same"      // the account has the value
 	AttributeDiffers  AttributeState = "differs"   // the account has another value
@@ -69,72 +70,72 @@ const (
 	AttributeRefused  AttributeState = "refused"   // the application refused the value
 	AttributeOnCreate AttributeState = "on-create" // the value is sent only when the account is created
 	AttributeKept     AttributeState = "kept"      // the account keeps its value: the mapping yields none, or only fills empty attributes
-	AttributeFails    AttributeState = "fails"     // the mapping yields no usable value
+	AttributeFails    AttributeState = "fails"     // the mapping fails, or yields a value that cannot be used
 	AttributeUnsent   AttributeState = "unsent"    // the job knows no account for the object
 )
 
-// ExplainedAttribute is one row of the mapping for this object.
+// ExplainedAttribute shows one row of the mapping, with the values for this object.
 type ExplainedAttribute struct {
 	Target  string         `json:"target"`
 	Type    MappingType    `json:"type"`
 	Source  string         `json:"source"`            // the source attribute, constant or expression
 	Values  []string       `json:"values"`            // the values that the mapping yields; empty if there are none
-	Hidden  bool           `json:"hidden,omitempty"`  // the values are a password or behind Redact, so they are left out
+	Hidden  bool           `json:"hidden,omitempty"`  // whether the values are left out, because the row is a password or behind Redact
 	Account []string       `json:"account"`           // the account's values, as far as the job remembers them
 	State   AttributeState `json:"state"`             // how Values and Account compare
-	Problem string         `json:"problem,omitempty"` // why the mapping yields no usable value
+	Problem string         `json:"problem,omitempty"` // why the mapping fails, or another remark about the values; may be empty
 	Trace   *expr.Step     `json:"trace,omitempty"`   // how an expression computed its value; nil for other rows
 }
 
-// ExplainedWait is work on an object that still has to be done.
+// ExplainedWait is work for an object that still has to be done.
 type ExplainedWait struct {
 	What   string    `json:"what"`   // "the account", "the group" or "the memberships"
-	Failed bool      `json:"failed"` // the last attempt failed; Reason says why
+	Failed bool      `json:"failed"` // whether the last attempt failed; then Reason says why
 	Reason string    `json:"reason"`
-	Until  time.Time `json:"until,omitzero"` // when it is tried again; zero: at once, or after a person's decision
+	Until  time.Time `json:"until,omitzero"` // when the engine tries again; zero means as soon as possible, or after a person's decision
 }
 
 // ExplainedMembership is a person's membership of one group.
 type ExplainedMembership struct {
-	Group string `json:"group"` // object id
+	Group string `json:"group"` // the object id of the group
 	Name  string `json:"displayName"`
 	// Direct reports whether the person is a direct member in the directory.
 	Direct bool `json:"direct"`
 	// Sent reports whether the application has acknowledged the membership.
 	Sent  bool   `json:"sent"`
-	Words string `json:"words"` // why the membership is there or not, in a sentence
+	Words string `json:"words"` // a sentence that says why the application has the membership, or why it has not
 }
 
 // ExplainedMembers counts the memberships of a group.
 type ExplainedMembers struct {
 	Sent    int `json:"sent"`    // memberships that the application has acknowledged
 	Waiting int `json:"waiting"` // memberships that are still to be sent
-	Refused int `json:"refused"` // of Waiting: refused by the application the last time
+	Refused int `json:"refused"` // those memberships of Waiting that the application refused the last time
 }
 
 // RememberedMembership is what a job remembers of one membership of a person.
 type RememberedMembership struct {
 	Group   string
-	Sent    bool    // the target has acknowledged the membership
-	Open    bool    // the membership has changed, and the change is not sent yet
+	Sent    bool    // whether the target has acknowledged the membership
+	Open    bool    // whether the membership has changed and the change is not sent yet
 	Verdict Verdict // the guard's verdict on the removal
-	Refused string  // why the target refused the change the last time; "" if it did not
+	Refused string  // why the target refused the change the last time; empty if it did not refuse it
 }
 
 // MaxExplainedGroups is how many memberships of a person an Explanation lists.
 const MaxExplainedGroups = 100
 
-// AssignmentSource is a Source that knows how objects are assigned to applications.
+// AssignmentSource is a [Source] that knows how objects are assigned to applications.
 type AssignmentSource interface {
-	// AssignedThrough returns how an object is assigned to an application: "" for a direct
-	// assignment, and the name of each assigned group that a person is a direct member of.
+	// AssignedThrough returns one string for each assignment of an object to an application: "" for
+	// a direct assignment, and the name of the group for an assignment through a group.
 	AssignedThrough(ctx context.Context, app, objectID string) ([]string, error)
 }
 
 // Explain says why a person or group has, or does not have, an account or group at the application.
-// It reads the directory and what the job remembers. If these are not enough to decide, it reads
-// the application too. It changes nothing. The error is an *InputError if neither the directory nor
-// the job knows the object.
+// It reads the directory and what the job remembers. If that is not enough to decide, it also reads
+// from the application. It changes nothing. The error is an *InputError if neither the directory
+// nor the job knows the object.
 func (e *Engine) Explain(ctx context.Context, k Key, objectID string) (Explanation, error) {
 	r, err := e.open(ctx, k, 0)
 	if err != nil {
@@ -197,7 +198,7 @@ func (x *explainer) read(ctx context.Context, id string) (err error) {
 	return nil
 }
 
-// accountWords are the states of an account in sentences.
+// accountWords holds a sentence about each state of an account.
 var accountWords = map[LinkState]string{
 	Active:   "The account is active, and the job keeps it in step.",
 	Disabled: "The account is disabled, and the job keeps it in step.",
@@ -208,7 +209,7 @@ var accountWords = map[LinkState]string{
 	Gone:     "The application does not have the account any more. The job looks for it once a day.",
 }
 
-// about adapts a sentence about a person to the kind of object.
+// about adapts a sentence about a person, if the object is a group.
 func (x *explainer) about(sentence string) string {
 	if x.out.Kind == GroupKind {
 		return aboutGroups.Replace(sentence)
@@ -216,8 +217,8 @@ func (x *explainer) about(sentence string) string {
 	return sentence
 }
 
-// evaluate evaluates the object's scope and mapping. Unless the application is unreachable, it also
-// decides what a cycle would do.
+// evaluate evaluates the object's scope and mapping. If the application can be reached, it also
+// decides what a cycle would do. unreachable is the error of the connection; nil if it works.
 func (x *explainer) evaluate(ctx context.Context, unreachable error) error {
 	p, err := x.pass()
 	if err != nil || p == nil {
@@ -246,8 +247,8 @@ func (x *explainer) evaluate(ctx context.Context, unreachable error) error {
 	return nil
 }
 
-// pass returns the pass that evaluates the object. It is nil if the mapping cannot be used or the
-// job provisions no groups.
+// pass returns the pass that evaluates the object. It returns nil if the mapping cannot be used, or
+// if the object is a group and the job provisions no groups.
 func (x *explainer) pass() (*pass, error) {
 	if x.r.m == nil {
 		m, err := compileMapping(x.r.job.Schema, x.r.e.Attributes)
@@ -269,7 +270,7 @@ func (x *explainer) pass() (*pass, error) {
 	return x.r.pass().groups, nil
 }
 
-// scope lists the conditions for the object to be in scope.
+// scope adds to the explanation the conditions that the object must meet to be in scope.
 func (x *explainer) scope(ctx context.Context, p *pass, attributes map[string]any) error {
 	add := func(condition string, holds bool, detail string) {
 		x.out.Scope = append(x.out.Scope, ScopeCondition{Condition: condition, Holds: holds, Detail: detail})
@@ -314,7 +315,7 @@ func quotedOrEmpty(value string) string {
 	return "“" + value + "”"
 }
 
-// assigned adds the condition that the object is assigned, and says how.
+// assigned adds the condition that the object must be assigned, and says how it is assigned.
 func (x *explainer) assigned(ctx context.Context, add func(condition string, holds bool, detail string)) error {
 	detail := "neither directly nor through a group"
 	if x.out.Kind == GroupKind {
@@ -334,7 +335,7 @@ func (x *explainer) assigned(ctx context.Context, add func(condition string, hol
 	return nil
 }
 
-// assignedWords says in words how an object is assigned: directly or through groups.
+// assignedWords says in words how an object is assigned: directly, through groups, or both.
 func assignedWords(through []string) string {
 	var words []string
 	for _, group := range through {
@@ -347,7 +348,8 @@ func assignedWords(through []string) string {
 	return strings.Join(words, " and ")
 }
 
-// attributes lists the values that the mapping yields next to those that the account has.
+// attributes adds to the explanation the rows of the mapping. Each has the values that the row
+// yields, and the values of the account.
 func (x *explainer) attributes(m *mapping, attributes map[string]any) {
 	env := m.env(attributes)
 	for i := range m.rows {
@@ -359,13 +361,13 @@ func (x *explainer) attributes(m *mapping, attributes map[string]any) {
 		a := ExplainedAttribute{Target: r.Target, Type: edit.Type, Source: edit.Source, Values: []string{}, Account: []string{}, Hidden: m.hides(r.Target)}
 		x.compare(&a, r, env)
 		if edit.Type == ExpressionMapping && !r.Expr.Draws() {
-			_, a.Trace, _ = r.Expr.Trace(env) //nolint:errcheck // compare tells the error
+			_, a.Trace, _ = r.Expr.Trace(env) //nolint:errcheck // compare has put the error into a
 		}
 		x.out.Attributes = append(x.out.Attributes, a)
 	}
 }
 
-// compare sets the values of a row and the state of the account's value.
+// compare sets the values of a row, those of the account, and the state that says how they compare.
 func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 	link := x.known.Link
 	var written Written
@@ -395,7 +397,7 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 		a.State = AttributeRefused
 	case r.FlowType == FlowObjectAddOnly:
 		a.State = AttributeOnCreate
-	case r.Type == TypeReference: // the account has the target id of the other person's account, not the object id
+	case r.Type == TypeReference: // cannot be compared directly: the account has a target id where the mapping yields an object id
 		a.State = AttributeUnknown
 		if link.Refers != "" && link.Refers == text(want) || link.Refers == "" && want == nil {
 			a.State = AttributeSame
@@ -411,7 +413,8 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 	}
 }
 
-// texts returns a value as a list of strings.
+// texts returns a value as a list of strings. The list is empty if there is no value, or only its
+// hash.
 func texts(v any) []string {
 	out := []string{}
 	if list, several := v.([]any); several {
@@ -426,7 +429,8 @@ func texts(v any) []string {
 	return out
 }
 
-// remembered adds the waiting work, the memberships and the newest log entry.
+// remembered adds to the explanation what the store knows: the waiting work, the memberships and
+// the newest log entry.
 func (x *explainer) remembered(ctx context.Context) error {
 	store, k, id := x.r.e.Store, x.r.job.Key, x.out.ObjectID
 	rows, err := store.Demanded(ctx, k, []string{id, MembersOf(id)})
@@ -463,8 +467,8 @@ func (x *explainer) remembered(ctx context.Context) error {
 	return x.memberships(ctx)
 }
 
-// memberships lists the groups that the person is a member of, in the directory or at the
-// application.
+// memberships adds to the explanation the groups of which the person is a member, in the directory
+// or at the application.
 func (x *explainer) memberships(ctx context.Context) error {
 	source, has := x.r.source.(GroupSource)
 	if !has {
@@ -505,7 +509,7 @@ func (x *explainer) memberships(ctx context.Context) error {
 	return nil
 }
 
-// membershipWords says why a membership exists at the application, or why not.
+// membershipWords says in a sentence why the application has a membership, or why it has not.
 func (x *explainer) membershipWords(group *Object, of RememberedMembership, direct bool) string {
 	account := x.known.Link
 	switch {
@@ -531,7 +535,7 @@ func (x *explainer) membershipWords(group *Object, of RememberedMembership, dire
 	return "The group is in scope, and the membership has not been looked at yet."
 }
 
-// notes adds what holds up the whole job.
+// notes adds to the explanation what delays the whole job.
 func (x *explainer) notes(unreachable error) {
 	note := func(text string) { x.out.Notes = append(x.out.Notes, text) }
 	job, state, now := x.r.job, x.r.state, x.r.e.Now()
@@ -554,7 +558,8 @@ func (x *explainer) notes(unreachable error) {
 	}
 }
 
-// answer summarizes: whether there is an account, why, and what happens next.
+// answer summarizes the explanation in sentences: whether there is an account, why, and what
+// happens next.
 func (x *explainer) answer() string {
 	var sentences []string
 	say := func(sentence string) { sentences = append(sentences, x.about(sentence)) }
@@ -584,7 +589,7 @@ func (x *explainer) answer() string {
 	return strings.Join(sentences, " ")
 }
 
-// whyInScope says why the object is in scope, or which conditions fail.
+// whyInScope says that the object is in scope, or which conditions it does not meet.
 func (x *explainer) whyInScope() string {
 	if x.out.InScope {
 		return "The person is in scope."
@@ -606,7 +611,7 @@ func (x *explainer) whyInScope() string {
 	return "The person is not in scope: " + strings.Join(failing, "; ") + "."
 }
 
-// conditionFails returns a sentence that a condition does not hold.
+// conditionFails says in words that a condition does not hold.
 func conditionFails(c ScopeCondition) string {
 	words := "not " + strings.ToLower(c.Condition[:1]) + c.Condition[1:]
 	if c.Detail != "" {
@@ -615,7 +620,7 @@ func conditionFails(c ScopeCondition) string {
 	return words
 }
 
-// failingClauses lists the clauses that do not hold.
+// failingClauses lists in words the clauses of scoping filters that do not hold.
 func (x *explainer) failingClauses() string {
 	var clauses []string
 	for _, c := range x.out.Scope {
@@ -626,7 +631,7 @@ func (x *explainer) failingClauses() string {
 	return strings.Join(clauses, "; ")
 }
 
-// plannedWords says what the engine would do at the next look at an object.
+// plannedWords says what the engine would do if it looked at the object now.
 func plannedWords(p PlannedObject) string {
 	switch {
 	case p.Result == Failure:
@@ -650,7 +655,7 @@ func plannedWords(p PlannedObject) string {
 	return "Nothing has to be sent."
 }
 
-// asSentence returns a string with a full stop at its end.
+// asSentence returns the text with a full stop at its end.
 func asSentence(text string) string {
 	if text == "" || strings.HasSuffix(text, ".") {
 		return text

@@ -34,7 +34,7 @@ func (c *Console) recordRefusal(r *http.Request, scope event.Scope, pattern stri
 	c.Options.Refused.Add(r.Context(), e)
 }
 
-// refusedLink returns why a sign-in link was refused. If it is known for whom the link was made,
+// refusedLink returns why a sign-in link was refused. If the owner of the link is known,
 // the text also names that person. isLink is false if err is not about a sign-in link.
 func refusedLink(err error) (why string, isLink bool) {
 	e, ok := asRefusal(err)

@@ -60,7 +60,7 @@ func (s *Schema) AttributeList(m *ObjectMapping, side ListSide) ([]ListedAttribu
 	}
 	list := make([]ListedAttribute, len(o.Attributes))
 	for i := range o.Attributes {
-		list[i] = listed(&o.Attributes[i])
+		list[i] = newListedAttribute(&o.Attributes[i])
 		list[i].Uses = s.attributeUses(o, side, o.Attributes[i].Name)
 	}
 	return list, nil
@@ -81,7 +81,7 @@ func (s *Schema) listedObject(m *ObjectMapping, side ListSide) (*ObjectDefinitio
 	return nil, &InputError{Field: "Attribute list", Text: fmt.Sprintf("is %q: write source or target", side)}
 }
 
-func listed(a *AttributeDefinition) ListedAttribute {
+func newListedAttribute(a *AttributeDefinition) ListedAttribute {
 	l := ListedAttribute{
 		Name: a.Name, Type: a.Type, PrimaryKey: a.Anchor, Required: a.Required, MultiValue: a.Multivalued, ExactCase: a.CaseExact, FlowNull: a.FlowNullValues,
 	}
@@ -271,12 +271,12 @@ func checkSourceProperties(d *AttributeDefinition, a *ListedAttribute, c Catalog
 	case a.Type != known.Type && a.Type != d.Type && known.Type != TypeString:
 		return &InputError{Field: "Type", Text: fmt.Sprintf("of %s is %s in the directory: write that", d.Name, known.Type)}
 	case a.MultiValue != known.MultiValued && a.MultiValue != d.Multivalued:
-		return &InputError{Field: "Multi-value", Text: fmt.Sprintf("of %s is what the directory says: it has %s", d.Name, countOfValues(known.MultiValued))}
+		return &InputError{Field: "Multi-value", Text: fmt.Sprintf("of %s is what the directory says: it has %s", d.Name, valueCountAdvice(known.MultiValued))}
 	}
 	return nil
 }
 
-func countOfValues(several bool) string {
+func valueCountAdvice(several bool) string {
 	if several {
 		return "several values, so tick it"
 	}
@@ -294,7 +294,7 @@ func (s *Schema) referencesOf(o *ObjectDefinition, side ListSide, d *AttributeDe
 	switch {
 	case a.Type != TypeReference:
 		return nil, &InputError{Field: "Referenced Object Attribute", Text: "belongs to the type Reference only: clear it, or choose that type"}
-	case a.Referenced == listed(d).Referenced:
+	case a.Referenced == newListedAttribute(d).Referenced:
 		return d.ReferencedObjects, nil
 	}
 	list := []ReferencedObject{}

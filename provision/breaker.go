@@ -13,9 +13,9 @@ import (
 // the engine tries one write, and if the target refuses it, the job pauses again.
 
 const (
-	// refusedInARow is how many different objects the target must refuse in a row to open the
+	// breakerThreshold is how many different objects the target must refuse in a row to open the
 	// breaker.
-	refusedInARow = 20
+	breakerThreshold = 20
 	// codeWritesRefused is the error code for a target that refuses every write. Entra has no such
 	// code.
 	codeWritesRefused = "WritesRefused"
@@ -37,7 +37,7 @@ func (l *pipeline) onTrial() (ended func(), ok bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.systemic == nil && len(l.refused) > 0 && len(l.refused)+l.writing >= refusedInARow {
+	for l.systemic == nil && len(l.refused) > 0 && len(l.refused)+l.writing >= breakerThreshold {
 		written := l.written
 		l.mu.Unlock()
 		receive(l.g, written)
@@ -76,12 +76,12 @@ func (l *pipeline) trip(ctx context.Context, w *work) {
 	if w.known.Escrow == nil { // not an object that has failed before: its failure proves nothing about other writes
 		l.refused[w.known.ObjectID] = true
 	}
-	if len(l.refused) < refusedInARow && !l.trial.Load() || l.systemic != nil {
+	if len(l.refused) < breakerThreshold && !l.trial.Load() || l.systemic != nil {
 		return
 	}
 	te := *no.problem
 	te.Code = codeWritesRefused
-	te.Detail = fmt.Sprintf("The application refused the changes of %d different objects, and took none in between. The last answer: %s", refusedInARow, no.problem.Detail)
+	te.Detail = fmt.Sprintf("The application refused the changes of %d different objects, and took none in between. The last answer: %s", breakerThreshold, no.problem.Detail)
 	if l.trial.Load() {
 		te.Detail = "The application refused one change that was tried, after it had refused all others. The answer: " + no.problem.Detail
 	}

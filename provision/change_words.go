@@ -10,14 +10,14 @@ import (
 
 // The limits on how much the sentence of an event says about a change.
 const (
-	wordedParts = 6   // how many changed parts of the mappings it names
-	wordedPart  = 120 // how many bytes of a part it shows, before and after the change
+	maxNamedParts = 6   // how many changed parts of the mappings it names
+	maxPartBytes  = 120 // how many bytes of a part it shows, before and after the change
 )
 
-// changeWords says in words how two schemas differ, for the audit log and the list of versions. It
-// returns "" if they differ only in metadata.
-func changeWords(before, after *Schema) string {
-	return strings.Join(ChangeWords(before, after, wordedParts), "; ")
+// describeChanges says in words how two schemas differ, for the audit log and the list of versions.
+// It returns "" if they differ only in metadata.
+func describeChanges(before, after *Schema) string {
+	return strings.Join(ChangeWords(before, after, maxNamedParts), "; ")
 }
 
 // ChangeWords says in words how two schemas differ, one string for each part that differs. It
@@ -33,9 +33,9 @@ func ChangeWords(before, after *Schema, most int) []string {
 	return parts
 }
 
-// andChanges appends to a sentence another one that says how two schemas differ.
-func andChanges(sentence string, before, after *Schema) string {
-	if words := changeWords(before, after); words != "" {
+// appendChanges appends to a sentence another one that says how two schemas differ.
+func appendChanges(sentence string, before, after *Schema) string {
+	if words := describeChanges(before, after); words != "" {
 		return sentence + " Changed: " + words + "."
 	}
 	return sentence
@@ -164,8 +164,8 @@ func definitionWords(a AttributeDefinition) string {
 // clipWords shortens the words for a part of the mappings to wordedPart bytes. It does not split a
 // character.
 func clipWords(words string) string {
-	if len(words) <= wordedPart {
+	if len(words) <= maxPartBytes {
 		return words
 	}
-	return strings.ToValidUTF8(words[:wordedPart], "") + "…"
+	return strings.ToValidUTF8(words[:maxPartBytes], "") + "…"
 }

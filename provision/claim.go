@@ -14,11 +14,11 @@ import (
 // claim lasts until the outcome of its owner is recorded. After that, the store and the target show
 // who has the account.
 type claims struct {
-	mu       sync.Mutex
-	owner    map[string]string   // the id of the object that has claimed an account or matching value, by its key
-	things   map[string][]string // the keys of all accounts and values that an object has claimed, by object id
-	released map[string]int      // what clock was when an account or value was last released, by its key
-	clock    int                 // how often claims have been released
+	mu          sync.Mutex
+	ownerByKey  map[string]string   // the id of the object that has claimed an account or matching value, by its key
+	keysByOwner map[string][]string // the keys of all accounts and values that an object has claimed, by object id
+	releasedAt  map[string]int      // what clock was when an account or value was last released, by its key
+	clock       int                 // how often claims have been released
 }
 
 // now returns how often claims have been released so far. A caller reads it before a search,
@@ -35,17 +35,17 @@ func (c *claims) now() int {
 func (c *claims) take(thing, objectID string, since int) (owner string, late bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if owner, taken := c.owner[thing]; taken {
+	if owner, taken := c.ownerByKey[thing]; taken {
 		return owner, false
 	}
-	if at, ok := c.released[thing]; ok && at > since {
+	if at, ok := c.releasedAt[thing]; ok && at > since {
 		return "", true
 	}
-	if c.owner == nil {
-		c.owner, c.things, c.released = map[string]string{}, map[string][]string{}, map[string]int{}
+	if c.ownerByKey == nil {
+		c.ownerByKey, c.keysByOwner, c.releasedAt = map[string]string{}, map[string][]string{}, map[string]int{}
 	}
-	c.owner[thing] = objectID
-	c.things[objectID] = append(c.things[objectID], thing)
+	c.ownerByKey[thing] = objectID
+	c.keysByOwner[objectID] = append(c.keysByOwner[objectID], thing)
 	return objectID, false
 }
 
@@ -53,20 +53,20 @@ func (c *claims) take(thing, objectID string, since int) (owner string, late boo
 func (c *claims) release(objectID string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.things[objectID]) == 0 {
+	if len(c.keysByOwner[objectID]) == 0 {
 		return
 	}
 	c.clock++
-	for _, thing := range c.things[objectID] {
-		delete(c.owner, thing)
-		c.released[thing] = c.clock
+	for _, thing := range c.keysByOwner[objectID] {
+		delete(c.ownerByKey, thing)
+		c.releasedAt[thing] = c.clock
 	}
-	delete(c.things, objectID)
+	delete(c.keysByOwner, objectID)
 }
 
-// thing returns the key under which an account or value is claimed. Users and groups have separate
-// keys.
-func (p *pass) thing(name string) string { return string(p.m.kind) + " " + name }
+// claimKey returns the key under which an account or value is claimed. Users and groups have
+// separate keys.
+func (p *pass) claimKey(name string) string { return string(p.m.kind) + " " + name }
 
 // claim claims the account that the decision about a person uses or creates. If another person has
 // claimed it, this person's decision becomes to fail or to wait. since is the result of now before
@@ -94,7 +94,7 @@ func (p *pass) claim(w *work, since int) (late bool) {
 		return p.claimOwn(w, since)
 	}
 	for _, k := range d.keys {
-		owner, late := p.claims.take(p.thing("key "+k.Path+" "+scim.Fold(text(k.Value))), w.known.ObjectID, since)
+		owner, late := p.claims.take(p.claimKey("key "+k.Path+" "+scim.Fold(text(k.Value))), w.known.ObjectID, since)
 		if late {
 			p.claims.release(w.known.ObjectID)
 			return true
@@ -119,7 +119,7 @@ func (p *pass) claimOwn(w *work, since int) (late bool) {
 	if w.known.Link == nil || !changesPair(w.decision) {
 		return false
 	}
-	owner, late := p.claims.take(p.thing("account "+w.known.Link.TargetID), w.known.ObjectID, since)
+	owner, late := p.claims.take(p.claimKey("account "+w.known.Link.TargetID), w.known.ObjectID, since)
 	if !late && owner != w.known.ObjectID {
 		w.waitForAccount("Another person takes the account over.")
 	}
@@ -128,18 +128,18 @@ func (p *pass) claimOwn(w *work, since int) (late bool) {
 
 // waitForAccount postpones a person because the account is in use for another person.
 func (w *work) waitForAccount(why string) {
-	w.decision, w.waits = later{until: w.started.Add(accountTime)}, why
+	w.decision, w.waits = later{until: w.started.Add(accountWaitTime)}, why
 }
 
-// accountTime is how long a person waits when another person's work uses the account.
-const accountTime = time.Second
+// accountWaitTime is how long a person waits when another person's work uses the account.
+const accountWaitTime = time.Second
 
 // claimAccount claims the account that was found for a person, and the account's matching values.
 // It claims the values too because a person whose account is being created has claimed only values.
 func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
-	things := []string{p.thing("account " + w.link.TargetID)}
+	things := []string{p.claimKey("account " + w.link.TargetID)}
 	for _, k := range w.link.Keys {
-		things = append(things, p.thing("key "+k.Path+" "+scim.Fold(text(k.Value))))
+		things = append(things, p.claimKey("key "+k.Path+" "+scim.Fold(text(k.Value))))
 	}
 	for _, thing := range things {
 		owner, late = p.claims.take(thing, w.known.ObjectID, since)
@@ -157,7 +157,7 @@ func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
 func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, error) {
 	// Claim first, then ask the store: by then, the store knows an owner that has released its
 	// claim.
-	claimed, _ := p.claims.take(p.thing("account "+targetID), objectID, math.MaxInt)
+	claimed, _ := p.claims.take(p.claimKey("account "+targetID), objectID, math.MaxInt)
 	if claimed != objectID {
 		return claimed, nil
 	}

@@ -38,7 +38,7 @@ type ConnectionQuery struct {
 
 // Limits of a search for connections.
 const (
-	connectionChunk = 500 // how many connections are read from the store at once
+	connectionsPerRead = 500 // how many connections are read from the store at once
 	// maxConnectionScan is how many connections are examined for one page of search results.
 	maxConnectionScan = 100_000
 )
@@ -67,7 +67,7 @@ func (j *Jobs) Connections(ctx context.Context, k Key, q ConnectionQuery) (page 
 	}
 	after := q.After
 	for seen := 0; seen < maxConnectionScan; {
-		chunk, err := j.Store.Connections(ctx, k, q.Kind, after, connectionChunk)
+		chunk, err := j.Store.Connections(ctx, k, q.Kind, after, connectionsPerRead)
 		if err != nil {
 			return nil, "", err
 		}
@@ -80,7 +80,7 @@ func (j *Jobs) Connections(ctx context.Context, k Key, q ConnectionQuery) (page 
 				page = append(page, c)
 			}
 		}
-		if seen += len(chunk); len(chunk) < connectionChunk {
+		if seen += len(chunk); len(chunk) < connectionsPerRead {
 			return page, "", nil
 		}
 	}
@@ -101,22 +101,22 @@ func (j *Jobs) Connection(ctx context.Context, k Key, id string) (Connection, er
 	return j.Store.Connection(ctx, k, id)
 }
 
-// claimPolls is how many more times the engine tries to claim a job that another process holds.
+// maxClaimTries is how many more times the engine tries to claim a job that another process holds.
 // Together, the tries take a little longer than one slice of that process.
-const claimPolls = 120
+const maxClaimTries = 120
 
 // withClaim claims the job, calls do and releases the job. If another process works on the job,
 // withClaim first waits for its slice to end. The error is a *HeldError if that process keeps the
 // job.
 func (e *Engine) withClaim(ctx context.Context, k Key, owner string, do func(r *run) error) error {
-	again := time.NewTicker(demandPoll)
+	again := time.NewTicker(demandPollInterval)
 	defer again.Stop()
 	for polls := 0; ; polls++ {
 		epoch, err := e.Leases.Claim(ctx, LeaseKind, k.String(), owner, leaseTime)
 		if err == nil {
-			return e.claimed(ctx, k, owner, epoch, do)
+			return e.runClaimed(ctx, k, owner, epoch, do)
 		}
-		if err = held(err); !errors.As(err, new(*HeldError)) || polls == claimPolls {
+		if err = held(err); !errors.As(err, new(*HeldError)) || polls == maxClaimTries {
 			return err
 		}
 		select {
@@ -127,7 +127,7 @@ func (e *Engine) withClaim(ctx context.Context, k Key, owner string, do func(r *
 	}
 }
 
-func (e *Engine) claimed(ctx context.Context, k Key, owner string, epoch int64, do func(r *run) error) error {
+func (e *Engine) runClaimed(ctx context.Context, k Key, owner string, epoch int64, do func(r *run) error) error {
 	defer func() {
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 		defer cancel()

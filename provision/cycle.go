@@ -46,7 +46,7 @@ func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 	if te := asProblem(r.connect()); te != nil {
 		return r.quarantine(ctx, te)
 	}
-	r.noticeDomain()
+	r.noticeDomainChange()
 	if r.state.Phase == Idle || r.state.Quarantine != nil || !r.state.Searches.of(r.job) {
 		if te := r.testUnlessPaused(ctx); te != nil {
 			if err := ctx.Err(); err != nil {
@@ -93,8 +93,8 @@ func (r *run) testUnlessPaused(ctx context.Context) *TargetError {
 
 // The limits on how long a cycle stays open for objects that have to wait.
 const (
-	shortWait = 10 * time.Second // a cycle stays open if the next object is due within this time
-	longWait  = 30 * time.Second // the cycle ends after this time in which no work was done
+	maxWaitForNext = 10 * time.Second // a cycle stays open if the next object is due within this time
+	maxIdleTime    = 30 * time.Second // the cycle ends after this time in which no work was done
 )
 
 // pauseOrFinish is called when no object is due. It ends the cycle, or pauses it until the next
@@ -102,14 +102,14 @@ const (
 func (r *run) pauseOrFinish(ctx context.Context) (next time.Time, err error) {
 	s, now := &r.state, r.e.Now()
 	next, err = r.nextPending(ctx, now)
-	if err != nil || next.IsZero() || next.After(now.Add(shortWait)) {
+	if err != nil || next.IsZero() || next.After(now.Add(maxWaitForNext)) {
 		return r.finish(ctx)
 	}
 	if s.Drained.IsZero() || s.DrainedRead != s.Cycle.Read {
 		s.Drained, s.DrainedRead = now, s.Cycle.Read
 		return next, r.e.Store.SaveState(ctx, r.fence, *s, nil)
 	}
-	if now.Sub(s.Drained) > longWait {
+	if now.Sub(s.Drained) > maxIdleTime {
 		return r.finish(ctx)
 	}
 	return next, nil
@@ -153,9 +153,9 @@ func (r *run) applyRequests(ctx context.Context) error {
 	return r.e.Store.Forget(ctx, r.fence, *s, what)
 }
 
-// noticeDomain makes the next cycle an initial one if a mapping reads the default domain of the
-// directory and the domain has changed.
-func (r *run) noticeDomain() {
+// noticeDomainChange makes the next cycle an initial one if a mapping reads the default domain of
+// the directory and the domain has changed.
+func (r *run) noticeDomainChange() {
 	s := &r.state
 	if s.Domain == r.m.domain || !r.m.readsDomain() && (r.groups == nil || !r.groups.m.readsDomain()) {
 		return
@@ -363,7 +363,7 @@ func (r *run) relistDue(ctx context.Context) error {
 	}
 	then := r.state
 	if !now.Before(then.NextUnmatched) {
-		then.NextUnmatched = now.Add(unmatchedGap)
+		then.NextUnmatched = now.Add(unmatchedSearchInterval)
 	}
 	if err := r.listAll(ctx, then, ByAbsence, ids); err != nil {
 		return err
@@ -427,7 +427,7 @@ func (r *run) withoutAccount(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	gone, err := r.e.Store.GoneSince(ctx, k, now.Add(-goneLooks))
+	gone, err := r.e.Store.GoneSince(ctx, k, now.Add(-goneSearchPeriod))
 	return slices.Concat(ids, unmatched, held, gone), err
 }
 
@@ -441,8 +441,8 @@ func (r *run) phase() Phase {
 // save applies change to a copy of the state and calls write, which stores the copy together with
 // other data. If write succeeds, the copy becomes the state.
 func (r *run) save(change func(s *State), write func(s State) error) error {
-	r.write.acquire(r.e.goroutines())
-	defer r.write.release()
+	r.writeLock.acquire(r.e.goroutines())
+	defer r.writeLock.release()
 	r.mu.Lock()
 	s := r.state
 	r.mu.Unlock()
@@ -507,75 +507,75 @@ func (r *run) importPage(ctx context.Context) error {
 		return err
 	}
 	return r.save(func(s *State) {
-		s.Phase, s.After, s.Watermark, s.Ready, s.Groups.Ready = page.then.Phase, page.then.After, page.then.Watermark, page.then.Ready, page.then.Groups.Ready
-	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, page.ended...) })
+		s.Phase, s.After, s.Watermark, s.Ready, s.Groups.Ready = page.nextState.Phase, page.nextState.After, page.nextState.Watermark, page.nextState.Ready, page.nextState.Groups.Ready
+	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, page.endedCauses...) })
 }
 
-// imported is one page of objects read from the source.
-type imported struct {
-	ids     []string
-	why     Why                // the reason why the objects are put on the work list
-	objects map[string]*Object // the objects of the page that were read
-	origins map[string]Origin  // the origins of their changes, by object id
-	ended   []string           // causes that will make no further changes
-	then    State              // the state to save with the page; its cursor is at the next page
+// importedPage is one page of objects read from the source.
+type importedPage struct {
+	ids         []string
+	why         Why                // the reason why the objects are put on the work list
+	objects     map[string]*Object // the objects of the page that were read
+	origins     map[string]Origin  // the origins of their changes, by object id
+	endedCauses []string           // causes that will make no further changes
+	nextState   State              // the state to save with the page; its cursor is at the next page
 }
 
 // readPage reads the page at the import cursor of s.
-func (r *run) readPage(ctx context.Context, s State) (imported, error) {
+func (r *run) readPage(ctx context.Context, s State) (importedPage, error) {
 	switch s.Phase {
 	case Snapshot:
 		page, err := r.source.Snapshot(ctx, SnapshotQuery{
 			App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, After: s.After, Limit: importPage,
 		})
 		if err != nil {
-			return imported{}, fmt.Errorf("read snapshot: %w", err)
+			return importedPage{}, fmt.Errorf("read snapshot: %w", err)
 		}
-		ids, objects := byID(page)
+		ids, objects := indexByID(page)
 		then := Links
 		if r.groupsOn() {
 			then = GroupSnapshot
 		}
 		s.advanceImport(ids, then)
-		return imported{ids: ids, why: ByCycle, objects: objects, then: s}, nil
+		return importedPage{ids: ids, why: ByCycle, objects: objects, nextState: s}, nil
 	case GroupSnapshot:
 		if !r.groupsOn() {
 			s.advanceImport(nil, Links)
-			return imported{why: ByCycle, then: s}, nil
+			return importedPage{why: ByCycle, nextState: s}, nil
 		}
 		page, err := r.groups.source.GroupSnapshot(ctx, SnapshotQuery{
 			App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, After: s.After, Limit: importPage,
 		})
 		if err != nil {
-			return imported{}, fmt.Errorf("read snapshot of groups: %w", err)
+			return importedPage{}, fmt.Errorf("read snapshot of groups: %w", err)
 		}
-		ids, objects := byID(page)
+		ids, objects := indexByID(page)
 		s.advanceImport(ids, Links)
-		return imported{ids: ids, why: ByCycle, objects: objects, then: s}, nil
+		return importedPage{ids: ids, why: ByCycle, objects: objects, nextState: s}, nil
 	case Links:
 		ids, err := r.e.Store.LinkedIDs(ctx, r.job.Key, "", s.After, importPage)
 		if err != nil {
-			return imported{}, err
+			return importedPage{}, err
 		}
 		s.advanceImport(ids, Finishing)
 		if s.Phase == Finishing {
 			s.Watermark, s.Ready, s.Groups.Ready = s.Start, true, r.groupsOn()
 		}
 		ids, err = r.missingFromSnapshot(ctx, ids)
-		return imported{ids: ids, why: ByCycle, then: s}, err
+		return importedPage{ids: ids, why: ByCycle, nextState: s}, err
 	}
 	c, err := r.source.Changes(ctx, r.job.Key.App, s.Watermark, importPage)
 	if err != nil {
-		return imported{}, fmt.Errorf("read changes: %w", err)
+		return importedPage{}, fmt.Errorf("read changes: %w", err)
 	}
 	s.Watermark = c.Cursor
 	if !c.More {
 		s.Phase = Finishing
 	}
-	return imported{ids: c.IDs, why: ByChange, origins: c.Origins, ended: c.Ended, then: s}, nil
+	return importedPage{ids: c.IDs, why: ByChange, origins: c.Origins, endedCauses: c.Ended, nextState: s}, nil
 }
 
-func byID(page []Object) (ids []string, objects map[string]*Object) {
+func indexByID(page []Object) (ids []string, objects map[string]*Object) {
 	ids, objects = make([]string, 0, len(page)), make(map[string]*Object, len(page))
 	for _, o := range page {
 		ids = append(ids, o.ID)

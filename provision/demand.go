@@ -14,12 +14,12 @@ import (
 const (
 	// MaxOnDemand is how many people and groups may be provisioned on demand in one call. It also
 	// limits the members of a group.
-	MaxOnDemand = 500
-	demandPoll  = 100 * time.Millisecond // how often OnDemand checks whether another process has done the work
-	// judgingPolls is how many more times OnDemand checks while the guard of another process counts
-	// the operations that have the same cause as an object's. After that, the object is either
-	// worked on or on hold.
-	judgingPolls = 50
+	MaxOnDemand        = 500
+	demandPollInterval = 100 * time.Millisecond // how often OnDemand checks whether another process has done the work
+	// maxJudgingPolls is how many more times OnDemand checks while the guard of another process
+	// counts the operations that have the same cause as an object's. After that, the object is
+	// either worked on or on hold.
+	maxJudgingPolls = 50
 )
 
 // DemandResult is the result for one object that was provisioned on demand.
@@ -115,11 +115,11 @@ func (e *Engine) onDemand(ctx context.Context, k Key, owner, actor string, objec
 
 // demand is one call of OnDemand.
 type demand struct {
-	r           *run
-	owner       string
-	names       []string // names of the requested objects
-	people      []Listed // people and groups to put on the work list
-	memberships []Listed
+	r              *run
+	owner          string
+	requestedNames []string // names of the requested objects
+	people         []Listed // people and groups to put on the work list
+	memberships    []Listed
 }
 
 // demanded finds the requested objects, and the members of requested groups. If only is not nil, it
@@ -151,10 +151,10 @@ func (r *run) demanded(ctx context.Context, objectIDs, only []string) (*demand, 
 		}
 		add(id)
 		if o == nil {
-			d.names = append(d.names, known.Link.Name)
+			d.requestedNames = append(d.requestedNames, known.Link.Name)
 			continue
 		}
-		d.names = append(d.names, o.Name)
+		d.requestedNames = append(d.requestedNames, o.Name)
 		if o.Kind != GroupKind {
 			continue
 		}
@@ -216,10 +216,10 @@ func (r *run) demandedMembers(ctx context.Context, group *Object, only []string)
 
 // words returns a sentence for the audit log that names the requested objects.
 func (d *demand) words() string {
-	text := "Provisioned on demand: " + d.names[0]
-	for i, name := range d.names[1:] {
+	text := "Provisioned on demand: " + d.requestedNames[0]
+	for i, name := range d.requestedNames[1:] {
 		if i == 9 {
-			return fmt.Sprintf("%s and %d more", text, len(d.names)-10)
+			return fmt.Sprintf("%s and %d more", text, len(d.requestedNames)-10)
 		}
 		text += ", " + name
 	}
@@ -238,7 +238,7 @@ func (d *demand) send(ctx context.Context, listed []Listed, announced *event.Eve
 	for i, l := range listed {
 		ids[i] = l.ObjectID
 	}
-	again := time.NewTicker(demandPoll)
+	again := time.NewTicker(demandPollInterval)
 	defer again.Stop()
 	for polls := 0; ; polls++ {
 		err := r.e.workOnDemand(ctx, r.job.Key, d.owner)
@@ -246,7 +246,7 @@ func (d *demand) send(ctx context.Context, listed []Listed, announced *event.Eve
 		if err != nil && !errors.As(err, &other) {
 			return err
 		}
-		if open, err := r.stillDemanded(ctx, ids, other != nil && polls < judgingPolls); err != nil || !open {
+		if open, err := r.stillDemanded(ctx, ids, other != nil && polls < maxJudgingPolls); err != nil || !open {
 			return err
 		}
 		select {

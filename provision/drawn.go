@@ -41,13 +41,13 @@ func ReadDrawn(path, stored, inputs string) (Drawn, error) {
 
 // drawing generates the random and unique values for one new account.
 type drawing struct {
-	p      *pass
-	w      *work
-	ctx    context.Context //nolint:containedctx // an expression asks the target in the middle of its evaluation
-	before []Drawn         // values that were generated for the object earlier, and stored
-	made   []Drawn         // the values that the create sends, without passwords
-	fresh  []string        // the target attributes whose value was generated now, in the order of the rows
-	broken error           // the error of the store; nil if there was none
+	p            *pass
+	w            *work
+	ctx          context.Context //nolint:containedctx // an expression asks the target in the middle of its evaluation
+	storedValues []Drawn         // values that were generated for the object earlier, and stored
+	sentValues   []Drawn         // the values that the create sends, without passwords
+	freshTargets []string        // the target attributes whose value was generated now, in the order of the rows
+	storeError   error           // the error of the store; nil if there was none
 }
 
 // drawFor returns the drawing for the create of an account. It returns an error if the store fails.
@@ -57,7 +57,7 @@ func (p *pass) drawFor(ctx context.Context, w *work) (*drawing, error) {
 		return d, nil
 	}
 	var err error
-	d.before, err = p.others.drawn(ctx, w.known.ObjectID)
+	d.storedValues, err = p.others.drawn(ctx, w.known.ObjectID)
 	return d, err
 }
 
@@ -73,31 +73,31 @@ func (d *drawing) evaluate(r *row, env expr.Env, attributes map[string]any) (wan
 	inputs := d.p.m.inputs(r, attributes)
 	env.Random = rand.Reader
 	env.Taken = func(value string) (bool, error) { return d.taken(r, value) }
-	at := slices.IndexFunc(d.before, func(b Drawn) bool { return b.Path == r.Target && b.Inputs == inputs })
+	at := slices.IndexFunc(d.storedValues, func(b Drawn) bool { return b.Path == r.Target && b.Inputs == inputs })
 	if at >= 0 {
 		taken := false
 		if r.Expr.AsksTarget() {
 			var err error
-			if taken, err = d.taken(r, text(d.before[at].Value)); err != nil {
-				return nil, false, r.cannotAsk(err)
+			if taken, err = d.taken(r, text(d.storedValues[at].Value)); err != nil {
+				return nil, false, r.uniquenessProblem(err)
 			}
 		}
 		if !taken {
-			d.made = append(d.made, d.before[at])
-			return d.before[at].Value, true, nil
+			d.sentValues = append(d.sentValues, d.storedValues[at])
+			return d.storedValues[at].Value, true, nil
 		}
 	}
 	want, flows, problem = r.evaluate(env, true)
 	if problem == nil && want != nil {
-		d.fresh = append(d.fresh, r.Target)
+		d.freshTargets = append(d.freshTargets, r.Target)
 	}
 	if problem == nil && want != nil && !isPassword(r.Target) {
-		d.made = append(d.made, Drawn{Path: r.Target, Value: want, Inputs: inputs})
+		d.sentValues = append(d.sentValues, Drawn{Path: r.Target, Value: want, Inputs: inputs})
 	}
 	return want, flows, problem
 }
 
-func (r *row) cannotAsk(err error) *rowProblem {
+func (r *row) uniquenessProblem(err error) *rowProblem {
 	return &rowProblem{
 		Target: r.Target, Code: "InvalidExpression", Err: err,
 		Text:   fmt.Sprintf("Whether the value for %s is unique is not known: %s.", r.Target, err),
@@ -109,13 +109,13 @@ func (r *row) cannotAsk(err error) *rowProblem {
 // this pass, the values stored for the job, and the target.
 func (d *drawing) taken(r *row, value string) (bool, error) {
 	p, folded := d.p, scim.Fold(value)
-	owner, _ := p.claims.take(p.thing("drawn "+r.Target+" "+folded), d.w.known.ObjectID, math.MaxInt)
+	owner, _ := p.claims.take(p.claimKey("drawn "+r.Target+" "+folded), d.w.known.ObjectID, math.MaxInt)
 	if owner != d.w.known.ObjectID {
 		return true, nil
 	}
 	drawer, err := p.others.drawer(d.ctx, r.Target, folded)
 	if err != nil {
-		d.broken = errors.Join(d.broken, err)
+		d.storeError = errors.Join(d.storeError, err)
 		return false, err
 	}
 	if drawer != "" && drawer != d.w.known.ObjectID {

@@ -20,7 +20,7 @@ import (
 type Effect struct {
 	Reach
 	Changed     int               // users in scope before and after the change who get a different value for an attribute
-	Failing     int               // users in scope for whom the new mapping fails, and the old one did not
+	Failing     int               // users in scope for which the new mapping fails although the old one did not
 	Attributes  []AttributeEffect // target attributes with changed values, in the order of the rows
 	Left        []ClauseEffect    // why users leave the scope; the reason with the most users comes first
 	Came        []ClauseEffect    // why users come into scope; the reason with the most users comes first
@@ -101,7 +101,7 @@ type ClauseEffect struct {
 	Examples []Person
 }
 
-// FailureExample is a user for whom the new mapping fails, with the target attribute and the
+// FailureExample is a user for which the new mapping fails, with the target attribute and the
 // reason.
 type FailureExample struct {
 	Person
@@ -183,56 +183,55 @@ func groupsDiffer(before, after Job) bool {
 	return !bytes.Equal(of(before.Schema), of(after.Schema))
 }
 
-// comparison computes an [Effect]. In the names of its fields, was means before the change, and is
-// means after it.
+// comparison computes an [Effect].
 type comparison struct {
-	jobs          *Jobs
-	kind          ObjectKind
-	before, after Job
-	was, is       *mapping
-	wasHas, isHas scopeChecker
-	always        map[string]bool // target attributes whose row applied only to new accounts before the change, and now applies to all accounts
-	unique        []uniqueValues
-	effect        Effect
-	attributes    map[string]*AttributeEffect
-	left, came    map[string]*ClauseEffect
-	lacking       map[string]*LackEffect
+	jobs                     *Jobs
+	kind                     ObjectKind
+	before, after            Job
+	oldMapping, newMapping   *mapping
+	oldScope, newScope       scopeChecker
+	nowForAll                map[string]bool // target attributes whose row applied only to new accounts before the change, and now applies to all accounts
+	unique                   []uniqueValues
+	effect                   Effect
+	attributeEffects         map[string]*AttributeEffect
+	leftReasons, cameReasons map[string]*ClauseEffect
+	lackEffects              map[string]*LackEffect
 }
 
 // uniqueValues counts how many users have each value of an attribute that must be unique at the
 // application.
 type uniqueValues struct {
-	row     *row
-	was, is map[string]int
-	first   map[string][]Person
-	shown   map[string]string
+	row                  *row
+	oldCounts, newCounts map[string]int
+	examples             map[string][]Person
+	shownValues          map[string]string
 }
 
 func (j *Jobs) newComparison(before, after Job, kind ObjectKind) (*comparison, error) {
 	c := &comparison{
-		jobs: j, kind: kind, before: before, after: after, always: map[string]bool{},
-		attributes: map[string]*AttributeEffect{}, left: map[string]*ClauseEffect{}, came: map[string]*ClauseEffect{}, lacking: map[string]*LackEffect{},
+		jobs: j, kind: kind, before: before, after: after, nowForAll: map[string]bool{},
+		attributeEffects: map[string]*AttributeEffect{}, leftReasons: map[string]*ClauseEffect{}, cameReasons: map[string]*ClauseEffect{}, lackEffects: map[string]*LackEffect{},
 	}
 	var err error
-	if c.was, err = j.compileKind(before.Schema, kind); err != nil {
+	if c.oldMapping, err = j.compileKind(before.Schema, kind); err != nil {
 		return nil, &InputError{Field: "Mapping", Text: "of today cannot be used: " + err.Error() + ". Correct the mapping, or restore the default mappings"}
 	}
-	if c.is, err = j.compileKind(after.Schema, kind); err != nil {
+	if c.newMapping, err = j.compileKind(after.Schema, kind); err != nil {
 		return nil, &InputError{Field: "Mapping", Text: "cannot be used: " + err.Error() + ". Correct the mapping, or restore the default mappings"}
 	}
-	c.was.now, c.is.now = j.Now, j.Now
-	if c.wasHas, err = newScopeChecker(before, kind); err != nil {
+	c.oldMapping.now, c.newMapping.now = j.Now, j.Now
+	if c.oldScope, err = newScopeChecker(before, kind); err != nil {
 		return nil, err
 	}
-	if c.isHas, err = newScopeChecker(after, kind); err != nil {
+	if c.newScope, err = newScopeChecker(after, kind); err != nil {
 		return nil, err
 	}
-	for i := range c.is.rows {
-		r := &c.is.rows[i]
-		old := c.was.row(r.Target)
-		c.always[r.Target] = old != nil && old.FlowType == FlowObjectAddOnly && !old.draws() && r.FlowType != FlowObjectAddOnly
-		if r.tellsApart() && r.FlowType != FlowObjectAddOnly && !sameRow(old, r) {
-			c.unique = append(c.unique, uniqueValues{row: r, was: map[string]int{}, is: map[string]int{}, first: map[string][]Person{}, shown: map[string]string{}})
+	for i := range c.newMapping.rows {
+		r := &c.newMapping.rows[i]
+		old := c.oldMapping.row(r.Target)
+		c.nowForAll[r.Target] = old != nil && old.FlowType == FlowObjectAddOnly && !old.draws() && r.FlowType != FlowObjectAddOnly
+		if r.mustBeUnique() && r.FlowType != FlowObjectAddOnly && !sameRow(old, r) {
+			c.unique = append(c.unique, uniqueValues{row: r, oldCounts: map[string]int{}, newCounts: map[string]int{}, examples: map[string][]Person{}, shownValues: map[string]string{}})
 		}
 	}
 	return c, nil
@@ -250,9 +249,9 @@ func (j *Jobs) compileKind(s *Schema, kind ObjectKind) (*mapping, error) {
 	return compileObject(s, object, GroupKind, nil)
 }
 
-// tellsApart reports whether the row's attribute must be unique at the application: it is a
+// mustBeUnique reports whether the row's attribute must be unique at the application: it is a
 // matching attribute or userName.
-func (r *row) tellsApart() bool {
+func (r *row) mustBeUnique() bool {
 	return r.Expr != nil && (r.MatchingPriority > 0 || r.Target == attrUserName)
 }
 
@@ -265,47 +264,47 @@ func sameRow(a, b *row) bool {
 // run compares all objects of the snapshot and returns the effect. domain is the directory's
 // default domain, and changed is the new one; nil means that it does not change.
 func (c *comparison) run(ctx context.Context, snapshot snapshotOf, domain string, changed *string) (Effect, error) {
-	c.was.domain, c.is.domain = domain, domain
+	c.oldMapping.domain, c.newMapping.domain = domain, domain
 	if changed != nil {
-		c.is.domain = *changed
+		c.newMapping.domain = *changed
 	}
-	err := c.jobs.compare(ctx, c.wasHas, c.isHas, c.kind, snapshot, &c.effect.Reach, func(o Object, linked bool) error { return c.add(ctx, o, linked) })
+	err := c.jobs.compare(ctx, c.oldScope, c.newScope, c.kind, snapshot, &c.effect.Reach, func(o Object, linked bool) error { return c.add(ctx, o, linked) })
 	return c.result(), err
 }
 
 func (c *comparison) add(ctx context.Context, o Object, linked bool) error {
 	c.effect.Examined++
-	had, has := o.Active() && c.wasHas.has(o), o.Active() && c.isHas.has(o)
-	if err := c.unclear(o); err != nil {
-		if _, before := c.wasHas.admits(o); !had || before == nil {
-			c.fails(o, FailureExample{Target: c.is.object.Name, Text: err.Error()})
+	had, has := o.Active() && c.oldScope.has(o), o.Active() && c.newScope.has(o)
+	if err := c.newScopeError(o); err != nil {
+		if _, before := c.oldScope.admits(o); !had || before == nil {
+			c.addFailure(o, FailureExample{Target: c.newMapping.object.Name, Text: err.Error()})
 		}
 		return nil
 	}
 	switch {
 	case had && !has:
-		addClause(c.left, c.whyOut(c.is, c.after, o), o)
+		countReason(c.leftReasons, c.whyOut(c.newMapping, c.after, o), o)
 	case has:
 		if !had {
-			addClause(c.came, c.whyIn(o), o)
+			countReason(c.cameReasons, c.whyIn(o), o)
 		}
 		return c.compare(ctx, o, had, linked)
 	}
 	return nil
 }
 
-// unclear returns the error if the new scoping filters cannot be evaluated for a user. Otherwise it
-// returns nil.
-func (c *comparison) unclear(o Object) error {
+// newScopeError returns the error if the new scoping filters cannot be evaluated for a user.
+// Otherwise it returns nil.
+func (c *comparison) newScopeError(o Object) error {
 	if !o.Active() || !o.Assigned && c.after.Scope != Everyone {
 		return nil
 	}
-	_, err := c.isHas.admits(o)
+	_, err := c.newScope.admits(o)
 	return err
 }
 
-// fails counts a user for whom the new mapping fails.
-func (c *comparison) fails(o Object, f FailureExample) {
+// addFailure counts a user for which the new mapping fails.
+func (c *comparison) addFailure(o Object, f FailureExample) {
 	c.effect.Failing++
 	if f.Person = personOf(o); len(c.effect.Failures) < maxExamples {
 		c.effect.Failures = append(c.effect.Failures, f)
@@ -318,43 +317,43 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 	attributes := map[string]any{attrEnabled: false}
 	maps.Copy(attributes, o.Attributes)
 	attributes[attrSoftDeleted] = false
-	now, problem := c.is.values(attributes, true, nil)
-	old, was := c.was.values(attributes, true, nil)
+	now, problem := c.newMapping.values(attributes, true, nil)
+	old, was := c.oldMapping.values(attributes, true, nil)
 	if problem != nil {
 		if !had || was == nil || was.Target != problem.Target {
-			c.fails(o, FailureExample{Target: problem.Target, Text: problem.Text})
+			c.addFailure(o, FailureExample{Target: problem.Target, Text: problem.Text})
 		}
 		return nil
 	}
 	if was != nil {
 		old = nil
 	}
-	before, after := byTarget(old), byTarget(now)
-	c.keys(o, attributes, had)
-	c.count(o, before, after, had)
-	if !linked && c.is.can(FlowAdd) {
-		c.lacks(o, attributes, had)
+	before, after := indexByTarget(old), indexByTarget(now)
+	c.countIfKeyless(o, attributes, had)
+	c.countUniqueValues(o, before, after, had)
+	if !linked && c.newMapping.can(FlowAdd) {
+		c.countIfLacking(o, attributes, had)
 	}
 	if !had {
 		return nil
 	}
-	given, err := c.given(ctx, o, attributes, linked)
+	given, err := c.valuesAtCreation(ctx, o, attributes, linked)
 	if err != nil {
 		return err
 	}
 	maps.Copy(before, given)
 	changed := false
-	for i := range c.is.rows { // not the rows of c.was, because removing a row leaves accounts as they are
-		r := &c.is.rows[i]
+	for i := range c.newMapping.rows { // not the rows of c.was, because removing a row leaves accounts as they are
+		r := &c.newMapping.rows[i]
 		w, n := before[r.Target], after[r.Target]
-		if r.FlowType == FlowObjectAddOnly || r.sameValue(w, n) || c.always[r.Target] && !linked && sameRow(c.was.row(r.Target), r) {
+		if r.FlowType == FlowObjectAddOnly || r.sameValue(w, n) || c.nowForAll[r.Target] && !linked && sameRow(c.oldMapping.row(r.Target), r) {
 			continue
 		}
 		if linked && w != nil && r.FlowType == FlowAttributeAddOnly {
 			continue // the account keeps the value that it has
 		}
 		changed = true
-		c.attribute(r, ValueExample{Person: personOf(o), Before: w, After: n}, linked)
+		c.addAttributeChange(r, ValueExample{Person: personOf(o), Before: w, After: n}, linked)
 	}
 	if changed {
 		c.effect.Changed++
@@ -373,12 +372,12 @@ func (r *row) sameValue(had, wants any) bool {
 	return reflect.DeepEqual(had, wants) || reflect.TypeOf(had) == reflect.TypeOf(wants) && !isPassword(r.Target) && r.agrees(had, wants)
 }
 
-// given returns the values that a linked account got when it was created, by target attribute. It
-// covers only the attributes in c.always.
-func (c *comparison) given(ctx context.Context, o Object, attributes map[string]any, linked bool) (map[string]any, error) {
+// valuesAtCreation returns the values that a linked account got when it was created, by target
+// attribute. It covers only the attributes in c.always.
+func (c *comparison) valuesAtCreation(ctx context.Context, o Object, attributes map[string]any, linked bool) (map[string]any, error) {
 	values := map[string]any{}
 	var wrote Ledger
-	for target, is := range c.always {
+	for target, is := range c.nowForAll {
 		if !is || !linked {
 			continue
 		}
@@ -397,20 +396,20 @@ func (c *comparison) given(ctx context.Context, o Object, attributes map[string]
 		}
 		// The account's value is unknown. Assume the value that the old row yields for a new
 		// account.
-		if want, _, problem := c.was.row(target).evaluate(c.was.env(attributes), true); problem == nil {
+		if want, _, problem := c.oldMapping.row(target).evaluate(c.oldMapping.env(attributes), true); problem == nil {
 			values[target] = want
 		}
 	}
 	return values, nil
 }
 
-// keys counts the user if they no longer have a value in any matching attribute.
-func (c *comparison) keys(o Object, attributes map[string]any, had bool) {
-	now, problem := c.is.keys(attributes)
+// countIfKeyless counts the user if they no longer have a value in any matching attribute.
+func (c *comparison) countIfKeyless(o Object, attributes map[string]any, had bool) {
+	now, problem := c.newMapping.keys(attributes)
 	if problem != nil || len(now) > 0 {
 		return
 	}
-	if was, problem := c.was.keys(attributes); had && (problem != nil || len(was) == 0) {
+	if was, problem := c.oldMapping.keys(attributes); had && (problem != nil || len(was) == 0) {
 		return
 	}
 	if c.effect.Keyless++; len(c.effect.NoKey) < maxExamples {
@@ -418,17 +417,17 @@ func (c *comparison) keys(o Object, attributes map[string]any, had bool) {
 	}
 }
 
-// lacks counts the user, who has no account, if they no longer have a value for a required
+// countIfLacking counts the user, who has no account, if they no longer have a value for a required
 // attribute.
-func (c *comparison) lacks(o Object, attributes map[string]any, had bool) {
-	target := c.is.lacking(attributes)
-	if target == "" || had && c.was.can(FlowAdd) && c.was.lacking(attributes) == target {
+func (c *comparison) countIfLacking(o Object, attributes map[string]any, had bool) {
+	target := c.newMapping.lacking(attributes)
+	if target == "" || had && c.oldMapping.can(FlowAdd) && c.oldMapping.lacking(attributes) == target {
 		return
 	}
-	e := c.lacking[target]
+	e := c.lackEffects[target]
 	if e == nil {
 		e = &LackEffect{Target: target}
-		c.lacking[target] = e
+		c.lackEffects[target] = e
 	}
 	if e.People++; len(e.Examples) < maxExamples {
 		e.Examples = append(e.Examples, personOf(o))
@@ -451,17 +450,17 @@ func (m *mapping) lacking(attributes map[string]any) string {
 	return ""
 }
 
-// count counts the user's values of attributes that must be unique.
-func (c *comparison) count(o Object, before, after map[string]any, had bool) {
+// countUniqueValues counts the user's values of attributes that must be unique.
+func (c *comparison) countUniqueValues(o Object, before, after map[string]any, had bool) {
 	for _, u := range c.unique {
 		if v := before[u.row.Target]; v != nil && had {
-			u.was[scim.Fold(text(v))]++
+			u.oldCounts[scim.Fold(text(v))]++
 		}
 		if v := after[u.row.Target]; v != nil {
 			key := scim.Fold(text(v))
-			if u.is[key]++; len(u.first[key]) < 3 {
-				u.first[key] = append(u.first[key], personOf(o))
-				u.shown[key] = text(v)
+			if u.newCounts[key]++; len(u.examples[key]) < 3 {
+				u.examples[key] = append(u.examples[key], personOf(o))
+				u.shownValues[key] = text(v)
 			}
 		}
 	}
@@ -483,13 +482,13 @@ func (c *comparison) shared() []SharedEffect {
 		return people, most
 	}
 	for _, u := range c.unique {
-		was, _ := sharing(u.was)
-		is, most := sharing(u.is)
+		was, _ := sharing(u.oldCounts)
+		is, most := sharing(u.newCounts)
 		if is <= was {
 			continue
 		}
-		e := SharedEffect{Target: u.row.Target, People: is, Value: u.shown[most], Examples: u.first[most]}
-		if c.is.hides(e.Target) {
+		e := SharedEffect{Target: u.row.Target, People: is, Value: u.shownValues[most], Examples: u.examples[most]}
+		if c.newMapping.hides(e.Target) {
 			e.Value = ""
 		}
 		list = append(list, e)
@@ -497,11 +496,11 @@ func (c *comparison) shared() []SharedEffect {
 	return list
 }
 
-func (c *comparison) attribute(r *row, v ValueExample, linked bool) {
-	a := c.attributes[r.Target]
+func (c *comparison) addAttributeChange(r *row, v ValueExample, linked bool) {
+	a := c.attributeEffects[r.Target]
 	if a == nil {
 		a = &AttributeEffect{Target: r.Target, Keeps: !r.clears()}
-		c.attributes[r.Target] = a
+		c.attributeEffects[r.Target] = a
 	}
 	a.People++
 	if v.After == nil {
@@ -519,15 +518,15 @@ func (c *comparison) attribute(r *row, v ValueExample, linked bool) {
 		}
 	}
 	if len(a.Examples) < maxExamples {
-		if c.was.hides(r.Target) || c.is.hides(r.Target) {
+		if c.oldMapping.hides(r.Target) || c.newMapping.hides(r.Target) {
 			v.Before, v.After, v.Hidden = nil, nil, true
 		}
 		a.Examples = append(a.Examples, v)
 	}
 }
 
-// addClause counts a user who leaves the scope, or comes into it, for this reason.
-func addClause(clauses map[string]*ClauseEffect, reason string, o Object) {
+// countReason counts a user who leaves the scope, or comes into it, for this reason.
+func countReason(clauses map[string]*ClauseEffect, reason string, o Object) {
 	e := clauses[reason]
 	if e == nil {
 		e = &ClauseEffect{Clause: reason}
@@ -565,8 +564,8 @@ func (c *comparison) whyIn(o Object) string {
 	if !o.Assigned && c.before.Scope != Everyone {
 		return "Scope, which needs no assignment"
 	}
-	if c.is.filter != nil {
-		for _, g := range c.is.filter.groups {
+	if c.newMapping.filter != nil {
+		for _, g := range c.newMapping.filter.groups {
 			passes, words := true, make([]string, len(g.clauses))
 			for i, clause := range g.clauses {
 				passes = passes && holds(clause.test, o.Attributes[clause.SourceOperandName])
@@ -577,24 +576,24 @@ func (c *comparison) whyIn(o Object) string {
 			}
 		}
 	}
-	return "no scoping filter (until now: " + c.whyOut(c.was, c.before, o) + ")"
+	return "no scoping filter (until now: " + c.whyOut(c.oldMapping, c.before, o) + ")"
 }
 
 func (c *comparison) result() Effect {
-	for _, r := range c.is.rows {
-		if a := c.attributes[r.Target]; a != nil {
+	for _, r := range c.newMapping.rows {
+		if a := c.attributeEffects[r.Target]; a != nil {
 			c.effect.Attributes = append(c.effect.Attributes, *a)
 		}
-		if e := c.lacking[r.Target]; e != nil {
+		if e := c.lackEffects[r.Target]; e != nil {
 			c.effect.Lacking = append(c.effect.Lacking, *e)
 		}
 	}
-	c.effect.Left, c.effect.Came, c.effect.Shared = sortedClauses(c.left), sortedClauses(c.came), c.shared()
+	c.effect.Left, c.effect.Came, c.effect.Shared = sortReasons(c.leftReasons), sortReasons(c.cameReasons), c.shared()
 	return c.effect
 }
 
-// sortedClauses returns the reasons. The reason with the most users comes first.
-func sortedClauses(clauses map[string]*ClauseEffect) []ClauseEffect {
+// sortReasons returns the reasons. The reason with the most users comes first.
+func sortReasons(clauses map[string]*ClauseEffect) []ClauseEffect {
 	var list []ClauseEffect
 	for _, e := range clauses {
 		list = append(list, *e)
@@ -611,7 +610,7 @@ func (m *mapping) hides(target string) bool {
 	return isPassword(target) || r != nil && r.Expr != nil && r.Expr.Redacts()
 }
 
-func byTarget(values []value) map[string]any {
+func indexByTarget(values []value) map[string]any {
 	m := make(map[string]any, len(values))
 	for _, v := range values {
 		m[v.row.Target] = v.want

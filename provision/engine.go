@@ -26,13 +26,13 @@ const (
 	// its outcome is unknown.
 	DefaultSettle = 5 * time.Second
 
-	sliceLength   = 8 * time.Second // after this time in a slice, the engine starts no further work on people
-	exportGrace   = 3 * time.Second // for this much longer, it may send changes that it has decided on
-	importPage    = 500
-	recordTimeout = 10 * time.Second
-	unmatchedGap  = 24 * time.Hour
-	goneLooks     = 30 * 24 * time.Hour // for this time after an account is lost, the engine searches for it once a day
-	maxQuarantine = 28 * 24 * time.Hour
+	sliceLength             = 8 * time.Second // after this time in a slice, the engine starts no further work on people
+	exportGrace             = 3 * time.Second // for this much longer, it may send changes that it has decided on
+	importPage              = 500
+	recordTimeout           = 10 * time.Second
+	unmatchedSearchInterval = 24 * time.Hour
+	goneSearchPeriod        = 30 * 24 * time.Hour // for this time after an account is lost, the engine searches for it once a day
+	maxQuarantine           = 28 * 24 * time.Hour
 )
 
 // Engine works on jobs. Several goroutines can use it at the same time, for different jobs.
@@ -62,29 +62,29 @@ type Engine struct {
 	// Order is nil except in tests that control the order of goroutines.
 	Order Order
 
-	mu    sync.Mutex
-	memos map[Key]*memo
-	woken map[Key]chan struct{}
+	mu          sync.Mutex
+	memos       map[Key]*memo
+	wakeSignals map[Key]chan struct{}
 }
 
 // Wake makes a slice of the job that runs in this process check for changes at once.
 func (e *Engine) Wake(k Key) {
 	select {
-	case e.wakes(k) <- struct{}{}:
+	case e.wakeSignal(k) <- struct{}{}:
 	default: // a wake-up is already pending
 	}
 }
 
-func (e *Engine) wakes(k Key) chan struct{} {
+func (e *Engine) wakeSignal(k Key) chan struct{} {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.woken == nil {
-		e.woken = map[Key]chan struct{}{}
+	if e.wakeSignals == nil {
+		e.wakeSignals = map[Key]chan struct{}{}
 	}
-	if e.woken[k] == nil {
-		e.woken[k] = make(chan struct{}, 1)
+	if e.wakeSignals[k] == nil {
+		e.wakeSignals[k] = make(chan struct{}, 1)
 	}
-	return e.woken[k]
+	return e.wakeSignals[k]
 }
 
 // memoOf returns what this process remembers about a job between slices. After each change of the
@@ -146,26 +146,26 @@ func (e *Engine) Advance(ctx context.Context, key string, epoch int64) (next tim
 
 // run holds what the engine needs while it works on one job.
 type run struct {
-	e      *Engine
-	fence  Fence
-	job    Job
-	state  State
-	m      *mapping
-	source Source
-	reader *reader // reads objects from the source
-	target Target
-	groups *groups // groups of the source and the target; nil if the job does not provision groups
-	end    time.Time
-	forced bool // whether a person asked for a cycle now, regardless of the schedule
-	visit  func(LogEntry) error
+	e        *Engine
+	fence    Fence
+	job      Job
+	state    State
+	m        *mapping
+	source   Source
+	reader   *reader // reads objects from the source
+	target   Target
+	groups   *groups // groups of the source and the target; nil if the job does not provision groups
+	sliceEnd time.Time
+	forced   bool // whether a person asked for a cycle now, regardless of the schedule
+	visit    func(LogEntry) error
 
 	origins map[string]Origin // the origins of the changes that a plan has read, by object id
 
-	importing lock // held while changes are imported
+	importLock lock // held while changes are imported
 
-	shows sync.Mutex // held while a log entry is shown, so that entries are shown one at a time
-	write lock       // held while data is written together with the state
-	mu    sync.Mutex // protects state, because parts of a slice run at the same time
+	showLock  sync.Mutex // held while a log entry is shown, so that entries are shown one at a time
+	writeLock lock       // held while data is written together with the state
+	mu        sync.Mutex // protects state, because parts of a slice run at the same time
 }
 
 // open reads a job and its state, and opens the directory. It does not connect to the target; see
@@ -183,7 +183,7 @@ func (e *Engine) open(ctx context.Context, k Key, epoch int64) (*run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open directory of %s: %w", k, err)
 	}
-	return &run{e: e, fence: Fence{Key: k, Epoch: epoch}, job: job, state: state, source: source, reader: &reader{source: source, app: k.App, g: e.goroutines()}, end: e.Now().Add(sliceLength), importing: newLock(), write: newLock()}, nil
+	return &run{e: e, fence: Fence{Key: k, Epoch: epoch}, job: job, state: state, source: source, reader: &reader{source: source, app: k.App, g: e.goroutines()}, sliceEnd: e.Now().Add(sliceLength), importLock: newLock(), writeLock: newLock()}, nil
 }
 
 // connect compiles the mapping and opens the target. If the mapping or the credentials cannot be

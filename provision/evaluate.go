@@ -30,7 +30,7 @@ type pass struct {
 	others   knowledge
 	owner    func(ctx context.Context, targetID string) (objectID string, err error)
 	claims   *claims
-	hopeless atomic.Int32 // number of people in a row for whom the target refused every change
+	hopeless atomic.Int32 // number of people in a row whose changes the target all refused
 	unshown  atomic.Int64 // number of successful answers without a body, which do not show what the target did
 	g        goroutines
 	proof    lock        // held while the first answer without a body is checked
@@ -243,7 +243,7 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 	return p.match(ctx, w, attributes)
 }
 
-// unclearScope returns the problem of a person for whom a scoping filter cannot be evaluated.
+// unclearScope returns the problem of a person if a scoping filter cannot be evaluated for them.
 func unclearScope(err error) *rowProblem {
 	return &rowProblem{
 		Code: "InvalidScopingFilter", Text: "Nothing was done for this person, because " + err.Error() + ".",
@@ -451,8 +451,8 @@ func (p *pass) prepareCreate(ctx context.Context, w *work, attributes map[string
 		return nil, err
 	}
 	d := p.process(w, attributes, draws)
-	if d != nil || draws.broken != nil {
-		return d, draws.broken
+	if d != nil || draws.storeError != nil {
+		return d, draws.storeError
 	}
 	for _, r := range p.m.rows {
 		if r.Required && r.Type != TypeReference && !slices.ContainsFunc(w.values, func(v value) bool { return v.row.Target == r.Target }) {
@@ -465,7 +465,7 @@ func (p *pass) prepareCreate(ctx context.Context, w *work, attributes map[string
 	}
 	w.step("EntrySynchronizationAdd", ProcessingStep, Success, fmt.Sprintf("%s will be created in %s: active and in scope, and no account was found.", w.who(), p.m.target), nil)
 	w.refers = p.m.refersTo(attributes)
-	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces, drawn: draws.made, fresh: draws.fresh}, nil
+	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces, drawn: draws.sentValues, fresh: draws.freshTargets}, nil
 }
 
 // process evaluates the mapping for the person. draws has the same meaning as in [mapping.values].

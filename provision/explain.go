@@ -149,21 +149,21 @@ func (e *Engine) Explain(ctx context.Context, k Key, objectID string) (Explanati
 	if err := x.evaluate(ctx, unreachable); err != nil {
 		return Explanation{}, err
 	}
-	if err := x.remembered(ctx); err != nil {
+	if err := x.addRemembered(ctx); err != nil {
 		return Explanation{}, err
 	}
-	x.notes(unreachable)
-	x.out.Answer = x.answer()
-	return x.out, nil
+	x.addNotes(unreachable)
+	x.explanation.Answer = x.answer()
+	return x.explanation, nil
 }
 
 // explainer builds an Explanation.
 type explainer struct {
-	r      *run
-	known  Pending
-	object *Object // nil if the directory no longer has it
-	w      *work   // the object after the import and scoping steps; nil if the mapping cannot be used
-	out    Explanation
+	r           *run
+	known       Pending
+	object      *Object // nil if the directory no longer has it
+	w           *work   // the object after the import and scoping steps; nil if the mapping cannot be used
+	explanation Explanation
 }
 
 // read reads the object and what the job remembers about it.
@@ -179,21 +179,21 @@ func (x *explainer) read(ctx context.Context, id string) (err error) {
 			return err
 		}
 	}
-	x.out = Explanation{
+	x.explanation = Explanation{
 		ObjectID: id, Name: id, Kind: UserKind, Notes: []string{}, Scope: []ScopeCondition{}, Attributes: []ExplainedAttribute{},
 		Waiting: []ExplainedWait{}, Memberships: []ExplainedMembership{},
 	}
 	link := x.known.Link
 	switch {
 	case x.object != nil:
-		x.out.Name, x.out.Kind = x.object.Name, x.object.Kind
+		x.explanation.Name, x.explanation.Kind = x.object.Name, x.object.Kind
 	case link != nil:
-		x.out.Name, x.out.Kind = cmp.Or(link.Name, id), cmp.Or(link.Kind, UserKind)
+		x.explanation.Name, x.explanation.Kind = cmp.Or(link.Name, id), cmp.Or(link.Kind, UserKind)
 	default:
 		return &InputError{Field: "Why", Text: fmt.Sprintf("knows nobody with the object id %s: neither the directory nor a linked account has it", id)}
 	}
 	if link != nil {
-		x.out.Account = &ExplainedAccount{TargetID: link.TargetID, State: link.State, Words: x.about(accountWords[link.State]), How: link.How, Since: link.Since, Shown: link.Proved}
+		x.explanation.Account = &ExplainedAccount{TargetID: link.TargetID, State: link.State, Words: x.adaptToKind(accountWords[link.State]), How: link.How, Since: link.Since, Shown: link.Proved}
 	}
 	return nil
 }
@@ -209,9 +209,9 @@ var accountWords = map[LinkState]string{
 	Gone:     "The application does not have the account any more. The job looks for it once a day.",
 }
 
-// about adapts a sentence about a person, if the object is a group.
-func (x *explainer) about(sentence string) string {
-	if x.out.Kind == GroupKind {
+// adaptToKind adapts a sentence about a person, if the object is a group.
+func (x *explainer) adaptToKind(sentence string) string {
+	if x.explanation.Kind == GroupKind {
 		return aboutGroups.Replace(sentence)
 	}
 	return sentence
@@ -234,15 +234,15 @@ func (x *explainer) evaluate(ctx context.Context, unreachable error) error {
 			return err
 		}
 		planned := x.w.planned()
-		x.out.Planned = &planned
+		x.explanation.Planned = &planned
 		attributes = x.w.attributes()
 	}
-	x.out.InScope = x.w.entitled()
-	if err := x.scope(ctx, p, attributes); err != nil {
+	x.explanation.InScope = x.w.entitled()
+	if err := x.addScope(ctx, p, attributes); err != nil {
 		return err
 	}
 	if x.object != nil {
-		x.attributes(p.m, attributes)
+		x.addAttributes(p.m, attributes)
 	}
 	return nil
 }
@@ -253,12 +253,12 @@ func (x *explainer) pass() (*pass, error) {
 	if x.r.m == nil {
 		m, err := compileMapping(x.r.job.Schema, x.r.e.Attributes)
 		if err != nil {
-			return nil, nil //nolint:nilerr // notes says that the mapping cannot be used
+			return nil, nil //nolint:nilerr // addNotes says that the mapping cannot be used
 		}
 		m.now, m.domain = x.r.e.Now, x.r.source.DefaultDomain()
 		x.r.m = m
 	}
-	if x.out.Kind != GroupKind {
+	if x.explanation.Kind != GroupKind {
 		if x.r.target == nil {
 			return &pass{job: x.r.job, m: x.r.m}, nil
 		}
@@ -270,10 +270,10 @@ func (x *explainer) pass() (*pass, error) {
 	return x.r.pass().groups, nil
 }
 
-// scope adds to the explanation the conditions that the object must meet to be in scope.
-func (x *explainer) scope(ctx context.Context, p *pass, attributes map[string]any) error {
+// addScope adds to the explanation the conditions that the object must meet to be in scope.
+func (x *explainer) addScope(ctx context.Context, p *pass, attributes map[string]any) error {
 	add := func(condition string, holds bool, detail string) {
-		x.out.Scope = append(x.out.Scope, ScopeCondition{Condition: condition, Holds: holds, Detail: detail})
+		x.explanation.Scope = append(x.explanation.Scope, ScopeCondition{Condition: condition, Holds: holds, Detail: detail})
 	}
 	if x.object == nil {
 		add("In the directory", false, "deleted permanently")
@@ -289,7 +289,7 @@ func (x *explainer) scope(ctx context.Context, p *pass, attributes map[string]an
 	}
 	if p.job.Scope == Everyone {
 		add("Assigned to the application", true, "not needed: the scope is “Sync all users and groups”")
-	} else if err := x.assigned(ctx, add); err != nil {
+	} else if err := x.addAssignment(ctx, add); err != nil {
 		return err
 	}
 	if p.m.filter == nil {
@@ -302,7 +302,7 @@ func (x *explainer) scope(ctx context.Context, p *pass, attributes map[string]an
 			if err != nil {
 				detail = err.Error()
 			}
-			x.out.Scope = append(x.out.Scope, ScopeCondition{Condition: c.Words(), Holds: holds, Detail: detail, Filter: g.name})
+			x.explanation.Scope = append(x.explanation.Scope, ScopeCondition{Condition: c.Words(), Holds: holds, Detail: detail, Filter: g.name})
 		}
 	}
 	return nil
@@ -315,10 +315,10 @@ func quotedOrEmpty(value string) string {
 	return "“" + value + "”"
 }
 
-// assigned adds the condition that the object must be assigned, and says how it is assigned.
-func (x *explainer) assigned(ctx context.Context, add func(condition string, holds bool, detail string)) error {
+// addAssignment adds the condition that the object must be assigned, and says how it is assigned.
+func (x *explainer) addAssignment(ctx context.Context, add func(condition string, holds bool, detail string)) error {
 	detail := "neither directly nor through a group"
-	if x.out.Kind == GroupKind {
+	if x.explanation.Kind == GroupKind {
 		detail = "" // only a direct assignment counts for a group
 	}
 	if x.object.Assigned {
@@ -348,13 +348,13 @@ func assignedWords(through []string) string {
 	return strings.Join(words, " and ")
 }
 
-// attributes adds to the explanation the rows of the mapping. Each has the values that the row
+// addAttributes adds to the explanation the rows of the mapping. Each has the values that the row
 // yields, and the values of the account.
-func (x *explainer) attributes(m *mapping, attributes map[string]any) {
+func (x *explainer) addAttributes(m *mapping, attributes map[string]any) {
 	env := m.env(attributes)
 	for i := range m.rows {
 		r := &m.rows[i]
-		if r.Type == TypeReference && x.out.Kind == GroupKind {
+		if r.Type == TypeReference && x.explanation.Kind == GroupKind {
 			continue // memberships are listed in a field of their own
 		}
 		edit := x.r.job.Schema.Row(m.object, &m.object.AttributeMappings[r.Row-1])
@@ -363,7 +363,7 @@ func (x *explainer) attributes(m *mapping, attributes map[string]any) {
 		if edit.Type == ExpressionMapping && !r.Expr.Draws() {
 			_, a.Trace, _ = r.Expr.Trace(env) //nolint:errcheck // compare has put the error into a
 		}
-		x.out.Attributes = append(x.out.Attributes, a)
+		x.explanation.Attributes = append(x.explanation.Attributes, a)
 	}
 }
 
@@ -376,7 +376,7 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 		written, known = link.Wrote.known(r.Target)
 	}
 	if !a.Hidden {
-		a.Account = texts(written.value())
+		a.Account = valueTexts(written.value())
 	}
 	if r.Expr != nil && r.Expr.Draws() {
 		a.State, a.Problem = AttributeOnCreate, "The value is drawn when the account is created."
@@ -388,7 +388,7 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 		a.State, a.Problem = AttributeFails, problem.Text
 		return
 	case !a.Hidden:
-		a.Values = texts(want)
+		a.Values = valueTexts(want)
 	}
 	switch {
 	case link == nil:
@@ -413,9 +413,9 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 	}
 }
 
-// texts returns a value as a list of strings. The list is empty if there is no value, or only its
-// hash.
-func texts(v any) []string {
+// valueTexts returns a value as a list of strings. The list is empty if there is no value, or only
+// its hash.
+func valueTexts(v any) []string {
 	out := []string{}
 	if list, several := v.([]any); several {
 		for _, item := range list {
@@ -429,56 +429,56 @@ func texts(v any) []string {
 	return out
 }
 
-// remembered adds to the explanation what the store knows: the waiting work, the memberships and
+// addRemembered adds to the explanation what the store knows: the waiting work, the memberships and
 // the newest log entry.
-func (x *explainer) remembered(ctx context.Context) error {
-	store, k, id := x.r.e.Store, x.r.job.Key, x.out.ObjectID
+func (x *explainer) addRemembered(ctx context.Context) error {
+	store, k, id := x.r.e.Store, x.r.job.Key, x.explanation.ObjectID
 	rows, err := store.Demanded(ctx, k, []string{id, MembersOf(id)})
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
-		wait := ExplainedWait{What: x.about("the account"), Until: row.NotBefore}
+		wait := ExplainedWait{What: x.adaptToKind("the account"), Until: row.NotBefore}
 		if _, members := groupOf(row.ObjectID); members {
 			wait.What = "the memberships"
-		} else if x.out.Kind == GroupKind {
+		} else if x.explanation.Kind == GroupKind {
 			wait.What = "the group"
 		}
 		if wait.Reason = row.waits(); row.Verdict != Ready {
 			wait.Until = time.Time{}
 		}
-		x.out.Waiting = append(x.out.Waiting, wait)
+		x.explanation.Waiting = append(x.explanation.Waiting, wait)
 	}
 	if escrow := x.known.Escrow; escrow != nil && len(rows) == 0 {
-		x.out.Waiting = append(x.out.Waiting, ExplainedWait{What: x.about("the account"), Failed: true, Reason: escrow.Reason, Until: escrow.Next})
+		x.explanation.Waiting = append(x.explanation.Waiting, ExplainedWait{What: x.adaptToKind("the account"), Failed: true, Reason: escrow.Reason, Until: escrow.Next})
 	}
 	entries, _, err := store.Logs(ctx, k, LogQuery{ObjectID: id, Limit: 1})
 	if err != nil {
 		return err
 	}
 	if len(entries) > 0 {
-		x.out.Last = &entries[0]
+		x.explanation.Last = &entries[0]
 	}
-	if x.out.Kind == GroupKind {
+	if x.explanation.Kind == GroupKind {
 		members, err := store.CountMembers(ctx, k, id)
-		x.out.Members = &members
+		x.explanation.Members = &members
 		return err
 	}
-	return x.memberships(ctx)
+	return x.addMemberships(ctx)
 }
 
-// memberships adds to the explanation the groups of which the person is a member, in the directory
-// or at the application.
-func (x *explainer) memberships(ctx context.Context) error {
+// addMemberships adds to the explanation the groups of which the person is a member, in the
+// directory or at the application.
+func (x *explainer) addMemberships(ctx context.Context) error {
 	source, has := x.r.source.(GroupSource)
 	if !has {
 		return nil
 	}
-	direct, err := source.GroupsOf(ctx, x.out.ObjectID)
+	direct, err := source.GroupsOf(ctx, x.explanation.ObjectID)
 	if err != nil {
-		return fmt.Errorf("read the groups of %s: %w", x.out.Name, err)
+		return fmt.Errorf("read the groups of %s: %w", x.explanation.Name, err)
 	}
-	known, err := x.r.e.Store.MembershipsOf(ctx, x.r.job.Key, x.out.ObjectID)
+	known, err := x.r.e.Store.MembershipsOf(ctx, x.r.job.Key, x.explanation.ObjectID)
 	if err != nil {
 		return err
 	}
@@ -503,7 +503,7 @@ func (x *explainer) memberships(ctx context.Context) error {
 		}
 		m.Sent, m.Words = of.Sent, x.membershipWords(group, of, m.Direct)
 		if m.Direct || of.Sent || of.Open {
-			x.out.Memberships = append(x.out.Memberships, m)
+			x.explanation.Memberships = append(x.explanation.Memberships, m)
 		}
 	}
 	return nil
@@ -535,9 +535,9 @@ func (x *explainer) membershipWords(group *Object, of RememberedMembership, dire
 	return "The group is in scope, and the membership has not been looked at yet."
 }
 
-// notes adds to the explanation what delays the whole job.
-func (x *explainer) notes(unreachable error) {
-	note := func(text string) { x.out.Notes = append(x.out.Notes, text) }
+// addNotes adds to the explanation what delays the whole job.
+func (x *explainer) addNotes(unreachable error) {
+	note := func(text string) { x.explanation.Notes = append(x.explanation.Notes, text) }
 	job, state, now := x.r.job, x.r.state, x.r.e.Now()
 	switch {
 	case job.Mode != Automatic:
@@ -553,7 +553,7 @@ func (x *explainer) notes(unreachable error) {
 	if unreachable != nil {
 		note(asTargetError(unreachable).Detail)
 	}
-	if x.out.Kind == GroupKind && !x.r.groupsOn() && unreachable == nil {
+	if x.explanation.Kind == GroupKind && !x.r.groupsOn() && unreachable == nil {
 		note(cmp.Or(state.Groups.Off, "The mapping of groups is switched off, so no groups are provisioned."))
 	}
 }
@@ -562,23 +562,23 @@ func (x *explainer) notes(unreachable error) {
 // happens next.
 func (x *explainer) answer() string {
 	var sentences []string
-	say := func(sentence string) { sentences = append(sentences, x.about(sentence)) }
+	say := func(sentence string) { sentences = append(sentences, x.adaptToKind(sentence)) }
 	link := x.known.Link
 	switch {
 	case link == nil:
-		say(x.out.Name + " has no account through this job.")
+		say(x.explanation.Name + " has no account through this job.")
 	case link.missing():
-		say(x.out.Name + " had the account " + link.TargetID + ". " + accountWords[link.State])
+		say(x.explanation.Name + " had the account " + link.TargetID + ". " + accountWords[link.State])
 	default:
-		say(x.out.Name + " has the account " + link.TargetID + ". " + accountWords[link.State])
+		say(x.explanation.Name + " has the account " + link.TargetID + ". " + accountWords[link.State])
 	}
 	if x.w != nil {
 		say(x.whyInScope())
 	}
-	if p := x.out.Planned; p != nil {
+	if p := x.explanation.Planned; p != nil {
 		say(plannedWords(*p))
 	}
-	for _, wait := range x.out.Waiting {
+	for _, wait := range x.explanation.Waiting {
 		switch {
 		case wait.Failed:
 			say("The last attempt failed: " + asSentence(wait.Reason))
@@ -591,12 +591,12 @@ func (x *explainer) answer() string {
 
 // whyInScope says that the object is in scope, or which conditions it does not meet.
 func (x *explainer) whyInScope() string {
-	if x.out.InScope {
+	if x.explanation.InScope {
 		return "The person is in scope."
 	}
 	var failing []string
 	filters := false
-	for _, c := range x.out.Scope {
+	for _, c := range x.explanation.Scope {
 		if c.Filter != "" {
 			filters = true
 			continue
@@ -623,7 +623,7 @@ func conditionFails(c ScopeCondition) string {
 // failingClauses lists in words the clauses of scoping filters that do not hold.
 func (x *explainer) failingClauses() string {
 	var clauses []string
-	for _, c := range x.out.Scope {
+	for _, c := range x.explanation.Scope {
 		if c.Filter != "" && !c.Holds {
 			clauses = append(clauses, c.Condition+", but "+c.Detail)
 		}

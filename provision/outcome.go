@@ -55,8 +55,8 @@ func (r *run) show(entry *LogEntry) error {
 	if r.visit == nil {
 		return nil
 	}
-	r.shows.Lock()
-	defer r.shows.Unlock()
+	r.showLock.Lock()
+	defer r.showLock.Unlock()
 	return r.visit(*entry)
 }
 

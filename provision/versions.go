@@ -80,7 +80,7 @@ func (j *Jobs) replace(ctx context.Context, k Key, schema *Schema, allow func(be
 		}
 		job.Confirmed += int64(confirmed)
 		job.GroupsOffered = false // a schema given by a person also decides about groups
-		sentence := andChanges(words, job.Schema, after.Schema)
+		sentence := appendChanges(words, job.Schema, after.Schema)
 		j.replaceSchema(job, after.Schema)
 		j.learn(ctx, job)
 		return sentence, nil

@@ -34,8 +34,8 @@ bench: build ## measure, side by side in one run; writes docs/benchmarks.md
 conformance: build ## our vectors and the suites of others against a fresh server; writes docs/conformance.md
 	go run ./internal/cmd/conformance -rollcall bin/rollcall -o docs/conformance.md
 
-interop: build ## provision one directory into servers of other projects and compare; writes docs/interop.md; SEED draws another month, RECORD=1 records conversations
-	go run ./internal/cmd/interop -rollcall bin/rollcall $(if $(RECORD),-record,-o docs/interop.md $(if $(SEED),-seed $(SEED)))
+interop: build ## provision one directory into servers of other projects and compare, sign in through identity providers of other projects; writes docs/interop.md; SEED draws another month, RECORD=1 records conversations, ONLY=sign-in runs one part
+	go run ./internal/cmd/interop -rollcall bin/rollcall $(if $(RECORD),-record,-o docs/interop.md $(if $(SEED),-seed $(SEED)) $(if $(ONLY),-only $(ONLY)))
 
 draw: ## draw comments and names at random, to judge whether they are understood at first reading; SEED is the commit
 	@go run ./internal/cmd/draw $(SEED)

@@ -76,7 +76,7 @@ func New(o Options) (*Console, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Console{Options: o, assets: a, failures: web.NewFailures()}
+	c := &Console{Options: o, assets: a, failures: web.NewFailureThrottle()}
 	c.layout, err = template.New("layout.html").Funcs(c.templateFunctions()).ParseFS(templateFiles, "layout.html", "parts.html")
 	if err != nil {
 		return nil, fmt.Errorf("parse the layout: %w", err)
@@ -182,5 +182,5 @@ func (c *Console) Redirect(w http.ResponseWriter, r *http.Request, target string
 
 // isSecure reports whether cookies must be sent only over HTTPS.
 func (c *Console) isSecure(r *http.Request) bool {
-	return strings.HasPrefix(c.Options.PublicURL, "https://") || web.Secure(r)
+	return strings.HasPrefix(c.Options.PublicURL, "https://") || web.IsSecure(r)
 }

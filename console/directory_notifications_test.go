@@ -39,7 +39,7 @@ func TestNotificationsAreAddedTestedStoppedAndRemoved(t *testing.T) {
 		b.send(http.MethodPost, "/d/other/notifications/"+r.ID+"/"+action, nil).wantStatus(http.StatusNotFound)
 	}
 
-	r.Failing, r.Failures, r.Error, r.Stopped = time.Now().Add(-73*time.Hour), 20, "no such mailbox", time.Now()
+	r.FailingSince, r.Failures, r.Error, r.Stopped = time.Now().Add(-73*time.Hour), 20, "no such mailbox", time.Now()
 	o.failMail(t, r)
 	b.get("/d/contoso/notifications").wantWords("Stopped", "no such mailbox").press("Resume", nil).wantWords("Mail is sent to it@contoso.example again.")
 	if got, err := o.notifications.Find(t.Context(), string(h.Directory.ID), r.ID); err != nil || !got.Stopped.IsZero() {

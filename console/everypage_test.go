@@ -471,7 +471,7 @@ func (p *pageCollection) addRecipients(o *office, h *directory.Handle, b *browse
 		if failures == 0 {
 			continue
 		}
-		r.Failures, r.Failing, r.NextTry, r.Error = failures, at, time.Now().Add(time.Hour), "the mail server mail.contoso.example:587 took no mail: 550 "+awkwardJob
+		r.Failures, r.FailingSince, r.NextTry, r.Error = failures, at, time.Now().Add(time.Hour), "the mail server mail.contoso.example:587 took no mail: 550 "+awkwardJob
 		if failures > 1 {
 			r.Stopped = at
 		}

@@ -110,7 +110,7 @@ func TestSingleSignOnIsSetUpWithThePageAlone(t *testing.T) {
 
 	// A new certificate is added, and the old one stays until it is removed.
 	first := idp.Cert
-	if err := idp.Roll(); err != nil {
+	if err := idp.ReplaceKey(); err != nil {
 		t.Fatal(err)
 	}
 	page = b.get(path).submit("Import", url.Values{"metadata": {idp.Metadata()}}).wantWords("The certificates changes from").submit("Save the identity provider", nil)
@@ -367,7 +367,8 @@ func TestSwitchingSCIMOnNeedsAFreshSignInAndSwitchingOffDoesNot(t *testing.T) {
 	want(true)
 }
 
-// A sign-in that renews asks the identity provider to ask the person again, and does not take an older answer.
+// A sign-in that renews asks the identity provider to ask the person again, and does not take an
+// older answer.
 func TestARenewedSignInIsFresh(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -389,8 +390,8 @@ func TestARenewedSignInIsFresh(t *testing.T) {
 			t.Fatal(err)
 		}
 		r, err := demoidp.ParseRequest(address)
-		if err != nil || r.Fresh != c.renew {
-			t.Fatalf("ForceAuthn is %t, want %t; %v", r.Fresh, c.renew, err)
+		if err != nil || r.ForceAuthn != c.renew {
+			t.Fatalf("ForceAuthn is %t, want %t; %v", r.ForceAuthn, c.renew, err)
 		}
 		a := r.Answer("kim-1")
 		a.Claims = []demoidp.Claim{{Name: demoidp.ClaimName, Values: []string{"kim@acme.example"}}}

@@ -82,6 +82,7 @@ type SnapshotQuery struct {
 	AssignedOnly bool   // whether to return only objects that are assigned to the application
 	After        string // the last object id of the previous page; "" for the first page
 	Limit        int    // how many objects the page has at most; zero means 500
+	IDsOnly      bool   // whether to leave out the attributes and assignments of users
 }
 
 // Snapshot returns a page of users, sorted by object id. It includes soft-deleted users. A page

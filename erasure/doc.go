@@ -1,5 +1,5 @@
-// Package erasure removes the personal data of one person at a site or in a directory, and leaves
-// the audit trail true.
+// Package erasure removes the personal data of one person at a site or in a directory. The audit
+// trail still shows what happened and when.
 //
 //  1. The person is named by user name, or by the id of a deleted account.
 //     Erasing is refused while the account is active: deactivate or delete it first.

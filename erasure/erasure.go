@@ -50,10 +50,10 @@ type Eraser struct {
 
 // Report says what an erasure has done.
 type Report struct {
-	IDs      []string // the ids of the person, which the logs keep
-	Account  bool     // whether the account still existed
-	Entries  int      // how many rows of logs and other tables were changed
-	Complete bool     // whether the person's data is gone from unused parts of the database file
+	IDs         []string // the ids of the person, which the logs keep
+	HadAccount  bool     // whether the person still had an account
+	ChangedRows int      // how many rows of logs and other tables were changed
+	Complete    bool     // whether the person's data is gone from unused parts of the database file
 }
 
 // secondSearchOverlap makes the second search of the logs begin this much earlier than the erasure
@@ -154,7 +154,7 @@ func (e *Eraser) erasedEvents(scope event.Scope, ids []string, actor string) []e
 // removes the person's data from the entries that removeAccount wrote. It removes the account
 // second, so that the operator can repeat an interrupted erasure with the person's name.
 func (e *Eraser) erase(ctx context.Context, scope event.Scope, ids, values []string, account bool, removeAccount func() error) (Report, error) {
-	report := Report{IDs: ids, Account: account}
+	report := Report{IDs: ids, HadAccount: account}
 	began := e.Now()
 	var people []Person
 	for _, id := range ids {
@@ -171,7 +171,7 @@ func (e *Eraser) erase(ctx context.Context, scope event.Scope, ids, values []str
 	scrub := func(since time.Time) error {
 		for _, p := range people {
 			n, err := e.Store.Scrub(ctx, scope, p, since)
-			report.Entries += n
+			report.ChangedRows += n
 			if err != nil {
 				return fmt.Errorf("erase: %w", err)
 			}

@@ -13,8 +13,8 @@ import (
 	"unicode/utf8"
 )
 
-// minBytes is the minimum length, in bytes, of a value that identifies a person.
-const minBytes = 3
+// minValueBytes is the minimum length, in bytes, of a value that identifies a person.
+const minValueBytes = 3
 
 // Person is a person who is to be erased: an id, and the values that identify the person.
 type Person struct {
@@ -30,7 +30,7 @@ func New(id string, values []string) Person {
 	forms := map[string]bool{}
 	known := map[string]bool{}
 	for _, v := range values {
-		if v = strings.TrimSpace(v); len(v) < minBytes || v == id || isCommonWord(v) {
+		if v = strings.TrimSpace(v); len(v) < minValueBytes || v == id || isCommonWord(v) {
 			continue
 		}
 		known[strings.ToLower(v)] = true
@@ -78,7 +78,7 @@ func (p Person) Redact(text string) string {
 	var b strings.Builder
 	at := 0
 	for _, found := range p.pattern.FindAllStringIndex(text, -1) {
-		if inWord(text[:found[0]], text[found[1]:]) {
+		if isInsideWord(text[:found[0]], text[found[1]:]) {
 			continue
 		}
 		b.WriteString(text[at:found[0]])
@@ -143,7 +143,7 @@ func (p Person) IsIn(stored []byte) bool {
 		if bytes.Contains(stored, form) {
 			return true
 		}
-		for n := minBytes; n < len(form); n++ {
+		for n := minValueBytes; n < len(form); n++ {
 			if bytes.HasPrefix(stored, form[len(form)-n:]) || bytes.HasSuffix(stored, form[:n]) {
 				return true
 			}
@@ -165,21 +165,23 @@ func lowerASCII(b []byte) []byte {
 	return lower
 }
 
-// inWord reports whether a value found between before and after is only part of a longer word or
-// address. Examples are "ann" in "hannover" and "b@c" in "a.b@c".
-func inWord(before, after string) bool {
+// isInsideWord reports whether a value found between before and after is only part of a longer word
+// or address. Examples are "ann" in "hannover" and "b@c" in "a.b@c".
+func isInsideWord(before, after string) bool {
 	last, _ := utf8.DecodeLastRuneInString(before)
-	if isWord(last) || strings.ContainsRune("._+", last) {
+	if isWordRune(last) || strings.ContainsRune("._+", last) {
 		return true
 	}
 	next, n := utf8.DecodeRuneInString(after)
 	if next == '.' || next == '-' {
 		next, _ = utf8.DecodeRuneInString(after[n:])
 	}
-	return isWord(next)
+	return isWordRune(next)
 }
 
-func isWord(r rune) bool { return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)) }
+func isWordRune(r rune) bool {
+	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r))
+}
 
 // RedactPath returns the path of a request. It removes the query if about is true, which means that
 // the request concerns the person, or if the path contains one of the person's values.
@@ -273,7 +275,7 @@ func appendValues(v any, found []string) []string {
 			found = appendValues(value, found)
 		}
 	case string:
-		if len(v) >= minBytes {
+		if len(v) >= minValueBytes {
 			found = append(found, v)
 		}
 	}

@@ -20,6 +20,7 @@ var (
 	installationScope = []string{KindInstallation}
 )
 
+// Descriptions of subjects and values that several events share.
 const (
 	subjectPerson      = "the person"
 	subjectGroup       = "the group"

@@ -24,8 +24,8 @@ type Change struct {
 }
 
 const (
-	maxValue  = 1_000  // the maximum length, in bytes, of the JSON of one value
-	maxValues = 10_000 // the maximum length, in bytes, of all old and new values of one event together
+	maxValueBytes     = 1_000  // the maximum length, in bytes, of the JSON of one value
+	maxAllValuesBytes = 10_000 // the maximum length, in bytes, of all old and new values of one event together
 )
 
 // Changed returns the change of a value from before to after; nil means no value.
@@ -49,7 +49,7 @@ func (c *Change) recordValue(v any) json.RawMessage {
 		return nil // cannot happen: callers pass only values that can be encoded
 	}
 	text := bytes.TrimSpace(b.Bytes())
-	if len(text) <= maxValue {
+	if len(text) <= maxValueBytes {
 		return text
 	}
 	c.Cut = true
@@ -57,7 +57,7 @@ func (c *Change) recordValue(v any) json.RawMessage {
 	if !isText {
 		s = string(text)
 	}
-	short, _ := json.Marshal(phrase.Cut(phrase.Storable(s), maxValue/2))
+	short, _ := json.Marshal(phrase.Cut(phrase.Storable(s), maxValueBytes/2))
 	return short
 }
 
@@ -68,7 +68,7 @@ func WithChanges(data []byte, changes ...Change) []byte {
 	if len(changes) == 0 {
 		return data
 	}
-	room := maxValues
+	room := maxAllValuesBytes
 	kept := make([]Change, len(changes))
 	for i, c := range changes {
 		if room -= len(c.Before) + len(c.After); room < 0 {

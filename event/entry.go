@@ -54,7 +54,7 @@ func (e Event) Cells() []string {
 }
 
 // Words returns the values of a change in words for people. Strings have no quotes, and a missing
-// value has a word of its own.
+// value is the word none.
 func (c Change) Words() (before, after string) {
 	switch {
 	case c.Secret:
@@ -63,7 +63,7 @@ func (c Change) Words() (before, after string) {
 		return "erased", "erased"
 	}
 	before, after = jsonWords(c.Before), jsonWords(c.After)
-	if c.Cut && before == none && after == none {
+	if c.Cut && before == noneWord && after == noneWord {
 		return "too long", "too long"
 	}
 	return before, after
@@ -81,13 +81,14 @@ func (c Change) String() string {
 	return c.Name + ": " + before + " → " + after
 }
 
-const none = "none"
+// noneWord stands for a missing value in a change that is shown to people.
+const noneWord = "none"
 
 func jsonWords(value json.RawMessage) string {
 	var text string
 	switch {
 	case len(value) == 0 || string(value) == "null":
-		return none
+		return noneWord
 	case json.Unmarshal(value, &text) != nil:
 		return string(value)
 	case text == "":

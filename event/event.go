@@ -93,7 +93,7 @@ func Installation() Scope { return Scope{Kind: KindInstallation} }
 
 // Event is one change.
 type Event struct {
-	Position Position  // the place in the feed; set by the store and ignored by appends
+	Position Position  // the place in the feed; the store sets it when it reads the event
 	Time     time.Time // when the event happened; zero means now, by the store's clock
 	Scope    Scope
 	Name     string // the name of the event, such as "user.deactivated"

@@ -17,7 +17,7 @@ const (
 	refusedAtOnce     = 20          // the number of rows of one kind in one scope that may be written at once
 	refusedEvery      = time.Minute // after refusedAtOnce rows, one more row of that kind may be written in each period of this length
 	refusedAllAtOnce  = 200         // the number of rows of all kinds in all scopes that may be written at once
-	refusedFlushEvery = time.Second
+	refusedFlushEvery = time.Second // how often Run flushes
 )
 
 // Refused collects the events of refused requests: sign-in links that do not open, and pages for
@@ -29,15 +29,15 @@ type Refused struct {
 	Failed   func(error) // called with the error of a failed flush; the next flush tries again
 
 	mu        sync.Mutex
-	waiting   []Event // the events for the next flush
-	groups    map[refusalGroup]*bucket
-	allGroups bucket // the limit for all groups together
+	waiting   []Event                  // the events for the next flush
+	groups    map[refusalGroup]*bucket // the limit for each group
+	allGroups bucket                   // the limit for all groups together
 }
 
 // refusalGroup is a group of refusals that share a limit.
 type refusalGroup struct {
 	scope Scope
-	name  string
+	name  string // the name of the events
 }
 
 // bucket tells how many rows of a group may still be written. The number grows with time up to a
@@ -91,6 +91,7 @@ func (r *Refused) Add(ctx context.Context, e Event) {
 	r.waiting = append(r.waiting, e)
 }
 
+// bucket returns the bucket of a group, refilled up to the time now.
 func (r *Refused) bucket(c refusalGroup, now time.Time) *bucket {
 	if r.groups == nil {
 		r.groups = map[refusalGroup]*bucket{}

@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	searchPageSize = 50
-	searchBatch    = 500
-	searchWindow   = 20_000 // the largest number of events that are read for one page
+	searchPageSize  = 50     // the number of events on a page, if the query sets no Limit
+	searchBatchSize = 500    // the number of events that are read at a time
+	searchWindow    = 20_000 // the largest number of events that are read for one page
 	// maxClockDifference is the largest expected difference between the time of an event and the
 	// times of its neighbours in the feed. The feed is in commit order, which is not exactly the
 	// order of the times.
@@ -134,7 +134,7 @@ func (q Query) slice(ctx context.Context, trail Trail) (Slice, error) {
 // searchFrom reads events, beginning at s.Place, until it has enough for a page. continueAt is the
 // position at which the next page begins, or zero at the end of the trail.
 func (q Query) searchFrom(ctx context.Context, trail Trail, s Slice) (found []Event, continueAt Position, err error) {
-	s.Limit = searchBatch
+	s.Limit = searchBatchSize
 	if q.matchesAll() {
 		s.Limit = q.Limit + 1
 	}

@@ -34,7 +34,7 @@ func (w *world) values() map[string]string {
 	definition, _ := w.send("GET", "v1.0", w.s()+"/templates/scim/schema", "").get("directories", 0, "id").(string)
 	return map[string]string{
 		"servicePrincipal": w.acme.ID, "job": w.jobID(), "template": "scim", "definition": definition, "applicationTemplate": "8adf8e6e-67b2-4cf2-a259-e3dc5476c621",
-		"objectConnection": "x",
+		"objectConnection": "x", "user": "x", "group": "x", "appRoleAssignment": "x",
 	}
 }
 
@@ -215,7 +215,7 @@ func TestHostileRequests(t *testing.T) {
 		code               string
 	}{
 		{"GET", "v2.0/servicePrincipals", "", 400, "BadRequest"},
-		{"GET", "v1.0/users", "", 400, "BadRequest"},
+		{"GET", "v1.0/devices", "", 400, "BadRequest"},
 		{"GET", "v1.0/" + w.s() + "/nothing", "", 400, "BadRequest"},
 		{"GET", "v1.0/", "", 404, "Request_ResourceNotFound"},
 		{"GET", "v1.0", "", 404, "Request_ResourceNotFound"},

@@ -35,6 +35,15 @@ func Routes() []Route {
 		{Method: get, Path: sp, Level: operator.Read, handle: (*call).getPrincipal},
 		{Method: post, Path: "applicationTemplates/{applicationTemplate}/instantiate", Level: operator.Configure, handle: (*call).instantiate},
 
+		// Users, groups and their assignments to an application
+		{Method: get, Path: "users", Level: operator.Read, handle: (*call).listUsers},
+		{Method: get, Path: "users/{user}", Level: operator.Read, handle: (*call).getUser},
+		{Method: get, Path: "groups", Level: operator.Read, handle: (*call).listGroups},
+		{Method: get, Path: "groups/{group}", Level: operator.Read, handle: (*call).getGroup},
+		{Method: get, Path: sp + "/appRoleAssignedTo", Level: operator.Read, handle: (*call).listAssignments},
+		{Method: post, Path: sp + "/appRoleAssignedTo", Level: operator.Configure, handle: (*call).createAssignment},
+		{Method: http.MethodDelete, Path: sp + "/appRoleAssignedTo/{appRoleAssignment}", Level: operator.Configure, handle: (*call).deleteAssignment},
+
 		// Templates
 		{Method: get, Path: s + "/templates", Level: operator.Read, handle: (*call).listTemplates},
 		{Method: get, Path: tmpl, Level: operator.Read, handle: (*call).getTemplate},

@@ -64,7 +64,7 @@ func New(h Handler) (*Handler, error) {
 	}
 	h.limits = limits{
 		requests: web.NewThrottle(200, 50*time.Millisecond),
-		failures: web.NewFailures(),
+		failures: web.NewFailureThrottle(),
 		// Graph accepts five requests in ten seconds.
 		demands: web.NewThrottle(5, 2*time.Second),
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/provision/templates"
 )
@@ -107,18 +108,43 @@ func (c *call) getTemplateSchema() error {
 
 // principal is Graph's servicePrincipal, with the properties that Rollcall has.
 type principal struct {
-	Context     string `json:"@odata.context,omitempty"`
-	ID          string `json:"id"`
-	AppID       string `json:"appId"`
-	DisplayName string `json:"displayName"`
-	Created     string `json:"createdDateTime"`
-	Type        string `json:"servicePrincipalType"`
-	Enabled     bool   `json:"accountEnabled"`
+	Context     string    `json:"@odata.context,omitempty"`
+	ID          string    `json:"id"`
+	AppID       string    `json:"appId"`
+	DisplayName string    `json:"displayName"`
+	Created     string    `json:"createdDateTime"`
+	Type        string    `json:"servicePrincipalType"`
+	Enabled     bool      `json:"accountEnabled"`
+	Roles       []appRole `json:"appRoles"`
+}
+
+// appRole is Graph's appRole.
+type appRole struct {
+	ID          string   `json:"id"`
+	Value       *string  `json:"value"`
+	DisplayName string   `json:"displayName"`
+	Description *string  `json:"description"`
+	Enabled     bool     `json:"isEnabled"`
+	Members     []string `json:"allowedMemberTypes"`
+	Origin      string   `json:"origin"`
+}
+
+// showPrincipal returns an application in Graph's form, with its roles.
+func (c *call) showPrincipal(a directory.Application) (principal, error) {
+	p := principal{ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: formatTime(a.Created), Type: "Application", Enabled: true, Roles: []appRole{}}
+	own, err := c.Handle.Roles(c.r.Context(), a.ID)
+	for _, r := range own {
+		p.Roles = append(p.Roles, appRole{
+			ID: r.ID, Value: nullIfEmpty(r.Value), DisplayName: r.DisplayName, Description: nullIfEmpty(r.Description), Enabled: r.Enabled,
+			Members: []string{"User"}, Origin: "Application",
+		})
+	}
+	return p, err
 }
 
 // listPrincipals lists the enterprise applications of the directory.
 func (c *call) listPrincipals() error {
-	q, err := readQuery(c.r.URL.Query(), "$filter", "$count")
+	q, err := readQuery(c.r.URL.Query(), "$filter", "$count", "$select")
 	if err != nil {
 		return err
 	}
@@ -132,10 +158,14 @@ func (c *call) listPrincipals() error {
 	}
 	values := []principal{}
 	for _, a := range all {
-		p := principal{ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: formatTime(a.Created), Type: "Application", Enabled: true}
-		if f.matches(map[string]any{"id": p.ID, "appid": p.AppID, "displayname": p.DisplayName}) {
-			values = append(values, p)
+		if !f.matches(map[string]any{"id": a.ID, "appid": a.ID, "displayname": a.Name}) {
+			continue
 		}
+		p, err := c.showPrincipal(a)
+		if err != nil {
+			return err
+		}
+		values = append(values, p)
 	}
 	out := collection[principal]{Context: c.context("servicePrincipals"), Value: values}
 	if strings.EqualFold(q.Get("$count"), "true") {
@@ -146,8 +176,12 @@ func (c *call) listPrincipals() error {
 }
 
 func (c *call) getPrincipal() error {
-	a := c.app
-	return c.ok(principal{Context: c.context("servicePrincipals/$entity"), ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: formatTime(a.Created), Type: "Application", Enabled: true})
+	p, err := c.showPrincipal(c.app)
+	if err != nil {
+		return err
+	}
+	p.Context = c.context("servicePrincipals/$entity")
+	return c.ok(p)
 }
 
 // nonGallery is the id of Entra's template for applications that are not in its gallery.
@@ -172,6 +206,10 @@ func (c *call) instantiate() error {
 	if err != nil {
 		return err
 	}
+	p, err := c.showPrincipal(a)
+	if err != nil {
+		return err
+	}
 	type application struct {
 		ID          string `json:"id"`
 		AppID       string `json:"appId"`
@@ -185,6 +223,6 @@ func (c *call) instantiate() error {
 	}{
 		c.context("microsoft.graph.applicationServicePrincipal"),
 		application{a.ID, a.ID, a.Name, formatTime(a.Created)},
-		principal{ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: formatTime(a.Created), Type: "Application", Enabled: true},
+		p,
 	})
 }

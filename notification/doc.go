@@ -1,6 +1,6 @@
-// Package notification sends mail to the people who look after the provisioning of a directory. It
-// does so when provisioning needs them: it is in quarantine, operations are on hold, an account
-// waits too long to be closed, or an API key expires soon.
+// Package notification sends mail to the people who look after the provisioning of a directory.
+// Mail is sent when provisioning needs these people: it is in quarantine, operations are on hold,
+// an account waits too long to be closed, or an API key expires soon.
 //
 //	event (in its transaction) ──► waiting message, one for each recipient ──► Advance ──► Mailer
 //

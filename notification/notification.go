@@ -22,9 +22,9 @@ const (
 const (
 	// MaxRecipients is how many recipients a directory can have.
 	MaxRecipients = 50
-	// maxAddress is the largest length of an e-mail address, in bytes. SMTP allows 256 bytes for a
-	// path, which includes two angle brackets.
-	maxAddress = 254
+	// maxAddressBytes is the largest length of an e-mail address, in bytes. SMTP allows 256 bytes
+	// for a path, which includes two angle brackets.
+	maxAddressBytes = 254
 )
 
 // Topic is a kind of news that a recipient can choose.
@@ -32,10 +32,10 @@ type Topic string
 
 // The topics.
 const (
-	Quarantine  Topic = "quarantine"
-	Held        Topic = "held"
-	Late        Topic = "late"
-	Credentials Topic = "credentials"
+	Quarantine  Topic = "quarantine"  // provisioning is in quarantine, or was released from it
+	Held        Topic = "held"        // operations are on hold
+	Late        Topic = "late"        // an account waits too long to be closed, or provisioning was paused too long
+	Credentials Topic = "credentials" // a Secret Token was discarded, or an API key expires soon
 )
 
 // Topics lists the topics in the order in which pages show them.
@@ -93,17 +93,17 @@ type Recipient struct {
 	Directory   string // the id of the directory
 	Application string // the id of the application; empty for every application
 	Address     string
-	Topics      []Topic // in the order of Topics; never empty
-	AddedBy     string  // the actor who added the recipient, in the form that events use
-	Added       time.Time
+	Topics      []Topic   // in the order of Topics; never empty
+	AddedBy     string    // the actor who added the recipient, in the form that events use
+	Added       time.Time // when the recipient was added
 
-	Waiting  int       // how many messages wait to be sent
-	LastSent time.Time // zero if no mail was sent yet
-	NextTry  time.Time // the earliest time at which the next mail may be sent
-	Failing  time.Time // when the mail server began to refuse mail for this address; zero if it accepts mail
-	Failures int       // how many tries have failed in a row
-	Error    string    // why the last try failed
-	Stopped  time.Time // when mail was stopped, because too many tries failed; zero if it is not stopped
+	Waiting      int       // how many messages wait to be sent
+	LastSent     time.Time // zero if no mail was sent yet
+	NextTry      time.Time // the earliest time at which the next mail may be sent
+	FailingSince time.Time // when the mail server began to refuse mail for this address; zero if it accepts mail
+	Failures     int       // how many tries have failed in a row
+	Error        string    // why the last try failed
+	Stopped      time.Time // when mail was stopped, because too many tries failed; zero if it is not stopped
 }
 
 // Wants reports whether the recipient gets mail about an event. name is the name of the event.
@@ -146,8 +146,8 @@ type Store interface {
 	// Remove deletes a recipient with its messages, and appends the event that e makes. It returns
 	// ErrNotFound if there is none.
 	Remove(ctx context.Context, directory, id string, e func(Recipient) event.Event) error
-	// Resume ends the stop of a recipient, so that its next mail is due immediately, and appends
-	// the event that e makes. It does nothing if the recipient is not stopped. It returns
+	// Resume lets a stopped recipient get mail again, and appends the event that e makes. The next
+	// mail is due immediately. Resume does nothing if the recipient is not stopped. It returns
 	// ErrNotFound if there is no such recipient.
 	Resume(ctx context.Context, directory, id string, e func(Recipient) event.Event) error
 	// Due returns the recipient whose mail is due first, with the name of its directory and its
@@ -167,7 +167,7 @@ type Delivery struct {
 	Recipient     Recipient
 	DirectoryName string
 	Messages      []Message // the oldest first
-	More          int       // how many other messages wait
+	More          int       // how many messages wait in addition to Messages
 }
 
 // Mail is a mail that is ready to be sent.
@@ -185,8 +185,8 @@ type Mailer interface {
 	Send(ctx context.Context, m Mail) error
 }
 
-// Notifications manages recipients and sends their mail. All fields but Mailer and ExpiringKeys are
-// required.
+// Notifications manages recipients and sends their mail. All fields except Mailer and ExpiringKeys
+// are required.
 type Notifications struct {
 	Store     Store
 	Mailer    Mailer // nil if this process has no mail server
@@ -203,7 +203,7 @@ type NewRecipient struct {
 	Application string // the id of the application; empty for every application
 	Address     string
 	Topics      []Topic // empty means all
-	Actor       string
+	Actor       string  // the actor who adds the recipient, in the form that events use
 }
 
 // Add adds a recipient. It returns a refusal for a wrong field, and the errors of Store.Add.
@@ -220,7 +220,7 @@ func (n *Notifications) Add(ctx context.Context, req NewRecipient) (Recipient, e
 		ID: n.NewID(), Directory: req.Directory, Application: req.Application, Address: address, Topics: topics,
 		AddedBy: req.Actor, Added: n.Now().UTC().Truncate(time.Microsecond),
 	}
-	e := n.event(event.NotificationAdded, req.Actor, r, address+" gets mail about: "+joinLabels(topics))
+	e := n.newEvent(event.NotificationAdded, req.Actor, r, address+" gets mail about: "+joinLabels(topics))
 	e.Data = event.DataOf(nil, event.Changed("address", nil, address), event.Changed("topics", nil, topicNames(topics)))
 	if err := n.Store.Add(ctx, r, MaxRecipients, e); err != nil {
 		return Recipient{}, err
@@ -238,8 +238,8 @@ func ParseAddress(text string) (string, error) {
 	switch {
 	case clean == "":
 		return "", bad("the e-mail address is missing")
-	case len(clean) > maxAddress:
-		return "", bad("the e-mail address is longer than %d bytes", maxAddress)
+	case len(clean) > maxAddressBytes:
+		return "", bad("the e-mail address is longer than %d bytes", maxAddressBytes)
 	case !utf8.ValidString(clean) || strings.ContainsFunc(clean, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }):
 		return "", bad("an e-mail address holds no spaces and no control characters")
 	}
@@ -291,8 +291,9 @@ func (n *Notifications) Recipients(ctx context.Context, directory string) ([]Rec
 	return n.Store.Recipients(ctx, directory)
 }
 
-// Find returns the recipient with this id or address. If several have the same address, it returns
-// the one for every application. It returns ErrNotFound if there is none.
+// Find returns the recipient with this id or address. If several recipients have the address, it
+// returns the recipient for every application. It returns ErrNotFound if there is no such
+// recipient.
 func (n *Notifications) Find(ctx context.Context, directory, idOrAddress string) (Recipient, error) {
 	all, err := n.Store.Recipients(ctx, directory)
 	if err != nil {
@@ -324,7 +325,7 @@ func (n *Notifications) Find(ctx context.Context, directory, idOrAddress string)
 // ErrNotFound if there is no such recipient.
 func (n *Notifications) Remove(ctx context.Context, directory, id, actor string) error {
 	return n.Store.Remove(ctx, directory, id, func(r Recipient) event.Event {
-		e := n.event(event.NotificationRemoved, actor, r, r.Address+" no longer gets mail")
+		e := n.newEvent(event.NotificationRemoved, actor, r, r.Address+" no longer gets mail")
 		e.Data = event.DataOf(nil, event.Changed("address", r.Address, nil), event.Changed("topics", topicNames(r.Topics), nil))
 		return e
 	})
@@ -334,10 +335,10 @@ func (n *Notifications) Remove(ctx context.Context, directory, id, actor string)
 // nothing if the recipient is not stopped. It returns ErrNotFound if there is no such recipient.
 func (n *Notifications) Resume(ctx context.Context, directory, id, actor string) error {
 	return n.Store.Resume(ctx, directory, id, func(r Recipient) event.Event {
-		return n.event(event.NotificationResumed, actor, r, "Mail is sent to "+r.Address+" again")
+		return n.newEvent(event.NotificationResumed, actor, r, "Mail is sent to "+r.Address+" again")
 	})
 }
 
-func (n *Notifications) event(name, actor string, r Recipient, text string) event.Event {
+func (n *Notifications) newEvent(name, actor string, r Recipient, text string) event.Event {
 	return event.Event{Time: n.Now(), Scope: event.Directory(r.Directory), Name: name, Actor: actor, Subject: r.ID, Text: text}
 }

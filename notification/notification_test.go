@@ -228,7 +228,7 @@ func TestMailThatIsRefusedIsTriedForThreeDays(t *testing.T) {
 		for w.recipient("gone@contoso.example").Stopped.IsZero() {
 			next := w.work()
 			got := w.recipient("gone@contoso.example")
-			if got.Waiting != 1 || !strings.Contains(got.Error, "no such mailbox") || !got.Failing.Equal(began) {
+			if got.Waiting != 1 || !strings.Contains(got.Error, "no such mailbox") || !got.FailingSince.Equal(began) {
 				w.Fatalf("got %+v", got)
 			}
 			if got.Stopped.IsZero() {
@@ -255,7 +255,7 @@ func TestMailThatIsRefusedIsTriedForThreeDays(t *testing.T) {
 		w.must(w.notifications.Resume(w.Context(), string(w.handle.Directory.ID), w.recipient("gone@contoso.example").ID, "operator:kim"))
 		w.work()
 		w.wantMails("gone@contoso.example: [Rollcall contoso] Acme App: 60 operations are on hold. (and 1 more)")
-		if got := w.recipient("gone@contoso.example"); !got.Stopped.IsZero() || !got.Failing.IsZero() || got.Failures != 0 || got.Error != "" || got.Waiting != 0 {
+		if got := w.recipient("gone@contoso.example"); !got.Stopped.IsZero() || !got.FailingSince.IsZero() || got.Failures != 0 || got.Error != "" || got.Waiting != 0 {
 			w.Errorf("got %+v", got)
 		}
 		if got := w.events(event.NotificationResumed); len(got) != 1 {

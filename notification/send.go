@@ -13,13 +13,13 @@ import (
 )
 
 const (
-	maxMessagesPerMail = 50              // the largest number of messages in one mail
-	mailPause          = 5 * time.Minute // the shortest time between two mails to the same recipient
-	sendTimeout        = 20 * time.Second
-	keysCheckInterval  = time.Hour // how often to look for API keys that expire soon
-	stopAfter          = 72 * time.Hour
-	maxSubject         = 120 // the largest length of a subject, in characters
-	maxErrorLen        = 500 // the largest length of a stored error, in bytes
+	maxMessagesPerMail = 50               // the largest number of messages in one mail
+	mailPause          = 5 * time.Minute  // the shortest time between two mails to the same recipient
+	sendTimeout        = 20 * time.Second // how long one mail may take to be sent
+	keysCheckInterval  = time.Hour        // how often to look for API keys that expire soon
+	stopAfter          = 72 * time.Hour   // how long the mail server may refuse a recipient's mail before the recipient is stopped
+	maxSubjectRunes    = 120              // the largest length of a subject, in characters
+	maxErrorBytes      = 500              // the largest length of a stored error, in bytes
 )
 
 // retryAfter returns how long to wait after this number of failed tries in a row.
@@ -74,15 +74,15 @@ func (n *Notifications) Advance(ctx context.Context, _ string, epoch int64) (nex
 // days of failures.
 func (n *Notifications) noteFailure(ctx context.Context, epoch int64, r Recipient, now time.Time, failure error) error {
 	r.Failures++
-	r.Error = shorten(oneLine(failure.Error()), maxErrorLen)
+	r.Error = shorten(oneLine(failure.Error()), maxErrorBytes)
 	r.NextTry = now.Add(retryAfter(r.Failures))
-	if r.Failing.IsZero() {
-		r.Failing = now
+	if r.FailingSince.IsZero() {
+		r.FailingSince = now
 	}
 	var events []event.Event
-	if now.Sub(r.Failing) >= stopAfter {
+	if now.Sub(r.FailingSince) >= stopAfter {
 		r.Stopped = now
-		events = append(events, n.event(event.NotificationStopped, "system", r, "Mail to "+r.Address+" has stopped: the mail server has taken none for three days. "+r.Error))
+		events = append(events, n.newEvent(event.NotificationStopped, "system", r, "Mail to "+r.Address+" has stopped: the mail server has taken none for three days. "+r.Error))
 	}
 	if err := n.Store.Failed(ctx, epoch, r, events...); err != nil {
 		return fmt.Errorf("note that mail was not sent: %w", err)
@@ -109,7 +109,7 @@ func (n *Notifications) SendTest(ctx context.Context, directoryName string, r Re
 func (n *Notifications) compose(d Delivery) Mail {
 	first := d.Messages[0]
 	m := Mail{ID: first.ID, To: d.Recipient.Address, Time: first.Time}
-	m.Subject = shorten("[Rollcall "+d.DirectoryName+"] "+oneLine(first.Text), maxSubject)
+	m.Subject = shorten("[Rollcall "+d.DirectoryName+"] "+oneLine(first.Text), maxSubjectRunes)
 	if others := len(d.Messages) - 1 + d.More; others > 0 {
 		m.Subject += fmt.Sprintf(" (and %d more)", others)
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // ErrLinkEnded is returned for a link that no longer opens. Its About field is a ClosedLink.
-var ErrLinkEnded = onetime.Ended("operator_link_ended")
+var ErrLinkEnded = onetime.NewRefusal("operator_link_ended")
 
 // Link is a new one-time link. Its secret cannot be read again later.
 type Link struct {

@@ -18,20 +18,20 @@ import (
 	"github.com/rollcall-scim/rollcall/notification"
 )
 
-// commandTimeout limits each exchange with the mail server.
+// commandTimeout is how long each command to the mail server and its answer may take.
 const commandTimeout = 15 * time.Second
 
 // SMTP sends mail through a mail server. It implements notification.Mailer. It is safe for
 // concurrent use.
 type SMTP struct {
-	host     string
-	port     int
-	user     string
-	password string
-	wrapped  bool // whether TLS starts with the first byte (smtps), not after STARTTLS
-	plain    bool // whether to do without TLS
-	from     *mail.Address
-	rootCAs  *x509.CertPool
+	host        string
+	port        int
+	user        string
+	password    string
+	implicitTLS bool // whether TLS starts with the first byte (smtps), not after STARTTLS
+	withoutTLS  bool // whether the connection uses no TLS
+	from        *mail.Address
+	rootCAs     *x509.CertPool
 }
 
 // Options are the settings of a mail server.
@@ -58,18 +58,18 @@ func New(o Options) (*SMTP, error) {
 	query := u.Query()
 	switch {
 	case u.Scheme == "smtps":
-		s.wrapped, s.port = true, 465
+		s.implicitTLS, s.port = true, 465
 	case u.Scheme == "smtp":
 		s.port = 587
-		s.plain = query.Get("tls") == "none"
-		if s.plain {
+		s.withoutTLS = query.Get("tls") == "none"
+		if s.withoutTLS {
 			s.port = 25
 		}
 	default:
 		return nil, errors.New("the URL must begin with smtps:// or smtp://")
 	}
 	for name := range query {
-		if name != "tls" || s.wrapped || query.Get(name) != "none" {
+		if name != "tls" || s.implicitTLS || query.Get(name) != "none" {
 			return nil, fmt.Errorf("the URL can end with ?tls=none, after smtp:// only; not with %q", name)
 		}
 	}
@@ -78,7 +78,7 @@ func New(o Options) (*SMTP, error) {
 		return nil, errors.New("the URL names no host")
 	case u.Path != "" && u.Path != "/" || u.Fragment != "":
 		return nil, errors.New("nothing can follow the host and port; write / ? # in a password as %2F %3F %23")
-	case s.plain && u.User != nil:
+	case s.withoutTLS && u.User != nil:
 		return nil, errors.New("a password is not sent without TLS; leave out ?tls=none, or the password")
 	case u.User != nil && (s.user == "" || s.password == ""):
 		return nil, errors.New("the URL needs both the user and the password, or neither")
@@ -127,9 +127,9 @@ func (s *SMTP) client() (*gomail.Client, error) {
 		gomail.WithTLSConfig(&tls.Config{ServerName: s.host, RootCAs: s.rootCAs, MinVersion: tls.VersionTLS12}),
 	}
 	switch {
-	case s.wrapped:
+	case s.implicitTLS:
 		options = append(options, gomail.WithSSL())
-	case s.plain:
+	case s.withoutTLS:
 		options = append(options, gomail.WithTLSPolicy(gomail.NoTLS))
 	}
 	if s.user != "" {

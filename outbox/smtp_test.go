@@ -25,7 +25,7 @@ func TestMailArrivesAsItWasWritten(t *testing.T) {
 	}{
 		"starttls":          {mailbox.Options{TLS: server}, func(a string) string { return "smtp://" + a }, ""},
 		"starttls_password": {mailbox.Options{TLS: server, User: "rollcall", Password: "a/b?c#d e"}, func(a string) string { return "smtp://rollcall:a%2Fb%3Fc%23d%20e@" + a }, "rollcall"},
-		"smtps":             {mailbox.Options{TLS: server, Wrapped: true, User: "u", Password: "p"}, func(a string) string { return "smtps://u:p@" + a }, "u"},
+		"smtps":             {mailbox.Options{TLS: server, ImplicitTLS: true, User: "u", Password: "p"}, func(a string) string { return "smtps://u:p@" + a }, "u"},
 		"none":              {mailbox.Options{}, func(a string) string { return "smtp://" + a + "?tls=none" }, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -78,7 +78,7 @@ func TestMailIsNotSentUnsafely(t *testing.T) {
 	}{
 		"a_server_without_STARTTLS":       {mailbox.Options{}, func(a string) string { return "smtp://" + a }, true, "STARTTLS"},
 		"an_unknown_certificate":          {mailbox.Options{TLS: server}, func(a string) string { return "smtp://" + a }, false, "certificate"},
-		"an_unknown_certificate_smtps":    {mailbox.Options{TLS: server, Wrapped: true}, func(a string) string { return "smtps://" + a }, false, "certificate"},
+		"an_unknown_certificate_smtps":    {mailbox.Options{TLS: server, ImplicitTLS: true}, func(a string) string { return "smtps://" + a }, false, "certificate"},
 		"a_wrong_password_that_is_echoed": {mailbox.Options{TLS: server, User: "u", Password: "right"}, func(a string) string { return "smtp://u:wrong-word@" + a }, true, "no, (password) is wrong"},
 	} {
 		t.Run(name, func(t *testing.T) {

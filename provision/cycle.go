@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -490,23 +491,27 @@ func (r *run) importNews(ctx context.Context) (found bool, err error) {
 }
 
 // importPage adds one page of objects to the work list. In the same transaction it saves the cursor
-// for the next page.
-func (r *run) importPage(ctx context.Context) error {
+// for the next page. It returns the most urgent lane of these objects.
+func (r *run) importPage(ctx context.Context) (first Lane, err error) {
 	r.mu.Lock()
 	s := r.state
 	r.mu.Unlock()
 	page, err := r.readPage(ctx, s)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	listed, err := r.list(ctx, page.why, page.ids, page.objects, page.origins)
 	if err == nil && page.why == ByCycle {
 		listed, err = r.withoutTried(ctx, listed, page.objects)
 	}
 	if err != nil {
-		return err
+		return 0, err
 	}
-	return r.save(func(s *State) {
+	first = Checks
+	for _, l := range listed {
+		first = min(first, l.Lane)
+	}
+	return first, r.save(func(s *State) {
 		s.Phase, s.After, s.Watermark, s.Ready, s.Groups.Ready = page.nextState.Phase, page.nextState.After, page.nextState.Watermark, page.nextState.Ready, page.nextState.Groups.Ready
 	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, page.endedCauses...) })
 }
@@ -525,13 +530,19 @@ type importedPage struct {
 func (r *run) readPage(ctx context.Context, s State) (importedPage, error) {
 	switch s.Phase {
 	case Snapshot:
+		first := s.FirstDone.IsZero() // hardly anyone has an account, and of the others only the ids are needed
 		page, err := r.source.Snapshot(ctx, SnapshotQuery{
-			App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, After: s.After, Limit: importPage,
+			App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, After: s.After, Limit: importPage, IDsOnly: first,
 		})
 		if err != nil {
 			return importedPage{}, fmt.Errorf("read snapshot: %w", err)
 		}
 		ids, objects := indexByID(page)
+		if first {
+			if objects, err = r.linkedObjects(ctx, ids); err != nil {
+				return importedPage{}, err
+			}
+		}
 		then := Links
 		if r.groupsOn() {
 			then = GroupSnapshot
@@ -573,6 +584,15 @@ func (r *run) readPage(ctx context.Context, s State) (importedPage, error) {
 		s.Phase = Finishing
 	}
 	return importedPage{ids: c.IDs, why: ByChange, origins: c.Origins, endedCauses: c.Ended, nextState: s}, nil
+}
+
+// linkedObjects reads the objects that have a link.
+func (r *run) linkedObjects(ctx context.Context, ids []string) (map[string]*Object, error) {
+	states, err := r.e.Store.LinkStates(ctx, r.job.Key, ids)
+	if err != nil {
+		return nil, err
+	}
+	return r.objects(ctx, slices.Sorted(maps.Keys(states)))
 }
 
 func indexByID(page []Object) (ids []string, objects map[string]*Object) {

@@ -147,10 +147,10 @@ func TestNothingIsLeftOfAnErasedPerson(t *testing.T) {
 
 		report, err := eraser.FromSite(ctx, b.site, "zeb.hagelstrom@contoso.com", "admin:kim")
 		must(err)
-		if !report.Account || report.Entries == 0 || !report.Complete || len(report.IDs) != 1 || report.IDs[0] != account.ID {
+		if !report.HadAccount || report.ChangedRows == 0 || !report.Complete || len(report.IDs) != 1 || report.IDs[0] != account.ID {
 			t.Errorf("the site: got %+v", report)
 		}
-		if report, err = eraser.FromDirectory(ctx, b.handle, zeb, "cli"); err != nil || !report.Account || !report.Complete {
+		if report, err = eraser.FromDirectory(ctx, b.handle, zeb, "cli"); err != nil || !report.HadAccount || !report.Complete {
 			t.Errorf("the directory: got %+v, %v", report, err)
 		}
 		left := func(when string) {
@@ -205,7 +205,7 @@ func TestNothingIsLeftOfAnErasedPerson(t *testing.T) {
 		// What follows names nobody either, and it can be done again by the id.
 		b.cycle()
 		left("after the next cycle")
-		if report, err := eraser.FromSite(ctx, b.site, account.ID, "cli"); err != nil || report.Account {
+		if report, err := eraser.FromSite(ctx, b.site, account.ID, "cli"); err != nil || report.HadAccount {
 			t.Errorf("again: got %+v, %v", report, err)
 		}
 	})

@@ -60,7 +60,6 @@ type work struct {
 	wrote    bool          // whether a request that changed something succeeded
 	version  string        // the account's version, if the target gave one in this pass
 	values   []value
-	hash     string
 	inputs   map[string]string // hashes of the inputs of expressions that read the clock, by target attribute
 	refers   string            // the id of the object to which a new account refers, such as the manager; may be empty
 	refersTo string            // the target id of that object's account, as it was sent
@@ -105,6 +104,9 @@ func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now 
 	return w, err
 }
 
+// usualSteps is how many steps a log entry usually has at most.
+const usualSteps = 6
+
 // begin does the import and scoping steps for one person.
 func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[string]any) {
 	w := &work{
@@ -113,7 +115,7 @@ func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[s
 	w.entry = LogEntry{
 		JobID:        p.job.Key.String(),
 		SourceSystem: System{ID: string(p.job.Key.Directory), DisplayName: p.m.source}, TargetSystem: System{ID: p.job.Key.App, DisplayName: p.m.target},
-		InitiatorName: initiator(known.Why), Mapping: p.m.object.Name, Modified: []ModifiedProperty{},
+		InitiatorName: initiator(known.Why), Mapping: p.m.object.Name, Steps: make([]Step, 0, usualSteps), Modified: []ModifiedProperty{},
 	}
 	p.importObject(w, object)
 	w.known.name = w.name()
@@ -477,7 +479,6 @@ func (p *pass) process(w *work, attributes map[string]any, draws *drawing) decis
 	}
 	w.values = values
 	w.keepDespiteClock(attributes)
-	w.hash = hash(w.values)
 	return nil
 }
 
@@ -533,7 +534,7 @@ func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
 		return nil, false
 	}
 	if w.link.Wrote == nil {
-		return nil, w.link.Hash == w.hash
+		return nil, w.link.Hash == hash(w.values)
 	}
 	return diffWritten(w.link.Wrote, w.values)
 }
@@ -646,9 +647,9 @@ func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]an
 	return d, err
 }
 
-// step adds a step to the log entry.
+// step adds a step to the log entry. The entry keeps details, so the caller must not change them.
 func (w *work) step(name string, kind StepType, status Result, description string, details map[string]string) {
-	w.entry.Steps = append(w.entry.Steps, Step{Name: name, Type: kind, Status: status, Description: description, Details: maps.Clone(details)})
+	w.entry.Steps = append(w.entry.Steps, Step{Name: name, Type: kind, Status: status, Description: description, Details: details})
 }
 
 func (w *work) entryStepFailed(name string, kind StepType, te *TargetError) {

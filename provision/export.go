@@ -153,8 +153,7 @@ func (p *pass) delete(ctx context.Context, w *work, d remove) result {
 	}
 	te := asTargetError(err)
 	if te.Kind == NotFound {
-		// Only the HTTP status says that the account is gone, so confirm it with a read and a
-		// search.
+		// Only the HTTP status says that the account is gone, so confirm it with a read and a search.
 		_, err := p.target.Get(ctx, d.link.TargetID)
 		l := p.find(ctx, d.link.Keys)
 		if err != nil && asTargetError(err).Kind == NotFound && l.problem == nil && len(l.found) == 0 && len(l.skipped) == 0 && len(d.link.Keys) > 0 {

@@ -1,6 +1,9 @@
 package provision
 
-import "time"
+import (
+	"runtime"
+	"time"
+)
 
 // Order decides in which order the goroutines of an engine continue. Only tests use one. Under the
 // same order, an engine repeats the same steps.
@@ -47,6 +50,13 @@ func (g goroutines) after(d time.Duration) <-chan time.Time {
 		return time.After(d)
 	}
 	return g.order.After(d)
+}
+
+// yield lets other goroutines run first.
+func (g goroutines) yield() {
+	if g.order == nil {
+		runtime.Gosched()
+	}
 }
 
 // send sends a value and lets the receiver continue.

@@ -271,7 +271,7 @@ func (r *run) catchUp(ctx context.Context) error {
 		return err
 	}
 	for r.phase() == Changes {
-		if err := r.importPage(ctx); err != nil {
+		if _, err := r.importPage(ctx); err != nil {
 			return err
 		}
 	}

@@ -116,21 +116,23 @@ const maxRemembered = 1_000
 // remembered returns a value in the form that a ledger keeps: nil, string, bool, int64 or a list of
 // strings.
 func remembered(v any) any {
-	switch v := v.(type) {
+	switch value := v.(type) {
 	case nil, bool, int64:
 		return v
 	case string:
-		if v == "" {
+		switch {
+		case value == "":
 			return nil
+		case len(value) <= maxRemembered:
+			return v
 		}
-		return shortened(v)
 	case []any:
-		if len(v) == 0 {
+		if len(value) == 0 {
 			return nil
 		}
-		list := make([]any, len(v))
+		list := make([]any, len(value))
 		size := 0
-		for i, e := range v {
+		for i, e := range value {
 			if m, complexValue := e.(map[string]any); complexValue && m["value"] != nil {
 				e = m["value"]
 			}
@@ -142,8 +144,8 @@ func remembered(v any) any {
 		}
 		return list
 	case map[string]any:
-		if v["value"] != nil {
-			return remembered(v["value"])
+		if value["value"] != nil {
+			return remembered(value["value"])
 		}
 	}
 	return shortened(text(v))
@@ -520,8 +522,7 @@ func (r *row) shown(answer scim.Resource) (v any, shown bool) {
 // the value is a list.
 func (r *row) valueIn(account scim.Resource) any {
 	if !r.Multivalued {
-		v, _ := r.compare(account, nil)
-		return v
+		return r.oneValueIn(account)
 	}
 	if list := flatten(r.path.Get(account)); len(list) > 0 {
 		return list

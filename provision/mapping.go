@@ -43,6 +43,7 @@ type row struct {
 	roles RoleForm // "" if the row does not send roles
 	path  scim.Path
 	loose *scim.Path // the path without the filter in brackets; nil if the path has no filter
+	whole *scim.Path // the path of the element that the filter selects; nil if the path has no filter
 	state bool       // whether the attribute tells the target if the account may be used
 	alone bool       // whether no other row writes to the element that the path selects
 }
@@ -114,6 +115,9 @@ func (r *row) read() error {
 	if p, err := scim.ParsePath(nil, r.Target[:open]+r.Target[shut+1:], scim.Lenient); err == nil {
 		r.loose = &p
 	}
+	if p, err := scim.ParsePath(nil, r.Target[:shut+1], scim.Lenient); err == nil {
+		r.whole = &p
+	}
 	return nil
 }
 
@@ -184,7 +188,7 @@ func (m *mapping) env(attributes map[string]any) expr.Env {
 // generates the random and unique values of a new account; it is nil for an existing account.
 func (m *mapping) values(attributes map[string]any, entitled bool, draws *drawing) ([]value, *rowProblem) {
 	env, creating := m.env(attributes), draws != nil
-	var out []value
+	out := make([]value, 0, len(m.rows))
 	for i := range m.rows {
 		r := &m.rows[i]
 		if !entitled && !r.state || r.FlowType == FlowObjectAddOnly && !creating || r.Type == TypeReference {
@@ -358,6 +362,9 @@ func (m *mapping) keys(attributes map[string]any) ([]MatchKey, *rowProblem) {
 // job wrote or that the mapping says to remove.
 func diff(current scim.Resource, values []value, wrote Ledger) []Change {
 	var changes []Change
+	if len(current) == 0 {
+		changes = make([]Change, 0, len(values)) // a new account gets all of them
+	}
 	for _, v := range values {
 		if v.want == nil {
 			if old := v.row.valueIn(current); old != nil && (wrote[v.row.Target].Sent != nil || v.row.FlowNull) {
@@ -369,13 +376,10 @@ func diff(current scim.Resource, values []value, wrote Ledger) []Change {
 		if isPassword(v.row.Target) {
 			same = v.row.agrees(wrote[v.row.Target].Sent, v.want)
 		}
+		before := len(changes)
 		changes = v.add(changes, old, same)
-	}
-	for i := range changes {
-		if e := elementOf(changes[i].Path); e != "" {
-			if p, err := scim.ParsePath(nil, e, scim.Lenient); err == nil && len(flatten(p.Get(current))) == 0 {
-				changes[i].Element = ElementMissing
-			}
+		if len(changes) > before && v.row.whole != nil && len(flatten(v.row.whole.Get(current))) == 0 {
+			changes[before].Element = ElementMissing
 		}
 	}
 	return changes
@@ -461,22 +465,30 @@ func (r *row) union(old, want any) any {
 // compare returns the account's value and reports whether it equals the wanted one. It ignores case
 // unless the target attribute is caseExact.
 func (r *row) compare(current scim.Resource, want any) (old any, same bool) {
-	have := r.path.Get(current)
-	if len(have) == 0 {
-		return nil, false
-	}
 	if wanted, ok := want.([]any); ok {
+		have := r.path.Get(current)
+		if len(have) == 0 {
+			return nil, false
+		}
 		old := flatten(have)
 		return any(old), r.sameSet(old, wanted)
 	}
-	old = have[0]
-	if list, ok := old.([]any); ok && len(list) > 0 {
-		old = list[0]
-	}
-	if old == nil || old == "" {
+	if old = r.oneValueIn(current); old == nil {
 		return nil, false
 	}
 	return old, r.same(old, want)
+}
+
+// oneValueIn returns an account's first value of the row's attribute, or nil.
+func (r *row) oneValueIn(account scim.Resource) any {
+	v := r.path.First(account)
+	if list, ok := v.([]any); ok && len(list) > 0 {
+		v = list[0]
+	}
+	if v == "" {
+		return nil
+	}
+	return v
 }
 
 // flatten removes the nested lists that appear when a path ends in a multi-valued attribute.
@@ -519,6 +531,9 @@ func (r *row) same(have, want any) bool {
 	case string:
 		if complexValue, ok := have.(map[string]any); ok {
 			have = complexValue["value"]
+		}
+		if have == want {
+			return true
 		}
 		if r.Type == TypeDateTime && sameInstant(text(have), want) {
 			return true

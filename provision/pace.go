@@ -84,6 +84,7 @@ type pacer struct {
 
 type gate struct {
 	KindPace
+	waiting int // how many requests wait
 	flying  int
 	halved  time.Time
 	fastest time.Duration
@@ -186,6 +187,7 @@ func (c *pacer) enter(ctx context.Context, kind Request, lane Lane) error {
 		at--
 	}
 	c.waiting = slices.Insert(c.waiting, at, w)
+	w.gate.waiting++
 	c.grant()
 	waits := slices.Contains(c.waiting, w)
 	c.mu.Unlock()
@@ -202,6 +204,7 @@ func (c *pacer) enter(ctx context.Context, kind Request, lane Lane) error {
 		defer c.mu.Unlock()
 		if i := slices.Index(c.waiting, w); i >= 0 {
 			c.waiting = slices.Delete(c.waiting, i, i+1)
+			w.gate.waiting--
 			return ctx.Err()
 		}
 	}
@@ -230,32 +233,49 @@ func (c *pacer) grant() {
 	now := c.now()
 	var look time.Time    // when to check again
 	left := c.waiting[:0] // requests that still wait move to the front of the same array
+	var full []*gate      // gates that let nobody pass before a running request leaves
+	stop := false         // none of the other requests may begin now
 	for i, w := range c.waiting {
 		g := w.gate
 		begin, may := c.when(g, now)
 		switch {
 		case c.closed || begin.After(c.end):
 			w.not = c.postponed(w.kind, g, begin)
+			g.waiting--
 			close(w.open)
 		case !may && begin.IsZero(): // checked again when a running request leaves
 			left = append(left, w)
+			if !slices.Contains(full, g) {
+				full = append(full, g)
+				stop = c.onlyWaitAt(full)
+			}
 		case !may:
 			look = earliest(look, begin)
 			left = append(left, w)
-			if c.rate > 0 && begin.Equal(c.next) {
-				left = append(left, c.waiting[i+1:]...)
-				c.keepWaiting(left)
-				c.wakeAt(now, look)
-				return
-			}
+			stop = c.rate > 0 && begin.Equal(c.next)
 		default:
 			g.flying++
+			g.waiting--
 			c.pass(now)
 			close(w.open)
+		}
+		if stop {
+			left = append(left, c.waiting[i+1:]...)
+			break
 		}
 	}
 	c.keepWaiting(left)
 	c.wakeAt(now, look)
+}
+
+// onlyWaitAt reports whether all requests that wait are of these gates.
+func (c *pacer) onlyWaitAt(gates []*gate) bool {
+	for _, g := range c.gates {
+		if g.waiting > 0 && !slices.Contains(gates, g) {
+			return false
+		}
+	}
+	return true
 }
 
 // keepWaiting shortens the list of waiting requests to left, its first part, and clears the rest of

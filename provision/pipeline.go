@@ -11,16 +11,18 @@ import (
 )
 
 const (
-	newsGap    = 200 * time.Millisecond // how often a running slice looks for changes without being woken
-	proofTime  = newsGap                // how long a successful connection test proves that failures are about single people
-	intentTime = 3 * time.Millisecond   // how long an intent waits for others, to be committed with them
+	newsGap   = 200 * time.Millisecond // how often a running slice looks for changes without being woken
+	proofTime = newsGap                // how long a successful connection test proves that failures are about single people
+	// intentTime is how long an intent waits for others, to be committed with them. Each commit
+	// also makes the readers of a SQLite database read their pages again.
+	intentTime = 8 * time.Millisecond
 	// outcomeTime is how long an outcome waits to be committed with others. If the process dies in
 	// that time, the next process reads the account.
-	outcomeTime  = 50 * time.Millisecond
+	outcomeTime  = 100 * time.Millisecond
 	mostOutcomes = 128
 	mostAtOnce   = 512 // intents and outcomes in one commit
-	feedPage     = 512
-	mostParked   = 256 // people who were evaluated and wait for the target's pace
+	feedPage     = 1024
+	mostParked   = 128 // people who were evaluated and wait for the target's pace
 )
 
 // pipeline works on a job's list for one slice. Each part goes at its own speed:
@@ -79,6 +81,7 @@ type news struct {
 	ended    bool
 	imported bool
 	found    bool  // the import found something
+	lane     Lane  // the most urgent lane of what it found; 0 if that is not known
 	err      error // the import's error
 }
 
@@ -200,7 +203,7 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 					l.busy--
 				case news.imported:
 					importing, first = false, false
-					refill = refill || news.found
+					refill = refill || news.found && l.goesFirst(news.lane)
 					err = errors.Join(err, news.err)
 				default:
 					refill = refill || len(l.queue) == 0
@@ -217,6 +220,12 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 		}
 		l.g.turn(self)
 	}
+}
+
+// goesFirst reports whether an object that was put into a lane goes before any object in the queue.
+// If none does, the queue need not be read again.
+func (l *pipeline) goesFirst(lane Lane) bool {
+	return len(l.queue) == 0 || lane < l.queue[len(l.queue)-1].Lane
 }
 
 // taken receives a signal if there is one, and reports whether there was. With it, the feed checks
@@ -254,7 +263,7 @@ func (l *pipeline) hurry() {
 // dispatch gives people to workers while there is room. It returns true if the list has to be read
 // again.
 func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
-	parked := l.pacer.waits()
+	parked, started := l.pacer.waits(), false
 	for !l.doubted() {
 		if refill {
 			page, err := l.nextPage(ctx, parked)
@@ -273,14 +282,19 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 			continue
 		}
 		room := l.r.e.workers()
-		if next.Lane == Leavers || next.Why == ByDemand {
+		free := 1 // how many workers must be free
+		switch {
+		case next.Lane == Leavers || next.Why == ByDemand:
 			room += firstWidth // urgent work does not wait for other requests
-		} else if parked >= mostParked {
+		case parked >= mostParked:
+			return false, nil
+		case !started:
+			free = max(1, room/8) // several workers start together, so that one read serves them
+		}
+		if room-(l.busy-parked-int(l.saving.Load())) < free || len(l.hands) >= mostAtOnce+mostParked {
 			return false, nil
 		}
-		if l.busy-parked-int(l.saving.Load()) >= room || len(l.hands) >= mostAtOnce+mostParked {
-			return false, nil
-		}
+		started = true
 		l.queue = l.queue[1:]
 		refill = len(l.queue) == 0
 		l.hands[handOf(next.ObjectID)] = true
@@ -318,21 +332,23 @@ func (l *pipeline) nextPage(ctx context.Context, parked int) ([]Pending, error) 
 func (l *pipeline) importSome(ctx context.Context) news {
 	l.r.importLock.acquire(l.g)
 	defer l.r.importLock.release()
+	lane := Lane(0)
 	found, err := l.r.importNews(ctx)
 	if err == nil && !found {
 		found, err = l.r.importGroupNews(ctx)
 	}
 	if err == nil && !found && l.r.phase() != Finishing {
 		found = true
-		err = l.r.importPage(ctx)
+		lane, err = l.r.importPage(ctx)
 	}
 	if err == nil && (found || !l.judged) {
 		l.judged = true // also judge what a process left behind when it died
 		var did bool
-		did, err = l.r.judge(ctx, false)
-		found = found || did
+		if did, err = l.r.judge(ctx, false); did {
+			found, lane = true, 0
+		}
 	}
-	return news{imported: true, found: found, err: err}
+	return news{imported: true, found: found, lane: lane, err: err}
 }
 
 // work takes one person through all steps. It returns the person's id if they stay on the list

@@ -54,6 +54,7 @@ func (r *reader) read(ctx context.Context, id string) (*Object, error) {
 // serve reads objects until none is waiting.
 func (r *reader) serve(ctx context.Context) {
 	for {
+		r.g.yield() // workers that are about to ask share the read
 		r.mu.Lock()
 		batch := r.asks[:min(len(r.asks), mostTogether)]
 		r.asks = r.asks[len(batch):]

@@ -85,6 +85,7 @@ type SnapshotQuery struct {
 	AssignedOnly bool   // only objects that are assigned to the application
 	After        string // object id of the last object on the previous page
 	Limit        int
+	IDsOnly      bool // the caller needs nothing but the ids; a source may return more
 }
 
 // Changed is one page of objects that have changed.

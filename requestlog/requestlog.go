@@ -22,16 +22,16 @@ import (
 )
 
 const (
-	flushEvery   = time.Second
-	flushAt      = 5_000  // the number of rows in memory at which Gather wakes Run to flush at once
-	maxGathered  = 10_000 // the number of rows in memory at which Gather writes the rows itself
-	maxRefused   = 100    // two limits: the rows without a known token in one flush, and the rows of one callerGroup
-	stopTimeout  = 5 * time.Second
-	maxLogText   = 2_000 // the maximum length of a path or sentence, in bytes; the rest is cut off
-	defaultPage  = 50
-	maxPage      = 500
-	searchWindow = 20_000 // the largest number of rows that a search reads for one page
-	searchBatch  = 1_000
+	flushEvery      = time.Second     // how often Run flushes
+	flushThreshold  = 5_000           // the number of rows in memory at which Gather wakes Run to flush at once
+	maxGathered     = 10_000          // the number of rows in memory at which Gather writes the rows itself
+	maxRefused      = 100             // the largest number of rows without a known token in one flush, and of rows of one callerGroup
+	stopTimeout     = 5 * time.Second // how long the last flush may take after the context of Run has ended
+	maxTextBytes    = 2_000           // the maximum length of a path or sentence, in bytes; the rest is cut off
+	defaultPageSize = 50              // the number of rows on a page, if the query sets no Limit
+	maxPageSize     = 500
+	searchWindow    = 20_000 // the largest number of rows that a search reads for one page
+	searchBatch     = 1_000  // the number of rows that a search reads at a time
 )
 
 // Request is one row of the request log: a SCIM request and its answer. It never holds a
@@ -169,7 +169,7 @@ type Log struct {
 	// be nil. Set it before calling Run.
 	Failed func(error)
 
-	// Reads limits how many reads of one site get a row of their own.
+	// Reads limits how many reads of one site get their own row.
 	Reads ReadBound
 
 	mu            sync.Mutex
@@ -224,6 +224,7 @@ func (l *Log) Counts() Counts {
 	return c
 }
 
+// count changes the counts with the function add.
 func (l *Log) count(add func(*Counts)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -236,8 +237,8 @@ func (l *Log) count(add func(*Counts)) {
 type ReadBound struct{ Burst, PerSecond int }
 
 const (
-	readBurst     = 1_000
-	readPerSecond = 25 // the rate at which Entra ID sends requests to one application
+	readBurst     = 1_000 // the default of ReadBound.Burst
+	readPerSecond = 25    // the default of ReadBound.PerSecond: the rate at which Entra ID sends requests to one application
 )
 
 // readAllowance is the number of reads of a site that may still get a row, as computed at a certain
@@ -285,7 +286,7 @@ func (l *Log) shouldList(r Request) bool {
 	return false
 }
 
-// countUnlisted gathers one row for each site with reads that got no row of their own. The row has
+// countUnlisted gathers one row for each site that sent reads without their own row. The row has
 // the number of these reads. countUnlisted also forgets the allowances of sites that sent no read
 // for an hour. The caller must hold mu.
 func (l *Log) countUnlisted() {
@@ -357,8 +358,8 @@ func (l *Log) Gather(r Request) {
 	case n >= maxGathered:
 		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 		defer cancel()
-		l.report(l.Flush(ctx))
-	case n == flushAt:
+		l.reportFailure(l.Flush(ctx))
+	case n == flushThreshold:
 		select {
 		case l.waker() <- struct{}{}:
 		default:
@@ -412,13 +413,14 @@ func (l *Log) reportGaps() int {
 // so that callers without a known token do not use up the rows of an identity provider whose token
 // has ended.
 type callerGroup struct {
-	site     site.ID
-	stranger bool
+	site              site.ID
+	withoutKnownToken bool // whether this is the group of callers without a known token
 }
 
-// GatherRefused keeps a row about a request without a valid token, if the site exists. Callers
-// without a token must not be able to fill the disk, so one flush writes at most maxRefused such
-// rows. A site that has maxRefused such rows gets only one more with each flush.
+// GatherRefused keeps a row about a request without a valid token, if the site exists. Two limits
+// prevent callers without a token from filling the disk. One flush writes at most maxRefused rows
+// without a known token. And a callerGroup that has maxRefused rows gets only one more row with
+// each flush.
 func (l *Log) GatherRefused(ctx context.Context, siteName string, r Request) error {
 	if r.IsStranger() {
 		l.mu.Lock()
@@ -540,17 +542,18 @@ func (l *Log) Run(ctx context.Context) error {
 		case <-l.waker():
 		}
 		if err := l.Flush(ctx); ctx.Err() == nil {
-			l.report(err)
+			l.reportFailure(err)
 		}
 	}
 }
 
-func (l *Log) report(err error) {
+func (l *Log) reportFailure(err error) {
 	if err != nil && l.Failed != nil {
 		l.Failed(err)
 	}
 }
 
+// prepare gives a row its id and its time, and returns it in the form in which it is stored.
 func (l *Log) prepare(r Request) Request {
 	r.ID = l.NewID()
 	if r.Time.IsZero() {
@@ -563,10 +566,10 @@ func (l *Log) prepare(r Request) Request {
 // strings cut off.
 func (r Request) Clean() Request {
 	r.Time = r.Time.UTC().Truncate(time.Microsecond)
-	r.Path = phrase.Cut(phrase.Storable(redact.Tokens(r.Path)), maxLogText)
-	r.Sentence = phrase.Cut(phrase.Storable(redact.Tokens(r.Sentence)), maxLogText)
-	r.UserName = phrase.Cut(phrase.Storable(redact.Tokens(r.UserName)), maxLogText)
-	r.Subject = phrase.Cut(phrase.Storable(redact.Tokens(r.Subject)), maxLogText)
+	r.Path = phrase.Cut(phrase.Storable(redact.Tokens(r.Path)), maxTextBytes)
+	r.Sentence = phrase.Cut(phrase.Storable(redact.Tokens(r.Sentence)), maxTextBytes)
+	r.UserName = phrase.Cut(phrase.Storable(redact.Tokens(r.UserName)), maxTextBytes)
+	r.Subject = phrase.Cut(phrase.Storable(redact.Tokens(r.Subject)), maxTextBytes)
 	r.Fixes = redactAll(r.Fixes)
 	r.Ignored = redactAll(r.Ignored)
 	return r
@@ -588,6 +591,7 @@ func redactAll(notes []string) []string {
 // uses holds the last use of each token.
 type uses map[tokenKey]TokenUse
 
+// tokenKey identifies a token: the id of the token, and its site.
 type tokenKey struct {
 	site  site.ID
 	token string
@@ -678,9 +682,9 @@ func (l *Log) Page(ctx context.Context, id site.ID, q Query) (page []Request, ne
 	}
 	limit := q.Limit
 	if limit <= 0 {
-		limit = defaultPage
+		limit = defaultPageSize
 	}
-	limit = min(limit, maxPage)
+	limit = min(limit, maxPageSize)
 	batch := limit + 1 // reading one more row than the page has shows whether there is a next page
 	if q.Search != "" {
 		batch = searchBatch

@@ -12,7 +12,7 @@ type Kind string
 // The kinds of entries.
 const (
 	Reads        Kind = "reads"        // request log: reads, and requests without a known token
-	Changes      Kind = "changes"      // request log: the requests that are not Reads
+	Changes      Kind = "changes"      // request log: all other requests
 	Provisioning Kind = "provisioning" // provisioning logs
 	Events       Kind = "events"       // the audit trail
 	Spent        Kind = "spent"        // sign-in links, sessions and single-use numbers of forms; the days count from the time when they expire

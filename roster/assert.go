@@ -52,16 +52,16 @@ type Asserted struct {
 // Admission is the result of AdmitAsserted, or the result that TryAsserted predicts.
 type Admission struct {
 	Person  Person
-	Created bool   // whether the sign-in made the account
-	Linked  bool   // whether the sign-in linked the user identifier to the account
-	Secret  string // the secret of the session
-	Expires time.Time
+	Created bool      // whether the sign-in made the account
+	Linked  bool      // whether the sign-in linked the user identifier to the account
+	Secret  string    // the secret of the session
+	Expires time.Time // when the session ends
 }
 
 // Identity links a user identifier of an identity provider to a person.
 type Identity struct {
-	Person     string
-	Identifier string
+	Person     string // the id of the person
+	Identifier string // the user identifier
 	Issuer     string // the entity id of the identity provider; empty if imported and never used
 }
 
@@ -95,7 +95,7 @@ func (r *Roster) AdmitAsserted(ctx context.Context, a Asserted, l session.Limits
 		}
 		made := secret.New()
 		started := Session{Hash: secret.HashOf(made), Person: out.Person.ID, Record: l.Start(r.now(), from), Origin: a.Session}
-		started.ProvedAt(a.Proved)
+		started.RecordProof(a.Proved)
 		if !a.Ends.IsZero() && a.Ends.Before(started.Expires) {
 			started.Expires = a.Ends.UTC()
 		}
@@ -122,7 +122,7 @@ func (r *Roster) signedInEvent(p Person, protocol string) event.Event {
 	}
 }
 
-// TryAsserted returns the result that AdmitAsserted would have, and changes nothing.
+// TryAsserted returns what AdmitAsserted would return, and changes nothing.
 func (r *Roster) TryAsserted(ctx context.Context, a Asserted) (Admission, error) {
 	var out Admission
 	err := r.store.Update(ctx, r.site, func(tx Tx) (err error) {
@@ -176,7 +176,7 @@ func (r *Roster) admit(ctx context.Context, tx Tx, a Asserted) (Admission, error
 	if err != nil {
 		return Admission{}, err
 	}
-	if err := checkMayEnter(rec, old); err != nil {
+	if err := checkMaySignIn(rec, old); err != nil {
 		return Admission{}, err
 	}
 	about := Rejected{rec.ID, old.String("userName")}
@@ -193,8 +193,9 @@ func (r *Roster) admit(ctx context.Context, tx Tx, a Asserted) (Admission, error
 	return r.admitKnown(ctx, tx, rec, old, a, true)
 }
 
-// checkMayEnter refuses people who are blocked or deactivated.
-func checkMayEnter(rec Record, doc scim.Resource) error {
+// checkMaySignIn returns ErrAssertedBlocked or ErrAssertedDeactivated if the person is blocked or
+// deactivated.
+func checkMaySignIn(rec Record, doc scim.Resource) error {
 	about := Rejected{rec.ID, doc.String("userName")}
 	if rec.Block.InForce {
 		return ErrAssertedBlocked.WithAbout(about)
@@ -206,7 +207,7 @@ func checkMayEnter(rec Record, doc scim.Resource) error {
 }
 
 func (r *Roster) admitKnown(ctx context.Context, tx Tx, rec Record, old scim.Resource, a Asserted, link bool) (Admission, error) {
-	if err := checkMayEnter(rec, old); err != nil {
+	if err := checkMaySignIn(rec, old); err != nil {
 		return Admission{}, err
 	}
 	c := changeBySignIn(rec.ID, old.String("userName"), rec.Role)
@@ -220,7 +221,7 @@ func (r *Roster) admitKnown(ctx context.Context, tx Tx, rec Record, old scim.Res
 		return Admission{}, err
 	}
 	d := &draft{doc: old.Clone(), role: rec.Role}
-	d.describe(a)
+	d.setTitleAndDepartment(a)
 	out, err := r.replace(ctx, tx, rt, rec, old, d, c)
 	if err != nil {
 		return Admission{}, err
@@ -253,7 +254,7 @@ func (r *Roster) admitNew(ctx context.Context, tx Tx, a Asserted) (Admission, er
 		return Admission{}, err
 	}
 	d := &draft{doc: doc, role: RoleRegistered}
-	d.describe(a)
+	d.setTitleAndDepartment(a)
 	c := changeBySignIn("", a.Match, RoleRegistered)
 	rec, err := r.newRecord(rt, d, c)
 	if err != nil {
@@ -320,7 +321,7 @@ func (r *Roster) Link(ctx context.Context, personID string, a Asserted, c Change
 		if err != nil {
 			return err
 		}
-		if err := checkMayEnter(rec, old); err != nil {
+		if err := checkMaySignIn(rec, old); err != nil {
 			return err
 		}
 		return r.link(ctx, tx, rec, old.String("userName"), a, c)
@@ -356,8 +357,8 @@ func (r *Roster) Unlink(ctx context.Context, personID string, c Change) (had boo
 	return had, nil
 }
 
-// IdentityOf returns the user identifier by which a person signs in; or refusal.NotFound if there
-// is none.
+// IdentityOf returns the user identifier by which a person signs in. It returns refusal.NotFound if
+// the person has none.
 func (r *Roster) IdentityOf(ctx context.Context, personID string) (Identity, error) {
 	if !storable(personID) {
 		return Identity{}, notFound(User, personID)
@@ -365,9 +366,9 @@ func (r *Roster) IdentityOf(ctx context.Context, personID string) (Identity, err
 	return r.store.IdentityOf(ctx, r.site.ID, personID)
 }
 
-// describe writes the job title and the department into a document. It keeps the stored values when
-// the assertion has none.
-func (d *draft) describe(a Asserted) {
+// setTitleAndDepartment writes the job title and the department of the assertion into the document.
+// It keeps the stored values when the assertion has none.
+func (d *draft) setTitleAndDepartment(a Asserted) {
 	if a.Title != "" {
 		d.doc["title"] = a.Title
 	}

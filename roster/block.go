@@ -17,7 +17,7 @@ import (
 //	externalId
 //	anything else           done as requested
 type Block struct {
-	InForce bool
+	InForce bool // whether the person is blocked
 	// Active says, while the block is in force, whether the person becomes active when the block is
 	// lifted. SCIM may change Active during the block: people who leave the company while they are
 	// blocked do not come back when the block ends.
@@ -87,7 +87,7 @@ func (d *draft) setActive(rec Record, active bool) {
 	d.doc["active"] = active
 }
 
-// keepBlocked keeps a blocked person inactive, whatever a SCIM request asks for.
+// keepBlocked keeps a blocked person inactive, even if a SCIM request sets active to true.
 func (d *draft) keepBlocked(rec Record) {
 	active, present := d.doc.Bool("active")
 	d.doc["active"] = false

@@ -15,40 +15,40 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// maxIndexed is the maximum length of an indexed value, in bytes.
-const maxIndexed = 1_000
+// maxIndexedBytes is the maximum length of an indexed value, in bytes.
+const maxIndexedBytes = 1_000
 
 // Limits of one resource, so that writing it does not delay others for long. A resource that
 // already exceeds a limit can still be changed in other respects.
 const (
-	maxDocument = 2 << 20 // the largest document, in bytes, without the members of a group
-	maxRows     = 2_000   // the largest number of values that have rows of their own
+	maxDocumentBytes = 2 << 20 // the largest document, in bytes, without the members of a group
+	maxValueRows     = 2_000   // the largest number of indexed values of one resource
 )
 
 // draft is a changed document before it is written.
 type draft struct {
 	doc     scim.Resource
-	role    Role // the role of a user after the change
-	ignored []ignoredPart
-	fixes   []scim.Fix
-	members memberDelta // the changes of members that were already written to the database
+	role    Role          // the role of a user after the change
+	ignored []ignoredPart // the parts of the request that are not applied
+	fixes   []scim.Fix    // the deviations from SCIM that were tolerated in the request
+	members memberDelta   // the changes of members that were already written to the database
 
 	values, unique []Value // the indexed values of the document; set by check
 
-	block     *Block            // the new block of a user; nil if the block stays as it is
-	addresses func(string) bool // whether the request names an attribute; if nil, it names all
+	block          *Block            // the new block of a user; nil if the block stays as it is
+	namesAttribute func(string) bool // reports whether the request names an attribute; nil if it names all attributes
 
-	held     []HeldChange // the held changes of a user after this change; only if setsHeld is true
-	setsHeld bool         // whether held is set
-	applied  []string     // the attributes whose held change is applied
+	held        []HeldChange // the held changes of a user after this change; only if setsHeld is true
+	setsHeld    bool         // whether held is set
+	appliedHeld []string     // the attributes whose held change is applied
 
 	revives         bool // whether the request revives a deactivated account
 	dropsIdentifier bool // whether the request also removes the account's user identifier
 }
 
 // Create adds a resource, if the site lets SCIM create. A unique value that is already in use is
-// refused with 409 uniqueness. On a site that revives, a create for an account that SCIM
-// deactivated reactivates it instead. A group may come with its members.
+// refused with 409 uniqueness. On a site that revives, a create with the userName of an account
+// that SCIM deactivated reactivates that account instead. A group may come with its members.
 func (r *Roster) Create(ctx context.Context, kind scim.TypeName, doc scim.Resource, c Change) (Outcome, error) {
 	if kind == Group {
 		doc, members := splitMembers(doc)
@@ -101,7 +101,7 @@ func (r *Roster) Replace(ctx context.Context, kind scim.TypeName, id string, doc
 		if err != nil {
 			return nil, err
 		}
-		d := &draft{doc: merged, addresses: putAddresses(doc)}
+		d := &draft{doc: merged, namesAttribute: attributesOfPut(doc)}
 		if kind != User {
 			return d, nil
 		}
@@ -109,9 +109,10 @@ func (r *Roster) Replace(ctx context.Context, kind scim.TypeName, id string, doc
 	})
 }
 
-// putAddresses reports which attributes a PUT addresses: all attributes except those that are
-// omitted and that a PUT keeps.
-func putAddresses(doc scim.Resource) func(string) bool {
+// attributesOfPut returns a function that reports whether a PUT names an attribute. An omitted
+// attribute counts as named, because the PUT removes it. Only active and externalId keep their
+// values when they are omitted.
+func attributesOfPut(doc scim.Resource) func(string) bool {
 	return func(name string) bool {
 		_, present := doc[name]
 		return present || name != "active" && name != "externalId"
@@ -133,7 +134,7 @@ func (r *Roster) Patch(ctx context.Context, kind scim.TypeName, id string, p *sc
 			return nil, err
 		}
 		d := draftOf(result)
-		d.addresses = p.Addresses
+		d.namesAttribute = p.Addresses
 		if kind == User {
 			if d.removes("userType", old) && r.showsRole(rec.Role) {
 				d.ignore("userType", "a role cannot be removed, send Registered instead")
@@ -263,7 +264,7 @@ func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes
 		// would read the large document for nothing.
 		rec, err := r.store.Record(ctx, r.site.ID, rt.ID, id)
 		if err == nil && passes*len(rec.JSON) > costlyBytes {
-			return r.changeAside(ctx, rt, id, c, apply)
+			return r.changeOutsideTransaction(ctx, rt, id, c, apply)
 		}
 	}
 	out, err := r.update(ctx, c, func(tx Tx) (Outcome, error) {
@@ -281,7 +282,7 @@ func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes
 		return r.write(ctx, tx, p, c)
 	})
 	if errors.Is(err, errCostly) {
-		return r.changeAside(ctx, rt, id, c, apply)
+		return r.changeOutsideTransaction(ctx, rt, id, c, apply)
 	}
 	return out, err
 }
@@ -296,19 +297,21 @@ const costlyBytes = 512 << 10
 const manyPasses = 50
 
 var (
-	errCostly           = errors.New("the change takes long")
+	// errCostly ends the transaction of a change that is too costly for it.
+	errCostly = errors.New("the change takes long")
+	// errChangedMeanwhile ends the transaction of a change that was prepared from an old version.
 	errChangedMeanwhile = errors.New("the resource was changed meanwhile")
 )
 
-// maxAsideTries is how often a change that is prepared outside its transaction may start over
+// maxOutsideTries is how often a change that is prepared outside its transaction may start over
 // because someone else changed the resource.
-const maxAsideTries = 5
+const maxOutsideTries = 5
 
-// changeAside makes the new document before the transaction that writes it begins. The version
-// shows whether the resource has changed meanwhile.
-func (r *Roster) changeAside(ctx context.Context, rt *resourceType, id string, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
+// changeOutsideTransaction makes the new document before the transaction that writes it begins. The
+// version shows whether the resource has changed meanwhile.
+func (r *Roster) changeOutsideTransaction(ctx context.Context, rt *resourceType, id string, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
 	kind := rt.ID
-	for range maxAsideTries {
+	for range maxOutsideTries {
 		var p preparedChange
 		err := r.store.RunExpensive(ctx, r.site.ID, func(ctx context.Context) error {
 			rec, err := r.store.Record(ctx, r.site.ID, kind, id)
@@ -360,7 +363,7 @@ func (r *Roster) update(ctx context.Context, c Change, fn func(Tx) (Outcome, err
 	return Outcome{}, fmt.Errorf("change roster: %w", err)
 }
 
-// finishRow adds the result of a change to its request-log row and returns the row.
+// finishRow returns the request-log row of a change, with the result of the change added.
 func (r *Roster) finishRow(ctx context.Context, tx Tx, c Change, out Outcome) (requestlog.Request, error) {
 	row := c.Request
 	row.Subject, row.UserName, row.Sentence = out.Document.ID, out.UserName, out.Sentence
@@ -665,6 +668,8 @@ func (r *Roster) remove(ctx context.Context, tx Tx, rt *resourceType, rec Record
 	return out, nil
 }
 
+// takenError adds the value that is taken to ErrUserNameTaken and ErrValueTaken. It returns other
+// errors unchanged.
 func takenError(err error, doc scim.Resource) error {
 	other, _ := refusal.About[Value](err)
 	switch {
@@ -691,15 +696,15 @@ func (rt *resourceType) check(d *draft) error {
 		return err
 	}
 	for _, name := range []string{"userName", "externalId", "displayName"} {
-		if len(doc.String(name)) > maxIndexed {
-			return refusal.New(refusal.Invalid, name, "%s has more than %d bytes", name, maxIndexed)
+		if len(doc.String(name)) > maxIndexedBytes {
+			return refusal.New(refusal.Invalid, name, "%s has more than %d bytes", name, maxIndexedBytes)
 		}
 	}
 	d.values, d.unique = valuesOf(rt.ID, doc), rt.uniqueValues(doc)
 	for _, values := range [][]Value{d.values, d.unique} {
 		for _, v := range values {
-			if len(v.Folded) > maxIndexed {
-				return refusal.New(refusal.Invalid, v.Path, "%s has more than %d bytes", v.Path, maxIndexed)
+			if len(v.Folded) > maxIndexedBytes {
+				return refusal.New(refusal.Invalid, v.Path, "%s has more than %d bytes", v.Path, maxIndexedBytes)
 			}
 		}
 	}
@@ -708,17 +713,18 @@ func (rt *resourceType) check(d *draft) error {
 
 // checkSize refuses a change that makes a resource too large.
 func checkSize(old, next Record) error {
-	if n := len(next.JSON); n > maxDocument && n > len(old.JSON) {
-		return refusal.New(refusal.TooLarge, "", "the %s would have %d bytes; at most %d are kept of one", nounOf(next.Kind), n, maxDocument).Advise("send fewer values")
+	if n := len(next.JSON); n > maxDocumentBytes && n > len(old.JSON) {
+		return refusal.New(refusal.TooLarge, "", "the %s would have %d bytes; at most %d are kept of one", nounOf(next.Kind), n, maxDocumentBytes).Advise("send fewer values")
 	}
-	if n := len(next.Values) + len(next.Unique); n > maxRows && n > len(old.Values)+len(old.Unique) {
-		return refusal.New(refusal.Invalid, "", "the %s would have %d e-mail addresses and unique values; at most %d are kept of one", nounOf(next.Kind), n, maxRows).Advise("send fewer")
+	if n := len(next.Values) + len(next.Unique); n > maxValueRows && n > len(old.Values)+len(old.Unique) {
+		return refusal.New(refusal.Invalid, "", "the %s would have %d e-mail addresses and unique values; at most %d are kept of one", nounOf(next.Kind), n, maxValueRows).Advise("send fewer")
 	}
 	return nil
 }
 
-// fill writes the id and meta into the document of a checked draft, encodes it into the record, and
-// sets the record's other fields from it. The caller must not change the document afterwards.
+// fill writes the id and meta into the document of a checked draft. It encodes the document into
+// the record, and sets the record's other fields from the document. The caller must not change the
+// document afterwards.
 func (rt *resourceType) fill(rec *Record, d *draft) {
 	doc := d.doc
 	doc["id"] = rec.ID

@@ -24,7 +24,7 @@ const CursorTimeout = time.Hour
 type cursor struct {
 	Expires int64  `json:"e"` // when the cursor expires, in seconds since 1970
 	Query   []byte `json:"q"` // a hash of the site, kind, filter and sort order
-	Count   int    `json:"c"`
+	Count   int    `json:"c"` // the page size
 
 	After  *cursorPlace `json:"a,omitempty"` // the page begins after this place
 	Before *cursorPlace `json:"b,omitempty"` // the page ends before this place
@@ -49,8 +49,8 @@ func (m *cursorPlace) place() *Place {
 }
 
 const (
-	cursorMACBytes  = 16 // the length of the signature; short, as a cursor expires after an hour
-	cursorHashBytes = 16
+	cursorMACBytes  = 16 // the length of the signature; it may be short, because a cursor expires after an hour
+	cursorHashBytes = 16 // the length of cursor.Query
 )
 
 // listByCursor returns a page with the cursors of the next and previous pages, if there are any.

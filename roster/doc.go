@@ -12,7 +12,7 @@
 //	         administrator, write, end sessions, append one event for each change
 //
 // A group is a document without members, and one row for each member. A change writes as many rows
-// as it names members, whatever the size of the group; Members reads them as a stream. Lists are
+// as it names members, even in a large group. Members reads the rows as a stream. Lists are
 // sorted, and read by index or by signed cursors, which need no state on the server.
 //
 // A person is stored as the SCIM document that was accepted. Answers send the same bytes, and add

@@ -82,7 +82,7 @@ func fewWord(t *rapid.T) string {
 }
 
 // long texts are alike in what their rows have of them.
-var long = strings.Repeat("ä", roster.IndexedRunes-1)
+var long = strings.Repeat("ä", roster.MaxIndexedRunes-1)
 
 // drawSearchable adds values of what may be declared searchable.
 func drawSearchable(t *rapid.T, doc scim.Resource) {

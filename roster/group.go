@@ -82,6 +82,7 @@ func (r *Roster) patchGroup(ctx context.Context, rt *resourceType, id string, p 
 	})
 }
 
+// patchWhole applies a PATCH to the whole group: its document and the whole list of its members.
 func (m *membersEdit) patchWhole(ctx context.Context, rt *resourceType, p *scim.Patch, old scim.Resource, locations map[scim.TypeName]string) (*draft, error) {
 	members, err := m.memberElements(ctx, locations)
 	if err != nil {

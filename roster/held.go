@@ -27,8 +27,8 @@ import (
 //	SCIM asks for the value that is stored   the held change is dropped
 //	the person is no longer protected        the next request is applied and the held change is dropped
 
-// HeldChange is a change of one attribute that SCIM asked for and an administrator has to decide
-// on.
+// HeldChange is a change of one attribute that SCIM asked for. An administrator applies or refuses
+// the change.
 type HeldChange struct {
 	Attribute string    `json:"attribute"`
 	Value     any       `json:"value"` // the requested value; nil if the request removes the value
@@ -42,9 +42,9 @@ type HeldChange struct {
 // Waits reports whether an administrator still has to decide.
 func (h HeldChange) Waits() bool { return h.RefusedBy == "" }
 
-// maxHeld is the maximum size of a held value, in bytes. It is small because lists of people carry
-// held changes.
-const maxHeld = 16 << 10
+// maxHeldBytes is the maximum size of a held value, in bytes. It is small because lists of people
+// carry held changes.
+const maxHeldBytes = 16 << 10
 
 func (h HeldChange) size() int {
 	text, _ := json.Marshal(h.Value) // values of JSON always marshal
@@ -62,8 +62,8 @@ func (h HeldChange) Token() string {
 // Token.
 type HeldChoice struct{ Attribute, Token string }
 
-// asksFor reports whether the SCIM request names the attribute.
-func (d *draft) asksFor(name string) bool { return d.addresses == nil || d.addresses(name) }
+// asksFor reports whether the SCIM request names the attribute, and so may change it.
+func (d *draft) asksFor(name string) bool { return d.namesAttribute == nil || d.namesAttribute(name) }
 
 // hasProtectedRole reports whether the person has a role that SCIM may not set on this site.
 func (r *Roster) hasProtectedRole(rec Record) bool {
@@ -119,7 +119,7 @@ func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.R
 			}
 		} else {
 			held = withoutHeld(held, name)
-			if h := (HeldChange{Attribute: name, Value: wanted}); h.size() <= maxHeld {
+			if h := (HeldChange{Attribute: name, Value: wanted}); h.size() <= maxHeldBytes {
 				held = append(held, h)
 			} else {
 				reason += "; the value is too large to wait for an administrator"
@@ -176,23 +176,24 @@ func sameIdentity(name string, a, b any) bool {
 	if name == "externalId" {
 		return sameValue(a, b)
 	}
-	return sameValue(folded(a), folded(b))
+	return sameValue(foldStrings(a), foldStrings(b))
 }
 
-func folded(value any) any {
+// foldStrings returns a value with all strings in it case-folded.
+func foldStrings(value any) any {
 	switch value := value.(type) {
 	case string:
 		return scim.Fold(value)
 	case []any:
 		list := make([]any, len(value))
 		for i, e := range value {
-			list[i] = folded(e)
+			list[i] = foldStrings(e)
 		}
 		return list
 	case map[string]any:
 		m := make(map[string]any, len(value))
 		for name, v := range value {
-			m[name] = folded(v)
+			m[name] = foldStrings(v)
 		}
 		return m
 	}
@@ -206,7 +207,7 @@ func (r *Roster) ApplyHeld(ctx context.Context, id string, choices []HeldChoice,
 		return d.decideHeld(rec, choices, func(h HeldChange) {
 			setOrDelete(d.doc, h.Attribute, h.Value)
 			d.setHeld(withoutHeld(d.held, h.Attribute))
-			d.applied = append(d.applied, h.Attribute)
+			d.appliedHeld = append(d.appliedHeld, h.Attribute)
 		})
 	})
 }
@@ -250,8 +251,8 @@ func (d *draft) describeDecision(rec Record) string {
 	switch {
 	case len(refused) > 0:
 		return "Refused the change of " + strings.Join(refused, ", ")
-	case len(d.applied) > 0:
-		return "Nothing to change: " + strings.Join(d.applied, ", ") + " is so already"
+	case len(d.appliedHeld) > 0:
+		return "Nothing to change: " + strings.Join(d.appliedHeld, ", ") + " is so already"
 	}
 	return ""
 }
@@ -286,7 +287,7 @@ func (r *Roster) heldEvents(p preparedChange, c Change, at time.Time) []event.Ev
 	for _, h := range p.rec.Held {
 		switch {
 		case findHeld(p.next.Held, h.Attribute) != nil:
-		case slices.Contains(p.draft.applied, h.Attribute):
+		case slices.Contains(p.draft.appliedHeld, h.Attribute):
 			add(event.UserChangeApplied, "The change of %s of %s from %s to %s, which SCIM asked for, was applied", h, event.Changed(h.Attribute, p.old[h.Attribute], h.Value))
 		case sameIdentity(h.Attribute, p.draft.doc[h.Attribute], h.Value): // the event user.updated reports this change
 		default:

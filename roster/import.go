@@ -103,7 +103,7 @@ func (r *Roster) importRow(ctx context.Context, tx Tx, row ImportRow, c Change, 
 		var out Outcome
 		var err error
 		if out, err = r.importPerson(ctx, tx, row, c); err == nil {
-			report.count(out)
+			report.countOutcome(out)
 			return nil
 		}
 		why := refusalIn(err)
@@ -116,7 +116,7 @@ func (r *Roster) importRow(ctx context.Context, tx Tx, row ImportRow, c Change, 
 	return nil
 }
 
-func (r *ImportReport) count(out Outcome) {
+func (r *ImportReport) countOutcome(out Outcome) {
 	switch {
 	case out.Created:
 		r.Created++
@@ -127,7 +127,7 @@ func (r *ImportReport) count(out Outcome) {
 	}
 }
 
-// tidy trims the fields. It returns an error if a field is not valid.
+// tidy trims the spaces around the fields. It returns a refusal if a field is not valid.
 func (row *ImportRow) tidy() *refusal.Row {
 	role := string(row.Role)
 	fields := []struct {
@@ -147,8 +147,8 @@ func (row *ImportRow) tidy() *refusal.Row {
 		switch {
 		case !utf8.ValidString(*f.value) || strings.ContainsRune(*f.value, 0):
 			return row.refuse(refusal.New(refusal.Invalid, f.column, "this is not UTF-8 text").Advise("save the file as UTF-8"))
-		case len(*f.value) > maxIndexed:
-			return row.refuse(refusal.New(refusal.Invalid, f.column, "this is longer than %d bytes", maxIndexed).Advise("shorten it"))
+		case len(*f.value) > maxIndexedBytes:
+			return row.refuse(refusal.New(refusal.Invalid, f.column, "this is longer than %d bytes", maxIndexedBytes).Advise("shorten it"))
 		}
 	}
 	row.Role = Role(role)
@@ -197,7 +197,7 @@ func (r *Roster) importPerson(ctx context.Context, tx Tx, row ImportRow, c Chang
 		return Outcome{}, err
 	}
 	rec.Version = out.Document.Version
-	identified, err := r.identify(ctx, tx, rec, row, c)
+	identified, err := r.linkIdentifier(ctx, tx, rec, row, c)
 	out.Changed = out.Changed || identified
 	return out, err
 }
@@ -233,7 +233,7 @@ func (r *Roster) importNew(ctx context.Context, tx Tx, row ImportRow, c Change) 
 	if err != nil {
 		return Outcome{}, err
 	}
-	_, err = r.identify(ctx, tx, rec, row, c)
+	_, err = r.linkIdentifier(ctx, tx, rec, row, c)
 	return out, err
 }
 
@@ -278,14 +278,14 @@ func (row ImportRow) checkIdentifier(ctx context.Context, tx Tx, person string) 
 	return refusal.New(refusal.Taken, "userIdentifier", "%q belongs to another person here", row.UserIdentifier).Advise("it must be different for each person")
 }
 
-// identify links the row's user identifier to a person, if the row has an identifier and the
+// linkIdentifier links the row's user identifier to a person, if the row has an identifier and the
 // identifier is new.
-func (r *Roster) identify(ctx context.Context, tx Tx, rec Record, row ImportRow, c Change) (changed bool, err error) {
+func (r *Roster) linkIdentifier(ctx context.Context, tx Tx, rec Record, row ImportRow, c Change) (changed bool, err error) {
 	if row.UserIdentifier == "" {
 		return false, nil
 	}
 	if _, err := tx.Identity(ctx, row.UserIdentifier); !errors.Is(err, refusal.NotFound) {
-		return false, err // checkIdentifier has found that the identifier belongs to this person
+		return false, err // the person has the identifier already: checkIdentifier refused identifiers of other people
 	}
 	now := r.now().UTC().Truncate(time.Microsecond)
 	if err := tx.PutIdentity(ctx, Identity{Person: rec.ID, Identifier: row.UserIdentifier}, now); err != nil {

@@ -27,7 +27,7 @@ func (r *Roster) typeOf(kind scim.TypeName) (*resourceType, error) {
 	return &resourceType{ResourceType: rt, unique: r.uniqueOf(rt)}, nil
 }
 
-// uniqueOf lists the unique attributes whose values have rows of their own. It leaves out a user's
+// uniqueOf lists the unique attributes whose values have their own rows. It leaves out a user's
 // userName, which has its own column, and group names if the site lets groups share a name.
 func (r *Roster) uniqueOf(rt *scim.ResourceType) []scim.UniqueAttribute {
 	return slices.DeleteFunc(rt.Unique(), func(u scim.UniqueAttribute) bool {
@@ -96,18 +96,18 @@ func nounOf(t scim.TypeName) string {
 	return string(t)
 }
 
-// lifeEvents are the event names for one resource type.
-type lifeEvents struct{ created, updated, deleted string }
+// resourceEvents are the names of the events about resources of one type.
+type resourceEvents struct{ created, updated, deleted string }
 
 // eventsOf returns the names of the events about resources of a type.
-func eventsOf(t scim.TypeName) lifeEvents {
+func eventsOf(t scim.TypeName) resourceEvents {
 	switch t {
 	case User:
-		return lifeEvents{event.UserCreated, event.UserUpdated, event.UserDeleted}
+		return resourceEvents{event.UserCreated, event.UserUpdated, event.UserDeleted}
 	case Group:
-		return lifeEvents{event.GroupCreated, event.GroupUpdated, event.GroupDeleted}
+		return resourceEvents{event.GroupCreated, event.GroupUpdated, event.GroupDeleted}
 	}
-	return lifeEvents{event.ResourceCreated, event.ResourceUpdated, event.ResourceDeleted}
+	return resourceEvents{event.ResourceCreated, event.ResourceUpdated, event.ResourceDeleted}
 }
 
 // nameOf returns the userName or displayName of a resource, or an empty string.

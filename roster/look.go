@@ -127,8 +127,8 @@ func (l LookAlike) Words() (theirs, own string) {
 	return lookalike.Difference(l.Text, l.Own), lookalike.Difference(l.Own, l.Text)
 }
 
-// LookAlikesShown is the largest number of look-alikes of one person that LookAlikes returns.
-const LookAlikesShown = 5
+// MaxLookAlikes is the largest number of look-alikes of one person that LookAlikes returns.
+const MaxLookAlikes = 5
 
 // LookAlikes returns, by id, the look-alikes of each of these people on the site.
 func (r *Roster) LookAlikes(ctx context.Context, people ...Person) (map[string][]LookAlike, error) {
@@ -138,7 +138,7 @@ func (r *Roster) LookAlikes(ctx context.Context, people ...Person) (map[string][
 			looks[p.ID] = append(looks[p.ID], n.nameLooks()...)
 		}
 	}
-	found, err := r.store.LookAlikes(ctx, r.site.ID, looks, LookAlikesShown)
+	found, err := r.store.LookAlikes(ctx, r.site.ID, looks, MaxLookAlikes)
 	if err != nil {
 		return nil, fmt.Errorf("find look-alikes: %w", err)
 	}

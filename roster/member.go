@@ -90,10 +90,10 @@ func (r *Roster) Groups(ctx context.Context, ids ...string) (map[string][]Member
 // MemberList collects the members that a request names, while the request is being read. To save
 // memory, it stores only the ids, in a few large blocks. The zero value is empty.
 type MemberList struct {
-	ids       []string
-	packedIDs *strings.Builder // the memory that holds the characters of the ids
-	sorted    bool             // whether ids are sorted and distinct
-	nameless  bool             // whether a member was sent without a value
+	ids             []string
+	packedIDs       *strings.Builder // the memory that holds the characters of the ids
+	sorted          bool             // whether ids are sorted and distinct
+	hasMissingValue bool             // whether the client sent a member without a value
 }
 
 // packedBlockBytes is how many bytes of ids share one block of memory.
@@ -105,7 +105,7 @@ func (l *MemberList) Add(value string) {
 	// members.value ignores case, and the server creates ids in lower case.
 	id := scim.Fold(value)
 	if id == "" {
-		l.nameless = true
+		l.hasMissingValue = true
 		return
 	}
 	if l.packedIDs == nil || l.packedIDs.Cap()-l.packedIDs.Len() < len(id) {
@@ -124,7 +124,7 @@ func (l *MemberList) distinctIDs() ([]string, error) {
 	if l == nil {
 		return nil, nil
 	}
-	if l.nameless {
+	if l.hasMissingValue {
 		return nil, refusal.New(refusal.Invalid, "members", "members: one has no value, which is the id of a user or group")
 	}
 	if !l.sorted {
@@ -189,8 +189,8 @@ func (d *memberDelta) describe(before string) string {
 	return before + strings.Join(parts, ", ")
 }
 
-// maxShownID is how many bytes of a client's id a message repeats.
-const maxShownID = 100
+// maxShownIDBytes is how many bytes of a client's id a message repeats.
+const maxShownIDBytes = 100
 
 // membersEdit applies changes of members to the rows of one group, in one transaction.
 type membersEdit struct {
@@ -227,7 +227,7 @@ func (m *membersEdit) removeNamed(ctx context.Context, ids []string) error {
 	switch missed := len(ids) - (m.draft.members.removedCount - before); {
 	case missed == 0:
 	case len(ids) == 1:
-		m.draft.ignore("members", fmt.Sprintf("nothing to remove, %q is no member", phrase.Cut(ids[0], maxShownID)))
+		m.draft.ignore("members", fmt.Sprintf("nothing to remove, %q is no member", phrase.Cut(ids[0], maxShownIDBytes)))
 	case missed == len(ids):
 		m.draft.ignore("members", fmt.Sprintf("nothing to remove, none of the %d that were named is a member", len(ids)))
 	default:
@@ -260,7 +260,7 @@ func (m *membersEdit) add(ctx context.Context, ids []string) error {
 // knownMembers looks up the resources with these ids. It refuses an unknown id on a strict site. On
 // other sites, it leaves the id out and counts it as ignored.
 func (m *membersEdit) knownMembers(ctx context.Context, ids []string) ([]Member, error) {
-	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !storable(id) || len(id) > maxIndexed })
+	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !storable(id) || len(id) > maxIndexedBytes })
 	kinds, err := m.tx.MemberKinds(ctx, asked)
 	if err != nil {
 		return nil, err
@@ -272,7 +272,7 @@ func (m *membersEdit) knownMembers(ctx context.Context, ids []string) ([]Member,
 			continue
 		}
 		if m.roster.site.Strict {
-			return nil, refusal.New(refusal.Invalid, "members", "members: there is no user or group with the id %q on this site", phrase.Cut(id, maxShownID))
+			return nil, refusal.New(refusal.Invalid, "members", "members: there is no user or group with the id %q on this site", phrase.Cut(id, maxShownIDBytes))
 		}
 		m.reportUnknown(id)
 	}
@@ -286,7 +286,7 @@ func (m *membersEdit) reportUnknown(id string) {
 	m.unknown++
 	switch {
 	case m.unknown <= maxUnknownNamed:
-		m.draft.ignore("members", fmt.Sprintf("there is no user or group with the id %q", phrase.Cut(id, maxShownID)))
+		m.draft.ignore("members", fmt.Sprintf("there is no user or group with the id %q", phrase.Cut(id, maxShownIDBytes)))
 	case m.unknown == maxUnknownNamed+1:
 		m.draft.ignore("members", "more ids that belong to nobody")
 	}

@@ -57,7 +57,7 @@ func ReadPeople(file io.Reader) ([]ImportRow, []*refusal.Row, error) {
 				Advise("a value with a comma goes between quotes")))
 			continue
 		}
-		rows = append(rows, rowOf(line, header, fields))
+		rows = append(rows, importRowOf(line, header, fields))
 	}
 }
 
@@ -91,7 +91,7 @@ func checkHeader(header []string) error {
 	return nil
 }
 
-func rowOf(line int, header, fields []string) ImportRow {
+func importRowOf(line int, header, fields []string) ImportRow {
 	row := ImportRow{Line: line}
 	for i, name := range header {
 		switch name {

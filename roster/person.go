@@ -12,8 +12,8 @@ import (
 )
 
 const (
-	defaultPage = 50 // the number of people on a page, if the query sets no Limit
-	maxPage     = 500
+	defaultPageSize = 50  // the number of people on a page, if the query sets no Limit
+	maxPageSize     = 500 // the largest number of people on a page
 )
 
 // Person is a user as the pages show it.
@@ -26,14 +26,14 @@ type Person struct {
 	Role        Role
 	Active      bool
 	Block       Block
-	Held        []HeldChange
+	Held        []HeldChange // changes that SCIM asked for, which wait for a decision or were refused
 	Version     int64
 	Created     time.Time
 
-	LastChange       Stamp // the last change of the account, of any kind
-	LastActiveChange Stamp // the last change of Active
-	LastRoleChange   Stamp // the last change of Role
-	LastSignIn       time.Time
+	LastChange       Stamp     // the last change of the account, of any kind
+	LastActiveChange Stamp     // the last change of Active
+	LastRoleChange   Stamp     // the last change of Role
+	LastSignIn       time.Time // zero if the person has never signed in
 
 	Names []Name // the names that are compared with those of other people to find look-alikes
 }
@@ -77,9 +77,9 @@ type Counts struct {
 func (r *Roster) People(ctx context.Context, q PeopleQuery) (page []Person, next string, err error) {
 	limit := q.Limit
 	if limit <= 0 {
-		limit = defaultPage
+		limit = defaultPageSize
 	}
-	limit = min(limit, maxPage)
+	limit = min(limit, maxPageSize)
 	if !storable(q.Search) || !storable(q.After) {
 		return nil, "", nil
 	}

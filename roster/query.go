@@ -136,7 +136,7 @@ func narrowingAdvice(kind scim.TypeName) string {
 }
 
 func notFound(kind scim.TypeName, id string) error {
-	return refusal.New(refusal.NotFound, "", "there is no %s with the id %q on this site", kind, phrase.Cut(id, maxShownID))
+	return refusal.New(refusal.NotFound, "", "there is no %s with the id %q on this site", kind, phrase.Cut(id, maxShownIDBytes))
 }
 
 // storable reports whether the database can store this string. A string from a URL may contain

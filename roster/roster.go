@@ -90,7 +90,7 @@ func (r *Roster) Types() *scim.Registry { return r.types }
 // Change says who asks for a change, in which way, and for which version.
 type Change struct {
 	Actor string // the actor in the form that events use: "scim:…a91f", "admin:kim@example.com" or "cli"
-	Via   string // the way of the change: ViaSCIM, ViaAdmin, ViaImport or ViaSignIn
+	Via   string // how the change arrived: ViaSCIM, ViaAdmin, ViaImport or ViaSignIn
 
 	// Person is the id of the actor if the actor is a person of this site, otherwise empty. With it
 	// the roster stops people from changing their own role or deactivating themselves.
@@ -128,11 +128,11 @@ const (
 type Document struct {
 	ID       string
 	Version  int64
-	JSON     []byte
+	JSON     []byte    // the document itself
 	Created  time.Time // the time of creation, in UTC, with the precision of meta (milliseconds)
-	Modified time.Time
-	Position int64  // orders the resources of a list by their creation
-	SortKey  string // the sort key in a sorted list, as scim.Sort.Key returns it
+	Modified time.Time // the time of the last change, in the same form
+	Position int64     // orders the resources of a list by their creation
+	SortKey  string    // the sort key in a sorted list, as scim.Sort.Key returns it
 
 	// Active says whether a user may sign in. It does not change when a client removes the
 	// attribute active.
@@ -141,21 +141,21 @@ type Document struct {
 
 // Outcome is the result of a change.
 type Outcome struct {
-	Document      Document // the document after the change; after Delete, the deleted document
-	UserName      string   // the current userName, or the displayName of a group; for the request log
-	Sentence      string   // what was done, in words for people
-	SessionsEnded int
-	Created       bool
-	Changed       bool // whether anything changed; if not, there is no new version and no event
-	Ignored       []scim.Ignored
-	Fixes         []scim.Fix
+	Document      Document           // the document after the change; after Delete, the deleted document
+	UserName      string             // the current userName, or the displayName of a group; for the request log
+	Sentence      string             // what was done, in words for people
+	SessionsEnded int                // how many sessions the change ended
+	Created       bool               // whether the change created the resource
+	Changed       bool               // whether anything changed; if not, there is no new version and no event
+	Ignored       []scim.Ignored     // the parts of the request that were not applied
+	Fixes         []scim.Fix         // the deviations from SCIM that were tolerated in the request
 	Request       requestlog.Request // Change.Request, completed and written to the request log
 }
 
 // Stamp records who last changed something, how and when.
 type Stamp struct {
-	Actor string
-	Via   string
+	Actor string    // the actor, as in Change.Actor
+	Via   string    // the way of the change, as in Change.Via
 	Time  time.Time // when the change was made; zero means never
 	Text  string    // what was done, in words
 }
@@ -262,7 +262,7 @@ type Store interface {
 	Index(ctx context.Context, id site.ID, epoch int64, limit int) (more bool, err error)
 
 	// Update runs fn in one transaction on the roster of site s. Tx.Insert and Tx.Put refuse to
-	// write if the site's schemas are no longer those of s. fn may run more than once, and must
+	// write if the site's schemas differ from the schemas of s. fn may run more than once, and must
 	// change nothing except through tx. Update returns site.ErrNotFound if the site is gone.
 	Update(ctx context.Context, s site.Site, fn func(tx Tx) error) error
 	// Join returns the roster of a site for use inside a transaction on that site. It uses the
@@ -333,7 +333,8 @@ type Tx interface {
 	// Put replaces old with next. Both must have their Values and Unique set, and their NameLooks
 	// too if the names differ. It returns the same errors as Insert.
 	Put(ctx context.Context, old, next Record) error
-	// PutUnique replaces the unique values of old with those of next, and changes nothing else. If
+	// PutUnique replaces the unique values of old by the unique values of next, and changes nothing
+	// else. If
 	// it returns ErrValueTaken, the values that it wrote before stay in the transaction.
 	PutUnique(ctx context.Context, old, next Record) error
 	// FreeUnique deletes the unique values of an attribute, so that resources may share them.
@@ -378,9 +379,9 @@ type Tx interface {
 	// EndSessions ends all of a person's sessions and returns how many of them were live.
 	EndSessions(ctx context.Context, person string, now time.Time) (int, error)
 
-	// EndOriginSessions ends sessions that began when nameID signed in through issuer. It ends those
-	// with a session index in indexes, or all of them if indexes is empty. It returns, by person,
-	// how many of the ended sessions were live.
+	// EndOriginSessions ends sessions that began when nameID signed in through issuer. It ends
+	// those with a session index in indexes, or all of them if indexes is empty. It returns, by
+	// person, how many of the ended sessions were live.
 	EndOriginSessions(ctx context.Context, issuer, nameID string, indexes []string, now time.Time) (map[string]int, error)
 
 	AppendEvent(ctx context.Context, e event.Event) error

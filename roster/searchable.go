@@ -37,7 +37,7 @@ const (
 type Indexing struct {
 	site.Searchable
 	Complete    bool // whether filters use the rows
-	Done, Total int  // how many resources of the type have rows, and how many there are
+	Done, Total int  // how many resources of the type are indexed, and how many exist
 }
 
 // Indexing returns the declared attributes and their progress, in the order of the declarations.
@@ -67,10 +67,10 @@ func (r *Rosters) Advance(ctx context.Context, key string, epoch int64) (next ti
 	return r.Now(), nil
 }
 
-// IndexedValues is the largest number of distinct values that are indexed for one attribute of a
+// MaxIndexedValues is the largest number of distinct values that are indexed for one attribute of a
 // resource. Each gets its own row. An attribute with more values gets a single row with an empty
 // value, so that one large resource does not slow down the others.
-const IndexedValues = 100
+const MaxIndexedValues = 100
 
 // DeclaredValues returns the values of a stored resource for the attributes declared on its kind.
 // DeclaredValues reads no schema, so that rows keep their meaning when the schemas change.
@@ -99,9 +99,9 @@ func valuesAt(doc scim.Resource, s site.Searchable) []Value {
 			return true
 		}
 		values = append(values, v)
-		return len(values) <= IndexedValues
+		return len(values) <= MaxIndexedValues
 	})
-	if len(values) > IndexedValues {
+	if len(values) > MaxIndexedValues {
 		return []Value{{Path: s.ID}}
 	}
 	return values
@@ -128,9 +128,9 @@ func eachValue(doc scim.Resource, path scim.AttrPath, visit func(any) bool) {
 	}
 }
 
-// IndexedRunes is the length, in characters, to which value rows truncate long strings. A row of
+// MaxIndexedRunes is the length, in characters, to which value rows truncate long strings. A row of
 // exactly this length may stand for a longer value.
-const IndexedRunes = 250
+const MaxIndexedRunes = 250
 
 // IndexKey returns the key of a value's row. Values that a filter treats as equal have the same
 // key. whole reports that only this value has the key, apart from differences in case. The key is
@@ -141,12 +141,12 @@ func IndexKey(value any) (key string, whole bool) {
 		key = scim.Fold(value)
 		n := 0
 		for i := range key {
-			if n == IndexedRunes {
+			if n == MaxIndexedRunes {
 				return key[:i], false
 			}
 			n++
 		}
-		return key, n < IndexedRunes
+		return key, n < MaxIndexedRunes
 	case int64:
 		// A filter compares an integer with a decimal as decimals.
 		return strconv.FormatFloat(float64(value), 'g', -1, 64), -maxExactInteger < value && value < maxExactInteger

@@ -239,8 +239,8 @@ func TestSearchable(t *testing.T) {
 				}
 				return `"entitlements":[` + strings.Join(list, ",") + `]`
 			}
-			f.user(t, s, user("many", crowd(0, roster.IndexedValues+1)))
-			edge := f.user(t, s, user("edge", crowd(0, roster.IndexedValues)))
+			f.user(t, s, user("many", crowd(0, roster.MaxIndexedValues+1)))
+			edge := f.user(t, s, user("edge", crowd(0, roster.MaxIndexedValues)))
 			f.user(t, s, user("few", crowd(1, 2)))
 			f.user(t, s, user("none", `"title":"T"`))
 			ask := func(want map[string]string) {

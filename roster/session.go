@@ -15,8 +15,8 @@ import (
 
 // Session is a signed-in browser.
 type Session struct {
-	Hash   secret.Hash
-	Person string
+	Hash   secret.Hash // the hash of the session's secret
+	Person string      // the id of the person who is signed in
 	session.Record
 	Origin Origin // how the identity provider identifies the session
 	Own    bool   // whether this is the session of the caller who asked for the list
@@ -46,7 +46,9 @@ func (r *Roster) StartSession(ctx context.Context, personID string, l session.Li
 	return made, nil
 }
 
-func (r *Roster) session(ctx context.Context, sessionSecret string) (Person, Session, error) {
+// findSession returns the live session with this secret and its person. It returns ErrNoSession in
+// the same cases as UseSession.
+func (r *Roster) findSession(ctx context.Context, sessionSecret string) (Person, Session, error) {
 	if sessionSecret == "" {
 		return Person{}, Session{}, ErrNoSession
 	}
@@ -69,7 +71,7 @@ const recordUseTimeout = time.Second
 // person is deleted or deactivated. It reads the database each time, so a session that another
 // process ended is refused at once.
 func (r *Roster) UseSession(ctx context.Context, sessionSecret string, from session.Browser) (Person, error) {
-	person, s, err := r.session(ctx, sessionSecret)
+	person, s, err := r.findSession(ctx, sessionSecret)
 	if err != nil || !s.MustRecordUse(r.now()) {
 		return person, err
 	}
@@ -83,7 +85,7 @@ func (r *Roster) UseSession(ctx context.Context, sessionSecret string, from sess
 // HasFreshSession reports whether the session with this secret began recently enough for actions
 // that need a fresh sign-in. It returns ErrNoSession in the same cases as UseSession.
 func (r *Roster) HasFreshSession(ctx context.Context, sessionSecret string) (bool, error) {
-	_, s, err := r.session(ctx, sessionSecret)
+	_, s, err := r.findSession(ctx, sessionSecret)
 	return err == nil && s.IsFresh(r.now()), err
 }
 
@@ -130,7 +132,7 @@ func (r *Roster) SignOutEverywhere(ctx context.Context, personID string, c Chang
 
 // SignOut ends the caller's session. Signing out without a session is not an error.
 func (r *Roster) SignOut(ctx context.Context, sessionSecret string) error {
-	person, _, err := r.session(ctx, sessionSecret)
+	person, _, err := r.findSession(ctx, sessionSecret)
 	if errors.Is(err, ErrNoSession) {
 		return r.EndSession(ctx, sessionSecret)
 	}

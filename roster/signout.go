@@ -12,23 +12,23 @@ import (
 // Origin holds the data by which an identity provider identifies a session. It is the zero value
 // for a session that did not begin with an assertion.
 type Origin struct {
-	Issuer     string
-	NameID     string
-	NameFormat string
+	Issuer     string // the entity id of the identity provider
+	NameID     string // the person's identifier at the identity provider
+	NameFormat string // the format of the NameID
 	Index      string // the session index; may be empty
 }
 
 // SessionOrigin returns the person and the origin of the session with this secret. It returns
 // ErrNoSession in the same cases as UseSession.
 func (r *Roster) SessionOrigin(ctx context.Context, sessionSecret string) (Person, Origin, error) {
-	p, s, err := r.session(ctx, sessionSecret)
+	p, s, err := r.findSession(ctx, sessionSecret)
 	return p, s.Origin, err
 }
 
-// EndOrigin ends the sessions of the NameID at this issuer whose session index is in indexes,
-// because the identity provider ended them. If indexes is empty, it ends all sessions of the
-// NameID. It returns how many of them were live.
-func (r *Roster) EndOrigin(ctx context.Context, issuer, nameID string, indexes []string) (ended int, err error) {
+// EndOriginSessions ends the sessions of the NameID at this issuer whose session index is in
+// indexes, because the identity provider ended them. If indexes is empty, it ends all sessions of
+// the NameID. It returns how many of them were live.
+func (r *Roster) EndOriginSessions(ctx context.Context, issuer, nameID string, indexes []string) (ended int, err error) {
 	err = r.store.Update(ctx, r.site, func(tx Tx) error {
 		ended = 0
 		now := r.now().UTC()

@@ -21,18 +21,18 @@ type story struct {
 	sessionsEnded int      // how many sessions were ended
 	// accessEvent is the event about active or the block: UserDeactivated, UserReactivated,
 	// UserRevived, UserBlocked, UserUnblocked or UserBlockChanged. It is empty if neither changed.
-	accessEvent       string
-	block             []event.Change // the changes that concern only the block
-	active            bool           // whether the account would be active without the block; only for a person who is or was blocked
-	identifierRemoved bool           // whether the user identifier of a revived person was removed
-	fromRole          Role           // the old role; both roles are empty if the role stayed
-	toRole            Role
-	attributes        []string       // the names of the other attributes that changed
-	values            []event.Change // every attribute that changed, with its values
-	oldName           string         // the name before the change, if the name changed
-	reverseOf         string         // the administrator whose change of active is undone by this change
-	reverseRole       string         // the administrator whose change of the role is undone by this change
-	members           memberDelta
+	accessEvent         string
+	block               []event.Change // the changes that concern only the block
+	active              bool           // whether the account would be active without the block; only for a person who is or was blocked
+	identifierRemoved   bool           // whether the user identifier of a revived person was removed
+	fromRole            Role           // the old role; both roles are empty if the role stayed
+	toRole              Role
+	attributes          []string       // the names of the changed attributes; a change of active or of the role is not repeated here
+	values              []event.Change // every attribute that changed, with its values
+	oldName             string         // the name before the change, if the name changed
+	reversedAccessActor string         // the administrator whose change of active is undone by this change
+	reversedRoleActor   string         // the administrator whose change of the role is undone by this change
+	members             memberDelta
 }
 
 func storyOf(old, next Record, was scim.Resource, d *draft, ended int, c Change) story {
@@ -61,13 +61,13 @@ func storyOf(old, next Record, was scim.Resource, d *draft, ended int, c Change)
 			s.identifierRemoved = d.dropsIdentifier
 			done = "Revived, as the account was deactivated"
 		}
-		s.reverseOf = reversedActor(old.LastActiveChange, c)
-		s.sentenceParts = append(s.sentenceParts, done+s.sessionsEndedText(" · ")+reversingText(" · ", s.reverseOf))
+		s.reversedAccessActor = reversedActor(old.LastActiveChange, c)
+		s.sentenceParts = append(s.sentenceParts, done+s.sessionsEndedText(" · ")+reversingText(" · ", s.reversedAccessActor))
 	}
 	if old.Role != next.Role {
 		s.fromRole, s.toRole = old.Role, next.Role
-		s.reverseRole = reversedActor(old.LastRoleChange, c)
-		s.sentenceParts = append(s.sentenceParts, fmt.Sprintf("Role %s → %s", old.Role, next.Role)+reversingText(" · ", s.reverseRole))
+		s.reversedRoleActor = reversedActor(old.LastRoleChange, c)
+		s.sentenceParts = append(s.sentenceParts, fmt.Sprintf("Role %s → %s", old.Role, next.Role)+reversingText(" · ", s.reversedRoleActor))
 	}
 	if len(s.attributes) > 0 {
 		s.sentenceParts = append(s.sentenceParts, "Updated "+strings.Join(s.attributes, ", "))
@@ -78,8 +78,8 @@ func storyOf(old, next Record, was scim.Resource, d *draft, ended int, c Change)
 	return s
 }
 
-// addBlock adds to the story that a block was set or lifted. If the block stays, it adds whether the
-// account will be active once the block is lifted.
+// addBlock adds to the story that a block was set or lifted. If the block stays, it adds whether
+// the account will be active once the block is lifted.
 func (s *story) addBlock(old, next Record) {
 	var done string
 	if old.Block.InForce != next.Block.InForce {
@@ -165,7 +165,7 @@ func (s story) newEvents(id site.ID, next Record, c Change, at time.Time) []even
 	var events []event.Event
 	switch s.accessEvent {
 	case event.UserDeactivated:
-		text := s.userName + " was deactivated" + s.sessionsEndedText("; ") + reversingText("; this ", s.reverseOf)
+		text := s.userName + " was deactivated" + s.sessionsEndedText("; ") + reversingText("; this ", s.reversedAccessActor)
 		events = append(events, newEvent(id, next, s.accessEvent, c, at, text, changesOf(s.values, activeAttribute)...))
 	case event.UserBlocked:
 		text := s.userName + " was blocked" + s.sessionsEndedText("; ")
@@ -186,11 +186,11 @@ func (s story) newEvents(id site.ID, next Record, c Change, at time.Time) []even
 		}
 		events = append(events, newEvent(id, next, s.accessEvent, c, at, text, changesOf(s.values, activeAttribute)...))
 	case event.UserReactivated:
-		text := s.userName + " was reactivated" + reversingText("; this ", s.reverseOf)
+		text := s.userName + " was reactivated" + reversingText("; this ", s.reversedAccessActor)
 		events = append(events, newEvent(id, next, s.accessEvent, c, at, text, changesOf(s.values, activeAttribute)...))
 	}
 	if s.toRole != "" {
-		text := fmt.Sprintf("The role of %s changed from %s to %s", s.userName, s.fromRole, s.toRole) + reversingText("; this ", s.reverseRole)
+		text := fmt.Sprintf("The role of %s changed from %s to %s", s.userName, s.fromRole, s.toRole) + reversingText("; this ", s.reversedRoleActor)
 		events = append(events, newEvent(id, next, event.UserRoleChanged, c, at, text, event.Changed(roleAttribute, s.fromRole, s.toRole)))
 	}
 	if changes := s.changedAttributeNames(); len(changes) > 0 {

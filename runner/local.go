@@ -9,7 +9,7 @@ import (
 // localRunner runs slices in this process.
 type localRunner struct {
 	runner       *Runner
-	sliceContext context.Context // the context of slices; it ends later than Run's context, by the time Grace
+	sliceContext context.Context // the context of slices; Run cancels it if slices still run when the time Grace is over
 
 	mu            sync.Mutex
 	running       map[string]bool // the keys for which a slice is running

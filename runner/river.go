@@ -20,7 +20,9 @@ import (
 const (
 	// jobTimeout is how long River lets a job run. It is longer than SliceLimit, so River ends a
 	// slice only if the runner has failed to end it.
-	jobTimeout  = 30 * time.Second
+	jobTimeout = 30 * time.Second
+	// rescueAfter is how long a job may be "running" before River rescues it, because the process
+	// that ran it was killed.
 	rescueAfter = 60 * time.Second
 	// keepFinishedJobs is how long River keeps the rows of finished jobs.
 	keepFinishedJobs = time.Hour
@@ -32,24 +34,24 @@ const (
 	maxDue = 500
 )
 
-// advanceArgs are the arguments of a River job, which is one slice of a key. Jobs are unique by
+// jobArgs are the arguments of a River job, which is one slice of a key. Jobs are unique by
 // both fields, so a job of an old epoch does not prevent a job of a newer epoch.
-type advanceArgs struct {
+type jobArgs struct {
 	Key   string `json:"key" river:"unique"`
 	Epoch int64  `json:"epoch" river:"unique"`
 }
 
-func (advanceArgs) Kind() string { return "advance" }
+func (jobArgs) Kind() string { return "advance" }
 
-// advanceWorker runs River's jobs.
-type advanceWorker struct {
-	river.WorkerDefaults[advanceArgs]
+// jobWorker runs River's jobs.
+type jobWorker struct {
+	river.WorkerDefaults[jobArgs]
 	runner *Runner
 }
 
 // Work runs one slice of the job's key, unless another process has run a slice of that key since
 // the job was added.
-func (w *advanceWorker) Work(ctx context.Context, job *river.Job[advanceArgs]) error {
+func (w *jobWorker) Work(ctx context.Context, job *river.Job[jobArgs]) error {
 	epoch, err := w.runner.Leases.Epoch(ctx, w.runner.Kind, job.Args.Key)
 	if err != nil {
 		return fmt.Errorf("epoch of %s %s: %w", w.runner.Kind, job.Args.Key, err)
@@ -70,7 +72,7 @@ const (
 // startRiver starts River. If the database cannot be reached, it tries again for a while.
 func (r *Runner) startRiver(ctx context.Context) (client *river.Client[pgx.Tx], err error) {
 	for try := 1; ; try++ {
-		client, err = r.tryRiver(ctx)
+		client, err = r.tryStartRiver(ctx)
 		if err == nil || ctx.Err() != nil || try == maxStartTries || !isTemporary(err) {
 			return client, err
 		}
@@ -90,14 +92,14 @@ func isTemporary(err error) bool {
 	return !is || strings.HasPrefix(refused.Code, "57P") || strings.HasPrefix(refused.Code, "53") || strings.HasPrefix(refused.Code, "08")
 }
 
-func (r *Runner) tryRiver(ctx context.Context) (*river.Client[pgx.Tx], error) {
+func (r *Runner) tryStartRiver(ctx context.Context) (*river.Client[pgx.Tx], error) {
 	driver := riverpgxv5.New(r.Pool)
 	log := slog.New(quietHandler{r.log().Handler()})
 	if err := migrateRiver(ctx, r.Pool, driver, log); err != nil {
 		return nil, fmt.Errorf("make River's tables: %w", err)
 	}
 	workers := river.NewWorkers()
-	if err := river.AddWorkerSafely(workers, &advanceWorker{runner: r}); err != nil {
+	if err := river.AddWorkerSafely(workers, &jobWorker{runner: r}); err != nil {
 		return nil, fmt.Errorf("start River: %w", err)
 	}
 	client, err := river.NewClient(driver, &river.Config{
@@ -146,7 +148,7 @@ func (r *Runner) insertDue(ctx context.Context, client *river.Client[pgx.Tx]) er
 	}
 	jobs := make([]river.InsertManyParams, 0, len(due))
 	for key, epoch := range due {
-		jobs = append(jobs, river.InsertManyParams{Args: advanceArgs{Key: key, Epoch: epoch}, InsertOpts: &river.InsertOpts{
+		jobs = append(jobs, river.InsertManyParams{Args: jobArgs{Key: key, Epoch: epoch}, InsertOpts: &river.InsertOpts{
 			Queue: r.Kind,
 			// If a slice fails, its lease makes the key due again. River must not repeat the job.
 			MaxAttempts: 1,

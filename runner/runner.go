@@ -18,13 +18,21 @@ import (
 // has taken the lease over, the other methods return an error with a method LeaseLost() that
 // returns true.
 type Leases interface {
+	// Claim takes the lease of a key for the time ttl, and returns the new epoch of the key.
 	Claim(ctx context.Context, kind, key, owner string, ttl time.Duration) (epoch int64, err error)
+	// Renew extends a lease, so that it expires after the time ttl.
 	Renew(ctx context.Context, kind, key, owner string, epoch int64, ttl time.Duration) error
+	// Release gives a lease back. The key is due again at nextAt; zero means only after Wake.
 	Release(ctx context.Context, kind, key, owner string, epoch int64, nextAt time.Time) error
+	// Due returns up to limit keys that are due and held by no owner. DueEpochs returns the same
+	// keys, each with the epoch of its last claim.
 	Due(ctx context.Context, kind string, now time.Time, limit int) ([]string, error)
 	DueEpochs(ctx context.Context, kind string, now time.Time, limit int) (map[string]int64, error)
+	// Held returns the keys that the owner holds.
 	Held(ctx context.Context, kind, owner string) ([]string, error)
+	// Epoch returns the epoch of the last claim of a key, or 0.
 	Epoch(ctx context.Context, kind, key string) (int64, error)
+	// Wake makes a key due at once.
 	Wake(ctx context.Context, kind, key string) error
 }
 
@@ -49,14 +57,14 @@ type Runner struct {
 	Log        *slog.Logger
 	Now        func() time.Time
 	Workers    int           // how many slices this process may run at the same time; default 4
-	TTL        time.Duration // how long a lease lasts if its process is killed; default 20 s
+	TTL        time.Duration // how long a lease lasts without a renewal; default 20 s
 	LookEvery  time.Duration // how often the runner looks for due keys; default 1 s
 	SliceLimit time.Duration // how long a slice may run before it is stopped; default 25 s
 	Grace      time.Duration // how long Run waits for slices after its context ends, before it stops them; default 15 s
 	RetryAfter time.Duration // how long to wait before a failed slice is tried again, if Advance returned no time; default 30 s
 
-	once  sync.Once
-	woken chan struct{} // has an element when Run must look for due keys
+	wokenOnce sync.Once
+	woken     chan struct{} // has an element when Run must look for due keys
 }
 
 // Wake makes a key due at once, and makes Run look for it. It may be called before Run, and in a
@@ -88,7 +96,7 @@ func (r *Runner) LookNow() {
 }
 
 func (r *Runner) wakeChannel() chan struct{} {
-	r.once.Do(func() { r.woken = make(chan struct{}, 1) })
+	r.wokenOnce.Do(func() { r.woken = make(chan struct{}, 1) })
 	return r.woken
 }
 

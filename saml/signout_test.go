@@ -115,17 +115,17 @@ func TestReadSignOutRefuses(t *testing.T) {
 		"no address":      {func(s *demoidp.SignOut) { s.Destination = "" }, saml.WrongDestination},
 		"another issuer":  {func(s *demoidp.SignOut) { s.Issuer = "https://evil.example/" }, saml.WrongIssuer},
 		"expired":         {func(s *demoidp.SignOut) { s.NotOnOrAfter = noon.Add(-saml.MaxClockSkew) }, saml.Expired},
-		"old":             {func(s *demoidp.SignOut) { s.Message = issuedAt(noon.Add(-9 * time.Minute)) }, saml.Expired},
-		"of the future":   {func(s *demoidp.SignOut) { s.Message = issuedAt(noon.Add(4 * time.Minute)) }, saml.NotYetValid},
-		"without a time":  {func(s *demoidp.SignOut) { s.Message = func(e *etree.Element) { e.RemoveAttr("IssueInstant") } }, saml.Malformed},
-		"of SAML 1.1":     {func(s *demoidp.SignOut) { s.Message = func(e *etree.Element) { e.CreateAttr("Version", "1.1") } }, saml.WrongVersion},
+		"old":             {func(s *demoidp.SignOut) { s.ChangeMessage = issuedAt(noon.Add(-9 * time.Minute)) }, saml.Expired},
+		"of the future":   {func(s *demoidp.SignOut) { s.ChangeMessage = issuedAt(noon.Add(4 * time.Minute)) }, saml.NotYetValid},
+		"without a time":  {func(s *demoidp.SignOut) { s.ChangeMessage = func(e *etree.Element) { e.RemoveAttr("IssueInstant") } }, saml.Malformed},
+		"of SAML 1.1":     {func(s *demoidp.SignOut) { s.ChangeMessage = func(e *etree.Element) { e.CreateAttr("Version", "1.1") } }, saml.WrongVersion},
 		"about no one":    {func(s *demoidp.SignOut) { s.NameID = "" }, saml.BadIdentifier},
 		"about two people": {func(s *demoidp.SignOut) {
-			s.Message = func(e *etree.Element) { e.AddChild(find(t, e, "NameID").Copy()) }
+			s.ChangeMessage = func(e *etree.Element) { e.AddChild(find(t, e, "NameID").Copy()) }
 		}, saml.Structure},
-		"another message":   {func(s *demoidp.SignOut) { s.Message = func(e *etree.Element) { e.Tag = "Response" } }, saml.Structure},
+		"another message":   {func(s *demoidp.SignOut) { s.ChangeMessage = func(e *etree.Element) { e.Tag = "Response" } }, saml.Structure},
 		"a name too long":   {func(s *demoidp.SignOut) { s.NameID = strings.Repeat("a", 300) }, saml.BadIdentifier},
-		"an empty identity": {func(s *demoidp.SignOut) { s.Message = func(e *etree.Element) { e.RemoveAttr("ID") } }, saml.Structure},
+		"an empty identity": {func(s *demoidp.SignOut) { s.ChangeMessage = func(e *etree.Element) { e.RemoveAttr("ID") } }, saml.Structure},
 	} {
 		s := endOf("ada")
 		test.change(&s)
@@ -181,7 +181,7 @@ func TestReadSignOutRefuses(t *testing.T) {
 	// Posted messages are read as responses are: nothing can be hidden beside what is signed.
 	form := func(change func(*etree.Element)) saml.SignOutMessage {
 		s := endOf("ada")
-		s.Signed = change
+		s.ChangeSigned = change
 		return w.messages(t, s)["POST"]
 	}
 	w.refusesSignOut(t, "changed after it was signed", form(func(e *etree.Element) { find(t, e, "NameID").SetText("kim") }), saml.BadSignature)
@@ -205,7 +205,7 @@ func TestReadSignOutRefuses(t *testing.T) {
 	w.refusesSignOut(t, "a DOCTYPE", saml.SignOutMessage{Form: doctype}, saml.Directive)
 	// A bomb of a redirect is not unpacked. It is signed, so that it gets that far.
 	bomb := endOf("ada")
-	bomb.Message = func(e *etree.Element) {
+	bomb.ChangeMessage = func(e *etree.Element) {
 		e.CreateElement("samlp:Extensions").SetText(strings.Repeat("a", saml.MaxResponse))
 	}
 	w.refusesSignOut(t, "a bomb", w.messages(t, bomb)["redirect"], saml.Malformed)

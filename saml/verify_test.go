@@ -23,7 +23,7 @@ func TestVerify(t *testing.T) {
 		t.Parallel()
 		for name, change := range map[string]func(*demoidp.Answer){
 			"the assertion signed":                func(*demoidp.Answer) {},
-			"the response signed":                 func(a *demoidp.Answer) { a.SignResponse, a.LeaveAssertion = true, true },
+			"the response signed":                 func(a *demoidp.Answer) { a.SignResponse, a.UnsignedAssertion = true, true },
 			"both signed":                         func(a *demoidp.Answer) { a.SignResponse = true },
 			"SHA-512":                             func(a *demoidp.Answer) { a.Method = dsig.ECDSASHA512SignatureMethod },
 			"a signature without KeyInfo":         func(a *demoidp.Answer) { a.NoKeyInfo = true },
@@ -32,9 +32,9 @@ func TestVerify(t *testing.T) {
 			"an assertion encrypted with AES-GCM": func(a *demoidp.Answer) { a.EncryptFor, a.EncryptGCM = certificate(t, siteKey()), true },
 			"encrypted in a signed response":      func(a *demoidp.Answer) { a.EncryptFor, a.SignResponse = certificate(t, siteKey()), true },
 			"encrypted unsigned in a signed response": func(a *demoidp.Answer) {
-				a.EncryptFor, a.SignResponse, a.LeaveAssertion = certificate(t, siteKey()), true, true
+				a.EncryptFor, a.SignResponse, a.UnsignedAssertion = certificate(t, siteKey()), true, true
 			},
-			"no Destination": func(a *demoidp.Answer) { a.Response = func(r *etree.Element) { r.RemoveAttr("Destination") } },
+			"no Destination": func(a *demoidp.Answer) { a.ChangeResponse = func(r *etree.Element) { r.RemoveAttr("Destination") } },
 		} {
 			t.Run(name, func(t *testing.T) {
 				t.Parallel()
@@ -63,7 +63,7 @@ func TestVerify(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		a := answer()
-		a.Assertion = func(e *etree.Element) {
+		a.ChangeAssertion = func(e *etree.Element) {
 			find(t, e, "AuthnStatement").CreateAttr("SessionNotOnOrAfter", "2026-11-20T20:00:00Z")
 		}
 		got := w.accepts(t, w.respond(t, a))
@@ -125,7 +125,7 @@ var faults = []fault{
 		find(t, e, "Subject/SubjectConfirmation/SubjectConfirmationData").CreateAttr("Recipient", "https://people.example.com/c/other/auth/saml2/post")
 	})},
 	{name: "sent to another address", want: saml.WrongDestination, answer: func(_ *testing.T, _ *world, a *demoidp.Answer) {
-		a.Response = func(r *etree.Element) {
+		a.ChangeResponse = func(r *etree.Element) {
 			r.CreateAttr("Destination", "https://people.example.com/c/other/auth/saml2/post")
 		}
 	}},
@@ -134,7 +134,7 @@ var faults = []fault{
 	}},
 	{name: "to another request, its own InResponseTo changed", library: true, want: saml.UnknownRequest, answer: func(_ *testing.T, _ *world, a *demoidp.Answer) {
 		a.InResponseTo = "_request-2"
-		a.SignedResponse = func(r *etree.Element) { r.CreateAttr("InResponseTo", request) }
+		a.ChangeSignedResponse = func(r *etree.Element) { r.CreateAttr("InResponseTo", request) }
 	}},
 	{name: "to no request", library: true, want: saml.UnknownRequest, answer: func(_ *testing.T, _ *world, a *demoidp.Answer) {
 		a.InResponseTo = ""
@@ -143,29 +143,41 @@ var faults = []fault{
 		w.EntityID = "https://sts.windows.net/another/"
 	}},
 	{name: "with the signed assertion twice", library: true, want: saml.Structure, answer: func(_ *testing.T, _ *world, a *demoidp.Answer) {
-		a.SignedResponse = func(r *etree.Element) { r.AddChild(r.FindElement("Assertion").Copy()) }
+		a.ChangeSignedResponse = func(r *etree.Element) { r.AddChild(r.FindElement("Assertion").Copy()) }
 	}},
 	{name: "with SHA-1", library: true, want: saml.WeakAlgorithm, answer: func(_ *testing.T, _ *world, a *demoidp.Answer) {
 		a.Method = dsig.ECDSASHA1SignatureMethod
 	}},
+	{name: "with a SHA-1 digest", want: saml.WeakAlgorithm, answer: signature(func(t *testing.T, e *etree.Element) {
+		find(t, e, "SignedInfo/Reference/DigestMethod").CreateAttr("Algorithm", "http://www.w3.org/2000/09/xmldsig#sha1")
+	})},
+	{name: "with inclusive canonicalization", want: saml.WeakAlgorithm, answer: signature(func(t *testing.T, e *etree.Element) {
+		find(t, e, "SignedInfo/CanonicalizationMethod").CreateAttr("Algorithm", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315")
+	})},
+	{name: "with a third transform", want: saml.WeakAlgorithm, answer: signature(func(t *testing.T, e *etree.Element) {
+		find(t, e, "SignedInfo/Reference/Transforms").CreateElement("ds:Transform").CreateAttr("Algorithm", "http://www.w3.org/TR/1999/REC-xpath-19991116")
+	})},
+	{name: "whose signature refers to another element", want: saml.Structure, answer: signature(func(t *testing.T, e *etree.Element) {
+		find(t, e, "SignedInfo/Reference").CreateAttr("URI", "#_other")
+	})},
 	{name: "with a DOCTYPE", library: true, want: saml.Directive, raw: prefixed(`<!DOCTYPE x [<!ENTITY e "ada@acme.example">]>`)},
 	{name: "with a processing instruction", library: true, want: saml.Directive, raw: prefixed(`<?x y?>`)},
 	{name: "with Version 1.1", library: true, want: saml.WrongVersion, answer: change(func(_ *testing.T, e *etree.Element) { e.CreateAttr("Version", "1.1") })},
 	{name: "changed after it was signed", want: saml.BadSignature, answer: func(t *testing.T, _ *world, a *demoidp.Answer) {
-		a.SignedAssertion = func(e *etree.Element) { find(t, e, "Subject/NameID").SetText("kim@acme.example") }
+		a.ChangeSignedAssertion = func(e *etree.Element) { find(t, e, "Subject/NameID").SetText("kim@acme.example") }
 	}},
-	{name: "unsigned", want: saml.Unsigned, answer: func(_ *testing.T, _ *world, a *demoidp.Answer) { a.LeaveAssertion = true }},
+	{name: "unsigned", want: saml.Unsigned, answer: func(_ *testing.T, _ *world, a *demoidp.Answer) { a.UnsignedAssertion = true }},
 	{name: "with its signature stripped", want: saml.Unsigned, answer: func(t *testing.T, _ *world, a *demoidp.Answer) {
-		a.SignedAssertion = func(e *etree.Element) { e.RemoveChild(find(t, e, "Signature")) }
+		a.ChangeSignedAssertion = func(e *etree.Element) { e.RemoveChild(find(t, e, "Signature")) }
 	}},
 	{name: "signed with an unknown key", want: saml.UnknownKey, answer: func(t *testing.T, w *world, _ *demoidp.Answer) {
-		if err := w.Roll(); err != nil {
+		if err := w.ReplaceKey(); err != nil {
 			t.Fatal(err)
 		}
 	}},
 	{name: "signed with an unknown key that it does not name", want: saml.BadSignature, answer: func(t *testing.T, w *world, a *demoidp.Answer) {
 		a.NoKeyInfo = true
-		if err := w.Roll(); err != nil {
+		if err := w.ReplaceKey(); err != nil {
 			t.Fatal(err)
 		}
 	}},
@@ -188,7 +200,7 @@ var faults = []fault{
 		w.idp.Certificates = []*x509.Certificate{w.Cert}
 	}},
 	{name: "that says the identity provider failed", want: saml.ProviderRefused, answer: func(t *testing.T, _ *world, a *demoidp.Answer) {
-		a.Response = func(r *etree.Element) {
+		a.ChangeResponse = func(r *etree.Element) {
 			find(t, r, "Status/StatusCode").CreateAttr("Value", "urn:oasis:names:tc:SAML:2.0:status:Responder")
 		}
 	}},
@@ -212,7 +224,14 @@ var faults = []fault{
 // change changes the assertion before it is signed.
 func change(f func(*testing.T, *etree.Element)) func(*testing.T, *world, *demoidp.Answer) {
 	return func(t *testing.T, _ *world, a *demoidp.Answer) {
-		a.Assertion = func(e *etree.Element) { f(t, e) }
+		a.ChangeAssertion = func(e *etree.Element) { f(t, e) }
+	}
+}
+
+// signature changes the signature of the assertion after it was made.
+func signature(f func(*testing.T, *etree.Element)) func(*testing.T, *world, *demoidp.Answer) {
+	return func(t *testing.T, _ *world, a *demoidp.Answer) {
+		a.SignedAssertion = func(e *etree.Element) { f(t, find(t, e, "Signature")) }
 	}
 }
 
@@ -338,7 +357,7 @@ func TestWrappingIsRefused(t *testing.T) {
 			w := newWorld(t)
 			a := answer()
 			a.SignResponse = strings.HasPrefix(name, "1") || strings.HasPrefix(name, "2")
-			a.SignedResponse = func(r *etree.Element) { wrap(t, r, find(t, r, "Assertion")) }
+			a.ChangeSignedResponse = func(r *etree.Element) { wrap(t, r, find(t, r, "Assertion")) }
 			w.refuses(t, w.respond(t, a), saml.Structure)
 		})
 	}
@@ -350,15 +369,15 @@ func TestTheForgedAssertionIsFoundInAnEncryptedOneToo(t *testing.T) {
 	w.sp.Keys = []saml.KeyPair{siteKey()}
 	a := answer()
 	a.EncryptFor = certificate(t, siteKey())
-	a.SignedAssertion = func(e *etree.Element) { e.CreateElement("Advice").AddChild(e.Copy()) }
+	a.ChangeSignedAssertion = func(e *etree.Element) { e.CreateElement("Advice").AddChild(e.Copy()) }
 	w.refuses(t, w.respond(t, a), saml.Structure)
-	a.SignedAssertion = func(e *etree.Element) { find(t, e, "Subject/NameID").SetText("kim@acme.example") }
+	a.ChangeSignedAssertion = func(e *etree.Element) { find(t, e, "Subject/NameID").SetText("kim@acme.example") }
 	w.refuses(t, w.respond(t, a), saml.BadSignature)
 	a = answer()
 	a.EncryptFor, a.Method = certificate(t, siteKey()), dsig.ECDSASHA1SignatureMethod
 	w.refuses(t, w.respond(t, a), saml.WeakAlgorithm)
 	a = answer()
-	a.EncryptFor, a.LeaveAssertion = certificate(t, siteKey()), true
+	a.EncryptFor, a.UnsignedAssertion = certificate(t, siteKey()), true
 	w.refuses(t, w.respond(t, a), saml.Unsigned)
 }
 
@@ -369,7 +388,7 @@ func TestACommentInANameIDDoesNotCutIt(t *testing.T) {
 	w := newWorld(t)
 	a := answer()
 	a.NameID = "ada@acme.example.evil.example"
-	a.SignedAssertion = func(e *etree.Element) {
+	a.ChangeSignedAssertion = func(e *etree.Element) {
 		id := find(t, e, "Subject/NameID")
 		id.SetText("ada@acme.example")
 		id.AddChild(etree.NewComment("x"))
@@ -398,7 +417,7 @@ func TestCertificateRollover(t *testing.T) {
 	w := newWorld(t)
 	before := w.respond(t, answer())
 	old := w.Cert
-	if err := w.Roll(); err != nil {
+	if err := w.ReplaceKey(); err != nil {
 		t.Fatal(err)
 	}
 	after := w.respond(t, answer())
@@ -453,7 +472,7 @@ func TestAFreshSignInIsAskedFor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	a := answer()
-	a.Assertion = func(e *etree.Element) {
+	a.ChangeAssertion = func(e *etree.Element) {
 		find(t, e, "AuthnStatement").CreateAttr("AuthnInstant", "2026-11-20T11:50:00Z")
 	}
 	encoded := w.respond(t, a)
@@ -469,7 +488,7 @@ func TestTheWordsOfTheIdentityProviderAreKept(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	a := answer()
-	a.Response = func(r *etree.Element) {
+	a.ChangeResponse = func(r *etree.Element) {
 		status := find(t, r, "Status")
 		code := find(t, status, "StatusCode")
 		code.CreateAttr("Value", "urn:oasis:names:tc:SAML:2.0:status:Responder")

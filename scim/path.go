@@ -177,6 +177,33 @@ func (p Path) Get(r Resource) []any {
 	return out
 }
 
+// First returns the first of the values that Get returns, or nil if there are none.
+func (p Path) First(r Resource) any {
+	if p.Name == "" {
+		return firstOf(memberOf(r, p.URN, true))
+	}
+	found := memberOf(p.container(r), p.Name, p.ignoresCase())
+	if p.Filter == nil && p.Sub == "" {
+		return firstOf(found)
+	}
+	list, ok := found.([]any)
+	if !ok {
+		list = []any{found}
+	}
+	for _, e := range list {
+		if isUnassigned(e) || p.Filter != nil && !p.Filter.match(elementScope(e)) {
+			continue
+		}
+		if p.Sub == "" {
+			return e
+		}
+		if v := firstOf(p.subValue(e)); v != nil {
+			return v
+		}
+	}
+	return nil
+}
+
 // subValue returns the path's sub-attribute of one value, or nil. If the value is not complex, it
 // counts as the sub-attribute "value".
 func (p Path) subValue(e any) any {

@@ -2,6 +2,7 @@ package scim
 
 import (
 	"fmt"
+	"reflect"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -106,9 +107,12 @@ func TestPathGet(t *testing.T) {
 					}
 					t.Fatal(err)
 				}
-				var got any
+				var got, first any
 				if values := p.Get(r); values != nil {
-					got = values
+					got, first = values, values[0]
+				}
+				if f := p.First(r); !reflect.DeepEqual(f, first) {
+					t.Errorf("first: got %v, want %v", f, first)
 				}
 				if got := string(appendSorted(nil, got)); got != want {
 					t.Errorf("got %s, want %s", got, want)

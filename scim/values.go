@@ -170,3 +170,17 @@ func listOf(v any) []any {
 	}
 	return out
 }
+
+// firstOf returns the first of the values that listOf returns, or nil if there are none.
+func firstOf(v any) any {
+	list, ok := v.([]any)
+	if !ok {
+		list = []any{v}
+	}
+	for _, e := range list {
+		if !isUnassigned(e) {
+			return e
+		}
+	}
+	return nil
+}

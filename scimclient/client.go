@@ -49,14 +49,15 @@ type endpoint struct {
 	now       func() time.Time
 	newID     func() string
 	dialect   atomic.Pointer[provision.Dialect] // the deviations that the application needs; nil if none is known
+	paths     pathCache                         // parsed target paths
 }
 
 // resourceType holds what differs between requests about users and groups.
 type resourceType struct {
-	path    string                                                                // path below the Tenant URL
-	query   string                                                                // query string of each read and each search; "" if there is none
-	noun    string                                                                // the noun for one object in messages, such as "an account"
-	newBody func(changes []provision.Change, d provision.Dialect) ([]byte, error) // returns the body of a create
+	path    string                                                                                  // path below the Tenant URL
+	query   string                                                                                  // query string of each read and each search; "" if there is none
+	noun    string                                                                                  // the noun for one object in messages, such as "an account"
+	newBody func(paths *pathCache, changes []provision.Change, d provision.Dialect) ([]byte, error) // returns the body of a create
 }
 
 var (
@@ -297,7 +298,7 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 
 // post sends one POST with a body in the given dialect.
 func (c *Client) post(ctx context.Context, changes []provision.Change, d provision.Dialect) (answer, error) {
-	body, err := c.resourceType.newBody(changes, d)
+	body, err := c.resourceType.newBody(&c.paths, changes, d)
 	if err != nil {
 		return answer{}, err
 	}
@@ -711,17 +712,19 @@ const maxIDBytes = 1_000
 func withoutNUL(text string) string { return strings.ReplaceAll(text, "\x00", "\ufffd") }
 
 // resourceValue converts a decoded JSON value to the types of a scim.Resource and replaces NUL in
-// strings.
+// strings. It changes maps and lists in place.
 func resourceValue(v any) any {
 	switch v := v.(type) {
 	case string:
 		return withoutNUL(v)
 	case map[string]any:
-		m := make(map[string]any, len(v))
 		for k, e := range v {
-			m[withoutNUL(k)] = resourceValue(e)
+			name := withoutNUL(k)
+			if name != k {
+				delete(v, k)
+			}
+			v[name] = resourceValue(e)
 		}
-		return m
 	case []any:
 		for i, e := range v {
 			v[i] = resourceValue(e)

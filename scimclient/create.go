@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -13,8 +14,8 @@ import (
 // createBody returns the body for a new account in Entra's form. The body names the enterprise
 // schema even if the account has no enterprise attribute. meta has only the resource type. An
 // account without roles gets an empty list of roles. The work e-mail address is primary.
-func createBody(changes []provision.Change, _ provision.Dialect) ([]byte, error) {
-	r, err := resourceOf(changes)
+func createBody(paths *pathCache, changes []provision.Change, _ provision.Dialect) ([]byte, error) {
+	r, err := resourceOf(paths, changes)
 	if err != nil {
 		return nil, err
 	}
@@ -42,10 +43,10 @@ func schemasOf(r scim.Resource) []any {
 }
 
 // resourceOf returns a new resource that has the new values of changes.
-func resourceOf(changes []provision.Change) (scim.Resource, error) {
+func resourceOf(paths *pathCache, changes []provision.Change) (scim.Resource, error) {
 	r := scim.Resource{}
 	for _, ch := range changes {
-		p, err := scim.ParsePath(nil, ch.Path, scim.Lenient)
+		p, err := paths.parse(ch.Path)
 		if err == nil {
 			err = p.Set(r, ch.New)
 		}
@@ -54,6 +55,29 @@ func resourceOf(changes []provision.Change) (scim.Resource, error) {
 		}
 	}
 	return r, nil
+}
+
+// pathCache remembers parsed paths, because every create writes the same ones.
+type pathCache struct {
+	mu     sync.Mutex
+	parsed map[string]scim.Path
+}
+
+func (c *pathCache) parse(text string) (scim.Path, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if p, known := c.parsed[text]; known {
+		return p, nil
+	}
+	p, err := scim.ParsePath(nil, text, scim.Lenient)
+	if err != nil {
+		return p, err
+	}
+	if c.parsed == nil {
+		c.parsed = map[string]scim.Path{}
+	}
+	c.parsed[text] = p
+	return p, nil
 }
 
 // markPrimary marks the first work e-mail address as primary. If the mapping has set "primary" for

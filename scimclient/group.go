@@ -26,8 +26,8 @@ func (c *Client) Groups() provision.GroupTarget { return groupClient{c.groups} }
 // groupBody returns the body for a new group in Entra's form: two schemas, meta with only the
 // resource type, and no members. If the application is known to refuse the second schema, the body
 // lists only the first.
-func groupBody(changes []provision.Change, d provision.Dialect) ([]byte, error) {
-	r, err := resourceOf(changes)
+func groupBody(paths *pathCache, changes []provision.Change, d provision.Dialect) ([]byte, error) {
+	r, err := resourceOf(paths, changes)
 	if err != nil {
 		return nil, err
 	}

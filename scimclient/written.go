@@ -133,9 +133,9 @@ func (a answer) jsonMembers() map[string]any {
 	if !a.parsed.isParsed {
 		d := json.NewDecoder(bytes.NewReader(a.body))
 		d.UseNumber()
-		var fields map[string]any
-		if d.Decode(&fields) == nil {
-			a.parsed.fields = fields
+		var body any // for an any, encoding/json builds the map without reflection
+		if d.Decode(&body) == nil {
+			a.parsed.fields, _ = body.(map[string]any)
 		}
 		a.parsed.isParsed = true
 	}

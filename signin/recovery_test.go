@@ -305,7 +305,7 @@ func TestSingleSignOnIsRequiredOnlyByWhoCanStillComeIn(t *testing.T) {
 		c.test(t, kim.ID, "kim")
 		// A certificate that signs nothing: the test fails, so it cannot be required.
 		good := c.Cert
-		if err := c.Roll(); err != nil {
+		if err := c.ReplaceKey(); err != nil {
 			t.Fatal(err)
 		}
 		c.test(t, kim.ID, "kim")
@@ -347,7 +347,7 @@ func TestLockedOutAndBackIn(t *testing.T) {
 		}
 
 		// The identity provider has a new key that the site does not know: nobody comes in by it.
-		if err := c.Roll(); err != nil {
+		if err := c.ReplaceKey(); err != nil {
 			t.Fatal(err)
 		}
 		for _, who := range []string{"ada", "kim"} {

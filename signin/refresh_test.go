@@ -97,7 +97,7 @@ func both(old, next *demoidp.Provider) string {
 func rolled(t *testing.T, old *demoidp.Provider) *demoidp.Provider {
 	t.Helper()
 	next := *old
-	if err := next.Roll(); err != nil {
+	if err := next.ReplaceKey(); err != nil {
 		t.Fatal(err)
 	}
 	return &next
@@ -230,9 +230,9 @@ func TestMetadataIsRefreshed(t *testing.T) {
 	})
 }
 
-// TestRolloverOfACertificateFailsNoSignIn signs a person in each second, over three processes on one
-// database, while the identity provider changes its certificate: once with a time in which both are
-// announced, as Entra ID does it by hand, and once without.
+// TestRolloverOfACertificateFailsNoSignIn signs a person in each second, over three processes on
+// one database, while the identity provider changes its certificate: once with a time in which both
+// are announced, as Entra ID does it by hand, and once without.
 func TestRolloverOfACertificateFailsNoSignIn(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

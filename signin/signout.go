@@ -114,7 +114,7 @@ func (s *SingleSignOn) FinishSignOut(ctx context.Context, st site.Site, m saml.S
 		return SignedOut{}, fmt.Errorf("use a sign-out: %w", err)
 	}
 	var out SignedOut
-	if out.Ended, err = s.Rosters.Open(st).EndOrigin(ctx, c.Provider.EntityID, got.NameID, got.SessionIndexes); err != nil {
+	if out.Ended, err = s.Rosters.Open(st).EndOriginSessions(ctx, c.Provider.EntityID, got.NameID, got.SessionIndexes); err != nil {
 		return SignedOut{}, err
 	}
 	out.Address, err = sp.SignOutResponse(c.Provider, newRequestID(), got, s.Now())

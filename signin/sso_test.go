@@ -401,7 +401,7 @@ func TestASAMLSignInIsAsFreshAsItsAuthnInstant(t *testing.T) {
 			}
 			r := parsed(t, address)
 			a := r.Answer("fresh-1")
-			a.Claims, a.SignedIn, a.NoStatement = claims("fresh@acme.test", ""), c.clock().Add(-tt.ago), tt.noStatement
+			a.Claims, a.SignedIn, a.NoAuthnStatement = claims("fresh@acme.test", ""), c.clock().Add(-tt.ago), tt.noStatement
 			got, err := c.finish(c.answer(t, r, a))
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)

@@ -93,7 +93,7 @@ type Handler struct {
 
 // Routes returns the handler of all paths below SAMLPrefix and OpenIDPrefix.
 func (h *Handler) Routes() http.Handler {
-	h.failures, h.starts = web.NewFailures(), web.NewThrottle(startsAtOnce, startInterval)
+	h.failures, h.starts = web.NewFailureThrottle(), web.NewThrottle(startsAtOnce, startInterval)
 	mux := http.NewServeMux()
 	for _, e := range h.endpoints() {
 		mux.HandleFunc(e.pattern, e.handle)
@@ -278,7 +278,7 @@ func (h *Handler) finishSignIn(w http.ResponseWriter, r *http.Request, st site.S
 		w.Header().Set("Cache-Control", "no-store")
 		http.Redirect(w, r, done.ReturnTo, http.StatusSeeOther)
 	default:
-		h.starts.Return(source)
+		h.starts.UndoCount(source)
 		if err := h.Enter(w, r, st, done.Session, done.ReturnTo); err != nil {
 			h.internalError(w, r, err)
 		}
@@ -365,7 +365,7 @@ func (h *Handler) cookieNameFor(r *http.Request) string {
 	return cookieName
 }
 
-func (h *Handler) isSecure(r *http.Request) bool { return h.Secure || web.Secure(r) }
+func (h *Handler) isSecure(r *http.Request) bool { return h.Secure || web.IsSecure(r) }
 
 // withBrowserActor puts the client's address and browser into the context of the request. The
 // events of the request then show this address and browser.

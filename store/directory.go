@@ -549,9 +549,16 @@ func (r *userRow) user() (directory.User, error) {
 
 // decodeAttributes decodes attributes whose values are strings or lists of strings.
 func decodeAttributes(text string) (map[string]any, error) {
-	values := map[string]any{}
-	if err := json.Unmarshal([]byte(text), &values); err != nil {
+	var decoded any // for an any, encoding/json builds the map without reflection
+	if err := json.Unmarshal([]byte(text), &decoded); err != nil {
 		return nil, err
+	}
+	if decoded == nil {
+		return map[string]any{}, nil
+	}
+	values, ok := decoded.(map[string]any)
+	if !ok {
+		return nil, fmt.Errorf("the attributes are a %T", decoded)
 	}
 	for name, v := range values {
 		list, ok := v.([]any)

@@ -239,7 +239,7 @@ func (s Directories) Snapshot(ctx context.Context, d directory.ID, q directory.S
 		var users []directory.User
 		if !q.AssignedOnly {
 			users, err = collect(ctx, t.tx, scanUser, `
-				select `+userColumns+`
+				select `+snapshotColumns(q)+`
 				from directory_user
 				where directory = $1 and object_id > $2
 				order by object_id
@@ -250,10 +250,25 @@ func (s Directories) Snapshot(ctx context.Context, d directory.ID, q directory.S
 		if err != nil {
 			return err
 		}
+		if q.IDsOnly {
+			all = make([]directory.Object, len(users))
+			for i, u := range users {
+				all[i].User = u
+			}
+			return nil
+		}
 		all, err = t.withAssignments(ctx, q.App, users)
 		return err
 	})
 	return all, err
+}
+
+// snapshotColumns returns the columns of users that a snapshot reads.
+func snapshotColumns(q directory.SnapshotQuery) string {
+	if q.IDsOnly {
+		return strings.Replace(userColumns, "attributes", "'{}'", 1)
+	}
+	return userColumns
 }
 
 // Object returns one user with its assignments, or refusal.NotFound.
@@ -336,7 +351,7 @@ func (t directoryTx) assignedUsers(ctx context.Context, q directory.SnapshotQuer
 			) through`)
 	}
 	return collect(ctx, t.tx, scanUser, `
-		select `+userColumns+`
+		select `+snapshotColumns(q)+`
 		from directory_user
 		where directory = $1 and object_id in (
 			select object_id from (`+strings.Join(parts, " union ")+`) found order by object_id limit $4

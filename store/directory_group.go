@@ -12,6 +12,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
 const groupColumns = `g.object_id, g.deleted, g.version, g.created, g.modified, g.attributes`
@@ -280,12 +281,12 @@ func (s Directories) MembersAmong(ctx context.Context, d directory.ID, group str
 
 // GroupsWith returns the groups that an object is a direct member of, ordered by object id.
 func (s Directories) GroupsWith(ctx context.Context, d directory.ID, objectID string) (ids []string, err error) {
-	err = s.view(ctx, d, func(t directoryTx) error {
-		ids, err = collect(ctx, t.tx, scanText, `
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
+		ids, err = collect(ctx, tx, scanText, `
 			select group_id
 			from directory_member
 			where directory = $1 and member = $2 and gone = 0
-			order by group_id`, t.directory, objectID)
+			order by group_id`, string(d), objectID)
 		return err
 	})
 	return ids, err

@@ -89,9 +89,9 @@ func (s Erasures) textTables(ctx context.Context, scope event.Scope) ([]textTabl
 
 // textRow is one row and its text columns.
 type textRow struct {
-	key    []any
-	person string
-	texts  map[string]string
+	key    []any             // the values of the key columns, without the owner's ids
+	person string            // the value of the table's personColumn; "" if the table has none
+	texts  map[string]string // the values of the text columns, by column
 }
 
 // walkTable reads the rows of a table that satisfy a condition. It reads up to walkRows rows at a

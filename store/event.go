@@ -192,7 +192,7 @@ const knownActors = "actor_kind not in ('', 'token', 'system')"
 // nearly always the same.
 func (s Events) Slice(ctx context.Context, q event.Slice) (events []event.Event, err error) {
 	names := q.Names
-	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !isRare(name) }) || q.Actor != "" || q.Subject != "" && q.Scope.IsSingle() {
+	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !isRareEvent(name) }) || q.Actor != "" || q.Subject != "" && q.Scope.IsSingle() {
 		names = []string{""}
 	}
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
@@ -225,7 +225,7 @@ func sliceOrder(q event.Slice, a, b event.Event) int {
 	return order
 }
 
-func isRare(name string) bool {
+func isRareEvent(name string) bool {
 	return !strings.Contains(rareEvents, "'"+name+"'")
 }
 

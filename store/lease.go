@@ -32,8 +32,8 @@ const never = int64(math.MaxInt64)
 // ErrHeld is returned by Claim while another owner holds the lease.
 type ErrHeld struct {
 	Kind, Key string
-	Owner     string
-	Until     time.Time
+	Owner     string    // the owner that holds the lease
+	Until     time.Time // when the lease expires, unless the owner renews it
 }
 
 func (e ErrHeld) Error() string {

@@ -31,7 +31,7 @@ func scanRecipient(row scanner) (r notification.Recipient, err error) {
 	for _, name := range strings.Fields(topics) {
 		r.Topics = append(r.Topics, notification.Topic(name))
 	}
-	r.Added, r.LastSent, r.NextTry, r.Failing, r.Stopped = fromMicros(added), fromMicros(sent), fromMicros(next), fromMicros(failing), fromMicros(stopped)
+	r.Added, r.LastSent, r.NextTry, r.FailingSince, r.Stopped = fromMicros(added), fromMicros(sent), fromMicros(next), fromMicros(failing), fromMicros(stopped)
 	return r, err
 }
 
@@ -253,7 +253,7 @@ func (s Notifications) Failed(ctx context.Context, epoch int64, r notification.R
 			update notification_recipient
 			set next_try = $4, failing = $5, failures = $6, error = $7, stopped = $8
 			where directory = $1 and application = $2 and id = $3`,
-			r.Directory, r.Application, r.ID, micros(r.NextTry), micros(r.Failing), r.Failures, redact.Tokens(r.Error), micros(r.Stopped)); err != nil {
+			r.Directory, r.Application, r.ID, micros(r.NextTry), micros(r.FailingSince), r.Failures, redact.Tokens(r.Error), micros(r.Stopped)); err != nil {
 			return err
 		}
 		return appendEvents(ctx, tx, events)

@@ -82,7 +82,7 @@ func scanJob(row scanner) (provision.Job, error) {
 }
 
 // Values of the column job.groups. Versions of Rollcall before group provisioning ignored groups.
-// Their jobs must not start to provision groups unless an operator decides so.
+// Their jobs must not provision groups until an operator decides that they may.
 const (
 	groupsOffered = "offered" // the stored mapping was written before Rollcall could provision groups
 	groupsOff     = "off"     // the group mapping is switched off, and no operator has decided about it yet
@@ -584,21 +584,19 @@ func (s Provisioning) CountPending(ctx context.Context, k provision.Key) (n int,
 func (s Provisioning) LinkStates(ctx context.Context, k provision.Key, objectIDs []string) (states map[string]provision.LinkState, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		states = map[string]provision.LinkState{}
-		for _, id := range objectIDs {
-			var state provision.LinkState
-			err := tx.QueryRow(ctx, `
-				select state
+		return inBatches(objectIDs, func(batch []string) error {
+			_, err := collect(ctx, tx, func(row scanner) (id string, err error) {
+				var state provision.LinkState
+				err = row.Scan(&id, &state)
+				states[id] = state
+				return id, err
+			}, `
+				select object_id, state
 				from job_link
-				where directory = $1 and app = $2 and object_id = $3`, string(k.Directory), k.App, id).Scan(&state)
-			if errors.Is(err, sql.ErrNoRows) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			states[id] = state
-		}
-		return nil
+				where directory = $1 and app = $2 and object_id in (`+placeholders(3, len(batch))+`)`,
+				withIDs(batch, string(k.Directory), k.App)...)
+			return err
+		})
 	})
 	return states, err
 }
@@ -733,7 +731,7 @@ func (s Provisioning) listIDs(ctx context.Context, query string, args ...any) (i
 // Owner returns the id of the user or group that is linked to an account or group of the target. It
 // returns "" if there is none.
 func (s Provisioning) Owner(ctx context.Context, k provision.Key, kind provision.ObjectKind, targetID string) (objectID string, err error) {
-	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		err := tx.QueryRow(ctx, `
 			select object_id
 			from job_link

@@ -14,7 +14,7 @@ import (
 // Holder returns the id of the object whose account has a given value of the first matching
 // attribute. It returns "" if there is none.
 func (s Provisioning) Holder(ctx context.Context, k provision.Key, key provision.MatchKey) (objectID string, err error) {
-	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		err := tx.QueryRow(ctx, `
 			select object_id
 			from job_link
@@ -31,7 +31,7 @@ func (s Provisioning) Holder(ctx context.Context, k provision.Key, key provision
 
 // Awaited returns the matching value that an object is waiting for, or nil if it waits for none.
 func (s Provisioning) Awaited(ctx context.Context, k provision.Key, objectID string) (a *provision.Awaited, err error) {
-	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		found := provision.Awaited{}
 		var key string
 		var since int64
@@ -56,9 +56,8 @@ func (s Provisioning) Awaited(ctx context.Context, k provision.Key, objectID str
 }
 
 // wakeWaiting records which people wait for a matching value that another account still has. It
-// puts people on the work list when their wait has ended. That is so when the value became free,
-// when the update of the account with the value failed, or when people wait for each other in a
-// circle.
+// puts people on the work list when their wait has ended: when the value became free, when the
+// update of the account with the value failed, or when people wait for each other in a circle.
 func (t jobTx) wakeWaiting(ctx context.Context, outcomes []provision.Outcome) error {
 	for _, o := range outcomes {
 		if o.Awaits == nil && o.DropFail {

@@ -11,7 +11,7 @@ import (
 
 // Drawn returns the random and unique values that were drawn for an object's account.
 func (s Provisioning) Drawn(ctx context.Context, k provision.Key, objectID string) (drawn []provision.Drawn, err error) {
-	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		drawn, err = collect(ctx, tx, func(row scanner) (provision.Drawn, error) {
 			var path, value, inputs string
 			if err := row.Scan(&path, &value, &inputs); err != nil {
@@ -30,7 +30,7 @@ func (s Provisioning) Drawn(ctx context.Context, k provision.Key, objectID strin
 
 // Drawer returns the object for which a value of a target attribute was drawn, or "".
 func (s Provisioning) Drawer(ctx context.Context, k provision.Key, path, value string) (objectID string, err error) {
-	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		err := tx.QueryRow(ctx, `
 			select object_id
 			from job_drawn

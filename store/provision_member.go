@@ -136,7 +136,7 @@ func (t jobTx) listReferences(ctx context.Context, query string, args ...any) er
 // recheckMoved handles a person who now has another account. It puts the groups that contain the
 // person and the people who refer to the person on the work list.
 func (t jobTx) recheckMoved(ctx context.Context, o provision.Outcome) error {
-	if !o.Moved {
+	if !o.Moved || t.unrelated {
 		return nil
 	}
 	if err := t.exec(ctx, `

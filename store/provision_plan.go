@@ -17,7 +17,7 @@ import (
 func (s Provisioning) StartPlan(ctx context.Context, p provision.StoredPlan) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		t := jobTx{tx: tx, directory: string(p.Key.Directory), app: p.Key.App}
-		old, err := t.plans(ctx)
+		old, err := t.listPlans(ctx)
 		if err != nil {
 			return err
 		}
@@ -186,7 +186,8 @@ func (t jobTx) endPlanned(ctx context.Context, objectID string, o provision.Plan
 }
 
 // markPlanned writes the outcome of an object's planned operation. For an operation that failed, it
-// keeps the guard's verdict on the object's row of the work list: the row is about to leave the list.
+// keeps the guard's verdict on the object's row of the work list: the row is about to leave the
+// list.
 func (t jobTx) markPlanned(ctx context.Context, objectID string, o provision.PlannedOutcome) error {
 	if o.Plan == "" {
 		return nil
@@ -211,13 +212,13 @@ func (t jobTx) markPlanned(ctx context.Context, objectID string, o provision.Pla
 // ListPlans returns the plans of a job, the newest first.
 func (s Provisioning) ListPlans(ctx context.Context, k provision.Key) (all []provision.StoredPlan, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
-		all, err = jobTx{tx: tx, directory: string(k.Directory), app: k.App}.plans(ctx)
+		all, err = jobTx{tx: tx, directory: string(k.Directory), app: k.App}.listPlans(ctx)
 		return err
 	})
 	return all, err
 }
 
-func (t jobTx) plans(ctx context.Context) ([]provision.StoredPlan, error) {
+func (t jobTx) listPlans(ctx context.Context) ([]provision.StoredPlan, error) {
 	return collect(ctx, t.tx, func(row scanner) (provision.StoredPlan, error) {
 		p := provision.StoredPlan{Key: provision.Key{Directory: provision.SourceID(t.directory), App: t.app}}
 		var reads, started, made, expires, alive, approved, applied int64

@@ -27,7 +27,8 @@ func (s Provisioning) updateUnderFence(ctx context.Context, f provision.Fence, f
 // jobTx is a transaction that reads and writes the rows of one job.
 type jobTx struct {
 	tx             *sqldb.Tx
-	directory, app string
+	directory, app string // the key of the job
+	unrelated      bool   // the job has no memberships and no references, so nothing follows an account that moves
 }
 
 // exec runs a statement whose first two arguments are the job's key.
@@ -162,6 +163,10 @@ func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provisio
 				return err
 			}
 		}
+		var err error
+		if t.unrelated, err = t.isUnrelated(ctx, outcomes); err != nil {
+			return err
+		}
 		for _, o := range outcomes {
 			if err := t.recordOutcome(ctx, o); err != nil {
 				return fmt.Errorf("record %s: %w", o.ObjectID, err)
@@ -172,6 +177,26 @@ func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provisio
 		}
 		return t.saveState(ctx, st)
 	})
+}
+
+// isUnrelated reports whether the job has no memberships and no references, and the outcomes add
+// none. Then an account that moves concerns nobody else, which one query finds out for all of them.
+func (t jobTx) isUnrelated(ctx context.Context, outcomes []provision.Outcome) (bool, error) {
+	moved := false
+	for _, o := range outcomes {
+		if len(o.MemberOf) > 0 || o.Link != nil && o.Link.Refers != "" {
+			return false, nil
+		}
+		moved = moved || o.Moved
+	}
+	if !moved {
+		return false, nil
+	}
+	var related bool
+	err := t.tx.QueryRow(ctx, `
+		select exists (select 1 from job_member where directory = $1 and app = $2)
+			or exists (select 1 from job_link where directory = $1 and app = $2 and refers <> '')`, t.directory, t.app).Scan(&related)
+	return !related, err
 }
 
 func (t jobTx) removeLink(ctx context.Context, o provision.Outcome) error {
@@ -220,8 +245,8 @@ func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 }
 
 // settlePending removes a person from the work list, or gives the person a later due time. It
-// changes nothing if the person was put on the list again since the outcome's turn began. A row that
-// is on hold, and is worked on for a plan, keeps the reason for which it is on hold.
+// changes nothing if the person was put on the list again since the outcome's turn began. A row
+// that is on hold, and is worked on for a plan, keeps the reason for which it is on hold.
 func (t jobTx) settlePending(ctx context.Context, o provision.Outcome) error {
 	if o.ObjectID == "" {
 		return nil

@@ -32,8 +32,8 @@ func recoverySet(ctx context.Context, tx *sqldb.Tx, id site.ID, personID string)
 	return set, err
 }
 
-// ReplaceRecoveryCodes replaces a person's recovery codes with new ones. It does so only if the
-// current codes were made at ifMade.
+// ReplaceRecoveryCodes replaces a person's recovery codes with new codes, if the current codes were
+// made at the time ifMade. Otherwise it changes nothing.
 func (s SingleSignOn) ReplaceRecoveryCodes(ctx context.Context, id site.ID, personID string, ifMade time.Time, hashes []secret.Hash, now time.Time, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if err := lockLiveSite(ctx, tx, id); err != nil {

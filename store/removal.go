@@ -18,12 +18,13 @@ import (
 
 // removal is a deleted site, directory or application that still has rows.
 type removal struct {
-	kind        string
-	owner       string
-	application string // the id of the application if the kind is "application"
+	kind        string // siteRemoval or directoryRemoval
+	owner       string // the id of the site or directory
+	application string // the id of the deleted application; empty if the whole site or directory was deleted
 }
 
-// The kinds of removal. Each is also the name of the column with the owner's id.
+// The kinds of removal. A deleted application has the kind of its directory. Each kind is also the
+// name of the table of owners, and of the column with the owner's id in other tables.
 const (
 	siteRemoval      = "site"
 	directoryRemoval = "directory"
@@ -133,23 +134,24 @@ type ownedTable struct {
 	key   []keyColumn // the other columns of the primary key
 }
 
+// keyColumn is a column of a primary key.
 type keyColumn struct {
-	name   string
-	number bool
+	name     string
+	isNumber bool // whether the column has integers; otherwise it has strings
 }
 
-// columnOfKey is a column of a table's primary key.
-type columnOfKey struct {
+// tableKeyColumn is a column of a primary key, with the name of its table.
+type tableKeyColumn struct {
 	table string
 	keyColumn
 }
 
 // keyColumns lists the columns of all primary keys, in the order of each key.
-func keyColumns(ctx context.Context, tx *sqldb.Tx) ([]columnOfKey, error) {
-	return collect(ctx, tx, func(row scanner) (c columnOfKey, err error) {
+func keyColumns(ctx context.Context, tx *sqldb.Tx) ([]tableKeyColumn, error) {
+	return collect(ctx, tx, func(row scanner) (c tableKeyColumn, err error) {
 		var kind string
 		err = row.Scan(&c.table, &c.name, &kind)
-		c.number = strings.Contains(kind, "int")
+		c.isNumber = strings.Contains(kind, "int")
 		return c, err
 	}, tx.PrimaryKeys())
 }
@@ -157,7 +159,7 @@ func keyColumns(ctx context.Context, tx *sqldb.Tx) ([]columnOfKey, error) {
 // tablesOf returns the tables with rows of an owner. It reads the database's own catalog, so that
 // it also finds tables that are added later.
 func (s Retention) tablesOf(ctx context.Context, r removal) ([]ownedTable, error) {
-	var columns []columnOfKey
+	var columns []tableKeyColumn
 	if err := s.DB.View(ctx, func(tx *sqldb.Tx) (err error) {
 		columns, err = keyColumns(ctx, tx)
 		return err
@@ -238,7 +240,7 @@ func (t ownedTable) conditionAfter(after []any) (condition string, args []any) {
 func (t ownedTable) keyScan() (to []any, values func() []any) {
 	texts, numbers := make([]string, len(t.key)), make([]int64, len(t.key))
 	for i, c := range t.key {
-		if c.number {
+		if c.isNumber {
 			to = append(to, &numbers[i])
 		} else {
 			to = append(to, &texts[i])
@@ -247,7 +249,7 @@ func (t ownedTable) keyScan() (to []any, values func() []any) {
 	return to, func() []any {
 		key := make([]any, len(t.key))
 		for i, c := range t.key {
-			if key[i] = texts[i]; c.number {
+			if key[i] = texts[i]; c.isNumber {
 				key[i] = numbers[i]
 			}
 		}

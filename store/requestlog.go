@@ -67,6 +67,7 @@ func noteSiteExists(ctx context.Context, tx *sqldb.Tx, id site.ID, kept map[site
 // maxRequestsPerInsert is the greatest number of log rows that one insert statement writes.
 const maxRequestsPerInsert = 32
 
+// requestColumns is the number of columns of each row that insertRequests writes.
 const requestColumns = 17
 
 // appendRequests writes rows of the request log. Their sites must exist.
@@ -102,6 +103,7 @@ var (
 	insertManyRequests = insertRequests(maxRequestsPerInsert)
 )
 
+// insertRequests returns the statement that inserts n rows.
 func insertRequests(n int) string {
 	var b strings.Builder
 	b.WriteString(`

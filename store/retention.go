@@ -386,7 +386,7 @@ func (s Retention) deleteAll(ctx context.Context, work *sqldb.Slicer, table, con
 type agedEvent struct {
 	position event.Position
 	scope    event.Scope
-	time     int64
+	time     int64 // the event's time, in microseconds since 1970
 }
 
 func (s Retention) oldestEvents(ctx context.Context, work *sqldb.Slicer, after int64) (chunk []agedEvent, err error) {

@@ -68,6 +68,7 @@ func numberPlaceholders(sql string, before int) string {
 	return b.String()
 }
 
+// narrower compiles a filter on one kind of resource of a site.
 type narrower struct {
 	site     string
 	kind     scim.TypeName
@@ -80,9 +81,9 @@ type narrower struct {
 func (n narrower) narrowNode(node scim.Node, not bool) narrowing {
 	switch node := node.(type) {
 	case scim.And:
-		return n.narrowBoth(node.Left, node.Right, not, !not)
+		return n.narrowPair(node.Left, node.Right, not, !not)
 	case scim.Or:
-		return n.narrowBoth(node.Left, node.Right, not, not)
+		return n.narrowPair(node.Left, node.Right, not, not)
 	case scim.Not:
 		return n.narrowNode(node.Node, !not)
 	case scim.Compare:
@@ -95,7 +96,7 @@ func (n narrower) narrowNode(node scim.Node, not bool) narrowing {
 	return unknownNarrowing
 }
 
-func (n narrower) narrowBoth(left, right scim.Node, not, and bool) narrowing {
+func (n narrower) narrowPair(left, right scim.Node, not, and bool) narrowing {
 	a, b := n.narrowNode(left, not), n.narrowNode(right, not)
 	if and {
 		return conjunction(a, b)
@@ -270,9 +271,9 @@ func (n narrower) narrowUserAttribute(path scim.AttrPath, op scim.Op, value any)
 	return narrowing{}, false
 }
 
-// narrowByMember returns a narrowing by membership rows. It finds the rows whose column known has
-// the given id, and selects the resources in the column wanted of these rows. It puts the id into
-// lower case, as all stored ids are.
+// narrowByMember returns a narrowing by membership rows. It finds the rows that have the id in the
+// column known. It selects the resources whose ids are in the column wanted of these rows. All
+// stored ids are in lower case, so it also puts the id into lower case.
 func (n narrower) narrowByMember(wanted, known, id string) narrowing {
 	if id == "" {
 		return unknownNarrowing
@@ -466,7 +467,7 @@ func (n narrower) narrowDeclared(rows string, c scim.Compare) narrowing {
 	case part && c.Op == scim.Sw && ends:
 		found = n.narrowToRange(valueRange{rows, key, end, "distinct v.resource"})
 	case part:
-		found = n.narrowByRows(rows, `(v.value like ? escape '\' or length(v.value) = ? or v.value = '')`, likePattern(c.Op, scim.Fold(text)), roster.IndexedRunes)
+		found = n.narrowByRows(rows, `(v.value like ? escape '\' or length(v.value) = ? or v.value = '')`, likePattern(c.Op, scim.Fold(text)), roster.MaxIndexedRunes)
 		whole = false
 	default:
 		return unknownNarrowing

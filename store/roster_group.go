@@ -54,7 +54,7 @@ func namedMembers(ctx context.Context, tx *sqldb.Tx, id site.ID, group, after st
 		if err = row.Scan(&m.ID, &m.Kind, &m.Display, &doc); err != nil || len(doc) == 0 {
 			return m, err
 		}
-		m.Display, err = displayName(m.ID, doc)
+		m.Display, err = parseDisplayName(m.ID, doc)
 		return m, err
 	}, `
 		select m.member, m.member_kind, coalesce(r.display, ''), case when r.display is null and r.display_name <> '' then r.doc else '' end
@@ -107,7 +107,7 @@ func (s Rosters) GetWithGroups(ctx context.Context, id site.ID, kind scim.TypeNa
 			doc = r.Document
 			continue
 		}
-		name, err := displayName(r.ID, r.JSON)
+		name, err := parseDisplayName(r.ID, r.JSON)
 		if err != nil {
 			return doc, nil, err
 		}
@@ -120,7 +120,7 @@ func (s Rosters) GetWithGroups(ctx context.Context, id site.ID, kind scim.TypeNa
 	return doc, groups, nil
 }
 
-func displayName(id string, text []byte) (string, error) {
+func parseDisplayName(id string, text []byte) (string, error) {
 	doc, err := scim.ParseAttributes(text, []string{"displayName"})
 	if err != nil {
 		return "", fmt.Errorf("read stored resource %s: %w", id, err)
@@ -161,7 +161,7 @@ func membershipsOf(ctx context.Context, tx *sqldb.Tx, id site.ID, members []stri
 			return err
 		}
 		for _, doc := range docs {
-			if groups[doc.ID], err = displayName(doc.ID, doc.JSON); err != nil {
+			if groups[doc.ID], err = parseDisplayName(doc.ID, doc.JSON); err != nil {
 				return err
 			}
 		}

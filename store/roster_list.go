@@ -27,7 +27,7 @@ const bucketSize = 1024 // must be equal to the number in migration 0007
 func listColumn(id site.ID, kind scim.TypeName) string { return string(id) + "/" + string(kind) }
 
 // adjustCount updates the counts that lists use: n is 1 for a resource that was added, and -1 for
-// one that was removed.
+// a resource that was removed.
 func (t rosterTx) adjustCount(ctx context.Context, kind scim.TypeName, seq int64, n int) error {
 	return t.tx.Send(ctx, `
 		insert into resource_count (site, kind, bucket, shard, n)
@@ -40,8 +40,8 @@ func (t rosterTx) adjustCount(ctx context.Context, kind scim.TypeName, seq int64
 // Limits, in bytes, on the documents that are read at once. They apply to a page and to each step
 // of a scan. A single document can have two million bytes.
 const (
-	pageBytes = 4 << 20
-	scanBytes = 1 << 20
+	pageBytes = 4 << 20 // the limit for a page
+	scanBytes = 1 << 20 // the limit for a step of a scan
 )
 
 // List returns a page of the resources that match a filter, and the total number of matches. It
@@ -344,6 +344,8 @@ func (l listing) exactPage(ctx context.Context, tx *sqldb.Tx) (found roster.Foun
 	return found, err
 }
 
+// firstPage returns the first page of a query whose narrowing is exact. It counts the matches only
+// if they do not all fit on the page.
 func (l listing) firstPage(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
 	docs, cut, err := l.firstDocuments(ctx, tx, l.Count+1)
 	if err != nil || !cut && len(docs) <= l.Count {
@@ -354,6 +356,7 @@ func (l listing) firstPage(ctx context.Context, tx *sqldb.Tx) (found roster.Foun
 	return found, err
 }
 
+// count returns the number of resources that satisfy the narrowing.
 func (l listing) count(ctx context.Context, tx *sqldb.Tx) (total int, err error) {
 	if l.narrowing.count != "" {
 		err = tx.QueryRow(ctx, l.narrowing.count, l.narrowing.args...).Scan(&total)
@@ -380,7 +383,7 @@ func (l listing) sortedPage(ctx context.Context, tx *sqldb.Tx, order ordering) (
 	// place, and the last ones of any other page.
 	back := l.Before != nil
 	found.Documents, found.CutShort, err = documentsOf(ctx, tx, pageBytes, order.scan, `
-		select `+documentColumns+`, `+order.text+`
+		select `+documentColumns+`, `+order.textExpression+`
 		from (
 			select r.id as page_id
 			from resource r
@@ -397,6 +400,8 @@ func (l listing) sortedPage(ctx context.Context, tx *sqldb.Tx, order ordering) (
 	return found, err
 }
 
+// total returns the number of matching resources, for a query whose narrowing is exact or that has
+// no filter.
 func (l listing) total(ctx context.Context, tx *sqldb.Tx) (int, error) {
 	if l.Filter != nil {
 		return l.count(ctx, tx)
@@ -623,6 +628,7 @@ func (l listing) reads(wanted scim.AttrPath) bool {
 	return l.Filter != nil && mentions(l.Filter.Root, wanted)
 }
 
+// mentions reports whether a node of a filter uses the wanted attribute.
 func mentions(node scim.Node, wanted scim.AttrPath) bool {
 	path := scim.AttrPath{}
 	switch node := node.(type) {
@@ -756,7 +762,7 @@ func (k *pageCollector) addLast(doc roster.Document) {
 }
 
 // addSorted adds the document. When the collector has about twice as many documents as the page
-// needs, it drops the ones that the page cannot need.
+// needs, it drops the documents that the page cannot need.
 func (k *pageCollector) addSorted(doc roster.Document) {
 	doc.JSON = nil
 	k.docs = append(k.docs, doc)

@@ -10,8 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// isLookup reports whether a single query can answer the list. This is so for the lookups by name
-// or employee number with which provisioning starts. An index finds a few candidates, and their
+// isLookup reports whether a single query can answer the list. Provisioning starts with such
+// lookups, by name or by employee number. An index finds a few candidates, and their
 // documents show whether they match.
 func (l listing) isLookup() bool {
 	first := l.Sort == nil && l.After == nil && l.Before == nil && l.Offset == 0 && l.Count > 0

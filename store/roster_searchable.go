@@ -90,10 +90,11 @@ func (t siteTx) PutSearchable(ctx context.Context, list []site.Searchable) error
 // write stored.
 
 // declaredExpression returns an SQL expression for the returning clause of a write of a resource.
-// The expression yields the site's declared attributes. It yields null if the site's schemas differ
-// from the argument with the number schemas. It also yields null if the site's rule for group names
-// differs from the next argument, which is 1 if group names must be unique. The expression reads
-// the site at the start of the statement, so after holdSite.
+// The expression yields the site's declared attributes. It has two arguments: the schemas that the
+// write was checked against, and 1 if group names must be unique, or 0. It yields null if the site
+// has other schemas or another rule for group names now. The parameter schemas is the number of the
+// first placeholder. The expression reads the site at the start of the statement, which is after
+// holdSite.
 func declaredExpression(schemas int) string {
 	return `(select case when s.schemas = $` + strconv.Itoa(schemas) + ` and case when s.strict or s.shared_group_names then 0 else 1 end = $` + strconv.Itoa(schemas+1) + `
 		then s.searchable end from site s where s.id = resource.site)`
@@ -162,10 +163,10 @@ func findIndex(indexes []valueIndex, d site.Searchable) (valueIndex, bool) {
 // declaredRows describes the value rows of declared attributes that filters on a kind of resource
 // can use.
 type declaredRows struct {
-	paths      map[scim.AttrPath]string
-	many       map[valueRange]bool // the ranges that have many rows
-	crowded    map[string]bool     // the paths for which some resource has too many values for separate rows, and so has a single row with an empty value
-	usedRanges *[]valueRange       // if not nil, collects the ranges that a filter uses
+	paths      map[scim.AttrPath]string // the path of the value rows of each declared attribute
+	many       map[valueRange]bool      // the ranges that have many rows
+	crowded    map[string]bool          // the paths for which some resource has too many values for separate rows, and so has a single row with an empty value
+	usedRanges *[]valueRange            // if not nil, collects the ranges that a filter uses
 }
 
 // valueRange is a range of the value rows of one path: from is inclusive, to is exclusive.
@@ -349,7 +350,7 @@ func (s *indexStep) begin(ctx context.Context) error {
 }
 
 // fill writes the value rows of the next resources. Attributes that were declared together are
-// indexed together: fill includes every declaration whose progress is the same as that of first. It
+// indexed together: fill includes every declaration with the same progress as first. It
 // locks the resources, so that no write happens between reading a resource and writing its rows.
 func (s *indexStep) fill(ctx context.Context, first valueIndex) error {
 	var together []site.Searchable

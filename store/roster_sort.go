@@ -12,15 +12,16 @@ import (
 // ordering lists the columns that sort resources by an attribute. Resources with equal values are
 // in the order of the list.
 type ordering struct {
-	terms []term
-	text  string // SQL of the string to sort by; an empty string literal for times
+	terms          []sortTerm
+	textExpression string // SQL of the string to sort by; an empty string literal for times
 	// values returns the values of the terms for a place with this sort key.
 	values func(key string) ([]any, error)
-	key    func(doc roster.Document, text string) string
+	// sortKey returns the sort key of a document. text is the string that the column text has.
+	sortKey func(doc roster.Document, text string) string
 }
 
-// term is an SQL expression to sort by.
-type term struct {
+// sortTerm is an SQL expression to sort by.
+type sortTerm struct {
 	sql        string
 	descending bool
 }
@@ -43,11 +44,11 @@ func (l listing) sortOrdering() (ordering, bool) {
 }
 
 func orderByText(c column, descending bool) ordering {
-	o := ordering{terms: []term{{c.name, descending}}, text: c.name}
+	o := ordering{terms: []sortTerm{{c.name, descending}}, textExpression: c.name}
 	if c.optional {
 		// RFC 7644 §3.4.2.3: resources without a value come last in ascending order, and first in
 		// descending order.
-		o.terms = []term{{"(" + c.name + " = '')", descending}, {c.name, descending}}
+		o.terms = []sortTerm{{"(" + c.name + " = '')", descending}, {c.name, descending}}
 	}
 	o.values = func(key string) ([]any, error) {
 		text, ok := scim.KeyText(key)
@@ -59,12 +60,12 @@ func orderByText(c column, descending bool) ordering {
 		}
 		return []any{text}, nil
 	}
-	o.key = func(_ roster.Document, text string) string { return scim.TextKey(text) }
+	o.sortKey = func(_ roster.Document, text string) string { return scim.TextKey(text) }
 	return o
 }
 
 func orderByTime(column string, descending bool) ordering {
-	o := ordering{terms: []term{{column, descending}}, text: "''"}
+	o := ordering{terms: []sortTerm{{column, descending}}, textExpression: "''"}
 	o.values = func(key string) ([]any, error) {
 		at, ok := scim.KeyTime(key)
 		if !ok {
@@ -72,7 +73,7 @@ func orderByTime(column string, descending bool) ordering {
 		}
 		return []any{micros(at)}, nil
 	}
-	o.key = func(doc roster.Document, _ string) string {
+	o.sortKey = func(doc roster.Document, _ string) string {
 		if column == timeColumns["created"] {
 			return scim.TimeKey(doc.Created)
 		}
@@ -86,12 +87,12 @@ func orderByTime(column string, descending bool) ordering {
 func (o ordering) orderClause(opposite bool) string {
 	var b strings.Builder
 	for _, t := range o.terms {
-		b.WriteString(t.sql + direction(t.descending != opposite) + ", ")
+		b.WriteString(t.sql + sortDirection(t.descending != opposite) + ", ")
 	}
-	return b.String() + "r.seq" + direction(opposite) + ", r.id" + direction(opposite)
+	return b.String() + "r.seq" + sortDirection(opposite) + ", r.id" + sortDirection(opposite)
 }
 
-func direction(descending bool) string {
+func sortDirection(descending bool) string {
 	if descending {
 		return " desc"
 	}
@@ -104,7 +105,7 @@ func (o ordering) scan(row scanner) (d roster.Document, err error) {
 	var text string
 	err = row.Scan(&d.ID, &d.Version, &created, &modified, &d.JSON, &d.Position, &d.Active, &text)
 	d.Created, d.Modified = fromMicros(created), fromMicros(modified)
-	d.SortKey = o.key(d, text)
+	d.SortKey = o.sortKey(d, text)
 	return d, err
 }
 
@@ -122,14 +123,14 @@ func (l listing) continueFrom(o ordering) (listing, error) {
 	if err != nil {
 		return l, err
 	}
-	n := narrowing{sql: tiebreakOrdering(back), args: []any{place.Position, place.ID}}
+	n := narrowing{sql: tiebreakCondition(back), args: []any{place.Position, place.ID}}
 	for i, t := range slices.Backward(o.terms) {
 		op := ">"
 		if t.descending != back {
 			op = "<"
 		}
 		// The first part of the condition lets an index on the column find the start. The second
-		// part decides about resources whose value is equal to that of the place.
+		// part decides about resources with the same value as the place.
 		n.sql = "(" + t.sql + " " + op + "= ? and (" + t.sql + " " + op + " ? or " + n.sql + "))"
 		n.args = append([]any{values[i], values[i]}, n.args...)
 	}
@@ -142,7 +143,9 @@ func (l listing) continueFrom(o ordering) (listing, error) {
 	return l, nil
 }
 
-func tiebreakOrdering(back bool) string {
+// tiebreakCondition returns the condition for resources after a place, or before the place if back
+// is true, among the resources with the same value.
+func tiebreakCondition(back bool) string {
 	if back {
 		return "(r.seq, r.id) < (?, ?)"
 	}

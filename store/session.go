@@ -43,7 +43,7 @@ func sessionValues(r session.Record) []any {
 	}
 }
 
-// rowWithSession is a row whose last columns are those of a session. The caller passes to Scan only
+// rowWithSession is a row whose last columns are sessionColumns. The caller passes to Scan only
 // the destinations of the columns before them.
 type rowWithSession struct {
 	row     scanner

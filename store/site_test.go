@@ -13,7 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// TestRefusedRequestsOfASiteStandInItsOwnLine: the rows that a site's refused requests leave do not come before the changes of other sites.
+// TestRefusedRequestsOfASiteStandInItsOwnLine: the rows that a site's refused requests leave do not
+// come before the changes of other sites.
 func TestRefusedRequestsOfASiteStandInItsOwnLine(t *testing.T) {
 	t.Parallel()
 	db := storetest.Open(t, storetest.SQLiteURL(t))
@@ -33,7 +34,7 @@ func TestRefusedRequestsOfASiteStandInItsOwnLine(t *testing.T) {
 					}
 				})
 			}
-			for db.Stats().Writing < 5 {
+			for db.Stats().WaitingUpdates < 5 {
 				runtime.Gosched()
 			}
 			all.Go(func() {
@@ -43,7 +44,7 @@ func TestRefusedRequestsOfASiteStandInItsOwnLine(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			for db.Stats().Writing < 6 {
+			for db.Stats().WaitingUpdates < 6 {
 				runtime.Gosched()
 			}
 			return nil

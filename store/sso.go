@@ -62,7 +62,7 @@ func lockLiveSite(ctx context.Context, tx *sqldb.Tx, id site.ID) error {
 }
 
 // PutConnection stores a change of a site's connection to an identity provider, and its events. It
-// does so only if the stored connection still has the version that the change expects.
+// changes nothing if the stored connection no longer has the version that the change expects.
 func (s SingleSignOn) PutConnection(ctx context.Context, id site.ID, change signin.ConnectionChange) error {
 	c := change.Next
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {

@@ -74,8 +74,8 @@ func (c *command) printErasure(r erasure.Report, err error) error {
 	if err != nil {
 		return err
 	}
-	return c.print(map[string]any{"erased": r.IDs, "account": r.Account, "entries": r.Entries, "complete": r.Complete}, func(w io.Writer) {
-		fmt.Fprintf(w, "The person was erased: %s changed. They are shown as: erased person %s\n", phrase.Count(r.Entries, "entry was", "entries were"), strings.Join(r.IDs, ", erased person "))
+	return c.print(map[string]any{"erased": r.IDs, "account": r.HadAccount, "entries": r.ChangedRows, "complete": r.Complete}, func(w io.Writer) {
+		fmt.Fprintf(w, "The person was erased: %s changed. They are shown as: erased person %s\n", phrase.Count(r.ChangedRows, "entry was", "entries were"), strings.Join(r.IDs, ", erased person "))
 		if !r.Complete {
 			fmt.Fprintln(w, "Free parts of the database file may still hold old values. Stop the server and run: rollcall database compact")
 		}

@@ -93,7 +93,7 @@ func (g *gatherer) samples() []metrics.Sample {
 	add("database_up", up)
 	add("database_writes_total", float64(db.Writes))
 	add("database_unavailable_total", float64(db.Unavailable))
-	add("database_writes_waiting", float64(db.Writing))
+	add("database_writes_waiting", float64(db.WaitingUpdates))
 	add("database_file_bytes", float64(db.FileBytes))
 	add("database_wal_bytes", float64(db.LogBytes))
 	log := g.services.requests.Counts()

@@ -70,7 +70,7 @@ func recipientState(r notification.Recipient) string {
 	switch {
 	case !r.Stopped.IsZero():
 		return "stopped"
-	case !r.Failing.IsZero():
+	case !r.FailingSince.IsZero():
 		return "failing"
 	default:
 		return "on"
@@ -82,7 +82,7 @@ func recipientOut(r notification.Recipient, applications map[string]string) reci
 		ID: r.ID, Address: r.Address, Application: applications[r.Application], State: recipientState(r), Waiting: r.Waiting, AddedBy: r.AddedBy,
 		Added: formatJSONTime(r.Added), LastSent: formatJSONTime(r.LastSent), Error: r.Error,
 	}
-	if !r.Failing.IsZero() && r.Stopped.IsZero() {
+	if !r.FailingSince.IsZero() && r.Stopped.IsZero() {
 		out.NextTry = formatJSONTime(r.NextTry)
 	}
 	for _, t := range r.Topics {

@@ -111,7 +111,7 @@ func newRecipientRow(v *directoryVisit, r notification.Recipient, application st
 		row.Badge = console.Badge{Tone: console.ToneProblem, Text: "Stopped"}
 		row.ResumeURL = v.recipientActionURL(r.ID, "resume")
 		row.Note += " The mail server took none for three days. The last error: " + r.Error
-	case !r.Failing.IsZero():
+	case !r.FailingSince.IsZero():
 		row.Badge = console.Badge{Tone: console.ToneWarning, Text: "Failing"}
 		row.Note += " Next try " + console.RelativeTime(r.NextTry, now) + ". The last error: " + r.Error
 	}

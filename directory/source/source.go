@@ -46,7 +46,7 @@ func (d Directory) Position(ctx context.Context) (provision.Cursor, error) {
 
 // Snapshot returns a page of users, ordered by id.
 func (d Directory) Snapshot(ctx context.Context, q provision.SnapshotQuery) ([]provision.Object, error) {
-	page, err := d.handle.Snapshot(ctx, directory.SnapshotQuery{App: q.App, AssignedOnly: q.AssignedOnly, After: q.After, Limit: q.Limit})
+	page, err := d.handle.Snapshot(ctx, directory.SnapshotQuery{App: q.App, AssignedOnly: q.AssignedOnly, After: q.After, Limit: q.Limit, IDsOnly: q.IDsOnly})
 	if err != nil {
 		return nil, err
 	}

@@ -86,11 +86,12 @@ func Start(t testing.TB, env []string, args ...string) *Process {
 	return p
 }
 
+// writerFunc is a function that serves as an io.Writer.
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
-// ReadJSON reads the JSON object that the process prints first on standard output.
+// ReadJSON decodes the first JSON object that the process prints on standard output into v.
 func (p *Process) ReadJSON(t testing.TB, v any) {
 	t.Helper()
 	if err := json.NewDecoder(p.stdout).Decode(v); err != nil {

@@ -59,8 +59,8 @@ func OpenBrowser(t testing.TB) *Browser {
 }
 
 // Window opens an empty window of 1280 by 900 pixels, with separate cookies. Messages of failed
-// tests contain the string who, which names the window's user.
-func (b *Browser) Window(t testing.TB, who string) *Window {
+// tests contain the string user, which names the window's user.
+func (b *Browser) Window(t testing.TB, user string) *Window {
 	t.Helper()
 	ctx, cancel := chromedp.NewContext(b.ctx, chromedp.WithNewBrowserContext())
 	t.Cleanup(cancel)
@@ -69,7 +69,7 @@ func (b *Browser) Window(t testing.TB, who string) *Window {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("open a window: %v", err)
 	}
-	w := &Window{t: t, who: who, ctx: ctx}
+	w := &Window{t: t, user: user, ctx: ctx}
 	// A screen gives the focus to only one window. This setting makes each window behave as if it
 	// had the focus.
 	w.do("take the focus", func(ctx context.Context, t *chromedp.Target) (chromedp.Void, error) {
@@ -84,12 +84,14 @@ func (b *Browser) Window(t testing.TB, who string) *Window {
 // elements by visible text, such as labels and the texts of buttons and links. They wait for an
 // element, and fail the test if it does not appear.
 type Window struct {
-	t      testing.TB
-	who    string // the name of the window's user, for messages
-	ctx    context.Context
-	marked atomic.Int64
+	t    testing.TB
+	user string // the name of the window's user, for messages
+	ctx  context.Context
+	// markCount is how many elements the window has marked with the attribute data-apptest. Each
+	// mark has its own number.
+	markCount atomic.Int64
 
-	width, height int64
+	width, height int64 // the size of the page in CSS pixels, as Resize set it; 0 if it is not known
 }
 
 // Report makes the window report later failures to t, which may be a subtest.
@@ -108,18 +110,20 @@ func (w *Window) Awaits(url string, texts ...string) {
 			}
 		}
 		if time.Now().After(end) {
-			w.t.Fatalf("%s waited for %q in vain\n%s", w.who, texts, w.describe())
+			w.t.Fatalf("%s waited for %q in vain\n%s", w.user, texts, w.describe())
 		}
 		time.Sleep(200 * time.Millisecond)
 	}
 }
 
+// do performs browser actions. If they fail or take longer than patience, it fails the test with
+// the string what, which describes the actions.
 func (w *Window) do(what string, actions ...chromedp.Action[chromedp.Void]) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
 	defer cancel()
 	if err := chromedp.Do(ctx, actions...); err != nil {
-		w.t.Fatalf("%s: %s: %v\n%s", w.who, what, err, w.describe())
+		w.t.Fatalf("%s: %s: %v\n%s", w.user, what, err, w.describe())
 	}
 }
 
@@ -158,8 +162,8 @@ func (w *Window) Text() string {
 func (w *Window) Sees(texts ...string) {
 	w.t.Helper()
 	for _, text := range texts {
-		if !w.waitUntil(fmt.Sprintf(`squeeze(document.body.innerText).includes(squeeze(%s))`, quote(text))) {
-			w.t.Fatalf("%s does not see %q\n%s", w.who, text, w.describe())
+		if !w.waitUntil(fmt.Sprintf(`squeeze(document.body.innerText).includes(squeeze(%s))`, quoteJS(text))) {
+			w.t.Fatalf("%s does not see %q\n%s", w.user, text, w.describe())
 		}
 	}
 }
@@ -169,7 +173,7 @@ func (w *Window) SeesNot(texts ...string) {
 	w.t.Helper()
 	for _, text := range texts {
 		if strings.Contains(foldSpaceAndCase(w.Text()), foldSpaceAndCase(text)) {
-			w.t.Fatalf("%s sees %q\n%s", w.who, text, w.describe())
+			w.t.Fatalf("%s sees %q\n%s", w.user, text, w.describe())
 		}
 	}
 }
@@ -181,17 +185,17 @@ func foldSpaceAndCase(s string) string { return strings.ToLower(strings.Join(str
 func (w *Window) Clicks(name string, near ...string) {
 	w.t.Helper()
 	sel := w.find("control", name, near...)
-	leaves := eval[bool](w, fmt.Sprintf(`(e => { window.stillHere = true; return e.matches("a[href], button:not([type=button]), input[type=submit]"); })(document.querySelector(%s))`, quote(string(sel))))
+	leaves := eval[bool](w, fmt.Sprintf(`(e => { window.stillHere = true; return e.matches("a[href], button:not([type=button]), input[type=submit]"); })(document.querySelector(%s))`, quoteJS(string(sel))))
 	w.do("click "+name, chromedp.Click(sel))
 	if leaves && !w.waitUntil(`!window.stillHere && document.readyState === "complete"`) {
-		w.t.Fatalf("%s: nothing came of the click on %q\n%s", w.who, name, w.describe())
+		w.t.Fatalf("%s: nothing came of the click on %q\n%s", w.user, name, w.describe())
 	}
 }
 
 // ClicksHere presses a link that opens a new tab, and opens it in this window instead.
 func (w *Window) ClicksHere(name string, near ...string) {
 	w.t.Helper()
-	eval[bool](w, fmt.Sprintf(`(e => { const had = e.target === "_blank"; e.removeAttribute("target"); return had; })(document.querySelector(%s))`, quote(string(w.find("control", name, near...)))))
+	eval[bool](w, fmt.Sprintf(`(e => { const had = e.target === "_blank"; e.removeAttribute("target"); return had; })(document.querySelector(%s))`, quoteJS(string(w.find("control", name, near...)))))
 	w.Clicks(name, near...)
 }
 
@@ -199,7 +203,7 @@ func (w *Window) ClicksHere(name string, near ...string) {
 func (w *Window) Fills(label, value string) {
 	w.t.Helper()
 	sel := w.find("field", label)
-	eval[bool](w, fmt.Sprintf(`(e => { e.value = ""; return true; })(document.querySelector(%s))`, quote(string(sel)))) // clear the field with a script, because chromedp.Clear fails for an empty textarea
+	eval[bool](w, fmt.Sprintf(`(e => { e.value = ""; return true; })(document.querySelector(%s))`, quoteJS(string(sel)))) // clear the field with a script, because chromedp.Clear fails for an empty textarea
 	w.do("fill "+label, chromedp.SendKeys(sel, value))
 }
 
@@ -215,9 +219,9 @@ func (w *Window) Chooses(label, option string) {
 		list.dispatchEvent(new Event("input", {bubbles: true}));
 		list.dispatchEvent(new Event("change", {bubbles: true}));
 		return true;
-	})()`, quote(string(sel)), quote(option))
-	if !eval[bool](w, helpers+script) {
-		w.t.Fatalf("%s: the list %q has no option %q\n%s", w.who, label, option, w.describe())
+	})()`, quoteJS(string(sel)), quoteJS(option))
+	if !eval[bool](w, elementScripts+script) {
+		w.t.Fatalf("%s: the list %q has no option %q\n%s", w.user, label, option, w.describe())
 	}
 }
 
@@ -228,48 +232,48 @@ func (w *Window) Ticks(label string, on bool, near ...string) {
 	if w.Ticked(label, near...) != on {
 		// If the style sheet draws the control, the real control is invisible. Then press its
 		// label, as a person does.
-		mark := fmt.Sprintf("tick%d", w.marked.Add(1))
-		eval[bool](w, helpers+fmt.Sprintf(`(e => { (visible(e) && getComputedStyle(e).opacity !== "0" ? e : e.labels[0]).dataset.apptest = %s; return true; })(document.querySelector(%s))`, quote(mark), quote(string(sel))))
+		mark := fmt.Sprintf("tick%d", w.markCount.Add(1))
+		eval[bool](w, elementScripts+fmt.Sprintf(`(e => { (visible(e) && getComputedStyle(e).opacity !== "0" ? e : e.labels[0]).dataset.apptest = %s; return true; })(document.querySelector(%s))`, quoteJS(mark), quoteJS(string(sel))))
 		w.do("tick "+label, chromedp.Click(chromedp.CSS(fmt.Sprintf(`[data-apptest="%s"]`, mark))))
 	}
 	if w.Ticked(label, near...) != on {
-		w.t.Fatalf("%s: %q did not change\n%s", w.who, label, w.describe())
+		w.t.Fatalf("%s: %q did not change\n%s", w.user, label, w.describe())
 	}
 }
 
 // Ticked reports whether the checkbox or radio button with that label is set.
 func (w *Window) Ticked(label string, near ...string) bool {
 	w.t.Helper()
-	return eval[bool](w, fmt.Sprintf(`document.querySelector(%s).checked`, quote(string(w.find("field", label, near...)))))
+	return eval[bool](w, fmt.Sprintf(`document.querySelector(%s).checked`, quoteJS(string(w.find("field", label, near...)))))
 }
 
 // Value returns the content of the field with that label.
 func (w *Window) Value(label string) string {
 	w.t.Helper()
-	return eval[string](w, fmt.Sprintf(`(e => e.value ?? e.innerText)(document.querySelector(%s))`, quote(string(w.find("field", label)))))
+	return eval[string](w, fmt.Sprintf(`(e => e.value ?? e.innerText)(document.querySelector(%s))`, quoteJS(string(w.find("field", label)))))
 }
 
 // Has reports whether the page has a visible element that matches a CSS selector.
 func (w *Window) Has(selector string) bool {
 	w.t.Helper()
-	return eval[bool](w, helpers+fmt.Sprintf(`[...document.querySelectorAll(%s)].some(visible)`, quote(selector)))
+	return eval[bool](w, elementScripts+fmt.Sprintf(`[...document.querySelectorAll(%s)].some(visible)`, quoteJS(selector)))
 }
 
 // Row returns the cells of the first table row that contains the text.
 func (w *Window) Row(text string) []string {
 	w.t.Helper()
 	w.Sees(text)
-	return eval[[]string](w, helpers+fmt.Sprintf(`(() => {
+	return eval[[]string](w, elementScripts+fmt.Sprintf(`(() => {
 		const row = [...document.querySelectorAll("tr")].find(r => squeeze(r.innerText).includes(squeeze(%s)));
 		return row ? [...row.cells].map(c => c.innerText.trim().replace(/\s+/g, " ")) : [];
-	})()`, quote(text)))
+	})()`, quoteJS(text)))
 }
 
 // Table returns the cells of every row of the table with the given headings, the header row first.
 func (w *Window) Table(headings ...string) [][]string {
 	w.t.Helper()
 	want, _ := json.Marshal(headings) // cannot fail: strings can always be encoded
-	return eval[[][]string](w, helpers+fmt.Sprintf(`(() => {
+	return eval[[][]string](w, elementScripts+fmt.Sprintf(`(() => {
 		const want = %s;
 		const table = [...document.querySelectorAll("table")].find(t => want.every(h => [...t.querySelectorAll("th")].some(c => squeeze(c.innerText) === squeeze(h))));
 		return table ? [...table.rows].map(r => [...r.cells].map(c => c.innerText.trim().replace(/\s+/g, " "))) : [];
@@ -322,7 +326,7 @@ func (w *Window) Runs(script string, result any) {
 		err = json.Unmarshal([]byte(text), result)
 	}
 	if err != nil {
-		w.t.Fatalf("%s: run a script: %v\n%s", w.who, err, w.describe())
+		w.t.Fatalf("%s: run a script: %v\n%s", w.user, err, w.describe())
 	}
 }
 
@@ -371,7 +375,7 @@ func (w *Window) write(file string, shot chromedp.Action[[]byte]) {
 		err = os.WriteFile(file, png, 0o644)
 	}
 	if err != nil {
-		w.t.Fatalf("%s: take picture %s: %v", w.who, file, err)
+		w.t.Fatalf("%s: take picture %s: %v", w.user, file, err)
 	}
 }
 
@@ -381,8 +385,8 @@ func (w *Window) Overflows() int {
 	return eval[int](w, "Math.max(0, document.documentElement.scrollWidth - window.innerWidth)")
 }
 
-// helpers are the scripts that find visible elements by their accessible name.
-const helpers = `
+// elementScripts defines JavaScript functions that find visible elements by their accessible name.
+const elementScripts = `
 var squeeze = s => (s || "").replace(/\s+/g, " ").trim().toLowerCase();
 var visible = e => { const b = e.getBoundingClientRect(); return b.width > 0 && b.height > 0 && getComputedStyle(e).visibility !== "hidden"; };
 var named = e => squeeze(e.getAttribute("aria-label") || (e.labels && e.labels.length ? [...e.labels].map(l => l.innerText).join(" ") : "") || e.innerText || e.value);
@@ -395,7 +399,7 @@ var depth = e => { let n = 0; for (let p = e; p; p = p.parentElement) n++; retur
 // near selects one of them.
 func (w *Window) find(kind, name string, near ...string) chromedp.CSS {
 	w.t.Helper()
-	mark := fmt.Sprintf("%s%d", kind, w.marked.Add(1))
+	mark := fmt.Sprintf("%s%d", kind, w.markCount.Add(1))
 	what := `a, button, summary, input[type=submit], [role=button]`
 	if kind == "field" {
 		what = `input, select, textarea, output, [role=textbox]`
@@ -415,9 +419,9 @@ func (w *Window) find(kind, name string, near ...string) chromedp.CSS {
 		if (!hits.length) return false;
 		hits[0].dataset.apptest = (hits[0].dataset.apptest || "") + " " + %[4]s;
 		return true;
-	})()`, quote(what), quote(name), quote(by), quote(mark))
+	})()`, quoteJS(what), quoteJS(name), quoteJS(by), quoteJS(mark))
 	if !w.waitUntil(script) {
-		w.t.Fatalf("%s does not find the %s %q %s\n%s", w.who, kind, name, strings.Join(near, " "), w.describe())
+		w.t.Fatalf("%s does not find the %s %q %s\n%s", w.user, kind, name, strings.Join(near, " "), w.describe())
 	}
 	return chromedp.CSS(fmt.Sprintf(`[data-apptest~="%s"]`, mark))
 }
@@ -431,7 +435,7 @@ func (w *Window) waitUntil(condition string) bool {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](helpers+condition))
+		ok, err := chromedp.Run(ctx, chromedp.Evaluate[bool](elementScripts+condition))
 		if ok && err == nil {
 			return true
 		}
@@ -443,13 +447,14 @@ func (w *Window) waitUntil(condition string) bool {
 	}
 }
 
+// eval returns the result of a script that runs in the page. It fails the test if the script fails.
 func eval[T any](w *Window, script string) T {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
 	defer cancel()
 	v, err := chromedp.Run(ctx, chromedp.Evaluate[T](script))
 	if err != nil {
-		w.t.Fatalf("%s: %v\n%s", w.who, err, script)
+		w.t.Fatalf("%s: %v\n%s", w.user, err, script)
 	}
 	return v
 }
@@ -465,7 +470,8 @@ func (w *Window) describe() string {
 	return "The page is " + text
 }
 
-func quote(s string) string {
+// quoteJS returns a string as a JavaScript literal.
+func quoteJS(s string) string {
 	b, err := json.Marshal(s)
 	if err != nil {
 		return `""`

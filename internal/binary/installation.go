@@ -26,7 +26,7 @@ const readyLimit = time.Minute
 
 // Options say which binary and which database to run.
 type Options struct {
-	Binary   string
+	Binary   string // the path of the binary
 	Postgres bool   // whether to use PostgreSQL instead of SQLite
 	Database string // the URL of an empty PostgreSQL database; if empty, the installation starts its own server
 }
@@ -35,11 +35,11 @@ type Options struct {
 type Installation struct {
 	Dir      string // the folder with all files of the installation; removed by Close
 	Database string // the database, as the flag --database takes it
-	Addr     string // the address of the server
+	Addr     string // the address of the server, as host:port
 
 	binary string
-	pg     *pgserver.Server
-	server *Process
+	pg     *pgserver.Server // the PostgreSQL server that the installation started; nil if it started none
+	server *Process         // the Rollcall server; nil if it is not running
 	client *http.Client
 }
 
@@ -211,7 +211,8 @@ func (in *Installation) Send(ctx context.Context, s Site, method, path, body str
 	return resp.StatusCode, answer, err
 }
 
-// AddUser creates a user and returns its id. rest is additional JSON, such as `,"active":true`.
+// AddUser creates a user and returns its id. rest is additional JSON for the body, such as
+// `,"active":true`.
 func (in *Installation) AddUser(ctx context.Context, s Site, userName, rest string) (id string, err error) {
 	status, text, err := in.Send(ctx, s, "POST", "/Users", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":%q%s}`, userName, rest))
 	if err != nil {

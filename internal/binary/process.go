@@ -20,7 +20,7 @@ const (
 
 // Process is a started program.
 type Process struct {
-	Name string
+	Name string // what the process is, for messages
 	Log  string // the file that receives the process's output; empty if the caller reads the output
 
 	cmd  *exec.Cmd
@@ -29,7 +29,7 @@ type Process struct {
 }
 
 // Start starts a command. Its output is appended to the log file, unless log is empty. When the
-// command's context ends, the process is asked to stop, and killed if it does not.
+// command's context ends, the process gets SIGTERM. If it does not end in time, it is killed.
 func Start(cmd *exec.Cmd, name, log string) (*Process, error) {
 	p := &Process{Name: name, Log: log, cmd: cmd, done: make(chan struct{})}
 	if log != "" {
@@ -78,8 +78,8 @@ func (p *Process) Address(ctx context.Context) (addr string, err error) {
 
 var errEnded = errors.New("the process is gone")
 
-// Await waits until found returns true for the output so far. After limit it returns an error. The
-// error contains the string what, which describes the event that did not happen.
+// Await waits until found returns true for the output so far. It returns an error after limit. The
+// error contains the string what, which describes the awaited event.
 func (p *Process) Await(ctx context.Context, limit time.Duration, what string, found func(log []byte) bool) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()

@@ -32,13 +32,13 @@ const (
 	ClaimObjectID    = "http://schemas.microsoft.com/identity/claims/objectidentifier"
 )
 
-// MethodSHA1 is a signature method that applications no longer accept.
+// MethodSHA1 is RSA with SHA-1, a signature method that applications no longer accept.
 const MethodSHA1 = dsig.RSASHA1SignatureMethod
 
 // Provider is an identity provider.
 type Provider struct {
 	EntityID  string
-	SignInURL string
+	SignInURL string // the address that receives sign-in requests
 	// SignOutURL is the address that receives messages about the end of a session. If it is empty,
 	// the metadata has no such address.
 	SignOutURL string
@@ -51,11 +51,11 @@ type Provider struct {
 // certificates of Entra ID.
 func New(signInURL string, now func() time.Time) (*Provider, error) {
 	p := &Provider{EntityID: "https://sts.windows.net/8f3c5f9e-6a52-4f0e-9d43-0f1d1c1f7a10/", SignInURL: signInURL, Now: now}
-	return p, p.Roll()
+	return p, p.ReplaceKey()
 }
 
-// Roll gives the provider a new key.
-func (p *Provider) Roll() error {
+// ReplaceKey gives the provider a new key and a new certificate.
+func (p *Provider) ReplaceKey() error {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return fmt.Errorf("make a key: %w", err)
@@ -101,44 +101,44 @@ type Claim struct {
 
 // Answer describes the content of a response.
 type Answer struct {
-	ACS          string // the address of the assertion consumer service, used as recipient and destination
-	Audience     string
-	InResponseTo string
-	NameID       string
-	NameIDFormat string
-	Claims       []Claim
-	SignedIn     time.Time // when the person proved who they are; zero means now
-	SessionIndex string    // the index of the session; empty for a new index
-	NoStatement  bool      // whether to leave out the time and the method of the person's sign-in
+	ACS              string // the address of the assertion consumer service, used as recipient and destination
+	Audience         string // the entity id of the application
+	InResponseTo     string // the id of the sign-in request; empty for a response without a request
+	NameID           string
+	NameIDFormat     string
+	Claims           []Claim
+	SignedIn         time.Time // when the person proved who they are; zero means now
+	SessionIndex     string    // the index of the session; empty for a new index
+	NoAuthnStatement bool      // whether to leave out the time and the method of the person's sign-in
 
-	SignResponse   bool              // whether to sign the response
-	LeaveAssertion bool              // whether to leave the assertion unsigned
-	NoKeyInfo      bool              // whether to leave the certificate out of the signatures
-	Method         string            // the signature method; empty means SHA-256
-	EncryptFor     *x509.Certificate // the certificate whose key the assertion is encrypted for; nil for no encryption
-	EncryptGCM     bool              // whether assertions are encrypted with AES-GCM instead of AES-CBC
+	SignResponse      bool              // whether to sign the response
+	UnsignedAssertion bool              // whether to leave the assertion unsigned
+	NoKeyInfo         bool              // whether to leave the certificate out of the signatures
+	Method            string            // the signature method; empty means SHA-256
+	EncryptFor        *x509.Certificate // the certificate whose key the assertion is encrypted for; nil for no encryption
+	EncryptGCM        bool              // whether assertions are encrypted with AES-GCM instead of AES-CBC
 
-	// These functions change the document: the assertion before it is signed, the assertion after
-	// it was signed, and the response before and after it is signed.
-	Assertion, SignedAssertion func(*etree.Element)
-	Response, SignedResponse   func(*etree.Element)
+	// These functions change the response, if they are not nil. ChangeAssertion and ChangeResponse
+	// run before the element is signed, ChangeSignedAssertion and ChangeSignedResponse after that.
+	ChangeAssertion, ChangeSignedAssertion func(*etree.Element)
+	ChangeResponse, ChangeSignedResponse   func(*etree.Element)
 }
 
-// Respond returns a response in the form of the field SAMLResponse.
+// Respond returns a response, encoded as the form field SAMLResponse carries it.
 func (p *Provider) Respond(a Answer) (string, error) {
 	now := p.Now().UTC()
 	assertion := p.newAssertion(a, now)
-	if a.Assertion != nil {
-		a.Assertion(assertion)
+	if a.ChangeAssertion != nil {
+		a.ChangeAssertion(assertion)
 	}
 	var err error
-	if !a.LeaveAssertion {
+	if !a.UnsignedAssertion {
 		if assertion, err = p.sign(assertion, a); err != nil {
 			return "", err
 		}
 	}
-	if a.SignedAssertion != nil {
-		a.SignedAssertion(assertion)
+	if a.ChangeSignedAssertion != nil {
+		a.ChangeSignedAssertion(assertion)
 	}
 	response := etree.NewElement("samlp:Response")
 	for _, attr := range [][2]string{
@@ -163,21 +163,21 @@ func (p *Provider) Respond(a Answer) (string, error) {
 		}
 	}
 	response.AddChild(assertion)
-	if a.Response != nil {
-		a.Response(response)
+	if a.ChangeResponse != nil {
+		a.ChangeResponse(response)
 	}
 	if a.SignResponse {
 		if response, err = p.sign(response, a); err != nil {
 			return "", err
 		}
 	}
-	if a.SignedResponse != nil {
-		a.SignedResponse(response)
+	if a.ChangeSignedResponse != nil {
+		a.ChangeSignedResponse(response)
 	}
 	return Encode(response)
 }
 
-// Encode returns a response in the form of the field SAMLResponse.
+// Encode returns a response, encoded as the form field SAMLResponse carries it.
 func Encode(response *etree.Element) (string, error) {
 	doc := etree.NewDocument()
 	doc.SetRoot(response)
@@ -226,7 +226,7 @@ func (p *Provider) newAssertion(a Answer, now time.Time) *etree.Element {
 			}
 		}
 	}
-	if a.NoStatement {
+	if a.NoAuthnStatement {
 		return e
 	}
 	authn := e.CreateElement("AuthnStatement")

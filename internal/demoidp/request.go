@@ -10,16 +10,16 @@ import (
 	"net/url"
 )
 
-// maxRequest is the largest size of a decompressed request, in bytes.
-const maxRequest = 64 << 10
+// maxRequestBytes is the largest size of a decompressed request, in bytes.
+const maxRequestBytes = 64 << 10
 
 // Request is a sign-in request of an application.
 type Request struct {
 	ID         string
 	Issuer     string // the entity id of the application
-	ACS        string
-	Fresh      bool
-	RelayState string
+	ACS        string // the address of the assertion consumer service, which gets the response
+	ForceAuthn bool   // whether the user must sign in again, even if the browser has a session
+	RelayState string // the application's value, which the response returns
 }
 
 // ParseRequest reads a request from the address to which the application redirected the browser.
@@ -33,7 +33,7 @@ func ParseRequest(address string) (Request, error) {
 	if err != nil {
 		return Request{}, fmt.Errorf("read SAMLRequest: %w", err)
 	}
-	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), maxRequest))
+	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), maxRequestBytes))
 	if err != nil {
 		return Request{}, fmt.Errorf("unpack SAMLRequest: %w", err)
 	}
@@ -47,7 +47,7 @@ func ParseRequest(address string) (Request, error) {
 	if err := xml.Unmarshal(text, &sent); err != nil {
 		return Request{}, fmt.Errorf("read the request: %w", err)
 	}
-	return Request{ID: sent.ID, Issuer: sent.Issuer, ACS: sent.ACS, Fresh: sent.Fresh, RelayState: q.Get("RelayState")}, nil
+	return Request{ID: sent.ID, Issuer: sent.Issuer, ACS: sent.ACS, ForceAuthn: sent.Fresh, RelayState: q.Get("RelayState")}, nil
 }
 
 // Answer returns a correct answer to the request, about a person with this NameID. The caller adds

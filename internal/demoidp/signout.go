@@ -29,13 +29,14 @@ type SignOut struct {
 	Issuer         string // the entity id of the sender; empty for the provider's entity id
 	NotOnOrAfter   time.Time
 
-	Unsigned bool                 // whether to leave the signature out
-	Method   string               // the signature method of a redirect; empty means SHA-256
-	Message  func(*etree.Element) // changes the message before it is signed
-	Signed   func(*etree.Element) // changes a posted message after it was signed
+	Unsigned      bool                 // whether to leave the signature out
+	Method        string               // the signature method of a redirect; empty means SHA-256
+	ChangeMessage func(*etree.Element) // changes the message before it is signed
+	ChangeSigned  func(*etree.Element) // changes a posted message after it was signed
 }
 
-func (s SignOut) field() string {
+// fieldName returns the name of the form field or parameter that holds the message.
+func (s SignOut) fieldName() string {
 	if s.InResponseTo != "" {
 		return "SAMLResponse"
 	}
@@ -80,8 +81,8 @@ func (p *Provider) signOutMessage(s SignOut) *etree.Element {
 			e.CreateElement("samlp:SessionIndex").SetText(index)
 		}
 	}
-	if s.Message != nil {
-		s.Message(e)
+	if s.ChangeMessage != nil {
+		s.ChangeMessage(e)
 	}
 	return e
 }
@@ -106,7 +107,7 @@ func (p *Provider) SignOutQuery(s SignOut) (string, error) {
 	if err := w.Close(); err != nil {
 		return "", fmt.Errorf("pack the message: %w", err)
 	}
-	query := s.field() + "=" + url.QueryEscape(base64.StdEncoding.EncodeToString(packed.Bytes()))
+	query := s.fieldName() + "=" + url.QueryEscape(base64.StdEncoding.EncodeToString(packed.Bytes()))
 	if s.RelayState != "" {
 		query += "&RelayState=" + url.QueryEscape(s.RelayState)
 	}
@@ -138,14 +139,14 @@ func (p *Provider) SignOutForm(s SignOut) (url.Values, error) {
 			return nil, err
 		}
 	}
-	if s.Signed != nil {
-		s.Signed(e)
+	if s.ChangeSigned != nil {
+		s.ChangeSigned(e)
 	}
 	text, err := Encode(e)
 	if err != nil {
 		return nil, err
 	}
-	form := url.Values{s.field(): {text}}
+	form := url.Values{s.fieldName(): {text}}
 	if s.RelayState != "" {
 		form.Set("RelayState", s.RelayState)
 	}
@@ -164,7 +165,7 @@ func ParseSignOut(address string) (SignOut, error) {
 	if err != nil {
 		return SignOut{}, fmt.Errorf("read SAMLRequest: %w", err)
 	}
-	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), maxRequest))
+	text, err := io.ReadAll(io.LimitReader(flate.NewReader(bytes.NewReader(packed)), maxRequestBytes))
 	if err != nil {
 		return SignOut{}, fmt.Errorf("unpack SAMLRequest: %w", err)
 	}

@@ -9,7 +9,8 @@ import (
 type ClaimRule struct {
 	Name   string // the name of the claim
 	Source string // the name of the attribute, as Entra ID shows it
-	value  func(u directory.User, tenant directory.ID) string
+	// valueOf returns the value of the claim for a user; "" leaves the claim out.
+	valueOf func(u directory.User, tenant directory.ID) string
 }
 
 // NameIDSource is the name of the attribute that the NameID carries, as Entra ID shows it.
@@ -50,7 +51,7 @@ func alwaysSent() []ClaimRule {
 func claimsOf(u directory.User, tenant directory.ID) []demoidp.Claim {
 	var list []demoidp.Claim
 	for _, r := range append(alwaysSent(), ClaimRules()...) {
-		if v := r.value(u, tenant); v != "" {
+		if v := r.valueOf(u, tenant); v != "" {
 			list = append(list, demoidp.Claim{Name: r.Name, Values: []string{v}})
 		}
 	}

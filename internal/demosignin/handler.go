@@ -28,8 +28,8 @@ var files embed.FS
 
 var pages = template.Must(template.ParseFS(files, "pages.html"))
 
-// maxBody is the largest size of a posted form, in bytes.
-const maxBody = 16 << 10
+// maxFormBytes is the largest size of a posted form, in bytes.
+const maxFormBytes = 16 << 10
 
 // Handler returns the handler of the identity provider. It answers only requests that come from
 // this machine and are for a name of this machine.
@@ -56,7 +56,7 @@ func (p *Provider) Handler(log *slog.Logger) http.Handler {
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		h.Set("Cache-Control", "no-store")
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, maxFormBytes)
 		mux.ServeHTTP(w, r)
 	})
 }
@@ -76,7 +76,7 @@ func (s *server) serveFile(w http.ResponseWriter, r *http.Request) {
 	http.ServeFileFS(w, r, files, strings.TrimPrefix(r.URL.Path, "/"))
 }
 
-func (s *server) show(w http.ResponseWriter, r *http.Request, status int, page string, data any) {
+func (s *server) showPage(w http.ResponseWriter, r *http.Request, status int, page string, data any) {
 	var b bytes.Buffer
 	if err := pages.ExecuteTemplate(&b, page, data); err != nil {
 		s.fail(w, r, err)
@@ -84,7 +84,7 @@ func (s *server) show(w http.ResponseWriter, r *http.Request, status int, page s
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(status)
-	w.Write(b.Bytes()) //nolint:errcheck // the client has gone
+	w.Write(b.Bytes()) //nolint:errcheck // an error means that the client has gone
 }
 
 func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
@@ -95,10 +95,10 @@ func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 func (s *server) showFront(w http.ResponseWriter, r *http.Request) {
-	s.show(w, r, http.StatusOK, "front", nil)
+	s.showPage(w, r, http.StatusOK, "front", nil)
 }
 
-// openTenant opens the directory that the path names; ok is false if there is none.
+// openTenant opens the directory that the path names. ok is false if the directory does not exist.
 func (s *server) openTenant(r *http.Request) (h *directory.Handle, ok bool, err error) {
 	h, err = s.directories.OpenID(r.Context(), directory.ID(r.PathValue("tenant")))
 	if errors.Is(err, refusal.NotFound) {
@@ -132,7 +132,7 @@ func (s *server) showMetadata(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/samlmetadata+xml; charset=utf-8")
-	w.Write(text) //nolint:errcheck // the client has gone
+	w.Write(text) //nolint:errcheck // an error means that the client has gone
 }
 
 // Metadata returns the federation metadata of an application. Like the metadata of Entra ID, it
@@ -157,8 +157,8 @@ func escape(text string) string {
 	return b.String()
 }
 
-// problem is a page that refuses a sign-in, with the words of Entra ID.
-type problem struct {
+// problemPage is the page that refuses a sign-in, in the words of Entra ID.
+type problemPage struct {
 	Title string
 	Text  string // the message to the user, which begins with the AADSTS code
 	RequestID, CorrelationID,
@@ -166,11 +166,12 @@ type problem struct {
 }
 
 const (
-	trouble = "Sorry, but we’re having trouble signing you in."
+	// troubleTitle is the title of most refusals.
+	troubleTitle = "Sorry, but we’re having trouble signing you in."
 )
 
 func (s *server) refuse(w http.ResponseWriter, r *http.Request, title, text string) {
-	s.show(w, r, http.StatusBadRequest, "problem", problem{
+	s.showPage(w, r, http.StatusBadRequest, "problem", problemPage{
 		Title: title, Text: text, RequestID: uuid.NewString(), CorrelationID: uuid.NewString(), Time: s.now().UTC().Format(time.RFC3339),
 	})
 }
@@ -192,18 +193,18 @@ func (s *server) readRequest(w http.ResponseWriter, r *http.Request) (a signInRe
 		return a, false
 	}
 	if !ok {
-		s.refuse(w, r, trouble, "AADSTS90002: Tenant '"+r.PathValue("tenant")+"' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.")
+		s.refuse(w, r, troubleTitle, "AADSTS90002: Tenant '"+r.PathValue("tenant")+"' not found. Check to make sure you have the correct tenant ID and are signing into the correct cloud.")
 		return a, false
 	}
 	if id := r.PathValue("app"); id != "" {
 		return s.readStart(w, r, a, id)
 	}
 	if r.URL.Query().Get("SAMLRequest") == "" {
-		s.refuse(w, r, trouble, "AADSTS750054: SAMLRequest or SAMLResponse must be present as query string parameters in HTTP request for SAML Redirect binding.")
+		s.refuse(w, r, troubleTitle, "AADSTS750054: SAMLRequest or SAMLResponse must be present as query string parameters in HTTP request for SAML Redirect binding.")
 		return a, false
 	}
 	if a.request, err = demoidp.ParseRequest(r.URL.String()); err != nil || a.request.ID == "" {
-		s.refuse(w, r, trouble, "AADSTS75005: The request is not a valid Saml2 protocol message.")
+		s.refuse(w, r, troubleTitle, "AADSTS75005: The request is not a valid Saml2 protocol message.")
 		return a, false
 	}
 	if a.app, a.connection, ok, err = s.byIdentifier(r.Context(), a.tenant, a.request.Issuer); err != nil {
@@ -211,14 +212,14 @@ func (s *server) readRequest(w http.ResponseWriter, r *http.Request) (a signInRe
 		return a, false
 	}
 	if !ok {
-		s.refuse(w, r, trouble, "AADSTS700016: Application with identifier '"+a.request.Issuer+"' was not found in the directory '"+a.tenant.Directory.Name+"'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant.")
+		s.refuse(w, r, troubleTitle, "AADSTS700016: Application with identifier '"+a.request.Issuer+"' was not found in the directory '"+a.tenant.Directory.Name+"'. This can happen if the application has not been installed by the administrator of the tenant or consented to by any user in the tenant. You may have sent your authentication request to the wrong tenant.")
 		return a, false
 	}
 	if a.request.ACS == "" {
 		a.request.ACS = a.connection.ReplyURL
 	}
 	if a.request.ACS != a.connection.ReplyURL {
-		s.refuse(w, r, trouble, "AADSTS50011: The reply URL '"+a.request.ACS+"' specified in the request does not match the reply URLs configured for the application '"+a.request.Issuer+"'. Make sure the reply URL sent in the request matches one added to your application.")
+		s.refuse(w, r, troubleTitle, "AADSTS50011: The reply URL '"+a.request.ACS+"' specified in the request does not match the reply URLs configured for the application '"+a.request.Issuer+"'. Make sure the reply URL sent in the request matches one added to your application.")
 		return a, false
 	}
 	return a, true
@@ -237,31 +238,33 @@ func (s *server) readStart(w http.ResponseWriter, r *http.Request, a signInReque
 		return a, false
 	}
 	if err != nil || a.app.ID != id || a.connection.ReplyURL == "" {
-		s.refuse(w, r, trouble, "AADSTS700016: Application with identifier '"+id+"' was not found in the directory '"+a.tenant.Directory.Name+"', or single sign-on is not set up for it.")
+		s.refuse(w, r, troubleTitle, "AADSTS700016: Application with identifier '"+id+"' was not found in the directory '"+a.tenant.Directory.Name+"', or single sign-on is not set up for it.")
 		return a, false
 	}
 	a.request = demoidp.Request{Issuer: a.connection.Identifier, ACS: a.connection.ReplyURL}
 	return a, true
 }
 
-// account is a user on the page where a person picks an account.
-type account struct {
+// pickableAccount is a user on the page where a person picks an account. Initial is the first
+// letter of the name.
+type pickableAccount struct {
 	ID, Name, UPN, Initial string
 	Note                   string // a remark such as "disabled"; empty for a user who can sign in
 }
 
 // signInPage is the page where a person picks an account.
 type signInPage struct {
-	Tenant, App string
+	Tenant, App string // the names of the directory and of the application
 	Action      string // the address of this request
-	Hidden      []hidden
+	Hidden      []hiddenField
 	Search      string
-	Accounts    []account
+	Accounts    []pickableAccount
 	More        bool            // whether more accounts match than the page shows
 	Faults      []demoidp.Fault // the faulty responses that the person may choose instead of a correct one
 }
 
-type hidden struct{ Name, Value string }
+// hiddenField is a hidden input of the search form. It keeps the parameters of the sign-in request.
+type hiddenField struct{ Name, Value string }
 
 // maxAccounts is the largest number of accounts that the page shows.
 const maxAccounts = 100
@@ -281,7 +284,7 @@ func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) {
 	pg.Action = r.URL.EscapedPath() + "?" + q.Encode()
 	for _, name := range []string{"SAMLRequest", "RelayState", "SigAlg", "Signature"} {
 		if q.Has(name) {
-			pg.Hidden = append(pg.Hidden, hidden{name, q.Get(name)})
+			pg.Hidden = append(pg.Hidden, hiddenField{name, q.Get(name)})
 		}
 	}
 	for _, status := range []directory.Status{directory.NotDeleted, directory.Deleted} {
@@ -295,11 +298,11 @@ func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) {
 			pg.Accounts = append(pg.Accounts, accountOf(u))
 		}
 	}
-	s.show(w, r, http.StatusOK, "sign-in", pg)
+	s.showPage(w, r, http.StatusOK, "sign-in", pg)
 }
 
-func accountOf(u directory.User) account {
-	a := account{ID: u.ObjectID, Name: u.DisplayName(), UPN: u.UPN()}
+func accountOf(u directory.User) pickableAccount {
+	a := pickableAccount{ID: u.ObjectID, Name: u.DisplayName(), UPN: u.UPN()}
 	for _, letter := range a.Name {
 		a.Initial = strings.ToUpper(string(letter))
 		break
@@ -337,7 +340,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	if refused != "" {
-		s.refuse(w, r, trouble, refused)
+		s.refuse(w, r, troubleTitle, refused)
 		return
 	}
 	encoded, err := s.respond(a, u, r.PostForm.Get("fault"))
@@ -351,7 +354,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Security-Policy", contentPolicy(to.Scheme+"://"+to.Host))
-	s.show(w, r, http.StatusOK, "answer", answerPage{ACS: a.request.ACS, SAMLResponse: encoded, RelayState: a.request.RelayState})
+	s.showPage(w, r, http.StatusOK, "answer", answerPage{ACS: a.request.ACS, SAMLResponse: encoded, RelayState: a.request.RelayState})
 }
 
 // findUser returns the user with an object id. If the user cannot sign in to the application,
@@ -383,15 +386,15 @@ func (s *server) findUser(ctx context.Context, a signInRequest, objectID string)
 	return u, "AADSTS50105: Your administrator has configured the application " + a.app.Name + " ('" + a.app.ID + "') to block users unless they are specifically granted ('assigned') access to the application. The signed-in user '" + u.UPN() + "' is blocked because they are not a direct member of a group with access, nor had access directly assigned by an administrator. Please contact your administrator to assign access to this application.", nil
 }
 
-// respond returns the signed response about a user. fault is the name of a fault that the response
-// gets; it may be empty.
+// respond returns the signed response about a user. fault is the name of the fault that the
+// response gets; it is empty for a correct response.
 func (s *server) respond(a signInRequest, u directory.User, fault string) (string, error) {
 	active := a.connection.Active()
 	idp := demoidp.Provider{EntityID: a.connection.Issuer, SignInURL: a.connection.LoginURL, Key: active.key, Cert: active.Certificate, Now: s.now}
 	answer := a.request.Answer(u.UPN())
 	answer.Claims = claimsOf(u, a.tenant.Directory.ID)
 	answer.SignResponse = a.connection.Option != SignAssertion
-	answer.LeaveAssertion = a.connection.Option == SignResponse
+	answer.UnsignedAssertion = a.connection.Option == SignResponse
 	if a.connection.Algorithm == SHA1 {
 		answer.Method = demoidp.MethodSHA1
 	}

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// Enter and TryEnter return these errors.
+// The errors that Enter and TryEnter return.
 var (
 	// ErrKeyLimit is returned when the key of the request has used up its share of the capacity, or
 	// has too many waiting requests.
@@ -27,21 +27,22 @@ const System = ""
 
 // Options are the limits of a Gate.
 type Options struct {
-	Capacity int           // the sum of the weights that all keys may use at the same time
-	PerKey   int           // the sum of the weights that one key may use at the same time; 0 means Capacity
-	Reserved int           // the part of Capacity that only System may use
-	Waiting  int           // how many requests of one key may wait; 0 means any number
-	Patience time.Duration // the longest time that a request waits; 0 means until its context ends
+	Capacity   int           // the sum of the weights that all keys may use at the same time
+	PerKey     int           // the sum of the weights that one key may use at the same time; 0 means Capacity
+	Reserved   int           // the part of Capacity that only System may use
+	MaxWaiting int           // how many requests of one key may wait; 0 means any number
+	Patience   time.Duration // the longest time that a request waits; 0 means until its context ends
 }
 
 // Gate admits requests while their weights fit into its capacity. It is safe for concurrent use.
 type Gate struct {
 	options       Options
 	mu            sync.Mutex
-	used          int
+	usedWeight    int // the sum of the weights of all running requests
 	keys          map[string]*keyQueue
 	waitingQueues []*keyQueue // the keys that have waiting requests, in the order in which they are served
 
+	// how many requests were admitted, refused with ErrKeyLimit, and refused with ErrOverloaded
 	entered, refusedByKeyLimit, refusedOverloaded int64
 }
 
@@ -56,7 +57,7 @@ type Stats struct {
 func (g *Gate) Stats() Stats {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	s := Stats{Capacity: g.options.Capacity, Used: g.used, Entered: g.entered, RefusedByKeyLimit: g.refusedByKeyLimit, RefusedOverloaded: g.refusedOverloaded}
+	s := Stats{Capacity: g.options.Capacity, Used: g.usedWeight, Entered: g.entered, RefusedByKeyLimit: g.refusedByKeyLimit, RefusedOverloaded: g.refusedOverloaded}
 	for _, l := range g.waitingQueues {
 		s.Waiting += len(l.waiting)
 	}
@@ -74,11 +75,11 @@ func (g *Gate) countRefusal(err error) error {
 	return err
 }
 
-// keyQueue holds the weight that one key uses, and the key's waiting requests.
+// keyQueue holds the weight that one key uses, and the requests of the key that wait.
 type keyQueue struct {
-	key     string
-	used    int
-	waiting []*waiter
+	key        string
+	usedWeight int // the sum of the weights of the key's running requests
+	waiting    []*waiter
 }
 
 type waiter struct {
@@ -105,7 +106,7 @@ func (g *Gate) Enter(ctx context.Context, key string, weight int) error {
 		g.mu.Unlock()
 		return nil
 	}
-	if weight > g.limitOf(l) || g.options.Waiting > 0 && len(l.waiting) >= g.options.Waiting {
+	if weight > g.limitOf(l) || g.options.MaxWaiting > 0 && len(l.waiting) >= g.options.MaxWaiting {
 		g.forget(l)
 		err := g.countRefusal(ErrKeyLimit)
 		g.mu.Unlock()
@@ -145,7 +146,7 @@ func (g *Gate) wait(ctx context.Context, l *keyQueue, w *waiter) error {
 	if len(l.waiting) == 0 {
 		g.waitingQueues = slices.DeleteFunc(g.waitingQueues, func(other *keyQueue) bool { return other == l })
 	}
-	own := l.used > 0
+	own := l.usedWeight > 0
 	g.forget(l)
 	g.admitWaiting() // the request that gave up may have blocked lighter requests behind it
 	switch {
@@ -166,7 +167,7 @@ func (g *Gate) TryEnter(key string, weight int) error {
 	case g.fits(l, weight):
 		g.takeWeight(l, weight)
 		return nil
-	case l.used+weight > g.limitOf(l):
+	case l.usedWeight+weight > g.limitOf(l):
 		g.forget(l)
 		return g.countRefusal(ErrKeyLimit)
 	}
@@ -180,8 +181,8 @@ func (g *Gate) Leave(key string, weight int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	l := g.keys[key]
-	l.used -= weight
-	g.used -= weight
+	l.usedWeight -= weight
+	g.usedWeight -= weight
 	g.admitWaiting()
 	g.forget(l)
 }
@@ -194,7 +195,7 @@ func (g *Gate) admitWaiting() {
 		l := g.waitingQueues[0]
 		w := l.waiting[0]
 		if !g.fits(l, w.weight) {
-			if l.used+w.weight <= g.limitOf(l) {
+			if l.usedWeight+w.weight <= g.limitOf(l) {
 				return
 			}
 			g.waitingQueues = append(g.waitingQueues[1:], l)
@@ -223,7 +224,7 @@ func (g *Gate) overtakes(l *keyQueue) bool {
 		return false
 	}
 	first := g.waitingQueues[0]
-	return first.used+first.waiting[0].weight <= g.limitOf(first)
+	return first.usedWeight+first.waiting[0].weight <= g.limitOf(first)
 }
 
 // limitOf returns the largest weight that one key may use.
@@ -235,19 +236,19 @@ func (g *Gate) limitOf(l *keyQueue) int {
 }
 
 func (g *Gate) fits(l *keyQueue, weight int) bool {
-	if g.used+weight > g.options.Capacity {
+	if g.usedWeight+weight > g.options.Capacity {
 		return false
 	}
 	if l.key == System {
 		return true
 	}
-	others := g.used - g.queueOf(System).used
-	return others+weight <= g.options.Capacity-g.options.Reserved && l.used+weight <= g.options.PerKey
+	others := g.usedWeight - g.queueOf(System).usedWeight
+	return others+weight <= g.options.Capacity-g.options.Reserved && l.usedWeight+weight <= g.options.PerKey
 }
 
 func (g *Gate) takeWeight(l *keyQueue, weight int) {
-	l.used += weight
-	g.used += weight
+	l.usedWeight += weight
+	g.usedWeight += weight
 	g.entered++
 }
 
@@ -266,7 +267,7 @@ const maxKeptQueues = 1_000
 // forget removes a key that has neither running nor waiting requests, if the gate has more than
 // maxKeptQueues keys.
 func (g *Gate) forget(l *keyQueue) {
-	if len(g.keys) > maxKeptQueues && l.used == 0 && len(l.waiting) == 0 {
+	if len(g.keys) > maxKeptQueues && l.usedWeight == 0 && len(l.waiting) == 0 {
 		delete(g.keys, l.key)
 	}
 }

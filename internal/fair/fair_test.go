@@ -92,7 +92,7 @@ func TestShares(t *testing.T) {
 func TestWaitingEnds(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		g := fair.NewGate(fair.Options{Capacity: 2, PerKey: 1, Waiting: 1, Patience: time.Second})
+		g := fair.NewGate(fair.Options{Capacity: 2, PerKey: 1, MaxWaiting: 1, Patience: time.Second})
 		ctx, cancel := context.WithCancel(t.Context())
 		for _, key := range []string{"a", "b"} {
 			if err := g.Enter(ctx, key, 1); err != nil {

@@ -15,23 +15,23 @@ import (
 	"time"
 )
 
-// The time limits for installing one program and for running one.
+// The time limits for installing one program, and for running one program.
 const (
 	InstallLimit = 5 * time.Minute
 	RunLimit     = 5 * time.Minute
 )
 
 // Missing is the error for a program or file that is missing on this machine.
-type Missing struct{ What string }
+type Missing struct{ Message string }
 
-func (m Missing) Error() string { return m.What }
+func (m Missing) Error() string { return m.Message }
 
 // NewMissing returns a Missing error with this message, on one line.
 func NewMissing(format string, args ...any) error {
 	return Missing{OneLine(fmt.Sprintf(format, args...))}
 }
 
-// OneLine returns text with every run of white space as one space, cut after 600 characters.
+// OneLine replaces every run of white space by one space. It cuts the result after 600 characters.
 func OneLine(s string) string {
 	s = strings.Join(strings.Fields(s), " ")
 	if runes := []rune(s); len(runes) > 600 {
@@ -40,9 +40,9 @@ func OneLine(s string) string {
 	return s
 }
 
-// Run runs a program and returns its standard output. An error contains the line of the output that
-// explains it. If the program fails, exitCode is its exit code, and Run returns the output together
-// with the error.
+// Run runs a program and returns its standard output. If the program fails, exitCode is its exit
+// code, and Run returns the output together with an error. The error contains the line of the
+// output that explains the failure.
 func Run(ctx context.Context, limit time.Duration, env []string, name string, args ...string) (out []byte, exitCode int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -133,4 +133,69 @@ func NodeVersion(dir, name string) (string, error) {
 	var about struct{ Version string }
 	err = json.Unmarshal(text, &about)
 	return about.Version, err
+}
+
+// InstallDebian installs those of the Debian packages that are not installed yet, with root or sudo,
+// as scripts/setup does. It returns a Missing error on other systems, and without these rights.
+func InstallDebian(ctx context.Context, packages ...string) error {
+	if _, err := exec.LookPath("apt-get"); err != nil {
+		return NewMissing("this is not Debian, or a system based on it; %s cannot be installed", strings.Join(packages, ", "))
+	}
+	var missing []string
+	for _, name := range packages {
+		out, _, err := Run(ctx, RunLimit, nil, "dpkg-query", "--show", "--showformat", "${db:Status-Abbrev}", name)
+		if err != nil || !strings.HasPrefix(string(out), "ii") {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	install := append([]string{"env", "DEBIAN_FRONTEND=noninteractive", "apt-get", "install", "-y", "-q", "--no-install-recommends"}, missing...)
+	if os.Getuid() != 0 {
+		install = append([]string{"sudo", "-n"}, install...)
+	}
+	if err := updateDebian(ctx); err != nil {
+		return err
+	}
+	if _, _, err := Run(ctx, InstallLimit, nil, install[0], install[1:]...); err != nil {
+		return NewMissing("apt-get does not install %s: %v", strings.Join(missing, ", "), err)
+	}
+	return nil
+}
+
+// updateDebian reads the lists of Debian's packages again.
+func updateDebian(ctx context.Context) error {
+	update := []string{"apt-get", "update", "-q"}
+	if os.Getuid() != 0 {
+		update = append([]string{"sudo", "-n"}, update...)
+	}
+	if _, _, err := Run(ctx, InstallLimit, nil, update[0], update[1:]...); err != nil {
+		return NewMissing("apt-get update: %v", err)
+	}
+	return nil
+}
+
+// UnpackDebian downloads a Debian package and unpacks it into dir. It installs neither the package
+// nor what the package depends on. It returns the version of the package.
+func UnpackDebian(ctx context.Context, dir, name string) (version string, err error) {
+	// apt-get downloads into the folder in which it runs.
+	download := []string{"env", "-C", dir, "apt-get", "download", "-q", name}
+	if _, _, err = Run(ctx, InstallLimit, nil, download[0], download[1:]...); err != nil {
+		if err := updateDebian(ctx); err != nil {
+			return "", err
+		}
+		if _, _, err = Run(ctx, InstallLimit, nil, download[0], download[1:]...); err != nil {
+			return "", NewMissing("apt-get does not download %s: %v", name, err)
+		}
+	}
+	files, err := filepath.Glob(filepath.Join(dir, name+"_*.deb"))
+	if err != nil || len(files) != 1 {
+		return "", fmt.Errorf("apt-get downloaded %d files of %s: %w", len(files), name, err)
+	}
+	if _, _, err := Run(ctx, InstallLimit, nil, "dpkg-deb", "--extract", files[0], dir); err != nil {
+		return "", fmt.Errorf("unpack %s: %w", name, err)
+	}
+	out, _, err := Run(ctx, RunLimit, nil, "dpkg-deb", "--field", files[0], "Version")
+	return strings.TrimSpace(string(out)), err
 }

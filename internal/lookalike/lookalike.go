@@ -112,7 +112,7 @@ func Difference(text, other string) string {
 		if strings.ContainsRune(other, r) {
 			continue
 		}
-		name := describe(r)
+		name := describeRune(r)
 		if slices.Contains(told, name) {
 			continue
 		}
@@ -128,7 +128,9 @@ func Difference(text, other string) string {
 	return strings.Join(told, "")
 }
 
-func describe(r rune) string {
+// describeRune returns a visible character with its code point and script, such as "а (U+0430,
+// Cyrillic)". It returns the name of a hidden character.
+func describeRune(r rune) string {
 	if visible.IsHidden(r) {
 		return visible.Describe(r)
 	}

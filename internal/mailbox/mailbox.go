@@ -27,7 +27,7 @@ type Mail struct {
 	To   []string
 	*mail.Message
 	Text string // the body, with its transfer encoding removed
-	User string // the user that signed in to send the mail; empty if none did
+	User string // the user that signed in to send the mail; empty if the client did not sign in
 }
 
 // Server is a mail server on loopback.
@@ -36,14 +36,14 @@ type Server struct {
 
 	mu      sync.Mutex
 	mails   []Mail
-	refusal *smtp.SMTPError
+	refusal *smtp.SMTPError // the answer to every recipient; nil if the server accepts mail
 }
 
 // Options are the server's demands on clients that send mail.
 type Options struct {
-	TLS            *tls.Config // the TLS settings, for STARTTLS, or for TLS from the start if Wrapped is set; nil for no TLS
-	Wrapped        bool
-	User, Password string // the user that may send; if User is empty, every client may send
+	TLS            *tls.Config // the TLS settings; nil for a server without TLS
+	ImplicitTLS    bool        // whether TLS begins with the connection, instead of with STARTTLS
+	User, Password string      // the only user that may send; if User is empty, every client may send
 }
 
 // New starts a server, which runs until the test ends.
@@ -59,7 +59,7 @@ func New(t testing.TB, o Options) *Server {
 	}))
 	server.Domain = "mail.test"
 	server.ErrorLog = log.New(t.Output(), "mail server: ", 0)
-	if o.Wrapped {
+	if o.ImplicitTLS {
 		ln = tls.NewListener(ln, o.TLS)
 	} else {
 		server.TLSConfig = o.TLS
@@ -103,6 +103,7 @@ func (s *Server) Refuse(code int, message string) {
 	}
 }
 
+// session is the state of one client's connection.
 type session struct {
 	server  *Server
 	options Options
@@ -121,7 +122,7 @@ func (s *session) AuthMechanisms() []string {
 func (s *session) Auth(string) (sasl.Server, error) {
 	return sasl.NewPlainServer(func(_, user, password string) error {
 		if user != s.options.User || password != s.options.Password {
-			return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "no, " + password + " is wrong"} // like servers that repeat the password in their answer
+			return &smtp.SMTPError{Code: 535, EnhancedCode: smtp.EnhancedCode{5, 7, 8}, Message: "no, " + password + " is wrong"} // some real servers repeat the password in their answer, too
 		}
 		s.user = user
 		return nil

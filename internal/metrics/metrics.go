@@ -26,15 +26,15 @@ type Metrics struct {
 
 // Sample is one value of a metric.
 type Sample struct {
-	Name   string // the name of the metric's Family
-	Labels []string
+	Name   string   // the name of the metric's Family
+	Labels []string // the values of the labels, in the order of Family.Labels
 	Value  float64
 }
 
 // Family describes a metric whose values are read when Prometheus asks for them.
 type Family struct {
 	Name, Help string
-	Counter    bool     // whether the value only grows
+	Counter    bool     // whether the metric is a counter, whose value only grows
 	Labels     []string // the names of the labels
 }
 
@@ -66,9 +66,9 @@ func New(version string, families []Family, gather func() []Sample) *Metrics {
 	return m
 }
 
-// CountRequest counts a request.
+// CountRequest counts a request and its time.
 func (m *Metrics) CountRequest(route, method string, status int, took time.Duration) {
-	class, method := Class(route), knownMethod(method)
+	class, method := RouteClass(route), knownMethod(method)
 	m.requests.WithLabelValues(class, method, strconv.Itoa(status)).Inc()
 	m.requestSeconds.WithLabelValues(class, method).Observe(took.Seconds())
 }
@@ -84,9 +84,9 @@ func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 
 const scimRoute = "/c/{site}/auth/scim/v2/"
 
-// Class returns the metric label for a route. All resource types that sites define themselves share
-// one label.
-func Class(route string) string {
+// RouteClass returns the value of the label "route" for a route. All resource types that sites
+// define themselves share one label.
+func RouteClass(route string) string {
 	if _, path, found := strings.Cut(route, " "); found {
 		route = path // the route had the form "GET /healthz"
 	}
@@ -120,6 +120,7 @@ func knownMethod(method string) string {
 	return "other"
 }
 
+// describedFamily is a Family in the form that Prometheus's library uses.
 type describedFamily struct {
 	desc *prometheus.Desc
 	kind prometheus.ValueType

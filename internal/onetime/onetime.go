@@ -1,6 +1,6 @@
 // Package onetime holds the shared code for the one-time sign-in links of people and of operators.
 //
-//	New       makes a Link, for the person, and a Record, for the store.
+//	New       makes a Link for the person, and a Record for the store.
 //	FindOpen  returns the record of a link that opens, or the reason why the link does not open.
 //	          FindOpen does not use the link up, because mail programs open links before people do.
 //	Use       marks the link as used, once, or returns the reason why the link does not open.
@@ -44,7 +44,7 @@ type Reason string
 
 // The reasons that all links share.
 const (
-	Unknown Reason = "unknown"
+	Unknown Reason = "unknown" // the link does not exist
 	Used    Reason = "used"
 	Expired Reason = "expired"
 )
@@ -95,22 +95,23 @@ func Use(use, look func() error, unknown error) error {
 	return unknown
 }
 
-// Ended returns the refusal for a link that no longer opens. code names the refusal for programs.
-func Ended(code string) *refusal.Error {
+// NewRefusal returns the refusal for a link that does not open. code names the refusal for
+// programs.
+func NewRefusal(code string) *refusal.Error {
 	return refusal.New(refusal.Gone, "", "this link does not open any more").
 		Advise("a new one is made on the server").Coded(code)
 }
 
-// Refuse returns ended, the refusal that Ended made, with a message for the person who opened the
-// link. The message explains the reason r. unknown is the explanation for a link that does not
-// exist.
-func (r Reason) Refuse(ended *refusal.Error, unknown string) *refusal.Error {
+// Refuse returns a copy of base, which NewRefusal made. The copy has a message that explains the
+// reason r to the person who opened the link. unknown is the end of the message for a link that
+// does not exist.
+func (r Reason) Refuse(base *refusal.Error, unknown string) *refusal.Error {
 	switch r {
 	case Used:
-		return ended.Because("this link has been used already: each opens once")
+		return base.Because("this link has been used already: each opens once")
 	case Expired:
-		return ended.Because("this link has expired: each opens for %d minutes", int(TTL.Minutes()))
+		return base.Because("this link has expired: each opens for %d minutes", int(TTL.Minutes()))
 	default:
-		return ended.Because("this link is not known here: it may be cut off, or %s", unknown)
+		return base.Because("this link is not known here: it may be cut off, or %s", unknown)
 	}
 }

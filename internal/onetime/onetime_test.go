@@ -26,7 +26,7 @@ func TestLook(t *testing.T) {
 	_, fresh := onetime.New(noon, func(secret string) string { return secret })
 	used := fresh
 	used.Used = noon
-	ended := onetime.Ended("test_ended")
+	ended := onetime.NewRefusal("test_ended")
 	broken := errors.New("no database")
 	for _, c := range []struct {
 		name string

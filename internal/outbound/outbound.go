@@ -35,7 +35,7 @@ import (
 const (
 	DefaultTimeout = 15 * time.Second
 	DefaultMaxBody = 4 << 20
-	maxHeader      = 64 << 10
+	maxHeader      = 64 << 10 // the largest headers of an answer, in bytes; no option changes it
 )
 
 // ErrTooLarge is returned by reads of an answer that is larger than Options.MaxBody.
@@ -61,12 +61,11 @@ type Options struct {
 	// OwnListeners are the addresses on which this process listens for requests. A request to one
 	// of them must be for a site's SCIM endpoint.
 	OwnListeners []netip.AddrPort
-	// ClosedListeners are other addresses on which this process listens. No request may go to them,
-	// whatever its path.
+	// ClosedListeners are other addresses on which this process listens. No request may go to them.
 	ClosedListeners []netip.AddrPort
-	Timeout         time.Duration // how long a request with its answer may take; 0 means DefaultTimeout
-	MaxBody         int64         // the largest answer in bytes; 0 means DefaultMaxBody
-	RootCAs         *x509.CertPool
+	Timeout         time.Duration  // how long a request with its answer may take; 0 means DefaultTimeout
+	MaxBody         int64          // the largest answer in bytes; 0 means DefaultMaxBody
+	RootCAs         *x509.CertPool // the certificate authorities to trust; nil means the system's authorities
 	// Proxy chooses a proxy as in http.Transport; nil means none. Requests to loopback and private
 	// addresses never use the proxy.
 	Proxy func(*http.Request) (*url.URL, error)
@@ -136,6 +135,7 @@ func withoutUser(u *url.URL) string {
 	return text
 }
 
+// transport checks every request, sends it with base, and limits its answer.
 type transport struct {
 	options Options
 	base    *http.Transport
@@ -164,6 +164,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return resp, nil
 }
 
+// loopbackRefusal is the Reason of a BlockedError for an address of this machine.
 const loopbackRefusal = "is this machine; start with --allow-loopback-targets to reach applications on it"
 
 // scimPath matches the paths of this process's own server to which a request may go.
@@ -200,7 +201,7 @@ func (t *transport) leadsTo(r *http.Request, listeners []netip.AddrPort) bool {
 func isOwnAddress(ctx context.Context, host string, own []netip.AddrPort) bool {
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return IsLoopbackHost(host) // a name that does not resolve leads to no address
+		return IsLoopbackHost(host) // a name that does not resolve names this machine only if it is localhost
 	}
 	local := localAddrs()
 	for _, a := range addrs {
@@ -268,7 +269,7 @@ func (t *transport) dial(ctx context.Context, network, address string) (net.Conn
 	return d.DialContext(ctx, network, address)
 }
 
-// isProxy reports whether address is that of the configured proxy, which may be a private address.
+// isProxy reports whether address is the address of the configured proxy, which may be private.
 func (t *transport) isProxy(address string) bool {
 	if t.options.Proxy == nil {
 		return false
@@ -314,6 +315,7 @@ func IsLoopbackHost(host string) bool {
 	return err == nil && a.Unmap().IsLoopback()
 }
 
+// isPrivate reports whether an address is private (RFC 1918, RFC 4193, RFC 6598).
 func isPrivate(a netip.Addr) bool {
 	return a.IsPrivate() || netip.MustParsePrefix("100.64.0.0/10").Contains(a)
 }
@@ -344,6 +346,7 @@ func refusalReason(a netip.Addr, allowPrivate bool) string {
 	return ""
 }
 
+// isReserved reports whether an address is in one of the reserved ranges.
 func isReserved(a netip.Addr) bool {
 	return slices.ContainsFunc(reservedRanges(), func(p netip.Prefix) bool { return p.Contains(a) })
 }
@@ -388,9 +391,10 @@ func reservedRanges() []netip.Prefix {
 	}
 }
 
+// boundedBody is the body of an answer. Reads return ErrTooLarge after Options.MaxBody bytes.
 type boundedBody struct {
 	body      io.ReadCloser
-	remaining int64
+	remaining int64  // how many more bytes may be read
 	stopTimer func() // stops the timer of the request's timeout
 }
 

@@ -1,5 +1,5 @@
 // Package pace splits long work into slices, with a pause after each slice. So other work waits for
-// at most one slice.
+// one slice at most.
 package pace
 
 import (
@@ -9,9 +9,9 @@ import (
 )
 
 const (
-	firstRows     = 50
-	maxShortening = 4 // while other work has to wait, slices are shortened to no less than Aim divided by this number
-	maxRows       = 2_000
+	firstRows     = 50                     // the number of rows of the first slice
+	maxShortening = 4                      // while other work waits, slices get shorter, but not shorter than Aim divided by this number
+	maxRows       = 2_000                  // the largest number of rows of a slice
 	maxPause      = 200 * time.Millisecond // the longest pause
 )
 
@@ -21,7 +21,7 @@ type Pacer struct {
 	PauseShare float64       // the length of a pause, as a multiple of the time that the slice took
 	MinPause   time.Duration // the shortest pause
 
-	rows   int
+	rows   int           // the number of rows of the next slice; 0 means firstRows
 	length time.Duration // how long the next slice should take; 0 means Aim
 }
 
@@ -79,7 +79,7 @@ func (p *Pacer) Pause(ctx context.Context, took time.Duration) error {
 	return p.Rest(ctx, took)
 }
 
-// Rest waits as long as Pause does after a slice that took this long, but records nothing.
+// Rest waits before the next slice, like Pause, but does not record how long the slice took.
 func (p *Pacer) Rest(ctx context.Context, took time.Duration) error {
 	pause := min(max(time.Duration(p.PauseShare*float64(took)), p.MinPause), maxPause)
 	if pause == 0 {
@@ -96,7 +96,8 @@ func (p *Pacer) Rest(ctx context.Context, took time.Duration) error {
 }
 
 // ForEachSlice divides the elements of all into slices, calls the function do for each slice, and
-// pauses between the calls. Each call of do may be one transaction.
+// pauses between the calls. Each call of do may be one transaction. ForEachSlice stops at the first
+// error of do, and returns it.
 func ForEachSlice[T any](ctx context.Context, p Pacer, all []T, do func(some []T) error) error {
 	for len(all) > 0 {
 		n := min(p.Rows(), len(all))

@@ -4,9 +4,9 @@
 //	Start ──► initdb ──► sh (supervisor) ──► postgres, on a socket in Options.Dir
 //	               its standard input ◄── open as long as this process lives
 //
-// It uses the programs that Debian installs. If this process is root, they run as the user
-// postgres, because PostgreSQL refuses to run as root. The server ends with [Server.Stop]. It also
-// ends when this process ends, even if this process is killed.
+// The package uses the PostgreSQL programs that Debian installs. If this process is root, they run
+// as the user postgres, because PostgreSQL refuses to run as root. The server ends with
+// [Server.Stop]. It also ends when this process ends, even if this process is killed.
 package pgserver
 
 import (
@@ -29,8 +29,8 @@ import (
 )
 
 const (
-	startLimit = time.Minute
-	stopLimit  = 20 * time.Second
+	startLimit = time.Minute      // how long the server may take to answer after its start
+	stopLimit  = 20 * time.Second // how long the server may take to end before it is killed
 )
 
 // supervisor is a shell script that runs the server until the script's standard input ends.
@@ -64,10 +64,10 @@ type Options struct {
 // Server is a running PostgreSQL server. Its database user rollcall has all rights.
 type Server struct {
 	dir             string
-	supervisorInput io.Closer
-	group           int // the process group of the supervisor and the server
-	ended           chan struct{}
-	err             error // how the server ended; only read it after ended is closed
+	supervisorInput io.Closer     // the standard input of the supervisor, which ends the server when it is closed
+	processGroup    int           // the process group of the supervisor and the server
+	ended           chan struct{} // closed when the supervisor has ended
+	err             error         // how the server ended; read it only after ended is closed
 }
 
 // Available returns ErrNoBinaries if PostgreSQL is not installed.
@@ -114,7 +114,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
-	s.group = cmd.Process.Pid
+	s.processGroup = cmd.Process.Pid
 	go func() {
 		s.err = cmd.Wait()
 		close(s.ended)
@@ -125,6 +125,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	return s, nil
 }
 
+// initialize runs initdb with the first set of locales that works.
 func initialize(ctx context.Context, bin string, who *syscall.Credential, o Options) error {
 	var errs []error
 	for _, locale := range o.Locales {
@@ -215,7 +216,7 @@ func (s *Server) Stop() error {
 		return err
 	case <-time.After(stopLimit):
 	}
-	if e := syscall.Kill(-s.group, syscall.SIGKILL); e != nil && !errors.Is(e, syscall.ESRCH) {
+	if e := syscall.Kill(-s.processGroup, syscall.SIGKILL); e != nil && !errors.Is(e, syscall.ESRCH) {
 		return errors.Join(err, fmt.Errorf("kill PostgreSQL: %w", e))
 	}
 	<-s.ended

@@ -28,16 +28,15 @@ import (
 // cluster is the running PostgreSQL server of a test process.
 type cluster struct {
 	*pgserver.Server
-	copyClause string // the last clause of "create database", which says how to copy the template
-	databases  atomic.Int64
+	copyClause string       // the last clause of "create database", which says how to copy the template
+	databases  atomic.Int64 // how many databases were created for tests; their names contain the number
 }
 
-// sharedCluster returns the one server of this test process. Its first call starts the server.
-// startedCluster is that server; it is nil if no test has needed the server. The function stop ends
-// the server.
 var (
+	// startedCluster is the server of this test process; it is nil until a test needs the server.
 	startedCluster atomic.Pointer[cluster]
-	sharedCluster  = sync.OnceValues(func() (*cluster, error) {
+	// sharedCluster returns the server of this test process. The first call starts the server.
+	sharedCluster = sync.OnceValues(func() (*cluster, error) {
 		c, err := start()
 		if err != nil {
 			return nil, fmt.Errorf("start PostgreSQL: %w", err)
@@ -46,6 +45,7 @@ var (
 	})
 )
 
+// stop ends the server of this test process, if it was started.
 func stop() error {
 	c := startedCluster.Load()
 	if c == nil {
@@ -55,7 +55,7 @@ func stop() error {
 }
 
 // start starts a server. The server sorts by English rules if it can, otherwise by bytes. The
-// server need not flush to disk, because tests leave no data of value.
+// server does not flush to disk, because no test needs its data after a crash.
 func start() (*cluster, error) {
 	// Do not use t.TempDir: the path of a socket has at most 107 bytes, and the folder must outlive
 	// this test.
@@ -85,8 +85,8 @@ func start() (*cluster, error) {
 	return c, nil
 }
 
-// Template returns a function for Database. Its first call creates the database with this name and
-// fills it by calling fill. Each call returns the name.
+// Template returns a function that can be passed to Database. The first call of that function
+// creates a database with this name and fills it by calling fill. Each call returns the name.
 func Template(name string, fill func(ctx context.Context, url string) error) func() (string, error) {
 	return sync.OnceValues(func() (string, error) {
 		c, err := sharedCluster()

@@ -8,28 +8,27 @@ import (
 )
 
 // Count returns a number with its noun: "1 person", "2 people".
-func Count(n int, one, many string) string {
-	return strconv.Itoa(n) + " " + Noun(n, one, many)
+func Count(n int, singular, plural string) string {
+	return strconv.Itoa(n) + " " + Noun(n, singular, plural)
 }
 
-// Noun returns one, the singular, if n is 1; otherwise it returns many, the plural.
-func Noun(n int, one, many string) string {
+// Noun returns singular if n is 1, and plural otherwise.
+func Noun(n int, singular, plural string) string {
 	if n == 1 {
-		return one
+		return singular
 	}
-	return many
+	return plural
 }
 
 const ellipsis = "…"
 
-// Cut shortens a string to the limit most, in bytes. It returns a string within the limit
-// unchanged. It cuts a longer string between two characters and appends "…"; the result is within
-// the limit.
-func Cut(text string, most int) string {
-	if len(text) <= most {
+// Cut shortens a string to at most limit bytes. It returns a shorter string unchanged. It cuts a
+// longer string between two characters and appends "…", which counts towards the limit.
+func Cut(text string, limit int) string {
+	if len(text) <= limit {
 		return text
 	}
-	end := max(0, most-len(ellipsis))
+	end := max(0, limit-len(ellipsis))
 	for end > 0 && !utf8.RuneStart(text[end]) {
 		end--
 	}

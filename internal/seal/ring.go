@@ -69,11 +69,12 @@ func Prune(file string) error {
 // ring lists the keys of a key file, for the functions that change the file.
 type ring struct {
 	ids     []uint32 // the ids of the keys, in the order in which they were added
-	primary uint32
-	newest  uint32
+	primary uint32   // the id of the key that seals new values
+	newest  uint32   // the id of the key that was added last
 }
 
-// rewriteRing rewrites the file in one step: a reader finds either the old keys or the new ones.
+// rewriteRing changes the keys with the function edit, and replaces the file in one step. A reader
+// finds either the old file or the new file.
 func rewriteRing(file string, edit func(*keyset.Manager, ring) error) error {
 	handle, err := readRing(file)
 	if err != nil {

@@ -1,6 +1,6 @@
 // Package seal encrypts credentials in the database that Rollcall must be able to send again. It
-// uses AES-256-GCM with a key from a file. The encryption includes the place of the value, so a
-// sealed value that is moved elsewhere does not open.
+// uses AES-256-GCM with a key from a file. The encryption also covers the place where the value is
+// stored. So a sealed value that is moved to another place does not open.
 //
 // The key file is a ring of keys: a Tink keyset as JSON. The primary key seals; every key of the
 // ring opens. A running process reads the file again when it has changed, so a key can be rotated
@@ -31,8 +31,8 @@ type Sealer struct {
 
 	mu        sync.Mutex
 	fileInfo  os.FileInfo // identifies the file from which primitive was read, to notice a change
-	primitive tink.AEAD
-	primary   uint32
+	primitive tink.AEAD   // encrypts and decrypts with the keys of the file
+	primary   uint32      // the id of the key that seals new values
 }
 
 // Open reads the keys of a file. The file must not be readable by others.
@@ -104,8 +104,8 @@ func writeRing(file string, handle *keyset.Handle, place func(from, to string) e
 	return syncFolder(filepath.Dir(file))
 }
 
-// syncFolder flushes the name of a new file to disk. A key that a power cut loses would make the
-// credentials sealed with it unreadable.
+// syncFolder flushes the names of a folder's files to disk. If a power cut lost a new key file, the
+// credentials that its key sealed would be unreadable.
 func syncFolder(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
@@ -157,8 +157,8 @@ func (s *Sealer) IsCurrent(sealed []byte) bool {
 	return found && id == primary
 }
 
-// keyOf returns the id of the key that sealed a value. Tink writes it in front
-// of the ciphertext: a byte 1, then four bytes, big-endian.
+// keyOf returns the id of the key that sealed a value. Tink writes the id in front of the
+// ciphertext: a byte 1, then four bytes, big-endian.
 func keyOf(sealed []byte) (uint32, bool) {
 	if len(sealed) < 5 || sealed[0] != 1 {
 		return 0, false

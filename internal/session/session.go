@@ -35,7 +35,7 @@ type Limits struct {
 	Idle   time.Duration // how long a session lasts after its last use
 }
 
-// Start returns the record of a session that starts at the time now.
+// Start returns the record of a session that the browser from starts at the time now.
 func (l Limits) Start(now time.Time, from Browser) Record {
 	if l.Length == 0 {
 		l.Length = DefaultLength
@@ -73,9 +73,9 @@ func (r Record) MustRecordUse(now time.Time) bool { return now.Sub(r.Used) >= re
 // FreshTime is how long a sign-in counts as fresh.
 const FreshTime = 30 * time.Minute
 
-// ProvedAt records when the person proved who they are. A zero time means that the time is not
-// known. If the time is after the start of the session, ProvedAt records the start.
-func (r *Record) ProvedAt(t time.Time) {
+// RecordProof records the time t at which the person proved who they are; zero means that the time
+// is not known. If t is after the start of the session, RecordProof records the start.
+func (r *Record) RecordProof(t time.Time) {
 	if t.After(r.Created) {
 		t = r.Created
 	}
@@ -150,9 +150,9 @@ func (b Browser) String() string {
 	return name + " on " + system
 }
 
-// agentMark is a part of a User-Agent header, and the name of the program or system that it stands
-// for.
-type agentMark struct{ part, name string }
+// agentMark is a string that identifies a program or system in User-Agent headers, and the name of
+// that program or system.
+type agentMark struct{ text, name string }
 
 // browsers lists the marks of browsers. String looks for them in this order, because the User-Agent
 // header of most browsers also names another browser.
@@ -189,9 +189,10 @@ var systems = []agentMark{
 	{"Linux", "Linux"},
 }
 
+// findMark returns the name of the first mark that occurs in agent, or "" if none occurs.
 func findMark(agent string, marks []agentMark) string {
 	for _, m := range marks {
-		if strings.Contains(agent, m.part) {
+		if strings.Contains(agent, m.text) {
 			return m.name
 		}
 	}

@@ -65,9 +65,9 @@ func Open(t testing.TB, url string) *store.DB {
 	return OpenWith(t, url, store.Options{})
 }
 
-// eventWait is how long a test waits for its events. On a busy machine, another test can take
-// seconds to create its database. The transaction that creates it holds back the events of every
-// database.
+// eventWait is how long a test waits for its events. On PostgreSQL, events wait until
+// all older transactions of the server have ended, such as the creation of another test's database.
+// On a busy machine that takes seconds.
 const eventWait = time.Minute
 
 // OpenWith opens a database with options. It is closed when the test ends.
@@ -111,8 +111,8 @@ var migratedFile = sync.OnceValues(func() (content []byte, err error) {
 	if err := migrate(context.Background(), url); err != nil {
 		return nil, err
 	}
-	// The file must hold all data. SQLite copies the log into it when the last process closes the
-	// database.
+	// The file must hold all data. SQLite copies its write-ahead log into the file when the last
+	// connection to the database is closed.
 	if _, err := os.Stat(url + "-wal"); !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("the log of the migrated database is still there (error %w)", err)
 	}

@@ -3,9 +3,9 @@
 //	proxies → request id → access log → panics → deadline → secure headers → body limit → next
 //
 // After Front, a request looks the same with and without a proxy: RemoteAddr is the client's
-// address, Host and URL.Scheme are those that the client used, and X-Request-Id holds an id that
-// the answer carries too. Only trusted proxies can set these values, with forwarded headers. Front
-// removes forwarded headers.
+// address, Host and URL.Scheme have the values that the client used, and X-Request-Id holds an id
+// that the answer carries too. Only trusted proxies can set these values, with forwarded headers.
+// Front removes forwarded headers.
 //
 // The access log holds no personal data. It has the route's pattern instead of the path, and no
 // query, address or user name. The one exception is the first two parts of the path, which name the

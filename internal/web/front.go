@@ -12,7 +12,8 @@ import (
 	"time"
 )
 
-// Limits of every server. MaxBodyBytes is the outermost limit; handlers set tighter ones.
+// Limits of every server. MaxBodyBytes is the limit for all handlers; most of them set a smaller
+// limit.
 const (
 	MaxHeaderBytes = 64 << 10
 	MaxBodyBytes   = 64 << 20
@@ -88,7 +89,7 @@ func (f Front) Handler(next http.Handler) http.Handler {
 		out := &recorder{ResponseWriter: w}
 		h := out.Header()
 		h[requestIDHeader] = r.Header[requestIDHeader][:1:1]
-		secure.set(h, Secure(r))
+		secure.set(h, IsSecure(r))
 		if r.Body != http.NoBody {
 			r.Body = http.MaxBytesReader(out, r.Body, MaxBodyBytes)
 		}
@@ -158,15 +159,15 @@ func servePlainError(w http.ResponseWriter, r *http.Request) {
 	http.Error(w, "Something broke on our side. Tell your administrator the request number "+RequestID(r)+".", http.StatusInternalServerError)
 }
 
-// secureHeaderSet holds the security headers that suit every answer. Handlers of pages and of SCIM
-// may replace a header by a stricter one.
+// secureHeaderSet holds the default security headers of answers. Handlers of pages and of SCIM may
+// replace a header by a stricter one.
 type secureHeaderSet struct {
-	always []headerField
-	https  headerField
+	always []headerField // the headers of every answer
+	https  headerField   // the header of an answer over https
 }
 
-// headerField is a header with its values. All answers share the slice of values. Its capacity
-// equals its length, so an append copies the slice and does not change other answers.
+// headerField is a header with its values. All answers share the slice of values. The capacity of
+// the slice equals its length, so an append makes a copy and does not change other answers.
 type headerField struct {
 	name   string // the name of the header, in canonical form
 	values []string
@@ -245,8 +246,8 @@ func isPlainID(id string) bool {
 // recorder records the status and the size of the answer.
 type recorder struct {
 	http.ResponseWriter
-	status int
-	bytes  int64
+	status int   // the final status; 0 if it was not sent yet
+	bytes  int64 // how many bytes of the body were sent
 }
 
 // Unwrap lets http.ResponseController reach the connection.

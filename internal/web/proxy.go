@@ -71,8 +71,8 @@ func (p Proxies) applyForwarded(r *http.Request) bool {
 	return trusted
 }
 
-// isPlainHost reports whether a string can be a name or an address with a port: letters, digits,
-// dots, dashes, underscores, colons and brackets.
+// isPlainHost reports whether a string has only characters of a host name or address with a port:
+// letters, digits, dots, dashes, underscores, colons and brackets.
 func isPlainHost(host string) bool {
 	strange := func(c rune) bool {
 		return !strings.ContainsRune("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789.-_:[]", c)
@@ -104,14 +104,15 @@ func parseHostAddr(text string) (netip.Addr, bool) {
 	return addr.Unmap().WithZone(""), err == nil
 }
 
+// firstValue returns the first element of a header that is a list separated by commas.
 func firstValue(h http.Header, name string) string {
 	first, _, _ := strings.Cut(h.Get(name), ",")
 	return strings.TrimSpace(first)
 }
 
-// Secure reports whether the client used https, to this server or to a trusted proxy. It is valid
+// IsSecure reports whether the client used https, to this server or to a trusted proxy. It is valid
 // only behind Front.
-func Secure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "https" }
+func IsSecure(r *http.Request) bool { return r.TLS != nil || r.URL.Scheme == "https" }
 
 // RemoteIP returns the client's address without its port. It is valid only behind Front.
 func RemoteIP(r *http.Request) string {

@@ -27,9 +27,9 @@ func NewThrottle(atOnce int, every time.Duration) *Throttle {
 	return &Throttle{atOnce: atOnce, period: every}
 }
 
-// NewFailures returns a Throttle for failed sign-ins of one source at one site. Successful sign-ins
-// are not counted, so that a company behind one address is not slowed down.
-func NewFailures() *Throttle { return NewThrottle(20, 15*time.Second) }
+// NewFailureThrottle returns a Throttle for failed sign-ins. Do
+// not count successful sign-ins, so that a company behind one address is not slowed down.
+func NewFailureThrottle() *Throttle { return NewThrottle(20, 15*time.Second) }
 
 // Wait returns how long the source must wait, or 0 if it may go on.
 func (t *Throttle) Wait(source string, now time.Time) time.Duration {
@@ -59,8 +59,8 @@ func (t *Throttle) Count(source string, now time.Time) {
 	t.sources[source] = paid.Add(t.period)
 }
 
-// Return undoes one call of Count for the source.
-func (t *Throttle) Return(source string) {
+// UndoCount undoes one call of Count for the source.
+func (t *Throttle) UndoCount(source string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if paid, known := t.sources[source]; known {

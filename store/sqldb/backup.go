@@ -14,10 +14,10 @@ import (
 
 // Copy is a verified copy of a SQLite database.
 type Copy struct {
-	File    string
-	Bytes   int64
+	File    string    // the path of the copy
+	Bytes   int64     // the size of the copy
 	Version int64     // the number of the newest migration in the copy
-	Newest  time.Time // the time of the newest event in the copy; zero if there is none
+	Newest  time.Time // the time of the newest event in the copy; zero if the copy has no event
 }
 
 // ErrNotSQLite is returned by Backup on PostgreSQL, which has its own backup tools.
@@ -89,7 +89,7 @@ func (s *sqliteDB) backupTarget(file string, replace bool) (string, error) {
 // copyTo writes the present content of the database into an empty file. It reads one snapshot.
 // While it runs, the write-ahead log cannot be emptied and grows.
 func (s *sqliteDB) copyTo(ctx context.Context, file string) (err error) {
-	conn, err := s.openConn(ctx, readerCache, readerLockWait, false)
+	conn, err := s.openConn(ctx, readerCacheKiB, readerLockWait, false)
 	if err != nil {
 		return err
 	}
@@ -105,23 +105,24 @@ func (s *sqliteDB) copyTo(ctx context.Context, file string) (err error) {
 // it is a different file, even if the database never changes again.
 func stampCopy(ctx context.Context, file string) (err error) {
 	s := sqliteDB{path: file}
-	conn, err := s.openConn(ctx, readerCache, readerLockWait, false)
+	conn, err := s.openConn(ctx, readerCacheKiB, readerLockWait, false)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, conn.close()) }()
-	return conn.runStatement(setStamp(newStamp()))
+	return conn.runStatement(stampStatement(newStamp()))
 }
 
 // CorruptError says that a copy of a database cannot be used, and why.
 type CorruptError struct {
 	File string
-	Why  string
+	Why  string // why the file cannot be used; the end of the error message
 }
 
 func (e *CorruptError) Error() string { return e.File + " cannot be used: " + e.Why }
 
-// verify reads a whole copy and checks every page, every index entry and every reference.
+// verify reads a whole copy and checks every page, every index entry and every reference. It
+// returns a CorruptError if the copy cannot be used.
 func (schema Schema) verify(ctx context.Context, file string) (made Copy, err error) {
 	info, err := os.Stat(file)
 	if err != nil {
@@ -129,7 +130,7 @@ func (schema Schema) verify(ctx context.Context, file string) (made Copy, err er
 	}
 	made = Copy{File: file, Bytes: info.Size()}
 	s := sqliteDB{path: file}
-	conn, err := s.openConn(ctx, readerCache, readerLockWait, false)
+	conn, err := s.openConn(ctx, readerCacheKiB, readerLockWait, false)
 	if err != nil {
 		return Copy{}, newCorruptError(file, err)
 	}
@@ -224,7 +225,7 @@ func (a *anyColumn) Scan(v any) error {
 // Restored describes what Restore has done.
 type Restored struct {
 	Copy
-	KeptAs string // the file that holds the replaced database; "" if there was none
+	KeptAs string // the file that holds the replaced database; "" if no database was replaced
 }
 
 // ErrInUse is returned by Restore while another process has the database open.
@@ -368,7 +369,7 @@ func unusedName(name string) (string, error) {
 // have the database open.
 func mergeLog(ctx context.Context, path string) (err error) {
 	s := sqliteDB{path: path}
-	conn, err := s.openConn(ctx, readerCache, time.Second, false)
+	conn, err := s.openConn(ctx, readerCacheKiB, time.Second, false)
 	if err != nil {
 		return err
 	}
@@ -386,7 +387,7 @@ func removeDatabase(path string) error {
 	return nil
 }
 
-// copyFile copies a file into a new one of mode 0600.
+// copyFile copies a file into a new file with mode 0600.
 func copyFile(ctx context.Context, to, from string) (err error) {
 	in, err := os.Open(from)
 	if err != nil {

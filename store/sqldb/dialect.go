@@ -60,10 +60,10 @@ func (tx *Tx) ForKeyShare() string {
 // order. Update runs the transaction again.
 var ErrOverlapped = errors.New("a transaction that began later has changed the same")
 
-// WrittenLater returns an SQL expression for a row of a table. It is true if a transaction with a
-// higher number than this one has written the row. A transaction that has no number yet will get
-// the highest number. Numbers count modulo 2^32. Of two numbers, the later one is less than 2^31
-// ahead of the earlier one.
+// WrittenLater returns an SQL condition on a row of a table. It is true if the transaction that
+// wrote the row has a higher number than this transaction. It is false if this transaction has no
+// number yet, because it will then get a higher number than all others. Transaction numbers start
+// again after 2^32. So a number counts as higher if it is less than 2^31 ahead.
 func (tx *Tx) WrittenLater(table string) string {
 	if tx.db.kind == PostgreSQL {
 		return "coalesce(((" + table + ".xmin::text::bigint - pg_current_xact_id_if_assigned()::text::bigint) & 4294967295) between 1 and 2147483647, false)"
@@ -90,8 +90,8 @@ func (tx *Tx) PlanForValues(ctx context.Context) error {
 	return nil
 }
 
-// DeleteSome returns a statement that deletes rows for which a condition is true. limit is the
-// placeholder, such as "$3", for the greatest number of rows to delete.
+// DeleteSome returns a statement that deletes some of the rows for which a condition is true. limit
+// is the placeholder, such as "$3", of the largest number of rows to delete.
 func (tx *Tx) DeleteSome(table, condition, limit string) string {
 	address, in := "rowid", "rowid in (%s)"
 	if tx.db.kind == PostgreSQL {
@@ -100,8 +100,8 @@ func (tx *Tx) DeleteSome(table, condition, limit string) string {
 	return fmt.Sprintf("delete from "+table+" where "+in, "select "+address+" from "+table+" where "+condition+" limit "+limit)
 }
 
-// PrimaryKeys returns a query for the table, name and type of each column of a primary key, in the
-// order of the keys.
+// PrimaryKeys returns a query for the columns of all primary keys, in the order of the keys. Each
+// row has the table, the name and the type of a column.
 func (tx *Tx) PrimaryKeys() string {
 	if tx.db.kind == PostgreSQL {
 		return `
@@ -120,7 +120,8 @@ func (tx *Tx) PrimaryKeys() string {
 		order by m.name, p.pk`
 }
 
-// TextColumns returns a query for the table and name of each text column.
+// TextColumns returns a query for all text columns. Each row has the table and the name of a
+// column.
 func (tx *Tx) TextColumns() string {
 	if tx.db.kind == PostgreSQL {
 		return `
@@ -136,8 +137,8 @@ func (tx *Tx) TextColumns() string {
 		order by m.name, p.cid`
 }
 
-// If on is true, OverwriteDeleted makes SQLite overwrite deleted rows with zeros even in pages that
-// become free. Otherwise SQLite only marks such pages as free.
+// OverwriteDeleted sets whether SQLite overwrites deleted rows with zeros even in pages that become
+// free. If on is false, SQLite only marks such pages as free.
 func (tx *Tx) OverwriteDeleted(ctx context.Context, on bool) error {
 	if tx.db.kind != SQLite {
 		return nil
@@ -150,18 +151,19 @@ func (tx *Tx) OverwriteDeleted(ctx context.Context, on bool) error {
 	return tx.QueryRow(ctx, "pragma secure_delete("+mode+")").Scan(&now)
 }
 
-// columnType matches the text columns of a create table or alter table statement that has one
-// column on each line.
-var columnType = regexp.MustCompile(`(?mi)^(\s*(?:alter table \w+\s+)?(?:add column )?\w+\s+text)\b`)
+// textColumnPattern matches the declaration of a text column in a create table or alter table
+// statement that has one column on each line.
+var textColumnPattern = regexp.MustCompile(`(?mi)^(\s*(?:alter table \w+\s+)?(?:add column )?\w+\s+text)\b`)
 
 // postgresMigration changes the text of a migration for PostgreSQL: in text columns, it makes
 // comparisons use code points, as SQLite and Go do, and not the rules of the database's language.
 func postgresMigration(text []byte) []byte {
-	return columnType.ReplaceAll(text, []byte(`${1} collate "C"`))
+	return textColumnPattern.ReplaceAll(text, []byte(`${1} collate "C"`))
 }
 
-// UniqueViolation reports whether err means that a value must be unique but is taken. columns names
-// the table and columns, such as "resource(site, user_name)", in the same form on both databases.
+// UniqueViolation reports whether err means that a value, which must be unique, is taken. columns
+// names the table and columns of the value, such as "resource(site, user_name)", in the same form
+// on both databases.
 func UniqueViolation(err error) (columns string, taken bool) {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == pgUniqueViolation {
 		return e.TableName + "(" + postgresColumns(e.Detail) + ")", true

@@ -22,5 +22,5 @@
 //
 // SQL is lower case with $1 placeholders and the types text, boolean and bigint. Differences
 // between the databases are named functions in dialect.go. Text columns compare by code point on
-// both databases, whatever the collation of the PostgreSQL database.
+// both databases, even if the PostgreSQL database has another collation.
 package sqldb

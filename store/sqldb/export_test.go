@@ -38,7 +38,7 @@ func MigrationFiles(all fs.FS, kind string) ([]string, error) {
 func WriteOrder(keys ...string) (order []string) {
 	q := newWriteQueue()
 	for _, key := range keys {
-		q.put(&write{key: key})
+		q.put(&queuedUpdate{key: key})
 	}
 	for u := q.take(); u != nil; u = q.take() {
 		order = append(order, u.key)
@@ -55,7 +55,7 @@ func (db *DB) RefuseWrites(on bool) error {
 // Statement runs statements on a SQLite file by a connection of its own.
 func Statement(path string, statements ...string) error {
 	s := sqliteDB{path: path}
-	conn, err := s.openConn(context.Background(), readerCache, readerLockWait, false)
+	conn, err := s.openConn(context.Background(), readerCacheKiB, readerLockWait, false)
 	if err != nil {
 		return err
 	}
@@ -75,7 +75,7 @@ func (db *DB) Stamp(ctx context.Context, at func(step string)) error {
 	}); err != nil {
 		return err
 	}
-	conn, err := s.openConn(ctx, readerCache, readerLockWait, false)
+	conn, err := s.openConn(ctx, readerCacheKiB, readerLockWait, false)
 	if err != nil {
 		return err
 	}
@@ -112,7 +112,7 @@ func (db *DB) Slices(ctx context.Context, n int, fn func(*Tx) error) (lengths []
 func (db *DB) CheckpointNow(ctx context.Context, held, long int) error {
 	s := db.engine.(*sqliteDB)
 	s.checkpointer.warnPages, s.checkpointer.restartPages = held, long
-	conn, err := s.openConn(ctx, readerCache, readerLockWait, false)
+	conn, err := s.openConn(ctx, readerCacheKiB, readerLockWait, false)
 	if err != nil {
 		return err
 	}

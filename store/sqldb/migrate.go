@@ -21,7 +21,7 @@ import (
 // migrator applies the migrations to one database.
 type migrator struct {
 	provider *goose.Provider
-	applied  func(ctx context.Context) ([]int64, error) // the numbers of the migrations that the database has
+	applied  func(ctx context.Context) ([]int64, error) // returns the numbers of the migrations that the database has
 	close    func() error
 }
 
@@ -45,8 +45,8 @@ func appliedMigrations(pool *sql.DB) func(ctx context.Context) ([]int64, error) 
 	}
 }
 
-// migrateTries is how often Migrate starts over when another process applied the same migration
-// first.
+// migrateTries is how often Migrate tries again after another process has applied the same
+// migration first.
 const migrateTries = 50
 
 // Migrate applies the migrations that this program needs and the database does not have yet.
@@ -100,12 +100,12 @@ func (m *migrator) up(ctx context.Context) error {
 	return err
 }
 
-// errMigrationOrder refuses a database whose migrations were applied in a different order from that
-// of this program.
+// errMigrationOrder refuses a database whose migrations were applied in a different order than in
+// this program.
 var errMigrationOrder = errors.New("the database was made by a version of rollcall between two releases, whose migrations had another order; it cannot be brought up to date")
 
-// checkMigrations compares all migrations that the database has with those that this program knows,
-// not only the highest number.
+// checkMigrations compares all migrations of the database, not only the highest number, with the
+// migrations of this program. It returns errNewer or errMigrationOrder if they do not fit.
 func (m *migrator) checkMigrations(ctx context.Context) error {
 	version, err := m.provider.GetDBVersion(ctx) // also creates goose's table if it is missing
 	if err != nil {
@@ -136,7 +136,7 @@ func (m *migrator) checkMigrations(ctx context.Context) error {
 }
 
 func (s *sqliteDB) migrator(context.Context) (*migrator, error) {
-	pool, err := sql.Open("sqlite", s.dataSourceName(readerCache, readerLockWait, false)+"&_txlock=immediate")
+	pool, err := sql.Open("sqlite", s.dataSourceName(readerCacheKiB, readerLockWait, false)+"&_txlock=immediate")
 	if err != nil {
 		return nil, err
 	}
@@ -170,19 +170,21 @@ func migrationsFor(all fs.FS, kind string) fs.FS {
 	if kind == PostgreSQL {
 		other = "." + SQLite + ".sql"
 	}
-	return migrationFiles{all: all, kind: kind, other: other}
+	return migrationFiles{all: all, kind: kind, excludedSuffix: other}
 }
 
+// migrationFiles is a folder of migrations without the files for the other kind of database, whose
+// names end with excludedSuffix.
 type migrationFiles struct {
-	all         fs.FS
-	kind, other string
+	all                  fs.FS
+	kind, excludedSuffix string
 }
 
 func (m migrationFiles) ReadDir(name string) ([]fs.DirEntry, error) {
 	all, err := fs.ReadDir(m.all, name)
 	var mine []fs.DirEntry
 	for _, e := range all {
-		if !strings.HasSuffix(e.Name(), m.other) {
+		if !strings.HasSuffix(e.Name(), m.excludedSuffix) {
 			mine = append(mine, e)
 		}
 	}

@@ -24,7 +24,7 @@ const (
 // Options are optional settings of a DB. The zero value works.
 type Options struct {
 	Log *slog.Logger     // gets messages about work outside requests, such as checkpoints; nil logs nothing
-	Now func() time.Time // the clock that DB.Now and Tx.Now read; time.Now when nil
+	Now func() time.Time // the clock that DB.Now and Tx.Now read; nil means time.Now
 
 	// Settle is how long a reader of rows in commit order waits, on PostgreSQL, for older
 	// transactions that still run. These can still add rows that come before the newest rows. Zero
@@ -44,13 +44,13 @@ type DB struct {
 	settle        time.Duration
 	schema        Schema
 	engine        engine
-	file          string
+	resolvedPath  string        // the path that File returns
 	workGate      *fair.Gate    // limits costly work
 	commitSignals chan struct{} // the channel that CommitSignals returns
-	health        *health
+	health        *health       // remembers whether the database works
 }
 
-// engine is the part that differs between the two databases.
+// engine has the methods that differ between SQLite and PostgreSQL.
 type engine interface {
 	update(ctx context.Context, key string, fn func(*Tx) error) error
 	view(ctx context.Context, key string, fn func(*Tx) error) error
@@ -111,9 +111,9 @@ func Path(url string) string {
 // Kind returns SQLite or PostgreSQL.
 func (db *DB) Kind() string { return db.kind }
 
-// File returns the path of a SQLite file with symbolic links resolved, or "" for PostgreSQL. The
-// other files of the database are in the same folder.
-func (db *DB) File() string { return db.file }
+// File returns the path of the SQLite file, with symbolic links resolved, or "" for PostgreSQL. The
+// log and the other files of the database are in the same folder.
+func (db *DB) File() string { return db.resolvedPath }
 
 // Now returns the time of the clock in Options.
 func (db *DB) Now() time.Time { return db.now() }
@@ -137,7 +137,7 @@ func (db *DB) Pool(ctx context.Context) (*pgxpool.Pool, error) { return db.engin
 var ErrServed = errors.New("another rollcall serves this database: a SQLite file has one server; to run several, use PostgreSQL")
 
 // Serve makes this process the server of a SQLite file until Close. A file has at most one server.
-// Only the server may own leases under the server's name. Other processes can still read and write.
+// Other processes can still read and write the file.
 // Serve returns ErrServed if another process is the server. On PostgreSQL Serve does nothing,
 // because a database there may have many servers.
 func (db *DB) Serve(ctx context.Context) error { return db.engine.serve(ctx) }
@@ -170,8 +170,8 @@ func (db *DB) Read(ctx context.Context, fn func(tx *Tx) error) error {
 }
 
 // Lane is the access of one site to the database. When the database is busy, the sites take turns.
-// The lane of fair.System (authentication, pages, health checks, the engine) goes before all
-// others.
+// The lane of fair.System (authentication, pages, health checks, provisioning) goes
+// before all others.
 type Lane struct {
 	db  *DB
 	key string

@@ -18,7 +18,7 @@ import (
 )
 
 const (
-	postgresConns = 16
+	postgresConns = 16 // the largest number of connections of this process
 	// reservedConns is how many connections are reserved for the lane of fair.System.
 	reservedConns = 2
 	// postgresTries is how often an update is tried if it fails because of conflicts with other
@@ -83,7 +83,7 @@ func configureConn(ctx context.Context, conn *pgx.Conn) error {
 func (p *postgresDB) update(ctx context.Context, key string, fn func(*Tx) error) error {
 	again := true // after a unique violation, run fn once more, because it can then see the row that has the value
 	for try := 1; ; try++ {
-		statements, err := p.run(ctx, key, "begin", fn)
+		statements, err := p.runTransaction(ctx, key, "begin", fn)
 		if err == nil {
 			p.analyzer.countStatements(statements)
 			return nil
@@ -97,7 +97,7 @@ func (p *postgresDB) update(ctx context.Context, key string, fn func(*Tx) error)
 }
 
 func (p *postgresDB) view(ctx context.Context, key string, fn func(*Tx) error) error {
-	_, err := p.run(ctx, key, "begin isolation level repeatable read read only", fn)
+	_, err := p.runTransaction(ctx, key, "begin isolation level repeatable read read only", fn)
 	return err
 }
 
@@ -122,15 +122,15 @@ func (p *postgresDB) readCached(ctx context.Context, _ string, fn func(*Tx) (any
 	return v, err
 }
 
-// run runs fn in a transaction. It also returns how many statements fn has run.
-func (p *postgresDB) run(ctx context.Context, key, begin string, fn func(*Tx) error) (statements int, err error) {
+// runTransaction runs fn in a transaction. It also returns how many statements fn has run.
+func (p *postgresDB) runTransaction(ctx context.Context, key, begin string, fn func(*Tx) error) (statements int, err error) {
 	conn, err := p.acquire(ctx, key)
 	if err != nil {
 		return 0, fmt.Errorf("begin: %w", err)
 	}
 	defer p.release(ctx, key, conn)
 	t := &postgresTx{conn: conn.Conn()}
-	t.add(begin, nil)
+	t.addToBatch(begin, nil)
 	tx := &Tx{db: p.db, conn: t}
 	// The end of the caller's context stops statements. It does not stop the commit, because the
 	// outcome of the commit would then be unknown.
@@ -172,8 +172,8 @@ func (p *postgresDB) acquire(ctx context.Context, key string) (*pgxpool.Conn, er
 }
 
 const (
-	tooManyConnections = "53300"
-	connectPause       = 5 * time.Millisecond
+	tooManyConnections = "53300"              // PostgreSQL's error code when it accepts no further connection
+	connectPause       = 5 * time.Millisecond // how long acquire waits before it tries again
 )
 
 // release gives a connection back to the pool. It closes a connection that is still in a
@@ -218,12 +218,12 @@ func (p *postgresDB) close() error {
 	return nil
 }
 
-// postgresTx is a transaction. It holds back statements whose outcome no caller needs, such as
-// "begin", and sends them together with the next statement whose outcome a caller needs. This saves
-// round trips, which cost more than most statements.
+// postgresTx is a transaction on PostgreSQL. It holds back statements whose outcome no caller
+// needs, such as "begin", and sends them together with the next statement whose outcome a caller
+// needs. This saves round trips, which cost more than most statements.
 type postgresTx struct {
 	conn  *pgx.Conn
-	batch *pgx.Batch // statements that are not sent yet; nil for none
+	batch *pgx.Batch // the statements that are not sent yet; nil if there are none
 
 	statements int // how many statements the transaction has run
 }
@@ -231,7 +231,8 @@ type postgresTx struct {
 // maxBatch is how many unsent statements a transaction may hold back.
 const maxBatch = 100
 
-func (t *postgresTx) add(query string, args []any) {
+// addToBatch holds a statement back until the next flush.
+func (t *postgresTx) addToBatch(query string, args []any) {
 	if t.batch == nil {
 		t.batch = &pgx.Batch{}
 	}
@@ -240,7 +241,7 @@ func (t *postgresTx) add(query string, args []any) {
 
 func (t *postgresTx) send(ctx context.Context, query string, args []any) error {
 	t.statements++
-	if t.add(query, args); t.batch.Len() < maxBatch {
+	if t.addToBatch(query, args); t.batch.Len() < maxBatch {
 		return nil
 	}
 	_, err := t.flush(ctx)
@@ -271,7 +272,7 @@ func (t *postgresTx) exec(ctx context.Context, query string, args []any) (_ sql.
 	if t.batch == nil {
 		done, err = t.conn.Exec(ctx, query, args...)
 	} else {
-		t.add(query, args)
+		t.addToBatch(query, args)
 		done, err = t.flush(ctx)
 	}
 	return driver.RowsAffected(done.RowsAffected()), err
@@ -282,7 +283,7 @@ func (t *postgresTx) query(ctx context.Context, query string, args []any) (curso
 	if t.batch == nil {
 		return newCursor(t.conn.Query(ctx, query, args...))
 	}
-	t.add(query, args)
+	t.addToBatch(query, args)
 	results, n := t.startBatch(ctx)
 	for range n - 1 {
 		if _, err := results.Exec(); err != nil {
@@ -302,7 +303,7 @@ func (t *postgresTx) commit(ctx context.Context) error {
 	if t.isIdle() && t.batch.Len() == 1 {
 		return nil // no statement ran, so no transaction has begun
 	}
-	t.add("commit", nil)
+	t.addToBatch("commit", nil)
 	done, err := t.flush(ctx)
 	if err == nil && done.String() == "ROLLBACK" {
 		return errRolledBack

@@ -9,7 +9,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 )
 
-// analyzer makes PostgreSQL analyze each table that has doubled in size. Autovacuum does so too,
+// analyzer makes PostgreSQL analyze each table that has doubled in size. Autovacuum also does that,
 // but at most once a minute. That is too late for a new database that an identity provider is
 // filling: PostgreSQL planned the statements for empty tables, for which every index looks equally
 // good, and it keeps these plans until it has statistics.
@@ -22,8 +22,8 @@ type analyzer struct {
 	goroutineDone chan struct{} // closed when the goroutine has ended
 }
 
-// analyzeAfter is how many statements are run between two checks whether a table has doubled in
-// size.
+// analyzeAfter is how many statements run before the analyzer checks again whether a table has
+// doubled in size.
 const analyzeAfter = 5_000
 
 func startAnalyzer(conns *pgxpool.Pool, log *slog.Logger) *analyzer {
@@ -61,7 +61,7 @@ func (s *analyzer) run(ctx context.Context) {
 }
 
 // analyzeGrown analyzes each table that has twice as many rows as its statistics say, unless
-// another session is doing so.
+// another session analyzes tables at the same time.
 func (s *analyzer) analyzeGrown(ctx context.Context) error {
 	rows, err := s.conns.Query(ctx, `
 		select format('analyze (skip_locked) %I.%I', s.schemaname, s.relname)

@@ -16,11 +16,11 @@ import (
 // remainsPages is how many pages are read before the time limit is checked again.
 const remainsPages = 1_000
 
-// pageRemains is the unused part of a page that still holds deleted data.
-type pageRemains struct {
-	number     int
+// pageWithRemains is a page whose unused part still holds deleted data.
+type pageWithRemains struct {
+	number     int    // the number of the page in the file
 	page       []byte // the content of the page when it was read
-	start, end int    // the unused part
+	start, end int    // where the unused part starts and ends in page
 }
 
 // overwriteRemains writes zeros over the unused part of each page for which found returns true.
@@ -48,7 +48,7 @@ func (db *DB) overwriteRemains(ctx context.Context, end time.Time, found func(un
 // is false if the time end came before the last page was read. The virtual tables dbstat and
 // sqlite_dbpage (sqlite.org/dbstat.html, sqlite.org/dbpage.html) contain the use and the bytes of
 // each page.
-func (db *DB) findRemains(ctx context.Context, end time.Time, found func(unused []byte) bool) (all []pageRemains, complete bool, err error) {
+func (db *DB) findRemains(ctx context.Context, end time.Time, found func(unused []byte) bool) (all []pageWithRemains, complete bool, err error) {
 	err = db.View(ctx, func(tx *Tx) error {
 		rows, err := tx.Query(ctx, `
 			select p.pgno, d.pagetype = 'overflow', d.unused, p.data
@@ -62,7 +62,7 @@ func (db *DB) findRemains(ctx context.Context, end time.Time, found func(unused 
 			if n%remainsPages == 0 && !time.Now().Before(end) {
 				return nil
 			}
-			var r pageRemains
+			var r pageWithRemains
 			var overflow bool
 			var unused int
 			if err := rows.Scan(&r.number, &overflow, &unused, &r.page); err != nil {
@@ -112,7 +112,7 @@ func unusedPart(number int, page []byte) (start, end int, err error) {
 }
 
 // overwriteUnused writes zeros over the unused part of a page, unless the page has changed.
-func (tx *Tx) overwriteUnused(ctx context.Context, r pageRemains) error {
+func (tx *Tx) overwriteUnused(ctx context.Context, r pageWithRemains) error {
 	var now []byte
 	if err := tx.QueryRow(ctx, "select data from sqlite_dbpage where pgno = $1", r.number).Scan(&now); err != nil {
 		return err

@@ -2,7 +2,8 @@ package sqldb
 
 import "context"
 
-// sender is a connection that can hold statements back until a caller needs the outcome of one.
+// sender is a connection that can hold a statement back until a caller needs the outcome of a later
+// statement.
 type sender interface {
 	send(ctx context.Context, query string, args []any) error
 }

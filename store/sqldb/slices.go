@@ -14,9 +14,9 @@ const SliceLane = "slices"
 // Slicer does one long piece of work in short transactions.
 type Slicer struct {
 	pace.Pacer
-	db     *DB
-	end    time.Time     // when to stop, on the machine's clock; the zero time means no limit
-	commit time.Duration // the duration of the shortest commit so far
+	db             *DB
+	end            time.Time     // when to stop, on the machine's clock; the zero time means no limit
+	shortestCommit time.Duration // the duration of the shortest commit so far
 }
 
 // Slicer returns a Slicer for work that must stop at the time end. The zero time means no limit.
@@ -50,10 +50,10 @@ func (s *Slicer) Write(ctx context.Context, fn func(tx *Tx) error) error {
 	// Every commit takes some time, even without rows. The part that exceeds the shortest commit so
 	// far is the cost of this slice's rows.
 	commit := time.Since(done)
-	if s.commit == 0 || commit < s.commit {
-		s.commit = commit
+	if s.shortestCommit == 0 || commit < s.shortestCommit {
+		s.shortestCommit = commit
 	}
 	s.RecordWaiting(waited)
-	s.RecordTime(took + commit - s.commit)
+	s.RecordTime(took + commit - s.shortestCommit)
 	return s.Rest(ctx, time.Since(started))
 }

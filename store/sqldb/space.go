@@ -22,6 +22,7 @@ const (
 	vacuumFewPages = "pragma incremental_vacuum(8)"
 )
 
+// incrementalVacuum is the value of the pragma auto_vacuum in a file that can give back free pages.
 const incrementalVacuum = 2
 
 // Reclaim gives free pages of a SQLite file back to the file system, until only a reserve is left
@@ -128,7 +129,7 @@ func (db *DB) ForgetDeleted(ctx context.Context, end time.Time, found func(unuse
 	if err != nil {
 		return false, fmt.Errorf("unused parts of pages: %w", err)
 	}
-	conn, err := s.openConn(ctx, readerCache, time.Second, false)
+	conn, err := s.openConn(ctx, readerCacheKiB, time.Second, false)
 	if err != nil {
 		return false, err
 	}
@@ -151,7 +152,7 @@ func (db *DB) Compact(ctx context.Context) (before, after int64, err error) {
 	if err := s.lock(ctx); err != nil {
 		return 0, 0, err
 	}
-	conn, err := s.openConn(ctx, writerCache, readerLockWait, false)
+	conn, err := s.openConn(ctx, writerCacheKiB, readerLockWait, false)
 	if err != nil {
 		return 0, 0, err
 	}

@@ -19,12 +19,12 @@ import (
 )
 
 const (
-	sqliteReaders = 5
+	sqliteReaders = 5 // the number of connections that read
 	// reservedReaders is how many readers are reserved for the lane of fair.System.
 	reservedReaders = 1
-	// The sizes of the page caches in KiB. modernc.org/sqlite needs about twice as much memory.
-	writerCache = 16 << 10
-	readerCache = 2000
+	// The sizes of the page caches. modernc.org/sqlite needs about twice as much memory.
+	writerCacheKiB = 16 << 10
+	readerCacheKiB = 2000
 	// writerLockWait is how long the writer tries to get the lock before it checks whether a caller
 	// still waits. Within this time, SQLite tries after 1, 2 and 5 ms, and then more and more
 	// rarely. The writer starts over after this time, so that it tries often enough to get the lock
@@ -39,8 +39,8 @@ const (
 type sqliteDB struct {
 	db           *DB
 	path         string
-	file         identity
-	stamp        *stamper
+	file         fileIdentity // identifies the file that was opened
+	stamp        *stamper     // stamps the file; see sqlite_stamp.go
 	log          *slog.Logger
 	writer       *writer
 	checkpointer *checkpointer
@@ -70,7 +70,7 @@ func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB,
 	if err := makePrivate(path, o.Log); err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	db.file = path
+	db.resolvedPath = path
 	file, err := identify(path)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
@@ -100,12 +100,12 @@ func (s *sqliteDB) start(ctx context.Context, o Options) error {
 		group = 1
 	}
 	s.writer = &writer{
-		db: s.db, conn: conn, file: s.file, stamp: s.stamp, log: s.log, groupLimit: group,
+		db: s.db, conn: conn, file: s.file, stamp: s.stamp, log: s.log, maxJoined: group,
 		queue: newWriteQueue(), closed: make(chan struct{}), goroutineDone: make(chan struct{}), now: time.Now,
 	}
 	s.checkpointer = &checkpointer{
 		open: func() (*sqliteConn, error) {
-			return s.openConn(context.Background(), readerCache, readerLockWait, false)
+			return s.openConn(context.Background(), readerCacheKiB, readerLockWait, false)
 		},
 		writer: s.writer, stamp: s.stamp, log: s.log,
 		copyDue: make(chan struct{}, 1), stop: make(chan struct{}), goroutineDone: make(chan struct{}),
@@ -124,7 +124,7 @@ func (s *sqliteDB) start(ctx context.Context, o Options) error {
 // tries again after a failure, because SQLite does not wait while another process opens the same
 // file.
 func (s *sqliteDB) openWriter(ctx context.Context) (*sqliteConn, error) {
-	conn, err := s.openConn(ctx, writerCache, readerLockWait, false)
+	conn, err := s.openConn(ctx, writerCacheKiB, readerLockWait, false)
 	if err != nil {
 		return nil, err
 	}
@@ -262,7 +262,7 @@ func (s *sqliteDB) withReader(ctx context.Context, key string, fn func(*sqliteCo
 	}
 	defer func() { s.readers <- conn }()
 	if conn == nil {
-		if conn, err = s.openConn(ctx, readerCache, readerLockWait, true); err != nil {
+		if conn, err = s.openConn(ctx, readerCacheKiB, readerLockWait, true); err != nil {
 			return fmt.Errorf("open a reader: %w", err)
 		}
 	}
@@ -323,7 +323,7 @@ func lockServer(ctx context.Context, path string) (*sqliteConn, error) {
 	if err := createPrivate(beside.path); err != nil {
 		return nil, fmt.Errorf("lock %s: %w", beside.path, err)
 	}
-	conn, err := beside.openConn(ctx, readerCache, time.Second, false)
+	conn, err := beside.openConn(ctx, readerCacheKiB, time.Second, false)
 	if err == nil {
 		if err = conn.runStatement("begin exclusive"); err == nil {
 			return conn, nil

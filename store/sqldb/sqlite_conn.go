@@ -153,7 +153,7 @@ func (c *sqliteConn) prepare(query string) (*sqliteStmt, error) {
 			return nil, err
 		}
 	}
-	text, takes := withoutNames(query)
+	text, takes := replacePlaceholders(query)
 	prepared, err := c.driverConn.Prepare(text)
 	if err != nil {
 		return nil, err
@@ -166,10 +166,10 @@ func (c *sqliteConn) prepare(query string) (*sqliteStmt, error) {
 	return c.stmts[query], nil
 }
 
-// withoutNames replaces each placeholder such as $1 by ?. It also returns the number of the
+// replacePlaceholders replaces each placeholder such as $1 by ?. It also returns the number of the
 // argument for each placeholder. SQLite treats $1 as a name, and the driver searches all names of
 // the statement for each placeholder, which is slow.
-func withoutNames(query string) (text string, takes []int) {
+func replacePlaceholders(query string) (text string, takes []int) {
 	var b strings.Builder
 	quoted := false
 	for i := 0; i < len(query); i++ {
@@ -276,8 +276,8 @@ func (c *sqliteConn) close() error { return errors.Join(c.closeStatements(), c.d
 type sqliteRows struct {
 	ctx    context.Context
 	rows   driver.Rows
-	values []driver.Value
-	err    error
+	values []driver.Value // the values of the current row
+	err    error          // the error that ended Next; io.EOF after the last row
 }
 
 // Next reads the next row.

@@ -20,9 +20,9 @@ var configurePageCaches = sync.OnceValue(func() error {
 	tls := libc.NewTLS()
 	defer tls.Close()
 	const (
-		none    = uintptr(0)          // a null pointer: there is no buffer that all connections share
-		size    = int32(0)            // the size of a slot in the shared buffer, which does not exist
-		largest = -int32(writerCache) // the limit for the page cache of each connection, in KiB (negative)
+		none    = uintptr(0)             // a null pointer: there is no buffer that all connections share
+		size    = int32(0)               // the size of a slot in the shared buffer, which does not exist
+		largest = -int32(writerCacheKiB) // the limit for the page cache of each connection, in KiB (negative)
 	)
 	args := libc.Xmalloc(tls, libc.Tsize_t(3*unsafe.Sizeof(none)))
 	if args == 0 {

@@ -30,7 +30,8 @@ import (
 //
 // The stamp is the user_version on the file's first page. It is copied into the file with the other
 // pages of the -wal, before SQLite may restart the -wal. So the stamp in the file is always in the
-// note or in the -wal, even after a crash. The stamp of an older copy of the file is in neither.
+// note or in the -wal, even after a crash. But the stamp of an older copy of the file is neither in
+// the note nor in the -wal.
 //
 // The note is a file in the same folder. If there is no note, or if the note belongs to another
 // -wal, the stamp proves nothing, and the file is accepted.
@@ -58,9 +59,9 @@ const (
 
 // note lists the stamps that the database file may have. Stamps in the -wal are also valid.
 type note struct {
-	count  uint64 // the number of the note; the newer of two notes has the greater number
-	stamps [2]int32
-	log    uint32 // the number of the -wal file; 0 means not known
+	count     uint64   // the number of the note; the newer of two notes has the greater number
+	stamps    [2]int32 // the old and the new stamp; both are the same if only one stamp is possible
+	logNumber uint32   // the number of the -wal file; 0 means not known
 }
 
 func (n note) allows(stamp int32) bool { return stamp == n.stamps[0] || stamp == n.stamps[1] }
@@ -68,7 +69,7 @@ func (n note) allows(stamp int32) bool { return stamp == n.stamps[0] || stamp ==
 // encode returns the note as a line of fixed length with a checksum, so that an incomplete note is
 // recognized.
 func (n note) encode() []byte {
-	line := fmt.Sprintf("%012x %08x %08x %08x ", n.count, uint32(n.stamps[0]), uint32(n.stamps[1]), n.log)
+	line := fmt.Sprintf("%012x %08x %08x %08x ", n.count, uint32(n.stamps[0]), uint32(n.stamps[1]), n.logNumber)
 	return fmt.Appendf(nil, "%s%08x\n", line, crc32.ChecksumIEEE([]byte(line)))
 }
 
@@ -86,7 +87,7 @@ func readNote(path string) (*note, error) {
 		line := text[:noteLength]
 		var n note
 		var stamps [2]uint32
-		if _, err := fmt.Sscanf(string(line), "%012x %08x %08x %08x", &n.count, &stamps[0], &stamps[1], &n.log); err != nil {
+		if _, err := fmt.Sscanf(string(line), "%012x %08x %08x %08x", &n.count, &stamps[0], &stamps[1], &n.logNumber); err != nil {
 			continue
 		}
 		n.stamps = [2]int32{int32(stamps[0]), int32(stamps[1])}
@@ -115,21 +116,21 @@ func writeNote(path string, n note) error {
 
 // logFile is a -wal as SQLite writes it: https://sqlite.org/fileformat2.html#walformat
 type logFile struct {
-	number uint32 // the first salt in the header of the -wal, which grows by one each time the -wal is restarted
-	salts  [8]byte
-	page   int64 // the page size in bytes
+	number   uint32  // the first salt in the header of the -wal, which grows by one each time the -wal is restarted
+	salts    [8]byte // both salts in the header; pages with other salts are older than the header
+	pageSize int64   // the page size in bytes
 }
 
 const (
-	logHeader   = 32
-	frameHeader = 24
+	logHeaderBytes   = 32 // the size of the header of a -wal
+	frameHeaderBytes = 24 // the size of the header in front of each page of a -wal
 	// userVersionOffset is the position of the user_version on page 1.
 	userVersionOffset = 60
 )
 
 // readLog reads the header of a -wal. It returns nil if the -wal contains no pages.
 func readLog(f *os.File) (*logFile, error) {
-	var header [logHeader + frameHeader]byte
+	var header [logHeaderBytes + frameHeaderBytes]byte
 	switch _, err := io.ReadFull(f, header[:]); {
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return nil, nil
@@ -138,15 +139,15 @@ func readLog(f *os.File) (*logFile, error) {
 	}
 	return &logFile{
 		number: binary.BigEndian.Uint32(header[16:]), salts: [8]byte(header[16:24]),
-		page: int64(binary.BigEndian.Uint32(header[8:])),
+		pageSize: int64(binary.BigEndian.Uint32(header[8:])),
 	}, nil
 }
 
 // hasStamp reports whether a page of the -wal has the stamp.
 func (l *logFile) hasStamp(f *os.File, stamp int32) (bool, error) {
-	var frame [frameHeader]byte
+	var frame [frameHeaderBytes]byte
 	var version [4]byte
-	for at := int64(logHeader); ; at += frameHeader + l.page {
+	for at := int64(logHeaderBytes); ; at += frameHeaderBytes + l.pageSize {
 		_, err := f.ReadAt(frame[:], at)
 		if errors.Is(err, io.EOF) {
 			return false, nil
@@ -160,7 +161,7 @@ func (l *logFile) hasStamp(f *os.File, stamp int32) (bool, error) {
 		if binary.BigEndian.Uint32(frame[:]) != 1 {
 			continue
 		}
-		if _, err := f.ReadAt(version[:], at+frameHeader+userVersionOffset); err == nil && int32(binary.BigEndian.Uint32(version[:])) == stamp {
+		if _, err := f.ReadAt(version[:], at+frameHeaderBytes+userVersionOffset); err == nil && int32(binary.BigEndian.Uint32(version[:])) == stamp {
 			return true, nil
 		}
 	}
@@ -208,7 +209,7 @@ func checkMixed(ctx context.Context, path string) error {
 		if known == nil || err != nil {
 			return err
 		}
-		err = checkNoted(ctx, path, known)
+		err = checkStamp(ctx, path, known)
 		if _, mixed := errors.AsType[mixedFilesError](err); !mixed {
 			return err
 		}
@@ -219,7 +220,9 @@ func checkMixed(ctx context.Context, path string) error {
 	}
 }
 
-func checkNoted(ctx context.Context, path string, known *note) error {
+// checkStamp returns a mixedFilesError if the file's stamp is neither in the note known nor in the
+// -wal.
+func checkStamp(ctx context.Context, path string, known *note) error {
 	if info, err := os.Stat(path); err != nil || info.Size() == 0 {
 		return err
 	}
@@ -232,7 +235,7 @@ func checkNoted(ctx context.Context, path string, known *note) error {
 	}
 	defer f.Close()
 	log, err := readLog(f)
-	if log == nil || err != nil || known.log == 0 || log.number-known.log >= maxLogRestarts {
+	if log == nil || err != nil || known.logNumber == 0 || log.number-known.logNumber >= maxLogRestarts {
 		return err
 	}
 	stamp, err := fileStamp(ctx, path)
@@ -253,10 +256,10 @@ type stamper struct {
 	noteMutex sync.Mutex // held while a note is written
 
 	mu             sync.Mutex
-	enabled        bool
+	enabled        bool        // whether this process stamps the file
 	savedNote      note        // the note that is on disk
 	lastStamp      time.Time   // when the file was last stamped, on the machine's clock
-	lastSeen       os.FileInfo // the file's information when its stamp was last read
+	lastSeen       os.FileInfo // the file's size and times when its stamp was last read
 	overwriteError error       // errOverwritten after the file was overwritten, otherwise nil
 }
 
@@ -283,7 +286,8 @@ func (s *stamper) isDue() (on, now bool) {
 	return s.enabled, s.enabled && time.Since(s.lastStamp) >= stampInterval
 }
 
-func (s *stamper) newest() note {
+// newestNote returns the note that is on disk.
+func (s *stamper) newestNote() note {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.savedNote
@@ -297,7 +301,7 @@ func (s *stamper) saveNote(stamps [2]int32) error {
 	if err != nil {
 		return err
 	}
-	n := note{count: s.newest().count + 1, stamps: stamps, log: log}
+	n := note{count: s.newestNote().count + 1, stamps: stamps, logNumber: log}
 	if err := writeNote(s.path+"-stamp", n); err != nil {
 		return err
 	}
@@ -314,9 +318,10 @@ func (s *stamper) beginStamp(ctx context.Context, write func(stamp int32) error)
 	if err != nil {
 		return err
 	}
-	// The file may have been overwritten since the last check. If so, its stamp comes from the
-	// other program, and the note must not contain it.
-	if known := s.newest(); known.stamps != [2]int32{} && !known.allows(old) {
+	// A stamp that is not in the note comes from another program. That program has either set the
+	// stamp by a regular write, or overwritten the file. In the second case, adopt returns an
+	// error.
+	if known := s.newestNote(); known.stamps != [2]int32{} && !known.allows(old) {
 		if err := s.adopt(old); err != nil {
 			return err
 		}
@@ -331,7 +336,7 @@ func (s *stamper) beginStamp(ctx context.Context, write func(stamp int32) error)
 // endStamp writes a note with only the new stamp, if the file has that stamp already.
 func (s *stamper) endStamp(ctx context.Context) error {
 	now, err := fileStamp(ctx, s.path)
-	if err != nil || now != s.newest().stamps[1] {
+	if err != nil || now != s.newestNote().stamps[1] {
 		return err
 	}
 	return s.saveNote([2]int32{now, now})
@@ -359,7 +364,7 @@ func (s *stamper) check(ctx context.Context) error {
 		return foreign
 	}
 	stamp, err := fileStamp(ctx, s.path)
-	if err == nil && !s.newest().allows(stamp) {
+	if err == nil && !s.newestNote().allows(stamp) {
 		err = s.adopt(stamp)
 	}
 	s.mu.Lock()
@@ -382,7 +387,8 @@ func isDamage(err error) bool {
 }
 
 // adopt writes a note with a stamp that another program has put into the database by a regular
-// write.
+// write. It returns errOverwritten if the -wal does not have the stamp, because the program has
+// then overwritten the file.
 func (s *stamper) adopt(stamp int32) error {
 	f, err := os.Open(s.path + "-wal")
 	if err != nil {
@@ -403,11 +409,11 @@ func (s *stamper) adopt(stamp int32) error {
 	if !held {
 		return errOverwritten
 	}
-	return s.saveNote([2]int32{stamp, s.newest().stamps[1]})
+	return s.saveNote([2]int32{stamp, s.newestNote().stamps[1]})
 }
 
 // newStamp returns a random stamp. It is never 0, which means that a file has no stamp.
 func newStamp() int32 { return rand.Int32N(1<<31-1) + 1 }
 
-// setStamp returns the statement that stamps a database.
-func setStamp(stamp int32) string { return "pragma user_version = " + strconv.Itoa(int(stamp)) }
+// stampStatement returns the statement that writes a stamp into a database.
+func stampStatement(stamp int32) string { return "pragma user_version = " + strconv.Itoa(int(stamp)) }

@@ -8,25 +8,25 @@ import (
 
 // Stats holds numbers about the use of a database, for metrics.
 type Stats struct {
-	Connections fair.Stats // the use of SQLite's readers, or of PostgreSQL's connections
-	Work        fair.Stats // costly work that runs or waits; see DB.RunCostly
-	Writing     int        // updates that wait for the writer of a SQLite file
-	Writes      int64      // transactions that wrote
-	Unavailable int64      // transactions that failed because the database was not available
-	Down        bool       // whether the last write failed because the database was not available
-	FileBytes   int64      // the size of the SQLite file
-	LogBytes    int64      // the size of the SQLite file's write-ahead log
+	Connections    fair.Stats // the use of SQLite's readers, or of PostgreSQL's connections
+	Work           fair.Stats // costly work that runs or waits; see DB.RunCostly
+	WaitingUpdates int        // updates that wait for the writer of a SQLite file
+	Writes         int64      // transactions that have written to the database
+	Unavailable    int64      // transactions that failed because the database was not available
+	Down           bool       // whether the most recent write failed because the database was not available
+	FileBytes      int64      // the size of the SQLite file
+	LogBytes       int64      // the size of the SQLite file's write-ahead log
 }
 
-// Stats returns the present numbers. It does not query the database.
+// Stats returns the current numbers. It does not query the database.
 func (db *DB) Stats() Stats {
 	s := Stats{Work: db.workGate.Stats()}
 	db.health.mu.Lock()
-	s.Writes, s.Unavailable, s.Down = db.health.writes, db.health.unavailable, db.health.down != nil
+	s.Writes, s.Unavailable, s.Down = db.health.writes, db.health.unavailable, db.health.writeFailure != nil
 	db.health.mu.Unlock()
 	switch e := db.engine.(type) {
 	case *sqliteDB:
-		s.Connections, s.Writing = e.readerGate.Stats(), e.writer.queue.length()
+		s.Connections, s.WaitingUpdates = e.readerGate.Stats(), e.writer.queue.length()
 		s.FileBytes, s.LogBytes = fileSize(e.path), fileSize(e.path+"-wal")
 	case *postgresDB:
 		s.Connections = e.connGate.Stats()

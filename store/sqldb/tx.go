@@ -59,7 +59,7 @@ func (tx *Tx) Exec(ctx context.Context, query string, args ...any) (sql.Result, 
 	return result, nil
 }
 
-// Query runs a statement that returns rows; the caller closes them.
+// Query runs a statement that returns rows. The caller must close the rows.
 func (tx *Tx) Query(ctx context.Context, query string, args ...any) (*Rows, error) {
 	if err := tx.checkReady(ctx); err != nil {
 		return nil, err

@@ -75,14 +75,14 @@ type health struct {
 	probe func()
 
 	mu                sync.Mutex
-	down              error     // why the last write failed, or nil
+	writeFailure      error     // why the last write failed, or nil
 	lastProbe         time.Time // when a probe last succeeded, on the machine's clock
 	lastLogged        time.Time // when the last message that the database is down was logged
 	messageSuppressed bool      // whether no message is logged for this outage, because one was logged shortly before
 
 	writes, unavailable int64 // how many transactions wrote, and how many ended as unavailable
 
-	probing sync.Mutex // held while a probe runs, so that there is one at a time
+	probeMutex sync.Mutex // held while a probe runs, so that only one probe runs at a time
 }
 
 const (
@@ -104,7 +104,7 @@ func (h *health) recordOutcome(ctx context.Context, err error, wrote bool) error
 		h.mu.Lock()
 		defer h.mu.Unlock()
 		h.writes++
-		if h.down != nil {
+		if h.writeFailure != nil {
 			go h.probe()
 		}
 		return nil
@@ -116,14 +116,14 @@ func (h *health) recordOutcome(ctx context.Context, err error, wrote bool) error
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.down == nil {
+	if h.writeFailure == nil {
 		h.messageSuppressed = time.Since(h.lastLogged) < downReportInterval
 	}
-	if h.down == nil && !h.messageSuppressed {
+	if h.writeFailure == nil && !h.messageSuppressed {
 		h.lastLogged = time.Now()
 		h.log.Error("the database does not do its work: requests are answered 503 until it does", "error", err)
 	}
-	h.down = err
+	h.writeFailure = err
 	h.unavailable++
 	return err
 }
@@ -132,24 +132,24 @@ func (h *health) recordOutcome(ctx context.Context, err error, wrote bool) error
 func (h *health) recordProbe() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.down != nil && !h.messageSuppressed {
+	if h.writeFailure != nil && !h.messageSuppressed {
 		h.log.Info("the database takes writes again")
 	}
-	h.down, h.lastProbe = nil, time.Now()
+	h.writeFailure, h.lastProbe = nil, time.Now()
 }
 
 // probedJustNow reports whether a probe succeeded within the last probeInterval.
 func (h *health) probedJustNow() bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return h.down == nil && time.Since(h.lastProbe) < probeInterval
+	return h.writeFailure == nil && time.Since(h.lastProbe) < probeInterval
 }
 
 // Ready returns an error if the database does not take writes. It makes a small write to find out,
 // unless a probe has succeeded within the last second.
 func (db *DB) Ready(ctx context.Context) error {
-	db.health.probing.Lock()
-	defer db.health.probing.Unlock()
+	db.health.probeMutex.Lock()
+	defer db.health.probeMutex.Unlock()
 	if db.health.probedJustNow() {
 		return nil
 	}
@@ -168,7 +168,8 @@ func (db *DB) Ready(ctx context.Context) error {
 	return err
 }
 
-// startProbe calls Ready in the background.
+// startProbe calls Ready, with its own time limit. It is the function health.probe, which runs in
+// its own goroutine.
 func (db *DB) startProbe() {
 	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
 	defer cancel()
@@ -177,19 +178,19 @@ func (db *DB) startProbe() {
 	}
 }
 
-// identity identifies the file that was opened, in case another file takes its name.
-type identity struct {
+// fileIdentity identifies an open file, to notice when another file takes its name.
+type fileIdentity struct {
 	path string
 	info os.FileInfo
 }
 
-func identify(path string) (identity, error) {
+func identify(path string) (fileIdentity, error) {
 	info, err := os.Stat(path)
-	return identity{path, info}, err
+	return fileIdentity{path, info}, err
 }
 
 // check returns errReplaced if the name now belongs to another file, or if no file has it.
-func (i identity) check() error {
+func (i fileIdentity) check() error {
 	if i.info == nil {
 		return nil
 	}

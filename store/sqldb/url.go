@@ -12,7 +12,7 @@ import (
 func ParseURL(text string) (string, error) {
 	scheme, rest, found := strings.Cut(text, ":")
 	switch lower := strings.ToLower(scheme); {
-	case connectionWords.MatchString(text):
+	case connectionParameter.MatchString(text):
 		return "", fmt.Errorf("write a PostgreSQL database as postgres://user:password@host/name; words such as host=… are not read")
 	case !found || !schemeName.MatchString(scheme) || lower == "file":
 		return text, nil
@@ -25,6 +25,7 @@ func ParseURL(text string) (string, error) {
 
 var (
 	// A scheme has at least two letters, because one letter is a drive of Windows.
-	schemeName      = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+$`)
-	connectionWords = regexp.MustCompile(`(?i)(^|\s)(host|hostaddr|port|dbname|user|password)\s*=`)
+	schemeName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9+.-]+$`)
+	// connectionParameter matches a parameter of a PostgreSQL connection string that is not a URL.
+	connectionParameter = regexp.MustCompile(`(?i)(^|\s)(host|hostaddr|port|dbname|user|password)\s*=`)
 )

@@ -19,11 +19,11 @@ const (
 
 func newWorkGate() *fair.Gate {
 	places := max(1, runtime.GOMAXPROCS(0)-1)
-	return fair.NewGate(fair.Options{Capacity: places, PerKey: (places + 1) / 2, Waiting: maxWorkWaiting, Patience: workPatience})
+	return fair.NewGate(fair.Options{Capacity: places, PerKey: (places + 1) / 2, MaxWaiting: maxWorkWaiting, Patience: workPatience})
 }
 
-// RunCostly waits until costly work of the site with this key may run, and then runs it. It ends
-// fn's context if the work takes too long.
+// RunCostly waits until costly work of the site with this key may run, and then runs fn. It ends
+// fn's context after workLimit.
 func (db *DB) RunCostly(ctx context.Context, key string, fn func(ctx context.Context) error) error {
 	if err := db.workGate.Enter(ctx, key, 1); err != nil {
 		return err

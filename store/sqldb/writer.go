@@ -17,8 +17,8 @@ import (
 const (
 	// maxUpdatesPerCommit is the largest number of updates that can share one commit.
 	maxUpdatesPerCommit = 256
-	// joinTime is how long further updates may join a commit. The first update of the commit must
-	// wait until the last one has joined. joinTime is several times as long as a commit.
+	// joinTime is how long further updates may join a commit. The first update of the commit waits
+	// during this time. joinTime is several times as long as a commit takes.
 	joinTime = 20 * time.Millisecond
 	// gatherTime is how long the writer lets other goroutines run first, so that their updates can
 	// join the commit. On a busy machine the writer would otherwise wait for a processor after
@@ -38,27 +38,27 @@ var errClosed = errors.New("database is closed")
 type writer struct {
 	db            *DB
 	conn          *sqliteConn
-	file          identity
+	file          fileIdentity
 	stamp         *stamper
 	log           *slog.Logger
-	groupLimit    int // the largest number of updates in one commit
+	maxJoined     int // the largest number of updates in one commit
 	queue         *writeQueue
 	closed        chan struct{}     // closed by the method close; after that, the writer refuses updates
 	goroutineDone chan struct{}     // closed when the writer's goroutine has ended
 	onCommit      func(updates int) // called after each commit with its number of updates
 	restartDue    atomic.Bool       // whether the next commit first restarts the write-ahead log
-	joined        []*write          // the updates of the transaction that is running
+	joined        []*queuedUpdate   // the updates of the transaction that is running
 	now           func() time.Time
 }
 
-// write is one update that waits for the writer or that the writer is running.
-type write struct {
+// queuedUpdate is an update that waits for the writer, or that the writer is running.
+type queuedUpdate struct {
 	key   string
-	ctx   context.Context
+	ctx   context.Context // when it ends before the update has started, the update does not run
 	fn    func(*Tx) error
-	state atomic.Int32 // writeWaiting, writeStarted or writeAbandoned
-	err   error
-	done  chan struct{}
+	state atomic.Int32  // writeWaiting, writeStarted or writeAbandoned
+	err   error         // the outcome of the update; read it only after done is closed
+	done  chan struct{} // closed when the outcome is known
 }
 
 // writeQueue holds the updates that wait for the writer. The keys take turns. Updates with the same
@@ -67,15 +67,15 @@ type writeQueue struct {
 	hasWaiting chan struct{} // holds one element while an update waits
 
 	mu      sync.Mutex
-	waiting map[string][]*write
-	turns   []string // the keys that have waiting updates, in the order in which they are served
+	waiting map[string][]*queuedUpdate // the waiting updates of each key
+	turns   []string                   // the keys that have waiting updates, in the order in which they are served
 }
 
 func newWriteQueue() *writeQueue {
-	return &writeQueue{hasWaiting: make(chan struct{}, 1), waiting: map[string][]*write{}}
+	return &writeQueue{hasWaiting: make(chan struct{}, 1), waiting: map[string][]*queuedUpdate{}}
 }
 
-func (q *writeQueue) put(u *write) {
+func (q *writeQueue) put(u *queuedUpdate) {
 	q.mu.Lock()
 	if len(q.waiting[u.key]) == 0 {
 		if u.key == fair.System {
@@ -90,7 +90,7 @@ func (q *writeQueue) put(u *write) {
 }
 
 // take removes and returns the next update; nil if there is none.
-func (q *writeQueue) take() *write {
+func (q *writeQueue) take() *queuedUpdate {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.turns) == 0 {
@@ -123,16 +123,16 @@ func (q *writeQueue) signal() {
 }
 
 const (
-	writeWaiting   int32 = iota
-	writeStarted         // the writer has started the update, and the caller waits for the outcome
-	writeAbandoned       // the caller stopped waiting, because its context ended
+	writeWaiting   int32 = iota // the writer has not started the update yet
+	writeStarted                // the writer has started the update, and the caller waits for the outcome
+	writeAbandoned              // the caller stopped waiting, because its context ended
 )
 
 func (w *writer) update(ctx context.Context, key string, fn func(*Tx) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	u := &write{key: key, ctx: ctx, fn: fn, done: make(chan struct{})}
+	u := &queuedUpdate{key: key, ctx: ctx, fn: fn, done: make(chan struct{})}
 	select {
 	case <-w.closed:
 		return errClosed
@@ -244,17 +244,17 @@ func (w *writer) begin() error {
 			w.log.Warn("another process has kept the database locked for a long time", "at least", lockWarning)
 			warn = now.Add(lockWarning)
 		}
-		if w.joinNext(); !slices.ContainsFunc(w.joined, (*write).isWaiting) {
+		if w.joinNext(); !slices.ContainsFunc(w.joined, (*queuedUpdate).isWaiting) {
 			return err
 		}
 	}
 }
 
-func (u *write) isWaiting() bool { return u.state.Load() == writeWaiting }
+func (u *queuedUpdate) isWaiting() bool { return u.state.Load() == writeWaiting }
 
-// runOne runs one update in its savepoint. It sets u.err to the error of the update. It returns an
-// error only if the whole transaction has ended.
-func (w *writer) runOne(u *write) error {
+// runOne runs one update in its own savepoint. It sets u.err to the error of the update. It returns
+// an error only if the whole transaction has ended.
+func (w *writer) runOne(u *queuedUpdate) error {
 	if !u.state.CompareAndSwap(writeWaiting, writeStarted) {
 		return nil
 	}
@@ -267,7 +267,7 @@ func (w *writer) runOne(u *write) error {
 	}
 	tx := &Tx{db: w.db, conn: w.conn}
 	if u.err = tx.run(u.fn); u.err != nil {
-		// A full disk or a failing one may have rolled back the whole transaction.
+		// SQLite may have rolled back the whole transaction, because the disk is full or fails.
 		if err := w.conn.runStatement("rollback to one"); err != nil {
 			return fmt.Errorf("%w (after %w)", err, u.err)
 		}
@@ -278,7 +278,7 @@ func (w *writer) runOne(u *write) error {
 // joinNext adds the next waiting update, if there is one, to the current transaction. It does
 // nothing when the transaction is full.
 func (w *writer) joinNext() {
-	if len(w.joined) >= w.groupLimit {
+	if len(w.joined) >= w.maxJoined {
 		return
 	}
 	if u := w.queue.take(); u != nil {
@@ -408,7 +408,7 @@ func (c *checkpointer) copyWithStamp(ctx context.Context, conn *sqliteConn) (pag
 	}
 	on, stamping := c.stamp.isDue()
 	if on && !stamping {
-		c.updates.Add(1) // makes another checkpoint due, to stamp the pages that this one copies
+		c.updates.Add(1) // makes another checkpoint due, which stamps the pages that this checkpoint copies
 	}
 	if stamping {
 		if err := c.stamp.beginStamp(ctx, c.writeStamp); err != nil {
@@ -430,7 +430,7 @@ func (c *checkpointer) writeStamp(stamp int32) error {
 	ctx, cancel := context.WithTimeout(context.Background(), lockWarning)
 	defer cancel()
 	err := c.writer.update(ctx, fair.System, func(tx *Tx) error {
-		_, err := tx.Exec(ctx, setStamp(stamp))
+		_, err := tx.Exec(ctx, stampStatement(stamp))
 		return err
 	})
 	if err == nil {

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -307,6 +309,47 @@ func TestOneWrongAnswerEndsTheLoad(t *testing.T) {
 	}
 }
 
+func TestASlowAnswerHoldsNoOtherRequestUp(t *testing.T) {
+	t.Parallel()
+	var waiting sync.WaitGroup
+	waiting.Add(1)
+	first := true
+	var mu sync.Mutex
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		mu.Lock()
+		held := first
+		first = false
+		mu.Unlock()
+		if held {
+			waiting.Wait() // until all the others are answered
+		}
+		w.Header().Set("Content-Length", "0")
+	}))
+	t.Cleanup(s.Close)
+	requests := make([][]byte, 100)
+	for i := range requests {
+		requests[i] = []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	}
+	var answered atomic.Int64
+	got, err := atRate(t.Context(), s.Listener.Addr().String(), 1000, requests, func(int, []byte) error {
+		if answered.Add(1) == 99 {
+			waiting.Done()
+		}
+		return nil
+	})
+	if err != nil || len(got) != 100 {
+		t.Fatalf("%d answers, %v", len(got), err)
+	}
+}
+
+func TestLatencies(t *testing.T) {
+	t.Parallel()
+	l := latencies{4 * time.Millisecond, time.Millisecond, 3 * time.Millisecond, 2 * time.Millisecond}
+	if l.at(0) != 1 || l.at(0.5) != 3 || l.at(0.99) != 4 || (latencies{}).at(0.5) != 0 {
+		t.Errorf("got %v, %v, %v", l.at(0), l.at(0.5), l.at(0.99))
+	}
+}
+
 func TestFlagsThatChangeTheRunAreNamed(t *testing.T) {
 	t.Parallel()
 	o, err := parseFlags([]string{"-rollcall", "x", "-o", "y", "-users", "10, 20", "-rounds", "3"}, io.Discard)
@@ -338,7 +381,8 @@ func TestQuickRunMeasuresEverything(t *testing.T) {
 	text := read(t, output)
 	for _, want := range []string{
 		"go run ./internal/cmd/bench -quick=true", "## What holds", "| empty net/http handler |", "0 were not measured", "The 19 rows", "requests sent: 1 |", "load generator",
-		"the directory's end", "SQLite, durable writes, 50 users", "POST, one commit per request", "POST's rows written by the bare store",
+		"| SQLite, sign-ins alone |", "| SQLite, sign-ins beside SCIM |", "| SQLite, SCIM beside sign-ins |", "the directory's end", "### Cycles, SQLite", "### The engine, SQLite", "2 idle jobs, share of a processor", "4 groups with 12 memberships × the load generator's rate",
+		"one member of a group of 50 × one of a group of ten, processor time", "what a target allows that allows 20 requests a second", "while an initial cycle of 50 runs", "SQLite, durable writes, 50 users", "POST, one commit per request", "POST's rows written by the bare store",
 	} {
 		if !strings.Contains(text, want) {
 			t.Errorf("the result lacks %q", want)

@@ -26,6 +26,9 @@ func (a aim) String() string {
 	if a.value >= 10 {
 		return fmt.Sprintf("≤ %.0f", a.value)
 	}
+	if a.value < 0.1 {
+		return fmt.Sprintf("≤ %.2f", a.value)
+	}
 	return fmt.Sprintf("≤ %.1f", a.value)
 }
 

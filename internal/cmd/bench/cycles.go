@@ -18,30 +18,23 @@ import (
 const (
 	directoryName = "contoso"
 	appName       = "Bench"
-	cycleLimit    = 10 * time.Minute
+	cycleLimit    = 20 * time.Minute
+
+	// maxCycleRounds limits the rounds of whole cycles, which take minutes.
+	maxCycleRounds = 3
 )
 
-// measureCycles measures two contenders in turn. One is a directory that provisions its users into
-// a site. The other is a load generator that sends the same requests to another site. Each has its
-// own database, and every round starts with new databases.
-func (b *bench) measureCycles(ctx context.Context, r *report) error {
-	site, err := b.newSite(ctx, filepath.Join(b.dir, "cycle.db"))
+// measureCycles measures two contenders in turn, on one kind of database. One is a directory that
+// provisions its users into a site. The other is a load generator that sends the same requests to
+// another site. Each has its own database, and every round starts with new databases.
+func (b *bench) measureCycles(ctx context.Context, c *cycleReport) error {
+	e, err := b.newEnds(ctx, c.Kind, "cycle", b.cycle)
 	if err != nil {
 		return err
 	}
-	directory := filepath.Join(b.dir, "directory.db")
-	secret := filepath.Join(b.dir, "token.txt")
-	if err := os.WriteFile(secret, []byte(site.token), 0o600); err != nil {
-		return err
-	}
-	if err := b.newDirectory(ctx, directory, secret); err != nil {
-		return err
-	}
-	c := &cycleReport{Users: b.cycle}
-	r.Cycle = c
 	var bodies []newcomer
-	for round := range b.rounds {
-		did, err := b.runCycleRound(ctx, site, directory, secret, round)
+	for round := range min(b.rounds, maxCycleRounds) {
+		did, err := e.runCycleRound(ctx, round)
 		if err != nil {
 			return err
 		}
@@ -49,22 +42,75 @@ func (b *bench) measureCycles(ctx context.Context, r *report) error {
 			bodies = did.users
 		}
 		c.add(did)
-		b.print("  round %d of %d  initial cycle      %7.2f s  (idle cycle %.3f s, %d requests)", round+1, b.rounds,
+		b.print("  round %d  initial cycle      %7.2f s  (idle cycle %.3f s, %d requests)", round+1,
 			did.initial.Elapsed.Seconds(), did.idleTime.Seconds(), did.idleRequests)
-		g, err := b.runGeneratorRound(ctx, site, bodies, round)
+		g, err := e.runGeneratorRound(ctx, bodies, round)
 		if err != nil {
 			return err
 		}
 		c.Generator = append(c.Generator, g)
-		b.print("  round %d of %d  load generator     %7.2f s", round+1, b.rounds, g.Elapsed.Seconds())
+		b.print("  round %d  load generator     %7.2f s", round+1, g.Elapsed.Seconds())
 	}
 	return nil
 }
 
-// newDirectory creates a company with an application to which everyone is assigned. The application
-// is not yet connected to a site.
-func (b *bench) newDirectory(ctx context.Context, database, secret string) error {
-	text, err := directoryFile(b.cycle)
+// ends holds the two ends of provisioning before anybody is provisioned: a site without people, and
+// a directory with an application to which everyone is assigned. Each has its own database.
+type ends struct {
+	*bench
+	name        string // the beginning of the names of all databases
+	sites       *storage
+	directories *storage
+	site        *population
+	directory   string // the URL of the directory's database
+	secretFile  string // a file with the site's token
+}
+
+// newEnds creates both ends. The directory has n people.
+func (b *bench) newEnds(ctx context.Context, kind, name string, n int) (*ends, error) {
+	e := &ends{bench: b, name: name, secretFile: filepath.Join(b.dir, name+"-token.txt")}
+	var err error
+	if e.sites, err = b.newStorage(ctx, kind); err != nil {
+		return nil, err
+	}
+	if e.directories, err = b.newStorage(ctx, kind); err != nil {
+		return nil, err
+	}
+	url, err := e.sites.create(ctx, name+"_site")
+	if err != nil {
+		return nil, err
+	}
+	if e.site, err = b.newSite(ctx, url); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(e.secretFile, []byte(e.site.token), 0o600); err != nil {
+		return nil, err
+	}
+	if e.directory, err = e.directories.create(ctx, name+"_directory"); err != nil {
+		return nil, err
+	}
+	return e, b.newDirectory(ctx, e.directory, n)
+}
+
+// copySite returns a copy of the site in a database of its own.
+func (e *ends) copySite(ctx context.Context, name string) (*population, error) {
+	site := *e.site
+	var err error
+	site.url, err = e.sites.copy(ctx, name, e.name+"_site")
+	return &site, err
+}
+
+// connect sets the application's Tenant URL and Secret Token, and switches provisioning on.
+func (e *ends) connect(ctx context.Context, directory, targetAddr string) error {
+	_, err := e.runRollcall(ctx, directory, "app", "set", directoryName, appName, "--tenant-url", "http://"+targetAddr+scimPath,
+		"--secret-token-file", e.secretFile, "--actions", "create,update,delete", "--scope", "assigned", "--start")
+	return err
+}
+
+// newDirectory creates a company of n people with an application to which everyone is assigned. The
+// application is not yet connected to a site.
+func (b *bench) newDirectory(ctx context.Context, database string, n int) error {
+	text, err := directoryFile(n)
 	if err != nil {
 		return err
 	}
@@ -97,34 +143,32 @@ type cycleResult struct {
 
 // runCycleRound provisions everyone into a fresh site, and then runs a second cycle without
 // changes.
-func (b *bench) runCycleRound(ctx context.Context, base *population, directory, secret string, round int) (did cycleResult, err error) {
-	site, err := base.copy(b, fmt.Sprintf("target-%d", round))
+func (e *ends) runCycleRound(ctx context.Context, round int) (did cycleResult, err error) {
+	siteName, sourceName := fmt.Sprintf("target_%d", round), fmt.Sprintf("source_%d", round)
+	site, err := e.copySite(ctx, siteName)
 	if err != nil {
 		return did, err
 	}
-	defer os.Remove(site.url)
-	source := filepath.Join(b.dir, fmt.Sprintf("source-%d.db", round))
-	if err := copyDatabase(source, directory); err != nil {
-		return did, err
-	}
-	defer os.Remove(source)
-	target, err := b.startProduct(ctx, "target", site.url)
+	source, err := e.directories.copy(ctx, sourceName, e.name+"_directory")
 	if err != nil {
 		return did, err
 	}
-	if _, err := b.runRollcall(ctx, source, "app", "set", directoryName, appName, "--tenant-url", "http://"+target.addr+scimPath,
-		"--secret-token-file", secret, "--actions", "create,update,delete", "--scope", "assigned", "--start"); err != nil {
+	target, err := e.sites.serve(ctx, "target", site.url, anyPort)
+	if err != nil {
+		return did, err
+	}
+	if err := e.connect(ctx, source, target.addr); err != nil {
 		return did, err
 	}
 	before, err := target.processorTime()
 	if err != nil {
 		return did, err
 	}
-	engine, err := b.startProduct(ctx, "source", source)
+	engine, err := e.directories.serve(ctx, "source", source, anyPort)
 	if err != nil {
 		return did, err
 	}
-	first, err := b.waitInitialCycle(ctx, engine, source)
+	first, err := e.waitInitialCycle(ctx, engine, source)
 	if err != nil {
 		return did, err
 	}
@@ -137,16 +181,20 @@ func (b *bench) runCycleRound(ctx context.Context, base *population, directory, 
 		return did, err
 	}
 	did.siteCPU = after - before
-	if err := b.runIdleCycle(ctx, target, source, &did); err != nil {
+	if err := e.runIdleCycle(ctx, target, source, &did); err != nil {
 		return did, err
 	}
-	var errs [3]error
+	var errs [7]error
 	did.sitePeak, errs[0] = target.peakMemory()
 	did.sourcePeak, errs[1] = engine.peakMemory()
 	if round == 0 {
 		did.users, errs[2] = site.listNewcomers(ctx, target.addr)
 	}
-	return did, errors.Join(append(errs[:], b.stop(engine), b.stop(target))...)
+	errs[3] = e.stop(engine)
+	errs[4] = e.stop(target)
+	errs[5] = e.sites.drop(ctx, siteName)
+	errs[6] = e.directories.drop(ctx, sourceName)
+	return did, errors.Join(errs[:]...)
 }
 
 // waitInitialCycle waits for the initial cycle, which the directory's server starts without a
@@ -259,13 +307,13 @@ func (s *population) listNewcomers(ctx context.Context, addr string) ([]newcomer
 
 // runGeneratorRound sends the lookup and the create of every user to a fresh site, with the
 // engine's concurrency.
-func (b *bench) runGeneratorRound(ctx context.Context, base *population, users []newcomer, round int) (sample, error) {
-	site, err := base.copy(b, fmt.Sprintf("generated-%d", round))
+func (e *ends) runGeneratorRound(ctx context.Context, users []newcomer, round int) (sample, error) {
+	name := fmt.Sprintf("generated_%d", round)
+	site, err := e.copySite(ctx, name)
 	if err != nil {
 		return sample{}, err
 	}
-	defer os.Remove(site.url)
-	target, err := b.startProduct(ctx, "generated", site.url)
+	target, err := e.sites.serve(ctx, "generated", site.url, anyPort)
 	if err != nil {
 		return sample{}, err
 	}
@@ -286,6 +334,6 @@ func (b *bench) runGeneratorRound(ctx context.Context, base *population, users [
 		})
 		return len(users), elapsed, err
 	}}
-	s, err := b.runOnce(ctx, generator, 0)
-	return s, errors.Join(err, b.stop(target))
+	s, err := e.runOnce(ctx, generator, 0)
+	return s, errors.Join(err, e.stop(target), e.sites.drop(ctx, name))
 }

@@ -12,6 +12,9 @@
 // measures all of them. If a row or a part fails, the report has the reason in its place. At the
 // time limit, the run skips the remaining parts. It always writes the report.
 //
+// The part signin measures how soon a site answers sign-ins by SAML and SCIM requests that come at
+// the same time, each at a fixed rate.
+//
 // Contenders take turns (A B C, A B C, …), so that other load on the machine affects all of them
 // equally. A figure is the median over the rounds, followed by the smallest and the largest value.
 // Ratios are computed within each round before their median is taken.

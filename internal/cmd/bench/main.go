@@ -38,10 +38,12 @@ type options struct {
 	kinds         []string      // the kinds of database to measure
 	parts         []string      // the parts to measure; empty for all
 	users         []int         // the sizes of the sites
-	cycle         int           // how many people the provisioning cycle has
+	cycle         int           // how many people are provisioned
+	quick         bool          // whether the run only shows that everything works
 	rounds        int           // how often each row is measured
 	roundDuration time.Duration // how long each measurement of a row takes
 	settleTime    time.Duration // how long to wait after a round for the server's own work
+	signInTime    time.Duration // how long people sign in beside SCIM requests
 	timeLimit     time.Duration // how long the whole run may take
 	clients       int
 	profile       string   // the folder for CPU profiles; empty for none
@@ -105,10 +107,10 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 		o.users, err = parseSizes(text)
 		return err
 	})
-	f.IntVar(&o.cycle, "cycle", 5_000, "users of the initial cycle")
+	f.IntVar(&o.cycle, "cycle", 20_000, "users of the initial cycle, and of the engine's directory")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of each contender")
 	f.DurationVar(&o.roundDuration, "round", time.Second, "length of a round")
-	f.DurationVar(&o.timeLimit, "limit", 30*time.Minute, "time after which the run ends with what it has")
+	f.DurationVar(&o.timeLimit, "limit", 90*time.Minute, "time after which the run ends with what it has")
 	f.Func("database", "sqlite, postgres or both (default both)", func(text string) (err error) {
 		o.kinds, err = parseKinds(text)
 		return err
@@ -119,7 +121,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	})
 	f.IntVar(&o.clients, "clients", 16, "keep-alive connections")
 	f.StringVar(&o.profile, "profile", "", "also write CPU profiles of the SCIM server to this directory")
-	quick := f.Bool("quick", false, "only show that it works: 50 users, one short round; its figures mean nothing")
+	f.BoolVar(&o.quick, "quick", false, "only show that it works: 50 users, one short round; its figures mean nothing")
 	f.StringVar(&o.child.kind, "child", "", "for the program's own use: be the contender empty, serve or store")
 	f.StringVar(&o.child.database, "url", "", "for -child serve and -child store: the database")
 	f.BoolVar(&o.child.serial, "serial", false, "for -child serve: one commit per request")
@@ -129,6 +131,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 	if f.NArg() > 0 {
 		return o, fmt.Errorf("unknown argument %q", f.Arg(0))
 	}
+	o.signInTime = time.Minute
 	o.settleTime = 1100 * time.Millisecond // longer than one second, because the server writes gathered log rows once a second
 	given := map[string]bool{}
 	f.Visit(func(fl *flag.Flag) {
@@ -148,7 +151,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 			o.changedFlags = append(o.changedFlags, "-"+fl.Name+"="+fl.Value.String())
 		}
 	})
-	if *quick {
+	if o.quick {
 		o.useQuickDefaults(given)
 	}
 	return o, o.validate()
@@ -157,6 +160,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 // useQuickDefaults sets small values for the flags that were not given.
 func (o *options) useQuickDefaults(given map[string]bool) {
 	o.settleTime = 50 * time.Millisecond
+	o.signInTime = time.Second
 	if !given["users"] {
 		o.users = []int{10, 50}
 	}
@@ -220,9 +224,12 @@ func (b *bench) measure(ctx context.Context) error {
 		b.print("\nthe guide's user mapping")
 		r.MappingProblem = b.measureMapping(ctx, r)
 	}
-	if b.measures(partCycle) {
-		b.print("\nprovisioning cycles")
-		r.CycleProblem = b.measureCycles(ctx, r)
+	if b.measures(partSignIn) {
+		b.print("\nsigning in")
+		r.SignInProblem = b.measureSignIns(ctx, r)
+	}
+	for _, kind := range b.kinds {
+		b.measureProvisioning(ctx, kind, r)
 	}
 	r.Took = time.Since(began)
 	if ctx.Err() != nil {
@@ -234,6 +241,23 @@ func (b *bench) measure(ctx context.Context) error {
 		err = os.WriteFile(b.output, []byte(text), 0o644)
 	}
 	return errors.Join(err, r.problems())
+}
+
+// measureProvisioning measures the parts about provisioning on one kind of database. It puts errors
+// into the report.
+func (b *bench) measureProvisioning(ctx context.Context, kind string, r *report) {
+	if b.measures(partCycle) {
+		b.print("\n%s, provisioning cycles", kindName(kind))
+		c := &cycleReport{Kind: kind, Users: b.cycle}
+		r.Cycles = append(r.Cycles, c)
+		c.Problem = b.measureCycles(ctx, c)
+	}
+	if b.measures(partEngine) {
+		b.print("\n%s, the engine", kindName(kind))
+		e := &engineReport{Kind: kind, Users: b.cycle}
+		r.Engines = append(r.Engines, e)
+		e.Problem = b.measureEngine(ctx, e)
+	}
 }
 
 func (o *options) measures(part string) bool { return slices.Contains(o.parts, part) }

@@ -157,7 +157,12 @@ func (b *bench) runRollcall(ctx context.Context, database string, args ...string
 
 // startProduct starts `rollcall serve` on a database.
 func (b *bench) startProduct(ctx context.Context, name, database string) (*server, error) {
-	return b.start(ctx, name, b.binary, "serve", "--database", database, "--listen", "127.0.0.1:0")
+	return b.startProductAt(ctx, name, database, anyPort)
+}
+
+// startProductAt starts `rollcall serve` on a database, at an address of the form host:port.
+func (b *bench) startProductAt(ctx context.Context, name, database, addr string) (*server, error) {
+	return b.start(ctx, name, b.binary, "serve", "--database", database, "--listen", addr)
 }
 
 // startChild starts this program again, as the child of the given kind.

@@ -42,11 +42,13 @@ const (
 	partWrite   = "write"
 	partSearch  = "search"
 	partMapping = "mapping"
+	partSignIn  = "signin"
 	partCycle   = "cycle"
+	partEngine  = "engine"
 )
 
 func partNames() []string {
-	return []string{partRead, partList, partGroup, partWrite, partSearch, partMapping, partCycle}
+	return []string{partRead, partList, partGroup, partWrite, partSearch, partMapping, partSignIn, partCycle, partEngine}
 }
 
 func parseParts(text string) ([]string, error) {

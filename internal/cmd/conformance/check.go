@@ -12,9 +12,9 @@ import (
 type verdict int
 
 const (
-	failed verdict = iota
+	failed verdict = iota // a failure that explained.go does not explain
 	passed
-	explained // failed, but explained.go explains the failure
+	explained // a failure that explained.go explains
 	notRun
 )
 
@@ -22,8 +22,8 @@ const (
 type check struct {
 	name    string
 	verdict verdict
-	details string // for a failed check, the actual and the wanted result; for notRun, the reason why it was not run
-	reason  string // for an explained failure, why the server behaves differently
+	details string // the wanted and the actual result of a failed check, or the reason why a check was not run
+	reason  string // why the server behaves differently, if the verdict is explained; otherwise empty
 }
 
 func pass(name string) check { return check{name: name, verdict: passed} }
@@ -45,14 +45,15 @@ func passIf(ok bool, name, format string, args ...any) check {
 	return fail(name, format, args...)
 }
 
-// suite is a group of checks that run against one site, which no other suite uses. It is one row of
-// the table.
+// suite is a group of checks that run against their own site. It is one row of the table.
 type suite struct {
-	name, description string // description names the subject of the checks
-	site              string // the name of the suite's own site, which is empty at the start
-	strict            bool   // whether the suite's site is in strict mode
-	token             string
-	run               func(context.Context, *client) (report, error)
+	name        string
+	description string // the subject of the checks, for the table
+	site        string // the name of the suite's own site, which is empty at the start
+	strict      bool   // whether the suite's site is in strict mode
+	token       string // the token of the suite's site
+	// run runs the checks. Its error means that the suite ended early.
+	run func(context.Context, *client) (report, error)
 }
 
 // report holds the results of a suite, and the name and version of the program that produced them.
@@ -68,14 +69,14 @@ type result struct {
 	notRunReason string // why the whole suite was not run; empty if it was run
 }
 
-// explainKnownFailures marks the known failures as explained. An error that ended the suite early
-// counts as a failure too.
+// explainKnownFailures returns the result of a suite, with the known failures marked as explained.
+// The error err, which ended the suite early, counts as a failure too.
 func explainKnownFailures(s suite, found report, err error) result {
 	r := result{suite: s}
 	r.program = found.program
 	var m foreign.Missing
 	if errors.As(err, &m) {
-		r.notRunReason = m.What
+		r.notRunReason = m.Message
 		return r
 	}
 	for _, c := range found.checks {
@@ -101,8 +102,8 @@ func (r result) count(v verdict) (n int) {
 	return n
 }
 
-// unexplained returns the number of failures without an explanation.
-func unexplained(results []result) (n int) {
+// countUnexplained returns the number of failures without an explanation.
+func countUnexplained(results []result) (n int) {
 	for _, r := range results {
 		n += r.count(failed)
 	}

@@ -19,7 +19,7 @@ const (
 
 // client sends requests to one site.
 type client struct {
-	base  string // the site's tenant URL, without a slash at the end
+	base  string // the site's tenant URL, without a trailing slash
 	token string
 	http  *http.Client
 }
@@ -35,20 +35,21 @@ func newClient(base, token string) *client {
 // answer is the response to a request.
 type answer struct {
 	status  int
-	text    []byte
+	body    []byte
 	doc     map[string]any // the body as a JSON object; nil if the body is not a JSON object
 	elapsed time.Duration
 }
 
 // String describes an answer for the text of a failed check.
 func (a answer) String() string {
-	return fmt.Sprintf("%d %s", a.status, bytes.TrimSpace(a.text[:min(len(a.text), 400)]))
+	return fmt.Sprintf("%d %s", a.status, bytes.TrimSpace(a.body[:min(len(a.body), 400)]))
 }
 
 func (a answer) scimType() string { s, _ := a.doc["scimType"].(string); return s }
 func (a answer) id() string       { s, _ := a.doc["id"].(string); return s }
 
-// call sends a request as a SCIM client does. body may be nil.
+// call sends a SCIM request. path is appended to the tenant URL. If body is not nil, it is sent as
+// JSON.
 func (c *client) call(ctx context.Context, method, path string, body any) (answer, error) {
 	var text []byte
 	if body != nil {
@@ -74,12 +75,12 @@ func (c *client) send(ctx context.Context, method, url string, header http.Heade
 	}
 	defer w.Body.Close()
 	a := answer{status: w.StatusCode}
-	if a.text, err = io.ReadAll(w.Body); err != nil {
+	if a.body, err = io.ReadAll(w.Body); err != nil {
 		return answer{}, fmt.Errorf("%s %s: read the answer: %w", method, url, err)
 	}
 	a.elapsed = time.Since(start)
 	var doc map[string]any
-	if json.Unmarshal(a.text, &doc) == nil {
+	if json.Unmarshal(a.body, &doc) == nil {
 		a.doc = doc
 	}
 	return a, nil
@@ -118,7 +119,7 @@ func (c *client) remove(ctx context.Context, path string) error {
 	return err
 }
 
-// find returns the ids of the users that match a filter.
+// find queries the users that match a filter. It returns the answer, and the ids in the answer.
 func (c *client) find(ctx context.Context, filter string) (answer, []string, error) {
 	a, err := c.call(ctx, http.MethodGet, "/Users?count=200&filter="+encodePercent(filter), nil)
 	if err != nil {

@@ -13,9 +13,9 @@ const (
 	patchURN      = "urn:ietf:params:scim:api:messages:2.0:PatchOp"
 )
 
-// normalizeResource normalizes a resource so that equal resources compare as equal. Names are in
-// lower case and arrays are sets. It drops unassigned values (RFC 7643 §2.5), "primary" if it is
-// false, values that the server sets itself, and values that a server may add to a reference.
+// normalizeResource returns a form of a resource in which equivalent resources are equal. Names are
+// in lower case, and arrays are sorted. It drops unassigned values (RFC 7643 §2.5), "primary" if it
+// is false, values that the server sets itself, and values that a server may add to a reference.
 func normalizeResource(resource map[string]any) map[string]any {
 	doc, _ := normalize("", resource).(map[string]any)
 	if doc == nil {
@@ -31,7 +31,8 @@ func normalizeResource(resource map[string]any) map[string]any {
 	return doc
 }
 
-// isSetByServer reports whether the server sets a value itself. The comparison ignores such values.
+// isSetByServer reports whether the server sets a value itself, so that comparisons must ignore it.
+// at is the path of the object that contains the value.
 func isSetByServer(at, name string, value any) bool {
 	switch {
 	case name == "primary" && value == false:
@@ -79,8 +80,8 @@ func normalize(at string, v any) any {
 	return v
 }
 
-// dropDerived removes values from got that a server may add, if want does not have them. Such
-// values are a default for active, and the formatted name.
+// dropDerived removes values from got that the server derived, if want does not have them: a
+// default for active, and the formatted name.
 func dropDerived(want, got map[string]any) {
 	if _, asked := want["active"]; !asked && got["active"] == true {
 		delete(got, "active")

@@ -88,7 +88,7 @@ func TestShifterMovesTimesWithTheirDistanceAndOffset(t *testing.T) {
 
 func TestSubstituteReplacesIdsWhereTheyAreIds(t *testing.T) {
 	t.Parallel()
-	s := substitute{ids: map[string]string{"u1": "real"}, userName: "own@example.com"}
+	s := replacement{ids: map[string]string{"u1": "real"}, userName: "own@example.com"}
 	got := s.replaceIn(map[string]any{
 		"userName": "bjensen", "displayName": "u10",
 		"members": []any{map[string]any{"value": "u1", "$ref": "https://example.com/v2/Users/u1"}},

@@ -6,7 +6,7 @@
 //	rollcall serve ◄── HTTP ── vectors ─┤ our filters and patches, scim/testdata
 //	               ◄── HTTP ── okta ────┤ Okta's SPEC test: our runner, their file
 //	               ◄── newman ──────────┤ Microsoft's Postman collection
-//	               ◄── scim2, scim-sanity, in a Python environment of their own
+//	               ◄── scim2, scim-sanity, in their own Python environment
 //	                        │
 //	                        └─► checks ─► explained by name? ─► one table
 //

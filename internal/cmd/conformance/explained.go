@@ -3,12 +3,12 @@ package main
 import "strings"
 
 // explanation is a known failure of a check, and the reason why the server behaves differently. If
-// the check fails with another text, it is a new failure.
+// the check fails with other details, it is a new failure.
 type explanation struct {
 	suite       string // name of the suite
 	check       string // name of the check
-	failureText string // part of the text of the failed check
-	reason      string
+	failureText string // part of the details of the failed check
+	reason      string // why the server behaves differently
 }
 
 const (
@@ -17,7 +17,7 @@ const (
 	testerName       = "scim2-tester"
 	testerStrictName = "scim2-tester, strict"
 
-	removedActive = "wants active to be gone once it is removed; then nobody could tell whether the person may come in, so it stays and is answered (RFC 7643 §4.1.1 leaves its meaning to the server)"
+	removedActiveReason = "wants active to be gone once it is removed; then nobody could tell whether the person may come in, so it stays and is answered (RFC 7643 §4.1.1 leaves its meaning to the server)"
 )
 
 // explanations returns the known failures of Rollcall. These checks expect something that RFC 7643
@@ -46,11 +46,11 @@ func explanations() []explanation {
 		},
 		{
 			testerName, "check_remove_attribute", "did not remove attribute 'active'",
-			removedActive,
+			removedActiveReason,
 		},
 		{
 			testerStrictName, "check_remove_attribute", "did not remove attribute 'active'",
-			removedActive,
+			removedActiveReason,
 		},
 		{
 			sanityStrictName, "PATCH /Groups/{id} add member", "got 400",
@@ -59,6 +59,7 @@ func explanations() []explanation {
 	}
 }
 
+// explanationOf returns the explanation of a failed check. It returns false if the failure is new.
 func explanationOf(suite string, c check) (explanation, bool) {
 	if c.verdict != failed {
 		return explanation{}, false

@@ -30,8 +30,8 @@ func main() {
 
 // options are the values of the command's flags.
 type options struct {
-	binary      string
-	output      string
+	binary      string // the path of the rollcall binary
+	output      string // the file that gets the table; may be empty
 	vectors     string // folder of our vectors
 	collections string // folder of other projects' collections; may be empty
 }
@@ -87,7 +87,7 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) (err erro
 			return err
 		}
 	}
-	if n := unexplained(results); n > 0 {
+	if n := countUnexplained(results); n > 0 {
 		return fmt.Errorf("failures that nothing explains: %d", n)
 	}
 	return nil
@@ -117,7 +117,7 @@ func runSuites(ctx context.Context, o options, dir string, stderr io.Writer) (re
 	return results, nil
 }
 
-// suites returns the rows of the table, in order.
+// suites returns the suites in the order of the table's rows.
 func suites(o options, t *tools) []suite {
 	v := vectors{folder: o.vectors}
 	return []suite{
@@ -164,8 +164,8 @@ func suites(o options, t *tools) []suite {
 	}
 }
 
-// withoutTool converts the run function of a suite that needs no other program. The result returns
-// the checks in a report without a program name.
+// withoutTool wraps the run function of a suite that needs no other program. The wrapped function
+// returns a report without a program name.
 func withoutTool(run func(context.Context, *client) ([]check, error)) func(context.Context, *client) (report, error) {
 	return func(ctx context.Context, c *client) (report, error) {
 		checks, err := run(ctx, c)

@@ -17,12 +17,13 @@ import (
 
 const oktaFile = "okta-scim-20-spec-test.json"
 
-// runscope is an API test in the export format of the product Runscope. Okta publishes its SPEC
+// runscopeTest is an API test in the export format of the product Runscope. Okta publishes its SPEC
 // test in that format.
-type runscope struct {
+type runscopeTest struct {
 	Steps []runscopeStep
 }
 
+// runscopeStep is a request of the test, with the assertions about its answer.
 type runscopeStep struct {
 	Kind       string `json:"step_type"`
 	Skipped    bool
@@ -35,6 +36,8 @@ type runscopeStep struct {
 	Variables  []struct{ Name, Property string }
 }
 
+// assertion compares a part of an answer with a value. Source names the part, such as the status or
+// the JSON body. Property names a property of that body.
 type assertion struct {
 	Comparison string
 	Source     string
@@ -57,7 +60,7 @@ func readCollection[T any](folder, file string) (v T, err error) {
 
 func oktaSuite(folder string) func(context.Context, *client) ([]check, error) {
 	return func(ctx context.Context, c *client) ([]check, error) {
-		test, err := readCollection[runscope](folder, oktaFile)
+		test, err := readCollection[runscopeTest](folder, oktaFile)
 		if err != nil {
 			return nil, err
 		}
@@ -88,7 +91,7 @@ func oktaSuite(folder string) func(context.Context, *client) ([]check, error) {
 // oktaRun runs the steps of Okta's test and keeps the variables that they set.
 type oktaRun struct {
 	client    *client
-	variables map[string]string
+	variables map[string]string // the value of each variable, by its name
 }
 
 func newOktaRun(c *client) *oktaRun {
@@ -100,11 +103,12 @@ func newOktaRun(c *client) *oktaRun {
 	}}
 }
 
-var variableText = regexp.MustCompile(`\{\{(\w+)\}\}`)
+var variablePattern = regexp.MustCompile(`\{\{(\w+)\}\}`)
 
-// fillVariables replaces the variables in a string. It keeps unknown variables unchanged.
+// fillVariables replaces each variable {{name}} in a string by its value. It does not change
+// unknown variables.
 func (o *oktaRun) fillVariables(text string) string {
-	return variableText.ReplaceAllStringFunc(text, func(v string) string {
+	return variablePattern.ReplaceAllStringFunc(text, func(v string) string {
 		if value, known := o.variables[strings.Trim(v, "{}")]; known {
 			return value
 		}
@@ -178,7 +182,8 @@ func (o *oktaRun) checkAssertion(s runscopeStep, as assertion, a answer) check {
 	return passIf(ok, name, "got %s in the answer %v", asJSON(got), a)
 }
 
-// evaluateComparison reports whether a comparison is true (ok), and whether its operator is known.
+// evaluateComparison reports whether a comparison is true (ok), and whether the operator comparison
+// is known.
 func evaluateComparison(comparison string, got, want any) (ok, known bool) {
 	switch comparison {
 	case "equal":
@@ -205,6 +210,7 @@ func evaluateComparison(comparison string, got, want any) (ok, known bool) {
 	return false, false
 }
 
+// asNumbers returns both values as numbers. both is false if one of them is not a number.
 func asNumbers(got, want any) (g, w float64, both bool) {
 	g, err := strconv.ParseFloat(asText(got), 64)
 	if err != nil {
@@ -222,13 +228,13 @@ func asText(v any) string {
 	return asJSON(v)
 }
 
-var propertyPart = regexp.MustCompile(`([^.\[\]]+)|\[(\d+)\]`)
+var propertyPartPattern = regexp.MustCompile(`([^.\[\]]+)|\[(\d+)\]`)
 
 // propertyOf returns the value of a property of a JSON object, such as Resources[0].name.givenName.
-// It returns nil if there is none.
+// It returns nil if the object has no such property.
 func propertyOf(doc map[string]any, property string) any {
 	var at any = doc
-	for _, part := range propertyPart.FindAllStringSubmatch(property, -1) {
+	for _, part := range propertyPartPattern.FindAllStringSubmatch(property, -1) {
 		if part[1] != "" {
 			object, _ := at.(map[string]any)
 			at = object[part[1]]

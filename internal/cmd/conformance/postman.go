@@ -31,7 +31,7 @@ func postmanSuite(folder string, t *tools) func(context.Context, *client) (repor
 		if err != nil {
 			return report{}, err
 		}
-		newman, with, err := t.installNewman(ctx)
+		newman, program, err := t.installNewman(ctx)
 		if err != nil {
 			return report{}, err
 		}
@@ -55,16 +55,16 @@ func postmanSuite(folder string, t *tools) func(context.Context, *client) (repor
 		_, _, failure := foreign.Run(ctx, foreign.RunLimit, nil, newman, args...)
 		text, err := os.ReadFile(written)
 		if err != nil {
-			return report{with, nil}, fmt.Errorf("newman left no report: %w", errors.Join(failure, err))
+			return report{program, nil}, fmt.Errorf("newman left no report: %w", errors.Join(failure, err))
 		}
 		checks, err := postmanChecks(text)
-		return report{with, checks}, err
+		return report{program, checks}, err
 	}
 }
 
 // installNewman installs Postman's runner into the temporary folder. It returns the path of the
-// program, and its name with the version.
-func (t *tools) installNewman(ctx context.Context) (path, with string, err error) {
+// program, and its name and version for the report.
+func (t *tools) installNewman(ctx context.Context) (path, program string, err error) {
 	dir := filepath.Join(t.dir, "newman")
 	if err := foreign.InstallNode(ctx, dir, newmanPackage); err != nil {
 		return "", "", err

@@ -26,12 +26,13 @@ func (r result) cells() []string {
 	}
 	return []string{
 		r.name, what, strconv.Itoa(r.count(passed)), strconv.Itoa(r.count(failed)), strconv.Itoa(r.count(explained)),
-		strconv.Itoa(r.count(notRun)), strings.Join(r.reasons(), "; "),
+		strconv.Itoa(r.count(notRun)), strings.Join(r.notRunReasons(), "; "),
 	}
 }
 
-// reasons returns why checks were not run. Each reason appears once, with its number of checks.
-func (r result) reasons() []string {
+// notRunReasons returns why checks were not run. Each reason appears once, with its number of
+// checks.
+func (r result) notRunReasons() []string {
 	var order []string
 	times := map[string]int{}
 	for _, c := range r.checks {

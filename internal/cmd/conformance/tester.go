@@ -18,25 +18,25 @@ func (t *tools) runTester(ctx context.Context, c *client) (report, error) {
 	if err != nil {
 		return report{}, err
 	}
-	with := fmt.Sprintf("scim2-tester %s, scim2-cli %s", python.Versions["scim2-tester"], python.Versions["scim2-cli"])
+	program := fmt.Sprintf("scim2-tester %s, scim2-cli %s", python.Versions["scim2-tester"], python.Versions["scim2-cli"])
 	// Pass the token in the environment, because other users of the machine can see arguments.
 	env := []string{"SCIM_CLI_HEADERS=Authorization: Bearer " + c.token, "NO_COLOR=1"}
 	out, code, err := foreign.Run(ctx, foreign.RunLimit, env, filepath.Join(python.Bin, "scim2"), "--url", c.base, "test")
 	checks := testerChecks(string(out))
-	if err != nil && (code != 1 || !anyFailed(checks)) {
-		return report{with, checks}, fmt.Errorf("scim2 test: %w", err)
+	if err != nil && (code != 1 || !hasFailure(checks)) {
+		return report{program, checks}, fmt.Errorf("scim2 test: %w", err)
 	}
-	return report{with, checks}, nil
+	return report{program, checks}, nil
 }
 
-var testerResult = regexp.MustCompile(`^(SUCCESS|COMPLIANT|ACCEPTABLE|DEVIATION|ERROR|CRITICAL|SKIPPED) (\S.*)$`)
+var testerResultPattern = regexp.MustCompile(`^(SUCCESS|COMPLIANT|ACCEPTABLE|DEVIATION|ERROR|CRITICAL|SKIPPED) (\S.*)$`)
 
 // testerChecks parses the output of scim2 test. A deviation from a SHOULD of the RFC counts as a
 // failure too.
 func testerChecks(printed string) (checks []check) {
 	for line := range strings.Lines(printed) {
 		line = strings.TrimRight(line, "\r\n")
-		m := testerResult.FindStringSubmatch(line)
+		m := testerResultPattern.FindStringSubmatch(line)
 		if m == nil {
 			if reason, found := strings.CutPrefix(line, "  "); found && len(checks) > 0 {
 				last := &checks[len(checks)-1]
@@ -56,7 +56,7 @@ func testerChecks(printed string) (checks []check) {
 	return checks
 }
 
-func anyFailed(checks []check) bool {
+func hasFailure(checks []check) bool {
 	for _, c := range checks {
 		if c.verdict == failed {
 			return true
@@ -71,17 +71,17 @@ func (t *tools) runSanity(ctx context.Context, c *client) (report, error) {
 	if err != nil {
 		return report{}, err
 	}
-	with := "scim-sanity " + python.Versions["scim-sanity"]
+	program := "scim-sanity " + python.Versions["scim-sanity"]
 	out, _, err := foreign.Run(ctx, foreign.RunLimit, nil, filepath.Join(python.Bin, "scim-sanity"),
 		"probe", c.base, "--token", c.token, "--strict", "--json-output", "--i-accept-side-effects")
 	checks, unread := sanityChecks(out)
 	if unread != nil {
-		return report{with, nil}, fmt.Errorf("scim-sanity probe: %w (%v)", unread, err)
+		return report{program, nil}, fmt.Errorf("scim-sanity probe: %w (%v)", unread, err)
 	}
-	if err != nil && !anyFailed(checks) {
-		return report{with, checks}, fmt.Errorf("scim-sanity probe: %w", err)
+	if err != nil && !hasFailure(checks) {
+		return report{program, checks}, fmt.Errorf("scim-sanity probe: %w", err)
 	}
-	return report{with, checks}, nil
+	return report{program, checks}, nil
 }
 
 // sanityChecks reads scim-sanity's report. A warning counts as a failure too.

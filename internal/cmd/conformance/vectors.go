@@ -20,26 +20,27 @@ type vectors struct {
 
 // filterVector is a test with a filter, or with the path of a PATCH.
 type filterVector struct {
-	Filter  string
-	Path    string
-	Valid   bool
-	Lenient bool // whether any answer except a 5xx passes, because the RFC allows several interpretations
-	Error   scimTypes
+	Filter  string    // empty if the vector tests a path
+	Path    string    // empty if the vector tests a filter
+	Valid   bool      // whether the server must accept the filter or path
+	Lenient bool      // whether any answer except a 5xx passes, because the RFC allows several interpretations
+	Error   scimTypes // the acceptable errors, if Valid is false
 	Match   []struct {
 		Resource json.RawMessage
 		Result   bool
 	}
 }
 
+// patchVector is a test with a PATCH of a resource.
 type patchVector struct {
 	Name      string
-	Mode      string // "strict" if the vector is only for a strict site
-	Profile   string // "entra" if the vector is not from the RFC, so that only a tolerant site must understand it
-	Resource  map[string]any
-	Patch     map[string]any
-	Expect    map[string]any
-	Error     scimTypes
-	Unchanged bool
+	Mode      string         // "strict" if the vector is only for a strict site
+	Profile   string         // "entra" if the vector is not from the RFC, so that only a tolerant site must understand it
+	Resource  map[string]any // the resource before the PATCH
+	Patch     map[string]any // the body of the PATCH
+	Expect    map[string]any // the resource after the PATCH
+	Error     scimTypes      // the acceptable errors, if the PATCH must fail
+	Unchanged bool           // whether the PATCH must not change the resource, so that lastModified stays the same
 }
 
 // scimTypes is the list of acceptable error keywords. In JSON it may be a single keyword.
@@ -70,10 +71,10 @@ func readJSON[T any](folder, file string) (v T, err error) {
 	return v, nil
 }
 
-const noGroups = "this server offers no groups"
+const noGroupsReason = "this server offers no groups"
 
-// checkFilters runs each filter as a query on users, and each path as the path of a PATCH with the
-// operation remove.
+// checkFilters checks each vector with a filter in a query for users. It checks each vector with a
+// path in a PATCH with the operation remove.
 func (v vectors) checkFilters(ctx context.Context, c *client) ([]check, error) {
 	all, err := readJSON[[]filterVector](v.folder, "scim-filters.json")
 	if err != nil {
@@ -101,13 +102,13 @@ func (v vectors) checkFilters(ctx context.Context, c *client) ([]check, error) {
 	return checks, nil
 }
 
-// filterRun runs the filter vectors on a site with one user, which the filters name.
+// filterRun runs the filter vectors on a site with one user. The filters refer to that user.
 type filterRun struct {
 	*client
-	user         map[string]any
-	id           string // id of the user babs on the server
+	user         map[string]any // the user as the vectors describe it
+	id           string         // id of the user babs on the server
 	shiftTimes   func(filter string) (string, error)
-	groups       bool
+	hasGroups    bool
 	createdCount int
 }
 
@@ -120,7 +121,7 @@ func (f *filterRun) prepare(ctx context.Context) error {
 	if f.shiftTimes, err = timeShifter(f.user, a.doc); err != nil {
 		return err
 	}
-	f.groups, err = f.offersGroups(ctx)
+	f.hasGroups, err = f.offersGroups(ctx)
 	return err
 }
 
@@ -180,8 +181,8 @@ func (f *filterRun) checkPath(ctx context.Context, v filterVector) (check, error
 	name := "path " + v.Path
 	endpoint, resource := "/Users", f.withUniqueName(f.user)
 	if strings.HasPrefix(v.Path, "members") {
-		if !f.groups {
-			return skip(name, noGroups), nil
+		if !f.hasGroups {
+			return skip(name, noGroupsReason), nil
 		}
 		endpoint = "/Groups"
 		resource = map[string]any{"schemas": []string{groupURN}, "displayName": name, "members": []any{map[string]any{"value": f.id}}}
@@ -215,9 +216,9 @@ func (f *filterRun) checkPath(ctx context.Context, v filterVector) (check, error
 	return passIf(understood, name, "want it understood, got %v", a), nil
 }
 
-// timeShifter returns a function that adapts the times in a filter to the server's resource. To
-// each time the function adds the difference between the lastModified of the server's resource and
-// that of the vector's resource. Each time keeps its UTC offset.
+// timeShifter returns a function that adapts the times in a filter to the server's resource. The
+// function adds to each time the difference between two values of lastModified: the value of the
+// server's resource minus the value of the vector's resource. Each time keeps its UTC offset.
 func timeShifter(vector, server map[string]any) (func(string) (string, error), error) {
 	was, err := lastModified(vector)
 	if err != nil {
@@ -247,8 +248,9 @@ func lastModified(resource map[string]any) (time.Time, error) {
 	return time.Parse(time.RFC3339, fmt.Sprint(meta["lastModified"]))
 }
 
-// checkPatches returns a function that runs each patch vector on a new resource. It runs the
-// vectors for a strict site, or those that a tolerant site must understand.
+// checkPatches returns a function that runs each patch vector on a new resource. If
+// strict is true, it runs the vectors for a strict site, otherwise the vectors that a tolerant site
+// must understand.
 func (v vectors) checkPatches(strict bool) func(context.Context, *client) ([]check, error) {
 	return func(ctx context.Context, c *client) ([]check, error) {
 		all, err := readJSON[[]patchVector](v.folder, "scim-patch.json")
@@ -265,7 +267,7 @@ func (v vectors) checkPatches(strict bool) func(context.Context, *client) ([]che
 				continue
 			}
 			if v.endpoint() == "/Groups" && !groups {
-				checks = append(checks, skip(v.Name, noGroups))
+				checks = append(checks, skip(v.Name, noGroupsReason))
 				continue
 			}
 			p := patchRun{client: c, vector: v, userName: fmt.Sprintf("own-%d@example.com", i)}
@@ -344,10 +346,12 @@ func (p *patchRun) applyPatch(ctx context.Context) (check, error) {
 		return c, nil
 	}
 	expect, _ := own.replaceIn(v.Expect).(map[string]any)
-	return compare(v, a, expect, before, after), nil
+	return checkPatchResult(v, a, expect, before, after), nil
 }
 
-func compare(v patchVector, a answer, expect, before, after map[string]any) check {
+// checkPatchResult compares the answer to a PATCH, and the resource before and after it, with the
+// expectation of the vector.
+func checkPatchResult(v patchVector, a answer, expect, before, after map[string]any) check {
 	if a.status != http.StatusOK && a.status != http.StatusNoContent {
 		return fail(v.Name, "want 200 or 204, got %v", a)
 	}
@@ -364,8 +368,8 @@ func compare(v patchVector, a answer, expect, before, after map[string]any) chec
 
 // createMembers creates a user for every member in the vector. It returns the substitute that
 // replaces the vector's ids with the ids of these users.
-func (p *patchRun) createMembers(ctx context.Context) (substitute, error) {
-	own := substitute{ids: map[string]string{}, userName: p.userName}
+func (p *patchRun) createMembers(ctx context.Context) (replacement, error) {
+	own := replacement{ids: map[string]string{}, userName: p.userName}
 	if p.vector.endpoint() != "/Groups" {
 		return own, nil
 	}
@@ -403,14 +407,14 @@ func memberIDs(v patchVector) []string {
 	return ids
 }
 
-// substitute replaces a vector's ids with the server's ids, and the vector's user name with an
+// replacement replaces a vector's ids with the server's ids, and the vector's user name with an
 // unused user name.
-type substitute struct {
-	ids      map[string]string
+type replacement struct {
+	ids      map[string]string // the server's id for each id in the vector
 	userName string
 }
 
-func (s substitute) replaceIn(v any) any {
+func (s replacement) replaceIn(v any) any {
 	switch v := v.(type) {
 	case map[string]any:
 		out := map[string]any{}
@@ -436,7 +440,7 @@ func (s substitute) replaceIn(v any) any {
 
 // replaceText replaces an id that is the whole string, that is in quotes within a path, or that is
 // at the end of a URL.
-func (s substitute) replaceText(v string) string {
+func (s replacement) replaceText(v string) string {
 	for old, id := range s.ids {
 		switch {
 		case v == old:

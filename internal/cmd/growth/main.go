@@ -27,21 +27,22 @@ func main() {
 	var m measurement
 	flag.IntVar(&m.oldRows, "prune", 1_000_000, "rows of reads that are too old")
 	flag.IntVar(&m.doomedRows, "delete", 3_000_000, "rows of the site that is deleted")
-	flag.DurationVar(&m.length, "length", 20*time.Second, "how long the quiet phase takes")
+	flag.DurationVar(&m.quietLength, "length", 20*time.Second, "how long the quiet phase takes")
 	binary.Main("growth", &m.options, m.run)
 }
 
+// measurement is one run of the command.
 type measurement struct {
 	options             binary.Options
-	oldRows, doomedRows int // the number of rows to prune, and the number of rows of the site to delete
-	length              time.Duration
+	oldRows, doomedRows int           // the number of rows to prune, and the number of rows of the site to delete
+	quietLength         time.Duration // how long the quiet site is measured before the work
 
 	installation *binary.Installation
 	db           *sql.DB
 	quietSite    binary.Site
-	ids          []string
-	largestLog   int64
-	missedAims   []string
+	quietUserIDs []string // the ids of the quiet site's users
+	largestWAL   int64    // the largest size of SQLite's write-ahead log, in bytes
+	missedAims   []string // a sentence for each aim that was missed
 }
 
 func (m *measurement) run(ctx context.Context) (err error) {
@@ -61,10 +62,10 @@ func (m *measurement) run(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
-		m.ids = append(m.ids, id)
+		m.quietUserIDs = append(m.quietUserIDs, id)
 	}
 	m.watch(time.Second*2, nil) // warm up the server, and throw the samples away
-	before := m.watch(m.length, nil)
+	before := m.watch(m.quietLength, nil)
 	fmt.Printf("%s, %d processors, load of the machine %s\n", m.installation.Kind(), runtime.NumCPU(), binary.LoadAverages())
 	printTimes("before", before, nil)
 	fmt.Println("file", m.fileSize(""), "MB")
@@ -79,19 +80,18 @@ func (m *measurement) run(ctx context.Context) (err error) {
 	if pruned.err != nil {
 		return pruned.err
 	}
-	m.compare(fmt.Sprintf("while %d rows are pruned (%s)", m.oldRows, pruned.took), pruned.samples, before)
-	fmt.Println("file", m.fileSize(""), "MB, largest -wal", m.largestLog>>20, "MB")
-	m.largestLog = 0
+	m.compare(fmt.Sprintf("while %d rows are pruned (%s)", m.oldRows, pruned.duration), pruned.samples, before)
+	fmt.Println("file", m.fileSize(""), "MB, largest -wal", m.largestWAL>>20, "MB")
+	m.largestWAL = 0
 
-	// Kill the delete command as soon as the site is hidden. The server removes the rows.
 	deleted := m.during(ctx, func() error { return m.deleteByServer(ctx) })
 	if deleted.err != nil {
 		return deleted.err
 	}
-	m.compare(fmt.Sprintf("while a site with %d rows is deleted (%s)", m.doomedRows, deleted.took), deleted.samples, before)
-	fmt.Println("file", m.fileSize(""), "MB, largest -wal", m.largestLog>>20, "MB")
+	m.compare(fmt.Sprintf("while a site with %d rows is deleted (%s)", m.doomedRows, deleted.duration), deleted.samples, before)
+	fmt.Println("file", m.fileSize(""), "MB, largest -wal", m.largestWAL>>20, "MB")
 	if !m.options.Postgres {
-		back := m.watch(m.length, nil)
+		back := m.watch(m.quietLength, nil)
 		m.compare("while space is given back", back, before)
 		fmt.Println("file", m.fileSize(""), "MB")
 	}
@@ -108,17 +108,20 @@ const maxP99Ratio = 3
 
 // compare prints the times in now next to the times in before. If now misses the aim, compare
 // records the miss.
-func (m *measurement) compare(title string, now, before samples) {
+func (m *measurement) compare(title string, now, before samplesByKind) {
 	printTimes(title, now, before)
 	if times := p99Ratio(now["change"], before["change"]); times > maxP99Ratio {
 		m.missedAims = append(m.missedAims, fmt.Sprintf("%s, the p99 of changes is %.1f × that of before (aim: %d)", title, times, maxP99Ratio))
 	}
 }
 
+// p99Ratio returns the p99 of now as a multiple of the p99 of before.
 func p99Ratio(now, before *sample) float64 {
 	return float64(percentile(now.times, 99)) / float64(percentile(before.times, 99))
 }
 
+// deleteByServer starts the command that deletes the site, and kills the command as soon as the
+// site is hidden. Then it waits until the server has removed all rows of the site.
 func (m *measurement) deleteByServer(ctx context.Context) error {
 	c := m.installation.Command(ctx, "site", "delete", "doomed", "--yes")
 	out, err := c.StdoutPipe()
@@ -186,10 +189,11 @@ func (m *measurement) fill(ctx context.Context) (err error) {
 	return err
 }
 
-// samples holds, for each kind of request, the response times, and the number of responses with a
-// status other than 200.
-type samples map[string]*sample
+// samplesByKind holds the measured responses for each kind of request.
+type samplesByKind map[string]*sample
 
+// sample holds the response times of requests, and the number of requests that failed or got a
+// status other than 200.
 type sample struct {
 	times      []time.Duration
 	badAnswers int
@@ -197,14 +201,14 @@ type sample struct {
 
 // watch sends 100 changes and 100 lookups a second to the quiet site, for the duration length or
 // until done is closed.
-func (m *measurement) watch(length time.Duration, done <-chan struct{}) samples {
-	found := samples{"change": {}, "lookup": {}}
+func (m *measurement) watch(length time.Duration, done <-chan struct{}) samplesByKind {
+	found := samplesByKind{"change": {}, "lookup": {}}
 	ask := map[string]func(i int) (int, []byte, error){
 		"lookup": func(i int) (int, []byte, error) {
-			return m.installation.Send(context.Background(), m.quietSite, "GET", fmt.Sprintf("/Users?filter=userName%%20eq%%20%%22u%d@calm.example%%22", i%len(m.ids)), "")
+			return m.installation.Send(context.Background(), m.quietSite, "GET", fmt.Sprintf("/Users?filter=userName%%20eq%%20%%22u%d@calm.example%%22", i%len(m.quietUserIDs)), "")
 		},
 		"change": func(i int) (int, []byte, error) {
-			return m.installation.Send(context.Background(), m.quietSite, "PATCH", "/Users/"+m.ids[i%len(m.ids)], binary.PatchBody(fmt.Sprintf(`{"op":"replace","path":"title","value":"%d"}`, time.Now().UnixNano())))
+			return m.installation.Send(context.Background(), m.quietSite, "PATCH", "/Users/"+m.quietUserIDs[i%len(m.quietUserIDs)], binary.PatchBody(fmt.Sprintf(`{"op":"replace","path":"title","value":"%d"}`, time.Now().UnixNano())))
 		},
 	}
 	var mu sync.Mutex
@@ -237,10 +241,12 @@ func (m *measurement) watch(length time.Duration, done <-chan struct{}) samples 
 	return found
 }
 
+// phase holds the responses of the quiet site during some work, how long the work took, and the
+// error of the work.
 type phase struct {
-	samples samples
-	took    time.Duration
-	err     error
+	samples  samplesByKind
+	duration time.Duration
+	err      error
 }
 
 // during runs the function do, and measures the quiet site until the function ends.
@@ -249,7 +255,7 @@ func (m *measurement) during(_ context.Context, do func() error) (p phase) {
 	began := time.Now()
 	go func() {
 		p.err = do()
-		p.took = time.Since(began).Round(100 * time.Millisecond)
+		p.duration = time.Since(began).Round(100 * time.Millisecond)
 		close(done)
 	}()
 	go func() {
@@ -261,7 +267,7 @@ func (m *measurement) during(_ context.Context, do func() error) (p phase) {
 			case <-tick.C:
 			}
 			if info, err := os.Stat(m.installation.Database + "-wal"); err == nil {
-				m.largestLog = max(m.largestLog, info.Size())
+				m.largestWAL = max(m.largestWAL, info.Size())
 			}
 		}
 	}()
@@ -269,6 +275,7 @@ func (m *measurement) during(_ context.Context, do func() error) (p phase) {
 	return p
 }
 
+// fileSize returns the size in MiB of the database file with this suffix, or 0 if there is none.
 func (m *measurement) fileSize(suffix string) int64 {
 	info, err := os.Stat(m.installation.Database + suffix)
 	if err != nil {
@@ -277,7 +284,7 @@ func (m *measurement) fileSize(suffix string) int64 {
 	return info.Size() >> 20
 }
 
-func printTimes(title string, now, before samples) {
+func printTimes(title string, now, before samplesByKind) {
 	fmt.Println("\n" + title)
 	for _, kind := range []string{"change", "lookup"} {
 		s := now[kind]
@@ -289,6 +296,7 @@ func printTimes(title string, now, before samples) {
 	}
 }
 
+// percentile returns the time that the given percentage of times do not exceed.
 func percentile(times []time.Duration, percent int) time.Duration {
 	if len(times) == 0 {
 		return 0

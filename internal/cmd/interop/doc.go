@@ -1,5 +1,6 @@
-// Command interop provisions one directory into servers that other projects wrote. Then it compares
-// the servers' users and groups with the values that the mappings give.
+// Command interop has two parts. It provisions one directory into servers that other projects wrote,
+// and compares the servers' users and groups with the values that the mappings give. And it signs
+// people in at Rollcall sites, through identity providers that other projects wrote.
 //
 //	company (the expectation) ──┐ seeded steps: each changes the company
 //	                            ├─ and, by a command of the real binary, the directory
@@ -16,5 +17,12 @@
 // It approves everything that is on hold, as an administrator would. At the end it provisions each
 // application again. This last run must send nothing but the search that begins a cycle.
 //
-// Everything listens on this machine only. Installed software goes into a temporary folder.
+// The other part, which -only sign-in runs alone:
+//
+//	browser (cookies, redirects, forms) ──► a Rollcall site ◄──► SimpleSAMLphp (Debian), servers/simplesamlphp.txtar
+//	                                    ──► a Rollcall site ◄──► samlp (npm), servers/samlp.cjs
+//	                                    ──► a Rollcall site ◄──► oidc-provider (npm), servers/oidc-provider.mjs
+//
+// Everything listens on this machine only. Installed software goes into a temporary
+// folder, except PHP, which apt-get installs.
 package main

@@ -1,11 +1,16 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"fmt"
 	"go/format"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
+	"os"
+	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
@@ -190,5 +195,70 @@ func TestTheLogMustNameWhatDiffers(t *testing.T) {
 		if got := e.logNames(d); got != want {
 			t.Errorf("%+v: got %v", d, got)
 		}
+	}
+}
+
+func TestABrowserReadsForms(t *testing.T) {
+	t.Parallel()
+	address, err := url.Parse("http://127.0.0.1/c/acme/page?x=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &page{address: address, body: `<form action="save" method=post><input type=hidden name='version' value="7"><input name="a" value="&lt;b&gt;"><textarea name="t">x &amp; y</textarea>
+		<input type="checkbox" name="c" value="yes"><input type="radio" name="r" value="1"><input type="radio" name="r" value="2" checked><input type="submit" name="s" value="Save"><button name="b">Save</button></form>
+		<form method="get"><input name="login"><input type="password" name="secret"></form>
+		<form method="post"><input name="issuer"><input type="password" name="new" autocomplete="new-password"></form> <a class="button" href="/c/acme/sign-out?go=a&amp;b">Sign out</a>`}
+	forms, err := p.forms()
+	if err != nil || len(forms) != 3 {
+		t.Fatalf("%d forms, %v", len(forms), err)
+	}
+	want := url.Values{"version": {"7"}, "a": {"<b>"}, "t": {"x & y"}, "r": {"2"}}
+	if f := forms[0]; !reflect.DeepEqual(f.values, want) || f.method != http.MethodPost || f.action.String() != "http://127.0.0.1/c/acme/save" || f.passwordIn != "" {
+		t.Errorf("got %+v", f)
+	}
+	if f := forms[1]; f.userName != "login" || f.passwordIn != "secret" || f.method != http.MethodGet || f.action.String() != address.String() {
+		t.Errorf("got %+v", f)
+	}
+	if f := forms[2]; f.passwordIn != "" {
+		t.Errorf("a form that sets a password asks for one: %+v", f)
+	}
+	if link, err := p.link("sign-out?go="); err != nil || link != "http://127.0.0.1/c/acme/sign-out?go=a&b" {
+		t.Errorf("got %q, %v", link, err)
+	}
+}
+
+func TestEachPartOfTheReportIsWrittenAlone(t *testing.T) {
+	t.Parallel()
+	o := options{output: filepath.Join(t.TempDir(), "interop.md")}
+	signedIn := func(result string) []byte {
+		return (&signIns{results: []signInResult{{result: result}}}).markdown()
+	}
+	for _, step := range []struct {
+		provisioned, signedIn []byte
+		want                  []byte
+	}{
+		{nil, signedIn("one"), signedIn("one")},
+		{[]byte("# First\n"), nil, append([]byte("# First\n"), signedIn("one")...)},
+		{nil, signedIn("two"), append([]byte("# First\n"), signedIn("two")...)},
+	} {
+		if err := o.write(step.provisioned, step.signedIn); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(o.output); err != nil || !bytes.Equal(got, step.want) {
+			t.Errorf("got %q (%v), want %q", got, err, step.want)
+		}
+	}
+}
+
+func TestOnlyNamesTargetsAndTheSignIn(t *testing.T) {
+	t.Parallel()
+	for only, want := range map[string]string{"": "6 true", "sign-in": "0 true", "elimity,sign-in": "1 true", "scimmy,elimity": "2 false"} {
+		found, signsIn, err := options{only: only}.chosen()
+		if got := fmt.Sprint(len(found), signsIn); err != nil || got != want {
+			t.Errorf("%q: got %s (%v), want %s", only, got, err, want)
+		}
+	}
+	if _, _, err := (options{only: "sign-in,nothing"}).chosen(); err == nil {
+		t.Error("a target that does not exist is accepted")
 	}
 }

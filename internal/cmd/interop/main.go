@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -51,7 +53,7 @@ func parseFlags(args []string, stderr io.Writer) (o options, err error) {
 	flags.IntVar(&o.days, "days", 30, "after how many batches of steps all targets are provisioned")
 	flags.StringVar(&o.keep, "keep", "", "copy the directory's database and key into this new `folder` at the end")
 	flags.BoolVar(&o.record, "record", false, "record the conversations that are tests of package provision, instead of playing a month")
-	flags.StringVar(&o.only, "only", "", "the `names` of targets, separated by commas; without it, all")
+	flags.StringVar(&o.only, "only", "", "the `names` of targets, separated by commas, or "+signInPart+" for the part that signs people in; without it, everything")
 	if err := flags.Parse(args); err != nil {
 		return o, err
 	}
@@ -70,24 +72,24 @@ func parseFlags(args []string, stderr io.Writer) (o options, err error) {
 	return o, nil
 }
 
-// chosen returns the targets that -only names, or all targets if it is empty.
-func (o options) chosen() ([]target, error) {
+// chosen returns the targets that -only names, and whether it names the part that signs people in.
+// If -only is empty, it returns everything.
+func (o options) chosen() (found []target, signsIn bool, err error) {
 	if o.only == "" {
-		return targets(), nil
+		return targets(), true, nil
 	}
-	var found []target
 	for _, name := range strings.Split(o.only, ",") {
-		before := len(found)
-		for _, t := range targets() {
-			if t.name == name {
-				found = append(found, t)
-			}
-		}
-		if len(found) == before {
-			return nil, fmt.Errorf("-only: there is no target %q", name)
+		at := slices.IndexFunc(targets(), func(t target) bool { return t.name == name })
+		switch {
+		case name == signInPart:
+			signsIn = true
+		case at < 0:
+			return nil, false, fmt.Errorf("-only: there is no target %q", name)
+		default:
+			found = append(found, targets()[at])
 		}
 	}
-	return found, nil
+	return found, signsIn, nil
 }
 
 func run(ctx context.Context, args []string, progress io.Writer) (err error) {
@@ -95,7 +97,7 @@ func run(ctx context.Context, args []string, progress io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	chosen, err := o.chosen()
+	chosen, signsIn, err := o.chosen()
 	if err != nil {
 		return err
 	}
@@ -107,6 +109,17 @@ func run(ctx context.Context, args []string, progress io.Writer) (err error) {
 	if o.record {
 		return record(ctx, o, chosen, dir, progress)
 	}
+	if len(chosen) > 0 {
+		err = provision(ctx, o, chosen, dir, progress)
+	}
+	if signsIn {
+		err = errors.Join(err, signIn(ctx, o, dir, progress))
+	}
+	return err
+}
+
+// provision provisions one directory into the targets, and writes the first part of the report.
+func provision(ctx context.Context, o options, chosen []target, dir string, progress io.Writer) (err error) {
 	in, err := binary.New(ctx, binary.Options{Binary: o.binary})
 	if err != nil {
 		return err
@@ -127,10 +140,33 @@ func run(ctx context.Context, args []string, progress io.Writer) (err error) {
 	if err := errors.Join(w.compareTargets(ctx), w.keepFiles()); err != nil {
 		return err
 	}
-	if o.output != "" {
-		if err := os.WriteFile(o.output, w.markdown(), 0o644); err != nil {
-			return err
-		}
+	return errors.Join(o.write(w.markdown(), nil), w.verdict())
+}
+
+// signIn signs people in through the identity providers, and writes the second part of the report.
+func signIn(ctx context.Context, o options, dir string, progress io.Writer) error {
+	s, err := playSignIns(ctx, o.binary, dir, progress)
+	if err != nil {
+		return err
 	}
-	return w.verdict()
+	return errors.Join(o.write(nil, s.markdown()), s.verdict())
+}
+
+// write writes one part of the report. The other part, which is nil, stays as it is in the file.
+func (o options) write(provisioned, signedIn []byte) error {
+	if o.output == "" {
+		return nil
+	}
+	known, err := os.ReadFile(o.output)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	before, after, found := bytes.Cut(known, []byte(signInHeading))
+	if provisioned == nil {
+		provisioned = before
+	}
+	if signedIn == nil && found {
+		signedIn = append([]byte(signInHeading), after...)
+	}
+	return os.WriteFile(o.output, append(provisioned, signedIn...), 0o644)
 }

@@ -6,6 +6,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/rollcall-scim/rollcall/internal/foreign"
 )
 
 // markdown returns docs/interop.md.
@@ -69,7 +71,7 @@ const findings = `## What these servers do otherwise, and what the engine does a
 const recorded = `## Recorded conversations
 
 [provision/testdata/conversations](../provision/testdata/conversations) has what the engine and each of these servers say to each other while a small directory goes through a
-fixed story, in both dialects. ` + "`make interop RECORD=1`" + ` records them. TestConversations plays the story restart: against the recorded answers the engine must send the same
+fixed story, in both dialects. ` + "`make interop RECORD=1`" + ` records them. TestConversations plays the story again: against the recorded answers the engine must send the same
 bytes. TestConversationsHaveEveryRequest checks that every request of Entra's client is among them.
 `
 
@@ -127,4 +129,29 @@ func (w *world) differenceTable(b *bytes.Buffer) {
 	if rows == 0 {
 		b.WriteString("Each of them holds everything that the mappings say.\n")
 	}
+}
+
+// signInHeading begins the part of the report about signing in, up to the end of the report.
+const signInHeading = "\n## Signing in\n"
+
+// markdown returns the part of the report about signing in.
+func (s *signIns) markdown() []byte {
+	var b bytes.Buffer
+	b.WriteString(signInHeading + `
+The built binary serves a site for each of these identity providers, and people sign in at the site as with a browser: cookies, redirects and forms over HTTP. The settings
+are made by ` + "`rollcall site sso set`" + ` and on the page *Single sign-on*. The effect is read back: the account by SCIM and on the page of the person, the session at a page of the site, the reason of
+a refusal in the audit log. SimpleSAMLphp is downloaded from Debian and runs on PHP's own server; PHP is installed if it is missing, which needs root or sudo.
+` + "`make interop ONLY=" + signInPart + "`" + ` plays this part alone.
+
+| Identity provider | Software | What was done | Result |
+| --- | --- | --- | --- |
+`)
+	for _, r := range s.results {
+		result := r.result
+		if r.err != nil {
+			result = "**failed**: " + strings.ReplaceAll(foreign.OneLine(r.err.Error()), "|", "\\|")
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s | %s |\n", r.provider, r.software, r.what, result)
+	}
+	return b.Bytes()
 }

@@ -14,14 +14,13 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/binary"
 )
 
-// resource is one of a client's users, or its group, in the state that the client expects on the
-// server.
+// resource is a user or group of a client, in the state that the client expects on the server.
 type resource struct {
 	id, name, title string
-	active, group   bool
-	members         map[string]bool
-	changes         int  // how many changes were applied, including the creation
-	deleted         bool // whether the client has deleted the resource
+	active, group   bool            // group is true for a group and false for a user
+	members         map[string]bool // the ids of the members; only for a group
+	changes         int             // how many changes were applied, including the creation
+	deleted         bool            // whether the client has deleted the resource
 }
 
 func (r resource) clone() *resource {
@@ -32,25 +31,25 @@ func (r resource) clone() *resource {
 // client sends writes to the server, one at a time. No other client writes to this client's users
 // and group.
 type client struct {
-	run    *run
-	number int
-	random *rand.Rand
-	count  int
+	test      *killTest
+	number    int // the number of the client, which is part of the names of its users
+	random    *rand.Rand
+	namesMade int // how many names the client has made; the next name has the next number
 
-	users   []*resource
+	users   []*resource // users that this client may change and delete
 	members []*resource // users that this client never deletes, which are members of its group
 	group   *resource
-	pending *change // the request whose outcome is unknown
+	pending *change // the request that got no answer; nil if all requests were answered
 }
 
 // change is a request, with the state of its resource before and after the request.
 type change struct {
 	method, path, body string
-	from, to           *resource
+	before, after      *resource // before is nil if the request creates the resource
 }
 
 func (c *client) send(ctx context.Context, method, path, body string) (status int, text []byte, err error) {
-	return c.run.installation.Send(ctx, c.run.acme, method, path, body)
+	return c.test.installation.Send(ctx, c.test.site, method, path, body)
 }
 
 // write sends requests until a request gets no answer, or until ctx ends. The end of ctx does not
@@ -61,39 +60,39 @@ func (c *client) write(ctx context.Context) error {
 		status, text, err := c.send(context.WithoutCancel(ctx), x.method, x.path, x.body)
 		switch {
 		case err != nil || status >= 500:
-			c.run.unknown.Add(1)
+			c.test.unanswered.Add(1)
 			c.pending = x
 			return nil
 		case status >= 300:
 			return fmt.Errorf("%s %s %s: %d %s", x.method, x.path, x.body, status, text)
 		}
-		c.run.answers.Add(1)
-		if x.from == nil {
+		c.test.answered.Add(1)
+		if x.before == nil {
 			var made struct{ ID string }
 			if err := json.Unmarshal(text, &made); err != nil {
 				return err
 			}
-			x.to.id = made.ID
+			x.after.id = made.ID
 		}
 		c.recordApplied(x)
 	}
 	return nil
 }
 
-// recordApplied records that a change was applied.
+// recordApplied records in the expected state that the server applied a change.
 func (c *client) recordApplied(x *change) {
-	x.to.changes++
-	if x.from != nil {
-		*x.from = *x.to
+	x.after.changes++
+	if x.before != nil {
+		*x.before = *x.after
 		return
 	}
 	switch {
-	case x.to.group:
-		c.group = x.to
+	case x.after.group:
+		c.group = x.after
 	case len(c.members) < 4:
-		c.members = append(c.members, x.to)
+		c.members = append(c.members, x.after)
 	default:
-		c.users = append(c.users, x.to)
+		c.users = append(c.users, x.after)
 	}
 }
 
@@ -104,8 +103,8 @@ const (
 
 // nextChange returns a random next request.
 func (c *client) nextChange() *change {
-	c.count++
-	name := fmt.Sprintf("c%d-%d", c.number, c.count)
+	c.namesMade++
+	name := fmt.Sprintf("c%d-%d", c.number, c.namesMade)
 	var living []*resource
 	for _, r := range c.users {
 		if !r.deleted {
@@ -115,30 +114,30 @@ func (c *client) nextChange() *change {
 	switch kind := c.random.IntN(10); {
 	case len(c.members) < 4 || len(living) < 3 || kind == 0 && len(living) < 40:
 		r := &resource{name: name, title: name, active: true}
-		return &change{method: "POST", path: "/Users", body: fmt.Sprintf(`{"schemas":["%s"],"userName":"%s","title":"%s","active":true}`, userSchema, name, name), to: r}
+		return &change{method: "POST", path: "/Users", body: fmt.Sprintf(`{"schemas":["%s"],"userName":"%s","title":"%s","active":true}`, userSchema, name, name), after: r}
 	case c.group == nil:
 		r := &resource{name: name, group: true, members: map[string]bool{}}
-		return &change{method: "POST", path: "/Groups", body: fmt.Sprintf(`{"schemas":["%s"],"displayName":"%s"}`, groupSchema, name), to: r}
+		return &change{method: "POST", path: "/Groups", body: fmt.Sprintf(`{"schemas":["%s"],"displayName":"%s"}`, groupSchema, name), after: r}
 	case kind <= 3:
 		from := living[c.random.IntN(len(living))]
 		to := from.clone()
 		to.title = name
-		return &change{method: "PATCH", path: "/Users/" + from.id, body: binary.PatchBody(fmt.Sprintf(`{"op":"replace","path":"title","value":"%s"}`, name)), from: from, to: to}
+		return &change{method: "PATCH", path: "/Users/" + from.id, body: binary.PatchBody(fmt.Sprintf(`{"op":"replace","path":"title","value":"%s"}`, name)), before: from, after: to}
 	case kind == 4:
 		from := living[c.random.IntN(len(living))]
 		to := from.clone()
 		to.active = !from.active
-		return &change{method: "PATCH", path: "/Users/" + from.id, body: binary.PatchBody(fmt.Sprintf(`{"op":"replace","path":"active","value":%t}`, to.active)), from: from, to: to}
+		return &change{method: "PATCH", path: "/Users/" + from.id, body: binary.PatchBody(fmt.Sprintf(`{"op":"replace","path":"active","value":%t}`, to.active)), before: from, after: to}
 	case kind == 5:
 		from := living[c.random.IntN(len(living))]
 		to := from.clone()
 		to.title = name
-		return &change{method: "PUT", path: "/Users/" + from.id, body: fmt.Sprintf(`{"schemas":["%s"],"userName":"%s","title":"%s","active":%t}`, userSchema, from.name, name, from.active), from: from, to: to}
+		return &change{method: "PUT", path: "/Users/" + from.id, body: fmt.Sprintf(`{"schemas":["%s"],"userName":"%s","title":"%s","active":%t}`, userSchema, from.name, name, from.active), before: from, after: to}
 	case kind == 6:
 		from := living[c.random.IntN(len(living))]
 		to := from.clone()
 		to.deleted = true
-		return &change{method: "DELETE", path: "/Users/" + from.id, from: from, to: to}
+		return &change{method: "DELETE", path: "/Users/" + from.id, before: from, after: to}
 	}
 	member := c.members[c.random.IntN(len(c.members))]
 	to := c.group.clone()
@@ -149,7 +148,7 @@ func (c *client) nextChange() *change {
 	} else {
 		to.members[member.id] = true
 	}
-	return &change{method: "PATCH", path: "/Groups/" + c.group.id, body: binary.PatchBody(op), from: c.group, to: to}
+	return &change{method: "PATCH", path: "/Groups/" + c.group.id, body: binary.PatchBody(op), before: c.group, after: to}
 }
 
 // read sends a GET, and repeats it while the answer is 503, because PostgreSQL may still be
@@ -174,7 +173,7 @@ func (c *client) resolvePending(ctx context.Context) error {
 		return nil
 	}
 	c.pending = nil
-	if x.from == nil {
+	if x.before == nil {
 		return c.resolvePendingCreate(ctx, x)
 	}
 	status, text, err := c.read(ctx, x.path)
@@ -202,21 +201,22 @@ func (c *client) resolvePending(ctx context.Context) error {
 		return got.Title == r.title && (r.group || got.Active == r.active) && slices.Equal(slices.Sorted(slices.Values(members)), slices.Sorted(maps.Keys(r.members)))
 	}
 	switch {
-	case is(x.to):
-		c.run.applied.Add(1)
+	case is(x.after):
+		c.test.unansweredApplied.Add(1)
 		c.recordApplied(x)
-	case !is(x.from):
-		return fmt.Errorf("%s %s had no answer; it is neither as before nor as after: %d %s, before %+v", x.method, x.path, status, text, *x.from)
+	case !is(x.before):
+		return fmt.Errorf("%s %s had no answer; it is neither as before nor as after: %d %s, before %+v", x.method, x.path, status, text, *x.before)
 	}
 	return nil
 }
 
+// resolvePendingCreate finds out whether the server applied the creation x, which got no answer.
 func (c *client) resolvePendingCreate(ctx context.Context, x *change) error {
 	path := "/Users?filter=userName"
-	if x.to.group {
+	if x.after.group {
 		path = "/Groups?filter=displayName"
 	}
-	path += url.QueryEscape(` eq "` + x.to.name + `"`)
+	path += url.QueryEscape(` eq "` + x.after.name + `"`)
 	status, text, err := c.read(ctx, path)
 	if err != nil {
 		return err
@@ -232,10 +232,10 @@ func (c *client) resolvePendingCreate(ctx context.Context, x *change) error {
 	case 0:
 		return nil
 	case 1:
-		x.to.id = found.Resources[0].ID
-		c.run.applied.Add(1)
+		x.after.id = found.Resources[0].ID
+		c.test.unansweredApplied.Add(1)
 		c.recordApplied(x)
 		return nil
 	}
-	return fmt.Errorf("%s is there %d times", x.to.name, len(found.Resources))
+	return fmt.Errorf("%s is there %d times", x.after.name, len(found.Resources))
 }

@@ -11,14 +11,14 @@ import (
 	"strings"
 )
 
-// querier is a database or a transaction.
+// querier runs queries: a database or a transaction.
 type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
 // storedResource holds the database's data about one resource.
 type storedResource struct {
-	version, events, rows int
+	version, events, rows int // the version of the resource, and how many events and request-log rows name it
 	name, title           string
 	active                bool
 	copies                int // how often the resource is stored; must be 1
@@ -26,7 +26,7 @@ type storedResource struct {
 }
 
 // compare compares all data in the database with the data that the clients expect.
-func (r *run) compare(ctx context.Context, db querier) error {
+func (r *killTest) compare(ctx context.Context, db querier) error {
 	found, err := r.readStored(ctx, db)
 	if err != nil {
 		return err
@@ -88,7 +88,7 @@ func (r *run) compare(ctx context.Context, db querier) error {
 }
 
 // readStored reads everything that requests have written for the site.
-func (r *run) readStored(ctx context.Context, db querier) (map[string]*storedResource, error) {
+func (r *killTest) readStored(ctx context.Context, db querier) (map[string]*storedResource, error) {
 	found := map[string]*storedResource{}
 	at := func(id string) *storedResource {
 		if found[id] == nil {
@@ -137,7 +137,8 @@ func (r *run) readStored(ctx context.Context, db querier) (map[string]*storedRes
 	return found, err
 }
 
-func (r *run) eachRow(ctx context.Context, db querier, query string, do func(*sql.Rows) error) (err error) {
+// eachRow calls do for each row of a query.
+func (r *killTest) eachRow(ctx context.Context, db querier, query string, do func(*sql.Rows) error) (err error) {
 	rows, err := db.QueryContext(ctx, query, r.siteID)
 	if err != nil {
 		return err
@@ -153,7 +154,7 @@ func (r *run) eachRow(ctx context.Context, db querier, query string, do func(*sq
 
 // checkComparison checks that the comparison works. It damages the data in several ways, each in a
 // transaction that is rolled back, and expects the comparison to notice each.
-func (r *run) checkComparison(ctx context.Context) error {
+func (r *killTest) checkComparison(ctx context.Context) error {
 	one := "(select min(id) from resource where site = '" + r.siteID + "' and kind = 'User')"
 	for name, statement := range map[string]string{
 		"a lost user":           "delete from resource where id = " + one,

@@ -29,29 +29,30 @@ import (
 )
 
 func main() {
-	var r run
+	var r killTest
 	flag.IntVar(&r.kills, "kills", 200, "how often to kill the server")
 	flag.IntVar(&r.clients, "clients", 8, "clients that write")
 	flag.Uint64Var(&r.seed, "seed", uint64(time.Now().UnixNano()), "the seed of the random choices")
 	binary.Main("kills", &r.options, r.run)
 }
 
-type run struct {
+// killTest is one run of the command.
+type killTest struct {
 	options        binary.Options
-	kills, clients int
-	seed           uint64
+	kills, clients int    // how often to kill the server, and how many clients write
+	seed           uint64 // the seed of the random choices
 
 	installation *binary.Installation
-	acme         binary.Site
+	site         binary.Site // the site to which the clients write
 	db           *sql.DB
 	siteID       string // the id of the site
 	allClients   []*client
 
-	answers, unknown, applied atomic.Int64    // the numbers of requests: answered; unanswered; unanswered but applied
-	restarts                  []time.Duration // how long each restart of the server took
+	answered, unanswered, unansweredApplied atomic.Int64    // how many requests got an answer, got no answer, and got no answer but were applied
+	restarts                                []time.Duration // how long each restart of the server took
 }
 
-func (r *run) run(ctx context.Context) (err error) {
+func (r *killTest) run(ctx context.Context) (err error) {
 	if r.installation, err = binary.New(ctx, r.options); err != nil {
 		return err
 	}
@@ -64,14 +65,14 @@ func (r *run) run(ctx context.Context) (err error) {
 	random := rand.New(rand.NewPCG(r.seed, 1))
 	for n := range r.kills {
 		backend := r.options.Postgres && n%3 == 2
-		if err := r.round(ctx, time.Duration(50+random.IntN(350))*time.Millisecond, backend); err != nil {
+		if err := r.runRound(ctx, time.Duration(50+random.IntN(350))*time.Millisecond, backend); err != nil {
 			return fmt.Errorf("kill %d: %w", n+1, err)
 		}
 		if (n+1)%20 == 0 || n+1 == r.kills {
 			if err := r.compare(ctx, r.db); err != nil {
 				return fmt.Errorf("after %d kills: %w", n+1, err)
 			}
-			fmt.Printf("%d kills: %d answers, %d unknown at a kill (%d of them applied), everything is right\n", n+1, r.answers.Load(), r.unknown.Load(), r.applied.Load())
+			fmt.Printf("%d kills: %d answers, %d unknown at a kill (%d of them applied), everything is right\n", n+1, r.answered.Load(), r.unanswered.Load(), r.unansweredApplied.Load())
 		}
 	}
 	if err := r.checkIntegrity(ctx); err != nil {
@@ -91,8 +92,8 @@ func (r *run) run(ctx context.Context) (err error) {
 	return nil
 }
 
-func (r *run) setUp(ctx context.Context) (err error) {
-	if r.acme, err = r.installation.CreateSite(ctx, "acme"); err != nil {
+func (r *killTest) setUp(ctx context.Context) (err error) {
+	if r.site, err = r.installation.CreateSite(ctx, "acme"); err != nil {
 		return err
 	}
 	if err := r.installation.Serve(ctx); err != nil {
@@ -106,14 +107,14 @@ func (r *run) setUp(ctx context.Context) (err error) {
 		return err
 	}
 	for n := range r.clients {
-		r.allClients = append(r.allClients, &client{run: r, number: n, random: rand.New(rand.NewPCG(r.seed, uint64(n)+2))})
+		r.allClients = append(r.allClients, &client{test: r, number: n, random: rand.New(rand.NewPCG(r.seed, uint64(n)+2))})
 	}
 	return nil
 }
 
-// round lets the clients write for a while, kills the server, starts it again, and finds out what
-// happened to the unfinished requests.
-func (r *run) round(ctx context.Context, length time.Duration, backend bool) error {
+// runRound lets the clients write for a while, kills the server, starts it again, and finds out
+// what happened to the unfinished requests.
+func (r *killTest) runRound(ctx context.Context, length time.Duration, backend bool) error {
 	writing, stop := context.WithCancel(ctx)
 	defer stop()
 	var clients sync.WaitGroup
@@ -155,7 +156,7 @@ func (r *run) round(ctx context.Context, length time.Duration, backend bool) err
 
 // waitDisconnected waits until PostgreSQL has ended the connections of the killed server. Until
 // then PostgreSQL may still finish a commit.
-func (r *run) waitDisconnected(ctx context.Context) error {
+func (r *killTest) waitDisconnected(ctx context.Context) error {
 	for left := r.options.Postgres; left; {
 		if err := r.db.QueryRowContext(ctx, "select exists (select 1 from pg_stat_activity where application_name = 'rollcall')").Scan(&left); err != nil {
 			return err
@@ -165,7 +166,7 @@ func (r *run) waitDisconnected(ctx context.Context) error {
 }
 
 // killBackend kills a PostgreSQL process that serves the server.
-func (r *run) killBackend() error {
+func (r *killTest) killBackend() error {
 	var pid int
 	if err := r.db.QueryRow("select pid from pg_stat_activity where application_name = 'rollcall' order by state = 'active' desc, random() limit 1").Scan(&pid); err != nil {
 		return err
@@ -174,7 +175,7 @@ func (r *run) killBackend() error {
 }
 
 // checkIntegrity checks the integrity of the SQLite file.
-func (r *run) checkIntegrity(ctx context.Context) error {
+func (r *killTest) checkIntegrity(ctx context.Context) error {
 	if r.options.Postgres {
 		return nil
 	}

@@ -35,22 +35,24 @@ func main() {
 	flag.StringVar(&m.options.Database, "database", "", "URL of an empty PostgreSQL database; without it the program makes its own database")
 	flag.IntVar(&m.people, "people", 100_000, "people of the site that is scanned")
 	flag.IntVar(&m.scanners, "scanners", 150, "clients that scan it")
-	flag.IntVar(&m.patches, "patches", 60, "clients that send large PATCHes")
-	flag.IntVar(&m.slow, "slow", 10, "slow readers of large pages")
-	flag.DurationVar(&m.length, "length", 10*time.Second, "how long each phase takes")
+	flag.IntVar(&m.patchers, "patches", 60, "clients that send large PATCHes")
+	flag.IntVar(&m.slowReaders, "slow", 10, "slow readers of large pages")
+	flag.DurationVar(&m.phaseLength, "length", 10*time.Second, "how long each phase takes")
 	binary.Main("neighbours", &m.options, m.run)
 }
 
+// measurement is one run of the command.
 type measurement struct {
 	options                                       binary.Options
 	people                                        int // the number of people of the scanned site
-	scanners, patches, slow                       int // how many clients scan, send large PATCHes, and read slowly
-	length                                        time.Duration
+	scanners, patchers, slowReaders               int // how many clients scan, send large PATCHes, and read slowly
+	phaseLength                                   time.Duration
 	installation                                  *binary.Installation
-	scannedSite, patchedSite, slowSite, quietSite tenant
+	scannedSite, patchedSite, slowSite, quietSite filledSite
 }
 
-type tenant struct {
+// filledSite is a site with the ids of the users that addUser has added.
+type filledSite struct {
 	binary.Site
 	ids []string
 }
@@ -60,25 +62,25 @@ func (m *measurement) run(ctx context.Context) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, m.installation.Close()) }()
-	if err := m.fill(ctx); err != nil {
+	if err := m.createSites(ctx); err != nil {
 		return err
 	}
 	if err := m.installation.Serve(ctx); err != nil {
 		return err
 	}
-	if err := m.smallSites(ctx); err != nil {
+	if err := m.fillSmallSites(ctx); err != nil {
 		return err
 	}
-	alone, err := m.scanAlone(ctx)
+	alone, err := m.measureOneScanner(ctx)
 	if err != nil {
 		return err
 	}
-	crowd := m.scanCrowd(ctx)
+	crowd := m.measureAllScanners(ctx)
 	quiet := m.watch(ctx)
 	var scans atomic.Int64
 	attack, stop := context.WithCancel(ctx)
 	var attackers sync.WaitGroup
-	m.attack(attack, &attackers, &scans)
+	m.startLoad(attack, &attackers, &scans)
 	time.Sleep(time.Second)
 	scans.Store(0)
 	began := time.Now()
@@ -105,8 +107,9 @@ func (m *measurement) run(ctx context.Context) (err error) {
 	return nil
 }
 
-func (m *measurement) fill(ctx context.Context) error {
-	for name, t := range map[string]*tenant{"big": &m.scannedSite, "patched": &m.patchedSite, "read": &m.slowSite, "calm": &m.quietSite} {
+// createSites creates the four sites, and imports the people of the scanned site.
+func (m *measurement) createSites(ctx context.Context) error {
+	for name, t := range map[string]*filledSite{"big": &m.scannedSite, "patched": &m.patchedSite, "read": &m.slowSite, "calm": &m.quietSite} {
 		var err error
 		if t.Site, err = m.installation.CreateSite(ctx, name); err != nil {
 			return err
@@ -129,21 +132,22 @@ func (m *measurement) fill(ctx context.Context) error {
 	return err
 }
 
-func (m *measurement) addUsers(ctx context.Context, t *tenant, rest string) error {
+// addUser adds a user to a site. rest is additional JSON for the body.
+func (m *measurement) addUser(ctx context.Context, t *filledSite, rest string) error {
 	id, err := m.installation.AddUser(ctx, t.Site, fmt.Sprintf("u%d@%s.example", len(t.ids), t.Name), rest)
 	t.ids = append(t.ids, id)
 	return err
 }
 
-// smallSites adds the people of all sites except the scanned site.
-func (m *measurement) smallSites(ctx context.Context) error {
+// fillSmallSites adds the people of all sites except the scanned site.
+func (m *measurement) fillSmallSites(ctx context.Context) error {
 	for range 200 {
-		if err := m.addUsers(ctx, &m.quietSite, `,"active":true`); err != nil {
+		if err := m.addUser(ctx, &m.quietSite, `,"active":true`); err != nil {
 			return err
 		}
 	}
 	for range 120 {
-		if err := m.addUsers(ctx, &m.slowSite, `,"title":"`+strings.Repeat("x", 1_000_000)+`"`); err != nil {
+		if err := m.addUser(ctx, &m.slowSite, `,"title":"`+strings.Repeat("x", 1_000_000)+`"`); err != nil {
 			return err
 		}
 	}
@@ -151,14 +155,17 @@ func (m *measurement) smallSites(ctx context.Context) error {
 	for i := range roles {
 		roles[i] = fmt.Sprintf(`{"value":"role%05d"}`, i)
 	}
-	return m.addUsers(ctx, &m.patchedSite, `,"roles":[`+strings.Join(roles, ",")+`]`)
+	return m.addUser(ctx, &m.patchedSite, `,"roles":[`+strings.Join(roles, ",")+`]`)
 }
 
+// scanPath is the path of a query that must read every user, because no user has this title.
 const scanPath = `/Users?count=1&filter=title%20eq%20%22x%22`
 
-func (m *measurement) scanAlone(ctx context.Context) (perSecond float64, err error) {
+// measureOneScanner returns the rate of scans of a single client, while the server has no other
+// clients.
+func (m *measurement) measureOneScanner(ctx context.Context) (perSecond float64, err error) {
 	began, n := time.Now(), 0
-	for time.Since(began) < m.length/2 {
+	for time.Since(began) < m.phaseLength/2 {
 		if status, text, err := m.installation.Send(ctx, m.scannedSite.Site, "GET", scanPath, ""); err != nil || status != 200 {
 			return 0, fmt.Errorf("scan: %d %.200s %w", status, text, err)
 		}
@@ -167,28 +174,29 @@ func (m *measurement) scanAlone(ctx context.Context) (perSecond float64, err err
 	return float64(n) / time.Since(began).Seconds(), nil
 }
 
-// scanCrowd returns the rate of scans of all clients of the scanned site together, while the server
-// has no other clients.
-func (m *measurement) scanCrowd(ctx context.Context) (perSecond float64) {
+// measureAllScanners returns the rate of scans of all clients of the scanned site together, while
+// the server has no other clients.
+func (m *measurement) measureAllScanners(ctx context.Context) (perSecond float64) {
 	ctx, stop := context.WithCancel(ctx)
 	defer stop()
-	var all sync.WaitGroup
+	var clients sync.WaitGroup
 	var scans atomic.Int64
-	m.scan(ctx, &all, &scans)
+	m.startScanners(ctx, &clients, &scans)
 	time.Sleep(time.Second)
 	scans.Store(0)
 	began := time.Now()
-	time.Sleep(m.length)
+	time.Sleep(m.phaseLength)
 	perSecond = float64(scans.Load()) / time.Since(began).Seconds()
 	stop()
-	all.Wait()
+	clients.Wait()
 	return perSecond
 }
 
-// scan sends scans from all clients of the scanned site until ctx ends.
-func (m *measurement) scan(ctx context.Context, all *sync.WaitGroup, scans *atomic.Int64) {
+// startScanners starts all clients of the scanned site. They send scans until ctx ends, and count
+// the successful scans.
+func (m *measurement) startScanners(ctx context.Context, clients *sync.WaitGroup, scans *atomic.Int64) {
 	for range m.scanners {
-		all.Go(func() {
+		clients.Go(func() {
 			for ctx.Err() == nil {
 				if status, _, err := m.installation.Send(ctx, m.scannedSite.Site, "GET", scanPath, ""); err == nil && status == 200 {
 					scans.Add(1)
@@ -198,19 +206,21 @@ func (m *measurement) scan(ctx context.Context, all *sync.WaitGroup, scans *atom
 	}
 }
 
-func (m *measurement) attack(ctx context.Context, all *sync.WaitGroup, scans *atomic.Int64) {
-	m.scan(ctx, all, scans)
+// startLoad starts all clients that load the server: the scanners, the clients that send large
+// PATCHes, and the slow readers. They end with ctx.
+func (m *measurement) startLoad(ctx context.Context, clients *sync.WaitGroup, scans *atomic.Int64) {
+	m.startScanners(ctx, clients, scans)
 	operations := strings.Repeat(`{"op":"remove","path":"roles[value co \"zz1\" or type ew \"qq1\"]"},`, 490)
 	body := binary.PatchBody(strings.TrimSuffix(operations, ","))
-	for range m.patches {
-		all.Go(func() {
+	for range m.patchers {
+		clients.Go(func() {
 			for ctx.Err() == nil {
 				_, _, _ = m.installation.Send(ctx, m.patchedSite.Site, "PATCH", "/Users/"+m.patchedSite.ids[0], body)
 			}
 		})
 	}
-	for range m.slow {
-		all.Go(func() {
+	for range m.slowReaders {
+		clients.Go(func() {
 			for ctx.Err() == nil {
 				m.readSlowly(ctx)
 			}
@@ -235,7 +245,8 @@ func (m *measurement) readSlowly(ctx context.Context) {
 	}
 }
 
-// requestKinds returns, by kind, the functions that send requests to a quiet site.
+// requestKinds returns for each kind of request the function that sends it to the quiet site. The
+// argument i is the number of the request.
 func (m *measurement) requestKinds() map[string]func(ctx context.Context, i int) (int, error) {
 	stranger := binary.Site{Name: m.quietSite.Name, Token: "rollcall_" + strings.Repeat("a", 49)}
 	scim := func(s binary.Site, method, path, body string) (int, error) {
@@ -255,9 +266,11 @@ func (m *measurement) requestKinds() map[string]func(ctx context.Context, i int)
 	}
 }
 
+// sample holds the response times of one kind of request, and the number of responses by status.
+// The status -1 stands for a request without a response.
 type sample struct {
-	times  []time.Duration
-	status map[int]int
+	times         []time.Duration
+	countByStatus map[int]int
 }
 
 // watch sends each kind of request twenty times a second to the quiet site. It returns the times by
@@ -265,14 +278,14 @@ type sample struct {
 func (m *measurement) watch(ctx context.Context) map[string]*sample {
 	found := map[string]*sample{}
 	var mu sync.Mutex
-	var all sync.WaitGroup
+	var clients sync.WaitGroup
 	for name, ask := range m.requestKinds() {
-		s := &sample{status: map[int]int{}}
+		s := &sample{countByStatus: map[int]int{}}
 		found[name] = s
-		all.Go(func() {
+		clients.Go(func() {
 			tick := time.NewTicker(50 * time.Millisecond)
 			defer tick.Stop()
-			for i, until := 0, time.Now().Add(m.length); time.Now().Before(until); i++ {
+			for i, until := 0, time.Now().Add(m.phaseLength); time.Now().Before(until); i++ {
 				<-tick.C
 				began := time.Now()
 				status, err := ask(ctx, i)
@@ -282,15 +295,16 @@ func (m *measurement) watch(ctx context.Context) map[string]*sample {
 				}
 				mu.Lock()
 				s.times = append(s.times, took)
-				s.status[status]++
+				s.countByStatus[status]++
 				mu.Unlock()
 			}
 		})
 	}
-	all.Wait()
+	clients.Wait()
 	return found
 }
 
+// quantile returns the time that the share q of the responses do not exceed.
 func (s *sample) quantile(q float64) time.Duration {
 	slices.Sort(s.times)
 	return s.times[min(len(s.times)-1, int(q*float64(len(s.times))))]
@@ -307,14 +321,14 @@ func printTable(quiet, loud map[string]*sample) (missed []string) {
 		}
 		times := float64(l.quantile(0.5)) / float64(q.quantile(0.5))
 		fmt.Printf("| %s | %s | %s | %.1f | %s | %s | %s | %v |\n", name, ms(q.quantile(0.5)), ms(l.quantile(0.5)),
-			times, ms(q.quantile(0.99)), ms(l.quantile(0.99)), ms(l.quantile(1)), l.status)
+			times, ms(q.quantile(0.99)), ms(l.quantile(0.99)), ms(l.quantile(1)), l.countByStatus)
 		if times > 10 {
 			missed = append(missed, fmt.Sprintf("p50 of %s is %.1f × that of quiet times (aim: 10)", name, times))
 		}
 		if l.quantile(0.99) > 250*time.Millisecond {
 			missed = append(missed, fmt.Sprintf("p99 of %s is %s (aim: 250 ms)", name, ms(l.quantile(0.99))))
 		}
-		for status := range l.status {
+		for status := range l.countByStatus {
 			if status >= 500 || status < 0 {
 				missed = append(missed, fmt.Sprintf("%s was answered %d", name, status))
 			}

@@ -1,0 +1,214 @@
+package graphapi
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// user is Graph's user, with the properties that scripts need to find people.
+type user struct {
+	Context     string  `json:"@odata.context,omitempty"`
+	ID          string  `json:"id"`
+	UPN         string  `json:"userPrincipalName"`
+	DisplayName string  `json:"displayName"`
+	Mail        *string `json:"mail"`
+	Enabled     bool    `json:"accountEnabled"`
+}
+
+func userOf(u directory.User) user {
+	return user{ID: u.ObjectID, UPN: u.UPN(), DisplayName: u.DisplayName(), Mail: nullIfEmpty(u.Text("mail")), Enabled: u.AccountEnabled}
+}
+
+// group is Graph's group, with the properties that scripts need to find groups.
+type group struct {
+	Context      string  `json:"@odata.context,omitempty"`
+	ID           string  `json:"id"`
+	DisplayName  string  `json:"displayName"`
+	Description  *string `json:"description"`
+	Mail         *string `json:"mail"`
+	MailNickname *string `json:"mailNickname"`
+}
+
+func groupOf(g directory.Group) group {
+	return group{ID: g.ObjectID, DisplayName: g.DisplayName(), Description: nullIfEmpty(g.Text("description")), Mail: nullIfEmpty(g.Text("mail")), MailNickname: nullIfEmpty(g.Text("mailNickname"))}
+}
+
+// nullIfEmpty returns nil for an empty string, which Graph shows as null.
+func nullIfEmpty(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// objectQuery is a parsed request for users or groups. It asks for a page, or for the objects whose
+// property has a value.
+type objectQuery struct {
+	property, value string // the property in lower case; empty for a page
+	after           directory.Cursor
+	limit           int
+}
+
+// readObjectQuery reads the query of a list of users or groups. The $filter compares one of the
+// properties with eq.
+func (c *call) readObjectQuery(known fields, example string) (q objectQuery, err error) {
+	values, err := readQuery(c.r.URL.Query(), "$filter", "$top", "$skiptoken", "$select")
+	if err != nil {
+		return q, err
+	}
+	if q.limit, err = readTop(values.Get("$top")); err != nil {
+		return q, err
+	}
+	if q.after, err = directory.ParseCursor(values.Get("$skiptoken")); err != nil {
+		return q, err
+	}
+	f, err := parseFilter(values.Get("$filter"), known)
+	if err != nil || f == nil {
+		return q, err
+	}
+	value, isText := f.value.(string)
+	if f.op != "eq" || !isText {
+		return q, refuse(http.StatusBadRequest, codeUnsupported, "This filter is not supported here. Compare one property with eq, as in %s.", example)
+	}
+	q.property, q.value = f.path, value
+	return q, nil
+}
+
+// nextPage returns the address of the page after the cursor.
+func (c *call) nextPage(path string, after directory.Cursor) string {
+	values := c.r.URL.Query()
+	values.Set("$skiptoken", after.String())
+	return c.root() + "/" + path + "?" + encodeQuery(values)
+}
+
+// listUsers answers with a page of users, or with the user whom $filter names. It leaves out
+// soft-deleted users, as Graph does.
+func (c *call) listUsers() error {
+	q, err := c.readObjectQuery(fields{"userprincipalname": textField, "id": textField}, "userPrincipalName eq 'ada@contoso.com'")
+	if err != nil {
+		return err
+	}
+	out := collection[user]{Context: c.context("users"), Value: []user{}}
+	if q.property != "" {
+		u, err := c.findUser(q.property, q.value)
+		if err == nil && !u.IsDeleted() {
+			out.Value = append(out.Value, userOf(u))
+		}
+		if err != nil && !errors.Is(err, refusal.NotFound) {
+			return err
+		}
+		return c.ok(out)
+	}
+	page, err := c.Users(c.r.Context(), directory.UserQuery{After: q.after, Limit: q.limit})
+	if err != nil {
+		return err
+	}
+	for _, u := range page.Users {
+		out.Value = append(out.Value, userOf(u))
+	}
+	if page.More {
+		out.Next = c.nextPage("users", page.Next)
+	}
+	return c.ok(out)
+}
+
+func (c *call) findUser(property, value string) (directory.User, error) {
+	if property == "id" {
+		return c.User(c.r.Context(), value)
+	}
+	return c.UserByUPN(c.r.Context(), value)
+}
+
+// getUser answers with the user who has this object id or userPrincipalName.
+func (c *call) getUser() error {
+	name := c.params["user"]
+	u, err := c.User(c.r.Context(), name)
+	if errors.Is(err, refusal.NotFound) {
+		u, err = c.UserByUPN(c.r.Context(), name)
+	}
+	if errors.Is(err, refusal.NotFound) || err == nil && u.IsDeleted() {
+		return notFound("Resource '%s' does not exist or one of its queried reference-property objects are not present.", printable(name))
+	}
+	if err != nil {
+		return err
+	}
+	out := userOf(u)
+	out.Context = c.context("users/$entity")
+	return c.ok(out)
+}
+
+// listGroups answers with a page of groups, or with the groups that $filter names. It leaves out
+// soft-deleted groups, as Graph does.
+func (c *call) listGroups() error {
+	q, err := c.readObjectQuery(fields{"displayname": textField, "id": textField}, "displayName eq 'Sales'")
+	if err != nil {
+		return err
+	}
+	out := collection[group]{Context: c.context("groups"), Value: []group{}}
+	if q.property != "" {
+		found, err := c.findGroups(q.property, q.value)
+		for _, g := range found {
+			out.Value = append(out.Value, groupOf(g))
+		}
+		if err != nil {
+			return err
+		}
+		return c.ok(out)
+	}
+	page, err := c.Groups(c.r.Context(), directory.GroupQuery{After: q.after, Limit: q.limit})
+	if err != nil {
+		return err
+	}
+	for _, g := range page.Groups {
+		out.Value = append(out.Value, groupOf(g))
+	}
+	if page.More {
+		out.Next = c.nextPage("groups", page.Next)
+	}
+	return c.ok(out)
+}
+
+// findGroups returns the groups with this id or display name. Several groups can have the same name.
+func (c *call) findGroups(property, value string) ([]directory.Group, error) {
+	if property == "id" {
+		g, err := c.Group(c.r.Context(), value)
+		if errors.Is(err, refusal.NotFound) || err == nil && g.IsDeleted() {
+			return nil, nil
+		}
+		return []directory.Group{g}, err
+	}
+	var found []directory.Group
+	for q := (directory.GroupQuery{Search: value, Limit: 500}); ; {
+		page, err := c.Groups(c.r.Context(), q)
+		if err != nil {
+			return nil, err
+		}
+		for _, g := range page.Groups {
+			if scim.Fold(g.DisplayName()) == scim.Fold(value) {
+				found = append(found, g)
+			}
+		}
+		if !page.More {
+			return found, nil
+		}
+		q.After = page.Next
+	}
+}
+
+// getGroup answers with the group that has this object id.
+func (c *call) getGroup() error {
+	g, err := c.Group(c.r.Context(), c.params["group"])
+	if errors.Is(err, refusal.NotFound) || err == nil && g.IsDeleted() {
+		return notFound("Resource '%s' does not exist or one of its queried reference-property objects are not present.", printable(c.params["group"]))
+	}
+	if err != nil {
+		return err
+	}
+	out := groupOf(g)
+	out.Context = c.context("groups/$entity")
+	return c.ok(out)
+}

@@ -1,0 +1,228 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"html"
+	"io"
+	"net/http"
+	"net/http/cookiejar"
+	"net/url"
+	"regexp"
+	"strings"
+	"time"
+)
+
+// browser is a person's browser, as far as signing in needs one: cookies, redirects and forms.
+type browser struct{ client *http.Client }
+
+func newBrowser() *browser {
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		panic(err) // cannot happen: cookiejar.New has no failure
+	}
+	return &browser{client: &http.Client{Jar: jar, Timeout: time.Minute}}
+}
+
+// page is what a browser shows.
+type page struct {
+	address *url.URL // the address after all redirects
+	status  int
+	body    string
+}
+
+// String describes the page in an error message.
+func (p *page) String() string {
+	text := regexp.MustCompile(`(?s)<(script|style|head).*?</(script|style|head)>|<[^>]*>`).ReplaceAllString(p.body, " ")
+	return fmt.Sprintf("%s answers %d: %.300s", p.address, p.status, strings.Join(strings.Fields(html.UnescapeString(text)), " "))
+}
+
+// open opens an address, and follows redirects.
+func (b *browser) open(ctx context.Context, address string) (*page, error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	return b.send(r)
+}
+
+func (b *browser) send(r *http.Request) (*page, error) {
+	r.Header.Set("User-Agent", "interop")
+	r.Header.Set("Accept", "text/html")
+	answer, err := b.client.Do(r)
+	if err != nil {
+		return nil, err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	return &page{address: answer.Request.URL, status: answer.StatusCode, body: string(body)}, err
+}
+
+// submit sends a form.
+func (b *browser) submit(ctx context.Context, f form) (*page, error) {
+	target := *f.action
+	var body io.Reader
+	if f.method == http.MethodGet {
+		target.RawQuery = f.values.Encode()
+	} else {
+		body = strings.NewReader(f.values.Encode())
+	}
+	r, err := http.NewRequestWithContext(ctx, f.method, target.String(), body)
+	if err != nil {
+		return nil, err
+	}
+	if body != nil {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+		r.Header.Set("Origin", f.origin)
+	}
+	return b.send(r)
+}
+
+// form is a form of a page, with the values that a browser would send.
+type form struct {
+	action     *url.URL
+	method     string
+	origin     string
+	values     url.Values
+	userName   string // the name of the input before the password; empty if the form asks for no password
+	passwordIn string // the name of the input for the password
+}
+
+var (
+	formTag  = regexp.MustCompile(`(?is)<form\b([^>]*)>(.*?)</form>`)
+	fieldTag = regexp.MustCompile(`(?is)<(input|button|textarea)\b([^>]*)>(?:([^<]*)</textarea>)?`)
+	attrPair = regexp.MustCompile(`(?s)([a-zA-Z-]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?`)
+	linkTag  = regexp.MustCompile(`(?is)<a\b([^>]*)>`)
+)
+
+// attributesOf returns the attributes of a tag. An attribute without a value has its own name as the
+// value.
+func attributesOf(tag string) map[string]string {
+	found := map[string]string{}
+	for _, m := range attrPair.FindAllStringSubmatch(tag, -1) {
+		name, value := strings.ToLower(m[1]), html.UnescapeString(m[2]+m[3]+m[4])
+		if !strings.Contains(m[0], "=") {
+			value = name
+		}
+		if _, known := found[name]; !known {
+			found[name] = value
+		}
+	}
+	return found
+}
+
+// forms returns the forms of the page.
+func (p *page) forms() ([]form, error) {
+	var all []form
+	for _, m := range formTag.FindAllStringSubmatch(p.body, -1) {
+		tag := attributesOf(m[1])
+		action, err := p.address.Parse(strings.TrimSpace(tag["action"]))
+		if err != nil {
+			return nil, fmt.Errorf("a form of %s: %w", p.address, err)
+		}
+		f := form{action: action, method: http.MethodGet, origin: p.address.Scheme + "://" + p.address.Host, values: url.Values{}}
+		if strings.EqualFold(tag["method"], "post") {
+			f.method = http.MethodPost
+		}
+		last := ""
+		for _, m := range fieldTag.FindAllStringSubmatch(m[2], -1) {
+			field, kind := attributesOf(m[2]), strings.ToLower(m[1])
+			name, value := field["name"], field["value"]
+			if kind == "textarea" {
+				value = html.UnescapeString(m[3])
+			}
+			if _, checked := field["checked"]; name == "" || kind == "button" || field["type"] == "submit" || !checked && (field["type"] == "checkbox" || field["type"] == "radio") {
+				continue
+			}
+			if field["type"] == "password" && field["autocomplete"] != "new-password" { // a form that sets a password does not ask for one
+				f.userName, f.passwordIn = last, name
+			}
+			if field["type"] != "hidden" {
+				last = name
+			}
+			f.values.Add(name, value)
+		}
+		all = append(all, f)
+	}
+	return all, nil
+}
+
+// form returns the form of the page whose address ends with suffix.
+func (p *page) form(suffix string) (form, error) {
+	all, err := p.forms()
+	if err != nil {
+		return form{}, err
+	}
+	for _, f := range all {
+		if strings.HasSuffix(f.action.Path, suffix) {
+			return f, nil
+		}
+	}
+	return form{}, fmt.Errorf("there is no form for …%s: %s", suffix, p)
+}
+
+// link returns the address of a link of the page that has this part.
+func (p *page) link(part string) (string, error) {
+	for _, m := range linkTag.FindAllStringSubmatch(p.body, -1) {
+		to, err := p.address.Parse(attributesOf(m[1])["href"])
+		if err == nil && strings.Contains(to.String(), part) {
+			return to.String(), nil
+		}
+	}
+	return "", fmt.Errorf("there is no link with %q: %s", part, p)
+}
+
+// message is a form that carries a message of SAML, which a browser sends by itself.
+func (p *page) message() (form, bool, error) {
+	all, err := p.forms()
+	for _, f := range all {
+		if f.values.Has("SAMLResponse") || f.values.Has("SAMLRequest") {
+			return f, true, err
+		}
+	}
+	return form{}, false, err
+}
+
+// goOn goes on from a page until nothing is left to do by itself or for the person: it sends forms
+// with messages of SAML, signs in where a page asks for a password, and agrees where an OpenID
+// provider asks for consent. It returns the last page, and how often a password was asked for.
+func (b *browser) goOn(ctx context.Context, p *page, who employee) (last *page, asked int, err error) {
+	for range 20 {
+		next, found, err := p.message()
+		if err != nil {
+			return p, asked, err
+		}
+		if !found {
+			if next, found, err = p.questionFor(who); err != nil {
+				return p, asked, err
+			}
+			if !found {
+				return p, asked, nil
+			}
+			if next.passwordIn != "" {
+				asked++
+			}
+		}
+		if p, err = b.submit(ctx, next); err != nil {
+			return nil, asked, err
+		}
+	}
+	return p, asked, fmt.Errorf("signing in does not come to an end: %s", p)
+}
+
+// questionFor returns the form by which an identity provider asks for a password or for consent,
+// filled in.
+func (p *page) questionFor(who employee) (form, bool, error) {
+	all, err := p.forms()
+	for _, f := range all {
+		switch {
+		case f.passwordIn != "" && f.userName != "":
+			f.values.Set(f.userName, who.ID)
+			f.values.Set(f.passwordIn, who.Password)
+			return f, true, err
+		case f.values.Get("prompt") == "consent":
+			return f, true, err
+		}
+	}
+	return form{}, false, err
+}

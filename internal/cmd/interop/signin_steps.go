@@ -1,0 +1,471 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// samlSteps returns the steps at a SAML identity provider. Later steps need the earlier ones.
+func (s *signInSite) samlSteps() []signInStep {
+	return []signInStep{
+		{"Each side reads the other's metadata; the site has a key", s.connectSAML},
+		{"First sign-in, begun at the site; the assertion is signed", s.firstSignIn},
+		{"Sign-in of a person whose account SCIM made before", s.signInProvisioned},
+		{"The administrator tests the sign-in, and links the identity", s.linkAdministrator},
+		{"The response is signed, and the assertion is not", s.signInWith(samlOptions{SignResponse: true})},
+		{"Response and assertion are signed", s.signInWith(samlOptions{SignResponse: true, SignAssertion: true})},
+		{"The assertion is signed and encrypted", s.signInWith(samlOptions{SignAssertion: true, Encrypt: true})},
+		{"Everything is signed, and the assertion is encrypted", s.signInWith(samlOptions{SignResponse: true, SignAssertion: true, Encrypt: true})},
+		{"Neither response nor assertion is signed", s.refuseUnsigned},
+		{"The identity provider wants signed requests", s.signRequests},
+		{"A fresh sign-in is asked for", s.signInAgain},
+		{"A response is posted twice, or by another browser", s.replay},
+		{"Sign-in begun at the identity provider", s.startAtProvider},
+		{"Sign-out begun at the site", s.signOutHere},
+		{"Sign-out begun at the identity provider, by redirect", s.signOutThere(samlOptions{SignAssertion: true})},
+		{"Sign-out begun at the identity provider, by POST", s.signOutThere(samlOptions{SignAssertion: true, SignOutByPost: true})},
+		{"SCIM switches a person off, and on again", s.switchOff},
+	}
+}
+
+// openIDSteps returns the steps at an OpenID provider.
+func (s *signInSite) openIDSteps() []signInStep {
+	return []signInStep{
+		{"The site reads the provider's metadata and keys", s.connectOpenID},
+		{"First sign-in: code flow with PKCE, state and nonce", s.firstSignIn},
+		{"Sign-in of a person whose account SCIM made before", s.signInProvisioned},
+		{"The administrator tests the sign-in, and links the identity", s.linkAdministrator},
+		{"A fresh sign-in is asked for", s.signInAgain},
+		{"An answer is used twice, or by another browser", s.replayOpenID},
+		{"Sign-out of the site", s.signOutOfSite},
+		{"SCIM switches a person off, and on again", s.switchOff},
+	}
+}
+
+// connectSAML connects the site by the command line, as far as it has the settings. The claims for
+// title and department are set on the page.
+func (s *signInSite) connectSAML(ctx context.Context) (string, error) {
+	got, err := newBrowser().open(ctx, s.provider.metadata)
+	if err != nil {
+		return "", err
+	}
+	file := filepath.Join(s.provider.dir, "metadata.xml")
+	if err := os.WriteFile(file, []byte(got.body), 0o600); err != nil {
+		return "", err
+	}
+	shown, err := s.in.Rollcall(ctx, "site", "sso", "set", s.site.Name, "--metadata", file, "--mode", "optional", "--matches", "display-name-assertion", "--single-sign-out")
+	if err != nil {
+		return "", err
+	}
+	if !strings.Contains(shown, s.provider.entityID) {
+		return "", fmt.Errorf("the entity id is not %s:\n%s", s.provider.entityID, shown)
+	}
+	if err := errors.Join(s.giveMetadata(ctx), s.enterAsAdministrator(ctx)); err != nil {
+		return "", err
+	}
+	claims := map[string]string{"jobTitle": "title", "department": "department"}
+	if s.kind.name == "samlp" {
+		claims = map[string]string{"jobTitle": "http://schemas.passportjs.com/title", "department": "http://schemas.passportjs.com/department"}
+	}
+	return "connected", s.change(ctx, claims)
+}
+
+// connectOpenID connects the site by the command line, and sets the claims on the page.
+func (s *signInSite) connectOpenID(ctx context.Context) (string, error) {
+	file := filepath.Join(s.provider.dir, "secret.txt")
+	if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
+		return "", err
+	}
+	if _, err := s.in.Rollcall(ctx, "site", "sso", "set", s.site.Name, "--protocol", "oidc", "--issuer", s.provider.base, "--client-id", "rollcall", "--client-secret-file", file, "--mode", "optional", "--matches", "display-name-assertion"); err != nil {
+		return "", err
+	}
+	if err := s.enterAsAdministrator(ctx); err != nil {
+		return "", err
+	}
+	return "connected", s.change(ctx, map[string]string{"jobTitle": "title", "department": "department"})
+}
+
+func (s *signInSite) firstSignIn(ctx context.Context) (string, error) {
+	b := newBrowser()
+	if err := s.mustBeOut(ctx, b); err != nil {
+		return "", err
+	}
+	asked, err := s.signIn(ctx, b, s.login(), ada)
+	if err != nil {
+		return "", err
+	}
+	if asked != 1 {
+		return "", fmt.Errorf("the password was asked for %d times", asked)
+	}
+	if _, err := s.mustHaveAccount(ctx, ada); err != nil {
+		return "", err
+	}
+	return "the account is made, with userName, e-mail, user identifier, title and department", nil
+}
+
+func (s *signInSite) signInProvisioned(ctx context.Context) (string, error) {
+	id, err := s.in.AddUser(ctx, s.site, grace.Name, `,"displayName":"G. Hopper","active":true`)
+	if err != nil {
+		return "", err
+	}
+	if _, err := s.signIn(ctx, newBrowser(), s.login(), grace); err != nil {
+		return "", err
+	}
+	a, err := s.accountOf(ctx, grace.Name)
+	if err != nil {
+		return "", err
+	}
+	if a.ID != id || a.Title != grace.Title || a.Enterprise.Department != grace.Department {
+		return "", fmt.Errorf("SCIM made %s, and the sign-in is for %+v", id, a)
+	}
+	return "the same account; title and department follow the identity provider", nil
+}
+
+// linkAdministrator links the account of the administrator. An account with a role is not given to a
+// user identifier that nobody has linked to it.
+func (s *signInSite) linkAdministrator(ctx context.Context) (string, error) {
+	if err := s.mustBeRefused(ctx, newBrowser(), s.login(), kim, "An account with a role"); err != nil {
+		return "", err
+	}
+	if _, err := s.refusedBecause(ctx, "unproved"); err != nil {
+		return "", err
+	}
+	protocol := "saml2"
+	if s.kind.openID {
+		protocol = "oidc"
+	}
+	p, err := s.admin.open(ctx, s.home+"auth/"+protocol+"/test")
+	if err != nil {
+		return "", err
+	}
+	if p, _, err = s.admin.goOn(ctx, p, kim); err != nil {
+		return "", err
+	}
+	f, err := p.form("/authentication/link")
+	if err != nil {
+		return "", err
+	}
+	if p, err = s.admin.submit(ctx, f); err != nil || !strings.Contains(p.body, "Linked.") {
+		return "", pageError("linking", p, err)
+	}
+	if _, err := s.signIn(ctx, newBrowser(), s.login(), kim); err != nil {
+		return "", err
+	}
+	return "refused before: unproved; signed in after", nil
+}
+
+// signInWith signs a person in while the identity provider signs and encrypts as o says.
+func (s *signInSite) signInWith(o samlOptions) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		if err := s.provider.set(o); err != nil {
+			return "", err
+		}
+		_, err := s.signIn(ctx, newBrowser(), s.login(), ada)
+		return "signed in", err
+	}
+}
+
+func (s *signInSite) refuseUnsigned(ctx context.Context) (string, error) {
+	if err := s.provider.set(samlOptions{}); err != nil {
+		return "", err
+	}
+	if err := s.mustBeRefused(ctx, newBrowser(), s.login(), ada, "You are not signed in"); err != nil {
+		return "", err
+	}
+	return s.refusedBecause(ctx, "unsigned")
+}
+
+func (s *signInSite) signRequests(ctx context.Context) (string, error) {
+	if err := s.provider.set(samlOptions{SignAssertion: true, RequireSignedRequests: true}); err != nil {
+		return "", err
+	}
+	p, err := newBrowser().open(ctx, s.login())
+	if err != nil {
+		return "", err
+	}
+	if p, _, err = newBrowser().goOn(ctx, p, ada); err != nil {
+		return "", err
+	}
+	if p.status == http.StatusOK && strings.HasPrefix(p.address.String(), s.home) {
+		return "", errors.New("the identity provider takes a request without a signature, so this step shows nothing")
+	}
+	if _, err := s.in.Rollcall(ctx, "site", "sso", "set", s.site.Name, "--sign-requests"); err != nil {
+		return "", err
+	}
+	if err := s.giveMetadata(ctx); err != nil {
+		return "", err
+	}
+	if _, err := s.signIn(ctx, newBrowser(), s.login(), ada); err != nil {
+		return "", err
+	}
+	return "unsigned ones are refused there, signed ones are accepted", s.provider.set(samlOptions{SignAssertion: true})
+}
+
+func (s *signInSite) signInAgain(ctx context.Context) (string, error) {
+	b := newBrowser()
+	for _, step := range []struct {
+		address string
+		asked   int
+	}{{s.login(), 1}, {s.login(), 0}, {s.login() + "?renew=yes", 1}} {
+		asked, err := s.signIn(ctx, b, step.address, ada)
+		if err != nil {
+			return "", fmt.Errorf("%s: %w", step.address, err)
+		}
+		if asked != step.asked {
+			return "", fmt.Errorf("%s: the password was asked for %d times, not %d", step.address, asked, step.asked)
+		}
+	}
+	return "the identity provider asks for the password again; otherwise it does not", nil
+}
+
+// responseFor signs a person in at the identity provider, and returns the form with its response
+// without sending it.
+func (s *signInSite) responseFor(ctx context.Context, b *browser, address string, who employee) (form, error) {
+	p, err := b.open(ctx, address)
+	for range 5 {
+		if err != nil {
+			return form{}, err
+		}
+		f, found, err := p.message()
+		if found || err != nil {
+			return f, err
+		}
+		if f, found, err = p.questionFor(who); err != nil {
+			return form{}, err
+		}
+		if !found {
+			break
+		}
+		if p, err = b.submit(ctx, f); err != nil {
+			return form{}, err
+		}
+	}
+	return form{}, fmt.Errorf("there is no response: %s", p)
+}
+
+func (s *signInSite) replay(ctx context.Context) (string, error) {
+	b := newBrowser()
+	f, err := s.responseFor(ctx, b, s.login(), ada)
+	if err != nil {
+		return "", err
+	}
+	stranger := newBrowser()
+	if p, err := stranger.submit(ctx, f); err != nil || p.status != http.StatusForbidden {
+		return "", pageError("from another browser", p, err)
+	}
+	if err := s.mustBeOut(ctx, stranger); err != nil {
+		return "", err
+	}
+	if f, err = s.responseFor(ctx, b, s.login(), ada); err != nil { // the request of before is used up
+		return "", err
+	}
+	if p, err := b.submit(ctx, f); err != nil || p.status != http.StatusOK {
+		return "", pageError("the first time", p, err)
+	}
+	if p, err := b.submit(ctx, f); err != nil || p.status != http.StatusForbidden {
+		return "", pageError("the second time", p, err)
+	}
+	return s.refusedBecause(ctx, "other_browser", "unknown_request")
+}
+
+func (s *signInSite) replayOpenID(ctx context.Context) (string, error) {
+	b := newBrowser()
+	if _, err := s.signIn(ctx, b, s.login(), ada); err != nil {
+		return "", err
+	}
+	// The provider has a session now, so the next sign-in is a chain of redirects. It is followed up to
+	// the answer.
+	address := s.login()
+	follow := b.client.CheckRedirect
+	defer func() { b.client.CheckRedirect = follow }()
+	b.client.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
+		address = r.URL.String()
+		if strings.Contains(address, "/auth/oidc/callback") {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}
+	if _, err := b.open(ctx, address); err != nil {
+		return "", err
+	}
+	if !strings.Contains(address, "/auth/oidc/callback?") {
+		return "", fmt.Errorf("the provider does not answer: %s", address)
+	}
+	stranger := newBrowser()
+	if p, err := stranger.open(ctx, address); err != nil || p.status != http.StatusForbidden {
+		return "", pageError("from another browser", p, err)
+	}
+	if p, err := b.open(ctx, address); err != nil || p.status != http.StatusForbidden {
+		return "", pageError("the second time", p, err)
+	}
+	return s.refusedBecause(ctx, "other_browser", "unknown_request")
+}
+
+func (s *signInSite) startAtProvider(ctx context.Context) (string, error) {
+	address := s.provider.startAddress(s.home + "auth/saml2/metadata")
+	if err := s.mustBeRefused(ctx, newBrowser(), address, alan, "You are not signed in"); err != nil {
+		return "", err
+	}
+	if _, err := s.refusedBecause(ctx, "unknown_request"); err != nil {
+		return "", err
+	}
+	if err := s.change(ctx, map[string]string{"unsolicited": "yes"}); err != nil {
+		return "", err
+	}
+	b := newBrowser()
+	f, err := s.responseFor(ctx, b, address, alan)
+	if err != nil {
+		return "", err
+	}
+	if p, err := b.submit(ctx, f); err != nil || p.status != http.StatusOK {
+		return "", pageError("the first time", p, err)
+	}
+	if err := s.mustBeIn(ctx, b, alan); err != nil {
+		return "", err
+	}
+	if _, err := s.mustHaveAccount(ctx, alan); err != nil {
+		return "", err
+	}
+	if p, err := newBrowser().submit(ctx, f); err != nil || p.status != http.StatusForbidden {
+		return "", pageError("the second time", p, err)
+	}
+	if _, err := s.refusedBecause(ctx, "replayed"); err != nil {
+		return "", err
+	}
+	return "refused while the site does not allow it; then signed in, and a second use is refused: replayed", s.change(ctx, map[string]string{"unsolicited": ""})
+}
+
+// signOutOfSite signs a person out on the page of the site, where the provider has no part in it.
+func (s *signInSite) signOutOfSite(ctx context.Context) (string, error) {
+	b := newBrowser()
+	if _, err := s.signIn(ctx, b, s.login(), ada); err != nil {
+		return "", err
+	}
+	if _, err := s.pressSignOut(ctx, b); err != nil {
+		return "", err
+	}
+	return "the session has ended", s.mustBeOut(ctx, b)
+}
+
+// pressSignOut signs out on the page of the site. It returns the page after that.
+func (s *signInSite) pressSignOut(ctx context.Context, b *browser) (*page, error) {
+	p, err := b.open(ctx, s.home)
+	if err != nil {
+		return nil, err
+	}
+	f, err := p.form("/sign-out")
+	if err != nil {
+		return nil, err
+	}
+	return b.submit(ctx, f)
+}
+
+func (s *signInSite) signOutHere(ctx context.Context) (string, error) {
+	b, other := newBrowser(), newBrowser()
+	for _, one := range []*browser{b, other} {
+		if _, err := s.signIn(ctx, one, s.login(), ada); err != nil {
+			return "", err
+		}
+	}
+	p, err := s.pressSignOut(ctx, b)
+	if err != nil {
+		return "", err
+	}
+	if err := s.mustBeOut(ctx, b); err != nil {
+		return "", err
+	}
+	there, err := p.link("/auth/saml2/sign-out?go=")
+	if err != nil {
+		return "", err
+	}
+	if p, err = b.open(ctx, there); err != nil {
+		return "", err
+	}
+	if p, _, err = b.goOn(ctx, p, employee{}); err != nil {
+		return "", err
+	}
+	if p.status != http.StatusOK || !strings.Contains(p.body, "signed out of this site and of your identity provider") {
+		return "", errors.New(p.String())
+	}
+	asked, err := s.signIn(ctx, b, s.login(), ada)
+	if err != nil {
+		return "", err
+	}
+	if asked != 1 {
+		return "", fmt.Errorf("after the sign-out the password is asked for %d times, not once", asked)
+	}
+	return "both sessions have ended; another browser of the person stays signed in", s.mustBeIn(ctx, other, ada)
+}
+
+// signOutThere signs a person out at the identity provider, while it sends its messages as o says.
+func (s *signInSite) signOutThere(o samlOptions) func(context.Context) (string, error) {
+	return func(ctx context.Context) (string, error) {
+		if err := s.provider.set(o); err != nil {
+			return "", err
+		}
+		b, other := newBrowser(), newBrowser()
+		for _, one := range []*browser{b, other} {
+			if _, err := s.signIn(ctx, one, s.login(), ada); err != nil {
+				return "", err
+			}
+		}
+		p, err := b.open(ctx, s.provider.endsHere)
+		if err != nil {
+			return "", err
+		}
+		if p, _, err = b.goOn(ctx, p, employee{}); err != nil {
+			return "", err
+		}
+		if p.status != http.StatusOK || !strings.HasPrefix(p.address.String(), s.provider.base) {
+			return "", errors.New(p.String())
+		}
+		if err := errors.Join(s.mustBeOut(ctx, b), s.mustBeIn(ctx, other, ada)); err != nil {
+			return "", err
+		}
+		return "the session with this session index has ended; another browser of the person stays signed in", nil
+	}
+}
+
+func (s *signInSite) switchOff(ctx context.Context) (string, error) {
+	b := newBrowser()
+	if _, err := s.signIn(ctx, b, s.login(), grace); err != nil {
+		return "", err
+	}
+	a, err := s.accountOf(ctx, grace.Name)
+	if err != nil {
+		return "", err
+	}
+	if err := s.setActive(ctx, a.ID, "False"); err != nil {
+		return "", err
+	}
+	if err := s.mustBeOut(ctx, b); err != nil {
+		return "", err
+	}
+	if err := s.mustBeRefused(ctx, b, s.login(), grace, "deactivated"); err != nil {
+		return "", err
+	}
+	if _, err := s.refusedBecause(ctx, "deactivated"); err != nil {
+		return "", err
+	}
+	if err := s.setActive(ctx, a.ID, "True"); err != nil {
+		return "", err
+	}
+	if _, err := s.signIn(ctx, b, s.login(), grace); err != nil {
+		return "", err
+	}
+	return "the next click is the sign-in page, and a new sign-in is refused: deactivated; switched on, signed in", nil
+}
+
+// pageError returns an error about a page that should have been another one. err is an error of the
+// request; it may be nil.
+func pageError(when string, p *page, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", when, err)
+	}
+	return fmt.Errorf("%s: %s", when, p)
+}

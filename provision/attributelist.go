@@ -10,8 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// ListSide names one of the two attribute lists of a mapping: the list of the directory's
-// attributes, or the list of the application's.
+// ListSide selects one of the two attribute lists of a mapping: the list of the directory or the
+// list of the application.
 type ListSide string
 
 // The two attribute lists of a mapping.
@@ -20,24 +20,23 @@ const (
 	TargetList ListSide = "target"
 )
 
-// ListedAttribute is one attribute of an attribute list. Its fields have the names of the columns
-// of Entra's page "Edit attribute list".
+// ListedAttribute is one attribute of a list, in the words of Entra's page "Edit attribute list".
 type ListedAttribute struct {
 	Name       string
 	Type       AttributeType
-	PrimaryKey bool // whether it is the object's unique key; exactly one attribute of a list is
+	PrimaryKey bool // whether the attribute is the object's primary key; each object has exactly one
 	Required   bool
 	MultiValue bool
 	ExactCase  bool
-	// APIExpression is the attribute's apiExpressions in Graph's schema document, as JSON. Only
-	// Entra uses it, so it is stored unchanged. It is "" if there is none.
+	// APIExpression is the property apiExpressions of Graph, as JSON. Only Entra uses it, so it is
+	// kept unchanged. It is "" if there is none.
 	APIExpression string
-	// Referenced is the Referenced Object Attribute of an attribute of type Reference: the type of
-	// object to which it refers, or OBJECT.ATTRIBUTE. Several are separated by commas. For other
-	// types of attributes it is "".
+	// Referenced is the Referenced Object Attribute of a Reference: the name of the object that the
+	// attribute leads to, or OBJECT.ATTRIBUTE. Commas separate several of them. It is "" for other
+	// types.
 	Referenced string
-	FlowNull   bool
-	Uses       []string // what uses the attribute, so that it cannot be removed, in words; only AttributeList sets it
+	FlowNull   bool     // Flow null values: whether an empty value of the attribute is sent, too
+	Uses       []string // what needs the attribute, in words; only AttributeList sets it
 }
 
 // AttributeTypes returns the types that an attribute can have, in the order of Entra's page.
@@ -47,12 +46,12 @@ func AttributeTypes() []AttributeType {
 
 // Limits of an attribute list.
 const (
-	maxAttributeName = 500 // characters
-	maxAttributes    = 1000
+	maxAttributeName = 500  // the largest length of a name, in characters
+	maxAttributes    = 1000 // the largest number of attributes
 )
 
-// AttributeList returns one of a mapping's attribute lists, in the order of the schema document.
-// Its errors are *InputError.
+// AttributeList returns one of a mapping's attribute lists, in the order of the schema document. If
+// it fails, it returns an *InputError.
 func (s *Schema) AttributeList(m *ObjectMapping, side ListSide) ([]ListedAttribute, error) {
 	o, err := s.listedObject(m, side)
 	if err != nil {
@@ -60,14 +59,13 @@ func (s *Schema) AttributeList(m *ObjectMapping, side ListSide) ([]ListedAttribu
 	}
 	list := make([]ListedAttribute, len(o.Attributes))
 	for i := range o.Attributes {
-		list[i] = newListedAttribute(&o.Attributes[i])
+		list[i] = listedAttribute(&o.Attributes[i])
 		list[i].Uses = s.attributeUses(o, side, o.Attributes[i].Name)
 	}
 	return list, nil
 }
 
-// listedObject returns the definition of the object whose attributes one of a mapping's lists
-// shows.
+// listedObject returns the object whose attributes a mapping's list shows.
 func (s *Schema) listedObject(m *ObjectMapping, side ListSide) (*ObjectDefinition, error) {
 	source, target, err := s.objects(m)
 	switch {
@@ -81,7 +79,7 @@ func (s *Schema) listedObject(m *ObjectMapping, side ListSide) (*ObjectDefinitio
 	return nil, &InputError{Field: "Attribute list", Text: fmt.Sprintf("is %q: write source or target", side)}
 }
 
-func newListedAttribute(a *AttributeDefinition) ListedAttribute {
+func listedAttribute(a *AttributeDefinition) ListedAttribute {
 	l := ListedAttribute{
 		Name: a.Name, Type: a.Type, PrimaryKey: a.Anchor, Required: a.Required, MultiValue: a.Multivalued, ExactCase: a.CaseExact, FlowNull: a.FlowNullValues,
 	}
@@ -103,8 +101,8 @@ func newListedAttribute(a *AttributeDefinition) ListedAttribute {
 }
 
 // AddAttribute returns a copy of the job with a new attribute in one of a mapping's lists. c is the
-// catalog of the directory's attributes. If c is nil, the directory's list accepts every name. Its
-// errors are *InputError.
+// catalog of the mapping's source objects. If c is nil, the source's list accepts every name. If
+// AddAttribute refuses the attribute, it returns an *InputError.
 func (job Job) AddAttribute(mapping string, side ListSide, a ListedAttribute, c Catalog) (Job, error) {
 	return job.editList(mapping, side, c, func(s *Schema, o *ObjectDefinition) error {
 		if err := o.checkNewName(side, a.Name, c); err != nil {
@@ -120,7 +118,7 @@ func (job Job) AddAttribute(mapping string, side ListSide, a ListedAttribute, c 
 }
 
 // ChangeAttribute returns a copy of the job in which the attribute named a.Name has the properties
-// of a. It refuses a change after which a row would no longer work. Its errors are *InputError.
+// of a. It returns an *InputError if a property is wrong, or if a row would no longer work.
 func (job Job) ChangeAttribute(mapping string, side ListSide, a ListedAttribute, c Catalog) (Job, error) {
 	return job.editList(mapping, side, c, func(s *Schema, o *ObjectDefinition) error {
 		d, err := o.existingAttribute(a.Name)
@@ -131,8 +129,8 @@ func (job Job) ChangeAttribute(mapping string, side ListSide, a ListedAttribute,
 	})
 }
 
-// RemoveAttribute returns a copy of the job without this attribute. It refuses to remove a primary
-// key, or an attribute that a row or a scoping filter uses. Its errors are *InputError.
+// RemoveAttribute returns a copy of the job without this attribute. It returns an *InputError if
+// the attribute is a primary key, or if a row or a scoping filter uses it.
 func (job Job) RemoveAttribute(mapping string, side ListSide, name string, c Catalog) (Job, error) {
 	return job.editList(mapping, side, c, func(s *Schema, o *ObjectDefinition) error {
 		if _, err := o.existingAttribute(name); err != nil {
@@ -154,8 +152,8 @@ func (o *ObjectDefinition) existingAttribute(name string) (*AttributeDefinition,
 	return d, nil
 }
 
-// editList returns a copy of the job with an attribute list that edit has changed. It refuses the
-// change if a row that worked before would no longer work.
+// editList returns a copy of the job in which edit has changed an attribute list. It returns an
+// *InputError if a row that worked before would no longer work.
 func (job Job) editList(mapping string, side ListSide, c Catalog, edit func(*Schema, *ObjectDefinition) error) (Job, error) {
 	schema := job.Schema.Clone()
 	schema.ownDefinitions()
@@ -222,12 +220,12 @@ func (s *Schema) setListed(o *ObjectDefinition, side ListSide, d *AttributeDefin
 	}
 	d.Type, d.Required, d.Multivalued, d.CaseExact, d.ReferencedObjects = a.Type, a.Required, a.MultiValue, a.ExactCase, references
 	if side == SourceList {
-		d.FlowNullValues = a.FlowNull // for an attribute of the application, the row of the mapping has this setting
+		d.FlowNullValues = a.FlowNull // for a target attribute, the row has the setting Flow null values
 	}
 	return nil
 }
 
-// anchor returns the name of the object's primary key. It returns "" if the object has none.
+// anchor returns the name of the object's primary key.
 func (o *ObjectDefinition) anchor() string {
 	for _, a := range o.Attributes {
 		if a.Anchor {
@@ -237,7 +235,8 @@ func (o *ObjectDefinition) anchor() string {
 	return ""
 }
 
-// checkTargetProperties checks the new properties a of the application's attribute d.
+// checkTargetProperties returns an *InputError if an attribute of the application cannot have the
+// properties of a.
 func checkTargetProperties(d *AttributeDefinition, a *ListedAttribute, _ Catalog) error {
 	p, err := scim.ParsePath(nil, d.Name, scim.Lenient)
 	if err != nil {
@@ -254,8 +253,8 @@ func checkTargetProperties(d *AttributeDefinition, a *ListedAttribute, _ Catalog
 	return nil
 }
 
-// checkSourceProperties checks the new properties a of the directory's attribute d. The catalog c
-// says which type the attribute has in the directory, and whether it is multi-valued there.
+// checkSourceProperties returns an *InputError if an attribute of the directory cannot have the
+// properties of a. Only the directory decides whether an attribute is multi-valued.
 func checkSourceProperties(d *AttributeDefinition, a *ListedAttribute, c Catalog) error {
 	if c == nil {
 		return nil
@@ -271,19 +270,20 @@ func checkSourceProperties(d *AttributeDefinition, a *ListedAttribute, c Catalog
 	case a.Type != known.Type && a.Type != d.Type && known.Type != TypeString:
 		return &InputError{Field: "Type", Text: fmt.Sprintf("of %s is %s in the directory: write that", d.Name, known.Type)}
 	case a.MultiValue != known.MultiValued && a.MultiValue != d.Multivalued:
-		return &InputError{Field: "Multi-value", Text: fmt.Sprintf("of %s is what the directory says: it has %s", d.Name, valueCountAdvice(known.MultiValued))}
+		return &InputError{Field: "Multi-value", Text: fmt.Sprintf("of %s is what the directory says: it has %s", d.Name, countOfValues(known.MultiValued))}
 	}
 	return nil
 }
 
-func valueCountAdvice(several bool) string {
+func countOfValues(several bool) string {
 	if several {
 		return "several values, so tick it"
 	}
 	return "one value, so clear it"
 }
 
-// referencesOf parses the Referenced Object Attribute of a.
+// referencesOf parses the Referenced Object Attribute of a. It returns an *InputError if the text
+// does not fit the type of a, or names no object.
 func (s *Schema) referencesOf(o *ObjectDefinition, side ListSide, d *AttributeDefinition, a ListedAttribute) ([]ReferencedObject, error) {
 	if strings.TrimSpace(a.Referenced) == "" {
 		if a.Type == TypeReference {
@@ -294,7 +294,7 @@ func (s *Schema) referencesOf(o *ObjectDefinition, side ListSide, d *AttributeDe
 	switch {
 	case a.Type != TypeReference:
 		return nil, &InputError{Field: "Referenced Object Attribute", Text: "belongs to the type Reference only: clear it, or choose that type"}
-	case a.Referenced == newListedAttribute(d).Referenced:
+	case a.Referenced == listedAttribute(d).Referenced:
 		return d.ReferencedObjects, nil
 	}
 	list := []ReferencedObject{}
@@ -311,8 +311,8 @@ func (s *Schema) referencesOf(o *ObjectDefinition, side ListSide, d *AttributeDe
 	return list, nil
 }
 
-// referenceOf parses one reference, written as OBJECT or OBJECT.ATTRIBUTE. The object must belong
-// to the same system as o, and the attribute must be the object's primary key.
+// referenceOf parses a text of the form OBJECT or OBJECT.ATTRIBUTE. The object must be in the same
+// directory as o, and the attribute must be the object's primary key.
 func (s *Schema) referenceOf(o *ObjectDefinition, text string) (ReferencedObject, error) {
 	var names []string
 	for i := range s.Directories {
@@ -336,7 +336,7 @@ func (s *Schema) referenceOf(o *ObjectDefinition, text string) (ReferencedObject
 	return ReferencedObject{}, &InputError{Field: "Referenced Object Attribute", Text: fmt.Sprintf("names no object: write %s", strings.Join(names, " or "))}
 }
 
-// customURN matches the URN of a SCIM extension.
+// customURN matches the URN of a SCIM extension's schema.
 var customURN = regexp.MustCompile(`^(?i:urn):[A-Za-z0-9][A-Za-z0-9-]{0,31}:[A-Za-z0-9()+,.:=@;$_!*'%-]+$`)
 
 const exampleURN = "urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User:tag"
@@ -391,8 +391,8 @@ func checkTargetName(name string, refuse func(string, ...any) error) error {
 	return nil
 }
 
-// attributeUses says in words why an attribute of an object is needed: it is the primary key, or
-// rows or scoping filters use it. It returns nil if nothing needs the attribute.
+// attributeUses returns the reasons why an attribute of an object is needed, in words: it is the
+// primary key, or rows or scoping filters use it.
 func (s *Schema) attributeUses(o *ObjectDefinition, side ListSide, name string) []string {
 	var uses []string
 	if d, ok := o.Attribute(name); ok && d.Anchor {
@@ -416,8 +416,8 @@ func (s *Schema) attributeUses(o *ObjectDefinition, side ListSide, name string) 
 	return uses
 }
 
-// sourceUses says in words which rows and scoping filters of a mapping read an attribute of the
-// directory.
+// sourceUses lists the rows and scoping filters of a mapping that read a source attribute, in
+// words.
 func (m *ObjectMapping) sourceUses(name string) []string {
 	var uses []string
 	for i := range m.AttributeMappings {
@@ -437,8 +437,8 @@ func (m *ObjectMapping) sourceUses(name string) []string {
 	return uses
 }
 
-// UnmappedRequired returns the names of the required attributes of the application that no row of
-// the mapping writes.
+// UnmappedRequired returns the target attributes that the attribute list marks as required but that
+// no row of the mapping writes.
 func (s *Schema) UnmappedRequired(m *ObjectMapping) []string {
 	_, target, err := s.objects(m)
 	if err != nil {

@@ -7,24 +7,22 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// The breaker pauses a job whose target can be searched but refuses every write. It opens when the
-// target has refused writes for 20 different objects in a row, which had no recorded failure
-// before. It keeps the target's last answer as evidence. After the pause the target is on trial:
-// the engine tries one write, and if the target refuses it, the job pauses again.
+// The breaker stops a job whose target answers searches but refuses every write. It opens when the
+// target has refused writes of 20 different objects, each for the first time, and has accepted no
+// write in between. It keeps the target's last answer as evidence. After a pause, the engine tries
+// one write. If the target refuses that write, the job pauses again.
 
 const (
-	// breakerThreshold is how many different objects the target must refuse in a row to open the
-	// breaker.
-	breakerThreshold = 20
-	// codeWritesRefused is the error code for a target that refuses every write. Entra has no such
-	// code.
+	// refusedInARow is how many different objects the target must refuse before the breaker opens.
+	refusedInARow = 20
+	// codeWritesRefused is our own code for a target that refuses every write.
 	codeWritesRefused = "WritesRefused"
 )
 
-// onTrial waits until a write may be sent. While the target is on trial, it lets through one write
-// at a time. After a refusal it lets through only as many writes at once as refusals are missing
-// until the breaker opens. The caller must call ended when the outcome of the write is known. ok is
-// false if the breaker has opened, so that the write must not be sent.
+// onTrial waits until a write may be sent. While the target is on trial, only one write is sent at
+// a time. After a refusal, onTrial limits the writes under way: even if all of them are refused,
+// there are no more than refusedInARow refusals. The caller must call ended when the outcome of the
+// write is known. ok is false if the breaker has opened.
 func (l *pipeline) onTrial() (ended func(), ok bool) {
 	unlock := func() {}
 	if l.trial.Load() {
@@ -37,7 +35,7 @@ func (l *pipeline) onTrial() (ended func(), ok bool) {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for l.systemic == nil && len(l.refused) > 0 && len(l.refused)+l.writing >= breakerThreshold {
+	for l.systemic == nil && len(l.refused) > 0 && len(l.refused)+l.writing >= refusedInARow {
 		written := l.written
 		l.mu.Unlock()
 		receive(l.g, written)
@@ -54,8 +52,8 @@ func (l *pipeline) onTrial() (ended func(), ok bool) {
 	}, l.systemic == nil
 }
 
-// trip counts the result of a write. It opens the breaker if the target has refused too many writes
-// in a row.
+// trip counts the result of a write. It opens the breaker when the target has refused too many
+// writes.
 func (l *pipeline) trip(ctx context.Context, w *work) {
 	no, refused := w.result.(refusedResult)
 	switch {
@@ -73,15 +71,15 @@ func (l *pipeline) trip(ctx context.Context, w *work) {
 	if w.known.Escrow == nil && l.refused == nil {
 		l.refused = map[string]bool{}
 	}
-	if w.known.Escrow == nil { // not an object that has failed before: its failure proves nothing about other writes
+	if w.known.Escrow == nil { // do not count an object that has failed before
 		l.refused[w.known.ObjectID] = true
 	}
-	if len(l.refused) < breakerThreshold && !l.trial.Load() || l.systemic != nil {
+	if len(l.refused) < refusedInARow && !l.trial.Load() || l.systemic != nil {
 		return
 	}
 	te := *no.problem
 	te.Code = codeWritesRefused
-	te.Detail = fmt.Sprintf("The application refused the changes of %d different objects, and took none in between. The last answer: %s", breakerThreshold, no.problem.Detail)
+	te.Detail = fmt.Sprintf("The application refused the changes of %d different objects, and took none in between. The last answer: %s", refusedInARow, no.problem.Detail)
 	if l.trial.Load() {
 		te.Detail = "The application refused one change that was tried, after it had refused all others. The answer: " + no.problem.Detail
 	}
@@ -89,7 +87,7 @@ func (l *pipeline) trip(ctx context.Context, w *work) {
 	l.systemic = &te
 }
 
-// endTrial ends the target's trial, if there is one, because the target has accepted a write.
+// endTrial ends the trial after the target has accepted a write.
 func (l *pipeline) endTrial(ctx context.Context) {
 	if !l.trial.CompareAndSwap(true, false) {
 		return

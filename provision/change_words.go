@@ -8,20 +8,20 @@ import (
 	"strings"
 )
 
-// The limits on how much the sentence of an event says about a change.
+// Limits on how much of a change the sentence of the event shows.
 const (
-	maxNamedParts = 6   // how many changed parts of the mappings it names
-	maxPartBytes  = 120 // how many bytes of a part it shows, before and after the change
+	wordedParts = 6   // how many parts of the mappings the sentence names
+	wordedPart  = 120 // the largest length of the words for the old or the new side of a part, in bytes
 )
 
-// describeChanges says in words how two schemas differ, for the audit log and the list of versions.
-// It returns "" if they differ only in metadata.
-func describeChanges(before, after *Schema) string {
-	return strings.Join(ChangeWords(before, after, maxNamedParts), "; ")
+// changeWords says in words how two schemas differ, for the audit trail and the list of versions.
+// It returns "" if only metadata differs.
+func changeWords(before, after *Schema) string {
+	return strings.Join(ChangeWords(before, after, wordedParts), "; ")
 }
 
-// ChangeWords says in words how two schemas differ, one string for each part that differs. It
-// returns at most most of these strings. If more parts differ, a further string says how many.
+// ChangeWords says in words how two schemas differ. It returns a string for each part that differs,
+// and names about most parts. If there are more, the last string says how many more.
 func ChangeWords(before, after *Schema, most int) []string {
 	var parts []string
 	for _, c := range Compare(before, after) {
@@ -33,9 +33,9 @@ func ChangeWords(before, after *Schema, most int) []string {
 	return parts
 }
 
-// appendChanges appends to a sentence another one that says how two schemas differ.
-func appendChanges(sentence string, before, after *Schema) string {
-	if words := describeChanges(before, after); words != "" {
+// andChanges appends to a sentence the words of changeWords, if there are any.
+func andChanges(sentence string, before, after *Schema) string {
+	if words := changeWords(before, after); words != "" {
 		return sentence + " Changed: " + words + "."
 	}
 	return sentence
@@ -161,11 +161,10 @@ func definitionWords(a AttributeDefinition) string {
 	return words
 }
 
-// clipWords shortens the words for a part of the mappings to wordedPart bytes. It does not split a
-// character.
+// clipWords shortens the words for one side of a change without splitting a character.
 func clipWords(words string) string {
-	if len(words) <= maxPartBytes {
+	if len(words) <= wordedPart {
 		return words
 	}
-	return strings.ToValidUTF8(words[:maxPartBytes], "") + "…"
+	return strings.ToValidUTF8(words[:wordedPart], "") + "…"
 }

@@ -9,8 +9,8 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// changedSettings returns the settings that differ between two versions of a job, with the old and
-// the new value, for the audit log. For the Secret Token it returns only that the token changed.
+// changedSettings returns the settings that differ between two versions of a job, with both values,
+// for the audit trail. For the Secret Token it returns no values, only that it changed.
 func changedSettings(before, after Job) []event.Change {
 	var changes []event.Change
 	text := func(name, was, is string) {
@@ -34,8 +34,7 @@ func changedSettings(before, after Job) []event.Change {
 	return changes
 }
 
-// changedMappings returns the parts of the mappings that differ between two schemas, for the audit
-// log.
+// changedMappings compares the mappings of two schemas part by part, for the audit trail.
 func changedMappings(before, after *Schema) []event.Change {
 	parts := Compare(before, after)
 	changes := make([]event.Change, len(parts))
@@ -45,9 +44,9 @@ func changedMappings(before, after *Schema) []event.Change {
 	return changes
 }
 
-// ChangedPart is a part of the mappings that differs between two schemas: a row, the scoping
-// filters, a setting of a mapping, or an attribute of an attribute list. Before is nil if the old
-// schema lacks the part, and After is nil if the new one lacks it.
+// ChangedPart is a part of the mappings that differs: a row, the scoping filters, a setting of a
+// mapping, or an attribute of an attribute list. Before or After is nil if that schema has no such
+// part.
 type ChangedPart struct {
 	Name   string `json:"name"`
 	Before any    `json:"before,omitempty"`
@@ -72,8 +71,8 @@ func Compare(before, after *Schema) []ChangedPart {
 	return changes
 }
 
-// mappingParts returns all parts of a schema that a person can change, by name, and the names in
-// order.
+// mappingParts returns every part of a schema that a person can change, by the part's name. order
+// lists the names in the order of the schema.
 func mappingParts(s *Schema) (parts map[string]any, order []string) {
 	parts = map[string]any{}
 	add := func(name string, value any) {
@@ -96,7 +95,7 @@ func mappingParts(s *Schema) (parts map[string]any, order []string) {
 	for _, d := range s.Directories {
 		for _, o := range d.Objects {
 			for _, a := range o.Attributes {
-				a.CaseExact = false // the part "Exact case" of the mapping covers this property
+				a.CaseExact = false // the part "Exact case" of the mapping shows this
 				add("Attribute list of "+d.Name+", "+o.Name+": "+a.Name, a)
 			}
 		}
@@ -104,8 +103,8 @@ func mappingParts(s *Schema) (parts map[string]any, order []string) {
 	return parts, order
 }
 
-// movedRows returns a change for each mapping whose rows are in a different order. It ignores rows
-// that only one of the two schemas has.
+// movedRows returns the mappings whose rows are in a different order. It ignores rows that only one
+// of the two schemas has.
 func movedRows(before, after *Schema) []ChangedPart {
 	var changes []ChangedPart
 	if before == nil || after == nil {

@@ -10,42 +10,41 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// claims prevents two people who are evaluated at the same time from getting the same account. A
-// claim lasts until the outcome of its owner is recorded. After that, the store and the target show
-// who has the account.
+// claims prevents two people in one pass from getting the same account. A claim lasts until the
+// owner's outcome is recorded. After that, the store and the target show who has the account.
 type claims struct {
-	mu          sync.Mutex
-	ownerByKey  map[string]string   // the id of the object that has claimed an account or matching value, by its key
-	keysByOwner map[string][]string // the keys of all accounts and values that an object has claimed, by object id
-	releasedAt  map[string]int      // what clock was when an account or value was last released, by its key
-	clock       int                 // how often claims have been released
+	mu       sync.Mutex
+	owner    map[string]string   // the id of the object that has claimed a thing, by thing (see pass.thing)
+	things   map[string][]string // the things that each object has claimed, by object id
+	released map[string]int      // the clock at which a thing was last released, by thing
+	clock    int                 // how often claims were released
 }
 
-// now returns how often claims have been released so far. A caller reads it before a search,
-// because the search may miss an account whose claim is released after it.
+// now returns the clock, a counter that grows each time claims are released. A caller reads it
+// before a search, because the search may miss an account whose claim is released after that.
 func (c *claims) now() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.clock
 }
 
-// take claims an account or value for an object, unless another object has claimed it. It returns
-// the object that has the claim. since is an earlier result of now. If another object has released
-// the account or value since then, take claims nothing and late is true.
+// take claims a thing for an object, if no object has claimed it yet, and returns its owner. A
+// thing is an account or a value. since is an earlier result of now. late reports whether another
+// object has released the thing since then; in that case take claims nothing.
 func (c *claims) take(thing, objectID string, since int) (owner string, late bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if owner, taken := c.ownerByKey[thing]; taken {
+	if owner, taken := c.owner[thing]; taken {
 		return owner, false
 	}
-	if at, ok := c.releasedAt[thing]; ok && at > since {
+	if at, ok := c.released[thing]; ok && at > since {
 		return "", true
 	}
-	if c.ownerByKey == nil {
-		c.ownerByKey, c.keysByOwner, c.releasedAt = map[string]string{}, map[string][]string{}, map[string]int{}
+	if c.owner == nil {
+		c.owner, c.things, c.released = map[string]string{}, map[string][]string{}, map[string]int{}
 	}
-	c.ownerByKey[thing] = objectID
-	c.keysByOwner[objectID] = append(c.keysByOwner[objectID], thing)
+	c.owner[thing] = objectID
+	c.things[objectID] = append(c.things[objectID], thing)
 	return objectID, false
 }
 
@@ -53,25 +52,25 @@ func (c *claims) take(thing, objectID string, since int) (owner string, late boo
 func (c *claims) release(objectID string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(c.keysByOwner[objectID]) == 0 {
+	if len(c.things[objectID]) == 0 {
 		return
 	}
 	c.clock++
-	for _, thing := range c.keysByOwner[objectID] {
-		delete(c.ownerByKey, thing)
-		c.releasedAt[thing] = c.clock
+	for _, thing := range c.things[objectID] {
+		delete(c.owner, thing)
+		c.released[thing] = c.clock
 	}
-	delete(c.keysByOwner, objectID)
+	delete(c.things, objectID)
 }
 
-// claimKey returns the key under which an account or value is claimed. Users and groups have
-// separate keys.
-func (p *pass) claimKey(name string) string { return string(p.m.kind) + " " + name }
+// thing returns the key under which an account or a value is claimed. Users and groups have
+// different keys.
+func (p *pass) thing(name string) string { return string(p.m.kind) + " " + name }
 
-// claim claims the account that the decision about a person uses or creates. If another person has
-// claimed it, this person's decision becomes to fail or to wait. since is the result of now before
-// the evaluation. If late is true, another claim was released after that, so the evaluation may
-// have missed an account and must be repeated.
+// claim claims the account that a person's decision uses or creates. If another person has already
+// claimed it, this person fails or waits. since is the result of claims.now before the evaluation.
+// late reports whether another claim was released since then; the evaluation may then be out of
+// date, and must be repeated.
 func (p *pass) claim(w *work, since int) (late bool) {
 	if w.newLink() {
 		owner, late := p.claimAccount(w, since)
@@ -94,7 +93,7 @@ func (p *pass) claim(w *work, since int) (late bool) {
 		return p.claimOwn(w, since)
 	}
 	for _, k := range d.keys {
-		owner, late := p.claims.take(p.claimKey("key "+k.Path+" "+scim.Fold(text(k.Value))), w.known.ObjectID, since)
+		owner, late := p.claims.take(p.thing("key "+k.Path+" "+scim.Fold(text(k.Value))), w.known.ObjectID, since)
 		if late {
 			p.claims.release(w.known.ObjectID)
 			return true
@@ -112,34 +111,35 @@ func (p *pass) claim(w *work, since int) (late bool) {
 	return false
 }
 
-// claimOwn claims the account to which a person is linked already, if the decision changes the
-// account or its link. If another person is taking over the account, this person waits. late has
-// the same meaning as for claim.
+// claimOwn claims the account that a person is linked to, if the decision changes the account or
+// its link. If another person is taking over the account, this person waits, because the account
+// will soon belong to that other person. late is as in claim.
 func (p *pass) claimOwn(w *work, since int) (late bool) {
 	if w.known.Link == nil || !changesPair(w.decision) {
 		return false
 	}
-	owner, late := p.claims.take(p.claimKey("account "+w.known.Link.TargetID), w.known.ObjectID, since)
+	owner, late := p.claims.take(p.thing("account "+w.known.Link.TargetID), w.known.ObjectID, since)
 	if !late && owner != w.known.ObjectID {
 		w.waitForAccount("Another person takes the account over.")
 	}
 	return late
 }
 
-// waitForAccount postpones a person because the account is in use for another person.
+// waitForAccount postpones a person, because the engine is using the account for another person.
 func (w *work) waitForAccount(why string) {
-	w.decision, w.waits = later{until: w.started.Add(accountWaitTime)}, why
+	w.decision, w.waits = later{until: w.started.Add(accountTime)}, why
 }
 
-// accountWaitTime is how long a person waits when another person's work uses the account.
-const accountWaitTime = time.Second
+// accountTime is how long a person waits if the engine is using the account for another person.
+const accountTime = time.Second
 
 // claimAccount claims the account that was found for a person, and the account's matching values.
-// It claims the values too because a person whose account is being created has claimed only values.
+// It claims the values because a person whose account is being created has claimed only values. It
+// returns the owner of the account or value, and late, as take does.
 func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
-	things := []string{p.claimKey("account " + w.link.TargetID)}
+	things := []string{p.thing("account " + w.link.TargetID)}
 	for _, k := range w.link.Keys {
-		things = append(things, p.claimKey("key "+k.Path+" "+scim.Fold(text(k.Value))))
+		things = append(things, p.thing("key "+k.Path+" "+scim.Fold(text(k.Value))))
 	}
 	for _, thing := range things {
 		owner, late = p.claims.take(thing, w.known.ObjectID, since)
@@ -151,13 +151,12 @@ func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
 	return owner, false
 }
 
-// ownerOf returns the id of the object that owns an account: the one that has claimed it, or the
-// one that the store knows. If there is none, it claims the account for objectID and returns
-// objectID.
+// ownerOf returns the id of the object that owns an account, according to the claims of this pass
+// or the store. If the account has no owner, ownerOf claims it for objectID.
 func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, error) {
-	// Claim first, then ask the store: by then, the store knows an owner that has released its
-	// claim.
-	claimed, _ := p.claims.take(p.claimKey("account "+targetID), objectID, math.MaxInt)
+	// Claim the account before reading the store: if an owner has released its claim, the store
+	// already has that owner.
+	claimed, _ := p.claims.take(p.thing("account "+targetID), objectID, math.MaxInt)
 	if claimed != objectID {
 		return claimed, nil
 	}
@@ -168,7 +167,7 @@ func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, 
 	return objectID, nil
 }
 
-// failTaken returns the decision to fail for a person whose account belongs to another person.
+// failTaken fails a person whose account belongs to another person.
 func (w *work) failTaken(targetID, owner string) fail {
 	w.link = nil
 	return w.fail(&TargetError{

@@ -13,32 +13,33 @@ import (
 )
 
 // Connection pairs a user or group of the directory with its account or group at the application.
-// It shows a Link to people.
+// Pages and commands show a Link in this form.
 type Connection struct {
 	ObjectID string     `json:"objectId"`
 	TargetID string     `json:"targetAnchor"`
 	Name     string     `json:"displayName"` // the account's name when it was last written or read
 	Kind     ObjectKind `json:"objectTypeName"`
 	State    LinkState  `json:"state"`
-	How      string     `json:"how"` // created, matched, adopted or linked
+	How      string     `json:"how"` // how the pair was made: created, matched, adopted or linked
 	Since    time.Time  `json:"since"`
 	Updated  time.Time  `json:"updated"`
 }
 
-// linkedByHand is the value of Connection.How for a pair that an administrator made.
+// linkedByHand is the value of How for a pair that an administrator made.
 const linkedByHand = "linked"
 
-// ConnectionQuery selects connections of a job. A field with its zero value selects all.
+// ConnectionQuery selects connections of a job. A field with the zero value selects all of them.
 type ConnectionQuery struct {
-	Search string // part of the account's name, or a whole object id or target id; ignores case
+	Search string // part of the account's name, or a whole object id or target id; case is ignored
 	Kind   ObjectKind
-	After  string // the object id of the last connection on the page before
-	Limit  int    // the largest number of connections, up to 500; 0 means 50
+	After  string // the last object id of the previous page; "" for the first page
+	Limit  int    // the largest number of connections in a page, at most 500; 0 means 50
 }
 
-// Limits of a search for connections.
+// Limits of a page of connections.
 const (
-	connectionsPerRead = 500 // how many connections are read from the store at once
+	// connectionChunk is how many connections are read from the store at once.
+	connectionChunk = 500
 	// maxConnectionScan is how many connections are examined for one page of search results.
 	maxConnectionScan = 100_000
 )
@@ -50,9 +51,9 @@ var (
 	ErrNotPaused = refusal.New(refusal.Conflict, "", "provisioning is on").Advise("pause it first").Coded("not_paused")
 )
 
-// Connections returns one page of the connections of a job, ordered by object id. next is the After
-// of the next page; it is empty on the last page. With a search text, a page may have fewer than
-// Limit connections although more pages follow.
+// Connections returns one page of the connections of a job, ordered by object id. next is empty on
+// the last page; otherwise it is the value of After for the next page. With a search, a page may
+// have fewer than Limit connections although more pages follow.
 func (j *Jobs) Connections(ctx context.Context, k Key, q ConnectionQuery) (page []Connection, next string, err error) {
 	if _, err := j.Store.Job(ctx, k); err != nil {
 		return nil, "", err
@@ -67,7 +68,7 @@ func (j *Jobs) Connections(ctx context.Context, k Key, q ConnectionQuery) (page 
 	}
 	after := q.After
 	for seen := 0; seen < maxConnectionScan; {
-		chunk, err := j.Store.Connections(ctx, k, q.Kind, after, connectionsPerRead)
+		chunk, err := j.Store.Connections(ctx, k, q.Kind, after, connectionChunk)
 		if err != nil {
 			return nil, "", err
 		}
@@ -80,20 +81,19 @@ func (j *Jobs) Connections(ctx context.Context, k Key, q ConnectionQuery) (page 
 				page = append(page, c)
 			}
 		}
-		if seen += len(chunk); len(chunk) < connectionsPerRead {
+		if seen += len(chunk); len(chunk) < connectionChunk {
 			return page, "", nil
 		}
 	}
 	return page, after, nil
 }
 
-// fits reports whether a connection matches the search text word, which must be case-folded.
+// fits reports whether a connection matches a search. word must be case-folded.
 func (c Connection) fits(word string) bool {
 	return word == "" || strings.Contains(scim.Fold(c.Name), word) || scim.Fold(c.ObjectID) == word || scim.Fold(c.TargetID) == word
 }
 
-// Connection returns the connection with this object id or target id. If there is none, the error
-// is ErrNoConnection.
+// Connection returns the connection with this object id or target id, or ErrNoConnection.
 func (j *Jobs) Connection(ctx context.Context, k Key, id string) (Connection, error) {
 	if id == "" || !storable(id) {
 		return Connection{}, ErrNoConnection
@@ -101,22 +101,22 @@ func (j *Jobs) Connection(ctx context.Context, k Key, id string) (Connection, er
 	return j.Store.Connection(ctx, k, id)
 }
 
-// maxClaimTries is how many more times the engine tries to claim a job that another process holds.
-// Together, the tries take a little longer than one slice of that process.
-const maxClaimTries = 120
+// claimPolls is how many times the engine tries again to claim a job that another process holds.
+// All these tries together take as long as one slice.
+const claimPolls = 120
 
-// withClaim claims the job, calls do and releases the job. If another process works on the job,
-// withClaim first waits for its slice to end. The error is a *HeldError if that process keeps the
-// job.
+// withClaim claims the job, runs do, and releases the job. If another process works on the job,
+// withClaim first waits for that process's slice to end. It returns a *HeldError if the process
+// keeps the job.
 func (e *Engine) withClaim(ctx context.Context, k Key, owner string, do func(r *run) error) error {
-	again := time.NewTicker(demandPollInterval)
+	again := time.NewTicker(demandPoll)
 	defer again.Stop()
 	for polls := 0; ; polls++ {
 		epoch, err := e.Leases.Claim(ctx, LeaseKind, k.String(), owner, leaseTime)
 		if err == nil {
-			return e.runClaimed(ctx, k, owner, epoch, do)
+			return e.claimed(ctx, k, owner, epoch, do)
 		}
-		if err = held(err); !errors.As(err, new(*HeldError)) || polls == maxClaimTries {
+		if err = held(err); !errors.As(err, new(*HeldError)) || polls == claimPolls {
 			return err
 		}
 		select {
@@ -127,7 +127,7 @@ func (e *Engine) withClaim(ctx context.Context, k Key, owner string, do func(r *
 	}
 }
 
-func (e *Engine) runClaimed(ctx context.Context, k Key, owner string, epoch int64, do func(r *run) error) error {
+func (e *Engine) claimed(ctx context.Context, k Key, owner string, epoch int64, do func(r *run) error) error {
 	defer func() {
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 		defer cancel()
@@ -144,7 +144,7 @@ func (e *Engine) runClaimed(ctx context.Context, k Key, owner string, epoch int6
 
 // Forget removes the link between an object and its account. The account itself does not change.
 // The engine then looks at the object and matches it again. id is the object id or the account's
-// id. The error is ErrNoConnection if there is no link, and a *HeldError if another process works
+// id. Forget returns ErrNoConnection if there is no link, and a *HeldError if another process works
 // on the job.
 func (e *Engine) Forget(ctx context.Context, k Key, owner, actor, id string) (Connection, error) {
 	if id == "" || !storable(id) {
@@ -165,10 +165,11 @@ func (e *Engine) Forget(ctx context.Context, k Key, owner, actor, id string) (Co
 	return c, err
 }
 
-// Connect links an object to an account of the application. It does not change the account: the
-// account gets the object's values when the engine looks at the object next. The error is a refusal
+// Connect links an object to an account of the application. It does not change the account. The
+// engine looks at the object next, and then the account gets its values. Connect returns a refusal
 // if the object is unknown or has an account, if another object has this account, or if the target
-// has no such account. It is a *TargetError if the target does not answer.
+// has no such account. It returns a *TargetError if the target does not answer, and a *HeldError if
+// another process works on the job.
 func (e *Engine) Connect(ctx context.Context, k Key, owner, actor, objectID, targetID string) (Connection, error) {
 	objectID, targetID = strings.TrimSpace(objectID), strings.TrimSpace(targetID)
 	if targetID == "" || !storable(targetID) || len(targetID) > maxTargetID {
@@ -259,7 +260,7 @@ func (r *run) recordConnection(ctx context.Context, o Outcome, e *event.Event, a
 	return nil
 }
 
-// words returns the object's name for use in a sentence, or its id if the name is not known.
+// words returns the name of the connection for a sentence; the object id if there is no name.
 func (c Connection) words() string {
 	if c.Name == "" {
 		return c.ObjectID

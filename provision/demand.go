@@ -12,14 +12,14 @@ import (
 )
 
 const (
-	// MaxOnDemand is how many people and groups may be provisioned on demand in one call. It also
-	// limits the members of a group.
-	MaxOnDemand        = 500
-	demandPollInterval = 100 * time.Millisecond // how often OnDemand checks whether another process has done the work
-	// maxJudgingPolls is how many more times OnDemand checks while the guard of another process
-	// counts the operations that have the same cause as an object's. After that, the object is
-	// either worked on or on hold.
-	maxJudgingPolls = 50
+	// MaxOnDemand is the largest number of people and groups that one call may provision on demand.
+	// The members of the groups count, too.
+	MaxOnDemand = 500
+	demandPoll  = 100 * time.Millisecond // how often OnDemand checks whether a server has done the work
+	// judgingPolls is how many more times OnDemand checks while a server's guard counts the
+	// operations of an object's cause. Counting takes a moment. After that, the engine works on the
+	// object, or the operation is on hold.
+	judgingPolls = 50
 )
 
 // DemandResult is the result for one object that was provisioned on demand.
@@ -29,40 +29,41 @@ type DemandResult struct {
 	// Entries are the log entries with their steps, oldest first. A group may have several: its own
 	// entry and those of its memberships.
 	Entries []LogEntry `json:"entries"`
-	// Waits says why some work could not be done yet. It is "" if all of it was done. Until is when
-	// the engine tries again. It is zero if a person has to decide first.
-	Waits string    `json:"waits,omitempty"`
+	// Waits says why some of the work could not be done yet; "" if all work was done.
+	Waits string `json:"waits,omitempty"`
+	// Until is the time at which the engine tries again; zero if a person has to decide first.
 	Until time.Time `json:"until,omitzero"`
 }
 
-// Demanded is a row of the work list, as OnDemand and Explain need it.
+// Demanded is a row of the work list, with the fields that say whether and why its object waits.
 type Demanded struct {
 	ObjectID  string
 	Why       Why
 	Lane      Lane
-	NotBefore time.Time
-	Reason    string // why the object was postponed; empty if it was not
+	NotBefore time.Time // the time before which the engine does not work on the object
+	Reason    string    // why the object was postponed; "" if it was not postponed
 	Verdict   Verdict
 }
 
-// OnDemand provisions objects at once, before all others, and returns the result for each, in the
-// order of objectIDs. An object is a person or a group. For a group, OnDemand first provisions its
-// direct members and then its memberships. It reads and compares each account even if nothing has
-// changed. It follows the same rules as a cycle: the scope, the matching, the retries.
+// OnDemand provisions people and groups at once, before all other work. For a group, OnDemand first
+// provisions its direct members and then its memberships. It returns a result for each object, in
+// the order of objectIDs; the members of a group follow the group. It reads and compares each
+// account even if nothing has changed. It follows the same rules as a cycle: the scope, the
+// matching, the retries.
 //
-// OnDemand works whether the job's status is On or Off. If another process works on the job, that
-// process provisions the objects. The guard never puts a single person on hold. Operations that are
+// OnDemand also works if the job's status is Off. If another process works on the job, that process
+// does the work. The guard puts no operation on hold because of OnDemand. But operations that are
 // already on hold or rejected stay so, and the result says so.
 //
-// The error is an *InputError if an object is unknown or there are too many, and a *TargetError if
-// the connection does not work.
+// OnDemand returns an *InputError if an object is unknown or if there are too many, and a
+// *TargetError if the connection does not work.
 func (e *Engine) OnDemand(ctx context.Context, k Key, owner, actor string, objectIDs []string) ([]DemandResult, error) {
 	return e.onDemand(ctx, k, owner, actor, objectIDs, nil)
 }
 
-// OnDemandGroup is like OnDemand for a group, but provisions only some of its direct members. It
-// still updates the memberships of all members that have an account. The error is also an
-// *InputError if members contains an object that is not a direct member.
+// OnDemandGroup is like OnDemand, for a group and some of its direct members. It does not provision
+// the other members, but it updates the memberships of all members that have an account. It also
+// returns an *InputError if members contains an object that is not a direct member.
 func (e *Engine) OnDemandGroup(ctx context.Context, k Key, owner, actor, group string, members []string) ([]DemandResult, error) {
 	if members == nil {
 		members = []string{}
@@ -70,8 +71,8 @@ func (e *Engine) OnDemandGroup(ctx context.Context, k Key, owner, actor, group s
 	return e.onDemand(ctx, k, owner, actor, []string{group}, members)
 }
 
-// onDemand provisions objects at once. If only is not nil, it provisions only these members of
-// groups.
+// onDemand provisions objects as OnDemand does. If only is not nil, it provisions no other members
+// of groups than these.
 func (e *Engine) onDemand(ctx context.Context, k Key, owner, actor string, objectIDs, only []string) ([]DemandResult, error) {
 	r, err := e.open(ctx, k, 0)
 	if err != nil {
@@ -83,7 +84,7 @@ func (e *Engine) onDemand(ctx context.Context, k Key, owner, actor string, objec
 	if err := r.connect(); err != nil {
 		return nil, err
 	}
-	d, err := r.demanded(ctx, objectIDs, only)
+	d, err := r.newDemand(ctx, objectIDs, only)
 	if err != nil {
 		return nil, err
 	}
@@ -113,18 +114,18 @@ func (e *Engine) onDemand(ctx context.Context, k Key, owner, actor string, objec
 	return results, nil
 }
 
-// demand is one call of OnDemand.
+// demand holds the data of one call of OnDemand.
 type demand struct {
-	r              *run
-	owner          string
-	requestedNames []string // names of the requested objects
-	people         []Listed // people and groups to put on the work list
-	memberships    []Listed
+	r           *run
+	owner       string
+	names       []string // the names of the requested objects
+	people      []Listed // the people and groups to put on the work list
+	memberships []Listed // the memberships of the requested groups, to put on the work list
 }
 
-// demanded finds the requested objects, and the members of requested groups. If only is not nil, it
-// includes only these members.
-func (r *run) demanded(ctx context.Context, objectIDs, only []string) (*demand, error) {
+// newDemand returns a demand for the requested objects and the members of requested groups. If only
+// is not nil, it includes no other members than these.
+func (r *run) newDemand(ctx context.Context, objectIDs, only []string) (*demand, error) {
 	if len(objectIDs) == 0 {
 		return nil, &InputError{Field: "Provision on demand", Text: "needs a person or a group"}
 	}
@@ -151,10 +152,10 @@ func (r *run) demanded(ctx context.Context, objectIDs, only []string) (*demand, 
 		}
 		add(id)
 		if o == nil {
-			d.requestedNames = append(d.requestedNames, known.Link.Name)
+			d.names = append(d.names, known.Link.Name)
 			continue
 		}
-		d.requestedNames = append(d.requestedNames, o.Name)
+		d.names = append(d.names, o.Name)
 		if o.Kind != GroupKind {
 			continue
 		}
@@ -175,8 +176,8 @@ func (r *run) demanded(ctx context.Context, objectIDs, only []string) (*demand, 
 	return d, err
 }
 
-// demandedMembers returns the ids of the direct members of a group that are people. If only is not
-// nil, it returns only, after checking that it contains nothing but such members.
+// demandedMembers returns the direct members of a group that are people. If only is not nil, it
+// checks that these objects are direct members, and returns them.
 func (r *run) demandedMembers(ctx context.Context, group *Object, only []string) ([]string, error) {
 	if !r.groupsOn() {
 		return nil, &InputError{Field: "Provision on demand", Text: fmt.Sprintf("cannot provision the group %s: the mapping of groups is switched off", group.Name)}
@@ -214,20 +215,20 @@ func (r *run) demandedMembers(ctx context.Context, group *Object, only []string)
 	}
 }
 
-// words returns a sentence for the audit log that names the requested objects.
+// words returns a text for the audit log that names the requested objects.
 func (d *demand) words() string {
-	text := "Provisioned on demand: " + d.requestedNames[0]
-	for i, name := range d.requestedNames[1:] {
+	text := "Provisioned on demand: " + d.names[0]
+	for i, name := range d.names[1:] {
 		if i == 9 {
-			return fmt.Sprintf("%s and %d more", text, len(d.requestedNames)-10)
+			return fmt.Sprintf("%s and %d more", text, len(d.names)-10)
 		}
 		text += ", " + name
 	}
 	return text
 }
 
-// send puts objects on the work list and works on them, or lets another process do so. It returns
-// when each object is done, postponed or on hold.
+// send puts objects on the work list and lets the engine work on them. It returns when each of them
+// is done, postponed or on hold. It appends the event announced if that is not nil.
 func (d *demand) send(ctx context.Context, listed []Listed, announced *event.Event) error {
 	r := d.r
 	if err := r.e.Store.Demand(ctx, r.job.Key, listed, announced); err != nil {
@@ -238,7 +239,7 @@ func (d *demand) send(ctx context.Context, listed []Listed, announced *event.Eve
 	for i, l := range listed {
 		ids[i] = l.ObjectID
 	}
-	again := time.NewTicker(demandPollInterval)
+	again := time.NewTicker(demandPoll)
 	defer again.Stop()
 	for polls := 0; ; polls++ {
 		err := r.e.workOnDemand(ctx, r.job.Key, d.owner)
@@ -246,7 +247,7 @@ func (d *demand) send(ctx context.Context, listed []Listed, announced *event.Eve
 		if err != nil && !errors.As(err, &other) {
 			return err
 		}
-		if open, err := r.stillDemanded(ctx, ids, other != nil && polls < maxJudgingPolls); err != nil || !open {
+		if open, err := r.stillDemanded(ctx, ids, other != nil && polls < judgingPolls); err != nil || !open {
 			return err
 		}
 		select {
@@ -257,8 +258,8 @@ func (d *demand) send(ctx context.Context, listed []Listed, announced *event.Eve
 	}
 }
 
-// sendReferences provisions people again whose new account refers to another person, such as a
-// manager. They stay on the work list until the reference is sent.
+// sendReferences provisions again the people whose new account refers to another person, such as a
+// manager. Such an account stays on the work list until its reference is sent.
 func (d *demand) sendReferences(ctx context.Context) error {
 	var ids []string
 	for _, l := range d.people {
@@ -281,8 +282,8 @@ func (d *demand) sendReferences(ctx context.Context) error {
 	return d.send(ctx, again, nil)
 }
 
-// stillDemanded reports whether one of these objects is waiting for work that could be done now. If
-// judging is true, it also reports true for an object whose cause the guard is still counting.
+// stillDemanded reports whether the engine still has to work on one of these objects now. If
+// judging is true, it also counts an object whose cause the guard is still counting.
 func (r *run) stillDemanded(ctx context.Context, ids []string, judging bool) (bool, error) {
 	rows, err := r.e.Store.Demanded(ctx, r.job.Key, ids)
 	if err != nil {
@@ -298,7 +299,7 @@ func (r *run) stillDemanded(ctx context.Context, ids []string, judging bool) (bo
 	return false, nil
 }
 
-// workOnDemand claims the job and works on the requested objects. The error is a *HeldError if
+// workOnDemand claims the job and works on the requested objects. It returns a *HeldError if
 // another process works on the job.
 func (e *Engine) workOnDemand(ctx context.Context, k Key, owner string) error {
 	epoch, err := e.Leases.Claim(ctx, LeaseKind, k.String(), owner, leaseTime)
@@ -308,7 +309,7 @@ func (e *Engine) workOnDemand(ctx context.Context, k Key, owner string) error {
 	defer func() {
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 		defer cancel()
-		// Make the job due now, so that a server checks whether it has other work.
+		// Make the job due at once, so that a server checks whether it has other work.
 		if err := e.Leases.Release(release, LeaseKind, k.String(), owner, epoch, e.Now()); err != nil && !lost(err) {
 			e.Log.Error("release lease", "job", k.String(), "error", err)
 		}
@@ -320,7 +321,7 @@ func (e *Engine) workOnDemand(ctx context.Context, k Key, owner string) error {
 	return r.workOnDemand(ctx)
 }
 
-// workOnDemand does one slice of work, but only on objects that were requested on demand.
+// workOnDemand works on the requested objects for one slice. It works on no other objects.
 func (r *run) workOnDemand(ctx context.Context) error {
 	if err := r.applyRequests(ctx); err != nil {
 		return err
@@ -377,7 +378,7 @@ func (e *Engine) DemandResult(ctx context.Context, k Key, id string, since time.
 	return result, nil
 }
 
-// waits says in a sentence why the object has to wait.
+// waits says in words why the object has to wait.
 func (d Demanded) waits() string {
 	switch d.Verdict {
 	case OnHold:
@@ -390,7 +391,7 @@ func (d Demanded) waits() string {
 	return cmp.Or(d.Reason, inLine)
 }
 
-// initiator returns the name that the log shows for whatever started the work on an object.
+// initiator returns the name that the log shows as the initiator of the work on an object.
 func initiator(why Why) string {
 	if why == ByDemand {
 		return "Provision on demand"

@@ -6,7 +6,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// ReadsDefaultDomain reports whether an enabled mapping of the job has a row that depends on the
+// ReadsDefaultDomain reports whether a row of an enabled mapping of the job depends on the
 // directory's default domain.
 func (job Job) ReadsDefaultDomain() bool {
 	return slices.ContainsFunc(job.Schema.ObjectMappings(), func(m *ObjectMapping) bool {

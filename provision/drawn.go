@@ -14,23 +14,23 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Drawn is a random or unique value that the engine generated for a target attribute of a new
-// account. The engine stores it before it sends the create, so that a repeated create sends the
-// same value. It stays stored as long as the object has the account, so that no other object gets
-// the same unique value. Passwords are never stored: each create generates a new one.
+// Drawn is a random or unique value that was generated for a target attribute of a new account. The
+// engine stores it before it sends the create, so that a repeated create sends the same value. The
+// value stays stored as long as the object has the account, so that no other object gets the same
+// unique value. Passwords are never stored: each create generates a new password.
 type Drawn struct {
 	Path   string // the target attribute
-	Value  any    // string, bool, int64 or a list of strings
-	Inputs string // a hash of everything that the expression read
+	Value  any    // the value: a string, a bool, an int64 or a list of strings
+	Inputs string // a hash of the expression and of the values that it read; see mapping.inputs
 }
 
-// Text returns the value in the form in which it is stored.
+// Text returns the value as it is stored.
 func (d Drawn) Text() string { return string(appendValue(nil, d.Value)) }
 
 // Folded returns the value case-folded, for comparisons with other values.
 func (d Drawn) Folded() string { return scim.Fold(text(d.Value)) }
 
-// ReadDrawn parses a stored value. stored is what Text returned.
+// ReadDrawn reads a stored value.
 func ReadDrawn(path, stored, inputs string) (Drawn, error) {
 	v, err := readValue(json.RawMessage(stored))
 	if err != nil {
@@ -39,33 +39,34 @@ func ReadDrawn(path, stored, inputs string) (Drawn, error) {
 	return Drawn{Path: path, Value: v, Inputs: inputs}, nil
 }
 
-// drawing generates the random and unique values for one new account.
+// drawing generates the random and unique values of one new account.
 type drawing struct {
-	p            *pass
-	w            *work
-	ctx          context.Context //nolint:containedctx // an expression asks the target in the middle of its evaluation
-	storedValues []Drawn         // values that were generated for the object earlier, and stored
-	sentValues   []Drawn         // the values that the create sends, without passwords
-	freshTargets []string        // the target attributes whose value was generated now, in the order of the rows
-	storeError   error           // the error of the store; nil if there was none
+	p      *pass
+	w      *work
+	ctx    context.Context //nolint:containedctx // an expression asks the target in the middle of its evaluation
+	before []Drawn         // the values that were generated for the object earlier
+	made   []Drawn         // the values that the create sends, without passwords
+	fresh  []string        // the target attributes whose value was generated now, in the order of the rows
+	broken error           // the errors of the store, joined; nil if there are none
 }
 
-// drawFor returns the drawing for the create of an account. It returns an error if the store fails.
+// drawFor returns a drawing for the create of a new account. It returns an error if the store
+// fails.
 func (p *pass) drawFor(ctx context.Context, w *work) (*drawing, error) {
 	d := &drawing{p: p, w: w, ctx: ctx}
 	if !slices.ContainsFunc(p.m.rows, func(r row) bool { return r.draws() }) {
 		return d, nil
 	}
 	var err error
-	d.storedValues, err = p.others.drawn(ctx, w.known.ObjectID)
+	d.before, err = p.others.drawn(ctx, w.known.ObjectID)
 	return d, err
 }
 
 func (r *row) draws() bool { return r.Expr != nil && r.Expr.Draws() }
 
-// evaluate is like [row.evaluate], but if d is not nil, it also generates random and unique values.
-// If a value was generated earlier from the same inputs, it returns that value. If the value must
-// be unique and another object has it, it generates another one.
+// evaluate evaluates a row like [row.evaluate]. If d is not nil, it also generates random and
+// unique values. If a value was generated from the same inputs earlier, evaluate returns that value
+// again. But if the value must be unique and another object has it, evaluate generates a new one.
 func (d *drawing) evaluate(r *row, env expr.Env, attributes map[string]any) (want any, flows bool, problem *rowProblem) {
 	if d == nil || !r.draws() {
 		return r.evaluate(env, d != nil)
@@ -73,31 +74,31 @@ func (d *drawing) evaluate(r *row, env expr.Env, attributes map[string]any) (wan
 	inputs := d.p.m.inputs(r, attributes)
 	env.Random = rand.Reader
 	env.Taken = func(value string) (bool, error) { return d.taken(r, value) }
-	at := slices.IndexFunc(d.storedValues, func(b Drawn) bool { return b.Path == r.Target && b.Inputs == inputs })
+	at := slices.IndexFunc(d.before, func(b Drawn) bool { return b.Path == r.Target && b.Inputs == inputs })
 	if at >= 0 {
 		taken := false
 		if r.Expr.AsksTarget() {
 			var err error
-			if taken, err = d.taken(r, text(d.storedValues[at].Value)); err != nil {
-				return nil, false, r.uniquenessProblem(err)
+			if taken, err = d.taken(r, text(d.before[at].Value)); err != nil {
+				return nil, false, r.cannotAsk(err)
 			}
 		}
 		if !taken {
-			d.sentValues = append(d.sentValues, d.storedValues[at])
-			return d.storedValues[at].Value, true, nil
+			d.made = append(d.made, d.before[at])
+			return d.before[at].Value, true, nil
 		}
 	}
 	want, flows, problem = r.evaluate(env, true)
 	if problem == nil && want != nil {
-		d.freshTargets = append(d.freshTargets, r.Target)
+		d.fresh = append(d.fresh, r.Target)
 	}
 	if problem == nil && want != nil && !isPassword(r.Target) {
-		d.sentValues = append(d.sentValues, Drawn{Path: r.Target, Value: want, Inputs: inputs})
+		d.made = append(d.made, Drawn{Path: r.Target, Value: want, Inputs: inputs})
 	}
 	return want, flows, problem
 }
 
-func (r *row) uniquenessProblem(err error) *rowProblem {
+func (r *row) cannotAsk(err error) *rowProblem {
 	return &rowProblem{
 		Target: r.Target, Code: "InvalidExpression", Err: err,
 		Text:   fmt.Sprintf("Whether the value for %s is unique is not known: %s.", r.Target, err),
@@ -105,17 +106,17 @@ func (r *row) uniquenessProblem(err error) *rowProblem {
 	}
 }
 
-// taken reports whether another object has this value or is about to get it. It asks the claims of
-// this pass, the values stored for the job, and the target.
+// taken reports whether another person has a value or is about to get it. It looks at the other
+// objects of this slice, at the values that this job has generated, and at the target.
 func (d *drawing) taken(r *row, value string) (bool, error) {
 	p, folded := d.p, scim.Fold(value)
-	owner, _ := p.claims.take(p.claimKey("drawn "+r.Target+" "+folded), d.w.known.ObjectID, math.MaxInt)
+	owner, _ := p.claims.take(p.thing("drawn "+r.Target+" "+folded), d.w.known.ObjectID, math.MaxInt)
 	if owner != d.w.known.ObjectID {
 		return true, nil
 	}
 	drawer, err := p.others.drawer(d.ctx, r.Target, folded)
 	if err != nil {
-		d.storeError = errors.Join(d.storeError, err)
+		d.broken = errors.Join(d.broken, err)
 		return false, err
 	}
 	if drawer != "" && drawer != d.w.known.ObjectID {
@@ -135,8 +136,8 @@ func (d *drawing) taken(r *row, value string) (bool, error) {
 	return len(found) > 0, nil
 }
 
-// takenMeanwhile reports whether an account at the target has got a unique value of this create
-// since the value was generated.
+// takenMeanwhile reports whether the target now has another account with a unique value of this
+// create. The value was free when it was generated.
 func (p *pass) takenMeanwhile(ctx context.Context, d create) (bool, *TargetError) {
 	for _, drawn := range d.drawn {
 		r := p.m.row(drawn.Path)
@@ -151,8 +152,8 @@ func (p *pass) takenMeanwhile(ctx context.Context, d create) (bool, *TargetError
 	return false, nil
 }
 
-// inputs returns a hash of a row's expression and of everything that it reads, except the time and
-// the target.
+// inputs returns a hash of a row's expression and of the values that it reads: the source
+// attributes, and the default domain if the expression reads it.
 func (m *mapping) inputs(r *row, attributes map[string]any) string {
 	var b strings.Builder
 	b.WriteString(r.Expr.String())
@@ -167,9 +168,8 @@ func (m *mapping) inputs(r *row, attributes map[string]any) string {
 
 func (r *row) readsClock() bool { return r.Expr != nil && r.Expr.ReadsClock() && !r.Expr.Draws() }
 
-// keepDespiteClock looks at expressions that read the clock. If nothing else that such an
-// expression reads has changed since its value was sent, the account keeps that value. Otherwise
-// the account gets the new value.
+// keepDespiteClock drops changes of values that differ only because time has passed. The account
+// then keeps its values. If another input of an expression has changed, the new value is sent.
 func (w *work) keepDespiteClock(attributes map[string]any) {
 	w.inputs = nil
 	for i := range w.m.rows {
@@ -196,8 +196,8 @@ func (w *work) keepDespiteClock(attributes map[string]any) {
 	}
 }
 
-// noteInputs adds to a ledger the hashes of what expressions that read the clock have read. It adds
-// the hash of an expression only if the account has the value of the expression.
+// noteInputs adds to a ledger the hashes of the inputs of expressions that read the clock. It adds
+// a hash only if the account has the value of the expression.
 func (w *work) noteInputs(l Ledger) {
 	for target, inputs := range w.inputs {
 		e, known := l.known(target)

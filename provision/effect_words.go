@@ -5,31 +5,31 @@ import (
 	"strings"
 )
 
-// Count is a function that returns a number with a noun, such as "2 users". one and several are the
-// singular and the plural of the noun.
+// Count is a function that returns a number with a noun, such as "2 users". Its arguments one and
+// several are the noun in singular and plural.
 type Count func(n int, one, several string) string
 
-// The limits on how much of an effect the sentences mention.
+// Limits on how much of an effect the sentences mention.
 const (
-	maxNamedReasons  = 8 // how many attributes, and how many reasons for leaving or entering the scope
-	maxNamedExamples = 3 // how many examples of changed values for each attribute
+	wordedReasons  = 8 // how many attributes, or clauses, are mentioned
+	wordedExamples = 3 // how many examples are mentioned for an attribute
 )
 
 // ValueSentences returns sentences about how a change affects the values at an application.
 func (e Effect) ValueSentences(app string, count Count) []string {
-	return e.valueSentences(app, nounForms{"user", "users"}, count)
+	return e.valueSentences(app, who{"user", "users"}, count)
 }
 
-// nounForms holds the noun for the objects of an effect, in the singular and in the plural.
-type nounForms struct{ one, several string }
+// who holds the noun for the objects of an effect, in singular and plural.
+type who struct{ one, several string }
 
-func (e Effect) valueSentences(app string, of nounForms, count Count) []string {
+func (e Effect) valueSentences(app string, of who, count Count) []string {
 	var said []string
 	if e.Changed > 0 {
 		said = append(said, count(e.Changed, of.one+" in scope gets", of.several+" in scope get")+" other values at "+app+".")
 	}
 	for i, a := range e.Attributes {
-		if i == maxNamedReasons {
+		if i == wordedReasons {
 			said = append(said, fmt.Sprintf("%s.", count(len(e.Attributes)-i, "more attribute changes", "more attributes change")))
 			break
 		}
@@ -45,18 +45,18 @@ func (e Effect) valueSentences(app string, of nounForms, count Count) []string {
 	return said
 }
 
-// Sentences returns sentences about the effects of a change that ValueSentences leaves out:
-// accounts that are switched on or off, missing or shared values, failures, and users who leave the
-// scope or come into it, with the reasons. At the end there are sentences about groups.
+// Sentences returns sentences about the other effects of a change: accounts that a value switches
+// on or off, missing or shared matching values, failures, and users who leave the scope or come
+// into it, with the reasons. Sentences about groups follow.
 func (e Effect) Sentences(app string, count Count) []string {
-	return e.allSentences(app, nounForms{"user", "users"}, count)
+	return e.allSentences(app, who{"user", "users"}, count)
 }
 
-func (e Effect) allSentences(app string, of nounForms, count Count) []string {
+func (e Effect) allSentences(app string, of who, count Count) []string {
 	said := e.sentences(app, of, count)
 	if g := e.Groups; g != nil && g.Matters() {
-		said = append(said, g.valueSentences(app, nounForms{"group", "groups"}, count)...)
-		said = append(said, g.sentences(app, nounForms{"group", "groups"}, count)...)
+		said = append(said, g.valueSentences(app, who{"group", "groups"}, count)...)
+		said = append(said, g.sentences(app, who{"group", "groups"}, count)...)
 		if g.Off > 0 {
 			said = append(said, count(g.Off, "group is", "groups are")+" deleted at "+app+", because Delete is among the Target Object Actions.")
 		}
@@ -67,13 +67,13 @@ func (e Effect) allSentences(app string, of nounForms, count Count) []string {
 	return said
 }
 
-// PlanNotes is like Sentences, but its sentences are for a plan: they speak of people instead of
+// PlanNotes returns the same sentences as Sentences, for a plan: they speak of people instead of
 // users.
 func (e Effect) PlanNotes(app string, count Count) []string {
-	return e.allSentences(app, nounForms{"person", "people"}, count)
+	return e.allSentences(app, who{"person", "people"}, count)
 }
 
-func (e Effect) sentences(app string, of nounForms, count Count) []string {
+func (e Effect) sentences(app string, of who, count Count) []string {
 	var said []string
 	if e.SwitchedOff > 0 {
 		said = append(said, count(e.SwitchedOff, "linked account", "linked accounts")+" at "+app+" will be switched off by the new value of active.")
@@ -109,7 +109,7 @@ func (e Effect) sentences(app string, of nounForms, count Count) []string {
 func reasonWords(reasons []ClauseEffect, count Count, one, several string) []string {
 	var said []string
 	for i, r := range reasons {
-		if i == maxNamedReasons {
+		if i == wordedReasons {
 			said = append(said, fmt.Sprintf("And for %s.", count(len(reasons)-i, "more reason", "more reasons")))
 			break
 		}
@@ -127,7 +127,7 @@ func peopleWords(people []Person) string {
 }
 
 func exampleWords(examples []ValueExample) string {
-	words := make([]string, min(maxNamedExamples, len(examples)))
+	words := make([]string, min(wordedExamples, len(examples)))
 	for i := range words {
 		x := examples[i]
 		words[i] = x.Name + ": " + shownValue(x.Before) + " → " + shownValue(x.After)

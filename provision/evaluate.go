@@ -14,79 +14,79 @@ import (
 )
 
 // pass evaluates people, for a batch of a cycle or for a plan. Its decisions depend on the settings
-// of the job, the object, the target and what the job remembers. It writes nothing before export.
+// of the job, the object, the target, and the job's stored data. It writes nothing before export.
 type pass struct {
 	job     Job
 	m       *mapping
 	target  Target
-	groups  *pass       // evaluates groups; nil if they are not provisioned
-	members GroupTarget // the target, if this pass evaluates groups
-	reads   bool        // whether to read every account again, even accounts that should be unchanged
-	settle  time.Duration
-	doubt   []string            // objects whose last update may have been carried out but was not recorded
+	groups  *pass               // evaluates groups; nil if they are not provisioned
+	members GroupTarget         // the target, if this pass evaluates groups
+	reads   bool                // whether to read every account, even if it should be unchanged
+	settle  time.Duration       // how long a create whose answer was lost may still be running at the target
+	doubt   []string            // the ids of objects whose last update may have been carried out but was not recorded
 	flown   map[string][]string // the attributes to which these updates gave a value, by object id
-	// searcher searches the target. It knows by which attributes that is possible.
+	// searcher knows by which attributes the target can be searched.
 	searcher *searcher
 	others   knowledge
 	owner    func(ctx context.Context, targetID string) (objectID string, err error)
 	claims   *claims
-	hopeless atomic.Int32 // number of people in a row whose changes the target all refused
-	unshown  atomic.Int64 // number of successful answers without a body, which do not show what the target did
+	hopeless atomic.Int32 // for how many people in a row the target refused every change
+	unshown  atomic.Int64 // how many successful answers had no body, so that they did not show their effect
 	g        goroutines
 	proof    lock        // held while the first answer without a body is checked
 	believed atomic.Bool // whether a read has shown that the target does what its answers say
-	doubted  atomic.Bool // whether a read has shown that a successful answer was wrong
+	doubted  atomic.Bool // whether a read has shown that a successful answer was false
 }
 
-// work holds one person or group on the way through the steps, with all results so far.
+// work holds the data of one person or group during the steps of the evaluation and the export.
 type work struct {
 	p        *pass
 	known    memory
 	object   Object
-	gone     bool  // whether the source no longer has the person, because they were purged
-	assigned bool  // whether the person is assigned, or the job's scope is everyone
-	admitted bool  // whether the scoping filter admits this person
-	unclear  error // why the scoping filter could not be evaluated; nil if it could
+	gone     bool  // whether the object was purged from the source
+	assigned bool  // whether the person is assigned to the application, or needs no assignment
+	admitted bool  // whether the person passes the scoping filters
+	unclear  error // why the scoping filters could not be evaluated; nil if they could
 	started  time.Time
 
 	m        *mapping
-	link     *Link         // the pair of person and account, remembered earlier or found now; nil if no account is known
-	replaces *Link         // the link whose account is gone, if the engine is creating a new account instead
-	former   Ledger        // what the job wrote to the account for its previous person, if this person takes it over
+	link     *Link         // the pair, as stored or as found now; nil if no account is known
+	replaces *Link         // the link whose account is gone, if the engine creates a new account instead
+	former   Ledger        // the ledger of the person from whom this person takes over the account
 	current  scim.Resource // the account as a read or search showed it; nil if it was not read
-	doubted  bool          // whether an earlier update may have been carried out without being recorded
-	answer   scim.Resource // the answer to the last write; nil if it showed no account
+	doubted  bool          // whether an earlier update may have been carried out but was not recorded
+	answer   scim.Resource // the account in the answer to the last write; nil if the answer showed none
 	created  bool          // whether the account was created in this pass
 	wrote    bool          // whether a request that changed something succeeded
-	version  string        // the account's version, if the target gave one in this pass
+	version  string        // the account's version, if the target returned one in this pass; otherwise ""
 	values   []value
-	inputs   map[string]string // hashes of the inputs of expressions that read the clock, by target attribute
-	refers   string            // the id of the object to which a new account refers, such as the manager; may be empty
-	refersTo string            // the target id of that object's account, as it was sent
+	inputs   map[string]string // the hashes of the inputs of expressions that read the clock, by target attribute
+	refers   string            // the id of the object that a new account refers to
+	refersTo string            // the id of that object's account, as sent
 
 	decision decision
 	result   result
-	waits    string // why the person is postponed; empty if they are not
+	waits    string // why the person is postponed, in words; "" if not postponed
 	entry    LogEntry
 }
 
-// newLink reports whether this pass found the account, so that the job does not remember the pair
-// yet.
+// newLink reports whether this pass found the account, so that the stored link is another one or
+// absent.
 func (w *work) newLink() bool {
 	return w.link != nil && (w.known.Link == nil || w.known.Link.TargetID != w.link.TargetID)
 }
 
-// active reports whether the person exists in the directory and may sign in there.
+// active reports whether the directory lets the person sign in.
 func (w *work) active() bool {
 	return !w.gone && w.object.Active()
 }
 
-// entitled reports whether the person should have an active account: they are assigned, pass the
-// scoping filter and are active. Entra calls this "effectively entitled".
+// entitled reports whether the person is assigned, passes the scoping filters, and is active. Entra
+// calls this "effectively entitled".
 func (w *work) entitled() bool { return w.assigned && w.admitted && w.active() }
 
-// attributes returns the attributes that a mapping can read. IsSoftDeleted is true if the person is
-// not entitled.
+// attributes returns the source attributes that a mapping can read. The engine computes
+// IsSoftDeleted.
 func (w *work) attributes() map[string]any {
 	a := map[string]any{attrEnabled: false}
 	maps.Copy(a, w.object.Attributes)
@@ -95,8 +95,8 @@ func (w *work) attributes() map[string]any {
 }
 
 // evaluate takes one person through all steps before export. object is nil if the source no longer
-// has the person. It returns only errors that end the whole batch, such as those of the store.
-// Problems of this person and errors of the target become part of the decision.
+// has it. If the person or the target's answers have a problem, the decision says so. evaluate
+// returns an error only if the store fails or ctx ends; the error ends the whole batch.
 func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now time.Time) (*work, error) {
 	w, attributes := p.begin(object, known, now)
 	var err error
@@ -107,7 +107,8 @@ func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now 
 // usualSteps is how many steps a log entry usually has at most.
 const usualSteps = 6
 
-// begin does the import and scoping steps for one person.
+// begin does the import and scoping steps for one person. It also returns the attributes that a
+// mapping can read.
 func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[string]any) {
 	w := &work{
 		p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsentResult{}, doubted: slices.Contains(p.doubt, known.ObjectID),
@@ -124,8 +125,7 @@ func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[s
 	return w, attributes
 }
 
-// readObject reads a person or group from the source. It returns nil if the source no longer has
-// it.
+// readObject reads one object, a person or a group. It is nil if the source no longer has it.
 func (r *run) readObject(ctx context.Context, id string) (*Object, error) {
 	o, err := r.reader.read(ctx, id)
 	if o != nil || err != nil {
@@ -148,7 +148,7 @@ func (p *pass) importObject(w *work, object *Object) {
 	}
 }
 
-// name returns the name of the person or group for messages.
+// name returns the person's name for messages.
 func (w *work) name() string {
 	if upn := w.entry.SourceIdentity.Details["userPrincipalName"]; upn != "" {
 		return upn
@@ -172,8 +172,7 @@ func (w *work) rememberedName() string {
 	return w.known.ObjectID
 }
 
-// scoping decides whether the person is assigned, passes the scoping filters and is active, and
-// logs that as a step.
+// scoping decides whether the person is assigned and passes the scoping filters. It logs both.
 func (p *pass) scoping(w *work, attributes map[string]any) {
 	w.assigned = !w.gone && (w.object.Assigned || p.job.Scope == Everyone)
 	var clauses []scopeResult
@@ -231,7 +230,7 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 		}
 	}
 	switch {
-	case w.unclear != nil && w.assigned && w.active(): // not for a person who is disabled or deleted: their account is disabled whatever the filter says
+	case w.unclear != nil && w.assigned && w.active(): // the account of a disabled or deleted person is disabled without the filters
 		return w.failRow(unclearScope(w.unclear)), nil
 	case p.m.kind == GroupKind:
 		return p.decideGroup(ctx, w, attributes)
@@ -245,7 +244,7 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 	return p.match(ctx, w, attributes)
 }
 
-// unclearScope returns the problem of a person if a scoping filter cannot be evaluated for them.
+// unclearScope returns the problem of a person for whom a scoping filter cannot be evaluated.
 func unclearScope(err error) *rowProblem {
 	return &rowProblem{
 		Code: "InvalidScopingFilter", Text: "Nothing was done for this person, because " + err.Error() + ".",
@@ -253,8 +252,8 @@ func unclearScope(err error) *rowProblem {
 	}
 }
 
-// leaveAlone returns the decision to skip a person who is out of scope and has no account through
-// this job. The engine never touches the accounts of such people.
+// leaveAlone skips a person who is out of scope and has no account through this job. The engine
+// never touches accounts that were never in scope.
 func (p *pass) leaveAlone(w *work) decision {
 	s := w.skip("NotEffectivelyEntitled", "The person is not in scope and has no account through this job.", "")
 	s.absence = noMatter
@@ -264,17 +263,17 @@ func (p *pass) leaveAlone(w *work) decision {
 	return s
 }
 
-// resolve searches for the account of a create whose outcome is unknown, because the process died
-// or the answer was lost. The engine creates nothing for this person until a search has shown the
-// outcome. A nil decision means that the evaluation can continue.
+// resolve looks for the account of a create whose outcome is unknown, because the process died or
+// the answer was lost. The engine creates nothing for this person until a read has shown the
+// outcome. A nil decision means that the steps can continue.
 func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 	op := w.known.Op
 	l := p.find(ctx, op.Keys)
 	if l.problem != nil {
 		return w.fail(l.problem), ctx.Err()
 	}
-	// Ignore accounts of other people. Such an account has got the matching value in the meantime,
-	// and does not come from this create.
+	// Ignore accounts of other people: one may have got the value in the meantime. Such an account
+	// does not come from this create.
 	found := l.found[:0:0]
 	for _, o := range l.found {
 		owner, err := p.owner(ctx, o.ID)
@@ -299,10 +298,10 @@ func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 }
 
 // notCreatedYet decides what to do about a create of unknown outcome if the search finds no
-// account. The application may still be processing the create, or its search may lag behind. So the
-// engine searches again at growing intervals, and then sends the create once more. It sends a third
-// create only if the application refuses duplicates, if it answered the last create with an error,
-// or if a person asks for a restart. A nil decision means that the evaluation can continue.
+// account. The application may still be processing the create, or its search may not show the
+// account yet. So the engine searches again at growing intervals, and then sends the create once
+// more. It sends a third create only if the application refuses duplicates, or if a person restarts
+// provisioning. A nil decision means that the evaluation goes on.
 func (p *pass) notCreatedYet(w *work, op *Op) decision {
 	unique := p.target.Dialect().Unique
 	for i, n := range []time.Duration{1, 6, 24} { // by default 5 seconds, 30 seconds, 2 minutes
@@ -310,7 +309,7 @@ func (p *pass) notCreatedYet(w *work, op *Op) decision {
 			return later{until: at}
 		}
 	}
-	answered := w.known.Escrow != nil && w.known.Escrow.Code == codeServerError // the application answered, so it no longer works on the create
+	answered := w.known.Escrow != nil && w.known.Escrow.Code == codeServerError // the application has finished the request, whether or not it created the account
 	if w.known.creates() >= maxUnknownCreates && !answered && !unique && !p.reads {
 		return w.fail(&TargetError{
 			Kind: Permanent, Code: "CreateOutcomeUnknown",
@@ -324,12 +323,12 @@ func (p *pass) notCreatedYet(w *work, op *Op) decision {
 
 const codeServerError = "InternalServerError"
 
-// maxUnknownCreates is how many creates of unknown outcome the engine sends for a person, at most,
-// to an application that may create duplicates.
+// maxUnknownCreates is how many creates of unknown outcome are sent for a person to an application
+// that may create duplicates.
 const maxUnknownCreates = 2
 
-// adopt links the person to the account o, unless another person has it. how is the way in which
-// the account was found. A nil decision means that the person is linked now.
+// adopt links the person to the account o. If another person has the account, adopt decides what to
+// do instead. A nil decision means that adopt made the link.
 func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey, how string) (decision, error) {
 	owner, err := p.owner(ctx, o.ID)
 	if err != nil {
@@ -340,9 +339,9 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 			return w.failTaken(o.ID, owner), nil
 		}
 		if !w.entitled() {
-			return p.leaveAlone(w), nil // the account belongs to the other person, so this one has none
+			return p.leaveAlone(w), nil // this person has no account
 		}
-		if d, err := p.contested(ctx, w, o, key, owner); d != nil || err != nil {
+		if d, err := p.decideContested(ctx, w, o, key, owner); d != nil || err != nil {
 			return d, err
 		}
 	}
@@ -355,7 +354,7 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 	return nil, nil
 }
 
-// identify puts the id of the account into the log entry.
+// identify puts the account's id into the log entry.
 func (w *work) identify(targetID string) {
 	w.entry.TargetIdentity = Identity{ID: targetID, Type: w.m.object.TargetObjectName}
 }
@@ -372,8 +371,7 @@ func (w *work) ambiguous(found []TargetObject, key MatchKey) fail {
 	})
 }
 
-// match searches for the account of a person in scope who has no linked account, and decides what
-// to do with the result.
+// match looks for the account of a person in scope who has no linked account.
 func (p *pass) match(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	keys, problem := p.m.keys(attributes)
 	if problem != nil {
@@ -400,8 +398,8 @@ func (p *pass) match(ctx context.Context, w *work, attributes map[string]any) (d
 	return w.ambiguous(l.found, l.key), nil
 }
 
-// logNotFound logs for which values the search found no account, and for which values it was not
-// possible to search.
+// logNotFound logs the values for which a search found no account, and the values that could not be
+// searched for.
 func (p *pass) logNotFound(w *work, keys []MatchKey, l lookup) {
 	var asked []MatchKey
 	for _, k := range keys {
@@ -425,8 +423,8 @@ func describeKeys(keys []MatchKey) string {
 	return strings.Join(parts, " or ")
 }
 
-// decideUnmatched decides what to do for a person without an account. It decides to create one if
-// the person should have one and the job may create accounts.
+// decideUnmatched decides about a person for whom no account was found. It decides to create an
+// account if the job may create accounts and the person should have one.
 func (p *pass) decideUnmatched(ctx context.Context, w *work, attributes map[string]any, keys []MatchKey, l lookup) (decision, error) {
 	switch {
 	case !w.active():
@@ -438,7 +436,7 @@ func (p *pass) decideUnmatched(ctx context.Context, w *work, attributes map[stri
 			"Add the person at the application, or tick Create if it supports that. They are looked up again when they change, and once a day.")
 		s.absence = noAccount
 		if w.known.Why == ByAbsence && w.known.Unmatched {
-			s.telling = silent // the daily search found nothing again, which is no news
+			s.telling = silent // a daily search that finds nothing again needs no report
 		}
 		return s, nil
 	case len(l.skipped) > 0:
@@ -453,8 +451,8 @@ func (p *pass) prepareCreate(ctx context.Context, w *work, attributes map[string
 		return nil, err
 	}
 	d := p.process(w, attributes, draws)
-	if d != nil || draws.storeError != nil {
-		return d, draws.storeError
+	if d != nil || draws.broken != nil {
+		return d, draws.broken
 	}
 	for _, r := range p.m.rows {
 		if r.Required && r.Type != TypeReference && !slices.ContainsFunc(w.values, func(v value) bool { return v.row.Target == r.Target }) {
@@ -467,11 +465,11 @@ func (p *pass) prepareCreate(ctx context.Context, w *work, attributes map[string
 	}
 	w.step("EntrySynchronizationAdd", ProcessingStep, Success, fmt.Sprintf("%s will be created in %s: active and in scope, and no account was found.", w.who(), p.m.target), nil)
 	w.refers = p.m.refersTo(attributes)
-	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces, drawn: draws.sentValues, fresh: draws.freshTargets}, nil
+	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces, drawn: draws.made, fresh: draws.fresh}, nil
 }
 
-// process evaluates the mapping for the person. draws has the same meaning as in [mapping.values].
-// A nil decision means that the evaluation succeeded.
+// process evaluates the mapping and sets w.values. draws is as in [mapping.values]. A nil decision
+// means that no row failed.
 func (p *pass) process(w *work, attributes map[string]any, draws *drawing) decision {
 	values, problem := p.m.values(attributes, w.entitled(), draws)
 	if problem != nil {
@@ -482,7 +480,7 @@ func (p *pass) process(w *work, attributes map[string]any, draws *drawing) decis
 	return nil
 }
 
-// decideLinked decides whether and how to update the account of a person who has one.
+// decideLinked decides how to update an existing account.
 func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	w.identify(w.link.TargetID)
 	if d := p.process(w, attributes, nil); d != nil {
@@ -508,7 +506,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 			changes = slices.DeleteFunc(changes, func(c Change) bool { return p.m.row(c.Path).state })
 		}
 	}
-	changes, rest, err := p.contest(ctx, w, changes)
+	changes, rest, err := p.decideContest(ctx, w, changes)
 	switch {
 	case err != nil:
 		return nil, err
@@ -525,10 +523,9 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 	return patch{action: w.action(), link: *w.link, changes: changes, rest: rest}, nil
 }
 
-// compareWritten compares the values of the mapping with the values that the job wrote to the
-// account. It returns those that differ. sure is false if the account must be read instead: because
-// a person asked for that, because the account was just found or is missing, or because it is not
-// known for certain which values it has.
+// compareWritten compares the person's values with the values that the job wrote to the account. It
+// returns the changes that the account needs. sure is false if the account must be read, for
+// example because it was just found, or because its values are not known for certain.
 func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
 	if p.reads || w.known.Reads || w.known.Why == ByDemand || w.rereadsHeld() || w.doubted || w.current != nil || w.newLink() || w.link.missing() {
 		return nil, false
@@ -539,9 +536,9 @@ func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
 	return diffWritten(w.link.Wrote, w.values)
 }
 
-// ownFlown adds to the ledger the values that an earlier update gave to the account without being
-// recorded. Without this, the account would keep such a value when the person loses it, because the
-// engine removes only values that the ledger contains.
+// ownFlown adds to the ledger the values of an update that was carried out but not recorded.
+// Without them, the engine would not remove these values later, because it removes only values that
+// are in the ledger. given lists the attributes that the update set.
 func (w *work) ownFlown(given []string) {
 	if len(given) == 0 || w.link.Wrote == nil {
 		return
@@ -561,7 +558,7 @@ func (w *work) ownFlown(given []string) {
 }
 
 // rereadsHeld reports whether this is the daily look at an account that the target keeps blocked.
-// The engine then reads the account, and does not send the attribute again that should unblock it.
+// The engine then reads the account, and does not send the blocking attribute again.
 func (w *work) rereadsHeld() bool {
 	return w.known.Why == ByAbsence && w.entitled() && !w.newLink() && w.link != nil && w.link.State == Held
 }
@@ -588,9 +585,9 @@ func (w *work) whyDisabled() string {
 	return "blocked from sign-in in the directory."
 }
 
-// readAccount reads the current values of the account, unless matching has already read them. If
-// the account is gone, it searches for another account of the person, as match does. A nil decision
-// means that w.current has the values.
+// readAccount reads the account's current values. If matching has already read them, it does
+// nothing. If the account is gone, it looks for another account of the person. A nil decision means
+// that the account exists.
 func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	if w.current != nil {
 		return nil, nil
@@ -609,7 +606,7 @@ func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]a
 	return p.relocate(ctx, w, attributes)
 }
 
-// attempted returns the failure with the action that it prevented.
+// attempted sets the action of a failure to the action that the failure prevented.
 func (w *work) attempted(f fail) fail {
 	if !w.gone {
 		f.action = w.action()
@@ -617,7 +614,7 @@ func (w *work) attempted(f fail) fail {
 	return f
 }
 
-// decideGone decides what to do about the account of a person who was purged from the source.
+// decideGone decides about a person who was purged from the source.
 func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	switch {
 	case w.link == nil || w.link.State == Released:
@@ -656,14 +653,14 @@ func (w *work) entryStepFailed(name string, kind StepType, te *TargetError) {
 	w.step(name, kind, Failure, te.Detail, nil)
 }
 
-// skip returns the decision to do nothing, and logs it as a step.
+// skip returns the decision to do nothing.
 func (w *work) skip(code, reason, advice string) skip {
 	reason, advice = w.words(reason), w.words(advice)
 	w.step("EntrySynchronizationSkip", ExportStep, Skipped, reason, map[string]string{"SkipReason": code})
 	return skip{code: code, reason: reason, advice: advice}
 }
 
-// skipUpdate is like skip, but also records the pair of person and account if it was just found.
+// skipUpdate is like skip, but also stores the pair if it is new or has changed.
 func (w *work) skipUpdate(code, reason, advice string) skip {
 	s := w.skip(code, reason, advice)
 	if w.known.Why == ByAbsence && w.link.missing() {
@@ -673,7 +670,7 @@ func (w *work) skipUpdate(code, reason, advice string) skip {
 	return s
 }
 
-// redundant returns the decision to do nothing because the account already has the wanted state.
+// redundant returns the decision to do nothing, because the account already has the wanted values.
 func (w *work) redundant() skip {
 	reason, advice := w.whyRedundant()
 	s := w.skip("RedundantExport", reason, advice)
@@ -683,9 +680,9 @@ func (w *work) redundant() skip {
 	}
 	switch {
 	case w.rereadsHeld() && w.m.heldBy(w.afterwards(nil, nil)) != "":
-		s.telling = silent // the account is still blocked, and the log says so already
+		s.telling = silent // the account is still blocked, which the log already says
 	case before != nil && before.State == Released && w.disabledState() == Released && !w.entitled():
-		s.telling = silent // the job no longer manages this person
+		s.telling = silent // the job no longer manages this person: no report
 	case w.known.Why == ByCycle && before != nil && !before.missing() && w.known.Escrow == nil && advice == "":
 		s.telling = counted // an initial cycle looks at everyone; an unchanged object needs no entry
 	}
@@ -693,8 +690,8 @@ func (w *work) redundant() skip {
 	return s
 }
 
-// whyRedundant says why nothing has to be sent, and which differences the engine leaves alone.
-// advice says what an administrator should change; it may be empty.
+// whyRedundant says in words which values were compared, and which differences the engine does not
+// change.
 func (w *work) whyRedundant() (reason, advice string) {
 	advice = w.whyStillActive()
 	if w.current == nil {
@@ -723,8 +720,8 @@ func (l *Link) lastSeen() time.Time {
 	return l.Updated
 }
 
-// valueOf returns the account's value of an attribute: the value that was read, or else the
-// remembered one.
+// valueOf returns the account's value of a row's attribute. If the account was not read, it returns
+// the value in the ledger.
 func (w *work) valueOf(r *row) any {
 	if w.current != nil {
 		return r.valueIn(w.current)
@@ -732,8 +729,8 @@ func (w *work) valueOf(r *row) any {
 	return w.link.Wrote[r.Target].shown()
 }
 
-// onlyCase returns a sentence that names the attributes whose values differ only in case. It
-// returns "" if there are none.
+// onlyCase returns a sentence that lists the values which differ only in case; "" if there are
+// none.
 func (w *work) onlyCase() string {
 	var names []string
 	for _, v := range w.values {
@@ -748,9 +745,8 @@ func (w *work) onlyCase() string {
 	return fmt.Sprintf(" Differences of capital letters alone are not sent unless the attribute is marked exact case: %s.", strings.Join(names, ", "))
 }
 
-// keptValues returns a sentence that names the attributes for which the account has a value and the
-// mapping yields none. The job did not write these values, so it leaves them. It returns "" if
-// there are none.
+// keptValues returns a sentence that lists the values which the account has although the mapping
+// does not yield them. The job did not write these values, so it does not remove them.
 func (w *work) keptValues() string {
 	var names []string
 	for i := range w.m.rows {
@@ -766,8 +762,8 @@ func (w *work) keptValues() string {
 	return fmt.Sprintf(" The account keeps values that the mapping does not yield and that were not written by this job: %s.", strings.Join(names, ", "))
 }
 
-// whyStillActive returns advice if the mapping gives a person who must not have access an active
-// account. Otherwise it returns "".
+// whyStillActive returns advice if the mapping lets a person without access keep an active account.
+// Otherwise it returns "".
 func (w *work) whyStillActive() string {
 	for _, v := range w.values {
 		if !w.entitled() && v.row.state && v.want == true {
@@ -777,9 +773,9 @@ func (w *work) whyStillActive() string {
 	return ""
 }
 
-// pairAfter returns the pair of person and account to remember after the changes were made. It
-// returns nil if the remembered pair needs no update. proved says whether the account is known to
-// have the values of the mapping.
+// pairAfter returns the pair to store after the changes were carried out. It returns nil if the
+// stored pair is up to date. proved says whether the account is known to have the values of the
+// mapping.
 func (w *work) pairAfter(proved bool, changes []Change) pair {
 	l := *w.link
 	if proved {
@@ -802,8 +798,8 @@ func (w *work) pairAfter(proved bool, changes []Change) pair {
 	return remember{l}
 }
 
-// remember updates a link with what was written to the account and what the target answered. The
-// target has carried out changes, and may have carried out unsure.
+// remember updates a link with the values that were written to the account, and with the target's
+// answers. changes were carried out; unsure may have been carried out.
 func (w *work) remember(l *Link, changes, unsure []Change) {
 	if l.Wrote == nil && w.current == nil && !w.created && len(changes)+len(unsure) == 0 {
 		return // a link of an earlier version, whose account was not read, keeps its hash
@@ -827,8 +823,8 @@ func (w *work) remember(l *Link, changes, unsure []Change) {
 	}
 }
 
-// disabledState returns the state of a disabled account: Disabled if the job still manages the
-// person, Released if not.
+// disabledState returns the state of the link after the account was disabled. It is Released if the
+// person is not in scope, so that the job no longer manages the account; otherwise it is Disabled.
 func (w *work) disabledState() LinkState {
 	if !w.gone && (!w.assigned || !w.admitted) {
 		return Released
@@ -836,8 +832,8 @@ func (w *work) disabledState() LinkState {
 	return Disabled
 }
 
-// fail returns the decision to fail: the person has a problem, and the engine tries again later. If
-// the pair of person and account was just found, it is recorded.
+// fail returns the decision that the person has a problem and is tried again later. The decision
+// also stores a link that this pass found.
 func (w *work) fail(te *TargetError) fail {
 	f := fail{problem: te}
 	switch {

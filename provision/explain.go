@@ -11,30 +11,31 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// Explanation says why a person or group has, or does not have, what it has at an application.
+// Explanation says why a person has or does not have an account at an application, or why a group
+// exists or does not exist there.
 type Explanation struct {
 	ObjectID string     `json:"objectId"`
 	Name     string     `json:"displayName"`
 	Kind     ObjectKind `json:"kind"`
 	// Answer says in sentences whether there is an account, why, and what happens next.
 	Answer string `json:"answer"`
-	// Notes say what delays the whole job, such as a pause. The list is empty if nothing does.
+	// Notes say what holds up the whole job, such as a pause. The list is empty if nothing does.
 	Notes []string `json:"notes"`
 	// InScope reports whether the job manages an account for the object. Scope lists the conditions
 	// that decide it.
 	InScope bool             `json:"inScope"`
 	Scope   []ScopeCondition `json:"scope"`
-	// Account is the account or group at the application, as the job remembers it. It is nil if the
-	// job knows none.
+	// Account is the account or group at the application that the job remembers; nil if the job
+	// knows none.
 	Account    *ExplainedAccount    `json:"account"`
 	Attributes []ExplainedAttribute `json:"attributes"`
-	// Planned is what the engine would do if it looked at the object now. It is nil if the
-	// application cannot be reached.
+	// Planned is what the engine would do at the next look at the object; nil if the application
+	// cannot be reached.
 	Planned *PlannedObject `json:"planned"`
 	// Waiting lists work on the object that is not done yet.
 	Waiting     []ExplainedWait       `json:"waiting"`
-	Memberships []ExplainedMembership `json:"memberships"` // of a person; at most MaxExplainedGroups
-	Members     *ExplainedMembers     `json:"members"`     // of a group; nil for a person
+	Memberships []ExplainedMembership `json:"memberships"` // the memberships of a person, at most MaxExplainedGroups
+	Members     *ExplainedMembers     `json:"members"`     // the number of memberships of a group; nil for a person
 	Last        *LogEntry             `json:"last"`        // the newest log entry; nil if there is none
 }
 
@@ -42,9 +43,9 @@ type Explanation struct {
 type ScopeCondition struct {
 	Condition string `json:"condition"`
 	Holds     bool   `json:"holds"`
-	Detail    string `json:"detail,omitempty"` // the fact in the directory that decides it, such as the value of an attribute
-	// Filter is the name of the scoping filter that has the condition as a clause. It is "" for
-	// other conditions. An object passes the scoping filters if all clauses of one of them hold.
+	Detail    string `json:"detail,omitempty"` // the value in the directory, such as the attribute's value
+	// Filter is the name of the scoping filter that a clause belongs to; "" if the condition is not
+	// a clause. An object passes if all clauses of one filter hold.
 	Filter string `json:"filter,omitempty"`
 }
 
@@ -52,8 +53,8 @@ type ScopeCondition struct {
 type ExplainedAccount struct {
 	TargetID string    `json:"targetId"`
 	State    LinkState `json:"state"`
-	Words    string    `json:"words"` // a sentence about State
-	How      string    `json:"how"`   // created, matched or adopted
+	Words    string    `json:"words"` // the State, as a sentence
+	How      string    `json:"how"`   // how the job got the account: created, matched, adopted or linked
 	Since    time.Time `json:"since"`
 	// Shown is when the application last showed the account; zero if that was not recorded.
 	Shown time.Time `json:"lastShown,omitzero"`
@@ -62,7 +63,7 @@ type ExplainedAccount struct {
 // AttributeState says how the mapping's value compares with the remembered value of the account.
 type AttributeState string
 
-// The states of an attribute.
+// States of an attribute.
 const (
 	AttributeSame     AttributeState = "same"      // the account has the value
 	AttributeDiffers  AttributeState = "differs"   // the account has another value
@@ -70,29 +71,29 @@ const (
 	AttributeRefused  AttributeState = "refused"   // the application refused the value
 	AttributeOnCreate AttributeState = "on-create" // the value is sent only when the account is created
 	AttributeKept     AttributeState = "kept"      // the account keeps its value: the mapping yields none, or only fills empty attributes
-	AttributeFails    AttributeState = "fails"     // the mapping fails, or yields a value that cannot be used
+	AttributeFails    AttributeState = "fails"     // the mapping yields no usable value
 	AttributeUnsent   AttributeState = "unsent"    // the job knows no account for the object
 )
 
-// ExplainedAttribute shows one row of the mapping, with the values for this object.
+// ExplainedAttribute is one row of the mapping for this object.
 type ExplainedAttribute struct {
 	Target  string         `json:"target"`
 	Type    MappingType    `json:"type"`
 	Source  string         `json:"source"`            // the source attribute, constant or expression
 	Values  []string       `json:"values"`            // the values that the mapping yields; empty if there are none
-	Hidden  bool           `json:"hidden,omitempty"`  // whether the values are left out, because the row is a password or behind Redact
+	Hidden  bool           `json:"hidden,omitempty"`  // whether the values are left out, because they are a password or behind Redact
 	Account []string       `json:"account"`           // the account's values, as far as the job remembers them
 	State   AttributeState `json:"state"`             // how Values and Account compare
-	Problem string         `json:"problem,omitempty"` // why the mapping fails, or another remark about the values; may be empty
+	Problem string         `json:"problem,omitempty"` // why the mapping yields no usable value
 	Trace   *expr.Step     `json:"trace,omitempty"`   // how an expression computed its value; nil for other rows
 }
 
-// ExplainedWait is work for an object that still has to be done.
+// ExplainedWait is work on an object that still has to be done.
 type ExplainedWait struct {
 	What   string    `json:"what"`   // "the account", "the group" or "the memberships"
-	Failed bool      `json:"failed"` // whether the last attempt failed; then Reason says why
+	Failed bool      `json:"failed"` // whether the last attempt failed; Reason then says why
 	Reason string    `json:"reason"`
-	Until  time.Time `json:"until,omitzero"` // when the engine tries again; zero means as soon as possible, or after a person's decision
+	Until  time.Time `json:"until,omitzero"` // when the work is tried again; zero means at once, or after a person's decision
 }
 
 // ExplainedMembership is a person's membership of one group.
@@ -103,39 +104,39 @@ type ExplainedMembership struct {
 	Direct bool `json:"direct"`
 	// Sent reports whether the application has acknowledged the membership.
 	Sent  bool   `json:"sent"`
-	Words string `json:"words"` // a sentence that says why the application has the membership, or why it has not
+	Words string `json:"words"` // why the membership is there or not, in a sentence
 }
 
 // ExplainedMembers counts the memberships of a group.
 type ExplainedMembers struct {
-	Sent    int `json:"sent"`    // memberships that the application has acknowledged
-	Waiting int `json:"waiting"` // memberships that are still to be sent
-	Refused int `json:"refused"` // those memberships of Waiting that the application refused the last time
+	Sent    int `json:"sent"`    // how many memberships the application has acknowledged
+	Waiting int `json:"waiting"` // how many memberships are still to be sent
+	Refused int `json:"refused"` // how many of Waiting the application refused the last time
 }
 
 // RememberedMembership is what a job remembers of one membership of a person.
 type RememberedMembership struct {
-	Group   string
+	Group   string  // the object id of the group
 	Sent    bool    // whether the target has acknowledged the membership
 	Open    bool    // whether the membership has changed and the change is not sent yet
 	Verdict Verdict // the guard's verdict on the removal
-	Refused string  // why the target refused the change the last time; empty if it did not refuse it
+	Refused string  // why the target refused the change the last time; "" if it did not
 }
 
-// MaxExplainedGroups is how many memberships of a person an Explanation lists.
+// MaxExplainedGroups is the largest number of memberships of a person that an Explanation lists.
 const MaxExplainedGroups = 100
 
-// AssignmentSource is a [Source] that knows how objects are assigned to applications.
+// AssignmentSource is a Source that knows how objects are assigned to applications.
 type AssignmentSource interface {
-	// AssignedThrough returns one string for each assignment of an object to an application: "" for
-	// a direct assignment, and the name of the group for an assignment through a group.
+	// AssignedThrough returns how an object is assigned to an application. The list has "" for a
+	// direct assignment, and the name of each assigned group that a person is a direct member of.
 	AssignedThrough(ctx context.Context, app, objectID string) ([]string, error)
 }
 
 // Explain says why a person or group has, or does not have, an account or group at the application.
-// It reads the directory and what the job remembers. If that is not enough to decide, it also reads
-// from the application. It changes nothing. The error is an *InputError if neither the directory
-// nor the job knows the object.
+// It reads the directory and what the job remembers. If these are not enough to decide, it reads
+// the application too. It changes nothing. It returns an *InputError if neither the directory nor
+// the job knows the object.
 func (e *Engine) Explain(ctx context.Context, k Key, objectID string) (Explanation, error) {
 	r, err := e.open(ctx, k, 0)
 	if err != nil {
@@ -149,21 +150,21 @@ func (e *Engine) Explain(ctx context.Context, k Key, objectID string) (Explanati
 	if err := x.evaluate(ctx, unreachable); err != nil {
 		return Explanation{}, err
 	}
-	if err := x.addRemembered(ctx); err != nil {
+	if err := x.addStored(ctx); err != nil {
 		return Explanation{}, err
 	}
 	x.addNotes(unreachable)
-	x.explanation.Answer = x.answer()
-	return x.explanation, nil
+	x.out.Answer = x.answer()
+	return x.out, nil
 }
 
 // explainer builds an Explanation.
 type explainer struct {
-	r           *run
-	known       Pending
-	object      *Object // nil if the directory no longer has it
-	w           *work   // the object after the import and scoping steps; nil if the mapping cannot be used
-	explanation Explanation
+	r      *run
+	known  Pending
+	object *Object // the object; nil if the directory no longer has it
+	w      *work   // the object after the import and scoping steps; nil if the mapping cannot be used
+	out    Explanation
 }
 
 // read reads the object and what the job remembers about it.
@@ -179,26 +180,26 @@ func (x *explainer) read(ctx context.Context, id string) (err error) {
 			return err
 		}
 	}
-	x.explanation = Explanation{
+	x.out = Explanation{
 		ObjectID: id, Name: id, Kind: UserKind, Notes: []string{}, Scope: []ScopeCondition{}, Attributes: []ExplainedAttribute{},
 		Waiting: []ExplainedWait{}, Memberships: []ExplainedMembership{},
 	}
 	link := x.known.Link
 	switch {
 	case x.object != nil:
-		x.explanation.Name, x.explanation.Kind = x.object.Name, x.object.Kind
+		x.out.Name, x.out.Kind = x.object.Name, x.object.Kind
 	case link != nil:
-		x.explanation.Name, x.explanation.Kind = cmp.Or(link.Name, id), cmp.Or(link.Kind, UserKind)
+		x.out.Name, x.out.Kind = cmp.Or(link.Name, id), cmp.Or(link.Kind, UserKind)
 	default:
 		return &InputError{Field: "Why", Text: fmt.Sprintf("knows nobody with the object id %s: neither the directory nor a linked account has it", id)}
 	}
 	if link != nil {
-		x.explanation.Account = &ExplainedAccount{TargetID: link.TargetID, State: link.State, Words: x.adaptToKind(accountWords[link.State]), How: link.How, Since: link.Since, Shown: link.Proved}
+		x.out.Account = &ExplainedAccount{TargetID: link.TargetID, State: link.State, Words: x.about(accountWords[link.State]), How: link.How, Since: link.Since, Shown: link.Proved}
 	}
 	return nil
 }
 
-// accountWords holds a sentence about each state of an account.
+// accountWords has a sentence for each state of an account.
 var accountWords = map[LinkState]string{
 	Active:   "The account is active, and the job keeps it in step.",
 	Disabled: "The account is disabled, and the job keeps it in step.",
@@ -209,16 +210,17 @@ var accountWords = map[LinkState]string{
 	Gone:     "The application does not have the account any more. The job looks for it once a day.",
 }
 
-// adaptToKind adapts a sentence about a person, if the object is a group.
-func (x *explainer) adaptToKind(sentence string) string {
-	if x.explanation.Kind == GroupKind {
+// about returns a sentence about a person. If the object is a group, it returns the same sentence
+// about a group.
+func (x *explainer) about(sentence string) string {
+	if x.out.Kind == GroupKind {
 		return aboutGroups.Replace(sentence)
 	}
 	return sentence
 }
 
 // evaluate evaluates the object's scope and mapping. If the application can be reached, it also
-// decides what a cycle would do. unreachable is the error of the connection; nil if it works.
+// decides what a cycle would do. unreachable is the reason why it cannot be reached, or nil.
 func (x *explainer) evaluate(ctx context.Context, unreachable error) error {
 	p, err := x.pass()
 	if err != nil || p == nil {
@@ -234,31 +236,31 @@ func (x *explainer) evaluate(ctx context.Context, unreachable error) error {
 			return err
 		}
 		planned := x.w.planned()
-		x.explanation.Planned = &planned
+		x.out.Planned = &planned
 		attributes = x.w.attributes()
 	}
-	x.explanation.InScope = x.w.entitled()
-	if err := x.addScope(ctx, p, attributes); err != nil {
+	x.out.InScope = x.w.entitled()
+	if err := x.listConditions(ctx, p, attributes); err != nil {
 		return err
 	}
 	if x.object != nil {
-		x.addAttributes(p.m, attributes)
+		x.listAttributes(p.m, attributes)
 	}
 	return nil
 }
 
-// pass returns the pass that evaluates the object. It returns nil if the mapping cannot be used, or
-// if the object is a group and the job provisions no groups.
+// pass returns the pass that evaluates the object. It is nil if the mapping cannot be used or the
+// job provisions no groups.
 func (x *explainer) pass() (*pass, error) {
 	if x.r.m == nil {
 		m, err := compileMapping(x.r.job.Schema, x.r.e.Attributes)
 		if err != nil {
-			return nil, nil //nolint:nilerr // addNotes says that the mapping cannot be used
+			return nil, nil //nolint:nilerr // notes says that the mapping cannot be used
 		}
 		m.now, m.domain = x.r.e.Now, x.r.source.DefaultDomain()
 		x.r.m = m
 	}
-	if x.explanation.Kind != GroupKind {
+	if x.out.Kind != GroupKind {
 		if x.r.target == nil {
 			return &pass{job: x.r.job, m: x.r.m}, nil
 		}
@@ -270,10 +272,10 @@ func (x *explainer) pass() (*pass, error) {
 	return x.r.pass().groups, nil
 }
 
-// addScope adds to the explanation the conditions that the object must meet to be in scope.
-func (x *explainer) addScope(ctx context.Context, p *pass, attributes map[string]any) error {
+// listConditions lists the conditions for the object to be in scope.
+func (x *explainer) listConditions(ctx context.Context, p *pass, attributes map[string]any) error {
 	add := func(condition string, holds bool, detail string) {
-		x.explanation.Scope = append(x.explanation.Scope, ScopeCondition{Condition: condition, Holds: holds, Detail: detail})
+		x.out.Scope = append(x.out.Scope, ScopeCondition{Condition: condition, Holds: holds, Detail: detail})
 	}
 	if x.object == nil {
 		add("In the directory", false, "deleted permanently")
@@ -302,7 +304,7 @@ func (x *explainer) addScope(ctx context.Context, p *pass, attributes map[string
 			if err != nil {
 				detail = err.Error()
 			}
-			x.explanation.Scope = append(x.explanation.Scope, ScopeCondition{Condition: c.Words(), Holds: holds, Detail: detail, Filter: g.name})
+			x.out.Scope = append(x.out.Scope, ScopeCondition{Condition: c.Words(), Holds: holds, Detail: detail, Filter: g.name})
 		}
 	}
 	return nil
@@ -315,10 +317,11 @@ func quotedOrEmpty(value string) string {
 	return "“" + value + "”"
 }
 
-// addAssignment adds the condition that the object must be assigned, and says how it is assigned.
+// addAssignment adds the condition that the object is assigned to the application, and says how it
+// is assigned.
 func (x *explainer) addAssignment(ctx context.Context, add func(condition string, holds bool, detail string)) error {
 	detail := "neither directly nor through a group"
-	if x.explanation.Kind == GroupKind {
+	if x.out.Kind == GroupKind {
 		detail = "" // only a direct assignment counts for a group
 	}
 	if x.object.Assigned {
@@ -335,7 +338,7 @@ func (x *explainer) addAssignment(ctx context.Context, add func(condition string
 	return nil
 }
 
-// assignedWords says in words how an object is assigned: directly, through groups, or both.
+// assignedWords says in words how an object is assigned: directly or through groups.
 func assignedWords(through []string) string {
 	var words []string
 	for _, group := range through {
@@ -348,26 +351,26 @@ func assignedWords(through []string) string {
 	return strings.Join(words, " and ")
 }
 
-// addAttributes adds to the explanation the rows of the mapping. Each has the values that the row
-// yields, and the values of the account.
-func (x *explainer) addAttributes(m *mapping, attributes map[string]any) {
+// listAttributes lists, for each row of the mapping, the values that the mapping yields and the
+// values that the account has.
+func (x *explainer) listAttributes(m *mapping, attributes map[string]any) {
 	env := m.env(attributes)
 	for i := range m.rows {
 		r := &m.rows[i]
-		if r.Type == TypeReference && x.explanation.Kind == GroupKind {
+		if r.Type == TypeReference && x.out.Kind == GroupKind {
 			continue // memberships are listed in a field of their own
 		}
 		edit := x.r.job.Schema.Row(m.object, &m.object.AttributeMappings[r.Row-1])
 		a := ExplainedAttribute{Target: r.Target, Type: edit.Type, Source: edit.Source, Values: []string{}, Account: []string{}, Hidden: m.hides(r.Target)}
 		x.compare(&a, r, env)
 		if edit.Type == ExpressionMapping && !r.Expr.Draws() {
-			_, a.Trace, _ = r.Expr.Trace(env) //nolint:errcheck // compare has put the error into a
+			_, a.Trace, _ = r.Expr.Trace(env) //nolint:errcheck // compare tells the error
 		}
-		x.explanation.Attributes = append(x.explanation.Attributes, a)
+		x.out.Attributes = append(x.out.Attributes, a)
 	}
 }
 
-// compare sets the values of a row, those of the account, and the state that says how they compare.
+// compare sets the values of the row in a, and says how they compare with the account's values.
 func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 	link := x.known.Link
 	var written Written
@@ -376,7 +379,7 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 		written, known = link.Wrote.known(r.Target)
 	}
 	if !a.Hidden {
-		a.Account = valueTexts(written.value())
+		a.Account = toStrings(written.value())
 	}
 	if r.Expr != nil && r.Expr.Draws() {
 		a.State, a.Problem = AttributeOnCreate, "The value is drawn when the account is created."
@@ -388,7 +391,7 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 		a.State, a.Problem = AttributeFails, problem.Text
 		return
 	case !a.Hidden:
-		a.Values = valueTexts(want)
+		a.Values = toStrings(want)
 	}
 	switch {
 	case link == nil:
@@ -397,7 +400,7 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 		a.State = AttributeRefused
 	case r.FlowType == FlowObjectAddOnly:
 		a.State = AttributeOnCreate
-	case r.Type == TypeReference: // cannot be compared directly: the account has a target id where the mapping yields an object id
+	case r.Type == TypeReference: // the account has the target id of the other person's account, not the object id
 		a.State = AttributeUnknown
 		if link.Refers != "" && link.Refers == text(want) || link.Refers == "" && want == nil {
 			a.State = AttributeSame
@@ -413,9 +416,8 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 	}
 }
 
-// valueTexts returns a value as a list of strings. The list is empty if there is no value, or only
-// its hash.
-func valueTexts(v any) []string {
+// toStrings returns a value as a list of strings.
+func toStrings(v any) []string {
 	out := []string{}
 	if list, several := v.([]any); several {
 		for _, item := range list {
@@ -429,56 +431,55 @@ func valueTexts(v any) []string {
 	return out
 }
 
-// addRemembered adds to the explanation what the store knows: the waiting work, the memberships and
-// the newest log entry.
-func (x *explainer) addRemembered(ctx context.Context) error {
-	store, k, id := x.r.e.Store, x.r.job.Key, x.explanation.ObjectID
+// addStored adds the waiting work, the memberships and the newest log entry.
+func (x *explainer) addStored(ctx context.Context) error {
+	store, k, id := x.r.e.Store, x.r.job.Key, x.out.ObjectID
 	rows, err := store.Demanded(ctx, k, []string{id, MembersOf(id)})
 	if err != nil {
 		return err
 	}
 	for _, row := range rows {
-		wait := ExplainedWait{What: x.adaptToKind("the account"), Until: row.NotBefore}
+		wait := ExplainedWait{What: x.about("the account"), Until: row.NotBefore}
 		if _, members := groupOf(row.ObjectID); members {
 			wait.What = "the memberships"
-		} else if x.explanation.Kind == GroupKind {
+		} else if x.out.Kind == GroupKind {
 			wait.What = "the group"
 		}
 		if wait.Reason = row.waits(); row.Verdict != Ready {
 			wait.Until = time.Time{}
 		}
-		x.explanation.Waiting = append(x.explanation.Waiting, wait)
+		x.out.Waiting = append(x.out.Waiting, wait)
 	}
 	if escrow := x.known.Escrow; escrow != nil && len(rows) == 0 {
-		x.explanation.Waiting = append(x.explanation.Waiting, ExplainedWait{What: x.adaptToKind("the account"), Failed: true, Reason: escrow.Reason, Until: escrow.Next})
+		x.out.Waiting = append(x.out.Waiting, ExplainedWait{What: x.about("the account"), Failed: true, Reason: escrow.Reason, Until: escrow.Next})
 	}
 	entries, _, err := store.Logs(ctx, k, LogQuery{ObjectID: id, Limit: 1})
 	if err != nil {
 		return err
 	}
 	if len(entries) > 0 {
-		x.explanation.Last = &entries[0]
+		x.out.Last = &entries[0]
 	}
-	if x.explanation.Kind == GroupKind {
+	if x.out.Kind == GroupKind {
 		members, err := store.CountMembers(ctx, k, id)
-		x.explanation.Members = &members
+		x.out.Members = &members
 		return err
 	}
-	return x.addMemberships(ctx)
+	return x.listMemberships(ctx)
 }
 
-// addMemberships adds to the explanation the groups of which the person is a member, in the
-// directory or at the application.
-func (x *explainer) addMemberships(ctx context.Context) error {
+// listMemberships lists the groups that the person is a member of, in the directory or at the
+// application.
+func (x *explainer) listMemberships(ctx context.Context) error {
 	source, has := x.r.source.(GroupSource)
 	if !has {
 		return nil
 	}
-	direct, err := source.GroupsOf(ctx, x.explanation.ObjectID)
+	direct, err := source.GroupsOf(ctx, x.out.ObjectID)
 	if err != nil {
-		return fmt.Errorf("read the groups of %s: %w", x.explanation.Name, err)
+		return fmt.Errorf("read the groups of %s: %w", x.out.Name, err)
 	}
-	known, err := x.r.e.Store.MembershipsOf(ctx, x.r.job.Key, x.explanation.ObjectID)
+	known, err := x.r.e.Store.MembershipsOf(ctx, x.r.job.Key, x.out.ObjectID)
 	if err != nil {
 		return err
 	}
@@ -503,13 +504,13 @@ func (x *explainer) addMemberships(ctx context.Context) error {
 		}
 		m.Sent, m.Words = of.Sent, x.membershipWords(group, of, m.Direct)
 		if m.Direct || of.Sent || of.Open {
-			x.explanation.Memberships = append(x.explanation.Memberships, m)
+			x.out.Memberships = append(x.out.Memberships, m)
 		}
 	}
 	return nil
 }
 
-// membershipWords says in a sentence why the application has a membership, or why it has not.
+// membershipWords says why a membership exists at the application, or why not.
 func (x *explainer) membershipWords(group *Object, of RememberedMembership, direct bool) string {
 	account := x.known.Link
 	switch {
@@ -535,9 +536,9 @@ func (x *explainer) membershipWords(group *Object, of RememberedMembership, dire
 	return "The group is in scope, and the membership has not been looked at yet."
 }
 
-// addNotes adds to the explanation what delays the whole job.
+// addNotes adds a note for each reason that holds up the whole job, such as a pause.
 func (x *explainer) addNotes(unreachable error) {
-	note := func(text string) { x.explanation.Notes = append(x.explanation.Notes, text) }
+	note := func(text string) { x.out.Notes = append(x.out.Notes, text) }
 	job, state, now := x.r.job, x.r.state, x.r.e.Now()
 	switch {
 	case job.Mode != Automatic:
@@ -553,32 +554,31 @@ func (x *explainer) addNotes(unreachable error) {
 	if unreachable != nil {
 		note(asTargetError(unreachable).Detail)
 	}
-	if x.explanation.Kind == GroupKind && !x.r.groupsOn() && unreachable == nil {
+	if x.out.Kind == GroupKind && !x.r.groupsOn() && unreachable == nil {
 		note(cmp.Or(state.Groups.Off, "The mapping of groups is switched off, so no groups are provisioned."))
 	}
 }
 
-// answer summarizes the explanation in sentences: whether there is an account, why, and what
-// happens next.
+// answer summarizes the explanation: whether there is an account, why, and what happens next.
 func (x *explainer) answer() string {
 	var sentences []string
-	say := func(sentence string) { sentences = append(sentences, x.adaptToKind(sentence)) }
+	say := func(sentence string) { sentences = append(sentences, x.about(sentence)) }
 	link := x.known.Link
 	switch {
 	case link == nil:
-		say(x.explanation.Name + " has no account through this job.")
+		say(x.out.Name + " has no account through this job.")
 	case link.missing():
-		say(x.explanation.Name + " had the account " + link.TargetID + ". " + accountWords[link.State])
+		say(x.out.Name + " had the account " + link.TargetID + ". " + accountWords[link.State])
 	default:
-		say(x.explanation.Name + " has the account " + link.TargetID + ". " + accountWords[link.State])
+		say(x.out.Name + " has the account " + link.TargetID + ". " + accountWords[link.State])
 	}
 	if x.w != nil {
 		say(x.whyInScope())
 	}
-	if p := x.explanation.Planned; p != nil {
+	if p := x.out.Planned; p != nil {
 		say(plannedWords(*p))
 	}
-	for _, wait := range x.explanation.Waiting {
+	for _, wait := range x.out.Waiting {
 		switch {
 		case wait.Failed:
 			say("The last attempt failed: " + asSentence(wait.Reason))
@@ -589,14 +589,14 @@ func (x *explainer) answer() string {
 	return strings.Join(sentences, " ")
 }
 
-// whyInScope says that the object is in scope, or which conditions it does not meet.
+// whyInScope says why the object is in scope, or which conditions fail.
 func (x *explainer) whyInScope() string {
-	if x.explanation.InScope {
+	if x.out.InScope {
 		return "The person is in scope."
 	}
 	var failing []string
 	filters := false
-	for _, c := range x.explanation.Scope {
+	for _, c := range x.out.Scope {
 		if c.Filter != "" {
 			filters = true
 			continue
@@ -620,10 +620,10 @@ func conditionFails(c ScopeCondition) string {
 	return words
 }
 
-// failingClauses lists in words the clauses of scoping filters that do not hold.
+// failingClauses lists the clauses that do not hold.
 func (x *explainer) failingClauses() string {
 	var clauses []string
-	for _, c := range x.explanation.Scope {
+	for _, c := range x.out.Scope {
 		if c.Filter != "" && !c.Holds {
 			clauses = append(clauses, c.Condition+", but "+c.Detail)
 		}
@@ -631,7 +631,7 @@ func (x *explainer) failingClauses() string {
 	return strings.Join(clauses, "; ")
 }
 
-// plannedWords says what the engine would do if it looked at the object now.
+// plannedWords says in a sentence what the engine would do when it next looks at the object.
 func plannedWords(p PlannedObject) string {
 	switch {
 	case p.Result == Failure:
@@ -655,7 +655,7 @@ func plannedWords(p PlannedObject) string {
 	return "Nothing has to be sent."
 }
 
-// asSentence returns the text with a full stop at its end.
+// asSentence returns a string with a full stop at its end.
 func asSentence(text string) string {
 	if text == "" || strings.HasSuffix(text, ".") {
 		return text

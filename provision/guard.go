@@ -265,8 +265,8 @@ func (l *pipeline) holdsBack(ctx context.Context, w *work) (*Listed, error) {
 
 // catchUp imports all changes that the directory has at this moment.
 func (r *run) catchUp(ctx context.Context) error {
-	r.importLock.acquire(r.e.goroutines())
-	defer r.importLock.release()
+	r.importing.acquire(r.e.goroutines())
+	defer r.importing.release()
 	if err := r.catchUpGroups(ctx); err != nil {
 		return err
 	}

@@ -567,7 +567,7 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 	if _, err := usableMapping(schema, j.Attributes); err != nil {
 		return "", err
 	}
-	words := "Mapping changed: " + describeChanges(job.Schema, schema) + "."
+	words := "Mapping changed: " + changeWords(job.Schema, schema) + "."
 	if sameJSON(job.Schema, schema) { // groups were only offered, and their mapping stays as it is
 		words = fmt.Sprintf("It was decided that %q stays: Enabled %s.", m.Name, PartWords(m.Enabled))
 	}
@@ -584,7 +584,7 @@ func (j *Jobs) EditSchema(ctx context.Context, k Key, decide func(now Job) (Job,
 		if err != nil {
 			return "", err
 		}
-		words := describeChanges(job.Schema, next.Schema)
+		words := changeWords(job.Schema, next.Schema)
 		if words == "" && sameJSON(job.Schema, next.Schema) {
 			return "", nil
 		}
@@ -652,7 +652,7 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, co
 			return "", err
 		}
 		job.Confirmed += int64(confirmed)
-		words := appendChanges("Default mappings were restored.", job.Schema, restored.Schema)
+		words := andChanges("Default mappings were restored.", job.Schema, restored.Schema)
 		j.replaceSchema(job, restored.Schema)
 		j.learn(ctx, job)
 		return words, nil

@@ -55,8 +55,8 @@ func (r *run) show(entry *LogEntry) error {
 	if r.visit == nil {
 		return nil
 	}
-	r.showLock.Lock()
-	defer r.showLock.Unlock()
+	r.shows.Lock()
+	defer r.shows.Unlock()
 	return r.visit(*entry)
 }
 

@@ -494,7 +494,7 @@ func (e *Engine) ApplyPlan(ctx context.Context, k Key, hash, owner, actor string
 
 // sendPlanned works on the operations of a plan until none is left that could be sent now.
 func (e *Engine) sendPlanned(ctx context.Context, p StoredPlan, owner string, progress func(PlanCounts)) error {
-	again := time.NewTicker(demandPollInterval)
+	again := time.NewTicker(demandPoll)
 	defer again.Stop()
 	for {
 		err := e.workOnDemand(ctx, p.Key, owner)

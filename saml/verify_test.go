@@ -448,8 +448,8 @@ func TestASignInThatBeginsAtTheIdentityProvider(t *testing.T) {
 		err  saml.Reason
 	}{
 		{"is refused", saml.Expected{}, noon, saml.Unsolicited},
-		{"is accepted where the site allows it", saml.Expected{Unsolicited: true}, noon.Add(5 * time.Minute), ""},
-		{"is good for five minutes", saml.Expected{Unsolicited: true}, noon.Add(9 * time.Minute), saml.Expired},
+		{"is accepted where the site allows it", saml.Expected{AllowUnsolicited: true}, noon.Add(5 * time.Minute), ""},
+		{"is good for five minutes", saml.Expected{AllowUnsolicited: true}, noon.Add(9 * time.Minute), saml.Expired},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -461,7 +461,7 @@ func TestASignInThatBeginsAtTheIdentityProvider(t *testing.T) {
 	}
 	t.Run("answers no request", func(t *testing.T) {
 		t.Parallel()
-		_, err := w.sp.Verify(w.idp, w.respond(t, answer()), saml.Expected{Unsolicited: true}, noon)
+		_, err := w.sp.Verify(w.idp, w.respond(t, answer()), saml.Expected{AllowUnsolicited: true}, noon)
 		if reason(err) != saml.UnknownRequest {
 			t.Errorf("got %v", err)
 		}

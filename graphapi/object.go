@@ -3,10 +3,10 @@ package graphapi
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/refusal"
-	"github.com/rollcall-scim/rollcall/scim"
 )
 
 // user is Graph's user, with the properties that scripts need to find people.
@@ -189,7 +189,7 @@ func (c *call) findGroups(property, value string) ([]directory.Group, error) {
 			return nil, err
 		}
 		for _, g := range page.Groups {
-			if scim.Fold(g.DisplayName()) == scim.Fold(value) {
+			if strings.EqualFold(g.DisplayName(), value) {
 				found = append(found, g)
 			}
 		}

@@ -311,7 +311,7 @@ func (s *Schema) referencesOf(o *ObjectDefinition, side ListSide, d *AttributeDe
 	return list, nil
 }
 
-// referenceOf parses a text of the form OBJECT or OBJECT.ATTRIBUTE. The object must be in the same
+// referenceOf parses a string of the form OBJECT or OBJECT.ATTRIBUTE. The object must be in the same
 // directory as o, and the attribute must be the object's primary key.
 func (s *Schema) referenceOf(o *ObjectDefinition, text string) (ReferencedObject, error) {
 	var names []string

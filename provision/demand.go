@@ -215,7 +215,7 @@ func (r *run) demandedMembers(ctx context.Context, group *Object, only []string)
 	}
 }
 
-// words returns a text for the audit log that names the requested objects.
+// words returns a sentence for the audit log that names the requested objects.
 func (d *demand) words() string {
 	text := "Provisioned on demand: " + d.names[0]
 	for i, name := range d.names[1:] {

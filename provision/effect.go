@@ -100,7 +100,7 @@ type ClauseEffect struct {
 	Examples []Person
 }
 
-// FailureExample is a user for whom the new mapping fails.
+// FailureExample is a user for which the new mapping fails.
 type FailureExample struct {
 	Person
 	Target string
@@ -299,7 +299,7 @@ func (c *comparison) scopeError(o Object) error {
 	return err
 }
 
-// addFailure counts a user for whom the new mapping fails.
+// addFailure counts a user for which the new mapping fails.
 func (c *comparison) addFailure(o Object, f FailureExample) {
 	c.effect.Failing++
 	if f.Person = personOf(o); len(c.effect.Failures) < maxExamples {

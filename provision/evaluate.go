@@ -52,7 +52,7 @@ type work struct {
 	m        *mapping
 	link     *Link         // the pair, as stored or as found now; nil if no account is known
 	replaces *Link         // the link whose account is gone, if the engine creates a new account instead
-	former   Ledger        // the ledger of the person from whom this person takes over the account
+	former   Ledger        // the ledger of the previous person, if this person takes over that person's account
 	current  scim.Resource // the account as a read or search showed it; nil if it was not read
 	doubted  bool          // whether an earlier update may have been carried out but was not recorded
 	answer   scim.Resource // the account in the answer to the last write; nil if the answer showed none
@@ -244,7 +244,7 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 	return p.match(ctx, w, attributes)
 }
 
-// unclearScope returns the problem of a person for whom a scoping filter cannot be evaluated.
+// unclearScope returns the problem of a person for which a scoping filter cannot be evaluated.
 func unclearScope(err error) *rowProblem {
 	return &rowProblem{
 		Code: "InvalidScopingFilter", Text: "Nothing was done for this person, because " + err.Error() + ".",
@@ -423,7 +423,7 @@ func describeKeys(keys []MatchKey) string {
 	return strings.Join(parts, " or ")
 }
 
-// decideUnmatched decides about a person for whom no account was found. It decides to create an
+// decideUnmatched decides about a person without a matching account. It decides to create an
 // account if the job may create accounts and the person should have one.
 func (p *pass) decideUnmatched(ctx context.Context, w *work, attributes map[string]any, keys []MatchKey, l lookup) (decision, error) {
 	switch {

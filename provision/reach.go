@@ -55,8 +55,8 @@ func (r scopeChecker) has(o Object) bool {
 	return in || err != nil
 }
 
-// maxSlowPatterns is the largest number of users for whom a comparison waits until a regular
-// expression reaches its time limit. Each of them costs a tenth of a second.
+// maxSlowPatterns is the largest number of users for which a comparison waits until a
+// regular expression reaches its time limit. Each of them costs a tenth of a second.
 const maxSlowPatterns = 20
 
 // boundedAdmits returns a function like admits, which remembers the result for the last object.

@@ -151,6 +151,20 @@ var faults = []fault{
 	{name: "with a SHA-1 digest", want: saml.WeakAlgorithm, answer: signature(func(t *testing.T, e *etree.Element) {
 		find(t, e, "SignedInfo/Reference/DigestMethod").CreateAttr("Algorithm", "http://www.w3.org/2000/09/xmldsig#sha1")
 	})},
+	{name: "with a SHA-1 signature of a SHA-256 digest", want: saml.WeakAlgorithm, answer: signature(func(t *testing.T, e *etree.Element) {
+		find(t, e, "SignedInfo/SignatureMethod").CreateAttr("Algorithm", dsig.ECDSASHA1SignatureMethod)
+	})},
+	{name: "whose signature has an object", library: true, want: saml.Structure, answer: signature(func(_ *testing.T, e *etree.Element) {
+		e.CreateElement("ds:Object")
+	})},
+	{name: "with an unsigned assertion in its extensions", want: saml.Structure, answer: func(t *testing.T, _ *world, a *demoidp.Answer) {
+		a.ChangeSignedResponse = func(r *etree.Element) {
+			forged := find(t, r, "Assertion").Copy()
+			forged.RemoveChild(find(t, forged, "Signature"))
+			forged.CreateAttr("ID", "_forged")
+			r.CreateElement("samlp:Extensions").AddChild(forged)
+		}
+	}},
 	{name: "with inclusive canonicalization", want: saml.WeakAlgorithm, answer: signature(func(t *testing.T, e *etree.Element) {
 		find(t, e, "SignedInfo/CanonicalizationMethod").CreateAttr("Algorithm", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315")
 	})},
@@ -231,7 +245,7 @@ func change(f func(*testing.T, *etree.Element)) func(*testing.T, *world, *demoid
 // signature changes the signature of the assertion after it was made.
 func signature(f func(*testing.T, *etree.Element)) func(*testing.T, *world, *demoidp.Answer) {
 	return func(t *testing.T, _ *world, a *demoidp.Answer) {
-		a.SignedAssertion = func(e *etree.Element) { f(t, find(t, e, "Signature")) }
+		a.ChangeSignedAssertion = func(e *etree.Element) { f(t, find(t, e, "Signature")) }
 	}
 }
 
@@ -361,6 +375,15 @@ func TestWrappingIsRefused(t *testing.T) {
 			w.refuses(t, w.respond(t, a), saml.Structure)
 		})
 	}
+}
+
+// A signature refers to its element by the ID. If two elements had it, the wrong one could be read.
+func TestTwoElementsWithOneIDAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := answer()
+	a.ChangeSignedResponse = func(r *etree.Element) { r.CreateAttr("ID", find(t, r, "Assertion").SelectAttrValue("ID", "")) }
+	w.refuses(t, w.respond(t, a), saml.Structure)
 }
 
 func TestTheForgedAssertionIsFoundInAnEncryptedOneToo(t *testing.T) {

@@ -20,8 +20,8 @@ import (
 //
 // To use it for a form:
 //
-//  1. Describe the fields once, as []EditField. The stored value of a field is a string like those
-//     that its ReadValue returns.
+//  1. Describe the fields once, as []EditField. A field's stored value is a string like those that
+//     its ReadValue returns.
 //  2. Set the page's StartValues to StartValueFields(fields, stored), and write
 //     {{template "was" .StartValues}} inside the form. Give the form autocomplete="off", so that the
 //     Back button does not fill in old values, and data-edits, so that the browser asks before the

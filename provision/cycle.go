@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// advance does one slice. If the source no longer keeps all changes that the job has not read,
-// advance has the next slice start an initial cycle.
+// advance does one slice of work. If the source no longer keeps all changes that the job has not
+// read yet, it saves that the next slice starts an initial cycle.
 func (r *run) advance(ctx context.Context) (next time.Time, err error) {
 	next, err = r.slice(ctx)
 	if !errors.Is(err, ErrBehind) {
@@ -29,8 +29,8 @@ func (r *run) advance(ctx context.Context) (next time.Time, err error) {
 
 const prunedNote = "The directory no longer keeps all changes since the last cycle. An initial cycle looks at everybody."
 
-// slice does one slice of work: it begins a cycle if one is due, imports, works on people, and ends
-// the cycle when nothing is left.
+// slice does one slice of work: it begins a cycle if one is due, imports changes, works on the work
+// list, and ends the cycle if nothing is left to do. It returns when to call it again.
 func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 	if err := r.applyRequests(ctx); err != nil {
 		return time.Time{}, err
@@ -47,7 +47,7 @@ func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 	if te := asProblem(r.connect()); te != nil {
 		return r.quarantine(ctx, te)
 	}
-	r.noticeDomain()
+	r.noticeDomainChange()
 	if r.state.Phase == Idle || r.state.Quarantine != nil || !r.state.Searches.of(r.job) {
 		if te := r.testUnlessPaused(ctx); te != nil {
 			if err := ctx.Err(); err != nil {
@@ -76,9 +76,9 @@ func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 	return r.e.Now(), ctx.Err()
 }
 
-// testUnlessPaused tests the connection. It passes if the target only asks for a pause of searches
-// and has already proved which attributes it can be searched by. Otherwise leavers, who need no
-// search, would have to wait too.
+// testUnlessPaused tests the connection and returns the problem, or nil. It returns nil if the
+// target only asks for a pause of searches, and has proved before by which attributes it can be
+// searched. So leavers, who need no search, do not have to wait.
 func (r *run) testUnlessPaused(ctx context.Context) *TargetError {
 	known := r.state.Searches.of(r.job) && r.state.Quarantine == nil
 	if known && !r.state.Pace.pausedUntil(SearchRequest, r.e.Now()).IsZero() {
@@ -92,24 +92,25 @@ func (r *run) testUnlessPaused(ctx context.Context) *TargetError {
 	return nil
 }
 
-// Limits on how long waiting objects keep a cycle open.
+// The limits on how long a cycle stays open for objects that have to wait.
 const (
-	shortWait = 10 * time.Second // how long a slice waits for the next object that is due
-	longWait  = 30 * time.Second // after this time without any work done, the cycle ends
+	maxWaitForNext = 10 * time.Second // a cycle stays open if the next object is due within this time
+	maxIdleTime    = 30 * time.Second // the cycle ends after this time in which no work was done
 )
 
-// pauseOrFinish ends a cycle in which nothing is due, unless an object will be due soon.
+// pauseOrFinish is called when no object is due. It ends the cycle, or pauses it until the next
+// object is due if that is soon.
 func (r *run) pauseOrFinish(ctx context.Context) (next time.Time, err error) {
 	s, now := &r.state, r.e.Now()
 	next, err = r.nextPending(ctx, now)
-	if err != nil || next.IsZero() || next.After(now.Add(shortWait)) {
+	if err != nil || next.IsZero() || next.After(now.Add(maxWaitForNext)) {
 		return r.finish(ctx)
 	}
 	if s.Drained.IsZero() || s.DrainedRead != s.Cycle.Read {
 		s.Drained, s.DrainedRead = now, s.Cycle.Read
 		return next, r.e.Store.SaveState(ctx, r.fence, *s, nil)
 	}
-	if now.Sub(s.Drained) > longWait {
+	if now.Sub(s.Drained) > maxIdleTime {
 		return r.finish(ctx)
 	}
 	return next, nil
@@ -122,8 +123,9 @@ func asProblem(err error) *TargetError {
 	return asTargetError(err)
 }
 
-// applyRequests applies the changes that people have made to the job. A restart drops failures, a
-// new target drops links, and a change that affects everyone starts an initial cycle.
+// applyRequests applies what people have requested by changing the job. A restart drops the
+// failures, a new target drops the links, and a change that affects everyone starts an initial
+// cycle.
 func (r *run) applyRequests(ctx context.Context) error {
 	s, j := &r.state, r.job
 	if s.Asked == j.Asked {
@@ -143,7 +145,7 @@ func (r *run) applyRequests(ctx context.Context) error {
 		r.abandon("A change of the job's settings started a new initial cycle.")
 	}
 	if (s.TryNow != j.TryNow || s.LookAtAll != j.LookAtAll) && s.Quarantine != nil {
-		s.Quarantine.NextAttempt = time.Time{} // let the next slice try again at once
+		s.Quarantine.NextAttempt = time.Time{} // zero lets this slice try again at once
 	}
 	if s.TryNow != j.TryNow {
 		s.Cooldown, s.Pace, s.NextCycle = time.Time{}, Pace{}, time.Time{} // Start and newly saved credentials begin a cycle at once
@@ -152,9 +154,9 @@ func (r *run) applyRequests(ctx context.Context) error {
 	return r.e.Store.Forget(ctx, r.fence, *s, what)
 }
 
-// noticeDomain makes the next cycle look at everyone if a mapping reads the source's default domain
-// and the domain has changed.
-func (r *run) noticeDomain() {
+// noticeDomainChange makes the next cycle an initial one if a mapping reads the default domain of
+// the directory and the domain has changed.
+func (r *run) noticeDomainChange() {
 	s := &r.state
 	if s.Domain == r.m.domain || !r.m.readsDomain() && (r.groups == nil || !r.groups.m.readsDomain()) {
 		return
@@ -176,7 +178,8 @@ func (r *run) abandon(why string) {
 	r.state.Last, r.state.Phase = &c, Idle
 }
 
-// pausedUntil returns the time before which nothing may be sent. It is zero if there is no pause.
+// pausedUntil returns the time before which the job may send nothing. It returns the zero time if
+// there is no pause.
 func (r *run) pausedUntil() time.Time {
 	now := r.e.Now()
 	if now.Before(r.state.Cooldown) {
@@ -188,8 +191,8 @@ func (r *run) pausedUntil() time.Time {
 	return time.Time{}
 }
 
-// due reports whether a cycle should begin now. If not, next is when to look again. A forced cycle
-// begins regardless of the schedule.
+// due reports whether a cycle should begin now. If not, next is when to ask again. If forced is
+// true, a cycle begins regardless of the schedule.
 func (r *run) due(ctx context.Context, now time.Time, forced bool) (due bool, next time.Time, err error) {
 	k := r.job.Key
 	if forced || !r.state.Ready || r.state.Quarantine != nil || !now.Before(r.state.NextCycle) || r.clockWasAhead(now) {
@@ -215,8 +218,9 @@ func (r *run) due(ctx context.Context, now time.Time, forced bool) (due bool, ne
 	return !now.Before(next), next, nil
 }
 
-// nextPending returns when the next object on the work list is due, or zero if the list is empty.
-// While the target accepts no creates, joiners become due when that pause ends.
+// nextPending returns when the next object on the work list is due. It returns the zero time if the
+// list is empty. While the target accepts no creates, people who need an account become due when
+// that pause ends.
 func (r *run) nextPending(ctx context.Context, now time.Time) (time.Time, error) {
 	next, err := r.e.Store.NextPending(ctx, r.job.Key, 0)
 	paused := r.state.Pace.pausedUntil(CreateRequest, now)
@@ -227,8 +231,8 @@ func (r *run) nextPending(ctx context.Context, now time.Time) (time.Time, error)
 	return earliest(next, paused), err
 }
 
-// clockWasAhead reports whether the next cycle is scheduled later than the interval allows. That
-// happens if the clock was ahead at the time of scheduling.
+// clockWasAhead reports whether the next cycle is scheduled later than the interval allows. This is
+// so if the clock was ahead when the cycle was scheduled.
 func (r *run) clockWasAhead(now time.Time) bool {
 	return r.state.NextCycle.After(now.Add(r.e.interval()))
 }
@@ -255,12 +259,12 @@ func hasChanges(ctx context.Context, s Source, app string, after Cursor) (bool, 
 	}
 }
 
-// begin starts a cycle, or continues one that a quarantine interrupted.
+// begin starts a cycle, or continues a cycle that a quarantine interrupted.
 func (r *run) begin(ctx context.Context) error {
 	s, now := &r.state, r.e.Now()
 	var lifted *event.Event
 	if q := s.Quarantine; q != nil && q.Code == codeWritesRefused {
-		s.Trial, s.Quarantine = q, nil // the quarantine is lifted only when a write works
+		s.Trial, s.Quarantine = q, nil // on trial; endTrial announces the end of the quarantine once a write works
 	}
 	if s.Quarantine != nil {
 		lifted = r.event(ctx, event.ProvisioningReleased, "The connection test worked; the quarantine is lifted.")
@@ -282,7 +286,7 @@ func (r *run) begin(ctx context.Context) error {
 		s.Cycle.Kind, s.Phase, s.Start, s.Watermark = InitialCycle, Snapshot, start, start
 		s.Groups.Mark = start
 		s.Cycle.Reads, s.Cycle.Why, s.Cycle.Allowed = s.ReadAll, s.Why, s.Allowed
-		s.Allowed = 0 // the permission is for one cycle only
+		s.Allowed = 0 // the confirmed number of disables is for this cycle only
 	}
 	if err := r.e.Store.SaveState(ctx, r.fence, *s, lifted); err != nil {
 		return err
@@ -294,8 +298,8 @@ func (r *run) begin(ctx context.Context) error {
 }
 
 // listLeavers puts leavers on the work list before an initial cycle looks at everyone. Leavers are
-// people who lost access by a change since the last cycle. They come first, and the guard counts
-// them by the cause of that change, not by the reason for the initial cycle.
+// people who have lost access by a change since the last cycle. So they come first, and the guard
+// attributes them to that change and not to the reason for the initial cycle.
 func (r *run) listLeavers(ctx context.Context) error {
 	return r.eachLeaver(ctx, func(ids []string, c Changed) error {
 		listed, err := r.list(ctx, ByChange, ids, nil, c.Origins)
@@ -307,13 +311,13 @@ func (r *run) listLeavers(ctx context.Context) error {
 	})
 }
 
-// eachLeaver calls visit with each page of people who have lost access by a change since the
-// watermark. Changes of settings do not count.
+// eachLeaver calls visit for each page of changes since the watermark, with the ids of the people
+// who have lost access by them. Changes of settings do not count.
 func (r *run) eachLeaver(ctx context.Context, visit func(ids []string, c Changed) error) error {
 	for at, more := r.state.Watermark, r.state.Watermark != ""; more; {
 		c, err := r.source.Changes(ctx, r.job.Key.App, at, importPage)
 		if errors.Is(err, ErrBehind) {
-			return nil // the initial cycle finds them
+			return nil // the source no longer keeps these changes; the initial cycle finds the leavers anyway
 		}
 		if err != nil {
 			return fmt.Errorf("read changes: %w", err)
@@ -335,13 +339,13 @@ func (r *run) eachLeaver(ctx context.Context, visit func(ids []string, c Changed
 	return nil
 }
 
-// relistDue puts failures that are due for a retry back on the work list. Once a day it also lists
-// people without an account.
+// relistDue puts objects whose retry is due back on the work list. Once a day it also puts people
+// without an account on it.
 func (r *run) relistDue(ctx context.Context) error {
 	now, k := r.e.Now(), r.job.Key
 	until := now
 	if r.forced || r.state.Cycle.Kind == InitialCycle {
-		until = time.Time{} // with the zero time, DueEscrowIDs returns all of them
+		until = time.Time{} // the zero time makes DueEscrowIDs return all failed objects
 	}
 	ids, err := r.e.Store.DueEscrowIDs(ctx, k, until)
 	if err != nil {
@@ -360,7 +364,7 @@ func (r *run) relistDue(ctx context.Context) error {
 	}
 	then := r.state
 	if !now.Before(then.NextUnmatched) {
-		then.NextUnmatched = now.Add(unmatchedGap)
+		then.NextUnmatched = now.Add(unmatchedSearchInterval)
 	}
 	if err := r.listAll(ctx, then, ByAbsence, ids); err != nil {
 		return err
@@ -369,8 +373,8 @@ func (r *run) relistDue(ctx context.Context) error {
 	return nil
 }
 
-// withoutCycleGroups removes the ids of groups and of memberships that an initial cycle looks at
-// anyway.
+// withoutCycleGroups returns the ids without those of groups and of memberships, at which an
+// initial cycle looks anyway.
 func (r *run) withoutCycleGroups(ctx context.Context, ids []string) ([]string, error) {
 	if !r.groupsOn() {
 		return ids, nil
@@ -387,8 +391,8 @@ func (r *run) inGroupSnapshot(o *Object) bool {
 	return o != nil && o.Kind == GroupKind && (o.Assigned || r.job.Scope == Everyone)
 }
 
-// withoutTried removes objects that this initial cycle has already tried again. It keeps groups,
-// because their members are looked at only after the group.
+// withoutTried returns the listed objects without those that this initial cycle has tried already.
+// It keeps groups, because the engine looks at the members of a group only after the group.
 func (r *run) withoutTried(ctx context.Context, listed []Listed, objects map[string]*Object) ([]Listed, error) {
 	if len(listed) == 0 {
 		return listed, nil
@@ -406,9 +410,10 @@ func (r *run) withoutTried(ctx context.Context, listed []Listed, objects map[str
 	}), err
 }
 
-// withoutAccount returns the people for whose account the next cycle looks again. These are the
-// people whose account has just been lost. Once a day they are also people without an account,
-// people whose account the target keeps blocked, and people whose account was lost earlier.
+// withoutAccount returns the people for whose accounts this cycle searches again. In each cycle
+// these are the people whose account was lost a short time ago. Once a day they are also the people
+// without an account, those whose account the target keeps blocked, and those whose account was
+// lost earlier.
 func (r *run) withoutAccount(ctx context.Context) ([]string, error) {
 	now, k := r.e.Now(), r.job.Key
 	ids, err := r.e.Store.LostIDs(ctx, k)
@@ -423,19 +428,19 @@ func (r *run) withoutAccount(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	gone, err := r.e.Store.GoneSince(ctx, k, now.Add(-goneLooks))
+	gone, err := r.e.Store.GoneSince(ctx, k, now.Add(-goneSearchPeriod))
 	return slices.Concat(ids, unmatched, held, gone), err
 }
 
-// phase returns the cycle's phase. Several goroutines may call it at the same time.
+// phase returns the phase of the cycle. Several goroutines may call it at the same time.
 func (r *run) phase() Phase {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.state.Phase
 }
 
-// save applies change to the state and has write store it together with other data. It keeps the
-// new state in memory only if write succeeds.
+// save applies change to a copy of the state and calls write, which stores the copy together with
+// other data. If write succeeds, the copy becomes the state.
 func (r *run) save(change func(s *State), write func(s State) error) error {
 	r.write.acquire(r.e.goroutines())
 	defer r.write.release()
@@ -452,17 +457,18 @@ func (r *run) save(change func(s *State), write func(s State) error) error {
 	return nil
 }
 
-// importNews imports the changes since the cycle began and reports whether there were any. They go
-// to their lanes of the work list at once, so a leaver does not wait for the end of a long cycle.
+// importNews imports the changes that the source has made since the cycle began, and reports
+// whether there were any. It puts them into their lanes of the work list at once, so a leaver does
+// not wait for the end of a long cycle.
 func (r *run) importNews(ctx context.Context) (found bool, err error) {
 	r.mu.Lock()
 	at, phase := r.state.Watermark, r.state.Phase
 	if phase.initial() {
-		at = r.state.Start // the position at which the next cycle begins
+		at = r.state.Start // from here the next cycle reads changes
 	}
 	r.mu.Unlock()
 	if phase == Changes {
-		return false, nil // this phase reads the changes anyway
+		return false, nil // in this phase, importPage reads the changes
 	}
 	c, err := r.source.Changes(ctx, r.job.Key.App, at, importPage)
 	if err != nil {
@@ -484,8 +490,8 @@ func (r *run) importNews(ctx context.Context) (found bool, err error) {
 	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, c.Ended...) })
 }
 
-// importPage adds one page of objects to the work list and saves the cursor that covers it. It
-// returns the most urgent lane of these objects.
+// importPage adds one page of objects to the work list. In the same transaction it saves the cursor
+// for the next page. It returns the most urgent lane of these objects.
 func (r *run) importPage(ctx context.Context) (first Lane, err error) {
 	r.mu.Lock()
 	s := r.state
@@ -506,22 +512,22 @@ func (r *run) importPage(ctx context.Context) (first Lane, err error) {
 		first = min(first, l.Lane)
 	}
 	return first, r.save(func(s *State) {
-		s.Phase, s.After, s.Watermark, s.Ready, s.Groups.Ready = page.then.Phase, page.then.After, page.then.Watermark, page.then.Ready, page.then.Groups.Ready
-	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, page.ended...) })
+		s.Phase, s.After, s.Watermark, s.Ready, s.Groups.Ready = page.nextState.Phase, page.nextState.After, page.nextState.Watermark, page.nextState.Ready, page.nextState.Groups.Ready
+	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, page.endedCauses...) })
 }
 
-// imported is one page of objects read from the source.
-type imported struct {
-	ids     []string
-	why     Why
-	objects map[string]*Object // the objects of the page that were read
-	origins map[string]Origin  // the origins of their changes, by object id
-	ended   []string           // causes that will make no more changes
-	then    State              // the state to save with the page; its cursor covers the page
+// importedPage is one page of objects read from the source.
+type importedPage struct {
+	ids         []string
+	why         Why                // the reason why the objects are put on the work list
+	objects     map[string]*Object // the objects of the page that were read
+	origins     map[string]Origin  // the origins of their changes, by object id
+	endedCauses []string           // causes that will make no further changes
+	nextState   State              // the state to save with the page; its cursor is at the next page
 }
 
-// readPage reads the page that comes after the import cursor of s.
-func (r *run) readPage(ctx context.Context, s State) (imported, error) {
+// readPage reads the page at the import cursor of s.
+func (r *run) readPage(ctx context.Context, s State) (importedPage, error) {
 	switch s.Phase {
 	case Snapshot:
 		first := s.FirstDone.IsZero() // hardly anyone has an account, and of the others only the ids are needed
@@ -529,12 +535,12 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 			App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, After: s.After, Limit: importPage, IDsOnly: first,
 		})
 		if err != nil {
-			return imported{}, fmt.Errorf("read snapshot: %w", err)
+			return importedPage{}, fmt.Errorf("read snapshot: %w", err)
 		}
-		ids, objects := byID(page)
+		ids, objects := indexByID(page)
 		if first {
 			if objects, err = r.linkedObjects(ctx, ids); err != nil {
-				return imported{}, err
+				return importedPage{}, err
 			}
 		}
 		then := Links
@@ -542,42 +548,42 @@ func (r *run) readPage(ctx context.Context, s State) (imported, error) {
 			then = GroupSnapshot
 		}
 		s.advanceImport(ids, then)
-		return imported{ids: ids, why: ByCycle, objects: objects, then: s}, nil
+		return importedPage{ids: ids, why: ByCycle, objects: objects, nextState: s}, nil
 	case GroupSnapshot:
 		if !r.groupsOn() {
 			s.advanceImport(nil, Links)
-			return imported{why: ByCycle, then: s}, nil
+			return importedPage{why: ByCycle, nextState: s}, nil
 		}
 		page, err := r.groups.source.GroupSnapshot(ctx, SnapshotQuery{
 			App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, After: s.After, Limit: importPage,
 		})
 		if err != nil {
-			return imported{}, fmt.Errorf("read snapshot of groups: %w", err)
+			return importedPage{}, fmt.Errorf("read snapshot of groups: %w", err)
 		}
-		ids, objects := byID(page)
+		ids, objects := indexByID(page)
 		s.advanceImport(ids, Links)
-		return imported{ids: ids, why: ByCycle, objects: objects, then: s}, nil
+		return importedPage{ids: ids, why: ByCycle, objects: objects, nextState: s}, nil
 	case Links:
 		ids, err := r.e.Store.LinkedIDs(ctx, r.job.Key, "", s.After, importPage)
 		if err != nil {
-			return imported{}, err
+			return importedPage{}, err
 		}
 		s.advanceImport(ids, Finishing)
 		if s.Phase == Finishing {
 			s.Watermark, s.Ready, s.Groups.Ready = s.Start, true, r.groupsOn()
 		}
 		ids, err = r.missingFromSnapshot(ctx, ids)
-		return imported{ids: ids, why: ByCycle, then: s}, err
+		return importedPage{ids: ids, why: ByCycle, nextState: s}, err
 	}
 	c, err := r.source.Changes(ctx, r.job.Key.App, s.Watermark, importPage)
 	if err != nil {
-		return imported{}, fmt.Errorf("read changes: %w", err)
+		return importedPage{}, fmt.Errorf("read changes: %w", err)
 	}
 	s.Watermark = c.Cursor
 	if !c.More {
 		s.Phase = Finishing
 	}
-	return imported{ids: c.IDs, why: ByChange, origins: c.Origins, ended: c.Ended, then: s}, nil
+	return importedPage{ids: c.IDs, why: ByChange, origins: c.Origins, endedCauses: c.Ended, nextState: s}, nil
 }
 
 // linkedObjects reads the objects that have a link.
@@ -589,7 +595,7 @@ func (r *run) linkedObjects(ctx context.Context, ids []string) (map[string]*Obje
 	return r.objects(ctx, slices.Sorted(maps.Keys(states)))
 }
 
-func byID(page []Object) (ids []string, objects map[string]*Object) {
+func indexByID(page []Object) (ids []string, objects map[string]*Object) {
 	ids, objects = make([]string, 0, len(page)), make(map[string]*Object, len(page))
 	for _, o := range page {
 		ids = append(ids, o.ID)
@@ -598,7 +604,8 @@ func byID(page []Object) (ids []string, objects map[string]*Object) {
 	return ids, objects
 }
 
-// advanceImport advances the import cursor past a page. A page that is not full is the last one.
+// advanceImport moves the import cursor behind a page. If the page is not full, it is the last one
+// of the phase, and the phase becomes then.
 func (s *State) advanceImport(ids []string, then Phase) {
 	if len(ids) < importPage {
 		s.Phase, s.After = then, ""
@@ -607,8 +614,8 @@ func (s *State) advanceImport(ids []string, then Phase) {
 	s.After = ids[len(ids)-1]
 }
 
-// missingFromSnapshot returns the linked people who were not in the snapshot, because they were
-// purged or are no longer assigned.
+// missingFromSnapshot returns those of the linked objects that the snapshot did not contain,
+// because they were purged or are no longer assigned.
 func (r *run) missingFromSnapshot(ctx context.Context, ids []string) ([]string, error) {
 	objects, err := r.objects(ctx, ids)
 	if err != nil {
@@ -623,7 +630,8 @@ func (r *run) missingFromSnapshot(ctx context.Context, ids []string) ([]string, 
 	return out, nil
 }
 
-// finish ends the cycle. If a change arrived in the meantime, the next cycle starts at once.
+// finish ends the cycle. It returns when the next cycle begins: at once if a change has arrived in
+// the meantime.
 func (r *run) finish(ctx context.Context) (next time.Time, err error) {
 	s, now := &r.state, r.e.Now()
 	c := s.Cycle
@@ -659,8 +667,8 @@ func (r *run) finish(ctx context.Context) (next time.Time, err error) {
 	return next, err
 }
 
-// lateLeaver returns an event if an account has waited too long to be closed and no event has
-// reported it yet.
+// lateLeaver returns an event if the account of a leaver has waited too long to be closed, and no
+// event has reported that yet. Otherwise it returns nil.
 func (r *run) lateLeaver(ctx context.Context) (*event.Event, error) {
 	var p Report
 	var err error
@@ -679,7 +687,7 @@ func (r *run) lateLeaver(ctx context.Context) (*event.Event, error) {
 	return r.event(ctx, event.ProvisioningLate, fmt.Sprintf("An account waits to be closed since %s. Somebody who should lose access still has it.", p.OldestLeaver.UTC().Format("2006-01-02 15:04 UTC"))), nil
 }
 
-// handleFailedTest handles a failed connection test.
+// handleFailedTest pauses the job, or puts it into quarantine, because the connection test failed.
 func (r *run) handleFailedTest(ctx context.Context, te *TargetError) (time.Time, error) {
 	if te.Kind == Throttled {
 		return r.coolDown(ctx, te)
@@ -687,14 +695,16 @@ func (r *run) handleFailedTest(ctx context.Context, te *TargetError) (time.Time,
 	return r.quarantine(ctx, te)
 }
 
-// coolDown pauses the job for as long as the target asked. A pause never counts as a failure.
+// coolDown pauses the job for the time that the target asked for. A pause does not count as a
+// failure.
 func (r *run) coolDown(ctx context.Context, te *TargetError) (time.Time, error) {
 	r.state.Cooldown = r.e.Now().Add(orDefault(te.RetryAfter, defaultPause))
 	return r.state.Cooldown, r.e.Store.SaveState(ctx, r.fence, r.state, nil)
 }
 
-// quarantine makes a job whose requests would all fail run less often, and records the failure as
-// evidence. Changed credentials are tried at once, see applyRequests.
+// quarantine puts a job into quarantine because all of its requests would fail, and records the
+// failure as evidence. The job then tries again at growing intervals, or at once after its
+// credentials were changed (see applyRequests).
 func (r *run) quarantine(ctx context.Context, te *TargetError) (time.Time, error) {
 	s, now := &r.state, r.e.Now()
 	q := Quarantine{Since: now}
@@ -714,7 +724,7 @@ func (r *run) quarantine(ctx context.Context, te *TargetError) (time.Time, error
 		time.Minute, 5 * time.Minute, 15 * time.Minute, time.Hour, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour,
 	}
 	if te.Code == codeWritesRefused {
-		gaps = gaps[:3] // retry sooner: the connection works, and trying one write costs little
+		gaps = gaps[:3] // at most 15 minutes, because the connection works and a single write costs little
 	}
 	q.Attempts++
 	q.Reason, q.Code, q.Message, q.Status = "EncounteredQuarantineException", te.Code, te.Detail, te.Status

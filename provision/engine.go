@@ -13,35 +13,35 @@ import (
 
 // Defaults of [Engine].
 const (
-	// DefaultInterval is the time from one cycle to the next if nothing changes. Entra has the
-	// same.
+	// DefaultInterval is the time from one cycle to the next if nothing changes. Entra has the same
+	// interval.
 	DefaultInterval = 40 * time.Minute
-	// DefaultWorkers is the most people that the engine works on at the same time. The engine
-	// begins with few and adapts to how many the target can take.
+	// DefaultWorkers is the largest number of people that the engine works on at the same time. The
+	// engine begins with few, and adapts the number to what the target can take.
 	DefaultWorkers = 64
 	// DefaultLeaverPatience is how long an account may wait to be closed before the engine raises
 	// an alarm.
 	DefaultLeaverPatience = 15 * time.Minute
-	// DefaultSettle is how long after sending a create with an unknown outcome the target may still
-	// be working on it.
+	// DefaultSettle is how long the target may still be working on a create after it was sent, if
+	// its outcome is unknown.
 	DefaultSettle = 5 * time.Second
 
-	sliceLength   = 8 * time.Second // after this time, the engine starts no further work on people
-	exportGrace   = 3 * time.Second // how much longer the engine may send changes that were evaluated by then
-	importPage    = 500
-	recordTimeout = 10 * time.Second
-	unmatchedGap  = 24 * time.Hour
-	goneLooks     = 30 * 24 * time.Hour // how long the engine looks once a day for an account that is gone
-	maxQuarantine = 28 * 24 * time.Hour
+	sliceLength             = 8 * time.Second // after this time in a slice, the engine starts no further work on people
+	exportGrace             = 3 * time.Second // for this much longer, it may send changes that it has decided on
+	importPage              = 500
+	recordTimeout           = 10 * time.Second
+	unmatchedSearchInterval = 24 * time.Hour
+	goneSearchPeriod        = 30 * 24 * time.Hour // for this time after an account is lost, the engine searches for it once a day
+	maxQuarantine           = 28 * 24 * time.Hour
 )
 
-// Engine works on jobs. It is safe for concurrent use by several jobs.
+// Engine works on jobs. Several goroutines can use it at the same time, for different jobs.
 type Engine struct {
 	Store    Store
 	Sources  func(ctx context.Context, d SourceID) (Source, error)
 	Targets  TargetMaker
 	Sealer   Sealer
-	Leases   Leases        // for RunCycle; the caller of Advance already holds the lease
+	Leases   Leases        // used by RunCycle and others that claim the job themselves; the caller of Advance already holds the lease
 	Interval time.Duration // 0 means DefaultInterval
 	Workers  int           // 0 means DefaultWorkers
 	Settle   time.Duration // 0 means DefaultSettle
@@ -62,33 +62,33 @@ type Engine struct {
 	// Order is nil except in tests that control the order of goroutines.
 	Order Order
 
-	mu    sync.Mutex
-	memos map[Key]*memo
-	woken map[Key]chan struct{}
+	mu          sync.Mutex
+	memos       map[Key]*memo
+	wakeSignals map[Key]chan struct{}
 }
 
-// Wake makes a slice that runs in this process check for changes at once.
+// Wake makes a slice of the job that runs in this process check for changes at once.
 func (e *Engine) Wake(k Key) {
 	select {
-	case e.wakes(k) <- struct{}{}:
+	case e.wakeSignal(k) <- struct{}{}:
 	default: // a wake-up is already pending
 	}
 }
 
-func (e *Engine) wakes(k Key) chan struct{} {
+func (e *Engine) wakeSignal(k Key) chan struct{} {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.woken == nil {
-		e.woken = map[Key]chan struct{}{}
+	if e.wakeSignals == nil {
+		e.wakeSignals = map[Key]chan struct{}{}
 	}
-	if e.woken[k] == nil {
-		e.woken[k] = make(chan struct{}, 1)
+	if e.wakeSignals[k] == nil {
+		e.wakeSignals[k] = make(chan struct{}, 1)
 	}
-	return e.woken[k]
+	return e.wakeSignals[k]
 }
 
-// memoOf returns what this process remembers about a job between slices. It starts empty after each
-// change of the job's connection or mapping.
+// memoOf returns what this process remembers about a job between slices. After each change of the
+// job's connection or mapping it is empty.
 func (e *Engine) memoOf(job Job) *memo {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -125,8 +125,8 @@ func orDefault[T int | time.Duration](v, d T) T {
 
 // Advance does one bounded slice of a job's work and returns when to call it again. A zero time
 // means that there is nothing to do until the job is woken. The caller must hold the job's lease
-// with this epoch. An error is about this installation, such as its database. Failures of the
-// target are kept in the job's state.
+// with this epoch. Advance returns only errors of this installation, such as those of its database.
+// Failures of the target are recorded in the job's state.
 func (e *Engine) Advance(ctx context.Context, key string, epoch int64) (next time.Time, err error) {
 	k, err := ParseKey(key)
 	if err != nil {
@@ -146,20 +146,20 @@ func (e *Engine) Advance(ctx context.Context, key string, epoch int64) (next tim
 
 // run holds what the engine needs while it works on one job.
 type run struct {
-	e      *Engine
-	fence  Fence
-	job    Job
-	state  State
-	m      *mapping
-	source Source
-	reader *reader // reads objects from the source
-	target Target
-	groups *groups // groups of the source and the target; nil if the job does not provision groups
-	end    time.Time
-	forced bool // a person asked for a cycle now, regardless of the schedule
-	visit  func(LogEntry) error
+	e        *Engine
+	fence    Fence
+	job      Job
+	state    State
+	m        *mapping
+	source   Source
+	reader   *reader // reads objects from the source
+	target   Target
+	groups   *groups // groups of the source and the target; nil if the job does not provision groups
+	sliceEnd time.Time
+	forced   bool // whether a person asked for a cycle now, regardless of the schedule
+	visit    func(LogEntry) error
 
-	origins map[string]Origin // where the changes that a plan has read come from, by object id
+	origins map[string]Origin // the origins of the changes that a plan has read, by object id
 
 	importing lock // held while changes are imported
 
@@ -168,8 +168,8 @@ type run struct {
 	mu    sync.Mutex // protects state, because parts of a slice run at the same time
 }
 
-// open reads a job and its dependencies. A schema or credential that cannot be used stops the job
-// like a target that refuses it.
+// open reads a job and its state, and opens the directory. It does not connect to the target; see
+// connect.
 func (e *Engine) open(ctx context.Context, k Key, epoch int64) (*run, error) {
 	job, err := e.Store.Job(ctx, k)
 	if err != nil {
@@ -183,10 +183,11 @@ func (e *Engine) open(ctx context.Context, k Key, epoch int64) (*run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open directory of %s: %w", k, err)
 	}
-	return &run{e: e, fence: Fence{Key: k, Epoch: epoch}, job: job, state: state, source: source, reader: &reader{source: source, app: k.App, g: e.goroutines()}, end: e.Now().Add(sliceLength), importing: newLock(), write: newLock()}, nil
+	return &run{e: e, fence: Fence{Key: k, Epoch: epoch}, job: job, state: state, source: source, reader: &reader{source: source, app: k.App, g: e.goroutines()}, sliceEnd: e.Now().Add(sliceLength), importing: newLock(), write: newLock()}, nil
 }
 
-// connect reads the mapping and opens the target.
+// connect compiles the mapping and opens the target. If the mapping or the credentials cannot be
+// used, the error is one that puts the job into quarantine.
 func (r *run) connect() error {
 	m, err := compileMapping(r.job.Schema, r.e.Attributes)
 	if err != nil {
@@ -208,9 +209,9 @@ func (r *run) connect() error {
 	return r.connectGroups()
 }
 
-// test tests the matching attributes and records the results. In an initial cycle it tests all of
-// them. In an incremental cycle it tests one, as Entra does, and those by which the target could
-// not be searched before.
+// test tests the connection, by searching the target by matching attributes, and records the
+// results. In an initial cycle it tests all matching attributes. In an incremental cycle it tests
+// one, as Entra does, and those by which the target could not be searched before.
 func (r *run) test(ctx context.Context) error {
 	var known []Searchable
 	if r.state.Ready && r.state.Searches.of(r.job) {
@@ -226,8 +227,8 @@ func (r *run) test(ctx context.Context) error {
 	return r.testGroups(ctx)
 }
 
-// testAgain tests the connection in the middle of a cycle. It searches by one attribute that the
-// target has already proved searchable.
+// testAgain tests the connection in the middle of a cycle. It searches by one attribute by which
+// the target can be searched, as an earlier test has shown.
 func (r *run) testAgain(ctx context.Context) error {
 	r.mu.Lock()
 	searches := r.state.Searches

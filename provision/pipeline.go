@@ -106,7 +106,7 @@ func (r *run) drainDemanded(ctx context.Context) (done bool, wait time.Time, err
 
 func (r *run) newPipeline(demanded bool) *pipeline {
 	l := &pipeline{
-		r: r, demanded: demanded, memo: r.e.memoOf(r.job), until: r.end.Add(exportGrace),
+		r: r, demanded: demanded, memo: r.e.memoOf(r.job), until: r.sliceEnd.Add(exportGrace),
 		hands: map[string]bool{}, told: make(chan news),
 		poked: make(chan struct{}, 1), records: make(chan record), urge: make(chan struct{}, 1),
 	}
@@ -115,7 +115,7 @@ func (r *run) newPipeline(demanded bool) *pipeline {
 		l.cycle = r.state.Cycle.ID
 	}
 	l.trial.Store(r.state.Trial != nil)
-	l.pacer = newPacer(r.state.Pace, r.e.Now, r.e.after(), r.end, r.e.workers())
+	l.pacer = newPacer(r.state.Pace, r.e.Now, r.e.after(), r.sliceEnd, r.e.workers())
 	l.pacer.moved, l.pacer.g = l.poke, l.g
 	l.p = r.pass()
 	l.p.target = pacedTarget{Target: r.target, pacer: l.pacer}
@@ -161,7 +161,7 @@ func (l *pipeline) poke() {
 // feed gives people to workers in the order of the list. It imports changes at the same time.
 func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 	tick := l.g.after(newsGap)
-	woken := l.r.e.wakes(l.r.job.Key)
+	woken := l.r.e.wakeSignal(l.r.job.Key)
 	importing, look, refill := false, true, true
 	first := !l.demanded && l.r.phase() == Changes // list changed people before any work begins, or some would be worked on twice
 	stop := ctx.Done()
@@ -243,7 +243,7 @@ func taken(signal <-chan struct{}) bool {
 func (l *pipeline) over(ctx context.Context) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return ctx.Err() != nil || l.broken != nil || l.systemic != nil || !l.r.e.Now().Before(l.r.end)
+	return ctx.Err() != nil || l.broken != nil || l.systemic != nil || !l.r.e.Now().Before(l.r.sliceEnd)
 }
 
 func (l *pipeline) doubted() bool {
@@ -318,7 +318,7 @@ func (l *pipeline) nextPage(ctx context.Context, parked int) ([]Pending, error) 
 		return page, err
 	}
 	without := Lane(0)
-	if l.pacer.paused(CreateRequest).After(r.end) || parked >= mostParked {
+	if l.pacer.paused(CreateRequest).After(r.sliceEnd) || parked >= mostParked {
 		without = Joiners
 	}
 	others, err := r.e.Store.Pending(ctx, r.job.Key, now, without, limit)
@@ -452,7 +452,7 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 		w.p.export(ctx, w, l.r.e.Now())
 		return nil
 	}
-	if until := l.pacer.paused(CreateRequest); until.After(l.r.end) {
+	if until := l.pacer.paused(CreateRequest); until.After(l.r.sliceEnd) {
 		l.memo.keep(w.known.ObjectID, d.keys, l.r.e.Now())
 		w.postpone(until, l.pacer.why(CreateRequest))
 		return nil

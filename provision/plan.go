@@ -86,7 +86,7 @@ func (e *Engine) PlanWith(ctx context.Context, k Key, schema *Schema, visit func
 	if err := r.connect(); err != nil {
 		return PlanReport{}, err
 	}
-	r.noticeDomain()
+	r.noticeDomainChange()
 	if err := r.test(ctx); err != nil {
 		return PlanReport{}, err
 	}
@@ -236,7 +236,7 @@ func (r *run) preview(ctx context.Context, from Phase, page func([]string) error
 		if err := page(read.ids); err != nil {
 			return err
 		}
-		s = read.then
+		s = read.nextState
 	}
 	return nil
 }

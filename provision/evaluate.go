@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -24,7 +25,7 @@ type pass struct {
 	members GroupTarget // the target, if this pass evaluates groups
 	reads   bool        // read every account again, even if it should be unchanged
 	settle  time.Duration
-	doubt   []string            // objects whose last update may have been carried out but was not recorded
+	doubt   *doubts             // objects whose last update or deletion may have been carried out but was not recorded
 	flown   map[string][]string // the attributes to which these updates gave a value, by object id
 	// searcher knows which attributes the target can be searched by.
 	searcher *searcher
@@ -55,7 +56,8 @@ type work struct {
 	replaces *Link         // the link whose account is gone, if the engine is creating a new account instead
 	former   Ledger        // what the job wrote to the account for its previous person, if this person takes it over
 	current  scim.Resource // the account as a read or search showed it; nil if it was not read
-	doubted  bool          // an earlier update may have been carried out but was not recorded
+	doubted  bool          // an earlier update or deletion may have been carried out but was not recorded
+	deleting bool          // a deletion was sent in this pass
 	answer   scim.Resource // the answer to the last write; nil if it showed no account
 	created  bool          // the account was created in this pass
 	wrote    bool          // a request that changed something worked
@@ -69,6 +71,32 @@ type work struct {
 	result   result
 	waits    string // why the person is postponed; "" if not
 	entry    LogEntry
+}
+
+// doubts is a set of objects whose account must be read before it is compared with anything.
+type doubts struct {
+	mu  sync.Mutex
+	ids map[string]bool
+}
+
+func newDoubts(ids []string) *doubts {
+	d := &doubts{ids: map[string]bool{}}
+	for _, id := range ids {
+		d.ids[id] = true
+	}
+	return d
+}
+
+func (d *doubts) has(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ids[id]
+}
+
+func (d *doubts) add(id string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ids[id] = true
 }
 
 // newLink reports whether this pass found the pair.
@@ -108,7 +136,7 @@ const usualSteps = 6
 // begin does the import and scoping steps for one person.
 func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[string]any) {
 	w := &work{
-		p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsentResult{}, doubted: slices.Contains(p.doubt, known.ObjectID),
+		p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsentResult{}, doubted: p.doubt.has(known.ObjectID),
 	}
 	w.entry = LogEntry{
 		JobID:        p.job.Key.String(),

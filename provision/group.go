@@ -51,6 +51,7 @@ type GroupsChanged struct {
 // GroupState is the progress of a job's groups.
 type GroupState struct {
 	Ready    bool      `json:"ready,omitempty"`    // every group in scope was looked at since the job began to provision groups
+	Seen     string    `json:"seen,omitempty"`     // the cycle in which every group in scope was looked at last
 	Mark     Cursor    `json:"mark,omitempty"`     // all changes of groups before this position are imported
 	Off      string    `json:"off,omitempty"`      // why the target accepts no groups; "" if it does
 	Searches *Searches `json:"searches,omitempty"` // the tests of the matching attributes of groups
@@ -161,11 +162,13 @@ func readGroupFrom(ctx context.Context, source GroupSource, app, id string) (*Ob
 // are not provisioned now. object is nil if the source no longer has it.
 func (p *pass) passFor(object *Object, known Pending) *pass {
 	kind := UserKind
-	if known.Link != nil && known.Link.Kind != "" {
-		kind = known.Link.Kind
-	}
-	if object != nil {
+	switch {
+	case object != nil:
 		kind = object.Kind
+	case known.Link != nil && known.Link.Kind != "":
+		kind = known.Link.Kind
+	case known.Op != nil && known.Op.Kind != "":
+		kind = known.Op.Kind
 	}
 	if kind == GroupKind {
 		return p.groups
@@ -306,7 +309,13 @@ func (r *run) listGroups(ctx context.Context, c GroupsChanged) ([]Listed, error)
 	}
 	var ids []string
 	for _, id := range c.IDs {
-		if _, linked := states[id]; linked || r.groups.entitles(objects[id], r.job.Scope) {
+		_, concerns := states[id]
+		if concerns = concerns || r.groups.entitles(objects[id], r.job.Scope); !concerns {
+			if concerns, err = r.mayBeCreated(ctx, id); err != nil {
+				return nil, err
+			}
+		}
+		if concerns {
 			ids = append(ids, id)
 		}
 	}
@@ -315,6 +324,13 @@ func (r *run) listGroups(ctx context.Context, c GroupsChanged) ([]Listed, error)
 		return nil, err
 	}
 	return append(listed, r.listMembers(c.Edges, states)...), nil
+}
+
+// mayBeCreated reports whether a worker may be creating a group that should not exist any more, or
+// has just created it.
+func (r *run) mayBeCreated(ctx context.Context, id string) (bool, error) {
+	known, err := r.e.Store.KnownAbout(ctx, r.job.Key, id)
+	return known.Op != nil || known.Verdict != "" || known.Link != nil, err
 }
 
 // groups returns the ids of all groups that the changes concern.

@@ -36,7 +36,7 @@ type State struct {
 	DrainedRead int       `json:"drainedRead,omitempty"`
 	// Dialect holds the deviations from Entra's requests that the target was found to need.
 	Dialect Dialect `json:"dialect"`
-	// InFlight lists the objects whose update was about to be sent. The update may have been
+	// InFlight lists the objects whose update or deletion was about to be sent. It may have been
 	// carried out.
 	InFlight []string `json:"inFlight,omitempty"`
 	// Flown holds the attributes to which such updates gave a value, by object id. The accounts may
@@ -167,6 +167,7 @@ const (
 type Op struct {
 	ObjectID string
 	ID       string
+	Kind     ObjectKind // "" is a user
 	Keys     []MatchKey // how to find the account again
 	Sent     time.Time
 	Times    int // how many earlier creates had an outcome that stayed unknown

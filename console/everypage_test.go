@@ -225,7 +225,7 @@ func (p *pageCollection) singleSignOn(w *world, s site.Site, b *browser, path st
 	}
 	w.tested(s, idp, kim.ID, strings.Repeat("w", 200), awkwardNames[0], demoidp.Claim{Name: awkwardJob, Values: awkwardNames})
 	if err := w.pages.SSO.Store.PutConflict(p.t.Context(), s.ID, signin.Conflict{
-		ID: "waiting", PersonID: kim.ID, Reason: "unproved", Issuer: idp.EntityID, Identifier: strings.Repeat("w", 200), Match: awkwardNames[0], DisplayName: awkwardNames[0], First: w.clock(), Last: w.clock(),
+		ID: "waiting", PersonID: kim.ID, Reason: "unproved", Issuer: idp.EntityID, Identifier: strings.Repeat("w", 200), Match: awkwardNames[0], DisplayName: awkwardNames[0], FirstTry: w.clock(), LastTry: w.clock(),
 	}, time.Time{}); err != nil {
 		p.t.Fatal(err)
 	}

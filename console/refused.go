@@ -34,8 +34,8 @@ func (c *Console) recordRefusal(r *http.Request, scope event.Scope, pattern stri
 	c.Options.Refused.Add(r.Context(), e)
 }
 
-// refusedLink returns why a sign-in link was refused. If it is known for whom the link was made,
-// the text also names that person. isLink is false if err is not about a sign-in link.
+// refusedLink returns why a sign-in link was refused. If it is known which person the link was made
+// for, the text also names that person. isLink is false if err is not about a sign-in link.
 func refusedLink(err error) (why string, isLink bool) {
 	e, ok := asRefusal(err)
 	if !ok {

@@ -43,7 +43,7 @@ func (w *world) liveTokens(s site.Site) []site.Token {
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	return slices.DeleteFunc(all, func(token site.Token) bool { return !token.Live(w.clock()) })
+	return slices.DeleteFunc(all, func(token site.Token) bool { return !token.IsLive(w.clock()) })
 }
 
 func (w *world) settings(s site.Site) site.Site {

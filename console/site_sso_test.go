@@ -533,7 +533,7 @@ func TestConflictsAreShownSideBySide(t *testing.T) {
 		t.Fatal(err)
 	}
 	wait := func(identifier string) {
-		c := signin.Conflict{ID: "id of " + identifier, PersonID: ada.ID, Reason: "identity_conflict", Issuer: "https://idp.example/", Identifier: identifier, Match: "ada@acme.example", DisplayName: "Ada Lovelace", First: w.clock(), Last: w.clock()}
+		c := signin.Conflict{ID: "id of " + identifier, PersonID: ada.ID, Reason: "identity_conflict", Issuer: "https://idp.example/", Identifier: identifier, Match: "ada@acme.example", DisplayName: "Ada Lovelace", FirstTry: w.clock(), LastTry: w.clock()}
 		if err := w.pages.SSO.Store.PutConflict(t.Context(), s.ID, c, time.Time{}); err != nil {
 			t.Fatal(err)
 		}

@@ -93,9 +93,11 @@ func (g Group) IsDeleted() bool { return !g.Deleted.IsZero() }
 // object id.
 func (g Group) SortKey() string { return clip(scim.Fold(g.DisplayName()), 200) }
 
-// Look returns a key that is the same for display names that look the same to a reader. It ignores
-// case.
-func (g Group) Look() string { return clip(lookalike.Skeleton(strings.ToLower(g.DisplayName())), 400) }
+// LookKey returns a key that is the same for display names that look the same to a reader. It
+// ignores case.
+func (g Group) LookKey() string {
+	return clip(lookalike.Skeleton(strings.ToLower(g.DisplayName())), 400)
+}
 
 // SearchText returns the text that a search for groups searches: the folded values of the
 // attributes.
@@ -489,7 +491,7 @@ func (h *Handle) findGroup(ctx context.Context, tx Tx, objectID string) (Group, 
 // NameWarning returns a warning if other groups have the same display name or a name that looks the
 // same, and otherwise "". Most applications find a group by its name and would confuse such groups.
 func (h *Handle) NameWarning(ctx context.Context, g Group) (string, error) {
-	alike, err := h.store.GroupsLookingLike(ctx, h.Directory.ID, g.Look())
+	alike, err := h.store.GroupsLookingLike(ctx, h.Directory.ID, g.LookKey())
 	if err != nil {
 		return "", err
 	}

@@ -733,8 +733,8 @@ func (h *Handle) History(ctx context.Context, objectID string, before event.Posi
 	return h.store.History(ctx, h.Directory.ID, strings.ToLower(objectID), before, limit)
 }
 
-// Note appends events to the directory's audit trail, without any other change.
-func (h *Handle) Note(ctx context.Context, events ...event.Event) error {
+// AppendEvents appends events to the directory's audit trail, without any other change.
+func (h *Handle) AppendEvents(ctx context.Context, events ...event.Event) error {
 	return h.update(ctx, func(tx Tx) error {
 		for _, e := range events {
 			if err := tx.AppendEvent(ctx, e); err != nil {

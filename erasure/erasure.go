@@ -126,7 +126,7 @@ func (e *Eraser) FromDirectory(ctx context.Context, h *directory.Handle, name, a
 			if err := h.Purge(ctx, u.ObjectID, actor); err != nil {
 				return err
 			}
-			return h.Note(ctx, e.erasedEvents(scope, []string{u.ObjectID}, actor)...)
+			return h.AppendEvents(ctx, e.erasedEvents(scope, []string{u.ObjectID}, actor)...)
 		})
 	}
 	ids, err := e.Store.IDsOf(ctx, scope, name)
@@ -136,7 +136,7 @@ func (e *Eraser) FromDirectory(ctx context.Context, h *directory.Handle, name, a
 	if len(ids) == 0 {
 		return Report{}, ErrUnknown
 	}
-	return e.erase(ctx, scope, ids, []string{name}, false, func() error { return h.Note(ctx, e.erasedEvents(scope, ids, actor)...) })
+	return e.erase(ctx, scope, ids, []string{name}, false, func() error { return h.AppendEvents(ctx, e.erasedEvents(scope, ids, actor)...) })
 }
 
 func (e *Eraser) erasedEvents(scope event.Scope, ids []string, actor string) []event.Event {

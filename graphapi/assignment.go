@@ -10,9 +10,9 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// assignment is Graph's appRoleAssignment, with the properties that Rollcall has. In Rollcall a user
-// or group has at most one assignment to an application, so the id of the assignment is the id of
-// the user or group.
+// assignment is Graph's appRoleAssignment, with the properties that Rollcall has. In Rollcall a
+// user or group has at most one assignment to an application, so the id of the assignment is the id
+// of the user or group.
 type assignment struct {
 	Context       string  `json:"@odata.context,omitempty"`
 	ID            string  `json:"id"`
@@ -31,14 +31,15 @@ func (c *call) assignmentOf(kind directory.Kind, id, name string, role directory
 	}
 }
 
-// The skip tokens of a list of assignments begin with the kind of the next object.
+// A skip token of the list of assignments begins with one of these words: it says whether the next
+// page begins with a user or a group.
 const (
 	usersNext  = "users:"
 	groupsNext = "groups:"
 )
 
-// listAssignments answers with a page of the application's direct assignments: first the users, then
-// the groups.
+// listAssignments answers with a page of the application's direct assignments: first the users,
+// then the groups.
 func (c *call) listAssignments() error {
 	values, err := readQuery(c.r.URL.Query(), "$top", "$skiptoken")
 	if err != nil {
@@ -75,16 +76,16 @@ func (c *call) listAssignments() error {
 	} else if next == "" {
 		return refuse(http.StatusBadRequest, codeBadRequest, "Invalid value for $skiptoken. Begin with the first page.")
 	}
-	out := collection[assignment]{Context: c.context("servicePrincipals('%s')/appRoleAssignedTo", c.app.ID), Value: append([]assignment{}, page...)}
+	out := collection[assignment]{Context: c.odataContext("servicePrincipals('%s')/appRoleAssignedTo", c.app.ID), Value: append([]assignment{}, page...)}
 	if next != "" {
 		values.Set("$skiptoken", next)
-		out.Next = c.root() + "/servicePrincipals/" + c.app.ID + "/appRoleAssignedTo?" + encodeQuery(values)
+		out.Next = c.rootURL() + "/servicePrincipals/" + c.app.ID + "/appRoleAssignedTo?" + encodeQuery(values)
 	}
-	return c.ok(out)
+	return c.answerOK(out)
 }
 
-// readTop reads the option $top, which is a number from 1 to 999. A page has at most 500 objects. If it is absent, a page has 100
-// objects.
+// readTop reads the option $top and returns how many objects a page has. $top is a number from 1 to
+// 999, but a page has at most 500 objects. Without $top, a page has 100 objects.
 func readTop(text string) (int, error) {
 	if text == "" {
 		return 100, nil
@@ -148,15 +149,15 @@ func (c *call) assignedGroups(place string, limit int) (all []assignment, next s
 	return all, next, nil
 }
 
-// createAssignment assigns a user or group to the application. As in Graph, it refuses an assignment
-// that exists.
+// createAssignment assigns a user or group to the application. As in Graph, it answers with an
+// error if the assignment exists already.
 func (c *call) createAssignment() error {
 	var body struct {
 		PrincipalID string `json:"principalId"`
 		ResourceID  string `json:"resourceId"`
 		RoleID      string `json:"appRoleId"`
 	}
-	if err := c.read(&body, false); err != nil {
+	if err := c.readJSON(&body, false); err != nil {
 		return err
 	}
 	if body.PrincipalID == "" || body.ResourceID == "" || body.RoleID == "" {
@@ -188,11 +189,11 @@ func (c *call) createAssignment() error {
 		return err
 	}
 	out := c.assignmentOf(kind, id, name, role)
-	out.Context = c.context("servicePrincipals('%s')/appRoleAssignedTo/$entity", c.app.ID)
-	return c.created(out)
+	out.Context = c.odataContext("servicePrincipals('%s')/appRoleAssignedTo/$entity", c.app.ID)
+	return c.answerCreated(out)
 }
 
-// findPrincipal finds a user or group by its object id.
+// findPrincipal returns the kind, id and name of the user or group with this object id.
 func (c *call) findPrincipal(id string) (kind directory.Kind, objectID, name string, err error) {
 	u, err := c.User(c.r.Context(), id)
 	if err == nil {
@@ -208,7 +209,7 @@ func (c *call) findPrincipal(id string) (kind directory.Kind, objectID, name str
 	return directory.GroupKind, g.ObjectID, g.DisplayName(), err
 }
 
-// deleteAssignment removes an assignment.
+// deleteAssignment removes the assignment whose id is in the path.
 func (c *call) deleteAssignment() error {
 	_, id, _, err := c.findPrincipal(c.params["appRoleAssignment"])
 	if err != nil {
@@ -221,5 +222,5 @@ func (c *call) deleteAssignment() error {
 	if n == 0 {
 		return notFound("The application has no assignment '%s'.", printable(c.params["appRoleAssignment"]))
 	}
-	return c.noContent()
+	return c.answerNoContent()
 }

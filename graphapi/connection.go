@@ -8,31 +8,32 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// connection is Graph's objectConnection, plus properties that only Rollcall has.
+// connection is Graph's objectConnection: the link between an object of the directory and an
+// account. It has some properties that Graph does not have.
 type connection struct {
-	Context string `json:"@odata.context,omitempty"`
-	ID      string `json:"id"`
-	Object  string `json:"objectId"`
-	Source  string `json:"sourceAnchor"`
-	Target  string `json:"targetAnchor"`
-	Name    string `json:"displayName"`
-	Kind    string `json:"objectTypeName"`
-	State   string `json:"state"`
-	How     string `json:"how"`
-	Since   string `json:"createdDateTime"`
+	Context         string `json:"@odata.context,omitempty"`
+	ID              string `json:"id"`
+	ObjectID        string `json:"objectId"`
+	SourceAnchor    string `json:"sourceAnchor"`
+	TargetAnchor    string `json:"targetAnchor"`
+	DisplayName     string `json:"displayName"`
+	ObjectTypeName  string `json:"objectTypeName"`
+	State           string `json:"state"`
+	How             string `json:"how"`
+	CreatedDateTime string `json:"createdDateTime"`
 }
 
 func connectionOf(c provision.Connection) connection {
 	return connection{
-		ID: c.ObjectID, Object: c.ObjectID, Source: c.ObjectID, Target: c.TargetID, Name: c.Name, Kind: string(c.Kind), State: string(c.State), How: c.How, Since: formatTime(c.Since),
+		ID: c.ObjectID, ObjectID: c.ObjectID, SourceAnchor: c.ObjectID, TargetAnchor: c.TargetID, DisplayName: c.Name, ObjectTypeName: string(c.Kind), State: string(c.State), How: c.How, CreatedDateTime: formatTime(c.Since),
 	}
 }
 
 func (c *call) connectionContext(rest string) string {
-	return c.context("servicePrincipals('%s')/synchronization/jobs('%s')/objectConnections%s", c.app.ID, c.params["job"], rest)
+	return c.odataContext("servicePrincipals('%s')/synchronization/jobs('%s')/objectConnections%s", c.app.ID, c.params["job"], rest)
 }
 
-// listConnections answers with a page of the job's connections. Graph has no such list.
+// listConnections answers with a page of the job's connections. Graph has no such request.
 func (c *call) listConnections() error {
 	values, err := readQuery(c.r.URL.Query(), "$search", "$top", "$skiptoken")
 	if err != nil {
@@ -54,12 +55,12 @@ func (c *call) listConnections() error {
 	}
 	if next != "" {
 		values.Set("$skiptoken", next)
-		out.Next = c.root() + "/servicePrincipals/" + c.app.ID + "/synchronization/jobs/" + jobID(c.Handle, c.app) + "/objectConnections?" + encodeQuery(values)
+		out.Next = c.rootURL() + "/servicePrincipals/" + c.app.ID + "/synchronization/jobs/" + jobID(c.Handle, c.app) + "/objectConnections?" + encodeQuery(values)
 	}
-	return c.ok(out)
+	return c.answerOK(out)
 }
 
-// getConnection answers with the connection that has this object id or target id.
+// getConnection answers with the connection whose object id or target id is in the path.
 func (c *call) getConnection() error {
 	found, err := c.h.Jobs.Connection(c.r.Context(), c.key(), c.params["objectConnection"])
 	if err != nil {
@@ -67,11 +68,11 @@ func (c *call) getConnection() error {
 	}
 	out := connectionOf(found)
 	out.Context = c.connectionContext("/$entity")
-	return c.ok(out)
+	return c.answerOK(out)
 }
 
-// deleteConnection removes a connection, so that the object is matched again. As in Graph, the job
-// must be paused, and deleting a connection that does not exist is not an error.
+// deleteConnection deletes a connection, so that the job matches the object to an account again. As
+// in Graph, the job must be paused, and deleting a connection that does not exist is not an error.
 func (c *call) deleteConnection() error {
 	if c.job.Status == provision.On {
 		return provision.ErrNotPaused
@@ -80,17 +81,17 @@ func (c *call) deleteConnection() error {
 	if err != nil && !errors.Is(err, provision.ErrNoConnection) {
 		return err
 	}
-	return c.noContent()
+	return c.answerNoContent()
 }
 
-// createConnection links an object to an account by hand. Graph cannot do this.
+// createConnection links an object to the account that the client names. Graph has no such request.
 func (c *call) createConnection() error {
 	var body struct {
 		ObjectID string `json:"objectId"`
 		Source   string `json:"sourceAnchor"`
 		Target   string `json:"targetAnchor"`
 	}
-	if err := c.read(&body, false); err != nil {
+	if err := c.readJSON(&body, false); err != nil {
 		return err
 	}
 	object := firstNonEmpty(body.ObjectID, body.Source)
@@ -103,5 +104,5 @@ func (c *call) createConnection() error {
 	}
 	out := connectionOf(made)
 	out.Context = c.connectionContext("/$entity")
-	return c.created(out)
+	return c.answerCreated(out)
 }

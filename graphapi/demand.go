@@ -10,49 +10,51 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// maxDemandedMembers is how many members of a group one request may name, as in Graph.
+// maxDemandedMembers is how many members of a group one request to provision on demand may name, as
+// in Graph.
 const maxDemandedMembers = 5
 
-// random returns the source of random values for the test of an expression.
-func random() io.Reader { return rand.Reader }
+// randomSource returns the source of random values for evaluating a test expression.
+func randomSource() io.Reader { return rand.Reader }
 
-// subject is one object of a request to provision on demand.
+// subject is the user or group that a request to provision on demand names.
 type subject struct {
-	ObjectID string `json:"objectId"`
-	Kind     string `json:"objectTypeName"`
-	Links    *struct {
+	ObjectID       string `json:"objectId"`
+	ObjectTypeName string `json:"objectTypeName"`
+	Links          *struct {
 		Members []subject `json:"members"`
 	} `json:"links"`
 }
 
-// keyedValue is Graph's stringKeyStringValuePair. Both parts are strings that contain JSON.
+// keyedValue is Graph's stringKeyStringValuePair. Key and Value are strings that contain JSON.
 type keyedValue struct {
 	Context string `json:"@odata.context"`
 	Key     string `json:"key"`
 	Value   string `json:"value"`
 }
 
-// demandOutcome is the JSON in the answer's key.
+// demandOutcome is the JSON in the Key of the answer.
 type demandOutcome struct {
 	Result  string         `json:"result"` // Success, Skipped or Failure
 	Details map[string]any `json:"details"`
 }
 
-// demandRecord is the JSON in the answer's value.
+// demandRecord is the JSON in the Value of the answer: a log entry in the form that Graph uses for
+// provisioning on demand.
 type demandRecord struct {
-	Action      string                       `json:"action"`
-	ChangeID    string                       `json:"changeId"`
-	Ended       string                       `json:"endTime"`
-	Properties  []provision.ModifiedProperty `json:"modifiedProperties"`
-	Steps       []demandStep                 `json:"provisioningSteps"`
-	Identifier  string                       `json:"reportableIdentifier"`
-	SourceID    demandIdentity               `json:"sourceIdentity"`
-	Source      demandSystem                 `json:"sourceSystem"`
-	Started     string                       `json:"startTime"`
-	Status      demandStatus                 `json:"statusInfo"`
-	TargetID    demandIdentity               `json:"targetIdentity"`
-	Target      demandSystem                 `json:"targetSystem"`
-	Memberships []demandRecord               `json:"memberships,omitempty"` // other records of the object; not in Graph
+	Action               string                       `json:"action"`
+	ChangeID             string                       `json:"changeId"`
+	EndTime              string                       `json:"endTime"`
+	ModifiedProperties   []provision.ModifiedProperty `json:"modifiedProperties"`
+	Steps                []demandStep                 `json:"provisioningSteps"`
+	ReportableIdentifier string                       `json:"reportableIdentifier"`
+	SourceIdentity       demandIdentity               `json:"sourceIdentity"`
+	SourceSystem         demandSystem                 `json:"sourceSystem"`
+	StartTime            string                       `json:"startTime"`
+	StatusInfo           demandStatus                 `json:"statusInfo"`
+	TargetIdentity       demandIdentity               `json:"targetIdentity"`
+	TargetSystem         demandSystem                 `json:"targetSystem"`
+	Memberships          []demandRecord               `json:"memberships,omitempty"` // further records about the same object, such as those of memberships; Graph does not have this member
 }
 
 type demandStep struct {
@@ -65,10 +67,10 @@ type demandStep struct {
 }
 
 type demandIdentity struct {
-	ID      *string           `json:"id"`
-	Type    string            `json:"type"`
-	Name    *string           `json:"displayName"`
-	Details map[string]string `json:"details"`
+	ID          *string           `json:"id"`
+	Type        string            `json:"type"`
+	DisplayName *string           `json:"displayName"`
+	Details     map[string]string `json:"details"`
 }
 
 type demandSystem struct {
@@ -78,15 +80,16 @@ type demandSystem struct {
 }
 
 type demandStatus struct {
-	Status   string  `json:"status"`
-	Code     *string `json:"errorCode"`
-	Reason   *string `json:"reason"`
-	Details  *string `json:"additionalDetails"`
-	Category *string `json:"errorCategory"`
-	Action   *string `json:"recommendedAction"`
+	Status            string  `json:"status"`
+	ErrorCode         *string `json:"errorCode"`
+	Reason            *string `json:"reason"`
+	AdditionalDetails *string `json:"additionalDetails"`
+	ErrorCategory     *string `json:"errorCategory"`
+	RecommendedAction *string `json:"recommendedAction"`
 }
 
-// provisionOnDemand provisions one person, or one group with at most five of its members, at once.
+// provisionOnDemand provisions one user, or one group with at most five of its members, without
+// waiting for the next cycle.
 func (c *call) provisionOnDemand() error {
 	var body struct {
 		Parameters []struct {
@@ -94,7 +97,7 @@ func (c *call) provisionOnDemand() error {
 			Subjects []subject `json:"subjects"`
 		} `json:"parameters"`
 	}
-	if err := c.read(&body, false); err != nil {
+	if err := c.readJSON(&body, false); err != nil {
 		return err
 	}
 	if len(body.Parameters) != 1 || len(body.Parameters[0].Subjects) != 1 {
@@ -116,7 +119,7 @@ func (c *call) provisionOnDemand() error {
 	}
 	c.h.limits.demands.Count(source, now)
 	var results []provision.DemandResult
-	if strings.EqualFold(one.Kind, "Group") {
+	if strings.EqualFold(one.ObjectTypeName, "Group") {
 		results, err = c.h.Engine.OnDemandGroup(c.r.Context(), c.key(), c.h.Owner, c.actor(), one.ObjectID, members)
 	} else {
 		results, err = c.h.Engine.OnDemand(c.r.Context(), c.key(), c.h.Owner, c.actor(), []string{one.ObjectID})
@@ -126,13 +129,13 @@ func (c *call) provisionOnDemand() error {
 	}
 	for _, r := range results {
 		if r.ObjectID == one.ObjectID {
-			return c.showDemanded(one, r)
+			return c.answerDemand(one, r)
 		}
 	}
 	return notFound("The object '%s' was not found.", printable(one.ObjectID))
 }
 
-// checkRule refuses the id of a rule that the job's schema does not have.
+// checkRule returns an error if the job's schema has no synchronization rule with this id.
 func (c *call) checkRule(id string) error {
 	if id == "" {
 		return refuse(http.StatusBadRequest, codeMissing, "ruleId is missing: the id of a synchronizationRule of the schema.")
@@ -145,15 +148,15 @@ func (c *call) checkRule(id string) error {
 	return invalid("The schema has no synchronization rule '%s'.", printable(id))
 }
 
-// members returns the ids of the members that a request names. It refuses a subject that is neither
-// a user nor a group.
+// members returns the ids of the members that a request names. It returns an error if the subject
+// is not valid.
 func (s subject) members() (ids []string, err error) {
-	group := strings.EqualFold(s.Kind, "Group")
+	group := strings.EqualFold(s.ObjectTypeName, "Group")
 	switch {
 	case s.ObjectID == "":
 		return nil, refuse(http.StatusBadRequest, codeMissing, "objectId is missing.")
-	case !group && !strings.EqualFold(s.Kind, "User"):
-		return nil, invalid("objectTypeName is User or Group, not '%s'.", printable(s.Kind))
+	case !group && !strings.EqualFold(s.ObjectTypeName, "User"):
+		return nil, invalid("objectTypeName is User or Group, not '%s'.", printable(s.ObjectTypeName))
 	case s.Links == nil:
 		return []string{}, nil
 	case !group:
@@ -163,7 +166,7 @@ func (s subject) members() (ids []string, err error) {
 	}
 	ids = []string{}
 	for _, m := range s.Links.Members {
-		if m.ObjectID == "" || !strings.EqualFold(m.Kind, "User") {
+		if m.ObjectID == "" || !strings.EqualFold(m.ObjectTypeName, "User") {
 			return nil, invalid("A member in links has an objectId and the objectTypeName User.")
 		}
 		ids = append(ids, m.ObjectID)
@@ -171,25 +174,25 @@ func (s subject) members() (ids []string, err error) {
 	return ids, nil
 }
 
-// showDemanded answers with the record of the object. Work that has to wait is shown as a skip with
-// a reason.
-func (c *call) showDemanded(s subject, r provision.DemandResult) error {
+// answerDemand answers with the record about the object. If the work has to wait, the record says
+// that it was skipped, and why.
+func (c *call) answerDemand(s subject, r provision.DemandResult) error {
 	outcome := demandOutcome{Result: "Success", Details: map[string]any{}}
-	record := demandRecord{Action: "Other", Properties: []provision.ModifiedProperty{}, Steps: []demandStep{}, Identifier: r.Name, Status: demandStatus{Status: "Success"}}
+	record := demandRecord{Action: "Other", ModifiedProperties: []provision.ModifiedProperty{}, Steps: []demandStep{}, ReportableIdentifier: r.Name, StatusInfo: demandStatus{Status: "Success"}}
 	if len(r.Entries) > 0 {
 		record = demandRecordOf(r.Entries[0])
 		for _, e := range r.Entries[1:] {
 			record.Memberships = append(record.Memberships, demandRecordOf(e))
 		}
-		outcome.Result = record.Status.Status
+		outcome.Result = record.StatusInfo.Status
 	}
 	if r.Waits != "" {
 		code := "Waiting"
-		record.Status = demandStatus{Status: "Skipped", Code: &code, Reason: orNull(r.Waits)}
+		record.StatusInfo = demandStatus{Status: "Skipped", ErrorCode: &code, Reason: nullIfEmpty(r.Waits)}
 		outcome.Result = "Skipped"
 	}
-	if record.Status.Code != nil {
-		outcome.Details["errorCode"], outcome.Details["errorMessage"] = *record.Status.Code, record.Status.Reason
+	if record.StatusInfo.ErrorCode != nil {
+		outcome.Details["errorCode"], outcome.Details["errorMessage"] = *record.StatusInfo.ErrorCode, record.StatusInfo.Reason
 	}
 	key, err := json.Marshal(outcome)
 	if err != nil {
@@ -199,21 +202,21 @@ func (c *call) showDemanded(s subject, r provision.DemandResult) error {
 	if err != nil {
 		return err
 	}
-	return c.ok(keyedValue{Context: c.context("microsoft.graph.stringKeyStringValuePair"), Key: string(key), Value: string(value)})
+	return c.answerOK(keyedValue{Context: c.odataContext("microsoft.graph.stringKeyStringValuePair"), Key: string(key), Value: string(value)})
 }
 
-// demandRecordOf converts a log entry to the form of this answer.
+// demandRecordOf converts a log entry to a record of the answer.
 func demandRecordOf(e provision.LogEntry) demandRecord {
 	began := formatTime(e.ActivityTime)
 	r := demandRecord{
-		Action: capitalized(string(e.Action)), ChangeID: e.ChangeID, Started: began, Ended: began, Properties: e.Modified, Steps: []demandStep{},
-		Identifier: firstNonEmpty(e.SourceIdentity.Details["userPrincipalName"], e.SourceIdentity.DisplayName),
-		SourceID:   demandIdentityOf(e.SourceIdentity), TargetID: demandIdentityOf(e.TargetIdentity),
-		Source: demandSystem{orNull(e.SourceSystem.ID), e.SourceSystem.DisplayName, nil}, Target: demandSystem{orNull(e.TargetSystem.ID), e.TargetSystem.DisplayName, nil},
-		Status: demandStatus{capitalized(string(e.Status.Status)), orNull(e.Status.Code), orNull(e.Status.Reason), orNull(e.Status.AdditionalDetails), orNull(e.Status.Category), orNull(e.Status.RecommendedAction)},
+		Action: capitalized(string(e.Action)), ChangeID: e.ChangeID, StartTime: began, EndTime: began, ModifiedProperties: e.Modified, Steps: []demandStep{},
+		ReportableIdentifier: firstNonEmpty(e.SourceIdentity.Details["userPrincipalName"], e.SourceIdentity.DisplayName),
+		SourceIdentity:       demandIdentityOf(e.SourceIdentity), TargetIdentity: demandIdentityOf(e.TargetIdentity),
+		SourceSystem: demandSystem{nullIfEmpty(e.SourceSystem.ID), e.SourceSystem.DisplayName, nil}, TargetSystem: demandSystem{nullIfEmpty(e.TargetSystem.ID), e.TargetSystem.DisplayName, nil},
+		StatusInfo: demandStatus{capitalized(string(e.Status.Status)), nullIfEmpty(e.Status.Code), nullIfEmpty(e.Status.Reason), nullIfEmpty(e.Status.AdditionalDetails), nullIfEmpty(e.Status.Category), nullIfEmpty(e.Status.RecommendedAction)},
 	}
-	if r.Properties == nil {
-		r.Properties = []provision.ModifiedProperty{}
+	if r.ModifiedProperties == nil {
+		r.ModifiedProperties = []provision.ModifiedProperty{}
 	}
 	for _, s := range e.Steps {
 		r.Steps = append(r.Steps, demandStep{s.Name, capitalized(string(s.Type)), capitalized(string(s.Status)), s.Description, began, notNil(s.Details)})
@@ -222,10 +225,11 @@ func demandRecordOf(e provision.LogEntry) demandRecord {
 }
 
 func demandIdentityOf(i provision.Identity) demandIdentity {
-	return demandIdentity{orNull(i.ID), i.Type, orNull(i.DisplayName), i.Details}
+	return demandIdentity{nullIfEmpty(i.ID), i.Type, nullIfEmpty(i.DisplayName), i.Details}
 }
 
-// capitalized capitalizes a word, as this answer needs it. The logs do not.
+// capitalized returns a word with a capital first letter. Unlike the logs, the answer to
+// provisioning on demand has such words.
 func capitalized(word string) string {
 	if word == "" {
 		return ""

@@ -16,16 +16,16 @@ import (
 
 // graphError is an error in Graph's form.
 type graphError struct {
-	Status  int
-	Code    string
-	Message string
-	Retry   time.Duration // when to try again; 0 if a retry would not help
-	Allow   []string      // methods that the address supports, if it does not support the requested one
+	Status         int
+	Code           string
+	Message        string
+	RetryAfter     time.Duration // how long the client should wait before it tries again; 0 if another try would not help
+	AllowedMethods []string      // the methods that the address supports, if it does not support the method of the request
 }
 
 func (e *graphError) Error() string { return e.Code + ": " + e.Message }
 
-// Error codes, as Graph spells them.
+// Graph's error codes.
 const (
 	codeUnauthorized    = "InvalidAuthenticationToken"
 	codeForbidden       = "Authorization_RequestDenied"
@@ -56,8 +56,8 @@ func notFound(message string, args ...any) *graphError {
 	return refuse(http.StatusNotFound, codeNotFound, message, args...)
 }
 
-// asGraphError converts an error to Graph's form. ok is false if the error is a failure of this
-// server. Its cause must then go only to the log.
+// asGraphError converts an error to Graph's form. If ok is false, the error is a failure of this
+// server: the client gets a general error, and the caller must log the cause.
 func asGraphError(err error) (e *graphError, ok bool) {
 	var (
 		input  *provision.InputError
@@ -72,12 +72,12 @@ func asGraphError(err error) (e *graphError, ok bool) {
 	case errors.As(err, &large):
 		return refuse(http.StatusRequestEntityTooLarge, codeTooLarge, "The body of this request has at most %d KiB.", large.Limit>>10), true
 	case errors.As(err, &input):
-		return invalid("%s", sentence(input.Field+" "+input.Text)), true
+		return invalid("%s", toSentence(input.Field+" "+input.Text)), true
 	case errors.As(err, &target):
 		return refuse(http.StatusBadRequest, target.Code, "%s", target.Words()), true
 	case errors.As(err, &other):
 		e := refuse(http.StatusConflict, codeConflict, "Another process works on the job now. Pause it, or try again.")
-		e.Retry = 5 * time.Second
+		e.RetryAfter = 5 * time.Second
 		return e, true
 	case errors.Is(err, provision.ErrNoJob):
 		return notFound("The application has no synchronization job."), true
@@ -85,7 +85,7 @@ func asGraphError(err error) (e *graphError, ok bool) {
 		return refuse(http.StatusConflict, codeConflict, "Another request changed the job at the same moment. Nothing was changed; send this one again."), true
 	case errors.Is(err, context.DeadlineExceeded):
 		e := refuse(http.StatusServiceUnavailable, codeUnavailable, "This took too long and was cut off. It may or may not have been done.")
-		e.Retry = 10 * time.Second
+		e.RetryAfter = 10 * time.Second
 		return e, true
 	}
 	if r, found := refusal.Find(err); found {
@@ -134,8 +134,8 @@ func codeOf(k refusal.Kind) string {
 	}
 }
 
-// sentence capitalizes a message and adds a full stop.
-func sentence(text string) string {
+// toSentence returns a message with a capital first letter and a full stop.
+func toSentence(text string) string {
 	if text == "" {
 		return ""
 	}
@@ -161,7 +161,7 @@ type innerError struct {
 	ClientRequestID string `json:"client-request-id"`
 }
 
-// writeError answers with an error. All error answers come from this method.
+// writeError answers with an error. All error answers are written here.
 func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) {
 	if errors.Is(err, context.Canceled) && r.Context().Err() != nil {
 		return // the client has disconnected
@@ -170,11 +170,11 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 	if !ok {
 		h.Log.Error("graph request failed", "request", web.RequestID(r), "route", r.Pattern, "error", err)
 	}
-	if e.Retry > 0 {
-		w.Header().Set("Retry-After", web.Seconds(e.Retry))
+	if e.RetryAfter > 0 {
+		w.Header().Set("Retry-After", web.Seconds(e.RetryAfter))
 	}
-	if len(e.Allow) > 0 {
-		w.Header().Set("Allow", strings.Join(e.Allow, ", "))
+	if len(e.AllowedMethods) > 0 {
+		w.Header().Set("Allow", strings.Join(e.AllowedMethods, ", "))
 	}
 	if e.Status == http.StatusUnauthorized {
 		w.Header().Set("WWW-Authenticate", `Bearer realm="rollcall"`)
@@ -185,7 +185,8 @@ func (h *Handler) writeError(w http.ResponseWriter, r *http.Request, err error) 
 	writeJSON(w, e.Status, body)
 }
 
-// clientRequestID returns the id that the client gave the request, or else the server's id.
+// clientRequestID returns the id that the client gave to the request, or the server's id if the
+// client gave none or an invalid one.
 func clientRequestID(r *http.Request) string {
 	id := r.Header.Get("client-request-id")
 	if id == "" || len(id) > 64 || strings.ContainsFunc(id, func(c rune) bool { return c <= ' ' || c > '~' }) {
@@ -194,7 +195,7 @@ func clientRequestID(r *http.Request) string {
 	return id
 }
 
-// writeJSON writes an answer. Answers can contain personal data, so it forbids caching.
+// writeJSON writes an answer. It forbids caching, because answers may contain personal data.
 func writeJSON(w http.ResponseWriter, status int, v any) {
 	h := w.Header()
 	h.Set("Content-Type", "application/json;odata.metadata=minimal;odata.streaming=true;IEEE754Compatible=false;charset=utf-8")

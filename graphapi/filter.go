@@ -8,9 +8,9 @@ import (
 	"time"
 )
 
-// Limits of a $filter. They bound the cost of a hostile one.
+// Limits of a $filter. They bound how much work a hostile client can cause.
 const (
-	maxFilter      = 4096 // bytes
+	maxFilterBytes = 4096 // bytes
 	maxFilterDepth = 16
 	maxFilterTerms = 64
 )
@@ -25,18 +25,20 @@ const (
 	boolField
 )
 
-// fields maps the properties that a $filter may compare, by path in lower case, to their types.
-type fields map[string]fieldKind
+// fieldKinds says which properties a $filter may compare: it maps their paths, in lower case, to
+// their types.
+type fieldKinds map[string]fieldKind
 
-// filter is a parsed $filter. A nil filter matches every object.
+// filter is a parsed $filter, or a part of it. A nil filter matches every object.
 type filter struct {
 	op          string // and, or, not, a comparison or a function
 	left, right *filter
-	path        string // path of the property in lower case
-	value       any    // string, float64, bool, time.Time, or nil for null
+	path        string // path of the compared property in lower case
+	value       any    // the compared value: string, float64, bool, time.Time, or nil for null
 }
 
-// readQuery returns the query of a request. It refuses options that have no effect.
+// readQuery returns the query of a request. It returns an error for an option, a name that begins
+// with $, that is not in known or occurs twice.
 func readQuery(q url.Values, known ...string) (url.Values, error) {
 	for name, values := range q {
 		if strings.HasPrefix(name, "$") && !slices.Contains(known, name) {
@@ -49,23 +51,23 @@ func readQuery(q url.Values, known ...string) (url.Values, error) {
 	return q, nil
 }
 
-// parseFilter parses an OData $filter: comparisons with eq, ne, gt, ge, lt and le; the functions
-// contains, startsWith and endsWith; and, or, not; and brackets. For an empty string it returns
-// nil.
-func parseFilter(text string, known fields) (*filter, error) {
+// parseFilter parses an OData $filter. It supports the operators eq, ne, gt, ge, lt and le, the
+// functions contains, startsWith and endsWith, the words and, or and not, and brackets. known says
+// which properties may be compared. For an empty string it returns nil.
+func parseFilter(text string, known fieldKinds) (*filter, error) {
 	if strings.TrimSpace(text) == "" {
 		return nil, nil
 	}
-	if len(text) > maxFilter {
-		return nil, invalidFilter("it has more than %d bytes", maxFilter)
+	if len(text) > maxFilterBytes {
+		return nil, invalidFilter("it has more than %d bytes", maxFilterBytes)
 	}
-	p := &filterParser{known: known}
+	p := &filterParser{fieldKinds: known}
 	if err := p.splitTokens(text); err != nil {
 		return nil, err
 	}
 	f, err := p.parseOr(0)
-	if err == nil && p.at < len(p.tokens) {
-		err = invalidFilter("'%s' does not belong there", printable(p.tokens[p.at].text))
+	if err == nil && p.position < len(p.tokens) {
+		err = invalidFilter("'%s' does not belong there", printable(p.tokens[p.position].text))
 	}
 	return f, err
 }
@@ -76,15 +78,15 @@ func invalidFilter(why string, args ...any) error {
 
 // token is one word, sign or value in a filter.
 type token struct {
-	text   string
-	quoted bool
+	text     string
+	isQuoted bool
 }
 
 type filterParser struct {
-	known  fields
-	tokens []token
-	at     int
-	terms  int
+	fieldKinds fieldKinds
+	tokens     []token
+	position   int
+	termCount  int
 }
 
 // splitTokens splits a filter into tokens.
@@ -115,7 +117,8 @@ func (p *filterParser) splitTokens(text string) error {
 	return nil
 }
 
-// readQuoted reads a string in quotation marks. A quotation mark inside the string is doubled.
+// readQuoted reads a string in single quotation marks at the beginning of text. Inside the string,
+// a quotation mark is doubled. length is the number of bytes read.
 func readQuoted(text string) (value string, length int, ok bool) {
 	var b strings.Builder
 	for i := 1; i < len(text); i++ {
@@ -133,26 +136,27 @@ func readQuoted(text string) (value string, length int, ok bool) {
 	return "", 0, false
 }
 
-// accept reports whether the next token is this word or sign. If so, it moves on to the token after it.
-func (p *filterParser) accept(word string) bool {
-	if p.at < len(p.tokens) && !p.tokens[p.at].quoted && strings.EqualFold(p.tokens[p.at].text, word) {
-		p.at++
+// skipToken skips the next token if it is this word or sign, and returns true. Otherwise it returns
+// false.
+func (p *filterParser) skipToken(word string) bool {
+	if p.position < len(p.tokens) && !p.tokens[p.position].isQuoted && strings.EqualFold(p.tokens[p.position].text, word) {
+		p.position++
 		return true
 	}
 	return false
 }
 
 func (p *filterParser) nextToken() (token, error) {
-	if p.at >= len(p.tokens) {
+	if p.position >= len(p.tokens) {
 		return token{}, invalidFilter("it ends too early")
 	}
-	p.at++
-	return p.tokens[p.at-1], nil
+	p.position++
+	return p.tokens[p.position-1], nil
 }
 
 func (p *filterParser) parseOr(depth int) (*filter, error) {
 	left, err := p.parseAnd(depth)
-	for err == nil && p.accept("or") {
+	for err == nil && p.skipToken("or") {
 		var right *filter
 		right, err = p.parseAnd(depth)
 		left = &filter{op: "or", left: left, right: right}
@@ -162,7 +166,7 @@ func (p *filterParser) parseOr(depth int) (*filter, error) {
 
 func (p *filterParser) parseAnd(depth int) (*filter, error) {
 	left, err := p.parseTerm(depth)
-	for err == nil && p.accept("and") {
+	for err == nil && p.skipToken("and") {
 		var right *filter
 		right, err = p.parseTerm(depth)
 		left = &filter{op: "and", left: left, right: right}
@@ -174,31 +178,32 @@ func (p *filterParser) parseTerm(depth int) (*filter, error) {
 	if depth > maxFilterDepth {
 		return nil, invalidFilter("it is nested more than %d deep", maxFilterDepth)
 	}
-	if p.terms++; p.terms > maxFilterTerms {
+	if p.termCount++; p.termCount > maxFilterTerms {
 		return nil, invalidFilter("it has more than %d terms", maxFilterTerms)
 	}
-	if p.accept("not") {
+	if p.skipToken("not") {
 		inner, err := p.parseTerm(depth + 1)
 		return &filter{op: "not", left: inner}, err
 	}
-	if p.accept("(") {
+	if p.skipToken("(") {
 		inner, err := p.parseOr(depth + 1)
-		if err == nil && !p.accept(")") {
+		if err == nil && !p.skipToken(")") {
 			err = invalidFilter("a bracket is not closed")
 		}
 		return inner, err
 	}
 	for _, name := range []string{"contains", "startswith", "endswith"} {
-		if p.accept(name) {
+		if p.skipToken(name) {
 			return p.parseCall(name)
 		}
 	}
 	return p.parseComparison()
 }
 
-// parseCall reads the arguments of a function, which are a path and a string.
+// parseCall reads the arguments of the function with this name: the path of a property and a
+// string.
 func (p *filterParser) parseCall(name string) (*filter, error) {
-	if !p.accept("(") {
+	if !p.skipToken("(") {
 		return nil, invalidFilter("%s needs brackets", name)
 	}
 	path, kind, err := p.parsePath()
@@ -208,17 +213,17 @@ func (p *filterParser) parseCall(name string) (*filter, error) {
 	if kind != textField {
 		return nil, invalidFilter("%s takes a string, and %s is none", name, path)
 	}
-	if !p.accept(",") {
+	if !p.skipToken(",") {
 		return nil, invalidFilter("%s takes two arguments", name)
 	}
 	value, err := p.nextToken()
 	if err != nil {
 		return nil, err
 	}
-	if !value.quoted {
+	if !value.isQuoted {
 		return nil, invalidFilter("the second argument of %s is a string in quotation marks", name)
 	}
-	if !p.accept(")") {
+	if !p.skipToken(")") {
 		return nil, invalidFilter("a bracket is not closed")
 	}
 	return &filter{op: name, path: path, value: value.text}, nil
@@ -234,31 +239,32 @@ func (p *filterParser) parseComparison() (*filter, error) {
 		return nil, err
 	}
 	op.text = strings.ToLower(op.text)
-	if op.quoted || !slices.Contains([]string{"eq", "ne", "gt", "ge", "lt", "le"}, op.text) {
+	if op.isQuoted || !slices.Contains([]string{"eq", "ne", "gt", "ge", "lt", "le"}, op.text) {
 		return nil, invalidFilter("'%s' is not an operator. There are eq, ne, gt, ge, lt and le", printable(op.text))
 	}
 	literal, err := p.nextToken()
 	if err != nil {
 		return nil, err
 	}
-	value, err := literalOf(literal, kind)
+	value, err := parseLiteral(literal, kind)
 	if err != nil {
 		return nil, err
 	}
 	return &filter{op: op.text, path: path, value: value}, nil
 }
 
-// parsePath reads the path of a property. It refuses a property that the filter may not compare.
+// parsePath reads the path of a property. It returns an error for a property that a filter may not
+// compare.
 func (p *filterParser) parsePath() (string, fieldKind, error) {
 	t, err := p.nextToken()
 	if err != nil {
 		return "", 0, err
 	}
 	path := strings.ToLower(t.text)
-	kind, known := p.known[path]
-	if t.quoted || !known {
-		names := make([]string, 0, len(p.known))
-		for name := range p.known {
+	kind, known := p.fieldKinds[path]
+	if t.isQuoted || !known {
+		names := make([]string, 0, len(p.fieldKinds))
+		for name := range p.fieldKinds {
 			names = append(names, name)
 		}
 		slices.Sort(names)
@@ -267,10 +273,10 @@ func (p *filterParser) parsePath() (string, fieldKind, error) {
 	return path, kind, nil
 }
 
-// literalOf converts a token to a value for a property of this kind. As in Graph, times and numbers
-// may stand in quotation marks or not.
-func literalOf(t token, kind fieldKind) (any, error) {
-	if !t.quoted && strings.EqualFold(t.text, "null") {
+// parseLiteral converts a token to a value for a property of this kind. As in Graph, times and
+// numbers may have quotation marks or not.
+func parseLiteral(t token, kind fieldKind) (any, error) {
+	if !t.isQuoted && strings.EqualFold(t.text, "null") {
 		return nil, nil
 	}
 	switch kind {
@@ -292,14 +298,14 @@ func literalOf(t token, kind fieldKind) (any, error) {
 		}
 		return nil, invalidFilter("'%s' is neither true nor false", printable(t.text))
 	}
-	if !t.quoted {
+	if !t.isQuoted {
 		return nil, invalidFilter("the text %s needs quotation marks", printable(t.text))
 	}
 	return t.text, nil
 }
 
-// matches reports whether an object matches the filter. object has values by path in lower case. As
-// in Graph, strings are compared with case.
+// matches reports whether an object matches the filter. object has the values of its properties by
+// path in lower case. As in Graph, case matters when strings are compared.
 func (f *filter) matches(object map[string]any) bool {
 	if f == nil {
 		return true
@@ -345,8 +351,8 @@ func (f *filter) matches(object map[string]any) bool {
 	}
 }
 
-// matchesNull compares a property with null, or a property without a value. An empty string also
-// counts as no value.
+// matchesNull reports whether a comparison is true if the filter compares with null or the property
+// has no value. missing says that the property has no value. An empty string counts as no value.
 func (f *filter) matchesNull(missing bool) bool {
 	same := missing && (f.value == nil || f.value == "")
 	switch f.op {
@@ -386,8 +392,8 @@ func compare(a, b any) (order int, comparable bool) {
 	return 0, false
 }
 
-// conditions returns the comparisons that must all be true. whole reports whether they are the
-// whole filter.
+// conditions returns comparisons that must all be true for the filter to match. whole is true if
+// these comparisons are the whole filter, so that the filter matches if all of them are true.
 func (f *filter) conditions() (all []*filter, whole bool) {
 	switch {
 	case f == nil:
@@ -402,6 +408,6 @@ func (f *filter) conditions() (all []*filter, whole bool) {
 	return []*filter{f}, true
 }
 
-func principalFields() fields {
-	return fields{"id": textField, "appid": textField, "displayname": textField}
+func principalFields() fieldKinds {
+	return fieldKinds{"id": textField, "appid": textField, "displayname": textField}
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// unsetTime is how Graph writes a time that is not set.
+// unsetTime is what Graph shows for a time that is not set.
 const unsetTime = "0001-01-01T00:00:00Z"
 
-// unstartedInterval is the interval that Graph shows for a job that was never started.
+// unstartedInterval is what Graph shows as the interval of a job that was never started.
 const unstartedInterval = "P10675199DT2H48M5.4775807S"
 
 // job is Graph's synchronizationJob.
@@ -41,18 +41,18 @@ type keyValuePair struct {
 
 // jobStatus is Graph's synchronizationStatus.
 type jobStatus struct {
-	SuccessiveFailures int         `json:"countSuccessiveCompleteFailures"`
-	EscrowsPruned      bool        `json:"escrowsPruned"`
-	Code               string      `json:"code"`
-	Last               *execution  `json:"lastExecution"`
-	LastGood           *execution  `json:"lastSuccessfulExecution"`
-	LastWithExports    *execution  `json:"lastSuccessfulExecutionWithExports"`
-	Progress           []progress  `json:"progress"`
-	Quarantine         *quarantine `json:"quarantine"`
-	FirstDone          string      `json:"steadyStateFirstAchievedTime"`
-	LastDone           string      `json:"steadyStateLastAchievedTime"`
-	Entries            []countPair `json:"synchronizedEntryCountByType"`
-	TroubleshootingURL *string     `json:"troubleshootingUrl"`
+	SuccessiveFailureCount   int         `json:"countSuccessiveCompleteFailures"`
+	EscrowsPruned            bool        `json:"escrowsPruned"`
+	Code                     string      `json:"code"`
+	LastExecution            *execution  `json:"lastExecution"`
+	LastSuccess              *execution  `json:"lastSuccessfulExecution"`
+	LastSuccessWithExports   *execution  `json:"lastSuccessfulExecutionWithExports"`
+	Progress                 []progress  `json:"progress"`
+	Quarantine               *quarantine `json:"quarantine"`
+	SteadyStateFirstAchieved string      `json:"steadyStateFirstAchievedTime"`
+	SteadyStateLastAchieved  string      `json:"steadyStateLastAchievedTime"`
+	EntryCountByType         []countPair `json:"synchronizedEntryCountByType"`
+	TroubleshootingURL       *string     `json:"troubleshootingUrl"`
 }
 
 type countPair struct {
@@ -61,28 +61,28 @@ type countPair struct {
 }
 
 type progress struct {
-	Completed int    `json:"completedUnits"`
-	Observed  string `json:"progressObservationDateTime"`
-	Total     int    `json:"totalUnits"`
-	Units     string `json:"units"`
+	CompletedUnits int    `json:"completedUnits"`
+	ObservedAt     string `json:"progressObservationDateTime"`
+	TotalUnits     int    `json:"totalUnits"`
+	UnitName       string `json:"units"`
 }
 
 // execution is Graph's taskExecution.
 type execution struct {
-	ActivityID         string    `json:"activityIdentifier"`
-	Entitled           int       `json:"countEntitled"`
-	EntitledToBeMade   int       `json:"countEntitledForProvisioning"`
-	Escrowed           int       `json:"countEscrowed"`
-	EscrowedRaw        int       `json:"countEscrowedRaw"`
-	Exported           int       `json:"countExported"`
-	Exports            int       `json:"countExports"`
-	Imported           int       `json:"countImported"`
-	ImportedDeltas     int       `json:"countImportedDeltas"`
-	ImportedReferences int       `json:"countImportedReferenceDeltas"`
-	Error              *jobError `json:"error"`
-	State              string    `json:"state"`
-	Began              string    `json:"timeBegan"`
-	Ended              string    `json:"timeEnded"`
+	ActivityIdentifier           string    `json:"activityIdentifier"`
+	EntitledCount                int       `json:"countEntitled"`
+	EntitledForProvisioningCount int       `json:"countEntitledForProvisioning"`
+	EscrowedCount                int       `json:"countEscrowed"`
+	EscrowedRawCount             int       `json:"countEscrowedRaw"`
+	ExportedCount                int       `json:"countExported"`
+	ExportsCount                 int       `json:"countExports"`
+	ImportedCount                int       `json:"countImported"`
+	ImportedDeltasCount          int       `json:"countImportedDeltas"`
+	ImportedReferenceDeltasCount int       `json:"countImportedReferenceDeltas"`
+	Error                        *jobError `json:"error"`
+	State                        string    `json:"state"`
+	TimeBegan                    string    `json:"timeBegan"`
+	TimeEnded                    string    `json:"timeEnded"`
 }
 
 // quarantine is Graph's synchronizationQuarantine.
@@ -96,17 +96,17 @@ type quarantine struct {
 }
 
 type jobError struct {
-	Code       string `json:"code"`
-	Message    string `json:"message"`
-	Actionable bool   `json:"tenantActionable"`
+	Code             string `json:"code"`
+	Message          string `json:"message"`
+	TenantActionable bool   `json:"tenantActionable"`
 }
 
-// jobID returns the id of an application's job, in the form of Entra's ids.
+// jobID returns the id of an application's job. It has the same form as the ids of Entra's jobs.
 func jobID(h *directory.Handle, a directory.Application) string {
 	return "scim." + strings.ReplaceAll(string(h.Directory.ID), "-", "") + "." + a.ID
 }
 
-// formatTime writes a time in Graph's form.
+// formatTime returns a time in Graph's form.
 func formatTime(t time.Time) string {
 	if t.IsZero() {
 		return unsetTime
@@ -114,8 +114,8 @@ func formatTime(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05.999999Z")
 }
 
-// shownJob returns the application's job in Graph's form.
-func (c *call) shownJob() (job, error) {
+// renderJob reads the application's job and returns it in Graph's form.
+func (c *call) renderJob() (job, error) {
 	r, err := c.h.Jobs.Report(c.r.Context(), c.key())
 	if err != nil {
 		return job{}, err
@@ -128,21 +128,21 @@ func (c *call) shownJob() (job, error) {
 		ID: jobID(c.Handle, c.app), TemplateID: c.h.templateOf(r.Job.Schema).id, Settings: []keyValuePair{},
 		Schedule: schedule{Interval: formatDuration(c.h.Interval), State: "Active"},
 		Status: jobStatus{
-			Code: r.Code, SuccessiveFailures: r.State.FailedRuns, Progress: []progress{},
-			FirstDone: formatTime(r.State.FirstDone), LastDone: unsetTime,
-			Entries: []countPair{{"User", r.Linked}, {"Group", r.Groups}},
-			Last:    executionOf(r.State.Last), LastGood: executionOf(r.State.LastGood), Quarantine: quarantineOf(r.State.Quarantine, held),
+			Code: r.Code, SuccessiveFailureCount: r.State.FailedRuns, Progress: []progress{},
+			SteadyStateFirstAchieved: formatTime(r.State.FirstDone), SteadyStateLastAchieved: unsetTime,
+			EntryCountByType: []countPair{{"User", r.Linked}, {"Group", r.Groups}},
+			LastExecution:    executionOf(r.State.Last), LastSuccess: executionOf(r.State.LastGood), Quarantine: quarantineOf(r.State.Quarantine, held),
 		},
 	}
-	if out.Status.LastGood != nil {
-		out.Status.LastDone = out.Status.LastGood.Ended
-		if out.Status.LastGood.Exports > 0 {
-			out.Status.LastWithExports = out.Status.LastGood
+	if out.Status.LastSuccess != nil {
+		out.Status.SteadyStateLastAchieved = out.Status.LastSuccess.TimeEnded
+		if out.Status.LastSuccess.ExportsCount > 0 {
+			out.Status.LastSuccessWithExports = out.Status.LastSuccess
 		}
 	}
 	if r.State.Phase != provision.Idle {
 		out.Status.Progress = append(out.Status.Progress, progress{
-			Completed: r.State.Cycle.Read, Total: r.State.Cycle.Read + r.Pending, Units: "SynchronizedObjects", Observed: formatTime(c.h.Now()),
+			CompletedUnits: r.State.Cycle.Read, TotalUnits: r.State.Cycle.Read + r.Pending, UnitName: "SynchronizedObjects", ObservedAt: formatTime(c.h.Now()),
 		})
 	}
 	switch {
@@ -155,40 +155,41 @@ func (c *call) shownJob() (job, error) {
 	return out, nil
 }
 
-// formatDuration writes a duration in ISO 8601, such as PT40M.
+// formatDuration returns a duration in the form of ISO 8601, such as PT40M.
 func formatDuration(d time.Duration) string {
 	text := "PT" + strings.ToUpper(d.Round(time.Second).String())
 	text = strings.Replace(text, "M0S", "M", 1)
 	return strings.Replace(text, "H0M", "H", 1)
 }
 
-// executionOf returns a cycle in Graph's form.
+// executionOf returns the report of a cycle in Graph's form, or nil if there was no cycle.
 func executionOf(c *provision.CycleReport) *execution {
 	if c == nil {
 		return nil
 	}
 	exports := c.Created + c.Updated + c.Disabled + c.Deleted + c.MembersAdded + c.MembersRemoved
 	e := &execution{
-		ActivityID: c.ID, State: c.State, Began: formatTime(c.Started), Ended: formatTime(c.Ended),
-		Imported: c.Read, Entitled: c.Read - c.Skipped + c.Redundant, EntitledToBeMade: c.Created,
-		Escrowed: c.Failed, EscrowedRaw: c.Failed + c.Waiting, Exported: exports, Exports: exports,
+		ActivityIdentifier: c.ID, State: c.State, TimeBegan: formatTime(c.Started), TimeEnded: formatTime(c.Ended),
+		ImportedCount: c.Read, EntitledCount: c.Read - c.Skipped + c.Redundant, EntitledForProvisioningCount: c.Created,
+		EscrowedCount: c.Failed, EscrowedRawCount: c.Failed + c.Waiting, ExportedCount: exports, ExportsCount: exports,
 	}
 	if c.Kind == provision.IncrementalCycle {
-		e.ImportedDeltas = c.Read
+		e.ImportedDeltasCount = c.Read
 	}
 	if c.State == provision.Failed {
-		e.Error = &jobError{Code: "SynchronizationRunFailed", Message: c.Error, Actionable: true}
+		e.Error = &jobError{Code: "SynchronizationRunFailed", Message: c.Error, TenantActionable: true}
 	}
 	return e
 }
 
-// quarantineOf returns the quarantine of a job. It shows operations on hold as Graph shows too many
-// deletions, although the job continues with all other work.
+// quarantineOf returns the quarantine of a job in Graph's form, or nil. If operations are on hold,
+// it also returns a quarantine, with Graph's reason for too many deletions, although the job
+// continues with all other work.
 func quarantineOf(q *provision.Quarantine, held []provision.HeldCause) *quarantine {
 	if q != nil {
 		return &quarantine{
 			CurrentBegan: formatTime(q.Since), SeriesBegan: formatTime(q.Since), SeriesCount: q.Attempts, NextAttempt: formatTime(q.NextAttempt), Reason: q.Reason,
-			Error: jobError{Code: q.Code, Message: strings.TrimSpace(q.Message + " " + q.Advice), Actionable: true},
+			Error: jobError{Code: q.Code, Message: strings.TrimSpace(q.Message + " " + q.Advice), TenantActionable: true},
 		}
 	}
 	if len(held) == 0 {
@@ -200,29 +201,29 @@ func quarantineOf(q *provision.Quarantine, held []provision.HeldCause) *quaranti
 	}
 	return &quarantine{
 		CurrentBegan: formatTime(held[0].Since), SeriesBegan: formatTime(held[0].Since), SeriesCount: len(held), NextAttempt: unsetTime, Reason: "TooManyDeletes",
-		Error: jobError{Code: "TooManyDeletes", Message: "On hold: " + strings.Join(causes, "; ") + ". Restart with ForceDeletes approves what is on hold now. Everything else goes on.", Actionable: true},
+		Error: jobError{Code: "TooManyDeletes", Message: "On hold: " + strings.Join(causes, "; ") + ". Restart with ForceDeletes approves what is on hold now. Everything else goes on.", TenantActionable: true},
 	}
 }
 
 func (c *call) listJobs() error {
 	values := []job{}
-	one, err := c.shownJob()
+	one, err := c.renderJob()
 	switch {
 	case err == nil:
 		values = append(values, one)
 	case !errors.Is(err, provision.ErrNoJob):
 		return err
 	}
-	return list(c, c.context("servicePrincipals('%s')/synchronization/jobs", c.app.ID), values)
+	return answerList(c, c.odataContext("servicePrincipals('%s')/synchronization/jobs", c.app.ID), values)
 }
 
 func (c *call) getJob() error {
-	one, err := c.shownJob()
+	one, err := c.renderJob()
 	if err != nil {
 		return err
 	}
-	one.Context = c.context("servicePrincipals('%s')/synchronization/jobs/$entity", c.app.ID)
-	return c.ok(one)
+	one.Context = c.odataContext("servicePrincipals('%s')/synchronization/jobs/$entity", c.app.ID)
+	return c.answerOK(one)
 }
 
 // createJob creates a disabled job with the mappings of a template.
@@ -230,7 +231,7 @@ func (c *call) createJob() error {
 	var body struct {
 		TemplateID string `json:"templateId"`
 	}
-	if err := c.read(&body, false); err != nil {
+	if err := c.readJSON(&body, false); err != nil {
 		return err
 	}
 	if body.TemplateID == "" {
@@ -247,45 +248,45 @@ func (c *call) createJob() error {
 	if err != nil {
 		return err
 	}
-	made, err := c.shownJob()
+	made, err := c.renderJob()
 	if err != nil {
 		return err
 	}
-	made.Context = c.context("servicePrincipals('%s')/synchronization/jobs/$entity", c.app.ID)
-	c.w.Header().Set("Location", c.root()+"/servicePrincipals/"+c.app.ID+"/synchronization/jobs/"+made.ID)
-	return c.created(made)
+	made.Context = c.odataContext("servicePrincipals('%s')/synchronization/jobs/$entity", c.app.ID)
+	c.w.Header().Set("Location", c.rootURL()+"/servicePrincipals/"+c.app.ID+"/synchronization/jobs/"+made.ID)
+	return c.answerCreated(made)
 }
 
 func (c *call) deleteJob() error {
 	if err := c.h.Jobs.Delete(c.r.Context(), c.key(), c.actor()); err != nil {
 		return err
 	}
-	return c.noContent()
+	return c.answerNoContent()
 }
 
 func (c *call) startJob() error {
 	if _, err := c.h.Jobs.Start(c.r.Context(), c.key(), c.actor()); err != nil {
 		return err
 	}
-	return c.noContent()
+	return c.answerNoContent()
 }
 
 func (c *call) pauseJob() error {
 	if _, err := c.h.Jobs.Pause(c.r.Context(), c.key(), c.actor()); err != nil {
 		return err
 	}
-	return c.noContent()
+	return c.answerNoContent()
 }
 
-// resetScope is the parsed criteria of a restart.
+// resetScope says what a restart must do, as parsed from the resetScope of a request.
 type resetScope struct {
 	provision.Reset
-	restarts     bool // whether any word other than ForceDeletes is present
-	forceDeletes bool
-	startOnly    bool // None: start the job and reset nothing
+	hasReset     bool // whether Reset says to reset anything
+	forceDeletes bool // whether to approve the operations that are on hold
+	startOnly    bool // whether to start the job and reset nothing; the word None
 }
 
-// parseResetScope parses a list such as "Watermark, Escrows".
+// parseResetScope parses a list of words such as "Watermark, Escrows".
 func parseResetScope(text string) (s resetScope, err error) {
 	for word := range strings.SplitSeq(text, ",") {
 		switch strings.ToLower(strings.TrimSpace(word)) {
@@ -307,19 +308,20 @@ func parseResetScope(text string) (s resetScope, err error) {
 			return s, invalid("criteria.resetScope has the value '%s'. It is a list of None, ConnectorDataStore, Escrows, Watermark, QuarantineState, Full and ForceDeletes.", printable(strings.TrimSpace(word)))
 		}
 	}
-	s.restarts = s.Reset != provision.Reset{}
-	if s.startOnly && (s.restarts || s.forceDeletes) {
+	s.hasReset = s.Reset != provision.Reset{}
+	if s.startOnly && (s.hasReset || s.forceDeletes) {
 		return s, invalid("criteria.resetScope has None beside other values.")
 	}
 	return s, nil
 }
 
-// restartJob restarts a job. Without criteria it does the same as Restart provisioning.
+// restartJob restarts a job. Without criteria it does the same as Restart provisioning on the
+// pages.
 func (c *call) restartJob() error {
 	var body struct {
 		Criteria *map[string]any `json:"criteria"`
 	}
-	if err := c.read(&body, true); err != nil {
+	if err := c.readJSON(&body, true); err != nil {
 		return err
 	}
 	text := "QuarantineState, Watermark, Escrows"
@@ -353,17 +355,17 @@ func (c *call) restartJob() error {
 	switch {
 	case what.startOnly:
 		_, err = c.h.Jobs.Start(ctx, c.key(), c.actor())
-	case what.restarts:
+	case what.hasReset:
 		_, err = c.h.Jobs.Reset(ctx, c.key(), what.Reset, c.actor())
 	}
 	if err != nil {
 		return err
 	}
-	return c.noContent()
+	return c.answerNoContent()
 }
 
-// approveHeld approves the operations that are on hold at this moment. Operations that are held
-// later need another approval.
+// approveHeld approves the operations that are on hold at this moment. Operations that are put on
+// hold later need another approval.
 func (c *call) approveHeld() error {
 	ctx := c.r.Context()
 	held, err := c.h.Jobs.Held(ctx, c.key(), provision.OnHold)

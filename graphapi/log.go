@@ -14,18 +14,18 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// Limits on a page of the provisioning logs.
+// Limits for reading the provisioning logs, as numbers of entries.
 const (
 	defaultLogPage = 100
 	maxLogPage     = 999
-	logChunk       = 500     // entries that are read from the store at once
-	maxLogScan     = 20_000  // entries that are read for one page; a page that stops there has a next link
-	maxLogCount    = 200_000 // entries that are read for $count
+	logChunk       = 500     // how many entries one query to the store returns
+	maxLogScan     = 20_000  // how many entries are read for one page at most; a page that ends there has a link to the next page
+	maxLogCount    = 200_000 // how many entries are read for $count at most
 )
 
 // logFields returns the properties of provisioning logs that a $filter may compare.
-func logFields() fields {
-	f := fields{"activitydatetime": timeField, "durationinmilliseconds": numberField}
+func logFields() fieldKinds {
+	f := fieldKinds{"activitydatetime": timeField, "durationinmilliseconds": numberField}
 	for path := range strings.FieldsSeq(`id changeid cycleid jobid tenantid provisioningaction action provisioningstatusinfo/status
 		statusinfo/status provisioningstatusinfo/errorinformation/errorcode provisioningstatusinfo/errorinformation/reason
 		statusinfo/errorinformation/errorcode serviceprincipal/id serviceprincipal/displayname sourceidentity/id
@@ -36,14 +36,15 @@ func logFields() fields {
 	return f
 }
 
-// appEntry is a log entry together with its application.
+// appEntry is a log entry together with the application that it belongs to.
 type appEntry struct {
 	provision.LogEntry
 	app directory.Application
 }
 
-// values returns the properties of an entry that a $filter can compare, by path.
-func (c *call) values(l appEntry) map[string]any {
+// filterValues returns the properties of an entry that a $filter can compare, by path in lower
+// case.
+func (c *call) filterValues(l appEntry) map[string]any {
 	e := l.LogEntry
 	return map[string]any{
 		"id": e.ID, "activitydatetime": e.ActivityTime.UTC(), "durationinmilliseconds": float64(e.DurationMillis), "changeid": e.ChangeID, "cycleid": e.CycleID,
@@ -62,18 +63,19 @@ func (c *call) values(l appEntry) map[string]any {
 
 // logQuery is a parsed request for provisioning logs.
 type logQuery struct {
-	c      *call
-	filter *filter
-	exact  bool // whether the store's query selects the same entries as the filter
-	narrow provision.LogQuery
-	id     string // id of the only entry that can match; "" if others can match too
-	apps   []directory.Application
-	top    int
-	from   *logPlace // where the page begins; nil means at the start
+	c          *call
+	filter     *filter
+	isExact    bool // whether storeQuery alone selects exactly the entries that match the filter
+	storeQuery provision.LogQuery
+	id         string                  // the id that the filter requires; "" if it requires none
+	apps       []directory.Application // the applications whose logs are read
+	top        int
+	start      *logPlace // where the page begins; nil means at the beginning of the logs
 }
 
-// logPlace is the position after the last entry of a page. Entries of the same time are ordered by
-// application. Within an application they have the order of its log.
+// logPlace is the position after the last entry of a page, for the skip token. Entries of the same
+// time are sorted by the id of their application. Entries of one application have the order of its
+// log.
 type logPlace struct {
 	Micros int64  `json:"t"`
 	App    string `json:"a"`
@@ -81,11 +83,11 @@ type logPlace struct {
 }
 
 func (p logPlace) String() string {
-	text, _ := json.Marshal(p) // cannot fail for numbers and strings
+	text, _ := json.Marshal(p) // cannot fail, because the fields are numbers and strings
 	return base64.RawURLEncoding.EncodeToString(text)
 }
 
-func parsePlace(text string) (*logPlace, error) {
+func parseLogPlace(text string) (*logPlace, error) {
 	if text == "" {
 		return nil, nil
 	}
@@ -118,11 +120,11 @@ func (c *call) readLogQuery() (*logQuery, error) {
 	switch order := strings.ToLower(strings.Join(strings.Fields(values.Get("$orderby")), " ")); order {
 	case "", "activitydatetime desc":
 	case "activitydatetime", "activitydatetime asc":
-		q.narrow.OldestFirst = true
+		q.storeQuery.OldestFirst = true
 	default:
 		return nil, refuse(400, codeUnsupported, "$orderby '%s' is not supported: logs are ordered by activityDateTime, asc or desc.", printable(order))
 	}
-	if q.from, err = parsePlace(values.Get("$skiptoken")); err != nil {
+	if q.start, err = parseLogPlace(values.Get("$skiptoken")); err != nil {
 		return nil, err
 	}
 	if q.apps, err = c.Applications(c.r.Context()); err != nil {
@@ -133,17 +135,17 @@ func (c *call) readLogQuery() (*logQuery, error) {
 	return q, nil
 }
 
-// narrowDown moves the comparisons that the store can make into the store's query.
+// narrowDown copies the comparisons of the filter that the store can make into the store's query.
 func (q *logQuery) narrowDown() {
 	all, whole := q.filter.conditions()
-	q.exact = whole
+	q.isExact = whole
 	for _, f := range all {
-		q.exact = q.narrowBy(f) && q.exact
+		q.isExact = q.narrowBy(f) && q.isExact
 	}
 }
 
-// narrowBy adds one comparison to the store's query. It reports whether the store makes the whole
-// comparison.
+// narrowBy copies one comparison into the store's query. It returns true if the store then makes
+// this comparison exactly.
 func (q *logQuery) narrowBy(f *filter) bool {
 	if at, ok := f.value.(time.Time); ok && f.path == "activitydatetime" {
 		return q.narrowByTime(f.op, at)
@@ -154,7 +156,7 @@ func (q *logQuery) narrowBy(f *filter) bool {
 	}
 	set := func(field *string) bool {
 		if *field != "" && *field != text {
-			return false // no value equals both; the filter itself finds nothing
+			return false // the filter requires two different values, so nothing can match; the filter itself finds this out
 		}
 		*field = text
 		return true
@@ -163,13 +165,13 @@ func (q *logQuery) narrowBy(f *filter) bool {
 	case "id":
 		set(&q.id)
 	case "sourceidentity/id":
-		set(&q.narrow.ObjectID)
+		set(&q.storeQuery.ObjectID)
 	case "cycleid":
-		return set(&q.narrow.Cycle)
+		return set(&q.storeQuery.Cycle)
 	case "provisioningaction", "action":
-		return set((*string)(&q.narrow.Action))
+		return set((*string)(&q.storeQuery.Action))
 	case "provisioningstatusinfo/status", "statusinfo/status":
-		return set((*string)(&q.narrow.Status))
+		return set((*string)(&q.storeQuery.Status))
 	case "serviceprincipal/id", "serviceprincipal/displayname", "jobid":
 		q.apps = slices.DeleteFunc(q.apps, func(a directory.Application) bool {
 			return !slices.Contains([]string{a.ID, a.Name, jobID(q.c.Handle, a)}, text)
@@ -178,10 +180,11 @@ func (q *logQuery) narrowBy(f *filter) bool {
 	return false
 }
 
-// narrowByTime narrows by the time of entries, which is stored in microseconds.
+// narrowByTime copies a comparison with the time of entries into the store's query. Times are
+// stored in microseconds.
 func (q *logQuery) narrowByTime(op string, at time.Time) bool {
 	at = at.Truncate(time.Microsecond)
-	from, until := q.narrow.From, q.narrow.Until
+	from, until := q.storeQuery.From, q.storeQuery.Until
 	switch op {
 	case "gt":
 		from = at.Add(time.Microsecond)
@@ -196,41 +199,41 @@ func (q *logQuery) narrowByTime(op string, at time.Time) bool {
 	default:
 		return false
 	}
-	if from.After(q.narrow.From) {
-		q.narrow.From = from
+	if from.After(q.storeQuery.From) {
+		q.storeQuery.From = from
 	}
-	if q.narrow.Until.IsZero() || until.Before(q.narrow.Until) {
-		q.narrow.Until = until
+	if q.storeQuery.Until.IsZero() || until.Before(q.storeQuery.Until) {
+		q.storeQuery.Until = until
 	}
 	return true
 }
 
-// logStream reads the log of one application, one page at a time.
+// logStream reads the log of one application, one page of the store at a time.
 type logStream struct {
 	app     directory.Application
 	key     provision.Key
 	query   provision.LogQuery
 	entries []provision.LogEntry
-	done    bool
+	atEnd   bool
 }
 
-// streams opens the log of each application at the place where the page begins.
-func (q *logQuery) streams() (all []*logStream) {
+// openStreams returns a stream for the log of each application, which begins where the page begins.
+func (q *logQuery) openStreams() (all []*logStream) {
 	for _, a := range q.apps {
-		s := &logStream{app: a, key: jobKey(q.c.Handle, a), query: q.narrow}
+		s := &logStream{app: a, key: jobKey(q.c.Handle, a), query: q.storeQuery}
 		s.query.Limit = logChunk
-		if q.from != nil {
-			s.query.Before = q.from.cursorOf(a.ID, q.narrow.OldestFirst)
+		if q.start != nil {
+			s.query.Before = q.start.cursorOf(a.ID, q.storeQuery.OldestFirst)
 		}
 		all = append(all, s)
 	}
 	return all
 }
 
-// cursorOf returns the cursor with which to continue the log of an application after the place.
+// cursorOf returns the cursor with which the log of an application continues after the place.
 func (p logPlace) cursorOf(app string, oldestFirst bool) string {
 	at := time.UnixMicro(p.Micros)
-	passed := strings.Compare(app, p.App) < 0 // its entries of that time are before the place
+	passed := strings.Compare(app, p.App) < 0 // whether the application's entries of this time come before the place
 	switch {
 	case app == p.App:
 		return provision.LogCursor(at, p.ID)
@@ -241,14 +244,14 @@ func (p logPlace) cursorOf(app string, oldestFirst bool) string {
 	}
 }
 
-// head returns the next entry of the stream, or nil at its end.
-func (s *logStream) head(c *call) (*provision.LogEntry, error) {
-	if len(s.entries) == 0 && !s.done {
+// peekEntry returns the next entry of the stream without removing it, or nil at the end.
+func (s *logStream) peekEntry(c *call) (*provision.LogEntry, error) {
+	if len(s.entries) == 0 && !s.atEnd {
 		page, next, err := c.h.Jobs.Logs(c.r.Context(), s.key, s.query)
 		if err != nil {
 			return nil, err
 		}
-		s.entries, s.query.Before, s.done = page, next, next == ""
+		s.entries, s.query.Before, s.atEnd = page, next, next == ""
 	}
 	if len(s.entries) == 0 {
 		return nil, nil
@@ -256,23 +259,23 @@ func (s *logStream) head(c *call) (*provision.LogEntry, error) {
 	return &s.entries[0], nil
 }
 
-// page returns the entries of the page. end is the place where the page ended; nil at the end of
-// the logs.
-func (q *logQuery) page() (found []appEntry, end *logPlace, err error) {
+// readPage returns the entries of the page. end is the place where the page ends; it is nil if
+// there are no further entries.
+func (q *logQuery) readPage() (found []appEntry, end *logPlace, err error) {
 	if q.id != "" {
 		found, err = q.entryByID()
 		return found, nil, err
 	}
-	streams := q.streams()
+	streams := q.openStreams()
 	for seen := 0; ; seen++ {
 		var first *logStream
 		var entry *provision.LogEntry
 		for _, s := range streams {
-			e, err := s.head(q.c)
+			e, err := s.peekEntry(q.c)
 			if err != nil {
 				return nil, nil, err
 			}
-			if e != nil && (entry == nil || e.ActivityTime.After(entry.ActivityTime) != q.narrow.OldestFirst && !e.ActivityTime.Equal(entry.ActivityTime)) {
+			if e != nil && (entry == nil || e.ActivityTime.After(entry.ActivityTime) != q.storeQuery.OldestFirst && !e.ActivityTime.Equal(entry.ActivityTime)) {
 				first, entry = s, e
 			}
 		}
@@ -285,13 +288,14 @@ func (q *logQuery) page() (found []appEntry, end *logPlace, err error) {
 		one := appEntry{*entry, first.app}
 		end = &logPlace{Micros: entry.ActivityTime.UnixMicro(), App: first.app.ID, ID: entry.ID}
 		first.entries = first.entries[1:]
-		if q.filter.matches(q.c.values(one)) {
+		if q.filter.matches(q.c.filterValues(one)) {
 			found = append(found, one)
 		}
 	}
 }
 
-// entryByID returns the entry whose id the filter requires, if the entry matches.
+// entryByID returns the entry with the id that the filter requires, if this entry matches the whole
+// filter.
 func (q *logQuery) entryByID() (found []appEntry, err error) {
 	for _, a := range q.apps {
 		e, err := q.c.h.Jobs.Log(q.c.r.Context(), jobKey(q.c.Handle, a), q.id)
@@ -301,18 +305,19 @@ func (q *logQuery) entryByID() (found []appEntry, err error) {
 		if err != nil {
 			return nil, err
 		}
-		if one := (appEntry{e, a}); q.filter.matches(q.c.values(one)) {
+		if one := (appEntry{e, a}); q.filter.matches(q.c.filterValues(one)) {
 			found = append(found, one)
 		}
 	}
 	return found, nil
 }
 
-// count counts the entries on all pages that match the filter.
-func (q *logQuery) count() (n int, err error) {
-	if q.exact {
+// countEntries counts the entries of all pages that match the filter. It returns an error if it
+// would have to read more than maxLogCount entries.
+func (q *logQuery) countEntries() (n int, err error) {
+	if q.isExact {
 		for _, a := range q.apps {
-			one, err := q.c.h.Jobs.CountLogs(q.c.r.Context(), jobKey(q.c.Handle, a), q.narrow)
+			one, err := q.c.h.Jobs.CountLogs(q.c.r.Context(), jobKey(q.c.Handle, a), q.storeQuery)
 			if err != nil {
 				return 0, err
 			}
@@ -321,9 +326,9 @@ func (q *logQuery) count() (n int, err error) {
 		return n, nil
 	}
 	all := *q
-	all.from, all.top = nil, logChunk
+	all.start, all.top = nil, logChunk
 	for seen := 0; ; {
-		found, end, err := all.page()
+		found, end, err := all.readPage()
 		if err != nil {
 			return 0, err
 		}
@@ -333,7 +338,7 @@ func (q *logQuery) count() (n int, err error) {
 		if seen += maxLogScan; seen > maxLogCount {
 			return 0, refuse(400, codeUnsupported, "$count would look at more than %d entries. Narrow the filter by activityDateTime, or leave $count out.", maxLogCount)
 		}
-		all.from = end
+		all.start = end
 	}
 }
 
@@ -343,53 +348,53 @@ func (c *call) listLogs() error {
 	if err != nil {
 		return err
 	}
-	out := collection[logEntry]{Context: c.context("auditLogs/provisioning"), Value: []logEntry{}}
+	out := collection[logEntry]{Context: c.odataContext("auditLogs/provisioning"), Value: []logEntry{}}
 	if strings.EqualFold(c.r.URL.Query().Get("$count"), "true") {
-		n, err := q.count()
+		n, err := q.countEntries()
 		if err != nil {
 			return err
 		}
 		out.Count = &n
 	}
-	found, end, err := q.page()
+	found, end, err := q.readPage()
 	if err != nil {
 		return err
 	}
 	for _, l := range found {
-		out.Value = append(out.Value, c.shownEntry(l))
+		out.Value = append(out.Value, c.renderEntry(l))
 	}
 	if end != nil {
 		values := c.r.URL.Query()
 		values.Set("$skiptoken", end.String())
-		out.Next = c.root() + "/auditLogs/provisioning?" + encodeQuery(values)
+		out.Next = c.rootURL() + "/auditLogs/provisioning?" + encodeQuery(values)
 	}
-	return c.ok(out)
+	return c.answerOK(out)
 }
 
-// encodeQuery encodes a query as Graph does: the $ of option names is not escaped.
+// encodeQuery returns a query in Graph's form, in which the $ of option names is not escaped.
 func encodeQuery(q url.Values) string { return strings.ReplaceAll(q.Encode(), "%24", "$") }
 
 // logEntry is Graph's provisioningObjectSummary.
 type logEntry struct {
-	ID         string                       `json:"id"`
-	Activity   string                       `json:"activityDateTime"`
-	TenantID   string                       `json:"tenantId"`
-	JobID      string                       `json:"jobId"`
-	CycleID    string                       `json:"cycleId"`
-	ChangeID   string                       `json:"changeId"`
-	OldAction  string                       `json:"action,omitempty"` // only in beta
-	Action     string                       `json:"provisioningAction"`
-	Duration   int64                        `json:"durationInMilliseconds"`
-	Principal  namedObject                  `json:"servicePrincipal"`
-	Source     loggedSystem                 `json:"sourceSystem"`
-	Target     loggedSystem                 `json:"targetSystem"`
-	By         initiator                    `json:"initiatedBy"`
-	SourceID   loggedIdentity               `json:"sourceIdentity"`
-	TargetID   loggedIdentity               `json:"targetIdentity"`
-	Status     loggedStatus                 `json:"provisioningStatusInfo"`
-	OldStatus  *loggedStatus                `json:"statusInfo,omitempty"` // only in beta
-	Steps      []loggedStep                 `json:"provisioningSteps"`
-	Properties []provision.ModifiedProperty `json:"modifiedProperties"`
+	ID                 string                       `json:"id"`
+	ActivityDateTime   string                       `json:"activityDateTime"`
+	TenantID           string                       `json:"tenantId"`
+	JobID              string                       `json:"jobId"`
+	CycleID            string                       `json:"cycleId"`
+	ChangeID           string                       `json:"changeId"`
+	BetaAction         string                       `json:"action,omitempty"` // only in beta
+	ProvisioningAction string                       `json:"provisioningAction"`
+	DurationMillis     int64                        `json:"durationInMilliseconds"`
+	ServicePrincipal   namedObject                  `json:"servicePrincipal"`
+	SourceSystem       loggedSystem                 `json:"sourceSystem"`
+	TargetSystem       loggedSystem                 `json:"targetSystem"`
+	InitiatedBy        initiator                    `json:"initiatedBy"`
+	SourceIdentity     loggedIdentity               `json:"sourceIdentity"`
+	TargetIdentity     loggedIdentity               `json:"targetIdentity"`
+	StatusInfo         loggedStatus                 `json:"provisioningStatusInfo"`
+	BetaStatusInfo     *loggedStatus                `json:"statusInfo,omitempty"` // only in beta
+	ProvisioningSteps  []loggedStep                 `json:"provisioningSteps"`
+	ModifiedProperties []provision.ModifiedProperty `json:"modifiedProperties"`
 }
 
 type namedObject struct {
@@ -410,10 +415,10 @@ type initiator struct {
 }
 
 type loggedIdentity struct {
-	ID      string            `json:"id"`
-	Name    string            `json:"displayName"`
-	Type    string            `json:"identityType"`
-	Details map[string]string `json:"details"`
+	ID           string            `json:"id"`
+	Name         string            `json:"displayName"`
+	IdentityType string            `json:"identityType"`
+	Details      map[string]string `json:"details"`
 }
 
 type loggedStatus struct {
@@ -422,11 +427,11 @@ type loggedStatus struct {
 }
 
 type loggedError struct {
-	Code     string  `json:"errorCode"`
-	Reason   *string `json:"reason"`
-	Details  *string `json:"additionalDetails"`
-	Category string  `json:"errorCategory"`
-	Action   *string `json:"recommendedAction"`
+	ErrorCode         string  `json:"errorCode"`
+	Reason            *string `json:"reason"`
+	AdditionalDetails *string `json:"additionalDetails"`
+	ErrorCategory     string  `json:"errorCategory"`
+	RecommendedAction *string `json:"recommendedAction"`
 }
 
 type loggedStep struct {
@@ -437,26 +442,26 @@ type loggedStep struct {
 	Details     map[string]string  `json:"details"`
 }
 
-// shownEntry returns an entry in Graph's form.
-func (c *call) shownEntry(l appEntry) logEntry {
+// renderEntry returns a log entry in Graph's form.
+func (c *call) renderEntry(l appEntry) logEntry {
 	e := l.LogEntry
 	of := map[string]string{"ApplicationId": l.app.ID, "ServicePrincipalId": l.app.ID, "ServicePrincipalDisplayName": l.app.Name}
 	out := logEntry{
-		ID: e.ID, Activity: formatTime(e.ActivityTime), TenantID: string(c.Directory.ID), JobID: jobID(c.Handle, l.app), CycleID: e.CycleID, ChangeID: e.ChangeID,
-		Action: string(e.Action), Duration: e.DurationMillis, Principal: namedObject{l.app.ID, l.app.Name},
-		Source: loggedSystem{e.SourceSystem.ID, e.SourceSystem.DisplayName, map[string]string{}}, Target: loggedSystem{e.TargetSystem.ID, e.TargetSystem.DisplayName, of},
-		By:       initiator{Name: e.InitiatorName, Type: "system"},
-		SourceID: identityOf(e.SourceIdentity), TargetID: identityOf(e.TargetIdentity), Status: statusOfEntry(e.Status),
-		Steps: []loggedStep{}, Properties: e.Modified,
+		ID: e.ID, ActivityDateTime: formatTime(e.ActivityTime), TenantID: string(c.Directory.ID), JobID: jobID(c.Handle, l.app), CycleID: e.CycleID, ChangeID: e.ChangeID,
+		ProvisioningAction: string(e.Action), DurationMillis: e.DurationMillis, ServicePrincipal: namedObject{l.app.ID, l.app.Name},
+		SourceSystem: loggedSystem{e.SourceSystem.ID, e.SourceSystem.DisplayName, map[string]string{}}, TargetSystem: loggedSystem{e.TargetSystem.ID, e.TargetSystem.DisplayName, of},
+		InitiatedBy:    initiator{Name: e.InitiatorName, Type: "system"},
+		SourceIdentity: identityOf(e.SourceIdentity), TargetIdentity: identityOf(e.TargetIdentity), StatusInfo: statusOfEntry(e.Status),
+		ProvisioningSteps: []loggedStep{}, ModifiedProperties: e.Modified,
 	}
 	for _, s := range e.Steps {
-		out.Steps = append(out.Steps, loggedStep{s.Name, s.Type, s.Status, s.Description, notNil(s.Details)})
+		out.ProvisioningSteps = append(out.ProvisioningSteps, loggedStep{s.Name, s.Type, s.Status, s.Description, notNil(s.Details)})
 	}
-	if out.Properties == nil {
-		out.Properties = []provision.ModifiedProperty{}
+	if out.ModifiedProperties == nil {
+		out.ModifiedProperties = []provision.ModifiedProperty{}
 	}
 	if c.version == "beta" {
-		out.OldAction, out.OldStatus = out.Action, &out.Status
+		out.BetaAction, out.BetaStatusInfo = out.ProvisioningAction, &out.StatusInfo
 	}
 	return out
 }
@@ -468,17 +473,9 @@ func identityOf(i provision.Identity) loggedIdentity {
 func statusOfEntry(s provision.StatusInfo) loggedStatus {
 	out := loggedStatus{Status: string(s.Status)}
 	if s.Code != "" {
-		out.Error = &loggedError{Code: s.Code, Reason: orNull(s.Reason), Details: orNull(s.AdditionalDetails), Category: firstNonEmpty(s.Category, "failure"), Action: orNull(s.RecommendedAction)}
+		out.Error = &loggedError{ErrorCode: s.Code, Reason: nullIfEmpty(s.Reason), AdditionalDetails: nullIfEmpty(s.AdditionalDetails), ErrorCategory: firstNonEmpty(s.Category, "failure"), RecommendedAction: nullIfEmpty(s.RecommendedAction)}
 	}
 	return out
-}
-
-// orNull returns nil for an empty string, which JSON writes as null.
-func orNull(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
 }
 
 func notNil(m map[string]string) map[string]string {

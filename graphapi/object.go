@@ -3,10 +3,10 @@ package graphapi
 import (
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/refusal"
-	"github.com/rollcall-scim/rollcall/scim"
 )
 
 // user is Graph's user, with the properties that scripts need to find people.
@@ -37,7 +37,7 @@ func groupOf(g directory.Group) group {
 	return group{ID: g.ObjectID, DisplayName: g.DisplayName(), Description: nullIfEmpty(g.Text("description")), Mail: nullIfEmpty(g.Text("mail")), MailNickname: nullIfEmpty(g.Text("mailNickname"))}
 }
 
-// nullIfEmpty returns nil for an empty string, which Graph shows as null.
+// nullIfEmpty returns a pointer to the string, or nil for "". JSON shows nil as null.
 func nullIfEmpty(text string) *string {
 	if text == "" {
 		return nil
@@ -45,17 +45,17 @@ func nullIfEmpty(text string) *string {
 	return &text
 }
 
-// objectQuery is a parsed request for users or groups. It asks for a page, or for the objects whose
-// property has a value.
+// objectQuery is a parsed request for a list of users or groups: for a page of all objects, or for
+// the objects with a certain value of one property.
 type objectQuery struct {
-	property, value string // the property in lower case; empty for a page
+	property, value string // the property in lower case; "" for a page of all objects
 	after           directory.Cursor
 	limit           int
 }
 
-// readObjectQuery reads the query of a list of users or groups. The $filter compares one of the
-// properties with eq.
-func (c *call) readObjectQuery(known fields, example string) (q objectQuery, err error) {
+// readObjectQuery reads the query of a list of users or groups. A $filter may only compare one of
+// the properties in known with eq. example is a valid $filter, for the error message.
+func (c *call) readObjectQuery(known fieldKinds, example string) (q objectQuery, err error) {
 	values, err := readQuery(c.r.URL.Query(), "$filter", "$top", "$skiptoken", "$select")
 	if err != nil {
 		return q, err
@@ -78,21 +78,21 @@ func (c *call) readObjectQuery(known fields, example string) (q objectQuery, err
 	return q, nil
 }
 
-// nextPage returns the address of the page after the cursor.
+// nextPage returns the address of the page that begins after the cursor.
 func (c *call) nextPage(path string, after directory.Cursor) string {
 	values := c.r.URL.Query()
 	values.Set("$skiptoken", after.String())
-	return c.root() + "/" + path + "?" + encodeQuery(values)
+	return c.rootURL() + "/" + path + "?" + encodeQuery(values)
 }
 
-// listUsers answers with a page of users, or with the user whom $filter names. It leaves out
-// soft-deleted users, as Graph does.
+// listUsers answers with a page of users, or with the user that $filter selects. Like Graph, it
+// leaves out soft-deleted users.
 func (c *call) listUsers() error {
-	q, err := c.readObjectQuery(fields{"userprincipalname": textField, "id": textField}, "userPrincipalName eq 'ada@contoso.com'")
+	q, err := c.readObjectQuery(fieldKinds{"userprincipalname": textField, "id": textField}, "userPrincipalName eq 'ada@contoso.com'")
 	if err != nil {
 		return err
 	}
-	out := collection[user]{Context: c.context("users"), Value: []user{}}
+	out := collection[user]{Context: c.odataContext("users"), Value: []user{}}
 	if q.property != "" {
 		u, err := c.findUser(q.property, q.value)
 		if err == nil && !u.IsDeleted() {
@@ -101,7 +101,7 @@ func (c *call) listUsers() error {
 		if err != nil && !errors.Is(err, refusal.NotFound) {
 			return err
 		}
-		return c.ok(out)
+		return c.answerOK(out)
 	}
 	page, err := c.Users(c.r.Context(), directory.UserQuery{After: q.after, Limit: q.limit})
 	if err != nil {
@@ -113,7 +113,7 @@ func (c *call) listUsers() error {
 	if page.More {
 		out.Next = c.nextPage("users", page.Next)
 	}
-	return c.ok(out)
+	return c.answerOK(out)
 }
 
 func (c *call) findUser(property, value string) (directory.User, error) {
@@ -123,7 +123,7 @@ func (c *call) findUser(property, value string) (directory.User, error) {
 	return c.UserByUPN(c.r.Context(), value)
 }
 
-// getUser answers with the user who has this object id or userPrincipalName.
+// getUser answers with the user whose object id or userPrincipalName is in the path.
 func (c *call) getUser() error {
 	name := c.params["user"]
 	u, err := c.User(c.r.Context(), name)
@@ -137,18 +137,18 @@ func (c *call) getUser() error {
 		return err
 	}
 	out := userOf(u)
-	out.Context = c.context("users/$entity")
-	return c.ok(out)
+	out.Context = c.odataContext("users/$entity")
+	return c.answerOK(out)
 }
 
-// listGroups answers with a page of groups, or with the groups that $filter names. It leaves out
-// soft-deleted groups, as Graph does.
+// listGroups answers with a page of groups, or with the groups that $filter selects. Like Graph, it
+// leaves out soft-deleted groups.
 func (c *call) listGroups() error {
-	q, err := c.readObjectQuery(fields{"displayname": textField, "id": textField}, "displayName eq 'Sales'")
+	q, err := c.readObjectQuery(fieldKinds{"displayname": textField, "id": textField}, "displayName eq 'Sales'")
 	if err != nil {
 		return err
 	}
-	out := collection[group]{Context: c.context("groups"), Value: []group{}}
+	out := collection[group]{Context: c.odataContext("groups"), Value: []group{}}
 	if q.property != "" {
 		found, err := c.findGroups(q.property, q.value)
 		for _, g := range found {
@@ -157,7 +157,7 @@ func (c *call) listGroups() error {
 		if err != nil {
 			return err
 		}
-		return c.ok(out)
+		return c.answerOK(out)
 	}
 	page, err := c.Groups(c.r.Context(), directory.GroupQuery{After: q.after, Limit: q.limit})
 	if err != nil {
@@ -169,10 +169,11 @@ func (c *call) listGroups() error {
 	if page.More {
 		out.Next = c.nextPage("groups", page.Next)
 	}
-	return c.ok(out)
+	return c.answerOK(out)
 }
 
-// findGroups returns the groups with this id or display name. Several groups can have the same name.
+// findGroups returns the groups with this id or display name. Several groups can have the same
+// name.
 func (c *call) findGroups(property, value string) ([]directory.Group, error) {
 	if property == "id" {
 		g, err := c.Group(c.r.Context(), value)
@@ -188,7 +189,7 @@ func (c *call) findGroups(property, value string) ([]directory.Group, error) {
 			return nil, err
 		}
 		for _, g := range page.Groups {
-			if scim.Fold(g.DisplayName()) == scim.Fold(value) {
+			if strings.EqualFold(g.DisplayName(), value) {
 				found = append(found, g)
 			}
 		}
@@ -199,7 +200,7 @@ func (c *call) findGroups(property, value string) ([]directory.Group, error) {
 	}
 }
 
-// getGroup answers with the group that has this object id.
+// getGroup answers with the group whose object id is in the path.
 func (c *call) getGroup() error {
 	g, err := c.Group(c.r.Context(), c.params["group"])
 	if errors.Is(err, refusal.NotFound) || err == nil && g.IsDeleted() {
@@ -209,6 +210,6 @@ func (c *call) getGroup() error {
 		return err
 	}
 	out := groupOf(g)
-	out.Context = c.context("groups/$entity")
-	return c.ok(out)
+	out.Context = c.odataContext("groups/$entity")
+	return c.answerOK(out)
 }

@@ -8,15 +8,15 @@ import (
 	"github.com/rollcall-scim/rollcall/operator"
 )
 
-// Route is one request that the API supports. Path is the part of the address after the version.
+// Route is one kind of request that the API supports.
 type Route struct {
 	Method  string
-	Path    string // such as "servicePrincipals/{servicePrincipal}/synchronization/jobs"
-	Level   operator.Level
-	MaxBody int64 // largest body in bytes; 0 means maxBody
+	Path    string         // the part of the address after the version, such as "servicePrincipals/{servicePrincipal}/synchronization/jobs"
+	Level   operator.Level // the level that the API key must have
+	MaxBody int64          // the largest allowed body, in bytes; 0 means maxBody
 
-	handle func(*call) error
-	params map[string]string
+	handle func(*call) error // answers the request, or returns an error
+	params map[string]string // the values of the placeholders in Path; only findRoute sets them
 }
 
 // Routes returns every route of the API.
@@ -91,14 +91,15 @@ func Routes() []Route {
 	}
 }
 
-// findRoute returns the route of a request. Like Graph, it ignores case in path segments. It
-// accepts a key in brackets, as in jobs('id'), and empty brackets after a function.
+// findRoute returns the route of a request, or an error if there is none. Like Graph, it ignores
+// case in path segments. It accepts a key in brackets, as in jobs('id'), and empty brackets after a
+// function.
 func findRoute(method string, path []string) (*Route, error) {
-	path = normalize(path)
+	path = normalizePath(path)
 	var allow []string
 	furthest := 0
 	for _, rt := range Routes() {
-		params, matched := match(strings.Split(rt.Path, "/"), path)
+		params, matched := matchRoute(strings.Split(rt.Path, "/"), path)
 		furthest = max(furthest, matched)
 		if params == nil {
 			continue
@@ -113,7 +114,7 @@ func findRoute(method string, path []string) (*Route, error) {
 	}
 	if len(allow) > 0 {
 		e := refuse(http.StatusMethodNotAllowed, codeMethod, "This address takes %s.", strings.Join(allow, ", "))
-		e.Allow = allow
+		e.AllowedMethods = allow
 		return nil, e
 	}
 	if furthest < len(path) {
@@ -122,9 +123,10 @@ func findRoute(method string, path []string) (*Route, error) {
 	return nil, refuse(http.StatusNotFound, codeNotFound, "There is nothing at this address.")
 }
 
-// normalize splits keys from segments, and removes empty brackets and schema names. It also changes
-// the path applications/{id}/synchronization to that of the service principal.
-func normalize(path []string) (out []string) {
+// normalizePath returns a path in the form of the routes. A key in brackets becomes a segment of
+// its own. Empty brackets and the prefix microsoft.graph. are removed.
+// applications/{id}/synchronization becomes servicePrincipals/{id}/synchronization.
+func normalizePath(path []string) (out []string) {
 	for _, segment := range path {
 		name, rest, bracket := strings.Cut(segment, "(")
 		key, closed := strings.CutSuffix(rest, ")")
@@ -134,14 +136,14 @@ func normalize(path []string) (out []string) {
 		}
 		out = append(out, name)
 		if _, value, alternate := strings.Cut(key, "="); alternate && strings.EqualFold(name, "servicePrincipals") {
-			key = value // appId='…': the application's id, which the service principal shares
+			key = value // the key is appId='…'; the application and its service servicePrincipal have the same id
 		}
 		if key = strings.TrimSpace(key); key != "" {
 			out = append(out, unquote(key))
 		}
 	}
 	if len(out) > 0 && out[len(out)-1] == "" {
-		out = out[:len(out)-1] // a slash at the end of the path
+		out = out[:len(out)-1] // the path ends with a slash
 	}
 	if len(out) > 2 && strings.EqualFold(out[0], "applications") && strings.EqualFold(out[2], "synchronization") {
 		out[0] = "servicePrincipals"
@@ -157,9 +159,9 @@ func unquote(text string) string {
 	return strings.ReplaceAll(text[1:len(text)-1], "''", "'")
 }
 
-// match compares a path with a route. params is nil if they differ. alike is how many segments
-// agree.
-func match(route, path []string) (params map[string]string, alike int) {
+// matchRoute compares a path with the path of a route. params has the values of the placeholders;
+// it is nil if the path does not match. alike is how many segments match.
+func matchRoute(route, path []string) (params map[string]string, alike int) {
 	found := map[string]string{}
 	for alike < min(len(route), len(path)) {
 		name, isParam := strings.CutPrefix(route[alike], "{")

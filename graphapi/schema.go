@@ -13,8 +13,8 @@ import (
 
 func isNoJob(err error) bool { return errors.Is(err, provision.ErrNoJob) }
 
-// asTarget returns the error as the target's error, or nil if it is another error.
-func asTarget(err error) *provision.TargetError {
+// targetErrorOf returns the *provision.TargetError in err, or nil if there is none.
+func targetErrorOf(err error) *provision.TargetError {
 	var target *provision.TargetError
 	if errors.As(err, &target) {
 		return target
@@ -22,16 +22,16 @@ func asTarget(err error) *provision.TargetError {
 	return nil
 }
 
-// showSchema answers with a schema document.
-func (c *call) showSchema(s *provision.Schema, context string) error {
+// answerSchema answers with a schema document.
+func (c *call) answerSchema(s *provision.Schema, context string) error {
 	text, err := s.JSON()
 	if err != nil {
 		return err
 	}
-	return c.ok(withContext(text, context))
+	return c.answerOK(withContext(text, context))
 }
 
-// withContext adds @odata.context as the first member of a JSON object.
+// withContext returns a JSON object with @odata.context as an additional first member.
 func withContext(object []byte, context string) json.RawMessage {
 	name, _ := json.Marshal(context) // cannot fail: a string always encodes
 	rest := bytes.TrimSpace(object)[1:]
@@ -39,13 +39,13 @@ func withContext(object []byte, context string) json.RawMessage {
 }
 
 func (c *call) getSchema() error {
-	return c.showSchema(c.job.Schema, c.context("servicePrincipals('%s')/synchronization/jobs('%s')/schema/$entity", c.app.ID, c.params["job"]))
+	return c.answerSchema(c.job.Schema, c.odataContext("servicePrincipals('%s')/synchronization/jobs('%s')/schema/$entity", c.app.ID, c.params["job"]))
 }
 
-// putSchema replaces the whole schema. The job then looks at everyone. The guard holds the
-// operations if they would take access away from too many people.
+// putSchema replaces the whole schema. The job's next cycle evaluates all users. If this would take
+// access away from too many people, the guard puts these operations on hold.
 func (c *call) putSchema() error {
-	text, err := c.body()
+	text, err := c.readBody()
 	if err != nil {
 		return err
 	}
@@ -54,29 +54,30 @@ func (c *call) putSchema() error {
 	}
 	schema, err := provision.ParseSchema(text)
 	if err != nil {
-		return invalid("%s", sentence(err.Error()))
+		return invalid("%s", toSentence(err.Error()))
 	}
 	lost, err := provision.NotTakenOver(text, schema)
 	if err != nil {
-		return invalid("%s", sentence(err.Error()))
+		return invalid("%s", toSentence(err.Error()))
 	}
 	if err := completeSources(schema); err != nil {
 		return err
 	}
-	// A document that was read from another job keeps its content but gets this job's id.
+	// The document may come from another job, so give it the id of this job's schema.
 	schema.ID = c.job.Schema.ID
 	if _, err := c.h.Jobs.ImportSchema(c.r.Context(), c.key(), schema, acceptNoLoss, c.actor()); err != nil {
 		return err
 	}
 	c.reportIgnored(lost)
-	return c.noContent()
+	return c.answerNoContent()
 }
 
-// acceptNoLoss returns 0: no administrator was asked to accept a loss of access, so the guard judges it.
+// acceptNoLoss returns 0 as the accepted loss of access: no administrator was asked to accept a
+// loss, so the guard judges every loss.
 func acceptNoLoss(_, _ provision.Job) (int, error) { return 0, nil }
 
-// completeSources adds the expression to sources that have only a name and a type, as in
-// Microsoft's examples.
+// completeSources adds the expression to each source that has only a name and a type. Microsoft's
+// examples have such sources.
 func completeSources(s *provision.Schema) error {
 	for _, m := range s.ObjectMappings() {
 		for i := range m.AttributeMappings {
@@ -86,7 +87,7 @@ func completeSources(s *provision.Schema) error {
 			}
 			e, err := expr.FromSource(row.Source)
 			if err != nil {
-				return invalid("The source of %s cannot be used: %s", printable(row.TargetAttributeName), sentence(err.Error()))
+				return invalid("The source of %s cannot be used: %s", printable(row.TargetAttributeName), toSentence(err.Error()))
 			}
 			row.Source = e.Source()
 		}
@@ -94,13 +95,13 @@ func completeSources(s *provision.Schema) error {
 	return nil
 }
 
-// resetSchema sets the job's mappings back to those of its template.
+// resetSchema replaces the job's mappings with those of its template.
 func (c *call) resetSchema() error {
 	t := c.h.templateOf(c.job.Schema)
 	if _, err := c.h.Jobs.ImportSchema(c.r.Context(), c.key(), t.schema, acceptNoLoss, c.actor()); err != nil {
 		return err
 	}
-	return c.noContent()
+	return c.answerNoContent()
 }
 
 func (c *call) listDirectories() error {
@@ -114,11 +115,11 @@ func (c *call) listDirectories() error {
 	if err := json.Unmarshal(all, &s); err != nil {
 		return err
 	}
-	return list(c, c.context("servicePrincipals('%s')/synchronization/jobs('%s')/schema/directories", c.app.ID, c.params["job"]), s.Directories)
+	return answerList(c, c.odataContext("servicePrincipals('%s')/synchronization/jobs('%s')/schema/directories", c.app.ID, c.params["job"]), s.Directories)
 }
 
-// getDirectory answers with the definition of one side. Discovery finds nothing new, because a SCIM
-// application has only the attributes in its attribute list.
+// getDirectory answers with the definition of the source or the target. It also answers discovery,
+// which finds nothing new: a SCIM application has only the attributes in its attribute list.
 func (c *call) getDirectory() error {
 	all, err := c.job.Schema.JSON()
 	if err != nil {
@@ -136,7 +137,7 @@ func (c *call) getDirectory() error {
 		if err != nil {
 			return err
 		}
-		return c.ok(withContext(text, c.context("servicePrincipals('%s')/synchronization/jobs('%s')/schema/directories/$entity", c.app.ID, c.params["job"])))
+		return c.answerOK(withContext(text, c.odataContext("servicePrincipals('%s')/synchronization/jobs('%s')/schema/directories/$entity", c.app.ID, c.params["job"])))
 	}
 	return notFound("The schema has no directory '%s'.", printable(c.params["definition"]))
 }
@@ -148,10 +149,10 @@ type functionSchema struct {
 }
 
 type parameterSchema struct {
-	Name     string `json:"name"`
-	Required bool   `json:"required"`
-	Repeats  bool   `json:"allowMultipleOccurrences"`
-	Type     string `json:"type"`
+	Name                      string `json:"name"`
+	Required                  bool   `json:"required"`
+	AllowsMultipleOccurrences bool   `json:"allowMultipleOccurrences"`
+	Type                      string `json:"type"`
 }
 
 func (c *call) listFunctions() error {
@@ -163,61 +164,61 @@ func (c *call) listFunctions() error {
 			if p.Key != "" {
 				name = p.Key
 			}
-			one.Parameters = append(one.Parameters, parameterSchema{Name: name, Required: p.Required, Repeats: p.Repeats, Type: "String"})
+			one.Parameters = append(one.Parameters, parameterSchema{Name: name, Required: p.Required, AllowsMultipleOccurrences: p.Repeats, Type: "String"})
 		}
 		all = append(all, one)
 	}
-	return list(c, c.context("Collection(microsoft.graph.attributeMappingFunctionSchema)"), all)
+	return answerList(c, c.odataContext("Collection(microsoft.graph.attributeMappingFunctionSchema)"), all)
 }
 
 // operatorSchema is Graph's filterOperatorSchema.
 type operatorSchema struct {
-	ID         string   `json:"id"`
-	Name       string   `json:"name"`
-	Arity      string   `json:"arity"`
-	Comparison string   `json:"multivaluedComparisonType"`
-	Types      []string `json:"supportedAttributeTypes"`
+	ID                      string   `json:"id"`
+	Name                    string   `json:"name"`
+	Arity                   string   `json:"arity"`
+	MultivaluedComparison   string   `json:"multivaluedComparisonType"`
+	SupportedAttributeTypes []string `json:"supportedAttributeTypes"`
 }
 
 func (c *call) listFilterOperators() error {
 	var all []operatorSchema
 	for _, o := range provision.Operators() {
-		one := operatorSchema{ID: o.Name, Name: o.Name, Arity: "Unary", Comparison: "All", Types: []string{"String", "Integer", "Boolean"}}
+		one := operatorSchema{ID: o.Name, Name: o.Name, Arity: "Unary", MultivaluedComparison: "All", SupportedAttributeTypes: []string{"String", "Integer", "Boolean"}}
 		if o.Value {
 			one.Arity = "Binary"
 		}
 		switch {
 		case o.Is("IS TRUE"), o.Is("IS FALSE"):
-			one.Types = []string{"Boolean"}
+			one.SupportedAttributeTypes = []string{"Boolean"}
 		case o.Is("GREATER_THAN"), o.Is("GREATER_THAN_OR_EQUALS"), o.Is("&"), o.Is("!&"):
-			one.Types = []string{"Integer"}
+			one.SupportedAttributeTypes = []string{"Integer"}
 		case o.Is("INCLUDES"):
-			one.Comparison, one.Types = "Any", []string{"String"}
+			one.MultivaluedComparison, one.SupportedAttributeTypes = "Any", []string{"String"}
 		case o.Is("ENDS_WITH"), o.Is("REGEX MATCH"), o.Is("NOT REGEX MATCH"):
-			one.Types = []string{"String"}
+			one.SupportedAttributeTypes = []string{"String"}
 		}
 		all = append(all, one)
 	}
-	return list(c, c.context("Collection(microsoft.graph.filterOperatorSchema)"), all)
+	return answerList(c, c.odataContext("Collection(microsoft.graph.filterOperatorSchema)"), all)
 }
 
 // parseResult is Graph's parseExpressionResponse.
 type parseResult struct {
-	Context             string          `json:"@odata.context"`
-	Error               *publicError    `json:"error"`
-	EvaluationSucceeded bool            `json:"evaluationSucceeded"`
-	EvaluationResult    []string        `json:"evaluationResult"`
-	Expression          json.RawMessage `json:"parsedExpression"`
-	ParsingSucceeded    bool            `json:"parsingSucceeded"`
+	Context             string           `json:"@odata.context"`
+	Error               *expressionError `json:"error"`
+	EvaluationSucceeded bool             `json:"evaluationSucceeded"`
+	EvaluationResult    []string         `json:"evaluationResult"`
+	ParsedExpression    json.RawMessage  `json:"parsedExpression"`
+	ParsingSucceeded    bool             `json:"parsingSucceeded"`
 }
 
-type publicError struct {
+type expressionError struct {
 	Code    string `json:"code"`
 	Message string `json:"message"`
 }
 
-// parseExpression parses an expression. With a test object, it also evaluates the expression. As in
-// Graph, errors of the expression are part of a successful answer.
+// parseExpression parses an expression. If the request has a test object, it also evaluates the
+// expression. As in Graph, errors of the expression are in the body of a successful answer.
 func (c *call) parseExpression() error {
 	var body struct {
 		Expression *string `json:"expression"`
@@ -233,13 +234,13 @@ func (c *call) parseExpression() error {
 			} `json:"properties"`
 		} `json:"testInputObject"`
 	}
-	if err := c.read(&body, false); err != nil {
+	if err := c.readJSON(&body, false); err != nil {
 		return err
 	}
 	if body.Expression == nil {
 		return refuse(http.StatusBadRequest, codeMissing, "expression is missing.")
 	}
-	out := parseResult{Context: c.context("microsoft.graph.parseExpressionResponse"), EvaluationResult: []string{}}
+	out := parseResult{Context: c.odataContext("microsoft.graph.parseExpressionResponse"), EvaluationResult: []string{}}
 	e, err := expr.Parse(*body.Expression)
 	if err == nil && body.Target != nil && body.Target.Type != "" {
 		problems, _ := e.Check(expr.Place{Target: &expr.Attribute{Name: body.Target.Name, Type: body.Target.Type, Multivalued: body.Target.Multivalued}})
@@ -248,48 +249,48 @@ func (c *call) parseExpression() error {
 		}
 	}
 	if err != nil {
-		out.Error = &publicError{Code: "ParsingFailed", Message: sentence(err.Error())}
-		return c.ok(out)
+		out.Error = &expressionError{Code: "ParsingFailed", Message: toSentence(err.Error())}
+		return c.answerOK(out)
 	}
 	out.ParsingSucceeded = true
-	if out.Expression, err = json.Marshal(e.Source()); err != nil {
+	if out.ParsedExpression, err = json.Marshal(e.Source()); err != nil {
 		return err
 	}
 	if body.TestInput == nil {
-		return c.ok(out)
+		return c.answerOK(out)
 	}
 	values := map[string]expr.Value{}
 	for _, p := range body.TestInput.Properties {
-		v, err := testValue(p.Key, p.Value)
+		v, err := decodeTestValue(p.Key, p.Value)
 		if err != nil {
 			return err
 		}
 		values[p.Key] = v
 	}
 	v, err := e.Eval(expr.Env{
-		Attribute: func(name string) expr.Value { return values[name] }, Now: c.h.Now(), Random: random(), DefaultDomain: c.Directory.DefaultDomain,
+		Attribute: func(name string) expr.Value { return values[name] }, Now: c.h.Now(), Random: randomSource(), DefaultDomain: c.Directory.DefaultDomain,
 		Taken: func(string) (bool, error) { return false, nil },
 	})
 	if err != nil {
-		out.Error = &publicError{Code: "EvaluationFailed", Message: sentence(err.Error())}
-		return c.ok(out)
+		out.Error = &expressionError{Code: "EvaluationFailed", Message: toSentence(err.Error())}
+		return c.answerOK(out)
 	}
 	out.EvaluationSucceeded = true
 	if !v.IsNull() && !v.IsNoFlow() {
 		out.EvaluationResult = append(out.EvaluationResult, v.Strings()...)
 	}
-	return c.ok(out)
+	return c.answerOK(out)
 }
 
-// testValue decodes a value of a test object: a string, a boolean, a number, null or a list of
-// strings.
-func testValue(key string, text json.RawMessage) (expr.Value, error) {
+// decodeTestValue decodes a value of a test object: a string, a boolean, a number, null or a list
+// of strings.
+func decodeTestValue(key string, text json.RawMessage) (expr.Value, error) {
 	env, err := expr.EnvFromJSON([]byte(`{"value":` + string(text) + `}`))
 	if len(text) == 0 {
 		return expr.Null(), nil
 	}
 	if err != nil {
-		return expr.Value{}, invalid("The test value of '%s' cannot be read: %s", printable(key), sentence(err.Error()))
+		return expr.Value{}, invalid("The test value of '%s' cannot be read: %s", printable(key), toSentence(err.Error()))
 	}
 	return env.Attribute("value"), nil
 }

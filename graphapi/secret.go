@@ -10,25 +10,25 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// secret is one key and value in Graph's list of secrets, a
-// synchronizationSecretKeyStringValuePair.
+// secret is Graph's synchronizationSecretKeyStringValuePair: one key and value in the list of
+// secrets.
 type secret struct {
 	Key   string  `json:"key"`
 	Value *string `json:"value"`
 }
 
-// Keys of the secrets that have an effect in Rollcall.
+// Keys of the secrets that Rollcall handles.
 const (
-	keyBaseAddress   = "BaseAddress"
-	keySecretToken   = "SecretToken"
-	keySyncAll       = "SyncAll"
-	keyNotifications = "SyncNotificationSettings"
-	keySkipOut       = "SkipOutOfScopeDeletions"
-	keyAuthType      = "AuthenticationType"
+	keyBaseAddress    = "BaseAddress"
+	keySecretToken    = "SecretToken"
+	keySyncAll        = "SyncAll"
+	keyNotifications  = "SyncNotificationSettings"
+	keySkipOutOfScope = "SkipOutOfScopeDeletions"
+	keyAuthType       = "AuthenticationType"
 )
 
-// knownSecretKeys returns the keys that Graph has. Most of them are for applications without a SCIM
-// endpoint.
+// knownSecretKeys returns the keys that Graph defines. Most of them are for applications without a
+// SCIM endpoint.
 func knownSecretKeys() []string {
 	return strings.Fields(`None UserName Password SecretToken AppKey BaseAddress ClientIdentifier ClientSecret SingleSignOnType Sandbox Url Domain
 		ConsumerKey ConsumerSecret TokenKey TokenExpiration Oauth2AccessToken Oauth2AccessTokenCreationTime Oauth2RefreshToken SyncAll InstanceName
@@ -38,16 +38,17 @@ func knownSecretKeys() []string {
 		SyncAgentCompatibilityKey SyncAgentADContainer ValidateDomain TestReferences ConnectionString`)
 }
 
-// credentials holds the secrets of a request that have an effect.
+// credentials holds the secrets of a request that have an effect in Rollcall. A nil field means
+// that the request does not have the secret.
 type credentials struct {
-	address *string
-	token   *string
-	syncAll *bool
+	address *string  // the Tenant URL
+	token   *string  // the Secret Token
+	syncAll *bool    // whether the scope is everyone instead of assigned users and groups
 	ignored []string // keys that are accepted but have no effect
 }
 
-// readSecrets reads the secrets of a request. It refuses secrets for features that Rollcall does
-// not have, so that no script believes that they work.
+// readSecrets reads the secrets of a request. It returns an error for a secret of a feature that
+// Rollcall does not have. Otherwise a script would seem to work without effect.
 func readSecrets(pairs []secret) (c credentials, err error) {
 	var seen []string
 	for _, p := range pairs {
@@ -84,7 +85,7 @@ func readSecrets(pairs []secret) (c credentials, err error) {
 				return c, invalid("SyncNotificationSettings is not JSON.")
 			}
 			c.ignored = append(c.ignored, name)
-		case keySkipOut:
+		case keySkipOutOfScope:
 			if strings.EqualFold(value, "true") {
 				return c, invalid("SkipOutOfScopeDeletions cannot be switched on here: users who leave the scope are disabled. Remove the mapping of active to keep them.")
 			}
@@ -101,13 +102,13 @@ func readSecrets(pairs []secret) (c credentials, err error) {
 	return c, nil
 }
 
-// putSecrets saves the credentials and the scope of the job. Keys that are not in the request keep
-// their values.
+// putSecrets saves the credentials and the scope of the job. Secrets that are not in the request
+// keep their values.
 func (c *call) putSecrets() error {
 	var body struct {
 		Value []secret `json:"value"`
 	}
-	if err := c.read(&body, false); err != nil {
+	if err := c.readJSON(&body, false); err != nil {
 		return err
 	}
 	if len(body.Value) == 0 {
@@ -136,10 +137,10 @@ func (c *call) putSecrets() error {
 		return err
 	}
 	c.reportIgnored(cred.ignored)
-	return c.noContent()
+	return c.answerNoContent()
 }
 
-// listSecrets answers with the keys of the secrets that are set. It never returns a value.
+// listSecrets answers with the keys of the secrets that are set, but never with a value.
 func (c *call) listSecrets() error {
 	values := []secret{}
 	job, err := c.h.Jobs.Get(c.r.Context(), c.key())
@@ -155,7 +156,7 @@ func (c *call) listSecrets() error {
 	case !isNoJob(err):
 		return err
 	}
-	return list(c, c.context("servicePrincipals('%s')/synchronization/secrets", c.app.ID), values)
+	return answerList(c, c.odataContext("servicePrincipals('%s')/synchronization/secrets", c.app.ID), values)
 }
 
 // credentialsBody is the request body of validateCredentials.
@@ -165,10 +166,11 @@ type credentialsBody struct {
 	Credentials []secret `json:"credentials"`
 }
 
-// validateCredentials does the same as Test Connection, with saved or given credentials.
+// validateCredentials does the same as Test Connection on the pages, with the saved credentials or
+// those in the request.
 func (c *call) validateCredentials() error {
 	var body credentialsBody
-	if err := c.read(&body, false); err != nil {
+	if err := c.readJSON(&body, false); err != nil {
 		return err
 	}
 	if body.UseSaved {
@@ -177,13 +179,13 @@ func (c *call) validateCredentials() error {
 	if !c.apiKey.Level.Allows(operator.Configure) {
 		return refuse(http.StatusForbidden, codeForbidden, "This key may %s. Testing credentials that are not saved needs a key that may configure; useSavedCredentials tests the saved ones.", c.apiKey.Level)
 	}
-	return c.testGiven(body)
+	return c.testGivenCredentials(body)
 }
 
 // validateNewCredentials is validateCredentials for an application without a job.
 func (c *call) validateNewCredentials() error {
 	var body credentialsBody
-	if err := c.read(&body, false); err != nil {
+	if err := c.readJSON(&body, false); err != nil {
 		return err
 	}
 	if body.TemplateID != "" {
@@ -198,10 +200,10 @@ func (c *call) validateNewCredentials() error {
 		}
 		return c.testConnection(job.TenantURL, nil)
 	}
-	return c.testGiven(body)
+	return c.testGivenCredentials(body)
 }
 
-func (c *call) testGiven(body credentialsBody) error {
+func (c *call) testGivenCredentials(body credentialsBody) error {
 	cred, err := readSecrets(body.Credentials)
 	if err != nil {
 		return err
@@ -211,18 +213,18 @@ func (c *call) testGiven(body credentialsBody) error {
 	}
 	if cred.token == nil {
 		none := ""
-		cred.token = &none // test only the given credentials, never the saved token
+		cred.token = &none // never send the saved token to an address from the request
 	}
 	return c.testConnection(*cred.address, cred.token)
 }
 
 func (c *call) testConnection(address string, token *string) error {
 	_, err := c.h.Jobs.TestConnection(c.r.Context(), c.key(), address, token)
-	if target := asTarget(err); target != nil {
+	if target := targetErrorOf(err); target != nil {
 		return refuse(http.StatusBadRequest, codeCredentials, "%s", target.Words())
 	}
 	if err != nil {
 		return err
 	}
-	return c.noContent()
+	return c.answerNoContent()
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// Pattern is the pattern under which a mux serves the handler.
+// Pattern is the pattern under which an http.ServeMux must serve the Handler.
 const Pattern = "/d/{directory}/graph/"
 
 // Limits of the size of a request body, in bytes.
@@ -36,7 +36,7 @@ type Handler struct {
 	Keys        *operator.Keys
 	Jobs        *provision.Jobs
 	Engine      *provision.Engine
-	Owner       string        // this process's name as owner of leases, for Provision on demand
+	Owner       string        // the name of this process as the owner of leases; provisioning on demand takes a lease
 	BaseURL     string        // the address of this installation, without a slash at the end
 	Interval    time.Duration // the time between cycles; 0 means Entra's 40 minutes
 	Now         func() time.Time
@@ -46,15 +46,15 @@ type Handler struct {
 	templates []template
 }
 
-// limits limits the rate of requests to this process.
+// limits bounds how many requests this process accepts.
 type limits struct {
-	requests *web.Throttle // requests of one key
-	failures *web.Throttle // wrong keys from one network address
-	demands  *web.Throttle // requests to provision on demand in one directory
+	requests *web.Throttle // counts the requests of each API key
+	failures *web.Throttle // counts the wrong API keys from each network address
+	demands  *web.Throttle // counts the requests to provision on demand in each directory
 }
 
-// New returns a handler that uses the fields of h. It sets up the limits and reads the templates.
-// The error means that a template cannot be read.
+// New returns a handler with the fields of h. It sets the limits and reads the templates. It
+// returns an error if a template cannot be read.
 func New(h Handler) (*Handler, error) {
 	if h.Log == nil {
 		h.Log = slog.New(slog.DiscardHandler)
@@ -73,7 +73,7 @@ func New(h Handler) (*Handler, error) {
 	return &h, err
 }
 
-// call is one authenticated request.
+// call is one authenticated request. The functions that answer requests are its methods.
 type call struct {
 	h       *Handler
 	w       http.ResponseWriter
@@ -95,7 +95,8 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// serve authenticates the request before anything else, so that a stranger learns nothing.
+// serve answers a request or returns the error for it. It authenticates the request before anything
+// else, so that clients without a key learn nothing.
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	r.Pattern = Pattern
 	path, version, directoryName, err := splitPath(r.URL)
@@ -130,14 +131,14 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	}
 	c.r.Body = http.MaxBytesReader(w, c.r.Body, limit)
 	c.params = rt.params
-	if err := c.open(); err != nil {
+	if err := c.findApplicationAndJob(); err != nil {
 		return err
 	}
 	return rt.handle(c)
 }
 
-// splitPath splits the path. It returns the unescaped parts after the version, the version, and the
-// directory's name.
+// splitPath splits the path of a request into the directory's name, the version, and the unescaped
+// segments after the version.
 func splitPath(u *url.URL) (path []string, version, directoryName string, err error) {
 	parts := strings.Split(strings.TrimPrefix(u.EscapedPath(), "/"), "/")
 	for i, part := range parts {
@@ -152,8 +153,8 @@ func splitPath(u *url.URL) (path []string, version, directoryName string, err er
 	return parts[4:], parts[3], parts[1], nil
 }
 
-// authenticate returns the key of the request. The answer to a wrong key does not reveal whether
-// the directory exists.
+// authenticate returns the API key of the request, and limits how often it is used. The error for a
+// wrong key does not reveal whether the directory exists.
 func (h *Handler) authenticate(r *http.Request, directoryName string) (operator.Key, error) {
 	now := h.Now()
 	scheme, bearer, _ := strings.Cut(r.Header.Get("Authorization"), " ")
@@ -184,12 +185,13 @@ func (h *Handler) authenticate(r *http.Request, directoryName string) (operator.
 
 func tooManyRequests(wait time.Duration, message string) error {
 	e := refuse(http.StatusTooManyRequests, codeTooManyRequests, "%s Try again in %s seconds.", message, web.Seconds(wait))
-	e.Retry = wait
+	e.RetryAfter = wait
 	return e
 }
 
-// open finds the application and the job in the path. Ids from other directories count as unknown.
-func (c *call) open() error {
+// findApplicationAndJob reads the application and the job that the path names, if it names any. Ids
+// from other directories count as unknown.
+func (c *call) findApplicationAndJob() error {
 	ctx := c.r.Context()
 	if id, named := c.params["servicePrincipal"]; named {
 		all, err := c.Applications(ctx)
@@ -217,40 +219,40 @@ func (c *call) open() error {
 	return err
 }
 
-// key returns the key of the application's job.
+// key returns the key under which provision stores the application's job.
 func (c *call) key() provision.Key { return jobKey(c.Handle, c.app) }
 
 func jobKey(h *directory.Handle, a directory.Application) provision.Key {
 	return provision.Key{Directory: provision.SourceID(h.Directory.ID), App: a.ID}
 }
 
-// actor returns the name of the API key for events.
+// actor returns the name of the API key, which events show as their actor.
 func (c *call) actor() string { return c.apiKey.EventActor().Label() }
 
-// root returns the address of this version of the API.
-func (c *call) root() string {
+// rootURL returns the address of this version of the API for the directory.
+func (c *call) rootURL() string {
 	return c.h.BaseURL + "/d/" + url.PathEscape(c.Directory.Name) + "/graph/" + c.version
 }
 
-// context returns the value of @odata.context.
-func (c *call) context(rest string, args ...any) string {
-	return c.root() + "/$metadata#" + fmt.Sprintf(rest, args...)
+// odataContext returns a value of @odata.context, which names the type of the answer.
+func (c *call) odataContext(rest string, args ...any) string {
+	return c.rootURL() + "/$metadata#" + fmt.Sprintf(rest, args...)
 }
 
-// ok answers with status 200 and a resource.
-func (c *call) ok(v any) error {
+// answerOK answers with status 200 and a resource.
+func (c *call) answerOK(v any) error {
 	writeJSON(c.w, http.StatusOK, v)
 	return nil
 }
 
-// created answers with status 201 and the new resource.
-func (c *call) created(v any) error {
+// answerCreated answers with status 201 and the new resource.
+func (c *call) answerCreated(v any) error {
 	writeJSON(c.w, http.StatusCreated, v)
 	return nil
 }
 
-// noContent answers with status 204 to an action without a result.
-func (c *call) noContent() error {
+// answerNoContent answers with status 204, for a request that has no result.
+func (c *call) answerNoContent() error {
 	c.w.Header().Set("Cache-Control", "no-store")
 	c.w.WriteHeader(http.StatusNoContent)
 	return nil
@@ -264,17 +266,18 @@ type collection[T any] struct {
 	Value   []T    `json:"value"`
 }
 
-// list answers with a collection in Graph's form.
-func list[T any](c *call, context string, values []T) error {
+// answerList answers with a collection in Graph's form.
+func answerList[T any](c *call, context string, values []T) error {
 	if values == nil {
 		values = []T{}
 	}
-	return c.ok(collection[T]{Context: context, Value: values})
+	return c.answerOK(collection[T]{Context: context, Value: values})
 }
 
-// read decodes a JSON body into v. If emptyAllowed is true, an empty body leaves v unchanged.
-func (c *call) read(v any, emptyAllowed bool) error {
-	text, err := c.body()
+// readJSON decodes the JSON body of the request into v. If the body is empty, readJSON returns an
+// error, or leaves v unchanged if emptyAllowed is true.
+func (c *call) readJSON(v any, emptyAllowed bool) error {
+	text, err := c.readBody()
 	if err != nil {
 		return err
 	}
@@ -308,8 +311,9 @@ func firstNonEmpty(a, b string) string {
 	return a
 }
 
-// body reads the request's body, which must be JSON or absent.
-func (c *call) body() ([]byte, error) {
+// readBody returns the request's body. It returns an error if the body is not empty and its
+// Content-Type is not JSON.
+func (c *call) readBody() ([]byte, error) {
 	text, err := io.ReadAll(c.r.Body)
 	if err != nil {
 		var large *http.MaxBytesError
@@ -328,14 +332,16 @@ func (c *call) body() ([]byte, error) {
 	return text, nil
 }
 
-// reportIgnored names in a header which parts of a request have no effect in Rollcall.
+// reportIgnored sets a header of the answer that names the parts of the request that have no effect
+// in Rollcall.
 func (c *call) reportIgnored(parts []string) {
 	if len(parts) > 0 {
 		c.w.Header().Set("Rollcall-Ignored", strings.Join(parts, ", "))
 	}
 }
 
-// printable shortens and cleans a string from a client, so that an answer can repeat it.
+// printable shortens a string from a client and replaces control characters, so that an answer can
+// repeat it.
 func printable(text string) string {
 	const most = 200
 	text = strings.Map(func(r rune) rune {

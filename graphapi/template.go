@@ -15,14 +15,14 @@ import (
 type template struct {
 	id          string
 	description string
-	standard    bool // whether it is Graph's own template for SCIM applications
+	isDefault   bool // whether this is Graph's own template for SCIM applications
 	schema      *provision.Schema
 }
 
-// readTemplates reads the templates. The first is the one that Graph calls scim.
+// readTemplates reads the templates. The first template is Graph's own, with the id scim.
 func readTemplates() ([]template, error) {
 	list := []template{
-		{id: "scim", description: "The mappings that Microsoft Entra ID gives a SCIM application that is not from its gallery.", standard: true},
+		{id: "scim", description: "The mappings that Microsoft Entra ID gives a SCIM application that is not from its gallery.", isDefault: true},
 		{id: "guide", description: "The mappings of the guide Configure SCIM with Entra ID. Jobs that are set up on the pages start with them."},
 	}
 	for i, name := range []string{templates.NonGallery, templates.Guide} {
@@ -37,7 +37,7 @@ func readTemplates() ([]template, error) {
 	return list, nil
 }
 
-// findTemplate returns the template with this id.
+// findTemplate returns the template with this id, in any case, or an error if there is none.
 func (h *Handler) findTemplate(id string) (template, error) {
 	for _, t := range h.templates {
 		if strings.EqualFold(t.id, id) {
@@ -47,7 +47,8 @@ func (h *Handler) findTemplate(id string) (template, error) {
 	return template{}, notFound("There is no synchronization template '%s'. There are scim and guide.", printable(id))
 }
 
-// templateOf returns the template from which a job's mappings come, or else Graph's own template.
+// templateOf returns the template from which a job's mappings were made, or Graph's own template if
+// there is no such template.
 func (h *Handler) templateOf(s *provision.Schema) template {
 	for _, t := range h.templates {
 		if s != nil && t.schema.ID == s.ID {
@@ -57,8 +58,8 @@ func (h *Handler) templateOf(s *provision.Schema) template {
 	return h.templates[0]
 }
 
-// shownTemplate is Graph's synchronizationTemplate.
-type shownTemplate struct {
+// templateDocument is Graph's synchronizationTemplate, the JSON form of a template.
+type templateDocument struct {
 	Context       string                    `json:"@odata.context,omitempty"`
 	ID            string                    `json:"id"`
 	ApplicationID string                    `json:"applicationId"`
@@ -70,19 +71,19 @@ type shownTemplate struct {
 	Schema        json.RawMessage           `json:"schema,omitempty"`
 }
 
-func (c *call) shownTemplate(t template) shownTemplate {
-	return shownTemplate{
-		ID: t.id, ApplicationID: c.app.ID, Default: t.standard, Description: t.description, Discoverable: true, FactoryTag: "CustomSCIM",
+func (c *call) renderTemplate(t template) templateDocument {
+	return templateDocument{
+		ID: t.id, ApplicationID: c.app.ID, Default: t.isDefault, Description: t.description, Discoverable: true, FactoryTag: "CustomSCIM",
 		Metadata: []provision.MetadataEntry{{Key: "ConfigurationFields", Value: `[{"name":"baseaddress"},{"name":"secrettoken","secret":true}]`}},
 	}
 }
 
 func (c *call) listTemplates() error {
-	var all []shownTemplate
+	var all []templateDocument
 	for _, t := range c.h.templates {
-		all = append(all, c.shownTemplate(t))
+		all = append(all, c.renderTemplate(t))
 	}
-	return list(c, c.context("servicePrincipals('%s')/synchronization/templates", c.app.ID), all)
+	return answerList(c, c.odataContext("servicePrincipals('%s')/synchronization/templates", c.app.ID), all)
 }
 
 func (c *call) getTemplate() error {
@@ -90,12 +91,12 @@ func (c *call) getTemplate() error {
 	if err != nil {
 		return err
 	}
-	out := c.shownTemplate(t)
-	out.Context = c.context("servicePrincipals('%s')/synchronization/templates/$entity", c.app.ID)
+	out := c.renderTemplate(t)
+	out.Context = c.odataContext("servicePrincipals('%s')/synchronization/templates/$entity", c.app.ID)
 	if out.Schema, err = t.schema.JSON(); err != nil {
 		return err
 	}
-	return c.ok(out)
+	return c.answerOK(out)
 }
 
 func (c *call) getTemplateSchema() error {
@@ -103,11 +104,11 @@ func (c *call) getTemplateSchema() error {
 	if err != nil {
 		return err
 	}
-	return c.showSchema(t.schema, c.context("servicePrincipals('%s')/synchronization/templates('%s')/schema/$entity", c.app.ID, t.id))
+	return c.answerSchema(t.schema, c.odataContext("servicePrincipals('%s')/synchronization/templates('%s')/schema/$entity", c.app.ID, t.id))
 }
 
-// principal is Graph's servicePrincipal, with the properties that Rollcall has.
-type principal struct {
+// servicePrincipal is Graph's servicePrincipal, with only the properties that Rollcall has.
+type servicePrincipal struct {
 	Context     string    `json:"@odata.context,omitempty"`
 	ID          string    `json:"id"`
 	AppID       string    `json:"appId"`
@@ -118,7 +119,7 @@ type principal struct {
 	Roles       []appRole `json:"appRoles"`
 }
 
-// appRole is Graph's appRole.
+// appRole is Graph's appRole: a role of an application that users and groups can have.
 type appRole struct {
 	ID          string   `json:"id"`
 	Value       *string  `json:"value"`
@@ -129,9 +130,9 @@ type appRole struct {
 	Origin      string   `json:"origin"`
 }
 
-// showPrincipal returns an application in Graph's form, with its roles.
-func (c *call) showPrincipal(a directory.Application) (principal, error) {
-	p := principal{ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: formatTime(a.Created), Type: "Application", Enabled: true, Roles: []appRole{}}
+// renderPrincipal returns an application in Graph's form, with its roles.
+func (c *call) renderPrincipal(a directory.Application) (servicePrincipal, error) {
+	p := servicePrincipal{ID: a.ID, AppID: a.ID, DisplayName: a.Name, Created: formatTime(a.Created), Type: "Application", Enabled: true, Roles: []appRole{}}
 	own, err := c.Handle.Roles(c.r.Context(), a.ID)
 	for _, r := range own {
 		p.Roles = append(p.Roles, appRole{
@@ -156,47 +157,48 @@ func (c *call) listPrincipals() error {
 	if err != nil {
 		return err
 	}
-	values := []principal{}
+	values := []servicePrincipal{}
 	for _, a := range all {
 		if !f.matches(map[string]any{"id": a.ID, "appid": a.ID, "displayname": a.Name}) {
 			continue
 		}
-		p, err := c.showPrincipal(a)
+		p, err := c.renderPrincipal(a)
 		if err != nil {
 			return err
 		}
 		values = append(values, p)
 	}
-	out := collection[principal]{Context: c.context("servicePrincipals"), Value: values}
+	out := collection[servicePrincipal]{Context: c.odataContext("servicePrincipals"), Value: values}
 	if strings.EqualFold(q.Get("$count"), "true") {
 		n := len(values)
 		out.Count = &n
 	}
-	return c.ok(out)
+	return c.answerOK(out)
 }
 
 func (c *call) getPrincipal() error {
-	p, err := c.showPrincipal(c.app)
+	p, err := c.renderPrincipal(c.app)
 	if err != nil {
 		return err
 	}
-	p.Context = c.context("servicePrincipals/$entity")
-	return c.ok(p)
+	p.Context = c.odataContext("servicePrincipals/$entity")
+	return c.answerOK(p)
 }
 
-// nonGallery is the id of Entra's template for applications that are not in its gallery.
-const nonGallery = "8adf8e6e-67b2-4cf2-a259-e3dc5476c621"
+// nonGalleryTemplateID is the id of Entra's application template for applications that are not in
+// its gallery.
+const nonGalleryTemplateID = "8adf8e6e-67b2-4cf2-a259-e3dc5476c621"
 
-// instantiate creates an enterprise application. In Graph this is an application and a service
-// principal.
+// instantiate creates an enterprise application. Graph shows it as two objects, an application and
+// a service principal.
 func (c *call) instantiate() error {
-	if id := c.params["applicationTemplate"]; !strings.EqualFold(id, nonGallery) {
-		return notFound("There is no application template '%s'. The one of applications outside a gallery is %s.", printable(id), nonGallery)
+	if id := c.params["applicationTemplate"]; !strings.EqualFold(id, nonGalleryTemplateID) {
+		return notFound("There is no application template '%s'. The one of applications outside a gallery is %s.", printable(id), nonGalleryTemplateID)
 	}
 	var body struct {
 		DisplayName string `json:"displayName"`
 	}
-	if err := c.read(&body, false); err != nil {
+	if err := c.readJSON(&body, false); err != nil {
 		return err
 	}
 	if strings.TrimSpace(body.DisplayName) == "" {
@@ -206,7 +208,7 @@ func (c *call) instantiate() error {
 	if err != nil {
 		return err
 	}
-	p, err := c.showPrincipal(a)
+	p, err := c.renderPrincipal(a)
 	if err != nil {
 		return err
 	}
@@ -216,12 +218,12 @@ func (c *call) instantiate() error {
 		DisplayName string `json:"displayName"`
 		Created     string `json:"createdDateTime"`
 	}
-	return c.created(struct {
-		Context   string      `json:"@odata.context"`
-		App       application `json:"application"`
-		Principal principal   `json:"servicePrincipal"`
+	return c.answerCreated(struct {
+		Context   string           `json:"@odata.context"`
+		App       application      `json:"application"`
+		Principal servicePrincipal `json:"servicePrincipal"`
 	}{
-		c.context("microsoft.graph.applicationServicePrincipal"),
+		c.odataContext("microsoft.graph.applicationServicePrincipal"),
 		application{a.ID, a.ID, a.Name, formatTime(a.Created)},
 		p,
 	})

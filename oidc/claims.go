@@ -48,8 +48,8 @@ func (c Claims) Check() error {
 	return nil
 }
 
-// Missing reports whether a claim that the site uses is missing from the token.
-func (t Token) Missing(c Claims) bool {
+// LacksClaim reports whether a claim that the site uses is missing from the token.
+func (t Token) LacksClaim(c Claims) bool {
 	for _, name := range []string{c.UserIdentifier, c.DisplayName, c.Email, c.JobTitle, c.Department} {
 		if name != "" && t.values(name) == nil {
 			return true

@@ -10,8 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// ListSide says which attribute list of a mapping is meant: that of the directory or that of the
-// application.
+// ListSide selects one of the two attribute lists of a mapping: the list of the directory or the
+// list of the application.
 type ListSide string
 
 // The two attribute lists of a mapping.
@@ -24,18 +24,19 @@ const (
 type ListedAttribute struct {
 	Name       string
 	Type       AttributeType
-	PrimaryKey bool // the object's unique key; exactly one attribute has it
+	PrimaryKey bool // whether the attribute is the object's primary key; each object has exactly one
 	Required   bool
 	MultiValue bool
 	ExactCase  bool
-	// APIExpression is what Graph calls apiExpressions, as JSON. It is internal to Entra, and kept as
-	// it came. "" if there is none.
+	// APIExpression is the property apiExpressions of Graph, as JSON. Only Entra uses it, so it is
+	// kept unchanged. It is "" if there is none.
 	APIExpression string
-	// Referenced is the Referenced Object Attribute: the object that a Reference leads to, or
-	// OBJECT.ATTRIBUTE. Several are separated by commas. "" for the other types.
+	// Referenced is the Referenced Object Attribute of a Reference: the name of the object that the
+	// attribute leads to, or OBJECT.ATTRIBUTE. Commas separate several of them. It is "" for other
+	// types.
 	Referenced string
-	FlowNull   bool
-	Uses       []string // what needs the attribute, in words; set only in a list
+	FlowNull   bool     // Flow null values: whether an empty value of the attribute is sent, too
+	Uses       []string // what needs the attribute, in words; only AttributeList sets it
 }
 
 // AttributeTypes returns the types that an attribute can have, in the order of Entra's page.
@@ -45,12 +46,12 @@ func AttributeTypes() []AttributeType {
 
 // Limits of an attribute list.
 const (
-	maxAttributeName = 500 // characters
-	maxAttributes    = 1000
+	maxAttributeName = 500  // the largest length of a name, in characters
+	maxAttributes    = 1000 // the largest number of attributes
 )
 
-// AttributeList returns one of a mapping's attribute lists, in the order of the schema document. An
-// error is an *InputError.
+// AttributeList returns one of a mapping's attribute lists, in the order of the schema document. If
+// it fails, it returns an *InputError.
 func (s *Schema) AttributeList(m *ObjectMapping, side ListSide) ([]ListedAttribute, error) {
 	o, err := s.listedObject(m, side)
 	if err != nil {
@@ -58,7 +59,7 @@ func (s *Schema) AttributeList(m *ObjectMapping, side ListSide) ([]ListedAttribu
 	}
 	list := make([]ListedAttribute, len(o.Attributes))
 	for i := range o.Attributes {
-		list[i] = listed(&o.Attributes[i])
+		list[i] = listedAttribute(&o.Attributes[i])
 		list[i].Uses = s.attributeUses(o, side, o.Attributes[i].Name)
 	}
 	return list, nil
@@ -78,7 +79,7 @@ func (s *Schema) listedObject(m *ObjectMapping, side ListSide) (*ObjectDefinitio
 	return nil, &InputError{Field: "Attribute list", Text: fmt.Sprintf("is %q: write source or target", side)}
 }
 
-func listed(a *AttributeDefinition) ListedAttribute {
+func listedAttribute(a *AttributeDefinition) ListedAttribute {
 	l := ListedAttribute{
 		Name: a.Name, Type: a.Type, PrimaryKey: a.Anchor, Required: a.Required, MultiValue: a.Multivalued, ExactCase: a.CaseExact, FlowNull: a.FlowNullValues,
 	}
@@ -100,8 +101,8 @@ func listed(a *AttributeDefinition) ListedAttribute {
 }
 
 // AddAttribute returns a copy of the job with a new attribute in one of a mapping's lists. c is the
-// catalog of the mapping's source objects. If c is nil, the source's list accepts every name. An
-// error is an *InputError.
+// catalog of the mapping's source objects. If c is nil, the source's list accepts every name. If
+// AddAttribute refuses the attribute, it returns an *InputError.
 func (job Job) AddAttribute(mapping string, side ListSide, a ListedAttribute, c Catalog) (Job, error) {
 	return job.editList(mapping, side, c, func(s *Schema, o *ObjectDefinition) error {
 		if err := o.checkNewName(side, a.Name, c); err != nil {
@@ -117,7 +118,7 @@ func (job Job) AddAttribute(mapping string, side ListSide, a ListedAttribute, c 
 }
 
 // ChangeAttribute returns a copy of the job in which the attribute named a.Name has the properties
-// of a. It refuses a change after which a row would no longer work. An error is an *InputError.
+// of a. It returns an *InputError if a property is wrong, or if a row would no longer work.
 func (job Job) ChangeAttribute(mapping string, side ListSide, a ListedAttribute, c Catalog) (Job, error) {
 	return job.editList(mapping, side, c, func(s *Schema, o *ObjectDefinition) error {
 		d, err := o.existingAttribute(a.Name)
@@ -128,8 +129,8 @@ func (job Job) ChangeAttribute(mapping string, side ListSide, a ListedAttribute,
 	})
 }
 
-// RemoveAttribute returns a copy of the job without this attribute. It refuses to remove a primary
-// key, or an attribute that a row or a scoping filter uses. An error is an *InputError.
+// RemoveAttribute returns a copy of the job without this attribute. It returns an *InputError if
+// the attribute is a primary key, or if a row or a scoping filter uses it.
 func (job Job) RemoveAttribute(mapping string, side ListSide, name string, c Catalog) (Job, error) {
 	return job.editList(mapping, side, c, func(s *Schema, o *ObjectDefinition) error {
 		if _, err := o.existingAttribute(name); err != nil {
@@ -151,8 +152,8 @@ func (o *ObjectDefinition) existingAttribute(name string) (*AttributeDefinition,
 	return d, nil
 }
 
-// editList returns a copy of the job with an edited attribute list. It refuses the edit if a row
-// that worked before would no longer work.
+// editList returns a copy of the job in which edit has changed an attribute list. It returns an
+// *InputError if a row that worked before would no longer work.
 func (job Job) editList(mapping string, side ListSide, c Catalog, edit func(*Schema, *ObjectDefinition) error) (Job, error) {
 	schema := job.Schema.Clone()
 	schema.ownDefinitions()
@@ -196,7 +197,7 @@ func (job Job) stillUsable(changed *Schema) error {
 	return nil
 }
 
-// setListed checks the properties of a and copies them to a definition.
+// setListed checks the properties of a, and copies them to the definition d.
 func (s *Schema) setListed(o *ObjectDefinition, side ListSide, d *AttributeDefinition, a ListedAttribute, c Catalog) error {
 	switch {
 	case !a.Type.known():
@@ -219,7 +220,7 @@ func (s *Schema) setListed(o *ObjectDefinition, side ListSide, d *AttributeDefin
 	}
 	d.Type, d.Required, d.Multivalued, d.CaseExact, d.ReferencedObjects = a.Type, a.Required, a.MultiValue, a.ExactCase, references
 	if side == SourceList {
-		d.FlowNullValues = a.FlowNull // a target attribute's Flow null values is in its row
+		d.FlowNullValues = a.FlowNull // for a target attribute, the row has the setting Flow null values
 	}
 	return nil
 }
@@ -234,7 +235,8 @@ func (o *ObjectDefinition) anchor() string {
 	return ""
 }
 
-// checkTargetProperties checks the properties of an attribute of the application.
+// checkTargetProperties returns an *InputError if an attribute of the application cannot have the
+// properties of a.
 func checkTargetProperties(d *AttributeDefinition, a *ListedAttribute, _ Catalog) error {
 	p, err := scim.ParsePath(nil, d.Name, scim.Lenient)
 	if err != nil {
@@ -251,8 +253,8 @@ func checkTargetProperties(d *AttributeDefinition, a *ListedAttribute, _ Catalog
 	return nil
 }
 
-// checkSourceProperties checks the properties of an attribute of the directory. Only the directory
-// decides whether an attribute is multi-valued.
+// checkSourceProperties returns an *InputError if an attribute of the directory cannot have the
+// properties of a. Only the directory decides whether an attribute is multi-valued.
 func checkSourceProperties(d *AttributeDefinition, a *ListedAttribute, c Catalog) error {
 	if c == nil {
 		return nil
@@ -280,7 +282,8 @@ func countOfValues(several bool) string {
 	return "one value, so clear it"
 }
 
-// referencesOf reads the Referenced Object Attribute.
+// referencesOf parses the Referenced Object Attribute of a. It returns an *InputError if the text
+// does not fit the type of a, or names no object.
 func (s *Schema) referencesOf(o *ObjectDefinition, side ListSide, d *AttributeDefinition, a ListedAttribute) ([]ReferencedObject, error) {
 	if strings.TrimSpace(a.Referenced) == "" {
 		if a.Type == TypeReference {
@@ -291,7 +294,7 @@ func (s *Schema) referencesOf(o *ObjectDefinition, side ListSide, d *AttributeDe
 	switch {
 	case a.Type != TypeReference:
 		return nil, &InputError{Field: "Referenced Object Attribute", Text: "belongs to the type Reference only: clear it, or choose that type"}
-	case a.Referenced == listed(d).Referenced:
+	case a.Referenced == listedAttribute(d).Referenced:
 		return d.ReferencedObjects, nil
 	}
 	list := []ReferencedObject{}
@@ -308,8 +311,8 @@ func (s *Schema) referencesOf(o *ObjectDefinition, side ListSide, d *AttributeDe
 	return list, nil
 }
 
-// referenceOf parses one OBJECT or OBJECT.ATTRIBUTE. The object must be in the same directory as o,
-// and the attribute must be the object's primary key.
+// referenceOf parses a string of the form OBJECT or OBJECT.ATTRIBUTE. The object must be in the same
+// directory as o, and the attribute must be the object's primary key.
 func (s *Schema) referenceOf(o *ObjectDefinition, text string) (ReferencedObject, error) {
 	var names []string
 	for i := range s.Directories {
@@ -333,7 +336,7 @@ func (s *Schema) referenceOf(o *ObjectDefinition, text string) (ReferencedObject
 	return ReferencedObject{}, &InputError{Field: "Referenced Object Attribute", Text: fmt.Sprintf("names no object: write %s", strings.Join(names, " or "))}
 }
 
-// customURN is the form of an attribute of a SCIM extension.
+// customURN matches the URN of a SCIM extension's schema.
 var customURN = regexp.MustCompile(`^(?i:urn):[A-Za-z0-9][A-Za-z0-9-]{0,31}:[A-Za-z0-9()+,.:=@;$_!*'%-]+$`)
 
 const exampleURN = "urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User:tag"
@@ -388,8 +391,8 @@ func checkTargetName(name string, refuse func(string, ...any) error) error {
 	return nil
 }
 
-// attributeUses returns, in words, what needs an attribute of an object: the primary key, rows or
-// scoping filters.
+// attributeUses returns the reasons why an attribute of an object is needed, in words: it is the
+// primary key, or rows or scoping filters use it.
 func (s *Schema) attributeUses(o *ObjectDefinition, side ListSide, name string) []string {
 	var uses []string
 	if d, ok := o.Attribute(name); ok && d.Anchor {
@@ -413,8 +416,8 @@ func (s *Schema) attributeUses(o *ObjectDefinition, side ListSide, name string) 
 	return uses
 }
 
-// sourceUses returns, in words, the rows and scoping filters of a mapping that read a source
-// attribute.
+// sourceUses lists the rows and scoping filters of a mapping that read a source attribute, in
+// words.
 func (m *ObjectMapping) sourceUses(name string) []string {
 	var uses []string
 	for i := range m.AttributeMappings {

@@ -7,21 +7,22 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// The breaker stops a job whose target can be searched but refuses every write. It opens when the
-// target has refused 20 different objects for the first time without accepting a write in between.
-// It keeps the last answer as evidence. After a pause, the engine tries one write. If the target
-// refuses it, the job pauses again.
+// The breaker stops a job whose target answers searches but refuses every write. It opens when the
+// target has refused writes of 20 different objects, each for the first time, and has accepted no
+// write in between. It keeps the target's last answer as evidence. After a pause, the engine tries
+// one write. If the target refuses that write, the job pauses again.
 
 const (
+	// refusedInARow is how many different objects the target must refuse before the breaker opens.
 	refusedInARow = 20
 	// codeWritesRefused is our own code for a target that refuses every write.
 	codeWritesRefused = "WritesRefused"
 )
 
-// onTrial waits until a write may be sent. While the target is on trial, writes go one at a time.
-// After a refusal, onTrial limits the writes under way, so that they cannot exceed the refusals
-// left before the breaker opens. The caller must call ended once the outcome of the write is known.
-// ok is false if the breaker has opened.
+// onTrial waits until a write may be sent. While the target is on trial, only one write is sent at
+// a time. After a refusal, onTrial limits the writes under way: even if all of them are refused,
+// there are no more than refusedInARow refusals. The caller must call ended when the outcome of the
+// write is known. ok is false if the breaker has opened.
 func (l *pipeline) onTrial() (ended func(), ok bool) {
 	unlock := func() {}
 	if l.trial.Load() {
@@ -51,7 +52,8 @@ func (l *pipeline) onTrial() (ended func(), ok bool) {
 	}, l.systemic == nil
 }
 
-// trip counts the result of a write, and opens the breaker when too many were refused.
+// trip counts the result of a write. It opens the breaker when the target has refused too many
+// writes.
 func (l *pipeline) trip(ctx context.Context, w *work) {
 	no, refused := w.result.(refusedResult)
 	switch {
@@ -69,7 +71,7 @@ func (l *pipeline) trip(ctx context.Context, w *work) {
 	if w.known.Escrow == nil && l.refused == nil {
 		l.refused = map[string]bool{}
 	}
-	if w.known.Escrow == nil { // an object that fails again proves nothing new
+	if w.known.Escrow == nil { // do not count an object that has failed before
 		l.refused[w.known.ObjectID] = true
 	}
 	if len(l.refused) < refusedInARow && !l.trial.Load() || l.systemic != nil {

@@ -8,10 +8,10 @@ import (
 	"strings"
 )
 
-// Limits on how much of a change the event's sentence shows.
+// Limits on how much of a change the sentence of the event shows.
 const (
-	wordedParts = 6   // parts of the mappings
-	wordedPart  = 120 // bytes of one side of a part
+	wordedParts = 6   // how many parts of the mappings the sentence names
+	wordedPart  = 120 // the largest length of the words for the old or the new side of a part, in bytes
 )
 
 // changeWords says in words how two schemas differ, for the audit trail and the list of versions.
@@ -20,8 +20,8 @@ func changeWords(before, after *Schema) string {
 	return strings.Join(ChangeWords(before, after, wordedParts), "; ")
 }
 
-// ChangeWords says in words how two schemas differ, part by part. It names at most as many
-// parts as most says. If there are more, the last string says how many.
+// ChangeWords says in words how two schemas differ. It returns a string for each part that differs,
+// and names about most parts. If there are more, the last string says how many more.
 func ChangeWords(before, after *Schema, most int) []string {
 	var parts []string
 	for _, c := range Compare(before, after) {
@@ -33,7 +33,7 @@ func ChangeWords(before, after *Schema, most int) []string {
 	return parts
 }
 
-// andChanges appends to a sentence how two schemas differ.
+// andChanges appends to a sentence the words of changeWords, if there are any.
 func andChanges(sentence string, before, after *Schema) string {
 	if words := changeWords(before, after); words != "" {
 		return sentence + " Changed: " + words + "."

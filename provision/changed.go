@@ -10,7 +10,7 @@ import (
 )
 
 // changedSettings returns the settings that differ between two versions of a job, with both values,
-// for the audit trail. For the Secret Token it says only that it changed.
+// for the audit trail. For the Secret Token it returns no values, only that it changed.
 func changedSettings(before, after Job) []event.Change {
 	var changes []event.Change
 	text := func(name, was, is string) {
@@ -71,7 +71,8 @@ func Compare(before, after *Schema) []ChangedPart {
 	return changes
 }
 
-// mappingParts returns every part of a schema that a person can change, by name.
+// mappingParts returns every part of a schema that a person can change, by the part's name. order
+// lists the names in the order of the schema.
 func mappingParts(s *Schema) (parts map[string]any, order []string) {
 	parts = map[string]any{}
 	add := func(name string, value any) {
@@ -94,7 +95,7 @@ func mappingParts(s *Schema) (parts map[string]any, order []string) {
 	for _, d := range s.Directories {
 		for _, o := range d.Objects {
 			for _, a := range o.Attributes {
-				a.CaseExact = false // the mapping has a part of its own for this: Exact case
+				a.CaseExact = false // the part "Exact case" of the mapping shows this
 				add("Attribute list of "+d.Name+", "+o.Name+": "+a.Name, a)
 			}
 		}

@@ -14,22 +14,23 @@ import (
 // owner's outcome is recorded. After that, the store and the target show who has the account.
 type claims struct {
 	mu       sync.Mutex
-	owner    map[string]string   // object id by the account or matching value that the object has claimed
-	things   map[string][]string // what each object has claimed, by object id
-	released map[string]int      // the clock when each account or matching value was last released
-	clock    int
+	owner    map[string]string   // the id of the object that has claimed a thing, by thing (see pass.thing)
+	things   map[string][]string // the things that each object has claimed, by object id
+	released map[string]int      // the clock at which a thing was last released, by thing
+	clock    int                 // how often claims were released
 }
 
-// now returns a counter that grows each time claims are released. A caller reads it before a
-// search: the search may miss an account whose claim is released after that moment.
+// now returns the clock, a counter that grows each time claims are released. A caller reads it
+// before a search, because the search may miss an account whose claim is released after that.
 func (c *claims) now() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.clock
 }
 
-// take claims an account or value for an object and returns its owner. since is an earlier result of
-// now. late reports whether another object has released the account or value after that.
+// take claims a thing for an object, if no object has claimed it yet, and returns its owner. A
+// thing is an account or a value. since is an earlier result of now. late reports whether another
+// object has released the thing since then; in that case take claims nothing.
 func (c *claims) take(thing, objectID string, since int) (owner string, late bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -62,13 +63,14 @@ func (c *claims) release(objectID string) {
 	delete(c.things, objectID)
 }
 
-// thing returns the key under which an account or value is claimed. Users and groups have separate
-// keys.
+// thing returns the key under which an account or a value is claimed. Users and groups have
+// different keys.
 func (p *pass) thing(name string) string { return string(p.m.kind) + " " + name }
 
-// claim makes a person fail if another person has already claimed the same account or the same new
-// account. since is the result of now from before the evaluation. late reports that what the
-// evaluation found may be out of date, because another claim was released after that.
+// claim claims the account that a person's decision uses or creates. If another person has already
+// claimed it, this person fails or waits. since is the result of claims.now before the evaluation.
+// late reports whether another claim was released since then; the evaluation may then be out of
+// date, and must be repeated.
 func (p *pass) claim(w *work, since int) (late bool) {
 	if w.newLink() {
 		owner, late := p.claimAccount(w, since)
@@ -110,8 +112,8 @@ func (p *pass) claim(w *work, since int) (late bool) {
 }
 
 // claimOwn claims the account that a person is linked to, if the decision changes the account or
-// its link. If another person is taking over the account, this person waits: the account will soon
-// belong to the other one. It returns what claim returns.
+// its link. If another person is taking over the account, this person waits, because the account
+// will soon belong to that other person. late is as in claim.
 func (p *pass) claimOwn(w *work, since int) (late bool) {
 	if w.known.Link == nil || !changesPair(w.decision) {
 		return false
@@ -123,16 +125,17 @@ func (p *pass) claimOwn(w *work, since int) (late bool) {
 	return late
 }
 
-// waitForAccount postpones a person because the account is in use for another person.
+// waitForAccount postpones a person, because the engine is using the account for another person.
 func (w *work) waitForAccount(why string) {
 	w.decision, w.waits = later{until: w.started.Add(accountTime)}, why
 }
 
-// accountTime is how long a person waits when another person's work uses the account.
+// accountTime is how long a person waits if the engine is using the account for another person.
 const accountTime = time.Second
 
 // claimAccount claims the account that was found for a person, and the account's matching values.
-// The values are needed because a person whose account is being created has claimed only values.
+// It claims the values because a person whose account is being created has claimed only values. It
+// returns the owner of the account or value, and late, as take does.
 func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
 	things := []string{p.thing("account " + w.link.TargetID)}
 	for _, k := range w.link.Keys {
@@ -148,10 +151,11 @@ func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
 	return owner, false
 }
 
-// ownerOf returns the object that owns an account, as recorded in the store or claimed in this
-// pass. If the account has no owner, ownerOf claims it for objectID.
+// ownerOf returns the id of the object that owns an account, according to the claims of this pass
+// or the store. If the account has no owner, ownerOf claims it for objectID.
 func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, error) {
-	// Claim first, then ask the store: an owner that has released its claim is in the store by now.
+	// Claim the account before reading the store: if an owner has released its claim, the store
+	// already has that owner.
 	claimed, _ := p.claims.take(p.thing("account "+targetID), objectID, math.MaxInt)
 	if claimed != objectID {
 		return claimed, nil

@@ -13,14 +13,14 @@ import (
 )
 
 // Connection pairs a user or group of the directory with its account or group at the application.
-// It is the form in which people see a Link.
+// Pages and commands show a Link in this form.
 type Connection struct {
 	ObjectID string     `json:"objectId"`
 	TargetID string     `json:"targetAnchor"`
 	Name     string     `json:"displayName"` // the account's name when it was last written or read
 	Kind     ObjectKind `json:"objectTypeName"`
 	State    LinkState  `json:"state"`
-	How      string     `json:"how"` // created, matched, adopted or linked
+	How      string     `json:"how"` // how the pair was made: created, matched, adopted or linked
 	Since    time.Time  `json:"since"`
 	Updated  time.Time  `json:"updated"`
 }
@@ -28,16 +28,17 @@ type Connection struct {
 // linkedByHand is the value of How for a pair that an administrator made.
 const linkedByHand = "linked"
 
-// ConnectionQuery narrows the connections of a job. Zero values do not narrow.
+// ConnectionQuery selects connections of a job. A field with the zero value selects all of them.
 type ConnectionQuery struct {
-	Search string // part of the account's name, or a whole object id or target id; ignores case
+	Search string // part of the account's name, or a whole object id or target id; case is ignored
 	Kind   ObjectKind
-	After  string // the object id where the last page ended
-	Limit  int    // 0 means 50; at most 500
+	After  string // the last object id of the previous page; "" for the first page
+	Limit  int    // the largest number of connections in a page, at most 500; 0 means 50
 }
 
 // Limits of a page of connections.
 const (
+	// connectionChunk is how many connections are read from the store at once.
 	connectionChunk = 500
 	// maxConnectionScan is how many connections are examined for one page of search results.
 	maxConnectionScan = 100_000
@@ -51,8 +52,8 @@ var (
 )
 
 // Connections returns one page of the connections of a job, ordered by object id. next is empty on
-// the last page. With a search, a page may have fewer than Limit connections although more pages
-// follow.
+// the last page; otherwise it is the value of After for the next page. With a search, a page may
+// have fewer than Limit connections although more pages follow.
 func (j *Jobs) Connections(ctx context.Context, k Key, q ConnectionQuery) (page []Connection, next string, err error) {
 	if _, err := j.Store.Job(ctx, k); err != nil {
 		return nil, "", err
@@ -100,12 +101,13 @@ func (j *Jobs) Connection(ctx context.Context, k Key, id string) (Connection, er
 	return j.Store.Connection(ctx, k, id)
 }
 
-// claimPolls is how many times the engine tries to claim a job that another process holds. Together
-// the tries take as long as one slice.
+// claimPolls is how many times the engine tries again to claim a job that another process holds.
+// All these tries together take as long as one slice.
 const claimPolls = 120
 
-// withClaim claims the job and runs do. If another process works on the job, withClaim first waits
-// for its slice to end. The error is a *HeldError if that process keeps the job.
+// withClaim claims the job, runs do, and releases the job. If another process works on the job,
+// withClaim first waits for that process's slice to end. It returns a *HeldError if the process
+// keeps the job.
 func (e *Engine) withClaim(ctx context.Context, k Key, owner string, do func(r *run) error) error {
 	again := time.NewTicker(demandPoll)
 	defer again.Stop()
@@ -142,7 +144,7 @@ func (e *Engine) claimed(ctx context.Context, k Key, owner string, epoch int64, 
 
 // Forget removes the link between an object and its account. The account itself does not change.
 // The engine then looks at the object and matches it again. id is the object id or the account's
-// id. The error is ErrNoConnection if there is no link, and a *HeldError if another process works
+// id. Forget returns ErrNoConnection if there is no link, and a *HeldError if another process works
 // on the job.
 func (e *Engine) Forget(ctx context.Context, k Key, owner, actor, id string) (Connection, error) {
 	if id == "" || !storable(id) {
@@ -164,9 +166,10 @@ func (e *Engine) Forget(ctx context.Context, k Key, owner, actor, id string) (Co
 }
 
 // Connect links an object to an account of the application. It does not change the account. The
-// engine looks at the object next, and then the account gets its values. The error is a refusal if
-// the object is unknown or has another account, or if another object has this account. It is a
-// *TargetError if the target has no such account or does not answer.
+// engine looks at the object next, and then the account gets its values. Connect returns a refusal
+// if the object is unknown or has an account, if another object has this account, or if the target
+// has no such account. It returns a *TargetError if the target does not answer, and a *HeldError if
+// another process works on the job.
 func (e *Engine) Connect(ctx context.Context, k Key, owner, actor, objectID, targetID string) (Connection, error) {
 	objectID, targetID = strings.TrimSpace(objectID), strings.TrimSpace(targetID)
 	if targetID == "" || !storable(targetID) || len(targetID) > maxTargetID {
@@ -257,7 +260,7 @@ func (r *run) recordConnection(ctx context.Context, o Outcome, e *event.Event, a
 	return nil
 }
 
-// words returns the object's name and ids for use in a sentence.
+// words returns the name of the connection for a sentence; the object id if there is no name.
 func (c Connection) words() string {
 	if c.Name == "" {
 		return c.ObjectID

@@ -2,11 +2,11 @@ package provision
 
 import "time"
 
-// decision says what to do about one object: skip, create, patch, remove, fail or later. Evaluation
-// makes the decision, a plan shows it, and export carries it out.
+// decision says what the engine does about one object: skip, create, patch, remove, fail or later.
+// Evaluation makes the decision, a plan shows it, and export carries it out.
 type decision interface{ isDecision() }
 
-// skip: there is nothing to do.
+// skip is the decision to do nothing.
 type skip struct {
 	code, reason, advice string
 	pair                 pair
@@ -14,16 +14,16 @@ type skip struct {
 	telling              telling
 }
 
-// create: the object gets an account.
+// create is the decision to create an account for the object.
 type create struct {
-	keys     []MatchKey // how the account can be found again
-	changes  []Change
-	replaces *Link // the pair whose account is gone; nil if the object never had one
-	drawn    []Drawn
-	fresh    []string // target attributes with a random or unique value that this pass generated
+	keys     []MatchKey // the matching values by which the account can be found again
+	changes  []Change   // the values of the new account
+	replaces *Link      // the pair whose account is gone; nil if the object never had an account
+	drawn    []Drawn    // the random and unique values of the new account
+	fresh    []string   // the target attributes whose random or unique value this pass generated
 }
 
-// patch: the account of link gets the changes.
+// patch is the decision to send the changes to the account of link.
 type patch struct {
 	action  Action // Update, Disable, or Create while a new account is corrected
 	link    Link
@@ -31,23 +31,23 @@ type patch struct {
 	rest    decision // what to do about changes that are not sent now: nil, fail or later
 }
 
-// remove: the account of link is deleted.
+// remove is the decision to delete the account of link.
 type remove struct{ link Link }
 
-// fail: the engine cannot decide what to do, or must not act. It tries again later.
+// fail is the decision not to act because of a problem. The engine tries again later.
 type fail struct {
 	problem *TargetError
 	action  Action // the intended action, as far as it was known
 	pair    pair
-	awaits  *Awaited // the value that is missing
+	awaits  *Awaited // the value for which the object waits; nil if there is none
 }
 
-// later: the engine cannot decide yet and looks at the object again later.
+// later is the decision to look at the object again later, because the engine cannot decide yet.
 type later struct {
-	until  time.Time
+	until  time.Time // when the engine looks at the object again
 	pair   pair
-	awaits *Awaited // the value that is missing
-	also   []string // other objects to look at in the meantime
+	awaits *Awaited // the value for which the object waits; nil if there is none
+	also   []string // the ids of other objects that the engine looks at before that
 }
 
 func (skip) isDecision()   {}
@@ -57,79 +57,82 @@ func (remove) isDecision() {}
 func (fail) isDecision()   {}
 func (later) isDecision()  {}
 
-// result is the outcome of sending a create, patch or remove: unsent, done or refused.
+// result is the result of sending a create, patch or remove: unsent, done or refused.
 type result interface{ isResult() }
 
-// unsentResult: nothing was sent.
+// unsentResult means that nothing was sent.
 type unsentResult struct{}
 
-// doneResult: the target has the wanted state, or it accepted the state but keeps the account
-// blocked.
+// doneResult means that the target has the wanted state. Or it has accepted that state, but keeps
+// the account blocked.
 type doneResult struct {
 	pair      pair
-	blockedBy string // the attribute by which the target keeps the account blocked; "" if it does not
+	blockedBy string // the attribute by which the target keeps the account blocked; "" if it is not blocked
 }
 
-// refusedResult: the target does not have the wanted state, or its state is unknown.
+// refusedResult means that the target does not have the wanted state, or that its state is unknown.
 type refusedResult struct {
 	problem         *TargetError
-	pair            pair   // what to remember although the target refused
-	mayHaveHappened bool   // the create may have been carried out; only a read can show that
-	action          Action // the action in the log; "" for the action that was decided
+	pair            pair   // the pair to remember although the target refused
+	mayHaveHappened bool   // whether the create may have been carried out; only a read can show that
+	action          Action // the action that the log shows; "" means the action of the decision
 }
 
 func (unsentResult) isResult()  {}
 func (doneResult) isResult()    {}
 func (refusedResult) isResult() {}
 
-// pair says what to do with the remembered pair of an object and its account: nil (keep it),
-// remember or forget.
+// pair says what the engine does with the stored pair of an object and its account. It is remember,
+// forget, or nil, which keeps the stored pair.
 type pair interface{ isPair() }
 
+// remember stores link as the pair.
 type remember struct{ link Link }
 
+// forget removes the pair.
 type forget struct{}
 
 func (remember) isPair() {}
 func (forget) isPair()   {}
 
-// rememberLost keeps a pair with the state Lost: the target no longer knows the account.
+// rememberLost returns a pair that stores a link with the state Lost, because the target no longer
+// knows the account.
 func rememberLost(l Link) pair {
 	l.State = Lost
 	return remember{l}
 }
 
-// absence says what to do with the record that an object has no account.
+// absence says whether the engine must look for an account of the object once a day.
 type absence int
 
 const (
-	asBefore  absence = iota
-	noAccount         // the engine looks for an account once a day
-	noMatter          // there is no need to look for an account
+	asBefore  absence = iota // the stored record stays as it is
+	noAccount                // the object has no account, so the engine looks for one once a day
+	noMatter                 // the engine need not look for an account
 )
 
-// telling says where a skip is reported. The log shows a logged skip.
+// telling says where a skip is reported.
 type telling int
 
 const (
-	logged  telling = iota
-	counted         // shown to people who watch the cycle and counted by the cycle, but not kept in the log
-	silent          // the skip is not reported
+	logged  telling = iota // the skip is in the log
+	counted                // the cycle counts the skip and shows it to people who watch, but does not log it
+	silent                 // the skip is not reported
 )
 
-// memory is everything that the job remembers about an object. It has nothing read from the source
-// or target.
+// memory holds all data that the job has stored about an object. It holds no data of the source or
+// the target.
 type memory struct {
 	Pending
 	name string // the object's display name, for messages
-	// resolved is true once the outcome of the create in Op is known.
+	// resolved is true after the outcome of the create in Op has become known.
 	resolved bool
-	takes    string // the object from which this one takes over the account
+	takes    string // the id of the object from which this object takes over the account; "" if there is none
 }
 
-// creates returns how many creates for the object had an outcome that stayed unknown. It does not
-// count an intent whose process died, because that process may have sent nothing. Otherwise a
-// server that is killed often would use up the tries of the same few people.
+// creates returns how many creates for the object had an unknown outcome. It does not count an
+// intent whose process died, because that process may have sent nothing. Otherwise a server that is
+// killed often would soon send no more creates for the same few people.
 func (m memory) creates() int {
 	switch {
 	case m.Op == nil:
@@ -140,8 +143,8 @@ func (m memory) creates() int {
 	return m.Op.Times + 1
 }
 
-// settle turns a decision and its result into the outcome to record. All outcomes come from this
-// function.
+// settle turns a decision and its result into the Outcome to record. Only this function makes
+// Outcomes of evaluated objects.
 func settle(d decision, r result, known memory, now time.Time) Outcome {
 	o := Outcome{ObjectID: known.ObjectID, DropOp: known.resolved}
 	switch d := d.(type) {
@@ -175,7 +178,7 @@ func settle(d decision, r result, known memory, now time.Time) Outcome {
 	return o
 }
 
-// sent adds to the outcome of a decision that needs a request.
+// sent adds to the outcome the result of a decision that needs a request.
 func (o *Outcome) sent(d decision, r result, known memory, now time.Time) {
 	creating, isCreate := d.(create)
 	switch r := r.(type) {
@@ -200,7 +203,7 @@ func (o *Outcome) sent(d decision, r result, known memory, now time.Time) {
 	}
 }
 
-// left adds to the outcome what happens to changes that were not sent with the others.
+// left adds to the outcome the decision about changes that were not sent with the other changes.
 func (o *Outcome) left(rest decision, known memory, now time.Time) {
 	switch rest := rest.(type) {
 	case later:
@@ -230,8 +233,8 @@ func (o *Outcome) remembersAbsence(a absence, known memory) {
 	}
 }
 
-// escrow returns the object's place in the retry queue. If the target refused the object, later
-// cycles try again at growing intervals. Other failures are tried again soon.
+// escrow returns the object's new place in the retry queue, with one more failure. If the target
+// refused the object, cycles try again at growing intervals. Other failures are tried again sooner.
 func escrow(problem *TargetError, known memory, now time.Time) *Escrow {
 	e := Escrow{ObjectID: known.ObjectID, First: now}
 	if known.Escrow != nil {
@@ -289,7 +292,7 @@ func changesPair(d decision) bool {
 	return requests(d)
 }
 
-// changesOf returns the attributes that a decision writes.
+// changesOf returns the changes that a decision sends.
 func changesOf(d decision) []Change {
 	switch d := d.(type) {
 	case create:

@@ -12,12 +12,13 @@ import (
 )
 
 const (
-	// MaxOnDemand is how many people and groups may be provisioned on demand in one call. It also
-	// limits the members of a group.
+	// MaxOnDemand is the largest number of people and groups that one call may provision on demand.
+	// The members of the groups count, too.
 	MaxOnDemand = 500
 	demandPoll  = 100 * time.Millisecond // how often OnDemand checks whether a server has done the work
-	// judgingPolls is how many more times OnDemand checks while a server's guard counts the cause
-	// of an object. Counting takes a moment. After it, the object is either worked on or on hold.
+	// judgingPolls is how many more times OnDemand checks while a server's guard counts the
+	// operations of an object's cause. Counting takes a moment. After that, the engine works on the
+	// object, or the operation is on hold.
 	judgingPolls = 50
 )
 
@@ -28,40 +29,41 @@ type DemandResult struct {
 	// Entries are the log entries with their steps, oldest first. A group may have several: its own
 	// entry and those of its memberships.
 	Entries []LogEntry `json:"entries"`
-	// Waits says why some work could not be done yet; "" if all of it was done. Until is when the
-	// engine tries again; zero if a person has to decide first.
-	Waits string    `json:"waits,omitempty"`
+	// Waits says why some of the work could not be done yet; "" if all work was done.
+	Waits string `json:"waits,omitempty"`
+	// Until is the time at which the engine tries again; zero if a person has to decide first.
 	Until time.Time `json:"until,omitzero"`
 }
 
-// Demanded is a row of the work list for an object that was provisioned on demand.
+// Demanded is a row of the work list, with the fields that say whether and why its object waits.
 type Demanded struct {
 	ObjectID  string
 	Why       Why
 	Lane      Lane
-	NotBefore time.Time
-	Reason    string // why the object was postponed; "" if it was not
+	NotBefore time.Time // the time before which the engine does not work on the object
+	Reason    string    // why the object was postponed; "" if it was not postponed
 	Verdict   Verdict
 }
 
-// OnDemand provisions objects at once, before all others, and returns the result for each, in the
-// order of objectIDs. An object is a person or a group. For a group, OnDemand first provisions its
-// direct members and then its memberships. It reads and compares each account even if nothing has
-// changed. It follows the same rules as a cycle: the scope, the matching, the retries.
+// OnDemand provisions people and groups at once, before all other work. For a group, OnDemand first
+// provisions its direct members and then its memberships. It returns a result for each object, in
+// the order of objectIDs; the members of a group follow the group. It reads and compares each
+// account even if nothing has changed. It follows the same rules as a cycle: the scope, the
+// matching, the retries.
 //
-// OnDemand works whether the job's status is On or Off. If another process works on the job, that
-// process does the work. The guard never holds a single person. Operations that are already on hold
-// or rejected stay so, and the result says so.
+// OnDemand also works if the job's status is Off. If another process works on the job, that process
+// does the work. The guard puts no operation on hold because of OnDemand. But operations that are
+// already on hold or rejected stay so, and the result says so.
 //
-// The error is an *InputError if an object is unknown or there are too many, and a *TargetError if
-// the connection does not work.
+// OnDemand returns an *InputError if an object is unknown or if there are too many, and a
+// *TargetError if the connection does not work.
 func (e *Engine) OnDemand(ctx context.Context, k Key, owner, actor string, objectIDs []string) ([]DemandResult, error) {
 	return e.onDemand(ctx, k, owner, actor, objectIDs, nil)
 }
 
-// OnDemandGroup is OnDemand for a group and some of its direct members. It does not provision the
-// other members, but it updates the memberships of all members that have an account. The error is
-// also an *InputError if members contains an object that is not a direct member.
+// OnDemandGroup is like OnDemand, for a group and some of its direct members. It does not provision
+// the other members, but it updates the memberships of all members that have an account. It also
+// returns an *InputError if members contains an object that is not a direct member.
 func (e *Engine) OnDemandGroup(ctx context.Context, k Key, owner, actor, group string, members []string) ([]DemandResult, error) {
 	if members == nil {
 		members = []string{}
@@ -69,7 +71,8 @@ func (e *Engine) OnDemandGroup(ctx context.Context, k Key, owner, actor, group s
 	return e.onDemand(ctx, k, owner, actor, []string{group}, members)
 }
 
-// onDemand provisions objects. If only is not nil, it provisions only these members of groups.
+// onDemand provisions objects as OnDemand does. If only is not nil, it provisions no other members
+// of groups than these.
 func (e *Engine) onDemand(ctx context.Context, k Key, owner, actor string, objectIDs, only []string) ([]DemandResult, error) {
 	r, err := e.open(ctx, k, 0)
 	if err != nil {
@@ -81,7 +84,7 @@ func (e *Engine) onDemand(ctx context.Context, k Key, owner, actor string, objec
 	if err := r.connect(); err != nil {
 		return nil, err
 	}
-	d, err := r.demanded(ctx, objectIDs, only)
+	d, err := r.newDemand(ctx, objectIDs, only)
 	if err != nil {
 		return nil, err
 	}
@@ -111,18 +114,18 @@ func (e *Engine) onDemand(ctx context.Context, k Key, owner, actor string, objec
 	return results, nil
 }
 
-// demand is one call of OnDemand.
+// demand holds the data of one call of OnDemand.
 type demand struct {
 	r           *run
 	owner       string
-	names       []string // names of the requested objects
-	people      []Listed // people and groups to put on the work list
-	memberships []Listed
+	names       []string // the names of the requested objects
+	people      []Listed // the people and groups to put on the work list
+	memberships []Listed // the memberships of the requested groups, to put on the work list
 }
 
-// demanded finds the requested objects and the members of requested groups. If only is not nil, it
-// takes only these members.
-func (r *run) demanded(ctx context.Context, objectIDs, only []string) (*demand, error) {
+// newDemand returns a demand for the requested objects and the members of requested groups. If only
+// is not nil, it includes no other members than these.
+func (r *run) newDemand(ctx context.Context, objectIDs, only []string) (*demand, error) {
 	if len(objectIDs) == 0 {
 		return nil, &InputError{Field: "Provision on demand", Text: "needs a person or a group"}
 	}
@@ -212,7 +215,7 @@ func (r *run) demandedMembers(ctx context.Context, group *Object, only []string)
 	}
 }
 
-// words names the requested objects in a sentence for the audit log.
+// words returns a sentence for the audit log that names the requested objects.
 func (d *demand) words() string {
 	text := "Provisioned on demand: " + d.names[0]
 	for i, name := range d.names[1:] {
@@ -224,8 +227,8 @@ func (d *demand) words() string {
 	return text
 }
 
-// send puts objects on the work list and has the engine work on them. It returns when each of them
-// is done, postponed or on hold.
+// send puts objects on the work list and lets the engine work on them. It returns when each of them
+// is done, postponed or on hold. It appends the event announced if that is not nil.
 func (d *demand) send(ctx context.Context, listed []Listed, announced *event.Event) error {
 	r := d.r
 	if err := r.e.Store.Demand(ctx, r.job.Key, listed, announced); err != nil {
@@ -279,8 +282,8 @@ func (d *demand) sendReferences(ctx context.Context) error {
 	return d.send(ctx, again, nil)
 }
 
-// stillDemanded reports whether the engine could work on one of these objects now. With judging, an
-// object whose cause is being counted also qualifies.
+// stillDemanded reports whether the engine still has to work on one of these objects now. If
+// judging is true, it also counts an object whose cause the guard is still counting.
 func (r *run) stillDemanded(ctx context.Context, ids []string, judging bool) (bool, error) {
 	rows, err := r.e.Store.Demanded(ctx, r.job.Key, ids)
 	if err != nil {
@@ -296,7 +299,7 @@ func (r *run) stillDemanded(ctx context.Context, ids []string, judging bool) (bo
 	return false, nil
 }
 
-// workOnDemand claims the job and works on the requested objects. The error is a *HeldError if
+// workOnDemand claims the job and works on the requested objects. It returns a *HeldError if
 // another process works on the job.
 func (e *Engine) workOnDemand(ctx context.Context, k Key, owner string) error {
 	epoch, err := e.Leases.Claim(ctx, LeaseKind, k.String(), owner, leaseTime)
@@ -318,7 +321,7 @@ func (e *Engine) workOnDemand(ctx context.Context, k Key, owner string) error {
 	return r.workOnDemand(ctx)
 }
 
-// workOnDemand works for one slice, on the requested objects only.
+// workOnDemand works on the requested objects for one slice. It works on no other objects.
 func (r *run) workOnDemand(ctx context.Context) error {
 	if err := r.applyRequests(ctx); err != nil {
 		return err
@@ -388,7 +391,7 @@ func (d Demanded) waits() string {
 	return cmp.Or(d.Reason, inLine)
 }
 
-// initiator returns the person who had the object provisioned, for the log.
+// initiator returns the name that the log shows as the initiator of the work on an object.
 func initiator(why Why) string {
 	if why == ByDemand {
 		return "Provision on demand"

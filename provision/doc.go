@@ -9,7 +9,7 @@
 //	       Source.Snapshot / Source.Changes
 //	                    │  object ids, saved with the watermark that covers them
 //	                    ▼
-//	      work list, by lane ◄──── escrow (retries), daily look at the unmatched
+//	      work list, by lane ◄──── escrow (retries), daily look at people without an account
 //	                    │
 //	import ─► scoping ─► matching ─► processing ─► referenceResolution    (evaluate.go)
 //	                    │                         Target.Find, Target.Get only
@@ -17,13 +17,13 @@
 //	                 decision: skip, create, patch, remove, fail or later  (decision.go)
 //	                    │
 //	                    ▼
-//	     intent: creates and updates are written down before they are sent   (pipeline.go)
+//	     intent: creates and updates are stored before they are sent         (pipeline.go)
 //	                    │
 //	                 export                       Target.Create, Patch, Delete
 //	                    │
-//	                 settle: what the decision and its result leave to record
+//	                 settle: turns the decision and its result into an Outcome
 //	                    ▼
-//	     record: links, escrow, log entries and the end of the work, those of many in one transaction
+//	     record: stores links, escrow, log entries and the end of the work, many in one transaction
 //
 // A plan shows the decisions that a cycle would carry out. It runs the same code, but without the
 // intent, export and record steps.
@@ -33,8 +33,9 @@
 // difference (membership.go).
 //
 // A slice is a pipeline: import, workers and the recorder run at the same time. A change that
-// arrives in the meantime goes to its lane of the work list, so a leaver comes next. Each kind of
-// request has its own pace: if a target throttles creates, only creates pause.
+// arrives in the meantime goes to its lane of the work list. Leavers have the first lane, so they
+// are next. Each kind of request has its own pace: if a target throttles creates, only creates
+// pause.
 //
 // A process may die at any point. The next process sends updates again, which is harmless. If the
 // outcome of a create is unknown, the engine first reads the target to find out. It never sends the

@@ -6,7 +6,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// ReadsDefaultDomain reports whether a row of the job depends on the directory's default domain.
+// ReadsDefaultDomain reports whether a row of an enabled mapping of the job depends on the
+// directory's default domain.
 func (job Job) ReadsDefaultDomain() bool {
 	return slices.ContainsFunc(job.Schema.ObjectMappings(), func(m *ObjectMapping) bool {
 		return m.Enabled && slices.ContainsFunc(m.AttributeMappings, func(row AttributeMapping) bool {

@@ -17,11 +17,11 @@ import (
 // Drawn is a random or unique value that was generated for a target attribute of a new account. The
 // engine stores it before it sends the create, so that a repeated create sends the same value. The
 // value stays stored as long as the object has the account, so that no other object gets the same
-// unique value. Passwords are never stored: each create generates another one.
+// unique value. Passwords are never stored: each create generates a new password.
 type Drawn struct {
-	Path   string
-	Value  any    // string, bool, int64 or a list of strings
-	Inputs string // a hash of what the expression read
+	Path   string // the target attribute
+	Value  any    // the value: a string, a bool, an int64 or a list of strings
+	Inputs string // a hash of the expression and of the values that it read; see mapping.inputs
 }
 
 // Text returns the value as it is stored.
@@ -44,13 +44,14 @@ type drawing struct {
 	p      *pass
 	w      *work
 	ctx    context.Context //nolint:containedctx // an expression asks the target in the middle of its evaluation
-	before []Drawn         // values that were generated for the object earlier
-	made   []Drawn         // values that the create sends
-	fresh  []string        // target attributes whose value was generated now, in the order of the rows
-	broken error           // the error if the store failed; nil otherwise
+	before []Drawn         // the values that were generated for the object earlier
+	made   []Drawn         // the values that the create sends, without passwords
+	fresh  []string        // the target attributes whose value was generated now, in the order of the rows
+	broken error           // the errors of the store, joined; nil if there are none
 }
 
-// drawFor returns the drawing for a create. It returns an error if the store fails.
+// drawFor returns a drawing for the create of a new account. It returns an error if the store
+// fails.
 func (p *pass) drawFor(ctx context.Context, w *work) (*drawing, error) {
 	d := &drawing{p: p, w: w, ctx: ctx}
 	if !slices.ContainsFunc(p.m.rows, func(r row) bool { return r.draws() }) {
@@ -63,9 +64,9 @@ func (p *pass) drawFor(ctx context.Context, w *work) (*drawing, error) {
 
 func (r *row) draws() bool { return r.Expr != nil && r.Expr.Draws() }
 
-// evaluate is [row.evaluate], but with d it also generates random and unique values. It keeps a
-// value that was generated earlier from the same inputs, unless the value must be unique and
-// another object has it.
+// evaluate evaluates a row like [row.evaluate]. If d is not nil, it also generates random and
+// unique values. If a value was generated from the same inputs earlier, evaluate returns that value
+// again. But if the value must be unique and another object has it, evaluate generates a new one.
 func (d *drawing) evaluate(r *row, env expr.Env, attributes map[string]any) (want any, flows bool, problem *rowProblem) {
 	if d == nil || !r.draws() {
 		return r.evaluate(env, d != nil)
@@ -105,8 +106,8 @@ func (r *row) cannotAsk(err error) *rowProblem {
 	}
 }
 
-// taken reports whether another person has a value or is about to get it: in this slice, through
-// this job, or at the target.
+// taken reports whether another person has a value or is about to get it. It looks at the other
+// objects of this slice, at the values that this job has generated, and at the target.
 func (d *drawing) taken(r *row, value string) (bool, error) {
 	p, folded := d.p, scim.Fold(value)
 	owner, _ := p.claims.take(p.thing("drawn "+r.Target+" "+folded), d.w.known.ObjectID, math.MaxInt)
@@ -135,8 +136,8 @@ func (d *drawing) taken(r *row, value string) (bool, error) {
 	return len(found) > 0, nil
 }
 
-// takenMeanwhile reports whether another object has got a unique value of this create since it was
-// generated.
+// takenMeanwhile reports whether the target now has another account with a unique value of this
+// create. The value was free when it was generated.
 func (p *pass) takenMeanwhile(ctx context.Context, d create) (bool, *TargetError) {
 	for _, drawn := range d.drawn {
 		r := p.m.row(drawn.Path)
@@ -151,8 +152,8 @@ func (p *pass) takenMeanwhile(ctx context.Context, d create) (bool, *TargetError
 	return false, nil
 }
 
-// inputs returns a hash of a row's expression and of everything that it reads, except the time and
-// the target.
+// inputs returns a hash of a row's expression and of the values that it reads: the source
+// attributes, and the default domain if the expression reads it.
 func (m *mapping) inputs(r *row, attributes map[string]any) string {
 	var b strings.Builder
 	b.WriteString(r.Expr.String())
@@ -167,8 +168,8 @@ func (m *mapping) inputs(r *row, attributes map[string]any) string {
 
 func (r *row) readsClock() bool { return r.Expr != nil && r.Expr.ReadsClock() && !r.Expr.Draws() }
 
-// keepDespiteClock handles values that changed only because time has passed: it keeps the account's
-// values instead. If any other input of an expression has changed, its new value counts.
+// keepDespiteClock drops changes of values that differ only because time has passed. The account
+// then keeps its values. If another input of an expression has changed, the new value is sent.
 func (w *work) keepDespiteClock(attributes map[string]any) {
 	w.inputs = nil
 	for i := range w.m.rows {
@@ -196,7 +197,7 @@ func (w *work) keepDespiteClock(attributes map[string]any) {
 }
 
 // noteInputs adds to a ledger the hashes of the inputs of expressions that read the clock. It adds
-// them only where the account has the expression's value.
+// a hash only if the account has the value of the expression.
 func (w *work) noteInputs(l Ledger) {
 	for target, inputs := range w.inputs {
 		e, known := l.known(target)

@@ -14,29 +14,30 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Effect says what a change of a job's mapping, scope or actions would do to people or groups. An
-// administrator reviews it before saving the change. Field comments speak of users; in the Effect
-// of groups they mean groups.
+// Effect says how a change of a job's mapping, scope or actions would affect people or groups. An
+// administrator reviews it before saving the change. The comments of the fields speak of users; in
+// the Effect of groups they mean groups.
 type Effect struct {
 	Reach
-	Changed     int               // users in scope before and after who get a different value for an attribute
-	Failing     int               // users in scope whose values only the old mapping could make, not the new one
-	Attributes  []AttributeEffect // target attributes with changed values, in the order of the rows
-	Left        []ClauseEffect    // why users leave the scope; the reason with most users first
-	Came        []ClauseEffect    // why users come into scope; the reason with most users first
+	Changed     int               // how many users in scope before and after the change get a different value for an attribute
+	Failing     int               // how many users in scope the new mapping fails for, although the old one did not
+	Attributes  []AttributeEffect // the target attributes whose values change, in the order of the rows
+	Left        []ClauseEffect    // the reasons why users leave the scope, the reason with the most users first
+	Came        []ClauseEffect    // the reasons why users come into scope, the reason with the most users first
 	Failures    []FailureExample  // the first few users of Failing
-	Shared      []SharedEffect    // attributes that must be unique, and for which more users than before share a value
-	Keyless     int               // users in scope who no longer have a value in any matching attribute
+	Shared      []SharedEffect    // the attributes that must be unique, and for which more users than before share a value
+	Keyless     int               // how many users in scope no longer have a value in any matching attribute
 	NoKey       []Person          // the first few users of Keyless
-	Lacking     []LackEffect      // required attributes for which users without an account no longer have a value
-	SwitchedOff int               // linked accounts of users in scope whose active becomes False
-	SwitchedOn  int               // linked accounts of users in scope whose active becomes True
-	Examined    int               // users of the directory that were compared
-	Groups      *Effect           // what happens to groups; nil if the change does not concern them
+	Lacking     []LackEffect      // the required attributes for which users without an account no longer have a value
+	SwitchedOff int               // how many linked accounts of users in scope get the value False for active
+	SwitchedOn  int               // how many linked accounts of users in scope get the value True for active
+	Examined    int               // how many users of the directory were compared
+	Groups      *Effect           // the effect on groups; nil if the change does not concern groups
 }
 
-// MayDisable returns how many accounts the change may disable: those of users who leave the scope,
-// and those whose active becomes anything but True. Groups that would be deleted count too.
+// MayDisable returns how many accounts the change may disable. These are the accounts of users who
+// leave the scope, and the accounts whose active becomes another value than True. Groups that would
+// be deleted count, too.
 func (e Effect) MayDisable() int {
 	n := e.Off
 	if e.Groups != nil {
@@ -50,8 +51,7 @@ func (e Effect) MayDisable() int {
 	return n
 }
 
-// Matters reports whether to ask an administrator before the change is saved. It does not look at
-// the numbers of Reach, which the caller judges by the kind of change.
+// Matters reports whether an administrator must confirm the change before it is saved.
 func (e Effect) Matters() bool {
 	return e.Leave > 0 || e.Come > 0 || e.Off > 0 || e.Changed > 0 || e.Failing > 0 || e.Keyless > 0 || len(e.Lacking) > 0 || len(e.Shared) > 0 ||
 		e.Groups != nil && e.Groups.Matters()
@@ -62,26 +62,26 @@ func isActive(target string) bool { return strings.EqualFold(target, "active") }
 // AttributeEffect is one target attribute whose values change.
 type AttributeEffect struct {
 	Target   string
-	People   int  // users whose value changes
-	Emptied  int  // users of People who had a value and get none
-	True     int  // users of People whose value becomes True
-	Keeps    bool // where the mapping yields no value, accounts keep the value that they have
+	People   int  // how many users get another value
+	Emptied  int  // how many of People had a value and get none
+	True     int  // how many of People get the value True
+	Keeps    bool // whether accounts keep the value that they have if the mapping yields no value
 	Examples []ValueExample
 }
 
-// ValueExample shows one user's value before and after. nil means no value.
+// ValueExample shows one user's value before and after the change. nil means no value.
 type ValueExample struct {
 	Person
 	Before, After any
-	Hidden        bool // the value is a password or behind Redact; Before and After are then nil
+	Hidden        bool // whether Before and After are left out, because the value is a password or behind Redact
 }
 
 // SharedEffect is a target attribute that must be unique at the application, but for which several
 // users get the same value.
 type SharedEffect struct {
 	Target   string
-	Value    string // the value that most users share; "" if it must not be shown
-	People   int    // users whose value another user has too
+	Value    string // the value that the most users share; "" if it must not be shown
+	People   int    // how many users get a value that another user gets, too
 	Examples []Person
 }
 
@@ -100,7 +100,7 @@ type ClauseEffect struct {
 	Examples []Person
 }
 
-// FailureExample is a user whose values the new mapping cannot make.
+// FailureExample is a user for which the new mapping fails.
 type FailureExample struct {
 	Person
 	Target string
@@ -113,24 +113,26 @@ type Person struct {
 	Name     string
 }
 
-// maxExamples is how many users an effect names for each attribute, clause or failure.
+// maxExamples is the largest number of users that an effect names for an attribute, a clause or the
+// failures.
 const maxExamples = 5
 
 // Effect compares a job with its changed version for every user of the directory. If the mapping of
-// groups has changed, it compares every group too. It sends no requests to the application. It
-// ignores values that an account gets only when it is created. The error is an *InputError if the
+// groups has changed, it compares every group, too. It sends no requests to the application. It
+// ignores values that an account gets only when it is created. It returns an *InputError if the
 // changed mapping cannot be used.
 func (j *Jobs) Effect(ctx context.Context, before, after Job) (Effect, error) {
 	return j.effect(ctx, before, after, nil)
 }
 
-// DomainEffect returns what a different default domain of the directory would change at the
-// application of a job.
+// DomainEffect returns the effect of a new default domain of the directory on the application of a
+// job.
 func (j *Jobs) DomainEffect(ctx context.Context, job Job, domain string) (Effect, error) {
 	return j.effect(ctx, job, job, &domain)
 }
 
-// effect is Effect. domain is the directory's new default domain; nil if it does not change.
+// effect computes an Effect. domain is the directory's new default domain; nil if it does not
+// change.
 func (j *Jobs) effect(ctx context.Context, before, after Job, domain *string) (Effect, error) {
 	source, err := j.Sources(ctx, after.Key.Directory)
 	if err != nil {
@@ -179,7 +181,8 @@ func groupsDiffer(before, after Job) bool {
 	return !bytes.Equal(of(before.Schema), of(after.Schema))
 }
 
-// comparison collects an [Effect].
+// comparison computes an [Effect]. In pairs of fields, was belongs to the job before the change,
+// and is to the job after it.
 type comparison struct {
 	jobs          *Jobs
 	kind          ObjectKind
@@ -194,12 +197,13 @@ type comparison struct {
 	lacking       map[string]*LackEffect
 }
 
-// uniqueValues counts the values of an attribute that must be unique at the application.
+// uniqueValues counts the values of an attribute that must be unique at the application. The keys
+// of its maps are the case-folded values.
 type uniqueValues struct {
 	row     *row
-	was, is map[string]int
-	first   map[string][]Person
-	shown   map[string]string
+	was, is map[string]int      // how many users have the value before and after the change
+	first   map[string][]Person // the first few users who have the value after the change
+	shown   map[string]string   // the value as one of these users has it
 }
 
 func (j *Jobs) newComparison(before, after Job, kind ObjectKind) (*comparison, error) {
@@ -225,7 +229,7 @@ func (j *Jobs) newComparison(before, after Job, kind ObjectKind) (*comparison, e
 		r := &c.is.rows[i]
 		old := c.was.row(r.Target)
 		c.always[r.Target] = old != nil && old.FlowType == FlowObjectAddOnly && !old.draws() && r.FlowType != FlowObjectAddOnly
-		if r.tellsApart() && r.FlowType != FlowObjectAddOnly && !sameRow(old, r) {
+		if r.mustBeUnique() && r.FlowType != FlowObjectAddOnly && !sameRow(old, r) {
 			c.unique = append(c.unique, uniqueValues{row: r, was: map[string]int{}, is: map[string]int{}, first: map[string][]Person{}, shown: map[string]string{}})
 		}
 	}
@@ -244,8 +248,9 @@ func (j *Jobs) compileKind(s *Schema, kind ObjectKind) (*mapping, error) {
 	return compileObject(s, object, GroupKind, nil)
 }
 
-// tellsApart reports whether the attribute must be unique at an application.
-func (r *row) tellsApart() bool {
+// mustBeUnique reports whether the row's attribute tells accounts apart, so that its values must be
+// unique at the application.
+func (r *row) mustBeUnique() bool {
 	return r.Expr != nil && (r.MatchingPriority > 0 || r.Target == attrUserName)
 }
 
@@ -267,9 +272,9 @@ func (c *comparison) run(ctx context.Context, snapshot snapshotOf, domain string
 func (c *comparison) add(ctx context.Context, o Object, linked bool) error {
 	c.effect.Examined++
 	had, has := o.Active() && c.wasHas.has(o), o.Active() && c.isHas.has(o)
-	if err := c.unclear(o); err != nil {
+	if err := c.scopeError(o); err != nil {
 		if _, before := c.wasHas.admits(o); !had || before == nil {
-			c.fails(o, FailureExample{Target: c.is.object.Name, Text: err.Error()})
+			c.addFailure(o, FailureExample{Target: c.is.object.Name, Text: err.Error()})
 		}
 		return nil
 	}
@@ -285,8 +290,8 @@ func (c *comparison) add(ctx context.Context, o Object, linked bool) error {
 	return nil
 }
 
-// unclear returns the error because of which a user's new scope cannot be decided, or nil.
-func (c *comparison) unclear(o Object) error {
+// scopeError returns an error if the changed scoping filters cannot be evaluated for a user.
+func (c *comparison) scopeError(o Object) error {
 	if !o.Active() || !o.Assigned && c.after.Scope != Everyone {
 		return nil
 	}
@@ -294,15 +299,16 @@ func (c *comparison) unclear(o Object) error {
 	return err
 }
 
-// fails counts a user whose values the new mapping cannot make.
-func (c *comparison) fails(o Object, f FailureExample) {
+// addFailure counts a user for which the new mapping fails.
+func (c *comparison) addFailure(o Object, f FailureExample) {
 	c.effect.Failing++
 	if f.Person = personOf(o); len(c.effect.Failures) < maxExamples {
 		c.effect.Failures = append(c.effect.Failures, f)
 	}
 }
 
-// compare adds the changed values of a user in scope.
+// compare adds the effects of the change on the values of a user who is in scope after the change.
+// had says whether the user was in scope before.
 func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) error {
 	attributes := map[string]any{attrEnabled: false}
 	maps.Copy(attributes, o.Attributes)
@@ -311,7 +317,7 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 	old, was := c.was.values(attributes, true, nil)
 	if problem != nil {
 		if !had || was == nil || was.Target != problem.Target {
-			c.fails(o, FailureExample{Target: problem.Target, Text: problem.Text})
+			c.addFailure(o, FailureExample{Target: problem.Target, Text: problem.Text})
 		}
 		return nil
 	}
@@ -322,7 +328,7 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 	c.keys(o, attributes, had)
 	c.count(o, before, after, had)
 	if !linked && c.is.can(FlowAdd) {
-		c.lacks(o, attributes, had)
+		c.countLacking(o, attributes, had)
 	}
 	if !had {
 		return nil
@@ -333,7 +339,7 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 	}
 	maps.Copy(before, given)
 	changed := false
-	for i := range c.is.rows { // new rows only: a removed row leaves accounts as they are
+	for i := range c.is.rows { // compare only rows that the new mapping has: a removed row leaves accounts as they are
 		r := &c.is.rows[i]
 		w, n := before[r.Target], after[r.Target]
 		if r.FlowType == FlowObjectAddOnly || r.sameValue(w, n) || c.always[r.Target] && !linked && sameRow(c.was.row(r.Target), r) {
@@ -362,8 +368,8 @@ func (r *row) sameValue(had, wants any) bool {
 	return reflect.DeepEqual(had, wants) || reflect.TypeOf(had) == reflect.TypeOf(wants) && !isPassword(r.Target) && r.agrees(had, wants)
 }
 
-// given returns the values that a linked account got when it was created. It covers rows that
-// applied only to new accounts and now apply to all.
+// given returns the values that a linked account got when it was created. It returns them for those
+// rows that applied only to new accounts before and now apply to all accounts.
 func (c *comparison) given(ctx context.Context, o Object, attributes map[string]any, linked bool) (map[string]any, error) {
 	values := map[string]any{}
 	var wrote Ledger
@@ -384,7 +390,8 @@ func (c *comparison) given(ctx context.Context, o Object, attributes map[string]
 			values[target] = had.value()
 			continue
 		}
-		// The account's value is unknown: take the one that it would have got when created.
+		// The account's value is unknown. So use the value that the account would have got when it
+		// was created.
 		if want, _, problem := c.was.row(target).evaluate(c.was.env(attributes), true); problem == nil {
 			values[target] = want
 		}
@@ -406,8 +413,8 @@ func (c *comparison) keys(o Object, attributes map[string]any, had bool) {
 	}
 }
 
-// lacks counts a user without an account who no longer has a value for a required attribute.
-func (c *comparison) lacks(o Object, attributes map[string]any, had bool) {
+// countLacking counts a user without an account who no longer has a value for a required attribute.
+func (c *comparison) countLacking(o Object, attributes map[string]any, had bool) {
 	target := c.is.lacking(attributes)
 	if target == "" || had && c.was.can(FlowAdd) && c.was.lacking(attributes) == target {
 		return
@@ -544,8 +551,8 @@ func (c *comparison) whyOut(m *mapping, job Job, o Object) string {
 	return strings.Join(groups, ", or ")
 }
 
-// whyIn says why a user comes into the scope of the changed job: the filter that the user now
-// passes, or the condition that was dropped.
+// whyIn says why a user comes into the scope of the changed job: it names the filter that the user
+// now passes, or the condition that the changed job no longer has.
 func (c *comparison) whyIn(o Object) string {
 	if !o.Assigned && c.before.Scope != Everyone {
 		return "Scope, which needs no assignment"
@@ -578,7 +585,7 @@ func (c *comparison) result() Effect {
 	return c.effect
 }
 
-// sortedClauses returns the reasons, the one with most users first.
+// sortedClauses returns the reasons, the reason with the most users first.
 func sortedClauses(clauses map[string]*ClauseEffect) []ClauseEffect {
 	var list []ClauseEffect
 	for _, e := range clauses {

@@ -5,13 +5,14 @@ import (
 	"strings"
 )
 
-// Count returns a number with a noun, such as "2 users". It takes the noun in singular and plural.
+// Count is a function that returns a number with a noun, such as "2 users". Its arguments one and
+// several are the noun in singular and plural.
 type Count func(n int, one, several string) string
 
 // Limits on how much of an effect the sentences mention.
 const (
-	wordedReasons  = 8 // attributes, clauses
-	wordedExamples = 3
+	wordedReasons  = 8 // how many attributes, or clauses, are mentioned
+	wordedExamples = 3 // how many examples are mentioned for an attribute
 )
 
 // ValueSentences returns sentences about how a change affects the values at an application.
@@ -66,7 +67,8 @@ func (e Effect) allSentences(app string, of who, count Count) []string {
 	return said
 }
 
-// PlanNotes is like Sentences but for a plan, which shows the values itself.
+// PlanNotes returns the same sentences as Sentences, for a plan: they speak of people instead of
+// users.
 func (e Effect) PlanNotes(app string, count Count) []string {
 	return e.allSentences(app, who{"person", "people"}, count)
 }

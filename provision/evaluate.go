@@ -14,66 +14,66 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// pass is one evaluation of people, for a batch of a cycle or for a plan. Its decisions depend on
-// the configuration, the object, the target and what the job remembers. It writes nothing before
-// export.
+// pass evaluates people, for a batch of a cycle or for a plan. Its decisions depend on the settings
+// of the job, the object, the target, and the job's stored data. It writes nothing before export.
 type pass struct {
 	job     Job
 	m       *mapping
 	target  Target
-	groups  *pass       // evaluates groups; nil if they are not provisioned
-	members GroupTarget // the target, if this pass evaluates groups
-	reads   bool        // read every account again, even if it should be unchanged
-	settle  time.Duration
-	doubt   *doubts             // objects whose last update or deletion may have been carried out but was not recorded
+	groups  *pass               // evaluates groups; nil if they are not provisioned
+	members GroupTarget         // the target, if this pass evaluates groups
+	reads   bool                // whether to read every account, even if it should be unchanged
+	settle  time.Duration       // how long a create whose answer was lost may still be running at the target
+	doubt   *doubts             // the objects whose last update or deletion may have been carried out but was not recorded
 	flown   map[string][]string // the attributes to which these updates gave a value, by object id
-	// searcher knows which attributes the target can be searched by.
+	// searcher knows by which attributes the target can be searched.
 	searcher *searcher
 	others   knowledge
 	owner    func(ctx context.Context, targetID string) (objectID string, err error)
 	claims   *claims
-	hopeless atomic.Int32 // how many people in a row had every change refused
-	unshown  atomic.Int64 // successful answers without a body, which do not show their effect
+	hopeless atomic.Int32 // for how many people in a row the target refused every change
+	unshown  atomic.Int64 // how many successful answers had no body, so that they did not show their effect
 	g        goroutines
 	proof    lock        // held while the first answer without a body is checked
-	believed atomic.Bool // a read has shown that the target does what its answers say
-	doubted  atomic.Bool // a read has shown that a successful answer was false
+	believed atomic.Bool // whether a read has shown that the target does what its answers say
+	doubted  atomic.Bool // whether a read has shown that a successful answer was false
 }
 
-// work is one person, or group, on the way through the steps.
+// work holds the data of one person or group during the steps of the evaluation and the export.
 type work struct {
 	p        *pass
 	known    memory
 	object   Object
-	gone     bool  // purged from the source
-	assigned bool  // the job manages this person
-	admitted bool  // whether the scoping filter admits this person
-	unclear  error // why the scoping filter could not be evaluated; nil if it could
+	gone     bool  // whether the object was purged from the source
+	assigned bool  // whether the person is assigned to the application, or needs no assignment
+	admitted bool  // whether the person passes the scoping filters
+	unclear  error // why the scoping filters could not be evaluated; nil if they could
 	started  time.Time
 
 	m        *mapping
-	link     *Link         // the pair, remembered earlier or found now; nil if no account is known
-	replaces *Link         // the link whose account is gone, if the engine is creating a new account instead
-	former   Ledger        // what the job wrote to the account for its previous person, if this person takes it over
+	link     *Link         // the pair, as stored or as found now; nil if no account is known
+	replaces *Link         // the link whose account is gone, if the engine creates a new account instead
+	former   Ledger        // the ledger of the previous person, if this person takes over that person's account
 	current  scim.Resource // the account as a read or search showed it; nil if it was not read
-	doubted  bool          // an earlier update or deletion may have been carried out but was not recorded
-	deleting bool          // a deletion was sent in this pass
-	answer   scim.Resource // the answer to the last write; nil if it showed no account
-	created  bool          // the account was created in this pass
-	wrote    bool          // a request that changed something worked
-	version  string        // the account's version, if the target gave one in this pass
+	doubted  bool          // whether an earlier update or deletion may have been carried out but was not recorded
+	deleting bool          // whether a deletion was sent in this pass
+	answer   scim.Resource // the account in the answer to the last write; nil if the answer showed none
+	created  bool          // whether the account was created in this pass
+	wrote    bool          // whether a request that changed something succeeded
+	version  string        // the account's version, if the target returned one in this pass; otherwise ""
 	values   []value
-	inputs   map[string]string // hashes of the inputs of expressions that read the clock, by target attribute
-	refers   string            // the object that a new account refers to
-	refersTo string            // the target id of that object's account, as sent
+	inputs   map[string]string // the hashes of the inputs of expressions that read the clock, by target attribute
+	refers   string            // the id of the object that a new account refers to
+	refersTo string            // the id of that object's account, as sent
 
 	decision decision
 	result   result
-	waits    string // why the person is postponed; "" if not
+	waits    string // why the person is postponed, in words; "" if not postponed
 	entry    LogEntry
 }
 
-// doubts is a set of objects whose account must be read before it is compared with anything.
+// doubts is a set of ids of objects. The account of each has to be read before the engine compares it
+// with the wanted values.
 type doubts struct {
 	mu  sync.Mutex
 	ids map[string]bool
@@ -99,7 +99,8 @@ func (d *doubts) add(id string) {
 	d.ids[id] = true
 }
 
-// newLink reports whether this pass found the pair.
+// newLink reports whether this pass found the account, so that the stored link is another one or
+// absent.
 func (w *work) newLink() bool {
 	return w.link != nil && (w.known.Link == nil || w.known.Link.TargetID != w.link.TargetID)
 }
@@ -109,10 +110,12 @@ func (w *work) active() bool {
 	return !w.gone && w.object.Active()
 }
 
-// entitled is Entra's "effectively entitled": assigned, in the scoping filter and active.
+// entitled reports whether the person is assigned, passes the scoping filters, and is active. Entra
+// calls this "effectively entitled".
 func (w *work) entitled() bool { return w.assigned && w.admitted && w.active() }
 
-// attributes returns what a mapping can read, with IsSoftDeleted as the engine computes it.
+// attributes returns the source attributes that a mapping can read. The engine computes
+// IsSoftDeleted.
 func (w *work) attributes() map[string]any {
 	a := map[string]any{attrEnabled: false}
 	maps.Copy(a, w.object.Attributes)
@@ -121,8 +124,8 @@ func (w *work) attributes() map[string]any {
 }
 
 // evaluate takes one person through all steps before export. object is nil if the source no longer
-// has it. An error is about the store and ends the whole batch. Problems with this person or with
-// the target's answers are in the decision.
+// has it. If the person or the target's answers have a problem, the decision says so. evaluate
+// returns an error only if the store fails or ctx ends; the error ends the whole batch.
 func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now time.Time) (*work, error) {
 	w, attributes := p.begin(object, known, now)
 	var err error
@@ -133,7 +136,8 @@ func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now 
 // usualSteps is how many steps a log entry usually has at most.
 const usualSteps = 6
 
-// begin does the import and scoping steps for one person.
+// begin does the import and scoping steps for one person. It also returns the attributes that a
+// mapping can read.
 func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[string]any) {
 	w := &work{
 		p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsentResult{}, doubted: p.doubt.has(known.ObjectID),
@@ -197,7 +201,7 @@ func (w *work) rememberedName() string {
 	return w.known.ObjectID
 }
 
-// scoping decides whether the job manages the person and whether the person is active.
+// scoping decides whether the person is assigned and passes the scoping filters. It logs both.
 func (p *pass) scoping(w *work, attributes map[string]any) {
 	w.assigned = !w.gone && (w.object.Assigned || p.job.Scope == Everyone)
 	var clauses []scopeResult
@@ -255,7 +259,7 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 		}
 	}
 	switch {
-	case w.unclear != nil && w.assigned && w.active(): // a person who is disabled or deleted needs no scoping filter: the account is disabled in any case
+	case w.unclear != nil && w.assigned && w.active(): // the account of a disabled or deleted person is disabled without the filters
 		return w.failRow(unclearScope(w.unclear)), nil
 	case p.m.kind == GroupKind:
 		return p.decideGroup(ctx, w, attributes)
@@ -269,7 +273,7 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 	return p.match(ctx, w, attributes)
 }
 
-// unclearScope is a person's problem if a scoping filter cannot be evaluated for the person.
+// unclearScope returns the problem of a person for which a scoping filter cannot be evaluated.
 func unclearScope(err error) *rowProblem {
 	return &rowProblem{
 		Code: "InvalidScopingFilter", Text: "Nothing was done for this person, because " + err.Error() + ".",
@@ -323,10 +327,10 @@ func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 }
 
 // notCreatedYet decides what to do about a create of unknown outcome if the search finds no
-// account. The application may still be processing the create, or its search may lag behind. So the
-// engine searches again at growing intervals, and then sends the create once more. It sends a third
-// create only if the application refuses duplicates or a person asks for a restart. A nil decision
-// means to go on.
+// account. The application may still be processing the create, or its search may not show the
+// account yet. So the engine searches again at growing intervals, and then sends the create once
+// more. It sends a third create only if the application refuses duplicates, or if a person restarts
+// provisioning. A nil decision means that the evaluation goes on.
 func (p *pass) notCreatedYet(w *work, op *Op) decision {
 	unique := p.target.Dialect().Unique
 	for i, n := range []time.Duration{1, 6, 24} { // by default 5 seconds, 30 seconds, 2 minutes
@@ -352,8 +356,8 @@ const codeServerError = "InternalServerError"
 // that may create duplicates.
 const maxUnknownCreates = 2
 
-// adopt links the person to the account, unless another person has it. A nil decision means that
-// adopt made the link.
+// adopt links the person to the account o. If another person has the account, adopt decides what to
+// do instead. A nil decision means that adopt made the link.
 func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey, how string) (decision, error) {
 	owner, err := p.owner(ctx, o.ID)
 	if err != nil {
@@ -366,7 +370,7 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 		if !w.entitled() {
 			return p.leaveAlone(w), nil // this person has no account
 		}
-		if d, err := p.contested(ctx, w, o, key, owner); d != nil || err != nil {
+		if d, err := p.decideContested(ctx, w, o, key, owner); d != nil || err != nil {
 			return d, err
 		}
 	}
@@ -448,8 +452,8 @@ func describeKeys(keys []MatchKey) string {
 	return strings.Join(parts, " or ")
 }
 
-// decideUnmatched handles a person without an account: it creates one if the job may and the person
-// should have one.
+// decideUnmatched decides about a person without a matching account. It decides to create an
+// account if the job may create accounts and the person should have one.
 func (p *pass) decideUnmatched(ctx context.Context, w *work, attributes map[string]any, keys []MatchKey, l lookup) (decision, error) {
 	switch {
 	case !w.active():
@@ -493,7 +497,8 @@ func (p *pass) prepareCreate(ctx context.Context, w *work, attributes map[string
 	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces, drawn: draws.made, fresh: draws.fresh}, nil
 }
 
-// process evaluates the mapping. draws is as in [mapping.values]. A nil decision means success.
+// process evaluates the mapping and sets w.values. draws is as in [mapping.values]. A nil decision
+// means that no row failed.
 func (p *pass) process(w *work, attributes map[string]any, draws *drawing) decision {
 	values, problem := p.m.values(attributes, w.entitled(), draws)
 	if problem != nil {
@@ -530,7 +535,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 			changes = slices.DeleteFunc(changes, func(c Change) bool { return p.m.row(c.Path).state })
 		}
 	}
-	changes, rest, err := p.contest(ctx, w, changes)
+	changes, rest, err := p.decideContest(ctx, w, changes)
 	switch {
 	case err != nil:
 		return nil, err
@@ -547,9 +552,9 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 	return patch{action: w.action(), link: *w.link, changes: changes, rest: rest}, nil
 }
 
-// compareWritten compares the person with the values that the job wrote to the account. sure is
-// false if the account must be read: a person asked for a read, the account was just found or is
-// missing, or the written values are not known for certain.
+// compareWritten compares the person's values with the values that the job wrote to the account. It
+// returns the changes that the account needs. sure is false if the account must be read, for
+// example because it was just found, or because its values are not known for certain.
 func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
 	if p.reads || w.known.Reads || w.known.Why == ByDemand || w.rereadsHeld() || w.doubted || w.current != nil || w.newLink() || w.link.missing() {
 		return nil, false
@@ -560,9 +565,9 @@ func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
 	return diffWritten(w.link.Wrote, w.values)
 }
 
-// ownFlown adds values to the ledger that an update gave to the account but that nobody recorded.
-// Otherwise they would stay when the person loses them, because the engine removes only values that
-// it gave.
+// ownFlown adds to the ledger the values of an update that was carried out but not recorded.
+// Without them, the engine would not remove these values later, because it removes only values that
+// are in the ledger. given lists the attributes that the update set.
 func (w *work) ownFlown(given []string) {
 	if len(given) == 0 || w.link.Wrote == nil {
 		return
@@ -581,8 +586,8 @@ func (w *work) ownFlown(given []string) {
 	w.link = &link
 }
 
-// rereadsHeld reports whether it is time for the daily look at an account that the target keeps
-// blocked. The engine then reads the account, and does not send the blocking attribute again.
+// rereadsHeld reports whether this is the daily look at an account that the target keeps blocked.
+// The engine then reads the account, and does not send the blocking attribute again.
 func (w *work) rereadsHeld() bool {
 	return w.known.Why == ByAbsence && w.entitled() && !w.newLink() && w.link != nil && w.link.State == Held
 }
@@ -609,8 +614,8 @@ func (w *work) whyDisabled() string {
 	return "blocked from sign-in in the directory."
 }
 
-// readAccount reads the account's current values, unless matching has already read them. If the
-// account is gone, it looks for another account of the person, as match does. A nil decision means
+// readAccount reads the account's current values. If matching has already read them, it does
+// nothing. If the account is gone, it looks for another account of the person. A nil decision means
 // that the account exists.
 func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	if w.current != nil {
@@ -630,7 +635,7 @@ func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]a
 	return p.relocate(ctx, w, attributes)
 }
 
-// attempted sets the action of a failure to the one that the failure prevented.
+// attempted sets the action of a failure to the action that the failure prevented.
 func (w *work) attempted(f fail) fail {
 	if !w.gone {
 		f.action = w.action()
@@ -638,7 +643,7 @@ func (w *work) attempted(f fail) fail {
 	return f
 }
 
-// decideGone handles a person who was purged from the source.
+// decideGone decides about a person who was purged from the source.
 func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	switch {
 	case w.link == nil || w.link.State == Released:
@@ -684,7 +689,7 @@ func (w *work) skip(code, reason, advice string) skip {
 	return skip{code: code, reason: reason, advice: advice}
 }
 
-// skipUpdate is like skip but records a pair that was just found.
+// skipUpdate is like skip, but also stores the pair if it is new or has changed.
 func (w *work) skipUpdate(code, reason, advice string) skip {
 	s := w.skip(code, reason, advice)
 	if w.known.Why == ByAbsence && w.link.missing() {
@@ -694,7 +699,7 @@ func (w *work) skipUpdate(code, reason, advice string) skip {
 	return s
 }
 
-// redundant returns the decision to do nothing because the account already has the wanted state.
+// redundant returns the decision to do nothing, because the account already has the wanted values.
 func (w *work) redundant() skip {
 	reason, advice := w.whyRedundant()
 	s := w.skip("RedundantExport", reason, advice)
@@ -714,7 +719,8 @@ func (w *work) redundant() skip {
 	return s
 }
 
-// whyRedundant says what was compared and which differences the engine leaves alone.
+// whyRedundant says in words which values were compared, and which differences the engine does not
+// change.
 func (w *work) whyRedundant() (reason, advice string) {
 	advice = w.whyStillActive()
 	if w.current == nil {
@@ -743,7 +749,8 @@ func (l *Link) lastSeen() time.Time {
 	return l.Updated
 }
 
-// valueOf returns the account's value of an attribute, as read or else as remembered.
+// valueOf returns the account's value of a row's attribute. If the account was not read, it returns
+// the value in the ledger.
 func (w *work) valueOf(r *row) any {
 	if w.current != nil {
 		return r.valueIn(w.current)
@@ -751,7 +758,8 @@ func (w *work) valueOf(r *row) any {
 	return w.link.Wrote[r.Target].shown()
 }
 
-// onlyCase lists the values that differ only in case.
+// onlyCase returns a sentence that lists the values which differ only in case; "" if there are
+// none.
 func (w *work) onlyCase() string {
 	var names []string
 	for _, v := range w.values {
@@ -766,8 +774,8 @@ func (w *work) onlyCase() string {
 	return fmt.Sprintf(" Differences of capital letters alone are not sent unless the attribute is marked exact case: %s.", strings.Join(names, ", "))
 }
 
-// keptValues lists the values that the account has although the mapping does not yield them. The
-// job did not write them, so it leaves them.
+// keptValues returns a sentence that lists the values which the account has although the mapping
+// does not yield them. The job did not write these values, so it does not remove them.
 func (w *work) keptValues() string {
 	var names []string
 	for i := range w.m.rows {
@@ -783,7 +791,8 @@ func (w *work) keptValues() string {
 	return fmt.Sprintf(" The account keeps values that the mapping does not yield and that were not written by this job: %s.", strings.Join(names, ", "))
 }
 
-// whyStillActive advises on a mapping that lets a person without access keep an active account.
+// whyStillActive returns advice if the mapping lets a person without access keep an active account.
+// Otherwise it returns "".
 func (w *work) whyStillActive() string {
 	for _, v := range w.values {
 		if !w.entitled() && v.row.state && v.want == true {
@@ -793,8 +802,9 @@ func (w *work) whyStillActive() string {
 	return ""
 }
 
-// pairAfter returns the pair to remember after the changes are made, or nil if the remembered one
-// needs no update. proved means that the account is known to have the values of the mapping.
+// pairAfter returns the pair to store after the changes were carried out. It returns nil if the
+// stored pair is up to date. proved says whether the account is known to have the values of the
+// mapping.
 func (w *work) pairAfter(proved bool, changes []Change) pair {
 	l := *w.link
 	if proved {
@@ -817,8 +827,8 @@ func (w *work) pairAfter(proved bool, changes []Change) pair {
 	return remember{l}
 }
 
-// remember updates a link with what was written to the account and what the target answered.
-// changes were carried out; unsure may have been carried out.
+// remember updates a link with the values that were written to the account, and with the target's
+// answers. changes were carried out; unsure may have been carried out.
 func (w *work) remember(l *Link, changes, unsure []Change) {
 	if l.Wrote == nil && w.current == nil && !w.created && len(changes)+len(unsure) == 0 {
 		return // a link of an earlier version, whose account was not read, keeps its hash
@@ -842,8 +852,8 @@ func (w *work) remember(l *Link, changes, unsure []Change) {
 	}
 }
 
-// disabledState returns the state of a disabled account: Disabled if the job still manages the
-// person, Released if not.
+// disabledState returns the state of the link after the account was disabled. It is Released if the
+// person is not in scope, so that the job no longer manages the account; otherwise it is Disabled.
 func (w *work) disabledState() LinkState {
 	if !w.gone && (!w.assigned || !w.admitted) {
 		return Released
@@ -851,8 +861,8 @@ func (w *work) disabledState() LinkState {
 	return Disabled
 }
 
-// fail returns the decision that the person has a problem and is tried again later. It records a
-// pair that was just found.
+// fail returns the decision that the person has a problem and is tried again later. The decision
+// also stores a link that this pass found.
 func (w *work) fail(te *TargetError) fail {
 	f := fail{problem: te}
 	switch {

@@ -11,7 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// Explanation says why a person or group has, or does not have, what it has at an application.
+// Explanation says why a person has or does not have an account at an application, or why a group
+// exists or does not exist there.
 type Explanation struct {
 	ObjectID string     `json:"objectId"`
 	Name     string     `json:"displayName"`
@@ -24,7 +25,8 @@ type Explanation struct {
 	// that decide it.
 	InScope bool             `json:"inScope"`
 	Scope   []ScopeCondition `json:"scope"`
-	// Account is the account or group at the application that the job remembers; nil if it knows none.
+	// Account is the account or group at the application that the job remembers; nil if the job
+	// knows none.
 	Account    *ExplainedAccount    `json:"account"`
 	Attributes []ExplainedAttribute `json:"attributes"`
 	// Planned is what the engine would do at the next look at the object; nil if the application
@@ -32,8 +34,8 @@ type Explanation struct {
 	Planned *PlannedObject `json:"planned"`
 	// Waiting lists work on the object that is not done yet.
 	Waiting     []ExplainedWait       `json:"waiting"`
-	Memberships []ExplainedMembership `json:"memberships"` // of a person; at most MaxExplainedGroups
-	Members     *ExplainedMembers     `json:"members"`     // of a group; nil for a person
+	Memberships []ExplainedMembership `json:"memberships"` // the memberships of a person, at most MaxExplainedGroups
+	Members     *ExplainedMembers     `json:"members"`     // the number of memberships of a group; nil for a person
 	Last        *LogEntry             `json:"last"`        // the newest log entry; nil if there is none
 }
 
@@ -51,8 +53,8 @@ type ScopeCondition struct {
 type ExplainedAccount struct {
 	TargetID string    `json:"targetId"`
 	State    LinkState `json:"state"`
-	Words    string    `json:"words"` // State in a sentence
-	How      string    `json:"how"`   // created, matched or adopted
+	Words    string    `json:"words"` // the State, as a sentence
+	How      string    `json:"how"`   // how the job got the account: created, matched, adopted or linked
 	Since    time.Time `json:"since"`
 	// Shown is when the application last showed the account; zero if that was not recorded.
 	Shown time.Time `json:"lastShown,omitzero"`
@@ -79,7 +81,7 @@ type ExplainedAttribute struct {
 	Type    MappingType    `json:"type"`
 	Source  string         `json:"source"`            // the source attribute, constant or expression
 	Values  []string       `json:"values"`            // the values that the mapping yields; empty if there are none
-	Hidden  bool           `json:"hidden,omitempty"`  // the values are a password or behind Redact, so they are left out
+	Hidden  bool           `json:"hidden,omitempty"`  // whether the values are left out, because they are a password or behind Redact
 	Account []string       `json:"account"`           // the account's values, as far as the job remembers them
 	State   AttributeState `json:"state"`             // how Values and Account compare
 	Problem string         `json:"problem,omitempty"` // why the mapping yields no usable value
@@ -89,14 +91,14 @@ type ExplainedAttribute struct {
 // ExplainedWait is work on an object that still has to be done.
 type ExplainedWait struct {
 	What   string    `json:"what"`   // "the account", "the group" or "the memberships"
-	Failed bool      `json:"failed"` // the last attempt failed; Reason says why
+	Failed bool      `json:"failed"` // whether the last attempt failed; Reason then says why
 	Reason string    `json:"reason"`
-	Until  time.Time `json:"until,omitzero"` // when it is tried again; zero: at once, or after a person's decision
+	Until  time.Time `json:"until,omitzero"` // when the work is tried again; zero means at once, or after a person's decision
 }
 
 // ExplainedMembership is a person's membership of one group.
 type ExplainedMembership struct {
-	Group string `json:"group"` // object id
+	Group string `json:"group"` // the object id of the group
 	Name  string `json:"displayName"`
 	// Direct reports whether the person is a direct member in the directory.
 	Direct bool `json:"direct"`
@@ -107,33 +109,33 @@ type ExplainedMembership struct {
 
 // ExplainedMembers counts the memberships of a group.
 type ExplainedMembers struct {
-	Sent    int `json:"sent"`    // memberships that the application has acknowledged
-	Waiting int `json:"waiting"` // memberships that are still to be sent
-	Refused int `json:"refused"` // of Waiting: refused by the application the last time
+	Sent    int `json:"sent"`    // how many memberships the application has acknowledged
+	Waiting int `json:"waiting"` // how many memberships are still to be sent
+	Refused int `json:"refused"` // how many of Waiting the application refused the last time
 }
 
 // RememberedMembership is what a job remembers of one membership of a person.
 type RememberedMembership struct {
-	Group   string
-	Sent    bool    // the target has acknowledged the membership
-	Open    bool    // the membership has changed, and the change is not sent yet
+	Group   string  // the object id of the group
+	Sent    bool    // whether the target has acknowledged the membership
+	Open    bool    // whether the membership has changed and the change is not sent yet
 	Verdict Verdict // the guard's verdict on the removal
 	Refused string  // why the target refused the change the last time; "" if it did not
 }
 
-// MaxExplainedGroups is how many memberships of a person an Explanation lists.
+// MaxExplainedGroups is the largest number of memberships of a person that an Explanation lists.
 const MaxExplainedGroups = 100
 
 // AssignmentSource is a Source that knows how objects are assigned to applications.
 type AssignmentSource interface {
-	// AssignedThrough returns how an object is assigned to an application: "" for a direct
-	// assignment, and the name of each assigned group that a person is a direct member of.
+	// AssignedThrough returns how an object is assigned to an application. The list has "" for a
+	// direct assignment, and the name of each assigned group that a person is a direct member of.
 	AssignedThrough(ctx context.Context, app, objectID string) ([]string, error)
 }
 
 // Explain says why a person or group has, or does not have, an account or group at the application.
 // It reads the directory and what the job remembers. If these are not enough to decide, it reads
-// the application too. It changes nothing. The error is an *InputError if neither the directory nor
+// the application too. It changes nothing. It returns an *InputError if neither the directory nor
 // the job knows the object.
 func (e *Engine) Explain(ctx context.Context, k Key, objectID string) (Explanation, error) {
 	r, err := e.open(ctx, k, 0)
@@ -148,10 +150,10 @@ func (e *Engine) Explain(ctx context.Context, k Key, objectID string) (Explanati
 	if err := x.evaluate(ctx, unreachable); err != nil {
 		return Explanation{}, err
 	}
-	if err := x.remembered(ctx); err != nil {
+	if err := x.addStored(ctx); err != nil {
 		return Explanation{}, err
 	}
-	x.notes(unreachable)
+	x.addNotes(unreachable)
 	x.out.Answer = x.answer()
 	return x.out, nil
 }
@@ -160,7 +162,7 @@ func (e *Engine) Explain(ctx context.Context, k Key, objectID string) (Explanati
 type explainer struct {
 	r      *run
 	known  Pending
-	object *Object // nil if the directory no longer has it
+	object *Object // the object; nil if the directory no longer has it
 	w      *work   // the object after the import and scoping steps; nil if the mapping cannot be used
 	out    Explanation
 }
@@ -197,7 +199,7 @@ func (x *explainer) read(ctx context.Context, id string) (err error) {
 	return nil
 }
 
-// accountWords are the states of an account in sentences.
+// accountWords has a sentence for each state of an account.
 var accountWords = map[LinkState]string{
 	Active:   "The account is active, and the job keeps it in step.",
 	Disabled: "The account is disabled, and the job keeps it in step.",
@@ -208,7 +210,8 @@ var accountWords = map[LinkState]string{
 	Gone:     "The application does not have the account any more. The job looks for it once a day.",
 }
 
-// about adapts a sentence about a person to the kind of object.
+// about returns a sentence about a person. If the object is a group, it returns the same sentence
+// about a group.
 func (x *explainer) about(sentence string) string {
 	if x.out.Kind == GroupKind {
 		return aboutGroups.Replace(sentence)
@@ -216,8 +219,8 @@ func (x *explainer) about(sentence string) string {
 	return sentence
 }
 
-// evaluate evaluates the object's scope and mapping. Unless the application is unreachable, it also
-// decides what a cycle would do.
+// evaluate evaluates the object's scope and mapping. If the application can be reached, it also
+// decides what a cycle would do. unreachable is the reason why it cannot be reached, or nil.
 func (x *explainer) evaluate(ctx context.Context, unreachable error) error {
 	p, err := x.pass()
 	if err != nil || p == nil {
@@ -237,11 +240,11 @@ func (x *explainer) evaluate(ctx context.Context, unreachable error) error {
 		attributes = x.w.attributes()
 	}
 	x.out.InScope = x.w.entitled()
-	if err := x.scope(ctx, p, attributes); err != nil {
+	if err := x.listConditions(ctx, p, attributes); err != nil {
 		return err
 	}
 	if x.object != nil {
-		x.attributes(p.m, attributes)
+		x.listAttributes(p.m, attributes)
 	}
 	return nil
 }
@@ -269,8 +272,8 @@ func (x *explainer) pass() (*pass, error) {
 	return x.r.pass().groups, nil
 }
 
-// scope lists the conditions for the object to be in scope.
-func (x *explainer) scope(ctx context.Context, p *pass, attributes map[string]any) error {
+// listConditions lists the conditions for the object to be in scope.
+func (x *explainer) listConditions(ctx context.Context, p *pass, attributes map[string]any) error {
 	add := func(condition string, holds bool, detail string) {
 		x.out.Scope = append(x.out.Scope, ScopeCondition{Condition: condition, Holds: holds, Detail: detail})
 	}
@@ -288,7 +291,7 @@ func (x *explainer) scope(ctx context.Context, p *pass, attributes map[string]an
 	}
 	if p.job.Scope == Everyone {
 		add("Assigned to the application", true, "not needed: the scope is “Sync all users and groups”")
-	} else if err := x.assigned(ctx, add); err != nil {
+	} else if err := x.addAssignment(ctx, add); err != nil {
 		return err
 	}
 	if p.m.filter == nil {
@@ -314,8 +317,9 @@ func quotedOrEmpty(value string) string {
 	return "“" + value + "”"
 }
 
-// assigned adds the condition that the object is assigned, and says how.
-func (x *explainer) assigned(ctx context.Context, add func(condition string, holds bool, detail string)) error {
+// addAssignment adds the condition that the object is assigned to the application, and says how it
+// is assigned.
+func (x *explainer) addAssignment(ctx context.Context, add func(condition string, holds bool, detail string)) error {
 	detail := "neither directly nor through a group"
 	if x.out.Kind == GroupKind {
 		detail = "" // only a direct assignment counts for a group
@@ -347,8 +351,9 @@ func assignedWords(through []string) string {
 	return strings.Join(words, " and ")
 }
 
-// attributes lists the values that the mapping yields next to those that the account has.
-func (x *explainer) attributes(m *mapping, attributes map[string]any) {
+// listAttributes lists, for each row of the mapping, the values that the mapping yields and the
+// values that the account has.
+func (x *explainer) listAttributes(m *mapping, attributes map[string]any) {
 	env := m.env(attributes)
 	for i := range m.rows {
 		r := &m.rows[i]
@@ -365,7 +370,7 @@ func (x *explainer) attributes(m *mapping, attributes map[string]any) {
 	}
 }
 
-// compare sets the values of a row and the state of the account's value.
+// compare sets the values of the row in a, and says how they compare with the account's values.
 func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 	link := x.known.Link
 	var written Written
@@ -374,7 +379,7 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 		written, known = link.Wrote.known(r.Target)
 	}
 	if !a.Hidden {
-		a.Account = texts(written.value())
+		a.Account = toStrings(written.value())
 	}
 	if r.Expr != nil && r.Expr.Draws() {
 		a.State, a.Problem = AttributeOnCreate, "The value is drawn when the account is created."
@@ -386,7 +391,7 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 		a.State, a.Problem = AttributeFails, problem.Text
 		return
 	case !a.Hidden:
-		a.Values = texts(want)
+		a.Values = toStrings(want)
 	}
 	switch {
 	case link == nil:
@@ -411,8 +416,8 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 	}
 }
 
-// texts returns a value as a list of strings.
-func texts(v any) []string {
+// toStrings returns a value as a list of strings.
+func toStrings(v any) []string {
 	out := []string{}
 	if list, several := v.([]any); several {
 		for _, item := range list {
@@ -426,8 +431,8 @@ func texts(v any) []string {
 	return out
 }
 
-// remembered adds the waiting work, the memberships and the newest log entry.
-func (x *explainer) remembered(ctx context.Context) error {
+// addStored adds the waiting work, the memberships and the newest log entry.
+func (x *explainer) addStored(ctx context.Context) error {
 	store, k, id := x.r.e.Store, x.r.job.Key, x.out.ObjectID
 	rows, err := store.Demanded(ctx, k, []string{id, MembersOf(id)})
 	if err != nil {
@@ -460,12 +465,12 @@ func (x *explainer) remembered(ctx context.Context) error {
 		x.out.Members = &members
 		return err
 	}
-	return x.memberships(ctx)
+	return x.listMemberships(ctx)
 }
 
-// memberships lists the groups that the person is a member of, in the directory or at the
+// listMemberships lists the groups that the person is a member of, in the directory or at the
 // application.
-func (x *explainer) memberships(ctx context.Context) error {
+func (x *explainer) listMemberships(ctx context.Context) error {
 	source, has := x.r.source.(GroupSource)
 	if !has {
 		return nil
@@ -531,8 +536,8 @@ func (x *explainer) membershipWords(group *Object, of RememberedMembership, dire
 	return "The group is in scope, and the membership has not been looked at yet."
 }
 
-// notes adds what holds up the whole job.
-func (x *explainer) notes(unreachable error) {
+// addNotes adds a note for each reason that holds up the whole job, such as a pause.
+func (x *explainer) addNotes(unreachable error) {
 	note := func(text string) { x.out.Notes = append(x.out.Notes, text) }
 	job, state, now := x.r.job, x.r.state, x.r.e.Now()
 	switch {
@@ -554,7 +559,7 @@ func (x *explainer) notes(unreachable error) {
 	}
 }
 
-// answer summarizes: whether there is an account, why, and what happens next.
+// answer summarizes the explanation: whether there is an account, why, and what happens next.
 func (x *explainer) answer() string {
 	var sentences []string
 	say := func(sentence string) { sentences = append(sentences, x.about(sentence)) }
@@ -606,7 +611,7 @@ func (x *explainer) whyInScope() string {
 	return "The person is not in scope: " + strings.Join(failing, "; ") + "."
 }
 
-// conditionFails returns a sentence that a condition does not hold.
+// conditionFails says in words that a condition does not hold.
 func conditionFails(c ScopeCondition) string {
 	words := "not " + strings.ToLower(c.Condition[:1]) + c.Condition[1:]
 	if c.Detail != "" {
@@ -626,7 +631,7 @@ func (x *explainer) failingClauses() string {
 	return strings.Join(clauses, "; ")
 }
 
-// plannedWords says what the engine would do at the next look at an object.
+// plannedWords says in a sentence what the engine would do when it next looks at the object.
 func plannedWords(p PlannedObject) string {
 	switch {
 	case p.Result == Failure:

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Order decides in which order the goroutines of an engine continue. Only tests use one. Under the
-// same order, an engine repeats the same steps.
+// Order decides in which order the goroutines of an engine continue. Only tests use an Order. With
+// the same Order, an engine always does the same steps.
 type Order interface {
 	// Start starts a goroutine.
 	Start(f func())
@@ -20,8 +20,8 @@ type Order interface {
 	After(d time.Duration) <-chan time.Time
 }
 
-// goroutines starts the goroutines of an engine. Without an order, the Go runtime decides which
-// goroutine continues.
+// goroutines starts the goroutines of an engine, and lets them wait. If order is nil, the Go
+// runtime decides which goroutine continues.
 type goroutines struct{ order Order }
 
 func (g goroutines) start(f func()) {

@@ -16,12 +16,12 @@ type GroupSource interface {
 	GroupSnapshot(ctx context.Context, q SnapshotQuery) ([]Object, error)
 	// GroupObject returns one group, or refusal.NotFound if it was purged.
 	GroupObject(ctx context.Context, app, id string) (Object, error)
-	// GroupChanges returns the groups that have changed after a position, or whose assignment to app
-	// has changed, and all changes of direct memberships. It returns [ErrBehind] if the source no
-	// longer keeps all changes since then.
+	// GroupChanges returns the groups that have changed after a position, or whose assignment to
+	// app has changed since then. It also returns all changes of direct memberships since then. It
+	// returns [ErrBehind] if the source no longer keeps all these changes.
 	GroupChanges(ctx context.Context, app string, after Cursor, limit int) (GroupsChanged, error)
-	// Members returns a page of a group's direct members, ordered by id. A page shorter than the limit
-	// is the last.
+	// Members returns a page of a group's direct members, ordered by id. If the page is shorter
+	// than the limit, it is the last page.
 	Members(ctx context.Context, group, after string, limit int) ([]Edge, error)
 	// MembersAmong returns which of the objects with these ids are direct members of a group, with
 	// their kinds.
@@ -30,47 +30,47 @@ type GroupSource interface {
 	GroupsOf(ctx context.Context, member string) ([]string, error)
 }
 
-// Edge is a membership, or the change of one.
+// Edge is a membership, or a change of a membership.
 type Edge struct {
-	Group, Member string
+	Group, Member string     // the ids of the group and of its member
 	Kind          ObjectKind // the kind of the member
-	Present       bool       // whether the member was added, or is a member; false after a removal
+	Present       bool       // whether the object is a member; false if it was removed
 	Cursor        Cursor     // the position of the change; empty for a membership from Members
-	Cause         string     // the id of the import that made the change; "" for a single one
+	Cause         string     // the id of the import that made the change; "" for a single change
 }
 
 // GroupsChanged lists groups and memberships that have changed.
 type GroupsChanged struct {
 	IDs     []string          // the ids of the groups, each once, in the order of their first change
-	Origins map[string]Origin // where the changes of these groups come from, by group id
+	Origins map[string]Origin // the origin of the changes of these groups, by group id
 	Edges   []Edge            // the changes of memberships, in the order in which they happened
-	Cursor  Cursor
-	More    bool
+	Cursor  Cursor            // where to continue after these changes
+	More    bool              // whether there may be more changes now
 }
 
 // GroupState is the progress of a job's groups.
 type GroupState struct {
-	Ready    bool      `json:"ready,omitempty"`    // every group in scope was looked at since the job began to provision groups
-	Seen     string    `json:"seen,omitempty"`     // the cycle in which every group in scope was looked at last
-	Mark     Cursor    `json:"mark,omitempty"`     // all changes of groups before this position are imported
-	Off      string    `json:"off,omitempty"`      // why the target accepts no groups; "" if it does
-	Searches *Searches `json:"searches,omitempty"` // the tests of the matching attributes of groups
+	Ready    bool      `json:"ready,omitempty"`    // whether the engine has looked at every group in scope since the job began to provision groups
+	Seen     string    `json:"seen,omitempty"`     // the id of the last cycle in which the engine looked at every group in scope
+	Mark     Cursor    `json:"mark,omitempty"`     // the position up to which all changes of groups are imported
+	Off      string    `json:"off,omitempty"`      // a sentence that says why the target accepts no groups; "" if it accepts them
+	Searches *Searches `json:"searches,omitempty"` // the results of testing the matching attributes of groups
 }
 
-// MembersState is what a job has learned about how the target handles group members.
+// MembersState holds the facts that a job has learned about how the target handles group members.
 type MembersState struct {
 	For     int64 `json:"for"`               // the job's count [Asked.ForgetLinks] when this was learned
-	AtOnce  int   `json:"atOnce,omitempty"`  // how many members one request may carry; 0: no limit is known
-	Adds    bool  `json:"adds,omitempty"`    // the target has proved that it carries out additions
-	Removes bool  `json:"removes,omitempty"` // the target has proved that it carries out removals
+	AtOnce  int   `json:"atOnce,omitempty"`  // how many members one request may have; 0 means that no limit is known
+	Adds    bool  `json:"adds,omitempty"`    // whether the target has proved that it carries out additions
+	Removes bool  `json:"removes,omitempty"` // whether the target has proved that it carries out removals
 }
 
-// groups is what a run needs to provision groups.
+// groups holds the parts that a run needs to provision groups.
 type groups struct {
 	m      *mapping
 	source GroupSource
 	target GroupTarget
-	off    bool // the last test found that the target accepts no groups; fixed for a slice
+	off    bool // whether the last test before this slice found that the target accepts no groups
 }
 
 // connectGroups prepares to provision groups if the job's mapping of groups is enabled.
@@ -96,10 +96,10 @@ func (r *run) connectGroups() error {
 // groupsOn reports whether the job provisions groups and the target accepts them.
 func (r *run) groupsOn() bool { return r.groups != nil && !r.groups.off }
 
-// testGroups checks whether the target can be searched for groups. A target without groups is not a
-// failure: then the job provisions only accounts. Once the groups are in step, an incremental cycle
-// skips this test. If such a cycle has nothing to do, it sends only one request, the test of the
-// connection.
+// testGroups tests whether the target can be searched for groups. If the target accepts no groups,
+// testGroups returns no error, and the job provisions only accounts. When the groups are in step,
+// testGroups does nothing in an incremental cycle. So a cycle that has nothing to do sends only one
+// request: the test of the connection.
 func (r *run) testGroups(ctx context.Context) error {
 	if r.groups == nil {
 		r.state.Groups.Off = ""
@@ -121,7 +121,8 @@ func (r *run) testGroups(ctx context.Context) error {
 	return nil
 }
 
-// groupPass returns the pass that evaluates groups, or nil.
+// groupPass returns the pass that evaluates groups. It returns nil if groups are not provisioned
+// now.
 func (r *run) groupPass(p *pass) *pass {
 	if !r.groupsOn() {
 		return nil
@@ -176,7 +177,7 @@ func (p *pass) passFor(object *Object, known Pending) *pass {
 	return p
 }
 
-// leaveGroup skips a group while groups are not provisioned.
+// leaveGroup returns the work of a group that is skipped, because groups are not provisioned now.
 func (p *pass) leaveGroup(known Pending, object *Object) *work {
 	w := &work{p: p, known: memory{Pending: known}, m: p.m, link: known.Link, result: unsentResult{}, decision: skip{telling: silent}}
 	if object != nil {
@@ -218,14 +219,15 @@ func (p *pass) decideGroup(ctx context.Context, w *work, attributes map[string]a
 	return remove{link: *w.link}, nil
 }
 
-// aboutGroups changes a sentence about a person into one about a group.
+// aboutGroups changes a sentence about a person into a sentence about a group.
 var aboutGroups = strings.NewReplacer(
 	"The person", "The group", "the person", "the group", "a person without access", "a group without access",
 	"an account", "a group", "An account", "A group", "The account", "The group at the application", "the account", "the group at the application",
 	"such accounts", "such groups", "accounts", "groups",
 )
 
-// words adapts a sentence about a person to the kind of object.
+// words returns a sentence about a person. If the object is a group, it returns the same sentence
+// about a group.
 func (w *work) words(sentence string) string {
 	if w.m.kind == GroupKind {
 		return aboutGroups.Replace(sentence)
@@ -233,7 +235,7 @@ func (w *work) words(sentence string) string {
 	return sentence
 }
 
-// laneOfGroup returns the lane of a group. state is the state of its link; "" without a link.
+// laneOfGroup returns the lane of a group. state is the state of its link; "" if it has no link.
 func (r *run) laneOfGroup(why Why, state LinkState, o *Object) Lane {
 	if (why == ByCycle || why == ByAbsence) && state == Active && r.groups != nil && r.groups.entitles(o, r.job.Scope) {
 		return Checks
@@ -241,8 +243,8 @@ func (r *run) laneOfGroup(why Why, state LinkState, o *Object) Lane {
 	return Groups
 }
 
-// endsGroup reports whether the object's group at the target should be deleted. state is the state
-// of its link; "" without a link.
+// endsGroup reports whether the group at the target that belongs to the object should be deleted.
+// state is the state of the object's link; "" if it has no link.
 func (r *run) endsGroup(state LinkState, o *Object) bool {
 	return r.groups != nil && o != nil && o.Kind == GroupKind && state == Active && r.groups.m.can(FlowDelete) && !r.groups.entitles(o, r.job.Scope)
 }
@@ -255,7 +257,8 @@ func (g *groups) entitles(o *Object, s Scope) bool {
 	return admitted || err != nil
 }
 
-// importGroupNews imports the changes of groups and memberships since the last look.
+// importGroupNews imports a page of the changes of groups and memberships that are not imported
+// yet. found reports whether there is new work, or may be.
 func (r *run) importGroupNews(ctx context.Context) (found bool, err error) {
 	r.mu.Lock()
 	at, on := r.state.Groups.Mark, r.groupsOn()
@@ -277,7 +280,7 @@ func (r *run) importGroupNews(ctx context.Context) (found bool, err error) {
 	return len(listed) > 0 || c.More, r.save(func(s *State) { s.Groups.Mark = c.Cursor }, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed) })
 }
 
-// catchUpGroups imports all changes of groups that the directory has at this moment.
+// catchUpGroups imports all changes of groups that the directory has at this time.
 func (r *run) catchUpGroups(ctx context.Context) error {
 	for {
 		before := r.groupsMark()
@@ -293,7 +296,7 @@ func (r *run) groupsMark() Cursor {
 	return r.state.Groups.Mark
 }
 
-// listGroups returns the rows for the work list that follow from changes of groups.
+// listGroups returns the work that follows from changes of groups, as rows for the work list.
 func (r *run) listGroups(ctx context.Context, c GroupsChanged) ([]Listed, error) {
 	objects := make(map[string]*Object, len(c.IDs))
 	for _, id := range c.IDs {
@@ -355,8 +358,8 @@ func (r *run) groupsChanged(ctx context.Context) (changed bool, err error) {
 	return changed, err
 }
 
-// eachGroupNews calls visit with the work that follows from changes of groups that are not yet
-// imported. It stops when visit returns false or nothing is left.
+// eachGroupNews calls visit with the work that follows from those changes of groups that are not
+// imported yet, page by page. It stops when visit returns false, or when there are no more changes.
 func (r *run) eachGroupNews(ctx context.Context, visit func([]Listed) (more bool, err error)) error {
 	if !r.groupsOn() || !r.state.Groups.Ready {
 		return nil
@@ -405,7 +408,7 @@ func (r *run) mentionGroups(ctx context.Context) error {
 	return r.show(&entry)
 }
 
-// groupsNote says what the job does with the groups in scope.
+// groupsNote says in words what the job does with the groups in scope.
 func (r *run) groupsNote(count int) string {
 	many := fmt.Sprintf("%d groups are", count)
 	if count == 1 {

@@ -12,7 +12,7 @@ import (
 )
 
 // Rehire is a job's rule for a new person whose matching value belongs to the account of a person
-// without access. The two may be the same person, hired again.
+// who no longer has access. The two may be the same person, hired again.
 type Rehire string
 
 // The rules for a re-hire.
@@ -34,39 +34,45 @@ const (
 // Awaited is a matching value that an object waits for because another object's account has it.
 type Awaited struct {
 	Key    MatchKey
-	Holder string // object id of the other object
-	Since  time.Time
-	Fresh  bool // the object has only now begun to wait for the value
+	Holder string    // the object id of the other object
+	Since  time.Time // when the object began to wait
+	Fresh  bool      // whether the object has only now begun to wait for the value
 }
 
-// Aside is a temporary value that an account gets while other people in a circle take their values.
-// The engine records it before it sends it.
+// Aside is a temporary value that an account gets while the other people in a circle get their new
+// values. The engine records the temporary value before it sends it.
 type Aside struct {
 	Path    string    `json:"path"`
 	Value   string    `json:"value"` // the temporary value
 	Old     string    `json:"old"`   // the value that the account had
 	Since   time.Time `json:"since"`
-	Reached bool      `json:"reached,omitempty"` // the account has the temporary value
+	Reached bool      `json:"reached,omitempty"` // whether the account has the temporary value
 }
 
 const (
-	// awaitTime is how long a person waits for a value before the engine looks again. Waiting is
-	// not a failure. It ends earlier when the holder's outcome is recorded.
+	// awaitTime is how long a person waits for a value before the engine looks at the person again.
+	// Waiting is not a failure. It ends earlier if the outcome of the holder is recorded.
 	awaitTime = 30 * time.Second
 	// asideTime is how long an account may keep a temporary value.
 	asideTime = 10 * time.Minute
-	// maxCircle is how many people the engine examines in search of a circle.
+	// maxCircle is how many people the engine examines when it looks for a circle.
 	maxCircle = 50
 )
 
-// knowledge gives a pass access to what the job knows about other people.
+// knowledge holds the functions with which a pass reads other people and the job's data about them.
 type knowledge struct {
-	read    func(ctx context.Context, objectID string) (*Object, error)
-	known   func(ctx context.Context, objectID string) (Pending, error)
-	holder  func(ctx context.Context, key MatchKey) (objectID string, err error)
+	// read returns an object; nil if the directory no longer has it.
+	read func(ctx context.Context, objectID string) (*Object, error)
+	// known returns the job's data about an object.
+	known func(ctx context.Context, objectID string) (Pending, error)
+	// holder returns the id of the object whose account has a matching value; "" if there is none.
+	holder func(ctx context.Context, key MatchKey) (objectID string, err error)
+	// awaited returns the value that an object waits for; nil if there is none.
 	awaited func(ctx context.Context, objectID string) (*Awaited, error)
-	drawn   func(ctx context.Context, objectID string) ([]Drawn, error)
-	drawer  func(ctx context.Context, path, value string) (objectID string, err error)
+	// drawn returns the values that were generated for an object.
+	drawn func(ctx context.Context, objectID string) ([]Drawn, error)
+	// drawer returns the id of the object for which a value was generated; "" if there is none.
+	drawer func(ctx context.Context, path, value string) (objectID string, err error)
 }
 
 // holder is a person whose account has a value that another person should have.
@@ -74,14 +80,15 @@ type holder struct {
 	id       string
 	name     string
 	object   *Object // nil if the person was purged
-	known    Pending
-	entitled bool
-	keeps    bool // whether the holder should have the value
-	leaves   bool // whether the holder's account will be deleted
-	why      string
+	known    Pending // the job's data about the person
+	entitled bool    // whether the person should have an active account
+	keeps    bool    // whether the person's account should keep the value
+	leaves   bool    // whether the person's account will be deleted
+	why      string  // why the person is not entitled, in words; "" if entitled
 }
 
-// holderOf returns what is known about a person whose account has a matching value.
+// holderOf returns the data about the person with this id, whose account has the matching value
+// key.
 func (p *pass) holderOf(ctx context.Context, id string, key MatchKey, now time.Time) (holder, error) {
 	object, err := p.others.read(ctx, id)
 	if err != nil {
@@ -106,9 +113,10 @@ func (p *pass) holderOf(ctx context.Context, id string, key MatchKey, now time.T
 	return h, nil
 }
 
-// contest looks for a change that would give the account a matching value of another linked
-// account. It returns the changes to send now and the decision about the rest: nil, fail or later.
-func (p *pass) contest(ctx context.Context, w *work, changes []Change) ([]Change, decision, error) {
+// decideContest looks for a change that would give the account a matching value of another linked
+// account. It returns the changes to send now. The decision is about the remaining change: fail or
+// later, or nil if all changes are sent now.
+func (p *pass) decideContest(ctx context.Context, w *work, changes []Change) ([]Change, decision, error) {
 	if w.link.Aside != nil {
 		return p.resume(ctx, w, changes)
 	}
@@ -128,7 +136,7 @@ func (p *pass) contest(ctx context.Context, w *work, changes []Change) ([]Change
 		if err != nil {
 			return nil, nil, err
 		}
-		rest, err := p.await(ctx, w, key, h)
+		rest, err := p.decideWait(ctx, w, key, h)
 		if err != nil || rest == nil {
 			return changes, nil, err
 		}
@@ -137,9 +145,9 @@ func (p *pass) contest(ctx context.Context, w *work, changes []Change) ([]Change
 	return changes, nil, nil
 }
 
-// await decides how to wait for a value that another person's account has. nil means that there is
-// no need to wait.
-func (p *pass) await(ctx context.Context, w *work, key MatchKey, h holder) (decision, error) {
+// decideWait decides how to wait for the value key, which the account of another person h has. The
+// decision is nil if waiting is of no use, because that account keeps the value.
+func (p *pass) decideWait(ctx context.Context, w *work, key MatchKey, h holder) (decision, error) {
 	awaits := &Awaited{Key: key, Holder: h.id, Since: w.started, Fresh: true}
 	before, err := p.others.awaited(ctx, w.known.ObjectID)
 	if err != nil {
@@ -154,7 +162,7 @@ func (p *pass) await(ctx context.Context, w *work, key MatchKey, h holder) (deci
 	case !h.entitled && !h.leaves:
 		return p.failFormer(w, key, h, awaits), nil
 	case h.entitled:
-		circle, err := p.circle(ctx, w.known.ObjectID, h.id)
+		circle, err := p.findCircle(ctx, w.known.ObjectID, h.id)
 		if err != nil {
 			return nil, err
 		}
@@ -170,7 +178,7 @@ func (p *pass) await(ctx context.Context, w *work, key MatchKey, h holder) (deci
 		}
 		f := w.fail(&TargetError{
 			Kind: Conflict, Code: "EntryConflict",
-			Detail: fmt.Sprintf("%s '%s' belongs to the account of %s, who %s", key.Path, text(key.Value), h.name, ended(reason)),
+			Detail: fmt.Sprintf("%s '%s' belongs to the account of %s, who %s", key.Path, text(key.Value), h.name, withFullStop(reason)),
 			Advice: "It is sent as soon as that account has another value.",
 		})
 		f.awaits = awaits
@@ -183,12 +191,12 @@ func (p *pass) await(ctx context.Context, w *work, key MatchKey, h holder) (deci
 	return d, nil
 }
 
-func ended(s string) string { return strings.TrimSuffix(s, ".") + "." }
+func withFullStop(s string) string { return strings.TrimSuffix(s, ".") + "." }
 
-// circle finds people who wait for each other: each one wants the value that the next one's account
-// has, and the last one wants the first one's. It returns their object ids, starting with objectID.
-// It returns nil if there is no such circle.
-func (p *pass) circle(ctx context.Context, objectID, holderID string) ([]string, error) {
+// findCircle finds people who wait for each other. Each person wants the value that the account of
+// the next person has, and the last person wants the value of the first. It returns their object
+// ids, starting with objectID. It returns nil if there is no such circle.
+func (p *pass) findCircle(ctx context.Context, objectID, holderID string) ([]string, error) {
 	members := []string{objectID}
 	for id := holderID; len(members) < maxCircle; {
 		members = append(members, id)
@@ -206,7 +214,8 @@ func (p *pass) circle(ctx context.Context, objectID, holderID string) ([]string,
 	return nil, nil
 }
 
-// breakCircle gives the account of one person in a circle a temporary value, if the job allows that.
+// breakCircle decides about a person in a circle. If the job allows it, the account of one person
+// in the circle gets a temporary value, and the others wait. Otherwise the person fails.
 func (p *pass) breakCircle(w *work, key MatchKey, h holder, awaits *Awaited, circle []string) decision {
 	why := p.noTemporary(w, key)
 	if why == "" && slices.Min(circle) != w.known.ObjectID {
@@ -313,9 +322,9 @@ func (p *pass) resume(ctx context.Context, w *work, changes []Change) ([]Change,
 	return changes, f, nil
 }
 
-// contested decides about an account that was found for one person but is linked to another. A nil
-// decision means that the person takes the account over.
-func (p *pass) contested(ctx context.Context, w *work, o TargetObject, key MatchKey, owner string) (decision, error) {
+// decideContested decides about an account that was found for one person but is linked to the
+// person owner. A nil decision means that the first person takes the account over.
+func (p *pass) decideContested(ctx context.Context, w *work, o TargetObject, key MatchKey, owner string) (decision, error) {
 	h, err := p.holderOf(ctx, owner, key, w.started)
 	if err != nil {
 		return nil, err
@@ -333,16 +342,17 @@ func (p *pass) contested(ctx context.Context, w *work, o TargetObject, key Match
 			return nil, nil
 		}
 	}
-	d, err := p.await(ctx, w, key, h)
+	d, err := p.decideWait(ctx, w, key, h)
 	if err == nil && d == nil {
 		return w.failTaken(o.ID, owner), nil
 	}
 	return d, err
 }
 
-// foundByOldValue decides about an account that was found by a value which it should no longer
-// have. The other person may have been renamed between the search and this decision. So the engine
-// evaluates this person once more at once. If the search finds the account again, the person fails.
+// foundByOldValue decides about an account that a search found by a value which the account no
+// longer has according to the job. Its person may have been renamed between the search and this
+// decision. So the engine evaluates the searching person again at once. If the search finds the
+// account again, that person fails.
 func (p *pass) foundByOldValue(ctx context.Context, w *work, o TargetObject, key MatchKey, owner string) (decision, error) {
 	before, err := p.others.awaited(ctx, w.known.ObjectID)
 	switch {
@@ -361,7 +371,8 @@ func employeeID(o *Object) string {
 	return strings.TrimSpace(text(o.Attributes["employeeId"]))
 }
 
-// failFormer fails a person whose value belongs to the account of a person without access.
+// failFormer fails a person whose value belongs to the account of a person who no longer has
+// access.
 func (p *pass) failFormer(w *work, key MatchKey, h holder, awaits *Awaited) fail {
 	te := &TargetError{
 		Kind: Conflict, Code: "HandoverNeeded",
@@ -386,7 +397,7 @@ func (p *pass) failFormer(w *work, key MatchKey, h holder, awaits *Awaited) fail
 	return f
 }
 
-// freed returns the matching values that an account no longer has.
+// freed returns the matching values that an account had before but no longer has after a change.
 func freed(before *Link, after *Link) []MatchKey {
 	if before == nil {
 		return nil
@@ -400,10 +411,12 @@ func freed(before *Link, after *Link) []MatchKey {
 	return gone
 }
 
-// Folded returns a matching value in the case-folded form in which it is stored for lookups.
+// Folded returns the path and the value of a matching value, case-folded, as they are stored for
+// lookups.
 func (k MatchKey) Folded() string { return scim.Fold(k.Path) + " " + scim.Fold(text(k.Value)) }
 
-// FirstKey returns the account's first matching value in the form stored for lookups, or "".
+// FirstKey returns the account's first matching value in the form of Folded. It returns "" if the
+// account has no matching value or is gone.
 func (l *Link) FirstKey() string {
 	if len(l.Keys) == 0 || l.State == Gone {
 		return ""

@@ -20,7 +20,8 @@ var (
 	ErrNotFound  = errors.New("no such log entry")
 )
 
-// InputError reports a setting that cannot be accepted. Field is its name in the form.
+// InputError is the error for a setting that cannot be accepted. Field is the name of the setting
+// on the page. Text says what is wrong and what to do.
 type InputError struct {
 	Field string
 	Text  string
@@ -28,10 +29,10 @@ type InputError struct {
 
 func (e *InputError) Error() string { return e.Field + ": " + e.Text }
 
-// Key identifies a job. An application has at most one.
+// Key identifies a job. An application has at most one job.
 type Key struct {
 	Directory SourceID
-	App       string // id of the enterprise application
+	App       string // the id of the enterprise application
 }
 
 // String returns the key of the job's lease.
@@ -67,13 +68,13 @@ const (
 // Scope says which users' accounts a job manages.
 type Scope string
 
-// Scopes, in Entra's words "Sync only assigned users and groups" and "Sync all users and groups".
+// Scopes. Entra calls them "Sync only assigned users and groups" and "Sync all users and groups".
 const (
 	AssignedOnly Scope = "assigned"
 	Everyone     Scope = "all"
 )
 
-// Job is one synchronization as people have configured it. Its progress is in [State].
+// Job holds the settings of the provisioning of one application. [State] holds its progress.
 type Job struct {
 	Key       Key
 	Mode      Mode
@@ -83,10 +84,11 @@ type Job struct {
 	Rehire    Rehire
 	Swaps     Swaps
 	Schema    *Schema
-	// GroupsOffered is true after an update has switched the mapping of groups off, until an
-	// administrator decides about groups. Earlier versions did nothing with that mapping.
+	// GroupsOffered says whether an administrator still has to decide about groups. Earlier
+	// versions of Rollcall ignored the mapping of groups, so the update to this version switched it
+	// off.
 	GroupsOffered bool
-	// Nested is true if groups are sent as members of groups too. Entra sends only people.
+	// Nested is true if groups, too, are sent as members of groups. Entra sends only people.
 	Nested bool
 	// SealedSecret is the Secret Token, sealed for this job; nil if there is none.
 	SealedSecret []byte
@@ -96,11 +98,11 @@ type Job struct {
 	// Asked counts the requests that people made to the engine.
 	Asked
 
-	// AskedWhy says in words which was the last change that requires a look at everyone.
+	// AskedWhy describes the last change because of which the engine must look at everyone.
 	AskedWhy string
 
-	// Searches holds the results of the search tests from when the connection or the mapping was
-	// saved; nil if the target could not be reached then.
+	// Searches holds the results of the search tests that were made when the connection or the
+	// mapping was saved; nil if the target could not be reached at that time.
 	Searches *Searches
 
 	Created  time.Time
@@ -108,21 +110,23 @@ type Job struct {
 }
 
 // Asked counts the requests that changes of a job's settings make to the engine. The engine keeps
-// the counts that it has handled in its [State]. A higher count is a new request. The JSON names
-// come from an earlier version, so that stored states stay readable.
+// the counts that it has handled in its [State]. If a count of the job is higher, there is a new
+// request. The JSON names come from an earlier version, so that stored states stay readable.
 type Asked struct {
-	// TryNow: begin a cycle at once, regardless of the schedule, a pause or a quarantine. Start, a
-	// new address and a new Secret Token request this.
+	// TryNow counts requests to begin a cycle at once, regardless of the schedule, a pause or a
+	// quarantine. A start, a new address and a new Secret Token make such a request.
 	TryNow int64 `json:"credentials"`
-	// LookAtAll: begin an initial cycle. Changes of mappings or scope and a new target request
-	// this.
+	// LookAtAll counts requests to begin an initial cycle. Changes of mappings or scope and a new
+	// target make such a request.
 	LookAtAll int64 `json:"revision"`
-	// Confirmed: how many accounts in total administrators have agreed to have disabled, over all
-	// changes that request an initial cycle.
+	// Confirmed is the number of accounts that administrators have agreed to disable, in total over
+	// all changes that request an initial cycle.
 	Confirmed int64 `json:"confirmed,omitempty"`
-	// ForgetFailures: retry everyone who failed. A restart requests this.
+	// ForgetFailures counts requests to try everyone who failed again. A restart makes such a
+	// request.
 	ForgetFailures int64 `json:"restarts"`
-	// ForgetLinks: forget all links, because the Tenant URL now leads to another application.
+	// ForgetLinks counts requests to forget all links, because the Tenant URL now leads to another
+	// application.
 	ForgetLinks int64 `json:"targetNo"`
 }
 

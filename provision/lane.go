@@ -8,15 +8,15 @@ import (
 	"time"
 )
 
-// Lane is a lane of a job's work list. The engine takes objects from the first lane in which one is
-// due. Within a lane it takes the object that has waited longest.
+// Lane is a lane of a job's work list. The engine takes objects from the first lane that has an
+// object which is due. Within a lane it takes the object that has waited longest.
 type Lane int
 
 // Lanes, the most urgent first.
 const (
-	Leavers Lane = 1 + iota // people who have an account and should lose it, or its use
+	Leavers Lane = 1 + iota // people whose account should be disabled or deleted
 	Joiners                 // people who have no account yet
-	Updates                 // people who have an account, and something about them has changed
+	Updates                 // people who have an account and have changed
 )
 
 // Lanes of groups and references, which come after people.
@@ -29,37 +29,37 @@ const (
 // Checks is the last lane. It holds the objects of an initial cycle or of the daily search.
 const Checks Lane = 20
 
-// Listed is an object to put on the work list.
+// Listed is an object that is to be put on the work list.
 type Listed struct {
 	ObjectID string
 	Why      Why
 	Lane     Lane
 	Members  []ListedMember // for work on a group's memberships: the memberships that have changed
 
-	Takes  bool   // its account would be disabled or deleted
-	Cause  string // the cause of its change; "" for a single change
-	Reason string // why it would be disabled or deleted
+	Takes  bool   // whether the object's account would be disabled or deleted
+	Cause  string // the id of the cause of the object's change; "" for a single change
+	Reason string // why the account would be disabled or deleted, in words
 	Keeps  Keeps
-	Turn   int64     // list the object only if its row still has this turn; 0: in any case
-	State  LinkState // state of the object's link at the decision to list it; "" without a link
+	Turn   int64     // the turn that the object's row must still have to be listed; 0 means any turn
+	State  LinkState // the state of the object's link when the object was listed; "" if it has no link
 }
 
-// Outdated returns the row to list instead if the object's link has another state by now. That
-// happens if a worker has ended the account. Then the guard has nothing to count.
+// Outdated returns the row to list instead, if the object's link now has another state. That
+// happens if a worker has disabled or deleted the account since. The guard then counts nothing.
 func (l Listed) Outdated() Listed {
 	return Listed{ObjectID: l.ObjectID, Why: l.Why, Lane: Checks, Cause: l.Cause}
 }
 
 // ListedMember is a membership that has changed.
 type ListedMember struct {
-	Member string // object id
-	Cause  string // the cause of the change; "" for a single change
-	Takes  bool   // a single change ended the membership, so the guard does not judge it
+	Member string // the object id of the member
+	Cause  string // the id of the cause of the change; "" for a single change
+	Takes  bool   // whether a single change ended the membership, so that the guard does not judge it
 }
 
-// list decides for each object which lane it belongs to. objects holds the objects as read from the
-// source. If it is nil, list reads those that have an account. origins says where the changes of
-// the objects come from.
+// list decides to which lane of the work list each object belongs. objects holds the objects, as
+// read from the source. If it is nil, list reads those objects that have an account. origins says
+// where the changes of the objects come from.
 func (r *run) list(ctx context.Context, why Why, ids []string, objects map[string]*Object, origins map[string]Origin) ([]Listed, error) {
 	if len(ids) == 0 {
 		return nil, nil
@@ -90,7 +90,7 @@ func (r *run) list(ctx context.Context, why Why, ids []string, objects map[strin
 	return listed, nil
 }
 
-// objects reads objects of the source.
+// objects reads the objects with these ids from the source. It leaves out purged objects.
 func (r *run) objects(ctx context.Context, ids []string) (map[string]*Object, error) {
 	found := make(map[string]*Object, len(ids))
 	for page := range slices.Chunk(ids, mostTogether) {
@@ -115,8 +115,8 @@ func (r *run) objects(ctx context.Context, ids []string) (map[string]*Object, er
 	return found, nil
 }
 
-// lane returns the lane of an object. state is the state of its link; "" without a link. o is nil
-// if the source no longer has the object.
+// lane returns the lane of an object. state is the state of its link; "" if it has no link. o is
+// nil if the source no longer has the object.
 func (r *run) lane(why Why, state LinkState, o *Object) Lane {
 	switch {
 	case o != nil && o.Kind == GroupKind:
@@ -149,8 +149,8 @@ func filterAttributes(o *Object) map[string]any {
 	return a
 }
 
-// listAll puts objects on the work list, one page per transaction, so that no transaction takes
-// long. The transaction of the last page also saves the state s.
+// listAll puts objects on the work list. Each page has its own transaction, so that no transaction
+// takes long. The transaction of the last page also saves the state s.
 func (r *run) listAll(ctx context.Context, s State, why Why, ids []string) error {
 	for {
 		page := ids[:min(len(ids), importPage)]

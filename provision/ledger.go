@@ -11,29 +11,30 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Ledger is what a job remembers of an account, by target attribute. With it, the engine can
-// compare a person with the written values without a request to the target. An attribute without an
-// entry is unknown. A nil Ledger belongs to a link of an earlier version, which kept only a hash.
+// Ledger holds the job's stored data about the values of an account, by target attribute. With it,
+// the engine can compare a person's values with the written values without a request to the target.
+// An attribute without an entry is unknown. A nil Ledger belongs to a link that an earlier version
+// of Rollcall stored; such a link has only a hash.
 type Ledger map[string]Written
 
-// Written is what a job remembers of one attribute of an account.
+// Written holds the job's stored data about one attribute of an account.
 type Written struct {
 	// Sent is the value that the job gave the attribute, or that the account already had when the
 	// job wanted it. It is nil if the job has not given the attribute a value.
 	Sent any
-	// Got is the value that the target last returned; nil if it returned none.
+	// Got is the value that the target last returned; nil if it returned no value.
 	Got any
-	// Shown reports whether the target has returned the attribute, or an account without it, since
+	// Shown says whether the target has returned the attribute, or an account without it, since
 	// Sent was sent.
 	Shown bool
-	// Unsure is true after a request whose effect on the attribute is unknown. Only a read can show
-	// it.
+	// Unsure is true after a request whose effect on the attribute is unknown. Only a read of the
+	// account can show the effect.
 	Unsure bool
 	// Refused is a value that the target refused for this attribute.
 	Refused any
-	// Inputs is a hash of what the expression read when it yielded Sent, apart from the time. Only
-	// expressions that read the clock have it: as long as the inputs stay the same, a new value
-	// comes only from the time and is not sent.
+	// Inputs is a hash of the values that the expression read when it yielded Sent; see
+	// mapping.inputs. It is set only for expressions that read the clock. While the hash stays the
+	// same, a new value comes only from the time, and is not sent.
 	Inputs string
 }
 
@@ -45,8 +46,8 @@ func (w Written) value() any {
 	return w.Got
 }
 
-// shown returns the value in the form that the target returned, for the log and for the choice
-// between Add and Replace.
+// shown returns the value as the target returned it; if the target has not returned it, the value
+// that was sent. The log shows this value, and the choice between Add and Replace depends on it.
 func (w Written) shown() any {
 	if w.Shown {
 		return w.Got
@@ -54,7 +55,8 @@ func (w Written) shown() any {
 	return w.Sent
 }
 
-// known returns what the job remembers of an attribute. ok is false if nothing certain is known.
+// known returns the entry of an attribute. ok is false if there is no entry, or if the account's
+// value is not known for certain.
 func (l Ledger) known(path string) (w Written, ok bool) {
 	w, ok = l[path]
 	return w, ok && !w.Unsure
@@ -66,8 +68,7 @@ func (l Ledger) refused(c Change) bool {
 	return no != nil && c.New != nil && text(no) == text(rememberedAs(c.Path, c.New))
 }
 
-// element reports whether the account has the element of a multi-valued attribute that a path
-// selects.
+// element says whether the account has the element of a multi-valued attribute that a path selects.
 func (l Ledger) element(path string) ElementState {
 	element := elementOf(path)
 	if element == "" {
@@ -99,7 +100,7 @@ func (l Ledger) equal(other Ledger) bool {
 	})
 }
 
-// same reports whether two remembered values are equal.
+// same reports whether two values of ledgers are equal.
 func same(a, b any) bool {
 	listA, severalA := a.([]any)
 	listB, severalB := b.([]any)
@@ -109,11 +110,11 @@ func same(a, b any) bool {
 	return a == b
 }
 
-// maxRemembered limits a remembered value, in bytes. Of a longer value the ledger keeps only a
-// hash.
+// maxRemembered is the largest size of a value in a ledger, in bytes. If a value is larger, the
+// ledger holds only its hash.
 const maxRemembered = 1_000
 
-// remembered returns a value in the form that a ledger keeps: nil, string, bool, int64 or a list of
+// remembered returns a value in the form that ledgers have: nil, string, bool, int64 or a list of
 // strings.
 func remembered(v any) any {
 	switch value := v.(type) {
@@ -151,7 +152,7 @@ func remembered(v any) any {
 	return shortened(text(v))
 }
 
-// hashMark is the prefix of a value of which the ledger keeps only the hash.
+// hashMark is the prefix of a hash that a ledger holds instead of a value.
 const hashMark = "\x01sha256:"
 
 func isHashed(v any) bool {
@@ -166,11 +167,11 @@ func shortened(s string) string {
 	return hashMark + hashText(s)
 }
 
-// isPassword reports whether a target attribute is a password. A target never returns it (RFC 7643
-// §4.1.1). A ledger keeps only its hash. Logs and plans do not show it.
+// isPassword reports whether a target attribute is a password. A target never returns a password
+// (RFC 7643 §4.1.1). A ledger holds only its hash, and logs and plans do not show it.
 func isPassword(path string) bool { return strings.EqualFold(path, "password") }
 
-// rememberedAs is [remembered] for an attribute. For a password it returns only a hash.
+// rememberedAs is like [remembered], but returns only a hash if the attribute is a password.
 func rememberedAs(path string, v any) any {
 	if isPassword(path) && v != nil && !isHashed(v) {
 		return hashMark + hashText(text(v))
@@ -178,7 +179,7 @@ func rememberedAs(path string, v any) any {
 	return remembered(v)
 }
 
-// agrees compares a remembered value with a wanted one, in the way that [row.same] compares values.
+// agrees reports whether a value of a ledger equals a wanted value. It compares as [row.same] does.
 func (r *row) agrees(have, want any) bool {
 	if isPassword(r.Target) {
 		return have == rememberedAs(r.Target, want)
@@ -211,9 +212,8 @@ func (r *row) agrees(have, want any) bool {
 //	[sent, got, marks, refused]
 //	[sent, got, marks, refused, inputs]
 //
-// A value equal to the one before it is written as []. The member "-" lists the attributes for
-// which the account has no value. Long names are shortened, because there is a ledger for each
-// account.
+// If got equals sent, got is written as []. The member "-" lists the attributes for which the
+// account has no value. Long names are shortened to save space, because each account has a ledger.
 
 // shortNames maps parts of attribute names to their short forms.
 var (
@@ -221,13 +221,14 @@ var (
 	longNames  = strings.NewReplacer("e~", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:", "{", `[type eq "`, "}", `"]`)
 )
 
-// shortName returns the short form of an attribute's name. A name that contains a character of the
-// short forms could not be restored. Such a name is returned in full, after an equals sign.
+// shortName returns the short form of an attribute's name. If a name contains a character that the
+// short forms use, longName could not restore it. So shortName returns such a name in full, after
+// an equals sign.
 func shortName(path string) string {
 	switch {
 	case strings.ContainsAny(path, "~{}"):
 		return "=" + path
-	case !strings.ContainsAny(path, "[:"): // like most names, this one has nothing to shorten
+	case !strings.ContainsAny(path, "[:"): // the name has no part that can be shortened
 		return path
 	}
 	return shortNames.Replace(path)
@@ -295,8 +296,8 @@ func (l Ledger) Text() string {
 	return string(append(b, '}'))
 }
 
-// marks returns the marks of the stored form. They hold the properties that the number of values
-// does not show.
+// marks returns the marks of the stored form: "u" for unsure, and "n" for not shown although there
+// are further values.
 func (w Written) marks() string {
 	var marks string
 	if w.Unsure {
@@ -333,7 +334,7 @@ func appendValue(b []byte, v any) []byte {
 		return strconv.AppendInt(b, v, 10)
 	case []any:
 		b = append(b, `["`...)
-		b = append(b, `",`...) // distinguishes an empty list from [], an equal value
+		b = append(b, `",`...) // the first element is always "", because [] means that got equals sent
 		for i, e := range v {
 			if i > 0 {
 				b = append(b, ',')
@@ -436,8 +437,8 @@ func readValue(part json.RawMessage) (any, error) {
 	return n, err
 }
 
-// afterwards returns the ledger of the account after the work. changes were carried out; unsure may
-// have been carried out.
+// afterwards returns the new ledger of the account. changes were carried out; unsure may have been
+// carried out.
 func (w *work) afterwards(changes, unsure []Change) Ledger {
 	before := w.link.Wrote
 	if w.newLink() {
@@ -498,7 +499,8 @@ func (w *work) afterwards(changes, unsure []Change) Ledger {
 	return after
 }
 
-// wanted returns the value that the mapping yields for an attribute, or nil.
+// wanted returns the value that the mapping yields for a target attribute. It returns nil if there
+// is none.
 func (w *work) wanted(target string) *value {
 	for i := range w.values {
 		if w.values[i].row.Target == target {
@@ -509,7 +511,7 @@ func (w *work) wanted(target string) *value {
 }
 
 // shown returns the attribute's value in an answer of the target. shown is false if the answer does
-// not contain the attribute: an incomplete answer proves nothing.
+// not contain the attribute. Such an answer may be incomplete, so it proves nothing.
 func (r *row) shown(answer scim.Resource) (v any, shown bool) {
 	if answer == nil {
 		return nil, false
@@ -518,8 +520,8 @@ func (r *row) shown(answer scim.Resource) (v any, shown bool) {
 	return v, v != nil
 }
 
-// valueIn returns an account's value of the row's attribute, or nil. For a multi-valued attribute
-// the value is a list.
+// valueIn returns the value that an account has for the row's attribute; nil if it has none. For a
+// multi-valued attribute the value is a list.
 func (r *row) valueIn(account scim.Resource) any {
 	if !r.Multivalued {
 		return r.oneValueIn(account)

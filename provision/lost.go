@@ -11,13 +11,13 @@ import (
 // missing reports whether the target did not know the account when the engine last needed it.
 func (l *Link) missing() bool { return l.State == Missed || l.wasLost() }
 
-// wasLost reports whether the engine has already searched for the account and found none.
+// wasLost reports whether the engine has already searched for the account without finding it.
 func (l *Link) wasLost() bool { return l.State == Lost || l.State == Gone }
 
 // relocate looks for another account of a person whose account id the target no longer knows. It
-// searches by the values that the account had and by those that it should have. A single 404 proves
-// little, so the link stays until another account replaces it. A nil decision means that relocate
-// found an account.
+// searches by the matching values that the account had, and by those that it should have. A single
+// 404 proves little, so the link stays until another account replaces it. A nil decision means that
+// relocate found an account.
 func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	old := *w.link
 	keys := p.relocationKeys(w, attributes)
@@ -29,7 +29,7 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 			return nil, err
 		}
 		if owner != "" && owner != w.known.ObjectID && !w.entitled() {
-			l.found = nil // the found account belongs to another person; it is not the one that is gone
+			l.found = nil // the found account belongs to another person, so it does not count
 		}
 	}
 	switch {
@@ -66,8 +66,9 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 	return w.miss(p.m.can(FlowAdd)), nil
 }
 
-// relocationKeys returns the values that the account had, those that it may have since an update of
-// unknown outcome, and those that it should have, by precedence.
+// relocationKeys returns the matching values that the account had, those that an update of unknown
+// outcome may have given to it, and those that it should have, in the order of the matching
+// precedence.
 func (p *pass) relocationKeys(w *work, attributes map[string]any) []MatchKey {
 	var wanted []MatchKey
 	if !w.gone {
@@ -96,7 +97,7 @@ func (w *work) unsureKeys() (keys []MatchKey) {
 	return keys
 }
 
-// replaceAccount creates an account to replace one that is gone.
+// replaceAccount decides to create an account in place of the account that is gone.
 func (p *pass) replaceAccount(ctx context.Context, w *work, attributes map[string]any, l lookup) (decision, error) {
 	old := w.link
 	w.replaces = old
@@ -111,8 +112,8 @@ func (p *pass) replaceAccount(ctx context.Context, w *work, attributes map[strin
 	return p.decideUnmatched(ctx, w, attributes, keys, l)
 }
 
-// cannotLook fails a person whose account is gone. The person may have another account, but the
-// engine cannot search for it.
+// cannotLook fails a person whose account is gone, because the engine cannot search for another
+// account of the person.
 func (w *work) cannotLook(l lookup, old Link) fail {
 	te := &TargetError{
 		Kind: Unsearchable, Code: "InvalidAnchor",
@@ -159,14 +160,15 @@ func (w *work) miss(mayCreate bool) skip {
 	return s
 }
 
-// failLost fails a person whose account is gone, or may be. The engine looks for it again.
+// failLost fails a person whose account is gone or may be gone. The engine looks for the account
+// again.
 func (w *work) failLost(te *TargetError, old Link) fail {
 	f := w.attempted(w.fail(te))
 	f.pair = rememberLost(old)
 	return f
 }
 
-// accountKeys returns the matching values that the account has according to the ledger.
+// accountKeys returns the matching values that the account has according to the ledger wrote.
 func (w *work) accountKeys(wrote Ledger) []MatchKey {
 	var keys []MatchKey
 	for i := range w.m.matching {

@@ -20,18 +20,19 @@ import (
 // not have access to the application.
 const attrSoftDeleted = "IsSoftDeleted"
 
+// attrEnabled is the source attribute that says whether a user may sign in.
 const attrEnabled = "accountEnabled"
 
 // mapping is a compiled object mapping of a job's schema.
 type mapping struct {
 	kind     ObjectKind // the kind of the source's objects
 	object   *ObjectMapping
-	source   string // name of the source directory, for messages
-	target   string // name of the target directory
+	source   string // the name of the source directory, for messages
+	target   string // the name of the target directory, for messages
 	rows     []row
-	matching []row // the matching rows, by precedence
-	filter   *scopingFilter
-	groups   bool // whether the schema has an enabled group mapping
+	matching []row          // the matching rows, by precedence
+	filter   *scopingFilter // nil if every object passes
+	groups   bool           // whether the schema has an enabled group mapping
 
 	now    func() time.Time // the engine's clock; if nil, expressions that read the time fail
 	domain string           // the source's default domain; "" if it has none
@@ -40,8 +41,8 @@ type mapping struct {
 // row is one attribute mapping with its parsed target path.
 type row struct {
 	CompiledMapping
-	roles RoleForm // "" if the row does not send roles
-	path  scim.Path
+	roles RoleForm   // the form in which the row sends roles; "" if it does not send roles
+	path  scim.Path  // the parsed target path
 	loose *scim.Path // the path without the filter in brackets; nil if the path has no filter
 	whole *scim.Path // the path of the element that the filter selects; nil if the path has no filter
 	state bool       // whether the attribute tells the target if the account may be used
@@ -79,7 +80,7 @@ func compileObject(s *Schema, object *ObjectMapping, kind ObjectKind, c Catalog)
 		if r.roles == AddedRoles && r.FlowType == FlowAlways {
 			r.FlowType = FlowMultiValueAddOnly
 		}
-		if err := r.read(); err != nil {
+		if err := r.parsePath(); err != nil {
 			return nil, &RowError{Mapping: object.Name, Row: c.Row, Target: c.Target, Message: err.Error(), Err: err}
 		}
 		m.rows = append(m.rows, r)
@@ -101,8 +102,8 @@ func compileObject(s *Schema, object *ObjectMapping, kind ObjectKind, c Catalog)
 	return m, nil
 }
 
-// read parses the row's target path.
-func (r *row) read() error {
+// parsePath parses the row's target path, and sets path and loose.
+func (r *row) parsePath() error {
 	p, err := scim.ParsePath(nil, r.Target, scim.Lenient)
 	if err != nil {
 		return err
@@ -166,8 +167,8 @@ func (m *mapping) readsDomain() bool {
 	return slices.ContainsFunc(m.rows, func(r row) bool { return r.Expr != nil && r.Expr.ReadsDefaultDomain() })
 }
 
-// value is a target attribute with the value that it should have. want is nil if the attribute
-// should have no value.
+// value is the value that an account should have for a row's target attribute. want is nil if the
+// attribute should have no value.
 type value struct {
 	row      *row
 	want     any
@@ -183,9 +184,10 @@ func (m *mapping) env(attributes map[string]any) expr.Env {
 	return env
 }
 
-// values evaluates the rows. For a person who is not entitled, it evaluates only the rows that
-// disable the account, because the application must not receive other data about that person. draws
-// generates the random and unique values of a new account; it is nil for an existing account.
+// values returns the values of the rows for one person. If the person is not entitled, it evaluates
+// only the rows that disable the account, because the application must not receive other data about
+// that person. draws generates the random and unique values of a new account; it is nil for an
+// existing account.
 func (m *mapping) values(attributes map[string]any, entitled bool, draws *drawing) ([]value, *rowProblem) {
 	env, creating := m.env(attributes), draws != nil
 	out := make([]value, 0, len(m.rows))
@@ -210,7 +212,8 @@ func (m *mapping) values(attributes map[string]any, entitled bool, draws *drawin
 }
 
 // clears reports whether an empty source value clears the target attribute. The engine never clears
-// a matching attribute, an attribute that blocks the account, or one with a default value.
+// a matching attribute, a required attribute, an attribute that blocks the account, or an attribute
+// with a default value.
 func (r *row) clears() bool {
 	return r.FlowType == FlowAlways && r.Expr != nil && !r.state && r.MatchingPriority == 0 && !r.Required && r.DefaultValue == ""
 }
@@ -221,11 +224,11 @@ type rowProblem struct {
 	Code   string
 	Text   string
 	Advice string
-	Err    error // the cause, if it is not in the mapping
+	Err    error // the cause, such as a failed request; nil if the cause is in the mapping
 }
 
-// evaluate returns the target value, or nil if the row yields none. flows is false if the
-// expression says that the target's value must stay as it is. When an account is created, the
+// evaluate returns the value of the row's target attribute, or nil if the row yields none. flows is
+// false if the expression says that the target's value must stay as it is. If creating is true, the
 // default value replaces an empty value.
 func (r *row) evaluate(env expr.Env, creating bool) (want any, flows bool, problem *rowProblem) {
 	v := expr.Null()
@@ -341,7 +344,7 @@ func sourceValue(v any) expr.Value {
 	return expr.String(fmt.Sprint(v))
 }
 
-// keys returns the matching attributes that have a value, by precedence.
+// keys returns the person's matching values, in the order of their precedence.
 func (m *mapping) keys(attributes map[string]any) ([]MatchKey, *rowProblem) {
 	env := m.env(attributes)
 	var keys []MatchKey
@@ -358,8 +361,8 @@ func (m *mapping) keys(attributes map[string]any) ([]MatchKey, *rowProblem) {
 }
 
 // diff returns the changes that give an account the values. current is the account as the target
-// returned it. wrote is what the job remembers of the account. diff removes only values that the
-// job wrote or that the mapping says to remove.
+// returned it. wrote is the job's ledger of the account. diff removes a value only if the job wrote
+// it, or if the mapping says to remove it.
 func diff(current scim.Resource, values []value, wrote Ledger) []Change {
 	var changes []Change
 	if len(current) == 0 {
@@ -385,8 +388,8 @@ func diff(current scim.Resource, values []value, wrote Ledger) []Change {
 	return changes
 }
 
-// diffWritten returns the changes that an account needs according to what the job wrote. sure is
-// false if a read is needed to tell.
+// diffWritten returns the changes that give an account the values, according to the job's ledger of
+// the account. sure is false if the account must be read to know the changes.
 func diffWritten(wrote Ledger, values []value) (changes []Change, sure bool) {
 	for _, v := range values {
 		had, known := wrote.known(v.row.Target)
@@ -417,12 +420,14 @@ func diffWritten(wrote Ledger, values []value) (changes []Change, sure bool) {
 	return changes, true
 }
 
-// dependsOnValue reports whether the change to send depends on the account's current value.
+// dependsOnValue reports whether the change that a row sends depends on the account's current
+// value.
 func (r *row) dependsOnValue() bool {
 	return r.FlowType != FlowAlways && r.FlowType != FlowObjectAddOnly
 }
 
-// add appends the change that gives an account the value, unless the account already has it.
+// add appends the change that gives an account the value. old is the account's value. If same is
+// true, the account already has the value, and add appends nothing.
 func (v value) add(changes []Change, old any, same bool) []Change {
 	if same || v.row.FlowType == FlowAttributeAddOnly && old != nil {
 		return changes
@@ -442,8 +447,8 @@ func (r *row) change(old, want any) Change {
 	return Change{Path: r.Target, Old: old, New: want, Type: string(r.Type), Alone: r.alone, Roles: r.roles, Redacted: r.Expr != nil && r.Expr.Redacts()}
 }
 
-// union returns the old values plus the wanted ones, or nil if the old values contain all of them.
-// It replaces a value that is not a list.
+// union returns the old values and the wanted values together. It returns nil if the old values
+// contain all wanted values. If one of them is not a list, it returns the wanted value.
 func (r *row) union(old, want any) any {
 	have, several := old.([]any)
 	wanted, ok := want.([]any)
@@ -462,8 +467,8 @@ func (r *row) union(old, want any) any {
 	return all
 }
 
-// compare returns the account's value and reports whether it equals the wanted one. It ignores case
-// unless the target attribute is caseExact.
+// compare returns the account's value, and reports whether it equals the wanted value. It ignores
+// case if the target attribute is not caseExact.
 func (r *row) compare(current scim.Resource, want any) (old any, same bool) {
 	if wanted, ok := want.([]any); ok {
 		have := r.path.Get(current)
@@ -491,7 +496,8 @@ func (r *row) oneValueIn(account scim.Resource) any {
 	return v
 }
 
-// flatten removes the nested lists that appear when a path ends in a multi-valued attribute.
+// flatten replaces each list in values by its elements. Such lists appear if a path ends in a
+// multi-valued attribute.
 func flatten(values []any) []any {
 	var out []any
 	for _, v := range values {
@@ -546,8 +552,8 @@ func (r *row) same(have, want any) bool {
 	return false
 }
 
-// sameInstant reports whether two strings name the same instant. An application may return it with
-// another offset or with fractions of a second.
+// sameInstant reports whether two strings name the same instant. An application may return an
+// instant with another offset, or with fractions of a second.
 func sameInstant(a, b string) bool {
 	x, okX := expr.String(a).Instant()
 	y, okY := expr.String(b).Instant()
@@ -584,7 +590,8 @@ func text(v any) string {
 	return string(b)
 }
 
-// hash returns a hash of a set of values. Links of earlier versions have it instead of a ledger.
+// hash returns a hash of a set of values. Links that earlier versions of Rollcall stored have such
+// a hash instead of a ledger.
 func hash(values []value) string {
 	h := sha256.New()
 	for _, v := range values {

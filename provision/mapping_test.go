@@ -11,12 +11,12 @@ import (
 
 func newRow(t *testing.T, target string, c CompiledMapping) *row {
 	t.Helper()
-	p, err := scim.ParsePath(nil, target, scim.Lenient)
-	if err != nil {
+	c.Target = target
+	r := &row{CompiledMapping: c}
+	if err := r.read(); err != nil {
 		t.Fatal(err)
 	}
-	c.Target = target
-	return &row{CompiledMapping: c, path: p}
+	return r
 }
 
 func TestConvert(t *testing.T) {

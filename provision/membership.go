@@ -16,73 +16,74 @@ const membersIDSuffix = "#members"
 // group, with their own lane and failures.
 func MembersOf(group string) string { return group + membersIDSuffix }
 
-// groupOf returns the group's id if a work-list id is about memberships.
+// groupOf returns the group's id if a work-list id is the id of memberships. is reports whether it
+// is.
 func groupOf(id string) (group string, is bool) { return strings.CutSuffix(id, membersIDSuffix) }
 
-// handOf returns the object that an id is about: for memberships, their group. The engine never
-// works on the same object twice at the same time.
+// handOf returns the id of the object that a work-list id is about; for memberships, this is their
+// group. The engine never works on one object in two places at the same time.
 func handOf(id string) string {
 	group, _ := groupOf(id)
 	return group
 }
 
-// Membership is what a job remembers of one member of one group, together with the member's link.
+// Membership holds the job's stored data about one member of one group, with the member's link.
 type Membership struct {
-	Member  string // object id
-	Has     string // the account id that the target has acknowledged as a member; "" if none
-	Unsure  bool   // a request about it may or may not have been carried out
+	Member  string // the object id of the member
+	Has     string // the id of the account that the target has acknowledged as a member; "" if there is none
+	Unsure  bool   // whether a request about the membership may or may not have been carried out
 	Turn    int64  // a number that grows with each change of the membership
-	Cause   string // the cause of the change; "" for a single change
-	Takes   bool   // the guard has let the removal through
-	Refused string // why the target refused the change the last time
+	Cause   string // the id of the cause of the change; "" for a single change
+	Takes   bool   // whether the guard has let the removal through
+	Refused string // why the target refused the change the last time; "" if it did not
 	Link    *Link  // the member's link, without its ledger; nil if there is none
-	Sharer  string // another object that is now linked to the account Has; "" if none
+	Sharer  string // the id of another object that is now linked to the account Has; "" if there is none
 
-	Verdict Verdict
-	Open    bool // the change still has to be sent or checked
+	Verdict Verdict // the guard's verdict on the removal
+	Open    bool    // whether the change still has to be sent or checked
 }
 
-// MembersWork is the work that is left on the memberships of a group.
+// MembersWork is the work that is left to do on the memberships of a group.
 type MembersWork struct {
-	Reading bool   // the engine is reading all members of the group
-	After   string // object id of the last member that was read
-	Open    []Membership
-	Other   string // the account id of an acknowledged member that stays; "" if there is none
-	Refused bool   // the target refused some memberships the last time
+	Reading bool         // whether the engine is still reading all members of the group
+	After   string       // the object id of the last member that was read
+	Open    []Membership // the memberships that still have to be sent or checked
+	Other   string       // the account id of an acknowledged member that stays; "" if there is none
+	Refused bool         // whether the target refused some of the memberships the last time
 }
 
 // EndingMember is a membership that would end, for the guard to judge.
 type EndingMember struct {
-	Member string
-	Turn   int64
-	Passes bool   // the guard lets it pass; otherwise it waits for the judgement of its cause
-	Reason string // why it would end
+	Member string // the object id of the member
+	Turn   int64  // the Turn of the membership
+	Passes bool   // whether the guard lets the removal pass; if not, the removal waits until its cause is judged
+	Reason string // why the membership would end, in words
 }
 
 // MemberOutcome is the result for one membership.
 type MemberOutcome struct {
-	Member  string
-	Turn    int64
-	Has     string
-	Unsure  bool
+	Member  string // the object id of the member
+	Turn    int64  // the Turn of the membership that the engine worked on
+	Has     string // the id of the account that is a member at the target; "" if there is none
+	Unsure  bool   // whether the request may or may not have been carried out
 	Refused string // why the target refused the change; "" if it did not
-	Open    bool   // the membership still needs work
+	Open    bool   // whether the membership still needs work
 }
 
 const (
-	membersPage = 1_000     // memberships handled together; also the most in one request
-	memberBytes = 256 << 10 // the most bytes of ids in one request
-	// filterOps is how many removals one request carries if each removal is an operation of its
-	// own.
+	membersPage = 1_000     // how many memberships are handled together, and the largest number in one request
+	memberBytes = 256 << 10 // the largest size of the ids in one request, in bytes
+	// filterOps is the largest number of removals in one request if each removal is a separate
+	// operation.
 	filterOps = 100
 	// mostChecked is how many memberships one request carries if each of them may have to be
 	// checked.
 	mostChecked = 20
 )
 
-// standing returns the account's id if the account may be a member or be referred to, for example
-// as a manager. Otherwise it returns "". A blocked account keeps its memberships. An account whose
-// person is no longer in scope loses them.
+// standing returns the account's id if the account may be a member of groups, or may be referred
+// to, for example as a manager. Otherwise it returns "". A blocked account keeps its memberships.
+// An account whose person is no longer in scope loses its memberships.
 func (l *Link) standing() string {
 	if l == nil {
 		return ""
@@ -95,7 +96,7 @@ func (l *Link) standing() string {
 }
 
 // listMembers returns the work that follows from changes of memberships. It leaves out groups
-// without a link: when such a group gets a link, the engine looks at all its members.
+// without a link, because the engine looks at all members of a group when the group gets a link.
 func (r *run) listMembers(edges []Edge, states map[string]LinkState) []Listed {
 	var listed []Listed
 	at := map[string]int{}
@@ -118,9 +119,9 @@ func (r *run) listMembers(edges []Edge, states map[string]LinkState) []Listed {
 	return listed
 }
 
-// relate adds to an outcome its effects on memberships and references. A newly linked group needs
-// all its memberships. An account that came, went or changed affects the memberships and references
-// that it is part of.
+// relate adds to an outcome its effects on memberships and references. If a group was linked, all
+// its memberships must be sent. If an account came, went or changed, the memberships and references
+// with that account must be looked at.
 func (r *run) relate(ctx context.Context, w *work, o *Outcome) error {
 	before := w.known.Link
 	after := before
@@ -167,8 +168,8 @@ func (r *run) relate(ctx context.Context, w *work, o *Outcome) error {
 // skipped reports whether a group was skipped because groups are not provisioned now.
 func (w *work) skipped() bool { return w.p.m.kind != w.m.kind }
 
-// workMembers works on the memberships of a group. It returns the id if it did nothing and the work
-// stays on the list.
+// workMembers works on the memberships of a group. If it did not finish, so that the work stays on
+// the list, it returns the work-list id of the memberships.
 func (l *pipeline) workMembers(ctx context.Context, known Pending) (untouched []string) {
 	group, _ := groupOf(known.ObjectID)
 	s := memberSync{l: l, group: group, known: known, firm: withRequest(context.WithoutCancel(ctx), &request{lane: known.Lane})}
@@ -186,20 +187,20 @@ func (l *pipeline) workMembers(ctx context.Context, known Pending) (untouched []
 	return nil
 }
 
-// memberSync brings the members of one group at the target up to date.
+// memberSync sends the changes of one group's members to the target.
 type memberSync struct {
 	l       *pipeline
 	group   string
 	known   Pending
-	firm    context.Context // context for requests that must be finished once begun
+	firm    context.Context // the context for requests that must be finished after they began
 	link    Link            // the link of the group
-	problem *TargetError    // why the group is tried again; nil if nothing failed
-	refused int             // memberships that the target refused
-	waits   time.Time
-	budget  int // how many more requests may be spent to find out which member is refused
-	other   string
-	again   bool // the target has lost all members
-	gone    bool // the target no longer knows the group
+	problem *TargetError    // why the group must be tried again; nil if nothing failed
+	refused int             // how many memberships the target refused
+	waits   time.Time       // the time until which the work must wait; zero if it need not wait
+	budget  int             // how many more requests may be used to find out which member is refused
+	other   string          // the account id of a member that stays; "" if there is none
+	again   bool            // whether the target has lost all members, so that they must be sent again
+	gone    bool            // whether the target no longer knows the group
 }
 
 // run does the work on the group's members. done is false if the slice ended first.
@@ -210,7 +211,7 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 		return false, err
 	}
 	if known.Link.standing() == "" || s.l.p.groups == nil || !r.groups.syncsMembers() {
-		return true, nil // all members are looked at once the group has a link again
+		return true, nil // the engine looks at all members when the group has a link again
 	}
 	s.link = *known.Link
 	if !r.groups.m.can(FlowUpdate) && s.link.How != "created" {
@@ -245,7 +246,7 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 	return true, nil
 }
 
-// stopped reports whether to send nothing more in this slice.
+// stopped reports whether no more requests about the group may be sent in this slice.
 func (s *memberSync) stopped() bool { return s.problem != nil || !s.waits.IsZero() || s.gone }
 
 // syncsMembers reports whether the mapping has a row for members.
@@ -253,14 +254,15 @@ func (g *groups) syncsMembers() bool {
 	return slices.ContainsFunc(g.m.rows, func(r row) bool { return r.Type == TypeReference && strings.EqualFold(r.Target, "members") })
 }
 
-// read adds a page of the group's members to the group's list.
+// read reads a page of the group's members in the directory, and adds them to the job's memberships
+// of the group.
 func (s *memberSync) read(ctx context.Context, after string) error {
 	r := s.l.r
 	page, err := r.groups.source.Members(ctx, s.group, after, membersPage)
 	if err != nil {
 		return fmt.Errorf("read the members of %s: %w", s.group, err)
 	}
-	upTo := "" // "" means up to the end
+	upTo := "" // "" means that this is the last page
 	if len(page) == membersPage {
 		upTo = page[len(page)-1].Member
 	}
@@ -273,14 +275,15 @@ func (s *memberSync) read(ctx context.Context, after string) error {
 	return r.e.Store.RecordReadMembers(ctx, r.fence, s.group, after, upTo, members)
 }
 
-// memberChange is one membership to add or to remove.
+// memberChange is a membership that must be added or removed at the target.
 type memberChange struct {
 	Membership
 	id   string // the id of the account
-	ends string // why the membership ends; "" if only the account is another one, or lost
+	ends string // why the membership ends, in words; "" if it only moves to another account, or if the account is lost
 }
 
-// decide compares memberships with the directory. settled has those that need no request.
+// decide compares memberships with the directory. It returns the memberships to remove, those to
+// add, and the outcomes of those that need no request.
 func (s *memberSync) decide(ctx context.Context, open []Membership) (removals, additions []memberChange, settled []MemberOutcome, err error) {
 	r := s.l.r
 	ids := make([]string, 0, len(open))
@@ -314,9 +317,9 @@ func (s *memberSync) decide(ctx context.Context, open []Membership) (removals, a
 	return removals, additions, settled, nil
 }
 
-// compare says whether to add or remove a membership. want is the account that should be the
-// member; "" if there is none. shared reports whether the object that is now linked to the account
-// Has is also a member.
+// compare reports whether a membership must be added or removed at the target. want is the id of
+// the account that should be the member; "" if there is none. shared says whether the object
+// Sharer, which is now linked to the account Has, is also a member.
 func (m *Membership) compare(want string, shared bool) (adds, removes bool) {
 	if m.Has != want && m.Sharer != "" && shared {
 		m.Has = "" // the account belongs to another member now
@@ -327,9 +330,10 @@ func (m *Membership) compare(want string, shared bool) (adds, removes bool) {
 	return false, true
 }
 
-// whyEnds says why a membership of a group ends, or returns "" if it does not. in reports whether
-// the membership exists in the directory. sent reports whether members of this kind are sent. want
-// is the account that should be the member.
+// whyEnds says in words why a membership of a group ends. It returns "" if the membership does not
+// end, or if the member's account is lost. in says whether the membership exists in the directory.
+// sent says whether members of this kind are sent. want is the id of the account that should be the
+// member.
 func (m *Membership) whyEnds(group string, in, sent bool, want string) string {
 	switch {
 	case want != "":
@@ -344,9 +348,9 @@ func (m *Membership) whyEnds(group string, in, sent bool, want string) string {
 	return fmt.Sprintf("member of group '%s', but without access to the application", group)
 }
 
-// letThrough returns the removals that may be sent now. A removal with a cause waits until the
-// cause is judged. A removal without one is either a single change, or its cause is not imported
-// yet.
+// letThrough returns the removals that may be sent now, and stores the other removals for the
+// guard. A removal with a cause waits until the guard has judged the cause. If a removal has no
+// cause, it is a single change, or its cause is not imported yet.
 func (s *memberSync) letThrough(ctx context.Context, removals []memberChange) (free []memberChange, err error) {
 	r := s.l.r
 	var judged []EndingMember
@@ -370,7 +374,7 @@ func (s *memberSync) letThrough(ctx context.Context, removals []memberChange) (f
 	return free, r.e.Store.JudgeMembers(ctx, r.fence, s.group, judged)
 }
 
-// send sends the open changes, removals first.
+// send sends the open changes of memberships. It sends removals before additions.
 func (s *memberSync) send(ctx context.Context, todo MembersWork) error {
 	removals, additions, settled, err := s.decide(ctx, todo.Open)
 	if err != nil {
@@ -385,7 +389,7 @@ func (s *memberSync) send(ctx context.Context, todo MembersWork) error {
 	for _, m := range settled {
 		s.other = cmp.Or(s.other, m.Has)
 	}
-	// Memberships are ended here and nowhere else.
+	// No other code removes members at the target.
 	if removals, err = s.letThrough(ctx, removals); err != nil {
 		return err
 	}
@@ -440,8 +444,9 @@ func (r *run) removesByFilter() bool {
 	return r.target.Dialect().Removal == RemoveByFilter || strings.Contains(strings.ToLower(r.job.TenantURL), "aadoptscim062020")
 }
 
-// change sends one request, and smaller ones if the target refuses it. Before sending, it records
-// that the memberships are unsure, so that a lost answer does not leave a wrong record.
+// change sends one request. If the target refuses the request, change sends smaller requests.
+// Before that, it records that the memberships are unsure, so that the record is right even if the
+// answer is lost.
 func (s *memberSync) change(changes []memberChange, removing bool) error {
 	if s.l.r.e.Now().After(s.l.until) {
 		s.waits = s.l.r.e.Now()
@@ -518,7 +523,8 @@ func (s *memberSync) learnSize(most int) error {
 	}, func(st State) error { return r.e.Store.SaveState(s.firm, r.fence, st, nil) })
 }
 
-// request sends one request. It checks with a sample whether the target carried it out.
+// request sends one request. With one of the members, it checks whether the target carried out the
+// request.
 func (s *memberSync) request(changes []memberChange, removing bool) *TargetError {
 	target := s.l.p.groups.members
 	ids := make([]string, len(changes))
@@ -555,10 +561,11 @@ func (s *memberSync) request(changes []memberChange, removing bool) *TargetError
 	return te
 }
 
-// sampleOf returns which of some changes to check with the target. One that was not sent before, and
-// whose account still exists, is enough, and proves that the target carries out such changes. Any
+// sampleOf returns the changes to check with the target. One change is enough if it was not sent
+// before and its account still exists. It then proves that the target carries out such changes. Any
 // other member may have come or gone in another way: by an earlier request whose answer was lost, or
-// with a deleted account. So if there are only such members, all that may have been sent are checked.
+// because its account was deleted. If there are only such members, sampleOf returns all changes that
+// may have been sent before, and proves is false.
 func sampleOf(changes []memberChange) (sample []memberChange, proves bool) {
 	for _, c := range changes {
 		if !c.Unsure && c.Link != nil && !c.Link.missing() && c.Link.TargetID == c.id {
@@ -574,10 +581,11 @@ func sampleOf(changes []memberChange) (sample []memberChange, proves bool) {
 	return sample, false
 }
 
-// check asks the target about a sample of the members that were just added or removed. It does so
-// until the target has proved that it does what it answers, and then for one in fifty requests. If the
-// target does not support the question, its answer to the change is believed. If the answer to the
-// question is lost, nothing is proved: the change is sent and checked again.
+// check asks the target whether the accounts in a sample of the changes are members. It asks after
+// each request until the target has proved that it does what it answers, and then after one in fifty
+// requests. If the target does not support the question, check believes its answer to the change. If
+// the answer to the question is lost, check returns an error, so that the change is sent and checked
+// again.
 func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 	p := s.l.p.groups
 	// What is added now may have been removed before, by a request that nobody has checked.
@@ -626,7 +634,8 @@ func ignoredMember(id string, removing bool) *TargetError {
 }
 
 // hasEmptied reports whether a removal whose answer was lost has removed all members of the group.
-// It asks only until the target has proved that it carries out removals.
+// After the target has proved that it carries out removals, hasEmptied no longer asks it, and
+// returns false.
 func (s *memberSync) hasEmptied() bool {
 	if s.isProved(true) || s.other == "" {
 		return false
@@ -635,8 +644,8 @@ func (s *memberSync) hasEmptied() bool {
 	return err == nil && !stays
 }
 
-// unanswered reports whether a question got no answer, or only a request to wait. Any other error
-// counts as an answer: the target does not support the question.
+// unanswered reports whether a question to the target got no answer, or only a request to wait.
+// Every other error counts as an answer, which says that the target does not support the question.
 func unanswered(err error) bool {
 	te := asProblem(err)
 	if te == nil {
@@ -657,7 +666,7 @@ func (s *memberSync) unchecked(err error) *TargetError {
 	return &te
 }
 
-// isProved reports whether the target has proved that it does what it answers.
+// isProved reports whether the target has proved that it carries out removals, or additions.
 func (s *memberSync) isProved(removing bool) bool {
 	r := s.l.r
 	r.mu.Lock()
@@ -668,7 +677,7 @@ func (s *memberSync) isProved(removing bool) bool {
 	return r.state.Members.Adds
 }
 
-// proved records that the target does what it answers.
+// proved records that the target carries out removals, or additions.
 func (s *memberSync) proved(removing bool) {
 	r := s.l.r
 	r.mu.Lock()
@@ -680,8 +689,8 @@ func (s *memberSync) proved(removing bool) {
 	}
 }
 
-// emptied handles a target that removed all members when asked to remove some. From now on,
-// removals are sent in the other form. All members are sent again.
+// emptied handles a target that has removed all members although it was asked to remove some. It
+// switches to the other form of removals, and makes the engine send all members again.
 func (s *memberSync) emptied() *TargetError {
 	te := &TargetError{
 		Kind: Incompatible, Code: codeIncompatible, Status: http200, Request: "PATCH /Groups/{id}", Sent: true,
@@ -698,7 +707,7 @@ func (s *memberSync) emptied() *TargetError {
 	return te
 }
 
-// readGroup asks the target for the group. It returns nil if the target has it.
+// readGroup asks the target for the group. It returns nil if the target has the group.
 func (s *memberSync) readGroup() *TargetError {
 	_, err := s.l.p.groups.target.Get(s.firm, s.link.TargetID)
 	return asProblem(err)
@@ -710,7 +719,7 @@ func (s *memberSync) succeed(changes []memberChange, removing bool, began time.T
 	for i, c := range changes {
 		out[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Has: c.id}
 		if removing {
-			out[i].Has, out[i].Open = "", c.Link.standing() != "" // it may have another account to add
+			out[i].Has, out[i].Open = "", c.Link.standing() != "" // the member may have another account, which must be added
 		}
 	}
 	return s.record(out, s.entry(changes, removing, nil, began))
@@ -733,7 +742,7 @@ func (s *memberSync) refuse(c memberChange, removing bool, te *TargetError, bega
 	return s.record([]MemberOutcome{out}, s.entry([]memberChange{c}, removing, te, began))
 }
 
-// record stores outcomes, together with a log entry unless entry is nil.
+// record stores outcomes, and a log entry if entry is not nil.
 func (s *memberSync) record(out []MemberOutcome, entry *LogEntry) error {
 	r := s.l.r
 	if err := r.save(func(st *State) {
@@ -761,8 +770,8 @@ func (s *memberSync) record(out []MemberOutcome, entry *LogEntry) error {
 	return r.show(entry)
 }
 
-// conclude returns the outcome of the work on this group. Refused members are tried again with the
-// retry of the group's escrow.
+// conclude returns the outcome of the work on the group's memberships. Refused members are tried
+// again when the escrow of the memberships is retried.
 func (s *memberSync) conclude() Outcome {
 	o := Outcome{ObjectID: s.known.ObjectID, Turn: s.known.Turn}
 	switch {
@@ -792,7 +801,7 @@ func (s *memberSync) entry(changes []memberChange, removing bool, te *TargetErro
 	r, now := s.l.r, s.l.r.e.Now()
 	names := make([]string, len(changes))
 	for i, c := range changes {
-		names[i] = c.Member // no name: the log must not name a person who is erased later
+		names[i] = c.Member // the object id, because the log must not name a person who is erased later
 	}
 	listed := textOrNil(strings.Join(names, ", "))
 	change, did := ModifiedProperty{DisplayName: "members", NewValue: listed}, "added to"

@@ -10,14 +10,14 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Move counts what a job forgets when its Tenant URL changes to another application.
+// Move counts the accounts that a job forgets when its Tenant URL changes to another application.
 type Move struct {
-	Linked  int // accounts at the old application that the job links now
-	Leavers int // of Linked: accounts that the job still has to switch off
+	Linked  int // how many accounts at the old application the job has linked
+	Leavers int // how many of Linked the job still has to switch off
 }
 
-// Move returns what the job forgets if its Tenant URL changes to tenantURL. It is zero if the new
-// address leads to the same application.
+// Move counts the accounts that the job forgets if its Tenant URL changes to tenantURL. It returns
+// zero if the new address leads to the same application.
 func (j *Jobs) Move(ctx context.Context, job Job, tenantURL string) (Move, error) {
 	var n Move
 	if job.Version == 0 || job.TenantURL == "" || endpoint(tenantURL) == endpoint(job.TenantURL) {
@@ -33,19 +33,19 @@ func (j *Jobs) Move(ctx context.Context, job Job, tenantURL string) (Move, error
 	return n, err
 }
 
-// closingTime is how long CloseLeavers takes at most.
+// closingTime is how long CloseLeavers may take.
 const closingTime = time.Minute
 
 // Closed is the result of CloseLeavers.
 type Closed struct {
-	Off    int    // accounts that were switched off
-	Left   int    // accounts that are still on but should not be
-	Reason string // why they are still on; "" if Left is 0
+	Off    int    // how many accounts were switched off
+	Left   int    // how many accounts should have been switched off but are still on
+	Reason string // why accounts are still on; "" if Left is 0
 }
 
-// CloseLeavers switches off the accounts that a job still has to switch off, before its Tenant URL
-// leads to another application. If the application does not answer, that is not an error: c says
-// how many accounts are left and why.
+// CloseLeavers switches off the accounts that a job still has to switch off. It is called before
+// the Tenant URL of the job changes to another application. If the application does not answer,
+// CloseLeavers returns no error: c says how many accounts are left, and why.
 func (e *Engine) CloseLeavers(ctx context.Context, k Key, owner, actor string) (c Closed, err error) {
 	before, err := e.leavers(ctx, k)
 	if err != nil || len(before) == 0 {
@@ -96,7 +96,7 @@ func (r DemandResult) whyNot() string {
 	return ""
 }
 
-// leavers returns the objects whose account a job has still to switch off.
+// leavers returns the ids of the objects whose account a job still has to switch off.
 func (e *Engine) leavers(ctx context.Context, k Key) (ids []string, err error) {
 	job, err := e.Store.Job(ctx, k)
 	if err != nil {
@@ -111,7 +111,7 @@ func (e *Engine) leavers(ctx context.Context, k Key) (ids []string, err error) {
 }
 
 // eachLeaver reads the linked objects of a job page by page. For each page it calls visit with the
-// number of linked objects, and with the objects whose account is active but should not be.
+// number of linked objects, and with the ids of those whose account is active but should not be.
 func eachLeaver(ctx context.Context, store Store, source Source, job Job, visit func(linked int, leavers []string)) error {
 	scope, err := newScopeChecker(job, UserKind)
 	if err != nil {
@@ -135,7 +135,7 @@ func eachLeaver(ctx context.Context, store Store, source Source, job Job, visit 
 	}
 }
 
-// leaversAmong returns the linked objects whose account is active but should not be.
+// leaversAmong returns those of the linked objects ids whose account is active but should not be.
 func leaversAmong(ctx context.Context, store Store, source Source, job Job, scope scopeChecker, ids []string) (leavers []string, err error) {
 	if len(ids) == 0 || !scope.updates {
 		return nil, nil

@@ -28,29 +28,29 @@ func (q Request) plural() string {
 	return map[Request]string{SearchRequest: "searches", ReadRequest: "reads", CreateRequest: "creates", UpdateRequest: "updates", DeleteRequest: "deletes"}[q]
 }
 
-// Pace is how fast the job may send requests to a target, as learned so far. It is kept with the
-// state, so that a restart does not provoke the same refusals again.
+// Pace says how fast the job may send requests to a target, as far as the job has learned it. It is
+// stored with the state, so that a restart does not cause the same refusals again.
 type Pace struct {
-	Rate  float64              `json:"rate,omitempty"` // requests per second; 0: no limit is known
-	Kinds map[Request]KindPace `json:"kinds,omitempty"`
+	Rate  float64              `json:"rate,omitempty"`  // the largest number of requests per second; 0 means that no limit is known
+	Kinds map[Request]KindPace `json:"kinds,omitempty"` // the pace for each kind of request
 }
 
 // KindPace is the pace for one kind of request.
 type KindPace struct {
 	Width float64   `json:"width"`           // how many requests may run at the same time
-	Until time.Time `json:"until,omitzero"`  // when the pause ends that the target asked for
-	Times int       `json:"times,omitempty"` // consecutive pauses without a success in between
+	Until time.Time `json:"until,omitzero"`  // the end of the pause that the target asked for; zero if it asked for none
+	Times int       `json:"times,omitempty"` // how many pauses there were since the last success
 }
 
 const (
-	firstWidth   = 8 // requests of a kind that may run at the same time at first
-	defaultPause = 30 * time.Second
-	// maxCreatePauses is how many pauses in a row a create may meet. After that, the pauses count
-	// as a failure of the person: an application without free licenses may answer 429 permanently.
+	firstWidth   = 8                // how many requests of a kind may run at the same time at first
+	defaultPause = 30 * time.Second // the length of a pause if the target names none
+	// maxCreatePauses is how many pauses in a row do not make a create fail. After that, the
+	// person fails: an application without free licenses may answer 429 permanently.
 	maxCreatePauses = 5
 
-	firstHold = 20 * time.Second // how long a learned rate is kept before a higher one is tried
-	maxHold   = 160 * time.Second
+	firstHold = 20 * time.Second  // how long a learned rate is kept at first before a higher rate is tried
+	maxHold   = 160 * time.Second // the longest time that a learned rate is kept
 )
 
 // pacer decides when requests to a target may begin. Each kind of request has a width, which grows
@@ -60,9 +60,9 @@ const (
 type pacer struct {
 	now   func() time.Time
 	after func(time.Duration) <-chan time.Time
-	end   time.Time // no request begins after it
-	most  float64   // the greatest width
-	moved func()    // called when a request begins or ends waiting; may be nil
+	end   time.Time // the time after which no request begins
+	most  float64   // the greatest width of a kind of request
+	moved func()    // called when a request begins to wait or ends waiting; may be nil
 	g     goroutines
 
 	mu      sync.Mutex
@@ -71,24 +71,25 @@ type pacer struct {
 	alarm   time.Time // when the timer next checks whether a waiting request may begin; zero if no timer runs
 	closed  bool
 
-	rate    float64
-	next    time.Time // when the rate allows the next request to begin
-	raised  time.Time // when the rate was last raised
-	hold    time.Time // no higher rate is tried before this time
-	holding time.Duration
-	step    float64   // the factor by which the rate grows each second
-	since   time.Time // start of the period in which successes are counted
-	slowed  time.Time // when the rate was last lowered
-	taken   []time.Time
+	rate    float64       // the largest number of requests per second; 0 means that no limit is known
+	next    time.Time     // when the rate allows the next request to begin
+	raised  time.Time     // when the rate was last raised
+	hold    time.Time     // the time before which no higher rate is tried
+	holding time.Duration // how long the current rate is kept before a higher rate is tried
+	step    float64       // the factor by which the rate grows each second
+	since   time.Time     // the start of the period in which successes are counted
+	slowed  time.Time     // when the rate was last lowered
+	taken   []time.Time   // when the target answered requests of this period, the oldest first
 }
 
+// gate limits the requests of one kind.
 type gate struct {
 	KindPace
-	waiting int // how many requests wait
-	flying  int
-	halved  time.Time
-	fastest time.Duration
-	refusal *TargetError // the last refusal
+	waiting int           // how many requests wait
+	running int           // how many requests are running
+	halved  time.Time     // when the width was last halved; zero if it was not
+	fastest time.Duration // the shortest time that a request took
+	refusal *TargetError  // the last refusal
 }
 
 type waiter struct {
@@ -119,7 +120,7 @@ const (
 	quickStep  = 2    // growth per second of a rate that was guessed after a burst
 )
 
-// learned returns the pace to keep with the state.
+// learned returns the pace that the pacer has learned, to store it with the state.
 func (c *pacer) learned() Pace {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -164,7 +165,7 @@ func (p Pace) pausedUntil(kind Request, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// pausing returns the pace with a pause for one kind of request.
+// pausing returns a copy of the pace with a pause for one kind of request.
 func (p Pace) pausing(kind Request, until time.Time) Pace {
 	kinds := maps.Clone(p.Kinds)
 	if kinds == nil {
@@ -192,8 +193,8 @@ func (c *pacer) enter(ctx context.Context, kind Request, lane Lane) error {
 	waits := slices.Contains(c.waiting, w)
 	c.mu.Unlock()
 	if waits {
-		c.tell()
-		defer c.tell()
+		c.notifyMoved()
+		defer c.notifyMoved()
 	}
 	self := c.g.self()
 	select {
@@ -214,7 +215,7 @@ func (c *pacer) enter(ctx context.Context, kind Request, lane Lane) error {
 	return nil
 }
 
-func (c *pacer) tell() {
+func (c *pacer) notifyMoved() {
 	if c.moved != nil {
 		c.moved()
 	}
@@ -228,7 +229,7 @@ func (c *pacer) close() {
 	c.grant()
 }
 
-// grant lets the waiting requests begin that may begin now. The caller holds c.mu.
+// grant lets those waiting requests begin that may begin now. The caller must hold c.mu.
 func (c *pacer) grant() {
 	now := c.now()
 	var look time.Time    // when to check again
@@ -237,13 +238,13 @@ func (c *pacer) grant() {
 	stop := false         // none of the other requests may begin now
 	for i, w := range c.waiting {
 		g := w.gate
-		begin, may := c.when(g, now)
+		begin, may := c.mayBegin(g, now)
 		switch {
 		case c.closed || begin.After(c.end):
 			w.not = c.postponed(w.kind, g, begin)
 			g.waiting--
 			close(w.open)
-		case !may && begin.IsZero(): // checked again when a running request leaves
+		case !may && begin.IsZero(): // grant checks this request again when a running request ends
 			left = append(left, w)
 			if !slices.Contains(full, g) {
 				full = append(full, g)
@@ -254,9 +255,9 @@ func (c *pacer) grant() {
 			left = append(left, w)
 			stop = c.rate > 0 && begin.Equal(c.next)
 		default:
-			g.flying++
+			g.running++
 			g.waiting--
-			c.pass(now)
+			c.countBegin(now)
 			close(w.open)
 		}
 		if stop {
@@ -278,20 +279,20 @@ func (c *pacer) onlyWaitAt(gates []*gate) bool {
 	return true
 }
 
-// keepWaiting shortens the list of waiting requests to left, its first part, and clears the rest of
-// the array.
+// keepWaiting sets the list of waiting requests to left, which is the first part of the same array.
+// It clears the rest of the array.
 func (c *pacer) keepWaiting(left []*waiter) {
 	clear(c.waiting[len(left):])
 	c.waiting = left
 }
 
-// when reports whether a request may begin now. If not, at is when it may; a zero time means after
-// a running request has ended.
-func (c *pacer) when(g *gate, now time.Time) (at time.Time, may bool) {
+// mayBegin reports whether a request may begin now. If it may not, at is the time at which it may
+// begin; the zero time means that it may begin after a running request has ended.
+func (c *pacer) mayBegin(g *gate, now time.Time) (at time.Time, may bool) {
 	switch {
 	case now.Before(g.Until):
 		return g.Until, false
-	case float64(g.flying) >= max(1, g.Width-0.5):
+	case float64(g.running) >= max(1, g.Width-0.5):
 		return time.Time{}, false
 	case c.rate > 0 && now.Before(c.next):
 		return c.next, false
@@ -301,8 +302,9 @@ func (c *pacer) when(g *gate, now time.Time) (at time.Time, may bool) {
 	return now, true
 }
 
-// pass counts a request that begins, and moves the time of the next one.
-func (c *pacer) pass(now time.Time) {
+// countBegin counts a request that begins, and sets the time at which the next request may begin.
+// It also raises the rate if there was no refusal for long enough.
+func (c *pacer) countBegin(now time.Time) {
 	if c.rate <= 0 {
 		return
 	}
@@ -340,7 +342,8 @@ func (g *gate) status() int {
 	return g.refusal.Status
 }
 
-// wakeAt has grant called again at a time.
+// wakeAt starts a timer that calls grant at the time at. It does nothing if at is zero, or if a
+// timer runs that calls grant earlier.
 func (c *pacer) wakeAt(now, at time.Time) {
 	if at.IsZero() || !c.alarm.IsZero() && !at.Before(c.alarm) {
 		return
@@ -358,46 +361,47 @@ func (c *pacer) wakeAt(now, at time.Time) {
 	})
 }
 
-// leave ends a request that began at a time. again reports whether to send the request again,
-// because the target only asked for a pause.
+// leave ends a request that began at the time began, with the result err. again reports whether to
+// send the request again, because the target only asked for a pause.
 func (c *pacer) leave(kind Request, began time.Time, err error) (again bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	g, now := c.gates[kind], c.now()
-	g.flying--
+	g.running--
 	defer c.grant()
 	var te *TargetError
 	if !errors.As(err, &te) || te.Kind != Throttled {
 		if err == nil || te != nil && te.Status != 0 {
-			c.succeeded(g, now, now.Sub(began))
+			c.countSuccess(g, now, now.Sub(began))
 		}
 		return false
 	}
 	g.refusal = te
 	pause := orDefault(te.RetryAfter, defaultPause)
-	if began.After(g.halved) || g.halved.IsZero() { // this refusal is not about requests that began before the last halving
+	if began.After(g.halved) || g.halved.IsZero() { // ignore refusals of requests that began before the last halving
 		g.Times++
 		g.Width = max(1, g.Width/2)
 		g.halved = now
 		if began.After(c.slowed) && !now.Before(c.since) {
-			c.slower(now, pause)
+			c.lowerRate(now, pause)
 		}
 	}
 	g.Until = latest(g.Until, now.Add(pause))
 	return !te.Sent && (kind != CreateRequest || g.Times <= maxCreatePauses)
 }
 
-// succeeded counts a request that the target answered, and widens its gate.
-func (c *pacer) succeeded(g *gate, now time.Time, took time.Duration) {
+// countSuccess counts a request that the target answered. If requests do not take longer than
+// before, it widens the gate.
+func (c *pacer) countSuccess(g *gate, now time.Time, took time.Duration) {
 	g.Times = 0
 	if g.fastest == 0 || took < g.fastest {
 		g.fastest = took
 	}
 	// When each request takes twice as long, a greater width no longer helps.
-	if float64(g.flying+1) >= g.Width-1 && took <= max(2*g.fastest, g.fastest+10*time.Millisecond) {
+	if float64(g.running+1) >= g.Width-1 && took <= max(2*g.fastest, g.fastest+10*time.Millisecond) {
 		more := 1 / g.Width
 		if g.halved.IsZero() {
-			more = 1 // no limit was met yet: the width doubles with each round
+			more = 1 // there was no refusal yet, so the width doubles with each round
 		}
 		g.Width = min(c.most, g.Width+more)
 	}
@@ -407,30 +411,31 @@ func (c *pacer) succeeded(g *gate, now time.Time, took time.Duration) {
 	}
 }
 
-// slower sets the target's rate after a refusal, from what the target accepted shortly before.
-func (c *pacer) slower(now time.Time, pause time.Duration) {
+// lowerRate lowers the target's rate after a refusal. It computes the rate from the requests that
+// the target accepted shortly before.
+func (c *pacer) lowerRate(now time.Time, pause time.Duration) {
 	if len(c.taken) == 0 {
 		return // no request was accepted, so there is no rate to measure
 	}
 	elapsed := now.Sub(c.since)
 	before := c.rate
 	switch {
-	case c.rate == 0 && elapsed >= time.Second: // the first limit: measure the time just before
-		c.rate = 0.95 * max(firstWidth/2, c.goodput(now, min(elapsed, 2*time.Second)))
+	case c.rate == 0 && elapsed >= time.Second: // the first refusal: measure the time just before it
+		c.rate = 0.95 * max(firstWidth/2, c.acceptedRate(now, min(elapsed, 2*time.Second)))
 		c.step, c.holding = middleStep, firstHold/4
-	case elapsed < time.Second && c.rate == 0: // a burst: its cost includes the pause
+	case elapsed < time.Second && c.rate == 0: // a refused burst: the target accepted these requests in the time with the pause
 		c.rate = max(firstWidth/2, float64(len(c.taken))/(elapsed+pause).Seconds())
 		c.step, c.holding = quickStep, 0
-	case c.step == quickStep && elapsed >= time.Second/4: // it grew quickly: measure the last second
-		c.rate = 0.95 * min(c.rate, c.goodput(now, min(elapsed, time.Second)))
+	case c.step == quickStep && elapsed >= time.Second/4: // the rate grew quickly: measure the last second
+		c.rate = 0.95 * min(c.rate, c.acceptedRate(now, min(elapsed, time.Second)))
 		c.step, c.holding = middleStep, firstHold/4
 	case elapsed > 5*time.Second:
-		c.rate = 0.97 * min(c.rate, c.goodput(now, 2*time.Second))
+		c.rate = 0.97 * min(c.rate, c.acceptedRate(now, 2*time.Second))
 		c.step, c.holding = slowStep, min(max(2*c.holding, firstHold), maxHold)
 	default:
 		c.rate *= 0.95
-		if elapsed >= time.Second { // a shorter time is too short to measure
-			c.rate = min(c.rate, c.goodput(now, min(elapsed, 2*time.Second)))
+		if elapsed >= time.Second { // less than a second is too short to measure
+			c.rate = min(c.rate, c.acceptedRate(now, min(elapsed, 2*time.Second)))
 		}
 		c.step, c.holding = slowStep, firstHold
 	}
@@ -442,18 +447,18 @@ func (c *pacer) slower(now time.Time, pause time.Duration) {
 	c.taken = c.taken[:0]
 }
 
-// goodput returns how many requests per second the target accepted in a window of time.
-func (c *pacer) goodput(now time.Time, window time.Duration) float64 {
+// acceptedRate returns how many requests per second the target accepted in a window of time.
+func (c *pacer) acceptedRate(now time.Time, window time.Duration) float64 {
 	at, _ := slices.BinarySearchFunc(c.taken, now.Add(-window), time.Time.Compare)
 	return float64(len(c.taken)-at) / max(window, time.Second/4).Seconds()
 }
 
-// request is what the pacer must know about the object of a request. It is passed in the request's
-// context.
+// request holds the data about a request's object that the pacer needs. It is passed in the
+// request's context.
 type request struct {
 	lane   Lane
-	before func(ctx context.Context) error // called right before a create is sent
-	absent []MatchKey                      // a search just found no account with these values; each is used once
+	before func(ctx context.Context) error // called right before a create is sent; may be nil
+	absent []MatchKey                      // values for which a search has just found no account; Find sends no search for them, once
 }
 
 type requestKey struct{}
@@ -469,8 +474,8 @@ func requestOf(ctx context.Context) *request {
 	return &request{lane: Checks}
 }
 
-// pacedTarget is a target whose requests wait for the pacer. If the target answers a request only
-// with a pause, the request is sent again afterwards, so the caller need not repeat earlier steps.
+// pacedTarget is a target whose requests wait for the pacer. If the target only asks for a pause,
+// pacedTarget sends the request again after the pause. So the caller need not repeat earlier steps.
 type pacedTarget struct {
 	Target
 	pacer *pacer
@@ -537,7 +542,7 @@ func (t pacedTarget) Patch(ctx context.Context, id string, changes []Change) (o 
 	return o, err
 }
 
-// pacedGroups is the groups of a target, with requests that wait for the pacer.
+// pacedGroups is a target of groups whose requests wait for the pacer.
 type pacedGroups struct {
 	pacedTarget
 	groups GroupTarget

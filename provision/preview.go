@@ -17,37 +17,38 @@ import (
 // RowPreview shows what one row of a mapping yields, before the row is saved.
 type RowPreview struct {
 	Chosen   *PreviewValue  // the values of the person shown in detail; nil if the directory has no users
-	Trace    *expr.Step     // how the value of Chosen was computed; nil without an expression
-	Drawn    []PreviewValue // the values of people picked at random
-	Example  bool           // the values are only examples: a random or unique value is generated with each account
+	Trace    *expr.Step     // how the value of Chosen was computed; nil if the row has no expression
+	Drawn    []PreviewValue // the values of people chosen at random
+	Example  bool           // whether the values are only examples, because each account gets its own random or unique value
 	Empty    []PreviewValue // the first few people without a value
-	Failing  []PreviewValue // the first few people with a failure of the row
-	Empties  int            // of Examined: people without a value
-	Failures int            // of Examined: people with a failure of the row
-	Examined int            // number of people in the evaluation
-	All      bool           // whether Examined covers everyone that the job could reach
+	Failing  []PreviewValue // the first few people for which the row fails
+	Empties  int            // how many of Examined have no value
+	Failures int            // for how many of Examined the row fails
+	Examined int            // for how many people the row was evaluated
+	All      bool           // whether the row was evaluated for everyone that the job could reach
 }
 
 // PreviewValue is the value of a row for one person.
 type PreviewValue struct {
 	Person
 	Values  []string // the values; empty if there is none
-	Hidden  bool     // the value is a password or behind Redact, and Values is empty
-	Problem string   // why there is no value; "" if nothing is wrong
+	Hidden  bool     // whether Values is empty because the value is a password or behind Redact
+	Problem string   // why the row fails; "" if it does not fail
 }
 
 // Limits on how much a preview looks at.
 const (
-	previewDrawn   = 10
-	previewListed  = 5
-	previewMembers = 100
-	previewTime    = 400 * time.Millisecond // time limit for counting people without a value
+	previewDrawn   = 10                     // how many people are chosen at random
+	previewListed  = 5                      // how many people without a value, or with a failure, are listed
+	previewMembers = 100                    // how many members of a group are counted
+	previewTime    = 400 * time.Millisecond // how long the row is evaluated for counting
 )
 
-// Try evaluates a row as for a new account. person is the object id of the person to show in
-// detail; "" shows one of those picked at random. Try reads only the directory, so
-// SelectUniqueValue treats every value as free. The error is an *InputError or *ExpressionError if
-// the row cannot be used. It wraps refusal.NotFound if the person does not exist.
+// Try evaluates a row as for a new account. replaces is the target attribute of the row that edit
+// would replace. person is the object id of the person to show in detail; if it is "", Try shows
+// one of the people chosen at random. Try reads only the directory, so SelectUniqueValue treats
+// every value as free. Try returns an *InputError or *ExpressionError if the row cannot be used,
+// and refusal.NotFound if the person does not exist.
 func (j *Jobs) Try(ctx context.Context, job Job, mapping, replaces string, edit RowEdit, person string) (RowPreview, error) {
 	var t RowPreview
 	changed, err := job.SetRow(mapping, replaces, edit, j.Attributes)
@@ -102,7 +103,7 @@ type rowPreviewer struct {
 	groups GroupSource // the source of groups, for a row of groups; otherwise nil
 }
 
-// previewer prepares to evaluate the row that writes a target attribute.
+// previewer returns a rowPreviewer for the row of the mapping that writes the target attribute.
 func (j *Jobs) previewer(ctx context.Context, job Job, mapping, target string) (rowPreviewer, error) {
 	t := rowPreviewer{job: job}
 	object, err := job.Schema.ObjectMapping(mapping)
@@ -148,7 +149,7 @@ func (t rowPreviewer) snapshot(ctx context.Context, after string, limit int) ([]
 	return list, nil
 }
 
-// read returns one user or group. The error is refusal.NotFound if it does not exist.
+// read returns one user or group. It returns refusal.NotFound if there is none with this id.
 func (t rowPreviewer) read(ctx context.Context, id string) (Object, error) {
 	if t.groups != nil {
 		return t.groups.GroupObject(ctx, t.job.Key.App, id)
@@ -166,8 +167,8 @@ func (t rowPreviewer) read(ctx context.Context, id string) (Object, error) {
 // ofMembers reports whether the row sends the members of groups.
 func (t rowPreviewer) ofMembers() bool { return t.groups != nil && t.row.Type == TypeReference }
 
-// members returns the number of a group's members in words, instead of values: each member is sent
-// as a separate reference.
+// members returns the number of a group's members in words as the value of the row, because each
+// member is sent as a separate reference.
 func (t rowPreviewer) members(ctx context.Context, o Object) (PreviewValue, error) {
 	v := PreviewValue{Person: Person{ObjectID: o.ID, Name: o.Name}}
 	found, err := t.groups.Members(ctx, o.ID, "", previewMembers+1)
@@ -184,8 +185,8 @@ func (t rowPreviewer) members(ctx context.Context, o Object) (PreviewValue, erro
 	return v, nil
 }
 
-// env returns the data that the row's expression may read. The person counts as having access to
-// the application, unless the directory blocks the person.
+// env returns the data that the row's expression may read. IsSoftDeleted is false if the person is
+// active in the directory, as if the person were in scope.
 func (t rowPreviewer) env(o Object) expr.Env {
 	attributes := map[string]any{attrEnabled: false}
 	maps.Copy(attributes, o.Attributes)
@@ -223,8 +224,8 @@ func (t rowPreviewer) value(ctx context.Context, o Object) (PreviewValue, error)
 // has reports whether the row has a value for the person.
 func (v PreviewValue) has() bool { return v.Hidden || len(v.Values) > 0 }
 
-// draw returns people or groups chosen at random. From a large directory it takes objects at random
-// positions.
+// draw returns active people or groups, chosen at random. In a large directory it chooses random
+// positions in the list.
 func (t rowPreviewer) draw(ctx context.Context) ([]Object, error) {
 	first, err := t.snapshot(ctx, "", importPage)
 	if err != nil {
@@ -238,7 +239,8 @@ func (t rowPreviewer) draw(ctx context.Context) ([]Object, error) {
 	var drawn []Object
 	seen := map[string]bool{}
 	for range 2 * previewDrawn {
-		// Object ids are random, in hexadecimal digits.
+		// Object ids are random hexadecimal digits, so random digits are a random place in the
+		// list.
 		place := fmt.Sprintf("%016x", mathrand.Uint64())
 		list, err := t.snapshot(ctx, place, 1)
 		if err != nil {
@@ -254,7 +256,8 @@ func (t rowPreviewer) draw(ctx context.Context) ([]Object, error) {
 	return drawn, nil
 }
 
-// count evaluates the row for everyone, or for as many people as the time limit allows.
+// count evaluates the row for everyone, or for as many people as previewTime allows, and adds the
+// results to trial.
 func (t rowPreviewer) count(ctx context.Context, trial *RowPreview) error {
 	end, after := time.Now().Add(previewTime), ""
 	for {
@@ -283,7 +286,7 @@ func (t rowPreviewer) count(ctx context.Context, trial *RowPreview) error {
 	}
 }
 
-// add counts the value of one person.
+// add counts the result for one person.
 func (p *RowPreview) add(v PreviewValue) {
 	p.Examined++
 	switch {

@@ -9,26 +9,26 @@ import (
 // Reach counts the people that a change of a job's settings affects. An administrator sees the
 // numbers before saving the change.
 type Reach struct {
-	In      int // users who are in scope after the change and may have an account
-	Leave   int // users who leave the scope
-	Come    int // users who come into scope
-	On      int // of Come: users whose linked account is switched off and is switched on by the change
-	Off     int // users with a linked account that the change disables
-	Make    int // users who will get an account: in scope, without a linked one
-	Join    int // of Make: users who were not in scope before
-	Linked  int // number of linked accounts
-	Out     int // of Linked: accounts whose user is out of scope after the change
-	Deleted int // of Linked: accounts whose user is soft-deleted
+	In      int // how many users are in scope after the change and may have an account
+	Leave   int // how many users leave the scope
+	Come    int // how many users come into scope
+	On      int // how many of Come have a linked account that is off now and will be switched on
+	Off     int // how many users have a linked account that the change disables
+	Make    int // how many users will get an account, because they are in scope and have no linked account
+	Join    int // how many of Make were not in scope before
+	Linked  int // how many linked accounts there are
+	Out     int // how many of Linked belong to a user who is out of scope after the change
+	Deleted int // how many of Linked belong to a soft-deleted user
 }
 
-// scopeChecker decides which users are in a job's scope, whether the job creates accounts for them,
-// and whether it disables accounts of users out of scope. In the mapping of groups, accounts mean
-// groups at the target.
+// scopeChecker decides which users are in a job's scope. It also says whether the job creates
+// accounts for users in scope, and disables accounts of users out of scope. For groups, an account
+// means a group at the target, which is deleted instead of disabled.
 type scopeChecker struct {
 	job     Job
-	admits  func(Object) (bool, error)
-	makes   bool
-	updates bool // whether the job may update accounts; otherwise it disables none
+	admits  func(Object) (bool, error) // reports whether an object passes the scoping filters
+	makes   bool                       // whether the job creates accounts
+	updates bool                       // whether the job may disable accounts
 }
 
 // newScopeChecker returns the scopeChecker of a job's users, or of its groups.
@@ -46,7 +46,7 @@ func newScopeChecker(job Job, kind ObjectKind) (scopeChecker, error) {
 }
 
 // has reports whether a user is in scope. If a scoping filter cannot be evaluated for a user, the
-// user counts as in scope: the account stays as it is.
+// user counts as in scope, because the account then stays as it is.
 func (r scopeChecker) has(o Object) bool {
 	if !o.Assigned && r.job.Scope != Everyone {
 		return false
@@ -55,12 +55,13 @@ func (r scopeChecker) has(o Object) bool {
 	return in || err != nil
 }
 
-// maxSlowPatterns is for how many users a comparison may hit the time limits of a regular
-// expression. Each time costs a tenth of a second.
+// maxSlowPatterns is the largest number of users for which a comparison waits until a
+// regular expression reaches its time limit. Each of them costs a tenth of a second.
 const maxSlowPatterns = 20
 
-// boundedAdmits remembers the result for the last object. After maxSlowPatterns errors it no
-// longer calls admits, and returns the last error for every object.
+// boundedAdmits returns a function like admits, which remembers the result for the last object.
+// After maxSlowPatterns errors, the function no longer calls admits, and returns the last error for
+// every object.
 func boundedAdmits(admits func(Object) (bool, error)) func(Object) (bool, error) {
 	var (
 		id     string
@@ -80,7 +81,8 @@ func boundedAdmits(admits func(Object) (bool, error)) func(Object) (bool, error)
 	}
 }
 
-// Reach compares a job with its changed version. It reads every user in the directory.
+// Reach counts the people that a change of a job affects. It compares the job before and after the
+// change for every user in the directory.
 func (j *Jobs) Reach(ctx context.Context, before, after Job) (Reach, error) {
 	var n Reach
 	source, err := j.Sources(ctx, after.Key.Directory)
@@ -99,11 +101,11 @@ func (j *Jobs) Reach(ctx context.Context, before, after Job) (Reach, error) {
 	return n, err
 }
 
-// snapshotOf reads one page of users or groups.
+// snapshotOf is a function that reads one page of users or groups.
 type snapshotOf func(ctx context.Context, q SnapshotQuery) ([]Object, error)
 
-// compare counts the objects that a change affects. It also calls visit with each object in the
-// directory.
+// compare adds to n the number of objects that a change affects. It also calls visit with each
+// object in the directory.
 func (j *Jobs) compare(ctx context.Context, was, is scopeChecker, kind ObjectKind, snapshot snapshotOf, n *Reach, visit func(o Object, linked bool) error) error {
 	linked, err := j.linked(ctx, is.job.Key, kind)
 	if err != nil {
@@ -185,7 +187,7 @@ func (j *Jobs) linked(ctx context.Context, k Key, kind ObjectKind) (map[string]L
 	}
 }
 
-// With returns the job with new settings, as far as Reach depends on them.
+// With returns the job with those of the new settings on which Reach depends.
 func (job Job) With(s Settings) (Job, error) {
 	job.Scope, job.Status = s.Scope, s.Status
 	if s.Actions == nil {

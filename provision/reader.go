@@ -6,31 +6,32 @@ import (
 	"sync"
 )
 
-// reader reads objects of a source, several in one read. Workers that ask during a read share the
-// next one. So many workers need few reads, and no read waits for more workers to ask.
+// reader reads objects of a source, several of them in one read. Workers that ask for objects
+// during a read share the next read. So many workers need few reads, and no read waits for more
+// workers to ask.
 type reader struct {
 	source Source
 	app    string
 	g      goroutines
 
 	mu      sync.Mutex
-	asks    []*ask
-	reading bool
+	asks    []*ask // the objects for which workers wait, without those of the current read
+	reading bool   // whether serve is running
 }
 
 // ask is one object that a worker waits for.
 type ask struct {
 	id     string
-	object *Object // the object; nil if the source does not have it
-	err    error
-	done   chan struct{}
+	object *Object       // the object; nil if the source does not have it
+	err    error         // the error of the read; nil for success
+	done   chan struct{} // closed when object and err are set
 }
 
-// mostTogether is how many objects one read covers at most.
+// mostTogether is the largest number of objects in one read.
 const mostTogether = 100
 
-// read returns an object, or nil if the source no longer has it. The object is at least as new as
-// the call.
+// read returns an object, or nil if the source no longer has it. The source is read after the call,
+// so the object has every change that was made before.
 func (r *reader) read(ctx context.Context, id string) (*Object, error) {
 	a := &ask{id: id, done: make(chan struct{})}
 	r.mu.Lock()
@@ -51,7 +52,7 @@ func (r *reader) read(ctx context.Context, id string) (*Object, error) {
 	}
 }
 
-// serve reads objects until none is waiting.
+// serve reads objects until no worker waits for one.
 func (r *reader) serve(ctx context.Context) {
 	for {
 		r.g.yield() // workers that are about to ask share the read

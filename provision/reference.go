@@ -5,9 +5,8 @@ import (
 	"fmt"
 )
 
-// references returns the rows that refer to other people, such as the manager, and whose references
-// are sent. It leaves out rows that apply only during creation, because no reference is sent with a
-// create.
+// references returns the rows that send a reference to another person, such as the manager. It
+// leaves out rows that apply only during creation, because no reference is sent with a create.
 func (m *mapping) references() []*row {
 	var rows []*row
 	for i := range m.rows {
@@ -18,8 +17,8 @@ func (m *mapping) references() []*row {
 	return rows
 }
 
-// refersTo returns the id of the object that a person refers to, or "" if there is none. If a
-// mapping has several references, the first one with a value counts.
+// refersTo returns the object id of the person that a person refers to, or "" if there is none. If
+// the mapping has several references, it returns the first one that has a value.
 func (m *mapping) refersTo(attributes map[string]any) string {
 	for _, r := range m.references() {
 		if v, err := r.Expr.Eval(m.env(attributes)); err == nil && !v.IsNullOrEmpty() {
@@ -29,10 +28,10 @@ func (m *mapping) refersTo(attributes map[string]any) string {
 	return ""
 }
 
-// refer adds the values of references: the ids of the accounts that the person refers to. It leaves
-// out a referenced person without an account; when that person gets one, the engine looks at this
-// person again. For a person without access, no references are sent until the person has access
-// again.
+// refer adds the values of the rows with references to w.values. A value is the id of the account
+// of the person referred to. If that person has no account, the value is empty; when they get an
+// account, the engine looks at this person again. While this person has no access, refer adds no
+// values. A decision that is not nil means that a row failed.
 func (p *pass) refer(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	rows := p.m.references()
 	link := *w.link
@@ -69,8 +68,8 @@ func (p *pass) refer(ctx context.Context, w *work, attributes map[string]any) (d
 	return nil, nil
 }
 
-// standingOf returns the account id of a referenced person, or "" if there is no usable account.
-// there is false if neither the directory nor a link knows the object.
+// standingOf returns the account id of the person with this object id, or "" if there is no usable
+// account. there is false if neither the directory nor a link knows the object.
 func (p *pass) standingOf(ctx context.Context, objectID string) (account string, there bool, err error) {
 	known, err := p.others.known(ctx, objectID)
 	switch {

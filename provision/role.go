@@ -5,13 +5,13 @@ import (
 	"strings"
 )
 
-// RoleForm says how a row sends a person's application roles. Each of Entra's role functions has
-// its form.
+// RoleForm says how a row sends a person's application roles. There is one form for each of Entra's
+// role functions.
 type RoleForm string
 
 // The forms in which roles are sent.
 const (
-	SingleRole RoleForm = "single" // SingleAppRoleAssignment: one role, which is the primary one
+	SingleRole RoleForm = "single" // SingleAppRoleAssignment: only one role is sent, as the primary role
 	AddedRoles RoleForm = "added"  // AppRoleAssignmentsComplex: roles are added and never removed
 	AllRoles   RoleForm = "all"    // AssertiveAppRoleAssignmentsComplex: the roles replace the account's roles
 )
@@ -47,7 +47,8 @@ func (r AssignedRole) Name() string {
 	return r.Value
 }
 
-// assignedRoles decodes the roles that the source assigns to a person.
+// assignedRoles decodes the roles in the source attribute appRoleAssignments of a person. It leaves
+// out roles that cannot be decoded.
 func assignedRoles(attributes map[string]any) []AssignedRole {
 	texts, _ := attributes["appRoleAssignments"].([]string)
 	var roles []AssignedRole
@@ -61,7 +62,7 @@ func assignedRoles(attributes map[string]any) []AssignedRole {
 	return roles
 }
 
-// complexValues decodes a list of JSON objects.
+// complexValues decodes strings that hold JSON objects. It leaves out all other strings.
 func complexValues(texts []string) []any {
 	list := make([]any, 0, len(texts))
 	for _, text := range texts {

@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// maxConstant is the longest constant, in characters. With its two quotation marks, a constant is an
-// expression, and must not exceed the limit of expressions.
+// maxConstant is the largest length of a constant, in characters. A constant with two quotation
+// marks around it is an expression, so its length must not exceed the limit for expressions.
 const maxConstant = expr.MaxLength - 2
 
 // MappingType says where the value of a row comes from, in the words of Entra's page "Edit
@@ -24,7 +24,7 @@ const (
 	DirectMapping     MappingType = "Direct"     // the value of one source attribute
 	ConstantMapping   MappingType = "Constant"   // a fixed string
 	ExpressionMapping MappingType = "Expression" // the result of an expression
-	NoMapping         MappingType = "None"       // only the default value, for accounts without a value
+	NoMapping         MappingType = "None"       // no source: only accounts without a value get the default value
 )
 
 // MappingTypes lists the mapping types in the order of the page.
@@ -32,19 +32,20 @@ func MappingTypes() []MappingType {
 	return []MappingType{DirectMapping, ConstantMapping, ExpressionMapping, NoMapping}
 }
 
-// RowEdit is one attribute mapping with the fields of Entra's page "Edit Attribute".
+// RowEdit is a row of a mapping, with the fields of Entra's page "Edit Attribute".
 type RowEdit struct {
 	Type       MappingType
-	Source     string // source attribute, constant value or expression; "" for NoMapping
-	Default    string // Default value if null; "" means none
-	Target     string // target attribute
-	Precedence int    // Matching precedence; 0 if the row is not used to find accounts
-	Apply      AttributeFlowType
-	// FlowNull is the row's part of Flow null values. Source attributes have the other part.
+	Source     string            // the source attribute, constant value or expression; "" for NoMapping
+	Default    string            // the Default value if null; "" if there is none
+	Target     string            // the target attribute
+	Precedence int               // the Matching precedence; 0 if the row is not used to find accounts
+	Apply      AttributeFlowType // the field "Apply this mapping"
+	// FlowNull is the setting Flow null values of the target attribute. The source attributes of
+	// the row have this setting, too.
 	FlowNull bool
 }
 
-// Row returns an attribute mapping of a schema with the fields of the page.
+// Row returns an attribute mapping of the schema as a RowEdit.
 func (s *Schema) Row(m *ObjectMapping, a *AttributeMapping) RowEdit {
 	r := RowEdit{Type: NoMapping, Target: a.TargetAttributeName, Precedence: a.MatchingPriority, Apply: a.FlowType}
 	r.Default, _ = a.Default()
@@ -67,7 +68,7 @@ func (s *Schema) Row(m *ObjectMapping, a *AttributeMapping) RowEdit {
 }
 
 // sourceExpression returns the expression of a source as a string. If the source has only a tree,
-// it returns the tree's normal form.
+// it makes the string from the tree.
 func sourceExpression(n *expr.Node) string {
 	if n.Expression != "" {
 		return n.Expression
@@ -79,8 +80,9 @@ func sourceExpression(n *expr.Node) string {
 }
 
 // SourceNode returns the source of the row in Graph's form, or nil for NoMapping. An expression
-// that is just one attribute or one constant becomes a Direct or Constant source, as in Graph. The
-// error is an *InputError. For an expression, it wraps the *expr.SyntaxError.
+// that is just one attribute or one constant becomes a Direct or Constant source, as in Graph. If
+// the expression has an error, SourceNode returns an *ExpressionError. If another field is wrong,
+// it returns an *InputError.
 func (r RowEdit) SourceNode() (*AttributeMappingSource, error) {
 	switch r.Type {
 	case NoMapping:
@@ -120,17 +122,18 @@ func nodeOf(kind expr.Type, name string) (*expr.Node, error) {
 	return e.Source(), nil
 }
 
-// ExpressionError reports an expression that cannot be used. Err is an *expr.SyntaxError, which
-// says where in the expression the problem is.
+// ExpressionError is the error for an expression that cannot be used. Err is an *expr.SyntaxError,
+// which says where in the expression the problem is.
 type ExpressionError struct{ Err error }
 
 func (e *ExpressionError) Error() string { return "Expression: " + e.Err.Error() }
 
 func (e *ExpressionError) Unwrap() error { return e.Err }
 
-// SetRow returns a copy of the job with one row of a mapping changed. replaces is the target
-// attribute of the row to replace; "" adds a row at the end. SetRow checks the row against the
-// attribute lists of both sides. The error is an *InputError or *ExpressionError.
+// SetRow returns a copy of the job with one changed row in a mapping. replaces is the target
+// attribute of the row to replace. If it is "", SetRow adds a row at the end. SetRow checks the row
+// against the attribute lists of both sides. If the row is wrong, it returns an *InputError or an
+// *ExpressionError.
 func (job Job) SetRow(mapping, replaces string, row RowEdit, c Catalog) (Job, error) {
 	return job.editRows(mapping, func(s *Schema, m *ObjectMapping) error {
 		at, err := m.rowIndex(replaces)
@@ -167,8 +170,8 @@ func (job Job) SetRow(mapping, replaces string, row RowEdit, c Catalog) (Job, er
 	}, c)
 }
 
-// RemoveRow returns a copy of the job without one row of a mapping. It refuses to remove the row of
-// userName and the last matching row. The error is an *InputError.
+// RemoveRow returns a copy of the job without one row of a mapping. It returns an *InputError if
+// there is no such row, and for the row of userName and the last matching row, which must stay.
 func (job Job) RemoveRow(mapping, target string, c Catalog) (Job, error) {
 	return job.editRows(mapping, func(_ *Schema, m *ObjectMapping) error {
 		at, err := m.existingRow(target)
@@ -192,8 +195,9 @@ func (job Job) RemoveRow(mapping, target string, c Catalog) (Job, error) {
 	}, c)
 }
 
-// MoveRow returns a copy of the job with one row of a mapping in another place. The rows have the
-// same order on the page and in requests. place counts from 1. The error is an *InputError.
+// MoveRow returns a copy of the job with one row of a mapping in another place, which counts from
+// 1. The page and requests have the order of the rows. MoveRow returns an *InputError if there is
+// no such row or place.
 func (job Job) MoveRow(mapping, target string, place int, c Catalog) (Job, error) {
 	return job.editRows(mapping, func(_ *Schema, m *ObjectMapping) error {
 		at, err := m.existingRow(target)
@@ -217,7 +221,8 @@ var errKeepUserName = &InputError{Field: attrUserName, Text: "stays mapped: ever
 // attrUserName is the target attribute that every user mapping must have.
 const attrUserName = "userName"
 
-// rowIndex returns the index of the row that writes the target attribute. For "" it returns -1.
+// rowIndex returns the index of the row that writes the target attribute. It returns -1 if target
+// is "", and an *InputError if there is no such row.
 func (m *ObjectMapping) rowIndex(target string) (int, error) {
 	if target == "" {
 		return -1, nil
@@ -229,7 +234,8 @@ func (m *ObjectMapping) rowIndex(target string) (int, error) {
 	return i, nil
 }
 
-// existingRow returns the index of the row that writes the target attribute.
+// existingRow returns the index of the row that writes the target attribute. It returns an
+// *InputError if target is "" or if there is no such row.
 func (m *ObjectMapping) existingRow(target string) (int, error) {
 	if target == "" {
 		return -1, &InputError{Field: "Target attribute", Text: "is empty: name a mapped attribute"}
@@ -237,7 +243,8 @@ func (m *ObjectMapping) existingRow(target string) (int, error) {
 	return m.rowIndex(target)
 }
 
-// editRows returns a copy of the job with an edited schema, after checking the whole schema.
+// editRows returns a copy of the job in which edit has changed a mapping. It returns an *InputError
+// if the changed schema cannot be used.
 func (job Job) editRows(mapping string, edit func(s *Schema, m *ObjectMapping) error, c Catalog) (Job, error) {
 	schema := job.Schema.Clone()
 	m, err := schema.ObjectMapping(mapping)
@@ -257,7 +264,8 @@ func (job Job) editRows(mapping string, edit func(s *Schema, m *ObjectMapping) e
 	return job, nil
 }
 
-// checkRow returns what is wrong with a row, as an *InputError or *ExpressionError, or nil.
+// checkRow returns an *InputError or *ExpressionError for a row that a mapping cannot have. The row
+// would replace the row whose target attribute is replaces.
 func (s *Schema) checkRow(m *ObjectMapping, replaces string, row RowEdit, scope Scope) error {
 	source, target, err := s.objects(m)
 	if err != nil {
@@ -307,8 +315,8 @@ func (s *Schema) checkRow(m *ObjectMapping, replaces string, row RowEdit, scope 
 	return &InputError{Field: "Source attribute", Text: problemText(problems[0])}
 }
 
-// parsed returns the parsed source of the row, or nil for NoMapping. The positions of errors refer
-// to the expression as it was typed.
+// parsed returns the parsed source of the row, or nil for NoMapping. The positions in its errors
+// are positions in the expression as the user typed it.
 func (r RowEdit) parsed() (*expr.Expr, error) {
 	node, err := r.SourceNode()
 	if err != nil || node == nil {
@@ -344,8 +352,8 @@ func readOnlyTarget(d *AttributeDefinition) bool {
 	return false
 }
 
-// problemText returns the message of a checker's error without its position, which has no meaning
-// for a single attribute.
+// problemText returns the message of an error in an expression without the position, which has no
+// meaning if the expression is only one attribute or constant.
 func problemText(e *expr.SyntaxError) string {
 	if e.Suggestion == "" {
 		return e.Message
@@ -353,22 +361,24 @@ func problemText(e *expr.SyntaxError) string {
 	return e.Message + ": " + e.Suggestion
 }
 
-// hasFlow reports whether a row already has this flow type. Graph has flow types that the page does
-// not offer; a row may keep such a type.
+// hasFlow reports whether the row of a target attribute already has this flow type. Graph has flow
+// types that the page does not offer, but a row that has such a type may keep it.
 func (s *Schema) hasFlow(m *ObjectMapping, target string, flow AttributeFlowType) bool {
 	i, err := m.rowIndex(target)
 	return err == nil && i >= 0 && m.AttributeMappings[i].FlowType == flow
 }
 
 // StopsDisabling reports whether a changed mapping no longer tells the target which people must not
-// have access. Either no row tells it now, or the row of active has stopped telling it.
+// have access. That is so if no row now depends on the access, or if the row of active no longer
+// does.
 func StopsDisabling(was, is *ObjectMapping) bool {
 	before, after := was.disablingRows(), is.disablingRows()
 	return len(before) > 0 && (len(after) == 0 || slices.ContainsFunc(before, isActive) && !slices.ContainsFunc(after, isActive))
 }
 
 // disablingRows returns the target attributes whose value depends on whether the person may have
-// access. A row that applies only to new accounts cannot switch an account off, so it is left out.
+// access. It leaves out rows that apply only to new accounts, because they cannot switch an account
+// off.
 func (m *ObjectMapping) disablingRows() []string {
 	var targets []string
 	for i := range m.AttributeMappings {
@@ -382,8 +392,8 @@ func (m *ObjectMapping) disablingRows() []string {
 	return targets
 }
 
-// RowNotes returns warnings about a row that SetRow accepts: what works here but not in Entra, and
-// what does not work for every person.
+// RowNotes returns warnings about a row that SetRow accepts. They are about parts that do not work
+// in Entra, or that do not work for every person.
 func (job Job) RowNotes(mapping string, row RowEdit) []expr.Note {
 	m, err := job.Schema.ObjectMapping(mapping)
 	if err != nil {
@@ -407,15 +417,16 @@ func (job Job) RowNotes(mapping string, row RowEdit) []expr.Note {
 	return append(e.Notes(), notes...)
 }
 
-// ExpressionPlace describes a row of one of the job's mappings, for the checker of expressions.
-// target is the attribute that the row writes; "" if it is not known. The error is an *InputError.
+// ExpressionPlace describes a row of one of the job's mappings, so that package expr can check
+// expressions for it. target is the attribute that the row writes; "" if it is not known.
+// ExpressionPlace returns an *InputError if there is no such attribute.
 func (job Job) ExpressionPlace(m *ObjectMapping, target string) (expr.Place, error) {
 	source, object, err := job.Schema.objects(m)
 	if err != nil {
 		return expr.Place{}, &InputError{Field: "Mapping", Text: err.Error()}
 	}
 	if target == "" {
-		return expr.Place{Source: attributesOf(source), Everyone: job.Scope == Everyone}, nil
+		return expr.Place{Source: attributesOf(source), ProvisionsEveryone: job.Scope == Everyone}, nil
 	}
 	definition, err := object.existingAttribute(target)
 	if err != nil {
@@ -429,8 +440,8 @@ func (job Job) ExpressionPlace(m *ObjectMapping, target string) (expr.Place, err
 }
 
 // FitsTarget returns a function that checks whether an expression's value can be sent for a target
-// attribute. The function returns the reason if it cannot, or nil. The error of FitsTarget is an
-// *InputError if the attribute is not in the list.
+// attribute. The function returns nil if it can, and otherwise an error with the reason. FitsTarget
+// itself returns an *InputError if the attribute is not in the list.
 func (job Job) FitsTarget(m *ObjectMapping, target string) (func(expr.Value) error, error) {
 	_, object, err := job.Schema.objects(m)
 	if err != nil {
@@ -452,10 +463,10 @@ func (job Job) FitsTarget(m *ObjectMapping, target string) (func(expr.Value) err
 	}, nil
 }
 
-// place describes the row for the checker of expressions.
+// place describes the row, so that package expr can check expressions for it.
 func (r RowEdit) place(source *ObjectDefinition, target *AttributeDefinition, scope Scope) expr.Place {
 	return expr.Place{
-		Source: attributesOf(source), Matching: r.Precedence > 0, Everyone: scope == Everyone, OnlyNew: r.Apply == FlowObjectAddOnly,
+		Source: attributesOf(source), IsMatching: r.Precedence > 0, ProvisionsEveryone: scope == Everyone, OnlyAtCreation: r.Apply == FlowObjectAddOnly,
 		Target: &expr.Attribute{Name: target.Name, Type: expr.AttributeType(target.Type), Multivalued: target.Multivalued},
 	}
 }
@@ -468,7 +479,7 @@ func attributesOf(o *ObjectDefinition) []expr.Attribute {
 	return list
 }
 
-// setFlowNull sets the row's part of Flow null values. The schema must be a clone.
+// setFlowNull sets the setting Flow null values of a target attribute. The schema must be a clone.
 func (s *Schema) setFlowNull(m *ObjectMapping, target string, on bool) {
 	_, object, err := s.objects(m)
 	if err != nil {
@@ -483,7 +494,8 @@ func (s *Schema) setFlowNull(m *ObjectMapping, target string, on bool) {
 	d.FlowNullValues = on
 }
 
-// ownDefinitions copies the attribute definitions of a clone, so that they can be changed.
+// ownDefinitions gives a clone its own copies of the attribute definitions, so that they can be
+// changed without changing the original.
 func (s *Schema) ownDefinitions() {
 	for i := range s.Directories {
 		s.Directories[i].Objects = slices.Clone(s.Directories[i].Objects)

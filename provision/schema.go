@@ -18,7 +18,7 @@ import (
 // values.
 type Schema struct {
 	ID                   string                `json:"id"`
-	Version              string                `json:"version"` // a string that changes with every change
+	Version              string                `json:"version"` // another string after each change of the schema
 	SynchronizationRules []SynchronizationRule `json:"synchronizationRules"`
 	Directories          []DirectoryDefinition `json:"directories"`
 }
@@ -37,12 +37,12 @@ type SynchronizationRule struct {
 	Metadata            []MetadataEntry  `json:"metadata"`
 }
 
-// ContainerFilter lists the containers of an Active Directory to read.
+// ContainerFilter lists the containers of an Active Directory that are read.
 type ContainerFilter struct {
 	IncludedContainers []string `json:"includedContainers"`
 }
 
-// GroupFilter lists the groups of an Active Directory to read.
+// GroupFilter lists the groups of an Active Directory that are read.
 type GroupFilter struct {
 	IncludedGroups []string `json:"includedGroups"`
 }
@@ -53,23 +53,23 @@ type MetadataEntry struct {
 	Value string `json:"value"`
 }
 
-// ObjectMapping says how objects of one kind become objects of another.
+// ObjectMapping says how objects of a source become objects of a target, such as users.
 type ObjectMapping struct {
 	Name              string             `json:"name"`
 	Enabled           bool               `json:"enabled"`
-	FlowTypes         FlowTypes          `json:"flowTypes"` // Target Object Actions
+	FlowTypes         FlowTypes          `json:"flowTypes"` // the Target Object Actions
 	SourceObjectName  string             `json:"sourceObjectName"`
 	TargetObjectName  string             `json:"targetObjectName"`
-	Scope             *Filter            `json:"scope"` // nil means all records
+	Scope             *Filter            `json:"scope"` // the scoping filters; nil means all objects
 	AttributeMappings []AttributeMapping `json:"attributeMappings"`
 	Metadata          []MetadataEntry    `json:"metadata"`
 }
 
-// AttributeMapping is one row: how one target attribute gets its value.
+// AttributeMapping is a row of a mapping. It says how one target attribute gets its value.
 type AttributeMapping struct {
 	TargetAttributeName     string                  `json:"targetAttributeName"`
 	Source                  *AttributeMappingSource `json:"source"`           // nil if only the default value applies
-	DefaultValue            *string                 `json:"defaultValue"`     // nil and "" mean none
+	DefaultValue            *string                 `json:"defaultValue"`     // nil or "" if there is none
 	MatchingPriority        int                     `json:"matchingPriority"` // the Matching precedence; 0 if it is not a matching attribute
 	FlowType                AttributeFlowType       `json:"flowType"`
 	FlowBehavior            FlowBehavior            `json:"flowBehavior"`
@@ -100,15 +100,15 @@ const (
 	FlowUnchanged   FlowBehavior = "FlowAlways"
 )
 
-// Filter is the scope of an object mapping. An object is in scope if it passes at least one of the
-// groups. Otherwise it is deprovisioned.
+// Filter holds the scoping filters of an object mapping. An object passes if all clauses of at
+// least one group are true. An object that does not pass is not in scope, and is deprovisioned.
 type Filter struct {
 	Groups               []FilterGroup `json:"groups"`
 	InputFilterGroups    []FilterGroup `json:"inputFilterGroups"`
 	CategoryFilterGroups []FilterGroup `json:"categoryFilterGroups"`
 }
 
-// Empty reports whether the filter admits every record.
+// Empty reports whether the filter has no groups, so that every object passes.
 func (f *Filter) Empty() bool {
 	return f == nil || len(f.Groups) == 0 && len(f.InputFilterGroups) == 0 && len(f.CategoryFilterGroups) == 0
 }
@@ -119,14 +119,15 @@ type FilterGroup struct {
 	Clauses []FilterClause `json:"clauses"`
 }
 
-// FilterClause is one condition: it compares a source attribute with values.
+// FilterClause is a condition that compares a source attribute with values.
 type FilterClause struct {
 	SourceOperandName string        `json:"sourceOperandName"`
 	OperatorName      string        `json:"operatorName"`
 	TargetOperand     FilterOperand `json:"targetOperand"`
 }
 
-// FilterOperand holds the values of a clause. It is empty for operators without a right side.
+// FilterOperand holds the values with which a clause compares the attribute. It is empty for
+// operators that need no value, such as IS NULL.
 type FilterOperand struct {
 	Values []string `json:"values"`
 }
@@ -155,7 +156,7 @@ type ObjectDefinition struct {
 type AttributeDefinition struct {
 	Name              string             `json:"name"`
 	Type              AttributeType      `json:"type"`
-	Anchor            bool               `json:"anchor"`    // the object's unique key, which never changes
+	Anchor            bool               `json:"anchor"`    // whether the attribute is the object's primary key, which never changes
 	CaseExact         bool               `json:"caseExact"` // whether a difference only in case counts as a change
 	Multivalued       bool               `json:"multivalued"`
 	Required          bool               `json:"required"`
@@ -163,7 +164,7 @@ type AttributeDefinition struct {
 	DefaultValue      *string            `json:"defaultValue"`
 	FlowNullValues    bool               `json:"flowNullValues"`
 	ReferencedObjects []ReferencedObject `json:"referencedObjects"`
-	APIExpressions    []json.RawMessage  `json:"apiExpressions"` // internal to Entra; kept as they are
+	APIExpressions    []json.RawMessage  `json:"apiExpressions"` // used only by Entra, so kept unchanged
 	Metadata          []MetadataEntry    `json:"metadata"`
 }
 
@@ -213,7 +214,7 @@ func ParseSchema(b []byte) (*Schema, error) {
 	return &s, nil
 }
 
-// explainJSON says in words why and where a document could not be read.
+// explainJSON returns an error that says in words why a document could not be read, and where.
 func explainJSON(document []byte, err error) error {
 	var syntax *json.SyntaxError
 	var wrong *json.UnmarshalTypeError
@@ -227,7 +228,7 @@ func explainJSON(document []byte, err error) error {
 	return err
 }
 
-// jsonKind names the kind of JSON value from which a Go type is decoded.
+// jsonKind returns the kind of JSON value that can be decoded into a Go type, in words.
 func jsonKind(t reflect.Type) string {
 	switch t.Kind() {
 	case reflect.Bool:
@@ -243,7 +244,7 @@ func jsonKind(t reflect.Type) string {
 	}
 }
 
-// JSON returns the schema in Graph's form: indented, with empty lists as [].
+// JSON returns the schema as an indented document in Graph's form. Empty lists are [], not null.
 func (s *Schema) JSON() ([]byte, error) {
 	c := s.Clone()
 	c.fill()
@@ -257,8 +258,8 @@ func (s *Schema) JSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// Clone copies the parts of the schema that an editor may change: rules, mappings and rows. The
-// copy shares definitions and sources with the original.
+// Clone returns a copy of the schema in which rules, mappings and rows may be changed. The copy
+// shares attribute definitions and the sources of rows with the original.
 func (s *Schema) Clone() *Schema {
 	c := *s
 	c.Directories = slices.Clone(s.Directories)
@@ -321,8 +322,8 @@ func (s *Schema) rules() []*SynchronizationRule {
 	return rules
 }
 
-// Directory returns a directory definition by name. The source's older and newer names count as
-// equal.
+// Directory returns the directory definition with this name. The names Azure Active Directory and
+// Microsoft Entra ID count as equal.
 func (s *Schema) Directory(name string) (*DirectoryDefinition, error) {
 	for i := range s.Directories {
 		if sameDirectory(s.Directories[i].Name, name) {
@@ -362,8 +363,8 @@ func (o *ObjectDefinition) Attribute(name string) (*AttributeDefinition, bool) {
 	return nil, false
 }
 
-// rowHint returns, for an error message, a target attribute that the mapping writes and whose name
-// differs from name only in case. It returns "" if there is none.
+// rowHint returns a hint for an error message about an unknown target attribute: the attribute that
+// the mapping writes and whose name differs from name only in case. It returns "" if there is none.
 func (m *ObjectMapping) rowHint(name string) string {
 	for _, row := range m.AttributeMappings {
 		if strings.EqualFold(row.TargetAttributeName, name) {
@@ -390,8 +391,8 @@ func (s *Schema) ExactCase(m *ObjectMapping) []string {
 }
 
 // setExactCase sets for which target attributes of a mapping a difference only in case counts as a
-// change. It returns a description of the changes. The schema must be a clone. The error is an
-// *InputError if the mapping does not write an attribute.
+// change. It returns a description of the changes. The schema must be a clone. setExactCase returns
+// an *InputError if the mapping does not write one of the attributes.
 func (s *Schema) setExactCase(m *ObjectMapping, exact []string) (string, error) {
 	for _, name := range exact {
 		if !slices.ContainsFunc(m.AttributeMappings, func(row AttributeMapping) bool { return row.TargetAttributeName == name }) {
@@ -427,8 +428,8 @@ func (s *Schema) setExactCase(m *ObjectMapping, exact []string) (string, error) 
 	return strings.Join(words, ", "), nil
 }
 
-// attributeHint returns, for an error message, an attribute whose name differs from name only in
-// case.
+// attributeHint returns a hint for an error message about an unknown attribute: the attribute whose
+// name differs from name only in case. It returns "" if there is none.
 func (o *ObjectDefinition) attributeHint(name string) string {
 	for _, a := range o.Attributes {
 		if strings.EqualFold(a.Name, name) {

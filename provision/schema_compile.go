@@ -10,11 +10,11 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// CompiledMapping is a row that is ready for evaluation, with properties from its target
-// attribute's definition.
+// CompiledMapping is a row of a mapping that is ready for evaluation. It includes properties from
+// the definition of the target attribute.
 type CompiledMapping struct {
-	Row              int        // number of the row in the mapping, from 1
-	Target           string     // target attribute name, a SCIM path
+	Row              int        // the number of the row in the mapping, from 1
+	Target           string     // the name of the target attribute, a SCIM path
 	Expr             *expr.Expr // nil if the row has only a default value
 	MatchingPriority int        // lower numbers come first; 0 if the row is not a matching attribute
 	FlowType         AttributeFlowType
@@ -24,15 +24,15 @@ type CompiledMapping struct {
 	CaseExact        bool
 	Multivalued      bool
 	Required         bool
-	FlowNull         bool // an empty source value also removes a value that the job did not write
+	FlowNull         bool // whether an empty source value also removes a value that the job did not write
 }
 
 // RowError describes a problem in a schema and its place.
 type RowError struct {
 	Mapping string // the object mapping's name; "" if the problem concerns the whole schema
-	Row     int    // number of the row, from 1; 0 if the problem concerns the whole mapping
+	Row     int    // the number of the row, from 1; 0 if the problem concerns the whole mapping
 	Target  string // the row's target attribute
-	Message string // what is wrong and how to correct it
+	Message string // a sentence that says what is wrong and how to correct it
 	Err     error  // the cause, such as an *expr.SyntaxError; may be nil
 }
 
@@ -50,8 +50,8 @@ func (e *RowError) Error() string {
 
 func (e *RowError) Unwrap() error { return e.Err }
 
-// Compile compiles the rows of one object mapping, in their order. The error joins one *RowError
-// for each problem.
+// Compile compiles the rows of one object mapping, in their order. Its error joins a *RowError for
+// each problem.
 func (s *Schema) Compile(m *ObjectMapping, c Catalog) ([]CompiledMapping, error) {
 	source, target, err := s.objects(m)
 	if err != nil {
@@ -61,7 +61,8 @@ func (s *Schema) Compile(m *ObjectMapping, c Catalog) ([]CompiledMapping, error)
 	return v.run()
 }
 
-// Matching returns the rows that are used to find an existing object in the target, by precedence.
+// Matching returns the rows that are used to find an existing object in the target. They are sorted
+// by their precedence, the lowest number first.
 func Matching(rows []CompiledMapping) []CompiledMapping {
 	var matching []CompiledMapping
 	for _, row := range rows {
@@ -75,8 +76,8 @@ func Matching(rows []CompiledMapping) []CompiledMapping {
 
 // Validate checks everything in the schema that a job relies on. Directories, objects and
 // attributes must exist under exactly their names. All expressions must compile. Each enabled
-// mapping needs a matching attribute, and each object needs exactly one anchor. The error joins one
-// *RowError for each problem.
+// mapping needs a matching attribute, and each object needs exactly one anchor. The error of
+// Validate joins a *RowError for each problem.
 func (s *Schema) Validate(c Catalog) error {
 	var errs []error
 	for i := range s.Directories {
@@ -99,8 +100,8 @@ func (s *Schema) Validate(c Catalog) error {
 	return errors.Join(errs...)
 }
 
-// checkTexts finds the sources whose string differs from their tree. The error joins one *RowError
-// for each difference, with its path in the document.
+// checkTexts finds sources of rows whose string differs from their tree. Its error joins a
+// *RowError for each difference, with its path in the document.
 func (s *Schema) checkTexts() error {
 	var errs []error
 	for i := range s.SynchronizationRules {
@@ -131,8 +132,8 @@ func (s *Schema) SourceAttributes(m *ObjectMapping) []string {
 	return names
 }
 
-// TargetAttributes returns the attributes of a mapping's target object that a row can write: all
-// except the application's own key.
+// TargetAttributes returns the attributes of a mapping's target object that a row can write. These
+// are all attributes except the application's own key.
 func (s *Schema) TargetAttributes(m *ObjectMapping) []string {
 	_, target, err := s.objects(m)
 	if err != nil {
@@ -218,7 +219,7 @@ func (t AttributeFlowType) known() bool {
 	return false
 }
 
-// mappingCheck compiles one object mapping and collects all its problems.
+// mappingCheck compiles one object mapping and collects all problems of that mapping.
 type mappingCheck struct {
 	catalog        Catalog
 	mapping        *ObjectMapping
@@ -307,8 +308,8 @@ func (v *mappingCheck) sourcesFlowNull(e *expr.Expr) bool {
 	return true
 }
 
-// scope checks the names that a scope reads. It also checks that no clause has the same result for
-// all users.
+// scope checks the attribute names in the scoping filters. It also refuses a clause that has the
+// same result for all users.
 func (v *mappingCheck) scope() {
 	if v.mapping.Scope.Empty() {
 		return

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// FlowTypes are the Target Object Actions of an object mapping, as bit flags.
+// FlowTypes is the set of Target Object Actions of an object mapping, as bit flags.
 type FlowTypes int
 
 // The flow types. The pages call them Create, Update and Delete.
@@ -51,7 +51,7 @@ func (f FlowTypes) name() string {
 	}
 }
 
-// ParseFlowTypes parses the form that String returns, with or without spaces and in any case.
+// ParseFlowTypes parses the form that String returns. It ignores spaces around the words, and case.
 func ParseFlowTypes(text string) (FlowTypes, error) {
 	var f FlowTypes
 	for word := range strings.SplitSeq(text, ",") {

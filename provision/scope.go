@@ -10,8 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// scopingFilter is the compiled scope of an object mapping. An object passes if it passes one
-// group. It passes a group if all of the group's clauses are true.
+// scopingFilter holds the compiled scoping filters of an object mapping. An object passes if it
+// passes at least one group. It passes a group if all clauses of the group are true.
 type scopingFilter struct {
 	groups []scopingGroup
 }
@@ -26,17 +26,18 @@ type scopingClause struct {
 	test clauseTest
 }
 
-// clauseTest reports whether a clause holds for a value. An error means that the answer is unknown,
-// because a regular expression exceeded a limit.
+// clauseTest is a function that reports whether a clause is true for a value. It returns an error
+// if the result is unknown, because a regular expression exceeded a limit.
 type clauseTest func(v any) (bool, error)
 
 // scopeResult is one clause with its result, for the log.
 type scopeResult struct {
-	Clause string
-	Holds  bool
+	Clause string // the clause in words
+	Holds  bool   // whether the clause is known to be true
 }
 
-// compileScope compiles the scope of a mapping. A nil filter admits all records.
+// compileScope compiles the scoping filters of a mapping. It returns nil if the mapping has none.
+// Every object passes a nil filter.
 func compileScope(m *ObjectMapping) (*scopingFilter, error) {
 	if m.Scope.Empty() {
 		return nil, nil
@@ -59,9 +60,9 @@ func compileScope(m *ObjectMapping) (*scopingFilter, error) {
 	return f, nil
 }
 
-// compileClause compiles a clause with one of the portal's operators. It ignores case, spaces and
-// underscores in operator names. If the attribute is empty, every clause is false, even a negative
-// one, except IS NULL.
+// compileClause compiles a clause with one of the operators of Entra's portal. It ignores case,
+// spaces and underscores in operator names. If the attribute is empty, only IS NULL is true; every
+// other clause is false, also a negative one such as NOT EQUALS.
 func compileClause(c FilterClause) (clauseTest, error) {
 	op := operator(c)
 	switch op {
@@ -70,7 +71,7 @@ func compileClause(c FilterClause) (clauseTest, error) {
 	case "ISNOTNULL":
 		return func(v any) (bool, error) { return !empty(v), nil }, nil
 	case "ISTRUE", "ISFALSE":
-		return present(func(v string) bool { b, ok := parseBool(v); return ok && b == (op == "ISTRUE") }), nil
+		return ifNotEmpty(func(v string) bool { b, ok := parseBool(v); return ok && b == (op == "ISTRUE") }), nil
 	}
 	operands := c.TargetOperand.Values
 	if len(operands) == 0 {
@@ -78,13 +79,13 @@ func compileClause(c FilterClause) (clauseTest, error) {
 	}
 	switch op {
 	case "EQUALS":
-		return present(func(v string) bool { return slices.Contains(operands, v) }), nil
+		return ifNotEmpty(func(v string) bool { return slices.Contains(operands, v) }), nil
 	case "NOTEQUALS":
-		return present(func(v string) bool { return !slices.Contains(operands, v) }), nil
+		return ifNotEmpty(func(v string) bool { return !slices.Contains(operands, v) }), nil
 	case "INCLUDES":
-		return present(func(v string) bool { return strings.Contains(v, operands[0]) }), nil
+		return ifNotEmpty(func(v string) bool { return strings.Contains(v, operands[0]) }), nil
 	case "ENDSWITH":
-		return present(func(v string) bool { return strings.HasSuffix(v, operands[0]) }), nil
+		return ifNotEmpty(func(v string) bool { return strings.HasSuffix(v, operands[0]) }), nil
 	case "REGEXMATCH", "NOTREGEXMATCH":
 		return compilePatternClause(c, op == "REGEXMATCH")
 	case "GREATERTHAN", "GREATERTHANOREQUALS", "&", "!&":
@@ -92,13 +93,14 @@ func compileClause(c FilterClause) (clauseTest, error) {
 		if err != nil {
 			return nil, fmt.Errorf("%s %s takes a whole number, not %q", c.SourceOperandName, c.OperatorName, operands[0])
 		}
-		return present(func(v string) bool { return compareNumber(op, v, n) }), nil
+		return ifNotEmpty(func(v string) bool { return compareNumber(op, v, n) }), nil
 	}
 	return nil, fmt.Errorf("there is no operator %q", c.OperatorName)
 }
 
 // compilePatternClause compiles REGEX MATCH, or NOT REGEX MATCH if wants is false. Patterns have
-// .NET's syntax, as in expressions: not anchored, with look-around and back-references.
+// the syntax of .NET, as in expressions: they may match a part of the value, and may have
+// look-around and back-references.
 func compilePatternClause(c FilterClause, wants bool) (clauseTest, error) {
 	source := c.TargetOperand.Values[0]
 	pattern, err := expr.CompilePattern(source)
@@ -117,9 +119,9 @@ func compilePatternClause(c FilterClause, wants bool) (clauseTest, error) {
 	}, nil
 }
 
-// whyHarmful says why a clause must not be used, or returns "" if it may. A harmful clause has the
-// same result for every user who may have an account. It is usually false for all, and then the
-// engine would disable everyone.
+// whyHarmful says why a clause must not be used; it returns "" if the clause may be used. A harmful
+// clause has the same result for every user who may have an account. Usually it is false for all of
+// them, so that the engine would disable everyone.
 func whyHarmful(c FilterClause, source Catalog) string {
 	name := c.SourceOperandName
 	if name == attrSoftDeleted {
@@ -156,7 +158,8 @@ func whyHarmful(c FilterClause, source Catalog) string {
 	return ""
 }
 
-// holds reports whether a clause is known to hold for a value. It returns false if the test fails.
+// holds reports whether a clause is known to be true for a value. It returns false if the result is
+// unknown.
 func holds(test clauseTest, v any) bool {
 	is, err := test(v)
 	return is && err == nil
@@ -183,7 +186,7 @@ func compareNumber(op, v string, n int64) bool {
 	return have&n == 0
 }
 
-func present(test func(string) bool) clauseTest {
+func ifNotEmpty(test func(string) bool) clauseTest {
 	return func(v any) (bool, error) { return !empty(v) && test(text(v)), nil }
 }
 
@@ -199,8 +202,8 @@ func empty(v any) bool {
 	return false
 }
 
-// admits reports whether a person passes the filter, and returns the result of each clause. The
-// error comes from a clause whose unknown result could change the answer.
+// admits reports whether a person passes the filter, and returns the result of each clause. It
+// returns an error if the result of a clause is unknown and could change whether the person passes.
 func (f *scopingFilter) admits(attributes map[string]any) (bool, []scopeResult, error) {
 	if f == nil || len(f.groups) == 0 {
 		return true, nil, nil
@@ -242,7 +245,7 @@ func (g scopingGroup) holds(attributes map[string]any, results *[]scopeResult) (
 	return all, doubt
 }
 
-// Operators returns the operators that a clause can have, with the portal's names.
+// Operators returns the operators that a clause can have, by their names in Entra's portal.
 func Operators() []Operator {
 	return []Operator{
 		{"EQUALS", true},
@@ -262,25 +265,24 @@ func Operators() []Operator {
 	}
 }
 
-// Operator compares a source attribute with a value, or tests it without one.
+// Operator compares a source attribute with a value, or tests the attribute alone.
 type Operator struct {
 	Name  string
-	Value bool
+	Value bool // whether the operator needs a value
 }
 
-// Is reports whether name means this operator, however it is spelled: case, spaces and underscores
-// do not matter.
+// Is reports whether name is the name of this operator. It ignores case, spaces and underscores.
 func (o Operator) Is(name string) bool {
 	return operator(FilterClause{OperatorName: o.Name}) == operator(FilterClause{OperatorName: name})
 }
 
-// Words returns the clause in words, for use in a sentence.
+// Words returns the clause in words, for a sentence: "department EQUALS Sales".
 func (c FilterClause) Words() string {
 	return strings.TrimSpace(c.SourceOperandName + " " + c.OperatorName + " " + strings.Join(c.TargetOperand.Values, ", "))
 }
 
-// Words returns the groups as alternatives: "department EQUALS Sales and city IS NOT NULL, or city
-// EQUALS London".
+// Words returns the filter in words, for a sentence: "department EQUALS Sales and city IS NOT NULL,
+// or city EQUALS London".
 func (f *Filter) Words() string {
 	if f.Empty() {
 		return "all records"
@@ -292,7 +294,7 @@ func (f *Filter) Words() string {
 	return strings.Join(groups, ", or ")
 }
 
-// Words returns the clauses as a condition: "department EQUALS Sales and city IS NOT NULL".
+// Words returns the group in words, for a sentence: "department EQUALS Sales and city IS NOT NULL".
 func (g FilterGroup) Words() string {
 	clauses := make([]string, len(g.Clauses))
 	for i, c := range g.Clauses {
@@ -301,7 +303,7 @@ func (g FilterGroup) Words() string {
 	return strings.Join(clauses, " and ")
 }
 
-// SetScope replaces the scoping filters. If there are none, all records are in scope.
+// SetScope replaces the scoping filters. If groups is empty, every object passes.
 func (m *ObjectMapping) SetScope(groups []FilterGroup) {
 	if len(groups) == 0 {
 		m.Scope = nil

@@ -10,16 +10,15 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Searchable is the result of the test whether the target can be searched by one matching
-// attribute.
+// Searchable is the result of a test: whether the target can be searched by a matching attribute.
 type Searchable struct {
 	Path   string `json:"attribute"`
 	Proved bool   `json:"searchable"`
-	Detail string `json:"reason,omitempty"` // why the test failed
+	Detail string `json:"reason,omitempty"` // the reason why the test failed, in words; "" if it did not fail
 	Advice string `json:"recommendedAction,omitempty"`
 }
 
-// Note says what follows if the test of an attribute of users failed.
+// Note says in words what a failed test of an attribute of users means for provisioning.
 func (s Searchable) Note() string {
 	return fmt.Sprintf("%s Nobody is matched by %s. A person who has a value of it and is not found by another matching attribute gets no account. %s", s.Detail, s.Path, s.Advice)
 }
@@ -31,12 +30,12 @@ func (s Searchable) GroupNote() string {
 
 // ConnectionTest is the result of a test of the connection.
 type ConnectionTest struct {
-	Users    []Searchable // results for the matching attributes of users
-	Groups   []Searchable // results for those of groups; empty if the job does not provision groups
-	NoGroups string       // a sentence that the application accepts no groups; "" if it does, or none are provisioned
+	Users    []Searchable // the results for the matching attributes of users
+	Groups   []Searchable // the results for the matching attributes of groups; empty if the job does not provision groups
+	NoGroups string       // a sentence that says why the application accepts no groups; "" if groups work or are not provisioned
 }
 
-// GroupNotes says which tests of groups failed.
+// GroupNotes returns a sentence for each test of groups that failed.
 func (t ConnectionTest) GroupNotes() []string {
 	if t.NoGroups != "" {
 		return []string{t.NoGroups}
@@ -56,16 +55,16 @@ func groupNotes(all []Searchable) []string {
 
 // Searches holds the results of testing all matching attributes of a job.
 type Searches struct {
-	For string       `json:"for"` // the settings they were made with, see [Job.connection]
-	At  time.Time    `json:"at"`
-	All []Searchable `json:"all"`
+	For string       `json:"for"` // the [Job.connection] with which the tests were made
+	At  time.Time    `json:"at"`  // when the tests were made
+	All []Searchable `json:"all"` // the results for the matching attributes of users
 	// Groups and NoGroups are as in ConnectionTest. They are empty if groups were not tested.
 	Groups   []Searchable `json:"groups,omitempty"`
 	NoGroups string       `json:"noGroups,omitempty"`
 }
 
-// connection returns a string that changes whenever a setting changes that affects the result of a
-// search: the address, its flags, the token or the mapping.
+// connection returns a string for the settings that affect the results of searches: the address,
+// its flags, the token and the mapping. The string changes when one of these settings changes.
 func (j Job) connection() string {
 	return fmt.Sprintf("%d.%d.%d", j.ForgetLinks, j.TryNow, j.LookAtAll)
 }
@@ -73,7 +72,7 @@ func (j Job) connection() string {
 // of reports whether the tests were made with the current settings of the job.
 func (s *Searches) of(j Job) bool { return s != nil && s.For == j.connection() }
 
-// notes says which tests failed. It returns nothing if the tests were not made or all succeeded.
+// notes returns a sentence for each test of users that failed.
 func (s *Searches) notes() []string {
 	if s == nil {
 		return nil
@@ -88,7 +87,8 @@ func (s *Searches) notes() []string {
 }
 
 // testConnection tests every matching attribute of users. If the job provisions groups, it also
-// tests those of groups. An application that accepts no groups is not a failure.
+// tests every matching attribute of groups. If the application accepts no groups, testConnection
+// returns no error, but sets NoGroups.
 func testConnection(ctx context.Context, target Target, job Job, m *mapping) (t ConnectionTest, err error) {
 	if t.Users, err = testSearches(ctx, target, m, nil); err != nil {
 		return t, err
@@ -111,15 +111,15 @@ func testConnection(ctx context.Context, target Target, job Job, m *mapping) (t 
 	return t, nil
 }
 
-// noGroups returns a sentence that the application accepts no groups, because a search for groups
-// failed.
+// noGroups returns a sentence that says that the application accepts no groups. err is the error of
+// a search for groups.
 func noGroups(err error) string {
 	return "The application takes no groups, so none are provisioned: " + asTargetError(err).Detail
 }
 
-// testSearches tests every matching attribute. Once one test has succeeded, it skips attributes
-// that known lists as proved. It returns an error if the whole connection fails, or if the target
-// cannot be searched by any attribute.
+// testSearches tests every matching attribute. After the first successful test, it does not test
+// attributes that known lists as proved. It returns an error if the whole connection fails, or if
+// the target cannot be searched by any attribute.
 func testSearches(ctx context.Context, target Target, m *mapping, known []Searchable) ([]Searchable, error) {
 	var all []Searchable
 	var first error
@@ -139,7 +139,7 @@ func testSearches(ctx context.Context, target Target, m *mapping, known []Search
 				return nil, err
 			case te.Kind == Unsearchable:
 				one.Detail = te.Detail
-			default: // the problem concerns only this attribute if another one works
+			default: // if a test of another attribute succeeds, the problem concerns only this attribute
 				one.Detail = fmt.Sprintf("The application could not be searched by %s. %s", path, te.Detail)
 			}
 			one.Advice = te.Advice
@@ -154,8 +154,8 @@ func testSearches(ctx context.Context, target Target, m *mapping, known []Search
 	return all, nil
 }
 
-// testSearch tests one attribute. A problem with only this attribute is in the result, not in the
-// error.
+// testSearch tests one attribute. If only this attribute cannot be searched, testSearch returns no
+// error, but a result that says so.
 func testSearch(ctx context.Context, target Target, r *row) (Searchable, error) {
 	err := target.Test(ctx, r.Target, r.Type)
 	if err == nil {
@@ -167,7 +167,8 @@ func testSearch(ctx context.Context, target Target, r *row) (Searchable, error) 
 	return Searchable{}, err
 }
 
-// HTTP statuses, to avoid importing an HTTP package.
+// HTTP statuses that the engine compares with. They are here so that the package need not import an
+// HTTP package.
 const (
 	http200 = 200
 	http400 = 400
@@ -177,13 +178,14 @@ const (
 
 const codeIncompatible = "SystemForCrossDomainIdentityManagementServiceIncompatible"
 
-// searcher knows by which attributes the target can be searched. It tests an attribute when it is
-// first needed, because the engine also searches for values of earlier mappings.
+// searcher knows by which attributes the target can be searched. If an attribute has not been
+// tested yet, searcher tests it when it is first needed: the engine also searches by attributes of
+// earlier mappings.
 type searcher struct {
 	target Target
 	g      goroutines
-	asking lock // held while an attribute is looked up or tested
-	known  map[string]Searchable
+	asking lock                  // held while known is read, or an attribute is tested
+	known  map[string]Searchable // the results of the tests, by attribute
 }
 
 func newSearcher(target Target, s *Searches, g goroutines) *searcher {
@@ -211,14 +213,14 @@ func (s *searcher) can(ctx context.Context, r *row) (Searchable, error) {
 
 // lookup is the result of a search by matching attributes.
 type lookup struct {
-	found   []TargetObject
-	key     MatchKey     // the key that found the accounts
-	skipped []Searchable // attributes that have a value, but by which the target cannot be searched
-	problem *TargetError
+	found   []TargetObject // the accounts that were found
+	key     MatchKey       // the last value that was searched for; it found the accounts, if any
+	skipped []Searchable   // attributes that have a value, but by which the target cannot be searched
+	problem *TargetError   // the error of a search; nil if no search failed
 }
 
-// find searches by the matching attributes in order of precedence and stops at the first that finds
-// an account. It skips attributes for which the target has not proved that it can be searched.
+// find searches for accounts with the matching values, in their order. It stops at the first value
+// that finds an account. It skips attributes by which the target cannot be searched.
 func (p *pass) find(ctx context.Context, keys []MatchKey) lookup {
 	var l lookup
 	for _, k := range keys {
@@ -238,8 +240,8 @@ func (p *pass) find(ctx context.Context, keys []MatchKey) lookup {
 	return l
 }
 
-// search returns the accounts with a value. can says whether the target can be searched by the
-// attribute of r. If it cannot, no search was made.
+// search returns the accounts that have a matching value. can says whether the target can be
+// searched by the attribute of r. If it cannot, search makes no request.
 func (p *pass) search(ctx context.Context, r *row, k MatchKey) (found []TargetObject, can Searchable, problem *TargetError) {
 	can, err := p.searcher.can(ctx, r)
 	if err != nil || !can.Proved {
@@ -259,8 +261,9 @@ func (p *pass) search(ctx context.Context, r *row, k MatchKey) (found []TargetOb
 	return found, can, nil
 }
 
-// confirm checks that an account has the value by which it was found. If the answer does not
-// contain the attribute, confirm reads the account by its id.
+// confirm checks that an account has the value by which it was found. If the answer to the search
+// does not show the attribute, confirm reads the account by its id. It returns the account as it
+// was read last.
 func (p *pass) confirm(ctx context.Context, r *row, o TargetObject, k MatchKey) (TargetObject, *TargetError) {
 	shown, same := r.shows(o.Resource, k.Value)
 	if !shown {
@@ -288,8 +291,8 @@ func (p *pass) confirm(ctx context.Context, r *row, o TargetObject, k MatchKey) 
 	}
 }
 
-// rowFor returns the matching row for an attribute. If only an earlier mapping had such a row,
-// rowFor makes one.
+// rowFor returns the matching row for an attribute. If the mapping has no such row, because only an
+// earlier mapping had it, rowFor makes a row.
 func (m *mapping) rowFor(path string) *row {
 	for i := range m.matching {
 		if m.matching[i].Target == path {
@@ -297,7 +300,7 @@ func (m *mapping) rowFor(path string) *row {
 		}
 	}
 	r := row{CompiledMapping: CompiledMapping{Target: path, Type: TypeString}}
-	_ = r.read() // the path was valid when it was saved; an invalid one matches nothing
+	_ = r.parsePath() // the path was valid when it was saved; an invalid one matches nothing
 	return &r
 }
 

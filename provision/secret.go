@@ -11,9 +11,9 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// Sealer encrypts credentials for storage in the database. They are encrypted, not hashed, because
-// the engine must send them later. The context ties a sealed value to its place: it cannot be
-// opened with another context.
+// Sealer encrypts credentials before they are stored in the database. They are encrypted and not
+// hashed, because the engine must send them later. Open needs the context that Seal got. So a
+// sealed value that someone copies to another place cannot be opened.
 type Sealer interface {
 	Seal(plain []byte, context string) ([]byte, error)
 	Open(sealed []byte, context string) ([]byte, error)
@@ -26,8 +26,9 @@ type SealedSecret struct {
 	Sealed    []byte
 }
 
-// secretContext ties a Secret Token to its job and to the origin that may receive it. So an
-// attacker who changes the Tenant URL in the database cannot have the token sent elsewhere.
+// secretContext returns the context of a Secret Token, which names its job and the origin that may
+// receive it. So an attacker who changes the Tenant URL in the database cannot make the engine send
+// the token elsewhere.
 func secretContext(k Key, tenantURL string) string {
 	return unboundContext(k) + "/" + originOf(tenantURL)
 }
@@ -79,8 +80,9 @@ func openSecret(s Sealer, job Job) (string, error) {
 	return string(plain), nil
 }
 
-// Reseal seals every stored Secret Token again with the sealer's primary key. lost has the jobs
-// whose token cannot be opened. Their tokens stay as they are.
+// Reseal seals every stored Secret Token again with the sealer's primary key. resealed is the
+// number of those tokens. lost lists the jobs whose token cannot be opened; these tokens stay as
+// they are.
 func (j *Jobs) Reseal(ctx context.Context) (resealed int, lost []Key, err error) {
 	return j.reseal(ctx, func(s SealedSecret) ([]byte, error) {
 		return j.Sealer.Open(s.Sealed, secretContext(s.Key, s.TenantURL))
@@ -88,12 +90,12 @@ func (j *Jobs) Reseal(ctx context.Context) (resealed int, lost []Key, err error)
 }
 
 // BindSecrets seals the Secret Tokens of a database from before version 13 again, so that each can
-// be sent only to the origin of its Tenant URL. lost has the jobs whose token cannot be opened.
+// be sent only to the origin of its Tenant URL. lost lists the jobs whose token cannot be opened.
 func (j *Jobs) BindSecrets(ctx context.Context) (bound int, lost []Key, err error) {
 	return j.reseal(ctx, func(s SealedSecret) ([]byte, error) {
 		plain, err := j.Sealer.Open(s.Sealed, secretContext(s.Key, s.TenantURL))
 		if err == nil {
-			return plain, nil // an earlier run has bound it
+			return plain, nil // an earlier call has already bound this token
 		}
 		return j.Sealer.Open(s.Sealed, unboundContext(s.Key))
 	})
@@ -125,9 +127,8 @@ func (j *Jobs) reseal(ctx context.Context, open func(SealedSecret) ([]byte, erro
 	return done, lost, nil
 }
 
-// DiscardSecrets removes every stored Secret Token and returns the jobs that had one. It is for use
-// after the key was lost. Provisioning of these jobs stops until an administrator enters the token
-// again.
+// DiscardSecrets removes every stored Secret Token and returns the jobs that had one. It is needed
+// after the key was lost. The jobs cannot provision until an administrator enters the token again.
 func (j *Jobs) DiscardSecrets(ctx context.Context, actor string) ([]Key, error) {
 	all, err := j.Store.Secrets(ctx)
 	if err != nil {
@@ -148,8 +149,8 @@ func (j *Jobs) DiscardSecrets(ctx context.Context, actor string) ([]Key, error) 
 	return discarded, nil
 }
 
-// CountOpen returns the number of stored Secret Tokens (sealed), and how many of them this
-// installation's key can open (opens).
+// CountOpen counts the stored Secret Tokens. sealed is their number; opens is how many of them can
+// be opened with this installation's key.
 func (j *Jobs) CountOpen(ctx context.Context) (opens, sealed int, err error) {
 	all, err := j.Store.Secrets(ctx)
 	if err != nil {

@@ -15,8 +15,9 @@ type SourceID string
 type Source interface {
 	// DefaultDomain returns the value of the expression function DefaultDomain(), or "".
 	DefaultDomain() string
-	// Position returns the newest position of the change feed. A position read before a snapshot is
-	// the watermark: the snapshot covers all changes up to it.
+	// Position returns the newest position of the change feed. If a position is read before a
+	// snapshot, the snapshot includes all changes up to that position. Such a position is called
+	// the watermark of the snapshot.
 	Position(ctx context.Context) (Cursor, error)
 	// Snapshot returns one page of objects, ordered by id. It includes soft-deleted objects.
 	Snapshot(ctx context.Context, q SnapshotQuery) ([]Object, error)
@@ -26,8 +27,8 @@ type Source interface {
 	Changes(ctx context.Context, app string, after Cursor, limit int) (Changed, error)
 	// Objects returns the objects with these ids, in any order. It leaves out purged objects.
 	Objects(ctx context.Context, app string, ids []string) ([]Object, error)
-	// Cause returns what is known about the cause of changes. It returns the zero CauseInfo if
-	// nothing is known.
+	// Cause returns the data about the cause with this id. It returns the zero CauseInfo if the
+	// source does not know the cause.
 	Cause(ctx context.Context, id string) (CauseInfo, error)
 }
 
@@ -70,29 +71,29 @@ type Object struct {
 	Kind       ObjectKind
 	ID         string
 	Name       string         // the user's display name, or else the user name
-	Attributes map[string]any // what a mapping can read: string, bool or []string; read-only
-	Enabled    bool
-	Deleted    time.Time // when the object was soft-deleted; zero if it is not deleted
-	Assigned   bool      // whether the object is assigned to the application
+	Attributes map[string]any // the values that a mapping can read: string, bool or []string; must not be changed
+	Enabled    bool           // whether the object is enabled in the source, so that a user may sign in
+	Deleted    time.Time      // when the object was soft-deleted; zero if it is not deleted
+	Assigned   bool           // whether the object is assigned to the application
 }
 
-// Active reports whether the source lets the object be used at all.
+// Active reports whether the object is enabled and not deleted in the source.
 func (o Object) Active() bool { return o.Enabled && o.Deleted.IsZero() }
 
 // SnapshotQuery selects a page of a snapshot.
 type SnapshotQuery struct {
-	App          string // id of the application to which Assigned refers
-	AssignedOnly bool   // only objects that are assigned to the application
-	After        string // object id of the last object on the previous page
-	Limit        int
-	IDsOnly      bool // the caller needs nothing but the ids; a source may return more
+	App          string // the id of the application to which Object.Assigned refers
+	AssignedOnly bool   // whether to return only objects that are assigned to the application
+	After        string // the object id of the last object on the previous page; "" for the first page
+	Limit        int    // the largest number of objects in the page
+	IDsOnly      bool   // whether the caller needs only the ids; a source may return more
 }
 
 // Changed is one page of objects that have changed.
 type Changed struct {
 	IDs     []string          // the ids of the objects, each once, in the order of their first change
-	Origins map[string]Origin // where the changes come from, by object id; an object that is missing has a single change
-	Ended   []string          // causes that will make no more changes
+	Origins map[string]Origin // the origin of the changes, by object id; an object that is absent has only a single change
+	Ended   []string          // the ids of causes that will make no more changes
 	Cursor  Cursor            // where to continue after these objects
 	More    bool              // whether there may be more changes now
 }
@@ -104,11 +105,11 @@ func (c Changed) concerns() bool { return len(c.IDs) > 0 || len(c.Ended) > 0 }
 type SourceAttribute struct {
 	Type        AttributeType
 	MultiValued bool
-	Always      bool // every object has a value
+	Always      bool // whether every object has a value
 }
 
-// Catalog lists the attributes that a source's objects have. A nil Catalog has no attributes and
-// rejects no name.
+// Catalog lists the attributes of a source's objects. If a function gets a nil Catalog, it accepts
+// every attribute name.
 type Catalog interface {
 	Attribute(name string) (SourceAttribute, bool)
 	// Suggest returns the attribute that a person who typed name probably meant, or "".

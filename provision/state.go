@@ -12,12 +12,12 @@ type State struct {
 	Phase Phase       `json:"phase"`
 	Cycle CycleReport `json:"cycle,omitzero"` // the current cycle, if Phase is not Idle
 
-	After string `json:"after"` // object id after which the import continues
-	Start Cursor `json:"start"` // the watermark that applies after the current initial cycle
-	// Watermark is the position before which all changes are imported. At the start of an initial
+	After string `json:"after"` // the object id after which the import continues
+	Start Cursor `json:"start"` // the watermark for the time after the current initial cycle
+	// Watermark is the position up to which all changes are imported. At the start of an initial
 	// cycle it is still the position of the last cycle.
 	Watermark Cursor `json:"watermark"`
-	Ready     bool   `json:"ready"` // an initial import was completed, so Watermark is valid
+	Ready     bool   `json:"ready"` // whether an initial import was completed, so that Watermark is valid
 
 	Why string `json:"why,omitempty"` // why the next initial cycle looks at everyone, in words
 	// Allowed is how many accounts the next initial cycle may disable without asking. An
@@ -30,14 +30,14 @@ type State struct {
 	NextCycle time.Time `json:"nextCycle,omitzero"`
 	Cooldown  time.Time `json:"cooldown,omitzero"` // end of the pause that the target asked for
 	Pace      Pace      `json:"pace,omitzero"`
-	// Drained is when the current cycle began to only wait; zero if it has work to do. DrainedRead
-	// is how many objects it had looked at by then.
-	Drained     time.Time `json:"drained,omitzero"`
-	DrainedRead int       `json:"drainedRead,omitempty"`
+	// Drained is the time since which the current cycle only waits; zero if it has work to do.
+	Drained time.Time `json:"drained,omitzero"`
+	// DrainedRead is how many objects the cycle had looked at at the time Drained.
+	DrainedRead int `json:"drainedRead,omitempty"`
 	// Dialect holds the deviations from Entra's requests that the target was found to need.
 	Dialect Dialect `json:"dialect"`
-	// InFlight lists the objects whose update or deletion was about to be sent. It may have been
-	// carried out.
+	// InFlight lists the ids of the objects whose update or deletion was about to be sent when the
+	// state was saved. The request may have been carried out.
 	InFlight []string `json:"inFlight,omitempty"`
 	// Flown holds the attributes to which such updates gave a value, by object id. The accounts may
 	// have these values, which come from this job.
@@ -45,21 +45,21 @@ type State struct {
 
 	NextUnmatched time.Time `json:"nextUnmatched,omitzero"`
 
-	Late bool `json:"late,omitempty"` // an account has waited too long to be closed, and an event has reported it
+	Late bool `json:"late,omitempty"` // whether an event has reported that an account has waited too long to be closed
 
 	Domain string `json:"domain,omitempty"` // the source's default domain at the last look at everyone, if a mapping reads it
 
 	Groups  GroupState   `json:"groups,omitzero"`
 	Members MembersState `json:"members,omitzero"`
 
-	Searches *Searches `json:"searches,omitempty"` // results of the search tests, from when the cycle began
+	Searches *Searches `json:"searches,omitempty"` // the results of the search tests that were made when the cycle began
 
-	Quarantine *Quarantine  `json:"quarantine"`
-	Trial      *Quarantine  `json:"trial,omitempty"`    // the target has refused every write, and one is on trial
+	Quarantine *Quarantine  `json:"quarantine"`         // why the job is in quarantine; nil if it is not
+	Trial      *Quarantine  `json:"trial,omitempty"`    // the quarantine after which one write is tried, because the target refused every write; nil if none is tried
 	Last       *CycleReport `json:"last"`               // the last cycle that ended
 	LastGood   *CycleReport `json:"lastGood"`           // the last cycle that ended without being stopped
 	FirstDone  time.Time    `json:"firstDone,omitzero"` // when the first complete cycle ended
-	FailedRuns int          `json:"failedCycles"`       // consecutive cycles that were stopped
+	FailedRuns int          `json:"failedCycles"`       // how many cycles in a row were stopped
 }
 
 // Phase says which objects the current cycle is importing. In every phase, the engine also works on
@@ -69,14 +69,14 @@ type Phase string
 // Phases of a cycle.
 const (
 	Idle          Phase = ""
-	Snapshot      Phase = "snapshot"  // initial: every user of the source
-	GroupSnapshot Phase = "groups"    // initial: every group of the source
-	Links         Phase = "links"     // initial: linked accounts whose user is out of scope or gone
-	Changes       Phase = "changes"   // incremental: the users that changed since the watermark
-	Finishing     Phase = "finishing" // everything is imported; the engine works on the rest
+	Snapshot      Phase = "snapshot"  // an initial cycle imports every user of the source
+	GroupSnapshot Phase = "groups"    // an initial cycle imports every group of the source
+	Links         Phase = "links"     // an initial cycle imports linked objects that are out of scope or gone
+	Changes       Phase = "changes"   // an incremental cycle imports the users that changed since the watermark
+	Finishing     Phase = "finishing" // everything is imported; the engine works on the remaining objects
 )
 
-// initial reports whether the phase belongs to an initial cycle's import.
+// initial reports whether an initial cycle is importing objects in this phase.
 func (p Phase) initial() bool { return p == Snapshot || p == GroupSnapshot || p == Links }
 
 // Kinds of cycles.
@@ -85,29 +85,28 @@ const (
 	IncrementalCycle = "incremental"
 )
 
-// CycleReport counts what one cycle did.
+// CycleReport says what one cycle did, with numbers.
 type CycleReport struct {
-	ID       string    `json:"id"`
-	Kind     string    `json:"kind"`
-	Why      string    `json:"why,omitempty"`     // why the cycle looks at everyone, in words
-	Allowed  int       `json:"allowed,omitempty"` // how many accounts the cycle may disable without asking, as State.Allowed
-	Reads    bool      `json:"reads,omitempty"`   // whether the cycle reads every account, because a person asked for a restart
-	Started  time.Time `json:"started,omitzero"`
-	Ended    time.Time `json:"ended,omitzero"`
-	Read     int       `json:"read"` // objects looked at
-	Created  int       `json:"created"`
-	Updated  int       `json:"updated"`
-	Disabled int       `json:"disabled"`
-	Deleted  int       `json:"deleted"`
-	Skipped  int       `json:"skipped"`
-	// Numbers of memberships that were added and removed.
-	MembersAdded   int    `json:"membersAdded,omitempty"`
-	MembersRemoved int    `json:"membersRemoved,omitempty"`
-	Redundant      int    `json:"redundant"` // of Skipped: accounts that already had the wanted state; the log does not list them
-	Failed         int    `json:"failed"`
-	Waiting        int    `json:"waiting,omitempty"` // objects that were tried and still wait when the cycle ends
-	State          string `json:"state"`             // Succeeded, EntryLevelErrors, Failed
-	Error          string `json:"error,omitempty"`
+	ID             string    `json:"id"`
+	Kind           string    `json:"kind"`
+	Why            string    `json:"why,omitempty"`     // why the cycle looks at everyone, in words
+	Allowed        int       `json:"allowed,omitempty"` // how many accounts the cycle may disable without asking, as State.Allowed
+	Reads          bool      `json:"reads,omitempty"`   // whether the cycle reads every account, because a person asked for a restart
+	Started        time.Time `json:"started,omitzero"`
+	Ended          time.Time `json:"ended,omitzero"`
+	Read           int       `json:"read"` // how many objects the cycle looked at
+	Created        int       `json:"created"`
+	Updated        int       `json:"updated"`
+	Disabled       int       `json:"disabled"`
+	Deleted        int       `json:"deleted"`
+	Skipped        int       `json:"skipped"`
+	MembersAdded   int       `json:"membersAdded,omitempty"`   // how many memberships were added
+	MembersRemoved int       `json:"membersRemoved,omitempty"` // how many memberships were removed
+	Redundant      int       `json:"redundant"`                // how many of Skipped already had the wanted values; the log does not list them
+	Failed         int       `json:"failed"`
+	Waiting        int       `json:"waiting,omitempty"` // how many objects were tried and still waited when the cycle ended
+	State          string    `json:"state"`             // Succeeded, EntryLevelErrors or Failed
+	Error          string    `json:"error,omitempty"`
 }
 
 // Final states of a cycle, in Graph's spelling.
@@ -117,36 +116,37 @@ const (
 	Failed           = "Failed"
 )
 
-// Quarantine says why the job is held back: all its requests would fail.
+// Quarantine says why the job is in quarantine. In quarantine the engine sends no requests except
+// a test from time to time, because all requests would fail.
 type Quarantine struct {
 	Since       time.Time `json:"since"`
-	Reason      string    `json:"reason"` // Graph's word EncounteredQuarantineException
-	Code        string    `json:"code"`   // Entra's error code
+	Reason      string    `json:"reason"` // the reason in Graph's words: EncounteredQuarantineException
+	Code        string    `json:"code"`   // the error code that Entra uses
 	Message     string    `json:"message"`
-	Status      int       `json:"status"`   // HTTP status of the failed request; 0 if there was no answer
-	Advice      string    `json:"advice"`   // what an administrator can do now
-	Evidence    string    `json:"evidence"` // the failed request
-	NextAttempt time.Time `json:"nextAttempt,omitzero"`
-	Attempts    int       `json:"attempts"`
+	Status      int       `json:"status"`               // the HTTP status of the failed request; 0 if there was no answer
+	Advice      string    `json:"advice"`               // the next thing that an administrator can do
+	Evidence    string    `json:"evidence"`             // the method and path of the failed request
+	NextAttempt time.Time `json:"nextAttempt,omitzero"` // when the engine tries again
+	Attempts    int       `json:"attempts"`             // how often the engine has tried since the quarantine began
 }
 
-// Link is the remembered pair of an object and its account at the target.
+// Link is the stored pair of an object and its account at the target.
 type Link struct {
 	ObjectID string
 	TargetID string
-	How      string // created, matched, adopted
+	How      string // how the pair was made: created, matched, adopted or linked
 	State    LinkState
 	Kind     ObjectKind // the kind of the object; "" means UserKind
-	Hash     string     // hash of the values, in links of earlier versions; "" if Wrote is known
+	Hash     string     // the hash of the values, if an earlier version of Rollcall stored the link; otherwise ""
 	Name     string     // the account's name, for messages
 	Keys     []MatchKey // the account's matching values when it was last written or read
-	Wrote    Ledger     // what was sent to the account and what came back, by attribute
-	Version  string     // the account's version as the target last returned it; "" if none
-	Refers   string     // the object that the account refers to, such as the manager; "" if none
-	Aside    *Aside     // the account's temporary value in the middle of a swap; otherwise nil
-	Proved   time.Time  // when the target last returned the account; zero in links of earlier versions
-	Since    time.Time
-	Updated  time.Time
+	Wrote    Ledger     // the values that were sent to the account and that the target returned
+	Version  string     // the account's version as the target last returned it; "" if it returned none
+	Refers   string     // the id of the object that the account refers to, such as the manager; "" if there is none
+	Aside    *Aside     // the account's temporary value during a swap; otherwise nil
+	Proved   time.Time  // when the target last returned the account; zero if that was not recorded
+	Since    time.Time  // when the pair was made
+	Updated  time.Time  // when the link was last changed
 }
 
 // LinkState is the state of an account from the job's point of view.
@@ -155,24 +155,24 @@ type LinkState string
 // States of a link.
 const (
 	Active   LinkState = "active"
-	Disabled LinkState = "disabled" // blocked or soft-deleted in the source, still managed
-	Released LinkState = "released" // the person is unassigned or out of scope: later changes in the source are not sent
+	Disabled LinkState = "disabled" // the person is blocked or soft-deleted in the source; the job still manages the account
+	Released LinkState = "released" // the person is unassigned or out of scope, so later changes in the source are not sent
 	Held     LinkState = "held"     // the person should have access, but the target keeps the account blocked
 	Missed   LinkState = "missed"   // the target just answered 404; the engine looks for the account in the same cycle
 	Lost     LinkState = "lost"     // the target no longer has the account; the next cycle looks for it again
-	Gone     LinkState = "gone"     // the second search found no account; the engine looks once a day for a while, when the person changes, and after a restart
+	Gone     LinkState = "gone"     // the second search found no account either; the engine looks for it only once a day, when the person changes, and after a restart
 )
 
 // Op is a create that was about to be sent. The target may have carried it out.
 type Op struct {
 	ObjectID string
 	ID       string
-	Kind     ObjectKind // "" is a user
-	Keys     []MatchKey // how to find the account again
-	Sent     time.Time
-	Times    int // how many earlier creates had an outcome that stayed unknown
-	Cycle    string
-	Drawn    []Drawn // the random and unique values that the create sends
+	Kind     ObjectKind // the kind of the object; "" is a user
+	Keys     []MatchKey // the matching values by which the account can be found again
+	Sent     time.Time  // when the create was about to be sent
+	Times    int        // how many earlier creates had an unknown outcome
+	Cycle    string     // the id of the cycle
+	Drawn    []Drawn    // the random and unique values that the create sends
 }
 
 // MatchKey is a matching attribute with the value that the account must have.
@@ -199,35 +199,35 @@ func (k *MatchKey) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(raw.Value, &k.Value)
 }
 
-// Escrow is the entry of an object that failed and waits for a retry.
+// Escrow is the entry of an object in the retry queue. The object has failed and waits for a retry.
 type Escrow struct {
 	ObjectID string
-	Name     string
-	First    time.Time
-	Last     time.Time
-	Next     time.Time
-	Count    int
-	Code     string
-	Reason   string
-	Lane     Lane // the lane of the work list to which the object returns
+	Name     string    // the object's name, for messages
+	First    time.Time // when the object first failed
+	Last     time.Time // when the object last failed
+	Next     time.Time // when the object is tried again
+	Count    int       // how often the object has failed
+	Code     string    // the error code of the last failure
+	Reason   string    // the reason of the last failure, in words
+	Lane     Lane      // the lane of the work list to which the object returns
 }
 
-// Pending is an object to look at, with everything that the job remembers about it.
+// Pending is an object that the engine looks at, with all data that the job has stored about it.
 type Pending struct {
 	ObjectID  string
 	Why       Why
-	Reads     bool // read the account even if nothing seems to have changed
+	Reads     bool // whether to read the account even if nothing seems to have changed
 	Lane      Lane
-	Since     time.Time // when the object was put on the list
-	Turn      int64     // how many times the object was put on the list
-	Cause     string    // the cause of its change; "" for a single change, or after the guard let it through
-	Verdict   Verdict   // "" if the object is not on the list
-	Takes     bool      // the guard has let the account be disabled or deleted
-	NotBefore time.Time
-	Link      *Link
-	Op        *Op
-	Escrow    *Escrow
-	Unmatched bool
+	Since     time.Time // when the object was put on the work list
+	Turn      int64     // how many times the object was put on the work list
+	Cause     string    // the id of the cause of the object's change; "" for a single change, or after the guard let it through
+	Verdict   Verdict   // the guard's verdict; "" if the object is not on the work list
+	Takes     bool      // whether the guard has let the account be disabled or deleted
+	NotBefore time.Time // the time before which the engine does not work on the object
+	Link      *Link     // nil if the object has no link
+	Op        *Op       // the create whose outcome is unknown; nil if there is none
+	Escrow    *Escrow   // nil if the object has not failed
+	Unmatched bool      // whether the object has no account, so that the engine looks for one once a day
 }
 
 // Why is the reason to look at an object.
@@ -247,26 +247,28 @@ const (
 type Report struct {
 	Job       Job
 	State     State
-	Code      string // NotConfigured, NotRun, Active, Paused, Quarantine
-	Linked    int
-	Lost      int // people whose account is gone at the target
-	Held      int // people whose account the target keeps blocked
-	Escrowed  int
-	Unmatched int
-	Pending   int
-	Groups    int      // linked groups
-	Members   int      // memberships that the target has acknowledged
-	OnHold    int      // operations that an administrator has to approve or reject
-	Rejected  int      // operations that an administrator rejected
+	Code      string   // NotConfigured, NotRun, Active, Paused or Quarantine
+	Linked    int      // how many people have a link to an account that is not gone
+	Lost      int      // how many objects have a link in the state Lost
+	Held      int      // how many people have an account that the target keeps blocked
+	Escrowed  int      // how many objects have failed and wait for a retry
+	Unmatched int      // how many objects have no account, so that the engine looks for one once a day
+	Pending   int      // how many objects are on the work list, without those on hold or rejected
+	Groups    int      // how many groups have a link to a group that is not gone
+	Members   int      // how many memberships the target has acknowledged
+	OnHold    int      // how many operations an administrator has to approve or reject
+	Rejected  int      // how many operations an administrator has rejected
 	Notes     []string // sentences that people should read
 
 	Waits   []Waits
 	Failing []Failing
-	// OldestChange is the time since which the oldest unfinished change has waited. OldestLeaver is
-	// the same for the oldest account that must be closed. Each is zero if none waits. Failed
-	// objects count as waiting.
-	OldestChange, OldestLeaver time.Time
-	// LeaverLate reports whether an account has waited to be closed for longer than LeaverPatience.
+	// OldestChange is the time since which the oldest unfinished change has waited; zero if no
+	// change waits. Changes of failed objects count, too.
+	OldestChange time.Time
+	// OldestLeaver is the time since which the oldest account that must be closed has waited; zero
+	// if none waits. Failed objects count, too.
+	OldestLeaver time.Time
+	// LeaverLate says whether an account has waited to be closed for longer than LeaverPatience.
 	LeaverLate bool
 }
 
@@ -275,7 +277,7 @@ type Waits struct {
 	Lane   Lane      `json:"-"`
 	Reason string    `json:"reason"`
 	Count  int       `json:"count"`
-	Since  time.Time `json:"since"`         // when the first of them was put on the list
+	Since  time.Time `json:"since"`         // when the first of them was put on the work list
 	Next   time.Time `json:"next,omitzero"` // when the first of them is tried next; zero means now
 }
 
@@ -288,13 +290,15 @@ type Failing struct {
 	Since  time.Time `json:"since"`
 }
 
-// inLine is the reason shown for objects that wait only because others come first.
+// inLine is the reason shown for an object that waits only because other objects come first.
 const inLine = "Its turn has not come yet."
 
-// JudgedReason is the reason shown for objects whose cause the guard is counting.
+// JudgedReason is the reason shown for an object that waits because the guard is counting the
+// operations of its cause.
 const JudgedReason = "It is counted together with the other changes of its import or change of settings."
 
-// settleOldest sets the fields about the oldest change and the oldest leaver.
+// settleOldest sets OldestChange, OldestLeaver and LeaverLate. patience is the job's
+// LeaverPatience.
 func (r *Report) settleOldest(now time.Time, patience time.Duration) {
 	see := func(lane Lane, since time.Time) {
 		if lane != Checks {

@@ -9,38 +9,39 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// Target is the application that a job writes to, such as a *scimclient.Client. Every error is a
-// *TargetError or wraps the context's error.
+// Target is the application that a job writes to, such as a *scimclient.Client. Its methods return
+// a *TargetError, or an error that wraps the context's error.
 type Target interface {
-	// Test searches, by the attribute at path, for an account that cannot exist. An error of Kind
-	// Unsearchable concerns only this attribute. Any other error concerns the connection.
+	// Test searches for an account that cannot exist, by the attribute at path. An error of Kind
+	// Unsearchable concerns only this attribute. Every other error concerns the connection.
 	Test(ctx context.Context, path string, t AttributeType) error
 	// Find returns the accounts whose attribute at path equals value.
 	Find(ctx context.Context, path string, value any) ([]TargetObject, error)
 	// Get returns the account with this id. An error of Kind NotFound means that the target itself
-	// has no such account. The implementation must not use this Kind for an answer of a proxy in
-	// front of it.
+	// has no such account. If a proxy in front of the target answers, the error must be of another
+	// Kind.
 	Get(ctx context.Context, id string) (TargetObject, error)
 	// Create creates an account and returns it with the target's id. An error with Sent and a
 	// Status below 300 means that the target accepted the request but did not identify the account.
 	Create(ctx context.Context, changes []Change) (TargetObject, error)
 	// Patch changes only the given attributes. It returns the account as the answer shows it. The
-	// Resource is nil if the answer shows nothing. An answer that is not about this account is an
-	// error.
+	// Resource is nil if the answer shows nothing. If the answer is about another account, Patch
+	// returns an error.
 	Patch(ctx context.Context, id string, changes []Change) (TargetObject, error)
-	// Delete removes an account. It succeeds if the target has proved that the account can no
-	// longer be used. An error of Kind NotFound means that the target says so without proof.
+	// Delete removes an account. It returns nil if the target has proved that the account can no
+	// longer be used. An error of Kind NotFound means that the target says that there is no such
+	// account, without proof.
 	Delete(ctx context.Context, id string) error
 	// Groups returns the interface to the application's groups.
 	Groups() GroupTarget
-	// Dialect returns the deviations that the target was found to need. Speak sets deviations that
-	// an earlier Target found.
+	// Dialect returns the deviations from Entra's requests that this target was found to need.
 	Dialect() Dialect
+	// Speak sets the deviations that an earlier Target for the same application found.
 	Speak(d Dialect)
 }
 
-// GroupTarget reads and writes the application's groups. Its methods treat a group as those of
-// Target treat an account. They never read or write members, for which there are separate methods.
+// GroupTarget reads and writes the application's groups. The methods of Target treat a group like
+// an account, and never read or write its members. Members have their own methods.
 type GroupTarget interface {
 	Target
 	// AddMembers makes accounts members of a group, in one request. Accounts that already are
@@ -54,27 +55,27 @@ type GroupTarget interface {
 	HasMember(ctx context.Context, group, member string) (bool, error)
 }
 
-// Dialect holds the forms of requests that a target needs but that Entra does not send by itself.
-// The engine learns one when the target refuses a request and accepts it in another form. The
-// dialect is kept with the job's state.
+// Dialect holds the forms of requests that a target needs although Entra does not send them. The
+// engine learns such a form when the target refuses a request and accepts it in another form. The
+// Dialect is stored with the job's state.
 type Dialect struct {
 	For      int64 `json:"for"`                // the job's count [Asked.ForgetLinks] when this was learned; another count means another target
-	Booleans bool  `json:"booleans,omitempty"` // the target refuses the strings True and False and accepts JSON booleans
-	Elements bool  `json:"elements,omitempty"` // the target refuses a path to a missing element and accepts the whole element
-	Empties  bool  `json:"empties,omitempty"`  // the target refuses to remove an attribute and accepts an empty value instead
-	Unique   bool  `json:"unique,omitempty"`   // the target has refused a value because another account has it
+	Booleans bool  `json:"booleans,omitempty"` // whether the target needs JSON booleans, because it refuses the strings True and False
+	Elements bool  `json:"elements,omitempty"` // whether the target needs whole elements, because it refuses a path to a missing element
+	Empties  bool  `json:"empties,omitempty"`  // whether the target needs an empty value, because it refuses to remove an attribute
+	Unique   bool  `json:"unique,omitempty"`   // whether the target has ever refused a value because another account has it
 
-	// References: the target refuses a reference as a plain id, and accepts an object with a value.
-	// It also refuses Entra's form of removing a reference.
+	// References says whether the target needs an object with a value for a reference, because it
+	// refuses a plain id. It then also refuses Entra's form of removing a reference.
 	References bool `json:"references,omitempty"`
 
-	// Removal is the form in which the target accepts removals of members. "" means that it is not
-	// known: then the form of the Tenant URL's flag is tried first.
+	// Removal is the form in which the target accepts removals of members. It is "" if the form is
+	// not known. Then the form of the Tenant URL's flag is tried first.
 	Removal RemovalForm `json:"removal,omitempty"`
-	// BareMembers: the target refuses new members with "$ref": null, which Entra sends.
+	// BareMembers says whether the target refuses new members with "$ref": null, which Entra sends.
 	BareMembers bool `json:"bareMembers,omitempty"`
-	// PlainGroups: the target refuses a new group with Microsoft's schema next to the core schema,
-	// as Entra sends it.
+	// PlainGroups says whether the target refuses a new group that names Microsoft's schema next to
+	// the core schema, as Entra sends it.
 	PlainGroups bool `json:"plainGroups,omitempty"`
 }
 
@@ -83,11 +84,11 @@ type RemovalForm string
 
 // The forms of removal.
 const (
-	RemoveByValue  RemovalForm = "value"  // Entra's: the path members and a list of values
-	RemoveByFilter RemovalForm = "filter" // RFC 7644: a path with a filter for each member
+	RemoveByValue  RemovalForm = "value"  // the form of Entra: the path "members" and a list of values
+	RemoveByFilter RemovalForm = "filter" // the form of RFC 7644: a path with a filter for each member
 )
 
-// notes explains a dialect in sentences.
+// notes returns a sentence for each deviation of the dialect.
 func (d Dialect) notes() []string {
 	var notes []string
 	for _, one := range []struct {
@@ -116,12 +117,12 @@ type TargetMaker func(tenantURL, secret string) (Target, error)
 type TargetObject struct {
 	ID       string
 	Resource scim.Resource
-	Version  string // the account's version; "" if the target returned none
+	Version  string // the version of the account (meta.version); "" if the target returned none
 }
 
-// Change is a new value for one attribute of an account. Values are string, bool, int64 or []any.
-// Old is the target's value as far as it is known; nil if there is none. New is nil if the
-// attribute should have no value.
+// Change is a change of one attribute of an account. Old is the target's value as far as it is
+// known; nil if there is none. New is the new value; nil if the attribute should have no value.
+// Values are string, bool, int64 or []any.
 type Change struct {
 	Path string `json:"path"`
 	Old  any    `json:"old"`
@@ -134,9 +135,9 @@ type Change struct {
 
 	// Alone is true if the mapping writes no other attribute of the element that Path selects.
 	Alone bool `json:"-"`
-	// Roles is the form in which roles are sent; "" if the change is not about roles. Assigned has
-	// the roles of the person.
-	Roles    RoleForm       `json:"-"`
+	// Roles is the form in which roles are sent; "" if the change is not about roles.
+	Roles RoleForm `json:"-"`
+	// Assigned lists the roles of the person, if the change is about roles.
 	Assigned []AssignedRole `json:"-"`
 	// Redacted is true if the row's expression hides the value in logs.
 	Redacted bool `json:"-"`
@@ -149,9 +150,9 @@ type ElementState int
 
 // States of an element.
 const (
-	ElementThere ElementState = iota // the account has the element, or the path selects none
-	ElementMissing
-	ElementUnknown
+	ElementThere   ElementState = iota // the account has the element, or the path selects no element
+	ElementMissing                     // the account does not have the element
+	ElementUnknown                     // it is not known whether the account has the element
 )
 
 // Kind says how the engine must react to a failed request.
@@ -166,23 +167,24 @@ const (
 	Conflict     Kind = "conflict"     // another account already has a value that must be unique
 	NotFound     Kind = "notFound"     // the target has no such account or no such endpoint
 	Incompatible Kind = "incompatible" // the answer is not SCIM
-	Unreachable  Kind = "unreachable"  // no connection: the name, the certificate, or the connection was refused
+	Unreachable  Kind = "unreachable"  // there is no connection, because of the name, the certificate or a refused connection
 	Unsearchable Kind = "unsearchable" // the target cannot search by a matching attribute
 )
 
-// TargetError is a request that the target refused or did not receive.
+// TargetError is the error of a request that the target refused, did not receive, or did not answer
+// as expected.
 type TargetError struct {
 	Kind       Kind
-	Status     int           // HTTP status; 0 if there was no answer
-	Code       string        // Entra's error code, such as "EntryConflict"
-	Detail     string        // what the target said, or what went wrong
-	Advice     string        // what the administrator can do next
-	Request    string        // method and path of the request
-	RetryAfter time.Duration // the pause that the target asked for; 0 if it did not say
-	Sent       bool          // the target may have acted on the request
-	Err        error         // the private cause; may be nil
+	Status     int           // the HTTP status; 0 if there was no answer
+	Code       string        // the error code that Entra uses, such as "EntryConflict"
+	Detail     string        // the target's message, or a description of the failure
+	Advice     string        // the next thing that the administrator can do
+	Request    string        // the method and path of the request
+	RetryAfter time.Duration // the pause that the target asked for; 0 if it named none
+	Sent       bool          // whether the target may have acted on the request
+	Err        error         // the cause, which is not shown to people; may be nil
 
-	postponed time.Time // when the request can be sent, if it was not sent or only asked to wait
+	postponed time.Time // when the request can be sent, if the pacer did not send it; otherwise zero
 }
 
 func (e *TargetError) Error() string {
@@ -202,8 +204,8 @@ func (e *TargetError) Words() string {
 	return e.Detail + " " + e.Advice
 }
 
-// asTargetError returns err as a *TargetError. It turns any other error into a transient one whose
-// request may have been carried out.
+// asTargetError returns the *TargetError in err. If there is none, it returns a transient
+// *TargetError that says that the target may have acted on the request.
 func asTargetError(err error) *TargetError {
 	var te *TargetError
 	if errors.As(err, &te) {

@@ -15,11 +15,11 @@ import (
 
 // MappingVersion is one saved state of a job's mappings. A job keeps the newest [KeptVersions].
 type MappingVersion struct {
-	Number int64 // counts up with each change; no number is used twice
-	At     time.Time
-	Actor  string
-	Words  string  // what the change was, in words
-	Schema *Schema // nil in a list
+	Number int64     // one more for each change; no number is used twice
+	At     time.Time // when the version was saved
+	Actor  string    // the actor who made the change, as events write it
+	Words  string    // a description of the change
+	Schema *Schema   // nil if the version comes from a list
 }
 
 // KeptVersions is how many versions of its mappings a job keeps.
@@ -40,7 +40,9 @@ func (j *Jobs) Version(ctx context.Context, k Key, number int64) (MappingVersion
 }
 
 // GoBack makes an earlier version of the mappings the current one. It calls allow with the job
-// before and after. allow can refuse the change with an error. It may be called several times.
+// before and after the change. allow can refuse the change with an error. Otherwise it returns how
+// many accounts the change may disable, if an administrator accepted that number. allow may be
+// called several times.
 func (j *Jobs) GoBack(ctx context.Context, k Key, number int64, allow func(before, after Job) (confirmed int, err error), actor string) (Job, error) {
 	v, err := j.Store.MappingVersion(ctx, k, number)
 	if err != nil {
@@ -49,14 +51,14 @@ func (j *Jobs) GoBack(ctx context.Context, k Key, number int64, allow func(befor
 	return j.replace(ctx, k, v.Schema, allow, actor, event.ProvisioningMappingChanged, fmt.Sprintf("The mappings of version %d were set again.", number))
 }
 
-// ImportSchema replaces the whole schema document. It calls allow with the job before and after.
-// allow can refuse the change with an error. Otherwise it returns how many accounts the change may
-// disable, if an administrator accepted that number. It may be called several times.
+// ImportSchema replaces the whole schema document. It calls allow with the job before and after the
+// change, as GoBack does.
 func (j *Jobs) ImportSchema(ctx context.Context, k Key, schema *Schema, allow func(before, after Job) (confirmed int, err error), actor string) (Job, error) {
 	return j.replace(ctx, k, schema, allow, actor, event.ProvisioningSchemaChanged, "The schema was replaced.")
 }
 
-// SetSchema is ImportSchema without allow, for programs that cannot ask an administrator.
+// SetSchema is like ImportSchema, but allows every change. It is for programs that cannot ask an
+// administrator.
 func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor string) (Job, error) {
 	return j.ImportSchema(ctx, k, schema, func(_, _ Job) (int, error) { return 0, nil }, actor)
 }
@@ -87,9 +89,9 @@ func (j *Jobs) replace(ctx context.Context, k Key, schema *Schema, allow func(be
 	})
 }
 
-// checkChangedRows checks the rows that a new schema changes, as SetRow does. Rows that the job
-// already has may stay, even if they could not be saved today. The error is an *InputError that
-// names each bad row.
+// checkChangedRows checks the rows that differ in a new schema with the checks of SetRow. Rows that
+// the job already has may stay, even if those checks would now refuse them. checkChangedRows
+// returns an *InputError that names each wrong row.
 func (job Job) checkChangedRows(changed *Schema) error {
 	var errs []error
 	for _, m := range changed.ObjectMappings() {
@@ -119,10 +121,10 @@ func (job Job) hasRow(m *ObjectMapping, row RowEdit) bool {
 	return err == nil && at >= 0 && job.Schema.Row(m, &m.AttributeMappings[at]) == row
 }
 
-// NotTakenOver returns the paths of the members of a schema document that ParseSchema ignored
-// because this version does not know them. An example is
-// "/synchronizationRules/0/objectMappings/1/newMember". The paths have the order of the document's
-// paths.
+// NotTakenOver returns the paths of the members of a schema document that ParseSchema ignored,
+// because this version of Rollcall does not know them. An example is
+// "/synchronizationRules/0/objectMappings/1/newMember". The paths are sorted. s is the parsed
+// document.
 func NotTakenOver(document []byte, s *Schema) ([]string, error) {
 	taken, err := s.JSON()
 	if err != nil {
@@ -147,9 +149,9 @@ func decodeNumbers(document []byte, v any) error {
 	return d.Decode(v)
 }
 
-// compareMembers appends to lost the paths of members that was has and is does not have. It treats
-// null, an absent member and an empty list as equal. It skips names in Graph's annotations, such as
-// @odata.context, because they are not part of the schema.
+// compareMembers appends to lost the paths of the members of was that is lacks. null, an absent
+// member, an empty list and an empty string count as equal. compareMembers skips Graph's
+// annotations, such as @odata.context, because they are not part of the schema.
 func compareMembers(path string, was, is any, lost *[]string) {
 	switch was := was.(type) {
 	case map[string]any:
@@ -159,7 +161,7 @@ func compareMembers(path string, was, is any, lost *[]string) {
 			return
 		}
 		for name, value := range was {
-			if strings.Contains(name, "@odata.") || nothing(value) {
+			if strings.Contains(name, "@odata.") || isAbsent(value) {
 				continue
 			}
 			found, known := memberOf(members, name)
@@ -186,7 +188,8 @@ func compareMembers(path string, was, is any, lost *[]string) {
 	}
 }
 
-// memberOf finds a member in the way encoding/json does: by its exact name, or else ignoring case.
+// memberOf finds a member by its name as encoding/json does. If there is no member with exactly
+// this name, it ignores case.
 func memberOf(members map[string]any, name string) (any, bool) {
 	if v, ok := members[name]; ok {
 		return v, true
@@ -199,8 +202,8 @@ func memberOf(members map[string]any, name string) (any, bool) {
 	return nil, false
 }
 
-// sameWords reports whether two strings hold the same words in any order, such as the lists in
-// flowTypes.
+// sameWords reports whether two strings contain the same words in any order, such as two lists of
+// flow types.
 func sameWords(a, b any) bool {
 	x, okX := a.(string)
 	y, okY := b.(string)
@@ -212,7 +215,7 @@ func sameWords(a, b any) bool {
 	return okX && okY && slices.Equal(fold(x), fold(y))
 }
 
-func nothing(v any) bool {
+func isAbsent(v any) bool {
 	switch v := v.(type) {
 	case nil:
 		return true

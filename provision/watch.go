@@ -9,29 +9,29 @@ import (
 	"time"
 )
 
-// Watcher wakes jobs whose directory has changed, even if another process changed it. It only
-// reads. A woken job checks the changes itself.
+// Watcher wakes jobs whose directory has changed, also if another process changed it. The Watcher
+// itself changes nothing: a job that it wakes reads the changes again.
 type Watcher struct {
 	Store   Store
 	Sources func(ctx context.Context, d SourceID) (Source, error)
 	Wake    func(ctx context.Context, k Key) error
-	// NewestPositions returns the newest position of every directory that has a running job. It
-	// needs only one statement to show whether there are changes. If it is nil, the Watcher asks
-	// the sources one by one.
+	// NewestPositions returns the newest position of every directory that has a running job. With
+	// it, the Watcher needs only one statement to see whether there are changes. If it is nil, the
+	// Watcher asks the sources one after the other.
 	NewestPositions func(ctx context.Context) (map[SourceID]Cursor, error)
-	// Woken, unless nil, gets a signal after each change that this process makes.
+	// Woken gets a signal after each change that this process makes. It may be nil.
 	Woken <-chan struct{}
 	Every time.Duration // how often to look for changes by other processes; 0 means half a second
 	Now   func() time.Time
 	Log   *slog.Logger
 
-	seen  map[Key]looked
-	heads map[SourceID]Cursor // position up to which the jobs of each directory were checked
+	seen  map[Key]checkedPart // the part of the change feed that was checked for each job
+	heads map[SourceID]Cursor // the position up to which the jobs of each directory were checked
 }
 
-// looked is a part of the change feed that has no changes for a job. It goes from the position
-// where the watcher started to the position up to which it has checked.
-type looked struct{ from, upTo Cursor }
+// checkedPart is a part of the change feed that has no changes for a job. It begins after the job's
+// watermark (from), and ends at the position up to which the Watcher has checked (upTo).
+type checkedPart struct{ from, upTo Cursor }
 
 // Run calls Look at regular intervals until ctx ends.
 func (w *Watcher) Run(ctx context.Context) {
@@ -50,8 +50,9 @@ func (w *Watcher) Run(ctx context.Context) {
 	}
 }
 
-// moved returns the directories that may have changes, with their newest positions.
-func (w *Watcher) moved(ctx context.Context) (map[SourceID]Cursor, error) {
+// changedDirectories returns the newest positions of the directories that may have changes. It
+// returns nil if NewestPositions is nil.
+func (w *Watcher) changedDirectories(ctx context.Context) (map[SourceID]Cursor, error) {
 	if w.NewestPositions == nil {
 		return nil, nil
 	}
@@ -67,9 +68,9 @@ func (w *Watcher) moved(ctx context.Context) (map[SourceID]Cursor, error) {
 	return heads, nil
 }
 
-// Look wakes the jobs that have changes now.
+// Look checks the change feeds once, and wakes the jobs for which there are changes.
 func (w *Watcher) Look(ctx context.Context) error {
-	moved, err := w.moved(ctx)
+	moved, err := w.changedDirectories(ctx)
 	if err != nil || w.NewestPositions != nil && len(moved) == 0 {
 		return err
 	}
@@ -77,7 +78,7 @@ func (w *Watcher) Look(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read jobs: %w", err)
 	}
-	seen := make(map[Key]looked, len(states))
+	seen := make(map[Key]checkedPart, len(states))
 	for k, s := range states {
 		if _, news := moved[k.Directory]; !news && w.NewestPositions != nil {
 			if before, ok := w.seen[k]; ok {
@@ -86,17 +87,17 @@ func (w *Watcher) Look(ctx context.Context) error {
 			continue
 		}
 		if !s.Ready || s.Phase != Idle && s.Phase != Finishing || s.Quarantine != nil || w.Now().Before(s.Cooldown) {
-			continue // the job becomes due by itself
+			continue // this job becomes due without being woken
 		}
 		from := s.Watermark
 		if before, ok := w.seen[k]; ok && before.from == s.Watermark {
 			from = before.upTo
 		}
-		found, at, err := w.news(ctx, k, from, s.Groups)
+		found, at, err := w.hasNews(ctx, k, from, s.Groups)
 		if err != nil {
 			return err
 		}
-		seen[k] = looked{from: s.Watermark, upTo: at}
+		seen[k] = checkedPart{from: s.Watermark, upTo: at}
 		if !found {
 			continue
 		}
@@ -112,9 +113,9 @@ func (w *Watcher) Look(ctx context.Context) error {
 	return nil
 }
 
-// news reports whether the feed has changes for a job. If not, it returns the position up to which
-// there are none.
-func (w *Watcher) news(ctx context.Context, k Key, after Cursor, groups GroupState) (found bool, upTo Cursor, err error) {
+// hasNews reports whether the change feed has changes for a job after a position. If it has none,
+// upTo is the position up to which news has checked.
+func (w *Watcher) hasNews(ctx context.Context, k Key, after Cursor, groups GroupState) (found bool, upTo Cursor, err error) {
 	source, err := w.Sources(ctx, k.Directory)
 	if err != nil {
 		return false, after, fmt.Errorf("open directory of %s: %w", k, err)

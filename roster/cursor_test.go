@@ -32,8 +32,9 @@ type moving struct {
 	made, changed int
 }
 
-// TestCursorProperty walks through people who come, go and change meanwhile, forward and back again: who is there all the
-// time, with the same value of what is sorted by, comes exactly once, and in order.
+// TestCursorProperty walks through people who come, go and change meanwhile, forward and back
+// again: who is there all the time, with the same value of what is sorted by, comes exactly once,
+// and in order.
 func TestCursorProperty(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -283,7 +284,7 @@ func TestSortedCursor(t *testing.T) {
 	})
 	t.Run("long_values_make_no_long_cursors", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
-			long := strings.Repeat("ä", 4*scim.MaxSortKey)
+			long := strings.Repeat("ä", 4*scim.MaxSortKeyBytes)
 			var want []string
 			for i := range 5 {
 				want = append(want, f.user(t, f.full, fmt.Sprintf(`{"userName":"u%d","title":%q,"name":{"familyName":%q}}`, i, long, long)))
@@ -294,7 +295,7 @@ func TestSortedCursor(t *testing.T) {
 			}
 			q.ByCursor = true
 			page, err := f.rosters.Open(f.full).List(t.Context(), q)
-			if err != nil || len(page.NextCursor) > 3*scim.MaxSortKey {
+			if err != nil || len(page.NextCursor) > 3*scim.MaxSortKeyBytes {
 				t.Errorf("%d bytes of cursor, %v", len(page.NextCursor), err)
 			}
 		})

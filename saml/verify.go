@@ -31,8 +31,8 @@ type Expected struct {
 	// RequestID is the id of the request that this browser sent. If it is empty, the browser sent
 	// no request.
 	RequestID string
-	// Unsolicited says whether a response may answer no request, if RequestID is empty.
-	Unsolicited bool
+	// AllowUnsolicited says whether a response may answer no request, if RequestID is empty.
+	AllowUnsolicited bool
 	// MaxAge is the longest accepted time since the person signed in at the identity provider; 0
 	// means any time.
 	MaxAge time.Duration
@@ -415,7 +415,7 @@ func checkInResponseTo(inResponseTo string, want Expected, issued, now time.Time
 		return refuse(UnknownRequest, "the response answers a request that this browser did not send, or sent too long ago")
 	case want.RequestID != "":
 		return refuse(UnknownRequest, "the response does not say which request it answers")
-	case !want.Unsolicited:
+	case !want.AllowUnsolicited:
 		return refuse(Unsolicited, "the sign-in began at the identity provider, which this site does not allow")
 	case now.Sub(issued) > maxUnsolicitedAge+MaxClockSkew || issued.Sub(now) > MaxClockSkew:
 		return refuse(Expired, "a sign-in that begins at the identity provider is good for %d minutes", int(maxUnsolicitedAge.Minutes()))

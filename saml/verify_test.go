@@ -151,6 +151,20 @@ var faults = []fault{
 	{name: "with a SHA-1 digest", want: saml.WeakAlgorithm, answer: signature(func(t *testing.T, e *etree.Element) {
 		find(t, e, "SignedInfo/Reference/DigestMethod").CreateAttr("Algorithm", "http://www.w3.org/2000/09/xmldsig#sha1")
 	})},
+	{name: "with a SHA-1 signature of a SHA-256 digest", want: saml.WeakAlgorithm, answer: signature(func(t *testing.T, e *etree.Element) {
+		find(t, e, "SignedInfo/SignatureMethod").CreateAttr("Algorithm", dsig.ECDSASHA1SignatureMethod)
+	})},
+	{name: "whose signature has an object", library: true, want: saml.Structure, answer: signature(func(_ *testing.T, e *etree.Element) {
+		e.CreateElement("ds:Object")
+	})},
+	{name: "with an unsigned assertion in its extensions", want: saml.Structure, answer: func(t *testing.T, _ *world, a *demoidp.Answer) {
+		a.ChangeSignedResponse = func(r *etree.Element) {
+			forged := find(t, r, "Assertion").Copy()
+			forged.RemoveChild(find(t, forged, "Signature"))
+			forged.CreateAttr("ID", "_forged")
+			r.CreateElement("samlp:Extensions").AddChild(forged)
+		}
+	}},
 	{name: "with inclusive canonicalization", want: saml.WeakAlgorithm, answer: signature(func(t *testing.T, e *etree.Element) {
 		find(t, e, "SignedInfo/CanonicalizationMethod").CreateAttr("Algorithm", "http://www.w3.org/TR/2001/REC-xml-c14n-20010315")
 	})},
@@ -231,7 +245,7 @@ func change(f func(*testing.T, *etree.Element)) func(*testing.T, *world, *demoid
 // signature changes the signature of the assertion after it was made.
 func signature(f func(*testing.T, *etree.Element)) func(*testing.T, *world, *demoidp.Answer) {
 	return func(t *testing.T, _ *world, a *demoidp.Answer) {
-		a.SignedAssertion = func(e *etree.Element) { f(t, find(t, e, "Signature")) }
+		a.ChangeSignedAssertion = func(e *etree.Element) { f(t, find(t, e, "Signature")) }
 	}
 }
 
@@ -363,6 +377,15 @@ func TestWrappingIsRefused(t *testing.T) {
 	}
 }
 
+// A signature refers to its element by the ID. If two elements had it, the wrong one could be read.
+func TestTwoElementsWithOneIDAreRefused(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	a := answer()
+	a.ChangeSignedResponse = func(r *etree.Element) { r.CreateAttr("ID", find(t, r, "Assertion").SelectAttrValue("ID", "")) }
+	w.refuses(t, w.respond(t, a), saml.Structure)
+}
+
 func TestTheForgedAssertionIsFoundInAnEncryptedOneToo(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -448,8 +471,8 @@ func TestASignInThatBeginsAtTheIdentityProvider(t *testing.T) {
 		err  saml.Reason
 	}{
 		{"is refused", saml.Expected{}, noon, saml.Unsolicited},
-		{"is accepted where the site allows it", saml.Expected{Unsolicited: true}, noon.Add(5 * time.Minute), ""},
-		{"is good for five minutes", saml.Expected{Unsolicited: true}, noon.Add(9 * time.Minute), saml.Expired},
+		{"is accepted where the site allows it", saml.Expected{AllowUnsolicited: true}, noon.Add(5 * time.Minute), ""},
+		{"is good for five minutes", saml.Expected{AllowUnsolicited: true}, noon.Add(9 * time.Minute), saml.Expired},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
@@ -461,7 +484,7 @@ func TestASignInThatBeginsAtTheIdentityProvider(t *testing.T) {
 	}
 	t.Run("answers no request", func(t *testing.T) {
 		t.Parallel()
-		_, err := w.sp.Verify(w.idp, w.respond(t, answer()), saml.Expected{Unsolicited: true}, noon)
+		_, err := w.sp.Verify(w.idp, w.respond(t, answer()), saml.Expected{AllowUnsolicited: true}, noon)
 		if reason(err) != saml.UnknownRequest {
 			t.Errorf("got %v", err)
 		}

@@ -57,9 +57,9 @@ func (s Sort) CompareKeys(a, b string) int {
 	return order
 }
 
-// MaxSortKey is how many bytes of a string count for sorting. Strings that differ only after these
-// bytes sort as equal. This keeps keys short enough for a cursor.
-const MaxSortKey = 1000
+// MaxSortKeyBytes is how many bytes of a string count for sorting. Strings that differ only after
+// these bytes sort as equal. This keeps keys short enough for a cursor.
+const MaxSortKeyBytes = 1000
 
 // Key returns the sort key of a resource. Comparing the bytes of two keys gives the same result as
 // comparing the values of the attribute. A key starts with the kind of its value, because the
@@ -81,7 +81,7 @@ func (s Sort) Key(r Resource) string {
 		}
 	}
 	text := scalarKey(s.Attr, v)
-	return TextKey(text[:min(len(text), MaxSortKey)])
+	return TextKey(text[:min(len(text), MaxSortKeyBytes)])
 }
 
 // Kinds of keys. Keys of different kinds sort in the order of these letters.

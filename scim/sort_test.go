@@ -48,9 +48,9 @@ func TestSortKey(t *testing.T) {
 	if zero := attr(Decimal, false); zero.Compare(Resource{"a": math.Copysign(0, -1)}, Resource{"a": int64(0)}) != 0 {
 		t.Error("-0 is not 0")
 	}
-	long := strings.Repeat("x", MaxSortKey)
+	long := strings.Repeat("x", MaxSortKeyBytes)
 	if s := attr(String, false); s.Compare(Resource{"a": long + "b"}, Resource{"a": long + "a"}) != 0 || s.Compare(Resource{"a": long[1:]}, Resource{"a": long}) >= 0 {
-		t.Errorf("more or less than %d bytes count", MaxSortKey)
+		t.Errorf("more or less than %d bytes count", MaxSortKeyBytes)
 	}
 }
 

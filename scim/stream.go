@@ -9,15 +9,15 @@ import (
 
 // How many bytes of a body DecodeStream keeps in memory at most.
 const (
-	MaxStreamedRest    = 1 << 20  // of the body without the streamed attribute
-	MaxStreamedElement = 64 << 10 // of one value of the streamed attribute
+	MaxStreamedRestBytes    = 1 << 20  // of the body without the streamed attribute
+	MaxStreamedElementBytes = 64 << 10 // of one value of the streamed attribute
 )
 
 // Stream says which multi-valued core attribute DecodeStream reads value by value. So a body with a
 // hundred thousand values needs no more memory than a body with one value.
 type Stream struct {
-	Name string // the name of the attribute, such as "members"
-	New  bool   // whether the body belongs to a POST
+	Name      string // the name of the attribute, such as "members"
+	ForCreate bool   // whether the body belongs to a POST
 	// Each is called with every value in the order of the body. The value has the form that it has
 	// in a Resource: a map for a complex attribute. Each may be called before later attributes of
 	// the body are read. If the body has a value twice, Each gets it twice. If Each returns an
@@ -36,7 +36,7 @@ func DecodeStream(rt *ResourceType, r io.Reader, m Mode, s Stream) (res Resource
 	if a == nil || !a.MultiValued {
 		return nil, false, nil, BadRequest("%s has no list %s that could be read in parts", rt.Name, quote(s.Name))
 	}
-	d := &streamReader{reader: reader{mode: m, forCreate: s.New, forReplace: !s.New}, input: bufio.NewReaderSize(r, 32<<10), attr: a, onValue: s.Each}
+	d := &streamReader{reader: reader{mode: m, forCreate: s.ForCreate, forReplace: !s.ForCreate}, input: bufio.NewReaderSize(r, 32<<10), attr: a, onValue: s.Each}
 	if err := d.splitBody(); err != nil {
 		return nil, false, nil, err
 	}
@@ -130,10 +130,10 @@ func (d *streamReader) splitBody() error {
 	}
 }
 
-// keepByte appends a byte to otherParts. It returns 413 above MaxStreamedRest.
+// keepByte appends a byte to otherParts. It returns 413 above MaxStreamedRestBytes.
 func (d *streamReader) keepByte(c byte) error {
-	if len(d.otherParts) == MaxStreamedRest {
-		return PayloadTooLarge("The body has more than %d bytes without %s", MaxStreamedRest, d.attr.Name)
+	if len(d.otherParts) == MaxStreamedRestBytes {
+		return PayloadTooLarge("The body has more than %d bytes without %s", MaxStreamedRestBytes, d.attr.Name)
 	}
 	d.otherParts = append(d.otherParts, c)
 	return nil
@@ -317,8 +317,8 @@ func (d *streamReader) cutValue() error {
 		if !quoted && depth == 0 && (c == ',' || c == ']') {
 			return d.input.UnreadByte()
 		}
-		if len(d.valueText) == MaxStreamedElement {
-			return PayloadTooLarge("Value %d of %s has more than %d bytes", d.valueNumber, d.attr.Name, MaxStreamedElement)
+		if len(d.valueText) == MaxStreamedElementBytes {
+			return PayloadTooLarge("Value %d of %s has more than %d bytes", d.valueNumber, d.attr.Name, MaxStreamedElementBytes)
 		}
 		d.valueText = append(d.valueText, c)
 		switch {

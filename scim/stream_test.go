@@ -112,7 +112,7 @@ func TestDecodeStream(t *testing.T) {
 	})
 	t.Run("what is not streamed is bounded", func(t *testing.T) {
 		t.Parallel()
-		long := strings.Repeat("x", MaxStreamedRest)
+		long := strings.Repeat("x", MaxStreamedRestBytes)
 		for _, body := range []string{group(`,"externalId":"` + long + `"`), group(`,"members":[{"value":"` + long + `"}]`)} {
 			_, _, _, err := stream(GroupType(), strings.NewReader(body), Lenient)
 			var e *Error

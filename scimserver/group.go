@@ -26,7 +26,7 @@ func (x *exchange) decodeGroup(members *roster.MemberList) (scim.Resource, error
 		return nil, err
 	}
 	counted := &countingReader{Reader: in}
-	doc, _, fixes, err := scim.DecodeStream(x.resourceType, counted, x.mode, scim.Stream{Name: "members", New: x.method == http.MethodPost, Each: func(value any) error {
+	doc, _, fixes, err := scim.DecodeStream(x.resourceType, counted, x.mode, scim.Stream{Name: "members", ForCreate: x.method == http.MethodPost, Each: func(value any) error {
 		if m, ok := value.(map[string]any); ok {
 			id, _ := m["value"].(string)
 			members.Add(strings.Clone(id))

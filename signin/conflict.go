@@ -25,8 +25,8 @@ type Conflict struct {
 	Issuer, Identifier        string // the identity
 	Match, DisplayName, Email string // the identity provider's claims about the person; Match is compared with userName
 
-	First, Last time.Time // when the sign-in was first and last tried
-	Times       int64     // how often the sign-in was tried
+	FirstTry, LastTry time.Time // when the sign-in was first and last tried
+	Tries             int64     // how often the sign-in was tried
 }
 
 const (
@@ -67,7 +67,7 @@ func (s *SingleSignOn) storeConflict(ctx context.Context, st site.Site, who rost
 	now := s.Now().UTC().Truncate(time.Microsecond)
 	c := Conflict{
 		ID: newRequestID()[1:], PersonID: about.PersonID, Reason: f.Reason, Issuer: who.Issuer, Identifier: who.Identifier,
-		Match: who.Match, DisplayName: who.DisplayName, Email: who.Email, First: now, Last: now,
+		Match: who.Match, DisplayName: who.DisplayName, Email: who.Email, FirstTry: now, LastTry: now,
 	}
 	if err := s.Store.PutConflict(ctx, st.ID, c, now.Add(-conflictLifetime)); err != nil {
 		return fmt.Errorf("store a conflict: %w", err)

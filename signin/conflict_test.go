@@ -41,7 +41,7 @@ func TestConflictsWaitForAnAdministrator(t *testing.T) {
 			}
 		}
 		all := waiting()
-		if len(all) != 1 || all[0].Times != 2 || all[0].Identifier != "ada-2" || all[0].Match != "ada@acme.example" || all[0].PersonID != first.Session.Person.ID || !all[0].First.Before(all[0].Last) {
+		if len(all) != 1 || all[0].Tries != 2 || all[0].Identifier != "ada-2" || all[0].Match != "ada@acme.example" || all[0].PersonID != first.Session.Person.ID || !all[0].FirstTry.Before(all[0].LastTry) {
 			t.Fatalf("%+v wait", all)
 		}
 		if _, err := c.people.UseSession(c.ctx, first.Session.Secret, session.Browser{}); err != nil {

@@ -250,7 +250,7 @@ func (s *SingleSignOn) withKeys(ctx context.Context, st site.Site, c Connection)
 // a private key takes as long as the rest of a sign-in.
 func (s *SingleSignOn) openKey(id site.ID, k SealedKey) (saml.KeyPair, error) {
 	place := keyContext(id, k.ID)
-	if known, ok := s.opened.Load(place); ok {
+	if known, ok := s.openedKeys.Load(place); ok {
 		if pair := known.(saml.KeyPair); slices.Equal(pair.Certificate, k.Certificate.Raw) {
 			return pair, nil
 		}
@@ -263,7 +263,7 @@ func (s *SingleSignOn) openKey(id site.ID, k SealedKey) (saml.KeyPair, error) {
 	if err != nil {
 		return saml.KeyPair{}, err
 	}
-	s.opened.Store(place, pair)
+	s.openedKeys.Store(place, pair)
 	return pair, nil
 }
 

@@ -142,7 +142,7 @@ func (s *SingleSignOn) startOpenID(ctx context.Context, st site.Site, c Connecti
 		return "", err
 	}
 	state := secret.New()
-	r.Hash, r.ID, r.Version, r.Issuer, r.Expires = secret.HashOf(state), newRequestID(), c.Version, p.Issuer, s.Now().Add(RequestTime)
+	r.Hash, r.ID, r.Version, r.Issuer, r.Expires = secret.HashOf(state), newRequestID(), c.Version, p.Issuer, s.Now().Add(RequestLifetime)
 	if err := s.Store.AddRequest(ctx, st.ID, r); err != nil {
 		return "", fmt.Errorf("add request: %w", err)
 	}
@@ -212,13 +212,13 @@ func (s *SingleSignOn) acceptToken(ctx context.Context, st site.Site, c Connecti
 	}
 	want := oidc.Expected{Nonce: req.ID, AccessToken: tokens.Access}
 	if req.Purpose == ToRenew {
-		want.MaxAge = RequestTime
+		want.MaxAge = RequestLifetime
 	}
 	t, err := s.verifyToken(ctx, client, p, tokens.ID, want)
 	if err != nil {
 		return v, err
 	}
-	if t.Missing(c.OpenID.Claims) {
+	if t.LacksClaim(c.OpenID.Claims) {
 		more, err := s.OpenID.UserInfo(ctx, p, tokens.Access)
 		if err != nil {
 			return v, err

@@ -41,7 +41,7 @@ func (s *SingleSignOn) StartSignOut(ctx context.Context, st site.Site, o roster.
 		return "", err
 	}
 	relay := secret.New()
-	r := RequestRecord{Hash: secret.HashOf(relay), ID: newRequestID(), Purpose: toSignOut, Version: c.Version, Expires: s.Now().Add(RequestTime)}
+	r := RequestRecord{Hash: secret.HashOf(relay), ID: newRequestID(), Purpose: toSignOut, Version: c.Version, Expires: s.Now().Add(RequestLifetime)}
 	r.ReturnTo, err = sp.SignOutRequest(c.Provider, saml.SignOutOptions{ID: r.ID, RelayState: relay, NameID: o.NameID, NameIDFormat: o.NameFormat, SessionIndex: o.Index}, s.Now())
 	if err != nil {
 		return "", err
@@ -68,9 +68,9 @@ func (s *SingleSignOn) SignOutAddress(ctx context.Context, st site.Site, relay s
 
 // SignedOut is the result of a message about the end of a session.
 type SignedOut struct {
-	Address string // the address at the identity provider that receives the answer; empty if there is nothing to answer
-	Ended   int    // how many sessions ended
-	There   bool   // whether the message is an answer that says that the identity provider has ended its session
+	Address         string // the address at the identity provider that receives the answer; empty if there is nothing to answer
+	Ended           int    // how many sessions ended
+	EndedAtProvider bool   // whether the message is an answer that says that the identity provider has ended its session
 }
 
 // FinishSignOut processes a message about the end of a session. It returns ErrSSOOff, a refusal
@@ -132,7 +132,7 @@ func (s *SingleSignOn) takeAnswer(ctx context.Context, st site.Site, got saml.Si
 	case err != nil:
 		return SignedOut{}, fmt.Errorf("take request: %w", err)
 	case r.Purpose == toSignOut && r.ID == got.InResponseTo:
-		return SignedOut{There: got.Succeeded}, nil
+		return SignedOut{EndedAtProvider: got.Succeeded}, nil
 	}
 	return SignedOut{}, s.refuseSignOut(ctx, st, &saml.Error{Reason: reasonNoRequest, Detail: "the message answers no request of this site, or one that is more than ten minutes old or was answered before"})
 }

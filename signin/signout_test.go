@@ -147,7 +147,7 @@ func TestSingleSignOut(t *testing.T) {
 			if _, err := take(demoidp.SignOut{Destination: here, InResponseTo: "_other", RelayState: "x"}); reasonOf(err) != "unknown_request" {
 				t.Errorf("an answer to nothing: %v", err)
 			}
-			if got, err := take(answer); err != nil || !got.There || got.Address != "" {
+			if got, err := take(answer); err != nil || !got.EndedAtProvider || got.Address != "" {
 				t.Errorf("the answer: %+v, %v", got, err)
 			}
 			if _, err := take(answer); reasonOf(err) != "unknown_request" {

@@ -48,7 +48,7 @@ type SingleSignOn struct {
 	// OpenID sends requests to OpenID providers. If it is nil, no one signs in by OpenID Connect.
 	OpenID OpenIDProviders
 
-	opened sync.Map // the opened key pairs, by their keyContext
+	openedKeys sync.Map // the opened key pairs, by their keyContext
 }
 
 // SSOStore keeps connections, requests, used assertions and tests. Every method names the site.
@@ -80,8 +80,8 @@ type SSOStore interface {
 	Test(ctx context.Context, id site.ID, personID string) (Test, error)
 }
 
-// RequestTime is how long a person may take to sign in at the identity provider.
-const RequestTime = 10 * time.Minute
+// RequestLifetime is how long a person may take to sign in at the identity provider.
+const RequestLifetime = 10 * time.Minute
 
 // Purpose says what a request to the identity provider is for.
 type Purpose string
@@ -196,7 +196,7 @@ func (s *SingleSignOn) StartTest(ctx context.Context, st site.Site, by Protocol,
 
 func (s *SingleSignOn) startRequest(ctx context.Context, st site.Site, c Connection, r RequestRecord) (string, error) {
 	relay := secret.New()
-	r.Hash, r.ID, r.Version, r.Expires = secret.HashOf(relay), newRequestID(), c.Version, s.Now().Add(RequestTime)
+	r.Hash, r.ID, r.Version, r.Expires = secret.HashOf(relay), newRequestID(), c.Version, s.Now().Add(RequestLifetime)
 	if err := s.Store.AddRequest(ctx, st.ID, r); err != nil {
 		return "", fmt.Errorf("add request: %w", err)
 	}
@@ -360,9 +360,9 @@ type verifiedResponse struct {
 
 // accept verifies a SAML response and records its assertion as used.
 func (s *SingleSignOn) accept(ctx context.Context, st site.Site, c Connection, req RequestRecord, in Response) (verifiedResponse, error) {
-	want := saml.Expected{RequestID: req.ID, Unsolicited: req.ID == "" && c.Unsolicited}
+	want := saml.Expected{RequestID: req.ID, AllowUnsolicited: req.ID == "" && c.Unsolicited}
 	if req.Purpose == ToRenew {
-		want.MaxAge = RequestTime
+		want.MaxAge = RequestLifetime
 	}
 	v := verifiedResponse{protocol: SAML}
 	sp, err := s.withKeys(ctx, st, c)
@@ -488,7 +488,7 @@ type TestResult struct {
 	Encrypted  bool             `json:"encrypted,omitempty"`
 	Drift      time.Duration    `json:"drift,omitempty"`      // how far the identity provider's clock is ahead
 	Identifier string           `json:"identifier,omitempty"` // the user identifier in the response
-	Would      string           `json:"would,omitempty"`      // what a sign-in would do
+	WouldDo    string           `json:"would,omitempty"`      // what a sign-in would do
 	PersonID   string           `json:"personID,omitempty"`   // the account that a sign-in would open; empty if a sign-in would create the account
 }
 
@@ -510,7 +510,7 @@ func (s *SingleSignOn) finishTest(ctx context.Context, st site.Site, c Connectio
 		t.Result.Failure, t.Result.Reason = f.Detail, f.Reason
 		text = fmt.Sprintf("A test of single sign-on failed (%s): %s", f.Reason, f.Detail)
 	} else {
-		t.Result.Would = admissionText(would)
+		t.Result.WouldDo = admissionText(would)
 		if !would.Created {
 			t.Result.PersonID = would.Person.ID
 		}

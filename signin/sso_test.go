@@ -250,7 +250,7 @@ func TestSSO(t *testing.T) {
 				}
 				return found
 			}
-			if got := test("fay", "fay@acme.example"); !got.Passed || got.Result.Would != "make the account fay@acme.example" || len(got.Result.Attributes) != 2 {
+			if got := test("fay", "fay@acme.example"); !got.Passed || got.Result.WouldDo != "make the account fay@acme.example" || len(got.Result.Attributes) != 2 {
 				t.Errorf("got %+v", got)
 			}
 			if after, err := c.people.Counts(c.ctx); err != nil || after != before {

@@ -62,7 +62,7 @@ type Setting struct {
 	Event    string                           // the name of the event; empty means event.SiteSettingChanged
 	Sentence func(before, after any) string   // returns the event's sentence; nil means Value.Sentence
 	Words    func(s Site) string              // returns the value as commands print it; nil means the usual form (see Printed)
-	Refused  func(text string) *refusal.Error // returns the refusal of a wrong value; nil means the usual refusal (see check)
+	Refusal  func(text string) *refusal.Error // returns the refusal of a wrong value; nil means the usual refusal (see check)
 
 	fieldAccess
 }
@@ -80,9 +80,9 @@ type Value struct {
 
 // Bounds limit the values of a Number. 0 is always allowed, too.
 type Bounds struct {
-	Min, Max int
-	Unit     string // the unit in words, such as "requests per second"
-	None     string // what 0 means, such as "no limit"
+	Min, Max    int
+	Unit        string // the unit in words, such as "requests per second"
+	ZeroMeaning string // what 0 means, such as "no limit"
 }
 
 // fieldAccess holds the functions that read and write a setting's field of Settings.
@@ -124,7 +124,7 @@ var SettingsTable = []Setting{
 		Values:   []Value{{Word: string(Documented), Stored: string(Documented)}, {Word: string(Full), Stored: string(Full)}},
 		Event:    event.SiteProfileChanged,
 		Sentence: func(before, after any) string { return fmt.Sprintf("Profile changed from %s to %s", before, after) },
-		Refused: func(text string) *refusal.Error {
+		Refusal: func(text string) *refusal.Error {
 			return refusal.New(refusal.Invalid, "profile", "%q is not a profile", text).Advise("use documented or full")
 		},
 		fieldAccess: fieldAccess{
@@ -212,7 +212,7 @@ var SettingsTable = []Setting{
 			},
 		},
 		Event: event.SiteDeletesChanged,
-		Refused: func(text string) *refusal.Error {
+		Refusal: func(text string) *refusal.Error {
 			return refusal.New(refusal.Invalid, "delete", "%q is no way to answer a delete", text).Advise("use refuse, deactivate or delete")
 		},
 		fieldAccess: textField(func(s *Settings) *DeleteMode { return &s.Deletes }),
@@ -248,7 +248,7 @@ var SettingsTable = []Setting{
 		Doc:   fmt.Sprintf("SCIM requests per second of the site, for each process, at least %d, or 0 for no limit; more are 429 with `Retry-After`", MinRateLimit),
 		Field: "rate", PageOrder: 9, Label: "Requests per second, at most",
 		Help:   fmt.Sprintf("Empty: no limit. Beyond it a call is answered with 429 and when to try again. At least %d: Entra ID sends that many by itself.", MinRateLimit),
-		Bounds: Bounds{Min: MinRateLimit, Max: MaxRateLimit, Unit: "requests per second", None: "no limit"},
+		Bounds: Bounds{Min: MinRateLimit, Max: MaxRateLimit, Unit: "requests per second", ZeroMeaning: "no limit"},
 		Event:  event.SiteRateLimitChanged,
 		Sentence: func(_, after any) string {
 			if after == 0 {
@@ -256,7 +256,7 @@ var SettingsTable = []Setting{
 			}
 			return fmt.Sprintf("SCIM requests are now limited to %d per second", after)
 		},
-		Refused: func(text string) *refusal.Error {
+		Refusal: func(text string) *refusal.Error {
 			return refusal.New(refusal.Invalid, "rate", "a rate limit of %s requests per second cannot be kept", text).
 				Advise("use 0 for none, or %d to %d", MinRateLimit, MaxRateLimit)
 		},
@@ -380,8 +380,8 @@ func (x Setting) check(s Settings) error {
 	if _, ok := x.Parse(text); ok {
 		return nil
 	}
-	if x.Refused != nil {
-		return x.Refused(text)
+	if x.Refusal != nil {
+		return x.Refusal(text)
 	}
 	return refusal.New(refusal.Invalid, x.Field, "%s cannot be %q", x.Flag, text).Advise("use %s", x.Allowed())
 }

@@ -92,7 +92,7 @@ func TestEveryRowSaysEverything(t *testing.T) {
 				t.Errorf("%s: there is no event %s", x.Name, e)
 			}
 		}
-		if x.Kind == site.Number && (x.Sentence == nil || x.Bounds.Min == 0 || x.Bounds.Max <= x.Bounds.Min || x.Bounds.Unit == "" || x.Bounds.None == "") {
+		if x.Kind == site.Number && (x.Sentence == nil || x.Bounds.Min == 0 || x.Bounds.Max <= x.Bounds.Min || x.Bounds.Unit == "" || x.Bounds.ZeroMeaning == "") {
 			t.Errorf("%s: a number needs bounds and a sentence", x.Name)
 		}
 		var s site.Settings

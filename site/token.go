@@ -40,8 +40,8 @@ type Token struct {
 	ReplacesOnUse string
 }
 
-// Live reports whether the token is accepted at this time.
-func (t Token) Live(now time.Time) bool {
+// IsLive reports whether the token is accepted at this time.
+func (t Token) IsLive(now time.Time) bool {
 	return t.Revoked.IsZero() && (t.Expires.IsZero() || now.Before(t.Expires))
 }
 
@@ -176,7 +176,7 @@ func (s *Sites) makeRoom(ctx context.Context, tx Tx, made *Token, r TokenRequest
 	}
 	var live LiveTokens
 	for _, t := range all {
-		if t.Live(now) {
+		if t.IsLive(now) {
 			live = append(live, t)
 		}
 	}
@@ -256,7 +256,7 @@ func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, To
 		return Site{}, Token{}, ErrUnauthorized
 	case err != nil:
 		return Site{}, Token{}, fmt.Errorf("authenticate: %w", err)
-	case !token.Live(s.Now()):
+	case !token.IsLive(s.Now()):
 		return Site{}, Token{}, ErrUnauthorized.WithAbout(token)
 	case !found.SCIMEnabled:
 		return found, token, ErrSCIMOff
@@ -275,7 +275,7 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 		if err != nil {
 			return err
 		}
-		if !current.Live(now) {
+		if !current.IsLive(now) {
 			return ErrUnauthorized.WithAbout(current)
 		}
 		if current.ReplacesOnUse == "" {
@@ -286,7 +286,7 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 			return err
 		}
 		current.ReplacesOnUse = ""
-		if err := tx.PutToken(ctx, current); err != nil || !old.Live(now) {
+		if err := tx.PutToken(ctx, current); err != nil || !old.IsLive(now) {
 			return err
 		}
 		ctx := event.WithActor(ctx, used.EventActor().At(event.ActorIn(ctx)))

@@ -135,7 +135,7 @@ func (w *world) state(st site.Site) map[string]any {
 	must(err)
 	live := 0
 	for _, t := range tokens {
-		if t.Live(w.clock()) {
+		if t.IsLive(w.clock()) {
 			live++
 		}
 	}

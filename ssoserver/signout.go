@@ -68,7 +68,7 @@ func (h *Handler) takeSignOut(w http.ResponseWriter, r *http.Request, m saml.Sig
 		h.refuseSignOut(w, r, source, err)
 	case done.Address != "":
 		h.redirectToProvider(w, r, done.Address, nil)
-	case done.There:
+	case done.EndedAtProvider:
 		h.Show(w, r, Message{http.StatusOK, "You are signed out", "You are signed out of this site and of your identity provider."})
 	default:
 		h.Show(w, r, Message{http.StatusOK, "You are signed out here", "You are signed out of this site. Your identity provider may still have a session of yours."})

@@ -56,9 +56,9 @@ const cookieName = "rollcall-saml"
 // maxBody is the largest size of a posted response, in bytes.
 const maxBody = saml.MaxResponse
 
-// The limits for sign-ins that one client address begins at one site. It may begin startsAtOnce
-// sign-ins at once, and after that one more in each startInterval. Successful sign-ins do not
-// count, because a whole company may use one address.
+// The limits for sign-ins that begin in one client network at one site. In it, startsAtOnce
+// sign-ins may begin at once, and after that one more in each startInterval. Successful sign-ins do
+// not count, because a whole company may use one address.
 const (
 	startsAtOnce  = 1000
 	startInterval = 50 * time.Millisecond
@@ -87,8 +87,8 @@ type Handler struct {
 	// every other visitor.
 	Administrator func(r *http.Request, st site.Site) (id string, ok bool, err error)
 
-	failures *web.Throttle // limits the failed sign-ins of a client address at a site
-	starts   *web.Throttle // limits the sign-ins that a client address begins at a site
+	failures *web.Throttle // limits the failed sign-ins of a client network at a site
+	starts   *web.Throttle // limits the sign-ins that begin in a client network at a site
 }
 
 // Routes returns the handler of all paths below SAMLPrefix and OpenIDPrefix.

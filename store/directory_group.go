@@ -351,7 +351,7 @@ func (t directoryTx) PutGroup(ctx context.Context, g directory.Group) error {
 			version = excluded.version,
 			modified = excluded.modified,
 			attributes = excluded.attributes`,
-		t.directory, g.ObjectID, g.SortKey(), g.SearchText(), g.Look(), micros(g.Deleted), g.Version, micros(g.Created), micros(g.Modified), string(attributes))
+		t.directory, g.ObjectID, g.SortKey(), g.SearchText(), g.LookKey(), micros(g.Deleted), g.Version, micros(g.Created), micros(g.Modified), string(attributes))
 	return err
 }
 

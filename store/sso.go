@@ -149,7 +149,7 @@ func (s SingleSignOn) AddRequest(ctx context.Context, id site.ID, r signin.Reque
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if _, err := tx.Exec(ctx, `
 			delete from saml_request
-			where site = $1 and expires < $2`, string(id), micros(r.Expires.Add(-signin.RequestTime))); err != nil {
+			where site = $1 and expires < $2`, string(id), micros(r.Expires.Add(-signin.RequestLifetime))); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `

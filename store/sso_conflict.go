@@ -15,8 +15,8 @@ const conflictColumns = `id, person, reason, issuer, identifier, match, display_
 
 func scanConflict(row scanner) (c signin.Conflict, err error) {
 	var first, last int64
-	err = row.Scan(&c.ID, &c.PersonID, &c.Reason, &c.Issuer, &c.Identifier, &c.Match, &c.DisplayName, &c.Email, &first, &last, &c.Times)
-	c.First, c.Last = fromMicros(first), fromMicros(last)
+	err = row.Scan(&c.ID, &c.PersonID, &c.Reason, &c.Issuer, &c.Identifier, &c.Match, &c.DisplayName, &c.Email, &first, &last, &c.Tries)
+	c.FirstTry, c.LastTry = fromMicros(first), fromMicros(last)
 	return c, err
 }
 
@@ -37,7 +37,7 @@ func (s SingleSignOn) PutConflict(ctx context.Context, id site.ID, c signin.Conf
 			on conflict (site, issuer, identifier, person) do update
 			set reason = excluded.reason, match = excluded.match, display_name = excluded.display_name, email = excluded.email,
 				last = excluded.last, times = saml_conflict.times + 1`,
-			string(id), c.ID, c.PersonID, c.Reason, c.Issuer, c.Identifier, c.Match, c.DisplayName, c.Email, micros(c.Last), int64(signin.MaxConflicts))
+			string(id), c.ID, c.PersonID, c.Reason, c.Issuer, c.Identifier, c.Match, c.DisplayName, c.Email, micros(c.LastTry), int64(signin.MaxConflicts))
 		return err
 	})
 }

@@ -334,7 +334,7 @@ func eachLiveToken(ctx context.Context, sites *site.Sites, do func(site.Site, si
 		if err != nil {
 			return err
 		}
-		for _, t := range slices.DeleteFunc(tokens, func(t site.Token) bool { return !t.Live(sites.Now()) }) {
+		for _, t := range slices.DeleteFunc(tokens, func(t site.Token) bool { return !t.IsLive(sites.Now()) }) {
 			if err := do(st, t); err != nil {
 				return err
 			}

@@ -569,7 +569,7 @@ func (s *services) siteCompletions(ctx context.Context, cmd *cobra.Command, args
 	case "LAST4|ID":
 		tokens, err := s.sites.Tokens(ctx, st.ID)
 		for _, t := range tokens {
-			if t.Live(s.directories.Now()) {
+			if t.IsLive(s.directories.Now()) {
 				names = append(names, t.Last4)
 			}
 		}

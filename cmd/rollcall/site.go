@@ -233,7 +233,7 @@ func (c *command) renameQuestion(ctx context.Context, s *services, st site.Site,
 	}
 	live, now := 0, time.Now()
 	for _, t := range tokens {
-		if t.Live(now) {
+		if t.IsLive(now) {
 			live++
 		}
 	}

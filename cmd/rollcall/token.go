@@ -31,7 +31,7 @@ func (c *command) tokenJSON(t site.Token) tokenJSON {
 
 func (c *command) tokenState(t site.Token) string {
 	switch {
-	case t.Live(c.now()):
+	case t.IsLive(c.now()):
 		return "live"
 	case !t.Revoked.IsZero():
 		return "revoked"
@@ -160,7 +160,7 @@ func pickToken(all []site.Token, want string, now time.Time) (site.Token, error)
 		if t.ID == want {
 			return t, nil
 		}
-		if t.Last4 == want && t.Live(now) {
+		if t.Last4 == want && t.IsLive(now) {
 			hits = append(hits, t)
 		}
 	}

@@ -450,7 +450,7 @@ func (p *Pages) confirmSiteRename(w http.ResponseWriter, r *http.Request, v *ope
 	}
 	live := 0
 	for _, t := range tokens {
-		if t.Live(p.Console.Options.Now()) {
+		if t.IsLive(p.Console.Options.Now()) {
 			live++
 		}
 	}

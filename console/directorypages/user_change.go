@@ -167,7 +167,7 @@ func (p *Pages) changeUsers(w http.ResponseWriter, r *http.Request, v *directory
 	if c.Name == "" {
 		return console.ErrNotFound
 	}
-	var fit []directory.User // the ticked users to whom the change applies
+	var fit []directory.User // the ticked users that the change applies to
 	for _, id := range r.PostForm["user"] {
 		u, err := v.User(r.Context(), id)
 		if err != nil {

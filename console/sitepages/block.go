@@ -133,7 +133,7 @@ func (p *Pages) changePeople(w http.ResponseWriter, r *http.Request, v *siteVisi
 	if len(ticked) > maxPeopleOnPage {
 		return p.Console.Redirect(w, r, back, console.Notice{Tone: console.ToneProblem, Text: fmt.Sprintf("Nothing was changed: tick %d people at most.", maxPeopleOnPage)})
 	}
-	var fit []roster.Person // the ticked people to whom the change applies
+	var fit []roster.Person // the ticked people that the change applies to
 	for _, id := range ticked {
 		person, err := v.Roster.Person(r.Context(), id)
 		if errors.Is(err, refusal.NotFound) {

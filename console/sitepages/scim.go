@@ -132,7 +132,7 @@ func (p *Pages) scimPage(r *http.Request, v *siteVisit) (scimPage, error) {
 		sp.LiveTokens = append(sp.LiveTokens, p.tokenRow(v, t, now))
 	}
 	for _, t := range facts.tokens {
-		if !t.Live(now) && len(sp.EndedTokens) < 10 {
+		if !t.IsLive(now) && len(sp.EndedTokens) < 10 {
 			sp.EndedTokens = append(sp.EndedTokens, p.tokenRow(v, t, now))
 		}
 	}
@@ -169,7 +169,7 @@ func (p *Pages) tokenRow(v *siteVisit, t site.Token, now time.Time) tokenRow {
 	switch {
 	case !t.Revoked.IsZero():
 		row.EndedText, row.EndedAt = "revoked", t.Revoked
-	case !t.Live(now):
+	case !t.IsLive(now):
 		row.EndedText, row.EndedAt = "expired", t.Expires
 	}
 	return row

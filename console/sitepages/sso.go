@@ -366,7 +366,7 @@ func newClaimRows(shown signin.Protocol, c signin.Connection, t signin.Test, tes
 
 func newSSOResult(t signin.Test, c signin.Connection) *ssoResult {
 	s := &ssoResult{Passed: t.Result.Failure == "", Time: t.Time, Outdated: t.Version != c.Version, CanLink: t.Result.Identifier != "" && t.Version == c.Version}
-	s.Text = "It would " + t.Result.Would + "."
+	s.Text = "It would " + t.Result.WouldDo + "."
 	if !s.Passed {
 		s.Text = "It was refused (" + t.Result.Reason + "): " + t.Result.Failure + "."
 	}

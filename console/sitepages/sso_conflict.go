@@ -57,7 +57,7 @@ func (p *Pages) readConflicts(r *http.Request, v *siteVisit) ([]conflictRow, err
 		}
 		address := v.url("admin/access/authentication/conflicts/" + c.ID)
 		row := conflictRow{
-			Identifier: c.Identifier, Reason: conflictReason(c, person), Attempts: "Tried " + console.Plural(int(c.Times), "time"), LastAttempt: c.Last, DismissURL: address + "/dismiss",
+			Identifier: c.Identifier, Reason: conflictReason(c, person), Attempts: "Tried " + console.Plural(int(c.Tries), "time"), LastAttempt: c.LastTry, DismissURL: address + "/dismiss",
 			ComparedRows: []comparedRow{
 				newComparedRow("userName", c.Match, person.UserName),
 				newComparedRow("Display name", c.DisplayName, person.DisplayName),

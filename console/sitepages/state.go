@@ -258,7 +258,7 @@ func endedTokenText(r requestlog.Request, tokens []site.Token, now time.Time) st
 		switch {
 		case !t.Revoked.IsZero():
 			how = "was revoked or replaced " + console.RelativeTime(t.Revoked, now)
-		case !t.Live(now):
+		case !t.IsLive(now):
 			how = "expired " + console.RelativeTime(t.Expires, now)
 		}
 	}
@@ -272,7 +272,7 @@ func endedTokenText(r requestlog.Request, tokens []site.Token, now time.Time) st
 func liveTokens(tokens []site.Token, now time.Time) []site.Token {
 	var live []site.Token
 	for _, t := range tokens {
-		if t.Live(now) {
+		if t.IsLive(now) {
 			live = append(live, t)
 		}
 	}

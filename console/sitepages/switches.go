@@ -107,7 +107,7 @@ func setSettings(s *site.Site, values map[string]string) (wrong *console.FieldEr
 		case x.Kind == site.Choice:
 			value = x.Values[0].Stored
 		case wrong == nil:
-			wrong = &console.FieldError{For: x.Field, Text: fmt.Sprintf("Write a whole number from %d to %d, or leave it empty for %s.", x.Bounds.Min, x.Bounds.Max, x.Bounds.None)}
+			wrong = &console.FieldError{For: x.Field, Text: fmt.Sprintf("Write a whole number from %d to %d, or leave it empty for %s.", x.Bounds.Min, x.Bounds.Max, x.Bounds.ZeroMeaning)}
 		}
 		if value != nil {
 			x.Set(&s.Settings, value)
@@ -169,7 +169,7 @@ func (f *switchesForm) showSettings(s site.Site) {
 			}
 			f.RadioGroups = append(f.RadioGroups, g)
 		case x.Kind == site.Number:
-			f.Numbers = append(f.Numbers, numberField{Name: x.Field, Label: x.Label, Help: x.Help, Value: formValue(x, s.Settings), EmptyMeaning: x.Bounds.None})
+			f.Numbers = append(f.Numbers, numberField{Name: x.Field, Label: x.Label, Help: x.Help, Value: formValue(x, s.Settings), EmptyMeaning: x.Bounds.ZeroMeaning})
 		}
 	}
 }

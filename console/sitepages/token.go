@@ -245,7 +245,7 @@ func (p *Pages) askRevoke(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	if err != nil {
 		return err
 	}
-	if !t.Live(now) {
+	if !t.IsLive(now) {
 		return p.Console.Redirect(w, r, v.url("admin/access/scim"), console.Notice{Tone: console.ToneInfo, Text: "Token " + t.Label() + " has ended already."})
 	}
 	consequences := []string{

@@ -266,7 +266,7 @@ func TestASignInBeginsAtTheDemosProvider(t *testing.T) {
 		t.Fatalf("the page posts %v\n%s", form, page)
 	}
 	response := html.UnescapeString(form[0][2])
-	if _, err := c.sp.Verify(c.known(), response, saml.Expected{Unsolicited: true}, time.Now()); err != nil {
+	if _, err := c.sp.Verify(c.known(), response, saml.Expected{AllowUnsolicited: true}, time.Now()); err != nil {
 		t.Error(err)
 	}
 	if _, err := c.sp.Verify(c.known(), response, saml.Expected{RequestID: "_request"}, time.Now()); err == nil {

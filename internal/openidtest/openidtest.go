@@ -44,10 +44,10 @@ type Provider struct {
 	mu      sync.Mutex
 	clients map[string]*storage.Client
 	users   map[string]*storage.User
-	// replace holds the handlers that answer instead of the provider, by path.
-	replace map[string]http.HandlerFunc
-	// tokens makes the ID tokens instead of the provider; nil if the provider makes them.
-	tokens func(header, claims map[string]any) string
+	// replacements holds the handlers that answer instead of the provider, by path.
+	replacements map[string]http.HandlerFunc
+	// makeToken makes the ID tokens instead of the provider; nil if the provider makes them.
+	makeToken func(header, claims map[string]any) string
 }
 
 // User is a person who can sign in at the provider.
@@ -56,7 +56,7 @@ type User struct{ ID, Name, Email string }
 // New starts a provider. It stops when the test ends.
 func New(t testing.TB) *Provider {
 	t.Helper()
-	p := &Provider{clients: map[string]*storage.Client{}, users: map[string]*storage.User{}, replace: map[string]http.HandlerFunc{}}
+	p := &Provider{clients: map[string]*storage.Client{}, users: map[string]*storage.User{}, replacements: map[string]http.HandlerFunc{}}
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	p.Issuer = server.URL
@@ -90,7 +90,7 @@ const password = "pw"
 // tokens, it answers with the replacement.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
-	replaced, tokens := p.replace[r.URL.Path], p.tokens
+	replaced, tokens := p.replacements[r.URL.Path], p.makeToken
 	p.mu.Unlock()
 	switch {
 	case replaced != nil:
@@ -176,7 +176,7 @@ func (p *Provider) ExampleClientID() string { return "service" }
 func (p *Provider) Replace(path string, h http.HandlerFunc) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.replace[path] = h
+	p.replacements[path] = h
 }
 
 // Forge replaces the provider's ID tokens by tokens that f makes. f gets the header and the claims
@@ -184,7 +184,7 @@ func (p *Provider) Replace(path string, h http.HandlerFunc) {
 func (p *Provider) Forge(f func(header, claims map[string]any) string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.tokens = f
+	p.makeToken = f
 }
 
 // SignIn opens the address of a sign-in request as a browser does, and signs the person in. It

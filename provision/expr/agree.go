@@ -5,9 +5,10 @@ import (
 	"strings"
 )
 
-// Disagreement is a part of a source whose string and tree are different expressions.
+// Disagreement is a part of a source that says two different expressions: one in its string, and
+// another in its tree.
 type Disagreement struct {
-	Path string // path of the part below the source, such as "/parameters/0/value"; "" means the source itself
+	Path string // the path of the part inside the source, such as "/parameters/0/value"; "" means the source itself
 	Text string // the expression in the part's string
 	Tree string // the expression in the part's name, type and parameters
 }
@@ -16,16 +17,17 @@ func (d Disagreement) String() string {
 	return fmt.Sprintf("says %s in expression, and %s in name and parameters: make them the same, or leave expression empty", clip(d.Text, 300), clip(d.Tree, 300))
 }
 
-// Disagreements returns the outermost parts of a source whose string and tree differ, in the order
-// of the tree. A part that has only a string, or none, cannot disagree. Disagreements ignores a
-// tree that cannot be read; [FromSource] reports it.
+// Disagreements returns the parts of a source whose string and tree differ, in the order of the
+// tree. It does not search inside such a part. A part that has only a string or only a tree cannot
+// disagree. Disagreements ignores a tree that cannot be read; [FromSource] returns the error for
+// it.
 func (n *Node) Disagreements() []Disagreement {
 	var found []Disagreement
-	n.disagreements("", 0, &found)
+	n.findDisagreements("", 0, &found)
 	return found
 }
 
-func (n *Node) disagreements(path string, depth int, found *[]Disagreement) {
+func (n *Node) findDisagreements(path string, depth int, found *[]Disagreement) {
 	if n == nil || depth > MaxDepth {
 		return
 	}
@@ -35,11 +37,11 @@ func (n *Node) disagreements(path string, depth int, found *[]Disagreement) {
 		return
 	}
 	for i, p := range n.Parameters {
-		p.Value.disagreements(fmt.Sprintf("%s/parameters/%d/value", path, i), depth+1, found)
+		p.Value.findDisagreements(fmt.Sprintf("%s/parameters/%d/value", path, i), depth+1, found)
 	}
 }
 
-// compareText compares the string of one part with its tree.
+// compareText compares the string of one part with its tree. It returns true if they differ.
 func (n *Node) compareText(depth int) (Disagreement, bool) {
 	isFunction := strings.EqualFold(string(n.Type), string(TypeFunction))
 	switch {
@@ -51,7 +53,7 @@ func (n *Node) compareText(depth int) (Disagreement, bool) {
 	text, textErr := parsePart(n.Expression)
 	if isFunction && len(n.Parameters) == 0 {
 		if n.Expression == n.Name || textErr == nil && text.toTree().Name == n.Name && text.graphType() == TypeFunction {
-			return Disagreement{}, false // only the string has the arguments
+			return Disagreement{}, false // the tree has no arguments, so only the string says what they are
 		}
 		return Disagreement{Text: n.textMeaning(text, textErr), Tree: n.Name + "()"}, true
 	}
@@ -68,7 +70,8 @@ func (n *Node) compareText(depth int) (Disagreement, bool) {
 	return Disagreement{Text: n.textMeaning(text, textErr), Tree: printNode(tree)}, true
 }
 
-// textMeaning returns the expression in a part's string, for messages.
+// textMeaning returns the expression in a part's string in its normal form, for messages. text and
+// err are the result of parsing the string.
 func (n *Node) textMeaning(text *node, err error) string {
 	if err != nil {
 		return n.Expression + " (which cannot be read)"
@@ -76,7 +79,8 @@ func (n *Node) textMeaning(text *node, err error) string {
 	return printNode(text)
 }
 
-// parsePart parses an expression or one of its arguments, such as a comparison.
+// parsePart parses and checks an expression or an argument. An argument may also be a comparison or
+// a bare word.
 func parsePart(text string) (*node, error) {
 	root, err := parse(text)
 	if err != nil {

@@ -6,7 +6,8 @@ import (
 	"strings"
 )
 
-// AttributeType is the type of an attribute of a source or target object, as Microsoft Graph names it.
+// AttributeType is the type of an attribute of a source or target object. The names of the types
+// are those of Microsoft Graph.
 type AttributeType string
 
 // The types of attributes.
@@ -19,33 +20,33 @@ const (
 	AttributeDateTime  AttributeType = "DateTime"
 )
 
-// Attribute describes an attribute to the checker.
+// Attribute describes an attribute of a source or target object.
 type Attribute struct {
 	Name        string
 	Type        AttributeType
 	Multivalued bool
 }
 
-// Place describes the mapping that contains an expression: the attributes that the expression may
-// read, and the target attribute that gets its value.
+// Place describes the mapping for which Check checks an expression: the attributes that the
+// expression may read, and the target attribute that gets its value.
 type Place struct {
-	Source   []Attribute // the attributes of the source object
-	Target   *Attribute  // the target attribute; nil if nothing is known about it
-	Matching bool        // whether the job finds accounts by this target attribute
-	Everyone bool        // whether the job provisions everyone, not only people with an assignment
-	OnlyNew  bool        // whether the mapping applies only during object creation
+	Source             []Attribute // the attributes of the source object
+	Target             *Attribute  // the target attribute; nil if nothing is known about it
+	IsMatching         bool        // whether the job searches for accounts by this target attribute
+	ProvisionsEveryone bool        // whether the job provisions everyone instead of only assigned users and groups
+	OnlyAtCreation     bool        // whether the mapping applies only when an account is created
 }
 
-// Check compares an expression with the attributes of both sides. It returns an error for each part
-// that cannot work, in the order of the expression. It also returns notes about parts that work
-// here but not in Entra, or not for everyone.
+// Check checks whether an expression can work in a mapping. It returns an error for each part that
+// cannot work, in the order of the expression. It also returns notes about parts that work here but
+// not in Entra, or that do not work for everyone.
 func (e *Expr) Check(p Place) ([]*SyntaxError, []Note) {
 	c := attributeCheck{checker: checker{text: e.text}, place: p}
-	c.visit(e.root)
+	c.checkPart(e.root)
 	e.root.walk(c.checkLiterals)
 	c.checkTarget(e.root)
-	c.checkDrawn(e.root, nil)
-	c.advise(e.root)
+	c.checkDrawnValues(e.root, nil)
+	c.addNotes(e.root)
 	slices.SortStableFunc(c.errs, func(a, b *SyntaxError) int { return a.Offset - b.Offset })
 	return c.errs, c.notes
 }
@@ -56,7 +57,7 @@ type attributeCheck struct {
 	errs  []*SyntaxError
 }
 
-func (c *attributeCheck) refuse(n *node, message, suggestion string) {
+func (c *attributeCheck) addError(n *node, message, suggestion string) {
 	c.errs = append(c.errs, c.errorAt(n, message, suggestion))
 }
 
@@ -69,8 +70,8 @@ func (c *attributeCheck) findAttribute(name string) *Attribute {
 	return nil
 }
 
-// typeOf returns the type of an attribute's value. It returns AnyType for a multi-valued attribute,
-// because an object may have one value or several.
+// typeOf returns the type of a source attribute's value. It returns AnyType for a multi-valued
+// attribute, because an object may have one value or several.
 func (c *attributeCheck) typeOf(name string) ValueType {
 	a := c.findAttribute(name)
 	switch {
@@ -85,18 +86,18 @@ func (c *attributeCheck) typeOf(name string) ValueType {
 	}
 }
 
-func (c *attributeCheck) visit(n *node) {
+func (c *attributeCheck) checkPart(n *node) {
 	if n.kind == attributeNode && c.findAttribute(n.text) == nil {
-		c.refuse(n, "the source object has no attribute "+n.text, c.suggestAttribute(n.text))
+		c.addError(n, "the source object has no attribute "+n.text, c.suggestAttribute(n.text))
 	}
 	for i, arg := range n.args {
-		c.visit(arg)
+		c.checkPart(arg)
 		if n.kind != callNode || arg.kind == emptyNode || arg.kind == wordNode {
 			continue
 		}
 		p := n.fn.parameterAt(i)
-		if problem := mismatch(arg, p.Takes, c.typeOf); problem != "" {
-			c.refuse(arg, fmt.Sprintf("the argument %s of %s %s", p.Name, n.text, problem), "write "+n.fn.Signature())
+		if problem := describeMismatch(arg, p.Takes, c.typeOf); problem != "" {
+			c.addError(arg, fmt.Sprintf("the argument %s of %s %s", p.Name, n.text, problem), "write "+n.fn.Signature())
 		}
 		if a := c.findAttribute(arg.text); arg.kind == attributeNode && a != nil && a.Multivalued && p.Takes != AnyType {
 			c.addNote(arg, fmt.Sprintf("%s can have several values and %s takes one; Item picks one, Join makes one string of them", a.Name, n.text))
@@ -104,7 +105,8 @@ func (c *attributeCheck) visit(n *node) {
 	}
 }
 
-// suggestAttribute returns advice that names the attribute an unknown name probably means.
+// suggestAttribute returns the suggestion for an unknown attribute name. It names the attribute
+// that the name probably means, if there is one.
 func (c *attributeCheck) suggestAttribute(name string) string {
 	best, distance := "", 3
 	for _, a := range c.place.Source {
@@ -121,7 +123,7 @@ func (c *attributeCheck) suggestAttribute(name string) string {
 	return "write the name of one of its attributes, or add the attribute to its list"
 }
 
-// checkTarget checks whether each possible result fits the target attribute.
+// checkTarget adds an error for each possible result that does not fit the target attribute.
 func (c *attributeCheck) checkTarget(root *node) {
 	t := c.place.Target
 	if t == nil {
@@ -139,7 +141,7 @@ func (c *attributeCheck) checkTarget(root *node) {
 		takes = TextType
 	}
 	for _, n := range root.possibleResults() {
-		if text, constant := n.constant(); constant && text == "" {
+		if text, constant := n.constantText(); constant && text == "" {
 			continue // the empty string means no value
 		}
 		yields := n.resultType(c.typeOf)
@@ -150,8 +152,8 @@ func (c *attributeCheck) checkTarget(root *node) {
 		if t.Multivalued && list {
 			continue
 		}
-		if problem := mismatch(n, takes, c.typeOf); problem != "" {
-			c.refuse(n, fmt.Sprintf("%s %s", t.Name, problem), fmt.Sprintf("the target attribute has the type %s; change the expression or the attribute's type", t.Type))
+		if problem := describeMismatch(n, takes, c.typeOf); problem != "" {
+			c.addError(n, fmt.Sprintf("%s %s", t.Name, problem), fmt.Sprintf("the target attribute has the type %s; change the expression or the attribute's type", t.Type))
 		}
 	}
 	if t.Type == AttributeReference {
@@ -159,8 +161,8 @@ func (c *attributeCheck) checkTarget(root *node) {
 	}
 }
 
-// checkReference refuses an expression for a reference if none of its results can lead to another
-// object. A result can if it is an attribute that refers to an object.
+// checkReference adds an error if the target attribute is a reference but no possible result refers
+// to an object. A result refers to an object if it reads an attribute that is a reference.
 func (c *attributeCheck) checkReference(root *node) {
 	results := root.possibleResults()
 	refers := slices.ContainsFunc(results, func(n *node) bool {
@@ -176,7 +178,7 @@ func (c *attributeCheck) checkReference(root *node) {
 		if len(results) > 0 {
 			place = results[0]
 		}
-		c.refuse(place, fmt.Sprintf("%s is a reference, and this leads to no other object", c.place.Target.Name), c.suggestReference())
+		c.addError(place, fmt.Sprintf("%s is a reference, and this leads to no other object", c.place.Target.Name), c.suggestReference())
 	}
 	if root.kind != attributeNode {
 		c.addNote(root, c.place.Target.Name+" is a reference; Entra maps references directly, as in [manager]")
@@ -196,55 +198,56 @@ func (c *attributeCheck) suggestReference() string {
 	return "write " + strings.Join(names, " or ")
 }
 
-// checkDrawn refuses a random or unique value in a place where it could not be kept as it was
-// generated. within has the calls that contain the part, the innermost last.
-func (c *attributeCheck) checkDrawn(n *node, within []*node) {
-	if n.kind == callNode && n.fn.draws {
+// checkDrawnValues adds an error for each random or unique value in a place where the stored value
+// could not be used again. within has the parts that contain n, the innermost last.
+func (c *attributeCheck) checkDrawnValues(n *node, within []*node) {
+	if n.kind == callNode && n.fn.drawsValue {
 		c.refuseDrawn(n, within)
 	}
 	for _, arg := range n.args {
-		c.checkDrawn(arg, append(slices.Clip(within), n))
+		c.checkDrawnValues(arg, append(slices.Clip(within), n))
 	}
 }
 
 func (c *attributeCheck) refuseDrawn(n *node, within []*node) {
-	if c.place.Matching {
-		c.refuse(n, n.text+" draws a value when an account is created, and accounts are found by this attribute before there is one", "match by another attribute, or write an expression that always yields the same value")
+	if c.place.IsMatching {
+		c.addError(n, n.text+" draws a value when an account is created, and accounts are found by this attribute before there is one", "match by another attribute, or write an expression that always yields the same value")
 		return
 	}
 	for i, outer := range within {
 		switch {
 		case n.text == "SelectUniqueValue":
-			c.refuse(n, "SelectUniqueValue asks the application whether its value is taken, and "+outer.title()+" makes another value of it", "write SelectUniqueValue around the whole expression, and "+outer.title()+" inside each rule")
+			c.addError(n, "SelectUniqueValue asks the application whether its value is taken, and "+outer.displayName()+" makes another value of it", "write SelectUniqueValue around the whole expression, and "+outer.displayName()+" inside each rule")
 			return
 		case outer.kind == callNode && outer.text == "SelectUniqueValue":
 			return // the rules of SelectUniqueValue may contain random values
-		case outer.kind == callNode && outer.fn.passes != nil && !c.place.OnlyNew && readsMore(within[i], n):
-			c.refuse(n, n.text+" is drawn once and then stays, so that the other values of "+outer.text+" would never be sent again", "give it a row of its own, or set Apply this mapping to Only during object creation")
+		case outer.kind == callNode && outer.fn.passedArguments != nil && !c.place.OnlyAtCreation && readsOutside(within[i], n):
+			c.addError(n, n.text+" is drawn once and then stays, so that the other values of "+outer.text+" would never be sent again", "give it a row of its own, or set Apply this mapping to Only during object creation")
 			return
 		}
 	}
 }
 
-// readsMore reports whether a call reads an attribute outside one of its parts.
-func readsMore(call, part *node) bool {
+// readsOutside reports whether a call reads an attribute somewhere outside the given part of the
+// call.
+func readsOutside(call, part *node) bool {
 	if call == part {
 		return false
 	}
 	if call.kind == attributeNode {
 		return true
 	}
-	return slices.ContainsFunc(call.args, func(arg *node) bool { return readsMore(arg, part) })
+	return slices.ContainsFunc(call.args, func(arg *node) bool { return readsOutside(arg, part) })
 }
 
-func (c *attributeCheck) advise(root *node) {
+func (c *attributeCheck) addNotes(root *node) {
 	if root.kind == attributeNode && root.text == "appRoleAssignments" {
 		c.addNote(root, "Entra does not map appRoleAssignments directly; write SingleAppRoleAssignment or AssertiveAppRoleAssignmentsComplex around it")
 	}
 	root.walk(func(n *node) {
 		switch {
 		case n.kind != callNode:
-		case strings.Contains(n.text, "AppRoleAssignment") && c.place.Everyone:
+		case strings.Contains(n.text, "AppRoleAssignment") && c.place.ProvisionsEveryone:
 			c.addNote(n, n.text+" has no roles when the job provisions everyone: roles come from assignments")
 		}
 	})

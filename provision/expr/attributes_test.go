@@ -76,7 +76,7 @@ func TestExpr_Check(t *testing.T) {
 		{"roles_for_one_value", `AppRoleAssignmentsComplex([appRoleAssignments])`, expr.Place{Target: text}, []string{
 			"1:1 title takes one value, not a list of complex values; the target attribute has the type String; change the expression or the attribute's type",
 		}, nil},
-		{"roles_of_everyone", `SingleAppRoleAssignment([appRoleAssignments])`, expr.Place{Target: text, Everyone: true}, nil, []string{
+		{"roles_of_everyone", `SingleAppRoleAssignment([appRoleAssignments])`, expr.Place{Target: text, ProvisionsEveryone: true}, nil, []string{
 			"1:1 SingleAppRoleAssignment has no roles when the job provisions everyone: roles come from assignments",
 		}},
 		{"roles_without_a_function", `[appRoleAssignments]`, expr.Place{Target: several}, nil, []string{
@@ -86,7 +86,7 @@ func TestExpr_Check(t *testing.T) {
 		{"a_reference_by_switch", `Switch([mail], [manager], "a", "b")`, expr.Place{Target: reference}, nil, []string{
 			"1:1 manager is a reference; Entra maps references directly, as in [manager]",
 		}},
-		{"a_unique_value_that_finds_accounts", `SelectUniqueValue([mail], [givenName])`, expr.Place{Target: text, Matching: true}, []string{
+		{"a_unique_value_that_finds_accounts", `SelectUniqueValue([mail], [givenName])`, expr.Place{Target: text, IsMatching: true}, []string{
 			"1:1 SelectUniqueValue draws a value when an account is created, and accounts are found by this attribute before there is one; match by another attribute, or write an expression that always yields the same value",
 		}, nil},
 		{"the_empty_string_for_an_integer", `IIF([mail] = "a", "", [level])`, expr.Place{Target: integer}, nil, nil},

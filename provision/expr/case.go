@@ -5,12 +5,12 @@ import (
 	"unicode"
 )
 
-// caseFunctions returns the functions that change capital letters, small letters and accents.
+// caseFunctions returns the functions that change the case or the accents of letters.
 func caseFunctions() []function {
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "ToLower", Documented: Provisioning, Yields: TextType,
+				Name: "ToLower", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{required("source"), optional("culture").ofType(TextType)},
 				Summary:    "The source in small letters.",
 				Details: []string{
@@ -23,11 +23,11 @@ func caseFunctions() []function {
 					{Expression: `ToLower("ISPARTA", "tr-TR")`, Result: "ısparta"},
 				},
 			},
-			eval: evalToLower, eachValue: true,
+			eval: evalToLower, appliesToEachValue: true,
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "ToUpper", Documented: Provisioning, Yields: TextType,
+				Name: "ToUpper", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{required("source"), optional("culture").ofType(TextType)},
 				Summary:    "The source in capital letters.",
 				Details: []string{
@@ -39,11 +39,11 @@ func caseFunctions() []function {
 					{Expression: `ToUpper("izmir", "tr-TR")`, Result: "İZMİR"},
 				},
 			},
-			eval: evalToUpper, eachValue: true,
+			eval: evalToUpper, appliesToEachValue: true,
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "PCase", Documented: Provisioning, Yields: TextType,
+				Name: "PCase", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{required("source"), optional("wordSeparators").ofType(TextType)},
 				Summary:    "The source with a capital letter at the start of each word and small letters elsewhere.",
 				Details: []string{
@@ -56,11 +56,11 @@ func caseFunctions() []function {
 					{Expression: `PCase("MARY-JANE O'NEILL", " '")`, Result: "Mary-jane O'Neill"},
 				},
 			},
-			eval: evalPCase, eachValue: true,
+			eval: evalPCase, appliesToEachValue: true,
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "NormalizeDiacritics", Documented: Provisioning, Yields: TextType,
+				Name: "NormalizeDiacritics", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{required("source")},
 				Summary:    "The source with accented letters replaced by plain ones.",
 				Details: []string{
@@ -75,7 +75,7 @@ func caseFunctions() []function {
 			eval: func(n *node, r *evaluation) (Value, error) {
 				return n.evalEach(r, func(s string) (string, error) { return normalizeDiacritics(s), nil })
 			},
-			eachValue: true,
+			appliesToEachValue: true,
 		},
 	}
 }
@@ -106,14 +106,14 @@ func evalCase(n *node, r *evaluation, invariant func(string) string, special fun
 	return n.evalEach(r, func(s string) (string, error) { return convert(s), nil })
 }
 
-// invariantLower converts a string to lower case but keeps the dotted capital I, as .NET's
-// invariant culture does.
+// invariantLower converts a string to lower case. Like .NET's invariant culture, it keeps the
+// dotted capital İ.
 func invariantLower(s string) string {
 	return convertAllBut(s, "İ", strings.ToLower)
 }
 
-// invariantUpper converts a string to upper case but keeps the dotless small i, as .NET's
-// invariant culture does.
+// invariantUpper converts a string to upper case. Like .NET's invariant culture, it keeps the
+// dotless small ı.
 func invariantUpper(s string) string {
 	return convertAllBut(s, "ı", strings.ToUpper)
 }
@@ -129,8 +129,9 @@ func convertAllBut(s, kept string, convert func(string) string) string {
 	return strings.Join(parts, kept)
 }
 
-// parseCulture checks the form of a language tag. turkic is true for languages in which the letter
-// i has its own case rule. The empty name means the invariant culture.
+// parseCulture reads the name of a culture, which is a language tag. turkic is true for Turkish and
+// Azerbaijani, in which the letter i has a case rule of its own. "" means the invariant culture. ok
+// is false if the name has the wrong form.
 //
 // RFC 4646 §2.1: a language of letters, then subtags of at most eight letters and digits.
 func parseCulture(name string) (turkic, ok bool) {

@@ -6,15 +6,16 @@ import (
 	"strings"
 )
 
-// checker finds the function of each call, refuses what cannot be evaluated, and changes the tree
-// to its stored form.
+// checker checks a parsed expression. It finds the function of each call, returns an error for a
+// part that cannot be evaluated, and changes the tree to its stored form.
 type checker struct {
 	text  string
 	top   *node // the whole expression
 	notes []Note
 }
 
-// checkTop checks the whole expression. A comparison or a bare word may only be an argument.
+// checkTop checks the root of the whole expression. A comparison or a bare word may only be an
+// argument.
 func (c *checker) checkTop(n *node) error {
 	c.top = n
 	switch n.kind {
@@ -56,8 +57,8 @@ func (c *checker) checkCall(n *node) error {
 	if n.fn == nil {
 		return c.errorAt(n, "there is no function "+n.text, suggestFunction(n.text))
 	}
-	if n.fn.arrange != nil {
-		if err := n.fn.arrange(c, n); err != nil {
+	if n.fn.arrangeArguments != nil {
+		if err := n.fn.arrangeArguments(c, n); err != nil {
 			return err
 		}
 	}
@@ -69,13 +70,13 @@ func (c *checker) checkCall(n *node) error {
 			return err
 		}
 	}
-	if n.fn.refuse != nil {
-		if err := n.fn.refuse(c, n); err != nil {
+	if n.fn.checkArguments != nil {
+		if err := n.fn.checkArguments(c, n); err != nil {
 			return err
 		}
 	}
-	if n.fn.advise != nil {
-		n.fn.advise(c, n)
+	if n.fn.addNotes != nil {
+		n.fn.addNotes(c, n)
 	}
 	return nil
 }
@@ -88,9 +89,9 @@ func (c *checker) checkCount(n *node) error {
 	takes := fmt.Sprintf("%d to %d arguments", least, most)
 	switch {
 	case most < 0:
-		takes = fmt.Sprintf("at least %s", pluralSuffix(least))
+		takes = fmt.Sprintf("at least %s", countArguments(least))
 	case least == most:
-		takes = pluralSuffix(least)
+		takes = countArguments(least)
 	}
 	return c.errorAt(n, fmt.Sprintf("%s takes %s and has %d", n.text, takes, len(n.args)), "write "+n.fn.Signature())
 }
@@ -107,7 +108,7 @@ func (c *checker) checkArgument(call *node, p Parameter, arg *node) error {
 			return nil
 		}
 	case compareNode:
-		if !p.Condition {
+		if !p.MayBeComparison {
 			return c.errorAt(arg, fmt.Sprintf("the argument %s of %s cannot be a comparison", p.Name, call.text), `write a comparison only as the first argument of IIF or the argument of CBool`)
 		}
 	}
@@ -117,14 +118,14 @@ func (c *checker) checkArgument(call *node, p Parameter, arg *node) error {
 	if err := c.checkValue(arg); err != nil {
 		return err
 	}
-	if problem := mismatch(arg, p.Takes, nil); problem != "" {
+	if problem := describeMismatch(arg, p.Takes, nil); problem != "" {
 		return c.errorAt(arg, fmt.Sprintf("the argument %s of %s %s", p.Name, call.text, problem), "write "+call.fn.Signature())
 	}
 	return nil
 }
 
-// acceptWord accepts a bare word in quotation marks, because trees without strings store bare words
-// as strings.
+// acceptWord replaces a string by the bare word that it contains. In a tree without strings of its
+// parts, a bare word looks like a string.
 func (c *checker) acceptWord(call *node, p Parameter, arg *node) error {
 	if arg.kind != stringNode || !slices.Contains(p.Words, arg.text) {
 		return c.errorAt(arg, fmt.Sprintf("the argument %s of %s is one of the words %s", p.Name, call.text, strings.Join(p.Words, ", ")), "write "+p.Words[0]+" without quotation marks")
@@ -143,9 +144,10 @@ func (c *checker) addNote(n *node, message string) {
 	c.notes = append(c.notes, Note{Line: line, Column: column, Message: message})
 }
 
-// dropEmpty returns a check that removes the empty arguments of a call, from argument number first
-// on. It is for functions with any number of arguments on which an empty argument has no effect.
-func dropEmpty(first int) func(*checker, *node) error {
+// dropEmptyArguments returns a function for function.arrangeArguments that removes the empty
+// arguments of a call. It keeps the arguments before index first. It is for functions with any
+// number of arguments, on which an empty argument has no effect.
+func dropEmptyArguments(first int) func(*checker, *node) error {
 	return func(_ *checker, n *node) error {
 		if len(n.args) > first {
 			kept := slices.Clone(n.args[:first])
@@ -160,7 +162,7 @@ func dropEmpty(first int) func(*checker, *node) error {
 	}
 }
 
-// arrangeSwitch adds an empty default to a call of Switch without a default. Such a call has an odd
+// arrangeSwitch adds an empty default to a call of Switch that has none. Such a call has an odd
 // number of arguments.
 func arrangeSwitch(c *checker, n *node) error {
 	if len(n.args) < 3 {
@@ -175,19 +177,19 @@ func arrangeSwitch(c *checker, n *node) error {
 }
 
 func adviseSwitch(c *checker, n *node) {
-	if test := n.args[0]; asksForPresence(test) {
+	if test := n.args[0]; isPresenceTest(test) {
 		c.addNote(test, `Entra advises against `+test.text+` as the source of Switch; the key "" matches an empty and an absent attribute`)
 	}
 }
 
-func asksForPresence(n *node) bool {
+func isPresenceTest(n *node) bool {
 	return n.kind == callNode && (n.text == "IsNullOrEmpty" || n.text == "IsNull" || n.text == "IsPresent")
 }
 
 func adviseIIF(c *checker, n *node) {
 	condition := n.args[0]
 	empty := func(n *node) bool { return n.kind == stringNode && n.text == "" }
-	test := asksForPresence(condition) ||
+	test := isPresenceTest(condition) ||
 		condition.kind == compareNode && (empty(condition.args[0]) || empty(condition.args[1]))
 	if test {
 		c.addNote(condition, `in Entra the condition fails when its attribute is empty; there, write Switch([name], [name], "", "Other")`)
@@ -200,7 +202,7 @@ func adviseUnique(c *checker, n *node) {
 	}
 }
 
-func pluralSuffix(n int) string {
+func countArguments(n int) string {
 	if n == 1 {
 		return "1 argument"
 	}

@@ -5,12 +5,12 @@ import (
 	"strings"
 )
 
-// choiceFunctions returns the functions that choose between values or test them.
+// choiceFunctions returns the functions that choose between values or test a value.
 func choiceFunctions() []function {
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "Switch", Documented: Provisioning,
+				Name: "Switch", DocumentedIn: Provisioning,
 				Parameters: []Parameter{
 					required("source").ofType(TextType),
 					optional("defaultValue"),
@@ -27,13 +27,13 @@ func choiceFunctions() []function {
 				Examples: []Example{
 					{Expression: `Switch([IsSoftDeleted], , "False", "True", "True", "False")`, Given: attributesOf("IsSoftDeleted", "False"), Result: "True"},
 					{Expression: `Switch([country], [country], "", "Other")`, Result: "Other"},
-					{Expression: `Switch([city], , "Oslo", "NO")`, Given: attributesOf("city", "Bergen"), Null: true},
+					{Expression: `Switch([city], , "Oslo", "NO")`, Given: attributesOf("city", "Bergen"), ResultIsNull: true},
 				},
 			},
-			eval:    evalSwitch,
-			arrange: arrangeSwitch,
-			advise:  adviseSwitch,
-			passes: func(count int) []int {
+			eval:             evalSwitch,
+			arrangeArguments: arrangeSwitch,
+			addNotes:         adviseSwitch,
+			passedArguments: func(count int) []int {
 				results := []int{1}
 				for i := 3; i < count; i += 2 {
 					results = append(results, i)
@@ -43,8 +43,8 @@ func choiceFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "IIF", Documented: Provisioning,
-				Parameters: []Parameter{{Name: "condition", Required: true, Condition: true}, required("valueIfTrue"), required("valueIfFalse")},
+				Name: "IIF", DocumentedIn: Provisioning,
+				Parameters: []Parameter{{Name: "condition", Required: true, MayBeComparison: true}, required("valueIfTrue"), required("valueIfFalse")},
 				Summary:    "One of two values, chosen by a condition.",
 				Details: []string{
 					"The condition is a comparison with `=`, `<>`, `>`, `>=`, `<` or `<=`, or anything that yields True or False. There is no AND and no OR: nest a second IIF in the true branch for AND, in the false branch for OR. Only the branch that is chosen is evaluated.",
@@ -56,13 +56,13 @@ func choiceFunctions() []function {
 					{Expression: `IIF([country] = "USA", IIF([state] = "CA", "True", "False"), "False")`, Given: attributesOf("country", "USA", "state", "CA"), Result: "True"},
 				},
 			},
-			eval:   evalIIF,
-			advise: adviseIIF,
-			passes: func(int) []int { return []int{1, 2} },
+			eval:            evalIIF,
+			addNotes:        adviseIIF,
+			passedArguments: func(int) []int { return []int{1, 2} },
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "Coalesce", Documented: Provisioning,
+				Name: "Coalesce", DocumentedIn: Provisioning,
 				Parameters: []Parameter{{Name: "source", Required: true, Repeats: true}},
 				Summary:    "The first argument that is not null.",
 				Details: []string{
@@ -73,19 +73,19 @@ func choiceFunctions() []function {
 					{Expression: `Coalesce([mail], [otherMail], "none")`, Result: "none"},
 				},
 			},
-			eval:    evalCoalesce,
-			arrange: dropEmpty(0),
-			passes:  allArguments,
+			eval:             evalCoalesce,
+			arrangeArguments: dropEmptyArguments(0),
+			passedArguments:  allArguments,
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "IgnoreFlowIfNullOrEmpty", Documented: Provisioning,
+				Name: "IgnoreFlowIfNullOrEmpty", DocumentedIn: Provisioning,
 				Parameters: []Parameter{required("expression")},
 				Summary:    "The value, or nothing at all for the target if it is null or empty.",
 				Details:    []string{"The target attribute is then left out of the request and keeps the value it has. Write it around the whole expression: inside another function it yields null."},
 				Examples: []Example{
 					{Expression: `IgnoreFlowIfNullOrEmpty([department])`, Given: attributesOf("department", "Sales"), Result: "Sales"},
-					{Expression: `IgnoreFlowIfNullOrEmpty(Switch([prefix], "", "3443", "Dr.", "3444", "Prof."))`, Given: attributesOf("prefix", "1"), NoFlow: true},
+					{Expression: `IgnoreFlowIfNullOrEmpty(Switch([prefix], "", "3443", "Dr.", "3444", "Prof."))`, Given: attributesOf("prefix", "1"), ResultIsNoFlow: true},
 				},
 			},
 			eval: func(n *node, r *evaluation) (Value, error) {
@@ -95,11 +95,11 @@ func choiceFunctions() []function {
 				}
 				return v, err
 			},
-			passes: allArguments,
+			passedArguments: allArguments,
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "IsNull", Documented: Provisioning, Yields: BooleanType,
+				Name: "IsNull", DocumentedIn: Provisioning, Yields: BooleanType,
 				Parameters: []Parameter{required("expression")},
 				Summary:    "True if the argument is null, else False.",
 				Details:    []string{"An absent attribute is null; an empty string is not."},
@@ -112,7 +112,7 @@ func choiceFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "IsNullOrEmpty", Documented: Provisioning, Yields: BooleanType,
+				Name: "IsNullOrEmpty", DocumentedIn: Provisioning, Yields: BooleanType,
 				Parameters: []Parameter{required("expression")},
 				Summary:    "True if the argument is null or empty, else False.",
 				Examples: []Example{
@@ -124,7 +124,7 @@ func choiceFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "IsPresent", Documented: Provisioning, Yields: BooleanType,
+				Name: "IsPresent", DocumentedIn: Provisioning, Yields: BooleanType,
 				Parameters: []Parameter{required("expression")},
 				Summary:    "True if the argument is neither null nor empty, else False.",
 				Details:    []string{"It is the opposite of IsNullOrEmpty."},
@@ -137,7 +137,7 @@ func choiceFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "IsString", Documented: Provisioning, Yields: BooleanType,
+				Name: "IsString", DocumentedIn: Provisioning, Yields: BooleanType,
 				Parameters: []Parameter{required("expression")},
 				Summary:    "True if the argument can be a string, else False.",
 				Details:    []string{"Numbers, booleans and dates can. Null cannot, and neither can several values."},
@@ -147,13 +147,13 @@ func choiceFunctions() []function {
 				},
 			},
 			eval: evalQuestion(func(v Value) bool {
-				one, ok := v.single()
+				one, ok := v.singleValue()
 				return ok && !one.IsNull() && !one.IsNoFlow()
 			}),
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "Not", Documented: Provisioning, Yields: BooleanType,
+				Name: "Not", DocumentedIn: Provisioning, Yields: BooleanType,
 				Parameters: []Parameter{required("source").ofType(TextType)},
 				Summary:    "False for True, else True.",
 				Details:    []string{"Case does not matter. Null gives True."},
@@ -169,13 +169,13 @@ func choiceFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "Error", Documented: CloudSync,
+				Name: "Error", DocumentedIn: CloudSync,
 				Parameters: []Parameter{required("message").ofType(TextType)},
 				Summary:    "No value: the person fails with the message.",
 				Details:    []string{"Write it in a branch of IIF or Switch, which is evaluated only if it is chosen."},
 				Examples: []Example{
 					{Expression: `IIF(IsPresent([employeeId]), [employeeId], Error("employeeId is required"))`, Given: attributesOf("employeeId", "17"), Result: "17"},
-					{Expression: `IIF(IsPresent([employeeId]), [employeeId], Error("employeeId is required"))`, Fails: "employeeId is required"},
+					{Expression: `IIF(IsPresent([employeeId]), [employeeId], Error("employeeId is required"))`, ErrorText: "employeeId is required"},
 				},
 			},
 			eval: func(n *node, r *evaluation) (Value, error) {
@@ -191,7 +191,7 @@ func choiceFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "Redact", Documented: Provisioning,
+				Name: "Redact", DocumentedIn: Provisioning,
 				Parameters: []Parameter{required("value")},
 				Summary:    "The value unchanged, hidden in the provisioning logs.",
 				Details:    []string{"The logs, and a trace, show `[Redact]` instead of the value and of everything that is made from it."},
@@ -202,7 +202,7 @@ func choiceFunctions() []function {
 				r.redacted = true
 				return v, err
 			},
-			passes: allArguments,
+			passedArguments: allArguments,
 		},
 	}
 }
@@ -215,7 +215,8 @@ func allArguments(count int) []int {
 	return all
 }
 
-// evalQuestion returns the evaluation of a function that tests its argument with question.
+// evalQuestion returns the eval of a function that yields True if question is true for its
+// argument, and else False.
 func evalQuestion(question func(Value) bool) func(*node, *evaluation) (Value, error) {
 	return func(n *node, r *evaluation) (Value, error) {
 		v, err := n.args[0].eval(r)
@@ -234,14 +235,14 @@ func evalSwitch(n *node, r *evaluation) (Value, error) {
 		if err != nil {
 			return Null(), err
 		}
-		if key.text == source.text { // null counts as ""
+		if key.text == source.text { // the text of null is "", so null equals ""
 			return n.args[i+1].eval(r)
 		}
 	}
 	return n.args[1].eval(r)
 }
 
-// evalCoalesce returns the first argument that is not null. The empty string is not null.
+// evalCoalesce returns the first argument that is not null. The empty string counts as a value.
 func evalCoalesce(n *node, r *evaluation) (Value, error) {
 	last := Null()
 	for _, arg := range n.args {
@@ -256,7 +257,7 @@ func evalCoalesce(n *node, r *evaluation) (Value, error) {
 	return last, nil
 }
 
-// evalIIF evaluates only the branch that the condition chooses.
+// evalIIF evaluates the condition, and then only the branch that it chooses.
 func evalIIF(n *node, r *evaluation) (Value, error) {
 	condition, err := n.evalSingle(r, 0)
 	if err != nil {

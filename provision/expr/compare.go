@@ -43,9 +43,10 @@ func (n *node) evalCompare(r *evaluation) (Value, error) {
 	}
 }
 
-// compareValues orders two single values: numbers by size, instants by time, all others by their
-// characters, with case. It also compares an instant by time with a string that names an instant.
-// Null counts as the empty string.
+// compareValues returns a negative number if a is less than b, 0 if they are equal, and otherwise a
+// positive number. Two numbers are compared by size. An instant is compared by time with another
+// instant or with a string that names an instant. All other values are compared by their
+// characters, and case matters. Null counts as the empty string.
 func compareValues(a, b Value) int {
 	if a.kind == KindDateTime || b.kind == KindDateTime {
 		x, xOK := a.asTime()
@@ -62,16 +63,16 @@ func compareValues(a, b Value) int {
 	return strings.Compare(a.Text(), b.Text())
 }
 
-// decimal is a number split into parts, so that numbers of any length can be compared.
+// decimal is a number, split into parts so that numbers of any length can be compared.
 type decimal struct {
 	negative bool
 	whole    string // the digits before the point, without leading zeros
 	fraction string // the digits after the point, without trailing zeros
 }
 
-// parseDecimal parses a number, or a string in the exact form of that number. Graph's tree stores
-// numbers as strings, so both must compare alike. "007" and "1.10" do not count as numbers, because
-// otherwise two different identifiers could be equal.
+// parseDecimal parses a number, or a string that is written exactly like the number. Graph's tree
+// stores numbers as strings, so a number and its string must compare as equal. "007" and "1.10" do
+// not count as numbers; otherwise two different identifiers could be equal.
 func parseDecimal(v Value) (decimal, bool) {
 	text, negative := strings.CutPrefix(v.text, "-")
 	whole, fraction, dotted := strings.Cut(text, ".")

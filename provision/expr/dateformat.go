@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// dateFormat is a custom format of .NET's DateTime, split into its items.
+// dateFormat is a custom date format of .NET, split into its items.
 type dateFormat struct {
 	text  string
 	items []formatItem
@@ -16,18 +16,18 @@ type dateFormat struct {
 
 // formatItem is a specifier such as yyyy, or a literal.
 type formatItem struct {
-	letter  byte // the letter of a specifier; 0 for a literal
-	count   int
-	literal string
+	letter  byte   // the letter of a specifier; 0 for a literal
+	count   int    // how often the letter of the specifier is repeated
+	literal string // the characters of a literal
 }
 
-// zone says what is known about the offset of an instant. .NET calls this Kind.
+// zone says how the time zone of a parsed date is known. .NET calls this DateTimeKind.
 type zone int
 
 const (
 	zoneNone  zone = iota // the string has no offset
 	zoneUTC               // the string has Z
-	zoneLocal             // the string has an offset; the local time is UTC
+	zoneLocal             // the string has an offset; .NET converts such a date to local time, which is UTC here
 )
 
 // parsedDate is a date parsed from a string, converted to UTC.
@@ -36,8 +36,9 @@ type parsedDate struct {
 	zone zone
 }
 
-// standardFormat returns the custom format for a standard format of one letter, in the culture
-// en-US, which Microsoft's documents use.
+// standardFormat returns the custom format that a standard format of one letter stands for in the
+// culture en-US, which Microsoft's documents use. It returns "" if there is no such standard
+// format.
 func standardFormat(letter byte) string {
 	switch letter {
 	case 'd':
@@ -73,7 +74,8 @@ func standardFormat(letter byte) string {
 	}
 }
 
-// readFormat splits a format into items. If the format is invalid, problem says why.
+// readFormat splits a format into items. If the format is invalid, problem says why; otherwise it
+// is "".
 func readFormat(text string) (f dateFormat, problem string) {
 	f.text = text
 	rest := text
@@ -125,8 +127,8 @@ func readFormatItem(s string) (item formatItem, length int, problem string) {
 	}
 }
 
-// quotedLiteral reads a literal between quotation marks. A backslash makes the next character
-// literal.
+// quotedLiteral reads a literal between quotation marks at the start of s. A backslash before a
+// character makes the character literal. length is the number of bytes read.
 func quotedLiteral(s string) (item formatItem, length int, problem string) {
 	for i := 1; i < len(s); i++ {
 		switch {
@@ -184,7 +186,7 @@ func (i formatItem) write(t parsedDate) string {
 		return "A.D."
 	case 'z':
 		return []string{"+0", "+00", "+00:00"}[min(i.count, 3)-1]
-	default: // K, the only specifier left
+	default: // K is the only remaining specifier
 		return []string{"", "Z", "+00:00"}[t.zone]
 	}
 }
@@ -196,8 +198,9 @@ func (i formatItem) writeDay(t parsedDate) string {
 	return padWithZeros(t.Day(), i.count)
 }
 
-// writeNumberOrName writes a number with one or two digits (count 1 or 2), or a name: shortened
-// (count 3) or in full (count 4 or more).
+// writeNumberOrName returns a number or a name. If count is 1 or 2, it is the number with at least
+// that many digits. If count is 3, it is the first three letters of the name, and otherwise the
+// whole name.
 func writeNumberOrName(number, count int, name string) string {
 	switch count {
 	case 1, 2:
@@ -209,7 +212,7 @@ func writeNumberOrName(number, count int, name string) string {
 	}
 }
 
-// padWithZeros writes a non-negative number with at least count digits.
+// padWithZeros returns a non-negative number as a string of at least count digits.
 func padWithZeros(number, count int) string {
 	digits := strconv.Itoa(number)
 	if len(digits) < count {
@@ -226,40 +229,42 @@ func writeFraction(t time.Time, i formatItem) string {
 	return digits
 }
 
-// dateStyles holds the DateTimeStyles that affect how a date is parsed.
+// dateStyles holds the settings from .NET's DateTimeStyles that affect how a date is parsed.
 type dateStyles struct {
-	leading, trailing, inner bool // whether white space is ignored in these places
-	noDate                   bool // a time without a date gets 1 January of the year 1
-	universal                bool // the result counts as UTC
-	assume                   bool // a date without an offset counts as UTC
+	ignoresLeading, ignoresTrailing, ignoresInner bool // whether to ignore white space before, after and inside the date
+	noDefaultDate                                 bool // whether a time without a date gets 1 January of the year 1 instead of today
+	adjustsToUniversal                            bool // whether the zone of the result is zoneUTC
+	assumesUniversal                              bool // whether a date without an offset is treated as a date with an offset; the offset is then 0
 }
 
-// defaultStyles are Entra's: RoundtripKind, AllowLeadingWhite, AllowTrailingWhite.
-var defaultStyles = dateStyles{leading: true, trailing: true}
+// defaultStyles are the styles that Entra uses by default: RoundtripKind, AllowLeadingWhite and
+// AllowTrailingWhite.
+var defaultStyles = dateStyles{ignoresLeading: true, ignoresTrailing: true}
 
-// readStyles parses names of DateTimeStyles, separated by commas.
+// readStyles parses names of DateTimeStyles, separated by commas. If they are invalid, problem says
+// why; otherwise it is "".
 func readStyles(text string) (s dateStyles, problem string) {
 	var kept, turned []string
 	for name := range strings.SplitSeq(text, ",") {
 		switch name = strings.ToLower(strings.TrimSpace(name)); name {
 		case "", "none":
 		case "allowleadingwhite":
-			s.leading = true
+			s.ignoresLeading = true
 		case "allowtrailingwhite":
-			s.trailing = true
+			s.ignoresTrailing = true
 		case "allowinnerwhite":
-			s.inner = true
+			s.ignoresInner = true
 		case "allowwhitespaces":
-			s.leading, s.trailing, s.inner = true, true, true
+			s.ignoresLeading, s.ignoresTrailing, s.ignoresInner = true, true, true
 		case "nocurrentdatedefault":
-			s.noDate = true
+			s.noDefaultDate = true
 		case "roundtripkind":
 			kept = append(kept, name)
 		case "adjusttouniversal":
-			s.universal = true
+			s.adjustsToUniversal = true
 			turned = append(turned, name)
 		case "assumelocal", "assumeuniversal":
-			s.assume = true
+			s.assumesUniversal = true
 			turned = append(turned, name)
 		default:
 			return s, fmt.Sprintf("%s is not a name of DateTimeStyles", quote(clip(name, 60)))
@@ -274,16 +279,17 @@ func readStyles(text string) (s dateStyles, problem string) {
 	return s, ""
 }
 
-// dateFields holds the values that were parsed from a string.
+// dateFields holds the values that have been parsed from a string so far.
 type dateFields struct {
-	rest   string
-	values [len(fieldLetters)]int
-	known  [len(fieldLetters)]bool
-	offset int
+	rest   string                  // the part of the string that has not been parsed yet
+	values [len(fieldLetters)]int  // the values by the index of their letter in fieldLetters
+	known  [len(fieldLetters)]bool // which of the values have been parsed
+	offset int                     // seconds east of UTC
 	zone   zone
 }
 
-// fieldLetters are the specifiers that read a number. The letter w stands for the weekday.
+// fieldLetters are the letters of the fields of a date. They are the letters of format specifiers,
+// but w stands for the weekday, which has no letter of its own.
 const fieldLetters = "yMdwHhmsft"
 
 func (d *dateFields) get(field byte) (value int, known bool) {
@@ -291,22 +297,23 @@ func (d *dateFields) get(field byte) (value int, known bool) {
 	return d.values[i], d.known[i]
 }
 
-// read parses a date in this format. A string with only a time gets its date from now.
+// read parses a date in this format. If the string has no date or no year, it is taken from now. If
+// the string does not have this format, problem says why; otherwise it is "".
 func (f dateFormat) read(text string, s dateStyles, now time.Time) (t parsedDate, problem string) {
-	if s.leading {
+	if s.ignoresLeading {
 		text = strings.TrimLeft(text, " \t\r\n")
 	}
-	if s.trailing {
+	if s.ignoresTrailing {
 		text = strings.TrimRight(text, " \t\r\n")
 	}
 	d := dateFields{rest: text}
 	for i, item := range f.items {
-		if s.inner {
+		if s.ignoresInner {
 			d.rest = strings.TrimLeft(d.rest, " \t\r\n")
 		}
 		problem := ""
 		if item.letter == 0 {
-			problem = d.readLiteral(item.literal, i+1 < len(f.items) && f.items[i+1].letter == 'F', s.inner)
+			problem = d.readLiteral(item.literal, i+1 < len(f.items) && f.items[i+1].letter == 'F', s.ignoresInner)
 		} else {
 			problem = d.readItem(item)
 		}
@@ -320,7 +327,8 @@ func (f dateFormat) read(text string, s dateStyles, now time.Time) (t parsedDate
 	return d.toDate(s, now)
 }
 
-// readLiteral reads a literal. optional allows the point before an optional fraction to be missing.
+// readLiteral reads a literal. If optional is true, a point at the end of the literal may be
+// missing, because it belongs to an optional fraction. It returns the problem, or "".
 func (d *dateFields) readLiteral(literal string, optional, inner bool) string {
 	if inner {
 		literal = strings.Trim(literal, " ")
@@ -336,7 +344,7 @@ func (d *dateFields) readLiteral(literal string, optional, inner bool) string {
 	return ""
 }
 
-// readItem reads the part of the string for one specifier.
+// readItem reads the part of the string for one specifier. It returns the problem, or "".
 func (d *dateFields) readItem(i formatItem) string {
 	switch i.letter {
 	case 'y':
@@ -350,7 +358,7 @@ func (d *dateFields) readItem(i formatItem) string {
 			return d.readName(i, 'w', 7, func(n int) string { return time.Weekday(n % 7).String() })
 		}
 	case 't':
-		return d.readHalf(i)
+		return d.readAMPM(i)
 	case 'f', 'F':
 		return d.readFraction(i)
 	case 'z', 'K':
@@ -361,7 +369,7 @@ func (d *dateFields) readItem(i formatItem) string {
 		return problemUnless(ok, "the era A.D.")
 	}
 	least, most := 2, 2
-	if i.count == 1 || i.letter == 'h' || i.letter == 'H' { // hh also accepts one digit, because documented examples need it
+	if i.count == 1 || i.letter == 'h' || i.letter == 'H' { // hh and HH also accept one digit, because examples in Microsoft's documentation need this
 		least = 1
 	}
 	return d.readDigits(i.letter, least, most)
@@ -387,7 +395,8 @@ func (d *dateFields) readDigits(field byte, least, most int) string {
 	return d.set(field, number)
 }
 
-// set stores a field. If the string contains the field twice, both values must be equal.
+// set stores the value of a field. If the string contains the field twice, both values must be
+// equal. It returns the problem, or "".
 func (d *dateFields) set(field byte, value int) string {
 	if had, known := d.get(field); known && had != value {
 		return fieldName(field) + " stands there twice and differs"
@@ -455,7 +464,7 @@ func (d *dateFields) readName(i formatItem, field byte, most int, name func(int)
 	return problemUnless(false, "the name of "+fieldName(field))
 }
 
-func (d *dateFields) readHalf(i formatItem) string {
+func (d *dateFields) readAMPM(i formatItem) string {
 	for n, word := range []string{"AM", "PM"} {
 		word = word[:min(i.count, 2)]
 		if len(d.rest) >= len(word) && strings.EqualFold(d.rest[:len(word)], word) {
@@ -495,15 +504,16 @@ func (d *dateFields) readZone(i formatItem) string {
 	return ""
 }
 
-// toDate makes a date from the fields. Missing fields get .NET's default values. If there is only a
-// time, the date is today. Otherwise it is this year, the first month and the first day.
+// toDate makes a date from the fields. Missing fields get .NET's default values: if there is only a
+// time, the date is today; otherwise missing fields are this year, January and the first day of the
+// month.
 func (d *dateFields) toDate(s dateStyles, now time.Time) (t parsedDate, problem string) {
 	year, hasYear := d.get('y')
 	month, hasMonth := d.get('M')
 	day, hasDay := d.get('d')
 	switch {
 	case hasYear:
-	case s.noDate && !hasMonth && !hasDay:
+	case s.noDefaultDate && !hasMonth && !hasDay:
 		year = 1
 	case now.IsZero():
 		return t, "it has no year, and the time of the evaluation is not known here"
@@ -544,10 +554,10 @@ func boolToInt(b bool) int {
 }
 
 func (d *dateFields) zoneKind(s dateStyles) zone {
-	if d.zone == zoneNone && !s.assume {
+	if d.zone == zoneNone && !s.assumesUniversal {
 		return zoneNone
 	}
-	if s.universal {
+	if s.adjustsToUniversal {
 		return zoneUTC
 	}
 	if d.zone == zoneNone {

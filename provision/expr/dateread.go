@@ -5,8 +5,9 @@ import (
 	"time"
 )
 
-// readDate parses a date as CDate does: ISO 8601, .NET's forms with the month first, or names of
-// months. A date without an offset is in UTC.
+// readDate parses a date for CDate. It reads ISO 8601, .NET's forms with the month first, and dates
+// with names of months. A date without an offset is in UTC. It returns false if the string is not a
+// date.
 func readDate(text string) (time.Time, bool) {
 	if len(text) > 100 {
 		return time.Time{}, false
@@ -24,18 +25,19 @@ type dateReader struct {
 	rest             string
 	year, month, day int
 	hour, minute     int
-	second, fraction int // fraction is in nanoseconds
+	second, fraction int // fraction is the fraction of the second in nanoseconds
 	hasDate, hasTime bool
 	hasZone          bool
-	offset           int // seconds east of UTC
-	amOrPM           string
-	looseNumbers     []string // numbers next to the name of a month
+	offset           int      // seconds east of UTC
+	amOrPM           string   // "am", "pm" or ""
+	looseNumbers     []string // the numbers before and after the name of a month
 }
 
-// readNext reads the next part of the string. It returns false if the part makes no sense there.
+// readNext reads the next part of the string. It returns false if a date cannot have this part
+// here.
 func (d *dateReader) readNext() bool {
 	switch c := d.rest[0]; {
-	case c == ' ' || c == ',', c == '-' && !d.hasDate && (d.month != 0 || len(d.looseNumbers) > 0): // a hyphen as in 16-Mar-2020
+	case c == ' ' || c == ',', c == '-' && !d.hasDate && (d.month != 0 || len(d.looseNumbers) > 0): // the hyphen is between the parts of a date such as 16-Mar-2020
 		d.rest = d.rest[1:]
 		return true
 	case isDigit(c):
@@ -57,14 +59,14 @@ func (d *dateReader) readDigits() bool {
 	first := d.readNumber()
 	switch {
 	case strings.HasPrefix(d.rest, ":") && !d.hasTime:
-		return d.readClock(first)
+		return d.readRestOfTime(first)
 	case d.rest != "" && strings.IndexByte("-/.", d.rest[0]) >= 0 && !d.hasDate && d.month == 0 && len(d.rest) > 1 && isDigit(d.rest[1]):
-		return d.readNumbers(first)
+		return d.readNumericDate(first)
 	case !d.hasDate:
 		d.looseNumbers = append(d.looseNumbers, first)
 		d.setNamedDate()
 		return len(d.looseNumbers) <= 2
-	default: // only an hour, as in 4 PM
+	default: // the number can only be an hour, as in 4 PM
 		after := strings.ToUpper(strings.TrimLeft(d.rest, " "))
 		d.hour, d.hasTime = atoi(first), true
 		return strings.HasPrefix(after, "AM") || strings.HasPrefix(after, "PM")
@@ -81,8 +83,9 @@ func (d *dateReader) readNumber() string {
 	return number
 }
 
-// readClock reads the minutes, the seconds and their fraction.
-func (d *dateReader) readClock(hour string) bool {
+// readRestOfTime reads the part of a time after the hour: the minutes, the seconds and their
+// fraction.
+func (d *dateReader) readRestOfTime(hour string) bool {
 	d.hasTime = true
 	d.rest = d.rest[1:]
 	minute, second := d.readNumber(), "0"
@@ -95,13 +98,14 @@ func (d *dateReader) readClock(hour string) bool {
 		}
 	}
 	d.hour, d.minute, d.second = atoi(hour), atoi(minute), atoi(second)
-	return isShort(hour) && isShort(minute) && isShort(second)
+	return hasOneOrTwoDigits(hour) && hasOneOrTwoDigits(minute) && hasOneOrTwoDigits(second)
 }
 
-func isShort(number string) bool { return number != "" && len(number) <= 2 }
+func hasOneOrTwoDigits(number string) bool { return number != "" && len(number) <= 2 }
 
-// readNumbers reads a date of three numbers, or only a year and a month.
-func (d *dateReader) readNumbers(first string) bool {
+// readNumericDate reads the rest of a date of three numbers, or of only a year and a month. first
+// is its first number.
+func (d *dateReader) readNumericDate(first string) bool {
 	separator := d.rest[0]
 	d.rest = d.rest[1:]
 	second := d.readNumber()
@@ -114,17 +118,18 @@ func (d *dateReader) readNumbers(first string) bool {
 	switch {
 	case len(first) == 4 && third == "":
 		d.year, d.month, d.day = atoi(first), atoi(second), 1
-		return isShort(second)
+		return hasOneOrTwoDigits(second)
 	case len(first) == 4:
 		d.year, d.month, d.day = atoi(first), atoi(second), atoi(third)
-		return isShort(second) && isShort(third)
+		return hasOneOrTwoDigits(second) && hasOneOrTwoDigits(third)
 	default:
 		d.month, d.day, d.year = atoi(first), atoi(second), fullYear(third)
-		return isShort(first) && isShort(second) && (len(third) == 2 || len(third) == 4)
+		return hasOneOrTwoDigits(first) && hasOneOrTwoDigits(second) && (len(third) == 2 || len(third) == 4)
 	}
 }
 
-// readWord reads the name of a month or weekday, AM, PM, the T before a time, or Z.
+// readWord reads a word: the name of a month or weekday, AM, PM, the T before a time, or Z. It
+// returns false for any other word.
 func (d *dateReader) readWord() bool {
 	length := 0
 	for length < len(d.rest) && isLetter(d.rest[length]) {
@@ -164,7 +169,8 @@ func (d *dateReader) readWord() bool {
 	return false
 }
 
-// setNamedDate makes a date from the name of a month and the two numbers next to it.
+// setNamedDate sets the date from the name of a month and the two numbers next to it. It does
+// nothing until all three have been read.
 func (d *dateReader) setNamedDate() {
 	if d.month == 0 || len(d.looseNumbers) < 2 {
 		return
@@ -173,7 +179,7 @@ func (d *dateReader) setNamedDate() {
 	if len(day) == 4 {
 		day, yearText = yearText, day
 	}
-	if isShort(day) && (len(yearText) == 2 || len(yearText) == 4) {
+	if hasOneOrTwoDigits(day) && (len(yearText) == 2 || len(yearText) == 4) {
 		d.day, d.year, d.hasDate = atoi(day), fullYear(yearText), true
 	}
 }
@@ -182,7 +188,7 @@ func (d *dateReader) time() (time.Time, bool) {
 	if !d.hasDate || d.year < 1 || d.month < 1 || d.month > 12 || d.day < 1 || d.day > daysIn(d.year, time.Month(d.month)) {
 		return time.Time{}, false
 	}
-	hour, ok := hour24(d.hour, d.amOrPM)
+	hour, ok := to24Hours(d.hour, d.amOrPM)
 	if !ok || hour > 23 || d.minute > 59 || d.second > 59 {
 		return time.Time{}, false
 	}
@@ -190,8 +196,9 @@ func (d *dateReader) time() (time.Time, bool) {
 	return t, inCalendar(t)
 }
 
-// hour24 converts an hour with AM or PM to the 24-hour clock. ok is false if the hour is invalid.
-func hour24(hour int, half string) (int, bool) {
+// to24Hours converts an hour with "am" or "pm" to the 24-hour clock. If half is "", the hour stays
+// the same. The second result is false if the hour is invalid.
+func to24Hours(hour int, half string) (int, bool) {
 	switch half {
 	case "":
 		return hour, true
@@ -202,7 +209,8 @@ func hour24(hour int, half string) (int, bool) {
 	}
 }
 
-// readOffset reads +hh:mm, -hhmm, +hh or -h at the start of s, in seconds east of Greenwich.
+// readOffset reads an offset such as +hh:mm, -hhmm, +hh or -h at the start of s. offset is in
+// seconds east of UTC. length is the number of bytes read.
 func readOffset(s string) (offset, length int, ok bool) {
 	digits := func(from int) int {
 		n := 0
@@ -232,7 +240,8 @@ func readOffset(s string) (offset, length int, ok bool) {
 	return offset, length, m < 60 && h*60+m <= 14*60
 }
 
-// fullYear returns the year between 1950 and 2049 that two digits mean, as in .NET.
+// fullYear returns the year that digits mean. As in .NET, two digits mean a year between 1950 and
+// 2049.
 func fullYear(digits string) int {
 	y := atoi(digits)
 	if len(digits) == 2 {
@@ -244,7 +253,7 @@ func fullYear(digits string) int {
 	return y
 }
 
-// parseNanoseconds reads the digits after a decimal point.
+// parseNanoseconds converts the digits after the decimal point of seconds to nanoseconds.
 func parseNanoseconds(digits string) int {
 	if len(digits) > 9 {
 		digits = digits[:9]
@@ -256,7 +265,8 @@ func parseNanoseconds(digits string) int {
 	return n
 }
 
-// atoi converts at most nine digits to a number. More digits are too many for every use here.
+// atoi converts digits to a number. For more than nine digits it returns a number that is too large
+// for every use here.
 func atoi(digits string) int {
 	if len(digits) > 9 {
 		return 1 << 30

@@ -6,12 +6,12 @@ import (
 	"time"
 )
 
-// dateFunctions returns the functions for dates and times. Every DateTime is in UTC.
+// dateFunctions returns the functions for dates and times. All DateTime values are in UTC.
 func dateFunctions() []function {
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "CDate", Documented: Provisioning, Yields: DateTimeType,
+				Name: "CDate", DocumentedIn: Provisioning, Yields: DateTimeType,
 				Parameters: []Parameter{required("expression").ofType(DateTimeType)},
 				Summary:    "The instant that a string names, in UTC.",
 				Details: []string{
@@ -27,7 +27,7 @@ func dateFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "DateAdd", Documented: Provisioning, Yields: DateTimeType,
+				Name: "DateAdd", DocumentedIn: Provisioning, Yields: DateTimeType,
 				Parameters: []Parameter{required("interval").ofType(IntervalType), required("value").ofType(NumberType), required("dateTime").ofType(DateTimeType)},
 				Summary:    "An instant some intervals later or, with a negative number, earlier.",
 				Details: []string{
@@ -43,7 +43,7 @@ func dateFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "DateDiff", Documented: Provisioning, Yields: NumberType,
+				Name: "DateDiff", DocumentedIn: Provisioning, Yields: NumberType,
 				Parameters: []Parameter{required("interval").ofType(IntervalType), required("date1").ofType(DateTimeType), required("date2").ofType(DateTimeType)},
 				Summary:    "How many intervals lie between two instants: positive if the second is later.",
 				Details: []string{
@@ -59,7 +59,7 @@ func dateFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "DateFromNum", Documented: Provisioning, Yields: DateTimeType,
+				Name: "DateFromNum", DocumentedIn: Provisioning, Yields: DateTimeType,
 				Parameters: []Parameter{required("value").ofType(NumberType)},
 				Summary:    "The instant of an Active Directory file time: units of 100 nanoseconds since 1601.",
 				Examples:   []Example{{Expression: `DateFromNum(129699324000000000)`, Result: "1/1/2012 11:00:00 PM"}},
@@ -68,7 +68,7 @@ func dateFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "FormatDateTime", Documented: Provisioning, Yields: TextType,
+				Name: "FormatDateTime", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{required("source").ofType(TextType), optional("dateTimeStyles").ofType(TextType), required("inputFormat").ofType(TextType), required("outputFormat").ofType(TextType)},
 				Summary:    "A date read in one format and written in another.",
 				Details: []string{
@@ -81,13 +81,13 @@ func dateFunctions() []function {
 					{Expression: `FormatDateTime(CDate([StatusHireDate]), , "M/d/yyyy hh:mm:ss tt", "dddd, d MMMM yyyy")`, Given: attributesOf("StatusHireDate", "2020-03-16-07:00"), Result: "Monday, 16 March 2020"},
 				},
 			},
-			eval:    evalFormatDateTime,
-			arrange: arrangeFormatDateTime,
-			refuse:  refuseFormatDateTime,
+			eval:             evalFormatDateTime,
+			arrangeArguments: arrangeFormatDateTime,
+			checkArguments:   refuseFormatDateTime,
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "Now", Documented: Provisioning, Yields: DateTimeType,
+				Name: "Now", DocumentedIn: Provisioning, Yields: DateTimeType,
 				Summary: "The time of the evaluation, in UTC.",
 				Details: []string{"Time alone changes nothing: an account keeps its value until something else that the expression reads, or the expression itself, changes."},
 				Examples: []Example{
@@ -104,7 +104,7 @@ func dateFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "NumFromDate", Documented: Provisioning, Yields: NumberType,
+				Name: "NumFromDate", DocumentedIn: Provisioning, Yields: NumberType,
 				Parameters: []Parameter{required("value").ofType(DateTimeType)},
 				Summary:    "The Active Directory file time of a date.",
 				Details:    []string{"It reads what CDate reads. Null and the empty string give null."},
@@ -118,10 +118,10 @@ func dateFunctions() []function {
 	}
 }
 
-// fileTimeEpoch is the start of Windows file times, 1601-01-01, in seconds of Unix time.
+// fileTimeEpoch is the beginning of Windows file times, 1601-01-01, as a Unix time in seconds.
 const fileTimeEpoch = -11644473600
 
-// evalInstant evaluates argument i as an instant. null is true if the argument has no value.
+// evalInstant evaluates argument i as an instant. null is true if the argument is null or empty.
 func (n *node) evalInstant(r *evaluation, i int) (t time.Time, null bool, err error) {
 	v, err := n.evalSingle(r, i)
 	if err != nil || v.text == "" {
@@ -134,14 +134,14 @@ func (n *node) evalInstant(r *evaluation, i int) (t time.Time, null bool, err er
 	return t, false, nil
 }
 
-// Instant returns the instant of a DateTime, or of a string that names one, such as
-// 2026-01-31T09:00:00Z.
+// Instant returns the instant of a DateTime, or the instant that a string names, such as
+// 2026-01-31T09:00:00Z. It returns false for other values.
 func (v Value) Instant() (time.Time, bool) { return v.asTime() }
 
-// asTime returns the instant of a DateTime, or of a string that names an instant.
+// asTime is Instant, for use in this package.
 func (v Value) asTime() (time.Time, bool) {
-	if v.when != nil {
-		return *v.when, true
+	if v.instant != nil {
+		return *v.instant, true
 	}
 	return readDate(v.text)
 }
@@ -183,7 +183,7 @@ func (n *node) evalInterval(r *evaluation) (string, error) {
 }
 
 func addInterval(t time.Time, interval string, count int64) (time.Time, bool) {
-	const most = 10_000 * 366 * 24 * 3600 // in seconds; adding more always leaves the calendar
+	const most = 10_000 * 366 * 24 * 3600 // in seconds; adding more always leads out of the calendar
 	if count > most || count < -most {
 		return t, false
 	}
@@ -223,8 +223,8 @@ func intervalSeconds(interval string) int64 {
 	}
 }
 
-// addMonths adds months and keeps the day of the month. If the new month is too short, it returns
-// the month's last day, as .NET's AddMonths does.
+// addMonths adds months and keeps the day of the month. If the new month is too short for this day,
+// it returns the month's last day, like .NET's AddMonths.
 func addMonths(t time.Time, count int) time.Time {
 	year, month, day := t.Date()
 	hour, minute, second := t.Clock()
@@ -236,7 +236,7 @@ func daysIn(year int, month time.Month) int {
 	return time.Date(year, month+1, 0, 0, 0, 0, 0, time.UTC).Day()
 }
 
-// inCalendar reports whether t is in the range of .NET's DateTime.
+// inCalendar reports whether t is in the range of .NET's DateTime: the years 1 to 9999.
 func inCalendar(t time.Time) bool { return t.Year() >= 1 && t.Year() <= 9999 }
 
 func evalDateDiff(n *node, r *evaluation) (Value, error) {
@@ -255,7 +255,8 @@ func evalDateDiff(n *node, r *evaluation) (Value, error) {
 	return numberValue(countIntervals(interval, first, second)), nil
 }
 
-// countIntervals counts the intervals between two times in the same way as Visual Basic's DateDiff.
+// countIntervals counts the intervals from the first to the second time in the same way as Visual
+// Basic's DateDiff. The result is negative if the second time is earlier.
 func countIntervals(interval string, first, second time.Time) int64 {
 	switch interval {
 	case "yyyy":
@@ -299,7 +300,7 @@ func evalNumFromDate(n *node, r *evaluation) (Value, error) {
 	return numberValue(seconds*1e7 + int64(t.Nanosecond()/100)), nil
 }
 
-// arrangeFormatDateTime adds the missing fourth argument to a call in the older form, which has
+// arrangeFormatDateTime adds an empty dateTimeStyles to a call in the older form, which has only
 // three arguments.
 func arrangeFormatDateTime(_ *checker, n *node) error {
 	if len(n.args) == 3 && n.args[1].kind != emptyNode && n.args[2].kind != emptyNode {
@@ -309,13 +310,13 @@ func arrangeFormatDateTime(_ *checker, n *node) error {
 }
 
 func refuseFormatDateTime(c *checker, n *node) error {
-	if text, ok := n.args[1].constant(); ok {
+	if text, ok := n.args[1].constantText(); ok {
 		if _, problem := readStyles(text); problem != "" {
 			return c.errorAt(n.args[1], problem, "leave the argument empty, or write names of DateTimeStyles such as AssumeUniversal")
 		}
 	}
 	for i := 2; i <= 3; i++ {
-		if text, ok := n.args[i].constant(); ok {
+		if text, ok := n.args[i].constantText(); ok {
 			f, problem := readFormat(text)
 			n.formats[i-2] = &f
 			if problem != "" {
@@ -363,7 +364,8 @@ func evalFormatDateTime(n *node, r *evaluation) (Value, error) {
 	return String(written), n.checkSize(len(written))
 }
 
-// evalFormat evaluates argument i as a date format.
+// evalFormat evaluates argument i, 2 or 3, as a date format. It uses the format that the checker
+// has parsed, if there is one.
 func (n *node) evalFormat(r *evaluation, i int) (dateFormat, error) {
 	if f := n.formats[i-2]; f != nil && r.trace == nil {
 		return *f, nil

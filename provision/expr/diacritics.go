@@ -8,8 +8,8 @@ import (
 	"golang.org/x/text/unicode/norm"
 )
 
-// diacriticRows is Microsoft's table. Each row has a replacement, followed by the letters that it
-// replaces.
+// diacriticRows is Microsoft's table of letters with diacritics. Each row has a replacement,
+// followed by the letters that it replaces.
 const diacriticRows = `
 a ä à â ã å á ą ă ā ā́ ā̀ ā̂ ā̃ ǟ ā̈ ǡ a̱ å̄
 A Ä À Â Ã Å Á Ą Ă Ā Ā́ Ā̀ Ā̂ Ā̃ Ǟ Ā̈ Ǡ A̱ Å̄
@@ -48,7 +48,8 @@ z ź ž ż z̄ ẕ
 Z Ź Ž Ż Z̄ Ẕ
 `
 
-// diacritics maps each letter of the table, composed and decomposed, to its replacement.
+// diacritics maps each letter of the table to its replacement. It has each letter in its composed
+// and its decomposed form.
 var diacritics = readDiacritics()
 
 func readDiacritics() map[string]string {
@@ -67,8 +68,8 @@ func readDiacritics() map[string]string {
 	return table
 }
 
-// normalizeDiacritics replaces each letter of the table, together with its combining marks. It
-// keeps other letters.
+// normalizeDiacritics replaces each letter that is in the table, together with its combining marks.
+// It keeps all other letters.
 func normalizeDiacritics(s string) string {
 	at := firstNonASCII(s)
 	if at == len(s) {
@@ -76,7 +77,7 @@ func normalizeDiacritics(s string) string {
 	}
 	var b strings.Builder
 	b.Grow(len(s))
-	at = max(at-1, 0) // a combining mark belongs to the letter before it
+	at = max(at-1, 0) // the first character outside ASCII may be a combining mark, which belongs to the letter before it
 	b.WriteString(s[:at])
 	for at < len(s) {
 		end := at + letterLength(s[at:])
@@ -107,7 +108,7 @@ func firstNonASCII(s string) int {
 	return len(s)
 }
 
-// letterLength returns the length of the first character of s in bytes, including the combining
+// letterLength returns how many bytes the first character of s has, together with the combining
 // marks after it.
 func letterLength(s string) int {
 	_, length := utf8.DecodeRuneInString(s)

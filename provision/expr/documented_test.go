@@ -13,7 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// Tests from the documentation of each function: its rules for null, the empty string and several values, its limits and its errors.
+// Tests from the documentation of each function: its rules for null, the empty string and several
+// values, its limits and its errors.
 
 func documentedEnv() expr.Env {
 	env := envOf(map[string]expr.Value{
@@ -326,8 +327,9 @@ func TestEachFunction_as_documented(t *testing.T) {
 	}
 }
 
-// TestEachFunction_gives_what_Microsofts_examples_give has the documented examples that are not in testdata/vectors.json. Those with
-// a comment are of cloud sync or Entra Connect, which share the function.
+// TestEachFunction_gives_what_Microsofts_examples_give has the documented examples that are not in
+// testdata/vectors.json. Those with a comment are of cloud sync or Entra Connect, which share the
+// function.
 func TestEachFunction_gives_what_Microsofts_examples_give(t *testing.T) {
 	t.Parallel()
 	const hired, changed = "2012-03-16-07:00", "8/25/2021 5:41:18 PM"
@@ -374,7 +376,8 @@ func TestEachFunction_gives_what_Microsofts_examples_give(t *testing.T) {
 	}
 }
 
-// TestNormalizeDiacritics_replaces_every_letter_of_the_table goes through Microsoft's whole table, of which the vectors have most rows.
+// TestNormalizeDiacritics_replaces_every_letter_of_the_table goes through Microsoft's whole table,
+// of which the vectors have most rows.
 func TestNormalizeDiacritics_replaces_every_letter_of_the_table(t *testing.T) {
 	t.Parallel()
 	table, err := os.ReadFile("testdata/diacritics.txt")
@@ -672,7 +675,7 @@ func TestComplex_roles_are_objects(t *testing.T) {
 func TestEval_has_limits(t *testing.T) {
 	t.Parallel()
 	env := envOf(map[string]expr.Value{
-		"large": expr.String(strings.Repeat("a", expr.MaxResult)), "half": expr.String(strings.Repeat("a", expr.MaxResult/2)),
+		"large": expr.String(strings.Repeat("a", expr.MaxResultBytes)), "half": expr.String(strings.Repeat("a", expr.MaxResultBytes/2)),
 		"many": expr.List(make([]string, 60_000)),
 	})
 	growing := `"aaaaaaaaaa"`

@@ -8,14 +8,15 @@ import (
 	"strings"
 )
 
-// drawFunctions returns the functions that yield random or unique values. Such a value does not
-// depend only on the source object. It is generated once, when an account is created.
-func drawFunctions() []function {
+// drawingFunctions returns the functions that yield random or unique values, and DefaultDomain. A
+// random or unique value does not depend on the source object alone. It is drawn, that is
+// generated, once when an account is created.
+func drawingFunctions() []function {
 	drawn := "The value is drawn once, when the account is created, and then stays. It is stored before the create is sent, so a create that is repeated sends the same value; only a password is never stored and drawn for each create."
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "DefaultDomain", Documented: Graph, Yields: TextType,
+				Name: "DefaultDomain", DocumentedIn: Graph, Yields: TextType,
 				Summary:  "The default domain of the directory.",
 				Details:  []string{"It is set with `rollcall directory set NAME --default-domain DOMAIN`. When it changes, the next cycle looks at everybody. If the directory has no default domain, the person fails."},
 				Examples: []Example{{Expression: `Join("@", [mailNickname], DefaultDomain())`, Given: attributesOf("mailNickname", "ada"), Result: "ada@example.com"}},
@@ -29,16 +30,16 @@ func drawFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "Guid", Documented: Provisioning, Yields: TextType,
+				Name: "Guid", DocumentedIn: Provisioning, Yields: TextType,
 				Summary:  "A new random GUID, in small letters with hyphens.",
 				Details:  []string{drawn},
 				Examples: []Example{{Expression: `Mid(Guid(), 9, 1)`, Result: "-"}},
 			},
-			eval: evalGuid, draws: true,
+			eval: evalGuid, drawsValue: true,
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "RandomString", Documented: Provisioning, Yields: TextType,
+				Name: "RandomString", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{
 					required("length").ofType(NumberType), required("minimumNumbers").ofType(NumberType), required("minimumSpecialCharacters").ofType(NumberType),
 					required("minimumCapital").ofType(NumberType), required("minimumLowerCase").ofType(NumberType), optional("charactersToAvoid").ofType(TextType),
@@ -50,11 +51,11 @@ func drawFunctions() []function {
 				},
 				Examples: []Example{{Expression: `InStr(RandomString(10, 2, 2, 2, 1, "?,"), "?")`, Result: "0"}},
 			},
-			eval: evalRandomString, refuse: refuseRandomString, draws: true,
+			eval: evalRandomString, checkArguments: refuseRandomString, drawsValue: true,
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "SelectUniqueValue", Documented: Provisioning, Yields: TextType,
+				Name: "SelectUniqueValue", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{required("rule").ofType(TextType), {Name: "rule", Required: true, Repeats: true, Takes: TextType}},
 				Summary:    "The first result that no account of the target has yet.",
 				Details: []string{
@@ -65,7 +66,7 @@ func drawFunctions() []function {
 					{Expression: `SelectUniqueValue(Join(".", [givenName], [surname]), Join(".", Left([givenName], 1), [surname]))`, Given: attributesOf("givenName", "John", "surname", "Smith"), Taken: "John.Smith", Result: "J.Smith"},
 				},
 			},
-			eval: evalSelectUniqueValue, advise: adviseUnique, draws: true,
+			eval: evalSelectUniqueValue, addNotes: adviseUnique, drawsValue: true,
 		},
 	}
 }
@@ -75,12 +76,12 @@ func evalGuid(n *node, r *evaluation) (Value, error) {
 	if err := n.fillRandom(r, b[:]); err != nil {
 		return Null(), err
 	}
-	// RFC 9562 §5.4: version 4.
+	// RFC 9562 §5.4: set the version to 4, and the variant.
 	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
 	return String(fmt.Sprintf("%x-%x-%x-%x-%s", b[:4], b[4:6], b[6:8], b[8:10], hex.EncodeToString(b[10:]))), nil
 }
 
-// fillRandom fills b with random bytes from the evaluation's Env.
+// fillRandom fills b with random bytes from Env.Random.
 func (n *node) fillRandom(r *evaluation, b []byte) error {
 	if r.env.Random == nil {
 		return n.failAt(n, fmt.Sprintf("%s draws a value only while an account is created", n.text))
@@ -91,8 +92,8 @@ func (n *node) fillRandom(r *evaluation, b []byte) error {
 	return nil
 }
 
-// randomBelow returns a random number from 0 to most-1, all with the same probability. most must
-// not be greater than 256.
+// randomBelow returns a random number from 0 to most-1. All numbers have the same probability. most
+// must be from 1 to 256.
 func (n *node) randomBelow(r *evaluation, most int) (int, error) {
 	limit := 256 - 256%most
 	var b [1]byte
@@ -108,28 +109,30 @@ func (n *node) randomBelow(r *evaluation, most int) (int, error) {
 
 const maxRandomString = 256
 
-// randomClasses returns the classes of characters, in the order of RandomString's parameters.
+// randomClasses returns the classes of characters from which RandomString draws: digits, special
+// characters, capital letters and small letters, in the order of its parameters.
 func randomClasses() []string {
 	return []string{"0123456789", "~!@#$%^&*_-+=`|\\(){}[]:;\"'<>,.?/", "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"}
 }
 
-// refuseRandomString checks the numbers of a call, if all of them are constants.
+// refuseRandomString returns an error if all numbers of a call are constants and no string can have
+// these numbers of characters.
 func refuseRandomString(c *checker, n *node) error {
 	var numbers [5]int64
 	for i := range numbers {
-		text, ok := n.args[i].constant()
+		text, ok := n.args[i].constantText()
 		if !ok {
 			return nil
 		}
-		numbers[i], _ = wholeNumber(text) // cannot fail: the checker has accepted the number
+		numbers[i], _ = wholeNumber(text) // cannot fail, because the checker has accepted the number
 	}
-	if problem := randomProblem(numbers); problem != "" {
+	if problem := findRandomStringProblem(numbers); problem != "" {
 		return c.errorAt(n, problem, "write a length between the sum of the four numbers and 256")
 	}
 	return nil
 }
 
-func randomProblem(numbers [5]int64) string {
+func findRandomStringProblem(numbers [5]int64) string {
 	sum := int64(0)
 	for _, minimum := range numbers[1:] {
 		if minimum < 0 || minimum > maxRandomString {
@@ -154,7 +157,7 @@ func evalRandomString(n *node, r *evaluation) (Value, error) {
 			return Null(), err
 		}
 	}
-	if problem := randomProblem(numbers); problem != "" {
+	if problem := findRandomStringProblem(numbers); problem != "" {
 		return Null(), n.failAt(n, problem)
 	}
 	avoid := ""
@@ -180,8 +183,8 @@ func evalRandomString(n *node, r *evaluation) (Value, error) {
 	return n.drawString(r, numbers, classes)
 }
 
-// drawString draws the minimum number of characters from each class, fills the string up from all
-// classes, and shuffles it.
+// drawString draws the minimum number of characters from each class, then the remaining characters
+// from all classes, and shuffles them. numbers has the length and the minimums.
 func (n *node) drawString(r *evaluation, numbers [5]int64, classes []string) (Value, error) {
 	all := strings.Join(classes, "")
 	if all == "" {
@@ -216,7 +219,8 @@ func (n *node) drawString(r *evaluation, numbers [5]int64, classes []string) (Va
 	return String(string(drawn)), nil
 }
 
-// evalSelectUniqueValue asks the target about each candidate value once, until one is free.
+// evalSelectUniqueValue evaluates the rules in order and returns the first result that the target
+// does not have. It asks the target only once about each result.
 func evalSelectUniqueValue(n *node, r *evaluation) (Value, error) {
 	if r.env.Taken == nil {
 		return Null(), n.failAt(n, "SelectUniqueValue chooses a value only while an account is created, because it asks the target")

@@ -15,7 +15,7 @@ func encodingFunctions() []function {
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "ConvertFromBase64", Documented: CloudSync, Yields: TextType,
+				Name: "ConvertFromBase64", DocumentedIn: CloudSync, Yields: TextType,
 				Parameters: []Parameter{required("source").ofType(TextType), {Name: "encoding", Words: []string{"Unicode", "ASCII", "UTF8"}}},
 				Summary:    "The string that a Base64 string encodes.",
 				Details:    []string{"The encoding is one of the bare words `Unicode`, which is UTF-16 and the default, `ASCII` and `UTF8`. Null stays null."},
@@ -28,7 +28,7 @@ func encodingFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "ConvertToBase64", Documented: Provisioning, Yields: TextType,
+				Name: "ConvertToBase64", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{required("source").ofType(TextType)},
 				Summary:    "The source as UTF-16, in Base64.",
 				Details:    []string{"The bytes are little endian, without a byte order mark. Null stays null."},
@@ -44,7 +44,7 @@ func encodingFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "ConvertToUTF8Hex", Documented: Provisioning, Yields: TextType,
+				Name: "ConvertToUTF8Hex", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{required("source").ofType(TextType)},
 				Summary:    "The source as UTF-8, in hexadecimal digits.",
 				Details:    []string{"The digits are capital letters, without separators. Null stays null."},
@@ -54,7 +54,7 @@ func encodingFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "DNComponent", Documented: CloudSync, Yields: TextType,
+				Name: "DNComponent", DocumentedIn: CloudSync, Yields: TextType,
 				Parameters: []Parameter{required("dn").ofType(TextType), required("componentNumber").ofType(NumberType)},
 				Summary:    "The value of one component of a distinguished name, counted from the left; the first is 1.",
 				Details:    []string{"If there is no such component, or the name is null, the result is null."},
@@ -67,7 +67,7 @@ func encodingFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "StringFromSid", Documented: CloudSync, Yields: TextType,
+				Name: "StringFromSid", DocumentedIn: CloudSync, Yields: TextType,
 				Parameters: []Parameter{required("bytes").ofType(TextType)},
 				Summary:    "The string form of a security identifier.",
 				Details:    []string{"The bytes are given in Base64, as binary attributes have them. A string that is already in the form `S-1-…` stays as it is, and so does null."},
@@ -78,8 +78,7 @@ func encodingFunctions() []function {
 	}
 }
 
-// evalConvert returns the evaluation of a function that converts a string with change. Null stays
-// null.
+// evalConvert returns the eval of a function that converts a string with change. Null stays null.
 func evalConvert(change func(string) string) func(*node, *evaluation) (Value, error) {
 	return func(n *node, r *evaluation) (Value, error) {
 		v, err := n.evalSingle(r, 0)
@@ -153,9 +152,10 @@ func evalDNComponent(n *node, r *evaluation) (Value, error) {
 	return Null(), nil
 }
 
-// readComponent reads type=value up to the next comma, and decodes the value.
+// readComponent reads the first component, type=value, of a distinguished name and decodes the
+// value. rest is the name after the comma. ok is false if the component is malformed.
 //
-// In RFC 4514, a backslash stands before a special character or before two hexadecimal digits.
+// RFC 4514: a backslash is followed by a special character or by two hexadecimal digits.
 func readComponent(s string) (value, rest string, ok bool) {
 	_, text, ok := strings.Cut(s, "=")
 	if !ok {
@@ -163,7 +163,7 @@ func readComponent(s string) (value, rest string, ok bool) {
 	}
 	var b strings.Builder
 	quoted := false
-	end := 0 // length of b without the spaces at the end of the value
+	end := 0 // the length of b without unescaped spaces at its end
 	text = strings.TrimLeft(text, " ")
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
@@ -174,7 +174,7 @@ func readComponent(s string) (value, rest string, ok bool) {
 		case c == ',' && !quoted, c == ';' && !quoted:
 			return b.String()[:end], text[i+1:], true
 		case c == '\\' && i+2 < len(text) && isHex(text[i+1]) && isHex(text[i+2]):
-			decoded, _ := hex.DecodeString(text[i+1 : i+3]) // cannot fail: both characters are hexadecimal digits
+			decoded, _ := hex.DecodeString(text[i+1 : i+3]) // cannot fail, because both characters are hexadecimal digits
 			b.Write(decoded)
 			i += 2
 			end = b.Len()

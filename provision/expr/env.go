@@ -8,13 +8,14 @@ import (
 	"io"
 )
 
-// maxJSONDepth is how deep objects may be nested in EnvFromJSON's input.
+// maxJSONDepth is how deep objects may be nested in the input of EnvFromJSON.
 const maxJSONDepth = 16
 
-// EnvFromJSON reads a source object from JSON. The members are attributes. Strings, numbers and
-// booleans become strings (true becomes True, as in Entra). null means an absent attribute. A list
-// is a multi-valued attribute; its nulls are dropped. A nested object gives dotted names:
-// {"passwordProfile": {"password": "x"}} is passwordProfile.password.
+// EnvFromJSON reads a source object from JSON and returns an Env with its attributes. Each member
+// is an attribute. Strings, numbers and booleans become strings (true becomes True, as in Entra).
+// null means that the attribute is absent. A list is a multi-valued attribute; its nulls are left
+// out. The members of a nested object get names with a dot: {"passwordProfile": {"password": "x"}}
+// is the attribute passwordProfile.password.
 func EnvFromJSON(b []byte) (Env, error) {
 	r := objectReader{dec: json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")))), text: string(b), values: map[string]Value{}}
 	r.dec.UseNumber()
@@ -48,7 +49,8 @@ func (r *objectReader) read() error {
 	return nil
 }
 
-// readMembers reads the members of an object after its opening brace.
+// readMembers reads the members of an object, and its closing brace. prefix is put before their
+// names.
 func (r *objectReader) readMembers(prefix string, depth int) error {
 	if depth > maxJSONDepth {
 		return r.fail(fmt.Sprintf("objects are nested more than %d deep", maxJSONDepth))

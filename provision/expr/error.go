@@ -6,7 +6,8 @@ import (
 	"unicode/utf8"
 )
 
-// SyntaxError says where and why a string is not a valid expression, and what to write instead.
+// SyntaxError is the error for a string that is not a valid expression. It says where and why, and
+// what to write instead.
 type SyntaxError struct {
 	Offset       int    // position of the error in bytes from the start
 	Line, Column int    // position of the error, counted from 1; columns count characters
@@ -18,13 +19,13 @@ func (e *SyntaxError) Error() string {
 	return withPlace(e.Line, e.Column, e.Message, e.Suggestion)
 }
 
-// EvalError says why an expression has no value for an object.
+// EvalError is the error for an expression that has no value for an object. It says where and why.
 type EvalError struct {
-	Function     string // the function that failed; "" outside functions
+	Function     string // the function that failed; "" if the error is outside a function
 	Offset       int    // position of the error in bytes from the start
 	Line, Column int    // position of the error, counted from 1; columns count characters
 	Message      string
-	Err          error // the cause, if it is outside the expression, such as a target that does not answer
+	Err          error // the cause if it is outside the expression, such as a target that does not answer; otherwise nil
 }
 
 func (e *EvalError) Error() string {

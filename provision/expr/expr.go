@@ -7,8 +7,8 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of an expression. MaxLength is Entra's limit, in characters. MaxDepth is Rollcall's limit
-// on how deep calls may be nested.
+// Limits of an expression. MaxLength is the largest number of characters, which is the same in
+// Entra. MaxDepth is how deep calls may be nested; only Rollcall has this limit.
 const (
 	MaxLength = 10_000
 	MaxDepth  = 200
@@ -17,13 +17,13 @@ const (
 // Expr is a parsed and checked expression. It never changes, so several goroutines may use it at
 // once.
 type Expr struct {
-	text    string // the string given to Parse; positions of errors refer to it
+	text    string // the string that Parse got; positions of errors refer to it
 	root    *node
 	printed string
 	notes   []Note
 }
 
-// Type is Graph's type of the outermost part of an expression.
+// Type is the type of an expression in Graph. It is the type of the outermost part.
 type Type string
 
 // The types of an expression. The pages call them Direct, Constant and Expression.
@@ -33,8 +33,8 @@ const (
 	TypeFunction  Type = "Function"
 )
 
-// Note is advice about an expression that is valid here, but that Entra refuses or treats
-// differently.
+// Note is a hint about a part of an expression that is valid here, but that Entra refuses or treats
+// differently, or that does not work for everyone.
 type Note struct {
 	Line, Column int
 	Message      string
@@ -61,16 +61,16 @@ func Parse(text string) (*Expr, error) {
 	return e, nil
 }
 
-// String returns the normal form. It has one space after each comma and around operators, and no
-// other spaces outside strings. Switch always has its default argument, which may be empty. The
-// normal form parses to the same expression.
+// String returns the normal form of the expression. It has one space after each comma and around
+// operators, and no other spaces outside strings. Switch always has its default argument, which may
+// be empty. The normal form parses to the same expression.
 func (e *Expr) String() string { return e.printed }
 
-// Type returns the type: one attribute, one constant, or a function call.
+// Type returns the type of the expression: one attribute, one constant, or a function call.
 func (e *Expr) Type() Type { return e.root.graphType() }
 
-// Attributes returns the names of the source attributes that the expression reads, each once, in
-// the order in which they appear.
+// Attributes returns the names of the source attributes that the expression reads, without
+// duplicates and in the order in which they appear.
 func (e *Expr) Attributes() []string {
 	var names []string
 	e.root.walk(func(n *node) {
@@ -81,29 +81,32 @@ func (e *Expr) Attributes() []string {
 	return names
 }
 
-// Draws reports whether the expression generates a random or unique value. The engine evaluates
-// such an expression only when it creates an account, and keeps the value.
-func (e *Expr) Draws() bool { return e.usesFunctionThat(func(f *function) bool { return f.draws }) }
+// Draws reports whether the expression draws a value, that is, generates a random or unique value.
+// The engine evaluates such an expression only when it creates an account, and stores the value.
+func (e *Expr) Draws() bool {
+	return e.usesFunctionThat(func(f *function) bool { return f.drawsValue })
+}
 
-// AsksTarget reports whether the expression looks up values in the target, as SelectUniqueValue
-// does.
+// AsksTarget reports whether the expression calls SelectUniqueValue, which looks up values in the
+// target.
 func (e *Expr) AsksTarget() bool {
 	return e.usesFunctionThat(func(f *function) bool { return f.Name == "SelectUniqueValue" })
 }
 
-// ReadsDefaultDomain reports whether the expression reads the source's default domain.
+// ReadsDefaultDomain reports whether the expression reads the default domain of the source
+// directory.
 func (e *Expr) ReadsDefaultDomain() bool {
 	return e.usesFunctionThat(func(f *function) bool { return f.Name == "DefaultDomain" })
 }
 
-// Redacts reports whether the expression calls Redact. If so, logs show [Redact] for the target's
-// old value too.
+// Redacts reports whether the expression calls Redact. Logs then show [Redact] in place of the new
+// value and of the old value in the target.
 func (e *Expr) Redacts() bool {
 	return e.usesFunctionThat(func(f *function) bool { return f.Name == "Redact" })
 }
 
-// ReadsClock reports whether the value depends on the time of the evaluation. The engine does not
-// change an account only because time has passed.
+// ReadsClock reports whether the value of the expression depends on the time of the evaluation. The
+// engine does not change an account only because time has passed.
 func (e *Expr) ReadsClock() bool {
 	return e.usesFunctionThat(func(f *function) bool { return f.readsClock })
 }
@@ -114,8 +117,8 @@ func (e *Expr) usesFunctionThat(property func(*function) bool) bool {
 	return found
 }
 
-// Notes returns the advice that an editor should show about the expression, in the order of the
-// expression.
+// Notes returns the hints about the expression that do not depend on a mapping. Check returns the
+// others.
 func (e *Expr) Notes() []Note { return e.notes }
 
 type nodeKind int
@@ -127,22 +130,22 @@ const (
 	wordNode                      // text holds the word
 	callNode                      // text holds the function's name
 	compareNode                   // text holds the operator; there are two arguments
-	concatNode                    // values joined by &: two or more arguments
+	concatNode                    // values joined by &; there are two or more arguments
 	emptyNode                     // an argument that is left out
 )
 
-// node is a part of a parsed expression. After the checker has run, it does not change.
+// node is a part of a parsed expression. It does not change after the checker has run.
 type node struct {
 	kind   nodeKind
 	offset int // position of the part in bytes from the start
 	text   string
 	args   []*node
-	fn     *function
-	value  Value // the value of a string or number node
+	fn     *function // the function of a call; nil for other parts
+	value  Value     // the value of a string or number node
 
-	pattern     *pattern          // the compiled pattern in a call of Replace, if the pattern is a constant
-	replacement []replacementPart // the parsed replacement in that call, if it is a constant too
-	formats     [2]*dateFormat    // the parsed formats in a call of FormatDateTime, if they are constants
+	pattern     *pattern          // the compiled pattern in a call of Replace if it is a constant; otherwise nil
+	replacement []replacementPart // the parsed replacement in this call if the pattern and the replacement are constants; otherwise nil
+	formats     [2]*dateFormat    // the parsed input and output format in a call of FormatDateTime; nil for a format that is not a constant
 }
 
 func (n *node) walk(visit func(*node)) {
@@ -152,7 +155,7 @@ func (n *node) walk(visit func(*node)) {
 	}
 }
 
-// printNode returns the normal form of a part.
+// printNode returns the normal form of a part of an expression.
 func printNode(n *node) string {
 	var b strings.Builder
 	n.print(&b)
@@ -190,7 +193,7 @@ func (n *node) print(b *strings.Builder) {
 	}
 }
 
-// quote returns s as a string literal of the language.
+// quote returns s as a string literal of the expression language.
 func quote(s string) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }

@@ -5,38 +5,38 @@ import (
 	"strings"
 )
 
-// FunctionInfo describes one function. The editor's help and the documentation are generated from
-// it.
+// FunctionInfo describes one function. The help in the editor and the documentation are generated
+// from it.
 type FunctionInfo struct {
-	Name       string
-	Parameters []Parameter
-	Documented Origin
-	Yields     ValueType // type of the result; AnyType if it depends on the arguments
-	Summary    string    // one sentence that says what the function yields
-	Details    []string
-	Examples   []Example
+	Name         string
+	Parameters   []Parameter
+	DocumentedIn Origin
+	Yields       ValueType // the type of the result; AnyType if it depends on the arguments
+	Summary      string    // one sentence about the result of the function
+	Details      []string  // further paragraphs, in Markdown
+	Examples     []Example
 }
 
-// Origin says which of Microsoft's documents describes a function.
+// Origin is the part of Microsoft's documentation that describes a function.
 type Origin string
 
-// The documents that describe functions.
+// The parts of Microsoft's documentation that describe functions.
 const (
 	Provisioning Origin = "application provisioning"
 	CloudSync    Origin = "cloud sync"
 	Graph        Origin = "Microsoft Graph"
 )
 
-// Parameter describes one parameter of a function. Parameters that repeat are the last ones, and
-// they repeat together.
+// Parameter describes one parameter of a function. Parameters that repeat are the last parameters,
+// and they repeat as a group.
 type Parameter struct {
-	Name      string
-	Key       string // the parameter's key in Graph's tree; "" means that Name is the key
-	Required  bool
-	Repeats   bool
-	Condition bool      // may be a comparison
-	Takes     ValueType // its type; AnyType allows every value, also several
-	Words     []string  // the bare words that the argument may be
+	Name            string
+	Key             string // the parameter's key in Graph's tree; "" means that Name is the key
+	Required        bool
+	Repeats         bool
+	MayBeComparison bool      // whether the argument may be a comparison
+	Takes           ValueType // the type of the argument; AnyType allows every value, even several values
+	Words           []string  // the bare words that the argument may be; empty if it is not a bare word
 }
 
 func required(name string) Parameter { return Parameter{Name: name, Required: true} }
@@ -48,19 +48,19 @@ func (p Parameter) ofType(t ValueType) Parameter {
 	return p
 }
 
-// Example is a call of a function with its result. The tests evaluate it.
+// Example is a call of a function with its result. A test evaluates all examples.
 type Example struct {
-	Expression string
-	Given      map[string]string // values of the attributes that are present
-	Taken      string            // a value that an account of the target already has
-	Result     string            // the result as a string
-	Several    bool              // the result is multi-valued
-	Null       bool              // the result is null
-	NoFlow     bool              // the result is that the target attribute is left out
-	Fails      string            // the error, if the call fails
+	Expression     string
+	Given          map[string]string // the values of the attributes that the source object has
+	Taken          string            // a value that an account of the target has already; "" if there is none
+	Result         string            // the result as a string
+	ResultIsList   bool              // whether the result is multi-valued
+	ResultIsNull   bool              // whether the result is null
+	ResultIsNoFlow bool              // whether the result is that the target attribute is left out
+	ErrorText      string            // a part of the error message if the call fails; otherwise ""
 }
 
-// attributesOf returns a map of attributes from alternating names and values.
+// attributesOf makes a map of attributes from a list of alternating names and values.
 func attributesOf(pairs ...string) map[string]string {
 	attributes := map[string]string{}
 	for i := 0; i < len(pairs); i += 2 {
@@ -69,8 +69,8 @@ func attributesOf(pairs ...string) map[string]string {
 	return attributes
 }
 
-// Signature returns the call in the form of the documentation. ? marks arguments that may be left
-// out, and … marks arguments that repeat.
+// Signature returns the form of a call with the names of the parameters. ? marks arguments that may
+// be left out, and … means that the last arguments may be repeated.
 func (f FunctionInfo) Signature() string {
 	var parts []string
 	repeats := false
@@ -95,20 +95,20 @@ func (p Parameter) key() string {
 	return p.Key
 }
 
-// function is a row in the table of functions.
+// function is an entry in the table of functions.
 type function struct {
 	FunctionInfo
-	eval       func(*node, *evaluation) (Value, error)
-	arrange    func(*checker, *node) error // changes the arguments to their stored form before the checks; may be nil
-	refuse     func(*checker, *node) error // refuses arguments that have passed the checks of the table; may be nil
-	advise     func(*checker, *node)       // adds notes after the checks; may be nil
-	passes     func(count int) []int       // positions of the arguments that the function may return unchanged, if it has count arguments; nil means none
-	eachValue  bool                        // whether the function handles each value of its first argument separately
-	draws      bool                        // whether its value is generated once, when an account is created
-	readsClock bool                        // whether its value depends on the time
+	eval               func(*node, *evaluation) (Value, error)
+	arrangeArguments   func(*checker, *node) error // changes the arguments of a call to their stored form before the checks; may be nil
+	checkArguments     func(*checker, *node) error // returns an error for wrong arguments that the general checks do not find; may be nil
+	addNotes           func(*checker, *node)       // adds notes about a call that has passed the checks; may be nil
+	passedArguments    func(count int) []int       // returns the indexes of the arguments whose value may become the result, for a call with count arguments; nil if no argument can
+	appliesToEachValue bool                        // whether the function handles each value of its first argument separately
+	drawsValue         bool                        // whether the value is drawn: generated once, when an account is created
+	readsClock         bool                        // whether the value depends on the time
 }
 
-// Functions returns all documented functions, ordered by name.
+// Functions returns all functions, sorted by name.
 func Functions() []FunctionInfo {
 	infos := make([]FunctionInfo, len(functions))
 	for i, f := range functions {
@@ -118,7 +118,7 @@ func Functions() []FunctionInfo {
 	return infos
 }
 
-// fixedCount returns how many parameters do not repeat.
+// fixedCount returns how many parameters of the function do not repeat.
 func (f *function) fixedCount() int {
 	for i, p := range f.Parameters {
 		if p.Repeats {
@@ -128,7 +128,7 @@ func (f *function) fixedCount() int {
 	return len(f.Parameters)
 }
 
-// parameterAt returns the parameter for argument i. i counts from 0.
+// parameterAt returns the parameter to which argument i of a call belongs. The first argument is 0.
 func (f *function) parameterAt(i int) Parameter {
 	fixed := f.fixedCount()
 	if i < fixed {
@@ -137,8 +137,8 @@ func (f *function) parameterAt(i int) Parameter {
 	return f.Parameters[fixed+(i-fixed)%(len(f.Parameters)-fixed)]
 }
 
-// argumentCounts returns the least and the most arguments that a call may have. most is -1 if there
-// is no limit.
+// argumentCounts returns how many arguments a call must have at least and may have at most. most is
+// -1 if there is no limit.
 func (f *function) argumentCounts() (least, most int) {
 	for i, p := range f.Parameters {
 		if p.Required {
@@ -151,8 +151,8 @@ func (f *function) argumentCounts() (least, most int) {
 	return least, len(f.Parameters)
 }
 
-// findKey returns the index of the parameter with this key in Graph's tree, or -1. It ignores case.
-// "source" is also a key for the first parameter of every function.
+// findKey returns the index of the parameter with this key in Graph's tree, in any case, or -1 if
+// there is none. "source" is also a key of the first parameter of every function.
 func (f *function) findKey(key string) int {
 	for i, p := range f.Parameters {
 		if strings.EqualFold(p.key(), key) {
@@ -188,16 +188,16 @@ func (f *function) keys() []string {
 
 func findFunction(name string) *function { return functionsByName[name] }
 
-func compareOps() []string { return []string{"<>", ">=", "<=", "=", ">", "<"} }
+func compareOperators() []string { return []string{"<>", ">=", "<=", "=", ">", "<"} }
 
-// bareWords returns the words that may stand without quotation marks.
+// bareWords returns the words that an argument may be without quotation marks.
 func bareWords() []string {
 	return []string{"vbTextCompare", "vbBinaryCompare", "Unicode", "ASCII", "UTF8"}
 }
 
 func isWord(name string) bool { return slices.Contains(bareWords(), name) }
 
-// functionsTaking returns the names of the functions that accept this bare word.
+// functionsTaking returns the names of the functions that accept this bare word as an argument.
 func functionsTaking(word string) []string {
 	var names []string
 	for _, f := range functions {
@@ -210,7 +210,8 @@ func functionsTaking(word string) []string {
 	return names
 }
 
-// suggestFunction returns the function that an unknown name probably means.
+// suggestFunction returns the suggestion for an unknown function name. It names the function that
+// is probably meant, if there is one.
 func suggestFunction(name string) string {
 	best, distance := "", 3
 	for _, f := range functions {
@@ -221,7 +222,7 @@ func suggestFunction(name string) string {
 			best, distance = f.Name, d
 		}
 	}
-	if other := equivalentName(name); other != "" {
+	if other := equivalentFunction(name); other != "" {
 		return "write " + other
 	}
 	if best != "" {
@@ -230,9 +231,9 @@ func suggestFunction(name string) string {
 	return "docs/expressions.md lists the functions"
 }
 
-// equivalentName returns the name of the function here that does the same as one of another
-// language.
-func equivalentName(name string) string {
+// equivalentFunction returns what to write in place of a function that exists only in other
+// languages, such as IF. It returns "" for other names.
+func equivalentFunction(name string) string {
 	switch strings.ToLower(name) {
 	case "if", "iff":
 		return "IIF"
@@ -251,7 +252,7 @@ func equivalentName(name string) string {
 	}
 }
 
-// editDistance returns how many characters to insert, delete or replace to change a into b.
+// editDistance returns how many bytes must be inserted, deleted or replaced to change a into b.
 func editDistance(a, b string) int {
 	row := make([]int, len(b)+1)
 	for j := range row {

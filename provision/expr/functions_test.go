@@ -24,7 +24,7 @@ func TestFunctions_knows_every_documented_function(t *testing.T) {
 	count := map[expr.Origin]int{}
 	names := map[string]bool{}
 	for _, f := range expr.Functions() {
-		count[f.Documented]++
+		count[f.DocumentedIn]++
 		if names[f.Name] || f.Summary == "" {
 			t.Errorf("%s occurs twice or has no summary", f.Name)
 		}
@@ -64,16 +64,16 @@ func TestFunctions_examples_hold(t *testing.T) {
 			}
 			assertStable(t, e)
 			got, err := e.Eval(exampleEnv(example))
-			if example.Fails != "" {
-				if err == nil || !strings.Contains(err.Error(), example.Fails) {
-					t.Errorf("%s: got error %v, want %q", example.Expression, err, example.Fails)
+			if example.ErrorText != "" {
+				if err == nil || !strings.Contains(err.Error(), example.ErrorText) {
+					t.Errorf("%s: got error %v, want %q", example.Expression, err, example.ErrorText)
 				}
 				continue
 			}
 			if err != nil {
 				t.Errorf("%s: %v", example.Expression, err)
 			}
-			if got.Text() != example.Result || got.IsNull() != example.Null || got.IsNoFlow() != example.NoFlow || (got.Kind() == expr.KindList) != example.Several {
+			if got.Text() != example.Result || got.IsNull() != example.ResultIsNull || got.IsNoFlow() != example.ResultIsNoFlow || (got.Kind() == expr.KindList) != example.ResultIsList {
 				t.Errorf("%s: got %q, %v, want %q", example.Expression, got.Text(), got.Kind(), example.Result)
 			}
 		}
@@ -88,7 +88,7 @@ func TestFunctions_are_what_the_documentation_says(t *testing.T) {
 		t.Fatal(err)
 	}
 	var want bytes.Buffer
-	if err := page.Execute(&want, map[string]any{"Functions": expr.Functions(), "MaxLength": expr.MaxLength, "MaxDepth": expr.MaxDepth, "MaxResult": expr.MaxResult, "MaxWork": expr.MaxWork, "MatchTime": expr.MatchTime}); err != nil {
+	if err := page.Execute(&want, map[string]any{"Functions": expr.Functions(), "MaxLength": expr.MaxLength, "MaxDepth": expr.MaxDepth, "MaxResult": expr.MaxResultBytes, "MaxWork": expr.MaxWorkBytes, "MatchTime": expr.MatchTime}); err != nil {
 		t.Fatal(err)
 	}
 	if *update {
@@ -129,12 +129,12 @@ func attributesOf(example expr.Example) string {
 
 func result(example expr.Example) string {
 	switch {
-	case example.Null:
+	case example.ResultIsNull:
 		return "null"
-	case example.NoFlow:
+	case example.ResultIsNoFlow:
 		return "nothing flows"
-	case example.Fails != "":
-		return "the person fails: " + example.Fails
+	case example.ErrorText != "":
+		return "the person fails: " + example.ErrorText
 	case example.Result == "":
 		return "the empty string"
 	default:

@@ -39,8 +39,8 @@ func fuzzEnv(value string) expr.Env {
 	return env
 }
 
-// FuzzParse holds that an expression that can be read has one normal form and one tree, and that an error has a place and a
-// suggestion.
+// FuzzParse holds that an expression that can be read has one normal form and one tree, and that an
+// error has a place and a suggestion.
 func FuzzParse(f *testing.F) {
 	for _, text := range seeds(f) {
 		f.Add(text)
@@ -59,8 +59,9 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzEval holds that an evaluation ends in a value within the limits or an *EvalError with a place, that its normal form and its
-// trace yield the same, and that nothing shows what Redact hides.
+// FuzzEval holds that an evaluation ends in a value within the limits or an *EvalError with a
+// place, that its normal form and its trace yield the same, and that nothing shows what Redact
+// hides.
 func FuzzEval(f *testing.F) {
 	for _, text := range seeds(f) {
 		f.Add(text, "ada@example.com")
@@ -79,7 +80,7 @@ func FuzzEval(f *testing.F) {
 		if err != nil && (!errors.As(err, &failed) || failed.Line < 1 || failed.Column < 1) {
 			t.Fatalf("Eval of %s: got %#v, want an *EvalError with a place", e, err)
 		}
-		if size := len(strings.Join(got.Strings(), "")); size > expr.MaxResult && e.Type() != expr.TypeAttribute {
+		if size := len(strings.Join(got.Strings(), "")); size > expr.MaxResultBytes && e.Type() != expr.TypeAttribute {
 			t.Fatalf("Eval of %s: %d bytes", e, size)
 		}
 		if err != nil && strings.Contains(err.Error(), "regular expression took too long") {
@@ -96,7 +97,8 @@ func FuzzEval(f *testing.F) {
 	})
 }
 
-// FuzzFromSource holds that a tree that can be read is the tree of its expression, whatever its own texts say.
+// FuzzFromSource holds that a tree that can be read is the tree of its expression, whatever its own
+// texts say.
 func FuzzFromSource(f *testing.F) {
 	for _, text := range seeds(f) {
 		e, err := expr.Parse(text)

@@ -12,7 +12,7 @@ func listFunctions() []function {
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "Count", Documented: Provisioning, Yields: NumberType,
+				Name: "Count", DocumentedIn: Provisioning, Yields: NumberType,
 				Parameters: []Parameter{required("attribute")},
 				Summary:    "How many values a multi-valued attribute has.",
 				Details:    []string{"An absent attribute has 0 values, a single value counts as 1."},
@@ -28,20 +28,20 @@ func listFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "Item", Documented: Provisioning, Yields: TextType,
+				Name: "Item", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{required("attribute"), required("index").ofType(NumberType)},
 				Summary:    "One value of a multi-valued attribute, counted from 1.",
 				Details:    []string{"An index below 1 or above the number of values is an error. If the attribute is absent, the result is null."},
 				Examples: []Example{
 					{Expression: `Item(Split([extensionAttribute5], ","), 2)`, Given: attributesOf("extensionAttribute5", "a,b,c"), Result: "b"},
-					{Expression: `Item([otherMails], 1)`, Null: true},
+					{Expression: `Item([otherMails], 1)`, ResultIsNull: true},
 				},
 			},
 			eval: evalItem,
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "RemoveDuplicates", Documented: Provisioning, Yields: ListType,
+				Name: "RemoveDuplicates", DocumentedIn: Provisioning, Yields: ListType,
 				Parameters: []Parameter{required("attribute")},
 				Summary:    "A multi-valued attribute with each value once.",
 				Details:    []string{"The first of equal values stays in its place. Case counts."},
@@ -51,16 +51,16 @@ func listFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "Split", Documented: Provisioning, Yields: ListType,
+				Name: "Split", DocumentedIn: Provisioning, Yields: ListType,
 				Parameters: []Parameter{required("source").ofType(TextType), required("delimiter").ofType(TextType)},
 				Summary:    "The parts of the source between delimiters, as a multi-valued value.",
 				Details:    []string{"The delimiter is one character. Spaces at the ends of each part go, and so do empty parts. Null stays null."},
 				Examples: []Example{
-					{Expression: `Split([extensionAttribute5], ",")`, Given: attributesOf("extensionAttribute5", "PermissionSetOne, PermissionSetTwo"), Result: "PermissionSetOne, PermissionSetTwo", Several: true},
+					{Expression: `Split([extensionAttribute5], ",")`, Given: attributesOf("extensionAttribute5", "PermissionSetOne, PermissionSetTwo"), Result: "PermissionSetOne, PermissionSetTwo", ResultIsList: true},
 				},
 			},
-			eval:   evalSplit,
-			refuse: refuseSplit,
+			eval:           evalSplit,
+			checkArguments: refuseSplit,
 		},
 	}
 }
@@ -104,7 +104,7 @@ func evalRemoveDuplicates(n *node, r *evaluation) (Value, error) {
 }
 
 func refuseSplit(c *checker, n *node) error {
-	if delimiter, ok := n.args[1].constant(); ok && utf8.RuneCountInString(delimiter) != 1 {
+	if delimiter, ok := n.args[1].constantText(); ok && utf8.RuneCountInString(delimiter) != 1 {
 		return c.errorAt(n.args[1], fmt.Sprintf("the delimiter of Split is one character, and this has %d", utf8.RuneCountInString(delimiter)), `write one, such as ","`)
 	}
 	return nil

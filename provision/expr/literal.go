@@ -6,22 +6,24 @@ import (
 	"time"
 )
 
-// A literal argument can make a call fail for everyone, for example a culture that does not exist.
-// The check therefore evaluates each call with its literal arguments and with harmless values for
-// the others. If every such trial fails because of a literal argument, or because of the call as a
-// whole, no object can have a value.
+// A literal argument can make a call fail for every object, for example a culture that does not
+// exist. Therefore checkLiterals tries each call: it evaluates the call with its literal arguments
+// and with harmless values for the other arguments. If every trial fails because of a literal
+// argument, or because of the call as a whole, no object can have a value.
 
-// probe holds the values that a trial uses for arguments that are not literal.
-type probe struct{ text, number, date string }
+// trialValues holds the values that a trial uses for arguments that are not literal: one value for
+// each type of argument.
+type trialValues struct{ text, number, date string }
 
-func probes() []probe {
-	return []probe{{"a", "1", "0001-01-01"}, {"1", "0", "9999-12-31"}, {"CN=a, b", "2", "2020-03-16"}}
+func allTrialValues() []trialValues {
+	return []trialValues{{"a", "1", "0001-01-01"}, {"1", "0", "9999-12-31"}, {"CN=a, b", "2", "2020-03-16"}}
 }
 
-// checkLiterals refuses a call that its literal arguments make impossible.
+// checkLiterals adds an error for a call that fails for every object because of its literal
+// arguments.
 func (c *attributeCheck) checkLiterals(n *node) {
 	switch {
-	case n.kind != callNode, n.text == "Error", n.text == "SelectUniqueValue": // an Error is meant to fail
+	case n.kind != callNode, n.text == "Error", n.text == "SelectUniqueValue": // Error always fails, and SelectUniqueValue asks the target
 		return
 	}
 	literal, any := make([]bool, len(n.args)), len(n.args) == 0
@@ -33,14 +35,14 @@ func (c *attributeCheck) checkLiterals(n *node) {
 		return
 	}
 	var found *EvalError
-	for _, p := range probes() {
+	for _, p := range allTrialValues() {
 		if found = n.tryLiterals(literal, p); found == nil {
 			return
 		}
 	}
 	for _, e := range c.errs {
 		if e.Offset == found.Offset {
-			return // this problem is already reported
+			return // there is an error about this part already
 		}
 	}
 	line, column := position(c.text, found.Offset)
@@ -50,20 +52,21 @@ func (c *attributeCheck) checkLiterals(n *node) {
 	})
 }
 
-// isLiteral reports whether a part has the same value for every object.
+// isLiteral reports whether a part of an expression has the same value for every object.
 func (n *node) isLiteral() bool {
 	same := true
 	n.walk(func(part *node) {
-		if part.kind == attributeNode || part.fn != nil && (part.fn.draws || part.fn.readsClock || part.text == "DefaultDomain" || part.text == "Error") {
+		if part.kind == attributeNode || part.fn != nil && (part.fn.drawsValue || part.fn.readsClock || part.text == "DefaultDomain" || part.text == "Error") {
 			same = false
 		}
 	})
 	return same
 }
 
-// tryLiterals evaluates a call with one probe. It returns the error if a literal argument, or the
-// call as a whole, causes the failure.
-func (n *node) tryLiterals(literal []bool, p probe) *EvalError {
+// tryLiterals is one trial of a call, with the values p. literal says which arguments are literal.
+// It returns the error if a literal argument or the call as a whole causes it, and nil if there is
+// no error or another argument causes it.
+func (n *node) tryLiterals(literal []bool, p trialValues) *EvalError {
 	call := *n
 	call.args = make([]*node, len(n.args))
 	attributes := map[string]Value{}
@@ -73,7 +76,7 @@ func (n *node) tryLiterals(literal []bool, p probe) *EvalError {
 			continue
 		}
 		name := string(rune('a' + i%26))
-		attributes[name] = n.probeValue(i, p)
+		attributes[name] = n.trialValue(i, p)
 		call.args[i] = &node{kind: attributeNode, offset: -1, text: name}
 	}
 	r := &evaluation{env: Env{
@@ -87,8 +90,8 @@ func (n *node) tryLiterals(literal []bool, p probe) *EvalError {
 	return failed
 }
 
-// probeValue returns the value that a trial uses for argument i.
-func (n *node) probeValue(i int, p probe) Value {
+// trialValue returns the value of p that a trial uses for argument i.
+func (n *node) trialValue(i int, p trialValues) Value {
 	switch n.fn.parameterAt(i).Takes {
 	case NumberType:
 		return Number(p.number)
@@ -100,7 +103,7 @@ func (n *node) probeValue(i int, p probe) Value {
 		return String("d")
 	case AnyType, TextType, ListType, ComplexType, PatternType:
 	}
-	if n.text == "Item" { // the number of values depends on the object
+	if n.text == "Item" { // a list with many values, so that no index is too large
 		return List(make([]string, 10_000))
 	}
 	return String(p.text)

@@ -74,7 +74,7 @@ func TestEveryExampleOfAFunctionCanBeSaved(t *testing.T) {
 	t.Parallel()
 	for _, f := range expr.Functions() {
 		for _, x := range f.Examples {
-			if x.Fails != "" {
+			if x.ErrorText != "" {
 				continue
 			}
 			e := parse(t, x.Expression)
@@ -91,8 +91,8 @@ func TestEveryExampleOfAFunctionCanBeSaved(t *testing.T) {
 
 func TestADrawnValueThatCannotBeKeptIsRefused(t *testing.T) {
 	t.Parallel()
-	matching := func(p *expr.Place) { p.Matching = true }
-	onlyNew := func(p *expr.Place) { p.OnlyNew = true }
+	matching := func(p *expr.Place) { p.IsMatching = true }
+	onlyNew := func(p *expr.Place) { p.OnlyAtCreation = true }
 	always := func(*expr.Place) {}
 	for _, tt := range []struct {
 		text   string

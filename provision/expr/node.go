@@ -7,9 +7,9 @@ import (
 	"strings"
 )
 
-// Node is Microsoft Graph's attributeMappingSource: an expression as a tree in which each part also
-// has its string. Each argument has a key that names its parameter. An argument that is left out
-// has no entry.
+// Node is Microsoft Graph's attributeMappingSource: an expression as a tree. Each part of the tree
+// also has its expression as a string. Each argument has a key that names its parameter. An
+// argument that is left out has no entry in Parameters.
 type Node struct {
 	Expression string          `json:"expression"`
 	Name       string          `json:"name"`
@@ -24,8 +24,8 @@ type NodeParameter struct {
 	Value *Node  `json:"value"`
 }
 
-// MarshalJSON writes the node in Graph's form. A node without parameters has an empty list instead
-// of null.
+// MarshalJSON returns the node in Graph's form, in which a node without parameters has an empty
+// list instead of null.
 func (n Node) MarshalJSON() ([]byte, error) {
 	type plain Node
 	if n.Parameters == nil {
@@ -34,8 +34,8 @@ func (n Node) MarshalJSON() ([]byte, error) {
 	return json.Marshal(plain(n))
 }
 
-// Source returns the expression as Graph's tree, with strings in the normal form. FromSource turns
-// the tree back into the same expression.
+// Source returns the expression as Graph's tree, with strings in the normal form. FromSource
+// converts the tree back to the same expression.
 func (e *Expr) Source() *Node {
 	n := e.root.toTree()
 	n.Expression = e.printed
@@ -53,8 +53,8 @@ func (n *node) graphType() Type {
 	}
 }
 
-// toTree returns the tree of the part. As in Graph, a number becomes a string of its digits. Graph
-// has no form for comparisons and &, so they become functions that have the operator as their name.
+// toTree returns Graph's tree of a part. As in Graph, a number becomes a string of its digits.
+// Graph has no form for comparisons and &, so they become functions whose name is the operator.
 func (n *node) toTree() *Node {
 	out := &Node{Name: n.text, Type: n.graphType(), Expression: printNode(n), Parameters: []NodeParameter{}}
 	if n.kind == numberNode {
@@ -71,7 +71,7 @@ func (n *node) toTree() *Node {
 	return out
 }
 
-// keyOf returns the key of argument i in a tree.
+// keyOf returns the key of argument i in Graph's tree.
 func (n *node) keyOf(i int) string {
 	switch {
 	case n.kind == compareNode && i == 0:
@@ -85,9 +85,9 @@ func (n *node) keyOf(i int) string {
 	}
 }
 
-// FromSource parses a tree. It parses the tree's string if there are no parameters, or if string
-// and parameters agree. Otherwise the parameters count. For an attribute or a constant, name and
-// type are enough.
+// FromSource parses Graph's tree. It parses the string of the tree if there are no parameters, or
+// if string and parameters are the same expression. Otherwise it ignores the string and uses the
+// parameters. An attribute or a constant may have only a name and a type.
 func FromSource(n *Node) (*Expr, error) {
 	if n == nil {
 		return nil, fmt.Errorf("the source is missing: write an attribute, a constant or a function")
@@ -110,8 +110,7 @@ func FromSource(n *Node) (*Expr, error) {
 	return Parse(printNode(root))
 }
 
-// sameTree reports whether two trees have the same meaning, even if their strings are written
-// differently.
+// sameTree reports whether two trees are the same expression. It ignores their strings.
 func sameTree(a, b *Node) bool {
 	if b == nil || !strings.EqualFold(string(a.Type), string(b.Type)) || a.Name != b.Name || len(a.Parameters) != len(b.Parameters) {
 		return false
@@ -124,7 +123,7 @@ func sameTree(a, b *Node) bool {
 	return true
 }
 
-// toNode converts a tree to an unchecked expression.
+// toNode converts Graph's tree to a node that has not been checked.
 func (n *Node) toNode(depth int) (*node, error) {
 	if depth > MaxDepth {
 		return nil, fmt.Errorf("the source is nested more than %d deep: simplify it", MaxDepth)
@@ -171,7 +170,7 @@ func (n *Node) functionNode(depth int) (*node, error) {
 		args[i] = arg
 	}
 	switch {
-	case slices.Contains(compareOps(), n.Name):
+	case slices.Contains(compareOperators(), n.Name):
 		return n.operatorNode(compareNode, args, 2, 2)
 	case n.Name == "&":
 		return n.operatorNode(concatNode, args, 2, len(args))
@@ -179,7 +178,7 @@ func (n *Node) functionNode(depth int) (*node, error) {
 	call := &node{kind: callNode, text: n.Name, args: args}
 	fn := findFunction(n.Name)
 	if fn == nil {
-		return call, nil // the checker will refuse the name, with a suggestion
+		return call, nil // the checker returns the error for this name, with a suggestion
 	}
 	placed, err := n.placeParameters(fn, args)
 	if err != nil {
@@ -201,8 +200,9 @@ func (n *Node) operatorNode(kind nodeKind, args []*node, least, most int) (*node
 	return &node{kind: kind, text: n.Name, args: args}, nil
 }
 
-// placeParameters moves each argument to the position of its key. Arguments of repeated parameters
-// keep their order.
+// placeParameters returns the arguments in the order of the function's parameters, according to
+// their keys. A missing argument becomes an empty node. Arguments of repeated parameters keep their
+// order.
 func (n *Node) placeParameters(fn *function, args []*node) ([]*node, error) {
 	fixed := fn.fixedCount()
 	placed := make([]*node, fixed)

@@ -7,7 +7,7 @@ func numberFunctions() []function {
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "BitAnd", Documented: Provisioning, Yields: NumberType,
+				Name: "BitAnd", DocumentedIn: Provisioning, Yields: NumberType,
 				Parameters: []Parameter{required("value1").ofType(NumberType), required("value2").ofType(NumberType)},
 				Summary:    "The bits that both numbers have set.",
 				Details:    []string{"A number is decimal or, after `&H`, hexadecimal. If one is null, the result is null."},
@@ -20,8 +20,8 @@ func numberFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "CBool", Documented: Provisioning, Yields: BooleanType,
-				Parameters: []Parameter{{Name: "expression", Required: true, Condition: true, Takes: TextType}},
+				Name: "CBool", DocumentedIn: Provisioning, Yields: BooleanType,
+				Parameters: []Parameter{{Name: "expression", Required: true, MayBeComparison: true, Takes: TextType}},
 				Summary:    "True if the expression is true or a number other than zero, else False.",
 				Details:    []string{"The argument may be a comparison. Null gives False."},
 				Examples: []Example{
@@ -44,7 +44,7 @@ func numberFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "CStr", Documented: Provisioning, Yields: TextType,
+				Name: "CStr", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{required("value").ofType(TextType)},
 				Summary:    "The value as a string.",
 				Details:    []string{"A number gives its digits, a boolean `True` or `False`, a date the form `M/d/yyyy h:mm:ss tt`. Null stays null."},

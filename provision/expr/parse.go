@@ -7,15 +7,15 @@ import (
 	"unicode/utf8"
 )
 
-// parser parses the grammar only. It does not know which functions exist or what they accept; the
-// checker does.
+// parser parses only the grammar. The checker later checks which functions exist and which
+// arguments they accept.
 type parser struct {
 	text  string
 	pos   int
 	depth int
 }
 
-// parse parses an expression into an unchecked tree.
+// parse parses an expression into a tree of nodes that have not been checked.
 func parse(text string) (*node, error) {
 	p := &parser{text: text}
 	if err := p.checkText(); err != nil {
@@ -31,12 +31,12 @@ func parse(text string) (*node, error) {
 	}
 	p.skipSpaces()
 	if !p.atEnd() {
-		return nil, p.explainTrailing(n)
+		return nil, p.trailingTextError(n)
 	}
 	return n, nil
 }
 
-// checkText refuses invalid UTF-8 and an expression that is too long.
+// checkText returns an error if the expression is not valid UTF-8, contains NUL, or is too long.
 func (p *parser) checkText() error {
 	for i, r := range p.text {
 		if r == utf8.RuneError && !strings.HasPrefix(p.text[i:], "\uFFFD") {
@@ -52,7 +52,7 @@ func (p *parser) checkText() error {
 	return nil
 }
 
-// parseArgument parses an argument between two commas: an operand, or a comparison of two operands.
+// parseArgument parses one argument: an operand, or a comparison of two operands.
 func (p *parser) parseArgument() (*node, error) {
 	left, err := p.parseOperand()
 	if err != nil {
@@ -60,7 +60,7 @@ func (p *parser) parseArgument() (*node, error) {
 	}
 	p.skipSpaces()
 	at := p.pos
-	op := p.parseCompareOp()
+	op := p.parseCompareOperator()
 	if op == "" {
 		return left, nil
 	}
@@ -73,7 +73,7 @@ func (p *parser) parseArgument() (*node, error) {
 	}
 	p.skipSpaces()
 	again := p.pos
-	if p.parseCompareOp() != "" {
+	if p.parseCompareOperator() != "" {
 		return nil, p.fail(again, "a comparison has two sides only", "nest IIF calls for a second comparison")
 	}
 	return &node{kind: compareNode, offset: at, text: op, args: []*node{left, right}}, nil
@@ -123,11 +123,11 @@ func (p *parser) parseValue() (*node, error) {
 	case isLetter(c):
 		return p.parseName()
 	default:
-		return nil, p.explainUnexpected()
+		return nil, p.unexpectedCharacterError()
 	}
 }
 
-// parseAttribute reads [name]. A name ends at the first closing bracket.
+// parseAttribute reads [name]. The name ends at the first closing bracket.
 func (p *parser) parseAttribute() (*node, error) {
 	at := p.pos
 	rest := p.text[at+1:]
@@ -151,7 +151,7 @@ func (p *parser) parseAttribute() (*node, error) {
 	return &node{kind: attributeNode, offset: at, text: name}, nil
 }
 
-// parseString parses a string in double quotes. Only \\ and \" are escapes. Any other backslash is
+// parseString reads a string in double quotes. Only \\ and \" are escapes. Any other backslash is
 // an ordinary character.
 func (p *parser) parseString() (*node, error) {
 	at := p.pos
@@ -179,7 +179,7 @@ func textNode(at int, s string) *node {
 	return &node{kind: stringNode, offset: at, text: s, value: String(s)}
 }
 
-// parseNumber reads 12, -3, 1.5 or &HF7.
+// parseNumber reads a number such as 12, -3, 1.5 or &HF7.
 func (p *parser) parseNumber() (*node, error) {
 	at := p.pos
 	if p.hasPrefix("&") {
@@ -228,7 +228,7 @@ func (p *parser) skipDigits() bool {
 	return p.pos > start
 }
 
-// parseName reads a function call or a bare word.
+// parseName reads a part that begins with a letter: a function call or a bare word.
 func (p *parser) parseName() (*node, error) {
 	at := p.pos
 	name := p.text[at : at+identifierLength(p.text[at:])]
@@ -241,7 +241,7 @@ func (p *parser) parseName() (*node, error) {
 	if isWord(name) {
 		return &node{kind: wordNode, offset: at, text: name}, nil
 	}
-	return nil, p.explainBareName(at, name)
+	return nil, p.bareNameError(at, name)
 }
 
 func (p *parser) parseCall(at int, name string) (*node, error) {
@@ -272,7 +272,7 @@ func (p *parser) parseCall(at int, name string) (*node, error) {
 			p.pos++
 			return n, nil
 		default:
-			return nil, p.explainBetween(name)
+			return nil, p.missingCommaError(name)
 		}
 	}
 }
@@ -285,9 +285,9 @@ func (p *parser) parseArgumentOrEmpty() (*node, error) {
 	return p.parseArgument()
 }
 
-// parseCompareOp reads a comparison operator. It returns "" if there is none.
-func (p *parser) parseCompareOp() string {
-	for _, op := range compareOps() {
+// parseCompareOperator reads a comparison operator. It returns "" if there is none.
+func (p *parser) parseCompareOperator() string {
+	for _, op := range compareOperators() {
 		if p.hasPrefix(op) {
 			p.pos += len(op)
 			return op
@@ -296,8 +296,8 @@ func (p *parser) parseCompareOp() string {
 	return ""
 }
 
-// explainTrailing returns the error for text after a complete expression.
-func (p *parser) explainTrailing(n *node) error {
+// trailingTextError returns the error for text after the complete expression n.
+func (p *parser) trailingTextError(n *node) error {
 	rest := p.text[p.pos:]
 	switch {
 	case rest[0] == ')':
@@ -305,14 +305,15 @@ func (p *parser) explainTrailing(n *node) error {
 	case rest[0] == '[' && n.kind == callNode:
 		return p.fail(p.pos, "an index cannot follow a call", "use a function that picks one of several values")
 	case n.kind == callNode:
-		return p.fail(p.pos, "the expression is complete before "+p.shownText(), "remove what follows it")
+		return p.fail(p.pos, "the expression is complete before "+p.quoteNextWord(), "remove what follows it")
 	default:
-		return p.fail(p.pos, "the expression is complete before "+p.shownText(), `to put several values together write Join("", first, second)`)
+		return p.fail(p.pos, "the expression is complete before "+p.quoteNextWord(), `to put several values together write Join("", first, second)`)
 	}
 }
 
-// explainBetween returns the error for characters between two arguments where a comma is expected.
-func (p *parser) explainBetween(name string) error {
+// missingCommaError returns the error for text after an argument where a comma or a closing
+// parenthesis is expected. name is the function.
+func (p *parser) missingCommaError(name string) error {
 	rest := p.text[p.pos:]
 	switch c := rest[0]; {
 	case c == ';':
@@ -326,12 +327,13 @@ func (p *parser) explainBetween(name string) error {
 	case c == '"':
 		return p.fail(p.pos, "a comma is missing before this string", `write , before it, or \" if the quotation mark belongs to the string before it`)
 	default:
-		return p.fail(p.pos, fmt.Sprintf("%s has %s where a comma or ) is expected", name, p.shownText()), "separate arguments by commas")
+		return p.fail(p.pos, fmt.Sprintf("%s has %s where a comma or ) is expected", name, p.quoteNextWord()), "separate arguments by commas")
 	}
 }
 
-// explainBareName returns the error for a name that has no brackets, quotation marks or arguments.
-func (p *parser) explainBareName(at int, name string) error {
+// bareNameError returns the error for a name that has neither brackets nor quotation marks nor
+// arguments.
+func (p *parser) bareNameError(at int, name string) error {
 	if strings.EqualFold(name, "true") || strings.EqualFold(name, "false") {
 		return p.fail(at, name+" is not a value of its own", `booleans are strings: write "True" or "False"`)
 	}
@@ -346,8 +348,8 @@ func (p *parser) explainBareName(at int, name string) error {
 	return p.fail(at, name+" is neither an attribute nor a string", fmt.Sprintf("write [%s] for the attribute or %s for the string", name, quote(name)))
 }
 
-// explainUnexpected returns the error for a character that cannot begin a value.
-func (p *parser) explainUnexpected() error {
+// unexpectedCharacterError returns the error for a character with which no value begins.
+func (p *parser) unexpectedCharacterError() error {
 	r, _ := utf8.DecodeRuneInString(p.text[p.pos:])
 	switch r {
 	case '\'':
@@ -374,8 +376,8 @@ func (p *parser) fail(offset int, message, suggestion string) error {
 	return &SyntaxError{Offset: offset, Line: line, Column: column, Message: message, Suggestion: suggestion}
 }
 
-// shownText returns the rest of the expression, shortened for a message.
-func (p *parser) shownText() string {
+// quoteNextWord returns the next word or sign of the expression in quotes, for a message.
+func (p *parser) quoteNextWord() string {
 	rest := p.text[p.pos:]
 	length := max(wordLength(rest), 1)
 	if r, size := utf8.DecodeRuneInString(rest); r >= utf8.RuneSelf {
@@ -404,7 +406,8 @@ func identifierLength(s string) int {
 	return n
 }
 
-// wordLength returns the length of the word at the start of s, up to the next space or sign.
+// wordLength returns the length of the word at the start of s. Unlike a name, a word may contain
+// dots and begin with a hyphen.
 func wordLength(s string) int {
 	n := 0
 	for n < len(s) && (isLetter(s[n]) || isDigit(s[n]) || s[n] == '.' || s[n] == '-' && n == 0) {

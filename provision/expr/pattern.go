@@ -12,49 +12,50 @@ import (
 
 // Limits of regular expressions.
 const (
-	MaxPattern      = 2_000  // bytes of a pattern
-	MaxPatternInput = 10_000 // characters of a string to search
+	MaxPatternBytes      = 2_000  // how many bytes a pattern may have
+	MaxPatternInputChars = 10_000 // how many characters a string may have in which a pattern is searched
 
-	// MatchTime is the time limit for all regular expressions of one evaluation together.
+	// MatchTime is about how long all regular expressions of one evaluation may take together.
 	MatchTime = 250 * time.Millisecond
 
-	maxMatchTime      = 50 * time.Millisecond // time limit of a single match
-	maxOtherMatchTime = 30 * time.Millisecond // time limit of all matches together, without the slowest one
-	matchTick         = 10 * time.Millisecond // how often the library checks the clock
-	maxBacktracks     = 1 << 20               // how many backtracking positions a match may keep
+	singleMatchTimeLimit  = 50 * time.Millisecond // the time limit of a single match
+	otherMatchesTimeLimit = 30 * time.Millisecond // the time limit of all matches of an evaluation together, without the slowest match
+	matchTick             = 10 * time.Millisecond // the interval at which the library updates its clock
+	maxBacktracks         = 1 << 20               // how many positions for backtracking a match may store
 )
 
 // pattern is a regular expression in .NET's syntax.
 type pattern struct {
 	re     *regexp2.Regexp
-	groups []string // names and numbers of the groups
+	groups []string // the names and numbers of the groups
 }
 
-// tickOnce sets how often the library's clock ticks. All patterns share that clock, so tickOnce
-// must be called before the first pattern starts the clock.
-var tickOnce = sync.OnceFunc(func() { regexp2.SetTimeoutCheckPeriod(matchTick) })
+// setTickOnce sets the interval at which the library updates its clock. All patterns share this
+// clock, so setTickOnce must be called before the first pattern is compiled.
+var setTickOnce = sync.OnceFunc(func() { regexp2.SetTimeoutCheckPeriod(matchTick) })
 
-// compilePattern compiles a regular expression. If it is invalid, problem says why.
+// compilePattern compiles a regular expression. If it is invalid, problem says why; otherwise it is
+// "".
 func compilePattern(text string) (p *pattern, problem string) {
-	tickOnce()
-	if len(text) > MaxPattern {
-		return nil, fmt.Sprintf("it has more than %d bytes", MaxPattern)
+	setTickOnce()
+	if len(text) > MaxPatternBytes {
+		return nil, fmt.Sprintf("it has more than %d bytes", MaxPatternBytes)
 	}
 	re, err := regexp2.Compile(text, regexp2.OptionMaxBacktrackingStackSize(maxBacktracks))
 	if err != nil {
 		return nil, strings.TrimPrefix(err.Error(), "error parsing regexp: ")
 	}
-	re.MatchTimeout = maxMatchTime
+	re.MatchTimeout = singleMatchTimeLimit
 	return &pattern{re: re, groups: re.GetGroupNames()}, ""
 }
 
-// match is one match, together with the string in which it was found.
+// match is one match of a pattern, together with the string in which it was found.
 type match struct {
 	*regexp2.Match
 	source string
 }
 
-// rangeOf returns the start and end of a part of the match in the source string.
+// rangeOf returns where a part of the match begins and ends in the source string, in bytes.
 func (m *match) rangeOf(c regexp2.Capture) (from, to int) {
 	index, length := c.ByteRange()
 	return index, index + length
@@ -63,21 +64,22 @@ func (m *match) rangeOf(c regexp2.Capture) (from, to int) {
 // errStop makes eachMatch stop without an error.
 var errStop = errors.New("stop")
 
-// stopwatch adds up the time that matches take. It leaves out the slowest match, because a busy
-// machine can pause any match for a while.
-type stopwatch struct {
+// matchStopwatch adds up how long the matches of one evaluation take. The limit does not count the
+// slowest match, because a busy machine can interrupt any match for a while.
+type matchStopwatch struct {
 	total, slowest time.Duration
 }
 
-func (w *stopwatch) add(since time.Time) {
+func (w *matchStopwatch) add(since time.Time) {
 	took := time.Since(since)
 	w.total += took
 	w.slowest = max(w.slowest, took)
 }
 
-func (w *stopwatch) expired() bool { return w.total-w.slowest > maxOtherMatchTime }
+func (w *matchStopwatch) expired() bool { return w.total-w.slowest > otherMatchesTimeLimit }
 
-// eachMatch calls do for each match in the string, within the time limits of the evaluation.
+// eachMatch calls do for each match in the string. It stops without an error if do returns errStop.
+// It returns an error if a limit is exceeded.
 func (n *node) eachMatch(r *evaluation, p *pattern, text string, do func(*match) error) error {
 	if err := n.checkLength(text); err != nil {
 		return err
@@ -85,8 +87,8 @@ func (n *node) eachMatch(r *evaluation, p *pattern, text string, do func(*match)
 	var found *regexp2.Match
 	for {
 		var err error
-		if found, err = r.nextMatch(p, text, found); err != nil || r.matching.expired() {
-			return n.explainLimit(err)
+		if found, err = r.nextMatch(p, text, found); err != nil || r.matchTime.expired() {
+			return n.limitError(err)
 		}
 		if found == nil {
 			return nil
@@ -100,9 +102,10 @@ func (n *node) eachMatch(r *evaluation, p *pattern, text string, do func(*match)
 	}
 }
 
-// nextMatch finds the first match, or the match that follows after. If a match runs out of time,
-// nextMatch tries it once more. On a busy machine, the library's clock can jump past a limit
-// although the match has not used the time.
+// nextMatch finds the first match in the string, or the match that follows the match after. found
+// is nil if there is no further match. If the search runs out of time, nextMatch tries it once
+// more: on a busy machine, the library's clock can jump past the limit although the search has not
+// used the time.
 func (r *evaluation) nextMatch(p *pattern, text string, after *regexp2.Match) (found *regexp2.Match, err error) {
 	for range 2 {
 		start := time.Now()
@@ -111,7 +114,7 @@ func (r *evaluation) nextMatch(p *pattern, text string, after *regexp2.Match) (f
 		} else {
 			found, err = p.re.FindNextMatch(after)
 		}
-		r.matching.add(start)
+		r.matchTime.add(start)
 		if err == nil || errors.Is(err, regexp2.ErrBacktrackingStackLimit) {
 			break
 		}
@@ -119,14 +122,14 @@ func (r *evaluation) nextMatch(p *pattern, text string, after *regexp2.Match) (f
 	return found, err
 }
 
-// explainLimit returns the error for a pattern that exceeded a limit. It does not use the library's
-// message, which would show the whole string.
-func (n *node) explainLimit(err error) error {
-	return n.failAt(n.args[replacePattern], limitWords(err))
+// limitError returns the error for a pattern that exceeded a limit. It does not contain the
+// library's message, because that shows the whole string.
+func (n *node) limitError(err error) error {
+	return n.failAt(n.args[replacePattern], limitMessage(err))
 }
 
-// limitWords says which limit a pattern exceeded, and what to do about it.
-func limitWords(err error) string {
+// limitMessage returns a sentence that says which limit a pattern exceeded, and what to do.
+func limitMessage(err error) string {
 	problem := "took too long"
 	if errors.Is(err, regexp2.ErrBacktrackingStackLimit) {
 		problem = "needs too much memory"
@@ -134,11 +137,12 @@ func limitWords(err error) string {
 	return fmt.Sprintf("the regular expression %s on this string; simplify it, above all repetitions inside repetitions", problem)
 }
 
-// Pattern is a regular expression in .NET's syntax outside an expression, for example in a scoping
-// filter. It has the same limits as in expressions.
+// Pattern is a regular expression in .NET's syntax, for uses outside expressions such as scoping
+// filters. It has the same limits as a regular expression in an expression.
 type Pattern struct{ compiled *pattern }
 
-// CompilePattern compiles a regular expression. The error says why it is invalid.
+// CompilePattern compiles a regular expression. It returns an error that says why the regular
+// expression is invalid.
 func CompilePattern(text string) (*Pattern, error) {
 	p, problem := compilePattern(text)
 	if problem != "" {
@@ -147,16 +151,16 @@ func CompilePattern(text string) (*Pattern, error) {
 	return &Pattern{p}, nil
 }
 
-// Matches reports whether the pattern matches anywhere in a string. The error says which limit was
-// exceeded.
+// Matches reports whether the pattern matches somewhere in a string. It returns an error that says
+// which limit was exceeded.
 func (p *Pattern) Matches(text string) (bool, error) {
 	if isTooLong(text) {
-		return false, errors.New(tooLongWords)
+		return false, errors.New(tooLongMessage)
 	}
 	var r evaluation
 	found, err := r.nextMatch(p.compiled, text, nil)
 	if err != nil {
-		return false, errors.New(limitWords(err))
+		return false, errors.New(limitMessage(err))
 	}
 	return found != nil, nil
 }

@@ -18,8 +18,8 @@ func TestReplace_ends_a_hostile_pattern(t *testing.T) {
 		{"a_look_ahead", `Replace([x], , "^(?=(a+)+$).*", , "", , )`, strings.Repeat("a", 40) + "!", "took too long"},
 		{"a_pattern_that_another_attribute_gives", `Replace("` + strings.Repeat("a", 40) + `!", , [x], , "", , )`, "^(a+)+$", "took too long"},
 		{"matches_that_are_slow_together", `Replace([x], , "a(?=.*.*.*b|c|)", , "", , )`, many, "took too long"},
-		{"a_string_that_is_too_long", `Replace([x], , "a", , "b", , )`, strings.Repeat("a", expr.MaxPatternInput+1), "more than 10000 characters"},
-		{"a_pattern_that_is_too_long", `Replace("a", , [x], , "b", , )`, strings.Repeat("a", expr.MaxPattern+1), "more than 2000 bytes"},
+		{"a_string_that_is_too_long", `Replace([x], , "a", , "b", , )`, strings.Repeat("a", expr.MaxPatternInputChars+1), "more than 10000 characters"},
+		{"a_pattern_that_is_too_long", `Replace("a", , [x], , "b", , )`, strings.Repeat("a", expr.MaxPatternBytes+1), "more than 2000 bytes"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -9,12 +9,13 @@ import (
 	"unicode/utf8"
 )
 
-// replaceFunctions returns only Replace, which has its own file because it has five forms.
+// replaceFunctions returns only the function Replace. It has a file of its own, because it has five
+// forms.
 func replaceFunctions() []function {
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "Replace", Documented: Provisioning, Yields: TextType,
+				Name: "Replace", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{
 					required("source"),
 					{Name: "oldValue", Key: "Find", Takes: TextType},
@@ -29,7 +30,7 @@ func replaceFunctions() []function {
 					"regexPattern and replacementValue: each match in the source becomes the replacement, in which `$1` and `${name}` stand for groups of the pattern, `$&` for the match and `$$` for a dollar sign.",
 					"regexPattern, regexGroupName and replacementValue: in each match only the named group becomes the replacement, which is taken literally.",
 					"regexPattern, regexGroupName and replacementAttributeName: the source if it is neither null nor empty, else the named group of the first match in the other attribute, null if nothing matches.",
-					fmt.Sprintf("Patterns have .NET's syntax, with look-around and back-references. A backslash is doubled in a string: `\"\\\\d+\"`. A string that is matched has at most %d characters, and a pattern that takes longer than about %s fails the person.", MaxPatternInput, MatchTime) +
+					fmt.Sprintf("Patterns have .NET's syntax, with look-around and back-references. A backslash is doubled in a string: `\"\\\\d+\"`. A string that is matched has at most %d characters, and a pattern that takes longer than about %s fails the person.", MaxPatternInputChars, MatchTime) +
 						" Each value of a multi-valued source is changed; a null source stays null.",
 					"One output in Microsoft's documentation contradicts its own pattern: `Replace([mobile], , \"[()\\\\s-]+\", , \"\", , )` with `+1 (999) 888-7777` is printed as `19998887777`, but the pattern does not match `+`. Rollcall does what the pattern says.",
 				},
@@ -42,12 +43,12 @@ func replaceFunctions() []function {
 					{Expression: `Replace([mobile], , "[()\\s-]+", , "", , )`, Given: attributesOf("mobile", "+1 (999) 888-7777"), Result: "+19998887777"},
 				},
 			},
-			eval: evalReplace, refuse: refuseReplace, eachValue: true,
+			eval: evalReplace, checkArguments: refuseReplace, appliesToEachValue: true,
 		},
 	}
 }
 
-// The positions of Replace's arguments. Argument 0 is the source.
+// The indexes of Replace's arguments. Argument 0 is the source.
 const (
 	replaceOld = iota + 1
 	replacePattern
@@ -57,8 +58,8 @@ const (
 	replaceTemplate
 )
 
-// refuseReplace refuses arguments that fit none of the five forms. It also refuses a constant
-// pattern that is invalid.
+// refuseReplace returns an error for arguments that fit none of the five forms, and for an invalid
+// constant pattern. It stores a constant pattern and replacement in the node.
 func refuseReplace(c *checker, n *node) error {
 	given := ""
 	for i := replaceOld; i <= replaceTemplate; i++ {
@@ -73,12 +74,12 @@ func refuseReplace(c *checker, n *node) error {
 			"give oldValue with replacementValue or template; or regexPattern with replacementValue, with regexGroupName and replacementValue, or with regexGroupName and replacementAttributeName")
 	}
 	if !n.hasArgument(replacePattern) {
-		if old, ok := n.args[replaceOld].constant(); ok && old == "" {
+		if old, ok := n.args[replaceOld].constantText(); ok && old == "" {
 			return c.errorAt(n.args[replaceOld], "oldValue of Replace is empty", "write the string to be replaced")
 		}
 		return nil
 	}
-	text, ok := n.args[replacePattern].constant()
+	text, ok := n.args[replacePattern].constantText()
 	if !ok {
 		return nil
 	}
@@ -88,12 +89,12 @@ func refuseReplace(c *checker, n *node) error {
 	}
 	n.pattern = p
 	if n.hasArgument(replaceNew) {
-		if replacement, ok := n.args[replaceNew].constant(); ok {
+		if replacement, ok := n.args[replaceNew].constantText(); ok {
 			n.replacement = p.readReplacement(replacement)
 		}
 	}
 	if n.hasArgument(replaceGroup) {
-		if group, ok := n.args[replaceGroup].constant(); ok && !p.hasGroup(group) {
+		if group, ok := n.args[replaceGroup].constantText(); ok && !p.hasGroup(group) {
 			return c.errorAt(n.args[replaceGroup], fmt.Sprintf("the regular expression has no group %s", quote(group)), "write (?<"+group+">…) in it, or name one of its groups")
 		}
 	}
@@ -136,7 +137,7 @@ func evalReplace(n *node, r *evaluation) (Value, error) {
 }
 
 func evalReplacePattern(n *node, r *evaluation) (Value, error) {
-	p, group, err := n.patternAndGroup(r)
+	p, group, err := n.evalPatternAndGroup(r)
 	if err != nil {
 		return Null(), err
 	}
@@ -165,7 +166,7 @@ func evalReplacePattern(n *node, r *evaluation) (Value, error) {
 				from, to = m.rangeOf(g.Capture)
 			}
 			if from < at {
-				return nil // the group is before the current place, as look-behind allows
+				return nil // the group begins before the end of the previous replacement, which is possible with look-behind
 			}
 			b.WriteString(source[at:from])
 			for _, part := range replacement {
@@ -183,13 +184,13 @@ func evalReplacePattern(n *node, r *evaluation) (Value, error) {
 }
 
 // evalReplaceOther returns the source if it has a value. Otherwise it searches the other attribute
-// with the pattern and returns a group of the match.
+// with the pattern and returns a group of the first match, or null if there is no match.
 func evalReplaceOther(n *node, r *evaluation) (Value, error) {
 	source, err := n.args[0].eval(r)
 	if err != nil || !source.IsNullOrEmpty() {
 		return source, err
 	}
-	p, group, err := n.patternAndGroup(r)
+	p, group, err := n.evalPatternAndGroup(r)
 	if err != nil {
 		return Null(), err
 	}
@@ -207,9 +208,9 @@ func evalReplaceOther(n *node, r *evaluation) (Value, error) {
 	return result, err
 }
 
-// patternAndGroup returns the pattern and the name of the group; "" if the call names none. A
-// constant pattern was compiled by the checker.
-func (n *node) patternAndGroup(r *evaluation) (p *pattern, group string, err error) {
+// evalPatternAndGroup returns the pattern and the name of the group, or "" if the call names no
+// group. If the pattern is a constant, the checker has already compiled it.
+func (n *node) evalPatternAndGroup(r *evaluation) (p *pattern, group string, err error) {
 	if p = n.pattern; p == nil {
 		v, err := n.evalSingle(r, replacePattern)
 		if err != nil {
@@ -218,7 +219,7 @@ func (n *node) patternAndGroup(r *evaluation) (p *pattern, group string, err err
 		problem := ""
 		start := time.Now()
 		p, problem = compilePattern(v.text)
-		r.matching.add(start)
+		r.matchTime.add(start)
 		if problem != "" {
 			return nil, "", n.failAt(n.args[replacePattern], "the regular expression cannot be read: "+problem)
 		}
@@ -233,11 +234,12 @@ func (n *node) patternAndGroup(r *evaluation) (p *pattern, group string, err err
 	return p, v.text, err
 }
 
-// replacementPart is a part of a replacement: a literal, or a reference to a part of the match.
+// replacementPart is a part of a replacement: a literal, or a reference such as $1 to a part of the
+// match.
 type replacementPart struct {
-	text  string
-	group string // name or number of a group
-	kind  byte   // the character after $; 0 for a literal
+	text  string // the characters of a literal
+	group string // the name or number of the group, if kind is '{'
+	kind  byte   // the character after $; '{' also for a number; 0 for a literal
 }
 
 func (part replacementPart) valueIn(m *match) string {
@@ -267,8 +269,9 @@ func (part replacementPart) valueIn(m *match) string {
 	}
 }
 
-// readReplacement parses a .NET replacement with $1, ${name}, $$, $&, $`, $', $+ and $_. Everything
-// else is literal, including a number for which the pattern has no group.
+// readReplacement parses a replacement in .NET's syntax, with the references $1, ${name}, $$, $&,
+// $`, $', $+ and $_. All other characters are literal, and so is a number for which the pattern has
+// no group.
 func (p *pattern) readReplacement(text string) []replacementPart {
 	var parts []replacementPart
 	literal := func(s string) {
@@ -297,7 +300,8 @@ func (p *pattern) readReplacement(text string) []replacementPart {
 	return parts
 }
 
-// readSubstitution parses the reference after a dollar sign. length is 0 if there is none.
+// readSubstitution parses the reference after a dollar sign at the start of s. length is the number
+// of bytes read, or 0 if there is no reference.
 func (p *pattern) readSubstitution(s string) (part replacementPart, length int) {
 	if s == "" {
 		return part, 0
@@ -316,7 +320,7 @@ func (p *pattern) readSubstitution(s string) (part replacementPart, length int) 
 		for digits < len(s) && isDigit(s[digits]) {
 			digits++
 		}
-		// .NET reads the longest run of digits that names a group.
+		// .NET takes as many digits as form the number of a group.
 		for ; digits > 0; digits-- {
 			if name := strconv.Itoa(atoi(s[:digits])); p.hasGroup(name) {
 				return replacementPart{kind: '{', group: name}, digits
@@ -328,16 +332,16 @@ func (p *pattern) readSubstitution(s string) (part replacementPart, length int) 
 
 func (p *pattern) hasGroup(name string) bool { return slices.Contains(p.groups, name) }
 
-// checkLength refuses a string that is too long for a regular expression.
+// checkLength returns an error if a string is too long for a regular expression.
 func (n *node) checkLength(text string) error {
 	if isTooLong(text) {
-		return n.failAt(n, tooLongWords)
+		return n.failAt(n, tooLongMessage)
 	}
 	return nil
 }
 
-var tooLongWords = fmt.Sprintf("the string has more than %d characters and cannot be matched against a regular expression", MaxPatternInput)
+var tooLongMessage = fmt.Sprintf("the string has more than %d characters and cannot be matched against a regular expression", MaxPatternInputChars)
 
 func isTooLong(text string) bool {
-	return len(text) > MaxPatternInput && utf8.RuneCountInString(text) > MaxPatternInput
+	return len(text) > MaxPatternInputChars && utf8.RuneCountInString(text) > MaxPatternInputChars
 }

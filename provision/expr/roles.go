@@ -6,20 +6,21 @@ import (
 	"strings"
 )
 
-// roleType is the type that Entra gives to application roles.
+// roleType is the value of "type" that Entra sends with application roles.
 const roleType = "WindowsAzureActiveDirectoryRole"
 
-// roleFunctions returns the functions that read the attribute appRoleAssignments. The attribute has
-// a string for each role: a JSON object with id, value and displayName, or only the role's value.
+// roleFunctions returns the functions that read the attribute appRoleAssignments. This attribute
+// has one string for each role. The string is a JSON object with id, value and displayName, or only
+// the role's value.
 func roleFunctions() []function {
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "AppRoleAssignments", Documented: Graph, Yields: ListType,
+				Name: "AppRoleAssignments", DocumentedIn: Graph, Yields: ListType,
 				Parameters: []Parameter{required("source")},
 				Summary:    "The values of the application's roles that are assigned, in an older form.",
 				Details:    []string{"Null stays null."},
-				Examples:   []Example{{Expression: `AppRoleAssignments([appRoleAssignments])`, Given: attributesOf("appRoleAssignments", exampleRole), Result: "admin", Several: true}},
+				Examples:   []Example{{Expression: `AppRoleAssignments([appRoleAssignments])`, Given: attributesOf("appRoleAssignments", exampleRole), Result: "admin", ResultIsList: true}},
 			},
 			eval: func(n *node, r *evaluation) (Value, error) {
 				roles, v, err := n.evalRoles(r)
@@ -35,12 +36,12 @@ func roleFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "AppRoleAssignmentsComplex", Documented: Provisioning, Yields: ComplexType,
+				Name: "AppRoleAssignmentsComplex", DocumentedIn: Provisioning, Yields: ComplexType,
 				Parameters: []Parameter{required("source")},
 				Summary:    "The application's roles that are assigned, as complex values to add.",
 				Details:    []string{"No role is primary, and the type is `WindowsAzureActiveDirectoryRole`. Map it to `roles`. Roles that are no longer assigned stay in the target. It does not work for a job that provisions everyone: roles come from assignments."},
 				Examples: []Example{{
-					Expression: `AppRoleAssignmentsComplex([appRoleAssignments])`, Given: attributesOf("appRoleAssignments", exampleRole), Several: true,
+					Expression: `AppRoleAssignmentsComplex([appRoleAssignments])`, Given: attributesOf("appRoleAssignments", exampleRole), ResultIsList: true,
 					Result: `{"primary":false,"type":"WindowsAzureActiveDirectoryRole","displayName":"Administrator","value":"admin"}`,
 				}},
 			},
@@ -57,12 +58,12 @@ func roleFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "AssertiveAppRoleAssignmentsComplex", Documented: Provisioning, Yields: ComplexType,
+				Name: "AssertiveAppRoleAssignmentsComplex", DocumentedIn: Provisioning, Yields: ComplexType,
 				Parameters: []Parameter{required("source")},
 				Summary:    "The application's roles that are assigned, as complex values that replace what is there.",
 				Details:    []string{"As AppRoleAssignmentsComplex, but roles that are no longer assigned go. Microsoft recommends it. Map it to `roles`."},
 				Examples: []Example{{
-					Expression: `AssertiveAppRoleAssignmentsComplex([appRoleAssignments])`, Given: attributesOf("appRoleAssignments", exampleRole), Several: true,
+					Expression: `AssertiveAppRoleAssignmentsComplex([appRoleAssignments])`, Given: attributesOf("appRoleAssignments", exampleRole), ResultIsList: true,
 					Result: `{"primary":false,"type":"WindowsAzureActiveDirectoryRole","display":"Administrator","value":"admin"}`,
 				}},
 			},
@@ -79,7 +80,7 @@ func roleFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "SingleAppRoleAssignment", Documented: Provisioning, Yields: TextType,
+				Name: "SingleAppRoleAssignment", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{required("source")},
 				Summary:    "The value of one role of the application that is assigned.",
 				Details:    []string{"Entra does not say which one if several are assigned; Rollcall takes the first by the alphabet. A role without a value gives its display name. Null stays null."},
@@ -98,14 +99,15 @@ func roleFunctions() []function {
 
 const exampleRole = `{"id":"1b4f816e-5eaf-48b9-8613-7923830595ad","value":"admin","displayName":"Administrator"}`
 
-// assignedRole is an application role that a person has.
+// assignedRole is a role of the application that is assigned to the user.
 type assignedRole struct {
 	ID          string `json:"id"`
 	Value       string `json:"value"`
 	DisplayName string `json:"displayName"`
 }
 
-// name returns the name by which the target knows the role.
+// name returns the name of the role in the target: its value, or its display name if it has no
+// value.
 func (a assignedRole) name() string {
 	if a.Value == "" {
 		return a.DisplayName
@@ -113,8 +115,8 @@ func (a assignedRole) name() string {
 	return a.Value
 }
 
-// evalRoles reads the roles from argument 0. It sorts them by name, so that the same roles always
-// give the same result. If there are no roles, v is the result of the function.
+// evalRoles returns the roles in argument 0. They are sorted by name, so that the same roles always
+// give the same result. If there are no roles, v is the value that the function must return.
 func (n *node) evalRoles(r *evaluation) (roles []assignedRole, v Value, err error) {
 	v, err = n.args[0].eval(r)
 	if err != nil {

@@ -11,50 +11,51 @@ import (
 	"unicode/utf8"
 )
 
-// Limits of one evaluation. They prevent a hostile expression from stopping a cycle.
+// Limits of one evaluation. Without them, a hostile expression could stop a cycle.
 const (
-	MaxResult = 1 << 20  // bytes of one value
-	MaxWork   = 16 << 20 // bytes of all values that are read and computed
+	MaxResultBytes = 1 << 20  // how many bytes one value may have
+	MaxWorkBytes   = 16 << 20 // how many bytes all values that are read and computed may have together
 )
 
-// Env has everything outside the expression that its evaluation may use.
+// Env holds everything outside an expression that its evaluation may use.
 type Env struct {
-	// Attribute returns the value of a source attribute, by its exact name. If the function is nil,
-	// every attribute is null.
+	// Attribute returns the value of the source attribute with exactly this name. If Attribute is
+	// nil, every attribute is null.
 	Attribute func(name string) Value
 
-	// Now is the time of the evaluation. It is the same for every expression of one object. If it
-	// is zero, Now() fails.
+	// Now is the time of the evaluation. It should be the same for all expressions of one object.
+	// If it is zero, the function Now() fails.
 	Now time.Time
 
-	// Random is a cryptographic source for RandomString and Guid. If it is nil, both fail.
+	// Random is a cryptographic source of random bytes for RandomString and Guid. If it is nil,
+	// both functions fail.
 	//
-	// If Draws reports true, the engine evaluates the expression only once for each account, when
-	// it creates the account. It stores the value before it sends the create. If the outcome of
-	// that create is unknown, it repeats the create with the same value.
+	// If Expr.Draws returns true, the engine evaluates the expression only once for each account,
+	// when it creates the account. It stores the value before it sends the create. If it does not
+	// know whether that create succeeded, it repeats the create with the same value.
 	Random io.Reader
 
-	// Taken reports whether an account of the target already has the value, for SelectUniqueValue.
-	// If Taken is nil, SelectUniqueValue fails, because it could not guarantee that the value is
-	// unique. An error ends the evaluation and is kept in EvalError.Err. So the caller can try
-	// again later if the target cannot be reached.
+	// Taken reports whether an account of the target has this value already. SelectUniqueValue
+	// calls it. If Taken is nil, SelectUniqueValue fails. An error of Taken ends the evaluation and
+	// is in EvalError.Err. So the caller can recognise that the target could not be reached and try
+	// again later.
 	Taken func(value string) (bool, error)
 
-	// DefaultDomain is the default domain of the source directory. If it is "", DefaultDomain()
-	// fails.
+	// DefaultDomain is the default domain of the source directory. If it is "", the function
+	// DefaultDomain() fails.
 	DefaultDomain string
 }
 
-// evaluation holds the Env of one evaluation and counts its work.
+// evaluation is the state of one evaluation: its Env, and how much work it has done.
 type evaluation struct {
-	env      Env
-	workDone int       // bytes of the values that were read and computed
-	matching stopwatch // measures the time that regular expressions take
-	redacted bool      // whether a Redact was evaluated
-	trace    *tracer   // records the trace; nil if none is wanted
+	env       Env
+	workDone  int            // how many bytes the values that were read and computed have together
+	matchTime matchStopwatch // measures how long regular expressions take
+	redacted  bool           // whether a call of Redact has been evaluated
+	trace     *tracer        // records the steps for Trace; nil for Eval
 }
 
-// Eval computes the expression for one object. Every error is an *EvalError.
+// Eval returns the value of the expression for one object. Every error is an *EvalError.
 func (e *Expr) Eval(env Env) (Value, error) {
 	if e.root.kind == attributeNode {
 		if env.Attribute == nil {
@@ -62,20 +63,21 @@ func (e *Expr) Eval(env Env) (Value, error) {
 		}
 		return env.Attribute(e.root.text), nil
 	}
-	r := evaluations.Get().(*evaluation)
+	r := evaluationPool.Get().(*evaluation)
 	r.env = env
 	v, err := e.root.eval(r)
 	v, err = e.finish(r, v, err)
 	*r = evaluation{}
-	evaluations.Put(r)
+	evaluationPool.Put(r)
 	return v, err
 }
 
-// evaluations is a pool of finished evaluations for reuse, because a mapping needs one for each row
-// and person.
-var evaluations = sync.Pool{New: func() any { return new(evaluation) }}
+// evaluationPool holds finished evaluations for reuse, because a job needs an evaluation for each
+// mapping of each user.
+var evaluationPool = sync.Pool{New: func() any { return new(evaluation) }}
 
-// finish marks a result that logs must not show, and adds the line and column to an error.
+// finish completes the result of an evaluation. It marks a value that logs must not show, and adds
+// the line and column to an error.
 func (e *Expr) finish(r *evaluation, v Value, err error) (Value, error) {
 	if err == nil {
 		v.redacted = v.redacted || r.redacted
@@ -88,7 +90,7 @@ func (e *Expr) finish(r *evaluation, v Value, err error) (Value, error) {
 	return Value{}, err
 }
 
-// eval computes a checked node. An error is an *EvalError without line and column.
+// eval returns the value of a checked node. Its error is an *EvalError without line and column.
 func (n *node) eval(r *evaluation) (Value, error) {
 	if r.trace != nil {
 		return r.trace.record(n, r)
@@ -124,8 +126,8 @@ func (n *node) compute(r *evaluation) (Value, error) {
 	}
 }
 
-// countWork adds the size of a value to the evaluation's work. It returns an error if the work
-// exceeds the limit.
+// countWork adds the size of a value to the evaluation's work. It returns the value, or an error if
+// the value or the work exceeds its limit.
 func (n *node) countWork(r *evaluation, v Value) (Value, error) {
 	size := len(v.text)
 	for _, s := range v.list {
@@ -133,40 +135,42 @@ func (n *node) countWork(r *evaluation, v Value) (Value, error) {
 	}
 	r.workDone += size
 	switch {
-	case size > MaxResult && n.kind != attributeNode:
-		return Null(), n.tooLarge()
-	case r.workDone > MaxWork:
-		return Null(), n.failAt(n, fmt.Sprintf("the expression handles more than %d bytes; simplify it", MaxWork))
+	case size > MaxResultBytes && n.kind != attributeNode:
+		return Null(), n.tooLargeError()
+	case r.workDone > MaxWorkBytes:
+		return Null(), n.failAt(n, fmt.Sprintf("the expression handles more than %d bytes; simplify it", MaxWorkBytes))
 	}
 	return v, nil
 }
 
-// checkSize refuses a result that would be too large, before it is computed.
+// checkSize returns an error if a result of this size would be too large. It is called before the
+// result is computed.
 func (n *node) checkSize(size int) error {
-	if size > MaxResult {
-		return n.tooLarge()
+	if size > MaxResultBytes {
+		return n.tooLargeError()
 	}
 	return nil
 }
 
-func (n *node) tooLarge() error {
-	return n.failAt(n, fmt.Sprintf("%s makes a value of more than %d bytes", n.title(), MaxResult))
+func (n *node) tooLargeError() error {
+	return n.failAt(n, fmt.Sprintf("%s makes a value of more than %d bytes", n.displayName(), MaxResultBytes))
 }
 
-// evalSingle evaluates argument i. It returns an error if the argument has several values.
+// evalSingle evaluates argument i as a single value. It returns an error if the argument has
+// several values.
 func (n *node) evalSingle(r *evaluation, i int) (Value, error) {
 	v, err := n.args[i].eval(r)
 	if err != nil {
 		return Null(), err
 	}
-	v, ok := v.single()
+	v, ok := v.singleValue()
 	if !ok {
-		return Null(), n.failAt(n.args[i], fmt.Sprintf("%s has %d values where %s takes one; Join makes one string of them, Item picks one", printNode(n.args[i]), len(v.list), n.title()))
+		return Null(), n.failAt(n.args[i], fmt.Sprintf("%s has %d values where %s takes one; Join makes one string of them, Item picks one", printNode(n.args[i]), len(v.list), n.displayName()))
 	}
 	return v, nil
 }
 
-// evalWhole evaluates argument i as a whole number. null is true if the argument has no value.
+// evalWhole evaluates argument i as a whole number. null is true if the argument is null or empty.
 func (n *node) evalWhole(r *evaluation, i int) (number int64, null bool, err error) {
 	v, err := n.evalSingle(r, i)
 	if err != nil || v.text == "" {
@@ -179,7 +183,7 @@ func (n *node) evalWhole(r *evaluation, i int) (number int64, null bool, err err
 	return number, false, nil
 }
 
-// evalRequiredWhole is like evalWhole, but returns an error if the argument has no value.
+// evalRequiredWhole is evalWhole, but returns an error if the argument is null or empty.
 func (n *node) evalRequiredWhole(r *evaluation, i int) (int64, error) {
 	number, null, err := n.evalWhole(r, i)
 	if err == nil && null {
@@ -188,8 +192,8 @@ func (n *node) evalRequiredWhole(r *evaluation, i int) (int64, error) {
 	return number, err
 }
 
-// wholeNumber parses decimal digits, or hexadecimal digits after &H. It ignores zeros after a
-// decimal point.
+// wholeNumber parses a whole number of decimal digits, or of hexadecimal digits after &H. Zeros
+// after a decimal point are ignored.
 func wholeNumber(text string) (int64, bool) {
 	text = strings.TrimSpace(text)
 	if digits, ok := strings.CutPrefix(text, "&H"); ok {
@@ -203,7 +207,7 @@ func wholeNumber(text string) (int64, bool) {
 	return number, err == nil && text[0] != '+'
 }
 
-// evalEach evaluates argument 0 and calls change with its value, or with each of its values. Null
+// evalEach evaluates argument 0 and changes its value, or each of its values, with change. Null
 // stays null.
 func (n *node) evalEach(r *evaluation, change func(string) (string, error)) (Value, error) {
 	source, err := n.args[0].eval(r)
@@ -235,8 +239,8 @@ func (n *node) evalEach(r *evaluation, change func(string) (string, error)) (Val
 	}
 }
 
-// quoteForMessage returns a value in quotes for a message, shortened. If the value went through
-// Redact, it returns [Redact] instead.
+// quoteForMessage returns a value for a message: shortened and in quotes, or [Redact] if the value
+// must not be shown.
 func (r *evaluation) quoteForMessage(v Value) string {
 	if r.redacted || v.redacted {
 		return redactedText
@@ -259,7 +263,7 @@ func (n *node) failAt(place *node, message string) error {
 	return &EvalError{Function: n.text, Offset: place.offset, Message: message}
 }
 
-func (n *node) title() string {
+func (n *node) displayName() string {
 	switch n.kind {
 	case compareNode:
 		return "the comparison"
@@ -270,7 +274,7 @@ func (n *node) title() string {
 	}
 }
 
-// hasArgument reports whether argument i is present in the call.
+// hasArgument reports whether the call has argument i and it is not empty.
 func (n *node) hasArgument(i int) bool {
 	return i < len(n.args) && n.args[i].kind != emptyNode
 }

@@ -2,9 +2,9 @@ package expr
 
 import "slices"
 
-// functions is the table of all functions. The checker, the evaluation, the documentation and the
-// completion use it. Each family of functions has its own file. Every function is in Microsoft's
-// documents.
+// functions is the table of all functions. The checker, the evaluation, the documentation, the
+// editor and the completion of commands use it. Each group of functions has its own file. Microsoft
+// documents every function.
 var functions = slices.Concat(
 	choiceFunctions(),
 	textFunctions(),
@@ -15,7 +15,7 @@ var functions = slices.Concat(
 	dateFunctions(),
 	encodingFunctions(),
 	roleFunctions(),
-	drawFunctions(),
+	drawingFunctions(),
 )
 
 var functionsByName = indexFunctions()

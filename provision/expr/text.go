@@ -7,25 +7,25 @@ import (
 	"unicode/utf8"
 )
 
-// textFunctions returns the functions that cut and join strings.
+// textFunctions returns the functions that search, cut and join strings.
 func textFunctions() []function {
 	return []function{
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "Append", Documented: Provisioning, Yields: TextType,
+				Name: "Append", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{required("source"), required("suffix").ofType(TextType)},
 				Summary:    "The source with the suffix after it.",
 				Details:    []string{"If the source is null, the result is null: no suffix stands alone. Each value of a multi-valued source gets the suffix."},
 				Examples: []Example{
 					{Expression: `Append([userPrincipalName], ".test")`, Given: attributesOf("userPrincipalName", "ada@example.com"), Result: "ada@example.com.test"},
-					{Expression: `Append([userPrincipalName], ".test")`, Null: true},
+					{Expression: `Append([userPrincipalName], ".test")`, ResultIsNull: true},
 				},
 			},
-			eval: evalAppend, eachValue: true,
+			eval: evalAppend, appliesToEachValue: true,
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "InStr", Documented: Provisioning, Yields: NumberType,
+				Name: "InStr", DocumentedIn: Provisioning, Yields: NumberType,
 				Parameters: []Parameter{
 					required("value1").ofType(TextType), required("value2").ofType(TextType), optional("start").ofType(NumberType),
 					{Name: "compareType", Words: []string{"vbTextCompare", "vbBinaryCompare"}},
@@ -45,7 +45,7 @@ func textFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "Join", Documented: Provisioning, Yields: TextType,
+				Name: "Join", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{required("separator").ofType(TextType), {Name: "source", Required: true, Repeats: true}},
 				Summary:    "The sources in one string, with the separator between them.",
 				Details: []string{
@@ -57,12 +57,12 @@ func textFunctions() []function {
 					{Expression: `Join(", ", "", [surname], [givenName])`, Given: attributesOf("givenName", "Ada", "surname", "Lovelace"), Result: "Lovelace, Ada"},
 				},
 			},
-			eval:    evalJoin,
-			arrange: dropEmpty(1),
+			eval:             evalJoin,
+			arrangeArguments: dropEmptyArguments(1),
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "Left", Documented: Provisioning, Yields: TextType,
+				Name: "Left", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{required("string").ofType(TextType), required("numChars").ofType(NumberType)},
 				Summary:    "The first characters of the source.",
 				Details: []string{
@@ -79,7 +79,7 @@ func textFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "Mid", Documented: Provisioning, Yields: TextType,
+				Name: "Mid", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{required("source").ofType(TextType), required("start").ofType(NumberType), required("length").ofType(NumberType)},
 				Summary:    "Some characters of the source, from the start on; the first character is 1.",
 				Details: []string{
@@ -96,7 +96,7 @@ func textFunctions() []function {
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "StripSpaces", Documented: Provisioning, Yields: TextType,
+				Name: "StripSpaces", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{required("source")},
 				Summary:    "The source without spaces.",
 				Details:    []string{"Only the space character goes; tabs and line breaks stay. Each value of a multi-valued source is changed; null stays null."},
@@ -105,11 +105,11 @@ func textFunctions() []function {
 			eval: func(n *node, r *evaluation) (Value, error) {
 				return n.evalEach(r, func(s string) (string, error) { return strings.ReplaceAll(s, " ", ""), nil })
 			},
-			eachValue: true,
+			appliesToEachValue: true,
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "Trim", Documented: CloudSync, Yields: TextType,
+				Name: "Trim", DocumentedIn: CloudSync, Yields: TextType,
 				Parameters: []Parameter{required("value")},
 				Summary:    "The source without white space at its ends.",
 				Details:    []string{"Each value of a multi-valued source is changed; null stays null."},
@@ -118,11 +118,11 @@ func textFunctions() []function {
 			eval: func(n *node, r *evaluation) (Value, error) {
 				return n.evalEach(r, func(s string) (string, error) { return strings.TrimSpace(s), nil })
 			},
-			eachValue: true,
+			appliesToEachValue: true,
 		},
 		{
 			FunctionInfo: FunctionInfo{
-				Name: "Word", Documented: Provisioning, Yields: TextType,
+				Name: "Word", DocumentedIn: Provisioning, Yields: TextType,
 				Parameters: []Parameter{required("string").ofType(TextType), required("wordNumber").ofType(NumberType), required("delimiters").ofType(TextType)},
 				Summary:    "One word of the source, counted from 1.",
 				Details: []string{
@@ -227,7 +227,7 @@ func evalMid(n *node, r *evaluation) (Value, error) {
 	return String(text[from : from+prefixBytes(text[from:], length)]), nil
 }
 
-// prefixBytes returns the length of the first count characters of s in bytes. If s has fewer
+// prefixBytes returns how many bytes the first count characters of s have. If s has fewer
 // characters, it returns the length of s.
 func prefixBytes(s string, count int64) int {
 	if count >= int64(len(s)) {
@@ -274,8 +274,8 @@ func evalInStr(n *node, r *evaluation) (Value, error) {
 	return numberValue(int64(utf8.RuneCountInString(whole[:from+at])) + 1), nil
 }
 
-// foldCase returns the same string for strings that differ only in case. The number of characters
-// stays the same.
+// foldCase returns s in a form that is the same for strings that differ only in case. The form has
+// as many characters as s.
 func foldCase(s string) string {
 	return strings.Map(func(c rune) rune { return unicode.ToLower(unicode.ToUpper(c)) }, s)
 }

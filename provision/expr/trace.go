@@ -2,24 +2,24 @@ package expr
 
 import "encoding/json"
 
-// redactedText is shown in logs and traces instead of a value that went through Redact.
+// redactedText is what logs and traces show instead of a value that went through Redact.
 const redactedText = "[Redact]"
 
-// Step is one part of an expression, with its value, in a trace.
+// Step is the result of one part of an expression in a trace.
 type Step struct {
 	Expression   string // the part in its normal form
 	Line, Column int    // where the part begins in the expression
 	Value        Value
-	Err          error // why the part has no value, or nil; the steps around it have the same error
-	Skipped      bool  // not evaluated, because another branch was chosen or an error came first
-	Steps        []*Step
+	Err          error   // why the part has no value, or nil; the steps that contain this step have the same error
+	Skipped      bool    // whether the part was not evaluated, because another branch was chosen or an error occurred before
+	Steps        []*Step // the steps of the part's arguments
 }
 
 // Redacted reports whether the value must not be shown because it went through Redact.
 func (s *Step) Redacted() bool { return s.Value.redacted }
 
-// MarshalJSON writes the step and the steps inside it. The value is a string, a list of strings or
-// null. A step without a value has "skipped" or "error" instead.
+// MarshalJSON returns the step with the steps inside it. The member "value" is a string, a list of
+// strings or null. A step without a value has "skipped" or "error" instead.
 func (s *Step) MarshalJSON() ([]byte, error) {
 	out := map[string]any{"expression": s.Expression, "line": s.Line, "column": s.Column}
 	switch {
@@ -38,8 +38,8 @@ func (s *Step) MarshalJSON() ([]byte, error) {
 	return json.Marshal(out)
 }
 
-// Plain returns the value in a form for JSON: a string, a list of strings, or nil if the value is
-// null or nothing flows.
+// Plain returns the value in a form for JSON: a string, a list of strings, or nil for null and
+// no-flow.
 func (v Value) Plain() any {
 	switch {
 	case v.IsNull() || v.IsNoFlow():
@@ -50,8 +50,8 @@ func (v Value) Plain() any {
 	return v.Text()
 }
 
-// Trace is like Eval, but also returns the value of each part. The tree of steps has the form of
-// the expression: each argument that is present has a step, whether or not it was evaluated.
+// Trace is Eval, but also returns the value of each part. The steps form a tree like the
+// expression: each argument of a call has a step, even if it was not evaluated.
 func (e *Expr) Trace(env Env) (Value, *Step, error) {
 	r := &evaluation{env: env, trace: &tracer{text: e.text, steps: map[*node]*Step{}}}
 	v, err := e.root.eval(r)
@@ -64,7 +64,7 @@ func (e *Expr) Trace(env Env) (Value, *Step, error) {
 // tracer records the steps of one evaluation.
 type tracer struct {
 	text  string
-	steps map[*node]*Step
+	steps map[*node]*Step // the steps of the parts that have been evaluated
 }
 
 func (t *tracer) record(n *node, r *evaluation) (Value, error) {
@@ -78,7 +78,7 @@ func (t *tracer) record(n *node, r *evaluation) (Value, error) {
 	return v, err
 }
 
-// buildTree returns the step of a node. The steps of its arguments are below it, in the order of
+// buildTree returns the step of a node, together with the steps of its arguments in the order of
 // the expression.
 func (t *tracer) buildTree(n *node) *Step {
 	s := t.steps[n]

@@ -5,7 +5,7 @@ import (
 	"strings"
 )
 
-// ValueType is the type of a function's result or argument, as far as it is known before the
+// ValueType is the type of a function's result or argument, as far as it can be known before the
 // evaluation.
 type ValueType string
 
@@ -18,26 +18,28 @@ const (
 	DateTimeType ValueType = "date"
 	ListType     ValueType = "list"
 	ComplexType  ValueType = "list of complex values"
-	IntervalType ValueType = "interval" // a word for an interval, such as d
+	IntervalType ValueType = "interval" // a word for an interval, such as "d" for days
 	PatternType  ValueType = "pattern"  // a regular expression
 )
 
 // intervals returns the words for intervals in DateAdd and DateDiff.
 func intervals() []string { return []string{"yyyy", "m", "d", "ww", "h", "n", "s"} }
 
-// constant returns the value of a string or number literal. ok is false for any other part.
-func (n *node) constant() (string, bool) {
+// constantText returns the value of a string or number literal, as a string. It returns false for
+// any other part.
+func (n *node) constantText() (string, bool) {
 	return n.value.text, n.kind == stringNode || n.kind == numberNode
 }
 
-// possibleResults returns the parts whose value may become the value of the whole expression, such
-// as the branches of IIF and the values of Switch.
+// possibleResults returns the parts of n whose value may become the value of n, such as the
+// branches of IIF and the values of Switch. If n is not a call of such a function, it returns n
+// itself.
 func (n *node) possibleResults() []*node {
-	if n.kind != callNode || n.fn == nil || n.fn.passes == nil {
+	if n.kind != callNode || n.fn == nil || n.fn.passedArguments == nil {
 		return []*node{n}
 	}
 	var all []*node
-	for _, i := range n.fn.passes(len(n.args)) {
+	for _, i := range n.fn.passedArguments(len(n.args)) {
 		if n.hasArgument(i) {
 			all = append(all, n.args[i].possibleResults()...)
 		}
@@ -45,8 +47,8 @@ func (n *node) possibleResults() []*node {
 	return all
 }
 
-// resultType returns the type of the value, or AnyType if it depends on the object. lookup returns
-// the types of attributes; it may be nil.
+// resultType returns the type of a part's value, or AnyType if it depends on the source object.
+// lookup returns the types of attributes; it may be nil.
 func (n *node) resultType(lookup func(name string) ValueType) ValueType {
 	switch n.kind {
 	case attributeNode:
@@ -66,13 +68,13 @@ func (n *node) resultType(lookup func(name string) ValueType) ValueType {
 }
 
 func (n *node) callResultType(lookup func(name string) ValueType) ValueType {
-	if n.fn.eachValue {
+	if n.fn.appliesToEachValue {
 		if t := n.args[0].resultType(lookup); t == ListType || t == AnyType {
 			return t
 		}
 		return TextType
 	}
-	if n.fn.passes == nil {
+	if n.fn.passedArguments == nil {
 		return n.fn.Yields
 	}
 	common := ValueType("nothing yet")
@@ -89,10 +91,11 @@ func (n *node) callResultType(lookup func(name string) ValueType) ValueType {
 	return common
 }
 
-// mismatch says why a part does not fit the type of a parameter or target attribute. It returns ""
-// if the part fits, or if only the evaluation can show it.
-func mismatch(n *node, takes ValueType, lookup func(name string) ValueType) string {
-	text, constant := n.constant()
+// describeMismatch returns a phrase that says why a part does not fit takes, the type of a
+// parameter or target attribute. It returns "" if the part fits, or if only the evaluation can show
+// whether it fits.
+func describeMismatch(n *node, takes ValueType, lookup func(name string) ValueType) string {
+	text, constant := n.constantText()
 	has := n.resultType(lookup)
 	list := has == ListType || has == ComplexType
 	switch takes {

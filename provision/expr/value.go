@@ -10,9 +10,9 @@ type Kind uint8
 
 // The kinds of Value. The zero Value is Null.
 const (
-	KindNull     Kind = iota // the attribute is absent on the object
+	KindNull     Kind = iota // no value, such as that of an absent attribute
 	KindString               // a string, which may be empty
-	KindNumber               // a whole or decimal number, stored as its digits
+	KindNumber               // a whole or decimal number, stored as a string of digits
 	KindBoolean              // the value True or False
 	KindDateTime             // an instant, in UTC
 	KindList                 // several strings
@@ -21,30 +21,31 @@ const (
 
 // Value is the value of an attribute or the result of an expression. The zero Value is Null.
 //
-// An evaluation copies values often, so the struct is kept small.
+// An evaluation often copies values, so the struct is kept small.
 type Value struct {
-	text string
-	list []string
-	when *time.Time // the instant of a DateTime; otherwise nil
+	text    string
+	list    []string
+	instant *time.Time // the instant of a DateTime; otherwise nil
 
-	kind     Kind
-	complex  bool // whether the elements are JSON objects
-	redacted bool // whether logs must not show the value
+	kind            Kind
+	complexElements bool // whether the elements of the list are JSON objects
+	redacted        bool // whether logs must not show the value
 }
 
-// Null returns the value of an absent attribute. It differs from the empty string.
+// Null returns the value of an absent attribute. It is not the empty string.
 func Null() Value { return Value{} }
 
-// NoFlow returns the value that leaves the target attribute out of the request.
+// ResultIsNoFlow returns the value that means that the target attribute must be left out of the
+// request.
 func NoFlow() Value { return Value{kind: KindNoFlow} }
 
-// String returns a string value. The empty string is a value, not null.
+// String returns a string value. String("") is not null.
 func String(s string) Value { return Value{kind: KindString, text: s} }
 
-// Number returns a number with these decimal digits, which it does not check.
+// Number returns the number with these decimal digits. It does not check the digits.
 func Number(decimal string) Value { return Value{kind: KindNumber, text: decimal} }
 
-// Boolean returns the value True or False.
+// Boolean returns the value True if b is true, and otherwise False.
 func Boolean(b bool) Value {
 	if b {
 		return Value{kind: KindBoolean, text: "True"}
@@ -52,14 +53,15 @@ func Boolean(b bool) Value {
 	return Value{kind: KindBoolean, text: "False"}
 }
 
-// DateTime returns an instant. The value stores it in UTC. Its text has whole seconds.
+// DateTime returns the value of an instant. The value stores it in UTC. Value.Text shows only whole
+// seconds.
 func DateTime(t time.Time) Value {
 	t = t.UTC()
-	return Value{kind: KindDateTime, text: t.Format("1/2/2006 3:04:05 PM"), when: &t}
+	return Value{kind: KindDateTime, text: t.Format("1/2/2006 3:04:05 PM"), instant: &t}
 }
 
-// List returns a multi-valued value and keeps the slice. For an empty slice it returns null,
-// because an attribute without values is absent.
+// List returns a multi-valued value. The caller must not change the slice afterwards. If the slice
+// is empty, List returns null, because an attribute without values is absent.
 func List(values []string) Value {
 	if len(values) == 0 {
 		return Null()
@@ -67,21 +69,22 @@ func List(values []string) Value {
 	return Value{kind: KindList, list: values}
 }
 
-// complexList returns a list whose elements are JSON objects, written as strings.
+// complexList returns a list of complex values. Each string must be a JSON object.
 func complexList(objects []string) Value {
 	v := List(objects)
-	v.complex = v.kind == KindList
+	v.complexElements = v.kind == KindList
 	return v
 }
 
-// IsComplex reports whether v is a list of complex values. Then each of its strings is a JSON
-// object, and is sent as an object.
-func (v Value) IsComplex() bool { return v.complex }
+// IsComplex reports whether v is a list of complex values. If so, each of its strings is a JSON
+// object, and must be sent as an object instead of a string.
+func (v Value) IsComplex() bool { return v.complexElements }
 
-// IsRedacted reports whether the value went through Redact. Logs then show Redacted(v) instead.
+// IsRedacted reports whether the value went through Redact. If so, logs must not show it.
 func (v Value) IsRedacted() bool { return v.redacted }
 
-// Redacted returns the value's text for logs: [Redact] if the value went through Redact.
+// Redacted returns the text that logs show for the value: [Redact] if the value went through
+// Redact, and otherwise its text.
 func Redacted(v Value) string {
 	if v.redacted {
 		return redactedText
@@ -92,7 +95,7 @@ func Redacted(v Value) string {
 // Kind returns the kind of the value.
 func (v Value) Kind() Kind { return v.kind }
 
-// IsNull reports whether v is null. The empty string is not.
+// IsNull reports whether v is null. The empty string is not null.
 func (v Value) IsNull() bool { return v.kind == KindNull }
 
 // IsNoFlow reports whether the target attribute must be left out of the request.
@@ -111,8 +114,9 @@ func (v Value) IsNullOrEmpty() bool {
 	return true
 }
 
-// Text returns the value as a string for people: True or False, a number's digits, an instant as
-// M/d/yyyy h:mm:ss tt, or a list's elements separated by ", ". It returns "" for null and no-flow.
+// Text returns the value as a string: True or False, the digits of a number, an instant in the form
+// M/d/yyyy h:mm:ss tt, or the elements of a list separated by ", ". It returns "" for null and
+// no-flow.
 func (v Value) Text() string {
 	if v.kind == KindList {
 		return strings.Join(v.list, ", ")
@@ -120,8 +124,8 @@ func (v Value) Text() string {
 	return v.text
 }
 
-// Strings returns the value's strings: none for null and no-flow, one for a single value, or all
-// elements of a list. The caller must not change the slice.
+// Strings returns the value as a list of strings. The list is empty for null and no-flow, and has
+// one string for a single value. The caller must not change the slice.
 func (v Value) Strings() []string {
 	switch v.kind {
 	case KindNull, KindNoFlow:
@@ -133,17 +137,17 @@ func (v Value) Strings() []string {
 	}
 }
 
-// Time returns the instant of a DateTime. It returns false for every other kind.
+// Time returns the instant of a DateTime. It returns false for a value of any other kind.
 func (v Value) Time() (time.Time, bool) {
-	if v.when == nil {
+	if v.instant == nil {
 		return time.Time{}, false
 	}
-	return *v.when, true
+	return *v.instant, true
 }
 
-// single returns the only element of a list, or a value that is not a list. ok is false for a list
-// of several elements.
-func (v Value) single() (one Value, ok bool) {
+// singleValue returns v if it is not a list, or the element of a list with one element. ok is false
+// for a list of several elements.
+func (v Value) singleValue() (one Value, ok bool) {
 	if v.kind != KindList {
 		return v, true
 	}

@@ -1,10 +1,10 @@
 // Package templates contains the default mappings of new enterprise applications. Each template is
-// a file with a schema document in the form of Microsoft Graph's synchronizationSchema.
-// provision.ParseSchema parses it.
+// a file with a schema document in the form of Microsoft Graph's synchronizationSchema, which
+// provision.ParseSchema reads.
 //
-// The package does not decide which template an application gets, or what happens when a job's
-// mappings are restored. All applications that start with a template share its id, its rule's id
-// and its directories' ids.
+// Other packages decide which template an application gets, and when a job's mappings are restored.
+// All applications that start with a template have the same schema id, rule id and directory ids,
+// namely those of the template.
 package templates
 
 import (
@@ -17,7 +17,7 @@ import (
 
 // The names of the templates.
 const (
-	// Guide is the template for new applications. It has the mappings in the guide for Stack
+	// Guide is the template for new applications. It has the mappings of the setup guide for Stack
 	// Overflow for Teams.
 	Guide = "guide"
 	// NonGallery has the mappings that Microsoft Entra ID gives to a SCIM application outside its
@@ -28,7 +28,8 @@ const (
 //go:embed *.json
 var documents embed.FS
 
-// Get returns the schema document of the template with this name. The caller owns the bytes.
+// Get returns the schema document of the template with this name. The caller may change the bytes.
+// Get returns an error if there is no such template.
 func Get(name string) ([]byte, error) {
 	b, err := documents.ReadFile(name + ".json")
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, fs.ErrInvalid) {
@@ -40,5 +41,5 @@ func Get(name string) ([]byte, error) {
 	return b, nil
 }
 
-// Names returns the names of all templates, with the one for new applications first.
+// Names returns the names of all templates. The template for new applications comes first.
 func Names() []string { return []string{Guide, NonGallery} }

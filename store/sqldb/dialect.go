@@ -151,8 +151,8 @@ func (tx *Tx) OverwriteDeleted(ctx context.Context, on bool) error {
 	return tx.QueryRow(ctx, "pragma secure_delete("+mode+")").Scan(&now)
 }
 
-// textColumnPattern matches the declaration of a text column in a create table or alter table
-// statement that has one column on each line.
+// textColumnPattern matches the declaration of a column of the type text, in a create table or alter
+// table statement that has one column on each line.
 var textColumnPattern = regexp.MustCompile(`(?mi)^(\s*(?:alter table \w+\s+)?(?:add column )?\w+\s+text)\b`)
 
 // postgresMigration changes the text of a migration for PostgreSQL: in text columns, it makes

@@ -32,14 +32,14 @@ import (
 const (
 	childEmpty = "empty" // an HTTP server with an empty handler
 	childServe = "serve" // the SCIM server, wired as in `rollcall serve`
-	childStore = "store" // only the store; an HTTP request tells it how long to write
+	childStore = "store" // only the store, which writes for the time that an HTTP request names
 )
 
-// childOptions are a child's flags.
+// childOptions are the values of a child's flags.
 type childOptions struct {
 	kind     string
 	database string
-	serial   bool // whether each request gets its own commit
+	serial   bool // whether the server commits each request separately, not several requests together
 }
 
 // emptyAnswer is the body that the empty handler sends. It has 17 bytes.
@@ -92,7 +92,7 @@ func listen(ctx context.Context, h http.Handler, stderr io.Writer) error {
 	return nil
 }
 
-// newDomains returns the domains that SCIM needs, on one database.
+// newDomains returns the sites and the rosters, which SCIM needs, on one database.
 func newDomains(db *store.DB) (*site.Sites, *roster.Rosters) {
 	return &site.Sites{Store: &store.Sites{DB: db}, Now: time.Now, NewID: randomID},
 		&roster.Rosters{Store: &store.Rosters{DB: db}, Now: time.Now, NewID: roster.NewID}

@@ -2,8 +2,8 @@ package main
 
 import "fmt"
 
-// aim is the smallest or the greatest value that the project accepts for a measured value. The zero
-// aim means that there is no limit.
+// aim is a limit that the project has set for a measured value: the smallest or the greatest value
+// that it accepts. The zero aim means that there is no limit.
 type aim struct {
 	isMinimum bool // whether value is the smallest allowed value; otherwise it is the greatest
 	value     float64
@@ -51,7 +51,7 @@ func costClaim(than *contender, words string, a aim) claim {
 
 func budgetClaim(a aim) claim { return claim{aim: a} }
 
-// values returns the claim's ratio or processor time for each round.
+// values returns the value of the claim for each round: a ratio, or a processor time in µs.
 func (l claim) values(c *contender) []float64 {
 	switch {
 	case l.reference == nil:
@@ -129,8 +129,9 @@ func (w *databaseSites) onPostgres(a aim) aim {
 // measured with 16 clients on the machine for which the budgets were chosen.
 const emptyHandlerMicros = 21
 
-// budgetClaims returns claims about processor time in µs on SQLite: one compares the measured time
-// with the budget, the other compares the time relative to an empty handler in the same rounds.
+// budgetClaims returns two claims about processor time on SQLite. The first compares the measured
+// time with the budget, micros µs. The second compares the measured time with that of an empty
+// handler in the same rounds.
 func (w *databaseSites) budgetClaims(micros float64, empty *contender) []claim {
 	if w.kind != kindSQLite {
 		return nil

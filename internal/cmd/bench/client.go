@@ -164,7 +164,7 @@ func doAll(ctx context.Context, addr string, clients, n int, do func(c *conn, i 
 				return 0, err
 			}
 			if err := do(c, i); err != nil {
-				next.Store(int64(n)) // no number is left for the other connections, so they stop too
+				next.Store(int64(n)) // leaves no number for the other connections, so that they stop too
 				return 0, err
 			}
 		}

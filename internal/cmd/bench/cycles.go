@@ -133,7 +133,7 @@ func (b *bench) newDirectory(ctx context.Context, database string, n int) error 
 
 // cycleResult is the result of one round of provisioning.
 type cycleResult struct {
-	initial              sample // the initial cycle: Requests is the number of people, and CPU is the processor time of the process with the directory
+	initial              sample // of the initial cycle; Requests is the number of people, CPU the processor time of the process with the directory
 	siteCPU              time.Duration
 	idleTime             time.Duration
 	idleRequests         int

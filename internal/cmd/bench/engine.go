@@ -140,7 +140,7 @@ type flow struct {
 	tap            *tap
 
 	mu      sync.Mutex
-	wanted  map[string]chan time.Time // a text in a request's body, and who waits for the answer to that request
+	wanted  map[string]chan time.Time // the channels of callers that wait for the answer to a PATCH, by a part of its target or body
 	created []string                  // user names, in the order of their creation
 	groups  map[string]string         // the ids of groups at the site, by display name
 	members int                       // memberships that the site has taken

@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// environment describes the machine and the programs of a run, on which the results depend. It
-// contains no host name and no path.
+// environment describes the machine and the programs of a run, because the results depend on them.
+// It contains no host name and no path.
 type environment struct {
 	Go         string
 	CPU        string

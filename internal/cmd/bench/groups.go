@@ -6,7 +6,7 @@ import (
 	"net/http"
 )
 
-// measureGroups changes and reads small and large groups in turn.
+// measureGroups measures changes and reads of small and large groups, which take turns.
 func (b *bench) measureGroups(ctx context.Context, w *runningSites, s *section) error {
 	empty := w.addEmptyHandler(&section{}, b.clients)
 	var small []*contender

@@ -10,8 +10,8 @@ import (
 // kilobytes.
 const listClients = 4
 
-// measureLists reads first and last pages of 100 resources, sorted pages, and one page that no
-// index can serve.
+// measureLists measures reads of first and last pages of 100 resources, of sorted pages, and of one
+// page that no index can serve.
 func (b *bench) measureLists(ctx context.Context, w *runningSites, s *section) error {
 	empty := w.addEmptyHandler(&section{}, b.clients)
 	var small []*contender

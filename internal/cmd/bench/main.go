@@ -38,13 +38,13 @@ type options struct {
 	kinds         []string      // the kinds of database to measure
 	parts         []string      // the parts to measure; empty for all
 	users         []int         // the sizes of the sites
-	cycle         int           // how many people are provisioned
+	cycle         int           // how many people the provisioning cycle provisions
 	quick         bool          // whether the run only shows that everything works
 	rounds        int           // how often each row is measured
 	roundDuration time.Duration // how long each measurement of a row takes
 	settleTime    time.Duration // how long to wait after a round for the server's own work
 	signInTime    time.Duration // how long people sign in beside SCIM requests
-	timeLimit     time.Duration // how long the whole run may take
+	timeLimit     time.Duration // how long the whole run may take before it skips the remaining parts
 	clients       int
 	profile       string   // the folder for CPU profiles; empty for none
 	changedFlags  []string // the flags of this run that differ from `make bench`

@@ -28,7 +28,7 @@ type server struct {
 	addr     string // the address that the server listens on, as host:port
 	pid      int
 	process  *binary.Process
-	stdin    io.Closer // the child's standard input; when it is closed, or this program is killed, a child of this program ends
+	stdin    io.Closer // the child's standard input; it closes if this program is killed; a child started by startChild then ends
 	database *postgres // the PostgreSQL server, whose processor time is measured too; nil on SQLite
 }
 
@@ -62,8 +62,8 @@ func (b *bench) start(ctx context.Context, name, program string, args ...string)
 	return s, nil
 }
 
-// childEnv returns the environment of this process without the variables that configure rollcall,
-// except the one for the key file.
+// childEnv returns the environment of this process without the variables that configure rollcall.
+// It adds variables that name the run's key file and allow provisioning to this machine.
 func (b *bench) childEnv() []string {
 	return binary.CleanEnv(
 		"ROLLCALL_KEY_FILE="+filepath.Join(b.dir, "key"),

@@ -16,7 +16,7 @@ func (s *section) addRow(name string, users int, server *server, l load, claims 
 	return c
 }
 
-// measureReads reads from all sites and from an empty handler in turn.
+// measureReads measures reads from all sites and from an empty handler, which take turns.
 func (b *bench) measureReads(ctx context.Context, w *runningSites, s *section) error {
 	empty := w.addEmptyHandler(s, b.clients)
 	kinds := []struct {

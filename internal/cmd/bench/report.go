@@ -85,11 +85,11 @@ func (r *report) problems() error {
 type cycleReport struct {
 	Kind         string
 	Users        int
-	Initial      []sample // the samples of the initial cycles: Requests is the number of people, and CPU is the processor time of the process with the directory
+	Initial      []sample // the samples of the initial cycles; Requests is the number of people, CPU the processor time of the process with the directory
 	SiteCPU      []float64
 	Idle         []float64 // the durations of cycles without changes, in seconds
 	IdleRequests []float64
-	Generator    []sample // the samples of the load generator: Requests is the number of people, and CPU is the processor time of the process with the site
+	Generator    []sample // the samples of the load generator; Requests is the number of people, CPU the processor time of the process with the site
 	Site, Source int64    // the greatest peak memory of the process with the site, and of the process with the directory, in bytes
 	Problem      error    // why figures are missing; nil if all are complete
 }
@@ -136,7 +136,7 @@ func (r *report) markdown() string {
 	return out.String()
 }
 
-// finding is a claim that has an aim, and the verdict whether the aim holds.
+// finding is a claim that has an aim, in words, with the verdict on the aim.
 type finding struct {
 	claimText string
 	verdict   verdict

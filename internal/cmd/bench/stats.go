@@ -38,8 +38,8 @@ func ratios(over, under []float64) []float64 {
 
 // sample is the result of one contender in one round.
 type sample struct {
-	Requests int
-	Elapsed  time.Duration
+	Requests int           // how many requests the contender has answered
+	Elapsed  time.Duration // how long the round took
 	CPU      time.Duration // the processor time of the server process alone
 	Database time.Duration // the processor time of PostgreSQL's processes
 }
@@ -51,8 +51,8 @@ func (s sample) rate() float64 {
 	return float64(s.Requests) / s.Elapsed.Seconds()
 }
 
-// cpuMicros, databaseMicros and totalMicros return the microseconds of processor time per request
-// of the server, of PostgreSQL, and of both together.
+// cpuMicros returns the processor time of the server per request, in µs. databaseMicros returns
+// that of PostgreSQL, and totalMicros the sum of both.
 func (s sample) cpuMicros() float64      { return s.perRequest(s.CPU) }
 func (s sample) databaseMicros() float64 { return s.perRequest(s.Database) }
 func (s sample) totalMicros() float64    { return s.perRequest(s.CPU + s.Database) }
@@ -64,8 +64,8 @@ func (s sample) perRequest(d time.Duration) float64 {
 	return float64(d.Nanoseconds()) / 1e3 / float64(s.Requests)
 }
 
-// contender is a server under a certain load, which a run compares with others. It is a row of the
-// report.
+// contender is a server under a certain load. A run compares it with other contenders. It is a row
+// of the report.
 type contender struct {
 	Name     string
 	Users    int // the number of users of the site
@@ -102,9 +102,9 @@ func (s *server) readProcessorTimes() (u processorTimes, err error) {
 	return u, err
 }
 
-// turn is one round of a contender whose processor time at the end has not been read yet. A
-// rollcall server writes the log rows of reads up to a second later, and this work belongs to the
-// round. Other servers have their rounds in the meantime.
+// turn is one round of a contender. Its final processor time has not been read yet: a rollcall
+// server writes the log rows of reads up to a second later, and this work belongs to the round.
+// Other servers have their rounds in the meantime.
 type turn struct {
 	contender *contender
 	sample    sample

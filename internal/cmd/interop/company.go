@@ -183,7 +183,7 @@ func (c *company) recordRun() {
 	}
 }
 
-// choose returns a random person that meets a condition, or nil if many attempts find none.
+// choose returns a random person that fits accepts, or nil if many attempts find none.
 func (c *company) choose(fits func(*person) bool) *person {
 	for range 50 {
 		if p := pick(c.random, c.people); fits(p) {
@@ -230,7 +230,8 @@ func mappedValues(p *person) map[string]string {
 
 const enterpriseURN = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"
 
-// directRows are the rows of the default mapping that send an attribute as it is.
+// directRows are the rows of the default mapping that send an attribute unchanged, by target
+// attribute.
 var directRows = map[string]string{
 	"userName": "userPrincipalName", "displayName": "displayName", "title": "jobTitle", `emails[type eq "work"].value`: "mail",
 	"preferredLanguage": "preferredLanguage", "name.givenName": "givenName", "name.familyName": "surname",

@@ -16,7 +16,7 @@ type difference struct {
 	kind, object string // the kind of the object, "User" or "Group", and the object's name in the directory
 	objectID     string
 	attribute    string // the target attribute; "" if the difference is about the whole object
-	want, got    string
+	want, got    string // the value that the mappings give, and the value of the target
 }
 
 func (d difference) String() string {
@@ -28,10 +28,10 @@ func (d difference) String() string {
 
 // comparison is the result of comparing a target with the company.
 type comparison struct {
-	people, groups, memberships   int // the numbers that the target should have
-	peopleOK, groupsOK, membersOK int // how many of them are correct, according to the mappings
-	differences                   []difference
-	accountIDs                    map[*person]string
+	people, groups, memberships   int                // how many of each kind the target should have
+	peopleOK, groupsOK, membersOK int                // how many of each kind the target has correctly, according to the mappings
+	differences                   []difference       // what is not correct
+	accountIDs                    map[*person]string // the id of each person's account at the target
 }
 
 // readAll reads all resources of a type, page by page.

@@ -23,8 +23,8 @@ type source struct {
 	installation *binary.Installation
 }
 
-// rollcall runs a command about the directory. Its arguments are the words, the directory's name,
-// and the rest.
+// rollcall runs a command of the real binary about the directory, and returns its output. The
+// command line is words, such as "directory user add", then the directory's name, then rest.
 func (s *source) rollcall(ctx context.Context, words string, rest ...string) (string, error) {
 	return s.installation.Rollcall(ctx, append(append(strings.Fields(words), directoryName), rest...)...)
 }

@@ -12,10 +12,10 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/foreign"
 )
 
-// record records the conversations in provision/testdata/conversations. TestConversations makes the
-// same changes at each target, once without compliantFlag and once with it, and writes a file for
-// each conversation. record restarts the target in between, because the changes begin with an empty
-// target.
+// record records the conversations in provision/testdata/conversations. For each target it runs
+// TestConversations twice: without compliantFlag and with it. The test makes the same changes at
+// each target, and writes a file for each conversation. record restarts the target in between,
+// because the changes begin with an empty target.
 func record(ctx context.Context, o options, chosen []target, dir string, progress io.Writer) error {
 	for _, t := range chosen {
 		if t.flag != "" {

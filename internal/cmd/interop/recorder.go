@@ -21,15 +21,15 @@ type recorder struct {
 	mu        sync.Mutex
 	requests  map[string]int // the number of requests, by method
 	exchanges []exchange
-	keep      func(*http.Request) bool // reports whether to keep a request; nil means to keep none
+	keep      func(*http.Request) bool // reports whether to keep a request and its answer; nil means to keep none
 }
 
-// exchange is a request and its answer. It has no headers, so no credentials.
+// exchange is a request and its answer. It contains no headers, and so no credentials.
 type exchange struct {
-	Request  string `json:"request"` // method, path and query
+	Request  string `json:"request"` // the request's method, path and query
 	Sent     string `json:"sent,omitempty"`
 	Status   int    `json:"status"`
-	Type     string `json:"type,omitempty"` // Content-Type of the answer
+	Type     string `json:"type,omitempty"` // the Content-Type of the answer
 	Received string `json:"received,omitempty"`
 }
 

@@ -27,7 +27,7 @@ type server struct {
 	process  *binary.Process
 	site     *binary.Installation // the installation, if the target is a Rollcall site; otherwise nil
 	token    string
-	restart  func(ctx context.Context) (*server, error) // starts the target again, without the data of before
+	restart  func(ctx context.Context) (*server, error) // starts the target again, with no data
 }
 
 func (s *server) stop() error {

@@ -10,7 +10,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/foreign"
 )
 
-// markdown returns docs/interop.md.
+// markdown returns the report of the run, which becomes docs/interop.md.
 func (w *world) markdown() []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, `# Interoperation
@@ -51,8 +51,8 @@ and inactive, with the values that were sent last. Then each application is prov
 	return b.Bytes()
 }
 
-// findings is the section about the other servers: where they depart from the RFCs or from Entra's
-// forms.
+// findings is the section about the other servers. It says where they differ from the RFCs or from
+// the requests and answers that Entra expects.
 const findings = `## What these servers do otherwise, and what the engine does about it
 
 | Target | It | The engine |

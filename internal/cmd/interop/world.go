@@ -29,22 +29,22 @@ type targetRun struct {
 	recorder       *recorder
 	failures       map[string]*failure // the log entries that are not successes, grouped by error code
 	logged         map[string][]string // the texts of the log entries about an object, by object id
-	compared       *comparison
-	named          []difference // the differences that the log names
-	unnamed        []difference // the differences that the log does not name
-	requests       int          // the number of requests in the month
-	writes         int
-	secondRequests int // the number of requests in the second run
-	secondWrites   int
-	notes          []string
-	failed         map[string]bool // whether the log has a failure of an object, by object id
-	approved       int             // the number of approved operations, which had been on hold
+	compared       *comparison         // the result of comparing the target with the company
+	named          []difference        // the differences that the log names
+	unnamed        []difference        // the differences that the log does not name
+	requests       int                 // the number of requests in the month, without the second run
+	writes         int                 // the number of requests in the month that write
+	secondRequests int                 // the number of requests in the second run
+	secondWrites   int                 // the number of requests in the second run that write
+	notes          []string            // the deviations of the target that Rollcall has found
+	failed         map[string]bool     // whether the log has a failure of an object, by object id
+	approved       int                 // the number of approved operations, which had been on hold
 }
 
 // failure counts the log entries with one error code.
 type failure struct {
-	count           int
-	reason, example string
+	count           int    // the number of entries
+	reason, example string // the reason in one of the entries, and the name of that entry's object
 }
 
 func (w *world) say(format string, args ...any) {

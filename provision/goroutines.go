@@ -52,7 +52,7 @@ func (g goroutines) after(d time.Duration) <-chan time.Time {
 	return g.order.After(d)
 }
 
-// yield lets other goroutines run first.
+// yield lets other goroutines run first. It does nothing under an Order, which decides this itself.
 func (g goroutines) yield() {
 	if g.order == nil {
 		runtime.Gosched()

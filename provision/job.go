@@ -125,8 +125,8 @@ type Asked struct {
 	// ForgetFailures counts requests to try everyone who failed again. A restart makes such a
 	// request.
 	ForgetFailures int64 `json:"restarts"`
-	// ForgetLinks counts requests to forget all links, because the Tenant URL now leads to another
-	// application.
+	// ForgetLinks counts requests to forget all links. A Tenant URL that leads to another
+	// application makes such a request, and so does a restart with Reset.Links.
 	ForgetLinks int64 `json:"targetNo"`
 }
 

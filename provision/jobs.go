@@ -57,7 +57,7 @@ type Settings struct {
 	Rehire    Rehire     // the new rule; "" keeps the saved one
 	Swaps     Swaps      // the new rule; "" keeps the saved one
 	Nested    *bool      // whether groups are sent as members of groups; nil keeps the saved one
-	Confirmed int        // how many accounts the change may disable, as shown to an administrator who agreed
+	Confirmed int        // how many accounts the change may disable: the number to which an administrator agreed
 }
 
 // MappingEdit changes an object mapping. Fields that are nil change nothing.
@@ -68,7 +68,7 @@ type MappingEdit struct {
 	// ExactCase lists the target attributes of the mapping for which a difference only in case
 	// counts as a change. For all others, case is ignored.
 	ExactCase *[]string
-	Confirmed int // as in Settings
+	Confirmed int // how many accounts the change may disable, as in Settings
 }
 
 // Default returns the job that the Provisioning page shows before the first Save.
@@ -143,7 +143,8 @@ func (j *Jobs) Create(ctx context.Context, k Key, schema *Schema, actor string) 
 	}, actor)
 }
 
-// first creates the job. It returns ErrChanged if the job was created in the meantime.
+// first creates the job: the default job as fn changes it. It returns ErrChanged if the job exists
+// already.
 func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), actor string) (Job, error) {
 	job, err := j.Default(k)
 	if err != nil {
@@ -204,7 +205,7 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 		} else {
 			did = append(did, "Secret Token saved again")
 		}
-		job.TryNow++ // the person who saved the credentials wants to know at once whether they work
+		job.TryNow++ // whoever saved the token wants to know at once whether it works
 	}
 	if s.Scope != job.Scope {
 		did = append(did, fmt.Sprintf("Scope set to %s", s.Scope))
@@ -214,17 +215,17 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 	if s.Rehire != "" && s.Rehire != job.Rehire {
 		did = append(did, fmt.Sprintf("Re-hire set to %s", s.Rehire))
 		job.Rehire = s.Rehire
-		job.LookAtAll++ // people who waited for this are looked at now
+		job.LookAtAll++ // the new rule may let work go on that waited for a decision
 	}
 	if s.Swaps != "" && s.Swaps != job.Swaps {
 		did = append(did, fmt.Sprintf("Swapped names set to %s", s.Swaps))
 		job.Swaps = s.Swaps
-		job.LookAtAll++ // people who waited for this are looked at now
+		job.LookAtAll++ // the new rule may let work go on that waited for a decision
 	}
 	if s.Nested != nil && *s.Nested != job.Nested {
 		did = append(did, "Nested groups set to "+onOrOff(*s.Nested))
 		job.Nested = *s.Nested
-		job.LookAtAll++ // the members of all groups are looked at
+		job.LookAtAll++ // the members of all groups are compared again
 	}
 	if s.Status != job.Status {
 		did = append(did, fmt.Sprintf("Provisioning Status set to %s", s.Status))
@@ -279,7 +280,7 @@ func (j *Jobs) Check(job Job, s Settings) error {
 	return err
 }
 
-// usableMapping compiles the user mapping. A failure is an *InputError.
+// usableMapping compiles the user mapping. It returns an *InputError if that fails.
 func usableMapping(s *Schema, c Catalog) (*mapping, error) {
 	m, err := compileMapping(s, c)
 	if err != nil {
@@ -288,7 +289,9 @@ func usableMapping(s *Schema, c Catalog) (*mapping, error) {
 	return m, nil
 }
 
-// seal encrypts a secret for storage. It first removes surrounding spaces, which come from copying.
+// seal encrypts the Secret Token and stores it in the job; "" removes the stored one. It first
+// removes the white space around the token, which comes from copying. changed is false if the job
+// already has this token.
 func (j *Jobs) seal(job *Job, secret string) (changed bool, err error) {
 	secret = strings.TrimSpace(secret)
 	if strings.ContainsAny(secret, "\r\n\x00") {
@@ -308,8 +311,8 @@ func (j *Jobs) seal(job *Job, secret string) (changed bool, err error) {
 	return true, nil
 }
 
-// endpoint returns the part of a Tenant URL that identifies the application: everything except the
-// flags.
+// endpoint returns the part of a Tenant URL that identifies the application: everything before the
+// flags in the query string, in lower case.
 func endpoint(tenantURL string) string {
 	base, _, _ := strings.Cut(tenantURL, "?")
 	return strings.ToLower(strings.TrimRight(base, "/"))
@@ -388,11 +391,8 @@ func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secr
 	return found, err
 }
 
-// event.ProvisioningConnectionTested is the name of the event of a Test Connection, which changes
-// nothing.
-
-// recordTest records who tested which address, and the result. It does not record the application's
-// answer.
+// recordTest records a Test Connection as an event: who tested which host, and the result. refused
+// is the error of the test; nil if it worked. The text of the application's answer is not recorded.
 func (j *Jobs) recordTest(ctx context.Context, job Job, tenantURL string, refused error) error {
 	if j.Events == nil {
 		return nil
@@ -429,7 +429,8 @@ func (j *Jobs) Start(ctx context.Context, k Key, actor string) (Job, error) {
 	})
 }
 
-// Pause sets Provisioning Status to Off. The current slice ends, and the state is kept.
+// Pause sets Provisioning Status to Off. A cycle that is under way stops, and keeps its state until
+// the job is started again.
 func (j *Jobs) Pause(ctx context.Context, k Key, actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningPaused, func(job *Job) (string, error) {
 		if job.Status == Off {
@@ -440,20 +441,21 @@ func (j *Jobs) Pause(ctx context.Context, k Key, actor string) (Job, error) {
 	})
 }
 
-// Restart starts a new initial cycle. It drops failures and quarantine but keeps links.
+// Restart starts a new initial cycle. It forgets failures and ends a quarantine, but keeps the
+// links to accounts.
 func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 	return j.Reset(ctx, k, Reset{Everybody: true, Failures: true, Quarantine: true}, actor)
 }
 
-// Reset says which parts of a job a restart begins again.
+// Reset says what a restart does again. Failures and Links include Everybody.
 type Reset struct {
 	Everybody  bool // look at everyone again
 	Failures   bool // forget failures, and read the accounts again
-	Quarantine bool // try again at once, even in quarantine
+	Quarantine bool // try again at once, even in quarantine; every restart does this
 	Links      bool // forget the links to accounts; everyone is matched again
 }
 
-// words says in words what the restart does.
+// words describes the restart, for its event.
 func (r Reset) words() string {
 	switch {
 	case r.Links:
@@ -464,8 +466,7 @@ func (r Reset) words() string {
 	return "Provisioning was restarted: it tries again at once."
 }
 
-// Reset begins parts of a job again and sets Provisioning Status to On. Everyone who failed is
-// looked at again, even if what says only Failures.
+// Reset restarts a job as what says, and sets Provisioning Status to On.
 func (j *Jobs) Reset(ctx context.Context, k Key, what Reset, actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningRestarted, func(job *Job) (string, error) {
 		if job.Mode != Automatic {
@@ -495,8 +496,9 @@ func (j *Jobs) SetMapping(ctx context.Context, k Key, name string, edit MappingE
 	return j.EditMapping(ctx, k, name, func(*Schema, *ObjectMapping) (MappingEdit, error) { return edit, nil }, actor)
 }
 
-// EditMapping changes an object mapping depending on its current state. If another change comes in
-// between, decide runs again, so it must have no side effects.
+// EditMapping changes the object mapping with this name. decide gets its current state and returns
+// the change. If another change comes in between, decide runs again, so it must have no side
+// effects.
 func (j *Jobs) EditMapping(ctx context.Context, k Key, name string, decide func(schema *Schema, now *ObjectMapping) (MappingEdit, error), actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningMappingChanged, func(job *Job) (string, error) {
 		m, err := job.Schema.ObjectMapping(name)
@@ -554,7 +556,9 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 		}
 	}
 	if edit.Enabled != nil && m.SourceObjectName == string(GroupKind) && job.GroupsOffered {
-		job.GroupsOffered, enabled = false, !m.Enabled // saving is the decision, even if nothing changes
+		// Saving is the decision about groups, even if Enabled stays as it is. The other value in
+		// enabled makes it a change that is stored.
+		job.GroupsOffered, enabled = false, !m.Enabled
 	}
 	if enabled == m.Enabled && actions == m.FlowTypes && !scoped && exact == "" {
 		return "", nil
@@ -568,7 +572,7 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 		return "", err
 	}
 	words := "Mapping changed: " + changeWords(job.Schema, schema) + "."
-	if sameJSON(job.Schema, schema) { // groups were only offered, and their mapping stays as it is
+	if sameJSON(job.Schema, schema) { // the decision about groups was to leave their mapping as it is
 		words = fmt.Sprintf("It was decided that %q stays: Enabled %s.", m.Name, PartWords(m.Enabled))
 	}
 	j.replaceSchema(job, schema)
@@ -608,7 +612,8 @@ func sameJSON(a, b *Schema) bool {
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
-// matchingTargets returns the matching attributes of the enabled mappings.
+// matchingTargets returns the matching attributes of the enabled mappings, each after the name of
+// its mapping.
 func matchingTargets(s *Schema) []string {
 	var targets []string
 	for _, m := range s.ObjectMappings() {
@@ -621,7 +626,7 @@ func matchingTargets(s *Schema) []string {
 	return targets
 }
 
-// AnyRevision accepts the job at any revision.
+// AnyRevision is for callers of RestoreDefaultMappings who accept the job in whatever state it is.
 const AnyRevision int64 = -1
 
 // WithDefaultMappings returns the job with the mappings and scoping filters of the template.
@@ -638,10 +643,10 @@ func (j *Jobs) WithDefaultMappings(job Job) (Job, error) {
 	return job, nil
 }
 
-// RestoreDefaultMappings resets all mappings and scoping filters to the template. seen is the
-// Revision of the job that the caller has seen, or AnyRevision. If the job has another Revision
-// now, the error is ErrChanged. confirmed is how many accounts the change may disable, if an
-// administrator has agreed to that number.
+// RestoreDefaultMappings resets all mappings and scoping filters to the template. seen is LookAtAll
+// of the job that the caller has seen, or AnyRevision. If LookAtAll is another now, the error is
+// ErrChanged. confirmed is how many accounts the change may disable: the number to which an
+// administrator agreed, or 0.
 func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, confirmed int, actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningMappingsRestored, func(job *Job) (string, error) {
 		if seen != AnyRevision && seen != job.LookAtAll {
@@ -659,8 +664,8 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, co
 	})
 }
 
-// CheckSchema returns an *InputError if no job could use a schema document or if parts of the
-// document contradict each other.
+// CheckSchema returns an *InputError if a job cannot use the schema document, for example because
+// its parts contradict each other.
 func (j *Jobs) CheckSchema(schema *Schema) error {
 	err := errors.Join(schema.checkTexts(), schema.Validate(j.Attributes))
 	if err == nil {
@@ -675,8 +680,8 @@ func (j *Jobs) CheckSchema(schema *Schema) error {
 	return nil
 }
 
-// replaceSchema replaces the mappings and requests an initial cycle. Graph's version is a string
-// that changes with every change.
+// replaceSchema replaces the mappings and requests an initial cycle. It also gives the schema a new
+// version, because in Graph the version of a schema differs after every change.
 func (j *Jobs) replaceSchema(job *Job, schema *Schema) {
 	job.LookAtAll++
 	schema.Version = fmt.Sprintf("%d.0", job.LookAtAll)
@@ -693,7 +698,9 @@ func (j *Jobs) Delete(ctx context.Context, k Key, actor string) error {
 	return j.Store.DeleteJob(ctx, k, j.event(ctx, job, actor, event.ProvisioningDeleted, "Provisioning was removed."))
 }
 
-// change applies fn to the current job. If fn returns an empty sentence, nothing is saved.
+// change applies fn to the current job and saves it together with an event. name is the name of the
+// event, and its text is the sentence that fn returns. If that is empty, nothing is saved. fn may
+// run more than once.
 func (j *Jobs) change(ctx context.Context, k Key, actor, name string, fn func(*Job) (string, error)) (Job, error) {
 	for attempt := 0; ; attempt++ {
 		job, err := j.Store.Job(ctx, k)
@@ -743,11 +750,11 @@ func (j *Jobs) event(ctx context.Context, job Job, actor, name, words string, ch
 	}
 }
 
-// NameApplication returns the name of an application, for events. It may be nil.
+// NameApplication returns the name of an application, for the texts of events. A nil function
+// knows no names.
 type NameApplication func(ctx context.Context, k Key) (string, error)
 
-// name returns the name of the application. It returns "" if the name is unknown, for example after
-// a deletion.
+// name returns the name of the application, or "" if it is unknown, for example after a deletion.
 func (n NameApplication) name(ctx context.Context, k Key) string {
 	if n == nil {
 		return ""
@@ -831,7 +838,7 @@ func statusCode(job Job, s State) string {
 }
 
 // Logs returns one page of the provisioning log, newest first unless the query says otherwise.
-// next is empty on the last page.
+// next is the Before of the query for the next page; it is empty on the last page.
 func (j *Jobs) Logs(ctx context.Context, k Key, q LogQuery) (entries []LogEntry, next string, err error) {
 	if q.Limit <= 0 {
 		q.Limit = 50
@@ -855,7 +862,8 @@ func (j *Jobs) CountLogs(ctx context.Context, k Key, q LogQuery) (int, error) {
 	return j.Store.CountLogs(ctx, k, q)
 }
 
-// storable reports whether any stored entry can match the query.
+// storable reports whether all texts that the query looks for can be stored. If not, no entry can
+// match it.
 func (q LogQuery) storable() bool {
 	for _, text := range []string{q.Search, q.ObjectID, q.Cycle, string(q.Action), string(q.Status)} {
 		if !storable(text) {
@@ -865,7 +873,8 @@ func (q LogQuery) storable() bool {
 	return true
 }
 
-// storable reports whether a string can be stored. Addresses and forms can contain any bytes.
+// storable reports whether the database can store a string. The texts that callers send, for
+// example in addresses and forms, can contain any bytes.
 func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 
 // Log returns one entry, or ErrNotFound.

@@ -484,7 +484,8 @@ func (r *row) compare(current scim.Resource, want any) (old any, same bool) {
 	return old, r.same(old, want)
 }
 
-// oneValueIn returns an account's first value of the row's attribute, or nil.
+// oneValueIn returns an account's first value of the row's attribute, or nil if it has none or the
+// value is an empty string.
 func (r *row) oneValueIn(account scim.Resource) any {
 	v := r.path.First(account)
 	if list, ok := v.([]any); ok && len(list) > 0 {

@@ -13,7 +13,7 @@ func newRow(t *testing.T, target string, c CompiledMapping) *row {
 	t.Helper()
 	c.Target = target
 	r := &row{CompiledMapping: c}
-	if err := r.read(); err != nil {
+	if err := r.parsePath(); err != nil {
 		t.Fatal(err)
 	}
 	return r

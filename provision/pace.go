@@ -234,7 +234,7 @@ func (c *pacer) grant() {
 	now := c.now()
 	var look time.Time    // when to check again
 	left := c.waiting[:0] // requests that still wait move to the front of the same array
-	var full []*gate      // gates that let nobody pass before a running request leaves
+	var full []*gate      // gates where no request may begin before a running one ends
 	stop := false         // none of the other requests may begin now
 	for i, w := range c.waiting {
 		g := w.gate
@@ -269,7 +269,7 @@ func (c *pacer) grant() {
 	c.wakeAt(now, look)
 }
 
-// onlyWaitAt reports whether all requests that wait are of these gates.
+// onlyWaitAt reports whether all waiting requests belong to these gates.
 func (c *pacer) onlyWaitAt(gates []*gate) bool {
 	for _, g := range c.gates {
 		if g.waiting > 0 && !slices.Contains(gates, g) {

@@ -55,7 +55,7 @@ func (r *reader) read(ctx context.Context, id string) (*Object, error) {
 // serve reads objects until no worker waits for one.
 func (r *reader) serve(ctx context.Context) {
 	for {
-		r.g.yield() // workers that are about to ask share the read
+		r.g.yield() // workers that are about to ask for objects too then share this read
 		r.mu.Lock()
 		batch := r.asks[:min(len(r.asks), mostTogether)]
 		r.asks = r.asks[len(batch):]

@@ -43,7 +43,7 @@ type options struct {
 	rounds        int           // how often each row is measured
 	roundDuration time.Duration // how long each measurement of a row takes
 	settleTime    time.Duration // how long to wait after a round for the server's own work
-	signInTime    time.Duration // how long people sign in beside SCIM requests
+	signInTime    time.Duration // how long the measurement of sign-ins during SCIM requests takes
 	timeLimit     time.Duration // how long the whole run may take before it skips the remaining parts
 	clients       int
 	profile       string   // the folder for CPU profiles; empty for none

@@ -21,26 +21,27 @@ import (
 
 const (
 	signInRate    = 100    // how many people sign in each second
-	scimRate      = 100    // how many SCIM requests come each second beside the sign-ins
-	signInUsers   = 10_000 // how many people the site has at most
-	signInOffices = 100    // from how many addresses people begin to sign in
+	scimRate      = 100    // how many SCIM requests are sent each second during the sign-ins
+	signInUsers   = 10_000 // the largest number of people at the site
+	signInOffices = 100    // the number of IP addresses from which people begin to sign in
 )
 
 // signInReport has the results of sign-ins on one kind of database.
 type signInReport struct {
 	Kind        string
 	Users       int
-	Alone       latencies // sign-ins without SCIM requests
-	AloneSample sample
-	SignIns     latencies // sign-ins beside SCIM requests
-	SCIM        latencies
+	Alone       latencies // of sign-ins without SCIM requests
+	AloneSample sample    // what the server used for the sign-ins without SCIM requests
+	SignIns     latencies // of sign-ins during SCIM requests
+	SCIM        latencies // of the SCIM requests during sign-ins
 }
 
-// latencies are the times of the answers to requests that were sent at a fixed rate. The time of a
-// request begins when it was due, also if the load generator sent it later.
+// latencies says how long the answers to requests took that were due at a fixed rate. The time of a
+// request begins when it was due, even if the load generator sent it later.
 type latencies []time.Duration
 
-// at returns the time within which this share of the answers came, in milliseconds.
+// at returns a quantile of the latencies in milliseconds: this share of the answers, from 0 to 1,
+// took no longer.
 func (l latencies) at(share float64) float64 {
 	if len(l) == 0 {
 		return 0
@@ -93,7 +94,8 @@ func (b *bench) measureSignInsOn(ctx context.Context, kind string) (*signInRepor
 	return did, errors.Join(err, b.stop(s))
 }
 
-// connectProvider connects the site with an identity provider that signs with RSA, as Entra ID does.
+// connectProvider connects the site with an identity provider that signs with RSA, as Entra ID
+// does.
 func (b *bench) connectProvider(ctx context.Context, site *population) (*demoidp.Provider, error) {
 	idp, err := demoidp.New("https://login.example.com/saml2", time.Now)
 	if err != nil {
@@ -151,7 +153,7 @@ func (b *bench) signPeopleIn(ctx context.Context, s *server, site *population, i
 	return did, errors.Join(err, failed)
 }
 
-// kind returns the kind of the server's database.
+// kind returns the kind of the server's database: kindPostgres or kindSQLite.
 func (s *server) kind() string {
 	if s.database != nil {
 		return kindPostgres
@@ -159,10 +161,10 @@ func (s *server) kind() string {
 	return kindSQLite
 }
 
-// signResponses begins n sign-ins at the site and returns the requests that post the responses of
-// the identity provider. The people sign in one after the other, several times if there are fewer.
-// Their browsers have signInOffices addresses, because a site slows down sign-ins that one address
-// begins and does not end.
+// signResponses begins n sign-ins at the site and returns the requests that post the identity
+// provider's responses to the site. If the site has fewer than n people, they sign in several
+// times. Their browsers have signInOffices IP addresses, because a site slows down sign-ins from an
+// address that has begun many and not ended them.
 func signResponses(ctx context.Context, addr string, idp *demoidp.Provider, users, n int) ([][]byte, error) {
 	posts := make([][]byte, n)
 	errs := make([]error, signInOffices)
@@ -227,8 +229,8 @@ func signResponse(ctx context.Context, client *http.Client, addr string, idp *de
 		path, addr, cookie.Name, cookie.Value, len(body), body), nil
 }
 
-// mixedRequests returns n SCIM requests about random people: lookups as Entra ID sends them, GETs by
-// id, and changes of the title.
+// mixedRequests returns n SCIM requests about random people: lookups as Entra ID sends them, GETs
+// by id, and changes of the title.
 func (s *population) mixedRequests(n int) [][]byte {
 	all := make([][]byte, n)
 	for i := range all {
@@ -246,7 +248,7 @@ func (s *population) mixedRequests(n int) [][]byte {
 	return all
 }
 
-// expectSignedIn returns an error unless a sign-in has succeeded.
+// expectSignedIn returns an error unless the answer is the redirect of a successful sign-in.
 func expectSignedIn(status int, body []byte) error {
 	if status != http.StatusSeeOther {
 		return unexpectedAnswer(status, body)
@@ -254,7 +256,7 @@ func expectSignedIn(status int, body []byte) error {
 	return nil
 }
 
-// expectOK returns an error unless a request has succeeded.
+// expectOK returns an error unless the status of the answer is 200.
 func expectOK(status int, body []byte) error {
 	if status != http.StatusOK {
 		return unexpectedAnswer(status, body)
@@ -263,7 +265,8 @@ func expectOK(status int, body []byte) error {
 }
 
 // atRate sends requests at a fixed rate, whether or not the earlier ones are answered, and returns
-// the times of their answers. It has enough connections for slow answers.
+// their latencies. It has more connections than this needs, so that slow answers do not delay other
+// requests.
 func atRate(ctx context.Context, addr string, rate int, requests [][]byte, check func(status int, body []byte) error) (latencies, error) {
 	const connections = 64
 	type due struct {

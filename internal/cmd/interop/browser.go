@@ -13,25 +13,26 @@ import (
 	"time"
 )
 
-// browser is a person's browser, as far as signing in needs one: cookies, redirects and forms.
+// browser imitates a person's browser as far as a sign-in needs it: cookies, redirects and forms.
 type browser struct{ client *http.Client }
 
 func newBrowser() *browser {
 	jar, err := cookiejar.New(nil)
 	if err != nil {
-		panic(err) // cannot happen: cookiejar.New has no failure
+		panic(err) // cannot happen: cookiejar.New never returns an error
 	}
 	return &browser{client: &http.Client{Jar: jar, Timeout: time.Minute}}
 }
 
-// page is what a browser shows.
+// page is an answer that a browser shows.
 type page struct {
 	address *url.URL // the address after all redirects
 	status  int
 	body    string
 }
 
-// String describes the page in an error message.
+// String describes the page for an error message: its address, its status and the start of its
+// text.
 func (p *page) String() string {
 	text := regexp.MustCompile(`(?s)<(script|style|head).*?</(script|style|head)>|<[^>]*>`).ReplaceAllString(p.body, " ")
 	return fmt.Sprintf("%s answers %d: %.300s", p.address, p.status, strings.Join(strings.Fields(html.UnescapeString(text)), " "))
@@ -58,7 +59,7 @@ func (b *browser) send(r *http.Request) (*page, error) {
 	return &page{address: answer.Request.URL, status: answer.StatusCode, body: string(body)}, err
 }
 
-// submit sends a form.
+// submit sends a form, and follows redirects.
 func (b *browser) submit(ctx context.Context, f form) (*page, error) {
 	target := *f.action
 	var body io.Reader
@@ -78,7 +79,7 @@ func (b *browser) submit(ctx context.Context, f form) (*page, error) {
 	return b.send(r)
 }
 
-// form is a form of a page, with the values that a browser would send.
+// form is a form of a page, with the values that a browser sends if the person changes nothing.
 type form struct {
 	action     *url.URL
 	method     string
@@ -95,8 +96,8 @@ var (
 	linkTag  = regexp.MustCompile(`(?is)<a\b([^>]*)>`)
 )
 
-// attributesOf returns the attributes of a tag. An attribute without a value has its own name as the
-// value.
+// attributesOf returns the attributes of a tag. An attribute without a value has its own name as
+// the value.
 func attributesOf(tag string) map[string]string {
 	found := map[string]string{}
 	for _, m := range attrPair.FindAllStringSubmatch(tag, -1) {
@@ -147,7 +148,7 @@ func (p *page) forms() ([]form, error) {
 	return all, nil
 }
 
-// form returns the form of the page whose address ends with suffix.
+// form returns the first form of the page that is sent to an address whose path ends with suffix.
 func (p *page) form(suffix string) (form, error) {
 	all, err := p.forms()
 	if err != nil {
@@ -161,7 +162,7 @@ func (p *page) form(suffix string) (form, error) {
 	return form{}, fmt.Errorf("there is no form for …%s: %s", suffix, p)
 }
 
-// link returns the address of a link of the page that has this part.
+// link returns the address of the first link of the page whose address contains part.
 func (p *page) link(part string) (string, error) {
 	for _, m := range linkTag.FindAllStringSubmatch(p.body, -1) {
 		to, err := p.address.Parse(attributesOf(m[1])["href"])
@@ -172,7 +173,8 @@ func (p *page) link(part string) (string, error) {
 	return "", fmt.Errorf("there is no link with %q: %s", part, p)
 }
 
-// message is a form that carries a message of SAML, which a browser sends by itself.
+// message returns the form of the page that has a SAML message, which a browser sends by itself.
+// The bool reports whether there is one.
 func (p *page) message() (form, bool, error) {
 	all, err := p.forms()
 	for _, f := range all {
@@ -183,9 +185,9 @@ func (p *page) message() (form, bool, error) {
 	return form{}, false, err
 }
 
-// goOn goes on from a page until nothing is left to do by itself or for the person: it sends forms
-// with messages of SAML, signs in where a page asks for a password, and agrees where an OpenID
-// provider asks for consent. It returns the last page, and how often a password was asked for.
+// goOn does what each page asks for until a page asks for nothing more: it sends forms with SAML
+// messages, signs in if a page asks for a password, and agrees if an OpenID provider asks for
+// consent. It returns the last page, and how often a page asked for a password.
 func (b *browser) goOn(ctx context.Context, p *page, who employee) (last *page, asked int, err error) {
 	for range 20 {
 		next, found, err := p.message()
@@ -210,8 +212,8 @@ func (b *browser) goOn(ctx context.Context, p *page, who employee) (last *page, 
 	return p, asked, fmt.Errorf("signing in does not come to an end: %s", p)
 }
 
-// questionFor returns the form by which an identity provider asks for a password or for consent,
-// filled in.
+// questionFor returns the form in which an identity provider asks for a password or for consent,
+// filled in for this person. The bool reports whether there is one.
 func (p *page) questionFor(who employee) (form, bool, error) {
 	all, err := p.forms()
 	for _, f := range all {

@@ -27,10 +27,9 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/foreign"
 )
 
-// identityProvider is a kind of identity provider that another project wrote. It has the name of its
-// site.
+// identityProvider is an identity provider that another project wrote.
 type identityProvider struct {
-	name        string
+	name        string // also the name of the site that it signs people in to
 	description string
 	openID      bool // whether it speaks OpenID Connect; otherwise it speaks SAML
 	start       func(ctx context.Context, dir string) (*runningProvider, error)
@@ -57,7 +56,7 @@ func identityProviders() []identityProvider {
 	}
 }
 
-// employee is a person at the identity providers.
+// employee is a person with an account at the identity providers.
 type employee struct {
 	ID         string `json:"id"` // the user identifier, by which the person also signs in at the identity provider
 	Password   string `json:"password"`
@@ -67,8 +66,8 @@ type employee struct {
 	Department string `json:"department"`
 }
 
-// The employees. Ada and Alan get their accounts at their first sign-in, Grace has hers by SCIM
-// before, and Kim is the administrator of the site.
+// These are all employees. The site creates the accounts of Ada and Alan at their first sign-in,
+// and SCIM creates the account of Grace before hers. Kim is the administrator of the site.
 var (
 	ada   = employee{"ada-0001", "ada-secret", "ada@contoso.example", "ada.lovelace@contoso.example", "Head of Research", "Research & <Development>"}
 	grace = employee{"grace-0002", "grace-secret", "grace@contoso.example", "grace.hopper@contoso.example", "Rear Admiral", "Größe"}
@@ -130,8 +129,8 @@ func (p *runningProvider) set(o samlOptions) error { return writeJSON(p.dir, "op
 //go:embed servers/simplesamlphp.txtar
 var simpleSAMLphpFiles []byte
 
-// startSimpleSAMLphp unpacks Debian's package and starts it with the server of PHP, for which no web
-// server is needed.
+// startSimpleSAMLphp unpacks the package of Debian and starts it with the web server that PHP
+// contains.
 func startSimpleSAMLphp(ctx context.Context, dir string) (*runningProvider, error) {
 	if err := foreign.InstallDebian(ctx, "php-cli", "php-xml", "php-mbstring", "php-curl"); err != nil {
 		return nil, err
@@ -167,7 +166,7 @@ func startSimpleSAMLphp(ctx context.Context, dir string) (*runningProvider, erro
 //go:embed servers/samlp.cjs
 var samlpProgram []byte
 
-// startSamlp installs samlp and starts our small program around it.
+// startSamlp installs samlp and starts servers/samlp.cjs, which uses it.
 func startSamlp(ctx context.Context, dir string) (*runningProvider, error) {
 	p, err := startNodeProvider(ctx, dir, "samlp", "samlp.cjs", samlpProgram, "/metadata", "express@4")
 	if err != nil {
@@ -180,13 +179,13 @@ func startSamlp(ctx context.Context, dir string) (*runningProvider, error) {
 //go:embed servers/oidc-provider.mjs
 var openIDProviderProgram []byte
 
-// startOpenIDProvider installs oidc-provider and starts it.
+// startOpenIDProvider installs oidc-provider and starts servers/oidc-provider.mjs, which uses it.
 func startOpenIDProvider(ctx context.Context, dir string) (*runningProvider, error) {
 	return startNodeProvider(ctx, dir, "oidc-provider", "oidc-provider.mjs", openIDProviderProgram, "/.well-known/openid-configuration")
 }
 
-// startNodeProvider installs a package of npm, with others that our program around it needs, and
-// starts that program.
+// startNodeProvider installs the npm package with this name, and others, and starts a program that
+// uses them. file is the name of the program's file.
 func startNodeProvider(ctx context.Context, dir, name, file string, program []byte, metadata string, others ...string) (*runningProvider, error) {
 	if err := foreign.InstallNode(ctx, dir, append(others, name)...); err != nil {
 		return nil, err
@@ -229,7 +228,8 @@ func (p *runningProvider) listen(ctx context.Context, metadata string, command f
 	return nil
 }
 
-// startAddress returns the address that starts a sign-in at the identity provider.
+// startAddress returns the address that starts a sign-in at the identity provider to the site with
+// this entity id.
 func (p *runningProvider) startAddress(entityID string) string {
 	return strings.Replace(p.startsHere, "%s", entityID, 1)
 }

@@ -18,10 +18,10 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/binary"
 )
 
-// signInPart is the name of the part that signs people in, as -only takes it.
+// signInPart is the name by which -only selects the part that signs people in.
 const signInPart = "sign-in"
 
-// signIns plays the sign-ins at all identity providers, and has their results.
+// signIns carries out the sign-ins at all identity providers and collects the results.
 type signIns struct {
 	in       *binary.Installation
 	dir      string
@@ -30,12 +30,12 @@ type signIns struct {
 	results  []signInResult
 }
 
-// signInResult is a step at an identity provider, and what came of it.
+// signInResult is the result of a step at an identity provider.
 type signInResult struct {
 	provider, software string
-	what               string
-	result             string
-	err                error
+	what               string // the step, as the report describes it
+	result             string // what happened, if the step succeeded
+	err                error  // why the step failed; nil if it succeeded
 }
 
 func (s *signIns) say(format string, args ...any) {
@@ -83,7 +83,7 @@ type signInSite struct {
 	refused  int      // the number of refused sign-ins that the steps have expected so far
 }
 
-// play starts an identity provider, connects it with a site of its own, and plays all its steps.
+// play creates a site, starts an identity provider, and carries out all steps with both.
 func (s *signIns) play(ctx context.Context, kind identityProvider) (err error) {
 	dir := filepath.Join(s.dir, "sign-in-"+kind.name)
 	if err := errors.Join(os.Mkdir(dir, 0o700), prepare(dir)); err != nil {
@@ -121,10 +121,10 @@ func (s *signIns) play(ctx context.Context, kind identityProvider) (err error) {
 	return nil
 }
 
-// signInStep is one thing that people do. It returns the result in words.
+// signInStep is one step with an identity provider, for example a sign-in or a sign-out.
 type signInStep struct {
-	what string
-	do   func(ctx context.Context) (string, error)
+	what string                                    // the step, as the report describes it
+	do   func(ctx context.Context) (string, error) // does the step and returns the result in words
 }
 
 // enterAsAdministrator opens the site with a one-time link as its first administrator.
@@ -180,7 +180,8 @@ func (s *signInSite) giveMetadata(ctx context.Context) error {
 	return os.WriteFile(filepath.Join(s.provider.dir, "site.xml"), []byte(text), 0o600)
 }
 
-// signIn signs a person in, beginning at an address. It returns how often a password was asked for.
+// signIn signs a person in, beginning at an address, and checks that the person has a session at
+// the site afterwards. It returns how often a page asked for a password.
 func (s *signInSite) signIn(ctx context.Context, b *browser, address string, who employee) (asked int, err error) {
 	p, err := b.open(ctx, address)
 	if err != nil {
@@ -195,10 +196,11 @@ func (s *signInSite) signIn(ctx context.Context, b *browser, address string, who
 	return asked, s.mustBeIn(ctx, b, who)
 }
 
-// login is the address that starts a sign-in at the site.
+// login returns the address that starts a sign-in at the site.
 func (s *signInSite) login() string { return s.home + "auth/saml2/login" }
 
-// mustBeRefused signs a person in and expects that the site refuses it with this string on the page.
+// mustBeRefused tries to sign a person in, beginning at an address. It returns an error unless the
+// site refuses the sign-in with a page that contains text.
 func (s *signInSite) mustBeRefused(ctx context.Context, b *browser, address string, who employee, text string) error {
 	p, err := b.open(ctx, address)
 	if err != nil {
@@ -246,7 +248,8 @@ type account struct {
 	} `json:"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User"`
 }
 
-// accountOf returns the account with a user name. There must be exactly one.
+// accountOf returns the account with this userName. It returns an error unless there is exactly
+// one.
 func (s *signInSite) accountOf(ctx context.Context, userName string) (account, error) {
 	status, text, err := s.in.Send(ctx, s.site, http.MethodGet, "/Users?filter="+url.QueryEscape(fmt.Sprintf("userName eq %q", userName)), "")
 	if err != nil {
@@ -262,8 +265,8 @@ func (s *signInSite) accountOf(ctx context.Context, userName string) (account, e
 	return list.Resources[0], nil
 }
 
-// mustHaveAccount returns an error unless a person's account has the values of the claims. The page
-// of the person shows the user identifier.
+// mustHaveAccount returns an error unless a person's account has the values of the claims and the
+// page of the person shows the user identifier.
 func (s *signInSite) mustHaveAccount(ctx context.Context, who employee) (account, error) {
 	a, err := s.accountOf(ctx, who.Name)
 	if err != nil {
@@ -287,7 +290,7 @@ func (s *signInSite) mustHaveAccount(ctx context.Context, who employee) (account
 	return a, err
 }
 
-// setActive sends the PATCH by which Entra ID switches a person off and on.
+// setActive sets active of a person to "True" or "False" with a PATCH like that of Entra ID.
 func (s *signInSite) setActive(ctx context.Context, id, active string) error {
 	status, text, err := s.in.Send(ctx, s.site, http.MethodPatch, "/Users/"+id, binary.PatchBody(`{"op":"Replace","path":"active","value":"`+active+`"}`))
 	if err == nil && status != http.StatusOK {
@@ -296,8 +299,9 @@ func (s *signInSite) setActive(ctx context.Context, id, active string) error {
 	return err
 }
 
-// refusedBecause waits until the audit log has the next refused sign-ins, and returns an error unless
-// they have these reasons, the oldest first.
+// refusedBecause waits until the audit log has as many new refused sign-ins as there are reasons.
+// It returns an error unless the sign-ins were refused for these reasons, the oldest first.
+// Sign-ins that an earlier call has seen do not count as new.
 func (s *signInSite) refusedBecause(ctx context.Context, reasons ...string) (string, error) {
 	var got []string
 	for began := time.Now(); len(got) < len(reasons) && time.Since(began) < time.Minute; time.Sleep(100 * time.Millisecond) {

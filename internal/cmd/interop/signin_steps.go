@@ -10,7 +10,8 @@ import (
 	"strings"
 )
 
-// samlSteps returns the steps at a SAML identity provider. Later steps need the earlier ones.
+// samlSteps returns the steps with a SAML identity provider, in their order: later steps need the
+// earlier ones.
 func (s *signInSite) samlSteps() []signInStep {
 	return []signInStep{
 		{"Each side reads the other's metadata; the site has a key", s.connectSAML},
@@ -33,7 +34,8 @@ func (s *signInSite) samlSteps() []signInStep {
 	}
 }
 
-// openIDSteps returns the steps at an OpenID provider.
+// openIDSteps returns the steps with an OpenID provider, in their order: later steps need the
+// earlier ones.
 func (s *signInSite) openIDSteps() []signInStep {
 	return []signInStep{
 		{"The site reads the provider's metadata and keys", s.connectOpenID},
@@ -47,8 +49,8 @@ func (s *signInSite) openIDSteps() []signInStep {
 	}
 }
 
-// connectSAML connects the site by the command line, as far as it has the settings. The claims for
-// title and department are set on the page.
+// connectSAML connects the site with the identity provider on the command line. It sets the claims
+// for title and department on the page, because the command line has no settings for them.
 func (s *signInSite) connectSAML(ctx context.Context) (string, error) {
 	got, err := newBrowser().open(ctx, s.provider.metadata)
 	if err != nil {
@@ -75,7 +77,8 @@ func (s *signInSite) connectSAML(ctx context.Context) (string, error) {
 	return "connected", s.change(ctx, claims)
 }
 
-// connectOpenID connects the site by the command line, and sets the claims on the page.
+// connectOpenID connects the site with the OpenID provider on the command line. It sets the claims
+// for title and department on the page.
 func (s *signInSite) connectOpenID(ctx context.Context) (string, error) {
 	file := filepath.Join(s.provider.dir, "secret.txt")
 	if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
@@ -126,8 +129,8 @@ func (s *signInSite) signInProvisioned(ctx context.Context) (string, error) {
 	return "the same account; title and department follow the identity provider", nil
 }
 
-// linkAdministrator links the account of the administrator. An account with a role is not given to a
-// user identifier that nobody has linked to it.
+// linkAdministrator links the account of the administrator to the user identifier at the identity
+// provider. Before that, the site refuses the sign-in, because the account has a role.
 func (s *signInSite) linkAdministrator(ctx context.Context) (string, error) {
 	if err := s.mustBeRefused(ctx, newBrowser(), s.login(), kim, "An account with a role"); err != nil {
 		return "", err
@@ -261,7 +264,7 @@ func (s *signInSite) replay(ctx context.Context) (string, error) {
 	if err := s.mustBeOut(ctx, stranger); err != nil {
 		return "", err
 	}
-	if f, err = s.responseFor(ctx, b, s.login(), ada); err != nil { // the request of before is used up
+	if f, err = s.responseFor(ctx, b, s.login(), ada); err != nil { // the attempt of the stranger used up the first request
 		return "", err
 	}
 	if p, err := b.submit(ctx, f); err != nil || p.status != http.StatusOK {
@@ -278,8 +281,8 @@ func (s *signInSite) replayOpenID(ctx context.Context) (string, error) {
 	if _, err := s.signIn(ctx, b, s.login(), ada); err != nil {
 		return "", err
 	}
-	// The provider has a session now, so the next sign-in is a chain of redirects. It is followed up to
-	// the answer.
+	// The person is signed in at the provider now, so the next sign-in consists of redirects only.
+	// The browser follows them up to the one with the provider's answer.
 	address := s.login()
 	follow := b.client.CheckRedirect
 	defer func() { b.client.CheckRedirect = follow }()
@@ -340,7 +343,7 @@ func (s *signInSite) startAtProvider(ctx context.Context) (string, error) {
 	return "refused while the site does not allow it; then signed in, and a second use is refused: replayed", s.change(ctx, map[string]string{"unsolicited": ""})
 }
 
-// signOutOfSite signs a person out on the page of the site, where the provider has no part in it.
+// signOutOfSite signs a person out with the button of the site. The session at the provider stays.
 func (s *signInSite) signOutOfSite(ctx context.Context) (string, error) {
 	b := newBrowser()
 	if _, err := s.signIn(ctx, b, s.login(), ada); err != nil {
@@ -352,7 +355,7 @@ func (s *signInSite) signOutOfSite(ctx context.Context) (string, error) {
 	return "the session has ended", s.mustBeOut(ctx, b)
 }
 
-// pressSignOut signs out on the page of the site. It returns the page after that.
+// pressSignOut signs a person out with the button of the site and returns the page that follows.
 func (s *signInSite) pressSignOut(ctx context.Context, b *browser) (*page, error) {
 	p, err := b.open(ctx, s.home)
 	if err != nil {
@@ -402,7 +405,7 @@ func (s *signInSite) signOutHere(ctx context.Context) (string, error) {
 	return "both sessions have ended; another browser of the person stays signed in", s.mustBeIn(ctx, other, ada)
 }
 
-// signOutThere signs a person out at the identity provider, while it sends its messages as o says.
+// signOutThere signs a person out at the identity provider, which sends its messages as o says.
 func (s *signInSite) signOutThere(o samlOptions) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		if err := s.provider.set(o); err != nil {
@@ -461,8 +464,8 @@ func (s *signInSite) switchOff(ctx context.Context) (string, error) {
 	return "the next click is the sign-in page, and a new sign-in is refused: deactivated; switched on, signed in", nil
 }
 
-// pageError returns an error about a page that should have been another one. err is an error of the
-// request; it may be nil.
+// pageError returns an error about a page that is not the expected one. when says in which part of
+// the step it came. err is the error of the request; nil if the page arrived.
 func pageError(when string, p *page, err error) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", when, err)

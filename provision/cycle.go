@@ -355,6 +355,9 @@ func (r *run) relistDue(ctx context.Context) error {
 		if ids, err = r.withoutCycleGroups(ctx, ids); err != nil {
 			return err
 		}
+		if ids, err = r.withoutLosers(ctx, ids); err != nil {
+			return err
+		}
 	}
 	if err := r.listAll(ctx, r.state, ByRetry, ids); err != nil {
 		return err
@@ -385,6 +388,29 @@ func (r *run) withoutCycleGroups(ctx context.Context, ids []string) ([]string, e
 	})
 	objects, err := r.objects(ctx, ids)
 	return slices.DeleteFunc(ids, func(id string) bool { return r.inGroupSnapshot(objects[id]) }), err
+}
+
+// withoutLosers removes people who lose their account by the reason for this initial cycle. The
+// cycle lists them with that cause, so that the guard counts them. A person whose account was to be
+// taken away before, which failed, is tried again at once.
+func (r *run) withoutLosers(ctx context.Context, ids []string) (left []string, err error) {
+	listed, err := r.list(ctx, ByCycle, ids, nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range listed {
+		if l.Takes {
+			known, err := r.e.Store.KnownAbout(ctx, r.job.Key, l.ObjectID)
+			if err != nil {
+				return nil, err
+			}
+			if !known.leaves() {
+				continue
+			}
+		}
+		left = append(left, l.ObjectID)
+	}
+	return left, nil
 }
 
 func (r *run) inGroupSnapshot(o *Object) bool {
@@ -512,7 +538,8 @@ func (r *run) importPage(ctx context.Context) (first Lane, err error) {
 		first = min(first, l.Lane)
 	}
 	return first, r.save(func(s *State) {
-		s.Phase, s.After, s.Watermark, s.Ready, s.Groups.Ready = page.nextState.Phase, page.nextState.After, page.nextState.Watermark, page.nextState.Ready, page.nextState.Groups.Ready
+		s.Phase, s.After, s.Watermark, s.Ready = page.nextState.Phase, page.nextState.After, page.nextState.Watermark, page.nextState.Ready
+		s.Groups.Ready, s.Groups.Seen = page.nextState.Groups.Ready, page.nextState.Groups.Seen
 	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, page.endedCauses...) })
 }
 
@@ -561,7 +588,9 @@ func (r *run) readPage(ctx context.Context, s State) (importedPage, error) {
 			return importedPage{}, fmt.Errorf("read snapshot of groups: %w", err)
 		}
 		ids, objects := indexByID(page)
-		s.advanceImport(ids, Links)
+		if s.advanceImport(ids, Links); s.Phase == Links {
+			s.Groups.Seen = s.Cycle.ID
+		}
 		return importedPage{ids: ids, why: ByCycle, objects: objects, nextState: s}, nil
 	case Links:
 		ids, err := r.e.Store.LinkedIDs(ctx, r.job.Key, "", s.After, importPage)
@@ -570,7 +599,7 @@ func (r *run) readPage(ctx context.Context, s State) (importedPage, error) {
 		}
 		s.advanceImport(ids, Finishing)
 		if s.Phase == Finishing {
-			s.Watermark, s.Ready, s.Groups.Ready = s.Start, true, r.groupsOn()
+			s.Watermark, s.Ready, s.Groups.Ready = s.Start, true, r.groupsOn() && s.Groups.Seen == s.Cycle.ID
 		}
 		ids, err = r.missingFromSnapshot(ctx, ids)
 		return importedPage{ids: ids, why: ByCycle, nextState: s}, err
@@ -648,8 +677,8 @@ func (r *run) finish(ctx context.Context) (next time.Time, err error) {
 		s.FirstDone = now
 	}
 	s.NextCycle = c.Started.Add(r.e.interval())
-	if s.NextCycle.Before(now) {
-		s.NextCycle = now
+	if s.NextCycle.Before(now) || r.groupsOn() && !s.Groups.Ready {
+		s.NextCycle = now // groups that the target accepts since this cycle began are not looked at yet
 	}
 	late, err := r.lateLeaver(ctx)
 	if err != nil {

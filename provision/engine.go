@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"slices"
 	"sync"
 	"time"
 )
@@ -255,7 +254,7 @@ func (r *run) pass() *pass {
 	p := &pass{
 		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches, r.e.goroutines()), g: r.e.goroutines(), proof: newLock(),
 		reads: r.state.Cycle.Reads, settle: r.e.settle(), claims: &claims{},
-		doubt: slices.Clone(r.state.InFlight), flown: maps.Clone(r.state.Flown),
+		doubt: newDoubts(r.state.InFlight), flown: maps.Clone(r.state.Flown),
 		others: knowledge{
 			read:    r.reader.read,
 			known:   func(ctx context.Context, id string) (Pending, error) { return r.e.Store.KnownAbout(ctx, r.job.Key, id) },

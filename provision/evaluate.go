@@ -7,6 +7,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -23,7 +24,7 @@ type pass struct {
 	members GroupTarget         // the target, if this pass evaluates groups
 	reads   bool                // whether to read every account, even if it should be unchanged
 	settle  time.Duration       // how long a create whose answer was lost may still be running at the target
-	doubt   []string            // the ids of objects whose last update may have been carried out but was not recorded
+	doubt   *doubts             // the objects whose last update or deletion may have been carried out but was not recorded
 	flown   map[string][]string // the attributes to which these updates gave a value, by object id
 	// searcher knows by which attributes the target can be searched.
 	searcher *searcher
@@ -54,7 +55,8 @@ type work struct {
 	replaces *Link         // the link whose account is gone, if the engine creates a new account instead
 	former   Ledger        // the ledger of the previous person, if this person takes over that person's account
 	current  scim.Resource // the account as a read or search showed it; nil if it was not read
-	doubted  bool          // whether an earlier update may have been carried out but was not recorded
+	doubted  bool          // whether an earlier update or deletion may have been carried out but was not recorded
+	deleting bool          // whether a deletion was sent in this pass
 	answer   scim.Resource // the account in the answer to the last write; nil if the answer showed none
 	created  bool          // whether the account was created in this pass
 	wrote    bool          // whether a request that changed something succeeded
@@ -68,6 +70,33 @@ type work struct {
 	result   result
 	waits    string // why the person is postponed, in words; "" if not postponed
 	entry    LogEntry
+}
+
+// doubts is a set of ids of objects. The account of each has to be read before the engine compares it
+// with the wanted values.
+type doubts struct {
+	mu  sync.Mutex
+	ids map[string]bool
+}
+
+func newDoubts(ids []string) *doubts {
+	d := &doubts{ids: map[string]bool{}}
+	for _, id := range ids {
+		d.ids[id] = true
+	}
+	return d
+}
+
+func (d *doubts) has(id string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.ids[id]
+}
+
+func (d *doubts) add(id string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.ids[id] = true
 }
 
 // newLink reports whether this pass found the account, so that the stored link is another one or
@@ -111,7 +140,7 @@ const usualSteps = 6
 // mapping can read.
 func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[string]any) {
 	w := &work{
-		p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsentResult{}, doubted: slices.Contains(p.doubt, known.ObjectID),
+		p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsentResult{}, doubted: p.doubt.has(known.ObjectID),
 	}
 	w.entry = LogEntry{
 		JobID:        p.job.Key.String(),

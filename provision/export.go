@@ -134,6 +134,7 @@ func (p *pass) adoptAfterCreate(ctx context.Context, w *work, d create, refusal 
 	if refusal.Kind != Conflict {
 		w.link.How = "created"
 	}
+	w.link.Refers = w.refers // sent as soon as the account is linked
 	changes := diff(w.current, w.values, w.link.Wrote)
 	switch {
 	case len(changes) == 0 && refusal.Kind != Conflict:

@@ -51,6 +51,7 @@ type GroupsChanged struct {
 // GroupState is the progress of a job's groups.
 type GroupState struct {
 	Ready    bool      `json:"ready,omitempty"`    // whether the engine has looked at every group in scope since the job began to provision groups
+	Seen     string    `json:"seen,omitempty"`     // the id of the last cycle in which the engine looked at every group in scope
 	Mark     Cursor    `json:"mark,omitempty"`     // the position up to which all changes of groups are imported
 	Off      string    `json:"off,omitempty"`      // a sentence that says why the target accepts no groups; "" if it accepts them
 	Searches *Searches `json:"searches,omitempty"` // the results of testing the matching attributes of groups
@@ -162,11 +163,13 @@ func readGroupFrom(ctx context.Context, source GroupSource, app, id string) (*Ob
 // are not provisioned now. object is nil if the source no longer has it.
 func (p *pass) passFor(object *Object, known Pending) *pass {
 	kind := UserKind
-	if known.Link != nil && known.Link.Kind != "" {
-		kind = known.Link.Kind
-	}
-	if object != nil {
+	switch {
+	case object != nil:
 		kind = object.Kind
+	case known.Link != nil && known.Link.Kind != "":
+		kind = known.Link.Kind
+	case known.Op != nil && known.Op.Kind != "":
+		kind = known.Op.Kind
 	}
 	if kind == GroupKind {
 		return p.groups
@@ -309,7 +312,13 @@ func (r *run) listGroups(ctx context.Context, c GroupsChanged) ([]Listed, error)
 	}
 	var ids []string
 	for _, id := range c.IDs {
-		if _, linked := states[id]; linked || r.groups.entitles(objects[id], r.job.Scope) {
+		_, concerns := states[id]
+		if concerns = concerns || r.groups.entitles(objects[id], r.job.Scope); !concerns {
+			if concerns, err = r.mayBeCreated(ctx, id); err != nil {
+				return nil, err
+			}
+		}
+		if concerns {
 			ids = append(ids, id)
 		}
 	}
@@ -318,6 +327,13 @@ func (r *run) listGroups(ctx context.Context, c GroupsChanged) ([]Listed, error)
 		return nil, err
 	}
 	return append(listed, r.listMembers(c.Edges, states)...), nil
+}
+
+// mayBeCreated reports whether a worker may be creating a group that should not exist any more, or
+// has just created it.
+func (r *run) mayBeCreated(ctx context.Context, id string) (bool, error) {
+	known, err := r.e.Store.KnownAbout(ctx, r.job.Key, id)
+	return known.Op != nil || known.Verdict != "" || known.Link != nil, err
 }
 
 // groups returns the ids of all groups that the changes concern.

@@ -253,7 +253,11 @@ func (l *pipeline) holdsBack(ctx context.Context, w *work) (*Listed, error) {
 	listed := Listed{
 		ObjectID: w.known.ObjectID, Why: w.known.Why, Lane: lane, Takes: true, Cause: w.known.Cause, Reason: why, Turn: w.known.Turn,
 	}
-	if listed.Cause == "" {
+	switch {
+	case listed.Cause != "":
+	case l.r.failedBefore(w.known.Pending):
+		listed.Cause = l.r.cycleCause()
+	default:
 		// The directory may know a cause that is not imported yet. If so, importing it lists the
 		// row again with a new Turn, and this decision leaves that row alone.
 		if err := l.r.catchUp(ctx); err != nil {
@@ -262,6 +266,18 @@ func (l *pipeline) holdsBack(ctx context.Context, w *work) (*Listed, error) {
 	}
 	return &listed, nil
 }
+
+// failedBefore reports whether an initial cycle looks at an object only because it failed earlier,
+// and its account was not to be taken away then. If it is now, the reason for the initial cycle is
+// the cause.
+func (r *run) failedBefore(known Pending) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.state.Phase != Idle && r.state.Cycle.Kind == InitialCycle && known.Why == ByRetry && !known.leaves()
+}
+
+// leaves reports whether the object's account was to be taken away when that failed.
+func (p Pending) leaves() bool { return p.Escrow != nil && p.Escrow.Lane == Leavers }
 
 // catchUp imports all changes that the directory has at this moment.
 func (r *run) catchUp(ctx context.Context) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -369,6 +370,47 @@ func TestGuard(t *testing.T) {
 		g.wantActive("a restart is another cause", 59)
 		if h := g.held(); h.Count != 29 || !strings.Contains(h.Words, "restarted") {
 			t.Errorf("on hold is %+v", h)
+		}
+	})
+}
+
+// TestTheGuardCountsFailuresWithTheChangeOfSettings edits the scoping filter while updates of the
+// same people wait to be tried again.
+func TestTheGuardCountsFailuresWithTheChangeOfSettings(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		g := newGuarded(t, db, 30)
+		g.world.app.answer = func(w http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodPatch {
+				w.WriteHeader(http.StatusConflict)
+			}
+			return r.Method == http.MethodPatch
+		}
+		g.importRows(func(i int, values map[string]string) bool {
+			values["jobTitle"] = "Title"
+			return true
+		}, directory.ImportOptions{})
+		g.cycle()
+		if r := g.report(); r.Escrowed != 30 {
+			t.Fatalf("report %+v", r)
+		}
+		g.world.app.answer = nil
+		g.filter(clause("department", "EQUALS", "Support"))
+		planned := 0
+		_, err := g.engine.Plan(t.Context(), g.key, func(o provision.PlannedObject) error {
+			if o.Code == "OnHold" {
+				planned++
+			}
+			return nil
+		})
+		g.must(err)
+		g.cycle()
+		g.wantActive("after the filter", 30)
+		if h := g.held(); h.Count != 10 || planned != 10 {
+			t.Errorf("%d are planned to be on hold, on hold is %+v", planned, h)
+		}
+		if r := g.report(); r.Escrowed != 10 || r.Pending != 0 {
+			t.Errorf("report %+v", r)
 		}
 	})
 }

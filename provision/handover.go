@@ -243,13 +243,15 @@ func (p *pass) breakCircle(w *work, key MatchKey, h holder, awaits *Awaited, cir
 
 // noTemporary returns why an account may not get a temporary value, or "" if it may.
 func (p *pass) noTemporary(w *work, key MatchKey) string {
-	path := strings.ToLower(key.Path)
+	path, wrote := strings.ToLower(key.Path), w.link.Wrote[key.Path]
+	// A refusal of the value that the other account has is no surprise: the value is taken.
+	refused := wrote.Refused != nil && !same(wrote.Refused, rememberedAs(key.Path, key.Value))
 	switch {
 	case p.job.Swaps != SwapsTemporary:
 		return "Allow temporary values in the job's settings (Swapped names), or change one of the accounts at the application."
 	case strings.HasPrefix(path, "emails"):
 		return "An e-mail address gets no temporary value. Change one of the accounts at the application."
-	case w.link.Wrote[key.Path].Refused != nil || w.link.Wrote == nil || !p.m.can(FlowUpdate):
+	case refused || w.link.Wrote == nil || !p.m.can(FlowUpdate):
 		return "The application has refused a change of this attribute before, so no temporary value is sent. Change one of the accounts at the application."
 	}
 	return ""

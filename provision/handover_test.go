@@ -325,6 +325,26 @@ func TestRehire(t *testing.T) {
 			t.Error("the purge of the old object took the account away")
 		}
 	})
+	t.Run("adopt_removes_former_values_after_a_pause_too", func(t *testing.T) {
+		t.Parallel()
+		w := left(t, provision.RehireAdopt, "E2")
+		paused := false
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPatch || paused {
+				return false
+			}
+			paused = true
+			rw.Header().Set("Retry-After", "3600")
+			rw.WriteHeader(http.StatusTooManyRequests)
+			return true
+		}
+		w.cycle()
+		w.clock.advance(2 * time.Hour)
+		w.cycle()
+		if title := w.app.user("bob@contoso.com").String("title"); !paused || title != "" || !isActive(t, w, "bob@contoso.com") {
+			t.Errorf("paused %v, the account has the title %q", paused, title)
+		}
+	})
 	t.Run("a_name_that_is_freed_wakes_whoever_waits", func(t *testing.T) {
 		t.Parallel()
 		w := left(t, "", "E9")

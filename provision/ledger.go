@@ -442,7 +442,7 @@ func readValue(part json.RawMessage) (any, error) {
 func (w *work) afterwards(changes, unsure []Change) Ledger {
 	before := w.link.Wrote
 	if w.newLink() {
-		before = nil
+		before = w.former
 	}
 	after := make(Ledger, len(w.m.rows))
 	for i := range w.m.rows {

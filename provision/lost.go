@@ -66,8 +66,9 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 	return w.miss(p.m.can(FlowAdd)), nil
 }
 
-// relocationKeys returns the matching values that the account had and those that it should have, in
-// the order of the matching precedence.
+// relocationKeys returns the matching values that the account had, those that an update of unknown
+// outcome may have given to it, and those that it should have, in the order of the matching
+// precedence.
 func (p *pass) relocationKeys(w *work, attributes map[string]any) []MatchKey {
 	var wanted []MatchKey
 	if !w.gone {
@@ -75,10 +76,22 @@ func (p *pass) relocationKeys(w *work, attributes map[string]any) []MatchKey {
 	}
 	var keys []MatchKey
 	for i := range p.m.matching {
-		for _, k := range slices.Concat(w.link.Keys, wanted) {
+		for _, k := range slices.Concat(w.link.Keys, w.unsureKeys(), wanted) {
 			if k.Path == p.m.matching[i].Target && !slices.ContainsFunc(keys, func(have MatchKey) bool { return sameKey(have, k) }) {
 				keys = append(keys, k)
 			}
+		}
+	}
+	return keys
+}
+
+// unsureKeys returns the matching values that an update of unknown outcome may have given to the
+// account.
+func (w *work) unsureKeys() (keys []MatchKey) {
+	for i := range w.m.matching {
+		path := w.m.matching[i].Target
+		if e := w.link.Wrote[path]; e.Unsure && text(e.Sent) != "" && !isHashed(e.Sent) {
+			keys = append(keys, MatchKey{Path: path, Value: e.Sent})
 		}
 	}
 	return keys

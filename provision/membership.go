@@ -49,6 +49,7 @@ type MembersWork struct {
 	After   string       // the object id of the last member that was read
 	Open    []Membership // the memberships that still have to be sent or checked
 	Other   string       // the account id of an acknowledged member that stays; "" if there is none
+	Refused bool         // whether the target refused some of the memberships the last time
 }
 
 // EndingMember is a membership that would end, for the guard to judge.
@@ -75,6 +76,9 @@ const (
 	// filterOps is the largest number of removals in one request if each removal is a separate
 	// operation.
 	filterOps = 100
+	// mostChecked is how many memberships one request carries if each of them may have to be
+	// checked.
+	mostChecked = 20
 )
 
 // standing returns the account's id if the account may be a member of groups, or may be referred
@@ -130,8 +134,11 @@ func (r *run) relate(ctx context.Context, w *work, o *Outcome) error {
 	o.RefersTo, o.Cause = w.refersTo, w.known.Cause
 	if w.m.kind == GroupKind {
 		switch is := after.standing(); {
-		case is == "" && before != nil:
+		case after == nil && before != nil:
 			o.Members = ForgetMembers
+		case is != "" && before.standing() == "" && before != nil && before.TargetID == is:
+			// The group was not to be found, or not in scope. It still has the members that it had.
+			o.Members = ProveMembers
 		case is != "" && is != before.standing():
 			o.Members = ReadNewMembers
 		case is != "" && w.known.Why == ByCycle && !w.skipped():
@@ -211,12 +218,7 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 		return true, nil
 	}
 	s.budget = maxIsolation
-	if s.known.Escrow != nil {
-		if err := r.e.Store.RetryMembers(ctx, r.fence, s.group); err != nil {
-			return false, err
-		}
-	}
-	for !s.stopped() {
+	for retried := false; !s.stopped(); {
 		if ctx.Err() != nil || !r.e.Now().Before(s.l.until) {
 			return false, nil
 		}
@@ -224,6 +226,11 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 		switch {
 		case err != nil:
 			return false, err
+		case todo.Refused && !retried:
+			retried = true
+			if err := r.e.Store.RetryMembers(ctx, r.fence, s.group); err != nil {
+				return false, err
+			}
 		case todo.Reading:
 			if err := s.read(ctx, todo.After); err != nil {
 				return false, err
@@ -405,6 +412,9 @@ func (s *memberSync) chunks(changes []memberChange, removing bool) [][]memberCha
 	if removing && s.l.r.removesByFilter() {
 		most = min(most, filterOps)
 	}
+	if !s.isProved(removing) && slices.ContainsFunc(changes, func(c memberChange) bool { return c.Unsure }) {
+		most = min(most, mostChecked)
+	}
 	var chunks [][]memberChange
 	from, bytes := 0, 0
 	for i, c := range changes {
@@ -470,8 +480,16 @@ func (s *memberSync) change(changes []memberChange, removing bool) error {
 			return s.learnSize(middle + 1)
 		}
 		return nil
-	case len(changes) == 1 && (mayBeIsolated(te) || te.Kind == NotFound) && s.groupIsThere():
-		return s.refuse(changes[0], removing, te, began)
+	case len(changes) == 1 && (mayBeIsolated(te) || te.Kind == NotFound):
+		switch problem := s.readGroup(); {
+		case problem == nil: // the refusal is about the member
+			return s.refuse(changes[0], removing, te, began)
+		case !problem.postponed.IsZero():
+			s.waits = problem.postponed
+			return nil
+		case problem.Kind != NotFound && te.Kind == NotFound:
+			te = s.unchecked(problem) // whether the group or the member is gone cannot be told yet
+		}
 	}
 	if s.again {
 		s.again = false
@@ -523,7 +541,7 @@ func (s *memberSync) request(changes []memberChange, removing bool) *TargetError
 		}
 		return te
 	}
-	te := s.check(changes[0].id, removing)
+	te := s.check(changes, removing)
 	before := target.Dialect()
 	if te == nil || te.Code != codeIncompatible || !removing || s.again || before.Removal != "" {
 		return te
@@ -534,7 +552,7 @@ func (s *memberSync) request(changes []memberChange, removing bool) *TargetError
 		other.Removal = RemoveByValue
 	}
 	target.Speak(other)
-	if asProblem(send(s.firm, s.link.TargetID, ids)) == nil && s.check(changes[0].id, removing) == nil {
+	if asProblem(send(s.firm, s.link.TargetID, ids)) == nil && s.check(changes, removing) == nil {
 		return nil
 	}
 	if !s.again {
@@ -543,23 +561,39 @@ func (s *memberSync) request(changes []memberChange, removing bool) *TargetError
 	return te
 }
 
-// check asks the target whether an account that was just added or removed is a member. It asks
-// after each request until the target has proved that it does what it answers, and then after one
-// in fifty requests. If the target does not support the question, check believes its answer to the
-// change. If the answer to the question is lost, check returns an error, so that the change is sent
-// and checked again.
-func (s *memberSync) check(id string, removing bool) *TargetError {
-	p, r := s.l.p.groups, s.l.r
-	r.mu.Lock()
-	proved := r.state.Members.Adds
-	if removing {
-		proved = r.state.Members.Removes
+// sampleOf returns the changes to check with the target. One change is enough if it was not sent
+// before and its account still exists. It then proves that the target carries out such changes. Any
+// other member may have come or gone in another way: by an earlier request whose answer was lost, or
+// because its account was deleted. If there are only such members, sampleOf returns all changes that
+// may have been sent before, and proves is false.
+func sampleOf(changes []memberChange) (sample []memberChange, proves bool) {
+	for _, c := range changes {
+		if !c.Unsure && c.Link != nil && !c.Link.missing() && c.Link.TargetID == c.id {
+			return []memberChange{c}, true
+		}
+		if c.Unsure {
+			sample = append(sample, c)
+		}
 	}
-	r.mu.Unlock()
-	if proved && !p.doubted.Load() && p.unshown.Add(1)%readBackEvery != 0 {
+	if len(sample) == 0 {
+		sample = changes[:1]
+	}
+	return sample, false
+}
+
+// check asks the target whether the accounts in a sample of the changes are members. It asks after
+// each request until the target has proved that it does what it answers, and then after one in fifty
+// requests. If the target does not support the question, check believes its answer to the change. If
+// the answer to the question is lost, check returns an error, so that the change is sent and checked
+// again.
+func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
+	p := s.l.p.groups
+	// What is added now may have been removed before, by a request that nobody has checked.
+	undoes := !removing && !s.isProved(true) && slices.ContainsFunc(changes, func(c memberChange) bool { return c.Unsure })
+	if !undoes && s.isProved(removing) && !p.doubted.Load() && p.unshown.Add(1)%readBackEvery != 0 {
 		return nil
 	}
-	if removing && s.other != "" {
+	if (removing || undoes) && s.other != "" {
 		switch stays, err := p.members.HasMember(s.firm, s.link.TargetID, s.other); {
 		case unanswered(err):
 			return s.unchecked(err)
@@ -567,16 +601,27 @@ func (s *memberSync) check(id string, removing bool) *TargetError {
 			return s.emptied()
 		}
 	}
-	has, err := p.members.HasMember(s.firm, s.link.TargetID, id)
-	if unanswered(err) {
-		return s.unchecked(err)
+	sample, proves := sampleOf(changes)
+	for _, c := range sample {
+		has, err := p.members.HasMember(s.firm, s.link.TargetID, c.id)
+		if unanswered(err) {
+			return s.unchecked(err)
+		}
+		if err == nil && has == removing {
+			p.doubted.Store(true)
+			return ignoredMember(c.id, removing)
+		}
 	}
-	if err != nil || has == !removing {
-		p.doubted.Store(false)
+	p.doubted.Store(false)
+	if proves {
 		s.proved(removing)
-		return nil
 	}
-	p.doubted.Store(true)
+	return nil
+}
+
+// ignoredMember is the problem of a target that accepted a change of a member without carrying it
+// out.
+func ignoredMember(id string, removing bool) *TargetError {
 	what := "a new member, but the group does not have it"
 	if removing {
 		what = "the removal of a member, but the group still has it"
@@ -592,10 +637,7 @@ func (s *memberSync) check(id string, removing bool) *TargetError {
 // After the target has proved that it carries out removals, hasEmptied no longer asks it, and
 // returns false.
 func (s *memberSync) hasEmptied() bool {
-	s.l.r.mu.Lock()
-	proved := s.l.r.state.Members.Removes
-	s.l.r.mu.Unlock()
-	if proved || s.other == "" {
+	if s.isProved(true) || s.other == "" {
 		return false
 	}
 	stays, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, s.other)
@@ -622,6 +664,17 @@ func (s *memberSync) unchecked(err error) *TargetError {
 	te := *asTargetError(err)
 	te.Sent = true
 	return &te
+}
+
+// isProved reports whether the target has proved that it carries out removals, or additions.
+func (s *memberSync) isProved(removing bool) bool {
+	r := s.l.r
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if removing {
+		return r.state.Members.Removes
+	}
+	return r.state.Members.Adds
 }
 
 // proved records that the target carries out removals, or additions.
@@ -654,10 +707,10 @@ func (s *memberSync) emptied() *TargetError {
 	return te
 }
 
-// groupIsThere reports whether the target still has the group. If so, a refusal is about a member.
-func (s *memberSync) groupIsThere() bool {
+// readGroup asks the target for the group. It returns nil if the target has the group.
+func (s *memberSync) readGroup() *TargetError {
 	_, err := s.l.p.groups.target.Get(s.firm, s.link.TargetID)
-	return err == nil
+	return asProblem(err)
 }
 
 // succeed records changes that the target carried out.

@@ -442,12 +442,18 @@ func (l *pipeline) evaluate(ctx context.Context, known Pending) (*work, error) {
 func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 	d, creating := w.decision.(create)
 	if !creating {
-		if d, updating := w.decision.(patch); updating {
-			// If the process dies now, the next one reads this account before it compares the
-			// account with anything.
-			if err := l.before(w, Outcome{ObjectID: w.known.ObjectID, Flies: true, Gives: given(d.changes)}); err != nil {
-				return err
-			}
+		// If the process dies now, the next one reads this account before it compares the account
+		// with anything.
+		flies := Outcome{ObjectID: w.known.ObjectID, Flies: true}
+		switch d := w.decision.(type) {
+		case patch:
+			flies.Gives = given(d.changes)
+		case remove: // the object may come back into scope before the outcome is known
+			w.deleting = true
+			w.p.doubt.add(w.known.ObjectID)
+		}
+		if err := l.before(w, flies); err != nil {
+			return err
 		}
 		w.p.export(ctx, w, l.r.e.Now())
 		return nil
@@ -475,7 +481,7 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 // intend stores the intent of a create that is about to be sent. times is how many earlier creates
 // of the person had an unknown outcome.
 func (l *pipeline) intend(w *work, d create, times int) error {
-	op := Op{ObjectID: w.known.ObjectID, ID: w.entry.ChangeID, Keys: d.keys, Sent: l.r.e.Now(), Times: times, Cycle: l.cycle, Drawn: d.drawn}
+	op := Op{ObjectID: w.known.ObjectID, ID: w.entry.ChangeID, Kind: w.m.kind, Keys: d.keys, Sent: l.r.e.Now(), Times: times, Cycle: l.cycle, Drawn: d.drawn}
 	w.known.Op, w.known.resolved = &op, false
 	return l.before(w, Outcome{ObjectID: op.ObjectID, Intent: &op})
 }
@@ -675,7 +681,7 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 	return nil
 }
 
-// flight updates the list of objects whose update is about to be sent.
+// flight updates the list of objects whose update or deletion is about to be sent.
 func (s *State) flight(o Outcome) {
 	at := slices.Index(s.InFlight, o.ObjectID)
 	switch {

@@ -43,7 +43,7 @@ func (g *planGuard) causeOf(w *work, origins map[string]Origin) string {
 	case g.decidedAnew(w, origins):
 	case w.known.Cause != "" && w.known.Verdict != Rejected:
 		return w.known.Cause
-	case g.initial:
+	case g.initial && !w.known.leaves():
 		return cycleCause
 	}
 	return origins[w.known.ObjectID].Cause

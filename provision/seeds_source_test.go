@@ -35,10 +35,12 @@ type employee struct {
 	Attributes map[string]any // never changed in place
 	Enabled    bool
 	Deleted    time.Time
-	Direct     bool // assigned directly
+	Direct     bool   // assigned directly
+	Role       string // of the direct assignment; "" is Default Access
 }
 
 type department struct {
+	ID       string
 	Name     string
 	Deleted  time.Time
 	Assigned bool
@@ -81,9 +83,13 @@ func (c *company) view() view {
 		}
 	}
 	for id, e := range c.people {
-		v.people[id] = source.User(directory.Object{
+		o := directory.Object{
 			User: directory.User{ObjectID: id, AccountEnabled: e.Enabled, Deleted: e.Deleted, Attributes: e.Attributes}, Assigned: e.Direct || through[id],
-		})
+		}
+		if e.Direct && e.Role != "" {
+			o.Roles = []directory.AppRole{{ID: "id of " + e.Role, Value: e.Role, DisplayName: e.Role, Enabled: true}}
+		}
+		v.people[id] = source.User(o)
 	}
 	return v
 }
@@ -175,7 +181,7 @@ func (c *company) editTeam(id string, fn func(d *department)) {
 	})
 }
 
-// join puts a person into a group, or takes them out.
+// join puts a person or a group into a group, or takes them out.
 func (c *company) join(id, member string, in bool) {
 	c.editTeam(id, func(d *department) {
 		d.Members = slices.DeleteFunc(slices.Clone(d.Members), func(m string) bool { return m == member })

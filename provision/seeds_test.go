@@ -186,8 +186,10 @@ type seeded struct {
 	crash    *crashPoint
 	titles   int
 	hired    int
-	filter   bool // the job's filter admits only Oslo
-	everyone bool // the job's scope is everyone
+	city     string // the only one that the job's filter admits; "" if there is no filter
+	everyone bool   // the job's scope is everyone
+	nested   bool   // the job sends groups as members of groups
+	flag     bool   // the Tenant URL has the flag of the compliant dialect
 	rehire   provision.Rehire
 
 	mu    sync.Mutex
@@ -229,17 +231,48 @@ func newSeeded(t *testing.T, h house, seed uint64, plant string) *seeded {
 		Store: mortalStore{s.store, s.outside}, Sealer: openSeal{}, Targets: s.targets(0), Template: template, Now: s.clock.now, NewID: s.newID, Sources: s.source,
 		Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
 	}
+	s.nested = s.random.IntN(3) == 0
 	secret := "secret"
 	if _, err := s.jobs.Save(t.Context(), key, provision.Settings{
 		Mode: provision.Automatic, TenantURL: "http://127.0.0.1:1/scim/v2", Secret: &secret, Status: provision.On, Scope: provision.AssignedOnly,
-		Swaps: provision.SwapsTemporary, Rehire: s.rehire,
+		Swaps: provision.SwapsTemporary, Rehire: s.rehire, Nested: &s.nested,
 	}, "cli"); err != nil {
 		t.Fatal(err)
 	}
 	s.setActions(allActions)
-	(&groupWorld{world: s.world}).mapManager()
+	mapping := &groupWorld{world: s.world}
+	mapping.mapManager()
+	mapping.mapRoles("roles", "AppRoleAssignmentsComplex([appRoleAssignments])")
+	s.matchGroups(s.random.IntN(3))
 	s.revive()
 	return s
+}
+
+// matchGroups also matches groups by their object id: not, after their name, or before it.
+func (s *seeded) matchGroups(how int) {
+	if how == 0 {
+		return
+	}
+	job, err := s.jobs.Get(s.t.Context(), s.key)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	schema := job.Schema.Clone()
+	m, err := schema.GroupMapping()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	for i := range m.AttributeMappings {
+		switch row := &m.AttributeMappings[i]; row.TargetAttributeName {
+		case "displayName":
+			row.MatchingPriority = how
+		case "externalId":
+			row.MatchingPriority = 3 - how
+		}
+	}
+	if _, err := s.jobs.SetSchema(s.t.Context(), s.key, schema, "cli"); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (s *seeded) source(context.Context, provision.SourceID) (provision.Source, error) {
@@ -313,7 +346,7 @@ func (s *seeded) fault(format string, args ...any) {
 }
 
 func (s *seeded) story() string {
-	return strings.Join(s.wrong, "\n") + fmt.Sprintf("\nthe application: %+v %v; re-hires: %s\nwhat happened:\n", s.target.traits, s.target.kinds, s.rehire) +
+	return strings.Join(s.wrong, "\n") + fmt.Sprintf("\nthe application: %+v %v; re-hires: %s, nested %v\nwhat happened:\n", s.target.traits, s.target.kinds, s.rehire, s.nested) +
 		strings.Join(s.log[max(0, len(s.log)-200):], "\n")
 }
 
@@ -323,7 +356,7 @@ func (s *seeded) history() []string {
 }
 
 const (
-	population = 7
+	population = 9
 	teamCount  = 3
 )
 
@@ -347,14 +380,16 @@ func (s *seeded) title() string {
 // play plays the seed and notes what is wrong.
 func (s *seeded) play() {
 	s.target.strangers()
-	for i := range 4 {
+	for i := range 5 {
 		s.hire(personID(i), personID(i)+"@contoso.com")
 		if i == 0 { // there is an account already
 			s.target.add(account(personID(i) + "@contoso.com"))
 		}
 	}
 	s.target.addTeam(scim.Resource{"schemas": []any{scim.GroupURN}, "displayName": "Team g0", "members": s.target.crowd("c")})
-	s.company.editTeam(teamID(0), func(d *department) { *d = department{Name: "Team g0", Assigned: true, Members: []string{"p1", "p2"}} })
+	s.company.editTeam(teamID(0), func(d *department) {
+		*d = department{ID: teamID(0), Name: "Team g0", Assigned: true, Members: []string{"p1", "p2"}}
+	})
 	s.target.calm = true
 	s.advance()
 	s.target.calm = false
@@ -373,6 +408,9 @@ func (s *seeded) play() {
 			}
 		}
 		s.advance()
+		if s.random.IntN(4) == 0 {
+			s.approve()
+		}
 		s.clock.advance([]time.Duration{0, time.Second, 10 * time.Second, 2 * time.Minute, time.Hour, 30 * time.Hour}[s.random.IntN(6)])
 	}
 	s.recover()
@@ -414,25 +452,47 @@ func (s *seeded) advance() time.Time {
 	return next
 }
 
-// editScope changes which people the job provisions.
+// editScope changes which people the job provisions, or how it speaks of groups and values.
 func (s *seeded) editScope() {
-	if s.random.IntN(2) == 0 {
+	edit := func(change func(set *provision.Settings)) {
+		if _, err := s.jobs.Edit(s.t.Context(), s.key, change, "cli"); err != nil {
+			s.t.Fatal(err)
+		}
+	}
+	switch s.random.IntN(5) {
+	case 0:
 		scope := provision.AssignedOnly
 		if s.everyone = !s.everyone; s.everyone {
 			scope = provision.Everyone
 		}
 		s.say("the scope becomes %s", scope)
-		if _, err := s.jobs.Edit(s.t.Context(), s.key, func(set *provision.Settings) { set.Scope = scope }, "cli"); err != nil {
-			s.t.Fatal(err)
+		edit(func(set *provision.Settings) { set.Scope = scope })
+	case 1:
+		s.nested = !s.nested
+		s.say("groups are sent as members: %v", s.nested)
+		edit(func(set *provision.Settings) { set.Nested = &s.nested })
+	case 2:
+		s.flag = !s.flag
+		address := "http://127.0.0.1:1/scim/v2"
+		if s.flag {
+			address += "?aadOptscim062020"
 		}
-		return
+		s.say("the Tenant URL becomes %s", address)
+		edit(func(set *provision.Settings) { set.TenantURL = address })
+	default:
+		s.editFilter()
 	}
-	s.filter = !s.filter
+}
+
+// editFilter changes the scoping filter of users. It may take away so many accounts that the guard
+// holds them.
+func (s *seeded) editFilter() {
+	s.city = []string{"", "Oslo", "Bergen"}[s.random.IntN(3)]
 	groups := []provision.FilterGroup{}
-	if s.filter {
-		groups = []provision.FilterGroup{{Name: "Oslo", Clauses: []provision.FilterClause{{SourceOperandName: "city", OperatorName: "EQUALS", TargetOperand: provision.FilterOperand{Values: []string{"Oslo"}}}}}}
+	if s.city != "" {
+		groups = []provision.FilterGroup{{Name: "City", Clauses: []provision.FilterClause{{SourceOperandName: "city", OperatorName: "EQUALS", TargetOperand: provision.FilterOperand{Values: []string{s.city}}}}}}
 	}
-	s.say("the filter is on: %v", s.filter)
+	s.say("the filter admits only %q", s.city)
 	if _, err := s.jobs.SetMapping(s.t.Context(), s.key, userRows, provision.MappingEdit{Scope: &groups}, "cli"); err != nil {
 		s.t.Fatal(err)
 	}
@@ -481,7 +541,7 @@ func (s *seeded) step(r *rand.Rand, _ bool) {
 		id = pick(r, people, isAny)
 	}
 	e, there := people[id]
-	what := r.IntN(15)
+	what := r.IntN(17)
 	switch {
 	case !there && !s.company.purged[id] && nameIsFree(people, id+"@contoso.com", id):
 		s.say("%s is hired", id)
@@ -532,6 +592,10 @@ func (s *seeded) step(r *rand.Rand, _ bool) {
 		}
 		s.say("%s has the manager %s", id, manager)
 		s.company.set(id, "manager", manager)
+	case 15, 16:
+		role := fmt.Sprintf("role%d", r.IntN(3))
+		s.say("%s has the %s", id, role)
+		s.company.edit(id, func(e *employee) { e.Role = role })
 	}
 }
 
@@ -583,13 +647,16 @@ func (s *seeded) stepOfTeams(r *rand.Rand) {
 	if !there {
 		if !s.company.purged[id] {
 			s.say("the group %s is made", id)
-			s.company.editTeam(id, func(d *department) { *d = department{Name: "Team " + id, Assigned: r.IntN(3) > 0} })
+			s.company.editTeam(id, func(d *department) { *d = department{ID: id, Name: "Team " + id, Assigned: r.IntN(3) > 0} })
 		}
 		return
 	}
 	switch r.IntN(10) {
 	case 0, 1, 2, 3, 4:
 		member := pick(r, people, isAny)
+		if r.IntN(5) == 0 { // a group of a higher number, so that no group is a member of itself
+			member = pick(r, teams, func(other department) bool { return other.ID > id })
+		}
 		if member == "" {
 			return
 		}
@@ -693,7 +760,7 @@ func (s *seeded) entitled(id string) bool {
 	if !there || !o.Active() {
 		return false
 	}
-	return (o.Assigned || s.everyone) && (!s.filter || o.Attributes["city"] == "Oslo")
+	return (o.Assigned || s.everyone) && (s.city == "" || o.Attributes["city"] == s.city)
 }
 
 // check compares the application with the directory.
@@ -754,6 +821,10 @@ func (s *seeded) checkPerson(id string) {
 	if !active || a.String("userName") != name || a.String("title") != title {
 		s.fault("%s should be %s, %s, active; got %s", id, name, title, encode(a))
 	}
+	// The mapping adds roles. Earlier ones stay.
+	if people, _ := s.company.read(); people[id].Direct && !strings.Contains(fmt.Sprint(a["roles"]), people[id].Role) {
+		s.fault("%s should have the %s, got %v", id, people[id].Role, a["roles"])
+	}
 	if is, want := managerID(a), s.accountOf(text(o.Attributes["manager"])); is != want {
 		s.fault("the manager of %s should be %q (%v), got %q", id, want, o.Attributes["manager"], is)
 	}
@@ -785,10 +856,27 @@ func (s *seeded) accountOf(id string) string {
 	return accounts[0].String("id")
 }
 
-func (s *seeded) checkTeam(seen view, id string) {
+// memberOf returns the id that a person or group has as a member; "" if none.
+func (s *seeded) memberOf(seen view, id string) string {
+	if _, is := seen.teams[id]; !is {
+		return s.accountOf(id)
+	}
+	if teams := s.target.teamsOf(id); s.nested && s.provisions(seen, id) && len(teams) == 1 {
+		return teams[0].String("id")
+	}
+	return ""
+}
+
+// provisions reports whether the application should have a group.
+func (s *seeded) provisions(seen view, id string) bool {
 	o, there := seen.teams[id]
+	return there && o.Active() && (o.Assigned || s.everyone)
+}
+
+func (s *seeded) checkTeam(seen view, id string) {
+	o := seen.teams[id]
 	teams := s.target.teamsOf(id)
-	if !there || !o.Active() || !o.Assigned && !s.everyone {
+	if !s.provisions(seen, id) {
 		if len(teams) > 0 {
 			s.fault("the group %s is not in scope, and the application has %s", id, encode(teams[0]))
 		}
@@ -803,7 +891,7 @@ func (s *seeded) checkTeam(seen view, id string) {
 	}
 	var want, got, crowd []string
 	for _, m := range seen.edges[id] {
-		if account := s.accountOf(m); account != "" {
+		if account := s.memberOf(seen, m); account != "" {
 			want = append(want, account)
 		}
 	}

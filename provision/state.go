@@ -36,8 +36,8 @@ type State struct {
 	DrainedRead int `json:"drainedRead,omitempty"`
 	// Dialect holds the deviations from Entra's requests that the target was found to need.
 	Dialect Dialect `json:"dialect"`
-	// InFlight lists the ids of the objects whose update was about to be sent when the state was
-	// saved. The update may have been carried out.
+	// InFlight lists the ids of the objects whose update or deletion was about to be sent when the
+	// state was saved. The request may have been carried out.
 	InFlight []string `json:"inFlight,omitempty"`
 	// Flown holds the attributes to which such updates gave a value, by object id. The accounts may
 	// have these values, which come from this job.
@@ -167,6 +167,7 @@ const (
 type Op struct {
 	ObjectID string
 	ID       string
+	Kind     ObjectKind // the kind of the object; "" is a user
 	Keys     []MatchKey // the matching values by which the account can be found again
 	Sent     time.Time  // when the create was about to be sent
 	Times    int        // how many earlier creates had an unknown outcome

@@ -197,7 +197,7 @@ type Outcome struct {
 	Gives     []string       // the attributes to which that update gives a value
 	Judge     *Listed        // lists the object for the guard; the outcome changes nothing else
 	Planned   PlannedOutcome // what became of a plan's operation; if it is left out, the outcome changes nothing else
-	Doubted   bool           // an earlier update may have been carried out, and no read has shown it yet
+	Doubted   bool           // an earlier update or deletion may have been carried out, and no read has shown it yet
 	Postpone  time.Time      // when to look again; zero if the object is done
 	Waits     string         // why the object is postponed, in words
 	Link      *Link          // the pair to remember
@@ -231,7 +231,7 @@ const (
 	ReadMembers                  // look at all members
 	ReadNewMembers               // look at all members; the target's group has none of them
 	ProveMembers                 // look at all members and send them again
-	ForgetMembers                // the group is gone: forget its memberships
+	ForgetMembers                // the group is no longer linked: forget its memberships
 )
 
 // Leases claims jobs, so that only one process works on a job at a time.

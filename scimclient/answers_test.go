@@ -247,3 +247,59 @@ func TestAnotherAccountThanAskedForIsRefused(t *testing.T) {
 		t.Errorf("got %+v", te)
 	}
 }
+
+// TestAResourceOfAnotherTypeIsRefused has an application that answers questions about groups with
+// accounts, and the other way round.
+func TestAResourceOfAnotherTypeIsRefused(t *testing.T) {
+	t.Parallel()
+	const user, group = "urn:ietf:params:scim:schemas:core:2.0:User", "urn:ietf:params:scim:schemas:core:2.0:Group"
+	for name, tt := range map[string]struct {
+		resource     string
+		users, group bool // whether it counts as an account, and as a group
+	}{
+		"a user by its schema":       {`{"id":"7","displayName":"Sales","schemas":["` + user + `"]}`, true, false},
+		"a group by its schema":      {`{"id":"7","displayName":"Sales","schemas":["` + group + `"]}`, false, true},
+		"a user by its meta":         {`{"id":"7","displayName":"Sales","meta":{"resourceType":"User"}}`, true, false},
+		"a group by its meta":        {`{"ID":"7","displayName":"Sales","Meta":{"resourceType":"group"}}`, false, true},
+		"neither":                    {`{"id":"7","displayName":"Sales"}`, true, true},
+		"both schemas":               {`{"id":"7","displayName":"Sales","schemas":["` + user + `","` + group + `"]}`, true, true},
+		"a type of its own":          {`{"id":"7","displayName":"Sales","meta":{"resourceType":"Employee"},"schemas":["urn:x"]}`, true, true},
+		"schemas that are no list":   {`{"id":"7","displayName":"Sales","schemas":"` + group + `"}`, true, true},
+		"a schema in other capitals": {`{"id":"7","displayName":"Sales","schemas":["` + strings.ToUpper(group) + `"]}`, false, true},
+	} {
+		x := newExchange(t, 200, "")
+		c := open(t, x.URL, "")
+		for target, right := range map[provision.Target]bool{c: tt.users, c.Groups(): tt.group} {
+			x.status, x.answer = 200, `{"totalResults":1,"Resources":[`+tt.resource+`]}`
+			if found, err := target.Find(t.Context(), "displayName", "Sales"); (err == nil) != right || right && len(found) != 1 {
+				t.Errorf("%s: a search found %+v, %v", name, found, err)
+			}
+			x.answer = tt.resource
+			if o, err := target.Get(t.Context(), "7"); (err == nil) != right {
+				t.Errorf("%s: a read found %+v, %v", name, o, err)
+			}
+			x.status = 201
+			if o, err := target.Create(t.Context(), []provision.Change{{Path: "displayName", New: "Sales"}}); (err == nil) != right || !right && !problem(t, err).Sent {
+				t.Errorf("%s: a create made %+v, %v", name, o, err)
+			}
+		}
+	}
+}
+
+// TestMembersInOtherCapitals has an application that shows ids in other capitals than it gave out.
+func TestMembersInOtherCapitals(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/scim+json")
+		if r.URL.Query().Has("filter") {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		_, _ = io.WriteString(w, `{"id":"g1","members":[{"value":"ABC-1"}]}`)
+	}))
+	defer s.Close()
+	groups := open(t, s.URL, "").Groups()
+	if has, err := groups.HasMember(t.Context(), "G1", "abc-1"); err != nil || !has {
+		t.Errorf("got %v, %v", has, err)
+	}
+}

@@ -54,16 +54,44 @@ type endpoint struct {
 
 // resourceType holds what differs between requests about users and groups.
 type resourceType struct {
-	path    string                                                                                  // path below the Tenant URL
-	query   string                                                                                  // query string of each read and each search; "" if there is none
-	noun    string                                                                                  // the noun for one object in messages, such as "an account"
-	newBody func(paths *pathCache, changes []provision.Change, d provision.Dialect) ([]byte, error) // returns the body of a create
+	path   string // path below the Tenant URL
+	query  string // query string of each read and each search; "" if there is none
+	noun   string // the noun for one object in messages, such as "an account"
+	schema string // the URN of its core schema
+	// newBody returns the body of a create.
+	newBody func(paths *pathCache, changes []provision.Change, d provision.Dialect) ([]byte, error)
 }
 
 var (
-	userResource  = &resourceType{path: "/Users", noun: "an account", newBody: createBody}
-	groupResource = &resourceType{path: "/Groups", query: "excludedAttributes=members", noun: "a group", newBody: groupBody}
+	userResource  = &resourceType{path: "/Users", noun: "an account", schema: scim.UserURN, newBody: createBody}
+	groupResource = &resourceType{path: "/Groups", query: "excludedAttributes=members", noun: "a group", schema: scim.GroupURN, newBody: groupBody}
 )
+
+// contradicts reports whether a resource says that it is of another type: an account when a group was
+// asked for, or the other way round.
+func (t *resourceType) contradicts(r scim.Resource) bool {
+	other, otherName := scim.GroupURN, "Group"
+	if t == groupResource {
+		other, otherName = scim.UserURN, "User"
+	}
+	own, foreign := false, false
+	for name, v := range r {
+		switch {
+		case strings.EqualFold(name, "schemas"):
+			urns, _ := v.([]any)
+			for _, urn := range urns {
+				own = own || strings.EqualFold(fmt.Sprint(urn), t.schema)
+				foreign = foreign || strings.EqualFold(fmt.Sprint(urn), other)
+			}
+		case strings.EqualFold(name, "meta"):
+			meta, _ := v.(map[string]any)
+			if kind, _ := meta["resourceType"].(string); strings.EqualFold(kind, otherName) {
+				return true
+			}
+		}
+	}
+	return foreign && !own
+}
 
 // Options of a client. All are required.
 type Options struct {
@@ -233,6 +261,11 @@ func (c *Client) Find(ctx context.Context, path string, value any) ([]provision.
 			return nil, a.notSCIMError(err.Error())
 		}
 	}
+	for _, o := range found {
+		if c.resourceType.contradicts(o.Resource) {
+			return nil, a.notSCIMError(fmt.Sprintf("was asked for %s and answered with a resource of another type", c.resourceType.noun))
+		}
+	}
 	switch {
 	case total > 0 && named == 0:
 		te := unsearchableError(path, fmt.Sprintf("The application counts %s in its answer to a search by %s but names none of them.", countAccounts(total), path))
@@ -268,6 +301,9 @@ func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, er
 	}
 	if !strings.EqualFold(o.ID, id) {
 		return provision.TargetObject{}, a.notSCIMError(fmt.Sprintf("was asked for the account %s and answered with %s", id, o.ID))
+	}
+	if c.resourceType.contradicts(o.Resource) {
+		return provision.TargetObject{}, a.notSCIMError(fmt.Sprintf("was asked for %s and answered with a resource of another type", c.resourceType.noun))
 	}
 	return o, nil
 }

@@ -180,7 +180,7 @@ func (g groupClient) HasMember(ctx context.Context, group, member string) (bool,
 	}
 	members, _ := o.Resource["members"].([]any)
 	for _, m := range members {
-		if m, ok := m.(map[string]any); ok && fmt.Sprint(m["value"]) == member {
+		if m, ok := m.(map[string]any); ok && strings.EqualFold(fmt.Sprint(m["value"]), member) {
 			g.listsMembers.Store(true)
 			return true, nil
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -19,6 +20,9 @@ import (
 // account but has a Location header, it reads the account with the id in that header.
 func (c *Client) createdAccount(ctx context.Context, a answer) (provision.TargetObject, error) {
 	o, err := a.readAccount()
+	if err == nil && c.resourceType.contradicts(o.Resource) {
+		err = errors.New("accepted the create and answered with a resource of another type")
+	}
 	if err == nil && !a.isError() && !a.isList() {
 		return o, nil
 	}

@@ -397,7 +397,7 @@ func (s Provisioning) CountLinked(ctx context.Context) (people, groups, members 
 // their tables to a row p that holds the person's id.
 const knownColumns = `
 	l.target_id, l.how, l.state, l.hash, l.name, l.since, l.updated, l.match_keys, l.kind, l.wrote, l.version, l.proved, l.aside, l.refers,
-	o.id, o.match_keys, o.sent, o.cycle, o.times,
+	o.id, o.match_keys, o.sent, o.cycle, o.times, o.kind,
 	e.name, e.first_failed, e.last_failed, e.next_at, e.count, e.code, e.reason, e.lane,
 	u.object_id`
 
@@ -448,8 +448,8 @@ func scanPending(row scanner) (provision.Pending, error) {
 		since, updated, proved               sql.NullInt64
 	}
 	var o struct {
-		id, keys, cycle sql.NullString
-		sent, times     sql.NullInt64
+		id, keys, cycle, kind sql.NullString
+		sent, times           sql.NullInt64
 	}
 	var e struct {
 		name, code, reason             sql.NullString
@@ -458,7 +458,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 	var unmatched sql.NullString
 	err := row.Scan(&p.ObjectID, &p.Why, &notBefore, &lane, &since, &p.Turn, &p.Cause, &takes, &p.Verdict,
 		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated, &l.keys, &l.kind, &l.wrote, &l.version, &l.proved, &l.aside, &l.refers,
-		&o.id, &o.keys, &o.sent, &o.cycle, &o.times,
+		&o.id, &o.keys, &o.sent, &o.cycle, &o.times, &o.kind,
 		&e.name, &e.first, &e.last, &e.next, &e.count, &e.code, &e.reason, &e.lane, &unmatched)
 	if err != nil {
 		return p, err
@@ -489,7 +489,10 @@ func scanPending(row scanner) (provision.Pending, error) {
 		}
 	}
 	if o.id.Valid {
-		p.Op = &provision.Op{ObjectID: p.ObjectID, ID: o.id.String, Sent: fromMicros(o.sent.Int64), Times: int(o.times.Int64), Cycle: o.cycle.String}
+		p.Op = &provision.Op{
+			ObjectID: p.ObjectID, ID: o.id.String, Sent: fromMicros(o.sent.Int64), Times: int(o.times.Int64), Cycle: o.cycle.String,
+			Kind: provision.ObjectKind(o.kind.String),
+		}
 		if err := json.Unmarshal([]byte(o.keys.String), &p.Op.Keys); err != nil {
 			return p, fmt.Errorf("read match keys of %s: %w", p.ObjectID, err)
 		}

@@ -142,11 +142,12 @@ func (t jobTx) recordIntent(ctx context.Context, o *provision.Op) error {
 		return fmt.Errorf("write match keys: %w", err)
 	}
 	if err := t.exec(ctx, `
-		insert into job_op (directory, app, object_id, id, match_keys, sent, cycle, times)
-		values ($1, $2, $3, $4, $5, $6, $7, $8)
+		insert into job_op (directory, app, object_id, id, match_keys, sent, cycle, times, kind)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 		on conflict (directory, app, object_id) do update
-		set id = excluded.id, match_keys = excluded.match_keys, sent = excluded.sent, cycle = excluded.cycle, times = excluded.times`,
-		o.ObjectID, o.ID, string(keys), micros(o.Sent), o.Cycle, o.Times); err != nil {
+		set id = excluded.id, match_keys = excluded.match_keys, sent = excluded.sent, cycle = excluded.cycle, times = excluded.times,
+			kind = excluded.kind`,
+		o.ObjectID, o.ID, string(keys), micros(o.Sent), o.Cycle, o.Times, string(o.Kind)); err != nil {
 		return err
 	}
 	return t.putDrawn(ctx, o)

@@ -218,7 +218,7 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 		return true, nil
 	}
 	s.budget = maxIsolation
-	for retried := false; !s.stopped(); {
+	for first := true; !s.stopped(); first = false {
 		if ctx.Err() != nil || !r.e.Now().Before(s.l.until) {
 			return false, nil
 		}
@@ -226,8 +226,7 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 		switch {
 		case err != nil:
 			return false, err
-		case todo.Refused && !retried:
-			retried = true
+		case todo.Refused && first: // refused in an earlier run; what this run finds refused is not sent again
 			if err := r.e.Store.RetryMembers(ctx, r.fence, s.group); err != nil {
 				return false, err
 			}

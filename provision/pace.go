@@ -63,7 +63,10 @@ type pacer struct {
 	end   time.Time // the time after which no request begins
 	most  float64   // the greatest width of a kind of request
 	moved func()    // called when a request begins to wait or ends waiting; may be nil
-	g     goroutines
+	// stopped reports whether the run was stopped, so that no further request may begin. It may be
+	// nil.
+	stopped func() bool
+	g       goroutines
 
 	mu      sync.Mutex
 	gates   map[Request]*gate
@@ -236,11 +239,12 @@ func (c *pacer) grant() {
 	left := c.waiting[:0] // requests that still wait move to the front of the same array
 	var full []*gate      // gates where no request may begin before a running one ends
 	stop := false         // none of the other requests may begin now
+	closed := c.closed || c.stopped != nil && c.stopped()
 	for i, w := range c.waiting {
 		g := w.gate
 		begin, may := c.mayBegin(g, now)
 		switch {
-		case c.closed || begin.After(c.end):
+		case closed || begin.After(c.end):
 			w.not = c.postponed(w.kind, g, begin)
 			g.waiting--
 			close(w.open)

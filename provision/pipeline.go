@@ -130,6 +130,7 @@ func (r *run) newPipeline(demanded bool) *pipeline {
 func (l *pipeline) drain(ctx context.Context) (done bool, wait time.Time, err error) {
 	r := l.r
 	recorded, firm := make(chan struct{}), context.WithoutCancel(ctx)
+	l.pacer.stopped = func() bool { return ctx.Err() != nil }
 	l.g.start(func() {
 		defer close(recorded)
 		l.recorder(firm)

@@ -350,7 +350,9 @@ func (a AuditLog) placeName(s event.Scope) string {
 	return "deleted " + s.Kind + " " + s.ID
 }
 
-// isImportant reports whether an event is more than a routine change of an account or a sign-in.
+// isImportant reports whether an event is more than daily work. Events of accounts, groups,
+// resources, assignments, sign-ins, refused pages and exports are daily work, except when a user was
+// purged or erased.
 func isImportant(name string) bool {
 	kind, _, _ := strings.Cut(name, ".")
 	return !slices.Contains([]string{"user", "group", "resource", "assignment", "sign_in", "page", "export"}, kind) || name == event.UserPurged || name == event.UserErased

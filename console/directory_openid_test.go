@@ -317,11 +317,11 @@ func TestNoOpenIDAnswerOfASiteOpensAnOperatorAndTheOtherWayRound(t *testing.T) {
 		return address
 	}
 	got, err := operators.Finish(t.Context(), bring(ofSite()), "", session.Browser{})
-	if f, _ := refusal.About[operator.RefusedSignIn](err); f.Reason != "unknown_request" {
+	if f, _ := refusal.DataOf[operator.RefusedSignIn](err); f.Reason != "unknown_request" {
 		t.Errorf("a site's answer, for operators: %+v, %v", got, err)
 	}
 	in, err := w.pages.SSO.FinishOpenID(t.Context(), s, bring(ofOperators()), session.Browser{})
-	if f, _ := refusal.About[signin.FailedSignIn](err); f.Reason != "unknown_request" {
+	if f, _ := refusal.DataOf[signin.FailedSignIn](err); f.Reason != "unknown_request" {
 		t.Errorf("an operator's answer, at a site: %+v, %v", in, err)
 	}
 	// The code of one with the state of the other: the redirect address and the verifier differ.

@@ -48,9 +48,9 @@ func DayRange(q url.Values) (from, until time.Time, wrong *FieldError) {
 	return from, until, wrong
 }
 
-// WithQuery returns the address path with those parameters of q that lists use. pairs holds further
-// parameters, as names and values in turn; they replace those of q. An empty value removes a
-// parameter.
+// WithQuery returns path with the parameters of q that filter a list or choose its page; it drops all
+// other parameters of q. pairs holds further parameters, as names and values in turn. They replace
+// parameters of q with the same name, and an empty value removes a parameter.
 func WithQuery(path string, q url.Values, pairs ...string) string {
 	next := url.Values{}
 	for _, name := range []string{"q", "status", "role", "result", "method", "token", "kind", "actor", "from", "to", "show", "before", "after"} {

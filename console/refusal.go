@@ -59,7 +59,7 @@ func (c *Console) refusalPage(e *refusal.Error, back *Action) *PageError {
 		// The command comes last, so that users can copy the line from there to its end.
 		shown.Text = e.Advise("").Sentences() + " " + cmp.Or(c.Options.NewLinks, "A new one is made on the server by: "+link)
 	}
-	if refused, ok := e.About.(operator.RefusedSignIn); ok {
+	if refused, ok := e.Data.(operator.RefusedSignIn); ok {
 		if shown.Title = "You are not signed in"; refused.Linking {
 			shown.Title = "No identity was linked"
 		}
@@ -88,7 +88,7 @@ func (c *Console) refusalPage(e *refusal.Error, back *Action) *PageError {
 // newLinkCommand returns the command that creates a new sign-in link instead of the refused one. It
 // returns "" if a new link would not help.
 func newLinkCommand(e *refusal.Error) string {
-	switch l := e.About.(type) {
+	switch l := e.Data.(type) {
 	case operator.ClosedLink:
 		return "rollcall operator link " + cmp.Or(quoteForShell(l.Name), "NAME")
 	case signin.ClosedLink:

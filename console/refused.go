@@ -42,7 +42,7 @@ func refusedLink(err error) (why string, isLink bool) {
 		return "", false
 	}
 	name := ""
-	switch link := e.About.(type) {
+	switch link := e.Data.(type) {
 	case signin.ClosedLink:
 		why, name = string(link.Reason), link.UserName
 	case operator.ClosedLink:

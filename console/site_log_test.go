@@ -293,7 +293,7 @@ func TestStrangersChangeNothing(t *testing.T) {
 		if err == nil {
 			t.Fatal("the token is accepted")
 		}
-		if ended, ok := refusal.About[site.Token](err); ok {
+		if ended, ok := refusal.DataOf[site.Token](err); ok {
 			row.TokenID, row.TokenLast4 = ended.ID, ended.Last4
 		}
 		if err := w.pages.Requests.GatherRefused(t.Context(), "acme", row); err != nil {

@@ -86,7 +86,7 @@ func (ds *Directories) ByName(ctx context.Context, name string) (Directory, erro
 		return Directory{}, err
 	}
 	if len(all) == 0 {
-		return Directory{}, ErrNoDirectory.Because("there is no directory %q, nor any other", name).Advise("make one first").WithAbout(name)
+		return Directory{}, ErrNoDirectory.Because("there is no directory %q, nor any other", name).Advise("make one first").WithData(name)
 	}
 	names := make([]string, 0, len(all))
 	for _, d := range all {

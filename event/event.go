@@ -100,11 +100,12 @@ type Event struct {
 	// Actor says who did it, in a short form: "scim:…a91f" (the last four characters of a token),
 	// "admin:kim@example.com", "operator:sam", "cli" or "system".
 	Actor string
-	// By says who did it, and from where. Attribute fills in missing parts from the context.
+	// By says who did it, and from where. The method [Event.Attribute] fills in missing parts from
+	// the context.
 	By      Actor
 	Subject string // the id of the object that the event is about; may be empty
 	Text    string // what happened, in one sentence for people
-	Cause   string // the id of the Cause; filled in from the context when the event is appended; "" for a single change
+	Cause   string // the id of the act, such as an import, that made this change and others; "" for a single change; filled in when the event is appended
 	Data    []byte // a JSON object with details and the list of changed values, see Change; may be nil
 }
 

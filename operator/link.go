@@ -55,7 +55,7 @@ type ClosedLink struct {
 // Refuse returns ErrLinkEnded with a message for the person who opened the link. The message says
 // why the link does not open.
 func (l ClosedLink) Refuse() error {
-	return l.Reason.Refuse(ErrLinkEnded, "its operator was removed").WithAbout(l)
+	return l.Reason.Refuse(ErrLinkEnded, "its operator was removed").WithData(l)
 }
 
 // Link makes a one-time link that signs in the operator with this name. If there is no such

@@ -82,8 +82,8 @@ var (
 	ErrOpenIDSilent = refusal.New(refusal.Busy, "", "the provider does not answer as it should").Coded("operator_openid_silent")
 )
 
-// RefusedSignIn describes a sign-in at the provider that was refused. The refusals of Finish are
-// about a RefusedSignIn.
+// RefusedSignIn describes a sign-in at the provider that was refused. It is the data of
+// the refusals that Finish returns.
 type RefusedSignIn struct {
 	Reason    string // one word, such as audience_mismatch
 	Reference string // the number by which the audit log names this refusal
@@ -202,8 +202,8 @@ type Finished struct {
 }
 
 // Finish processes an answer of the provider. sessionSecret is that of the browser's session; it
-// may be empty, and decides who gets a new identity. Finish returns a refusal about a
-// RefusedSignIn, or an error of this server.
+// may be empty, and decides who gets a new identity. Finish returns a refusal whose
+// data is a RefusedSignIn, or an error of this server.
 func (o *OpenID) Finish(ctx context.Context, in codeflow.Answer, sessionSecret string, from session.Browser) (Finished, error) {
 	req, err := o.takeRequest(ctx, in)
 	if err != nil {
@@ -314,7 +314,7 @@ func (o *OpenID) link(ctx context.Context, req OpenIDRequest, i Identity, sessio
 	e := ops.newEvent(event.OperatorIdentityLinked, op.Actor(), op.Name, fmt.Sprintf("%s linked the identity %s of %s", op.Name, i.Subject, i.Issuer))
 	e.By = event.Actor{Kind: event.Operator, ID: op.ID, Name: op.Name}
 	err = ops.Store.LinkIdentity(ctx, i, e)
-	if taken, ok := refusal.About[TakenIdentity](err); ok && errors.Is(err, ErrIdentityTaken) {
+	if taken, ok := refusal.DataOf[TakenIdentity](err); ok && errors.Is(err, ErrIdentityTaken) {
 		if taken.OperatorID == op.ID {
 			return i, ErrIdentityTaken.Because("this identity is linked to your account already").Advise("nothing needs to be done")
 		}
@@ -354,7 +354,7 @@ func (o *OpenID) refuse(ctx context.Context, to Purpose, err error, who string) 
 		}
 		o.Refused.Add(ctx, event.Event{Scope: event.Installation(), Name: event.OperatorSignInRefused, Text: text + ". Reference " + f.Reference})
 	}
-	return shown.WithAbout(f)
+	return shown.WithData(f)
 }
 
 // newReference returns eight random hexadecimal digits.

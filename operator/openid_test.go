@@ -98,7 +98,7 @@ func (w *openIDWorld) linkIdentity(t *testing.T, name, userName string) (operato
 func (w *openIDWorld) refusedFor(t *testing.T, in codeflow.Answer, want string) error {
 	t.Helper()
 	got, err := w.Finish(w.ctx, in, "", session.Browser{})
-	f, _ := refusal.About[operator.RefusedSignIn](err)
+	f, _ := refusal.DataOf[operator.RefusedSignIn](err)
 	if err == nil || f.Reason != want || f.Reference == "" {
 		t.Errorf("got %+v, %v (%+v); want the reason %s", got, err, f, want)
 	}
@@ -220,7 +220,7 @@ func TestAnIdentityIsLinkedOnceAndByItsOperatorAlone(t *testing.T) {
 				t.Fatal(err)
 			}
 			_, err = w.Finish(w.ctx, w.answer(t, address, "new@corp.example"), secret, session.Browser{})
-			if f, _ := refusal.About[operator.RefusedSignIn](err); f.Reason != "other_operator" {
+			if f, _ := refusal.DataOf[operator.RefusedSignIn](err); f.Reason != "other_operator" {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -382,7 +382,7 @@ func TestAFreshSignInOfAnOperatorAtTheProvider(t *testing.T) {
 		"renewed, and the provider says never": {true, nil, false, "old_sign_in"},
 	} {
 		got, err := signIn(tt.renew, tt.authenticated)
-		if f, _ := refusal.About[operator.RefusedSignIn](err); f.Reason != tt.refused {
+		if f, _ := refusal.DataOf[operator.RefusedSignIn](err); f.Reason != tt.refused {
 			t.Errorf("%s: got %+v, %v", name, got, err)
 		}
 		if err != nil {

@@ -94,7 +94,7 @@ func (w *world) story(t *testing.T) []string {
 // wantRefused checks for a closed link with this reason, whose text says what to do.
 func wantRefused(t *testing.T, err error, want onetime.Reason) {
 	t.Helper()
-	refused, ok := refusal.About[operator.ClosedLink](err)
+	refused, ok := refusal.DataOf[operator.ClosedLink](err)
 	if !ok || !errors.Is(err, operator.ErrLinkEnded) || !errors.Is(err, refusal.Gone) {
 		t.Fatalf("got error %v, want ErrLinkEnded with its link", err)
 	}

@@ -8,7 +8,7 @@ import (
 	"strings"
 )
 
-// Limits on how much of a change the sentence of the event shows.
+// Limits of the sentence that describes a change in the audit trail.
 const (
 	wordedParts = 6   // how many parts of the mappings the sentence names
 	wordedPart  = 120 // the largest length of the words for the old or the new side of a part, in bytes

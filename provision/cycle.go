@@ -322,7 +322,7 @@ func (r *run) eachLeaver(ctx context.Context, visit func(ids []string, c Changed
 		if err != nil {
 			return fmt.Errorf("read changes: %w", err)
 		}
-		ids := slices.DeleteFunc(slices.Clone(c.IDs), func(id string) bool { return !c.Origins[id].Takes })
+		ids := slices.DeleteFunc(slices.Clone(c.IDs), func(id string) bool { return !c.Origins[id].RemovesAccess })
 		objects, err := r.objects(ctx, ids)
 		if err != nil {
 			return err

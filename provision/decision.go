@@ -130,10 +130,10 @@ type memory struct {
 	takes    string // the id of the object from which this object takes over the account; "" if there is none
 }
 
-// creates returns how many creates for the object had an unknown outcome. It does not count an
+// unknownCreates returns how many creates for the object had an unknown outcome. It does not count an
 // intent whose process died, because that process may have sent nothing. Otherwise a server that is
 // killed often would soon send no more creates for the same few people.
-func (m memory) creates() int {
+func (m memory) unknownCreates() int {
 	switch {
 	case m.Op == nil:
 		return 0

@@ -339,10 +339,10 @@ func (p *pass) notCreatedYet(w *work, op *Op) decision {
 		}
 	}
 	answered := w.known.Escrow != nil && w.known.Escrow.Code == codeServerError // the application has finished the request, whether or not it created the account
-	if w.known.creates() >= maxUnknownCreates && !answered && !unique && !p.reads {
+	if w.known.unknownCreates() >= maxUnknownCreates && !answered && !unique && !p.reads {
 		return w.fail(&TargetError{
 			Kind: Permanent, Code: "CreateOutcomeUnknown",
-			Detail: fmt.Sprintf("A create for this person was sent %d times and its outcome was never known. No account with %s shows at the application, and it does not refuse doubles, so it is not sent again.", w.known.creates(), describeKeys(op.Keys)),
+			Detail: fmt.Sprintf("A create for this person was sent %d times and its outcome was never known. No account with %s shows at the application, and it does not refuse doubles, so it is not sent again.", w.known.unknownCreates(), describeKeys(op.Keys)),
 			Advice: "Look for the account at the application. If there is one, correct its matching attribute: it is found by itself. If there is none, restart provisioning: then the create is sent once more.",
 		})
 	}

@@ -43,8 +43,8 @@ const (
 
 // Origin is where a change of an object comes from.
 type Origin struct {
-	Cause string // the id of the import that made it; "" if it is a single change
-	Takes bool   // the change itself takes access away, such as a deletion
+	Cause         string // the id of the import that made it; "" if it is a single change
+	RemovesAccess bool   // the change itself takes access away, such as a deletion
 }
 
 // CauseInfo is what a source knows about an import.
@@ -153,7 +153,7 @@ func (r *run) guard(l *Listed, o *Object, from Origin) {
 	case ByChange:
 		l.Cause = from.Cause
 		l.Keeps = Keeps{Held: true, Judging: from.Cause == "", Free: true}
-		if from.Takes {
+		if from.RemovesAccess {
 			l.Keeps = Keeps{}
 		}
 	default: // nothing is known about the change yet; a worker will find out

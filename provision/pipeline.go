@@ -466,7 +466,7 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 	}
 	// The intent is stored only when the create may be sent. Its time says how long the create may
 	// still be under way. Also, few people should have an intent when the process dies.
-	times := w.known.creates()
+	times := w.known.unknownCreates()
 	var broken error
 	var written time.Time
 	req.before = func(context.Context) error {

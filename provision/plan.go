@@ -168,7 +168,7 @@ func (f *forecast) changes(ctx context.Context) error {
 		ids := make([]string, len(listed))
 		for i, l := range listed {
 			ids[i] = l.ObjectID
-			f.r.origins[l.ObjectID] = Origin{Cause: l.Cause, Takes: l.Takes && l.Keeps == Keeps{}}
+			f.r.origins[l.ObjectID] = Origin{Cause: l.Cause, RemovesAccess: l.Takes && l.Keeps == Keeps{}}
 		}
 		f.noteListed(listed)
 		return true, changed(ids)

@@ -34,7 +34,7 @@ type waitingOperation struct {
 // decidedAnew reports whether a change of the object cancels an earlier decision about it.
 func (g *planGuard) decidedAnew(w *work, origins map[string]Origin) bool {
 	id := w.known.ObjectID
-	return g.changed[id] && (w.known.Verdict == Rejected || origins[id].Takes)
+	return g.changed[id] && (w.known.Verdict == Rejected || origins[id].RemovesAccess)
 }
 
 // causeOf returns the cause of an object's change, or "" for a single change.

@@ -368,9 +368,9 @@ func (s *Schema) hasFlow(m *ObjectMapping, target string, flow AttributeFlowType
 	return err == nil && i >= 0 && m.AttributeMappings[i].FlowType == flow
 }
 
-// StopsDisabling reports whether a changed mapping no longer tells the target which people must not
-// have access. That is so if no row now depends on the access, or if the row of active no longer
-// does.
+// StopsDisabling reports whether a changed mapping no longer disables accounts: it had rows that
+// depend on whether the person is blocked or deleted, and now it has none, or the row of active is
+// no longer one of them.
 func StopsDisabling(was, is *ObjectMapping) bool {
 	before, after := was.disablingRows(), is.disablingRows()
 	return len(before) > 0 && (len(after) == 0 || slices.ContainsFunc(before, isActive) && !slices.ContainsFunc(after, isActive))

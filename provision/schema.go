@@ -82,7 +82,8 @@ type AttributeMappingSource = expr.Node
 // AttributeFlowType says when a row applies.
 type AttributeFlowType string
 
-// The flow types of a row. The pages show them as Always and "Only during object creation".
+// The flow types of a row. The pages offer the first two, as Always and "Only during object
+// creation". A row that has one of the others keeps it.
 const (
 	FlowAlways            AttributeFlowType = "Always"
 	FlowObjectAddOnly     AttributeFlowType = "ObjectAddOnly"

@@ -138,7 +138,7 @@ type Link struct {
 	State    LinkState
 	Kind     ObjectKind // the kind of the object; "" means UserKind
 	Hash     string     // the hash of the values, if an earlier version of Rollcall stored the link; otherwise ""
-	Name     string     // the account's name, for messages
+	Name     string     // the object's name at the source, for messages: the userPrincipalName, or else the display name
 	Keys     []MatchKey // the account's matching values when it was last written or read
 	Wrote    Ledger     // the values that were sent to the account and that the target returned
 	Version  string     // the account's version as the target last returned it; "" if it returned none

@@ -49,7 +49,7 @@ type Error struct {
 	Field  string // the attribute, form field, column or setting with the problem; empty if there is none
 	Detail string // says what was refused and why, in a clause without a full stop
 	Advice string // says what to do next, in words that fit pages, commands and APIs; may be empty
-	About  any    // data that an edge may show besides the words; the domain defines its type
+	Data   any    // data that an edge may show besides the words; the domain defines its type
 
 	keepsCase bool // whether the case of Detail's first letter stays, because it starts with a value
 }
@@ -89,10 +89,10 @@ func (e *Error) At(field string) *Error {
 	return &c
 }
 
-// WithAbout returns a copy of the refusal with data that edges may show.
-func (e *Error) WithAbout(about any) *Error {
+// WithData returns a copy of the refusal with data that edges may show.
+func (e *Error) WithData(data any) *Error {
 	c := *e
-	c.About = about
+	c.Data = data
 	return &c
 }
 
@@ -141,12 +141,12 @@ func Find(err error) (*Error, bool) {
 	return e, errors.As(err, &e)
 }
 
-// About returns the About data of the first refusal in err's chain. ok is false if there is no
+// DataOf returns the data of the first refusal in err's chain. ok is false if there is no
 // refusal, or if its data is not a T.
-func About[T any](err error) (T, bool) {
+func DataOf[T any](err error) (T, bool) {
 	if e, ok := Find(err); ok {
-		about, is := e.About.(T)
-		return about, is
+		data, is := e.Data.(T)
+		return data, is
 	}
 	var none T
 	return none, false

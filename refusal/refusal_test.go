@@ -40,7 +40,7 @@ func TestCallersAskForTheKindOrForOneRefusal(t *testing.T) {
 	taken := refusal.New(refusal.Taken, "name", "taken").Coded("name_taken")
 	other := refusal.New(refusal.Taken, "", "taken by another form").Coded("form_used")
 	nameless := refusal.New(refusal.Taken, "", "taken")
-	err := fmt.Errorf("rename: %w", taken.Because("%q is taken", "acme").Advise("choose another").WithAbout(7))
+	err := fmt.Errorf("rename: %w", taken.Because("%q is taken", "acme").Advise("choose another").WithData(7))
 
 	for target, want := range map[error]bool{
 		refusal.Taken: true, refusal.Conflict: false, taken: true, other: false, nameless: false,
@@ -55,13 +55,13 @@ func TestCallersAskForTheKindOrForOneRefusal(t *testing.T) {
 	if e, ok := refusal.Find(err); !ok || e.Field != "name" || e.Detail != `"acme" is taken` {
 		t.Errorf("got %+v", e)
 	}
-	if about, ok := refusal.About[int](err); !ok || about != 7 {
-		t.Errorf("about: got %v, %v", about, ok)
+	if data, ok := refusal.DataOf[int](err); !ok || data != 7 {
+		t.Errorf("data: got %v, %v", data, ok)
 	}
-	if _, ok := refusal.About[string](err); ok {
-		t.Error("what a refusal is about is returned as another type")
+	if _, ok := refusal.DataOf[string](err); ok {
+		t.Error("the data of a refusal is returned as another type")
 	}
-	if taken.Detail != "taken" || taken.About != nil {
+	if taken.Detail != "taken" || taken.Data != nil {
 		t.Errorf("a copy changed the refusal that it was made of: %+v", taken)
 	}
 	if _, ok := refusal.Find(errors.New("broken")); ok {

@@ -15,7 +15,7 @@ const (
 	Changes      Kind = "changes"      // request log: all other requests
 	Provisioning Kind = "provisioning" // provisioning logs
 	Events       Kind = "events"       // the audit trail
-	Spent        Kind = "spent"        // sign-in links, sessions and single-use numbers of forms; the days count from the time when they expire
+	Spent        Kind = "spent"        // sign-in links, sign-in requests and sessions, counted from their expiry; ids of sent forms, counted from their use
 )
 
 // Kinds lists all kinds in the order in which they are pruned.

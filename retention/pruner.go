@@ -30,11 +30,12 @@ type Store interface {
 	// their default.
 	Policy(ctx context.Context) (Policy, error)
 	SetPolicy(ctx context.Context, p Policy, e event.Event) error
-	// Prune removes entries of a kind older than before, a few at a time, until none is left or the
-	// machine's clock reaches end. done is true when none is left. A zero end is no limit.
-	Prune(ctx context.Context, k Kind, before, end time.Time) (removed int, done bool, err error)
+	// Prune removes the entries of a kind that are older than cutoff, a few at a time, until none is
+	// left or the machine's clock reaches end. done is true when none is left. A zero end is no
+	// limit.
+	Prune(ctx context.Context, k Kind, cutoff, end time.Time) (removed int, done bool, err error)
 	// Count returns how many entries Prune would remove.
-	Count(ctx context.Context, k Kind, before time.Time) (int, error)
+	Count(ctx context.Context, k Kind, cutoff time.Time) (int, error)
 	// Pruned returns the time before which entries of a kind have been removed from one log. It
 	// returns the zero time if no entries have been removed. owner names the log, in the form that
 	// [Owner] returns.

@@ -44,9 +44,9 @@ type Asserted struct {
 	Session  Origin // how the identity provider identifies the session
 	Protocol string // the sign-in protocol, for the audit trail; empty means SAML
 
-	Create bool      // whether to create an account for a person without an account
-	Proved time.Time // when the person proved who they are; zero if the identity provider does not say
-	Ends   time.Time // the latest time at which the session may end; zero if only the site's own limit counts
+	Create          bool      // whether to create an account for a person without an account
+	AuthenticatedAt time.Time // when the person proved who they are; zero if the identity provider does not say
+	Ends            time.Time // the latest time at which the session may end; zero if only the site's own limit counts
 }
 
 // Admission is the result of AdmitAsserted, or the result that TryAsserted predicts.
@@ -95,7 +95,7 @@ func (r *Roster) AdmitAsserted(ctx context.Context, a Asserted, l session.Limits
 		}
 		made := secret.New()
 		started := Session{Hash: secret.HashOf(made), Person: out.Person.ID, Record: l.Start(r.now(), from), Origin: a.Session}
-		started.RecordProof(a.Proved)
+		started.RecordProof(a.AuthenticatedAt)
 		if !a.Ends.IsZero() && a.Ends.Before(started.Expires) {
 			started.Expires = a.Ends.UTC()
 		}
@@ -181,11 +181,11 @@ func (r *Roster) admit(ctx context.Context, tx Tx, a Asserted) (Admission, error
 	}
 	about := Rejected{rec.ID, old.String("userName")}
 	if rec.Role != RoleRegistered {
-		return Admission{}, ErrAssertedUnproved.WithAbout(about)
+		return Admission{}, ErrAssertedUnproved.WithData(about)
 	}
 	linked, err := tx.IdentityOf(ctx, rec.ID)
 	if err == nil && (linked.Issuer == a.Issuer || linked.Issuer == "") {
-		return Admission{}, ErrAssertedConflict.WithAbout(about)
+		return Admission{}, ErrAssertedConflict.WithData(about)
 	}
 	if err != nil && !errors.Is(err, refusal.NotFound) {
 		return Admission{}, err
@@ -198,10 +198,10 @@ func (r *Roster) admit(ctx context.Context, tx Tx, a Asserted) (Admission, error
 func checkMaySignIn(rec Record, doc scim.Resource) error {
 	about := Rejected{rec.ID, doc.String("userName")}
 	if rec.Block.InForce {
-		return ErrAssertedBlocked.WithAbout(about)
+		return ErrAssertedBlocked.WithData(about)
 	}
 	if !rec.Active {
-		return ErrAssertedDeactivated.WithAbout(about)
+		return ErrAssertedDeactivated.WithData(about)
 	}
 	return nil
 }
@@ -234,7 +234,7 @@ func (r *Roster) admitKnown(ctx context.Context, tx Tx, rec Record, old scim.Res
 // admitNew creates an account with the role Registered for a person who has no account.
 func (r *Roster) admitNew(ctx context.Context, tx Tx, a Asserted) (Admission, error) {
 	if !a.Create {
-		return Admission{}, ErrAssertedUnknown.WithAbout(Rejected{UserName: a.Match})
+		return Admission{}, ErrAssertedUnknown.WithData(Rejected{UserName: a.Match})
 	}
 	if err := r.refuseSharedEmail(ctx, tx, a); err != nil {
 		return Admission{}, err
@@ -279,14 +279,14 @@ func (r *Roster) refuseSharedEmail(ctx context.Context, tx Tx, a Asserted) error
 		}
 		id, err := tx.PersonWithEmail(ctx, email)
 		if err == nil {
-			return ErrAssertedEmailTaken.WithAbout(Rejected{PersonID: id, UserName: a.Match})
+			return ErrAssertedEmailTaken.WithData(Rejected{PersonID: id, UserName: a.Match})
 		}
 		if !errors.Is(err, refusal.NotFound) {
 			return err
 		}
 		rec, err := tx.RecordByUserName(ctx, email)
 		if err == nil {
-			return ErrAssertedEmailTaken.WithAbout(Rejected{PersonID: rec.ID, UserName: a.Match})
+			return ErrAssertedEmailTaken.WithData(Rejected{PersonID: rec.ID, UserName: a.Match})
 		}
 		if !errors.Is(err, refusal.NotFound) {
 			return err
@@ -301,7 +301,7 @@ func (r *Roster) link(ctx context.Context, tx Tx, rec Record, userName string, a
 	now := r.now().UTC().Truncate(time.Microsecond)
 	err := tx.PutIdentity(ctx, Identity{Person: rec.ID, Identifier: a.Identifier, Issuer: a.Issuer}, now)
 	if errors.Is(err, ErrIdentityTaken) {
-		return ErrAssertedConflict.Because("the user identifier belongs to another account").WithAbout(Rejected{rec.ID, userName})
+		return ErrAssertedConflict.Because("the user identifier belongs to another account").WithData(Rejected{rec.ID, userName})
 	}
 	if err != nil {
 		return err

@@ -254,10 +254,10 @@ func (r *Roster) showsRole(role Role) bool {
 	return role != RoleRegistered || r.site.Profile != site.Full
 }
 
-// change changes a stored resource. Every change of a resource goes through it. apply makes the new
-// document from the old one; passes is how often apply reads the whole document. A few passes over
-// a small document happen inside the transaction. Longer work happens before the transaction and
-// counts as costly work, so that it does not delay other changes.
+// change changes a stored resource, except the members of a group, for which there is changeGroup.
+// apply makes the new document from the old one; passes is how often apply reads the whole document.
+// A few passes over a small document happen inside the transaction. Longer work happens before the
+// transaction and counts as costly work, so that it does not delay other changes.
 func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes int, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
 	if passes > manyPasses && storable(id) {
 		// Find out before the transaction whether the change is costly. Otherwise the transaction
@@ -671,7 +671,7 @@ func (r *Roster) remove(ctx context.Context, tx Tx, rt *resourceType, rec Record
 // takenError adds the value that is taken to ErrUserNameTaken and ErrValueTaken. It returns other
 // errors unchanged.
 func takenError(err error, doc scim.Resource) error {
-	other, _ := refusal.About[Value](err)
+	other, _ := refusal.DataOf[Value](err)
 	switch {
 	case errors.Is(err, ErrUserNameTaken):
 		return ErrUserNameTaken.Because("the userName %q is in use on this site already", doc.String("userName"))

@@ -239,15 +239,15 @@ func TestGroup(t *testing.T) {
 			id := f.group(t, f.full, "G", u[0])
 			f.group(t, f.full, "H", u...)
 			for _, c := range []struct {
-				large roster.LargeGroup
+				large roster.LargeGroupStatus
 				want  int
 				op    string
 			}{
-				{roster.LargeGroup{}, 200, `{"op":"add","path":"members","value":` + values(u[1]) + `}`},
-				{roster.LargeGroup{Members: 3, Status: 204}, 200, `{"op":"add","path":"members","value":` + values(u[1]) + `}`},
-				{roster.LargeGroup{Members: 3, Status: 204}, 204, `{"op":"add","path":"members","value":` + values(u...) + `}`},
-				{roster.LargeGroup{Members: 3, Status: 204}, 200, `{"op":"remove","path":"members"}`},
-				{roster.LargeGroup{Members: 0, Status: 204}, 204, `{"op":"remove","path":"members"}`},
+				{roster.LargeGroupStatus{}, 200, `{"op":"add","path":"members","value":` + values(u[1]) + `}`},
+				{roster.LargeGroupStatus{MinMembers: 3, Status: 204}, 200, `{"op":"add","path":"members","value":` + values(u[1]) + `}`},
+				{roster.LargeGroupStatus{MinMembers: 3, Status: 204}, 204, `{"op":"add","path":"members","value":` + values(u...) + `}`},
+				{roster.LargeGroupStatus{MinMembers: 3, Status: 204}, 200, `{"op":"remove","path":"members"}`},
+				{roster.LargeGroupStatus{MinMembers: 0, Status: 204}, 204, `{"op":"remove","path":"members"}`},
 			} {
 				by := bySCIM
 				by.LargeGroup = c.large

@@ -51,16 +51,16 @@ func (h HeldChange) size() int {
 	return len(text)
 }
 
-// Token returns a hash of the value, so that an administrator decides on the value that they saw.
-func (h HeldChange) Token() string {
+// ValueHash returns a hash of the value, so that an administrator decides on the value that they saw.
+func (h HeldChange) ValueHash() string {
 	text, _ := json.Marshal(h.Value) // values of JSON always marshal
 	sum := sha256.Sum256(text)
 	return hex.EncodeToString(sum[:8])
 }
 
-// HeldChoice names a held change to decide on. With a Token, it names only the value with that
-// Token.
-type HeldChoice struct{ Attribute, Token string }
+// HeldChoice names a held change to decide on. With a ValueHash, it names only the value
+// with that hash.
+type HeldChoice struct{ Attribute, ValueHash string }
 
 // asksFor reports whether the SCIM request names the attribute, and so may change it.
 func (d *draft) asksFor(name string) bool { return d.namesAttribute == nil || d.namesAttribute(name) }
@@ -231,7 +231,7 @@ func (d *draft) decideHeld(rec Record, choices []HeldChoice, do func(HeldChange)
 		switch {
 		case h == nil:
 			return refusal.New(refusal.Conflict, "", "no change of %s waits for %s any more", choice.Attribute, d.doc.String("userName"))
-		case choice.Token != "" && choice.Token != h.Token():
+		case choice.ValueHash != "" && choice.ValueHash != h.ValueHash():
 			return refusal.New(refusal.Conflict, "", "the change of %s that waits for %s is another one now", choice.Attribute, d.doc.String("userName")).Advise("look at it again")
 		}
 		do(*h)

@@ -48,7 +48,7 @@ func (f fixture) held(t *testing.T, s site.Site, id string) string {
 
 func all(held []roster.HeldChange) (choices []roster.HeldChoice) {
 	for _, h := range held {
-		choices = append(choices, roster.HeldChoice{Attribute: h.Attribute, Token: h.Token()})
+		choices = append(choices, roster.HeldChoice{Attribute: h.Attribute, ValueHash: h.ValueHash()})
 	}
 	return choices
 }

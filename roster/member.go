@@ -158,7 +158,8 @@ type memberDelta struct {
 	addedCount, removedCount int
 }
 
-// maxEventMembers is how many members an event names.
+// maxEventMembers is the largest number of added members that an event names, and of removed
+// members.
 const maxEventMembers = 100
 
 func (d *memberDelta) hasChanges() bool { return d.addedCount+d.removedCount > 0 }

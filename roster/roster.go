@@ -104,16 +104,16 @@ type Change struct {
 	// the transaction of the change and returns it as Outcome.Request. A row without an id is not
 	// written.
 	Request requestlog.Request
-	// LargeGroup changes the status of the answer when the changed group has many members.
-	LargeGroup LargeGroup
+	// LargeGroup is the status of the answer when the changed group has many members.
+	LargeGroup LargeGroupStatus
 	// Locations are the URLs of users and groups, without their ids. A PATCH needs them to compare
 	// values with those that a GET shows. A resource whose type is not in the map has no URL.
 	Locations map[scim.TypeName]string
 }
 
-// LargeGroup replaces the status of Change.Request when the changed group has at least Members
+// LargeGroupStatus replaces the status of Change.Request when the changed group has at least MinMembers
 // members. A Status of 0 replaces nothing.
-type LargeGroup struct{ Members, Status int }
+type LargeGroupStatus struct{ MinMembers, Status int }
 
 // The ways in which a change can arrive.
 const (

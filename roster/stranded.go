@@ -127,7 +127,7 @@ func (d *strandedDropper) strip(ctx context.Context, rec Record) error {
 	for {
 		next.Unique = d.next.uniqueValues(doc)
 		err := d.tx.PutUnique(ctx, rec, next)
-		repeated, _ := refusal.About[Value](err)
+		repeated, _ := refusal.DataOf[Value](err)
 		switch {
 		case errors.Is(err, ErrValueTaken):
 			scim.DropElement(doc, d.next.pathOf(repeated.Path), repeated.Element)

@@ -39,7 +39,7 @@ func (f fixture) schemas(t *testing.T, s *site.Site, doc string) {
 func (f fixture) force(t *testing.T, s *site.Site, doc string) ([]string, error) {
 	t.Helper()
 	_, err := f.sites.SetSchemas(t.Context(), s.ID, []byte(doc), "cli")
-	used, harms := refusal.About[*site.SchemasInUse](err)
+	used, harms := refusal.DataOf[*site.SchemasInUse](err)
 	if !harms {
 		t.Fatalf("without force: got %v, want ErrInUse", err)
 	}
@@ -287,7 +287,7 @@ func TestForceSchemas(t *testing.T) {
 				badges(`{"name":"number","type":"complex","subAttributes":[{"name":"x","required":true}],"required":true},{"name":"floor"}`): badgeURN + ":number is required",
 			} {
 				_, err := f.force(t, &s, next)
-				used, harms := refusal.About[*site.SchemasInUse](err)
+				used, harms := refusal.DataOf[*site.SchemasInUse](err)
 				if !harms || len(used.Stuck) == 0 {
 					t.Errorf("%s: got %v", next, err)
 					continue
@@ -312,13 +312,13 @@ func TestForceSchemas(t *testing.T) {
 			f.schemas(t, &s, badges(`{"name":"number"}`))
 			a := f.badged(t, s, "a", `"number":"1"`)
 			_, err := f.sites.SetSchemas(t.Context(), s.ID, nil, "cli")
-			used, harms := refusal.About[*site.SchemasInUse](err)
+			used, harms := refusal.DataOf[*site.SchemasInUse](err)
 			if !harms {
 				t.Fatal(err)
 			}
 			f.badged(t, s, "b", `"number":"2"`)
 			_, _, err = f.sites.ForceSchemas(t.Context(), s.ID, nil, "cli", used.Token(), f.rosters.DropStranded)
-			more, harms := refusal.About[*site.SchemasInUse](err)
+			more, harms := refusal.DataOf[*site.SchemasInUse](err)
 			if !harms || more.Token() == used.Token() || more.Uses[0].Drops != 2 {
 				t.Errorf("got %v", err)
 			}
@@ -407,7 +407,7 @@ func TestForceSchemasProperty(t *testing.T) {
 			next := badges(drawAttributes(rt, "is"))
 			dropped := []string{}
 			_, err := f.sites.SetSchemas(t.Context(), s.ID, []byte(next), "cli")
-			used, harms := refusal.About[*site.SchemasInUse](err)
+			used, harms := refusal.DataOf[*site.SchemasInUse](err)
 			if harms {
 				_, dropped, err = f.sites.ForceSchemas(t.Context(), s.ID, []byte(next), "cli", used.Token(), f.rosters.DropStranded)
 				if len(used.Stuck) > 0 {

@@ -207,7 +207,7 @@ func (c *Client) listsAccounts(ctx context.Context) bool {
 func ignoredFilterError(path string, n int64) *provision.TargetError {
 	returned := "accounts"
 	if n > 0 {
-		returned = countAccounts(n)
+		returned = accountsText(n)
 	}
 	e := unsearchableError(path, fmt.Sprintf("The application ignores filters by %s: it answered a search for a random value with %s.", path, returned))
 	e.Advice = fmt.Sprintf("Check that the Tenant URL is the SCIM endpoint itself. In the mapping, match by another attribute that the application can search by, such as %s: "+
@@ -268,13 +268,13 @@ func (c *Client) Find(ctx context.Context, path string, value any) ([]provision.
 	}
 	switch {
 	case total > 0 && named == 0:
-		te := unsearchableError(path, fmt.Sprintf("The application counts %s in its answer to a search by %s but names none of them.", countAccounts(total), path))
+		te := unsearchableError(path, fmt.Sprintf("The application counts %s in its answer to a search by %s but names none of them.", accountsText(total), path))
 		te.Advice = "Its totalResults must count the accounts that the filter finds, not all accounts. Have the application's SCIM endpoint corrected."
 		return nil, te
 	case total > int64(named) && len(found) < 2:
 		return nil, &provision.TargetError{
 			Kind: provision.Permanent, Code: codeDuplicate, Status: a.status, Request: a.request,
-			Detail: fmt.Sprintf("The application counts %s in its answer to a search by %s but names only one. Nothing was done.", countAccounts(total), path),
+			Detail: fmt.Sprintf("The application counts %s in its answer to a search by %s but names only one. Nothing was done.", accountsText(total), path),
 			Advice: "If there are several, correct the accounts at the application so that only one is left, or match by another attribute. If there is one, its totalResults is wrong: have the application's SCIM endpoint corrected.",
 		}
 	}
@@ -619,8 +619,8 @@ func (a answer) isTransient() bool {
 	return a.status == http.StatusTooManyRequests || a.status >= http.StatusInternalServerError && a.status != http.StatusNotImplemented
 }
 
-// countAccounts returns "one account" or "5 accounts".
-func countAccounts(n int64) string {
+// accountsText returns "one account" or "5 accounts".
+func accountsText(n int64) string {
 	if n == 1 {
 		return "one account"
 	}

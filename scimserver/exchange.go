@@ -58,7 +58,7 @@ func (x *exchange) authenticate() error {
 	x.site, x.token, err = x.handler.Sites.Authenticate(x.ctx, x.place.site, bearer)
 	switch {
 	case errors.Is(err, refusal.Unauthorized):
-		if ended, ok := refusal.About[site.Token](err); ok {
+		if ended, ok := refusal.DataOf[site.Token](err); ok {
 			x.requestRow.TokenID, x.requestRow.TokenLast4 = ended.ID, ended.Last4
 		}
 		return unauthorized(`Bearer realm="SCIM", error="invalid_token"`)

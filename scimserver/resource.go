@@ -213,14 +213,14 @@ const smallGroupMembers = 100
 // RFC 7644 §3.5.2: the server may leave the resource out, but not if the client names attributes.
 // Entra advises against returning a group's members and reads only the status. A client whose
 // Accept header names JSON gets a group of up to smallGroupMembers members.
-func (v view) largeGroup() roster.LargeGroup {
+func (v view) largeGroup() roster.LargeGroupStatus {
 	switch {
 	case v.kind() != roster.Group || v.projectionGiven:
-		return roster.LargeGroup{}
+		return roster.LargeGroupStatus{}
 	case v.exchange.acceptsJSON:
-		return roster.LargeGroup{Members: smallGroupMembers + 1, Status: http.StatusNoContent}
+		return roster.LargeGroupStatus{MinMembers: smallGroupMembers + 1, Status: http.StatusNoContent}
 	}
-	return roster.LargeGroup{Members: 0, Status: http.StatusNoContent}
+	return roster.LargeGroupStatus{MinMembers: 0, Status: http.StatusNoContent}
 }
 
 func (x *exchange) deleteResource() (answer, error) {

@@ -54,7 +54,7 @@ type ConflictStore interface {
 // storeConflict stores a sign-in that the roster refused because an account exists already. It does
 // nothing if err is another refusal.
 func (s *SingleSignOn) storeConflict(ctx context.Context, st site.Site, who roster.Asserted, err error) error {
-	about, ok := refusal.About[roster.Rejected](err)
+	about, ok := refusal.DataOf[roster.Rejected](err)
 	if !ok || about.PersonID == "" {
 		return nil
 	}

@@ -213,7 +213,7 @@ func TestAKeyOpensAtItsSiteAloneAndIsSealed(t *testing.T) {
 }
 
 func reasonOf(err error) string {
-	f, _ := refusal.About[signin.FailedSignIn](err)
+	f, _ := refusal.DataOf[signin.FailedSignIn](err)
 	return f.Reason
 }
 

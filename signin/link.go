@@ -49,18 +49,18 @@ func (l ClosedLink) Refuse() error {
 	switch l.Reason {
 	case LinkDeactivated:
 		return ErrAccountClosed.Because("this account is deactivated, so its links do not open").
-			Advise("an administrator of the site can reactivate it").WithAbout(l)
+			Advise("an administrator of the site can reactivate it").WithData(l)
 	case LinkBlocked:
 		return ErrAccountClosed.Because("this account is blocked, so its links do not open").
-			Advise("an administrator of the site can unblock it").WithAbout(l)
+			Advise("an administrator of the site can unblock it").WithData(l)
 	case LinkSSORequired:
 		return ErrAccountClosed.Because("this site requires single sign-on, so links do not open it").
-			Advise("sign in with single sign-on").WithAbout(l)
+			Advise("sign in with single sign-on").WithData(l)
 	case LinkOutdated:
-		return ErrLinkEnded.Because("this account was deactivated after the link was made, so the link does not open any more").WithAbout(l)
+		return ErrLinkEnded.Because("this account was deactivated after the link was made, so the link does not open any more").WithData(l)
 	case LinkHasAdmin:
-		return ErrLinkEnded.Because("this site has an administrator already, so the link for the first one does not open any more").WithAbout(l)
+		return ErrLinkEnded.Because("this site has an administrator already, so the link for the first one does not open any more").WithData(l)
 	default:
-		return l.Reason.Refuse(ErrLinkEnded, "a newer one took its place").WithAbout(l)
+		return l.Reason.Refuse(ErrLinkEnded, "a newer one took its place").WithData(l)
 	}
 }

@@ -99,7 +99,7 @@ func (c *openIDCompany) finish(in codeflow.Answer) (signin.Finished, error) {
 func (c *openIDCompany) refused(t *testing.T, in codeflow.Answer, want string) signin.FailedSignIn {
 	t.Helper()
 	got, err := c.finish(in)
-	f, _ := refusal.About[signin.FailedSignIn](err)
+	f, _ := refusal.DataOf[signin.FailedSignIn](err)
 	if err == nil || f.Reason != want || f.Reference == "" {
 		t.Errorf("got %+v, %v (%+v); want the reason %s", got, err, f, want)
 	}
@@ -470,7 +470,7 @@ func TestAnOpenIDSignInIsRenewedByAPersonWhoJustSignedIn(t *testing.T) {
 		if reasonOf(err) != tt.want || err != nil && tt.want == "" {
 			t.Errorf("%s: got %v; want %q", name, err, tt.want)
 		}
-		if f, _ := refusal.About[signin.FailedSignIn](err); strings.Contains(f.Detail, "does not say when") != (tt.signedIn == nil) {
+		if f, _ := refusal.DataOf[signin.FailedSignIn](err); strings.Contains(f.Detail, "does not say when") != (tt.signedIn == nil) {
 			t.Errorf("%s: got %+v", name, f)
 		}
 		if tt.want != "" {
@@ -569,7 +569,7 @@ func TestProvidersThatAnswerAsTheyShouldNot(t *testing.T) {
 	} {
 		c.op.Replace(path, tt.answer)
 		err := start()
-		f, _ := refusal.About[signin.FailedSignIn](err)
+		f, _ := refusal.DataOf[signin.FailedSignIn](err)
 		if f.Reason != string(oidc.ProviderFailed) || !strings.Contains(f.Detail, tt.words) || strings.Contains(f.Detail, "secret of the inside") {
 			t.Errorf("a provider that %s: got %v (%+v); want %q", name, err, f, tt.words)
 		}
@@ -611,7 +611,7 @@ func TestProvidersThatAnswerAsTheyShouldNot(t *testing.T) {
 	strict := c.process()
 	strict.OpenID = oidcclient.New(outbound.Options{}, c.clock)
 	_, err := strict.Start(c.ctx, c.site, browser, "", false)
-	if f, _ := refusal.About[signin.FailedSignIn](err); !strings.Contains(f.Detail, "is this machine") {
+	if f, _ := refusal.DataOf[signin.FailedSignIn](err); !strings.Contains(f.Detail, "is this machine") {
 		t.Errorf("got %v (%+v)", err, f)
 	}
 	for _, issuer := range []string{

@@ -342,7 +342,7 @@ func TestLockedOutAndBackIn(t *testing.T) {
 			t.Errorf("a link for Ada: got %v", err)
 		}
 		_, err = c.Redeem(c.ctx, c.site, before.Secret, signin.Form{}, session.Browser{})
-		if closed, ok := refusal.About[signin.ClosedLink](err); !ok || closed.Reason != signin.LinkSSORequired {
+		if closed, ok := refusal.DataOf[signin.ClosedLink](err); !ok || closed.Reason != signin.LinkSSORequired {
 			t.Errorf("Ada's link from before: got %v", err)
 		}
 

@@ -114,7 +114,7 @@ func (w *world) redeem(t *testing.T, secret string, f signin.Form) signin.Sessio
 
 func wantRefused(t *testing.T, err error, want onetime.Reason) {
 	t.Helper()
-	refused, ok := refusal.About[signin.ClosedLink](err)
+	refused, ok := refusal.DataOf[signin.ClosedLink](err)
 	if !ok || !errors.Is(err, refusal.Gone) {
 		t.Fatalf("got error %v, want a closed link", err)
 	}

@@ -205,7 +205,7 @@ func (s *SingleSignOn) refuseSignOut(ctx context.Context, st site.Site, err erro
 		return err
 	}
 	s.recordRefusedSignOut(ctx, st, SAML, f)
-	return shown.WithAbout(f)
+	return shown.WithData(f)
 }
 
 func (s *SingleSignOn) recordRefusedSignOut(ctx context.Context, st site.Site, by Protocol, f FailedSignIn) {

@@ -256,7 +256,7 @@ func (s *SingleSignOn) AnswersRequest(ctx context.Context, st site.Site, in Resp
 	return has, nil
 }
 
-// Finish processes a SAML response. It returns ErrSSOOff, a refusal about a FailedSignIn, or an
+// Finish processes a SAML response. It returns ErrSSOOff, a refusal whose data is a FailedSignIn, or an
 // error of this server. A failed test is stored and shown like one that passed, so it is not an
 // error.
 func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, from session.Browser) (Finished, error) {
@@ -293,9 +293,9 @@ func (s *SingleSignOn) admit(ctx context.Context, st site.Site, c Connection, re
 		limits.Length = c.Length
 	}
 	who := assertedPerson(st, c, v)
-	who.Proved = v.authenticated
+	who.AuthenticatedAt = v.authenticated
 	if req.Purpose == ToRenew {
-		who.Proved = s.Now() // the response would have been refused if the person had not just proved who they are
+		who.AuthenticatedAt = s.Now() // the response would have been refused if the person had not just proved who they are
 	}
 	got, err := s.Rosters.Open(st).AdmitAsserted(ctx, who, limits, from)
 	if err != nil {
@@ -434,7 +434,7 @@ func (s *SingleSignOn) refuseSignIn(ctx context.Context, st site.Site, by Protoc
 		}
 		s.Refused.Add(ctx, event.Event{Scope: event.Site(string(st.ID)), Name: event.SignInSSORefused, Text: text + ". Reference " + f.Reference})
 	}
-	return shown.WithAbout(f)
+	return shown.WithData(f)
 }
 
 // describeFailure describes the failure of a sign-in. shown is the refusal to show to the person;
@@ -461,7 +461,7 @@ func describeFailure(err error) (f FailedSignIn, shown *refusal.Error) {
 			f.Reason = r.reason
 		}
 	}
-	if about, ok := e.About.(roster.Rejected); ok && about.UserName != "" {
+	if about, ok := e.Data.(roster.Rejected); ok && about.UserName != "" {
 		f.Detail += ", " + about.UserName
 	}
 	return f, e

@@ -116,7 +116,7 @@ func (c *company) finish(in signin.Response) (signin.Finished, error) {
 func (c *company) refused(t *testing.T, in signin.Response, want string) signin.FailedSignIn {
 	t.Helper()
 	got, err := c.finish(in)
-	f, ok := refusal.About[signin.FailedSignIn](err)
+	f, ok := refusal.DataOf[signin.FailedSignIn](err)
 	if !ok || f.Reason != want || f.Reference == "" {
 		t.Fatalf("got %+v, %v (%+v); want the reason %s", got, err, f, want)
 	}
@@ -161,7 +161,7 @@ func TestSSO(t *testing.T) {
 			for range 4 {
 				wait.Go(func() {
 					_, err := c.process().Finish(c.ctx, c.site, in, session.Browser{})
-					f, _ := refusal.About[signin.FailedSignIn](err)
+					f, _ := refusal.DataOf[signin.FailedSignIn](err)
 					mu.Lock()
 					defer mu.Unlock()
 					if err == nil {
@@ -203,12 +203,12 @@ func TestSSO(t *testing.T) {
 			c.connect(t, other, func(n *signin.Connection) { n.Mode, n.Unsolicited = signin.SSOOptional, true })
 			in := c.about(t, c.start(t, ""), "dee", "dee@acme.example", "dee@acme.example")
 			_, err = c.sso.Finish(c.ctx, other, in, session.Browser{})
-			if f, _ := refusal.About[signin.FailedSignIn](err); f.Reason != string(saml.WrongDestination) {
+			if f, _ := refusal.DataOf[signin.FailedSignIn](err); f.Reason != string(saml.WrongDestination) {
 				t.Errorf("got %v", err)
 			}
 			a := demoidp.Answer{ACS: "https://people.example.com/c/other/auth/saml2/post", Audience: "https://people.example.com/c/acme/auth/saml2/metadata", NameID: "dee", Claims: claims("dee", "")}
 			_, err = c.sso.Finish(c.ctx, other, c.answer(t, demoidp.Request{}, a), session.Browser{})
-			if f, _ := refusal.About[signin.FailedSignIn](err); f.Reason != string(saml.AudienceMismatch) {
+			if f, _ := refusal.DataOf[signin.FailedSignIn](err); f.Reason != string(saml.AudienceMismatch) {
 				t.Errorf("got %v", err)
 			}
 		})

@@ -45,7 +45,7 @@ func (e *SchemasInUse) refuse() error {
 	for i, u := range e.Uses {
 		lines[i] = u.String()
 	}
-	return ErrInUse.Because("%s", strings.Join(lines, "\n")).WithAbout(e)
+	return ErrInUse.Because("%s", strings.Join(lines, "\n")).WithData(e)
 }
 
 // Lost returns one line for each kind of data that a forced change would drop.

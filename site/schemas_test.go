@@ -111,7 +111,7 @@ func TestSetSchemas(t *testing.T) {
 			if check := f.sites.CheckSchemas(t.Context(), f.acme.ID, nil); check == nil || check.Error() != err.Error() {
 				t.Errorf("got %v, want %v", check, err)
 			}
-			used, harms := refusal.About[*site.SchemasInUse](err)
+			used, harms := refusal.DataOf[*site.SchemasInUse](err)
 			if !harms || len(used.Uses) != 2 {
 				t.Fatalf("got %v, want two uses", err)
 			}
@@ -124,7 +124,7 @@ func TestSetSchemas(t *testing.T) {
 				}
 			}
 			_, err = f.sites.SetSchemas(t.Context(), f.acme.ID, document(`{"name":"number","type":"string"},{"name":"color","required":true}`), "cli")
-			if used, _ = refusal.About[*site.SchemasInUse](err); used == nil || len(used.Uses) != 2 || !strings.Contains(err.Error(), "lacks it: fill it first") {
+			if used, _ = refusal.DataOf[*site.SchemasInUse](err); used == nil || len(used.Uses) != 2 || !strings.Contains(err.Error(), "lacks it: fill it first") {
 				t.Errorf("got %v, want a type that changes and a color that is lacking", err)
 			}
 			if err := f.sites.CheckSchemas(t.Context(), f.acme.ID, document(`{"name":"number","type":"integer"},{"name":"shape"}`)); err != nil {

@@ -102,9 +102,9 @@ func (live LiveTokens) Refuse() error {
 		names[i] = t.Label()
 	}
 	if len(live) > 1 {
-		return ErrTwoLive.Because("two tokens are live: %s", strings.Join(names, " and ")).WithAbout(live)
+		return ErrTwoLive.Because("two tokens are live: %s", strings.Join(names, " and ")).WithData(live)
 	}
-	return ErrOneLive.Because("%s is live already", names[0]).WithAbout(live)
+	return ErrOneLive.Because("%s is live already", names[0]).WithData(live)
 }
 
 // CreateToken generates a token and returns its secret, which cannot be read again. It also
@@ -257,7 +257,7 @@ func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, To
 	case err != nil:
 		return Site{}, Token{}, fmt.Errorf("authenticate: %w", err)
 	case !token.IsLive(s.Now()):
-		return Site{}, Token{}, ErrUnauthorized.WithAbout(token)
+		return Site{}, Token{}, ErrUnauthorized.WithData(token)
 	case !found.SCIMEnabled:
 		return found, token, ErrSCIMOff
 	case token.ReplacesOnUse != "":
@@ -276,7 +276,7 @@ func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Toke
 			return err
 		}
 		if !current.IsLive(now) {
-			return ErrUnauthorized.WithAbout(current)
+			return ErrUnauthorized.WithData(current)
 		}
 		if current.ReplacesOnUse == "" {
 			return nil // another request has already ended the token

@@ -60,7 +60,7 @@ func TestCreateToken(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			first, _ := f.token(t, site.TokenRequest{Name: "first"})
 			_, _, err := f.sites.CreateToken(t.Context(), f.acme.ID, site.TokenRequest{})
-			live, _ := refusal.About[site.LiveTokens](err)
+			live, _ := refusal.DataOf[site.LiveTokens](err)
 			if !errors.Is(err, site.ErrOneLive) || len(live) != 1 || live[0].ID != first.ID {
 				t.Errorf("got %v, want ErrOneLive with the live token", err)
 			}
@@ -384,7 +384,7 @@ func (f fixture) accepted(t *testing.T, secret string) {
 func (f fixture) refused(t *testing.T, secret string) {
 	t.Helper()
 	gotSite, gotToken, err := f.sites.Authenticate(t.Context(), "acme", secret)
-	ended, _ := refusal.About[site.Token](err)
+	ended, _ := refusal.DataOf[site.Token](err)
 	if !errors.Is(err, site.ErrUnauthorized) || ended.Last4 != secret[len(secret)-4:] || gotSite.ID != "" || gotToken != (site.Token{}) {
 		t.Errorf("the token …%s: got %v, %v, %v, want ErrUnauthorized alone that names the token", secret[len(secret)-4:], gotSite, gotToken, err)
 	}

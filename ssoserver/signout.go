@@ -74,7 +74,7 @@ func (h *Handler) takeSignOut(w http.ResponseWriter, r *http.Request, m saml.Sig
 }
 
 func (h *Handler) refuseSignOut(w http.ResponseWriter, r *http.Request, source string, err error) {
-	failed, ok := refusal.About[signin.FailedSignIn](err)
+	failed, ok := refusal.DataOf[signin.FailedSignIn](err)
 	if !ok {
 		h.internalError(w, r, err)
 		return
@@ -109,10 +109,10 @@ func (h *Handler) signOutByOpenID(w http.ResponseWriter, r *http.Request) {
 	h.showSignedOut(w, r, there)
 }
 
-// showSignedOut shows the page after a sign-out. there reports whether the identity provider has
-// ended its session too.
-func (h *Handler) showSignedOut(w http.ResponseWriter, r *http.Request, there bool) {
-	if there {
+// showSignedOut shows the page after a sign-out. endedAtProvider says whether the identity provider
+// has ended its session too.
+func (h *Handler) showSignedOut(w http.ResponseWriter, r *http.Request, endedAtProvider bool) {
+	if endedAtProvider {
 		h.Show(w, r, Message{http.StatusOK, "You are signed out", "You are signed out of this site and of your identity provider."})
 		return
 	}

@@ -57,8 +57,8 @@ const cookieName = "rollcall-saml"
 // maxBody is the largest size of a posted response, in bytes.
 const maxBody = saml.MaxResponse
 
-// The limits for sign-ins that begin in one client network at one site. In it, startsAtOnce
-// sign-ins may begin at once, and after that one more in each startInterval. Successful sign-ins do
+// The limits for sign-ins that begin. From one client network, startsAtOnce sign-ins at a site may
+// begin at once, and after that one more in each startInterval. Successful sign-ins do
 // not count, because a whole company may use one address.
 const (
 	startsAtOnce  = 1000
@@ -303,7 +303,7 @@ func (h *Handler) mustSlowDown(w http.ResponseWriter, r *http.Request, t *web.Th
 // about their account, because then the identity provider has identified them. Administrators find
 // other reasons in the audit log.
 func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, source string, err error) {
-	if _, about := refusal.About[signin.FailedSignIn](err); about {
+	if _, about := refusal.DataOf[signin.FailedSignIn](err); about {
 		h.failures.Count(source, h.Now())
 	}
 	h.showRefusal(w, r, err)
@@ -311,7 +311,7 @@ func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, source string, 
 
 func (h *Handler) showRefusal(w http.ResponseWriter, r *http.Request, err error) {
 	e, ok := refusal.Find(err)
-	failed, about := refusal.About[signin.FailedSignIn](err)
+	failed, about := refusal.DataOf[signin.FailedSignIn](err)
 	if !ok || !about {
 		h.internalError(w, r, err)
 		return

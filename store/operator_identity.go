@@ -70,7 +70,7 @@ func (s Operators) LinkIdentity(ctx context.Context, i operator.Identity, e even
 		if err != nil && !errors.Is(err, sql.ErrNoRows) { // no row: it was unlinked since the insert
 			return err
 		}
-		return operator.ErrIdentityTaken.WithAbout(operator.TakenIdentity{OperatorID: owner})
+		return operator.ErrIdentityTaken.WithData(operator.TakenIdentity{OperatorID: owner})
 	})
 }
 

@@ -339,10 +339,11 @@ func scanMembership(row scanner) (provision.Membership, error) {
 	return m, nil
 }
 
-// RecordReadMembers records one page of a group's members, as read from the source. The engine must
-// look at all these members, and at all remembered members between after and upTo. An empty upTo
-// means that this was the last page. Memberships that were up to date now belong to the cause of
-// the reading. So do memberships whose removal was rejected for another cause.
+// RecordReadMembers records one page of a group's members, as read from the source. It marks
+// these members, and all remembered members between after and upTo, so that the engine evaluates
+// them again. An empty upTo means that this was the last page. Memberships without unfinished work
+// get the cause of the reading. If the reading has a cause, rejected memberships get it too, and are
+// judged again.
 func (s Provisioning) RecordReadMembers(ctx context.Context, f provision.Fence, group, after, upTo string, members []string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		var cause string

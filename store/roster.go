@@ -549,7 +549,7 @@ func (t rosterTx) takeUnique(ctx context.Context, r roster.Record, v roster.Valu
 		where u.site = $1 and u.kind = $2 and u.path = $3 and u.value = $4`,
 		string(t.site), string(r.Kind), v.Path, v.Folded).Scan(&owner)
 	if err == nil && owner != r.ID {
-		return roster.ErrValueTaken.WithAbout(v)
+		return roster.ErrValueTaken.WithData(v)
 	}
 	return err
 }

@@ -458,7 +458,7 @@ func (n narrower) narrowDeclared(rows string, c scim.Compare) narrowing {
 	var found narrowing
 	switch end, ends := prefixEnd(key); {
 	case c.Op == scim.Eq:
-		found = n.narrowToRange(valueRange{rows, key, key + "\x01", "*"}) // the range contains exactly the rows with this key, because no other string lies in it
+		found = n.narrowToRange(valueRange{rows, key, key + "\x01", "*"}) // the range contains exactly the rows with this key, because no stored value contains NUL
 	case part && c.Attr.CaseExact:
 		// The folded rows cannot be searched for part of a caseExact value: folding can join a
 		// letter and its accent, so a substring of a value need not be a substring of the folded

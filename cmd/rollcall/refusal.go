@@ -75,7 +75,7 @@ func adviceFor(e *refusal.Error) string {
 	case errors.Is(e, signin.ErrBlocked):
 		return "unblock it first: rollcall site unblock SITE USERNAME"
 	case errors.Is(e, directory.ErrNoDirectory):
-		return fmt.Sprintf("make one with: rollcall directory create %s", e.About)
+		return fmt.Sprintf("make one with: rollcall directory create %s", e.Data)
 	case errors.Is(e, operator.ErrKeyNotFound):
 		return "rollcall directory key list DIRECTORY --json shows them with their ids"
 	case errors.Is(e, notification.ErrNotFound) && e.Advice == "":

@@ -47,7 +47,7 @@ func TestAnErrorIsOneSentenceAndAnExitCode(t *testing.T) {
 		{operator.ErrUnknown, "rollcall: there is no operator of this name; rollcall operator list shows them\n", 1},
 		{refusal.New(refusal.NotFound, "", "there is no site %q", "x").Advise("did you mean %s?", "y"), "rollcall: there is no site \"x\"; did you mean y?\n", 1},
 		{
-			directory.ErrNoDirectory.Because("there is no directory %q, nor any other", "contoso").Advise("make one first").WithAbout("contoso"),
+			directory.ErrNoDirectory.Because("there is no directory %q, nor any other", "contoso").Advise("make one first").WithData("contoso"),
 			"rollcall: there is no directory \"contoso\", nor any other; make one with: rollcall directory create contoso\n", 1,
 		},
 		// The field is named once.

@@ -105,7 +105,7 @@ ATTRIBUTE all that wait. rollcall site held list SITE shows them.`,
 			out := []heldJSON{}
 			for _, h := range p.Held {
 				if len(args) == 2 && h.Waits() || slices.Contains(args[2:], h.Attribute) {
-					choices = append(choices, roster.HeldChoice{Attribute: h.Attribute, Token: h.Token()})
+					choices = append(choices, roster.HeldChoice{Attribute: h.Attribute, ValueHash: h.ValueHash()})
 					out = append(out, heldJSON{UserName: p.UserName, Attribute: h.Attribute, Value: h.Value, AskedBy: h.Actor, Since: formatJSONTime(h.Time)})
 				}
 			}

@@ -145,7 +145,7 @@ func (c *command) setSchemas(cmd *cobra.Command, s *services, name, file string,
 		changed, err = s.sites.SetSchemas(cmd.Context(), st.ID, doc, actor)
 	}
 	var wrong *scim.RegistryError
-	used, inUse := refusal.About[*site.SchemasInUse](err)
+	used, inUse := refusal.DataOf[*site.SchemasInUse](err)
 	switch {
 	case errors.As(err, &wrong):
 		for _, p := range wrong.Problems {

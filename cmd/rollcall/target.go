@@ -19,7 +19,8 @@ func targetMaker(client *http.Client, now func() time.Time) provision.TargetMake
 	}
 }
 
-// guideTemplate returns the schema of a new application: the mappings of the guide.
+// guideTemplate returns the schema that a new application gets. It has the mappings of the set-up
+// guide for Stack Overflow for Teams.
 func guideTemplate() (*provision.Schema, error) {
 	text, err := templates.Get(templates.Guide)
 	if err != nil {

@@ -77,7 +77,7 @@ func (p *Pages) takeAnswer(w http.ResponseWriter, r *http.Request, _ *operatorVi
 		return err
 	}
 	done, err := p.OpenID.Finish(r.Context(), in, p.Console.SessionSecret(r, SessionCookie), console.BrowserOf(r))
-	if _, refused := refusal.About[operator.RefusedSignIn](err); refused && !errors.Is(err, operator.ErrOpenIDSilent) {
+	if _, refused := refusal.DataOf[operator.RefusedSignIn](err); refused && !errors.Is(err, operator.ErrOpenIDSilent) {
 		p.Console.CountFailure(r)
 	}
 	if err != nil {

@@ -91,7 +91,7 @@ func (p *Pages) askHeldDecision(w http.ResponseWriter, r *http.Request, v *siteV
 	c.Title, c.Narrow = title, true
 	c.Crumbs = v.crumbs(console.Crumb{Text: "People", URL: v.url("admin/people")}, console.Crumb{Text: person.Name(), URL: v.personURL(person.ID, "")})
 	c.FormURL, c.CancelURL = r.URL.Path, v.personURL(person.ID, "")
-	c.Fields = []console.HiddenField{{Name: "value", Value: h.Token()}}
+	c.Fields = []console.HiddenField{{Name: "value", Value: h.ValueHash()}}
 	return p.Console.View(w, r, http.StatusOK, "confirm", c)
 }
 
@@ -104,7 +104,7 @@ func (p *Pages) decideHeld(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	if err != nil {
 		return err
 	}
-	choice := roster.HeldChoice{Attribute: r.PathValue("attribute"), Token: r.PostForm.Get("value")}
+	choice := roster.HeldChoice{Attribute: r.PathValue("attribute"), ValueHash: r.PostForm.Get("value")}
 	if choice.Token == "" { // the request did not come from the confirmation page
 		choice.Token = "none" // matches no held change
 	}

@@ -295,7 +295,7 @@ func (p *Pages) redirectToSavedSchemas(w http.ResponseWriter, r *http.Request, v
 func (p *Pages) showSchemaProblems(w http.ResponseWriter, r *http.Request, v *siteVisit, document []byte, err error, ask *forceForm) error {
 	sp := schemasPage{Document: string(document)}
 	var wrong *scim.RegistryError
-	used, inUse := refusal.About[*site.SchemasInUse](err)
+	used, inUse := refusal.DataOf[*site.SchemasInUse](err)
 	switch {
 	case errors.As(err, &wrong):
 		for _, pr := range wrong.Problems {

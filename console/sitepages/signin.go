@@ -66,7 +66,7 @@ func (p *Pages) checkLink(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 		return signin.PendingSignIn{}, err
 	}
 	pending, err := p.findLink(r, v)
-	if closed, ok := refusal.About[signin.ClosedLink](err); ok && closed.Reason == onetime.Unknown {
+	if closed, ok := refusal.DataOf[signin.ClosedLink](err); ok && closed.Reason == onetime.Unknown {
 		p.Console.CountFailure(r) // only for unknown links: used and expired links were not guessed
 	}
 	return pending, err

@@ -83,7 +83,7 @@ func (d Directory) Changes(ctx context.Context, app string, after provision.Curs
 func originsOf(all map[string]directory.Origin) map[string]provision.Origin {
 	origins := make(map[string]provision.Origin, len(all))
 	for id, o := range all {
-		origins[id] = provision.Origin{Cause: o.Cause, Takes: o.TakesAccess}
+		origins[id] = provision.Origin{Cause: o.Cause, RemovesAccess: o.TakesAccess}
 	}
 	return origins
 }

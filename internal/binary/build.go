@@ -45,7 +45,7 @@ func Clean() int {
 	}
 	path, err := buildOnce()
 	if err != nil {
-		return 0 // the build failed, so there is nothing to remove
+		return 0 // the build failed, so there is no binary to remove
 	}
 	if err := os.RemoveAll(filepath.Dir(path)); err != nil {
 		fmt.Fprintln(os.Stderr, "remove the binary:", err)

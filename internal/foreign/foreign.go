@@ -1,5 +1,6 @@
 // Package foreign installs programs of other projects from their registries, and runs them.
-// Everything that it installs goes into a folder that the caller removes.
+// Everything goes into a folder that the caller removes, except the packages of InstallDebian, which
+// stay installed on the machine.
 package foreign
 
 import (

@@ -43,7 +43,7 @@ var ErrTooLarge = errors.New("the answer is larger than allowed")
 
 // BlockedError is the error for a request that was refused before it was sent.
 type BlockedError struct {
-	Target string // the host of the URL, or the address to which it leads
+	Target string // the host of the URL; if it has none, the URL without its user name and password
 	Reason string // the end of a sentence that begins with Target, such as "is a private address"
 }
 
@@ -55,7 +55,7 @@ type Options struct {
 	// the company's network. Link-local addresses stay refused, because cloud machines serve their
 	// own credentials there.
 	AllowPrivate bool
-	// AllowLoopback allows addresses of this machine, if the host in the URL is such an address or
+	// AllowLoopback allows loopback addresses, if the host in the URL is such an address or
 	// "localhost". It is for trials, and for applications on the same machine.
 	AllowLoopback bool
 	// OwnListeners are the addresses on which this process listens for requests. A request to one
@@ -201,7 +201,7 @@ func (t *transport) leadsTo(r *http.Request, listeners []netip.AddrPort) bool {
 func isOwnAddress(ctx context.Context, host string, own []netip.AddrPort) bool {
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return IsLoopbackHost(host) // a name that does not resolve names this machine only if it is localhost
+		return IsLoopbackHost(host) // of the hosts that cannot be resolved, only localhost and loopback addresses mean this machine
 	}
 	local := localAddrs()
 	for _, a := range addrs {

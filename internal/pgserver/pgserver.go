@@ -67,7 +67,7 @@ type Server struct {
 	supervisorInput io.Closer     // the standard input of the supervisor, which ends the server when it is closed
 	processGroup    int           // the process group of the supervisor and the server
 	ended           chan struct{} // closed when the supervisor has ended
-	err             error         // how the server ended; read it only after ended is closed
+	err             error         // how the supervisor ended; read it only after ended is closed
 }
 
 // Available returns ErrNoBinaries if PostgreSQL is not installed.
@@ -104,8 +104,8 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	}
 	cmd := exec.Command("sh", args...)
 	cmd.Dir = "/"
-	// The server gets its own process group. An interrupt from the terminal then ends only this
-	// process, which ends the server.
+	// The server gets its own process group, so that Ctrl-C in the terminal does not reach it. It
+	// ends when this process stops it or ends.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who, Setpgid: true}
 	s := &Server{dir: o.Dir, ended: make(chan struct{})}
 	if s.supervisorInput, err = cmd.StdinPipe(); err != nil {

@@ -113,7 +113,8 @@ func copyRequest(ctx context.Context, r *http.Request) *http.Request {
 	return r
 }
 
-// logRequest logs the request after it has ended, even if the handler panicked.
+// logRequest logs the request after it has ended. If the handler panicked, it first serves PanicPage.
+// If the answer was already begun or aborted, it panics again, and writes no access line.
 func (f Front) logRequest(out *recorder, r *http.Request, start time.Time) {
 	if cause := recover(); cause != nil {
 		if err, ok := cause.(error); ok && errors.Is(err, http.ErrAbortHandler) {

@@ -22,13 +22,13 @@ type Throttle struct {
 }
 
 // NewThrottle returns a Throttle that lets a source do something atOnce times at once, and after
-// that once in each period of the length every.
-func NewThrottle(atOnce int, every time.Duration) *Throttle {
-	return &Throttle{atOnce: atOnce, period: every}
+// that once per period.
+func NewThrottle(atOnce int, period time.Duration) *Throttle {
+	return &Throttle{atOnce: atOnce, period: period}
 }
 
-// NewFailureThrottle returns a Throttle for failed sign-ins. Do
-// not count successful sign-ins, so that a company behind one address is not slowed down.
+// NewFailureThrottle returns a Throttle for failed sign-ins. Do not count successful sign-ins, so
+// that a company behind one address is not slowed down.
 func NewFailureThrottle() *Throttle { return NewThrottle(20, 15*time.Second) }
 
 // Wait returns how long the source must wait, or 0 if it may go on.

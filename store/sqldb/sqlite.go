@@ -26,9 +26,9 @@ const (
 	writerCacheKiB = 16 << 10
 	readerCacheKiB = 2000
 	// writerLockWait is how long the writer tries to get the lock before it checks whether a caller
-	// still waits. Within this time, SQLite tries after 1, 2 and 5 ms, and then more and more
-	// rarely. The writer starts over after this time, so that it tries often enough to get the lock
-	// from a busy process.
+	// still waits, and starts over. SQLite waits 1, 2 and 5 ms between its first tries, and longer
+	// between later ones. By starting over, the writer tries often enough to get the lock from a
+	// busy process.
 	writerLockWait = 8 * time.Millisecond
 	readerLockWait = 10 * time.Second
 	// maxStatements is how many prepared statements a connection keeps.

@@ -17,8 +17,9 @@ import (
 const (
 	// maxUpdatesPerCommit is the largest number of updates that can share one commit.
 	maxUpdatesPerCommit = 256
-	// joinTime is how long further updates may join a commit. The first update of the commit waits
-	// during this time. joinTime is several times as long as a commit takes.
+	// joinTime is how long after the beginning of a commit further updates may join it. The commit
+	// is written earlier if no update is waiting. joinTime is several times as long as a commit
+	// takes.
 	joinTime = 20 * time.Millisecond
 	// gatherTime is how long the writer lets other goroutines run first, so that their updates can
 	// join the commit. On a busy machine the writer would otherwise wait for a processor after

@@ -135,7 +135,7 @@ func (p *page) forms() ([]form, error) {
 			if _, checked := field["checked"]; name == "" || kind == "button" || field["type"] == "submit" || !checked && (field["type"] == "checkbox" || field["type"] == "radio") {
 				continue
 			}
-			if field["type"] == "password" && field["autocomplete"] != "new-password" { // a form that sets a password does not ask for one
+			if field["type"] == "password" && field["autocomplete"] != "new-password" { // an input for a new password does not make the form a sign-in form
 				f.userName, f.passwordIn = last, name
 			}
 			if field["type"] != "hidden" {

@@ -39,7 +39,7 @@ type client struct {
 	users   []*resource // users that this client may change and delete
 	members []*resource // users that this client never deletes, which are members of its group
 	group   *resource
-	pending *change // the request that got no answer; nil if all requests were answered
+	pending *change // the request that was not acknowledged; nil if all requests were
 }
 
 // change is a request, with the state of its resource before and after the request.

@@ -18,11 +18,11 @@ type querier interface {
 
 // storedResource holds the database's data about one resource.
 type storedResource struct {
-	version, events, rows int // the version of the resource, and how many events and request-log rows name it
-	name, title           string
-	active                bool
-	copies                int // how often the resource is stored; must be 1
-	members               map[string]bool
+	version, events, logRows int // the version of the resource, and how many events and request-log rows name it
+	name, title              string
+	active                   bool
+	copies                   int // how often the resource is stored; must be 1
+	members                  map[string]bool
 }
 
 // compare compares all data in the database with the data that the clients expect.
@@ -48,8 +48,8 @@ func (r *killTest) compare(ctx context.Context, db querier) error {
 			if got.events != want.changes {
 				fault("%s %s: %d events, %d changes", want.name, want.id, got.events, want.changes)
 			}
-			if got.rows != want.changes {
-				fault("%s %s: %d rows of the request log, %d changes", want.name, want.id, got.rows, want.changes)
+			if got.logRows != want.changes {
+				fault("%s %s: %d rows of the request log, %d changes", want.name, want.id, got.logRows, want.changes)
 			}
 			if want.deleted {
 				if got.copies != 0 {
@@ -130,7 +130,7 @@ func (r *killTest) readStored(ctx context.Context, db querier) (map[string]*stor
 			var subject string
 			var n int
 			err := rows.Scan(&subject, &n)
-			at(subject).rows = n
+			at(subject).logRows = n
 			return err
 		}),
 	)

@@ -48,7 +48,7 @@ type killTest struct {
 	siteID       string // the id of the site
 	allClients   []*client
 
-	answered, unanswered, unansweredApplied atomic.Int64    // how many requests got an answer, got no answer, and got no answer but were applied
+	answered, unanswered, unansweredApplied atomic.Int64    // how many requests were acknowledged; how many were not, because the answer is missing or a 5xx; and how many of those were applied
 	restarts                                []time.Duration // how long each restart of the server took
 }
 
@@ -112,8 +112,9 @@ func (r *killTest) setUp(ctx context.Context) (err error) {
 	return nil
 }
 
-// runRound lets the clients write for a while, kills the server, starts it again, and finds out
-// what happened to the unfinished requests.
+// runRound lets the clients write for a while, kills the server and starts it again. Then it finds
+// out what happened to the requests that were not acknowledged. If backend is true, it kills a
+// PostgreSQL process instead, and waits until the server is ready.
 func (r *killTest) runRound(ctx context.Context, length time.Duration, backend bool) error {
 	writing, stop := context.WithCancel(ctx)
 	defer stop()
@@ -165,7 +166,7 @@ func (r *killTest) waitDisconnected(ctx context.Context) error {
 	return nil
 }
 
-// killBackend kills a PostgreSQL process that serves the server.
+// killBackend kills the PostgreSQL process behind one of the server's database connections.
 func (r *killTest) killBackend() error {
 	var pid int
 	if err := r.db.QueryRow("select pid from pg_stat_activity where application_name = 'rollcall' order by state = 'active' desc, random() limit 1").Scan(&pid); err != nil {

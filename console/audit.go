@@ -65,7 +65,7 @@ type auditRow struct {
 	PlaceURL     string // address of the events of that site or directory
 	URL          string // address of the page of the object that the event is about; may be empty
 
-	EventName      string // such as "user.created"
+	EventName      string // such as the name [event.UserCreated]
 	ActorKind      string
 	ActorID        string
 	Subject        string // id of the object that the event is about

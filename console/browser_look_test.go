@@ -61,7 +61,7 @@ func nothingBreaksAPage(t *testing.T, b *apptest.Browser) {
 			win.Prefers(light)
 			win.Resize(1280, 900)
 			win.Open(server.URL + "/shelf?page=" + url.QueryEscape(name))
-			win.Runs(`(async () => { for (const src of ["/axe.js", "/look.js"]) await new Promise((done, lost) => { const s = document.createElement("script"); s.src = src; s.onload = done; s.onerror = lost; document.head.append(s); }); })()`, nil)
+			win.Runs(`(async () => { if (document.readyState !== "complete") await new Promise(done => addEventListener("load", done)); for (const src of ["/axe.js", "/look.js"]) await new Promise((done, lost) => { const s = document.createElement("script"); s.src = src; s.onload = done; s.onerror = lost; document.head.append(s); }); })()`, nil)
 			win.Runs(`(async () => { for (const d of document.querySelectorAll("main details")) d.open = true; await document.fonts.ready; })()`, nil)
 			// Answers to forms are made of the same parts as the pages of the routes: half of the windows show the rest.
 			variant := !strings.HasPrefix(name, "GET ") && pictures == ""

@@ -3,7 +3,9 @@ package operator
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/secret"
@@ -59,7 +61,7 @@ type IdentityStore interface {
 	// were linked. It returns ErrUnknown if there is no such operator.
 	Identities(ctx context.Context, name string) ([]Identity, error)
 	// LinkIdentity stores an identity and its event. It returns ErrIdentityTaken if the identity is
-	// linked already, with the id of its operator as About, and ErrNoSession if the operator was
+	// linked already, with a TakenIdentity as its data, and ErrNoSession if the operator was
 	// removed.
 	LinkIdentity(ctx context.Context, i Identity, e event.Event) error
 	// UnlinkIdentity deletes an identity of the operator with this name, and appends the event that
@@ -82,6 +84,9 @@ func (o *Operators) Unlink(ctx context.Context, name, id, actor string) (Identit
 	name, err := cleanName(name)
 	if err != nil {
 		return Identity{}, err
+	}
+	if !utf8.ValidString(id) || strings.ContainsRune(id, 0) { // no database stores such an id
+		return Identity{}, ErrIdentityGone
 	}
 	return o.Store.UnlinkIdentity(ctx, name, id, func(i Identity) event.Event {
 		return o.newEvent(event.OperatorIdentityUnlinked, actor, name, fmt.Sprintf("The identity %s of %s was unlinked from the operator %s", i.Subject, i.Issuer, name))

@@ -371,13 +371,13 @@ func (r *Roster) finishRow(ctx context.Context, tx Tx, c Change, out Outcome) (r
 	row.AddIgnored(out.Ignored...)
 	if large := c.LargeGroup; large.Status != 0 {
 		n := 0
-		if large.Members > 0 {
+		if large.MinMembers > 0 {
 			var err error
-			if n, err = tx.CountMembers(ctx, out.Document.ID, large.Members); err != nil {
+			if n, err = tx.CountMembers(ctx, out.Document.ID, large.MinMembers); err != nil {
 				return requestlog.Request{}, err
 			}
 		}
-		if n >= large.Members {
+		if n >= large.MinMembers {
 			row.Status = large.Status
 		}
 	}

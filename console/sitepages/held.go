@@ -105,8 +105,8 @@ func (p *Pages) decideHeld(w http.ResponseWriter, r *http.Request, v *siteVisit)
 		return err
 	}
 	choice := roster.HeldChoice{Attribute: r.PathValue("attribute"), ValueHash: r.PostForm.Get("value")}
-	if choice.Token == "" { // the request did not come from the confirmation page
-		choice.Token = "none" // matches no held change
+	if choice.ValueHash == "" { // the request did not come from the confirmation page
+		choice.ValueHash = "none" // matches no held change
 	}
 	decide := v.Roster.RefuseHeld
 	if apply {

@@ -177,7 +177,7 @@ func (s *signInSite) giveMetadata(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(s.provider.dir, "site.xml"), []byte(text), 0o600)
+	return os.WriteFile(filepath.Join(s.provider.dir, "site-metadata.xml"), []byte(text), 0o600)
 }
 
 // signIn signs a person in, beginning at an address, and checks that the person has a session at

@@ -1,5 +1,5 @@
 // An identity provider on samlp, with a sign-in form: node samlp.cjs PORT FOLDER
-// Each request reads options.json and site.xml in FOLDER; site.xml is the metadata of the site.
+// Each request reads options.json and site-metadata.xml in FOLDER; site-metadata.xml is the metadata of the site.
 // samlp makes and reads all messages of SAML; this file only asks who signs in, and remembers it.
 const crypto = require("node:crypto");
 const fs = require("node:fs");
@@ -17,7 +17,7 @@ const bindings = "urn:oasis:names:tc:SAML:2.0:bindings:";
 
 // site reads the metadata of the site.
 function site() {
-	const doc = new DOMParser().parseFromString(read("site.xml"), "text/xml");
+	const doc = new DOMParser().parseFromString(read("site-metadata.xml"), "text/xml");
 	const all = (name) => Array.from(doc.getElementsByTagName(name));
 	const certificate = (use) => {
 		const text = all("KeyDescriptor").find((e) => e.getAttribute("use") === use)?.getElementsByTagName("X509Certificate")[0].textContent;

@@ -138,8 +138,8 @@ type Store interface {
 	// MarkGroupMissed records that the target no longer knows a group, and lists the group so that
 	// the engine looks for it.
 	MarkGroupMissed(ctx context.Context, f Fence, group string) error
-	// MarkMembersLost records that the target seems to have lost all members of a group, and lists
-	// all of them, so that they are sent again.
+	// MarkMembersLost records that the target has lost all members of a group, and lists all of
+	// them.
 	MarkMembersLost(ctx context.Context, f Fence, group string) error
 
 	// SaveState stores only the state, with an event unless e is nil.

@@ -52,21 +52,15 @@ func (t jobTx) followMembers(ctx context.Context, o provision.Outcome) error {
 	case provision.ReadMembers:
 		return t.readMembers(ctx, o.ObjectID, o.Cause)
 	case provision.ProveMembers:
-		return t.proveMembers(ctx, o.ObjectID, o.Cause)
+		if err := t.exec(ctx, `
+			update job_member
+			set unsure = true
+			where directory = $1 and app = $2 and group_id = $3`, o.ObjectID); err != nil {
+			return err
+		}
+		return t.readMembers(ctx, o.ObjectID, o.Cause)
 	}
 	return nil
-}
-
-// proveMembers makes the engine read all members of a group from the source again, and send each
-// membership again, also those that the application has acknowledged.
-func (t jobTx) proveMembers(ctx context.Context, group, cause string) error {
-	if err := t.exec(ctx, `
-		update job_member
-		set unsure = true
-		where directory = $1 and app = $2 and group_id = $3`, group); err != nil {
-		return err
-	}
-	return t.readMembers(ctx, group, cause)
 }
 
 func (t jobTx) forgetMembers(ctx context.Context, group string) error {
@@ -473,9 +467,8 @@ func (s Provisioning) MarkGroupMissed(ctx context.Context, f provision.Fence, gr
 	})
 }
 
-// MarkMembersLost makes the engine read all members of a group from the source again and send them,
-// because the application seems to have lost them. The job still remembers which members it sent: an
-// application whose answers are out of date may have them, and a person who left must not stay one.
+// MarkMembersLost forgets which members of a group were sent, because the application has lost the
+// members. The engine then reads all members from the source again.
 func (s Provisioning) MarkMembersLost(ctx context.Context, f provision.Fence, group string) error {
-	return s.updateUnderFence(ctx, f, func(t jobTx) error { return t.proveMembers(ctx, group, "") })
+	return s.updateUnderFence(ctx, f, func(t jobTx) error { return t.resendMembers(ctx, group) })
 }

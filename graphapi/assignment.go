@@ -3,7 +3,6 @@ package graphapi
 import (
 	"errors"
 	"net/http"
-	"strconv"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/directory"
@@ -45,7 +44,7 @@ func (c *call) listAssignments() error {
 	if err != nil {
 		return err
 	}
-	limit, err := readTop(values.Get("$top"))
+	limit, err := readTop(values.Get("$top"), usualPage, maxPage)
 	if err != nil {
 		return err
 	}
@@ -82,19 +81,6 @@ func (c *call) listAssignments() error {
 		out.Next = c.rootURL() + "/servicePrincipals/" + c.app.ID + "/appRoleAssignedTo?" + encodeQuery(values)
 	}
 	return c.answerOK(out)
-}
-
-// readTop reads the option $top and returns how many objects a page has. $top is a number from 1 to
-// 999, but a page has at most 500 objects. Without $top, a page has 100 objects.
-func readTop(text string) (int, error) {
-	if text == "" {
-		return 100, nil
-	}
-	limit, err := strconv.Atoi(text)
-	if err != nil || limit < 1 || limit > 999 {
-		return 0, refuse(http.StatusBadRequest, codeBadRequest, "Invalid value '%s' for $top. It is a number from 1 to 999.", printable(text))
-	}
-	return min(limit, 500), nil
 }
 
 func (c *call) assignedUsers(place string, limit int) (all []assignment, next string, err error) {
@@ -204,7 +190,7 @@ func (c *call) findPrincipal(id string) (kind directory.Kind, objectID, name str
 	}
 	g, err := c.Group(c.r.Context(), id)
 	if errors.Is(err, refusal.NotFound) {
-		return "", "", "", notFound("Resource '%s' does not exist or one of its queried reference-property objects are not present.", printable(id))
+		return "", "", "", noResource(id)
 	}
 	return directory.GroupKind, g.ObjectID, g.DisplayName(), err
 }

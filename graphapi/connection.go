@@ -3,7 +3,6 @@ package graphapi
 import (
 	"errors"
 	"net/http"
-	"strconv"
 
 	"github.com/rollcall-scim/rollcall/provision"
 )
@@ -39,11 +38,9 @@ func (c *call) listConnections() error {
 	if err != nil {
 		return err
 	}
-	q := provision.ConnectionQuery{Search: values.Get("$search"), After: values.Get("$skiptoken"), Limit: 100}
-	if text := values.Get("$top"); text != "" {
-		if q.Limit, err = strconv.Atoi(text); err != nil || q.Limit < 1 {
-			return refuse(http.StatusBadRequest, codeBadRequest, "Invalid value '%s' for $top. It is a number from 1 to 500.", printable(text))
-		}
+	q := provision.ConnectionQuery{Search: values.Get("$search"), After: values.Get("$skiptoken")}
+	if q.Limit, err = readTop(values.Get("$top"), usualPage, maxPage); err != nil {
+		return err
 	}
 	page, next, err := c.h.Jobs.Connections(c.r.Context(), c.key(), q)
 	if err != nil {

@@ -56,6 +56,11 @@ func notFound(message string, args ...any) *graphError {
 	return refuse(http.StatusNotFound, codeNotFound, message, args...)
 }
 
+// noResource is Graph's error for an id of a user, group or service principal that does not exist.
+func noResource(id string) *graphError {
+	return notFound("Resource '%s' does not exist or one of its queried reference-property objects are not present.", printable(id))
+}
+
 // asGraphError converts an error to Graph's form. If ok is false, the error is a failure of this
 // server: the client gets a general error, and the caller must log the cause.
 func asGraphError(err error) (e *graphError, ok bool) {

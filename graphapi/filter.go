@@ -51,6 +51,25 @@ func readQuery(q url.Values, known ...string) (url.Values, error) {
 	return q, nil
 }
 
+// The sizes of pages of lists other than the provisioning logs.
+const (
+	usualPage = 100
+	maxPage   = 500
+)
+
+// readTop reads the option $top, a number from 1 to most. A greater number counts as most, and an
+// absent option as usual.
+func readTop(text string, usual, most int) (int, error) {
+	if text == "" {
+		return usual, nil
+	}
+	top, err := strconv.Atoi(text)
+	if err != nil || top < 1 {
+		return 0, refuse(400, codeBadRequest, "Invalid value '%s' for $top. It is a number from 1 to %d.", printable(text), most)
+	}
+	return min(top, most), nil
+}
+
 // parseFilter parses an OData $filter. It supports the operators eq, ne, gt, ge, lt and le, the
 // functions contains, startsWith and endsWith, the words and, or and not, and brackets. known says
 // which properties may be compared. For an empty string it returns nil.

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -107,15 +106,12 @@ func (c *call) readLogQuery() (*logQuery, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := &logQuery{c: c, top: defaultLogPage}
+	q := &logQuery{c: c}
 	if q.filter, err = parseFilter(values.Get("$filter"), logFields()); err != nil {
 		return nil, err
 	}
-	if text := values.Get("$top"); text != "" {
-		if q.top, err = strconv.Atoi(text); err != nil || q.top < 1 {
-			return nil, refuse(400, codeBadRequest, "Invalid value '%s' for $top. It is a number from 1 to %d.", printable(text), maxLogPage)
-		}
-		q.top = min(q.top, maxLogPage)
+	if q.top, err = readTop(values.Get("$top"), defaultLogPage, maxLogPage); err != nil {
+		return nil, err
 	}
 	switch order := strings.ToLower(strings.Join(strings.Fields(values.Get("$orderby")), " ")); order {
 	case "", "activitydatetime desc":

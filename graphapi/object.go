@@ -60,7 +60,7 @@ func (c *call) readObjectQuery(known fieldKinds, example string) (q objectQuery,
 	if err != nil {
 		return q, err
 	}
-	if q.limit, err = readTop(values.Get("$top")); err != nil {
+	if q.limit, err = readTop(values.Get("$top"), usualPage, maxPage); err != nil {
 		return q, err
 	}
 	if q.after, err = directory.ParseCursor(values.Get("$skiptoken")); err != nil {
@@ -131,7 +131,7 @@ func (c *call) getUser() error {
 		u, err = c.UserByUPN(c.r.Context(), name)
 	}
 	if errors.Is(err, refusal.NotFound) || err == nil && u.IsDeleted() {
-		return notFound("Resource '%s' does not exist or one of its queried reference-property objects are not present.", printable(name))
+		return noResource(name)
 	}
 	if err != nil {
 		return err
@@ -204,7 +204,7 @@ func (c *call) findGroups(property, value string) ([]directory.Group, error) {
 func (c *call) getGroup() error {
 	g, err := c.Group(c.r.Context(), c.params["group"])
 	if errors.Is(err, refusal.NotFound) || err == nil && g.IsDeleted() {
-		return notFound("Resource '%s' does not exist or one of its queried reference-property objects are not present.", printable(c.params["group"]))
+		return noResource(c.params["group"])
 	}
 	if err != nil {
 		return err

@@ -204,7 +204,7 @@ func (c *call) findApplicationAndJob() error {
 			}
 		}
 		if c.app.ID == "" {
-			return notFound("Resource '%s' does not exist or one of its queried reference-property objects are not present.", printable(id))
+			return noResource(id)
 		}
 	}
 	id, named := c.params["job"]

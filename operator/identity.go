@@ -78,8 +78,8 @@ func (o *Operators) Identities(ctx context.Context, name string) ([]Identity, er
 	return o.Store.Identities(ctx, name)
 }
 
-// Unlink removes the link between an identity and the operator with this name. The identity then
-// signs in nobody. Sessions go on. It returns ErrUnknown or ErrIdentityGone.
+// Unlink removes the link between an identity and the operator with this name. After that, the
+// identity no longer signs anyone in. Sessions go on. It returns ErrUnknown or ErrIdentityGone.
 func (o *Operators) Unlink(ctx context.Context, name, id, actor string) (Identity, error) {
 	name, err := cleanName(name)
 	if err != nil {

@@ -369,8 +369,8 @@ func TestACancelledPlanGivesFailuresBackToTheGuard(t *testing.T) {
 			t.Fatalf("planned %+v", p.Report)
 		}
 		g.approvePlan(p)
-		// The account of person 1 and those of the titles fail for now. Then that of person 14 has to
-		// wait, so the plan stays open.
+		// Requests about person 1 and about the titles fail with a temporary error. Then that of person 14
+		// has to wait, so the plan stays open.
 		failing, waiting := []string{g.targetID(1), g.targetID(16), g.targetID(17)}, g.targetID(14)
 		var failures sync.WaitGroup
 		failures.Add(len(failing))

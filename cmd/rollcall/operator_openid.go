@@ -162,7 +162,7 @@ func (c *command) operatorUnlink() *cobra.Command {
 	return &cobra.Command{
 		Use: "unlink NAME IDENTITY", Short: "Remove an identity that signs in an operator", Args: exactArguments("NAME", "IDENTITY"),
 		Long: `Removes an identity of the operator NAME. IDENTITY is an id that "operator identities"
-lists. The identity signs in nobody from then on. Sessions go on; "operator sign-out"
+lists. The identity no longer signs anyone in. Sessions go on; "operator sign-out"
 ends them.`,
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
 			i, err := s.operators.Unlink(cmd.Context(), args[0], args[1], actor)

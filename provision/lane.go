@@ -17,7 +17,7 @@ const (
 	Leavers Lane = 1 + iota // people whose account should be disabled or deleted
 	Joiners                 // people who have no account yet and have changed
 	Updates                 // people who have an account and have changed
-	// CycleJoiners is the lane of people without an account whom a cycle or a plan lists. An initial
+	// CycleJoiners is the lane of people without an account that a cycle or a plan lists. An initial
 	// cycle lists everyone, and a single change does not wait for all of them.
 	CycleJoiners
 )

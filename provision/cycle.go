@@ -222,12 +222,12 @@ func (r *run) due(ctx context.Context, now time.Time, forced bool) (due bool, ne
 // list is empty. While the target accepts no creates, people who need an account become due when
 // that pause ends.
 func (r *run) nextPending(ctx context.Context, now time.Time) (time.Time, error) {
-	next, err := r.e.Store.NextPending(ctx, r.job.Key, 0)
+	next, err := r.e.Store.NextPending(ctx, r.job.Key, false)
 	paused := r.state.Pace.pausedUntil(CreateRequest, now)
 	if err != nil || next.IsZero() || paused.IsZero() {
 		return next, err
 	}
-	next, err = r.e.Store.NextPending(ctx, r.job.Key, Joiners)
+	next, err = r.e.Store.NextPending(ctx, r.job.Key, true)
 	return earliest(next, paused), err
 }
 

@@ -1365,15 +1365,59 @@ func TestWatcher(t *testing.T) {
 	look(0, "after the news were dealt with")
 }
 
-// countingStore counts how often the states of all jobs are read.
+// countingStore counts how often the states of all jobs are read. It shows every job in the given phase, unless that is empty.
 type countingStore struct {
 	provision.Store
 	watched int
+	phase   provision.Phase
 }
 
 func (s *countingStore) WatchedStates(ctx context.Context) (map[provision.Key]provision.State, error) {
 	s.watched++
-	return s.Store.WatchedStates(ctx)
+	states, err := s.Store.WatchedStates(ctx)
+	if s.phase != "" {
+		for k, state := range states {
+			state.Phase = s.phase
+			states[k] = state
+		}
+	}
+	return states, err
+}
+
+// TestAChangeDuringAnImportWakesTheJobAfterwards makes a change when a cycle has already read the changes, but has not ended.
+func TestAChangeDuringAnImportWakesTheJobAfterwards(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		b := newBothEnds(t, db, site.Full, allActions)
+		b.hire("ada@contoso.com", "Ada", "Lovelace")
+		b.cycle()
+		counted := &countingStore{Store: b.store}
+		woken := 0
+		watcher := &provision.Watcher{
+			Store: counted, Sources: b.engine.Sources, NewestPositions: b.store.NewestPositions, Now: b.clock.now,
+			Wake: func(context.Context, provision.Key) error { woken++; return nil },
+		}
+		look := func() {
+			t.Helper()
+			if err := watcher.Look(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		look()
+		for _, phase := range []provision.Phase{provision.Changes, provision.Snapshot, provision.Links} {
+			b.hire("bob-"+string(phase)+"@contoso.com", "Bob", "Byte")
+			counted.phase, counted.watched = phase, 0
+			for counted.watched == 0 { // PostgreSQL holds an event back while an older transaction runs
+				look()
+				time.Sleep(10 * time.Millisecond)
+			}
+			counted.phase, woken = "", 0
+			if look(); woken == 0 {
+				t.Errorf("a change during the phase %q wakes nobody after the cycle", phase)
+			}
+			b.cycle()
+		}
+	})
 }
 
 // TestIdleJobsAreAskedForInOneStatement looks again and again while nothing happens, and then after an event.

@@ -15,8 +15,11 @@ type Lane int
 // Lanes, the most urgent first.
 const (
 	Leavers Lane = 1 + iota // people whose account should be disabled or deleted
-	Joiners                 // people who have no account yet
+	Joiners                 // people who have no account yet and have changed
 	Updates                 // people who have an account and have changed
+	// CycleJoiners is the lane of people without an account that a cycle or a plan lists. An initial
+	// cycle lists everyone, and a single change does not wait for all of them.
+	CycleJoiners
 )
 
 // Lanes of groups and references, which come after people.
@@ -123,6 +126,8 @@ func (r *run) lane(why Why, state LinkState, o *Object) Lane {
 		return r.laneOfGroup(why, state, o)
 	case state == "" && why == ByAbsence:
 		return Checks
+	case state == "" && why == ByCycle:
+		return CycleJoiners
 	case state == "":
 		return Joiners
 	case state != Released && o == nil, state == Active && !r.entitles(o):

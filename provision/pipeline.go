@@ -318,11 +318,8 @@ func (l *pipeline) nextPage(ctx context.Context, parked int) ([]Pending, error) 
 	if err != nil || l.demanded {
 		return page, err
 	}
-	without := Lane(0)
-	if l.pacer.paused(CreateRequest).After(r.sliceEnd) || parked >= mostParked {
-		without = Joiners
-	}
-	others, err := r.e.Store.Pending(ctx, r.job.Key, now, without, limit)
+	noCreates := l.pacer.paused(CreateRequest).After(r.sliceEnd) || parked >= mostParked
+	others, err := r.e.Store.Pending(ctx, r.job.Key, now, noCreates, limit)
 	if len(page) > 0 {
 		others = slices.DeleteFunc(others, func(p Pending) bool { return p.Why == ByDemand || p.Why == ByPlan })
 	}

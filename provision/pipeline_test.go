@@ -33,26 +33,65 @@ func TestLanesOfTheWorkList(t *testing.T) {
 	w.people.purge("p3")
 	w.slice()
 	far := w.clock.now().Add(2 * time.Hour)
-	list, err := w.store.Pending(t.Context(), w.key, far, 0, 10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, p := range list {
-		got = append(got, fmt.Sprint(p.ObjectID, p.Lane))
-	}
+	got := pendingLanes(t, w, far, false)
 	want := fmt.Sprint([]string{
 		fmt.Sprint("p2", provision.Leavers), fmt.Sprint("p3", provision.Leavers), fmt.Sprint("a1", provision.Joiners), fmt.Sprint("p1", provision.Updates),
 	})
 	if fmt.Sprint(got) != want {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	without, err := w.store.Pending(t.Context(), w.key, far, provision.Leavers, 10)
-	if err != nil || len(without) != 2 {
-		t.Errorf("without leavers: %v, %v", without, err)
+	want = fmt.Sprint([]string{fmt.Sprint("p2", provision.Leavers), fmt.Sprint("p3", provision.Leavers), fmt.Sprint("p1", provision.Updates)})
+	if got := fmt.Sprint(pendingLanes(t, w, far, true)); got != want {
+		t.Errorf("without joiners: got %v, want %v", got, want)
 	}
 	if last := w.report().State.Last; last.Waiting != 4 || last.State != provision.Succeeded || last.Failed != 0 {
 		t.Errorf("the cycle: %+v", last)
+	}
+}
+
+// pendingLanes returns the objects that are due at a time, each with its lane, in the order of the list.
+func pendingLanes(t *testing.T, w *world, at time.Time, withoutJoiners bool) (all []string) {
+	t.Helper()
+	list, err := w.store.Pending(t.Context(), w.key, at, withoutJoiners, 10)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range list {
+		all = append(all, fmt.Sprint(p.ObjectID, p.Lane))
+	}
+	return all
+}
+
+// TestAChangeDoesNotWaitForAnInitialCycle changes a person who has an account while the initial cycle still has others to create.
+func TestAChangeDoesNotWaitForAnInitialCycle(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.people.put("p1", person("p1@contoso.com", "User", "p1"))
+	w.cycle()
+	for _, id := range []string{"p2", "p3"} {
+		w.people.put(id, person(id+"@contoso.com", "User", id))
+	}
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodGet {
+			return false
+		}
+		rw.Header().Set("Retry-After", "3600")
+		refuse(rw, http.StatusTooManyRequests, "", "Later.")
+		return true
+	}
+	if _, err := w.jobs.Restart(t.Context(), w.key, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	w.slice()
+	w.people.set("p1", "city", "Bergen")
+	w.people.put("a1", person("new@contoso.com", "New", "Joiner"))
+	w.slice()
+	got := fmt.Sprint(pendingLanes(t, w, w.clock.now().Add(2*time.Hour), false))
+	want := fmt.Sprint([]string{
+		fmt.Sprint("a1", provision.Joiners), fmt.Sprint("p1", provision.Updates), fmt.Sprint("p2", provision.CycleJoiners), fmt.Sprint("p3", provision.CycleJoiners),
+	})
+	if got != want {
+		t.Errorf("got %v, want %v", got, want)
 	}
 }
 
@@ -94,7 +133,7 @@ func TestAChangeWhileSomebodyIsWorkedOnIsNotLost(t *testing.T) {
 		if r.Method == http.MethodPatch && !changed.Swap(true) {
 			w.people.enable("p1", false)
 			for range 200 { // until it is on the list
-				list, err := w.store.Pending(t.Context(), w.key, w.clock.now(), 0, 10)
+				list, err := w.store.Pending(t.Context(), w.key, w.clock.now(), false, 10)
 				if err != nil || len(list) == 1 && list[0].Turn > 1 {
 					return
 				}

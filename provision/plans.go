@@ -234,7 +234,7 @@ func (w *work) plannedLane() Lane {
 		if w.m.kind == GroupKind {
 			return Groups
 		}
-		return Joiners
+		return CycleJoiners
 	case patch:
 		if d.action == Disable {
 			return Leavers

@@ -126,9 +126,9 @@ func (m mortalStore) Log(_ context.Context, k provision.Key, id string) (got pro
 	return got, err
 }
 
-func (m mortalStore) Pending(_ context.Context, k provision.Key, now time.Time, without provision.Lane, limit int) (got []provision.Pending, err error) {
+func (m mortalStore) Pending(_ context.Context, k provision.Key, now time.Time, withoutJoiners bool, limit int) (got []provision.Pending, err error) {
 	err = m.call("Pending", func(ctx context.Context) (err error) {
-		got, err = m.real.Pending(ctx, k, now, without, limit)
+		got, err = m.real.Pending(ctx, k, now, withoutJoiners, limit)
 		return err
 	})
 	return got, err
@@ -154,9 +154,9 @@ func (m mortalStore) Demanded(_ context.Context, k provision.Key, objectIDs []st
 	return got, err
 }
 
-func (m mortalStore) NextPending(_ context.Context, k provision.Key, without provision.Lane) (got time.Time, err error) {
+func (m mortalStore) NextPending(_ context.Context, k provision.Key, withoutJoiners bool) (got time.Time, err error) {
 	err = m.call("NextPending", func(ctx context.Context) (err error) {
-		got, err = m.real.NextPending(ctx, k, without)
+		got, err = m.real.NextPending(ctx, k, withoutJoiners)
 		return err
 	})
 	return got, err

@@ -44,8 +44,8 @@ type Store interface {
 	Log(ctx context.Context, k Key, id string) (LogEntry, error)
 
 	// Pending returns the objects that are due, ordered by lane and then by waiting time, longest
-	// first. It leaves out the lane that without names; 0 leaves out none.
-	Pending(ctx context.Context, k Key, now time.Time, without Lane, limit int) ([]Pending, error)
+	// first. With withoutJoiners, it leaves out people who have no account yet.
+	Pending(ctx context.Context, k Key, now time.Time, withoutJoiners bool, limit int) ([]Pending, error)
 	// PendingDemanded is like Pending, but only for objects that were provisioned on demand.
 	PendingDemanded(ctx context.Context, k Key, now time.Time, limit int) ([]Pending, error)
 	// Demand puts objects on the work list for OnDemand and wakes the job. It records an event
@@ -53,9 +53,9 @@ type Store interface {
 	Demand(ctx context.Context, k Key, listed []Listed, e *event.Event) error
 	// Demanded returns the rows of those objects that are on the work list.
 	Demanded(ctx context.Context, k Key, objectIDs []string) ([]Demanded, error)
-	// NextPending returns when the first waiting object is due, or zero if none waits. It ignores
-	// the lane that without names.
-	NextPending(ctx context.Context, k Key, without Lane) (time.Time, error)
+	// NextPending returns when the first waiting object is due, or zero if none waits. With
+	// withoutJoiners, it ignores people who have no account yet.
+	NextPending(ctx context.Context, k Key, withoutJoiners bool) (time.Time, error)
 	// LinkStates returns the states of the links of objects, by object id. It leaves out objects
 	// without a link.
 	LinkStates(ctx context.Context, k Key, objectIDs []string) (map[string]LinkState, error)

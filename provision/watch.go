@@ -79,6 +79,7 @@ func (w *Watcher) Look(ctx context.Context) error {
 		return fmt.Errorf("read jobs: %w", err)
 	}
 	seen := make(map[Key]checkedPart, len(states))
+	var importing []SourceID // directories with a job whose cycle may end without the newest changes
 	for k, s := range states {
 		if _, news := moved[k.Directory]; !news && w.NewestPositions != nil {
 			if before, ok := w.seen[k]; ok {
@@ -86,8 +87,12 @@ func (w *Watcher) Look(ctx context.Context) error {
 			}
 			continue
 		}
-		if !s.Ready || s.Phase != Idle && s.Phase != Finishing || s.Quarantine != nil || w.Now().Before(s.Cooldown) {
+		if !s.Ready || s.Quarantine != nil || w.Now().Before(s.Cooldown) {
 			continue // this job becomes due without being woken
+		}
+		if s.Phase != Idle && s.Phase != Finishing {
+			importing = append(importing, k.Directory)
+			continue
 		}
 		from := s.Watermark
 		if before, ok := w.seen[k]; ok && before.from == s.Watermark {
@@ -108,6 +113,9 @@ func (w *Watcher) Look(ctx context.Context) error {
 	w.seen = seen
 	if w.heads == nil {
 		w.heads = map[SourceID]Cursor{}
+	}
+	for _, d := range importing {
+		delete(moved, d) // the next Look checks these again
 	}
 	maps.Copy(w.heads, moved)
 	return nil

@@ -408,19 +408,20 @@ const knownJoins = `
 	left join job_unmatched u on u.directory = p.directory and u.app = p.app and u.object_id = p.object_id`
 
 // Pending returns the next people on the work list who are due, with everything stored about them.
-// They are ordered by lane, and then by how long they have waited. Pending leaves out people in the
-// lane of the argument without.
-func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Time, without provision.Lane, limit int) (all []provision.Pending, err error) {
+// They are ordered by lane, and then by how long they have waited. With withoutJoiners, Pending
+// leaves out people who have no account yet.
+func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Time, withoutJoiners bool, limit int) (all []provision.Pending, err error) {
+	left := leftOut(withoutJoiners)
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanPending, `
 			select p.object_id, p.why, p.not_before, p.lane, p.since, p.turn, p.cause, p.takes, p.verdict, p.origin,`+knownColumns+`
 			from (
 				select directory, app, object_id, why, not_before, lane, since, turn, cause, takes, verdict, origin
 				from job_pending
-				where directory = $1 and app = $2 and verdict = 'ready' and not_before <= $3 and lane <> $4
+				where directory = $1 and app = $2 and verdict = 'ready' and not_before <= $3 and lane not in ($4, $5)
 				order by lane, since, object_id
-				limit $5) p`+knownJoins+`
-			order by p.lane, p.since, p.object_id`, string(k.Directory), k.App, micros(now), int(without), limit)
+				limit $6) p`+knownJoins+`
+			order by p.lane, p.since, p.object_id`, string(k.Directory), k.App, micros(now), left[0], left[1], limit)
 		return err
 	})
 	return all, err
@@ -501,12 +502,21 @@ func scanPending(row scanner) (provision.Pending, error) {
 }
 
 // NextPending returns when the first person on the work list is due, or zero if the list is empty.
-// It leaves out people in the lane of the argument without.
-func (s Provisioning) NextPending(ctx context.Context, k provision.Key, without provision.Lane) (time.Time, error) {
+// With withoutJoiners, it leaves out people who have no account yet.
+func (s Provisioning) NextPending(ctx context.Context, k provision.Key, withoutJoiners bool) (time.Time, error) {
+	left := leftOut(withoutJoiners)
 	return s.firstTime(ctx, k, `
 		select min(not_before), count(*)
 		from job_pending
-		where directory = $1 and app = $2 and verdict = 'ready' and lane <> $3`, int(without))
+		where directory = $1 and app = $2 and verdict = 'ready' and lane not in ($3, $4)`, left[0], left[1])
+}
+
+// leftOut returns the lanes to leave out of the work list. 0 is no lane.
+func leftOut(withoutJoiners bool) [2]int {
+	if withoutJoiners {
+		return [2]int{int(provision.Joiners), int(provision.CycleJoiners)}
+	}
+	return [2]int{}
 }
 
 // CountWaiting counts the people on the work list by lane and reason.

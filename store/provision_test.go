@@ -282,7 +282,7 @@ func TestProvisioningWork(t *testing.T) {
 			want := []provision.Pending{
 				{ObjectID: "p2", Why: provision.ByChange, Lane: provision.Updates, Turn: 2, Verdict: provision.Ready}, {ObjectID: "p3", Why: provision.ByAbsence, Lane: provision.Updates, Turn: 1, Verdict: provision.Ready},
 			}
-			got, err := s.Pending(t.Context(), f.Key, jobTime, 0, 10)
+			got, err := s.Pending(t.Context(), f.Key, jobTime, false, 10)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -290,7 +290,7 @@ func TestProvisioningWork(t *testing.T) {
 				t.Errorf("pending (-want +got):\n%s", d)
 			}
 			first := provision.Pending{ObjectID: "p1", Why: provision.ByChange, Lane: provision.Updates, Turn: 2, Verdict: provision.Ready, NotBefore: jobTime.Add(time.Second), Link: &link, Op: &op, Escrow: &escrow, Unmatched: true}
-			if got, err = s.Pending(t.Context(), f.Key, jobTime.Add(time.Second), 0, 1); err != nil {
+			if got, err = s.Pending(t.Context(), f.Key, jobTime.Add(time.Second), false, 1); err != nil {
 				t.Fatal(err)
 			}
 			if d := cmp.Diff([]provision.Pending{first}, got, ignored); d != "" {
@@ -332,7 +332,7 @@ func TestProvisioningWork(t *testing.T) {
 			if d := cmp.Diff(provision.Pending{ObjectID: "p1"}, known); d != "" || err != nil {
 				t.Errorf("known (-want +got):\n%s%v", d, err)
 			}
-			if next, err := s.NextPending(t.Context(), f.Key, 0); err != nil || !next.IsZero() {
+			if next, err := s.NextPending(t.Context(), f.Key, false); err != nil || !next.IsZero() {
 				t.Errorf("next pending %s, %v", next, err)
 			}
 		})
@@ -420,7 +420,7 @@ func TestProvisioningWork(t *testing.T) {
 			if err := s.Import(t.Context(), f, provision.State{}, listed(provision.ByRetry, "p1")); err != nil {
 				t.Fatal(err)
 			}
-			if next, err := s.NextPending(t.Context(), f.Key, 0); err != nil || next.IsZero() || next.After(jobTime) {
+			if next, err := s.NextPending(t.Context(), f.Key, false); err != nil || next.IsZero() || next.After(jobTime) {
 				t.Errorf("somebody who waits for nothing: %s, %v", next, err)
 			}
 		})

@@ -84,6 +84,25 @@ func PlanOfRoles(ctx context.Context, db *DB) (lines []string, err error) {
 	return lines, err
 }
 
+// PlansOfForgetting says how SQLite deletes the expired requests and assertions of a site.
+func PlansOfForgetting(ctx context.Context, db *DB) (lines []string, err error) {
+	err = db.View(ctx, func(tx *sqldb.Tx) error {
+		for _, query := range []string{forgetRequestsQuery, forgetAssertionsQuery} {
+			plan, err := collect(ctx, tx, func(row scanner) (line string, err error) {
+				var id, parent, unused int
+				err = row.Scan(&id, &parent, &unused, &line)
+				return line, err
+			}, `explain query plan `+query, "s", 1)
+			if err != nil {
+				return err
+			}
+			lines = append(lines, plan...)
+		}
+		return nil
+	})
+	return lines, err
+}
+
 var (
 	AppendEvent = appendEvent
 	CheckLease  = checkLease

@@ -91,6 +91,9 @@ func (w *openIDWorld) linkIdentity(t *testing.T, name, userName string) (operato
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !strings.Contains(address, "prompt=login") { // else people link the identity that the provider remembers
+		t.Errorf("the request to link is %s", address)
+	}
 	return w.Finish(w.ctx, w.answer(t, address, userName), s.Secret, session.Browser{})
 }
 
@@ -327,6 +330,7 @@ func TestIDTokensThatOpenNoOperator(t *testing.T) {
 		{"another subject", "not_linked", set("sub", "lee-1")},
 		{"the subject in another case", "not_linked", set("sub", "SAM-1")},
 		{"no signature", "weak_algorithm", func(header, claims map[string]any) string { return w.op.Sign(header, claims, "none") }},
+		{"another access token", "wrong_access_token", set("at_hash", "AAAAAAAAAAAAAAAAAAAAAA")},
 		{"another key", "bad_signature", func(header, claims map[string]any) string { return w.op.SignWith(another, header, claims) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -340,6 +344,52 @@ func TestIDTokensThatOpenNoOperator(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+func TestAnswersThatOpenNoOperator(t *testing.T) {
+	t.Parallel()
+	w := newOpenIDWorld(t, storetest.New(t))
+	if _, err := w.linkIdentity(t, "sam", "sam@corp.example"); err != nil {
+		t.Fatal(err)
+	}
+	for want, change := range map[string]func(*codeflow.Answer){
+		string(oidc.WrongIssuer):     func(in *codeflow.Answer) { in.Issuer = "https://login.evil.example" },
+		string(oidc.ProviderRefused): func(in *codeflow.Answer) { in.Error, in.ErrorDescription = "access_denied", "AADSTS50105: not assigned" },
+		string(oidc.NoCode):          func(in *codeflow.Answer) { in.Code = "" },
+	} {
+		in := w.answer(t, w.begin(t), "sam@corp.example")
+		good := in
+		change(&in)
+		w.refusedFor(t, in, want)
+		w.refusedFor(t, good, "unknown_request") // the refused answer used the request up
+	}
+	if err := w.Refused.Flush(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if events := strings.Join(w.story(t), "\n"); !strings.Contains(events, "AADSTS50105") {
+		t.Errorf("the provider's words are missing:\n%s", events)
+	}
+}
+
+func TestAProviderOfOperatorsChangesItsKey(t *testing.T) {
+	t.Parallel()
+	w := newOpenIDWorld(t, storetest.New(t))
+	if _, err := w.linkIdentity(t, "sam", "sam@corp.example"); err != nil {
+		t.Fatal(err)
+	}
+	// This server has read keys that lack the key of today.
+	old := `{"keys":[{"kty":"EC","crv":"P-256","use":"sig","kid":"old","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`
+	w.op.Replace("/keys", func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write([]byte(old)) })
+	w.Providers = oidcclient.New(outbound.Options{AllowLoopback: true}, w.clock)
+	w.refusedFor(t, w.answer(t, w.begin(t), "sam@corp.example"), string(oidc.UnknownKey))
+	w.op.Replace("/keys", nil)
+	w.pass(time.Minute)
+	address := w.begin(t)
+	in := w.answer(t, address, "sam@corp.example")
+	w.pass(time.Minute) // keys are read again once a minute
+	if _, err := w.Finish(w.ctx, in, "", session.Browser{}); err != nil {
+		t.Errorf("with the key of today: %v", err)
 	}
 }
 

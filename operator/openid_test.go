@@ -372,6 +372,43 @@ func TestAnswersThatOpenNoOperator(t *testing.T) {
 	}
 }
 
+// A subject is that of its issuer alone. After a change of the provider, another person may have it.
+func TestASubjectOfAnotherProviderOpensNoOperator(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newOpenIDWorld(t, db)
+		if _, err := w.linkIdentity(t, "sam", "sam@corp.example"); err != nil {
+			t.Fatal(err)
+		}
+		before, old := w.op, w.OpenID
+		w.op = openidtest.New(t)
+		w.op.AddClient("operators", "their-secret", ownURL+operator.CallbackPath)
+		w.op.AddUser(openidtest.User{ID: "sam-1", Name: "lee@corp.example"})
+		w.OpenID = w.process(db)
+		w.refusedFor(t, w.answer(t, w.begin(t), "lee@corp.example"), "not_linked")
+		// The other person can link it, and each opens their own account.
+		if _, err := w.linkIdentity(t, "lee", "lee@corp.example"); err != nil {
+			t.Fatal(err)
+		}
+		signedInAs := func() string {
+			t.Helper()
+			name := map[bool]string{true: "sam@corp.example", false: "lee@corp.example"}[w.op == before]
+			got, err := w.Finish(w.ctx, w.answer(t, w.begin(t), name), "", session.Browser{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got.Session.Operator.Name
+		}
+		if got := signedInAs(); got != "lee" {
+			t.Errorf("at the new provider: signed in as %s", got)
+		}
+		w.op, w.OpenID = before, old
+		if got := signedInAs(); got != "sam" {
+			t.Errorf("at the old provider: signed in as %s", got)
+		}
+	})
+}
+
 func TestAProviderOfOperatorsChangesItsKey(t *testing.T) {
 	t.Parallel()
 	w := newOpenIDWorld(t, storetest.New(t))
@@ -440,6 +477,18 @@ func TestAFreshSignInOfAnOperatorAtTheProvider(t *testing.T) {
 		}
 		if fresh, err := w.HasFreshSession(w.ctx, got.Session.Secret); err != nil || fresh != tt.fresh {
 			t.Errorf("%s: the session is fresh: %t, %v", name, fresh, err)
+		}
+	}
+	// A renewal counts from its answer, and a sign-in from the time at which the provider saw the person.
+	fiveMinutesAgo := time.Now().Unix() - 300
+	for _, renew := range []bool{true, false} {
+		got, err := signIn(renew, fiveMinutesAgo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(session.FreshTime - time.Minute)
+		if fresh, err := w.HasFreshSession(w.ctx, got.Session.Secret); err != nil || fresh != renew {
+			t.Errorf("29 minutes after a sign-in, renewed: %t: the session is fresh: %t, %v", renew, fresh, err)
 		}
 	}
 }

@@ -283,6 +283,9 @@ func TestAnAnswerForAnOperatorCountsOnceInItsBrowser(t *testing.T) {
 		}
 		in = w.answer(t, w.begin(t), "sam@corp.example")
 		w.pass(codeflow.RequestLifetime + time.Second)
+		if asked, err := w.Asked(w.ctx, in); asked || err != nil {
+			t.Errorf("asked more than ten minutes ago: %t, %v", asked, err)
+		}
 		w.refusedFor(t, in, "unknown_request")
 		w.catchUp()
 

@@ -192,6 +192,60 @@ func TestAnIdentityIsLinkedByItsOperatorAloneWithAFreshSignIn(t *testing.T) {
 	}
 }
 
+// A browser has one session: the one before ends when its person signs in again.
+func TestASignInOfAnOperatorReplacesTheSessionOfTheBrowser(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	op := o.openID("kim@corp.example")
+	kim := o.operator()
+	o.signInAtProvider(kim, op, "/d/-/openid/link", "kim@corp.example").wantWords("is linked")
+	live := func() int {
+		t.Helper()
+		all, err := o.operators.Sessions(t.Context(), "kim", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return len(all)
+	}
+	if n := live(); n != 1 {
+		t.Fatalf("%d sessions before", n)
+	}
+	o.signInAtProvider(kim, op, "/d/-/openid/login", "kim@corp.example").wantWords("You are signed in as kim.")
+	if n := live(); n != 1 {
+		t.Errorf("%d sessions after a sign-in in the same browser, want 1", n)
+	}
+	o.signInAtProvider(o.browser(), op, "/d/-/openid/login", "kim@corp.example").wantWords("You are signed in as kim.")
+	if n := live(); n != 2 {
+		t.Errorf("%d sessions after a sign-in in another browser, want 2", n)
+	}
+	kim.send(http.MethodPost, "/d/sign-out", url.Values{})
+	if n := live(); n != 1 {
+		t.Errorf("%d sessions after a sign-out, want 1", n)
+	}
+}
+
+func TestTheAddressAtTheProviderIsNotKeptOrPassedOn(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.openID("kim@corp.example")
+	b := o.browser()
+	client := *b.client
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://rollcall.example/d/-/openid/login", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("X-Test-Server", strings.TrimPrefix(b.base, "http://"))
+	answer, err := client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusSeeOther || answer.Header.Get("Referrer-Policy") != "no-referrer" || answer.Header.Get("Cache-Control") != "no-store" {
+		t.Errorf("got %d with %v", answer.StatusCode, answer.Header)
+	}
+}
+
 func TestTheAnswerForAnOperatorMustComeFromTheBrowserThatAskedOnce(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)

@@ -357,9 +357,11 @@ func TestAnswersThatOpenNoOperator(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, change := range map[string]func(*codeflow.Answer){
-		string(oidc.WrongIssuer):     func(in *codeflow.Answer) { in.Issuer = "https://login.evil.example" },
-		string(oidc.ProviderRefused): func(in *codeflow.Answer) { in.Error, in.ErrorDescription = "access_denied", "AADSTS50105: not assigned" },
-		string(oidc.NoCode):          func(in *codeflow.Answer) { in.Code = "" },
+		string(oidc.WrongIssuer): func(in *codeflow.Answer) { in.Issuer = "https://login.evil.example" },
+		string(oidc.ProviderRefused): func(in *codeflow.Answer) {
+			in.Error, in.ErrorDescription = "access_denied", "AADSTS50105: not assigned"
+		},
+		string(oidc.NoCode): func(in *codeflow.Answer) { in.Code = "" },
 	} {
 		in := w.answer(t, w.begin(t), "sam@corp.example")
 		good := in

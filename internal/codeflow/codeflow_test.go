@@ -27,7 +27,7 @@ func TestAVerifierBelongsToOneRequestInOneBrowser(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	hash := sha256.Sum256([]byte(own)) // RFC 7636 §4.2
+	hash := sha256.Sum256([]byte(own))
 	if q := u.Query(); q.Get("code_challenge") != base64.RawURLEncoding.EncodeToString(hash[:]) || q.Get("code_challenge_method") != "S256" {
 		t.Errorf("the challenge in %s is not that of the verifier %s", address, own)
 	}

@@ -719,14 +719,17 @@ func given(changes []Change) []string {
 // The next attempt can then skip the search. It also remembers groups that seem to have lost all
 // members.
 type memo struct {
-	settings  string // the settings for which it was made
-	mu        sync.Mutex
-	all       map[string]searched
-	suspected map[string]suspicion // the groups that seem to have lost all members, by object id
+	settings      string       // the settings for which it was made
+	users, groups *accountList // the accounts and groups of a target that compares case
+	mu            sync.Mutex
+	all           map[string]searched
+	suspected     map[string]suspicion // the groups that seem to have lost all members, by object id
 }
 
 func newMemo(settings string) *memo {
-	return &memo{settings: settings, all: map[string]searched{}, suspected: map[string]suspicion{}}
+	return &memo{
+		settings: settings, users: newAccountList(), groups: newAccountList(), all: map[string]searched{}, suspected: map[string]suspicion{},
+	}
 }
 
 func (m *memo) suspect(group string, s suspicion) {

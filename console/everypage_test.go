@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -406,6 +407,7 @@ func (p *pageCollection) ofADirectory() {
 		map[string]string{
 			"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all", "GET /d/-/audit": "?kind=user.created",
 			"GET /d/{directory}/applications/{app}/provisioning/plan/decide":            "?do=approve&plan=" + kept.ID,
+			"GET /d/{directory}/applications/{app}/provisioning/undo":                   "?object=" + changedObject(t, entries),
 			"GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row": "?row=name.formatted", "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row/remove": "?row=title",
 			"GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/edit": "?name=" + url.QueryEscape(`emails[type eq "work"].value`), "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/remove": "?name=nickName",
 		},
@@ -423,6 +425,16 @@ func (p *pageCollection) withoutSignOn(o *office, do func()) {
 	o.pages.SignOn = nil
 	do()
 	o.pages.SignOn = known
+}
+
+// changedObject returns the id of an object whose account was changed.
+func changedObject(t *testing.T, entries []provision.LogEntry) string {
+	t.Helper()
+	i := slices.IndexFunc(entries, provision.LogEntry.Changed)
+	if i < 0 {
+		t.Fatal("no account was changed")
+	}
+	return entries[i].SourceIdentity.ID
 }
 
 // aConnection returns the object id of a connection of a job.

@@ -143,13 +143,15 @@ func (ConnectionTest) Fields() []Field {
 
 // Plan is the data of events about a plan of what provisioning would do.
 type Plan struct {
-	Hash string `json:"hash"`
+	Hash   string `json:"hash"`
+	Undoes string `json:"undoes,omitempty"`
 }
 
 // Fields describes the JSON fields of this data.
 func (Plan) Fields() []Field {
 	return []Field{
 		{"hash", "string", "hash of the plan's operations, as `rollcall provision plan list` shows it; empty if it was cancelled while it was being made"},
+		{"undoes", "string", "what the plan takes back, in words; absent for a plan of what the next cycle would do"},
 	}
 }
 

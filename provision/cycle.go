@@ -288,6 +288,9 @@ func (r *run) begin(ctx context.Context) error {
 		s.Cycle.Reads, s.Cycle.Why, s.Cycle.Allowed = s.ReadAll, s.Why, s.Allowed
 		s.Allowed = 0 // the confirmed number of disables is for this cycle only
 	}
+	if err := r.noteMappings(ctx); err != nil {
+		return err
+	}
 	if err := r.e.Store.SaveState(ctx, r.fence, *s, lifted); err != nil {
 		return err
 	}

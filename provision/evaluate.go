@@ -41,6 +41,8 @@ type pass struct {
 	proof       lock        // held while the first answer without a body is checked
 	believed    atomic.Bool // whether a read has shown that the target does what its answers say
 	doubted     atomic.Bool // whether a read has shown that a successful answer was false
+	former      formerMappings
+	today       *mapping // the mapping of today, if this pass works with an earlier version; otherwise nil
 }
 
 // work holds the data of one person or group during the steps of the evaluation and the export.
@@ -74,7 +76,8 @@ type work struct {
 
 	decision decision
 	result   result
-	waits    string // why the person is postponed, in words; "" if not postponed
+	waits    string   // why the person is postponed, in words; "" if not postponed
+	keeps    []string // sentences about values that an undo does not restore
 	entry    LogEntry
 }
 

@@ -276,7 +276,10 @@ func (w *work) report(now time.Time, cycle string) *LogEntry {
 	if no, failed := w.result.(refusedResult); failed && no.action != "" {
 		e.Action, e.Modified = no.action, []ModifiedProperty{}
 	}
-	e.Status = statusOf(w.decision, w.result)
+	e.Status, e.Cause = statusOf(w.decision, w.result), w.known.Origin
+	if d, updated := w.decision.(patch); updated && d.action != Create {
+		e.Before = valuesBefore(d.changes)
+	}
 	return e
 }
 

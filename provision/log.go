@@ -10,7 +10,7 @@ type LogEntry struct {
 	ID             string             `json:"id"`
 	ActivityTime   time.Time          `json:"activityDateTime"`
 	JobID          string             `json:"jobId"`
-	CycleID        string             `json:"cycleId"`
+	CycleID        string             `json:"cycleId"` // the id of the plan if an approved plan sent the operation
 	ChangeID       string             `json:"changeId"`
 	Action         Action             `json:"provisioningAction"`
 	DurationMillis int64              `json:"durationInMilliseconds"`
@@ -23,6 +23,12 @@ type LogEntry struct {
 	TargetIdentity Identity           `json:"targetIdentity"`
 	InitiatorName  string             `json:"initiatedBy"`
 	Mapping        string             `json:"mapping"`
+	// Cause is the id of the cause of the change: an import, or the cycle that looked at everyone.
+	// It is "" for a single change.
+	Cause string `json:"cause,omitempty"`
+	// Before holds old values of Modified that their text does not show exactly, such as a list. A
+	// nil value means that the account had no value. An undo needs it.
+	Before map[string]any `json:"before,omitempty"`
 }
 
 // Cursor returns the [LogQuery.Before] for the page that begins after this entry.

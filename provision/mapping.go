@@ -407,7 +407,10 @@ func diffWritten(wrote Ledger, values []value) (changes []Change, sure bool) {
 		case v.row.dependsOnValue() && (!known || isHashed(had.value())):
 			return nil, false
 		case !known:
-			changes = v.add(changes, nil, false)
+			before := len(changes)
+			if changes = v.add(changes, nil, false); len(changes) > before {
+				changes[before].Unknown = true
+			}
 		case had.Sent == nil || v.row.agrees(had.Sent, v.want):
 			changes = v.add(changes, had.value(), v.row.agrees(had.value(), v.want))
 		default:

@@ -12,6 +12,9 @@ func (r *run) evaluate(ctx context.Context, p *pass, known Pending) (*work, erro
 	if err != nil {
 		return nil, err
 	}
+	if known.Restore != nil {
+		return r.evaluateUndo(ctx, p, o, known)
+	}
 	of := p.passFor(o, known)
 	if of == nil {
 		return p.leaveGroup(known, o), nil

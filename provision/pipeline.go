@@ -411,7 +411,11 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched []string)
 		}
 	}
 	l.judge(firm, w)
-	o := w.conclude(l.r.e.Now(), l.cycle)
+	cycle := l.cycle
+	if planned != nil {
+		cycle = planned.Plan
+	}
+	o := w.conclude(l.r.e.Now(), cycle)
 	o.settlePlanned(planned, w)
 	if err := l.r.relate(firm, w, &o); err != nil {
 		l.fail(err)

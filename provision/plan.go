@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -59,6 +60,9 @@ type PlanReport struct {
 	References     int      `json:"references"` // references to people, such as the manager, to set or remove
 	Notes          []string `json:"notes"`
 
+	NotUndone int            `json:"notUndone,omitempty"` // objects that an undo leaves as they are
+	Edit      *MappingEdited `json:"edit,omitempty"`      // the change of the mappings that the cycle would be the first to use
+
 	reads bool // the cycle would read every account
 }
 
@@ -106,6 +110,11 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 	report := PlanReport{Kind: IncrementalCycle, Notes: []string{}, reads: p.reads}
 	if initial {
 		report.Kind = InitialCycle
+		edit, err := r.mappingsEdited(ctx)
+		if err != nil {
+			return PlanReport{}, err
+		}
+		report.Edit = edit
 	}
 	if r.groups != nil {
 		count, err := r.countGroups(ctx)
@@ -297,6 +306,9 @@ func (w *work) planned() PlannedObject {
 	if o.Changes == nil {
 		o.Changes = []Change{}
 	}
+	if o.Result == Success {
+		o.Reason = strings.Join(w.keeps, " ")
+	}
 	o.fingerprint, o.lane = w.fingerprint(), w.plannedLane()
 	return o
 }
@@ -323,6 +335,8 @@ func (r *PlanReport) add(o PlannedObject) {
 	switch {
 	case o.Result == Failure:
 		r.Failures++
+	case o.Result == Warning:
+		r.NotUndone++
 	case o.Result == Skipped:
 		r.Skips++
 		if o.Code == codeOnHold {

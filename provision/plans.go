@@ -29,6 +29,10 @@ const (
 // BeginPlan adds an empty plan, which FillPlan then fills. The error is an *InputError if the job
 // is not set up, or if another plan of the job is being made or applied.
 func (e *Engine) BeginPlan(ctx context.Context, k Key, actor string) (StoredPlan, error) {
+	return e.beginPlan(ctx, k, actor, nil)
+}
+
+func (e *Engine) beginPlan(ctx context.Context, k Key, actor string, undo *Undo) (StoredPlan, error) {
 	job, err := e.Store.Job(ctx, k)
 	if err != nil {
 		return StoredPlan{}, err
@@ -46,7 +50,7 @@ func (e *Engine) BeginPlan(ctx context.Context, k Key, actor string) (StoredPlan
 		}
 	}
 	now := e.Now()
-	p := StoredPlan{Key: k, ID: e.NewID(), State: PlanMaking, MadeBy: actor, Started: now, Alive: now, Settings: job.plannedWith(), Report: PlanReport{Notes: []string{}}}
+	p := StoredPlan{Key: k, ID: e.NewID(), State: PlanMaking, MadeBy: actor, Started: now, Alive: now, Settings: job.plannedWith(), Undo: undo, Report: PlanReport{Notes: []string{}}}
 	return p, e.Plans.StartPlan(ctx, p)
 }
 
@@ -57,12 +61,19 @@ func (e *Engine) BeginPlan(ctx context.Context, k Key, actor string) (StoredPlan
 func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedObject) error) (StoredPlan, error) {
 	f := &planFiller{e: e, plan: p, saved: e.Now()}
 	stop := f.stayAlive(ctx)
-	report, err := e.Plan(ctx, p.Key, func(o PlannedObject) error {
+	add := func(o PlannedObject) error {
 		if err := f.add(ctx, o); err != nil || visit == nil {
 			return err
 		}
 		return visit(o)
-	})
+	}
+	var report PlanReport
+	var err error
+	if p.Undo == nil {
+		report, err = e.Plan(ctx, p.Key, add)
+	} else {
+		report, err = e.planUndo(ctx, p.Key, *p.Undo, add)
+	}
 	stop()
 	if err == nil {
 		err = f.save(ctx)
@@ -418,12 +429,17 @@ func (e *Engine) CancelPlan(ctx context.Context, k Key, hash, actor string) (Sto
 }
 
 func (e *Engine) planEvent(ctx context.Context, p StoredPlan, name, actor, words string) *event.Event {
+	undoes := ""
+	if p.Undo != nil {
+		undoes = p.Undo.words()
+		words = strings.TrimSuffix(words, ".") + ". It takes back " + undoes + "."
+	}
 	if app := e.Applications.name(ctx, p.Key); app != "" {
 		words = app + ": " + words
 	}
 	return &event.Event{
 		Time: e.Now(), Scope: event.Directory(string(p.Key.Directory)), Name: name, Actor: actor, Subject: p.Key.App, Text: words,
-		Data: event.DataOf(event.Plan{Hash: p.Hash}),
+		Data: event.DataOf(event.Plan{Hash: p.Hash, Undoes: undoes}),
 	}
 }
 
@@ -465,6 +481,11 @@ func (e *Engine) ApplyPlan(ctx context.Context, k Key, hash, owner, actor string
 	if p.State == PlanApproved {
 		p.State, p.AppliedBy = PlanApplying, actor
 		if err := e.Plans.ChangePlan(ctx, p, []PlanState{PlanApproved}, nil); err != nil {
+			return p, PlanCounts{}, err
+		}
+	}
+	if p.Undo != nil { // otherwise the next evaluation would do again what the plan takes back
+		if _, err := e.settings().Pause(ctx, k, actor); err != nil {
 			return p, PlanCounts{}, err
 		}
 	}
@@ -536,6 +557,9 @@ func (r *run) expected(ctx context.Context, known *Pending) (*ExpectedOperation,
 	}
 	if x == nil {
 		x = &ExpectedOperation{} // the plan was cancelled: no operation is allowed
+	}
+	if x.Undo != nil {
+		known.Restore = x.restores()
 	}
 	known.Why, known.Reads = ByCycle, x.Reads // evaluate the object as the plan did
 	return x, nil

@@ -21,6 +21,8 @@ type StoredPlan struct {
 	Settings string    `json:"-"` // identifies the job's settings at the time of the plan
 	Reads    bool      `json:"-"` // the plan reads every account
 
+	Undo *Undo `json:"undo,omitempty"` // what the plan takes back; nil for a plan of what the next cycle would do
+
 	Report  PlanReport `json:"report"`  // the numbers so far, while the plan is being made
 	Problem string     `json:"problem"` // why the plan could not be made; "" if it could
 
@@ -127,6 +129,9 @@ type ExpectedOperation struct {
 	Plan        string
 	Fingerprint string
 	Reads       bool // the plan read the account
+
+	Undo    *Undo         // what the plan takes back; nil for a plan of what the next cycle would do
+	Planned PlannedObject // the planned operation; set only if Undo is set
 }
 
 // PlannedOutcome is the part of an Outcome that says what became of a planned operation.

@@ -49,6 +49,11 @@ type State struct {
 
 	Late bool `json:"late,omitempty"` // whether an event has reported that an account has waited too long to be closed
 
+	// Mappings is the number of the version of the mappings at the last look at everyone.
+	Mappings int64 `json:"mappings,omitempty"`
+	// Edits lists the last initial cycles that were the first to use other mappings, oldest first.
+	Edits []MappingEdited `json:"edits,omitempty"`
+
 	Domain string `json:"domain,omitempty"` // the source's default domain at the last look at everyone, if a mapping reads it
 
 	Groups  GroupState   `json:"groups,omitzero"`
@@ -223,6 +228,7 @@ type Pending struct {
 	Since     time.Time // when the object was put on the work list
 	Turn      int64     // how many times the object was put on the work list
 	Cause     string    // the id of the cause of the object's change; "" for a single change, or after the guard let it through
+	Origin    string    // the id of that cause, which stays after the guard let the change through
 	Verdict   Verdict   // the guard's verdict; "" if the object is not on the work list
 	Takes     bool      // whether the guard has let the account be disabled or deleted
 	NotBefore time.Time // the time before which the engine does not work on the object
@@ -230,6 +236,8 @@ type Pending struct {
 	Op        *Op       // the create whose outcome is unknown; nil if there is none
 	Escrow    *Escrow   // nil if the object has not failed
 	Unmatched bool      // whether the object has no account, so that the engine looks for one once a day
+
+	Restore *restore // what an undo has to restore; nil if the object is evaluated as usual
 }
 
 // Why is the reason to look at an object.

@@ -143,6 +143,8 @@ type Change struct {
 	// generated when the account is created.
 	Drawn bool `json:"drawn,omitempty"`
 
+	// Unknown is true if the account's value is not known. Old is then nil.
+	Unknown bool `json:"-"`
 	// Alone is true if the mapping writes no other attribute of the element that Path selects.
 	Alone bool `json:"-"`
 	// Roles is the form in which roles are sent; "" if the change is not about roles.

@@ -323,6 +323,7 @@ func scrubEntry(p erasure.Person, text string) (entry, search string) {
 	for i := range e.Modified {
 		e.Modified[i].OldValue, e.Modified[i].NewValue = nil, nil
 	}
+	e.Before = nil
 	out, err := json.Marshal(e)
 	if err != nil {
 		return "{}", ""
@@ -446,9 +447,29 @@ func (s Erasures) ValuesOf(ctx context.Context, scope event.Scope, id string) (v
 				}
 			}
 		}
+		for _, v := range e.Before {
+			values = append(values, stringsIn(v)...)
+		}
 		return err
 	}, scope.ID, id)
 	return values, err
+}
+
+// stringsIn returns the strings in a JSON value.
+func stringsIn(v any) (all []string) {
+	switch v := v.(type) {
+	case string:
+		return []string{v}
+	case []any:
+		for _, e := range v {
+			all = append(all, stringsIn(e)...)
+		}
+	case map[string]any:
+		for _, e := range v {
+			all = append(all, stringsIn(e)...)
+		}
+	}
+	return all
 }
 
 // UniqueValues returns the given values without those that another account of the site or directory

@@ -414,9 +414,9 @@ func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Tim
 	left := leftOut(withoutJoiners)
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanPending, `
-			select p.object_id, p.why, p.not_before, p.lane, p.since, p.turn, p.cause, p.takes, p.verdict,`+knownColumns+`
+			select p.object_id, p.why, p.not_before, p.lane, p.since, p.turn, p.cause, p.takes, p.verdict, p.origin,`+knownColumns+`
 			from (
-				select directory, app, object_id, why, not_before, lane, since, turn, cause, takes, verdict
+				select directory, app, object_id, why, not_before, lane, since, turn, cause, takes, verdict, origin
 				from job_pending
 				where directory = $1 and app = $2 and verdict = 'ready' and not_before <= $3 and lane not in ($4, $5)
 				order by lane, since, object_id
@@ -431,7 +431,7 @@ func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Tim
 func (s Provisioning) KnownAbout(ctx context.Context, k provision.Key, objectID string) (p provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		p, err = scanPending(tx.QueryRow(ctx, `
-			select p.object_id, '', 0, 0, 0, 0, coalesce(w.cause, ''), coalesce(w.takes, 0), coalesce(w.verdict, ''),`+knownColumns+`
+			select p.object_id, '', 0, 0, 0, 0, coalesce(w.cause, ''), coalesce(w.takes, 0), coalesce(w.verdict, ''), coalesce(w.origin, ''),`+knownColumns+`
 			from (select $1 as directory, $2 as app, $3 as object_id) p
 			left join job_pending w on w.directory = p.directory and w.app = p.app and w.object_id = p.object_id`+knownJoins,
 			string(k.Directory), k.App, objectID))
@@ -457,7 +457,7 @@ func scanPending(row scanner) (provision.Pending, error) {
 		first, last, next, count, lane sql.NullInt64
 	}
 	var unmatched sql.NullString
-	err := row.Scan(&p.ObjectID, &p.Why, &notBefore, &lane, &since, &p.Turn, &p.Cause, &takes, &p.Verdict,
+	err := row.Scan(&p.ObjectID, &p.Why, &notBefore, &lane, &since, &p.Turn, &p.Cause, &takes, &p.Verdict, &p.Origin,
 		&l.target, &l.how, &l.state, &l.hash, &l.name, &l.since, &l.updated, &l.keys, &l.kind, &l.wrote, &l.version, &l.proved, &l.aside, &l.refers,
 		&o.id, &o.keys, &o.sent, &o.cycle, &o.times, &o.kind,
 		&e.name, &e.first, &e.last, &e.next, &e.count, &e.code, &e.reason, &e.lane, &unmatched)

@@ -38,9 +38,9 @@ func (s Provisioning) Demand(ctx context.Context, k provision.Key, listed []prov
 func (s Provisioning) PendingDemanded(ctx context.Context, k provision.Key, now time.Time, limit int) (all []provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanPending, `
-			select p.object_id, p.why, p.not_before, p.lane, p.since, p.turn, p.cause, p.takes, p.verdict,`+knownColumns+`
+			select p.object_id, p.why, p.not_before, p.lane, p.since, p.turn, p.cause, p.takes, p.verdict, p.origin,`+knownColumns+`
 			from (
-				select directory, app, object_id, why, not_before, lane, since, turn, cause, takes, verdict
+				select directory, app, object_id, why, not_before, lane, since, turn, cause, takes, verdict, origin
 				from job_pending
 				where directory = $1 and app = $2 and (why = 'demand' and verdict = 'ready' or why = 'plan') and not_before <= $3
 				order by lane, since, object_id

@@ -31,8 +31,8 @@ func (t jobTx) putOnWorkList(ctx context.Context, l provision.Listed, now int64)
 		reason = ""
 	}
 	return t.exec(ctx, `
-		insert into job_pending (directory, app, object_id, why, not_before, lane, since, verdict, cause, takes, reason)
-		values ($1, $2, $3, $4, 0, $5, $6, $9, $10, $11, $17)
+		insert into job_pending (directory, app, object_id, why, not_before, lane, since, verdict, cause, takes, reason, origin)
+		values ($1, $2, $3, $4, 0, $5, $6, $9, $10, $11, $17, $10)
 		on conflict (directory, app, object_id) do update
 		set not_before = 0, turn = job_pending.turn + 1,
 			why = case when excluded.why = $7 or job_pending.why in ('demand', 'plan') then job_pending.why else excluded.why end,
@@ -47,7 +47,8 @@ func (t jobTx) putOnWorkList(ctx context.Context, l provision.Listed, now int64)
 				when `+keepsVerdict+` then job_pending.cause
 				when excluded.takes = 0 and job_pending.verdict = 'held' then job_pending.cause
 				when excluded.takes = 0 and excluded.cause = '' and job_pending.verdict in ('judging', 'late') then job_pending.cause
-				else excluded.cause end
+				else excluded.cause end,
+			origin = case when excluded.origin = '' then job_pending.origin else excluded.origin end
 		where $18 = 0 or job_pending.turn = $18`,
 		l.ObjectID, string(l.Why), int(l.Lane), now, string(provision.ByAbsence), string(provision.ByChange),
 		string(l.Verdict()), l.Cause, boolToInt(l.Takes), boolToInt(l.Keeps.Held), boolToInt(l.Keeps.Judging), boolToInt(l.Keeps.ImportJudging),

@@ -39,10 +39,18 @@ func (s Provisioning) StartPlan(ctx context.Context, p provision.StoredPlan) err
 		if err != nil {
 			return fmt.Errorf("write plan: %w", err)
 		}
+		undo := ""
+		if p.Undo != nil {
+			document, err := json.Marshal(p.Undo)
+			if err != nil {
+				return fmt.Errorf("write what the plan takes back: %w", err)
+			}
+			undo = string(document)
+		}
 		return t.exec(ctx, `
-			insert into job_plan (directory, app, id, hash, state, settings, reads, made_by, started, made, expires, alive, report, problem, approved_by, approved, applied_by, applied)
-			values ($1, $2, $3, '', $4, $5, $6, $7, $8, 0, 0, $9, $10, '', '', 0, '', 0)`,
-			p.ID, string(p.State), p.Settings, boolToInt(p.Reads), p.MadeBy, micros(p.Started), micros(p.Alive), string(report))
+			insert into job_plan (directory, app, id, hash, state, settings, reads, made_by, started, made, expires, alive, report, problem, approved_by, approved, applied_by, applied, undo)
+			values ($1, $2, $3, '', $4, $5, $6, $7, $8, 0, 0, $9, $10, '', '', 0, '', 0, $11)`,
+			p.ID, string(p.State), p.Settings, boolToInt(p.Reads), p.MadeBy, micros(p.Started), micros(p.Alive), string(report), undo)
 	})
 }
 
@@ -222,9 +230,9 @@ func (t jobTx) listPlans(ctx context.Context) ([]provision.StoredPlan, error) {
 	return collect(ctx, t.tx, func(row scanner) (provision.StoredPlan, error) {
 		p := provision.StoredPlan{Key: provision.Key{Directory: provision.SourceID(t.directory), App: t.app}}
 		var reads, started, made, expires, alive, approved, applied int64
-		var report string
+		var report, undo string
 		if err := row.Scan(&p.ID, &p.Hash, &p.State, &p.Settings, &reads, &p.MadeBy, &started, &made, &expires, &alive, &report, &p.Problem,
-			&p.ApprovedBy, &approved, &p.AppliedBy, &applied); err != nil {
+			&p.ApprovedBy, &approved, &p.AppliedBy, &applied, &undo); err != nil {
 			return p, err
 		}
 		p.Reads, p.Started, p.Made, p.Expires, p.Alive = reads != 0, fromMicros(started), fromMicros(made), fromMicros(expires), fromMicros(alive)
@@ -232,9 +240,14 @@ func (t jobTx) listPlans(ctx context.Context) ([]provision.StoredPlan, error) {
 		if err := json.Unmarshal([]byte(report), &p.Report); err != nil {
 			return p, fmt.Errorf("read plan %s: %w", p.ID, err)
 		}
+		if undo != "" {
+			if err := json.Unmarshal([]byte(undo), &p.Undo); err != nil {
+				return p, fmt.Errorf("read what plan %s takes back: %w", p.ID, err)
+			}
+		}
 		return p, nil
 	}, `
-		select id, hash, state, settings, reads, made_by, started, made, expires, alive, report, problem, approved_by, approved, applied_by, applied
+		select id, hash, state, settings, reads, made_by, started, made, expires, alive, report, problem, approved_by, approved, applied_by, applied, undo
 		from job_plan
 		where directory = $1 and app = $2
 		order by started desc, id desc`, t.directory, t.app)
@@ -352,11 +365,22 @@ func (s Provisioning) ExpectedOperation(ctx context.Context, k provision.Key, ob
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		found, err := collect(ctx, tx, func(row scanner) (x provision.ExpectedOperation, err error) {
 			var reads int64
-			err = row.Scan(&x.Plan, &x.Fingerprint, &reads)
-			x.Reads = reads != 0
-			return x, err
+			var undo, planned string
+			if err := row.Scan(&x.Plan, &x.Fingerprint, &reads, &undo, &planned); err != nil {
+				return x, err
+			}
+			if x.Reads = reads != 0; undo == "" {
+				return x, nil
+			}
+			if err := json.Unmarshal([]byte(undo), &x.Undo); err != nil {
+				return x, fmt.Errorf("read what plan %s takes back: %w", x.Plan, err)
+			}
+			if err := json.Unmarshal([]byte(planned), &x.Planned); err != nil {
+				return x, fmt.Errorf("read the planned operation of %s: %w", objectID, err)
+			}
+			return x, nil
 		}, `
-			select o.plan, o.fingerprint, p.reads
+			select o.plan, o.fingerprint, p.reads, p.undo, o.planned
 			from job_plan_object o
 			join job_plan p on p.directory = o.directory and p.app = o.app and p.id = o.plan
 			where o.directory = $1 and o.app = $2 and o.object_id = $3 and o.outcome = 'due' and p.state = 'applying'`, string(k.Directory), k.App, objectID)

@@ -149,6 +149,8 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		return completionOf(provision.SwapsAsk, provision.SwapsTemporary), true
 	case "--nested-groups":
 		return completionOf(nestedOff, nestedOn), true
+	case "--cycle":
+		return completionOf(lastCycle), true
 	case "--level":
 		return completionOf(operator.Levels...), true
 	case "--exact-case":
@@ -275,7 +277,7 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 		names, err = s.targetNames(ctx, cmd, args[0], args[1])
 	case want == "VERSION":
 		names, err = s.versionNames(ctx, args[0], args[1])
-	case want == "HASH":
+	case want == "HASH" || want == "--plan":
 		names, err = s.planNames(ctx, args[0], args[1])
 	case want == "CAUSE":
 		names, err = s.causeNames(ctx, args[0], args[1])
@@ -295,6 +297,8 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 		} else {
 			names, err = s.directoryNames(ctx)
 		}
+	case want == "--user" && area == "provision":
+		names, err = s.userNames(ctx, cmd, args, start)
 	case want == "--user":
 		if name, _ := cmd.Flags().GetString("directory"); name != "" { // the flag is a string, so there is no error
 			names, err = s.userNames(ctx, cmd, []string{name}, start)

@@ -154,6 +154,8 @@ func TestCompletion(t *testing.T) {
 		"site searchable add acme |":                                       "User Group :4",
 		"site searchable remove acme User |":                               "title :4",
 		"site searchable add acme User nick|":                              "nickName :4",
+		"provision undo contoso Teams --user a|":                           "ada@contoso.example :4",
+		"provision undo contoso Teams --cycle |":                           "last :36",
 		"token create b|":                                                  "beta :4",
 		"operator remove |":                                                "olga :4",
 		"notification add contoso |":                                       ":4",
@@ -196,7 +198,7 @@ func TestCompletionMakesNoDatabase(t *testing.T) {
 // TestEveryWordHasItsCompletion holds every argument and flag with a value to an entry: names, files, or nothing on purpose.
 func TestEveryWordHasItsCompletion(t *testing.T) {
 	t.Parallel()
-	stored := []string{"--site", "--user", "--directory", "DIRECTORY", "APP", "CAUSE", "HASH", "PERSON", "GROUP", "--group", "MEMBER", "ROLE", "--role", "SITE", "NAME", "USERNAME", "TYPE", "ATTRIBUTE", "VERSION", "--app", "--target", "LAST4|ID", "OBJECT", "ID", "ADDRESS", "--application", "IDENTITY"}
+	stored := []string{"--site", "--user", "--directory", "DIRECTORY", "APP", "CAUSE", "HASH", "--plan", "PERSON", "GROUP", "--group", "MEMBER", "ROLE", "--role", "SITE", "NAME", "USERNAME", "TYPE", "ATTRIBUTE", "VERSION", "--app", "--target", "LAST4|ID", "OBJECT", "ID", "ADDRESS", "--application", "IDENTITY"}
 	check := func(path, want string) {
 		if _, known := fixedCompletion(path, "", want); !known && !slices.Contains(stored, want) {
 			t.Errorf("%s: nothing says how %s is completed", path, want)

@@ -19,7 +19,7 @@ import (
 
 func (c *command) provisionCommand() *cobra.Command {
 	return groupCommand("provision", "Provision a directory's users into an application",
-		c.provisionTest(), c.provisionPlan(), c.provisionRun(), c.provisionOnDemand(), c.provisionWhy(), c.provisionConnections(), c.provisionStatus(), c.provisionLog(),
+		c.provisionTest(), c.provisionPlan(), c.provisionUndo(), c.provisionRun(), c.provisionOnDemand(), c.provisionWhy(), c.provisionConnections(), c.provisionStatus(), c.provisionLog(),
 		c.provisionHeld(), c.provisionApprove(), c.provisionReject(),
 		c.provisionSwitch("start", "Set Provisioning Status to On: the server works on the job", (*provision.Jobs).Start),
 		c.provisionSwitch("pause", "Set Provisioning Status to Off: nothing is sent, everything is remembered", (*provision.Jobs).Pause),
@@ -88,40 +88,19 @@ can be made.`,
 			if err != nil {
 				return err
 			}
-			visit := func(o provision.PlannedObject) error {
-				if c.json {
-					return c.printLine(o)
-				}
-				return printPlannedObject(peopleWriter{c.stdout}, o)
-			}
-			var kept provision.StoredPlan
 			if schema == nil {
-				kept, err = c.keepPlan(cmd.Context(), s, jobKey(h, app), visit)
-			} else {
-				kept.Report, err = s.engine.PlanWith(cmd.Context(), jobKey(h, app), schema, visit)
+				p, err := s.engine.BeginPlan(cmd.Context(), jobKey(h, app), actor)
+				if err != nil {
+					return err
+				}
+				return c.fillPlan(cmd.Context(), s, h, app, p)
 			}
+			report, err := s.engine.PlanWith(cmd.Context(), jobKey(h, app), schema, c.showPlanned)
 			if err != nil {
 				return err
 			}
-			report := kept.Report
 			report.Notes = append(report.Notes, notes...)
-			if c.json {
-				err = c.printLine(struct {
-					provision.PlanReport
-					Hash    string    `json:"hash,omitempty"`
-					Expires time.Time `json:"expires,omitzero"`
-				}{report, kept.Hash, kept.Expires})
-			} else {
-				err = printPlanReport(peopleWriter{c.stdout}, report)
-				if err == nil && kept.Hash != "" && report.Operations() > 0 {
-					_, err = fmt.Fprintf(peopleWriter{c.stdout}, "This is plan %s, kept until %s. To send exactly this: rollcall provision plan approve %s %q %s, then plan apply.\n",
-						kept.Short(), c.formatTime(kept.Expires), h.Directory.Name, app.Name, kept.Short())
-				}
-			}
-			if err == nil && report.SomethingToDo() {
-				return errSomethingToDo
-			}
-			return err
+			return c.showPlan(h, app, provision.StoredPlan{Report: report})
 		}),
 	}
 	cmd.Flags().StringVar(&with, "with", "", "file with mappings to plan with, instead of the saved ones")
@@ -184,6 +163,11 @@ func printPlannedObject(w io.Writer, o provision.PlannedObject) error {
 	if _, err := fmt.Fprintf(w, "%-8s %s%s\n", o.Action, oneLine(name), after); err != nil {
 		return err
 	}
+	if o.Reason != "" {
+		if _, err := fmt.Fprintf(w, "           %s\n", oneLine(o.Reason)); err != nil {
+			return err
+		}
+	}
 	if err := printPlannedMembers(w, "+", o.Added); err != nil {
 		return err
 	}
@@ -227,6 +211,11 @@ func printPlanReport(w io.Writer, r provision.PlanReport) error {
 		if _, err := fmt.Fprintf(w, "Note: %s on hold or will be. Approve them with rollcall provision approve, or reject them.\n", phrase.Count(r.MembersOnHold, "removal of a member is", "removals of members are")); err != nil {
 			return err
 		}
+	}
+	if r.Kind == provision.UndoPlan {
+		_, err := fmt.Fprintf(w, "\nOf %s: %d to restore, %d to disable, %d to delete; %d left as they are, %d as before already, %d that cannot be done. Nothing was changed.\n",
+			phrase.Count(r.Read, "person or group", "people and groups"), r.Updates, r.Disables, r.Deletes, r.NotUndone, r.Skips-r.OnHold, r.Failures)
+		return err
 	}
 	_, err := fmt.Fprintf(w, "\nThe next cycle (%s) would look at %s: %d to create, %d to update, %d to disable, %d to delete; %d skipped, %d that cannot be done.%s Nothing was changed.\n",
 		r.Kind, phrase.Count(r.Read, "person", "people"), r.Creates, r.Updates, r.Disables, r.Deletes, r.Skips, r.Failures, plannedMembersWords(r))

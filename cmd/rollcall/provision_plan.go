@@ -24,19 +24,51 @@ type keptPlanJSON struct {
 	Counts provision.PlanCounts `json:"counts"`
 }
 
-// keepPlan makes a plan and saves it. It calls visit for each object while it makes the plan.
-func (c *command) keepPlan(ctx context.Context, s *services, key provision.Key, visit func(provision.PlannedObject) error) (provision.StoredPlan, error) {
-	p, err := s.engine.BeginPlan(ctx, key, actor)
-	if err != nil {
-		return p, err
-	}
+// fillPlan makes a plan that was begun, and prints it. The error is errSomethingToDo if the plan has
+// operations.
+func (c *command) fillPlan(ctx context.Context, s *services, h *directory.Handle, app directory.Application, p provision.StoredPlan) error {
 	done := 0
-	return s.engine.FillPlan(ctx, p, func(o provision.PlannedObject) error {
+	p, err := s.engine.FillPlan(ctx, p, func(o provision.PlannedObject) error {
 		if done++; done%1000 == 0 {
 			fmt.Fprintf(peopleWriter{c.stderr}, "%d people so far\n", done)
 		}
-		return visit(o)
+		return c.showPlanned(o)
 	})
+	if err != nil {
+		return err
+	}
+	return c.showPlan(h, app, p)
+}
+
+// showPlanned prints one object of a plan.
+func (c *command) showPlanned(o provision.PlannedObject) error {
+	if c.json {
+		return c.printLine(o)
+	}
+	return printPlannedObject(peopleWriter{c.stdout}, o)
+}
+
+// showPlan prints the summary of a plan after its objects. The error is errSomethingToDo if the plan
+// has operations.
+func (c *command) showPlan(h *directory.Handle, app directory.Application, p provision.StoredPlan) (err error) {
+	if c.json {
+		err = c.printLine(struct {
+			provision.PlanReport
+			Hash    string          `json:"hash,omitempty"`
+			Expires time.Time       `json:"expires,omitzero"`
+			Undo    *provision.Undo `json:"undo,omitempty"`
+		}{p.Report, p.Hash, p.Expires, p.Undo})
+	} else {
+		err = printPlanReport(peopleWriter{c.stdout}, p.Report)
+		if err == nil && p.Hash != "" && p.Report.Operations() > 0 {
+			_, err = fmt.Fprintf(peopleWriter{c.stdout}, "This is plan %s, kept until %s. To send exactly this: rollcall provision plan approve %s %q %s, then plan apply.\n",
+				p.Short(), c.formatTime(p.Expires), h.Directory.Name, app.Name, p.Short())
+		}
+	}
+	if err == nil && p.Report.SomethingToDo() {
+		return errSomethingToDo
+	}
+	return err
 }
 
 func (c *command) provisionPlanList() *cobra.Command {
@@ -89,6 +121,9 @@ func planOperations(r provision.PlanReport) string {
 	text := fmt.Sprintf("%d to create, %d to update, %d to disable, %d to delete", r.Creates, r.Updates, r.Disables, r.Deletes)
 	if r.OnHold > 0 {
 		text += fmt.Sprintf(", %d on hold", r.OnHold)
+	}
+	if r.NotUndone > 0 {
+		text += fmt.Sprintf(", %d left as they are", r.NotUndone)
 	}
 	return text
 }

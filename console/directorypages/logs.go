@@ -298,6 +298,7 @@ type logEntryPage struct {
 	WhyURL        string // address of the page that explains why the user or group has an account or has none
 	SameObjectURL string // address of the logs about the same user or group
 	SameCycleURL  string // address of the logs of the same cycle
+	UndoURL       string // address of the question whether to take the cycle back; empty if the entry is about no change
 }
 
 type logStep struct {
@@ -329,6 +330,9 @@ func (p *Pages) showLogEntry(w http.ResponseWriter, r *http.Request, v *appVisit
 	}
 	if e.CycleID != "" {
 		pg.SameCycleURL = logsURL(v.url("/provisioning/logs"), provision.LogQuery{Cycle: e.CycleID}, "")
+		if e.Changed() {
+			pg.UndoURL = v.undoURL(provision.Undo{Cycle: e.CycleID})
+		}
 	}
 	pg.Steps = logSteps(e)
 	pg.Changes = changedAttributes(e)

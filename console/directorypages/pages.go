@@ -227,6 +227,8 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.withApplication(p.makePlan)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan/decide", Access: console.Administrator, Handle: p.withApplication(p.askPlanDecision)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan/decide", Access: console.Administrator, Handle: p.withApplication(p.decidePlan)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/undo", Access: console.Administrator, Handle: p.withApplication(p.askUndo)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/undo", Access: console.Administrator, Handle: p.withApplication(p.makeUndo)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", Access: console.Administrator, Handle: p.withApplication(p.showLogs)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs/{entry}", Access: console.Administrator, Handle: p.withApplication(p.showLogEntry)},
 	}

@@ -152,6 +152,9 @@ func (pg *planPage) fillState(v *appVisit, plan provision.StoredPlan, counts pro
 		if counts.Failed+counts.LeftOut > 0 {
 			pg.ResultNotice.Tone = console.ToneWarning
 		}
+		if counts.Sent > 0 {
+			pg.Decisions = append(pg.Decisions, planDecision{Text: "Take back…", Icon: "rotate-ccw", URL: v.undoURL(provision.Undo{Plan: plan.Hash})})
+		}
 	case provision.PlanCancelled:
 		pg.State.Tone = console.ToneQuiet
 	}
@@ -161,8 +164,13 @@ func (pg *planPage) fillState(v *appVisit, plan provision.StoredPlan, counts pro
 func (p *Pages) addPlannedRows(r *http.Request, v *appVisit, pg *planPage, plan provision.StoredPlan, counts provision.PlanCounts) error {
 	form := r.URL.Query()
 	pg.StatusLine = "The next cycle is an incremental one: it looks at who changed."
-	if plan.Report.Kind == provision.InitialCycle {
+	nothing := "The next cycle would change no account."
+	switch plan.Report.Kind {
+	case provision.InitialCycle:
 		pg.StatusLine = "The next cycle is an initial one: it looks at everybody."
+	case provision.UndoPlan:
+		pg.StatusLine = "This plan gives accounts the values that they had before."
+		nothing = "The accounts have the values that they had before."
 	}
 	report := plan.Report
 	for _, f := range []struct {
@@ -177,13 +185,14 @@ func (p *Pages) addPlannedRows(r *http.Request, v *appVisit, pg *planPage, plan 
 		{"On hold", report.OnHold},
 		{"Skip", report.Skips - report.OnHold},
 		{"Fail", report.Failures},
+		{"Left as they are", report.NotUndone},
 		{"Add members", report.MembersAdded},
 		{"Remove members", report.MembersRemoved},
 		{"Set managers", report.References},
 	} {
 		// Some numbers are shown only if they are not zero, because many jobs have no groups and
-		// managers, and few plans have operations on hold.
-		always := f.name != "On hold" && !strings.HasSuffix(f.name, "members") && !strings.HasSuffix(f.name, "managers")
+		// managers, and few plans have operations on hold or take something back.
+		always := f.name != "On hold" && f.name != "Left as they are" && !strings.HasSuffix(f.name, "members") && !strings.HasSuffix(f.name, "managers")
 		if always || f.n > 0 {
 			pg.Counts = append(pg.Counts, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
 		}
@@ -204,7 +213,7 @@ func (p *Pages) addPlannedRows(r *http.Request, v *appVisit, pg *planPage, plan 
 		{Text: "Changes and problems", URL: query(false, 0, 0), Selected: !all, Count: console.GroupDigits(counts.Shown)},
 		{Text: "Everybody", URL: query(true, 0, 0), Selected: all, Count: console.GroupDigits(counts.Listed)},
 	}
-	pg.Empty = console.EmptyState{Icon: "circle-check", Title: "Nothing to do", Text: "The next cycle would change no account."}
+	pg.Empty = console.EmptyState{Icon: "circle-check", Title: "Nothing to do", Text: nothing}
 	after, err := strconv.Atoi(form.Get("after"))
 	if err != nil || after < 0 {
 		after = 0
@@ -460,6 +469,8 @@ func actionBadge(a provision.Action, result provision.Result) console.Badge {
 		return console.Badge{Tone: console.ToneProblem, Text: "Failure"}
 	case result == provision.Skipped:
 		return console.Badge{Tone: console.ToneQuiet, Text: "Skipped"}
+	case result == provision.Warning && a == provision.Other:
+		return console.Badge{Tone: console.ToneWarning, Text: "Left as it is"}
 	case a == provision.Disable:
 		b.Tone = console.ToneWarning
 	case a == provision.Delete:

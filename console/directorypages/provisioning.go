@@ -125,6 +125,7 @@ type cycleView struct {
 	Badge    console.Badge
 	Error    string
 	Counts   []console.Fact
+	UndoURL  string // address of the question whether to take the cycle back; empty if it changed no account
 }
 
 func (v *appVisit) jobKey() provision.Key {
@@ -188,6 +189,9 @@ func (p *Pages) buildProvisioningPage(r *http.Request, v *appVisit) (*provisioni
 	}
 	if pg.IsSaved {
 		pg.State = newProvisioningState(report)
+		if last := report.State.Last; last != nil && last.Created+last.Updated+last.Disabled+last.Deleted > 0 {
+			pg.State.LastCycle.UndoURL = v.undoURL(provision.Undo{Cycle: last.ID})
+		}
 		b := jobBadge(report.Code)
 		pg.Badge = &b
 		pg.StatusLine = p.statusLine(report)

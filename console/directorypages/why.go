@@ -24,6 +24,7 @@ type whyPage struct {
 	LastText    string
 	ObjectURL   string // address of the page of the person or group
 	LogsURL     string // address of the log entries about the person or group
+	UndoURL     string // address of the question whether to take the last change back; empty if the log has none
 	OnDemandURL string // address of the page that provisions the person or group now
 	ListKind    string // "groups" for a group, "" for a person
 }
@@ -93,6 +94,7 @@ func (pg *whyPage) fillParts(v *appVisit) {
 		pg.Groups = append(pg.Groups, whyGroup{ExplainedMembership: m, Badge: badge, URL: v.objectURL(provision.GroupKind, m.Group)})
 	}
 	if last := pg.Last; last != nil {
+		pg.UndoURL = v.undoURL(provision.Undo{Object: pg.ObjectID})
 		pg.LastURL = v.url("/provisioning/logs/" + url.PathEscape(last.ID))
 		pg.LastBadge, pg.LastText = actionBadge(last.Action, last.Status.Status), entryText(*last)
 	}

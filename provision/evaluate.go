@@ -380,7 +380,7 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 			return w.failTaken(o.ID, owner), nil
 		}
 		if !w.entitled() {
-			return p.leaveAlone(w), nil // this person has no account
+			return p.leaveAlone(w), nil // the account belongs to the other person, so this person has none
 		}
 		if d, err := p.decideContested(ctx, w, o, key, owner); d != nil || err != nil {
 			return d, err

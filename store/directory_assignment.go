@@ -233,7 +233,8 @@ func (t directoryTx) Unassign(ctx context.Context, application string, kind dire
 // members group by group. With more groups, it reads all memberships in the order of their members.
 const maxGroupsReadSingly = 30
 
-// Snapshot returns users with their assignments, ordered by object id.
+// Snapshot returns a page of users with their assignments, ordered by object id. With q.IDsOnly, it
+// leaves out their attributes and assignments.
 func (s Directories) Snapshot(ctx context.Context, d directory.ID, q directory.SnapshotQuery) (all []directory.Object, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		var users []directory.User
@@ -359,7 +360,7 @@ func (t directoryTx) assignedUsers(ctx context.Context, q directory.SnapshotQuer
 		order by object_id`, args...)
 }
 
-// withAssignments adds to each user its assignments to the application. The users must be ordered
+// withAssignments adds to each user the assignments to the application. The users must be ordered
 // by object id.
 func (t directoryTx) withAssignments(ctx context.Context, application string, users []directory.User) ([]directory.Object, error) {
 	if len(users) == 0 {
@@ -369,9 +370,9 @@ func (t directoryTx) withAssignments(ctx context.Context, application string, us
 		t.directory, application, users[0].ObjectID, users[len(users)-1].ObjectID)
 }
 
-// withRoles adds to each user its assignments. own is an SQL condition that selects the users'
-// direct assignments in directory_assignment a. through selects their memberships in
-// directory_member m.
+// withRoles adds to each user the assignments to the application and their roles. own is an SQL
+// condition that selects the users' direct assignments in directory_assignment a. through is an SQL
+// condition that selects their memberships in directory_member m.
 func (t directoryTx) withRoles(ctx context.Context, users []directory.User, own, through string, args ...any) ([]directory.Object, error) {
 	type assigned struct {
 		objectID string
@@ -404,8 +405,8 @@ func (t directoryTx) withRoles(ctx context.Context, users []directory.User, own,
 	return all, nil
 }
 
-// rolesQuery returns the query of withRoles. SQLite runs a cross join in the written order: it looks
-// up the users' memberships, not those of each assigned group.
+// rolesQuery returns the query of withRoles. SQLite runs a cross join in the written order: it
+// looks up the users' memberships, not those of each assigned group.
 func rolesQuery(own, through string) string {
 	return `
 		select a.object_id, a.role, ` + roleColumns + `

@@ -22,17 +22,17 @@ const (
 	// DefaultLeaverPatience is how long an account may wait to be closed before the engine raises
 	// an alarm.
 	DefaultLeaverPatience = 15 * time.Minute
-	// DefaultSettle is how long the target may still be working on a create after it was sent, if
-	// its outcome is unknown.
+	// DefaultSettle is how long the target may still be working on a request after it was sent, if
+	// the answer was lost.
 	DefaultSettle = 5 * time.Second
 
-	sliceLength             = 8 * time.Second // after this time in a slice, the engine starts no further work on people
-	exportGrace             = 3 * time.Second // for this much longer, it may send changes that it has decided on
-	importPage              = 500
-	recordTimeout           = 10 * time.Second
-	unmatchedSearchInterval = 24 * time.Hour
-	goneSearchPeriod        = 30 * 24 * time.Hour // for this time after an account is lost, the engine searches for it once a day
-	maxQuarantine           = 28 * 24 * time.Hour
+	sliceLength             = 8 * time.Second     // after this time in a slice, the engine starts no further work on people
+	exportGrace             = 3 * time.Second     // for this much longer, it may send changes that it has decided on
+	importPage              = 500                 // how many objects, or changes, one page from the source has at most
+	recordTimeout           = 10 * time.Second    // how long a write to the store may take
+	unmatchedSearchInterval = 24 * time.Hour      // the time between two searches for the accounts of people without one
+	goneSearchPeriod        = 30 * 24 * time.Hour // for this time after an account is gone, the engine searches for it once a day
+	maxQuarantine           = 28 * 24 * time.Hour // after this time in quarantine, the engine no longer tries again by itself
 )
 
 // Engine works on jobs. Several goroutines can use it at the same time, for different jobs.
@@ -41,7 +41,7 @@ type Engine struct {
 	Sources  func(ctx context.Context, d SourceID) (Source, error)
 	Targets  TargetMaker
 	Sealer   Sealer
-	Leases   Leases        // used by RunCycle and others that claim the job themselves; the caller of Advance already holds the lease
+	Leases   Leases        // used by methods that claim the job themselves, such as RunCycle; the caller of Advance already holds the lease
 	Interval time.Duration // 0 means DefaultInterval
 	Workers  int           // 0 means DefaultWorkers
 	Settle   time.Duration // 0 means DefaultSettle
@@ -87,8 +87,8 @@ func (e *Engine) wakeSignal(k Key) chan struct{} {
 	return e.wakeSignals[k]
 }
 
-// memoOf returns what this process remembers about a job between slices. After each change of the
-// job's connection or mapping it is empty.
+// memoOf returns the memo of a job, which this process keeps between slices. After a change of the
+// job's connection or mapping, it returns a new, empty memo.
 func (e *Engine) memoOf(job Job) *memo {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -150,14 +150,14 @@ type run struct {
 	fence    Fence
 	job      Job
 	state    State
-	m        *mapping
+	m        *mapping // the mapping of users; nil before connect
 	source   Source
-	reader   *reader // reads objects from the source
-	target   Target
-	groups   *groups // groups of the source and the target; nil if the job does not provision groups
-	sliceEnd time.Time
-	forced   bool // whether a person asked for a cycle now, regardless of the schedule
-	visit    func(LogEntry) error
+	reader   *reader              // reads objects from the source
+	target   Target               // nil before connect
+	groups   *groups              // groups of the source and the target; nil if the job does not provision groups
+	sliceEnd time.Time            // when the slice ends
+	forced   bool                 // whether a person asked for a cycle now, regardless of the schedule
+	visit    func(LogEntry) error // gets each log entry after it is recorded; nil if no one watches
 
 	origins map[string]Origin // the origins of the changes that a plan has read, by object id
 

@@ -197,7 +197,7 @@ const codeIncompatible = "SystemForCrossDomainIdentityManagementServiceIncompati
 type searcher struct {
 	target Target
 	g      goroutines
-	asking lock                  // held while known is read, or an attribute is tested
+	asking lock                  // held while known is used, or an attribute is tested
 	known  map[string]Searchable // the results of the tests, by attribute
 }
 
@@ -342,7 +342,8 @@ func (r *row) shows(account scim.Resource, want any) (shown, same bool) {
 	return shown, false
 }
 
-// failUnsearchable fails a person who may have an account that the engine cannot search for.
+// failUnsearchable returns the decision that a person fails who may have an account, because the
+// engine cannot search by the attributes in skipped.
 func (w *work) failUnsearchable(skipped []Searchable) fail {
 	one := skipped[0]
 	return w.fail(&TargetError{

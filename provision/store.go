@@ -8,7 +8,7 @@ import (
 )
 
 // Store stores jobs and their state. Methods with a Fence write only while the Fence's epoch owns
-// the job's lease. Otherwise they return [ErrLeaseLost].
+// the job's lease. Otherwise they return [ErrLeaseLost], or an error with a method LeaseLost.
 type Store interface {
 	// Job returns a job, or ErrNoJob.
 	Job(ctx context.Context, k Key) (Job, error)

@@ -13,7 +13,7 @@ import (
 // a *TargetError, or an error that wraps the context's error.
 type Target interface {
 	// Test searches for an account that cannot exist, by the attribute at path. An error of Kind
-	// Unsearchable concerns only this attribute. Every other error concerns the connection.
+	// Unsearchable concerns only this attribute. Every other error may concern the connection.
 	Test(ctx context.Context, path string, t AttributeType) error
 	// Find returns the accounts whose attribute at path equals value.
 	Find(ctx context.Context, path string, value any) ([]TargetObject, error)
@@ -173,12 +173,12 @@ type Kind string
 // Kinds of target errors. The engine decides by the kind, never by the message.
 const (
 	Transient    Kind = "transient"    // the same request may work later
-	Throttled    Kind = "throttled"    // the target asks for a pause, which never counts as a failure
+	Throttled    Kind = "throttled"    // the target asks for a pause
 	Permanent    Kind = "permanent"    // the target refuses this object
 	Credentials  Kind = "credentials"  // the target refuses the token, for every object
 	Conflict     Kind = "conflict"     // another account already has a value that must be unique
 	NotFound     Kind = "notFound"     // the target has no such account or no such endpoint
-	Incompatible Kind = "incompatible" // the answer is not SCIM
+	Incompatible Kind = "incompatible" // the answer breaks the rules of SCIM, or the mapping cannot be used
 	Unreachable  Kind = "unreachable"  // there is no connection, because of the name, the certificate or a refused connection
 	Unsearchable Kind = "unsearchable" // the target cannot search by a matching attribute
 )

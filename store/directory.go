@@ -113,7 +113,7 @@ func (s Directories) SetDefaultDomain(ctx context.Context, id directory.ID, doma
 	})
 }
 
-// DeleteDirectory hides a directory, deletes its jobs and schedules the removal of its rows. It
+// DeleteDirectory hides a directory and its jobs, and schedules the removal of their rows. It
 // returns refusal.NotFound if there is no such directory.
 func (s Directories) DeleteDirectory(ctx context.Context, id directory.ID, deleted func(directory.Contents) event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
@@ -302,9 +302,9 @@ func (s Directories) History(ctx context.Context, d directory.ID, subject string
 	return Events(s).Recent(ctx, event.Directory(string(d)), subject, before, limit)
 }
 
-// Update runs fn in one write transaction, or returns refusal.NotFound. It locks the directory's
-// row first. So writers of the directory run one after the other, and no other transaction changes
-// the rows that fn has read.
+// Update runs fn in one write transaction. It locks the directory's row first, so that writers of
+// the directory run one after the other, and no other transaction changes the rows that fn has
+// read. It returns refusal.NotFound if there is no such directory.
 func (s Directories) Update(ctx context.Context, d directory.ID, fn func(tx directory.Tx) error) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		t := directoryTx{tx: tx, directory: string(d)}

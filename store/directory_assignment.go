@@ -369,7 +369,8 @@ func (t directoryTx) withAssignments(ctx context.Context, application string, us
 		t.directory, application, users[0].ObjectID, users[len(users)-1].ObjectID)
 }
 
-// withRoles adds to each user its assignments, which the query from rolesQuery reads.
+// withRoles adds to each user the assignments to the application and their roles. query is from
+// rolesQuery.
 func (t directoryTx) withRoles(ctx context.Context, users []directory.User, query string, args ...any) ([]directory.Object, error) {
 	type assigned struct {
 		objectID string

@@ -69,7 +69,7 @@ type work struct {
 	values       []value
 	inputs       map[string]string // the hashes of the inputs of expressions that read the clock, by target attribute
 	refers       string            // the id of the object that a new account refers to
-	refersTo     string            // the id of that object's account, as sent
+	refersTo     string            // the id of the account that is sent as the reference; "" if none is sent
 
 	decision decision
 	result   result
@@ -269,7 +269,7 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 		}
 	}
 	switch {
-	case w.unclear != nil && w.assigned && w.active(): // the account of a disabled or deleted person is disabled without the filters
+	case w.unclear != nil && w.assigned && w.active(): // for a blocked or deleted person, the filters do not matter
 		return w.failRow(unclearScope(w.unclear)), nil
 	case p.m.kind == GroupKind:
 		return p.decideGroup(ctx, w, attributes)
@@ -312,8 +312,8 @@ func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 	if l.problem != nil {
 		return w.fail(l.problem), ctx.Err()
 	}
-	// Ignore accounts of other people: one may have got the value in the meantime. Such an account
-	// does not come from this create.
+	// Ignore accounts of other people. The account of another person may have got the value in the
+	// meantime, and does not come from this create.
 	found := l.found[:0:0]
 	for _, o := range l.found {
 		owner, err := p.owner(ctx, o.ID)

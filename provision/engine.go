@@ -16,7 +16,7 @@ const (
 	// interval.
 	DefaultInterval = 40 * time.Minute
 	// DefaultWorkers is the largest number of people that the engine works on at the same time. The
-	// engine begins with few, and adapts the number to what the target can take.
+	// engine begins with few, and adapts the number to the speed of the target.
 	DefaultWorkers = 64
 	// DefaultLeaverPatience is how long an account may wait to be closed before the engine raises
 	// an alarm.

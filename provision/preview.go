@@ -16,7 +16,7 @@ import (
 
 // RowPreview shows what one row of a mapping yields, before the row is saved.
 type RowPreview struct {
-	Chosen   *PreviewValue  // the values of the person shown in detail; nil if the directory has no users
+	Chosen   *PreviewValue  // the value of the person shown in detail; nil if there is no person to show
 	Trace    *expr.Step     // how the value of Chosen was computed; nil if the row has no expression
 	Drawn    []PreviewValue // the values of people chosen at random
 	Example  bool           // whether the values are only examples, because each account gets its own random or unique value

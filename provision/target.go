@@ -178,7 +178,7 @@ const (
 type TargetError struct {
 	Kind       Kind
 	Status     int           // the HTTP status; 0 if there was no answer
-	Code       string        // the error code that Entra uses, such as "EntryConflict"
+	Code       string        // the error code: Entra's, such as "EntryConflict", or our own
 	Detail     string        // the target's message, or a description of the failure
 	Advice     string        // the next thing that the administrator can do
 	Request    string        // the method and path of the request

@@ -233,8 +233,8 @@ func (t directoryTx) Unassign(ctx context.Context, application string, kind dire
 // members group by group. With more groups, it reads all memberships in the order of their members.
 const maxGroupsReadSingly = 30
 
-// Snapshot returns a page of users with their assignments, ordered by object id. With q.IDsOnly, it
-// leaves out their attributes and assignments.
+// Snapshot returns a page of users with their assignments, ordered by object id. If q.IDsOnly is
+// true, it leaves out their attributes and assignments.
 func (s Directories) Snapshot(ctx context.Context, d directory.ID, q directory.SnapshotQuery) (all []directory.Object, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		var users []directory.User

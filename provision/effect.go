@@ -100,7 +100,7 @@ type ClauseEffect struct {
 	Examples []Person
 }
 
-// FailureExample is a user for whom the new mapping fails.
+// FailureExample is a failure of the new mapping for one user.
 type FailureExample struct {
 	Person
 	Target string // the target attribute of the row that fails, or the name of the mapping if a scoping filter does
@@ -301,7 +301,7 @@ func (c *comparison) scopeError(o Object) error {
 	return err
 }
 
-// addFailure counts a user for whom the new mapping fails.
+// addFailure counts a failure of the new mapping for the user o.
 func (c *comparison) addFailure(o Object, f FailureExample) {
 	c.effect.Failing++
 	if f.Person = personOf(o); len(c.effect.Failures) < maxExamples {
@@ -417,7 +417,7 @@ func (c *comparison) keys(o Object, attributes map[string]any, had bool) {
 }
 
 // countLacking counts a user without an account who, after the change, has no value for a required
-// attribute. It does not count a user for whom the same attribute prevented an account before.
+// attribute. It does not count a user who had no value for the same attribute before.
 func (c *comparison) countLacking(o Object, attributes map[string]any, had bool) {
 	target := c.is.lacking(attributes)
 	if target == "" || had && c.was.can(FlowAdd) && c.was.lacking(attributes) == target {

@@ -283,8 +283,8 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 	return p.match(ctx, w, attributes)
 }
 
-// unclearScope returns the problem of a person for whom a scoping filter cannot be evaluated. err
-// says why.
+// unclearScope returns the problem of a person if a scoping filter cannot be evaluated for that
+// person. err says why.
 func unclearScope(err error) *rowProblem {
 	return &rowProblem{
 		Code: "InvalidScopingFilter", Text: "Nothing was done for this person, because " + err.Error() + ".",
@@ -464,8 +464,8 @@ func describeKeys(keys []MatchKey) string {
 	return strings.Join(parts, " or ")
 }
 
-// decideUnmatched decides about a person for whom the search found no account. The decision is to
-// create an account if the job may create accounts and the person is active.
+// decideUnmatched decides about a person if the search found no account of that person. The
+// decision is to create an account if the job may create accounts and the person is active.
 func (p *pass) decideUnmatched(ctx context.Context, w *work, attributes map[string]any, keys []MatchKey, l lookup) (decision, error) {
 	switch {
 	case !w.active():

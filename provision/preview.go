@@ -21,11 +21,11 @@ type RowPreview struct {
 	Drawn    []PreviewValue // the values of people chosen at random
 	Example  bool           // whether the values are only examples, because each account gets its own random or unique value
 	Empty    []PreviewValue // the first few people without a value
-	Failing  []PreviewValue // the first few people for whom the row fails
+	Failing  []PreviewValue // the first few people with a failure of the row
 	Empties  int            // how many of Examined have no value
 	Failures int            // for how many of Examined the row fails
 	Examined int            // for how many people the row was evaluated
-	All      bool           // whether the row was evaluated for everyone whom the job may provision
+	All      bool           // whether the row was evaluated for all active people in the job's scope
 }
 
 // PreviewValue is the value of a row for one person.

@@ -55,8 +55,8 @@ func (r scopeChecker) has(o Object) bool {
 	return in || err != nil
 }
 
-// maxSlowPatterns is the largest number of users for whom a comparison waits until a regular
-// expression reaches its time limit. Each wait takes a tenth of a second.
+// maxSlowPatterns is how often a comparison waits until a regular expression reaches its time
+// limit. Each wait concerns one user and takes a tenth of a second.
 const maxSlowPatterns = 20
 
 // boundedAdmits returns a function like admits that remembers the result for the last object. After
@@ -81,7 +81,7 @@ func boundedAdmits(admits func(Object) (bool, error)) func(Object) (bool, error)
 	}
 }
 
-// Reach counts the users whom a change of a job affects. For every user in the directory, it
+// Reach counts the users that a change of a job affects. For every user in the directory, it
 // compares the job before the change with the job after it.
 func (j *Jobs) Reach(ctx context.Context, before, after Job) (Reach, error) {
 	var n Reach

@@ -370,9 +370,9 @@ func (t directoryTx) withAssignments(ctx context.Context, application string, us
 		t.directory, application, users[0].ObjectID, users[len(users)-1].ObjectID)
 }
 
-// withRoles adds to each user the assignments to the application and their roles. own is an SQL
-// condition that selects the users' direct assignments in directory_assignment a. through is an SQL
-// condition that selects their memberships in directory_member m.
+// withRoles adds to each user its assignments. own is an SQL condition that selects the users'
+// direct assignments in directory_assignment a. through selects their memberships in
+// directory_member m.
 func (t directoryTx) withRoles(ctx context.Context, users []directory.User, own, through string, args ...any) ([]directory.Object, error) {
 	type assigned struct {
 		objectID string

@@ -150,9 +150,7 @@ func readCertificates(text string) (all []*x509.Certificate, err error) {
 func (s SingleSignOn) AddRequest(ctx context.Context, id site.ID, r signin.RequestRecord) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		now := r.Expires.Add(-signin.RequestLifetime)
-		if _, err := tx.Exec(ctx, `
-			delete from saml_request
-			where site = $1 and expires < $2`, string(id), micros(now)); err != nil {
+		if _, err := tx.Exec(ctx, forgetRequestsQuery, string(id), micros(now)); err != nil {
 			return err
 		}
 		if err := forgetAssertions(ctx, tx, id, now); err != nil {
@@ -255,11 +253,20 @@ func useTicket(ctx context.Context, tx *sqldb.Tx, id site.ID, t roster.Ticket, n
 
 // forgetAssertions deletes the site's records of assertions that have expired.
 func forgetAssertions(ctx context.Context, tx *sqldb.Tx, id site.ID, now time.Time) error {
-	_, err := tx.Exec(ctx, `
-		delete from saml_assertion
-		where site = $1 and until < $2`, string(id), micros(now))
+	_, err := tx.Exec(ctx, forgetAssertionsQuery, string(id), micros(now))
 	return err
 }
+
+// The queries that delete what has expired at a site. They run with each sign-in, so they must read
+// the expired rows only.
+const (
+	forgetRequestsQuery = `
+		delete from saml_request
+		where site = $1 and expires < $2`
+	forgetAssertionsQuery = `
+		delete from saml_assertion
+		where site = $1 and until < $2`
+)
 
 // PutTest stores the result of a person's last test sign-in, with its event.
 func (s SingleSignOn) PutTest(ctx context.Context, id site.ID, personID string, t signin.Test, e event.Event) error {

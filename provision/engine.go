@@ -210,8 +210,9 @@ func (r *run) connect() error {
 }
 
 // test tests the connection, by searching the target by matching attributes, and records the
-// results. In an initial cycle it tests all matching attributes. In an incremental cycle it tests
-// one, as Entra does, and those by which the target could not be searched before.
+// results. In an initial cycle it tests all matching attributes, and finds out for which of them
+// the target compares case. In an incremental cycle it tests one attribute, as Entra does, and
+// those by which the target could not be searched before.
 func (r *run) test(ctx context.Context) error {
 	var known, cases []Searchable
 	again := r.state.Searches.of(r.job)

@@ -29,20 +29,19 @@ type pass struct {
 	// searcher knows by which attributes the target can be searched.
 	searcher *searcher
 	others   knowledge
-	listed   *accountList // the accounts of a target that compares case
-	// listedSince is the time since which that list must have been read. An older one is read
-	// again.
+	listed   *accountList // the list of all accounts, for a target that compares case in searches
+	// listedSince says how old that list may be: a list that was begun earlier is read again.
 	listedSince time.Time
-	owner       func(ctx context.Context, targetID string) (objectID string, err error)
+	owner       func(ctx context.Context, targetID string) (objectID string, err error) // returns the id of the object that is linked to an account; "" if none
 	claims      *claims
 	hopeless    atomic.Int32 // for how many people in a row the target refused every change
-	unshown     atomic.Int64 // how many successful answers had no body, so that they did not show their effect
+	unshown     atomic.Int64 // how many successful answers did not show the effect of the request, because they had no body
 	g           goroutines
 	proof       lock        // held while the first answer without a body is checked
 	believed    atomic.Bool // whether a read has shown that the target does what its answers say
 	doubted     atomic.Bool // whether a read has shown that a successful answer was false
 	former      formerMappings
-	today       *mapping // the mapping of today, if this pass works with an earlier version; otherwise nil
+	today       *mapping // the mapping that is in force, if this pass works with an earlier version; otherwise nil
 }
 
 // work holds the data of one person or group during the steps of the evaluation and the export.

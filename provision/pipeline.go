@@ -741,10 +741,10 @@ func given(changes []Change) []string {
 
 // memo remembers people for a short time if a search found no account for them and the create was
 // postponed. The next attempt can then skip the search. memo also remembers groups that seem to
-// have lost all members.
+// have lost all members, and the lists of accounts and groups.
 type memo struct {
 	settings      string       // identifies the settings of the job for which the memo was made
-	users, groups *accountList // the accounts and groups of a target that compares case
+	users, groups *accountList // the lists of all accounts and of all groups, for a target that compares case in searches
 	mu            sync.Mutex
 	all           map[string]searched  // the searches that found no account, by object id
 	suspected     map[string]suspicion // the groups that seem to have lost all members, by object id

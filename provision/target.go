@@ -17,8 +17,9 @@ type Target interface {
 	Test(ctx context.Context, path string, t AttributeType) error
 	// Find returns the accounts whose attribute at path equals value.
 	Find(ctx context.Context, path string, value any) ([]TargetObject, error)
-	// List returns a page of all accounts, without a filter. The index of the first account is 1.
-	// The page may have fewer accounts than count.
+	// List returns a page of all accounts, without a filter. start is the index of the page's first
+	// account; the first account of all has the index 1. The page may have fewer accounts than
+	// count.
 	List(ctx context.Context, start, count int) (ObjectPage, error)
 	// Get returns the account with this id. An error of Kind NotFound means that the target itself
 	// has no such account. If a proxy in front of the target answers, the error must be of another

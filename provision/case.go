@@ -20,8 +20,8 @@ const (
 	CaseCompared CaseRule = "compared" // a search finds only values in the same case
 )
 
-// CaseNote says what it means for provisioning that the target compares case when it is searched by
-// an attribute of users. It is "" if the target does not, or if that is not known.
+// CaseNote says how provisioning works with a target that compares case when it is searched by this
+// attribute of users. It returns "" if the target ignores case, or if the rule is not known.
 func (s Searchable) CaseNote() string {
 	if s.Case != CaseCompared {
 		return ""
@@ -37,13 +37,14 @@ func (s Searchable) GroupCaseNote() string {
 	return fmt.Sprintf("Groups: The application compares case when it is searched by %s. Before a group is created, the list of all groups is read, so that a group that has the %s in another case is not created a second time.", s.Path, s.Path)
 }
 
-// caseSample is how many accounts learnCases lists. The first one whose value has a letter is used.
+// caseSample is how many accounts learnCases lists. It uses the first account whose value of the
+// attribute has an ASCII letter.
 const caseSample = 10
 
-// learnCases finds out for each attribute in all whether the target compares case. all is the
-// result of testing m.matching. known holds earlier results, which are not tested again. The target
-// must have an account, because learnCases searches for its value in another case. If that is not
-// possible, or if the answer is unclear, the rule stays unknown. This is no failure of the test.
+// learnCases finds out for each attribute in all whether the target compares case, and sets its
+// Case. all holds the results of testing m.matching. known holds earlier results; learnCases does
+// not test these attributes again. It searches for the value of an account in another case. If the
+// target has no account, or if the answer is unclear, the rule stays unknown, which is no failure.
 func learnCases(ctx context.Context, target Target, m *mapping, all, known []Searchable) {
 	var listed []TargetObject
 	asked := false
@@ -65,7 +66,7 @@ func learnCases(ctx context.Context, target Target, m *mapping, all, known []Sea
 	}
 }
 
-// caseOf returns the rule for an attribute in earlier results.
+// caseOf returns the rule for an attribute in earlier results, or CaseUnknown.
 func caseOf(known []Searchable, path string) CaseRule {
 	for _, s := range known {
 		if s.Path == path && s.Proved {
@@ -137,7 +138,7 @@ const (
 type accountList struct {
 	reading lock                // held while the list is read or used
 	begun   time.Time           // when the engine began to read the list; zero if it did not
-	next    int                 // the index of the first account to read; 0 if all were read
+	next    int                 // the index of the next account to read, from 1; 0 if all were read
 	ids     map[string]bool     // the ids of the accounts that were read
 	byValue map[string][]string // ids of accounts, by attribute and folded value
 	broken  string              // why the list is incomplete; "" if it is not
@@ -145,8 +146,9 @@ type accountList struct {
 
 func newAccountList() *accountList { return &accountList{reading: newLock()} }
 
-// find returns the ids of the accounts that have a matching value, in whatever case. If the list
-// was not read since p.listedSince, find reads it.
+// find returns the ids of the accounts that have a matching value, in any case. It first reads the
+// rest of the list. It reads the whole list again if the list was begun before p.listedSince,
+// unless the list is long and was begun less than listTime ago.
 func (l *accountList) find(ctx context.Context, p *pass, k MatchKey, now time.Time) ([]string, *TargetError) {
 	l.reading.acquire(p.g)
 	defer l.reading.release()
@@ -199,7 +201,7 @@ func (l *accountList) readPage(ctx context.Context, p *pass) *TargetError {
 	l.next += page.Named
 	total := int(page.Total)
 	if len(l.ids) > before && (total == 0 || len(l.ids) < total) {
-		return nil // there may be more
+		return nil // more pages may follow
 	}
 	l.next = 0
 	if len(l.ids) < total {
@@ -208,9 +210,9 @@ func (l *accountList) readPage(ctx context.Context, p *pass) *TargetError {
 	return nil
 }
 
-// findInOtherCase looks for accounts whose matching value differs from a wanted one only in case.
-// It does so only for attributes for which the target compares case, because a search misses such
-// accounts.
+// findInOtherCase looks for accounts whose matching value differs from a wanted value only in case.
+// It uses only attributes for which the target compares case: a search by these attributes does not
+// find such accounts.
 func (p *pass) findInOtherCase(ctx context.Context, keys []MatchKey, now time.Time) (l lookup) {
 	for _, k := range keys {
 		r := p.m.rowFor(k.Path)

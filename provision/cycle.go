@@ -178,8 +178,8 @@ func (r *run) abandon(why string) {
 	r.state.Last, r.state.Phase = &c, Idle
 }
 
-// pausedUntil returns the time until which a pause or a quarantine lets the job send nothing. It
-// returns the zero time if the job may send requests.
+// pausedUntil returns the time until which the job may send nothing, because of a pause or a
+// quarantine. It returns the zero time if the job may send requests.
 func (r *run) pausedUntil() time.Time {
 	now := r.e.Now()
 	if now.Before(r.state.Cooldown) {
@@ -638,7 +638,7 @@ func indexByID(page []Object) (ids []string, objects map[string]*Object) {
 }
 
 // advanceImport moves the import cursor behind the page with these ids. If the page is not full, it
-// is the last page of the phase, and then becomes the phase.
+// is the last page of the phase, and the phase changes to the one in the parameter then.
 func (s *State) advanceImport(ids []string, then Phase) {
 	if len(ids) < importPage {
 		s.Phase, s.After = then, ""

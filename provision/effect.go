@@ -20,13 +20,13 @@ import (
 type Effect struct {
 	Reach
 	Changed     int               // how many users in scope before and after the change get a different value for an attribute
-	Failing     int               // how many users in scope the new mapping fails for, although the old one did not
+	Failing     int               // for how many users in scope the new mapping fails where the old one did not
 	Attributes  []AttributeEffect // the target attributes whose values change, in the order of the rows
 	Left        []ClauseEffect    // the reasons why users leave the scope, the reason with the most users first
 	Came        []ClauseEffect    // the reasons why users come into scope, the reason with the most users first
 	Failures    []FailureExample  // the first few users of Failing
 	Shared      []SharedEffect    // the attributes that must be unique, and for which more users than before share a value
-	Keyless     int               // how many users in scope no longer have a value in any matching attribute
+	Keyless     int               // how many users in scope then have no value in any matching attribute, but had one or were out of scope
 	NoKey       []Person          // the first few users of Keyless
 	Lacking     []LackEffect      // the required attributes for which users without an account no longer have a value
 	SwitchedOff int               // how many linked accounts of users in scope get the value False for active
@@ -100,7 +100,7 @@ type ClauseEffect struct {
 	Examples []Person
 }
 
-// FailureExample is a user for whom the new mapping fails.
+// FailureExample is a failure of the new mapping for one user.
 type FailureExample struct {
 	Person
 	Target string // the target attribute of the row that fails, or the name of the mapping if a scoping filter does
@@ -120,7 +120,7 @@ const maxExamples = 5
 // Effect compares a job with its changed version for every user of the directory. If the mapping of
 // groups has changed, it compares every group, too. It sends no requests to the application. It
 // ignores values that an account gets only when it is created. It returns an *InputError if the
-// changed mapping cannot be used.
+// mapping before or after the change cannot be used.
 func (j *Jobs) Effect(ctx context.Context, before, after Job) (Effect, error) {
 	return j.effect(ctx, before, after, nil)
 }
@@ -301,7 +301,7 @@ func (c *comparison) scopeError(o Object) error {
 	return err
 }
 
-// addFailure counts a user for whom the new mapping fails.
+// addFailure counts a failure of the new mapping for the user o.
 func (c *comparison) addFailure(o Object, f FailureExample) {
 	c.effect.Failing++
 	if f.Person = personOf(o); len(c.effect.Failures) < maxExamples {
@@ -417,7 +417,7 @@ func (c *comparison) keys(o Object, attributes map[string]any, had bool) {
 }
 
 // countLacking counts a user without an account who, after the change, has no value for a required
-// attribute. It does not count a user for whom the same attribute prevented an account before.
+// attribute. It does not count a user who had no value for the same attribute before.
 func (c *comparison) countLacking(o Object, attributes map[string]any, had bool) {
 	target := c.is.lacking(attributes)
 	if target == "" || had && c.was.can(FlowAdd) && c.was.lacking(attributes) == target {

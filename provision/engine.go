@@ -17,7 +17,7 @@ const (
 	// interval.
 	DefaultInterval = 40 * time.Minute
 	// DefaultWorkers is the largest number of people that the engine works on at the same time. The
-	// engine begins with few, and adapts the number to what the target can take.
+	// engine begins with few, and adapts the number to the speed of the target.
 	DefaultWorkers = 64
 	// DefaultLeaverPatience is how long an account may wait to be closed before the engine raises
 	// an alarm.
@@ -210,8 +210,9 @@ func (r *run) connect() error {
 }
 
 // test tests the connection, by searching the target by matching attributes, and records the
-// results. In an initial cycle it tests all matching attributes. In an incremental cycle it tests
-// one, as Entra does, and those by which the target could not be searched before.
+// results. In an initial cycle it tests all matching attributes, and finds out for which of them
+// the target compares case. In an incremental cycle it tests one attribute, as Entra does, and
+// those by which the target could not be searched before.
 func (r *run) test(ctx context.Context) error {
 	var known, cases []Searchable
 	again := r.state.Searches.of(r.job)

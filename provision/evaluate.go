@@ -29,21 +29,19 @@ type pass struct {
 	// searcher knows by which attributes the target can be searched.
 	searcher *searcher
 	others   knowledge
-	listed   *accountList // the accounts of a target that compares case
-	// listedSince is the time since which that list must have been read. An older list is read
-	// again.
+	listed   *accountList // the list of all accounts, for a target that compares case in searches
+	// listedSince says how old that list may be: a list that was begun earlier is read again.
 	listedSince time.Time
-	// owner returns the id of the object that is linked to an account, or "" if there is none.
-	owner    func(ctx context.Context, targetID string) (objectID string, err error)
-	claims   *claims
-	hopeless atomic.Int32 // for how many people in a row the target refused every change
-	unshown  atomic.Int64 // how many successful answers did not show the effect of the request, because they had no body
-	g        goroutines
-	proof    lock        // held while the first answer without a body is checked
-	believed atomic.Bool // whether a read has shown that the target does what its answers say
-	doubted  atomic.Bool // whether a read has shown that a successful answer was false
-	former   formerMappings
-	today    *mapping // the mapping that is in force, if this pass works with an earlier version; otherwise nil
+	owner       func(ctx context.Context, targetID string) (objectID string, err error) // returns the id of the object that is linked to an account; "" if none
+	claims      *claims
+	hopeless    atomic.Int32 // for how many people in a row the target refused every change
+	unshown     atomic.Int64 // how many successful answers did not show the effect of the request, because they had no body
+	g           goroutines
+	proof       lock        // held while the first answer without a body is checked
+	believed    atomic.Bool // whether a read has shown that the target does what its answers say
+	doubted     atomic.Bool // whether a read has shown that a successful answer was false
+	former      formerMappings
+	today       *mapping // the mapping that is in force, if this pass works with an earlier version; otherwise nil
 }
 
 // work holds the data of one person or group during the steps of the evaluation and the export.
@@ -73,7 +71,7 @@ type work struct {
 	values       []value
 	inputs       map[string]string // the hashes of the inputs of expressions that read the clock, by target attribute
 	refers       string            // the id of the object that a new account refers to
-	refersTo     string            // the id of that object's account, as sent
+	refersTo     string            // the id of the account that is sent as the reference; "" if none is sent
 
 	decision decision
 	result   result
@@ -273,7 +271,7 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 		}
 	}
 	switch {
-	case w.unclear != nil && w.assigned && w.active(): // the account of a disabled or deleted person is disabled without the filters
+	case w.unclear != nil && w.assigned && w.active(): // for a blocked or deleted person, the filters do not matter
 		return w.failRow(unclearScope(w.unclear)), nil
 	case p.m.kind == GroupKind:
 		return p.decideGroup(ctx, w, attributes)
@@ -287,8 +285,8 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 	return p.match(ctx, w, attributes)
 }
 
-// unclearScope returns the problem of a person for whom a scoping filter cannot be evaluated. err
-// says why.
+// unclearScope returns the problem of a person if a scoping filter cannot be evaluated for that
+// person. err says why.
 func unclearScope(err error) *rowProblem {
 	return &rowProblem{
 		Code: "InvalidScopingFilter", Text: "Nothing was done for this person, because " + err.Error() + ".",
@@ -316,8 +314,8 @@ func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 	if l.problem != nil {
 		return w.fail(l.problem), ctx.Err()
 	}
-	// Ignore accounts of other people: one may have got the value in the meantime. Such an account
-	// does not come from this create.
+	// Ignore accounts of other people. The account of another person may have got the value in the
+	// meantime, and does not come from this create.
 	found := l.found[:0:0]
 	for _, o := range l.found {
 		owner, err := p.owner(ctx, o.ID)
@@ -468,8 +466,8 @@ func describeKeys(keys []MatchKey) string {
 	return strings.Join(parts, " or ")
 }
 
-// decideUnmatched decides about a person for whom the search found no account. The decision is to
-// create an account if the job may create accounts and the person is active.
+// decideUnmatched decides about a person if the search found no account of that person. The
+// decision is to create an account if the job may create accounts and the person is active.
 func (p *pass) decideUnmatched(ctx context.Context, w *work, attributes map[string]any, keys []MatchKey, l lookup) (decision, error) {
 	switch {
 	case !w.active():

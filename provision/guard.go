@@ -12,14 +12,15 @@ import (
 // The guard holds operations that would take access away from too many people by mistake. It counts
 // the operations that disable or delete by their cause: one import, or one look at everyone after a
 // change of settings. The operations wait until all changes of the cause are on the work list. If
-// there are more than the limit, all of them are held until an administrator approves or rejects
-// them. All other work continues. Single changes have no cause and are never held.
+// there are more operations than the limit allows, all of them are held until an administrator
+// approves or rejects them. All other work continues. Single changes have no cause and are never
+// held.
 //
 // The guard counts the members that a cause removes from groups separately, against the number of
 // all memberships. If accounts of the cause are on hold, its removals of members are too.
 //
-// Each row of the work list has a verdict. A row may take access away only if the guard has judged
-// it:
+// Each row of the work list has a verdict. A row with a cause may take access away only after the
+// guard has judged the cause:
 //
 //	directory ─► list ─► judging ─► ready, takes ─► sent
 //	                        │  ▲
@@ -61,9 +62,9 @@ const cycleCause = "cycle-"
 // it has not said that it ended. Its process was probably killed.
 const importSilence = time.Minute
 
-// Keeps says which verdicts of a row stay in force when the row is listed again. Held, Judging and
-// Rejected stand for these verdicts, and Judging for Late, too. ImportJudging is Judging for rows
-// whose cause is an import. Free is Ready for rows that the guard has let take access away.
+// Keeps says which verdicts of a row stay in force when the row is listed again. Held is for the
+// verdict OnHold, Judging for Judging and Late, ImportJudging for Judging if the cause is an
+// import, and Rejected for Rejected. Free is for Ready if the row was allowed to take access away.
 type Keeps struct {
 	Held, Judging, ImportJudging, Rejected, Free bool
 }
@@ -78,8 +79,8 @@ type JudgedCause struct {
 
 // Judgement is the result of counting the operations of one cause.
 type Judgement struct {
-	Accounts Tally // operations that disable or delete accounts or groups, against the active links
-	Members  Tally // removals of members of groups, against all memberships
+	Accounts Tally // operations that disable or delete accounts or groups; their limit depends on the number of active links
+	Members  Tally // removals of members of groups; their limit depends on the number of all memberships
 }
 
 // Tally counts the operations of one cause: either those on accounts or those on memberships.

@@ -16,8 +16,8 @@ const membersIDSuffix = "#members"
 // group, with their own lane and failures.
 func MembersOf(group string) string { return group + membersIDSuffix }
 
-// groupOf returns the id of the group if id is a work-list id for memberships. Otherwise it returns
-// id, and is is false.
+// groupOf returns the id of the group, and true, if id is a work-list id for memberships. Otherwise
+// it returns id and false.
 func groupOf(id string) (group string, is bool) { return strings.CutSuffix(id, membersIDSuffix) }
 
 // handOf returns the id of the object that a work-list id is about; for memberships, this is their
@@ -34,7 +34,7 @@ type Membership struct {
 	Unsure  bool   // whether a request about the membership may or may not have been carried out
 	Turn    int64  // a number that grows with each change of the membership
 	Cause   string // the id of the cause of the change; "" for a single change
-	Takes   bool   // whether the guard has let the removal through
+	Takes   bool   // whether the removal may be sent, because the guard has let it through or need not judge it
 	Refused string // why the target refused the change the last time; "" if it did not
 	Link    *Link  // the member's link, without its ledger; nil if there is none
 	Sharer  string // the id of another object that is now linked to the account Has; "" if there is none
@@ -580,8 +580,8 @@ func sampleOf(changes []memberChange) (sample []memberChange, proves bool) {
 }
 
 // check asks the target whether the accounts in a sample of the changes are members. It asks after
-// each request until the target has proved that it does what it answers, and then after one in
-// fifty requests. If the target does not support the question, check believes its answer to the
+// each request until the target has proved that its answers are true, and then after one in
+// fifty requests. If the target does not support the question, check trusts the answer to the
 // change. If the answer to the question is lost, check returns an error, so that the change is sent
 // and checked again.
 func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {

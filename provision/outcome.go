@@ -96,7 +96,7 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 	}
 	s, skipped := w.decision.(skip)
 	if w.known.Why == ByDemand {
-		s.telling = logged // a person waits for the result
+		s.telling = logged // the administrator who asked for this waits for the result
 	}
 	if !o.Postpone.IsZero() && !isDone(w.result) || skipped && s.telling == silent {
 		return o

@@ -85,7 +85,7 @@ type pacer struct {
 
 	rate    float64       // the largest number of requests per second; 0 means that no limit is known
 	next    time.Time     // when the rate allows the next request to begin
-	raised  time.Time     // when the rate was last raised
+	raised  time.Time     // the time up to which the growth of the rate has been computed
 	hold    time.Time     // the time before which no higher rate is tried
 	holding time.Duration // how long the current rate is kept before a higher rate is tried
 	step    float64       // the factor by which the rate grows each second
@@ -255,7 +255,7 @@ func (c *pacer) grant() {
 	var look time.Time    // when to check again
 	left := c.waiting[:0] // requests that still wait move to the front of the same array
 	var full []*gate      // gates where no request may begin before a running one ends
-	stop := false         // none of the other requests may begin now
+	stop := false         // whether none of the requests that follow in the list may begin now
 	closed := c.closed || c.stopped != nil && c.stopped()
 	for i, w := range c.waiting {
 		g := w.gate

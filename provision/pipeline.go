@@ -12,7 +12,7 @@ import (
 
 const (
 	newsGap   = 200 * time.Millisecond // how often a running slice looks for changes when nothing wakes it
-	proofTime = newsGap                // for how long after a successful connection test a failure such as a 403 needs no other test
+	proofTime = newsGap                // for this time after a successful connection test, a failure such as a 403 needs no new test
 	// intentTime is how long an intent waits for other intents, to be committed with them. Fewer
 	// commits also help the readers of a SQLite database: after each commit, they must read their
 	// pages again.
@@ -284,12 +284,12 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 			return false, nil
 		}
 		next := l.queue[0]
-		if l.hands[handOf(next.ObjectID)] { // the memberships of a group wait while the group is in hand, and the reverse
+		if l.hands[handOf(next.ObjectID)] { // a group and its memberships are never in hand at the same time
 			l.queue = l.queue[1:]
 			continue
 		}
 		room := l.r.e.workers()
-		free := 1 // how many workers must be free
+		free := 1 // how many workers must be free before the next object is given to one
 		switch {
 		case next.Lane == Leavers || next.Why == ByDemand:
 			room += firstWidth // more workers may run for urgent work, so that it does not wait for other work
@@ -386,7 +386,7 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched []string)
 		return nil
 	}
 	var judged *Listed
-	if planned == nil { // a person has already approved the operations of a plan
+	if planned == nil { // the guard does not judge the operations of a plan, because an administrator has approved them
 		judged, err = l.holdsBack(ctx, w)
 	}
 	switch {
@@ -455,13 +455,13 @@ func (l *pipeline) evaluate(ctx context.Context, known Pending) (*work, error) {
 func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 	d, creating := w.decision.(create)
 	if !creating {
-		// If the process dies now, the next one reads this account before it compares the account
-		// with anything.
+		// If the process dies now, the next process reads this account before it compares the
+		// account with anything.
 		flies := Outcome{ObjectID: w.known.ObjectID, Flies: true}
 		switch d := w.decision.(type) {
 		case patch:
 			flies.Gives = given(d.changes)
-		case remove: // the object may come back into scope before the outcome is known
+		case remove: // if the object comes back into scope before the outcome is known, the account is read first
 			w.deleting = true
 			w.p.doubt.add(w.known.ObjectID, l.r.e.Now())
 		}
@@ -741,10 +741,10 @@ func given(changes []Change) []string {
 
 // memo remembers people for a short time if a search found no account for them and the create was
 // postponed. The next attempt can then skip the search. memo also remembers groups that seem to
-// have lost all members.
+// have lost all members, and the lists of accounts and groups.
 type memo struct {
 	settings      string       // identifies the settings of the job for which the memo was made
-	users, groups *accountList // the accounts and groups of a target that compares case
+	users, groups *accountList // the lists of all accounts and of all groups, for a target that compares case in searches
 	mu            sync.Mutex
 	all           map[string]searched  // the searches that found no account, by object id
 	suspected     map[string]suspicion // the groups that seem to have lost all members, by object id
@@ -782,7 +782,7 @@ type searched struct {
 	at   time.Time
 }
 
-// memoTime is how long such a search is remembered.
+// memoTime is how long a memo remembers a search.
 const memoTime = 2 * time.Minute
 
 func (m *memo) keep(objectID string, keys []MatchKey, now time.Time) {

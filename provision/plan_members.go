@@ -315,7 +315,7 @@ func (g *groupPlan) plan(ctx context.Context, members []Membership) error {
 		adds, removes := m.compare(want, shared)
 		if removes {
 			g.remove(m, m.whyEnds(g.name, in, sent, want))
-			adds = want != "" // the member has another account now
+			adds = want != "" // if the member now has another account, add that account
 		}
 		if adds {
 			g.added = append(g.added, PlannedMember{ObjectID: m.Member})

@@ -275,9 +275,9 @@ func (e *Engine) ListPlans(ctx context.Context, k Key) ([]StoredPlan, error) {
 	return all, err
 }
 
-// FindPlan returns the newest plan of which hash is the hash, its first characters, or the id. An
-// empty hash means the newest plan of the job. The error is ErrNoPlan if there is no such plan, and
-// an *InputError if hash is too short to identify a plan.
+// FindPlan finds a plan by its hash, by the first characters of its hash, or by its id. If several
+// plans match, it returns the newest of them. An empty hash matches all plans. The error is
+// ErrNoPlan if there is no such plan, and an *InputError if hash is too short.
 func (e *Engine) FindPlan(ctx context.Context, k Key, hash string) (StoredPlan, error) {
 	all, err := e.ListPlans(ctx, k)
 	if err != nil {

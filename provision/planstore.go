@@ -62,7 +62,7 @@ type PlannedRow struct {
 	OutcomeText string     `json:"outcomeReason,omitempty"` // the reason of the Outcome, in words; "" if there is none
 }
 
-// PlanResult says what became of a planned operation.
+// PlanResult is the result of a planned operation.
 type PlanResult string
 
 // Results of a planned operation. The empty result means that the plan was not applied, or that no
@@ -135,7 +135,7 @@ type ExpectedOperation struct {
 	Planned PlannedObject // the planned operation; set only if Undo is set
 }
 
-// PlannedOutcome is the part of an Outcome that says what became of a planned operation.
+// PlannedOutcome is the part of an Outcome that holds the result of a planned operation.
 type PlannedOutcome struct {
 	Plan   string // the plan's id; "" if the outcome is not about a plan
 	Result PlanResult

@@ -14,10 +14,10 @@ type Reach struct {
 	Come    int // how many users come into scope
 	On      int // how many of Come have a linked account that is off now and will be switched on
 	Off     int // how many users have a linked account that the change disables
-	Make    int // how many users will get an account, because they are in scope and have no linked account
+	Make    int // how many users without a linked account will get an account because of the change
 	Join    int // how many of Make were not in scope before
 	Linked  int // how many linked accounts there are
-	Out     int // how many of Linked belong to a user who is out of scope after the change
+	Out     int // how many of Linked belong to a user who is out of scope after the change, or was purged
 	Deleted int // how many of Linked belong to a soft-deleted user
 }
 
@@ -55,8 +55,8 @@ func (r scopeChecker) has(o Object) bool {
 	return in || err != nil
 }
 
-// maxSlowPatterns is the largest number of users for which a comparison waits until a
-// regular expression reaches its time limit. Each of them costs a tenth of a second.
+// maxSlowPatterns is how often a comparison waits until a regular expression reaches its time
+// limit. Each wait concerns one user and takes a tenth of a second.
 const maxSlowPatterns = 20
 
 // boundedAdmits returns a function like admits that remembers the result for the last object. After
@@ -81,7 +81,7 @@ func boundedAdmits(admits func(Object) (bool, error)) func(Object) (bool, error)
 	}
 }
 
-// Reach counts the users whom a change of a job affects. For every user in the directory, it
+// Reach counts the users that a change of a job affects. For every user in the directory, it
 // compares the job before the change with the job after it.
 func (j *Jobs) Reach(ctx context.Context, before, after Job) (Reach, error) {
 	var n Reach

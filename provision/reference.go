@@ -30,8 +30,8 @@ func (m *mapping) refersTo(attributes map[string]any) string {
 }
 
 // refer adds the values of the rows with references to w.values. A value is the id of the account
-// of the person to whom this person refers. If that person has no account, the value is empty; when
-// they get an account, the engine looks at this person again. While this person has no access,
+// of another person, such as the manager. If the other person has no account, the value is empty;
+// when they get an account, the engine looks at this person again. While this person has no access,
 // refer adds no values. A decision that is not nil means that a row failed.
 func (p *pass) refer(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	rows := p.m.references()

@@ -21,7 +21,7 @@ type restore struct {
 
 // formerValue is the value that an attribute had before.
 type formerValue struct {
-	path    string
+	path    string  // the target attribute
 	before  any     // the value; nil if there was none
 	now     any     // the value that the account must have now; used only for a planned operation
 	wrote   *string // the value that the job wrote, as the log shows it; nil if it removed the value

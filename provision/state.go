@@ -30,19 +30,21 @@ type State struct {
 	NextCycle time.Time `json:"nextCycle,omitzero"` // when the next cycle begins even if nothing changes; zero means now
 	Cooldown  time.Time `json:"cooldown,omitzero"`  // the end of the pause that the target asked for; zero if it asked for none
 	Pace      Pace      `json:"pace,omitzero"`      // how fast the job may send requests, as it has learned
-	// Drained is the time since which the current cycle only waits; zero if it has work to do.
+	// Drained is when the cycle last began to wait because no object was due; zero if it has not
+	// waited yet.
 	Drained time.Time `json:"drained,omitzero"`
-	// DrainedRead is how many objects the cycle had looked at at the time Drained.
+	// DrainedRead is how many objects the cycle had looked at by the time Drained.
 	DrainedRead int `json:"drainedRead,omitempty"`
 	// Dialect holds the deviations from Entra's requests that the target was found to need.
 	Dialect Dialect `json:"dialect"`
 	// InFlight lists the ids of the objects whose update or deletion was about to be sent, and
 	// whose outcome is not recorded yet. The request may have been carried out.
 	InFlight []string `json:"inFlight,omitempty"`
-	// Flown holds the attributes to which such updates gave a value, by object id. The accounts may
-	// have these values, which come from this job.
+	// Flown holds the attributes to which the updates of the objects in InFlight gave a value, by
+	// object id. If an account has such a value, the value comes from this job.
 	Flown map[string][]string `json:"flown,omitempty"`
-	// FlownAt holds the times at which these requests were about to be sent, by object id.
+	// FlownAt holds the times at which the requests about the objects in InFlight were about to be
+	// sent, by object id.
 	FlownAt map[string]time.Time `json:"flownAt,omitempty"`
 
 	NextUnmatched time.Time `json:"nextUnmatched,omitzero"` // when the engine next looks for the accounts of people without one
@@ -129,7 +131,7 @@ const (
 type Quarantine struct {
 	Since       time.Time `json:"since"`
 	Reason      string    `json:"reason"` // the reason in Graph's words: EncounteredQuarantineException
-	Code        string    `json:"code"`   // the error code that Entra uses
+	Code        string    `json:"code"`   // the error code: Entra's, or our own
 	Message     string    `json:"message"`
 	Status      int       `json:"status"`               // the HTTP status of the failed request; 0 if there was no answer
 	Advice      string    `json:"advice"`               // the next thing that an administrator can do
@@ -231,7 +233,7 @@ type Pending struct {
 	Cause     string    // the id of the cause of the object's change; "" for a single change, or after the guard let the change through
 	Origin    string    // the same id as Cause, but it stays after the guard let the change through
 	Verdict   Verdict   // the guard's verdict; "" if the object is not on the work list
-	Takes     bool      // whether the guard has let the account be disabled or deleted
+	Takes     bool      // whether the account would be disabled or deleted; with the verdict Ready, that is allowed
 	NotBefore time.Time // the time before which the engine does not work on the object
 	Link      *Link     // nil if the object has no link
 	Op        *Op       // the create whose outcome is unknown; nil if there is none

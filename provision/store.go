@@ -50,8 +50,8 @@ type Store interface {
 	Log(ctx context.Context, k Key, id string) (LogEntry, error)
 
 	// Pending returns the objects that are due and have the verdict Ready. They are ordered by
-	// lane, and within a lane by the time since they wait. If withoutJoiners is true, it leaves out
-	// people who have no account yet.
+	// lane, and within a lane by the time at which they began to wait. If withoutJoiners is true,
+	// it leaves out people who have no account yet.
 	Pending(ctx context.Context, k Key, now time.Time, withoutJoiners bool, limit int) ([]Pending, error)
 	// PendingDemanded is like Pending, but returns only objects that were provisioned on demand,
 	// and objects for which an approved plan has an operation. The latter may have any verdict.
@@ -109,19 +109,19 @@ type Store interface {
 	// DueEscrowIDs returns the ids of objects in escrow whose retry is due by now and that are not
 	// on the work list. If now is zero, it returns the ids of all objects in escrow.
 	DueEscrowIDs(ctx context.Context, k Key, now time.Time) ([]string, error)
-	// TriedSince returns the objects in escrow with an id from first to last. It returns only those
-	// that were last tried after since or that are on the list for a retry.
+	// TriedSince returns the ids of objects in escrow, from the id first to the id last. It returns
+	// only objects that were last tried after since, or that are on the work list for a retry.
 	TriedSince(ctx context.Context, k Key, first, last string, since time.Time) ([]string, error)
-	// LostIDs returns the objects whose link is Lost.
+	// LostIDs returns the ids of the objects whose link is Lost.
 	LostIDs(ctx context.Context, k Key) ([]string, error)
-	// HeldIDs returns the objects whose link is Held.
+	// HeldIDs returns the ids of the objects whose link is Held.
 	HeldIDs(ctx context.Context, k Key) ([]string, error)
-	// GoneSince returns the objects whose link became Gone after the time since.
+	// GoneSince returns the ids of the objects whose link is Gone and was last changed after since.
 	GoneSince(ctx context.Context, k Key, since time.Time) ([]string, error)
 	// NextRetry returns when the first object in escrow is due for a retry, or zero if there is
 	// none. It ignores objects that are on the work list.
 	NextRetry(ctx context.Context, k Key) (time.Time, error)
-	// UnmatchedIDs returns the objects that are recorded as having no account.
+	// UnmatchedIDs returns the ids of the objects that are recorded as having no account.
 	UnmatchedIDs(ctx context.Context, k Key) ([]string, error)
 
 	// Memberships returns the open work on the memberships of a group, with at most limit
@@ -129,9 +129,9 @@ type Store interface {
 	Memberships(ctx context.Context, k Key, group string, limit int) (MembersWork, error)
 	// MembershipsOf returns the remembered memberships of a person, ordered by group.
 	MembershipsOf(ctx context.Context, k Key, member string) ([]RememberedMembership, error)
-	// MembershipsAfter returns the remembered memberships of a group, ordered by member, at most
-	// limit of them, after the member after. With open, it returns only memberships that still need
-	// work or that the target refused.
+	// MembershipsAfter returns the remembered memberships of a group, ordered by member: at most
+	// limit of them, beginning after the member after. If open is true, it returns only memberships
+	// that still need work or that the target refused.
 	MembershipsAfter(ctx context.Context, k Key, group, after string, limit int, open bool) ([]Membership, error)
 	// MembershipsAmong returns the remembered memberships of some objects in a group.
 	MembershipsAmong(ctx context.Context, k Key, group string, members []string) ([]Membership, error)

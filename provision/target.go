@@ -17,8 +17,9 @@ type Target interface {
 	Test(ctx context.Context, path string, t AttributeType) error
 	// Find returns the accounts whose attribute at path equals value.
 	Find(ctx context.Context, path string, value any) ([]TargetObject, error)
-	// List returns a page of all accounts, without a filter. The index of the first account is 1.
-	// The page may have fewer accounts than count.
+	// List returns a page of all accounts, without a filter. start is the index of the page's first
+	// account; the first account of all has the index 1. The page may have fewer accounts than
+	// count.
 	List(ctx context.Context, start, count int) (ObjectPage, error)
 	// Get returns the account with this id. An error of Kind NotFound means that the target itself
 	// has no such account. If a proxy in front of the target answers, the error must be of another
@@ -188,7 +189,7 @@ const (
 type TargetError struct {
 	Kind       Kind
 	Status     int           // the HTTP status; 0 if there was no answer
-	Code       string        // the error code that Entra uses, such as "EntryConflict"
+	Code       string        // the error code: Entra's, such as "EntryConflict", or our own
 	Detail     string        // the target's message, or a description of the failure
 	Advice     string        // the next thing that the administrator can do
 	Request    string        // the method and path of the request

@@ -33,16 +33,16 @@ type Undo struct {
 	Logged string         `json:"logged,omitempty"` // the LogEntry.CycleID of the changes; "" for an object
 	Entry  string         `json:"entry,omitempty"`  // for an object: the id of the log entry
 	Since  time.Time      `json:"since"`            // when the first change was logged
-	Causes []string       `json:"causes"`           // what made the changes, in words
-	Edit   *MappingEdited `json:"edit,omitempty"`   // the change of the mappings that made the changes; nil if none did
-	// InForce is true if the mappings of Edit are still in force. The undo then decides with the
-	// mappings before them who may have access.
+	Causes []string       `json:"causes"`           // the causes of the changes, in words
+	Edit   *MappingEdited `json:"edit,omitempty"`   // the change of the mappings that was a cause; nil if there was none
+	// InForce is true if the job's mappings still differ from the mappings before Edit. The undo
+	// then uses the mappings before Edit to decide which people may have access.
 	InForce bool `json:"inForce,omitempty"`
 	// CanRevert is true if InForce is true and the mappings have not changed again since.
 	CanRevert bool `json:"canRevert,omitempty"`
 }
 
-// MappingEdited is a cycle that was the first to use other mappings.
+// MappingEdited is a change of the mappings, with the cycle that was the first to use them.
 type MappingEdited struct {
 	Cycle   string `json:"cycle,omitempty"` // the id of the cycle; "" if a plan was the first
 	Version int64  `json:"version"`         // the version of the mappings
@@ -61,8 +61,8 @@ const (
 	codeNoAccess   = "NotEffectivelyEntitled"
 	maxBefore      = 20_000 // the largest old value that the log keeps for an undo, in bytes
 	maxEdits       = 50     // how many entries State.Edits has at most
-	undoLook       = 500    // how many log entries are read to find the causes of a cycle
-	undoHistory    = 500    // how many log entries of one object are read
+	undoLook       = 500    // how many log entries are read at a time to find the causes of a cycle
+	undoHistory    = 500    // how many log entries of one object are read at a time
 	undoneTogether = 200    // how many objects are planned together
 )
 
@@ -277,8 +277,8 @@ func (u Undo) ofPlan(p StoredPlan) Undo {
 	return u
 }
 
-// lastChange returns the entry of the last change of an object, as a list. It is empty if the log
-// has none.
+// lastChange returns the entry of the last change of an object, as a list. The list is empty if the
+// log has no change of the object. Changes of a group's members do not count.
 func (e *Engine) lastChange(ctx context.Context, k Key, objectID string) ([]LogEntry, error) {
 	if !storable(objectID) {
 		return nil, nil

@@ -355,8 +355,9 @@ func (m *mapping) blocks(changes []Change) bool {
 
 // contradicts returns an error if the account o does not have the values that were just sent. The
 // matching attributes and the attributes that block the account must have them. If whole is true, o
-// was read after the changes, and not all attributes may still have their old values. An account
-// that stays blocked is not an error, because that is the application's decision.
+// was read after the changes, and at least one of the changed attributes must no longer have its
+// old value. An account that stays blocked is not an error, because that is the application's
+// decision.
 func (p *pass) contradicts(o TargetObject, changes []Change, whole bool) *TargetError {
 	if o.Resource == nil {
 		return nil

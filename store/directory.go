@@ -181,7 +181,7 @@ func (s Directories) Users(ctx context.Context, d directory.ID, q directory.User
 	return all, err
 }
 
-// CountFound counts the users that a query selects. It ignores the query's Limit.
+// CountFound counts the users that a query selects. It ignores the query's After and Limit.
 func (s Directories) CountFound(ctx context.Context, d directory.ID, q directory.UserQuery) (n int, err error) {
 	q.After, q.Limit = directory.Cursor{}, math.MaxInt32
 	query, args := userQuery(d, q)
@@ -277,7 +277,7 @@ const countAssignments = `
 				and a.directory = $1 and a.application = $2 and a.object_id = u.object_id
 			)`
 
-// CountAssignments counts an application's users that are not deleted.
+// CountAssignments counts the users that are assigned directly to an application and not deleted.
 func (s Directories) CountAssignments(ctx context.Context, d directory.ID, application string) (n int, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		return t.tx.QueryRow(ctx, countAssignments, t.directory, application).Scan(&n)

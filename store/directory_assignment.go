@@ -233,7 +233,8 @@ func (t directoryTx) Unassign(ctx context.Context, application string, kind dire
 // members group by group. With more groups, it reads all memberships in the order of their members.
 const maxGroupsReadSingly = 30
 
-// Snapshot returns users with their assignments, ordered by object id.
+// Snapshot returns a page of users with their assignments, ordered by object id. If q.IDsOnly is
+// true, it leaves out their attributes and assignments.
 func (s Directories) Snapshot(ctx context.Context, d directory.ID, q directory.SnapshotQuery) (all []directory.Object, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		var users []directory.User
@@ -359,7 +360,7 @@ func (t directoryTx) assignedUsers(ctx context.Context, q directory.SnapshotQuer
 		order by object_id`, args...)
 }
 
-// withAssignments adds to each user its assignments to the application. The users must be ordered
+// withAssignments adds to each user the assignments to the application. The users must be ordered
 // by object id.
 func (t directoryTx) withAssignments(ctx context.Context, application string, users []directory.User) ([]directory.Object, error) {
 	if len(users) == 0 {
@@ -369,8 +370,7 @@ func (t directoryTx) withAssignments(ctx context.Context, application string, us
 		t.directory, application, users[0].ObjectID, users[len(users)-1].ObjectID)
 }
 
-// withRoles adds to each user the assignments to the application and their roles. query is from
-// rolesQuery.
+// withRoles adds to each user the assignments that a query reads. query is a result of rolesQuery.
 func (t directoryTx) withRoles(ctx context.Context, users []directory.User, query string, args ...any) ([]directory.Object, error) {
 	type assigned struct {
 		objectID string
@@ -403,13 +403,14 @@ func (t directoryTx) withRoles(ctx context.Context, users []directory.User, quer
 	return all, nil
 }
 
-// manyUsers is the number of users from which rolesQuery first reads all groups that are assigned to
-// the application.
+// manyUsers is the smallest number of users for which a query begins with all groups that are
+// assigned to the application. For fewer users, it begins with the groups of each user.
 const manyUsers = 30
 
 // rolesQuery returns a query for the assignments of users, directly and through groups. users is an
-// SQL condition for their ids. SQLite runs a cross join in the written order. With || it does not
-// look up memberships by group: it looks up the users' memberships, not those of each group.
+// SQL condition for their ids. many says whether there are at least manyUsers. SQLite runs a cross
+// join in the written order. Because of the operator ||, SQLite cannot look up memberships by
+// group, so it looks up the memberships of each user.
 func rolesQuery(users string, many bool) string {
 	own := `
 		select a.object_id, a.role, ` + roleColumns + `

@@ -44,9 +44,9 @@ func (s Directories) GroupsNamed(ctx context.Context, d directory.ID, sortKey st
 	return all, err
 }
 
-// GroupsLookingLike returns the first groups with the look key look. Groups have the same look key
-// if their names look the same to a reader, for example if one has a Cyrillic letter in place of a
-// Latin one.
+// GroupsLookingLike returns the first groups that have the look key look and are not deleted.
+// Groups have the same look key if their names look the same to a reader, for example if one name
+// has a Cyrillic letter in place of a Latin letter.
 func (s Directories) GroupsLookingLike(ctx context.Context, d directory.ID, look string) (all []directory.Group, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		all, err = collect(ctx, t.tx, scanGroup, `

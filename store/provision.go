@@ -429,7 +429,7 @@ func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Tim
 }
 
 // KnownAbout returns everything that a job stores about one person. Of the person's row on the work
-// list, it returns only the cause, the verdict, and whether the guard let access be taken away.
+// list, it returns only the columns of the guard: cause, origin, verdict and takes.
 func (s Provisioning) KnownAbout(ctx context.Context, k provision.Key, objectID string) (p provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		p, err = scanPending(tx.QueryRow(ctx, `

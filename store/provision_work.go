@@ -28,7 +28,7 @@ func (s Provisioning) updateUnderFence(ctx context.Context, f provision.Fence, f
 type jobTx struct {
 	tx             *sqldb.Tx
 	directory, app string // the key of the job
-	unrelated      bool   // whether no membership or reference has to be looked at when an account moves, see isUnrelated
+	unrelated      bool   // whether no membership or reference must be looked at when an account moves, see isUnrelated
 }
 
 // exec runs a statement whose first two arguments are the job's key.

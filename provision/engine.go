@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -212,11 +213,24 @@ func (r *run) connect() error {
 // results. In an initial cycle it tests all matching attributes. In an incremental cycle it tests
 // one, as Entra does, and those by which the target could not be searched before.
 func (r *run) test(ctx context.Context) error {
-	var known []Searchable
-	if r.state.Ready && r.state.Searches.of(r.job) {
+	var known, cases []Searchable
+	again := r.state.Searches.of(r.job)
+	switch {
+	case again:
+		cases = r.state.Searches.All
+	case r.job.Searches.of(r.job):
+		cases = r.job.Searches.All
+	}
+	if r.state.Ready && again {
 		known = r.state.Searches.All
 	}
 	all, err := testSearches(ctx, r.target, r.m, known)
+	if err == nil && known == nil {
+		learnCases(ctx, r.target, r.m, all, cases)
+	}
+	for i := range all {
+		all[i].Case = cmp.Or(all[i].Case, caseOf(cases, all[i].Path))
+	}
 	if all != nil {
 		r.state.Searches = &Searches{For: r.job.connection(), At: r.e.Now(), All: all}
 	}
@@ -253,7 +267,7 @@ func (e *Engine) openTarget(job Job) (Target, error) {
 func (r *run) pass() *pass {
 	p := &pass{
 		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches, r.e.goroutines()), g: r.e.goroutines(), proof: newLock(),
-		reads: r.state.Cycle.Reads, settle: r.e.settle(), claims: &claims{},
+		reads: r.state.Cycle.Reads, settle: r.e.settle(), claims: &claims{}, listed: r.e.memoOf(r.job).users, listedSince: r.e.Now().Add(-time.Minute),
 		doubt: newDoubts(r.state.InFlight, r.state.FlownAt), flown: maps.Clone(r.state.Flown),
 		others: knowledge{
 			read:    r.reader.read,
@@ -268,6 +282,9 @@ func (r *run) pass() *pass {
 		owner: func(ctx context.Context, id string) (string, error) {
 			return r.e.Store.Owner(ctx, r.job.Key, UserKind, id)
 		},
+	}
+	if r.state.Phase != Idle {
+		p.listedSince = r.state.Cycle.Started
 	}
 	p.groups = r.groupPass(p)
 	return p

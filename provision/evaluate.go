@@ -29,16 +29,20 @@ type pass struct {
 	// searcher knows by which attributes the target can be searched.
 	searcher *searcher
 	others   knowledge
-	owner    func(ctx context.Context, targetID string) (objectID string, err error)
-	claims   *claims
-	hopeless atomic.Int32 // for how many people in a row the target refused every change
-	unshown  atomic.Int64 // how many successful answers had no body, so that they did not show their effect
-	g        goroutines
-	proof    lock        // held while the first answer without a body is checked
-	believed atomic.Bool // whether a read has shown that the target does what its answers say
-	doubted  atomic.Bool // whether a read has shown that a successful answer was false
-	former   formerMappings
-	today    *mapping // the mapping of today, if this pass works with an earlier version; otherwise nil
+	listed   *accountList // the accounts of a target that compares case
+	// listedSince is the time since which that list must have been read. An older one is read
+	// again.
+	listedSince time.Time
+	owner       func(ctx context.Context, targetID string) (objectID string, err error)
+	claims      *claims
+	hopeless    atomic.Int32 // for how many people in a row the target refused every change
+	unshown     atomic.Int64 // how many successful answers had no body, so that they did not show their effect
+	g           goroutines
+	proof       lock        // held while the first answer without a body is checked
+	believed    atomic.Bool // whether a read has shown that the target does what its answers say
+	doubted     atomic.Bool // whether a read has shown that a successful answer was false
+	former      formerMappings
+	today       *mapping // the mapping of today, if this pass works with an earlier version; otherwise nil
 }
 
 // work holds the data of one person or group during the steps of the evaluation and the export.
@@ -467,6 +471,11 @@ func (p *pass) decideUnmatched(ctx context.Context, w *work, attributes map[stri
 		s := w.skip("NotEffectivelyEntitled", "The person has no account at the application and is not active in the directory.", "")
 		s.absence = noMatter
 		return s, nil
+	}
+	if d, err := p.matchInOtherCase(ctx, w, attributes, keys); d != nil || err != nil {
+		return d, err
+	}
+	switch {
 	case !p.m.can(FlowAdd):
 		s := w.skip("NoMatchCreateDisabled", "The person has no account at the application, and Create is not among the Target Object Actions.",
 			"Add the person at the application, or tick Create if it supports that. They are looked up again when they change, and once a day.")

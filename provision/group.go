@@ -113,11 +113,26 @@ func (r *run) testGroups(ctx context.Context) error {
 	if all == nil && err != nil {
 		return err
 	}
+	if err == nil {
+		learnCases(ctx, r.groups.target, r.groups.m, all, r.knownGroupCases())
+	}
 	s.Searches, s.Off = &Searches{For: r.job.connection(), At: r.e.Now(), All: all}, ""
 	if err != nil {
 		s.Off = noGroups(err)
 	}
 	r.groups.off = s.Off != ""
+	return nil
+}
+
+// knownGroupCases returns the newest results of testing the matching attributes of groups that were
+// made with the current settings.
+func (r *run) knownGroupCases() []Searchable {
+	switch s := r.state.Groups.Searches; {
+	case s.of(r.job):
+		return s.All
+	case r.job.Searches.of(r.job):
+		return r.job.Searches.Groups
+	}
 	return nil
 }
 
@@ -130,6 +145,7 @@ func (r *run) groupPass(p *pass) *pass {
 	g := &pass{
 		job: r.job, m: r.groups.m, target: r.groups.target, members: r.groups.target, searcher: newSearcher(r.groups.target, r.state.Groups.Searches, p.g), g: p.g, proof: newLock(),
 		reads: p.reads, settle: p.settle, doubt: p.doubt, flown: p.flown, others: p.others, claims: p.claims,
+		listed: r.e.memoOf(r.job).groups, listedSince: p.listedSince,
 		owner: func(ctx context.Context, id string) (string, error) {
 			return r.e.Store.Owner(ctx, r.job.Key, GroupKind, id)
 		},

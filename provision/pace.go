@@ -537,6 +537,14 @@ func (t pacedTarget) Find(ctx context.Context, path string, value any) (found []
 	return found, err
 }
 
+func (t pacedTarget) List(ctx context.Context, start, count int) (page ObjectPage, err error) {
+	err = t.do(ctx, SearchRequest, func() error {
+		page, err = t.Target.List(ctx, start, count)
+		return err
+	})
+	return page, err
+}
+
 func (t pacedTarget) Get(ctx context.Context, id string) (o TargetObject, err error) {
 	err = t.do(ctx, ReadRequest, func() error {
 		o, err = t.Target.Get(ctx, id)

@@ -743,14 +743,17 @@ func given(changes []Change) []string {
 // postponed. The next attempt can then skip the search. memo also remembers groups that seem to
 // have lost all members.
 type memo struct {
-	settings  string // identifies the settings of the job for which the memo was made
-	mu        sync.Mutex
-	all       map[string]searched  // the searches that found no account, by object id
-	suspected map[string]suspicion // the groups that seem to have lost all members, by object id
+	settings      string       // identifies the settings of the job for which the memo was made
+	users, groups *accountList // the accounts and groups of a target that compares case
+	mu            sync.Mutex
+	all           map[string]searched  // the searches that found no account, by object id
+	suspected     map[string]suspicion // the groups that seem to have lost all members, by object id
 }
 
 func newMemo(settings string) *memo {
-	return &memo{settings: settings, all: map[string]searched{}, suspected: map[string]suspicion{}}
+	return &memo{
+		settings: settings, users: newAccountList(), groups: newAccountList(), all: map[string]searched{}, suspected: map[string]suspicion{},
+	}
 }
 
 func (m *memo) suspect(group string, s suspicion) {

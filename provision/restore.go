@@ -178,7 +178,7 @@ func (p *pass) with(m *mapping) *pass {
 	m.now, m.domain = p.m.now, p.m.domain
 	return &pass{
 		job: p.job, m: m, target: p.target, members: p.members, searcher: p.searcher, g: p.g, proof: newLock(), settle: p.settle,
-		doubt: p.doubt, flown: p.flown, others: p.others, owner: p.owner, claims: p.claims,
+		doubt: p.doubt, flown: p.flown, others: p.others, owner: p.owner, claims: p.claims, listed: p.listed, listedSince: p.listedSince,
 	}
 }
 

@@ -17,6 +17,9 @@ type Target interface {
 	Test(ctx context.Context, path string, t AttributeType) error
 	// Find returns the accounts whose attribute at path equals value.
 	Find(ctx context.Context, path string, value any) ([]TargetObject, error)
+	// List returns a page of all accounts, without a filter. The index of the first account is 1.
+	// The page may have fewer accounts than count.
+	List(ctx context.Context, start, count int) (ObjectPage, error)
 	// Get returns the account with this id. An error of Kind NotFound means that the target itself
 	// has no such account. If a proxy in front of the target answers, the error must be of another
 	// Kind.
@@ -118,6 +121,13 @@ type TargetObject struct {
 	ID       string
 	Resource scim.Resource
 	Version  string // the version of the account (meta.version); "" if the target returned none
+}
+
+// ObjectPage is a page of the target's accounts.
+type ObjectPage struct {
+	Objects []TargetObject
+	Named   int   // how many entries the page has; it may name an account several times
+	Total   int64 // how many accounts the target says that it has; 0 if it does not say
 }
 
 // Change is a change of one attribute of an account. Old is the target's value as far as it is

@@ -236,11 +236,15 @@ func TestTheAddressAtTheProviderIsNotKeptOrPassedOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	r.Header.Set("X-Test-Server", strings.TrimPrefix(b.base, "http://"))
+	r.AddCookie(&http.Cookie{Name: "__Host-rollcall-openid", Value: "short"}) // not one of this server
 	answer, err := client.Do(r)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer answer.Body.Close()
+	if made := answer.Cookies(); len(made) != 1 || len(made[0].Value) != 43 {
+		t.Errorf("a cookie that anybody could guess is kept: %+v", made)
+	}
 	if answer.StatusCode != http.StatusSeeOther || answer.Header.Get("Referrer-Policy") != "no-referrer" || answer.Header.Get("Cache-Control") != "no-store" {
 		t.Errorf("got %d with %v", answer.StatusCode, answer.Header)
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -105,6 +106,10 @@ func (w *openIDWorld) refusedFor(t *testing.T, in codeflow.Answer, want string) 
 	if err == nil || f.Reason != want || f.Reference == "" {
 		t.Errorf("got %+v, %v (%+v); want the reason %s", got, err, f, want)
 	}
+	// Only the audit log has the reason.
+	if e, ok := refusal.Find(err); ok && errors.Is(err, operator.ErrOpenIDFailed) && e.Detail != operator.ErrOpenIDFailed.Detail {
+		t.Errorf("a stranger reads %q", e.Detail)
+	}
 	return err
 }
 
@@ -138,6 +143,9 @@ func TestOperatorsSignInByOpenIDConnect(t *testing.T) {
 		}
 		if op, err := w.UseSession(w.ctx, got.Session.Secret, session.Browser{}); err != nil || op.Name != "sam" {
 			t.Errorf("the session is of %+v, %v", op, err)
+		}
+		if all, err := w.Sessions(w.ctx, "sam", got.Session.Secret); err != nil || !slices.ContainsFunc(all, func(l operator.ListedSession) bool { return l.Own && l.From.Address == "192.0.2.1" }) {
+			t.Errorf("the list of sessions does not say from where: %+v, %v", all, err)
 		}
 		if want := w.clock().Add(session.DefaultLength); got.Session.Expires.After(want) || got.Session.Expires.Before(want.Add(-time.Hour)) {
 			t.Errorf("the session ends at %s", got.Session.Expires)
@@ -347,6 +355,18 @@ func TestIDTokensThatOpenNoOperator(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+func TestAnAddressThatTheProviderHasNotVerifiedIsNotShown(t *testing.T) {
+	t.Parallel()
+	w := newOpenIDWorld(t, storetest.New(t))
+	w.op.Forge(func(header, claims map[string]any) string {
+		claims["email"], claims["email_verified"] = "kim@corp.example", false
+		return w.op.Sign(header, claims, "RS256")
+	})
+	if got, err := w.linkIdentity(t, "sam", "sam@corp.example"); err != nil || got.Identity.Label() != "sam-1" {
+		t.Errorf("got %+v, %v", got.Identity, err)
 	}
 }
 

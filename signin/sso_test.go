@@ -186,6 +186,8 @@ func TestSSO(t *testing.T) {
 			in := c.about(t, c.start(t, ""), "cy", "cy@acme.example", "cy@acme.example")
 			in.Browser = "another browser"
 			c.refused(t, in, "other_browser")
+			in.Browser = browser
+			c.refused(t, in, "unknown_request") // the first try used the request up
 			in = c.about(t, c.start(t, ""), "cy", "cy@acme.example", "cy@acme.example")
 			in.Browser = ""
 			c.refused(t, in, "other_browser")
@@ -244,7 +246,9 @@ func TestSSO(t *testing.T) {
 					t.Fatal(err)
 				}
 				r := parsed(t, address)
-				got, err := c.finish(c.about(t, r, nameID, userName, userName))
+				in := c.about(t, r, nameID, userName, userName)
+				got, err := c.finish(in)
+				c.refused(t, in, "unknown_request")
 				if err != nil || got.Purpose != signin.ToTest || got.Session.Secret != "" || got.ReturnTo != "/c/acme/admin/access/authentication" {
 					t.Fatalf("got %+v, %v", got, err)
 				}

@@ -17,6 +17,9 @@ type Target interface {
 	Test(ctx context.Context, path string, t AttributeType) error
 	// Find returns the accounts whose attribute at path equals value.
 	Find(ctx context.Context, path string, value any) ([]TargetObject, error)
+	// List returns one page of all accounts, and the place of the next page; "" after the last page.
+	// from is the place of the page; "" is the first. limit is how many accounts a page should have.
+	List(ctx context.Context, from string, limit int) (page []TargetObject, next string, err error)
 	// Get returns the account with this id. An error of Kind NotFound means that the target itself
 	// has no such account. If a proxy in front of the target answers, the error must be of another
 	// Kind.
@@ -50,6 +53,8 @@ type GroupTarget interface {
 	// RemoveMembers ends memberships, in one request. It ignores accounts that are not members, and
 	// never removes other members.
 	RemoveMembers(ctx context.Context, group string, members []string) error
+	// List is that of Target, for groups. They have their members, as far as the target shows them.
+	List(ctx context.Context, from string, limit int) (page []TargetObject, next string, err error)
 	// HasMember reports whether an account is a member, without reading the other members. An error
 	// of Kind Unsearchable means that the target cannot answer.
 	HasMember(ctx context.Context, group, member string) (bool, error)

@@ -261,6 +261,39 @@ func TestFailedSignInsOfOperatorsAreThrottledAndGoodOnesNever(t *testing.T) {
 	}
 }
 
+func TestGuessedLinksOfOperatorsAreThrottledAndGoodOnesNever(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	o.operator()
+	b := o.browser()
+	var last string
+	for range 3 {
+		link, err := o.operators.Link(t.Context(), "kim", "cli")
+		if err != nil {
+			t.Fatal(err)
+		}
+		last = link.Path
+		b.get(last).submit("Sign in as kim", nil).wantStatus(http.StatusOK)
+	}
+	// Neither good links count nor used ones, which no one has guessed.
+	for range 30 {
+		b.get(last).wantStatus(http.StatusGone)
+	}
+	guessed, waits := "/d/sign-in/"+strings.Repeat("A", 43), 0
+	for i := range 30 {
+		method := []string{http.MethodGet, http.MethodPost}[i%2]
+		if page := b.send(method, guessed, nil); page.Status == http.StatusTooManyRequests {
+			waits++
+			if page.Header.Get("Retry-After") == "" {
+				t.Error("it does not say how long")
+			}
+		}
+	}
+	if waits < 5 {
+		t.Errorf("%d of 30 guesses had to wait", waits)
+	}
+}
+
 // TestNoOpenIDAnswerOfASiteOpensAnOperatorAndTheOtherWayRound uses one provider for a site and for the
 // operators, and brings the answer for one to the other.
 func TestNoOpenIDAnswerOfASiteOpensAnOperatorAndTheOtherWayRound(t *testing.T) {

@@ -73,7 +73,10 @@ func TestSingleSignOnIsSetUpWithThePageAlone(t *testing.T) {
 		}
 	}
 	page.submit("Save", url.Values{"mode": {"optional"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("Import its metadata first")
-	page.submit("Import", url.Values{"metadata": {"<html/>"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("this is not SAML metadata")
+	refused := page.submit("Import", url.Values{"metadata": {"<html/>"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("this is not SAML metadata")
+	if !strings.Contains(refused.Text, ">&lt;html/&gt;</textarea>") {
+		t.Error("the refused metadata is not in the form")
+	}
 
 	// What would change is shown before it is saved.
 	ask := page.submit("Import", url.Values{"metadata": {idp.Metadata()}}).wantStatus(http.StatusOK)

@@ -143,6 +143,82 @@ func TestAValueThatNobodyRecordedIsTakenAway(t *testing.T) {
 	}
 }
 
+// behind makes the application answer GETs of an account, for a while, from a copy that is out of
+// date.
+func behind(w *world, id string, copied scim.Resource, d time.Duration) {
+	until := w.clock.now().Add(d)
+	inner := w.app.answer
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/Users/"+id) && w.clock.now().Before(until) {
+			_, _ = rw.Write(encode(copied))
+			return true
+		}
+		return inner != nil && inner(rw, r)
+	}
+}
+
+// TestAnEarlyReadSettlesNoDoubt has an update that gives a title and whose outcome is not known.
+// The title is gone in the directory at once, and the application shows the account as it was
+// before. That answer proves nothing.
+func TestAnEarlyReadSettlesNoDoubt(t *testing.T) {
+	t.Parallel()
+	for name, unknown := range map[string]func(t *testing.T, w *world){
+		"the process died": func(t *testing.T, w *world) {
+			w.engine.Store = &failingStore{Store: w.store, fails: func(o provision.Outcome) bool { return o.Link != nil }}
+			epoch, err := w.leases.Claim(t.Context(), provision.LeaseKind, w.key.String(), "test", time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := w.engine.Advance(t.Context(), w.key.String(), epoch); !errors.Is(err, errDied) {
+				t.Fatalf("the engine returned %v", err)
+			}
+			if err := w.leases.Release(t.Context(), provision.LeaseKind, w.key.String(), "test", epoch, w.clock.now()); err != nil {
+				t.Fatal(err)
+			}
+			w.wire() // another process
+		},
+		"the answer was lost": func(_ *testing.T, w *world) {
+			w.app.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+				if r.Method != http.MethodPatch {
+					return false
+				}
+				w.app.handle(r, "u2", []byte(body(r)))
+				panic(http.ErrAbortHandler)
+			}
+			w.slice()
+			w.app.answer = nil
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := hired(t)
+			before := w.app.user("bob@contoso.com")
+			w.people.set("p2", "jobTitle", "Engineer")
+			unknown(t, w)
+			if got := w.app.user("bob@contoso.com").String("title"); got != "Engineer" {
+				t.Fatalf("Bob has the title %q, want the one of the update", got)
+			}
+			behind(w, "u2", before, 4*time.Second)
+			w.people.set("p2", "jobTitle", "")
+			w.people.set("p2", "city", "Bergen") // this is sent at once
+			w.slice()
+			if bob := w.app.user("bob@contoso.com"); !strings.Contains(fmt.Sprint(bob["addresses"]), "Bergen") {
+				t.Errorf("another change waits, too: %v", bob)
+			}
+			for range 3 {
+				w.clock.advance(10 * time.Second)
+				w.slice()
+			}
+			if bob := w.app.user("bob@contoso.com"); bob.String("title") != "" {
+				t.Errorf("Bob has the title %q, which the directory does not give him", bob.String("title"))
+			}
+			if r := w.report(); r.Pending != 0 || len(r.State.InFlight) != 0 || len(r.State.FlownAt) != 0 {
+				t.Errorf("%d wait, in flight %v, %v", r.Pending, r.State.InFlight, r.State.FlownAt)
+			}
+		})
+	}
+}
+
 // failingStore is a store that does not record some outcomes.
 type failingStore struct {
 	provision.Store

@@ -97,7 +97,7 @@ func (e *Engine) memoOf(job Job) *memo {
 	}
 	m := e.memos[job.Key]
 	if m == nil || m.settings != job.connection() {
-		m = &memo{settings: job.connection(), all: map[string]searched{}}
+		m = newMemo(job.connection())
 		e.memos[job.Key] = m
 	}
 	return m
@@ -255,7 +255,7 @@ func (r *run) pass() *pass {
 	p := &pass{
 		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches, r.e.goroutines()), g: r.e.goroutines(), proof: newLock(),
 		reads: r.state.Cycle.Reads, settle: r.e.settle(), claims: &claims{},
-		doubt: newDoubts(r.state.InFlight), flown: maps.Clone(r.state.Flown),
+		doubt: newDoubts(r.state.InFlight, r.state.FlownAt), flown: maps.Clone(r.state.Flown),
 		others: knowledge{
 			read:    r.reader.read,
 			known:   func(ctx context.Context, id string) (Pending, error) { return r.e.Store.KnownAbout(ctx, r.job.Key, id) },

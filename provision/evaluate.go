@@ -52,21 +52,23 @@ type work struct {
 	unclear  error // why the scoping filters could not be evaluated; nil if they could
 	started  time.Time
 
-	m        *mapping
-	link     *Link         // the pair, as stored or as found now; nil if no account is known
-	replaces *Link         // the link whose account is gone, if the engine creates a new account instead
-	former   Ledger        // the ledger of the previous person, if this person takes over that person's account
-	current  scim.Resource // the account as a read or search showed it; nil if it was not read
-	doubted  bool          // whether an earlier update or deletion may have been carried out but was not recorded
-	deleting bool          // whether a deletion was sent in this pass
-	answer   scim.Resource // the account in the answer to the last write; nil if the answer showed none
-	created  bool          // whether the account was created in this pass
-	wrote    bool          // whether a request that changed something succeeded
-	version  string        // the account's version, if the target returned one in this pass; otherwise ""
-	values   []value
-	inputs   map[string]string // the hashes of the inputs of expressions that read the clock, by target attribute
-	refers   string            // the id of the object that a new account refers to
-	refersTo string            // the id of that object's account, as sent
+	m            *mapping
+	link         *Link         // the pair, as stored or as found now; nil if no account is known
+	replaces     *Link         // the link whose account is gone, if the engine creates a new account instead
+	former       Ledger        // the ledger of the previous person, if this person takes over that person's account
+	current      scim.Resource // the account as a read or search showed it; nil if it was not read
+	doubted      bool          // whether an earlier update or deletion may have been carried out but was not recorded
+	unknownSince time.Time     // when that request was about to be sent; zero if that is not known
+	early        bool          // whether the account was read so soon after an update of unknown outcome that the read does not prove the outcome
+	deleting     bool          // whether a deletion was sent in this pass
+	answer       scim.Resource // the account in the answer to the last write; nil if the answer showed none
+	created      bool          // whether the account was created in this pass
+	wrote        bool          // whether a request that changed something succeeded
+	version      string        // the account's version, if the target returned one in this pass; otherwise ""
+	values       []value
+	inputs       map[string]string // the hashes of the inputs of expressions that read the clock, by target attribute
+	refers       string            // the id of the object that a new account refers to
+	refersTo     string            // the id of that object's account, as sent
 
 	decision decision
 	result   result
@@ -78,28 +80,29 @@ type work struct {
 // doubts is a set of ids of objects. The account of each has to be read before the engine compares it
 // with the wanted values.
 type doubts struct {
-	mu  sync.Mutex
-	ids map[string]bool
+	mu   sync.Mutex
+	sent map[string]time.Time // when the request of unknown outcome was about to be sent, by object id
 }
 
-func newDoubts(ids []string) *doubts {
-	d := &doubts{ids: map[string]bool{}}
+func newDoubts(ids []string, sent map[string]time.Time) *doubts {
+	d := &doubts{sent: map[string]time.Time{}}
 	for _, id := range ids {
-		d.ids[id] = true
+		d.sent[id] = sent[id]
 	}
 	return d
 }
 
-func (d *doubts) has(id string) bool {
+func (d *doubts) of(id string) (sent time.Time, doubted bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.ids[id]
+	sent, doubted = d.sent[id]
+	return sent, doubted
 }
 
-func (d *doubts) add(id string) {
+func (d *doubts) add(id string, sent time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.ids[id] = true
+	d.sent[id] = sent
 }
 
 // newLink reports whether this pass found the account, so that the stored link is another one or
@@ -143,8 +146,9 @@ const usualSteps = 6
 // mapping can read.
 func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[string]any) {
 	w := &work{
-		p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsentResult{}, doubted: p.doubt.has(known.ObjectID),
+		p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsentResult{},
 	}
+	w.unknownSince, w.doubted = p.doubt.of(known.ObjectID)
 	w.entry = LogEntry{
 		JobID:        p.job.Key.String(),
 		SourceSystem: System{ID: string(p.job.Key.Directory), DisplayName: p.m.source}, TargetSystem: System{ID: p.job.Key.App, DisplayName: p.m.target},
@@ -528,10 +532,13 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 		return w.skipUpdate("UpdateDisabled", "Update is not among the Target Object Actions.", "Tick Update to keep accounts up to date and to disable them."), nil
 	}
 	changes, sure := p.compareWritten(w)
+	var rereadAt time.Time
 	if !sure {
 		if d, err := p.readAccount(ctx, w, attributes); d != nil || err != nil {
 			return d, err
 		}
+		rereadAt = p.settledFrom(w)
+		w.early = !rereadAt.IsZero()
 		w.ownFlown(p.flown[w.known.ObjectID])
 		changes = diff(w.current, w.values, w.link.Wrote)
 		if w.rereadsHeld() {
@@ -544,8 +551,13 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 		return nil, err
 	case len(changes) == 0 && rest != nil:
 		return rest, nil
+	case len(changes) == 0 && w.early:
+		w.waits = unsettledWords
+		return later{until: rereadAt}, nil
 	case len(changes) == 0:
 		return w.redundant(), nil
+	case w.early && rest == nil:
+		w.waits, rest = unsettledWords, later{until: rereadAt}
 	}
 	words := "%s will be updated in %s."
 	if w.action() == Disable {
@@ -553,6 +565,30 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 	}
 	w.step("EntrySynchronizationUpdate", ProcessingStep, Success, fmt.Sprintf(words, w.who(), p.m.target), nil)
 	return patch{action: w.action(), link: *w.link, changes: changes, rest: rest}, nil
+}
+
+const unsettledWords = "An update was sent and its outcome is not known. The application may be behind, so the account is read again."
+
+// settledFrom returns the time from which a read shows whether an update of unknown outcome was
+// carried out. Before that, the target may still be working on the update, or show the account as
+// it was before. It returns the zero time if no outcome is unknown, or if that time has passed.
+func (p *pass) settledFrom(w *work) (at time.Time) {
+	if w.newLink() {
+		return at
+	}
+	if w.doubted {
+		at = w.unknownSince.Add(p.settle)
+	}
+	for _, e := range w.link.Wrote {
+		if e.Unsure {
+			at = latest(at, w.link.Updated.Add(p.settle))
+			break
+		}
+	}
+	if !w.started.Before(at) {
+		return time.Time{}
+	}
+	return at
 }
 
 // compareWritten compares the person's values with the values that the job wrote to the account. It

@@ -453,6 +453,7 @@ func (w *work) afterwards(changes, unsure []Change) Ledger {
 		e, known := before[r.Target]
 		switch {
 		case isPassword(r.Target): // no answer contains a password
+		case w.current != nil && w.early && e.Unsure: // a later read decides
 		case w.current != nil:
 			unsure := e.Unsure
 			e.Got, e.Shown, e.Unsure, known = rememberedAs(r.Target, r.valueIn(w.current)), true, false, true

@@ -199,7 +199,6 @@ type memberSync struct {
 	waits   time.Time       // the time until which the work must wait; zero if it need not wait
 	budget  int             // how many more requests may be used to find out which member is refused
 	other   string          // the account id of a member that stays; "" if there is none
-	again   bool            // whether the target has lost all members, so that they must be sent again
 	gone    bool            // whether the target no longer knows the group
 }
 
@@ -218,6 +217,9 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 		return true, nil
 	}
 	s.budget = maxIsolation
+	if err := s.settleSuspicion(ctx); err != nil {
+		return false, err
+	}
 	for first := true; !s.stopped(); first = false {
 		if ctx.Err() != nil || !r.e.Now().Before(s.l.until) {
 			return false, nil
@@ -490,14 +492,6 @@ func (s *memberSync) change(changes []memberChange, removing bool) error {
 			te = s.unchecked(problem) // whether the group or the member is gone cannot be told yet
 		}
 	}
-	if s.again {
-		s.again = false
-		if err := s.record(nil, s.entry(changes, removing, te, began)); err != nil {
-			return err
-		}
-		s.waits = s.l.r.e.Now()
-		return s.l.r.e.Store.MarkMembersLost(s.firm, s.l.r.fence, s.group)
-	}
 	if te.Kind == NotFound { // the group itself is gone: the engine looks for it, and then sends all members
 		s.gone = true
 		return s.l.r.e.Store.MarkGroupMissed(s.firm, s.l.r.fence, s.group)
@@ -536,13 +530,13 @@ func (s *memberSync) request(changes []memberChange, removing bool) *TargetError
 	}
 	if te := asProblem(send(s.firm, s.link.TargetID, ids)); te != nil {
 		if removing && te.Sent && s.hasEmptied() {
-			return s.emptied()
+			return s.suspect(changes, removing)
 		}
 		return te
 	}
 	te := s.check(changes, removing)
 	before := target.Dialect()
-	if te == nil || te.Code != codeIncompatible || !removing || s.again || before.Removal != "" {
+	if te == nil || te.Code != codeIncompatible || !removing || before.Removal != "" {
 		return te
 	}
 	// The target may ignore removals in this form, so try the other form.
@@ -551,12 +545,15 @@ func (s *memberSync) request(changes []memberChange, removing bool) *TargetError
 		other.Removal = RemoveByValue
 	}
 	target.Speak(other)
-	if asProblem(send(s.firm, s.link.TargetID, ids)) == nil && s.check(changes, removing) == nil {
-		return nil
+	if asProblem(send(s.firm, s.link.TargetID, ids)) == nil {
+		switch second := s.check(changes, removing); {
+		case second == nil:
+			return nil
+		case !second.postponed.IsZero():
+			te = second
+		}
 	}
-	if !s.again {
-		target.Speak(before)
-	}
+	target.Speak(before)
 	return te
 }
 
@@ -597,7 +594,7 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 		case unanswered(err):
 			return s.unchecked(err)
 		case err == nil && !stays:
-			return s.emptied()
+			return s.suspect(changes, removing)
 		}
 	}
 	sample, proves := sampleOf(changes)
@@ -688,8 +685,80 @@ func (s *memberSync) proved(removing bool) {
 	}
 }
 
+// suspicion says that a group at the target seems to have lost all its members by a removal of
+// some. The answer on which it rests may be out of date. So the engine asks again after a while,
+// and sends nothing to the group until then.
+type suspicion struct {
+	target   string         // the id of the group at the target
+	other    string         // the account id of a member that should have stayed
+	changes  []memberChange // the changes of the request
+	removing bool           // whether they are removals
+	at       time.Time      // when the member was seen to be missing
+}
+
+// suspect remembers that the target seems to have removed all members of the group. It returns a
+// postponement of the work on the group.
+func (s *memberSync) suspect(changes []memberChange, removing bool) *TargetError {
+	now := s.l.r.e.Now()
+	s.l.memo.suspect(s.group, suspicion{target: s.link.TargetID, other: s.other, changes: changes, removing: removing, at: now})
+	return &TargetError{
+		Kind: Transient, Code: "EntryUnsettled", Sent: true, postponed: now.Add(s.l.p.settle),
+		Detail: "The application does not show a member that should have stayed. It may be behind, so it is asked again.",
+	}
+}
+
+// settleSuspicion asks again about a group that seemed to have lost all its members. If it has, all
+// of them are sent again.
+func (s *memberSync) settleSuspicion(ctx context.Context) error {
+	r := s.l.r
+	e, is := s.l.memo.suspicion(s.group)
+	if !is || e.target != s.link.TargetID {
+		return nil
+	}
+	if at := e.at.Add(s.l.p.settle); r.e.Now().Before(at) {
+		s.waits = at
+		return nil
+	}
+	todo, err := r.e.Store.Memberships(ctx, r.job.Key, s.group, 1)
+	if err != nil {
+		return err
+	}
+	ask := []string{cmp.Or(todo.Other, e.other)} // the membership of e.other may have ended since
+	if sample, _ := sampleOf(e.changes); e.removing {
+		for _, c := range sample {
+			ask = append(ask, c.id)
+		}
+	}
+	for _, id := range ask {
+		has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, id)
+		switch te := asProblem(err); {
+		case te != nil && !te.postponed.IsZero():
+			s.waits = te.postponed
+			return nil
+		case unanswered(err):
+			if s.problem = te; suspicious(te) && s.l.prove(s.firm, te) != nil {
+				s.problem, s.waits = nil, r.e.Now()
+			}
+			return nil
+		case err == nil && has:
+			s.l.memo.acquit(s.group)
+			return nil
+		}
+	}
+	te := s.emptied()
+	if err := s.record(nil, s.entry(e.changes, e.removing, te, e.at)); err != nil {
+		return err
+	}
+	s.waits = r.e.Now()
+	if err := r.e.Store.MarkMembersLost(s.firm, r.fence, s.group); err != nil {
+		return err
+	}
+	s.l.memo.acquit(s.group)
+	return nil
+}
+
 // emptied handles a target that has removed all members although it was asked to remove some. It
-// switches to the other form of removals, and makes the engine send all members again.
+// switches to the other form of removals.
 func (s *memberSync) emptied() *TargetError {
 	te := &TargetError{
 		Kind: Incompatible, Code: codeIncompatible, Status: http200, Request: "PATCH /Groups/{id}", Sent: true,
@@ -702,7 +771,6 @@ func (s *memberSync) emptied() *TargetError {
 	}
 	d.Removal = RemoveByFilter
 	s.l.r.target.Speak(d)
-	s.again = true
 	return te
 }
 

@@ -311,6 +311,42 @@ func TestAnUncheckedRemovalThatEmptiesAGroupIsNoticed(t *testing.T) {
 	g.expect("Team Blue: ada bo")
 }
 
+// TestAnAnswerThatIsOutOfDateEmptiesNoGroup has an application that ignores removals in Entra's
+// form. When it is asked about a member that stays, it once answers that the group has no such
+// member.
+func TestAnAnswerThatIsOutOfDateEmptiesNoGroup(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	ada, bo := g.hire("ada", true), g.hire("bo", true)
+	blue := g.group("Team Blue", ada, bo)
+	g.sync()
+	g.expect("Team Blue: ada bo")
+	removed, questions := 0, 0
+	g.teams.answer = func(w http.ResponseWriter, r *http.Request, body string) bool {
+		switch {
+		case isRemoval(r, body):
+			removed++
+			w.WriteHeader(http.StatusNoContent)
+			return true
+		case removed > 0 && strings.Contains(r.URL.RawQuery, "members+eq"):
+			if questions++; questions == 1 {
+				list(w, 0, nil)
+				return true
+			}
+		}
+		return false
+	}
+	g.leave(blue, ada)
+	g.settle()
+	if removed == 0 || questions < 2 {
+		t.Fatalf("%d removals, %d questions", removed, questions)
+	}
+	g.expect("Team Blue: bo")
+	if r := g.report(); r.Members != 1 || r.Escrowed != 0 || r.Pending != 0 {
+		t.Errorf("report %+v", r)
+	}
+}
+
 // TestAManagerFollowsACreateWhoseAnswerWasCutShort has an application that creates an account and
 // breaks off its answer.
 func TestAManagerFollowsACreateWhoseAnswerWasCutShort(t *testing.T) {

@@ -88,7 +88,7 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 	w.keepCreated()
 	o := settle(w.decision, w.result, w.known, now)
 	o.Turn, o.Waits = w.known.Turn, w.waits
-	o.Doubted = (w.doubted && w.current == nil || w.deleting) && !o.Unlink
+	o.Doubted = (w.doubted && (w.current == nil || w.early) || w.deleting) && !o.Unlink
 	if _, open := w.decision.(later); open {
 		o.Waits = w.whyLater()
 	}

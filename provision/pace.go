@@ -33,6 +33,12 @@ func (q Request) plural() string {
 type Pace struct {
 	Rate  float64              `json:"rate,omitempty"`  // the largest number of requests per second; 0 means that no limit is known
 	Kinds map[Request]KindPace `json:"kinds,omitempty"` // the pace for each kind of request
+
+	// Kept is for how much longer the rate is kept before a higher rate is tried. It is negative if
+	// higher rates are being tried. Without it, the time would begin anew in each slice.
+	Kept    time.Duration `json:"kept,omitempty"`
+	Holding time.Duration `json:"holding,omitempty"` // how long the current rate is kept before a higher rate is tried
+	Step    float64       `json:"step,omitempty"`    // the factor by which the rate grows each second
 }
 
 // KindPace is the pace for one kind of request.
@@ -51,6 +57,9 @@ const (
 
 	firstHold = 20 * time.Second  // how long a learned rate is kept at first before a higher rate is tried
 	maxHold   = 160 * time.Second // the longest time that a learned rate is kept
+	// maxTrial limits the time in earlier slices for which higher rates were tried. After a while
+	// without requests, the rate must not grow too quickly.
+	maxTrial = 20 * time.Second
 )
 
 // pacer decides when requests to a target may begin. Each kind of request has a width, which grows
@@ -106,6 +115,9 @@ type waiter struct {
 func newPacer(p Pace, now func() time.Time, after func(time.Duration) <-chan time.Time, end time.Time, most int) *pacer {
 	c := &pacer{now: now, after: after, end: end, most: float64(most), gates: map[Request]*gate{}, rate: p.Rate, since: now(), holding: firstHold, step: slowStep}
 	c.hold = c.since.Add(firstHold)
+	if p.Rate > 0 && p.Step > 0 {
+		c.hold, c.holding, c.step = c.since.Add(max(p.Kept, -maxTrial)), p.Holding, p.Step
+	}
 	for _, kind := range []Request{SearchRequest, ReadRequest, CreateRequest, UpdateRequest, DeleteRequest} {
 		k := p.Kinds[kind]
 		if k.Width < 1 {
@@ -128,6 +140,9 @@ func (c *pacer) learned() Pace {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	p := Pace{Rate: c.rate, Kinds: map[Request]KindPace{}}
+	if c.rate > 0 {
+		p.Kept, p.Holding, p.Step = c.hold.Sub(c.now()), c.holding, c.step
+	}
 	for kind, g := range c.gates {
 		if g.KindPace != (KindPace{Width: firstWidth}) {
 			p.Kinds[kind] = g.KindPace

@@ -452,7 +452,7 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 			flies.Gives = given(d.changes)
 		case remove: // the object may come back into scope before the outcome is known
 			w.deleting = true
-			w.p.doubt.add(w.known.ObjectID)
+			w.p.doubt.add(w.known.ObjectID, l.r.e.Now())
 		}
 		if err := l.before(w, flies); err != nil {
 			return err
@@ -658,7 +658,7 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 	}
 	r := l.r
 	if err := r.save(func(s *State) {
-		s.InFlight, s.Flown = slices.Clone(s.InFlight), maps.Clone(s.Flown)
+		s.InFlight, s.Flown, s.FlownAt = slices.Clone(s.InFlight), maps.Clone(s.Flown), maps.Clone(s.FlownAt)
 		for _, o := range outcomes {
 			if o.Judge != nil || o.Planned.Result == PlanLeftOut {
 				continue
@@ -666,7 +666,7 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 			if s.Phase != Idle {
 				s.Cycle.count(o)
 			}
-			s.flight(o)
+			s.flight(o, r.e.Now())
 		}
 		s.Dialect = r.target.Dialect()
 		s.Pace = l.pacer.learned()
@@ -684,7 +684,7 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 }
 
 // flight updates the list of objects whose update or deletion is about to be sent.
-func (s *State) flight(o Outcome) {
+func (s *State) flight(o Outcome, now time.Time) {
 	at := slices.Index(s.InFlight, o.ObjectID)
 	switch {
 	case o.Flies:
@@ -694,12 +694,17 @@ func (s *State) flight(o Outcome) {
 		if s.Flown == nil {
 			s.Flown = map[string][]string{}
 		}
+		if s.FlownAt == nil {
+			s.FlownAt = map[string]time.Time{}
+		}
+		s.FlownAt[o.ObjectID] = now
 		all := slices.Concat(s.Flown[o.ObjectID], o.Gives) // an earlier update may be unsettled
 		slices.Sort(all)
 		s.Flown[o.ObjectID] = slices.Compact(all)
 	case o.Intent == nil && !o.Doubted && at >= 0:
 		s.InFlight = slices.Delete(s.InFlight, at, at+1)
 		delete(s.Flown, o.ObjectID)
+		delete(s.FlownAt, o.ObjectID)
 	}
 }
 
@@ -715,11 +720,37 @@ func given(changes []Change) []string {
 }
 
 // memo remembers people for a short time if a search found no account and the create was put off.
-// The next attempt can then skip the search.
+// The next attempt can then skip the search. It also remembers groups that seem to have lost all
+// members.
 type memo struct {
-	settings string // the settings for which it was made
-	mu       sync.Mutex
-	all      map[string]searched
+	settings  string // the settings for which it was made
+	mu        sync.Mutex
+	all       map[string]searched
+	suspected map[string]suspicion // the groups that seem to have lost all members, by object id
+}
+
+func newMemo(settings string) *memo {
+	return &memo{settings: settings, all: map[string]searched{}, suspected: map[string]suspicion{}}
+}
+
+func (m *memo) suspect(group string, s suspicion) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.suspected[group] = s
+}
+
+func (m *memo) suspicion(group string) (s suspicion, is bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s, is = m.suspected[group]
+	return s, is
+}
+
+// acquit ends a suspicion.
+func (m *memo) acquit(group string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.suspected, group)
 }
 
 type searched struct {

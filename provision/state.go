@@ -42,6 +42,8 @@ type State struct {
 	// Flown holds the attributes to which such updates gave a value, by object id. The accounts may
 	// have these values, which come from this job.
 	Flown map[string][]string `json:"flown,omitempty"`
+	// FlownAt holds the times at which these requests were about to be sent, by object id.
+	FlownAt map[string]time.Time `json:"flownAt,omitempty"`
 
 	NextUnmatched time.Time `json:"nextUnmatched,omitzero"`
 

@@ -41,6 +41,7 @@ type Asserted struct {
 	Title       string
 	Department  string
 
+	Ticket   Ticket // what the sign-in uses up; may be zero
 	Session  Origin // how the identity provider identifies the session
 	Protocol string // the sign-in protocol, for the audit trail; empty means SAML
 
@@ -48,6 +49,23 @@ type Asserted struct {
 	AuthenticatedAt time.Time // when the person proved who they are; zero if the identity provider does not say
 	Ends            time.Time // the latest time at which the session may end; zero if only the site's own limit counts
 }
+
+// Ticket is what a SAML sign-in uses up: the request that the response answers, and the assertion.
+// Each is good for one sign-in, in all processes.
+type Ticket struct {
+	Request   secret.Hash // the hash under which the request is stored; zero if the response answers none
+	Assertion secret.Hash // the hash of the assertion's issuer and id; zero if no assertion was verified
+	Until     time.Time   // how long the use of the assertion must be remembered
+}
+
+// IsZero reports whether the ticket has neither a request nor an assertion.
+func (t Ticket) IsZero() bool { return t.Request == secret.Hash{} && t.Assertion == secret.Hash{} }
+
+// The reasons why a Ticket cannot be used.
+var (
+	ErrRequestUsed   = refusal.New(refusal.Conflict, "", "the response answers a request that has expired or was answered before").Coded("sso_request_used")
+	ErrAssertionUsed = refusal.New(refusal.Conflict, "", "the assertion was used before").Coded("sso_replayed")
+)
 
 // Admission is the result of AdmitAsserted, or the result that TryAsserted predicts.
 type Admission struct {
@@ -86,11 +104,16 @@ var (
 type Rejected struct{ PersonID, UserName string }
 
 // AdmitAsserted signs in a person with a verified assertion. In one transaction, it finds or
-// creates the account, links the identity and starts a session.
+// creates the account, links the identity, uses up the ticket and starts a session. If it refuses
+// the person, nothing is stored and the ticket is not used up.
 func (r *Roster) AdmitAsserted(ctx context.Context, a Asserted, l session.Limits, from session.Browser) (Admission, error) {
 	var out Admission
 	err := r.store.Update(ctx, r.site, func(tx Tx) (err error) {
 		if out, err = r.admit(ctx, tx, a); err != nil {
+			return err
+		}
+		// The ticket comes after the locks of admit: see holdSite in package store.
+		if err := tx.UseTicket(ctx, a.Ticket, r.now()); err != nil {
 			return err
 		}
 		made := secret.New()

@@ -374,6 +374,10 @@ type Tx interface {
 	// DropIdentity removes the person's user identifier, if they have one.
 	DropIdentity(ctx context.Context, person string) (had bool, err error)
 
+	// UseTicket removes the request and records the assertion as used. It returns ErrRequestUsed
+	// if the request is missing or has expired at the time now, and ErrAssertionUsed if the
+	// assertion was used before.
+	UseTicket(ctx context.Context, t Ticket, now time.Time) error
 	// StartSession stores a session, deletes the person's expired sessions and records the sign-in.
 	StartSession(ctx context.Context, s Session) error
 	// EndSessions ends all of a person's sessions and returns how many of them were live.

@@ -13,10 +13,11 @@
 // these checks, before and after it calls gosaml2:
 //
 //	decodeBase64      strict base64, limited size
-//	parseDocument     no DOCTYPE, limited depth, XML that does not change when it is read again
+//	parseForLibrary   no DOCTYPE, limited depth and size
 //	inspect           one assertion, one signature for each signed element, known algorithms
 //	checkAddresses    issuer, version and destination of the response
-//	verifySignatures  the signatures, which gosaml2 checks with the trusted certificates
+//	verifySignatures  XML that does not change when it is read again, and the signatures: gosaml2
+//	                  checks both, with the trusted certificates
 //	checkAssertion    issuer, recipient, audience, times, the request that the assertion answers
 //
 // The package uses no network, no SQL and no clock: times and ids are arguments. Callers must

@@ -2,7 +2,6 @@ package saml
 
 import (
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/base64"
 	"encoding/xml"
 	"slices"
@@ -59,8 +58,8 @@ type inspectedResponse struct {
 
 // signer holds the algorithm of one signature, and the certificate that the signature names.
 type signer struct {
-	method string            // the signature algorithm
-	cert   *x509.Certificate // the certificate; nil if the signature names none
+	method      string // the signature algorithm
+	certificate []byte // the certificate in DER, as it was sent; nil if the signature names none
 }
 
 // inspect checks the structure of a response before any part of it is trusted. There must be one
@@ -170,7 +169,7 @@ func (in *inspectedResponse) checkSignature(e *etree.Element) *Error {
 		return err
 	}
 	in.signed = true
-	in.signers = append(in.signers, signer{method: algorithmOf(method), cert: certificateIn(onlyChild(e, "KeyInfo"))})
+	in.signers = append(in.signers, signer{method: algorithmOf(method), certificate: certificateIn(onlyChild(e, "KeyInfo"))})
 	return nil
 }
 
@@ -334,8 +333,8 @@ func hasName(e *etree.Element, space, tag string) bool {
 func algorithmOf(e *etree.Element) string { return e.SelectAttrValue("Algorithm", "") }
 
 // certificateIn returns the first certificate of a KeyInfo element, because goxmldsig uses the
-// first one too. It returns nil if there is no certificate that can be read.
-func certificateIn(e *etree.Element) *x509.Certificate {
+// first one too. It returns nil if there is no certificate that can be decoded.
+func certificateIn(e *etree.Element) []byte {
 	if e == nil {
 		return nil
 	}
@@ -348,11 +347,7 @@ func certificateIn(e *etree.Element) *x509.Certificate {
 			if err != nil {
 				return nil
 			}
-			cert, err := x509.ParseCertificate(der)
-			if err != nil {
-				return nil
-			}
-			return cert
+			return der
 		}
 	}
 	return nil

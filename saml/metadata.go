@@ -206,8 +206,10 @@ func AddCertificate(list []*x509.Certificate, c *x509.Certificate) []*x509.Certi
 }
 
 // Fingerprint returns the SHA-256 of a certificate in hexadecimal digits.
-func Fingerprint(c *x509.Certificate) string {
-	sum := sha256.Sum256(c.Raw)
+func Fingerprint(c *x509.Certificate) string { return fingerprint(c.Raw) }
+
+func fingerprint(der []byte) string {
+	sum := sha256.Sum256(der)
 	return hex.EncodeToString(sum[:])
 }
 

@@ -250,7 +250,7 @@ func readPosted(idp IdentityProvider, form url.Values, now time.Time) (*etree.El
 		}
 	}
 	bad := refuse(BadSignature, "the signature does not fit: the message was changed, or it is signed with another key than those of this site's certificates")
-	bad.NewKey = in.signers[0].cert == nil
+	bad.NewKey = in.signers[0].certificate == nil
 	return nil, "", bad
 }
 

@@ -1,13 +1,16 @@
 package saml
 
 import (
+	"bytes"
 	"crypto/x509"
 	"encoding/base64"
+	"errors"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/beevik/etree"
+	rtvalidator "github.com/mattermost/xml-roundtrip-validator"
 	saml2 "github.com/russellhaering/gosaml2"
 	"github.com/russellhaering/gosaml2/types"
 	dsig "github.com/russellhaering/goxmldsig"
@@ -81,7 +84,7 @@ func (sp ServiceProvider) verify(idp IdentityProvider, encoded string, want Expe
 	if err != nil {
 		return Assertion{}, err
 	}
-	root, err := parseDocument(raw, false)
+	root, err := parseForLibrary(raw)
 	if err != nil {
 		return Assertion{}, err
 	}
@@ -181,16 +184,17 @@ func usableCertificates(idp IdentityProvider, in inspectedResponse, now time.Tim
 	}
 	valid := func(c *x509.Certificate) bool { return !now.Before(c.NotBefore) && !now.After(c.NotAfter) }
 	for _, s := range in.signers {
-		if s.cert == nil {
+		if s.certificate == nil {
 			continue
 		}
-		if !slices.ContainsFunc(idp.Certificates, s.cert.Equal) {
-			err := refuse(UnknownKey, "the response is signed with a certificate that this site does not trust (SHA-256 %s…); add the identity provider's new certificate", Fingerprint(s.cert)[:16])
+		trusted := slices.IndexFunc(idp.Certificates, func(c *x509.Certificate) bool { return bytes.Equal(c.Raw, s.certificate) })
+		if trusted < 0 {
+			err := refuse(UnknownKey, "the response is signed with a certificate that this site does not trust (SHA-256 %s…); add the identity provider's new certificate", fingerprint(s.certificate)[:16])
 			err.NewKey = true
 			return nil, err
 		}
-		if !valid(s.cert) {
-			return nil, refuse(CertExpired, "the certificate of the signature (SHA-256 %s…) is valid from %s to %s", Fingerprint(s.cert)[:16], formatDay(s.cert.NotBefore), formatDay(s.cert.NotAfter))
+		if c := idp.Certificates[trusted]; !valid(c) {
+			return nil, refuse(CertExpired, "the certificate of the signature (SHA-256 %s…) is valid from %s to %s", Fingerprint(c)[:16], formatDay(c.NotBefore), formatDay(c.NotAfter))
 		}
 	}
 	var good []*x509.Certificate
@@ -220,7 +224,7 @@ func formatDay(t time.Time) string { return t.UTC().Format("2006-01-02") }
 // because gosaml2 does not choose one.
 func (sp ServiceProvider) verifySignatures(idp IdentityProvider, raw []byte, in inspectedResponse, certs []*x509.Certificate, now time.Time) (*types.Response, *Error) {
 	sets := [][]*x509.Certificate{certs}
-	unnamed := slices.ContainsFunc(in.signers, func(s signer) bool { return s.cert == nil })
+	unnamed := slices.ContainsFunc(in.signers, func(s signer) bool { return s.certificate == nil })
 	if unnamed {
 		sets = nil
 		for _, c := range certs {
@@ -257,9 +261,12 @@ func (sp ServiceProvider) verifySignatures(idp IdentityProvider, raw []byte, in 
 	return nil, err
 }
 
-// convertError converts the errors that gosaml2 returns for a response whose signature is valid. It
-// returns nil for all other errors.
+// convertError converts the errors that gosaml2 returns for XML that changes when it is read again,
+// and for a response whose signature is valid. It returns nil for all other errors.
 func convertError(err error) *Error {
+	if _, ok := errors.AsType[rtvalidator.XMLValidationError](err); ok {
+		return unstable()
+	}
 	switch e := err.(type) { //nolint:errorlint // gosaml2 returns these values themselves
 	case saml2.ErrInvalidValue:
 		switch {

@@ -232,6 +232,8 @@ var faults = []fault{
 	{name: "that is not base64", want: saml.Malformed, raw: func(_ *testing.T, _ string) string { return "<Response/>" }},
 	{name: "that is deflated", library: true, want: saml.Malformed, raw: deflated},
 	{name: "with text behind its end", library: true, want: saml.Malformed, raw: func(t *testing.T, encoded string) string { return reencode(t, encoded, "", "<x/>") }},
+	{name: "with an element whose name is read differently after it is written", want: saml.Malformed, raw: replaced("<samlp:Status>", `<samlp:Extensions><x:--a xmlns:x="urn:x"/></samlp:Extensions><samlp:Status>`)},
+	{name: "with text that is read differently after it is written", want: saml.Malformed, raw: replaced("ada@acme.example</", "ada@acme.example<![CDATA[]]></")},
 	{name: "too large", want: saml.Malformed, raw: func(_ *testing.T, _ string) string { return strings.Repeat("A", saml.MaxResponse+4) }},
 }
 
@@ -251,6 +253,17 @@ func signature(f func(*testing.T, *etree.Element)) func(*testing.T, *world, *dem
 
 func prefixed(text string) func(*testing.T, string) string {
 	return func(t *testing.T, encoded string) string { return reencode(t, encoded, text, "") }
+}
+
+func replaced(old, next string) func(*testing.T, string) string {
+	return func(t *testing.T, encoded string) string {
+		t.Helper()
+		raw, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil || !strings.Contains(string(raw), old) {
+			t.Fatalf("there is no %s in %s, %v", old, raw, err)
+		}
+		return base64.StdEncoding.EncodeToString([]byte(strings.Replace(string(raw), old, next, 1)))
+	}
 }
 
 func reencode(t *testing.T, encoded, before, after string) string {
@@ -292,6 +305,29 @@ func (w *world) libraryAccepts(encoded string) bool {
 	}
 	_, err := lib.RetrieveAssertionInfo(encoded)
 	return err == nil
+}
+
+// The library refuses such a response too. But without the check, the part of the response that is
+// read could differ from the part that was signed.
+func TestXMLThatChangesWhenItIsReadAgainIsRefusedAsSuch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.sp.Keys = []saml.KeyPair{siteKey()}
+	for name, change := range map[string]func(*demoidp.Answer){
+		"signed":    func(*demoidp.Answer) {},
+		"encrypted": func(a *demoidp.Answer) { a.EncryptFor = certificate(t, siteKey()) },
+		"encrypted in a signed response": func(a *demoidp.Answer) {
+			a.EncryptFor, a.SignResponse = certificate(t, siteKey()), true
+		},
+		"a signature without KeyInfo": func(a *demoidp.Answer) { a.NoKeyInfo = true },
+	} {
+		a := answer()
+		change(&a)
+		a.ChangeSignedAssertion = func(e *etree.Element) { find(t, e, "Subject/NameID").AddChild(etree.NewCData("")) }
+		if got := w.refuses(t, w.respond(t, a), saml.Malformed); !strings.Contains(got.Detail, "changes when it is read again") {
+			t.Errorf("%s: refused because %s", name, got.Detail)
+		}
+	}
 }
 
 // The eight places where a forged assertion can stand beside the signed one (Somorovsky et al.,

@@ -141,7 +141,7 @@ func (s *SingleSignOn) FinishOpenID(ctx context.Context, st site.Site, in codefl
 	if !c.ReadyFor(OpenID) || s.OpenID == nil {
 		return Finished{}, ErrSSOOff
 	}
-	req, err := s.takeRequest(ctx, st, c, OpenID, Response{RelayState: in.State, Browser: in.Browser})
+	req, err := s.takeRequest(ctx, st, c, in)
 	if err != nil {
 		return Finished{}, s.refuseSignIn(ctx, st, OpenID, err, "")
 	}

@@ -166,8 +166,9 @@ func (s *SingleSignOn) FinishSignOut(ctx context.Context, st site.Site, m saml.S
 	if !got.Request {
 		return s.takeAnswer(ctx, st, got)
 	}
-	err = s.Store.UseAssertion(ctx, st.ID, secret.HashOf("sign-out\x00"+c.Provider.EntityID+"\x00"+got.ID), got.RememberUntil, s.Now())
-	if errors.Is(err, ErrReplayed) {
+	message := secret.HashOf("sign-out\x00" + c.Provider.EntityID + "\x00" + got.ID)
+	err = s.Store.UseTicket(ctx, st.ID, roster.Ticket{Assertion: message, Until: got.RememberUntil}, s.Now())
+	if errors.Is(err, roster.ErrAssertionUsed) {
 		return SignedOut{}, s.refuseSignOut(ctx, st, &saml.Error{Reason: reasonReplayed, Detail: "the message was used before"})
 	}
 	if err != nil {

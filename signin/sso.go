@@ -26,11 +26,14 @@ import (
 // SingleSignOn signs people in by SAML, or by OpenID Connect:
 //
 //	Start         stores a request for this browser  →  the address at the identity provider
-//	Finish        for a SAML response: removes the request, verifies the response, and records the
-//	              assertion as used
+//	Finish        for a SAML response: finds the request and verifies the response
 //	FinishOpenID  for an answer of an OpenID provider: removes the request, exchanges the code,
 //	              and verifies the ID token
 //	admit         for both protocols: finds the account (roster.AdmitAsserted)  →  a session
+//
+// For SAML, one transaction uses up the request and the assertion and starts the session. So both
+// are good for one sign-in even if the server stops in the middle. A refused sign-in uses them up
+// too. OpenID Connect removes the request first, because a code can be exchanged only once.
 //
 // Each request accepts one response, from the same browser, within ten minutes. Each assertion is
 // accepted only once, even if several processes get it.
@@ -50,6 +53,7 @@ type SingleSignOn struct {
 	OpenID codeflow.Providers
 
 	openedKeys sync.Map // the opened key pairs, by their keyContext
+	answering  sync.Map // the hashes of the requests whose responses this process is verifying
 }
 
 // SSOStore keeps connections, requests, used assertions and tests. Every method names the site.
@@ -61,7 +65,8 @@ type SSOStore interface {
 	ConflictStore
 	RecoveryStore
 
-	// AddRequest stores a request, and removes the site's expired requests.
+	// AddRequest stores a request. It removes the site's expired requests and the records of expired
+	// assertions.
 	AddRequest(ctx context.Context, id site.ID, r RequestRecord) error
 	// TakeRequest removes and returns a request. It returns refusal.NotFound if there is none, or
 	// if the request has expired at the time now.
@@ -71,9 +76,10 @@ type SSOStore interface {
 	HasRequest(ctx context.Context, id site.ID, hash, browser secret.Hash, now time.Time) (bool, error)
 	// FindRequest is like TakeRequest, but does not remove the request.
 	FindRequest(ctx context.Context, id site.ID, hash secret.Hash, now time.Time) (RequestRecord, error)
-	// UseAssertion records that an assertion is used, and keeps the record up to the time until. It
-	// returns ErrReplayed if the assertion was used before. It also removes old records.
-	UseAssertion(ctx context.Context, id site.ID, hash secret.Hash, until, now time.Time) error
+	// UseTicket uses up the request and the assertion of a sign-in, each unless it is zero. It
+	// returns roster.ErrRequestUsed or roster.ErrAssertionUsed if that is not possible, and then
+	// uses up nothing.
+	UseTicket(ctx context.Context, id site.ID, t roster.Ticket, now time.Time) error
 
 	// PutTest stores the last test of a person, with its event.
 	PutTest(ctx context.Context, id site.ID, personID string, t Test, e event.Event) error
@@ -110,7 +116,6 @@ type RequestRecord struct {
 // Refusals that callers check for.
 var (
 	ErrSSOOff          = refusal.New(refusal.Off, "", "single sign-on is not available here").Advise("ask an administrator of the site how to sign in").Coded("sso_off")
-	ErrReplayed        = refusal.New(refusal.Conflict, "", "the assertion was used before").Coded("sso_replayed")
 	ErrSSOFailed       = refusal.New(refusal.Forbidden, "", "the sign-in could not be verified").Coded("sso_failed")
 	ErrConnectionStale = refusal.New(refusal.Stale, "", "another person changed single sign-on meanwhile; nothing was saved").Advise("load the page again").Coded("sso_stale")
 )
@@ -267,22 +272,58 @@ func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, fr
 	if !c.ReadyFor(SAML) {
 		return Finished{}, ErrSSOOff
 	}
-	req, err := s.takeRequest(ctx, st, c, SAML, in)
+	req, err := s.findRequest(ctx, st, c, in)
 	if err != nil {
 		return Finished{}, s.refuseSignIn(ctx, st, SAML, err, "")
 	}
 	if req.Purpose == ToTest {
-		v, err := s.accept(ctx, st, c, req, in)
-		return s.finishTest(ctx, st, c, req, v, err)
+		return s.acceptTest(ctx, st, c, req, in)
+	}
+	if req.ID != "" {
+		// Nobody can make this server verify many responses to one request at the same time.
+		if _, busy := s.answering.LoadOrStore(req.Hash, true); busy {
+			return Finished{}, s.refuseSignIn(ctx, st, SAML, errNoRequest(SAML), "")
+		}
+		defer s.answering.Delete(req.Hash)
 	}
 	if c.Mode == SSOOff || c.Protocol != SAML {
-		return Finished{}, ErrSSOOff
+		return Finished{}, s.spend(ctx, st, roster.Ticket{Request: req.Hash}, ErrSSOOff)
 	}
 	v, err := s.accept(ctx, st, c, req, in)
 	if err != nil {
-		return Finished{}, s.refuseSignIn(ctx, st, SAML, err, v.claims.UserIdentifier)
+		return Finished{}, s.refuseSignIn(ctx, st, SAML, s.spend(ctx, st, v.ticket, err), v.claims.UserIdentifier)
 	}
 	return s.admit(ctx, st, c, req, v, from)
+}
+
+// acceptTest verifies the response of a test. It removes the request first, so that only one
+// response can be the result of the test.
+func (s *SingleSignOn) acceptTest(ctx context.Context, st site.Site, c Connection, req RequestRecord, in Response) (Finished, error) {
+	if err := s.spend(ctx, st, roster.Ticket{Request: req.Hash}, nil); err != nil {
+		return Finished{}, s.refuseSignIn(ctx, st, SAML, err, "")
+	}
+	v, err := s.accept(ctx, st, c, req, in)
+	v.ticket.Request = secret.Hash{}
+	return s.finishTest(ctx, st, c, req, v, s.spend(ctx, st, v.ticket, err))
+}
+
+// spend uses up the request and the assertion of a test, or of a sign-in that ends with the refusal
+// in err. It returns err, or the reason why they cannot be used. If err is an error of this server,
+// spend uses up nothing, so that the same response can be sent again.
+func (s *SingleSignOn) spend(ctx context.Context, st site.Site, t roster.Ticket, err error) error {
+	if _, refused := describeFailure(err); err != nil && refused == nil || t.IsZero() {
+		return err
+	}
+	used := s.Store.UseTicket(ctx, st.ID, t, s.Now())
+	switch {
+	case errors.Is(used, roster.ErrRequestUsed):
+		return errNoRequest(SAML)
+	case errors.Is(used, roster.ErrAssertionUsed):
+		return s.spend(ctx, st, roster.Ticket{Request: t.Request}, protocolError(SAML, reasonReplayed, "the assertion was used before"))
+	case used != nil:
+		return fmt.Errorf("use up the request and the assertion: %w", used)
+	}
+	return err
 }
 
 // admit signs in the person that the identity provider has identified. It does so for both
@@ -293,12 +334,13 @@ func (s *SingleSignOn) admit(ctx context.Context, st site.Site, c Connection, re
 		limits.Length = c.Length
 	}
 	who := assertedPerson(st, c, v)
-	who.AuthenticatedAt = v.authenticated
+	who.AuthenticatedAt, who.Ticket = v.authenticated, v.ticket
 	if req.Purpose == ToRenew {
 		who.AuthenticatedAt = s.Now() // the response would have been refused if the person had not just proved who they are
 	}
 	got, err := s.Rosters.Open(st).AdmitAsserted(ctx, who, limits, from)
 	if err != nil {
+		err = s.spend(ctx, st, v.ticket, err)
 		if failed := s.storeConflict(ctx, st, who, err); failed != nil {
 			return Finished{}, failed
 		}
@@ -313,31 +355,55 @@ func (s *SingleSignOn) admit(ctx context.Context, st site.Site, c Connection, re
 	return Finished{Purpose: ToSignIn, ReturnTo: pathWithinSite(st.Name, req.ReturnTo), Session: Session{Person: got.Person, Secret: got.Secret, Expires: got.Expires}}, nil
 }
 
-// takeRequest removes and returns the request that a response answers. It returns an error if there
-// is no such request, or if another browser sent it. If the site accepts unsolicited responses, a
-// SAML response need not answer a request; takeRequest then returns a record without an id.
-func (s *SingleSignOn) takeRequest(ctx context.Context, st site.Site, c Connection, by Protocol, in Response) (RequestRecord, error) {
-	req, err := s.Store.TakeRequest(ctx, st.ID, secret.HashOf(in.RelayState), s.Now())
+// findRequest returns the request that a SAML response answers. It does not remove the request,
+// unless another browser sent it. If the site accepts unsolicited responses, a response need not
+// answer a request; findRequest then returns a record without an id.
+func (s *SingleSignOn) findRequest(ctx context.Context, st site.Site, c Connection, in Response) (RequestRecord, error) {
+	req, err := s.Store.FindRequest(ctx, st.ID, secret.HashOf(in.RelayState), s.Now())
+	switch {
+	case errors.Is(err, refusal.NotFound) && c.Unsolicited:
+		return RequestRecord{Purpose: ToSignIn}, nil
+	case errors.Is(err, refusal.NotFound):
+		return RequestRecord{}, errNoRequest(SAML)
+	case err != nil:
+		return RequestRecord{}, fmt.Errorf("find request: %w", err)
+	}
+	if err := checkRequest(req, c, SAML, in.Browser); err != nil {
+		return RequestRecord{}, s.spend(ctx, st, roster.Ticket{Request: req.Hash}, err)
+	}
+	return req, nil
+}
+
+// takeRequest removes and returns the request that an answer of an OpenID provider answers. It
+// returns an error if there is no such request, or if another browser sent it.
+func (s *SingleSignOn) takeRequest(ctx context.Context, st site.Site, c Connection, in codeflow.Answer) (RequestRecord, error) {
+	req, err := s.Store.TakeRequest(ctx, st.ID, secret.HashOf(in.State), s.Now())
 	if errors.Is(err, refusal.NotFound) {
-		if by == SAML && c.Unsolicited {
-			return RequestRecord{Purpose: ToSignIn}, nil
-		}
-		return RequestRecord{}, protocolError(by, reasonNoRequest, "the response answers no request of this site, or one that is more than ten minutes old or was answered before")
+		return RequestRecord{}, errNoRequest(OpenID)
 	}
 	if err != nil {
 		return RequestRecord{}, fmt.Errorf("take request: %w", err)
 	}
+	return req, checkRequest(req, c, OpenID, in.Browser)
+}
+
+// checkRequest checks that this browser sent the request, and that it used this protocol.
+func checkRequest(req RequestRecord, c Connection, by Protocol, browser string) error {
 	switch {
-	case in.Browser == "" || secret.HashOf(in.Browser) != req.Browser:
-		return RequestRecord{}, protocolError(by, reasonBrowser, "the response came from another browser than the request")
+	case browser == "" || secret.HashOf(browser) != req.Browser:
+		return protocolError(by, reasonBrowser, "the response came from another browser than the request")
 	case by == SAML && req.Issuer != "":
-		return RequestRecord{}, protocolError(by, reasonNoRequest, "the response is one of SAML, and the request was one of OpenID Connect")
+		return protocolError(by, reasonNoRequest, "the response is one of SAML, and the request was one of OpenID Connect")
 	case by == OpenID && req.Issuer == "":
-		return RequestRecord{}, protocolError(by, reasonNoRequest, "the response is one of OpenID Connect, and the request was one of SAML")
+		return protocolError(by, reasonNoRequest, "the response is one of OpenID Connect, and the request was one of SAML")
 	case by == OpenID && req.Issuer != c.OpenID.Issuer:
-		return RequestRecord{}, protocolError(by, reasonNoRequest, "the request was sent to "+req.Issuer+", which is no longer the provider of this site")
+		return protocolError(by, reasonNoRequest, "the request was sent to "+req.Issuer+", which is no longer the provider of this site")
 	}
-	return req, nil
+	return nil
+}
+
+func errNoRequest(by Protocol) error {
+	return protocolError(by, reasonNoRequest, "the response answers no request of this site, or one that is more than ten minutes old or was answered before")
 }
 
 // protocolError returns an *oidc.Error or a *saml.Error, depending on the protocol.
@@ -356,16 +422,17 @@ type verifiedResponse struct {
 	authenticated time.Time     // when the person signed in at the identity provider; zero if unknown
 	ends          time.Time     // when the identity provider wants the session to end; zero if it does not say
 	session       roster.Origin // the session at the identity provider; only for SAML
+	ticket        roster.Ticket // what the response uses up; only for SAML
 	shown         TestResult    // the data for the page that shows the result of a test
 }
 
-// accept verifies a SAML response and records its assertion as used.
+// accept verifies a SAML response. Its result has a ticket even if accept refuses the response.
 func (s *SingleSignOn) accept(ctx context.Context, st site.Site, c Connection, req RequestRecord, in Response) (verifiedResponse, error) {
 	want := saml.Expected{RequestID: req.ID, AllowUnsolicited: req.ID == "" && c.Unsolicited}
 	if req.Purpose == ToRenew {
 		want.MaxAge = RequestLifetime
 	}
-	v := verifiedResponse{protocol: SAML}
+	v := verifiedResponse{protocol: SAML, ticket: roster.Ticket{Request: req.Hash}}
 	sp, err := s.withKeys(ctx, st, c)
 	if err != nil {
 		return v, err
@@ -391,13 +458,7 @@ func (s *SingleSignOn) accept(ctx context.Context, st site.Site, c Connection, r
 	v.issuer, v.authenticated, v.ends = a.Issuer, a.Authenticated, a.SessionEnd
 	v.session = roster.Origin{Issuer: a.Issuer, NameID: a.NameID, NameFormat: a.NameIDFormat, Index: a.SessionIndex}
 	v.shown = TestResult{Issuer: a.Issuer, NameID: a.NameID, Format: a.NameIDFormat, Attributes: shownAttributes(a.Attributes), Signed: a.SignedElements, Encrypted: a.Encrypted, Drift: a.ClockDrift}
-	err = s.Store.UseAssertion(ctx, st.ID, secret.HashOf(a.Issuer+"\x00"+a.ID), a.RememberUntil, s.Now())
-	if errors.Is(err, ErrReplayed) {
-		return v, protocolError(SAML, reasonReplayed, "the assertion was used before")
-	}
-	if err != nil {
-		return v, fmt.Errorf("use assertion: %w", err)
-	}
+	v.ticket.Assertion, v.ticket.Until = secret.HashOf(a.Issuer+"\x00"+a.ID), a.RememberUntil
 	v.claims, err = a.Pick(c.Claims)
 	return v, err
 }

@@ -1,15 +1,19 @@
 package signin_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/demoidp"
+	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/refusal"
@@ -445,4 +449,187 @@ func TestAReplayIsRefusedAfterARestart(t *testing.T) {
 			t.Errorf("72 minutes later: %v", err)
 		}
 	})
+}
+
+// dyingRosters is a store of rosters whose process dies in the transaction of a sign-in: before the
+// transaction is committed, or after it.
+type dyingRosters struct {
+	roster.Store
+	committed bool
+}
+
+var errDied = errors.New("the process died")
+
+func (d dyingRosters) Update(ctx context.Context, on site.Site, fn func(roster.Tx) error) error {
+	err := d.Store.Update(ctx, on, func(tx roster.Tx) error {
+		if err := fn(tx); err != nil || d.committed {
+			return err
+		}
+		return errDied
+	})
+	if err != nil {
+		return err
+	}
+	return errDied
+}
+
+func TestASignInIsDoneOnceOrNotAtAllWhenTheProcessDies(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := newCompany(t, db)
+		for _, tt := range []struct {
+			name        string
+			unsolicited bool
+			committed   bool
+			again       string // the reason why the same response is refused afterwards; empty if it is accepted
+		}{
+			{name: "a request, before the commit"},
+			{name: "a request, after the commit", committed: true, again: "unknown_request"},
+			{name: "no request, before the commit", unsolicited: true},
+			{name: "no request, after the commit", unsolicited: true, committed: true, again: "replayed"},
+		} {
+			c.connect(t, c.site, func(n *signin.Connection) { n.Unsolicited = tt.unsolicited })
+			name := strings.NewReplacer(" ", "-", ",", "").Replace(tt.name) + "@acme.example"
+			r := c.start(t, "")
+			in := c.about(t, r, name, name, name)
+			if tt.unsolicited {
+				a := r.Answer(name)
+				a.InResponseTo, a.Claims = "", claims(name, name)
+				in = c.answer(t, demoidp.Request{}, a)
+			}
+			dying := c.process()
+			dying.Rosters = &roster.Rosters{Store: dyingRosters{c.Rosters.Store, tt.committed}, Now: c.clock, NewID: c.id}
+			if _, err := dying.Finish(c.ctx, c.site, in, session.Browser{}); !errors.Is(err, errDied) {
+				t.Fatalf("%s: got %v", tt.name, err)
+			}
+			got, err := c.finish(in)
+			if reasonOf(err) != tt.again || (err == nil) != (tt.again == "") {
+				t.Errorf("%s: the same response again: %+v, %v; want the reason %q", tt.name, got, err, tt.again)
+			}
+			person, err := c.people.PersonByUserName(c.ctx, name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if sessions, err := c.people.Sessions(c.ctx, person.ID, ""); err != nil || len(sessions) != 1 {
+				t.Errorf("%s: %d sessions, %v; want 1", tt.name, len(sessions), err)
+			}
+			if _, err := c.finish(in); reasonOf(err) != "unknown_request" && reasonOf(err) != "replayed" {
+				t.Errorf("%s: the same response for the third time: %v", tt.name, err)
+			}
+		}
+	})
+}
+
+func TestARefusedSignInUsesUpItsRequestAndItsAssertion(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := newCompany(t, db)
+		c.connect(t, c.site, func(n *signin.Connection) { n.Creates, n.Unsolicited = false, true })
+		r := c.start(t, "")
+		answered := c.about(t, r, "ann", "ann@acme.example", "ann@acme.example")
+		a := r.Answer("ann")
+		a.InResponseTo, a.Claims = "", claims("ann@acme.example", "ann@acme.example")
+		unsolicited := c.answer(t, demoidp.Request{}, a)
+		r2 := c.start(t, "")
+		a.InResponseTo, a.NameID = r2.ID, ""
+		nameless := c.answer(t, r2, a)
+		c.refused(t, answered, "no_account")
+		c.refused(t, unsolicited, "no_account")
+		c.refused(t, nameless, "identifier")
+		// The account is made only now. What was refused before stays refused.
+		c.connect(t, c.site, func(n *signin.Connection) { n.Creates = true })
+		c.refused(t, unsolicited, "replayed")
+		answered.RelayState = "" // as if it answered no request
+		c.refused(t, answered, "unknown_request")
+		c.connect(t, c.site, func(n *signin.Connection) { n.Unsolicited = false })
+		answered.RelayState = r.RelayState
+		c.refused(t, answered, "unknown_request")
+		c.refused(t, nameless, "unknown_request")
+	})
+}
+
+func TestOneResponseSentToSeveralProcessesAtOnceSignsInOnce(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := newCompany(t, db)
+		for round := range 5 {
+			name := fmt.Sprintf("new-%d@acme.example", round) // of a person who has no account yet
+			in := c.about(t, c.start(t, ""), name, name, name)
+			var wait sync.WaitGroup
+			var in1 atomic.Int64
+			for range 4 {
+				wait.Go(func() {
+					_, err := c.process().Finish(c.ctx, c.site, in, session.Browser{})
+					switch {
+					case err == nil:
+						in1.Add(1)
+					case reasonOf(err) != "unknown_request":
+						t.Errorf("got the reason %q, %v", reasonOf(err), err)
+					}
+				})
+			}
+			wait.Wait()
+			if in1.Load() != 1 {
+				t.Errorf("%d came in; want 1", in1.Load())
+			}
+		}
+		if waiting, err := c.sso.Conflicts(c.ctx, c.site); err != nil || len(waiting) > 0 {
+			t.Errorf("got the conflicts %+v, %v", waiting, err)
+		}
+	})
+}
+
+// gatedStore lets several sign-ins find their request before any of them goes on. The first one that
+// verifies its response waits until all others have ended, or until another one verifies too.
+type gatedStore struct {
+	signin.SSOStore
+	found     sync.WaitGroup
+	verifying atomic.Int64
+	goOn      chan struct{} // closed when the first one may go on
+	once      sync.Once
+}
+
+func (g *gatedStore) FindRequest(ctx context.Context, id site.ID, hash secret.Hash, now time.Time) (signin.RequestRecord, error) {
+	r, err := g.SSOStore.FindRequest(ctx, id, hash, now)
+	g.found.Done()
+	g.found.Wait()
+	return r, err
+}
+
+func (g *gatedStore) SiteKeys(ctx context.Context, id site.ID) ([]signin.SealedKey, error) {
+	if g.verifying.Add(1) > 1 {
+		g.once.Do(func() { close(g.goOn) })
+	}
+	<-g.goOn
+	return g.SSOStore.SiteKeys(ctx, id)
+}
+
+func TestAServerVerifiesOneResponseToARequestAtATime(t *testing.T) {
+	t.Parallel()
+	c := newCompany(t, storetest.New(t))
+	in := c.about(t, c.start(t, ""), "ada", "ada@acme.example", "ada@acme.example")
+	const tries = 4
+	g := &gatedStore{SSOStore: c.sso.Store, goOn: make(chan struct{})}
+	g.found.Add(tries)
+	c.sso.Store = g
+	var all sync.WaitGroup
+	var refused atomic.Int64
+	for range tries {
+		all.Go(func() {
+			_, err := c.finish(in)
+			if err == nil {
+				return
+			}
+			if reasonOf(err) != "unknown_request" {
+				t.Errorf("got %v", err)
+			}
+			if refused.Add(1) == tries-1 {
+				g.once.Do(func() { close(g.goOn) })
+			}
+		})
+	}
+	all.Wait()
+	if refused.Load() != tries-1 || g.verifying.Load() != 1 {
+		t.Errorf("%d were refused and %d verified; want %d and 1", refused.Load(), g.verifying.Load(), tries-1)
+	}
 }

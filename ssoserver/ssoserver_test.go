@@ -38,7 +38,7 @@ const publicURL = "https://people.example.com"
 // world is a server with the site acme, which is connected to an identity provider. It is reached
 // behind a proxy that ends TLS.
 type world struct {
-	t       *testing.T
+	t       testing.TB
 	handler http.Handler
 	idp     *demoidp.Provider
 	sites   *site.Sites
@@ -53,7 +53,7 @@ type world struct {
 	ids int
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	db := storetest.New(t)
 	w := &world{t: t, now: time.Date(2030, 5, 6, 7, 8, 9, 0, time.UTC)}
@@ -93,7 +93,7 @@ func newWorld(t *testing.T) *world {
 }
 
 // newSealer returns a sealer with a key file of its own.
-func newSealer(t *testing.T) *seal.Sealer {
+func newSealer(t testing.TB) *seal.Sealer {
 	t.Helper()
 	s, _, err := seal.OpenOrCreate(filepath.Join(t.TempDir(), "key"))
 	if err != nil {

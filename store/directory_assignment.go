@@ -380,18 +380,7 @@ func (t directoryTx) withRoles(ctx context.Context, users []directory.User, own,
 	found, err := collect(ctx, t.tx, func(row scanner) (a assigned, err error) {
 		err = row.Scan(&a.objectID, &a.role.ID, &a.role.Value, &a.role.DisplayName, &a.role.Description, &a.role.Enabled)
 		return a, err
-	}, `
-		select a.object_id, a.role, `+roleColumns+`
-		from directory_assignment a
-		`+roleJoin+`
-		where a.directory = $1 and a.application = $2 and `+own+`
-		union all
-		select m.member, a.role, `+roleColumns+`
-		from directory_member m
-		join directory_group_assignment a on a.directory = m.directory and a.application = $2 and a.group_id = m.group_id and a.gone = 0
-		join directory_group g on g.directory = m.directory and g.object_id = m.group_id and g.deleted = 0
-		`+roleJoin+`
-		where m.directory = $1 and `+through+` and m.gone = 0 and m.kind = 'User'`, args...)
+	}, rolesQuery(own, through), args...)
 	if err != nil {
 		return nil, err
 	}
@@ -413,6 +402,24 @@ func (t directoryTx) withRoles(ctx context.Context, users []directory.User, own,
 		}
 	}
 	return all, nil
+}
+
+// rolesQuery returns the query of withRoles. SQLite runs a cross join in the written order: it looks
+// up the users' memberships, not those of each assigned group.
+func rolesQuery(own, through string) string {
+	return `
+		select a.object_id, a.role, ` + roleColumns + `
+		from directory_assignment a
+		` + roleJoin + `
+		where a.directory = $1 and a.application = $2 and ` + own + `
+		union all
+		select m.member, a.role, ` + roleColumns + `
+		from directory_member m
+		cross join directory_group_assignment a
+		cross join directory_group g
+		` + roleJoin + `
+		where m.directory = $1 and g.directory = m.directory and g.object_id = m.group_id and g.deleted = 0 and a.directory = m.directory and a.application = $2 and a.group_id = m.group_id and a.gone = 0
+			and ` + through + ` and m.gone = 0 and m.kind = 'User'`
 }
 
 // WasAssigned reports whether a group is assigned to an application, or was assigned to it earlier.

@@ -62,6 +62,47 @@ func PlanOfWalk(ctx context.Context, db *DB, id site.ID, q roster.ListQuery, pat
 	return lines, err
 }
 
+// PlanOfRoles says how SQLite reads the assignments of some users, and of a page of users.
+func PlanOfRoles(ctx context.Context, db *DB) (lines []string, err error) {
+	err = db.View(ctx, func(tx *sqldb.Tx) error {
+		for _, query := range []string{
+			rolesQuery("a.object_id in ($3, $4)", "m.member in ($3, $4)"),
+			rolesQuery("a.object_id >= $3 and a.object_id <= $4", "m.member >= $3 and m.member <= $4"),
+		} {
+			plan, err := collect(ctx, tx, func(row scanner) (line string, err error) {
+				var id, parent, unused int
+				err = row.Scan(&id, &parent, &unused, &line)
+				return line, err
+			}, `explain query plan `+query, "d", "a", "u1", "u2")
+			if err != nil {
+				return err
+			}
+			lines = append(lines, plan...)
+		}
+		return nil
+	})
+	return lines, err
+}
+
+// PlansOfForgetting says how SQLite deletes the expired requests and assertions of a site.
+func PlansOfForgetting(ctx context.Context, db *DB) (lines []string, err error) {
+	err = db.View(ctx, func(tx *sqldb.Tx) error {
+		for _, query := range []string{forgetRequestsQuery, forgetAssertionsQuery} {
+			plan, err := collect(ctx, tx, func(row scanner) (line string, err error) {
+				var id, parent, unused int
+				err = row.Scan(&id, &parent, &unused, &line)
+				return line, err
+			}, `explain query plan `+query, "s", 1)
+			if err != nil {
+				return err
+			}
+			lines = append(lines, plan...)
+		}
+		return nil
+	})
+	return lines, err
+}
+
 var (
 	AppendEvent = appendEvent
 	CheckLease  = checkLease

@@ -704,6 +704,10 @@ func (t rosterTx) DropIdentity(ctx context.Context, person string) (bool, error)
 	return n > 0, err
 }
 
+func (t rosterTx) UseTicket(ctx context.Context, used roster.Ticket, now time.Time) error {
+	return useTicket(ctx, t.tx, t.site, used, now)
+}
+
 func (t rosterTx) StartSession(ctx context.Context, s roster.Session) error {
 	if err := t.tx.Send(ctx, `
 		delete from site_session

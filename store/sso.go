@@ -11,6 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/secret"
 	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/site"
 	"github.com/rollcall-scim/rollcall/store/sqldb"
@@ -144,12 +145,15 @@ func readCertificates(text string) (all []*x509.Certificate, err error) {
 	return all, nil
 }
 
-// AddRequest stores a sign-in request. It deletes the site's expired requests.
+// AddRequest stores a sign-in request. It deletes the site's expired requests and its records of
+// expired assertions.
 func (s SingleSignOn) AddRequest(ctx context.Context, id site.ID, r signin.RequestRecord) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		if _, err := tx.Exec(ctx, `
-			delete from saml_request
-			where site = $1 and expires < $2`, string(id), micros(r.Expires.Add(-signin.RequestLifetime))); err != nil {
+		now := r.Expires.Add(-signin.RequestLifetime)
+		if _, err := tx.Exec(ctx, forgetRequestsQuery, string(id), micros(now)); err != nil {
+			return err
+		}
+		if err := forgetAssertions(ctx, tx, id, now); err != nil {
 			return err
 		}
 		_, err := tx.Exec(ctx, `
@@ -209,25 +213,60 @@ func (s SingleSignOn) HasRequest(ctx context.Context, id site.ID, hash, browser 
 	return has, err
 }
 
-// UseAssertion records that a SAML assertion was used. It returns signin.ErrReplayed if it was used
-// before. It deletes the records of expired assertions.
-func (s SingleSignOn) UseAssertion(ctx context.Context, id site.ID, hash secret.Hash, until, now time.Time) error {
-	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		if _, err := tx.Exec(ctx, `
-			delete from saml_assertion
-			where site = $1 and until < $2`, string(id), micros(now)); err != nil {
+// UseTicket uses up the request and the assertion of a sign-in, each unless it is zero. It returns
+// the same errors as roster.Tx.UseTicket, and then uses up nothing.
+func (s SingleSignOn) UseTicket(ctx context.Context, id site.ID, t roster.Ticket, now time.Time) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error { return useTicket(ctx, tx, id, t, now) })
+}
+
+func useTicket(ctx context.Context, tx *sqldb.Tx, id site.ID, t roster.Ticket, now time.Time) error {
+	none := secret.Hash{}
+	if t.Request != none {
+		did, err := changesRow(ctx, tx, `
+			delete from saml_request
+			where site = $1 and hash = $2 and expires > $3`, string(id), t.Request.String(), micros(now))
+		if err != nil {
 			return err
 		}
-		did, err := changesRow(ctx, tx, `
-			insert into saml_assertion (site, hash, until)
-			values ($1, $2, $3)
-			on conflict (site, hash) do nothing`, string(id), hash.String(), micros(until))
-		if err == nil && !did {
-			return signin.ErrReplayed
+		if !did {
+			return roster.ErrRequestUsed
 		}
-		return err
-	})
+	}
+	if t.Assertion == none {
+		return nil
+	}
+	if t.Request == none {
+		// AddRequest does this too. But sign-ins that begin at the identity provider have no request.
+		if err := forgetAssertions(ctx, tx, id, now); err != nil {
+			return err
+		}
+	}
+	did, err := changesRow(ctx, tx, `
+		insert into saml_assertion (site, hash, until)
+		values ($1, $2, $3)
+		on conflict (site, hash) do nothing`, string(id), t.Assertion.String(), micros(t.Until))
+	if err == nil && !did {
+		return roster.ErrAssertionUsed
+	}
+	return err
 }
+
+// forgetAssertions deletes the site's records of assertions that have expired.
+func forgetAssertions(ctx context.Context, tx *sqldb.Tx, id site.ID, now time.Time) error {
+	_, err := tx.Exec(ctx, forgetAssertionsQuery, string(id), micros(now))
+	return err
+}
+
+// The queries that delete what has expired at a site. They run with each sign-in, so they must read
+// the expired rows only.
+const (
+	forgetRequestsQuery = `
+		delete from saml_request
+		where site = $1 and expires < $2`
+	forgetAssertionsQuery = `
+		delete from saml_assertion
+		where site = $1 and until < $2`
+)
 
 // PutTest stores the result of a person's last test sign-in, with its event.
 func (s SingleSignOn) PutTest(ctx context.Context, id site.ID, personID string, t signin.Test, e event.Event) error {

@@ -6,6 +6,7 @@ import (
 	"net/url"
 
 	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/internal/onetime"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/refusal"
 )
@@ -127,8 +128,7 @@ func (d operatorGuard) signInError(r *http.Request) *console.PageError {
 // showLink shows who signs in with a one-time link, and a button that signs them in. It does not
 // use up the link, because mail programs open links before people do.
 func (d operatorGuard) showLink(w http.ResponseWriter, r *http.Request, _ *operatorVisit) error {
-	d.console.KeepPathSecret(w, r)
-	pending, err := d.operators.LookUpLink(r.Context(), r.PathValue("secret"))
+	pending, err := d.checkLink(w, r)
 	if err != nil {
 		return err
 	}
@@ -141,8 +141,24 @@ func (d operatorGuard) showLink(w http.ResponseWriter, r *http.Request, _ *opera
 	})
 }
 
-func (d operatorGuard) redeemLink(w http.ResponseWriter, r *http.Request, _ *operatorVisit) error {
+// checkLink returns the sign-in that a link offers. It refuses a network whose sign-ins failed too
+// often.
+func (d operatorGuard) checkLink(w http.ResponseWriter, r *http.Request) (operator.PendingSignIn, error) {
 	d.console.KeepPathSecret(w, r)
+	if err := d.console.RefuseFlood(w, r); err != nil {
+		return operator.PendingSignIn{}, err
+	}
+	pending, err := d.operators.LookUpLink(r.Context(), r.PathValue("secret"))
+	if closed, ok := refusal.DataOf[operator.ClosedLink](err); ok && closed.Reason == onetime.Unknown {
+		d.console.CountFailure(r) // only for unknown links: used and expired links were not guessed
+	}
+	return pending, err
+}
+
+func (d operatorGuard) redeemLink(w http.ResponseWriter, r *http.Request, _ *operatorVisit) error {
+	if _, err := d.checkLink(w, r); err != nil {
+		return err
+	}
 	s, err := d.operators.Redeem(r.Context(), r.PathValue("secret"), console.BrowserOf(r))
 	if err != nil {
 		return err

@@ -526,7 +526,9 @@ func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 		}
 	}
 	if wrong != nil {
-		return p.viewSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) { s.ImportError = wrong })
+		return p.viewSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) {
+			s.ImportError, s.PastedMetadata, s.ProviderMetadataURL = wrong, r.PostForm.Get("metadata"), r.PostForm.Get("url")
+		})
 	}
 	old, err := p.SSO.Connection(r.Context(), v.Site)
 	if err != nil {

@@ -68,17 +68,8 @@ const driftPage = 200
 // is not set up, or a *TargetError if the application does not answer.
 func (e *Engine) FindDrift(ctx context.Context, k Key, actor string, visit func(Drift) error) (DriftReport, error) {
 	d := &driftFinder{visit: visit, report: DriftReport{ID: e.NewID(), By: actor, Started: e.Now(), Notes: []string{}}}
-	r, err := e.open(ctx, k, 0)
+	r, err := e.openConnected(ctx, k)
 	if err != nil {
-		return d.report, err
-	}
-	if r.job.Mode != Automatic {
-		return d.report, &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
-	}
-	if err := r.connect(); err != nil {
-		return d.report, err
-	}
-	if err := r.test(ctx); err != nil {
 		return d.report, err
 	}
 	d.r = r
@@ -95,6 +86,75 @@ func (e *Engine) FindDrift(ctx context.Context, k Key, actor string, visit func(
 	}
 	d.report.Ended = e.Now()
 	return d.report, e.Drifts.EndDrift(ctx, k, d.report, d.event(ctx, actor))
+}
+
+// openConnected opens a job that may only read the target, and tests the connection.
+func (e *Engine) openConnected(ctx context.Context, k Key) (*run, error) {
+	r, err := e.open(ctx, k, 0)
+	if err != nil {
+		return nil, err
+	}
+	if r.job.Mode != Automatic {
+		return nil, &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
+	}
+	if err := r.connect(); err != nil {
+		return nil, err
+	}
+	return r, r.test(ctx)
+}
+
+// ReassertPlan is the [PlanReport.Kind] of a plan that writes again what somebody changed.
+const ReassertPlan = "re-assert"
+
+// BeginReassert adds an empty plan, which FillPlan then fills with the operations that give the
+// accounts of the last comparison the values of the mapping again. The errors are those of
+// BeginPlan, and an *InputError if the application was not compared yet.
+func (e *Engine) BeginReassert(ctx context.Context, k Key, actor string) (StoredPlan, error) {
+	last, err := e.Drifts.LastDrift(ctx, k)
+	if err != nil {
+		return StoredPlan{}, err
+	}
+	if last.ID == "" {
+		return StoredPlan{}, &InputError{Field: "Drift", Text: "is not known: compare the application first"}
+	}
+	p, err := e.BeginPlan(ctx, k, actor)
+	p.Reasserts = true
+	return p, err
+}
+
+// planReassert plans what a cycle would send for the accounts of the last comparison if it read each
+// of them.
+func (e *Engine) planReassert(ctx context.Context, k Key, visit func(PlannedObject) error) (PlanReport, error) {
+	r, err := e.openConnected(ctx, k)
+	if err != nil {
+		return PlanReport{}, err
+	}
+	p := r.pass()
+	if p.reads = true; p.groups != nil {
+		p.groups.reads = true
+	}
+	report := PlanReport{Kind: ReassertPlan, reads: true, Notes: []string{
+		"This plan gives accounts that somebody changed the values of the mapping again.",
+		"Members of groups are not in it: a restart of provisioning sends them again.",
+		"Accounts that are gone are not in it: the next cycles look for them, and then create them.",
+	}}
+	f := newForecast(r, p, false, &report, visit)
+	for after := ""; ; {
+		page, err := e.Drifts.ListDrift(ctx, k, after, driftPage)
+		if err != nil {
+			return report, err
+		}
+		ids := make([]string, len(page))
+		for i, one := range page {
+			ids[i], after = one.ObjectID, one.ObjectID
+		}
+		if err := f.evaluate(ctx, ids); err != nil {
+			return report, err
+		}
+		if len(page) < driftPage {
+			return report, f.guard.judgeAccounts(ctx, f)
+		}
+	}
 }
 
 // driftFinder holds the data of one comparison.

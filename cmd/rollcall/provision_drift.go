@@ -13,13 +13,14 @@ import (
 )
 
 func (c *command) provisionDrift() *cobra.Command {
-	var last bool
+	var last, again bool
 	cmd := &cobra.Command{
 		Use: "drift DIRECTORY APP", Short: "Compare the application with what provisioning wrote last; changes nothing", Args: exactArguments("DIRECTORY", "APP"),
 		Long: `Reads all accounts and groups of the application once, and names those that differ from
 what provisioning wrote to them last: each attribute with both values, members that
 somebody added or removed, and accounts that are gone. It does not compare with what the
 mappings say now: provision plan does that. The result is kept until the next comparison.
+With --re-assert it also makes a plan that undoes these changes.
 With --json one account or group per line, and the numbers as the last.
 
 Exit codes: 0 if nothing differs; 2 if something does; 1 if the application cannot be
@@ -41,12 +42,20 @@ compared.`,
 			} else {
 				err = c.printDriftReport(peopleWriter{c.stdout}, report)
 			}
+			if err == nil && again && report.Changed+report.Gone > 0 {
+				p, err := s.engine.BeginReassert(ctx, key, actor)
+				if err != nil {
+					return err
+				}
+				return c.fillPlan(ctx, s, h, app, p)
+			}
 			if err == nil && report.Changed+report.Gone > 0 {
 				return errSomethingToDo
 			}
 			return err
 		}),
 	}
+	cmd.Flags().BoolVar(&again, "re-assert", false, "also make a plan that gives these accounts the values of the mapping again; plan approve and plan apply send it")
 	cmd.Flags().BoolVar(&last, "last", false, "show the last comparison again; the application is not asked")
 	return cmd
 }

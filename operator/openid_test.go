@@ -91,6 +91,9 @@ func (w *openIDWorld) linkIdentity(t *testing.T, name, userName string) (operato
 	if err != nil {
 		t.Fatal(err)
 	}
+	if !strings.Contains(address, "prompt=login") { // else people link the identity that the provider remembers
+		t.Errorf("the request to link is %s", address)
+	}
 	return w.Finish(w.ctx, w.answer(t, address, userName), s.Secret, session.Browser{})
 }
 
@@ -280,6 +283,9 @@ func TestAnAnswerForAnOperatorCountsOnceInItsBrowser(t *testing.T) {
 		}
 		in = w.answer(t, w.begin(t), "sam@corp.example")
 		w.pass(codeflow.RequestLifetime + time.Second)
+		if asked, err := w.Asked(w.ctx, in); asked || err != nil {
+			t.Errorf("asked more than ten minutes ago: %t, %v", asked, err)
+		}
 		w.refusedFor(t, in, "unknown_request")
 		w.catchUp()
 
@@ -327,6 +333,7 @@ func TestIDTokensThatOpenNoOperator(t *testing.T) {
 		{"another subject", "not_linked", set("sub", "lee-1")},
 		{"the subject in another case", "not_linked", set("sub", "SAM-1")},
 		{"no signature", "weak_algorithm", func(header, claims map[string]any) string { return w.op.Sign(header, claims, "none") }},
+		{"another access token", "wrong_access_token", set("at_hash", "AAAAAAAAAAAAAAAAAAAAAA")},
 		{"another key", "bad_signature", func(header, claims map[string]any) string { return w.op.SignWith(another, header, claims) }},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -340,6 +347,91 @@ func TestIDTokensThatOpenNoOperator(t *testing.T) {
 				t.Error(err)
 			}
 		})
+	}
+}
+
+func TestAnswersThatOpenNoOperator(t *testing.T) {
+	t.Parallel()
+	w := newOpenIDWorld(t, storetest.New(t))
+	if _, err := w.linkIdentity(t, "sam", "sam@corp.example"); err != nil {
+		t.Fatal(err)
+	}
+	for want, change := range map[string]func(*codeflow.Answer){
+		string(oidc.WrongIssuer): func(in *codeflow.Answer) { in.Issuer = "https://login.evil.example" },
+		string(oidc.ProviderRefused): func(in *codeflow.Answer) {
+			in.Error, in.ErrorDescription = "access_denied", "AADSTS50105: not assigned"
+		},
+		string(oidc.NoCode): func(in *codeflow.Answer) { in.Code = "" },
+	} {
+		in := w.answer(t, w.begin(t), "sam@corp.example")
+		good := in
+		change(&in)
+		w.refusedFor(t, in, want)
+		w.refusedFor(t, good, "unknown_request") // the refused answer used the request up
+	}
+	if err := w.Refused.Flush(w.ctx); err != nil {
+		t.Fatal(err)
+	}
+	if events := strings.Join(w.story(t), "\n"); !strings.Contains(events, "AADSTS50105") {
+		t.Errorf("the provider's words are missing:\n%s", events)
+	}
+}
+
+// A subject is that of its issuer alone. After a change of the provider, another person may have it.
+func TestASubjectOfAnotherProviderOpensNoOperator(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newOpenIDWorld(t, db)
+		if _, err := w.linkIdentity(t, "sam", "sam@corp.example"); err != nil {
+			t.Fatal(err)
+		}
+		before, old := w.op, w.OpenID
+		w.op = openidtest.New(t)
+		w.op.AddClient("operators", "their-secret", ownURL+operator.CallbackPath)
+		w.op.AddUser(openidtest.User{ID: "sam-1", Name: "lee@corp.example"})
+		w.OpenID = w.process(db)
+		w.refusedFor(t, w.answer(t, w.begin(t), "lee@corp.example"), "not_linked")
+		// The other person can link it, and each opens their own account.
+		if _, err := w.linkIdentity(t, "lee", "lee@corp.example"); err != nil {
+			t.Fatal(err)
+		}
+		signedInAs := func() string {
+			t.Helper()
+			name := map[bool]string{true: "sam@corp.example", false: "lee@corp.example"}[w.op == before]
+			got, err := w.Finish(w.ctx, w.answer(t, w.begin(t), name), "", session.Browser{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return got.Session.Operator.Name
+		}
+		if got := signedInAs(); got != "lee" {
+			t.Errorf("at the new provider: signed in as %s", got)
+		}
+		w.op, w.OpenID = before, old
+		if got := signedInAs(); got != "sam" {
+			t.Errorf("at the old provider: signed in as %s", got)
+		}
+	})
+}
+
+func TestAProviderOfOperatorsChangesItsKey(t *testing.T) {
+	t.Parallel()
+	w := newOpenIDWorld(t, storetest.New(t))
+	if _, err := w.linkIdentity(t, "sam", "sam@corp.example"); err != nil {
+		t.Fatal(err)
+	}
+	// This server has read keys that lack the key of today.
+	old := `{"keys":[{"kty":"EC","crv":"P-256","use":"sig","kid":"old","x":"MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4","y":"4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}]}`
+	w.op.Replace("/keys", func(rw http.ResponseWriter, _ *http.Request) { _, _ = rw.Write([]byte(old)) })
+	w.Providers = oidcclient.New(outbound.Options{AllowLoopback: true}, w.clock)
+	w.refusedFor(t, w.answer(t, w.begin(t), "sam@corp.example"), string(oidc.UnknownKey))
+	w.op.Replace("/keys", nil)
+	w.pass(time.Minute)
+	address := w.begin(t)
+	in := w.answer(t, address, "sam@corp.example")
+	w.pass(time.Minute) // keys are read again once a minute
+	if _, err := w.Finish(w.ctx, in, "", session.Browser{}); err != nil {
+		t.Errorf("with the key of today: %v", err)
 	}
 }
 
@@ -390,6 +482,18 @@ func TestAFreshSignInOfAnOperatorAtTheProvider(t *testing.T) {
 		}
 		if fresh, err := w.HasFreshSession(w.ctx, got.Session.Secret); err != nil || fresh != tt.fresh {
 			t.Errorf("%s: the session is fresh: %t, %v", name, fresh, err)
+		}
+	}
+	// A renewal counts from its answer, and a sign-in from the time at which the provider saw the person.
+	fiveMinutesAgo := time.Now().Unix() - 300
+	for _, renew := range []bool{true, false} {
+		got, err := signIn(renew, fiveMinutesAgo)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.pass(session.FreshTime - time.Minute)
+		if fresh, err := w.HasFreshSession(w.ctx, got.Session.Secret); err != nil || fresh != renew {
+			t.Errorf("29 minutes after a sign-in, renewed: %t: the session is fresh: %t, %v", renew, fresh, err)
 		}
 	}
 }

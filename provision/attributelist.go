@@ -36,7 +36,7 @@ type ListedAttribute struct {
 	// types.
 	Referenced string
 	FlowNull   bool     // Flow null values: whether an empty value of the attribute is sent, too
-	Uses       []string // what needs the attribute, in words; only AttributeList sets it
+	Uses       []string // the reasons why the attribute is needed, in words; only AttributeList sets it
 }
 
 // AttributeTypes returns the types that an attribute can have, in the order of Entra's page.
@@ -311,8 +311,8 @@ func (s *Schema) referencesOf(o *ObjectDefinition, side ListSide, d *AttributeDe
 	return list, nil
 }
 
-// referenceOf parses a string of the form OBJECT or OBJECT.ATTRIBUTE. The object must be in the same
-// directory as o, and the attribute must be the object's primary key.
+// referenceOf parses a string of the form OBJECT or OBJECT.ATTRIBUTE. The object must be in the
+// same directory as o, and the attribute must be the object's primary key.
 func (s *Schema) referenceOf(o *ObjectDefinition, text string) (ReferencedObject, error) {
 	var names []string
 	for i := range s.Directories {

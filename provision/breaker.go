@@ -7,10 +7,11 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// The breaker stops a job whose target answers searches but refuses every write. It opens when the
-// target has refused writes of 20 different objects, each for the first time, and has accepted no
-// write in between. It keeps the target's last answer as evidence. After a pause, the engine tries
-// one write. If the target refuses that write, the job pauses again.
+// The breaker stops a job whose target answers searches but refuses every write. It opens, which
+// puts the job into quarantine, when the target has refused writes of 20 different objects that had
+// not failed before, and has accepted no write in between. The target's last answer is kept as
+// evidence. After a pause, the engine tries one write. If the target refuses that write, the
+// breaker opens again.
 
 const (
 	// refusedInARow is how many different objects the target must refuse before the breaker opens.
@@ -21,8 +22,8 @@ const (
 
 // onTrial waits until a write may be sent. While the target is on trial, only one write is sent at
 // a time. After a refusal, onTrial limits the writes under way: even if all of them are refused,
-// there are no more than refusedInARow refusals. The caller must call ended when the outcome of the
-// write is known. ok is false if the breaker has opened.
+// there are no more than refusedInARow refusals. ok is false if the breaker has opened, so that no
+// write may be sent. In both cases, the caller must call ended at the end.
 func (l *pipeline) onTrial() (ended func(), ok bool) {
 	unlock := func() {}
 	if l.trial.Load() {
@@ -52,8 +53,8 @@ func (l *pipeline) onTrial() (ended func(), ok bool) {
 	}, l.systemic == nil
 }
 
-// trip counts the result of a write. It opens the breaker when the target has refused too many
-// writes.
+// trip looks at the result of a write. It opens the breaker if the target has now refused too many
+// writes, or the only write on trial. A write that succeeded ends the trial.
 func (l *pipeline) trip(ctx context.Context, w *work) {
 	no, refused := w.result.(refusedResult)
 	switch {
@@ -87,7 +88,8 @@ func (l *pipeline) trip(ctx context.Context, w *work) {
 	l.systemic = &te
 }
 
-// endTrial ends the trial after the target has accepted a write.
+// endTrial ends the trial, if there is one, after the target has accepted a write. It records the
+// end of the quarantine.
 func (l *pipeline) endTrial(ctx context.Context) {
 	if !l.trial.CompareAndSwap(true, false) {
 		return

@@ -20,8 +20,9 @@ func changeWords(before, after *Schema) string {
 	return strings.Join(ChangeWords(before, after, wordedParts), "; ")
 }
 
-// ChangeWords says in words how two schemas differ. It returns a string for each part that differs,
-// and names about most parts. If there are more, the last string says how many more.
+// ChangeWords says in words how two schemas differ. It returns a string for each part that differs.
+// If there are more than most + 1 parts, it returns only the first most, and a last string that
+// says how many more there are.
 func ChangeWords(before, after *Schema, most int) []string {
 	var parts []string
 	for _, c := range Compare(before, after) {

@@ -14,14 +14,15 @@ import (
 // owner's outcome is recorded. After that, the store and the target show who has the account.
 type claims struct {
 	mu       sync.Mutex
-	owner    map[string]string   // the id of the object that has claimed a thing, by thing (see pass.thing)
+	owner    map[string]string   // the id of the object that has claimed a thing, by the key of the thing (see pass.thing)
 	things   map[string][]string // the things that each object has claimed, by object id
 	released map[string]int      // the clock at which a thing was last released, by thing
 	clock    int                 // how often claims were released
 }
 
-// now returns the clock, a counter that grows each time claims are released. A caller reads it
-// before a search, because the search may miss an account whose claim is released after that.
+// now returns the clock, a counter that grows each time claims are released. A caller calls now
+// before an evaluation, and passes the result to take. So take notices a claim that was released
+// during the evaluation, which may then be out of date.
 func (c *claims) now() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,8 +70,8 @@ func (p *pass) thing(name string) string { return string(p.m.kind) + " " + name 
 
 // claim claims the account that a person's decision uses or creates. If another person has already
 // claimed it, this person fails or waits. since is the result of claims.now before the evaluation.
-// late reports whether another claim was released since then; the evaluation may then be out of
-// date, and must be repeated.
+// late reports whether another person's claim on the account was released since then; the
+// evaluation may then be out of date, and must be repeated.
 func (p *pass) claim(w *work, since int) (late bool) {
 	if w.newLink() {
 		owner, late := p.claimAccount(w, since)
@@ -83,7 +84,7 @@ func (p *pass) claim(w *work, since int) (late bool) {
 		}
 		f := w.failTaken(w.link.TargetID, owner)
 		if w.known.Link != nil {
-			f.pair = rememberLost(*w.known.Link) // this account was meant to replace one that is gone
+			f.pair = rememberLost(*w.known.Link) // the account of the stored link is gone, and no other account replaces it
 		}
 		w.decision = f
 		return false
@@ -167,7 +168,8 @@ func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, 
 	return objectID, nil
 }
 
-// failTaken fails a person whose account belongs to another person.
+// failTaken returns the decision that the person fails, because the account belongs to the object
+// owner.
 func (w *work) failTaken(targetID, owner string) fail {
 	w.link = nil
 	return w.fail(&TargetError{

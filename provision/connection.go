@@ -17,7 +17,7 @@ import (
 type Connection struct {
 	ObjectID string     `json:"objectId"`
 	TargetID string     `json:"targetAnchor"`
-	Name     string     `json:"displayName"` // the account's name when it was last written or read
+	Name     string     `json:"displayName"` // the object's name in the directory when the account was last written or read
 	Kind     ObjectKind `json:"objectTypeName"`
 	State    LinkState  `json:"state"`
 	How      string     `json:"how"` // how the pair was made: created, matched, adopted or linked
@@ -30,7 +30,7 @@ const linkedByHand = "linked"
 
 // ConnectionQuery selects connections of a job. A field with the zero value selects all of them.
 type ConnectionQuery struct {
-	Search string // part of the account's name, or a whole object id or target id; case is ignored
+	Search string // part of the name, or a whole object id or target id; case is ignored
 	Kind   ObjectKind
 	After  string // the last object id of the previous page; "" for the first page
 	Limit  int    // the largest number of connections in a page, at most 500; 0 means 50
@@ -102,7 +102,7 @@ func (j *Jobs) Connection(ctx context.Context, k Key, id string) (Connection, er
 }
 
 // claimPolls is how many times the engine tries again to claim a job that another process holds.
-// All these tries together take as long as one slice.
+// All these tries together take a little longer than one slice.
 const claimPolls = 120
 
 // withClaim claims the job, runs do, and releases the job. If another process works on the job,

@@ -11,8 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// advance does one slice of work. If the source no longer keeps all changes that the job has not
-// read yet, it saves that the next slice starts an initial cycle.
+// advance does one slice of work. It returns when to call it again. If the source no longer keeps
+// all changes that the job has not read yet, the next slice starts an initial cycle.
 func (r *run) advance(ctx context.Context) (next time.Time, err error) {
 	next, err = r.slice(ctx)
 	if !errors.Is(err, ErrBehind) {
@@ -76,9 +76,9 @@ func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 	return r.e.Now(), ctx.Err()
 }
 
-// testUnlessPaused tests the connection and returns the problem, or nil. It returns nil if the
-// target only asks for a pause of searches, and has proved before by which attributes it can be
-// searched. So leavers, who need no search, do not have to wait.
+// testUnlessPaused tests the connection and returns the problem, or nil. If the target only asks
+// for a pause of searches, and an earlier test has shown by which attributes it can be searched,
+// that is no problem. So leavers, who need no search, do not have to wait.
 func (r *run) testUnlessPaused(ctx context.Context) *TargetError {
 	known := r.state.Searches.of(r.job) && r.state.Quarantine == nil
 	if known && !r.state.Pace.pausedUntil(SearchRequest, r.e.Now()).IsZero() {
@@ -134,7 +134,7 @@ func (r *run) applyRequests(ctx context.Context) error {
 	var what Forget
 	if s.ForgetLinks != j.ForgetLinks {
 		what = Forget{Links: true, Escrows: true, Unmatched: true}
-		s.Watermark = "" // with a new target, no person has an account yet
+		s.Watermark = "" // there are no links, so an initial cycle need not list leavers first
 	}
 	if s.ForgetFailures != j.ForgetFailures {
 		what.Escrows, s.ReadAll = true, true
@@ -178,8 +178,8 @@ func (r *run) abandon(why string) {
 	r.state.Last, r.state.Phase = &c, Idle
 }
 
-// pausedUntil returns the time before which the job may send nothing. It returns the zero time if
-// there is no pause.
+// pausedUntil returns the time until which the job may send nothing, because of a pause or a
+// quarantine. It returns the zero time if the job may send requests.
 func (r *run) pausedUntil() time.Time {
 	now := r.e.Now()
 	if now.Before(r.state.Cooldown) {
@@ -191,8 +191,8 @@ func (r *run) pausedUntil() time.Time {
 	return time.Time{}
 }
 
-// due reports whether a cycle should begin now. If not, next is when to ask again. If forced is
-// true, a cycle begins regardless of the schedule.
+// due reports whether a cycle should begin now. If it should not, next is when to call due again.
+// If forced is true, a cycle begins regardless of the schedule.
 func (r *run) due(ctx context.Context, now time.Time, forced bool) (due bool, next time.Time, err error) {
 	k := r.job.Key
 	if forced || !r.state.Ready || r.state.Quarantine != nil || !now.Before(r.state.NextCycle) || r.clockWasAhead(now) {
@@ -218,9 +218,9 @@ func (r *run) due(ctx context.Context, now time.Time, forced bool) (due bool, ne
 	return !now.Before(next), next, nil
 }
 
-// nextPending returns when the next object on the work list is due. It returns the zero time if the
-// list is empty. While the target accepts no creates, people who need an account become due when
-// that pause ends.
+// nextPending returns when the next object on the work list is due. It returns the zero time if no
+// object can become due. While the target accepts no creates, people who need an account become due
+// when that pause ends.
 func (r *run) nextPending(ctx context.Context, now time.Time) (time.Time, error) {
 	next, err := r.e.Store.NextPending(ctx, r.job.Key, false)
 	paused := r.state.Pace.pausedUntil(CreateRequest, now)
@@ -264,7 +264,7 @@ func (r *run) begin(ctx context.Context) error {
 	s, now := &r.state, r.e.Now()
 	var lifted *event.Event
 	if q := s.Quarantine; q != nil && q.Code == codeWritesRefused {
-		s.Trial, s.Quarantine = q, nil // on trial; endTrial announces the end of the quarantine once a write works
+		s.Trial, s.Quarantine = q, nil // a single write is tried; when it works, endTrial announces the end of the quarantine
 	}
 	if s.Quarantine != nil {
 		lifted = r.event(ctx, event.ProvisioningReleased, "The connection test worked; the quarantine is lifted.")
@@ -315,7 +315,8 @@ func (r *run) listLeavers(ctx context.Context) error {
 }
 
 // eachLeaver calls visit for each page of changes since the watermark, with the ids of the people
-// who have lost access by them. Changes of settings do not count.
+// who have lost access by these changes. A person who is out of scope only because the job's
+// settings changed is not among them.
 func (r *run) eachLeaver(ctx context.Context, visit func(ids []string, c Changed) error) error {
 	for at, more := r.state.Watermark, r.state.Watermark != ""; more; {
 		c, err := r.source.Changes(ctx, r.job.Key.App, at, importPage)
@@ -342,8 +343,8 @@ func (r *run) eachLeaver(ctx context.Context, visit func(ids []string, c Changed
 	return nil
 }
 
-// relistDue puts objects whose retry is due back on the work list. Once a day it also puts people
-// without an account on it.
+// relistDue puts objects whose retry is due back on the work list. It also lists the people for
+// whose accounts this cycle searches again (see withoutAccount).
 func (r *run) relistDue(ctx context.Context) error {
 	now, k := r.e.Now(), r.job.Key
 	until := now
@@ -379,8 +380,8 @@ func (r *run) relistDue(ctx context.Context) error {
 	return nil
 }
 
-// withoutCycleGroups returns the ids without those of groups and of memberships, at which an
-// initial cycle looks anyway.
+// withoutCycleGroups removes from ids the memberships, and the groups that an initial cycle looks
+// at anyway. If the job provisions no groups, it removes nothing.
 func (r *run) withoutCycleGroups(ctx context.Context, ids []string) ([]string, error) {
 	if !r.groupsOn() {
 		return ids, nil
@@ -393,9 +394,9 @@ func (r *run) withoutCycleGroups(ctx context.Context, ids []string) ([]string, e
 	return slices.DeleteFunc(ids, func(id string) bool { return r.inGroupSnapshot(objects[id]) }), err
 }
 
-// withoutLosers removes people who lose their account by the reason for this initial cycle. The
-// cycle lists them with that cause, so that the guard counts them. A person whose account was to be
-// taken away before, which failed, is tried again at once.
+// withoutLosers removes from ids the people who lose access because of this initial cycle. The
+// cycle itself lists them later, so that the guard counts them. It does not remove people whose
+// account the engine already failed to disable or delete: these are tried again at once.
 func (r *run) withoutLosers(ctx context.Context, ids []string) (left []string, err error) {
 	listed, err := r.list(ctx, ByCycle, ids, nil, nil)
 	if err != nil {
@@ -486,14 +487,14 @@ func (r *run) save(change func(s *State), write func(s State) error) error {
 	return nil
 }
 
-// importNews imports the changes that the source has made since the cycle began, and reports
-// whether there were any. It puts them into their lanes of the work list at once, so a leaver does
-// not wait for the end of a long cycle.
+// importNews imports the source's new changes during a cycle, and reports whether there was any
+// that concerns the job. It puts them into their lanes of the work list at once, so that a leaver
+// does not wait for the end of a long cycle.
 func (r *run) importNews(ctx context.Context) (found bool, err error) {
 	r.mu.Lock()
 	at, phase := r.state.Watermark, r.state.Phase
 	if phase.initial() {
-		at = r.state.Start // from here the next cycle reads changes
+		at = r.state.Start // the changes after this position are not imported by the initial cycle
 	}
 	r.mu.Unlock()
 	if phase == Changes {
@@ -553,14 +554,14 @@ type importedPage struct {
 	objects     map[string]*Object // the objects of the page that were read
 	origins     map[string]Origin  // the origins of their changes, by object id
 	endedCauses []string           // causes that will make no further changes
-	nextState   State              // the state to save with the page; its cursor is at the next page
+	nextState   State              // the state to save with the page; its import cursor is at the next page
 }
 
 // readPage reads the page at the import cursor of s.
 func (r *run) readPage(ctx context.Context, s State) (importedPage, error) {
 	switch s.Phase {
 	case Snapshot:
-		first := s.FirstDone.IsZero() // hardly anyone has an account, and of the others only the ids are needed
+		first := s.FirstDone.IsZero() // in the first cycle, hardly any person has a link, and of people without a link only the ids are needed
 		page, err := r.source.Snapshot(ctx, SnapshotQuery{
 			App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, After: s.After, Limit: importPage, IDsOnly: first,
 		})
@@ -618,7 +619,7 @@ func (r *run) readPage(ctx context.Context, s State) (importedPage, error) {
 	return importedPage{ids: c.IDs, why: ByChange, origins: c.Origins, endedCauses: c.Ended, nextState: s}, nil
 }
 
-// linkedObjects reads the objects that have a link.
+// linkedObjects reads those of the objects that have a link.
 func (r *run) linkedObjects(ctx context.Context, ids []string) (map[string]*Object, error) {
 	states, err := r.e.Store.LinkStates(ctx, r.job.Key, ids)
 	if err != nil {
@@ -636,8 +637,8 @@ func indexByID(page []Object) (ids []string, objects map[string]*Object) {
 	return ids, objects
 }
 
-// advanceImport moves the import cursor behind a page. If the page is not full, it is the last one
-// of the phase, and the phase becomes then.
+// advanceImport moves the import cursor behind the page with these ids. If the page is not full, it
+// is the last page of the phase, and the phase changes to the one in the parameter then.
 func (s *State) advanceImport(ids []string, then Phase) {
 	if len(ids) < importPage {
 		s.Phase, s.After = then, ""
@@ -681,7 +682,7 @@ func (r *run) finish(ctx context.Context) (next time.Time, err error) {
 	}
 	s.NextCycle = c.Started.Add(r.e.interval())
 	if s.NextCycle.Before(now) || r.groupsOn() && !s.Groups.Ready {
-		s.NextCycle = now // groups that the target accepts since this cycle began are not looked at yet
+		s.NextCycle = now // this cycle began before the target accepted groups, so the next one must look at them
 	}
 	late, err := r.lateLeaver(ctx)
 	if err != nil {
@@ -699,8 +700,8 @@ func (r *run) finish(ctx context.Context) (next time.Time, err error) {
 	return next, err
 }
 
-// lateLeaver returns an event if the account of a leaver has waited too long to be closed, and no
-// event has reported that yet. Otherwise it returns nil.
+// lateLeaver returns an event if an account has waited too long to be closed, and no event has
+// reported that yet. Otherwise it returns nil. It also updates State.Late.
 func (r *run) lateLeaver(ctx context.Context) (*event.Event, error) {
 	var p Report
 	var err error
@@ -719,7 +720,8 @@ func (r *run) lateLeaver(ctx context.Context) (*event.Event, error) {
 	return r.event(ctx, event.ProvisioningLate, fmt.Sprintf("An account waits to be closed since %s. Somebody who should lose access still has it.", p.OldestLeaver.UTC().Format("2006-01-02 15:04 UTC"))), nil
 }
 
-// handleFailedTest pauses the job, or puts it into quarantine, because the connection test failed.
+// handleFailedTest pauses the job if the target only asks for a pause. Otherwise it puts the job
+// into quarantine. Both return when to try again.
 func (r *run) handleFailedTest(ctx context.Context, te *TargetError) (time.Time, error) {
 	if te.Kind == Throttled {
 		return r.coolDown(ctx, te)

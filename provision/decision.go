@@ -10,8 +10,8 @@ type decision interface{ isDecision() }
 type skip struct {
 	code, reason, advice string
 	pair                 pair
-	absence              absence
-	telling              telling
+	absence              absence // whether to look for an account once a day from now on
+	telling              telling // where the skip is reported
 }
 
 // create is the decision to create an account for the object.
@@ -47,7 +47,7 @@ type later struct {
 	until  time.Time // when the engine looks at the object again
 	pair   pair
 	awaits *Awaited // the value for which the object waits; nil if there is none
-	also   []string // the ids of other objects that the engine looks at before that
+	also   []string // the ids of other objects that the engine must look at first
 }
 
 func (skip) isDecision()   {}
@@ -124,15 +124,15 @@ const (
 // the target.
 type memory struct {
 	Pending
-	name string // the object's display name, for messages
+	name string // the object's name, for messages
 	// resolved is true after the outcome of the create in Op has become known.
 	resolved bool
 	takes    string // the id of the object from which this object takes over the account; "" if there is none
 }
 
-// unknownCreates returns how many creates for the object had an unknown outcome. It does not count an
-// intent whose process died, because that process may have sent nothing. Otherwise a server that is
-// killed often would soon send no more creates for the same few people.
+// unknownCreates returns how many creates for the object had an unknown outcome. It does not count
+// an intent whose process died, because that process may have sent nothing. If such intents
+// counted, a server that is killed often would soon send no more creates for the same few people.
 func (m memory) unknownCreates() int {
 	switch {
 	case m.Op == nil:
@@ -143,8 +143,7 @@ func (m memory) unknownCreates() int {
 	return m.Op.Times + 1
 }
 
-// settle turns a decision and its result into the Outcome to record. Only this function makes
-// Outcomes of evaluated objects.
+// settle turns a decision and its result into the Outcome to record.
 func settle(d decision, r result, known memory, now time.Time) Outcome {
 	o := Outcome{ObjectID: known.ObjectID, DropOp: known.resolved}
 	switch d := d.(type) {
@@ -192,7 +191,7 @@ func (o *Outcome) sent(d decision, r result, known memory, now time.Time) {
 	case refusedResult:
 		o.keep(r.pair)
 		if r.pair == nil && creating.replaces != nil {
-			o.keep(rememberLost(*creating.replaces)) // no account replaced it
+			o.keep(rememberLost(*creating.replaces)) // no new account has replaced the lost account
 		}
 		if isCreate {
 			o.DropOp = !r.mayHaveHappened
@@ -233,8 +232,8 @@ func (o *Outcome) remembersAbsence(a absence, known memory) {
 	}
 }
 
-// escrow returns the object's new place in the retry queue, with one more failure. If the target
-// refused the object, cycles try again at growing intervals. Other failures are tried again sooner.
+// escrow returns the object's entry in the retry queue after one more failure. The object is tried
+// again at growing intervals; the first ones are shorter if the failure is transient or a 404.
 func escrow(problem *TargetError, known memory, now time.Time) *Escrow {
 	e := Escrow{ObjectID: known.ObjectID, First: now}
 	if known.Escrow != nil {
@@ -278,8 +277,7 @@ func requests(d decision) bool {
 	return false
 }
 
-// changesPair reports whether a decision may change the remembered pair of an object and its
-// account.
+// changesPair reports whether a decision may change the stored pair of an object and its account.
 func changesPair(d decision) bool {
 	switch d := d.(type) {
 	case skip:

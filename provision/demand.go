@@ -15,7 +15,7 @@ const (
 	// MaxOnDemand is the largest number of people and groups that one call may provision on demand.
 	// The members of the groups count, too.
 	MaxOnDemand = 500
-	demandPoll  = 100 * time.Millisecond // how often OnDemand checks whether a server has done the work
+	demandPoll  = 100 * time.Millisecond // how often OnDemand and others check whether another process has done the work
 	// judgingPolls is how many more times OnDemand checks while a server's guard counts the
 	// operations of an object's cause. Counting takes a moment. After that, the engine works on the
 	// object, or the operation is on hold.
@@ -31,7 +31,8 @@ type DemandResult struct {
 	Entries []LogEntry `json:"entries"`
 	// Waits says why some of the work could not be done yet; "" if all work was done.
 	Waits string `json:"waits,omitempty"`
-	// Until is the time at which the engine tries again; zero if a person has to decide first.
+	// Until is when the engine tries again. It is zero if all work was done, or if the guard or an
+	// administrator has to decide first.
 	Until time.Time `json:"until,omitzero"`
 }
 
@@ -177,7 +178,7 @@ func (r *run) newDemand(ctx context.Context, objectIDs, only []string) (*demand,
 }
 
 // demandedMembers returns the direct members of a group that are people. If only is not nil, it
-// checks that these objects are direct members, and returns them.
+// returns only, and an *InputError if one of these objects is not such a member.
 func (r *run) demandedMembers(ctx context.Context, group *Object, only []string) ([]string, error) {
 	if !r.groupsOn() {
 		return nil, &InputError{Field: "Provision on demand", Text: fmt.Sprintf("cannot provision the group %s: the mapping of groups is switched off", group.Name)}
@@ -215,7 +216,7 @@ func (r *run) demandedMembers(ctx context.Context, group *Object, only []string)
 	}
 }
 
-// words returns a sentence for the audit log that names the requested objects.
+// words returns a sentence for the audit log that names the first ten requested objects.
 func (d *demand) words() string {
 	text := "Provisioned on demand: " + d.names[0]
 	for i, name := range d.names[1:] {

@@ -17,7 +17,7 @@
 //	                 decision: skip, create, patch, remove, fail or later  (decision.go)
 //	                    │
 //	                    ▼
-//	     intent: creates and updates are stored before they are sent         (pipeline.go)
+//	     intent: each write to the target is stored before it is sent        (pipeline.go)
 //	                    │
 //	                 export                       Target.Create, Patch, Delete
 //	                    │

@@ -21,16 +21,17 @@ import (
 type Drawn struct {
 	Path   string // the target attribute
 	Value  any    // the value: a string, a bool, an int64 or a list of strings
-	Inputs string // a hash of the expression and of the values that it read; see mapping.inputs
+	Inputs string // a hash of the expression and of the values that it read, from mapping.inputs
 }
 
-// Text returns the value as it is stored.
+// Text returns the value in the form in which the store keeps it.
 func (d Drawn) Text() string { return string(appendValue(nil, d.Value)) }
 
 // Folded returns the value case-folded, for comparisons with other values.
 func (d Drawn) Folded() string { return scim.Fold(text(d.Value)) }
 
-// ReadDrawn reads a stored value.
+// ReadDrawn returns the Drawn whose value was stored as the result of [Drawn.Text]. It returns an
+// error if the stored value cannot be read.
 func ReadDrawn(path, stored, inputs string) (Drawn, error) {
 	v, err := readValue(json.RawMessage(stored))
 	if err != nil {
@@ -65,8 +66,9 @@ func (p *pass) drawFor(ctx context.Context, w *work) (*drawing, error) {
 func (r *row) draws() bool { return r.Expr != nil && r.Expr.Draws() }
 
 // evaluate evaluates a row like [row.evaluate]. If d is not nil, it also generates random and
-// unique values. If a value was generated from the same inputs earlier, evaluate returns that value
-// again. But if the value must be unique and another object has it, evaluate generates a new one.
+// unique values. If a value was generated for this object from the same inputs earlier, evaluate
+// returns that value again. But if the value must be unique and another object has it by now,
+// evaluate generates a new value.
 func (d *drawing) evaluate(r *row, env expr.Env, attributes map[string]any) (want any, flows bool, problem *rowProblem) {
 	if d == nil || !r.draws() {
 		return r.evaluate(env, d != nil)
@@ -106,8 +108,9 @@ func (r *row) cannotAsk(err error) *rowProblem {
 	}
 }
 
-// taken reports whether another person has a value or is about to get it. It looks at the other
-// objects of this slice, at the values that this job has generated, and at the target.
+// taken reports whether another person has a value of the row's target attribute, or is about to
+// get it. It looks at the other objects of this slice, at the values that this job has generated,
+// and at the target. It returns an error if the target cannot tell.
 func (d *drawing) taken(r *row, value string) (bool, error) {
 	p, folded := d.p, scim.Fold(value)
 	owner, _ := p.claims.take(p.thing("drawn "+r.Target+" "+folded), d.w.known.ObjectID, math.MaxInt)
@@ -136,8 +139,8 @@ func (d *drawing) taken(r *row, value string) (bool, error) {
 	return len(found) > 0, nil
 }
 
-// takenMeanwhile reports whether the target now has another account with a unique value of this
-// create. The value was free when it was generated.
+// takenMeanwhile reports whether the target now has an account with one of the unique values that
+// were generated for this create. They were free when they were generated.
 func (p *pass) takenMeanwhile(ctx context.Context, d create) (bool, *TargetError) {
 	for _, drawn := range d.drawn {
 		r := p.m.row(drawn.Path)
@@ -168,8 +171,9 @@ func (m *mapping) inputs(r *row, attributes map[string]any) string {
 
 func (r *row) readsClock() bool { return r.Expr != nil && r.Expr.ReadsClock() && !r.Expr.Draws() }
 
-// keepDespiteClock drops changes of values that differ only because time has passed. The account
-// then keeps its values. If another input of an expression has changed, the new value is sent.
+// keepDespiteClock replaces wanted values that differ from the account's values only because time
+// has passed. The account then keeps its values. If another input of an expression has changed, the
+// new value is sent.
 func (w *work) keepDespiteClock(attributes map[string]any) {
 	w.inputs = nil
 	for i := range w.m.rows {
@@ -196,8 +200,8 @@ func (w *work) keepDespiteClock(attributes map[string]any) {
 	}
 }
 
-// noteInputs adds to a ledger the hashes of the inputs of expressions that read the clock. It adds
-// a hash only if the account has the value of the expression.
+// noteInputs adds to the ledger l the hashes of the inputs of expressions that read the clock. It
+// adds the hash of an expression only if the account has its value.
 func (w *work) noteInputs(l Ledger) {
 	for target, inputs := range w.inputs {
 		e, known := l.known(target)

@@ -183,7 +183,11 @@ func (d *driftFinder) event(ctx context.Context, actor string) *event.Event {
 // compareAll compares all accounts, or all groups, of the application.
 func (d *driftFinder) compareAll(ctx context.Context, p *pass) error {
 	seen := map[string]bool{}
-	err := eachAccount(ctx, p.target, func(page []TargetObject) error {
+	list := p.target.List
+	if p.members != nil {
+		list = p.members.ListWithMembers
+	}
+	err := eachAccount(ctx, list, func(page []TargetObject) error {
 		for _, o := range page {
 			if p.m.kind == GroupKind {
 				d.report.Groups++

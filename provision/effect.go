@@ -20,13 +20,13 @@ import (
 type Effect struct {
 	Reach
 	Changed     int               // how many users in scope before and after the change get a different value for an attribute
-	Failing     int               // how many users in scope the new mapping fails for, although the old one did not
+	Failing     int               // for how many users in scope the new mapping fails where the old one did not
 	Attributes  []AttributeEffect // the target attributes whose values change, in the order of the rows
 	Left        []ClauseEffect    // the reasons why users leave the scope, the reason with the most users first
 	Came        []ClauseEffect    // the reasons why users come into scope, the reason with the most users first
 	Failures    []FailureExample  // the first few users of Failing
 	Shared      []SharedEffect    // the attributes that must be unique, and for which more users than before share a value
-	Keyless     int               // how many users in scope no longer have a value in any matching attribute
+	Keyless     int               // how many users in scope then have no value in any matching attribute, but had one or were out of scope
 	NoKey       []Person          // the first few users of Keyless
 	Lacking     []LackEffect      // the required attributes for which users without an account no longer have a value
 	SwitchedOff int               // how many linked accounts of users in scope get the value False for active
@@ -100,11 +100,11 @@ type ClauseEffect struct {
 	Examples []Person
 }
 
-// FailureExample is a user for which the new mapping fails.
+// FailureExample is a failure of the new mapping for one user.
 type FailureExample struct {
 	Person
-	Target string
-	Text   string
+	Target string // the target attribute of the row that fails, or the name of the mapping if a scoping filter does
+	Text   string // why it fails
 }
 
 // Person names a user in an example.
@@ -120,7 +120,7 @@ const maxExamples = 5
 // Effect compares a job with its changed version for every user of the directory. If the mapping of
 // groups has changed, it compares every group, too. It sends no requests to the application. It
 // ignores values that an account gets only when it is created. It returns an *InputError if the
-// changed mapping cannot be used.
+// mapping before or after the change cannot be used.
 func (j *Jobs) Effect(ctx context.Context, before, after Job) (Effect, error) {
 	return j.effect(ctx, before, after, nil)
 }
@@ -189,7 +189,7 @@ type comparison struct {
 	before, after Job
 	was, is       *mapping
 	wasHas, isHas scopeChecker
-	always        map[string]bool // target attributes whose row applied only to new accounts before, and now applies to all
+	always        map[string]bool // target attributes whose row applied only to new accounts before, and now applies to all accounts
 	unique        []uniqueValues
 	effect        Effect
 	attributes    map[string]*AttributeEffect
@@ -259,7 +259,8 @@ func sameRow(a, b *row) bool {
 	return a != nil && a.Expr != nil && b.Expr != nil && a.Expr.String() == b.Expr.String() && a.DefaultValue == b.DefaultValue
 }
 
-// run compares all objects.
+// run compares all objects of a snapshot and returns the effect. domain is the directory's default
+// domain. changed is its new default domain; nil if it does not change.
 func (c *comparison) run(ctx context.Context, snapshot snapshotOf, domain string, changed *string) (Effect, error) {
 	c.was.domain, c.is.domain = domain, domain
 	if changed != nil {
@@ -290,7 +291,8 @@ func (c *comparison) add(ctx context.Context, o Object, linked bool) error {
 	return nil
 }
 
-// scopeError returns an error if the changed scoping filters cannot be evaluated for a user.
+// scopeError returns an error if the changed scoping filters decide about the user and cannot be
+// evaluated.
 func (c *comparison) scopeError(o Object) error {
 	if !o.Active() || !o.Assigned && c.after.Scope != Everyone {
 		return nil
@@ -299,7 +301,7 @@ func (c *comparison) scopeError(o Object) error {
 	return err
 }
 
-// addFailure counts a user for which the new mapping fails.
+// addFailure counts a failure of the new mapping for the user o.
 func (c *comparison) addFailure(o Object, f FailureExample) {
 	c.effect.Failing++
 	if f.Person = personOf(o); len(c.effect.Failures) < maxExamples {
@@ -308,7 +310,7 @@ func (c *comparison) addFailure(o Object, f FailureExample) {
 }
 
 // compare adds the effects of the change on the values of a user who is in scope after the change.
-// had says whether the user was in scope before.
+// had says whether the user was in scope before, and linked whether the user has a linked account.
 func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) error {
 	attributes := map[string]any{attrEnabled: false}
 	maps.Copy(attributes, o.Attributes)
@@ -368,8 +370,8 @@ func (r *row) sameValue(had, wants any) bool {
 	return reflect.DeepEqual(had, wants) || reflect.TypeOf(had) == reflect.TypeOf(wants) && !isPassword(r.Target) && r.agrees(had, wants)
 }
 
-// given returns the values that a linked account got when it was created. It returns them for those
-// rows that applied only to new accounts before and now apply to all accounts.
+// given returns the values that a linked account got when it was created, by target attribute. It
+// returns only the values of rows that applied only to new accounts before and now apply to all.
 func (c *comparison) given(ctx context.Context, o Object, attributes map[string]any, linked bool) (map[string]any, error) {
 	values := map[string]any{}
 	var wrote Ledger
@@ -390,8 +392,8 @@ func (c *comparison) given(ctx context.Context, o Object, attributes map[string]
 			values[target] = had.value()
 			continue
 		}
-		// The account's value is unknown. So use the value that the account would have got when it
-		// was created.
+		// The account's value is unknown. So use the value that the mapping before the change would
+		// give a new account.
 		if want, _, problem := c.was.row(target).evaluate(c.was.env(attributes), true); problem == nil {
 			values[target] = want
 		}
@@ -399,7 +401,8 @@ func (c *comparison) given(ctx context.Context, o Object, attributes map[string]
 	return values, nil
 }
 
-// keys counts a user who no longer has a value in any matching attribute.
+// keys counts a user who, after the change, has no value in any matching attribute. It does not
+// count a user who was in scope and had none before.
 func (c *comparison) keys(o Object, attributes map[string]any, had bool) {
 	now, problem := c.is.keys(attributes)
 	if problem != nil || len(now) > 0 {
@@ -413,7 +416,8 @@ func (c *comparison) keys(o Object, attributes map[string]any, had bool) {
 	}
 }
 
-// countLacking counts a user without an account who no longer has a value for a required attribute.
+// countLacking counts a user without an account who, after the change, has no value for a required
+// attribute. It does not count a user who had no value for the same attribute before.
 func (c *comparison) countLacking(o Object, attributes map[string]any, had bool) {
 	target := c.is.lacking(attributes)
 	if target == "" || had && c.was.can(FlowAdd) && c.was.lacking(attributes) == target {
@@ -444,7 +448,7 @@ func (m *mapping) lacking(attributes map[string]any) string {
 	return ""
 }
 
-// count counts the values of attributes that must be unique.
+// count counts one user's values of attributes that must be unique, before and after the change.
 func (c *comparison) count(o Object, before, after map[string]any, had bool) {
 	for _, u := range c.unique {
 		if v := before[u.row.Target]; v != nil && had {
@@ -530,8 +534,8 @@ func addClause(clauses map[string]*ClauseEffect, reason string, o Object) {
 	}
 }
 
-// whyOut says why a user is out of a job's scope: the clauses that fail, by filter, or the missing
-// assignment.
+// whyOut says why a user is out of the scope of a job: it lists the clauses that fail, by filter,
+// or mentions the missing assignment.
 func (c *comparison) whyOut(m *mapping, job Job, o Object) string {
 	if !o.Assigned && job.Scope != Everyone {
 		return "not assigned to the application"
@@ -585,7 +589,7 @@ func (c *comparison) result() Effect {
 	return c.effect
 }
 
-// sortedClauses returns the reasons, the reason with the most users first.
+// sortedClauses returns the reasons as a list, the reason with the most users first.
 func sortedClauses(clauses map[string]*ClauseEffect) []ClauseEffect {
 	var list []ClauseEffect
 	for _, e := range clauses {

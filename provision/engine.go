@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,22 +17,22 @@ const (
 	// interval.
 	DefaultInterval = 40 * time.Minute
 	// DefaultWorkers is the largest number of people that the engine works on at the same time. The
-	// engine begins with few, and adapts the number to what the target can take.
+	// engine begins with few, and adapts the number to the speed of the target.
 	DefaultWorkers = 64
 	// DefaultLeaverPatience is how long an account may wait to be closed before the engine raises
 	// an alarm.
 	DefaultLeaverPatience = 15 * time.Minute
-	// DefaultSettle is how long the target may still be working on a create after it was sent, if
-	// its outcome is unknown.
+	// DefaultSettle is how long the target may still be working on a request after it was sent, if
+	// the answer was lost.
 	DefaultSettle = 5 * time.Second
 
-	sliceLength             = 8 * time.Second // after this time in a slice, the engine starts no further work on people
-	exportGrace             = 3 * time.Second // for this much longer, it may send changes that it has decided on
-	importPage              = 500
-	recordTimeout           = 10 * time.Second
-	unmatchedSearchInterval = 24 * time.Hour
-	goneSearchPeriod        = 30 * 24 * time.Hour // for this time after an account is lost, the engine searches for it once a day
-	maxQuarantine           = 28 * 24 * time.Hour
+	sliceLength             = 8 * time.Second     // after this time in a slice, the engine starts no further work on people
+	exportGrace             = 3 * time.Second     // for this much longer, it may send changes that it has decided on
+	importPage              = 500                 // how many objects, or changes, one page from the source has at most
+	recordTimeout           = 10 * time.Second    // how long a write to the store may take
+	unmatchedSearchInterval = 24 * time.Hour      // the time between two searches for the accounts of people without one
+	goneSearchPeriod        = 30 * 24 * time.Hour // for this time after an account is gone, the engine searches for it once a day
+	maxQuarantine           = 28 * 24 * time.Hour // after this time in quarantine, the engine no longer tries again by itself
 )
 
 // Engine works on jobs. Several goroutines can use it at the same time, for different jobs.
@@ -40,7 +41,7 @@ type Engine struct {
 	Sources  func(ctx context.Context, d SourceID) (Source, error)
 	Targets  TargetMaker
 	Sealer   Sealer
-	Leases   Leases        // used by RunCycle and others that claim the job themselves; the caller of Advance already holds the lease
+	Leases   Leases        // used by methods that claim the job themselves, such as RunCycle; the caller of Advance already holds the lease
 	Interval time.Duration // 0 means DefaultInterval
 	Workers  int           // 0 means DefaultWorkers
 	Settle   time.Duration // 0 means DefaultSettle
@@ -87,8 +88,8 @@ func (e *Engine) wakeSignal(k Key) chan struct{} {
 	return e.wakeSignals[k]
 }
 
-// memoOf returns what this process remembers about a job between slices. After each change of the
-// job's connection or mapping it is empty.
+// memoOf returns the memo of a job, which this process keeps between slices. After a change of the
+// job's connection or mapping, it returns a new, empty memo.
 func (e *Engine) memoOf(job Job) *memo {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -150,14 +151,14 @@ type run struct {
 	fence    Fence
 	job      Job
 	state    State
-	m        *mapping
+	m        *mapping // the mapping of users; nil before connect
 	source   Source
-	reader   *reader // reads objects from the source
-	target   Target
-	groups   *groups // groups of the source and the target; nil if the job does not provision groups
-	sliceEnd time.Time
-	forced   bool // whether a person asked for a cycle now, regardless of the schedule
-	visit    func(LogEntry) error
+	reader   *reader              // reads objects from the source
+	target   Target               // nil before connect
+	groups   *groups              // groups of the source and the target; nil if the job does not provision groups
+	sliceEnd time.Time            // when the slice ends
+	forced   bool                 // whether a person asked for a cycle now, regardless of the schedule
+	visit    func(LogEntry) error // gets each log entry after it is recorded; nil if no one watches
 
 	origins map[string]Origin // the origins of the changes that a plan has read, by object id
 
@@ -210,14 +211,28 @@ func (r *run) connect() error {
 }
 
 // test tests the connection, by searching the target by matching attributes, and records the
-// results. In an initial cycle it tests all matching attributes. In an incremental cycle it tests
-// one, as Entra does, and those by which the target could not be searched before.
+// results. In an initial cycle it tests all matching attributes, and finds out for which of them
+// the target compares case. In an incremental cycle it tests one attribute, as Entra does, and
+// those by which the target could not be searched before.
 func (r *run) test(ctx context.Context) error {
-	var known []Searchable
-	if r.state.Ready && r.state.Searches.of(r.job) {
+	var known, cases []Searchable
+	again := r.state.Searches.of(r.job)
+	switch {
+	case again:
+		cases = r.state.Searches.All
+	case r.job.Searches.of(r.job):
+		cases = r.job.Searches.All
+	}
+	if r.state.Ready && again {
 		known = r.state.Searches.All
 	}
 	all, err := testSearches(ctx, r.target, r.m, known)
+	if err == nil && known == nil {
+		learnCases(ctx, r.target, r.m, all, cases)
+	}
+	for i := range all {
+		all[i].Case = cmp.Or(all[i].Case, caseOf(cases, all[i].Path))
+	}
 	if all != nil {
 		r.state.Searches = &Searches{For: r.job.connection(), At: r.e.Now(), All: all}
 	}
@@ -254,7 +269,7 @@ func (e *Engine) openTarget(job Job) (Target, error) {
 func (r *run) pass() *pass {
 	p := &pass{
 		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches, r.e.goroutines()), g: r.e.goroutines(), proof: newLock(),
-		reads: r.state.Cycle.Reads, settle: r.e.settle(), claims: &claims{},
+		reads: r.state.Cycle.Reads, settle: r.e.settle(), claims: &claims{}, listed: r.e.memoOf(r.job).users, listedSince: r.e.Now().Add(-time.Minute),
 		doubt: newDoubts(r.state.InFlight, r.state.FlownAt), flown: maps.Clone(r.state.Flown),
 		others: knowledge{
 			read:    r.reader.read,
@@ -269,6 +284,9 @@ func (r *run) pass() *pass {
 		owner: func(ctx context.Context, id string) (string, error) {
 			return r.e.Store.Owner(ctx, r.job.Key, UserKind, id)
 		},
+	}
+	if r.state.Phase != Idle {
+		p.listedSince = r.state.Cycle.Started
 	}
 	p.groups = r.groupPass(p)
 	return p

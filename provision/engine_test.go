@@ -45,7 +45,9 @@ func TestCreate(t *testing.T) {
 	if e.Action != provision.Create || e.Status.Status != provision.Success || e.TargetIdentity.ID != "u1" {
 		t.Errorf("entry %+v", e)
 	}
-	if d := cmp.Diff([]string{"GET /Users", "GET /Users", "POST /Users"}, w.app.asked()); d != "" {
+	// The test of the connection, the list whose accounts show whether searches compare case, the
+	// search.
+	if d := cmp.Diff([]string{"GET /Users", "GET /Users", "GET /Users", "POST /Users"}, w.app.asked()); d != "" {
 		t.Errorf("requests (-want +got):\n%s", d)
 	}
 	var steps []provision.StepType

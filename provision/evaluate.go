@@ -23,22 +23,25 @@ type pass struct {
 	groups  *pass               // evaluates groups; nil if they are not provisioned
 	members GroupTarget         // the target, if this pass evaluates groups
 	reads   bool                // whether to read every account, even if it should be unchanged
-	settle  time.Duration       // how long a create whose answer was lost may still be running at the target
+	settle  time.Duration       // how long a request whose answer was lost may still be running at the target
 	doubt   *doubts             // the objects whose last update or deletion may have been carried out but was not recorded
-	flown   map[string][]string // the attributes to which these updates gave a value, by object id
+	flown   map[string][]string // the attributes to which updates of unknown outcome gave a value, by object id
 	// searcher knows by which attributes the target can be searched.
 	searcher *searcher
 	others   knowledge
-	owner    func(ctx context.Context, targetID string) (objectID string, err error)
-	claims   *claims
-	hopeless atomic.Int32 // for how many people in a row the target refused every change
-	unshown  atomic.Int64 // how many successful answers had no body, so that they did not show their effect
-	g        goroutines
-	proof    lock        // held while the first answer without a body is checked
-	believed atomic.Bool // whether a read has shown that the target does what its answers say
-	doubted  atomic.Bool // whether a read has shown that a successful answer was false
-	former   formerMappings
-	today    *mapping // the mapping of today, if this pass works with an earlier version; otherwise nil
+	listed   *accountList // the list of all accounts, for a target that compares case in searches
+	// listedSince says how old that list may be: a list that was begun earlier is read again.
+	listedSince time.Time
+	owner       func(ctx context.Context, targetID string) (objectID string, err error) // returns the id of the object that is linked to an account; "" if none
+	claims      *claims
+	hopeless    atomic.Int32 // for how many people in a row the target refused every change
+	unshown     atomic.Int64 // how many successful answers did not show the effect of the request, because they had no body
+	g           goroutines
+	proof       lock        // held while the first answer without a body is checked
+	believed    atomic.Bool // whether a read has shown that the target does what its answers say
+	doubted     atomic.Bool // whether a read has shown that a successful answer was false
+	former      formerMappings
+	today       *mapping // the mapping that is in force, if this pass works with an earlier version; otherwise nil
 }
 
 // work holds the data of one person or group during the steps of the evaluation and the export.
@@ -60,7 +63,7 @@ type work struct {
 	doubted      bool          // whether an earlier update or deletion may have been carried out but was not recorded
 	unknownSince time.Time     // when that request was about to be sent; zero if that is not known
 	early        bool          // whether the account was read so soon after an update of unknown outcome that the read does not prove the outcome
-	deleting     bool          // whether a deletion was sent in this pass
+	deleting     bool          // whether this pass was about to send a deletion
 	answer       scim.Resource // the account in the answer to the last write; nil if the answer showed none
 	created      bool          // whether the account was created in this pass
 	wrote        bool          // whether a request that changed something succeeded
@@ -68,7 +71,7 @@ type work struct {
 	values       []value
 	inputs       map[string]string // the hashes of the inputs of expressions that read the clock, by target attribute
 	refers       string            // the id of the object that a new account refers to
-	refersTo     string            // the id of that object's account, as sent
+	refersTo     string            // the id of the account that is sent as the reference; "" if none is sent
 
 	decision decision
 	result   result
@@ -77,8 +80,8 @@ type work struct {
 	entry    LogEntry
 }
 
-// doubts is a set of ids of objects. The account of each has to be read before the engine compares it
-// with the wanted values.
+// doubts is the set of objects whose last update or deletion may have been carried out. The engine
+// reads the account of such an object before it compares the account with the wanted values.
 type doubts struct {
 	mu   sync.Mutex
 	sent map[string]time.Time // when the request of unknown outcome was about to be sent, by object id
@@ -105,8 +108,8 @@ func (d *doubts) add(id string, sent time.Time) {
 	d.sent[id] = sent
 }
 
-// newLink reports whether this pass found the account, so that the stored link is another one or
-// absent.
+// newLink reports whether the account was found or created in this pass, so that the store has no
+// link to it yet.
 func (w *work) newLink() bool {
 	return w.link != nil && (w.known.Link == nil || w.known.Link.TargetID != w.link.TargetID)
 }
@@ -120,8 +123,8 @@ func (w *work) active() bool {
 // calls this "effectively entitled".
 func (w *work) entitled() bool { return w.assigned && w.admitted && w.active() }
 
-// attributes returns the source attributes that a mapping can read. The engine computes
-// IsSoftDeleted.
+// attributes returns the source attributes that a mapping can read, with the value of
+// IsSoftDeleted, which the engine computes.
 func (w *work) attributes() map[string]any {
 	a := map[string]any{attrEnabled: false}
 	maps.Copy(a, w.object.Attributes)
@@ -142,8 +145,8 @@ func (p *pass) evaluate(ctx context.Context, object *Object, known Pending, now 
 // usualSteps is how many steps a log entry usually has at most.
 const usualSteps = 6
 
-// begin does the import and scoping steps for one person. It also returns the attributes that a
-// mapping can read.
+// begin does the import and scoping steps for one person. object is nil if the source no longer has
+// the person. begin also returns the attributes that a mapping can read.
 func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[string]any) {
 	w := &work{
 		p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsentResult{},
@@ -161,7 +164,8 @@ func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[s
 	return w, attributes
 }
 
-// readObject reads one object, a person or a group. It is nil if the source no longer has it.
+// readObject reads a person or a group from the source. It returns nil if the source no longer has
+// the object.
 func (r *run) readObject(ctx context.Context, id string) (*Object, error) {
 	o, err := r.reader.read(ctx, id)
 	if o != nil || err != nil {
@@ -208,7 +212,8 @@ func (w *work) rememberedName() string {
 	return w.known.ObjectID
 }
 
-// scoping decides whether the person is assigned and passes the scoping filters. It logs both.
+// scoping decides whether the person is assigned and passes the scoping filters. It adds the
+// results to the log entry, and sets IsSoftDeleted in attributes.
 func (p *pass) scoping(w *work, attributes map[string]any) {
 	w.assigned = !w.gone && (w.object.Assigned || p.job.Scope == Everyone)
 	var clauses []scopeResult
@@ -266,7 +271,7 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 		}
 	}
 	switch {
-	case w.unclear != nil && w.assigned && w.active(): // the account of a disabled or deleted person is disabled without the filters
+	case w.unclear != nil && w.assigned && w.active(): // for a blocked or deleted person, the filters do not matter
 		return w.failRow(unclearScope(w.unclear)), nil
 	case p.m.kind == GroupKind:
 		return p.decideGroup(ctx, w, attributes)
@@ -280,7 +285,8 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 	return p.match(ctx, w, attributes)
 }
 
-// unclearScope returns the problem of a person for which a scoping filter cannot be evaluated.
+// unclearScope returns the problem of a person if a scoping filter cannot be evaluated for that
+// person. err says why.
 func unclearScope(err error) *rowProblem {
 	return &rowProblem{
 		Code: "InvalidScopingFilter", Text: "Nothing was done for this person, because " + err.Error() + ".",
@@ -308,8 +314,8 @@ func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 	if l.problem != nil {
 		return w.fail(l.problem), ctx.Err()
 	}
-	// Ignore accounts of other people: one may have got the value in the meantime. Such an account
-	// does not come from this create.
+	// Ignore accounts of other people. The account of another person may have got the value in the
+	// meantime, and does not come from this create.
 	found := l.found[:0:0]
 	for _, o := range l.found {
 		owner, err := p.owner(ctx, o.ID)
@@ -336,16 +342,17 @@ func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 // notCreatedYet decides what to do about a create of unknown outcome if the search finds no
 // account. The application may still be processing the create, or its search may not show the
 // account yet. So the engine searches again at growing intervals, and then sends the create once
-// more. It sends a third create only if the application refuses duplicates, or if a person restarts
-// provisioning. A nil decision means that the evaluation goes on.
+// more. It sends a third create only if the application refuses duplicates, if it answered the last
+// create with a server error, or if a person restarts provisioning. A nil decision means that the
+// evaluation goes on.
 func (p *pass) notCreatedYet(w *work, op *Op) decision {
 	unique := p.target.Dialect().Unique
-	for i, n := range []time.Duration{1, 6, 24} { // by default 5 seconds, 30 seconds, 2 minutes
+	for i, n := range []time.Duration{1, 6, 24} { // multiples of settle: by default 5 seconds, 30 seconds, 2 minutes
 		if at := op.Sent.Add(n * p.settle); w.started.Before(at) && (i == 0 || !unique) {
 			return later{until: at}
 		}
 	}
-	answered := w.known.Escrow != nil && w.known.Escrow.Code == codeServerError // the application has finished the request, whether or not it created the account
+	answered := w.known.Escrow != nil && w.known.Escrow.Code == codeServerError // after a server error, the application no longer works on the create, whether or not it created the account
 	if w.known.unknownCreates() >= maxUnknownCreates && !answered && !unique && !p.reads {
 		return w.fail(&TargetError{
 			Kind: Permanent, Code: "CreateOutcomeUnknown",
@@ -359,12 +366,12 @@ func (p *pass) notCreatedYet(w *work, op *Op) decision {
 
 const codeServerError = "InternalServerError"
 
-// maxUnknownCreates is how many creates of unknown outcome are sent for a person to an application
-// that may create duplicates.
+// maxUnknownCreates is how many creates of unknown outcome the engine sends for one person, if the
+// application may create duplicates.
 const maxUnknownCreates = 2
 
-// adopt links the person to the account o. If another person has the account, adopt decides what to
-// do instead. A nil decision means that adopt made the link.
+// adopt links the person to the account o, which was found by key. If another person has the
+// account, adopt decides what to do instead. A nil decision means that adopt made the link.
 func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey, how string) (decision, error) {
 	owner, err := p.owner(ctx, o.ID)
 	if err != nil {
@@ -375,7 +382,7 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 			return w.failTaken(o.ID, owner), nil
 		}
 		if !w.entitled() {
-			return p.leaveAlone(w), nil // this person has no account
+			return p.leaveAlone(w), nil // the account belongs to the other person, so this person has none
 		}
 		if d, err := p.decideContested(ctx, w, o, key, owner); d != nil || err != nil {
 			return d, err
@@ -459,14 +466,19 @@ func describeKeys(keys []MatchKey) string {
 	return strings.Join(parts, " or ")
 }
 
-// decideUnmatched decides about a person without a matching account. It decides to create an
-// account if the job may create accounts and the person should have one.
+// decideUnmatched decides about a person if the search found no account of that person. The
+// decision is to create an account if the job may create accounts and the person is active.
 func (p *pass) decideUnmatched(ctx context.Context, w *work, attributes map[string]any, keys []MatchKey, l lookup) (decision, error) {
 	switch {
 	case !w.active():
 		s := w.skip("NotEffectivelyEntitled", "The person has no account at the application and is not active in the directory.", "")
 		s.absence = noMatter
 		return s, nil
+	}
+	if d, err := p.matchInOtherCase(ctx, w, attributes, keys); d != nil || err != nil {
+		return d, err
+	}
+	switch {
 	case !p.m.can(FlowAdd):
 		s := w.skip("NoMatchCreateDisabled", "The person has no account at the application, and Create is not among the Target Object Actions.",
 			"Add the person at the application, or tick Create if it supports that. They are looked up again when they change, and once a day.")
@@ -504,8 +516,8 @@ func (p *pass) prepareCreate(ctx context.Context, w *work, attributes map[string
 	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces, drawn: draws.made, fresh: draws.fresh}, nil
 }
 
-// process evaluates the mapping and sets w.values. draws is as in [mapping.values]. A nil decision
-// means that no row failed.
+// process evaluates the mapping and sets w.values. draws generates the random and unique values of
+// a new account; nil if the account exists. A nil decision means that no row failed.
 func (p *pass) process(w *work, attributes map[string]any, draws *drawing) decision {
 	values, problem := p.m.values(attributes, w.entitled(), draws)
 	if problem != nil {
@@ -516,7 +528,7 @@ func (p *pass) process(w *work, attributes map[string]any, draws *drawing) decis
 	return nil
 }
 
-// decideLinked decides how to update an existing account.
+// decideLinked decides whether and how to update an existing account.
 func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	w.identify(w.link.TargetID)
 	if d := p.process(w, attributes, nil); d != nil {
@@ -591,9 +603,10 @@ func (p *pass) settledFrom(w *work) (at time.Time) {
 	return at
 }
 
-// compareWritten compares the person's values with the values that the job wrote to the account. It
-// returns the changes that the account needs. sure is false if the account must be read, for
-// example because it was just found, or because its values are not known for certain.
+// compareWritten compares the person's values with the values that the job remembers to have
+// written to the account. It returns the changes that the account needs. sure is false if only a
+// read can tell, for example because the account was just found, or because its values are not
+// known for certain.
 func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
 	if p.reads || w.known.Reads || w.known.Why == ByDemand || w.rereadsHeld() || w.doubted || w.current != nil || w.newLink() || w.link.missing() {
 		return nil, false
@@ -625,8 +638,9 @@ func (w *work) ownFlown(given []string) {
 	w.link = &link
 }
 
-// rereadsHeld reports whether this is the daily look at an account that the target keeps blocked.
-// The engine then reads the account, and does not send the blocking attribute again.
+// rereadsHeld reports whether the engine looks at this account only in the daily check of accounts
+// that the target keeps blocked. The engine then reads the account, and does not send the blocking
+// attribute again.
 func (w *work) rereadsHeld() bool {
 	return w.known.Why == ByAbsence && w.entitled() && !w.newLink() && w.link != nil && w.link.State == Held
 }
@@ -674,7 +688,7 @@ func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]a
 	return p.relocate(ctx, w, attributes)
 }
 
-// attempted sets the action of a failure to the action that the failure prevented.
+// attempted returns the failure f with the action that it prevented, for the log.
 func (w *work) attempted(f fail) fail {
 	if !w.gone {
 		f.action = w.action()
@@ -721,14 +735,14 @@ func (w *work) entryStepFailed(name string, kind StepType, te *TargetError) {
 	w.step(name, kind, Failure, te.Detail, nil)
 }
 
-// skip returns the decision to do nothing.
+// skip returns the decision to do nothing, and adds a step with the reason to the log entry.
 func (w *work) skip(code, reason, advice string) skip {
 	reason, advice = w.words(reason), w.words(advice)
 	w.step("EntrySynchronizationSkip", ExportStep, Skipped, reason, map[string]string{"SkipReason": code})
 	return skip{code: code, reason: reason, advice: advice}
 }
 
-// skipUpdate is like skip, but also stores the pair if it is new or has changed.
+// skipUpdate is like skip, but the decision also stores the pair if it is new or has changed.
 func (w *work) skipUpdate(code, reason, advice string) skip {
 	s := w.skip(code, reason, advice)
 	if w.known.Why == ByAbsence && w.link.missing() {
@@ -750,7 +764,7 @@ func (w *work) redundant() skip {
 	case w.rereadsHeld() && w.m.heldBy(w.afterwards(nil, nil)) != "":
 		s.telling = silent // the account is still blocked, which the log already says
 	case before != nil && before.State == Released && w.disabledState() == Released && !w.entitled():
-		s.telling = silent // the job no longer manages this person: no report
+		s.telling = silent // the job no longer manages the account of this person, so no entry is needed
 	case w.known.Why == ByCycle && before != nil && !before.missing() && w.known.Escrow == nil && advice == "":
 		s.telling = counted // an initial cycle looks at everyone; an unchanged object needs no entry
 	}
@@ -843,7 +857,7 @@ func (w *work) whyStillActive() string {
 
 // pairAfter returns the pair to store after the changes were carried out. It returns nil if the
 // stored pair is up to date. proved says whether the account is known to have the values of the
-// mapping.
+// mapping; only then do the written values become part of the pair.
 func (w *work) pairAfter(proved bool, changes []Change) pair {
 	l := *w.link
 	if proved {
@@ -851,7 +865,7 @@ func (w *work) pairAfter(proved bool, changes []Change) pair {
 	}
 	l.Name = w.name()
 	switch {
-	case l.missing() && w.current == nil: // the engine did not look for the missing account
+	case l.missing() && w.current == nil: // the account is missing, and the engine did not look for it: the state stays
 	case w.entitled() && w.m.heldBy(l.Wrote) != "":
 		l.State = Held
 	case w.entitled():
@@ -900,15 +914,15 @@ func (w *work) disabledState() LinkState {
 	return Disabled
 }
 
-// fail returns the decision that the person has a problem and is tried again later. The decision
-// also stores a link that this pass found.
+// fail returns the decision that the person has the problem te and is tried again later. The
+// decision also stores a link that was made in this pass.
 func (w *work) fail(te *TargetError) fail {
 	f := fail{problem: te}
 	switch {
 	case w.newLink():
 		f.pair = remember{*w.link}
 	case w.replaces != nil:
-		f.pair = rememberLost(*w.replaces) // no account has replaced the lost one
+		f.pair = rememberLost(*w.replaces) // no new account has replaced the lost account
 	}
 	return f
 }

@@ -21,20 +21,20 @@ type Explanation struct {
 	Answer string `json:"answer"`
 	// Notes say what holds up the whole job, such as a pause. The list is empty if nothing does.
 	Notes []string `json:"notes"`
-	// InScope reports whether the job manages an account for the object. Scope lists the conditions
-	// that decide it.
+	// InScope reports whether the object is active, is assigned and passes the scoping filters, so
+	// that it should have an account. Scope lists these conditions.
 	InScope bool             `json:"inScope"`
 	Scope   []ScopeCondition `json:"scope"`
 	// Account is the account or group at the application that the job remembers; nil if the job
 	// knows none.
 	Account    *ExplainedAccount    `json:"account"`
 	Attributes []ExplainedAttribute `json:"attributes"`
-	// Planned is what the engine would do at the next look at the object; nil if the application
-	// cannot be reached.
+	// Planned is what the engine would do when it next looks at the object; nil if the application
+	// cannot be reached or the mapping cannot be used.
 	Planned *PlannedObject `json:"planned"`
 	// Waiting lists work on the object that is not done yet.
 	Waiting     []ExplainedWait       `json:"waiting"`
-	Memberships []ExplainedMembership `json:"memberships"` // the memberships of a person, at most MaxExplainedGroups
+	Memberships []ExplainedMembership `json:"memberships"` // the memberships of a person, at most MaxExplainedGroups; empty for a group
 	Members     *ExplainedMembers     `json:"members"`     // the number of memberships of a group; nil for a person
 	Last        *LogEntry             `json:"last"`        // the newest log entry; nil if there is none
 }
@@ -43,7 +43,7 @@ type Explanation struct {
 type ScopeCondition struct {
 	Condition string `json:"condition"`
 	Holds     bool   `json:"holds"`
-	Detail    string `json:"detail,omitempty"` // the value in the directory, such as the attribute's value
+	Detail    string `json:"detail,omitempty"` // why the condition holds or not, such as the attribute's value; "" if nothing is to be added
 	// Filter is the name of the scoping filter that a clause belongs to; "" if the condition is not
 	// a clause. An object passes if all clauses of one filter hold.
 	Filter string `json:"filter,omitempty"`
@@ -93,7 +93,7 @@ type ExplainedWait struct {
 	What   string    `json:"what"`   // "the account", "the group" or "the memberships"
 	Failed bool      `json:"failed"` // whether the last attempt failed; Reason then says why
 	Reason string    `json:"reason"`
-	Until  time.Time `json:"until,omitzero"` // when the work is tried again; zero means at once, or after a person's decision
+	Until  time.Time `json:"until,omitzero"` // when the work is tried again; zero means at once, or when an administrator or the guard has decided
 }
 
 // ExplainedMembership is a person's membership of one group.
@@ -110,7 +110,7 @@ type ExplainedMembership struct {
 // ExplainedMembers counts the memberships of a group.
 type ExplainedMembers struct {
 	Sent    int `json:"sent"`    // how many memberships the application has acknowledged
-	Waiting int `json:"waiting"` // how many memberships are still to be sent
+	Waiting int `json:"waiting"` // how many changes of memberships are still to be sent
 	Refused int `json:"refused"` // how many of Waiting the application refused the last time
 }
 
@@ -126,7 +126,8 @@ type RememberedMembership struct {
 // MaxExplainedGroups is the largest number of memberships of a person that an Explanation lists.
 const MaxExplainedGroups = 100
 
-// AssignmentSource is a Source that knows how objects are assigned to applications.
+// AssignmentSource is a Source that can say through which groups objects are assigned to
+// applications.
 type AssignmentSource interface {
 	// AssignedThrough returns how an object is assigned to an application. The list has "" for a
 	// direct assignment, and the name of each assigned group that a person is a direct member of.
@@ -135,8 +136,8 @@ type AssignmentSource interface {
 
 // Explain says why a person or group has, or does not have, an account or group at the application.
 // It reads the directory and what the job remembers. If these are not enough to decide, it reads
-// the application too. It changes nothing. It returns an *InputError if neither the directory nor
-// the job knows the object.
+// the application, too. It changes nothing. It returns ErrNoJob if provisioning is not set up, and
+// an *InputError if neither the directory nor the job knows the object.
 func (e *Engine) Explain(ctx context.Context, k Key, objectID string) (Explanation, error) {
 	r, err := e.open(ctx, k, 0)
 	if err != nil {
@@ -249,13 +250,13 @@ func (x *explainer) evaluate(ctx context.Context, unreachable error) error {
 	return nil
 }
 
-// pass returns the pass that evaluates the object. It is nil if the mapping cannot be used or the
-// job provisions no groups.
+// pass returns the pass that evaluates the object. It is nil if the mapping cannot be used, or if
+// the object is a group and the job provisions no groups.
 func (x *explainer) pass() (*pass, error) {
 	if x.r.m == nil {
 		m, err := compileMapping(x.r.job.Schema, x.r.e.Attributes)
 		if err != nil {
-			return nil, nil //nolint:nilerr // notes says that the mapping cannot be used
+			return nil, nil //nolint:nilerr // a note of the explanation says that the mapping cannot be used
 		}
 		m.now, m.domain = x.r.e.Now, x.r.source.DefaultDomain()
 		x.r.m = m
@@ -364,7 +365,7 @@ func (x *explainer) listAttributes(m *mapping, attributes map[string]any) {
 		a := ExplainedAttribute{Target: r.Target, Type: edit.Type, Source: edit.Source, Values: []string{}, Account: []string{}, Hidden: m.hides(r.Target)}
 		x.compare(&a, r, env)
 		if edit.Type == ExpressionMapping && !r.Expr.Draws() {
-			_, a.Trace, _ = r.Expr.Trace(env) //nolint:errcheck // compare tells the error
+			_, a.Trace, _ = r.Expr.Trace(env) //nolint:errcheck // compare has put the error into a.Problem
 		}
 		x.out.Attributes = append(x.out.Attributes, a)
 	}
@@ -400,7 +401,7 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 		a.State = AttributeRefused
 	case r.FlowType == FlowObjectAddOnly:
 		a.State = AttributeOnCreate
-	case r.Type == TypeReference: // the account has the target id of the other person's account, not the object id
+	case r.Type == TypeReference: // compare object ids: the account itself holds the target id of the other person's account
 		a.State = AttributeUnknown
 		if link.Refers != "" && link.Refers == text(want) || link.Refers == "" && want == nil {
 			a.State = AttributeSame
@@ -416,7 +417,8 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 	}
 }
 
-// toStrings returns a value as a list of strings.
+// toStrings returns a value as a list of strings. It leaves out a value of which only a hash is
+// known.
 func toStrings(v any) []string {
 	out := []string{}
 	if list, several := v.([]any); several {
@@ -510,7 +512,8 @@ func (x *explainer) listMemberships(ctx context.Context) error {
 	return nil
 }
 
-// membershipWords says why a membership exists at the application, or why not.
+// membershipWords says in a sentence why a membership exists at the application, or why it does
+// not.
 func (x *explainer) membershipWords(group *Object, of RememberedMembership, direct bool) string {
 	account := x.known.Link
 	switch {
@@ -589,7 +592,7 @@ func (x *explainer) answer() string {
 	return strings.Join(sentences, " ")
 }
 
-// whyInScope says why the object is in scope, or which conditions fail.
+// whyInScope says in a sentence that the object is in scope, or which conditions fail.
 func (x *explainer) whyInScope() string {
 	if x.out.InScope {
 		return "The person is in scope."

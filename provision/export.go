@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// export carries out the decision. No other step changes the target. If a create finds an existing
-// account, the decision changes to another one, and export carries that out too.
+// export carries out the decision. No other step of an object changes the target. If a create finds
+// an existing account, it puts another decision into w, and export carries that out, too.
 func (p *pass) export(ctx context.Context, w *work, now time.Time) {
 	if d, ok := w.decision.(create); ok {
 		if w.result = p.create(ctx, w, d, now); w.result != nil {
@@ -25,15 +25,15 @@ func (p *pass) export(ctx context.Context, w *work, now time.Time) {
 	}
 }
 
-// create sends a create. If it returns no result, it has put another decision in w, which the
-// caller carries out.
+// create sends a create and returns its result. A nil result means that create has put another
+// decision into w, which the caller carries out.
 func (p *pass) create(ctx context.Context, w *work, d create, now time.Time) result {
 	o, err := p.target.Create(ctx, d.changes)
 	if err == nil {
 		return p.created(ctx, w, d, o, now)
 	}
 	te := asTargetError(err)
-	// If the application accepted the create without naming the account, search for it.
+	// The application may accept the create without returning the account's id: then search for it.
 	accepted := te.Sent && te.Status >= http200 && te.Status < 300
 	if te.Kind == Conflict || accepted {
 		return p.adoptAfterCreate(ctx, w, d, te, now)
@@ -47,7 +47,8 @@ func (w *work) notCreated(p *pass, te *TargetError) refusedResult {
 	return w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create %s in %s: %s", w.who(), p.m.target, te.Detail), te)
 }
 
-// created handles the account that the target returned for a create.
+// created links the person to the account that the target returned for a create. If the account
+// already belongs to another person, it returns a refusal. A nil result is as in create.
 func (p *pass) created(ctx context.Context, w *work, d create, o TargetObject, now time.Time) result {
 	// Some applications answer a create with an existing account.
 	if owner, err := p.ownerOf(ctx, o.ID, w.known.ObjectID); err != nil || owner != w.known.ObjectID {
@@ -67,7 +68,8 @@ func (w *work) wasCreated(p *pass, d create) doneResult {
 	return w.succeed("EntryExportAdd", fmt.Sprintf("%s was created in %s.", w.who(), p.m.target), d.changes)
 }
 
-// notOurs returns the refusal of an account that belongs, or may belong, to another person.
+// notOurs returns the refusal of an account that belongs to owner, or whose owner is not known
+// because of err. open says whether the target may have carried out the create.
 func (w *work) notOurs(targetID, owner string, err error, open bool) result {
 	if err != nil {
 		return refusedResult{problem: asTargetError(err), mayHaveHappened: open}
@@ -75,8 +77,9 @@ func (w *work) notOurs(targetID, owner string, err error, open bool) result {
 	return refusedResult{problem: w.failTaken(targetID, owner).problem, mayHaveHappened: open, action: Other}
 }
 
-// contradicted checks the answer to a create. It returns the attribute which shows that the account
-// is blocked or is not the requested one, or "".
+// contradicted checks the answer to a create. It returns the first matching attribute, or attribute
+// that blocks the account, whose value differs from the requested value. It returns "" if none
+// does.
 func (p *pass) contradicted(o TargetObject, values []value) string {
 	for _, v := range values {
 		if !v.row.state && v.row.MatchingPriority == 0 {
@@ -89,13 +92,14 @@ func (p *pass) contradicted(o TargetObject, values []value) string {
 	return ""
 }
 
-// correct updates a new account whose values differ from the requested ones.
+// correct reads a new account, and decides to update it if its values differ from the requested
+// values. A nil result is as in create.
 func (p *pass) correct(ctx context.Context, w *work, d create) result {
 	o, err := p.target.Get(ctx, w.link.TargetID)
 	if err != nil {
 		te := asTargetError(err)
 		no := w.failExport("EntryExportAdd", fmt.Sprintf("Failed to read the account of %s in %s: %s", w.who(), p.m.target, te.Detail), te)
-		no.mayHaveHappened = false // the account is known, so the create has happened
+		no.mayHaveHappened = false // the account is known, so the outcome of the create is, too
 		return no
 	}
 	w.current, w.version, w.answer, w.known.resolved = o.Resource, o.Version, nil, true
@@ -134,7 +138,7 @@ func (p *pass) adoptAfterCreate(ctx context.Context, w *work, d create, refusal 
 	if refusal.Kind != Conflict {
 		w.link.How = "created"
 	}
-	w.link.Refers = w.refers // sent as soon as the account is linked
+	w.link.Refers = w.refers // the reference is sent as soon as the account is linked
 	changes := diff(w.current, w.values, w.link.Wrote)
 	switch {
 	case len(changes) == 0 && refusal.Kind != Conflict:
@@ -154,7 +158,8 @@ func (p *pass) delete(ctx context.Context, w *work, d remove) result {
 	}
 	te := asTargetError(err)
 	if te.Kind == NotFound {
-		// Only the HTTP status says that the account is gone, so confirm it with a read and a search.
+		// Only the HTTP status says that the account is gone, so confirm it with a read and a
+		// search.
 		_, err := p.target.Get(ctx, d.link.TargetID)
 		l := p.find(ctx, d.link.Keys)
 		if err != nil && asTargetError(err).Kind == NotFound && l.problem == nil && len(l.found) == 0 && len(l.skipped) == 0 && len(d.link.Keys) > 0 {
@@ -164,7 +169,7 @@ func (p *pass) delete(ctx context.Context, w *work, d remove) result {
 	return w.failExport("EntryExportDelete", fmt.Sprintf("Failed to delete %s in %s: %s", w.who(), p.m.target, te.Detail), te)
 }
 
-// succeed returns the result for a target that has the wanted state.
+// succeed returns the result of requests after which the target has the wanted state.
 func (w *work) succeed(step, words string, changes []Change) doneResult {
 	w.step(step, ExportStep, Success, words, nil)
 	w.tellOtherValues(changes)
@@ -178,9 +183,9 @@ func (w *work) succeed(step, words string, changes []Change) doneResult {
 	return d
 }
 
-// tellOtherValues adds a step that lists the attributes for which the target's answer shows no
-// value, or not the one that was sent. Targets may reformat values and drop attributes that they do
-// not know, so this is not a failure. But the log must show it.
+// tellOtherValues adds steps to the log entry that list the attributes for which the target's
+// answer shows another value than was sent, or no value. Targets may reformat values and drop
+// attributes that they do not know, so this is not a failure. But the log must show it.
 func (w *work) tellOtherValues(changes []Change) {
 	if w.answer == nil {
 		return
@@ -228,10 +233,12 @@ func modified(changes []Change) []ModifiedProperty {
 // hiddenValue replaces a password in the log and in a plan.
 const hiddenValue = "(not shown)"
 
-// redactedValue replaces the value of a row whose expression has Redact. Entra shows the same.
+// redactedValue replaces the value of a row whose expression uses Redact. Entra shows the same
+// string.
 const redactedValue = "[Redact]"
 
-// withoutPasswords returns changes for people to read, without passwords and redacted values.
+// withoutPasswords returns a copy of changes for people to read, in which passwords and redacted
+// values are replaced.
 func withoutPasswords(changes []Change) []Change {
 	shown := slices.Clone(changes)
 	for i, c := range shown {
@@ -264,11 +271,12 @@ func textOrNil(v any) *string {
 	return &s
 }
 
-// maxLogged limits a value in the log, in bytes, because applications can answer with values of any
-// length.
+// maxLogged is the largest size of a value in the log, in bytes. Applications can answer with
+// values of any length.
 const maxLogged = 2_000
 
-// report completes the log entry of finished work.
+// report completes and returns the log entry of finished work. cycle is the id of the cycle or
+// plan.
 func (w *work) report(now time.Time, cycle string) *LogEntry {
 	e := &w.entry
 	e.ActivityTime, e.CycleID, e.DurationMillis = now, cycle, now.Sub(w.started).Milliseconds()
@@ -283,7 +291,7 @@ func (w *work) report(now time.Time, cycle string) *LogEntry {
 	return e
 }
 
-// statusOf returns the outcome of a decision and its result in the log's terms.
+// statusOf returns the outcome of a decision, with its result, in the form of the log.
 func statusOf(d decision, r result) StatusInfo {
 	if te := problemOf(d, r); te != nil {
 		s := StatusInfo{Status: Failure, Code: te.Code, Reason: te.Detail, Category: "failure", RecommendedAction: te.Advice}

@@ -7,8 +7,8 @@ import (
 )
 
 // forecast predicts what a cycle would do about memberships and references. A plan evaluates each
-// object as it is now. But who is a group's member, or a person's manager, at the target also
-// depends on accounts that the cycle itself creates and ends. forecast remembers these accounts.
+// object as it is now. But the members of a group and the manager of a person at the target also
+// depend on accounts that the cycle itself creates and ends. forecast remembers these accounts.
 // When all objects are evaluated, it plans the memberships and references that they affect.
 type forecast struct {
 	r       *run
@@ -19,20 +19,20 @@ type forecast struct {
 	visit   func(PlannedObject) error // shows a planned object and counts it in the report
 
 	seen   map[string]bool // the objects that were evaluated
-	failed map[string]bool // of seen: objects with a failure, or with an operation on hold
-	moves  map[string]move // of seen: objects whose account comes, goes or changes
+	failed map[string]bool // the evaluated objects with a failure, or with an operation on hold
+	moves  map[string]move // what happens to accounts that come, go or change, by object id
 
-	referring []string                           // people with an account who now refer to a different person
+	referring []string                           // people with an account who now refer to another person, such as a new manager
 	whole     map[string]bool                    // groups of which the plan looks at all members
-	partly    map[string]map[string]ListedMember // groups of which only some memberships are looked at
-	unsent    map[string]bool                    // groups with memberships that are still on the work list
+	partly    map[string]map[string]ListedMember // the memberships that the plan looks at, by group and member
+	unsent    map[string]bool                    // groups with memberships that are on the work list or on hold
 }
 
 // move is what a cycle does to an account or group, as far as it affects memberships and
 // references.
 type move struct {
-	to    string // the id of the account afterwards; "" if it can no longer be used
-	free  bool   // memberships that end because of the move are not judged by the guard
+	to    string // the id of the account after the cycle; "" if it can no longer be a member or be referred to
+	free  bool   // whether memberships that end because of the move need no judgement by the guard
 	cause string // the cause of the move; "" for a single change
 }
 
@@ -86,11 +86,11 @@ func (w *work) standingAfter() string {
 
 // consequence is what the outcome of one object means for memberships and references.
 type consequence struct {
-	id string
+	id string // the id of the object
 	move
-	moves  bool // the object's account comes, goes or changes
-	whole  bool // the plan looks at all members of the group
-	refers bool // the person refers to a different person than before
+	moves  bool // whether the object's account comes, goes or changes
+	whole  bool // whether the plan must look at all members of the group
+	refers bool // whether the person refers to another person than before, such as a new manager
 }
 
 func (f *forecast) consequenceOf(w *work) consequence {
@@ -103,8 +103,8 @@ func (f *forecast) consequenceOf(w *work) consequence {
 	return c
 }
 
-// add adds one evaluated object to the plan. If its operation must first be counted for the guard,
-// it is shown later.
+// add adds one evaluated object to the plan. If the guard must first count its operation, the
+// object is shown when the cause is judged.
 func (f *forecast) add(w *work) error {
 	o, c := w.planned(), f.consequenceOf(w)
 	if f.guard.takes(w, &o, c, f.r.origins) {
@@ -124,7 +124,8 @@ func (f *forecast) add(w *work) error {
 	return f.visit(o)
 }
 
-// follow records the consequence of an outcome.
+// follow records the consequence of an outcome, so that memberships and references are planned
+// accordingly.
 func (f *forecast) follow(c consequence) {
 	if c.moves {
 		f.moves[c.id] = c.move
@@ -137,8 +138,9 @@ func (f *forecast) follow(c consequence) {
 	}
 }
 
-// finish plans the rest after all objects are evaluated: first the operations that had to be
-// counted, then references, then memberships.
+// finish plans the rest after all objects are evaluated: first the operations that the guard had to
+// count, then references, then memberships, and at last the removals of members that it had to
+// count.
 func (f *forecast) finish(ctx context.Context) error {
 	if err := f.guard.judgeAccounts(ctx, f); err != nil {
 		return err
@@ -225,7 +227,7 @@ func (f *forecast) reference(ctx context.Context, row *row, id string, o *Object
 	})
 }
 
-// nameOf returns the name of an object that may no longer exist.
+// nameOf returns the name of the object o. If o is nil or has no name, it returns id.
 func nameOf(o *Object, id string) string {
 	if o == nil || o.Name == "" {
 		return id

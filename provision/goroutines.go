@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// Order decides in which order the goroutines of an engine continue. Only tests use an Order. With
-// the same Order, an engine always does the same steps.
+// Order decides in which order the goroutines of an engine go on. Only tests use an Order. With the
+// same Order, an engine always does the same steps.
 type Order interface {
 	// Start starts a goroutine.
 	Start(f func())

@@ -70,7 +70,7 @@ type groups struct {
 	m      *mapping
 	source GroupSource
 	target GroupTarget
-	off    bool // whether the last test before this slice found that the target accepts no groups
+	off    bool // whether the last test of groups found that the target accepts none
 }
 
 // connectGroups prepares to provision groups if the job's mapping of groups is enabled.
@@ -97,9 +97,9 @@ func (r *run) connectGroups() error {
 func (r *run) groupsOn() bool { return r.groups != nil && !r.groups.off }
 
 // testGroups tests whether the target can be searched for groups. If the target accepts no groups,
-// testGroups returns no error, and the job provisions only accounts. When the groups are in step,
-// testGroups does nothing in an incremental cycle. So a cycle that has nothing to do sends only one
-// request: the test of the connection.
+// testGroups returns no error, and the job provisions only accounts. In an incremental cycle,
+// testGroups sends nothing if an earlier test was successful. So a cycle that has nothing to do
+// sends only one request: the test of the connection.
 func (r *run) testGroups(ctx context.Context) error {
 	if r.groups == nil {
 		r.state.Groups.Off = ""
@@ -113,11 +113,26 @@ func (r *run) testGroups(ctx context.Context) error {
 	if all == nil && err != nil {
 		return err
 	}
+	if err == nil {
+		learnCases(ctx, r.groups.target, r.groups.m, all, r.knownGroupCases())
+	}
 	s.Searches, s.Off = &Searches{For: r.job.connection(), At: r.e.Now(), All: all}, ""
 	if err != nil {
 		s.Off = noGroups(err)
 	}
 	r.groups.off = s.Off != ""
+	return nil
+}
+
+// knownGroupCases returns the newest results of testing the matching attributes of groups that were
+// made with the current settings.
+func (r *run) knownGroupCases() []Searchable {
+	switch s := r.state.Groups.Searches; {
+	case s.of(r.job):
+		return s.All
+	case r.job.Searches.of(r.job):
+		return r.job.Searches.Groups
+	}
 	return nil
 }
 
@@ -130,6 +145,7 @@ func (r *run) groupPass(p *pass) *pass {
 	g := &pass{
 		job: r.job, m: r.groups.m, target: r.groups.target, members: r.groups.target, searcher: newSearcher(r.groups.target, r.state.Groups.Searches, p.g), g: p.g, proof: newLock(),
 		reads: p.reads, settle: p.settle, doubt: p.doubt, flown: p.flown, others: p.others, claims: p.claims,
+		listed: r.e.memoOf(r.job).groups, listedSince: p.listedSince,
 		owner: func(ctx context.Context, id string) (string, error) {
 			return r.e.Store.Owner(ctx, r.job.Key, GroupKind, id)
 		},
@@ -187,7 +203,7 @@ func (p *pass) leaveGroup(known Pending, object *Object) *work {
 }
 
 // decideGroup decides what to do with a group. A group has no attribute that disables it, so a
-// group that should not be at the target is deleted.
+// group that should not be at the target is deleted, or left as it is if the job may not delete.
 func (p *pass) decideGroup(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	switch {
 	case w.entitled() && w.link != nil:
@@ -329,8 +345,8 @@ func (r *run) listGroups(ctx context.Context, c GroupsChanged) ([]Listed, error)
 	return append(listed, r.listMembers(c.Edges, states)...), nil
 }
 
-// mayBeCreated reports whether a worker may be creating a group that should not exist any more, or
-// has just created it.
+// mayBeCreated reports whether a worker may be creating this group now, or has just created it. The
+// group may no longer be in scope.
 func (r *run) mayBeCreated(ctx context.Context, id string) (bool, error) {
 	known, err := r.e.Store.KnownAbout(ctx, r.job.Key, id)
 	return known.Op != nil || known.Verdict != "" || known.Link != nil, err
@@ -381,8 +397,8 @@ func (r *run) eachGroupNews(ctx context.Context, visit func([]Listed) (more bool
 	}
 }
 
-// mentionGroups logs, once per initial cycle, what the job does with groups. It logs nothing if no
-// group is in scope.
+// mentionGroups adds an entry to the log, once per initial cycle, that says what the job does with
+// groups. It adds none if no group is in scope.
 func (r *run) mentionGroups(ctx context.Context) error {
 	if r.groups == nil || r.state.Cycle.Kind != InitialCycle {
 		return nil

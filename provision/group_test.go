@@ -29,6 +29,7 @@ type teams struct {
 	order    []string
 	byID     map[string]scim.Resource
 	requests []string // method, path and query or body
+	compares bool     // whether a search by displayName compares case
 	// answer, if not nil, may answer instead; true if it did.
 	answer func(w http.ResponseWriter, r *http.Request, body string) bool
 }
@@ -241,15 +242,18 @@ func (t *teams) handle(r *http.Request, id string, body []byte) (int, []byte) {
 	case id != "" && !known:
 		return http.StatusNotFound, problem(404, "", "There is no such group.")
 	case r.Method == http.MethodGet && id == "":
-		f, _, err := scim.ParseFilter(scim.GroupType(), r.URL.Query().Get("filter"), scim.Lenient)
-		if err != nil {
+		filter := r.URL.Query().Get("filter")
+		f, _, err := scim.ParseFilter(scim.GroupType(), filter, scim.Lenient)
+		if err != nil && filter != "" {
 			return http.StatusBadRequest, problem(400, "invalidFilter", err.Error())
 		}
 		found := []json.RawMessage{}
 		for _, id := range t.order {
-			if team, there := t.byID[id]; there && f.Match(team) {
-				found = append(found, withoutMembers(team))
+			team, there := t.byID[id]
+			if !there || filter != "" && (!f.Match(team) || t.compares && !strings.Contains(filter, fmt.Sprintf("%q", team.String("displayName")))) {
+				continue
 			}
+			found = append(found, withoutMembers(team))
 		}
 		b, _ := json.Marshal(map[string]any{"schemas": []string{scim.ListResponseURN}, "totalResults": len(found), "Resources": found})
 		return http.StatusOK, b

@@ -12,19 +12,20 @@ import (
 // The guard holds operations that would take access away from too many people by mistake. It counts
 // the operations that disable or delete by their cause: one import, or one look at everyone after a
 // change of settings. The operations wait until all changes of the cause are on the work list. If
-// there are more than the limit, all of them are held until an administrator approves or rejects
-// them. All other work continues. Single changes have no cause and are never held.
+// there are more operations than the limit allows, all of them are held until an administrator
+// approves or rejects them. All other work continues. Single changes have no cause and are never
+// held.
 //
 // The guard counts the members that a cause removes from groups separately, against the number of
 // all memberships. If accounts of the cause are on hold, its removals of members are too.
 //
-// Each row of the work list has a verdict. A row may take access away only if the guard has judged
-// it:
+// Each row of the work list has a verdict. A row with a cause may take access away only after the
+// guard has judged the cause:
 //
 //	directory ─► list ─► judging ─► ready, takes ─► sent
 //	                        │  ▲
 //	                        ▼  │
-//	                      held └── late: found only when a worker evaluated the person
+//	                      held └── late: a worker found that the row takes access away
 //	                        │
 //	                        ▼
 //	                    rejected: until the person changes or another cause arrives
@@ -34,33 +35,36 @@ type Verdict string
 
 // The verdicts.
 const (
-	Ready    Verdict = "ready"
-	Judging  Verdict = "judging"  // the cause is being counted
-	Late     Verdict = "late"     // the cause is being counted; this row was found after the cause was listed
-	OnHold   Verdict = "held"     // a person has to approve or reject it
-	Rejected Verdict = "rejected" // a person decided that nothing is sent
+	Ready    Verdict = "ready"    // the row may be worked on
+	Judging  Verdict = "judging"  // the operations of the row's cause are being counted
+	Late     Verdict = "late"     // as Judging, but only a worker found that the row takes access away
+	OnHold   Verdict = "held"     // an administrator has to approve or reject the row
+	Rejected Verdict = "rejected" // an administrator decided that nothing is sent for the row
 )
 
 // Origin is where a change of an object comes from.
 type Origin struct {
-	Cause         string // the id of the import that made it; "" if it is a single change
-	RemovesAccess bool   // the change itself takes access away, such as a deletion
+	Cause         string // the id of the import that made the change; "" for a single change
+	RemovesAccess bool   // whether the change itself takes access away, such as a deletion
 }
 
 // CauseInfo is what a source knows about an import.
 type CauseInfo struct {
-	Words string
-	Seen  time.Time // when the cause last wrote something
+	Words string    // a description of the import
+	Seen  time.Time // when the import last wrote something; zero if the source does not know the import
 }
 
-// cycleCause is the prefix of a cause's id if the cause is an initial cycle.
+// cycleCause is the prefix of a cause's id if the cause is an initial cycle. In a plan it is the
+// whole id.
 const cycleCause = "cycle-"
 
-// importSilence is how long after its last transaction an import counts as ended, even if it has
-// not said so. Its process was probably killed.
+// importSilence is the time without a transaction after which an import counts as ended, even if
+// it has not said that it ended. Its process was probably killed.
 const importSilence = time.Minute
 
-// Keeps says which earlier verdicts of a row stay in force when the row is listed again.
+// Keeps says which verdicts of a row stay in force when the row is listed again. Held is for the
+// verdict OnHold, Judging for Judging and Late, ImportJudging for Judging if the cause is an
+// import, and Rejected for Rejected. Free is for Ready if the row was allowed to take access away.
 type Keeps struct {
 	Held, Judging, ImportJudging, Rejected, Free bool
 }
@@ -68,37 +72,39 @@ type Keeps struct {
 // JudgedCause is a cause with rows that wait for the guard.
 type JudgedCause struct {
 	ID       string
-	Judging  int
-	Late     int
-	Complete bool // the cause makes no more changes
+	Judging  int  // how many rows have the verdict Judging
+	Late     int  // how many rows have the verdict Late
+	Complete bool // whether the source has reported that the cause makes no more changes
 }
 
 // Judgement is the result of counting the operations of one cause.
 type Judgement struct {
-	Accounts Tally // operations that disable or delete accounts or groups, against the active links
-	Members  Tally // removals of members of groups, against all memberships
+	Accounts Tally // operations that disable or delete accounts or groups; their limit depends on the number of active links
+	Members  Tally // removals of members of groups; their limit depends on the number of all memberships
 }
 
 // Tally counts the operations of one cause: either those on accounts or those on memberships.
 type Tally struct {
-	Count   int  // operations that are judged now
-	Passed  int  // operations that were let through earlier
-	OnHold  int  // operations that were put on hold earlier
-	Allowed int  // operations that an administrator accepted before saving the change
-	Active  int  // active links, or memberships, when the cause was first judged or now
-	Held    bool // the operations that are judged now are put on hold
+	Count   int  // how many operations are judged now
+	Passed  int  // how many operations were let through earlier
+	OnHold  int  // how many operations are on hold from earlier
+	Allowed int  // how many operations an administrator accepted before saving the change
+	Active  int  // how many active links, or memberships, there are; at least as many as at an earlier judgement
+	Held    bool // whether the operations that are judged now are put on hold
 }
 
-// Total returns how many operations of the cause take access away, whatever became of them.
+// Total returns how many operations of the cause take access away. Operations that an administrator
+// has rejected do not count.
 func (t Tally) Total() int { return t.Count + t.Passed + t.OnHold }
 
 func (t *Tally) judge() { t.Held = t.Count > 0 && t.Total() > t.limit() }
 
-// limit returns how many of the operations may be sent without approval.
+// limit returns how many operations of the cause may take access away without approval. If there
+// are more, all that are judged now are put on hold.
 func (t Tally) limit() int { return max(limit(t.Active), t.Allowed) }
 
-// limit returns how many operations of one cause may take access away without approval. active is
-// how many accounts, or memberships, there are.
+// limit returns how many operations of one cause may take access away without approval, if no
+// administrator accepted a number. active is how many active accounts, or memberships, there are.
 func limit(active int) int { return min(500, max(5, active/10)) }
 
 // Judge decides which of the counted operations are put on hold.
@@ -132,7 +138,7 @@ func (t Tally) PassedAfter() int {
 	return t.Passed + t.Count
 }
 
-// words says how many operations are on hold.
+// words says in sentences how many operations are on hold after the judgement.
 func (j Judgement) words() string {
 	var parts []string
 	if n := j.Accounts.OnHoldAfter(); n > 0 {
@@ -144,7 +150,8 @@ func (j Judgement) words() string {
 	return strings.Join(parts, " ")
 }
 
-// guard fills in the fields of a listed object that the guard needs.
+// guard fills in the fields of a listed object that the guard needs. o is the object, or nil if the
+// source no longer has it. from is the origin of its change.
 func (r *run) guard(l *Listed, o *Object, from Origin) {
 	switch l.Why {
 	case ByCycle:
@@ -156,7 +163,7 @@ func (r *run) guard(l *Listed, o *Object, from Origin) {
 		if from.RemovesAccess {
 			l.Keeps = Keeps{}
 		}
-	default: // nothing is known about the change yet; a worker will find out
+	default: // a worker will find out whether the object takes access away
 		l.Takes = false
 		l.Keeps = Keeps{Held: true, Judging: true, Rejected: true, Free: true}
 		return
@@ -168,7 +175,7 @@ func (r *run) guard(l *Listed, o *Object, from Origin) {
 	l.Reason = r.whyLeaves(o)
 }
 
-// verdict returns the verdict that a row gets when it is listed.
+// verdict returns the verdict that the row gets when it is listed.
 func (l Listed) verdict() Verdict {
 	switch {
 	case !l.Takes || l.Cause == "":
@@ -217,7 +224,8 @@ func (r *run) cycleCause() string {
 	return cycleCause + r.state.Cycle.ID
 }
 
-// takesAway reports whether a decision disables or deletes an account.
+// takesAway reports whether the decision deletes an account, or disables an account that is not
+// disabled yet.
 func (w *work) takesAway() bool {
 	switch d := w.decision.(type) {
 	case remove:
@@ -235,9 +243,10 @@ func (w *work) takesAway() bool {
 	return false
 }
 
-// holdsBack returns the row to list again for the guard if a decision takes access away but the
-// guard has not judged the row. The decision is then not sent. A person who is provisioned on
-// demand is never held back, because the person who asked sees the result.
+// holdsBack returns a row for the guard if the decision takes access away and the guard has not let
+// the object's row do that. The caller then lists that row and does not send the decision.
+// Otherwise holdsBack returns nil. It never holds back an object that is provisioned on demand,
+// because the administrator who asked for that sees the result.
 func (l *pipeline) holdsBack(ctx context.Context, w *work) (*Listed, error) {
 	if !w.takesAway() || w.known.Takes || w.known.Why == ByDemand {
 		return nil, nil
@@ -267,16 +276,16 @@ func (l *pipeline) holdsBack(ctx context.Context, w *work) (*Listed, error) {
 	return &listed, nil
 }
 
-// failedBefore reports whether an initial cycle looks at an object only because it failed earlier,
-// and its account was not to be taken away then. If it is now, the reason for the initial cycle is
-// the cause.
+// failedBefore reports whether an initial cycle retries an object whose failed operation did not
+// take access away. If the operation now takes access away, its cause is the initial cycle.
 func (r *run) failedBefore(known Pending) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.state.Phase != Idle && r.state.Cycle.Kind == InitialCycle && known.Why == ByRetry && !known.leaves()
 }
 
-// leaves reports whether the object's account was to be taken away when that failed.
+// leaves reports whether the object is in the retry queue because disabling or deleting its account
+// failed.
 func (p Pending) leaves() bool { return p.Escrow != nil && p.Escrow.Lane == Leavers }
 
 // catchUp imports all changes that the directory has at this moment.
@@ -299,9 +308,10 @@ func (r *run) catchUp(ctx context.Context) error {
 	}
 }
 
-// judge judges the causes whose changes are all on the work list. Rows that were found late wait
-// until no object is left to look at, because only then are all of them known. It reports whether
-// it judged anything.
+// judge judges the causes whose changes are all on the work list. idle says that no object is left
+// to work on. A cause whose waiting rows are all Late is judged only when idle, because workers may
+// still find more of them. did reports whether judge judged a cause, or imported changes of groups
+// that must be listed first.
 func (r *run) judge(ctx context.Context, idle bool) (did bool, err error) {
 	all, err := r.e.Store.CausesToJudge(ctx, r.job.Key)
 	if err != nil {
@@ -346,7 +356,7 @@ func (r *run) judge(ctx context.Context, idle bool) (did bool, err error) {
 }
 
 // complete reports whether all changes of a cause are on the work list. If not, again is when to
-// look again.
+// look again; zero means that the import of the current cycle has to go on first.
 func (r *run) complete(ctx context.Context, c JudgedCause) (done bool, again time.Time, err error) {
 	if c.Complete {
 		return true, time.Time{}, nil
@@ -364,7 +374,8 @@ func (r *run) complete(ctx context.Context, c JudgedCause) (done bool, again tim
 	return info.Seen.IsZero() || !r.e.Now().Before(again), again, nil
 }
 
-// judgeable reports whether a cause can be judged now. If not, again is when to look again.
+// judgeable reports whether any cause can be judged now. If not, again is when to look again; zero
+// means that no time is known.
 func (r *run) judgeable(ctx context.Context) (now bool, again time.Time, err error) {
 	all, err := r.e.Store.CausesToJudge(ctx, r.job.Key)
 	if err != nil {
@@ -381,7 +392,7 @@ func (r *run) judgeable(ctx context.Context) (now bool, again time.Time, err err
 }
 
 // allowed returns how many accounts a cause may disable because an administrator accepted that
-// number before saving.
+// number before saving a change. It is 0 if the cause is not the current initial cycle.
 func (r *run) allowed(cause string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -391,7 +402,7 @@ func (r *run) allowed(cause string) int {
 	return r.state.Cycle.Allowed
 }
 
-// causeWords describes a cause in words.
+// causeWords returns a description of a cause, for messages.
 func (r *run) causeWords(ctx context.Context, id string) (string, error) {
 	if cycle, ok := strings.CutPrefix(id, cycleCause); ok {
 		r.mu.Lock()

@@ -17,7 +17,7 @@ type Rehire string
 
 // The rules for a re-hire.
 const (
-	RehireAsk   Rehire = "ask"   // do nothing, and let a person decide
+	RehireAsk   Rehire = "ask"   // do nothing, and let an administrator decide
 	RehireAdopt Rehire = "adopt" // take the account over if both have the same employeeId
 	RehireNew   Rehire = "new"   // create a new account once the name is free at the application
 )
@@ -27,7 +27,7 @@ type Swaps string
 
 // The rules for swaps.
 const (
-	SwapsAsk       Swaps = "ask"       // do nothing, and let a person decide
+	SwapsAsk       Swaps = "ask"       // do nothing, and let an administrator decide
 	SwapsTemporary Swaps = "temporary" // give one account a temporary value in between
 )
 
@@ -39,8 +39,8 @@ type Awaited struct {
 	Fresh  bool      // whether the object has only now begun to wait for the value
 }
 
-// Aside is a temporary value that an account gets while the other people in a circle get their new
-// values. The engine records the temporary value before it sends it.
+// Aside is a temporary value of an account. The account of one person in a circle gets it, so that
+// the others can get their new values. The engine records the temporary value before it sends it.
 type Aside struct {
 	Path    string    `json:"path"`
 	Value   string    `json:"value"` // the temporary value
@@ -51,7 +51,8 @@ type Aside struct {
 
 const (
 	// awaitTime is how long a person waits for a value before the engine looks at the person again.
-	// Waiting is not a failure. It ends earlier if the outcome of the holder is recorded.
+	// Waiting is not a failure. It ends earlier if the value becomes free, or if the update of the
+	// account with the value fails.
 	awaitTime = 30 * time.Second
 	// asideTime is how long an account may keep a temporary value.
 	asideTime = 10 * time.Minute
@@ -145,8 +146,8 @@ func (p *pass) decideContest(ctx context.Context, w *work, changes []Change) ([]
 	return changes, nil, nil
 }
 
-// decideWait decides how to wait for the value key, which the account of another person h has. The
-// decision is nil if waiting is of no use, because that account keeps the value.
+// decideWait decides what to do until the value key is free, which the account of another person h
+// has: wait, fail, or use a temporary value. The decision is nil if h keeps the value.
 func (p *pass) decideWait(ctx context.Context, w *work, key MatchKey, h holder) (decision, error) {
 	awaits := &Awaited{Key: key, Holder: h.id, Since: w.started, Fresh: true}
 	before, err := p.others.awaited(ctx, w.known.ObjectID)
@@ -214,8 +215,9 @@ func (p *pass) findCircle(ctx context.Context, objectID, holderID string) ([]str
 	return nil, nil
 }
 
-// breakCircle decides about a person in a circle. If the job allows it, the account of one person
-// in the circle gets a temporary value, and the others wait. Otherwise the person fails.
+// breakCircle decides about a person in a circle of people who wait for each other. If the job
+// allows it, the account of one of them gets a temporary value, and the others wait. Otherwise the
+// person fails.
 func (p *pass) breakCircle(w *work, key MatchKey, h holder, awaits *Awaited, circle []string) decision {
 	why := p.noTemporary(w, key)
 	if why == "" && slices.Min(circle) != w.known.ObjectID {
@@ -257,7 +259,8 @@ func (p *pass) noTemporary(w *work, key MatchKey) string {
 	return ""
 }
 
-// resume continues with an account that has a temporary value, or was about to get it.
+// resume continues with an account that has a temporary value, or was about to get it. It returns
+// the changes to send now, and a decision about the remaining change, as decideContest does.
 func (p *pass) resume(ctx context.Context, w *work, changes []Change) ([]Change, decision, error) {
 	a := *w.link.Aside
 	changes = slices.Clone(changes)

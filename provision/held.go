@@ -13,20 +13,20 @@ import (
 // HeldCause is a cause with operations that are on hold or were rejected.
 type HeldCause struct {
 	ID          string
-	Words       string
-	Since       time.Time // when the cause was first judged
-	Count       int
-	Members     int // of Count: removals of members of groups
-	Changed     int // operations that were on hold too, until their person changed
-	Links       int // active links when it was judged
-	Memberships int // memberships of all groups at that time; 0 if no removals were judged
-	Batch       int // grows when more operations of the cause are held
-	Reasons     []HeldReason
-	Names       []string // names of the first accounts
+	Words       string       // a description of the cause
+	Since       time.Time    // when the job first recorded the cause
+	Count       int          // how many operations of the cause are on hold, or were rejected
+	Members     int          // how many of Count are removals of members of groups
+	Changed     int          // how many operations are no longer on hold because their object changed
+	Links       int          // how many active links there were when the cause was judged
+	Memberships int          // how many memberships all groups had then; 0 if no removals of members were judged
+	Batch       int          // a number that grows when more operations of the cause are put on hold
+	Reasons     []HeldReason // the most frequent reasons, the most frequent first
+	Names       []string     // the names of the first few objects, as examples
 }
 
-// Extent says how many operations of the cause are on hold, out of how many accounts and
-// memberships. of is the word put between the two numbers, such as " of".
+// Extent says in words how many operations of the cause are on hold, and how many active accounts
+// and memberships there were. of is the string between the two numbers, such as " of".
 func (h HeldCause) Extent(of string) string {
 	var parts []string
 	if accounts := h.Count - h.Members; accounts > 0 || h.Members == 0 {
@@ -38,36 +38,39 @@ func (h HeldCause) Extent(of string) string {
 	return strings.Join(parts, ", and ")
 }
 
-// HeldReason counts operations that are on hold for the same reason.
+// HeldReason counts the operations of a cause that have the same reason.
 type HeldReason struct {
 	Reason string `json:"reason"`
 	Count  int    `json:"count"`
 }
 
-// HeldObject is one operation on hold: on an account or a group, or the removal of a member.
+// HeldObject is one operation that is on hold or was rejected. It concerns an account or a group,
+// or it removes a member from a group.
 type HeldObject struct {
 	ObjectID string    `json:"objectId"`
 	TargetID string    `json:"targetId"`
 	Name     string    `json:"name"`
 	Reason   string    `json:"reason"`
 	Since    time.Time `json:"since"`
-	Group    string    `json:"group,omitempty"` // if a member is removed: the object id of the group
-	Place    string    `json:"-"`               // the object's place in the list, for the next page
+	Group    string    `json:"group,omitempty"` // the object id of the group from which ObjectID is removed; "" for an account or group
+	Place    string    `json:"-"`               // the operation's place in the list; the next page begins after it
 }
 
 // ErrNothingHeld means that a cause has no operations on hold.
 var ErrNothingHeld = errors.New("nothing of this cause is on hold")
 
-// AnyBatch makes Approve or Reject apply to everything that is on hold now.
+// AnyBatch makes Approve or Reject apply to all operations of the cause that are on hold now.
 const AnyBatch = -1
 
-// Held returns the causes with operations on hold, or with rejected operations, oldest first.
+// Held returns the causes that have operations with the verdict v, OnHold or Rejected, oldest
+// first.
 func (j *Jobs) Held(ctx context.Context, k Key, v Verdict) ([]HeldCause, error) {
 	return j.Store.HeldCauses(ctx, k, v)
 }
 
-// HeldObjects returns a page of the operations of a cause with this verdict. next is empty on the
-// last page.
+// HeldObjects returns a page of the operations of a cause with this verdict. after is the next of
+// the previous page, or "". next is "" on the last page. The error is ErrNothingHeld if no cause
+// can have this id.
 func (j *Jobs) HeldObjects(ctx context.Context, k Key, cause string, v Verdict, after string, limit int) (page []HeldObject, next string, err error) {
 	if !storable(cause) || !storable(after) {
 		return nil, "", ErrNothingHeld
@@ -80,15 +83,17 @@ func (j *Jobs) HeldObjects(ctx context.Context, k Key, cause string, v Verdict, 
 	return page, next, err
 }
 
-// Approve lets the operations of a cause that are on hold be sent. It does not cover operations
-// whose person has changed since. batch is the Batch of the HeldCause that the caller has seen, or
-// AnyBatch. The error is ErrChanged if more operations were held since.
+// Approve lets the operations of a cause that are on hold be sent. An operation whose object has
+// changed since is no longer on hold, so it is not approved. batch is the Batch of the HeldCause
+// that the caller has seen, or AnyBatch. The error is ErrNothingHeld if no operation of the cause
+// is on hold, and ErrChanged if more operations were put on hold since batch.
 func (j *Jobs) Approve(ctx context.Context, k Key, cause string, batch int, actor string) (HeldCause, error) {
 	return j.decide(ctx, k, cause, batch, true, actor)
 }
 
-// Reject prevents the operations of a cause that are on hold from being sent, until the person
-// changes or another cause concerns them. batch and the errors are as in Approve.
+// Reject prevents the operations of a cause that are on hold from being sent. An operation is
+// decided anew when its object changes or another cause concerns the object. batch and the errors
+// are as in Approve.
 func (j *Jobs) Reject(ctx context.Context, k Key, cause string, batch int, actor string) (HeldCause, error) {
 	return j.decide(ctx, k, cause, batch, false, actor)
 }
@@ -118,7 +123,8 @@ func (j *Jobs) decide(ctx context.Context, k Key, cause string, batch int, appro
 	return held, j.wake(ctx, job)
 }
 
-// operations returns the start of a sentence, such as "2 operations on hold were".
+// operations returns the start of a sentence about n operations, for example "2 operations on hold
+// were".
 func operations(n int) string {
 	if n == 1 {
 		return "1 operation on hold was"

@@ -9,7 +9,7 @@ import (
 	"time"
 )
 
-// LeaseKind is the kind of the leases for work on jobs.
+// LeaseKind is the kind of the leases under which processes work on jobs.
 const LeaseKind = "job"
 
 // Errors that callers check for.
@@ -47,7 +47,7 @@ func ParseKey(text string) (Key, error) {
 	return Key{Directory: SourceID(d), App: app}, nil
 }
 
-// Mode is Provisioning Mode in Microsoft's guide.
+// Mode is the setting that Microsoft's guide calls Provisioning Mode.
 type Mode string
 
 // Provisioning modes. A job that was saved as Automatic cannot go back to Manual.
@@ -56,10 +56,10 @@ const (
 	Automatic Mode = "Automatic"
 )
 
-// Status is Provisioning Status in Microsoft's guide.
+// Status is the setting that Microsoft's guide calls Provisioning Status.
 type Status string
 
-// Provisioning statuses. Off pauses the job and keeps its state; On continues.
+// Provisioning statuses. Off pauses the job and keeps its state; On lets the job go on.
 const (
 	Off Status = "Off"
 	On  Status = "On"
@@ -81,9 +81,9 @@ type Job struct {
 	TenantURL string
 	Status    Status
 	Scope     Scope
-	Rehire    Rehire
-	Swaps     Swaps
-	Schema    *Schema
+	Rehire    Rehire  // what happens if a person needs an account that another person had
+	Swaps     Swaps   // what happens if people swap their matching values
+	Schema    *Schema // the mappings
 	// GroupsOffered says whether an administrator still has to decide about groups. Earlier
 	// versions of Rollcall ignored the mapping of groups, so the update to this version switched it
 	// off.
@@ -93,16 +93,16 @@ type Job struct {
 	// SealedSecret is the Secret Token, sealed for this job; nil if there is none.
 	SealedSecret []byte
 
-	// Version increases with every change, which prevents lost updates.
+	// Version increases with every change of the job, which prevents lost updates.
 	Version int64
-	// Asked counts the requests that people made to the engine.
+	// Asked counts the requests that changes of the settings have made to the engine.
 	Asked
 
-	// AskedWhy describes the last change because of which the engine must look at everyone.
+	// AskedWhy describes the last change that requested an initial cycle.
 	AskedWhy string
 
 	// Searches holds the results of the search tests that were made when the connection or the
-	// mapping was saved; nil if the target could not be reached at that time.
+	// matching attributes were last saved; nil if the target could not be tested at that time.
 	Searches *Searches
 
 	Created  time.Time
@@ -114,13 +114,14 @@ type Job struct {
 // request. The JSON names come from an earlier version, so that stored states stay readable.
 type Asked struct {
 	// TryNow counts requests to begin a cycle at once, regardless of the schedule, a pause or a
-	// quarantine. A start, a new address and a new Secret Token make such a request.
+	// quarantine. A start, a restart, a changed status or address, and a saved Secret Token make
+	// such a request.
 	TryNow int64 `json:"credentials"`
-	// LookAtAll counts requests to begin an initial cycle. Changes of mappings or scope and a new
-	// target make such a request.
+	// LookAtAll counts requests to begin an initial cycle. A new target, a restart, and a change of
+	// the mappings or of a setting such as the scope make such a request.
 	LookAtAll int64 `json:"revision"`
-	// Confirmed is the number of accounts that administrators have agreed to disable, in total over
-	// all changes that request an initial cycle.
+	// Confirmed is how many accounts administrators have agreed to disable: the sum over all
+	// changes that requested an initial cycle.
 	Confirmed int64 `json:"confirmed,omitempty"`
 	// ForgetFailures counts requests to try everyone who failed again. A restart makes such a
 	// request.

@@ -22,11 +22,11 @@ type Jobs struct {
 	Sealer   Sealer
 	Targets  TargetMaker
 	Template func() (*Schema, error)                // the default mappings
-	Wake     func(ctx context.Context, k Key) error // makes the engine look at a job now; if nil, the engine notices changes by itself
+	Wake     func(ctx context.Context, k Key) error // makes the engine look at a job now; nil if the engine must notice changes by itself
 	Now      func() time.Time
 	NewID    func() string
 
-	Sources         func(ctx context.Context, d SourceID) (Source, error) // opens a source
+	Sources         func(ctx context.Context, d SourceID) (Source, error) // opens the source of a directory
 	Attributes      Catalog                                               // the attributes that mappings of users can read
 	GroupAttributes Catalog                                               // the attributes that mappings of groups can read
 
@@ -64,7 +64,7 @@ type Settings struct {
 type MappingEdit struct {
 	Enabled *bool
 	Actions *FlowTypes     // Target Object Actions
-	Scope   *[]FilterGroup // Source Object Scope; an empty list admits all records
+	Scope   *[]FilterGroup // Source Object Scope; an empty list admits all objects
 	// ExactCase lists the target attributes of the mapping for which a difference only in case
 	// counts as a change. For all others, case is ignored.
 	ExactCase *[]string
@@ -88,7 +88,8 @@ func (j *Jobs) List(ctx context.Context, d SourceID) ([]Job, error) {
 	return j.Store.ListJobs(ctx, d)
 }
 
-// Save saves the settings of the Provisioning page. The first Save creates the job.
+// Save saves the settings of the Provisioning page. The first Save creates the job. The error is an
+// *InputError if the settings cannot be saved.
 func (j *Jobs) Save(ctx context.Context, k Key, s Settings, actor string) (Job, error) {
 	return j.SaveFrom(ctx, k, func(Job) (Settings, error) { return s, nil }, actor)
 }
@@ -131,8 +132,9 @@ func (j *Jobs) SaveFrom(ctx context.Context, k Key, decide func(now Job) (Settin
 	}
 }
 
-// Create creates a job with these mappings. The job is off and has no credentials yet. It returns
-// ErrChanged if the application already has a job.
+// Create creates a job with these mappings. The job is off and has no credentials yet. The error is
+// an *InputError if the mappings cannot be used, and ErrChanged if the application already has a
+// job.
 func (j *Jobs) Create(ctx context.Context, k Key, schema *Schema, actor string) (Job, error) {
 	if err := j.CheckSchema(schema); err != nil {
 		return Job{}, err
@@ -143,7 +145,7 @@ func (j *Jobs) Create(ctx context.Context, k Key, schema *Schema, actor string) 
 	}, actor)
 }
 
-// first creates the job: the default job as fn changes it. It returns ErrChanged if the job exists
+// first creates a job: the default job, changed by fn. It returns ErrChanged if the job exists
 // already.
 func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), actor string) (Job, error) {
 	job, err := j.Default(k)
@@ -205,7 +207,7 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 		} else {
 			did = append(did, "Secret Token saved again")
 		}
-		job.TryNow++ // whoever saved the token wants to know at once whether it works
+		job.TryNow++ // the administrator who saved the token wants to know at once whether it works
 	}
 	if s.Scope != job.Scope {
 		did = append(did, fmt.Sprintf("Scope set to %s", s.Scope))
@@ -215,12 +217,12 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 	if s.Rehire != "" && s.Rehire != job.Rehire {
 		did = append(did, fmt.Sprintf("Re-hire set to %s", s.Rehire))
 		job.Rehire = s.Rehire
-		job.LookAtAll++ // the new rule may let work go on that waited for a decision
+		job.LookAtAll++ // with the new rule, people who waited for a decision may get their accounts
 	}
 	if s.Swaps != "" && s.Swaps != job.Swaps {
 		did = append(did, fmt.Sprintf("Swapped names set to %s", s.Swaps))
 		job.Swaps = s.Swaps
-		job.LookAtAll++ // the new rule may let work go on that waited for a decision
+		job.LookAtAll++ // with the new rule, updates that waited for a decision may be sent
 	}
 	if s.Nested != nil && *s.Nested != job.Nested {
 		did = append(did, "Nested groups set to "+onOrOff(*s.Nested))
@@ -289,9 +291,9 @@ func usableMapping(s *Schema, c Catalog) (*mapping, error) {
 	return m, nil
 }
 
-// seal encrypts the Secret Token and stores it in the job; "" removes the stored one. It first
-// removes the white space around the token, which comes from copying. changed is false if the job
-// already has this token.
+// seal encrypts the Secret Token and stores it in the job; "" removes the stored token. It ignores
+// white space around the token, which comes from copying. changed is false if the job already has
+// this token.
 func (j *Jobs) seal(job *Job, secret string) (changed bool, err error) {
 	secret = strings.TrimSpace(secret)
 	if strings.ContainsAny(secret, "\r\n\x00") {
@@ -312,7 +314,7 @@ func (j *Jobs) seal(job *Job, secret string) (changed bool, err error) {
 }
 
 // endpoint returns the part of a Tenant URL that identifies the application: everything before the
-// flags in the query string, in lower case.
+// query string, which holds only flags, in lower case.
 func endpoint(tenantURL string) string {
 	base, _, _ := strings.Cut(tenantURL, "?")
 	return strings.ToLower(strings.TrimRight(base, "/"))
@@ -321,9 +323,10 @@ func endpoint(tenantURL string) string {
 // saveTest is the time limit of the connection test during a save.
 const saveTest = 5 * time.Second
 
-// learn tests the matching attributes of users and groups with a job's new settings. The result is
-// only information: a target that cannot be reached does not prevent the save, and every cycle
-// tests again before it does any work.
+// learn tests by which matching attributes of users and groups the target can be searched with a
+// job's new settings, and stores the results in job.Searches. The results are only information: a
+// target that cannot be reached does not prevent the save, and every cycle tests again before it
+// does any work.
 func (j *Jobs) learn(ctx context.Context, job *Job) {
 	job.Searches = nil
 	if job.Mode != Automatic || job.TenantURL == "" {
@@ -351,9 +354,9 @@ func (j *Jobs) learn(ctx context.Context, job *Job) {
 
 // TestConnection searches the target, by every matching attribute, for accounts that cannot exist.
 // If the job provisions groups, it also searches for groups that cannot exist. If secret is nil, it
-// uses the saved Secret Token. If the target refuses, the error is a *TargetError whose Words
-// explain the problem. Otherwise the result says for each attribute whether the target can be
-// searched by it.
+// uses the saved Secret Token. The result says for each attribute whether the target can be
+// searched by it. The error is an *InputError if the settings cannot be used. If the target
+// refuses, it is a *TargetError whose Words explain the problem.
 func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secret *string) (ConnectionTest, error) {
 	job, err := j.Store.Job(ctx, k)
 	if errors.Is(err, ErrNoJob) {
@@ -391,8 +394,8 @@ func (j *Jobs) TestConnection(ctx context.Context, k Key, tenantURL string, secr
 	return found, err
 }
 
-// recordTest records a Test Connection as an event: who tested which host, and the result. refused
-// is the error of the test; nil if it worked. The text of the application's answer is not recorded.
+// recordTest records a connection test as an event, with the host and the result. refused is the
+// error of the test; nil if the test worked. The event does not contain the application's answer.
 func (j *Jobs) recordTest(ctx context.Context, job Job, tenantURL string, refused error) error {
 	if j.Events == nil {
 		return nil
@@ -447,12 +450,12 @@ func (j *Jobs) Restart(ctx context.Context, k Key, actor string) (Job, error) {
 	return j.Reset(ctx, k, Reset{Everybody: true, Failures: true, Quarantine: true}, actor)
 }
 
-// Reset says what a restart does again. Failures and Links include Everybody.
+// Reset says what a restart does. Failures and Links include Everybody.
 type Reset struct {
-	Everybody  bool // look at everyone again
-	Failures   bool // forget failures, and read the accounts again
-	Quarantine bool // try again at once, even in quarantine; every restart does this
-	Links      bool // forget the links to accounts; everyone is matched again
+	Everybody  bool // whether to look at everyone again
+	Failures   bool // whether to forget failures, and to read all accounts again
+	Quarantine bool // whether to try again at once, even in quarantine; every restart does this anyway
+	Links      bool // whether to forget the links to accounts, so that everyone is matched again
 }
 
 // words describes the restart, for its event.
@@ -466,7 +469,8 @@ func (r Reset) words() string {
 	return "Provisioning was restarted: it tries again at once."
 }
 
-// Reset restarts a job as what says, and sets Provisioning Status to On.
+// Reset restarts a job in the way that what describes, and sets Provisioning Status to On. The
+// error is an *InputError if the job is not set up.
 func (j *Jobs) Reset(ctx context.Context, k Key, what Reset, actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningRestarted, func(job *Job) (string, error) {
 		if job.Mode != Automatic {
@@ -491,7 +495,8 @@ func (j *Jobs) Reset(ctx context.Context, k Key, what Reset, actor string) (Job,
 	})
 }
 
-// SetMapping changes an object mapping. The user mapping cannot be disabled.
+// SetMapping changes the object mapping with this name. The user mapping cannot be disabled. The
+// error is an *InputError if the change cannot be saved.
 func (j *Jobs) SetMapping(ctx context.Context, k Key, name string, edit MappingEdit, actor string) (Job, error) {
 	return j.EditMapping(ctx, k, name, func(*Schema, *ObjectMapping) (MappingEdit, error) { return edit, nil }, actor)
 }
@@ -556,8 +561,9 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 		}
 	}
 	if edit.Enabled != nil && m.SourceObjectName == string(GroupKind) && job.GroupsOffered {
-		// Saving is the decision about groups, even if Enabled stays as it is. The other value in
-		// enabled makes it a change that is stored.
+		// Saving counts as the decision about groups, even if Enabled stays as it is. The opposite
+		// value in the variable enabled makes the next comparison find a change, so that the
+		// decision is stored.
 		job.GroupsOffered, enabled = false, !m.Enabled
 	}
 	if enabled == m.Enabled && actions == m.FlowTypes && !scoped && exact == "" {
@@ -579,9 +585,9 @@ func (j *Jobs) setMapping(job *Job, name string, edit MappingEdit) (string, erro
 	return words, nil
 }
 
-// EditSchema changes the mappings of a job depending on their current state. decide returns the job
-// with its new schema, as [Job.SetRow] does. If another change comes in between, decide runs again,
-// so it must have no side effects.
+// EditSchema changes the mappings of a job. decide gets the current job and returns it with the new
+// schema, as [Job.SetRow] does. If another change comes in between, decide runs again, so it must
+// have no side effects.
 func (j *Jobs) EditSchema(ctx context.Context, k Key, decide func(now Job) (Job, error), actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningMappingChanged, func(job *Job) (string, error) {
 		next, err := decide(*job)
@@ -612,8 +618,8 @@ func sameJSON(a, b *Schema) bool {
 	return errX == nil && errY == nil && bytes.Equal(x, y)
 }
 
-// matchingTargets returns the matching attributes of the enabled mappings, each after the name of
-// its mapping.
+// matchingTargets returns the matching attributes of the enabled mappings, each preceded by the
+// name of its mapping.
 func matchingTargets(s *Schema) []string {
 	var targets []string
 	for _, m := range s.ObjectMappings() {
@@ -626,7 +632,8 @@ func matchingTargets(s *Schema) []string {
 	return targets
 }
 
-// AnyRevision is for callers of RestoreDefaultMappings who accept the job in whatever state it is.
+// AnyRevision tells RestoreDefaultMappings not to check whether the job was changed since the
+// caller has seen it.
 const AnyRevision int64 = -1
 
 // WithDefaultMappings returns the job with the mappings and scoping filters of the template.
@@ -643,10 +650,10 @@ func (j *Jobs) WithDefaultMappings(job Job) (Job, error) {
 	return job, nil
 }
 
-// RestoreDefaultMappings resets all mappings and scoping filters to the template. seen is LookAtAll
-// of the job that the caller has seen, or AnyRevision. If LookAtAll is another now, the error is
-// ErrChanged. confirmed is how many accounts the change may disable: the number to which an
-// administrator agreed, or 0.
+// RestoreDefaultMappings resets all mappings and scoping filters to the template. seen is the
+// LookAtAll of the job that the caller has seen, or AnyRevision. If the job now has another
+// LookAtAll, the error is ErrChanged. confirmed is how many accounts the change may disable: the
+// number to which an administrator agreed, or 0.
 func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, confirmed int, actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningMappingsRestored, func(job *Job) (string, error) {
 		if seen != AnyRevision && seen != job.LookAtAll {
@@ -688,8 +695,8 @@ func (j *Jobs) replaceSchema(job *Job, schema *Schema) {
 	job.Schema = schema
 }
 
-// Delete removes a job and everything that is remembered for it. The accounts at the target do not
-// change.
+// Delete removes a job and everything that is remembered for it. It changes nothing at the target.
+// The error is ErrNoJob if there is no job.
 func (j *Jobs) Delete(ctx context.Context, k Key, actor string) error {
 	job, err := j.Store.Job(ctx, k)
 	if err != nil {
@@ -698,9 +705,9 @@ func (j *Jobs) Delete(ctx context.Context, k Key, actor string) error {
 	return j.Store.DeleteJob(ctx, k, j.event(ctx, job, actor, event.ProvisioningDeleted, "Provisioning was removed."))
 }
 
-// change applies fn to the current job and saves it together with an event. name is the name of the
-// event, and its text is the sentence that fn returns. If that is empty, nothing is saved. fn may
-// run more than once.
+// change applies fn to the current job and saves the job together with an event. name is the name
+// of the event, and its text is the sentence that fn returns. If fn returns "", nothing is saved.
+// fn may run more than once, because another change may come in between.
 func (j *Jobs) change(ctx context.Context, k Key, actor, name string, fn func(*Job) (string, error)) (Job, error) {
 	for attempt := 0; ; attempt++ {
 		job, err := j.Store.Job(ctx, k)
@@ -717,7 +724,7 @@ func (j *Jobs) change(ctx context.Context, k Key, actor, name string, fn func(*J
 		if job.LookAtAll != before.LookAtAll {
 			job.AskedWhy = words
 		} else {
-			job.Confirmed = before.Confirmed // this change affects no account
+			job.Confirmed = before.Confirmed // the change begins no initial cycle, so it disables no account
 		}
 		err = j.Store.UpdateJob(ctx, job, j.event(ctx, job, actor, name, words, changedSettings(before, job)...))
 		if errors.Is(err, ErrChanged) && attempt < 5 {
@@ -766,7 +773,7 @@ func (n NameApplication) name(ctx context.Context, k Key) string {
 	return name
 }
 
-// Report returns the status of a job.
+// Report returns the status of a job, or ErrNoJob.
 func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 	job, err := j.Store.Job(ctx, k)
 	if err != nil {
@@ -811,8 +818,8 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 	return r, nil
 }
 
-// groupsSearched returns the result of the newest test of groups. searches is the newest test of
-// users.
+// groupsSearched returns the results of the newest search tests of groups. searches holds the
+// newest search tests of users.
 func groupsSearched(job Job, s State, searches *Searches) (t ConnectionTest) {
 	switch known := s.Groups.Searches; {
 	case searches != nil && searches == job.Searches:
@@ -838,7 +845,8 @@ func statusCode(job Job, s State) string {
 }
 
 // Logs returns one page of the provisioning log, newest first unless the query says otherwise.
-// next is the Before of the query for the next page; it is empty on the last page.
+// next is the Before of the query for the next page; it is empty on the last page. The error is an
+// *InputError if the Before of the query is not a cursor.
 func (j *Jobs) Logs(ctx context.Context, k Key, q LogQuery) (entries []LogEntry, next string, err error) {
 	if q.Limit <= 0 {
 		q.Limit = 50
@@ -862,8 +870,8 @@ func (j *Jobs) CountLogs(ctx context.Context, k Key, q LogQuery) (int, error) {
 	return j.Store.CountLogs(ctx, k, q)
 }
 
-// storable reports whether all texts that the query looks for can be stored. If not, no entry can
-// match it.
+// storable reports whether the database can store all strings for which the query looks. If it
+// cannot, no entry matches the query.
 func (q LogQuery) storable() bool {
 	for _, text := range []string{q.Search, q.ObjectID, q.Cycle, string(q.Action), string(q.Status)} {
 		if !storable(text) {
@@ -873,7 +881,7 @@ func (q LogQuery) storable() bool {
 	return true
 }
 
-// storable reports whether the database can store a string. The texts that callers send, for
+// storable reports whether the database can store a string. The strings that callers send, for
 // example in addresses and forms, can contain any bytes.
 func storable(text string) bool { return utf8.ValidString(text) && !strings.ContainsRune(text, 0) }
 

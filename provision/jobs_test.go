@@ -26,7 +26,7 @@ func TestTestConnection(t *testing.T) {
 		if _, err := w.jobs.TestConnection(t.Context(), w.key, w.app.url(), &wrong); !errors.As(err, &te) || te.Kind != provision.Credentials {
 			t.Errorf("got %v, want refused credentials", err)
 		}
-		if d := cmp.Diff([]string{"GET /Users"}, w.app.asked()); d != "" {
+		if d := cmp.Diff([]string{"GET /Users", "GET /Users"}, w.app.asked()); d != "" { // a search, and the list
 			t.Errorf("requests (-want +got):\n%s", d)
 		}
 	})

@@ -17,8 +17,8 @@ const (
 	Leavers Lane = 1 + iota // people whose account should be disabled or deleted
 	Joiners                 // people who have no account yet and have changed
 	Updates                 // people who have an account and have changed
-	// CycleJoiners is the lane of people without an account that a cycle or a plan lists. An initial
-	// cycle lists everyone, and a single change does not wait for all of them.
+	// CycleJoiners is the lane of people without an account that a cycle or a plan lists. An
+	// initial cycle lists everyone, and a single change does not wait for all of them.
 	CycleJoiners
 )
 
@@ -39,16 +39,17 @@ type Listed struct {
 	Lane     Lane
 	Members  []ListedMember // for work on a group's memberships: the memberships that have changed
 
-	Takes  bool   // whether the object's account would be disabled or deleted
-	Cause  string // the id of the cause of the object's change; "" for a single change
-	Reason string // why the account would be disabled or deleted, in words
-	Keeps  Keeps
+	Takes  bool      // whether the object's account would be disabled or deleted
+	Cause  string    // the id of the cause of the object's change; "" for a single change
+	Reason string    // why the account would be disabled or deleted, in words
+	Keeps  Keeps     // which verdicts of an earlier row of the object stay in force
 	Turn   int64     // the turn that the object's row must still have to be listed; 0 means any turn
 	State  LinkState // the state of the object's link when the object was listed; "" if it has no link
 }
 
-// Outdated returns the row to list instead, if the object's link now has another state. That
-// happens if a worker has disabled or deleted the account since. The guard then counts nothing.
+// Outdated returns the row to list instead of l if the state of the object's link is no longer
+// l.State. That happens if a worker has disabled or deleted the account since. The guard does not
+// count the returned row.
 func (l Listed) Outdated() Listed {
 	return Listed{ObjectID: l.ObjectID, Why: l.Why, Lane: Checks, Cause: l.Cause}
 }
@@ -60,9 +61,9 @@ type ListedMember struct {
 	Takes  bool   // whether a single change ended the membership, so that the guard does not judge it
 }
 
-// list decides to which lane of the work list each object belongs. objects holds the objects, as
-// read from the source. If it is nil, list reads those objects that have an account. origins says
-// where the changes of the objects come from.
+// list returns a row of the work list for each object, with its lane and the fields for the guard.
+// objects holds the objects, as read from the source. If it is nil, list reads the objects whose
+// lane depends on them. origins says where the changes of the objects come from.
 func (r *run) list(ctx context.Context, why Why, ids []string, objects map[string]*Object, origins map[string]Origin) ([]Listed, error) {
 	if len(ids) == 0 {
 		return nil, nil

@@ -32,9 +32,10 @@ type Written struct {
 	Unsure bool
 	// Refused is a value that the target refused for this attribute.
 	Refused any
-	// Inputs is a hash of the values that the expression read when it yielded Sent; see
+	// Inputs is a hash of the values that the expression read when it yielded Sent, from
 	// mapping.inputs. It is set only for expressions that read the clock. While the hash stays the
-	// same, a new value comes only from the time, and is not sent.
+	// same, the expression yields another value only because time has passed, and that value is not
+	// sent.
 	Inputs string
 }
 
@@ -208,14 +209,15 @@ func (r *row) agrees(have, want any) bool {
 //
 //	[sent]             the job sent the value, and the target returned none
 //	[sent, got]        the job sent the value, and the target returned got
-//	[sent, got, marks] marks is a string: "u" for unsure
+//	[sent, got, marks] marks is a string: "u" for unsure, "n" for not shown
 //	[sent, got, marks, refused]
 //	[sent, got, marks, refused, inputs]
 //
 // If got equals sent, got is written as []. The member "-" lists the attributes for which the
 // account has no value. Long names are shortened to save space, because each account has a ledger.
 
-// shortNames maps parts of attribute names to their short forms.
+// shortNames replaces long parts of attribute names by their short forms; longNames does the
+// reverse.
 var (
 	shortNames = strings.NewReplacer("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:", "e~", `[type eq "`, "{", `"]`, "}")
 	longNames  = strings.NewReplacer("e~", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:", "{", `[type eq "`, "}", `"]`)
@@ -453,7 +455,7 @@ func (w *work) afterwards(changes, unsure []Change) Ledger {
 		e, known := before[r.Target]
 		switch {
 		case isPassword(r.Target): // no answer contains a password
-		case w.current != nil && w.early && e.Unsure: // a later read decides
+		case w.current != nil && w.early && e.Unsure: // the read was too early to prove anything; a later read decides
 		case w.current != nil:
 			unsure := e.Unsure
 			e.Got, e.Shown, e.Unsure, known = rememberedAs(r.Target, r.valueIn(w.current)), true, false, true

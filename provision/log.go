@@ -26,8 +26,8 @@ type LogEntry struct {
 	// Cause is the id of the cause of the change: an import, or the cycle that looked at everyone.
 	// It is "" for a single change.
 	Cause string `json:"cause,omitempty"`
-	// Before holds old values of Modified that their text does not show exactly, such as a list. A
-	// nil value means that the account had no value. An undo needs it.
+	// Before holds old values, by attribute, for an undo. It holds only values that the text in
+	// Modified does not show exactly, such as a list. nil stands for no value.
 	Before map[string]any `json:"before,omitempty"`
 }
 
@@ -37,7 +37,8 @@ func (e LogEntry) Cursor() string {
 }
 
 // LogCursor returns the [LogQuery.Before] for the page that begins after the entry with this time
-// and id. An empty id comes before all entries of that time.
+// and id. An empty id stands before all ids. So, of the entries with this time, a page with the
+// oldest entries first has all, and a page with the newest entries first has none.
 func LogCursor(at time.Time, id string) string {
 	return strconv.FormatInt(at.UnixMicro(), 10) + "-" + id
 }
@@ -65,14 +66,15 @@ const (
 	Skipped Result = "skipped"
 )
 
-// StatusInfo is the outcome of one record. Unless it is a success, Code is Entra's error code,
-// Reason explains the outcome, and RecommendedAction says what to do.
+// StatusInfo is the outcome of one record. If Status is Success, the other fields are empty.
+// Otherwise Code is the error code, Entra's or our own. Reason explains the outcome, and
+// RecommendedAction says what to do.
 type StatusInfo struct {
 	Status            Result `json:"status"`
 	Code              string `json:"errorCode,omitempty"`
 	Reason            string `json:"reason,omitempty"`
 	AdditionalDetails string `json:"additionalDetails,omitempty"`
-	Category          string `json:"errorCategory,omitempty"` // failure, nonServiceFailure, success
+	Category          string `json:"errorCategory,omitempty"` // "failure", or "nonServiceFailure" for a skip or a warning
 	RecommendedAction string `json:"recommendedAction,omitempty"`
 }
 
@@ -121,16 +123,16 @@ type Identity struct {
 
 // LogQuery narrows the provisioning log. Fields with zero values do not narrow it.
 type LogQuery struct {
-	Search   string // part of a name, user name, object id or target id; case does not matter
+	Search   string // words that the names, ids or error code of an entry must contain; case does not matter
 	Status   Result
 	Action   Action
 	ObjectID string
 	Cycle    string
-	From     time.Time // only entries at or after From and before Until; zero means no limit
-	Until    time.Time
-	Shown    bool   // leave out skipped entries, unless Status selects them
-	Before   string // the cursor returned with the previous page
-	Limit    int    // 0 means 50; at most 500
+	From     time.Time // select only entries at this time or later
+	Until    time.Time // select only entries before this time
+	Shown    bool      // whether to leave out skipped entries; ignored if Status is set
+	Before   string    // the cursor returned with the previous page; "" for the first page
+	Limit    int       // the largest number of entries, at most 500; 0 means 50
 
-	OldestFirst bool // oldest entries first, instead of newest first
+	OldestFirst bool // whether the oldest entries come first; otherwise the newest do
 }

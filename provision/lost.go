@@ -8,7 +8,7 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// missing reports whether the target did not know the account when the engine last needed it.
+// missing reports whether the target did not have the account when the engine last needed it.
 func (l *Link) missing() bool { return l.State == Missed || l.wasLost() }
 
 // wasLost reports whether the engine has already searched for the account without finding it.
@@ -112,8 +112,8 @@ func (p *pass) replaceAccount(ctx context.Context, w *work, attributes map[strin
 	return p.decideUnmatched(ctx, w, attributes, keys, l)
 }
 
-// cannotLook fails a person whose account is gone, because the engine cannot search for another
-// account of the person.
+// cannotLook returns the decision that a person fails, because the person's account is gone and the
+// engine cannot search for another one.
 func (w *work) cannotLook(l lookup, old Link) fail {
 	te := &TargetError{
 		Kind: Unsearchable, Code: "InvalidAnchor",
@@ -127,8 +127,9 @@ func (w *work) cannotLook(l lookup, old Link) fail {
 	return w.failLost(te, old)
 }
 
-// miss skips a person whose account is gone and who gets no other account. The first time, the next
-// cycle looks for the account again. The second time, the account counts as gone.
+// miss returns the decision to skip a person whose account is gone and who gets no other account.
+// The first time, the next cycle looks for the account again. The second time, the account's state
+// becomes Gone. mayCreate says whether the job may create accounts.
 func (w *work) miss(mayCreate bool) skip {
 	reason, advice := "The account is gone at the application and no other one was found, so there is nothing to disable.", ""
 	if w.entitled() && !mayCreate {
@@ -160,8 +161,8 @@ func (w *work) miss(mayCreate bool) skip {
 	return s
 }
 
-// failLost fails a person whose account is gone or may be gone. The engine looks for the account
-// again.
+// failLost returns the decision that a person fails whose account is gone or may be gone. The
+// engine looks for the account again.
 func (w *work) failLost(te *TargetError, old Link) fail {
 	f := w.attempted(w.fail(te))
 	f.pair = rememberLost(old)

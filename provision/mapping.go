@@ -102,7 +102,7 @@ func compileObject(s *Schema, object *ObjectMapping, kind ObjectKind, c Catalog)
 	return m, nil
 }
 
-// parsePath parses the row's target path, and sets path and loose.
+// parsePath parses the row's target path, and sets path, loose and whole.
 func (r *row) parsePath() error {
 	p, err := scim.ParsePath(nil, r.Target, scim.Lenient)
 	if err != nil {
@@ -228,8 +228,8 @@ type rowProblem struct {
 }
 
 // evaluate returns the value of the row's target attribute, or nil if the row yields none. flows is
-// false if the expression says that the target's value must stay as it is. If creating is true, the
-// default value replaces an empty value.
+// false if the expression says that the target's value must stay as it is. The default value
+// replaces an empty value if creating is true or the row has no source.
 func (r *row) evaluate(env expr.Env, creating bool) (want any, flows bool, problem *rowProblem) {
 	v := expr.Null()
 	if r.Expr != nil {
@@ -366,7 +366,7 @@ func (m *mapping) keys(attributes map[string]any) ([]MatchKey, *rowProblem) {
 func diff(current scim.Resource, values []value, wrote Ledger) []Change {
 	var changes []Change
 	if len(current) == 0 {
-		changes = make([]Change, 0, len(values)) // a new account gets all of them
+		changes = make([]Change, 0, len(values)) // a new account gets all values
 	}
 	for _, v := range values {
 		if v.want == nil {
@@ -429,8 +429,9 @@ func (r *row) dependsOnValue() bool {
 	return r.FlowType != FlowAlways && r.FlowType != FlowObjectAddOnly
 }
 
-// add appends the change that gives an account the value. old is the account's value. If same is
-// true, the account already has the value, and add appends nothing.
+// add appends the change that gives an account the value. old is the account's value. add appends
+// nothing if same is true, because the account already has the value, or if the row must not
+// replace an existing value.
 func (v value) add(changes []Change, old any, same bool) []Change {
 	if same || v.row.FlowType == FlowAttributeAddOnly && old != nil {
 		return changes

@@ -16,12 +16,12 @@ const membersIDSuffix = "#members"
 // group, with their own lane and failures.
 func MembersOf(group string) string { return group + membersIDSuffix }
 
-// groupOf returns the group's id if a work-list id is the id of memberships. is reports whether it
-// is.
+// groupOf returns the id of the group, and true, if id is a work-list id for memberships. Otherwise
+// it returns id and false.
 func groupOf(id string) (group string, is bool) { return strings.CutSuffix(id, membersIDSuffix) }
 
 // handOf returns the id of the object that a work-list id is about; for memberships, this is their
-// group. The engine never works on one object in two places at the same time.
+// group. No two workers have the same object in hand at the same time.
 func handOf(id string) string {
 	group, _ := groupOf(id)
 	return group
@@ -34,7 +34,7 @@ type Membership struct {
 	Unsure  bool   // whether a request about the membership may or may not have been carried out
 	Turn    int64  // a number that grows with each change of the membership
 	Cause   string // the id of the cause of the change; "" for a single change
-	Takes   bool   // whether the guard has let the removal through
+	Takes   bool   // whether the removal may be sent, because the guard has let it through or need not judge it
 	Refused string // why the target refused the change the last time; "" if it did not
 	Link    *Link  // the member's link, without its ledger; nil if there is none
 	Sharer  string // the id of another object that is now linked to the account Has; "" if there is none
@@ -137,7 +137,8 @@ func (r *run) relate(ctx context.Context, w *work, o *Outcome) error {
 		case after == nil && before != nil:
 			o.Members = ForgetMembers
 		case is != "" && before.standing() == "" && before != nil && before.TargetID == is:
-			// The group was not to be found, or not in scope. It still has the members that it had.
+			// Until now, the group was not found or not in scope. At the target it still has the
+			// members that it had before.
 			o.Members = ProveMembers
 		case is != "" && is != before.standing():
 			o.Members = ReadNewMembers
@@ -165,7 +166,7 @@ func (r *run) relate(ctx context.Context, w *work, o *Outcome) error {
 	return nil
 }
 
-// skipped reports whether a group was skipped because groups are not provisioned now.
+// skipped reports whether the group was skipped because groups are not provisioned now.
 func (w *work) skipped() bool { return w.p.m.kind != w.m.kind }
 
 // workMembers works on the memberships of a group. If it did not finish, so that the work stays on
@@ -228,7 +229,7 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 		switch {
 		case err != nil:
 			return false, err
-		case todo.Refused && first: // refused in an earlier run; what this run finds refused is not sent again
+		case todo.Refused && first: // these were refused in an earlier run; memberships that this run finds refused are not sent again
 			if err := r.e.Store.RetryMembers(ctx, r.fence, s.group); err != nil {
 				return false, err
 			}
@@ -350,8 +351,9 @@ func (m *Membership) whyEnds(group string, in, sent bool, want string) string {
 }
 
 // letThrough returns the removals that may be sent now, and stores the other removals for the
-// guard. A removal with a cause waits until the guard has judged the cause. If a removal has no
-// cause, it is a single change, or its cause is not imported yet.
+// guard. A removal with a cause waits until the guard has judged the cause. A removal without a
+// cause is a single change, or its cause is not imported yet. So letThrough first imports all
+// changes.
 func (s *memberSync) letThrough(ctx context.Context, removals []memberChange) (free []memberChange, err error) {
 	r := s.l.r
 	var judged []EndingMember
@@ -407,7 +409,7 @@ func (s *memberSync) send(ctx context.Context, todo MembersWork) error {
 	return nil
 }
 
-// chunks divides changes into requests of a size that the target accepts.
+// chunks divides changes into groups, of which each is sent in one request.
 func (s *memberSync) chunks(changes []memberChange, removing bool) [][]memberChange {
 	most := s.l.membersAtOnce()
 	if removing && s.l.r.removesByFilter() {
@@ -445,9 +447,9 @@ func (r *run) removesByFilter() bool {
 	return r.target.Dialect().Removal == RemoveByFilter || strings.Contains(strings.ToLower(r.job.TenantURL), "aadoptscim062020")
 }
 
-// change sends one request. If the target refuses the request, change sends smaller requests.
-// Before that, it records that the memberships are unsure, so that the record is right even if the
-// answer is lost.
+// change sends the changes in one request. If the target refuses them, change sends smaller
+// requests. Before each request, it records that the memberships are unsure, so that the record is
+// right even if the answer is lost.
 func (s *memberSync) change(changes []memberChange, removing bool) error {
 	if s.l.r.e.Now().After(s.l.until) {
 		s.waits = s.l.r.e.Now()
@@ -516,8 +518,8 @@ func (s *memberSync) learnSize(most int) error {
 	}, func(st State) error { return r.e.Store.SaveState(s.firm, r.fence, st, nil) })
 }
 
-// request sends one request. With one of the members, it checks whether the target carried out the
-// request.
+// request sends one request, and checks with some of the members whether the target carried it out.
+// If the target ignores the usual form of removals, request tries the other form.
 func (s *memberSync) request(changes []memberChange, removing bool) *TargetError {
 	target := s.l.p.groups.members
 	ids := make([]string, len(changes))
@@ -558,10 +560,10 @@ func (s *memberSync) request(changes []memberChange, removing bool) *TargetError
 }
 
 // sampleOf returns the changes to check with the target. One change is enough if it was not sent
-// before and its account still exists. It then proves that the target carries out such changes. Any
-// other member may have come or gone in another way: by an earlier request whose answer was lost, or
-// because its account was deleted. If there are only such members, sampleOf returns all changes that
-// may have been sent before, and proves is false.
+// before and its account still exists: its check proves that the target carries out such changes.
+// Any other member may have come or gone in another way: by an earlier request whose answer was
+// lost, or because its account was deleted. If there are only such members, sampleOf returns all
+// changes that may have been sent before, or else the first change, and proves is false.
 func sampleOf(changes []memberChange) (sample []memberChange, proves bool) {
 	for _, c := range changes {
 		if !c.Unsure && c.Link != nil && !c.Link.missing() && c.Link.TargetID == c.id {
@@ -578,13 +580,14 @@ func sampleOf(changes []memberChange) (sample []memberChange, proves bool) {
 }
 
 // check asks the target whether the accounts in a sample of the changes are members. It asks after
-// each request until the target has proved that it does what it answers, and then after one in fifty
-// requests. If the target does not support the question, check believes its answer to the change. If
-// the answer to the question is lost, check returns an error, so that the change is sent and checked
-// again.
+// each request until the target has proved that its answers are true, and then after one in
+// fifty requests. If the target does not support the question, check trusts the answer to the
+// change. If the answer to the question is lost, check returns an error, so that the change is sent
+// and checked again.
 func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 	p := s.l.p.groups
-	// What is added now may have been removed before, by a request that nobody has checked.
+	// The members that are added now may have been removed before, by a request that was not
+	// checked.
 	undoes := !removing && !s.isProved(true) && slices.ContainsFunc(changes, func(c memberChange) bool { return c.Unsure })
 	if !undoes && s.isProved(removing) && !p.doubted.Load() && p.unshown.Add(1)%readBackEvery != 0 {
 		return nil
@@ -662,7 +665,8 @@ func (s *memberSync) unchecked(err error) *TargetError {
 	return &te
 }
 
-// isProved reports whether the target has proved that it carries out removals, or additions.
+// isProved reports whether the target has proved that it carries out removals or, if removing is
+// false, additions.
 func (s *memberSync) isProved(removing bool) bool {
 	r := s.l.r
 	r.mu.Lock()
@@ -673,7 +677,7 @@ func (s *memberSync) isProved(removing bool) bool {
 	return r.state.Members.Adds
 }
 
-// proved records that the target carries out removals, or additions.
+// proved records that the target carries out removals or, if removing is false, additions.
 func (s *memberSync) proved(removing bool) {
 	r := s.l.r
 	r.mu.Lock()
@@ -685,15 +689,15 @@ func (s *memberSync) proved(removing bool) {
 	}
 }
 
-// suspicion says that a group at the target seems to have lost all its members by a removal of
-// some. The answer on which it rests may be out of date. So the engine asks again after a while,
-// and sends nothing to the group until then.
+// suspicion says that a group at the target seems to have lost all its members, although only some
+// were to be removed. The answer that shows this may be out of date. So the engine asks again after
+// a while, and sends nothing to the group until then.
 type suspicion struct {
 	target   string         // the id of the group at the target
 	other    string         // the account id of a member that should have stayed
 	changes  []memberChange // the changes of the request
-	removing bool           // whether they are removals
-	at       time.Time      // when the member was seen to be missing
+	removing bool           // whether changes are removals
+	at       time.Time      // when the target did not show the member other
 }
 
 // suspect remembers that the target seems to have removed all members of the group. It returns a
@@ -707,8 +711,8 @@ func (s *memberSync) suspect(changes []memberChange, removing bool) *TargetError
 	}
 }
 
-// settleSuspicion asks again about a group that seemed to have lost all its members. If it has, all
-// of them are sent again.
+// settleSuspicion asks the target again about a group that seemed to have lost all its members. If
+// the group has lost them, settleSuspicion records that, so that all of them are sent again.
 func (s *memberSync) settleSuspicion(ctx context.Context) error {
 	r := s.l.r
 	e, is := s.l.memo.suspicion(s.group)
@@ -757,8 +761,8 @@ func (s *memberSync) settleSuspicion(ctx context.Context) error {
 	return nil
 }
 
-// emptied handles a target that has removed all members although it was asked to remove some. It
-// switches to the other form of removals.
+// emptied handles a target that has removed all members although it was asked to remove some. From
+// then on, removals are sent as a filter in the path. emptied returns the problem for the log.
 func (s *memberSync) emptied() *TargetError {
 	te := &TargetError{
 		Kind: Incompatible, Code: codeIncompatible, Status: http200, Request: "PATCH /Groups/{id}", Sent: true,
@@ -792,8 +796,8 @@ func (s *memberSync) succeed(changes []memberChange, removing bool, began time.T
 	return s.record(out, s.entry(changes, removing, nil, began))
 }
 
-// refuse records a membership change that the target refused. Removing a member that the target no
-// longer knows counts as done.
+// refuse records a membership change that the target refused. But if the member's account ended and
+// the target no longer shows the member, a refused removal counts as done.
 func (s *memberSync) refuse(c memberChange, removing bool, te *TargetError, began time.Time) error {
 	if removing && c.Link.standing() == "" {
 		has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id)
@@ -809,7 +813,8 @@ func (s *memberSync) refuse(c memberChange, removing bool, te *TargetError, bega
 	return s.record([]MemberOutcome{out}, s.entry([]memberChange{c}, removing, te, began))
 }
 
-// record stores outcomes, and a log entry if entry is not nil.
+// record stores outcomes, and a log entry if entry is not nil. It also counts the entry's changes
+// for the cycle.
 func (s *memberSync) record(out []MemberOutcome, entry *LogEntry) error {
 	r := s.l.r
 	if err := r.save(func(st *State) {

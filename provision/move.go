@@ -10,7 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// Move counts the accounts that a job forgets when its Tenant URL changes to another application.
+// Move holds the numbers of the accounts that a job forgets when its Tenant URL changes to another
+// application.
 type Move struct {
 	Linked  int // how many accounts at the old application the job has linked
 	Leavers int // how many of Linked the job still has to switch off
@@ -44,8 +45,8 @@ type Closed struct {
 }
 
 // CloseLeavers switches off the accounts that a job still has to switch off. It is called before
-// the Tenant URL of the job changes to another application. If the application does not answer,
-// CloseLeavers returns no error: c says how many accounts are left, and why.
+// the Tenant URL of the job changes to another application. If the application does not answer or
+// refuses, CloseLeavers returns no error: c says how many accounts are left, and why.
 func (e *Engine) CloseLeavers(ctx context.Context, k Key, owner, actor string) (c Closed, err error) {
 	before, err := e.leavers(ctx, k)
 	if err != nil || len(before) == 0 {

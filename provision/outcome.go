@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// evaluate reads one object and decides what to do with it.
+// evaluate reads one object from the source and decides what to do with its account.
 func (r *run) evaluate(ctx context.Context, p *pass, known Pending) (*work, error) {
 	o, err := r.readObject(ctx, known.ObjectID)
 	if err != nil {
@@ -22,7 +22,7 @@ func (r *run) evaluate(ctx context.Context, p *pass, known Pending) (*work, erro
 	return of.evaluate(ctx, o, known, r.e.Now())
 }
 
-// problem returns what went wrong with a person, or nil.
+// problem returns what went wrong with the person or group, or nil.
 func (w *work) problem() *TargetError { return problemOf(w.decision, w.result) }
 
 // general reports whether a failure would affect everyone. After it, the engine starts no other
@@ -38,11 +38,12 @@ func suspicious(te *TargetError) bool {
 	return te.Status == http403
 }
 
-// http403 avoids importing an HTTP package. A target where SCIM is switched off answers every
-// request with 403.
+// http403 is the status Forbidden; the constant saves the import of an HTTP package. A target where
+// SCIM is switched off answers every request with it.
 const http403 = 403
 
-// postpone reschedules work whose failure is not about the person.
+// postpone changes the decision to a later attempt, because the failure is not about the person.
+// why says in words what the work waits for.
 func (w *work) postpone(until time.Time, why string) {
 	next := later{until: until}
 	if no, failed := w.result.(refusedResult); failed {
@@ -63,8 +64,9 @@ func (r *run) show(entry *LogEntry) error {
 	return r.visit(*entry)
 }
 
-// keepCreated records the account that was found for a create of unknown outcome, even if nothing
-// else can be done yet. Otherwise only the create's intent would lead to that account.
+// keepCreated makes the decision also store the account that was found for a create of unknown
+// outcome, if the decision is to fail or to wait. Without that, only the create's intent would lead
+// to the account.
 func (w *work) keepCreated() {
 	if w.known.Op == nil || !w.known.resolved || !w.newLink() || w.known.takes != "" {
 		return
@@ -83,7 +85,7 @@ func (w *work) keepCreated() {
 	}
 }
 
-// conclude returns the outcome to record for finished work.
+// conclude returns the outcome to record for finished work. cycle is the id of the cycle or plan.
 func (w *work) conclude(now time.Time, cycle string) Outcome {
 	w.keepCreated()
 	o := settle(w.decision, w.result, w.known, now)
@@ -94,7 +96,7 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 	}
 	s, skipped := w.decision.(skip)
 	if w.known.Why == ByDemand {
-		s.telling = logged // a person waits for the result
+		s.telling = logged // the administrator who asked for this waits for the result
 	}
 	if !o.Postpone.IsZero() && !isDone(w.result) || skipped && s.telling == silent {
 		return o
@@ -115,14 +117,15 @@ func (w *work) whyLater() string {
 	return "A create that was sent has no known outcome yet; the application is searched again."
 }
 
-// count adds an outcome to the numbers of the cycle.
+// count adds an outcome to the numbers of the cycle. It does not count memberships, which are
+// counted when they are sent, requests that are about to be sent, and objects that still wait.
 func (c *CycleReport) count(o Outcome) {
 	if _, members := groupOf(o.ObjectID); members || !o.Postpone.IsZero() && o.Entry == nil || o.Intent != nil || o.Flies {
-		return // memberships are counted when they are sent
+		return
 	}
 	c.Read++
 	if o.Entry == nil {
-		c.Skipped++ // a skip that is not reported
+		c.Skipped++ // the object was skipped, and the log does not mention it
 		return
 	}
 	switch o.Entry.Status.Status {

@@ -51,14 +51,14 @@ type KindPace struct {
 const (
 	firstWidth   = 8                // how many requests of a kind may run at the same time at first
 	defaultPause = 30 * time.Second // the length of a pause if the target names none
-	// maxCreatePauses is how many pauses in a row do not make a create fail. After that, the
-	// person fails: an application without free licenses may answer 429 permanently.
+	// maxCreatePauses is how many pauses in a row a create may meet before the person fails. An
+	// application without free licenses may answer 429 permanently.
 	maxCreatePauses = 5
 
 	firstHold = 20 * time.Second  // how long a learned rate is kept at first before a higher rate is tried
 	maxHold   = 160 * time.Second // the longest time that a learned rate is kept
-	// maxTrial limits the time in earlier slices for which higher rates were tried. After a while
-	// without requests, the rate must not grow too quickly.
+	// maxTrial limits the time that counts, at the start of a slice, as time in which higher rates
+	// were tried. After a while without requests, the rate must not grow too quickly.
 	maxTrial = 20 * time.Second
 )
 
@@ -85,13 +85,13 @@ type pacer struct {
 
 	rate    float64       // the largest number of requests per second; 0 means that no limit is known
 	next    time.Time     // when the rate allows the next request to begin
-	raised  time.Time     // when the rate was last raised
+	raised  time.Time     // the time up to which the growth of the rate has been computed
 	hold    time.Time     // the time before which no higher rate is tried
 	holding time.Duration // how long the current rate is kept before a higher rate is tried
 	step    float64       // the factor by which the rate grows each second
 	since   time.Time     // the start of the period in which successes are counted
 	slowed  time.Time     // when the rate was last lowered
-	taken   []time.Time   // when the target answered requests of this period, the oldest first
+	taken   []time.Time   // when the target answered the requests of this period, the earliest time first
 }
 
 // gate limits the requests of one kind.
@@ -104,6 +104,7 @@ type gate struct {
 	refusal *TargetError  // the last refusal
 }
 
+// waiter is a request that waits.
 type waiter struct {
 	kind Request
 	gate *gate
@@ -183,7 +184,8 @@ func (p Pace) pausedUntil(kind Request, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// pausing returns a copy of the pace with a pause for one kind of request.
+// pausing returns a copy of the pace with a pause for one kind of request, and half the width for
+// it.
 func (p Pace) pausing(kind Request, until time.Time) Pace {
 	kinds := maps.Clone(p.Kinds)
 	if kinds == nil {
@@ -253,7 +255,7 @@ func (c *pacer) grant() {
 	var look time.Time    // when to check again
 	left := c.waiting[:0] // requests that still wait move to the front of the same array
 	var full []*gate      // gates where no request may begin before a running one ends
-	stop := false         // none of the other requests may begin now
+	stop := false         // whether none of the requests that follow in the list may begin now
 	closed := c.closed || c.stopped != nil && c.stopped()
 	for i, w := range c.waiting {
 		g := w.gate
@@ -442,7 +444,7 @@ func (c *pacer) lowerRate(now time.Time, pause time.Duration) {
 	case c.rate == 0 && elapsed >= time.Second: // the first refusal: measure the time just before it
 		c.rate = 0.95 * max(firstWidth/2, c.acceptedRate(now, min(elapsed, 2*time.Second)))
 		c.step, c.holding = middleStep, firstHold/4
-	case elapsed < time.Second && c.rate == 0: // a refused burst: the target accepted these requests in the time with the pause
+	case elapsed < time.Second && c.rate == 0: // a refused burst: count the accepted requests over the elapsed time plus the pause
 		c.rate = max(firstWidth/2, float64(len(c.taken))/(elapsed+pause).Seconds())
 		c.step, c.holding = quickStep, 0
 	case c.step == quickStep && elapsed >= time.Second/4: // the rate grew quickly: measure the last second
@@ -477,7 +479,7 @@ func (c *pacer) acceptedRate(now time.Time, window time.Duration) float64 {
 type request struct {
 	lane   Lane
 	before func(ctx context.Context) error // called right before a create is sent; may be nil
-	absent []MatchKey                      // values for which a search has just found no account; Find sends no search for them, once
+	absent []MatchKey                      // values for which a search has just found no account; the next Find for each sends no search
 }
 
 type requestKey struct{}
@@ -537,6 +539,14 @@ func (t pacedTarget) Find(ctx context.Context, path string, value any) (found []
 	return found, err
 }
 
+func (t pacedTarget) List(ctx context.Context, start, count int) (page ObjectPage, err error) {
+	err = t.do(ctx, SearchRequest, func() error {
+		page, err = t.Target.List(ctx, start, count)
+		return err
+	})
+	return page, err
+}
+
 func (t pacedTarget) Get(ctx context.Context, id string) (o TargetObject, err error) {
 	err = t.do(ctx, ReadRequest, func() error {
 		o, err = t.Target.Get(ctx, id)
@@ -565,6 +575,14 @@ func (t pacedTarget) Patch(ctx context.Context, id string, changes []Change) (o 
 type pacedGroups struct {
 	pacedTarget
 	groups GroupTarget
+}
+
+func (t pacedGroups) ListWithMembers(ctx context.Context, start, count int) (page ObjectPage, err error) {
+	err = t.do(ctx, SearchRequest, func() error {
+		page, err = t.groups.ListWithMembers(ctx, start, count)
+		return err
+	})
+	return page, err
 }
 
 func (t pacedGroups) AddMembers(ctx context.Context, group string, members []string) error {

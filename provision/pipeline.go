@@ -11,28 +11,30 @@ import (
 )
 
 const (
-	newsGap   = 200 * time.Millisecond // how often a running slice looks for changes without being woken
-	proofTime = newsGap                // how long a successful connection test proves that failures are about single people
-	// intentTime is how long an intent waits for others, to be committed with them. Each commit
-	// also makes the readers of a SQLite database read their pages again.
+	newsGap   = 200 * time.Millisecond // how often a running slice looks for changes when nothing wakes it
+	proofTime = newsGap                // for this time after a successful connection test, a failure such as a 403 needs no new test
+	// intentTime is how long an intent waits for other intents, to be committed with them. Fewer
+	// commits also help the readers of a SQLite database: after each commit, they must read their
+	// pages again.
 	intentTime = 8 * time.Millisecond
-	// outcomeTime is how long an outcome waits to be committed with others. If the process dies in
-	// that time, the next process reads the account.
+	// outcomeTime is how long an outcome waits to be committed with other outcomes. If the process
+	// dies in that time, the next process reads the account.
 	outcomeTime  = 100 * time.Millisecond
-	mostOutcomes = 128
-	mostAtOnce   = 512 // intents and outcomes in one commit
-	feedPage     = 1024
-	mostParked   = 128 // people who were evaluated and wait for the target's pace
+	mostOutcomes = 128  // when this many outcomes wait, they are committed at once
+	mostAtOnce   = 512  // the largest number of intents and outcomes in one commit
+	feedPage     = 1024 // how many new objects the feed reads from the work list at a time
+	mostParked   = 128  // while this many requests wait for the pacer, only urgent objects are begun
 )
 
-// pipeline works on a job's list for one slice. Each part goes at its own speed:
+// pipeline works through a job's work list for one slice. Its parts run at the same time:
 //
 //	directory ─► import ─► work list ─► feed ─► workers ─► recorder ─► store
 //	                       (by lane)            evaluate,   (intents and outcomes of many in one commit)
 //	                                            export
 //
 // A worker takes one person through all steps. An intent is on disk before its create is sent. A
-// person is in hand from the time the feed gives them to a worker until their outcome is committed.
+// person is in hand from the time the feed gives them to a worker until their outcome is committed,
+// or until the worker leaves them on the list unchanged.
 type pipeline struct {
 	r     *run
 	p     *pass
@@ -43,57 +45,58 @@ type pipeline struct {
 	demanded bool
 	cycle    string
 	memo     *memo
-	until    time.Time // no request that changes the target begins after it
+	until    time.Time // after this time, no worker starts to send a decision's requests
 
 	hands map[string]bool // people in hand; only the feed uses it
-	queue []Pending       // people taken from the list but not yet in hand; only the feed uses it
+	queue []Pending       // people read from the work list but not yet in hand; only the feed uses it
 	busy  int             // number of workers that are running; only the feed uses it
 
-	trial   atomic.Bool     // the target has refused every write, and one write is on trial
+	trial   atomic.Bool     // whether the target refused every write before, so that only one write at a time is tried
 	trying  lock            // held while that write is tried
-	refused map[string]bool // objects whose write was refused since the last successful write
+	refused map[string]bool // objects whose first write was refused, since the last success; protected by mu
 
-	judged bool // the guard has judged once in this slice; only imports use it
+	judged bool // whether an import of this slice has called the guard; only imports use it
 
-	saving atomic.Int64 // workers that wait for their intent to be on disk
-	active atomic.Int64 // the same number as busy, for the recorder
+	saving atomic.Int64 // how many workers wait until what they are about to send is on disk
+	active atomic.Int64 // how many workers are running, for the recorder, which cannot read busy
 
-	told    chan news // messages to the feed
-	poked   chan struct{}
-	records chan record
-	urge    chan struct{}
+	told    chan news     // messages to the feed
+	poked   chan struct{} // wakes the feed without a message
+	records chan record   // what the recorder has to store
+	urge    chan struct{} // tells the recorder to commit its waiting records at once
 
-	mu       sync.Mutex
-	writing  int           // writes under way; protected by mu
-	written  chan struct{} // closed and replaced when a write has ended; protected by mu
-	doubts   int           // failures that may be about the connection and are being checked
-	testing  chan struct{} // closed when the running connection test has ended
-	tested   *TargetError  // result of the last test
-	proved   time.Time     // when a test last succeeded
-	systemic *TargetError  // why the target refuses everything; nil if it does not
-	broken   error         // an error of this installation, which ends the slice
+	mu       sync.Mutex    // protects the fields below
+	writing  int           // how many writes are under way
+	written  chan struct{} // closed and replaced when a write has ended
+	doubts   int           // how many failures of the connection wait for a connection test; meanwhile no work begins
+	testing  chan struct{} // closed when the running connection test has ended; nil if none runs
+	tested   *TargetError  // the problem that the last connection test found; nil if it succeeded
+	proved   time.Time     // when a connection test last succeeded; zero if none has
+	systemic *TargetError  // why all requests would fail; nil if they would not
+	broken   error         // the error of this installation that ends the slice; nil if there is none
 }
 
 // news is a message to the feed: a worker has ended, an import has ended, or outcomes were
 // committed.
 type news struct {
 	free     []string // objects that are no longer in hand
-	ended    bool
-	imported bool
-	found    bool  // the import found something
-	lane     Lane  // the most urgent lane of what it found; 0 if that is not known
-	err      error // the import's error
+	ended    bool     // whether a worker has ended
+	imported bool     // whether an import has ended; the fields below belong to it
+	found    bool     // whether the import found something
+	lane     Lane     // the most urgent lane of the objects that the import found; 0 if that is not known
+	err      error    // the import's error
 }
 
 // record is an intent or an outcome that the recorder has to store.
 type record struct {
 	outcome Outcome
-	release func()
+	release func()     // called after the commit; may be nil
 	saved   chan error // for an intent: receives the result of storing it; nil for an outcome
 }
 
-// drain works on the list until nothing on it is due, or the slice is over. done means that nothing
-// is due.
+// drain works on the work list until no object on it is due or the slice is over. done reports that
+// no object is due. If the job went into quarantine, wait is when to try again; otherwise it is
+// zero.
 func (r *run) drain(ctx context.Context) (done bool, wait time.Time, err error) {
 	return r.newPipeline(false).drain(ctx)
 }
@@ -159,12 +162,14 @@ func (l *pipeline) poke() {
 	}
 }
 
-// feed gives people to workers in the order of the list. It imports changes at the same time.
+// feed gives people to workers in the order of the list. It imports changes at the same time. It
+// returns when all workers have ended. done is false if the slice was over before the work was
+// done.
 func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 	tick := l.g.after(newsGap)
 	woken := l.r.e.wakeSignal(l.r.job.Key)
 	importing, look, refill := false, true, true
-	first := !l.demanded && l.r.phase() == Changes // list changed people before any work begins, or some would be worked on twice
+	first := !l.demanded && l.r.phase() == Changes // while first is true, no work begins: changed people must be listed first, or some would be worked on twice
 	stop := ctx.Done()
 	for {
 		over := l.over(ctx) || err != nil
@@ -223,14 +228,14 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 	}
 }
 
-// goesFirst reports whether an object that was put into a lane goes before any object in the queue.
-// If none does, the queue need not be read again.
+// goesFirst reports whether an object of this lane goes before at least one object in the queue, or
+// the queue is empty. Only then must the queue be read again.
 func (l *pipeline) goesFirst(lane Lane) bool {
 	return len(l.queue) == 0 || lane < l.queue[len(l.queue)-1].Lane
 }
 
-// taken receives a signal if there is one, and reports whether there was. With it, the feed checks
-// channels in a fixed order, while a select picks any ready channel.
+// taken receives a signal if one is ready, and reports whether it received one. Callers use it to
+// check channels in a fixed order; a select would pick any ready channel.
 func taken(signal <-chan struct{}) bool {
 	select {
 	case <-signal:
@@ -240,7 +245,8 @@ func taken(signal <-chan struct{}) bool {
 	}
 }
 
-// over reports whether the slice takes on no more people.
+// over reports whether no more work may begin in this slice, because its time is up, it was
+// cancelled, or an error or a quarantine ends it.
 func (l *pipeline) over(ctx context.Context) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -261,8 +267,8 @@ func (l *pipeline) hurry() {
 	}
 }
 
-// dispatch gives people to workers while there is room. It returns true if the list has to be read
-// again.
+// dispatch gives people to workers while there is room. refill says whether to read the work list
+// again first. dispatch returns true if the next call must read the list again.
 func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 	parked, started := l.pacer.waits(), false
 	for !l.doubted() {
@@ -278,15 +284,15 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 			return false, nil
 		}
 		next := l.queue[0]
-		if l.hands[handOf(next.ObjectID)] { // a group and its memberships take turns
+		if l.hands[handOf(next.ObjectID)] { // a group and its memberships are never in hand at the same time
 			l.queue = l.queue[1:]
 			continue
 		}
 		room := l.r.e.workers()
-		free := 1 // how many workers must be free
+		free := 1 // how many workers must be free before the next object is given to one
 		switch {
 		case next.Lane == Leavers || next.Why == ByDemand:
-			room += firstWidth // urgent work does not wait for other requests
+			room += firstWidth // more workers may run for urgent work, so that it does not wait for other work
 		case parked >= mostParked:
 			return false, nil
 		case !started:
@@ -310,8 +316,9 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 	return refill, nil
 }
 
-// nextPage returns the next objects that are due: first those that were provisioned on demand, then
-// the others by lane.
+// nextPage returns the next objects that are due. Objects that were provisioned on demand or that
+// an approved plan lists come first, then the others by lane. While no creates can be sent, it
+// leaves out people who have no account yet. parked is how many requests wait for the pacer.
 func (l *pipeline) nextPage(ctx context.Context, parked int) ([]Pending, error) {
 	r, now, limit := l.r, l.r.e.Now(), feedPage+len(l.hands)
 	page, err := r.e.Store.PendingDemanded(ctx, r.job.Key, now, limit)
@@ -326,7 +333,8 @@ func (l *pipeline) nextPage(ctx context.Context, parked int) ([]Pending, error) 
 	return append(page, others...), err
 }
 
-// importSome imports new changes, or else the next page of the cycle. Then the guard judges.
+// importSome imports new changes or, if there are none, the next page of the cycle. If it found
+// something, and the first time in a slice, the guard then judges.
 func (l *pipeline) importSome(ctx context.Context) news {
 	l.r.importing.acquire(l.g)
 	defer l.r.importing.release()
@@ -340,7 +348,7 @@ func (l *pipeline) importSome(ctx context.Context) news {
 		lane, err = l.r.importPage(ctx)
 	}
 	if err == nil && (found || !l.judged) {
-		l.judged = true // also judge what a process left behind when it died
+		l.judged = true // the first import of a slice also judges causes that an earlier process did not judge before it died
 		var did bool
 		if did, err = l.r.judge(ctx, false); did {
 			found, lane = true, 0
@@ -349,8 +357,8 @@ func (l *pipeline) importSome(ctx context.Context) news {
 	return news{imported: true, found: found, lane: lane, err: err}
 }
 
-// work takes one person through all steps. It returns the person's id if they stay on the list
-// unchanged.
+// work takes one person through all steps. If it has no outcome to record, so that the person stays
+// on the list unchanged, it returns the person's id. Otherwise it returns nil.
 func (l *pipeline) work(ctx context.Context, known Pending) (untouched []string) {
 	if _, members := groupOf(known.ObjectID); members {
 		return l.workMembers(ctx, known)
@@ -378,7 +386,7 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched []string)
 		return nil
 	}
 	var judged *Listed
-	if planned == nil { // a person has already approved the operations of a plan
+	if planned == nil { // the guard does not judge the operations of a plan, because an administrator has approved them
 		judged, err = l.holdsBack(ctx, w)
 	}
 	switch {
@@ -425,8 +433,9 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched []string)
 	return nil
 }
 
-// evaluate decides what to do about one person. If another person has just got an account that this
-// search found, the result is out of date, and evaluate starts again.
+// evaluate decides what to do about one person and claims the account. If another person has
+// released a claim on that account during the evaluation, the evaluation may be out of date, and
+// evaluate repeats it.
 func (l *pipeline) evaluate(ctx context.Context, known Pending) (*work, error) {
 	for {
 		seen := l.p.claims.now()
@@ -440,17 +449,19 @@ func (l *pipeline) evaluate(ctx context.Context, known Pending) (*work, error) {
 	}
 }
 
-// export stores the intent of a create, then sends the requests of the decision.
+// export stores that a create, update or deletion is about to be sent, and then sends the requests
+// of the decision. If the target accepts no creates in this slice, export postpones a create. It
+// returns an error only if storing fails.
 func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 	d, creating := w.decision.(create)
 	if !creating {
-		// If the process dies now, the next one reads this account before it compares the account
-		// with anything.
+		// If the process dies now, the next process reads this account before it compares the
+		// account with anything.
 		flies := Outcome{ObjectID: w.known.ObjectID, Flies: true}
 		switch d := w.decision.(type) {
 		case patch:
 			flies.Gives = given(d.changes)
-		case remove: // the object may come back into scope before the outcome is known
+		case remove: // if the object comes back into scope before the outcome is known, the account is read first
 			w.deleting = true
 			w.p.doubt.add(w.known.ObjectID, l.r.e.Now())
 		}
@@ -465,8 +476,9 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 		w.postpone(until, l.pacer.why(CreateRequest))
 		return nil
 	}
-	// The intent is stored only when the create may be sent. Its time says how long the create may
-	// still be under way. Also, few people should have an intent when the process dies.
+	// Store the intent right before the create is sent. The time in the intent tells how long the
+	// create may still be under way, and few people should have an intent when the process dies. If
+	// the create had to wait for more than a second, store the intent again.
 	times := w.known.unknownCreates()
 	var broken error
 	var written time.Time
@@ -488,7 +500,8 @@ func (l *pipeline) intend(w *work, d create, times int) error {
 	return l.before(w, Outcome{ObjectID: op.ObjectID, Intent: &op})
 }
 
-// before stores that a request about a person is about to be sent, and waits until that is on disk.
+// before stores the outcome o, which says that a request about a person is about to be sent. It
+// returns when the outcome is on disk.
 func (l *pipeline) before(w *work, o Outcome) error {
 	saved := make(chan error, 1)
 	l.saving.Add(1)
@@ -510,7 +523,7 @@ func (l *pipeline) judge(ctx context.Context, w *work) {
 			l.memo.keep(w.known.ObjectID, d.keys, l.r.e.Now())
 		}
 		w.postpone(te.postponed, te.Detail)
-	case te.Kind == Throttled: // the request has waited for too many pauses
+	case te.Kind == Throttled: // a failure of the person: the request met too many pauses, or may have been carried out
 	case suspicious(te):
 		if l.prove(ctx, te) != nil {
 			w.postpone(l.r.e.Now(), te.Detail)
@@ -518,7 +531,9 @@ func (l *pipeline) judge(ctx context.Context, w *work) {
 	}
 }
 
-// prove tests the connection after a failure. Failures that occur during a test share its result.
+// prove tests the connection after a failure, and returns the problem of the connection, or nil if
+// it works. Failures that occur during a test share its result. If a test succeeded just before,
+// only a failure that would affect everyone causes another test.
 func (l *pipeline) prove(ctx context.Context, te *TargetError) *TargetError {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -554,7 +569,8 @@ func (l *pipeline) prove(ctx context.Context, te *TargetError) *TargetError {
 	return problem
 }
 
-// fail ends the slice because of an error of this installation.
+// fail ends the slice because of an error of this installation, such as a failed write to the
+// store.
 func (l *pipeline) fail(err error) {
 	l.mu.Lock()
 	l.broken = errors.Join(l.broken, err)
@@ -563,8 +579,9 @@ func (l *pipeline) fail(err error) {
 }
 
 // recorder commits intents and outcomes, many at a time. A worker waits for each intent, so intents
-// are committed soon. No worker waits for an outcome, so outcomes are committed once there are
-// many. That writes far fewer pages of the database than adding a few to each commit of intents.
+// are committed soon. No worker waits for an outcome, so outcomes are committed when there are many
+// or after outcomeTime. That writes far fewer pages of the database than adding a few outcomes to
+// each commit of intents.
 func (l *pipeline) recorder(ctx context.Context) {
 	var intents, outcomes []record
 	var soon, late <-chan time.Time
@@ -615,7 +632,7 @@ func (l *pipeline) recorder(ctx context.Context) {
 	}
 }
 
-// sorted adds a record to the intents or to the outcomes.
+// sorted adds a record to the intents or to the outcomes. If ok is false, there is no record.
 func sorted(intents, outcomes []record, one record, ok bool) ([]record, []record) {
 	switch {
 	case !ok:
@@ -627,7 +644,8 @@ func sorted(intents, outcomes []record, one record, ok bool) ([]record, []record
 	return intents, outcomes
 }
 
-// finish reports the result of a commit to those who wait for it.
+// finish passes the result of a commit on: to the workers that wait for their intents, and to the
+// feed, for which the objects with outcomes are no longer in hand. An error ends the slice.
 func (l *pipeline) finish(batch []record, err error) {
 	var ids []string
 	for _, one := range batch {
@@ -648,7 +666,8 @@ func (l *pipeline) finish(batch []record, err error) {
 	}
 }
 
-// commit stores a batch in one transaction, together with the state that counts it.
+// commit stores a batch in one transaction, together with the state, whose numbers then include the
+// batch. After that, it shows the new log entries to people who watch the cycle.
 func (l *pipeline) commit(ctx context.Context, batch []record) error {
 	ctx, cancel := context.WithTimeout(ctx, recordTimeout)
 	defer cancel()
@@ -683,7 +702,8 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 	return nil
 }
 
-// flight updates the list of objects whose update or deletion is about to be sent.
+// flight adds an object to InFlight if its update or deletion is about to be sent, and removes the
+// object if the outcome is known.
 func (s *State) flight(o Outcome, now time.Time) {
 	at := slices.Index(s.InFlight, o.ObjectID)
 	switch {
@@ -698,7 +718,7 @@ func (s *State) flight(o Outcome, now time.Time) {
 			s.FlownAt = map[string]time.Time{}
 		}
 		s.FlownAt[o.ObjectID] = now
-		all := slices.Concat(s.Flown[o.ObjectID], o.Gives) // an earlier update may be unsettled
+		all := slices.Concat(s.Flown[o.ObjectID], o.Gives) // the outcome of an earlier update may still be unknown
 		slices.Sort(all)
 		s.Flown[o.ObjectID] = slices.Compact(all)
 	case o.Intent == nil && !o.Doubted && at >= 0:
@@ -719,18 +739,21 @@ func given(changes []Change) []string {
 	return names
 }
 
-// memo remembers people for a short time if a search found no account and the create was put off.
-// The next attempt can then skip the search. It also remembers groups that seem to have lost all
-// members.
+// memo remembers people for a short time if a search found no account for them and the create was
+// postponed. The next attempt can then skip the search. memo also remembers groups that seem to
+// have lost all members, and the lists of accounts and groups.
 type memo struct {
-	settings  string // the settings for which it was made
-	mu        sync.Mutex
-	all       map[string]searched
-	suspected map[string]suspicion // the groups that seem to have lost all members, by object id
+	settings      string       // identifies the settings of the job for which the memo was made
+	users, groups *accountList // the lists of all accounts and of all groups, for a target that compares case in searches
+	mu            sync.Mutex
+	all           map[string]searched  // the searches that found no account, by object id
+	suspected     map[string]suspicion // the groups that seem to have lost all members, by object id
 }
 
 func newMemo(settings string) *memo {
-	return &memo{settings: settings, all: map[string]searched{}, suspected: map[string]suspicion{}}
+	return &memo{
+		settings: settings, users: newAccountList(), groups: newAccountList(), all: map[string]searched{}, suspected: map[string]suspicion{},
+	}
 }
 
 func (m *memo) suspect(group string, s suspicion) {
@@ -746,18 +769,20 @@ func (m *memo) suspicion(group string) (s suspicion, is bool) {
 	return s, is
 }
 
-// acquit ends a suspicion.
+// acquit forgets that a group seemed to have lost all members.
 func (m *memo) acquit(group string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.suspected, group)
 }
 
+// searched is a search that found no account.
 type searched struct {
 	keys []MatchKey
 	at   time.Time
 }
 
+// memoTime is how long a memo remembers a search.
 const memoTime = 2 * time.Minute
 
 func (m *memo) keep(objectID string, keys []MatchKey, now time.Time) {
@@ -766,7 +791,8 @@ func (m *memo) keep(objectID string, keys []MatchKey, now time.Time) {
 	m.all[objectID] = searched{keys, now}
 }
 
-// take returns the values for which a recent search found no account, and forgets them.
+// take returns the matching values for which a recent search for this object found no account, and
+// forgets them. It returns nil if there was no such search.
 func (m *memo) take(objectID string, now time.Time) []MatchKey {
 	m.mu.Lock()
 	defer m.mu.Unlock()

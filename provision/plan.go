@@ -13,29 +13,30 @@ import (
 	"time"
 )
 
-// PlannedObject is what the next cycle would do with one person or group, or with members of a group.
+// PlannedObject says what the next cycle would do with one person or group, or with members of a
+// group.
 type PlannedObject struct {
 	ObjectID    string     `json:"objectId"`
 	Kind        ObjectKind `json:"type"`
 	DisplayName string     `json:"displayName"`
 	UserName    string     `json:"userPrincipalName"`
-	Action      Action     `json:"action"` // Other means that nothing would be sent
-	Result      Result     `json:"result"` // Success: the action would be sent; Skipped or Failure: it would not
+	Action      Action     `json:"action"` // Other: nothing would be sent
+	Result      Result     `json:"result"` // Success: the action would be sent; Skipped, Warning or Failure: it would not
 	TargetID    string     `json:"targetId,omitempty"`
-	Code        string     `json:"code,omitempty"`   // Entra's code for why nothing would be sent
-	Reason      string     `json:"reason,omitempty"` // the meaning of Code in words
+	Code        string     `json:"code,omitempty"`   // why nothing would be sent: a code of Entra's or our own; "" if it would
+	Reason      string     `json:"reason,omitempty"` // the meaning of Code, or the values that an undo does not restore
 	Advice      string     `json:"recommendedAction,omitempty"`
 	Changes     []Change   `json:"changes"`
 	// Added and Removed are the members of the group that would be added and removed. If there are
-	// any, Changes holds nothing else about the group. A large group is split into several
-	// PlannedObjects.
+	// any, Changes is empty. The members of a large group are split over several PlannedObjects.
 	Added   []PlannedMember `json:"membersAdded,omitempty"`
 	Removed []PlannedMember `json:"membersRemoved,omitempty"`
 	// Follows is true if Changes holds a reference, such as the manager, that is sent in a separate
-	// request. That happens when the referenced account comes or goes in the same cycle.
+	// request. That happens when the person's account is created in the same cycle, or when the
+	// referenced account comes or goes in it.
 	Follows bool `json:"follows,omitempty"`
 
-	fingerprint string // see work.fingerprint
+	fingerprint string // the hash of the requests, as work.fingerprint returns it
 	lane        Lane   // the lane in which the operation is sent
 }
 
@@ -44,31 +45,33 @@ func (o PlannedObject) ofMembers() bool { return len(o.Added)+len(o.Removed) > 0
 
 // PlanReport summarizes a plan.
 type PlanReport struct {
-	Kind     string `json:"kind"` // the kind of cycle that would run
-	Read     int    `json:"read"`
+	Kind     string `json:"kind"` // the kind of cycle that would run, or UndoPlan
+	Read     int    `json:"read"` // how many people and groups were evaluated
 	Creates  int    `json:"creates"`
 	Updates  int    `json:"updates"`
 	Disables int    `json:"disables"`
 	Deletes  int    `json:"deletes"`
 	Skips    int    `json:"skips"`
 	Failures int    `json:"failures"`
-	OnHold   int    `json:"onHold"` // those of Skips with an operation that is, or will be, on hold
-	// Numbers of memberships to add and remove, and of removals that are, or will be, on hold.
+	OnHold   int    `json:"onHold"` // how many of Skips have an operation that is on hold or will be
+	// The next fields count the memberships to add, the memberships to remove, and the removals
+	// that are on hold or will be.
 	MembersAdded   int      `json:"membersAdded"`
 	MembersRemoved int      `json:"membersRemoved"`
 	MembersOnHold  int      `json:"membersOnHold"`
-	References     int      `json:"references"` // references to people, such as the manager, to set or remove
+	References     int      `json:"references"` // how many references to people, such as the manager, would be set or removed
 	Notes          []string `json:"notes"`
 
-	NotUndone int            `json:"notUndone,omitempty"` // objects that an undo leaves as they are
-	Edit      *MappingEdited `json:"edit,omitempty"`      // the change of the mappings that the cycle would be the first to use
+	NotUndone int            `json:"notUndone,omitempty"` // how many objects an undo leaves as they are
+	Edit      *MappingEdited `json:"edit,omitempty"`      // the change of the mappings that the cycle would be the first to use; nil if none
 
-	reads bool // the cycle would read every account
+	reads bool // whether the cycle would read every account
 }
 
-// Plan reports what the next cycle would do, person by person, ordered by object id within a page.
-// Plan only reads. It changes nothing at the source, at the target or in this installation. It can
-// run at the same time as a cycle without disturbing it.
+// Plan reports what the next cycle would do, and calls visit for each object. It only reads, and
+// changes nothing at the source, at the target or in this installation. It can run at the same time
+// as a cycle without disturbing the cycle. The error is an *InputError if the job is not set up to
+// run cycles, and a *TargetError if the connection does not work.
 func (e *Engine) Plan(ctx context.Context, k Key, visit func(PlannedObject) error) (PlanReport, error) {
 	return e.PlanWith(ctx, k, nil, visit)
 }
@@ -82,7 +85,7 @@ func (e *Engine) PlanWith(ctx context.Context, k Key, schema *Schema, visit func
 	}
 	if schema != nil {
 		r.job.Schema = schema
-		r.job.LookAtAll++ // as saving them does
+		r.job.LookAtAll++ // saving the mappings does this, too
 	}
 	if r.job.Mode != Automatic {
 		return PlanReport{}, &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
@@ -140,7 +143,7 @@ func (f *forecast) candidates(ctx context.Context) error {
 	if err := f.changes(ctx); err != nil {
 		return err
 	}
-	ids, err := r.e.Store.DueEscrowIDs(ctx, r.job.Key, time.Time{}) // a cycle that a person starts retries all of them
+	ids, err := r.e.Store.DueEscrowIDs(ctx, r.job.Key, time.Time{}) // the zero time means all failed objects: a cycle that a person starts retries them all
 	if err != nil {
 		return err
 	}
@@ -158,8 +161,8 @@ func (f *forecast) candidates(ctx context.Context) error {
 	return r.preview(ctx, Snapshot, page)
 }
 
-// changes evaluates the people and groups that have changed. Before an initial cycle, these are the
-// people who have left.
+// changes evaluates the people and groups that have changed since the last cycle. If the next cycle
+// is an initial one, it only records the people who have lost access, see leavers.
 func (f *forecast) changes(ctx context.Context) error {
 	if f.initial {
 		return f.leavers(ctx)
@@ -184,7 +187,8 @@ func (f *forecast) changes(ctx context.Context) error {
 	})
 }
 
-// leavers records the people that an initial cycle disables before it looks at everyone.
+// leavers records the people who have lost access by a change since the last cycle. An initial
+// cycle lists them before it looks at everyone, and the guard attributes them to that change.
 func (f *forecast) leavers(ctx context.Context) error {
 	r := f.r
 	if r.state.ForgetLinks != r.job.ForgetLinks {
@@ -229,7 +233,8 @@ func (f *forecast) evaluate(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// preview calls page with the objects that a cycle would import if it started in the given phase.
+// preview calls page with the ids of the objects that a cycle would import if it started in the
+// phase from. It also remembers the origins of their changes.
 func (r *run) preview(ctx context.Context, from Phase, page func([]string) error) error {
 	s := r.state
 	s.Phase, s.After = from, ""
@@ -283,7 +288,7 @@ func (r *run) evaluateForPlan(ctx context.Context, p *pass, ids []string) ([]*wo
 	return works, errors.Join(errs...)
 }
 
-// planned returns what a cycle would do with a person.
+// planned returns what a cycle would do with the person or group.
 func (w *work) planned() PlannedObject {
 	status := statusOf(w.decision, w.result)
 	o := PlannedObject{

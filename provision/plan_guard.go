@@ -8,8 +8,8 @@ import (
 )
 
 const (
-	codeOnHold   = "OnHold" // our own codes
-	codeRejected = "Rejected"
+	codeOnHold   = "OnHold"   // our own code for an operation that is on hold
+	codeRejected = "Rejected" // our own code for an operation that an administrator rejected
 
 	onHoldAdvice   = "Approve or reject it: page On hold, or rollcall provision held."
 	rejectedReason = "Somebody rejected this operation. It is looked at again when the person changes, or another import or change of settings concerns them."
@@ -18,11 +18,11 @@ const (
 // planGuard judges a plan's operations that take access away, in the way that the guard of a cycle
 // does.
 type planGuard struct {
-	initial bool
-	changed map[string]bool               // objects that have changed; filled only for an incremental cycle
+	initial bool                          // whether the plan is for an initial cycle
+	changed map[string]bool               // objects that have changed; for an initial cycle, only the people who lost access
 	causes  map[string][]waitingOperation // operations to count, by cause
 	members map[string][]endingMembership // removals of members to count, by cause
-	judged  map[string]*Judgement
+	judged  map[string]*Judgement         // the counted operations of each cause, by cause
 }
 
 // waitingOperation is an operation that waits until all operations of its cause are known.
@@ -31,7 +31,7 @@ type waitingOperation struct {
 	follows consequence // the consequence of the operation if it is let through
 }
 
-// decidedAnew reports whether a change of the object cancels an earlier decision about it.
+// decidedAnew reports whether a change of the object cancels an earlier verdict on its operation.
 func (g *planGuard) decidedAnew(w *work, origins map[string]Origin) bool {
 	id := w.known.ObjectID
 	return g.changed[id] && (w.known.Verdict == Rejected || origins[id].RemovesAccess)
@@ -49,8 +49,9 @@ func (g *planGuard) causeOf(w *work, origins map[string]Origin) string {
 	return origins[w.known.ObjectID].Cause
 }
 
-// takes judges a planned operation. It reports whether the operation has to wait until all
-// operations of its cause are known.
+// takes judges a planned operation o that may take access away. If the operation is on hold or
+// rejected, takes changes o to say so. waits reports whether the operation has to wait until all
+// operations of its cause are known; takes then keeps it, with its consequence c.
 func (g *planGuard) takes(w *work, o *PlannedObject, c consequence, origins map[string]Origin) (waits bool) {
 	if !w.takesAway() || w.known.Takes && w.known.Verdict == Ready {
 		return false
@@ -89,7 +90,7 @@ func (r *run) allowedNext() int {
 	return r.state.Allowed
 }
 
-// judgeAccounts judges the operations that were counted, and shows them.
+// judgeAccounts judges the operations that takes has kept, cause by cause, and shows them.
 func (g *planGuard) judgeAccounts(ctx context.Context, f *forecast) error {
 	for _, cause := range slices.Sorted(maps.Keys(g.causes)) {
 		j, err := g.judgement(ctx, f.r, cause)
@@ -117,7 +118,8 @@ func (g *planGuard) judgeAccounts(ctx context.Context, f *forecast) error {
 	return nil
 }
 
-// judgeMembers judges the removals of members that were counted, and shows them by group.
+// judgeMembers judges the removals of members that were left to the guard, cause by cause, and
+// shows them by group.
 func (g *planGuard) judgeMembers(ctx context.Context, f *forecast) error {
 	for _, cause := range slices.Sorted(maps.Keys(g.members)) {
 		j, err := g.judgement(ctx, f.r, cause)
@@ -147,8 +149,8 @@ func (g *planGuard) judgeMembers(ctx context.Context, f *forecast) error {
 	return nil
 }
 
-// judgement returns what the store knows about a cause. It includes operations that were counted
-// before.
+// judgement returns the counts of a cause: what the store knows about it, and the operations of the
+// plan that were counted before. The callers add to it.
 func (g *planGuard) judgement(ctx context.Context, r *run, cause string) (*Judgement, error) {
 	if j := g.judged[cause]; j != nil {
 		return j, nil

@@ -13,10 +13,11 @@ type PlannedMember struct {
 	DisplayName string `json:"displayName"`
 }
 
-// endingMembership is the removal of a member that has to be judged with its cause.
+// endingMembership is the removal of a member that has to be judged with its cause: the object id
+// and the name of the group, and the object id of the member.
 type endingMembership struct{ group, name, member string }
 
-// note records that a membership is on the work list.
+// note records a membership that the plan has to look at.
 func (f *forecast) note(group string, m ListedMember) {
 	if f.partly[group] == nil {
 		f.partly[group] = map[string]ListedMember{}
@@ -63,7 +64,7 @@ func (f *forecast) memberships(ctx context.Context) error {
 	return nil
 }
 
-// noteMoved records the memberships of everyone whose account comes, goes or changes.
+// noteMoved records the memberships of each object whose account comes, goes or changes.
 func (f *forecast) noteMoved(ctx context.Context) error {
 	for _, id := range slices.Sorted(maps.Keys(f.moves)) {
 		groups, err := f.r.groups.source.GroupsOf(ctx, id)
@@ -86,7 +87,7 @@ func (f *forecast) noteMoved(ctx context.Context) error {
 	return nil
 }
 
-// noteHeld records the groups with removals of members that are on hold.
+// noteHeld records the groups that have removals of members on hold.
 func (f *forecast) noteHeld(ctx context.Context) error {
 	s, k := f.r.e.Store, f.r.job.Key
 	causes, err := s.HeldCauses(ctx, k, OnHold)
@@ -114,10 +115,10 @@ func (f *forecast) noteHeld(ctx context.Context) error {
 type groupPlan struct {
 	f        *forecast
 	id, name string
-	target   string // the id of the group at the target
+	target   string // the id of the group at the target; "" if the cycle creates the group
 	added    []PlannedMember
 	removed  []PlannedMember
-	onHold   []PlannedMember
+	onHold   []PlannedMember // members whose removal is on hold
 }
 
 // groupMembers plans the memberships of one group.
@@ -157,8 +158,8 @@ func (f *forecast) groupMembers(ctx context.Context, id string) error {
 	return g.flush(ctx)
 }
 
-// everyone plans all memberships of the group. fresh means that the target's group has no members
-// yet.
+// everyone plans all memberships of the group. fresh means that the group at the target is new to
+// the job, so that none of the remembered memberships counts.
 func (g *groupPlan) everyone(ctx context.Context, fresh bool) error {
 	r := g.f.r
 	for after := ""; !fresh; {
@@ -200,7 +201,9 @@ func (g *groupPlan) everyone(ctx context.Context, fresh bool) error {
 	}
 }
 
-// readAgain changes a remembered membership in the same way as a read of all members does.
+// readAgain changes a remembered membership in the same way as a cycle does when it reads all
+// members of the group. cause is the id of the cycle's cause. prove says whether the cycle sends
+// all members again.
 func (m *Membership) readAgain(cause string, prove bool) {
 	if !m.Open {
 		m.Cause, m.Takes = cause, false
@@ -247,8 +250,8 @@ func (g *groupPlan) changed(ctx context.Context) error {
 	return nil
 }
 
-// remembered returns the memberships of some objects in the group. For an object without a
-// remembered membership, it returns one with Turn 0.
+// remembered returns the job's memberships of these objects in the group. For an object without
+// one, or if fresh is true, it returns a new membership with Turn 0.
 func (g *groupPlan) remembered(ctx context.Context, ids []string, fresh bool) ([]Membership, error) {
 	found := map[string]Membership{}
 	if !fresh {
@@ -271,7 +274,7 @@ func (g *groupPlan) remembered(ctx context.Context, ids []string, fresh bool) ([
 	return all, nil
 }
 
-// plan decides what a cycle would do about memberships.
+// plan decides what a cycle would do about these memberships, and collects the changes in g.
 func (g *groupPlan) plan(ctx context.Context, members []Membership) error {
 	r := g.f.r
 	var ids, unknown []string
@@ -312,7 +315,7 @@ func (g *groupPlan) plan(ctx context.Context, members []Membership) error {
 		adds, removes := m.compare(want, shared)
 		if removes {
 			g.remove(m, m.whyEnds(g.name, in, sent, want))
-			adds = want != "" // the member has another account now
+			adds = want != "" // if the member now has another account, add that account
 		}
 		if adds {
 			g.added = append(g.added, PlannedMember{ObjectID: m.Member})
@@ -326,10 +329,10 @@ func (g *groupPlan) plan(ctx context.Context, members []Membership) error {
 	return nil
 }
 
-// linkedAccount stands for an account's id in a membership that was never sent.
+// linkedAccount stands for the id of the member's account in a membership that was never sent.
 const linkedAccount = "(linked)"
 
-// endsWith changes a membership in the same way as the end of the member's account does.
+// endsWith changes a membership in the same way as a cycle does when the member's account ends.
 func (m *Membership) endsWith(moved move) {
 	switch {
 	case moved.free:
@@ -339,7 +342,8 @@ func (m *Membership) endsWith(moved move) {
 	}
 }
 
-// remove plans the removal of a member, or leaves the decision to the guard.
+// remove plans the removal of a member, or leaves the decision to the guard. It ignores a removal
+// that was rejected. ends says why the membership ends; "" as in whyEnds.
 func (g *groupPlan) remove(m Membership, ends string) {
 	switch member := (PlannedMember{ObjectID: m.Member}); {
 	case m.Verdict == OnHold:
@@ -352,7 +356,7 @@ func (g *groupPlan) remove(m Membership, ends string) {
 	}
 }
 
-// flush shows the changes that are planned for the group so far.
+// flush shows the changes that are planned for the group so far, and forgets them.
 func (g *groupPlan) flush(ctx context.Context) error {
 	if len(g.added)+len(g.removed) > 0 {
 		o := g.f.plannedMembers(g.id, g.name, g.added, g.removed)

@@ -17,8 +17,8 @@ import (
 
 const (
 	planExpiry  = 24 * time.Hour  // how long a plan can be approved and applied after it was made
-	planSilence = 2 * time.Minute // a plan in the making counts as interrupted after this time without a sign of life
-	planBatch   = 200             // planned objects in one transaction
+	planSilence = 2 * time.Minute // a plan that is being made counts as interrupted if it was not saved for this time
+	planBatch   = 200             // the largest number of planned objects in one transaction
 	planGap     = time.Second     // how often the progress of a plan is saved
 	// KeptPlans is how many plans of a job are kept.
 	KeptPlans = 5
@@ -26,8 +26,8 @@ const (
 	shortestHash = 6
 )
 
-// BeginPlan adds an empty plan, which FillPlan then fills. The error is an *InputError if the job
-// is not set up, or if another plan of the job is being made or applied.
+// BeginPlan adds an empty plan, which FillPlan then fills. The error is ErrNoJob if the job is not
+// set up, and an *InputError if another plan of the job is being made or applied.
 func (e *Engine) BeginPlan(ctx context.Context, k Key, actor string) (StoredPlan, error) {
 	return e.beginPlan(ctx, k, actor, nil)
 }
@@ -55,9 +55,9 @@ func (e *Engine) beginPlan(ctx context.Context, k Key, actor string, undo *Undo)
 }
 
 // FillPlan fills a plan that BeginPlan has added. It evaluates the objects that the next cycle
-// would look at, as Plan does, and stores the results. visit, unless nil, gets each object. The
-// error is that of Plan, or ErrNoPlan if the plan was cancelled in the meantime. The plan also
-// stores what went wrong.
+// would look at, as Plan does, or the objects that an undo takes back. It stores the results. visit
+// gets each object; it may be nil. FillPlan returns the errors of Plan, and ErrNoPlan if the plan
+// was cancelled in the meantime. It also stores the error with the plan.
 func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedObject) error) (StoredPlan, error) {
 	f := &planFiller{e: e, plan: p, saved: e.Now()}
 	stop := f.stayAlive(ctx)
@@ -101,7 +101,7 @@ func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedO
 	return f.plan, err
 }
 
-// planProblem returns an error in the words that are stored with the plan.
+// planProblem returns the words in which an error is stored with the plan.
 func planProblem(err error) string {
 	switch {
 	case errors.Is(err, context.Canceled):
@@ -124,10 +124,10 @@ type planFiller struct {
 	e     *Engine
 	mu    sync.Mutex // protects the fields below
 	plan  StoredPlan
-	rows  []PlannedRow
-	count int
-	sum   []string // the operations, for the plan's hash
-	saved time.Time
+	rows  []PlannedRow // the objects that are not stored yet
+	count int          // how many objects were added
+	sum   []string     // a line for each operation, for the plan's hash
+	saved time.Time    // when the plan was last saved
 }
 
 func (f *planFiller) add(ctx context.Context, o PlannedObject) error {
@@ -159,8 +159,9 @@ func withoutNames(members []PlannedMember) []PlannedMember {
 	return all
 }
 
-// stayAlive saves the plan now and then, so that it does not count as interrupted. Evaluating many
-// objects without a change takes long. It runs until the caller calls stop.
+// stayAlive starts to save the plan every planGap, so that the plan does not count as interrupted
+// while many objects without a change are evaluated. It goes on until the caller calls stop, ctx
+// ends or a save fails.
 func (f *planFiller) stayAlive(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
@@ -197,7 +198,8 @@ func (f *planFiller) save(ctx context.Context) error {
 	return err
 }
 
-// hash returns a hash of the settings and of all operations. It does not depend on their order.
+// hash returns a hash of the job's key, its settings and all operations of the plan. It does not
+// depend on the order of the operations.
 func (f *planFiller) hash(p StoredPlan) []byte {
 	slices.Sort(f.sum)
 	h := sha256.New()
@@ -208,8 +210,8 @@ func (f *planFiller) hash(p StoredPlan) []byte {
 	return h.Sum(nil)
 }
 
-// fingerprint returns a hash of what would be sent for the object, or "" if nothing would be sent.
-// The hash leaves out secrets, and values that are random or depend on the time.
+// fingerprint returns a hash of the requests that would be sent for the object, or "" if none would
+// be sent. The hash leaves out secrets, and values that are random or depend on the time.
 func (w *work) fingerprint() string {
 	if !requests(w.decision) {
 		return ""
@@ -249,12 +251,14 @@ func (w *work) plannedLane() Lane {
 	return Updates
 }
 
-// plannedWith returns a string that changes whenever a setting changes that a plan depends on.
+// plannedWith returns a string that identifies the settings on which a plan depends. Any change of
+// these settings changes the string.
 func (j Job) plannedWith() string {
 	return fmt.Sprintf("%d.%d %s %s %s %t", j.ForgetLinks, j.LookAtAll, j.Scope, j.Rehire, j.Swaps, j.Nested)
 }
 
-// Short returns the first characters of the plan's hash. They name the plan in commands.
+// Short returns the first characters of the plan's hash, which name the plan in commands. It
+// returns "" until the plan is made.
 func (p *StoredPlan) Short() string { return p.Hash[:min(12, len(p.Hash))] }
 
 // Expired reports whether it is too late to approve or apply the plan.
@@ -262,8 +266,8 @@ func (p *StoredPlan) Expired(now time.Time) bool {
 	return (p.State == PlanReady || p.State == PlanApproved) && !now.Before(p.Expires)
 }
 
-// ListPlans returns the plans of a job, newest first. If a process died while it made a plan,
-// ListPlans shows the plan as failed.
+// ListPlans returns the plans of a job, newest first. If the process that was making a plan has
+// died, ListPlans returns the plan with the state PlanBroken.
 func (e *Engine) ListPlans(ctx context.Context, k Key) ([]StoredPlan, error) {
 	all, err := e.Plans.ListPlans(ctx, k)
 	for i := range all {
@@ -274,9 +278,9 @@ func (e *Engine) ListPlans(ctx context.Context, k Key) ([]StoredPlan, error) {
 	return all, err
 }
 
-// FindPlan returns the plan with a hash. The first characters of the hash are enough. An empty hash
-// means the newest plan. The error is ErrNoPlan, or an *InputError if two plans begin with these
-// characters.
+// FindPlan finds a plan by its hash, by the first characters of its hash, or by its id. If several
+// plans match, it returns the newest of them. An empty hash matches all plans. The error is
+// ErrNoPlan if there is no such plan, and an *InputError if hash is too short.
 func (e *Engine) FindPlan(ctx context.Context, k Key, hash string) (StoredPlan, error) {
 	all, err := e.ListPlans(ctx, k)
 	if err != nil {
@@ -303,7 +307,8 @@ func (e *Engine) FindPlan(ctx context.Context, k Key, hash string) (StoredPlan, 
 	return found[0], nil // plans with the same hash have the same operations: take the newest
 }
 
-// PlannedRows returns a page of the objects of a plan, ordered by Number.
+// PlannedRows returns a page of the objects of a plan, ordered by Number, with the current names of
+// members.
 func (e *Engine) PlannedRows(ctx context.Context, p StoredPlan, f PlanFilter) ([]PlannedRow, error) {
 	rows, err := e.Plans.PlannedRows(ctx, p.Key, p.ID, f)
 	if err != nil {
@@ -312,7 +317,8 @@ func (e *Engine) PlannedRows(ctx context.Context, p StoredPlan, f PlanFilter) ([
 	return rows, e.nameMembers(ctx, p.Key, rows)
 }
 
-// nameMembers fills in the current names of members from the directory.
+// nameMembers fills in the current names of the members that are added or removed, as the directory
+// has them. A member that the directory no longer has gets its id as the name.
 func (e *Engine) nameMembers(ctx context.Context, k Key, rows []PlannedRow) error {
 	var ids []string
 	each := func(name func(m *PlannedMember)) {
@@ -346,12 +352,13 @@ func (e *Engine) nameMembers(ctx context.Context, k Key, rows []PlannedRow) erro
 	return nil
 }
 
-// PlanCounts counts the objects of a plan.
+// PlanCounts counts the objects of a plan, and its operations by result.
 func (e *Engine) PlanCounts(ctx context.Context, p StoredPlan) (PlanCounts, error) {
 	return e.Plans.PlanCounts(ctx, p.Key, p.ID)
 }
 
-// usable returns an *InputError if the plan has expired or is not in one of these states.
+// usable returns an *InputError if the plan is not in one of these states, has expired, or was made
+// with other settings than the job has now. Once a plan is being applied, only its state matters.
 func (e *Engine) usable(ctx context.Context, p StoredPlan, states ...PlanState) error {
 	no := func(text string) error { return &InputError{Field: "Plan", Text: p.Short() + " " + text} }
 	if !slices.Contains(states, p.State) {
@@ -383,10 +390,12 @@ func (e *Engine) usable(ctx context.Context, p StoredPlan, states ...PlanState) 
 	return nil
 }
 
-// OutOfDate returns why a finished plan can no longer be approved or applied, or nil if it can.
+// OutOfDate returns the reason why a plan that is ready or approved can no longer be approved or
+// applied. It returns nil if it still can.
 func (e *Engine) OutOfDate(ctx context.Context, p StoredPlan) error { return e.usable(ctx, p, p.State) }
 
-// CanApply returns the error with which ApplyPlan would refuse the plan, or nil.
+// CanApply returns the error with which ApplyPlan would refuse the plan, or nil if ApplyPlan would
+// begin.
 func (e *Engine) CanApply(ctx context.Context, k Key, hash string) error {
 	p, err := e.FindPlan(ctx, k, hash)
 	if err != nil {
@@ -396,8 +405,8 @@ func (e *Engine) CanApply(ctx context.Context, k Key, hash string) error {
 }
 
 // ApprovePlan allows a plan to be applied with all its operations, including those that the guard
-// would hold. The error is ErrNoPlan, an *InputError if the plan can no longer be approved, or
-// ErrChanged.
+// would hold. The error is ErrNoPlan if there is no such plan, an *InputError if it cannot be
+// approved, and ErrChanged if its state has just changed.
 func (e *Engine) ApprovePlan(ctx context.Context, k Key, hash, actor string) (StoredPlan, error) {
 	p, err := e.FindPlan(ctx, k, hash)
 	if err != nil {
@@ -411,9 +420,10 @@ func (e *Engine) ApprovePlan(ctx context.Context, k Key, hash, actor string) (St
 	return p, e.Plans.ChangePlan(ctx, p, []PlanState{before}, e.planEvent(ctx, p, event.ProvisioningPlanApproved, actor, fmt.Sprintf("Plan %s was approved: %s.", p.Short(), p.Report.operations())))
 }
 
-// CancelPlan prevents a plan from being applied. If the plan is being applied, operations that are
-// not yet sent are dropped. The error is ErrNoPlan, an *InputError if the plan was already applied
-// or cancelled, or ErrChanged.
+// CancelPlan prevents a plan from being applied. If the plan is being applied, operations that were
+// not sent yet are dropped. The error is ErrNoPlan if there is no such plan, an *InputError if the
+// plan was already applied or cancelled or could not be made, and ErrChanged if its state has just
+// changed.
 func (e *Engine) CancelPlan(ctx context.Context, k Key, hash, actor string) (StoredPlan, error) {
 	p, err := e.FindPlan(ctx, k, hash)
 	if err != nil {
@@ -451,28 +461,28 @@ func (r *PlanReport) operations() string {
 	return fmt.Sprintf("%d to create, %d to update, %d to disable, %d to delete, %d on hold", r.Creates, r.Updates, r.Disables, r.Deletes, r.OnHold)
 }
 
-// Operations returns how many operations the plan would send, including those that the guard would
-// hold.
+// Operations returns how many operations the plan would send, including those that are on hold or
+// that the guard would hold.
 func (r *PlanReport) Operations() int {
 	return r.Creates + r.Updates + r.Disables + r.Deletes + r.OnHold
 }
 
-// SomethingToDo reports whether the next cycle would send anything or put anything on hold. It
-// includes members of groups and references. Applying a plan does not send those: the next cycle
-// does.
+// SomethingToDo reports whether the next cycle would send anything or put anything on hold. Changes
+// of members of groups and of references count, although ApplyPlan does not send them.
 func (r *PlanReport) SomethingToDo() bool {
 	return r.Operations()+r.MembersAdded+r.MembersRemoved+r.MembersOnHold+r.References > 0
 }
 
 // ApplyPlan sends the operations of an approved plan, and nothing else. It evaluates each object
 // once more. If the result is not exactly the planned operation, it sends nothing for the object
-// and marks the object's row. progress, unless nil, is called now and then.
+// and marks the object's row with PlanLeftOut. It calls progress now and then, unless progress is
+// nil. If the plan is an undo, ApplyPlan first pauses the job.
 //
-// ApplyPlan returns when each operation was tried once. It works whether the job's status is On or
-// Off. If another process works on the job, that process does the work. If ApplyPlan is
-// interrupted, another call continues. Operations that have to wait stay on the work list, and the
-// plan stays Applying. The error is ErrNoPlan, an *InputError if the plan cannot be applied, or a
-// *TargetError if the connection does not work.
+// ApplyPlan returns when no operation is left that could be sent now. It works whether the job's
+// status is On or Off. If another process works on the job, that process sends the operations. If
+// ApplyPlan is interrupted, another call continues. Operations that have to wait stay on the work
+// list, and the plan stays Applying. The error is ErrNoPlan if there is no such plan, an
+// *InputError if the plan cannot be applied, and a *TargetError if the connection does not work.
 func (e *Engine) ApplyPlan(ctx context.Context, k Key, hash, owner, actor string, progress func(PlanCounts)) (StoredPlan, PlanCounts, error) {
 	p, err := e.FindPlan(ctx, k, hash)
 	if err != nil {
@@ -487,7 +497,7 @@ func (e *Engine) ApplyPlan(ctx context.Context, k Key, hash, owner, actor string
 			return p, PlanCounts{}, err
 		}
 	}
-	if p.Undo != nil { // otherwise the next evaluation would do again what the plan takes back
+	if p.Undo != nil { // pause the job, or its next cycle would send again what the plan takes back
 		if _, err := e.settings().Pause(ctx, k, actor); err != nil {
 			return p, PlanCounts{}, err
 		}
@@ -549,7 +559,8 @@ func (e *Engine) sendPlanned(ctx context.Context, p StoredPlan, owner string, pr
 }
 
 // expected returns the operation that a plan allows for an object on the work list. It is nil if
-// the object is not listed for a plan.
+// the object is not listed for a plan, and empty if the plan was cancelled. expected also changes
+// known, so that the object is evaluated as it was for the plan.
 func (r *run) expected(ctx context.Context, known *Pending) (*ExpectedOperation, error) {
 	if known.Why != ByPlan {
 		return nil, nil
@@ -568,7 +579,8 @@ func (r *run) expected(ctx context.Context, known *Pending) (*ExpectedOperation,
 	return x, nil
 }
 
-// leftOut returns the outcome for an object whose operation differs from the planned one.
+// leftOut returns the outcome for an object for which nothing is sent, because its operation now
+// differs from the planned operation.
 func (w *work) leftOut(x *ExpectedOperation) Outcome {
 	reason := "Nothing has to be sent any more."
 	switch d := w.decision.(type) {
@@ -584,7 +596,8 @@ func (w *work) leftOut(x *ExpectedOperation) Outcome {
 	return Outcome{ObjectID: w.known.ObjectID, Turn: w.known.Turn, Planned: PlannedOutcome{Plan: x.Plan, Result: PlanLeftOut, Reason: reason}}
 }
 
-// settlePlanned adds to an outcome what became of a planned operation.
+// settlePlanned sets the field Planned of an outcome: whether the planned operation was sent, has
+// failed, or is still due. It does nothing if x is nil, because no plan lists the object then.
 func (o *Outcome) settlePlanned(x *ExpectedOperation, w *work) {
 	if x == nil {
 		return

@@ -14,24 +14,24 @@ type StoredPlan struct {
 	ID       string    `json:"id"`
 	Hash     string    `json:"hash"` // hash of the job's settings and all planned operations; "" until the plan is made
 	State    PlanState `json:"state"`
-	MadeBy   string    `json:"madeBy"`
+	MadeBy   string    `json:"madeBy"` // the person who had the plan made
 	Started  time.Time `json:"started"`
-	Made     time.Time `json:"made,omitzero"`
-	Expires  time.Time `json:"expires,omitzero"`
-	Settings string    `json:"-"` // identifies the job's settings at the time of the plan
-	Reads    bool      `json:"-"` // the plan reads every account
+	Made     time.Time `json:"made,omitzero"`    // when the plan was complete, or could not be made; zero until then
+	Expires  time.Time `json:"expires,omitzero"` // when it is too late to approve or apply the plan; zero until it is made
+	Settings string    `json:"-"`                // identifies the job's settings at the time of the plan
+	Reads    bool      `json:"-"`                // whether the plan read every account
 
 	Undo *Undo `json:"undo,omitempty"` // what the plan takes back; nil for a plan of what the next cycle would do
 
 	Reasserts bool `json:"-"` // the plan writes again what somebody changed; used only while the plan is made
 
-	Report  PlanReport `json:"report"`  // the numbers so far, while the plan is being made
+	Report  PlanReport `json:"report"`  // the numbers of the plan; while it is being made, the numbers so far
 	Problem string     `json:"problem"` // why the plan could not be made; "" if it could
 
 	ApprovedBy string    `json:"approvedBy,omitempty"`
 	Approved   time.Time `json:"approved,omitzero"`
 	AppliedBy  string    `json:"appliedBy,omitempty"`
-	Applied    time.Time `json:"applied,omitzero"` // when the last operation was sent
+	Applied    time.Time `json:"applied,omitzero"` // when no operation was left to send; zero until then
 
 	Alive time.Time `json:"-"` // when the process that makes the plan last saved it
 }
@@ -40,7 +40,7 @@ type StoredPlan struct {
 type PlanState string
 
 // States of a plan. A plan goes from Making to Ready or Broken. A Ready plan goes on to Approved,
-// Applying and Applied. Until it is applied, it can be cancelled.
+// Applying and Applied. A plan that is Making, Ready, Approved or Applying can be cancelled.
 const (
 	PlanMaking    PlanState = "making"
 	PlanReady     PlanState = "ready"
@@ -61,10 +61,10 @@ type PlannedRow struct {
 	Fingerprint string     `json:"-"`      // hash of the operation; "" if nothing would be sent
 	Lane        Lane       `json:"-"`      // the lane in which the operation is sent
 	Outcome     PlanResult `json:"outcome,omitempty"`
-	OutcomeText string     `json:"outcomeReason,omitempty"`
+	OutcomeText string     `json:"outcomeReason,omitempty"` // the reason of the Outcome, in words; "" if there is none
 }
 
-// PlanResult says what became of a planned operation.
+// PlanResult is the result of a planned operation.
 type PlanResult string
 
 // Results of a planned operation. The empty result means that the plan was not applied, or that no
@@ -72,23 +72,23 @@ type PlanResult string
 const (
 	PlanDue      PlanResult = "due"       // the operation is on the work list
 	PlanSent     PlanResult = "applied"   // the target has the planned state
-	PlanFailed   PlanResult = "failed"    // the target refused the operation
-	PlanLeftOut  PlanResult = "changed"   // the operation differs from the plan now, so nothing was sent
+	PlanFailed   PlanResult = "failed"    // the operation failed
+	PlanLeftOut  PlanResult = "changed"   // the operation now differs from the planned operation, so nothing was sent
 	PlanNotBegun PlanResult = "cancelled" // the plan was cancelled before the operation was sent
 )
 
 // PlanFilter selects which objects of a plan to list.
 type PlanFilter struct {
-	All     bool       // include objects that are skipped
-	Outcome PlanResult // only operations with this result; "" for all
-	After   int        // the Number of the last object on the previous page
-	Limit   int
+	All     bool       // whether to list all objects; otherwise only those with an operation or a problem
+	Outcome PlanResult // list only operations with this result; "" means any
+	After   int        // the Number of the last object on the previous page; 0 for the first page
+	Limit   int        // the largest number of objects on the page
 }
 
 // PlanCounts counts a plan's operations by result.
 type PlanCounts struct {
-	Listed  int `json:"objects"` // all objects in the plan
-	Shown   int `json:"shown"`   // of Listed: objects with a change or a failure
+	Listed  int `json:"objects"` // how many objects the plan has
+	Shown   int `json:"shown"`   // how many of Listed have an operation or a problem
 	Due     int `json:"due"`
 	Sent    int `json:"applied"`
 	Failed  int `json:"failed"`
@@ -97,16 +97,17 @@ type PlanCounts struct {
 
 // PlanStore stores plans.
 type PlanStore interface {
-	// StartPlan adds a plan. It removes the job's expired plans, and the oldest plans beyond
-	// maxPlans. It does not remove plans that are being applied.
+	// StartPlan adds a plan. It removes the job's expired plans, and the oldest plans if the job
+	// then has more than KeptPlans. It does not remove plans that are being applied.
 	StartPlan(ctx context.Context, p StoredPlan) error
 	// AddPlanned adds objects to a plan that is being made, and saves the plan's report. It returns
-	// ErrNoPlan if the plan was cancelled.
+	// ErrNoPlan if the plan is no longer being made, for example because it was cancelled.
 	AddPlanned(ctx context.Context, p StoredPlan, rows []PlannedRow) error
-	// ChangePlan saves a plan, with an event unless e is nil. It returns ErrChanged if the state of
-	// the stored plan is not in from. If the plan is now cancelled, its operations are removed from
-	// the work list. Those that failed and were on hold before the plan was applied are on hold
-	// again.
+	// ChangePlan saves a plan, with an event unless e is nil. It returns ErrNoPlan if there is no
+	// such plan, and ErrChanged if the state of the stored plan is not in from. If the plan is now
+	// cancelled, its operations that were not sent leave the work list, unless their objects were
+	// listed for another reason, too. Operations that failed, and that were waiting for the guard
+	// or on hold before the plan was applied, get that verdict again.
 	ChangePlan(ctx context.Context, p StoredPlan, from []PlanState, e *event.Event) error
 	// ListPlans returns the plans of a job, newest first.
 	ListPlans(ctx context.Context, k Key) ([]StoredPlan, error)
@@ -114,9 +115,9 @@ type PlanStore interface {
 	PlannedRows(ctx context.Context, k Key, plan string, f PlanFilter) ([]PlannedRow, error)
 	// PlanCounts counts the objects of a plan.
 	PlanCounts(ctx context.Context, k Key, plan string) (PlanCounts, error)
-	// DemandPlanned puts operations of a plan on the work list: at most limit, from those with a
-	// Number greater than after. It wakes the job. It returns the Number of the last operation, or
-	// 0 if there was none.
+	// DemandPlanned puts operations of a plan on the work list and wakes the job. It takes at most
+	// limit operations, in the order of their Numbers, beginning after the Number after. It returns
+	// the Number of the last of them, or 0 if there was none.
 	DemandPlanned(ctx context.Context, k Key, plan string, after, limit int) (last int, err error)
 	// ExpectedOperation returns the operation for an object in the plan that is being applied, or
 	// nil.
@@ -126,19 +127,19 @@ type PlanStore interface {
 }
 
 // ExpectedOperation is the only operation that may be sent for an object while an approved plan is
-// applied.
+// applied. The zero value allows no operation.
 type ExpectedOperation struct {
-	Plan        string
-	Fingerprint string
-	Reads       bool // the plan read the account
+	Plan        string // the plan's id
+	Fingerprint string // the hash of the planned operation
+	Reads       bool   // whether the plan read the account
 
 	Undo    *Undo         // what the plan takes back; nil for a plan of what the next cycle would do
 	Planned PlannedObject // the planned operation; set only if Undo is set
 }
 
-// PlannedOutcome is the part of an Outcome that says what became of a planned operation.
+// PlannedOutcome is the part of an Outcome that holds the result of a planned operation.
 type PlannedOutcome struct {
 	Plan   string // the plan's id; "" if the outcome is not about a plan
 	Result PlanResult
-	Reason string
+	Reason string // why the operation has this result, in words; "" if it was sent
 }

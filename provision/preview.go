@@ -16,16 +16,16 @@ import (
 
 // RowPreview shows what one row of a mapping yields, before the row is saved.
 type RowPreview struct {
-	Chosen   *PreviewValue  // the values of the person shown in detail; nil if the directory has no users
+	Chosen   *PreviewValue  // the value of the person shown in detail; nil if there is no person to show
 	Trace    *expr.Step     // how the value of Chosen was computed; nil if the row has no expression
 	Drawn    []PreviewValue // the values of people chosen at random
 	Example  bool           // whether the values are only examples, because each account gets its own random or unique value
 	Empty    []PreviewValue // the first few people without a value
-	Failing  []PreviewValue // the first few people for which the row fails
+	Failing  []PreviewValue // the first few people with a failure of the row
 	Empties  int            // how many of Examined have no value
 	Failures int            // for how many of Examined the row fails
 	Examined int            // for how many people the row was evaluated
-	All      bool           // whether the row was evaluated for everyone that the job could reach
+	All      bool           // whether the row was evaluated for all active people in the job's scope
 }
 
 // PreviewValue is the value of a row for one person.

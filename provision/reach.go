@@ -9,15 +9,15 @@ import (
 // Reach counts the people that a change of a job's settings affects. An administrator sees the
 // numbers before saving the change.
 type Reach struct {
-	In      int // how many users are in scope after the change and may have an account
+	In      int // how many users are active and in scope after the change
 	Leave   int // how many users leave the scope
 	Come    int // how many users come into scope
 	On      int // how many of Come have a linked account that is off now and will be switched on
 	Off     int // how many users have a linked account that the change disables
-	Make    int // how many users will get an account, because they are in scope and have no linked account
+	Make    int // how many users without a linked account will get an account because of the change
 	Join    int // how many of Make were not in scope before
 	Linked  int // how many linked accounts there are
-	Out     int // how many of Linked belong to a user who is out of scope after the change
+	Out     int // how many of Linked belong to a user who is out of scope after the change, or was purged
 	Deleted int // how many of Linked belong to a soft-deleted user
 }
 
@@ -28,7 +28,7 @@ type scopeChecker struct {
 	job     Job
 	admits  func(Object) (bool, error) // reports whether an object passes the scoping filters
 	makes   bool                       // whether the job creates accounts
-	updates bool                       // whether the job may disable accounts
+	updates bool                       // whether the job may disable accounts or, for groups, delete groups
 }
 
 // newScopeChecker returns the scopeChecker of a job's users, or of its groups.
@@ -55,13 +55,13 @@ func (r scopeChecker) has(o Object) bool {
 	return in || err != nil
 }
 
-// maxSlowPatterns is the largest number of users for which a comparison waits until a
-// regular expression reaches its time limit. Each of them costs a tenth of a second.
+// maxSlowPatterns is how often a comparison waits until a regular expression reaches its time
+// limit. Each wait concerns one user and takes a tenth of a second.
 const maxSlowPatterns = 20
 
-// boundedAdmits returns a function like admits, which remembers the result for the last object.
-// After maxSlowPatterns errors, the function no longer calls admits, and returns the last error for
-// every object.
+// boundedAdmits returns a function like admits that remembers the result for the last object. After
+// maxSlowPatterns errors, the function no longer calls admits, and returns the last error for every
+// object.
 func boundedAdmits(admits func(Object) (bool, error)) func(Object) (bool, error) {
 	var (
 		id     string
@@ -81,8 +81,8 @@ func boundedAdmits(admits func(Object) (bool, error)) func(Object) (bool, error)
 	}
 }
 
-// Reach counts the people that a change of a job affects. It compares the job before and after the
-// change for every user in the directory.
+// Reach counts the users that a change of a job affects. For every user in the directory, it
+// compares the job before the change with the job after it.
 func (j *Jobs) Reach(ctx context.Context, before, after Job) (Reach, error) {
 	var n Reach
 	source, err := j.Sources(ctx, after.Key.Directory)

@@ -7,8 +7,8 @@ import (
 )
 
 // reader reads objects of a source, several of them in one read. Workers that ask for objects
-// during a read share the next read. So many workers need few reads, and no read waits for more
-// workers to ask.
+// during a read share the next read. So many workers need few reads, and no read is delayed until
+// more workers ask.
 type reader struct {
 	source Source
 	app    string

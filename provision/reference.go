@@ -17,8 +17,9 @@ func (m *mapping) references() []*row {
 	return rows
 }
 
-// refersTo returns the object id of the person that a person refers to, or "" if there is none. If
-// the mapping has several references, it returns the first one that has a value.
+// refersTo returns the object id to which a person with these attributes refers, for example that
+// of the manager. It returns "" if there is none. If the mapping has several references, it returns
+// the first that has a value.
 func (m *mapping) refersTo(attributes map[string]any) string {
 	for _, r := range m.references() {
 		if v, err := r.Expr.Eval(m.env(attributes)); err == nil && !v.IsNullOrEmpty() {
@@ -29,9 +30,9 @@ func (m *mapping) refersTo(attributes map[string]any) string {
 }
 
 // refer adds the values of the rows with references to w.values. A value is the id of the account
-// of the person referred to. If that person has no account, the value is empty; when they get an
-// account, the engine looks at this person again. While this person has no access, refer adds no
-// values. A decision that is not nil means that a row failed.
+// of another person, such as the manager. If the other person has no account, the value is empty;
+// when they get an account, the engine looks at this person again. While this person has no access,
+// refer adds no values. A decision that is not nil means that a row failed.
 func (p *pass) refer(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	rows := p.m.references()
 	link := *w.link

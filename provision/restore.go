@@ -13,16 +13,16 @@ import (
 // restore says what an undo has to restore of one account.
 type restore struct {
 	mappings int64         // the version of the mappings to work with; 0 means those of today
-	planned  bool          // the operation is planned already: the account must have exactly these values
-	ends     bool          // the account did not exist before
+	planned  bool          // whether the operation comes from a plan, so that the account must have exactly the planned values now
+	ends     bool          // whether the account did not exist before, so that it must be deleted or disabled
 	values   []formerValue // in the order in which they were changed
 	refusal  *skip         // why nothing can be restored; nil if something can
 }
 
 // formerValue is the value that an attribute had before.
 type formerValue struct {
-	path    string
-	before  any
+	path    string  // the target attribute
+	before  any     // the value; nil if there was none
 	now     any     // the value that the account must have now; used only for a planned operation
 	wrote   *string // the value that the job wrote, as the log shows it; nil if it removed the value
 	problem string  // why the value is not known; "" if it is
@@ -84,7 +84,7 @@ func (u Undo) has(e LogEntry) bool {
 	return e.ID == u.Entry
 }
 
-// changedBy adds what an entry that is taken back has changed.
+// changedBy adds to r the changes of an entry that the undo takes back.
 func (r *restore) changedBy(e LogEntry) {
 	switch e.Action {
 	case Delete:
@@ -105,7 +105,8 @@ func (r *restore) changedBy(e LogEntry) {
 	}
 }
 
-// changedLater notes what an entry that is not taken back has changed since.
+// changedLater notes in r which values were changed again by a later entry that the undo does not
+// take back.
 func (r *restore) changedLater(e LogEntry) {
 	if !e.Changed() || len(r.values) == 0 && !r.ends {
 		return
@@ -128,10 +129,11 @@ func (r *restore) index(path string) int {
 // formerMappings keeps the passes that work with earlier versions of the mappings.
 type formerMappings struct {
 	mu sync.Mutex
-	by map[int64]*pass
+	by map[int64]*pass // by the number of the version
 }
 
-// passOf returns a pass like p that works with a version of the mappings; 0 means those of today.
+// passOf returns a pass like p that works with a version of the mappings. It returns p if version
+// is 0 or if the job no longer keeps the version.
 func (r *run) passOf(ctx context.Context, p *pass, version int64) (*pass, error) {
 	if version == 0 {
 		return p, nil
@@ -178,7 +180,7 @@ func (p *pass) with(m *mapping) *pass {
 	m.now, m.domain = p.m.now, p.m.domain
 	return &pass{
 		job: p.job, m: m, target: p.target, members: p.members, searcher: p.searcher, g: p.g, proof: newLock(), settle: p.settle,
-		doubt: p.doubt, flown: p.flown, others: p.others, owner: p.owner, claims: p.claims,
+		doubt: p.doubt, flown: p.flown, others: p.others, owner: p.owner, claims: p.claims, listed: p.listed, listedSince: p.listedSince,
 	}
 }
 

@@ -8,17 +8,17 @@ import (
 )
 
 const (
-	// leaseTime is how long a job stays claimed after a process died in RunCycle.
+	// leaseTime is how long a job stays claimed if its process dies in RunCycle.
 	leaseTime = 45 * time.Second
 	// lookTime is how long a server may need to check a job that has nothing to do, or to release a
 	// job after its work.
 	lookTime = 2 * time.Second
 )
 
-// HeldError says that another process works on the job.
+// HeldError is the error of a claim while another process works on the job.
 type HeldError struct {
-	Owner string
-	Until time.Time // when the other process's claim ends unless it is renewed
+	Owner string    // the other process
+	Until time.Time // when the claim of the other process ends, unless it is renewed
 }
 
 func (e *HeldError) Error() string {
@@ -26,15 +26,15 @@ func (e *HeldError) Error() string {
 }
 
 // RunCycle runs one cycle in this process, whether or not the job's status is On. It continues an
-// interrupted cycle, or starts a new one. It calls visit from a single goroutine with each log
-// entry as it is recorded. The error is a *HeldError if another process works on the job, and a
-// *TargetError if the connection does not work.
+// interrupted cycle, or starts a new one. It calls visit with each log entry after it is recorded,
+// never twice at the same time. The error is a *HeldError if another process works on the job, an
+// *InputError if the job is not set up, and a *TargetError if the connection does not work.
 func (e *Engine) RunCycle(ctx context.Context, k Key, owner string, visit func(LogEntry) error) (CycleReport, error) {
 	return e.RunWatched(ctx, k, owner, visit, nil)
 }
 
-// RunWatched is like RunCycle. It also calls waits, unless nil, each time there is nothing to do
-// until a later time.
+// RunWatched is like RunCycle. Each time it has nothing to do until a later time, it also calls
+// waits with the cycle so far, that time and the reason. waits may be nil.
 func (e *Engine) RunWatched(ctx context.Context, k Key, owner string, visit func(LogEntry) error, waits func(r CycleReport, until time.Time, why string)) (CycleReport, error) {
 	epoch, err := e.claim(ctx, k, owner)
 	if err != nil {
@@ -89,7 +89,8 @@ func held(err error) error {
 	return fmt.Errorf("claim job: %w", err)
 }
 
-// cycle advances a job slice by slice until a cycle has ended.
+// cycle advances a job slice by slice until a cycle has ended. It also returns when the next cycle
+// begins.
 func (e *Engine) cycle(ctx context.Context, k Key, epoch int64, visit func(LogEntry) error, waits func(CycleReport, time.Time, string), renew func() error) (CycleReport, time.Time, error) {
 	before, first := "", true
 	for {

@@ -74,8 +74,8 @@ func Matching(rows []CompiledMapping) []CompiledMapping {
 	return matching
 }
 
-// Validate checks everything in the schema that a job relies on. Directories, objects and
-// attributes must exist under exactly their names. All expressions must compile. Each enabled
+// Validate checks everything in the schema that a job relies on. The directories, objects and
+// attributes that the mappings name must exist. All expressions must compile. Each enabled
 // mapping needs a matching attribute, and each object needs exactly one anchor. The error of
 // Validate joins a *RowError for each problem.
 func (s *Schema) Validate(c Catalog) error {

@@ -16,6 +16,8 @@ type Searchable struct {
 	Proved bool   `json:"searchable"`
 	Detail string `json:"reason,omitempty"` // the reason why the test failed, in words; "" if it did not fail
 	Advice string `json:"recommendedAction,omitempty"`
+	// Case says whether the target compares case when it is searched by the attribute.
+	Case CaseRule `json:"case,omitempty"`
 }
 
 // Note says in words what a failed test of an attribute of users means for provisioning.
@@ -35,7 +37,8 @@ type ConnectionTest struct {
 	NoGroups string       // a sentence that says why the application accepts no groups; "" if groups work or are not provisioned
 }
 
-// GroupNotes returns a sentence for each test of groups that failed.
+// GroupNotes returns a sentence for each test of groups that failed, and for each attribute of
+// groups for which the target compares case.
 func (t ConnectionTest) GroupNotes() []string {
 	if t.NoGroups != "" {
 		return []string{t.NoGroups}
@@ -48,6 +51,9 @@ func groupNotes(all []Searchable) []string {
 	for _, one := range all {
 		if !one.Proved {
 			notes = append(notes, one.GroupNote())
+		}
+		if note := one.GroupCaseNote(); note != "" {
+			notes = append(notes, note)
 		}
 	}
 	return notes
@@ -72,7 +78,8 @@ func (j Job) connection() string {
 // of reports whether the tests were made with the current settings of the job.
 func (s *Searches) of(j Job) bool { return s != nil && s.For == j.connection() }
 
-// notes returns a sentence for each test of users that failed.
+// notes returns a sentence for each test of users that failed, and for each attribute for which the
+// target compares case.
 func (s *Searches) notes() []string {
 	if s == nil {
 		return nil
@@ -81,6 +88,9 @@ func (s *Searches) notes() []string {
 	for _, one := range s.All {
 		if !one.Proved {
 			notes = append(notes, one.Note())
+		}
+		if note := one.CaseNote(); note != "" {
+			notes = append(notes, note)
 		}
 	}
 	return notes
@@ -93,6 +103,7 @@ func testConnection(ctx context.Context, target Target, job Job, m *mapping) (t 
 	if t.Users, err = testSearches(ctx, target, m, nil); err != nil {
 		return t, err
 	}
+	learnCases(ctx, target, m, t.Users, nil)
 	object, err := job.Schema.GroupMapping()
 	if err != nil || !object.Enabled {
 		return t, nil
@@ -107,7 +118,9 @@ func testConnection(ctx context.Context, target Target, job Job, m *mapping) (t 
 	}
 	if err != nil {
 		t.NoGroups = noGroups(err)
+		return t, nil
 	}
+	learnCases(ctx, target.Groups(), groups, t.Groups, nil)
 	return t, nil
 }
 
@@ -126,8 +139,8 @@ func testSearches(ctx context.Context, target Target, m *mapping, known []Search
 	proved := false
 	for i := range m.matching {
 		path := m.matching[i].Target
-		if one := (Searchable{Path: path, Proved: true}); proved && slices.Contains(known, one) {
-			all = append(all, one)
+		if proved && slices.ContainsFunc(known, func(s Searchable) bool { return s.Path == path && s.Proved }) {
+			all = append(all, Searchable{Path: path, Proved: true})
 			continue
 		}
 		err := target.Test(ctx, path, m.matching[i].Type)
@@ -184,7 +197,7 @@ const codeIncompatible = "SystemForCrossDomainIdentityManagementServiceIncompati
 type searcher struct {
 	target Target
 	g      goroutines
-	asking lock                  // held while known is read, or an attribute is tested
+	asking lock                  // held while known is used, or an attribute is tested
 	known  map[string]Searchable // the results of the tests, by attribute
 }
 
@@ -329,7 +342,8 @@ func (r *row) shows(account scim.Resource, want any) (shown, same bool) {
 	return shown, false
 }
 
-// failUnsearchable fails a person who may have an account that the engine cannot search for.
+// failUnsearchable returns the decision that a person fails who may have an account, because the
+// engine cannot search by the attributes in skipped.
 func (w *work) failUnsearchable(skipped []Searchable) fail {
 	one := skipped[0]
 	return w.fail(&TargetError{

@@ -160,8 +160,8 @@ func TestSearchesAreTestedAtTheStartOfACycleAndKept(t *testing.T) {
 	}
 	w.app.asked()
 	w.cycle()
-	if got, want := len(w.app.asked()), 2+20*3; got != want {
-		t.Errorf("got %d requests, want %d: one test for each attribute, two searches and a create for each person", got, want)
+	if got, want := len(w.app.asked()), 2+1+20*3; got != want {
+		t.Errorf("got %d requests, want %d: one test for each attribute, the list once, two searches and a create for each person", got, want)
 	}
 	if s := w.report().State.Searches; s == nil || len(s.All) != 2 || !s.All[0].Proved || !s.All[1].Proved {
 		t.Errorf("remembered %+v", s)

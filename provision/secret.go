@@ -12,8 +12,8 @@ import (
 )
 
 // Sealer encrypts credentials before they are stored in the database. They are encrypted and not
-// hashed, because the engine must send them later. Open needs the context that Seal got. So a
-// sealed value that someone copies to another place cannot be opened.
+// hashed, because the engine must send them later. Open needs the same context that Seal got. So a
+// sealed value that someone copies to another place in the database cannot be opened.
 type Sealer interface {
 	Seal(plain []byte, context string) ([]byte, error)
 	Open(sealed []byte, context string) ([]byte, error)

@@ -70,7 +70,7 @@ const (
 type Object struct {
 	Kind       ObjectKind
 	ID         string
-	Name       string         // the user's display name, or else the user name
+	Name       string         // the display name; for a user without one, the user name
 	Attributes map[string]any // the values that a mapping can read: string, bool or []string; must not be changed
 	Enabled    bool           // whether the object is enabled in the source, so that a user may sign in
 	Deleted    time.Time      // when the object was soft-deleted; zero if it is not deleted

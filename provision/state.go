@@ -12,10 +12,10 @@ type State struct {
 	Phase Phase       `json:"phase"`
 	Cycle CycleReport `json:"cycle,omitzero"` // the current cycle, if Phase is not Idle
 
-	After string `json:"after"` // the object id after which the import continues
-	Start Cursor `json:"start"` // the watermark for the time after the current initial cycle
-	// Watermark is the position up to which all changes are imported. At the start of an initial
-	// cycle it is still the position of the last cycle.
+	After string `json:"after"` // the object id after which the import of the current phase continues
+	Start Cursor `json:"start"` // becomes the Watermark when an initial cycle has imported everything
+	// Watermark is the position up to which all changes are imported. When an initial cycle begins,
+	// it first lists the leavers since this position, and then moves it to the newest change.
 	Watermark Cursor `json:"watermark"`
 	Ready     bool   `json:"ready"` // whether an initial import was completed, so that Watermark is valid
 
@@ -27,46 +27,49 @@ type State struct {
 	// ReadAll makes the next initial cycle read every account at the target.
 	ReadAll bool `json:"readAll,omitempty"`
 
-	NextCycle time.Time `json:"nextCycle,omitzero"`
-	Cooldown  time.Time `json:"cooldown,omitzero"` // end of the pause that the target asked for
-	Pace      Pace      `json:"pace,omitzero"`
-	// Drained is the time since which the current cycle only waits; zero if it has work to do.
+	NextCycle time.Time `json:"nextCycle,omitzero"` // when the next cycle begins even if nothing changes; zero means now
+	Cooldown  time.Time `json:"cooldown,omitzero"`  // the end of the pause that the target asked for; zero if it asked for none
+	Pace      Pace      `json:"pace,omitzero"`      // how fast the job may send requests, as it has learned
+	// Drained is when the cycle last began to wait because no object was due; zero if it has not
+	// waited yet.
 	Drained time.Time `json:"drained,omitzero"`
-	// DrainedRead is how many objects the cycle had looked at at the time Drained.
+	// DrainedRead is how many objects the cycle had looked at by the time Drained.
 	DrainedRead int `json:"drainedRead,omitempty"`
 	// Dialect holds the deviations from Entra's requests that the target was found to need.
 	Dialect Dialect `json:"dialect"`
-	// InFlight lists the ids of the objects whose update or deletion was about to be sent when the
-	// state was saved. The request may have been carried out.
+	// InFlight lists the ids of the objects whose update or deletion was about to be sent, and
+	// whose outcome is not recorded yet. The request may have been carried out.
 	InFlight []string `json:"inFlight,omitempty"`
-	// Flown holds the attributes to which such updates gave a value, by object id. The accounts may
-	// have these values, which come from this job.
+	// Flown holds the attributes to which the updates of the objects in InFlight gave a value, by
+	// object id. If an account has such a value, the value comes from this job.
 	Flown map[string][]string `json:"flown,omitempty"`
-	// FlownAt holds the times at which these requests were about to be sent, by object id.
+	// FlownAt holds the times at which the requests about the objects in InFlight were about to be
+	// sent, by object id.
 	FlownAt map[string]time.Time `json:"flownAt,omitempty"`
 
-	NextUnmatched time.Time `json:"nextUnmatched,omitzero"`
+	NextUnmatched time.Time `json:"nextUnmatched,omitzero"` // when the engine next looks for the accounts of people without one
 
-	Late bool `json:"late,omitempty"` // whether an event has reported that an account has waited too long to be closed
+	Late bool `json:"late,omitempty"` // whether an event has reported that an account waits too long to be closed
 
 	// Mappings is the number of the version of the mappings at the last look at everyone.
 	Mappings int64 `json:"mappings,omitempty"`
-	// Edits lists the last initial cycles that were the first to use other mappings, oldest first.
+	// Edits lists the last initial cycles that were the first to use changed mappings, oldest
+	// first.
 	Edits []MappingEdited `json:"edits,omitempty"`
 
-	Domain string `json:"domain,omitempty"` // the source's default domain at the last look at everyone, if a mapping reads it
+	Domain string `json:"domain,omitempty"` // the source's default domain that the mappings last used; "" if they never used it
 
 	Groups  GroupState   `json:"groups,omitzero"`
 	Members MembersState `json:"members,omitzero"`
 
-	Searches *Searches `json:"searches,omitempty"` // the results of the search tests that were made when the cycle began
+	Searches *Searches `json:"searches,omitempty"` // the results of the last search tests that the engine made; nil if it made none
 
 	Quarantine *Quarantine  `json:"quarantine"`         // why the job is in quarantine; nil if it is not
-	Trial      *Quarantine  `json:"trial,omitempty"`    // the quarantine after which one write is tried, because the target refused every write; nil if none is tried
-	Last       *CycleReport `json:"last"`               // the last cycle that ended
-	LastGood   *CycleReport `json:"lastGood"`           // the last cycle that ended without being stopped
-	FirstDone  time.Time    `json:"firstDone,omitzero"` // when the first complete cycle ended
-	FailedRuns int          `json:"failedCycles"`       // how many cycles in a row were stopped
+	Trial      *Quarantine  `json:"trial,omitempty"`    // the last quarantine, while a single write tests whether the target accepts writes again; otherwise nil
+	Last       *CycleReport `json:"last"`               // the last cycle that ended; nil if none has
+	LastGood   *CycleReport `json:"lastGood"`           // the last cycle that ended without being stopped; nil if none has
+	FirstDone  time.Time    `json:"firstDone,omitzero"` // when the first complete cycle ended; zero if none has
+	FailedRuns int          `json:"failedCycles"`       // how many attempts in a row ended in quarantine
 }
 
 // Phase says which objects the current cycle is importing. In every phase, the engine also works on
@@ -75,10 +78,10 @@ type Phase string
 
 // Phases of a cycle.
 const (
-	Idle          Phase = ""
-	Snapshot      Phase = "snapshot"  // an initial cycle imports every user of the source
-	GroupSnapshot Phase = "groups"    // an initial cycle imports every group of the source
-	Links         Phase = "links"     // an initial cycle imports linked objects that are out of scope or gone
+	Idle          Phase = ""          // no cycle runs
+	Snapshot      Phase = "snapshot"  // an initial cycle imports every user of the source, or every assigned user
+	GroupSnapshot Phase = "groups"    // an initial cycle imports every group of the source, or every assigned group
+	Links         Phase = "links"     // an initial cycle imports linked objects that are no longer assigned, or were purged
 	Changes       Phase = "changes"   // an incremental cycle imports the users that changed since the watermark
 	Finishing     Phase = "finishing" // everything is imported; the engine works on the remaining objects
 )
@@ -111,7 +114,7 @@ type CycleReport struct {
 	MembersRemoved int       `json:"membersRemoved,omitempty"` // how many memberships were removed
 	Redundant      int       `json:"redundant"`                // how many of Skipped already had the wanted values; the log does not list them
 	Failed         int       `json:"failed"`
-	Waiting        int       `json:"waiting,omitempty"` // how many objects were tried and still waited when the cycle ended
+	Waiting        int       `json:"waiting,omitempty"` // how many objects were still on the work list when the cycle ended
 	State          string    `json:"state"`             // Succeeded, EntryLevelErrors or Failed
 	Error          string    `json:"error,omitempty"`
 }
@@ -123,18 +126,18 @@ const (
 	Failed           = "Failed"
 )
 
-// Quarantine says why the job is in quarantine. In quarantine the engine sends no requests except
-// a test from time to time, because all requests would fail.
+// Quarantine says why the job is in quarantine. In quarantine the engine only sends a test from
+// time to time, because all other requests would fail.
 type Quarantine struct {
 	Since       time.Time `json:"since"`
 	Reason      string    `json:"reason"` // the reason in Graph's words: EncounteredQuarantineException
-	Code        string    `json:"code"`   // the error code that Entra uses
+	Code        string    `json:"code"`   // the error code: Entra's, or our own
 	Message     string    `json:"message"`
 	Status      int       `json:"status"`               // the HTTP status of the failed request; 0 if there was no answer
 	Advice      string    `json:"advice"`               // the next thing that an administrator can do
 	Evidence    string    `json:"evidence"`             // the method and path of the failed request
 	NextAttempt time.Time `json:"nextAttempt,omitzero"` // when the engine tries again
-	Attempts    int       `json:"attempts"`             // how often the engine has tried since the quarantine began
+	Attempts    int       `json:"attempts"`             // how many attempts have failed, with the one that began the quarantine
 }
 
 // Link is the stored pair of an object and its account at the target.
@@ -151,7 +154,7 @@ type Link struct {
 	Version  string     // the account's version as the target last returned it; "" if it returned none
 	Refers   string     // the id of the object that the account refers to, such as the manager; "" if there is none
 	Aside    *Aside     // the account's temporary value during a swap; otherwise nil
-	Proved   time.Time  // when the target last returned the account; zero if that was not recorded
+	Proved   time.Time  // when the target last showed the account; zero if that was not recorded
 	Since    time.Time  // when the pair was made
 	Updated  time.Time  // when the link was last changed
 }
@@ -173,12 +176,12 @@ const (
 // Op is a create that was about to be sent. The target may have carried it out.
 type Op struct {
 	ObjectID string
-	ID       string
+	ID       string     // the LogEntry.ChangeID of the create
 	Kind     ObjectKind // the kind of the object; "" is a user
 	Keys     []MatchKey // the matching values by which the account can be found again
 	Sent     time.Time  // when the create was about to be sent
-	Times    int        // how many earlier creates had an unknown outcome
-	Cycle    string     // the id of the cycle
+	Times    int        // how many earlier creates for the object had an unknown outcome
+	Cycle    string     // the id of the cycle that sent the create
 	Drawn    []Drawn    // the random and unique values that the create sends
 }
 
@@ -206,7 +209,7 @@ func (k *MatchKey) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(raw.Value, &k.Value)
 }
 
-// Escrow is the entry of an object in the retry queue. The object has failed and waits for a retry.
+// Escrow is the entry of a failed object in the retry queue, in which the object waits for a retry.
 type Escrow struct {
 	ObjectID string
 	Name     string    // the object's name, for messages
@@ -227,10 +230,10 @@ type Pending struct {
 	Lane      Lane
 	Since     time.Time // when the object was put on the work list
 	Turn      int64     // how many times the object was put on the work list
-	Cause     string    // the id of the cause of the object's change; "" for a single change, or after the guard let it through
-	Origin    string    // the id of that cause, which stays after the guard let the change through
+	Cause     string    // the id of the cause of the object's change; "" for a single change, or after the guard let the change through
+	Origin    string    // the same id as Cause, but it stays after the guard let the change through
 	Verdict   Verdict   // the guard's verdict; "" if the object is not on the work list
-	Takes     bool      // whether the guard has let the account be disabled or deleted
+	Takes     bool      // whether the account would be disabled or deleted; with the verdict Ready, that is allowed
 	NotBefore time.Time // the time before which the engine does not work on the object
 	Link      *Link     // nil if the object has no link
 	Op        *Op       // the create whose outcome is unknown; nil if there is none
@@ -258,25 +261,25 @@ type Report struct {
 	Job       Job
 	State     State
 	Code      string   // NotConfigured, NotRun, Active, Paused or Quarantine
-	Linked    int      // how many people have a link to an account that is not gone
+	Linked    int      // how many people have a link whose state is neither Lost nor Gone
 	Lost      int      // how many objects have a link in the state Lost
 	Held      int      // how many people have an account that the target keeps blocked
 	Escrowed  int      // how many objects have failed and wait for a retry
 	Unmatched int      // how many objects have no account, so that the engine looks for one once a day
-	Pending   int      // how many objects are on the work list, without those on hold or rejected
-	Groups    int      // how many groups have a link to a group that is not gone
+	Pending   int      // how many objects on the work list, and removals of members, are neither on hold nor rejected
+	Groups    int      // how many groups have a link whose state is neither Lost nor Gone
 	Members   int      // how many memberships the target has acknowledged
 	OnHold    int      // how many operations an administrator has to approve or reject
 	Rejected  int      // how many operations an administrator has rejected
-	Notes     []string // sentences that people should read
+	Notes     []string // sentences for people about the target and about groups, for example what the target cannot do
 
 	Waits   []Waits
 	Failing []Failing
-	// OldestChange is the time since which the oldest unfinished change has waited; zero if no
-	// change waits. Changes of failed objects count, too.
+	// OldestChange is when the oldest change that is not finished began to wait; zero if no change
+	// waits. Changes of failed objects count, too.
 	OldestChange time.Time
-	// OldestLeaver is the time since which the oldest account that must be closed has waited; zero
-	// if none waits. Failed objects count, too.
+	// OldestLeaver is when the first account that must still be closed began to wait; zero if none
+	// waits. Failed objects count, too.
 	OldestLeaver time.Time
 	// LeaverLate says whether an account has waited to be closed for longer than LeaverPatience.
 	LeaverLate bool
@@ -287,8 +290,8 @@ type Waits struct {
 	Lane   Lane      `json:"-"`
 	Reason string    `json:"reason"`
 	Count  int       `json:"count"`
-	Since  time.Time `json:"since"`         // when the first of them was put on the work list
-	Next   time.Time `json:"next,omitzero"` // when the first of them is tried next; zero means now
+	Since  time.Time `json:"since"`         // when the object that waits longest was put on the work list
+	Next   time.Time `json:"next,omitzero"` // when the first of these objects is tried next; zero means now
 }
 
 // Failing counts the objects that failed for the same reason and will be tried again.
@@ -297,7 +300,7 @@ type Failing struct {
 	Code   string    `json:"code"`
 	Reason string    `json:"reason"` // the reason of one of the objects
 	Count  int       `json:"count"`
-	Since  time.Time `json:"since"`
+	Since  time.Time `json:"since"` // when the first of these objects first failed
 }
 
 // inLine is the reason shown for an object that waits only because other objects come first.
@@ -307,8 +310,8 @@ const inLine = "Its turn has not come yet."
 // operations of its cause.
 const JudgedReason = "It is counted together with the other changes of its import or change of settings."
 
-// settleOldest sets OldestChange, OldestLeaver and LeaverLate. patience is the job's
-// LeaverPatience.
+// settleOldest sets OldestChange, OldestLeaver and LeaverLate. It also sets the reason of objects
+// that wait only because other objects come first. patience is LeaverPatience.
 func (r *Report) settleOldest(now time.Time, patience time.Duration) {
 	see := func(lane Lane, since time.Time) {
 		if lane != Checks {

@@ -8,18 +8,20 @@ import (
 )
 
 // Store stores jobs and their state. Methods with a Fence write only while the Fence's epoch owns
-// the job's lease. Otherwise they return [ErrLeaseLost].
+// the job's lease. Otherwise they return [ErrLeaseLost], or an error with a method LeaseLost.
 type Store interface {
 	// Job returns a job, or ErrNoJob.
 	Job(ctx context.Context, k Key) (Job, error)
 	// ListJobs returns the jobs of a directory, or all jobs if d is empty, ordered by key.
 	ListJobs(ctx context.Context, d SourceID) ([]Job, error)
-	// InsertJob adds a job and its lease. It returns ErrChanged if the job exists.
+	// InsertJob adds a job and its lease, and records the event. It returns ErrChanged if the job
+	// exists.
 	InsertJob(ctx context.Context, j Job, e event.Event) error
-	// UpdateJob replaces the job if its stored version is j.Version-1. Otherwise it returns
-	// ErrChanged.
+	// UpdateJob replaces the job if its stored version is j.Version-1, wakes it and records the
+	// event. Otherwise it returns ErrChanged.
 	UpdateJob(ctx context.Context, j Job, e event.Event) error
-	// DeleteJob removes a job and everything that is remembered for it.
+	// DeleteJob removes a job and everything that is remembered for it, and records the event. It
+	// returns ErrNoJob if there is no such job.
 	DeleteJob(ctx context.Context, k Key, e event.Event) error
 
 	// Secrets returns the sealed Secret Tokens of all jobs that have one, ordered by key.
@@ -27,51 +29,64 @@ type Store interface {
 	// ReplaceSecret replaces old with sealed. It returns ErrChanged if the job's secret is not old.
 	ReplaceSecret(ctx context.Context, old SealedSecret, sealed []byte) error
 
-	// MappingVersions returns versions of a job's mappings, newest first, without their schemas.
-	// before is the number where the last page ended, or 0.
+	// MappingVersions returns versions of a job's mappings, newest first, without their schemas. It
+	// returns only versions with a number smaller than before; 0 means all.
 	MappingVersions(ctx context.Context, k Key, before int64, limit int) ([]MappingVersion, error)
 	// MappingVersion returns one version, or ErrNoVersion.
 	MappingVersion(ctx context.Context, k Key, number int64) (MappingVersion, error)
 
+	// State returns the progress of a job, or ErrNoJob.
 	State(ctx context.Context, k Key) (State, error)
 	// WatchedStates returns the states of all jobs that are Automatic and On.
 	WatchedStates(ctx context.Context) (map[Key]State, error)
+	// Counts returns the numbers that the status of a job shows.
 	Counts(ctx context.Context, k Key) (Counts, error)
+	// Logs returns a page of the log. next is the Before of the next page; "" on the last page.
 	Logs(ctx context.Context, k Key, q LogQuery) (entries []LogEntry, next string, err error)
 	// CountLogs returns the number of entries that a query selects. It ignores the query's Before
 	// and Limit.
 	CountLogs(ctx context.Context, k Key, q LogQuery) (int, error)
+	// Log returns one log entry, or ErrNotFound.
 	Log(ctx context.Context, k Key, id string) (LogEntry, error)
 
-	// Pending returns the objects that are due, ordered by lane and then by waiting time, longest
-	// first. With withoutJoiners, it leaves out people who have no account yet.
+	// Pending returns the objects that are due and have the verdict Ready. They are ordered by
+	// lane, and within a lane by the time at which they began to wait. If withoutJoiners is true,
+	// it leaves out people who have no account yet.
 	Pending(ctx context.Context, k Key, now time.Time, withoutJoiners bool, limit int) ([]Pending, error)
-	// PendingDemanded is like Pending, but only for objects that were provisioned on demand.
+	// PendingDemanded is like Pending, but returns only objects that were provisioned on demand,
+	// and objects for which an approved plan has an operation. The latter may have any verdict.
 	PendingDemanded(ctx context.Context, k Key, now time.Time, limit int) ([]Pending, error)
 	// Demand puts objects on the work list for OnDemand and wakes the job. It records an event
-	// unless e is nil. For the memberships of a group, it lists all of them.
+	// unless e is nil. If listed contains the memberships of a group, all its members are looked
+	// at.
 	Demand(ctx context.Context, k Key, listed []Listed, e *event.Event) error
-	// Demanded returns the rows of those objects that are on the work list.
+	// Demanded returns the work-list rows of these objects. It leaves out objects that are not on
+	// the list.
 	Demanded(ctx context.Context, k Key, objectIDs []string) ([]Demanded, error)
-	// NextPending returns when the first waiting object is due, or zero if none waits. With
-	// withoutJoiners, it ignores people who have no account yet.
+	// NextPending returns when the first object with the verdict Ready is due, or zero if there is
+	// none. If withoutJoiners is true, it ignores people who have no account yet.
 	NextPending(ctx context.Context, k Key, withoutJoiners bool) (time.Time, error)
 	// LinkStates returns the states of the links of objects, by object id. It leaves out objects
 	// without a link.
 	LinkStates(ctx context.Context, k Key, objectIDs []string) (map[string]LinkState, error)
-	// CountWaiting counts the objects that are on the list and not held, by lane and reason.
+	// CountWaiting counts the objects on the work list, and the removals of members that wait for
+	// the guard, by lane and reason. It leaves out operations that are on hold or rejected.
 	CountWaiting(ctx context.Context, k Key) ([]Waits, error)
 	// CountFailing counts the objects in escrow, by lane and code.
 	CountFailing(ctx context.Context, k Key) ([]Failing, error)
-	// CountPending returns how many objects are on the list.
+	// CountPending returns how many objects are on the work list, without those that are on hold or
+	// rejected.
 	CountPending(ctx context.Context, k Key) (int, error)
-	// PendingIDs returns the ids of all pending objects, including those that are not due yet.
+	// PendingIDs returns the ids of all objects on the work list, whatever their verdict, and even
+	// if they are not due yet.
 	PendingIDs(ctx context.Context, k Key) ([]string, error)
-	// KnownAbout returns everything that is remembered about one object, for a plan.
+	// KnownAbout returns everything that the job remembers about one object. Of the work-list row
+	// it returns only the guard's fields, because it may have none.
 	KnownAbout(ctx context.Context, k Key, objectID string) (Pending, error)
-	// Owner returns the object of a kind that is linked to an account or group of the target, or "".
+	// Owner returns the id of the user or group that is linked to an account or group of the
+	// target, or "" if there is none.
 	Owner(ctx context.Context, k Key, kind ObjectKind, targetID string) (objectID string, err error)
-	// Connections returns a page of the pairs of a kind, or of all kinds, ordered by object id.
+	// Connections returns a page of the pairs of a kind, ordered by object id; "" means all kinds.
 	Connections(ctx context.Context, k Key, kind ObjectKind, after string, limit int) ([]Connection, error)
 	// Connection returns the pair with this object id, or else the pair with this id at the target.
 	// If there is neither, it returns ErrNoConnection.
@@ -79,33 +94,34 @@ type Store interface {
 	// RecordConnection stores a pair that an administrator made or removed, with its event, and
 	// puts the object on the work list.
 	RecordConnection(ctx context.Context, f Fence, o Outcome, listed []Listed, e event.Event) error
-	// Holder returns the object whose account has this value of the first matching attribute, or
-	// "".
+	// Holder returns the id of the object whose account has this value of the first matching
+	// attribute, or "" if there is none.
 	Holder(ctx context.Context, k Key, key MatchKey) (objectID string, err error)
-	// Awaited returns the value that an object waits for, or nil.
+	// Awaited returns the matching value for which an object waits, or nil if it waits for none.
 	Awaited(ctx context.Context, k Key, objectID string) (*Awaited, error)
 	// Drawn returns the random and unique values that were generated for an object's account.
 	Drawn(ctx context.Context, k Key, objectID string) ([]Drawn, error)
-	// Drawer returns the object for which this value of a target attribute was generated, or "".
-	// value must be case-folded.
+	// Drawer returns the id of the object for which this value of a target attribute was generated,
+	// or "" if there is none. value must be case-folded.
 	Drawer(ctx context.Context, k Key, path, value string) (objectID string, err error)
 	// LinkedIDs returns a page of the ids of linked objects of a kind; "" means all kinds.
 	LinkedIDs(ctx context.Context, k Key, kind ObjectKind, after string, limit int) ([]string, error)
-	// DueEscrowIDs returns the objects whose retry is due by now. If now is zero, it returns all
-	// objects in escrow.
+	// DueEscrowIDs returns the ids of objects in escrow whose retry is due by now and that are not
+	// on the work list. If now is zero, it returns the ids of all objects in escrow.
 	DueEscrowIDs(ctx context.Context, k Key, now time.Time) ([]string, error)
-	// TriedSince returns the objects in escrow with an id from first to last. It returns only those
-	// that were last tried after since or that are on the list for a retry.
+	// TriedSince returns the ids of objects in escrow, from the id first to the id last. It returns
+	// only objects that were last tried after since, or that are on the work list for a retry.
 	TriedSince(ctx context.Context, k Key, first, last string, since time.Time) ([]string, error)
-	// LostIDs returns the objects whose link is Lost.
+	// LostIDs returns the ids of the objects whose link is Lost.
 	LostIDs(ctx context.Context, k Key) ([]string, error)
-	// HeldIDs returns the objects whose link is Held.
+	// HeldIDs returns the ids of the objects whose link is Held.
 	HeldIDs(ctx context.Context, k Key) ([]string, error)
-	// GoneSince returns the objects whose link became Gone after the time since.
+	// GoneSince returns the ids of the objects whose link is Gone and was last changed after since.
 	GoneSince(ctx context.Context, k Key, since time.Time) ([]string, error)
-	// NextRetry returns when the first retry is due, or zero if there is none.
+	// NextRetry returns when the first object in escrow is due for a retry, or zero if there is
+	// none. It ignores objects that are on the work list.
 	NextRetry(ctx context.Context, k Key) (time.Time, error)
-	// UnmatchedIDs returns the objects that are recorded as having no account.
+	// UnmatchedIDs returns the ids of the objects that are recorded as having no account.
 	UnmatchedIDs(ctx context.Context, k Key) ([]string, error)
 
 	// Memberships returns the open work on the memberships of a group, with at most limit
@@ -113,14 +129,14 @@ type Store interface {
 	Memberships(ctx context.Context, k Key, group string, limit int) (MembersWork, error)
 	// MembershipsOf returns the remembered memberships of a person, ordered by group.
 	MembershipsOf(ctx context.Context, k Key, member string) ([]RememberedMembership, error)
-	// MembershipsAfter returns the remembered memberships of a group, ordered by member, at most
-	// limit of them, after the member after. With open, it returns only memberships that still need
-	// work or that the target refused.
+	// MembershipsAfter returns the remembered memberships of a group, ordered by member: at most
+	// limit of them, beginning after the member after. If open is true, it returns only memberships
+	// that still need work or that the target refused.
 	MembershipsAfter(ctx context.Context, k Key, group, after string, limit int, open bool) ([]Membership, error)
 	// MembershipsAmong returns the remembered memberships of some objects in a group.
 	MembershipsAmong(ctx context.Context, k Key, group string, members []string) ([]Membership, error)
-	// Referring returns the objects whose accounts refer to one of the objects to, for example as a
-	// manager.
+	// Referring returns the ids of the objects whose accounts refer to one of these objects, for
+	// example as their manager.
 	Referring(ctx context.Context, k Key, to []string) ([]string, error)
 	// CountMembers counts the memberships of a group.
 	CountMembers(ctx context.Context, k Key, group string) (ExplainedMembers, error)
@@ -131,7 +147,7 @@ type Store interface {
 	// RecordMembers stores the outcomes of memberships together with the state that counts them,
 	// and a log entry unless it is nil.
 	RecordMembers(ctx context.Context, f Fence, s State, group string, outcomes []MemberOutcome, entry *LogEntry) error
-	// JudgeMembers stores what the guard needs to know about memberships that would end.
+	// JudgeMembers stores which memberships of a group would end, so that the guard can judge them.
 	JudgeMembers(ctx context.Context, f Fence, group string, all []EndingMember) error
 	// RetryMembers puts memberships that the target refused back on the group's list.
 	RetryMembers(ctx context.Context, f Fence, group string) error
@@ -144,22 +160,23 @@ type Store interface {
 
 	// SaveState stores only the state, with an event unless e is nil.
 	SaveState(ctx context.Context, f Fence, s State, e *event.Event) error
-	// Import adds objects to the work list, together with the state whose watermark covers them.
-	// ended lists causes that will make no more changes.
+	// Import adds objects to the work list, and saves the state whose watermark covers them. ended
+	// lists causes that will make no more changes.
 	Import(ctx context.Context, f Fence, s State, listed []Listed, ended ...string) error
 	// CausesToJudge returns the causes that have rows to judge.
 	CausesToJudge(ctx context.Context, k Key) ([]JudgedCause, error)
-	// Judge counts the waiting rows of a cause, and either lets them through or holds them. It
-	// calls held for an event, unless rows of the cause were already on hold. allowed becomes the
-	// Tally.Allowed of the accounts, unless an earlier judgement has stored one.
+	// Judge counts the waiting rows of a cause, and either lets them through or puts them on hold.
+	// If it puts rows on hold and none was on hold before, it records the event that held returns.
+	// words describes the cause. The Tally.Allowed of the accounts becomes allowed, unless an
+	// earlier judgement has stored a larger number.
 	Judge(ctx context.Context, f Fence, cause, words string, allowed int, held func(Judgement) event.Event) error
 	// HeldCauses returns the causes that have rows with this verdict, oldest first.
 	HeldCauses(ctx context.Context, k Key, v Verdict) ([]HeldCause, error)
 	// HeldObjects returns a page of the rows of a cause with this verdict, ordered by Place.
 	HeldObjects(ctx context.Context, k Key, cause string, v Verdict, after string, limit int) ([]HeldObject, error)
-	// Decide approves or rejects the rows of a cause that are on hold, and wakes the job. It
-	// returns ErrChanged if the cause now has another batch, and ErrNothingHeld if no row of it is
-	// on hold.
+	// Decide approves or rejects the rows of a cause that are on hold, wakes the job, and records
+	// the event that decided returns. It returns ErrNothingHeld if no row of the cause is on hold.
+	// Unless batch is AnyBatch, it returns ErrChanged if the cause now has another batch.
 	Decide(ctx context.Context, k Key, cause string, batch int, approve bool, decided func(HeldCause) event.Event) (HeldCause, error)
 	// Forget removes links, escrows, intents or the records of unmatched objects, and saves the
 	// state.
@@ -168,24 +185,26 @@ type Store interface {
 	Record(ctx context.Context, f Fence, s State, outcomes []Outcome) error
 }
 
-// Fence identifies the claim under which a process works on a job.
+// Fence identifies the claim under which a process works on a job. Epoch is the epoch of the lease
+// at the time of the claim; a later claim has a greater one.
 type Fence struct {
 	Key   Key
 	Epoch int64
 }
 
-// Counts holds the numbers that the status of a job shows.
+// Counts holds the numbers that the status of a job shows. They are explained at the fields of
+// [Report] with the same names. Active is how many links have the state Active.
 type Counts struct {
-	Linked, Lost, Held, Escrowed, Unmatched, Pending, OnHold, Rejected, Active int // people, or work on memberships
-	Groups                                                                     int // linked groups
-	Members                                                                    int // memberships that the target has acknowledged
+	Linked, Lost, Held, Escrowed, Unmatched, Pending, OnHold, Rejected, Active int
+	Groups                                                                     int
+	Members                                                                    int
 }
 
 // Forget says which stored records a restart or a new target removes.
 type Forget struct {
-	Links     bool // remove the links, and the creates whose outcome is unknown
-	Escrows   bool
-	Unmatched bool
+	Links     bool // whether to remove the links and all records that depend on them, such as memberships
+	Escrows   bool // whether to remove the escrows, so that no failure is remembered
+	Unmatched bool // whether to remove the records of objects that have no account
 }
 
 // Outcome is the result for one pending object. Fields that are nil, zero or false change nothing.
@@ -193,33 +212,33 @@ type Outcome struct {
 	ObjectID  string
 	Turn      int64          // the Turn of the Pending that the outcome is about; 0 means any
 	Intent    *Op            // a create that is about to be sent; the outcome changes nothing else
-	Flies     bool           // an update is about to be sent; the outcome changes nothing else
+	Flies     bool           // whether an update or deletion is about to be sent; if so, the outcome changes nothing else
 	Gives     []string       // the attributes to which that update gives a value
 	Judge     *Listed        // lists the object for the guard; the outcome changes nothing else
-	Planned   PlannedOutcome // what became of a plan's operation; if it is left out, the outcome changes nothing else
-	Doubted   bool           // an earlier update or deletion may have been carried out, and no read has shown it yet
-	Postpone  time.Time      // when to look again; zero if the object is done
+	Planned   PlannedOutcome // the result of a plan's operation; if it is PlanLeftOut, the outcome changes nothing else
+	Doubted   bool           // whether an earlier update or deletion may have been carried out, and no read has shown it yet
+	Postpone  time.Time      // when to look at the object again; zero if the object is done
 	Waits     string         // why the object is postponed, in words
 	Link      *Link          // the pair to remember
-	Unlink    bool
-	DropOp    bool
-	Escrow    *Escrow
-	DropFail  bool  // the object leaves escrow
-	Unmatched *bool // whether to record that the object has no account; nil changes nothing
-	Entry     *LogEntry
-	Counted   bool // the entry is shown to people who watch the cycle, but is not stored
+	Unlink    bool           // whether to forget the object's pair
+	DropOp    bool           // whether to forget the create of unknown outcome
+	Escrow    *Escrow        // the failure to remember, with its retry
+	DropFail  bool           // whether the object leaves escrow
+	Unmatched *bool          // whether to record that the object has no account; nil changes nothing
+	Entry     *LogEntry      // the log entry to store
+	Counted   bool           // whether Entry is only shown to people who watch the cycle, and not stored
 
 	Awaits   *Awaited      // the object waits for this value, and is woken when the value becomes free
 	Frees    []MatchKey    // values that the account no longer has; objects that wait for them are woken
 	Also     []string      // other objects to look at now
-	Members  MembersChange // what follows for the members of this group
-	Moved    bool          // the account came, went or changed: its memberships and references are looked at
+	Members  MembersChange // which memberships of this group must be looked at
+	Moved    bool          // whether the account came, went or changed, so that its memberships and references are looked at
 	MemberOf []string      // groups of which the object is a member
 	Cause    string        // the cause of memberships that are looked at because of this outcome; "" for a single change
-	Settles  bool          // the account is no longer a member anywhere, and no removal is left to be judged
-	RefersTo string        // the target id of the account of Link.Refers; "" if none
+	Settles  bool          // whether the guard need not judge the removals of the account from groups
+	RefersTo string        // the target id of the account of Link.Refers; "" if there is none
 
-	Takes string // the object whose account this object takes over; its link is removed
+	Takes string // the id of the object whose account this object takes over, and whose link is removed; "" if none
 }
 
 // MembersChange says which memberships of a group have to be looked at.
@@ -227,17 +246,22 @@ type MembersChange int
 
 // The values of MembersChange. The zero value changes nothing.
 const (
-	LeaveMembers   MembersChange = iota
-	ReadMembers                  // look at all members
-	ReadNewMembers               // look at all members; the target's group has none of them
-	ProveMembers                 // look at all members and send them again
-	ForgetMembers                // the group is no longer linked: forget its memberships
+	LeaveMembers   MembersChange = iota // look at no member
+	ReadMembers                         // look at all members
+	ReadNewMembers                      // look at all members; the group at the target has none of them yet
+	ProveMembers                        // look at all members and send them again
+	ForgetMembers                       // forget the group's memberships, because the group is no longer linked
 )
 
 // Leases claims jobs, so that only one process works on a job at a time.
 type Leases interface {
-	// Claim takes a lease for the time ttl. It returns a *HeldError if another owner has it.
+	// Claim takes a lease for the time ttl. If another owner has it, Claim returns an error with a
+	// method Holder, which the engine turns into a *HeldError.
 	Claim(ctx context.Context, kind, key, owner string, ttl time.Duration) (epoch int64, err error)
+	// Renew extends a lease, so that it ends after ttl from now. It fails if the lease was claimed
+	// again.
 	Renew(ctx context.Context, kind, key, owner string, epoch int64, ttl time.Duration) error
+	// Release gives a lease back. The job is due again at nextAt, or earlier if it is woken.
+	// Release fails if the lease was claimed again.
 	Release(ctx context.Context, kind, key, owner string, epoch int64, nextAt time.Time) error
 }

@@ -13,13 +13,14 @@ import (
 // a *TargetError, or an error that wraps the context's error.
 type Target interface {
 	// Test searches for an account that cannot exist, by the attribute at path. An error of Kind
-	// Unsearchable concerns only this attribute. Every other error concerns the connection.
+	// Unsearchable concerns only this attribute. Every other error may concern the connection.
 	Test(ctx context.Context, path string, t AttributeType) error
 	// Find returns the accounts whose attribute at path equals value.
 	Find(ctx context.Context, path string, value any) ([]TargetObject, error)
-	// List returns one page of all accounts, and the place of the next page; "" after the last page.
-	// from is the place of the page; "" is the first. limit is how many accounts a page should have.
-	List(ctx context.Context, from string, limit int) (page []TargetObject, next string, err error)
+	// List returns a page of all accounts, without a filter. start is the index of the page's first
+	// account; the first account of all has the index 1. The page may have fewer accounts than
+	// count.
+	List(ctx context.Context, start, count int) (ObjectPage, error)
 	// Get returns the account with this id. An error of Kind NotFound means that the target itself
 	// has no such account. If a proxy in front of the target answers, the error must be of another
 	// Kind.
@@ -53,8 +54,9 @@ type GroupTarget interface {
 	// RemoveMembers ends memberships, in one request. It ignores accounts that are not members, and
 	// never removes other members.
 	RemoveMembers(ctx context.Context, group string, members []string) error
-	// List is that of Target, for groups. They have their members, as far as the target shows them.
-	List(ctx context.Context, from string, limit int) (page []TargetObject, next string, err error)
+	// ListWithMembers is like List, but the groups have their members, as far as the target shows
+	// them.
+	ListWithMembers(ctx context.Context, start, count int) (ObjectPage, error)
 	// HasMember reports whether an account is a member, without reading the other members. An error
 	// of Kind Unsearchable means that the target cannot answer.
 	HasMember(ctx context.Context, group, member string) (bool, error)
@@ -125,6 +127,13 @@ type TargetObject struct {
 	Version  string // the version of the account (meta.version); "" if the target returned none
 }
 
+// ObjectPage is a page of the target's accounts.
+type ObjectPage struct {
+	Objects []TargetObject
+	Named   int   // how many entries the page has; it may name an account several times
+	Total   int64 // how many accounts the target says that it has; 0 if it does not say
+}
+
 // Change is a change of one attribute of an account. Old is the target's value as far as it is
 // known; nil if there is none. New is the new value; nil if the attribute should have no value.
 // Values are string, bool, int64 or []any.
@@ -168,12 +177,12 @@ type Kind string
 // Kinds of target errors. The engine decides by the kind, never by the message.
 const (
 	Transient    Kind = "transient"    // the same request may work later
-	Throttled    Kind = "throttled"    // the target asks for a pause, which never counts as a failure
+	Throttled    Kind = "throttled"    // the target asks for a pause
 	Permanent    Kind = "permanent"    // the target refuses this object
 	Credentials  Kind = "credentials"  // the target refuses the token, for every object
 	Conflict     Kind = "conflict"     // another account already has a value that must be unique
 	NotFound     Kind = "notFound"     // the target has no such account or no such endpoint
-	Incompatible Kind = "incompatible" // the answer is not SCIM
+	Incompatible Kind = "incompatible" // the answer breaks the rules of SCIM, or the mapping cannot be used
 	Unreachable  Kind = "unreachable"  // there is no connection, because of the name, the certificate or a refused connection
 	Unsearchable Kind = "unsearchable" // the target cannot search by a matching attribute
 )
@@ -183,7 +192,7 @@ const (
 type TargetError struct {
 	Kind       Kind
 	Status     int           // the HTTP status; 0 if there was no answer
-	Code       string        // the error code that Entra uses, such as "EntryConflict"
+	Code       string        // the error code: Entra's, such as "EntryConflict", or our own
 	Detail     string        // the target's message, or a description of the failure
 	Advice     string        // the next thing that the administrator can do
 	Request    string        // the method and path of the request

@@ -26,6 +26,9 @@ type application struct {
 	byName   map[string][]string // folded userName to ids
 	created  map[string]int      // creates carried out per folded userName
 	requests []string            // method and path, without ids
+	compares bool                // whether a search by userName compares case
+	page     int                 // how many accounts a page of the list has; 0 if the list is one page
+	lists    []string            // the queries of requests for the list
 	bodies   []string            // of writes
 	// answer, if not nil, may answer instead of the application; true if it did.
 	answer func(w http.ResponseWriter, r *http.Request) bool
@@ -129,6 +132,8 @@ func (a *application) handle(r *http.Request, id string, body []byte) (int, []by
 	switch {
 	case id != "" && !known:
 		return http.StatusNotFound, problem(404, "", "There is no such user.")
+	case r.Method == http.MethodGet && id == "" && a.page > 0 && !r.URL.Query().Has("filter"):
+		return a.list(r)
 	case r.Method == http.MethodGet && id == "":
 		return a.search(r.URL.Query().Get("filter"))
 	case r.Method == http.MethodGet:
@@ -161,6 +166,25 @@ func (a *application) handle(r *http.Request, id string, body []byte) (int, []by
 	return http.StatusMethodNotAllowed, problem(405, "", "No.")
 }
 
+// list returns a page of the list of accounts.
+func (a *application) list(r *http.Request) (int, []byte) {
+	a.lists = append(a.lists, r.URL.RawQuery)
+	all := []json.RawMessage{}
+	for _, id := range a.order {
+		if u, ok := a.users[id]; ok {
+			all = append(all, encode(u))
+		}
+	}
+	var start, count int
+	_, _ = fmt.Sscan(r.URL.Query().Get("startIndex"), &start)
+	_, _ = fmt.Sscan(r.URL.Query().Get("count"), &count)
+	from := min(start-1, len(all))
+	b, _ := json.Marshal(map[string]any{
+		"schemas": []string{scim.ListResponseURN}, "totalResults": len(all), "startIndex": start, "Resources": all[from:min(len(all), from+min(count, a.page))],
+	})
+	return http.StatusOK, b
+}
+
 func (a *application) search(filter string) (int, []byte) {
 	found := []json.RawMessage{}
 	if filter == "" {
@@ -171,7 +195,8 @@ func (a *application) search(filter string) (int, []byte) {
 		}
 	} else if name, ok := strings.CutPrefix(filter, `userName eq "`); ok {
 		for _, id := range a.byName[scim.Fold(strings.TrimSuffix(name, `"`))] {
-			if u, ok := a.users[id]; ok && scim.Fold(u.String("userName")) == scim.Fold(strings.TrimSuffix(name, `"`)) {
+			name := strings.TrimSuffix(name, `"`)
+			if u, ok := a.users[id]; ok && scim.Fold(u.String("userName")) == scim.Fold(name) && (!a.compares || u.String("userName") == name) {
 				found = append(found, encode(u))
 			}
 		}

@@ -33,16 +33,16 @@ type Undo struct {
 	Logged string         `json:"logged,omitempty"` // the LogEntry.CycleID of the changes; "" for an object
 	Entry  string         `json:"entry,omitempty"`  // for an object: the id of the log entry
 	Since  time.Time      `json:"since"`            // when the first change was logged
-	Causes []string       `json:"causes"`           // what made the changes, in words
-	Edit   *MappingEdited `json:"edit,omitempty"`   // the change of the mappings that made the changes; nil if none did
-	// InForce is true if the mappings of Edit are still in force. The undo then decides with the
-	// mappings before them who may have access.
+	Causes []string       `json:"causes"`           // the causes of the changes, in words
+	Edit   *MappingEdited `json:"edit,omitempty"`   // the change of the mappings that was a cause; nil if there was none
+	// InForce is true if the job's mappings still differ from the mappings before Edit. The undo
+	// then uses the mappings before Edit to decide which people may have access.
 	InForce bool `json:"inForce,omitempty"`
 	// CanRevert is true if InForce is true and the mappings have not changed again since.
 	CanRevert bool `json:"canRevert,omitempty"`
 }
 
-// MappingEdited is a cycle that was the first to use other mappings.
+// MappingEdited is a change of the mappings, with the cycle that was the first to use them.
 type MappingEdited struct {
 	Cycle   string `json:"cycle,omitempty"` // the id of the cycle; "" if a plan was the first
 	Version int64  `json:"version"`         // the version of the mappings
@@ -52,7 +52,8 @@ type MappingEdited struct {
 // UndoPlan is the [PlanReport.Kind] of a plan that takes something back.
 const UndoPlan = "undo"
 
-// Codes of planned objects that an undo leaves as they are.
+// The first four are codes of planned objects that an undo leaves as they are; the others are
+// limits.
 const (
 	codeAsBefore   = "AsBefore"
 	codeNotUndone  = "CannotBeUndone"
@@ -60,8 +61,8 @@ const (
 	codeNoAccess   = "NotEffectivelyEntitled"
 	maxBefore      = 20_000 // the largest old value that the log keeps for an undo, in bytes
 	maxEdits       = 50     // how many entries State.Edits has at most
-	undoLook       = 500    // how many log entries are read to find the causes of a cycle
-	undoHistory    = 500    // how many log entries of one object are read
+	undoLook       = 500    // how many log entries are read at a time to find the causes of a cycle
+	undoHistory    = 500    // how many log entries of one object are read at a time
 	undoneTogether = 200    // how many objects are planned together
 )
 
@@ -125,7 +126,8 @@ func valuesBefore(changes []Change) map[string]any {
 				continue
 			}
 		case []any:
-			// The ledger keeps the elements of a list as strings, complex ones in a form of its own.
+			// The ledger keeps the elements of a list as strings. An undo cannot restore complex
+			// elements from them.
 			if slices.ContainsFunc(old, func(e any) bool { return isHashed(e) || strings.HasPrefix(text(e), "{") }) {
 				continue
 			}
@@ -185,7 +187,8 @@ func (e LogEntry) Changed() bool {
 }
 
 // FindUndo completes an Undo of which only the cycle, the plan or the object is set. It finds out
-// what made the changes. The error is ErrNoPlan, or an *InputError if there is nothing to take back.
+// what made the changes. The error is ErrNoPlan, or an *InputError if there is nothing to take
+// back.
 func (e *Engine) FindUndo(ctx context.Context, k Key, u Undo) (Undo, error) {
 	none := func(field, words string) (Undo, error) { return u, &InputError{Field: field, Text: words} }
 	job, err := e.Store.Job(ctx, k)
@@ -213,7 +216,7 @@ func (e *Engine) FindUndo(ctx context.Context, k Key, u Undo) (Undo, error) {
 		if state.Phase != Idle && state.Cycle.ID == u.Cycle && job.Status == On {
 			return none("Cycle", "is still running; pause provisioning first, or wait until the cycle has ended")
 		}
-		if u.Logged = u.Cycle; plan != nil { // the log has the id of a plan in the place of a cycle
+		if u.Logged = u.Cycle; plan != nil { // u.Cycle came from a log entry, which has the id of a plan instead of a cycle
 			u = u.ofPlan(*plan)
 			break
 		}
@@ -252,7 +255,8 @@ func (e *Engine) FindUndo(ctx context.Context, k Key, u Undo) (Undo, error) {
 	return u, err
 }
 
-// firstChanges returns the first entries of a cycle, or of a plan, that say that an account changed.
+// firstChanges returns the first entries of a cycle, or of a plan, that say that an account
+// changed.
 func (e *Engine) firstChanges(ctx context.Context, k Key, logged string) ([]LogEntry, error) {
 	if !storable(logged) {
 		return nil, nil
@@ -273,8 +277,8 @@ func (u Undo) ofPlan(p StoredPlan) Undo {
 	return u
 }
 
-// lastChange returns the entry of the last change of an object, as a list. It is empty if the log
-// has none.
+// lastChange returns the entry of the last change of an object, as a list. The list is empty if the
+// log has no change of the object. Changes of a group's members do not count.
 func (e *Engine) lastChange(ctx context.Context, k Key, objectID string) ([]LogEntry, error) {
 	if !storable(objectID) {
 		return nil, nil
@@ -378,9 +382,10 @@ func (e *Engine) findEdit(ctx context.Context, job Job, u *Undo) error {
 	return nil
 }
 
-// RevertCause sets the mappings again that were in force before the cause of what an undo takes
-// back. It pauses provisioning first, so that the plan of the undo is what restores the accounts.
-// The error is an *InputError if the cause is no change of the mappings that can be reverted.
+// RevertCause reverts the change of the mappings that caused the changes which an undo takes back:
+// the mappings before it are in force again. It pauses provisioning first, so that the plan of the
+// undo restores the accounts, and not the next cycle. The error is an *InputError if no change of
+// the mappings was the cause, or if it cannot be reverted.
 func (j *Jobs) RevertCause(ctx context.Context, k Key, u Undo, actor string) (Job, error) {
 	switch {
 	case u.Edit == nil || !u.InForce:
@@ -465,7 +470,7 @@ func (r *run) eachUndone(ctx context.Context, u Undo, visit func(ids []string) e
 	}
 }
 
-// undo plans what to restore of some objects.
+// undo plans the operations that restore the accounts of these objects.
 func (f *forecast) undo(ctx context.Context, u Undo, ids []string) error {
 	works, errs := make([]*work, len(ids)), make([]error, len(ids))
 	each(len(ids), func(i int) { works[i], errs[i] = f.undoOne(ctx, u, ids[i]) })
@@ -479,7 +484,7 @@ func (f *forecast) undo(ctx context.Context, u Undo, ids []string) error {
 			f.guard.causes[UndoPlan] = append(f.guard.causes[UndoPlan], waitingOperation{o: o})
 			continue
 		case o.Result == Skipped && o.Code != codeAsBefore:
-			o.Result = Warning // an object that is left out is shown
+			o.Result = Warning // unlike a skipped object, this one is shown in the plan
 		}
 		if err := f.visit(o); err != nil {
 			return err

@@ -15,7 +15,7 @@ import (
 
 // MappingVersion is one saved state of a job's mappings. A job keeps the newest [KeptVersions].
 type MappingVersion struct {
-	Number int64     // one more for each change; no number is used twice
+	Number int64     // the job's Version when the version was saved; later versions have greater numbers
 	At     time.Time // when the version was saved
 	Actor  string    // the actor who made the change, as events write it
 	Words  string    // a description of the change

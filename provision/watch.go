@@ -121,8 +121,9 @@ func (w *Watcher) Look(ctx context.Context) error {
 	return nil
 }
 
-// hasNews reports whether the change feed has changes for a job after a position. If it has none,
-// upTo is the position up to which news has checked.
+// hasNews reports whether the change feed has changes for a job after the position after, or
+// changes of groups that the job has not imported. upTo is the position up to which hasNews has
+// checked.
 func (w *Watcher) hasNews(ctx context.Context, k Key, after Cursor, groups GroupState) (found bool, upTo Cursor, err error) {
 	source, err := w.Sources(ctx, k.Directory)
 	if err != nil {

@@ -17,8 +17,8 @@ func heldReason(attribute string) string {
 	return fmt.Sprintf("The person should have access and %s was sent as True, but the application keeps it False.", attribute)
 }
 
-// heldBy returns the attribute by which the target keeps an account blocked, or "" if it does not.
-// That is an attribute for which the job sent True but the target still shows False.
+// heldBy returns the attribute by which the target keeps an account blocked: the job sent True for
+// it, but the target still shows False. It returns "" if there is none.
 func (m *mapping) heldBy(wrote Ledger) string {
 	for i := range m.rows {
 		if r := &m.rows[i]; r.state {
@@ -30,7 +30,8 @@ func (m *mapping) heldBy(wrote Ledger) string {
 	return ""
 }
 
-// patch sends the changes of a patch decision.
+// patch sends the changes of a patch decision, and returns the result. If the account is gone,
+// patch may change the decision, so that the engine looks for the account at once.
 func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) result {
 	s := sending{p: p, w: w, id: d.link.TargetID, budget: maxIsolation}
 	s.sendAll(ctx, d.changes)
@@ -70,11 +71,16 @@ func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) resul
 }
 
 const (
-	maxIsolation = 14 // how many requests may be sent for one person
-	maxHopeless  = 3  // after this many consecutive people without a written value, the target refuses more than single values
+	// maxIsolation is how many smaller requests may be sent for one person, after the target
+	// refused a request with several changes.
+	maxIsolation = 14
+	// maxHopeless limits the search for single refused values. If the target refused every value of
+	// this many people in a row, refused requests are not split, until a request succeeds.
+	maxHopeless = 3
 )
 
-// mayBeIsolated reports whether a refusal may be about only one of several values.
+// mayBeIsolated reports whether a refusal may concern only one of several values, so that the
+// others may be accepted without it.
 func mayBeIsolated(te *TargetError) bool {
 	return te.Kind == Conflict || te.Kind == Permanent && (te.Status == http400 || te.Status == http422)
 }
@@ -85,13 +91,13 @@ type sending struct {
 	p       *pass
 	w       *work
 	id      string
-	budget  int
-	written []Change
+	budget  int          // how many more smaller requests may be sent
+	written []Change     // changes that the target carried out
 	refused []Change     // changes that the target refused even when they were sent alone
-	unsure  []Change     // changes of a failed request that may have been carried out
-	problem *TargetError // the refusal of the smallest group of changes so far
+	unsure  []Change     // changes of which it is not known whether the target carried them out
+	problem *TargetError // the refusal of the smallest group of changes so far; nil if none was refused
 	least   int          // how many changes that group had
-	stopped bool         // another error occurred: send nothing more
+	stopped bool         // whether another error occurred, so that nothing more is sent
 }
 
 // sendAll sends the changes in one request. Values that the target refused the last time are sent
@@ -112,7 +118,7 @@ func (s *sending) sendAll(ctx context.Context, changes []Change) {
 		s.send(ctx, []Change{c})
 	}
 	if len(s.written) == len(changes) {
-		s.problem = nil // the target accepted every part
+		s.problem = nil // the target accepted all changes, in several requests
 	}
 }
 
@@ -158,8 +164,8 @@ func nonEmpty(pieces ...[]Change) [][]Change {
 	return slices.DeleteFunc(pieces, func(p []Change) bool { return len(p) == 0 })
 }
 
-// namedIn returns the changes whose attributes are named in a refusal. It returns none if the
-// refusal names all of them.
+// namedIn returns the changes whose attributes a refusal names. If the refusal names the attributes
+// of all changes, namedIn returns none.
 func namedIn(te *TargetError, changes []Change) []Change {
 	var named []Change
 	for _, c := range changes {
@@ -173,8 +179,9 @@ func namedIn(te *TargetError, changes []Change) []Change {
 	return named
 }
 
-// mentions reports whether a message names an attribute: by its whole path, by the attribute with
-// which the path begins, or, for an extension, by the attribute with which it ends.
+// mentions reports whether a message names an attribute, by its whole path or by a part of it. For
+// name.givenName, that part is givenName; for emails[type eq "work"].value, it is emails; for the
+// attribute of an extension, it is the name without the URN.
 func mentions(message, path string) bool {
 	message = strings.ToLower(message)
 	names := []string{strings.ToLower(path)}
@@ -209,7 +216,7 @@ func isWordAt(s string, i int) bool {
 }
 
 // send sends some changes together. If the target refuses them, send splits them into smaller
-// groups.
+// groups. It sends nothing if the budget is used up or nothing more may be sent.
 func (s *sending) send(ctx context.Context, changes []Change) {
 	if s.stopped || s.budget <= 0 {
 		s.unsure = append(s.unsure, changes...)
@@ -235,8 +242,8 @@ func (s *sending) halve(ctx context.Context, changes []Change) {
 	s.send(ctx, changes[middle:])
 }
 
-// give records that a request with these changes failed and that they are not sent in another
-// request.
+// give records that a request with these changes failed, and that the changes are not sent in any
+// other request.
 func (s *sending) give(changes []Change, te *TargetError) {
 	if s.problem == nil || s.least == 0 || len(changes) < s.least || !mayBeIsolated(te) {
 		s.problem, s.least = te, len(changes)
@@ -245,14 +252,15 @@ func (s *sending) give(changes []Change, te *TargetError) {
 	case mayBeIsolated(te) && len(changes) == 1:
 		s.refused = append(s.refused, changes...)
 	case te.Kind == Throttled, te.Kind == Credentials, te.Kind == Unreachable, te.Kind == Permanent && !mayBeIsolated(te):
-		s.stopped = true // the request changed nothing: send nothing more
+		s.stopped = true // the request changed nothing, and other requests would fail in the same way
 	default:
 		s.stopped = !mayBeIsolated(te)
 		s.unsure = append(s.unsure, changes...)
 	}
 }
 
-// named returns the refusal, with the refused values in its text if other values were written.
+// named returns the refusal. If other values were written, its text names the refused and the
+// written attributes.
 func (s *sending) named() *TargetError {
 	if len(s.written) == 0 || len(s.refused) == 0 {
 		return s.problem
@@ -270,7 +278,8 @@ func paths(changes []Change) string {
 	return strings.Join(names, ", ")
 }
 
-// request sends one PATCH and checks the answer.
+// request sends one PATCH and checks the answer. It returns nil if the target carried out the
+// changes.
 func (s *sending) request(ctx context.Context, changes []Change) *TargetError {
 	o, err := s.p.target.Patch(ctx, s.id, changes)
 	if err != nil {
@@ -286,7 +295,7 @@ func (s *sending) request(ctx context.Context, changes []Change) *TargetError {
 		case te == nil:
 			o, whole = read, true
 			s.w.answer = read.Resource
-		case te.Kind == NotFound: // the account was removed; the next request will show it
+		case te.Kind == NotFound: // the account was removed in the meantime; a later request will notice that
 		case general(te) || s.p.m.blocks(changes):
 			te.Sent = true
 			return te
@@ -307,14 +316,14 @@ func (s *sending) request(ctx context.Context, changes []Change) *TargetError {
 	return nil
 }
 
-// readBackEvery is the sampling rate: of this many successful answers without a body, one is
-// checked by a read.
+// readBackEvery is the sampling rate of successful answers without a body: one of this many answers
+// is checked by a read.
 const readBackEvery = 50
 
-// readsBack reports whether to check a success without a body with a read. It always checks changes
-// that block or unblock the account, and a sample of the others. It checks the first one of a pass,
-// and the others wait for its result. After a failed check, it checks everything. The caller must
-// call checked when the result is known.
+// readsBack reports whether to check, by a read, a success whose answer had no body. Changes that
+// block or unblock an account are always checked. Of other changes, the first of a pass is checked
+// while the others wait for the result, and after that a sample. After a failed check, all changes
+// are checked. The caller must call checked when the result is known.
 func (p *pass) readsBack(changes []Change, bodiless bool) (check bool, checked func()) {
 	switch {
 	case !bodiless:
@@ -344,10 +353,11 @@ func (m *mapping) blocks(changes []Change) bool {
 	return slices.ContainsFunc(changes, func(c Change) bool { return c.New == false && m.changesState([]Change{c}) })
 }
 
-// contradicts returns an error if an account does not have the values that were just sent. The
-// matching attributes and those that block the account must agree. If the whole account was read,
-// at least one of the changes must be there. An account that stays blocked is not an error, because
-// that is the application's decision.
+// contradicts returns an error if the account o does not have the values that were just sent. The
+// matching attributes and the attributes that block the account must have them. If whole is true, o
+// was read after the changes, and at least one of the changed attributes must no longer have its
+// old value. An account that stays blocked is not an error, because that is the application's
+// decision.
 func (p *pass) contradicts(o TargetObject, changes []Change, whole bool) *TargetError {
 	if o.Resource == nil {
 		return nil

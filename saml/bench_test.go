@@ -37,3 +37,15 @@ func BenchmarkVerify(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkRequest makes the address that starts a sign-in.
+func BenchmarkRequest(b *testing.B) {
+	sp := saml.ServiceProvider{EntityID: entityID, ACS: acs}
+	idp := saml.IdentityProvider{EntityID: "https://sts.windows.net/contoso/", SignInURL: "https://login.example.com/saml2"}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := sp.Request(idp, saml.RequestOptions{ID: request, RelayState: "relay"}, noon); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

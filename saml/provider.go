@@ -159,15 +159,12 @@ func (sp ServiceProvider) Request(idp IdentityProvider, o RequestOptions, now ti
 		ForceAuthn:                  o.Fresh,
 		Clock:                       dsig.NewFakeClockAt(now),
 	}
+	var key *rsa.PrivateKey
 	if sp.SignRequests {
 		if len(sp.Keys) == 0 {
 			return "", errors.New("sign the request: the site has no key")
 		}
-		lib.SignAuthnRequests = true
-		lib.SignAuthnRequestsAlgorithm = dsig.RSASHA256SignatureMethod
-		if err := lib.SetSPSigningKeyStore(&saml2.KeyStore{Signer: sp.Keys[0].Key, Cert: sp.Keys[0].Certificate}); err != nil {
-			return "", fmt.Errorf("sign the request: %w", err)
-		}
+		key = sp.Keys[0].Key
 	}
 	doc, err := lib.BuildAuthRequestDocumentNoSig()
 	if err != nil {
@@ -180,7 +177,7 @@ func (sp ServiceProvider) Request(idp IdentityProvider, o RequestOptions, now ti
 	if policy := onlyChild(root, "NameIDPolicy"); policy != nil {
 		root.RemoveChild(policy)
 	}
-	address, err := lib.BuildAuthURLRedirect(o.RelayState, doc)
+	address, err := redirectAddress(idp.SignInURL, "SAMLRequest", root, o.RelayState, key)
 	if err != nil {
 		return "", fmt.Errorf("make the request's address: %w", err)
 	}

@@ -5,14 +5,11 @@ import (
 	"compress/flate"
 	"crypto"
 	"crypto/ecdsa"
-	"crypto/rand"
 	"crypto/rsa"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/asn1"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"io"
 	"math/big"
 	"net/url"
@@ -355,7 +352,7 @@ func (sp ServiceProvider) SignOutRequest(idp IdentityProvider, o SignOutOptions,
 	if o.SessionIndex != "" {
 		root.CreateElement("samlp:SessionIndex").SetText(o.SessionIndex)
 	}
-	return sp.redirectAddress(idp.SignOutURL, "SAMLRequest", root, o.RelayState)
+	return sp.signOutAddress(idp, "SAMLRequest", root, o.RelayState)
 }
 
 // SignOutResponse returns the address at the identity provider that tells it that the session in
@@ -364,7 +361,19 @@ func (sp ServiceProvider) SignOutResponse(idp IdentityProvider, id string, reque
 	root := sp.newMessage("LogoutResponse", id, idp.SignOutURL, now)
 	root.CreateAttr("InResponseTo", request.ID)
 	root.CreateElement("samlp:Status").CreateElement("samlp:StatusCode").CreateAttr("Value", successStatus)
-	return sp.redirectAddress(idp.SignOutURL, "SAMLResponse", root, request.RelayState)
+	return sp.signOutAddress(idp, "SAMLResponse", root, request.RelayState)
+}
+
+// signOutAddress returns the address that delivers a message about the end of a session. The site's
+// first key signs the message.
+func (sp ServiceProvider) signOutAddress(idp IdentityProvider, field string, root *etree.Element, relay string) (string, error) {
+	if idp.SignOutURL == "" {
+		return "", ErrNoSignOutURL
+	}
+	if len(sp.Keys) == 0 {
+		return "", errors.New("sign the message: the site has no key")
+	}
+	return redirectAddress(idp.SignOutURL, field, root, relay, sp.Keys[0].Key)
 }
 
 func xmlTime(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }
@@ -379,47 +388,4 @@ func (sp ServiceProvider) newMessage(tag, id, destination string, now time.Time)
 	root.CreateAttr("Destination", destination)
 	root.CreateElement("saml:Issuer").SetText(sp.EntityID)
 	return root
-}
-
-// redirectAddress returns the address that delivers a message by redirect. The site's first key signs the
-// message. field is the name of the query parameter that contains the message.
-func (sp ServiceProvider) redirectAddress(address, field string, root *etree.Element, relay string) (string, error) {
-	if address == "" {
-		return "", ErrNoSignOutURL
-	}
-	if len(sp.Keys) == 0 {
-		return "", errors.New("sign the message: the site has no key")
-	}
-	doc := etree.NewDocument()
-	doc.SetRoot(root)
-	text, err := doc.WriteToBytes()
-	if err != nil {
-		return "", fmt.Errorf("write the message: %w", err)
-	}
-	var packed bytes.Buffer
-	w, err := flate.NewWriter(&packed, flate.DefaultCompression)
-	if err != nil {
-		return "", fmt.Errorf("pack the message: %w", err)
-	}
-	if _, err := w.Write(text); err != nil {
-		return "", fmt.Errorf("pack the message: %w", err)
-	}
-	if err := w.Close(); err != nil {
-		return "", fmt.Errorf("pack the message: %w", err)
-	}
-	query := field + "=" + url.QueryEscape(base64.StdEncoding.EncodeToString(packed.Bytes()))
-	if relay != "" {
-		query += "&RelayState=" + url.QueryEscape(relay)
-	}
-	query += "&SigAlg=" + url.QueryEscape(dsig.RSASHA256SignatureMethod)
-	sum := sha256.Sum256([]byte(query))
-	signature, err := rsa.SignPKCS1v15(rand.Reader, sp.Keys[0].Key, crypto.SHA256, sum[:])
-	if err != nil {
-		return "", fmt.Errorf("sign the message: %w", err)
-	}
-	query += "&Signature=" + url.QueryEscape(base64.StdEncoding.EncodeToString(signature))
-	if strings.Contains(address, "?") {
-		return address + "&" + query, nil
-	}
-	return address + "?" + query, nil
 }

@@ -243,29 +243,11 @@ func (c *Client) Find(ctx context.Context, path string, value any) ([]provision.
 	if err != nil {
 		return nil, err
 	}
-	if !a.isSuccess() {
-		return nil, a.toError()
+	page, err := c.readList(a)
+	if err != nil {
+		return nil, err
 	}
-	var list struct {
-		TotalResults json.Number      `json:"totalResults"`
-		Resources    *json.RawMessage `json:"Resources"`
-	}
-	if err := json.Unmarshal(a.body, &list); err != nil || (list.Resources == nil && list.TotalResults == "") {
-		return nil, a.notSCIMError("answered a search with something that is not a SCIM list")
-	}
-	total, _ := list.TotalResults.Int64()
-	var named int
-	var found []provision.TargetObject
-	if list.Resources != nil {
-		if found, named, err = decodeObjects(*list.Resources); err != nil {
-			return nil, a.notSCIMError(err.Error())
-		}
-	}
-	for _, o := range found {
-		if c.resourceType.contradicts(o.Resource) {
-			return nil, a.notSCIMError(fmt.Sprintf("was asked for %s and answered with a resource of another type", c.resourceType.noun))
-		}
-	}
+	found, named, total := page.Objects, page.Named, page.Total
 	switch {
 	case total > 0 && named == 0:
 		te := unsearchableError(path, fmt.Sprintf("The application counts %s in its answer to a search by %s but names none of them.", accountsText(total), path))
@@ -279,6 +261,41 @@ func (c *Client) Find(ctx context.Context, path string, value any) ([]provision.
 		}
 	}
 	return found, nil
+}
+
+// readList reads the list in the answer to a search.
+func (c *Client) readList(a answer) (page provision.ObjectPage, err error) {
+	if !a.isSuccess() {
+		return page, a.toError()
+	}
+	var list struct {
+		TotalResults json.Number      `json:"totalResults"`
+		Resources    *json.RawMessage `json:"Resources"`
+	}
+	if err := json.Unmarshal(a.body, &list); err != nil || (list.Resources == nil && list.TotalResults == "") {
+		return page, a.notSCIMError("answered a search with something that is not a SCIM list")
+	}
+	page.Total, _ = list.TotalResults.Int64()
+	if list.Resources != nil {
+		if page.Objects, page.Named, err = decodeObjects(*list.Resources); err != nil {
+			return page, a.notSCIMError(err.Error())
+		}
+	}
+	for _, o := range page.Objects {
+		if c.resourceType.contradicts(o.Resource) {
+			return page, a.notSCIMError(fmt.Sprintf("was asked for %s and answered with a resource of another type", c.resourceType.noun))
+		}
+	}
+	return page, nil
+}
+
+// List returns a page of all accounts, without a filter. Any error is a *provision.TargetError.
+func (c *Client) List(ctx context.Context, start, count int) (provision.ObjectPage, error) {
+	a, err := c.do(ctx, http.MethodGet, c.resourceType.path, joinQuery(c.resourceType.query, fmt.Sprintf("startIndex=%d&count=%d", start, count)), nil)
+	if err != nil {
+		return provision.ObjectPage{}, err
+	}
+	return c.readList(a)
 }
 
 // Get returns the account with an id. Any error is a *provision.TargetError. If the account does

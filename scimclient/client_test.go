@@ -251,6 +251,28 @@ func TestConnection(t *testing.T) {
 	})
 }
 
+// TestList reads pages of the list of accounts and of groups.
+func TestList(t *testing.T) {
+	t.Parallel()
+	x := newExchange(t, 200, `{"totalResults":5,"Resources":[{"id":"7","userName":"ada"},{"id":"8","userName":"bob"},{"id":"7","userName":"ada"}]}`)
+	page, err := open(t, x.URL+"/?aadOptscim062020", "").List(t.Context(), 3, 100)
+	if err != nil || len(page.Objects) != 2 || page.Named != 3 || page.Total != 5 || page.Objects[1].ID != "8" {
+		t.Errorf("got %+v, %v", page, err)
+	}
+	if want := "GET /Users?aadOptscim062020&startIndex=3&count=100"; x.request != want {
+		t.Errorf("got %s, want %s", x.request, want)
+	}
+	x = newExchange(t, 200, emptyList)
+	if _, err := open(t, x.URL, "").Groups().List(t.Context(), 1, 10); err != nil || x.request != "GET /Groups?excludedAttributes=members&startIndex=1&count=10" {
+		t.Errorf("got %s, %v", x.request, err)
+	}
+	x = newExchange(t, 403, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"403","detail":"No lists."}`)
+	var te *provision.TargetError
+	if _, err := open(t, x.URL, "").List(t.Context(), 1, 10); !errors.As(err, &te) || te.Status != 403 || !strings.Contains(te.Detail, "No lists.") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestFind(t *testing.T) {
 	t.Parallel()
 	t.Run("writes_the_filter_forms_of_entra", func(t *testing.T) {

@@ -113,7 +113,7 @@ func (s Directories) SetDefaultDomain(ctx context.Context, id directory.ID, doma
 	})
 }
 
-// DeleteDirectory hides a directory, deletes its jobs and schedules the removal of its rows. It
+// DeleteDirectory hides a directory and its jobs, and schedules the removal of their rows. It
 // returns refusal.NotFound if there is no such directory.
 func (s Directories) DeleteDirectory(ctx context.Context, id directory.ID, deleted func(directory.Contents) event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
@@ -181,7 +181,7 @@ func (s Directories) Users(ctx context.Context, d directory.ID, q directory.User
 	return all, err
 }
 
-// CountFound counts the users that a query selects. It ignores the query's Limit.
+// CountFound counts the users that a query selects. It ignores the query's After and Limit.
 func (s Directories) CountFound(ctx context.Context, d directory.ID, q directory.UserQuery) (n int, err error) {
 	q.After, q.Limit = directory.Cursor{}, math.MaxInt32
 	query, args := userQuery(d, q)
@@ -277,7 +277,7 @@ const countAssignments = `
 				and a.directory = $1 and a.application = $2 and a.object_id = u.object_id
 			)`
 
-// CountAssignments counts an application's users that are not deleted.
+// CountAssignments counts the users that are assigned directly to an application and not deleted.
 func (s Directories) CountAssignments(ctx context.Context, d directory.ID, application string) (n int, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		return t.tx.QueryRow(ctx, countAssignments, t.directory, application).Scan(&n)
@@ -302,9 +302,9 @@ func (s Directories) History(ctx context.Context, d directory.ID, subject string
 	return Events(s).Recent(ctx, event.Directory(string(d)), subject, before, limit)
 }
 
-// Update runs fn in one write transaction, or returns refusal.NotFound. It locks the directory's
-// row first. So writers of the directory run one after the other, and no other transaction changes
-// the rows that fn has read.
+// Update runs fn in one write transaction. It locks the directory's row first, so that writers of
+// the directory run one after the other, and no other transaction changes the rows that fn has
+// read. It returns refusal.NotFound if there is no such directory.
 func (s Directories) Update(ctx context.Context, d directory.ID, fn func(tx directory.Tx) error) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		t := directoryTx{tx: tx, directory: string(d)}

@@ -233,7 +233,8 @@ func (t directoryTx) Unassign(ctx context.Context, application string, kind dire
 // members group by group. With more groups, it reads all memberships in the order of their members.
 const maxGroupsReadSingly = 30
 
-// Snapshot returns users with their assignments, ordered by object id.
+// Snapshot returns a page of users with their assignments, ordered by object id. If q.IDsOnly is
+// true, it leaves out their attributes and assignments.
 func (s Directories) Snapshot(ctx context.Context, d directory.ID, q directory.SnapshotQuery) (all []directory.Object, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		var users []directory.User
@@ -302,7 +303,7 @@ func (s Directories) Objects(ctx context.Context, d directory.ID, application st
 				return err
 			}
 			list := placeholders(3, len(batch))
-			objects, err := t.withRoles(ctx, users, "a.object_id in ("+list+")", "m.member in ("+list+")", withIDs(batch, t.directory, application)...)
+			objects, err := t.withRoles(ctx, users, rolesQuery("in ("+list+")", len(batch) >= manyUsers), withIDs(batch, t.directory, application)...)
 			all = append(all, objects...)
 			return err
 		})
@@ -359,20 +360,18 @@ func (t directoryTx) assignedUsers(ctx context.Context, q directory.SnapshotQuer
 		order by object_id`, args...)
 }
 
-// withAssignments adds to each user its assignments to the application. The users must be ordered
+// withAssignments adds to each user the assignments to the application. The users must be ordered
 // by object id.
 func (t directoryTx) withAssignments(ctx context.Context, application string, users []directory.User) ([]directory.Object, error) {
 	if len(users) == 0 {
 		return nil, nil
 	}
-	return t.withRoles(ctx, users, "a.object_id >= $3 and a.object_id <= $4", "m.member >= $3 and m.member <= $4",
+	return t.withRoles(ctx, users, rolesQuery("between $3 and $4", len(users) >= manyUsers),
 		t.directory, application, users[0].ObjectID, users[len(users)-1].ObjectID)
 }
 
-// withRoles adds to each user its assignments. own is an SQL condition that selects the users'
-// direct assignments in directory_assignment a. through selects their memberships in
-// directory_member m.
-func (t directoryTx) withRoles(ctx context.Context, users []directory.User, own, through string, args ...any) ([]directory.Object, error) {
+// withRoles adds to each user the assignments that a query reads. query is a result of rolesQuery.
+func (t directoryTx) withRoles(ctx context.Context, users []directory.User, query string, args ...any) ([]directory.Object, error) {
 	type assigned struct {
 		objectID string
 		role     directory.AppRole
@@ -380,7 +379,7 @@ func (t directoryTx) withRoles(ctx context.Context, users []directory.User, own,
 	found, err := collect(ctx, t.tx, func(row scanner) (a assigned, err error) {
 		err = row.Scan(&a.objectID, &a.role.ID, &a.role.Value, &a.role.DisplayName, &a.role.Description, &a.role.Enabled)
 		return a, err
-	}, rolesQuery(own, through), args...)
+	}, query, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -404,22 +403,50 @@ func (t directoryTx) withRoles(ctx context.Context, users []directory.User, own,
 	return all, nil
 }
 
-// rolesQuery returns the query of withRoles. SQLite runs a cross join in the written order: it looks
-// up the users' memberships, not those of each assigned group.
-func rolesQuery(own, through string) string {
-	return `
+// manyUsers is the smallest number of users for which a query begins with all groups that are
+// assigned to the application. For fewer users, it begins with the groups of each user.
+const manyUsers = 30
+
+// rolesQuery returns a query for the assignments of users, directly and through groups. users is an
+// SQL condition for their ids. many says whether there are at least manyUsers. SQLite runs a cross
+// join in the written order. Because of the operator ||, SQLite cannot look up memberships by
+// group, so it looks up the memberships of each user.
+func rolesQuery(users string, many bool) string {
+	own := `
 		select a.object_id, a.role, ` + roleColumns + `
 		from directory_assignment a
 		` + roleJoin + `
-		where a.directory = $1 and a.application = $2 and ` + own + `
+		where a.directory = $1 and a.application = $2 and a.object_id ` + users
+	through := `
+		m.directory = $1 and m.member ` + users + ` and m.gone = 0 and m.kind = 'User'`
+	if !many {
+		return own + `
 		union all
 		select m.member, a.role, ` + roleColumns + `
 		from directory_member m
 		cross join directory_group_assignment a
 		cross join directory_group g
 		` + roleJoin + `
-		where m.directory = $1 and g.directory = m.directory and g.object_id = m.group_id and g.deleted = 0 and a.directory = m.directory and a.application = $2 and a.group_id = m.group_id and a.gone = 0
-			and ` + through + ` and m.gone = 0 and m.kind = 'User'`
+		where ` + through + ` and a.directory = m.directory and a.application = $2 and a.group_id = m.group_id and a.gone = 0
+			and g.directory = m.directory and g.object_id = m.group_id and g.deleted = 0`
+	}
+	assigned := `
+			select a.group_id
+			from directory_group_assignment a
+			join directory_group g on g.directory = a.directory and g.object_id = a.group_id and g.deleted = 0
+			where a.directory = $1 and a.application = $2 and a.gone = 0`
+	return own + `
+		union all
+		select distinct m.member, '', '', '', '', false
+		from directory_member m
+		where ` + through + ` and m.group_id || '' in (` + assigned + `)
+		union all
+		select m.member, a.role, ` + roleColumns + `
+		from directory_member m
+		cross join directory_group_assignment a
+		` + roleJoin + `
+		where ` + through + ` and m.group_id || '' in (` + assigned + ` and a.role <> '')
+			and a.directory = m.directory and a.application = $2 and a.group_id = m.group_id`
 }
 
 // WasAssigned reports whether a group is assigned to an application, or was assigned to it earlier.

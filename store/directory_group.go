@@ -29,7 +29,8 @@ func (s Directories) Group(ctx context.Context, d directory.ID, objectID string)
 // maxSameNameGroups is the largest number of groups in a list of groups with the same name.
 const maxSameNameGroups = 100
 
-// GroupsNamed returns groups by their sort key.
+// GroupsNamed returns the first groups with this sort key, which comes from the name. It returns
+// soft-deleted groups if deleted is true, and otherwise only groups that are not deleted.
 func (s Directories) GroupsNamed(ctx context.Context, d directory.ID, sortKey string, deleted bool) (all []directory.Group, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		all, err = collect(ctx, t.tx, scanGroup, `
@@ -43,8 +44,9 @@ func (s Directories) GroupsNamed(ctx context.Context, d directory.ID, sortKey st
 	return all, err
 }
 
-// GroupsLookingLike returns groups whose names look the same to a reader, such as names that differ
-// only in a Latin and a Cyrillic letter.
+// GroupsLookingLike returns the first groups that have the look key look and are not deleted.
+// Groups have the same look key if their names look the same to a reader, for example if one name
+// has a Cyrillic letter in place of a Latin letter.
 func (s Directories) GroupsLookingLike(ctx context.Context, d directory.ID, look string) (all []directory.Group, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		all, err = collect(ctx, t.tx, scanGroup, `
@@ -195,8 +197,10 @@ func memberQuery(d directory.ID, group string, kind directory.Kind, q directory.
 	return b.String(), args
 }
 
-// CountMembers looks up each member of a small group. For a large group it subtracts the deleted
-// members from all members, so that it reads only indexes; see countAssignments.
+// CountMembers counts the members of a group that are not deleted, by kind. It subtracts the
+// deleted members from all members. In a small group, it looks up each member to find the deleted
+// ones. For a large group, it begins with all deleted objects of the directory; see
+// countAssignments.
 func (s Directories) CountMembers(ctx context.Context, d directory.ID, group string) (c directory.MemberCounts, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		if err := t.tx.QueryRow(ctx, `

@@ -99,13 +99,106 @@ func TestAssignmentsAreLookedUpByUser(t *testing.T) {
 			t.Fatal(err)
 		}
 		plan := strings.Join(lines, "\n")
-		for _, want := range []string{
-			"SEARCH m USING INDEX directory_member_of (directory=? AND member=? AND gone=?)",
-			"SEARCH m USING INDEX directory_member_of (directory=? AND member>? AND member<?)",
-		} {
-			if !strings.Contains(plan, want) {
-				t.Errorf("the plan has no %q:\n%s", want, plan)
+		byID := strings.Count(plan, "SEARCH m USING COVERING INDEX directory_member_of (directory=? AND member=? AND gone=?)")
+		byPage := strings.Count(plan, "SEARCH m USING COVERING INDEX directory_member_of (directory=? AND member>? AND member<?)")
+		if byID != 3 || byPage != 3 {
+			t.Errorf("users' memberships are looked up in %d and %d of 3 places:\n%s", byID, byPage, plan)
+		}
+	})
+}
+
+// TestAssignmentsOfManyUsersAreThoseOfEachUser reads the assignments of many users together, and of each user alone: with a role and
+// without one, direct and through groups, also through a deleted group, a membership that has ended, and an assignment that has ended.
+func TestAssignmentsOfManyUsersAreThoseOfEachUser(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx, ids := t.Context(), 0
+		all := &directory.Directories{
+			Store: store.Directories{DB: db}, Now: func() time.Time { return time.Date(2030, 5, 1, 9, 0, 0, 0, time.UTC) },
+			NewID: func() string { ids++; return fmt.Sprintf("00000000-0000-4000-8000-%012x", ids) },
+		}
+		must := func(err error) {
+			t.Helper()
+			if err != nil {
+				t.Fatal(err)
 			}
+		}
+		d, err := all.Create(ctx, "contoso", "cli")
+		must(err)
+		h := all.Open(d)
+		var users []string
+		for i := range 36 {
+			u, _, err := h.PutUser(ctx, directory.User{Attributes: map[string]any{"userPrincipalName": fmt.Sprintf("u%02d@contoso.example", i)}}, "cli")
+			must(err)
+			users = append(users, u.ObjectID)
+		}
+		app, err := h.CreateApplication(ctx, "Acme", "cli")
+		must(err)
+		other, err := h.CreateApplication(ctx, "Other", "cli")
+		must(err)
+		role := func(app, name string) string {
+			r, _, err := h.PutRole(ctx, app, directory.AppRole{Value: name, DisplayName: name, Enabled: true}, "cli")
+			must(err)
+			return r.ID
+		}
+		editor, author := role(app.ID, "editor"), role(app.ID, "author")
+		group := func(name, app, role string, members ...string) string {
+			g, _, err := h.PutGroup(ctx, directory.Group{Attributes: map[string]string{"displayName": name}}, "cli")
+			must(err)
+			_, err = h.AddMembers(ctx, g.ObjectID, members, "cli")
+			must(err)
+			_, err = h.AssignRole(ctx, app, role, []string{g.ObjectID}, "cli")
+			must(err)
+			return g.ObjectID
+		}
+		_, err = h.Assign(ctx, app.ID, users[0:2], "cli")
+		must(err)
+		_, err = h.AssignRole(ctx, app.ID, editor, users[2:4], "cli")
+		must(err)
+		group("Plain", app.ID, "", users[3:8]...)
+		group("Editors", app.ID, editor, users[6:12]...)
+		group("Authors", app.ID, author, users[10:14]...)
+		group("Of another application", other.ID, "", users[14:16]...)
+		deleted := group("Deleted", app.ID, author, users[16:18]...)
+		_, err = h.SoftDeleteGroup(ctx, deleted, "cli")
+		must(err)
+		left := group("Left", app.ID, "", users[18:20]...)
+		_, err = h.RemoveMembers(ctx, left, users[18:19], "cli")
+		must(err)
+		ended := group("Ended", app.ID, editor, users[20:22]...)
+		_, err = h.Unassign(ctx, app.ID, []string{ended}, "cli")
+		must(err)
+
+		var alone []directory.Object
+		for _, id := range users {
+			one, err := h.Objects(ctx, app.ID, []string{id})
+			must(err)
+			alone = append(alone, one...)
+		}
+		together, err := h.Objects(ctx, app.ID, users)
+		must(err)
+		page, err := h.Snapshot(ctx, directory.SnapshotQuery{App: app.ID, Limit: 100})
+		must(err)
+		if diff := cmp.Diff(alone, together); diff != "" {
+			t.Errorf("many users together (-alone +together):\n%s", diff)
+		}
+		if diff := cmp.Diff(alone, page); diff != "" {
+			t.Errorf("a page of users (-alone +page):\n%s", diff)
+		}
+		var assigned, roles []string
+		for i, o := range together {
+			if o.Assigned {
+				assigned = append(assigned, fmt.Sprint(i))
+			}
+			for _, r := range o.Roles {
+				roles = append(roles, fmt.Sprint(i, r.Value))
+			}
+		}
+		if got, want := strings.Join(assigned, " "), "0 1 2 3 4 5 6 7 8 9 10 11 12 13 19"; got != want {
+			t.Errorf("assigned are %s, want %s", got, want)
+		}
+		if got, want := strings.Join(roles, " "), "2editor 3editor 6editor 7editor 8editor 9editor 10author 10editor 11author 11editor 12author 13author"; got != want {
+			t.Errorf("roles are %s, want %s", got, want)
 		}
 	})
 }

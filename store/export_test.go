@@ -66,8 +66,7 @@ func PlanOfWalk(ctx context.Context, db *DB, id site.ID, q roster.ListQuery, pat
 func PlanOfRoles(ctx context.Context, db *DB) (lines []string, err error) {
 	err = db.View(ctx, func(tx *sqldb.Tx) error {
 		for _, query := range []string{
-			rolesQuery("a.object_id in ($3, $4)", "m.member in ($3, $4)"),
-			rolesQuery("a.object_id >= $3 and a.object_id <= $4", "m.member >= $3 and m.member <= $4"),
+			rolesQuery("in ($3, $4)", false), rolesQuery("in ($3, $4)", true), rolesQuery("between $3 and $4", false), rolesQuery("between $3 and $4", true),
 		} {
 			plan, err := collect(ctx, tx, func(row scanner) (line string, err error) {
 				var id, parent, unused int

@@ -408,8 +408,9 @@ const knownJoins = `
 	left join job_unmatched u on u.directory = p.directory and u.app = p.app and u.object_id = p.object_id`
 
 // Pending returns the next people on the work list who are due, with everything stored about them.
-// They are ordered by lane, and then by how long they have waited. With withoutJoiners, Pending
-// leaves out people who have no account yet.
+// They are ordered by lane, and within a lane by how long they have waited. If withoutJoiners is
+// true, Pending leaves out people who have no account yet. It also leaves out rows that wait for a
+// verdict, are on hold or were rejected.
 func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Time, withoutJoiners bool, limit int) (all []provision.Pending, err error) {
 	left := leftOut(withoutJoiners)
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
@@ -427,7 +428,8 @@ func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Tim
 	return all, err
 }
 
-// KnownAbout returns everything that a job stores about one person.
+// KnownAbout returns everything that a job stores about one person. Of the person's row on the work
+// list, it returns only the columns of the guard: cause, origin, verdict and takes.
 func (s Provisioning) KnownAbout(ctx context.Context, k provision.Key, objectID string) (p provision.Pending, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		p, err = scanPending(tx.QueryRow(ctx, `
@@ -501,8 +503,9 @@ func scanPending(row scanner) (provision.Pending, error) {
 	return p, nil
 }
 
-// NextPending returns when the first person on the work list is due, or zero if the list is empty.
-// With withoutJoiners, it leaves out people who have no account yet.
+// NextPending returns when the first person on the work list is due, or zero if there is none. It
+// ignores rows that wait for a verdict, are on hold or were rejected. If withoutJoiners is true, it
+// also ignores people who have no account yet.
 func (s Provisioning) NextPending(ctx context.Context, k provision.Key, withoutJoiners bool) (time.Time, error) {
 	left := leftOut(withoutJoiners)
 	return s.firstTime(ctx, k, `
@@ -511,7 +514,8 @@ func (s Provisioning) NextPending(ctx context.Context, k provision.Key, withoutJ
 		where directory = $1 and app = $2 and verdict = 'ready' and lane not in ($3, $4)`, left[0], left[1])
 }
 
-// leftOut returns the lanes to leave out of the work list. 0 is no lane.
+// leftOut returns the two lanes to leave out of the work list. It returns zeros, which are no
+// lanes, if no lane is left out.
 func leftOut(withoutJoiners bool) [2]int {
 	if withoutJoiners {
 		return [2]int{int(provision.Joiners), int(provision.CycleJoiners)}
@@ -519,7 +523,8 @@ func leftOut(withoutJoiners bool) [2]int {
 	return [2]int{}
 }
 
-// CountWaiting counts the people on the work list by lane and reason.
+// CountWaiting counts the people on the work list, and the removals of members that wait for a
+// verdict, by lane and reason. It leaves out operations that are on hold or were rejected.
 func (s Provisioning) CountWaiting(ctx context.Context, k provision.Key) (waits []provision.Waits, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		waits, err = collect(ctx, tx, func(row scanner) (w provision.Waits, err error) {
@@ -544,8 +549,8 @@ func (s Provisioning) CountWaiting(ctx context.Context, k provision.Key) (waits 
 	return waits, err
 }
 
-// OldestLeaver returns the time since when an account has been waiting to be disabled or deleted.
-// It returns the earliest such time over all jobs, or zero if no account waits.
+// OldestLeaver returns when the account that has waited longest to be disabled or deleted began to
+// wait. It looks at all jobs with the status On. It returns zero if no account waits.
 func (s Provisioning) OldestLeaver(ctx context.Context) (since time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var oldest sql.NullInt64
@@ -581,7 +586,7 @@ func (s Provisioning) CountFailing(ctx context.Context, k provision.Key) (failin
 	return failing, err
 }
 
-// CountPending returns how many people are on the work list.
+// CountPending returns how many people are on the work list and neither on hold nor rejected.
 func (s Provisioning) CountPending(ctx context.Context, k provision.Key) (n int, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, `
@@ -614,7 +619,7 @@ func (s Provisioning) LinkStates(ctx context.Context, k provision.Key, objectIDs
 	return states, err
 }
 
-// notListed is an SQL condition on job_escrow. It selects the people who are not on the work list.
+// notListed is an SQL condition on job_escrow that selects the people who are not on the work list.
 const notListed = ` and not exists (
 	select 1
 	from job_pending p
@@ -630,8 +635,8 @@ func (s Provisioning) NextRetry(ctx context.Context, k provision.Key) (time.Time
 }
 
 // firstTime returns the smallest time that the query finds in a job's rows, or zero if there are no
-// rows. Rows that are always due have the time 0. For these it returns 1970-01-01, not the zero
-// time.
+// rows. Rows that are due at once have the time 0 in the database. For these, firstTime returns
+// 1970-01-01, not the zero time.
 func (s Provisioning) firstTime(ctx context.Context, k provision.Key, query string, args ...any) (at time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		var least sql.NullInt64
@@ -647,7 +652,7 @@ func (s Provisioning) firstTime(ctx context.Context, k provision.Key, query stri
 	return at, err
 }
 
-// PendingIDs returns the object ids on the work list.
+// PendingIDs returns all object ids on the work list, whatever their verdicts and due times.
 func (s Provisioning) PendingIDs(ctx context.Context, k provision.Key) ([]string, error) {
 	return s.listIDs(ctx, `
 		select object_id

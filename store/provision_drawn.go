@@ -9,7 +9,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Drawn returns the random and unique values that were drawn for an object's account.
+// Drawn returns the random and unique values that were generated for an object's account.
 func (s Provisioning) Drawn(ctx context.Context, k provision.Key, objectID string) (drawn []provision.Drawn, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		drawn, err = collect(ctx, tx, func(row scanner) (provision.Drawn, error) {
@@ -28,7 +28,8 @@ func (s Provisioning) Drawn(ctx context.Context, k provision.Key, objectID strin
 	return drawn, err
 }
 
-// Drawer returns the object for which a value of a target attribute was drawn, or "".
+// Drawer returns the id of the object for which a value of a target attribute was generated, or ""
+// if there is none. value must be case-folded.
 func (s Provisioning) Drawer(ctx context.Context, k provision.Key, path, value string) (objectID string, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		err := tx.QueryRow(ctx, `
@@ -45,7 +46,7 @@ func (s Provisioning) Drawer(ctx context.Context, k provision.Key, path, value s
 	return objectID, err
 }
 
-// putDrawn writes the values that a create is about to send.
+// putDrawn writes the generated values that a create is about to send.
 func (t jobTx) putDrawn(ctx context.Context, o *provision.Op) error {
 	for _, d := range o.Drawn {
 		if err := t.exec(ctx, `
@@ -60,15 +61,16 @@ func (t jobTx) putDrawn(ctx context.Context, o *provision.Op) error {
 	return nil
 }
 
-// dropDrawn deletes the values that were drawn for an object that has no account.
+// dropDrawn deletes the values that were generated for an object, because it no longer has an
+// account.
 func (t jobTx) dropDrawn(ctx context.Context, objectID string) error {
 	return t.exec(ctx, `
 		delete from job_drawn
 		where directory = $1 and app = $2 and object_id = $3`, objectID)
 }
 
-// passDrawn gives the values that were drawn for one object to the object that takes over its
-// account.
+// passDrawn gives the values that were generated for the object from to the object to, which takes
+// over its account.
 func (t jobTx) passDrawn(ctx context.Context, from, to string) error {
 	if err := t.dropDrawn(ctx, to); err != nil {
 		return err

@@ -21,10 +21,11 @@ const keepsVerdict = `(
 	or ($16 = 1 and job_pending.verdict = 'ready' and job_pending.takes = 1))`
 
 // putOnWorkList puts one object on the work list, or updates the row of an object that is already
-// there.
+// there. If l.Turn is not 0, it changes a row only if the row still has that turn.
 //
-// A row whose new change takes no access away is ready. If the row was on hold or being judged, it
-// keeps its cause. The mapping may still take access away, and a worker then finds that out.
+// If the new change takes no access away, the row becomes ready, unless l.Keeps keeps its verdict.
+// A row that was on hold or being judged keeps its cause: a worker may still find that the mapping
+// takes access away.
 func (t jobTx) putOnWorkList(ctx context.Context, l provision.Listed, now int64) error {
 	reason := l.Reason
 	if l.Verdict() == provision.Ready {
@@ -116,9 +117,10 @@ func (s Provisioning) CausesToJudge(ctx context.Context, k provision.Key) (all [
 	return all, err
 }
 
-// Judge counts the operations of a cause that take access away and have no verdict yet. If they are
+// Judge counts the operations of a cause that take access away and are not judged yet. If they are
 // too many, it puts them on hold. Otherwise it marks them ready. A cause is an import or a cycle.
-// allowed is how many accounts an administrator agreed to lose.
+// allowed is how many accounts an administrator has agreed to disable. If operations are now on
+// hold and none was before, Judge appends the event that held returns.
 func (s Provisioning) Judge(ctx context.Context, f provision.Fence, cause, words string, allowed int, held func(provision.Judgement) event.Event) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		j, err := t.tally(ctx, cause)
@@ -156,7 +158,8 @@ func (s Provisioning) Judge(ctx context.Context, f provision.Fence, cause, words
 	})
 }
 
-// tally counts the operations of a cause that have no verdict yet, and those that got one earlier.
+// tally counts the operations of a cause that are not judged yet, and those that were put on hold
+// or let through earlier.
 func (t jobTx) tally(ctx context.Context, cause string) (j provision.Judgement, err error) {
 	a, m := &j.Accounts, &j.Members
 	var links, memberships int
@@ -193,8 +196,9 @@ func verdictOf(held bool) provision.Verdict {
 	return provision.Ready
 }
 
-// settleMembers gives another verdict to the removals of group members that belong to a cause. If
-// the removals may be sent, it puts their groups on the work list.
+// settleMembers changes the verdict of a cause's removals of group members from one verdict to
+// another. If the removals may then be sent, it puts the memberships of their groups on the work
+// list.
 func (t jobTx) settleMembers(ctx context.Context, cause string, from, to provision.Verdict) error {
 	if to == provision.Ready {
 		if err := t.listGroupMembers(ctx, `
@@ -224,6 +228,7 @@ func (s Provisioning) HeldCauses(ctx context.Context, k provision.Key, v provisi
 	return all, err
 }
 
+// heldCauses is like HeldCauses. If only is not "", it returns only the cause with that id.
 func heldCauses(ctx context.Context, tx *sqldb.Tx, k provision.Key, v provision.Verdict, only string) ([]provision.HeldCause, error) {
 	all, err := collect(ctx, tx, func(row scanner) (c provision.HeldCause, err error) {
 		var since int64
@@ -311,8 +316,8 @@ func heldObjects(ctx context.Context, tx *sqldb.Tx, k provision.Key, cause strin
 }
 
 // Decide approves or rejects the rows of a cause that are on hold. It returns
-// provision.ErrNothingHeld if there are none. It returns provision.ErrChanged if other rows are on
-// hold now than the batch that the administrator saw.
+// provision.ErrNothingHeld if there are none. It returns provision.ErrChanged if more rows were put
+// on hold since the batch that the administrator has seen.
 func (s Provisioning) Decide(ctx context.Context, k provision.Key, cause string, batch int, approve bool, decided func(provision.HeldCause) event.Event) (held provision.HeldCause, err error) {
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}

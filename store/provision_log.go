@@ -14,7 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// addEntry adds the outcome's entry to the provisioning log, if the outcome has one.
+// addEntry adds the outcome's entry to the provisioning log. It adds nothing if there is no entry,
+// or if the entry is only counted.
 func (t jobTx) addEntry(ctx context.Context, o provision.Outcome) error {
 	e := o.Entry
 	if e == nil || o.Counted {
@@ -37,7 +38,8 @@ func searchText(e *provision.LogEntry) string {
 	}, "\n")))
 }
 
-// Logs returns one page of the log. The cursor is the key of the page's last row.
+// Logs returns one page of the log. next is the cursor of the page's last entry; "" on the last
+// page.
 func (s Provisioning) Logs(ctx context.Context, k provision.Key, q provision.LogQuery) (entries []provision.LogEntry, next string, err error) {
 	if q.Limit <= 0 {
 		q.Limit = 50

@@ -42,7 +42,8 @@ func (t jobTx) listGroupMembers(ctx context.Context, query string, args ...any) 
 		append([]any{provision.MembersOf(""), string(provision.ByChange), int(provision.Memberships), micros(t.tx.Now())}, args...)...)
 }
 
-// followMembers forgets the memberships of a group or reads them again, as the outcome says.
+// followMembers does what the outcome's field Members asks for: it forgets the memberships of a
+// group, or has all members of the group looked at.
 func (t jobTx) followMembers(ctx context.Context, o provision.Outcome) error {
 	switch o.Members {
 	case provision.ForgetMembers:
@@ -107,7 +108,8 @@ func (t jobTx) readMembers(ctx context.Context, group, cause string) error {
 var hasAccount = "state in ('" + string(provision.Active) + "', '" + string(provision.Held) + "', '" + string(provision.Disabled) + "')"
 
 // checkReference puts a person on the work list if the person refers to another person, such as a
-// manager, whose account is no longer the account that was sent.
+// manager, whose account now differs from sent. sent is the id of the account that was sent as the
+// reference; "" if none was.
 func (t jobTx) checkReference(ctx context.Context, l *provision.Link, sent string) error {
 	if l.Refers == "" {
 		return nil
@@ -133,8 +135,8 @@ func (t jobTx) listReferences(ctx context.Context, query string, args ...any) er
 		append([]any{string(provision.ByChange), int(provision.References), micros(t.tx.Now())}, args...)...)
 }
 
-// recheckMoved handles a person who now has another account. It puts the groups that contain the
-// person and the people who refer to the person on the work list.
+// recheckMoved handles an object whose account came, went or changed. It puts the memberships of
+// the groups that contain the object, and the people who refer to it, on the work list.
 func (t jobTx) recheckMoved(ctx context.Context, o provision.Outcome) error {
 	if !o.Moved || t.unrelated {
 		return nil
@@ -221,8 +223,8 @@ func (s Provisioning) Memberships(ctx context.Context, k provision.Key, group st
 	return w, err
 }
 
-// membershipColumns are the columns of a Membership: columns of m, and of the tables that
-// membershipLinks joins.
+// membershipColumns are the columns from which scanMembership makes a Membership: columns of
+// job_member m, and of the tables that membershipLinks joins.
 const membershipColumns = `m.member, m.has, m.unsure, m.turn, m.cause, m.takes, m.refused, l.target_id, l.state, l.kind, l.name, coalesce(o.object_id, ''),
 	m.verdict, m.done`
 
@@ -272,7 +274,7 @@ func (s Provisioning) MembershipsAmong(ctx context.Context, k provision.Key, gro
 	return all, err
 }
 
-// Referring returns the people whose accounts refer to one of some objects.
+// Referring returns the ids of the people whose accounts refer to one of these objects.
 func (s Provisioning) Referring(ctx context.Context, k provision.Key, to []string) (ids []string, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		ids = nil
@@ -339,10 +341,10 @@ func scanMembership(row scanner) (provision.Membership, error) {
 	return m, nil
 }
 
-// RecordReadMembers records one page of a group's members, as read from the source. It marks
-// these members, and all remembered members between after and upTo, so that the engine evaluates
-// them again. An empty upTo means that this was the last page. Memberships without unfinished work
-// get the cause of the reading. If the reading has a cause, rejected memberships get it too, and are
+// RecordReadMembers records one page of a group's members, as read from the source. It marks these
+// members, and all remembered members between after and upTo, so that the engine evaluates them
+// again. An empty upTo means that this was the last page. Memberships without unfinished work get
+// the cause of the reading. If the reading has a cause, rejected memberships get it too, and are
 // judged again.
 func (s Provisioning) RecordReadMembers(ctx context.Context, f provision.Fence, group, after, upTo string, members []string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {

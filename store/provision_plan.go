@@ -89,8 +89,9 @@ func (s Provisioning) AddPlanned(ctx context.Context, p provision.StoredPlan, ro
 }
 
 // ChangePlan saves a plan if its stored state is one of the states in from. Otherwise it returns
-// provision.ErrChanged. If the plan is cancelled, its operations leave the work list, unless the
-// next cycle would look at their objects. Failed operations that were on hold are on hold again.
+// provision.ErrChanged, or provision.ErrNoPlan if there is no such plan. If the plan is cancelled,
+// its operations that were not sent leave the work list, unless their objects were on the list for
+// another reason, too. Failed operations that were on hold are on hold again.
 func (s Provisioning) ChangePlan(ctx context.Context, p provision.StoredPlan, from []provision.PlanState, e *event.Event) error {
 	report, err := json.Marshal(p.Report)
 	if err != nil {
@@ -253,8 +254,8 @@ func (t jobTx) listPlans(ctx context.Context) ([]provision.StoredPlan, error) {
 		order by started desc, id desc`, t.directory, t.app)
 }
 
-// shownPlanned selects objects that a plan shows first: those that are changed, cannot be changed,
-// or are on hold.
+// shownPlanned is an SQL condition for the objects that a plan shows first: those that are changed,
+// that cannot be changed, or that are on hold.
 const shownPlanned = `(result <> 'skipped' or fingerprint <> '')`
 
 // PlannedRows returns a page of the objects of a plan, by number.

@@ -14,7 +14,7 @@ import (
 )
 
 // updateUnderFence runs fn in a transaction that first checks the fence: its epoch must be the
-// current one of the job's lease.
+// current epoch of the job's lease. Otherwise it returns ErrLeaseLost.
 func (s Provisioning) updateUnderFence(ctx context.Context, f provision.Fence, fn func(jobTx) error) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if err := checkLease(ctx, tx, provision.LeaseKind, f.Key.String(), f.Epoch); err != nil {
@@ -28,7 +28,7 @@ func (s Provisioning) updateUnderFence(ctx context.Context, f provision.Fence, f
 type jobTx struct {
 	tx             *sqldb.Tx
 	directory, app string // the key of the job
-	unrelated      bool   // the job has no memberships and no references, so nothing follows an account that moves
+	unrelated      bool   // whether no membership or reference must be looked at when an account moves, see isUnrelated
 }
 
 // exec runs a statement whose first two arguments are the job's key.
@@ -61,10 +61,10 @@ func (t jobTx) saveState(ctx context.Context, st provision.State) error {
 }
 
 // Import adds people to the work list. A person who is already on the list keeps the time at which
-// the wait began. A person who has not changed also keeps a more urgent lane. The turn of the row
-// grows, so that the outcome of an earlier turn does not remove the row. As the reason, a change in
-// the source takes precedence over the daily check. Import also records that the causes in ended
-// are complete.
+// the wait began. Unless the person has changed in the source, the row also keeps a more urgent
+// lane. The turn of the row grows, so that the outcome of an earlier turn does not remove the row.
+// The daily check does not replace the reason of a row, and nothing replaces the reason demand or
+// plan. Import also records that the causes in ended are complete, and saves the state.
 func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provision.State, listed []provision.Listed, ended ...string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		now := micros(t.tx.Now())
@@ -181,7 +181,8 @@ func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provisio
 }
 
 // isUnrelated reports whether the job has no memberships and no references, and the outcomes add
-// none. Then an account that moves concerns nobody else, which one query finds out for all of them.
+// none. Then an account that comes, goes or changes affects no other object. If no outcome is of
+// that kind, isUnrelated returns false without a query.
 func (t jobTx) isUnrelated(ctx context.Context, outcomes []provision.Outcome) (bool, error) {
 	moved := false
 	for _, o := range outcomes {

@@ -50,6 +50,9 @@ func (c *command) provisionTest() *cobra.Command {
 					} else {
 						fmt.Fprintf(w, "! %s\n", oneLine(one.Note()))
 					}
+					if note := one.CaseNote(); note != "" {
+						fmt.Fprintf(w, "! %s\n", oneLine(note))
+					}
 				}
 				for _, one := range found.Groups {
 					if one.Proved {

@@ -568,6 +568,10 @@ func (p *Pages) testConnection(w http.ResponseWriter, r *http.Request, v *appVis
 			tested.Tone = console.ToneWarning
 			tested.Text += " " + one.Note()
 		}
+		if note := one.CaseNote(); note != "" {
+			tested.Tone = console.ToneWarning
+			tested.Text += " " + note
+		}
 	}
 	for _, note := range found.GroupNotes() {
 		if found.NoGroups == "" { // an application without groups is no reason for a warning

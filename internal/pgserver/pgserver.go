@@ -33,16 +33,22 @@ const (
 	stopLimit  = 20 * time.Second // how long the server may take to end before it is killed
 )
 
-// supervisor is a shell script that runs the server until the script's standard input ends.
+// supervisor is a shell script that runs the server until the script's standard input ends, or
+// until the server ends. It prints the end of the log of a server that fails.
 const supervisor = `
 dir=$1 remove=$2
 shift 2
-"$0/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= "$@" >"$dir/log" 2>&1 &
+exec 3<&0
+"$0/postgres" -D "$dir/data" -k "$dir" -c listen_addresses= "$@" >"$dir/log" 2>&1 3<&- &
 server=$!
-cat >/dev/null
-kill -INT $server
+{ cat <&3; kill -INT $server; } >/dev/null 2>&1 &
+stopper=$!
 wait $server
-if [ "$remove" = yes ]; then rm -rf "$dir"; fi
+status=$?
+kill $stopper 2>/dev/null
+if [ $status != 0 ]; then tail -c 1500 "$dir/log" >&2; fi
+if [ "$remove" = yes ]; then rm -rf "$dir" || { sleep 1; rm -rf "$dir"; }; fi
+exit $status
 `
 
 // ErrNoBinaries means that PostgreSQL is not installed.
@@ -68,6 +74,7 @@ type Server struct {
 	processGroup    int           // the process group of the supervisor and the server
 	ended           chan struct{} // closed when the supervisor has ended
 	err             error         // how the supervisor ended; read it only after ended is closed
+	output          bytes.Buffer  // the supervisor's error output; read it only after ended is closed
 }
 
 // Available returns ErrNoBinaries if PostgreSQL is not installed.
@@ -111,6 +118,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	if s.supervisorInput, err = cmd.StdinPipe(); err != nil {
 		return nil, err
 	}
+	cmd.Stderr = &s.output
 	if err := cmd.Start(); err != nil {
 		return nil, fmt.Errorf("start PostgreSQL: %w", err)
 	}
@@ -153,7 +161,7 @@ func (s *Server) waitReady(ctx context.Context) error {
 		}
 		select {
 		case <-s.ended:
-			return fmt.Errorf("PostgreSQL ended: %w\n%s", errors.Join(s.err, err), s.logTail())
+			return fmt.Errorf("PostgreSQL ended: %w\n%s", errors.Join(s.err, err), s.output.Bytes())
 		case <-ctx.Done():
 			return fmt.Errorf("PostgreSQL does not answer: %w\n%s", err, s.logTail())
 		case <-time.After(20 * time.Millisecond):
@@ -211,6 +219,9 @@ func (s *Server) PID() (string, error) {
 // Stop ends the server, and waits until it has ended. It kills a server that does not end in time.
 func (s *Server) Stop() error {
 	err := s.supervisorInput.Close()
+	if errors.Is(err, os.ErrClosed) {
+		err = nil // the supervisor has ended already
+	}
 	select {
 	case <-s.ended:
 		return err

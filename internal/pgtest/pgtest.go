@@ -125,13 +125,24 @@ func Database(t testing.TB, template func() (string, error)) string {
 func sharedServer(t testing.TB) *cluster {
 	t.Helper()
 	c, err := sharedCluster()
+	need(t, err)
+	return c
+}
+
+// Need skips or fails the test if PostgreSQL is not installed.
+func Need(t testing.TB) {
+	t.Helper()
+	need(t, pgserver.Available())
+}
+
+func need(t testing.TB, err error) {
+	t.Helper()
 	switch {
 	case errors.Is(err, pgserver.ErrNoBinaries) && !MustRunAll():
 		t.Skip(err)
 	case err != nil:
 		t.Fatal(err)
 	}
-	return c
 }
 
 // MustRunAll reports whether this run must not skip any test.

@@ -1,4 +1,7 @@
 -- +goose Up
+-- Who is assigned through groups is answered from this index alone.
+drop index directory_member_of;
+create index directory_member_of on directory_member (directory, member, gone, group_id, kind);
 -- Without statistics, SQLite takes the owner of a row for selective. It read all memberships of a
 -- directory to find the groups of a few users, and all links of a job to find one by its key. In
 -- truth most rows have the same owner, as these numbers say: the rows of the index, then the rows
@@ -14,7 +17,7 @@ values
     ('directory_group', 'directory_group_gone', '100 100 1'),
     ('directory_group', 'directory_group_purged', '10 10 1'),
     ('directory_member', 'sqlite_autoindex_directory_member_1', '100000 50000 100 1'),
-    ('directory_member', 'directory_member_of', '100000 50000 10 10 1'),
+    ('directory_member', 'directory_member_of', '100000 50000 10 10 1 1'),
     ('directory_member', 'directory_member_list', '100000 50000 100 100 1 1'),
     ('directory_member', 'directory_member_gone', '1000 1000 2'),
     ('job_link', 'sqlite_autoindex_job_link_1', '100000 30000 30000 1'),

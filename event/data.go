@@ -155,6 +155,22 @@ func (Plan) Fields() []Field {
 	}
 }
 
+// Drift is the data of the event that a comparison found differences at the application.
+type Drift struct {
+	Changed int `json:"changed"`
+	Gone    int `json:"gone"`
+	Members int `json:"members"`
+}
+
+// Fields describes the JSON fields of this data.
+func (Drift) Fields() []Field {
+	return []Field{
+		{"changed", "number", "accounts and groups that somebody changed at the application"},
+		{"gone", "number", "accounts and groups that the application does not have any more"},
+		{"members", "number", "memberships that somebody added or removed"},
+	}
+}
+
 // Connection is the data of events about the pair of an object and its account.
 type Connection struct {
 	Object  string `json:"object"`

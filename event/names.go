@@ -156,6 +156,7 @@ const (
 	ProvisioningPlanApplied      = "provisioning.plan_applied"
 	ProvisioningPlanCancelled    = "provisioning.plan_cancelled"
 	ProvisioningOnDemand         = "provisioning.on_demand"
+	ProvisioningDrift            = "provisioning.drift_found"
 
 	OperatorLinkCreated         = "operator.link_created"
 	OperatorSignedIn            = "operator.signed_in"

@@ -51,7 +51,8 @@ type Engine struct {
 	NewID          func() string
 	Log            *slog.Logger
 
-	Plans PlanStore // stores the plans
+	Plans  PlanStore  // stores the plans
+	Drifts DriftStore // stores what the last comparison with the application found
 
 	Attributes Catalog // the attributes that mappings can read
 

@@ -577,6 +577,14 @@ type pacedGroups struct {
 	groups GroupTarget
 }
 
+func (t pacedGroups) ListWithMembers(ctx context.Context, start, count int) (page ObjectPage, err error) {
+	err = t.do(ctx, SearchRequest, func() error {
+		page, err = t.groups.ListWithMembers(ctx, start, count)
+		return err
+	})
+	return page, err
+}
+
 func (t pacedGroups) AddMembers(ctx context.Context, group string, members []string) error {
 	return t.do(ctx, UpdateRequest, func() error { return t.groups.AddMembers(ctx, group, members) })
 }

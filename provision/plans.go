@@ -69,10 +69,13 @@ func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedO
 	}
 	var report PlanReport
 	var err error
-	if p.Undo == nil {
-		report, err = e.Plan(ctx, p.Key, add)
-	} else {
+	switch {
+	case p.Undo != nil:
 		report, err = e.planUndo(ctx, p.Key, *p.Undo, add)
+	case p.Reasserts:
+		report, err = e.planReassert(ctx, p.Key, add)
+	default:
+		report, err = e.Plan(ctx, p.Key, add)
 	}
 	stop()
 	if err == nil {

@@ -54,6 +54,9 @@ type GroupTarget interface {
 	// RemoveMembers ends memberships, in one request. It ignores accounts that are not members, and
 	// never removes other members.
 	RemoveMembers(ctx context.Context, group string, members []string) error
+	// ListWithMembers is like List, but the groups have their members, as far as the target shows
+	// them.
+	ListWithMembers(ctx context.Context, start, count int) (ObjectPage, error)
 	// HasMember reports whether an account is a member, without reading the other members. An error
 	// of Kind Unsearchable means that the target cannot answer.
 	HasMember(ctx context.Context, group, member string) (bool, error)

@@ -412,17 +412,8 @@ func (e *Engine) BeginUndo(ctx context.Context, k Key, u Undo, actor string) (St
 
 // planUndo plans the operations that take something back.
 func (e *Engine) planUndo(ctx context.Context, k Key, u Undo, visit func(PlannedObject) error) (PlanReport, error) {
-	r, err := e.open(ctx, k, 0)
+	r, err := e.openConnected(ctx, k)
 	if err != nil {
-		return PlanReport{}, err
-	}
-	if r.job.Mode != Automatic {
-		return PlanReport{}, &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
-	}
-	if err := r.connect(); err != nil {
-		return PlanReport{}, err
-	}
-	if err := r.test(ctx); err != nil {
 		return PlanReport{}, err
 	}
 	report := PlanReport{Kind: UndoPlan, Notes: u.notes(r.job)}

@@ -39,6 +39,16 @@ func groupBody(paths *pathCache, changes []provision.Change, d provision.Dialect
 	return marshal(r)
 }
 
+// ListWithMembers returns a page of all groups with their members, as far as the application shows
+// them.
+func (g groupClient) ListWithMembers(ctx context.Context, start, count int) (provision.ObjectPage, error) {
+	a, err := g.do(ctx, http.MethodGet, g.resourceType.path, fmt.Sprintf("startIndex=%d&count=%d", start, count), nil)
+	if err != nil {
+		return provision.ObjectPage{}, err
+	}
+	return g.readList(a)
+}
+
 // AddMembers adds members to a group. It sends one operation that lists all of them. If the
 // application refuses Entra's form with 400, AddMembers tries the plain form.
 func (g groupClient) AddMembers(ctx context.Context, group string, members []string) error {

@@ -265,8 +265,8 @@ func scrubRow(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 			set("entry", entry)
 			set("search_text", search)
 		}
-	case t.name == "job_plan_object" && own:
-		return textRow{key: r.key}, true // delete the row: it is a plan for this person alone
+	case (t.name == "job_plan_object" || t.name == "job_drift_object") && own:
+		return textRow{key: r.key}, true // delete the row: it is about this person alone
 	case strings.HasPrefix(t.name, "job_"):
 		if own { // provisioning needs only the ids of the person and of the account
 			set("name", p.Label())

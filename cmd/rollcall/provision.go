@@ -19,7 +19,7 @@ import (
 
 func (c *command) provisionCommand() *cobra.Command {
 	return groupCommand("provision", "Provision a directory's users into an application",
-		c.provisionTest(), c.provisionPlan(), c.provisionUndo(), c.provisionRun(), c.provisionOnDemand(), c.provisionWhy(), c.provisionConnections(), c.provisionStatus(), c.provisionLog(),
+		c.provisionTest(), c.provisionPlan(), c.provisionUndo(), c.provisionDrift(), c.provisionRun(), c.provisionOnDemand(), c.provisionWhy(), c.provisionConnections(), c.provisionStatus(), c.provisionLog(),
 		c.provisionHeld(), c.provisionApprove(), c.provisionReject(),
 		c.provisionSwitch("start", "Set Provisioning Status to On: the server works on the job", (*provision.Jobs).Start),
 		c.provisionSwitch("pause", "Set Provisioning Status to Off: nothing is sent, everything is remembered", (*provision.Jobs).Pause),
@@ -215,6 +215,11 @@ func printPlanReport(w io.Writer, r provision.PlanReport) error {
 	if r.Kind == provision.UndoPlan {
 		_, err := fmt.Fprintf(w, "\nOf %s: %d to restore, %d to disable, %d to delete; %d left as they are, %d as before already, %d that cannot be done. Nothing was changed.\n",
 			phrase.Count(r.Read, "person or group", "people and groups"), r.Updates, r.Disables, r.Deletes, r.NotUndone, r.Skips-r.OnHold, r.Failures)
+		return err
+	}
+	if r.Kind == provision.ReassertPlan {
+		_, err := fmt.Fprintf(w, "\nOf %s: %d to create, %d to update, %d to disable, %d to delete; %d skipped, %d that cannot be done. Nothing was changed.\n",
+			phrase.Count(r.Read, "person or group that differs", "people and groups that differ"), r.Creates, r.Updates, r.Disables, r.Deletes, r.Skips, r.Failures)
 		return err
 	}
 	_, err := fmt.Fprintf(w, "\nThe next cycle (%s) would look at %s: %d to create, %d to update, %d to disable, %d to delete; %d skipped, %d that cannot be done.%s Nothing was changed.\n",

@@ -168,6 +168,9 @@ func (p *Pages) addPlannedRows(r *http.Request, v *appVisit, pg *planPage, plan 
 	switch plan.Report.Kind {
 	case provision.InitialCycle:
 		pg.StatusLine = "The next cycle is an initial one: it looks at everybody."
+	case provision.ReassertPlan:
+		pg.StatusLine = "This plan gives accounts that somebody changed the values of the mapping again."
+		nothing = "The accounts have the values of the mapping."
 	case provision.UndoPlan:
 		pg.StatusLine = "This plan gives accounts the values that they had before."
 		nothing = "The accounts have the values that they had before."

@@ -55,6 +55,11 @@ func (p *Pages) askUndo(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	case u.Plan != "":
 		pg.Title, pg.CancelURL = "Take this plan back?", v.url("/provisioning/plan")
 	default:
+		entry, err := p.Jobs.Log(r.Context(), v.jobKey(), u.Entry)
+		if err != nil {
+			return err
+		}
+		pg.Consequences = append(pg.Consequences, console.AsSentence("The last change of "+entry.SourceIdentity.DisplayName+", "+console.RelativeTime(entry.ActivityTime, p.Console.Options.Now())+": "+string(entry.Action)))
 		pg.Title, pg.CancelURL = "Take the last change back?", v.url("/provisioning/why")+"?"+undoQuery(u).Encode()
 	}
 	for name, values := range undoQuery(u) {

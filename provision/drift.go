@@ -1,0 +1,383 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+// Drift is a difference between an account or group at the application and what the job wrote to it
+// last. Somebody else has made it, because the job records what it writes.
+type Drift struct {
+	ObjectID string       `json:"objectId"`
+	Kind     ObjectKind   `json:"type"`
+	Name     string       `json:"displayName"` // the name when the job last wrote or read the account
+	TargetID string       `json:"targetAnchor"`
+	Gone     bool         `json:"gone,omitempty"`         // the application has no such account any more
+	Modified string       `json:"lastModified,omitempty"` // when the application says that the account changed last
+	Values   []DriftValue `json:"values"`
+	Added    []string     `json:"membersAdded,omitempty"`   // ids of accounts that somebody made members of the group
+	Removed  []string     `json:"membersRemoved,omitempty"` // ids of accounts that somebody removed from the group
+}
+
+// DriftValue is an attribute with another value than the job wrote.
+type DriftValue struct {
+	Path  string `json:"path"`
+	Wrote any    `json:"wrote"`
+	Now   any    `json:"now"` // nil if the account has no value
+}
+
+// DriftReport says with numbers what a comparison found.
+type DriftReport struct {
+	ID       string    `json:"id"`
+	By       string    `json:"by"` // who asked for the comparison
+	Started  time.Time `json:"started"`
+	Ended    time.Time `json:"ended,omitzero"`
+	Accounts int       `json:"accounts"` // accounts that the application has
+	Groups   int       `json:"groups"`   // groups that the application has
+	Linked   int       `json:"linked"`   // of these: accounts and groups that the job manages
+	Changed  int       `json:"changed"`  // of Linked: those with a difference
+	Gone     int       `json:"gone"`     // accounts and groups that the job manages and that the application does not have
+	Members  int       `json:"members"`  // memberships that somebody added or removed
+	Notes    []string  `json:"notes"`
+}
+
+// DriftStore stores the result of the last comparison of each job.
+type DriftStore interface {
+	// AddDrift adds differences to a comparison that has not ended.
+	AddDrift(ctx context.Context, k Key, id string, found []Drift) error
+	// EndDrift makes a comparison the last one of the job, and removes the differences of earlier
+	// ones. It records an event unless e is nil.
+	EndDrift(ctx context.Context, k Key, r DriftReport, e *event.Event) error
+	// LastDrift returns the last comparison. Its ID is "" if there was none.
+	LastDrift(ctx context.Context, k Key) (DriftReport, error)
+	// ListDrift returns a page of the differences of the last comparison, ordered by object id.
+	ListDrift(ctx context.Context, k Key, after string, limit int) ([]Drift, error)
+}
+
+// driftPage is how many differences are stored together.
+const driftPage = 200
+
+// FindDrift reads all accounts and groups of the application once, and compares those that the job
+// manages with what the job wrote last. It changes nothing at the application. It stores the
+// differences and calls visit with each, unless visit is nil. The error is an *InputError if the job
+// is not set up, or a *TargetError if the application does not answer.
+func (e *Engine) FindDrift(ctx context.Context, k Key, actor string, visit func(Drift) error) (DriftReport, error) {
+	d := &driftFinder{visit: visit, report: DriftReport{ID: e.NewID(), By: actor, Started: e.Now(), Notes: []string{}}}
+	r, err := e.openConnected(ctx, k)
+	if err != nil {
+		return d.report, err
+	}
+	d.r = r
+	if err := d.compareAll(ctx, r.pass()); err != nil {
+		return d.report, err
+	}
+	if p := r.pass().groups; p != nil {
+		if err := d.compareAll(ctx, p); err != nil {
+			return d.report, err
+		}
+	}
+	if err := d.save(ctx); err != nil {
+		return d.report, err
+	}
+	d.report.Ended = e.Now()
+	return d.report, e.Drifts.EndDrift(ctx, k, d.report, d.event(ctx, actor))
+}
+
+// openConnected opens a job that may only read the target, and tests the connection.
+func (e *Engine) openConnected(ctx context.Context, k Key) (*run, error) {
+	r, err := e.open(ctx, k, 0)
+	if err != nil {
+		return nil, err
+	}
+	if r.job.Mode != Automatic {
+		return nil, &InputError{Field: "Provisioning Mode", Text: "is Manual; save the Admin Credentials with Automatic first"}
+	}
+	if err := r.connect(); err != nil {
+		return nil, err
+	}
+	return r, r.test(ctx)
+}
+
+// ReassertPlan is the [PlanReport.Kind] of a plan that writes again what somebody changed.
+const ReassertPlan = "re-assert"
+
+// BeginReassert adds an empty plan, which FillPlan then fills with the operations that give the
+// accounts of the last comparison the values of the mapping again. The errors are those of
+// BeginPlan, and an *InputError if the application was not compared yet.
+func (e *Engine) BeginReassert(ctx context.Context, k Key, actor string) (StoredPlan, error) {
+	last, err := e.Drifts.LastDrift(ctx, k)
+	if err != nil {
+		return StoredPlan{}, err
+	}
+	if last.ID == "" {
+		return StoredPlan{}, &InputError{Field: "Drift", Text: "is not known: compare the application first"}
+	}
+	p, err := e.BeginPlan(ctx, k, actor)
+	p.Reasserts = true
+	return p, err
+}
+
+// planReassert plans what a cycle would send for the accounts of the last comparison if it read each
+// of them.
+func (e *Engine) planReassert(ctx context.Context, k Key, visit func(PlannedObject) error) (PlanReport, error) {
+	r, err := e.openConnected(ctx, k)
+	if err != nil {
+		return PlanReport{}, err
+	}
+	p := r.pass()
+	if p.reads = true; p.groups != nil {
+		p.groups.reads = true
+	}
+	report := PlanReport{Kind: ReassertPlan, reads: true, Notes: []string{
+		"This plan gives accounts that somebody changed the values of the mapping again.",
+		"Members of groups are not in it: a restart of provisioning sends them again.",
+		"Accounts that are gone are not in it: the next cycles look for them, and then create them.",
+	}}
+	f := newForecast(r, p, false, &report, visit)
+	for after := ""; ; {
+		page, err := e.Drifts.ListDrift(ctx, k, after, driftPage)
+		if err != nil {
+			return report, err
+		}
+		ids := make([]string, len(page))
+		for i, one := range page {
+			ids[i], after = one.ObjectID, one.ObjectID
+		}
+		if err := f.evaluate(ctx, ids); err != nil {
+			return report, err
+		}
+		if len(page) < driftPage {
+			return report, f.guard.judgeAccounts(ctx, f)
+		}
+	}
+}
+
+// driftFinder holds the data of one comparison.
+type driftFinder struct {
+	r      *run
+	visit  func(Drift) error
+	report DriftReport
+	found  []Drift // not stored yet
+	silent []Drift // groups whose members the application did not show
+	shows  bool    // whether the application has shown the members of a group
+}
+
+// event returns an event if the comparison found something.
+func (d *driftFinder) event(ctx context.Context, actor string) *event.Event {
+	n := d.report
+	if n.Changed+n.Gone == 0 {
+		return nil
+	}
+	e := d.r.event(ctx, event.ProvisioningDrift, fmt.Sprintf("The application was compared with what provisioning wrote: %d accounts or groups were changed there, %d are gone, %d memberships differ.",
+		n.Changed, n.Gone, n.Members))
+	e.Actor, e.By = actor, event.Actor{}
+	e.Data = event.DataOf(event.Drift{Changed: n.Changed, Gone: n.Gone, Members: n.Members})
+	return e
+}
+
+// compareAll compares all accounts, or all groups, of the application.
+func (d *driftFinder) compareAll(ctx context.Context, p *pass) error {
+	seen := map[string]bool{}
+	list := p.target.List
+	if p.members != nil {
+		list = p.members.ListWithMembers
+	}
+	err := eachAccount(ctx, list, func(page []TargetObject) error {
+		for _, o := range page {
+			if p.m.kind == GroupKind {
+				d.report.Groups++
+			} else {
+				d.report.Accounts++
+			}
+			seen[o.ID] = true
+			owner, err := p.owner(ctx, o.ID)
+			if err != nil {
+				return err
+			}
+			if owner == "" {
+				continue
+			}
+			if err := d.compare(ctx, p, owner, o); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if err := d.settleSilent(ctx); err != nil {
+		return err
+	}
+	return d.findGone(ctx, p, seen)
+}
+
+// compare compares one account or group.
+func (d *driftFinder) compare(ctx context.Context, p *pass, objectID string, o TargetObject) error {
+	known, err := d.r.e.Store.KnownAbout(ctx, d.r.job.Key, objectID)
+	if err != nil || known.Link == nil {
+		return err
+	}
+	d.report.Linked++
+	one := Drift{ObjectID: objectID, Kind: p.m.kind, Name: known.Link.Name, TargetID: o.ID, Values: p.m.drifted(known.Link.Wrote, o)}
+	if meta, is := o.Resource["meta"].(map[string]any); is {
+		one.Modified = text(meta["lastModified"])
+	}
+	if p.m.kind == GroupKind && d.r.groups.syncsMembers() {
+		listed := len(one.members(o)) > 0
+		d.shows = d.shows || listed
+		if err := d.compareMembers(ctx, &one, o); err != nil {
+			return err
+		}
+		if !listed && len(one.Removed) > 0 {
+			d.silent = append(d.silent, one)
+			return nil
+		}
+	}
+	return d.add(ctx, one)
+}
+
+// drifted returns the attributes of an account that have another value than the job wrote. It leaves
+// out attributes that the job did not write.
+func (m *mapping) drifted(wrote Ledger, o TargetObject) []DriftValue {
+	values := []DriftValue{}
+	for i := range m.rows {
+		r := &m.rows[i]
+		w, known := wrote.known(r.Target)
+		if !known || w.Sent == nil || isPassword(r.Target) || r.Type == TypeReference && m.kind == GroupKind {
+			continue
+		}
+		now := rememberedAs(r.Target, r.valueIn(o.Resource))
+		if r.agrees(now, w.Sent) || w.Shown && same(now, w.Got) {
+			continue
+		}
+		v := DriftValue{Path: r.Target, Wrote: w.Sent, Now: now}
+		if m.hides(r.Target) {
+			v.Wrote, v.Now = hiddenValue, hiddenValue
+		}
+		values = append(values, v)
+	}
+	return values
+}
+
+// members returns the ids of the members that a group shows.
+func (Drift) members(o TargetObject) map[string]bool {
+	ids := map[string]bool{}
+	list, _ := o.Resource["members"].([]any)
+	for _, m := range list {
+		if one, is := m.(map[string]any); is && text(one["value"]) != "" {
+			ids[text(one["value"])] = true
+		}
+	}
+	return ids
+}
+
+// compareMembers compares the members of a group with the memberships that the job has sent.
+func (d *driftFinder) compareMembers(ctx context.Context, one *Drift, o TargetObject) error {
+	extra := one.members(o)
+	for after := ""; ; {
+		page, err := d.r.e.Store.MembershipsAfter(ctx, d.r.job.Key, one.ObjectID, after, membersPage, false)
+		if err != nil {
+			return err
+		}
+		for _, m := range page {
+			after = m.Member
+			switch {
+			case m.Has == "":
+			case extra[m.Has]:
+				delete(extra, m.Has)
+			case !m.Unsure:
+				one.Removed = append(one.Removed, m.Has)
+			}
+		}
+		if len(page) < membersPage {
+			break
+		}
+	}
+	one.Added = slices.Sorted(maps.Keys(extra))
+	return nil
+}
+
+// settleSilent reports the groups that showed no members. If the application shows the members of no
+// group, that proves nothing.
+func (d *driftFinder) settleSilent(ctx context.Context) error {
+	if len(d.silent) > 0 && !d.shows {
+		d.report.Notes = append(d.report.Notes, "The application shows no members of groups, so memberships were not compared.")
+	}
+	for _, one := range d.silent {
+		if !d.shows {
+			one.Removed = nil
+		}
+		if err := d.add(ctx, one); err != nil {
+			return err
+		}
+	}
+	d.silent = nil
+	return nil
+}
+
+// findGone reports the accounts that the job manages and that the list did not show. It reads each of
+// them, because a list may be incomplete.
+func (d *driftFinder) findGone(ctx context.Context, p *pass, seen map[string]bool) error {
+	for after := ""; ; {
+		page, err := d.r.e.Store.Connections(ctx, d.r.job.Key, p.m.kind, after, connectionChunk)
+		if err != nil {
+			return err
+		}
+		for _, c := range page {
+			after = c.ObjectID
+			if seen[c.TargetID] || c.State == Lost || c.State == Gone {
+				continue
+			}
+			o, err := p.target.Get(ctx, c.TargetID)
+			switch te := asProblem(err); {
+			case te == nil:
+				err = d.compare(ctx, p, c.ObjectID, o)
+			case te.Kind == NotFound:
+				err = d.add(ctx, Drift{ObjectID: c.ObjectID, Kind: c.Kind, Name: c.Name, TargetID: c.TargetID, Gone: true, Values: []DriftValue{}})
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if len(page) < connectionChunk {
+			return nil
+		}
+	}
+}
+
+// add counts a difference, stores it and shows it. It ignores accounts without a difference.
+func (d *driftFinder) add(ctx context.Context, one Drift) error {
+	switch {
+	case one.Gone:
+		d.report.Gone++
+	case len(one.Values)+len(one.Added)+len(one.Removed) == 0:
+		return nil
+	default:
+		d.report.Changed++
+		d.report.Members += len(one.Added) + len(one.Removed)
+	}
+	if d.found = append(d.found, one); len(d.found) >= driftPage {
+		if err := d.save(ctx); err != nil {
+			return err
+		}
+	}
+	if d.visit == nil {
+		return nil
+	}
+	return d.visit(one)
+}
+
+func (d *driftFinder) save(ctx context.Context) error {
+	if len(d.found) == 0 {
+		return nil
+	}
+	err := d.r.e.Drifts.AddDrift(ctx, d.r.job.Key, d.report.ID, d.found)
+	d.found = d.found[:0]
+	return err
+}

@@ -1,0 +1,107 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/store/sqldb"
+)
+
+// AddDrift adds differences to a comparison that has not ended.
+func (s Provisioning) AddDrift(ctx context.Context, k provision.Key, id string, found []provision.Drift) error {
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}
+		for _, one := range found {
+			document, err := json.Marshal(one)
+			if err != nil {
+				return fmt.Errorf("write the difference of %s: %w", one.ObjectID, err)
+			}
+			if err := t.exec(ctx, `
+				insert into job_drift_object (directory, app, comparison, object_id, found)
+				values ($1, $2, $3, $4, $5)
+				on conflict (directory, app, comparison, object_id) do update
+				set found = excluded.found`, id, one.ObjectID, string(document)); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// EndDrift makes a comparison the last one of the job, and removes the differences of earlier ones.
+func (s Provisioning) EndDrift(ctx context.Context, k provision.Key, r provision.DriftReport, e *event.Event) error {
+	document, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("write the comparison: %w", err)
+	}
+	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}
+		if err := t.exec(ctx, `
+			insert into job_drift (directory, app, id, report)
+			values ($1, $2, $3, $4)
+			on conflict (directory, app) do update
+			set id = excluded.id, report = excluded.report`, r.ID, string(document)); err != nil {
+			return err
+		}
+		if err := t.exec(ctx, `
+			delete from job_drift_object
+			where directory = $1 and app = $2 and comparison <> $3`, r.ID); err != nil {
+			return err
+		}
+		if e == nil {
+			return nil
+		}
+		return appendEvent(ctx, tx, *e)
+	})
+}
+
+// LastDrift returns the last comparison of a job. Its ID is "" if there was none.
+func (s Provisioning) LastDrift(ctx context.Context, k provision.Key) (r provision.DriftReport, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		var document string
+		err := tx.QueryRow(ctx, `
+			select report
+			from job_drift
+			where directory = $1 and app = $2`, string(k.Directory), k.App).Scan(&document)
+		if errors.Is(err, sql.ErrNoRows) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := json.Unmarshal([]byte(document), &r); err != nil {
+			return fmt.Errorf("read the comparison of %s: %w", k, err)
+		}
+		return nil
+	})
+	return r, err
+}
+
+// ListDrift returns a page of the differences of the last comparison, ordered by object id.
+func (s Provisioning) ListDrift(ctx context.Context, k provision.Key, after string, limit int) (page []provision.Drift, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		page, err = collect(ctx, tx, func(row scanner) (one provision.Drift, err error) {
+			var document string
+			if err := row.Scan(&document); err != nil {
+				return one, err
+			}
+			if err := json.Unmarshal([]byte(document), &one); err != nil {
+				return one, fmt.Errorf("read a difference: %w", err)
+			}
+			return one, nil
+		}, `
+			select o.found
+			from job_drift_object o
+			join job_drift d on d.directory = o.directory and d.app = o.app and d.id = o.comparison
+			where o.directory = $1 and o.app = $2 and o.object_id > $3
+			order by o.object_id
+			limit $4`, string(k.Directory), k.App, after, limit)
+		return err
+	})
+	return page, err
+}

@@ -136,12 +136,12 @@ const (
 // accountList holds the matching values of all accounts of a target, or of all its groups. The
 // engine needs it if the target compares case when it is searched.
 type accountList struct {
-	reading lock                // held while the list is read or used
-	begun   time.Time           // when the engine began to read the list; zero if it did not
-	next    int                 // the index of the next account to read, from 1; 0 if all were read
-	ids     map[string]bool     // the ids of the accounts that were read
-	byValue map[string][]string // ids of accounts, by attribute and folded value
-	broken  string              // why the list is incomplete; "" if it is not
+	reading       lock                // held while the list is read or used
+	readingBegan  time.Time           // when the engine began to read the list; zero if it did not
+	nextIndex     int                 // the index of the next account to read, from 1; 0 if all were read
+	ids           map[string]bool     // the ids of the accounts that were read
+	byValue       map[string][]string // ids of accounts, by attribute and folded value
+	whyIncomplete string              // why the list is incomplete; "" if it is not
 }
 
 func newAccountList() *accountList { return &accountList{reading: newLock()} }
@@ -152,18 +152,18 @@ func newAccountList() *accountList { return &accountList{reading: newLock()} }
 func (l *accountList) find(ctx context.Context, p *pass, k MatchKey, now time.Time) ([]string, *TargetError) {
 	l.reading.acquire(p.g)
 	defer l.reading.release()
-	if l.begun.Before(p.listedSince) && !(len(l.ids) > longList && now.Sub(l.begun) < listTime) {
-		l.begun, l.next, l.ids, l.byValue, l.broken = now, 1, map[string]bool{}, map[string][]string{}, ""
+	if l.readingBegan.Before(p.listedSince) && !(len(l.ids) > longList && now.Sub(l.readingBegan) < listTime) {
+		l.readingBegan, l.nextIndex, l.ids, l.byValue, l.whyIncomplete = now, 1, map[string]bool{}, map[string][]string{}, ""
 	}
-	for l.next > 0 {
+	for l.nextIndex > 0 {
 		if problem := l.readPage(ctx, p); problem != nil {
 			return nil, problem
 		}
 	}
-	if l.broken != "" {
+	if l.whyIncomplete != "" {
 		return nil, &TargetError{
 			Kind: Unsearchable, Code: codeIncompatible,
-			Detail: fmt.Sprintf("The application compares case when it is searched by %s. %s So nobody can tell whether an account with the same %s in another case exists, and none was created.", k.Path, l.broken, k.Path),
+			Detail: fmt.Sprintf("The application compares case when it is searched by %s. %s So nobody can tell whether an account with the same %s in another case exists, and none was created.", k.Path, l.whyIncomplete, k.Path),
 			Advice: fmt.Sprintf("Have the application's SCIM endpoint corrected: a search by %s must ignore case (RFC 7643 §4.1). If values that differ only in case mean different people there, mark %s as exact case in the mapping.", k.Path, k.Path),
 		}
 	}
@@ -175,13 +175,13 @@ func valueKey(path, value string) string { return path + " " + scim.Fold(value) 
 // readPage reads the next page of the list. If the target has no usable list, readPage returns no
 // error, but sets broken.
 func (l *accountList) readPage(ctx context.Context, p *pass) *TargetError {
-	page, err := p.target.List(ctx, l.next, listPage)
+	page, err := p.target.List(ctx, l.nextIndex, listPage)
 	if err != nil {
 		te := asTargetError(err)
-		if suspicious(te) && te.Kind != Incompatible {
+		if mayConcernConnection(te) && te.Kind != Incompatible {
 			return te
 		}
-		l.next, l.broken = 0, "Its list of accounts cannot be read: "+te.Detail
+		l.nextIndex, l.whyIncomplete = 0, "Its list of accounts cannot be read: "+te.Detail
 		return nil
 	}
 	before := len(l.ids)
@@ -198,14 +198,14 @@ func (l *accountList) readPage(ctx context.Context, p *pass) *TargetError {
 			}
 		}
 	}
-	l.next += page.Named
+	l.nextIndex += page.Named
 	total := int(page.Total)
 	if len(l.ids) > before && (total == 0 || len(l.ids) < total) {
 		return nil // more pages may follow
 	}
-	l.next = 0
+	l.nextIndex = 0
 	if len(l.ids) < total {
-		l.broken = fmt.Sprintf("Its list shows only %d of %d accounts.", len(l.ids), total)
+		l.whyIncomplete = fmt.Sprintf("Its list shows only %d of %d accounts.", len(l.ids), total)
 	}
 	return nil
 }

@@ -29,10 +29,10 @@ func (c *claims) now() int {
 	return c.clock
 }
 
-// take claims a thing for an object, if no object has claimed it yet, and returns its owner. A
+// claim claims a thing for an object, if no object has claimed it yet, and returns its owner. A
 // thing is an account or a value. since is an earlier result of now. late reports whether another
 // object has released the thing since then; in that case take claims nothing.
-func (c *claims) take(thing, objectID string, since int) (owner string, late bool) {
+func (c *claims) claim(thing, objectID string, since int) (owner string, late bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if owner, taken := c.owner[thing]; taken {
@@ -64,9 +64,9 @@ func (c *claims) release(objectID string) {
 	delete(c.things, objectID)
 }
 
-// thing returns the key under which an account or a value is claimed. Users and groups have
+// claimKey returns the key under which an account or a value is claimed. Users and groups have
 // different keys.
-func (p *pass) thing(name string) string { return string(p.m.kind) + " " + name }
+func (p *pass) claimKey(name string) string { return string(p.m.kind) + " " + name }
 
 // claim claims the account that a person's decision uses or creates. If another person has already
 // claimed it, this person fails or waits. since is the result of claims.now before the evaluation.
@@ -94,7 +94,7 @@ func (p *pass) claim(w *work, since int) (late bool) {
 		return p.claimOwn(w, since)
 	}
 	for _, k := range d.keys {
-		owner, late := p.claims.take(p.thing("key "+k.Path+" "+scim.Fold(text(k.Value))), w.known.ObjectID, since)
+		owner, late := p.claims.claim(p.claimKey("key "+k.Path+" "+scim.Fold(text(k.Value))), w.known.ObjectID, since)
 		if late {
 			p.claims.release(w.known.ObjectID)
 			return true
@@ -119,7 +119,7 @@ func (p *pass) claimOwn(w *work, since int) (late bool) {
 	if w.known.Link == nil || !changesPair(w.decision) {
 		return false
 	}
-	owner, late := p.claims.take(p.thing("account "+w.known.Link.TargetID), w.known.ObjectID, since)
+	owner, late := p.claims.claim(p.claimKey("account "+w.known.Link.TargetID), w.known.ObjectID, since)
 	if !late && owner != w.known.ObjectID {
 		w.waitForAccount("Another person takes the account over.")
 	}
@@ -128,22 +128,22 @@ func (p *pass) claimOwn(w *work, since int) (late bool) {
 
 // waitForAccount postpones a person, because the engine is using the account for another person.
 func (w *work) waitForAccount(why string) {
-	w.decision, w.waits = later{until: w.started.Add(accountTime)}, why
+	w.decision, w.waits = later{until: w.started.Add(accountWait)}, why
 }
 
-// accountTime is how long a person waits if the engine is using the account for another person.
-const accountTime = time.Second
+// accountWait is how long a person waits if the engine is using the account for another person.
+const accountWait = time.Second
 
 // claimAccount claims the account that was found for a person, and the account's matching values.
 // It claims the values because a person whose account is being created has claimed only values. It
 // returns the owner of the account or value, and late, as take does.
 func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
-	things := []string{p.thing("account " + w.link.TargetID)}
+	things := []string{p.claimKey("account " + w.link.TargetID)}
 	for _, k := range w.link.Keys {
-		things = append(things, p.thing("key "+k.Path+" "+scim.Fold(text(k.Value))))
+		things = append(things, p.claimKey("key "+k.Path+" "+scim.Fold(text(k.Value))))
 	}
 	for _, thing := range things {
-		owner, late = p.claims.take(thing, w.known.ObjectID, since)
+		owner, late = p.claims.claim(thing, w.known.ObjectID, since)
 		if late || owner != w.known.ObjectID {
 			p.claims.release(w.known.ObjectID)
 			return owner, late
@@ -157,7 +157,7 @@ func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
 func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, error) {
 	// Claim the account before reading the store: if an owner has released its claim, the store
 	// already has that owner.
-	claimed, _ := p.claims.take(p.thing("account "+targetID), objectID, math.MaxInt)
+	claimed, _ := p.claims.claim(p.claimKey("account "+targetID), objectID, math.MaxInt)
 	if claimed != objectID {
 		return claimed, nil
 	}

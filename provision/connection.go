@@ -116,7 +116,7 @@ func (e *Engine) withClaim(ctx context.Context, k Key, owner string, do func(r *
 		if err == nil {
 			return e.claimed(ctx, k, owner, epoch, do)
 		}
-		if err = held(err); !errors.As(err, new(*HeldError)) || polls == claimPolls {
+		if err = asHeldError(err); !errors.As(err, new(*HeldError)) || polls == claimPolls {
 			return err
 		}
 		select {
@@ -240,7 +240,7 @@ func (r *run) connectPair(ctx context.Context, actor, objectID, targetID string)
 	e := r.event(ctx, event.ProvisioningConnected, fmt.Sprintf("%s was connected with the account %s by hand.", o.Name, targetID))
 	e.Data = event.DataOf(event.Connection{Object: objectID, Account: targetID})
 	return r.recordConnection(ctx, Outcome{
-		ObjectID: objectID, DropFail: true, Unmatched: &matched, Moved: true,
+		ObjectID: objectID, DropFail: true, Unmatched: &matched, AccountMoved: true,
 		Link: &Link{ObjectID: objectID, TargetID: targetID, How: linkedByHand, State: Active, Kind: o.Kind, Name: name, Since: now, Updated: now, Proved: now},
 	}, e, actor)
 }

@@ -14,7 +14,7 @@ import (
 // advance does one slice of work. It returns when to call it again. If the source no longer keeps
 // all changes that the job has not read yet, the next slice starts an initial cycle.
 func (r *run) advance(ctx context.Context) (next time.Time, err error) {
-	next, err = r.slice(ctx)
+	next, err = r.workOneSlice(ctx)
 	if !errors.Is(err, ErrBehind) {
 		return next, err
 	}
@@ -29,9 +29,9 @@ func (r *run) advance(ctx context.Context) (next time.Time, err error) {
 
 const prunedNote = "The directory no longer keeps all changes since the last cycle. An initial cycle looks at everybody."
 
-// slice does one slice of work: it begins a cycle if one is due, imports changes, works on the work
-// list, and ends the cycle if nothing is left to do. It returns when to call it again.
-func (r *run) slice(ctx context.Context) (next time.Time, err error) {
+// workOneSlice does one slice of work: it begins a cycle if one is due, imports changes, works on
+// the work list, and ends the cycle if nothing is left to do. It returns when to call it again.
+func (r *run) workOneSlice(ctx context.Context) (next time.Time, err error) {
 	if err := r.applyRequests(ctx); err != nil {
 		return time.Time{}, err
 	}
@@ -39,7 +39,7 @@ func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 		return wait, nil
 	}
 	if r.state.Phase == Idle {
-		due, next, err := r.due(ctx, r.e.Now(), r.forced)
+		due, next, err := r.cycleIsDue(ctx, r.e.Now(), r.forced)
 		if err != nil || !due {
 			return next, err
 		}
@@ -57,7 +57,7 @@ func (r *run) slice(ctx context.Context) (next time.Time, err error) {
 		}
 	}
 	if r.state.Phase == Idle || r.state.Quarantine != nil {
-		if err := r.begin(ctx); err != nil {
+		if err := r.beginCycle(ctx); err != nil {
 			return time.Time{}, err
 		}
 	}
@@ -104,14 +104,14 @@ func (r *run) pauseOrFinish(ctx context.Context) (next time.Time, err error) {
 	s, now := &r.state, r.e.Now()
 	next, err = r.nextPending(ctx, now)
 	if err != nil || next.IsZero() || next.After(now.Add(maxWaitForNext)) {
-		return r.finish(ctx)
+		return r.endCycle(ctx)
 	}
-	if s.Drained.IsZero() || s.DrainedRead != s.Cycle.Read {
-		s.Drained, s.DrainedRead = now, s.Cycle.Read
+	if s.WaitingSince.IsZero() || s.ReadAtWaitingSince != s.Cycle.Read {
+		s.WaitingSince, s.ReadAtWaitingSince = now, s.Cycle.Read
 		return next, r.e.Store.SaveState(ctx, r.fence, *s, nil)
 	}
-	if now.Sub(s.Drained) > maxIdleTime {
-		return r.finish(ctx)
+	if now.Sub(s.WaitingSince) > maxIdleTime {
+		return r.endCycle(ctx)
 	}
 	return next, nil
 }
@@ -191,9 +191,9 @@ func (r *run) pausedUntil() time.Time {
 	return time.Time{}
 }
 
-// due reports whether a cycle should begin now. If it should not, next is when to call due again.
-// If forced is true, a cycle begins regardless of the schedule.
-func (r *run) due(ctx context.Context, now time.Time, forced bool) (due bool, next time.Time, err error) {
+// cycleIsDue reports whether a cycle should begin now. If it should not, next is when to call due
+// again. If forced is true, a cycle begins regardless of the schedule.
+func (r *run) cycleIsDue(ctx context.Context, now time.Time, forced bool) (due bool, next time.Time, err error) {
 	k := r.job.Key
 	if forced || !r.state.Ready || r.state.Quarantine != nil || !now.Before(r.state.NextCycle) || r.clockWasAhead(now) {
 		return true, time.Time{}, nil
@@ -202,7 +202,7 @@ func (r *run) due(ctx context.Context, now time.Time, forced bool) (due bool, ne
 	if err != nil || changed {
 		return changed, time.Time{}, err
 	}
-	judgeable, judged, err := r.judgeable(ctx)
+	judgeable, judged, err := r.canJudgeACause(ctx)
 	if err != nil || judgeable {
 		return judgeable, time.Time{}, err
 	}
@@ -259,8 +259,8 @@ func hasChanges(ctx context.Context, s Source, app string, after Cursor) (bool, 
 	}
 }
 
-// begin starts a cycle, or continues a cycle that a quarantine interrupted.
-func (r *run) begin(ctx context.Context) error {
+// beginCycle starts a cycle, or continues a cycle that a quarantine interrupted.
+func (r *run) beginCycle(ctx context.Context) error {
 	s, now := &r.state, r.e.Now()
 	var lifted *event.Event
 	if q := s.Quarantine; q != nil && q.Code == codeWritesRefused {
@@ -359,7 +359,7 @@ func (r *run) relistDue(ctx context.Context) error {
 		if ids, err = r.withoutCycleGroups(ctx, ids); err != nil {
 			return err
 		}
-		if ids, err = r.withoutLosers(ctx, ids); err != nil {
+		if ids, err = r.withoutPeopleLosingAccess(ctx, ids); err != nil {
 			return err
 		}
 	}
@@ -394,10 +394,11 @@ func (r *run) withoutCycleGroups(ctx context.Context, ids []string) ([]string, e
 	return slices.DeleteFunc(ids, func(id string) bool { return r.inGroupSnapshot(objects[id]) }), err
 }
 
-// withoutLosers removes from ids the people who lose access because of this initial cycle. The
-// cycle itself lists them later, so that the guard counts them. It does not remove people whose
-// account the engine already failed to disable or delete: these are tried again at once.
-func (r *run) withoutLosers(ctx context.Context, ids []string) (left []string, err error) {
+// withoutPeopleLosingAccess removes from ids the people who lose access because of this initial
+// cycle. The cycle itself lists them later, so that the guard counts them. It does not remove
+// people whose account the engine already failed to disable or delete: these are tried again at
+// once.
+func (r *run) withoutPeopleLosingAccess(ctx context.Context, ids []string) (left []string, err error) {
 	listed, err := r.list(ctx, ByCycle, ids, nil, nil)
 	if err != nil {
 		return nil, err
@@ -408,7 +409,7 @@ func (r *run) withoutLosers(ctx context.Context, ids []string) (left []string, e
 			if err != nil {
 				return nil, err
 			}
-			if !known.leaves() {
+			if !known.removalFailed() {
 				continue
 			}
 		}
@@ -469,9 +470,9 @@ func (r *run) phase() Phase {
 	return r.state.Phase
 }
 
-// save applies change to a copy of the state and calls write, which stores the copy together with
-// other data. If write succeeds, the copy becomes the state.
-func (r *run) save(change func(s *State), write func(s State) error) error {
+// changeState applies change to a copy of the state and calls write, which stores the copy together
+// with other data. If write succeeds, the copy becomes the state.
+func (r *run) changeState(change func(s *State), write func(s State) error) error {
 	r.write.acquire(r.e.goroutines())
 	defer r.write.release()
 	r.mu.Lock()
@@ -511,7 +512,7 @@ func (r *run) importNews(ctx context.Context) (found bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return len(listed) > 0 || len(c.Ended) > 0, r.save(func(s *State) {
+	return len(listed) > 0 || len(c.Ended) > 0, r.changeState(func(s *State) {
 		if phase.initial() {
 			s.Start = c.Cursor
 		} else {
@@ -541,7 +542,7 @@ func (r *run) importPage(ctx context.Context) (first Lane, err error) {
 	for _, l := range listed {
 		first = min(first, l.Lane)
 	}
-	return first, r.save(func(s *State) {
+	return first, r.changeState(func(s *State) {
 		s.Phase, s.After, s.Watermark, s.Ready = page.nextState.Phase, page.nextState.After, page.nextState.Watermark, page.nextState.Ready
 		s.Groups.Ready, s.Groups.Seen = page.nextState.Groups.Ready, page.nextState.Groups.Seen
 	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, page.endedCauses...) })
@@ -663,9 +664,9 @@ func (r *run) missingFromSnapshot(ctx context.Context, ids []string) ([]string, 
 	return out, nil
 }
 
-// finish ends the cycle. It returns when the next cycle begins: at once if a change has arrived in
-// the meantime.
-func (r *run) finish(ctx context.Context) (next time.Time, err error) {
+// endCycle ends the cycle. It returns when the next cycle begins: at once if a change has arrived
+// in the meantime.
+func (r *run) endCycle(ctx context.Context) (next time.Time, err error) {
 	s, now := &r.state, r.e.Now()
 	c := s.Cycle
 	c.Ended, c.State = now, Succeeded
@@ -675,7 +676,7 @@ func (r *run) finish(ctx context.Context) (next time.Time, err error) {
 	if c.Waiting, err = r.e.Store.CountPending(ctx, r.job.Key); err != nil {
 		return time.Time{}, err
 	}
-	s.Phase, s.Last, s.LastGood, s.FailedRuns, s.Drained = Idle, &c, &c, 0, time.Time{}
+	s.Phase, s.Last, s.LastGood, s.FailedRuns, s.WaitingSince = Idle, &c, &c, 0, time.Time{}
 	s.ReadAll = s.ReadAll && !c.Reads
 	if s.FirstDone.IsZero() {
 		s.FirstDone = now
@@ -693,7 +694,7 @@ func (r *run) finish(ctx context.Context) (next time.Time, err error) {
 	}
 	r.e.Log.Info("cycle ended", "job", r.job.Key.String(), "cycle", c.ID, "kind", c.Kind, "read", c.Read, "created", c.Created,
 		"updated", c.Updated, "disabled", c.Disabled, "deleted", c.Deleted, "skipped", c.Skipped, "failed", c.Failed)
-	due, next, err := r.due(ctx, r.e.Now(), false)
+	due, next, err := r.cycleIsDue(ctx, r.e.Now(), false)
 	if due {
 		next = now
 	}
@@ -711,9 +712,9 @@ func (r *run) lateLeaver(ctx context.Context) (*event.Event, error) {
 	if p.Failing, err = r.e.Store.CountFailing(ctx, r.job.Key); err != nil {
 		return nil, err
 	}
-	p.settleOldest(r.e.Now(), orDefault(r.e.LeaverPatience, DefaultLeaverPatience))
-	before := r.state.Late
-	r.state.Late = p.LeaverLate
+	p.setOldest(r.e.Now(), orDefault(r.e.LeaverPatience, DefaultLeaverPatience))
+	before := r.state.LateIsReported
+	r.state.LateIsReported = p.LeaverLate
 	if before || !p.LeaverLate {
 		return nil, nil
 	}

@@ -11,7 +11,7 @@ type skip struct {
 	code, reason, advice string
 	pair                 pair
 	absence              absence // whether to look for an account once a day from now on
-	telling              telling // where the skip is reported
+	reporting            telling // where the skip is reported
 }
 
 // create is the decision to create an account for the object.
@@ -25,10 +25,10 @@ type create struct {
 
 // patch is the decision to send the changes to the account of link.
 type patch struct {
-	action  Action // Update, Disable, or Create while a new account is corrected
-	link    Link
-	changes []Change
-	rest    decision // what to do about changes that are not sent now: nil, fail or later
+	action            Action // Update, Disable, or Create while a new account is corrected
+	link              Link
+	changes           []Change
+	decisionAboutRest decision // what to do about changes that are not sent now: nil, fail or later
 }
 
 // remove is the decision to delete the account of link.
@@ -106,9 +106,9 @@ func rememberLost(l Link) pair {
 type absence int
 
 const (
-	asBefore  absence = iota // the stored record stays as it is
-	noAccount                // the object has no account, so the engine looks for one once a day
-	noMatter                 // the engine need not look for an account
+	asBefore   absence = iota // the stored record stays as it is
+	noAccount                 // the object has no account, so the engine looks for one once a day
+	noneNeeded                // the engine need not look for an account
 )
 
 // telling says where a skip is reported.
@@ -149,7 +149,7 @@ func settle(d decision, r result, known memory, now time.Time) Outcome {
 	switch d := d.(type) {
 	case later:
 		o.keep(d.pair)
-		o.Postpone, o.Awaits, o.Also = d.until, d.awaits, d.also
+		o.Postpone, o.Awaits, o.LookAtToo = d.until, d.awaits, d.also
 	case skip:
 		o.keep(d.pair)
 		o.DropFail = true
@@ -158,18 +158,18 @@ func settle(d decision, r result, known memory, now time.Time) Outcome {
 		o.keep(d.pair)
 		o.Escrow, o.Awaits = escrow(d.problem, known, now), d.awaits
 	case create, patch, remove:
-		o.sent(d, r, known, now)
+		o.addResult(d, r, known, now)
 	}
 	if o.Unlink || o.Link != nil {
-		o.Frees = freed(known.Link, o.Link)
+		o.FreedKeys = freedKeys(known.Link, o.Link)
 	}
 	if o.Link != nil {
-		o.Takes = known.takes
+		o.TakesAccountOf = known.takes
 	}
 	if o.Link != nil {
 		o.Link.Updated = now
 		if !o.Link.missing() {
-			o.remembersAbsence(noMatter, known)
+			o.remembersAbsence(noneNeeded, known)
 		}
 	}
 	o.DropOp = o.DropOp && known.Op != nil
@@ -177,16 +177,16 @@ func settle(d decision, r result, known memory, now time.Time) Outcome {
 	return o
 }
 
-// sent adds to the outcome the result of a decision that needs a request.
-func (o *Outcome) sent(d decision, r result, known memory, now time.Time) {
+// addResult adds to the outcome the result of a decision that needs a request.
+func (o *Outcome) addResult(d decision, r result, known memory, now time.Time) {
 	creating, isCreate := d.(create)
 	switch r := r.(type) {
 	case doneResult:
 		o.keep(r.pair)
 		o.DropFail, o.DropOp = true, o.DropOp || isCreate
-		o.remembersAbsence(noMatter, known)
+		o.remembersAbsence(noneNeeded, known)
 		if p, updated := d.(patch); updated {
-			o.left(p.rest, known, now)
+			o.addRest(p.decisionAboutRest, known, now)
 		}
 	case refusedResult:
 		o.keep(r.pair)
@@ -202,11 +202,11 @@ func (o *Outcome) sent(d decision, r result, known memory, now time.Time) {
 	}
 }
 
-// left adds to the outcome the decision about changes that were not sent with the other changes.
-func (o *Outcome) left(rest decision, known memory, now time.Time) {
+// addRest adds to the outcome the decision about changes that were not sent with the other changes.
+func (o *Outcome) addRest(rest decision, known memory, now time.Time) {
 	switch rest := rest.(type) {
 	case later:
-		o.Postpone, o.Awaits, o.Also, o.DropFail = rest.until, rest.awaits, rest.also, false
+		o.Postpone, o.Awaits, o.LookAtToo, o.DropFail = rest.until, rest.awaits, rest.also, false
 	case fail:
 		o.Escrow, o.Awaits, o.DropFail = escrow(rest.problem, known, now), rest.awaits, false
 	}
@@ -226,7 +226,7 @@ func (o *Outcome) remembersAbsence(a absence, known memory) {
 	case a == noAccount && !known.Unmatched:
 		yes := true
 		o.Unmatched = &yes
-	case a == noMatter && known.Unmatched:
+	case a == noneNeeded && known.Unmatched:
 		no := false
 		o.Unmatched = &no
 	}
@@ -258,7 +258,7 @@ func problemOf(d decision, r result) *TargetError {
 		return no.problem
 	}
 	if p, updated := d.(patch); updated && isDone(r) {
-		return problemOf(p.rest, nil)
+		return problemOf(p.decisionAboutRest, nil)
 	}
 	return nil
 }

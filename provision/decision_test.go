@@ -48,7 +48,7 @@ func TestSettle(t *testing.T) {
 		{"skip_ends_a_failure", skip{}, unsentResult{}, full, Outcome{DropFail: true}},
 		{"skip_without_an_account", skip{absence: noAccount}, unsentResult{}, fresh, Outcome{Unmatched: &yes}},
 		{"skip_without_an_account_again", skip{absence: noAccount}, unsentResult{}, full, Outcome{DropFail: true}},
-		{"skip_a_leaver_without_an_account", skip{absence: noMatter}, unsentResult{}, full, Outcome{DropFail: true, Unmatched: &no}},
+		{"skip_a_leaver_without_an_account", skip{absence: noneNeeded}, unsentResult{}, full, Outcome{DropFail: true, Unmatched: &no}},
 		{"skip_with_a_pair", skip{pair: remember{account}}, unsentResult{}, resolved, Outcome{Link: with(account, Active), DropOp: true, DropFail: true, Unmatched: &no}},
 		{"skip_with_a_lost_pair", skip{pair: rememberLost(old), absence: noAccount}, unsentResult{}, fresh, Outcome{Link: with(old, Lost), Unmatched: &yes}},
 		{"skip_and_forget", skip{pair: forget{}}, unsentResult{}, fresh, Outcome{Unlink: true}},

@@ -305,7 +305,7 @@ func (r *run) stillDemanded(ctx context.Context, ids []string, judging bool) (bo
 func (e *Engine) workOnDemand(ctx context.Context, k Key, owner string) error {
 	epoch, err := e.Leases.Claim(ctx, LeaseKind, k.String(), owner, leaseTime)
 	if err != nil {
-		return held(err)
+		return asHeldError(err)
 	}
 	defer func() {
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)

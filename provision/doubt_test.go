@@ -14,8 +14,9 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// TestAnUpdateOfUnknownOutcomeThatWasNotCarriedOutIsSentAgain cuts a leaver's update off. The account is then read as it was, and
-// the next update is put off. What was read is no form of the application's own: the leaver is cut off in the end.
+// TestAnUpdateOfUnknownOutcomeThatWasNotCarriedOutIsSentAgain cuts a leaver's update off. The
+// account is then read as it was, and the next update is put off. What was read is no form of the
+// application's own: the leaver is cut off in the end.
 func TestAnUpdateOfUnknownOutcomeThatWasNotCarriedOutIsSentAgain(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -45,8 +46,9 @@ func TestAnUpdateOfUnknownOutcomeThatWasNotCarriedOutIsSentAgain(t *testing.T) {
 	}
 }
 
-// TestADoubtAboutAnUpdateLastsUntilTheAccountWasRead has a process die between an update and its record. The first read of the
-// account fails, and the person is wanted as they were before: only the account tells that the update was carried out.
+// TestADoubtAboutAnUpdateLastsUntilTheAccountWasRead has a process die between an update and its
+// record. The first read of the account fails, and the person is wanted as they were before: only
+// the account tells that the update was carried out.
 func TestADoubtAboutAnUpdateLastsUntilTheAccountWasRead(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -82,7 +84,8 @@ func TestADoubtAboutAnUpdateLastsUntilTheAccountWasRead(t *testing.T) {
 	}
 }
 
-// TestAnAccountThatWasJustShownIsNotGone updates a new account at an application whose other servers do not know it yet.
+// TestAnAccountThatWasJustShownIsNotGone updates a new account at an application whose other
+// servers do not know it yet.
 func TestAnAccountThatWasJustShownIsNotGone(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -111,8 +114,9 @@ func TestAnAccountThatWasJustShownIsNotGone(t *testing.T) {
 	}
 }
 
-// TestAValueThatNobodyRecordedIsTakenAway has a process die between an update that gives a title and its record. The title is gone in
-// the directory before the next process looks. It removes only what was given, and the title was.
+// TestAValueThatNobodyRecordedIsTakenAway has a process die between an update that gives a title
+// and its record. The title is gone in the directory before the next process looks. It removes only
+// what was given, and the title was.
 func TestAValueThatNobodyRecordedIsTakenAway(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -212,8 +216,8 @@ func TestAnEarlyReadSettlesNoDoubt(t *testing.T) {
 			if bob := w.app.user("bob@contoso.com"); bob.String("title") != "" {
 				t.Errorf("Bob has the title %q, which the directory does not give him", bob.String("title"))
 			}
-			if r := w.report(); r.Pending != 0 || len(r.State.InFlight) != 0 || len(r.State.FlownAt) != 0 {
-				t.Errorf("%d wait, in flight %v, %v", r.Pending, r.State.InFlight, r.State.FlownAt)
+			if r := w.report(); r.Pending != 0 || len(r.State.InFlight) != 0 || len(r.State.UnsureSince) != 0 {
+				t.Errorf("%d wait, in flight %v, %v", r.Pending, r.State.InFlight, r.State.UnsureSince)
 			}
 		})
 	}

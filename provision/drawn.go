@@ -42,13 +42,13 @@ func ReadDrawn(path, stored, inputs string) (Drawn, error) {
 
 // drawing generates the random and unique values of one new account.
 type drawing struct {
-	p      *pass
-	w      *work
-	ctx    context.Context //nolint:containedctx // an expression asks the target in the middle of its evaluation
-	before []Drawn         // the values that were generated for the object earlier
-	made   []Drawn         // the values that the create sends, without passwords
-	fresh  []string        // the target attributes whose value was generated now, in the order of the rows
-	broken error           // the errors of the store, joined; nil if there are none
+	p           *pass
+	w           *work
+	ctx         context.Context //nolint:containedctx // an expression asks the target in the middle of its evaluation
+	before      []Drawn         // the values that were generated for the object earlier
+	sentValues  []Drawn         // the values that the create sends, without passwords
+	newlyDrawn  []string        // the target attributes whose value was generated now, in the order of the rows
+	storeErrors error           // the errors of the store, joined; nil if there are none
 }
 
 // drawFor returns a drawing for the create of a new account. It returns an error if the store
@@ -59,7 +59,7 @@ func (p *pass) drawFor(ctx context.Context, w *work) (*drawing, error) {
 		return d, nil
 	}
 	var err error
-	d.before, err = p.others.drawn(ctx, w.known.ObjectID)
+	d.before, err = p.otherObjects.drawn(ctx, w.known.ObjectID)
 	return d, err
 }
 
@@ -82,25 +82,25 @@ func (d *drawing) evaluate(r *row, env expr.Env, attributes map[string]any) (wan
 		if r.Expr.AsksTarget() {
 			var err error
 			if taken, err = d.taken(r, text(d.before[at].Value)); err != nil {
-				return nil, false, r.cannotAsk(err)
+				return nil, false, r.uniquenessUnknown(err)
 			}
 		}
 		if !taken {
-			d.made = append(d.made, d.before[at])
+			d.sentValues = append(d.sentValues, d.before[at])
 			return d.before[at].Value, true, nil
 		}
 	}
 	want, flows, problem = r.evaluate(env, true)
 	if problem == nil && want != nil {
-		d.fresh = append(d.fresh, r.Target)
+		d.newlyDrawn = append(d.newlyDrawn, r.Target)
 	}
 	if problem == nil && want != nil && !isPassword(r.Target) {
-		d.made = append(d.made, Drawn{Path: r.Target, Value: want, Inputs: inputs})
+		d.sentValues = append(d.sentValues, Drawn{Path: r.Target, Value: want, Inputs: inputs})
 	}
 	return want, flows, problem
 }
 
-func (r *row) cannotAsk(err error) *rowProblem {
+func (r *row) uniquenessUnknown(err error) *rowProblem {
 	return &rowProblem{
 		Target: r.Target, Code: "InvalidExpression", Err: err,
 		Text:   fmt.Sprintf("Whether the value for %s is unique is not known: %s.", r.Target, err),
@@ -113,13 +113,13 @@ func (r *row) cannotAsk(err error) *rowProblem {
 // and at the target. It returns an error if the target cannot tell.
 func (d *drawing) taken(r *row, value string) (bool, error) {
 	p, folded := d.p, scim.Fold(value)
-	owner, _ := p.claims.take(p.thing("drawn "+r.Target+" "+folded), d.w.known.ObjectID, math.MaxInt)
+	owner, _ := p.claims.claim(p.claimKey("drawn "+r.Target+" "+folded), d.w.known.ObjectID, math.MaxInt)
 	if owner != d.w.known.ObjectID {
 		return true, nil
 	}
-	drawer, err := p.others.drawer(d.ctx, r.Target, folded)
+	drawer, err := p.otherObjects.drawer(d.ctx, r.Target, folded)
 	if err != nil {
-		d.broken = errors.Join(d.broken, err)
+		d.storeErrors = errors.Join(d.storeErrors, err)
 		return false, err
 	}
 	if drawer != "" && drawer != d.w.known.ObjectID {

@@ -64,8 +64,8 @@ const driftPage = 200
 
 // FindDrift reads all accounts and groups of the application once, and compares those that the job
 // manages with what the job wrote last. It changes nothing at the application. It stores the
-// differences and calls visit with each, unless visit is nil. The error is an *InputError if the job
-// is not set up, or a *TargetError if the application does not answer.
+// differences and calls visit with each, unless visit is nil. The error is an *InputError if the
+// job is not set up, or a *TargetError if the application does not answer.
 func (e *Engine) FindDrift(ctx context.Context, k Key, actor string, visit func(Drift) error) (DriftReport, error) {
 	d := &driftFinder{visit: visit, report: DriftReport{ID: e.NewID(), By: actor, Started: e.Now(), Notes: []string{}}}
 	r, err := e.openConnected(ctx, k)
@@ -122,16 +122,16 @@ func (e *Engine) BeginReassert(ctx context.Context, k Key, actor string) (Stored
 	return p, err
 }
 
-// planReassert plans what a cycle would send for the accounts of the last comparison if it read each
-// of them.
+// planReassert plans what a cycle would send for the accounts of the last comparison if it read
+// each of them.
 func (e *Engine) planReassert(ctx context.Context, k Key, visit func(PlannedObject) error) (PlanReport, error) {
 	r, err := e.openConnected(ctx, k)
 	if err != nil {
 		return PlanReport{}, err
 	}
 	p := r.pass()
-	if p.reads = true; p.groups != nil {
-		p.groups.reads = true
+	if p.readsEveryAccount = true; p.groups != nil {
+		p.groups.readsEveryAccount = true
 	}
 	report := PlanReport{Kind: ReassertPlan, reads: true, Notes: []string{
 		"This plan gives accounts that somebody changed the values of the mapping again.",
@@ -242,8 +242,8 @@ func (d *driftFinder) compare(ctx context.Context, p *pass, objectID string, o T
 	return d.add(ctx, one)
 }
 
-// drifted returns the attributes of an account that have another value than the job wrote. It leaves
-// out attributes that the job did not write.
+// drifted returns the attributes of an account that have another value than the job wrote. It
+// leaves out attributes that the job did not write.
 func (m *mapping) drifted(wrote Ledger, o TargetObject) []DriftValue {
 	values := []DriftValue{}
 	for i := range m.rows {
@@ -288,11 +288,11 @@ func (d *driftFinder) compareMembers(ctx context.Context, one *Drift, o TargetOb
 		for _, m := range page {
 			after = m.Member
 			switch {
-			case m.Has == "":
-			case extra[m.Has]:
-				delete(extra, m.Has)
+			case m.AcknowledgedAccount == "":
+			case extra[m.AcknowledgedAccount]:
+				delete(extra, m.AcknowledgedAccount)
 			case !m.Unsure:
-				one.Removed = append(one.Removed, m.Has)
+				one.Removed = append(one.Removed, m.AcknowledgedAccount)
 			}
 		}
 		if len(page) < membersPage {
@@ -303,8 +303,8 @@ func (d *driftFinder) compareMembers(ctx context.Context, one *Drift, o TargetOb
 	return nil
 }
 
-// settleSilent reports the groups that showed no members. If the application shows the members of no
-// group, that proves nothing.
+// settleSilent reports the groups that showed no members. If the application shows the members of
+// no group, that proves nothing.
 func (d *driftFinder) settleSilent(ctx context.Context) error {
 	if len(d.silent) > 0 && !d.shows {
 		d.report.Notes = append(d.report.Notes, "The application shows no members of groups, so memberships were not compared.")
@@ -321,8 +321,8 @@ func (d *driftFinder) settleSilent(ctx context.Context) error {
 	return nil
 }
 
-// findGone reports the accounts that the job manages and that the list did not show. It reads each of
-// them, because a list may be incomplete.
+// findGone reports the accounts that the job manages and that the list did not show. It reads each
+// of them, because a list may be incomplete.
 func (d *driftFinder) findGone(ctx context.Context, p *pass, seen map[string]bool) error {
 	for after := ""; ; {
 		page, err := d.r.e.Store.Connections(ctx, d.r.job.Key, p.m.kind, after, connectionChunk)

@@ -184,17 +184,17 @@ func groupsDiffer(before, after Job) bool {
 // comparison computes an [Effect]. In pairs of fields, was belongs to the job before the change,
 // and is to the job after it.
 type comparison struct {
-	jobs          *Jobs
-	kind          ObjectKind
-	before, after Job
-	was, is       *mapping
-	wasHas, isHas scopeChecker
-	always        map[string]bool // target attributes whose row applied only to new accounts before, and now applies to all accounts
-	unique        []uniqueValues
-	effect        Effect
-	attributes    map[string]*AttributeEffect
-	left, came    map[string]*ClauseEffect
-	lacking       map[string]*LackEffect
+	jobs              *Jobs
+	kind              ObjectKind
+	before, after     Job
+	was, is           *mapping
+	wasHas, isHas     scopeChecker
+	nowForAllAccounts map[string]bool // target attributes whose row applied only to new accounts before, and now applies to all accounts
+	unique            []uniqueValues
+	effect            Effect
+	attributes        map[string]*AttributeEffect
+	left, came        map[string]*ClauseEffect
+	lacking           map[string]*LackEffect
 }
 
 // uniqueValues counts the values of an attribute that must be unique at the application. The keys
@@ -208,7 +208,7 @@ type uniqueValues struct {
 
 func (j *Jobs) newComparison(before, after Job, kind ObjectKind) (*comparison, error) {
 	c := &comparison{
-		jobs: j, kind: kind, before: before, after: after, always: map[string]bool{},
+		jobs: j, kind: kind, before: before, after: after, nowForAllAccounts: map[string]bool{},
 		attributes: map[string]*AttributeEffect{}, left: map[string]*ClauseEffect{}, came: map[string]*ClauseEffect{}, lacking: map[string]*LackEffect{},
 	}
 	var err error
@@ -228,7 +228,7 @@ func (j *Jobs) newComparison(before, after Job, kind ObjectKind) (*comparison, e
 	for i := range c.is.rows {
 		r := &c.is.rows[i]
 		old := c.was.row(r.Target)
-		c.always[r.Target] = old != nil && old.FlowType == FlowObjectAddOnly && !old.draws() && r.FlowType != FlowObjectAddOnly
+		c.nowForAllAccounts[r.Target] = old != nil && old.FlowType == FlowObjectAddOnly && !old.draws() && r.FlowType != FlowObjectAddOnly
 		if r.mustBeUnique() && r.FlowType != FlowObjectAddOnly && !sameRow(old, r) {
 			c.unique = append(c.unique, uniqueValues{row: r, was: map[string]int{}, is: map[string]int{}, first: map[string][]Person{}, shown: map[string]string{}})
 		}
@@ -327,15 +327,15 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 		old = nil
 	}
 	before, after := byTarget(old), byTarget(now)
-	c.keys(o, attributes, had)
-	c.count(o, before, after, had)
+	c.countKeyless(o, attributes, had)
+	c.countUniqueValues(o, before, after, had)
 	if !linked && c.is.can(FlowAdd) {
 		c.countLacking(o, attributes, had)
 	}
 	if !had {
 		return nil
 	}
-	given, err := c.given(ctx, o, attributes, linked)
+	given, err := c.valuesGivenAtCreation(ctx, o, attributes, linked)
 	if err != nil {
 		return err
 	}
@@ -344,14 +344,14 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 	for i := range c.is.rows { // compare only rows that the new mapping has: a removed row leaves accounts as they are
 		r := &c.is.rows[i]
 		w, n := before[r.Target], after[r.Target]
-		if r.FlowType == FlowObjectAddOnly || r.sameValue(w, n) || c.always[r.Target] && !linked && sameRow(c.was.row(r.Target), r) {
+		if r.FlowType == FlowObjectAddOnly || r.sameValue(w, n) || c.nowForAllAccounts[r.Target] && !linked && sameRow(c.was.row(r.Target), r) {
 			continue
 		}
 		if linked && w != nil && r.FlowType == FlowAttributeAddOnly {
 			continue // the account keeps the value that it has
 		}
 		changed = true
-		c.attribute(r, ValueExample{Person: personOf(o), Before: w, After: n}, linked)
+		c.addAttributeEffect(r, ValueExample{Person: personOf(o), Before: w, After: n}, linked)
 	}
 	if changed {
 		c.effect.Changed++
@@ -370,12 +370,13 @@ func (r *row) sameValue(had, wants any) bool {
 	return reflect.DeepEqual(had, wants) || reflect.TypeOf(had) == reflect.TypeOf(wants) && !isPassword(r.Target) && r.agrees(had, wants)
 }
 
-// given returns the values that a linked account got when it was created, by target attribute. It
-// returns only the values of rows that applied only to new accounts before and now apply to all.
-func (c *comparison) given(ctx context.Context, o Object, attributes map[string]any, linked bool) (map[string]any, error) {
+// valuesGivenAtCreation returns the values that a linked account got when it was created, by target
+// attribute. It returns only the values of rows that applied only to new accounts before and now
+// apply to all.
+func (c *comparison) valuesGivenAtCreation(ctx context.Context, o Object, attributes map[string]any, linked bool) (map[string]any, error) {
 	values := map[string]any{}
 	var wrote Ledger
-	for target, is := range c.always {
+	for target, is := range c.nowForAllAccounts {
 		if !is || !linked {
 			continue
 		}
@@ -401,9 +402,9 @@ func (c *comparison) given(ctx context.Context, o Object, attributes map[string]
 	return values, nil
 }
 
-// keys counts a user who, after the change, has no value in any matching attribute. It does not
-// count a user who was in scope and had none before.
-func (c *comparison) keys(o Object, attributes map[string]any, had bool) {
+// countKeyless counts a user who, after the change, has no value in any matching attribute. It does
+// not count a user who was in scope and had none before.
+func (c *comparison) countKeyless(o Object, attributes map[string]any, had bool) {
 	now, problem := c.is.keys(attributes)
 	if problem != nil || len(now) > 0 {
 		return
@@ -448,8 +449,9 @@ func (m *mapping) lacking(attributes map[string]any) string {
 	return ""
 }
 
-// count counts one user's values of attributes that must be unique, before and after the change.
-func (c *comparison) count(o Object, before, after map[string]any, had bool) {
+// countUniqueValues counts one user's values of attributes that must be unique, before and after
+// the change.
+func (c *comparison) countUniqueValues(o Object, before, after map[string]any, had bool) {
 	for _, u := range c.unique {
 		if v := before[u.row.Target]; v != nil && had {
 			u.was[scim.Fold(text(v))]++
@@ -493,7 +495,7 @@ func (c *comparison) shared() []SharedEffect {
 	return list
 }
 
-func (c *comparison) attribute(r *row, v ValueExample, linked bool) {
+func (c *comparison) addAttributeEffect(r *row, v ValueExample, linked bool) {
 	a := c.attributes[r.Target]
 	if a == nil {
 		a = &AttributeEffect{Target: r.Target, Keeps: !r.clears()}

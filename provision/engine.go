@@ -268,10 +268,10 @@ func (e *Engine) openTarget(job Job) (Target, error) {
 
 func (r *run) pass() *pass {
 	p := &pass{
-		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches, r.e.goroutines()), g: r.e.goroutines(), proof: newLock(),
-		reads: r.state.Cycle.Reads, settle: r.e.settle(), claims: &claims{}, listed: r.e.memoOf(r.job).users, listedSince: r.e.Now().Add(-time.Minute),
-		doubt: newDoubts(r.state.InFlight, r.state.FlownAt), flown: maps.Clone(r.state.Flown),
-		others: knowledge{
+		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches, r.e.goroutines()), g: r.e.goroutines(), firstCheckLock: newLock(),
+		readsEveryAccount: r.state.Cycle.Reads, settle: r.e.settle(), claims: &claims{}, listed: r.e.memoOf(r.job).users, listedSince: r.e.Now().Add(-time.Minute),
+		doubt: newDoubts(r.state.InFlight, r.state.UnsureSince), unsureAttributes: maps.Clone(r.state.UnsureAttributes),
+		otherObjects: knowledge{
 			read:    r.reader.read,
 			known:   func(ctx context.Context, id string) (Pending, error) { return r.e.Store.KnownAbout(ctx, r.job.Key, id) },
 			holder:  func(ctx context.Context, k MatchKey) (string, error) { return r.e.Store.Holder(ctx, r.job.Key, k) },

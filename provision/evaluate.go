@@ -17,67 +17,67 @@ import (
 // pass evaluates people, for a batch of a cycle or for a plan. Its decisions depend on the settings
 // of the job, the object, the target, and the job's stored data. It writes nothing before export.
 type pass struct {
-	job     Job
-	m       *mapping
-	target  Target
-	groups  *pass               // evaluates groups; nil if they are not provisioned
-	members GroupTarget         // the target, if this pass evaluates groups
-	reads   bool                // whether to read every account, even if it should be unchanged
-	settle  time.Duration       // how long a request whose answer was lost may still be running at the target
-	doubt   *doubts             // the objects whose last update or deletion may have been carried out but was not recorded
-	flown   map[string][]string // the attributes to which updates of unknown outcome gave a value, by object id
+	job               Job
+	m                 *mapping
+	target            Target
+	groups            *pass               // evaluates groups; nil if they are not provisioned
+	members           GroupTarget         // the target, if this pass evaluates groups
+	readsEveryAccount bool                // whether to read every account, even if it should be unchanged
+	settle            time.Duration       // how long a request whose answer was lost may still be running at the target
+	doubt             *doubts             // the objects whose last update or deletion may have been carried out but was not recorded
+	unsureAttributes  map[string][]string // the attributes to which updates of unknown outcome gave a value, by object id
 	// searcher knows by which attributes the target can be searched.
-	searcher *searcher
-	others   knowledge
-	listed   *accountList // the list of all accounts, for a target that compares case in searches
+	searcher     *searcher
+	otherObjects knowledge
+	listed       *accountList // the list of all accounts, for a target that compares case in searches
 	// listedSince says how old that list may be: a list that was begun earlier is read again.
-	listedSince time.Time
-	owner       func(ctx context.Context, targetID string) (objectID string, err error) // returns the id of the object that is linked to an account; "" if none
-	claims      *claims
-	hopeless    atomic.Int32 // for how many people in a row the target refused every change
-	unshown     atomic.Int64 // how many successful answers did not show the effect of the request, because they had no body
-	g           goroutines
-	proof       lock        // held while the first answer without a body is checked
-	believed    atomic.Bool // whether a read has shown that the target does what its answers say
-	doubted     atomic.Bool // whether a read has shown that a successful answer was false
-	former      formerMappings
-	today       *mapping // the mapping that is in force, if this pass works with an earlier version; otherwise nil
+	listedSince        time.Time
+	owner              func(ctx context.Context, targetID string) (objectID string, err error) // returns the id of the object that is linked to an account; "" if none
+	claims             *claims
+	peopleFullyRefused atomic.Int32 // for how many people in a row the target refused every change
+	unshown            atomic.Int64 // how many successful answers did not show the effect of the request, because they had no body
+	g                  goroutines
+	firstCheckLock     lock        // held while the first answer without a body is checked
+	answersAreProved   atomic.Bool // whether a read has shown that the target does what its answers say
+	anAnswerWasFalse   atomic.Bool // whether a read has shown that a successful answer was false
+	former             formerMappings
+	currentMapping     *mapping // the mapping that is in force, if this pass works with an earlier version; otherwise nil
 }
 
 // work holds the data of one person or group during the steps of the evaluation and the export.
 type work struct {
-	p        *pass
-	known    memory
-	object   Object
-	gone     bool  // whether the object was purged from the source
-	assigned bool  // whether the person is assigned to the application, or needs no assignment
-	admitted bool  // whether the person passes the scoping filters
-	unclear  error // why the scoping filters could not be evaluated; nil if they could
-	started  time.Time
+	p           *pass
+	known       memory
+	object      Object
+	isPurged    bool  // whether the object was purged from the source
+	assigned    bool  // whether the person is assigned to the application, or needs no assignment
+	admitted    bool  // whether the person passes the scoping filters
+	filterError error // why the scoping filters could not be evaluated; nil if they could
+	started     time.Time
 
-	m            *mapping
-	link         *Link         // the pair, as stored or as found now; nil if no account is known
-	replaces     *Link         // the link whose account is gone, if the engine creates a new account instead
-	former       Ledger        // the ledger of the previous person, if this person takes over that person's account
-	current      scim.Resource // the account as a read or search showed it; nil if it was not read
-	doubted      bool          // whether an earlier update or deletion may have been carried out but was not recorded
-	unknownSince time.Time     // when that request was about to be sent; zero if that is not known
-	early        bool          // whether the account was read so soon after an update of unknown outcome that the read does not prove the outcome
-	deleting     bool          // whether this pass was about to send a deletion
-	answer       scim.Resource // the account in the answer to the last write; nil if the answer showed none
-	created      bool          // whether the account was created in this pass
-	wrote        bool          // whether a request that changed something succeeded
-	version      string        // the account's version, if the target returned one in this pass; otherwise ""
-	values       []value
-	inputs       map[string]string // the hashes of the inputs of expressions that read the clock, by target attribute
-	refers       string            // the id of the object that a new account refers to
-	refersTo     string            // the id of the account that is sent as the reference; "" if none is sent
+	m               *mapping
+	link            *Link         // the pair, as stored or as found now; nil if no account is known
+	replaces        *Link         // the link whose account is gone, if the engine creates a new account instead
+	former          Ledger        // the ledger of the previous person, if this person takes over that person's account
+	current         scim.Resource // the account as a read or search showed it; nil if it was not read
+	doubted         bool          // whether an earlier update or deletion may have been carried out but was not recorded
+	unknownSince    time.Time     // when that request was about to be sent; zero if that is not known
+	wasReadTooEarly bool          // whether the account was read so soon after an update of unknown outcome that the read does not prove the outcome
+	deleting        bool          // whether this pass was about to send a deletion
+	lastAnswer      scim.Resource // the account in the answer to the last write; nil if the answer showed none
+	created         bool          // whether the account was created in this pass
+	wrote           bool          // whether a request that changed something succeeded
+	version         string        // the account's version, if the target returned one in this pass; otherwise ""
+	values          []value
+	inputs          map[string]string // the hashes of the inputs of expressions that read the clock, by target attribute
+	refers          string            // the id of the object that a new account refers to
+	refersTo        string            // the id of the account that is sent as the reference; "" if none is sent
 
-	decision decision
-	result   result
-	waits    string   // why the person is postponed, in words; "" if not postponed
-	keeps    []string // sentences about values that an undo does not restore
-	entry    LogEntry
+	decision          decision
+	result            result
+	waits             string   // why the person is postponed, in words; "" if not postponed
+	notesOnKeptValues []string // sentences about values that an undo does not restore
+	entry             LogEntry
 }
 
 // doubts is the set of objects whose last update or deletion may have been carried out. The engine
@@ -116,7 +116,7 @@ func (w *work) newLink() bool {
 
 // active reports whether the directory lets the person sign in.
 func (w *work) active() bool {
-	return !w.gone && w.object.Active()
+	return !w.isPurged && w.object.Active()
 }
 
 // entitled reports whether the person is assigned, passes the scoping filters, and is active. Entra
@@ -176,7 +176,7 @@ func (r *run) readObject(ctx context.Context, id string) (*Object, error) {
 
 func (p *pass) importObject(w *work, object *Object) {
 	if object == nil {
-		w.gone = true
+		w.isPurged = true
 		w.entry.SourceIdentity = Identity{ID: w.known.ObjectID, DisplayName: w.rememberedName(), Type: string(w.m.kind)}
 		w.step("EntryImportObjectNotFound", ImportStep, Success, fmt.Sprintf("%s was deleted permanently in %s.", w.who(), p.m.source), nil)
 		return
@@ -215,11 +215,11 @@ func (w *work) rememberedName() string {
 // scoping decides whether the person is assigned and passes the scoping filters. It adds the
 // results to the log entry, and sets IsSoftDeleted in attributes.
 func (p *pass) scoping(w *work, attributes map[string]any) {
-	w.assigned = !w.gone && (w.object.Assigned || p.job.Scope == Everyone)
+	w.assigned = !w.isPurged && (w.object.Assigned || p.job.Scope == Everyone)
 	var clauses []scopeResult
-	w.admitted, clauses, w.unclear = p.m.filter.admits(attributes)
+	w.admitted, clauses, w.filterError = p.m.filter.admits(attributes)
 	attributes[attrSoftDeleted] = !w.entitled()
-	if w.gone {
+	if w.isPurged {
 		return
 	}
 	w.step("EntryImport", ImportStep, Success, fmt.Sprintf("Received %s from %s.", w.who(), p.m.source), p.read(attributes))
@@ -236,7 +236,7 @@ func (p *pass) scoping(w *work, attributes map[string]any) {
 	switch {
 	case !w.assigned:
 		status, words = Skipped, "%s is not assigned to the application."
-	case w.unclear != nil:
+	case w.filterError != nil:
 		status, words = Failure, "%s cannot be compared with the scoping filters."
 	case !w.admitted:
 		status, words = Skipped, "%s does not pass the scoping filters."
@@ -271,18 +271,18 @@ func (p *pass) decide(ctx context.Context, w *work, attributes map[string]any) (
 		}
 	}
 	switch {
-	case w.unclear != nil && w.assigned && w.active(): // for a blocked or deleted person, the filters do not matter
-		return w.failRow(unclearScope(w.unclear)), nil
+	case w.filterError != nil && w.assigned && w.active(): // for a blocked or deleted person, the filters do not matter
+		return w.failRow(unclearScope(w.filterError)), nil
 	case p.m.kind == GroupKind:
 		return p.decideGroup(ctx, w, attributes)
-	case w.gone:
+	case w.isPurged:
 		return p.decideGone(ctx, w, attributes)
 	case w.link != nil:
 		return p.decideLinked(ctx, w, attributes)
 	case !w.assigned || !w.admitted:
 		return p.leaveAlone(w), nil
 	}
-	return p.match(ctx, w, attributes)
+	return p.findAccount(ctx, w, attributes)
 }
 
 // unclearScope returns the problem of a person if a scoping filter cannot be evaluated for that
@@ -298,9 +298,9 @@ func unclearScope(err error) *rowProblem {
 // never touches accounts that were never in scope.
 func (p *pass) leaveAlone(w *work) decision {
 	s := w.skip("NotEffectivelyEntitled", "The person is not in scope and has no account through this job.", "")
-	s.absence = noMatter
+	s.absence = noneNeeded
 	if !w.assigned {
-		s.telling = silent
+		s.reporting = silent
 	}
 	return s
 }
@@ -353,7 +353,7 @@ func (p *pass) notCreatedYet(w *work, op *Op) decision {
 		}
 	}
 	answered := w.known.Escrow != nil && w.known.Escrow.Code == codeServerError // after a server error, the application no longer works on the create, whether or not it created the account
-	if w.known.unknownCreates() >= maxUnknownCreates && !answered && !unique && !p.reads {
+	if w.known.unknownCreates() >= maxUnknownCreates && !answered && !unique && !p.readsEveryAccount {
 		return w.fail(&TargetError{
 			Kind: Permanent, Code: "CreateOutcomeUnknown",
 			Detail: fmt.Sprintf("A create for this person was sent %d times and its outcome was never known. No account with %s shows at the application, and it does not refuse doubles, so it is not sent again.", w.known.unknownCreates(), describeKeys(op.Keys)),
@@ -390,7 +390,7 @@ func (p *pass) adopt(ctx context.Context, w *work, o TargetObject, key MatchKey,
 	}
 	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: how, State: Active, Kind: w.m.kind, Name: w.name(), Since: w.started, Wrote: w.former}
 	w.current, w.version, w.replaces = o.Resource, o.Version, nil
-	w.link.Keys = w.accountKeys(w.afterwards(nil, nil))
+	w.link.Keys = w.accountKeys(w.ledgerAfter(nil, nil))
 	w.known.resolved = w.known.Op != nil
 	w.identify(o.ID)
 	w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("Found one account in %s by %s '%s'.", p.m.target, key.Path, text(key.Value)), map[string]string{"id": o.ID})
@@ -414,8 +414,8 @@ func (w *work) ambiguous(found []TargetObject, key MatchKey) fail {
 	})
 }
 
-// match looks for the account of a person in scope who has no linked account.
-func (p *pass) match(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
+// findAccount looks for the account of a person in scope who has no linked account.
+func (p *pass) findAccount(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	keys, problem := p.m.keys(attributes)
 	if problem != nil {
 		return w.failRow(problem), nil
@@ -472,7 +472,7 @@ func (p *pass) decideUnmatched(ctx context.Context, w *work, attributes map[stri
 	switch {
 	case !w.active():
 		s := w.skip("NotEffectivelyEntitled", "The person has no account at the application and is not active in the directory.", "")
-		s.absence = noMatter
+		s.absence = noneNeeded
 		return s, nil
 	}
 	if d, err := p.matchInOtherCase(ctx, w, attributes, keys); d != nil || err != nil {
@@ -484,7 +484,7 @@ func (p *pass) decideUnmatched(ctx context.Context, w *work, attributes map[stri
 			"Add the person at the application, or tick Create if it supports that. They are looked up again when they change, and once a day.")
 		s.absence = noAccount
 		if w.known.Why == ByAbsence && w.known.Unmatched {
-			s.telling = silent // a daily search that finds nothing again needs no report
+			s.reporting = silent // a daily search that finds nothing again needs no report
 		}
 		return s, nil
 	case len(l.skipped) > 0:
@@ -499,8 +499,8 @@ func (p *pass) prepareCreate(ctx context.Context, w *work, attributes map[string
 		return nil, err
 	}
 	d := p.process(w, attributes, draws)
-	if d != nil || draws.broken != nil {
-		return d, draws.broken
+	if d != nil || draws.storeErrors != nil {
+		return d, draws.storeErrors
 	}
 	for _, r := range p.m.rows {
 		if r.Required && r.Type != TypeReference && !slices.ContainsFunc(w.values, func(v value) bool { return v.row.Target == r.Target }) {
@@ -513,7 +513,7 @@ func (p *pass) prepareCreate(ctx context.Context, w *work, attributes map[string
 	}
 	w.step("EntrySynchronizationAdd", ProcessingStep, Success, fmt.Sprintf("%s will be created in %s: active and in scope, and no account was found.", w.who(), p.m.target), nil)
 	w.refers = p.m.refersTo(attributes)
-	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces, drawn: draws.made, fresh: draws.fresh}, nil
+	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces, drawn: draws.sentValues, fresh: draws.newlyDrawn}, nil
 }
 
 // process evaluates the mapping and sets w.values. draws generates the random and unique values of
@@ -550,8 +550,8 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 			return d, err
 		}
 		rereadAt = p.settledFrom(w)
-		w.early = !rereadAt.IsZero()
-		w.ownFlown(p.flown[w.known.ObjectID])
+		w.wasReadTooEarly = !rereadAt.IsZero()
+		w.addUnrecordedValues(p.unsureAttributes[w.known.ObjectID])
 		changes = diff(w.current, w.values, w.link.Wrote)
 		if w.rereadsHeld() {
 			changes = slices.DeleteFunc(changes, func(c Change) bool { return p.m.row(c.Path).state })
@@ -563,12 +563,12 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 		return nil, err
 	case len(changes) == 0 && rest != nil:
 		return rest, nil
-	case len(changes) == 0 && w.early:
+	case len(changes) == 0 && w.wasReadTooEarly:
 		w.waits = unsettledWords
 		return later{until: rereadAt}, nil
 	case len(changes) == 0:
 		return w.redundant(), nil
-	case w.early && rest == nil:
+	case w.wasReadTooEarly && rest == nil:
 		w.waits, rest = unsettledWords, later{until: rereadAt}
 	}
 	words := "%s will be updated in %s."
@@ -576,7 +576,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 		words = "%s will be disabled in %s: " + w.whyDisabled()
 	}
 	w.step("EntrySynchronizationUpdate", ProcessingStep, Success, fmt.Sprintf(words, w.who(), p.m.target), nil)
-	return patch{action: w.action(), link: *w.link, changes: changes, rest: rest}, nil
+	return patch{action: w.action(), link: *w.link, changes: changes, decisionAboutRest: rest}, nil
 }
 
 const unsettledWords = "An update was sent and its outcome is not known. The application may be behind, so the account is read again."
@@ -608,7 +608,7 @@ func (p *pass) settledFrom(w *work) (at time.Time) {
 // read can tell, for example because the account was just found, or because its values are not
 // known for certain.
 func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
-	if p.reads || w.known.Reads || w.known.Why == ByDemand || w.rereadsHeld() || w.doubted || w.current != nil || w.newLink() || w.link.missing() {
+	if p.readsEveryAccount || w.known.Reads || w.known.Why == ByDemand || w.rereadsHeld() || w.doubted || w.current != nil || w.newLink() || w.link.missing() {
 		return nil, false
 	}
 	if w.link.Wrote == nil {
@@ -617,10 +617,10 @@ func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
 	return diffWritten(w.link.Wrote, w.values)
 }
 
-// ownFlown adds to the ledger the values of an update that was carried out but not recorded.
-// Without them, the engine would not remove these values later, because it removes only values that
-// are in the ledger. given lists the attributes that the update set.
-func (w *work) ownFlown(given []string) {
+// addUnrecordedValues adds to the ledger the values of an update that was carried out but not
+// recorded. Without them, the engine would not remove these values later, because it removes only
+// values that are in the ledger. given lists the attributes that the update set.
+func (w *work) addUnrecordedValues(given []string) {
 	if len(given) == 0 || w.link.Wrote == nil {
 		return
 	}
@@ -655,7 +655,7 @@ func (w *work) action() Action {
 
 func (w *work) whyDisabled() string {
 	switch {
-	case w.gone:
+	case w.isPurged:
 		return "deleted permanently in the directory."
 	case !w.assigned:
 		return "no longer assigned to the application."
@@ -683,14 +683,14 @@ func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]a
 	te := asTargetError(err)
 	if te.Kind != NotFound {
 		w.entryStepFailed("EntryImport", MatchingStep, te)
-		return w.attempted(w.fail(te)), ctx.Err()
+		return w.withAction(w.fail(te)), ctx.Err()
 	}
 	return p.relocate(ctx, w, attributes)
 }
 
-// attempted returns the failure f with the action that it prevented, for the log.
-func (w *work) attempted(f fail) fail {
-	if !w.gone {
+// withAction returns the failure f with the action that it prevented, for the log.
+func (w *work) withAction(f fail) fail {
+	if !w.isPurged {
 		f.action = w.action()
 	}
 	return f
@@ -703,7 +703,7 @@ func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]an
 		// The person was unassigned earlier and deleted later, so the job no longer manages the
 		// account and sends nothing.
 		s := w.skip("NotEffectivelyEntitled", "The person is deleted and has no account through this job.", "")
-		s.absence, s.telling = noMatter, silent
+		s.absence, s.reporting = noneNeeded, silent
 		if w.link != nil {
 			s.pair = forget{}
 		}
@@ -746,7 +746,7 @@ func (w *work) skip(code, reason, advice string) skip {
 func (w *work) skipUpdate(code, reason, advice string) skip {
 	s := w.skip(code, reason, advice)
 	if w.known.Why == ByAbsence && w.link.missing() {
-		s.telling = silent
+		s.reporting = silent
 	}
 	s.pair = w.pairAfter(false, nil)
 	return s
@@ -761,12 +761,12 @@ func (w *work) redundant() skip {
 		s = w.skip(codeHeld, heldReason(w.m.heldBy(before.Wrote)), heldAdvice)
 	}
 	switch {
-	case w.rereadsHeld() && w.m.heldBy(w.afterwards(nil, nil)) != "":
-		s.telling = silent // the account is still blocked, which the log already says
+	case w.rereadsHeld() && w.m.heldBy(w.ledgerAfter(nil, nil)) != "":
+		s.reporting = silent // the account is still blocked, which the log already says
 	case before != nil && before.State == Released && w.disabledState() == Released && !w.entitled():
-		s.telling = silent // the job no longer manages the account of this person, so no entry is needed
+		s.reporting = silent // the job no longer manages the account of this person, so no entry is needed
 	case w.known.Why == ByCycle && before != nil && !before.missing() && w.known.Escrow == nil && advice == "":
-		s.telling = counted // an initial cycle looks at everyone; an unchanged object needs no entry
+		s.reporting = counted // an initial cycle looks at everyone; an unchanged object needs no entry
 	}
 	s.pair = w.pairAfter(true, nil)
 	return s
@@ -886,7 +886,7 @@ func (w *work) remember(l *Link, changes, unsure []Change) {
 	if l.Wrote == nil && w.current == nil && !w.created && len(changes)+len(unsure) == 0 {
 		return // a link of an earlier version, whose account was not read, keeps its hash
 	}
-	l.Wrote, l.Hash = w.afterwards(changes, unsure), ""
+	l.Wrote, l.Hash = w.ledgerAfter(changes, unsure), ""
 	l.Keys = w.accountKeys(l.Wrote)
 	if a := l.Aside; a != nil {
 		if e, known := l.Wrote.known(a.Path); known && text(e.Sent) == a.Value {
@@ -900,7 +900,7 @@ func (w *work) remember(l *Link, changes, unsure []Change) {
 	if w.version != "" {
 		l.Version = w.version
 	}
-	if w.current != nil || w.answer != nil {
+	if w.current != nil || w.lastAnswer != nil {
 		l.Proved = w.started
 	}
 }
@@ -908,7 +908,7 @@ func (w *work) remember(l *Link, changes, unsure []Change) {
 // disabledState returns the state of the link after the account was disabled. It is Released if the
 // person is not in scope, so that the job no longer manages the account; otherwise it is Disabled.
 func (w *work) disabledState() LinkState {
-	if !w.gone && (!w.assigned || !w.admitted) {
+	if !w.isPurged && (!w.assigned || !w.admitted) {
 		return Released
 	}
 	return Disabled

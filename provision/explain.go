@@ -195,7 +195,7 @@ func (x *explainer) read(ctx context.Context, id string) (err error) {
 		return &InputError{Field: "Why", Text: fmt.Sprintf("knows nobody with the object id %s: neither the directory nor a linked account has it", id)}
 	}
 	if link != nil {
-		x.out.Account = &ExplainedAccount{TargetID: link.TargetID, State: link.State, Words: x.about(accountWords[link.State]), How: link.How, Since: link.Since, Shown: link.Proved}
+		x.out.Account = &ExplainedAccount{TargetID: link.TargetID, State: link.State, Words: x.wordsForKind(accountWords[link.State]), How: link.How, Since: link.Since, Shown: link.Proved}
 	}
 	return nil
 }
@@ -211,9 +211,9 @@ var accountWords = map[LinkState]string{
 	Gone:     "The application does not have the account any more. The job looks for it once a day.",
 }
 
-// about returns a sentence about a person. If the object is a group, it returns the same sentence
-// about a group.
-func (x *explainer) about(sentence string) string {
+// wordsForKind returns a sentence about a person. If the object is a group, it returns the same
+// sentence about a group.
+func (x *explainer) wordsForKind(sentence string) string {
 	if x.out.Kind == GroupKind {
 		return aboutGroups.Replace(sentence)
 	}
@@ -236,7 +236,7 @@ func (x *explainer) evaluate(ctx context.Context, unreachable error) error {
 		if x.w, err = p.evaluate(ctx, x.object, known, x.r.e.Now()); err != nil {
 			return err
 		}
-		planned := x.w.planned()
+		planned := x.w.plannedObject()
 		x.out.Planned = &planned
 		attributes = x.w.attributes()
 	}
@@ -441,7 +441,7 @@ func (x *explainer) addStored(ctx context.Context) error {
 		return err
 	}
 	for _, row := range rows {
-		wait := ExplainedWait{What: x.about("the account"), Until: row.NotBefore}
+		wait := ExplainedWait{What: x.wordsForKind("the account"), Until: row.NotBefore}
 		if _, members := groupOf(row.ObjectID); members {
 			wait.What = "the memberships"
 		} else if x.out.Kind == GroupKind {
@@ -453,7 +453,7 @@ func (x *explainer) addStored(ctx context.Context) error {
 		x.out.Waiting = append(x.out.Waiting, wait)
 	}
 	if escrow := x.known.Escrow; escrow != nil && len(rows) == 0 {
-		x.out.Waiting = append(x.out.Waiting, ExplainedWait{What: x.about("the account"), Failed: true, Reason: escrow.Reason, Until: escrow.Next})
+		x.out.Waiting = append(x.out.Waiting, ExplainedWait{What: x.wordsForKind("the account"), Failed: true, Reason: escrow.Reason, Until: escrow.Next})
 	}
 	entries, _, err := store.Logs(ctx, k, LogQuery{ObjectID: id, Limit: 1})
 	if err != nil {
@@ -533,7 +533,7 @@ func (x *explainer) membershipWords(group *Object, of RememberedMembership, dire
 		return "Groups are not provisioned to this application."
 	case group == nil || !x.r.groups.entitles(group, x.r.job.Scope):
 		return "The group is not in scope: it is not assigned to the application, is deleted, or does not pass the scoping filters of groups."
-	case account == nil || account.standing() == "":
+	case account == nil || account.usableAccountID() == "":
 		return "The person has no account in scope, and only such people are members there."
 	}
 	return "The group is in scope, and the membership has not been looked at yet."
@@ -565,7 +565,7 @@ func (x *explainer) addNotes(unreachable error) {
 // answer summarizes the explanation: whether there is an account, why, and what happens next.
 func (x *explainer) answer() string {
 	var sentences []string
-	say := func(sentence string) { sentences = append(sentences, x.about(sentence)) }
+	say := func(sentence string) { sentences = append(sentences, x.wordsForKind(sentence)) }
 	link := x.known.Link
 	switch {
 	case link == nil:

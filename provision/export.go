@@ -52,12 +52,12 @@ func (w *work) notCreated(p *pass, te *TargetError) refusedResult {
 func (p *pass) created(ctx context.Context, w *work, d create, o TargetObject, now time.Time) result {
 	// Some applications answer a create with an existing account.
 	if owner, err := p.ownerOf(ctx, o.ID, w.known.ObjectID); err != nil || owner != w.known.ObjectID {
-		return w.notOurs(o.ID, owner, err, err != nil)
+		return w.refuseForeignAccount(o.ID, owner, err, err != nil)
 	}
 	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: "created", State: Active, Kind: w.m.kind, Refers: w.refers, Since: now}
-	w.created, w.answer, w.version = true, o.Resource, o.Version
+	w.created, w.lastAnswer, w.version = true, o.Resource, o.Version
 	w.identify(o.ID)
-	if differs := p.contradicted(o, w.values); differs != "" && p.m.can(FlowUpdate) {
+	if differs := p.differingAttribute(o, w.values); differs != "" && p.m.can(FlowUpdate) {
 		w.step("EntryExportAdd", ExportStep, Success, fmt.Sprintf("%s answered the create with an account whose %s differs. It is brought up to date.", p.m.target, differs), nil)
 		return p.correct(ctx, w, d)
 	}
@@ -68,19 +68,19 @@ func (w *work) wasCreated(p *pass, d create) doneResult {
 	return w.succeed("EntryExportAdd", fmt.Sprintf("%s was created in %s.", w.who(), p.m.target), d.changes)
 }
 
-// notOurs returns the refusal of an account that belongs to owner, or whose owner is not known
-// because of err. open says whether the target may have carried out the create.
-func (w *work) notOurs(targetID, owner string, err error, open bool) result {
+// refuseForeignAccount returns the refusal of an account that belongs to owner, or whose owner is
+// not known because of err. open says whether the target may have carried out the create.
+func (w *work) refuseForeignAccount(targetID, owner string, err error, open bool) result {
 	if err != nil {
 		return refusedResult{problem: asTargetError(err), mayHaveHappened: open}
 	}
 	return refusedResult{problem: w.failTaken(targetID, owner).problem, mayHaveHappened: open, action: Other}
 }
 
-// contradicted checks the answer to a create. It returns the first matching attribute, or attribute
-// that blocks the account, whose value differs from the requested value. It returns "" if none
-// does.
-func (p *pass) contradicted(o TargetObject, values []value) string {
+// differingAttribute checks the answer to a create. It returns the first matching attribute, or
+// attribute that blocks the account, whose value differs from the requested value. It returns "" if
+// none does.
+func (p *pass) differingAttribute(o TargetObject, values []value) string {
 	for _, v := range values {
 		if !v.row.state && v.row.MatchingPriority == 0 {
 			continue
@@ -102,7 +102,7 @@ func (p *pass) correct(ctx context.Context, w *work, d create) result {
 		no.mayHaveHappened = false // the account is known, so the outcome of the create is, too
 		return no
 	}
-	w.current, w.version, w.answer, w.known.resolved = o.Resource, o.Version, nil, true
+	w.current, w.version, w.lastAnswer, w.known.resolved = o.Resource, o.Version, nil, true
 	if changes := diff(w.current, w.values, nil); len(changes) > 0 {
 		w.decision = patch{action: Create, link: *w.link, changes: changes}
 		return nil
@@ -127,7 +127,7 @@ func (p *pass) adoptAfterCreate(ctx context.Context, w *work, d create, refusal 
 	}
 	owner, err := p.ownerOf(ctx, l.found[0].ID, w.known.ObjectID)
 	if err != nil || owner != w.known.ObjectID {
-		return w.notOurs(l.found[0].ID, owner, err, refusal.Sent)
+		return w.refuseForeignAccount(l.found[0].ID, owner, err, refusal.Sent)
 	}
 	switch other, err := p.adopt(ctx, w, l.found[0], l.key, "adopted"); {
 	case err != nil:
@@ -173,7 +173,7 @@ func (p *pass) delete(ctx context.Context, w *work, d remove) result {
 func (w *work) succeed(step, words string, changes []Change) doneResult {
 	w.step(step, ExportStep, Success, words, nil)
 	w.tellOtherValues(changes)
-	if _, removed := w.decision.(remove); w.gone || removed {
+	if _, removed := w.decision.(remove); w.isPurged || removed {
 		return doneResult{pair: forget{}}
 	}
 	d := doneResult{pair: w.pairAfter(true, changes)}
@@ -187,7 +187,7 @@ func (w *work) succeed(step, words string, changes []Change) doneResult {
 // answer shows another value than was sent, or no value. Targets may reformat values and drop
 // attributes that they do not know, so this is not a failure. But the log must show it.
 func (w *work) tellOtherValues(changes []Change) {
-	if w.answer == nil {
+	if w.lastAnswer == nil {
 		return
 	}
 	var other, absent []string
@@ -196,7 +196,7 @@ func (w *work) tellOtherValues(changes []Change) {
 		if r == nil || r.state || isPassword(c.Path) || c.Roles != "" {
 			continue
 		}
-		switch v, shown := r.shown(w.answer); {
+		switch v, shown := r.shown(w.lastAnswer); {
 		case shown && !r.agrees(remembered(v), remembered(c.New)):
 			other = append(other, c.Path)
 		case !shown && remembered(c.New) != nil:
@@ -275,9 +275,9 @@ func textOrNil(v any) *string {
 // values of any length.
 const maxLogged = 2_000
 
-// report completes and returns the log entry of finished work. cycle is the id of the cycle or
-// plan.
-func (w *work) report(now time.Time, cycle string) *LogEntry {
+// completeLogEntry completes and returns the log entry of finished work. cycle is the id of the
+// cycle or plan.
+func (w *work) completeLogEntry(now time.Time, cycle string) *LogEntry {
 	e := &w.entry
 	e.ActivityTime, e.CycleID, e.DurationMillis = now, cycle, now.Sub(w.started).Milliseconds()
 	e.Action, e.Modified = actionOf(w.decision), modified(changesOf(w.decision))

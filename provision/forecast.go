@@ -22,18 +22,18 @@ type forecast struct {
 	failed map[string]bool // the evaluated objects with a failure, or with an operation on hold
 	moves  map[string]move // what happens to accounts that come, go or change, by object id
 
-	referring []string                           // people with an account who now refer to another person, such as a new manager
-	whole     map[string]bool                    // groups of which the plan looks at all members
-	partly    map[string]map[string]ListedMember // the memberships that the plan looks at, by group and member
-	unsent    map[string]bool                    // groups with memberships that are on the work list or on hold
+	referring          []string                           // people with an account who now refer to another person, such as a new manager
+	groupsReadWhole    map[string]bool                    // groups of which the plan looks at all members
+	notedMemberships   map[string]map[string]ListedMember // the memberships that the plan looks at, by group and member
+	groupsWithOpenWork map[string]bool                    // groups with memberships that are on the work list or on hold
 }
 
 // move is what a cycle does to an account or group, as far as it affects memberships and
 // references.
 type move struct {
-	to    string // the id of the account after the cycle; "" if it can no longer be a member or be referred to
-	free  bool   // whether memberships that end because of the move need no judgement by the guard
-	cause string // the cause of the move; "" for a single change
+	to           string // the id of the account after the cycle; "" if it can no longer be a member or be referred to
+	needsNoGuard bool   // whether memberships that end because of the move need no judgement by the guard
+	cause        string // the cause of the move; "" for a single change
 }
 
 // newAccount stands for the id of an account that the cycle creates.
@@ -48,7 +48,7 @@ func newForecast(r *run, p *pass, initial bool, report *PlanReport, visit func(P
 		},
 		guard: &planGuard{initial: initial, changed: map[string]bool{}, causes: map[string][]waitingOperation{}, members: map[string][]endingMembership{}},
 		seen:  map[string]bool{}, failed: map[string]bool{}, moves: map[string]move{},
-		whole: map[string]bool{}, partly: map[string]map[string]ListedMember{}, unsent: map[string]bool{},
+		groupsReadWhole: map[string]bool{}, notedMemberships: map[string]map[string]ListedMember{}, groupsWithOpenWork: map[string]bool{},
 	}
 }
 
@@ -58,11 +58,11 @@ func (w *work) standingAfter() string {
 	after := func(p pair) string {
 		switch p := p.(type) {
 		case remember:
-			return p.link.standing()
+			return p.link.usableAccountID()
 		case forget:
 			return ""
 		}
-		return w.known.Link.standing()
+		return w.known.Link.usableAccountID()
 	}
 	switch d := w.decision.(type) {
 	case create:
@@ -81,7 +81,7 @@ func (w *work) standingAfter() string {
 	case later:
 		return after(d.pair)
 	}
-	return w.known.Link.standing()
+	return w.known.Link.usableAccountID()
 }
 
 // consequence is what the outcome of one object means for memberships and references.
@@ -94,9 +94,9 @@ type consequence struct {
 }
 
 func (f *forecast) consequenceOf(w *work) consequence {
-	before := w.known.Link.standing()
+	before := w.known.Link.usableAccountID()
 	c := consequence{id: w.known.ObjectID, move: move{to: w.standingAfter(), cause: f.guard.causeOf(w, f.r.origins)}}
-	c.free = c.cause == "" || w.known.Takes && w.known.Verdict == Ready
+	c.needsNoGuard = c.cause == "" || w.known.Takes && w.known.Verdict == Ready
 	c.moves = before != c.to
 	c.whole = w.m.kind == GroupKind && c.to != "" && (f.initial || c.moves)
 	c.refers = w.m.kind == UserKind && w.link != nil && w.known.Link != nil && w.link.Refers != w.known.Link.Refers
@@ -106,8 +106,8 @@ func (f *forecast) consequenceOf(w *work) consequence {
 // add adds one evaluated object to the plan. If the guard must first count its operation, the
 // object is shown when the cause is judged.
 func (f *forecast) add(w *work) error {
-	o, c := w.planned(), f.consequenceOf(w)
-	if f.guard.takes(w, &o, c, f.r.origins) {
+	o, c := w.plannedObject(), f.consequenceOf(w)
+	if f.guard.keepForJudgement(w, &o, c, f.r.origins) {
 		return nil
 	}
 	onHold := o.Result == Skipped && requests(w.decision)
@@ -115,23 +115,23 @@ func (f *forecast) add(w *work) error {
 		f.failed[o.ObjectID] = true
 	}
 	if !onHold {
-		f.follow(c)
+		f.recordConsequence(c)
 	}
-	if s, skipped := w.decision.(skip); skipped && s.telling == silent {
+	if s, skipped := w.decision.(skip); skipped && s.reporting == silent {
 		f.report.add(o)
 		return nil
 	}
 	return f.visit(o)
 }
 
-// follow records the consequence of an outcome, so that memberships and references are planned
-// accordingly.
-func (f *forecast) follow(c consequence) {
+// recordConsequence records the consequence of an outcome, so that memberships and references are
+// planned accordingly.
+func (f *forecast) recordConsequence(c consequence) {
 	if c.moves {
 		f.moves[c.id] = c.move
 	}
 	if c.whole {
-		f.whole[c.id] = true
+		f.groupsReadWhole[c.id] = true
 	}
 	if c.refers {
 		f.referring = append(f.referring, c.id)

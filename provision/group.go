@@ -143,15 +143,15 @@ func (r *run) groupPass(p *pass) *pass {
 		return nil
 	}
 	g := &pass{
-		job: r.job, m: r.groups.m, target: r.groups.target, members: r.groups.target, searcher: newSearcher(r.groups.target, r.state.Groups.Searches, p.g), g: p.g, proof: newLock(),
-		reads: p.reads, settle: p.settle, doubt: p.doubt, flown: p.flown, others: p.others, claims: p.claims,
+		job: r.job, m: r.groups.m, target: r.groups.target, members: r.groups.target, searcher: newSearcher(r.groups.target, r.state.Groups.Searches, p.g), g: p.g, firstCheckLock: newLock(),
+		readsEveryAccount: p.readsEveryAccount, settle: p.settle, doubt: p.doubt, unsureAttributes: p.unsureAttributes, otherObjects: p.otherObjects, claims: p.claims,
 		listed: r.e.memoOf(r.job).groups, listedSince: p.listedSince,
 		owner: func(ctx context.Context, id string) (string, error) {
 			return r.e.Store.Owner(ctx, r.job.Key, GroupKind, id)
 		},
 	}
 	// A group never waits until another group gives up its name.
-	g.others.holder = func(context.Context, MatchKey) (string, error) { return "", nil }
+	g.otherObjects.holder = func(context.Context, MatchKey) (string, error) { return "", nil }
 	return g
 }
 
@@ -195,7 +195,7 @@ func (p *pass) passFor(object *Object, known Pending) *pass {
 
 // leaveGroup returns the work of a group that is skipped, because groups are not provisioned now.
 func (p *pass) leaveGroup(known Pending, object *Object) *work {
-	w := &work{p: p, known: memory{Pending: known}, m: p.m, link: known.Link, result: unsentResult{}, decision: skip{telling: silent}}
+	w := &work{p: p, known: memory{Pending: known}, m: p.m, link: known.Link, result: unsentResult{}, decision: skip{reporting: silent}}
 	if object != nil {
 		w.object = *object
 	}
@@ -209,19 +209,19 @@ func (p *pass) decideGroup(ctx context.Context, w *work, attributes map[string]a
 	case w.entitled() && w.link != nil:
 		return p.decideLinked(ctx, w, attributes)
 	case w.entitled():
-		return p.match(ctx, w, attributes)
+		return p.findAccount(ctx, w, attributes)
 	case w.link == nil:
 		return p.leaveAlone(w), nil
 	case !p.m.can(FlowDelete):
 		s := w.skip("DeleteDisabled", "The group is not in scope any more, and Delete is not among the Target Object Actions.", "Tick Delete to remove such groups, or remove the group at the application.")
-		if w.gone {
+		if w.isPurged {
 			s.pair = forget{}
 		} else if w.link.State != Released {
 			released := *w.link
 			released.State = Released
 			s.pair = remember{released}
 		} else {
-			s.telling = silent
+			s.reporting = silent
 		}
 		return s, nil
 	}
@@ -293,7 +293,7 @@ func (r *run) importGroupNews(ctx context.Context) (found bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	return len(listed) > 0 || c.More, r.save(func(s *State) { s.Groups.Mark = c.Cursor }, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed) })
+	return len(listed) > 0 || c.More, r.changeState(func(s *State) { s.Groups.Mark = c.Cursor }, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed) })
 }
 
 // catchUpGroups imports all changes of groups that the directory has at this time.

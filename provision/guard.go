@@ -150,9 +150,9 @@ func (j Judgement) words() string {
 	return strings.Join(parts, " ")
 }
 
-// guard fills in the fields of a listed object that the guard needs. o is the object, or nil if the
-// source no longer has it. from is the origin of its change.
-func (r *run) guard(l *Listed, o *Object, from Origin) {
+// fillGuardFields fills in the fields of a listed object that the guard needs. o is the object, or
+// nil if the source no longer has it. from is the origin of its change.
+func (r *run) fillGuardFields(l *Listed, o *Object, from Origin) {
 	switch l.Why {
 	case ByCycle:
 		l.Cause = r.cycleCause()
@@ -243,11 +243,11 @@ func (w *work) takesAway() bool {
 	return false
 }
 
-// holdsBack returns a row for the guard if the decision takes access away and the guard has not let
-// the object's row do that. The caller then lists that row and does not send the decision.
-// Otherwise holdsBack returns nil. It never holds back an object that is provisioned on demand,
+// rowForGuard returns a row for the guard if the decision takes access away and the guard has not
+// let the object's row do that. The caller then lists that row and does not send the decision.
+// Otherwise rowForGuard returns nil. It never holds back an object that is provisioned on demand,
 // because the administrator who asked for that sees the result.
-func (l *pipeline) holdsBack(ctx context.Context, w *work) (*Listed, error) {
+func (l *pipeline) rowForGuard(ctx context.Context, w *work) (*Listed, error) {
 	if !w.takesAway() || w.known.Takes || w.known.Why == ByDemand {
 		return nil, nil
 	}
@@ -269,7 +269,7 @@ func (l *pipeline) holdsBack(ctx context.Context, w *work) (*Listed, error) {
 	default:
 		// The directory may know a cause that is not imported yet. If so, importing it lists the
 		// row again with a new Turn, and this decision leaves that row alone.
-		if err := l.r.catchUp(ctx); err != nil {
+		if err := l.r.importAllChanges(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -281,15 +281,15 @@ func (l *pipeline) holdsBack(ctx context.Context, w *work) (*Listed, error) {
 func (r *run) failedBefore(known Pending) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.state.Phase != Idle && r.state.Cycle.Kind == InitialCycle && known.Why == ByRetry && !known.leaves()
+	return r.state.Phase != Idle && r.state.Cycle.Kind == InitialCycle && known.Why == ByRetry && !known.removalFailed()
 }
 
-// leaves reports whether the object is in the retry queue because disabling or deleting its account
-// failed.
-func (p Pending) leaves() bool { return p.Escrow != nil && p.Escrow.Lane == Leavers }
+// removalFailed reports whether the object is in the retry queue because disabling or deleting its
+// account failed.
+func (p Pending) removalFailed() bool { return p.Escrow != nil && p.Escrow.Lane == Leavers }
 
-// catchUp imports all changes that the directory has at this moment.
-func (r *run) catchUp(ctx context.Context) error {
+// importAllChanges imports all changes that the directory has at this moment.
+func (r *run) importAllChanges(ctx context.Context) error {
 	r.importing.acquire(r.e.goroutines())
 	defer r.importing.release()
 	if err := r.catchUpGroups(ctx); err != nil {
@@ -321,7 +321,7 @@ func (r *run) judge(ctx context.Context, idle bool) (did bool, err error) {
 		if c.Judging == 0 && !idle {
 			continue
 		}
-		done, _, err := r.complete(ctx, c)
+		done, _, err := r.causeIsComplete(ctx, c)
 		if err != nil {
 			return did, err
 		}
@@ -342,7 +342,7 @@ func (r *run) judge(ctx context.Context, idle bool) (did bool, err error) {
 			return did, err
 		}
 		held := r.event(ctx, event.ProvisioningHeld, "")
-		if err := r.e.Store.Judge(ctx, r.fence, c.ID, words, r.allowed(c.ID), func(j Judgement) event.Event {
+		if err := r.e.Store.Judge(ctx, r.fence, c.ID, words, r.confirmedDisables(c.ID), func(j Judgement) event.Event {
 			e := *held
 			e.Text += fmt.Sprintf("%s Cause: %s.", j.words(), words)
 			e.Data = event.DataOf(event.Held{Cause: c.ID, Count: j.Accounts.OnHoldAfter() + j.Members.OnHoldAfter()})
@@ -355,9 +355,9 @@ func (r *run) judge(ctx context.Context, idle bool) (did bool, err error) {
 	return did, nil
 }
 
-// complete reports whether all changes of a cause are on the work list. If not, again is when to
-// look again; zero means that the import of the current cycle has to go on first.
-func (r *run) complete(ctx context.Context, c JudgedCause) (done bool, again time.Time, err error) {
+// causeIsComplete reports whether all changes of a cause are on the work list. If not, again is
+// when to look again; zero means that the import of the current cycle has to go on first.
+func (r *run) causeIsComplete(ctx context.Context, c JudgedCause) (done bool, again time.Time, err error) {
 	if c.Complete {
 		return true, time.Time{}, nil
 	}
@@ -374,15 +374,15 @@ func (r *run) complete(ctx context.Context, c JudgedCause) (done bool, again tim
 	return info.Seen.IsZero() || !r.e.Now().Before(again), again, nil
 }
 
-// judgeable reports whether any cause can be judged now. If not, again is when to look again; zero
-// means that no time is known.
-func (r *run) judgeable(ctx context.Context) (now bool, again time.Time, err error) {
+// canJudgeACause reports whether any cause can be judged now. If not, again is when to look again;
+// zero means that no time is known.
+func (r *run) canJudgeACause(ctx context.Context) (now bool, again time.Time, err error) {
 	all, err := r.e.Store.CausesToJudge(ctx, r.job.Key)
 	if err != nil {
 		return false, time.Time{}, err
 	}
 	for _, c := range all {
-		done, later, err := r.complete(ctx, c)
+		done, later, err := r.causeIsComplete(ctx, c)
 		if err != nil || done {
 			return done, time.Time{}, err
 		}
@@ -391,9 +391,9 @@ func (r *run) judgeable(ctx context.Context) (now bool, again time.Time, err err
 	return false, again, nil
 }
 
-// allowed returns how many accounts a cause may disable because an administrator accepted that
-// number before saving a change. It is 0 if the cause is not the current initial cycle.
-func (r *run) allowed(cause string) int {
+// confirmedDisables returns how many accounts a cause may disable because an administrator accepted
+// that number before saving a change. It is 0 if the cause is not the current initial cycle.
+func (r *run) confirmedDisables(cause string) int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if cause != cycleCause+r.state.Cycle.ID {

@@ -78,24 +78,24 @@ type knowledge struct {
 
 // holder is a person whose account has a value that another person should have.
 type holder struct {
-	id       string
-	name     string
-	object   *Object // nil if the person was purged
-	known    Pending // the job's data about the person
-	entitled bool    // whether the person should have an active account
-	keeps    bool    // whether the person's account should keep the value
-	leaves   bool    // whether the person's account will be deleted
-	why      string  // why the person is not entitled, in words; "" if entitled
+	id            string
+	name          string
+	object        *Object // nil if the person was purged
+	known         Pending // the job's data about the person
+	entitled      bool    // whether the person should have an active account
+	keepsValue    bool    // whether the person's account should keep the value
+	willBeDeleted bool    // whether the person's account will be deleted
+	why           string  // why the person is not entitled, in words; "" if entitled
 }
 
 // holderOf returns the data about the person with this id, whose account has the matching value
 // key.
 func (p *pass) holderOf(ctx context.Context, id string, key MatchKey, now time.Time) (holder, error) {
-	object, err := p.others.read(ctx, id)
+	object, err := p.otherObjects.read(ctx, id)
 	if err != nil {
 		return holder{}, err
 	}
-	known, err := p.others.known(ctx, id)
+	known, err := p.otherObjects.known(ctx, id)
 	if err != nil {
 		return holder{}, err
 	}
@@ -103,13 +103,13 @@ func (p *pass) holderOf(ctx context.Context, id string, key MatchKey, now time.T
 	h := holder{id: id, name: w.name(), object: object, known: known, entitled: w.entitled()}
 	if !h.entitled {
 		h.why = strings.TrimSuffix(w.whyDisabled(), ".")
-		h.leaves = w.gone && p.m.can(FlowDelete) && known.Link != nil && known.Link.State != Released
+		h.willBeDeleted = w.isPurged && p.m.can(FlowDelete) && known.Link != nil && known.Link.State != Released
 		return h, nil
 	}
 	wanted, problem := p.m.keys(attributes)
-	h.keeps = problem != nil || slices.ContainsFunc(wanted, func(k MatchKey) bool { return sameKey(k, key) })
-	if !h.keeps && !slices.ContainsFunc(wanted, func(k MatchKey) bool { return k.Path == key.Path }) {
-		h.keeps = true // the mapping yields no other value, so the account keeps this one
+	h.keepsValue = problem != nil || slices.ContainsFunc(wanted, func(k MatchKey) bool { return sameKey(k, key) })
+	if !h.keepsValue && !slices.ContainsFunc(wanted, func(k MatchKey) bool { return k.Path == key.Path }) {
+		h.keepsValue = true // the mapping yields no other value, so the account keeps this one
 	}
 	return h, nil
 }
@@ -119,14 +119,14 @@ func (p *pass) holderOf(ctx context.Context, id string, key MatchKey, now time.T
 // later, or nil if all changes are sent now.
 func (p *pass) decideContest(ctx context.Context, w *work, changes []Change) ([]Change, decision, error) {
 	if w.link.Aside != nil {
-		return p.resume(ctx, w, changes)
+		return p.continueSwap(ctx, w, changes)
 	}
 	for i, c := range changes {
 		key := MatchKey{Path: c.Path, Value: c.New}
 		if r := p.m.row(c.Path); r == nil || r.MatchingPriority == 0 || c.New == nil {
 			continue
 		}
-		id, err := p.others.holder(ctx, key)
+		id, err := p.otherObjects.holder(ctx, key)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -150,7 +150,7 @@ func (p *pass) decideContest(ctx context.Context, w *work, changes []Change) ([]
 // has: wait, fail, or use a temporary value. The decision is nil if h keeps the value.
 func (p *pass) decideWait(ctx context.Context, w *work, key MatchKey, h holder) (decision, error) {
 	awaits := &Awaited{Key: key, Holder: h.id, Since: w.started, Fresh: true}
-	before, err := p.others.awaited(ctx, w.known.ObjectID)
+	before, err := p.otherObjects.awaited(ctx, w.known.ObjectID)
 	if err != nil {
 		return nil, err
 	}
@@ -158,9 +158,9 @@ func (p *pass) decideWait(ctx context.Context, w *work, key MatchKey, h holder) 
 		awaits.Since, awaits.Fresh = before.Since, false
 	}
 	switch {
-	case h.keeps:
+	case h.keepsValue:
 		return nil, nil
-	case !h.entitled && !h.leaves:
+	case !h.entitled && !h.willBeDeleted:
 		return p.failFormer(w, key, h, awaits), nil
 	case h.entitled:
 		circle, err := p.findCircle(ctx, w.known.ObjectID, h.id)
@@ -201,7 +201,7 @@ func (p *pass) findCircle(ctx context.Context, objectID, holderID string) ([]str
 	members := []string{objectID}
 	for id := holderID; len(members) < maxCircle; {
 		members = append(members, id)
-		a, err := p.others.awaited(ctx, id)
+		a, err := p.otherObjects.awaited(ctx, id)
 		switch {
 		case err != nil || a == nil:
 			return nil, err
@@ -259,9 +259,10 @@ func (p *pass) noTemporary(w *work, key MatchKey) string {
 	return ""
 }
 
-// resume continues with an account that has a temporary value, or was about to get it. It returns
-// the changes to send now, and a decision about the remaining change, as decideContest does.
-func (p *pass) resume(ctx context.Context, w *work, changes []Change) ([]Change, decision, error) {
+// continueSwap continues with an account that has a temporary value, or was about to get it. It
+// returns the changes to send now, and a decision about the remaining change, as decideContest
+// does.
+func (p *pass) continueSwap(ctx context.Context, w *work, changes []Change) ([]Change, decision, error) {
 	a := *w.link.Aside
 	changes = slices.Clone(changes)
 	i := slices.IndexFunc(changes, func(c Change) bool { return c.Path == a.Path })
@@ -273,7 +274,7 @@ func (p *pass) resume(ctx context.Context, w *work, changes []Change) ([]Change,
 			return changes, nil, nil
 		}
 		key := MatchKey{Path: a.Path, Value: changes[i].New}
-		id, err := p.others.holder(ctx, key)
+		id, err := p.otherObjects.holder(ctx, key)
 		if err != nil || id == "" || id == w.known.ObjectID {
 			l.Aside = nil // the wanted value became free in the meantime
 			return changes, nil, err
@@ -283,14 +284,14 @@ func (p *pass) resume(ctx context.Context, w *work, changes []Change) ([]Change,
 		return changes, later{until: w.started.Add(awaitTime), awaits: awaits, also: []string{id}}, nil
 	}
 	if i < 0 { // the person left the scope in the meantime: the account gets its old value back
-		taken, err := p.others.holder(ctx, MatchKey{Path: a.Path, Value: a.Old})
+		taken, err := p.otherObjects.holder(ctx, MatchKey{Path: a.Path, Value: a.Old})
 		if err != nil || taken != "" && taken != w.known.ObjectID {
 			return changes, nil, err
 		}
 		return append(changes, p.m.rowFor(a.Path).change(a.Value, a.Old)), nil, nil
 	}
 	key := MatchKey{Path: a.Path, Value: changes[i].New}
-	id, err := p.others.holder(ctx, key)
+	id, err := p.otherObjects.holder(ctx, key)
 	if err != nil || id == "" || id == w.known.ObjectID {
 		return changes, nil, err
 	}
@@ -314,7 +315,7 @@ func (p *pass) resume(ctx context.Context, w *work, changes []Change) ([]Change,
 		Advice: "Correct the other person, or change one of the accounts at the application.",
 	})
 	f.awaits = awaits
-	taken, err := p.others.holder(ctx, MatchKey{Path: a.Path, Value: a.Old})
+	taken, err := p.otherObjects.holder(ctx, MatchKey{Path: a.Path, Value: a.Old})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -332,13 +333,13 @@ func (p *pass) decideContested(ctx context.Context, w *work, o TargetObject, key
 	if err != nil {
 		return nil, err
 	}
-	if h.keeps || h.known.Link == nil {
+	if h.keepsValue || h.known.Link == nil {
 		return w.failTaken(o.ID, owner), nil
 	}
 	if h.known.Link.FirstKey() != key.Folded() {
 		return p.foundByOldValue(ctx, w, o, key, owner)
 	}
-	if !h.entitled && !h.leaves && p.job.Rehire == RehireAdopt && w.entitled() {
+	if !h.entitled && !h.willBeDeleted && p.job.Rehire == RehireAdopt && w.entitled() {
 		if id := employeeID(&w.object); id != "" && id == employeeID(h.object) {
 			w.known.takes, w.former = owner, h.known.Link.Wrote // the engine removes the former person's values that the new person does not have
 			w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("The account of %s is taken over: both have the employeeId '%s', and that person was %s.", h.name, id, h.why), map[string]string{"id": o.ID})
@@ -357,7 +358,7 @@ func (p *pass) decideContested(ctx context.Context, w *work, o TargetObject, key
 // decision. So the engine evaluates the searching person again at once. If the search finds the
 // account again, that person fails.
 func (p *pass) foundByOldValue(ctx context.Context, w *work, o TargetObject, key MatchKey, owner string) (decision, error) {
-	before, err := p.others.awaited(ctx, w.known.ObjectID)
+	before, err := p.otherObjects.awaited(ctx, w.known.ObjectID)
 	switch {
 	case err != nil:
 		return nil, err
@@ -400,8 +401,9 @@ func (p *pass) failFormer(w *work, key MatchKey, h holder, awaits *Awaited) fail
 	return f
 }
 
-// freed returns the matching values that an account had before but no longer has after a change.
-func freed(before *Link, after *Link) []MatchKey {
+// freedKeys returns the matching values that an account had before but no longer has after a
+// change.
+func freedKeys(before *Link, after *Link) []MatchKey {
 	if before == nil {
 		return nil
 	}

@@ -117,14 +117,14 @@ func (j *Jobs) SaveFrom(ctx context.Context, k Key, decide func(now Job) (Settin
 		before := job.connection()
 		words, err := j.apply(job, s)
 		if err == nil && (job.connection() != before || job.Version == 0) {
-			j.learn(ctx, job)
+			j.testSearches(ctx, job)
 		}
 		return words, err
 	}
 	for attempt := 0; ; attempt++ {
 		job, err := j.change(ctx, k, actor, event.ProvisioningSaved, fn)
 		if errors.Is(err, ErrNoJob) {
-			job, err = j.first(ctx, k, fn, actor)
+			job, err = j.createJob(ctx, k, fn, actor)
 		}
 		if !errors.Is(err, ErrChanged) || attempt == 5 {
 			return job, err
@@ -139,15 +139,15 @@ func (j *Jobs) Create(ctx context.Context, k Key, schema *Schema, actor string) 
 	if err := j.CheckSchema(schema); err != nil {
 		return Job{}, err
 	}
-	return j.first(ctx, k, func(job *Job) (string, error) {
+	return j.createJob(ctx, k, func(job *Job) (string, error) {
 		job.Schema = schema.Clone()
 		return "Provisioning was set up.", nil
 	}, actor)
 }
 
-// first creates a job: the default job, changed by fn. It returns ErrChanged if the job exists
+// createJob creates a job: the default job, changed by fn. It returns ErrChanged if the job exists
 // already.
-func (j *Jobs) first(ctx context.Context, k Key, fn func(*Job) (string, error), actor string) (Job, error) {
+func (j *Jobs) createJob(ctx context.Context, k Key, fn func(*Job) (string, error), actor string) (Job, error) {
 	job, err := j.Default(k)
 	if err != nil {
 		return Job{}, err
@@ -323,11 +323,11 @@ func endpoint(tenantURL string) string {
 // saveTest is the time limit of the connection test during a save.
 const saveTest = 5 * time.Second
 
-// learn tests by which matching attributes of users and groups the target can be searched with a
-// job's new settings, and stores the results in job.Searches. The results are only information: a
-// target that cannot be reached does not prevent the save, and every cycle tests again before it
-// does any work.
-func (j *Jobs) learn(ctx context.Context, job *Job) {
+// testSearches tests by which matching attributes of users and groups the target can be searched
+// with a job's new settings, and stores the results in job.Searches. The results are only
+// information: a target that cannot be reached does not prevent the save, and every cycle tests
+// again before it does any work.
+func (j *Jobs) testSearches(ctx context.Context, job *Job) {
 	job.Searches = nil
 	if job.Mode != Automatic || job.TenantURL == "" {
 		return
@@ -518,7 +518,7 @@ func (j *Jobs) EditMapping(ctx context.Context, k Key, name string, decide func(
 		before := matchingTargets(job.Schema)
 		words, err := j.setMapping(job, name, edit)
 		if err == nil && !slices.Equal(before, matchingTargets(job.Schema)) {
-			j.learn(ctx, job)
+			j.testSearches(ctx, job)
 		}
 		return words, err
 	})
@@ -602,7 +602,7 @@ func (j *Jobs) EditSchema(ctx context.Context, k Key, decide func(now Job) (Job,
 		j.replaceSchema(job, next.Schema.Clone())
 		job.Confirmed = next.Confirmed
 		if probe {
-			j.learn(ctx, job)
+			j.testSearches(ctx, job)
 		}
 		return "Mapping changed: " + cmp.Or(words, "its metadata") + ".", nil
 	})
@@ -666,7 +666,7 @@ func (j *Jobs) RestoreDefaultMappings(ctx context.Context, k Key, seen int64, co
 		job.Confirmed += int64(confirmed)
 		words := andChanges("Default mappings were restored.", job.Schema, restored.Schema)
 		j.replaceSchema(job, restored.Schema)
-		j.learn(ctx, job)
+		j.testSearches(ctx, job)
 		return words, nil
 	})
 }
@@ -797,11 +797,11 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 	}
 	r := Report{
 		Job: job, State: state, Code: statusCode(job, state), Waits: waits, Failing: failing,
-		Linked: counts.Linked, Lost: counts.Lost, Held: counts.Held, Escrowed: counts.Escrowed, Unmatched: counts.Unmatched, Pending: counts.Pending,
+		Linked: counts.Linked, Lost: counts.Lost, KeptBlocked: counts.Held, Escrowed: counts.Escrowed, Unmatched: counts.Unmatched, Pending: counts.Pending,
 		Groups: counts.Groups, Members: counts.Members,
 		OnHold: counts.OnHold, Rejected: counts.Rejected,
 	}
-	r.settleOldest(j.Now(), orDefault(j.LeaverPatience, DefaultLeaverPatience))
+	r.setOldest(j.Now(), orDefault(j.LeaverPatience, DefaultLeaverPatience))
 	searches := state.Searches
 	if !searches.of(job) || job.Searches.of(job) && job.Searches.At.After(searches.At) {
 		searches = job.Searches

@@ -47,10 +47,10 @@ type Listed struct {
 	State  LinkState // the state of the object's link when the object was listed; "" if it has no link
 }
 
-// Outdated returns the row to list instead of l if the state of the object's link is no longer
+// WithoutGuard returns the row to list instead of l if the state of the object's link is no longer
 // l.State. That happens if a worker has disabled or deleted the account since. The guard does not
 // count the returned row.
-func (l Listed) Outdated() Listed {
+func (l Listed) WithoutGuard() Listed {
 	return Listed{ObjectID: l.ObjectID, Why: l.Why, Lane: Checks, Cause: l.Cause}
 }
 
@@ -89,7 +89,7 @@ func (r *run) list(ctx context.Context, why Why, ids []string, objects map[strin
 		}
 		listed[i] = Listed{ObjectID: id, Why: why, Lane: r.lane(why, states[id], objects[id]), State: states[id]}
 		listed[i].Takes = listed[i].Lane == Leavers || r.endsGroup(states[id], objects[id])
-		r.guard(&listed[i], objects[id], origins[id])
+		r.fillGuardFields(&listed[i], objects[id], origins[id])
 	}
 	return listed, nil
 }

@@ -439,9 +439,9 @@ func readValue(part json.RawMessage) (any, error) {
 	return n, err
 }
 
-// afterwards returns the new ledger of the account. changes were carried out; unsure may have been
+// ledgerAfter returns the new ledger of the account. changes were carried out; unsure may have been
 // carried out.
-func (w *work) afterwards(changes, unsure []Change) Ledger {
+func (w *work) ledgerAfter(changes, unsure []Change) Ledger {
 	before := w.link.Wrote
 	if w.newLink() {
 		before = w.former
@@ -455,7 +455,7 @@ func (w *work) afterwards(changes, unsure []Change) Ledger {
 		e, known := before[r.Target]
 		switch {
 		case isPassword(r.Target): // no answer contains a password
-		case w.current != nil && w.early && e.Unsure: // the read was too early to prove anything; a later read decides
+		case w.current != nil && w.wasReadTooEarly && e.Unsure: // the read was too early to prove anything; a later read decides
 		case w.current != nil:
 			unsure := e.Unsure
 			e.Got, e.Shown, e.Unsure, known = rememberedAs(r.Target, r.valueIn(w.current)), true, false, true
@@ -473,7 +473,7 @@ func (w *work) afterwards(changes, unsure []Change) Ledger {
 		case w.created:
 			known = true // a new account has only the sent and the returned values
 		}
-		if v, shown := r.shown(w.answer); shown && known {
+		if v, shown := r.shown(w.lastAnswer); shown && known {
 			e.Got, e.Shown = rememberedAs(r.Target, v), true
 		}
 		if known {
@@ -486,7 +486,7 @@ func (w *work) afterwards(changes, unsure []Change) Ledger {
 		if r == nil {
 			continue
 		}
-		if v, shown := r.shown(w.answer); shown {
+		if v, shown := r.shown(w.lastAnswer); shown {
 			e.Got, e.Shown = rememberedAs(c.Path, v), true
 		}
 		after[c.Path] = e

@@ -39,7 +39,7 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 	case len(l.found) > 1:
 		return w.failLost(w.ambiguous(l.found, l.key).problem, old), nil
 	case len(l.found) == 1 && l.found[0].ID == old.TargetID:
-		return w.attempted(w.fail(&TargetError{
+		return w.withAction(w.fail(&TargetError{
 			Kind: Transient, Code: "InvalidAnchor",
 			Detail: fmt.Sprintf("The application answered 404 for the account %s, but a search by %s still finds it.", old.TargetID, l.key.Path),
 			Advice: "Nothing was sent. This is tried again.",
@@ -63,7 +63,7 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 	if w.entitled() && p.m.can(FlowAdd) {
 		return p.replaceAccount(ctx, w, attributes, l)
 	}
-	return w.miss(p.m.can(FlowAdd)), nil
+	return w.skipMissing(p.m.can(FlowAdd)), nil
 }
 
 // relocationKeys returns the matching values that the account had, those that an update of unknown
@@ -71,7 +71,7 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 // precedence.
 func (p *pass) relocationKeys(w *work, attributes map[string]any) []MatchKey {
 	var wanted []MatchKey
-	if !w.gone {
+	if !w.isPurged {
 		wanted, _ = p.m.keys(attributes) // a row that cannot be evaluated gives no value to search for
 	}
 	var keys []MatchKey
@@ -103,10 +103,10 @@ func (p *pass) replaceAccount(ctx context.Context, w *work, attributes map[strin
 	w.replaces = old
 	keys, problem := p.m.keys(attributes)
 	if problem != nil {
-		return w.attempted(w.failRow(problem)), nil
+		return w.withAction(w.failRow(problem)), nil
 	}
 	if len(keys) == 0 {
-		return w.miss(true), nil
+		return w.skipMissing(true), nil
 	}
 	w.link = nil
 	return p.decideUnmatched(ctx, w, attributes, keys, l)
@@ -127,10 +127,10 @@ func (w *work) cannotLook(l lookup, old Link) fail {
 	return w.failLost(te, old)
 }
 
-// miss returns the decision to skip a person whose account is gone and who gets no other account.
-// The first time, the next cycle looks for the account again. The second time, the account's state
-// becomes Gone. mayCreate says whether the job may create accounts.
-func (w *work) miss(mayCreate bool) skip {
+// skipMissing returns the decision to skip a person whose account is gone and who gets no other
+// account. The first time, the next cycle looks for the account again. The second time, the
+// account's state becomes Gone. mayCreate says whether the job may create accounts.
+func (w *work) skipMissing(mayCreate bool) skip {
 	reason, advice := "The account is gone at the application and no other one was found, so there is nothing to disable.", ""
 	if w.entitled() && !mayCreate {
 		reason = "The account is gone at the application, no other one was found, and Create is not among the Target Object Actions."
@@ -147,13 +147,13 @@ func (w *work) miss(mayCreate bool) skip {
 		s.absence = noAccount
 	}
 	if w.known.Why == ByAbsence && before != nil && before.State == Gone {
-		s.telling = silent
+		s.reporting = silent
 	}
 	l := *w.link
 	l.State = state
 	w.link = &l
 	switch {
-	case w.gone && state == Gone:
+	case w.isPurged && state == Gone:
 		s.pair = forget{}
 	case before == nil || before.State != state:
 		s.pair = remember{l}
@@ -164,7 +164,7 @@ func (w *work) miss(mayCreate bool) skip {
 // failLost returns the decision that a person fails whose account is gone or may be gone. The
 // engine looks for the account again.
 func (w *work) failLost(te *TargetError, old Link) fail {
-	f := w.attempted(w.fail(te))
+	f := w.withAction(w.fail(te))
 	f.pair = rememberLost(old)
 	return f
 }

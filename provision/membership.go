@@ -20,24 +20,24 @@ func MembersOf(group string) string { return group + membersIDSuffix }
 // it returns id and false.
 func groupOf(id string) (group string, is bool) { return strings.CutSuffix(id, membersIDSuffix) }
 
-// handOf returns the id of the object that a work-list id is about; for memberships, this is their
-// group. No two workers have the same object in hand at the same time.
-func handOf(id string) string {
+// objectOfWork returns the id of the object that a work-list id is about; for memberships, this is
+// their group. No two workers have the same object in hand at the same time.
+func objectOfWork(id string) string {
 	group, _ := groupOf(id)
 	return group
 }
 
 // Membership holds the job's stored data about one member of one group, with the member's link.
 type Membership struct {
-	Member  string // the object id of the member
-	Has     string // the id of the account that the target has acknowledged as a member; "" if there is none
-	Unsure  bool   // whether a request about the membership may or may not have been carried out
-	Turn    int64  // a number that grows with each change of the membership
-	Cause   string // the id of the cause of the change; "" for a single change
-	Takes   bool   // whether the removal may be sent, because the guard has let it through or need not judge it
-	Refused string // why the target refused the change the last time; "" if it did not
-	Link    *Link  // the member's link, without its ledger; nil if there is none
-	Sharer  string // the id of another object that is now linked to the account Has; "" if there is none
+	Member              string // the object id of the member
+	AcknowledgedAccount string // the id of the account that the target has acknowledged as a member; "" if there is none
+	Unsure              bool   // whether a request about the membership may or may not have been carried out
+	Turn                int64  // a number that grows with each change of the membership
+	Cause               string // the id of the cause of the change; "" for a single change
+	Takes               bool   // whether the removal may be sent, because the guard has let it through or need not judge it
+	Refused             string // why the target refused the change the last time; "" if it did not
+	Link                *Link  // the member's link, without its ledger; nil if there is none
+	Sharer              string // the id of another object that is now linked to the account AcknowledgedAccount; "" if there is none
 
 	Verdict Verdict // the guard's verdict on the removal
 	Open    bool    // whether the change still has to be sent or checked
@@ -81,10 +81,10 @@ const (
 	mostChecked = 20
 )
 
-// standing returns the account's id if the account may be a member of groups, or may be referred
-// to, for example as a manager. Otherwise it returns "". A blocked account keeps its memberships.
-// An account whose person is no longer in scope loses its memberships.
-func (l *Link) standing() string {
+// usableAccountID returns the account's id if the account may be a member of groups, or may be
+// referred to, for example as a manager. Otherwise it returns "". A blocked account keeps its
+// memberships. An account whose person is no longer in scope loses its memberships.
+func (l *Link) usableAccountID() string {
 	if l == nil {
 		return ""
 	}
@@ -119,10 +119,10 @@ func (r *run) listMembers(edges []Edge, states map[string]LinkState) []Listed {
 	return listed
 }
 
-// relate adds to an outcome its effects on memberships and references. If a group was linked, all
-// its memberships must be sent. If an account came, went or changed, the memberships and references
-// with that account must be looked at.
-func (r *run) relate(ctx context.Context, w *work, o *Outcome) error {
+// addRelatedWork adds to an outcome its effects on memberships and references. If a group was
+// linked, all its memberships must be sent. If an account came, went or changed, the memberships
+// and references with that account must be looked at.
+func (r *run) addRelatedWork(ctx context.Context, w *work, o *Outcome) error {
 	before := w.known.Link
 	after := before
 	switch {
@@ -133,30 +133,30 @@ func (r *run) relate(ctx context.Context, w *work, o *Outcome) error {
 	}
 	o.RefersTo, o.Cause = w.refersTo, w.known.Cause
 	if w.m.kind == GroupKind {
-		switch is := after.standing(); {
+		switch is := after.usableAccountID(); {
 		case after == nil && before != nil:
 			o.Members = ForgetMembers
-		case is != "" && before.standing() == "" && before != nil && before.TargetID == is:
+		case is != "" && before.usableAccountID() == "" && before != nil && before.TargetID == is:
 			// Until now, the group was not found or not in scope. At the target it still has the
 			// members that it had before.
 			o.Members = ProveMembers
-		case is != "" && is != before.standing():
+		case is != "" && is != before.usableAccountID():
 			o.Members = ReadNewMembers
 		case is != "" && w.known.Why == ByCycle && !w.skipped():
 			o.Members, o.Cause = ReadMembers, r.cycleCause()
-			if w.p.reads {
+			if w.p.readsEveryAccount {
 				o.Members = ProveMembers
 			}
 		}
 	}
-	if before.standing() == after.standing() {
+	if before.usableAccountID() == after.usableAccountID() {
 		return nil
 	}
-	o.Moved = true
+	o.AccountMoved = true
 	// The guard has judged accounts that are disabled or deleted, but not those that are only
 	// released.
-	o.Settles = after.standing() == "" && (w.known.Takes || w.known.Cause == "")
-	if after.standing() == "" || !r.groupsOn() || !r.job.sendsMember(w.m.kind) {
+	o.SkipsGuard = after.usableAccountID() == "" && (w.known.Takes || w.known.Cause == "")
+	if after.usableAccountID() == "" || !r.groupsOn() || !r.job.sendsMember(w.m.kind) {
 		return nil
 	}
 	var err error
@@ -190,17 +190,17 @@ func (l *pipeline) workMembers(ctx context.Context, known Pending) (untouched []
 
 // memberSync sends the changes of one group's members to the target.
 type memberSync struct {
-	l       *pipeline
-	group   string
-	known   Pending
-	firm    context.Context // the context for requests that must be finished after they began
-	link    Link            // the link of the group
-	problem *TargetError    // why the group must be tried again; nil if nothing failed
-	refused int             // how many memberships the target refused
-	waits   time.Time       // the time until which the work must wait; zero if it need not wait
-	budget  int             // how many more requests may be used to find out which member is refused
-	other   string          // the account id of a member that stays; "" if there is none
-	gone    bool            // whether the target no longer knows the group
+	l           *pipeline
+	group       string
+	known       Pending
+	firm        context.Context // the context for requests that must be finished after they began
+	link        Link            // the link of the group
+	problem     *TargetError    // why the group must be tried again; nil if nothing failed
+	refused     int             // how many memberships the target refused
+	waits       time.Time       // the time until which the work must wait; zero if it need not wait
+	budget      int             // how many more requests may be used to find out which member is refused
+	other       string          // the account id of a member that stays; "" if there is none
+	groupIsGone bool            // whether the target no longer knows the group
 }
 
 // run does the work on the group's members. done is false if the slice ended first.
@@ -210,7 +210,7 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	if known.Link.standing() == "" || s.l.p.groups == nil || !r.groups.syncsMembers() {
+	if known.Link.usableAccountID() == "" || s.l.p.groups == nil || !r.groups.syncsMembers() {
 		return true, nil // the engine looks at all members when the group has a link again
 	}
 	s.link = *known.Link
@@ -249,7 +249,7 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 }
 
 // stopped reports whether no more requests about the group may be sent in this slice.
-func (s *memberSync) stopped() bool { return s.problem != nil || !s.waits.IsZero() || s.gone }
+func (s *memberSync) stopped() bool { return s.problem != nil || !s.waits.IsZero() || s.groupIsGone }
 
 // syncsMembers reports whether the mapping has a row for members.
 func (g *groups) syncsMembers() bool {
@@ -304,16 +304,16 @@ func (s *memberSync) decide(ctx context.Context, open []Membership) (removals, a
 		kind, in := among[m.Member]
 		sent := r.job.sendsMember(kind)
 		if in && sent {
-			want = m.Link.standing()
+			want = m.Link.usableAccountID()
 		}
 		_, shared := among[m.Sharer]
 		switch adds, removes := m.compare(want, shared); {
 		case adds:
 			additions = append(additions, memberChange{Membership: m, id: want})
 		case removes:
-			removals = append(removals, memberChange{Membership: m, id: m.Has, ends: m.whyEnds(s.name(), in, sent, want)})
+			removals = append(removals, memberChange{Membership: m, id: m.AcknowledgedAccount, ends: m.whyEnds(s.name(), in, sent, want)})
 		default:
-			settled = append(settled, MemberOutcome{Member: m.Member, Turn: m.Turn, Has: m.Has})
+			settled = append(settled, MemberOutcome{Member: m.Member, Turn: m.Turn, Has: m.AcknowledgedAccount})
 		}
 	}
 	return removals, additions, settled, nil
@@ -321,13 +321,13 @@ func (s *memberSync) decide(ctx context.Context, open []Membership) (removals, a
 
 // compare reports whether a membership must be added or removed at the target. want is the id of
 // the account that should be the member; "" if there is none. shared says whether the object
-// Sharer, which is now linked to the account Has, is also a member.
+// Sharer, which is now linked to the account AcknowledgedAccount, is also a member.
 func (m *Membership) compare(want string, shared bool) (adds, removes bool) {
-	if m.Has != want && m.Sharer != "" && shared {
-		m.Has = "" // the account belongs to another member now
+	if m.AcknowledgedAccount != want && m.Sharer != "" && shared {
+		m.AcknowledgedAccount = "" // the account belongs to another member now
 	}
-	if m.Has == "" || m.Has == want {
-		return want != "" && (m.Has == "" || m.Unsure), false
+	if m.AcknowledgedAccount == "" || m.AcknowledgedAccount == want {
+		return want != "" && (m.AcknowledgedAccount == "" || m.Unsure), false
 	}
 	return false, true
 }
@@ -350,11 +350,11 @@ func (m *Membership) whyEnds(group string, in, sent bool, want string) string {
 	return fmt.Sprintf("member of group '%s', but without access to the application", group)
 }
 
-// letThrough returns the removals that may be sent now, and stores the other removals for the
+// splitForGuard returns the removals that may be sent now, and stores the other removals for the
 // guard. A removal with a cause waits until the guard has judged the cause. A removal without a
-// cause is a single change, or its cause is not imported yet. So letThrough first imports all
+// cause is a single change, or its cause is not imported yet. So splitForGuard first imports all
 // changes.
-func (s *memberSync) letThrough(ctx context.Context, removals []memberChange) (free []memberChange, err error) {
+func (s *memberSync) splitForGuard(ctx context.Context, removals []memberChange) (free []memberChange, err error) {
 	r := s.l.r
 	var judged []EndingMember
 	caughtUp := false
@@ -365,7 +365,7 @@ func (s *memberSync) letThrough(ctx context.Context, removals []memberChange) (f
 		}
 		if c.Cause == "" && !caughtUp {
 			caughtUp = true
-			if err := r.catchUp(ctx); err != nil {
+			if err := r.importAllChanges(ctx); err != nil {
 				return nil, err
 			}
 		}
@@ -393,16 +393,16 @@ func (s *memberSync) send(ctx context.Context, todo MembersWork) error {
 		s.other = cmp.Or(s.other, m.Has)
 	}
 	// No other code removes members at the target.
-	if removals, err = s.letThrough(ctx, removals); err != nil {
+	if removals, err = s.splitForGuard(ctx, removals); err != nil {
 		return err
 	}
 	for _, chunk := range s.chunks(removals, true) {
-		if err := s.change(chunk, true); err != nil || s.stopped() {
+		if err := s.sendChanges(chunk, true); err != nil || s.stopped() {
 			return err
 		}
 	}
 	for _, chunk := range s.chunks(additions, false) {
-		if err := s.change(chunk, false); err != nil || s.stopped() {
+		if err := s.sendChanges(chunk, false); err != nil || s.stopped() {
 			return err
 		}
 	}
@@ -447,10 +447,10 @@ func (r *run) removesByFilter() bool {
 	return r.target.Dialect().Removal == RemoveByFilter || strings.Contains(strings.ToLower(r.job.TenantURL), "aadoptscim062020")
 }
 
-// change sends the changes in one request. If the target refuses them, change sends smaller
+// sendChanges sends the changes in one request. If the target refuses them, change sends smaller
 // requests. Before each request, it records that the memberships are unsure, so that the record is
 // right even if the answer is lost.
-func (s *memberSync) change(changes []memberChange, removing bool) error {
+func (s *memberSync) sendChanges(changes []memberChange, removing bool) error {
 	if s.l.r.e.Now().After(s.l.until) {
 		s.waits = s.l.r.e.Now()
 		return nil
@@ -475,7 +475,7 @@ func (s *memberSync) change(changes []memberChange, removing bool) error {
 		s.budget--
 		middle := len(changes) / 2
 		for _, half := range [][]memberChange{changes[:middle], changes[middle:]} {
-			if err := s.change(half, removing); err != nil || s.stopped() {
+			if err := s.sendChanges(half, removing); err != nil || s.stopped() {
 				return err
 			}
 		}
@@ -495,11 +495,11 @@ func (s *memberSync) change(changes []memberChange, removing bool) error {
 		}
 	}
 	if te.Kind == NotFound { // the group itself is gone: the engine looks for it, and then sends all members
-		s.gone = true
+		s.groupIsGone = true
 		return s.l.r.e.Store.MarkGroupMissed(s.firm, s.l.r.fence, s.group)
 	}
 	s.problem = te
-	if suspicious(te) && s.l.prove(s.firm, te) != nil {
+	if mayConcernConnection(te) && s.l.testConnectionAfterFailure(s.firm, te) != nil {
 		s.problem, s.waits = nil, s.l.r.e.Now()
 		return nil
 	}
@@ -511,7 +511,7 @@ const http413 = 413
 // learnSize records that the target accepts at most this many memberships in a request.
 func (s *memberSync) learnSize(most int) error {
 	r := s.l.r
-	return r.save(func(st *State) {
+	return r.changeState(func(st *State) {
 		if st.Members.AtOnce == 0 || st.Members.AtOnce > most {
 			st.Members.AtOnce = most
 		}
@@ -589,7 +589,7 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 	// The members that are added now may have been removed before, by a request that was not
 	// checked.
 	undoes := !removing && !s.isProved(true) && slices.ContainsFunc(changes, func(c memberChange) bool { return c.Unsure })
-	if !undoes && s.isProved(removing) && !p.doubted.Load() && p.unshown.Add(1)%readBackEvery != 0 {
+	if !undoes && s.isProved(removing) && !p.anAnswerWasFalse.Load() && p.unshown.Add(1)%readBackEvery != 0 {
 		return nil
 	}
 	if (removing || undoes) && s.other != "" {
@@ -607,11 +607,11 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 			return s.unchecked(err)
 		}
 		if err == nil && has == removing {
-			p.doubted.Store(true)
+			p.anAnswerWasFalse.Store(true)
 			return ignoredMember(c.id, removing)
 		}
 	}
-	p.doubted.Store(false)
+	p.anAnswerWasFalse.Store(false)
 	if proves {
 		s.proved(removing)
 	}
@@ -740,16 +740,16 @@ func (s *memberSync) settleSuspicion(ctx context.Context) error {
 			s.waits = te.postponed
 			return nil
 		case unanswered(err):
-			if s.problem = te; suspicious(te) && s.l.prove(s.firm, te) != nil {
+			if s.problem = te; mayConcernConnection(te) && s.l.testConnectionAfterFailure(s.firm, te) != nil {
 				s.problem, s.waits = nil, r.e.Now()
 			}
 			return nil
 		case err == nil && has:
-			s.l.memo.acquit(s.group)
+			s.l.memo.clearSuspicion(s.group)
 			return nil
 		}
 	}
-	te := s.emptied()
+	te := s.handleEmptiedGroup()
 	if err := s.record(nil, s.entry(e.changes, e.removing, te, e.at)); err != nil {
 		return err
 	}
@@ -757,13 +757,14 @@ func (s *memberSync) settleSuspicion(ctx context.Context) error {
 	if err := r.e.Store.MarkMembersLost(s.firm, r.fence, s.group); err != nil {
 		return err
 	}
-	s.l.memo.acquit(s.group)
+	s.l.memo.clearSuspicion(s.group)
 	return nil
 }
 
-// emptied handles a target that has removed all members although it was asked to remove some. From
-// then on, removals are sent as a filter in the path. emptied returns the problem for the log.
-func (s *memberSync) emptied() *TargetError {
+// handleEmptiedGroup handles a target that has removed all members although it was asked to remove
+// some. From then on, removals are sent as a filter in the path. emptied returns the problem for
+// the log.
+func (s *memberSync) handleEmptiedGroup() *TargetError {
 	te := &TargetError{
 		Kind: Incompatible, Code: codeIncompatible, Status: http200, Request: "PATCH /Groups/{id}", Sent: true,
 		Detail: "The application took the removal of some members for the removal of all. All members are sent again.",
@@ -790,7 +791,7 @@ func (s *memberSync) succeed(changes []memberChange, removing bool, began time.T
 	for i, c := range changes {
 		out[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Has: c.id}
 		if removing {
-			out[i].Has, out[i].Open = "", c.Link.standing() != "" // the member may have another account, which must be added
+			out[i].Has, out[i].Open = "", c.Link.usableAccountID() != "" // the member may have another account, which must be added
 		}
 	}
 	return s.record(out, s.entry(changes, removing, nil, began))
@@ -799,7 +800,7 @@ func (s *memberSync) succeed(changes []memberChange, removing bool, began time.T
 // refuse records a membership change that the target refused. But if the member's account ended and
 // the target no longer shows the member, a refused removal counts as done.
 func (s *memberSync) refuse(c memberChange, removing bool, te *TargetError, began time.Time) error {
-	if removing && c.Link.standing() == "" {
+	if removing && c.Link.usableAccountID() == "" {
 		has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id)
 		if err == nil && !has || err != nil && !unanswered(err) && (te.Kind == NotFound || c.Link == nil) {
 			return s.record([]MemberOutcome{{Member: c.Member, Turn: c.Turn}}, nil)
@@ -817,7 +818,7 @@ func (s *memberSync) refuse(c memberChange, removing bool, te *TargetError, bega
 // for the cycle.
 func (s *memberSync) record(out []MemberOutcome, entry *LogEntry) error {
 	r := s.l.r
-	if err := r.save(func(st *State) {
+	if err := r.changeState(func(st *State) {
 		st.Dialect = r.target.Dialect()
 		if entry == nil {
 			return
@@ -848,7 +849,7 @@ func (s *memberSync) conclude() Outcome {
 	o := Outcome{ObjectID: s.known.ObjectID, Turn: s.known.Turn}
 	switch {
 	case !s.waits.IsZero():
-		o.Postpone, o.Waits = s.waits, "It waits until the application takes changes again."
+		o.Postpone, o.WaitReason = s.waits, "It waits until the application takes changes again."
 	case s.problem != nil:
 		te := s.problem
 		o.Escrow = escrow(te, memory{Pending: s.known, name: s.name()}, s.l.r.e.Now())

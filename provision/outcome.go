@@ -25,12 +25,13 @@ func (r *run) evaluate(ctx context.Context, p *pass, known Pending) (*work, erro
 // problem returns what went wrong with the person or group, or nil.
 func (w *work) problem() *TargetError { return problemOf(w.decision, w.result) }
 
-// general reports whether a failure would affect everyone. After it, the engine starts no other
-// work until a connection test has succeeded.
-func general(te *TargetError) bool { return te.Kind == Credentials || te.Kind == Unreachable }
+// affectsEveryone reports whether a failure would affect everyone. After it, the engine starts no
+// other work until a connection test has succeeded.
+func affectsEveryone(te *TargetError) bool { return te.Kind == Credentials || te.Kind == Unreachable }
 
-// suspicious reports whether a failure may be about the whole connection instead of one object.
-func suspicious(te *TargetError) bool {
+// mayConcernConnection reports whether a failure may be about the whole connection instead of one
+// object.
+func mayConcernConnection(te *TargetError) bool {
 	switch te.Kind {
 	case Throttled, Credentials, Unreachable, Incompatible, Transient:
 		return true
@@ -89,19 +90,19 @@ func (w *work) keepCreated() {
 func (w *work) conclude(now time.Time, cycle string) Outcome {
 	w.keepCreated()
 	o := settle(w.decision, w.result, w.known, now)
-	o.Turn, o.Waits = w.known.Turn, w.waits
-	o.Doubted = (w.doubted && (w.current == nil || w.early) || w.deleting) && !o.Unlink
+	o.Turn, o.WaitReason = w.known.Turn, w.waits
+	o.OutcomeUnknown = (w.doubted && (w.current == nil || w.wasReadTooEarly) || w.deleting) && !o.Unlink
 	if _, open := w.decision.(later); open {
-		o.Waits = w.whyLater()
+		o.WaitReason = w.whyLater()
 	}
 	s, skipped := w.decision.(skip)
 	if w.known.Why == ByDemand {
-		s.telling = logged // the administrator who asked for this waits for the result
+		s.reporting = logged // the administrator who asked for this waits for the result
 	}
-	if !o.Postpone.IsZero() && !isDone(w.result) || skipped && s.telling == silent {
+	if !o.Postpone.IsZero() && !isDone(w.result) || skipped && s.reporting == silent {
 		return o
 	}
-	o.Entry, o.Counted = w.report(now, cycle), skipped && s.telling == counted
+	o.Entry, o.OnlyShown = w.completeLogEntry(now, cycle), skipped && s.reporting == counted
 	return o
 }
 
@@ -120,7 +121,7 @@ func (w *work) whyLater() string {
 // count adds an outcome to the numbers of the cycle. It does not count memberships, which are
 // counted when they are sent, requests that are about to be sent, and objects that still wait.
 func (c *CycleReport) count(o Outcome) {
-	if _, members := groupOf(o.ObjectID); members || !o.Postpone.IsZero() && o.Entry == nil || o.Intent != nil || o.Flies {
+	if _, members := groupOf(o.ObjectID); members || !o.Postpone.IsZero() && o.Entry == nil || o.Intent != nil || o.AboutToSend {
 		return
 	}
 	c.Read++
@@ -133,7 +134,7 @@ func (c *CycleReport) count(o Outcome) {
 		c.Failed++
 	case Skipped:
 		c.Skipped++
-		if o.Counted {
+		if o.OnlyShown {
 			c.Redundant++
 		}
 	case Success:

@@ -67,11 +67,11 @@ const (
 // target also has a rate for all kinds: the requests per second that it accepted. Among waiting
 // requests, the most urgent lane goes first.
 type pacer struct {
-	now   func() time.Time
-	after func(time.Duration) <-chan time.Time
-	end   time.Time // the time after which no request begins
-	most  float64   // the greatest width of a kind of request
-	moved func()    // called when a request begins to wait or ends waiting; may be nil
+	now          func() time.Time
+	after        func(time.Duration) <-chan time.Time
+	end          time.Time // the time after which no request begins
+	maxWidth     float64   // the greatest width of a kind of request
+	onWaitChange func()    // called when a request begins to wait or ends waiting; may be nil
 	// stopped reports whether the run was stopped, so that no further request may begin. It may be
 	// nil.
 	stopped func() bool
@@ -83,15 +83,15 @@ type pacer struct {
 	alarm   time.Time // when the timer next checks whether a waiting request may begin; zero if no timer runs
 	closed  bool
 
-	rate    float64       // the largest number of requests per second; 0 means that no limit is known
-	next    time.Time     // when the rate allows the next request to begin
-	raised  time.Time     // the time up to which the growth of the rate has been computed
-	hold    time.Time     // the time before which no higher rate is tried
-	holding time.Duration // how long the current rate is kept before a higher rate is tried
-	step    float64       // the factor by which the rate grows each second
-	since   time.Time     // the start of the period in which successes are counted
-	slowed  time.Time     // when the rate was last lowered
-	taken   []time.Time   // when the target answered the requests of this period, the earliest time first
+	rate        float64       // the largest number of requests per second; 0 means that no limit is known
+	next        time.Time     // when the rate allows the next request to begin
+	raised      time.Time     // the time up to which the growth of the rate has been computed
+	raiseAfter  time.Time     // the time before which no higher rate is tried
+	holding     time.Duration // how long the current rate is kept before a higher rate is tried
+	step        float64       // the factor by which the rate grows each second
+	since       time.Time     // the start of the period in which successes are counted
+	slowed      time.Time     // when the rate was last lowered
+	answerTimes []time.Time   // when the target answered the requests of this period, the earliest time first
 }
 
 // gate limits the requests of one kind.
@@ -106,25 +106,25 @@ type gate struct {
 
 // waiter is a request that waits.
 type waiter struct {
-	kind Request
-	gate *gate
-	lane Lane
-	open chan struct{} // closed when the waiter may begin or must give up
-	not  *TargetError  // why the waiter must give up; nil if it may begin
+	kind    Request
+	gate    *gate
+	lane    Lane
+	open    chan struct{} // closed when the waiter may begin or must give up
+	refusal *TargetError  // why the waiter must give up; nil if it may begin
 }
 
 func newPacer(p Pace, now func() time.Time, after func(time.Duration) <-chan time.Time, end time.Time, most int) *pacer {
-	c := &pacer{now: now, after: after, end: end, most: float64(most), gates: map[Request]*gate{}, rate: p.Rate, since: now(), holding: firstHold, step: slowStep}
-	c.hold = c.since.Add(firstHold)
+	c := &pacer{now: now, after: after, end: end, maxWidth: float64(most), gates: map[Request]*gate{}, rate: p.Rate, since: now(), holding: firstHold, step: slowStep}
+	c.raiseAfter = c.since.Add(firstHold)
 	if p.Rate > 0 && p.Step > 0 {
-		c.hold, c.holding, c.step = c.since.Add(max(p.Kept, -maxTrial)), p.Holding, p.Step
+		c.raiseAfter, c.holding, c.step = c.since.Add(max(p.Kept, -maxTrial)), p.Holding, p.Step
 	}
 	for _, kind := range []Request{SearchRequest, ReadRequest, CreateRequest, UpdateRequest, DeleteRequest} {
 		k := p.Kinds[kind]
 		if k.Width < 1 {
 			k.Width = firstWidth
 		}
-		k.Width = min(k.Width, c.most)
+		k.Width = min(k.Width, c.maxWidth)
 		c.gates[kind] = &gate{KindPace: k}
 	}
 	return c
@@ -142,7 +142,7 @@ func (c *pacer) learned() Pace {
 	defer c.mu.Unlock()
 	p := Pace{Rate: c.rate, Kinds: map[Request]KindPace{}}
 	if c.rate > 0 {
-		p.Kept, p.Holding, p.Step = c.hold.Sub(c.now()), c.holding, c.step
+		p.Kept, p.Holding, p.Step = c.raiseAfter.Sub(c.now()), c.holding, c.step
 	}
 	for kind, g := range c.gates {
 		if g.KindPace != (KindPace{Width: firstWidth}) {
@@ -198,9 +198,9 @@ func (p Pace) pausing(kind Request, until time.Time) Pace {
 	return p
 }
 
-// enter waits until a request may begin. It returns an error if the request cannot begin before the
-// end of the slice.
-func (c *pacer) enter(ctx context.Context, kind Request, lane Lane) error {
+// waitForTurn waits until a request may begin. It returns an error if the request cannot begin
+// before the end of the slice.
+func (c *pacer) waitForTurn(ctx context.Context, kind Request, lane Lane) error {
 	c.mu.Lock()
 	w := &waiter{kind: kind, gate: c.gates[kind], lane: lane, open: make(chan struct{})}
 	at := len(c.waiting)
@@ -209,7 +209,7 @@ func (c *pacer) enter(ctx context.Context, kind Request, lane Lane) error {
 	}
 	c.waiting = slices.Insert(c.waiting, at, w)
 	w.gate.waiting++
-	c.grant()
+	c.letBegin()
 	waits := slices.Contains(c.waiting, w)
 	c.mu.Unlock()
 	if waits {
@@ -229,15 +229,15 @@ func (c *pacer) enter(ctx context.Context, kind Request, lane Lane) error {
 			return ctx.Err()
 		}
 	}
-	if w.not != nil {
-		return w.not
+	if w.refusal != nil {
+		return w.refusal
 	}
 	return nil
 }
 
 func (c *pacer) notifyMoved() {
-	if c.moved != nil {
-		c.moved()
+	if c.onWaitChange != nil {
+		c.onWaitChange()
 	}
 }
 
@@ -246,11 +246,11 @@ func (c *pacer) close() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.closed = true
-	c.grant()
+	c.letBegin()
 }
 
-// grant lets those waiting requests begin that may begin now. The caller must hold c.mu.
-func (c *pacer) grant() {
+// letBegin lets those waiting requests begin that may begin now. The caller must hold c.mu.
+func (c *pacer) letBegin() {
 	now := c.now()
 	var look time.Time    // when to check again
 	left := c.waiting[:0] // requests that still wait move to the front of the same array
@@ -262,7 +262,7 @@ func (c *pacer) grant() {
 		begin, may := c.mayBegin(g, now)
 		switch {
 		case closed || begin.After(c.end):
-			w.not = c.postponed(w.kind, g, begin)
+			w.refusal = c.postponed(w.kind, g, begin)
 			g.waiting--
 			close(w.open)
 		case !may && begin.IsZero(): // grant checks this request again when a running request ends
@@ -329,10 +329,10 @@ func (c *pacer) countBegin(now time.Time) {
 	if c.rate <= 0 {
 		return
 	}
-	if now.After(c.hold) {
-		seconds := min(now.Sub(latest(c.raised, c.hold)).Seconds(), 1)
+	if now.After(c.raiseAfter) {
+		seconds := min(now.Sub(latest(c.raised, c.raiseAfter)).Seconds(), 1)
 		// After a while without refusals, the rate grows faster and faster.
-		c.rate *= 1 + min(1, (c.step-1)*math.Exp2(now.Sub(c.hold).Seconds()/10))*seconds
+		c.rate *= 1 + min(1, (c.step-1)*math.Exp2(now.Sub(c.raiseAfter).Seconds()/10))*seconds
 	}
 	c.raised = now
 	gap := time.Duration(float64(time.Second) / c.rate)
@@ -378,18 +378,18 @@ func (c *pacer) wakeAt(now, at time.Time) {
 		if c.alarm.Equal(at) {
 			c.alarm = time.Time{}
 		}
-		c.grant()
+		c.letBegin()
 	})
 }
 
-// leave ends a request that began at the time began, with the result err. again reports whether to
-// send the request again, because the target only asked for a pause.
-func (c *pacer) leave(kind Request, began time.Time, err error) (again bool) {
+// endRequest ends a request that began at the time began, with the result err. again reports
+// whether to send the request again, because the target only asked for a pause.
+func (c *pacer) endRequest(kind Request, began time.Time, err error) (again bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	g, now := c.gates[kind], c.now()
 	g.running--
-	defer c.grant()
+	defer c.letBegin()
 	var te *TargetError
 	if !errors.As(err, &te) || te.Kind != Throttled {
 		if err == nil || te != nil && te.Status != 0 {
@@ -424,18 +424,18 @@ func (c *pacer) countSuccess(g *gate, now time.Time, took time.Duration) {
 		if g.halved.IsZero() {
 			more = 1 // there was no refusal yet, so the width doubles with each round
 		}
-		g.Width = min(c.most, g.Width+more)
+		g.Width = min(c.maxWidth, g.Width+more)
 	}
-	c.taken = append(c.taken, now)
-	if len(c.taken) > 4096 {
-		c.taken = slices.Delete(c.taken, 0, 2048)
+	c.answerTimes = append(c.answerTimes, now)
+	if len(c.answerTimes) > 4096 {
+		c.answerTimes = slices.Delete(c.answerTimes, 0, 2048)
 	}
 }
 
 // lowerRate lowers the target's rate after a refusal. It computes the rate from the requests that
 // the target accepted shortly before.
 func (c *pacer) lowerRate(now time.Time, pause time.Duration) {
-	if len(c.taken) == 0 {
+	if len(c.answerTimes) == 0 {
 		return // no request was accepted, so there is no rate to measure
 	}
 	elapsed := now.Sub(c.since)
@@ -445,7 +445,7 @@ func (c *pacer) lowerRate(now time.Time, pause time.Duration) {
 		c.rate = 0.95 * max(firstWidth/2, c.acceptedRate(now, min(elapsed, 2*time.Second)))
 		c.step, c.holding = middleStep, firstHold/4
 	case elapsed < time.Second && c.rate == 0: // a refused burst: count the accepted requests over the elapsed time plus the pause
-		c.rate = max(firstWidth/2, float64(len(c.taken))/(elapsed+pause).Seconds())
+		c.rate = max(firstWidth/2, float64(len(c.answerTimes))/(elapsed+pause).Seconds())
 		c.step, c.holding = quickStep, 0
 	case c.step == quickStep && elapsed >= time.Second/4: // the rate grew quickly: measure the last second
 		c.rate = 0.95 * min(c.rate, c.acceptedRate(now, min(elapsed, time.Second)))
@@ -464,22 +464,22 @@ func (c *pacer) lowerRate(now time.Time, pause time.Duration) {
 	// lowers the rate by more than half.
 	c.rate = max(c.rate, before/2, 0.1)
 	c.slowed, c.since = now, now.Add(pause)
-	c.hold, c.raised, c.next = c.since.Add(c.holding), c.since, now
-	c.taken = c.taken[:0]
+	c.raiseAfter, c.raised, c.next = c.since.Add(c.holding), c.since, now
+	c.answerTimes = c.answerTimes[:0]
 }
 
 // acceptedRate returns how many requests per second the target accepted in a window of time.
 func (c *pacer) acceptedRate(now time.Time, window time.Duration) float64 {
-	at, _ := slices.BinarySearchFunc(c.taken, now.Add(-window), time.Time.Compare)
-	return float64(len(c.taken)-at) / max(window, time.Second/4).Seconds()
+	at, _ := slices.BinarySearchFunc(c.answerTimes, now.Add(-window), time.Time.Compare)
+	return float64(len(c.answerTimes)-at) / max(window, time.Second/4).Seconds()
 }
 
 // request holds the data about a request's object that the pacer needs. It is passed in the
 // request's context.
 type request struct {
-	lane   Lane
-	before func(ctx context.Context) error // called right before a create is sent; may be nil
-	absent []MatchKey                      // values for which a search has just found no account; the next Find for each sends no search
+	lane        Lane
+	before      func(ctx context.Context) error // called right before a create is sent; may be nil
+	knownAbsent []MatchKey                      // values for which a search has just found no account; the next Find for each sends no search
 }
 
 type requestKey struct{}
@@ -505,18 +505,18 @@ type pacedTarget struct {
 func (t pacedTarget) do(ctx context.Context, kind Request, send func() error) error {
 	r := requestOf(ctx)
 	for {
-		if err := t.pacer.enter(ctx, kind, r.lane); err != nil {
+		if err := t.pacer.waitForTurn(ctx, kind, r.lane); err != nil {
 			return err
 		}
 		if kind == CreateRequest && r.before != nil {
 			if err := r.before(ctx); err != nil {
-				t.pacer.leave(kind, t.pacer.now(), err)
+				t.pacer.endRequest(kind, t.pacer.now(), err)
 				return err
 			}
 		}
 		began := t.pacer.now()
 		err := send()
-		if !t.pacer.leave(kind, began, err) {
+		if !t.pacer.endRequest(kind, began, err) {
 			return err
 		}
 	}
@@ -528,8 +528,8 @@ func (t pacedTarget) Test(ctx context.Context, path string, typ AttributeType) e
 
 func (t pacedTarget) Find(ctx context.Context, path string, value any) (found []TargetObject, err error) {
 	r := requestOf(ctx)
-	if i := slices.IndexFunc(r.absent, func(k MatchKey) bool { return k.Path == path && text(k.Value) == text(value) }); i >= 0 {
-		r.absent = slices.Delete(slices.Clone(r.absent), i, i+1)
+	if i := slices.IndexFunc(r.knownAbsent, func(k MatchKey) bool { return k.Path == path && text(k.Value) == text(value) }); i >= 0 {
+		r.knownAbsent = slices.Delete(slices.Clone(r.knownAbsent), i, i+1)
 		return nil, nil
 	}
 	err = t.do(ctx, SearchRequest, func() error {

@@ -155,19 +155,20 @@ func TestATargetsRateIsUsed(t *testing.T) {
 	}
 }
 
-// TestALateFirstRefusalLeavesARate refuses for the first time after seconds without a bound, and again after little was asked.
+// TestALateFirstRefusalLeavesARate refuses for the first time after seconds without a bound, and
+// again after little was asked.
 func TestALateFirstRefusalLeavesARate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		p := newPacer(Pace{}, time.Now, time.After, time.Now().Add(time.Hour), 64)
 		ask := func(err error) {
 			t.Helper()
-			if e := p.enter(t.Context(), SearchRequest, Updates); e != nil {
+			if e := p.waitForTurn(t.Context(), SearchRequest, Updates); e != nil {
 				t.Fatal(e)
 			}
 			began := time.Now()
 			time.Sleep(10 * time.Millisecond)
-			p.leave(SearchRequest, began, err)
+			p.endRequest(SearchRequest, began, err)
 		}
 		refusal := &TargetError{Kind: Throttled, Status: 429, RetryAfter: time.Second}
 		for range 1000 {

@@ -11,19 +11,19 @@ import (
 )
 
 const (
-	newsGap   = 200 * time.Millisecond // how often a running slice looks for changes when nothing wakes it
-	proofTime = newsGap                // for this time after a successful connection test, a failure such as a 403 needs no new test
+	changesPollInterval = 200 * time.Millisecond // how often a running slice looks for changes when nothing wakes it
+	connectionProofTime = changesPollInterval    // for this time after a successful connection test, a failure such as a 403 needs no new test
 	// intentTime is how long an intent waits for other intents, to be committed with them. Fewer
 	// commits also help the readers of a SQLite database: after each commit, they must read their
 	// pages again.
 	intentTime = 8 * time.Millisecond
 	// outcomeTime is how long an outcome waits to be committed with other outcomes. If the process
 	// dies in that time, the next process reads the account.
-	outcomeTime  = 100 * time.Millisecond
-	mostOutcomes = 128  // when this many outcomes wait, they are committed at once
-	mostAtOnce   = 512  // the largest number of intents and outcomes in one commit
-	feedPage     = 1024 // how many new objects the feed reads from the work list at a time
-	mostParked   = 128  // while this many requests wait for the pacer, only urgent objects are begun
+	outcomeTime         = 100 * time.Millisecond
+	maxWaitingOutcomes  = 128  // when this many outcomes wait, they are committed at once
+	maxRecordsPerCommit = 512  // the largest number of intents and outcomes in one commit
+	feedPageSize        = 1024 // how many new objects the feed reads from the work list at a time
+	maxWaitingRequests  = 128  // while this many requests wait for the pacer, only urgent objects are begun
 )
 
 // pipeline works through a job's work list for one slice. Its parts run at the same time:
@@ -47,51 +47,51 @@ type pipeline struct {
 	memo     *memo
 	until    time.Time // after this time, no worker starts to send a decision's requests
 
-	hands map[string]bool // people in hand; only the feed uses it
-	queue []Pending       // people read from the work list but not yet in hand; only the feed uses it
-	busy  int             // number of workers that are running; only the feed uses it
+	inHand map[string]bool // people in hand; only the feed uses it
+	queue  []Pending       // people read from the work list but not yet in hand; only the feed uses it
+	busy   int             // number of workers that are running; only the feed uses it
 
-	trial   atomic.Bool     // whether the target refused every write before, so that only one write at a time is tried
-	trying  lock            // held while that write is tried
-	refused map[string]bool // objects whose first write was refused, since the last success; protected by mu
+	onlyOneWriteAtATime atomic.Bool     // whether the target refused every write before, so that only one write at a time is tried
+	trialLock           lock            // held while that write is tried
+	refusedObjects      map[string]bool // objects whose first write was refused, since the last success; protected by mu
 
-	judged bool // whether an import of this slice has called the guard; only imports use it
+	hasCalledGuard bool // whether an import of this slice has called the guard; only imports use it
 
-	saving atomic.Int64 // how many workers wait until what they are about to send is on disk
-	active atomic.Int64 // how many workers are running, for the recorder, which cannot read busy
+	workersSaving  atomic.Int64 // how many workers wait until what they are about to send is on disk
+	runningWorkers atomic.Int64 // how many workers are running, for the recorder, which cannot read busy
 
-	told    chan news     // messages to the feed
-	poked   chan struct{} // wakes the feed without a message
-	records chan record   // what the recorder has to store
-	urge    chan struct{} // tells the recorder to commit its waiting records at once
+	messages     chan feedMessage // messages to the feed
+	wakeFeed     chan struct{}    // wakes the feed without a message
+	records      chan record      // what the recorder has to store
+	commitAtOnce chan struct{}    // tells the recorder to commit its waiting records at once
 
-	mu       sync.Mutex    // protects the fields below
-	writing  int           // how many writes are under way
-	written  chan struct{} // closed and replaced when a write has ended
-	doubts   int           // how many failures of the connection wait for a connection test; meanwhile no work begins
-	testing  chan struct{} // closed when the running connection test has ended; nil if none runs
-	tested   *TargetError  // the problem that the last connection test found; nil if it succeeded
-	proved   time.Time     // when a connection test last succeeded; zero if none has
-	systemic *TargetError  // why all requests would fail; nil if they would not
-	broken   error         // the error of this installation that ends the slice; nil if there is none
+	mu                  sync.Mutex    // protects the fields below
+	writesUnderWay      int           // how many writes are under way
+	writeEnded          chan struct{} // closed and replaced when a write has ended
+	failuresBeingTested int           // how many failures of the connection wait for a connection test; meanwhile no work begins
+	testEnded           chan struct{} // closed when the running connection test has ended; nil if none runs
+	lastTestProblem     *TargetError  // the problem that the last connection test found; nil if it succeeded
+	lastTestSuccess     time.Time     // when a connection test last succeeded; zero if none has
+	connectionProblem   *TargetError  // why all requests would fail; nil if they would not
+	installationError   error         // the error of this installation that ends the slice; nil if there is none
 }
 
-// news is a message to the feed: a worker has ended, an import has ended, or outcomes were
+// feedMessage is a message to the feed: a worker has ended, an import has ended, or outcomes were
 // committed.
-type news struct {
-	free     []string // objects that are no longer in hand
-	ended    bool     // whether a worker has ended
-	imported bool     // whether an import has ended; the fields below belong to it
-	found    bool     // whether the import found something
-	lane     Lane     // the most urgent lane of the objects that the import found; 0 if that is not known
-	err      error    // the import's error
+type feedMessage struct {
+	released        []string // objects that are no longer in hand
+	ended           bool     // whether a worker has ended
+	importEnded     bool     // whether an import has ended; the fields below belong to it
+	importFoundWork bool     // whether the import found something
+	lane            Lane     // the most urgent lane of the objects that the import found; 0 if that is not known
+	err             error    // the import's error
 }
 
 // record is an intent or an outcome that the recorder has to store.
 type record struct {
-	outcome Outcome
-	release func()     // called after the commit; may be nil
-	saved   chan error // for an intent: receives the result of storing it; nil for an outcome
+	outcome     Outcome
+	afterCommit func()     // called after the commit; may be nil
+	saved       chan error // for an intent: receives the result of storing it; nil for an outcome
 }
 
 // drain works on the work list until no object on it is due or the slice is over. done reports that
@@ -110,16 +110,16 @@ func (r *run) drainDemanded(ctx context.Context) (done bool, wait time.Time, err
 func (r *run) newPipeline(demanded bool) *pipeline {
 	l := &pipeline{
 		r: r, demanded: demanded, memo: r.e.memoOf(r.job), until: r.sliceEnd.Add(exportGrace),
-		hands: map[string]bool{}, told: make(chan news),
-		poked: make(chan struct{}, 1), records: make(chan record), urge: make(chan struct{}, 1),
+		inHand: map[string]bool{}, messages: make(chan feedMessage),
+		wakeFeed: make(chan struct{}, 1), records: make(chan record), commitAtOnce: make(chan struct{}, 1),
 	}
-	l.g, l.trying, l.written = r.e.goroutines(), newLock(), make(chan struct{})
+	l.g, l.trialLock, l.writeEnded = r.e.goroutines(), newLock(), make(chan struct{})
 	if r.state.Phase != Idle {
 		l.cycle = r.state.Cycle.ID
 	}
-	l.trial.Store(r.state.Trial != nil)
+	l.onlyOneWriteAtATime.Store(r.state.Trial != nil)
 	l.pacer = newPacer(r.state.Pace, r.e.Now, r.e.after(), r.sliceEnd, r.e.workers())
-	l.pacer.moved, l.pacer.g = l.poke, l.g
+	l.pacer.onWaitChange, l.pacer.g = l.wakeTheFeed, l.g
 	l.p = r.pass()
 	l.p.target = pacedTarget{Target: r.target, pacer: l.pacer}
 	l.p.searcher = newSearcher(l.p.target, r.state.Searches, l.g)
@@ -144,20 +144,20 @@ func (l *pipeline) drain(ctx context.Context) (done bool, wait time.Time, err er
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r.state.Pace = l.pacer.learned()
-	err = errors.Join(l.broken, err)
+	err = errors.Join(l.installationError, err)
 	switch {
 	case err != nil:
 		return false, time.Time{}, err
-	case l.systemic != nil:
-		wait, err := r.quarantine(context.WithoutCancel(ctx), l.systemic)
+	case l.connectionProblem != nil:
+		wait, err := r.quarantine(context.WithoutCancel(ctx), l.connectionProblem)
 		return false, wait, err
 	}
 	return done, time.Time{}, nil
 }
 
-func (l *pipeline) poke() {
+func (l *pipeline) wakeTheFeed() {
 	select {
-	case l.poked <- struct{}{}:
+	case l.wakeFeed <- struct{}{}:
 	default:
 	}
 }
@@ -166,19 +166,19 @@ func (l *pipeline) poke() {
 // returns when all workers have ended. done is false if the slice was over before the work was
 // done.
 func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
-	tick := l.g.after(newsGap)
+	tick := l.g.after(changesPollInterval)
 	woken := l.r.e.wakeSignal(l.r.job.Key)
 	importing, look, refill := false, true, true
 	first := !l.demanded && l.r.phase() == Changes // while first is true, no work begins: changed people must be listed first, or some would be worked on twice
 	stop := ctx.Done()
 	for {
-		over := l.over(ctx) || err != nil
+		over := l.sliceIsOver(ctx) || err != nil
 		if over {
 			l.pacer.close()
 		} else {
 			if !importing && !l.demanded && (look || l.r.phase() != Finishing) {
 				importing, look = true, false
-				l.g.start(func() { send(l.g, l.told, l.importSome(ctx)) })
+				l.g.start(func() { send(l.g, l.messages, l.importNext(ctx)) })
 			}
 			if !first {
 				if refill, err = l.dispatch(ctx, refill); err != nil {
@@ -187,29 +187,29 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 			}
 		}
 		if l.busy == 0 {
-			l.hurry()
+			l.commitWaitingRecords()
 		}
 		imported := l.demanded || l.r.phase() == Finishing && !look
-		if l.busy == 0 && len(l.hands) == 0 && !importing && (over || !refill && len(l.queue) == 0 && imported) {
+		if l.busy == 0 && len(l.inHand) == 0 && !importing && (over || !refill && len(l.queue) == 0 && imported) {
 			return !over, err
 		}
 		self := l.g.self()
 		switch {
-		case taken(woken):
+		case tryReceive(woken):
 			look = true
-		case taken(l.poked):
+		case tryReceive(l.wakeFeed):
 		default:
 			select {
-			case news := <-l.told:
-				for _, id := range news.free {
-					delete(l.hands, handOf(id))
+			case news := <-l.messages:
+				for _, id := range news.released {
+					delete(l.inHand, objectOfWork(id))
 				}
 				switch {
 				case news.ended:
 					l.busy--
-				case news.imported:
+				case news.importEnded:
 					importing, first = false, false
-					refill = refill || news.found && l.goesFirst(news.lane)
+					refill = refill || news.importFoundWork && l.goesFirst(news.lane)
 					err = errors.Join(err, news.err)
 				default:
 					refill = refill || len(l.queue) == 0
@@ -217,9 +217,9 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 			case <-woken:
 				look = true
 			case <-tick:
-				tick = l.g.after(newsGap)
+				tick = l.g.after(changesPollInterval)
 				look, refill = true, refill || len(l.queue) == 0
-			case <-l.poked:
+			case <-l.wakeFeed:
 			case <-stop:
 				stop = nil
 			}
@@ -234,9 +234,9 @@ func (l *pipeline) goesFirst(lane Lane) bool {
 	return len(l.queue) == 0 || lane < l.queue[len(l.queue)-1].Lane
 }
 
-// taken receives a signal if one is ready, and reports whether it received one. Callers use it to
-// check channels in a fixed order; a select would pick any ready channel.
-func taken(signal <-chan struct{}) bool {
+// tryReceive receives a signal if one is ready, and reports whether it received one. Callers use it
+// to check channels in a fixed order; a select would pick any ready channel.
+func tryReceive(signal <-chan struct{}) bool {
 	select {
 	case <-signal:
 		return true
@@ -245,24 +245,24 @@ func taken(signal <-chan struct{}) bool {
 	}
 }
 
-// over reports whether no more work may begin in this slice, because its time is up, it was
+// sliceIsOver reports whether no more work may begin in this slice, because its time is up, it was
 // cancelled, or an error or a quarantine ends it.
-func (l *pipeline) over(ctx context.Context) bool {
+func (l *pipeline) sliceIsOver(ctx context.Context) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return ctx.Err() != nil || l.broken != nil || l.systemic != nil || !l.r.e.Now().Before(l.r.sliceEnd)
+	return ctx.Err() != nil || l.installationError != nil || l.connectionProblem != nil || !l.r.e.Now().Before(l.r.sliceEnd)
 }
 
-func (l *pipeline) doubted() bool {
+func (l *pipeline) isTestingConnection() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.doubts > 0
+	return l.failuresBeingTested > 0
 }
 
-// hurry has the recorder commit its waiting records at once.
-func (l *pipeline) hurry() {
+// commitWaitingRecords has the recorder commit its waiting records at once.
+func (l *pipeline) commitWaitingRecords() {
 	select {
-	case l.urge <- struct{}{}:
+	case l.commitAtOnce <- struct{}{}:
 	default:
 	}
 }
@@ -271,20 +271,20 @@ func (l *pipeline) hurry() {
 // again first. dispatch returns true if the next call must read the list again.
 func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 	parked, started := l.pacer.waits(), false
-	for !l.doubted() {
+	for !l.isTestingConnection() {
 		if refill {
 			page, err := l.nextPage(ctx, parked)
 			if err != nil {
 				return true, err
 			}
-			l.queue = slices.DeleteFunc(page, func(p Pending) bool { return l.hands[handOf(p.ObjectID)] })
+			l.queue = slices.DeleteFunc(page, func(p Pending) bool { return l.inHand[objectOfWork(p.ObjectID)] })
 			refill = false
 		}
 		if len(l.queue) == 0 {
 			return false, nil
 		}
 		next := l.queue[0]
-		if l.hands[handOf(next.ObjectID)] { // a group and its memberships are never in hand at the same time
+		if l.inHand[objectOfWork(next.ObjectID)] { // a group and its memberships are never in hand at the same time
 			l.queue = l.queue[1:]
 			continue
 		}
@@ -293,24 +293,24 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 		switch {
 		case next.Lane == Leavers || next.Why == ByDemand:
 			room += firstWidth // more workers may run for urgent work, so that it does not wait for other work
-		case parked >= mostParked:
+		case parked >= maxWaitingRequests:
 			return false, nil
 		case !started:
 			free = max(1, room/8) // several workers start together, so that one read serves them
 		}
-		if room-(l.busy-parked-int(l.saving.Load())) < free || len(l.hands) >= mostAtOnce+mostParked {
+		if room-(l.busy-parked-int(l.workersSaving.Load())) < free || len(l.inHand) >= maxRecordsPerCommit+maxWaitingRequests {
 			return false, nil
 		}
 		started = true
 		l.queue = l.queue[1:]
 		refill = len(l.queue) == 0
-		l.hands[handOf(next.ObjectID)] = true
+		l.inHand[objectOfWork(next.ObjectID)] = true
 		l.busy++
-		l.active.Add(1)
+		l.runningWorkers.Add(1)
 		l.g.start(func() {
-			untouched := l.work(ctx, next)
-			l.active.Add(-1)
-			send(l.g, l.told, news{ended: true, free: untouched})
+			untouched := l.workOn(ctx, next)
+			l.runningWorkers.Add(-1)
+			send(l.g, l.messages, feedMessage{ended: true, released: untouched})
 		})
 	}
 	return refill, nil
@@ -320,12 +320,12 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 // an approved plan lists come first, then the others by lane. While no creates can be sent, it
 // leaves out people who have no account yet. parked is how many requests wait for the pacer.
 func (l *pipeline) nextPage(ctx context.Context, parked int) ([]Pending, error) {
-	r, now, limit := l.r, l.r.e.Now(), feedPage+len(l.hands)
+	r, now, limit := l.r, l.r.e.Now(), feedPageSize+len(l.inHand)
 	page, err := r.e.Store.PendingDemanded(ctx, r.job.Key, now, limit)
 	if err != nil || l.demanded {
 		return page, err
 	}
-	noCreates := l.pacer.paused(CreateRequest).After(r.sliceEnd) || parked >= mostParked
+	noCreates := l.pacer.paused(CreateRequest).After(r.sliceEnd) || parked >= maxWaitingRequests
 	others, err := r.e.Store.Pending(ctx, r.job.Key, now, noCreates, limit)
 	if len(page) > 0 {
 		others = slices.DeleteFunc(others, func(p Pending) bool { return p.Why == ByDemand || p.Why == ByPlan })
@@ -333,9 +333,9 @@ func (l *pipeline) nextPage(ctx context.Context, parked int) ([]Pending, error) 
 	return append(page, others...), err
 }
 
-// importSome imports new changes or, if there are none, the next page of the cycle. If it found
+// importNext imports new changes or, if there are none, the next page of the cycle. If it found
 // something, and the first time in a slice, the guard then judges.
-func (l *pipeline) importSome(ctx context.Context) news {
+func (l *pipeline) importNext(ctx context.Context) feedMessage {
 	l.r.importing.acquire(l.g)
 	defer l.r.importing.release()
 	lane := Lane(0)
@@ -347,23 +347,23 @@ func (l *pipeline) importSome(ctx context.Context) news {
 		found = true
 		lane, err = l.r.importPage(ctx)
 	}
-	if err == nil && (found || !l.judged) {
-		l.judged = true // the first import of a slice also judges causes that an earlier process did not judge before it died
+	if err == nil && (found || !l.hasCalledGuard) {
+		l.hasCalledGuard = true // the first import of a slice also judges causes that an earlier process did not judge before it died
 		var did bool
 		if did, err = l.r.judge(ctx, false); did {
 			found, lane = true, 0
 		}
 	}
-	return news{imported: true, found: found, lane: lane, err: err}
+	return feedMessage{importEnded: true, importFoundWork: found, lane: lane, err: err}
 }
 
-// work takes one person through all steps. If it has no outcome to record, so that the person stays
-// on the list unchanged, it returns the person's id. Otherwise it returns nil.
-func (l *pipeline) work(ctx context.Context, known Pending) (untouched []string) {
+// workOn takes one person through all steps. If it has no outcome to record, so that the person
+// stays on the list unchanged, it returns the person's id. Otherwise it returns nil.
+func (l *pipeline) workOn(ctx context.Context, known Pending) (untouched []string) {
 	if _, members := groupOf(known.ObjectID); members {
 		return l.workMembers(ctx, known)
 	}
-	planned, err := l.r.expected(ctx, &known)
+	planned, err := l.r.expectedOperation(ctx, &known)
 	if err != nil {
 		if ctx.Err() == nil {
 			l.fail(err)
@@ -372,7 +372,7 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched []string)
 	}
 	req := &request{lane: known.Lane}
 	if known.Op == nil {
-		req.absent = l.memo.take(known.ObjectID, l.r.e.Now())
+		req.knownAbsent = l.memo.takeRememberedSearch(known.ObjectID, l.r.e.Now())
 	}
 	w, err := l.evaluate(withRequest(ctx, req), known)
 	if err != nil {
@@ -382,12 +382,12 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched []string)
 		return []string{known.ObjectID}
 	}
 	if planned != nil && (planned.Plan == "" || planned.Fingerprint != w.fingerprint()) {
-		send(l.g, l.records, record{outcome: w.leftOut(planned), release: func() { w.p.claims.release(known.ObjectID) }})
+		send(l.g, l.records, record{outcome: w.leftOutOutcome(planned), afterCommit: func() { w.p.claims.release(known.ObjectID) }})
 		return nil
 	}
 	var judged *Listed
 	if planned == nil { // the guard does not judge the operations of a plan, because an administrator has approved them
-		judged, err = l.holdsBack(ctx, w)
+		judged, err = l.rowForGuard(ctx, w)
 	}
 	switch {
 	case err != nil:
@@ -397,7 +397,7 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched []string)
 		w.p.claims.release(known.ObjectID)
 		return []string{known.ObjectID}
 	case judged != nil:
-		send(l.g, l.records, record{outcome: Outcome{ObjectID: known.ObjectID, Judge: judged}, release: func() { w.p.claims.release(known.ObjectID) }})
+		send(l.g, l.records, record{outcome: Outcome{ObjectID: known.ObjectID, Judge: judged}, afterCommit: func() { w.p.claims.release(known.ObjectID) }})
 		return nil
 	}
 	w.entry.ID, w.entry.ChangeID = l.r.e.NewID(), l.r.e.NewID()
@@ -405,31 +405,31 @@ func (l *pipeline) work(ctx context.Context, known Pending) (untouched []string)
 	// asked to stop.
 	firm := withRequest(context.WithoutCancel(ctx), req)
 	if requests(w.decision) && ctx.Err() == nil && l.r.e.Now().Before(l.until) {
-		ended, ok := l.onTrial()
+		ended, ok := l.waitToWrite()
 		if !ok {
 			ended()
 			return []string{known.ObjectID}
 		}
 		err := l.export(firm, w, req)
-		l.trip(firm, w)
+		l.countWriteResult(firm, w)
 		ended()
 		if err != nil {
 			l.fail(err)
 			return []string{known.ObjectID}
 		}
 	}
-	l.judge(firm, w)
+	l.judgeFailure(firm, w)
 	cycle := l.cycle
 	if planned != nil {
 		cycle = planned.Plan
 	}
 	o := w.conclude(l.r.e.Now(), cycle)
 	o.settlePlanned(planned, w)
-	if err := l.r.relate(firm, w, &o); err != nil {
+	if err := l.r.addRelatedWork(firm, w, &o); err != nil {
 		l.fail(err)
 		return []string{known.ObjectID}
 	}
-	send(l.g, l.records, record{outcome: o, release: func() { w.p.claims.release(known.ObjectID) }})
+	send(l.g, l.records, record{outcome: o, afterCommit: func() { w.p.claims.release(known.ObjectID) }})
 	return nil
 }
 
@@ -457,22 +457,22 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 	if !creating {
 		// If the process dies now, the next process reads this account before it compares the
 		// account with anything.
-		flies := Outcome{ObjectID: w.known.ObjectID, Flies: true}
+		flies := Outcome{ObjectID: w.known.ObjectID, AboutToSend: true}
 		switch d := w.decision.(type) {
 		case patch:
-			flies.Gives = given(d.changes)
+			flies.GivenAttributes = attributesGivenValues(d.changes)
 		case remove: // if the object comes back into scope before the outcome is known, the account is read first
 			w.deleting = true
 			w.p.doubt.add(w.known.ObjectID, l.r.e.Now())
 		}
-		if err := l.before(w, flies); err != nil {
+		if err := l.storeBeforeSending(w, flies); err != nil {
 			return err
 		}
 		w.p.export(ctx, w, l.r.e.Now())
 		return nil
 	}
 	if until := l.pacer.paused(CreateRequest); until.After(l.r.sliceEnd) {
-		l.memo.keep(w.known.ObjectID, d.keys, l.r.e.Now())
+		l.memo.rememberSearch(w.known.ObjectID, d.keys, l.r.e.Now())
 		w.postpone(until, l.pacer.why(CreateRequest))
 		return nil
 	}
@@ -497,73 +497,73 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 func (l *pipeline) intend(w *work, d create, times int) error {
 	op := Op{ObjectID: w.known.ObjectID, ID: w.entry.ChangeID, Kind: w.m.kind, Keys: d.keys, Sent: l.r.e.Now(), Times: times, Cycle: l.cycle, Drawn: d.drawn}
 	w.known.Op, w.known.resolved = &op, false
-	return l.before(w, Outcome{ObjectID: op.ObjectID, Intent: &op})
+	return l.storeBeforeSending(w, Outcome{ObjectID: op.ObjectID, Intent: &op})
 }
 
-// before stores the outcome o, which says that a request about a person is about to be sent. It
-// returns when the outcome is on disk.
-func (l *pipeline) before(w *work, o Outcome) error {
+// storeBeforeSending stores the outcome o, which says that a request about a person is about to be
+// sent. It returns when the outcome is on disk.
+func (l *pipeline) storeBeforeSending(w *work, o Outcome) error {
 	saved := make(chan error, 1)
-	l.saving.Add(1)
-	l.poke()
-	defer l.saving.Add(-1)
+	l.workersSaving.Add(1)
+	l.wakeTheFeed()
+	defer l.workersSaving.Add(-1)
 	send(l.g, l.records, record{outcome: o, saved: saved})
 	return receive(l.g, saved)
 }
 
-// judge separates failures of the connection from failures of people. If a connection test fails
-// too, no person's failure is recorded and the job waits. A pause that the target asked for is not
-// a person's failure either.
-func (l *pipeline) judge(ctx context.Context, w *work) {
+// judgeFailure separates failures of the connection from failures of people. If a connection test
+// fails too, no person's failure is recorded and the job waits. A pause that the target asked for
+// is not a person's failure either.
+func (l *pipeline) judgeFailure(ctx context.Context, w *work) {
 	te := w.problem()
 	switch {
 	case te == nil:
 	case !te.postponed.IsZero():
 		if d, creating := w.decision.(create); creating && te.Status == 0 {
-			l.memo.keep(w.known.ObjectID, d.keys, l.r.e.Now())
+			l.memo.rememberSearch(w.known.ObjectID, d.keys, l.r.e.Now())
 		}
 		w.postpone(te.postponed, te.Detail)
 	case te.Kind == Throttled: // a failure of the person: the request met too many pauses, or may have been carried out
-	case suspicious(te):
-		if l.prove(ctx, te) != nil {
+	case mayConcernConnection(te):
+		if l.testConnectionAfterFailure(ctx, te) != nil {
 			w.postpone(l.r.e.Now(), te.Detail)
 		}
 	}
 }
 
-// prove tests the connection after a failure, and returns the problem of the connection, or nil if
-// it works. Failures that occur during a test share its result. If a test succeeded just before,
-// only a failure that would affect everyone causes another test.
-func (l *pipeline) prove(ctx context.Context, te *TargetError) *TargetError {
+// testConnectionAfterFailure tests the connection after a failure, and returns the problem of the
+// connection, or nil if it works. Failures that occur during a test share its result. If a test
+// succeeded just before, only a failure that would affect everyone causes another test.
+func (l *pipeline) testConnectionAfterFailure(ctx context.Context, te *TargetError) *TargetError {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.systemic != nil {
-		return l.systemic
+	if l.connectionProblem != nil {
+		return l.connectionProblem
 	}
-	if general(te) {
-		l.doubts++
-		defer func() { l.doubts--; l.poke() }()
+	if affectsEveryone(te) {
+		l.failuresBeingTested++
+		defer func() { l.failuresBeingTested--; l.wakeTheFeed() }()
 	}
-	if !general(te) && l.r.e.Now().Before(l.proved.Add(proofTime)) {
+	if !affectsEveryone(te) && l.r.e.Now().Before(l.lastTestSuccess.Add(connectionProofTime)) {
 		return nil
 	}
-	if running := l.testing; running != nil {
+	if running := l.testEnded; running != nil {
 		l.mu.Unlock()
 		receive(l.g, running)
 		l.mu.Lock()
-		return l.tested
+		return l.lastTestProblem
 	}
 	running := make(chan struct{})
-	l.testing = running
+	l.testEnded = running
 	l.mu.Unlock()
 	problem := asProblem(l.r.testAgain(ctx))
 	l.mu.Lock()
 	if problem != nil && problem.Kind == Throttled {
 		problem = nil // the target answers, so the connection works
 	}
-	l.tested, l.testing, l.systemic = problem, nil, problem
+	l.lastTestProblem, l.testEnded, l.connectionProblem = problem, nil, problem
 	if problem == nil {
-		l.proved = l.r.e.Now()
+		l.lastTestSuccess = l.r.e.Now()
 	}
 	close(running)
 	return problem
@@ -573,9 +573,9 @@ func (l *pipeline) prove(ctx context.Context, te *TargetError) *TargetError {
 // store.
 func (l *pipeline) fail(err error) {
 	l.mu.Lock()
-	l.broken = errors.Join(l.broken, err)
+	l.installationError = errors.Join(l.installationError, err)
 	l.mu.Unlock()
-	l.poke()
+	l.wakeTheFeed()
 }
 
 // recorder commits intents and outcomes, many at a time. A worker waits for each intent, so intents
@@ -586,13 +586,13 @@ func (l *pipeline) recorder(ctx context.Context) {
 	var intents, outcomes []record
 	var soon, late <-chan time.Time
 	for open := true; open; {
-		self, all, now := l.g.self(), taken(l.urge), false
+		self, all, now := l.g.self(), tryReceive(l.commitAtOnce), false
 		if !all {
 			select {
 			case one, ok := <-l.records:
 				open = ok
-				intents, outcomes = sorted(intents, outcomes, one, ok)
-			case <-l.urge:
+				intents, outcomes = appendRecord(intents, outcomes, one, ok)
+			case <-l.commitAtOnce:
 				all = true
 			case <-soon:
 				now = true
@@ -607,15 +607,15 @@ func (l *pipeline) recorder(ctx context.Context) {
 		if len(outcomes) > 0 && late == nil {
 			late = l.g.after(outcomeTime)
 		}
-		all = all || !open || len(outcomes) >= mostOutcomes
-		if now = now || all || int64(len(intents)) >= l.active.Load(); !now || len(intents) == 0 && !all {
+		all = all || !open || len(outcomes) >= maxWaitingOutcomes
+		if now = now || all || int64(len(intents)) >= l.runningWorkers.Load(); !now || len(intents) == 0 && !all {
 			continue
 		}
-		for there := open; there && len(intents)+len(outcomes) < mostAtOnce; {
+		for there := open; there && len(intents)+len(outcomes) < maxRecordsPerCommit; {
 			select {
 			case one, ok := <-l.records:
 				open, there = ok, ok
-				intents, outcomes = sorted(intents, outcomes, one, ok)
+				intents, outcomes = appendRecord(intents, outcomes, one, ok)
 			default:
 				there = false
 			}
@@ -627,13 +627,13 @@ func (l *pipeline) recorder(ctx context.Context) {
 			outcomes, late = nil, nil
 		}
 		if len(batch) > 0 {
-			l.finish(batch, l.commit(ctx, batch))
+			l.reportCommit(batch, l.commit(ctx, batch))
 		}
 	}
 }
 
-// sorted adds a record to the intents or to the outcomes. If ok is false, there is no record.
-func sorted(intents, outcomes []record, one record, ok bool) ([]record, []record) {
+// appendRecord adds a record to the intents or to the outcomes. If ok is false, there is no record.
+func appendRecord(intents, outcomes []record, one record, ok bool) ([]record, []record) {
 	switch {
 	case !ok:
 	case one.saved != nil:
@@ -644,17 +644,17 @@ func sorted(intents, outcomes []record, one record, ok bool) ([]record, []record
 	return intents, outcomes
 }
 
-// finish passes the result of a commit on: to the workers that wait for their intents, and to the
-// feed, for which the objects with outcomes are no longer in hand. An error ends the slice.
-func (l *pipeline) finish(batch []record, err error) {
+// reportCommit passes the result of a commit on: to the workers that wait for their intents, and to
+// the feed, for which the objects with outcomes are no longer in hand. An error ends the slice.
+func (l *pipeline) reportCommit(batch []record, err error) {
 	var ids []string
 	for _, one := range batch {
 		if one.saved != nil {
 			one.saved <- err
 			continue
 		}
-		if one.release != nil {
-			one.release()
+		if one.afterCommit != nil {
+			one.afterCommit()
 		}
 		ids = append(ids, one.outcome.ObjectID)
 	}
@@ -662,7 +662,7 @@ func (l *pipeline) finish(batch []record, err error) {
 		l.fail(err)
 	}
 	if len(ids) > 0 {
-		send(l.g, l.told, news{free: ids})
+		send(l.g, l.messages, feedMessage{released: ids})
 	}
 }
 
@@ -676,8 +676,8 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 		outcomes[i] = one.outcome
 	}
 	r := l.r
-	if err := r.save(func(s *State) {
-		s.InFlight, s.Flown, s.FlownAt = slices.Clone(s.InFlight), maps.Clone(s.Flown), maps.Clone(s.FlownAt)
+	if err := r.changeState(func(s *State) {
+		s.InFlight, s.UnsureAttributes, s.UnsureSince = slices.Clone(s.InFlight), maps.Clone(s.UnsureAttributes), maps.Clone(s.UnsureSince)
 		for _, o := range outcomes {
 			if o.Judge != nil || o.Planned.Result == PlanLeftOut {
 				continue
@@ -685,7 +685,7 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 			if s.Phase != Idle {
 				s.Cycle.count(o)
 			}
-			s.flight(o, r.e.Now())
+			s.updateInFlight(o, r.e.Now())
 		}
 		s.Dialect = r.target.Dialect()
 		s.Pace = l.pacer.learned()
@@ -702,34 +702,34 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 	return nil
 }
 
-// flight adds an object to InFlight if its update or deletion is about to be sent, and removes the
-// object if the outcome is known.
-func (s *State) flight(o Outcome, now time.Time) {
+// updateInFlight adds an object to InFlight if its update or deletion is about to be sent, and
+// removes the object if the outcome is known.
+func (s *State) updateInFlight(o Outcome, now time.Time) {
 	at := slices.Index(s.InFlight, o.ObjectID)
 	switch {
-	case o.Flies:
+	case o.AboutToSend:
 		if at < 0 {
 			s.InFlight = append(s.InFlight, o.ObjectID)
 		}
-		if s.Flown == nil {
-			s.Flown = map[string][]string{}
+		if s.UnsureAttributes == nil {
+			s.UnsureAttributes = map[string][]string{}
 		}
-		if s.FlownAt == nil {
-			s.FlownAt = map[string]time.Time{}
+		if s.UnsureSince == nil {
+			s.UnsureSince = map[string]time.Time{}
 		}
-		s.FlownAt[o.ObjectID] = now
-		all := slices.Concat(s.Flown[o.ObjectID], o.Gives) // the outcome of an earlier update may still be unknown
+		s.UnsureSince[o.ObjectID] = now
+		all := slices.Concat(s.UnsureAttributes[o.ObjectID], o.GivenAttributes) // the outcome of an earlier update may still be unknown
 		slices.Sort(all)
-		s.Flown[o.ObjectID] = slices.Compact(all)
-	case o.Intent == nil && !o.Doubted && at >= 0:
+		s.UnsureAttributes[o.ObjectID] = slices.Compact(all)
+	case o.Intent == nil && !o.OutcomeUnknown && at >= 0:
 		s.InFlight = slices.Delete(s.InFlight, at, at+1)
-		delete(s.Flown, o.ObjectID)
-		delete(s.FlownAt, o.ObjectID)
+		delete(s.UnsureAttributes, o.ObjectID)
+		delete(s.UnsureSince, o.ObjectID)
 	}
 }
 
-// given returns the attributes to which the changes give a value.
-func given(changes []Change) []string {
+// attributesGivenValues returns the attributes to which the changes give a value.
+func attributesGivenValues(changes []Change) []string {
 	var names []string
 	for _, c := range changes {
 		if c.New != nil {
@@ -743,16 +743,16 @@ func given(changes []Change) []string {
 // postponed. The next attempt can then skip the search. memo also remembers groups that seem to
 // have lost all members, and the lists of accounts and groups.
 type memo struct {
-	settings      string       // identifies the settings of the job for which the memo was made
-	users, groups *accountList // the lists of all accounts and of all groups, for a target that compares case in searches
-	mu            sync.Mutex
-	all           map[string]searched  // the searches that found no account, by object id
-	suspected     map[string]suspicion // the groups that seem to have lost all members, by object id
+	settings          string       // identifies the settings of the job for which the memo was made
+	users, groups     *accountList // the lists of all accounts and of all groups, for a target that compares case in searches
+	mu                sync.Mutex
+	fruitlessSearches map[string]fruitlessSearch // the searches that found no account, by object id
+	suspected         map[string]suspicion       // the groups that seem to have lost all members, by object id
 }
 
 func newMemo(settings string) *memo {
 	return &memo{
-		settings: settings, users: newAccountList(), groups: newAccountList(), all: map[string]searched{}, suspected: map[string]suspicion{},
+		settings: settings, users: newAccountList(), groups: newAccountList(), fruitlessSearches: map[string]fruitlessSearch{}, suspected: map[string]suspicion{},
 	}
 }
 
@@ -769,15 +769,15 @@ func (m *memo) suspicion(group string) (s suspicion, is bool) {
 	return s, is
 }
 
-// acquit forgets that a group seemed to have lost all members.
-func (m *memo) acquit(group string) {
+// clearSuspicion forgets that a group seemed to have lost all members.
+func (m *memo) clearSuspicion(group string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.suspected, group)
 }
 
-// searched is a search that found no account.
-type searched struct {
+// fruitlessSearch is a search that found no account.
+type fruitlessSearch struct {
 	keys []MatchKey
 	at   time.Time
 }
@@ -785,19 +785,19 @@ type searched struct {
 // memoTime is how long a memo remembers a search.
 const memoTime = 2 * time.Minute
 
-func (m *memo) keep(objectID string, keys []MatchKey, now time.Time) {
+func (m *memo) rememberSearch(objectID string, keys []MatchKey, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.all[objectID] = searched{keys, now}
+	m.fruitlessSearches[objectID] = fruitlessSearch{keys, now}
 }
 
-// take returns the matching values for which a recent search for this object found no account, and
-// forgets them. It returns nil if there was no such search.
-func (m *memo) take(objectID string, now time.Time) []MatchKey {
+// takeRememberedSearch returns the matching values for which a recent search for this object found
+// no account, and forgets them. It returns nil if there was no such search.
+func (m *memo) takeRememberedSearch(objectID string, now time.Time) []MatchKey {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	s, ok := m.all[objectID]
-	delete(m.all, objectID)
+	s, ok := m.fruitlessSearches[objectID]
+	delete(m.fruitlessSearches, objectID)
 	if !ok || now.Sub(s.at) > memoTime {
 		return nil
 	}

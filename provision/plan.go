@@ -102,7 +102,7 @@ func (e *Engine) PlanWith(ctx context.Context, k Key, schema *Schema, visit func
 
 func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanReport, error) {
 	p := r.pass()
-	p.reads = r.state.ReadAll || r.state.ForgetFailures != r.job.ForgetFailures
+	p.readsEveryAccount = r.state.ReadAll || r.state.ForgetFailures != r.job.ForgetFailures
 	initial := !r.state.Ready || r.state.LookAtAll != r.job.LookAtAll
 	if !initial {
 		_, err := r.sourceChanged(ctx)
@@ -110,7 +110,7 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 			return PlanReport{}, err
 		}
 	}
-	report := PlanReport{Kind: IncrementalCycle, Notes: []string{}, reads: p.reads}
+	report := PlanReport{Kind: IncrementalCycle, Notes: []string{}, reads: p.readsEveryAccount}
 	if initial {
 		report.Kind = InitialCycle
 		edit, err := r.mappingsEdited(ctx)
@@ -130,17 +130,17 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 	}
 	report.Notes = append(report.Notes, r.state.Searches.notes()...)
 	f := newForecast(r, p, initial, &report, visit)
-	if err := f.candidates(ctx); err != nil {
+	if err := f.evaluateCandidates(ctx); err != nil {
 		return report, err
 	}
 	return report, f.finish(ctx)
 }
 
-// candidates evaluates the people and groups that the next cycle would look at, each once.
-func (f *forecast) candidates(ctx context.Context) error {
+// evaluateCandidates evaluates the people and groups that the next cycle would look at, each once.
+func (f *forecast) evaluateCandidates(ctx context.Context) error {
 	r := f.r
 	page := func(ids []string) error { return f.evaluate(ctx, ids) }
-	if err := f.changes(ctx); err != nil {
+	if err := f.evaluateChanges(ctx); err != nil {
 		return err
 	}
 	ids, err := r.e.Store.DueEscrowIDs(ctx, r.job.Key, time.Time{}) // the zero time means all failed objects: a cycle that a person starts retries them all
@@ -161,11 +161,11 @@ func (f *forecast) candidates(ctx context.Context) error {
 	return r.preview(ctx, Snapshot, page)
 }
 
-// changes evaluates the people and groups that have changed since the last cycle. If the next cycle
-// is an initial one, it only records the people who have lost access, see leavers.
-func (f *forecast) changes(ctx context.Context) error {
+// evaluateChanges evaluates the people and groups that have changed since the last cycle. If the
+// next cycle is an initial one, it only records the people who have lost access, see leavers.
+func (f *forecast) evaluateChanges(ctx context.Context) error {
 	if f.initial {
-		return f.leavers(ctx)
+		return f.recordLeavers(ctx)
 	}
 	changed := func(ids []string) error {
 		for _, id := range ids {
@@ -187,9 +187,10 @@ func (f *forecast) changes(ctx context.Context) error {
 	})
 }
 
-// leavers records the people who have lost access by a change since the last cycle. An initial
-// cycle lists them before it looks at everyone, and the guard attributes them to that change.
-func (f *forecast) leavers(ctx context.Context) error {
+// recordLeavers records the people who have lost access by a change since the last cycle. An
+// initial cycle lists them before it looks at everyone, and the guard attributes them to that
+// change.
+func (f *forecast) recordLeavers(ctx context.Context) error {
 	r := f.r
 	if r.state.ForgetLinks != r.job.ForgetLinks {
 		return nil
@@ -212,8 +213,8 @@ func (f *forecast) evaluate(ctx context.Context, ids []string) error {
 	for _, id := range ids {
 		switch group, members := groupOf(id); {
 		case members:
-			if f.partly[group] == nil {
-				f.unsent[group] = true
+			if f.notedMemberships[group] == nil {
+				f.groupsWithOpenWork[group] = true
 			}
 		case !f.seen[id]:
 			f.seen[id] = true
@@ -255,9 +256,9 @@ func (r *run) preview(ctx context.Context, from Phase, page func([]string) error
 	return nil
 }
 
-// each calls f with the numbers 0 to n-1, several at the same time, and waits until all calls have
-// returned.
-func each(n int, f func(i int)) {
+// runConcurrently calls f with the numbers 0 to n-1, several at the same time, and waits until all
+// calls have returned.
+func runConcurrently(n int, f func(i int)) {
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range min(firstWidth, n) {
@@ -273,7 +274,7 @@ func each(n int, f func(i int)) {
 // evaluateForPlan evaluates the objects with these ids, several at a time.
 func (r *run) evaluateForPlan(ctx context.Context, p *pass, ids []string) ([]*work, error) {
 	works, errs := make([]*work, len(ids)), make([]error, len(ids))
-	each(len(ids), func(i int) {
+	runConcurrently(len(ids), func(i int) {
 		if errs[i] = ctx.Err(); errs[i] != nil {
 			return
 		}
@@ -288,8 +289,8 @@ func (r *run) evaluateForPlan(ctx context.Context, p *pass, ids []string) ([]*wo
 	return works, errors.Join(errs...)
 }
 
-// planned returns what a cycle would do with the person or group.
-func (w *work) planned() PlannedObject {
+// plannedObject returns what a cycle would do with the person or group.
+func (w *work) plannedObject() PlannedObject {
 	status := statusOf(w.decision, w.result)
 	o := PlannedObject{
 		ObjectID: w.known.ObjectID, Kind: w.m.kind, DisplayName: w.entry.SourceIdentity.DisplayName, UserName: w.entry.SourceIdentity.Details["userPrincipalName"],
@@ -312,7 +313,7 @@ func (w *work) planned() PlannedObject {
 		o.Changes = []Change{}
 	}
 	if o.Result == Success {
-		o.Reason = strings.Join(w.keeps, " ")
+		o.Reason = strings.Join(w.notesOnKeptValues, " ")
 	}
 	o.fingerprint, o.lane = w.fingerprint(), w.plannedLane()
 	return o

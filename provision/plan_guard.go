@@ -27,8 +27,8 @@ type planGuard struct {
 
 // waitingOperation is an operation that waits until all operations of its cause are known.
 type waitingOperation struct {
-	o       PlannedObject
-	follows consequence // the consequence of the operation if it is let through
+	o           PlannedObject
+	consequence consequence // the consequence of the operation if it is let through
 }
 
 // decidedAnew reports whether a change of the object cancels an earlier verdict on its operation.
@@ -43,16 +43,16 @@ func (g *planGuard) causeOf(w *work, origins map[string]Origin) string {
 	case g.decidedAnew(w, origins):
 	case w.known.Cause != "" && w.known.Verdict != Rejected:
 		return w.known.Cause
-	case g.initial && !w.known.leaves():
+	case g.initial && !w.known.removalFailed():
 		return cycleCause
 	}
 	return origins[w.known.ObjectID].Cause
 }
 
-// takes judges a planned operation o that may take access away. If the operation is on hold or
-// rejected, takes changes o to say so. waits reports whether the operation has to wait until all
-// operations of its cause are known; takes then keeps it, with its consequence c.
-func (g *planGuard) takes(w *work, o *PlannedObject, c consequence, origins map[string]Origin) (waits bool) {
+// keepForJudgement judges a planned operation o that may take access away. If the operation is on
+// hold or rejected, takes changes o to say so. waits reports whether the operation has to wait
+// until all operations of its cause are known; takes then keeps it, with its consequence c.
+func (g *planGuard) keepForJudgement(w *work, o *PlannedObject, c consequence, origins map[string]Origin) (waits bool) {
 	if !w.takesAway() || w.known.Takes && w.known.Verdict == Ready {
 		return false
 	}
@@ -73,14 +73,14 @@ func (g *planGuard) takes(w *work, o *PlannedObject, c consequence, origins map[
 	if cause == "" {
 		return false
 	}
-	c.free = true
-	g.causes[cause] = append(g.causes[cause], waitingOperation{o: *o, follows: c})
+	c.needsNoGuard = true
+	g.causes[cause] = append(g.causes[cause], waitingOperation{o: *o, consequence: c})
 	return true
 }
 
-// allowedNext returns how many accounts the current or next initial cycle may disable because an
-// administrator accepted that number before.
-func (r *run) allowedNext() int {
+// confirmedDisablesOfNextCycle returns how many accounts the current or next initial cycle may
+// disable because an administrator accepted that number before.
+func (r *run) confirmedDisablesOfNextCycle() int {
 	switch {
 	case r.state.LookAtAll != r.job.LookAtAll:
 		return int(r.job.Confirmed - r.state.Confirmed)
@@ -107,7 +107,7 @@ func (g *planGuard) judgeAccounts(ctx context.Context, f *forecast) error {
 				o.Result, o.Code, o.Advice = Skipped, codeOnHold, onHoldAdvice
 				o.Reason = fmt.Sprintf("It will be on hold: %d operations of one cause disable or delete, of %d active accounts, and more than %d are not sent unasked.", accounts.Total(), accounts.Active, accounts.limit())
 			} else {
-				f.follow(waiting.follows)
+				f.recordConsequence(waiting.consequence)
 			}
 			if err := f.visit(o); err != nil {
 				return err
@@ -165,7 +165,7 @@ func (g *planGuard) judgement(ctx context.Context, r *run, cause string) (*Judge
 	}
 	j := &Judgement{Accounts: Tally{Active: counts.Active}, Members: Tally{Active: counts.Members}}
 	if cause == cycleCause {
-		j.Accounts.Allowed = r.allowedNext()
+		j.Accounts.Allowed = r.confirmedDisablesOfNextCycle()
 	}
 	for _, h := range held {
 		if h.ID == cause {

@@ -17,12 +17,12 @@ type PlannedMember struct {
 // and the name of the group, and the object id of the member.
 type endingMembership struct{ group, name, member string }
 
-// note records a membership that the plan has to look at.
-func (f *forecast) note(group string, m ListedMember) {
-	if f.partly[group] == nil {
-		f.partly[group] = map[string]ListedMember{}
+// noteMembership records a membership that the plan has to look at.
+func (f *forecast) noteMembership(group string, m ListedMember) {
+	if f.notedMemberships[group] == nil {
+		f.notedMemberships[group] = map[string]ListedMember{}
 	}
-	f.partly[group][m.Member] = m
+	f.notedMemberships[group][m.Member] = m
 }
 
 // noteListed records the memberships that an import would put on the work list.
@@ -30,7 +30,7 @@ func (f *forecast) noteListed(listed []Listed) {
 	for _, l := range listed {
 		if group, is := groupOf(l.ObjectID); is {
 			for _, m := range l.Members {
-				f.note(group, m)
+				f.noteMembership(group, m)
 			}
 		}
 	}
@@ -50,8 +50,8 @@ func (f *forecast) memberships(ctx context.Context) error {
 	if err := f.noteHeld(ctx); err != nil {
 		return err
 	}
-	ids := slices.Collect(maps.Keys(f.whole))
-	ids = slices.AppendSeq(slices.AppendSeq(ids, maps.Keys(f.partly)), maps.Keys(f.unsent))
+	ids := slices.Collect(maps.Keys(f.groupsReadWhole))
+	ids = slices.AppendSeq(slices.AppendSeq(ids, maps.Keys(f.notedMemberships)), maps.Keys(f.groupsWithOpenWork))
 	slices.Sort(ids)
 	for _, id := range slices.Compact(ids) {
 		if err := ctx.Err(); err != nil {
@@ -79,8 +79,8 @@ func (f *forecast) noteMoved(ctx context.Context) error {
 			groups = append(groups, m.Group)
 		}
 		for _, group := range groups {
-			if _, noted := f.partly[group][id]; !noted {
-				f.note(group, ListedMember{Member: id})
+			if _, noted := f.notedMemberships[group][id]; !noted {
+				f.noteMembership(group, ListedMember{Member: id})
 			}
 		}
 	}
@@ -102,7 +102,7 @@ func (f *forecast) noteHeld(ctx context.Context) error {
 			}
 			for _, o := range page {
 				if after = o.Place; o.Group != "" {
-					f.unsent[o.Group] = true
+					f.groupsWithOpenWork[o.Group] = true
 				}
 			}
 			more = len(page) == membersPage
@@ -128,7 +128,7 @@ func (f *forecast) groupMembers(ctx context.Context, id string) error {
 	if err != nil {
 		return err
 	}
-	g := &groupPlan{f: f, id: id, target: known.Link.standing()}
+	g := &groupPlan{f: f, id: id, target: known.Link.usableAccountID()}
 	moved, fresh := f.moves[id]
 	if fresh {
 		g.target = moved.to
@@ -146,11 +146,11 @@ func (f *forecast) groupMembers(ctx context.Context, id string) error {
 	}
 	switch {
 	case fresh:
-		err = g.everyone(ctx, true)
-	case f.whole[id]:
-		err = g.everyone(ctx, false)
+		err = g.planAllMembers(ctx, true)
+	case f.groupsReadWhole[id]:
+		err = g.planAllMembers(ctx, false)
 	default:
-		err = g.changed(ctx)
+		err = g.planChangedMembers(ctx)
 	}
 	if err != nil {
 		return err
@@ -158,9 +158,9 @@ func (f *forecast) groupMembers(ctx context.Context, id string) error {
 	return g.flush(ctx)
 }
 
-// everyone plans all memberships of the group. fresh means that the group at the target is new to
-// the job, so that none of the remembered memberships counts.
-func (g *groupPlan) everyone(ctx context.Context, fresh bool) error {
+// planAllMembers plans all memberships of the group. fresh means that the group at the target is
+// new to the job, so that none of the remembered memberships counts.
+func (g *groupPlan) planAllMembers(ctx context.Context, fresh bool) error {
 	r := g.f.r
 	for after := ""; !fresh; {
 		page, err := r.e.Store.MembershipsAfter(ctx, r.job.Key, g.id, after, membersPage, false)
@@ -172,7 +172,7 @@ func (g *groupPlan) everyone(ctx context.Context, fresh bool) error {
 		}
 		after = page[len(page)-1].Member
 		for i := range page {
-			page[i].readAgain(cycleCause, g.f.p.reads)
+			page[i].readAgain(cycleCause, g.f.p.readsEveryAccount)
 		}
 		if err := g.plan(ctx, page); err != nil {
 			return err
@@ -187,7 +187,7 @@ func (g *groupPlan) everyone(ctx context.Context, fresh bool) error {
 		for i, e := range page {
 			ids[i], after = e.Member, e.Member
 		}
-		members, err := g.remembered(ctx, ids, fresh)
+		members, err := g.rememberedMemberships(ctx, ids, fresh)
 		if err != nil {
 			return err
 		}
@@ -214,11 +214,11 @@ func (m *Membership) readAgain(cause string, prove bool) {
 	m.Unsure = m.Unsure || prove
 }
 
-// changed plans the memberships that have changed and those that are not sent yet.
-func (g *groupPlan) changed(ctx context.Context) error {
-	r, listed := g.f.r, g.f.partly[g.id]
+// planChangedMembers plans the memberships that have changed and those that are not sent yet.
+func (g *groupPlan) planChangedMembers(ctx context.Context) error {
+	r, listed := g.f.r, g.f.notedMemberships[g.id]
 	for page := range slices.Chunk(slices.Sorted(maps.Keys(listed)), membersPage) {
-		members, err := g.remembered(ctx, page, false)
+		members, err := g.rememberedMemberships(ctx, page, false)
 		if err != nil {
 			return err
 		}
@@ -233,7 +233,7 @@ func (g *groupPlan) changed(ctx context.Context) error {
 			return err
 		}
 	}
-	for after := ""; g.f.unsent[g.id]; {
+	for after := ""; g.f.groupsWithOpenWork[g.id]; {
 		page, err := r.e.Store.MembershipsAfter(ctx, r.job.Key, g.id, after, membersPage, true)
 		if err != nil {
 			return err
@@ -250,9 +250,9 @@ func (g *groupPlan) changed(ctx context.Context) error {
 	return nil
 }
 
-// remembered returns the job's memberships of these objects in the group. For an object without
-// one, or if fresh is true, it returns a new membership with Turn 0.
-func (g *groupPlan) remembered(ctx context.Context, ids []string, fresh bool) ([]Membership, error) {
+// rememberedMemberships returns the job's memberships of these objects in the group. For an object
+// without one, or if fresh is true, it returns a new membership with Turn 0.
+func (g *groupPlan) rememberedMemberships(ctx context.Context, ids []string, fresh bool) ([]Membership, error) {
 	found := map[string]Membership{}
 	if !fresh {
 		known, err := g.f.r.e.Store.MembershipsAmong(ctx, g.f.r.job.Key, g.id, ids)
@@ -304,12 +304,12 @@ func (g *groupPlan) plan(ctx context.Context, members []Membership) error {
 		moved, moves := g.f.moves[m.Member]
 		sent := r.job.sendsMember(kind)
 		if in && sent {
-			if want = m.Link.standing(); moves {
+			if want = m.Link.usableAccountID(); moves {
 				want = moved.to
 			}
 		}
 		if moves && moved.to == "" {
-			m.endsWith(moved)
+			m.endWithAccount(moved)
 		}
 		_, shared := among[m.Sharer]
 		adds, removes := m.compare(want, shared)
@@ -332,10 +332,11 @@ func (g *groupPlan) plan(ctx context.Context, members []Membership) error {
 // linkedAccount stands for the id of the member's account in a membership that was never sent.
 const linkedAccount = "(linked)"
 
-// endsWith changes a membership in the same way as a cycle does when the member's account ends.
-func (m *Membership) endsWith(moved move) {
+// endWithAccount changes a membership in the same way as a cycle does when the member's account
+// ends.
+func (m *Membership) endWithAccount(moved move) {
 	switch {
-	case moved.free:
+	case moved.needsNoGuard:
 		m.Cause, m.Takes, m.Verdict = "", true, Ready
 	case !m.Open:
 		m.Cause, m.Takes = moved.cause, false

@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	planExpiry  = 24 * time.Hour  // how long a plan can be approved and applied after it was made
-	planSilence = 2 * time.Minute // a plan that is being made counts as interrupted if it was not saved for this time
-	planBatch   = 200             // the largest number of planned objects in one transaction
-	planGap     = time.Second     // how often the progress of a plan is saved
+	planExpiry       = 24 * time.Hour  // how long a plan can be approved and applied after it was made
+	planStaleAfter   = 2 * time.Minute // a plan that is being made counts as interrupted if it was not saved for this time
+	planBatch        = 200             // the largest number of planned objects in one transaction
+	planSaveInterval = time.Second     // how often the progress of a plan is saved
 	// KeptPlans is how many plans of a job are kept.
 	KeptPlans = 5
-	// shortestHash is how many characters of a plan's hash a person must give at least.
-	shortestHash = 6
+	// minHashLength is how many characters of a plan's hash a person must give at least.
+	minHashLength = 6
 )
 
 // BeginPlan adds an empty plan, which FillPlan then fills. The error is ErrNoJob if the job is not
@@ -50,7 +50,7 @@ func (e *Engine) beginPlan(ctx context.Context, k Key, actor string, undo *Undo)
 		}
 	}
 	now := e.Now()
-	p := StoredPlan{Key: k, ID: e.NewID(), State: PlanMaking, MadeBy: actor, Started: now, Alive: now, Settings: job.plannedWith(), Undo: undo, Report: PlanReport{Notes: []string{}}}
+	p := StoredPlan{Key: k, ID: e.NewID(), State: PlanMaking, MadeBy: actor, Started: now, Alive: now, Settings: job.settingsOfPlans(), Undo: undo, Report: PlanReport{Notes: []string{}}}
 	return p, e.Plans.StartPlan(ctx, p)
 }
 
@@ -121,13 +121,13 @@ func planProblem(err error) string {
 
 // planFiller stores the objects of a plan, many in one transaction.
 type planFiller struct {
-	e     *Engine
-	mu    sync.Mutex // protects the fields below
-	plan  StoredPlan
-	rows  []PlannedRow // the objects that are not stored yet
-	count int          // how many objects were added
-	sum   []string     // a line for each operation, for the plan's hash
-	saved time.Time    // when the plan was last saved
+	e              *Engine
+	mu             sync.Mutex // protects the fields below
+	plan           StoredPlan
+	rows           []PlannedRow // the objects that are not stored yet
+	count          int          // how many objects were added
+	operationLines []string     // a line for each operation, for the plan's hash
+	saved          time.Time    // when the plan was last saved
 }
 
 func (f *planFiller) add(ctx context.Context, o PlannedObject) error {
@@ -139,11 +139,11 @@ func (f *planFiller) add(ctx context.Context, o PlannedObject) error {
 		o.fingerprint = ""
 	}
 	if o.fingerprint != "" {
-		f.sum = append(f.sum, o.ObjectID+" "+o.fingerprint)
+		f.operationLines = append(f.operationLines, o.ObjectID+" "+o.fingerprint)
 	}
 	o.Added, o.Removed = withoutNames(o.Added), withoutNames(o.Removed)
 	f.rows = append(f.rows, PlannedRow{PlannedObject: o, Number: f.count, Fingerprint: o.fingerprint, Lane: o.lane})
-	if len(f.rows) < planBatch && f.e.Now().Sub(f.saved) < planGap {
+	if len(f.rows) < planBatch && f.e.Now().Sub(f.saved) < planSaveInterval {
 		return nil
 	}
 	return f.save(ctx)
@@ -159,14 +159,14 @@ func withoutNames(members []PlannedMember) []PlannedMember {
 	return all
 }
 
-// stayAlive starts to save the plan every planGap, so that the plan does not count as interrupted
-// while many objects without a change are evaluated. It goes on until the caller calls stop, ctx
-// ends or a save fails.
+// stayAlive starts to save the plan every planSaveInterval, so that the plan does not count as
+// interrupted while many objects without a change are evaluated. It goes on until the caller calls
+// stop, ctx ends or a save fails.
 func (f *planFiller) stayAlive(ctx context.Context) (stop func()) {
 	ctx, cancel := context.WithCancel(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		beat := time.NewTicker(planGap)
+		beat := time.NewTicker(planSaveInterval)
 		defer beat.Stop()
 		for {
 			select {
@@ -201,10 +201,10 @@ func (f *planFiller) save(ctx context.Context) error {
 // hash returns a hash of the job's key, its settings and all operations of the plan. It does not
 // depend on the order of the operations.
 func (f *planFiller) hash(p StoredPlan) []byte {
-	slices.Sort(f.sum)
+	slices.Sort(f.operationLines)
 	h := sha256.New()
 	fmt.Fprintf(h, "%s %s\n", p.Key, p.Settings)
-	for _, line := range f.sum {
+	for _, line := range f.operationLines {
 		fmt.Fprintln(h, line)
 	}
 	return h.Sum(nil)
@@ -251,9 +251,9 @@ func (w *work) plannedLane() Lane {
 	return Updates
 }
 
-// plannedWith returns a string that identifies the settings on which a plan depends. Any change of
-// these settings changes the string.
-func (j Job) plannedWith() string {
+// settingsOfPlans returns a string that identifies the settings on which a plan depends. Any change
+// of these settings changes the string.
+func (j Job) settingsOfPlans() string {
 	return fmt.Sprintf("%d.%d %s %s %s %t", j.ForgetLinks, j.LookAtAll, j.Scope, j.Rehire, j.Swaps, j.Nested)
 }
 
@@ -271,7 +271,7 @@ func (p *StoredPlan) Expired(now time.Time) bool {
 func (e *Engine) ListPlans(ctx context.Context, k Key) ([]StoredPlan, error) {
 	all, err := e.Plans.ListPlans(ctx, k)
 	for i := range all {
-		if all[i].State == PlanMaking && e.Now().Sub(all[i].Alive) > planSilence {
+		if all[i].State == PlanMaking && e.Now().Sub(all[i].Alive) > planStaleAfter {
 			all[i].State, all[i].Problem = PlanBroken, "It was interrupted: the process that made it has ended. Make it again."
 		}
 	}
@@ -294,13 +294,13 @@ func (e *Engine) FindPlan(ctx context.Context, k Key, hash string) (StoredPlan, 
 	}
 	var found []StoredPlan
 	for _, p := range all {
-		if hash == p.ID || len(hash) >= shortestHash && strings.HasPrefix(p.Hash, strings.ToLower(hash)) {
+		if hash == p.ID || len(hash) >= minHashLength && strings.HasPrefix(p.Hash, strings.ToLower(hash)) {
 			found = append(found, p)
 		}
 	}
 	switch {
-	case len(found) == 0 && len(hash) < shortestHash:
-		return StoredPlan{}, &InputError{Field: "HASH", Text: fmt.Sprintf("needs at least the first %d characters of the plan's hash", shortestHash)}
+	case len(found) == 0 && len(hash) < minHashLength:
+		return StoredPlan{}, &InputError{Field: "HASH", Text: fmt.Sprintf("needs at least the first %d characters of the plan's hash", minHashLength)}
 	case len(found) == 0:
 		return StoredPlan{}, ErrNoPlan
 	}
@@ -357,9 +357,10 @@ func (e *Engine) PlanCounts(ctx context.Context, p StoredPlan) (PlanCounts, erro
 	return e.Plans.PlanCounts(ctx, p.Key, p.ID)
 }
 
-// usable returns an *InputError if the plan is not in one of these states, has expired, or was made
-// with other settings than the job has now. Once a plan is being applied, only its state matters.
-func (e *Engine) usable(ctx context.Context, p StoredPlan, states ...PlanState) error {
+// checkUsable returns an *InputError if the plan is not in one of these states, has expired, or was
+// made with other settings than the job has now. Once a plan is being applied, only its state
+// matters.
+func (e *Engine) checkUsable(ctx context.Context, p StoredPlan, states ...PlanState) error {
 	no := func(text string) error { return &InputError{Field: "Plan", Text: p.Short() + " " + text} }
 	if !slices.Contains(states, p.State) {
 		switch p.State {
@@ -384,7 +385,7 @@ func (e *Engine) usable(ctx context.Context, p StoredPlan, states ...PlanState) 
 	if err != nil {
 		return err
 	}
-	if job.plannedWith() != p.Settings {
+	if job.settingsOfPlans() != p.Settings {
 		return no("was made with other settings than the job has now; make a new one")
 	}
 	return nil
@@ -392,7 +393,9 @@ func (e *Engine) usable(ctx context.Context, p StoredPlan, states ...PlanState) 
 
 // OutOfDate returns the reason why a plan that is ready or approved can no longer be approved or
 // applied. It returns nil if it still can.
-func (e *Engine) OutOfDate(ctx context.Context, p StoredPlan) error { return e.usable(ctx, p, p.State) }
+func (e *Engine) OutOfDate(ctx context.Context, p StoredPlan) error {
+	return e.checkUsable(ctx, p, p.State)
+}
 
 // CanApply returns the error with which ApplyPlan would refuse the plan, or nil if ApplyPlan would
 // begin.
@@ -401,7 +404,7 @@ func (e *Engine) CanApply(ctx context.Context, k Key, hash string) error {
 	if err != nil {
 		return err
 	}
-	return e.usable(ctx, p, PlanApproved, PlanApplying)
+	return e.checkUsable(ctx, p, PlanApproved, PlanApplying)
 }
 
 // ApprovePlan allows a plan to be applied with all its operations, including those that the guard
@@ -412,7 +415,7 @@ func (e *Engine) ApprovePlan(ctx context.Context, k Key, hash, actor string) (St
 	if err != nil {
 		return p, err
 	}
-	if err := e.usable(ctx, p, PlanReady); err != nil {
+	if err := e.checkUsable(ctx, p, PlanReady); err != nil {
 		return p, err
 	}
 	before := p.State
@@ -431,7 +434,7 @@ func (e *Engine) CancelPlan(ctx context.Context, k Key, hash, actor string) (Sto
 	}
 	open := []PlanState{PlanMaking, PlanReady, PlanApproved, PlanApplying}
 	if !slices.Contains(open, p.State) {
-		return p, e.usable(ctx, p)
+		return p, e.checkUsable(ctx, p)
 	}
 	name := p.Short()
 	if name == "" {
@@ -488,7 +491,7 @@ func (e *Engine) ApplyPlan(ctx context.Context, k Key, hash, owner, actor string
 	if err != nil {
 		return p, PlanCounts{}, err
 	}
-	if err := e.usable(ctx, p, PlanApproved, PlanApplying); err != nil {
+	if err := e.checkUsable(ctx, p, PlanApproved, PlanApplying); err != nil {
 		return p, PlanCounts{}, err
 	}
 	if p.State == PlanApproved {
@@ -558,10 +561,10 @@ func (e *Engine) sendPlanned(ctx context.Context, p StoredPlan, owner string, pr
 	}
 }
 
-// expected returns the operation that a plan allows for an object on the work list. It is nil if
-// the object is not listed for a plan, and empty if the plan was cancelled. expected also changes
-// known, so that the object is evaluated as it was for the plan.
-func (r *run) expected(ctx context.Context, known *Pending) (*ExpectedOperation, error) {
+// expectedOperation returns the operation that a plan allows for an object on the work list. It is
+// nil if the object is not listed for a plan, and empty if the plan was cancelled. expected also
+// changes known, so that the object is evaluated as it was for the plan.
+func (r *run) expectedOperation(ctx context.Context, known *Pending) (*ExpectedOperation, error) {
 	if known.Why != ByPlan {
 		return nil, nil
 	}
@@ -579,9 +582,9 @@ func (r *run) expected(ctx context.Context, known *Pending) (*ExpectedOperation,
 	return x, nil
 }
 
-// leftOut returns the outcome for an object for which nothing is sent, because its operation now
-// differs from the planned operation.
-func (w *work) leftOut(x *ExpectedOperation) Outcome {
+// leftOutOutcome returns the outcome for an object for which nothing is sent, because its operation
+// now differs from the planned operation.
+func (w *work) leftOutOutcome(x *ExpectedOperation) Outcome {
 	reason := "Nothing has to be sent any more."
 	switch d := w.decision.(type) {
 	case fail:
@@ -607,6 +610,6 @@ func (o *Outcome) settlePlanned(x *ExpectedOperation, w *work) {
 	case te != nil:
 		o.Planned.Result, o.Planned.Reason = PlanFailed, te.Detail
 	case !isDone(w.result):
-		o.Planned.Result, o.Planned.Reason = PlanDue, o.Waits
+		o.Planned.Result, o.Planned.Reason = PlanDue, o.WaitReason
 	}
 }

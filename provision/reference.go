@@ -72,15 +72,15 @@ func (p *pass) refer(ctx context.Context, w *work, attributes map[string]any) (d
 // standingOf returns the account id of the person with this object id, or "" if there is no usable
 // account. there is false if neither the directory nor a link knows the object.
 func (p *pass) standingOf(ctx context.Context, objectID string) (account string, there bool, err error) {
-	known, err := p.others.known(ctx, objectID)
+	known, err := p.otherObjects.known(ctx, objectID)
 	switch {
 	case err != nil:
 		return "", false, err
 	case known.Link == nil:
-		o, err := p.others.read(ctx, objectID)
+		o, err := p.otherObjects.read(ctx, objectID)
 		return "", o != nil, err
 	case known.Link.Kind == GroupKind:
 		return "", true, nil
 	}
-	return known.Link.standing(), true, nil
+	return known.Link.usableAccountID(), true, nil
 }

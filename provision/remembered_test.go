@@ -493,7 +493,7 @@ func TestAnAccountThatTheApplicationKeepsBlocked(t *testing.T) {
 			}
 			w.people.enable("p2", true)
 			report, entries := w.cycle()
-			if e, r := entries["p2"], w.report(); status(e) != "update warning HeldAtApplication" || r.Held != 1 || r.Escrowed != 0 || r.Linked != 2 || report.Failed != 0 {
+			if e, r := entries["p2"], w.report(); status(e) != "update warning HeldAtApplication" || r.KeptBlocked != 1 || r.Escrowed != 0 || r.Linked != 2 || report.Failed != 0 {
 				t.Errorf("got %q (%s), report %+v", status(e), e.Status.Reason, r)
 			}
 			w.app.asked()
@@ -506,20 +506,20 @@ func TestAnAccountThatTheApplicationKeepsBlocked(t *testing.T) {
 				t.Errorf("looked at again: %q", status(entries["p2"]))
 			}
 			w.people.set("p2", "city", "Bergen")
-			if w.cycle(); w.report().Held != 1 || w.app.user("bob@contoso.com")["active"] != false {
-				t.Errorf("another change: %d held", w.report().Held)
+			if w.cycle(); w.report().KeptBlocked != 1 || w.app.user("bob@contoso.com")["active"] != false {
+				t.Errorf("another change: %d held", w.report().KeptBlocked)
 			}
 			w.app.asked()
 			w.clock.advance(25 * time.Hour)
-			if _, entries = w.cycle(); w.report().Held != 1 || len(entries) != 0 || !slices.Equal(probes(w.app.asked()), []string{"GET /Users/{id}"}) {
+			if _, entries = w.cycle(); w.report().KeptBlocked != 1 || len(entries) != 0 || !slices.Equal(probes(w.app.asked()), []string{"GET /Users/{id}"}) {
 				t.Errorf("a day later it is not read once and left as it is: %+v", entries)
 			}
 			w.app.mu.Lock()
 			w.app.users["u2"]["active"] = true // somebody unblocks it
 			w.app.mu.Unlock()
 			w.clock.advance(25 * time.Hour)
-			if w.cycle(); w.report().Held != 0 || w.app.writes() != 0 {
-				t.Errorf("somebody has unblocked it: %d held, %d writes", w.report().Held, w.app.writes())
+			if w.cycle(); w.report().KeptBlocked != 0 || w.app.writes() != 0 {
+				t.Errorf("somebody has unblocked it: %d held, %d writes", w.report().KeptBlocked, w.app.writes())
 			}
 			w.app.mu.Lock()
 			w.app.users["u2"]["active"] = false // and blocks it again
@@ -528,8 +528,8 @@ func TestAnAccountThatTheApplicationKeepsBlocked(t *testing.T) {
 				t.Fatal(err)
 			}
 			w.app.answer = nil
-			if w.cycle(); w.report().Held != 0 || !isActive(t, w, "bob@contoso.com") {
-				t.Errorf("after a restart %d are held", w.report().Held)
+			if w.cycle(); w.report().KeptBlocked != 0 || !isActive(t, w, "bob@contoso.com") {
+				t.Errorf("after a restart %d are held", w.report().KeptBlocked)
 			}
 		})
 	}
@@ -691,8 +691,8 @@ func TestAPasswordIsSentAndNotShown(t *testing.T) {
 	}
 }
 
-// TestTheLogNamesValuesThatAnAnswerShowsOtherwise has an application that accepts each update, keeps
-// its own job title and drops the office.
+// TestTheLogNamesValuesThatAnAnswerShowsOtherwise has an application that accepts each update,
+// keeps its own job title and drops the office.
 func TestTheLogNamesValuesThatAnAnswerShowsOtherwise(t *testing.T) {
 	t.Parallel()
 	w := hired(t)

@@ -12,11 +12,11 @@ import (
 
 // restore says what an undo has to restore of one account.
 type restore struct {
-	mappings int64         // the version of the mappings to work with; 0 means those of today
-	planned  bool          // whether the operation comes from a plan, so that the account must have exactly the planned values now
-	ends     bool          // whether the account did not exist before, so that it must be deleted or disabled
-	values   []formerValue // in the order in which they were changed
-	refusal  *skip         // why nothing can be restored; nil if something can
+	mappings    int64         // the version of the mappings to work with; 0 means those of today
+	planned     bool          // whether the operation comes from a plan, so that the account must have exactly the planned values now
+	didNotExist bool          // whether the account did not exist before, so that it must be deleted or disabled
+	values      []formerValue // in the order in which they were changed
+	refusal     *skip         // why nothing can be restored; nil if something can
 }
 
 // formerValue is the value that an attribute had before.
@@ -31,7 +31,7 @@ type formerValue struct {
 
 // restores returns what a planned operation restores.
 func (x *ExpectedOperation) restores() *restore {
-	r := &restore{mappings: x.Undo.mappings(), planned: true, ends: x.Planned.Action == Delete}
+	r := &restore{mappings: x.Undo.mappings(), planned: true, didNotExist: x.Planned.Action == Delete}
 	for _, c := range x.Planned.Changes {
 		r.values = append(r.values, formerValue{path: c.Path, before: c.New, now: c.Old})
 	}
@@ -63,7 +63,7 @@ func (e *Engine) history(ctx context.Context, k Key, u Undo, id string) (*restor
 			break
 		}
 	}
-	if r.refusal != nil || r.ends || len(r.values) > 0 {
+	if r.refusal != nil || r.didNotExist || len(r.values) > 0 {
 		return r, nil
 	}
 	r.refusal = &skip{code: codeNotUndone, reason: "The log has no old value of this account."}
@@ -91,7 +91,7 @@ func (r *restore) changedBy(e LogEntry) {
 		r.refusal = &skip{code: codeNotUndone, reason: "The account was deleted at the application. A deleted account cannot be brought back.", advice: "If access is wanted, the next cycle creates a new account."}
 		return
 	case Create:
-		r.ends = true
+		r.didNotExist = true
 		return
 	}
 	for _, m := range e.Modified {
@@ -108,7 +108,7 @@ func (r *restore) changedBy(e LogEntry) {
 // changedLater notes in r which values were changed again by a later entry that the undo does not
 // take back.
 func (r *restore) changedLater(e LogEntry) {
-	if !e.Changed() || len(r.values) == 0 && !r.ends {
+	if !e.Changed() || len(r.values) == 0 && !r.didNotExist {
 		return
 	}
 	if e.Action == Create || e.Action == Delete {
@@ -155,7 +155,7 @@ func (r *run) passOf(ctx context.Context, p *pass, version int64) (*pass, error)
 		return nil, fmt.Errorf("read version %d of the mappings: %w", version, err)
 	}
 	former := p.with(m)
-	former.today = p.m
+	former.currentMapping = p.m
 	if p.groups != nil {
 		object, err := v.Schema.GroupMapping()
 		if err != nil {
@@ -166,7 +166,7 @@ func (r *run) passOf(ctx context.Context, p *pass, version int64) (*pass, error)
 			return nil, fmt.Errorf("read version %d of the mappings: %w", version, err)
 		}
 		former.groups = p.groups.with(g)
-		former.groups.today = p.groups.m
+		former.groups.currentMapping = p.groups.m
 	}
 	if p.former.by == nil {
 		p.former.by = map[int64]*pass{}
@@ -179,8 +179,8 @@ func (r *run) passOf(ctx context.Context, p *pass, version int64) (*pass, error)
 func (p *pass) with(m *mapping) *pass {
 	m.now, m.domain = p.m.now, p.m.domain
 	return &pass{
-		job: p.job, m: m, target: p.target, members: p.members, searcher: p.searcher, g: p.g, proof: newLock(), settle: p.settle,
-		doubt: p.doubt, flown: p.flown, others: p.others, owner: p.owner, claims: p.claims, listed: p.listed, listedSince: p.listedSince,
+		job: p.job, m: m, target: p.target, members: p.members, searcher: p.searcher, g: p.g, firstCheckLock: newLock(), settle: p.settle,
+		doubt: p.doubt, unsureAttributes: p.unsureAttributes, otherObjects: p.otherObjects, owner: p.owner, claims: p.claims, listed: p.listed, listedSince: p.listedSince,
 	}
 }
 
@@ -221,7 +221,7 @@ func (p *pass) restoreAccount(ctx context.Context, w *work, attributes map[strin
 		return w.fail(te), ctx.Err()
 	}
 	w.current, w.version = o.Resource, o.Version
-	if back.ends {
+	if back.didNotExist {
 		return p.restoreAbsence(w, attributes), nil
 	}
 	if !p.m.can(FlowUpdate) {
@@ -233,12 +233,12 @@ func (p *pass) restoreAccount(ctx context.Context, w *work, attributes map[strin
 		action = Disable
 	}
 	switch {
-	case len(changes) == 0 && len(w.keeps) == 0:
+	case len(changes) == 0 && len(w.notesOnKeptValues) == 0:
 		return w.skip(codeAsBefore, "The account has the values that it had before.", ""), nil
 	case len(changes) == 0 && meanwhile:
-		return w.skip(codeChanged, strings.Join(w.keeps, " "), ""), nil
+		return w.skip(codeChanged, strings.Join(w.notesOnKeptValues, " "), ""), nil
 	case len(changes) == 0:
-		return w.skip(codeNotUndone, strings.Join(w.keeps, " "), ""), nil
+		return w.skip(codeNotUndone, strings.Join(w.notesOnKeptValues, " "), ""), nil
 	case action == Update && !w.entitled():
 		return w.skip(codeNoAccess, "The person has no access today: "+w.whyDisabled(), "Correct that first, and make the plan again."), nil
 	}
@@ -249,11 +249,13 @@ func (p *pass) restoreAccount(ctx context.Context, w *work, attributes map[strin
 // formerValues returns the changes that restore the values of an account that was read. It notes in
 // w.keeps what stays as it is. meanwhile reports whether somebody changed a value since.
 func (p *pass) formerValues(w *work, back *restore) (changes []Change, meanwhile bool) {
-	keep := func(path, why string) { w.keeps = append(w.keeps, fmt.Sprintf("%s stays as it is: %s.", path, why)) }
+	keep := func(path, why string) {
+		w.notesOnKeptValues = append(w.notesOnKeptValues, fmt.Sprintf("%s stays as it is: %s.", path, why))
+	}
 	for _, v := range back.values {
 		row := p.m.row(v.path)
-		if row == nil && p.today != nil {
-			row = p.today.row(v.path) // the change of the mappings has added the row
+		if row == nil && p.currentMapping != nil {
+			row = p.currentMapping.row(v.path) // the change of the mappings has added the row
 		}
 		switch {
 		case row == nil:
@@ -363,6 +365,6 @@ func (p *pass) restoreAbsence(w *work, attributes map[string]any) decision {
 	case len(changes) == 0:
 		return w.skip(codeAsBefore, "The account is disabled already. Delete is not among the Target Object Actions.", "")
 	}
-	w.keeps = append(w.keeps, "The account is disabled instead of deleted, because Delete is not among the Target Object Actions.")
+	w.notesOnKeptValues = append(w.notesOnKeptValues, "The account is disabled instead of deleted, because Delete is not among the Target Object Actions.")
 	return patch{action: Disable, link: *w.link, changes: changes}
 }

@@ -10,9 +10,9 @@ import (
 const (
 	// leaseTime is how long a job stays claimed if its process dies in RunCycle.
 	leaseTime = 45 * time.Second
-	// lookTime is how long a server may need to check a job that has nothing to do, or to release a
-	// job after its work.
-	lookTime = 2 * time.Second
+	// claimPatience is how long a server may need to check a job that has nothing to do, or to
+	// release a job after its work.
+	claimPatience = 2 * time.Second
 )
 
 // HeldError is the error of a claim while another process works on the job.
@@ -57,9 +57,9 @@ func (e *Engine) RunWatched(ctx context.Context, k Key, owner string, visit func
 // claim claims a job. If another process holds it, claim retries for a while, because that process
 // may only be checking the job.
 func (e *Engine) claim(ctx context.Context, k Key, owner string) (epoch int64, err error) {
-	again := time.NewTicker(lookTime / 20)
+	again := time.NewTicker(claimPatience / 20)
 	defer again.Stop()
-	patience, cancel := context.WithTimeout(ctx, lookTime)
+	patience, cancel := context.WithTimeout(ctx, claimPatience)
 	defer cancel()
 	for {
 		epoch, err = e.Leases.Claim(ctx, LeaseKind, k.String(), owner, leaseTime)
@@ -67,7 +67,7 @@ func (e *Engine) claim(ctx context.Context, k Key, owner string) (epoch int64, e
 			return epoch, nil
 		}
 		var other *HeldError
-		if err = held(err); !errors.As(err, &other) {
+		if err = asHeldError(err); !errors.As(err, &other) {
 			return 0, err
 		}
 		select {
@@ -78,7 +78,7 @@ func (e *Engine) claim(ctx context.Context, k Key, owner string) (epoch int64, e
 	}
 }
 
-func held(err error) error {
+func asHeldError(err error) error {
 	var h interface {
 		Holder() (owner string, until time.Time)
 	}
@@ -123,7 +123,7 @@ func (e *Engine) cycle(ctx context.Context, k Key, epoch int64, visit func(LogEn
 			}
 			waits(r.state.Cycle, next, why)
 		}
-		if err := e.pause(ctx, next, renew); err != nil {
+		if err := e.waitAndRenew(ctx, next, renew); err != nil {
 			return r.state.Cycle, e.Now(), err
 		}
 	}
@@ -150,8 +150,8 @@ func (s State) lastCycle() string {
 	return s.Last.ID
 }
 
-// pause waits until a job may continue. It renews the job's lease in the meantime.
-func (e *Engine) pause(ctx context.Context, until time.Time, renew func() error) error {
+// waitAndRenew waits until a job may continue. It renews the job's lease in the meantime.
+func (e *Engine) waitAndRenew(ctx context.Context, until time.Time, renew func() error) error {
 	for {
 		if err := renew(); err != nil {
 			return err

@@ -12,8 +12,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// mortalStore is a store at one of whose calls the process may die. It embeds nothing: a new method of
-// provision.Store is missing here until it can die too.
+// mortalStore is a store at one of whose calls the process may die. It embeds nothing: a new method
+// of provision.Store is missing here until it can die too.
 type mortalStore struct {
 	real provision.Store
 	// call carries out a call, unless the process is dead. It returns the call's error, or errDied.
@@ -449,7 +449,7 @@ func (p plantedStore) Record(ctx context.Context, f provision.Fence, st provisio
 	all = slices.Clone(all)
 	for i := range all {
 		if p.plant == "intents are not written" && all[i].Intent != nil {
-			all[i] = provision.Outcome{ObjectID: all[i].ObjectID, Flies: true}
+			all[i] = provision.Outcome{ObjectID: all[i].ObjectID, AboutToSend: true}
 		}
 	}
 	return p.Store.Record(ctx, f, st, all)

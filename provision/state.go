@@ -30,26 +30,26 @@ type State struct {
 	NextCycle time.Time `json:"nextCycle,omitzero"` // when the next cycle begins even if nothing changes; zero means now
 	Cooldown  time.Time `json:"cooldown,omitzero"`  // the end of the pause that the target asked for; zero if it asked for none
 	Pace      Pace      `json:"pace,omitzero"`      // how fast the job may send requests, as it has learned
-	// Drained is when the cycle last began to wait because no object was due; zero if it has not
-	// waited yet.
-	Drained time.Time `json:"drained,omitzero"`
-	// DrainedRead is how many objects the cycle had looked at by the time Drained.
-	DrainedRead int `json:"drainedRead,omitempty"`
+	// WaitingSince is when the cycle last began to wait because no object was due; zero if it has
+	// not waited yet.
+	WaitingSince time.Time `json:"drained,omitzero"`
+	// ReadAtWaitingSince is how many objects the cycle had looked at by the time WaitingSince.
+	ReadAtWaitingSince int `json:"drainedRead,omitempty"`
 	// Dialect holds the deviations from Entra's requests that the target was found to need.
 	Dialect Dialect `json:"dialect"`
 	// InFlight lists the ids of the objects whose update or deletion was about to be sent, and
 	// whose outcome is not recorded yet. The request may have been carried out.
 	InFlight []string `json:"inFlight,omitempty"`
-	// Flown holds the attributes to which the updates of the objects in InFlight gave a value, by
-	// object id. If an account has such a value, the value comes from this job.
-	Flown map[string][]string `json:"flown,omitempty"`
-	// FlownAt holds the times at which the requests about the objects in InFlight were about to be
-	// sent, by object id.
-	FlownAt map[string]time.Time `json:"flownAt,omitempty"`
+	// UnsureAttributes holds the attributes to which the updates of the objects in InFlight gave a
+	// value, by object id. If an account has such a value, the value comes from this job.
+	UnsureAttributes map[string][]string `json:"flown,omitempty"`
+	// UnsureSince holds the times at which the requests about the objects in InFlight were about to
+	// be sent, by object id.
+	UnsureSince map[string]time.Time `json:"flownAt,omitempty"`
 
 	NextUnmatched time.Time `json:"nextUnmatched,omitzero"` // when the engine next looks for the accounts of people without one
 
-	Late bool `json:"late,omitempty"` // whether an event has reported that an account waits too long to be closed
+	LateIsReported bool `json:"late,omitempty"` // whether an event has reported that an account waits too long to be closed
 
 	// Mappings is the number of the version of the mappings at the last look at everyone.
 	Mappings int64 `json:"mappings,omitempty"`
@@ -258,20 +258,20 @@ const (
 
 // Report is a job's status, as shown by the Provisioning page and by `provision status`.
 type Report struct {
-	Job       Job
-	State     State
-	Code      string   // NotConfigured, NotRun, Active, Paused or Quarantine
-	Linked    int      // how many people have a link whose state is neither Lost nor Gone
-	Lost      int      // how many objects have a link in the state Lost
-	Held      int      // how many people have an account that the target keeps blocked
-	Escrowed  int      // how many objects have failed and wait for a retry
-	Unmatched int      // how many objects have no account, so that the engine looks for one once a day
-	Pending   int      // how many objects on the work list, and removals of members, are neither on hold nor rejected
-	Groups    int      // how many groups have a link whose state is neither Lost nor Gone
-	Members   int      // how many memberships the target has acknowledged
-	OnHold    int      // how many operations an administrator has to approve or reject
-	Rejected  int      // how many operations an administrator has rejected
-	Notes     []string // sentences for people about the target and about groups, for example what the target cannot do
+	Job         Job
+	State       State
+	Code        string   // NotConfigured, NotRun, Active, Paused or Quarantine
+	Linked      int      // how many people have a link whose state is neither Lost nor Gone
+	Lost        int      // how many objects have a link in the state Lost
+	KeptBlocked int      // how many people have an account that the target keeps blocked
+	Escrowed    int      // how many objects have failed and wait for a retry
+	Unmatched   int      // how many objects have no account, so that the engine looks for one once a day
+	Pending     int      // how many objects on the work list, and removals of members, are neither on hold nor rejected
+	Groups      int      // how many groups have a link whose state is neither Lost nor Gone
+	Members     int      // how many memberships the target has acknowledged
+	OnHold      int      // how many operations an administrator has to approve or reject
+	Rejected    int      // how many operations an administrator has rejected
+	Notes       []string // sentences for people about the target and about groups, for example what the target cannot do
 
 	Waits   []Waits
 	Failing []Failing
@@ -310,9 +310,9 @@ const inLine = "Its turn has not come yet."
 // operations of its cause.
 const JudgedReason = "It is counted together with the other changes of its import or change of settings."
 
-// settleOldest sets OldestChange, OldestLeaver and LeaverLate. It also sets the reason of objects
+// setOldest sets OldestChange, OldestLeaver and LeaverLate. It also sets the reason of objects
 // that wait only because other objects come first. patience is LeaverPatience.
-func (r *Report) settleOldest(now time.Time, patience time.Duration) {
+func (r *Report) setOldest(now time.Time, patience time.Duration) {
 	see := func(lane Lane, since time.Time) {
 		if lane != Checks {
 			r.OldestChange = earliest(r.OldestChange, since)

@@ -209,36 +209,36 @@ type Forget struct {
 
 // Outcome is the result for one pending object. Fields that are nil, zero or false change nothing.
 type Outcome struct {
-	ObjectID  string
-	Turn      int64          // the Turn of the Pending that the outcome is about; 0 means any
-	Intent    *Op            // a create that is about to be sent; the outcome changes nothing else
-	Flies     bool           // whether an update or deletion is about to be sent; if so, the outcome changes nothing else
-	Gives     []string       // the attributes to which that update gives a value
-	Judge     *Listed        // lists the object for the guard; the outcome changes nothing else
-	Planned   PlannedOutcome // the result of a plan's operation; if it is PlanLeftOut, the outcome changes nothing else
-	Doubted   bool           // whether an earlier update or deletion may have been carried out, and no read has shown it yet
-	Postpone  time.Time      // when to look at the object again; zero if the object is done
-	Waits     string         // why the object is postponed, in words
-	Link      *Link          // the pair to remember
-	Unlink    bool           // whether to forget the object's pair
-	DropOp    bool           // whether to forget the create of unknown outcome
-	Escrow    *Escrow        // the failure to remember, with its retry
-	DropFail  bool           // whether the object leaves escrow
-	Unmatched *bool          // whether to record that the object has no account; nil changes nothing
-	Entry     *LogEntry      // the log entry to store
-	Counted   bool           // whether Entry is only shown to people who watch the cycle, and not stored
+	ObjectID        string
+	Turn            int64          // the Turn of the Pending that the outcome is about; 0 means any
+	Intent          *Op            // a create that is about to be sent; the outcome changes nothing else
+	AboutToSend     bool           // whether an update or deletion is about to be sent; if so, the outcome changes nothing else
+	GivenAttributes []string       // the attributes to which that update gives a value
+	Judge           *Listed        // lists the object for the guard; the outcome changes nothing else
+	Planned         PlannedOutcome // the result of a plan's operation; if it is PlanLeftOut, the outcome changes nothing else
+	OutcomeUnknown  bool           // whether an earlier update or deletion may have been carried out, and no read has shown it yet
+	Postpone        time.Time      // when to look at the object again; zero if the object is done
+	WaitReason      string         // why the object is postponed, in words
+	Link            *Link          // the pair to remember
+	Unlink          bool           // whether to forget the object's pair
+	DropOp          bool           // whether to forget the create of unknown outcome
+	Escrow          *Escrow        // the failure to remember, with its retry
+	DropFail        bool           // whether the object leaves escrow
+	Unmatched       *bool          // whether to record that the object has no account; nil changes nothing
+	Entry           *LogEntry      // the log entry to store
+	OnlyShown       bool           // whether Entry is only shown to people who watch the cycle, and not stored
 
-	Awaits   *Awaited      // the object waits for this value, and is woken when the value becomes free
-	Frees    []MatchKey    // values that the account no longer has; objects that wait for them are woken
-	Also     []string      // other objects to look at now
-	Members  MembersChange // which memberships of this group must be looked at
-	Moved    bool          // whether the account came, went or changed, so that its memberships and references are looked at
-	MemberOf []string      // groups of which the object is a member
-	Cause    string        // the cause of memberships that are looked at because of this outcome; "" for a single change
-	Settles  bool          // whether the guard need not judge the removals of the account from groups
-	RefersTo string        // the target id of the account of Link.Refers; "" if there is none
+	Awaits       *Awaited      // the object waits for this value, and is woken when the value becomes free
+	FreedKeys    []MatchKey    // values that the account no longer has; objects that wait for them are woken
+	LookAtToo    []string      // other objects to look at now
+	Members      MembersChange // which memberships of this group must be looked at
+	AccountMoved bool          // whether the account came, went or changed, so that its memberships and references are looked at
+	MemberOf     []string      // groups of which the object is a member
+	Cause        string        // the cause of memberships that are looked at because of this outcome; "" for a single change
+	SkipsGuard   bool          // whether the guard need not judge the removals of the account from groups
+	RefersTo     string        // the target id of the account of Link.Refers; "" if there is none
 
-	Takes string // the id of the object whose account this object takes over, and whose link is removed; "" if none
+	TakesAccountOf string // the id of the object whose account this object takes over, and whose link is removed; "" if none
 }
 
 // MembersChange says which memberships of a group have to be looked at.

@@ -473,12 +473,12 @@ func (r *run) eachUndone(ctx context.Context, u Undo, visit func(ids []string) e
 // undo plans the operations that restore the accounts of these objects.
 func (f *forecast) undo(ctx context.Context, u Undo, ids []string) error {
 	works, errs := make([]*work, len(ids)), make([]error, len(ids))
-	each(len(ids), func(i int) { works[i], errs[i] = f.undoOne(ctx, u, ids[i]) })
+	runConcurrently(len(ids), func(i int) { works[i], errs[i] = f.undoOne(ctx, u, ids[i]) })
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	for _, w := range works {
-		o := w.planned()
+		o := w.plannedObject()
 		switch {
 		case w.takesAway():
 			f.guard.causes[UndoPlan] = append(f.guard.causes[UndoPlan], waitingOperation{o: o})

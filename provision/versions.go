@@ -84,7 +84,7 @@ func (j *Jobs) replace(ctx context.Context, k Key, schema *Schema, allow func(be
 		job.GroupsOffered = false // a schema given by a person also decides about groups
 		sentence := andChanges(words, job.Schema, after.Schema)
 		j.replaceSchema(job, after.Schema)
-		j.learn(ctx, job)
+		j.testSearches(ctx, job)
 		return sentence, nil
 	})
 }

@@ -25,8 +25,8 @@ type Watcher struct {
 	Now   func() time.Time
 	Log   *slog.Logger
 
-	seen  map[Key]checkedPart // the part of the change feed that was checked for each job
-	heads map[SourceID]Cursor // the position up to which the jobs of each directory were checked
+	seen            map[Key]checkedPart // the part of the change feed that was checked for each job
+	newestPositions map[SourceID]Cursor // the position up to which the jobs of each directory were checked
 }
 
 // checkedPart is a part of the change feed that has no changes for a job. It begins after the job's
@@ -60,7 +60,7 @@ func (w *Watcher) changedDirectories(ctx context.Context) (map[SourceID]Cursor, 
 	if err != nil {
 		return nil, fmt.Errorf("read positions of directories: %w", err)
 	}
-	for d, at := range w.heads {
+	for d, at := range w.newestPositions {
 		if now, ok := heads[d]; ok && now == at {
 			delete(heads, d)
 		}
@@ -111,13 +111,13 @@ func (w *Watcher) Look(ctx context.Context) error {
 		}
 	}
 	w.seen = seen
-	if w.heads == nil {
-		w.heads = map[SourceID]Cursor{}
+	if w.newestPositions == nil {
+		w.newestPositions = map[SourceID]Cursor{}
 	}
 	for _, d := range importing {
 		delete(moved, d) // the next Look checks these again
 	}
-	maps.Copy(w.heads, moved)
+	maps.Copy(w.newestPositions, moved)
 	return nil
 }
 

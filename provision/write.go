@@ -33,7 +33,7 @@ func (m *mapping) heldBy(wrote Ledger) string {
 // patch sends the changes of a patch decision, and returns the result. If the account is gone,
 // patch may change the decision, so that the engine looks for the account at once.
 func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) result {
-	s := sending{p: p, w: w, id: d.link.TargetID, budget: maxIsolation}
+	s := patchSender{p: p, w: w, id: d.link.TargetID, budget: maxIsolation}
 	s.sendAll(ctx, d.changes)
 	if s.problem == nil {
 		words := "%s was updated in %s."
@@ -42,7 +42,7 @@ func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) resul
 		}
 		return w.succeed("EntryExportUpdate", fmt.Sprintf(words, w.who(), p.m.target), d.changes)
 	}
-	te := s.named()
+	te := s.refusalWithNames()
 	if te.Kind == NotFound && (w.known.Link == nil || !w.known.Link.missing()) {
 		// Look for the account at once, in the same cycle.
 		missed := d.link
@@ -74,9 +74,10 @@ const (
 	// maxIsolation is how many smaller requests may be sent for one person, after the target
 	// refused a request with several changes.
 	maxIsolation = 14
-	// maxHopeless limits the search for single refused values. If the target refused every value of
-	// this many people in a row, refused requests are not split, until a request succeeds.
-	maxHopeless = 3
+	// maxPeopleFullyRefused limits the search for single refused values. If the target refused
+	// every value of this many people in a row, refused requests are not split, until a request
+	// succeeds.
+	maxPeopleFullyRefused = 3
 )
 
 // mayBeIsolated reports whether a refusal may concern only one of several values, so that the
@@ -85,24 +86,24 @@ func mayBeIsolated(te *TargetError) bool {
 	return te.Kind == Conflict || te.Kind == Permanent && (te.Status == http400 || te.Status == http422)
 }
 
-// sending sends the changes of one person. If the target refuses a request, sending finds out which
-// values the target refuses, and writes the others.
-type sending struct {
-	p       *pass
-	w       *work
-	id      string
-	budget  int          // how many more smaller requests may be sent
-	written []Change     // changes that the target carried out
-	refused []Change     // changes that the target refused even when they were sent alone
-	unsure  []Change     // changes of which it is not known whether the target carried them out
-	problem *TargetError // the refusal of the smallest group of changes so far; nil if none was refused
-	least   int          // how many changes that group had
-	stopped bool         // whether another error occurred, so that nothing more is sent
+// patchSender sends the changes of one person. If the target refuses a request, sending finds out
+// which values the target refuses, and writes the others.
+type patchSender struct {
+	p                   *pass
+	w                   *work
+	id                  string
+	budget              int          // how many more smaller requests may be sent
+	written             []Change     // changes that the target carried out
+	refused             []Change     // changes that the target refused even when they were sent alone
+	unsure              []Change     // changes of which it is not known whether the target carried them out
+	problem             *TargetError // the refusal of the smallest group of changes so far; nil if none was refused
+	smallestRefusedSize int          // how many changes that group had
+	stopped             bool         // whether another error occurred, so that nothing more is sent
 }
 
 // sendAll sends the changes in one request. Values that the target refused the last time are sent
 // alone, so that they do not hold back the others.
-func (s *sending) sendAll(ctx context.Context, changes []Change) {
+func (s *patchSender) sendAll(ctx context.Context, changes []Change) {
 	var again, fresh []Change
 	for _, c := range changes {
 		if s.w.link.Wrote.refused(c) {
@@ -124,17 +125,17 @@ func (s *sending) sendAll(ctx context.Context, changes []Change) {
 
 // sendTogether sends changes together. If the target refuses them, the changes that enable or
 // disable the account are sent first and alone, because they must not depend on the others.
-func (s *sending) sendTogether(ctx context.Context, changes []Change) {
+func (s *patchSender) sendTogether(ctx context.Context, changes []Change) {
 	te := s.request(ctx, changes)
 	if te == nil {
-		s.p.hopeless.Store(0)
+		s.p.peopleFullyRefused.Store(0)
 		return
 	}
-	if len(changes) == 1 || !mayBeIsolated(te) || s.p.hopeless.Load() >= maxHopeless {
-		s.give(changes, te)
+	if len(changes) == 1 || !mayBeIsolated(te) || s.p.peopleFullyRefused.Load() >= maxPeopleFullyRefused {
+		s.recordFailure(changes, te)
 		return
 	}
-	s.least, s.problem = len(changes), te
+	s.smallestRefusedSize, s.problem = len(changes), te
 	named := namedIn(te, changes)
 	var state, rest []Change
 	for _, c := range changes {
@@ -154,10 +155,10 @@ func (s *sending) sendTogether(ctx context.Context, changes []Change) {
 		}
 	}
 	if len(s.written) == 0 {
-		s.p.hopeless.Add(1)
+		s.p.peopleFullyRefused.Add(1)
 		return
 	}
-	s.p.hopeless.Store(0)
+	s.p.peopleFullyRefused.Store(0)
 }
 
 func nonEmpty(pieces ...[]Change) [][]Change {
@@ -217,7 +218,7 @@ func isWordAt(s string, i int) bool {
 
 // send sends some changes together. If the target refuses them, send splits them into smaller
 // groups. It sends nothing if the budget is used up or nothing more may be sent.
-func (s *sending) send(ctx context.Context, changes []Change) {
+func (s *patchSender) send(ctx context.Context, changes []Change) {
 	if s.stopped || s.budget <= 0 {
 		s.unsure = append(s.unsure, changes...)
 		return
@@ -227,26 +228,26 @@ func (s *sending) send(ctx context.Context, changes []Change) {
 	switch {
 	case te == nil:
 	case len(changes) == 1 || !mayBeIsolated(te):
-		s.give(changes, te)
+		s.recordFailure(changes, te)
 	default:
-		if s.problem == nil || len(changes) < s.least {
-			s.problem, s.least = te, len(changes)
+		if s.problem == nil || len(changes) < s.smallestRefusedSize {
+			s.problem, s.smallestRefusedSize = te, len(changes)
 		}
 		s.halve(ctx, changes)
 	}
 }
 
-func (s *sending) halve(ctx context.Context, changes []Change) {
+func (s *patchSender) halve(ctx context.Context, changes []Change) {
 	middle := len(changes) / 2
 	s.send(ctx, changes[:middle])
 	s.send(ctx, changes[middle:])
 }
 
-// give records that a request with these changes failed, and that the changes are not sent in any
-// other request.
-func (s *sending) give(changes []Change, te *TargetError) {
-	if s.problem == nil || s.least == 0 || len(changes) < s.least || !mayBeIsolated(te) {
-		s.problem, s.least = te, len(changes)
+// recordFailure records that a request with these changes failed, and that the changes are not sent
+// in any other request.
+func (s *patchSender) recordFailure(changes []Change, te *TargetError) {
+	if s.problem == nil || s.smallestRefusedSize == 0 || len(changes) < s.smallestRefusedSize || !mayBeIsolated(te) {
+		s.problem, s.smallestRefusedSize = te, len(changes)
 	}
 	switch {
 	case mayBeIsolated(te) && len(changes) == 1:
@@ -259,9 +260,9 @@ func (s *sending) give(changes []Change, te *TargetError) {
 	}
 }
 
-// named returns the refusal. If other values were written, its text names the refused and the
-// written attributes.
-func (s *sending) named() *TargetError {
+// refusalWithNames returns the refusal. If other values were written, its text names the refused
+// and the written attributes.
+func (s *patchSender) refusalWithNames() *TargetError {
 	if len(s.written) == 0 || len(s.refused) == 0 {
 		return s.problem
 	}
@@ -280,12 +281,12 @@ func paths(changes []Change) string {
 
 // request sends one PATCH and checks the answer. It returns nil if the target carried out the
 // changes.
-func (s *sending) request(ctx context.Context, changes []Change) *TargetError {
+func (s *patchSender) request(ctx context.Context, changes []Change) *TargetError {
 	o, err := s.p.target.Patch(ctx, s.id, changes)
 	if err != nil {
 		return asTargetError(err)
 	}
-	s.w.answer = o.Resource
+	s.w.lastAnswer = o.Resource
 	whole := false
 	check, checked := s.p.readsBack(changes, o.Resource == nil)
 	defer checked()
@@ -294,19 +295,19 @@ func (s *sending) request(ctx context.Context, changes []Change) *TargetError {
 		switch te := asProblem(err); {
 		case te == nil:
 			o, whole = read, true
-			s.w.answer = read.Resource
+			s.w.lastAnswer = read.Resource
 		case te.Kind == NotFound: // the account was removed in the meantime; a later request will notice that
-		case general(te) || s.p.m.blocks(changes):
+		case affectsEveryone(te) || s.p.m.blocks(changes):
 			te.Sent = true
 			return te
 		}
 	}
 	if te := s.p.contradicts(o, changes, whole); te != nil {
-		s.p.doubted.Store(true)
+		s.p.anAnswerWasFalse.Store(true)
 		return te
 	}
 	if whole {
-		s.p.believed.Store(true)
+		s.p.answersAreProved.Store(true)
 	}
 	if o.Version != "" {
 		s.w.version = o.Version
@@ -328,16 +329,16 @@ func (p *pass) readsBack(changes []Change, bodiless bool) (check bool, checked f
 	switch {
 	case !bodiless:
 		return false, func() {}
-	case p.m.changesState(changes) || p.doubted.Load():
+	case p.m.changesState(changes) || p.anAnswerWasFalse.Load():
 		return true, func() {}
-	case !p.believed.Load():
-		p.proof.acquire(p.g)
-		if !p.believed.Load() || p.doubted.Load() {
-			return true, p.proof.release
+	case !p.answersAreProved.Load():
+		p.firstCheckLock.acquire(p.g)
+		if !p.answersAreProved.Load() || p.anAnswerWasFalse.Load() {
+			return true, p.firstCheckLock.release
 		}
-		p.proof.release()
+		p.firstCheckLock.release()
 	}
-	return p.doubted.Load() || p.unshown.Add(1)%readBackEvery == 0, func() {}
+	return p.anAnswerWasFalse.Load() || p.unshown.Add(1)%readBackEvery == 0, func() {}
 }
 
 // changesState reports whether the changes block or unblock an account.

@@ -412,7 +412,7 @@ const knownJoins = `
 // true, Pending leaves out people who have no account yet. It also leaves out rows that wait for a
 // verdict, are on hold or were rejected.
 func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Time, withoutJoiners bool, limit int) (all []provision.Pending, err error) {
-	left := leftOut(withoutJoiners)
+	left := lanesLeftOut(withoutJoiners)
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanPending, `
 			select p.object_id, p.why, p.not_before, p.lane, p.since, p.turn, p.cause, p.takes, p.verdict, p.origin,`+knownColumns+`
@@ -507,16 +507,16 @@ func scanPending(row scanner) (provision.Pending, error) {
 // ignores rows that wait for a verdict, are on hold or were rejected. If withoutJoiners is true, it
 // also ignores people who have no account yet.
 func (s Provisioning) NextPending(ctx context.Context, k provision.Key, withoutJoiners bool) (time.Time, error) {
-	left := leftOut(withoutJoiners)
+	left := lanesLeftOut(withoutJoiners)
 	return s.firstTime(ctx, k, `
 		select min(not_before), count(*)
 		from job_pending
 		where directory = $1 and app = $2 and verdict = 'ready' and lane not in ($3, $4)`, left[0], left[1])
 }
 
-// leftOut returns the two lanes to leave out of the work list. It returns zeros, which are no
+// lanesLeftOut returns the two lanes to leave out of the work list. It returns zeros, which are no
 // lanes, if no lane is left out.
-func leftOut(withoutJoiners bool) [2]int {
+func lanesLeftOut(withoutJoiners bool) [2]int {
 	if withoutJoiners {
 		return [2]int{int(provision.Joiners), int(provision.CycleJoiners)}
 	}

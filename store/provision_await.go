@@ -104,7 +104,7 @@ func (t jobTx) wakeWaiting(ctx context.Context, outcomes []provision.Outcome) er
 		}
 	}
 	for _, o := range outcomes {
-		for _, k := range o.Frees {
+		for _, k := range o.FreedKeys {
 			if err := t.makeDue(ctx, `
 				select object_id
 				from job_awaited
@@ -123,7 +123,7 @@ func (t jobTx) wakeWaiting(ctx context.Context, outcomes []provision.Outcome) er
 				return err
 			}
 		}
-		for _, id := range o.Also {
+		for _, id := range o.LookAtToo {
 			if err := t.makeDue(ctx, `
 				select object_id
 				from job_link

@@ -137,7 +137,7 @@ func (s Provisioning) Judge(ctx context.Context, f provision.Fence, cause, words
 			where directory = $1 and app = $2 and verdict in ('judging', 'late') and cause = $3`, cause, string(verdictOf(j.Accounts.Held))); err != nil {
 			return err
 		}
-		if err := t.settleMembers(ctx, cause, provision.Late, verdictOf(j.Members.Held)); err != nil {
+		if err := t.changeMemberVerdicts(ctx, cause, provision.Late, verdictOf(j.Members.Held)); err != nil {
 			return err
 		}
 		if err := t.exec(ctx, `
@@ -196,10 +196,10 @@ func verdictOf(held bool) provision.Verdict {
 	return provision.Ready
 }
 
-// settleMembers changes the verdict of a cause's removals of group members from one verdict to
-// another. If the removals may then be sent, it puts the memberships of their groups on the work
+// changeMemberVerdicts changes the verdict of a cause's removals of group members from one verdict
+// to another. If the removals may then be sent, it puts the memberships of their groups on the work
 // list.
-func (t jobTx) settleMembers(ctx context.Context, cause string, from, to provision.Verdict) error {
+func (t jobTx) changeMemberVerdicts(ctx context.Context, cause string, from, to provision.Verdict) error {
 	if to == provision.Ready {
 		if err := t.listGroupMembers(ctx, `
 			select distinct group_id as object_id
@@ -354,7 +354,7 @@ func (s Provisioning) Decide(ctx context.Context, k provision.Key, cause string,
 			where directory = $1 and app = $2 and verdict = 'held' and cause = $3`, cause, string(verdict)); err != nil {
 			return err
 		}
-		if err := t.settleMembers(ctx, cause, provision.OnHold, verdict); err != nil {
+		if err := t.changeMemberVerdicts(ctx, cause, provision.OnHold, verdict); err != nil {
 			return err
 		}
 		if err := t.exec(ctx, `

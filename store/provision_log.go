@@ -18,7 +18,7 @@ import (
 // or if the entry is only counted.
 func (t jobTx) addEntry(ctx context.Context, o provision.Outcome) error {
 	e := o.Entry
-	if e == nil || o.Counted {
+	if e == nil || o.OnlyShown {
 		return nil
 	}
 	document, err := json.Marshal(e)

@@ -42,9 +42,9 @@ func (t jobTx) listGroupMembers(ctx context.Context, query string, args ...any) 
 		append([]any{provision.MembersOf(""), string(provision.ByChange), int(provision.Memberships), micros(t.tx.Now())}, args...)...)
 }
 
-// followMembers does what the outcome's field Members asks for: it forgets the memberships of a
-// group, or has all members of the group looked at.
-func (t jobTx) followMembers(ctx context.Context, o provision.Outcome) error {
+// applyMembersChange does what the outcome's field Members asks for: it forgets the memberships of
+// a group, or has all members of the group looked at.
+func (t jobTx) applyMembersChange(ctx context.Context, o provision.Outcome) error {
 	switch o.Members {
 	case provision.ForgetMembers:
 		return t.forgetMembers(ctx, o.ObjectID)
@@ -138,7 +138,7 @@ func (t jobTx) listReferences(ctx context.Context, query string, args ...any) er
 // recheckMoved handles an object whose account came, went or changed. It puts the memberships of
 // the groups that contain the object, and the people who refer to it, on the work list.
 func (t jobTx) recheckMoved(ctx context.Context, o provision.Outcome) error {
-	if !o.Moved || t.unrelated {
+	if !o.AccountMoved || t.hasNoRelations {
 		return nil
 	}
 	if err := t.exec(ctx, `
@@ -148,7 +148,7 @@ func (t jobTx) recheckMoved(ctx context.Context, o provision.Outcome) error {
 			takes = case when $4 = 1 then 1 when turn = done then 0 else takes end,
 			verdict = case when $4 = 1 then 'ready' else verdict end,
 			reason = case when $4 = 1 then '' else reason end
-		where directory = $1 and app = $2 and member = $3`, o.ObjectID, boolToInt(o.Settles), o.Cause); err != nil {
+		where directory = $1 and app = $2 and member = $3`, o.ObjectID, boolToInt(o.SkipsGuard), o.Cause); err != nil {
 		return err
 	}
 	for _, group := range o.MemberOf {
@@ -329,7 +329,7 @@ func scanMembership(row scanner) (provision.Membership, error) {
 	var target, state, kind, name sql.NullString
 	var takes int
 	var done int64
-	if err := row.Scan(&m.Member, &m.Has, &m.Unsure, &m.Turn, &m.Cause, &takes, &m.Refused, &target, &state, &kind, &name, &m.Sharer, &m.Verdict, &done); err != nil {
+	if err := row.Scan(&m.Member, &m.AcknowledgedAccount, &m.Unsure, &m.Turn, &m.Cause, &takes, &m.Refused, &target, &state, &kind, &name, &m.Sharer, &m.Verdict, &done); err != nil {
 		return m, err
 	}
 	m.Takes, m.Open = takes != 0, m.Turn != done

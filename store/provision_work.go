@@ -28,7 +28,7 @@ func (s Provisioning) updateUnderFence(ctx context.Context, f provision.Fence, f
 type jobTx struct {
 	tx             *sqldb.Tx
 	directory, app string // the key of the job
-	unrelated      bool   // whether no membership or reference must be looked at when an account moves, see isUnrelated
+	hasNoRelations bool   // whether no membership or reference must be looked at when an account moves, see isUnrelated
 }
 
 // exec runs a statement whose first two arguments are the job's key.
@@ -75,7 +75,7 @@ func (s Provisioning) Import(ctx context.Context, f provision.Fence, st provisio
 					return err
 				}
 				if state != l.State {
-					l = l.Outdated()
+					l = l.WithoutGuard()
 				}
 			}
 			if err := t.putOnWorkList(ctx, l, now); err != nil {
@@ -165,7 +165,7 @@ func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provisio
 			}
 		}
 		var err error
-		if t.unrelated, err = t.isUnrelated(ctx, outcomes); err != nil {
+		if t.hasNoRelations, err = t.isUnrelated(ctx, outcomes); err != nil {
 			return err
 		}
 		for _, o := range outcomes {
@@ -189,7 +189,7 @@ func (t jobTx) isUnrelated(ctx context.Context, outcomes []provision.Outcome) (b
 		if len(o.MemberOf) > 0 || o.Link != nil && o.Link.Refers != "" {
 			return false, nil
 		}
-		moved = moved || o.Moved
+		moved = moved || o.AccountMoved
 	}
 	if !moved {
 		return false, nil
@@ -202,13 +202,13 @@ func (t jobTx) isUnrelated(ctx context.Context, outcomes []provision.Outcome) (b
 }
 
 func (t jobTx) removeLink(ctx context.Context, o provision.Outcome) error {
-	if o.Takes != "" {
+	if o.TakesAccountOf != "" {
 		if err := t.exec(ctx, `
 			delete from job_link
-			where directory = $1 and app = $2 and object_id = $3 and target_id = $4`, o.Takes, o.Link.TargetID); err != nil {
+			where directory = $1 and app = $2 and object_id = $3 and target_id = $4`, o.TakesAccountOf, o.Link.TargetID); err != nil {
 			return err
 		}
-		if err := t.passDrawn(ctx, o.Takes, o.ObjectID); err != nil {
+		if err := t.passDrawn(ctx, o.TakesAccountOf, o.ObjectID); err != nil {
 			return err
 		}
 	}
@@ -227,7 +227,7 @@ func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 	switch {
 	case o.Intent != nil:
 		return t.recordIntent(ctx, o.Intent)
-	case o.Flies:
+	case o.AboutToSend:
 		return nil // saveState writes which updates are under way
 	case o.Planned.Result == provision.PlanLeftOut:
 		return t.endPlanned(ctx, o.ObjectID, o.Planned)
@@ -237,7 +237,7 @@ func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 	if err := t.markPlanned(ctx, o.ObjectID, o.Planned); err != nil {
 		return err
 	}
-	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.putLink, t.dropOp, t.putEscrow, t.putUnmatched, t.followMembers, t.recheckMoved, t.addEntry}
+	steps := []func(context.Context, provision.Outcome) error{t.settlePending, t.putLink, t.dropOp, t.putEscrow, t.putUnmatched, t.applyMembersChange, t.recheckMoved, t.addEntry}
 	for _, step := range steps {
 		if err := step(ctx, o); err != nil {
 			return err
@@ -261,7 +261,7 @@ func (t jobTx) settlePending(ctx context.Context, o provision.Outcome) error {
 	return t.exec(ctx, `
 		update job_pending
 		set not_before = $4, reason = case when verdict = 'ready' then $5 else reason end
-		where directory = $1 and app = $2 and object_id = $3 and ($6 = 0 or turn = $6)`, o.ObjectID, micros(o.Postpone), o.Waits, o.Turn)
+		where directory = $1 and app = $2 and object_id = $3 and ($6 = 0 or turn = $6)`, o.ObjectID, micros(o.Postpone), o.WaitReason, o.Turn)
 }
 
 func (t jobTx) putLink(ctx context.Context, o provision.Outcome) error {

@@ -367,7 +367,7 @@ an account waits to be closed for longer than it may.`,
 			err = c.print(map[string]any{
 				"waiting": append([]provision.Waits{}, r.Waits...), "failing": append([]provision.Failing{}, r.Failing...), "oldest": oldest,
 				"code": r.Code, "tenantUrl": r.Job.TenantURL, "scope": r.Job.Scope, "status": r.Job.Status, "state": r.State,
-				"linked": r.Linked, "lost": r.Lost, "held": r.Held, "escrowed": r.Escrowed, "unmatched": r.Unmatched, "pending": r.Pending, "onHold": r.OnHold, "rejected": r.Rejected, "groups": r.Groups, "members": r.Members, "notes": r.Notes,
+				"linked": r.Linked, "lost": r.Lost, "held": r.KeptBlocked, "escrowed": r.Escrowed, "unmatched": r.Unmatched, "pending": r.Pending, "onHold": r.OnHold, "rejected": r.Rejected, "groups": r.Groups, "members": r.Members, "notes": r.Notes,
 			}, func(w io.Writer) { c.printStatus(w, r) })
 			if err == nil && check && (r.LeaverLate || r.State.Quarantine != nil) {
 				return errAlreadyPrinted
@@ -382,7 +382,7 @@ an account waits to be closed for longer than it may.`,
 
 func (c *command) printStatus(w io.Writer, r provision.Report) {
 	fmt.Fprintf(w, "Status          %s\nTenant URL      %s\nScope           %s\nLinked people   %d\nAccount gone    %d\nKept blocked    %d\nWithout match   %d\nTo be retried   %d\nWaiting         %d\n",
-		statusWords(r.Code), r.Job.TenantURL, r.Job.Scope, r.Linked, r.Lost, r.Held, r.Unmatched, r.Escrowed, r.Pending)
+		statusWords(r.Code), r.Job.TenantURL, r.Job.Scope, r.Linked, r.Lost, r.KeptBlocked, r.Unmatched, r.Escrowed, r.Pending)
 	if r.Groups > 0 {
 		fmt.Fprintf(w, "Linked groups   %d, with %s\n", r.Groups, phrase.Count(r.Members, "member", "members"))
 	}

@@ -833,7 +833,7 @@ func newProvisioningState(r provision.Report) *provisioningState {
 	for _, f := range []struct {
 		name string
 		n    int
-	}{{"Users linked", r.Linked}, {"Account gone", r.Lost}, {"Kept blocked", r.Held}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}, {"On hold", r.OnHold}, {"Rejected", r.Rejected}, {"Groups linked", r.Groups}, {"Members of groups", r.Members}} {
+	}{{"Users linked", r.Linked}, {"Account gone", r.Lost}, {"Kept blocked", r.KeptBlocked}, {"Without an account", r.Unmatched}, {"Waiting for a retry", r.Escrowed}, {"Still to look at", r.Pending}, {"On hold", r.OnHold}, {"Rejected", r.Rejected}, {"Groups linked", r.Groups}, {"Members of groups", r.Members}} {
 		switch f.name {
 		case "On hold", "Rejected", "Groups linked", "Members of groups":
 			if f.n == 0 {

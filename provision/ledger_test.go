@@ -69,7 +69,7 @@ func TestDiffWritten(t *testing.T) {
 		"another_value":                          {always, Ledger{"title": {Sent: "a", Got: "A.", Shown: true}}, "b", &Change{Old: "A.", New: "b"}, false},
 		"only_found_there":                       {always, Ledger{"title": {Got: "a", Shown: true}}, "a", nil, false},
 		"absent":                                 {always, Ledger{"title": {}}, "a", &Change{New: "a"}, false},
-		"a_new_row":                              {always, Ledger{}, "a", &Change{New: "a"}, false},
+		"a_new_row":                              {always, Ledger{}, "a", &Change{New: "a", Unknown: true}, false},
 		"unsure":                                 {always, Ledger{"title": {Sent: "a", Unsure: true}}, "a", nil, true},
 		"cleared":                                {always, Ledger{"title": {Sent: "a"}}, nil, &Change{Old: "a"}, false},
 		"cleared_and_gone_there":                 {always, Ledger{"title": {Sent: "a", Shown: true}}, nil, nil, false},

@@ -33,7 +33,8 @@ func elsewhere() map[string]string {
 
 // TestEveryFlagIsSetAndReadBack holds the stories to each flag of each command: a story gives it to the command, which succeeds, and what it
 // changed is read back. A writing command says itself what it was asked to do, so another command must show it: one that only reads, with a
-// check of what it printed. What a reading command does is in its own output.
+// check of what it printed. What a reading command does is in its own output. So is what a command does that answers with exit code 2,
+// because there is something to do: it writes to stdout, which a refused command does not.
 func TestEveryFlagIsSetAndReadBack(t *testing.T) {
 	t.Parallel()
 	commands := leaves(t)
@@ -90,8 +91,9 @@ var checkLine = regexp.MustCompile(`^(! )?(stdout|stderr|grep|cmp|exists|save|ma
 func readBack(story string, commands map[string]*cobra.Command) map[string]bool {
 	story, _, _ = strings.Cut(story, "\n-- ")
 	found, waiting := map[string]bool{}, []string{}
-	var now []string // flags of the command whose own output is looked at
-	var shows bool   // the last command only reads
+	var now []string      // flags of the command whose own output is looked at
+	var answered []string // flags of a command that ended with another exit code than 0
+	var shows bool        // the last command only reads
 	for line := range strings.Lines(story) {
 		line = strings.TrimSpace(line)
 		if rest, ok := strings.CutPrefix(line, "until "); ok { // until PATTERN rollcall …: a reading command with its check
@@ -105,6 +107,9 @@ func readBack(story string, commands map[string]*cobra.Command) map[string]bool 
 		}
 		if checkLine.MatchString(line) {
 			markAll(found, now)
+			if strings.HasPrefix(line, "stdout ") {
+				markAll(found, answered)
+			}
 			if shows {
 				markAll(found, waiting)
 				waiting = nil
@@ -119,7 +124,7 @@ func readBack(story string, commands map[string]*cobra.Command) map[string]bool 
 			waiting = append(waiting, flags...)
 		case strings.HasPrefix(line, "rollcall "):
 			path, flags := parseLine(line, commands)
-			now, shows = nil, readingPath(path)
+			now, answered, shows = nil, nil, readingPath(path)
 			if t, _ := traitOf(path); t.access == writes || t.access == makes {
 				waiting = append(waiting, flags...)
 			} else {
@@ -127,8 +132,10 @@ func readBack(story string, commands map[string]*cobra.Command) map[string]bool 
 			}
 		case strings.HasPrefix(line, "get ") || strings.HasPrefix(line, "! rollcall"):
 			shows = strings.HasPrefix(line, "get ")
-			if !shows {
+			answered = nil
+			if refused, ok := strings.CutPrefix(line, "! "); ok {
 				now = nil
+				_, answered = parseLine(refused, commands)
 			}
 		}
 	}
@@ -172,6 +179,8 @@ func TestAStoryThatReadsNothingBackCoversNothing(t *testing.T) {
 		"rollcall app set a b --scope all\nstdout 'scope all'\n":                        false, // its own words
 		"rollcall app set a b --scope all\nrollcall app show a b\n":                     false, // nothing looked at
 		"! rollcall app set a b --scope all\nrollcall app show a b\nstdout x\n":         false, // refused
+		"! rollcall app set a b --scope all\nstderr x\n":                                false, // refused, with its reason
+		"! rollcall app set a b --scope all\nstdout x\n":                                true,  // answered with exit code 2
 	} {
 		if got := readBack(story, commands)["app set --scope"]; got != want {
 			t.Errorf("%q: got %v, want %v", story, got, want)

@@ -184,7 +184,7 @@ type PageError struct {
 	Title  string
 	Text   string      // what happened and what to do next
 	Action *Action     // a button below the text; may be nil
-	SignIn *SignInPage // the sign-in page to show instead; a guard sets it
+	SignIn *SignInPage // if not nil, this page is shown instead of the error page
 }
 
 func (e *PageError) Error() string { return fmt.Sprintf("%d %s: %s", e.Status, e.Title, e.Text) }
@@ -282,8 +282,8 @@ func (c *Console) SetSession(w http.ResponseWriter, r *http.Request, name, secre
 
 // KeepPathSecret sets a referrer policy, so that browsers do not send the secret in this page's
 // path to other pages, in the header Referer. With the policy "no-referrer", browsers also leave
-// out the header Origin. On plain HTTP the cross-origin check needs that header, so the policy
-// there is "origin".
+// out the header Origin. On plain HTTP, except on loopback, the cross-origin check
+// needs that header, so the policy there is "origin".
 func (c *Console) KeepPathSecret(w http.ResponseWriter, r *http.Request) {
 	policy := "no-referrer"
 	if !c.isSecure(r) && !isLoopback(r.Host) {

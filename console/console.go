@@ -52,7 +52,7 @@ type Console struct {
 	layout  *template.Template // the templates in layout.html and parts.html
 	views   *Views             // the views of this package, such as confirmation, error and sign-in pages
 
-	failures *web.Throttle // counts sign-ins with unknown links and recovery codes, and refused ones of operators, by site and network
+	failures *web.Throttle // counts failed sign-ins by site and network: unknown links, unknown recovery codes, and refused OpenID sign-ins of operators
 	starts   *web.Throttle // counts sign-ins of operators that were sent to their provider, by network
 }
 

@@ -34,8 +34,9 @@ func (c *Console) rememberedStarts(r *http.Request) []string {
 	return list
 }
 
-// RememberStart makes the page at / lead to start, which is a path in the area of this request. If
-// start is empty, the page no longer leads to that area.
+// RememberStart stores start in a cookie, in place of any earlier path in the area of this request.
+// The page at / then redirects to it, or shows links if the cookie has paths of several areas. An
+// empty start removes the path of the area.
 func (c *Console) RememberStart(w http.ResponseWriter, r *http.Request, start string) {
 	area := areaPath(r.URL.Path)
 	list := slices.DeleteFunc(c.rememberedStarts(r), func(p string) bool { return strings.HasPrefix(p, area) })

@@ -266,7 +266,8 @@ type signInPage struct {
 // hiddenField is a hidden input of the search form. It keeps the parameters of the sign-in request.
 type hiddenField struct{ Name, Value string }
 
-// maxAccounts is the largest number of accounts that the page shows.
+// maxAccounts is the largest number of accounts that the sign-in page shows of each of two groups:
+// users that are not deleted, and deleted users.
 const maxAccounts = 100
 
 func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) {

@@ -1,6 +1,6 @@
 // Package foreign installs programs of other projects from their registries, and runs them.
-// Everything goes into a folder that the caller removes, except the packages of InstallDebian, which
-// stay installed on the machine.
+// Everything goes into a folder that the caller removes, except the packages of
+// InstallDebianPackages, which stay installed on the machine.
 package foreign
 
 import (
@@ -41,9 +41,9 @@ func OneLine(s string) string {
 	return s
 }
 
-// Run runs a program and returns its standard output. If the program fails, exitCode is its exit
-// code, and Run returns the output together with an error. The error contains the line of the
-// output that explains the failure.
+// Run runs a program and returns its standard output. If the program exits with a code other than
+// 0, Run also returns that code, and an error that quotes one line of the program's output (see
+// reasonIn). If the program does not start, or does not end within limit, exitCode is 0.
 func Run(ctx context.Context, limit time.Duration, env []string, name string, args ...string) (out []byte, exitCode int, err error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
@@ -111,9 +111,9 @@ func InstallPython(ctx context.Context, dir string, packages ...string) (*Python
 	return p, nil
 }
 
-// InstallNode installs packages of npm into dir. It returns a Missing error on a machine without
-// npm, or if the packages cannot be installed.
-func InstallNode(ctx context.Context, dir string, packages ...string) error {
+// InstallNPMPackages installs packages of npm into dir. It returns a Missing error on a machine
+// without npm, or if the packages cannot be installed.
+func InstallNPMPackages(ctx context.Context, dir string, packages ...string) error {
 	npm, err := exec.LookPath("npm")
 	if err != nil {
 		return NewMissing("npm is not installed")
@@ -125,8 +125,9 @@ func InstallNode(ctx context.Context, dir string, packages ...string) error {
 	return nil
 }
 
-// NodeVersion returns the version of a package that InstallNode has installed into dir.
-func NodeVersion(dir, name string) (string, error) {
+// NPMPackageVersion returns the version of a package that InstallNPMPackages has installed into
+// dir.
+func NPMPackageVersion(dir, name string) (string, error) {
 	text, err := os.ReadFile(filepath.Join(dir, "node_modules", name, "package.json"))
 	if err != nil {
 		return "", err
@@ -136,9 +137,10 @@ func NodeVersion(dir, name string) (string, error) {
 	return about.Version, err
 }
 
-// InstallDebian installs those of the Debian packages that are not installed yet, with root or sudo,
-// as scripts/setup does. It returns a Missing error on other systems, and without these rights.
-func InstallDebian(ctx context.Context, packages ...string) error {
+// InstallDebianPackages installs those of the Debian packages that are not installed yet, with root
+// or sudo, as scripts/setup does. It returns a Missing error on other systems, and without these
+// rights.
+func InstallDebianPackages(ctx context.Context, packages ...string) error {
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		return NewMissing("this is not Debian, or a system based on it; %s cannot be installed", strings.Join(packages, ", "))
 	}
@@ -177,9 +179,9 @@ func updateDebian(ctx context.Context) error {
 	return nil
 }
 
-// UnpackDebian downloads a Debian package and unpacks it into dir. It installs neither the package
-// nor what the package depends on. It returns the version of the package.
-func UnpackDebian(ctx context.Context, dir, name string) (version string, err error) {
+// UnpackDebianPackage downloads a Debian package and unpacks it into dir. It installs neither the
+// package nor what the package depends on. It returns the version of the package.
+func UnpackDebianPackage(ctx context.Context, dir, name string) (version string, err error) {
 	// apt-get downloads into the folder in which it runs.
 	download := []string{"env", "-C", dir, "apt-get", "download", "-q", name}
 	if _, _, err = Run(ctx, InstallLimit, nil, download[0], download[1:]...); err != nil {

@@ -105,14 +105,14 @@ func Template(name string, fill func(ctx context.Context, url string) error) fun
 // test ends.
 func EmptyDatabase(t testing.TB) string {
 	t.Helper()
-	return sharedServer(t).createDatabase(t, "template1")
+	return requireCluster(t).createDatabase(t, "template1")
 }
 
 // Database returns the URL of a new database that is a copy of a template. The database is dropped
 // when the test ends.
 func Database(t testing.TB, template func() (string, error)) string {
 	t.Helper()
-	c := sharedServer(t)
+	c := requireCluster(t)
 	name, err := template()
 	if err != nil {
 		t.Fatal(err)
@@ -120,9 +120,10 @@ func Database(t testing.TB, template func() (string, error)) string {
 	return c.createDatabase(t, name)
 }
 
-// sharedServer returns the PostgreSQL server of this process. It skips or fails the test if there
-// is none.
-func sharedServer(t testing.TB) *cluster {
+// requireCluster returns the PostgreSQL server of this process, which it starts if necessary. If
+// PostgreSQL is not installed, requireCluster skips the test, or fails it if MustRunAll. If
+// PostgreSQL does not start, it fails the test.
+func requireCluster(t testing.TB) *cluster {
 	t.Helper()
 	c, err := sharedCluster()
 	need(t, err)

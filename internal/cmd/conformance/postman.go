@@ -66,7 +66,7 @@ func postmanSuite(folder string, t *tools) func(context.Context, *client) (repor
 // program, and its name and version for the report.
 func (t *tools) installNewman(ctx context.Context) (path, program string, err error) {
 	dir := filepath.Join(t.dir, "newman")
-	if err := foreign.InstallNode(ctx, dir, newmanPackage); err != nil {
+	if err := foreign.InstallNPMPackages(ctx, dir, newmanPackage); err != nil {
 		return "", "", err
 	}
 	path = filepath.Join(dir, "node_modules", ".bin", "newman")

@@ -132,10 +132,10 @@ var simpleSAMLphpFiles []byte
 // startSimpleSAMLphp unpacks the package of Debian and starts it with the web server that PHP
 // contains.
 func startSimpleSAMLphp(ctx context.Context, dir string) (*runningProvider, error) {
-	if err := foreign.InstallDebian(ctx, "php-cli", "php-xml", "php-mbstring", "php-curl"); err != nil {
+	if err := foreign.InstallDebianPackages(ctx, "php-cli", "php-xml", "php-mbstring", "php-curl"); err != nil {
 		return nil, err
 	}
-	version, err := foreign.UnpackDebian(ctx, dir, "simplesamlphp")
+	version, err := foreign.UnpackDebianPackage(ctx, dir, "simplesamlphp")
 	if err != nil {
 		return nil, err
 	}
@@ -187,10 +187,10 @@ func startOpenIDProvider(ctx context.Context, dir string) (*runningProvider, err
 // startNodeProvider installs the npm package with this name, and others, and starts a program that
 // uses them. file is the name of the program's file.
 func startNodeProvider(ctx context.Context, dir, name, file string, program []byte, metadata string, others ...string) (*runningProvider, error) {
-	if err := foreign.InstallNode(ctx, dir, append(others, name)...); err != nil {
+	if err := foreign.InstallNPMPackages(ctx, dir, append(others, name)...); err != nil {
 		return nil, err
 	}
-	version, err := foreign.NodeVersion(dir, name)
+	version, err := foreign.NPMPackageVersion(dir, name)
 	if err != nil {
 		return nil, err
 	}

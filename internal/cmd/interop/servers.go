@@ -87,7 +87,7 @@ var scimmyProgram []byte
 
 // startSCIMMY installs SCIMMY and starts our small server that uses it.
 func startSCIMMY(ctx context.Context, dir, _ string) (*server, error) {
-	if err := foreign.InstallNode(ctx, dir, "express@4", "scimmy", "scimmy-routers"); err != nil {
+	if err := foreign.InstallNPMPackages(ctx, dir, "express@4", "scimmy", "scimmy-routers"); err != nil {
 		return nil, err
 	}
 	program := filepath.Join(dir, "scimmy.mjs")
@@ -96,7 +96,7 @@ func startSCIMMY(ctx context.Context, dir, _ string) (*server, error) {
 	}
 	with := ""
 	for _, name := range []string{"scimmy", "scimmy-routers"} {
-		version, err := foreign.NodeVersion(dir, name)
+		version, err := foreign.NPMPackageVersion(dir, name)
 		if err != nil {
 			return nil, err
 		}

@@ -504,9 +504,11 @@ func (l *pipeline) intend(w *work, d create, times int) error {
 // sent. It returns when the outcome is on disk.
 func (l *pipeline) storeBeforeSending(w *work, o Outcome) error {
 	saved := make(chan error, 1)
-	l.workersSaving.Add(1)
-	l.wakeTheFeed()
-	defer l.workersSaving.Add(-1)
+	if w.known.Lane != Leavers { // no other worker begins in the place of this one, and overtakes a leaver
+		l.workersSaving.Add(1)
+		l.wakeTheFeed()
+		defer l.workersSaving.Add(-1)
+	}
 	send(l.g, l.records, record{outcome: o, saved: saved})
 	return receive(l.g, saved)
 }

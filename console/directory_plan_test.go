@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/directory/csv"
@@ -36,7 +37,15 @@ func TestAPlanIsReviewedAndApplied(t *testing.T) {
 	at := acmeProvisioning + "/plan"
 	b.get(at).wantStatus(http.StatusOK).wantWords("No plan yet").wantNoWords("Approve…")
 	b.get(at + "/decide?do=approve&plan=abcdef01").wantWords("This plan is not kept any more.")
-	page := o.settled(b.get(at).press("Make a plan", nil)).wantWords("Ready", "Ada Lovelace", "Bo Li", "made ", " by kim (operator)", "It can be approved and applied until")
+	page := o.settled(b.get(at).press("Make a plan", nil)).wantWords("Ready", "Ada Lovelace", "Bo Li", "It can be approved and applied until")
+	plans, err := o.engine.ListPlans(t.Context(), key)
+	if err != nil || len(plans) != 1 {
+		t.Fatalf("got %d plans, %v", len(plans), err)
+	}
+	now := o.pages.Console.Options.Now
+	o.pages.Console.Options.Now = func() time.Time { return plans[0].Made }
+	b.get(at).wantWords("made just now by kim")
+	o.pages.Console.Options.Now = now
 	ask := page.click("Approve…").wantStatus(http.StatusOK).wantWords("Approve this plan?", "2 accounts will be created at Acme.", "Nothing is sent before the plan is applied.")
 	page = ask.press("Approve 2 operations", nil).wantWords("The plan is approved. Nothing was sent yet.", "Approved", "approved by kim").wantNoWords("Approve…")
 	linked(0)

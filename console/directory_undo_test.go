@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/site"
@@ -55,8 +56,13 @@ func TestACycleIsTakenBack(t *testing.T) {
 	}
 	applied.click("Take back…").wantWords("Take this plan back?", "approved by kim (operator) and applied by kim (operator)")
 
+	last, err := o.engine.FindUndo(t.Context(), key, provision.Undo{Object: "00000001-0000-4000-8000-00000000cafe"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.pages.Console.Options.Now = func() time.Time { return last.Since }
 	// The last change of a person was the plan. The earlier mappings are set again first.
-	b.get(acmeProvisioning+"/why?object=00000001-0000-4000-8000-00000000cafe").click("Take the last change back…").wantWords("Take the last change back?", "The last change of Ada Lovelace, ", ": update.")
+	b.get(acmeProvisioning+"/why?object=00000001-0000-4000-8000-00000000cafe").click("Take the last change back…").wantWords("Take the last change back?", "The last change of Ada Lovelace, just now: update.")
 	o.settled(ask.press("Make the plan", map[string][]string{"cause": {"revert"}})).wantWords("Nothing to do")
 	if found, err := o.engine.FindUndo(t.Context(), key, provision.Undo{Object: "00000001-0000-4000-8000-00000000cafe"}); err != nil || found.InForce {
 		t.Errorf("the mappings are still in force: %+v, %v", found, err)

@@ -612,7 +612,12 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 		}
 	}
 	p.anAnswerWasFalse.Store(false)
-	if proves {
+	if !proves {
+		return nil
+	}
+	// Another worker may have begun to delete the account since the links were read. Then its
+	// membership may have ended with it.
+	if _, deleting := p.doubt.of(sample[0].Member); !deleting {
 		s.proved(removing)
 	}
 	return nil

@@ -17,8 +17,8 @@ func (c *Console) RefuseFlood(w http.ResponseWriter, r *http.Request) error {
 	return tooManySignIns(w, wait, "failed")
 }
 
-// CountFailure counts a failed sign-in, such as one with an unknown link or recovery code, for
-// RefuseFlood.
+// CountFailure counts a failed sign-in for RefuseFlood, such as a sign-in with an unknown link or
+// recovery code.
 func (c *Console) CountFailure(r *http.Request) {
 	c.failures.Count(web.SiteSource(r), c.Options.Now())
 }

@@ -41,7 +41,7 @@ type Asserted struct {
 	Title       string
 	Department  string
 
-	Ticket   Ticket // what the sign-in uses up; may be zero
+	Ticket   Ticket // the request and the assertion that the sign-in uses up; may be zero
 	Session  Origin // how the identity provider identifies the session
 	Protocol string // the sign-in protocol, for the audit trail; empty means SAML
 
@@ -50,8 +50,8 @@ type Asserted struct {
 	Ends            time.Time // the latest time at which the session may end; zero if only the site's own limit counts
 }
 
-// Ticket is what a SAML sign-in uses up: the request that the response answers, and the assertion.
-// Each is good for one sign-in, in all processes.
+// Ticket names the two things that a SAML sign-in uses up: the request that the response answers,
+// and the assertion. Each is good for one sign-in, in all processes.
 type Ticket struct {
 	Request   secret.Hash // the hash under which the request is stored; zero if the response answers none
 	Assertion secret.Hash // the hash of the assertion's issuer and id; zero if no assertion was verified
@@ -83,8 +83,8 @@ type Identity struct {
 	Issuer     string // the entity id of the identity provider; empty if imported and never used
 }
 
-// The reasons why AdmitAsserted and TryAsserted refuse a person. When an account was found, the
-// error's About is a Rejected that names it.
+// The reasons why AdmitAsserted and TryAsserted refuse a person. If an account was found, the Data
+// field of the refusal is a Rejected that names the account.
 var (
 	ErrAssertedBlocked     = refusal.New(refusal.Forbidden, "", "this account is blocked").Advise("an administrator of the site can unblock it").Coded("sso_blocked")
 	ErrAssertedDeactivated = refusal.New(refusal.Forbidden, "", "this account is deactivated").Advise("an administrator of the site can reactivate it").Coded("sso_deactivated")

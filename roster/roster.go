@@ -334,8 +334,7 @@ type Tx interface {
 	// too if the names differ. It returns the same errors as Insert.
 	Put(ctx context.Context, old, next Record) error
 	// PutUnique replaces the unique values of old by the unique values of next, and changes nothing
-	// else. If
-	// it returns ErrValueTaken, the values that it wrote before stay in the transaction.
+	// else. If it returns ErrValueTaken, the values that it wrote before stay in the transaction.
 	PutUnique(ctx context.Context, old, next Record) error
 	// FreeUnique deletes the unique values of an attribute, so that resources may share them.
 	FreeUnique(ctx context.Context, kind scim.TypeName, path string) error

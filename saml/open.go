@@ -58,7 +58,7 @@ func parseForLibrary(raw []byte) (*etree.Element, *Error) {
 	return parseTree(raw)
 }
 
-// unstable refuses XML that changes when it is written and read again.
+// unstable returns the error for XML that changes when it is written and read again.
 func unstable() *Error { return refuse(Malformed, "the XML changes when it is read again") }
 
 func parseTree(raw []byte) (*etree.Element, *Error) {

@@ -164,7 +164,7 @@ func last4(bearer string) string {
 
 func (x *exchange) resourceID() string { return x.place.afterEndpoint[0] }
 
-// showsType returns the name of the endpoint's resource type, such as "User".
+// kind returns the name of the endpoint's resource type, such as "User".
 func (x *exchange) kind() scim.TypeName { return x.resourceType.ID }
 
 // locationOf returns the absolute URL of a resource.

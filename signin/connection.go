@@ -225,8 +225,8 @@ func (s *SingleSignOn) Require(ctx context.Context, st site.Site, ifVersion int6
 	return s.SetConnectionAs(ctx, st, ifVersion, actor, personID, func(c *Connection) error { c.Mode = SSORequired; return nil })
 }
 
-// checkMayRequire returns ErrCannotRequire if the administrator with this id may not make single sign-on
-// required with the connection next. old is the stored connection.
+// checkMayRequire returns ErrCannotRequire if the administrator with this id may not make single
+// sign-on required with the connection next. old is the stored connection.
 func (s *SingleSignOn) checkMayRequire(ctx context.Context, st site.Site, old, next Connection, personID string) error {
 	if personID == "" {
 		return ErrCannotRequire.Because("an administrator of the site makes single sign-on required").Advise("choose Required on the page Single sign-on")

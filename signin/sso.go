@@ -280,7 +280,7 @@ func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, fr
 		return s.acceptTest(ctx, st, c, req, in)
 	}
 	if req.ID != "" {
-		// Nobody can make this server verify many responses to one request at the same time.
+		// Verify only one response to a request at a time, so that no one can keep this server busy.
 		if _, busy := s.answering.LoadOrStore(req.Hash, true); busy {
 			return Finished{}, s.refuseSignIn(ctx, st, SAML, errNoRequest(SAML), "")
 		}
@@ -326,8 +326,7 @@ func (s *SingleSignOn) spend(ctx context.Context, st site.Site, t roster.Ticket,
 	return err
 }
 
-// admit signs in the person that the identity provider has identified. It does so for both
-// protocols.
+// admit signs in the person that the identity provider has identified, with either protocol.
 func (s *SingleSignOn) admit(ctx context.Context, st site.Site, c Connection, req RequestRecord, v verifiedResponse, from session.Browser) (Finished, error) {
 	limits := s.Limits
 	if c.Length > 0 {
@@ -422,7 +421,7 @@ type verifiedResponse struct {
 	authenticated time.Time     // when the person signed in at the identity provider; zero if unknown
 	ends          time.Time     // when the identity provider wants the session to end; zero if it does not say
 	session       roster.Origin // the session at the identity provider; only for SAML
-	ticket        roster.Ticket // what the response uses up; only for SAML
+	ticket        roster.Ticket // the request and the assertion that the response uses up; only for SAML
 	shown         TestResult    // the data for the page that shows the result of a test
 }
 
@@ -633,7 +632,8 @@ func (s *SingleSignOn) LastTest(ctx context.Context, st site.Site, personID stri
 
 // LinkTested links the identity in a person's last test to their account. The test proves that the
 // identity belongs to the person: the person signed in at the identity provider with a browser that
-// is also signed in here. If there is no such test within maxTestAgeToLink, LinkTested returns a refusal.
+// is also signed in here. If there is no such test within maxTestAgeToLink, LinkTested returns a
+// refusal.
 func (s *SingleSignOn) LinkTested(ctx context.Context, st site.Site, person roster.Person, c roster.Change) error {
 	t, ok, err := s.LastTest(ctx, st, person.ID)
 	if err != nil {

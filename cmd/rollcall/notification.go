@@ -16,8 +16,8 @@ import (
 
 // mailFlags holds the values of the flags that describe the mail server.
 type mailFlags struct {
-	url  string
-	from string
+	url  string // the URL of the mail server
+	from string // the sender of the mail
 }
 
 func (c *command) addMailFlags(flags *pflag.FlagSet, m *mailFlags) {

@@ -54,7 +54,7 @@ type services struct {
 	requests      *requestlog.Log
 	rosters       *roster.Rosters
 	operators     *operator.Operators
-	openID        *operator.OpenID // signs operators in at their OpenID provider; nil for one-time links alone
+	openID        *operator.OpenID // signs operators in at their OpenID provider; nil if they sign in only with one-time links
 	keys          *operator.Keys   // the API keys of directories
 	signins       *signin.SignIns
 	sso           *signin.SingleSignOn

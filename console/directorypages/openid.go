@@ -12,15 +12,15 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// The addresses that begin a sign-in at the operators' OpenID provider. They answer GET: the
-// Content-Security-Policy lets no form lead to another server.
+// The addresses that begin a sign-in at the operators' OpenID provider. Links lead to them, not
+// forms: the Content-Security-Policy lets no form lead to another server.
 const (
 	loginURL = "/d/-/openid/login"
 	linkURL  = "/d/-/openid/link"
 )
 
-// pathOf returns the address of a page that was asked for, so that the sign-in can lead there. It
-// returns "" for a form.
+// pathOf returns the address of the requested page, so that the sign-in can lead back to it. It
+// returns "" if the request sends a form.
 func pathOf(r *http.Request) string {
 	if r.Method != http.MethodGet {
 		return ""
@@ -110,8 +110,8 @@ func (p *Pages) refuseFlood(w http.ResponseWriter, r *http.Request, in codeflow.
 type identityRow struct {
 	operator.Identity
 	Provider string // the host of the issuer
-	Foreign  bool   // whether the identity is of another provider than that of today, so that it opens nothing
-	Unlink   string // the address of the page that asks before the link is removed
+	Foreign  bool   // whether the identity belongs to an earlier provider, so that it signs no one in
+	Unlink   string // the address of the page that asks whether to unlink the identity
 }
 
 func (p *Pages) identityRows(r *http.Request, v *operatorVisit) ([]identityRow, error) {

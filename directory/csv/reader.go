@@ -229,8 +229,8 @@ func (r *Reader) readHeader(names []string, l *recordSplitter, o directory.FileO
 	return nil
 }
 
-// findCutReason sets cutReason if the end of the file seems to be missing. This is so if the last
-// row is incomplete and has no line end.
+// findCutReason sets cutReason if the end of the file seems to be missing. The end seems to be
+// missing if the last row is incomplete and has no line end.
 func (r *Reader) findCutReason(l *recordSplitter) {
 	if len(r.records) == 0 || strings.HasSuffix(l.text, "\n") || strings.HasSuffix(l.text, "\r") {
 		return
@@ -336,8 +336,8 @@ func separatorNamed(name string) (rune, error) {
 }
 
 // detectSeparator chooses the separator that splits the header into the most columns of a known
-// meaning. If several separators are equal in this, it chooses the separator that gives the most
-// columns.
+// meaning. If several separators give the same number of such columns, it chooses the separator that
+// gives the most columns in all.
 func detectSeparator(header string) rune {
 	best, bestKnown, bestAll := ',', -1, 0
 	for _, sep := range ",;\t|" {
@@ -428,7 +428,7 @@ func (r *Reader) putValue(row *directory.Row, i int, name, cell string) {
 	row.Values[name] = value
 }
 
-// invertBlocked turns a value of "Block sign in" into the opposite value, which is that of
+// invertBlocked turns a value of "Block sign in" into the opposite value, which is the value of
 // accountEnabled.
 func invertBlocked(value string) string {
 	var u directory.User

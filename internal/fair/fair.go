@@ -227,7 +227,7 @@ func (g *Gate) overtakes(l *keyQueue) bool {
 	return first.usedWeight+first.waiting[0].weight <= g.limitOf(first)
 }
 
-// limitOf returns the largest weight that one key may use.
+// limitOf returns the largest sum of weights that the key may use at the same time.
 func (g *Gate) limitOf(l *keyQueue) int {
 	if l.key == System {
 		return g.options.Capacity

@@ -151,8 +151,8 @@ func (p *Provider) AllowSignOut(id string, addresses ...string) {
 	p.signOut[id] = addresses
 }
 
-// withSignOut is the example storage with the addresses of AllowSignOut. In the example, clients
-// have none.
+// withSignOut is the library's example storage, whose clients also get the addresses that
+// AllowSignOut has registered.
 type withSignOut struct {
 	*storage.Storage
 	provider *Provider

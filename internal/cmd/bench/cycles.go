@@ -133,10 +133,10 @@ func (b *bench) newDirectory(ctx context.Context, database string, n int) error 
 
 // cycleResult is the result of one round of provisioning.
 type cycleResult struct {
-	initial              sample // of the initial cycle; Requests is the number of people, CPU the processor time of the process with the directory
-	siteCPU              time.Duration
-	idleTime             time.Duration
-	idleRequests         int
+	initial              sample // the figures of the initial cycle; Requests is the number of people, CPU the processor time of the process with the directory
+	siteCPU              time.Duration // the processor time of the process with the site during the initial cycle
+	idleTime             time.Duration // how long the cycle without changes took
+	idleRequests         int        // how many requests the cycle without changes sent to the site
 	sitePeak, sourcePeak int64      // the peak memory of the site's process and of the directory's process, in bytes
 	users                []newcomer // the requests that create the users that the site has after the round
 }
@@ -197,8 +197,8 @@ func (e *ends) runCycleRound(ctx context.Context, round int) (did cycleResult, e
 	return did, errors.Join(errs[:]...)
 }
 
-// waitInitialCycle waits for the initial cycle, which the directory's server starts without a
-// command.
+// waitInitialCycle waits for the end of the initial cycle, which the directory's server starts by
+// itself.
 func (b *bench) waitInitialCycle(ctx context.Context, engine *server, database string) (provision.CycleReport, error) {
 	if err := engine.process.Await(ctx, cycleLimit, "end its cycle", func(log []byte) bool { return bytes.Contains(log, []byte("cycle ended")) }); err != nil {
 		return provision.CycleReport{}, err

@@ -22,13 +22,13 @@ import (
 )
 
 const (
-	changedPeople   = 20 // how many single changes are timed
-	memberBlocks    = 5  // how often the blocks of membership changes take turns
-	changesPerBlock = 10 // membership changes in a block
-	limitedRate     = 20 // requests per second that the throttling target allows
-	smallGroupSize  = 10 // members of the small group
-	idleTime        = 30 * time.Second
-	changeLimit     = time.Minute // how long a change may take to reach the target
+	changedPeople   = 20               // how many changes of single people are timed
+	memberBlocks    = 5                // how many blocks of membership changes each group gets, in turns
+	changesPerBlock = 10               // the number of membership changes in a block
+	limitedRate     = 20               // how many requests per second the throttling target allows
+	smallGroupSize  = 10               // the number of members of the small group
+	idleTime        = 30 * time.Second // how long the processor time of idle jobs is measured
+	changeLimit     = time.Minute      // how long a change may take to reach the target
 	smallGroupName  = "Ten"
 	largeGroupName  = "Everybody"
 )
@@ -37,16 +37,16 @@ const (
 type engineReport struct {
 	Kind                 string
 	Users                int       // the people of the directory
-	DuringCycle, AtRest  []float64 // seconds until the change of one person has reached the target
+	DuringCycle, AtRest  []float64 // seconds until a person's change has reached the target: during the initial cycle, and after it
 	InitialCycleTime     time.Duration
 	SmallLatency         []float64 // seconds until a membership change of the small group has reached the target
-	LargeLatency         []float64 // the same for the group of everyone
+	LargeLatency         []float64 // seconds until a membership change of the group of everyone has reached the target
 	SmallCost, LargeCost []float64 // the processor time of both ends per membership change, in milliseconds, for each block
-	Groups, GroupMembers int       // the groups of the cycle that provisions many groups, and the members of each
-	GroupCycles          []sample  // Requests is the number of memberships
-	GroupGenerator       []sample
+	Groups, GroupMembers int       // how many groups the cycles with many groups provision, and how many members each group has
+	GroupCycles          []sample  // the cycles with many groups; Requests is the number of memberships
+	GroupGenerator       []sample  // the rounds of the load generator that sends the same requests as the cycles with many groups
 	LimitedShare         []float64 // the share of the allowed requests that the engine has used
-	IdleJobs             int
+	IdleJobs             int       // how many jobs without work the idle server has
 	IdleShare            []float64 // the processor time of the idle server, as a share of one processor
 	Peaks                []processMemory
 	Problem              error
@@ -96,12 +96,12 @@ func (e *engineReport) markdown(endedEarly error) string {
 
 // engineSizes are the sizes of the part about the engine.
 type engineSizes struct {
-	groups, members, people int // many groups
-	limitedPeople           int
-	idleJobs                int
-	idleTime                time.Duration
-	changes                 int // single changes that are timed
-	memberBlocks            int // how often the blocks of membership changes take turns
+	groups, members, people int           // for the cycles with many groups: their number, the members of each, and the people in the directory
+	limitedPeople           int           // how many people are provisioned into the throttling target
+	idleJobs                int           // how many jobs without work are created
+	idleTime                time.Duration // how long the processor time of idle jobs is measured
+	changes                 int           // how many changes of single people are timed
+	memberBlocks            int           // how many blocks of membership changes each group gets, in turns
 }
 
 func (o *options) engineSizes() engineSizes {
@@ -113,8 +113,8 @@ func (o *options) engineSizes() engineSizes {
 	}
 }
 
-// measureEngine measures what a person waits for: single changes, also during an initial cycle and
-// in a group of everyone, many groups, a target that throttles, and jobs without work.
+// measureEngine measures how long people wait for the engine: for changes of single people and
+// memberships, for many groups, and for a target that throttles. It also measures jobs without work.
 func (b *bench) measureEngine(ctx context.Context, e *engineReport) error {
 	for _, step := range []struct {
 		name    string
@@ -143,7 +143,7 @@ type flow struct {
 	wanted  map[string]chan time.Time // the channels of callers that wait for the answer to a PATCH, by a part of its target or body
 	created []string                  // user names, in the order of their creation
 	groups  map[string]string         // the ids of groups at the site, by display name
-	members int                       // memberships that the site has taken
+	members int                       // how many memberships the site has stored
 }
 
 // startFlow serves the site and the directory and connects them through a tap.
@@ -169,7 +169,7 @@ func (f *flow) stop() error {
 	return errors.Join(f.bench.stop(f.engine), f.tap.stop(), f.bench.stop(f.target))
 }
 
-// see notes what an exchange has changed at the site.
+// see records the changes that an exchange has made at the site.
 func (f *flow) see(x exchange) {
 	if x.status >= 300 {
 		return
@@ -197,9 +197,9 @@ func (f *flow) see(x exchange) {
 	}
 }
 
-// await waits until the target has answered a PATCH whose target begins with the text or whose body
-// has it. act makes
-// the change that causes the request. await returns the time from the beginning of act.
+// await calls act, which makes a change that causes a PATCH. It waits until the site has answered a
+// PATCH whose path begins with text or whose body contains it. It returns the time from the call of
+// act until the answer.
 func (f *flow) await(ctx context.Context, text string, act func() error) (time.Duration, error) {
 	told := make(chan time.Time, 1)
 	f.mu.Lock()
@@ -219,7 +219,8 @@ func (f *flow) await(ctx context.Context, text string, act func() error) (time.D
 	}
 }
 
-// waitUntil waits until what holds. It looks ten times a second.
+// waitUntil waits until holds returns true. It calls holds ten times a second. text says in errors
+// what was awaited.
 func (f *flow) waitUntil(ctx context.Context, text string, holds func() bool) error {
 	for until := time.Now().Add(cycleLimit); ; {
 		f.mu.Lock()
@@ -459,7 +460,7 @@ func (b *bench) measureManyGroups(ctx context.Context, r *engineReport) error {
 	return nil
 }
 
-// freeAddress returns an address on loopback at which nobody listens now.
+// freeAddress returns an address on loopback at which no program listens now.
 func freeAddress(ctx context.Context) (string, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", anyPort)
 	if err != nil {
@@ -641,8 +642,8 @@ func (s groupScript) send(site *population, c *conn) error {
 	return nil
 }
 
-// measureLimited provisions some people into a target that allows only a few requests per second,
-// and computes which share of them the engine uses.
+// measureLimited provisions some people into a target that allows only a few requests per second. It
+// computes the share of the allowed requests that the engine uses.
 func (b *bench) measureLimited(ctx context.Context, r *engineReport) error {
 	sizes := b.engineSizes()
 	e, err := b.newEnds(ctx, r.Kind, "limited", sizes.limitedPeople)

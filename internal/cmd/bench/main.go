@@ -32,8 +32,8 @@ func main() {
 
 // options are the values of the command's flags.
 type options struct {
-	binary        string
-	output        string
+	binary        string        // the path of the rollcall binary to measure
+	output        string        // the file that gets the report; empty for none
 	parent        string        // the folder in which the temporary folder is made
 	kinds         []string      // the kinds of database to measure
 	parts         []string      // the parts to measure; empty for all
@@ -45,7 +45,7 @@ type options struct {
 	settleTime    time.Duration // how long to wait after a round for the server's own work
 	signInTime    time.Duration // how long the measurement of sign-ins during SCIM requests takes
 	timeLimit     time.Duration // how long the whole run may take before it skips the remaining parts
-	clients       int
+	clients       int      // how many connections send requests at the same time
 	profile       string   // the folder for CPU profiles; empty for none
 	changedFlags  []string // the flags of this run that differ from `make bench`
 	child         childOptions
@@ -57,7 +57,7 @@ type bench struct {
 	programPath     string // the path of this program
 	dir             string
 	stdout          io.Writer
-	started         int
+	started         int // how many processes were started so far
 	runningServers  []*server
 	postgresServers []*postgres
 }

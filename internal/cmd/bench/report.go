@@ -22,7 +22,7 @@ type report struct {
 	PeaksAfterFill []processMemory // the peak memory of each server after the sites were filled
 
 	Rows           int // how many rows the guide's user mapping has
-	Mapping        []float64
+	Mapping        []float64 // the time in µs to evaluate the mapping for one person, for each round
 	MappingProblem error
 	SignIns        []*signInReport
 	SignInProblem  error
@@ -86,9 +86,9 @@ type cycleReport struct {
 	Kind         string
 	Users        int
 	Initial      []sample // the samples of the initial cycles; Requests is the number of people, CPU the processor time of the process with the directory
-	SiteCPU      []float64
+	SiteCPU      []float64 // the processor time of the process with the site, in µs per person, for each initial cycle
 	Idle         []float64 // the durations of cycles without changes, in seconds
-	IdleRequests []float64
+	IdleRequests []float64 // how many requests each cycle without changes sent to the site
 	Generator    []sample // the samples of the load generator; Requests is the number of people, CPU the processor time of the process with the site
 	Site, Source int64    // the greatest peak memory of the process with the site, and of the process with the directory, in bytes
 	Problem      error    // why figures are missing; nil if all are complete
@@ -183,6 +183,8 @@ func (r *report) findings() []finding {
 	return all
 }
 
+// The aims of the rows that are no contenders: µs per person, the rate as a share of the load
+// generator's rate, seconds, milliseconds, and megabytes.
 func mappingAim() aim { return atMost(20) }
 func cycleAim() aim   { return atLeast(0.6) }
 func idleAim() aim    { return atMost(1) }

@@ -30,14 +30,14 @@ const (
 type signInReport struct {
 	Kind        string
 	Users       int
-	Alone       latencies // of sign-ins without SCIM requests
-	AloneSample sample    // what the server used for the sign-ins without SCIM requests
-	SignIns     latencies // of sign-ins during SCIM requests
-	SCIM        latencies // of the SCIM requests during sign-ins
+	Alone       latencies // the latencies of sign-ins without SCIM requests
+	AloneSample sample    // the processor time of the sign-ins without SCIM requests
+	SignIns     latencies // the latencies of sign-ins during SCIM requests
+	SCIM        latencies // the latencies of the SCIM requests during sign-ins
 }
 
-// latencies says how long the answers to requests took that were due at a fixed rate. The time of a
-// request begins when it was due, even if the load generator sent it later.
+// latencies holds the time to the answer of each request. The requests are due at a fixed rate. The
+// time of a request begins when it was due, even if the load generator sent it later.
 type latencies []time.Duration
 
 // at returns a quantile of the latencies in milliseconds: this share of the answers, from 0 to 1,
@@ -264,9 +264,8 @@ func expectOK(status int, body []byte) error {
 	return nil
 }
 
-// atRate sends requests at a fixed rate, whether or not the earlier ones are answered, and returns
-// their latencies. It has more connections than this needs, so that slow answers do not delay other
-// requests.
+// atRate sends requests at a fixed rate, even if earlier requests have no answers yet, and returns
+// their latencies. It opens many connections, so that slow answers do not delay other requests.
 func atRate(ctx context.Context, addr string, rate int, requests [][]byte, check func(status int, body []byte) error) (latencies, error) {
 	const connections = 64
 	type due struct {

@@ -55,7 +55,7 @@ func (s *scimTypes) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(s))
 }
 
-// refuses checks that an answer is one of the expected errors.
+// refuses returns the check that an answer is one of the expected errors.
 func (s scimTypes) refuses(name string, a answer) check {
 	return passIf(a.status == http.StatusBadRequest && slices.Contains(s, a.scimType()), name, "want 400 %s, got %v", strings.Join(s, " or "), a)
 }

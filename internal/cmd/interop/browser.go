@@ -83,7 +83,7 @@ func (b *browser) submit(ctx context.Context, f form) (*page, error) {
 type form struct {
 	action     *url.URL
 	method     string
-	origin     string
+	origin     string // the origin of the page, for the header Origin
 	values     url.Values
 	userName   string // the name of the input before the password; empty if the form asks for no password
 	passwordIn string // the name of the input for the password
@@ -173,8 +173,8 @@ func (p *page) link(part string) (string, error) {
 	return "", fmt.Errorf("there is no link with %q: %s", part, p)
 }
 
-// message returns the form of the page that has a SAML message, which a browser sends by itself.
-// The bool reports whether there is one.
+// message returns the form of the page that has a SAML message. A browser sends such a form by
+// itself. The bool reports whether the page has such a form.
 func (p *page) message() (form, bool, error) {
 	all, err := p.forms()
 	for _, f := range all {
@@ -185,9 +185,9 @@ func (p *page) message() (form, bool, error) {
 	return form{}, false, err
 }
 
-// goOn does what each page asks for until a page asks for nothing more: it sends forms with SAML
-// messages, signs in if a page asks for a password, and agrees if an OpenID provider asks for
-// consent. It returns the last page, and how often a page asked for a password.
+// goOn answers each page until a page asks for nothing more. It sends forms with SAML messages,
+// enters the password if a page asks for it, and agrees if an OpenID provider asks for consent. It
+// returns the last page, and how often a page asked for the password.
 func (b *browser) goOn(ctx context.Context, p *page, who employee) (last *page, asked int, err error) {
 	for range 20 {
 		next, found, err := p.message()
@@ -213,7 +213,7 @@ func (b *browser) goOn(ctx context.Context, p *page, who employee) (last *page, 
 }
 
 // questionFor returns the form in which an identity provider asks for a password or for consent,
-// filled in for this person. The bool reports whether there is one.
+// filled in for this person. The bool reports whether the page has such a form.
 func (p *page) questionFor(who employee) (form, bool, error) {
 	all, err := p.forms()
 	for _, f := range all {

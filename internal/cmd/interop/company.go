@@ -183,7 +183,7 @@ func (c *company) recordRun() {
 	}
 }
 
-// choose returns a random person that fits accepts, or nil if many attempts find none.
+// choose returns a random person for whom fits returns true, or nil if many attempts find none.
 func (c *company) choose(fits func(*person) bool) *person {
 	for range 50 {
 		if p := pick(c.random, c.people); fits(p) {

@@ -34,11 +34,13 @@ func main() {
 
 // options are the values of the flags.
 type options struct {
-	binary, output, keep        string
-	seed                        uint64
-	people, groups, steps, days int
-	only                        string
-	record                      bool
+	binary                      string // the path of the rollcall binary
+	output                      string // the file that gets the report; empty for none
+	keep                        string // the folder that gets the directory's database and key at the end; empty for none
+	seed                        uint64 // the seed of all random choices
+	people, groups, steps, days int    // how many people and groups there are at first; how many steps and days the month has
+	only                        string // the parts of the program to run, separated by commas; empty for all
+	record                      bool   // whether to record conversations instead of playing a month
 }
 
 func parseFlags(args []string, stderr io.Writer) (o options, err error) {
@@ -152,7 +154,8 @@ func signIn(ctx context.Context, o options, dir string, progress io.Writer) erro
 	return errors.Join(o.write(nil, s.markdown()), s.verdict())
 }
 
-// write writes one part of the report. The other part, which is nil, stays as it is in the file.
+// write writes one part of the report. The argument for the other part is nil, and that part stays
+// as it is in the file.
 func (o options) write(provisioned, signedIn []byte) error {
 	if o.output == "" {
 		return nil

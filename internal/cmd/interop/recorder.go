@@ -27,10 +27,10 @@ type recorder struct {
 // exchange is a request and its answer. It contains no headers, and so no credentials.
 type exchange struct {
 	Request  string `json:"request"` // the request's method, path and query
-	Sent     string `json:"sent,omitempty"`
+	Sent     string `json:"sent,omitempty"` // the body of the request
 	Status   int    `json:"status"`
 	Type     string `json:"type,omitempty"` // the Content-Type of the answer
-	Received string `json:"received,omitempty"`
+	Received string `json:"received,omitempty"` // the body of the answer
 }
 
 // startRecorder listens on a free port of this machine.

@@ -162,7 +162,7 @@ func (s *signInSite) linkAdministrator(ctx context.Context) (string, error) {
 	return "refused before: unproved; signed in after", nil
 }
 
-// signInWith signs a person in while the identity provider signs and encrypts as o says.
+// signInWith returns a step that signs a person in while the identity provider has the options o.
 func (s *signInSite) signInWith(o samlOptions) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		if err := s.provider.set(o); err != nil {

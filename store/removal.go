@@ -55,7 +55,7 @@ func hideRow(ctx context.Context, tx *sqldb.Tx, table, id string) error {
 	return err
 }
 
-// Removals returns the number of deleted sites, directories and applications that still have rows.
+// Removals counts the deleted sites, directories and applications that still have rows.
 func (s Retention) Removals(ctx context.Context) (n int, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, "select count(*) from removal").Scan(&n)

@@ -372,7 +372,7 @@ func (l listing) count(ctx context.Context, tx *sqldb.Tx) (total int, err error)
 // sortedPage returns the page of a query that sorts by columns. It reads only the documents of the
 // page.
 func (l listing) sortedPage(ctx context.Context, tx *sqldb.Tx, order ordering) (found roster.Found, err error) {
-	if found.Total, err = l.total(ctx, tx); err != nil || l.Count == 0 || l.Offset >= found.Total {
+	if found.Total, err = l.countMatches(ctx, tx); err != nil || l.Count == 0 || l.Offset >= found.Total {
 		return found, err
 	}
 	if l, err = l.continueFrom(order); err != nil {
@@ -400,9 +400,9 @@ func (l listing) sortedPage(ctx context.Context, tx *sqldb.Tx, order ordering) (
 	return found, err
 }
 
-// total returns the number of matching resources, for a query whose narrowing is exact or that has
-// no filter.
-func (l listing) total(ctx context.Context, tx *sqldb.Tx) (int, error) {
+// countMatches returns the number of matching resources, for a query whose narrowing is exact or
+// that has no filter.
+func (l listing) countMatches(ctx context.Context, tx *sqldb.Tx) (int, error) {
 	if l.Filter != nil {
 		return l.count(ctx, tx)
 	}

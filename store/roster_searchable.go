@@ -350,8 +350,8 @@ func (s *indexStep) begin(ctx context.Context) error {
 }
 
 // fill writes the value rows of the next resources. Attributes that were declared together are
-// indexed together: fill includes every declaration with the same progress as first. It
-// locks the resources, so that no write happens between reading a resource and writing its rows.
+// indexed together: fill includes every declaration with the same progress as first. It locks the
+// resources, so that no write happens between reading a resource and writing its rows.
 func (s *indexStep) fill(ctx context.Context, first valueIndex) error {
 	var together []site.Searchable
 	for i, v := range s.indexes {

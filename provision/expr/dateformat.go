@@ -292,6 +292,8 @@ type dateFields struct {
 // but w stands for the weekday, which has no letter of its own.
 const fieldLetters = "yMdwHhmsft"
 
+// field returns the value of the field with this letter of fieldLetters. known is false if the value
+// has not been parsed.
 func (d *dateFields) field(field byte) (value int, known bool) {
 	i := strings.IndexByte(fieldLetters, field)
 	return d.values[i], d.known[i]

@@ -50,6 +50,7 @@ func fileSize(file string) int64 {
 	return info.Size()
 }
 
+// length returns the number of updates that wait.
 func (q *writeQueue) length() (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()

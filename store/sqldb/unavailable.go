@@ -184,6 +184,7 @@ type fileIdentity struct {
 	info os.FileInfo
 }
 
+// identify returns the identity of the file that now has this path.
 func identify(path string) (fileIdentity, error) {
 	info, err := os.Stat(path)
 	return fileIdentity{path, info}, err

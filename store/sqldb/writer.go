@@ -116,6 +116,7 @@ func (q *writeQueue) take() *queuedUpdate {
 	return u
 }
 
+// signal wakes the writer, unless it has a signal that it has not received yet.
 func (q *writeQueue) signal() {
 	select {
 	case q.hasWaiting <- struct{}{}:

@@ -351,8 +351,8 @@ func (a AuditLog) placeName(s event.Scope) string {
 }
 
 // isImportant reports whether an event is more than daily work. Events of accounts, groups,
-// resources, assignments, sign-ins, refused pages and exports are daily work. Only the purge and the
-// erasure of a user are important events of accounts.
+// resources, assignments, sign-ins, refused pages and exports are daily work. Only the purge and
+// the erasure of a user are important events of accounts.
 func isImportant(name string) bool {
 	kind, _, _ := strings.Cut(name, ".")
 	return !slices.Contains([]string{"user", "group", "resource", "assignment", "sign_in", "page", "export"}, kind) || name == event.UserPurged || name == event.UserErased

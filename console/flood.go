@@ -42,8 +42,8 @@ func (c *Console) RefuseStart(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// ReturnStart undoes the count of a sign-in that has succeeded.
-func (c *Console) ReturnStart(r *http.Request) { c.starts.UndoCount(web.SiteSource(r)) }
+// UncountStart undoes the count of a sign-in that has succeeded.
+func (c *Console) UncountStart(r *http.Request) { c.starts.UndoCount(web.SiteSource(r)) }
 
 func tooManySignIns(w http.ResponseWriter, wait time.Duration, what string) error {
 	w.Header().Set("Retry-After", web.Seconds(wait))

@@ -36,8 +36,8 @@ func NewSessionRow(s session.Record, own bool) SessionRow {
 	return row
 }
 
-// SignOutQuestion returns the confirmation page for ending all sessions of a user. sessions is their
-// number. own says whether they belong to the user who looks at the page.
+// SignOutQuestion returns the confirmation page for ending all sessions of a user. sessions is
+// their number. own says whether they belong to the user who looks at the page.
 func SignOutQuestion(name string, sessions int, own bool) ConfirmPage {
 	c := ConfirmPage{
 		Consequences: []string{"Every session of " + Shorten(name) + " ends with its next click, in each browser: " + Plural(sessions, "session") + "."},

@@ -561,8 +561,8 @@ func (p *plan) findObstacle(e *plannedRow, name string, gaining []*plannedRow) f
 	return p.findObstacleInRows(e, wanted, gaining, deny)
 }
 
-// findObstacleInRows is like findObstacle, but checks only the other rows that give the same name to
-// their users.
+// findObstacleInRows is like findObstacle, but checks only the other rows that give the same name
+// to their users.
 func (p *plan) findObstacleInRows(e *plannedRow, wanted string, gaining []*plannedRow, deny func(string, ...any) func()) func() {
 	for _, other := range gaining {
 		if other != e {

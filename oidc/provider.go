@@ -222,9 +222,9 @@ func isStrong(k any) bool {
 	return false
 }
 
-// find returns the keys that may have made a signature with this key id and algorithm. An empty id
-// or algorithm matches all.
-func (k Keys) find(id, algorithm string) []crypto.PublicKey {
+// findKeys returns the keys that may have made a signature with this key id and algorithm. An empty
+// id or algorithm matches all.
+func (k Keys) findKeys(id, algorithm string) []crypto.PublicKey {
 	var found []crypto.PublicKey
 	for _, one := range k.all {
 		if (id == "" || one.id == id) && (one.algorithm == "" || one.algorithm == algorithm) {

@@ -180,9 +180,9 @@ func pathForOperators(path string) string {
 	return path
 }
 
-// Asked reports whether an answer belongs to a request of this browser that has not expired. It
-// does not verify the answer or remove the request.
-func (o *OpenID) Asked(ctx context.Context, in codeflow.Answer) (bool, error) {
+// HasRequestFor reports whether an answer belongs to a request of this browser that has not
+// expired. It does not verify the answer or remove the request.
+func (o *OpenID) HasRequestFor(ctx context.Context, in codeflow.Answer) (bool, error) {
 	if in.Browser == "" || in.State == "" {
 		return false, nil
 	}
@@ -209,12 +209,12 @@ func (o *OpenID) Finish(ctx context.Context, in codeflow.Answer, sessionSecret s
 	if err != nil {
 		return Finished{}, o.refuse(ctx, req.Purpose, err, "")
 	}
-	i, proved, err := o.accept(ctx, req, in)
+	i, proved, err := o.acceptAnswer(ctx, req, in)
 	if err != nil {
 		return Finished{}, o.refuse(ctx, req.Purpose, err, "")
 	}
 	if req.Purpose == ToLink {
-		i, err = o.link(ctx, req, i, sessionSecret)
+		i, err = o.linkIdentity(ctx, req, i, sessionSecret)
 		if err != nil {
 			return Finished{}, o.refuse(ctx, req.Purpose, err, i.Subject)
 		}
@@ -243,9 +243,9 @@ func (o *OpenID) takeRequest(ctx context.Context, in codeflow.Answer) (OpenIDReq
 	return req, nil
 }
 
-// accept exchanges the code of an answer for an ID token, and verifies the token. It returns the
-// identity in the token, and when the person proved who they are.
-func (o *OpenID) accept(ctx context.Context, req OpenIDRequest, in codeflow.Answer) (i Identity, proved time.Time, err error) {
+// acceptAnswer exchanges the code of an answer for an ID token, and verifies the token. It returns
+// the identity in the token, and when the person proved who they are.
+func (o *OpenID) acceptAnswer(ctx context.Context, req OpenIDRequest, in codeflow.Answer) (i Identity, proved time.Time, err error) {
 	p, err := o.provider(ctx)
 	if err != nil {
 		return i, proved, err
@@ -299,9 +299,9 @@ func (o *OpenID) signIn(ctx context.Context, i Identity, proved time.Time, from 
 	return s, nil
 }
 
-// link links the identity to the operator who asked for it. That operator must still be signed in,
-// in the same browser.
-func (o *OpenID) link(ctx context.Context, req OpenIDRequest, i Identity, sessionSecret string) (Identity, error) {
+// linkIdentity links the identity to the operator who asked for it. That operator must still be
+// signed in, in the same browser.
+func (o *OpenID) linkIdentity(ctx context.Context, req OpenIDRequest, i Identity, sessionSecret string) (Identity, error) {
 	ops := o.Operators
 	op, _, err := ops.findSession(ctx, sessionSecret)
 	if err != nil && !errors.Is(err, ErrNoSession) {

@@ -73,11 +73,11 @@ func (r *Rosters) Open(s site.Site) *Roster {
 		err = fmt.Errorf("read the schemas of site %s: %w", s.Name, err)
 		types, _ = r.registries.Get(nil) // the built-in schemas have no errors
 	}
-	return r.handle(s, types, err)
+	return r.newRoster(s, types, err)
 }
 
-// handle makes the Roster of a site with the given resource types.
-func (r *Rosters) handle(s site.Site, types *scim.Registry, err error) *Roster {
+// newRoster makes the Roster of a site with the given resource types.
+func (r *Rosters) newRoster(s site.Site, types *scim.Registry, err error) *Roster {
 	return &Roster{
 		site: s, types: types, err: err,
 		store: r.Store, now: r.Now, newID: r.NewID, scanLimit: r.ScanLimit, cursorSigner: &r.cursorSigner,
@@ -111,8 +111,8 @@ type Change struct {
 	Locations map[scim.TypeName]string
 }
 
-// LargeGroupStatus replaces the status of Change.Request when the changed group has at least MinMembers
-// members. A Status of 0 replaces nothing.
+// LargeGroupStatus replaces the status of Change.Request when the changed group has at least
+// MinMembers members. A Status of 0 replaces nothing.
 type LargeGroupStatus struct{ MinMembers, Status int }
 
 // The ways in which a change can arrive.

@@ -329,11 +329,11 @@ func isIssuer(idp IdentityProvider, issuer string) bool {
 
 // SignOutOptions describe a request to end a session.
 type SignOutOptions struct {
-ID           string // the id of the request
-RelayState   string
-NameID       string // the NameID of the person whose session ends
-NameIDFormat string
-SessionIndex string // the index of the session
+	ID           string // the id of the request
+	RelayState   string
+	NameID       string // the NameID of the person whose session ends
+	NameIDFormat string
+	SessionIndex string // the index of the session
 }
 
 // ErrNoSignOutURL is the error for an identity provider that has no address for single sign-out by

@@ -339,7 +339,7 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 			return provision.TargetObject{}, err
 		}
 		if again.isSuccess() {
-			c.learn(provision.Dialect{PlainGroups: true})
+			c.addToDialect(provision.Dialect{PlainGroups: true})
 			a = again
 		}
 	}
@@ -378,7 +378,7 @@ func (c *Client) Patch(ctx context.Context, id string, changes []provision.Chang
 				return provision.TargetObject{}, err
 			}
 			if again.isSuccess() {
-				c.learn(other)
+				c.addToDialect(other)
 				a = again
 				break
 			}
@@ -395,7 +395,7 @@ func (c *Client) Patch(ctx context.Context, id string, changes []provision.Chang
 func (c *Client) refusedWrite(a answer) *provision.TargetError {
 	te := a.toError()
 	if te.Kind == provision.Conflict {
-		c.learn(provision.Dialect{Unique: true})
+		c.addToDialect(provision.Dialect{Unique: true})
 	}
 	return te
 }
@@ -412,8 +412,8 @@ func (c *Client) Dialect() provision.Dialect {
 // Dialect for the same application.
 func (c *Client) Speak(d provision.Dialect) { c.dialect.Store(&d) }
 
-// learn adds newly found deviations to the dialect.
-func (c *Client) learn(found provision.Dialect) {
+// addToDialect adds newly found deviations to the dialect.
+func (c *Client) addToDialect(found provision.Dialect) {
 	for {
 		old := c.dialect.Load()
 		next := c.Dialect()

@@ -122,8 +122,9 @@ func (s *Sites) SetSchemas(ctx context.Context, id ID, doc []byte, actor string)
 	return changed, err
 }
 
-// SetSchemasFrom is like SetSchemas, but changes nothing and returns ErrStale if the stored document
-// was changed after the caller saw it. was is the SchemasVersion of the document that the caller saw.
+// SetSchemasFrom is like SetSchemas, but changes nothing and returns ErrStale if the stored
+// document was changed after the caller saw it. was is the SchemasVersion of the document that the
+// caller saw.
 func (s *Sites) SetSchemasFrom(ctx context.Context, id ID, was string, doc []byte, actor string) (Site, error) {
 	changed, _, err := s.changeSchemas(ctx, id, doc, actor, nil, "", was)
 	return changed, err

@@ -238,7 +238,7 @@ func (s Operators) Remove(ctx context.Context, name string, now time.Time, e eve
 		if err != nil {
 			return err
 		}
-		n, err := affected(live, removed)
+		n, err := affectedRows(live, removed)
 		if err != nil {
 			return err
 		}

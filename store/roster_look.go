@@ -240,7 +240,7 @@ func (s *indexStep) fillLooks(ctx context.Context, at valueIndex) error {
 	next, done := at, true
 	var rows []valueRow
 	var looks []roster.NameLook
-	err := s.resources(ctx, at, func(rec roster.Record) (enough bool, err error) {
+	err := s.visitResources(ctx, at, func(rec roster.Record) (enough bool, err error) {
 		of, err := rec.StoredNameLooks()
 		for _, l := range of {
 			rows = append(rows, valueRow{rec.ID, roster.Value{Path: roster.NameLooksPath, Folded: lookValue(l)}})

@@ -236,7 +236,8 @@ func useTicket(ctx context.Context, tx *sqldb.Tx, id site.ID, t roster.Ticket, n
 		return nil
 	}
 	if t.Request == none {
-		// AddRequest does this too. But sign-ins that begin at the identity provider have no request.
+		// AddRequest does this too. But sign-ins that begin at the identity provider have no
+		// request.
 		if err := forgetAssertions(ctx, tx, id, now); err != nil {
 			return err
 		}

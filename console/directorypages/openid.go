@@ -83,7 +83,7 @@ func (p *Pages) takeAnswer(w http.ResponseWriter, r *http.Request, _ *operatorVi
 	if err != nil {
 		return err
 	}
-	p.Console.ReturnStart(r)
+	p.Console.UncountStart(r)
 	if done.Purpose == operator.ToLink {
 		return p.Console.Redirect(w, r, done.ReturnTo, console.DoneNotice("The identity "+console.Shorten(done.Identity.Label())+" is linked: it signs you in from now on."))
 	}
@@ -98,7 +98,7 @@ func (p *Pages) refuseFlood(w http.ResponseWriter, r *http.Request, in codeflow.
 	if flood == nil {
 		return nil
 	}
-	asked, err := p.OpenID.Asked(r.Context(), in)
+	asked, err := p.OpenID.HasRequestFor(r.Context(), in)
 	if err != nil || !asked {
 		return errors.Join(err, flood)
 	}
@@ -129,8 +129,8 @@ func unlinkURL(id string) string {
 	return accountURL + "/identities/" + url.PathEscape(id) + "/unlink"
 }
 
-// identity returns the operator's own identity that the path names.
-func (p *Pages) identity(r *http.Request, v *operatorVisit) (operator.Identity, error) {
+// findIdentity returns the operator's own identity that the path names.
+func (p *Pages) findIdentity(r *http.Request, v *operatorVisit) (operator.Identity, error) {
 	all, err := p.Operators.Identities(r.Context(), v.Operator.Name)
 	for _, i := range all {
 		if i.ID == r.PathValue("identity") {
@@ -144,7 +144,7 @@ func (p *Pages) identity(r *http.Request, v *operatorVisit) (operator.Identity, 
 }
 
 func (p *Pages) askUnlink(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
-	i, err := p.identity(r, v)
+	i, err := p.findIdentity(r, v)
 	if err != nil {
 		return err
 	}

@@ -33,13 +33,13 @@ func undoQuery(u provision.Undo) url.Values {
 	return url.Values{"object": {u.Object}}
 }
 
-func undoOf(form url.Values) provision.Undo {
+func parseUndo(form url.Values) provision.Undo {
 	return provision.Undo{Cycle: form.Get("cycle"), Plan: form.Get("plan"), Object: form.Get("object")}
 }
 
 // askUndo names the cause of the changes, and asks whether to make a plan that undoes them.
 func (p *Pages) askUndo(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	u, err := p.Engine.FindUndo(r.Context(), v.jobKey(), undoOf(r.URL.Query()))
+	u, err := p.Engine.FindUndo(r.Context(), v.jobKey(), parseUndo(r.URL.Query()))
 	if err != nil {
 		return p.refuseUndo(w, r, v, err)
 	}
@@ -90,7 +90,7 @@ func (p *Pages) makeUndo(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	if err := r.ParseForm(); err != nil {
 		return err
 	}
-	u, err := p.Engine.FindUndo(r.Context(), v.jobKey(), undoOf(r.PostForm))
+	u, err := p.Engine.FindUndo(r.Context(), v.jobKey(), parseUndo(r.PostForm))
 	if err != nil {
 		return p.refuseUndo(w, r, v, err)
 	}

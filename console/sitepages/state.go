@@ -17,9 +17,9 @@ import (
 // maxRecentCalls is how many rows of the request log decideState looks at, at most.
 const maxRecentCalls = 50
 
-// recentPeriod is the largest age of the rows that decideState looks at. It limits the search in the
-// log of a site that gets only calls of strangers. A stranger is a caller without a token of the
-// site.
+// recentPeriod is the largest age of the rows that decideState looks at. It limits the search in
+// the log of a site that gets only calls of strangers. A stranger is a caller without a token of
+// the site.
 const recentPeriod = 7 * 24 * time.Hour
 
 // maxStrangerCalls is how many calls of strangers the server counts at most.
@@ -238,7 +238,8 @@ func decideState(s site.Site, f scimFacts, now time.Time) scimState {
 }
 
 // endedCallMatters reports whether a call with an ended token is still a problem. It is no problem
-// if the call is older than every live token: the identity provider may have got a live token since.
+// if the call is older than every live token: the identity provider may have got a live token
+// since.
 func endedCallMatters(r requestlog.Request, live []site.Token) bool {
 	for _, t := range live {
 		if !r.Time.Before(t.Created) {

@@ -123,29 +123,29 @@ func (r *Reader) read(l *recordSplitter, o directory.FileOptions) error {
 			return fileError("the file is empty; its first line names the columns, such as userPrincipalName,displayName,accountEnabled")
 		}
 		if text == "" || strings.Trim(text, ",;|\t \u00a0") == "" {
-			l.skip()
+			l.skipLine()
 			continue
 		}
 		if m := separatorLine.FindStringSubmatch(strings.TrimSpace(text)); m != nil {
 			if !said {
 				l.separator, said = []rune(m[1])[0], true
 			}
-			l.skip()
+			l.skipLine()
 			continue
 		}
 		if typeLine.MatchString(strings.TrimSpace(text)) {
-			l.skip()
+			l.skipLine()
 			continue
 		}
 		if versionLine.MatchString(strings.TrimSpace(text)) {
 			r.hasExampleLine = true
-			l.skip()
+			l.skipLine()
 			continue
 		}
 		if n := l.countTitleLines(text); n > 0 {
 			r.notes = append(r.notes, fmt.Sprintf("Above the header: %q. It was left out.", strings.Trim(strings.TrimSpace(text), `",;|`)))
 			for range n {
-				l.skip()
+				l.skipLine()
 			}
 			continue
 		}
@@ -263,7 +263,7 @@ func (l *recordSplitter) countTitleLines(text string) int {
 	}
 	ahead := *l
 	for n := 1; n <= 10; n++ {
-		ahead.skip()
+		ahead.skipLine()
 		next, ok := ahead.peek()
 		if !ok {
 			return 0
@@ -336,8 +336,8 @@ func separatorNamed(name string) (rune, error) {
 }
 
 // detectSeparator chooses the separator that splits the header into the most columns of a known
-// meaning. If several separators give the same number of such columns, it chooses the separator that
-// gives the most columns in all.
+// meaning. If several separators give the same number of such columns, it chooses the separator
+// that gives the most columns in all.
 func detectSeparator(header string) rune {
 	best, bestKnown, bestAll := ',', -1, 0
 	for _, sep := range ",;\t|" {
@@ -590,7 +590,7 @@ func (l *recordSplitter) peek() (string, bool) {
 	return strings.TrimRight(l.text[l.offset:l.lineEnd(l.offset)], "\r\n"), true
 }
 
-func (l *recordSplitter) skip() { l.offset, l.line = l.lineEnd(l.offset), l.line+1 }
+func (l *recordSplitter) skipLine() { l.offset, l.line = l.lineEnd(l.offset), l.line+1 }
 
 // lineEnd returns the offset right after the line that begins at an offset. The line includes its
 // LF, CRLF or CR.

@@ -52,9 +52,9 @@ func (c *client) send(ctx context.Context, method, path, body string) (status in
 	return c.test.installation.Send(ctx, c.test.site, method, path, body)
 }
 
-// write sends requests until a request gets no answer, or until ctx ends. The end of ctx does not
-// cancel a request that has begun.
-func (c *client) write(ctx context.Context) error {
+// sendWrites sends requests until a request gets no answer, or until ctx ends. The end of ctx does
+// not cancel a request that has begun.
+func (c *client) sendWrites(ctx context.Context) error {
 	for ctx.Err() == nil {
 		x := c.nextChange()
 		status, text, err := c.send(context.WithoutCancel(ctx), x.method, x.path, x.body)

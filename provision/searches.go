@@ -321,10 +321,7 @@ func (m *mapping) rowFor(path string) *row {
 // for the row's attribute. same reports whether the wanted value is one of them. An element without
 // a type counts as having the wanted type.
 func (r *row) shows(account scim.Resource, want any) (shown, same bool) {
-	values := flatten(r.path.Get(account))
-	if r.loose != nil {
-		values = append(values, flatten(r.loose.Get(account))...)
-	}
+	values := r.valuesIn(account)
 	if list, ok := want.([]any); ok && len(list) == 1 {
 		want = list[0]
 	} else if ok {
@@ -340,6 +337,16 @@ func (r *row) shows(account scim.Resource, want any) (shown, same bool) {
 		}
 	}
 	return shown, false
+}
+
+// valuesIn returns all values that an account has for the row's attribute. An element without a type
+// counts as having the wanted type.
+func (r *row) valuesIn(account scim.Resource) []any {
+	values := flatten(r.path.Get(account))
+	if r.loose != nil {
+		values = append(values, flatten(r.loose.Get(account))...)
+	}
+	return values
 }
 
 // failUnsearchable returns the decision that a person fails who may have an account, because the

@@ -114,7 +114,7 @@ func TestJobs(t *testing.T) {
 			if d := cmp.Diff(j, got, cmpopts.EquateEmpty()); d != "" {
 				t.Errorf("job (-want +got):\n%s", d)
 			}
-			events, err := store.Events(s).Read(t.Context(), event.Directory("contoso"), event.Position{}, 10)
+			events, err := store.Events{DB: s.DB}.Read(t.Context(), event.Directory("contoso"), event.Position{}, 10)
 			if err != nil || len(events) != 3 {
 				t.Errorf("got %d events, %v; want those of two jobs and one change", len(events), err)
 			}

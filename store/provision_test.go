@@ -198,7 +198,7 @@ func TestProvisioningState(t *testing.T) {
 	t.Run("no_write_of_a_late_owner_counts", func(t *testing.T) {
 		t.Parallel()
 		eachJob(t, func(t *testing.T, s store.Provisioning, f, _ provision.Fence) {
-			if _, err := store.Leases(s).Claim(t.Context(), provision.LeaseKind, f.Key.String(), "test", time.Hour); err != nil {
+			if _, err := (store.Leases{DB: s.DB}).Claim(t.Context(), provision.LeaseKind, f.Key.String(), "test", time.Hour); err != nil {
 				t.Fatal(err)
 			}
 			yes := true

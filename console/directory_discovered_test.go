@@ -17,9 +17,9 @@ import (
 func TestDiscoveredPages(t *testing.T) {
 	t.Parallel()
 	o := newOffice(t)
-	h := o.directory("contoso", "userPrincipalName,displayName,mailNickname\nada@contoso.example,Ada,ada\nbo@contoso.example,Bo,bo\ncy@contoso.example,Cy,cy\n")
+	h := o.directory("contoso", "userPrincipalName,displayName,mailNickname\nada@contoso.example,Ada,ada\nbo@contoso.example,Bo,bo\ncyril@contoso.example,Cyril,cyril\n")
 	app := o.app(h, "Acme")
-	tenantURL, token := o.site("acme", site.Full, "ADA@contoso.example", "bo@contoso.example", "cy@old.example", "=backup@old.example")
+	tenantURL, token := o.site("acme", site.Full, "ADA@contoso.example", "bo@contoso.example", "cyril@old.example", "=backup@old.example")
 	key := provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
 	b := o.operator()
 	const at = "/d/contoso/applications/Acme/provisioning/discovered"
@@ -55,20 +55,20 @@ func TestDiscoveredPages(t *testing.T) {
 		t.Fatal(err)
 	}
 	b.get(at + "?watched=" + d.ID).wantWords("The discovery has ended").click("Show what it found").wantNoWords("The discovery has ended")
-	b.get(at).wantWords("All accounts 4", "Local accounts 2", "Unassigned users 1", "Assigned users 1", "Near matches 1", "cy@old.example", "nearly cy@contoso.example: the same name before the @", "Discover again")
+	b.get(at).wantWords("All accounts 4", "Local accounts 2", "Unassigned users 1", "Assigned users 1", "Near matches 1", "cyril@old.example", "nearly cyril@contoso.example: the same name before the @", "Discover again")
 	b.get(at).click("Unassigned users").wantWords("bo@contoso.example").wantNoWords("ADA@", "=backup@old.example")
-	b.get(at+"?show=near").wantWords("cy@old.example").wantNoWords("=backup@old.example")
-	b.get(at+"?search=%3Dback").wantWords("=backup@old.example").wantNoWords("ADA@")
+	b.get(at + "?show=near").wantWords("cyril@old.example").wantNoWords("=backup@old.example")
+	b.get(at + "?search=%3Dback").wantWords("=backup@old.example").wantNoWords("ADA@")
 	b.get(at + "?search=nothing").wantWords("No account fits")
 	b.get(at).click("ADA@contoso.example").wantWords("Matches", "By userName", "[userPrincipalName]", "ada@contoso.example", "Same")
 	b.get(at).click("=backup@old.example").wantWords("Nobody matches")
-	near := b.get(at).click("cy@old.example").wantWords("Nearly matches", "The same name before the @", "Differs")
-	near.click("Connect by hand").press("Connect", nil).wantWords("belongs to cy@contoso.example now")
+	near := b.get(at).click("cyril@old.example").wantWords("Nearly matches", "The same name before the @", "Differs")
+	near.click("Connect by hand").press("Connect", nil).wantWords("belongs to cyril@contoso.example now")
 
 	file := b.get(at + "/export?show=local").wantStatus(http.StatusOK)
 	rows, err := csv.NewReader(strings.NewReader(file.Text)).ReadAll()
-	if err != nil || len(rows) != 3 || !strings.Contains(file.Text, "'=backup") || !strings.Contains(file.Text, "cy@contoso.example: the same name before the @") {
+	if err != nil || len(rows) != 3 || !strings.Contains(file.Text, "'=backup") || !strings.Contains(file.Text, "cyril@contoso.example: the same name before the @") {
 		t.Errorf("file %q, %v", file.Text, err)
 	}
-	b.get("/d/contoso/audit?kind="+event.ExportAccounts).wantWords("The list of discovered accounts of Acme was exported: 2 accounts")
+	b.get("/d/contoso/audit?kind=" + event.ExportAccounts).wantWords("The list of discovered accounts of Acme was exported: 2 accounts")
 }

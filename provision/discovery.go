@@ -121,7 +121,7 @@ type FoundAccount struct {
 	ExternalID     string           `json:"externalId,omitempty"`
 	Active         *bool            `json:"active,omitempty"`    // nil if the application does not show it
 	Matching       map[string][]any `json:"matching,omitempty"`  // the values of the matching attributes
-	Connected      string           `json:"connected,omitempty"` // the object id of the user to whom the job has connected the account
+	Connected      string           `json:"connected,omitempty"` // the object id of the user that the job has connected with the account
 }
 
 // IdentityMatch is a user who matches an account, or nearly matches it.

@@ -145,7 +145,7 @@ func (all candidates) near(account string) int {
 	return 0
 }
 
-// discoveredUser is a user of the directory whom a discovery compares with accounts.
+// discoveredUser is a user of the directory that a discovery compares with accounts.
 type discoveredUser struct {
 	object   *Object
 	assigned bool

@@ -16,7 +16,7 @@ type plannedRow struct {
 	row            Row
 	objectID       string          // the objectId; "" if the row has no valid objectId
 	employeeKey    string          // the employeeId in the form that employeeKey returns; "" if the row has no valid employeeId
-	foldedUPN      string          // the folded userPrincipalName; "" if the row has no valid one
+	foldedUPN      string          // the folded userPrincipalName; "" if the row has no valid userPrincipalName
 	user           *knownUser      // the existing user of the row; nil for a new user
 	keptAttributes map[string]bool // the attributes that keep their stored value, because the row's value has a problem
 	refused        bool            // whether the whole row is refused, so that it changes nothing
@@ -561,7 +561,8 @@ func (p *plan) findObstacle(e *plannedRow, name string, gaining []*plannedRow) f
 	return p.findObstacleInRows(e, wanted, gaining, deny)
 }
 
-// findObstacleInRows is like obstacle, but for other rows that give the same name to their users.
+// findObstacleInRows is like findObstacle, but checks only the other rows that give the same name
+// to their users.
 func (p *plan) findObstacleInRows(e *plannedRow, wanted string, gaining []*plannedRow, deny func(string, ...any) func()) func() {
 	for _, other := range gaining {
 		if other != e {

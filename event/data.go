@@ -127,7 +127,7 @@ func (ApplicationRole) Fields() []Field {
 	return []Field{{"role", "string", "id of the role"}}
 }
 
-// ConnectionTest is the data of the event that an administrator pressed Test Connection.
+// ConnectionTest is the data of the event about a press of the button Test Connection.
 type ConnectionTest struct {
 	Host    string `json:"host"`
 	Outcome string `json:"outcome"`
@@ -141,7 +141,7 @@ func (ConnectionTest) Fields() []Field {
 	}
 }
 
-// Plan is the data of events about a plan of what provisioning would do.
+// Plan is the data of events about a plan, which lists the operations that provisioning would send.
 type Plan struct {
 	Hash   string `json:"hash"`
 	Undoes string `json:"undoes,omitempty"`

@@ -58,7 +58,7 @@ func notFound(message string, args ...any) *graphError {
 
 // noResource is Graph's error for an id of a user, group or service principal that does not exist.
 func noResource(id string) *graphError {
-	return notFound("Resource '%s' does not exist or one of its queried reference-property objects are not present.", printable(id))
+	return notFound("Resource '%s' does not exist or one of its queried reference-property objects are not present.", toPrintable(id))
 }
 
 // asGraphError converts an error to Graph's form. If ok is false, the error is a failure of this

@@ -118,7 +118,7 @@ func (c *call) readLogQuery() (*logQuery, error) {
 	case "activitydatetime", "activitydatetime asc":
 		q.storeQuery.OldestFirst = true
 	default:
-		return nil, refuse(400, codeUnsupported, "$orderby '%s' is not supported: logs are ordered by activityDateTime, asc or desc.", printable(order))
+		return nil, refuse(400, codeUnsupported, "$orderby '%s' is not supported: logs are ordered by activityDateTime, asc or desc.", toPrintable(order))
 	}
 	if q.start, err = parseLogPlace(values.Get("$skiptoken")); err != nil {
 		return nil, err

@@ -118,7 +118,7 @@ func findRoute(method string, path []string) (*Route, error) {
 		return nil, e
 	}
 	if furthest < len(path) {
-		return nil, refuse(http.StatusBadRequest, codeBadRequest, "Resource not found for the segment '%s'.", printable(path[furthest]))
+		return nil, refuse(http.StatusBadRequest, codeBadRequest, "Resource not found for the segment '%s'.", toPrintable(path[furthest]))
 	}
 	return nil, refuse(http.StatusNotFound, codeNotFound, "There is nothing at this address.")
 }

@@ -71,7 +71,7 @@ func (c Client) verify(p Provider, keys Keys, raw string, want Expected, now tim
 	if !slices.Contains(p.Algorithms, h.Algorithm) || !slices.Contains(algorithms, h.Algorithm) {
 		return Token{}, Refuse(WeakAlgorithm, "the ID token is signed with %q; accepted are %s", Shorten(h.Algorithm, 30), strings.Join(p.Algorithms, ", "))
 	}
-	found := keys.find(h.KeyID, h.Algorithm)
+	found := keys.findKeys(h.KeyID, h.Algorithm)
 	if len(found) == 0 {
 		err := Refuse(UnknownKey, "the ID token is signed with the key %q, which the provider does not announce", Shorten(h.KeyID, 100))
 		err.NewKey = true

@@ -20,7 +20,7 @@ const (
 	checksumLength = 6                   // the length of a key's checksum, in characters
 	maxLiveKeys    = 50                  // the largest number of live keys of a directory
 	useInterval    = time.Minute         // the shortest time between two recorded uses of a key
-	expiryNotice   = 14 * 24 * time.Hour // how long before a key expires an event announces it
+	expiryNotice   = 14 * 24 * time.Hour // how long before its expiry a key gets an event that announces the expiry
 )
 
 // The lifetime of an API key for which no expiry is given, and the longest lifetime.

@@ -37,6 +37,9 @@ type Explanation struct {
 	Memberships []ExplainedMembership `json:"memberships"` // the memberships of a person, at most MaxExplainedGroups; empty for a group
 	Members     *ExplainedMembers     `json:"members"`     // the number of memberships of a group; nil for a person
 	Last        *LogEntry             `json:"last"`        // the newest log entry; nil if there is none
+	// Changes are the newest changes of the object in the directory, newest first, at most
+	// MaxExplainedChanges. The list is empty if the source does not say who changed its objects.
+	Changes []SourceChange `json:"changes"`
 }
 
 // ScopeCondition is one condition for an object to be in scope.
@@ -85,6 +88,7 @@ type ExplainedAttribute struct {
 	Account []string       `json:"account"`           // the account's values, as far as the job remembers them
 	State   AttributeState `json:"state"`             // how Values and Account compare
 	Problem string         `json:"problem,omitempty"` // why the mapping yields no usable value
+	Note    string         `json:"note,omitempty"`    // for a reference: who it is, and why the account does not have it yet; "" for other rows
 	Trace   *expr.Step     `json:"trace,omitempty"`   // how an expression computed its value; nil for other rows
 }
 
@@ -123,15 +127,34 @@ type RememberedMembership struct {
 	Refused string  // why the target refused the change the last time; "" if it did not
 }
 
-// MaxExplainedGroups is the largest number of memberships of a person that an Explanation lists.
-const MaxExplainedGroups = 100
+const (
+	// MaxExplainedGroups is the largest number of memberships of a person that an Explanation lists.
+	MaxExplainedGroups = 100
+	// MaxExplainedChanges is the largest number of changes in the directory that an Explanation
+	// lists.
+	MaxExplainedChanges = 5
+)
 
-// AssignmentSource is a Source that can say through which groups objects are assigned to
-// applications.
-type AssignmentSource interface {
-	// AssignedThrough returns how an object is assigned to an application. The list has "" for a
-	// direct assignment, and the name of each assigned group that a person is a direct member of.
-	AssignedThrough(ctx context.Context, app, objectID string) ([]string, error)
+// ExplainingSource is a Source that can say how objects are assigned, and who changed them.
+type ExplainingSource interface {
+	// AssignedThrough returns how an object is assigned to an application: directly, or through the
+	// assigned groups that a person is a direct member of.
+	AssignedThrough(ctx context.Context, app, objectID string) ([]AssignedThrough, error)
+	// ChangesOf returns up to limit changes of an object, newest first.
+	ChangesOf(ctx context.Context, objectID string, limit int) ([]SourceChange, error)
+}
+
+// AssignedThrough is one assignment of an object to an application.
+type AssignedThrough struct {
+	Group string // the name of the assigned group; "" if the object itself is assigned
+	Role  string // the display name of the assignment's role; "" for Default Access
+}
+
+// SourceChange is a change of an object in the source.
+type SourceChange struct {
+	Time  time.Time `json:"time"`
+	Actor string    `json:"actor"` // who made the change, such as "operator:kim"
+	Text  string    `json:"text"`  // what happened, in a sentence
 }
 
 // Explain says why a person or group has, or does not have, an account or group at the application.
@@ -165,7 +188,15 @@ type explainer struct {
 	known  Pending
 	object *Object // the object; nil if the directory no longer has it
 	w      *work   // the object after the import and scoping steps; nil if the mapping cannot be used
+	groups explainedGroups
 	out    Explanation
+}
+
+// explainedGroups holds the groups of a person in the directory.
+type explainedGroups struct {
+	direct  []string          // the ids of the groups that the person is a direct member of
+	outer   []string          // the ids of other groups that contain one of these groups, directly or through further groups
+	through map[string]string // for each outer group, the id of the direct group through which the person is in it
 }
 
 // read reads the object and what the job remembers about it.
@@ -183,7 +214,7 @@ func (x *explainer) read(ctx context.Context, id string) (err error) {
 	}
 	x.out = Explanation{
 		ObjectID: id, Name: id, Kind: UserKind, Notes: []string{}, Scope: []ScopeCondition{}, Attributes: []ExplainedAttribute{},
-		Waiting: []ExplainedWait{}, Memberships: []ExplainedMembership{},
+		Waiting: []ExplainedWait{}, Memberships: []ExplainedMembership{}, Changes: []SourceChange{},
 	}
 	link := x.known.Link
 	switch {
@@ -197,7 +228,60 @@ func (x *explainer) read(ctx context.Context, id string) (err error) {
 	if link != nil {
 		x.out.Account = &ExplainedAccount{TargetID: link.TargetID, State: link.State, Words: x.wordsForKind(accountWords[link.State]), How: link.How, Since: link.Since, Shown: link.Proved}
 	}
+	if source, explains := x.r.source.(ExplainingSource); explains {
+		if x.out.Changes, err = source.ChangesOf(ctx, id, MaxExplainedChanges); err != nil {
+			return fmt.Errorf("read the changes of %s: %w", x.out.Name, err)
+		}
+	}
+	if x.out.Kind == GroupKind {
+		return nil
+	}
+	return x.readGroups(ctx)
+}
+
+// readGroups finds the groups that the person is a direct member of, and the groups around them.
+func (x *explainer) readGroups(ctx context.Context) error {
+	source, has := x.r.source.(GroupSource)
+	if !has {
+		return nil
+	}
+	direct, err := source.GroupsOf(ctx, x.out.ObjectID)
+	if err != nil {
+		return fmt.Errorf("read the groups of %s: %w", x.out.Name, err)
+	}
+	x.groups = explainedGroups{direct: direct, through: map[string]string{}}
+	seen := map[string]string{} // the direct group from which each group was reached
+	for _, id := range direct {
+		seen[id] = id
+	}
+	next := slices.Clone(direct)
+	for len(next) > 0 && len(seen) < len(direct)+MaxExplainedGroups {
+		inner := next[0]
+		next = next[1:]
+		around, err := source.GroupsOf(ctx, inner)
+		if err != nil {
+			return fmt.Errorf("read the groups of %s: %w", inner, err)
+		}
+		for _, id := range around {
+			if _, known := seen[id]; known {
+				continue
+			}
+			seen[id], x.groups.through[id] = seen[inner], seen[inner]
+			x.groups.outer = append(x.groups.outer, id)
+			next = append(next, id)
+		}
+	}
 	return nil
+}
+
+// groupName returns the display name of a group, or its id if the directory does not have the
+// group.
+func (x *explainer) groupName(ctx context.Context, id string) (string, error) {
+	group, err := readGroupFrom(ctx, x.r.source.(GroupSource), x.r.job.Key.App, id)
+	if err != nil || group == nil {
+		return id, err
+	}
+	return group.Name, nil
 }
 
 // accountWords has a sentence for each state of an account.
@@ -244,10 +328,11 @@ func (x *explainer) evaluate(ctx context.Context, unreachable error) error {
 	if err := x.listConditions(ctx, p, attributes); err != nil {
 		return err
 	}
-	if x.object != nil {
-		x.listAttributes(p.m, attributes)
+	if x.object == nil {
+		return nil
 	}
-	return nil
+	x.listAttributes(p.m, attributes)
+	return x.noteReferences(ctx, p.m, attributes)
 }
 
 // pass returns the pass that evaluates the object. It is nil if the mapping cannot be used, or if
@@ -321,32 +406,57 @@ func quotedOrEmpty(value string) string {
 // addAssignment adds the condition that the object is assigned to the application, and says how it
 // is assigned.
 func (x *explainer) addAssignment(ctx context.Context, add func(condition string, holds bool, detail string)) error {
-	detail := "neither directly nor through a group"
-	if x.out.Kind == GroupKind {
-		detail = "" // only a direct assignment counts for a group
-	}
-	if x.object.Assigned {
-		detail = ""
-		if source, knows := x.r.source.(AssignmentSource); knows {
+	detail := ""
+	switch {
+	case x.object.Assigned:
+		if source, explains := x.r.source.(ExplainingSource); explains {
 			through, err := source.AssignedThrough(ctx, x.r.job.Key.App, x.object.ID)
 			if err != nil {
 				return fmt.Errorf("read the assignments: %w", err)
 			}
 			detail = assignedWords(through)
 		}
+	case x.out.Kind != GroupKind: // for a group, only a direct assignment counts
+		var err error
+		if detail, err = x.notAssignedWords(ctx); err != nil {
+			return err
+		}
 	}
 	add("Assigned to the application", x.object.Assigned, detail)
 	return nil
 }
 
-// assignedWords says in words how an object is assigned: directly or through groups.
-func assignedWords(through []string) string {
-	var words []string
-	for _, group := range through {
-		if group == "" {
-			words = append(words, "directly")
-		} else {
-			words = append(words, "through the group “"+group+"”")
+// notAssignedWords says in words why a person is not assigned. It names an assigned group that the
+// person is only in through another group.
+func (x *explainer) notAssignedWords(ctx context.Context) (string, error) {
+	words := "neither directly nor through a group"
+	for _, id := range x.groups.outer {
+		outer, err := readGroupFrom(ctx, x.r.source.(GroupSource), x.r.job.Key.App, id)
+		if err != nil {
+			return "", err
+		}
+		if outer == nil || !outer.Assigned {
+			continue
+		}
+		inner, err := x.groupName(ctx, x.groups.through[id])
+		if err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%s: the group “%s” is assigned, but %s is in it only through the group “%s”, and only direct members count, as in Entra", words, outer.Name, x.out.Name, inner), nil
+	}
+	return words, nil
+}
+
+// assignedWords says in words how an object is assigned: directly or through groups, and with which
+// roles.
+func assignedWords(through []AssignedThrough) string {
+	words := make([]string, len(through))
+	for i, a := range through {
+		if words[i] = "directly"; a.Group != "" {
+			words[i] = "through the group “" + a.Group + "”"
+		}
+		if a.Role != "" {
+			words[i] += " with the role “" + a.Role + "”"
 		}
 	}
 	return strings.Join(words, " and ")
@@ -369,6 +479,40 @@ func (x *explainer) listAttributes(m *mapping, attributes map[string]any) {
 		}
 		x.out.Attributes = append(x.out.Attributes, a)
 	}
+}
+
+// noteReferences adds a note to each reference: the name of the person that the mapping refers to,
+// and why the account does not refer to that person yet.
+func (x *explainer) noteReferences(ctx context.Context, m *mapping, attributes map[string]any) error {
+	env := m.env(attributes)
+	for i := range x.out.Attributes {
+		a := &x.out.Attributes[i]
+		j := slices.IndexFunc(m.rows, func(r row) bool { return r.Target == a.Target && r.Type == TypeReference })
+		if j < 0 {
+			continue
+		}
+		value, _, problem := m.rows[j].evaluate(env, x.known.Link == nil)
+		id := text(value)
+		if problem != nil || id == "" {
+			continue
+		}
+		other, err := x.r.reader.read(ctx, id)
+		if err != nil {
+			return err
+		}
+		if other == nil {
+			a.Note = "The directory no longer has this person."
+			continue
+		}
+		known, err := x.r.e.Store.KnownAbout(ctx, x.r.job.Key, id)
+		if err != nil {
+			return err
+		}
+		if a.Note = "This is " + other.Name + "."; known.Link.usableAccountID() == "" {
+			a.Note = "This is " + other.Name + ", who has no account in scope at the application. It is set as soon as there is one."
+		}
+	}
+	return nil
 }
 
 // compare sets the values of the row in a, and says how they compare with the account's values.
@@ -477,22 +621,23 @@ func (x *explainer) listMemberships(ctx context.Context) error {
 	if !has {
 		return nil
 	}
-	direct, err := source.GroupsOf(ctx, x.out.ObjectID)
-	if err != nil {
-		return fmt.Errorf("read the groups of %s: %w", x.out.Name, err)
-	}
 	known, err := x.r.e.Store.MembershipsOf(ctx, x.r.job.Key, x.out.ObjectID)
 	if err != nil {
 		return err
 	}
-	ids := slices.Clone(direct)
+	ids := slices.Clone(x.groups.direct)
 	for _, m := range known {
 		if !slices.Contains(ids, m.Group) {
 			ids = append(ids, m.Group)
 		}
 	}
+	for _, id := range x.groups.outer {
+		if !slices.Contains(ids, id) {
+			ids = append(ids, id)
+		}
+	}
 	for _, id := range ids[:min(len(ids), MaxExplainedGroups)] {
-		m := ExplainedMembership{Group: id, Name: id, Direct: slices.Contains(direct, id)}
+		m := ExplainedMembership{Group: id, Name: id, Direct: slices.Contains(x.groups.direct, id)}
 		group, err := readGroupFrom(ctx, source, x.r.job.Key.App, id)
 		if err != nil {
 			return err
@@ -505,11 +650,37 @@ func (x *explainer) listMemberships(ctx context.Context) error {
 			of = known[i]
 		}
 		m.Sent, m.Words = of.Sent, x.membershipWords(group, of, m.Direct)
-		if m.Direct || of.Sent || of.Open {
+		inner, isOuter := x.groups.through[id]
+		isOuter = isOuter && !of.Sent && !of.Open && x.provides(group)
+		if isOuter {
+			if m.Words, err = x.outerWords(ctx, inner); err != nil {
+				return err
+			}
+		}
+		if m.Direct || of.Sent || of.Open || isOuter {
 			x.out.Memberships = append(x.out.Memberships, m)
 		}
 	}
 	return nil
+}
+
+// provides reports whether the job provisions the group.
+func (x *explainer) provides(group *Object) bool {
+	return x.r.groupsOn() && group != nil && x.r.groups.entitles(group, x.r.job.Scope)
+}
+
+// outerWords says why a person is not a member of a group at the application although the person is
+// in the group inner, which is in that group.
+func (x *explainer) outerWords(ctx context.Context, inner string) (string, error) {
+	name, err := x.groupName(ctx, inner)
+	if err != nil {
+		return "", err
+	}
+	words := "The person is in it only through the group “" + name + "”, and only direct members are sent, as in Entra."
+	if x.r.job.sendsMember(GroupKind) {
+		words += " The group “" + name + "” is sent as a member if it is provisioned itself."
+	}
+	return words, nil
 }
 
 // membershipWords says in a sentence why a membership exists at the application, or why it does
@@ -531,7 +702,7 @@ func (x *explainer) membershipWords(group *Object, of RememberedMembership, dire
 		return "The application has it."
 	case !x.r.groupsOn():
 		return "Groups are not provisioned to this application."
-	case group == nil || !x.r.groups.entitles(group, x.r.job.Scope):
+	case !x.provides(group):
 		return "The group is not in scope: it is not assigned to the application, is deleted, or does not pass the scoping filters of groups."
 	case account == nil || account.usableAccountID() == "":
 		return "The person has no account in scope, and only such people are members there."
@@ -638,9 +809,9 @@ func (x *explainer) failingClauses() string {
 func plannedWords(p PlannedObject) string {
 	switch {
 	case p.Result == Failure:
-		return "The next attempt would fail: " + asSentence(p.Reason) + " " + p.Advice
+		return strings.TrimSpace("The next attempt would fail: " + asSentence(p.Reason) + " " + p.Advice)
 	case p.Result == Skipped && p.Reason != "":
-		return "Nothing would be sent: " + asSentence(p.Reason) + " " + p.Advice
+		return strings.TrimSpace("Nothing would be sent. " + asSentence(p.Reason) + " " + p.Advice)
 	case p.Result == Skipped:
 		return "Nothing would be sent."
 	}

@@ -197,3 +197,27 @@ func TestExplainMemberships(t *testing.T) {
 		}
 	})
 }
+
+// TestExplainReferences asks about a manager, who has an account later than the person.
+func TestExplainReferences(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	g.mapManager()
+	boss, ada := g.hire("boss", false), g.hire("ada", true)
+	g.manage(ada, boss)
+	g.sync()
+	note := func() string {
+		t.Helper()
+		x, err := g.engine.Explain(t.Context(), g.key, ada)
+		g.must(err)
+		return attribute(t, x, managerPath).Note
+	}
+	if got := note(); got != "This is boss Lund, who has no account in scope at the application. It is set as soon as there is one." {
+		t.Errorf("before the manager is assigned: %q", got)
+	}
+	g.assign(boss, true)
+	g.sync()
+	if got := note(); got != "This is boss Lund." {
+		t.Errorf("with the manager's account: %q", got)
+	}
+}

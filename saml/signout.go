@@ -327,13 +327,13 @@ func isIssuer(idp IdentityProvider, issuer string) bool {
 	return m != nil && issuer == "https://login.microsoftonline.com/"+m[1]+"/"
 }
 
-// SignOutOptions describe the session that a request ends.
+// SignOutOptions describe a request to end a session.
 type SignOutOptions struct {
-	ID           string
+	ID           string // the id of the request
 	RelayState   string
-	NameID       string
+	NameID       string // the NameID of the person whose session ends
 	NameIDFormat string
-	SessionIndex string
+	SessionIndex string // the index of the session
 }
 
 // ErrNoSignOutURL is the error for an identity provider that has no address for single sign-out by

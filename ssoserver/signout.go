@@ -63,7 +63,7 @@ func (h *Handler) takeSignOut(w http.ResponseWriter, r *http.Request, m saml.Sig
 	switch {
 	case errors.Is(err, signin.ErrSSOOff):
 		h.failures.Count(source, h.Now())
-		h.Show(w, r, unavailable)
+		h.Show(w, r, unavailableMessage)
 	case err != nil:
 		h.refuseSignOut(w, r, source, err)
 	case done.Address != "":

@@ -385,7 +385,7 @@ func (f *jobFlags) status(cmd *cobra.Command) (provision.Status, error) {
 
 // readSecret reads a token from a file, or from standard input for "-". It removes the line end.
 func (c *command) readSecret(name string) (string, error) {
-	in, err := c.open(name)
+	in, err := c.openInput(name)
 	if err != nil {
 		return "", err
 	}

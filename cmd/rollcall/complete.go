@@ -265,7 +265,7 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 	}
 	quiet := *c
 	quiet.stderr = io.Discard
-	s, err := quiet.openServices(ctx, wiring{readOnly: true, existing: true, log: slog.New(slog.DiscardHandler)})
+	s, err := quiet.openServices(ctx, wiring{readOnly: true, mustExist: true, log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return completion{}
 	}

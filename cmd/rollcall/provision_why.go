@@ -140,6 +140,9 @@ func printExplainedAttribute(w io.Writer, a provision.ExplainedAttribute, trace 
 	if a.Problem != "" {
 		fmt.Fprintln(w, "    "+oneLine(a.Problem))
 	}
+	if a.Note != "" {
+		fmt.Fprintln(w, "    "+oneLine(a.Note))
+	}
 	if trace && a.Trace != nil {
 		printStep(w, a.Trace, "    ", "    ")
 	}
@@ -162,5 +165,11 @@ func (c *command) printWaiting(w io.Writer, x provision.Explanation) {
 	if x.Last != nil {
 		fmt.Fprintln(w, "\nLast exchange")
 		_ = printLogLine(w, *x.Last) //nolint:errcheck // w remembers its first error, which print returns
+	}
+	if len(x.Changes) > 0 {
+		fmt.Fprintln(w, "\nLast changes in the directory")
+	}
+	for _, change := range x.Changes {
+		fmt.Fprintf(w, "  %s  %s (%s)\n", c.formatTime(change.Time), oneLine(change.Text), oneLine(change.Actor))
 	}
 }

@@ -122,7 +122,7 @@ func (c *command) serve(cmd *cobra.Command, o serveFlags) error {
 		return usagef(cmd, "--security-contact: %w", err)
 	}
 	o.contact = contact
-	mailer, err := c.mailer(cmd, o.mail)
+	mailer, err := c.makeMailer(cmd, o.mail)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (c *command) serve(cmd *cobra.Command, o serveFlags) error {
 	setGarbageLimits()
 	w := wiring{log: log, listens: []net.Addr{ln.Addr()}, interval: o.interval, settle: o.settle, leaverPatience: o.leavers, mailer: mailer, operators: provider}
 	if shown != nil {
-		w.forbidden = shown.Addr()
+		w.metricsAddress = shown.Addr()
 	}
 	if sqldb.Kind(c.database) == sqldb.SQLite {
 		w.instance = "serve"

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -18,19 +19,20 @@ import (
 // form for a new group.
 type groupPage struct {
 	console.Page
-	IsNew            bool
-	Group            directory.Group
-	IsDeleted        bool
-	Inputs           []groupInput
-	StartValues      []console.HiddenField // the stored values with which the form started
-	HasUnsavedValues bool
-	Error            string // an error that is not about a single input
-	Warning          string
-	FormURL          string
-	CancelURL        string
-	Applications     []assignmentLink
-	MemberOf         []groupLink
-	MoreGroupsCount  int // the number of groups that MemberOf leaves out
+	IsNew             bool
+	Group             directory.Group
+	IsDeleted         bool
+	Inputs            []groupInput
+	StartValues       []console.HiddenField // the stored values with which the form started
+	HasUnsavedValues  bool
+	Error             string // an error that is not about a single input
+	Warning           string
+	FormURL           string
+	CancelURL         string
+	Applications      []assignmentLink
+	OtherApplications []assignmentLink // applications to which it is not assigned, at most maxOtherApplications
+	MemberOf          []groupLink
+	MoreGroupsCount   int // the number of groups that MemberOf leaves out
 
 	Members     []memberRow
 	MemberError string
@@ -198,6 +200,9 @@ func (p *Pages) viewGroup(w http.ResponseWriter, r *http.Request, v *groupVisit,
 	if pg.Applications, err = v.assignmentLinks(ctx, g.ObjectID); err != nil {
 		return err
 	}
+	if pg.OtherApplications, err = v.otherApplications(ctx, g.ObjectID, pg.Applications); err != nil {
+		return err
+	}
 	if pg.MemberOf, pg.MoreGroupsCount, err = v.groupLinks(ctx, g.ObjectID); err != nil {
 		return err
 	}
@@ -265,6 +270,24 @@ func (v *directoryVisit) assignmentLinks(ctx context.Context, objectID string) (
 			l.Through, l.ThroughURL = a.Through.DisplayName(), v.groupURL(a.Through)
 		}
 		links = append(links, l)
+	}
+	return links, err
+}
+
+// maxOtherApplications is the largest number of applications without an assignment that a page
+// lists.
+const maxOtherApplications = 20
+
+// otherApplications returns links to applications to which a user or group is not assigned. assigned
+// are its assignments.
+func (v *directoryVisit) otherApplications(ctx context.Context, objectID string, assigned []assignmentLink) ([]assignmentLink, error) {
+	all, err := v.Handle.Applications(ctx)
+	var links []assignmentLink
+	for _, a := range all {
+		url := v.appURL(a)
+		if len(links) < maxOtherApplications && !slices.ContainsFunc(assigned, func(l assignmentLink) bool { return l.URL == url }) {
+			links = append(links, assignmentLink{Name: a.Name, URL: url, WhyURL: whyURL(url, objectID)})
+		}
 	}
 	return links, err
 }

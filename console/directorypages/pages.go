@@ -30,9 +30,9 @@ var templateFiles embed.FS
 type Pages struct {
 	Console       *console.Console
 	Operators     *operator.Operators
-	OpenID        *operator.OpenID            // signs operators in at their provider; nil for one-time links alone
+	OpenID        *operator.OpenID            // signs operators in at their provider; nil if they sign in only with one-time links
 	Keys          *operator.Keys              // the API keys of directories
-	Notifications *notification.Notifications // who gets mail about a directory
+	Notifications *notification.Notifications // the recipients of mail about directories
 	Directories   *directory.Directories
 	Jobs          *provision.Jobs
 	Engine        *provision.Engine // makes and applies plans, and provisions on demand; the pages do not run cycles

@@ -22,10 +22,10 @@ type planPage struct {
 	Button         string
 	State          console.Badge
 	Hash           string          // the first characters of the plan's hash; empty until the plan is complete
-	MadeBy         string          // who made the plan
+	MadeBy         string          // the actor who made the plan
 	StartedAt      time.Time       // when the server began to make the plan; zero if there is no plan
-	Expires        time.Time       // until when the plan can be approved and applied; zero if it can no longer be
-	ApprovedBy     string          // who approved the plan; empty if it is not approved
+	Expires        time.Time       // until when the plan can be approved and applied; zero if it can no longer be approved or applied
+	ApprovedBy     string          // the actor who approved the plan; empty if it is not approved
 	PollURL        string          // address that the page polls while the server makes or applies the plan; empty otherwise
 	Progress       string          // says how much of the plan has been made or applied
 	OutdatedNotice *console.Notice // says that the settings have changed since the plan was made; may be nil

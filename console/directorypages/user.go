@@ -17,19 +17,20 @@ import (
 // for a new user.
 type userPage struct {
 	console.Page
-	IsNew            bool
-	User             directory.User
-	IsDeleted        bool
-	InputGroups      []inputGroup
-	StartValues      []console.HiddenField // the stored values with which the form started
-	HasUnsavedValues bool                  // whether the form shows typed values that are not saved yet
-	Error            string                // an error that is not about a single input
-	FormURL          string
-	CancelURL        string
-	Applications     []assignmentLink
-	MemberOf         []groupLink
-	MoreGroupsCount  int // the number of groups that MemberOf leaves out
-	History          []console.EventRow
+	IsNew             bool
+	User              directory.User
+	IsDeleted         bool
+	InputGroups       []inputGroup
+	StartValues       []console.HiddenField // the stored values with which the form started
+	HasUnsavedValues  bool                  // whether the form shows typed values that are not saved yet
+	Error             string                // an error that is not about a single input
+	FormURL           string
+	CancelURL         string
+	Applications      []assignmentLink
+	OtherApplications []assignmentLink // applications to which it is not assigned, at most maxOtherApplications
+	MemberOf          []groupLink
+	MoreGroupsCount   int // the number of groups that MemberOf leaves out
+	History           []console.EventRow
 }
 
 // inputGroup is a heading with inputs below it. A folded group hides its inputs until the operator
@@ -260,6 +261,9 @@ func (p *Pages) viewUserForm(w http.ResponseWriter, r *http.Request, v *director
 	pg.Actions = v.userActions(u)
 	var err error
 	if pg.Applications, err = v.assignmentLinks(r.Context(), u.ObjectID); err != nil {
+		return err
+	}
+	if pg.OtherApplications, err = v.otherApplications(r.Context(), u.ObjectID, pg.Applications); err != nil {
 		return err
 	}
 	if pg.MemberOf, pg.MoreGroupsCount, err = v.groupLinks(r.Context(), u.ObjectID); err != nil {

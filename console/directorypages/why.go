@@ -19,12 +19,13 @@ type whyPage struct {
 	Notices     []console.Notice
 	Attributes  []whyAttribute
 	Groups      []whyGroup
-	LastURL     string // address of the newest log entry
+	History     []console.EventRow // the newest changes of the person or group in the directory
+	LastURL     string             // address of the newest log entry
 	LastBadge   console.Badge
 	LastText    string
 	ObjectURL   string // address of the page of the person or group
 	LogsURL     string // address of the log entries about the person or group
-	UndoURL     string // address of the question whether to take the last change back; empty if the log has none
+	UndoURL     string // address of the page that asks whether to undo the last change; empty if the log has no change
 	OnDemandURL string // address of the page that provisions the person or group now
 	ListKind    string // "groups" for a group, "" for a person
 }
@@ -92,6 +93,9 @@ func (pg *whyPage) fillParts(v *appVisit) {
 			badge = console.Badge{Tone: console.ToneGood, Text: "There"}
 		}
 		pg.Groups = append(pg.Groups, whyGroup{ExplainedMembership: m, Badge: badge, URL: v.objectURL(provision.GroupKind, m.Group)})
+	}
+	for _, change := range pg.Changes {
+		pg.History = append(pg.History, console.EventRow{Time: change.Time, Text: change.Text, Actor: console.ActorName(change.Actor)})
 	}
 	if last := pg.Last; last != nil {
 		pg.UndoURL = v.undoURL(provision.Undo{Object: pg.ObjectID})

@@ -56,20 +56,35 @@ func (d Directory) GroupsOf(ctx context.Context, member string) ([]string, error
 	return d.handle.GroupsOf(ctx, member)
 }
 
-// AssignedThrough returns how an object is assigned to an application: "" for a direct assignment,
-// and the name of each group through which the object is assigned.
-func (d Directory) AssignedThrough(ctx context.Context, app, objectID string) ([]string, error) {
+// AssignedThrough returns how an object is assigned to an application: directly, and through which
+// groups.
+func (d Directory) AssignedThrough(ctx context.Context, app, objectID string) ([]provision.AssignedThrough, error) {
 	all, err := d.handle.AssignmentsOf(ctx, objectID)
 	if err != nil {
 		return nil, err
 	}
-	var through []string
+	var through []provision.AssignedThrough
 	for _, a := range all {
-		if a.Application.ID == app {
-			through = append(through, a.Through.DisplayName())
+		if a.Application.ID != app {
+			continue
 		}
+		one := provision.AssignedThrough{Group: a.Through.DisplayName()}
+		if a.Role.ID != directory.DefaultAccess.ID {
+			one.Role = a.Role.DisplayName
+		}
+		through = append(through, one)
 	}
 	return through, nil
+}
+
+// ChangesOf returns up to limit changes of a user or group, newest first.
+func (d Directory) ChangesOf(ctx context.Context, objectID string, limit int) ([]provision.SourceChange, error) {
+	events, err := d.handle.History(ctx, objectID, event.Position{}, limit)
+	changes := make([]provision.SourceChange, len(events))
+	for i, e := range events {
+		changes[i] = provision.SourceChange{Time: e.Time, Actor: e.Actor, Text: e.Text}
+	}
+	return changes, err
 }
 
 // GroupChanges returns what has changed after a position: the groups that changed or whose

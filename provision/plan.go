@@ -105,7 +105,7 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 	p.readsEveryAccount = r.state.ReadAll || r.state.ForgetFailures != r.job.ForgetFailures
 	initial := !r.state.Ready || r.state.LookAtAll != r.job.LookAtAll
 	if !initial {
-		_, err := r.sourceChanged(ctx)
+		_, _, err := r.sourceChanged(ctx)
 		if initial = errors.Is(err, ErrBehind); err != nil && !initial {
 			return PlanReport{}, err
 		}
@@ -176,7 +176,7 @@ func (f *forecast) evaluateChanges(ctx context.Context) error {
 	if err := f.r.preview(ctx, Changes, changed); err != nil {
 		return err
 	}
-	return f.r.eachGroupNews(ctx, func(listed []Listed) (bool, error) {
+	return f.r.eachGroupNews(ctx, func(listed []Listed, _ Cursor) (bool, error) {
 		ids := make([]string, len(listed))
 		for i, l := range listed {
 			ids[i] = l.ObjectID

@@ -65,7 +65,7 @@ func (t *listedTarget) Find(ctx context.Context, path string, value any) ([]Targ
 		if err != nil {
 			return nil, err
 		}
-		if _, same := t.matching[i].shows(o.Resource, value); same {
+		if _, same := t.matching[i].showsWanted(o.Resource, value); same {
 			found = append(found, o)
 		}
 	}

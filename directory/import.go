@@ -318,6 +318,8 @@ func (im *importRun) writeRows(ctx context.Context) error {
 	return nil
 }
 
+// addMentioned notes that the users that a refused row may describe are not absent from the file.
+// It counts the rows that describe no known user and have no name.
 func (im *importRun) addMentioned(e *plannedRow) {
 	about := im.plan.usersMentionedBy(e)
 	for _, q := range about {

@@ -228,5 +228,7 @@ func isID(text string) bool {
 }
 
 // next and previous return the positions directly after and before p.
-func (p Position) next() Position     { return Position{Tx: p.Tx, Seq: p.Seq + 1} }
+func (p Position) next() Position { return Position{Tx: p.Tx, Seq: p.Seq + 1} }
+
+// previous returns the position just before p.
 func (p Position) previous() Position { return Position{Tx: p.Tx, Seq: p.Seq - 1} }

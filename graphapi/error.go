@@ -160,6 +160,7 @@ type errorBody struct {
 	} `json:"error"`
 }
 
+// innerError is the part of an error that identifies the request.
 type innerError struct {
 	Date            string `json:"date"`
 	RequestID       string `json:"request-id"`

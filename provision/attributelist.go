@@ -144,6 +144,8 @@ func (job Job) RemoveAttribute(mapping string, side ListSide, name string, c Cat
 	})
 }
 
+// existingAttribute returns the attribute with this name, or an *InputError if the list does not
+// have it.
 func (o *ObjectDefinition) existingAttribute(name string) (*AttributeDefinition, error) {
 	d, ok := o.Attribute(name)
 	if !ok {
@@ -275,6 +277,7 @@ func checkSourceProperties(d *AttributeDefinition, a *ListedAttribute, c Catalog
 	return nil
 }
 
+// countOfValues returns the end of a sentence about the check box Multi-value.
 func countOfValues(several bool) string {
 	if several {
 		return "several values, so tick it"

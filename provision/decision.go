@@ -212,6 +212,7 @@ func (o *Outcome) addRest(rest decision, known memory, now time.Time) {
 	}
 }
 
+// keep sets what the outcome does with the link of the object.
 func (o *Outcome) keep(p pair) {
 	switch p := p.(type) {
 	case remember:
@@ -221,6 +222,7 @@ func (o *Outcome) keep(p pair) {
 	}
 }
 
+// remembersAbsence sets whether the store remembers that the object has no account.
 func (o *Outcome) remembersAbsence(a absence, known memory) {
 	switch {
 	case a == noAccount && !known.Unmatched:

@@ -116,6 +116,7 @@ func (t *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(did.answer)
 }
 
+// show passes an exchange to the function that watches, if there is one.
 func (t *tap) show(did exchange) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -112,6 +112,8 @@ type filterRun struct {
 	createdCount int
 }
 
+// prepare creates the user against which the filters are tested, and finds out whether the server
+// offers groups.
 func (f *filterRun) prepare(ctx context.Context) error {
 	a, err := f.create(ctx, "/Users", f.user)
 	if err != nil {

@@ -238,6 +238,7 @@ func (e *targetRun) logNames(d difference) bool {
 	return slices.ContainsFunc(e.logTexts[d.objectID], func(words string) bool { return strings.Contains(words, attribute) })
 }
 
+// explain prints the failures in the log of a target, and the notes about the target.
 func (w *world) explain(e *targetRun) {
 	for code, f := range e.failures {
 		w.printProgress("  log: %d × %s, such as %s: %s", f.count, code, f.example, f.reason)

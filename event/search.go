@@ -227,7 +227,7 @@ func isID(text string) bool {
 	return len(digits) == 32 && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
-// next and previous return the positions directly after and before p.
+// next returns the position just after p.
 func (p Position) next() Position { return Position{Tx: p.Tx, Seq: p.Seq + 1} }
 
 // previous returns the position just before p.

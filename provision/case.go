@@ -263,7 +263,7 @@ func (p *pass) matchInOtherCase(ctx context.Context, w *work, attributes map[str
 	case len(l.found) == 0:
 		return nil, nil
 	case len(l.found) > 1:
-		return w.ambiguous(l.found, l.key), nil
+		return w.failAmbiguous(l.found, l.key), nil
 	}
 	if d, err := p.adopt(ctx, w, l.found[0], l.key, "matched"); d != nil || err != nil {
 		return d, err

@@ -114,7 +114,7 @@ func (e *Engine) withClaim(ctx context.Context, k Key, owner string, do func(r *
 	for polls := 0; ; polls++ {
 		epoch, err := e.Leases.Claim(ctx, LeaseKind, k.String(), owner, leaseTime)
 		if err == nil {
-			return e.claimed(ctx, k, owner, epoch, do)
+			return e.withLease(ctx, k, owner, epoch, do)
 		}
 		if err = asHeldError(err); !errors.As(err, new(*HeldError)) || polls == claimPolls {
 			return err
@@ -127,9 +127,9 @@ func (e *Engine) withClaim(ctx context.Context, k Key, owner string, do func(r *
 	}
 }
 
-// claimed opens the job under a lease that the caller has claimed, calls do, and releases the
+// withLease opens the job under a lease that the caller has claimed, calls do, and releases the
 // lease.
-func (e *Engine) claimed(ctx context.Context, k Key, owner string, epoch int64, do func(r *run) error) error {
+func (e *Engine) withLease(ctx context.Context, k Key, owner string, epoch int64, do func(r *run) error) error {
 	defer func() {
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 		defer cancel()

@@ -83,7 +83,7 @@ func (d *drawing) evaluate(r *row, env expr.Env, attributes map[string]any) (wan
 		if r.Expr.AsksTarget() {
 			var err error
 			if taken, err = d.isTaken(r, text(d.before[at].Value)); err != nil {
-				return nil, false, r.uniquenessUnknown(err)
+				return nil, false, r.uniquenessProblem(err)
 			}
 		}
 		if !taken {
@@ -101,9 +101,9 @@ func (d *drawing) evaluate(r *row, env expr.Env, attributes map[string]any) (wan
 	return want, flows, problem
 }
 
-// uniquenessUnknown returns the problem of a row whose value may or may not be unique, because of
+// uniquenessProblem returns the problem of a row whose value may or may not be unique, because of
 // err.
-func (r *row) uniquenessUnknown(err error) *rowProblem {
+func (r *row) uniquenessProblem(err error) *rowProblem {
 	return &rowProblem{
 		Target: r.Target, Code: "InvalidExpression", Err: err,
 		Text:   fmt.Sprintf("Whether the value for %s is unique is not known: %s.", r.Target, err),

@@ -341,7 +341,7 @@ func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 	case 1:
 		return p.adopt(ctx, w, l.found[0], l.key, "adopted")
 	}
-	return w.ambiguous(l.found, l.key), nil
+	return w.failAmbiguous(l.found, l.key), nil
 }
 
 // notCreatedYet decides what to do about a create of unknown outcome if the search finds no
@@ -407,8 +407,8 @@ func (w *work) identify(targetID string) {
 	w.entry.TargetIdentity = Identity{ID: targetID, Type: w.m.object.TargetObjectName}
 }
 
-// ambiguous returns the failure of an object for which a search found several accounts.
-func (w *work) ambiguous(found []TargetObject, key MatchKey) fail {
+// failAmbiguous returns the failure of an object for which a search found several accounts.
+func (w *work) failAmbiguous(found []TargetObject, key MatchKey) fail {
 	ids := make([]string, len(found))
 	for i, o := range found {
 		ids[i] = o.ID
@@ -444,7 +444,7 @@ func (p *pass) findAccount(ctx context.Context, w *work, attributes map[string]a
 		}
 		return p.decideLinked(ctx, w, attributes)
 	}
-	return w.ambiguous(l.found, l.key), nil
+	return w.failAmbiguous(l.found, l.key), nil
 }
 
 // logNotFound logs the values for which a search found no account, and the values that could not be

@@ -37,7 +37,7 @@ func (p *pass) findReplacement(ctx context.Context, w *work, attributes map[stri
 		w.entryStepFailed("EntryImport", MatchingStep, l.problem)
 		return w.failLost(l.problem, old), ctx.Err()
 	case len(l.found) > 1:
-		return w.failLost(w.ambiguous(l.found, l.key).problem, old), nil
+		return w.failLost(w.failAmbiguous(l.found, l.key).problem, old), nil
 	case len(l.found) == 1 && l.found[0].ID == old.TargetID:
 		return w.withAction(w.fail(&TargetError{
 			Kind: Transient, Code: "InvalidAnchor",

@@ -261,6 +261,7 @@ func (im *importRun) readRows(rows iter.Seq2[Row, error]) ([]Row, error) {
 // tried.
 var errDryRun = errors.New("dry run")
 
+// transaction runs fn in a transaction, which is rolled back in a dry run.
 func (im *importRun) transaction(ctx context.Context, fn func(tx Tx) error) error {
 	err := im.update(ctx, func(tx Tx) error {
 		if err := fn(tx); err != nil {

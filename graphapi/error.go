@@ -44,6 +44,7 @@ const (
 	codeInternal        = "InternalServerError"
 )
 
+// refuse returns an error in Graph's form; message is in the format of fmt.Sprintf.
 func refuse(status int, code, message string, args ...any) *graphError {
 	return &graphError{Status: status, Code: code, Message: fmt.Sprintf(message, args...)}
 }

@@ -293,6 +293,9 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	work := &runner.Runner{
 		Kind: provision.LeaseKind, Leases: s.leases, Owner: s.owner, Pool: pool, Advance: s.engine.Advance, Log: s.log, Now: c.now,
 	}
+	discover := &runner.Runner{
+		Kind: provision.DiscoveryKind, Leases: s.leases, Owner: s.owner, Advance: s.engine.AdvanceDiscovery, Log: s.log, Now: c.now,
+	}
 	// The indexing does not use River, even on PostgreSQL. There is rarely anything to index, so a
 	// lease is enough to make only one server do it.
 	index := &runner.Runner{
@@ -336,6 +339,7 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 		serveUntilDone(gctx, g, web.NewServer(shown.Addr().String(), metered.Handler(s.log), s.log), shown, s.log)
 	}
 	g.Go(func() error { return untilDone(gctx, work.Run(gctx)) })
+	g.Go(func() error { return untilDone(gctx, discover.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, index.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, prune.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, remove.Run(gctx)) })

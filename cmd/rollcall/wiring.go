@@ -198,7 +198,7 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 		Sources: s.openSource, Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
 	}
 	s.engine = &provision.Engine{
-		Store: jobs, Plans: jobs, Drifts: jobs, Sources: s.openSource, Targets: targets, Sealer: sealer, Leases: leases,
+		Store: jobs, Plans: jobs, Drifts: jobs, Discoveries: jobs, Sources: s.openSource, Targets: targets, Sealer: sealer, Leases: leases,
 		Interval: w.interval, Settle: w.settle, LeaverPatience: w.leaverPatience, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.applicationName, Attributes: source.UserAttributes{},
 	}
 	return s, nil

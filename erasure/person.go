@@ -222,6 +222,8 @@ func (p Person) RedactEventData(data string) string {
 	return string(out)
 }
 
+// withoutValues returns JSON data of an event without the values of the changed attributes. In
+// other strings, it replaces the person's values.
 func (p Person) withoutValues(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

@@ -63,6 +63,7 @@ func (p *pass) drawFor(ctx context.Context, w *work) (*drawing, error) {
 	return d, err
 }
 
+// draws reports whether the row's expression generates random or unique values.
 func (r *row) draws() bool { return r.Expr != nil && r.Expr.Draws() }
 
 // evaluate evaluates a row like [row.evaluate]. If d is not nil, it also generates random and
@@ -82,7 +83,7 @@ func (d *drawing) evaluate(r *row, env expr.Env, attributes map[string]any) (wan
 		if r.Expr.AsksTarget() {
 			var err error
 			if taken, err = d.isTaken(r, text(d.before[at].Value)); err != nil {
-				return nil, false, r.uniquenessUnknown(err)
+				return nil, false, r.uniquenessProblem(err)
 			}
 		}
 		if !taken {
@@ -100,7 +101,9 @@ func (d *drawing) evaluate(r *row, env expr.Env, attributes map[string]any) (wan
 	return want, flows, problem
 }
 
-func (r *row) uniquenessUnknown(err error) *rowProblem {
+// uniquenessProblem returns the problem of a row whose value may or may not be unique, because of
+// err.
+func (r *row) uniquenessProblem(err error) *rowProblem {
 	return &rowProblem{
 		Target: r.Target, Code: "InvalidExpression", Err: err,
 		Text:   fmt.Sprintf("Whether the value for %s is unique is not known: %s.", r.Target, err),
@@ -169,6 +172,7 @@ func (m *mapping) inputs(r *row, attributes map[string]any) string {
 	return hashText(b.String())[:16]
 }
 
+// readsClock reports whether the value of the row depends on the time.
 func (r *row) readsClock() bool { return r.Expr != nil && r.Expr.ReadsClock() && !r.Expr.Draws() }
 
 // keepDespiteClock replaces wanted values that differ from the account's values only because time

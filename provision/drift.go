@@ -373,6 +373,7 @@ func (d *driftFinder) add(ctx context.Context, one Drift) error {
 	return d.visit(one)
 }
 
+// save adds the differences that were found since the last call to the stored comparison.
 func (d *driftFinder) save(ctx context.Context) error {
 	if len(d.found) == 0 {
 		return nil

@@ -405,11 +405,11 @@ func (c *comparison) valuesGivenAtCreation(ctx context.Context, o Object, attrib
 // countKeyless counts a user who, after the change, has no value in any matching attribute. It does
 // not count a user who was in scope and had none before.
 func (c *comparison) countKeyless(o Object, attributes map[string]any, had bool) {
-	now, problem := c.is.matchKeys(attributes)
+	now, problem := c.is.keys(attributes)
 	if problem != nil || len(now) > 0 {
 		return
 	}
-	if was, problem := c.was.matchKeys(attributes); had && (problem != nil || len(was) == 0) {
+	if was, problem := c.was.keys(attributes); had && (problem != nil || len(was) == 0) {
 		return
 	}
 	if c.effect.Keyless++; len(c.effect.NoKey) < maxExamples {
@@ -610,6 +610,7 @@ func (m *mapping) hidesValues(target string) bool {
 	return isPassword(target) || r != nil && r.Expr != nil && r.Expr.Redacts()
 }
 
+// byTarget returns the wanted values by target attribute.
 func byTarget(values []value) map[string]any {
 	m := make(map[string]any, len(values))
 	for _, v := range values {

@@ -95,6 +95,8 @@ func newDoubts(ids []string, sent map[string]time.Time) *doubts {
 	return d
 }
 
+// of returns when an update with unknown outcome was sent for the object. doubted is false if there
+// is none.
 func (d *doubts) of(id string) (sent time.Time, doubted bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -174,6 +176,8 @@ func (r *run) readObject(ctx context.Context, id string) (*Object, error) {
 	return r.readGroup(ctx, id)
 }
 
+// importObject stores the object, as the source has it, in w and in the log entry. A nil object was
+// deleted permanently.
 func (p *pass) importObject(w *work, object *Object) {
 	if object == nil {
 		w.isPurged = true
@@ -202,6 +206,7 @@ func (w *work) name() string {
 // describeObject returns the kind and the name of the object, for steps of the log.
 func (w *work) describeObject() string { return fmt.Sprintf("%s '%s'", w.m.kind, w.name()) }
 
+// rememberedName returns the name that the job remembers of an object, or else the object's id.
 func (w *work) rememberedName() string {
 	switch {
 	case w.known.Link != nil && w.known.Link.Name != "":
@@ -336,7 +341,7 @@ func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 	case 1:
 		return p.adopt(ctx, w, l.found[0], l.key, "adopted")
 	}
-	return w.ambiguous(l.found, l.key), nil
+	return w.failAmbiguous(l.found, l.key), nil
 }
 
 // notCreatedYet decides what to do about a create of unknown outcome if the search finds no
@@ -402,7 +407,8 @@ func (w *work) identify(targetID string) {
 	w.entry.TargetIdentity = Identity{ID: targetID, Type: w.m.object.TargetObjectName}
 }
 
-func (w *work) ambiguous(found []TargetObject, key MatchKey) fail {
+// failAmbiguous returns the failure of an object for which a search found several accounts.
+func (w *work) failAmbiguous(found []TargetObject, key MatchKey) fail {
 	ids := make([]string, len(found))
 	for i, o := range found {
 		ids[i] = o.ID
@@ -416,7 +422,7 @@ func (w *work) ambiguous(found []TargetObject, key MatchKey) fail {
 
 // findAccount looks for the account of a person in scope who has no linked account.
 func (p *pass) findAccount(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
-	keys, problem := p.m.matchKeys(attributes)
+	keys, problem := p.m.keys(attributes)
 	if problem != nil {
 		return w.failRow(problem), nil
 	}
@@ -438,7 +444,7 @@ func (p *pass) findAccount(ctx context.Context, w *work, attributes map[string]a
 		}
 		return p.decideLinked(ctx, w, attributes)
 	}
-	return w.ambiguous(l.found, l.key), nil
+	return w.failAmbiguous(l.found, l.key), nil
 }
 
 // logNotFound logs the values for which a search found no account, and the values that could not be
@@ -458,6 +464,7 @@ func (p *pass) logNotFound(w *work, keys []MatchKey, l lookup) {
 	}
 }
 
+// describeKeys lists matching values for the log.
 func describeKeys(keys []MatchKey) string {
 	parts := make([]string, len(keys))
 	for i, k := range keys {
@@ -653,6 +660,7 @@ func (w *work) action() Action {
 	return Disable
 }
 
+// whyDisabled returns the reason why the account is disabled or deleted, as the end of a sentence.
 func (w *work) whyDisabled() string {
 	switch {
 	case w.isPurged:
@@ -928,6 +936,7 @@ func (w *work) fail(te *TargetError) fail {
 	return f
 }
 
+// failRow returns the decision that an object fails because of a row of the mapping.
 func (w *work) failRow(p *rowProblem) fail {
 	te := &TargetError{Kind: Permanent, Code: p.Code, Detail: p.Text, Advice: p.Advice}
 	if refused := (*TargetError)(nil); errors.As(p.Err, &refused) {

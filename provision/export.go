@@ -64,6 +64,7 @@ func (p *pass) created(ctx context.Context, w *work, d create, o TargetObject, n
 	return w.wasCreated(p, d)
 }
 
+// wasCreated returns the result of a create that has succeeded, and adds the step to the log entry.
 func (w *work) wasCreated(p *pass, d create) doneResult {
 	return w.succeed("EntryExportAdd", fmt.Sprintf("%s was created in %s.", w.describeObject(), p.m.target), d.changes)
 }
@@ -212,6 +213,7 @@ func (w *work) tellOtherValues(changes []Change) {
 	}
 }
 
+// failExport returns the result of a request that has failed, and adds the step to the log entry.
 func (w *work) failExport(step, words string, te *TargetError) refusedResult {
 	w.step(step, ExportStep, Failure, words, nil)
 	no := refusedResult{problem: te, mayHaveHappened: te.Sent}
@@ -260,6 +262,8 @@ func withoutPasswords(changes []Change) []Change {
 	return shown
 }
 
+// textOrNil returns a value as a string for the log, which is cut off if it is long; nil if there
+// is no value.
 func textOrNil(v any) *string {
 	if v == nil {
 		return nil

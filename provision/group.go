@@ -423,7 +423,7 @@ func (r *run) mentionGroups(ctx context.Context) error {
 	if err := r.e.Store.Record(ctx, r.fence, r.state, []Outcome{{Entry: &entry}}); err != nil {
 		return err
 	}
-	return r.show(&entry)
+	return r.showEntry(&entry)
 }
 
 // groupsNote says in words what the job does with the groups in scope.

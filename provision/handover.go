@@ -106,7 +106,7 @@ func (p *pass) holderOf(ctx context.Context, id string, key MatchKey, now time.T
 		h.willBeDeleted = w.isPurged && p.m.can(FlowDelete) && known.Link != nil && known.Link.State != Released
 		return h, nil
 	}
-	wanted, problem := p.m.matchKeys(attributes)
+	wanted, problem := p.m.keys(attributes)
 	h.keepsValue = problem != nil || slices.ContainsFunc(wanted, func(k MatchKey) bool { return sameKey(k, key) })
 	if !h.keepsValue && !slices.ContainsFunc(wanted, func(k MatchKey) bool { return k.Path == key.Path }) {
 		h.keepsValue = true // the mapping yields no other value, so the account keeps this one
@@ -368,6 +368,7 @@ func (p *pass) foundByOldValue(ctx context.Context, w *work, o TargetObject, key
 	return later{until: w.started, awaits: &Awaited{Key: key, Holder: owner, Since: w.started, Fresh: true}}, nil
 }
 
+// employeeID returns the employeeId of an object; "" if it has none.
 func employeeID(o *Object) string {
 	if o == nil {
 		return ""

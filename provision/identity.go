@@ -84,6 +84,7 @@ func (a FoundAccount) searchText() string {
 	return b.String()
 }
 
+// withoutControls replaces control characters by spaces, and removes bytes that are not UTF-8.
 func withoutControls(s string) string {
 	return strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) {
@@ -163,6 +164,7 @@ func (p *pass) discoveredUser(o *Object, now time.Time) (u discoveredUser, probl
 // value.
 func wanted(k MatchKey) any { return oneValue(k.Value) }
 
+// looseHash returns the hash under which accounts are found that have the value, or nearly have it.
 func (k MatchKey) looseHash() int64 {
 	v := wanted(k)
 	if complexValue, is := v.(map[string]any); is {
@@ -171,6 +173,8 @@ func (k MatchKey) looseHash() int64 {
 	return keyHash(k.Path, looseText(text(v)))
 }
 
+// hashes returns the hashes under which the accounts are found that the user matches or nearly
+// matches.
 func (u discoveredUser) hashes() []int64 {
 	all := []int64{keyHash(byConnection, u.object.ID)}
 	for _, k := range u.keys {
@@ -296,6 +300,7 @@ const (
 	sameName      = "name"
 )
 
+// hash returns the hash under which accounts with this likeness are found.
 func (v likeness) hash() int64 { return keyHash("like "+v.kind, v.value) }
 
 // reason says the likeness in words.
@@ -336,6 +341,8 @@ func userLikenesses(o *Object) []likeness {
 // minLikeness is how many characters a value must have to tell something.
 const minLikeness = 3
 
+// likenesses returns the values by which a user and an account may be alike, from the numbers, mail
+// addresses and name of one of them. It leaves out values that are too short.
 func likenesses(numbers, mails []string, name string) []likeness {
 	var all []likeness
 	add := func(kind, value string) {

@@ -737,6 +737,7 @@ func (j *Jobs) change(ctx context.Context, k Key, actor, name string, fn func(*J
 	}
 }
 
+// wake makes the engine work on a job that is on.
 func (j *Jobs) wake(ctx context.Context, job Job) error {
 	if j.Wake == nil || job.Status != On {
 		return nil

@@ -379,6 +379,7 @@ func ReadLedger(stored string) (Ledger, error) {
 	return l, nil
 }
 
+// readWritten decodes the stored form of one attribute in a ledger.
 func readWritten(parts []json.RawMessage) (w Written, err error) {
 	if len(parts) > 0 {
 		if w.Sent, err = readValue(parts[0]); err != nil {

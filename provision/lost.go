@@ -37,7 +37,7 @@ func (p *pass) findReplacement(ctx context.Context, w *work, attributes map[stri
 		w.entryStepFailed("EntryImport", MatchingStep, l.problem)
 		return w.failLost(l.problem, old), ctx.Err()
 	case len(l.found) > 1:
-		return w.failLost(w.ambiguous(l.found, l.key).problem, old), nil
+		return w.failLost(w.failAmbiguous(l.found, l.key).problem, old), nil
 	case len(l.found) == 1 && l.found[0].ID == old.TargetID:
 		return w.withAction(w.fail(&TargetError{
 			Kind: Transient, Code: "InvalidAnchor",
@@ -72,7 +72,7 @@ func (p *pass) findReplacement(ctx context.Context, w *work, attributes map[stri
 func (p *pass) relocationKeys(w *work, attributes map[string]any) []MatchKey {
 	var wanted []MatchKey
 	if !w.isPurged {
-		wanted, _ = p.m.matchKeys(attributes) // a row that cannot be evaluated gives no value to search for
+		wanted, _ = p.m.keys(attributes) // a row that cannot be evaluated gives no value to search for
 	}
 	var keys []MatchKey
 	for i := range p.m.matching {
@@ -101,7 +101,7 @@ func (w *work) unsureKeys() (keys []MatchKey) {
 func (p *pass) replaceAccount(ctx context.Context, w *work, attributes map[string]any, l lookup) (decision, error) {
 	old := w.link
 	w.replaces = old
-	keys, problem := p.m.matchKeys(attributes)
+	keys, problem := p.m.keys(attributes)
 	if problem != nil {
 		return w.withAction(w.failRow(problem)), nil
 	}
@@ -195,10 +195,12 @@ func (w *work) accountKeys(wrote Ledger) []MatchKey {
 	return keys
 }
 
+// sameKey reports whether two matching values find the same accounts. It ignores case.
 func sameKey(a, b MatchKey) bool {
 	return a.Path == b.Path && scim.Fold(text(a.Value)) == scim.Fold(text(b.Value))
 }
 
+// sameKeys reports whether two lists of matching values are equal. It does not ignore case.
 func sameKeys(a, b []MatchKey) bool {
 	return slices.EqualFunc(a, b, func(a, b MatchKey) bool { return a.Path == b.Path && text(a.Value) == text(b.Value) })
 }

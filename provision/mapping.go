@@ -126,6 +126,7 @@ func (r *row) parsePath() error {
 // attribute, such as emails[type eq "work"]. It is "" if the path selects no element.
 func (r *row) element() string { return strings.ToLower(elementOf(r.Target)) }
 
+// elementOf returns the part of a path up to the closing bracket; "" if the path has no filter.
 func elementOf(path string) string {
 	return path[:strings.LastIndexByte(path, ']')+1]
 }
@@ -142,6 +143,7 @@ func (s *Schema) systems(m *ObjectMapping) (source, target string) {
 	return "", ""
 }
 
+// readsState reports whether an expression depends on whether the object is disabled or deleted.
 func readsState(e *expr.Expr) bool {
 	if e == nil {
 		return false
@@ -160,6 +162,7 @@ func (m *mapping) row(target string) *row {
 	return nil
 }
 
+// can reports whether the mapping allows an action.
 func (m *mapping) can(action FlowTypes) bool { return m.object.FlowTypes.Has(action) }
 
 // readsDomain reports whether an expression of the mapping reads the source's default domain.
@@ -255,6 +258,7 @@ func (r *row) evaluate(env expr.Env, creating bool) (want any, flows bool, probl
 	return want, true, problem
 }
 
+// convert converts the value of an expression to the type of the target attribute.
 func (r *row) convert(v expr.Value) (any, *rowProblem) {
 	if r.Multivalued && v.IsComplex() {
 		return complexValues(v.Strings()), nil
@@ -328,6 +332,7 @@ func parseBool(text string) (value, ok bool) {
 	return false, false
 }
 
+// sourceValue converts the value of a source attribute for expressions.
 func sourceValue(v any) expr.Value {
 	switch v := v.(type) {
 	case string:
@@ -344,8 +349,8 @@ func sourceValue(v any) expr.Value {
 	return expr.String(fmt.Sprint(v))
 }
 
-// matchKeys returns the person's matching values, in the order of their precedence.
-func (m *mapping) matchKeys(attributes map[string]any) ([]MatchKey, *rowProblem) {
+// keys returns the person's matching values, in the order of their precedence.
+func (m *mapping) keys(attributes map[string]any) ([]MatchKey, *rowProblem) {
 	env := m.env(attributes)
 	var keys []MatchKey
 	for i := range m.matching {
@@ -447,6 +452,7 @@ func (v value) add(changes []Change, old any, same bool) []Change {
 	return append(changes, c)
 }
 
+// change returns the change of the row's target attribute from old to want.
 func (r *row) change(old, want any) Change {
 	return Change{Path: r.Target, Old: old, New: want, Type: string(r.Type), Alone: r.alone, Roles: r.roles, Redacted: r.Expr != nil && r.Expr.Redacts()}
 }
@@ -515,6 +521,7 @@ func flatten(values []any) []any {
 	return out
 }
 
+// sameSet reports whether two lists have the same values in any order.
 func (r *row) sameSet(have, want []any) bool {
 	if len(have) != len(want) {
 		return false
@@ -527,6 +534,8 @@ func (r *row) sameSet(have, want []any) bool {
 	return true
 }
 
+// same reports whether the account's value have equals the wanted value want, by the rules for the
+// attribute's type.
 func (r *row) same(have, want any) bool {
 	switch want := want.(type) {
 	case bool:

@@ -847,7 +847,7 @@ func (s *memberSync) record(out []MemberOutcome, entry *LogEntry) error {
 	if entry == nil {
 		return nil
 	}
-	return r.show(entry)
+	return r.showEntry(entry)
 }
 
 // conclude returns the outcome of the work on the group's memberships. Refused members are tried

@@ -484,6 +484,7 @@ type request struct {
 
 type requestKey struct{}
 
+// withRequest puts the request into the context, in which pacedTarget finds it.
 func withRequest(ctx context.Context, r *request) context.Context {
 	return context.WithValue(ctx, requestKey{}, r)
 }

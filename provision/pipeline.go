@@ -700,7 +700,7 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 	}
 	for _, o := range outcomes {
 		if o.Entry != nil {
-			if err := r.show(o.Entry); err != nil {
+			if err := r.showEntry(o.Entry); err != nil {
 				return err
 			}
 		}

@@ -299,6 +299,7 @@ func (p *RowPreview) add(v PreviewValue) {
 	}
 }
 
+// appendFew adds the value to the list, unless the list is already as long as previews show.
 func appendFew(list []PreviewValue, v PreviewValue) []PreviewValue {
 	if len(list) < previewListed {
 		list = append(list, v)

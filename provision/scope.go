@@ -171,6 +171,7 @@ func normalizedOperator(c FilterClause) string {
 	return strings.ToUpper(strings.NewReplacer(" ", "", "_", "").Replace(c.OperatorName))
 }
 
+// compareNumber compares a value with n. It returns false if the value is not a whole number.
 func compareNumber(op, v string, n int64) bool {
 	have, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64)
 	if err != nil {
@@ -187,6 +188,7 @@ func compareNumber(op, v string, n int64) bool {
 	return have&n == 0
 }
 
+// ifNotEmpty returns a test that fails for an empty value, and otherwise tests the value's text.
 func ifNotEmpty(test func(string) bool) clauseTest {
 	return func(v any) (bool, error) { return !isEmptyValue(v) && test(text(v)), nil }
 }

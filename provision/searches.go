@@ -211,6 +211,8 @@ func newSearcher(target Target, s *Searches, g goroutines) *searcher {
 	return &searcher{target: target, g: g, asking: newLock(), known: known}
 }
 
+// can returns whether the target can be searched by the row's attribute. The first call for an
+// attribute tests it.
 func (s *searcher) can(ctx context.Context, r *row) (Searchable, error) {
 	s.asking.acquire(s.g)
 	defer s.asking.release()

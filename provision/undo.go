@@ -493,6 +493,7 @@ func (f *forecast) undo(ctx context.Context, u Undo, ids []string) error {
 	return nil
 }
 
+// undoOne plans the undo for one object.
 func (f *forecast) undoOne(ctx context.Context, u Undo, id string) (*work, error) {
 	known, err := f.r.e.Store.KnownAbout(ctx, f.r.job.Key, id)
 	if err != nil {

@@ -143,6 +143,7 @@ func NotTakenOver(document []byte, s *Schema) ([]string, error) {
 	return lost, nil
 }
 
+// decodeNumbers decodes JSON and keeps numbers as they are written.
 func decodeNumbers(document []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(document))
 	d.UseNumber()

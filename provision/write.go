@@ -161,6 +161,7 @@ func (s *patchSender) sendTogether(ctx context.Context, changes []Change) {
 	s.p.peopleFullyRefused.Store(0)
 }
 
+// nonEmpty returns the lists that are not empty.
 func nonEmpty(pieces ...[]Change) [][]Change {
 	return slices.DeleteFunc(pieces, func(p []Change) bool { return len(p) == 0 })
 }

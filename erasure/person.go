@@ -183,14 +183,14 @@ func isWordRune(r rune) bool {
 	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r))
 }
 
-// RedactPath returns the path of a request. It removes the query if about is true, which means that
-// the request concerns the person, or if the path contains one of the person's values.
-func (p Person) RedactPath(path string, about bool) string {
+// RedactPath returns the path of a request. It removes the query if isAbout is true, which means
+// that the request concerns the person, or if the path contains one of the person's values.
+func (p Person) RedactPath(path string, isAbout bool) string {
 	plain, err := url.PathUnescape(strings.ReplaceAll(path, "+", " "))
 	if err != nil {
 		plain = path
 	}
-	if !about && !p.Mentions(plain) && !p.Mentions(path) {
+	if !isAbout && !p.Mentions(plain) && !p.Mentions(path) {
 		return path
 	}
 	bare, _, asked := strings.Cut(path, "?")

@@ -171,6 +171,24 @@ func (Drift) Fields() []Field {
 	}
 }
 
+// Discovery is the data of the event that all accounts of an application were discovered.
+type Discovery struct {
+	Accounts   int `json:"accounts"`
+	Assigned   int `json:"assigned"`
+	Unassigned int `json:"unassigned"`
+	Local      int `json:"local"`
+}
+
+// Fields describes the JSON fields of this data.
+func (Discovery) Fields() []Field {
+	return []Field{
+		{"accounts", "number", "accounts that the application has"},
+		{"assigned", "number", "accounts that match users who are assigned to the application"},
+		{"unassigned", "number", "accounts that match users who are not assigned"},
+		{"local", "number", "accounts that match no user of the directory"},
+	}
+}
+
 // Connection is the data of events about the pair of an object and its account.
 type Connection struct {
 	Object  string `json:"object"`

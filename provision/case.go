@@ -239,7 +239,7 @@ func (p *pass) findInOtherCase(ctx context.Context, keys []MatchKey, now time.Ti
 			} else if te != nil {
 				continue // deleted since the list was read
 			}
-			if _, same := r.shows(o.Resource, k.Value); same {
+			if _, same := r.showsWanted(o.Resource, k.Value); same {
 				l.found = append(l.found, o)
 			}
 		}

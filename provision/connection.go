@@ -77,7 +77,7 @@ func (j *Jobs) Connections(ctx context.Context, k Key, q ConnectionQuery) (page 
 				return page, after, nil
 			}
 			after = c.ObjectID
-			if c.fits(word) {
+			if c.matchesSearch(word) {
 				page = append(page, c)
 			}
 		}
@@ -88,8 +88,8 @@ func (j *Jobs) Connections(ctx context.Context, k Key, q ConnectionQuery) (page 
 	return page, after, nil
 }
 
-// fits reports whether a connection matches a search. word must be case-folded.
-func (c Connection) fits(word string) bool {
+// matchesSearch reports whether a connection matches a search. word must be case-folded.
+func (c Connection) matchesSearch(word string) bool {
 	return word == "" || strings.Contains(scim.Fold(c.Name), word) || scim.Fold(c.ObjectID) == word || scim.Fold(c.TargetID) == word
 }
 

@@ -75,13 +75,13 @@ func (d *drawing) evaluate(r *row, env expr.Env, attributes map[string]any) (wan
 	}
 	inputs := d.p.m.inputs(r, attributes)
 	env.Random = rand.Reader
-	env.Taken = func(value string) (bool, error) { return d.taken(r, value) }
+	env.Taken = func(value string) (bool, error) { return d.isTaken(r, value) }
 	at := slices.IndexFunc(d.before, func(b Drawn) bool { return b.Path == r.Target && b.Inputs == inputs })
 	if at >= 0 {
 		taken := false
 		if r.Expr.AsksTarget() {
 			var err error
-			if taken, err = d.taken(r, text(d.before[at].Value)); err != nil {
+			if taken, err = d.isTaken(r, text(d.before[at].Value)); err != nil {
 				return nil, false, r.uniquenessUnknown(err)
 			}
 		}
@@ -108,10 +108,10 @@ func (r *row) uniquenessUnknown(err error) *rowProblem {
 	}
 }
 
-// taken reports whether another person has a value of the row's target attribute, or is about to
+// isTaken reports whether another person has a value of the row's target attribute, or is about to
 // get it. It looks at the other objects of this slice, at the values that this job has generated,
 // and at the target. It returns an error if the target cannot tell.
-func (d *drawing) taken(r *row, value string) (bool, error) {
+func (d *drawing) isTaken(r *row, value string) (bool, error) {
 	p, folded := d.p, scim.Fold(value)
 	owner, _ := p.claims.claim(p.claimKey("drawn "+r.Target+" "+folded), d.w.known.ObjectID, math.MaxInt)
 	if owner != d.w.known.ObjectID {
@@ -205,8 +205,8 @@ func (w *work) keepDespiteClock(attributes map[string]any) {
 func (w *work) noteInputs(l Ledger) {
 	for target, inputs := range w.inputs {
 		e, known := l.known(target)
-		v := w.wanted(target)
-		if known && (v == nil || v.want == nil || v.row.agrees(e.Sent, v.want)) {
+		v := w.wantedValue(target)
+		if known && (v == nil || v.want == nil || v.row.agreesWithLedger(e.Sent, v.want)) {
 			e.Inputs = inputs
 			l[target] = e
 		}

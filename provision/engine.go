@@ -53,6 +53,8 @@ type Engine struct {
 
 	Plans  PlanStore  // stores the plans
 	Drifts DriftStore // stores what the last comparison with the application found
+	// Discoveries stores which accounts the application has, and whose they are.
+	Discoveries DiscoveryStore
 
 	Attributes Catalog // the attributes that mappings can read
 

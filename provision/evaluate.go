@@ -178,7 +178,7 @@ func (p *pass) importObject(w *work, object *Object) {
 	if object == nil {
 		w.isPurged = true
 		w.entry.SourceIdentity = Identity{ID: w.known.ObjectID, DisplayName: w.rememberedName(), Type: string(w.m.kind)}
-		w.step("EntryImportObjectNotFound", ImportStep, Success, fmt.Sprintf("%s was deleted permanently in %s.", w.who(), p.m.source), nil)
+		w.step("EntryImportObjectNotFound", ImportStep, Success, fmt.Sprintf("%s was deleted permanently in %s.", w.describeObject(), p.m.source), nil)
 		return
 	}
 	w.object = *object
@@ -199,8 +199,8 @@ func (w *work) name() string {
 	return w.known.ObjectID
 }
 
-// who returns the kind and the name of the object, for steps of the log.
-func (w *work) who() string { return fmt.Sprintf("%s '%s'", w.m.kind, w.name()) }
+// describeObject returns the kind and the name of the object, for steps of the log.
+func (w *work) describeObject() string { return fmt.Sprintf("%s '%s'", w.m.kind, w.name()) }
 
 func (w *work) rememberedName() string {
 	switch {
@@ -222,7 +222,7 @@ func (p *pass) scoping(w *work, attributes map[string]any) {
 	if w.isPurged {
 		return
 	}
-	w.step("EntryImport", ImportStep, Success, fmt.Sprintf("Received %s from %s.", w.who(), p.m.source), p.read(attributes))
+	w.step("EntryImport", ImportStep, Success, fmt.Sprintf("Received %s from %s.", w.describeObject(), p.m.source), p.read(attributes))
 	details := map[string]string{
 		"IsActive":                             text(w.active()),
 		"Assigned":                             text(w.object.Assigned),
@@ -243,7 +243,7 @@ func (p *pass) scoping(w *work, attributes map[string]any) {
 	case !w.active():
 		words = "%s is in scope, but not active in the directory."
 	}
-	w.step("EntrySynchronizationScoping", ScopingStep, status, fmt.Sprintf(words, w.who()), details)
+	w.step("EntrySynchronizationScoping", ScopingStep, status, fmt.Sprintf(words, w.describeObject()), details)
 }
 
 // read returns the values of the source attributes that the mapping reads, for the import step of
@@ -255,7 +255,7 @@ func (p *pass) read(attributes map[string]any) map[string]string {
 			continue
 		}
 		for _, name := range r.Expr.Attributes() {
-			if v, ok := attributes[name]; ok && !empty(v) {
+			if v, ok := attributes[name]; ok && !isEmptyValue(v) {
 				details[name] = sourceValue(v).Text()
 			}
 		}
@@ -416,7 +416,7 @@ func (w *work) ambiguous(found []TargetObject, key MatchKey) fail {
 
 // findAccount looks for the account of a person in scope who has no linked account.
 func (p *pass) findAccount(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
-	keys, problem := p.m.keys(attributes)
+	keys, problem := p.m.matchKeys(attributes)
 	if problem != nil {
 		return w.failRow(problem), nil
 	}
@@ -511,7 +511,7 @@ func (p *pass) prepareCreate(ctx context.Context, w *work, attributes map[string
 			}), nil
 		}
 	}
-	w.step("EntrySynchronizationAdd", ProcessingStep, Success, fmt.Sprintf("%s will be created in %s: active and in scope, and no account was found.", w.who(), p.m.target), nil)
+	w.step("EntrySynchronizationAdd", ProcessingStep, Success, fmt.Sprintf("%s will be created in %s: active and in scope, and no account was found.", w.describeObject(), p.m.target), nil)
 	w.refers = p.m.refersTo(attributes)
 	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces, drawn: draws.sentValues, fresh: draws.newlyDrawn}, nil
 }
@@ -534,7 +534,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 	if d := p.process(w, attributes, nil); d != nil {
 		return d, nil
 	}
-	if d, err := p.refer(ctx, w, attributes); d != nil || err != nil {
+	if d, err := p.addReferences(ctx, w, attributes); d != nil || err != nil {
 		return d, err
 	}
 	if len(w.values) == 0 {
@@ -567,7 +567,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 		w.waits = unsettledWords
 		return later{until: rereadAt}, nil
 	case len(changes) == 0:
-		return w.redundant(), nil
+		return w.skipRedundant(), nil
 	case w.wasReadTooEarly && rest == nil:
 		w.waits, rest = unsettledWords, later{until: rereadAt}
 	}
@@ -575,7 +575,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 	if w.action() == Disable {
 		words = "%s will be disabled in %s: " + w.whyDisabled()
 	}
-	w.step("EntrySynchronizationUpdate", ProcessingStep, Success, fmt.Sprintf(words, w.who(), p.m.target), nil)
+	w.step("EntrySynchronizationUpdate", ProcessingStep, Success, fmt.Sprintf(words, w.describeObject(), p.m.target), nil)
 	return patch{action: w.action(), link: *w.link, changes: changes, decisionAboutRest: rest}, nil
 }
 
@@ -612,7 +612,7 @@ func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
 		return nil, false
 	}
 	if w.link.Wrote == nil {
-		return nil, w.link.Hash == hash(w.values)
+		return nil, w.link.Hash == hashValues(w.values)
 	}
 	return diffWritten(w.link.Wrote, w.values)
 }
@@ -677,7 +677,7 @@ func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]a
 	o, err := p.target.Get(ctx, w.link.TargetID)
 	if err == nil {
 		w.current, w.version = o.Resource, o.Version
-		w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("%s is linked to an account in %s.", w.who(), p.m.target), map[string]string{"id": w.link.TargetID})
+		w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("%s is linked to an account in %s.", w.describeObject(), p.m.target), map[string]string{"id": w.link.TargetID})
 		return nil, nil
 	}
 	te := asTargetError(err)
@@ -685,7 +685,7 @@ func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]a
 		w.entryStepFailed("EntryImport", MatchingStep, te)
 		return w.withAction(w.fail(te)), ctx.Err()
 	}
-	return p.relocate(ctx, w, attributes)
+	return p.findReplacement(ctx, w, attributes)
 }
 
 // withAction returns the failure f with the action that it prevented, for the log.
@@ -715,7 +715,7 @@ func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]an
 			}
 		}
 		w.identify(w.link.TargetID)
-		w.step("EntrySynchronizationDelete", ProcessingStep, Success, fmt.Sprintf("%s will be deleted in %s.", w.who(), p.m.target), nil)
+		w.step("EntrySynchronizationDelete", ProcessingStep, Success, fmt.Sprintf("%s will be deleted in %s.", w.describeObject(), p.m.target), nil)
 		return remove{link: *w.link}, nil
 	}
 	d, err := p.decideLinked(ctx, w, attributes)
@@ -752,8 +752,9 @@ func (w *work) skipUpdate(code, reason, advice string) skip {
 	return s
 }
 
-// redundant returns the decision to do nothing, because the account already has the wanted values.
-func (w *work) redundant() skip {
+// skipRedundant returns the decision to do nothing, because the account already has the wanted
+// values.
+func (w *work) skipRedundant() skip {
 	reason, advice := w.whyRedundant()
 	s := w.skip("RedundantExport", reason, advice)
 	before := w.known.Link
@@ -833,7 +834,7 @@ func (w *work) keptValues() string {
 	var names []string
 	for i := range w.m.rows {
 		r := &w.m.rows[i]
-		v := w.wanted(r.Target)
+		v := w.wantedValue(r.Target)
 		if w.entitled() && (v == nil || v.want == nil) && r.FlowType == FlowAlways && r.Type != TypeReference && r.Expr != nil && r.valueIn(w.current) != nil {
 			names = append(names, r.Target)
 		}

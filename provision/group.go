@@ -233,7 +233,7 @@ func (p *pass) decideGroup(ctx context.Context, w *work, attributes map[string]a
 		}
 	}
 	w.identify(w.link.TargetID)
-	w.step("EntrySynchronizationDelete", ProcessingStep, Success, fmt.Sprintf("%s will be deleted in %s: %s", w.who(), p.m.target, w.whyDisabled()), nil)
+	w.step("EntrySynchronizationDelete", ProcessingStep, Success, fmt.Sprintf("%s will be deleted in %s: %s", w.describeObject(), p.m.target, w.whyDisabled()), nil)
 	return remove{link: *w.link}, nil
 }
 

@@ -106,7 +106,7 @@ func (p *pass) holderOf(ctx context.Context, id string, key MatchKey, now time.T
 		h.willBeDeleted = w.isPurged && p.m.can(FlowDelete) && known.Link != nil && known.Link.State != Released
 		return h, nil
 	}
-	wanted, problem := p.m.keys(attributes)
+	wanted, problem := p.m.matchKeys(attributes)
 	h.keepsValue = problem != nil || slices.ContainsFunc(wanted, func(k MatchKey) bool { return sameKey(k, key) })
 	if !h.keepsValue && !slices.ContainsFunc(wanted, func(k MatchKey) bool { return k.Path == key.Path }) {
 		h.keepsValue = true // the mapping yields no other value, so the account keeps this one
@@ -247,7 +247,7 @@ func (p *pass) breakCircle(w *work, key MatchKey, h holder, awaits *Awaited, cir
 func (p *pass) noTemporary(w *work, key MatchKey) string {
 	path, wrote := strings.ToLower(key.Path), w.link.Wrote[key.Path]
 	// A refusal of the value that the other account has is no surprise: the value is taken.
-	refused := wrote.Refused != nil && !same(wrote.Refused, rememberedAs(key.Path, key.Value))
+	refused := wrote.Refused != nil && !sameLedgerValue(wrote.Refused, rememberedAs(key.Path, key.Value))
 	switch {
 	case p.job.Swaps != SwapsTemporary:
 		return "Allow temporary values in the job's settings (Swapped names), or change one of the accounts at the application."

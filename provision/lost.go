@@ -14,11 +14,11 @@ func (l *Link) missing() bool { return l.State == Missed || l.wasLost() }
 // wasLost reports whether the engine has already searched for the account without finding it.
 func (l *Link) wasLost() bool { return l.State == Lost || l.State == Gone }
 
-// relocate looks for another account of a person whose account id the target no longer knows. It
-// searches by the matching values that the account had, and by those that it should have. A single
-// 404 proves little, so the link stays until another account replaces it. A nil decision means that
-// relocate found an account.
-func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
+// findReplacement looks for another account of a person whose account id the target no longer
+// knows. It searches by the matching values that the account had, and by those that it should have.
+// A single 404 proves little, so the link stays until another account replaces it. A nil decision
+// means that findReplacement found an account.
+func (p *pass) findReplacement(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	old := *w.link
 	keys := p.relocationKeys(w, attributes)
 	w.step("EntryImport", MatchingStep, Skipped, fmt.Sprintf("%s has no account %s any more (404). Looking for another one.", p.m.target, old.TargetID), map[string]string{"id": old.TargetID})
@@ -72,7 +72,7 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 func (p *pass) relocationKeys(w *work, attributes map[string]any) []MatchKey {
 	var wanted []MatchKey
 	if !w.isPurged {
-		wanted, _ = p.m.keys(attributes) // a row that cannot be evaluated gives no value to search for
+		wanted, _ = p.m.matchKeys(attributes) // a row that cannot be evaluated gives no value to search for
 	}
 	var keys []MatchKey
 	for i := range p.m.matching {
@@ -101,7 +101,7 @@ func (w *work) unsureKeys() (keys []MatchKey) {
 func (p *pass) replaceAccount(ctx context.Context, w *work, attributes map[string]any, l lookup) (decision, error) {
 	old := w.link
 	w.replaces = old
-	keys, problem := p.m.keys(attributes)
+	keys, problem := p.m.matchKeys(attributes)
 	if problem != nil {
 		return w.withAction(w.failRow(problem)), nil
 	}

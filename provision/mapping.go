@@ -200,7 +200,7 @@ func (m *mapping) values(attributes map[string]any, entitled bool, draws *drawin
 		if err != nil {
 			return nil, err
 		}
-		if want != nil || flows && entitled && !creating && r.clears() {
+		if want != nil || flows && entitled && !creating && r.clearsTarget() {
 			v := value{row: r, want: want}
 			if r.roles != "" {
 				v.assigned = assignedRoles(attributes)
@@ -211,10 +211,10 @@ func (m *mapping) values(attributes map[string]any, entitled bool, draws *drawin
 	return out, nil
 }
 
-// clears reports whether an empty source value clears the target attribute. The engine never clears
-// a matching attribute, a required attribute, an attribute that blocks the account, or an attribute
-// with a default value.
-func (r *row) clears() bool {
+// clearsTarget reports whether an empty source value clears the target attribute. The engine never
+// clears a matching attribute, a required attribute, an attribute that blocks the account, or an
+// attribute with a default value.
+func (r *row) clearsTarget() bool {
 	return r.FlowType == FlowAlways && r.Expr != nil && !r.state && r.MatchingPriority == 0 && !r.Required && r.DefaultValue == ""
 }
 
@@ -290,27 +290,27 @@ func (r *row) convertOne(text string) (any, *rowProblem) {
 		if b, ok := parseBool(text); ok {
 			return b, nil
 		}
-		return nil, r.unreadable(text, "True or False")
+		return nil, r.unreadableProblem(text, "True or False")
 	case TypeInteger:
 		n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 		if err != nil {
-			return nil, r.unreadable(text, "a whole number")
+			return nil, r.unreadableProblem(text, "a whole number")
 		}
 		return n, nil
 	case TypeDateTime:
 		if at, ok := expr.String(text).Instant(); ok {
 			return at.UTC().Format(time.RFC3339), nil
 		}
-		return nil, r.unreadable(text, "a date and time, such as 2026-01-31T09:00:00Z")
+		return nil, r.unreadableProblem(text, "a date and time, such as 2026-01-31T09:00:00Z")
 	case TypeBinary:
 		if _, err := base64.StdEncoding.DecodeString(text); err != nil {
-			return nil, r.unreadable(text, "bytes in Base64")
+			return nil, r.unreadableProblem(text, "bytes in Base64")
 		}
 	}
 	return text, nil
 }
 
-func (r *row) unreadable(text, want string) *rowProblem {
+func (r *row) unreadableProblem(text, want string) *rowProblem {
 	return &rowProblem{
 		Target: r.Target, Code: "InvalidValue",
 		Text:   fmt.Sprintf("%s takes %s, and the mapping yields %q.", r.Target, want, text),
@@ -344,8 +344,8 @@ func sourceValue(v any) expr.Value {
 	return expr.String(fmt.Sprint(v))
 }
 
-// keys returns the person's matching values, in the order of their precedence.
-func (m *mapping) keys(attributes map[string]any) ([]MatchKey, *rowProblem) {
+// matchKeys returns the person's matching values, in the order of their precedence.
+func (m *mapping) matchKeys(attributes map[string]any) ([]MatchKey, *rowProblem) {
 	env := m.env(attributes)
 	var keys []MatchKey
 	for i := range m.matching {
@@ -377,7 +377,7 @@ func diff(current scim.Resource, values []value, wrote Ledger) []Change {
 		}
 		old, same := v.row.compare(current, v.want)
 		if isPassword(v.row.Target) {
-			same = v.row.agrees(wrote[v.row.Target].Sent, v.want)
+			same = v.row.agreesWithLedger(wrote[v.row.Target].Sent, v.want)
 		}
 		before := len(changes)
 		changes = v.add(changes, old, same)
@@ -411,8 +411,8 @@ func diffWritten(wrote Ledger, values []value) (changes []Change, sure bool) {
 			if changes = v.add(changes, nil, false); len(changes) > before {
 				changes[before].Unknown = true
 			}
-		case had.Sent == nil || v.row.agrees(had.Sent, v.want):
-			changes = v.add(changes, had.value(), v.row.agrees(had.value(), v.want))
+		case had.Sent == nil || v.row.agreesWithLedger(had.Sent, v.want):
+			changes = v.add(changes, had.value(), v.row.agreesWithLedger(had.value(), v.want))
 		default:
 			changes = v.add(changes, had.shown(), false)
 		}
@@ -438,7 +438,7 @@ func (v value) add(changes []Change, old any, same bool) []Change {
 	}
 	want := v.want
 	if v.row.FlowType == FlowMultiValueAddOnly || v.row.FlowType == FlowValueAddOnly {
-		if want = v.row.union(old, want); want == nil {
+		if want = v.row.addMissingValues(old, want); want == nil {
 			return changes
 		}
 	}
@@ -451,9 +451,9 @@ func (r *row) change(old, want any) Change {
 	return Change{Path: r.Target, Old: old, New: want, Type: string(r.Type), Alone: r.alone, Roles: r.roles, Redacted: r.Expr != nil && r.Expr.Redacts()}
 }
 
-// union returns the old values and the wanted values together. It returns nil if the old values
-// contain all wanted values. If one of them is not a list, it returns the wanted value.
-func (r *row) union(old, want any) any {
+// addMissingValues returns the old values and the wanted values together. It returns nil if the old
+// values contain all wanted values. If one of them is not a list, it returns the wanted value.
+func (r *row) addMissingValues(old, want any) any {
 	have, several := old.([]any)
 	wanted, ok := want.([]any)
 	if !several || !ok {
@@ -595,9 +595,9 @@ func text(v any) string {
 	return string(b)
 }
 
-// hash returns a hash of a set of values. Links that earlier versions of Rollcall stored have such
-// a hash instead of a ledger.
-func hash(values []value) string {
+// hashValues returns a hash of a set of values. Links that earlier versions of Rollcall stored have
+// such a hash instead of a ledger.
+func hashValues(values []value) string {
 	h := sha256.New()
 	for _, v := range values {
 		if v.want == nil {

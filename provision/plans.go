@@ -576,7 +576,7 @@ func (r *run) expectedOperation(ctx context.Context, known *Pending) (*ExpectedO
 		x = &ExpectedOperation{} // the plan was cancelled: no operation is allowed
 	}
 	if x.Undo != nil {
-		known.Restore = x.restores()
+		known.Restore = x.newRestore()
 	}
 	known.Why, known.Reads = ByCycle, x.Reads // evaluate the object as the plan did
 	return x, nil

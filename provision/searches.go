@@ -265,7 +265,7 @@ func (p *pass) search(ctx context.Context, r *row, k MatchKey) (found []TargetOb
 		return nil, can, asProblem(err)
 	}
 	for _, o := range all {
-		o, problem := p.confirm(ctx, r, o, k)
+		o, problem := p.confirmMatch(ctx, r, o, k)
 		if problem != nil {
 			return nil, can, problem
 		}
@@ -274,18 +274,18 @@ func (p *pass) search(ctx context.Context, r *row, k MatchKey) (found []TargetOb
 	return found, can, nil
 }
 
-// confirm checks that an account has the value by which it was found. If the answer to the search
-// does not show the attribute, confirm reads the account by its id. It returns the account as it
-// was read last.
-func (p *pass) confirm(ctx context.Context, r *row, o TargetObject, k MatchKey) (TargetObject, *TargetError) {
-	shown, same := r.shows(o.Resource, k.Value)
+// confirmMatch checks that an account has the value by which it was found. If the answer to the
+// search does not show the attribute, confirmMatch reads the account by its id. It returns the
+// account as it was read last.
+func (p *pass) confirmMatch(ctx context.Context, r *row, o TargetObject, k MatchKey) (TargetObject, *TargetError) {
+	shown, same := r.showsWanted(o.Resource, k.Value)
 	if !shown {
 		full, err := p.target.Get(ctx, o.ID)
 		if err != nil {
 			return o, asTargetError(err)
 		}
 		o = full
-		shown, same = r.shows(o.Resource, k.Value)
+		shown, same = r.showsWanted(o.Resource, k.Value)
 	}
 	switch {
 	case same:
@@ -317,10 +317,10 @@ func (m *mapping) rowFor(path string) *row {
 	return &r
 }
 
-// shows compares an account with a wanted value. shown reports whether the account has any value
-// for the row's attribute. same reports whether the wanted value is one of them. An element without
-// a type counts as having the wanted type.
-func (r *row) shows(account scim.Resource, want any) (shown, same bool) {
+// showsWanted compares an account with a wanted value. shown reports whether the account has any
+// value for the row's attribute. same reports whether the wanted value is one of them. An element
+// without a type counts as having the wanted type.
+func (r *row) showsWanted(account scim.Resource, want any) (shown, same bool) {
 	values := flatten(r.path.Get(account))
 	if r.loose != nil {
 		values = append(values, flatten(r.loose.Get(account))...)

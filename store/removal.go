@@ -289,7 +289,7 @@ func (s Retention) sliceEndKey(ctx context.Context, work *sqldb.Slicer, t ownedT
 	return key, err
 }
 
-// hideJob removes a job and its lease, so that no process works on it any longer. It leaves the
+// hideJob removes a job and its leases, so that no process works on it any longer. It leaves the
 // job's other rows.
 func hideJob(ctx context.Context, tx *sqldb.Tx, k provision.Key) error {
 	for _, table := range []string{"job", "job_state"} {
@@ -298,6 +298,9 @@ func hideJob(ctx context.Context, tx *sqldb.Tx, k provision.Key) error {
 			where directory = $1 and app = $2`, string(k.Directory), k.App); err != nil {
 			return err
 		}
+	}
+	if err := forgetLease(ctx, tx, provision.DiscoveryKind, k.String()); err != nil {
+		return err
 	}
 	return forgetLease(ctx, tx, provision.LeaseKind, k.String())
 }

@@ -151,6 +151,10 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		return completionOf(nestedOff, nestedOn), true
 	case "--cycle":
 		return completionOf(lastCycle), true
+	case "--class":
+		return completionOf(provision.IdentityClasses()...), true
+	case "--change":
+		return completionOf(provision.IdentityNew, provision.IdentityChanged, provision.IdentityGone), true
 	case "--level":
 		return completionOf(operator.Levels...), true
 	case "--exact-case":

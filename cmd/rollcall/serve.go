@@ -210,7 +210,7 @@ func listen(cmd *cobra.Command, o serveFlags, log *slog.Logger) (ln net.Listener
 	if err != nil {
 		return nil, "", errors.Join(err, ln.Close())
 	}
-	return tls.NewListener(ln, &tls.Config{GetCertificate: pair.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), "https", nil
+	return tls.NewListener(ln, &tls.Config{GetCertificate: pair.currentCertificate, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), "https", nil
 }
 
 // checkPrivate refuses the file of a private key that every account on the machine can read. The
@@ -243,7 +243,7 @@ func (c *command) printFirstLink(ctx context.Context, s *services) error {
 	if err != nil || any {
 		return err
 	}
-	if !c.screen {
+	if !c.outputIsTerminal {
 		_, err = fmt.Fprintln(c.stdout, "There is no operator yet. This prints a sign-in link for the first one: rollcall operator link")
 		return err
 	}
@@ -270,7 +270,9 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	ln, shown := on.pages, on.metrics
 	numbers := &gatherer{services: s, now: c.now}
 	metered := metrics.New(versionText(), metricFamilies(), numbers.samples)
-	handler, memory, err := c.handler(ctx, s, on, metered.CountRequest)
+	lifetime, endPages := context.WithCancel(ctx)
+	defer endPages()
+	handler, memory, err := c.handler(lifetime, s, on, metered.CountRequest)
 	if err != nil {
 		return err
 	}
@@ -283,12 +285,16 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	}
 	s.log.Info("serving", "address", ln.Addr().String(), "public_url", c.baseURL(), "database", s.db.Kind(), "version", versionText())
 	server := web.NewServer(ln.Addr().String(), handler, s.log)
+	server.RegisterOnShutdown(endPages) // open event streams must not hold up the shutdown
 	pool, err := s.db.Pool(ctx)
 	if err != nil && !errors.Is(err, sqldb.ErrNoPool) {
 		return untilDone(ctx, err)
 	}
 	work := &runner.Runner{
 		Kind: provision.LeaseKind, Leases: s.leases, Owner: s.owner, Pool: pool, Advance: s.engine.Advance, Log: s.log, Now: c.now,
+	}
+	discover := &runner.Runner{
+		Kind: provision.DiscoveryKind, Leases: s.leases, Owner: s.owner, Advance: s.engine.AdvanceDiscovery, Log: s.log, Now: c.now,
 	}
 	// The indexing does not use River, even on PostgreSQL. There is rarely anything to index, so a
 	// lease is enough to make only one server do it.
@@ -333,6 +339,7 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 		serveUntilDone(gctx, g, web.NewServer(shown.Addr().String(), metered.Handler(s.log), s.log), shown, s.log)
 	}
 	g.Go(func() error { return untilDone(gctx, work.Run(gctx)) })
+	g.Go(func() error { return untilDone(gctx, discover.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, index.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, prune.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, remove.Run(gctx)) })
@@ -406,7 +413,7 @@ func (c *command) handler(ctx context.Context, s *services, on endpoints, observ
 		Console: pages, Operators: s.operators, OpenID: s.openID, Keys: s.keys, Notifications: s.notifications, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
 		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Eraser: s.eraser, Events: store.Events{DB: s.db}, SignOn: on.signOn,
 		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) directorypages.UserWriter { return csv.NewWriter(w) },
-		Owner: s.owner, Lifetime: ctx,
+		Owner: s.owner, Lifetime: ctx, Live: s.watched,
 	}
 	s.waitForPages = directories.WaitForBackground
 	scim := &scimserver.Handler{

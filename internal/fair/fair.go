@@ -82,6 +82,7 @@ type keyQueue struct {
 	waiting    []*waiter
 }
 
+// waiter is a request that waits in a keyQueue.
 type waiter struct {
 	weight   int
 	admitted chan struct{} // closed when the request is admitted

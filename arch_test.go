@@ -46,6 +46,7 @@ var arrows = map[string][]string{
 	"internal/near":       {},
 	"internal/inert":      {},
 	"internal/metrics":    {},
+	"internal/live":       {},
 	"internal/pace":       {},
 	"internal/phrase":     {},
 	"internal/session":    {},
@@ -71,7 +72,7 @@ var arrows = map[string][]string{
 	// The frame of the pages, and the two page sets. The sets share the frame and never each other; the frame knows neither.
 	"console":                {"scim", "refusal", "event", "signin", "operator", "retention", "internal/web", "internal/onetime", "internal/secret", "internal/session", "internal/visible", "internal/inert"},
 	"console/sitepages":      {"console", "scim", "saml", "oidc", "refusal", "event", "site", "requestlog", "roster", "signin", "retention", "erasure", "internal/onetime"},
-	"console/directorypages": {"console", "oidc", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "provision/expr", "retention", "erasure", "notification", "internal/codeflow", "internal/demosignin", "internal/onetime", "internal/phrase"},
+	"console/directorypages": {"console", "oidc", "refusal", "event", "site", "roster", "signin", "operator", "directory", "provision", "provision/expr", "retention", "erasure", "notification", "internal/codeflow", "internal/demosignin", "internal/live", "internal/onetime", "internal/phrase", "internal/web"},
 
 	// Entry: wires everything; nobody imports it.
 	"cmd/rollcall": {"*"},

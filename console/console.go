@@ -143,20 +143,12 @@ func (c *Console) View(w http.ResponseWriter, r *http.Request, status int, name 
 // a broken template leads to an error page and not to half a page. It returns an error if the view
 // does not exist or cannot be rendered.
 func (v *Views) Show(w http.ResponseWriter, r *http.Request, status int, name string, data any) error {
-	parse, ok := v.parseFuncs[name]
-	if !ok {
-		return fmt.Errorf("there is no page template %q", path.Join(v.setName, name))
-	}
-	set, err := parse()
+	b, err := v.render(name, "layout.html", data)
 	if err != nil {
 		return err
 	}
 	if drawn := v.console.Options.OnViewShown; drawn != nil {
 		drawn(path.Join(v.setName, name))
-	}
-	var b bytes.Buffer
-	if err := set.ExecuteTemplate(&b, "layout.html", data); err != nil {
-		return fmt.Errorf("show page %s: %w", name, err)
 	}
 	h := w.Header()
 	h.Set("Content-Type", "text/html; charset=utf-8")
@@ -164,10 +156,31 @@ func (v *Views) Show(w http.ResponseWriter, r *http.Request, status int, name st
 	h.Set("Vary", "Cookie")
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
-		// Forms and addresses may contain invalid UTF-8, but the page must be valid UTF-8.
-		w.Write(bytes.ToValidUTF8(b.Bytes(), []byte("\ufffd"))) //nolint:errcheck // it fails only if the client has disconnected
+		w.Write(b) //nolint:errcheck // it fails only if the client has disconnected
 	}
 	return nil
+}
+
+// Live renders the template "live" of a view: the parts of the page that change while it is open.
+// It returns an error if the view does not exist or cannot be rendered.
+func (v *Views) Live(name string, data any) ([]byte, error) { return v.render(name, "live", data) }
+
+// render executes one template of a view.
+func (v *Views) render(name, part string, data any) ([]byte, error) {
+	parse, ok := v.parseFuncs[name]
+	if !ok {
+		return nil, fmt.Errorf("there is no page template %q", path.Join(v.setName, name))
+	}
+	set, err := parse()
+	if err != nil {
+		return nil, err
+	}
+	var b bytes.Buffer
+	if err := set.ExecuteTemplate(&b, part, data); err != nil {
+		return nil, fmt.Errorf("show page %s: %w", name, err)
+	}
+	// Forms and addresses may contain invalid UTF-8, but the page must be valid UTF-8.
+	return bytes.ToValidUTF8(b.Bytes(), []byte("\ufffd")), nil
 }
 
 // Redirect makes the browser load target with a GET. The page at target shows the notice once. An

@@ -78,8 +78,8 @@ func (p *pageCollection) addRoutes(b *browser, routes []console.RouteInfo, value
 	p.t.Helper()
 	for _, rt := range routes {
 		method, path, _ := strings.Cut(rt.Pattern, " ")
-		if method != http.MethodGet || rt.Access == console.Anyone {
-			continue
+		if method != http.MethodGet || rt.Access == console.Anyone || strings.HasSuffix(path, "/stream") {
+			continue // a stream of events is no page
 		}
 		path = strings.TrimSuffix(path, "{$}")
 		for name, value := range values {

@@ -16,7 +16,23 @@ import (
 )
 
 // Provisioning implements provision.Store.
-type Provisioning struct{ DB *DB }
+type Provisioning struct {
+	DB *DB
+	// Changed is called after this process has changed a job, its state, its work or its plans. It
+	// must return at once. nil is allowed.
+	Changed func(k provision.Key)
+}
+
+// change runs fn in a transaction that changes a job or its work, and then calls Changed.
+func (s Provisioning) change(ctx context.Context, k provision.Key, fn func(tx *sqldb.Tx) error) error {
+	if err := s.DB.Update(ctx, fn); err != nil {
+		return err
+	}
+	if s.Changed != nil {
+		s.Changed(k)
+	}
+	return nil
+}
 
 const jobColumns = `directory, app, mode, tenant_url, secret, status, scope, schema_document,
 	version, revision, credentials, restarts, target_no, created, modified, searches, rehire, swaps, asked_why, groups, confirmed, nested`
@@ -106,7 +122,7 @@ func (s Provisioning) InsertJob(ctx context.Context, j provision.Job, e event.Ev
 	if err != nil {
 		return err
 	}
-	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+	return s.change(ctx, j.Key, func(tx *sqldb.Tx) error {
 		did, err := changesRow(ctx, tx, `
 			insert into job (`+jobColumns+`)
 			values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22)
@@ -157,7 +173,7 @@ func (s Provisioning) UpdateJob(ctx context.Context, j provision.Job, e event.Ev
 	if err != nil {
 		return err
 	}
-	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+	return s.change(ctx, j.Key, func(tx *sqldb.Tx) error {
 		did, err := changesRow(ctx, tx, `
 			update job
 			set mode = $3, tenant_url = $4, secret = $5, status = $6, scope = $7, schema_document = $8,
@@ -235,7 +251,7 @@ func jobTables() []string {
 
 // DeleteJob removes a job with all its rows, or returns provision.ErrNoJob.
 func (s Provisioning) DeleteJob(ctx context.Context, k provision.Key, e event.Event) error {
-	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+	return s.change(ctx, k, func(tx *sqldb.Tx) error {
 		did, err := removeJob(ctx, tx, k)
 		if err != nil {
 			return err

@@ -12,7 +12,7 @@ import (
 // Demand puts objects on the work list for a person who waits for the outcome. It needs no lease,
 // because the outcome of an earlier turn does not change the new row.
 func (s Provisioning) Demand(ctx context.Context, k provision.Key, listed []provision.Listed, e *event.Event) error {
-	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+	return s.change(ctx, k, func(tx *sqldb.Tx) error {
 		t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}
 		now := micros(tx.Now())
 		for _, l := range listed {

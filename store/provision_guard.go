@@ -319,7 +319,7 @@ func heldObjects(ctx context.Context, tx *sqldb.Tx, k provision.Key, cause strin
 // provision.ErrNothingHeld if there are none. It returns provision.ErrChanged if more rows were put
 // on hold since the batch that the administrator has seen.
 func (s Provisioning) Decide(ctx context.Context, k provision.Key, cause string, batch int, approve bool, decided func(provision.HeldCause) event.Event) (held provision.HeldCause, err error) {
-	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+	err = s.change(ctx, k, func(tx *sqldb.Tx) error {
 		t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}
 		var now int
 		err := tx.QueryRow(ctx, `

@@ -15,7 +15,7 @@ import (
 // StartPlan adds a plan. It removes plans of the job that have expired, and the oldest plans if the
 // job has more than provision.KeptPlans. A plan that is being applied stays.
 func (s Provisioning) StartPlan(ctx context.Context, p provision.StoredPlan) error {
-	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+	return s.change(ctx, p.Key, func(tx *sqldb.Tx) error {
 		t := jobTx{tx: tx, directory: string(p.Key.Directory), app: p.Key.App}
 		old, err := t.listPlans(ctx)
 		if err != nil {
@@ -60,7 +60,7 @@ func (s Provisioning) AddPlanned(ctx context.Context, p provision.StoredPlan, ro
 	if err != nil {
 		return fmt.Errorf("write plan: %w", err)
 	}
-	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+	return s.change(ctx, p.Key, func(tx *sqldb.Tx) error {
 		t := jobTx{tx: tx, directory: string(p.Key.Directory), app: p.Key.App}
 		did, err := changesRow(ctx, tx, `
 			update job_plan
@@ -97,7 +97,7 @@ func (s Provisioning) ChangePlan(ctx context.Context, p provision.StoredPlan, fr
 	if err != nil {
 		return fmt.Errorf("write plan: %w", err)
 	}
-	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+	return s.change(ctx, p.Key, func(tx *sqldb.Tx) error {
 		t := jobTx{tx: tx, directory: string(p.Key.Directory), app: p.Key.App}
 		var state string
 		if err := tx.QueryRow(ctx, `
@@ -308,7 +308,7 @@ func (s Provisioning) PlanCounts(ctx context.Context, k provision.Key, plan stri
 // on the list already keeps its lane, cause and verdict, but now only the plan's operation may be
 // sent for it.
 func (s Provisioning) DemandPlanned(ctx context.Context, k provision.Key, plan string, after, limit int) (last int, err error) {
-	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+	err = s.change(ctx, k, func(tx *sqldb.Tx) error {
 		last = 0
 		t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}
 		type one struct {

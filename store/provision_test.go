@@ -114,7 +114,7 @@ func TestJobs(t *testing.T) {
 			if d := cmp.Diff(j, got, cmpopts.EquateEmpty()); d != "" {
 				t.Errorf("job (-want +got):\n%s", d)
 			}
-			events, err := store.Events(s).Read(t.Context(), event.Directory("contoso"), event.Position{}, 10)
+			events, err := store.Events{DB: s.DB}.Read(t.Context(), event.Directory("contoso"), event.Position{}, 10)
 			if err != nil || len(events) != 3 {
 				t.Errorf("got %d events, %v; want those of two jobs and one change", len(events), err)
 			}
@@ -198,7 +198,7 @@ func TestProvisioningState(t *testing.T) {
 	t.Run("no_write_of_a_late_owner_counts", func(t *testing.T) {
 		t.Parallel()
 		eachJob(t, func(t *testing.T, s store.Provisioning, f, _ provision.Fence) {
-			if _, err := store.Leases(s).Claim(t.Context(), provision.LeaseKind, f.Key.String(), "test", time.Hour); err != nil {
+			if _, err := (store.Leases{DB: s.DB}).Claim(t.Context(), provision.LeaseKind, f.Key.String(), "test", time.Hour); err != nil {
 				t.Fatal(err)
 			}
 			yes := true

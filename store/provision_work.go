@@ -16,7 +16,7 @@ import (
 // updateUnderFence runs fn in a transaction that first checks the fence: its epoch must be the
 // current epoch of the job's lease. Otherwise it returns ErrLeaseLost.
 func (s Provisioning) updateUnderFence(ctx context.Context, f provision.Fence, fn func(jobTx) error) error {
-	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+	return s.change(ctx, f.Key, func(tx *sqldb.Tx) error {
 		if err := checkLease(ctx, tx, provision.LeaseKind, f.Key.String(), f.Epoch); err != nil {
 			return err
 		}

@@ -453,7 +453,7 @@ func lastPrunedEvent(ctx context.Context, tx *sqldb.Tx, scope event.Scope) (even
 // read. It ignores jobs that are off or in quarantine. If such a job finds that unread events were
 // removed, it starts with an initial cycle.
 func (s Retention) readPositions(ctx context.Context) (map[event.Scope]event.Position, error) {
-	states, err := Provisioning(s).WatchedStates(ctx)
+	states, err := Provisioning{DB: s.DB}.WatchedStates(ctx)
 	if err != nil {
 		return nil, err
 	}

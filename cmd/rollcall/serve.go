@@ -270,7 +270,9 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	ln, shown := on.pages, on.metrics
 	numbers := &gatherer{services: s, now: c.now}
 	metered := metrics.New(versionText(), metricFamilies(), numbers.samples)
-	handler, memory, err := c.handler(ctx, s, on, metered.CountRequest)
+	lifetime, endPages := context.WithCancel(ctx)
+	defer endPages()
+	handler, memory, err := c.handler(lifetime, s, on, metered.CountRequest)
 	if err != nil {
 		return err
 	}
@@ -283,6 +285,7 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	}
 	s.log.Info("serving", "address", ln.Addr().String(), "public_url", c.baseURL(), "database", s.db.Kind(), "version", versionText())
 	server := web.NewServer(ln.Addr().String(), handler, s.log)
+	server.RegisterOnShutdown(endPages) // open event streams must not hold up the shutdown
 	pool, err := s.db.Pool(ctx)
 	if err != nil && !errors.Is(err, sqldb.ErrNoPool) {
 		return untilDone(ctx, err)
@@ -410,7 +413,7 @@ func (c *command) handler(ctx context.Context, s *services, on endpoints, observ
 		Console: pages, Operators: s.operators, OpenID: s.openID, Keys: s.keys, Notifications: s.notifications, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
 		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Eraser: s.eraser, Events: store.Events{DB: s.db}, SignOn: on.signOn,
 		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) directorypages.UserWriter { return csv.NewWriter(w) },
-		Owner: s.owner, Lifetime: ctx,
+		Owner: s.owner, Lifetime: ctx, Live: s.watched,
 	}
 	s.waitForPages = directories.WaitForBackground
 	scim := &scimserver.Handler{

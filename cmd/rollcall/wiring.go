@@ -23,6 +23,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory/source"
 	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/live"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/seal"
@@ -62,8 +63,9 @@ type services struct {
 	directories   *directory.Directories
 	jobs          *provision.Jobs
 	engine        *provision.Engine
-	lookNow       func() // makes the runner look for due jobs now; nil in a process that does not serve
-	waitForPages  func() // waits until all work that pages have started has ended
+	watched       *live.Board // the jobs and plans whose pages are open
+	lookNow       func()      // makes the runner look for due jobs now; nil in a process that does not serve
+	waitForPages  func()      // waits until all work that pages have started has ended
 	leases        store.Leases
 	pruner        *retention.Pruner
 	eraser        *erasure.Eraser
@@ -142,7 +144,8 @@ func warningLogger(w io.Writer) *slog.Logger {
 }
 
 func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (*services, error) {
-	jobs := &store.Provisioning{DB: db}
+	watched := &live.Board{}
+	jobs := &store.Provisioning{DB: db, Changed: func(k provision.Key) { watched.Wake(k.String()) }}
 	version, err := db.Version(ctx)
 	if err != nil {
 		return nil, err
@@ -167,7 +170,7 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 	leases := store.Leases{DB: db}
 	targets := targetMaker(outbound.New(c.outboundOptions(w.listens, w.metricsAddress)), c.now)
 	s := &services{
-		db: db, log: w.log, owner: owner, leases: leases, isNew: version == 0,
+		db: db, log: w.log, owner: owner, leases: leases, watched: watched, isNew: version == 0,
 		sites:       &site.Sites{Store: &store.Sites{DB: db}, Now: c.now, NewID: randomID},
 		rosters:     &roster.Rosters{Store: &store.Rosters{DB: db}, Now: c.now, NewID: roster.NewID},
 		operators:   &operator.Operators{Store: &store.Operators{DB: db}, Now: c.now, NewID: randomID},

@@ -60,6 +60,7 @@ function prepare(scope) {
   for (const el of scope.querySelectorAll("[data-no-script]")) el.hidden = true;
   localTimes(scope);
   showLive(scope);
+  followStream();
 }
 
 // The browser reloads a live list regularly. It does not do so while the list is paused, or while a row is open or has
@@ -73,6 +74,55 @@ function liveWaits(list) {
 document.addEventListener("htmx:before:request", (e) => {
   if (e.target instanceof Element && e.target.matches("[data-live]") && liveWaits(e.target)) e.preventDefault();
 });
+
+// A part with the attribute data-stream shows work that goes on. The server sends the part and the heading of the page each
+// time they change, in one stream for the whole page. While nothing arrives, for example because a proxy holds the stream
+// back, the part polls instead. A hidden page has no stream and does not poll: browsers open only six connections to a
+// server over HTTP/1.1, and several tabs may show such a page.
+const streamSilence = 25_000; // the server sends something every ten seconds
+const streamRetry = 30_000;
+let stream = null; // the EventSource, or null
+let streamHeard = 0; // when the server sent something last
+let streamLost = 0; // when the server last refused a stream
+
+function closeStream() {
+  if (stream) stream.close();
+  stream = null;
+  streamHeard = 0;
+}
+
+function followStream() {
+  const part = document.querySelector("[data-stream]");
+  if (!part || document.hidden || !window.EventSource || !window.htmx) return closeStream();
+  const address = new URL(part.dataset.stream, location.href).href;
+  if (stream && stream.url === address && stream.readyState !== EventSource.CLOSED) return;
+  if (Date.now() - streamLost < streamRetry) return;
+  closeStream();
+  const source = new EventSource(address);
+  stream = source;
+  source.addEventListener("beat", () => { if (stream === source) streamHeard = Date.now(); });
+  source.addEventListener("parts", (e) => {
+    const shown = document.querySelector("[data-stream]");
+    if (stream !== source || !shown) return;
+    streamHeard = Date.now();
+    htmx.swap({ text: e.data, sourceElement: shown, target: shown, select: `#${shown.id}`, selectOOB: shown.getAttribute("hx-select-oob"), swap: "outerMorph" });
+  });
+  source.addEventListener("error", () => {
+    if (stream !== source) return;
+    streamHeard = 0; // poll until the browser has opened the stream again
+    if (source.readyState !== EventSource.CLOSED) return;
+    streamLost = Date.now();
+    closeStream();
+  });
+}
+
+document.addEventListener("htmx:before:request", (e) => {
+  if (!(e.target instanceof Element) || !e.target.matches("[data-stream]")) return;
+  if (document.hidden || Date.now() - streamHeard < streamSilence) e.preventDefault();
+});
+document.addEventListener("visibilitychange", followStream);
+addEventListener("pagehide", closeStream);
+addEventListener("pageshow", (e) => { if (e.persisted) followStream(); });
 
 // A switch is saved as soon as the user changes it. If turning it off needs a confirmation, the script sends the form
 // around the switch instead. Without such a form, the switch stays on.

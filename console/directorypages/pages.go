@@ -9,12 +9,14 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/demosignin"
+	"github.com/rollcall-scim/rollcall/internal/live"
 	"github.com/rollcall-scim/rollcall/notification"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -53,14 +55,23 @@ type Pages struct {
 	Lifetime context.Context
 	// Owner is the name under which this process claims jobs.
 	Owner string
+	// Live shares the looks at running work among all who watch it. nil means a board that nobody
+	// wakes.
+	Live *live.Board
+	// BeatEvery is how often an event stream sends a sign of life, and checks that the operator may
+	// still read it; 0 means ten seconds.
+	BeatEvery time.Duration
 
 	background sync.WaitGroup // work that continues after the response was sent
 
 	drafts  console.Memory // typed values of forms about provisioning that are not saved yet
 	imports console.Memory // files that are kept between their preview and their import
 
+	streams streamCount // the open event streams
+	ownLive live.Board  // is used if Live is nil
+
 	parseOnce sync.Once // parses the templates when the first page is shown
-	views     *console.Views
+	parsed    *console.Views
 }
 
 // UserWriter writes users to a file. manager is the manager's userPrincipalName. Call Flush after
@@ -191,6 +202,7 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		// Routes for provisioning:
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.withApplication(p.showProvisioning)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning", Access: console.Administrator, Handle: p.withApplication(p.saveProvisioning)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/stream", Access: console.Administrator, Handle: p.withApplication(p.streamProvisioning)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/test", Access: console.Administrator, Handle: p.withApplication(p.redirectToProvisioning)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/test", Access: console.Administrator, Handle: p.withApplication(p.testConnection)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/discard", Access: console.Administrator, Handle: p.withApplication(p.discardProvisioning)},
@@ -225,6 +237,7 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/why", Access: console.Administrator, Handle: p.withApplication(p.showWhy)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.withApplication(p.showPlan)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan", Access: console.Administrator, Handle: p.withApplication(p.makePlan)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan/stream", Access: console.Administrator, Handle: p.withApplication(p.streamPlan)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan/decide", Access: console.Administrator, Handle: p.withApplication(p.askPlanDecision)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan/decide", Access: console.Administrator, Handle: p.withApplication(p.decidePlan)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/discovered", Access: console.Administrator, Handle: p.withApplication(p.showDiscovered)},
@@ -246,8 +259,13 @@ func (p *Pages) Routes() []console.RouteInfo {
 
 // show responds with the page that the named view, a template of this package, makes from data.
 func (p *Pages) show(w http.ResponseWriter, r *http.Request, status int, view string, data any) error {
-	p.parseOnce.Do(func() { p.views = p.Console.Views("directory", templateFiles) })
-	return p.views.Show(w, r, status, view, data)
+	return p.views().Show(w, r, status, view, data)
+}
+
+// views returns the templates of this package.
+func (p *Pages) views() *console.Views {
+	p.parseOnce.Do(func() { p.parsed = p.Console.Views("directory", templateFiles) })
+	return p.parsed
 }
 
 // Handler serves all routes under /d/.

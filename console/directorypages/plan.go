@@ -26,7 +26,8 @@ type planPage struct {
 	StartedAt      time.Time       // when the server began to make the plan; zero if there is no plan
 	Expires        time.Time       // until when the plan can be approved and applied; zero if it can no longer be approved or applied
 	ApprovedBy     string          // the actor who approved the plan; empty if it is not approved
-	PollURL        string          // address that the page polls while the server makes or applies the plan; empty otherwise
+	PollURL        string          // address that the page polls while the server makes or applies the plan, if there is no event stream; empty otherwise
+	StreamURL      string          // address of the event stream with the progress
 	Progress       string          // says how much of the plan has been made or applied
 	OutdatedNotice *console.Notice // says that the settings have changed since the plan was made; may be nil
 	ProblemNotice  *console.Notice // says why no plan could be made; may be nil
@@ -77,37 +78,59 @@ func (p *Pages) showPlan(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	if _, err := p.Jobs.Get(r.Context(), v.jobKey()); err != nil {
 		return p.handleJobError(w, r, v, err)
 	}
+	pg, err := p.buildPlanPage(r.Context(), v, r.URL.Query())
+	if err != nil {
+		return err
+	}
+	return p.show(w, r, http.StatusOK, "plan", pg)
+}
+
+// streamPlan sends the page's plan as server-sent events while the server makes or applies it.
+func (p *Pages) streamPlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if _, err := p.Jobs.Get(r.Context(), v.jobKey()); err != nil {
+		return err
+	}
 	form := r.URL.Query()
+	return p.stream(w, r, v, v.url("/provisioning/plan/stream?")+form.Encode(), func(ctx context.Context) (livePart, error) {
+		pg, err := p.buildPlanPage(ctx, v, form)
+		if err != nil {
+			return livePart{}, err
+		}
+		html, err := p.views().Live("plan", pg)
+		return livePart{HTML: html, IsLast: pg.PollURL == ""}, err
+	})
+}
+
+// buildPlanPage returns the page with the plan that the form names, or else with the newest plan.
+func (p *Pages) buildPlanPage(ctx context.Context, v *appVisit, form url.Values) (*planPage, error) {
 	base := v.url("/provisioning/plan")
-	pg := planPage{Page: v.page, PageURL: base, Button: "Make a plan"}
+	pg := &planPage{Page: v.page, PageURL: base, Button: "Make a plan"}
 	pg.Title = "Plan"
 	pg.Lead = "What the next cycle would do in " + v.App.Name + ", person by person. Making a plan reads both sides and changes nothing. An approved plan is applied exactly, or not at all."
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
-	plan, err := p.Engine.FindPlan(r.Context(), v.jobKey(), form.Get("plan"))
+	plan, err := p.Engine.FindPlan(ctx, v.jobKey(), form.Get("plan"))
 	var input *provision.InputError
 	switch {
 	case errors.Is(err, provision.ErrNoPlan), errors.As(err, &input):
 		pg.Empty = console.EmptyState{Icon: "list-checks", Title: "No plan yet", Text: "A plan asks " + v.App.Name + " about each person that the next cycle would look at. It is kept for a day."}
-		return p.show(w, r, http.StatusOK, "plan", pg)
+		return pg, nil
 	case err != nil:
-		return err
+		return nil, err
 	}
-	counts, err := p.Engine.PlanCounts(r.Context(), plan)
+	counts, err := p.Engine.PlanCounts(ctx, plan)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	pg.Button, pg.Notes = "Make it again", plan.Report.Notes
-	pg.fillState(v, plan, counts, p.Engine.OutOfDate(r.Context(), plan))
+	pg.fillState(v, plan, counts, p.Engine.OutOfDate(ctx, plan))
 	if plan.State == provision.PlanMaking || plan.State == provision.PlanApplying {
 		pg.PollURL = base + "?" + form.Encode()
+		pg.StreamURL = base + "/stream?" + form.Encode()
 	}
 	if plan.State == provision.PlanMaking || plan.State == provision.PlanBroken {
-		return p.show(w, r, http.StatusOK, "plan", pg)
+		return pg, nil
 	}
-	if err := p.addPlannedRows(r, v, &pg, plan, counts); err != nil {
-		return err
-	}
-	return p.show(w, r, http.StatusOK, "plan", pg)
+	return pg, p.addPlannedRows(ctx, v, pg, plan, counts, form)
 }
 
 // fillState sets the fields that show the state of the plan, and which decisions are possible.
@@ -161,8 +184,7 @@ func (pg *planPage) fillState(v *appVisit, plan provision.StoredPlan, counts pro
 }
 
 // addPlannedRows adds the plan's numbers, and one page of its users and groups.
-func (p *Pages) addPlannedRows(r *http.Request, v *appVisit, pg *planPage, plan provision.StoredPlan, counts provision.PlanCounts) error {
-	form := r.URL.Query()
+func (p *Pages) addPlannedRows(ctx context.Context, v *appVisit, pg *planPage, plan provision.StoredPlan, counts provision.PlanCounts, form url.Values) error {
 	pg.StatusLine = "The next cycle is an incremental one: it looks at who changed."
 	nothing := "The next cycle would change no account."
 	switch plan.Report.Kind {
@@ -229,7 +251,7 @@ func (p *Pages) addPlannedRows(r *http.Request, v *appVisit, pg *planPage, plan 
 	if err != nil || from < 0 || from >= total || after == 0 {
 		from = 0
 	}
-	rows, err := p.Engine.PlannedRows(r.Context(), plan, provision.PlanFilter{All: all, After: after, Limit: plannedRowsOnPage + 1})
+	rows, err := p.Engine.PlannedRows(ctx, plan, provision.PlanFilter{All: all, After: after, Limit: plannedRowsOnPage + 1})
 	if err != nil {
 		return err
 	}

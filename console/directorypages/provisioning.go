@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -41,7 +42,8 @@ type provisioningPage struct {
 	HeldURL          string
 	LogsURL          string
 	ReloadURL        string
-	PollInterval     string // how often the page polls for progress, such as "3s"; empty means never
+	StreamURL        string // address of the event stream with the progress
+	PollInterval     string // how often the page polls for progress without an event stream, such as "3s"; empty means that there is nothing to follow
 
 	IsLocked    bool // whether the mode can no longer be changed from Automatic to Manual
 	SourceName  string
@@ -122,6 +124,7 @@ type cycleView struct {
 	Started  time.Time
 	Ended    time.Time
 	Duration string
+	Rate     string // how many objects the running cycle has looked at in a minute, in words; empty if it has just begun
 	Badge    console.Badge
 	Error    string
 	Counts   []console.Fact
@@ -155,7 +158,7 @@ func (p *Pages) buildProvisioningPage(r *http.Request, v *appVisit) (*provisioni
 	base := v.url("/provisioning")
 	pg := &provisioningPage{
 		Page: v.page, AppName: v.App.Name, StartURL: base + "?get-started=yes", Errors: map[string]*console.FieldError{},
-		FormURL: base, TestURL: base + "/test", DiscardURL: base, RestartURL: base + "/restart", HeldURL: base + "/held", LogsURL: base + "/logs", ReloadURL: base,
+		FormURL: base, TestURL: base + "/test", DiscardURL: base, RestartURL: base + "/restart", HeldURL: base + "/held", LogsURL: base + "/logs", ReloadURL: base, StreamURL: base + "/stream",
 	}
 	pg.Title = "Provisioning"
 	pg.Crumbs = v.crumbs(console.Crumb{})
@@ -188,21 +191,7 @@ func (p *Pages) buildProvisioningPage(r *http.Request, v *appVisit) (*provisioni
 		pg.Mappings = append(pg.Mappings, mappingLink{Name: m.Name, URL: v.mappingURL(m.Name), IsEnabled: m.Enabled})
 	}
 	if pg.IsSaved {
-		pg.State = newProvisioningState(report)
-		if last := report.State.Last; last != nil && last.Created+last.Updated+last.Disabled+last.Deleted > 0 {
-			pg.State.LastCycle.UndoURL = v.undoURL(provision.Undo{Cycle: last.ID})
-		}
-		b := jobBadge(report.Code)
-		pg.Badge = &b
-		pg.StatusLine = p.statusLine(report)
-		switch {
-		case report.State.Phase != provision.Idle:
-			pg.PollInterval = "3s"
-		case job.Status == provision.On && report.State.Last == nil:
-			pg.PollInterval = "3s" // the first cycle begins soon
-		case job.Status == provision.On:
-			pg.PollInterval = "20s"
-		}
+		p.showReport(pg, v, report)
 		pg.StartButtonText = "Provision now"
 		if job.Status != provision.On {
 			pg.StartButtonText = "Start provisioning"
@@ -211,11 +200,61 @@ func (p *Pages) buildProvisioningPage(r *http.Request, v *appVisit) (*provisioni
 	switch {
 	case draft != nil:
 		pg.showDraft(draft)
-		pg.ReloadURL += "?" + draftParam + "=" + url.QueryEscape(draft.ID)
+		query := "?" + draftParam + "=" + url.QueryEscape(draft.ID)
+		pg.ReloadURL += query
+		pg.StreamURL += query
 	case asked != "":
 		pg.TestNotice = &console.Notice{Tone: console.ToneInfo, Title: "This test is over", Text: "It was saved or discarded, or 30 minutes have passed. The page shows what is saved now."}
 	}
 	return pg, nil
+}
+
+// showReport puts the state of the job into the page. Everything that it sets also changes while the
+// page is open.
+func (p *Pages) showReport(pg *provisioningPage, v *appVisit, report provision.Report) {
+	pg.State = newProvisioningState(report, p.Console.Options.Now())
+	if last := report.State.Last; last != nil && last.Created+last.Updated+last.Disabled+last.Deleted > 0 {
+		pg.State.LastCycle.UndoURL = v.undoURL(provision.Undo{Cycle: last.ID})
+	}
+	b := jobBadge(report.Code)
+	pg.Badge = &b
+	pg.StatusLine = p.statusLine(report)
+	switch {
+	case report.State.Phase != provision.Idle:
+		pg.PollInterval = "3s"
+	case report.Job.Status == provision.On && report.State.Last == nil:
+		pg.PollInterval = "3s" // the first cycle begins soon
+	case report.Job.Status == provision.On:
+		pg.PollInterval = "20s"
+	default:
+		pg.PollInterval = ""
+	}
+}
+
+// HasWarnings reports whether the page shows a warning about the job.
+func (pg *provisioningPage) HasWarnings() bool {
+	return pg.State != nil && (pg.State.Quarantine != nil || pg.State.LeaverLate || pg.State.OnHold > 0)
+}
+
+// streamProvisioning sends the progress of the job as server-sent events.
+func (p *Pages) streamProvisioning(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	pg, err := p.buildProvisioningPage(r, v)
+	if err != nil {
+		return err
+	}
+	if !pg.IsSaved {
+		return console.ErrNotFound
+	}
+	return p.stream(w, r, v, pg.StreamURL, func(ctx context.Context) (livePart, error) {
+		report, err := p.Jobs.Report(ctx, v.jobKey())
+		if err != nil {
+			return livePart{}, err
+		}
+		now := *pg
+		p.showReport(&now, v, report)
+		html, err := p.views().Live("provisioning", &now)
+		return livePart{HTML: html, IsLast: now.PollInterval == ""}, err
+	})
 }
 
 // showDraft puts the values of a draft into the page. The page contains the id of the draft, but
@@ -823,12 +862,13 @@ func cycleSentence(c provision.CycleReport) string {
 	return strings.Join(parts, ", ")
 }
 
-func newProvisioningState(r provision.Report) *provisioningState {
+func newProvisioningState(r provision.Report, now time.Time) *provisioningState {
 	s := &provisioningState{Report: r, Quarantine: r.State.Quarantine, LastCycle: newCycleView(r.State.Last), NextCycle: r.State.NextCycle}
 	if r.State.Phase != provision.Idle {
 		c := r.State.Cycle
 		s.RunningCycle = newCycleView(&c)
 		s.RunningCycle.Badge = console.Badge{Tone: console.ToneInfo, Text: "In progress"}
+		s.RunningCycle.Rate = rateText(c, now)
 	}
 	for _, f := range []struct {
 		name string
@@ -842,10 +882,21 @@ func newProvisioningState(r provision.Report) *provisioningState {
 		}
 		s.Counts = append(s.Counts, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
 	}
+	s.Failing = slices.Clone(s.Failing)
 	for i, f := range s.Failing {
 		s.Failing[i].Reason = fmt.Sprintf("%s: %s", f.Code, f.Reason)
 	}
 	return s
+}
+
+// rateText says how fast a running cycle goes on average, such as "1,200 a minute". It returns "" in
+// the first seconds of the cycle, when the average says nothing.
+func rateText(c provision.CycleReport, now time.Time) string {
+	took := now.Sub(c.Started)
+	if took < 5*time.Second || c.Read == 0 {
+		return ""
+	}
+	return console.GroupDigits(int(float64(c.Read)/took.Minutes())) + " looked at in a minute"
 }
 
 func newCycleView(c *provision.CycleReport) *cycleView {

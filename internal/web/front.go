@@ -79,14 +79,15 @@ func (f Front) Handler(next http.Handler) http.Handler {
 	secure := secureHeaders()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := f.Now()
-		ctx, cancel := context.WithTimeout(r.Context(), f.Deadline)
+		lasting := r.Context()
+		ctx, cancel := context.WithTimeout(lasting, f.Deadline)
 		defer cancel()
 		r = copyRequest(ctx, r)
 		trusted := f.Proxies.applyForwarded(r)
 		if id := RequestID(r); !trusted || !isPlainID(id) {
 			r.Header[requestIDHeader] = []string{rand.Text()[:16]}
 		}
-		out := &recorder{ResponseWriter: w}
+		out := &recorder{ResponseWriter: w, ctx: lasting}
 		h := out.Header()
 		h[requestIDHeader] = r.Header[requestIDHeader][:1:1]
 		secure.set(h, IsSecure(r))
@@ -247,8 +248,9 @@ func isPlainID(id string) bool {
 // recorder records the status and the size of the answer.
 type recorder struct {
 	http.ResponseWriter
-	status int   // the final status; 0 if it was not sent yet
-	bytes  int64 // how many bytes of the body were sent
+	ctx    context.Context // of the connection; it has no deadline
+	status int             // the final status; 0 if it was not sent yet
+	bytes  int64           // how many bytes of the body were sent
 }
 
 // Unwrap lets http.ResponseController reach the connection.

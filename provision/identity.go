@@ -156,7 +156,7 @@ type discoveredUser struct {
 // discoveredUser computes the matching values of a user. problem reports whether that failed.
 func (p *pass) discoveredUser(o *Object, now time.Time) (u discoveredUser, problem bool) {
 	w, attributes := p.begin(o, Pending{ObjectID: o.ID}, now)
-	keys, failed := p.m.matchKeys(attributes)
+	keys, failed := p.m.keys(attributes)
 	return discoveredUser{object: o, assigned: w.assigned, keys: keys}, failed != nil
 }
 

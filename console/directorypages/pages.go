@@ -35,6 +35,7 @@ type Pages struct {
 	OpenID        *operator.OpenID            // signs operators in at their provider; nil for one-time links alone
 	Keys          *operator.Keys              // the API keys of directories
 	Notifications *notification.Notifications // who gets mail about a directory
+	Webhooks      *notification.Webhooks      // which endpoints get news about a directory
 	Directories   *directory.Directories
 	Jobs          *provision.Jobs
 	Engine        *provision.Engine // makes and applies plans, and provisions on demand; the pages do not run cycles

@@ -25,10 +25,9 @@ const (
 // maxFormBytes limits the body of a request if the route sets no limit.
 const maxFormBytes = 256 << 10
 
-// Route is one route of an area. V is the type in which the guard returns what it found out about
-// the visitor.
+// Route is one route of an area. V is the type of the guard's result, which describes the visitor.
 type Route[V any] struct {
-	Pattern      string // such as "GET /c/{site}/admin/people"
+	Pattern      string // the method and the path, such as "GET /c/{site}/admin/people"
 	Access       Access
 	Handle       func(w http.ResponseWriter, r *http.Request, v V) error
 	MaxBodyBytes int64 // the largest request body in bytes; 0 means maxFormBytes

@@ -80,7 +80,7 @@ type auditRow struct {
 type auditChange struct{ Name, Before, After, Note string }
 
 // AuditLog shows and exports the events of one scope, or of all scopes. The audit logs of sites,
-// directories and the installation are the same except for these fields.
+// directories and the installation differ only in these fields.
 type AuditLog struct {
 	Console      *Console
 	Trail        event.Trail
@@ -351,8 +351,8 @@ func (a AuditLog) placeName(s event.Scope) string {
 }
 
 // isImportant reports whether an event is more than daily work. Events of accounts, groups,
-// resources, assignments, sign-ins, refused pages and exports are daily work, except when a user was
-// purged or erased.
+// resources, assignments, sign-ins, refused pages and exports are daily work. Only the purge and
+// the erasure of a user are important events of accounts.
 func isImportant(name string) bool {
 	kind, _, _ := strings.Cut(name, ".")
 	return !slices.Contains([]string{"user", "group", "resource", "assignment", "sign_in", "page", "export"}, kind) || name == event.UserPurged || name == event.UserErased

@@ -115,9 +115,9 @@ func (c *Console) templateFunctions() template.FuncMap {
 	return template.FuncMap{
 		"asset":   c.assets.url,
 		"icon":    c.icon,
-		"ago":     c.ago,
+		"ago":     c.agoHTML,
 		"stamp":   Timestamp,
-		"clock":   clock,
+		"clock":   clockHTML,
 		"number":  GroupDigits,
 		"reveal":  visible.Reveal,
 		"version": func() string { return c.Options.Version },

@@ -72,7 +72,7 @@ func cookieValue(r *http.Request, name string) string {
 const browserCookie = "rollcall-openid"
 
 // BrowserSecret returns the secret in this browser's cookie. If there is no such cookie, it sets
-// one. The answer comes by a redirect, and browsers then send the cookie although it is Lax.
+// one. The answer comes by a redirect, so browsers send the cookie although it is SameSite=Lax.
 func (c *Console) BrowserSecret(w http.ResponseWriter, r *http.Request) string {
 	if known := c.SentBrowserSecret(r); known != "" {
 		return known

@@ -100,7 +100,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 		Sources: source.Opener(o.directories.OpenID), Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
 	}
 	o.engine = &provision.Engine{
-		Store: store.Provisioning{DB: db}, Plans: store.Provisioning{DB: db}, Drifts: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Leases: store.Leases{DB: db}, Now: now, NewID: newID, Log: slog.New(slog.DiscardHandler),
+		Store: store.Provisioning{DB: db}, Plans: store.Provisioning{DB: db}, Drifts: store.Provisioning{DB: db}, Discoveries: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Leases: store.Leases{DB: db}, Now: now, NewID: newID, Log: slog.New(slog.DiscardHandler),
 		Sources: source.Opener(o.directories.OpenID), Attributes: source.UserAttributes{},
 	}
 	c, err := console.New(console.Options{PublicURL: "https://rollcall.example", Now: now, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Events: store.Events{DB: db}})

@@ -389,6 +389,7 @@ func (p *pageCollection) ofADirectory() {
 	p.add("no connection fits", b.get(at+"/connections?search=nothing"))
 	p.add("connect by hand refused", b.get(at+"/connections/new").press("Connect", url.Values{"object": {awkwardNames[0]}, "account": {awkwardJob}})).wantStatus(http.StatusUnprocessableEntity)
 	p.add("no plan", b.get(at+"/provisioning/plan"))
+	account := p.addDiscovery(o, b, at, key)
 	p.add("sign-on refused", b.get(at+"/single-sign-on").press("Save", url.Values{"identifier": {awkwardJob}, "replyURL": {awkwardUnit}})).wantStatus(http.StatusUnprocessableEntity)
 	b.get(at+"/single-sign-on").press("Save", url.Values{"identifier": {awkwardJob}, "replyURL": {"https://" + awkwardSite + ".example/" + awkwardApp}}).wantWords("saved")
 	b.get(at+"/single-sign-on").press("New Certificate", nil).wantWords("A new certificate was made")
@@ -408,6 +409,7 @@ func (p *pageCollection) ofADirectory() {
 			"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all", "GET /d/-/audit": "?kind=user.created",
 			"GET /d/{directory}/applications/{app}/provisioning/plan/decide":            "?do=approve&plan=" + kept.ID,
 			"GET /d/{directory}/applications/{app}/provisioning/undo":                   "?object=" + changedObject(t, entries),
+			"GET /d/{directory}/applications/{app}/provisioning/discovered/account":     "?id=" + account,
 			"GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row": "?row=name.formatted", "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/row/remove": "?row=title",
 			"GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/edit": "?name=" + url.QueryEscape(`emails[type eq "work"].value`), "GET /d/{directory}/applications/{app}/provisioning/mappings/{mapping}/attributes/{side}/remove": "?name=nickName",
 		},
@@ -425,6 +427,25 @@ func (p *pageCollection) withoutSignOn(o *office, do func()) {
 	o.pages.SignOn = nil
 	do()
 	o.pages.SignOn = known
+}
+
+// addDiscovery adds the pages of a discovery. It returns the id of an account that no user matches.
+func (p *pageCollection) addDiscovery(o *office, b *browser, at string, key provision.Key) string {
+	p.t.Helper()
+	p.add("no discovery", b.get(at+"/provisioning/discovered"))
+	p.add("discovery runs", b.get(at+"/provisioning/discovered").press("Discover identities", nil)).wantWords("You can leave this page")
+	newest, err := o.engine.RunDiscovery(p.t.Context(), key, "test", func(provision.Discovery) {})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	p.add("discovery has ended", b.get(at+"/provisioning/discovered?watched="+newest.ID))
+	p.add("no account fits", b.get(at+"/provisioning/discovered?search=nothing"))
+	found, _, err := o.engine.Discovered(p.t.Context(), key, provision.DiscoveredQuery{})
+	if err != nil || len(found) == 0 {
+		p.t.Fatal(found, err)
+	}
+	p.add("an account of somebody", b.get(at+"/provisioning/discovered/account?id="+found[0].ID))
+	return found[len(found)-1].ID
 }
 
 // changedObject returns the id of an object whose account was changed.

@@ -17,8 +17,8 @@ func (c *Console) RefuseFlood(w http.ResponseWriter, r *http.Request) error {
 	return tooManySignIns(w, wait, "failed")
 }
 
-// CountFailure counts a failed sign-in, such as one with an unknown link or recovery code, for
-// RefuseFlood.
+// CountFailure counts a failed sign-in for RefuseFlood, such as a sign-in with an unknown link or
+// recovery code.
 func (c *Console) CountFailure(r *http.Request) {
 	c.failures.Count(web.SiteSource(r), c.Options.Now())
 }
@@ -42,8 +42,8 @@ func (c *Console) RefuseStart(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-// ReturnStart undoes the count of a sign-in that has succeeded.
-func (c *Console) ReturnStart(r *http.Request) { c.starts.UndoCount(web.SiteSource(r)) }
+// UncountStart undoes the count of a sign-in that has succeeded.
+func (c *Console) UncountStart(r *http.Request) { c.starts.UndoCount(web.SiteSource(r)) }
 
 func tooManySignIns(w http.ResponseWriter, wait time.Duration, what string) error {
 	w.Header().Set("Retry-After", web.Seconds(wait))

@@ -409,7 +409,7 @@ func TestTextsOfAnApplicationAreNeverMarkup(t *testing.T) {
 			t.Fatalf("got %d entries, %v", len(entries), err)
 		}
 		paths := []string{
-			at, at + "/users-and-groups", at + "/users-and-groups/add", at + "/provisioning", at + "/provisioning/plan", at + "/provisioning/logs",
+			at, at + "/users-and-groups", at + "/users-and-groups/add", at + "/provisioning", at + "/provisioning/plan", at + "/provisioning/discovered", at + "/provisioning/logs",
 			at + "/provisioning/logs?q=" + url.QueryEscape(markup[0]), "/d/contoso/users", "/d/contoso/audit",
 		}
 		for _, e := range entries {

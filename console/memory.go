@@ -65,8 +65,8 @@ func (s *Memory) PutSized(key string, item Remembered, now time.Time) {
 	s.items[key] = item
 }
 
-// usedBytes returns the total size of an owner's values. If owner is "", it returns that of all
-// values.
+// usedBytes returns the total size of an owner's values. If owner is "", it returns the total size
+// of all values.
 func (s *Memory) usedBytes(owner string) (n int) {
 	for _, item := range s.items {
 		if owner == "" || item.Owner == owner {

@@ -16,8 +16,8 @@ import (
 // The functions in this file turn refusals into responses: a page, a notice, or an error beside an
 // input. No other file does that.
 
-// asRefusal returns the refusal that err is or wraps. It turns a *scim.Error into a refusal too,
-// except one with status 500. ok is false if there is no refusal.
+// asRefusal returns the refusal that err is or wraps. It also turns a *scim.Error into a refusal,
+// if its status is not 500. ok is false if there is no refusal.
 func asRefusal(err error) (*refusal.Error, bool) {
 	if e, ok := refusal.Find(err); ok {
 		return e, true

@@ -19,7 +19,7 @@ type SessionRow struct {
 	Browser       string // the browser in short, such as "Firefox on Linux"
 	UserAgent     string // the complete User-Agent
 	SignInAddress string // network address from which the user signed in
-	LastAddress   string // network address of the last use; empty if it is that of the sign-in
+	LastAddress   string // network address of the last use; empty if it equals SignInAddress
 	CreatedAt     time.Time
 	LastUsedAt    time.Time // when the session was last used
 	EndsAt        time.Time // when the session ends at the latest
@@ -37,7 +37,7 @@ func NewSessionRow(s session.Record, own bool) SessionRow {
 }
 
 // SignOutQuestion returns the confirmation page for ending all sessions of a user. sessions is
-// their number, and own says whether they are those of the user who looks at the page.
+// their number. own says whether they belong to the user who looks at the page.
 func SignOutQuestion(name string, sessions int, own bool) ConfirmPage {
 	c := ConfirmPage{
 		Consequences: []string{"Every session of " + Shorten(name) + " ends with its next click, in each browser: " + Plural(sessions, "session") + "."},

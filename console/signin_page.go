@@ -35,9 +35,9 @@ type SignInLinkPage struct {
 	EmailErr *FieldError
 }
 
-// AskToRenew redirects a visitor whose sign-in is too old to the page that asks for a fresh
-// sign-in, which has this address. After the sign-in, that page leads back to the current page. If
-// the visitor sent a form, its values are lost.
+// AskToRenew redirects a visitor whose sign-in is too old to address, the address of the page that
+// asks for a fresh sign-in. After the sign-in, that page leads back to the current page. If the
+// visitor sent a form, its values are lost.
 func (c *Console) AskToRenew(w http.ResponseWriter, r *http.Request, address string) error {
 	back := r.URL.RequestURI()
 	if r.Method != http.MethodGet {

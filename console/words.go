@@ -22,9 +22,9 @@ func Timestamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04:05 UTC")
 }
 
-// ago returns the HTML for the time between now and t, such as "3 minutes ago". The exact time
+// agoHTML returns the HTML for the time between now and t, such as "3 minutes ago". The exact time
 // appears on hover, and console.js adds it in the user's time zone.
-func (c *Console) ago(t time.Time) template.HTML {
+func (c *Console) agoHTML(t time.Time) template.HTML {
 	if t.IsZero() {
 		return "never"
 	}
@@ -33,9 +33,9 @@ func (c *Console) ago(t time.Time) template.HTML {
 		utc.Format(time.RFC3339), Timestamp(utc), RelativeTime(t, c.Options.Now())))
 }
 
-// clock returns the HTML for a time, exact to the second. console.js converts it to the user's time
-// zone.
-func clock(t time.Time) template.HTML {
+// clockHTML returns the HTML for a time, exact to the second. console.js converts it to the user's
+// time zone.
+func clockHTML(t time.Time) template.HTML {
 	utc := t.UTC()
 	return template.HTML(fmt.Sprintf(`<time datetime="%s" title="%s" data-clock>%s</time>`, //nolint:gosec // made of digits
 		utc.Format(time.RFC3339), Timestamp(utc), utc.Format("2006-01-02 15:04:05")))

@@ -40,7 +40,7 @@ type Store interface {
 	// GroupsNamed returns at most 100 groups with this sort key. It returns only soft-deleted
 	// groups if deleted is true, and otherwise only groups that are not deleted.
 	GroupsNamed(ctx context.Context, d ID, sortKey string, deleted bool) ([]Group, error)
-	// GroupsLookingLike returns at most 100 groups that are not deleted and whose Group.Look
+	// GroupsLookingLike returns at most 100 groups that are not deleted and whose Group.LookKey
 	// returns look.
 	GroupsLookingLike(ctx context.Context, d ID, look string) ([]Group, error)
 	// Groups returns the groups that a query selects, sorted by SortKey and ObjectID. It searches

@@ -13,9 +13,9 @@ import (
 // values must not contain invisible characters; otherwise two different values could look the same.
 var identifierAttributes = []string{attrUPN, "mail", "mailNickname", "otherMails", "proxyAddresses", attrEmployeeID}
 
-// personNames are the attributes that hold names of people. Of all invisible characters, their
-// values may contain only joiners, which Persian names need, and variation selectors, which some
-// Japanese names need.
+// personNames are the attributes that hold names of people. Their values may contain two kinds of
+// invisible characters: joiners, which Persian names need, and variation selectors, which some
+// Japanese names need. All other invisible characters are refused.
 var personNames = []string{"givenName", "surname", attrDisplayName}
 
 // checkVisible returns a refusal if a changed value of a user has invisible characters. RFC 8265

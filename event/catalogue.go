@@ -177,6 +177,7 @@ var Catalogue = []Description{
 	{ProvisioningPlanCancelled, directoryScope, "a plan was cancelled", subjectApplication, Plan{}, "", "Acme: Plan 3f9a61c2b7d0 was cancelled."},
 	{ProvisioningOnDemand, directoryScope, "people or groups were provisioned on demand", subjectApplication, nil, "", "Acme: Provisioned on demand: Ada Lovelace, Sales."},
 	{ProvisioningDrift, directoryScope, "a comparison found accounts or groups that somebody changed at the application", subjectApplication, Drift{}, "", "Acme: The application was compared with what provisioning wrote: 2 accounts or groups were changed there, 1 are gone, 3 memberships differ."},
+	{ProvisioningDiscovered, directoryScope, "a discovery that a person started has read all accounts of the application", subjectApplication, Discovery{}, "", "Acme: The accounts of the application were discovered: 240, of them 200 of assigned users, 30 of unassigned users, 10 local accounts."},
 	{ProvisioningConnected, directoryScope, "a person connected a user or group with an account by hand", subjectApplication, Connection{}, "", "Acme: Ada Lovelace was connected with the account 2819c223 by hand."},
 	{ProvisioningForgotten, directoryScope, "a person had the connection of a user or group with its account forgotten", subjectApplication, Connection{}, "", "Acme: The connection of ada@contoso.example with the account 2819c223 was forgotten. The account stays as it is."},
 	{ProvisioningBehind, directoryScope, "provisioning was paused longer than events are kept, so it looks at everyone anew", subjectApplication, nil, "", "Acme: The directory no longer keeps all changes since the last cycle. An initial cycle looks at everybody."},
@@ -213,6 +214,7 @@ var Catalogue = []Description{
 	{DatabaseRestored, installationScope, "the database was restored from a copy", "", nil, "", "The database was restored from the copy saved.db. Every session and one-time link ended."},
 
 	{ExportUsers, directoryScope, "the list of users was exported", "", Export{}, "", "The list of users was exported: 214 users"},
+	{ExportAccounts, directoryScope, "the list of accounts that a discovery found at an application was exported", "", Export{}, "", "The list of discovered accounts of Acme was exported: 240 accounts"},
 	{ExportGroups, directoryScope, "the list of groups, or of their members, was exported", "", Export{}, "", "The list of groups was exported: 12 groups"},
 	{ExportRequestLog, siteScope, "the request log was exported", "", Export{}, "", "The request log was exported: 12 calls"},
 	{ExportAudit, []string{KindSite, KindDirectory, KindInstallation}, "the audit log was exported", "", Export{}, "", "The audit log was exported: 86 events"},

@@ -127,7 +127,7 @@ func (ApplicationRole) Fields() []Field {
 	return []Field{{"role", "string", "id of the role"}}
 }
 
-// ConnectionTest is the data of the event that an administrator pressed Test Connection.
+// ConnectionTest is the data of the event about a press of the button Test Connection.
 type ConnectionTest struct {
 	Host    string `json:"host"`
 	Outcome string `json:"outcome"`
@@ -141,7 +141,7 @@ func (ConnectionTest) Fields() []Field {
 	}
 }
 
-// Plan is the data of events about a plan of what provisioning would do.
+// Plan is the data of events about a plan, which lists the operations that provisioning would send.
 type Plan struct {
 	Hash   string `json:"hash"`
 	Undoes string `json:"undoes,omitempty"`
@@ -168,6 +168,24 @@ func (Drift) Fields() []Field {
 		{"changed", "number", "accounts and groups that somebody changed at the application"},
 		{"gone", "number", "accounts and groups that the application does not have any more"},
 		{"members", "number", "memberships that somebody added or removed"},
+	}
+}
+
+// Discovery is the data of the event that all accounts of an application were discovered.
+type Discovery struct {
+	Accounts   int `json:"accounts"`
+	Assigned   int `json:"assigned"`
+	Unassigned int `json:"unassigned"`
+	Local      int `json:"local"`
+}
+
+// Fields describes the JSON fields of this data.
+func (Discovery) Fields() []Field {
+	return []Field{
+		{"accounts", "number", "accounts that the application has"},
+		{"assigned", "number", "accounts that match users who are assigned to the application"},
+		{"unassigned", "number", "accounts that match users who are not assigned"},
+		{"local", "number", "accounts that match no user of the directory"},
 	}
 }
 

@@ -158,6 +158,7 @@ const (
 	ProvisioningPlanCancelled    = "provisioning.plan_cancelled"
 	ProvisioningOnDemand         = "provisioning.on_demand"
 	ProvisioningDrift            = "provisioning.drift_found"
+	ProvisioningDiscovered       = "provisioning.accounts_discovered"
 
 	OperatorLinkCreated         = "operator.link_created"
 	OperatorSignedIn            = "operator.signed_in"
@@ -191,6 +192,7 @@ const (
 
 	ExportUsers      = "export.users"
 	ExportGroups     = "export.groups"
+	ExportAccounts   = "export.accounts"
 	ExportRequestLog = "export.request_log"
 	ExportAudit      = "export.audit"
 )

@@ -150,7 +150,7 @@ func (c *call) createAssignment() error {
 		return refuse(http.StatusBadRequest, codeMissing, "principalId, resourceId and appRoleId are needed: the ids of the user or group, of this service principal, and of one of its roles. The id of Default Access is %s.", directory.DefaultAccess.ID)
 	}
 	if !strings.EqualFold(body.ResourceID, c.app.ID) {
-		return invalid("resourceId is '%s', but the address names the service principal '%s'.", printable(body.ResourceID), c.app.ID)
+		return invalid("resourceId is '%s', but the address names the service principal '%s'.", toPrintable(body.ResourceID), c.app.ID)
 	}
 	ctx := c.r.Context()
 	role, err := c.Role(ctx, c.app, body.RoleID)
@@ -206,7 +206,7 @@ func (c *call) deleteAssignment() error {
 		return err
 	}
 	if n == 0 {
-		return notFound("The application has no assignment '%s'.", printable(c.params["appRoleAssignment"]))
+		return notFound("The application has no assignment '%s'.", toPrintable(c.params["appRoleAssignment"]))
 	}
 	return c.answerNoContent()
 }

@@ -132,7 +132,7 @@ func (c *call) provisionOnDemand() error {
 			return c.answerDemand(one, r)
 		}
 	}
-	return notFound("The object '%s' was not found.", printable(one.ObjectID))
+	return notFound("The object '%s' was not found.", toPrintable(one.ObjectID))
 }
 
 // checkRule returns an error if the job's schema has no synchronization rule with this id.
@@ -145,7 +145,7 @@ func (c *call) checkRule(id string) error {
 			return nil
 		}
 	}
-	return invalid("The schema has no synchronization rule '%s'.", printable(id))
+	return invalid("The schema has no synchronization rule '%s'.", toPrintable(id))
 }
 
 // members returns the ids of the members that a request names. It returns an error if the subject
@@ -156,7 +156,7 @@ func (s subject) members() (ids []string, err error) {
 	case s.ObjectID == "":
 		return nil, refuse(http.StatusBadRequest, codeMissing, "objectId is missing.")
 	case !group && !strings.EqualFold(s.ObjectTypeName, "User"):
-		return nil, invalid("objectTypeName is User or Group, not '%s'.", printable(s.ObjectTypeName))
+		return nil, invalid("objectTypeName is User or Group, not '%s'.", toPrintable(s.ObjectTypeName))
 	case s.Links == nil:
 		return []string{}, nil
 	case !group:
@@ -209,17 +209,17 @@ func (c *call) answerDemand(s subject, r provision.DemandResult) error {
 func demandRecordOf(e provision.LogEntry) demandRecord {
 	began := formatTime(e.ActivityTime)
 	r := demandRecord{
-		Action: capitalized(string(e.Action)), ChangeID: e.ChangeID, StartTime: began, EndTime: began, ModifiedProperties: e.Modified, Steps: []demandStep{},
+		Action: capitalize(string(e.Action)), ChangeID: e.ChangeID, StartTime: began, EndTime: began, ModifiedProperties: e.Modified, Steps: []demandStep{},
 		ReportableIdentifier: firstNonEmpty(e.SourceIdentity.Details["userPrincipalName"], e.SourceIdentity.DisplayName),
 		SourceIdentity:       demandIdentityOf(e.SourceIdentity), TargetIdentity: demandIdentityOf(e.TargetIdentity),
 		SourceSystem: demandSystem{nullIfEmpty(e.SourceSystem.ID), e.SourceSystem.DisplayName, nil}, TargetSystem: demandSystem{nullIfEmpty(e.TargetSystem.ID), e.TargetSystem.DisplayName, nil},
-		StatusInfo: demandStatus{capitalized(string(e.Status.Status)), nullIfEmpty(e.Status.Code), nullIfEmpty(e.Status.Reason), nullIfEmpty(e.Status.AdditionalDetails), nullIfEmpty(e.Status.Category), nullIfEmpty(e.Status.RecommendedAction)},
+		StatusInfo: demandStatus{capitalize(string(e.Status.Status)), nullIfEmpty(e.Status.Code), nullIfEmpty(e.Status.Reason), nullIfEmpty(e.Status.AdditionalDetails), nullIfEmpty(e.Status.Category), nullIfEmpty(e.Status.RecommendedAction)},
 	}
 	if r.ModifiedProperties == nil {
 		r.ModifiedProperties = []provision.ModifiedProperty{}
 	}
 	for _, s := range e.Steps {
-		r.Steps = append(r.Steps, demandStep{s.Name, capitalized(string(s.Type)), capitalized(string(s.Status)), s.Description, began, notNil(s.Details)})
+		r.Steps = append(r.Steps, demandStep{s.Name, capitalize(string(s.Type)), capitalize(string(s.Status)), s.Description, began, notNil(s.Details)})
 	}
 	return r
 }
@@ -228,9 +228,9 @@ func demandIdentityOf(i provision.Identity) demandIdentity {
 	return demandIdentity{nullIfEmpty(i.ID), i.Type, nullIfEmpty(i.DisplayName), i.Details}
 }
 
-// capitalized returns a word with a capital first letter. Unlike the logs, the answer to
+// capitalize returns a word with a capital first letter. Unlike the logs, the answer to
 // provisioning on demand has such words.
-func capitalized(word string) string {
+func capitalize(word string) string {
 	if word == "" {
 		return ""
 	}

@@ -44,6 +44,7 @@ const (
 	codeInternal        = "InternalServerError"
 )
 
+// refuse returns an error in Graph's form; message is in the format of fmt.Sprintf.
 func refuse(status int, code, message string, args ...any) *graphError {
 	return &graphError{Status: status, Code: code, Message: fmt.Sprintf(message, args...)}
 }
@@ -58,7 +59,7 @@ func notFound(message string, args ...any) *graphError {
 
 // noResource is Graph's error for an id of a user, group or service principal that does not exist.
 func noResource(id string) *graphError {
-	return notFound("Resource '%s' does not exist or one of its queried reference-property objects are not present.", printable(id))
+	return notFound("Resource '%s' does not exist or one of its queried reference-property objects are not present.", toPrintable(id))
 }
 
 // asGraphError converts an error to Graph's form. If ok is false, the error is a failure of this
@@ -160,6 +161,7 @@ type errorBody struct {
 	} `json:"error"`
 }
 
+// innerError is the part of an error that identifies the request.
 type innerError struct {
 	Date            string `json:"date"`
 	RequestID       string `json:"request-id"`

@@ -42,7 +42,7 @@ type filter struct {
 func readQuery(q url.Values, known ...string) (url.Values, error) {
 	for name, values := range q {
 		if strings.HasPrefix(name, "$") && !slices.Contains(known, name) {
-			return nil, refuse(400, codeUnsupported, "The query option %s is not supported here. There are %s.", printable(name), strings.Join(known, ", "))
+			return nil, refuse(400, codeUnsupported, "The query option %s is not supported here. There are %s.", toPrintable(name), strings.Join(known, ", "))
 		}
 		if strings.HasPrefix(name, "$") && len(values) > 1 {
 			return nil, refuse(400, codeBadRequest, "The query option %s occurs twice.", name)
@@ -65,7 +65,7 @@ func readTop(text string, usual, most int) (int, error) {
 	}
 	top, err := strconv.Atoi(text)
 	if err != nil || top < 1 {
-		return 0, refuse(400, codeBadRequest, "Invalid value '%s' for $top. It is a number from 1 to %d.", printable(text), most)
+		return 0, refuse(400, codeBadRequest, "Invalid value '%s' for $top. It is a number from 1 to %d.", toPrintable(text), most)
 	}
 	return min(top, most), nil
 }
@@ -86,7 +86,7 @@ func parseFilter(text string, known fieldKinds) (*filter, error) {
 	}
 	f, err := p.parseOr(0)
 	if err == nil && p.position < len(p.tokens) {
-		err = invalidFilter("'%s' does not belong there", printable(p.tokens[p.position].text))
+		err = invalidFilter("'%s' does not belong there", toPrintable(p.tokens[p.position].text))
 	}
 	return f, err
 }
@@ -259,7 +259,7 @@ func (p *filterParser) parseComparison() (*filter, error) {
 	}
 	op.text = strings.ToLower(op.text)
 	if op.isQuoted || !slices.Contains([]string{"eq", "ne", "gt", "ge", "lt", "le"}, op.text) {
-		return nil, invalidFilter("'%s' is not an operator. There are eq, ne, gt, ge, lt and le", printable(op.text))
+		return nil, invalidFilter("'%s' is not an operator. There are eq, ne, gt, ge, lt and le", toPrintable(op.text))
 	}
 	literal, err := p.nextToken()
 	if err != nil {
@@ -287,7 +287,7 @@ func (p *filterParser) parsePath() (string, fieldKind, error) {
 			names = append(names, name)
 		}
 		slices.Sort(names)
-		return "", 0, invalidFilter("'%s' cannot be filtered by. There are, in any case: %s", printable(t.text), strings.Join(names, ", "))
+		return "", 0, invalidFilter("'%s' cannot be filtered by. There are, in any case: %s", toPrintable(t.text), strings.Join(names, ", "))
 	}
 	return path, kind, nil
 }
@@ -303,22 +303,22 @@ func parseLiteral(t token, kind fieldKind) (any, error) {
 		if n, err := strconv.ParseFloat(t.text, 64); err == nil {
 			return n, nil
 		}
-		return nil, invalidFilter("'%s' is not a number", printable(t.text))
+		return nil, invalidFilter("'%s' is not a number", toPrintable(t.text))
 	case timeField:
 		for _, layout := range []string{time.RFC3339Nano, "2006-01-02T15:04:05", time.DateOnly} {
 			if at, err := time.Parse(layout, t.text); err == nil {
 				return at.UTC(), nil
 			}
 		}
-		return nil, invalidFilter("'%s' is not a time such as 2027-01-31T09:00:00Z", printable(t.text))
+		return nil, invalidFilter("'%s' is not a time such as 2027-01-31T09:00:00Z", toPrintable(t.text))
 	case boolField:
 		if b, err := strconv.ParseBool(strings.ToLower(t.text)); err == nil {
 			return b, nil
 		}
-		return nil, invalidFilter("'%s' is neither true nor false", printable(t.text))
+		return nil, invalidFilter("'%s' is neither true nor false", toPrintable(t.text))
 	}
 	if !t.isQuoted {
-		return nil, invalidFilter("the text %s needs quotation marks", printable(t.text))
+		return nil, invalidFilter("the text %s needs quotation marks", toPrintable(t.text))
 	}
 	return t.text, nil
 }

@@ -55,6 +55,7 @@ type jobStatus struct {
 	TroubleshootingURL       *string     `json:"troubleshootingUrl"`
 }
 
+// countPair is a key with a number, as Graph writes the entries of a map.
 type countPair struct {
 	Key   string `json:"key"`
 	Value int    `json:"value"`
@@ -305,7 +306,7 @@ func parseResetScope(text string) (s resetScope, err error) {
 		case "none":
 			s.startOnly = true
 		default:
-			return s, invalid("criteria.resetScope has the value '%s'. It is a list of None, ConnectorDataStore, Escrows, Watermark, QuarantineState, Full and ForceDeletes.", printable(strings.TrimSpace(word)))
+			return s, invalid("criteria.resetScope has the value '%s'. It is a list of None, ConnectorDataStore, Escrows, Watermark, QuarantineState, Full and ForceDeletes.", toPrintable(strings.TrimSpace(word)))
 		}
 	}
 	s.hasReset = s.Reset != provision.Reset{}
@@ -332,7 +333,7 @@ func (c *call) restartJob() error {
 			}
 			words, isText := value.(string)
 			if !strings.EqualFold(name, "resetScope") || !isText {
-				return invalid("criteria has the member '%s'. It takes resetScope alone, which is a string.", printable(name))
+				return invalid("criteria has the member '%s'. It takes resetScope alone, which is a string.", toPrintable(name))
 			}
 			if strings.TrimSpace(words) != "" {
 				text = words

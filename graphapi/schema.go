@@ -87,7 +87,7 @@ func completeSources(s *provision.Schema) error {
 			}
 			e, err := expr.FromSource(row.Source)
 			if err != nil {
-				return invalid("The source of %s cannot be used: %s", printable(row.TargetAttributeName), toSentence(err.Error()))
+				return invalid("The source of %s cannot be used: %s", toPrintable(row.TargetAttributeName), toSentence(err.Error()))
 			}
 			row.Source = e.Source()
 		}
@@ -139,7 +139,7 @@ func (c *call) getDirectory() error {
 		}
 		return c.answerOK(withContext(text, c.odataContext("servicePrincipals('%s')/synchronization/jobs('%s')/schema/directories/$entity", c.app.ID, c.params["job"])))
 	}
-	return notFound("The schema has no directory '%s'.", printable(c.params["definition"]))
+	return notFound("The schema has no directory '%s'.", toPrintable(c.params["definition"]))
 }
 
 // functionSchema is Graph's attributeMappingFunctionSchema.
@@ -290,7 +290,7 @@ func decodeTestValue(key string, text json.RawMessage) (expr.Value, error) {
 		return expr.Null(), nil
 	}
 	if err != nil {
-		return expr.Value{}, invalid("The test value of '%s' cannot be read: %s", printable(key), toSentence(err.Error()))
+		return expr.Value{}, invalid("The test value of '%s' cannot be read: %s", toPrintable(key), toSentence(err.Error()))
 	}
 	return env.Attribute("value"), nil
 }

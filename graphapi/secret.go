@@ -64,7 +64,7 @@ func readSecrets(pairs []secret) (c credentials, err error) {
 		}
 		switch {
 		case name == "":
-			return c, invalid("The key '%s' is not a key of secrets.", printable(p.Key))
+			return c, invalid("The key '%s' is not a key of secrets.", toPrintable(p.Key))
 		case slices.Contains(seen, name):
 			return c, invalid("The key %s occurs twice.", name)
 		}
@@ -91,7 +91,7 @@ func readSecrets(pairs []secret) (c credentials, err error) {
 			}
 		case keyAuthType:
 			if value != "" && !strings.EqualFold(value, "BearerToken") && !strings.EqualFold(value, "SecretToken") {
-				return c, invalid("AuthenticationType '%s' is not supported: applications are reached with a Secret Token.", printable(value))
+				return c, invalid("AuthenticationType '%s' is not supported: applications are reached with a Secret Token.", toPrintable(value))
 			}
 		default:
 			if value != "" {

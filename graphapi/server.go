@@ -213,7 +213,7 @@ func (c *call) findApplicationAndJob() error {
 	}
 	job, err := c.h.Jobs.Get(ctx, c.key())
 	if errors.Is(err, provision.ErrNoJob) || err == nil && !strings.EqualFold(id, jobID(c.Handle, c.app)) {
-		return notFound("The application has no synchronization job with the id '%s'.", printable(id))
+		return notFound("The application has no synchronization job with the id '%s'.", toPrintable(id))
 	}
 	c.job = job
 	return err
@@ -340,9 +340,9 @@ func (c *call) reportIgnored(parts []string) {
 	}
 }
 
-// printable shortens a string from a client and replaces control characters, so that an answer can
-// repeat it.
-func printable(text string) string {
+// toPrintable shortens a string from a client and replaces control characters, so that an answer
+// can repeat it.
+func toPrintable(text string) string {
 	const most = 200
 	text = strings.Map(func(r rune) rune {
 		if r < ' ' || r == utf8.RuneError {

@@ -44,7 +44,7 @@ func (h *Handler) findTemplate(id string) (template, error) {
 			return t, nil
 		}
 	}
-	return template{}, notFound("There is no synchronization template '%s'. There are scim and guide.", printable(id))
+	return template{}, notFound("There is no synchronization template '%s'. There are scim and guide.", toPrintable(id))
 }
 
 // templateOf returns the template from which a job's mappings were made, or Graph's own template if
@@ -193,7 +193,7 @@ const nonGalleryTemplateID = "8adf8e6e-67b2-4cf2-a259-e3dc5476c621"
 // a service principal.
 func (c *call) instantiate() error {
 	if id := c.params["applicationTemplate"]; !strings.EqualFold(id, nonGalleryTemplateID) {
-		return notFound("There is no application template '%s'. The one of applications outside a gallery is %s.", printable(id), nonGalleryTemplateID)
+		return notFound("There is no application template '%s'. The one of applications outside a gallery is %s.", toPrintable(id), nonGalleryTemplateID)
 	}
 	var body struct {
 		DisplayName string `json:"displayName"`

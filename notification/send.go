@@ -118,7 +118,7 @@ func (n *Notifications) compose(d Delivery) Mail {
 		if i > 0 {
 			b.WriteString("\n")
 		}
-		fmt.Fprintf(&b, "%s\n%s\n%s\n", msg.Time.UTC().Format("2006-01-02 15:04 UTC"), oneLine(msg.Text), n.link(d.DirectoryName, msg))
+		fmt.Fprintf(&b, "%s\n%s\n%s\n", msg.Time.UTC().Format("2006-01-02 15:04 UTC"), oneLine(msg.Text), n.eventURL(d.DirectoryName, msg))
 	}
 	if d.More > 0 {
 		fmt.Fprintf(&b, "\n%d more wait and follow with the next mail.\n", d.More)
@@ -128,8 +128,8 @@ func (n *Notifications) compose(d Delivery) Mail {
 	return m
 }
 
-// link returns the address of the page about the message's event.
-func (n *Notifications) link(directoryName string, m Message) string {
+// eventURL returns the address of the page about the message's event.
+func (n *Notifications) eventURL(directoryName string, m Message) string {
 	return pageLink(n.PublicURL, directoryName, m)
 }
 

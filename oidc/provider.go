@@ -41,7 +41,7 @@ type Provider struct {
 	EndSessionURL    string   // the address that signs a person out at the provider; empty if there is none
 	UserInfoURL      string   // the address of the UserInfo endpoint; empty if there is none
 	Algorithms       []string // the algorithms with which the provider may sign ID tokens
-	PostsSecret      bool     // whether the provider accepts the client secret only in the form (client_secret_post)
+	PostsSecret      bool     // whether the provider accepts the client secret only in the body of a request (client_secret_post)
 	NamesIssuer      bool     // whether the provider's answers name the issuer (RFC 9207)
 }
 
@@ -124,7 +124,7 @@ func ParseProvider(raw []byte, issuer string) (Provider, error) {
 			return Provider{}, fmt.Errorf("the provider's %s %w", e.name, err)
 		}
 	}
-	if checkAddress(d.EndSession) == nil { // nobody signs in with it, so a wrong address only means that there is none
+	if checkAddress(d.EndSession) == nil { // no sign-in uses this address, so treat a wrong address like a missing one
 		p.EndSessionURL = d.EndSession
 	}
 	for _, a := range d.Algorithms {
@@ -175,6 +175,7 @@ func isLoopback(host string) bool {
 // Keys are the keys with which a provider signs.
 type Keys struct{ all []key }
 
+// key is a public key of the provider.
 type key struct {
 	id, algorithm string // the key's id and its signature algorithm; each may be empty
 	public        crypto.PublicKey
@@ -222,9 +223,9 @@ func isStrong(k any) bool {
 	return false
 }
 
-// find returns the keys that may have made a signature with this key id and algorithm. An empty id
-// or algorithm matches all.
-func (k Keys) find(id, algorithm string) []crypto.PublicKey {
+// findKeys returns the keys that may have made a signature with this key id and algorithm. An empty
+// id or algorithm matches all.
+func (k Keys) findKeys(id, algorithm string) []crypto.PublicKey {
 	var found []crypto.PublicKey
 	for _, one := range k.all {
 		if (id == "" || one.id == id) && (one.algorithm == "" || one.algorithm == algorithm) {

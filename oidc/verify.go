@@ -34,8 +34,8 @@ type Expected struct {
 type Token struct {
 	Issuer        string
 	Subject       string
-	Attributes    []Attribute // the claims about the person, sorted by name
-	Issued        time.Time
+	Attributes    []Attribute   // the claims about the person, sorted by name
+	Issued        time.Time     // when the provider made the token
 	Authenticated time.Time     // when the person signed in at the provider; zero if unknown
 	Algorithm     string        // the signature algorithm of the token
 	ClockDrift    time.Duration // how far the provider's clock is ahead of this server's clock
@@ -71,7 +71,7 @@ func (c Client) verify(p Provider, keys Keys, raw string, want Expected, now tim
 	if !slices.Contains(p.Algorithms, h.Algorithm) || !slices.Contains(algorithms, h.Algorithm) {
 		return Token{}, Refuse(WeakAlgorithm, "the ID token is signed with %q; accepted are %s", Shorten(h.Algorithm, 30), strings.Join(p.Algorithms, ", "))
 	}
-	found := keys.find(h.KeyID, h.Algorithm)
+	found := keys.findKeys(h.KeyID, h.Algorithm)
 	if len(found) == 0 {
 		err := Refuse(UnknownKey, "the ID token is signed with the key %q, which the provider does not announce", Shorten(h.KeyID, 100))
 		err.NewKey = true

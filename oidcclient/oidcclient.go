@@ -27,11 +27,11 @@ import (
 )
 
 const (
-	keptFor      = time.Hour        // how long metadata and keys are kept
-	rereadAfter  = time.Minute      // how old the keys must be before an unknown key makes Keys read them again
-	failedFor    = 5 * time.Second  // how long a failure is kept, so that many sign-ins do not all wait for a provider that fails
-	answerTime   = 10 * time.Second // how long a request may take
-	maxProviders = 1000             // the largest number of providers whose data is kept
+	keepDuration        = time.Hour        // how long metadata and keys are kept
+	rereadAfter         = time.Minute      // how old the keys must be before an unknown key makes Keys read them again
+	keepFailureDuration = 5 * time.Second  // how long a failure is kept, so that many sign-ins do not all wait for a provider that fails
+	requestTimeout      = 10 * time.Second // how long a request may take
+	maxProviders        = 1000             // the largest number of providers whose data is kept
 )
 
 // Client sends requests to providers. Make it with New.
@@ -46,18 +46,18 @@ type Client struct {
 // providerState holds the client's data about one provider. The client locks mu during a request
 // for metadata or keys, so that many sign-ins at the same time send only one request.
 type providerState struct {
-	mu       sync.Mutex
-	provider oidc.Provider
-	read     time.Time // when the metadata was read; zero if never
-	keys     oidc.Keys
-	keysRead time.Time // when the keys were read; zero if never
-	failed   time.Time // when a request last failed; zero if none has failed
-	failure  error     // the error of the last request that failed; nil if none has failed
+	mu         sync.Mutex
+	provider   oidc.Provider
+	readAt     time.Time // when the metadata was read; zero if never
+	keys       oidc.Keys
+	keysReadAt time.Time // when the keys were read; zero if never
+	failedAt   time.Time // when a request last failed; zero if none has failed
+	failure    error     // the error of the last request that failed; nil if none has failed
 }
 
 // New returns a client. The options limit its requests.
 func New(o outbound.Options, now func() time.Time) *Client {
-	o.Timeout, o.MaxBody = answerTime, oidc.MaxDocument
+	o.Timeout, o.MaxBody = requestTimeout, oidc.MaxDocument
 	return &Client{http: outbound.New(o), now: now, providers: map[string]*providerState{}}
 }
 
@@ -81,7 +81,7 @@ func (c *Client) Provider(ctx context.Context, issuer string) (oidc.Provider, er
 	k := c.providerState(issuer)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if !k.read.IsZero() && c.now().Sub(k.read) < keptFor {
+	if !k.readAt.IsZero() && c.now().Sub(k.readAt) < keepDuration {
 		return k.provider, nil
 	}
 	if err := c.recentFailure(k); err != nil {
@@ -100,7 +100,7 @@ func (c *Client) Provider(ctx context.Context, issuer string) (oidc.Provider, er
 	if err != nil {
 		return oidc.Provider{}, c.recordFailure(k, providerError("%s", err))
 	}
-	k.provider, k.read = p, c.now()
+	k.provider, k.readAt = p, c.now()
 	return p, nil
 }
 
@@ -111,8 +111,8 @@ func (c *Client) Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.
 	k := c.providerState(p.Issuer)
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	age := c.now().Sub(k.keysRead)
-	if !k.keysRead.IsZero() && age < keptFor && (!unknown || age < rereadAfter) {
+	age := c.now().Sub(k.keysReadAt)
+	if !k.keysReadAt.IsZero() && age < keepDuration && (!unknown || age < rereadAfter) {
 		return k.keys, nil
 	}
 	if err := c.recentFailure(k); err != nil {
@@ -126,21 +126,21 @@ func (c *Client) Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.
 	if err != nil {
 		return oidc.Keys{}, c.recordFailure(k, providerError("%s", err))
 	}
-	k.keys, k.keysRead = keys, c.now()
+	k.keys, k.keysReadAt = keys, c.now()
 	return keys, nil
 }
 
 // recentFailure returns the error of the last failed request to the provider, if the request failed
 // less than failedFor ago. Otherwise it returns nil.
 func (c *Client) recentFailure(k *providerState) error {
-	if k.failure != nil && c.now().Sub(k.failed) < failedFor {
+	if k.failure != nil && c.now().Sub(k.failedAt) < keepFailureDuration {
 		return k.failure
 	}
 	return nil
 }
 
 func (c *Client) recordFailure(k *providerState, failure error) error {
-	k.failed, k.failure = c.now(), failure
+	k.failedAt, k.failure = c.now(), failure
 	return failure
 }
 

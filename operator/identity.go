@@ -38,9 +38,10 @@ var (
 	// ErrIdentityUnknown is returned for an identity that is linked to no operator.
 	ErrIdentityUnknown = refusal.New(refusal.Forbidden, "", "this identity opens nothing here").
 				Advise("an operator signs in with a one-time link first, and links the identity on the page My account").Coded("operator_identity_unknown")
-	// ErrIdentityTaken is returned when an identity is linked that is linked already.
+	// ErrIdentityTaken is returned for a new link of an identity that is linked already.
 	ErrIdentityTaken = refusal.New(refusal.Conflict, "", "this identity is linked already").Coded("operator_identity_taken")
-	// ErrIdentityGone is returned for an identity that is not, or no longer, linked to the operator.
+	// ErrIdentityGone is returned for an identity that is not, or no longer, linked to the
+	// operator.
 	ErrIdentityGone = refusal.New(refusal.NotFound, "id", "the operator has no such identity").
 			Advise("choose one from the list of the operator's identities").Coded("operator_identity_gone")
 )

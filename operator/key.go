@@ -20,7 +20,7 @@ const (
 	checksumLength = 6                   // the length of a key's checksum, in characters
 	maxLiveKeys    = 50                  // the largest number of live keys of a directory
 	useInterval    = time.Minute         // the shortest time between two recorded uses of a key
-	expiryNotice   = 14 * 24 * time.Hour // how long before a key expires an event announces it
+	expiryNotice   = 14 * 24 * time.Hour // how long before its expiry a key gets an event that announces the expiry
 )
 
 // The lifetime of an API key for which no expiry is given, and the longest lifetime.
@@ -53,6 +53,7 @@ const (
 // Levels lists the levels, the lowest first.
 var Levels = []Level{Read, Run, Configure}
 
+// rank returns the place of the level among Levels, counted from 1; 0 if the level is unknown.
 func (l Level) rank() int {
 	for i, known := range Levels {
 		if l == known {

@@ -11,7 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/session"
 )
 
-// ErrLinkEnded is returned for a link that no longer opens. Its About field is a ClosedLink.
+// ErrLinkEnded is returned for a link that no longer opens. Its Data field is a ClosedLink.
 var ErrLinkEnded = onetime.NewRefusal("operator_link_ended")
 
 // Link is a new one-time link. Its secret cannot be read again later.

@@ -142,8 +142,8 @@ func (o *OpenID) Start(ctx context.Context, browser, returnTo string, renew bool
 	return o.start(ctx, browser, r)
 }
 
-// StartLink begins a sign-in that links the identity to the operator with this session. The
-// provider is asked to have the person sign in, so that they see which identity they link.
+// StartLink begins a sign-in that links the identity to the operator by. It asks the provider to
+// show its sign-in page, so that the operator sees which identity is linked.
 func (o *OpenID) StartLink(ctx context.Context, browser string, by Operator) (address string, err error) {
 	return o.start(ctx, browser, OpenIDRequest{Purpose: ToLink, Operator: by.ID, ReturnTo: accountPath})
 }
@@ -167,8 +167,8 @@ const (
 	accountPath = "/d/-/account"
 )
 
-// pathForOperators returns the path if it is below /d/, and /d/ otherwise. Instead of the paths
-// that begin a sign-in it returns that of the page My account.
+// pathForOperators returns the path if it is below /d/, and /d/ otherwise. For a path that begins a
+// sign-in, it returns the path of the page My account.
 func pathForOperators(path string) string {
 	switch {
 	case !strings.HasPrefix(path, homePath) || len(path) > 500 || strings.ContainsFunc(path, func(r rune) bool { return r <= ' ' || r == '\\' || r > '~' }) ||
@@ -180,9 +180,9 @@ func pathForOperators(path string) string {
 	return path
 }
 
-// Asked reports whether an answer belongs to a request of this browser that has not expired. It
-// does not verify the answer or remove the request.
-func (o *OpenID) Asked(ctx context.Context, in codeflow.Answer) (bool, error) {
+// HasRequestFor reports whether an answer belongs to a request of this browser that has not
+// expired. It does not verify the answer or remove the request.
+func (o *OpenID) HasRequestFor(ctx context.Context, in codeflow.Answer) (bool, error) {
 	if in.Browser == "" || in.State == "" {
 		return false, nil
 	}
@@ -193,28 +193,28 @@ func (o *OpenID) Asked(ctx context.Context, in codeflow.Answer) (bool, error) {
 	return has, nil
 }
 
-// Finished is the result of an answer.
+// Finished is the result of Finish.
 type Finished struct {
 	Purpose  Purpose
-	Session  Session  // the session that began; not for ToLink
-	Identity Identity // the identity that was linked; only for ToLink
+	Session  Session  // the session that began; zero if Purpose is ToLink
+	Identity Identity // the identity that was linked; zero unless Purpose is ToLink
 	ReturnTo string   // a path of this server
 }
 
-// Finish processes an answer of the provider. sessionSecret is that of the browser's session; it
-// may be empty, and decides who gets a new identity. Finish returns a refusal whose
-// data is a RefusedSignIn, or an error of this server.
+// Finish processes an answer of the provider. sessionSecret is the secret of the browser's session,
+// and may be empty. A new identity is linked only if that session belongs to the operator who asked
+// for the link. Finish returns a refusal whose data is a RefusedSignIn, or an error of this server.
 func (o *OpenID) Finish(ctx context.Context, in codeflow.Answer, sessionSecret string, from session.Browser) (Finished, error) {
 	req, err := o.takeRequest(ctx, in)
 	if err != nil {
 		return Finished{}, o.refuse(ctx, req.Purpose, err, "")
 	}
-	i, proved, err := o.accept(ctx, req, in)
+	i, proved, err := o.acceptAnswer(ctx, req, in)
 	if err != nil {
 		return Finished{}, o.refuse(ctx, req.Purpose, err, "")
 	}
 	if req.Purpose == ToLink {
-		i, err = o.link(ctx, req, i, sessionSecret)
+		i, err = o.linkIdentity(ctx, req, i, sessionSecret)
 		if err != nil {
 			return Finished{}, o.refuse(ctx, req.Purpose, err, i.Subject)
 		}
@@ -243,9 +243,9 @@ func (o *OpenID) takeRequest(ctx context.Context, in codeflow.Answer) (OpenIDReq
 	return req, nil
 }
 
-// accept exchanges the code of an answer for an ID token, and verifies the token. It returns the
-// identity in the token, and when the person proved who they are.
-func (o *OpenID) accept(ctx context.Context, req OpenIDRequest, in codeflow.Answer) (i Identity, proved time.Time, err error) {
+// acceptAnswer exchanges the code of an answer for an ID token, and verifies the token. It returns
+// the identity in the token, and when the person proved who they are.
+func (o *OpenID) acceptAnswer(ctx context.Context, req OpenIDRequest, in codeflow.Answer) (i Identity, proved time.Time, err error) {
 	p, err := o.provider(ctx)
 	if err != nil {
 		return i, proved, err
@@ -299,9 +299,9 @@ func (o *OpenID) signIn(ctx context.Context, i Identity, proved time.Time, from 
 	return s, nil
 }
 
-// link links the identity to the operator who asked for it. That operator must still be signed in,
-// in the same browser.
-func (o *OpenID) link(ctx context.Context, req OpenIDRequest, i Identity, sessionSecret string) (Identity, error) {
+// linkIdentity links the identity to the operator who asked for it. That operator must still be
+// signed in, in the same browser.
+func (o *OpenID) linkIdentity(ctx context.Context, req OpenIDRequest, i Identity, sessionSecret string) (Identity, error) {
 	ops := o.Operators
 	op, _, err := ops.findSession(ctx, sessionSecret)
 	if err != nil && !errors.Is(err, ErrNoSession) {

@@ -29,8 +29,8 @@ const (
 	browser = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
 )
 
-// openIDWorld is an installation whose operators sign in at a real OpenID provider. Its clock is that
-// of the provider, which has the time of day.
+// openIDWorld is an installation whose operators sign in at a real OpenID provider. Its clock is
+// that of the provider, which has the time of day.
 type openIDWorld struct {
 	*world
 	*operator.OpenID
@@ -117,8 +117,8 @@ func TestOperatorsSignInByOpenIDConnect(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		w := newOpenIDWorld(t, db)
-		// An identity that is linked to nobody opens nothing, also if its e-mail address or user name is
-		// the name of an operator.
+		// An identity that is linked to nobody opens nothing, also if its e-mail address or user
+		// name is the name of an operator.
 		w.redeem(t, w.link(t, "sam@corp.example").Secret)
 		stranger := w.refusedFor(t, w.answer(t, w.begin(t), "sam@corp.example"), "not_linked")
 		if !errors.Is(stranger, operator.ErrIdentityUnknown) || strings.Contains(stranger.Error(), "sam") || !strings.Contains(stranger.Error(), "one-time link") {
@@ -272,7 +272,7 @@ func TestAnAnswerForAnOperatorCountsOnceInItsBrowser(t *testing.T) {
 			t.Fatal(err)
 		}
 		in := w.answer(t, w.begin(t), "sam@corp.example")
-		if asked, err := w.Asked(w.ctx, in); !asked || err != nil {
+		if asked, err := w.HasRequestFor(w.ctx, in); !asked || err != nil {
 			t.Errorf("asked: %t, %v", asked, err)
 		}
 		if _, err := w.process(db).Finish(w.ctx, in, "", session.Browser{}); err != nil {
@@ -282,7 +282,7 @@ func TestAnAnswerForAnOperatorCountsOnceInItsBrowser(t *testing.T) {
 		for _, other := range []string{"BBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBBB", ""} {
 			in := w.answer(t, w.begin(t), "sam@corp.example")
 			in.Browser = other
-			if asked, err := w.Asked(w.ctx, in); asked || err != nil {
+			if asked, err := w.HasRequestFor(w.ctx, in); asked || err != nil {
 				t.Errorf("asked in another browser: %t, %v", asked, err)
 			}
 			w.refusedFor(t, in, "other_browser")
@@ -291,7 +291,7 @@ func TestAnAnswerForAnOperatorCountsOnceInItsBrowser(t *testing.T) {
 		}
 		in = w.answer(t, w.begin(t), "sam@corp.example")
 		w.pass(codeflow.RequestLifetime + time.Second)
-		if asked, err := w.Asked(w.ctx, in); asked || err != nil {
+		if asked, err := w.HasRequestFor(w.ctx, in); asked || err != nil {
 			t.Errorf("asked more than ten minutes ago: %t, %v", asked, err)
 		}
 		w.refusedFor(t, in, "unknown_request")
@@ -397,7 +397,8 @@ func TestAnswersThatOpenNoOperator(t *testing.T) {
 	}
 }
 
-// A subject is that of its issuer alone. After a change of the provider, another person may have it.
+// A subject is that of its issuer alone. After a change of the provider, another person may have
+// it.
 func TestASubjectOfAnotherProviderOpensNoOperator(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -504,7 +505,8 @@ func TestAFreshSignInOfAnOperatorAtTheProvider(t *testing.T) {
 			t.Errorf("%s: the session is fresh: %t, %v", name, fresh, err)
 		}
 	}
-	// A renewal counts from its answer, and a sign-in from the time at which the provider saw the person.
+	// A renewal counts from its answer, and a sign-in from the time at which the provider saw the
+	// person.
 	fiveMinutesAgo := time.Now().Unix() - 300
 	for _, renew := range []bool{true, false} {
 		got, err := signIn(renew, fiveMinutesAgo)

@@ -111,7 +111,7 @@ func (s *SMTP) Send(ctx context.Context, m notification.Mail) error {
 	msg.SetMessageIDWithValue("rollcall-" + m.ID + "@" + domain)
 	msg.SetGenHeader("Auto-Submitted", "auto-generated") // RFC 3834: prevents automatic replies
 	msg.SetBodyString(gomail.TypeTextPlain, m.Text)
-	client, err := s.client()
+	client, err := s.newClient()
 	if err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (s *SMTP) Send(ctx context.Context, m notification.Mail) error {
 	return nil
 }
 
-func (s *SMTP) client() (*gomail.Client, error) {
+func (s *SMTP) newClient() (*gomail.Client, error) {
 	options := []gomail.Option{
 		gomail.WithPort(s.port), gomail.WithTimeout(commandTimeout), gomail.WithTLSPolicy(gomail.TLSMandatory),
 		gomail.WithTLSConfig(&tls.Config{ServerName: s.host, RootCAs: s.rootCAs, MinVersion: tls.VersionTLS12}),

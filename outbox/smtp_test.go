@@ -17,7 +17,7 @@ var message = notification.Mail{
 
 func TestMailArrivesAsItWasWritten(t *testing.T) {
 	t.Parallel()
-	server, authorities := mailbox.Certificate(t)
+	server, authorities := mailbox.LoopbackTLS(t)
 	for name, test := range map[string]struct {
 		server mailbox.Options
 		url    func(address string) string
@@ -69,7 +69,7 @@ func TestMailArrivesAsItWasWritten(t *testing.T) {
 
 func TestMailIsNotSentUnsafely(t *testing.T) {
 	t.Parallel()
-	server, authorities := mailbox.Certificate(t)
+	server, authorities := mailbox.LoopbackTLS(t)
 	for name, test := range map[string]struct {
 		server mailbox.Options
 		url    func(address string) string

@@ -198,9 +198,12 @@ func (r *run) cycleIsDue(ctx context.Context, now time.Time, forced bool) (due b
 	if forced || !r.state.Ready || r.state.Quarantine != nil || !now.Before(r.state.NextCycle) || r.clockWasAhead(now) {
 		return true, time.Time{}, nil
 	}
-	changed, err := r.sourceChanged(ctx)
+	changed, upTo, err := r.sourceChanged(ctx)
 	if err != nil || changed {
 		return changed, time.Time{}, err
+	}
+	if err := r.skipTo(ctx, upTo); err != nil {
+		return false, time.Time{}, err
 	}
 	judgeable, judged, err := r.canJudgeACause(ctx)
 	if err != nil || judgeable {
@@ -237,26 +240,59 @@ func (r *run) clockWasAhead(now time.Time) bool {
 	return r.state.NextCycle.After(now.Add(r.e.interval()))
 }
 
-// sourceChanged reports whether the source has changes that concern the job.
-func (r *run) sourceChanged(ctx context.Context) (bool, error) {
-	found, err := hasChanges(ctx, r.source, r.job.Key.App, r.state.Watermark)
-	if found || err != nil {
-		return found, err
-	}
-	return r.groupsChanged(ctx)
+// lookedUpTo says how far the engine has looked for changes that concern a job, without finding any.
+type lookedUpTo struct {
+	watermark, mark Cursor // the positions up to which it looked, for people and for groups
+	isFar           bool   // whether it had to read more than a page
 }
 
-func hasChanges(ctx context.Context, s Source, app string, after Cursor) (bool, error) {
-	for {
-		c, err := s.Changes(ctx, app, after, importPage)
+// sourceChanged reports whether the source has changes that concern the job. If there are none, it
+// also returns how far it has looked.
+func (r *run) sourceChanged(ctx context.Context) (changed bool, upTo lookedUpTo, err error) {
+	upTo = lookedUpTo{watermark: r.state.Watermark, mark: r.state.Groups.Mark}
+	for more := true; more; {
+		c, err := r.source.Changes(ctx, r.job.Key.App, upTo.watermark, importPage)
 		if err != nil {
-			return false, fmt.Errorf("read changes: %w", err)
+			return false, upTo, fmt.Errorf("read changes: %w", err)
 		}
-		if c.concerns() || !c.More {
-			return c.concerns(), nil
+		if c.concerns() {
+			return true, upTo, nil
 		}
-		after = c.Cursor
+		upTo.watermark, more = c.Cursor, c.More
+		upTo.isFar = upTo.isFar || more
 	}
+	if r.m == nil { // the job is not connected, and without its mapping nobody knows which groups concern it
+		found, err := groupNews(ctx, r.source, r.job.Key, r.state.Groups)
+		if err != nil || !found {
+			return false, upTo, err
+		}
+		if r.connect() != nil {
+			return true, upTo, nil // the cycle connects again, and handles the problem
+		}
+	}
+	err = r.eachGroupNews(ctx, func(listed []Listed, at Cursor) (more bool, err error) {
+		if changed = len(listed) > 0; !changed {
+			upTo.mark = at
+		}
+		return !changed, nil
+	})
+	return changed, upTo, err
+}
+
+// skipTo moves the watermarks of a job that has no cycle behind changes that do not concern it. So
+// they are not read again each time the job is woken. If there are only few of them, reading them
+// again costs less than storing the state.
+func (r *run) skipTo(ctx context.Context, upTo lookedUpTo) error {
+	if !upTo.isFar {
+		return nil
+	}
+	s := r.state
+	s.Watermark, s.Groups.Mark = upTo.watermark, upTo.mark
+	if err := r.e.Store.SaveState(ctx, r.fence, s, nil); err != nil {
+		return err
+	}
+	r.state = s
+	return nil
 }
 
 // beginCycle starts a cycle, or continues a cycle that a quarantine interrupted.
@@ -501,24 +537,44 @@ func (r *run) importNews(ctx context.Context) (found bool, err error) {
 	if phase == Changes {
 		return false, nil // in this phase, importPage reads the changes
 	}
-	c, err := r.source.Changes(ctx, r.job.Key.App, at, importPage)
+	c, err := r.changesAfter(ctx, at)
 	if err != nil {
-		return false, fmt.Errorf("read changes: %w", err)
+		return false, err
 	}
 	if len(c.IDs) == 0 && c.Cursor == at {
 		return false, nil
 	}
-	listed, err := r.list(ctx, ByChange, c.IDs, nil, c.Origins)
-	if err != nil {
-		return false, err
-	}
-	return len(listed) > 0 || len(c.Ended) > 0, r.changeState(func(s *State) {
+	page := importedPage{ids: c.IDs, why: ByChange, origins: c.Origins, endedCauses: c.Ended}
+	_, err = r.listPage(ctx, page, func(s *State) {
 		if phase.initial() {
 			s.Start = c.Cursor
 		} else {
 			s.Watermark = c.Cursor
 		}
-	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, c.Ended...) })
+	})
+	return len(c.IDs) > 0 || len(c.Ended) > 0, err
+}
+
+const (
+	importTime     = 500 * time.Millisecond // for this long, changesAfter reads further pages of changes
+	mostChangedIDs = 20 * importPage        // when this many objects have changed, changesAfter reads no further page
+)
+
+// changesAfter reads the changes after a position, and combines several pages into one. An import
+// may change the same person many times, for example once for each group that the person joins. So
+// the person is put on the work list once, and not once for each page.
+func (r *run) changesAfter(ctx context.Context, at Cursor) (all Changed, err error) {
+	for until := r.e.Now().Add(importTime); ; {
+		c, err := r.source.Changes(ctx, r.job.Key.App, at, importPage)
+		if err != nil {
+			return Changed{}, fmt.Errorf("read changes: %w", err)
+		}
+		all.add(c)
+		if !c.More || c.Cursor == at || len(all.IDs) >= mostChangedIDs || !r.e.Now().Before(until) {
+			return all, nil
+		}
+		at = c.Cursor
+	}
 }
 
 // importPage adds one page of objects to the work list. In the same transaction it saves the cursor
@@ -531,21 +587,37 @@ func (r *run) importPage(ctx context.Context) (first Lane, err error) {
 	if err != nil {
 		return 0, err
 	}
-	listed, err := r.list(ctx, page.why, page.ids, page.objects, page.origins)
-	if err == nil && page.why == ByCycle {
-		listed, err = r.withoutTried(ctx, listed, page.objects)
-	}
-	if err != nil {
-		return 0, err
-	}
-	first = Checks
-	for _, l := range listed {
-		first = min(first, l.Lane)
-	}
-	return first, r.changeState(func(s *State) {
+	return r.listPage(ctx, page, func(s *State) {
 		s.Phase, s.After, s.Watermark, s.Ready = page.nextState.Phase, page.nextState.After, page.nextState.Watermark, page.nextState.Ready
 		s.Groups.Ready, s.Groups.Seen = page.nextState.Groups.Ready, page.nextState.Groups.Seen
-	}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, page.endedCauses...) })
+	})
+}
+
+// listPage adds the objects of a page to the work list. If they are many, it does so in several
+// transactions, so that none of them takes long. The last transaction also stores the ended causes
+// and the changed state. If the process dies before that, the next process lists all objects of the
+// page again. listPage returns the most urgent lane of the objects.
+func (r *run) listPage(ctx context.Context, page importedPage, change func(s *State)) (first Lane, err error) {
+	first = Checks
+	for from := 0; ; from += importPage {
+		upTo := min(from+importPage, len(page.ids))
+		listed, err := r.list(ctx, page.why, page.ids[from:upTo], page.objects, page.origins)
+		if err == nil && page.why == ByCycle {
+			listed, err = r.withoutTried(ctx, listed, page.objects)
+		}
+		if err != nil {
+			return 0, err
+		}
+		for _, l := range listed {
+			first = min(first, l.Lane)
+		}
+		if upTo == len(page.ids) {
+			return first, r.changeState(change, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed, page.endedCauses...) })
+		}
+		if err := r.changeState(func(*State) {}, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed) }); err != nil {
+			return 0, err
+		}
+	}
 }
 
 // importedPage is one page of objects read from the source.
@@ -609,9 +681,9 @@ func (r *run) readPage(ctx context.Context, s State) (importedPage, error) {
 		ids, err = r.missingFromSnapshot(ctx, ids)
 		return importedPage{ids: ids, why: ByCycle, nextState: s}, err
 	}
-	c, err := r.source.Changes(ctx, r.job.Key.App, s.Watermark, importPage)
+	c, err := r.changesAfter(ctx, s.Watermark)
 	if err != nil {
-		return importedPage{}, fmt.Errorf("read changes: %w", err)
+		return importedPage{}, err
 	}
 	s.Watermark = c.Cursor
 	if !c.More {

@@ -53,6 +53,8 @@ type Engine struct {
 
 	Plans  PlanStore  // stores the plans
 	Drifts DriftStore // stores what the last comparison with the application found
+	// Discoveries stores which accounts the application has, and whose they are.
+	Discoveries DiscoveryStore
 
 	Attributes Catalog // the attributes that mappings can read
 
@@ -76,6 +78,7 @@ func (e *Engine) Wake(k Key) {
 	}
 }
 
+// wakeSignal returns the channel by which Wake reaches the slice that works on the job.
 func (e *Engine) wakeSignal(k Key) chan struct{} {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -231,7 +231,7 @@ func (p *pass) decideGroup(ctx context.Context, w *work, attributes map[string]a
 		}
 	}
 	w.identify(w.link.TargetID)
-	w.step("EntrySynchronizationDelete", ProcessingStep, Success, fmt.Sprintf("%s will be deleted in %s: %s", w.who(), p.m.target, w.whyDisabled()), nil)
+	w.step("EntrySynchronizationDelete", ProcessingStep, Success, fmt.Sprintf("%s will be deleted in %s: %s", w.describeObject(), p.m.target, w.whyDisabled()), nil)
 	return remove{link: *w.link}, nil
 }
 
@@ -273,8 +273,9 @@ func (g *groups) entitles(o *Object, s Scope) bool {
 	return admitted || err != nil
 }
 
-// importGroupNews imports a page of the changes of groups and memberships that are not imported
-// yet. found reports whether there is new work, or may be.
+// importGroupNews imports changes of groups and memberships that are not imported yet. It reads
+// pages of changes until they make a page of work, or for a short time. found reports whether there
+// is new work, or may be.
 func (r *run) importGroupNews(ctx context.Context) (found bool, err error) {
 	r.mu.Lock()
 	at, on := r.state.Groups.Mark, r.groupsOn()
@@ -282,18 +283,27 @@ func (r *run) importGroupNews(ctx context.Context) (found bool, err error) {
 	if !on {
 		return false, nil
 	}
-	c, err := r.groups.source.GroupChanges(ctx, r.job.Key.App, at, importPage)
-	if err != nil {
-		return false, fmt.Errorf("read changes of groups: %w", err)
+	var listed []Listed
+	from, rows, more := at, 0, true
+	for until := r.e.Now().Add(importTime); more && rows < importPage && r.e.Now().Before(until); {
+		c, err := r.groups.source.GroupChanges(ctx, r.job.Key.App, at, importPage)
+		if err != nil {
+			return false, fmt.Errorf("read changes of groups: %w", err)
+		}
+		page, err := r.listGroups(ctx, c)
+		if err != nil {
+			return false, err
+		}
+		for _, l := range page {
+			rows += 1 + len(l.Members)
+		}
+		listed = append(listed, page...)
+		at, more = c.Cursor, c.More
 	}
-	if c.Cursor == at {
+	if at == from {
 		return false, nil
 	}
-	listed, err := r.listGroups(ctx, c)
-	if err != nil {
-		return false, err
-	}
-	return len(listed) > 0 || c.More, r.changeState(func(s *State) { s.Groups.Mark = c.Cursor }, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed) })
+	return len(listed) > 0 || more, r.changeState(func(s *State) { s.Groups.Mark = at }, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed) })
 }
 
 // catchUpGroups imports all changes of groups that the directory has at this time.
@@ -365,18 +375,10 @@ func (c GroupsChanged) groups() []string {
 	return ids
 }
 
-// groupsChanged reports whether the source has changes of groups that concern the job.
-func (r *run) groupsChanged(ctx context.Context) (changed bool, err error) {
-	err = r.eachGroupNews(ctx, func(listed []Listed) (bool, error) {
-		changed = changed || len(listed) > 0
-		return !changed, nil
-	})
-	return changed, err
-}
-
 // eachGroupNews calls visit with the work that follows from those changes of groups that are not
-// imported yet, page by page. It stops when visit returns false, or when there are no more changes.
-func (r *run) eachGroupNews(ctx context.Context, visit func([]Listed) (more bool, err error)) error {
+// imported yet, page by page, and with the position after each page. It stops when visit returns
+// false, or when there are no more changes.
+func (r *run) eachGroupNews(ctx context.Context, visit func(listed []Listed, upTo Cursor) (more bool, err error)) error {
 	if !r.groupsOn() || !r.state.Groups.Ready {
 		return nil
 	}
@@ -390,7 +392,7 @@ func (r *run) eachGroupNews(ctx context.Context, visit func([]Listed) (more bool
 		if err != nil {
 			return err
 		}
-		if more, err := visit(listed); err != nil || !more || !c.More {
+		if more, err := visit(listed, c.Cursor); err != nil || !more || !c.More {
 			return err
 		}
 		at = c.Cursor
@@ -421,7 +423,7 @@ func (r *run) mentionGroups(ctx context.Context) error {
 	if err := r.e.Store.Record(ctx, r.fence, r.state, []Outcome{{Entry: &entry}}); err != nil {
 		return err
 	}
-	return r.show(&entry)
+	return r.showEntry(&entry)
 }
 
 // groupsNote says in words what the job does with the groups in scope.

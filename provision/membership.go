@@ -98,21 +98,23 @@ func (l *Link) usableAccountID() string {
 // listMembers returns the work that follows from changes of memberships. It leaves out groups
 // without a link, because the engine looks at all members of a group when the group gets a link.
 func (r *run) listMembers(edges []Edge, states map[string]LinkState) []Listed {
+	type pair struct{ group, member string }
 	var listed []Listed
-	at := map[string]int{}
+	groupAt, memberAt := map[string]int{}, map[pair]int{}
 	for _, e := range edges {
 		if _, linked := states[e.Group]; !linked || !r.job.sendsMember(e.Kind) {
 			continue
 		}
-		i, known := at[e.Group]
+		i, known := groupAt[e.Group]
 		if !known {
-			i, at[e.Group] = len(listed), len(listed)
+			i, groupAt[e.Group] = len(listed), len(listed)
 			listed = append(listed, Listed{ObjectID: MembersOf(e.Group), Why: ByChange, Lane: Memberships})
 		}
 		change := ListedMember{Member: e.Member, Cause: e.Cause, Takes: !e.Present && e.Cause == ""}
-		if j := slices.IndexFunc(listed[i].Members, func(m ListedMember) bool { return m.Member == e.Member }); j >= 0 {
+		if j, known := memberAt[pair{e.Group, e.Member}]; known {
 			listed[i].Members[j] = change
 		} else {
+			memberAt[pair{e.Group, e.Member}] = len(listed[i].Members)
 			listed[i].Members = append(listed[i].Members, change)
 		}
 	}
@@ -845,7 +847,7 @@ func (s *memberSync) record(out []MemberOutcome, entry *LogEntry) error {
 	if entry == nil {
 		return nil
 	}
-	return r.show(entry)
+	return r.showEntry(entry)
 }
 
 // conclude returns the outcome of the work on the group's memberships. Refused members are tried

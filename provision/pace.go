@@ -166,7 +166,7 @@ func (c *pacer) paused(kind Request) time.Time {
 func (c *pacer) why(kind Request) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.postponed(kind, c.gates[kind], time.Time{}).Detail
+	return c.postponedError(kind, c.gates[kind], time.Time{}).Detail
 }
 
 // waits returns how many requests wait.
@@ -262,7 +262,7 @@ func (c *pacer) letBegin() {
 		begin, may := c.mayBegin(g, now)
 		switch {
 		case closed || begin.After(c.end):
-			w.refusal = c.postponed(w.kind, g, begin)
+			w.refusal = c.postponedError(w.kind, g, begin)
 			g.waiting--
 			close(w.open)
 		case !may && begin.IsZero(): // grant checks this request again when a running request ends
@@ -346,8 +346,8 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// postponed returns the error for a request that cannot begin in this slice.
-func (c *pacer) postponed(kind Request, g *gate, until time.Time) *TargetError {
+// postponedError returns the error for a request that cannot begin in this slice.
+func (c *pacer) postponedError(kind Request, g *gate, until time.Time) *TargetError {
 	te := &TargetError{Kind: Throttled, Code: "TooManyRequests", Detail: "It is not the turn of this request yet.", postponed: latest(until, c.now())}
 	if c.now().Before(g.Until) {
 		te.Detail = fmt.Sprintf("The application asked for a pause of %s (HTTP %d).", kind.plural(), g.status())
@@ -484,6 +484,7 @@ type request struct {
 
 type requestKey struct{}
 
+// withRequest puts the request into the context, in which pacedTarget finds it.
 func withRequest(ctx context.Context, r *request) context.Context {
 	return context.WithValue(ctx, requestKey{}, r)
 }

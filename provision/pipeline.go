@@ -20,10 +20,11 @@ const (
 	// outcomeTime is how long an outcome waits to be committed with other outcomes. If the process
 	// dies in that time, the next process reads the account.
 	outcomeTime         = 100 * time.Millisecond
-	maxWaitingOutcomes  = 128  // when this many outcomes wait, they are committed at once
-	maxRecordsPerCommit = 512  // the largest number of intents and outcomes in one commit
-	feedPageSize        = 1024 // how many new objects the feed reads from the work list at a time
-	maxWaitingRequests  = 128  // while this many requests wait for the pacer, only urgent objects are begun
+	maxWaitingOutcomes  = 128             // when this many outcomes wait, they are committed at once
+	maxRecordsPerCommit = 512             // the largest number of intents and outcomes in one commit
+	mostFirstTime       = 2 * time.Second // how long the work of a cycle waits until all changes are listed
+	feedPageSize        = 1024            // how many new objects the feed reads from the work list at a time
+	maxWaitingRequests  = 128             // while this many requests wait for the pacer, only urgent objects are begun
 )
 
 // pipeline works through a job's work list for one slice. Its parts run at the same time:
@@ -83,6 +84,7 @@ type feedMessage struct {
 	ended           bool     // whether a worker has ended
 	importEnded     bool     // whether an import has ended; the fields below belong to it
 	importFoundWork bool     // whether the import found something
+	changesLeft     bool     // whether there are changes that this cycle has not imported yet
 	lane            Lane     // the most urgent lane of the objects that the import found; 0 if that is not known
 	err             error    // the import's error
 }
@@ -169,7 +171,9 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 	tick := l.g.after(changesPollInterval)
 	woken := l.r.e.wakeSignal(l.r.job.Key)
 	importing, look, refill := false, true, true
-	first := !l.demanded && l.r.phase() == Changes // while first is true, no work begins: changed people must be listed first, or some would be worked on twice
+	// While first is true, no work begins: changed objects must be listed first, or some would be
+	// worked on twice.
+	first, firstUntil := !l.demanded && l.r.phase() == Changes, l.r.e.Now().Add(mostFirstTime)
 	stop := ctx.Done()
 	for {
 		over := l.sliceIsOver(ctx) || err != nil
@@ -208,7 +212,7 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 				case news.ended:
 					l.busy--
 				case news.importEnded:
-					importing, first = false, false
+					importing, first = false, first && news.changesLeft && news.err == nil && l.r.e.Now().Before(firstUntil)
 					refill = refill || news.importFoundWork && l.goesFirst(news.lane)
 					err = errors.Join(err, news.err)
 				default:
@@ -354,7 +358,7 @@ func (l *pipeline) importNext(ctx context.Context) feedMessage {
 			found, lane = true, 0
 		}
 	}
-	return feedMessage{importEnded: true, importFoundWork: found, lane: lane, err: err}
+	return feedMessage{importEnded: true, importFoundWork: found, changesLeft: l.r.phase() == Changes, lane: lane, err: err}
 }
 
 // workOn takes one person through all steps. If it has no outcome to record, so that the person
@@ -696,7 +700,7 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 	}
 	for _, o := range outcomes {
 		if o.Entry != nil {
-			if err := r.show(o.Entry); err != nil {
+			if err := r.showEntry(o.Entry); err != nil {
 				return err
 			}
 		}

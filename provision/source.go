@@ -98,6 +98,28 @@ type Changed struct {
 	More    bool              // whether there may be more changes now
 }
 
+// add adds the page that follows on c. If an object has changed in both, their origins are combined
+// as the source combines the origins of changes in one page: what takes access away counts most, and
+// of two imports the newer one.
+func (c *Changed) add(next Changed) {
+	if c.Origins == nil {
+		c.Origins = make(map[string]Origin, len(next.IDs))
+	}
+	for _, id := range next.IDs {
+		older, seen := c.Origins[id]
+		newer := next.Origins[id]
+		if !seen {
+			c.IDs = append(c.IDs, id)
+		}
+		if older.RemovesAccess && !newer.RemovesAccess || older.RemovesAccess == newer.RemovesAccess && newer.Cause == "" && !newer.RemovesAccess {
+			newer = older
+		}
+		c.Origins[id] = newer
+	}
+	c.Ended = append(c.Ended, next.Ended...)
+	c.Cursor, c.More = next.Cursor, next.More
+}
+
 // concerns reports whether the changes give the job something to do.
 func (c Changed) concerns() bool { return len(c.IDs) > 0 || len(c.Ended) > 0 }
 

@@ -60,3 +60,124 @@ func TestAChangeInThisProcessWakesItsJobAtOnce(t *testing.T) {
 	stop()
 	<-ended
 }
+
+// TestAChangeOfAGroupAloneBeginsACycle renames a group when the job has nothing to do. The change
+// concerns no person, and does not wait for the next scheduled cycle.
+func TestAChangeOfAGroupAloneBeginsACycle(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	team := g.group("Sales", g.hire("ada", true))
+	g.rest()
+	g.expect("Sales: ada")
+	g.rename(team, "Marketing")
+	g.rest()
+	g.expect("Marketing: ada")
+}
+
+// rest advances the job until it has nothing to do.
+func (g *groupWorld) rest() {
+	g.t.Helper()
+	for range 20 {
+		if next := g.slice(); next.IsZero() || next.After(g.clock.now()) {
+			return
+		}
+	}
+	g.t.Fatal("the job does not come to rest")
+}
+
+// narrow is a source with small pages that counts the pages that were read.
+type narrow struct {
+	provision.GroupSource
+	people, groups *int
+}
+
+func (n narrow) Changes(ctx context.Context, app string, after provision.Cursor, _ int) (provision.Changed, error) {
+	*n.people++
+	return n.GroupSource.Changes(ctx, app, after, 2)
+}
+
+func (n narrow) GroupChanges(ctx context.Context, app string, after provision.Cursor, _ int) (provision.GroupsChanged, error) {
+	*n.groups++
+	return n.GroupSource.GroupChanges(ctx, app, after, 2)
+}
+
+// narrowSource gives the engine a narrow source.
+func (g *groupWorld) narrowSource() (people, groups *int) {
+	people, groups = new(int), new(int)
+	open := g.engine.Sources
+	g.engine.Sources = func(ctx context.Context, d provision.SourceID) (provision.Source, error) {
+		s, err := open(ctx, d)
+		if err != nil {
+			return nil, err
+		}
+		return narrow{s.(provision.GroupSource), people, groups}, nil
+	}
+	return people, groups
+}
+
+// TestChangesOfOthersAreReadOnce has many changes of a group that the job does not provision. A job
+// that is woken again does not read them again. When the group is assigned, it is provisioned.
+func TestChangesOfOthersAreReadOnce(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	ada := g.hire("ada", true)
+	g.group("Sales", ada)
+	g.rest()
+	people, groups := g.narrowSource()
+	made, _, err := g.handle.PutGroup(t.Context(), directory.Group{Attributes: map[string]string{"displayName": "Others"}}, "cli")
+	g.must(err)
+	for range 3 {
+		g.join(made.ObjectID, ada)
+		g.leave(made.ObjectID, ada)
+	}
+	g.join(made.ObjectID, ada)
+	g.rest()
+	if *people < 4 || *groups < 4 {
+		t.Fatalf("%d pages of changes of people and %d of groups were read, want at least 4 of each", *people, *groups)
+	}
+	*people, *groups = 0, 0
+	g.rest()
+	if *people > 1 || *groups > 1 {
+		t.Errorf("%d pages of changes of people and %d of groups were read again", *people, *groups)
+	}
+	g.expect("Sales: ada")
+	g.assign(made.ObjectID, true)
+	g.rest()
+	g.expect("Others: ada", "Sales: ada")
+}
+
+// listings is a store that counts how often each object is put on the work list.
+type listings struct {
+	provision.Store
+	counts map[string]int
+}
+
+func (l listings) Import(ctx context.Context, f provision.Fence, s provision.State, listed []provision.Listed, ended ...string) error {
+	for _, one := range listed {
+		l.counts[one.ObjectID]++
+	}
+	return l.Store.Import(ctx, f, s, listed, ended...)
+}
+
+// TestManyChangesOfOnePersonAreOneRowOfTheWorkList has a person join and leave an assigned group many
+// times before the next import.
+func TestManyChangesOfOnePersonAreOneRowOfTheWorkList(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	ada := g.hire("ada", true)
+	team := g.group("Sales", ada)
+	g.rest()
+	g.narrowSource()
+	counts := map[string]int{}
+	g.engine.Store = listings{g.store, counts}
+	for range 4 {
+		g.leave(team, ada)
+		g.join(team, ada)
+	}
+	g.leave(team, ada)
+	g.rest()
+	if counts[ada] != 1 {
+		t.Errorf("the person was listed %d times, want once", counts[ada])
+	}
+	g.expect("Sales: ")
+}

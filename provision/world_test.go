@@ -280,7 +280,7 @@ func (w *world) wire() {
 	}
 	w.jobs = &provision.Jobs{Store: w.store, Sealer: openSeal{}, Targets: targets, Template: template, Now: w.clock.now, NewID: w.newID, Sources: w.source, Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{}}
 	w.engine = &provision.Engine{
-		Store: w.store, Plans: w.store, Drifts: w.store, Sources: w.source, Attributes: source.UserAttributes{},
+		Store: w.store, Plans: w.store, Drifts: w.store, Discoveries: w.store, Sources: w.source, Attributes: source.UserAttributes{},
 		Targets: targets, Sealer: openSeal{}, Leases: w.leases, Now: w.clock.now, After: w.clock.after, NewID: w.newID, Log: slog.New(slog.DiscardHandler),
 	}
 	if w.people != nil {

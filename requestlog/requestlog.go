@@ -199,8 +199,8 @@ type Store interface {
 	Requests(ctx context.Context, id site.ID, only Filter, before Cursor, limit int) ([]Request, error)
 }
 
-// waker returns the channel with which Gather tells Run to flush at once.
-func (l *Log) waker() chan struct{} {
+// wakeChannel returns the channel with which Gather tells Run to flush at once.
+func (l *Log) wakeChannel() chan struct{} {
 	l.wakeOnce.Do(func() { l.wake = make(chan struct{}, 1) })
 	return l.wake
 }
@@ -361,7 +361,7 @@ func (l *Log) Gather(r Request) {
 		l.reportFailure(l.Flush(ctx))
 	case n == flushThreshold:
 		select {
-		case l.waker() <- struct{}{}:
+		case l.wakeChannel() <- struct{}{}:
 		default:
 		}
 	}
@@ -539,7 +539,7 @@ func (l *Log) Run(ctx context.Context) error {
 			defer cancel()
 			return l.Flush(last)
 		case <-tick.C:
-		case <-l.waker():
+		case <-l.wakeChannel():
 		}
 		if err := l.Flush(ctx); ctx.Err() == nil {
 			l.reportFailure(err)
@@ -597,6 +597,7 @@ type tokenKey struct {
 	token string
 }
 
+// usesOf returns the last use of each token in these rows.
 func usesOf(rows []Request) uses {
 	u := uses{}
 	for _, r := range rows {

@@ -41,7 +41,7 @@ type Asserted struct {
 	Title       string
 	Department  string
 
-	Ticket   Ticket // what the sign-in uses up; may be zero
+	Ticket   Ticket // the request and the assertion that the sign-in uses up; may be zero
 	Session  Origin // how the identity provider identifies the session
 	Protocol string // the sign-in protocol, for the audit trail; empty means SAML
 
@@ -50,8 +50,8 @@ type Asserted struct {
 	Ends            time.Time // the latest time at which the session may end; zero if only the site's own limit counts
 }
 
-// Ticket is what a SAML sign-in uses up: the request that the response answers, and the assertion.
-// Each is good for one sign-in, in all processes.
+// Ticket names the two things that a SAML sign-in uses up: the request that the response answers,
+// and the assertion. Each is good for one sign-in, in all processes.
 type Ticket struct {
 	Request   secret.Hash // the hash under which the request is stored; zero if the response answers none
 	Assertion secret.Hash // the hash of the assertion's issuer and id; zero if no assertion was verified
@@ -83,8 +83,8 @@ type Identity struct {
 	Issuer     string // the entity id of the identity provider; empty if imported and never used
 }
 
-// The reasons why AdmitAsserted and TryAsserted refuse a person. When an account was found, the
-// error's About is a Rejected that names it.
+// The reasons why AdmitAsserted and TryAsserted refuse a person. If an account was found, the Data
+// field of the refusal is a Rejected that names the account.
 var (
 	ErrAssertedBlocked     = refusal.New(refusal.Forbidden, "", "this account is blocked").Advise("an administrator of the site can unblock it").Coded("sso_blocked")
 	ErrAssertedDeactivated = refusal.New(refusal.Forbidden, "", "this account is deactivated").Advise("an administrator of the site can reactivate it").Coded("sso_deactivated")
@@ -171,7 +171,7 @@ func wrapUnlessRefusal(err error) error {
 }
 
 func (r *Roster) admit(ctx context.Context, tx Tx, a Asserted) (Admission, error) {
-	if !storable(a.Identifier) || a.Identifier == "" || !storable(a.Match) || !storable(a.Email) {
+	if !isStorable(a.Identifier) || a.Identifier == "" || !isStorable(a.Match) || !isStorable(a.Email) {
 		return Admission{}, ErrAssertedNameless.Because("the identity provider sends values that cannot be stored")
 	}
 	owner, err := tx.Identity(ctx, a.Identifier)
@@ -235,7 +235,7 @@ func (r *Roster) admitKnown(ctx context.Context, tx Tx, rec Record, old scim.Res
 	}
 	c := changeBySignIn(rec.ID, old.String("userName"), rec.Role)
 	if link {
-		if err := r.link(ctx, tx, rec, old.String("userName"), a, c); err != nil {
+		if err := r.linkIdentity(ctx, tx, rec, old.String("userName"), a, c); err != nil {
 			return Admission{}, err
 		}
 	}
@@ -286,7 +286,7 @@ func (r *Roster) admitNew(ctx context.Context, tx Tx, a Asserted) (Admission, er
 	if _, err := r.insert(ctx, tx, rec, d, c); err != nil {
 		return Admission{}, err
 	}
-	if err := r.link(ctx, tx, rec, a.Match, a, c); err != nil {
+	if err := r.linkIdentity(ctx, tx, rec, a.Match, a, c); err != nil {
 		return Admission{}, err
 	}
 	person, err := personOf(rec)
@@ -318,9 +318,9 @@ func (r *Roster) refuseSharedEmail(ctx context.Context, tx Tx, a Asserted) error
 	return nil
 }
 
-// link links the user identifier to the person. It refuses an identifier that is linked to another
-// person.
-func (r *Roster) link(ctx context.Context, tx Tx, rec Record, userName string, a Asserted, c Change) error {
+// linkIdentity links the user identifier to the person. It refuses an identifier that is linked to
+// another person.
+func (r *Roster) linkIdentity(ctx context.Context, tx Tx, rec Record, userName string, a Asserted, c Change) error {
 	now := r.now().UTC().Truncate(time.Microsecond)
 	err := tx.PutIdentity(ctx, Identity{Person: rec.ID, Identifier: a.Identifier, Issuer: a.Issuer}, now)
 	if errors.Is(err, ErrIdentityTaken) {
@@ -336,7 +336,7 @@ func (r *Roster) link(ctx context.Context, tx Tx, rec Record, userName string, a
 // while they are signed in, and administrators who link the account of another person. The
 // assertion must be verified.
 func (r *Roster) Link(ctx context.Context, personID string, a Asserted, c Change) error {
-	if a.Identifier == "" || !storable(a.Identifier) {
+	if a.Identifier == "" || !isStorable(a.Identifier) {
 		return ErrAssertedNameless.Because("there is no user identifier to link")
 	}
 	err := r.store.Update(ctx, r.site, func(tx Tx) error {
@@ -347,7 +347,7 @@ func (r *Roster) Link(ctx context.Context, personID string, a Asserted, c Change
 		if err := checkMaySignIn(rec, old); err != nil {
 			return err
 		}
-		return r.link(ctx, tx, rec, old.String("userName"), a, c)
+		return r.linkIdentity(ctx, tx, rec, old.String("userName"), a, c)
 	})
 	if err != nil {
 		return wrapUnlessRefusal(err)
@@ -371,7 +371,7 @@ func (r *Roster) Unlink(ctx context.Context, personID string, c Change) (had boo
 		if err != nil {
 			return err
 		}
-		text := old.String("userName") + " no longer has a user identifier for sign-in" + story{sessionsEnded: ended}.sessionsEndedText("; ")
+		text := old.String("userName") + " no longer has a user identifier for sign-in" + changeSummary{sessionsEnded: ended}.sessionsEndedText("; ")
 		return tx.AppendEvent(ctx, newEvent(r.site.ID, rec, event.UserUnidentified, c, now, text))
 	})
 	if err != nil {
@@ -383,7 +383,7 @@ func (r *Roster) Unlink(ctx context.Context, personID string, c Change) (had boo
 // IdentityOf returns the user identifier by which a person signs in. It returns refusal.NotFound if
 // the person has none.
 func (r *Roster) IdentityOf(ctx context.Context, personID string) (Identity, error) {
-	if !storable(personID) {
+	if !isStorable(personID) {
 		return Identity{}, notFound(User, personID)
 	}
 	return r.store.IdentityOf(ctx, r.site.ID, personID)

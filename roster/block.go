@@ -96,6 +96,6 @@ func (d *draft) keepBlocked(rec Record) {
 	}
 	d.setActive(rec, active)
 	if active {
-		d.ignore("active", blockedNote)
+		d.ignorePart("active", blockedNote)
 	}
 }

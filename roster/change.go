@@ -136,11 +136,11 @@ func (r *Roster) Patch(ctx context.Context, kind scim.TypeName, id string, p *sc
 		d := draftOf(result)
 		d.namesAttribute = p.Addresses
 		if kind == User {
-			if d.removes("userType", old) && r.showsRole(rec.Role) {
-				d.ignore("userType", "a role cannot be removed, send Registered instead")
+			if d.removesAttribute("userType", old) && r.showsRole(rec.Role) {
+				d.ignorePart("userType", "a role cannot be removed, send Registered instead")
 			}
-			if d.removes("active", old) {
-				d.ignore("active", "active cannot be removed, send true or false instead")
+			if d.removesAttribute("active", old) {
+				d.ignorePart("active", "active cannot be removed, send true or false instead")
 			}
 			return d, r.settleAccess(rt, d, rec, old)
 		}
@@ -196,7 +196,7 @@ func (r *Roster) writableType(kind scim.TypeName) (*resourceType, error) {
 	return r.typeOf(kind)
 }
 
-func (d *draft) removes(name string, old scim.Resource) bool {
+func (d *draft) removesAttribute(name string, old scim.Resource) bool {
 	_, was := old[name]
 	_, is := d.doc[name]
 	return was && !is
@@ -228,13 +228,13 @@ func (r *Roster) settleRole(d *draft, was Role, old scim.Resource) {
 		// The value names no role, because the application uses userType for its own kinds of
 		// users, such as "Employee". It is stored as sent, and the role stays.
 		if r.site.ManageRoles && asked != old.String("userType") {
-			d.ignore("userType", fmt.Sprintf("role %q unknown", asked))
+			d.ignorePart("userType", fmt.Sprintf("role %q unknown", asked))
 		}
 		return
 	case !known:
-		d.ignore("userType", fmt.Sprintf("role %q unknown", asked))
+		d.ignorePart("userType", fmt.Sprintf("role %q unknown", asked))
 	case !r.site.ManageRoles:
-		d.ignore("userType", fmt.Sprintf("role %s not set, \"Allow SCIM to manage user roles\" is off", wanted))
+		d.ignorePart("userType", fmt.Sprintf("role %s not set, \"Allow SCIM to manage user roles\" is off", wanted))
 	default:
 		d.role = wanted
 	}
@@ -255,11 +255,11 @@ func (r *Roster) showsRole(role Role) bool {
 }
 
 // change changes a stored resource, except the members of a group, for which there is changeGroup.
-// apply makes the new document from the old one; passes is how often apply reads the whole document.
-// A few passes over a small document happen inside the transaction. Longer work happens before the
-// transaction and counts as costly work, so that it does not delay other changes.
+// apply makes the new document from the old one; passes is how often apply reads the whole
+// document. A few passes over a small document happen inside the transaction. Longer work happens
+// before the transaction and counts as costly work, so that it does not delay other changes.
 func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes int, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
-	if passes > manyPasses && storable(id) {
+	if passes > manyPasses && isStorable(id) {
 		// Find out before the transaction whether the change is costly. Otherwise the transaction
 		// would read the large document for nothing.
 		rec, err := r.store.Record(ctx, r.site.ID, rt.ID, id)
@@ -409,7 +409,7 @@ func (r *Roster) lockAndParse(ctx context.Context, tx Tx, kind scim.TypeName, id
 
 // lock returns the record to change, and locks it until the transaction ends.
 func (r *Roster) lock(ctx context.Context, tx Tx, kind scim.TypeName, id string, c Change) (Record, error) {
-	if !storable(id) {
+	if !isStorable(id) {
 		return Record{}, notFound(kind, id)
 	}
 	rec, err := tx.Record(ctx, kind, id)
@@ -508,7 +508,7 @@ func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *dra
 	}
 	p.next.Version++
 	p.next.Modified = r.nextModified(rec.Modified)
-	rt.fill(&p.next, d)
+	rt.fillRecord(&p.next, d)
 	setNameLooks(&p.rec, old, &p.next, d.doc)
 	return p, checkSize(p.rec, p.next)
 }
@@ -538,8 +538,8 @@ func (r *Roster) write(ctx context.Context, tx Tx, p preparedChange, c Change) (
 	if err != nil {
 		return Outcome{}, err
 	}
-	story := storyOf(rec, next, p.old, d, ended, c)
-	story.stamp(&next, c, now)
+	story := summarizeChange(rec, next, p.old, d, ended, c)
+	story.stampRecord(&next, c, now)
 	if err := tx.Put(ctx, rec, next); err != nil {
 		return Outcome{}, takenError(err, d.doc)
 	}
@@ -582,7 +582,7 @@ func endSessionsOf(ctx context.Context, tx Tx, old, next Record, now time.Time) 
 
 // protectLastAdmin refuses every change that would leave a site without an active administrator.
 func protectLastAdmin(ctx context.Context, tx Tx, old, next Record, userName string) error {
-	if !old.administers() || next.administers() {
+	if !old.isActiveAdmin() || next.isActiveAdmin() {
 		return nil
 	}
 	others, err := tx.OtherAdmins(ctx, old.ID)
@@ -592,7 +592,7 @@ func protectLastAdmin(ctx context.Context, tx Tx, old, next Record, userName str
 	return refusal.New(refusal.Conflict, "", "%s is the last active administrator of this site", userName).Advise("make somebody else an administrator first")
 }
 
-func (rec Record) administers() bool { return rec.Active && rec.Role == RoleAdmin }
+func (rec Record) isActiveAdmin() bool { return rec.Active && rec.Role == RoleAdmin }
 
 // newRecord gives a new resource an id and the first version.
 func (r *Roster) newRecord(rt *resourceType, d *draft, c Change) (Record, error) {
@@ -605,7 +605,7 @@ func (r *Roster) newRecord(rt *resourceType, d *draft, c Change) (Record, error)
 	if err := checkUserName(nil, d.doc); err != nil {
 		return Record{}, err
 	}
-	rt.fill(&rec, d)
+	rt.fillRecord(&rec, d)
 	if rec.Kind == User {
 		rec.NameLooks = nameLooksOf(d.doc)
 	}
@@ -658,7 +658,7 @@ func (r *Roster) remove(ctx context.Context, tx Tx, rt *resourceType, rec Record
 	if err := tx.Delete(ctx, rec); err != nil {
 		return Outcome{}, err
 	}
-	s := story{sessionsEnded: ended}
+	s := changeSummary{sessionsEnded: ended}
 	text := nameInSentence(rec, old) + " was deleted" + s.sessionsEndedText("; ")
 	if err := tx.AppendEvent(ctx, newEvent(r.site.ID, rec, eventsOf(rec.Kind).deleted, c, now, text, changedValues(old, nil)...)); err != nil {
 		return Outcome{}, err
@@ -722,10 +722,10 @@ func checkSize(old, next Record) error {
 	return nil
 }
 
-// fill writes the id and meta into the document of a checked draft. It encodes the document into
-// the record, and sets the record's other fields from the document. The caller must not change the
-// document afterwards.
-func (rt *resourceType) fill(rec *Record, d *draft) {
+// fillRecord writes the id and meta into the document of a checked draft. It encodes the document
+// into the record, and sets the record's other fields from the document. The caller must not change
+// the document afterwards.
+func (rt *resourceType) fillRecord(rec *Record, d *draft) {
 	doc := d.doc
 	doc["id"] = rec.ID
 	doc["meta"] = map[string]any{

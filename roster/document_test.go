@@ -53,7 +53,7 @@ func TestTheDocumentInMemoryHasTheValuesOfItsJSON(t *testing.T) {
 		}
 		rec := Record{Kind: User}
 		rec.ID, rec.Version = "id", 1
-		rt.fill(&rec, d)
+		rt.fillRecord(&rec, d)
 		read := Record{Kind: User, Document: rec.Document}
 		got, err := rec.DeclaredValues(declared)
 		if err != nil {

@@ -51,7 +51,8 @@ func (h HeldChange) size() int {
 	return len(text)
 }
 
-// ValueHash returns a hash of the value, so that an administrator decides on the value that they saw.
+// ValueHash returns a hash of the value, so that an administrator decides on the value that they
+// saw.
 func (h HeldChange) ValueHash() string {
 	text, _ := json.Marshal(h.Value) // values of JSON always marshal
 	sum := sha256.Sum256(text)
@@ -125,7 +126,7 @@ func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.R
 				reason += "; the value is too large to wait for an administrator"
 			}
 		}
-		d.keep(name, reason)
+		d.keepAttribute(name, reason)
 	}
 	for _, h := range rec.Held {
 		if !slices.Contains(names, h.Attribute) && d.asksFor(h.Attribute) {
@@ -139,6 +140,7 @@ func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.R
 // setHeld sets the held changes that the person has after this change.
 func (d *draft) setHeld(held []HeldChange) { d.held, d.setsHeld = held, true }
 
+// setOrDelete sets an attribute of the document, or deletes it if value is nil.
 func setOrDelete(doc scim.Resource, name string, value any) {
 	if value == nil {
 		delete(doc, name)

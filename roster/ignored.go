@@ -17,13 +17,13 @@ type ignoredPart struct {
 // reason are named in one clause.
 const notChanged = "not changed: "
 
-// ignore records that the roster did not apply a part of the request.
-func (d *draft) ignore(path, reason string) {
+// ignorePart records that the roster did not apply a part of the request.
+func (d *draft) ignorePart(path, reason string) {
 	d.ignored = append(d.ignored, ignoredPart{scim.Ignored{Path: path, Reason: reason}, reason})
 }
 
-// keep records that an attribute keeps its value although the request would change it.
-func (d *draft) keep(attribute, reason string) {
+// keepAttribute records that an attribute keeps its value although the request would change it.
+func (d *draft) keepAttribute(attribute, reason string) {
 	reason = notChanged + reason
 	d.ignored = append(d.ignored, ignoredPart{scim.Ignored{Path: attribute, Reason: reason}, attribute + " " + reason})
 }

@@ -52,7 +52,7 @@ func (r *Roster) Import(ctx context.Context, rows []ImportRow, c Change) (Import
 	rows, repeated := refuseRepeated(rows)
 	report.Errors = repeated
 	err := pace.ForEachSlice(ctx, pace.ForImporting(), rows, func(some []ImportRow) error {
-		done, err := r.importSome(ctx, some, c)
+		done, err := r.importBatch(ctx, some, c)
 		if err == nil {
 			report.add(done)
 		}
@@ -81,9 +81,9 @@ func refuseRepeated(rows []ImportRow) (kept []ImportRow, repeated []*refusal.Row
 	return kept, repeated
 }
 
-// importSome imports rows in one transaction. It checks a row completely before it writes any part
+// importBatch imports rows in one transaction. It checks a row completely before it writes any part
 // of the row.
-func (r *Roster) importSome(ctx context.Context, rows []ImportRow, c Change) (ImportReport, error) {
+func (r *Roster) importBatch(ctx context.Context, rows []ImportRow, c Change) (ImportReport, error) {
 	var report ImportReport
 	err := r.store.Update(ctx, r.site, func(tx Tx) error {
 		report = ImportReport{}
@@ -98,7 +98,7 @@ func (r *Roster) importSome(ctx context.Context, rows []ImportRow, c Change) (Im
 }
 
 func (r *Roster) importRow(ctx context.Context, tx Tx, row ImportRow, c Change, report *ImportReport) error {
-	wrong := row.tidy()
+	wrong := row.normalize()
 	if wrong == nil {
 		var out Outcome
 		var err error
@@ -127,8 +127,8 @@ func (r *ImportReport) countOutcome(out Outcome) {
 	}
 }
 
-// tidy trims the spaces around the fields. It returns a refusal if a field is not valid.
-func (row *ImportRow) tidy() *refusal.Row {
+// normalize trims the spaces around the fields. It returns a refusal if a field is not valid.
+func (row *ImportRow) normalize() *refusal.Row {
 	role := string(row.Role)
 	fields := []struct {
 		column string

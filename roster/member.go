@@ -34,10 +34,10 @@ const membersPerStatement = 1_000
 // may or may not appear.
 func (r *Roster) Members(ctx context.Context, group string, named bool) iter.Seq2[Member, error] {
 	return func(yield func(Member, error) bool) {
-		if !storable(group) || !r.site.Groups {
+		if !isStorable(group) || !r.site.Groups {
 			return
 		}
-		for page, err := range pages(func(after string) ([]Member, error) {
+		for page, err := range readPages(func(after string) ([]Member, error) {
 			return r.store.Members(ctx, r.site.ID, group, after, membersPerStatement, named)
 		}) {
 			if err != nil {
@@ -53,9 +53,9 @@ func (r *Roster) Members(ctx context.Context, group string, named bool) iter.Seq
 	}
 }
 
-// pages reads one page after the other. It stops after a page with fewer than membersPerStatement
-// members.
-func pages(read func(after string) ([]Member, error)) iter.Seq2[[]Member, error] {
+// readPages reads one page after the other. It stops after a page with fewer than
+// membersPerStatement members.
+func readPages(read func(after string) ([]Member, error)) iter.Seq2[[]Member, error] {
 	return func(yield func([]Member, error) bool) {
 		after := ""
 		for {
@@ -74,7 +74,7 @@ func pages(read func(after string) ([]Member, error)) iter.Seq2[[]Member, error]
 
 // Groups returns, for each of these users or groups, the groups that it belongs to directly.
 func (r *Roster) Groups(ctx context.Context, ids ...string) (map[string][]Membership, error) {
-	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !storable(id) })
+	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !isStorable(id) })
 	slices.Sort(asked)
 	asked = slices.Compact(asked)
 	if len(asked) == 0 || !r.site.Groups {
@@ -228,11 +228,11 @@ func (m *membersEdit) removeNamed(ctx context.Context, ids []string) error {
 	switch missed := len(ids) - (m.draft.members.removedCount - before); {
 	case missed == 0:
 	case len(ids) == 1:
-		m.draft.ignore("members", fmt.Sprintf("nothing to remove, %q is no member", phrase.Cut(ids[0], maxShownIDBytes)))
+		m.draft.ignorePart("members", fmt.Sprintf("nothing to remove, %q is no member", phrase.Cut(ids[0], maxShownIDBytes)))
 	case missed == len(ids):
-		m.draft.ignore("members", fmt.Sprintf("nothing to remove, none of the %d that were named is a member", len(ids)))
+		m.draft.ignorePart("members", fmt.Sprintf("nothing to remove, none of the %d that were named is a member", len(ids)))
 	default:
-		m.draft.ignore("members", fmt.Sprintf("%d of the %d that were named to be removed are no members", missed, len(ids)))
+		m.draft.ignorePart("members", fmt.Sprintf("%d of the %d that were named to be removed are no members", missed, len(ids)))
 	}
 	return nil
 }
@@ -261,7 +261,7 @@ func (m *membersEdit) add(ctx context.Context, ids []string) error {
 // knownMembers looks up the resources with these ids. It refuses an unknown id on a strict site. On
 // other sites, it leaves the id out and counts it as ignored.
 func (m *membersEdit) knownMembers(ctx context.Context, ids []string) ([]Member, error) {
-	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !storable(id) || len(id) > maxIndexedBytes })
+	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !isStorable(id) || len(id) > maxIndexedBytes })
 	kinds, err := m.tx.MemberKinds(ctx, asked)
 	if err != nil {
 		return nil, err
@@ -287,14 +287,14 @@ func (m *membersEdit) reportUnknown(id string) {
 	m.unknown++
 	switch {
 	case m.unknown <= maxUnknownNamed:
-		m.draft.ignore("members", fmt.Sprintf("there is no user or group with the id %q", phrase.Cut(id, maxShownIDBytes)))
+		m.draft.ignorePart("members", fmt.Sprintf("there is no user or group with the id %q", phrase.Cut(id, maxShownIDBytes)))
 	case m.unknown == maxUnknownNamed+1:
-		m.draft.ignore("members", "more ids that belong to nobody")
+		m.draft.ignorePart("members", "more ids that belong to nobody")
 	}
 }
 
 func (m *membersEdit) remove(ctx context.Context, ids []string) error {
-	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !storable(id) })
+	asked := slices.DeleteFunc(slices.Clone(ids), func(id string) bool { return !isStorable(id) })
 	for some := range slices.Chunk(asked, membersPerStatement) {
 		removed, err := m.tx.RemoveMembers(ctx, m.group, some)
 		if err != nil {
@@ -309,7 +309,7 @@ func (m *membersEdit) remove(ctx context.Context, ids []string) error {
 // replace reads the current members and writes only the difference.
 func (m *membersEdit) replace(ctx context.Context, ids []string) error {
 	var missing []string
-	for page, err := range pages(func(after string) ([]Member, error) {
+	for page, err := range readPages(func(after string) ([]Member, error) {
 		return m.tx.Members(ctx, m.group, after, membersPerStatement, false)
 	}) {
 		if err != nil {
@@ -337,7 +337,7 @@ func (m *membersEdit) replace(ctx context.Context, ids []string) error {
 // more than their ids.
 func (m *membersEdit) memberElements(ctx context.Context, locations map[scim.TypeName]string) ([]any, error) {
 	var list []any
-	for page, err := range pages(func(after string) ([]Member, error) {
+	for page, err := range readPages(func(after string) ([]Member, error) {
 		return m.tx.Members(ctx, m.group, after, membersPerStatement, true)
 	}) {
 		if err != nil {

@@ -80,7 +80,7 @@ func (r *Roster) People(ctx context.Context, q PeopleQuery) (page []Person, next
 		limit = defaultPageSize
 	}
 	limit = min(limit, maxPageSize)
-	if !storable(q.Search) || !storable(q.After) {
+	if !isStorable(q.Search) || !isStorable(q.After) {
 		return nil, "", nil
 	}
 	q.Search = scim.Fold(strings.TrimSpace(q.Search))
@@ -109,7 +109,7 @@ func (r *Roster) Counts(ctx context.Context) (Counts, error) {
 
 // Person returns one person, or 404 if there is none.
 func (r *Roster) Person(ctx context.Context, id string) (Person, error) {
-	if !storable(id) {
+	if !isStorable(id) {
 		return Person{}, notFound(User, id)
 	}
 	rec, err := r.store.Record(ctx, r.site.ID, User, id)
@@ -125,7 +125,7 @@ func (r *Roster) Person(ctx context.Context, id string) (Person, error) {
 // PersonByUserName returns the person with this user name, ignoring case, or 404.
 func (r *Roster) PersonByUserName(ctx context.Context, userName string) (Person, error) {
 	nobody := refusal.New(refusal.NotFound, "", "nobody here has the user name %q", userName)
-	if !storable(userName) {
+	if !isStorable(userName) {
 		return Person{}, nobody
 	}
 	rec, err := r.store.RecordByUserName(ctx, r.site.ID, scim.Fold(userName))

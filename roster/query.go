@@ -71,7 +71,7 @@ func (r *Roster) get(kind scim.TypeName, id string, read func() (Document, []Mem
 	if r.err != nil {
 		return Document{}, nil, r.err
 	}
-	if !storable(id) || kind == Group && !r.site.Groups {
+	if !isStorable(id) || kind == Group && !r.site.Groups {
 		return Document{}, nil, notFound(kind, id)
 	}
 	doc, groups, err := read()
@@ -124,6 +124,8 @@ func (r *Roster) list(ctx context.Context, q ListQuery) (Found, error) {
 	return found, nil
 }
 
+// narrowingAdvice says by which attributes a client can filter, so that the query reads fewer
+// resources.
 func narrowingAdvice(kind scim.TypeName) string {
 	by := "id or externalId"
 	switch kind {
@@ -139,8 +141,8 @@ func notFound(kind scim.TypeName, id string) error {
 	return refusal.New(refusal.NotFound, "", "there is no %s with the id %q on this site", kind, phrase.Cut(id, maxShownIDBytes))
 }
 
-// storable reports whether the database can store this string. A string from a URL may contain
+// isStorable reports whether the database can store this string. A string from a URL may contain
 // bytes that it cannot store.
-func storable(text string) bool {
+func isStorable(text string) bool {
 	return utf8.ValidString(text) && !strings.ContainsRune(text, 0)
 }

@@ -25,7 +25,7 @@ type reviver struct {
 // RFC 7644 §3.3 requires 409 for a userName in use, and strict sites do that. See
 // testdata/okta_revive.txtar in scimserver.
 func (v reviver) revive(ctx context.Context, tx Tx) (Outcome, bool, error) {
-	if active, present := v.doc.Bool("active"); !v.roster.site.Revives || v.roster.site.Strict || present && !active || !storable(v.doc.String("userName")) {
+	if active, present := v.doc.Bool("active"); !v.roster.site.Revives || v.roster.site.Strict || present && !active || !isStorable(v.doc.String("userName")) {
 		return Outcome{}, false, nil
 	}
 	rec, err := tx.RecordByUserName(ctx, scim.Fold(v.doc.String("userName")))

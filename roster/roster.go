@@ -73,11 +73,11 @@ func (r *Rosters) Open(s site.Site) *Roster {
 		err = fmt.Errorf("read the schemas of site %s: %w", s.Name, err)
 		types, _ = r.registries.Get(nil) // the built-in schemas have no errors
 	}
-	return r.handle(s, types, err)
+	return r.newRoster(s, types, err)
 }
 
-// handle makes the Roster of a site with the given resource types.
-func (r *Rosters) handle(s site.Site, types *scim.Registry, err error) *Roster {
+// newRoster makes the Roster of a site with the given resource types.
+func (r *Rosters) newRoster(s site.Site, types *scim.Registry, err error) *Roster {
 	return &Roster{
 		site: s, types: types, err: err,
 		store: r.Store, now: r.Now, newID: r.NewID, scanLimit: r.ScanLimit, cursorSigner: &r.cursorSigner,
@@ -111,8 +111,8 @@ type Change struct {
 	Locations map[scim.TypeName]string
 }
 
-// LargeGroupStatus replaces the status of Change.Request when the changed group has at least MinMembers
-// members. A Status of 0 replaces nothing.
+// LargeGroupStatus replaces the status of Change.Request when the changed group has at least
+// MinMembers members. A Status of 0 replaces nothing.
 type LargeGroupStatus struct{ MinMembers, Status int }
 
 // The ways in which a change can arrive.
@@ -334,8 +334,7 @@ type Tx interface {
 	// too if the names differ. It returns the same errors as Insert.
 	Put(ctx context.Context, old, next Record) error
 	// PutUnique replaces the unique values of old by the unique values of next, and changes nothing
-	// else. If
-	// it returns ErrValueTaken, the values that it wrote before stay in the transaction.
+	// else. If it returns ErrValueTaken, the values that it wrote before stay in the transaction.
 	PutUnique(ctx context.Context, old, next Record) error
 	// FreeUnique deletes the unique values of an attribute, so that resources may share them.
 	FreeUnique(ctx context.Context, kind scim.TypeName, path string) error

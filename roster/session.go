@@ -121,7 +121,7 @@ func (r *Roster) SignOutEverywhere(ctx context.Context, personID string, c Chang
 		if err != nil {
 			return err
 		}
-		text := person.UserName + " was signed out everywhere" + story{sessionsEnded: ended}.sessionsEndedText("; ")
+		text := person.UserName + " was signed out everywhere" + changeSummary{sessionsEnded: ended}.sessionsEndedText("; ")
 		return tx.AppendEvent(ctx, newEvent(r.site.ID, rec, event.UserSignedOutEverywhere, c, now, text))
 	})
 	if err != nil {

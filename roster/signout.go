@@ -46,7 +46,7 @@ func (r *Roster) EndOriginSessions(ctx context.Context, issuer, nameID string, i
 				return err
 			}
 			ended += live[person]
-			text := p.UserName + " was signed out by the identity provider" + story{sessionsEnded: live[person]}.sessionsEndedText("; ")
+			text := p.UserName + " was signed out by the identity provider" + changeSummary{sessionsEnded: live[person]}.sessionsEndedText("; ")
 			if err := tx.AppendEvent(ctx, newEvent(r.site.ID, rec, event.SignInSSOEnded, Change{Actor: "anybody"}, now, text)); err != nil {
 				return err
 			}

@@ -13,9 +13,9 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// story describes what a change did. The sentence in the request log and the events are made from
-// it.
-type story struct {
+// changeSummary describes what a change did. The sentence in the request log and the events are
+// made from it.
+type changeSummary struct {
 	userName      string   // the user name, or the name of a resource of another type
 	sentenceParts []string // the parts of the sentence
 	sessionsEnded int      // how many sessions were ended
@@ -35,8 +35,8 @@ type story struct {
 	members             memberDelta
 }
 
-func storyOf(old, next Record, was scim.Resource, d *draft, ended int, c Change) story {
-	s := story{userName: nameInSentence(next, d.doc), sessionsEnded: ended, attributes: changedAttributes(was, d.doc), members: d.members}
+func summarizeChange(old, next Record, was scim.Resource, d *draft, ended int, c Change) changeSummary {
+	s := changeSummary{userName: nameInSentence(next, d.doc), sessionsEnded: ended, attributes: changedAttributes(was, d.doc), members: d.members}
 	s.values = changedValues(was, d.doc)
 	if former := nameInSentence(old, was); former != s.userName {
 		s.oldName = former
@@ -80,7 +80,7 @@ func storyOf(old, next Record, was scim.Resource, d *draft, ended int, c Change)
 
 // addBlock adds to the story that a block was set or lifted. If the block stays, it adds whether
 // the account will be active once the block is lifted.
-func (s *story) addBlock(old, next Record) {
+func (s *changeSummary) addBlock(old, next Record) {
 	var done string
 	if old.Block.InForce != next.Block.InForce {
 		s.block = []event.Change{event.Changed("blocked", old.Block.InForce, next.Block.InForce)}
@@ -126,14 +126,14 @@ func reversingText(before, actor string) string {
 	return before + "reverses the change by hand of " + actor
 }
 
-func (s story) sessionsEndedText(before string) string {
+func (s changeSummary) sessionsEndedText(before string) string {
 	if s.sessionsEnded == 0 {
 		return ""
 	}
 	return before + phrase.Count(s.sessionsEnded, "session", "sessions") + " ended"
 }
 
-func (s story) sentence() string { return strings.Join(s.sentenceParts, " · ") }
+func (s changeSummary) sentence() string { return strings.Join(s.sentenceParts, " · ") }
 
 // sentence returns the sentence for the request log: what was done, and what was ignored.
 func (d *draft) sentence(done string) string {
@@ -149,9 +149,9 @@ func (d *draft) sentence(done string) string {
 	return done + " · ignored: " + ignored
 }
 
-// stamp writes into the record who made the last change of any kind, the last change of active, and
-// the last change of the role.
-func (s story) stamp(next *Record, c Change, at time.Time) {
+// stampRecord writes into the record who made the last change of any kind, the last change of
+// active, and the last change of the role.
+func (s changeSummary) stampRecord(next *Record, c Change, at time.Time) {
 	next.LastChange = Stamp{Actor: c.Actor, Via: c.Via, Time: at, Text: s.sentence()}
 	if s.accessEvent != "" && s.accessEvent != event.UserBlockChanged {
 		next.LastActiveChange = Stamp{Actor: c.Actor, Via: c.Via, Time: at}
@@ -161,7 +161,7 @@ func (s story) stamp(next *Record, c Change, at time.Time) {
 	}
 }
 
-func (s story) newEvents(id site.ID, next Record, c Change, at time.Time) []event.Event {
+func (s changeSummary) newEvents(id site.ID, next Record, c Change, at time.Time) []event.Event {
 	var events []event.Event
 	switch s.accessEvent {
 	case event.UserDeactivated:
@@ -205,7 +205,7 @@ func (s story) newEvents(id site.ID, next Record, c Change, at time.Time) []even
 	return events
 }
 
-func (s story) changedAttributeNames() []string {
+func (s changeSummary) changedAttributeNames() []string {
 	if !s.members.hasChanges() {
 		return s.attributes
 	}

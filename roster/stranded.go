@@ -23,7 +23,7 @@ func (r *Rosters) DropStranded(ctx context.Context, siteTx site.Tx, change site.
 		return err
 	}
 	d := strandedDropper{
-		roster: r.handle(siteTx.Site(), change.Next, nil),
+		roster: r.newRoster(siteTx.Site(), change.Next, nil),
 		tx:     tx, change: Change{Actor: change.Actor, Via: ViaAdmin},
 	}
 	for losses := change.Losses; len(losses) > 0; {
@@ -66,7 +66,7 @@ func (d *strandedDropper) dropType(ctx context.Context, change site.SchemaChange
 			return err
 		}
 	}
-	return d.eachResource(ctx, kind, d.strip)
+	return d.eachResource(ctx, kind, d.dropStrandedValues)
 }
 
 // eachResource calls do with every resource of a kind, oldest first.
@@ -110,9 +110,9 @@ func (d *strandedDropper) remove(ctx context.Context, rec Record) error {
 	return err
 }
 
-// strip removes from one resource the values that have no place in the new schemas. It also removes
-// values that must be unique when an older resource has the same value.
-func (d *strandedDropper) strip(ctx context.Context, rec Record) error {
+// dropStrandedValues removes from one resource the values that have no place in the new schemas. It
+// also removes values that must be unique when an older resource has the same value.
+func (d *strandedDropper) dropStrandedValues(ctx context.Context, rec Record) error {
 	was, err := d.roster.parse(&rec)
 	if err != nil {
 		return err
@@ -152,11 +152,11 @@ func (d *strandedDropper) put(ctx context.Context, rec Record, unique []Value, w
 	next := rec
 	next.Version++
 	next.Modified = now
-	d.next.fill(&next, changed)
+	d.next.fillRecord(&next, changed)
 	rec.Unique, next.Unique = unique, unique // PutUnique has already written the unique values
 	setNameLooks(&rec, was, &next, doc)
-	story := storyOf(rec, next, was, changed, 0, d.change)
-	story.stamp(&next, d.change, now)
+	story := summarizeChange(rec, next, was, changed, 0, d.change)
+	story.stampRecord(&next, d.change, now)
 	if err := d.tx.Put(ctx, rec, next); err != nil {
 		return err
 	}

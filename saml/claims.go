@@ -62,7 +62,7 @@ func (a Assertion) Pick(c Claims) (ClaimValues, error) {
 
 func (a Assertion) claimValue(name string, identifier bool) (string, error) {
 	if name == "" || name == NameID {
-		if identifier && a.NameIDFormat == transient {
+		if identifier && a.NameIDFormat == transientFormat {
 			return "", refuse(BadIdentifier, "the NameID is transient: it changes with each sign-in; choose another format at the identity provider, or another claim here")
 		}
 		return checkValue("NameID", []string{a.NameID}, identifier)

@@ -43,7 +43,7 @@ func parseDocument(raw []byte, metadata bool) (*etree.Element, *Error) {
 		return nil, err
 	}
 	if err := rtvalidator.Validate(bytes.NewReader(raw)); err != nil {
-		return nil, unstable()
+		return nil, unstableXMLError()
 	}
 	return parseTree(raw)
 }
@@ -58,8 +58,8 @@ func parseForLibrary(raw []byte) (*etree.Element, *Error) {
 	return parseTree(raw)
 }
 
-// unstable refuses XML that changes when it is written and read again.
-func unstable() *Error { return refuse(Malformed, "the XML changes when it is read again") }
+// unstableXMLError returns the error for XML that changes when it is written and read again.
+func unstableXMLError() *Error { return refuse(Malformed, "the XML changes when it is read again") }
 
 func parseTree(raw []byte) (*etree.Element, *Error) {
 	doc := etree.NewDocument()

@@ -69,8 +69,8 @@ func NewKeyPair(name string, now time.Time) (KeyPair, error) {
 // Encode returns the private key as PKCS #8. The caller must seal it before it stores it.
 func (k KeyPair) Encode() ([]byte, error) { return x509.MarshalPKCS8PrivateKey(k.Key) }
 
-// DecodeKeyPair makes a KeyPair of a private key that Encode returned and its certificate. It
-// returns an error if the certificate does not belong to the key.
+// DecodeKeyPair returns the KeyPair of a certificate and a private key. pkcs8 is the key as Encode
+// returned it. DecodeKeyPair returns an error if the certificate does not belong to the key.
 func DecodeKeyPair(pkcs8, certificate []byte) (KeyPair, error) {
 	parsed, err := x509.ParsePKCS8PrivateKey(pkcs8)
 	if err != nil {

@@ -57,8 +57,8 @@ func redirectAddress(address, field string, root *etree.Element, relay string, k
 
 func deflate(text []byte) ([]byte, error) {
 	var packed bytes.Buffer
-	w := packers.Get().(*flate.Writer)
-	defer packers.Put(w)
+	w := flateWriters.Get().(*flate.Writer)
+	defer flateWriters.Put(w)
 	w.Reset(&packed)
 	if _, err := w.Write(text); err != nil {
 		return nil, err
@@ -69,8 +69,8 @@ func deflate(text []byte) ([]byte, error) {
 	return packed.Bytes(), nil
 }
 
-// packers holds writers for reuse, because a new one takes 800 KB of memory.
-var packers = sync.Pool{New: func() any {
+// flateWriters holds writers for reuse, because a new one takes 800 KB of memory.
+var flateWriters = sync.Pool{New: func() any {
 	w, _ := flate.NewWriter(io.Discard, flate.DefaultCompression) // fails only for an unknown level
 	return w
 }}

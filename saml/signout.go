@@ -327,13 +327,13 @@ func isIssuer(idp IdentityProvider, issuer string) bool {
 	return m != nil && issuer == "https://login.microsoftonline.com/"+m[1]+"/"
 }
 
-// SignOutOptions describe the session that a request ends.
+// SignOutOptions describe a request to end a session.
 type SignOutOptions struct {
-	ID           string
+	ID           string // the id of the request
 	RelayState   string
-	NameID       string
+	NameID       string // the NameID of the person whose session ends
 	NameIDFormat string
-	SessionIndex string
+	SessionIndex string // the index of the session
 }
 
 // ErrNoSignOutURL is the error for an identity provider that has no address for single sign-out by
@@ -355,8 +355,8 @@ func (sp ServiceProvider) SignOutRequest(idp IdentityProvider, o SignOutOptions,
 	return sp.signOutAddress(idp, "SAMLRequest", root, o.RelayState)
 }
 
-// SignOutResponse returns the address at the identity provider that tells it that the session in
-// its request has ended.
+// SignOutResponse returns an address at the identity provider. A browser that opens the address
+// brings the answer that the session in the identity provider's request has ended.
 func (sp ServiceProvider) SignOutResponse(idp IdentityProvider, id string, request SignOut, now time.Time) (string, error) {
 	root := sp.newMessage("LogoutResponse", id, idp.SignOutURL, now)
 	root.CreateAttr("InResponseTo", request.ID)

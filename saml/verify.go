@@ -22,11 +22,11 @@ const (
 	MaxClockSkew = 3 * time.Minute
 	// maxUnsolicitedAge is the largest accepted age of an assertion that answers no request.
 	maxUnsolicitedAge = 5 * time.Minute
-	// bearer is the only accepted confirmation method of assertions. It means that the person who
-	// presents the assertion is its subject.
-	bearer = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
-	// transient is the format of NameIDs that change with each sign-in.
-	transient = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
+	// bearerMethod is the only accepted confirmation method of assertions. It means that the person
+	// who presents the assertion is its subject.
+	bearerMethod = "urn:oasis:names:tc:SAML:2.0:cm:bearer"
+	// transientFormat is the format of NameIDs that change with each sign-in.
+	transientFormat = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient"
 )
 
 // Expected says which request a response must answer.
@@ -49,7 +49,7 @@ type Assertion struct {
 	NameIDFormat  string
 	SessionIndex  string
 	Attributes    []Attribute
-	Issued        time.Time
+	Issued        time.Time // when the identity provider made the assertion
 	Authenticated time.Time // when the person signed in at the identity provider; zero if unknown
 	SessionEnd    time.Time // when the identity provider wants the session to end; zero if it does not say
 	// RememberUntil is the time until which the caller must remember that the assertion was used.
@@ -265,7 +265,7 @@ func (sp ServiceProvider) verifySignatures(idp IdentityProvider, raw []byte, in 
 // and for a response whose signature is valid. It returns nil for all other errors.
 func convertError(err error) *Error {
 	if _, ok := errors.AsType[rtvalidator.XMLValidationError](err); ok {
-		return unstable()
+		return unstableXMLError()
 	}
 	switch e := err.(type) { //nolint:errorlint // gosaml2 returns these values themselves
 	case saml2.ErrInvalidValue:
@@ -308,7 +308,7 @@ func (sp ServiceProvider) checkAssertion(idp IdentityProvider, r *types.Response
 	}
 	confirmation := a.Subject.SubjectConfirmation
 	data := confirmation.SubjectConfirmationData
-	if confirmation.Method != bearer {
+	if confirmation.Method != bearerMethod {
 		return Assertion{}, refuse(Structure, "the assertion is not for its bearer")
 	}
 	if data.Recipient != sp.ACS {
@@ -430,6 +430,8 @@ func checkInResponseTo(inResponseTo string, want Expected, issued, now time.Time
 	return nil
 }
 
+// signedWords returns in words what is signed and with which algorithm, such as "assertion,
+// RSA-SHA256".
 func signedWords(in inspectedResponse, r *types.Response, a types.Assertion) string {
 	var what []string
 	if r.SignatureValidated {

@@ -48,8 +48,8 @@ type applier struct {
 // values takes about one second.
 const maxSteps = 10_000_000
 
-// stepsPerKeyLookup is how many steps it counts to find a value in a list by its identity. One step
-// is about one comparison.
+// stepsPerKeyLookup is the number of steps that count for finding a value in a list by its
+// identity. One step is about one comparison.
 const stepsPerKeyLookup = 4
 
 // countSteps adds the cost of an operation to stepsTaken. It returns 413 above maxSteps.

@@ -165,7 +165,7 @@ func joinQuoted(names []string) string {
 }
 
 // withOperationNumber adds the number and the label of the operation to an error, if the request
-// has several operations. of is how many it has.
+// has several operations. of is the number of all operations.
 func withOperationNumber(err error, index, of int, label string) error {
 	var e *Error
 	if of < 2 || !errors.As(err, &e) {

@@ -139,7 +139,7 @@ func (p Path) String() string {
 	return s
 }
 
-// ignoresCase reports whether names match in any case. This is so if the path was read without a
+// ignoresCase reports whether names match in any case. They do if the path was read without a
 // resource type.
 func (p Path) ignoresCase() bool { return p.attr == nil }
 

@@ -248,7 +248,7 @@ func unidentifiedError(a *Attribute, path AttrPath, raw any, number int) error {
 	return InvalidValue("%s: value %d %s. Each value must say what it refers to in %s", path, number, what, by)
 }
 
-// isHollow reports whether a value of a list has no content: it has none but the descriptive
+// isHollow reports whether a value of a list has no content: it has only the descriptive
 // sub-attributes type, primary and display.
 func isHollow(a *Attribute, m map[string]any) bool {
 	hasOwn := false // whether the attribute has a sub-attribute that carries content
@@ -333,7 +333,7 @@ func (d *reader) readSingle(a *Attribute, path AttrPath, raw any) (any, error) {
 }
 
 // requiresExactForm reports whether clients must send an attribute in its declared form, without
-// any tolerance. This is so for attributes that identify people and resources, and for hidden
+// any tolerance. They must for attributes that identify people and resources, and for hidden
 // attributes.
 func requiresExactForm(a *Attribute, path AttrPath) bool {
 	switch {

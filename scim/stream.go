@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// How many bytes of a body DecodeStream keeps in memory at most.
+// How many bytes DecodeStream keeps in memory at most.
 const (
-	MaxStreamedRestBytes    = 1 << 20  // of the body without the streamed attribute
-	MaxStreamedElementBytes = 64 << 10 // of one value of the streamed attribute
+	MaxStreamedRestBytes    = 1 << 20  // the largest size of the body without the streamed attribute
+	MaxStreamedElementBytes = 64 << 10 // the largest size of one value of the streamed attribute
 )
 
 // Stream says which multi-valued core attribute DecodeStream reads value by value. So a body with a
@@ -79,7 +79,7 @@ type streamReader struct {
 	reader
 	input       *bufio.Reader
 	attr        *Attribute
-	onValue     func(any) error // the Each of the Stream
+	onValue     func(any) error // the function Each of the Stream
 	otherParts  []byte          // the body, with an empty list in the place of the streamed list
 	sawList     bool            // whether the body has the streamed list
 	valueNumber int             // the number of the current value, counted from 1

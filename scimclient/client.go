@@ -38,8 +38,8 @@ type Client struct {
 	needsSlash   [2]atomic.Bool // whether the application needs a slash at the end of /Users (index 0) and of /Users/{id} (index 1)
 }
 
-// endpoint holds what the clients for users and groups of one application share: its address, the
-// token and the dialect.
+// endpoint holds the data that the clients for users and groups of one application share: its
+// address, the token and the dialect.
 type endpoint struct {
 	base      string // scheme, host and path, without a slash at the end
 	flags     string // query string of the Tenant URL, sent with every request
@@ -52,7 +52,7 @@ type endpoint struct {
 	paths     pathCache                         // parsed target paths
 }
 
-// resourceType holds what differs between requests about users and groups.
+// resourceType holds the differences between requests about users and requests about groups.
 type resourceType struct {
 	path   string // path below the Tenant URL
 	query  string // query string of each read and each search; "" if there is none
@@ -67,8 +67,8 @@ var (
 	groupResource = &resourceType{path: "/Groups", query: "excludedAttributes=members", noun: "a group", schema: scim.GroupURN, newBody: groupBody}
 )
 
-// contradicts reports whether a resource says that it is of another type: an account when a group was
-// asked for, or the other way round.
+// contradicts reports whether a resource says that it is of another type: an account instead of a
+// group, or a group instead of an account.
 func (t *resourceType) contradicts(r scim.Resource) bool {
 	other, otherName := scim.GroupURN, "Group"
 	if t == groupResource {
@@ -339,7 +339,7 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 			return provision.TargetObject{}, err
 		}
 		if again.isSuccess() {
-			c.learn(provision.Dialect{PlainGroups: true})
+			c.addToDialect(provision.Dialect{PlainGroups: true})
 			a = again
 		}
 	}
@@ -378,7 +378,7 @@ func (c *Client) Patch(ctx context.Context, id string, changes []provision.Chang
 				return provision.TargetObject{}, err
 			}
 			if again.isSuccess() {
-				c.learn(other)
+				c.addToDialect(other)
 				a = again
 				break
 			}
@@ -395,7 +395,7 @@ func (c *Client) Patch(ctx context.Context, id string, changes []provision.Chang
 func (c *Client) refusedWrite(a answer) *provision.TargetError {
 	te := a.toError()
 	if te.Kind == provision.Conflict {
-		c.learn(provision.Dialect{Unique: true})
+		c.addToDialect(provision.Dialect{Unique: true})
 	}
 	return te
 }
@@ -412,8 +412,8 @@ func (c *Client) Dialect() provision.Dialect {
 // Dialect for the same application.
 func (c *Client) Speak(d provision.Dialect) { c.dialect.Store(&d) }
 
-// learn adds newly found deviations to the dialect.
-func (c *Client) learn(found provision.Dialect) {
+// addToDialect adds newly found deviations to the dialect.
+func (c *Client) addToDialect(found provision.Dialect) {
 	for {
 		old := c.dialect.Load()
 		next := c.Dialect()

@@ -64,7 +64,7 @@ func (g groupClient) AddMembers(ctx context.Context, group string, members []str
 			return err
 		}
 		if again.isSuccess() {
-			g.learn(other)
+			g.addToDialect(other)
 		}
 		if again.isSuccess() || again.isTransient() {
 			return g.checkMemberChange(again, group)
@@ -120,7 +120,7 @@ func (g groupClient) RemoveMembers(ctx context.Context, group string, members []
 			return err
 		}
 		if again.isSuccess() {
-			g.learn(provision.Dialect{Removal: other})
+			g.addToDialect(provision.Dialect{Removal: other})
 		}
 		if again.isSuccess() || again.isTransient() {
 			return g.checkMemberChange(again, group)

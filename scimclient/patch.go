@@ -22,8 +22,8 @@ type operation struct {
 }
 
 // patchBody returns the body of a PATCH. trying is true if the application has just refused a path
-// to an element of a list. Then an element of which it is unknown whether it exists is treated as
-// missing, and sent as a whole.
+// to an element of a list. Then patchBody treats each element as missing that is not known to
+// exist, and sends the whole element.
 func patchBody(changes []provision.Change, compliant bool, d provision.Dialect, trying bool) ([]byte, error) {
 	var whole, rest []provision.Change
 	var roles []operation

@@ -51,10 +51,10 @@ func (a answer) toError() *provision.TargetError {
 	case s == http.StatusForbidden:
 		te.Kind, te.Code = provision.Permanent, "InsufficientRights"
 		te.Advice = "The application does not let this token do this. Read its message and correct it there."
-	case s == http.StatusNotFound && a.isAboutUser() && (a.isError() || len(a.trimmedBody()) == 0):
+	case s == http.StatusNotFound && a.isAboutOneObject() && (a.isError() || len(a.trimmedBody()) == 0):
 		te.Kind, te.Code = provision.NotFound, "InvalidAnchor"
 		te.Advice = "The account no longer exists. It is looked for by its matching attributes."
-	case s == http.StatusNotFound && a.isAboutUser():
+	case s == http.StatusNotFound && a.isAboutOneObject():
 		// A proxy in front of the application may have answered with this 404, or the application
 		// while it was being deployed.
 		te.Kind, te.Code = provision.Transient, "NotFoundWithoutProof"
@@ -92,9 +92,9 @@ func (a answer) toError() *provision.TargetError {
 	return te
 }
 
-// isAboutUser reports whether the request was about one account or group, so that its path contains
-// an id.
-func (a answer) isAboutUser() bool {
+// isAboutOneObject reports whether the request was about one account or group, so that its path
+// contains an id.
+func (a answer) isAboutOneObject() bool {
 	return strings.Contains(a.request, " /Users/") || strings.Contains(a.request, " /Groups/")
 }
 

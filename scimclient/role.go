@@ -12,8 +12,8 @@ import (
 // roleType is the value of "type" that Entra sends with application roles.
 const roleType = "WindowsAzureActiveDirectoryRole"
 
-// completeRoles gives a role that the mapping writes as the single role the form that Entra sends:
-// primary, and with a type.
+// completeRoles completes the role of a mapping that writes a single role. As Entra does, it marks
+// the role as primary and gives it a type.
 func completeRoles(r scim.Resource, changes []provision.Change) {
 	for _, ch := range changes {
 		if ch.Roles != provision.SingleRole {

@@ -95,7 +95,7 @@ func (x *exchange) setActor() {
 func (x *exchange) warnOfOtherAddress(public string) {
 	_, host, found := strings.Cut(public, "://")
 	shown := truncate(x.request.Host)
-	if !found || strings.EqualFold(host, x.request.Host) || !x.handler.foreignHosts.isNew(shown) {
+	if !found || strings.EqualFold(host, x.request.Host) || !x.handler.foreignHosts.shouldWarn(shown) {
 		return
 	}
 	x.handler.log().Warn("scim requests arrive at an address other than the public one; locations in answers use the public one",
@@ -112,9 +112,9 @@ type foreignHosts struct {
 // maxForeignHosts bounds the number of warnings, because a client can send any Host header.
 const maxForeignHosts = 20
 
-// isNew reports whether to warn of a host: it returns true for the first call with the host, and
-// false if there have been maxForeignHosts warnings.
-func (f *foreignHosts) isNew(host string) bool {
+// shouldWarn reports whether to warn of a host: it returns true for the first call with the host,
+// and false if there have been maxForeignHosts warnings.
+func (f *foreignHosts) shouldWarn(host string) bool {
 	host = strings.ToLower(host)
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -164,7 +164,7 @@ func last4(bearer string) string {
 
 func (x *exchange) resourceID() string { return x.place.afterEndpoint[0] }
 
-// showsType returns the name of the endpoint's resource type, such as "User".
+// kind returns the name of the endpoint's resource type, such as "User".
 func (x *exchange) kind() scim.TypeName { return x.resourceType.ID }
 
 // locationOf returns the absolute URL of a resource.

@@ -10,8 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// place is the target of a request, the parts of its path
-// /c/{site}/auth/scim/v2/{endpoint}/{further segments} and its query.
+// place is the target of a request: the parts of the path
+// /c/{site}/auth/scim/v2/{endpoint}/{further segments}, and the query.
 type place struct {
 	site          string
 	endpoint      string   // the endpoint in the client's spelling; "" for the base URL
@@ -43,6 +43,7 @@ func splitPath(raw string) (site string, below []string, ok bool) {
 	return site, segments[4:], true
 }
 
+// locate returns the target that the path of a request names.
 func locate(u *url.URL) place {
 	site, below, _ := splitPath(u.EscapedPath())
 	p := place{site: site, query: u.RawQuery}

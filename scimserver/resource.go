@@ -207,8 +207,9 @@ func (x *exchange) preferNotFound(err error) error {
 // the whole group.
 const smallGroupMembers = 100
 
-// largeGroup returns how many members a group must have to count as large. The answer to a PATCH of
-// a large group is 204 without a body. The answer to any other PATCH is 200 with the resource.
+// largeGroup returns the status of the answer to a PATCH of a large group, and how many members
+// make a group large. The status is 204, without a body. The answer to any other PATCH is 200 with
+// the resource.
 //
 // RFC 7644 §3.5.2: the server may leave the resource out, but not if the client names attributes.
 // Entra advises against returning a group's members and reads only the status. A client whose

@@ -25,7 +25,7 @@ type view struct {
 	versionWithoutGroups bool
 }
 
-// showsType returns the name of the resource type that the view shows, such as "User".
+// kind returns the name of the resource type that the view shows, such as "User".
 func (v view) kind() scim.TypeName { return v.resourceType.ID }
 
 // viewFromQuery returns the view that the query string of a request about one resource asks for. It

@@ -109,8 +109,8 @@ func (c Connection) ReadyFor(p Protocol) bool {
 	return c.Provider.EntityID != ""
 }
 
-// advice says what an administrator must add to a connection that is not ready.
-func (p Protocol) advice() string {
+// setUpAdvice says what an administrator must add to a connection that is not ready.
+func (p Protocol) setUpAdvice() string {
 	if p == OpenID {
 		return "save its issuer, client id and client secret first"
 	}
@@ -174,7 +174,7 @@ func (c *Connection) check() error {
 		return refusal.New(refusal.Invalid, "protocol", "%q is not a protocol", string(c.Protocol)).Advise("use saml or oidc")
 	}
 	if c.Mode != SSOOff && !c.Ready() {
-		return refusal.New(refusal.Conflict, "mode", "the identity provider is not known yet").Advise("%s", c.Protocol.advice())
+		return refusal.New(refusal.Conflict, "mode", "the identity provider is not known yet").Advise("%s", c.Protocol.setUpAdvice())
 	}
 	return nil
 }
@@ -225,8 +225,8 @@ func (s *SingleSignOn) Require(ctx context.Context, st site.Site, ifVersion int6
 	return s.SetConnectionAs(ctx, st, ifVersion, actor, personID, func(c *Connection) error { c.Mode = SSORequired; return nil })
 }
 
-// checkMayRequire returns ErrCannotRequire if the administrator with this id may not make single sign-on
-// required with the connection next. old is the stored connection.
+// checkMayRequire returns ErrCannotRequire if the administrator with this id may not make single
+// sign-on required with the connection next. old is the stored connection.
 func (s *SingleSignOn) checkMayRequire(ctx context.Context, st site.Site, old, next Connection, personID string) error {
 	if personID == "" {
 		return ErrCannotRequire.Because("an administrator of the site makes single sign-on required").Advise("choose Required on the page Single sign-on")

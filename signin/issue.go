@@ -38,7 +38,7 @@ func (s *SignIns) IssueSiteLink(ctx context.Context, st site.Site, userName, act
 			return Link{}, ErrSSORequired
 		}
 	}
-	return s.issue(ctx, st, Link{Kind: Person, UserName: p.UserName}, p.ID, actor,
+	return s.issueLink(ctx, st, Link{Kind: Person, UserName: p.UserName}, p.ID, actor,
 		fmt.Sprintf("One-time sign-in link made for %s", p.UserName))
 }
 
@@ -51,7 +51,7 @@ func (s *SignIns) IssueFirstAdminLink(ctx context.Context, st site.Site, email, 
 		return Link{}, err
 	}
 	if email == "" {
-		return s.issue(ctx, st, Link{Kind: FirstAdmin}, "", actor, "One-time link made for the site's first administrator")
+		return s.issueLink(ctx, st, Link{Kind: FirstAdmin}, "", actor, "One-time link made for the site's first administrator")
 	}
 	form, err := Form{Name: email, Email: email}.clean()
 	if err != nil {
@@ -63,7 +63,7 @@ func (s *SignIns) IssueFirstAdminLink(ctx context.Context, st site.Site, email, 
 	return s.IssueSiteLink(ctx, st, form.Email, actor)
 }
 
-func (s *SignIns) issue(ctx context.Context, st site.Site, l Link, personID, actor, text string) (Link, error) {
+func (s *SignIns) issueLink(ctx context.Context, st site.Site, l Link, personID, actor, text string) (Link, error) {
 	r := LinkRecord{Site: st.ID, Kind: l.Kind, PersonID: personID}
 	l.Link, r.Record = onetime.New(s.Now(), func(secret string) string { return LinkPath(st.Name, secret) })
 	if err := s.Store.AddLink(ctx, r, s.newEvent(st, event.SignInLinkCreated, actor, personID, text)); err != nil {

@@ -16,11 +16,11 @@ const (
 
 // Refusals that callers check for.
 var (
-	// ErrLinkEnded refuses a link that no longer opens. A new link would open. Its About field is a
+	// ErrLinkEnded refuses a link that no longer opens. A new link would open. Its Data field is a
 	// ClosedLink.
 	ErrLinkEnded = onetime.NewRefusal("link_ended")
 	// ErrAccountClosed refuses a link because of the person's account or the site's settings. A new
-	// link would not open either. Its About field is a ClosedLink.
+	// link would not open either. Its Data field is a ClosedLink.
 	ErrAccountClosed = refusal.New(refusal.Gone, "", "this account is closed, so its links do not open").Coded("link_account_closed")
 
 	// ErrInactive and ErrBlocked refuse to make a link for a person.

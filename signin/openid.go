@@ -186,13 +186,13 @@ func (s *SingleSignOn) acceptToken(ctx context.Context, st site.Site, c Connecti
 			return v, err
 		}
 	}
-	v.issuer, v.authenticated = t.Issuer, t.Authenticated
+	v.issuer, v.authenticatedAt = t.Issuer, t.Authenticated
 	v.session = roster.Origin{Issuer: t.Issuer}
 	attributes := make([]saml.Attribute, 0, len(t.Attributes))
 	for _, a := range t.Attributes {
 		attributes = append(attributes, saml.Attribute(a))
 	}
-	v.shown = TestResult{Issuer: t.Issuer, NameID: t.Subject, Attributes: shownAttributes(attributes), Signed: "ID token (" + t.Algorithm + ")", Drift: t.ClockDrift}
+	v.testResult = TestResult{Issuer: t.Issuer, NameID: t.Subject, Attributes: shownAttributes(attributes), Signed: "ID token (" + t.Algorithm + ")", Drift: t.ClockDrift}
 	picked, err := t.Pick(c.OpenID.Claims)
 	v.claims = saml.ClaimValues(picked)
 	return v, err

@@ -177,7 +177,7 @@ func (s *SingleSignOn) applyMetadata(ctx context.Context, st site.Site) (failure
 		if err != nil {
 			return err.Error(), nil
 		}
-		next, failure := c.refreshed(announced, s.Now())
+		next, failure := c.withRefreshedCertificates(announced, s.Now())
 		if changes := Differences(c, next); len(changes) > 0 {
 			next.Version = c.Version + 1
 			e := event.Event{
@@ -197,9 +197,10 @@ func (s *SingleSignOn) applyMetadata(ctx context.Context, st site.Site) (failure
 	return "the settings changed meanwhile", nil
 }
 
-// refreshed returns the connection with the certificates of the metadata. failure says in words
-// which other changes of the metadata an administrator must import; it is empty if there are none.
-func (c Connection) refreshed(announced saml.IdentityProvider, now time.Time) (next Connection, failure string) {
+// withRefreshedCertificates returns the connection with the certificates of the metadata. failure
+// says in words which other changes of the metadata an administrator must import; it is empty if
+// there are none.
+func (c Connection) withRefreshedCertificates(announced saml.IdentityProvider, now time.Time) (next Connection, failure string) {
 	next = c
 	if announced.EntityID != c.Provider.EntityID {
 		return next, fmt.Sprintf("it is of another identity provider, %s; import it if that is right", announced.EntityID)

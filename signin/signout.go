@@ -60,8 +60,8 @@ func (s *SingleSignOn) StartSignOut(ctx context.Context, st site.Site, o roster.
 	return "/c/" + st.Name + "/auth/saml2/sign-out?go=" + relay, nil
 }
 
-// startOpenIDSignOut is StartSignOut with OpenID Connect. A provider that does not answer, or has no
-// address for it, is not offered.
+// startOpenIDSignOut is StartSignOut with OpenID Connect. The path is empty if the provider does
+// not answer, or has no address for sign-outs.
 func (s *SingleSignOn) startOpenIDSignOut(ctx context.Context, st site.Site, c Connection, o roster.Origin) (path string, err error) {
 	if !c.SignsOut || c.Mode == SSOOff || s.OpenID == nil || !c.ReadyFor(OpenID) || o.Issuer != c.OpenID.Issuer {
 		return "", nil
@@ -93,8 +93,8 @@ func (s *SingleSignOn) SignedOutURL(siteName string) string {
 	return s.PublicURL + signOutPath(url.PathEscape(siteName))
 }
 
-// FinishOpenIDSignOut processes the answer of an OpenID provider to a request of StartSignOut. It
-// reports whether the provider has ended its session, which is so if the state belongs to a
+// FinishOpenIDSignOut processes the answer of an OpenID provider to a request of StartSignOut.
+// there reports whether the provider has ended its session. It is true if the state belongs to a
 // request.
 func (s *SingleSignOn) FinishOpenIDSignOut(ctx context.Context, st site.Site, state string) (there bool, err error) {
 	if state == "" || st.ID == "" {

@@ -65,8 +65,8 @@ type SSOStore interface {
 	ConflictStore
 	RecoveryStore
 
-	// AddRequest stores a request. It removes the site's expired requests and the records of expired
-	// assertions.
+	// AddRequest stores a request. It removes the site's expired requests and the records of
+	// expired assertions.
 	AddRequest(ctx context.Context, id site.ID, r RequestRecord) error
 	// TakeRequest removes and returns a request. It returns refusal.NotFound if there is none, or
 	// if the request has expired at the time now.
@@ -186,7 +186,7 @@ func (s *SingleSignOn) StartTest(ctx context.Context, st site.Site, by Protocol,
 		return "", err
 	}
 	if !c.ReadyFor(by) {
-		return "", ErrSSOOff.Because("the identity provider is not known yet").Advise("%s", by.advice())
+		return "", ErrSSOOff.Because("the identity provider is not known yet").Advise("%s", by.setUpAdvice())
 	}
 	r := RequestRecord{Purpose: ToTest, Browser: secret.HashOf(browser), Person: personID, Version: c.Version}
 	if by == SAML {
@@ -261,9 +261,9 @@ func (s *SingleSignOn) AnswersRequest(ctx context.Context, st site.Site, in Resp
 	return has, nil
 }
 
-// Finish processes a SAML response. It returns ErrSSOOff, a refusal whose data is a FailedSignIn, or an
-// error of this server. A failed test is stored and shown like one that passed, so it is not an
-// error.
+// Finish processes a SAML response. It returns ErrSSOOff, a refusal whose data is a FailedSignIn,
+// or an error of this server. A failed test is stored and shown like one that passed, so it is not
+// an error.
 func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, from session.Browser) (Finished, error) {
 	c, err := s.Connection(ctx, st)
 	if err != nil {
@@ -280,18 +280,19 @@ func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, fr
 		return s.acceptTest(ctx, st, c, req, in)
 	}
 	if req.ID != "" {
-		// Nobody can make this server verify many responses to one request at the same time.
+		// Verify only one response to a request at a time, so that no one can keep this server
+		// busy.
 		if _, busy := s.answering.LoadOrStore(req.Hash, true); busy {
 			return Finished{}, s.refuseSignIn(ctx, st, SAML, errNoRequest(SAML), "")
 		}
 		defer s.answering.Delete(req.Hash)
 	}
 	if c.Mode == SSOOff || c.Protocol != SAML {
-		return Finished{}, s.spend(ctx, st, roster.Ticket{Request: req.Hash}, ErrSSOOff)
+		return Finished{}, s.useUp(ctx, st, roster.Ticket{Request: req.Hash}, ErrSSOOff)
 	}
-	v, err := s.accept(ctx, st, c, req, in)
+	v, err := s.acceptResponse(ctx, st, c, req, in)
 	if err != nil {
-		return Finished{}, s.refuseSignIn(ctx, st, SAML, s.spend(ctx, st, v.ticket, err), v.claims.UserIdentifier)
+		return Finished{}, s.refuseSignIn(ctx, st, SAML, s.useUp(ctx, st, v.ticket, err), v.claims.UserIdentifier)
 	}
 	return s.admit(ctx, st, c, req, v, from)
 }
@@ -299,18 +300,18 @@ func (s *SingleSignOn) Finish(ctx context.Context, st site.Site, in Response, fr
 // acceptTest verifies the response of a test. It removes the request first, so that only one
 // response can be the result of the test.
 func (s *SingleSignOn) acceptTest(ctx context.Context, st site.Site, c Connection, req RequestRecord, in Response) (Finished, error) {
-	if err := s.spend(ctx, st, roster.Ticket{Request: req.Hash}, nil); err != nil {
+	if err := s.useUp(ctx, st, roster.Ticket{Request: req.Hash}, nil); err != nil {
 		return Finished{}, s.refuseSignIn(ctx, st, SAML, err, "")
 	}
-	v, err := s.accept(ctx, st, c, req, in)
+	v, err := s.acceptResponse(ctx, st, c, req, in)
 	v.ticket.Request = secret.Hash{}
-	return s.finishTest(ctx, st, c, req, v, s.spend(ctx, st, v.ticket, err))
+	return s.finishTest(ctx, st, c, req, v, s.useUp(ctx, st, v.ticket, err))
 }
 
-// spend uses up the request and the assertion of a test, or of a sign-in that ends with the refusal
+// useUp uses up the request and the assertion of a test, or of a sign-in that ends with the refusal
 // in err. It returns err, or the reason why they cannot be used. If err is an error of this server,
-// spend uses up nothing, so that the same response can be sent again.
-func (s *SingleSignOn) spend(ctx context.Context, st site.Site, t roster.Ticket, err error) error {
+// useUp uses up nothing, so that the same response can be sent again.
+func (s *SingleSignOn) useUp(ctx context.Context, st site.Site, t roster.Ticket, err error) error {
 	if _, refused := describeFailure(err); err != nil && refused == nil || t.IsZero() {
 		return err
 	}
@@ -319,28 +320,27 @@ func (s *SingleSignOn) spend(ctx context.Context, st site.Site, t roster.Ticket,
 	case errors.Is(used, roster.ErrRequestUsed):
 		return errNoRequest(SAML)
 	case errors.Is(used, roster.ErrAssertionUsed):
-		return s.spend(ctx, st, roster.Ticket{Request: t.Request}, protocolError(SAML, reasonReplayed, "the assertion was used before"))
+		return s.useUp(ctx, st, roster.Ticket{Request: t.Request}, protocolError(SAML, reasonReplayed, "the assertion was used before"))
 	case used != nil:
 		return fmt.Errorf("use up the request and the assertion: %w", used)
 	}
 	return err
 }
 
-// admit signs in the person that the identity provider has identified. It does so for both
-// protocols.
+// admit signs in the person that the identity provider has identified, with either protocol.
 func (s *SingleSignOn) admit(ctx context.Context, st site.Site, c Connection, req RequestRecord, v verifiedResponse, from session.Browser) (Finished, error) {
 	limits := s.Limits
 	if c.Length > 0 {
 		limits.Length = c.Length
 	}
 	who := assertedPerson(st, c, v)
-	who.AuthenticatedAt, who.Ticket = v.authenticated, v.ticket
+	who.AuthenticatedAt, who.Ticket = v.authenticatedAt, v.ticket
 	if req.Purpose == ToRenew {
 		who.AuthenticatedAt = s.Now() // the response would have been refused if the person had not just proved who they are
 	}
 	got, err := s.Rosters.Open(st).AdmitAsserted(ctx, who, limits, from)
 	if err != nil {
-		err = s.spend(ctx, st, v.ticket, err)
+		err = s.useUp(ctx, st, v.ticket, err)
 		if failed := s.storeConflict(ctx, st, who, err); failed != nil {
 			return Finished{}, failed
 		}
@@ -369,7 +369,7 @@ func (s *SingleSignOn) findRequest(ctx context.Context, st site.Site, c Connecti
 		return RequestRecord{}, fmt.Errorf("find request: %w", err)
 	}
 	if err := checkRequest(req, c, SAML, in.Browser); err != nil {
-		return RequestRecord{}, s.spend(ctx, st, roster.Ticket{Request: req.Hash}, err)
+		return RequestRecord{}, s.useUp(ctx, st, roster.Ticket{Request: req.Hash}, err)
 	}
 	return req, nil
 }
@@ -416,18 +416,19 @@ func protocolError(by Protocol, reason, detail string) error {
 
 // verifiedResponse is the verified content of a response of either protocol.
 type verifiedResponse struct {
-	protocol      Protocol
-	issuer        string
-	claims        saml.ClaimValues
-	authenticated time.Time     // when the person signed in at the identity provider; zero if unknown
-	ends          time.Time     // when the identity provider wants the session to end; zero if it does not say
-	session       roster.Origin // the session at the identity provider; only for SAML
-	ticket        roster.Ticket // what the response uses up; only for SAML
-	shown         TestResult    // the data for the page that shows the result of a test
+	protocol        Protocol
+	issuer          string
+	claims          saml.ClaimValues
+	authenticatedAt time.Time     // when the person signed in at the identity provider; zero if unknown
+	sessionEnd      time.Time     // when the identity provider wants the session to end; zero if it does not say
+	session         roster.Origin // the session at the identity provider; only for SAML
+	ticket          roster.Ticket // the request and the assertion that the response uses up; only for SAML
+	testResult      TestResult    // the data for the page that shows the result of a test
 }
 
-// accept verifies a SAML response. Its result has a ticket even if accept refuses the response.
-func (s *SingleSignOn) accept(ctx context.Context, st site.Site, c Connection, req RequestRecord, in Response) (verifiedResponse, error) {
+// acceptResponse verifies a SAML response. Its result has a ticket even if acceptResponse refuses
+// the response.
+func (s *SingleSignOn) acceptResponse(ctx context.Context, st site.Site, c Connection, req RequestRecord, in Response) (verifiedResponse, error) {
 	want := saml.Expected{RequestID: req.ID, AllowUnsolicited: req.ID == "" && c.Unsolicited}
 	if req.Purpose == ToRenew {
 		want.MaxAge = RequestLifetime
@@ -455,9 +456,9 @@ func (s *SingleSignOn) accept(ctx context.Context, st site.Site, c Connection, r
 	if err != nil {
 		return v, err
 	}
-	v.issuer, v.authenticated, v.ends = a.Issuer, a.Authenticated, a.SessionEnd
+	v.issuer, v.authenticatedAt, v.sessionEnd = a.Issuer, a.Authenticated, a.SessionEnd
 	v.session = roster.Origin{Issuer: a.Issuer, NameID: a.NameID, NameFormat: a.NameIDFormat, Index: a.SessionIndex}
-	v.shown = TestResult{Issuer: a.Issuer, NameID: a.NameID, Format: a.NameIDFormat, Attributes: shownAttributes(a.Attributes), Signed: a.SignedElements, Encrypted: a.Encrypted, Drift: a.ClockDrift}
+	v.testResult = TestResult{Issuer: a.Issuer, NameID: a.NameID, Format: a.NameIDFormat, Attributes: shownAttributes(a.Attributes), Signed: a.SignedElements, Encrypted: a.Encrypted, Drift: a.ClockDrift}
 	v.ticket.Assertion, v.ticket.Until = secret.HashOf(a.Issuer+"\x00"+a.ID), a.RememberUntil
 	v.claims, err = a.Pick(c.Claims)
 	return v, err
@@ -476,7 +477,7 @@ func assertedPerson(st site.Site, c Connection, v verifiedResponse) roster.Asser
 	return roster.Asserted{
 		Issuer: v.issuer, Identifier: p.UserIdentifier, Match: match,
 		DisplayName: p.DisplayName, Email: p.Email, Title: p.JobTitle, Department: p.Department,
-		Create: c.Creates, Ends: v.ends, Session: v.session, Protocol: v.protocol.String(),
+		Create: c.Creates, Ends: v.sessionEnd, Session: v.session, Protocol: v.protocol.String(),
 	}
 }
 
@@ -557,7 +558,7 @@ type TestResult struct {
 // finishTest stores the result of a test, and returns the path of the page that shows it. err says
 // why the response was refused; it is nil if the response was accepted.
 func (s *SingleSignOn) finishTest(ctx context.Context, st site.Site, c Connection, req RequestRecord, v verifiedResponse, err error) (Finished, error) {
-	t := Test{Version: req.Version, Time: s.Now().UTC().Truncate(time.Microsecond), Result: v.shown}
+	t := Test{Version: req.Version, Time: s.Now().UTC().Truncate(time.Microsecond), Result: v.testResult}
 	t.Result.Identifier, t.Result.Protocol = v.claims.UserIdentifier, v.protocol
 	var would roster.Admission
 	if err == nil {
@@ -599,16 +600,16 @@ func shownAttributes(all []saml.Attribute) []saml.Attribute {
 	const most, longest = 100, 500
 	var kept []saml.Attribute
 	for _, a := range all[:min(len(all), most)] {
-		one := saml.Attribute{Name: cut(a.Name, longest)}
+		one := saml.Attribute{Name: shorten(a.Name, longest)}
 		for _, v := range a.Values[:min(len(a.Values), 10)] {
-			one.Values = append(one.Values, cut(v, longest))
+			one.Values = append(one.Values, shorten(v, longest))
 		}
 		kept = append(kept, one)
 	}
 	return kept
 }
 
-func cut(text string, most int) string {
+func shorten(text string, most int) string {
 	return strings.ToValidUTF8(text[:min(len(text), most)], "")
 }
 
@@ -633,7 +634,8 @@ func (s *SingleSignOn) LastTest(ctx context.Context, st site.Site, personID stri
 
 // LinkTested links the identity in a person's last test to their account. The test proves that the
 // identity belongs to the person: the person signed in at the identity provider with a browser that
-// is also signed in here. If there is no such test within maxTestAgeToLink, LinkTested returns a refusal.
+// is also signed in here. If there is no such test within maxTestAgeToLink, LinkTested returns a
+// refusal.
 func (s *SingleSignOn) LinkTested(ctx context.Context, st site.Site, person roster.Person, c roster.Change) error {
 	t, ok, err := s.LastTest(ctx, st, person.ID)
 	if err != nil {

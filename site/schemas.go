@@ -27,7 +27,7 @@ type SchemasInUse struct {
 // that it affects.
 type SchemaUse struct {
 	Loss  scim.Loss
-	Count int // how many resources the change would harm; because of them it is refused
+	Count int // how many resources the change would harm; if there are any, the change is refused
 	Drops int // how many resources lose values if the change is forced
 }
 
@@ -122,8 +122,9 @@ func (s *Sites) SetSchemas(ctx context.Context, id ID, doc []byte, actor string)
 	return changed, err
 }
 
-// SetSchemasFrom is like SetSchemas, but changes nothing and returns ErrStale if the SchemasVersion
-// of the stored document is no longer was, the version that the caller saw.
+// SetSchemasFrom is like SetSchemas, but changes nothing and returns ErrStale if the stored
+// document was changed after the caller saw it. was is the SchemasVersion of the document that the
+// caller saw.
 func (s *Sites) SetSchemasFrom(ctx context.Context, id ID, was string, doc []byte, actor string) (Site, error) {
 	changed, _, err := s.changeSchemas(ctx, id, doc, actor, nil, "", was)
 	return changed, err
@@ -155,8 +156,9 @@ func (s *Sites) ForceSchemas(ctx context.Context, id ID, doc []byte, actor, conf
 	return s.changeSchemas(ctx, id, doc, actor, drop, confirmed, "")
 }
 
-// ForceSchemasFrom is like ForceSchemas, but changes nothing and returns ErrStale if the
-// SchemasVersion of the stored document is no longer was, the version that the caller saw.
+// ForceSchemasFrom is like ForceSchemas, but changes nothing and returns ErrStale if the stored
+// document was changed after the caller saw it. was is the SchemasVersion of the document that the
+// caller saw.
 func (s *Sites) ForceSchemasFrom(ctx context.Context, id ID, was string, doc []byte, actor, confirmed string, drop DropStranded) (changed Site, dropped []string, err error) {
 	return s.changeSchemas(ctx, id, doc, actor, drop, confirmed, was)
 }

@@ -261,14 +261,14 @@ func (s *Sites) Authenticate(ctx context.Context, name, bearer string) (Site, To
 	case !found.SCIMEnabled:
 		return found, token, ErrSCIMOff
 	case token.ReplacesOnUse != "":
-		return s.switchOver(ctx, found, token)
+		return s.endReplacedToken(ctx, found, token)
 	}
 	return found, token, nil
 }
 
-// switchOver ends the old token that the used token replaces. It returns the site and the used
-// token, as Authenticate does.
-func (s *Sites) switchOver(ctx context.Context, of Site, used Token) (Site, Token, error) {
+// endReplacedToken ends the old token that the used token replaces. It returns the site and the
+// used token, as Authenticate does.
+func (s *Sites) endReplacedToken(ctx context.Context, of Site, used Token) (Site, Token, error) {
 	now := s.Now()
 	err := s.Store.UpdateSite(ctx, of.ID, func(tx Tx) error {
 		current, err := findToken(ctx, tx, used.ID)

@@ -80,9 +80,9 @@ type Handler struct {
 	Log    *slog.Logger
 	Now    func() time.Time
 
-	// Enter signs the browser in, and redirects it to the path in to, which is a path of the site.
+	// Enter signs the browser in, and redirects it to the path that the argument to contains.
 	Enter func(w http.ResponseWriter, r *http.Request, st site.Site, s signin.Session, to string) error
-	// Show shows a page.
+	// Show answers with the page for the message.
 	Show func(w http.ResponseWriter, r *http.Request, m Message)
 	// Administrator returns the id of the signed-in administrator of the site; ok is false for
 	// every other visitor.
@@ -116,15 +116,15 @@ type endpoint struct {
 
 func (h *Handler) endpoints() []endpoint {
 	return []endpoint{
-		{"GET " + SAMLPrefix + "metadata", h.metadata},
+		{"GET " + SAMLPrefix + "metadata", h.serveMetadata},
 		{"GET " + SAMLPrefix + "login", h.startSignIn},
 		{"GET " + SAMLPrefix + "test", h.startTest(signin.SAML)},
 		{"GET " + SAMLPrefix + "sign-out", h.signOutByRedirect},
 		{"POST " + SAMLPrefix + "sign-out", h.signOutByPost},
-		{"POST " + SAMLPrefix + "post", h.takeResponse},
+		{"POST " + SAMLPrefix + "post", h.acceptResponse},
 		{"GET " + OpenIDPrefix + "login", h.startSignIn},
 		{"GET " + OpenIDPrefix + "test", h.startTest(signin.OpenID)},
-		{"GET " + OpenIDPrefix + "callback", h.takeAnswer},
+		{"GET " + OpenIDPrefix + "callback", h.acceptAnswer},
 		{"GET " + OpenIDPrefix + "sign-out", h.signOutByOpenID},
 	}
 }
@@ -138,8 +138,9 @@ func (h *Handler) Patterns() []string {
 	return all
 }
 
-// unavailable is the answer for a site that does not exist, and for a site without single sign-on.
-var unavailable = Message{
+// unavailableMessage is the answer for a site that does not exist, and for a site without single
+// sign-on.
+var unavailableMessage = Message{
 	http.StatusNotFound, "Single sign-on is not available here",
 	"The address may be mistyped, or this site does not use single sign-on. Ask an administrator of the site how to sign in.",
 }
@@ -155,12 +156,12 @@ func (h *Handler) findSite(r *http.Request) (site.Site, error) {
 	return st, err
 }
 
-// metadata answers with the site's SAML metadata. The metadata does not depend on whether the site
-// exists, and contains no certificates. Administrators find those on the page Single sign-on.
-func (h *Handler) metadata(w http.ResponseWriter, r *http.Request) {
+// serveMetadata answers with the site's SAML metadata. The metadata does not depend on whether the
+// site exists, and contains no certificates. Administrators find those on the page Single sign-on.
+func (h *Handler) serveMetadata(w http.ResponseWriter, r *http.Request) {
 	name := r.PathValue("site")
 	if site.CheckName(name) != nil {
-		h.Show(w, r, unavailable)
+		h.Show(w, r, unavailableMessage)
 		return
 	}
 	body, err := h.SSO.ServiceProvider(name, signin.Connection{}).Metadata()
@@ -214,7 +215,7 @@ func (h *Handler) startTest(by signin.Protocol) http.HandlerFunc {
 // redirectToProvider sends the browser to the identity provider.
 func (h *Handler) redirectToProvider(w http.ResponseWriter, r *http.Request, address string, err error) {
 	if errors.Is(err, signin.ErrSSOOff) {
-		h.Show(w, r, unavailable)
+		h.Show(w, r, unavailableMessage)
 		return
 	}
 	if err != nil {
@@ -226,7 +227,8 @@ func (h *Handler) redirectToProvider(w http.ResponseWriter, r *http.Request, add
 	http.Redirect(w, r, address, http.StatusSeeOther)
 }
 
-func (h *Handler) takeResponse(w http.ResponseWriter, r *http.Request) {
+// acceptResponse accepts a SAML response that a browser brings from the identity provider.
+func (h *Handler) acceptResponse(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
 	source := web.SiteSource(r)
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
@@ -273,9 +275,9 @@ func (h *Handler) finishSignIn(w http.ResponseWriter, r *http.Request, st site.S
 	switch {
 	case errors.Is(err, signin.ErrSSOOff):
 		h.failures.Count(source, h.Now())
-		h.Show(w, r, unavailable)
+		h.Show(w, r, unavailableMessage)
 	case err != nil:
-		h.refuse(w, r, source, err)
+		h.refuseSignIn(w, r, source, err)
 	case done.Purpose == signin.ToTest:
 		w.Header().Set("Cache-Control", "no-store")
 		http.Redirect(w, r, done.ReturnTo, http.StatusSeeOther)
@@ -299,10 +301,10 @@ func (h *Handler) mustSlowDown(w http.ResponseWriter, r *http.Request, t *web.Th
 	return true
 }
 
-// refuse shows a person that they are not signed in. It shows the reason only if the reason is
-// about their account, because then the identity provider has identified them. Administrators find
-// other reasons in the audit log.
-func (h *Handler) refuse(w http.ResponseWriter, r *http.Request, source string, err error) {
+// refuseSignIn shows a person that they are not signed in. It shows the reason only if the reason
+// is about their account, because then the identity provider has identified them. Administrators
+// find other reasons in the audit log.
+func (h *Handler) refuseSignIn(w http.ResponseWriter, r *http.Request, source string, err error) {
 	if _, about := refusal.DataOf[signin.FailedSignIn](err); about {
 		h.failures.Count(source, h.Now())
 	}

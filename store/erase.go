@@ -265,7 +265,7 @@ func scrubRow(p erasure.Person, t textTable, r textRow) (after textRow, differs 
 			set("entry", entry)
 			set("search_text", search)
 		}
-	case (t.name == "job_plan_object" || t.name == "job_drift_object") && own:
+	case own && slices.Contains([]string{"job_plan_object", "job_drift_object", "job_discovered", "job_discovered_match"}, t.name):
 		return textRow{key: r.key}, true // delete the row: it is about this person alone
 	case strings.HasPrefix(t.name, "job_"):
 		if own { // provisioning needs only the ids of the person and of the account

@@ -27,7 +27,7 @@ func Restore(ctx context.Context, path, from, stamp string, prepare func(file st
 	return schema().Restore(ctx, path, from, stamp, prepare)
 }
 
-// schema tells package sqldb what it needs to know about the tables.
+// schema returns the description of the tables that package sqldb needs.
 func schema() sqldb.Schema {
 	files, err := fs.Sub(migrations, "migrations")
 	if err != nil {

@@ -209,9 +209,8 @@ func (s Operators) List(ctx context.Context) (all []operator.Operator, err error
 	return all, err
 }
 
-// Remove deletes the operator with this name, with every session, link and identity, and appends the
-// event.
-// It returns operator.ErrUnknown if there is neither such an operator nor a usable link.
+// Remove deletes the operator with this name, with every session, link and identity, and appends
+// the event. It returns operator.ErrUnknown if there is neither such an operator nor a usable link.
 func (s Operators) Remove(ctx context.Context, name string, now time.Time, e event.Event) error {
 	folded := scim.Fold(name)
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
@@ -239,7 +238,7 @@ func (s Operators) Remove(ctx context.Context, name string, now time.Time, e eve
 		if err != nil {
 			return err
 		}
-		n, err := affected(live, removed)
+		n, err := affectedRows(live, removed)
 		if err != nil {
 			return err
 		}

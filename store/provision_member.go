@@ -64,6 +64,7 @@ func (t jobTx) applyMembersChange(ctx context.Context, o provision.Outcome) erro
 	return nil
 }
 
+// forgetMembers deletes everything that the job remembers about the members of a group.
 func (t jobTx) forgetMembers(ctx context.Context, group string) error {
 	for _, table := range []string{"job_member", "job_member_read"} {
 		if err := t.exec(ctx, `
@@ -82,6 +83,8 @@ func (t jobTx) forgetMembers(ctx context.Context, group string) error {
 	return nil
 }
 
+// resendMembers forgets what was sent about the members of a group, and makes the engine read and
+// send all members again.
 func (t jobTx) resendMembers(ctx context.Context, group string) error {
 	if err := t.forgetMembers(ctx, group); err != nil {
 		return err

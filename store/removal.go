@@ -55,7 +55,7 @@ func hideRow(ctx context.Context, tx *sqldb.Tx, table, id string) error {
 	return err
 }
 
-// Removals returns the number of deleted sites, directories and applications that still have rows.
+// Removals counts the deleted sites, directories and applications that still have rows.
 func (s Retention) Removals(ctx context.Context) (n int, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return tx.QueryRow(ctx, "select count(*) from removal").Scan(&n)
@@ -200,7 +200,7 @@ func (s Retention) emptyTable(ctx context.Context, work *sqldb.Slicer, t ownedTa
 		condition, args := t.conditionAfter(after)
 		var last []any
 		if len(t.key) > 0 {
-			if last, err = s.keyAt(ctx, work, t, after); err != nil {
+			if last, err = s.sliceEndKey(ctx, work, t, after); err != nil {
 				return removed, false, err
 			}
 		}
@@ -265,9 +265,9 @@ func (t ownedTable) keyNames() string {
 	return strings.Join(names, ", ")
 }
 
-// keyAt returns the key of the last row of the next slice, or nil if the remaining rows are fewer
-// than a slice.
-func (s Retention) keyAt(ctx context.Context, work *sqldb.Slicer, t ownedTable, after []any) (key []any, err error) {
+// sliceEndKey returns the key of the last row of the next slice, or nil if the remaining rows are
+// fewer than a slice.
+func (s Retention) sliceEndKey(ctx context.Context, work *sqldb.Slicer, t ownedTable, after []any) (key []any, err error) {
 	condition, args := t.conditionAfter(after)
 	query := fmt.Sprintf(`
 		select %s
@@ -289,7 +289,7 @@ func (s Retention) keyAt(ctx context.Context, work *sqldb.Slicer, t ownedTable, 
 	return key, err
 }
 
-// hideJob removes a job and its lease, so that no process works on it any longer. It leaves the
+// hideJob removes a job and its leases, so that no process works on it any longer. It leaves the
 // job's other rows.
 func hideJob(ctx context.Context, tx *sqldb.Tx, k provision.Key) error {
 	for _, table := range []string{"job", "job_state"} {
@@ -298,6 +298,9 @@ func hideJob(ctx context.Context, tx *sqldb.Tx, k provision.Key) error {
 			where directory = $1 and app = $2`, string(k.Directory), k.App); err != nil {
 			return err
 		}
+	}
+	if err := forgetLease(ctx, tx, provision.DiscoveryKind, k.String()); err != nil {
+		return err
 	}
 	return forgetLease(ctx, tx, provision.LeaseKind, k.String())
 }

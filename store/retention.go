@@ -289,7 +289,7 @@ func (s Retention) pruneEvents(ctx context.Context, work *sqldb.Slicer, before i
 		if err != nil {
 			return removed, false, err
 		}
-		var doomed []agedEvent
+		var events []agedEvent
 		young := len(chunk) < work.Rows()
 		for _, e := range chunk {
 			after = e.position.Seq
@@ -297,14 +297,14 @@ func (s Retention) pruneEvents(ctx context.Context, work *sqldb.Slicer, before i
 			case e.time >= before:
 				young = true
 			case !holds || !e.position.After(hold):
-				doomed = append(doomed, e)
+				events = append(events, e)
 			}
 		}
-		if len(doomed) > 0 {
-			if err := work.Write(ctx, func(tx *sqldb.Tx) error { return deleteEvents(ctx, tx, doomed) }); err != nil {
+		if len(events) > 0 {
+			if err := work.Write(ctx, func(tx *sqldb.Tx) error { return deleteEvents(ctx, tx, events) }); err != nil {
 				return removed, false, err
 			}
-			removed += len(doomed)
+			removed += len(events)
 		} else if young {
 			n, done, err := s.pruneDirectoryRows(ctx, work)
 			return removed + n, done, err
@@ -407,9 +407,9 @@ func (s Retention) oldestEvents(ctx context.Context, work *sqldb.Slicer, after i
 
 // deleteEvents removes events, and records for each scope up to which position its events have been
 // removed.
-func deleteEvents(ctx context.Context, tx *sqldb.Tx, doomed []agedEvent) error {
+func deleteEvents(ctx context.Context, tx *sqldb.Tx, events []agedEvent) error {
 	last := map[event.Scope]agedEvent{}
-	for _, e := range doomed {
+	for _, e := range events {
 		if err := tx.Send(ctx, `
 			delete from event
 			where seq = $1`, e.position.Seq); err != nil {

@@ -700,7 +700,7 @@ func (t rosterTx) DropIdentity(ctx context.Context, person string) (bool, error)
 	if err != nil {
 		return false, err
 	}
-	n, err := affected(done)
+	n, err := affectedRows(done)
 	return n > 0, err
 }
 

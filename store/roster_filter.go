@@ -87,11 +87,11 @@ func (n narrower) narrowNode(node scim.Node, not bool) narrowing {
 	case scim.Not:
 		return n.narrowNode(node.Node, !not)
 	case scim.Compare:
-		return negate(n.narrowCompare(node), not)
+		return negateIf(n.narrowCompare(node), not)
 	case scim.Present:
-		return negate(n.narrowPresent(node.Path), not)
+		return negateIf(n.narrowPresent(node.Path), not)
 	case scim.ValuePath:
-		return negate(n.narrowValuePath(node), not)
+		return negateIf(n.narrowValuePath(node), not)
 	}
 	return unknownNarrowing
 }
@@ -142,13 +142,13 @@ func (n narrower) disjunction(a, b narrowing) narrowing {
 		otherTable:   a.otherTable || b.otherTable,
 	}
 	if either.selective {
-		either.setUnion(n.site, append(a.parts(), b.parts()...))
+		either.setUnion(n.site, append(a.orParts(), b.orParts()...))
 	}
 	return either
 }
 
-// parts returns the parts of a narrowing that was built with "or", or the narrowing itself.
-func (n narrowing) parts() []narrowing {
+// orParts returns the parts of a narrowing that was built with "or", or the narrowing itself.
+func (n narrowing) orParts() []narrowing {
 	if n.alternatives != nil {
 		return slices.Clone(n.alternatives)
 	}
@@ -168,9 +168,9 @@ func (n *narrowing) setUnion(site string, parts []narrowing) {
 	n.sql = "r.id in (" + strings.Join(sql, " union all ") + ")"
 }
 
-// negate negates an exact narrowing if not is set. Negating an inexact narrowing would drop
-// matches, so negate returns unknownNarrowing for it.
-func negate(n narrowing, not bool) narrowing {
+// negateIf negates an exact narrowing if not is set. Negating an inexact narrowing would drop
+// matches, so negateIf returns unknownNarrowing for it.
+func negateIf(n narrowing, not bool) narrowing {
 	switch {
 	case !not:
 		return n
@@ -381,7 +381,7 @@ func narrowRole(op scim.Op, text string) narrowing {
 		}
 		return narrowing{sql: "r.role = ?", args: []any{string(roster.RoleRegistered)}}
 	}
-	return negate(narrowing{
+	return negateIf(narrowing{
 		sql:   "(r.role in ('Moderator', 'Admin') and r.role = ?)", // the index on roles is partial: it has only the special roles
 		args:  []any{string(role)},
 		exact: true,

@@ -167,7 +167,7 @@ func (l listing) list(ctx context.Context, tx *sqldb.Tx) (roster.Found, error) {
 	case l.narrowing.exact && sorted:
 		return l.sortedPage(ctx, tx, order)
 	}
-	return l.scan(ctx, tx)
+	return l.scanCandidates(ctx, tx)
 }
 
 // placeOrder returns the "order by" terms of lists. If the condition is selective, it adds "+ 0".
@@ -330,7 +330,7 @@ func (l listing) exactPage(ctx context.Context, tx *sqldb.Tx) (found roster.Foun
 	if l.Count > 0 && l.Offset == 0 && l.After == nil && l.Before == nil {
 		return l.firstPage(ctx, tx)
 	}
-	if found.Total, err = l.count(ctx, tx); err != nil || l.Count == 0 || l.Offset >= found.Total {
+	if found.Total, err = l.countNarrowed(ctx, tx); err != nil || l.Count == 0 || l.Offset >= found.Total {
 		return found, err
 	}
 	if page, ok, err := l.pageNextToPlace(ctx, tx, found.Total); ok {
@@ -352,12 +352,12 @@ func (l listing) firstPage(ctx context.Context, tx *sqldb.Tx) (found roster.Foun
 		return roster.Found{Documents: docs, Total: len(docs)}, err
 	}
 	found = roster.Found{Documents: docs[:min(len(docs), l.Count)], CutShort: len(docs) < l.Count}
-	found.Total, err = l.count(ctx, tx)
+	found.Total, err = l.countNarrowed(ctx, tx)
 	return found, err
 }
 
-// count returns the number of resources that satisfy the narrowing.
-func (l listing) count(ctx context.Context, tx *sqldb.Tx) (total int, err error) {
+// countNarrowed returns the number of resources that satisfy the narrowing.
+func (l listing) countNarrowed(ctx context.Context, tx *sqldb.Tx) (total int, err error) {
 	if l.narrowing.count != "" {
 		err = tx.QueryRow(ctx, l.narrowing.count, l.narrowing.args...).Scan(&total)
 		return total, err
@@ -372,7 +372,7 @@ func (l listing) count(ctx context.Context, tx *sqldb.Tx) (total int, err error)
 // sortedPage returns the page of a query that sorts by columns. It reads only the documents of the
 // page.
 func (l listing) sortedPage(ctx context.Context, tx *sqldb.Tx, order ordering) (found roster.Found, err error) {
-	if found.Total, err = l.total(ctx, tx); err != nil || l.Count == 0 || l.Offset >= found.Total {
+	if found.Total, err = l.countMatches(ctx, tx); err != nil || l.Count == 0 || l.Offset >= found.Total {
 		return found, err
 	}
 	if l, err = l.continueFrom(order); err != nil {
@@ -400,11 +400,11 @@ func (l listing) sortedPage(ctx context.Context, tx *sqldb.Tx, order ordering) (
 	return found, err
 }
 
-// total returns the number of matching resources, for a query whose narrowing is exact or that has
-// no filter.
-func (l listing) total(ctx context.Context, tx *sqldb.Tx) (int, error) {
+// countMatches returns the number of matching resources, for a query whose narrowing is exact or
+// that has no filter.
+func (l listing) countMatches(ctx context.Context, tx *sqldb.Tx) (int, error) {
 	if l.Filter != nil {
-		return l.count(ctx, tx)
+		return l.countNarrowed(ctx, tx)
 	}
 	l.Count = 0
 	found, err := l.unfilteredPage(ctx, tx)
@@ -420,9 +420,9 @@ type candidate struct {
 	resource scim.Resource
 }
 
-// scan reads all candidates. The filter's evaluator decides which ones match and how they are
-// ordered.
-func (l listing) scan(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
+// scanCandidates reads all candidates. The filter's evaluator decides which ones match and how they
+// are ordered.
+func (l listing) scanCandidates(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
 	if l.narrowing.sql == "" {
 		// The scan will read the whole list. The counts show in advance whether the list is too
 		// long.
@@ -604,7 +604,7 @@ func (l listing) readAttributes() []string {
 }
 
 func (l listing) readsMembers() bool {
-	return l.Kind == roster.Group && l.reads(scim.AttrPath{Name: "members"})
+	return l.Kind == roster.Group && l.readsAttribute(scim.AttrPath{Name: "members"})
 }
 
 // readsMemberNames reports whether the filter or the sort order reads the names of members.
@@ -616,28 +616,28 @@ func (l listing) readsMemberNames() bool {
 }
 
 func (l listing) readsGroups() bool {
-	return l.Kind == roster.User && l.Groups && (l.reads(scim.AttrPath{Name: "groups"}) || l.reads(scim.AttrPath{Name: "meta", Sub: "version"}))
+	return l.Kind == roster.User && l.Groups && (l.readsAttribute(scim.AttrPath{Name: "groups"}) || l.readsAttribute(scim.AttrPath{Name: "meta", Sub: "version"}))
 }
 
-// reads reports whether the filter or the sort order uses the wanted core attribute or
+// readsAttribute reports whether the filter or the sort order uses the wanted core attribute or
 // sub-attribute.
-func (l listing) reads(wanted scim.AttrPath) bool {
-	if l.Sort != nil && overlaps(l.Sort.Path, wanted) {
+func (l listing) readsAttribute(wanted scim.AttrPath) bool {
+	if l.Sort != nil && pathsOverlap(l.Sort.Path, wanted) {
 		return true
 	}
-	return l.Filter != nil && mentions(l.Filter.Root, wanted)
+	return l.Filter != nil && mentionsAttribute(l.Filter.Root, wanted)
 }
 
-// mentions reports whether a node of a filter uses the wanted attribute.
-func mentions(node scim.Node, wanted scim.AttrPath) bool {
+// mentionsAttribute reports whether a node of a filter uses the wanted attribute.
+func mentionsAttribute(node scim.Node, wanted scim.AttrPath) bool {
 	path := scim.AttrPath{}
 	switch node := node.(type) {
 	case scim.And:
-		return mentions(node.Left, wanted) || mentions(node.Right, wanted)
+		return mentionsAttribute(node.Left, wanted) || mentionsAttribute(node.Right, wanted)
 	case scim.Or:
-		return mentions(node.Left, wanted) || mentions(node.Right, wanted)
+		return mentionsAttribute(node.Left, wanted) || mentionsAttribute(node.Right, wanted)
 	case scim.Not:
-		return mentions(node.Node, wanted)
+		return mentionsAttribute(node.Node, wanted)
 	case scim.Compare:
 		path = node.Path
 	case scim.Present:
@@ -645,12 +645,12 @@ func mentions(node scim.Node, wanted scim.AttrPath) bool {
 	case scim.ValuePath:
 		path = node.Path
 	}
-	return overlaps(path, wanted)
+	return pathsOverlap(path, wanted)
 }
 
-// overlaps reports whether path reads the wanted attribute, one of its sub-attributes, or the
+// pathsOverlap reports whether path reads the wanted attribute, one of its sub-attributes, or the
 // attribute that contains it.
-func overlaps(path, wanted scim.AttrPath) bool {
+func pathsOverlap(path, wanted scim.AttrPath) bool {
 	return path.URN == "" && path.Name == wanted.Name && (path.Sub == "" || wanted.Sub == "" || path.Sub == wanted.Sub)
 }
 

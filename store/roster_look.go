@@ -185,7 +185,7 @@ func appendMissing(list, more []roster.Record, limit int) []roster.Record {
 
 // sharedSkeletons returns the given skeletons that have a row in look_alike, because different
 // names share them.
-func sharedSkeletons(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []string) (noted []string, err error) {
+func sharedSkeletons(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []string) (shared []string, err error) {
 	err = inBatches(skeletons, func(batch []string) error {
 		args := []any{string(id)}
 		for _, s := range batch {
@@ -195,10 +195,10 @@ func sharedSkeletons(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []
 			select a.skeleton
 			from look_alike a
 			where a.site = $1 and a.skeleton in (`+placeholders(2, len(batch))+`)`, args...)
-		noted = append(noted, some...)
+		shared = append(shared, some...)
 		return err
 	})
-	return noted, err
+	return shared, err
 }
 
 // findAlike returns users that have the look's skeleton but another name. It leaves out the person
@@ -240,7 +240,7 @@ func (s *indexStep) fillLooks(ctx context.Context, at valueIndex) error {
 	next, done := at, true
 	var rows []valueRow
 	var looks []roster.NameLook
-	err := s.resources(ctx, at, func(rec roster.Record) (enough bool, err error) {
+	err := s.visitResources(ctx, at, func(rec roster.Record) (enough bool, err error) {
 		of, err := rec.StoredNameLooks()
 		for _, l := range of {
 			rows = append(rows, valueRow{rec.ID, roster.Value{Path: roster.NameLooksPath, Folded: lookValue(l)}})

@@ -11,8 +11,8 @@ import (
 )
 
 // isLookup reports whether a single query can answer the list. Provisioning starts with such
-// lookups, by name or by employee number. An index finds a few candidates, and their
-// documents show whether they match.
+// lookups, by name or by employee number. An index finds a few candidates, and their documents show
+// whether they match.
 func (l listing) isLookup() bool {
 	first := l.Sort == nil && l.After == nil && l.Before == nil && l.Offset == 0 && l.Count > 0
 	return first && l.narrowing.selective && !l.narrowing.skewed && (l.narrowing.exact || !l.readsMembers() && !l.readsGroups())

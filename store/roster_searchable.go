@@ -287,12 +287,12 @@ func (s Rosters) Index(ctx context.Context, id site.ID, epoch int64, limit int) 
 		if err := checkLease(ctx, tx, roster.LeaseKind, string(id), epoch); err != nil {
 			return err
 		}
-		if err := step.begin(ctx); err != nil {
+		if err := step.syncIndexes(ctx); err != nil {
 			return err
 		}
 		if at := slices.IndexFunc(step.indexes, func(v valueIndex) bool { return !v.complete }); at >= 0 {
 			more = true
-			return step.fill(ctx, step.indexes[at])
+			return step.fillIndexes(ctx, step.indexes[at])
 		}
 		if step.looks != nil {
 			more = true
@@ -314,8 +314,9 @@ type indexStep struct {
 	looks    *valueIndex  // the progress of indexing how names look (see roster_look.go); nil once that is complete
 }
 
-// begin adds an index for each new declaration. It removes the indexes of withdrawn declarations.
-func (s *indexStep) begin(ctx context.Context) error {
+// syncIndexes adds an index for each new declaration. It removes the indexes of withdrawn
+// declarations.
+func (s *indexStep) syncIndexes(ctx context.Context) error {
 	old, err := valueIndexes(ctx, s.tx, s.site)
 	if err != nil {
 		return err
@@ -349,10 +350,10 @@ func (s *indexStep) begin(ctx context.Context) error {
 	return nil
 }
 
-// fill writes the value rows of the next resources. Attributes that were declared together are
-// indexed together: fill includes every declaration with the same progress as first. It
+// fillIndexes writes the value rows of the next resources. Attributes that were declared together
+// are indexed together: fillIndexes includes every declaration with the same progress as first. It
 // locks the resources, so that no write happens between reading a resource and writing its rows.
-func (s *indexStep) fill(ctx context.Context, first valueIndex) error {
+func (s *indexStep) fillIndexes(ctx context.Context, first valueIndex) error {
 	var together []site.Searchable
 	for i, v := range s.indexes {
 		if !v.complete && v.kind == first.kind && v.lastPlace == first.lastPlace {
@@ -362,7 +363,7 @@ func (s *indexStep) fill(ctx context.Context, first valueIndex) error {
 	next := first
 	next.complete = true
 	var rows []valueRow
-	err := s.resources(ctx, first, func(rec roster.Record) (enough bool, err error) {
+	err := s.visitResources(ctx, first, func(rec roster.Record) (enough bool, err error) {
 		values, err := rec.DeclaredValues(together)
 		for _, v := range values {
 			rows = append(rows, valueRow{rec.ID, v})
@@ -397,10 +398,10 @@ const (
 	maxBytesPerStep = 4 << 20
 )
 
-// resources calls visit for the next resources that the index in the argument from does not
+// visitResources calls visit for the next resources that the index in the argument from does not
 // contain, until visit reports that the step has enough. The resources stay locked until the
 // transaction ends.
-func (s *indexStep) resources(ctx context.Context, from valueIndex, visit func(roster.Record) (enough bool, err error)) (err error) {
+func (s *indexStep) visitResources(ctx context.Context, from valueIndex, visit func(roster.Record) (enough bool, err error)) (err error) {
 	rows, err := s.tx.Query(ctx, `
 		select r.id, r.seq, r.doc
 		from resource r
@@ -448,8 +449,8 @@ func addValues(ctx context.Context, tx *sqldb.Tx, id site.ID, rows []valueRow) e
 	})
 }
 
-// clearedPerResource is how many rows clearUndeclared may delete for each resource that fill may
-// read. It is greater than 1, because deleting a row takes less work than indexing a resource.
+// clearedPerResource is how many rows clearUndeclared may delete for each resource that fillIndexes
+// may read. It is greater than 1, because deleting a row takes less work than indexing a resource.
 const clearedPerResource = 10
 
 // clearUndeclared removes value rows that belong to no declaration. A write that saw a declaration

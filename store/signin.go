@@ -80,7 +80,7 @@ func (s SignIns) UseLink(ctx context.Context, id site.ID, hash secret.Hash, now 
 		if err != nil {
 			return err
 		}
-		n, err := affected(done)
+		n, err := affectedRows(done)
 		if err != nil {
 			return err
 		}

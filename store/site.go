@@ -175,7 +175,7 @@ func (s Sites) CreateSite(ctx context.Context, made site.Site, events ...event.E
 		if err != nil {
 			return err
 		}
-		n, err := affected(done)
+		n, err := affectedRows(done)
 		if err != nil {
 			return err
 		}
@@ -315,7 +315,7 @@ func (t siteTx) UseFormNumber(ctx context.Context, number string, at time.Time) 
 	if err != nil {
 		return err
 	}
-	n, err := affected(done)
+	n, err := affectedRows(done)
 	if err == nil && n == 0 {
 		return site.ErrFormUsed
 	}

@@ -49,8 +49,8 @@ func orNotFound(err, notFound error) error {
 	return err
 }
 
-// affected returns the total number of rows that the statements changed.
-func affected(results ...sql.Result) (total int64, err error) {
+// affectedRows returns the total number of rows that the statements changed.
+func affectedRows(results ...sql.Result) (total int64, err error) {
 	for _, r := range results {
 		n, err := r.RowsAffected()
 		if err != nil {

@@ -164,8 +164,8 @@ func (s SingleSignOn) AddRequest(ctx context.Context, id site.ID, r signin.Reque
 	})
 }
 
-// TakeRequest removes a sign-in request and returns it. It returns refusal.NotFound if
-// there is none or if it has expired.
+// TakeRequest removes a sign-in request and returns it. It returns refusal.NotFound if there is
+// none or if it has expired.
 func (s SingleSignOn) TakeRequest(ctx context.Context, id site.ID, hash secret.Hash, now time.Time) (r signin.RequestRecord, err error) {
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		r = signin.RequestRecord{Hash: hash}
@@ -236,7 +236,8 @@ func useTicket(ctx context.Context, tx *sqldb.Tx, id site.ID, t roster.Ticket, n
 		return nil
 	}
 	if t.Request == none {
-		// AddRequest does this too. But sign-ins that begin at the identity provider have no request.
+		// AddRequest does this too. But sign-ins that begin at the identity provider have no
+		// request.
 		if err := forgetAssertions(ctx, tx, id, now); err != nil {
 			return err
 		}
@@ -257,8 +258,8 @@ func forgetAssertions(ctx context.Context, tx *sqldb.Tx, id site.ID, now time.Ti
 	return err
 }
 
-// The queries that delete what has expired at a site. They run with each sign-in, so they must read
-// the expired rows only.
+// The queries that delete a site's expired requests and assertions. They run with each sign-in, so
+// they must read the expired rows only.
 const (
 	forgetRequestsQuery = `
 		delete from saml_request

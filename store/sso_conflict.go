@@ -78,7 +78,7 @@ func (s SingleSignOn) DropConflicts(ctx context.Context, id site.ID, issuer, ide
 		if err != nil {
 			return err
 		}
-		n, err := affected(done)
+		n, err := affectedRows(done)
 		if err != nil {
 			return err
 		}

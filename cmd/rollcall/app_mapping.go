@@ -165,7 +165,7 @@ type rowFlags struct {
 	mappingFlags
 	source, constant, expression, defaultValue, apply string // the values of --source, --constant, --expression, --default and --apply
 	none, flowNull                                    bool   // whether --none and --flow-null are on
-	match                                             int    // the matching precedence
+	match                                             int    // the value of --match: the matching precedence
 }
 
 func (c *command) mappingSet() *cobra.Command {

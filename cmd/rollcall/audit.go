@@ -222,7 +222,7 @@ func (s *services) deletedScope(ctx context.Context, scope event.Scope, missing 
 	return scope, err
 }
 
-// eachEvent calls fn for each event that the query matches, for at most this many events (most).
+// eachEvent calls fn for each event that the query matches. It stops after most events.
 func eachEvent(ctx context.Context, s *services, q event.Query, most int, fn func(event.Event) error) error {
 	for {
 		q.Limit = min(most, 500)

@@ -103,7 +103,7 @@ func withoutPassword(database string) string {
 	return u.String()
 }
 
-// restoreFlags holds the flags of `restore`.
+// restoreFlags holds the values of the flags --yes, --end-tokens and --without-key of `restore`.
 type restoreFlags struct {
 	yes, endTokens, withoutKey bool
 }

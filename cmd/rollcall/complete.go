@@ -151,6 +151,10 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		return completionOf(nestedOff, nestedOn), true
 	case "--cycle":
 		return completionOf(lastCycle), true
+	case "--class":
+		return completionOf(provision.IdentityClasses()...), true
+	case "--change":
+		return completionOf(provision.IdentityNew, provision.IdentityChanged, provision.IdentityGone), true
 	case "--level":
 		return completionOf(operator.Levels...), true
 	case "--exact-case":
@@ -261,7 +265,7 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 	}
 	quiet := *c
 	quiet.stderr = io.Discard
-	s, err := quiet.openServices(ctx, wiring{readOnly: true, existing: true, log: slog.New(slog.DiscardHandler)})
+	s, err := quiet.openServices(ctx, wiring{readOnly: true, mustExist: true, log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		return completion{}
 	}

@@ -34,7 +34,7 @@ Members come with rollcall directory import-members. --dry-run shows what would 
 			if err != nil {
 				return err
 			}
-			in, err := c.open(args[1])
+			in, err := c.openInput(args[1])
 			if err != nil {
 				return err
 			}
@@ -113,7 +113,7 @@ their groups. --dry-run shows what would happen.`,
 }
 
 func (c *command) importMembers(ctx context.Context, h *directory.Handle, file string, o directory.MemberImport) (directory.MemberReport, error) {
-	in, err := c.open(file)
+	in, err := c.openInput(file)
 	if err != nil {
 		return directory.MemberReport{}, err
 	}

@@ -79,7 +79,7 @@ what would happen.`,
 			if err != nil {
 				return err
 			}
-			in, err := c.open(args[1])
+			in, err := c.openInput(args[1])
 			if err != nil {
 				return err
 			}

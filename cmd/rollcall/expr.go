@@ -23,15 +23,15 @@ import (
 
 // exprFlags are the flags of rollcall expr.
 type exprFlags struct {
-	object     string   // the path of a file with a source object; "-" is standard input
-	attributes []string // values of --attribute, each NAME=VALUE
-	directory  string
-	user       string
-	sample     int
-	trace      bool
-	taken      []string // the values of --taken, which the application is assumed to have already
-	domain     string   // the default domain of the directory that --directory names
-	app        string
+	object     string                 // the path of a file with a source object; "-" is standard input
+	attributes []string               // values of --attribute, each NAME=VALUE
+	directory  string                 // the name of a directory; empty for none
+	user       string                 // the user of the directory with whose attributes to evaluate; empty for none
+	sample     int                    // on how many random people of the directory to evaluate; 0 for none
+	trace      bool                   // whether to print each step of the evaluation
+	taken      []string               // the values of --taken, which the application is assumed to have already
+	domain     string                 // the default domain of the directory that --directory names
+	app        string                 // the application whose attributes the expression may use; may be empty
 	target     string                 // the target attribute of --app that the expression must suit; may be empty
 	checkFits  func(expr.Value) error // returns an error if a value cannot be sent to --target; nil if --directory is not given
 }
@@ -186,7 +186,7 @@ func (c *command) readObject(name string) (expr.Env, error) {
 // exprDirectory evaluates the expression on one person of a directory, or on a sample of its
 // people.
 func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, f exprFlags) error {
-	s, err := c.openServices(ctx, wiring{readOnly: true, existing: true})
+	s, err := c.openServices(ctx, wiring{readOnly: true, mustExist: true})
 	if err != nil {
 		return err
 	}

@@ -31,10 +31,12 @@ func elsewhere() map[string]string {
 	return tests
 }
 
-// TestEveryFlagIsSetAndReadBack holds the stories to each flag of each command: a story gives it to the command, which succeeds, and what it
-// changed is read back. A writing command says itself what it was asked to do, so another command must show it: one that only reads, with a
-// check of what it printed. What a reading command does is in its own output. So is what a command does that answers with exit code 2,
-// because there is something to do: it writes to stdout, which a refused command does not.
+// TestEveryFlagIsSetAndReadBack holds the stories to each flag of each command: a story gives it to
+// the command, which succeeds, and what it changed is read back. A writing command says itself what
+// it was asked to do, so another command must show it: one that only reads, with a check of what it
+// printed. What a reading command does is in its own output. So is what a command does that answers
+// with exit code 2, because there is something to do: it writes to stdout, which a refused command
+// does not.
 func TestEveryFlagIsSetAndReadBack(t *testing.T) {
 	t.Parallel()
 	commands := leaves(t)
@@ -125,7 +127,7 @@ func readBack(story string, commands map[string]*cobra.Command) map[string]bool 
 		case strings.HasPrefix(line, "rollcall "):
 			path, flags := parseLine(line, commands)
 			now, answered, shows = nil, nil, readingPath(path)
-			if t, _ := traitOf(path); t.access == writes || t.access == makes {
+			if t, _ := traitOf(path); t.access == writes || t.access == creates {
 				waiting = append(waiting, flags...)
 			} else {
 				now = flags

@@ -16,8 +16,8 @@ import (
 
 // mailFlags holds the values of the flags that describe the mail server.
 type mailFlags struct {
-	url  string
-	from string
+	url  string // the URL of the mail server
+	from string // the sender of the mail
 }
 
 func (c *command) addMailFlags(flags *pflag.FlagSet, m *mailFlags) {
@@ -25,10 +25,10 @@ func (c *command) addMailFlags(flags *pflag.FlagSet, m *mailFlags) {
 	flags.StringVar(&m.from, "mail-from", "", "sender of notifications, such as rollcall@contoso.example [ROLLCALL_MAIL_FROM]")
 }
 
-// mailer returns the mail server that the flags and the environment describe. It returns nil if
+// makeMailer returns the mail server that the flags and the environment describe. It returns nil if
 // they describe none. The environment variable is read here and not as the default of the flag:
 // help shows defaults, and the URL holds a password.
-func (c *command) mailer(cmd *cobra.Command, m mailFlags) (notification.Mailer, error) {
+func (c *command) makeMailer(cmd *cobra.Command, m mailFlags) (notification.Mailer, error) {
 	address, from := m.url, m.from
 	if address == "" {
 		address = c.env("ROLLCALL_SMTP_URL", "")
@@ -196,9 +196,9 @@ func (c *command) notificationList() *cobra.Command {
 	}
 }
 
-// recipient opens the directory and finds the recipient that the arguments DIRECTORY and ADDRESS
-// name.
-func (s *services) recipient(cmd *cobra.Command, args []string) (*directory.Handle, notification.Recipient, error) {
+// findRecipient opens the directory and finds the recipient that the arguments DIRECTORY and
+// ADDRESS name.
+func (s *services) findRecipient(cmd *cobra.Command, args []string) (*directory.Handle, notification.Recipient, error) {
 	h, err := s.directories.OpenNamed(cmd.Context(), args[0])
 	if err != nil {
 		return nil, notification.Recipient{}, err
@@ -211,7 +211,7 @@ func (c *command) notificationRemove() *cobra.Command {
 	return &cobra.Command{
 		Use: "remove DIRECTORY ADDRESS", Short: "Stop mail to an address", Args: exactArguments("DIRECTORY", "ADDRESS"),
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
-			h, r, err := s.recipient(cmd, args)
+			h, r, err := s.findRecipient(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -230,11 +230,11 @@ func (c *command) notificationTest() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "test DIRECTORY ADDRESS", Short: "Send a test mail now", Args: exactArguments("DIRECTORY", "ADDRESS"),
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
-			mailer, err := c.mailer(cmd, m)
+			mailer, err := c.makeMailer(cmd, m)
 			if err != nil {
 				return err
 			}
-			h, r, err := s.recipient(cmd, args)
+			h, r, err := s.findRecipient(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -258,7 +258,7 @@ func (c *command) notificationResume() *cobra.Command {
 		Long: `Mail to an address stops when the mail server has taken none for three days. This
 sends mail again, first what waits.`,
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
-			h, r, err := s.recipient(cmd, args)
+			h, r, err := s.findRecipient(cmd, args)
 			if err != nil {
 				return err
 			}

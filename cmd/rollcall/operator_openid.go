@@ -87,7 +87,7 @@ func isPlainWord(text string, most int) bool {
 // names the provider, so it may be on a private network or on this machine; addresses that
 // people type into pages may not.
 func (c *command) operatorSignIn(s *services, db *store.DB, w wiring) *operator.OpenID {
-	o := c.outboundOptions(w.listens, w.forbidden)
+	o := c.outboundOptions(w.listens, w.metricsAddress)
 	o.AllowPrivate, o.AllowLoopback = true, true
 	return &operator.OpenID{
 		Operators: s.operators, Requests: store.Operators{DB: db}, Providers: oidcclient.New(o, c.now), Refused: s.refused, PublicURL: c.baseURL(),

@@ -15,10 +15,10 @@ import (
 // command holds the data that all subcommands share: the process and the global flags.
 type command struct {
 	process
-	database  string
-	keyFile   string
-	publicURL string
-	json      bool
+	database  string // the path of a SQLite file, or the URL of a PostgreSQL database
+	keyFile   string // the path of the key file; empty for the default path
+	publicURL string // the address of this installation for people; empty if it is not known
+	json      bool   // whether to print results as JSON
 	linkHelp  string // the text that tells people how to get a new sign-in link; empty if they can use a command
 	// allowPrivate lets provisioning reach private addresses.
 	allowPrivate bool
@@ -83,6 +83,7 @@ provisioned into).
 	return root
 }
 
+// env returns the value of an environment variable, or fallback if it is not set.
 func (c *command) env(name, fallback string) string {
 	if v := c.getenv(name); v != "" {
 		return v

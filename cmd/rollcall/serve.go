@@ -122,7 +122,7 @@ func (c *command) serve(cmd *cobra.Command, o serveFlags) error {
 		return usagef(cmd, "--security-contact: %w", err)
 	}
 	o.contact = contact
-	mailer, err := c.mailer(cmd, o.mail)
+	mailer, err := c.makeMailer(cmd, o.mail)
 	if err != nil {
 		return err
 	}
@@ -158,7 +158,7 @@ func (c *command) serve(cmd *cobra.Command, o serveFlags) error {
 	setGarbageLimits()
 	w := wiring{log: log, listens: []net.Addr{ln.Addr()}, interval: o.interval, settle: o.settle, leaverPatience: o.leavers, mailer: mailer, operators: provider}
 	if shown != nil {
-		w.forbidden = shown.Addr()
+		w.metricsAddress = shown.Addr()
 	}
 	if sqldb.Kind(c.database) == sqldb.SQLite {
 		w.instance = "serve"
@@ -210,7 +210,7 @@ func listen(cmd *cobra.Command, o serveFlags, log *slog.Logger) (ln net.Listener
 	if err != nil {
 		return nil, "", errors.Join(err, ln.Close())
 	}
-	return tls.NewListener(ln, &tls.Config{GetCertificate: pair.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), "https", nil
+	return tls.NewListener(ln, &tls.Config{GetCertificate: pair.currentCertificate, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), "https", nil
 }
 
 // checkPrivate refuses the file of a private key that every account on the machine can read. The
@@ -243,7 +243,7 @@ func (c *command) printFirstLink(ctx context.Context, s *services) error {
 	if err != nil || any {
 		return err
 	}
-	if !c.screen {
+	if !c.outputIsTerminal {
 		_, err = fmt.Fprintln(c.stdout, "There is no operator yet. This prints a sign-in link for the first one: rollcall operator link")
 		return err
 	}
@@ -293,6 +293,9 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	work := &runner.Runner{
 		Kind: provision.LeaseKind, Leases: s.leases, Owner: s.owner, Pool: pool, Advance: s.engine.Advance, Log: s.log, Now: c.now,
 	}
+	discover := &runner.Runner{
+		Kind: provision.DiscoveryKind, Leases: s.leases, Owner: s.owner, Advance: s.engine.AdvanceDiscovery, Log: s.log, Now: c.now,
+	}
 	// The indexing does not use River, even on PostgreSQL. There is rarely anything to index, so a
 	// lease is enough to make only one server do it.
 	index := &runner.Runner{
@@ -339,6 +342,7 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 		serveUntilDone(gctx, g, web.NewServer(shown.Addr().String(), metered.Handler(s.log), s.log), shown, s.log)
 	}
 	g.Go(func() error { return untilDone(gctx, work.Run(gctx)) })
+	g.Go(func() error { return untilDone(gctx, discover.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, index.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, prune.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, remove.Run(gctx)) })

@@ -321,7 +321,7 @@ its line and column and does not stop the others. No person is removed.`,
 			if err != nil {
 				return err
 			}
-			in, err := c.open(args[1])
+			in, err := c.openInput(args[1])
 			if err != nil {
 				return err
 			}
@@ -366,8 +366,8 @@ func (c *command) printProblems(file string, problems []string) error {
 	return nil
 }
 
-// open opens a file for reading; the name "-" means standard input.
-func (c *command) open(name string) (io.ReadCloser, error) {
+// openInput opens a file for reading; the name "-" means standard input.
+func (c *command) openInput(name string) (io.ReadCloser, error) {
 	if name == "-" {
 		return io.NopCloser(c.stdin), nil
 	}

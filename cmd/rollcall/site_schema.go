@@ -102,7 +102,7 @@ resources whose type no longer exists. It drops all of that or nothing. Only a
 backup, or the next full cycle of the identity provider, brings the data back.
 Without --force the refusal says what would be dropped.`,
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
-			in, err := c.open(args[1])
+			in, err := c.openInput(args[1])
 			if err != nil {
 				return err
 			}

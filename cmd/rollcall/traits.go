@@ -21,7 +21,7 @@ const (
 	noDatabase access = iota
 	reads             // reads the database; never creates a database or a key
 	writes            // writes to an existing database
-	makes             // writes to the database, and creates it if there is none
+	creates           // writes to the database, and creates it if there is none
 )
 
 // creatingCommands names the commands that create a database, without serve. It is used in
@@ -51,15 +51,15 @@ func traitOf(path string) (trait, bool) {
 	targets := []string{"public-url", "allow-private-targets", "allow-loopback-targets"}
 	switch path {
 	case "serve":
-		return sharedTrait(makes, targets...), true
+		return sharedTrait(creates, targets...), true
 	case "demo":
 		return trait{flags: append(targets, "json")}, true
 	case "site list", "site show", "site sso show", "notification test":
 		return sharedTrait(reads, "json", "public-url"), true
 	case "site create", "operator link":
-		return sharedTrait(makes, "json", "public-url"), true
+		return sharedTrait(creates, "json", "public-url"), true
 	case "directory create", "migrate":
-		return sharedTrait(makes, "json"), true
+		return sharedTrait(creates, "json"), true
 	case "site set", "site sso set", "site sso rotate-key", "site rename", "site link", "token create", "directory rename", "directory key create":
 		return sharedTrait(writes, "json", "public-url"), true
 	case "site schema show", "site searchable show", "token list", "operator list", "operator sessions", "operator identities", "site sessions", "site held list", "site look-alikes",
@@ -79,10 +79,10 @@ func traitOf(path string) (trait, bool) {
 		"directory group member add", "directory group member remove", "app role create", "app role set", "app role delete",
 		"directory user add", "directory user set", "directory user disable", "directory user enable", "directory user delete", "directory user restore", "directory user purge",
 		"app mapping move", "app mapping configure", "app mapping filter set", "app mapping filter remove", "app attribute set", "app attribute remove",
-		"app rename", "app delete", "app assign", "app unassign", "app import-schema", "provision start", "provision pause", "provision restart", "provision approve", "provision reject", "provision plan approve", "provision plan cancel",
+		"app rename", "app delete", "app assign", "app unassign", "app import-schema", "provision start", "provision pause", "provision restart", "provision approve", "provision reject", "provision plan approve", "provision plan cancel", "provision discovered",
 		"key rotate", "key reset", "retention set", "prune", "database compact", "site erase", "directory user erase":
 		return sharedTrait(writes, "json"), true
-	case "webhook add", "webhook set", "webhook test", "app create", "app set", "app mapping set", "app mapping remove", "app mapping restore-default", "app mapping version restore", "provision run", "provision on-demand", "provision connections forget", "provision connections link", "provision plan", "provision plan apply", "provision undo", "provision drift":
+	case "webhook add", "webhook set", "webhook test", "app create", "app set", "app mapping set", "app mapping remove", "app mapping restore-default", "app mapping version restore", "provision run", "provision on-demand", "provision connections forget", "provision connections link", "provision plan", "provision plan apply", "provision undo", "provision drift", "provision discover":
 		return sharedTrait(writes, append(targets, "json")...), true
 	case "provision test", "provision why":
 		return sharedTrait(reads, append(targets, "json")...), true

@@ -56,7 +56,7 @@ type services struct {
 	requests      *requestlog.Log
 	rosters       *roster.Rosters
 	operators     *operator.Operators
-	openID        *operator.OpenID // signs operators in at their OpenID provider; nil for one-time links alone
+	openID        *operator.OpenID // signs operators in at their OpenID provider; nil if they sign in only with one-time links
 	keys          *operator.Keys   // the API keys of directories
 	signins       *signin.SignIns
 	sso           *signin.SingleSignOn
@@ -80,11 +80,11 @@ type wiring struct {
 	log            *slog.Logger
 	listens        []net.Addr    // the addresses on which this process listens; at these addresses, provisioning may reach only SCIM endpoints
 	leaverPatience time.Duration // how long an account of a person who left may wait to be closed; 0 means the default
-	forbidden      net.Addr      // the address of the metrics listener, which provisioning may not reach; nil for none
+	metricsAddress net.Addr      // the address of the metrics listener, which provisioning may not reach; nil for none
 	interval       time.Duration // the time between cycles; 0 means Entra's 40 minutes
 	settle         time.Duration // how long a create request whose outcome is unknown may still be running at the target; 0 means five seconds
 	readOnly       bool          // whether to create neither a database nor a key file
-	existing       bool          // whether the database must already exist; if so, none is created
+	mustExist      bool          // whether the database must already exist; if so, none is created
 	// instance names the only server of an installation on SQLite, so that the server takes over
 	// its own leases immediately after a restart.
 	instance  string
@@ -100,7 +100,7 @@ func (c *command) withServices(do func(*cobra.Command, *services, []string) erro
 			return err
 		}
 		access := accessOf(cmd)
-		s, err := c.openServices(cmd.Context(), wiring{readOnly: access == reads, existing: access != makes})
+		s, err := c.openServices(cmd.Context(), wiring{readOnly: access == reads, mustExist: access != creates})
 		if err != nil {
 			return err
 		}
@@ -117,7 +117,7 @@ func (c *command) openServices(ctx context.Context, w wiring) (*services, error)
 	if w.log == nil {
 		w.log = warningLogger(c.stderr)
 	}
-	if w.existing && isMissing(c.database) {
+	if w.mustExist && isMissing(c.database) {
 		return nil, c.noDatabaseYet()
 	}
 	db, err := store.Open(ctx, c.database, store.Options{Log: w.log, Now: c.now})
@@ -152,7 +152,7 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 	if err != nil {
 		return nil, err
 	}
-	if w.existing && version == 0 {
+	if w.mustExist && version == 0 {
 		return nil, c.noDatabaseYet()
 	}
 	sealer, err := c.openSealer(ctx, db, jobs, version, w)
@@ -170,7 +170,7 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 		return nil, err
 	}
 	leases := store.Leases{DB: db}
-	targets := targetMaker(outbound.New(c.outboundOptions(w.listens, w.forbidden)), c.now)
+	targets := targetMaker(outbound.New(c.outboundOptions(w.listens, w.metricsAddress)), c.now)
 	s := &services{
 		db: db, log: w.log, owner: owner, leases: leases, watched: watched, isNew: version == 0,
 		sites:       &site.Sites{Store: &store.Sites{DB: db}, Now: c.now, NewID: randomID},
@@ -184,9 +184,9 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 	s.requests = &requestlog.Log{Store: &store.RequestLogs{DB: db}, Sites: s.sites, Now: c.now, NewID: randomID}
 	s.signins = &signin.SignIns{Store: &store.SignIns{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.sso = &signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Rosters: s.rosters, Sites: s.sites, Now: c.now, PublicURL: c.baseURL(), Refused: s.refused, Sealer: sealer}
-	s.metadata = metadataReader(c.outboundOptions(w.listens, w.forbidden))
+	s.metadata = metadataReader(c.outboundOptions(w.listens, w.metricsAddress))
 	s.sso.ReadMetadata = s.metadata
-	s.sso.OpenID = oidcclient.New(c.outboundOptions(w.listens, w.forbidden), c.now)
+	s.sso.OpenID = oidcclient.New(c.outboundOptions(w.listens, w.metricsAddress), c.now)
 	if w.operators != nil {
 		s.openID = c.operatorSignIn(s, db, w)
 	}
@@ -203,7 +203,7 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 		Sources: s.openSource, Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
 	}
 	s.engine = &provision.Engine{
-		Store: jobs, Plans: jobs, Drifts: jobs, Sources: s.openSource, Targets: targets, Sealer: sealer, Leases: leases,
+		Store: jobs, Plans: jobs, Drifts: jobs, Discoveries: jobs, Sources: s.openSource, Targets: targets, Sealer: sealer, Leases: leases,
 		Interval: w.interval, Settle: w.settle, LeaverPatience: w.leaverPatience, Now: c.now, NewID: uuid.NewString, Log: w.log, Applications: s.applicationName, Attributes: source.UserAttributes{},
 	}
 	return s, nil

@@ -298,7 +298,7 @@ type logEntryPage struct {
 	WhyURL        string // address of the page that explains why the user or group has an account or has none
 	SameObjectURL string // address of the logs about the same user or group
 	SameCycleURL  string // address of the logs of the same cycle
-	UndoURL       string // address of the question whether to take the cycle back; empty if the entry is about no change
+	UndoURL       string // address of the page that asks whether to undo the cycle; empty if the entry is about no change
 }
 
 type logStep struct {

@@ -12,15 +12,15 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// The addresses that begin a sign-in at the operators' OpenID provider. They answer GET: the
-// Content-Security-Policy lets no form lead to another server.
+// The addresses that begin a sign-in at the operators' OpenID provider. Links lead to them, not
+// forms: the Content-Security-Policy lets no form lead to another server.
 const (
 	loginURL = "/d/-/openid/login"
 	linkURL  = "/d/-/openid/link"
 )
 
-// pathOf returns the address of a page that was asked for, so that the sign-in can lead there. It
-// returns "" for a form.
+// pathOf returns the address of the requested page, so that the sign-in can lead back to it. It
+// returns "" if the request sends a form.
 func pathOf(r *http.Request) string {
 	if r.Method != http.MethodGet {
 		return ""
@@ -83,7 +83,7 @@ func (p *Pages) takeAnswer(w http.ResponseWriter, r *http.Request, _ *operatorVi
 	if err != nil {
 		return err
 	}
-	p.Console.ReturnStart(r)
+	p.Console.UncountStart(r)
 	if done.Purpose == operator.ToLink {
 		return p.Console.Redirect(w, r, done.ReturnTo, console.DoneNotice("The identity "+console.Shorten(done.Identity.Label())+" is linked: it signs you in from now on."))
 	}
@@ -98,7 +98,7 @@ func (p *Pages) refuseFlood(w http.ResponseWriter, r *http.Request, in codeflow.
 	if flood == nil {
 		return nil
 	}
-	asked, err := p.OpenID.Asked(r.Context(), in)
+	asked, err := p.OpenID.HasRequestFor(r.Context(), in)
 	if err != nil || !asked {
 		return errors.Join(err, flood)
 	}
@@ -110,8 +110,8 @@ func (p *Pages) refuseFlood(w http.ResponseWriter, r *http.Request, in codeflow.
 type identityRow struct {
 	operator.Identity
 	Provider string // the host of the issuer
-	Foreign  bool   // whether the identity is of another provider than that of today, so that it opens nothing
-	Unlink   string // the address of the page that asks before the link is removed
+	Foreign  bool   // whether the identity belongs to an earlier provider, so that it signs no one in
+	Unlink   string // the address of the page that asks whether to unlink the identity
 }
 
 func (p *Pages) identityRows(r *http.Request, v *operatorVisit) ([]identityRow, error) {
@@ -129,8 +129,8 @@ func unlinkURL(id string) string {
 	return accountURL + "/identities/" + url.PathEscape(id) + "/unlink"
 }
 
-// identity returns the operator's own identity that the path names.
-func (p *Pages) identity(r *http.Request, v *operatorVisit) (operator.Identity, error) {
+// findIdentity returns the operator's own identity that the path names.
+func (p *Pages) findIdentity(r *http.Request, v *operatorVisit) (operator.Identity, error) {
 	all, err := p.Operators.Identities(r.Context(), v.Operator.Name)
 	for _, i := range all {
 		if i.ID == r.PathValue("identity") {
@@ -144,7 +144,7 @@ func (p *Pages) identity(r *http.Request, v *operatorVisit) (operator.Identity, 
 }
 
 func (p *Pages) askUnlink(w http.ResponseWriter, r *http.Request, v *operatorVisit) error {
-	i, err := p.identity(r, v)
+	i, err := p.findIdentity(r, v)
 	if err != nil {
 		return err
 	}

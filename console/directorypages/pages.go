@@ -32,10 +32,10 @@ var templateFiles embed.FS
 type Pages struct {
 	Console       *console.Console
 	Operators     *operator.Operators
-	OpenID        *operator.OpenID            // signs operators in at their provider; nil for one-time links alone
+	OpenID        *operator.OpenID            // signs operators in at their provider; nil if they sign in only with one-time links
 	Keys          *operator.Keys              // the API keys of directories
-	Notifications *notification.Notifications // who gets mail about a directory
-	Webhooks      *notification.Webhooks      // which endpoints get news about a directory
+	Notifications *notification.Notifications // the recipients of mail about directories
+	Webhooks      *notification.Webhooks      // the endpoints that get news about directories
 	Directories   *directory.Directories
 	Jobs          *provision.Jobs
 	Engine        *provision.Engine // makes and applies plans, and provisions on demand; the pages do not run cycles
@@ -241,6 +241,10 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan/stream", Access: console.Administrator, Handle: p.withApplication(p.streamPlan)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/plan/decide", Access: console.Administrator, Handle: p.withApplication(p.askPlanDecision)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan/decide", Access: console.Administrator, Handle: p.withApplication(p.decidePlan)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/discovered", Access: console.Administrator, Handle: p.withApplication(p.showDiscovered)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/discovered", Access: console.Administrator, Handle: p.withApplication(p.startDiscovery)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/discovered/account", Access: console.Administrator, Handle: p.withApplication(p.showDiscoveredAccount)},
+		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/discovered/export", Access: console.Administrator, Handle: p.withApplication(p.exportDiscovered)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/undo", Access: console.Administrator, Handle: p.withApplication(p.askUndo)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/undo", Access: console.Administrator, Handle: p.withApplication(p.makeUndo)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/logs", Access: console.Administrator, Handle: p.withApplication(p.showLogs)},
@@ -406,6 +410,7 @@ func (v *appVisit) menu() []console.MenuItem {
 		{Text: "Provisioning", Icon: "refresh-cw", URL: v.url("/provisioning")},
 		{Text: "Provision on demand", Icon: "user-check", URL: v.url("/provisioning/on-demand")},
 		{Text: "Plan", Icon: "list-checks", URL: v.url("/provisioning/plan")},
+		{Text: "Discover identities", Icon: "list-filter", URL: v.url("/provisioning/discovered")},
 		{Text: "Connections", Icon: "link", URL: v.url("/connections")},
 		{Text: "Provisioning logs", Icon: "scroll-text", URL: v.url("/provisioning/logs")},
 		{Text: "Rename or delete", Icon: "settings", URL: v.url("/settings")},

@@ -22,10 +22,10 @@ type planPage struct {
 	Button         string
 	State          console.Badge
 	Hash           string          // the first characters of the plan's hash; empty until the plan is complete
-	MadeBy         string          // who made the plan
+	MadeBy         string          // the actor who made the plan
 	StartedAt      time.Time       // when the server began to make the plan; zero if there is no plan
-	Expires        time.Time       // until when the plan can be approved and applied; zero if it can no longer be
-	ApprovedBy     string          // who approved the plan; empty if it is not approved
+	Expires        time.Time       // until when the plan can be approved and applied; zero if it can no longer be approved or applied
+	ApprovedBy     string          // the actor who approved the plan; empty if it is not approved
 	PollURL        string          // address that the page polls while the server makes or applies the plan, if there is no event stream; empty otherwise
 	StreamURL      string          // address of the event stream with the progress
 	Progress       string          // says how much of the plan has been made or applied
@@ -143,7 +143,11 @@ func (pg *planPage) fillState(v *appVisit, plan provision.StoredPlan, counts pro
 	done := fmt.Sprintf("%s sent, %s failed, %s left out because something had changed.", console.GroupDigits(counts.Sent), console.GroupDigits(counts.Failed), console.GroupDigits(counts.LeftOut))
 	switch plan.State {
 	case provision.PlanMaking:
-		pg.Progress = "The plan is being made. " + console.PluralForms(plan.Report.Read, "person was", "people were") + " looked at so far. You can leave this page."
+		pg.Progress = "The plan is being made. " + console.PluralForms(plan.Report.Read, "person was", "people were") + " looked at so far"
+		if read := plan.Report.AccountsRead; read > 0 {
+			pg.Progress += ", and " + console.PluralForms(read, "account was", "accounts were") + " read from the application's list"
+		}
+		pg.Progress += ". You can leave this page."
 		step("Cancel", "x", cancelPlan, false)
 	case provision.PlanBroken:
 		pg.State.Tone = console.ToneProblem

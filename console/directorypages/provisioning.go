@@ -67,8 +67,8 @@ type provisioningForm struct {
 	Status           provision.Status
 }
 
-// IsAutomatic reports whether the mode is Automatic. This method and the next ones exist so that
-// templates need not compare strings.
+// IsAutomatic reports whether the mode is Automatic. Templates call this method and the methods
+// below, so that they need not compare strings.
 func (f provisioningForm) IsAutomatic() bool { return f.Mode == provision.Automatic }
 
 // IsOn reports whether Provisioning Status is On in the form.
@@ -128,7 +128,7 @@ type cycleView struct {
 	Badge    console.Badge
 	Error    string
 	Counts   []console.Fact
-	UndoURL  string // address of the question whether to take the cycle back; empty if it changed no account
+	UndoURL  string // address of the page that asks whether to undo the cycle; empty if it changed no account
 }
 
 func (v *appVisit) jobKey() provision.Key {
@@ -659,8 +659,8 @@ func (p *Pages) askRestore(w http.ResponseWriter, r *http.Request, v *appVisit) 
 	return p.askRestoreOnce(w, r, v, false)
 }
 
-// askRestoreOnce asks for confirmation before the default mappings are restored. It lists what that
-// changes. moved is true if it asks again, because the mappings have changed since the first
+// askRestoreOnce asks for confirmation before the default mappings are restored. It lists the
+// effects. moved is true if it asks again, because the mappings have changed since the first
 // question.
 func (p *Pages) askRestoreOnce(w http.ResponseWriter, r *http.Request, v *appVisit, moved bool) error {
 	job, err := p.Jobs.Get(r.Context(), v.jobKey())

@@ -26,7 +26,7 @@ type operatorVisit struct {
 type operatorGuard struct {
 	console   *console.Console
 	operators *operator.Operators
-	openID    *operator.OpenID // nil if operators sign in by one-time links alone
+	openID    *operator.OpenID // nil if operators sign in only with one-time links
 }
 
 func (p *Pages) operatorGuard() operatorGuard {

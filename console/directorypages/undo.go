@@ -11,13 +11,14 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// Answers to the question whether to revert the cause of what an undo takes back.
+// An undo also asks whether to revert the cause of the undone changes, such as a changed setting.
+// These are the possible answers.
 const (
 	revertCause = "revert"
 	keepCause   = "keep"
 )
 
-// undoURL returns the address of the question whether to take something back.
+// undoURL returns the address of the page that asks whether to make an undo.
 func (v *appVisit) undoURL(u provision.Undo) string {
 	return v.url("/provisioning/undo") + "?" + undoQuery(u).Encode()
 }
@@ -32,13 +33,13 @@ func undoQuery(u provision.Undo) url.Values {
 	return url.Values{"object": {u.Object}}
 }
 
-func undoOf(form url.Values) provision.Undo {
+func parseUndo(form url.Values) provision.Undo {
 	return provision.Undo{Cycle: form.Get("cycle"), Plan: form.Get("plan"), Object: form.Get("object")}
 }
 
-// askUndo names what made the changes, and asks whether to make a plan that takes them back.
+// askUndo names the cause of the changes, and asks whether to make a plan that undoes them.
 func (p *Pages) askUndo(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	u, err := p.Engine.FindUndo(r.Context(), v.jobKey(), undoOf(r.URL.Query()))
+	u, err := p.Engine.FindUndo(r.Context(), v.jobKey(), parseUndo(r.URL.Query()))
 	if err != nil {
 		return p.refuseUndo(w, r, v, err)
 	}
@@ -84,12 +85,12 @@ func (p *Pages) askUndo(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
-// makeUndo makes a plan that takes something back, and redirects to it.
+// makeUndo makes the plan that undoes the changes, and redirects to its page.
 func (p *Pages) makeUndo(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return err
 	}
-	u, err := p.Engine.FindUndo(r.Context(), v.jobKey(), undoOf(r.PostForm))
+	u, err := p.Engine.FindUndo(r.Context(), v.jobKey(), parseUndo(r.PostForm))
 	if err != nil {
 		return p.refuseUndo(w, r, v, err)
 	}
@@ -110,7 +111,7 @@ func (p *Pages) makeUndo(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	return p.Console.Redirect(w, r, v.url("/provisioning/plan")+"?"+url.Values{"plan": {plan.ID}}.Encode(), console.Notice{})
 }
 
-// refuseUndo says why nothing can be taken back.
+// refuseUndo shows why the changes cannot be undone.
 func (p *Pages) refuseUndo(w http.ResponseWriter, r *http.Request, v *appVisit, err error) error {
 	var input *provision.InputError
 	if errors.As(err, &input) || errors.Is(err, provision.ErrNoPlan) {

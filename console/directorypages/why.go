@@ -25,7 +25,7 @@ type whyPage struct {
 	LastText    string
 	ObjectURL   string // address of the page of the person or group
 	LogsURL     string // address of the log entries about the person or group
-	UndoURL     string // address of the question whether to take the last change back; empty if the log has none
+	UndoURL     string // address of the page that asks whether to undo the last change; empty if the log has no change
 	OnDemandURL string // address of the page that provisions the person or group now
 	ListKind    string // "groups" for a group, "" for a person
 }

@@ -112,7 +112,7 @@ func strangersText(n int) string {
 	return console.Plural(n, "call") + " without a token of this site within a day; refused"
 }
 
-// listAttentionLines lists what an administrator should look at. changes holds the calls that
+// listAttentionLines lists the problems that need an administrator. changes holds the calls that
 // changed something, tried to change something or were refused, newest first.
 func listAttentionLines(v *siteVisit, f scimFacts, changes []requestlog.Request, counts roster.Counts, now time.Time) []attentionLine {
 	var list []attentionLine

@@ -13,8 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// askToSignIn returns the sign-in page, as the error that a visitor gets who is not signed in. It
-// returns the same page if the site does not exist.
+// askToSignIn returns the error for a visitor who is not signed in. The error shows the sign-in
+// page. It is the same if the site does not exist.
 func (p *Pages) askToSignIn(r *http.Request) *console.PageError {
 	name := r.PathValue("site")
 	if site.CheckName(name) != nil {

@@ -17,8 +17,9 @@ import (
 // maxRecentCalls is how many rows of the request log decideState looks at, at most.
 const maxRecentCalls = 50
 
-// recentPeriod is the largest age of these rows. It limits the search in the log of a site that
-// gets only calls of strangers. A stranger is a caller without a token of the site.
+// recentPeriod is the largest age of the rows that decideState looks at. It limits the search in
+// the log of a site that gets only calls of strangers. A stranger is a caller without a token of
+// the site.
 const recentPeriod = 7 * 24 * time.Hour
 
 // maxStrangerCalls is how many calls of strangers the server counts at most.
@@ -99,7 +100,7 @@ func (p *Pages) readFacts(ctx context.Context, v *siteVisit) (f scimFacts, err e
 	return f, err
 }
 
-// fixedRefusals maps the name of an event, which changes a setting, to a function. The function
+// fixedRefusals maps the name of an event about a changed setting to a function. The function
 // reports whether the change fixes the cause of a refused call. Such refusals tell nothing about
 // the current state of the site.
 var fixedRefusals = map[string]func(r requestlog.Request) bool{
@@ -236,8 +237,9 @@ func decideState(s site.Site, f scimFacts, now time.Time) scimState {
 	return scimState{statusWorking, fmt.Sprintf("Working. %s %s.", last, console.RelativeTime(success, now))}
 }
 
-// endedCallMatters reports whether a call with an ended token is still a problem. It is none if the
-// call is older than every live token: the identity provider may have got a live token since.
+// endedCallMatters reports whether a call with an ended token is still a problem. It is no problem
+// if the call is older than every live token: the identity provider may have got a live token
+// since.
 func endedCallMatters(r requestlog.Request, live []site.Token) bool {
 	for _, t := range live {
 		if !r.Time.Before(t.Created) {

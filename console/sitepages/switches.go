@@ -174,7 +174,8 @@ func (f *switchesForm) showSettings(s site.Site) {
 	}
 }
 
-// showTyped puts the typed numbers into the form and marks the wrong one. wrong is nil if none is.
+// showTyped puts the typed numbers into the form, and marks the number that is wrong. wrong is nil
+// if every number is valid.
 func (f *switchesForm) showTyped(form url.Values, wrong *console.FieldError) {
 	f.Error = wrong
 	for i, n := range f.Numbers {

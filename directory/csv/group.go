@@ -143,7 +143,7 @@ func readTable(r io.Reader) (*table, error) {
 			}
 			return t, t.read(l)
 		}
-		l.skip()
+		l.skipLine()
 	}
 }
 

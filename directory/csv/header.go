@@ -186,7 +186,7 @@ func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions)
 	}
 	var left []string
 	for i := range h.columns {
-		if c := &h.columns[i]; !c.mappedByCaller && h.recognise(c, i) {
+		if c := &h.columns[i]; !c.mappedByCaller && h.recogniseColumn(c, i) {
 			left = append(left, c.Name)
 		}
 	}
@@ -216,7 +216,7 @@ func (h *header) fileColumns() []directory.FileColumn {
 	var list []directory.FileColumn
 	for i, c := range h.columns {
 		if attribute, known := meaningOf(c.Name); !known || attribute != "" {
-			c.Examples = h.examples(i)
+			c.Examples = h.exampleValues(i)
 		}
 		c.Name = strings.Clone(c.Name) // make a copy, because a substring would keep the whole file in memory
 		list = append(list, c.FileColumn)
@@ -224,8 +224,8 @@ func (h *header) fileColumns() []directory.FileColumn {
 	return list
 }
 
-// examples returns up to three different values of a column, each cut to 40 characters.
-func (h *header) examples(i int) (list []string) {
+// exampleValues returns up to three different values of a column, each cut to 40 characters.
+func (h *header) exampleValues(i int) (list []string) {
 	const most, longest = 3, 40
 	for v := range h.columnValues(i) {
 		v = strings.Join(strings.Fields(cellText(v)), " ")
@@ -316,9 +316,9 @@ func (h *header) listColumns() string {
 	return strings.Join(names, ", ")
 }
 
-// recognise sets a column's attribute by the column's name. It returns true if the column is known
-// and must be left out.
-func (h *header) recognise(c *column, i int) bool {
+// recogniseColumn sets a column's attribute by the column's name. It returns true if the column is
+// known and must be left out.
+func (h *header) recogniseColumn(c *column, i int) bool {
 	if c.Name == "" {
 		for v := range h.columnValues(i) {
 			c.Unknown = c.Unknown || strings.TrimSpace(v) != ""
@@ -446,6 +446,7 @@ func (h *header) flagName(i int) string {
 	return "#" + strconv.Itoa(h.columns[i].Number)
 }
 
+// askToMap suggests in the error message to map column i to an attribute.
 func (h *header) askToMap(i int, attribute string) {
 	h.flags = append(h.flags, fmt.Sprintf("--map \"%s=%s\"", h.flagName(i), attribute))
 	h.askedToMap[i] = true
@@ -609,6 +610,8 @@ func (h *header) hasYesAndNo(i int) bool {
 	return all && said[0] && said[1]
 }
 
+// askForUnknownColumns names the columns whose meaning is not known in the error message, and
+// suggests flags for them. If ignore is true, it leaves these columns out instead.
 func (h *header) askForUnknownColumns(ignore bool) {
 	var names []string
 	var rest []int
@@ -667,6 +670,7 @@ func (h *header) askForUnknownColumns(ignore bool) {
 	}
 }
 
+// suggestWordFlags suggests the flags that say which words mean enabled and which mean disabled.
 func (h *header) suggestWordFlags() {
 	for _, list := range []struct {
 		flag  string

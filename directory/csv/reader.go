@@ -123,29 +123,29 @@ func (r *Reader) read(l *recordSplitter, o directory.FileOptions) error {
 			return fileError("the file is empty; its first line names the columns, such as userPrincipalName,displayName,accountEnabled")
 		}
 		if text == "" || strings.Trim(text, ",;|\t \u00a0") == "" {
-			l.skip()
+			l.skipLine()
 			continue
 		}
 		if m := separatorLine.FindStringSubmatch(strings.TrimSpace(text)); m != nil {
 			if !said {
 				l.separator, said = []rune(m[1])[0], true
 			}
-			l.skip()
+			l.skipLine()
 			continue
 		}
 		if typeLine.MatchString(strings.TrimSpace(text)) {
-			l.skip()
+			l.skipLine()
 			continue
 		}
 		if versionLine.MatchString(strings.TrimSpace(text)) {
 			r.hasExampleLine = true
-			l.skip()
+			l.skipLine()
 			continue
 		}
 		if n := l.countTitleLines(text); n > 0 {
 			r.notes = append(r.notes, fmt.Sprintf("Above the header: %q. It was left out.", strings.Trim(strings.TrimSpace(text), `",;|`)))
 			for range n {
-				l.skip()
+				l.skipLine()
 			}
 			continue
 		}
@@ -229,8 +229,8 @@ func (r *Reader) readHeader(names []string, l *recordSplitter, o directory.FileO
 	return nil
 }
 
-// findCutReason sets cutReason if the end of the file seems to be missing. This is so if the last
-// row is incomplete and has no line end.
+// findCutReason sets cutReason if the end of the file seems to be missing. The end seems to be
+// missing if the last row is incomplete and has no line end.
 func (r *Reader) findCutReason(l *recordSplitter) {
 	if len(r.records) == 0 || strings.HasSuffix(l.text, "\n") || strings.HasSuffix(l.text, "\r") {
 		return
@@ -263,7 +263,7 @@ func (l *recordSplitter) countTitleLines(text string) int {
 	}
 	ahead := *l
 	for n := 1; n <= 10; n++ {
-		ahead.skip()
+		ahead.skipLine()
 		next, ok := ahead.peek()
 		if !ok {
 			return 0
@@ -336,8 +336,8 @@ func separatorNamed(name string) (rune, error) {
 }
 
 // detectSeparator chooses the separator that splits the header into the most columns of a known
-// meaning. If several separators are equal in this, it chooses the separator that gives the most
-// columns.
+// meaning. If several separators give the same number of such columns, it chooses the separator
+// that gives the most columns in all.
 func detectSeparator(header string) rune {
 	best, bestKnown, bestAll := ',', -1, 0
 	for _, sep := range ",;\t|" {
@@ -409,6 +409,7 @@ func (r *Reader) build(row *directory.Row, rec record) {
 	}
 }
 
+// putValue puts the value of a cell in column i into the row, or adds a problem to the row.
 func (r *Reader) putValue(row *directory.Row, i int, name, cell string) {
 	if !utf8.ValidString(cell) {
 		row.Problems = append(row.Problems, directory.RowError{Line: row.Line, Column: name, Detail: "the value is not UTF-8 text; save the file as UTF-8"})
@@ -428,7 +429,7 @@ func (r *Reader) putValue(row *directory.Row, i int, name, cell string) {
 	row.Values[name] = value
 }
 
-// invertBlocked turns a value of "Block sign in" into the opposite value, which is that of
+// invertBlocked turns a value of "Block sign in" into the opposite value, which is the value of
 // accountEnabled.
 func invertBlocked(value string) string {
 	var u directory.User
@@ -590,7 +591,7 @@ func (l *recordSplitter) peek() (string, bool) {
 	return strings.TrimRight(l.text[l.offset:l.lineEnd(l.offset)], "\r\n"), true
 }
 
-func (l *recordSplitter) skip() { l.offset, l.line = l.lineEnd(l.offset), l.line+1 }
+func (l *recordSplitter) skipLine() { l.offset, l.line = l.lineEnd(l.offset), l.line+1 }
 
 // lineEnd returns the offset right after the line that begins at an offset. The line includes its
 // LF, CRLF or CR.

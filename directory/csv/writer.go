@@ -27,7 +27,7 @@ func NewWriter(w io.Writer, columns ...string) *Writer {
 
 // Write writes one user. manager is the userPrincipalName of the user's manager.
 func (w *Writer) Write(u directory.User, manager string) error {
-	if err := w.header(); err != nil {
+	if err := w.writeHeader(); err != nil {
 		return err
 	}
 	values := make([]string, len(w.columns))
@@ -41,7 +41,7 @@ func (w *Writer) Write(u directory.User, manager string) error {
 	return w.w.Write(values)
 }
 
-func (w *Writer) header() error {
+func (w *Writer) writeHeader() error {
 	if w.headerWritten {
 		return nil
 	}
@@ -51,7 +51,7 @@ func (w *Writer) header() error {
 
 // Flush writes the buffered rows. If no user was written, it writes the header.
 func (w *Writer) Flush() error {
-	if err := w.header(); err != nil {
+	if err := w.writeHeader(); err != nil {
 		return err
 	}
 	w.w.Flush()

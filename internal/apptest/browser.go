@@ -352,18 +352,18 @@ func (w *Window) Picture(file string, whole bool) {
 		w.width, w.height = 0, 0 // taking the picture changes the size of the page, so forget the size
 		shot = chromedp.FullScreenshot(100)
 	}
-	w.write(file, shot)
+	w.writePicture(file, shot)
 }
 
 // PictureOf writes the first element that matches a CSS selector to a PNG file.
 func (w *Window) PictureOf(selector, file string) {
 	w.t.Helper()
 	w.width, w.height = 0, 0 // taking the picture changes the size of the page, so forget the size
-	w.write(file, chromedp.Screenshot(chromedp.CSS(selector)))
+	w.writePicture(file, chromedp.Screenshot(chromedp.CSS(selector)))
 }
 
-// write takes a picture and writes it to a file.
-func (w *Window) write(file string, shot chromedp.Action[[]byte]) {
+// writePicture takes a picture and writes it to a file.
+func (w *Window) writePicture(file string, shot chromedp.Action[[]byte]) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)
 	defer cancel()

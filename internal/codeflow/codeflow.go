@@ -1,10 +1,12 @@
 // Package codeflow holds the code that the OpenID Connect sign-ins of people and of operators
-// share: the code flow with PKCE, whose verifier only the browser can make.
+// share: the code flow with PKCE. The PKCE verifier is computed from a cookie, so only the browser
+// that began a sign-in can end it.
 //
 //	Address  the address at the provider that starts a sign-in
 //	Redeem   exchanges the code of an answer for an ID token, and verifies the token
 //
-// The caller stores the state, as a hash, and the nonce of each request, and accepts each once.
+// For each request, the caller stores the nonce and a hash of the state. It accepts only one answer
+// to each request.
 package codeflow
 
 import (
@@ -41,7 +43,7 @@ type Request struct {
 	State   string // random, and used for only one request
 	Nonce   string // random, and used for only one request
 	Browser string // the secret in the browser's cookie
-	Fresh   bool   // whether the person must sign in again
+	Fresh   bool   // whether the person must sign in again, even if the provider has a session
 }
 
 // Address returns the address at the provider that starts a sign-in.

@@ -40,7 +40,7 @@ func alwaysSent() []ClaimRule {
 	return []ClaimRule{
 		{"http://schemas.microsoft.com/identity/claims/tenantid", "", func(_ directory.User, tenant directory.ID) string { return string(tenant) }},
 		{demoidp.ClaimObjectID, "", func(u directory.User, _ directory.ID) string { return u.ObjectID }},
-		{"http://schemas.microsoft.com/identity/claims/identityprovider", "", func(_ directory.User, tenant directory.ID) string { return issuer(tenant) }},
+		{"http://schemas.microsoft.com/identity/claims/identityprovider", "", func(_ directory.User, tenant directory.ID) string { return issuerOf(tenant) }},
 		{"http://schemas.microsoft.com/claims/authnmethodsreferences", "", func(directory.User, directory.ID) string {
 			return "http://schemas.microsoft.com/ws/2008/06/identity/authenticationmethod/password"
 		}},

@@ -145,13 +145,13 @@ func (p *Provider) connection(app string, k *appState) Connection {
 	tenant := p.base + "/" + url.PathEscape(string(k.directory))
 	return Connection{
 		Settings: k.settings, Certificates: slices.Clone(k.certificates),
-		Issuer: issuer(k.directory), LoginURL: tenant + "/saml2", AccessURL: tenant + "/signin/" + url.PathEscape(app),
+		Issuer: issuerOf(k.directory), LoginURL: tenant + "/saml2", AccessURL: tenant + "/signin/" + url.PathEscape(app),
 		MetadataURL: tenant + "/federationmetadata/2007-06/federationmetadata.xml?appid=" + url.QueryEscape(app),
 	}
 }
 
-// issuer returns the entity id of a tenant, in the form that Entra ID uses.
-func issuer(d directory.ID) string {
+// issuerOf returns the entity id of a tenant, in the form that Entra ID uses.
+func issuerOf(d directory.ID) string {
 	return "https://sts.windows.net/" + url.PathEscape(string(d)) + "/"
 }
 
@@ -274,9 +274,9 @@ func (p *Provider) Activate(d directory.ID, app, thumbprint string) error {
 	return nil
 }
 
-// byIdentifier returns the application of a directory with this identifier, and its connection. ok
-// is false if no application has the identifier.
-func (p *Provider) byIdentifier(ctx context.Context, h *directory.Handle, identifier string) (app directory.Application, c Connection, ok bool, err error) {
+// findByIdentifier returns the application of a directory with this identifier, and its connection.
+// ok is false if no application has the identifier.
+func (p *Provider) findByIdentifier(ctx context.Context, h *directory.Handle, identifier string) (app directory.Application, c Connection, ok bool, err error) {
 	p.mu.Lock()
 	id := ""
 	for known, k := range p.apps {

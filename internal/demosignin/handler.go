@@ -79,7 +79,7 @@ func (s *server) serveFile(w http.ResponseWriter, r *http.Request) {
 func (s *server) showPage(w http.ResponseWriter, r *http.Request, status int, page string, data any) {
 	var b bytes.Buffer
 	if err := pages.ExecuteTemplate(&b, page, data); err != nil {
-		s.fail(w, r, err)
+		s.showInternalError(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
@@ -87,7 +87,7 @@ func (s *server) showPage(w http.ResponseWriter, r *http.Request, status int, pa
 	w.Write(b.Bytes()) //nolint:errcheck // an error means that the client has gone
 }
 
-func (s *server) fail(w http.ResponseWriter, r *http.Request, err error) {
+func (s *server) showInternalError(w http.ResponseWriter, r *http.Request, err error) {
 	if s.log != nil && r.Context().Err() == nil {
 		s.log.Error("the demo's sign-in page failed", "path", r.URL.Path, "error", err)
 	}
@@ -110,7 +110,7 @@ func (s *server) openTenant(r *http.Request) (h *directory.Handle, ok bool, err 
 func (s *server) showMetadata(w http.ResponseWriter, r *http.Request) {
 	h, ok, err := s.openTenant(r)
 	if err != nil {
-		s.fail(w, r, err)
+		s.showInternalError(w, r, err)
 		return
 	}
 	var app directory.Application
@@ -119,7 +119,7 @@ func (s *server) showMetadata(w http.ResponseWriter, r *http.Request) {
 		ok = err == nil && app.ID == r.URL.Query().Get("appid")
 	}
 	if err != nil && !errors.Is(err, refusal.NotFound) {
-		s.fail(w, r, err)
+		s.showInternalError(w, r, err)
 		return
 	}
 	if !ok {
@@ -128,7 +128,7 @@ func (s *server) showMetadata(w http.ResponseWriter, r *http.Request) {
 	}
 	text, err := s.Metadata(h.Directory.ID, app.ID)
 	if err != nil {
-		s.fail(w, r, err)
+		s.showInternalError(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Type", "application/samlmetadata+xml; charset=utf-8")
@@ -189,7 +189,7 @@ type signInRequest struct {
 func (s *server) readRequest(w http.ResponseWriter, r *http.Request) (a signInRequest, ok bool) {
 	var err error
 	if a.tenant, ok, err = s.openTenant(r); err != nil {
-		s.fail(w, r, err)
+		s.showInternalError(w, r, err)
 		return a, false
 	}
 	if !ok {
@@ -207,8 +207,8 @@ func (s *server) readRequest(w http.ResponseWriter, r *http.Request) (a signInRe
 		s.refuse(w, r, troubleTitle, "AADSTS75005: The request is not a valid Saml2 protocol message.")
 		return a, false
 	}
-	if a.app, a.connection, ok, err = s.byIdentifier(r.Context(), a.tenant, a.request.Issuer); err != nil {
-		s.fail(w, r, err)
+	if a.app, a.connection, ok, err = s.findByIdentifier(r.Context(), a.tenant, a.request.Issuer); err != nil {
+		s.showInternalError(w, r, err)
 		return a, false
 	}
 	if !ok {
@@ -234,7 +234,7 @@ func (s *server) readStart(w http.ResponseWriter, r *http.Request, a signInReque
 		a.connection, err = s.Connection(a.tenant.Directory.ID, a.app.ID)
 	}
 	if err != nil && !errors.Is(err, refusal.NotFound) {
-		s.fail(w, r, err)
+		s.showInternalError(w, r, err)
 		return a, false
 	}
 	if err != nil || a.app.ID != id || a.connection.ReplyURL == "" {
@@ -291,7 +291,7 @@ func (s *server) showSignIn(w http.ResponseWriter, r *http.Request) {
 	for _, status := range []directory.Status{directory.NotDeleted, directory.Deleted} {
 		found, err := a.tenant.Users(r.Context(), directory.UserQuery{Search: pg.Search, Status: status, Limit: maxAccounts})
 		if err != nil {
-			s.fail(w, r, err)
+			s.showInternalError(w, r, err)
 			return
 		}
 		pg.More = pg.More || found.More
@@ -337,7 +337,7 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	u, refused, err := s.findUser(r.Context(), a, r.PostForm.Get("account"))
 	if err != nil {
-		s.fail(w, r, err)
+		s.showInternalError(w, r, err)
 		return
 	}
 	if refused != "" {
@@ -346,12 +346,12 @@ func (s *server) signIn(w http.ResponseWriter, r *http.Request) {
 	}
 	encoded, err := s.respond(a, u, r.PostForm.Get("fault"))
 	if err != nil {
-		s.fail(w, r, err)
+		s.showInternalError(w, r, err)
 		return
 	}
 	to, err := url.Parse(a.request.ACS)
 	if err != nil {
-		s.fail(w, r, err)
+		s.showInternalError(w, r, err)
 		return
 	}
 	w.Header().Set("Content-Security-Policy", contentPolicy(to.Scheme+"://"+to.Host))

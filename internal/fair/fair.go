@@ -39,7 +39,7 @@ type Gate struct {
 	options       Options
 	mu            sync.Mutex
 	usedWeight    int // the sum of the weights of all running requests
-	keys          map[string]*keyQueue
+	queues        map[string]*keyQueue
 	waitingQueues []*keyQueue // the keys that have waiting requests, in the order in which they are served
 
 	// how many requests were admitted, refused with ErrKeyLimit, and refused with ErrOverloaded
@@ -82,6 +82,7 @@ type keyQueue struct {
 	waiting    []*waiter
 }
 
+// waiter is a request that waits in a keyQueue.
 type waiter struct {
 	weight   int
 	admitted chan struct{} // closed when the request is admitted
@@ -92,7 +93,7 @@ func NewGate(o Options) *Gate {
 	if o.PerKey <= 0 {
 		o.PerKey = o.Capacity
 	}
-	return &Gate{options: o, keys: map[string]*keyQueue{}}
+	return &Gate{options: o, queues: map[string]*keyQueue{}}
 }
 
 // Enter waits until there is room for a request of this weight. If it returns nil, the caller must
@@ -180,7 +181,7 @@ func (g *Gate) TryEnter(key string, weight int) error {
 func (g *Gate) Leave(key string, weight int) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	l := g.keys[key]
+	l := g.queues[key]
 	l.usedWeight -= weight
 	g.usedWeight -= weight
 	g.admitWaiting()
@@ -227,7 +228,7 @@ func (g *Gate) overtakes(l *keyQueue) bool {
 	return first.usedWeight+first.waiting[0].weight <= g.limitOf(first)
 }
 
-// limitOf returns the largest weight that one key may use.
+// limitOf returns the largest sum of weights that the key may use at the same time.
 func (g *Gate) limitOf(l *keyQueue) int {
 	if l.key == System {
 		return g.options.Capacity
@@ -235,6 +236,7 @@ func (g *Gate) limitOf(l *keyQueue) int {
 	return g.options.PerKey
 }
 
+// fits reports whether a request of the key may begin now.
 func (g *Gate) fits(l *keyQueue, weight int) bool {
 	if g.usedWeight+weight > g.options.Capacity {
 		return false
@@ -246,6 +248,7 @@ func (g *Gate) fits(l *keyQueue, weight int) bool {
 	return others+weight <= g.options.Capacity-g.options.Reserved && l.usedWeight+weight <= g.options.PerKey
 }
 
+// takeWeight admits a request of the key.
 func (g *Gate) takeWeight(l *keyQueue, weight int) {
 	l.usedWeight += weight
 	g.usedWeight += weight
@@ -253,10 +256,10 @@ func (g *Gate) takeWeight(l *keyQueue, weight int) {
 }
 
 func (g *Gate) queueOf(key string) *keyQueue {
-	l := g.keys[key]
+	l := g.queues[key]
 	if l == nil {
 		l = &keyQueue{key: key}
-		g.keys[key] = l
+		g.queues[key] = l
 	}
 	return l
 }
@@ -267,8 +270,8 @@ const maxKeptQueues = 1_000
 // forget removes a key that has neither running nor waiting requests, if the gate has more than
 // maxKeptQueues keys.
 func (g *Gate) forget(l *keyQueue) {
-	if len(g.keys) > maxKeptQueues && l.usedWeight == 0 && len(l.waiting) == 0 {
-		delete(g.keys, l.key)
+	if len(g.queues) > maxKeptQueues && l.usedWeight == 0 && len(l.waiting) == 0 {
+		delete(g.queues, l.key)
 	}
 }
 

@@ -74,9 +74,9 @@ func New(t testing.TB, o Options) *Server {
 	return s
 }
 
-// Certificate returns the TLS settings of a server on 127.0.0.1, and the certificate authorities
+// LoopbackTLS returns the TLS settings of a server on 127.0.0.1, and the certificate authorities
 // that its clients must trust.
-func Certificate(t testing.TB) (server *tls.Config, authorities *x509.CertPool) {
+func LoopbackTLS(t testing.TB) (server *tls.Config, authorities *x509.CertPool) {
 	t.Helper()
 	web := httptest.NewTLSServer(nil)
 	t.Cleanup(web.Close)

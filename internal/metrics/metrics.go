@@ -66,7 +66,7 @@ func New(version string, families []Family, gather func() []Sample) *Metrics {
 	return m
 }
 
-// CountRequest counts a request and its time.
+// CountRequest counts a request and records how long it took.
 func (m *Metrics) CountRequest(route, method string, status int, took time.Duration) {
 	class, method := RouteClass(route), knownMethod(method)
 	m.requests.WithLabelValues(class, method, strconv.Itoa(status)).Inc()

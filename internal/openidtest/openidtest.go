@@ -46,8 +46,8 @@ type Provider struct {
 	mu      sync.Mutex
 	clients map[string]*storage.Client
 	users   map[string]*storage.User
-	// signOut holds the post-logout redirect URIs of each client.
-	signOut map[string][]string
+	// signOutAddresses holds the post-logout redirect URIs of each client.
+	signOutAddresses map[string][]string
 	// replacements holds the handlers that answer instead of the provider, by path.
 	replacements map[string]http.HandlerFunc
 	// makeToken makes the ID tokens instead of the provider; nil if the provider makes them.
@@ -60,7 +60,7 @@ type User struct{ ID, Name, Email string }
 // New starts a provider. It stops when the test ends.
 func New(t testing.TB) *Provider {
 	t.Helper()
-	p := &Provider{clients: map[string]*storage.Client{}, users: map[string]*storage.User{}, signOut: map[string][]string{}, replacements: map[string]http.HandlerFunc{}}
+	p := &Provider{clients: map[string]*storage.Client{}, users: map[string]*storage.User{}, signOutAddresses: map[string][]string{}, replacements: map[string]http.HandlerFunc{}}
 	server := httptest.NewServer(p)
 	t.Cleanup(server.Close)
 	p.Issuer = server.URL
@@ -144,15 +144,16 @@ func (p *Provider) AddClient(id, secret string, redirects ...string) {
 	p.clients[id] = storage.WebClient(id, secret, redirects...)
 }
 
-// AllowSignOut registers the addresses to which the provider redirects after a sign-out of a client.
+// AllowSignOut registers the addresses to which the provider redirects after a sign-out of a
+// client.
 func (p *Provider) AllowSignOut(id string, addresses ...string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.signOut[id] = addresses
+	p.signOutAddresses[id] = addresses
 }
 
-// withSignOut is the example storage with the addresses of AllowSignOut. In the example, clients
-// have none.
+// withSignOut is the library's example storage, whose clients also get the addresses that
+// AllowSignOut has registered.
 type withSignOut struct {
 	*storage.Storage
 	provider *Provider
@@ -166,16 +167,16 @@ func (s withSignOut) GetClientByClientID(ctx context.Context, id string) (op.Cli
 	}
 	s.provider.mu.Lock()
 	defer s.provider.mu.Unlock()
-	return clientWithSignOut{c, s.provider.signOut[id]}, nil
+	return clientWithSignOut{c, s.provider.signOutAddresses[id]}, nil
 }
 
 type clientWithSignOut struct {
 	op.Client
-	signOut []string
+	signOutAddresses []string
 }
 
 // PostLogoutRedirectURIs returns the addresses to which the provider redirects after a sign-out.
-func (c clientWithSignOut) PostLogoutRedirectURIs() []string { return c.signOut }
+func (c clientWithSignOut) PostLogoutRedirectURIs() []string { return c.signOutAddresses }
 
 // AddUser adds a person.
 func (p *Provider) AddUser(u User) {

@@ -89,7 +89,7 @@ func New(o Options) *http.Client {
 	}
 	t := &transport{options: o}
 	t.base = &http.Transport{
-		Proxy:                  t.proxy,
+		Proxy:                  t.chooseProxy,
 		DialContext:            t.dial,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, RootCAs: o.RootCAs},
 		TLSHandshakeTimeout:    o.Timeout,
@@ -149,7 +149,7 @@ func (t *transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	if IsLoopbackHost(r.URL.Hostname()) && !t.options.AllowLoopback {
 		return nil, &BlockedError{Target: r.URL.Host, Reason: loopbackRefusal}
 	}
-	if err := t.checkOwn(r); err != nil {
+	if err := t.checkOwnListeners(r); err != nil {
 		return nil, err
 	}
 	// Do not use the timeout of http.Client: with this kind of transport it costs two goroutines
@@ -170,10 +170,10 @@ const loopbackRefusal = "is this machine; start with --allow-loopback-targets to
 // scimPath matches the paths of this process's own server to which a request may go.
 var scimPath = regexp.MustCompile(`(?i)^/c/[^/]+/auth/scim(/|$)`)
 
-// checkOwn refuses a request to one of this process's own listeners, unless it is for a site's SCIM
-// endpoint. It runs for every request, because requests to the same listener may share a
-// connection.
-func (t *transport) checkOwn(r *http.Request) error {
+// checkOwnListeners refuses a request to one of this process's own listeners, unless it is for a
+// site's SCIM endpoint. It runs for every request, because requests to the same listener may share
+// a connection.
+func (t *transport) checkOwnListeners(r *http.Request) error {
 	if t.leadsTo(r, t.options.ClosedListeners) {
 		return &BlockedError{Target: r.URL.Host, Reason: "is a part of this server itself that cannot be reached"}
 	}
@@ -236,9 +236,10 @@ func localAddrs() []netip.Addr {
 // this method.
 func (t *transport) CloseIdleConnections() { t.base.CloseIdleConnections() }
 
-// proxy returns the configured proxy, but only for public addresses. Since a proxy resolves host
-// names itself, this method resolves and checks the name first, if this machine can resolve it.
-func (t *transport) proxy(r *http.Request) (*url.URL, error) {
+// chooseProxy returns the configured proxy, but only for public addresses. Since a proxy resolves
+// host names itself, this method resolves and checks the name first, if this machine can resolve
+// it.
+func (t *transport) chooseProxy(r *http.Request) (*url.URL, error) {
 	if t.options.Proxy == nil || IsLoopbackHost(r.URL.Hostname()) {
 		return nil, nil
 	}
@@ -264,7 +265,7 @@ func (t *transport) dial(ctx context.Context, network, address string) (net.Conn
 	}
 	d := net.Dialer{Timeout: t.options.Timeout, KeepAlive: 30 * time.Second}
 	if !t.isProxy(address) {
-		d.Control = t.control(host)
+		d.Control = t.addressChecker(host)
 	}
 	return d.DialContext(ctx, network, address)
 }
@@ -286,9 +287,9 @@ func (t *transport) isProxy(address string) bool {
 	return strings.EqualFold(net.JoinHostPort(p.Hostname(), port), address)
 }
 
-// control returns a function that checks an address just before the connection to it is made. The
-// function runs after the name is resolved, once for each address.
-func (t *transport) control(host string) func(network, address string, c syscall.RawConn) error {
+// addressChecker returns a function that checks an address just before the connection to it is
+// made. The function runs after the name is resolved, once for each address.
+func (t *transport) addressChecker(host string) func(network, address string, c syscall.RawConn) error {
 	return func(_, address string, _ syscall.RawConn) error {
 		ap, err := netip.ParseAddrPort(address)
 		if err != nil {

@@ -312,7 +312,7 @@ func TestControl(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
-			err := tr.control(tt.host)("tcp", tt.address, nil)
+			err := tr.addressChecker(tt.host)("tcp", tt.address, nil)
 			if got := err != nil; got != tt.refused {
 				t.Errorf("got %v, want refused %v", err, tt.refused)
 			}

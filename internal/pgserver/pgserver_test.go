@@ -15,7 +15,7 @@ import (
 // start starts a server in a new folder with a short path.
 func start(t *testing.T, settings ...string) (*pgserver.Server, string, error) {
 	t.Helper()
-	pgtest.Need(t)
+	pgtest.RequireInstalled(t)
 	dir, err := os.MkdirTemp("", "pg")
 	if err != nil {
 		t.Fatal(err)

@@ -126,17 +126,17 @@ func Database(t testing.TB, template func() (string, error)) string {
 func requireCluster(t testing.TB) *cluster {
 	t.Helper()
 	c, err := sharedCluster()
-	need(t, err)
+	skipOrFail(t, err)
 	return c
 }
 
-// Need skips or fails the test if PostgreSQL is not installed.
-func Need(t testing.TB) {
+// RequireInstalled skips or fails the test if PostgreSQL is not installed.
+func RequireInstalled(t testing.TB) {
 	t.Helper()
-	need(t, pgserver.Available())
+	skipOrFail(t, pgserver.Available())
 }
 
-func need(t testing.TB, err error) {
+func skipOrFail(t testing.TB, err error) {
 	t.Helper()
 	switch {
 	case errors.Is(err, pgserver.ErrNoBinaries) && !MustRunAll():

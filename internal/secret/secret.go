@@ -1,8 +1,9 @@
 // Package secret makes the random secrets that Rollcall gives out (one-time links, sessions,
 // tokens), and the hashes that it stores instead.
 //
-// A secret has 256 random bits, so a fast hash is enough: nobody can try them all. Only hashes are
-// stored and compared. How long a comparison of hashes takes reveals nothing about a secret.
+// A secret has 256 random bits, so a fast hash is enough: no one can try all secrets. Only hashes
+// are stored and compared. The time that a comparison of hashes takes reveals nothing about a
+// secret.
 package secret
 
 import (

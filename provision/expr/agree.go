@@ -14,7 +14,7 @@ type Disagreement struct {
 }
 
 func (d Disagreement) String() string {
-	return fmt.Sprintf("says %s in expression, and %s in name and parameters: make them the same, or leave expression empty", clip(d.Text, 300), clip(d.Tree, 300))
+	return fmt.Sprintf("says %s in expression, and %s in name and parameters: make them the same, or leave expression empty", truncate(d.Text, 300), truncate(d.Tree, 300))
 }
 
 // Disagreements returns the parts of a source whose string and tree differ, in the order of the

@@ -186,7 +186,7 @@ func choiceFunctions() []function {
 				if r.redacted {
 					v = String(redactedText)
 				}
-				return Null(), n.errorAt(n, clip(v.text, 500))
+				return Null(), n.errorAt(n, truncate(v.text, 500))
 			},
 		},
 		{

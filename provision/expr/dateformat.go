@@ -267,7 +267,7 @@ func readStyles(text string) (s dateStyles, problem string) {
 			s.assumesUniversal = true
 			turned = append(turned, name)
 		default:
-			return s, fmt.Sprintf("%s is not a name of DateTimeStyles", quote(clip(name, 60)))
+			return s, fmt.Sprintf("%s is not a name of DateTimeStyles", quote(truncate(name, 60)))
 		}
 	}
 	if len(kept) > 0 && len(turned) > 0 {
@@ -292,14 +292,16 @@ type dateFields struct {
 // but w stands for the weekday, which has no letter of its own.
 const fieldLetters = "yMdwHhmsft"
 
+// field returns the value of the field with this letter of fieldLetters. known is false if the
+// value has not been parsed.
 func (d *dateFields) field(field byte) (value int, known bool) {
 	i := strings.IndexByte(fieldLetters, field)
 	return d.values[i], d.known[i]
 }
 
-// read parses a date in this format. If the string has no date or no year, it is taken from now. If
-// the string does not have this format, problem says why; otherwise it is "".
-func (f dateFormat) read(text string, s dateStyles, now time.Time) (t parsedDate, problem string) {
+// parse parses a date in this format. If the string has no date or no year, it is taken from now.
+// If the string does not have this format, problem says why; otherwise it is "".
+func (f dateFormat) parse(text string, s dateStyles, now time.Time) (t parsedDate, problem string) {
 	if s.ignoresLeading {
 		text = strings.TrimLeft(text, " \t\r\n")
 	}
@@ -322,7 +324,7 @@ func (f dateFormat) read(text string, s dateStyles, now time.Time) (t parsedDate
 		}
 	}
 	if d.rest != "" {
-		return t, fmt.Sprintf("%s follows its end", quote(clip(d.rest, 20)))
+		return t, fmt.Sprintf("%s follows its end", quote(truncate(d.rest, 20)))
 	}
 	return d.toDate(s, now)
 }

@@ -356,8 +356,8 @@ func evalFormatDateTime(n *node, r *evaluation) (Value, error) {
 		t = parsedDate{Time: at, zone: zoneUTC}
 	} else {
 		problem := ""
-		if t, problem = input.read(source.text, styles, r.env.Now); problem != "" {
-			return Null(), n.errorAt(n.args[0], fmt.Sprintf("%s does not have the format %s: %s", r.quoteForMessage(source), quote(clip(input.text, 60)), problem))
+		if t, problem = input.parse(source.text, styles, r.env.Now); problem != "" {
+			return Null(), n.errorAt(n.args[0], fmt.Sprintf("%s does not have the format %s: %s", r.quoteForMessage(source), quote(truncate(input.text, 60)), problem))
 		}
 	}
 	written := output.write(t)

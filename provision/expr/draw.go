@@ -250,5 +250,5 @@ func evalSelectUniqueValue(n *node, r *evaluation) (Value, error) {
 	if r.redacted {
 		shown = redactedText
 	}
-	return Null(), n.errorAt(n, "the target already has every value that the rules give: "+clip(shown, 200))
+	return Null(), n.errorAt(n, "the target already has every value that the rules give: "+truncate(shown, 200))
 }

@@ -19,7 +19,7 @@ const maxJSONDepth = 16
 func EnvFromJSON(b []byte) (Env, error) {
 	r := objectReader{dec: json.NewDecoder(bytes.NewReader(bytes.TrimPrefix(b, []byte("\xef\xbb\xbf")))), text: string(b), values: map[string]Value{}}
 	r.dec.UseNumber()
-	if err := r.read(); err != nil {
+	if err := r.readObject(); err != nil {
 		return Env{}, err
 	}
 	values := r.values
@@ -32,7 +32,7 @@ type objectReader struct {
 	values map[string]Value
 }
 
-func (r *objectReader) read() error {
+func (r *objectReader) readObject() error {
 	token, err := r.nextToken()
 	if err != nil {
 		return err

@@ -88,6 +88,7 @@ func (f FunctionInfo) Signature() string {
 	return f.Name + "(" + strings.Join(parts, ", ") + ")"
 }
 
+// key returns the parameter's key in Graph's tree.
 func (p Parameter) key() string {
 	if p.Key == "" {
 		return p.Name
@@ -231,7 +232,7 @@ func suggestFunction(name string) string {
 	return "docs/expressions.md lists the functions"
 }
 
-// equivalentFunction returns what to write in place of a function that exists only in other
+// equivalentFunction returns the function to use in place of a function that exists only in other
 // languages, such as IF. It returns "" for other names.
 func equivalentFunction(name string) string {
 	switch strings.ToLower(name) {

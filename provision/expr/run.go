@@ -245,11 +245,11 @@ func (r *evaluation) quoteForMessage(v Value) string {
 	if r.redacted || v.redacted {
 		return redactedText
 	}
-	return strconv.Quote(clip(v.Text(), 60))
+	return strconv.Quote(truncate(v.Text(), 60))
 }
 
-// clip shortens s to about most bytes without splitting a character.
-func clip(s string, most int) string {
+// truncate shortens s to about most bytes without splitting a character.
+func truncate(s string, most int) string {
 	if len(s) <= most {
 		return s
 	}

@@ -2,7 +2,7 @@ package expr
 
 import "encoding/json"
 
-// redactedText is what logs and traces show instead of a value that went through Redact.
+// redactedText is the text that logs and traces show instead of a value that went through Redact.
 const redactedText = "[Redact]"
 
 // Step is the result of one part of an expression in a trace.

@@ -35,8 +35,7 @@ type Value struct {
 // Null returns the value of an absent attribute. It is not the empty string.
 func Null() Value { return Value{} }
 
-// ResultIsNoFlow returns the value that means that the target attribute must be left out of the
-// request.
+// NoFlow returns the value that means that the target attribute must be left out of the request.
 func NoFlow() Value { return Value{kind: KindNoFlow} }
 
 // String returns a string value. String("") is not null.

@@ -1,6 +1,6 @@
 // Package sqldb is the SQL engine below package store: it opens SQLite and PostgreSQL databases and
 // runs transactions on them, with the same SQL for both. It does not know the tables of the
-// domains, except for what a [Schema] tells it.
+// domains; a [Schema] gives it the few facts that it needs about them.
 //
 //	Open ──► DB ── Update(fn) ──► one write transaction, on disk when it returns
 //	            ├─ View(fn) ────► one read snapshot

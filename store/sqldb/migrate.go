@@ -59,7 +59,7 @@ func (db *DB) Migrate(ctx context.Context) error {
 	}
 	defer m.close()
 	for try := 1; ; try++ {
-		err := m.up(ctx)
+		err := m.applyMigrations(ctx)
 		if err == nil && db.schema.Migrated != nil {
 			err = db.schema.Migrated(ctx, db)
 		}
@@ -92,7 +92,7 @@ func (db *DB) Version(ctx context.Context) (int64, error) {
 
 var errNewer = errors.New("the database was made by a newer rollcall: use that version or a later one")
 
-func (m *migrator) up(ctx context.Context) error {
+func (m *migrator) applyMigrations(ctx context.Context) error {
 	if err := m.checkMigrations(ctx); err != nil {
 		return err
 	}

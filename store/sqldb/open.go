@@ -137,9 +137,8 @@ func (db *DB) Pool(ctx context.Context) (*pgxpool.Pool, error) { return db.engin
 var ErrServed = errors.New("another rollcall serves this database: a SQLite file has one server; to run several, use PostgreSQL")
 
 // Serve makes this process the server of a SQLite file until Close. A file has at most one server.
-// Other processes can still read and write the file.
-// Serve returns ErrServed if another process is the server. On PostgreSQL Serve does nothing,
-// because a database there may have many servers.
+// Other processes can still read and write the file. Serve returns ErrServed if another process is
+// the server. On PostgreSQL Serve does nothing, because a database there may have many servers.
 func (db *DB) Serve(ctx context.Context) error { return db.engine.serve(ctx) }
 
 // Close waits for running transactions and closes the database.
@@ -170,8 +169,8 @@ func (db *DB) Read(ctx context.Context, fn func(tx *Tx) error) error {
 }
 
 // Lane is the access of one site to the database. When the database is busy, the sites take turns.
-// The lane of fair.System (authentication, pages, health checks, provisioning) goes
-// before all others.
+// The lane of fair.System (authentication, pages, health checks, provisioning) goes before all
+// others.
 type Lane struct {
 	db  *DB
 	key string

@@ -5,7 +5,7 @@ import (
 	"io/fs"
 )
 
-// Schema tells the engine what it must know about the tables of a database. The zero Schema
+// Schema describes the tables of a database, as far as the engine must know them. The zero Schema
 // describes a database without tables.
 type Schema struct {
 	// Migrations are SQL files for goose, "0001_name.sql" and so on. A migration that differs

@@ -71,7 +71,7 @@ func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB,
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	db.resolvedPath = path
-	file, err := identify(path)
+	file, err := identifyFile(path)
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
@@ -173,7 +173,7 @@ func (s *sqliteDB) dataSourceName(cache int, busy time.Duration, readOnly bool) 
 }
 
 func (s *sqliteDB) openConn(ctx context.Context, cache int, busy time.Duration, readOnly bool) (*sqliteConn, error) {
-	if err := s.file.check(); err != nil {
+	if err := s.file.checkNotReplaced(); err != nil {
 		return nil, err
 	}
 	conn, err := openSQLiteConn(ctx, s.dataSourceName(cache, busy, readOnly))

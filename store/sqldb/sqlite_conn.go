@@ -66,7 +66,7 @@ func (c *sqliteConn) exec(ctx context.Context, query string, args []any) (sql.Re
 	if err != nil {
 		return nil, err
 	}
-	if err := c.bind(stmt, args); err != nil {
+	if err := c.bindArguments(stmt, args); err != nil {
 		return nil, err
 	}
 	defer clear(c.args)
@@ -79,7 +79,7 @@ func (c *sqliteConn) query(ctx context.Context, query string, args []any) (curso
 	if err != nil {
 		return nil, err
 	}
-	if err := c.bind(stmt, args); err != nil {
+	if err := c.bindArguments(stmt, args); err != nil {
 		return nil, err
 	}
 	defer clear(c.args)
@@ -102,9 +102,9 @@ func (c *sqliteConn) statementContext(ctx context.Context) context.Context {
 	return context.WithoutCancel(ctx)
 }
 
-// bind sets c.args to the arguments of the statement. Byte slices are bound as text, because SQLite
-// would store them as blobs, and a blob never equals a value of type text.
-func (c *sqliteConn) bind(stmt *sqliteStmt, args []any) error {
+// bindArguments sets c.args to the arguments of the statement. Byte slices are bound as text,
+// because SQLite would store them as blobs, and a blob never equals a value of type text.
+func (c *sqliteConn) bindArguments(stmt *sqliteStmt, args []any) error {
 	c.args = c.args[:0]
 	for i, n := range stmt.argumentNumbers {
 		if n > len(args) {
@@ -311,15 +311,15 @@ func (r *sqliteRows) Scan(dest ...any) error {
 		return fmt.Errorf("the row has %d columns, not %d", len(r.values), len(dest))
 	}
 	for i, d := range dest {
-		if err := assign(d, r.values[i]); err != nil {
+		if err := assignValue(d, r.values[i]); err != nil {
 			return fmt.Errorf("column %s: %w", r.rows.Columns()[i], err)
 		}
 	}
 	return nil
 }
 
-// assign stores a column's value in a variable of a domain's type.
-func assign(dest any, value driver.Value) error {
+// assignValue stores a column's value in a variable of a domain's type.
+func assignValue(dest any, value driver.Value) error {
 	switch value := value.(type) {
 	case string:
 		if assignText(dest, value) {

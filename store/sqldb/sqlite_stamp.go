@@ -64,7 +64,7 @@ type note struct {
 	logNumber uint32   // the number of the -wal file; 0 means not known
 }
 
-func (n note) allows(stamp int32) bool { return stamp == n.stamps[0] || stamp == n.stamps[1] }
+func (n note) allowsStamp(stamp int32) bool { return stamp == n.stamps[0] || stamp == n.stamps[1] }
 
 // encode returns the note as a line of fixed length with a checksum, so that an incomplete note is
 // recognized.
@@ -239,7 +239,7 @@ func checkStamp(ctx context.Context, path string, known *note) error {
 		return err
 	}
 	stamp, err := fileStamp(ctx, path)
-	if err != nil || known.allows(stamp) {
+	if err != nil || known.allowsStamp(stamp) {
 		return err
 	}
 	if held, err := log.hasStamp(f, stamp); held || err != nil {
@@ -321,8 +321,8 @@ func (s *stamper) beginStamp(ctx context.Context, write func(stamp int32) error)
 	// A stamp that is not in the note comes from another program. That program has either set the
 	// stamp by a regular write, or overwritten the file. In the second case, adopt returns an
 	// error.
-	if known := s.newestNote(); known.stamps != [2]int32{} && !known.allows(old) {
-		if err := s.adopt(old); err != nil {
+	if known := s.newestNote(); known.stamps != [2]int32{} && !known.allowsStamp(old) {
+		if err := s.adoptForeignStamp(old); err != nil {
 			return err
 		}
 	}
@@ -349,9 +349,9 @@ func (s *stamper) overwrittenError() error {
 	return s.overwriteError
 }
 
-// check returns errOverwritten if the file has a stamp that this process did not give it. It reads
-// the stamp only if the file was written to since the last check.
-func (s *stamper) check(ctx context.Context) error {
+// checkStamp returns errOverwritten if the file has a stamp that this process did not give it. It
+// reads the stamp only if the file was written to since the last check.
+func (s *stamper) checkStamp(ctx context.Context) error {
 	info, err := os.Stat(s.path)
 	if err != nil {
 		return err
@@ -364,8 +364,8 @@ func (s *stamper) check(ctx context.Context) error {
 		return foreign
 	}
 	stamp, err := fileStamp(ctx, s.path)
-	if err == nil && !s.newestNote().allows(stamp) {
-		err = s.adopt(stamp)
+	if err == nil && !s.newestNote().allowsStamp(stamp) {
+		err = s.adoptForeignStamp(stamp)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -386,10 +386,10 @@ func isDamage(err error) bool {
 	return ok && (e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB)
 }
 
-// adopt writes a note with a stamp that another program has put into the database by a regular
-// write. It returns errOverwritten if the -wal does not have the stamp, because the program has
-// then overwritten the file.
-func (s *stamper) adopt(stamp int32) error {
+// adoptForeignStamp writes a note with a stamp that another program has put into the database by a
+// regular write. It returns errOverwritten if the -wal does not have the stamp, because the program
+// has then overwritten the file.
+func (s *stamper) adoptForeignStamp(stamp int32) error {
 	f, err := os.Open(s.path + "-wal")
 	if err != nil {
 		return errOverwritten

@@ -26,7 +26,7 @@ func (db *DB) Stats() Stats {
 	db.health.mu.Unlock()
 	switch e := db.engine.(type) {
 	case *sqliteDB:
-		s.Connections, s.WaitingUpdates = e.readerGate.Stats(), e.writer.queue.length()
+		s.Connections, s.WaitingUpdates = e.readerGate.Stats(), e.writer.queue.countWaiting()
 		s.FileBytes, s.LogBytes = fileSize(e.path), fileSize(e.path+"-wal")
 	case *postgresDB:
 		s.Connections = e.connGate.Stats()
@@ -38,7 +38,7 @@ func (db *DB) Stats() Stats {
 // PostgreSQL, where updates do not wait for one writer, it returns false.
 func (db *DB) hasWaitingWrites() bool {
 	s, is := db.engine.(*sqliteDB)
-	return is && s.writer.queue.length() > 0
+	return is && s.writer.queue.countWaiting() > 0
 }
 
 // fileSize returns the size of a file; 0 if it does not exist.
@@ -50,7 +50,8 @@ func fileSize(file string) int64 {
 	return info.Size()
 }
 
-func (q *writeQueue) length() (n int) {
+// countWaiting returns the number of updates that wait.
+func (q *writeQueue) countWaiting() (n int) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	for _, line := range q.waiting {

@@ -184,13 +184,15 @@ type fileIdentity struct {
 	info os.FileInfo
 }
 
-func identify(path string) (fileIdentity, error) {
+// identifyFile returns the identity of the file that now has this path.
+func identifyFile(path string) (fileIdentity, error) {
 	info, err := os.Stat(path)
 	return fileIdentity{path, info}, err
 }
 
-// check returns errReplaced if the name now belongs to another file, or if no file has it.
-func (i fileIdentity) check() error {
+// checkNotReplaced returns errReplaced if the name now belongs to another file, or if no file has
+// it.
+func (i fileIdentity) checkNotReplaced() error {
 	if i.info == nil {
 		return nil
 	}

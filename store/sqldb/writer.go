@@ -87,7 +87,7 @@ func (q *writeQueue) put(u *queuedUpdate) {
 	}
 	q.waiting[u.key] = append(q.waiting[u.key], u)
 	q.mu.Unlock()
-	q.signal()
+	q.signalWork()
 }
 
 // take removes and returns the next update; nil if there is none.
@@ -111,12 +111,13 @@ func (q *writeQueue) take() *queuedUpdate {
 		q.waiting[key] = line[1:]
 	}
 	if len(q.turns) > 0 {
-		q.signal()
+		q.signalWork()
 	}
 	return u
 }
 
-func (q *writeQueue) signal() {
+// signalWork wakes the writer, unless it has a signal that it has not received yet.
+func (q *writeQueue) signalWork() {
 	select {
 	case q.hasWaiting <- struct{}{}:
 	default:
@@ -191,10 +192,10 @@ func (w *writer) run() {
 // commit runs the first update in a transaction, together with the updates that join it within
 // joinTime. It tells the caller of each update the outcome.
 func (w *writer) commit() error {
-	if err := w.file.check(); err != nil {
+	if err := w.file.checkNotReplaced(); err != nil {
 		return err
 	}
-	if err := w.stamp.check(context.Background()); err != nil {
+	if err := w.stamp.checkStamp(context.Background()); err != nil {
 		return err
 	}
 	if err := w.begin(); err != nil {
@@ -397,14 +398,14 @@ func (c *checkpointer) copyLog(ctx context.Context, conn *sqliteConn) error {
 		c.writer.restartDue.Store(true)
 	}
 	c.log.Debug("checkpoint", "pages", pages, "copied", copied)
-	c.warn(pages, copied)
+	c.logGrowth(pages, copied)
 	return nil
 }
 
 // copyWithStamp copies the write-ahead log into the database file. If a new stamp is due, it stamps
 // the database first.
 func (c *checkpointer) copyWithStamp(ctx context.Context, conn *sqliteConn) (pages, copied int, err error) {
-	if err := c.stamp.check(ctx); err != nil {
+	if err := c.stamp.checkStamp(ctx); err != nil {
 		return 0, 0, err
 	}
 	on, stamping := c.stamp.isDue()
@@ -440,9 +441,9 @@ func (c *checkpointer) writeStamp(stamp int32) error {
 	return err
 }
 
-// warn logs once that the log has grown because a program still reads it, and once that the log was
-// restarted.
-func (c *checkpointer) warn(pages, copied int) {
+// logGrowth logs once that the log has grown because a program still reads it, and once that the
+// log was restarted.
+func (c *checkpointer) logGrowth(pages, copied int) {
 	switch {
 	case !c.warned && pages > c.warnPages && copied < pages:
 		c.warned = true

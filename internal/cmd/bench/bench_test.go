@@ -331,7 +331,7 @@ func TestASlowAnswerHoldsNoOtherRequestUp(t *testing.T) {
 		requests[i] = []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n")
 	}
 	var answered atomic.Int64
-	got, err := atRate(t.Context(), s.Listener.Addr().String(), 1000, requests, func(int, []byte) error {
+	got, err := sendAtRate(t.Context(), s.Listener.Addr().String(), 1000, requests, func(int, []byte) error {
 		if answered.Add(1) == 99 {
 			waiting.Done()
 		}
@@ -345,8 +345,8 @@ func TestASlowAnswerHoldsNoOtherRequestUp(t *testing.T) {
 func TestLatencies(t *testing.T) {
 	t.Parallel()
 	l := latencies{4 * time.Millisecond, time.Millisecond, 3 * time.Millisecond, 2 * time.Millisecond}
-	if l.at(0) != 1 || l.at(0.5) != 3 || l.at(0.99) != 4 || (latencies{}).at(0.5) != 0 {
-		t.Errorf("got %v, %v, %v", l.at(0), l.at(0.5), l.at(0.99))
+	if l.quantile(0) != 1 || l.quantile(0.5) != 3 || l.quantile(0.99) != 4 || (latencies{}).quantile(0.5) != 0 {
+		t.Errorf("got %v, %v, %v", l.quantile(0), l.quantile(0.5), l.quantile(0.99))
 	}
 }
 

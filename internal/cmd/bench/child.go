@@ -163,9 +163,9 @@ type writer struct {
 	rosters *store.Rosters
 	site    site.Site
 	token   site.Token
-	sample  roster.Record
-	runName string // part of every user name, so that names differ from those of earlier processes
-	count   atomic.Int64
+	sample  roster.Record // the user that each write stores again, with another id and user name
+	runName string        // part of every user name, so that names differ from those of earlier processes
+	count   atomic.Int64  // how many users were written so far
 }
 
 func newWriter(ctx context.Context, db *store.DB) (*writer, error) {
@@ -210,6 +210,7 @@ func sampleRecord(ctx context.Context, w *writer, r *roster.Roster) (roster.Reco
 	return rec, err
 }
 
+// writeFor lets the clients write users for the time d, and returns how many they wrote.
 func (w *writer) writeFor(ctx context.Context, clients int, d time.Duration) (storeResult, error) {
 	errs := make([]error, clients)
 	var done atomic.Int64

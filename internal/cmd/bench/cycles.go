@@ -28,7 +28,7 @@ const (
 // provisions its users into a site. The other is a load generator that sends the same requests to
 // another site. Each has its own database, and every round starts with new databases.
 func (b *bench) measureCycles(ctx context.Context, c *cycleReport) error {
-	e, err := b.newEnds(ctx, c.Kind, "cycle", b.cycle)
+	e, err := b.newEnds(ctx, c.Kind, "cycle", b.cyclePeople)
 	if err != nil {
 		return err
 	}
@@ -41,7 +41,7 @@ func (b *bench) measureCycles(ctx context.Context, c *cycleReport) error {
 		if bodies == nil {
 			bodies = did.users
 		}
-		c.add(did)
+		c.addRound(did)
 		b.print("  round %d  initial cycle      %7.2f s  (idle cycle %.3f s, %d requests)", round+1,
 			did.initial.Elapsed.Seconds(), did.idleTime.Seconds(), did.idleRequests)
 		g, err := e.runGeneratorRound(ctx, bodies, round)
@@ -54,9 +54,9 @@ func (b *bench) measureCycles(ctx context.Context, c *cycleReport) error {
 	return nil
 }
 
-// ends holds the two ends of provisioning before anybody is provisioned: a site without people, and
-// a directory with an application to which everyone is assigned. Each has its own database.
-type ends struct {
+// bothEnds holds the two ends of provisioning before anybody is provisioned: a site without people,
+// and a directory with an application to which everyone is assigned. Each has its own database.
+type bothEnds struct {
 	*bench
 	name        string // the beginning of the names of all databases
 	sites       *storage
@@ -67,8 +67,8 @@ type ends struct {
 }
 
 // newEnds creates both ends. The directory has n people.
-func (b *bench) newEnds(ctx context.Context, kind, name string, n int) (*ends, error) {
-	e := &ends{bench: b, name: name, secretFile: filepath.Join(b.dir, name+"-token.txt")}
+func (b *bench) newEnds(ctx context.Context, kind, name string, n int) (*bothEnds, error) {
+	e := &bothEnds{bench: b, name: name, secretFile: filepath.Join(b.dir, name+"-token.txt")}
 	var err error
 	if e.sites, err = b.newStorage(ctx, kind); err != nil {
 		return nil, err
@@ -93,7 +93,7 @@ func (b *bench) newEnds(ctx context.Context, kind, name string, n int) (*ends, e
 }
 
 // copySite returns a copy of the site in a database of its own.
-func (e *ends) copySite(ctx context.Context, name string) (*population, error) {
+func (e *bothEnds) copySite(ctx context.Context, name string) (*population, error) {
 	site := *e.site
 	var err error
 	site.url, err = e.sites.copy(ctx, name, e.name+"_site")
@@ -101,7 +101,7 @@ func (e *ends) copySite(ctx context.Context, name string) (*population, error) {
 }
 
 // connect sets the application's Tenant URL and Secret Token, and switches provisioning on.
-func (e *ends) connect(ctx context.Context, directory, targetAddr string) error {
+func (e *bothEnds) connect(ctx context.Context, directory, targetAddr string) error {
 	_, err := e.runRollcall(ctx, directory, "app", "set", directoryName, appName, "--tenant-url", "http://"+targetAddr+scimPath,
 		"--secret-token-file", e.secretFile, "--actions", "create,update,delete", "--scope", "assigned", "--start")
 	return err
@@ -133,17 +133,17 @@ func (b *bench) newDirectory(ctx context.Context, database string, n int) error 
 
 // cycleResult is the result of one round of provisioning.
 type cycleResult struct {
-	initial              sample // of the initial cycle; Requests is the number of people, CPU the processor time of the process with the directory
-	siteCPU              time.Duration
-	idleTime             time.Duration
-	idleRequests         int
-	sitePeak, sourcePeak int64      // the peak memory of the site's process and of the directory's process, in bytes
-	users                []newcomer // the requests that create the users that the site has after the round
+	initial              sample        // the figures of the initial cycle; Requests is the number of people, CPU the processor time of the process with the directory
+	siteCPU              time.Duration // the processor time of the process with the site during the initial cycle
+	idleTime             time.Duration // how long the cycle without changes took
+	idleRequests         int           // how many requests the cycle without changes sent to the site
+	sitePeak, sourcePeak int64         // the peak memory of the site's process and of the directory's process, in bytes
+	users                []newcomer    // the requests that create the users that the site has after the round
 }
 
 // runCycleRound provisions everyone into a fresh site, and then runs a second cycle without
 // changes.
-func (e *ends) runCycleRound(ctx context.Context, round int) (did cycleResult, err error) {
+func (e *bothEnds) runCycleRound(ctx context.Context, round int) (did cycleResult, err error) {
 	siteName, sourceName := fmt.Sprintf("target_%d", round), fmt.Sprintf("source_%d", round)
 	site, err := e.copySite(ctx, siteName)
 	if err != nil {
@@ -197,8 +197,8 @@ func (e *ends) runCycleRound(ctx context.Context, round int) (did cycleResult, e
 	return did, errors.Join(errs[:]...)
 }
 
-// waitInitialCycle waits for the initial cycle, which the directory's server starts without a
-// command.
+// waitInitialCycle waits for the end of the initial cycle, which the directory's server starts by
+// itself.
 func (b *bench) waitInitialCycle(ctx context.Context, engine *server, database string) (provision.CycleReport, error) {
 	if err := engine.process.Await(ctx, cycleLimit, "end its cycle", func(log []byte) bool { return bytes.Contains(log, []byte("cycle ended")) }); err != nil {
 		return provision.CycleReport{}, err
@@ -214,8 +214,8 @@ func (b *bench) waitInitialCycle(ctx context.Context, engine *server, database s
 		return provision.CycleReport{}, fmt.Errorf("read status: %w", err)
 	}
 	last := status.State.Last
-	if last == nil || last.Kind != provision.InitialCycle || last.State != provision.Succeeded || last.Created != b.cycle {
-		return provision.CycleReport{}, fmt.Errorf("the initial cycle did not create %d people: %+v", b.cycle, last)
+	if last == nil || last.Kind != provision.InitialCycle || last.State != provision.Succeeded || last.Created != b.cyclePeople {
+		return provision.CycleReport{}, fmt.Errorf("the initial cycle did not create %d people: %+v", b.cyclePeople, last)
 	}
 	return *last, nil
 }
@@ -307,7 +307,7 @@ func (s *population) listNewcomers(ctx context.Context, addr string) ([]newcomer
 
 // runGeneratorRound sends the lookup and the create of every user to a fresh site, with the
 // engine's concurrency.
-func (e *ends) runGeneratorRound(ctx context.Context, users []newcomer, round int) (sample, error) {
+func (e *bothEnds) runGeneratorRound(ctx context.Context, users []newcomer, round int) (sample, error) {
 	name := fmt.Sprintf("generated_%d", round)
 	site, err := e.copySite(ctx, name)
 	if err != nil {

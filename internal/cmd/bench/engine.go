@@ -22,13 +22,13 @@ import (
 )
 
 const (
-	changedPeople   = 20 // how many single changes are timed
-	memberBlocks    = 5  // how often the blocks of membership changes take turns
-	changesPerBlock = 10 // membership changes in a block
-	limitedRate     = 20 // requests per second that the throttling target allows
-	smallGroupSize  = 10 // members of the small group
-	idleTime        = 30 * time.Second
-	changeLimit     = time.Minute // how long a change may take to reach the target
+	changedPeople   = 20               // how many changes of single people are timed
+	memberBlocks    = 5                // how many blocks of membership changes each group gets, in turns
+	changesPerBlock = 10               // the number of membership changes in a block
+	limitedRate     = 20               // how many requests per second the throttling target allows
+	smallGroupSize  = 10               // the number of members of the small group
+	idleTime        = 30 * time.Second // how long the processor time of idle jobs is measured
+	changeLimit     = time.Minute      // how long a change may take to reach the target
 	smallGroupName  = "Ten"
 	largeGroupName  = "Everybody"
 )
@@ -37,16 +37,16 @@ const (
 type engineReport struct {
 	Kind                 string
 	Users                int       // the people of the directory
-	DuringCycle, AtRest  []float64 // seconds until the change of one person has reached the target
+	DuringCycle, AtRest  []float64 // seconds until a person's change has reached the target: during the initial cycle, and after it
 	InitialCycleTime     time.Duration
 	SmallLatency         []float64 // seconds until a membership change of the small group has reached the target
-	LargeLatency         []float64 // the same for the group of everyone
+	LargeLatency         []float64 // seconds until a membership change of the group of everyone has reached the target
 	SmallCost, LargeCost []float64 // the processor time of both ends per membership change, in milliseconds, for each block
-	Groups, GroupMembers int       // the groups of the cycle that provisions many groups, and the members of each
-	GroupCycles          []sample  // Requests is the number of memberships
-	GroupGenerator       []sample
+	Groups, GroupMembers int       // how many groups the cycles with many groups provision, and how many members each group has
+	GroupCycles          []sample  // the cycles with many groups; Requests is the number of memberships
+	GroupGenerator       []sample  // the rounds of the load generator that sends the same requests as the cycles with many groups
 	LimitedShare         []float64 // the share of the allowed requests that the engine has used
-	IdleJobs             int
+	IdleJobs             int       // how many jobs without work the idle server has
 	IdleShare            []float64 // the processor time of the idle server, as a share of one processor
 	Peaks                []processMemory
 	Problem              error
@@ -96,12 +96,12 @@ func (e *engineReport) markdown(endedEarly error) string {
 
 // engineSizes are the sizes of the part about the engine.
 type engineSizes struct {
-	groups, members, people int // many groups
-	limitedPeople           int
-	idleJobs                int
-	idleTime                time.Duration
-	changes                 int // single changes that are timed
-	memberBlocks            int // how often the blocks of membership changes take turns
+	groups, members, people int           // for the cycles with many groups: their number, the members of each, and the people in the directory
+	limitedPeople           int           // how many people are provisioned into the throttling target
+	idleJobs                int           // how many jobs without work are created
+	idleTime                time.Duration // how long the processor time of idle jobs is measured
+	changes                 int           // how many changes of single people are timed
+	memberBlocks            int           // how many blocks of membership changes each group gets, in turns
 }
 
 func (o *options) engineSizes() engineSizes {
@@ -113,8 +113,9 @@ func (o *options) engineSizes() engineSizes {
 	}
 }
 
-// measureEngine measures what a person waits for: single changes, also during an initial cycle and
-// in a group of everyone, many groups, a target that throttles, and jobs without work.
+// measureEngine measures how long people wait for the engine: for changes of single people and
+// memberships, for many groups, and for a target that throttles. It also measures jobs without
+// work.
 func (b *bench) measureEngine(ctx context.Context, e *engineReport) error {
 	for _, step := range []struct {
 		name    string
@@ -135,20 +136,20 @@ func (b *bench) measureEngine(ctx context.Context, e *engineReport) error {
 
 // flow is a directory that is being provisioned into a site through a tap.
 type flow struct {
-	*ends
+	*bothEnds
 	target, engine *server
 	tap            *tap
 
-	mu      sync.Mutex
-	wanted  map[string]chan time.Time // the channels of callers that wait for the answer to a PATCH, by a part of its target or body
-	created []string                  // user names, in the order of their creation
-	groups  map[string]string         // the ids of groups at the site, by display name
-	members int                       // memberships that the site has taken
+	mu           sync.Mutex
+	patchWaiters map[string]chan time.Time // the channels of callers that wait for the answer to a PATCH, by a part of its target or body
+	created      []string                  // user names, in the order of their creation
+	groups       map[string]string         // the ids of groups at the site, by display name
+	members      int                       // how many memberships the site has stored
 }
 
 // startFlow serves the site and the directory and connects them through a tap.
-func (e *ends) startFlow(ctx context.Context, perSec int) (*flow, error) {
-	f := &flow{ends: e, wanted: map[string]chan time.Time{}, groups: map[string]string{}}
+func (e *bothEnds) startFlow(ctx context.Context, perSec int) (*flow, error) {
+	f := &flow{bothEnds: e, patchWaiters: map[string]chan time.Time{}, groups: map[string]string{}}
 	var err error
 	if f.target, err = e.sites.serve(ctx, "target", e.site.url, anyPort); err != nil {
 		return nil, err
@@ -157,7 +158,7 @@ func (e *ends) startFlow(ctx context.Context, perSec int) (*flow, error) {
 		return nil, err
 	}
 	f.tap.perSec = perSec
-	f.tap.setWatch(f.see)
+	f.tap.setWatch(f.recordExchange)
 	if err := e.connect(ctx, e.directory, f.tap.addr); err != nil {
 		return nil, err
 	}
@@ -169,17 +170,17 @@ func (f *flow) stop() error {
 	return errors.Join(f.bench.stop(f.engine), f.tap.stop(), f.bench.stop(f.target))
 }
 
-// see notes what an exchange has changed at the site.
-func (f *flow) see(x exchange) {
+// recordExchange records the changes that an exchange has made at the site.
+func (f *flow) recordExchange(x exchange) {
 	if x.status >= 300 {
 		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	for text, told := range f.wanted {
+	for text, told := range f.patchWaiters {
 		if x.method == http.MethodPatch && (strings.HasPrefix(x.target, text) || bytes.Contains(x.body, []byte(text))) {
 			told <- x.answered
-			delete(f.wanted, text)
+			delete(f.patchWaiters, text)
 		}
 	}
 	var resource struct {
@@ -197,13 +198,13 @@ func (f *flow) see(x exchange) {
 	}
 }
 
-// await waits until the target has answered a PATCH whose target begins with the text or whose body
-// has it. act makes
-// the change that causes the request. await returns the time from the beginning of act.
-func (f *flow) await(ctx context.Context, text string, act func() error) (time.Duration, error) {
+// awaitPatch calls act, which makes a change that causes a PATCH. It waits until the site has
+// answered a PATCH whose path begins with text or whose body contains it. It returns the time from
+// the call of act until the answer.
+func (f *flow) awaitPatch(ctx context.Context, text string, act func() error) (time.Duration, error) {
 	told := make(chan time.Time, 1)
 	f.mu.Lock()
-	f.wanted[text] = told
+	f.patchWaiters[text] = told
 	f.mu.Unlock()
 	began := time.Now()
 	if err := act(); err != nil {
@@ -219,7 +220,8 @@ func (f *flow) await(ctx context.Context, text string, act func() error) (time.D
 	}
 }
 
-// waitUntil waits until what holds. It looks ten times a second.
+// waitUntil waits until holds returns true. It calls holds ten times a second. text says in errors
+// what was awaited.
 func (f *flow) waitUntil(ctx context.Context, text string, holds func() bool) error {
 	for until := time.Now().Add(cycleLimit); ; {
 		f.mu.Lock()
@@ -241,10 +243,10 @@ func (f *flow) waitUntil(ctx context.Context, text string, holds func() bool) er
 	}
 }
 
-// change gives a person a new job title from the command line, and returns the time until the
+// changeTitle gives a person a new job title from the command line, and returns the time until the
 // target has it.
-func (f *flow) change(ctx context.Context, userName, title string) (time.Duration, error) {
-	return f.await(ctx, title, func() error {
+func (f *flow) changeTitle(ctx context.Context, userName, title string) (time.Duration, error) {
+	return f.awaitPatch(ctx, title, func() error {
 		_, err := f.runRollcall(ctx, f.directory, "directory", "user", "set", directoryName, userName, "jobTitle="+title)
 		return err
 	})
@@ -253,7 +255,7 @@ func (f *flow) change(ctx context.Context, userName, title string) (time.Duratio
 // measureChanges provisions a directory with a small group and a group of everyone. It times single
 // changes while the initial cycle runs and afterwards, then membership changes of both groups.
 func (b *bench) measureChanges(ctx context.Context, r *engineReport) error {
-	e, err := b.newEnds(ctx, r.Kind, "changes", b.cycle+1)
+	e, err := b.newEnds(ctx, r.Kind, "changes", b.cyclePeople+1)
 	if err != nil {
 		return err
 	}
@@ -263,24 +265,24 @@ func (b *bench) measureChanges(ctx context.Context, r *engineReport) error {
 	}
 	began := time.Now()
 	sizes := b.engineSizes()
-	early := max(1, b.cycle/50)
+	early := max(1, b.cyclePeople/50)
 	if err := f.waitUntil(ctx, "the first accounts", func() bool { return len(f.created) >= early }); err != nil {
 		return err
 	}
 	for i := range sizes.changes {
 		f.mu.Lock()
-		done, name := len(f.created) > b.cycle, f.created[i%early]
+		done, name := len(f.created) > b.cyclePeople, f.created[i%early]
 		f.mu.Unlock()
 		if done && !b.quick {
 			break // only changes during the initial cycle count
 		}
-		took, err := f.change(ctx, name, fmt.Sprintf("Early title %d", i))
+		took, err := f.changeTitle(ctx, name, fmt.Sprintf("Early title %d", i))
 		if err != nil {
 			return err
 		}
 		r.DuringCycle = append(r.DuringCycle, took.Seconds())
 	}
-	if err := f.waitUntil(ctx, "all accounts", func() bool { return len(f.created) > b.cycle }); err != nil {
+	if err := f.waitUntil(ctx, "all accounts", func() bool { return len(f.created) > b.cyclePeople }); err != nil {
 		return err
 	}
 	if err := f.engine.process.Await(ctx, cycleLimit, "end its cycle", func(log []byte) bool { return bytes.Contains(log, []byte("cycle ended")) }); err != nil {
@@ -288,7 +290,7 @@ func (b *bench) measureChanges(ctx context.Context, r *engineReport) error {
 	}
 	r.InitialCycleTime = time.Since(began)
 	for i := range sizes.changes {
-		took, err := f.change(ctx, personOf(i).userName(), fmt.Sprintf("Late title %d", i))
+		took, err := f.changeTitle(ctx, personOf(i).userName(), fmt.Sprintf("Late title %d", i))
 		if err != nil {
 			return err
 		}
@@ -303,7 +305,7 @@ func (b *bench) measureChanges(ctx context.Context, r *engineReport) error {
 		if err != nil {
 			return err
 		}
-		r.Peaks = append(r.Peaks, processMemory{fmt.Sprintf("%s, single changes, %s people and a group of them all, the %s", kindName(r.Kind), withThousandsCommas(b.cycle), name), peak})
+		r.Peaks = append(r.Peaks, processMemory{fmt.Sprintf("%s, single changes, %s people and a group of them all, the %s", kindName(r.Kind), withThousandsCommas(b.cyclePeople), name), peak})
 	}
 	return f.stop()
 }
@@ -313,8 +315,8 @@ func (b *bench) measureChanges(ctx context.Context, r *engineReport) error {
 func (f *flow) measureMembers(ctx context.Context, r *engineReport, sizes engineSizes) error {
 	groups := [][]string{{"displayName"}, {smallGroupName}, {largeGroupName}}
 	members := [][]string{{"group", "member"}}
-	small := min(smallGroupSize, f.cycle)
-	for i := range f.cycle {
+	small := min(smallGroupSize, f.cyclePeople)
+	for i := range f.cyclePeople {
 		if i < small {
 			members = append(members, []string{smallGroupName, personOf(i).userName()})
 		}
@@ -326,13 +328,13 @@ func (f *flow) measureMembers(ctx context.Context, r *engineReport, sizes engine
 	if _, err := f.runRollcall(ctx, f.directory, "app", "assign", directoryName, appName, "--group", smallGroupName, "--group", largeGroupName); err != nil {
 		return err
 	}
-	if err := f.waitUntil(ctx, "all members", func() bool { return f.members >= f.cycle+small }); err != nil {
+	if err := f.waitUntil(ctx, "all members", func() bool { return f.members >= f.cyclePeople+small }); err != nil {
 		return err
 	}
 	f.mu.Lock()
 	ids := map[string]string{smallGroupName: f.groups[smallGroupName], largeGroupName: f.groups[largeGroupName]}
 	f.mu.Unlock()
-	newcomer := personOf(f.cycle).userName()
+	newcomer := personOf(f.cyclePeople).userName()
 	for range sizes.memberBlocks {
 		for name, results := range map[string]*[]float64{smallGroupName: &r.SmallLatency, largeGroupName: &r.LargeLatency} {
 			cost, err := f.measureBlock(ctx, name, ids[name], newcomer, results, sizes)
@@ -363,7 +365,7 @@ func (f *flow) measureBlock(ctx context.Context, group, id, person string, laten
 	changes := min(changesPerBlock, 2*sizes.changes)
 	for i := range changes {
 		step := []string{"add", "remove"}[i%2]
-		took, err := f.await(ctx, "/Groups/"+id, func() error {
+		took, err := f.awaitPatch(ctx, "/Groups/"+id, func() error {
 			_, err := f.runRollcall(ctx, f.directory, "directory", "group", "member", step, directoryName, group, person)
 			return err
 		})
@@ -395,7 +397,7 @@ func (f *flow) processorTime() (time.Duration, error) {
 }
 
 // importCSV imports rows into the directory with a subcommand of `rollcall directory`.
-func (e *ends) importCSV(ctx context.Context, command string, rows [][]string) error {
+func (e *bothEnds) importCSV(ctx context.Context, command string, rows [][]string) error {
 	var text bytes.Buffer
 	if err := csv.NewWriter(&text).WriteAll(rows); err != nil {
 		return err
@@ -459,7 +461,7 @@ func (b *bench) measureManyGroups(ctx context.Context, r *engineReport) error {
 	return nil
 }
 
-// freeAddress returns an address on loopback at which nobody listens now.
+// freeAddress returns an address on loopback at which no program listens now.
 func freeAddress(ctx context.Context) (string, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", anyPort)
 	if err != nil {
@@ -470,7 +472,7 @@ func freeAddress(ctx context.Context) (string, error) {
 
 // provisionPeople runs the initial cycle, so that all people have accounts at the site, which is
 // served at addr.
-func (e *ends) provisionPeople(ctx context.Context, addr string) error {
+func (e *bothEnds) provisionPeople(ctx context.Context, addr string) error {
 	target, err := e.sites.serve(ctx, "people", e.site.url, addr)
 	if err != nil {
 		return err
@@ -482,9 +484,9 @@ func (e *ends) provisionPeople(ctx context.Context, addr string) error {
 	return errors.Join(err, e.stop(target))
 }
 
-// runGroupCycle provisions the groups in copies of both ends, with the site at addr. If watch is not
-// nil, the requests go through a tap at addr, which shows them to watch.
-func (e *ends) runGroupCycle(ctx context.Context, name, addr string, sizes engineSizes, watch func(exchange)) (s sample, err error) {
+// runGroupCycle provisions the groups in copies of both ends, with the site at addr. If watch is
+// not nil, the requests go through a tap at addr, which shows them to watch.
+func (e *bothEnds) runGroupCycle(ctx context.Context, name, addr string, sizes engineSizes, watch func(exchange)) (s sample, err error) {
 	site, err := e.copySite(ctx, name)
 	if err != nil {
 		return s, err
@@ -537,7 +539,7 @@ type groupRequest struct {
 const groupIDMark = "{id}"
 
 // recordGroups provisions the groups once and returns the requests about each group.
-func (e *ends) recordGroups(ctx context.Context, addr string, sizes engineSizes) ([]groupScript, error) {
+func (e *bothEnds) recordGroups(ctx context.Context, addr string, sizes engineSizes) ([]groupScript, error) {
 	var exchanges []exchange
 	if _, err := e.runGroupCycle(ctx, "group_record", addr, sizes, func(x exchange) { exchanges = append(exchanges, x) }); err != nil {
 		return nil, err
@@ -600,7 +602,7 @@ func groupScripts(exchanges []exchange) ([]groupScript, error) {
 
 // replayGroups sends the recorded requests to a fresh copy of the site, with the engine's
 // concurrency.
-func (e *ends) replayGroups(ctx context.Context, name string, scripts []groupScript, sizes engineSizes) (sample, error) {
+func (e *bothEnds) replayGroups(ctx context.Context, name string, scripts []groupScript, sizes engineSizes) (sample, error) {
 	site, err := e.copySite(ctx, name)
 	if err != nil {
 		return sample{}, err
@@ -641,8 +643,8 @@ func (s groupScript) send(site *population, c *conn) error {
 	return nil
 }
 
-// measureLimited provisions some people into a target that allows only a few requests per second,
-// and computes which share of them the engine uses.
+// measureLimited provisions some people into a target that allows only a few requests per second.
+// It computes the share of the allowed requests that the engine uses.
 func (b *bench) measureLimited(ctx context.Context, r *engineReport) error {
 	sizes := b.engineSizes()
 	e, err := b.newEnds(ctx, r.Kind, "limited", sizes.limitedPeople)

@@ -32,22 +32,22 @@ func main() {
 
 // options are the values of the command's flags.
 type options struct {
-	binary        string
-	output        string
+	binary        string        // the path of the rollcall binary to measure
+	output        string        // the file that gets the report; empty for none
 	parent        string        // the folder in which the temporary folder is made
 	kinds         []string      // the kinds of database to measure
 	parts         []string      // the parts to measure; empty for all
 	users         []int         // the sizes of the sites
-	cycle         int           // how many people the provisioning cycle provisions
+	cyclePeople   int           // how many people the provisioning cycle provisions
 	quick         bool          // whether the run only shows that everything works
 	rounds        int           // how often each row is measured
 	roundDuration time.Duration // how long each measurement of a row takes
 	settleTime    time.Duration // how long to wait after a round for the server's own work
 	signInTime    time.Duration // how long the measurement of sign-ins during SCIM requests takes
 	timeLimit     time.Duration // how long the whole run may take before it skips the remaining parts
-	clients       int
-	profile       string   // the folder for CPU profiles; empty for none
-	changedFlags  []string // the flags of this run that differ from `make bench`
+	clients       int           // how many connections send requests at the same time
+	profile       string        // the folder for CPU profiles; empty for none
+	changedFlags  []string      // the flags of this run that differ from `make bench`
 	child         childOptions
 }
 
@@ -57,7 +57,7 @@ type bench struct {
 	programPath     string // the path of this program
 	dir             string
 	stdout          io.Writer
-	started         int
+	started         int // how many processes were started so far
 	runningServers  []*server
 	postgresServers []*postgres
 }
@@ -107,7 +107,7 @@ func parseFlags(args []string, stderr io.Writer) (options, error) {
 		o.users, err = parseSizes(text)
 		return err
 	})
-	f.IntVar(&o.cycle, "cycle", 20_000, "users of the initial cycle, and of the engine's directory")
+	f.IntVar(&o.cyclePeople, "cycle", 20_000, "users of the initial cycle, and of the engine's directory")
 	f.IntVar(&o.rounds, "rounds", 5, "rounds of each contender")
 	f.DurationVar(&o.roundDuration, "round", time.Second, "length of a round")
 	f.DurationVar(&o.timeLimit, "limit", 90*time.Minute, "time after which the run ends with what it has")
@@ -165,7 +165,7 @@ func (o *options) useQuickDefaults(given map[string]bool) {
 		o.users = []int{10, 50}
 	}
 	if !given["cycle"] {
-		o.cycle = 50
+		o.cyclePeople = 50
 	}
 	if !given["rounds"] {
 		o.rounds = 1
@@ -177,7 +177,7 @@ func (o *options) useQuickDefaults(given map[string]bool) {
 
 func (o *options) validate() error {
 	switch {
-	case len(o.users) == 0 || o.cycle < 1 || o.rounds < 1 || o.clients < 1:
+	case len(o.users) == 0 || o.cyclePeople < 1 || o.rounds < 1 || o.clients < 1:
 		return errors.New("-users, -cycle, -rounds and -clients must be at least 1")
 	case o.clients > 64:
 		return fmt.Errorf("-clients %d: at most 64", o.clients)
@@ -248,13 +248,13 @@ func (b *bench) measure(ctx context.Context) error {
 func (b *bench) measureProvisioning(ctx context.Context, kind string, r *report) {
 	if b.measures(partCycle) {
 		b.print("\n%s, provisioning cycles", kindName(kind))
-		c := &cycleReport{Kind: kind, Users: b.cycle}
+		c := &cycleReport{Kind: kind, Users: b.cyclePeople}
 		r.Cycles = append(r.Cycles, c)
 		c.Problem = b.measureCycles(ctx, c)
 	}
 	if b.measures(partEngine) {
 		b.print("\n%s, the engine", kindName(kind))
-		e := &engineReport{Kind: kind, Users: b.cycle}
+		e := &engineReport{Kind: kind, Users: b.cyclePeople}
 		r.Engines = append(r.Engines, e)
 		e.Problem = b.measureEngine(ctx, e)
 	}

@@ -21,8 +21,8 @@ type report struct {
 	Sections       []*section
 	PeaksAfterFill []processMemory // the peak memory of each server after the sites were filled
 
-	Rows           int // how many rows the guide's user mapping has
-	Mapping        []float64
+	Rows           int       // how many rows the guide's user mapping has
+	Mapping        []float64 // the time in µs to evaluate the mapping for one person, for each round
 	MappingProblem error
 	SignIns        []*signInReport
 	SignInProblem  error
@@ -85,16 +85,16 @@ func (r *report) problems() error {
 type cycleReport struct {
 	Kind         string
 	Users        int
-	Initial      []sample // the samples of the initial cycles; Requests is the number of people, CPU the processor time of the process with the directory
-	SiteCPU      []float64
+	Initial      []sample  // the samples of the initial cycles; Requests is the number of people, CPU the processor time of the process with the directory
+	SiteCPU      []float64 // the processor time of the process with the site, in µs per person, for each initial cycle
 	Idle         []float64 // the durations of cycles without changes, in seconds
-	IdleRequests []float64
-	Generator    []sample // the samples of the load generator; Requests is the number of people, CPU the processor time of the process with the site
-	Site, Source int64    // the greatest peak memory of the process with the site, and of the process with the directory, in bytes
-	Problem      error    // why figures are missing; nil if all are complete
+	IdleRequests []float64 // how many requests each cycle without changes sent to the site
+	Generator    []sample  // the samples of the load generator; Requests is the number of people, CPU the processor time of the process with the site
+	Site, Source int64     // the greatest peak memory of the process with the site, and of the process with the directory, in bytes
+	Problem      error     // why figures are missing; nil if all are complete
 }
 
-func (c *cycleReport) add(did cycleResult) {
+func (c *cycleReport) addRound(did cycleResult) {
 	c.Initial = append(c.Initial, did.initial)
 	c.SiteCPU = append(c.SiteCPU, float64(did.siteCPU.Microseconds())/float64(did.initial.Requests))
 	c.Idle = append(c.Idle, did.idleTime.Seconds())
@@ -165,8 +165,8 @@ func (r *report) findings() []finding {
 	}
 	judge("the guide's user mapping, µs per user", mappingAim(), r.Mapping, "%.1f")
 	for _, did := range r.SignIns {
-		judge(kindName(did.Kind)+", sign-ins beside SCIM, p99, ms", signInAim(), []float64{did.SignIns.at(0.99)}, "%.1f")
-		judge(kindName(did.Kind)+", SCIM beside sign-ins, p99, ms", signInAim(), []float64{did.SCIM.at(0.99)}, "%.1f")
+		judge(kindName(did.Kind)+", sign-ins beside SCIM, p99, ms", signInAim(), []float64{did.SignIns.quantile(0.99)}, "%.1f")
+		judge(kindName(did.Kind)+", SCIM beside sign-ins, p99, ms", signInAim(), []float64{did.SCIM.quantile(0.99)}, "%.1f")
 	}
 	for _, c := range r.Cycles {
 		judge(kindName(c.Kind)+", initial cycle × the load generator's rate", cycleAim(), ratios(ratesOf(c.Initial), ratesOf(c.Generator)), "%.2f")
@@ -183,6 +183,8 @@ func (r *report) findings() []finding {
 	return all
 }
 
+// The aims of the rows that are no contenders: µs per person, the rate as a share of the load
+// generator's rate, seconds, milliseconds, and megabytes.
 func mappingAim() aim { return atMost(20) }
 func cycleAim() aim   { return atLeast(0.6) }
 func idleAim() aim    { return atMost(1) }
@@ -352,6 +354,7 @@ disk. No test depends on any of these figures.
 `
 }
 
+// ratesOf returns the requests per second of each sample.
 func ratesOf(samples []sample) []float64 {
 	c := contender{samples: samples}
 	return c.rates()
@@ -394,7 +397,7 @@ func (r *report) signInText() string {
 		} {
 			rows = append(rows, []string{
 				kindName(did.Kind) + ", " + row.name, withThousandsCommas(len(row.l)), fmt.Sprint(row.rate),
-				fmt.Sprintf("%.1f", row.l.at(0.5)), fmt.Sprintf("%.1f", row.l.at(0.99)), fmt.Sprintf("%.1f", row.l.at(1)), row.cpu,
+				fmt.Sprintf("%.1f", row.l.quantile(0.5)), fmt.Sprintf("%.1f", row.l.quantile(0.99)), fmt.Sprintf("%.1f", row.l.quantile(1)), row.cpu,
 			})
 		}
 	}

@@ -30,19 +30,19 @@ const (
 type signInReport struct {
 	Kind        string
 	Users       int
-	Alone       latencies // of sign-ins without SCIM requests
-	AloneSample sample    // what the server used for the sign-ins without SCIM requests
-	SignIns     latencies // of sign-ins during SCIM requests
-	SCIM        latencies // of the SCIM requests during sign-ins
+	Alone       latencies // the latencies of sign-ins without SCIM requests
+	AloneSample sample    // the processor time of the sign-ins without SCIM requests
+	SignIns     latencies // the latencies of sign-ins during SCIM requests
+	SCIM        latencies // the latencies of the SCIM requests during sign-ins
 }
 
-// latencies says how long the answers to requests took that were due at a fixed rate. The time of a
-// request begins when it was due, even if the load generator sent it later.
+// latencies holds the time to the answer of each request. The requests are due at a fixed rate. The
+// time of a request begins when it was due, even if the load generator sent it later.
 type latencies []time.Duration
 
-// at returns a quantile of the latencies in milliseconds: this share of the answers, from 0 to 1,
-// took no longer.
-func (l latencies) at(share float64) float64 {
+// quantile returns a quantile of the latencies in milliseconds: this share of the answers, from 0
+// to 1, took no longer.
+func (l latencies) quantile(share float64) float64 {
 	if len(l) == 0 {
 		return 0
 	}
@@ -61,7 +61,7 @@ func (b *bench) measureSignIns(ctx context.Context, r *report) error {
 		}
 		r.SignIns = append(r.SignIns, did)
 		b.print("  %s: sign-ins p50 %.1f ms, p99 %.1f ms; SCIM beside them p50 %.1f ms, p99 %.1f ms; %.0f µs of processor time for each sign-in",
-			kindName(kind), did.SignIns.at(0.5), did.SignIns.at(0.99), did.SCIM.at(0.5), did.SCIM.at(0.99), did.AloneSample.totalMicros())
+			kindName(kind), did.SignIns.quantile(0.5), did.SignIns.quantile(0.99), did.SCIM.quantile(0.5), did.SCIM.quantile(0.99), did.AloneSample.totalMicros())
 	}
 	return errors.Join(errs...)
 }
@@ -138,7 +138,7 @@ func (b *bench) signPeopleIn(ctx context.Context, s *server, site *population, i
 	c := &contender{Name: "sign-ins", server: s}
 	c.runRound = func(ctx context.Context, _ time.Duration) (int, time.Duration, error) {
 		began := time.Now()
-		did.Alone, err = atRate(ctx, s.addr, signInRate, responses[:alone], expectSignedIn)
+		did.Alone, err = sendAtRate(ctx, s.addr, signInRate, responses[:alone], expectSignedIn)
 		return len(did.Alone), time.Since(began), err
 	}
 	if did.AloneSample, err = b.runOnce(ctx, c, 0); err != nil {
@@ -147,8 +147,8 @@ func (b *bench) signPeopleIn(ctx context.Context, s *server, site *population, i
 	requests := site.mixedRequests(int(b.signInTime.Seconds() * scimRate))
 	var failed error
 	var wg sync.WaitGroup
-	wg.Go(func() { did.SCIM, failed = atRate(ctx, s.addr, scimRate, requests, expectOK) })
-	did.SignIns, err = atRate(ctx, s.addr, signInRate, responses[alone:], expectSignedIn)
+	wg.Go(func() { did.SCIM, failed = sendAtRate(ctx, s.addr, scimRate, requests, expectOK) })
+	did.SignIns, err = sendAtRate(ctx, s.addr, signInRate, responses[alone:], expectSignedIn)
 	wg.Wait()
 	return did, errors.Join(err, failed)
 }
@@ -264,10 +264,10 @@ func expectOK(status int, body []byte) error {
 	return nil
 }
 
-// atRate sends requests at a fixed rate, whether or not the earlier ones are answered, and returns
-// their latencies. It has more connections than this needs, so that slow answers do not delay other
+// sendAtRate sends requests at a fixed rate, even if earlier requests have no answers yet, and
+// returns their latencies. It opens many connections, so that slow answers do not delay other
 // requests.
-func atRate(ctx context.Context, addr string, rate int, requests [][]byte, check func(status int, body []byte) error) (latencies, error) {
+func sendAtRate(ctx context.Context, addr string, rate int, requests [][]byte, check func(status int, body []byte) error) (latencies, error) {
 	const connections = 64
 	type due struct {
 		at      time.Time

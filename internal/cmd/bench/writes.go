@@ -26,7 +26,7 @@ func (b *bench) writerCounts() []int {
 type comparisonServers struct {
 	site                        *population // the site that the server with one commit per request uses
 	commitPerRequest, storeOnly *server
-	files                       []string
+	files                       []string // the files of the copied databases, which are removed at the end
 }
 
 // measureWrites measures patches and creates of users.

@@ -119,8 +119,9 @@ func (c *client) remove(ctx context.Context, path string) error {
 	return err
 }
 
-// find queries the users that match a filter. It returns the answer, and the ids in the answer.
-func (c *client) find(ctx context.Context, filter string) (answer, []string, error) {
+// findUsers queries the users that match a filter. It returns the answer, and the ids in the
+// answer.
+func (c *client) findUsers(ctx context.Context, filter string) (answer, []string, error) {
 	a, err := c.call(ctx, http.MethodGet, "/Users?count=200&filter="+encodePercent(filter), nil)
 	if err != nil {
 		return answer{}, nil, err

@@ -55,8 +55,8 @@ func (s *scimTypes) UnmarshalJSON(b []byte) error {
 	return json.Unmarshal(b, (*[]string)(s))
 }
 
-// refuses checks that an answer is one of the expected errors.
-func (s scimTypes) refuses(name string, a answer) check {
+// checkRefused returns the check that an answer is one of the expected errors.
+func (s scimTypes) checkRefused(name string, a answer) check {
 	return passIf(a.status == http.StatusBadRequest && slices.Contains(s, a.scimType()), name, "want 400 %s, got %v", strings.Join(s, " or "), a)
 }
 
@@ -84,7 +84,7 @@ func (v vectors) checkFilters(ctx context.Context, c *client) ([]check, error) {
 	if f.user, err = readJSON[map[string]any](v.folder, "babs.json"); err != nil {
 		return nil, err
 	}
-	if err := f.prepare(ctx); err != nil {
+	if err := f.prepareServer(ctx); err != nil {
 		return nil, err
 	}
 	var checks []check
@@ -112,7 +112,9 @@ type filterRun struct {
 	createdCount int
 }
 
-func (f *filterRun) prepare(ctx context.Context) error {
+// prepareServer creates the user against which the filters are tested, and finds out whether the
+// server offers groups.
+func (f *filterRun) prepareServer(ctx context.Context) error {
 	a, err := f.create(ctx, "/Users", f.user)
 	if err != nil {
 		return err
@@ -142,14 +144,14 @@ func (f *filterRun) checkFilter(ctx context.Context, v filterVector) (check, err
 	if err != nil {
 		return check{}, err
 	}
-	a, _, err := f.find(ctx, text)
+	a, _, err := f.findUsers(ctx, text)
 	switch {
 	case err != nil:
 		return check{}, err
 	case v.Lenient:
 		return passIf(a.status < 500, name, "want no server error, got %v", a), nil
 	case !v.Valid:
-		return v.Error.refuses(name, a), nil
+		return v.Error.checkRefused(name, a), nil
 	case len(v.Match) == 0 && a.status == http.StatusBadRequest && a.scimType() == "invalidFilter":
 		// RFC 7644 §3.4.2.2: the grammar allows these filters, but no schema of this server has
 		// their attributes.
@@ -170,7 +172,7 @@ func (f *filterRun) checkFilter(ctx context.Context, v filterVector) (check, err
 			}
 			id = made.id()
 		}
-		if _, ids, err := f.find(ctx, text); err != nil || slices.Contains(ids, id) != m.Result {
+		if _, ids, err := f.findUsers(ctx, text); err != nil || slices.Contains(ids, id) != m.Result {
 			return fail(name, "want match %v, got %v", m.Result, !m.Result), err
 		}
 	}
@@ -208,7 +210,7 @@ func (f *filterRun) checkPath(ctx context.Context, v filterVector) (check, error
 	case v.Lenient:
 		return passIf(a.status < 500, name, "want no server error, got %v", a), nil
 	case !v.Valid:
-		return v.Error.refuses(name, a), nil
+		return v.Error.checkRefused(name, a), nil
 	case v.Path == `members[value eq "2819c223-7f76-453a-919d-413861904646"].displayName` && a.scimType() == "invalidPath":
 		// RFC 7643 §4.2: the grammar allows the path, but members have no displayName.
 		return pass(name), nil
@@ -339,7 +341,7 @@ func (p *patchRun) applyPatch(ctx context.Context) (check, error) {
 		return check{}, err
 	}
 	if v.Error != nil {
-		c := v.Error.refuses(v.Name, a)
+		c := v.Error.checkRefused(v.Name, a)
 		if c.verdict == passed && asJSON(before) != asJSON(after) {
 			return fail(v.Name, "a refused PATCH changed %s to %s", asJSON(before), asJSON(after)), nil
 		}

@@ -81,12 +81,12 @@ func (b *browser) submit(ctx context.Context, f form) (*page, error) {
 
 // form is a form of a page, with the values that a browser sends if the person changes nothing.
 type form struct {
-	action     *url.URL
-	method     string
-	origin     string
-	values     url.Values
-	userName   string // the name of the input before the password; empty if the form asks for no password
-	passwordIn string // the name of the input for the password
+	action        *url.URL
+	method        string
+	origin        string // the origin of the page, for the header Origin
+	values        url.Values
+	userName      string // the name of the input before the password; empty if the form asks for no password
+	passwordInput string // the name of the input for the password
 }
 
 var (
@@ -136,7 +136,7 @@ func (p *page) forms() ([]form, error) {
 				continue
 			}
 			if field["type"] == "password" && field["autocomplete"] != "new-password" { // an input for a new password does not make the form a sign-in form
-				f.userName, f.passwordIn = last, name
+				f.userName, f.passwordInput = last, name
 			}
 			if field["type"] != "hidden" {
 				last = name
@@ -173,8 +173,8 @@ func (p *page) link(part string) (string, error) {
 	return "", fmt.Errorf("there is no link with %q: %s", part, p)
 }
 
-// message returns the form of the page that has a SAML message, which a browser sends by itself.
-// The bool reports whether there is one.
+// message returns the form of the page that has a SAML message. A browser sends such a form by
+// itself. The bool reports whether the page has such a form.
 func (p *page) message() (form, bool, error) {
 	all, err := p.forms()
 	for _, f := range all {
@@ -185,10 +185,10 @@ func (p *page) message() (form, bool, error) {
 	return form{}, false, err
 }
 
-// goOn does what each page asks for until a page asks for nothing more: it sends forms with SAML
-// messages, signs in if a page asks for a password, and agrees if an OpenID provider asks for
-// consent. It returns the last page, and how often a page asked for a password.
-func (b *browser) goOn(ctx context.Context, p *page, who employee) (last *page, asked int, err error) {
+// answerPages answers each page until a page asks for nothing more. It sends forms with SAML
+// messages, enters the password if a page asks for it, and agrees if an OpenID provider asks for
+// consent. It returns the last page, and how often a page asked for the password.
+func (b *browser) answerPages(ctx context.Context, p *page, who employee) (last *page, asked int, err error) {
 	for range 20 {
 		next, found, err := p.message()
 		if err != nil {
@@ -201,7 +201,7 @@ func (b *browser) goOn(ctx context.Context, p *page, who employee) (last *page, 
 			if !found {
 				return p, asked, nil
 			}
-			if next.passwordIn != "" {
+			if next.passwordInput != "" {
 				asked++
 			}
 		}
@@ -213,14 +213,14 @@ func (b *browser) goOn(ctx context.Context, p *page, who employee) (last *page, 
 }
 
 // questionFor returns the form in which an identity provider asks for a password or for consent,
-// filled in for this person. The bool reports whether there is one.
+// filled in for this person. The bool reports whether the page has such a form.
 func (p *page) questionFor(who employee) (form, bool, error) {
 	all, err := p.forms()
 	for _, f := range all {
 		switch {
-		case f.passwordIn != "" && f.userName != "":
+		case f.passwordInput != "" && f.userName != "":
 			f.values.Set(f.userName, who.ID)
-			f.values.Set(f.passwordIn, who.Password)
+			f.values.Set(f.passwordInput, who.Password)
 			return f, true, err
 		case f.values.Get("prompt") == "consent":
 			return f, true, err

@@ -55,6 +55,7 @@ var (
 	cities     = []string{"Oslo", "Zürich", "San José", "Kraków", "Lagos", "Ōsaka"}
 )
 
+// pick returns a random element.
 func pick[T any](r *rand.Rand, all []T) T { return all[r.IntN(len(all))] }
 
 // fill fills a new company. The first group contains everyone, and the second is empty. Every
@@ -91,7 +92,7 @@ func (c *company) newPerson() *person {
 	c.hired++
 	r := c.random
 	p := &person{attributes: map[string]string{
-		"employeeId": fmt.Sprintf("%05d", c.hired), "jobTitle": pick(r, jobTitles), "department": department(r.IntN(departments)),
+		"employeeId": fmt.Sprintf("%05d", c.hired), "jobTitle": pick(r, jobTitles), "department": departmentName(r.IntN(departments)),
 		"city": pick(r, cities), "country": "NO", "streetAddress": fmt.Sprintf("%d High Street", 1+r.IntN(99)), "postalCode": fmt.Sprintf("%04d", r.IntN(10000)),
 		"telephoneNumber": fmt.Sprintf("+47 22 %02d %02d", r.IntN(100), r.IntN(100)), "preferredLanguage": "nb-NO",
 		"mailNickname": fmt.Sprintf("u%d", c.hired),
@@ -144,7 +145,7 @@ func plainLetters(s string) string {
 	}, strings.ToLower(s))
 }
 
-func department(i int) string { return fmt.Sprintf("Department %02d", i) }
+func departmentName(i int) string { return fmt.Sprintf("Department %02d", i) }
 
 func (c *company) newGroup(name string) *group {
 	c.createdGroups++
@@ -183,7 +184,7 @@ func (c *company) recordRun() {
 	}
 }
 
-// choose returns a random person that fits accepts, or nil if many attempts find none.
+// choose returns a random person that the function fits accepts, or nil if many attempts find none.
 func (c *company) choose(fits func(*person) bool) *person {
 	for range 50 {
 		if p := pick(c.random, c.people); fits(p) {

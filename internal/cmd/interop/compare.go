@@ -30,7 +30,7 @@ func (d difference) String() string {
 type comparison struct {
 	people, groups, memberships   int                // how many of each kind the target should have
 	peopleOK, groupsOK, membersOK int                // how many of each kind the target has correctly, according to the mappings
-	differences                   []difference       // what is not correct
+	differences                   []difference       // the values that are not correct
 	accountIDs                    map[*person]string // the id of each person's account at the target
 }
 

@@ -60,8 +60,8 @@ func (s *source) importCSV(ctx context.Context, words string, rows [][]string, f
 	return nil
 }
 
-// load puts the whole company into an empty directory and reads the object ids.
-func (s *source) load(ctx context.Context, c *company) error {
+// loadCompany puts the whole company into an empty directory and reads the object ids.
+func (s *source) loadCompany(ctx context.Context, c *company) error {
 	if _, err := s.rollcall(ctx, "directory create"); err != nil {
 		return err
 	}
@@ -150,6 +150,7 @@ func (s *source) createApplication(ctx context.Context, c *company, name, tenant
 	return nil
 }
 
+// assign assigns a group to an application.
 func (s *source) assign(ctx context.Context, application string, g *group) error {
 	_, err := s.rollcall(ctx, "app assign", application, "--group", g.objectID)
 	return err
@@ -230,8 +231,8 @@ func (s *source) approve(ctx context.Context, application string) (n int, err er
 
 // cycle is the output of one provisioning run.
 type cycle struct {
-	entries []logEntry
-	exit    int
+	entries  []logEntry
+	exitCode int
 }
 
 // logEntry is the part of a provisioning record that the program reads.
@@ -252,7 +253,7 @@ func (s *source) run(ctx context.Context, application string) (cycle, error) {
 	var c cycle
 	var exit *exec.ExitError
 	if errors.As(err, &exit) && (exit.ExitCode() == 1 || exit.ExitCode() == exitWaiting) && len(out) > 0 {
-		c.exit, err = exit.ExitCode(), nil
+		c.exitCode, err = exit.ExitCode(), nil
 	}
 	if err != nil {
 		return cycle{}, fmt.Errorf("provision run %s: %w: %s", application, err, bytes.TrimSpace(problem.Bytes()))

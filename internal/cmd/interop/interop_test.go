@@ -184,7 +184,7 @@ func TestTheModuleInTheArchive(t *testing.T) {
 
 func TestTheLogMustNameWhatDiffers(t *testing.T) {
 	t.Parallel()
-	e := &targetRun{logged: map[string][]string{"p1": {"The application refuses title."}}, failed: map[string]bool{"g1": true}}
+	e := &targetRun{logTexts: map[string][]string{"p1": {"The application refuses title."}}, hasFailure: map[string]bool{"g1": true}}
 	for d, want := range map[difference]bool{
 		{objectID: "p1", attribute: "title"}:       true,
 		{objectID: "p1", attribute: "displayName"}: false,
@@ -213,13 +213,13 @@ func TestABrowserReadsForms(t *testing.T) {
 		t.Fatalf("%d forms, %v", len(forms), err)
 	}
 	want := url.Values{"version": {"7"}, "a": {"<b>"}, "t": {"x & y"}, "r": {"2"}}
-	if f := forms[0]; !reflect.DeepEqual(f.values, want) || f.method != http.MethodPost || f.action.String() != "http://127.0.0.1/c/acme/save" || f.passwordIn != "" {
+	if f := forms[0]; !reflect.DeepEqual(f.values, want) || f.method != http.MethodPost || f.action.String() != "http://127.0.0.1/c/acme/save" || f.passwordInput != "" {
 		t.Errorf("got %+v", f)
 	}
-	if f := forms[1]; f.userName != "login" || f.passwordIn != "secret" || f.method != http.MethodGet || f.action.String() != address.String() {
+	if f := forms[1]; f.userName != "login" || f.passwordInput != "secret" || f.method != http.MethodGet || f.action.String() != address.String() {
 		t.Errorf("got %+v", f)
 	}
-	if f := forms[2]; f.passwordIn != "" {
+	if f := forms[2]; f.passwordInput != "" {
 		t.Errorf("a form that sets a password asks for one: %+v", f)
 	}
 	if link, err := p.link("sign-out?go="); err != nil || link != "http://127.0.0.1/c/acme/sign-out?go=a&b" {
@@ -241,7 +241,7 @@ func TestEachPartOfTheReportIsWrittenAlone(t *testing.T) {
 		{[]byte("# First\n"), nil, append([]byte("# First\n"), signedIn("one")...)},
 		{nil, signedIn("two"), append([]byte("# First\n"), signedIn("two")...)},
 	} {
-		if err := o.write(step.provisioned, step.signedIn); err != nil {
+		if err := o.writeReport(step.provisioned, step.signedIn); err != nil {
 			t.Fatal(err)
 		}
 		if got, err := os.ReadFile(o.output); err != nil || !bytes.Equal(got, step.want) {
@@ -253,12 +253,12 @@ func TestEachPartOfTheReportIsWrittenAlone(t *testing.T) {
 func TestOnlyNamesTargetsAndTheSignIn(t *testing.T) {
 	t.Parallel()
 	for only, want := range map[string]string{"": "6 true", "sign-in": "0 true", "elimity,sign-in": "1 true", "scimmy,elimity": "2 false"} {
-		found, signsIn, err := options{only: only}.chosen()
+		found, signsIn, err := options{only: only}.chooseParts()
 		if got := fmt.Sprint(len(found), signsIn); err != nil || got != want {
 			t.Errorf("%q: got %s (%v), want %s", only, got, err, want)
 		}
 	}
-	if _, _, err := (options{only: "sign-in,nothing"}).chosen(); err == nil {
+	if _, _, err := (options{only: "sign-in,nothing"}).chooseParts(); err == nil {
 		t.Error("a target that does not exist is accepted")
 	}
 }

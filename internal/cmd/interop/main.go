@@ -34,11 +34,13 @@ func main() {
 
 // options are the values of the flags.
 type options struct {
-	binary, output, keep        string
-	seed                        uint64
-	people, groups, steps, days int
-	only                        string
-	record                      bool
+	binary                      string // the path of the rollcall binary
+	output                      string // the file that gets the report; empty for none
+	keep                        string // the folder that gets the directory's database and key at the end; empty for none
+	seed                        uint64 // the seed of all random choices
+	people, groups, steps, days int    // how many people and groups there are at first; how many steps and days the month has
+	only                        string // the parts of the program to run, separated by commas; empty for all
+	record                      bool   // whether to record conversations instead of playing a month
 }
 
 func parseFlags(args []string, stderr io.Writer) (o options, err error) {
@@ -72,9 +74,9 @@ func parseFlags(args []string, stderr io.Writer) (o options, err error) {
 	return o, nil
 }
 
-// chosen returns the targets that -only names, and whether it names the part that signs people in.
-// If -only is empty, it returns everything.
-func (o options) chosen() (found []target, signsIn bool, err error) {
+// chooseParts returns the targets that -only names, and whether it names the part that signs people
+// in. If -only is empty, it returns everything.
+func (o options) chooseParts() (found []target, signsIn bool, err error) {
 	if o.only == "" {
 		return targets(), true, nil
 	}
@@ -97,7 +99,7 @@ func run(ctx context.Context, args []string, progress io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
-	chosen, signsIn, err := o.chosen()
+	chosen, signsIn, err := o.chooseParts()
 	if err != nil {
 		return err
 	}
@@ -107,7 +109,7 @@ func run(ctx context.Context, args []string, progress io.Writer) (err error) {
 	}
 	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	if o.record {
-		return record(ctx, o, chosen, dir, progress)
+		return recordConversations(ctx, o, chosen, dir, progress)
 	}
 	if len(chosen) > 0 {
 		err = provision(ctx, o, chosen, dir, progress)
@@ -140,7 +142,7 @@ func provision(ctx context.Context, o options, chosen []target, dir string, prog
 	if err := errors.Join(w.compareTargets(ctx), w.keepFiles()); err != nil {
 		return err
 	}
-	return errors.Join(o.write(w.markdown(), nil), w.verdict())
+	return errors.Join(o.writeReport(w.markdown(), nil), w.checkResults())
 }
 
 // signIn signs people in through the identity providers, and writes the second part of the report.
@@ -149,11 +151,12 @@ func signIn(ctx context.Context, o options, dir string, progress io.Writer) erro
 	if err != nil {
 		return err
 	}
-	return errors.Join(o.write(nil, s.markdown()), s.verdict())
+	return errors.Join(o.writeReport(nil, s.markdown()), s.verdict())
 }
 
-// write writes one part of the report. The other part, which is nil, stays as it is in the file.
-func (o options) write(provisioned, signedIn []byte) error {
+// writeReport writes one part of the report. The argument for the other part is nil, and that part
+// stays as it is in the file.
+func (o options) writeReport(provisioned, signedIn []byte) error {
 	if o.output == "" {
 		return nil
 	}

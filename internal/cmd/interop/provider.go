@@ -44,8 +44,8 @@ type runningProvider struct {
 	entityID string
 	process  *binary.Process
 
-	startsHere string // the address that starts a sign-in at the identity provider; %s is the site's entity id
-	endsHere   string // the address that starts a sign-out at the identity provider
+	signInStart  string // the address that starts a sign-in at the identity provider; %s is the site's entity id
+	signOutStart string // the address that starts a sign-out at the identity provider
 }
 
 func identityProviders() []identityProvider {
@@ -123,8 +123,8 @@ type samlOptions struct {
 	SignOutByPost         bool `json:"signOutByPost"`
 }
 
-// set changes the options of a SAML identity provider, from the next request on.
-func (p *runningProvider) set(o samlOptions) error { return writeJSON(p.dir, "options.json", o) }
+// setOptions changes the options of a SAML identity provider, from the next request on.
+func (p *runningProvider) setOptions(o samlOptions) error { return writeJSON(p.dir, "options.json", o) }
 
 //go:embed servers/simplesamlphp.txtar
 var simpleSAMLphpFiles []byte
@@ -158,8 +158,8 @@ func startSimpleSAMLphp(ctx context.Context, dir string) (*runningProvider, erro
 		return cmd
 	})
 	p.entityID = p.base + "/idp"
-	p.startsHere = p.base + "/saml2/idp/SSOService.php?spentityid=%s"
-	p.endsHere = p.base + "/saml2/idp/SingleLogoutService.php?ReturnTo=" + p.base + "/logout.php"
+	p.signInStart = p.base + "/saml2/idp/SSOService.php?spentityid=%s"
+	p.signOutStart = p.base + "/saml2/idp/SingleLogoutService.php?ReturnTo=" + p.base + "/logout.php"
 	return p, err
 }
 
@@ -172,7 +172,7 @@ func startSamlp(ctx context.Context, dir string) (*runningProvider, error) {
 	if err != nil {
 		return p, err
 	}
-	p.entityID, p.startsHere, p.endsHere = p.base+"/idp", p.base+"/start", p.base+"/sign-out"
+	p.entityID, p.signInStart, p.signOutStart = p.base+"/idp", p.base+"/start", p.base+"/sign-out"
 	return p, nil
 }
 
@@ -231,5 +231,5 @@ func (p *runningProvider) listen(ctx context.Context, metadata string, command f
 // startAddress returns the address that starts a sign-in at the identity provider to the site with
 // this entity id.
 func (p *runningProvider) startAddress(entityID string) string {
-	return strings.Replace(p.startsHere, "%s", entityID, 1)
+	return strings.Replace(p.signInStart, "%s", entityID, 1)
 }

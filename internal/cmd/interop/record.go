@@ -12,11 +12,11 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/foreign"
 )
 
-// record records the conversations in provision/testdata/conversations. For each target it runs
-// TestConversations twice: without compliantFlag and with it. The test makes the same changes at
-// each target, and writes a file for each conversation. record restarts the target in between,
-// because the changes begin with an empty target.
-func record(ctx context.Context, o options, chosen []target, dir string, progress io.Writer) error {
+// recordConversations records the conversations in provision/testdata/conversations. For each
+// target it runs TestConversations twice: without compliantFlag and with it. The test makes the
+// same changes at each target, and writes a file for each conversation. recordConversations
+// restarts the target in between, because the changes begin with an empty target.
+func recordConversations(ctx context.Context, o options, chosen []target, dir string, progress io.Writer) error {
 	for _, t := range chosen {
 		if t.flag != "" {
 			continue // this target runs the same software as another target

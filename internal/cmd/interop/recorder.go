@@ -26,11 +26,11 @@ type recorder struct {
 
 // exchange is a request and its answer. It contains no headers, and so no credentials.
 type exchange struct {
-	Request  string `json:"request"` // the request's method, path and query
-	Sent     string `json:"sent,omitempty"`
+	Request  string `json:"request"`        // the request's method, path and query
+	Sent     string `json:"sent,omitempty"` // the body of the request
 	Status   int    `json:"status"`
-	Type     string `json:"type,omitempty"` // the Content-Type of the answer
-	Received string `json:"received,omitempty"`
+	Type     string `json:"type,omitempty"`     // the Content-Type of the answer
+	Received string `json:"received,omitempty"` // the body of the answer
 }
 
 // startRecorder listens on a free port of this machine.
@@ -49,7 +49,7 @@ func startRecorder(target string) (*recorder, error) {
 		// Some targets close idle connections without notice, and accept only a few at a time.
 		Transport: &http.Transport{DisableKeepAlives: true, MaxConnsPerHost: 4},
 	}
-	rec.server = &http.Server{Handler: rec.recording(proxy), ReadHeaderTimeout: time.Minute}
+	rec.server = &http.Server{Handler: rec.wrapHandler(proxy), ReadHeaderTimeout: time.Minute}
 	go func() {
 		if err := rec.server.Serve(ln); err != nil && !errors.Is(err, http.ErrServerClosed) {
 			panic(err) // the listener is open, so this cannot happen
@@ -58,7 +58,7 @@ func startRecorder(target string) (*recorder, error) {
 	return rec, nil
 }
 
-func (rec *recorder) recording(next http.Handler) http.Handler {
+func (rec *recorder) wrapHandler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		sent, err := io.ReadAll(r.Body)
 		if err != nil {

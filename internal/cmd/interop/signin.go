@@ -23,11 +23,11 @@ const signInPart = "sign-in"
 
 // signIns carries out the sign-ins at all identity providers and collects the results.
 type signIns struct {
-	in       *binary.Installation
-	dir      string
-	progress io.Writer
-	began    time.Time
-	results  []signInResult
+	installation *binary.Installation
+	dir          string
+	progress     io.Writer
+	began        time.Time
+	results      []signInResult
 }
 
 // signInResult is the result of a step at an identity provider.
@@ -38,22 +38,22 @@ type signInResult struct {
 	err                error  // why the step failed; nil if it succeeded
 }
 
-func (s *signIns) say(format string, args ...any) {
+func (s *signIns) printProgress(format string, args ...any) {
 	fmt.Fprintf(s.progress, "%6.1fs  %s\n", time.Since(s.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
 // playSignIns signs people in at a site through each identity provider.
 func playSignIns(ctx context.Context, path, dir string, progress io.Writer) (s *signIns, err error) {
 	s = &signIns{dir: dir, progress: progress, began: time.Now()}
-	if s.in, err = binary.New(ctx, binary.Options{Binary: path}); err != nil {
+	if s.installation, err = binary.New(ctx, binary.Options{Binary: path}); err != nil {
 		return s, err
 	}
-	defer func() { err = errors.Join(err, s.in.Close()) }()
-	if err := s.in.Serve(ctx); err != nil {
+	defer func() { err = errors.Join(err, s.installation.Close()) }()
+	if err := s.installation.Serve(ctx); err != nil {
 		return s, err
 	}
 	for _, p := range identityProviders() {
-		s.say("%s: %s …", p.name, p.description)
+		s.printProgress("%s: %s …", p.name, p.description)
 		if err := s.play(ctx, p); err != nil {
 			s.results = append(s.results, signInResult{provider: p.description, software: "", what: "install and start it", err: err})
 		}
@@ -89,8 +89,8 @@ func (s *signIns) play(ctx context.Context, kind identityProvider) (err error) {
 	if err := errors.Join(os.Mkdir(dir, 0o700), prepare(dir)); err != nil {
 		return err
 	}
-	site := &signInSite{signIns: s, kind: kind, home: "http://" + s.in.Addr + "/c/" + kind.name + "/", admin: newBrowser()}
-	if site.site, err = s.in.CreateSite(ctx, kind.name); err != nil {
+	site := &signInSite{signIns: s, kind: kind, home: "http://" + s.installation.Addr + "/c/" + kind.name + "/", admin: newBrowser()}
+	if site.site, err = s.installation.CreateSite(ctx, kind.name); err != nil {
 		return err
 	}
 	if kind.openID {
@@ -112,9 +112,9 @@ func (s *signIns) play(ctx context.Context, kind identityProvider) (err error) {
 	for _, step := range steps {
 		result, err := step.do(ctx)
 		if err != nil {
-			s.say("%s: FAILED: %v", step.what, err)
+			s.printProgress("%s: FAILED: %v", step.what, err)
 		} else {
-			s.say("%s: %s", step.what, result)
+			s.printProgress("%s: %s", step.what, result)
 		}
 		s.results = append(s.results, signInResult{kind.description, site.provider.software, step.what, result, err})
 	}
@@ -129,7 +129,7 @@ type signInStep struct {
 
 // enterAsAdministrator opens the site with a one-time link as its first administrator.
 func (s *signInSite) enterAsAdministrator(ctx context.Context) error {
-	link, err := s.in.Rollcall(ctx, "site", "link", s.site.Name)
+	link, err := s.installation.Rollcall(ctx, "site", "link", s.site.Name)
 	if err != nil {
 		return err
 	}
@@ -149,9 +149,9 @@ func (s *signInSite) enterAsAdministrator(ctx context.Context) error {
 	return err
 }
 
-// change changes settings on the page Single sign-on, as an administrator does. A setting without a
-// value is a check box that is not ticked.
-func (s *signInSite) change(ctx context.Context, settings map[string]string) error {
+// changeSettings changes settings on the page Single sign-on, as an administrator does. A setting
+// without a value is a check box that is not ticked.
+func (s *signInSite) changeSettings(ctx context.Context, settings map[string]string) error {
 	p, err := s.admin.open(ctx, s.home+"admin/access/authentication")
 	if err != nil {
 		return err
@@ -173,7 +173,7 @@ func (s *signInSite) change(ctx context.Context, settings map[string]string) err
 
 // giveMetadata gives the identity provider the metadata of the site, with the site's key.
 func (s *signInSite) giveMetadata(ctx context.Context) error {
-	text, err := s.in.Rollcall(ctx, "site", "sso", "metadata", s.site.Name)
+	text, err := s.installation.Rollcall(ctx, "site", "sso", "metadata", s.site.Name)
 	if err != nil {
 		return err
 	}
@@ -187,17 +187,17 @@ func (s *signInSite) signIn(ctx context.Context, b *browser, address string, who
 	if err != nil {
 		return 0, err
 	}
-	if p, asked, err = b.goOn(ctx, p, who); err != nil {
+	if p, asked, err = b.answerPages(ctx, p, who); err != nil {
 		return asked, err
 	}
 	if p.status != http.StatusOK || !strings.HasPrefix(p.address.String(), s.home) {
 		return asked, errors.New(p.String())
 	}
-	return asked, s.mustBeIn(ctx, b, who)
+	return asked, s.mustBeSignedIn(ctx, b, who)
 }
 
-// login returns the address that starts a sign-in at the site.
-func (s *signInSite) login() string { return s.home + "auth/saml2/login" }
+// loginAddress returns the address that starts a sign-in at the site.
+func (s *signInSite) loginAddress() string { return s.home + "auth/saml2/login" }
 
 // mustBeRefused tries to sign a person in, beginning at an address. It returns an error unless the
 // site refuses the sign-in with a page that contains text.
@@ -206,17 +206,17 @@ func (s *signInSite) mustBeRefused(ctx context.Context, b *browser, address stri
 	if err != nil {
 		return err
 	}
-	if p, _, err = b.goOn(ctx, p, who); err != nil {
+	if p, _, err = b.answerPages(ctx, p, who); err != nil {
 		return err
 	}
 	if p.status != http.StatusForbidden || !strings.Contains(p.body, text) {
 		return fmt.Errorf("this must be refused with %q: %s", text, p)
 	}
-	return s.mustBeOut(ctx, b)
+	return s.mustBeSignedOut(ctx, b)
 }
 
-// mustBeIn returns an error unless the browser has a session of this person at the site.
-func (s *signInSite) mustBeIn(ctx context.Context, b *browser, who employee) error {
+// mustBeSignedIn returns an error unless the browser has a session of this person at the site.
+func (s *signInSite) mustBeSignedIn(ctx context.Context, b *browser, who employee) error {
 	p, err := b.open(ctx, s.home)
 	if err == nil && (p.status != http.StatusOK || !strings.Contains(p.body, who.Name)) {
 		err = fmt.Errorf("%s is not signed in: %s", who.Name, p)
@@ -224,8 +224,8 @@ func (s *signInSite) mustBeIn(ctx context.Context, b *browser, who employee) err
 	return err
 }
 
-// mustBeOut returns an error unless the browser has no session at the site.
-func (s *signInSite) mustBeOut(ctx context.Context, b *browser) error {
+// mustBeSignedOut returns an error unless the browser has no session at the site.
+func (s *signInSite) mustBeSignedOut(ctx context.Context, b *browser) error {
 	p, err := b.open(ctx, s.home)
 	if err == nil && p.status != http.StatusUnauthorized {
 		err = fmt.Errorf("the browser still has a session: %s", p)
@@ -251,7 +251,7 @@ type account struct {
 // accountOf returns the account with this userName. It returns an error unless there is exactly
 // one.
 func (s *signInSite) accountOf(ctx context.Context, userName string) (account, error) {
-	status, text, err := s.in.Send(ctx, s.site, http.MethodGet, "/Users?filter="+url.QueryEscape(fmt.Sprintf("userName eq %q", userName)), "")
+	status, text, err := s.installation.Send(ctx, s.site, http.MethodGet, "/Users?filter="+url.QueryEscape(fmt.Sprintf("userName eq %q", userName)), "")
 	if err != nil {
 		return account{}, err
 	}
@@ -292,20 +292,20 @@ func (s *signInSite) mustHaveAccount(ctx context.Context, who employee) (account
 
 // setActive sets active of a person to "True" or "False" with a PATCH like that of Entra ID.
 func (s *signInSite) setActive(ctx context.Context, id, active string) error {
-	status, text, err := s.in.Send(ctx, s.site, http.MethodPatch, "/Users/"+id, binary.PatchBody(`{"op":"Replace","path":"active","value":"`+active+`"}`))
+	status, text, err := s.installation.Send(ctx, s.site, http.MethodPatch, "/Users/"+id, binary.PatchBody(`{"op":"Replace","path":"active","value":"`+active+`"}`))
 	if err == nil && status != http.StatusOK {
 		err = fmt.Errorf("PATCH active %s: %d %s", active, status, text)
 	}
 	return err
 }
 
-// refusedBecause waits until the audit log has as many new refused sign-ins as there are reasons.
+// expectRefusals waits until the audit log has as many new refused sign-ins as there are reasons.
 // It returns an error unless the sign-ins were refused for these reasons, the oldest first.
 // Sign-ins that an earlier call has seen do not count as new.
-func (s *signInSite) refusedBecause(ctx context.Context, reasons ...string) (string, error) {
+func (s *signInSite) expectRefusals(ctx context.Context, reasons ...string) (string, error) {
 	var got []string
 	for began := time.Now(); len(got) < len(reasons) && time.Since(began) < time.Minute; time.Sleep(100 * time.Millisecond) {
-		text, err := s.in.Rollcall(ctx, "audit", "--site", s.site.Name)
+		text, err := s.installation.Rollcall(ctx, "audit", "--site", s.site.Name)
 		if err != nil {
 			return "", err
 		}

@@ -60,7 +60,7 @@ func (s *signInSite) connectSAML(ctx context.Context) (string, error) {
 	if err := os.WriteFile(file, []byte(got.body), 0o600); err != nil {
 		return "", err
 	}
-	shown, err := s.in.Rollcall(ctx, "site", "sso", "set", s.site.Name, "--metadata", file, "--mode", "optional", "--matches", "display-name-assertion", "--single-sign-out")
+	shown, err := s.installation.Rollcall(ctx, "site", "sso", "set", s.site.Name, "--metadata", file, "--mode", "optional", "--matches", "display-name-assertion", "--single-sign-out")
 	if err != nil {
 		return "", err
 	}
@@ -74,7 +74,7 @@ func (s *signInSite) connectSAML(ctx context.Context) (string, error) {
 	if s.kind.name == "samlp" {
 		claims = map[string]string{"jobTitle": "http://schemas.passportjs.com/title", "department": "http://schemas.passportjs.com/department"}
 	}
-	return "connected", s.change(ctx, claims)
+	return "connected", s.changeSettings(ctx, claims)
 }
 
 // connectOpenID connects the site with the OpenID provider on the command line. It sets the claims
@@ -84,21 +84,21 @@ func (s *signInSite) connectOpenID(ctx context.Context) (string, error) {
 	if err := os.WriteFile(file, []byte(secret), 0o600); err != nil {
 		return "", err
 	}
-	if _, err := s.in.Rollcall(ctx, "site", "sso", "set", s.site.Name, "--protocol", "oidc", "--issuer", s.provider.base, "--client-id", "rollcall", "--client-secret-file", file, "--mode", "optional", "--matches", "display-name-assertion"); err != nil {
+	if _, err := s.installation.Rollcall(ctx, "site", "sso", "set", s.site.Name, "--protocol", "oidc", "--issuer", s.provider.base, "--client-id", "rollcall", "--client-secret-file", file, "--mode", "optional", "--matches", "display-name-assertion"); err != nil {
 		return "", err
 	}
 	if err := s.enterAsAdministrator(ctx); err != nil {
 		return "", err
 	}
-	return "connected", s.change(ctx, map[string]string{"jobTitle": "title", "department": "department"})
+	return "connected", s.changeSettings(ctx, map[string]string{"jobTitle": "title", "department": "department"})
 }
 
 func (s *signInSite) firstSignIn(ctx context.Context) (string, error) {
 	b := newBrowser()
-	if err := s.mustBeOut(ctx, b); err != nil {
+	if err := s.mustBeSignedOut(ctx, b); err != nil {
 		return "", err
 	}
-	asked, err := s.signIn(ctx, b, s.login(), ada)
+	asked, err := s.signIn(ctx, b, s.loginAddress(), ada)
 	if err != nil {
 		return "", err
 	}
@@ -112,11 +112,11 @@ func (s *signInSite) firstSignIn(ctx context.Context) (string, error) {
 }
 
 func (s *signInSite) signInProvisioned(ctx context.Context) (string, error) {
-	id, err := s.in.AddUser(ctx, s.site, grace.Name, `,"displayName":"G. Hopper","active":true`)
+	id, err := s.installation.AddUser(ctx, s.site, grace.Name, `,"displayName":"G. Hopper","active":true`)
 	if err != nil {
 		return "", err
 	}
-	if _, err := s.signIn(ctx, newBrowser(), s.login(), grace); err != nil {
+	if _, err := s.signIn(ctx, newBrowser(), s.loginAddress(), grace); err != nil {
 		return "", err
 	}
 	a, err := s.accountOf(ctx, grace.Name)
@@ -132,10 +132,10 @@ func (s *signInSite) signInProvisioned(ctx context.Context) (string, error) {
 // linkAdministrator links the account of the administrator to the user identifier at the identity
 // provider. Before that, the site refuses the sign-in, because the account has a role.
 func (s *signInSite) linkAdministrator(ctx context.Context) (string, error) {
-	if err := s.mustBeRefused(ctx, newBrowser(), s.login(), kim, "An account with a role"); err != nil {
+	if err := s.mustBeRefused(ctx, newBrowser(), s.loginAddress(), kim, "An account with a role"); err != nil {
 		return "", err
 	}
-	if _, err := s.refusedBecause(ctx, "unproved"); err != nil {
+	if _, err := s.expectRefusals(ctx, "unproved"); err != nil {
 		return "", err
 	}
 	protocol := "saml2"
@@ -146,7 +146,7 @@ func (s *signInSite) linkAdministrator(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if p, _, err = s.admin.goOn(ctx, p, kim); err != nil {
+	if p, _, err = s.admin.answerPages(ctx, p, kim); err != nil {
 		return "", err
 	}
 	f, err := p.form("/authentication/link")
@@ -156,57 +156,57 @@ func (s *signInSite) linkAdministrator(ctx context.Context) (string, error) {
 	if p, err = s.admin.submit(ctx, f); err != nil || !strings.Contains(p.body, "Linked.") {
 		return "", pageError("linking", p, err)
 	}
-	if _, err := s.signIn(ctx, newBrowser(), s.login(), kim); err != nil {
+	if _, err := s.signIn(ctx, newBrowser(), s.loginAddress(), kim); err != nil {
 		return "", err
 	}
 	return "refused before: unproved; signed in after", nil
 }
 
-// signInWith signs a person in while the identity provider signs and encrypts as o says.
+// signInWith returns a step that signs a person in while the identity provider has the options o.
 func (s *signInSite) signInWith(o samlOptions) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
-		if err := s.provider.set(o); err != nil {
+		if err := s.provider.setOptions(o); err != nil {
 			return "", err
 		}
-		_, err := s.signIn(ctx, newBrowser(), s.login(), ada)
+		_, err := s.signIn(ctx, newBrowser(), s.loginAddress(), ada)
 		return "signed in", err
 	}
 }
 
 func (s *signInSite) refuseUnsigned(ctx context.Context) (string, error) {
-	if err := s.provider.set(samlOptions{}); err != nil {
+	if err := s.provider.setOptions(samlOptions{}); err != nil {
 		return "", err
 	}
-	if err := s.mustBeRefused(ctx, newBrowser(), s.login(), ada, "You are not signed in"); err != nil {
+	if err := s.mustBeRefused(ctx, newBrowser(), s.loginAddress(), ada, "You are not signed in"); err != nil {
 		return "", err
 	}
-	return s.refusedBecause(ctx, "unsigned")
+	return s.expectRefusals(ctx, "unsigned")
 }
 
 func (s *signInSite) signRequests(ctx context.Context) (string, error) {
-	if err := s.provider.set(samlOptions{SignAssertion: true, RequireSignedRequests: true}); err != nil {
+	if err := s.provider.setOptions(samlOptions{SignAssertion: true, RequireSignedRequests: true}); err != nil {
 		return "", err
 	}
-	p, err := newBrowser().open(ctx, s.login())
+	p, err := newBrowser().open(ctx, s.loginAddress())
 	if err != nil {
 		return "", err
 	}
-	if p, _, err = newBrowser().goOn(ctx, p, ada); err != nil {
+	if p, _, err = newBrowser().answerPages(ctx, p, ada); err != nil {
 		return "", err
 	}
 	if p.status == http.StatusOK && strings.HasPrefix(p.address.String(), s.home) {
 		return "", errors.New("the identity provider takes a request without a signature, so this step shows nothing")
 	}
-	if _, err := s.in.Rollcall(ctx, "site", "sso", "set", s.site.Name, "--sign-requests"); err != nil {
+	if _, err := s.installation.Rollcall(ctx, "site", "sso", "set", s.site.Name, "--sign-requests"); err != nil {
 		return "", err
 	}
 	if err := s.giveMetadata(ctx); err != nil {
 		return "", err
 	}
-	if _, err := s.signIn(ctx, newBrowser(), s.login(), ada); err != nil {
+	if _, err := s.signIn(ctx, newBrowser(), s.loginAddress(), ada); err != nil {
 		return "", err
 	}
-	return "unsigned ones are refused there, signed ones are accepted", s.provider.set(samlOptions{SignAssertion: true})
+	return "unsigned ones are refused there, signed ones are accepted", s.provider.setOptions(samlOptions{SignAssertion: true})
 }
 
 func (s *signInSite) signInAgain(ctx context.Context) (string, error) {
@@ -214,7 +214,7 @@ func (s *signInSite) signInAgain(ctx context.Context) (string, error) {
 	for _, step := range []struct {
 		address string
 		asked   int
-	}{{s.login(), 1}, {s.login(), 0}, {s.login() + "?renew=yes", 1}} {
+	}{{s.loginAddress(), 1}, {s.loginAddress(), 0}, {s.loginAddress() + "?renew=yes", 1}} {
 		asked, err := s.signIn(ctx, b, step.address, ada)
 		if err != nil {
 			return "", fmt.Errorf("%s: %w", step.address, err)
@@ -253,7 +253,7 @@ func (s *signInSite) responseFor(ctx context.Context, b *browser, address string
 
 func (s *signInSite) replay(ctx context.Context) (string, error) {
 	b := newBrowser()
-	f, err := s.responseFor(ctx, b, s.login(), ada)
+	f, err := s.responseFor(ctx, b, s.loginAddress(), ada)
 	if err != nil {
 		return "", err
 	}
@@ -261,10 +261,10 @@ func (s *signInSite) replay(ctx context.Context) (string, error) {
 	if p, err := stranger.submit(ctx, f); err != nil || p.status != http.StatusForbidden {
 		return "", pageError("from another browser", p, err)
 	}
-	if err := s.mustBeOut(ctx, stranger); err != nil {
+	if err := s.mustBeSignedOut(ctx, stranger); err != nil {
 		return "", err
 	}
-	if f, err = s.responseFor(ctx, b, s.login(), ada); err != nil { // the attempt of the stranger used up the first request
+	if f, err = s.responseFor(ctx, b, s.loginAddress(), ada); err != nil { // the attempt of the stranger used up the first request
 		return "", err
 	}
 	if p, err := b.submit(ctx, f); err != nil || p.status != http.StatusOK {
@@ -273,17 +273,17 @@ func (s *signInSite) replay(ctx context.Context) (string, error) {
 	if p, err := b.submit(ctx, f); err != nil || p.status != http.StatusForbidden {
 		return "", pageError("the second time", p, err)
 	}
-	return s.refusedBecause(ctx, "other_browser", "unknown_request")
+	return s.expectRefusals(ctx, "other_browser", "unknown_request")
 }
 
 func (s *signInSite) replayOpenID(ctx context.Context) (string, error) {
 	b := newBrowser()
-	if _, err := s.signIn(ctx, b, s.login(), ada); err != nil {
+	if _, err := s.signIn(ctx, b, s.loginAddress(), ada); err != nil {
 		return "", err
 	}
 	// The person is signed in at the provider now, so the next sign-in consists of redirects only.
 	// The browser follows them up to the one with the provider's answer.
-	address := s.login()
+	address := s.loginAddress()
 	follow := b.client.CheckRedirect
 	defer func() { b.client.CheckRedirect = follow }()
 	b.client.CheckRedirect = func(r *http.Request, _ []*http.Request) error {
@@ -306,7 +306,7 @@ func (s *signInSite) replayOpenID(ctx context.Context) (string, error) {
 	if p, err := b.open(ctx, address); err != nil || p.status != http.StatusForbidden {
 		return "", pageError("the second time", p, err)
 	}
-	return s.refusedBecause(ctx, "other_browser", "unknown_request")
+	return s.expectRefusals(ctx, "other_browser", "unknown_request")
 }
 
 func (s *signInSite) startAtProvider(ctx context.Context) (string, error) {
@@ -314,10 +314,10 @@ func (s *signInSite) startAtProvider(ctx context.Context) (string, error) {
 	if err := s.mustBeRefused(ctx, newBrowser(), address, alan, "You are not signed in"); err != nil {
 		return "", err
 	}
-	if _, err := s.refusedBecause(ctx, "unknown_request"); err != nil {
+	if _, err := s.expectRefusals(ctx, "unknown_request"); err != nil {
 		return "", err
 	}
-	if err := s.change(ctx, map[string]string{"unsolicited": "yes"}); err != nil {
+	if err := s.changeSettings(ctx, map[string]string{"unsolicited": "yes"}); err != nil {
 		return "", err
 	}
 	b := newBrowser()
@@ -328,7 +328,7 @@ func (s *signInSite) startAtProvider(ctx context.Context) (string, error) {
 	if p, err := b.submit(ctx, f); err != nil || p.status != http.StatusOK {
 		return "", pageError("the first time", p, err)
 	}
-	if err := s.mustBeIn(ctx, b, alan); err != nil {
+	if err := s.mustBeSignedIn(ctx, b, alan); err != nil {
 		return "", err
 	}
 	if _, err := s.mustHaveAccount(ctx, alan); err != nil {
@@ -337,22 +337,22 @@ func (s *signInSite) startAtProvider(ctx context.Context) (string, error) {
 	if p, err := newBrowser().submit(ctx, f); err != nil || p.status != http.StatusForbidden {
 		return "", pageError("the second time", p, err)
 	}
-	if _, err := s.refusedBecause(ctx, "replayed"); err != nil {
+	if _, err := s.expectRefusals(ctx, "replayed"); err != nil {
 		return "", err
 	}
-	return "refused while the site does not allow it; then signed in, and a second use is refused: replayed", s.change(ctx, map[string]string{"unsolicited": ""})
+	return "refused while the site does not allow it; then signed in, and a second use is refused: replayed", s.changeSettings(ctx, map[string]string{"unsolicited": ""})
 }
 
 // signOutOfSite signs a person out with the button of the site. The session at the provider stays.
 func (s *signInSite) signOutOfSite(ctx context.Context) (string, error) {
 	b := newBrowser()
-	if _, err := s.signIn(ctx, b, s.login(), ada); err != nil {
+	if _, err := s.signIn(ctx, b, s.loginAddress(), ada); err != nil {
 		return "", err
 	}
 	if _, err := s.pressSignOut(ctx, b); err != nil {
 		return "", err
 	}
-	return "the session has ended", s.mustBeOut(ctx, b)
+	return "the session has ended", s.mustBeSignedOut(ctx, b)
 }
 
 // pressSignOut signs a person out with the button of the site and returns the page that follows.
@@ -371,7 +371,7 @@ func (s *signInSite) pressSignOut(ctx context.Context, b *browser) (*page, error
 func (s *signInSite) signOutHere(ctx context.Context) (string, error) {
 	b, other := newBrowser(), newBrowser()
 	for _, one := range []*browser{b, other} {
-		if _, err := s.signIn(ctx, one, s.login(), ada); err != nil {
+		if _, err := s.signIn(ctx, one, s.loginAddress(), ada); err != nil {
 			return "", err
 		}
 	}
@@ -379,7 +379,7 @@ func (s *signInSite) signOutHere(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := s.mustBeOut(ctx, b); err != nil {
+	if err := s.mustBeSignedOut(ctx, b); err != nil {
 		return "", err
 	}
 	there, err := p.link("/auth/saml2/sign-out?go=")
@@ -389,45 +389,45 @@ func (s *signInSite) signOutHere(ctx context.Context) (string, error) {
 	if p, err = b.open(ctx, there); err != nil {
 		return "", err
 	}
-	if p, _, err = b.goOn(ctx, p, employee{}); err != nil {
+	if p, _, err = b.answerPages(ctx, p, employee{}); err != nil {
 		return "", err
 	}
 	if p.status != http.StatusOK || !strings.Contains(p.body, "signed out of this site and of your identity provider") {
 		return "", errors.New(p.String())
 	}
-	asked, err := s.signIn(ctx, b, s.login(), ada)
+	asked, err := s.signIn(ctx, b, s.loginAddress(), ada)
 	if err != nil {
 		return "", err
 	}
 	if asked != 1 {
 		return "", fmt.Errorf("after the sign-out the password is asked for %d times, not once", asked)
 	}
-	return "both sessions have ended; another browser of the person stays signed in", s.mustBeIn(ctx, other, ada)
+	return "both sessions have ended; another browser of the person stays signed in", s.mustBeSignedIn(ctx, other, ada)
 }
 
 // signOutThere signs a person out at the identity provider, which sends its messages as o says.
 func (s *signInSite) signOutThere(o samlOptions) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
-		if err := s.provider.set(o); err != nil {
+		if err := s.provider.setOptions(o); err != nil {
 			return "", err
 		}
 		b, other := newBrowser(), newBrowser()
 		for _, one := range []*browser{b, other} {
-			if _, err := s.signIn(ctx, one, s.login(), ada); err != nil {
+			if _, err := s.signIn(ctx, one, s.loginAddress(), ada); err != nil {
 				return "", err
 			}
 		}
-		p, err := b.open(ctx, s.provider.endsHere)
+		p, err := b.open(ctx, s.provider.signOutStart)
 		if err != nil {
 			return "", err
 		}
-		if p, _, err = b.goOn(ctx, p, employee{}); err != nil {
+		if p, _, err = b.answerPages(ctx, p, employee{}); err != nil {
 			return "", err
 		}
 		if p.status != http.StatusOK || !strings.HasPrefix(p.address.String(), s.provider.base) {
 			return "", errors.New(p.String())
 		}
-		if err := errors.Join(s.mustBeOut(ctx, b), s.mustBeIn(ctx, other, ada)); err != nil {
+		if err := errors.Join(s.mustBeSignedOut(ctx, b), s.mustBeSignedIn(ctx, other, ada)); err != nil {
 			return "", err
 		}
 		return "the session with this session index has ended; another browser of the person stays signed in", nil
@@ -436,7 +436,7 @@ func (s *signInSite) signOutThere(o samlOptions) func(context.Context) (string, 
 
 func (s *signInSite) switchOff(ctx context.Context) (string, error) {
 	b := newBrowser()
-	if _, err := s.signIn(ctx, b, s.login(), grace); err != nil {
+	if _, err := s.signIn(ctx, b, s.loginAddress(), grace); err != nil {
 		return "", err
 	}
 	a, err := s.accountOf(ctx, grace.Name)
@@ -446,19 +446,19 @@ func (s *signInSite) switchOff(ctx context.Context) (string, error) {
 	if err := s.setActive(ctx, a.ID, "False"); err != nil {
 		return "", err
 	}
-	if err := s.mustBeOut(ctx, b); err != nil {
+	if err := s.mustBeSignedOut(ctx, b); err != nil {
 		return "", err
 	}
-	if err := s.mustBeRefused(ctx, b, s.login(), grace, "deactivated"); err != nil {
+	if err := s.mustBeRefused(ctx, b, s.loginAddress(), grace, "deactivated"); err != nil {
 		return "", err
 	}
-	if _, err := s.refusedBecause(ctx, "deactivated"); err != nil {
+	if _, err := s.expectRefusals(ctx, "deactivated"); err != nil {
 		return "", err
 	}
 	if err := s.setActive(ctx, a.ID, "True"); err != nil {
 		return "", err
 	}
-	if _, err := s.signIn(ctx, b, s.login(), grace); err != nil {
+	if _, err := s.signIn(ctx, b, s.loginAddress(), grace); err != nil {
 		return "", err
 	}
 	return "the next click is the sign-in page, and a new sign-in is refused: deactivated; switched on, signed in", nil

@@ -190,7 +190,7 @@ func (m *month) rehire(ctx context.Context) (bool, error) {
 	p := m.newPerson()
 	m.touched[p] = true
 	p.attributes = maps.Clone(old.attributes)
-	p.attributes["jobTitle"], p.attributes["department"] = pick(m.random, jobTitles), department(1+m.random.IntN(departments-1))
+	p.attributes["jobTitle"], p.attributes["department"] = pick(m.random, jobTitles), departmentName(1+m.random.IntN(departments-1))
 	if old.sent["userName"] == p.attributes["userPrincipalName"] {
 		old.sent = nil
 	}
@@ -242,7 +242,7 @@ func (m *month) moveDepartment(ctx context.Context) (bool, error) {
 	}
 	r := m.random
 	return true, m.setAttributes(ctx, p, map[string]string{
-		"department": department(r.IntN(departments)), "jobTitle": pick(r, jobTitles), "city": pick(r, cities),
+		"department": departmentName(r.IntN(departments)), "jobTitle": pick(r, jobTitles), "city": pick(r, cities),
 		"physicalDeliveryOfficeName": m.valueOf(p, "physicalDeliveryOfficeName"),
 	})
 }

@@ -27,9 +27,9 @@ and inactive, with the values that were sent last. Then each application is prov
 `, w.options.people, w.options.groups, w.options.steps, w.options.seed, w.options.days, len(directRows)+1)
 	b.WriteString("| Target | Software | People | Groups | Memberships | Cannot hold | Requests | of them writes | Second run |\n| --- | --- | --: | --: | --: | --: | --: | --: | --- |\n")
 	for _, e := range w.runs {
-		c := e.compared
+		c := e.comparison
 		fmt.Fprintf(&b, "| %s | %s | %d of %d | %d of %d | %d of %d | %d | %d | %d | %s |\n", e.description, strings.TrimSpace(e.server.software),
-			c.peopleOK, c.people, c.groupsOK, c.groups, c.membersOK, c.memberships, len(c.differences), e.requests, e.writes, secondRun(e.secondRequests, e.secondWrites))
+			c.peopleOK, c.people, c.groupsOK, c.groups, c.membersOK, c.memberships, len(c.differences), e.requests, e.writes, secondRunText(e.secondRequests, e.secondWrites))
 	}
 	b.WriteString("\nThe second run may send one request: the search for a random value that begins each cycle, as Entra's does.\n")
 	w.stepTable(&b)
@@ -42,18 +42,18 @@ and inactive, with the values that were sent last. Then each application is prov
 		for _, note := range e.notes {
 			fmt.Fprintf(&b, "- %s\n", note)
 		}
-		if e.approved > 0 {
-			fmt.Fprintf(&b, "- %d operations were on hold and were approved\n", e.approved)
+		if e.approvedCount > 0 {
+			fmt.Fprintf(&b, "- %d operations were on hold and were approved\n", e.approvedCount)
 		}
 	}
 	w.differenceTable(&b)
-	b.WriteString("\n" + findings + "\n" + limits + "\n" + recorded)
+	b.WriteString("\n" + findingsSection + "\n" + equalitySection + "\n" + conversationsSection)
 	return b.Bytes()
 }
 
-// findings is the section about the other servers. It says where they differ from the RFCs or from
-// the requests and answers that Entra expects.
-const findings = `## What these servers do otherwise, and what the engine does about it
+// findingsSection is the section about the other servers. It says where they differ from the RFCs
+// or from the requests and answers that Entra expects.
+const findingsSection = `## What these servers do otherwise, and what the engine does about it
 
 | Target | It | The engine |
 | --- | --- | --- |
@@ -67,16 +67,17 @@ const findings = `## What these servers do otherwise, and what the engine does a
 | elimity-com/scim, with aadOptscim062020 | stores the keys "name.givenName" and "urn:…:User:department" under these very names, so the attributes keep their old values | the log of each person names the attributes of which the answer shows another value |
 `
 
-// recorded is the section about the tests that are made from conversations with these servers.
-const recorded = `## Recorded conversations
+// conversationsSection is the section about the tests that are made from conversations with these
+// servers.
+const conversationsSection = `## Recorded conversations
 
 [provision/testdata/conversations](../provision/testdata/conversations) has what the engine and each of these servers say to each other while a small directory goes through a
 fixed story, in both dialects. ` + "`make interop RECORD=1`" + ` records them. TestConversations plays the story again: against the recorded answers the engine must send the same
 bytes. TestConversationsHaveEveryRequest checks that every request of Entra's client is among them.
 `
 
-// limits is the section that explains which values the comparison counts as equal.
-const limits = `## What counts as equal
+// equalitySection is the section that explains which values the comparison counts as equal.
+const equalitySection = `## What counts as equal
 
 - A person who left keeps the account. It is inactive, and its other values are those of the last day. A purged person has no account.
 - A blocked person stays a member of groups. A deleted one is no member until the restore.
@@ -86,7 +87,8 @@ const limits = `## What counts as equal
 - The recorder between Rollcall and a target passes on four requests at a time, because scim2-server accepts only a few connections.
 `
 
-func secondRun(all, writes int) string {
+// secondRunText describes the requests of the second run: all of them, and those that write.
+func secondRunText(all, writes int) string {
 	switch {
 	case all == 0:
 		return "nothing"
@@ -111,7 +113,7 @@ func (w *world) differenceTable(b *bytes.Buffer) {
 	rows := 0
 	for _, e := range w.runs {
 		count, example := map[string]int{}, map[string]difference{}
-		for _, d := range e.compared.differences {
+		for _, d := range e.comparison.differences {
 			count[d.kind+" "+d.attribute]++
 			example[d.kind+" "+d.attribute] = d
 		}

@@ -25,20 +25,20 @@ type world struct {
 // targetRun is a target with the results of its run.
 type targetRun struct {
 	target
-	server         *server
-	recorder       *recorder
-	failures       map[string]*failure // the log entries that are not successes, grouped by error code
-	logged         map[string][]string // the texts of the log entries about an object, by object id
-	compared       *comparison         // the result of comparing the target with the company
-	named          []difference        // the differences that the log names
-	unnamed        []difference        // the differences that the log does not name
-	requests       int                 // the number of requests in the month, without the second run
-	writes         int                 // the number of requests in the month that write
-	secondRequests int                 // the number of requests in the second run
-	secondWrites   int                 // the number of requests in the second run that write
-	notes          []string            // the deviations of the target that Rollcall has found
-	failed         map[string]bool     // whether the log has a failure of an object, by object id
-	approved       int                 // the number of approved operations, which had been on hold
+	server             *server
+	recorder           *recorder
+	failures           map[string]*failure // the log entries that are not successes, grouped by error code
+	logTexts           map[string][]string // the texts of the log entries about an object, by object id
+	comparison         *comparison         // the result of comparing the target with the company
+	namedDifferences   []difference        // the differences that the log names
+	unnamedDifferences []difference        // the differences that the log does not name
+	requests           int                 // the number of requests in the month, without the second run
+	writes             int                 // the number of requests in the month that write
+	secondRequests     int                 // the number of requests in the second run
+	secondWrites       int                 // the number of requests in the second run that write
+	notes              []string            // the deviations of the target that Rollcall has found
+	hasFailure         map[string]bool     // whether the log has a failure of an object, by object id
+	approvedCount      int                 // the number of approved operations, which had been on hold
 }
 
 // failure counts the log entries with one error code.
@@ -47,13 +47,13 @@ type failure struct {
 	reason, example string // the reason in one of the entries, and the name of that entry's object
 }
 
-func (w *world) say(format string, args ...any) {
+func (w *world) printProgress(format string, args ...any) {
 	fmt.Fprintf(w.progress, "%6.1fs  %s\n", time.Since(w.began).Seconds(), fmt.Sprintf(format, args...))
 }
 
 // install starts a target and its recorder.
 func (w *world) install(ctx context.Context, t target, dir string) error {
-	w.say("%s: %s …", t.name, t.description)
+	w.printProgress("%s: %s …", t.name, t.description)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
@@ -61,7 +61,7 @@ func (w *world) install(ctx context.Context, t target, dir string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", t.name, err)
 	}
-	e := &targetRun{target: t, server: s, failures: map[string]*failure{}, logged: map[string][]string{}, failed: map[string]bool{}}
+	e := &targetRun{target: t, server: s, failures: map[string]*failure{}, logTexts: map[string][]string{}, hasFailure: map[string]bool{}}
 	w.runs = append(w.runs, e)
 	e.recorder, err = startRecorder(s.base)
 	return err
@@ -86,8 +86,8 @@ func (e *targetRun) tenantURL() string {
 // play loads the directory and plays the month. On each day it plays some steps and then provisions
 // every application.
 func (w *world) play(ctx context.Context) error {
-	w.say("%d people and %d groups", len(w.people), len(w.groups))
-	if err := w.source.load(ctx, w.company); err != nil {
+	w.printProgress("%d people and %d groups", len(w.people), len(w.groups))
+	if err := w.source.loadCompany(ctx, w.company); err != nil {
 		return err
 	}
 	w.month = &month{company: w.company, source: w.source, touched: map[*person]bool{}, timesPlayed: map[string]int{}}
@@ -104,7 +104,7 @@ func (w *world) play(ctx context.Context) error {
 	for day := 1; day <= w.options.days; day++ {
 		switch day {
 		case 1 + w.options.days/3:
-			if err := w.month.editFilter(ctx, department(0)); err != nil {
+			if err := w.month.editFilter(ctx, departmentName(0)); err != nil {
 				return err
 			}
 		case 1 + 2*w.options.days/3:
@@ -120,7 +120,7 @@ func (w *world) play(ctx context.Context) error {
 		if err := w.provision(ctx); err != nil {
 			return err
 		}
-		w.say("day %d: %d steps", day, played)
+		w.printProgress("day %d: %d steps", day, played)
 	}
 	return w.retryFailures(ctx)
 }
@@ -143,14 +143,14 @@ func (w *world) provision(ctx context.Context) error {
 		}
 		e.recordLog(c)
 		for range 5 { // approve the operations on hold; other operations may become due after that
-			if c.exit != exitWaiting {
+			if c.exitCode != exitWaiting {
 				break
 			}
 			approved, err := w.source.approve(ctx, e.name)
 			if err != nil {
 				return err
 			}
-			e.approved += approved
+			e.approvedCount += approved
 			if c, err = w.source.run(ctx, e.name); err != nil {
 				return err
 			}
@@ -176,7 +176,7 @@ func (e *targetRun) recordLog(c cycle) {
 	for _, entry := range c.entries {
 		var words []string
 		if entry.Status.Status == "failure" {
-			e.failed[entry.Source.ID] = true
+			e.hasFailure[entry.Source.ID] = true
 		}
 		if entry.Status.Status != "success" {
 			if e.failures[entry.Status.ErrorCode] == nil {
@@ -188,7 +188,7 @@ func (e *targetRun) recordLog(c cycle) {
 		for _, s := range entry.Steps {
 			words = append(words, s.Description)
 		}
-		e.logged[entry.Source.ID] = append(e.logged[entry.Source.ID], words...)
+		e.logTexts[entry.Source.ID] = append(e.logTexts[entry.Source.ID], words...)
 	}
 }
 
@@ -196,7 +196,7 @@ func (e *targetRun) recordLog(c cycle) {
 func (w *world) compareTargets(ctx context.Context) error {
 	for _, e := range w.runs {
 		var err error
-		if e.compared, err = compare(ctx, e.server, w.company); err != nil {
+		if e.comparison, err = compare(ctx, e.server, w.company); err != nil {
 			return fmt.Errorf("%s: %w", e.name, err)
 		}
 		e.requests, e.writes = e.recorder.count()
@@ -209,20 +209,20 @@ func (w *world) compareTargets(ctx context.Context) error {
 			return err
 		}
 		e.splitDifferences()
-		w.say("%s: %d of %d people, %d of %d groups, %d of %d memberships; %d requests, %d of them writes; the second run sent %d, %d of them writes",
-			e.name, e.compared.peopleOK, e.compared.people, e.compared.groupsOK, e.compared.groups, e.compared.membersOK, e.compared.memberships, e.requests, e.writes, e.secondRequests, e.secondWrites)
-		w.explain(e)
+		w.printProgress("%s: %d of %d people, %d of %d groups, %d of %d memberships; %d requests, %d of them writes; the second run sent %d, %d of them writes",
+			e.name, e.comparison.peopleOK, e.comparison.people, e.comparison.groupsOK, e.comparison.groups, e.comparison.membersOK, e.comparison.memberships, e.requests, e.writes, e.secondRequests, e.secondWrites)
+		w.printFailures(e)
 	}
 	return nil
 }
 
 // splitDifferences separates the differences that the log names from the others.
 func (e *targetRun) splitDifferences() {
-	for _, d := range e.compared.differences {
+	for _, d := range e.comparison.differences {
 		if e.logNames(d) {
-			e.named = append(e.named, d)
+			e.namedDifferences = append(e.namedDifferences, d)
 		} else {
-			e.unnamed = append(e.unnamed, d)
+			e.unnamedDifferences = append(e.unnamedDifferences, d)
 		}
 	}
 }
@@ -232,42 +232,43 @@ func (e *targetRun) splitDifferences() {
 // attribute.
 func (e *targetRun) logNames(d difference) bool {
 	if d.attribute == "" {
-		return e.failed[d.objectID]
+		return e.hasFailure[d.objectID]
 	}
 	attribute := strings.TrimSuffix(d.attribute, ".value")
-	return slices.ContainsFunc(e.logged[d.objectID], func(words string) bool { return strings.Contains(words, attribute) })
+	return slices.ContainsFunc(e.logTexts[d.objectID], func(words string) bool { return strings.Contains(words, attribute) })
 }
 
-func (w *world) explain(e *targetRun) {
+// printFailures prints the failures in the log of a target, and the notes about the target.
+func (w *world) printFailures(e *targetRun) {
 	for code, f := range e.failures {
-		w.say("  log: %d × %s, such as %s: %s", f.count, code, f.example, f.reason)
+		w.printProgress("  log: %d × %s, such as %s: %s", f.count, code, f.example, f.reason)
 	}
 	for _, note := range e.notes {
-		w.say("  note: %s", note)
+		w.printProgress("  note: %s", note)
 	}
-	for i, d := range e.unnamed {
+	for i, d := range e.unnamedDifferences {
 		if i == 30 {
-			w.say("  … %d more", len(e.unnamed)-i)
+			w.printProgress("  … %d more", len(e.unnamedDifferences)-i)
 			break
 		}
-		w.say("  not in the log: %s", d)
+		w.printProgress("  not in the log: %s", d)
 	}
-	for i, d := range e.named {
+	for i, d := range e.namedDifferences {
 		if i == 10 {
-			w.say("  … %d more", len(e.named)-i)
+			w.printProgress("  … %d more", len(e.namedDifferences)-i)
 			break
 		}
-		w.say("  in the log: %s", d)
+		w.printProgress("  in the log: %s", d)
 	}
 }
 
-// verdict returns an error if a target has a difference that the log does not name, or if a second
-// run changes something.
-func (w *world) verdict() error {
+// checkResults returns an error if a target has a difference that the log does not name, or if a
+// second run changes something.
+func (w *world) checkResults() error {
 	var problems []error
 	for _, e := range w.runs {
-		if n := len(e.unnamed); n > 0 {
-			problems = append(problems, fmt.Errorf("%s: %d differences that the log does not name, such as: %s", e.name, n, e.unnamed[0]))
+		if n := len(e.unnamedDifferences); n > 0 {
+			problems = append(problems, fmt.Errorf("%s: %d differences that the log does not name, such as: %s", e.name, n, e.unnamedDifferences[0]))
 		}
 		if e.secondWrites > 0 || e.secondRequests > 1 {
 			problems = append(problems, fmt.Errorf("%s: the second run sent %d requests, %d of them writes", e.name, e.secondRequests, e.secondWrites))

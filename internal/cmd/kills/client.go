@@ -19,7 +19,7 @@ type resource struct {
 	id, name, title string
 	active, group   bool            // group is true for a group and false for a user
 	members         map[string]bool // the ids of the members; only for a group
-	changes         int             // how many changes were applied, including the creation
+	changes         int             // how many changes the server has applied, including the creation
 	deleted         bool            // whether the client has deleted the resource
 }
 
@@ -39,7 +39,7 @@ type client struct {
 	users   []*resource // users that this client may change and delete
 	members []*resource // users that this client never deletes, which are members of its group
 	group   *resource
-	pending *change // the request that was not acknowledged; nil if all requests were
+	pending *change // the request that was not acknowledged; nil if all requests were acknowledged
 }
 
 // change is a request, with the state of its resource before and after the request.
@@ -52,9 +52,9 @@ func (c *client) send(ctx context.Context, method, path, body string) (status in
 	return c.test.installation.Send(ctx, c.test.site, method, path, body)
 }
 
-// write sends requests until a request gets no answer, or until ctx ends. The end of ctx does not
-// cancel a request that has begun.
-func (c *client) write(ctx context.Context) error {
+// sendWrites sends requests until a request gets no answer, or until ctx ends. The end of ctx does
+// not cancel a request that has begun.
+func (c *client) sendWrites(ctx context.Context) error {
 	for ctx.Err() == nil {
 		x := c.nextChange()
 		status, text, err := c.send(context.WithoutCancel(ctx), x.method, x.path, x.body)

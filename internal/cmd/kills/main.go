@@ -121,7 +121,7 @@ func (r *killTest) runRound(ctx context.Context, length time.Duration, backend b
 	var clients sync.WaitGroup
 	faults := make(chan error, len(r.allClients))
 	for _, c := range r.allClients {
-		clients.Go(func() { faults <- c.write(writing) })
+		clients.Go(func() { faults <- c.sendWrites(writing) })
 	}
 	time.Sleep(length)
 	if backend {

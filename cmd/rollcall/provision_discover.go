@@ -1,0 +1,232 @@
+package main
+
+import (
+	"encoding/csv"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/rollcall-scim/rollcall/directory"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/inert"
+	"github.com/rollcall-scim/rollcall/internal/phrase"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+func (c *command) provisionDiscover() *cobra.Command {
+	var wait, cancel bool
+	cmd := &cobra.Command{
+		Use: "discover DIRECTORY APP", Short: "Find out whose accounts the application has; changes nothing", Args: exactArguments("DIRECTORY", "APP"),
+		Long: `Starts a discovery: it reads all accounts of the application once, and puts them into
+Entra's classes. Assigned users match a user who is assigned to the application.
+Unassigned users match a user who is not. Local accounts match no user of the directory.
+All matching attributes of the mapping count, with their expressions, in their order.
+
+A server works on the discovery in the background, and goes on with it after a restart.
+With --wait this command works on it too, and shows the numbers at the end; another
+--wait goes on with a discovery that is running. provision discovered lists the accounts.`,
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
+			ctx, key := cmd.Context(), jobKey(h, app)
+			if cancel {
+				if wait {
+					return usagef(cmd, "--cancel and --wait do not go together: choose one")
+				}
+				if err := s.engine.CancelDiscovery(ctx, key); err != nil {
+					return err
+				}
+				return c.print(map[string]bool{"cancelled": true}, func(w io.Writer) { fmt.Fprintln(w, "The discovery was cancelled. The last complete one stays.") })
+			}
+			d, _, err := s.engine.LastDiscoveries(ctx, key)
+			if err == nil && !(wait && d.State == provision.DiscoveryRunning) {
+				d, err = s.engine.BeginDiscovery(ctx, key, actor)
+			}
+			if err != nil {
+				return err
+			}
+			if wait {
+				doing := ""
+				d, err = s.engine.RunDiscovery(ctx, key, s.owner, func(d provision.Discovery) {
+					if d.Doing != doing && d.Doing != "" {
+						doing = d.Doing
+						fmt.Fprintf(peopleWriter{c.stderr}, "%s\n", doing)
+					}
+				})
+				if err != nil {
+					return err
+				}
+			}
+			return errors.Join(c.print(d, func(w io.Writer) { c.printDiscovery(w, d) }), discoveryProblem(d))
+		}),
+	}
+	cmd.Flags().BoolVar(&wait, "wait", false, "work on the discovery and wait until it has ended")
+	cmd.Flags().BoolVar(&cancel, "cancel", false, "end the discovery that is running")
+	return cmd
+}
+
+// discoveryProblem returns the error with which a discovery has ended, or nil.
+func discoveryProblem(d provision.Discovery) error {
+	switch d.State {
+	case provision.DiscoveryFailed:
+		return errors.New("the discovery failed: " + oneLine(d.Problem))
+	case provision.DiscoveryCancelled:
+		return errors.New("the discovery was cancelled")
+	}
+	return nil
+}
+
+func (c *command) printDiscovery(w io.Writer, d provision.Discovery) {
+	for _, note := range d.Notes {
+		fmt.Fprintf(w, "Note: %s\n", oneLine(note))
+	}
+	if d.State == provision.DiscoveryRunning {
+		fmt.Fprintf(w, "A discovery is running, since %s: %s. A server works on it; so does rollcall provision discover --wait.\n", c.formatTime(d.Started), d.Doing)
+		return
+	}
+	fmt.Fprintf(w, "Discovered %s: %s. Assigned users: %d. Unassigned users: %d. Local accounts: %d, of which %d nearly match a user. Ambiguous: %d.\n",
+		c.formatTime(d.Started), phrase.Count(d.Accounts, "account", "accounts"), d.Assigned, d.Unassigned, d.Local, d.Near, d.Ambiguous)
+	if d.Compared {
+		fmt.Fprintf(w, "Since the last discovery: %d new, %d gone, %d changed.\n", d.New, d.Gone, d.Changed)
+	}
+}
+
+// discoveredJSON is the output of provision discovered with --json.
+type discoveredJSON struct {
+	Discovery provision.Discovery           `json:"discovery"`
+	Accounts  []provision.DiscoveredAccount `json:"accounts"`
+	Next      string                        `json:"next,omitempty"` // the value of --after for the next page
+}
+
+func (c *command) provisionDiscovered() *cobra.Command {
+	var q provision.DiscoveredQuery
+	var class, change string
+	var asCSV bool
+	cmd := &cobra.Command{
+		Use: "discovered DIRECTORY APP", Short: "List the accounts that the last complete discovery found", Args: exactArguments("DIRECTORY", "APP"),
+		Long: `Lists the accounts that the last complete discovery found, by name, with the users who
+match them. For local accounts it also lists users who nearly match, and why.
+--csv writes every account that fits, for a spreadsheet; this is an event of the audit
+trail. With --json one document, with each matching attribute and its values.`,
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
+			if q.Limit < 1 {
+				return usagef(cmd, "--limit is 1 or more, not %d", q.Limit)
+			}
+			if asCSV && cmd.Flags().Changed("json") {
+				return usagef(cmd, "--csv and --json do not go together: choose one")
+			}
+			q.Class, q.Change = provision.IdentityClass(class), provision.IdentityChange(change)
+			if class != "" && q.Class.Words() == "" {
+				return usagef(cmd, "--class is %s, not %q", wordList(provision.IdentityClasses()), class)
+			}
+			if change != "" && q.Change != provision.IdentityNew && q.Change != provision.IdentityChanged && q.Change != provision.IdentityGone {
+				return usagef(cmd, "--change is new, changed or gone, not %q", change)
+			}
+			if asCSV {
+				return c.discoveredCSV(cmd, s, h, app, q)
+			}
+			_, complete, err := s.engine.LastDiscoveries(cmd.Context(), jobKey(h, app))
+			if err != nil {
+				return err
+			}
+			out := discoveredJSON{Discovery: complete, Accounts: []provision.DiscoveredAccount{}}
+			most := q.Limit
+			out.Next, err = eachDiscovered(cmd, s, jobKey(h, app), q, most, func(a provision.DiscoveredAccount) error {
+				out.Accounts = append(out.Accounts, a)
+				return nil
+			})
+			if err != nil {
+				return err
+			}
+			return c.print(out, func(w io.Writer) { c.printDiscovered(w, out) })
+		}),
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&class, "class", "", "only this class: local, unassigned or assigned")
+	flags.StringVar(&change, "change", "", "only accounts that are new, changed or gone since the discovery before")
+	flags.BoolVar(&q.Ambiguous, "ambiguous", false, "only accounts that cannot be told to be one user's")
+	flags.BoolVar(&q.Near, "near", false, "only local accounts that a user nearly matches")
+	flags.StringVar(&q.Search, "search", "", "part of a name, an address or an id")
+	flags.IntVar(&q.Limit, "limit", 100, "how many accounts")
+	flags.StringVar(&q.After, "after", "", "go on where an earlier list ended: its \"next\" in --json")
+	flags.BoolVar(&asCSV, "csv", false, "write every account that fits as CSV")
+	return cmd
+}
+
+// wordList returns words in the form "a, b or c".
+func wordList[T ~string](words []T) string {
+	var b strings.Builder
+	for i, word := range words {
+		switch {
+		case i > 0 && i == len(words)-1:
+			b.WriteString(" or ")
+		case i > 0:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(word))
+	}
+	return b.String()
+}
+
+// eachDiscovered calls visit for up to most accounts. next is where the list goes on; "" at its end.
+func eachDiscovered(cmd *cobra.Command, s *services, key provision.Key, q provision.DiscoveredQuery, most int, visit func(provision.DiscoveredAccount) error) (next string, err error) {
+	for {
+		q.Limit = min(most, 500)
+		page, next, err := s.engine.Discovered(cmd.Context(), key, q)
+		if err != nil {
+			return "", err
+		}
+		for _, a := range page {
+			if err := visit(a); err != nil {
+				return "", err
+			}
+		}
+		if most -= len(page); most <= 0 || next == "" {
+			return next, nil
+		}
+		q.After = next
+	}
+}
+
+// discoveredCSV writes all accounts that fit as CSV, and records the export.
+func (c *command) discoveredCSV(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, q provision.DiscoveredQuery) error {
+	most := int(^uint(0) >> 1)
+	if cmd.Flags().Changed("limit") {
+		most = q.Limit
+	}
+	if _, complete, err := s.engine.LastDiscoveries(cmd.Context(), jobKey(h, app)); err != nil || complete.ID == "" {
+		return errors.Join(err, provision.ErrNoDiscovery)
+	}
+	out, sent := csv.NewWriter(peopleWriter{c.stdout}), 0
+	err := out.Write(provision.DiscoveredColumns())
+	if err == nil {
+		_, err = eachDiscovered(cmd, s, jobKey(h, app), q, most, func(a provision.DiscoveredAccount) error {
+			sent++
+			return out.Write(inert.Cells(a.Cells()))
+		})
+	}
+	out.Flush()
+	return s.recordDirectoryExport(cmd, h, event.ExportAccounts, "The list of discovered accounts of "+app.Name, phrase.Count(sent, "account", "accounts"), sent, errors.Join(err, out.Error()))
+}
+
+func (c *command) printDiscovered(w io.Writer, out discoveredJSON) {
+	if len(out.Accounts) == 0 {
+		fmt.Fprintln(w, "No account fits.")
+	}
+	for _, a := range out.Accounts {
+		fmt.Fprintf(w, "%-10s  %s%s\n", a.Class, oneLine(a.Name()), oneLine(a.Remarks()))
+		for _, m := range a.Matches {
+			fmt.Fprintf(w, "              %s, by %s\n", oneLine(m.Name), m.By)
+		}
+		for _, m := range a.Near {
+			if len(a.Matches) == 0 {
+				fmt.Fprintf(w, "              nearly %s: %s\n", oneLine(m.Name), oneLine(m.Reason))
+			}
+		}
+	}
+	if out.Next != "" {
+		fmt.Fprintln(w, "There are more: raise --limit, or add --after with the \"next\" that --json shows.")
+	}
+	c.printDiscovery(w, out.Discovery)
+}

@@ -1,0 +1,74 @@
+package console_test
+
+import (
+	"encoding/csv"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/site"
+)
+
+// TestDiscoveredPages starts a discovery on its page, watches it, and reads what it has found: by
+// class, by search, account by account, and as a file.
+func TestDiscoveredPages(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	h := o.directory("contoso", "userPrincipalName,displayName,mailNickname\nada@contoso.example,Ada,ada\nbo@contoso.example,Bo,bo\ncyril@contoso.example,Cyril,cyril\n")
+	app := o.app(h, "Acme")
+	tenantURL, token := o.site("acme", site.Full, "ADA@contoso.example", "bo@contoso.example", "cyril@old.example", "=backup@old.example")
+	key := provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
+	b := o.operator()
+	const at = "/d/contoso/applications/Acme/provisioning/discovered"
+	b.get(at).wantWords("Provisioning is not set up")
+	if _, err := o.jobs.Save(t.Context(), key, provision.Settings{Mode: provision.Automatic, TenantURL: tenantURL, Secret: &token, Status: provision.On, Scope: provision.AssignedOnly}, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.Unassign(t.Context(), app.ID, []string{o.userID(h, "bo@contoso.example")}, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	b.get(at).wantWords("No discovery yet")
+	b.get(at + "/export").wantStatus(http.StatusNotFound)
+	b.get(at + "/account?id=x").wantStatus(http.StatusNotFound)
+	b.send(http.MethodPost, at, url.Values{"do": {"cancel"}}).wantWords("is not running")
+	begin := func() provision.Discovery {
+		t.Helper()
+		b.send(http.MethodPost, at, url.Values{"do": {"start"}}).wantStatus(http.StatusOK)
+		newest, _, err := o.engine.LastDiscoveries(t.Context(), key)
+		if err != nil || newest.State != provision.DiscoveryRunning {
+			t.Fatalf("%+v, %v", newest, err)
+		}
+		return newest
+	}
+	begin()
+	running := b.get(at).wantWords("The discovery is reading the accounts of the application", "You can leave this page")
+	if !strings.Contains(running.Text, "data-live") {
+		t.Error("the page does not move by itself")
+	}
+	b.send(http.MethodPost, at, url.Values{"do": {"start"}}).wantWords("is running already")
+	running.press("Cancel the discovery", nil).wantWords("The last discovery was cancelled")
+	d := begin()
+	if _, err := o.engine.RunDiscovery(t.Context(), key, "test", func(provision.Discovery) {}); err != nil {
+		t.Fatal(err)
+	}
+	b.get(at + "?watched=" + d.ID).wantWords("The discovery has ended").click("Show what it found").wantNoWords("The discovery has ended")
+	b.get(at).wantWords("All accounts 4", "Local accounts 2", "Unassigned users 1", "Assigned users 1", "Near matches 1", "cyril@old.example", "nearly cyril@contoso.example: the same name before the @", "Discover again")
+	b.get(at).click("Unassigned users").wantWords("bo@contoso.example").wantNoWords("ADA@", "=backup@old.example")
+	b.get(at + "?show=near").wantWords("cyril@old.example").wantNoWords("=backup@old.example")
+	b.get(at + "?search=%3Dback").wantWords("=backup@old.example").wantNoWords("ADA@")
+	b.get(at + "?search=nothing").wantWords("No account fits")
+	b.get(at).click("ADA@contoso.example").wantWords("Matches", "By userName", "[userPrincipalName]", "ada@contoso.example", "Same")
+	b.get(at).click("=backup@old.example").wantWords("Nobody matches")
+	near := b.get(at).click("cyril@old.example").wantWords("Nearly matches", "The same name before the @", "Differs")
+	near.click("Connect by hand").press("Connect", nil).wantWords("belongs to cyril@contoso.example now")
+
+	file := b.get(at + "/export?show=local").wantStatus(http.StatusOK)
+	rows, err := csv.NewReader(strings.NewReader(file.Text)).ReadAll()
+	if err != nil || len(rows) != 3 || !strings.Contains(file.Text, "'=backup") || !strings.Contains(file.Text, "cyril@contoso.example: the same name before the @") {
+		t.Errorf("file %q, %v", file.Text, err)
+	}
+	b.get("/d/contoso/audit?kind=" + event.ExportAccounts).wantWords("The list of discovered accounts of Acme was exported: 2 accounts")
+}

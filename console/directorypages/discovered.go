@@ -1,0 +1,367 @@
+package directorypages
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/console"
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/provision"
+)
+
+// discoveredPage is the data of the view "discovered". It lists the accounts of an application that
+// the last complete discovery found. If Account is set, it shows that account alone.
+type discoveredPage struct {
+	console.Page
+	PageURL       string
+	StartedAt     time.Time // when the complete discovery began; zero if there is none
+	StartedBy     string
+	Button        string          // starts a discovery
+	PollURL       string          // address that the page polls while a discovery runs; empty otherwise
+	Progress      string          // what the running discovery does; empty if none runs
+	EndedURL      string          // leads to the results of the discovery that the page has polled; empty otherwise
+	ProblemNotice *console.Notice // why the newest discovery has failed or waits; may be nil
+	Notes         []string
+	Counts        []console.Fact
+	Tabs          []console.Tab
+	Search        string
+	Filter        []console.HiddenField // the selected tab, for the search form
+	ClearURL      string
+	ExportURL     string
+	Rows          []discoveredRow
+	Pager         console.Pager
+	Empty         console.EmptyState
+	Account       *discoveredDetails
+}
+
+// discoveredRow shows an account in a list.
+type discoveredRow struct {
+	Name, Under, URL string
+	Badge            console.Badge
+	Users            []string // the users who match, or nearly match
+	Remark           string
+}
+
+// discoveredDetails shows one account.
+type discoveredDetails struct {
+	Badge   console.Badge
+	Facts   []console.Fact
+	Matches []identityCard
+	Empty   console.EmptyState // shown if no user matches or nearly matches
+}
+
+// identityCard shows a user who matches an account, or nearly matches it.
+type identityCard struct {
+	Name, URL  string
+	Badge      console.Badge
+	Text       string
+	Attributes []comparedRow
+	ConnectURL string // address of the form that connects the two by hand; empty for a match
+	AssignURL  string // address of the page that assigns users; empty if the user is assigned
+}
+
+type comparedRow struct {
+	Attribute, Expression, User, Account string
+	Badge                                console.Badge
+}
+
+const discoveredRowsOnPage = 50
+
+func (v *appVisit) discoveredURL() string { return v.url("/provisioning/discovered") }
+
+// classBadge returns the badge with the class of an account.
+func classBadge(a provision.DiscoveredAccount) console.Badge {
+	switch {
+	case a.Change == provision.IdentityGone:
+		return console.Badge{Tone: console.ToneQuiet, Text: "Gone", Hint: "The application no longer lists the account."}
+	case a.Ambiguous != "":
+		return console.Badge{Tone: console.ToneWarning, Text: "Ambiguous", Hint: "It cannot be told to be one user’s."}
+	case a.Class == provision.AssignedUsers:
+		return console.Badge{Tone: console.ToneGood, Text: "Assigned user"}
+	case a.Class == provision.UnassignedUsers:
+		return console.Badge{Tone: console.ToneInfo, Text: "Unassigned user", Hint: "A user matches who is not assigned to the application."}
+	}
+	return console.Badge{Tone: console.ToneQuiet, Text: "Local account", Hint: "No user of the directory matches."}
+}
+
+// discoveredQuery reads the filters of the list from an address.
+func discoveredQuery(form url.Values) provision.DiscoveredQuery {
+	q := provision.DiscoveredQuery{Search: form.Get("search"), After: form.Get("after"), Limit: discoveredRowsOnPage}
+	switch show := form.Get("show"); show {
+	case "ambiguous":
+		q.Ambiguous = true
+	case "near":
+		q.Near = true
+	case string(provision.IdentityNew), string(provision.IdentityChanged), string(provision.IdentityGone):
+		q.Change = provision.IdentityChange(show)
+	default:
+		if class := provision.IdentityClass(show); class.Words() != "" {
+			q.Class = class
+		}
+	}
+	return q
+}
+
+func (p *Pages) showDiscovered(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if _, err := p.Jobs.Get(r.Context(), v.jobKey()); err != nil {
+		return p.handleJobError(w, r, v, err)
+	}
+	newest, complete, err := p.Engine.LastDiscoveries(r.Context(), v.jobKey())
+	if err != nil {
+		return err
+	}
+	form := r.URL.Query()
+	q := discoveredQuery(form)
+	pg := discoveredPage{Page: v.page, PageURL: v.discoveredURL(), Search: q.Search, Button: "Discover identities"}
+	pg.Title = "Discover identities"
+	pg.Lead = "Which accounts " + v.App.Name + " has, and whose they are. A discovery reads all of them and changes nothing."
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
+	pg.fillProgress(newest, form.Get("watched"))
+	if complete.ID == "" {
+		pg.Empty = console.EmptyState{Icon: "users", Title: "No discovery yet", Text: "A discovery sorts the accounts into those of assigned users, those of unassigned users, and local accounts, which match no user of the directory."}
+		return p.show(w, r, http.StatusOK, "discovered", pg)
+	}
+	pg.Button = "Discover again"
+	pg.fillComplete(complete, form)
+	page, next, err := p.Engine.Discovered(r.Context(), v.jobKey(), q)
+	if err != nil {
+		return err
+	}
+	for _, a := range page {
+		pg.Rows = append(pg.Rows, v.newDiscoveredRow(a))
+	}
+	at := url.Values{"search": {q.Search}, "show": {form.Get("show")}}
+	pg.ExportURL = v.url("/provisioning/discovered/export") + "?" + at.Encode()
+	if q.After != "" {
+		pg.Pager.FirstURL = pg.PageURL + "?" + at.Encode()
+	}
+	if next != "" {
+		at.Set("after", next)
+		pg.Pager.NextURL = pg.PageURL + "?" + at.Encode()
+	}
+	return p.show(w, r, http.StatusOK, "discovered", pg)
+}
+
+// fillProgress shows what the newest discovery does, or why it has failed. watched is the id of the
+// discovery that the page has polled.
+func (pg *discoveredPage) fillProgress(newest provision.Discovery, watched string) {
+	switch newest.State {
+	case provision.DiscoveryRunning:
+		pg.PollURL = pg.PageURL + "?" + url.Values{"watched": {newest.ID}}.Encode()
+		of := ""
+		if newest.Total > 0 {
+			of = " of " + console.GroupDigits(int(newest.Total))
+		}
+		pg.Progress = fmt.Sprintf("The discovery is %s. So far it has read %s%s accounts, and compared %s. You can leave this page.",
+			newest.Doing, console.GroupDigits(newest.Accounts), of, console.PluralForms(newest.Users, "user", "users"))
+		if newest.Problem != "" {
+			pg.ProblemNotice = &console.Notice{Tone: console.ToneWarning, Title: "The discovery waits, and tries again", Text: newest.Problem}
+		}
+	case provision.DiscoveryFailed:
+		pg.ProblemNotice = &console.Notice{Tone: console.ToneProblem, Title: "The last discovery failed", Text: newest.Problem}
+	case provision.DiscoveryCancelled:
+		pg.ProblemNotice = &console.Notice{Tone: console.ToneWarning, Text: "The last discovery was cancelled."}
+	case provision.DiscoveryDone:
+		if watched == newest.ID {
+			pg.EndedURL = pg.PageURL
+		}
+	}
+}
+
+// fillComplete adds the numbers of the complete discovery and the tabs that filter its accounts.
+func (pg *discoveredPage) fillComplete(d provision.Discovery, form url.Values) {
+	pg.StartedAt, pg.StartedBy, pg.Notes = d.Started, console.ActorName(d.By), d.Notes
+	pg.ClearURL = pg.PageURL + "?" + url.Values{"show": {form.Get("show")}}.Encode()
+	pg.Empty = console.EmptyState{Icon: "search", Title: "No account fits", Text: "Search for part of a name or an address, or for an id."}
+	for _, f := range []struct {
+		show, name string
+		n          int
+		always     bool
+	}{
+		{"", "All accounts", d.Accounts, true},
+		{string(provision.LocalAccounts), provision.LocalAccounts.Words(), d.Local, true},
+		{string(provision.UnassignedUsers), provision.UnassignedUsers.Words(), d.Unassigned, true},
+		{string(provision.AssignedUsers), provision.AssignedUsers.Words(), d.Assigned, true},
+		{"near", "Near matches", d.Near, false},
+		{"ambiguous", "Ambiguous", d.Ambiguous, false},
+		{string(provision.IdentityNew), "New", d.New, d.Compared},
+		{string(provision.IdentityChanged), "Changed", d.Changed, d.Compared},
+		{string(provision.IdentityGone), "Gone", d.Gone, d.Compared},
+	} {
+		selected := form.Get("show") == f.show
+		if f.always || f.n > 0 || selected {
+			pg.Tabs = append(pg.Tabs, console.Tab{Text: f.name, URL: pg.PageURL + "?" + url.Values{"show": {f.show}}.Encode(), Count: console.GroupDigits(f.n), Selected: selected})
+		}
+		if selected && f.show != "" {
+			pg.Filter = []console.HiddenField{{Name: "show", Value: f.show}}
+		}
+	}
+}
+
+func (v *appVisit) discoveredAccountURL(account string) string {
+	return v.url("/provisioning/discovered/account") + "?" + url.Values{"id": {account}}.Encode()
+}
+
+func (v *appVisit) newDiscoveredRow(a provision.DiscoveredAccount) discoveredRow {
+	row := discoveredRow{Name: a.Name(), Under: a.ID, URL: v.discoveredAccountURL(a.ID), Badge: classBadge(a), Remark: strings.TrimPrefix(a.Remarks(), ", ")}
+	if a.DisplayName != "" && a.DisplayName != row.Name {
+		row.Under = a.DisplayName
+	}
+	for _, m := range a.Matches {
+		row.Users = append(row.Users, m.Name)
+	}
+	if len(a.Matches) == 0 {
+		for _, m := range a.Near {
+			row.Users = append(row.Users, "nearly "+m.Name+": "+m.Reason)
+		}
+	}
+	return row
+}
+
+// startDiscovery starts a discovery, or cancels the one that is running. A server works on it in the
+// background.
+func (p *Pages) startDiscovery(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	var err error
+	done := console.Notice{}
+	if r.PostForm.Get("do") == "cancel" {
+		err = p.Engine.CancelDiscovery(r.Context(), v.jobKey())
+	} else {
+		_, err = p.Engine.BeginDiscovery(r.Context(), v.jobKey(), v.actorLabel())
+	}
+	var input *provision.InputError
+	var target *provision.TargetError
+	switch {
+	case errors.As(err, &input):
+		done = console.Notice{Tone: console.ToneWarning, Title: "Nothing was done.", Text: console.AsSentence(input.Field + " " + input.Text)}
+	case errors.As(err, &target):
+		done = console.Notice{Tone: console.ToneProblem, Title: "No discovery was started.", Text: refusalText(target)}
+	case err != nil:
+		return p.handleJobError(w, r, v, err)
+	}
+	return p.Console.Redirect(w, r, v.discoveredURL(), done)
+}
+
+// exportDiscovered sends the accounts that the filters select, as CSV.
+func (p *Pages) exportDiscovered(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	q := discoveredQuery(r.URL.Query())
+	q.After, q.Limit = "", 500
+	page, next, err := p.Engine.Discovered(r.Context(), v.jobKey(), q)
+	if err != nil {
+		return err
+	}
+	of := console.ExportRecord{
+		Scope: event.Directory(string(v.Directory.ID)), EventName: event.ExportAccounts, ListTitle: "The list of discovered accounts of " + v.App.Name, RowNoun: "account",
+		Filter: console.FilterParameters(r.URL.Query(), "search", "show"),
+	}
+	return p.Console.SendCSV(w, r, v.Directory.Name+"-accounts.csv", provision.DiscoveredColumns(), func(line func(...string) error) error {
+		return p.Console.RecordExport(r.Context(), of, func(sent *int) error {
+			for {
+				for _, a := range page {
+					*sent++
+					if err := line(a.Cells()...); err != nil {
+						return err
+					}
+				}
+				if next == "" {
+					return nil
+				}
+				q.After = next
+				if page, next, err = p.Engine.Discovered(r.Context(), v.jobKey(), q); err != nil {
+					return err
+				}
+			}
+		})
+	})
+}
+
+func (p *Pages) showDiscoveredAccount(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	a, err := p.Engine.DiscoveredAccount(r.Context(), v.jobKey(), r.URL.Query().Get("id"))
+	if err != nil {
+		return err
+	}
+	_, complete, err := p.Engine.LastDiscoveries(r.Context(), v.jobKey())
+	if err != nil {
+		return err
+	}
+	d := &discoveredDetails{Badge: classBadge(a), Empty: console.EmptyState{Icon: "user-x", Title: "Nobody matches", Text: "No user of the directory matches this account, and none nearly does."}}
+	active := ""
+	if a.Active != nil {
+		active = map[bool]string{true: "yes", false: "no"}[*a.Active]
+	}
+	for _, f := range []console.Fact{
+		{Name: "Id", Value: a.ID},
+		{Name: "User name", Value: a.UserName},
+		{Name: "Display name", Value: a.DisplayName},
+		{Name: "E-mail", Value: strings.Join(a.Emails, ", ")},
+		{Name: "Employee number", Value: a.EmployeeNumber},
+		{Name: "External id", Value: a.ExternalID},
+		{Name: "Active", Value: active},
+		{Name: "Remarks", Value: strings.TrimPrefix(a.Remarks(), ", ")},
+	} {
+		if f.Value != "" {
+			d.Facts = append(d.Facts, f)
+		}
+	}
+	for _, m := range a.Matches {
+		card := v.newIdentityCard(m, complete)
+		card.Badge, card.Text = console.Badge{Tone: console.ToneGood, Text: "Matches"}, "By "+m.By+"."
+		if m.By == "connection" {
+			card.Text = "Provisioning has connected the account with this user."
+		}
+		d.Matches = append(d.Matches, card)
+	}
+	for _, m := range a.Near {
+		card := v.newIdentityCard(m, complete)
+		card.Badge, card.Text = console.Badge{Tone: console.ToneWarning, Text: "Nearly matches"}, console.AsSentence(m.Reason)
+		if len(a.Matches) == 0 {
+			card.ConnectURL = v.url("/connections/new") + "?" + url.Values{"object": {m.ObjectID}, "account": {a.ID}}.Encode()
+		}
+		d.Matches = append(d.Matches, card)
+	}
+	pg := discoveredPage{Page: v.page, PageURL: v.discoveredURL(), Account: d}
+	pg.Title = a.Name()
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Discover identities", URL: v.discoveredURL()})
+	return p.show(w, r, http.StatusOK, "discovered", pg)
+}
+
+func (v *appVisit) newIdentityCard(m provision.IdentityMatch, d provision.Discovery) identityCard {
+	card := identityCard{Name: m.Name, URL: v.directoryVisit.url("users/" + url.PathEscape(m.ObjectID))}
+	if !m.Assigned {
+		card.AssignURL = v.url("/users-and-groups/add")
+	}
+	for _, one := range m.Attributes {
+		row := comparedRow{Attribute: one.Attribute, User: comparedText(one.User), Account: comparedText(one.Account), Badge: console.Badge{Tone: console.ToneQuiet, Text: "Differs"}}
+		if one.Same {
+			row.Badge = console.Badge{Tone: console.ToneGood, Text: "Same"}
+		}
+		for _, known := range d.Matching {
+			if known.Attribute == one.Attribute {
+				row.Expression = known.Expression
+			}
+		}
+		card.Attributes = append(card.Attributes, row)
+	}
+	return card
+}
+
+// comparedText returns a value as a string; "" if there is none.
+func comparedText(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return ""
+	case []any:
+		var all []string
+		for _, one := range v {
+			all = append(all, comparedText(one))
+		}
+		return strings.Join(all, ", ")
+	}
+	return fmt.Sprint(v)
+}

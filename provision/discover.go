@@ -1,0 +1,490 @@
+package provision
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// discoveryPhase is a phase of a running discovery.
+type discoveryPhase string
+
+// The phases, in their order. Each goes through a list in pages, and the page's results are stored
+// together with the place where the next page begins. So a killed process loses one page at most,
+// and nothing counts twice.
+const (
+	listingAccounts discoveryPhase = "accounts" // read the list of accounts
+	matchingUsers   discoveryPhase = "users"    // find the accounts that each user matches
+	readingRest     discoveryPhase = "rest"     // prepare the accounts that no user matches
+	comparingRest   discoveryPhase = "near"     // find users who nearly match these accounts
+	sortingAccounts discoveryPhase = "sorting"  // put each account into its class
+	findingGone     discoveryPhase = "gone"     // find accounts that only the discovery before has
+)
+
+// words says what a discovery does in this phase.
+func (p discoveryPhase) words() string {
+	return map[discoveryPhase]string{
+		listingAccounts: "reading the accounts of the application",
+		matchingUsers:   "comparing the users of the directory with the accounts",
+		readingRest:     "collecting the accounts that no user matches",
+		comparingRest:   "looking for users who nearly match the other accounts",
+		sortingAccounts: "sorting the accounts",
+		findingGone:     "comparing with the last discovery",
+	}[p]
+}
+
+const (
+	discoveryPage        = 500 // how many users or stored accounts one step handles
+	maxListPasses        = 3   // how many times the list of accounts is read if it does not show all
+	maxRepeatedPages     = 3   // the list ends after this many pages without an account that is new
+	maxDiscoveryFailures = 20  // a discovery fails after this many failed requests in a row
+	discoveryRetry       = 30 * time.Second
+	maxDiscoveryPause    = 10 * time.Minute
+	maxNearMatches       = 10 // how many near matches of an account are kept
+)
+
+// discoverer holds the data of one slice of a discovery.
+type discoverer struct {
+	e *Engine
+	f Fence     // the lease under which the slice writes
+	r *run      // reads the source and the target
+	p *pass     // evaluates the mapping of users
+	d Discovery // the discovery, with the results of this slice
+}
+
+// AdvanceDiscovery does one bounded slice of the job's running discovery and returns when to call it
+// again. A zero time means that there is nothing to do. The caller must hold the lease of the kind
+// DiscoveryKind with this epoch. Errors of the application are stored with the discovery.
+func (e *Engine) AdvanceDiscovery(ctx context.Context, key string, epoch int64) (next time.Time, err error) {
+	k, err := ParseKey(key)
+	if err != nil {
+		return time.Time{}, err
+	}
+	end := e.Now().Add(sliceLength)
+	newest, _, err := e.LastDiscoveries(ctx, k)
+	if err != nil {
+		return time.Time{}, err
+	}
+	s := &discoverer{e: e, f: Fence{Key: k, Epoch: epoch}, d: newest}
+	if newest.State == DiscoveryRunning {
+		if next, err = s.work(ctx, end); err != nil || !next.IsZero() {
+			return next, err
+		}
+	}
+	for e.Now().Before(end) {
+		done, err := e.Discoveries.RemoveOldDiscoveries(ctx, s.f)
+		if err != nil || done {
+			return time.Time{}, err
+		}
+	}
+	return e.Now(), nil
+}
+
+// work goes on with the discovery until the slice ends. It returns the zero time if the discovery
+// has ended.
+func (s *discoverer) work(ctx context.Context, end time.Time) (next time.Time, err error) {
+	s.r, err = s.e.open(ctx, s.f.Key, 0)
+	if errors.Is(err, ErrNoJob) {
+		return time.Time{}, nil
+	}
+	if err != nil {
+		return time.Time{}, err
+	}
+	if err := s.r.connect(); err != nil {
+		return time.Time{}, s.fail(ctx, asTargetError(err).Words())
+	}
+	if s.r.job.connection() != s.d.Progress.Settings {
+		return time.Time{}, s.fail(ctx, "The mapping or the Admin Credentials were changed meanwhile. Start the discovery again.")
+	}
+	s.p = s.r.pass()
+	for {
+		err := s.step(ctx)
+		switch te := (*TargetError)(nil); {
+		case errors.Is(err, ErrChanged): // it was cancelled
+			return time.Time{}, nil
+		case ctx.Err() != nil:
+			return time.Time{}, ctx.Err()
+		case errors.As(err, &te):
+			return s.wait(ctx, te)
+		case err != nil:
+			return time.Time{}, err
+		}
+		if s.d.State != DiscoveryRunning {
+			return time.Time{}, nil
+		}
+		if !s.e.Now().Before(end) {
+			return s.e.Now(), nil
+		}
+	}
+}
+
+// fail ends the discovery with a problem.
+func (s *discoverer) fail(ctx context.Context, problem string) error {
+	s.d.State, s.d.Ended, s.d.Doing, s.d.Problem = DiscoveryFailed, s.e.Now(), "", problem
+	err := s.e.Discoveries.SaveDiscovery(ctx, s.f, s.d, DiscoveredBatch{})
+	if errors.Is(err, ErrChanged) {
+		return nil
+	}
+	return err
+}
+
+// wait decides what to do about a failed request: try again later, or give up.
+func (s *discoverer) wait(ctx context.Context, te *TargetError) (time.Time, error) {
+	switch te.Kind {
+	case Transient, Throttled, Unreachable:
+	default:
+		return time.Time{}, s.fail(ctx, te.Words())
+	}
+	if s.d.Progress.Failures++; s.d.Progress.Failures >= maxDiscoveryFailures {
+		return time.Time{}, s.fail(ctx, te.Words())
+	}
+	s.d.Problem = te.Words()
+	err := s.e.Discoveries.SaveDiscovery(ctx, s.f, s.d, DiscoveredBatch{})
+	if errors.Is(err, ErrChanged) {
+		return time.Time{}, nil
+	}
+	return s.e.Now().Add(min(cmp.Or(te.RetryAfter, discoveryRetry), maxDiscoveryPause)), err
+}
+
+// step handles one page of the current phase.
+func (s *discoverer) step(ctx context.Context) error {
+	switch s.d.Progress.Phase {
+	case listingAccounts:
+		return s.listAccounts(ctx)
+	case matchingUsers:
+		return s.matchUsers(ctx)
+	case readingRest:
+		return s.readRest(ctx)
+	case comparingRest:
+		return s.compareRest(ctx)
+	case sortingAccounts:
+		return s.sortAccounts(ctx)
+	}
+	return s.findGone(ctx)
+}
+
+// save stores the results of a step, and where the next one begins.
+func (s *discoverer) save(ctx context.Context, found DiscoveredBatch) error {
+	s.d.Doing, s.d.Problem, s.d.Progress.Failures = s.d.Progress.Phase.words(), "", 0
+	if s.d.State != DiscoveryRunning {
+		s.d.Doing = ""
+	}
+	return s.e.Discoveries.SaveDiscovery(ctx, s.f, s.d, found)
+}
+
+// begin begins the next phase.
+func (s *discoverer) begin(next discoveryPhase) {
+	s.d.Progress.Phase, s.d.Progress.After = next, ""
+}
+
+// listAccounts reads one page of the list of accounts.
+func (s *discoverer) listAccounts(ctx context.Context) error {
+	at := &s.d.Progress
+	page, err := s.r.target.List(ctx, at.Start, listPage)
+	if err != nil {
+		return err
+	}
+	var ids []string
+	for _, o := range page.Objects {
+		if storable(o.ID) && o.ID != "" {
+			ids = append(ids, o.ID)
+		}
+	}
+	listed, connected, err := s.e.Discoveries.ListedBefore(ctx, s.f.Key, s.d.ID, ids)
+	if err != nil {
+		return err
+	}
+	var batch DiscoveredBatch
+	for _, o := range page.Objects {
+		if listed[o.ID] || !storable(o.ID) || o.ID == "" {
+			continue
+		}
+		listed[o.ID] = true
+		a := s.r.m.foundAccount(o)
+		a.Connected = connected[o.ID]
+		batch.Accounts = append(batch.Accounts, DiscoveredAccount{FoundAccount: a, sortName: a.sortName(), searchText: a.searchText()})
+		for _, hash := range a.keys() {
+			batch.Keys = append(batch.Keys, DiscoveredKey{hash, a.ID})
+		}
+	}
+	fresh := len(batch.Accounts)
+	s.d.Accounts += fresh
+	s.d.Total = max(page.Total, 0)
+	at.Start += page.Named
+	if at.Repeats++; fresh > 0 {
+		at.Repeats = 0
+	}
+	ended := page.Named == 0 || page.Total > 0 && int64(at.Start) > page.Total || page.Total <= 0 && fresh == 0
+	switch {
+	case !ended && (at.Repeats < maxRepeatedPages || at.Pass > 1):
+	case s.d.Total > int64(s.d.Accounts) && at.Pass < maxListPasses && at.Repeats < maxRepeatedPages:
+		at.Start, at.Pass = 1, at.Pass+1 // accounts have moved while the list was read
+	default:
+		if s.d.Total > int64(s.d.Accounts) {
+			s.d.Notes = append(s.d.Notes, fmt.Sprintf("The application says that it has %d accounts, but its list shows only %d.", s.d.Total, s.d.Accounts))
+		}
+		s.begin(matchingUsers)
+	}
+	return s.save(ctx, batch)
+}
+
+// snapshot reads the next page of the directory's users.
+func (s *discoverer) snapshot(ctx context.Context) ([]Object, error) {
+	page, err := s.r.source.Snapshot(ctx, SnapshotQuery{App: s.f.Key.App, After: s.d.Progress.After, Limit: discoveryPage})
+	if err != nil {
+		return nil, fmt.Errorf("read users: %w", err)
+	}
+	if len(page) > 0 {
+		s.d.Progress.After = page[len(page)-1].ID
+	}
+	return page, nil
+}
+
+// matchUsers finds the accounts that a page of users matches.
+func (s *discoverer) matchUsers(ctx context.Context) error {
+	page, err := s.snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	users := make([]discoveredUser, 0, len(page))
+	var hashes []int64
+	for i := range page {
+		u, problem := s.p.discoveredUser(&page[i], s.e.Now())
+		if problem {
+			s.d.Progress.Unread++
+		}
+		users = append(users, u)
+		hashes = append(hashes, u.hashes()...)
+	}
+	byHash, err := s.candidates(ctx, hashes)
+	if err != nil {
+		return err
+	}
+	var batch DiscoveredBatch
+	near := nearCounter{}
+	for _, u := range users {
+		for _, m := range u.matches(s.r.m, byHash) {
+			if !m.Near || near.takes(m.Account, byHash.near(m.Account)) {
+				batch.Matches = append(batch.Matches, m)
+			}
+		}
+	}
+	s.d.Users += len(page)
+	if len(page) < discoveryPage {
+		if n := s.d.Progress.Unread; n > 0 {
+			s.d.Notes = append(s.d.Notes, fmt.Sprintf("%d users could not be compared, because an expression of a matching attribute fails for them. Their accounts count as local accounts.", n))
+		}
+		s.begin(readingRest)
+	}
+	return s.save(ctx, batch)
+}
+
+// candidates returns the accounts of the discovery that have one of these hashes, by hash.
+func (s *discoverer) candidates(ctx context.Context, hashes []int64) (candidates, error) {
+	found, err := s.e.Discoveries.Candidates(ctx, s.f.Key, s.d.ID, hashes)
+	byHash := candidates{}
+	for i := range found {
+		byHash[found[i].Hash] = append(byHash[found[i].Hash], &found[i])
+	}
+	return byHash, err
+}
+
+// readRest stores the values by which users are compared with a page of accounts that no user
+// matches.
+func (s *discoverer) readRest(ctx context.Context) error {
+	page, err := s.e.Discoveries.UnmatchedAccounts(ctx, s.f.Key, s.d.ID, s.d.Progress.After, discoveryPage)
+	if err != nil {
+		return err
+	}
+	var batch DiscoveredBatch
+	for _, a := range page {
+		s.d.Progress.After = a.ID
+		seen := map[int64]bool{}
+		for _, v := range a.likenesses() {
+			if hash := v.hash(); !seen[hash] {
+				seen[hash] = true
+				batch.Keys = append(batch.Keys, DiscoveredKey{hash, a.ID})
+			}
+		}
+	}
+	s.d.Progress.Unmatched += len(page)
+	if len(page) < discoveryPage {
+		s.begin(comparingRest)
+		if s.d.Progress.Unmatched == 0 {
+			s.begin(sortingAccounts)
+		}
+	}
+	return s.save(ctx, batch)
+}
+
+// compareRest finds the accounts that a page of users nearly matches.
+func (s *discoverer) compareRest(ctx context.Context) error {
+	page, err := s.snapshot(ctx)
+	if err != nil {
+		return err
+	}
+	var hashes []int64
+	alike := make([][]likeness, len(page))
+	for i := range page {
+		alike[i] = userLikenesses(&page[i])
+		for _, v := range alike[i] {
+			hashes = append(hashes, v.hash())
+		}
+	}
+	byHash, err := s.candidates(ctx, hashes)
+	if err != nil {
+		return err
+	}
+	var batch DiscoveredBatch
+	near := nearCounter{}
+	for i := range page {
+		u, _ := s.p.discoveredUser(&page[i], s.e.Now())
+		done := map[string]bool{}
+		for _, v := range alike[i] {
+			for _, c := range byHash[v.hash()] {
+				if done[c.ID] || !c.has(v) || !near.takes(c.ID, c.Near) {
+					continue
+				}
+				done[c.ID] = true
+				batch.Matches = append(batch.Matches, u.near(s.r.m, c, v.reason()))
+			}
+		}
+	}
+	if len(page) < discoveryPage {
+		s.begin(sortingAccounts)
+	}
+	return s.save(ctx, batch)
+}
+
+// nearCounter counts the near matches of accounts within a step.
+type nearCounter map[string]int
+
+// takes reports whether another near match of an account may be kept, and counts it. before is how
+// many the account had before the step.
+func (n nearCounter) takes(account string, before int) bool {
+	if before+n[account] >= maxNearMatches {
+		return false
+	}
+	n[account]++
+	return true
+}
+
+// sortAccounts puts a page of accounts into their classes, and compares them with the discovery
+// before.
+func (s *discoverer) sortAccounts(ctx context.Context) error {
+	page, accountsOf, err := s.e.Discoveries.UnsortedAccounts(ctx, s.f.Key, s.d.ID, s.d.Progress.Previous, s.d.Progress.After, discoveryPage)
+	if err != nil {
+		return err
+	}
+	var batch DiscoveredBatch
+	for _, a := range page {
+		s.d.Progress.After = a.ID
+		one := a.sorted(accountsOf, s.d.Compared)
+		s.d.count(one)
+		batch.Sorted = append(batch.Sorted, one)
+	}
+	if len(page) == discoveryPage {
+		return s.save(ctx, batch)
+	}
+	if s.begin(findingGone); s.d.Progress.Previous == "" {
+		return s.end(ctx, batch)
+	}
+	return s.save(ctx, batch)
+}
+
+// count counts an account that was put into its class.
+func (d *Discovery) count(a DiscoveredAccount) {
+	switch a.Class {
+	case LocalAccounts:
+		d.Local++
+		if a.NearCount > 0 {
+			d.Near++
+		}
+	case UnassignedUsers:
+		d.Unassigned++
+	default:
+		d.Assigned++
+	}
+	if a.Ambiguous != "" {
+		d.Ambiguous++
+	}
+	switch a.Change {
+	case IdentityNew:
+		d.New++
+	case IdentityChanged:
+		d.Changed++
+	}
+}
+
+// findGone adds a page of the accounts that the application no longer lists.
+func (s *discoverer) findGone(ctx context.Context) error {
+	page, err := s.e.Discoveries.GoneAccounts(ctx, s.f.Key, s.d.ID, s.d.Progress.Previous, s.d.Progress.After, discoveryPage)
+	if err != nil {
+		return err
+	}
+	for i := range page {
+		a := &page[i]
+		s.d.Progress.After = a.ID
+		a.Was = &IdentityBefore{Class: a.Class, ObjectID: a.ObjectID, UserName: a.UserName, Active: a.Active}
+		a.Class, a.Change, a.ObjectID, a.Ambiguous = "", IdentityGone, "", ""
+		a.sortName, a.searchText = a.FoundAccount.sortName(), a.FoundAccount.searchText()
+	}
+	s.d.Gone += len(page)
+	if len(page) < discoveryPage {
+		return s.end(ctx, DiscoveredBatch{Accounts: page})
+	}
+	return s.save(ctx, DiscoveredBatch{Accounts: page})
+}
+
+// end ends the discovery. From now on it is the last complete one.
+func (s *discoverer) end(ctx context.Context, batch DiscoveredBatch) error {
+	s.d.State, s.d.Ended = DiscoveryDone, s.e.Now()
+	batch.Event = s.r.event(ctx, event.ProvisioningDiscovered, s.d.words())
+	batch.Event.Actor, batch.Event.By = s.d.By, event.Actor{}
+	batch.Event.Data = event.DataOf(event.Discovery{Accounts: s.d.Accounts, Assigned: s.d.Assigned, Unassigned: s.d.Unassigned, Local: s.d.Local})
+	return s.save(ctx, batch)
+}
+
+// sorted puts an account into its class. accountsOf says how many accounts each user matches.
+func (a UnsortedAccount) sorted(accountsOf map[string]int, compared bool) DiscoveredAccount {
+	one := DiscoveredAccount{FoundAccount: a.FoundAccount, Class: LocalAccounts, NearCount: a.Near, Matches: a.Matches, sortName: a.sortName(), searchText: a.searchText()}
+	for _, m := range a.Matches {
+		if one.Class == LocalAccounts {
+			one.Class = UnassignedUsers
+		}
+		if m.Assigned {
+			one.Class = AssignedUsers
+		}
+		one.searchText += scim.Fold(withoutControls(m.Name)) + "\n"
+		if n := accountsOf[m.ObjectID]; n > 1 {
+			one.Ambiguous = fmt.Sprintf("%s matches %d accounts", m.Name, n)
+		}
+	}
+	if len(a.Matches) == 1 {
+		one.ObjectID = a.Matches[0].ObjectID
+	}
+	if len(a.Matches) > 1 {
+		one.Ambiguous = fmt.Sprintf("%d users match the account", len(a.Matches))
+	}
+	switch {
+	case !compared:
+	case a.Was == nil:
+		one.Change = IdentityNew
+	case a.Was.Class != one.Class || a.Was.ObjectID != one.ObjectID || a.Was.UserName != a.UserName || !sameBool(a.Was.Active, a.Active) || a.Unclear != (one.Ambiguous != "") || a.Name != a.DisplayName:
+		one.Change, one.Was = IdentityChanged, a.Was
+	}
+	return one
+}
+
+// sameBool reports whether two values are equal; nil equals only nil.
+func sameBool(a, b *bool) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return *a == *b
+}

@@ -1,0 +1,505 @@
+package provision
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// DiscoveryKind is the kind of the leases of discoveries. The key of a lease is the job's key.
+const DiscoveryKind = "discovery"
+
+// IdentityClass is the class into which a discovery puts an account. The classes and their names
+// are Entra's.
+type IdentityClass string
+
+// The classes.
+const (
+	LocalAccounts   IdentityClass = "local"      // no user of the directory matches
+	UnassignedUsers IdentityClass = "unassigned" // a user matches, and is not assigned to the application
+	AssignedUsers   IdentityClass = "assigned"   // a user matches, and is assigned
+)
+
+// IdentityClasses returns all classes.
+func IdentityClasses() []IdentityClass {
+	return []IdentityClass{LocalAccounts, UnassignedUsers, AssignedUsers}
+}
+
+// Words returns the name of the class. It returns "" for an account that is gone.
+func (c IdentityClass) Words() string {
+	return map[IdentityClass]string{LocalAccounts: "Local accounts", UnassignedUsers: "Unassigned users", AssignedUsers: "Assigned users"}[c]
+}
+
+// IdentityChange says how an account differs from the discovery before.
+type IdentityChange string
+
+// The changes. The empty change means that nothing differs, or that there was no discovery before.
+const (
+	IdentityNew     IdentityChange = "new"
+	IdentityChanged IdentityChange = "changed"
+	IdentityGone    IdentityChange = "gone" // the application no longer lists the account
+)
+
+// DiscoveryState is the stage that a discovery has reached.
+type DiscoveryState string
+
+// States of a discovery.
+const (
+	DiscoveryRunning   DiscoveryState = "running"
+	DiscoveryDone      DiscoveryState = "done"
+	DiscoveryFailed    DiscoveryState = "failed"
+	DiscoveryCancelled DiscoveryState = "cancelled"
+)
+
+// Discovery says with numbers what a discovery has found. While it runs, these are the numbers so
+// far.
+type Discovery struct {
+	Key     Key            `json:"-"`
+	ID      string         `json:"id"`
+	By      string         `json:"by"` // who started it
+	State   DiscoveryState `json:"state"`
+	Doing   string         `json:"doing,omitempty"` // what it does now, in words; "" when it has ended
+	Started time.Time      `json:"started"`
+	Ended   time.Time      `json:"ended,omitzero"`
+	Problem string         `json:"problem,omitempty"` // why it failed or waits, in words
+
+	Accounts   int   `json:"accounts"` // accounts that the application has listed
+	Total      int64 `json:"total"`    // accounts that the application says it has; 0 if it does not say
+	Users      int   `json:"users"`    // users of the directory that were compared
+	Local      int   `json:"local"`
+	Unassigned int   `json:"unassigned"`
+	Assigned   int   `json:"assigned"`
+	Ambiguous  int   `json:"ambiguous"` // accounts that cannot be told to be one user's
+	Near       int   `json:"near"`      // local accounts that a user nearly matches
+
+	Compared bool `json:"compared"` // whether there was a complete discovery before
+	New      int  `json:"new"`
+	Changed  int  `json:"changed"`
+	Gone     int  `json:"gone"`
+
+	Matching []MatchingAttribute `json:"matching"`
+	Notes    []string            `json:"notes"`
+
+	Progress DiscoveryProgress `json:"-"`
+}
+
+// MatchingAttribute is an attribute by which accounts are matched, with the expression that makes a
+// user's value.
+type MatchingAttribute struct {
+	Attribute  string `json:"attribute"`
+	Expression string `json:"expression"`
+}
+
+// DiscoveryProgress says where a discovery goes on.
+type DiscoveryProgress struct {
+	Phase     discoveryPhase `json:"phase"`
+	Settings  string         `json:"settings"` // the [Job.connection] with which the discovery began
+	Previous  string         `json:"previous"` // the id of the complete discovery before; "" if there is none
+	Start     int            `json:"start"`    // the index of the next account to list, from 1
+	Pass      int            `json:"pass"`     // how many times the list was read from its beginning
+	Repeats   int            `json:"repeats"`  // how many pages in a row named no account that is new
+	After     string         `json:"after"`    // the last id of the previous page, in phases that go through ids
+	Unmatched int            `json:"unmatched"`
+	Failures  int            `json:"failures"` // how many requests in a row have failed
+	Unread    int            `json:"unread"`   // users whose matching values could not be computed
+}
+
+// FoundAccount is an account as the application listed it.
+type FoundAccount struct {
+	ID             string           `json:"targetAnchor"`
+	UserName       string           `json:"userName,omitempty"`
+	DisplayName    string           `json:"displayName,omitempty"`
+	Emails         []string         `json:"emails,omitempty"`
+	EmployeeNumber string           `json:"employeeNumber,omitempty"`
+	ExternalID     string           `json:"externalId,omitempty"`
+	Active         *bool            `json:"active,omitempty"`    // nil if the application does not show it
+	Matching       map[string][]any `json:"matching,omitempty"`  // the values of the matching attributes
+	Connected      string           `json:"connected,omitempty"` // the object id of the user that the job has connected with the account
+}
+
+// IdentityMatch is a user who matches an account, or nearly matches it.
+type IdentityMatch struct {
+	ObjectID   string              `json:"objectId"`
+	Name       string              `json:"name"`             // the user principal name
+	By         string              `json:"by,omitempty"`     // the matching attribute, or "connection"; "" for a near match
+	Reason     string              `json:"reason,omitempty"` // why the match is only a near one, in words
+	Assigned   bool                `json:"assigned"`
+	Enabled    bool                `json:"accountEnabled"`
+	Attributes []ComparedAttribute `json:"attributes,omitempty"` // all matching attributes
+}
+
+// ComparedAttribute compares the value that a matching attribute has for a user with the values of
+// an account.
+type ComparedAttribute struct {
+	Attribute string `json:"attribute"`
+	User      any    `json:"user"`
+	Account   any    `json:"account"`
+	Same      bool   `json:"same"`
+}
+
+// byConnection is the IdentityMatch.By of an account that the job has connected with the user.
+const byConnection = "connection"
+
+// DiscoveredAccount is an account with its class and the users who match it.
+type DiscoveredAccount struct {
+	FoundAccount
+	Class     IdentityClass   `json:"class"`
+	Change    IdentityChange  `json:"change,omitempty"`
+	Was       *IdentityBefore `json:"was,omitempty"`       // what the discovery before said, if that differs
+	ObjectID  string          `json:"objectId,omitempty"`  // the only user who matches; "" if none or several do
+	Ambiguous string          `json:"ambiguous,omitempty"` // why it cannot be told whose account it is, in words
+	NearCount int             `json:"nearCount"`           // how many users nearly match
+	Matches   []IdentityMatch `json:"matches"`
+	Near      []IdentityMatch `json:"nearMatches"`
+
+	sortName, searchText string
+}
+
+// IdentityBefore is what the discovery before said about an account.
+type IdentityBefore struct {
+	Class    IdentityClass `json:"class"`
+	ObjectID string        `json:"objectId,omitempty"`
+	UserName string        `json:"userName,omitempty"`
+	Active   *bool         `json:"active,omitempty"`
+}
+
+// SortName returns the value by which lists are ordered.
+func (a DiscoveredAccount) SortName() string { return a.sortName }
+
+// SearchText returns the text in which a search looks.
+func (a DiscoveredAccount) SearchText() string { return a.searchText }
+
+// Name returns the name by which people know the account.
+func (a FoundAccount) Name() string {
+	for _, name := range []string{a.UserName, a.DisplayName} {
+		if name != "" {
+			return name
+		}
+	}
+	return a.ID
+}
+
+// DiscoveredQuery selects accounts of the last complete discovery.
+type DiscoveredQuery struct {
+	Class     IdentityClass  // "" selects all classes
+	Change    IdentityChange // "" selects all accounts that the application has
+	Ambiguous bool           // whether to return only ambiguous accounts
+	Near      bool           // whether to return only local accounts that a user nearly matches
+	Search    string         // part of a name, an address or an id; case is ignored
+	Account   string         // the id of the only account to return; "" selects all
+	After     string         // where the previous page ended; "" for the first page
+	Limit     int            // the largest number of accounts in a page, at most 500; 0 means 50
+}
+
+// DiscoveredBatch is what one step of a discovery stores.
+type DiscoveredBatch struct {
+	Accounts []DiscoveredAccount // accounts that were listed, and accounts that are gone
+	Keys     []DiscoveredKey
+	Matches  []DiscoveredMatch
+	Sorted   []DiscoveredAccount // accounts that were put into their classes
+	Event    *event.Event
+}
+
+// DiscoveredKey is the hash of a value of an account.
+type DiscoveredKey struct {
+	Hash    int64
+	Account string
+}
+
+// DiscoveredMatch is a match of an account.
+type DiscoveredMatch struct {
+	Account string
+	Near    bool
+	IdentityMatch
+}
+
+// IdentityCandidate is an account that has a value with this hash.
+type IdentityCandidate struct {
+	FoundAccount
+	Hash int64
+	Near int // how many near matches the account has so far
+}
+
+// UnsortedAccount is an account with everything that decides about its class.
+type UnsortedAccount struct {
+	FoundAccount
+	Near    int             // how many users nearly match
+	Matches []IdentityMatch // the users who match
+	Was     *IdentityBefore // what the discovery before said; nil if it did not have the account
+	Unclear bool            // whether the discovery before called the account ambiguous
+	Name    string          // the display name in the discovery before
+}
+
+// DiscoveryStore stores discoveries. Methods with a Fence write only while the Fence's epoch owns
+// the lease of the kind DiscoveryKind. Otherwise they return an error with a method LeaseLost.
+type DiscoveryStore interface {
+	// StartDiscovery adds a discovery and makes its lease due. It returns ErrChanged if another
+	// discovery of the job is running.
+	StartDiscovery(ctx context.Context, d Discovery) error
+	// CancelDiscovery ends the running discovery. It returns ErrChanged if none is running.
+	CancelDiscovery(ctx context.Context, k Key, now time.Time) error
+	// Discoveries returns the discoveries of a job, newest first.
+	Discoveries(ctx context.Context, k Key) ([]Discovery, error)
+	// SaveDiscovery stores a step together with the discovery, so that the step counts once. It
+	// returns ErrChanged if the discovery is no longer running.
+	SaveDiscovery(ctx context.Context, f Fence, d Discovery, found DiscoveredBatch) error
+	// ListedBefore returns which of these accounts the discovery has, and which of them are
+	// connected with a user, by account.
+	ListedBefore(ctx context.Context, k Key, id string, accounts []string) (listed map[string]bool, connected map[string]string, err error)
+	// Candidates returns the accounts that have a value with one of these hashes.
+	Candidates(ctx context.Context, k Key, id string, hashes []int64) ([]IdentityCandidate, error)
+	// UnmatchedAccounts returns a page of the accounts that no user matches, ordered by id.
+	UnmatchedAccounts(ctx context.Context, k Key, id, after string, limit int) ([]FoundAccount, error)
+	// UnsortedAccounts returns a page of accounts, ordered by id, and how many accounts each of
+	// their users matches.
+	UnsortedAccounts(ctx context.Context, k Key, id, previous, after string, limit int) (page []UnsortedAccount, accountsOf map[string]int, err error)
+	// GoneAccounts returns a page of the accounts of the discovery previous that the discovery id
+	// does not have, ordered by id.
+	GoneAccounts(ctx context.Context, k Key, id, previous, after string, limit int) ([]DiscoveredAccount, error)
+	// RemoveOldDiscoveries removes some rows of discoveries that are neither complete nor running,
+	// and of all but the last complete one. It also removes hashes that are no longer needed. It
+	// reports whether nothing is left to remove.
+	RemoveOldDiscoveries(ctx context.Context, f Fence) (done bool, err error)
+	// DiscoveredAccounts returns a page of the accounts of a discovery, ordered by name. next is the
+	// After of the next page; "" on the last page. It is the last sort name, a line break and the
+	// last account.
+	DiscoveredAccounts(ctx context.Context, k Key, id string, q DiscoveredQuery) (page []DiscoveredAccount, next string, err error)
+}
+
+// Refusals about discoveries.
+var (
+	// ErrNoDiscovery means that no discovery of the job is complete.
+	ErrNoDiscovery = refusal.New(refusal.NotFound, "", "the accounts of this application were not discovered yet").Advise("start a discovery first").Coded("discovery_unknown")
+	// ErrNoAccount means that the last complete discovery does not have the account.
+	ErrNoAccount = refusal.New(refusal.NotFound, "account", "the last discovery has no such account").Coded("account_unknown")
+)
+
+// BeginDiscovery starts a discovery, which AdvanceDiscovery then works on. It changes nothing at
+// the application. The error is ErrNoJob if the job is not set up, an *InputError if it cannot reach
+// the application or if a discovery is running, and a *TargetError if the connection does not work.
+func (e *Engine) BeginDiscovery(ctx context.Context, k Key, actor string) (Discovery, error) {
+	r, err := e.openConnected(ctx, k)
+	if err != nil {
+		return Discovery{}, err
+	}
+	all, err := e.Discoveries.Discoveries(ctx, k)
+	if err != nil {
+		return Discovery{}, err
+	}
+	running := &InputError{Field: "Discovery", Text: "is running already; wait for it, or cancel it"}
+	d := Discovery{
+		Key: k, ID: e.NewID(), By: actor, State: DiscoveryRunning, Started: e.Now(), Matching: r.m.matchingAttributes(), Notes: []string{},
+		Progress: DiscoveryProgress{Phase: listingAccounts, Settings: r.job.connection(), Start: 1, Pass: 1},
+	}
+	d.Doing = d.Progress.Phase.words()
+	for _, other := range all {
+		if other.State == DiscoveryRunning {
+			return other, running
+		}
+		if other.State == DiscoveryDone && d.Progress.Previous == "" {
+			d.Progress.Previous, d.Compared = other.ID, true
+		}
+	}
+	if err := e.Discoveries.StartDiscovery(ctx, d); errors.Is(err, ErrChanged) {
+		return Discovery{}, running
+	} else if err != nil {
+		return Discovery{}, err
+	}
+	return d, nil
+}
+
+// matchingAttributes returns the matching attributes by precedence, with their expressions.
+func (m *mapping) matchingAttributes() []MatchingAttribute {
+	all := []MatchingAttribute{}
+	for _, r := range m.matching {
+		one := MatchingAttribute{Attribute: r.Target}
+		if r.Expr != nil {
+			one.Expression = r.Expr.String()
+		}
+		all = append(all, one)
+	}
+	return all
+}
+
+// CancelDiscovery ends the running discovery. The last complete one stays. It returns an
+// *InputError if no discovery is running.
+func (e *Engine) CancelDiscovery(ctx context.Context, k Key) error {
+	err := e.Discoveries.CancelDiscovery(ctx, k, e.Now())
+	if errors.Is(err, ErrChanged) {
+		return &InputError{Field: "Discovery", Text: "is not running"}
+	}
+	return err
+}
+
+// LastDiscoveries returns the newest discovery, which may still run or may have failed, and the last
+// complete one. An ID is "" if there is no such discovery.
+func (e *Engine) LastDiscoveries(ctx context.Context, k Key) (newest, complete Discovery, err error) {
+	all, err := e.Discoveries.Discoveries(ctx, k)
+	if err != nil {
+		return newest, complete, err
+	}
+	for i, d := range all {
+		if i == 0 {
+			newest = d
+		}
+		if d.State == DiscoveryDone {
+			return newest, d, nil
+		}
+	}
+	return newest, complete, nil
+}
+
+// Discovered returns a page of the accounts of the last complete discovery, ordered by name. next is
+// the After of the next page; "" on the last page. It returns ErrNoDiscovery if there is none.
+func (e *Engine) Discovered(ctx context.Context, k Key, q DiscoveredQuery) (page []DiscoveredAccount, next string, err error) {
+	_, complete, err := e.LastDiscoveries(ctx, k)
+	if err != nil {
+		return nil, "", err
+	}
+	if complete.ID == "" {
+		return nil, "", ErrNoDiscovery
+	}
+	if q.Limit <= 0 {
+		q.Limit = 50
+	}
+	q.Limit = min(q.Limit, 500)
+	q.Search = scim.Fold(strings.TrimSpace(q.Search))
+	after, err := base64.RawURLEncoding.DecodeString(q.After)
+	if err != nil || !storable(string(after)) {
+		return nil, "", refusal.New(refusal.Invalid, "after", "%q is not where a list ended", q.After).Advise("begin at the first page")
+	}
+	if !storable(q.Search) || !storable(q.Account) {
+		return nil, "", nil
+	}
+	q.After = string(after)
+	page, next, err = e.Discoveries.DiscoveredAccounts(ctx, k, complete.ID, q)
+	return page, base64.RawURLEncoding.EncodeToString([]byte(next)), err
+}
+
+// DiscoveredAccount returns one account of the last complete discovery, with the users who match it
+// and those who nearly do. It returns ErrNoDiscovery or ErrNoAccount.
+func (e *Engine) DiscoveredAccount(ctx context.Context, k Key, account string) (DiscoveredAccount, error) {
+	if account == "" {
+		return DiscoveredAccount{}, ErrNoAccount
+	}
+	page, _, err := e.Discovered(ctx, k, DiscoveredQuery{Account: account, Limit: 1})
+	if err == nil && len(page) == 0 {
+		err = ErrNoAccount
+	}
+	if err != nil {
+		return DiscoveredAccount{}, err
+	}
+	return page[0], nil
+}
+
+// RunDiscovery works on the running discovery until it has ended, and returns it. If another process
+// works on it, RunDiscovery waits. It calls progress now and then.
+func (e *Engine) RunDiscovery(ctx context.Context, k Key, owner string, progress func(Discovery)) (Discovery, error) {
+	again := time.NewTicker(demandPoll)
+	defer again.Stop()
+	for {
+		next, err := e.discoverySlice(ctx, k, owner)
+		if err != nil && !errors.As(err, new(*HeldError)) && !lost(err) {
+			return Discovery{}, err
+		}
+		newest, _, listing := e.LastDiscoveries(ctx, k)
+		if listing != nil {
+			return newest, listing
+		}
+		if newest.ID == "" {
+			return newest, ErrNoDiscovery
+		}
+		if progress(newest); newest.State != DiscoveryRunning {
+			return newest, nil
+		}
+		if err == nil && !next.After(e.Now()) {
+			continue
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			return newest, ctx.Err()
+		}
+	}
+}
+
+// discoverySlice claims the discovery and does one slice. It returns a *HeldError if another
+// process works on the discovery.
+func (e *Engine) discoverySlice(ctx context.Context, k Key, owner string) (next time.Time, err error) {
+	epoch, err := e.Leases.Claim(ctx, DiscoveryKind, k.String(), owner, leaseTime)
+	if err != nil {
+		return time.Time{}, asHeldError(err)
+	}
+	next, err = e.AdvanceDiscovery(ctx, k.String(), epoch)
+	release, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
+	defer cancel()
+	if err != nil {
+		next = e.Now()
+	}
+	if freeing := e.Leases.Release(release, DiscoveryKind, k.String(), owner, epoch, next); freeing != nil && !lost(freeing) {
+		err = errors.Join(err, freeing)
+	}
+	return next, err
+}
+
+// words says in words what the discovery has found.
+func (d Discovery) words() string {
+	text := fmt.Sprintf("The accounts of the application were discovered: %d, of them %d of assigned users, %d of unassigned users, %d local accounts", d.Accounts, d.Assigned, d.Unassigned, d.Local)
+	if d.Compared {
+		text += fmt.Sprintf("; since the last discovery %d are new, %d are gone, %d changed", d.New, d.Gone, d.Changed)
+	}
+	return text + "."
+}
+
+// Remarks says in words what is remarkable about the account, beginning with a comma; "" if nothing
+// is.
+func (a DiscoveredAccount) Remarks() string {
+	var all []string
+	switch {
+	case a.Change == IdentityGone && a.Was != nil:
+		all = append(all, "gone, was one of the "+strings.ToLower(a.Was.Class.Words()))
+	case a.Change == IdentityChanged && a.Was != nil && a.Was.Class != a.Class:
+		all = append(all, "was one of the "+strings.ToLower(a.Was.Class.Words()))
+	case a.Change != "":
+		all = append(all, string(a.Change))
+	}
+	if a.Active != nil && !*a.Active {
+		all = append(all, "inactive")
+	}
+	if a.Ambiguous != "" {
+		all = append(all, a.Ambiguous)
+	}
+	if len(all) == 0 {
+		return ""
+	}
+	return ", " + strings.Join(all, ", ")
+}
+
+// DiscoveredColumns returns the names of the columns of [DiscoveredAccount.Cells].
+func DiscoveredColumns() []string {
+	return []string{"account", "userName", "displayName", "emails", "active", "class", "change", "ambiguous", "matches", "matchedBy", "nearMatches", "reasons"}
+}
+
+// Cells returns the account as a line of a file.
+func (a DiscoveredAccount) Cells() []string {
+	active := ""
+	if a.Active != nil {
+		active = strings.ToLower(text(*a.Active))
+	}
+	cells := []string{a.ID, a.UserName, a.DisplayName, strings.Join(a.Emails, " "), active, string(a.Class), string(a.Change), a.Ambiguous}
+	var names, by, near, reasons []string
+	for _, m := range a.Matches {
+		names, by = append(names, m.Name), append(by, m.By)
+	}
+	for _, m := range a.Near {
+		near, reasons = append(near, m.Name), append(reasons, m.Name+": "+m.Reason)
+	}
+	return append(cells, strings.Join(names, " "), strings.Join(by, " "), strings.Join(near, " "), strings.Join(reasons, "; "))
+}

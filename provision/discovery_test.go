@@ -1,0 +1,614 @@
+package provision_test
+
+import (
+	"bufio"
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/apptest"
+	"github.com/rollcall-scim/rollcall/internal/storetest"
+	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/scim"
+	"github.com/rollcall-scim/rollcall/site"
+	"github.com/rollcall-scim/rollcall/store"
+)
+
+const workMail = `emails[type eq "work"].value`
+
+// discover runs a discovery to its end. It returns its numbers, and all accounts by user name.
+func (w *world) discover() (provision.Discovery, map[string]provision.DiscoveredAccount) {
+	w.t.Helper()
+	if _, err := w.engine.BeginDiscovery(w.t.Context(), w.key, "sam"); err != nil {
+		w.t.Fatal(err)
+	}
+	d, err := w.engine.RunDiscovery(w.t.Context(), w.key, "test", func(provision.Discovery) {})
+	if err != nil || d.State != provision.DiscoveryDone {
+		w.t.Fatalf("discovery %+v, %v", d, err)
+	}
+	return d, w.discovered(provision.DiscoveredQuery{})
+}
+
+// discovered reads the accounts that a query selects, in small pages.
+func (w *world) discovered(q provision.DiscoveredQuery) map[string]provision.DiscoveredAccount {
+	w.t.Helper()
+	found := map[string]provision.DiscoveredAccount{}
+	for q.Limit = 2; ; {
+		page, next, err := w.engine.Discovered(w.t.Context(), w.key, q)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		for _, a := range page {
+			if _, twice := found[a.UserName]; twice {
+				w.t.Errorf("%s is listed twice", a.UserName)
+			}
+			found[a.UserName] = a
+		}
+		if q.After = next; next == "" {
+			return found
+		}
+	}
+}
+
+// inShort says what a discovery found about an account.
+func inShort(a provision.DiscoveredAccount) string {
+	text := string(a.Class) + a.Remarks()
+	for _, m := range a.Matches {
+		text += "; " + m.Name + " by " + m.By
+	}
+	for _, m := range a.Near {
+		text += "; nearly " + m.Name + ": " + m.Reason
+	}
+	return text
+}
+
+// TestDiscovery sorts accounts of every kind, at an application whose list has pages, and compares
+// a second discovery with the first.
+func TestDiscovery(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorldOn(t, db)
+		w.matchBy("userName", workMail)
+		w.edit(func(m *provision.ObjectMapping) {
+			for i := range m.AttributeMappings {
+				if row := &m.AttributeMappings[i]; row.TargetAttributeName == workMail {
+					row.Source = &provision.AttributeMappingSource{Type: "Function", Expression: `ToLower(Trim([mail]), )`}
+				}
+			}
+		})
+		w.app.page = 3
+		if _, _, err := w.engine.Discovered(t.Context(), w.key, provision.DiscoveredQuery{}); err == nil || !strings.Contains(err.Error(), "not discovered yet") {
+			t.Errorf("before the first discovery: %v", err)
+		}
+		mail := func(r scim.Resource, address string) scim.Resource {
+			r["emails"] = []any{map[string]any{"type": "work", "value": address}}
+			return r
+		}
+		for _, name := range []string{"ada", "bo", "cy", "di", "ed", "fay", "gus", "hal", "ida", "jon", "kay", "lee"} {
+			w.people.put(name, person(name+"@contoso.com", strings.ToUpper(name[:1])+name[1:], "Smith"))
+		}
+		w.people.set("lee", "employeeId", "0815")
+		w.people.assign("bo", false)
+		w.people.softDelete("cy")
+		w.people.enable("di", false)
+		for _, name := range []string{"ADA", "bo", "cy", "di"} {
+			w.app.add(account(name + "@contoso.com"))
+		}
+		w.app.add(mail(account("ed.old@contoso.com"), "ED@contoso.com")) // by the second attribute
+		w.app.add(mail(account("fay.a@x.example"), "fay@contoso.com"))   // two accounts of one person
+		w.app.add(mail(account("fay.b@x.example"), "fay@contoso.com"))   //
+		w.app.add(mail(account("couple@x.example"), "gus@contoso.com"))  // two people of one account
+		w.people.set("hal", "mail", " GUS@contoso.com")                  //
+		w.app.add(account("ida @contoso.com"))                           // a space too many
+		w.app.add(account("jon@old.example"))                            // another domain
+		w.app.add(scim.Resource{"userName": "k.s", "displayName": "KAY smith", "active": false})
+		w.app.add(scim.Resource{"userName": "x815", scim.EnterpriseURN: map[string]any{"employeeNumber": "0815"}})
+		w.app.add(scim.Resource{"userName": "backup-service"})
+
+		d, found := w.discover()
+		want := map[string]string{
+			"ADA@contoso.com":    "assigned; ada@contoso.com by userName",
+			"bo@contoso.com":     "unassigned; bo@contoso.com by userName",
+			"cy@contoso.com":     "local; nearly cy@contoso.com: the user was deleted in the directory",
+			"di@contoso.com":     "assigned; di@contoso.com by userName",
+			"ed.old@contoso.com": "assigned; ed@contoso.com by " + workMail,
+			"fay.a@x.example":    "assigned, fay@contoso.com matches 2 accounts; fay@contoso.com by " + workMail,
+			"fay.b@x.example":    "assigned, fay@contoso.com matches 2 accounts; fay@contoso.com by " + workMail,
+			"couple@x.example":   "assigned, 2 users match the account; gus@contoso.com by " + workMail + "; hal@contoso.com by " + workMail,
+			"ida @contoso.com":   "local; nearly ida@contoso.com: userName differs only in spaces or invisible characters",
+			"jon@old.example":    "local; nearly jon@contoso.com: the same name before the @",
+			"k.s":                "local, inactive; nearly kay@contoso.com: the same display name",
+			"x815":               "local; nearly lee@contoso.com: the same employee number",
+			"backup-service":     "local",
+		}
+		for name, text := range want {
+			if got := inShort(found[name]); got != text {
+				t.Errorf("%s: got %q, want %q", name, got, text)
+			}
+		}
+		if len(found) != len(want) || d.Accounts != len(want) || d.Total != int64(len(want)) || d.Users != 12 || d.Assigned != 6 || d.Unassigned != 1 || d.Local != 6 || d.Ambiguous != 3 || d.Near != 5 || d.Compared || d.New != 0 {
+			t.Errorf("numbers %+v of %d accounts", d, len(found))
+		}
+		if b, err := json.Marshal(found["ed.old@contoso.com"].Matches[0].Attributes); err != nil || string(b) != `[{"attribute":"userName","user":"ed@contoso.com","account":"ed.old@contoso.com","same":false},{"attribute":"emails[type eq \"work\"].value","user":"ed@contoso.com","account":"ED@contoso.com","same":true}]` {
+			t.Errorf("attributes %s, %v", b, err)
+		}
+		if len(d.Matching) != 2 || d.Matching[1].Expression != "ToLower(Trim([mail]), )" {
+			t.Errorf("matching attributes %+v", d.Matching)
+		}
+		for _, of := range []struct {
+			q    provision.DiscoveredQuery
+			want []string
+		}{
+			{provision.DiscoveredQuery{Class: provision.UnassignedUsers}, []string{"bo@contoso.com"}},
+			{provision.DiscoveredQuery{Ambiguous: true}, []string{"couple@x.example", "fay.a@x.example", "fay.b@x.example"}},
+			{provision.DiscoveredQuery{Near: true, Search: "SMITH"}, []string{"k.s"}},
+			{provision.DiscoveredQuery{Search: "hal@"}, []string{"couple@x.example"}}, // by the user's name
+			{provision.DiscoveredQuery{Search: "0815"}, []string{"x815"}},
+			{provision.DiscoveredQuery{Search: "%"}, nil},
+		} {
+			if got := slices.Sorted(maps.Keys(w.discovered(of.q))); !slices.Equal(got, of.want) {
+				t.Errorf("%+v: got %q, want %q", of.q, got, of.want)
+			}
+		}
+		if texts := w.eventTexts(event.ProvisioningDiscovered); len(texts) != 1 || !strings.Contains(texts[0], "13, of them 6 of assigned users, 1 of unassigned users, 6 local accounts") {
+			t.Errorf("events %q", texts)
+		}
+
+		// A cycle connects some of them. Then the connection decides, whatever the account is called now.
+		w.cycle()
+		gone := found["jon@old.example"].ID
+		w.app.mu.Lock()
+		delete(w.app.users, gone)
+		w.app.users[found["ADA@contoso.com"].ID]["userName"] = "somebody"
+		w.app.mu.Unlock()
+		w.app.add(scim.Resource{"userName": "newcomer"})
+		w.people.assign("bo", true)
+		d, found = w.discover()
+		want = map[string]string{
+			"somebody":       "assigned, changed; ada@contoso.com by connection",
+			"bo@contoso.com": "assigned, was one of the unassigned users; bo@contoso.com by userName",
+			"newcomer":       "local, new",
+			"backup-service": "local",
+			"cy@contoso.com": "local, changed, inactive; nearly cy@contoso.com: the user was deleted in the directory",
+		}
+		for name, text := range want {
+			if got := inShort(found[name]); got != text {
+				t.Errorf("later, %s: got %q, want %q", name, got, text)
+			}
+		}
+		lost := w.discovered(provision.DiscoveredQuery{Change: provision.IdentityGone})
+		if got := inShort(lost["jon@old.example"]); got != ", gone, was one of the local accounts" || len(lost) != 1 || d.Gone != 1 {
+			t.Errorf("gone: %q of %d", got, len(lost))
+		}
+		if n := len(w.discovered(provision.DiscoveredQuery{Change: provision.IdentityNew})); n != d.New || d.New < 1 || !d.Compared {
+			t.Errorf("%d new, want %+v", n, d)
+		}
+		// Nothing has changed since, and the account that is gone is no news any more.
+		if d, _ = w.discover(); d.New+d.Changed+d.Gone != 0 || d.Accounts != len(w.app.users) {
+			t.Errorf("the same again: %+v", d)
+		}
+		if all, err := w.store.Discoveries(t.Context(), w.key); err != nil || len(all) != 1 {
+			t.Errorf("%d discoveries are kept, %v", len(all), err)
+		}
+	})
+}
+
+// TestDiscoveryThatCannotGoOn fails with a reason, waits, or is cancelled. The last complete one
+// stays.
+func TestDiscoveryThatCannotGoOn(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorldOn(t, db)
+		w.app.page = 2
+		for i := range 5 {
+			w.app.add(account(fmt.Sprintf("a%d@contoso.com", i)))
+		}
+		if d, _ := w.discover(); d.Accounts != 5 || d.Local != 5 {
+			t.Fatalf("discovery %+v", d)
+		}
+		status, asked := 0, 0
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			if !strings.Contains(r.URL.RawQuery, "startIndex=3") || status == 0 {
+				return false
+			}
+			asked++
+			refuse(rw, status, "", "Not now.")
+			return true
+		}
+		begin := func() {
+			t.Helper()
+			if _, err := w.engine.BeginDiscovery(t.Context(), w.key, "sam"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		slice := func() (time.Time, provision.Discovery) {
+			t.Helper()
+			epoch, err := w.leases.Claim(t.Context(), provision.DiscoveryKind, w.key.String(), "test", time.Minute)
+			if err != nil {
+				t.Fatal(err)
+			}
+			next, err := w.engine.AdvanceDiscovery(t.Context(), w.key.String(), epoch)
+			if err != nil {
+				t.Fatal(err)
+			}
+			newest, complete, err := w.engine.LastDiscoveries(t.Context(), w.key)
+			if err != nil || complete.Accounts != 5 {
+				t.Fatalf("complete %+v, %v", complete, err)
+			}
+			return next, newest
+		}
+		begin()
+		if _, err := w.engine.BeginDiscovery(t.Context(), w.key, "sam"); err == nil || !strings.Contains(err.Error(), "is running already") {
+			t.Errorf("a second one: %v", err)
+		}
+		status = http.StatusServiceUnavailable
+		next, d := slice()
+		if d.State != provision.DiscoveryRunning || d.Accounts != 2 || !strings.Contains(d.Problem, "Not now") || !next.After(w.clock.now()) {
+			t.Errorf("while the application is unavailable: %+v until %v", d, next)
+		}
+		status = 0
+		if _, d = slice(); d.State != provision.DiscoveryDone || d.Accounts != 5 || d.Problem != "" || d.Changed+d.New+d.Gone != 0 {
+			t.Errorf("afterwards: %+v", d)
+		}
+		status = http.StatusUnauthorized
+		begin()
+		if _, d = slice(); d.State != provision.DiscoveryFailed || !strings.Contains(d.Problem, "Not now") {
+			t.Errorf("with a token that is refused: %+v", d)
+		}
+		status = http.StatusServiceUnavailable
+		begin()
+		slice()
+		if err := w.engine.CancelDiscovery(t.Context(), w.key); err != nil {
+			t.Fatal(err)
+		}
+		before := asked
+		if _, d = slice(); d.State != provision.DiscoveryCancelled || asked != before {
+			t.Errorf("cancelled: %+v, asked %d times more", d, asked-before)
+		}
+		if err := w.engine.CancelDiscovery(t.Context(), w.key); err == nil || !strings.Contains(err.Error(), "is not running") {
+			t.Errorf("cancelled again: %v", err)
+		}
+		begin()
+		slice()
+		w.matchBy(workMail)
+		if _, d = slice(); d.State != provision.DiscoveryFailed || !strings.Contains(d.Problem, "were changed meanwhile") {
+			t.Errorf("after a change of the mapping: %+v", d)
+		}
+		if n := len(w.discovered(provision.DiscoveredQuery{})); n != 5 {
+			t.Errorf("%d accounts are kept", n)
+		}
+	})
+}
+
+// TestDiscoveryOfListsThatLie reads lists that end too early, or never.
+func TestDiscoveryOfListsThatLie(t *testing.T) {
+	t.Parallel()
+	for name, list := range map[string]struct {
+		total     int
+		page      func(start int) []int
+		accounts  int
+		requests  int // one more than the pages, because the test of the connection lists accounts, too
+		mentioned string
+	}{
+		"the same page forever": {500, func(int) []int { return []int{1, 2, 3} }, 3, 5, "says that it has 500 accounts, but its list shows only 3"},
+		"no total": {0, func(start int) []int {
+			if start > 5 {
+				return nil
+			}
+			return []int{start, start + 1}
+		}, 6, 5, ""},
+		"an account that moves": {6, func() func(int) []int {
+			calls := 0
+			return func(start int) []int {
+				if calls++; calls == 1 {
+					return []int{1, 2}
+				}
+				if start >= 3 && calls < 4 {
+					return []int{start + 1, start + 2}[:min(2, 6-start)] // one slipped onto the page before
+				}
+				return []int{start, start + 1}
+			}
+		}(), 6, 7, ""},
+	} {
+		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			asked := 0
+			w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+				start, err := strconv.Atoi(r.URL.Query().Get("startIndex"))
+				if err != nil {
+					return false
+				}
+				asked++
+				all := []any{}
+				for _, i := range list.page(start) {
+					all = append(all, map[string]any{"schemas": []string{scim.UserURN}, "id": fmt.Sprint("x", i), "userName": fmt.Sprint("x", i)})
+				}
+				body := map[string]any{"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:ListResponse"}, "Resources": all, "startIndex": start, "itemsPerPage": len(all)}
+				if list.total > 0 {
+					body["totalResults"] = list.total
+				}
+				rw.Header().Set("Content-Type", "application/scim+json")
+				_ = json.NewEncoder(rw).Encode(body)
+				return true
+			}
+			d, found := w.discover()
+			if d.Accounts != list.accounts || len(found) != list.accounts || asked != list.requests || !strings.Contains(strings.Join(d.Notes, " "), list.mentioned) || len(d.Notes) > 0 && list.mentioned == "" {
+				t.Errorf("got %d accounts by %d requests, notes %q; want %d by %d, %q", d.Accounts, asked, d.Notes, list.accounts, list.requests, list.mentioned)
+			}
+		})
+	}
+}
+
+// knownTruth is a directory and the accounts of an application, with what a discovery must find.
+type knownTruth struct {
+	users, later, members, accounts strings.Builder   // files; later leaves out the users who were deleted
+	class                           map[string]string // by user name: the class, and with + whether it is ambiguous, with ~ whether a user nearly matches
+}
+
+// newTruth makes n accounts. One percent each has one of the oddities.
+func newTruth(n int) *knownTruth {
+	k := &knownTruth{class: map[string]string{}}
+	k.users.WriteString("objectId,userPrincipalName,displayName,mail,accountEnabled\n")
+	k.later.WriteString("objectId,userPrincipalName,displayName,mail,accountEnabled\n")
+	k.members.WriteString("group,member\n")
+	k.accounts.WriteString("userName,displayName,email\n")
+	account := func(name, display, mail, class string) {
+		fmt.Fprintf(&k.accounts, "%s,%s,%s\n", name, display, mail)
+		k.class[name] = class
+	}
+	for i := range n {
+		upn, display := fmt.Sprintf("user%06d@contoso.example", i), fmt.Sprintf("Person %06d", i)
+		user := func(id, upn, mail string, enabled, deleted, assigned bool) {
+			line := fmt.Sprintf("%08d-0000-4000-8000-%s,%s,%s,%s,%v\n", i, id, upn, display, mail, enabled)
+			k.users.WriteString(line)
+			if !deleted {
+				k.later.WriteString(line)
+			}
+			if assigned {
+				fmt.Fprintf(&k.members, "Staff,%s\n", upn)
+			}
+		}
+		const first = "000000000000"
+		switch i % 100 {
+		case 0: // another case
+			user(first, upn, upn, true, false, true)
+			account(strings.ToUpper(upn), display, "", "assigned")
+		case 1: // a space too many
+			user(first, upn, upn, true, false, true)
+			account(strings.Replace(upn, "@", " @", 1), "", "", "local~")
+		case 2: // another domain
+			user(first, upn, upn, true, false, true)
+			account(fmt.Sprintf("user%06d@old.example", i), "", "", "local~")
+		case 3: // only the second matching attribute fits, after its expression
+			user(first, upn, " "+strings.ToUpper(upn), true, false, true)
+			account(fmt.Sprintf("other%06d@x.example", i), "", upn, "assigned")
+		case 4: // only the display name
+			user(first, upn, upn, true, false, true)
+			account(fmt.Sprintf("named%06d", i), strings.ToUpper(display), "", "local~")
+		case 5: // nobody
+			account(fmt.Sprintf("service%06d", i), "", "", "local")
+		case 6, 12: // not assigned
+			user(first, upn, upn, true, false, false)
+			account(upn, display, "", "unassigned")
+		case 7: // two accounts of one person
+			user(first, upn, upn, true, false, true)
+			account(fmt.Sprintf("one%06d", i), "", upn, "assigned+")
+			account(fmt.Sprintf("two%06d", i), "", upn, "assigned+")
+		case 8: // two people of one account
+			user(first, upn, upn, true, false, false)
+			user("000000000001", "twin"+upn, upn, true, false, false)
+			account(fmt.Sprintf("shared%06d", i), "", upn, "unassigned+")
+		case 9: // a leaver who was never removed
+			user(first, upn, upn, true, true, true)
+			account(upn, display, "", "local~")
+		case 10: // a user who may not sign in
+			user(first, upn, upn, false, false, true)
+			account(upn, display, "", "assigned")
+		case 11: // a user without an account
+			user(first, upn, upn, true, false, true)
+		default:
+			user(first, upn, upn, true, false, true)
+			account(upn, display, upn, "assigned")
+		}
+	}
+	return k
+}
+
+// TestDiscoveryAgainstAKnownTruth discovers the accounts of a real site from a real server, with one
+// percent of each oddity. ROLLCALL_TEST_DISCOVERY says how many; without it 2,000.
+func TestDiscoveryAgainstAKnownTruth(t *testing.T) {
+	t.Parallel()
+	n := 2000
+	if text := os.Getenv("ROLLCALL_TEST_DISCOVERY"); text != "" {
+		var err error
+		if n, err = strconv.Atoi(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	storetest.EachURL(t, func(t *testing.T, url string) {
+		dir := t.TempDir()
+		truth := newTruth(n)
+		file := func(name, content string) string {
+			t.Helper()
+			path := filepath.Join(dir, name)
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+			return path
+		}
+		env := []string{"ROLLCALL_DATABASE=" + url, "ROLLCALL_KEY_FILE=" + filepath.Join(dir, "key")}
+		run := func(args ...string) string {
+			t.Helper()
+			return apptest.Run(t, env, args...)
+		}
+		run("key", "create", filepath.Join(dir, "key"))
+		run("site", "create", "acme", "--profile", string(site.Full), "--admin", "kim@acme.example")
+		run("site", "import-people", "acme", file("accounts.csv", truth.accounts.String()))
+		secret := file("secret", run("token", "create", "acme"))
+		run("directory", "create", "contoso")
+		run("directory", "import", "contoso", file("users.csv", truth.users.String()))
+		run("directory", "group", "create", "contoso", "Staff")
+		run("directory", "import-members", "contoso", file("members.csv", truth.members.String()))
+		run("directory", "import", "contoso", file("later.csv", truth.later.String()), "--absent", "soft-delete", "--force")
+		server := apptest.Start(t, env, "serve", "--listen", "127.0.0.1:0")
+		address := regexp.MustCompile(`public_url=(\S+)`).FindStringSubmatch(server.Await(t, "msg=serving"))[1]
+		run("app", "create", "contoso", "Acme", "--tenant-url", address+"/c/acme/auth/scim/v2", "--secret-token-file", secret, "--scope", "assigned", "--actions", "create,update", "--allow-loopback-targets")
+		run("app", "assign", "contoso", "Acme", "--group", "Staff")
+		run("app", "mapping", "set", "contoso", "Acme", workMail, "--expression", "ToLower(Trim([mail]), )", "--match", "2", "--allow-loopback-targets")
+		began := time.Now()
+		run("provision", "discover", "contoso", "Acme", "--wait", "--allow-loopback-targets")
+		t.Logf("%d users: discovered in %s; the server had %s", n, time.Since(began).Round(time.Second), peakMemory(server.PID()))
+		rows, err := csv.NewReader(strings.NewReader(run("provision", "discovered", "contoso", "Acme", "--csv"))).ReadAll()
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen, wrong := map[string]bool{}, 0
+		for _, row := range rows[1:] {
+			line := map[string]string{}
+			for i, column := range rows[0] {
+				line[column] = row[i]
+			}
+			name := line["userName"]
+			if name == "kim@acme.example" {
+				continue
+			}
+			got := line["class"]
+			if line["ambiguous"] != "" {
+				got += "+"
+			}
+			if line["nearMatches"] != "" && line["matches"] == "" {
+				got += "~"
+			}
+			if want := truth.class[name]; got != want || seen[name] {
+				if wrong++; wrong < 10 {
+					t.Errorf("%s: got %q, want %q (%v)", name, got, want, row)
+				}
+			}
+			seen[name] = true
+		}
+		if len(seen) != len(truth.class) {
+			t.Errorf("%d accounts were found, want %d", len(seen), len(truth.class))
+		}
+	})
+}
+
+// peakMemory returns the most memory that a process has had, where the system tells.
+func peakMemory(pid int) string {
+	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return "unknown memory"
+	}
+	defer f.Close()
+	for lines := bufio.NewScanner(f); lines.Scan(); {
+		if value, found := strings.CutPrefix(lines.Text(), "VmHWM:"); found {
+			return strings.TrimSpace(value)
+		}
+	}
+	return "unknown memory"
+}
+
+// TestDiscoveryGoesOnAfterKills kills the real server in the middle of a discovery. It goes on where
+// it was, and counts each account once.
+func TestDiscoveryGoesOnAfterKills(t *testing.T) {
+	t.Parallel()
+	const accounts = 450
+	dir := t.TempDir()
+	app := newApplication(t)
+	app.page = 50
+	for i := range accounts {
+		app.add(account(fmt.Sprintf("user%04d@contoso.example", i)))
+	}
+	env := []string{"ROLLCALL_DATABASE=" + filepath.Join(dir, "rollcall.db")}
+	secret := filepath.Join(dir, "secret")
+	if err := os.WriteFile(secret, []byte(app.token), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	people := filepath.Join(dir, "people.csv")
+	text := "userPrincipalName,displayName\n"
+	for i := range accounts {
+		if i%3 > 0 {
+			text += fmt.Sprintf("user%04d@contoso.example,User %d\n", i, i)
+		}
+	}
+	if err := os.WriteFile(people, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	apptest.Run(t, env, "directory", "create", "contoso")
+	apptest.Run(t, env, "directory", "import", "contoso", people)
+	apptest.Run(t, env, "app", "create", "contoso", "acme", "--tenant-url", app.url(), "--secret-token-file", secret, "--scope", "all", "--actions", "update")
+	apptest.Run(t, env, "provision", "discover", "contoso", "acme")
+	var server atomic.Pointer[apptest.Process]
+	var pages atomic.Int64
+	kill := func() {
+		if s := server.Load(); s != nil {
+			s.Kill()
+		}
+	}
+	list := func(r *http.Request) bool { return r.URL.Query().Has("startIndex") }
+	app.begun = func(r *http.Request) {
+		if list(r) && pages.Add(1) == 3 {
+			kill() // the request has arrived, and its answer never does
+		}
+	}
+	app.done = func(r *http.Request) {
+		switch pages.Load() {
+		case 6, 11: // the answer is sent, and perhaps stored
+			if list(r) {
+				time.AfterFunc(time.Duration(pages.Load())*500*time.Microsecond, kill)
+			}
+		}
+	}
+	lives := 0
+	for done := false; !done; {
+		p := apptest.Start(t, env, "serve", "--listen", "127.0.0.1:0")
+		server.Store(p)
+		for lives++; !done; {
+			stdout, stderr, err := apptest.Try(t, env, "provision", "discovered", "contoso", "acme", "--json", "--limit", "1000")
+			if err != nil && !strings.Contains(stderr, "were not discovered yet") {
+				t.Fatal(err, stderr)
+			}
+			if done = err == nil; done {
+				var out struct {
+					Discovery provision.Discovery
+					Accounts  []provision.DiscoveredAccount
+				}
+				if err := json.Unmarshal([]byte(stdout), &out); err != nil {
+					t.Fatal(err)
+				}
+				d, seen := out.Discovery, map[string]bool{}
+				for _, a := range out.Accounts {
+					seen[a.ID] = true
+				}
+				if len(out.Accounts) != accounts || len(seen) != accounts || d.Accounts != accounts || d.Assigned != 300 || d.Local != 150 || d.Users != 300 {
+					t.Errorf("%d accounts, %d different: %+v", len(out.Accounts), len(seen), d)
+				}
+			}
+			select {
+			case <-p.Done():
+			default:
+				continue
+			}
+			break
+		}
+	}
+	if lives < 3 {
+		t.Errorf("the server had %d lives", lives)
+	}
+	// Each kill costs one page at most.
+	if n := pages.Load(); n > 9+3 {
+		t.Errorf("%d pages were asked for", n)
+	}
+}

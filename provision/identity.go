@@ -1,0 +1,370 @@
+package provision
+
+import (
+	"hash/fnv"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+// maxKeptValue is the length in bytes up to which a discovery keeps values of an account.
+const maxKeptValue = 1000
+
+// foundAccount returns the parts of an account that a discovery keeps.
+func (m *mapping) foundAccount(o TargetObject) FoundAccount {
+	r := o.Resource
+	a := FoundAccount{
+		ID: o.ID, UserName: kept(r.String("userName")), DisplayName: kept(r.String("displayName")), ExternalID: kept(r.String("externalId")), Matching: map[string][]any{},
+	}
+	if name, is := r["name"].(map[string]any); is && a.DisplayName == "" {
+		a.DisplayName = kept(strings.TrimSpace(text(name["formatted"])))
+		if a.DisplayName == "" {
+			a.DisplayName = kept(strings.TrimSpace(text(name["givenName"]) + " " + text(name["familyName"])))
+		}
+	}
+	emails, _ := r["emails"].([]any)
+	for _, e := range emails {
+		one, _ := e.(map[string]any)
+		if address := kept(text(one["value"])); address != "" && len(a.Emails) < 10 {
+			a.Emails = append(a.Emails, address)
+		}
+	}
+	for schema, extension := range r {
+		if attributes, is := extension.(map[string]any); is && strings.HasSuffix(strings.ToLower(schema), ":enterprise:2.0:user") {
+			a.EmployeeNumber = kept(text(attributes["employeeNumber"]))
+		}
+	}
+	if v, shown := r["active"]; shown {
+		if on, ok := parseBool(text(v)); ok {
+			a.Active = &on
+		}
+	}
+	for i := range m.matching {
+		row := &m.matching[i]
+		values := flatten(row.path.Get(r))
+		if row.loose != nil {
+			values = append(values, flatten(row.loose.Get(r))...)
+		}
+		for _, v := range values {
+			if complexValue, is := v.(map[string]any); is {
+				v = complexValue["value"]
+			}
+			if value := text(v); value != "" && len(value) <= maxKeptValue && !slices.Contains(a.Matching[row.Target], v) {
+				a.Matching[row.Target] = append(a.Matching[row.Target], v)
+			}
+		}
+	}
+	return a
+}
+
+// kept returns a string, or "" if it is too long to be kept.
+func kept(s string) string {
+	if len(s) > maxKeptValue {
+		return ""
+	}
+	return s
+}
+
+// sortName returns the value by which lists are ordered.
+func (a FoundAccount) sortName() string {
+	name := scim.Fold(withoutControls(a.Name()))
+	return strings.ToValidUTF8(name[:min(len(name), 200)], "")
+}
+
+// searchText returns the text in which a search looks. Each value is a line.
+func (a FoundAccount) searchText() string {
+	var b strings.Builder
+	b.WriteString("\n")
+	for _, value := range slices.Concat([]string{a.ID, a.UserName, a.DisplayName, a.EmployeeNumber, a.ExternalID}, a.Emails) {
+		b.WriteString(scim.Fold(withoutControls(value)) + "\n")
+	}
+	return b.String()
+}
+
+// withoutControls replaces control characters by spaces, and removes bytes that are not UTF-8.
+func withoutControls(s string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsControl(c) {
+			return ' '
+		}
+		return c
+	}, strings.ToValidUTF8(s, ""))
+}
+
+// keys returns the hashes under which the account is found by users.
+func (a FoundAccount) keys() []int64 {
+	var all []int64
+	add := func(hash int64) {
+		if !slices.Contains(all, hash) {
+			all = append(all, hash)
+		}
+	}
+	if a.Connected != "" {
+		add(keyHash(byConnection, a.Connected))
+	}
+	for path, values := range a.Matching {
+		for _, v := range values {
+			add(keyHash(path, looseText(text(v))))
+		}
+	}
+	return all
+}
+
+// keyHash returns the hash of a value. Two values with the same hash may differ, so the values
+// themselves are always compared, too.
+func keyHash(kind, value string) int64 {
+	h := fnv.New64a()
+	h.Write([]byte(kind + "\x00" + value))
+	return int64(h.Sum64()) //nolint:gosec // every bit pattern is a hash
+}
+
+// looseText returns a value case-folded and without spaces and invisible characters.
+func looseText(s string) string {
+	return strings.Map(func(c rune) rune {
+		if unicode.IsSpace(c) || unicode.In(c, unicode.Z, unicode.Cc, unicode.Cf) {
+			return -1
+		}
+		return c
+	}, scim.Fold(s))
+}
+
+// candidates are accounts by the hash of a value.
+type candidates map[int64][]*IdentityCandidate
+
+// near returns how many near matches an account has so far.
+func (all candidates) near(account string) int {
+	for _, list := range all {
+		for _, c := range list {
+			if c.ID == account {
+				return c.Near
+			}
+		}
+	}
+	return 0
+}
+
+// discoveredUser is a user of the directory that a discovery compares with accounts.
+type discoveredUser struct {
+	object   *Object
+	assigned bool
+	keys     []MatchKey
+}
+
+// discoveredUser computes the matching values of a user. problem reports whether that failed.
+func (p *pass) discoveredUser(o *Object, now time.Time) (u discoveredUser, problem bool) {
+	w, attributes := p.begin(o, Pending{ObjectID: o.ID}, now)
+	keys, failed := p.m.keys(attributes)
+	return discoveredUser{object: o, assigned: w.assigned, keys: keys}, failed != nil
+}
+
+// wanted returns the value of a matching attribute for comparisons. A list with one value is that
+// value.
+func wanted(k MatchKey) any { return oneValue(k.Value) }
+
+// looseHash returns the hash under which accounts are found that have the value, or nearly have it.
+func (k MatchKey) looseHash() int64 {
+	v := wanted(k)
+	if complexValue, is := v.(map[string]any); is {
+		v = complexValue["value"]
+	}
+	return keyHash(k.Path, looseText(text(v)))
+}
+
+// hashes returns the hashes under which the accounts are found that the user matches or nearly
+// matches.
+func (u discoveredUser) hashes() []int64 {
+	all := []int64{keyHash(byConnection, u.object.ID)}
+	for _, k := range u.keys {
+		all = append(all, k.looseHash())
+	}
+	return all
+}
+
+// matches returns the accounts that the user matches, and those that the user nearly matches. As in
+// a cycle, the first matching attribute that finds an account decides. A user who was deleted
+// matches nothing.
+func (u discoveredUser) matches(m *mapping, byHash candidates) []DiscoveredMatch {
+	var all []DiscoveredMatch
+	done := map[string]bool{}
+	add := func(c *IdentityCandidate, by, reason string) {
+		if done[c.ID] {
+			return
+		}
+		done[c.ID] = true
+		if !u.object.Deleted.IsZero() {
+			reason = "the user was deleted in the directory"
+		}
+		match := u.near(m, c, reason)
+		if match.Near = reason != ""; !match.Near {
+			match.By = by
+		}
+		all = append(all, match)
+	}
+	for _, c := range byHash[keyHash(byConnection, u.object.ID)] {
+		if c.Connected == u.object.ID {
+			add(c, byConnection, "")
+		}
+	}
+	decided := ""
+	for _, k := range u.keys {
+		row, found := m.rowFor(k.Path), false
+		for _, c := range byHash[k.looseHash()] {
+			fits := c.fits(row, wanted(k))
+			switch {
+			case c.Connected != "" && c.Connected != u.object.ID:
+				if fits {
+					add(c, "", "the account is connected with another user")
+				}
+			case fits && decided == "":
+				found = true
+				add(c, k.Path, "")
+			case fits:
+				add(c, "", "the user was matched with another account by "+decided)
+			default:
+				if reason := c.differs(k); reason != "" {
+					add(c, "", reason)
+				}
+			}
+		}
+		if found {
+			decided = k.Path
+		}
+	}
+	return all
+}
+
+// near returns a near match of the user and an account.
+func (u discoveredUser) near(m *mapping, c *IdentityCandidate, reason string) DiscoveredMatch {
+	match := IdentityMatch{ObjectID: u.object.ID, Name: u.object.Name, Reason: reason, Assigned: u.assigned, Enabled: u.object.Enabled}
+	if upn := text(u.object.Attributes["userPrincipalName"]); upn != "" {
+		match.Name = upn
+	}
+	for i := range m.matching {
+		row := &m.matching[i]
+		one := ComparedAttribute{Attribute: row.Target}
+		switch have := c.Matching[row.Target]; len(have) {
+		case 0:
+		case 1:
+			one.Account = have[0]
+		default:
+			one.Account = have
+		}
+		for _, k := range u.keys {
+			if k.Path == row.Target {
+				one.User, one.Same = k.Value, c.fits(row, wanted(k))
+			}
+		}
+		match.Attributes = append(match.Attributes, one)
+	}
+	return DiscoveredMatch{Account: c.ID, Near: true, IdentityMatch: match}
+}
+
+// fits reports whether the account has the wanted value.
+func (a FoundAccount) fits(r *row, want any) bool {
+	have := a.Matching[r.Target]
+	if list, several := want.([]any); several {
+		return r.sameSet(have, list)
+	}
+	return slices.ContainsFunc(have, func(v any) bool { return r.same(v, want) })
+}
+
+// differs says in words how the account's value differs from the user's, if the difference is only
+// in case, spaces or invisible characters. Otherwise it returns "".
+func (a FoundAccount) differs(k MatchKey) string {
+	want := text(wanted(k))
+	for _, v := range a.Matching[k.Path] {
+		have := text(v)
+		switch {
+		case looseText(have) != looseText(want):
+		case scim.Fold(have) == scim.Fold(want):
+			return k.Path + " differs only in case"
+		default:
+			return k.Path + " differs only in spaces or invisible characters"
+		}
+	}
+	return ""
+}
+
+// likeness is a value by which a user and an account may be alike although no matching attribute
+// fits.
+type likeness struct{ kind, value string }
+
+// The kinds of likenesses, by how much they tell.
+const (
+	sameEmployee  = "employee"
+	sameMail      = "mail"
+	sameLocalPart = "local part"
+	sameName      = "name"
+)
+
+// hash returns the hash under which accounts with this likeness are found.
+func (v likeness) hash() int64 { return keyHash("like "+v.kind, v.value) }
+
+// reason says the likeness in words.
+func (v likeness) reason() string {
+	switch v.kind {
+	case sameEmployee:
+		return "the same employee number"
+	case sameMail:
+		return "the same e-mail address"
+	case sameLocalPart:
+		return "the same name before the @"
+	}
+	return "the same display name"
+}
+
+// likenesses returns the values by which the account may be like a user.
+func (a FoundAccount) likenesses() []likeness {
+	return likenesses([]string{a.EmployeeNumber, a.ExternalID}, slices.Concat(a.Emails, []string{a.UserName}), a.DisplayName)
+}
+
+// has reports whether the account has the value.
+func (a FoundAccount) has(v likeness) bool { return slices.Contains(a.likenesses(), v) }
+
+// userLikenesses returns the values by which an account may be like a user.
+func userLikenesses(o *Object) []likeness {
+	var mails []string
+	for _, name := range []string{"mail", "userPrincipalName", "otherMails", "proxyAddresses"} {
+		switch v := o.Attributes[name].(type) {
+		case string:
+			mails = append(mails, v)
+		case []string:
+			mails = append(mails, v...)
+		}
+	}
+	return likenesses([]string{text(o.Attributes["employeeId"])}, mails, text(o.Attributes["displayName"]))
+}
+
+// minLikeness is how many characters a value must have to tell something.
+const minLikeness = 3
+
+// likenesses returns the values by which a user and an account may be alike, from the numbers, mail
+// addresses and name of one of them. It leaves out values that are too short.
+func likenesses(numbers, mails []string, name string) []likeness {
+	var all []likeness
+	add := func(kind, value string) {
+		if v := (likeness{kind, looseText(value)}); len([]rune(v.value)) >= minLikeness && !slices.Contains(all, v) {
+			all = append(all, v)
+		}
+	}
+	for _, n := range numbers {
+		add(sameEmployee, n)
+	}
+	for i := range mails {
+		mails[i] = mails[i][max(strings.IndexByte(mails[i], ':')+1, 0):] // proxyAddresses have the form SMTP:address
+	}
+	for _, m := range mails {
+		if strings.Contains(m, "@") {
+			add(sameMail, m)
+		}
+	}
+	for _, m := range mails {
+		local, _, _ := strings.Cut(m, "@")
+		add(sameLocalPart, local)
+	}
+	add(sameName, name)
+	return all
+}

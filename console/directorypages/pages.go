@@ -35,6 +35,7 @@ type Pages struct {
 	OpenID        *operator.OpenID            // signs operators in at their provider; nil if they sign in only with one-time links
 	Keys          *operator.Keys              // the API keys of directories
 	Notifications *notification.Notifications // the recipients of mail about directories
+	Webhooks      *notification.Webhooks      // the endpoints that get news about directories
 	Directories   *directory.Directories
 	Jobs          *provision.Jobs
 	Engine        *provision.Engine // makes and applies plans, and provisions on demand; the pages do not run cycles

@@ -261,6 +261,7 @@ func (im *importRun) readRows(rows iter.Seq2[Row, error]) ([]Row, error) {
 // tried.
 var errDryRun = errors.New("dry run")
 
+// transaction runs fn in a transaction, which is rolled back in a dry run.
 func (im *importRun) transaction(ctx context.Context, fn func(tx Tx) error) error {
 	err := im.update(ctx, func(tx Tx) error {
 		if err := fn(tx); err != nil {
@@ -318,6 +319,8 @@ func (im *importRun) writeRows(ctx context.Context) error {
 	return nil
 }
 
+// addMentioned notes that the users that a refused row may describe are not absent from the file.
+// It counts the rows that describe no known user and have no name.
 func (im *importRun) addMentioned(e *plannedRow) {
 	about := im.plan.usersMentionedBy(e)
 	for _, q := range about {

@@ -24,6 +24,7 @@ type plannedRow struct {
 	problems       []RowError
 }
 
+// line returns the line of the file where the row begins.
 func (e *plannedRow) line() int { return e.row.Line }
 
 // addProblem records a problem with one value of the row. The import does not write this value.
@@ -280,6 +281,8 @@ func (p *plan) pickHolder(e *plannedRow, holders []*knownUser) *knownUser {
 	return holders[0]
 }
 
+// givenValue returns the row's value for an attribute, without spaces around it; "" if there is
+// none.
 func (e *plannedRow) givenValue(attribute string) string {
 	return strings.TrimSpace(e.row.Values[attribute])
 }
@@ -334,6 +337,7 @@ func (p *plan) findByName(e *plannedRow, givenUp map[string]bool) {
 // another user.
 const builtNameAdvice = "The name was built from other columns. Build it so that it tells the two people apart, with the employee number for example, or give this row a userPrincipalName of its own"
 
+// refuseNameless refuses a row for which no user was found and that has no userPrincipalName.
 func (p *plan) refuseNameless(e *plannedRow) {
 	if len(e.problems) == 0 {
 		p.namelessCount++

@@ -143,6 +143,7 @@ var trueWords, falseWords = foldedSet(
 	"onwaar nee inactief falskt falsk usann nej nei fałsz nie nepravda ne epätosi ei hamis nem yanlış yanliş hayır hayir ложь нет",
 )
 
+// foldedSet returns the set of the words in the lists, case-folded.
 func foldedSet(lists ...string) map[string]bool {
 	words := map[string]bool{}
 	for word := range strings.FieldsSeq(strings.Join(lists, " ")) {
@@ -450,6 +451,7 @@ func (h *Handle) CountFound(ctx context.Context, q UserQuery) (int, error) {
 	return h.store.CountFound(ctx, h.Directory.ID, q)
 }
 
+// searchWords returns the text of a search in the form in which stored names are searched.
 func searchWords(text string) string {
 	return clip(scim.Fold(strings.ToValidUTF8(strings.ReplaceAll(text, "\x00", " "), "")), 200)
 }

@@ -153,8 +153,8 @@ func (e *Eraser) erasedEvents(scope event.Scope, ids []string, actor string) []e
 // erase first removes the person's data from existing entries. Then it calls removeAccount, and
 // removes the person's data from the entries that removeAccount wrote. It removes the account
 // second, so that the operator can repeat an interrupted erasure with the person's name.
-func (e *Eraser) erase(ctx context.Context, scope event.Scope, ids, values []string, account bool, removeAccount func() error) (Report, error) {
-	report := Report{IDs: ids, HadAccount: account}
+func (e *Eraser) erase(ctx context.Context, scope event.Scope, ids, values []string, hadAccount bool, removeAccount func() error) (Report, error) {
+	report := Report{IDs: ids, HadAccount: hadAccount}
 	began := e.Now()
 	var people []Person
 	for _, id := range ids {

@@ -183,14 +183,14 @@ func isWordRune(r rune) bool {
 	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r))
 }
 
-// RedactPath returns the path of a request. It removes the query if about is true, which means that
-// the request concerns the person, or if the path contains one of the person's values.
-func (p Person) RedactPath(path string, about bool) string {
+// RedactPath returns the path of a request. It removes the query if isAbout is true, which means
+// that the request concerns the person, or if the path contains one of the person's values.
+func (p Person) RedactPath(path string, isAbout bool) string {
 	plain, err := url.PathUnescape(strings.ReplaceAll(path, "+", " "))
 	if err != nil {
 		plain = path
 	}
-	if !about && !p.Mentions(plain) && !p.Mentions(path) {
+	if !isAbout && !p.Mentions(plain) && !p.Mentions(path) {
 		return path
 	}
 	bare, _, asked := strings.Cut(path, "?")
@@ -222,6 +222,8 @@ func (p Person) RedactEventData(data string) string {
 	return string(out)
 }
 
+// withoutValues returns JSON data of an event without the values of the changed attributes. In
+// other strings, it replaces the person's values.
 func (p Person) withoutValues(v any) any {
 	switch v := v.(type) {
 	case map[string]any:

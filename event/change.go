@@ -38,6 +38,8 @@ func Changed(name string, before, after any) Change {
 // SecretChanged returns the change of a secret, without its values.
 func SecretChanged(name string) Change { return Change{Name: name, Secret: true} }
 
+// recordValue returns a value as JSON. If the JSON is too long, recordValue returns the beginning
+// as a string, and sets c.Cut.
 func (c *Change) recordValue(v any) json.RawMessage {
 	if v == nil {
 		return nil

@@ -84,6 +84,8 @@ func (c Change) String() string {
 // noneWord stands for a missing value in a change that is shown to people.
 const noneWord = "none"
 
+// jsonWords returns a JSON value as people read it: a string without quotation marks, and the word
+// none for null.
 func jsonWords(value json.RawMessage) string {
 	var text string
 	switch {

@@ -227,6 +227,8 @@ func isID(text string) bool {
 	return len(digits) == 32 && strings.Trim(digits, "0123456789abcdef") == ""
 }
 
-// next and previous return the positions directly after and before p.
-func (p Position) next() Position     { return Position{Tx: p.Tx, Seq: p.Seq + 1} }
+// next returns the position just after p.
+func (p Position) next() Position { return Position{Tx: p.Tx, Seq: p.Seq + 1} }
+
+// previous returns the position just before p.
 func (p Position) previous() Position { return Position{Tx: p.Tx, Seq: p.Seq - 1} }

@@ -44,6 +44,7 @@ const (
 	codeInternal        = "InternalServerError"
 )
 
+// refuse returns an error in Graph's form; message is in the format of fmt.Sprintf.
 func refuse(status int, code, message string, args ...any) *graphError {
 	return &graphError{Status: status, Code: code, Message: fmt.Sprintf(message, args...)}
 }
@@ -160,6 +161,7 @@ type errorBody struct {
 	} `json:"error"`
 }
 
+// innerError is the part of an error that identifies the request.
 type innerError struct {
 	Date            string `json:"date"`
 	RequestID       string `json:"request-id"`

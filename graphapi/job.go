@@ -55,6 +55,7 @@ type jobStatus struct {
 	TroubleshootingURL       *string     `json:"troubleshootingUrl"`
 }
 
+// countPair is a key with a number, as Graph writes the entries of a map.
 type countPair struct {
 	Key   string `json:"key"`
 	Value int    `json:"value"`

@@ -393,11 +393,13 @@ type logEntry struct {
 	ModifiedProperties []provision.ModifiedProperty `json:"modifiedProperties"`
 }
 
+// namedObject is a reference to an object in an entry of the log.
 type namedObject struct {
 	ID   string `json:"id"`
 	Name string `json:"displayName"`
 }
 
+// loggedSystem is the source or the target in an entry of the log.
 type loggedSystem struct {
 	ID      string            `json:"id"`
 	Name    string            `json:"displayName"`
@@ -474,6 +476,7 @@ func statusOfEntry(s provision.StatusInfo) loggedStatus {
 	return out
 }
 
+// notNil returns the map, or an empty map instead of nil, because Graph sends {} and not null.
 func notNil(m map[string]string) map[string]string {
 	if m == nil {
 		return map[string]string{}

@@ -160,21 +160,21 @@ func unquote(text string) string {
 }
 
 // matchRoute compares a path with the path of a route. params has the values of the placeholders;
-// it is nil if the path does not match. alike is how many segments match.
-func matchRoute(route, path []string) (params map[string]string, alike int) {
+// it is nil if the path does not match. matched is how many segments match.
+func matchRoute(route, path []string) (params map[string]string, matched int) {
 	found := map[string]string{}
-	for alike < min(len(route), len(path)) {
-		name, isParam := strings.CutPrefix(route[alike], "{")
+	for matched < min(len(route), len(path)) {
+		name, isParam := strings.CutPrefix(route[matched], "{")
 		switch {
-		case isParam && path[alike] != "":
-			found[strings.TrimSuffix(name, "}")] = path[alike]
-		case isParam || !strings.EqualFold(route[alike], path[alike]):
-			return nil, alike
+		case isParam && path[matched] != "":
+			found[strings.TrimSuffix(name, "}")] = path[matched]
+		case isParam || !strings.EqualFold(route[matched], path[matched]):
+			return nil, matched
 		}
-		alike++
+		matched++
 	}
 	if len(route) != len(path) {
-		return nil, alike
+		return nil, matched
 	}
-	return found, alike
+	return found, matched
 }

@@ -34,7 +34,7 @@ type Topic string
 const (
 	Quarantine  Topic = "quarantine"  // provisioning is in quarantine, or was released from it
 	Held        Topic = "held"        // operations are on hold
-	Late        Topic = "late"        // an account waits too long to be closed, or provisioning was paused too long
+	Late        Topic = "late"        // an account waits too long to be disabled or deleted, or provisioning was paused too long
 	Credentials Topic = "credentials" // a Secret Token was discarded, or an API key expires soon
 )
 
@@ -154,9 +154,9 @@ type Store interface {
 	// oldest messages, up to limit. If no mail is due at now, it returns ErrNotFound, and the time
 	// when the next mail is due; zero if no message waits.
 	Due(ctx context.Context, now time.Time, limit int) (d Delivery, next time.Time, err error)
-	// Sent deletes the messages of a delivery. It stores at, the time of the mail, and next, the
-	// earliest time of the next mail. It does nothing if the recipient was removed. Every write
-	// under the lease checks the epoch.
+	// Sent deletes the messages of a delivery. It stores that the mail was sent at the time at,
+	// and that the next mail must not be sent before the time next. It does nothing if the
+	// recipient was removed. Every write under the lease checks the epoch.
 	Sent(ctx context.Context, epoch int64, d Delivery, at, next time.Time) error
 	// Failed stores the state of a recipient after a failed try, and appends the events.
 	Failed(ctx context.Context, epoch int64, r Recipient, events ...event.Event) error

@@ -175,6 +175,7 @@ func isLoopback(host string) bool {
 // Keys are the keys with which a provider signs.
 type Keys struct{ all []key }
 
+// key is a public key of the provider.
 type key struct {
 	id, algorithm string // the key's id and its signature algorithm; each may be empty
 	public        crypto.PublicKey

@@ -34,8 +34,8 @@ type Expected struct {
 type Token struct {
 	Issuer        string
 	Subject       string
-	Attributes    []Attribute // the claims about the person, sorted by name
-	Issued        time.Time
+	Attributes    []Attribute   // the claims about the person, sorted by name
+	Issued        time.Time     // when the provider made the token
 	Authenticated time.Time     // when the person signed in at the provider; zero if unknown
 	Algorithm     string        // the signature algorithm of the token
 	ClockDrift    time.Duration // how far the provider's clock is ahead of this server's clock

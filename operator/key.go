@@ -53,6 +53,7 @@ const (
 // Levels lists the levels, the lowest first.
 var Levels = []Level{Read, Run, Configure}
 
+// rank returns the place of the level among Levels, counted from 1; 0 if the level is unknown.
 func (l Level) rank() int {
 	for i, known := range Levels {
 		if l == known {

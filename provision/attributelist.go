@@ -144,6 +144,8 @@ func (job Job) RemoveAttribute(mapping string, side ListSide, name string, c Cat
 	})
 }
 
+// existingAttribute returns the attribute with this name, or an *InputError if the list does not
+// have it.
 func (o *ObjectDefinition) existingAttribute(name string) (*AttributeDefinition, error) {
 	d, ok := o.Attribute(name)
 	if !ok {
@@ -270,12 +272,13 @@ func checkSourceProperties(d *AttributeDefinition, a *ListedAttribute, c Catalog
 	case a.Type != known.Type && a.Type != d.Type && known.Type != TypeString:
 		return &InputError{Field: "Type", Text: fmt.Sprintf("of %s is %s in the directory: write that", d.Name, known.Type)}
 	case a.MultiValue != known.MultiValued && a.MultiValue != d.Multivalued:
-		return &InputError{Field: "Multi-value", Text: fmt.Sprintf("of %s is what the directory says: it has %s", d.Name, countOfValues(known.MultiValued))}
+		return &InputError{Field: "Multi-value", Text: fmt.Sprintf("of %s is what the directory says: it has %s", d.Name, multiValueAdvice(known.MultiValued))}
 	}
 	return nil
 }
 
-func countOfValues(several bool) string {
+// multiValueAdvice returns the end of a sentence about the check box Multi-value.
+func multiValueAdvice(several bool) string {
 	if several {
 		return "several values, so tick it"
 	}

@@ -108,6 +108,7 @@ func (r *row) caseRule(ctx context.Context, target Target, listed []TargetObject
 	return CaseUnknown
 }
 
+// hasID reports whether one of the accounts has this id.
 func hasID(found []TargetObject, id string) bool {
 	return slices.ContainsFunc(found, func(o TargetObject) bool { return o.ID == id })
 }
@@ -170,6 +171,7 @@ func (l *accountList) find(ctx context.Context, p *pass, k MatchKey, now time.Ti
 	return l.byValue[valueKey(k.Path, text(k.Value))], nil
 }
 
+// valueKey returns the key under which accountList keeps the accounts with a value of an attribute.
 func valueKey(path, value string) string { return path + " " + scim.Fold(value) }
 
 // readPage reads the next page of the list. If the target has no usable list, readPage returns no
@@ -239,7 +241,7 @@ func (p *pass) findInOtherCase(ctx context.Context, keys []MatchKey, now time.Ti
 			} else if te != nil {
 				continue // deleted since the list was read
 			}
-			if _, same := r.shows(o.Resource, k.Value); same {
+			if _, same := r.showsWanted(o.Resource, k.Value); same {
 				l.found = append(l.found, o)
 			}
 		}
@@ -261,7 +263,7 @@ func (p *pass) matchInOtherCase(ctx context.Context, w *work, attributes map[str
 	case len(l.found) == 0:
 		return nil, nil
 	case len(l.found) > 1:
-		return w.ambiguous(l.found, l.key), nil
+		return w.failAmbiguous(l.found, l.key), nil
 	}
 	if d, err := p.adopt(ctx, w, l.found[0], l.key, "matched"); d != nil || err != nil {
 		return d, err

@@ -119,6 +119,7 @@ func PartWords(part any) string {
 	}
 }
 
+// rowWords describes a row of a mapping, for the words of a change.
 func rowWords(row AttributeMapping) string {
 	words := "None"
 	if row.Source != nil {
@@ -140,6 +141,7 @@ func rowWords(row AttributeMapping) string {
 	return words
 }
 
+// definitionWords describes an attribute of an attribute list, for the words of a change.
 func definitionWords(a AttributeDefinition) string {
 	words := string(a.Type)
 	for _, p := range []struct {

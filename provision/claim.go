@@ -21,7 +21,7 @@ type claims struct {
 }
 
 // now returns the clock, a counter that grows each time claims are released. A caller calls now
-// before an evaluation, and passes the result to take. So take notices a claim that was released
+// before an evaluation, and passes the result to claim. So claim notices a claim that was released
 // during the evaluation, which may then be out of date.
 func (c *claims) now() int {
 	c.mu.Lock()
@@ -31,7 +31,7 @@ func (c *claims) now() int {
 
 // claim claims a thing for an object, if no object has claimed it yet, and returns its owner. A
 // thing is an account or a value. since is an earlier result of now. late reports whether another
-// object has released the thing since then; in that case take claims nothing.
+// object has released the thing since then; in that case claim claims nothing.
 func (c *claims) claim(thing, objectID string, since int) (owner string, late bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

@@ -77,7 +77,7 @@ func (j *Jobs) Connections(ctx context.Context, k Key, q ConnectionQuery) (page 
 				return page, after, nil
 			}
 			after = c.ObjectID
-			if c.fits(word) {
+			if c.matchesSearch(word) {
 				page = append(page, c)
 			}
 		}
@@ -88,8 +88,8 @@ func (j *Jobs) Connections(ctx context.Context, k Key, q ConnectionQuery) (page 
 	return page, after, nil
 }
 
-// fits reports whether a connection matches a search. word must be case-folded.
-func (c Connection) fits(word string) bool {
+// matchesSearch reports whether a connection matches a search. word must be case-folded.
+func (c Connection) matchesSearch(word string) bool {
 	return word == "" || strings.Contains(scim.Fold(c.Name), word) || scim.Fold(c.ObjectID) == word || scim.Fold(c.TargetID) == word
 }
 
@@ -114,7 +114,7 @@ func (e *Engine) withClaim(ctx context.Context, k Key, owner string, do func(r *
 	for polls := 0; ; polls++ {
 		epoch, err := e.Leases.Claim(ctx, LeaseKind, k.String(), owner, leaseTime)
 		if err == nil {
-			return e.claimed(ctx, k, owner, epoch, do)
+			return e.withLease(ctx, k, owner, epoch, do)
 		}
 		if err = asHeldError(err); !errors.As(err, new(*HeldError)) || polls == claimPolls {
 			return err
@@ -127,7 +127,9 @@ func (e *Engine) withClaim(ctx context.Context, k Key, owner string, do func(r *
 	}
 }
 
-func (e *Engine) claimed(ctx context.Context, k Key, owner string, epoch int64, do func(r *run) error) error {
+// withLease opens the job under a lease that the caller has claimed, calls do, and releases the
+// lease.
+func (e *Engine) withLease(ctx context.Context, k Key, owner string, epoch int64, do func(r *run) error) error {
 	defer func() {
 		release, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 		defer cancel()
@@ -188,6 +190,7 @@ func (e *Engine) Connect(ctx context.Context, k Key, owner, actor, objectID, tar
 // maxTargetID is the longest id of an account that a person may type, in bytes.
 const maxTargetID = 1000
 
+// connectPair connects a user or group with the account that has the id targetID.
 func (r *run) connectPair(ctx context.Context, actor, objectID, targetID string) error {
 	if err := r.connect(); err != nil {
 		return err

@@ -148,14 +148,14 @@ func settle(d decision, r result, known memory, now time.Time) Outcome {
 	o := Outcome{ObjectID: known.ObjectID, DropOp: known.resolved}
 	switch d := d.(type) {
 	case later:
-		o.keep(d.pair)
+		o.setLink(d.pair)
 		o.Postpone, o.Awaits, o.LookAtToo = d.until, d.awaits, d.also
 	case skip:
-		o.keep(d.pair)
+		o.setLink(d.pair)
 		o.DropFail = true
 		o.remembersAbsence(d.absence, known)
 	case fail:
-		o.keep(d.pair)
+		o.setLink(d.pair)
 		o.Escrow, o.Awaits = escrow(d.problem, known, now), d.awaits
 	case create, patch, remove:
 		o.addResult(d, r, known, now)
@@ -182,16 +182,16 @@ func (o *Outcome) addResult(d decision, r result, known memory, now time.Time) {
 	creating, isCreate := d.(create)
 	switch r := r.(type) {
 	case doneResult:
-		o.keep(r.pair)
+		o.setLink(r.pair)
 		o.DropFail, o.DropOp = true, o.DropOp || isCreate
 		o.remembersAbsence(noneNeeded, known)
 		if p, updated := d.(patch); updated {
 			o.addRest(p.decisionAboutRest, known, now)
 		}
 	case refusedResult:
-		o.keep(r.pair)
+		o.setLink(r.pair)
 		if r.pair == nil && creating.replaces != nil {
-			o.keep(rememberLost(*creating.replaces)) // no new account has replaced the lost account
+			o.setLink(rememberLost(*creating.replaces)) // no new account has replaced the lost account
 		}
 		if isCreate {
 			o.DropOp = !r.mayHaveHappened
@@ -212,7 +212,8 @@ func (o *Outcome) addRest(rest decision, known memory, now time.Time) {
 	}
 }
 
-func (o *Outcome) keep(p pair) {
+// setLink sets what the outcome does with the link of the object.
+func (o *Outcome) setLink(p pair) {
 	switch p := p.(type) {
 	case remember:
 		o.Link, o.Unlink = &p.link, false
@@ -221,6 +222,7 @@ func (o *Outcome) keep(p pair) {
 	}
 }
 
+// remembersAbsence sets whether the store remembers that the object has no account.
 func (o *Outcome) remembersAbsence(a absence, known memory) {
 	switch {
 	case a == noAccount && !known.Unmatched:

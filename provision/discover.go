@@ -26,6 +26,7 @@ const (
 	findingGone     discoveryPhase = "gone"     // find accounts that only the discovery before has
 )
 
+// words says what a discovery does in this phase.
 func (p discoveryPhase) words() string {
 	return map[discoveryPhase]string{
 		listingAccounts: "reading the accounts of the application",
@@ -50,10 +51,10 @@ const (
 // discoverer holds the data of one slice of a discovery.
 type discoverer struct {
 	e *Engine
-	f Fence
-	r *run
-	p *pass
-	d Discovery
+	f Fence     // the lease under which the slice writes
+	r *run      // reads the source and the target
+	p *pass     // evaluates the mapping of users
+	d Discovery // the discovery, with the results of this slice
 }
 
 // AdvanceDiscovery does one bounded slice of the job's running discovery and returns when to call it
@@ -283,6 +284,7 @@ func (s *discoverer) matchUsers(ctx context.Context) error {
 	return s.save(ctx, batch)
 }
 
+// candidates returns the accounts of the discovery that have one of these hashes, by hash.
 func (s *discoverer) candidates(ctx context.Context, hashes []int64) (candidates, error) {
 	found, err := s.e.Discoveries.Candidates(ctx, s.f.Key, s.d.ID, hashes)
 	byHash := candidates{}
@@ -395,6 +397,7 @@ func (s *discoverer) sortAccounts(ctx context.Context) error {
 	return s.save(ctx, batch)
 }
 
+// count counts an account that was put into its class.
 func (d *Discovery) count(a DiscoveredAccount) {
 	switch a.Class {
 	case LocalAccounts:
@@ -478,6 +481,7 @@ func (a UnsortedAccount) sorted(accountsOf map[string]int, compared bool) Discov
 	return one
 }
 
+// sameBool reports whether two values are equal; nil equals only nil.
 func sameBool(a, b *bool) bool {
 	if a == nil || b == nil {
 		return a == b

@@ -63,6 +63,7 @@ func (p *pass) drawFor(ctx context.Context, w *work) (*drawing, error) {
 	return d, err
 }
 
+// draws reports whether the row's expression generates random or unique values.
 func (r *row) draws() bool { return r.Expr != nil && r.Expr.Draws() }
 
 // evaluate evaluates a row like [row.evaluate]. If d is not nil, it also generates random and
@@ -75,14 +76,14 @@ func (d *drawing) evaluate(r *row, env expr.Env, attributes map[string]any) (wan
 	}
 	inputs := d.p.m.inputs(r, attributes)
 	env.Random = rand.Reader
-	env.Taken = func(value string) (bool, error) { return d.taken(r, value) }
+	env.Taken = func(value string) (bool, error) { return d.isTaken(r, value) }
 	at := slices.IndexFunc(d.before, func(b Drawn) bool { return b.Path == r.Target && b.Inputs == inputs })
 	if at >= 0 {
 		taken := false
 		if r.Expr.AsksTarget() {
 			var err error
-			if taken, err = d.taken(r, text(d.before[at].Value)); err != nil {
-				return nil, false, r.uniquenessUnknown(err)
+			if taken, err = d.isTaken(r, text(d.before[at].Value)); err != nil {
+				return nil, false, r.uniquenessProblem(err)
 			}
 		}
 		if !taken {
@@ -100,7 +101,9 @@ func (d *drawing) evaluate(r *row, env expr.Env, attributes map[string]any) (wan
 	return want, flows, problem
 }
 
-func (r *row) uniquenessUnknown(err error) *rowProblem {
+// uniquenessProblem returns the problem of a row whose value may or may not be unique, because of
+// err.
+func (r *row) uniquenessProblem(err error) *rowProblem {
 	return &rowProblem{
 		Target: r.Target, Code: "InvalidExpression", Err: err,
 		Text:   fmt.Sprintf("Whether the value for %s is unique is not known: %s.", r.Target, err),
@@ -108,10 +111,10 @@ func (r *row) uniquenessUnknown(err error) *rowProblem {
 	}
 }
 
-// taken reports whether another person has a value of the row's target attribute, or is about to
+// isTaken reports whether another person has a value of the row's target attribute, or is about to
 // get it. It looks at the other objects of this slice, at the values that this job has generated,
 // and at the target. It returns an error if the target cannot tell.
-func (d *drawing) taken(r *row, value string) (bool, error) {
+func (d *drawing) isTaken(r *row, value string) (bool, error) {
 	p, folded := d.p, scim.Fold(value)
 	owner, _ := p.claims.claim(p.claimKey("drawn "+r.Target+" "+folded), d.w.known.ObjectID, math.MaxInt)
 	if owner != d.w.known.ObjectID {
@@ -169,6 +172,7 @@ func (m *mapping) inputs(r *row, attributes map[string]any) string {
 	return hashText(b.String())[:16]
 }
 
+// readsClock reports whether the value of the row depends on the time.
 func (r *row) readsClock() bool { return r.Expr != nil && r.Expr.ReadsClock() && !r.Expr.Draws() }
 
 // keepDespiteClock replaces wanted values that differ from the account's values only because time
@@ -205,8 +209,8 @@ func (w *work) keepDespiteClock(attributes map[string]any) {
 func (w *work) noteInputs(l Ledger) {
 	for target, inputs := range w.inputs {
 		e, known := l.known(target)
-		v := w.wanted(target)
-		if known && (v == nil || v.want == nil || v.row.agrees(e.Sent, v.want)) {
+		v := w.wantedValue(target)
+		if known && (v == nil || v.want == nil || v.row.agreesWithLedger(e.Sent, v.want)) {
 			e.Inputs = inputs
 			l[target] = e
 		}

@@ -253,11 +253,11 @@ func (m *mapping) drifted(wrote Ledger, o TargetObject) []DriftValue {
 			continue
 		}
 		now := rememberedAs(r.Target, r.valueIn(o.Resource))
-		if r.agrees(now, w.Sent) || w.Shown && same(now, w.Got) {
+		if r.agreesWithLedger(now, w.Sent) || w.Shown && sameLedgerValue(now, w.Got) {
 			continue
 		}
 		v := DriftValue{Path: r.Target, Wrote: w.Sent, Now: now}
-		if m.hides(r.Target) {
+		if m.hidesValues(r.Target) {
 			v.Wrote, v.Now = hiddenValue, hiddenValue
 		}
 		values = append(values, v)
@@ -373,6 +373,7 @@ func (d *driftFinder) add(ctx context.Context, one Drift) error {
 	return d.visit(one)
 }
 
+// save adds the differences that were found since the last call to the stored comparison.
 func (d *driftFinder) save(ctx context.Context) error {
 	if len(d.found) == 0 {
 		return nil

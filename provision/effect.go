@@ -367,7 +367,7 @@ func (r *row) sameValue(had, wants any) bool {
 	if had == nil || wants == nil {
 		return had == nil && wants == nil
 	}
-	return reflect.DeepEqual(had, wants) || reflect.TypeOf(had) == reflect.TypeOf(wants) && !isPassword(r.Target) && r.agrees(had, wants)
+	return reflect.DeepEqual(had, wants) || reflect.TypeOf(had) == reflect.TypeOf(wants) && !isPassword(r.Target) && r.agreesWithLedger(had, wants)
 }
 
 // valuesGivenAtCreation returns the values that a linked account got when it was created, by target
@@ -420,8 +420,8 @@ func (c *comparison) countKeyless(o Object, attributes map[string]any, had bool)
 // countLacking counts a user without an account who, after the change, has no value for a required
 // attribute. It does not count a user who had no value for the same attribute before.
 func (c *comparison) countLacking(o Object, attributes map[string]any, had bool) {
-	target := c.is.lacking(attributes)
-	if target == "" || had && c.was.can(FlowAdd) && c.was.lacking(attributes) == target {
+	target := c.is.missingRequired(attributes)
+	if target == "" || had && c.was.can(FlowAdd) && c.was.missingRequired(attributes) == target {
 		return
 	}
 	e := c.lacking[target]
@@ -434,8 +434,9 @@ func (c *comparison) countLacking(o Object, attributes map[string]any, had bool)
 	}
 }
 
-// lacking returns the first required attribute for which a new account would get no value, or "".
-func (m *mapping) lacking(attributes map[string]any) string {
+// missingRequired returns the first required attribute for which a new account would get no value,
+// or "".
+func (m *mapping) missingRequired(attributes map[string]any) string {
 	env := m.env(attributes)
 	for i := range m.rows {
 		r := &m.rows[i]
@@ -487,7 +488,7 @@ func (c *comparison) shared() []SharedEffect {
 			continue
 		}
 		e := SharedEffect{Target: u.row.Target, People: is, Value: u.shown[most], Examples: u.first[most]}
-		if c.is.hides(e.Target) {
+		if c.is.hidesValues(e.Target) {
 			e.Value = ""
 		}
 		list = append(list, e)
@@ -498,7 +499,7 @@ func (c *comparison) shared() []SharedEffect {
 func (c *comparison) addAttributeEffect(r *row, v ValueExample, linked bool) {
 	a := c.attributes[r.Target]
 	if a == nil {
-		a = &AttributeEffect{Target: r.Target, Keeps: !r.clears()}
+		a = &AttributeEffect{Target: r.Target, Keeps: !r.clearsTarget()}
 		c.attributes[r.Target] = a
 	}
 	a.People++
@@ -517,7 +518,7 @@ func (c *comparison) addAttributeEffect(r *row, v ValueExample, linked bool) {
 		}
 	}
 	if len(a.Examples) < maxExamples {
-		if c.was.hides(r.Target) || c.is.hides(r.Target) {
+		if c.was.hidesValues(r.Target) || c.is.hidesValues(r.Target) {
 			v.Before, v.After, v.Hidden = nil, nil, true
 		}
 		a.Examples = append(a.Examples, v)
@@ -603,12 +604,13 @@ func sortedClauses(clauses map[string]*ClauseEffect) []ClauseEffect {
 	return list
 }
 
-// hides reports whether the values of a target attribute must not be shown.
-func (m *mapping) hides(target string) bool {
+// hidesValues reports whether the values of a target attribute must not be shown.
+func (m *mapping) hidesValues(target string) bool {
 	r := m.row(target)
 	return isPassword(target) || r != nil && r.Expr != nil && r.Expr.Redacts()
 }
 
+// byTarget returns the wanted values by target attribute.
 func byTarget(values []value) map[string]any {
 	m := make(map[string]any, len(values))
 	for _, v := range values {

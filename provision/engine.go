@@ -78,6 +78,7 @@ func (e *Engine) Wake(k Key) {
 	}
 }
 
+// wakeSignal returns the channel by which Wake reaches the slice that works on the job.
 func (e *Engine) wakeSignal(k Key) chan struct{} {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -95,6 +95,8 @@ func newDoubts(ids []string, sent map[string]time.Time) *doubts {
 	return d
 }
 
+// of returns when an update with unknown outcome was sent for the object. doubted is false if there
+// is none.
 func (d *doubts) of(id string) (sent time.Time, doubted bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -174,11 +176,13 @@ func (r *run) readObject(ctx context.Context, id string) (*Object, error) {
 	return r.readGroup(ctx, id)
 }
 
+// importObject stores the object, as the source has it, in w and in the log entry. A nil object was
+// deleted permanently.
 func (p *pass) importObject(w *work, object *Object) {
 	if object == nil {
 		w.isPurged = true
 		w.entry.SourceIdentity = Identity{ID: w.known.ObjectID, DisplayName: w.rememberedName(), Type: string(w.m.kind)}
-		w.step("EntryImportObjectNotFound", ImportStep, Success, fmt.Sprintf("%s was deleted permanently in %s.", w.who(), p.m.source), nil)
+		w.step("EntryImportObjectNotFound", ImportStep, Success, fmt.Sprintf("%s was deleted permanently in %s.", w.describeObject(), p.m.source), nil)
 		return
 	}
 	w.object = *object
@@ -199,9 +203,10 @@ func (w *work) name() string {
 	return w.known.ObjectID
 }
 
-// who returns the kind and the name of the object, for steps of the log.
-func (w *work) who() string { return fmt.Sprintf("%s '%s'", w.m.kind, w.name()) }
+// describeObject returns the kind and the name of the object, for steps of the log.
+func (w *work) describeObject() string { return fmt.Sprintf("%s '%s'", w.m.kind, w.name()) }
 
+// rememberedName returns the name that the job remembers of an object, or else the object's id.
 func (w *work) rememberedName() string {
 	switch {
 	case w.known.Link != nil && w.known.Link.Name != "":
@@ -222,7 +227,7 @@ func (p *pass) scoping(w *work, attributes map[string]any) {
 	if w.isPurged {
 		return
 	}
-	w.step("EntryImport", ImportStep, Success, fmt.Sprintf("Received %s from %s.", w.who(), p.m.source), p.read(attributes))
+	w.step("EntryImport", ImportStep, Success, fmt.Sprintf("Received %s from %s.", w.describeObject(), p.m.source), p.read(attributes))
 	details := map[string]string{
 		"IsActive":                             text(w.active()),
 		"Assigned":                             text(w.object.Assigned),
@@ -243,7 +248,7 @@ func (p *pass) scoping(w *work, attributes map[string]any) {
 	case !w.active():
 		words = "%s is in scope, but not active in the directory."
 	}
-	w.step("EntrySynchronizationScoping", ScopingStep, status, fmt.Sprintf(words, w.who()), details)
+	w.step("EntrySynchronizationScoping", ScopingStep, status, fmt.Sprintf(words, w.describeObject()), details)
 }
 
 // read returns the values of the source attributes that the mapping reads, for the import step of
@@ -255,7 +260,7 @@ func (p *pass) read(attributes map[string]any) map[string]string {
 			continue
 		}
 		for _, name := range r.Expr.Attributes() {
-			if v, ok := attributes[name]; ok && !empty(v) {
+			if v, ok := attributes[name]; ok && !isEmptyValue(v) {
 				details[name] = sourceValue(v).Text()
 			}
 		}
@@ -336,7 +341,7 @@ func (p *pass) resolve(ctx context.Context, w *work) (decision, error) {
 	case 1:
 		return p.adopt(ctx, w, l.found[0], l.key, "adopted")
 	}
-	return w.ambiguous(l.found, l.key), nil
+	return w.failAmbiguous(l.found, l.key), nil
 }
 
 // notCreatedYet decides what to do about a create of unknown outcome if the search finds no
@@ -402,7 +407,8 @@ func (w *work) identify(targetID string) {
 	w.entry.TargetIdentity = Identity{ID: targetID, Type: w.m.object.TargetObjectName}
 }
 
-func (w *work) ambiguous(found []TargetObject, key MatchKey) fail {
+// failAmbiguous returns the failure of an object for which a search found several accounts.
+func (w *work) failAmbiguous(found []TargetObject, key MatchKey) fail {
 	ids := make([]string, len(found))
 	for i, o := range found {
 		ids[i] = o.ID
@@ -438,7 +444,7 @@ func (p *pass) findAccount(ctx context.Context, w *work, attributes map[string]a
 		}
 		return p.decideLinked(ctx, w, attributes)
 	}
-	return w.ambiguous(l.found, l.key), nil
+	return w.failAmbiguous(l.found, l.key), nil
 }
 
 // logNotFound logs the values for which a search found no account, and the values that could not be
@@ -458,6 +464,7 @@ func (p *pass) logNotFound(w *work, keys []MatchKey, l lookup) {
 	}
 }
 
+// describeKeys lists matching values for the log.
 func describeKeys(keys []MatchKey) string {
 	parts := make([]string, len(keys))
 	for i, k := range keys {
@@ -511,7 +518,7 @@ func (p *pass) prepareCreate(ctx context.Context, w *work, attributes map[string
 			}), nil
 		}
 	}
-	w.step("EntrySynchronizationAdd", ProcessingStep, Success, fmt.Sprintf("%s will be created in %s: active and in scope, and no account was found.", w.who(), p.m.target), nil)
+	w.step("EntrySynchronizationAdd", ProcessingStep, Success, fmt.Sprintf("%s will be created in %s: active and in scope, and no account was found.", w.describeObject(), p.m.target), nil)
 	w.refers = p.m.refersTo(attributes)
 	return create{keys: keys, changes: diff(scim.Resource{}, w.values, nil), replaces: w.replaces, drawn: draws.sentValues, fresh: draws.newlyDrawn}, nil
 }
@@ -534,7 +541,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 	if d := p.process(w, attributes, nil); d != nil {
 		return d, nil
 	}
-	if d, err := p.refer(ctx, w, attributes); d != nil || err != nil {
+	if d, err := p.addReferences(ctx, w, attributes); d != nil || err != nil {
 		return d, err
 	}
 	if len(w.values) == 0 {
@@ -567,7 +574,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 		w.waits = unsettledWords
 		return later{until: rereadAt}, nil
 	case len(changes) == 0:
-		return w.redundant(), nil
+		return w.skipRedundant(), nil
 	case w.wasReadTooEarly && rest == nil:
 		w.waits, rest = unsettledWords, later{until: rereadAt}
 	}
@@ -575,7 +582,7 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 	if w.action() == Disable {
 		words = "%s will be disabled in %s: " + w.whyDisabled()
 	}
-	w.step("EntrySynchronizationUpdate", ProcessingStep, Success, fmt.Sprintf(words, w.who(), p.m.target), nil)
+	w.step("EntrySynchronizationUpdate", ProcessingStep, Success, fmt.Sprintf(words, w.describeObject(), p.m.target), nil)
 	return patch{action: w.action(), link: *w.link, changes: changes, decisionAboutRest: rest}, nil
 }
 
@@ -612,7 +619,7 @@ func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
 		return nil, false
 	}
 	if w.link.Wrote == nil {
-		return nil, w.link.Hash == hash(w.values)
+		return nil, w.link.Hash == hashValues(w.values)
 	}
 	return diffWritten(w.link.Wrote, w.values)
 }
@@ -653,6 +660,7 @@ func (w *work) action() Action {
 	return Disable
 }
 
+// whyDisabled returns the reason why the account is disabled or deleted, as the end of a sentence.
 func (w *work) whyDisabled() string {
 	switch {
 	case w.isPurged:
@@ -677,7 +685,7 @@ func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]a
 	o, err := p.target.Get(ctx, w.link.TargetID)
 	if err == nil {
 		w.current, w.version = o.Resource, o.Version
-		w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("%s is linked to an account in %s.", w.who(), p.m.target), map[string]string{"id": w.link.TargetID})
+		w.step("EntryImport", MatchingStep, Success, fmt.Sprintf("%s is linked to an account in %s.", w.describeObject(), p.m.target), map[string]string{"id": w.link.TargetID})
 		return nil, nil
 	}
 	te := asTargetError(err)
@@ -685,7 +693,7 @@ func (p *pass) readAccount(ctx context.Context, w *work, attributes map[string]a
 		w.entryStepFailed("EntryImport", MatchingStep, te)
 		return w.withAction(w.fail(te)), ctx.Err()
 	}
-	return p.relocate(ctx, w, attributes)
+	return p.findReplacement(ctx, w, attributes)
 }
 
 // withAction returns the failure f with the action that it prevented, for the log.
@@ -715,7 +723,7 @@ func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]an
 			}
 		}
 		w.identify(w.link.TargetID)
-		w.step("EntrySynchronizationDelete", ProcessingStep, Success, fmt.Sprintf("%s will be deleted in %s.", w.who(), p.m.target), nil)
+		w.step("EntrySynchronizationDelete", ProcessingStep, Success, fmt.Sprintf("%s will be deleted in %s.", w.describeObject(), p.m.target), nil)
 		return remove{link: *w.link}, nil
 	}
 	d, err := p.decideLinked(ctx, w, attributes)
@@ -752,8 +760,9 @@ func (w *work) skipUpdate(code, reason, advice string) skip {
 	return s
 }
 
-// redundant returns the decision to do nothing, because the account already has the wanted values.
-func (w *work) redundant() skip {
+// skipRedundant returns the decision to do nothing, because the account already has the wanted
+// values.
+func (w *work) skipRedundant() skip {
 	reason, advice := w.whyRedundant()
 	s := w.skip("RedundantExport", reason, advice)
 	before := w.known.Link
@@ -833,7 +842,7 @@ func (w *work) keptValues() string {
 	var names []string
 	for i := range w.m.rows {
 		r := &w.m.rows[i]
-		v := w.wanted(r.Target)
+		v := w.wantedValue(r.Target)
 		if w.entitled() && (v == nil || v.want == nil) && r.FlowType == FlowAlways && r.Type != TypeReference && r.Expr != nil && r.valueIn(w.current) != nil {
 			names = append(names, r.Target)
 		}
@@ -927,6 +936,7 @@ func (w *work) fail(te *TargetError) fail {
 	return f
 }
 
+// failRow returns the decision that an object fails because of a row of the mapping.
 func (w *work) failRow(p *rowProblem) fail {
 	te := &TargetError{Kind: Permanent, Code: p.Code, Detail: p.Text, Advice: p.Advice}
 	if refused := (*TargetError)(nil); errors.As(p.Err, &refused) {

@@ -128,7 +128,8 @@ type RememberedMembership struct {
 }
 
 const (
-	// MaxExplainedGroups is the largest number of memberships of a person that an Explanation lists.
+	// MaxExplainedGroups is the largest number of memberships of a person that an Explanation
+	// lists.
 	MaxExplainedGroups = 100
 	// MaxExplainedChanges is the largest number of changes in the directory that an Explanation
 	// lists.
@@ -178,7 +179,7 @@ func (e *Engine) Explain(ctx context.Context, k Key, objectID string) (Explanati
 		return Explanation{}, err
 	}
 	x.addNotes(unreachable)
-	x.out.Answer = x.answer()
+	x.out.Answer = x.summarize()
 	return x.out, nil
 }
 
@@ -472,7 +473,7 @@ func (x *explainer) listAttributes(m *mapping, attributes map[string]any) {
 			continue // memberships are listed in a field of their own
 		}
 		edit := x.r.job.Schema.Row(m.object, &m.object.AttributeMappings[r.Row-1])
-		a := ExplainedAttribute{Target: r.Target, Type: edit.Type, Source: edit.Source, Values: []string{}, Account: []string{}, Hidden: m.hides(r.Target)}
+		a := ExplainedAttribute{Target: r.Target, Type: edit.Type, Source: edit.Source, Values: []string{}, Account: []string{}, Hidden: m.hidesValues(r.Target)}
 		x.compare(&a, r, env)
 		if edit.Type == ExpressionMapping && !r.Expr.Draws() {
 			_, a.Trace, _ = r.Expr.Trace(env) //nolint:errcheck // compare has put the error into a.Problem
@@ -541,7 +542,7 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 	switch {
 	case link == nil:
 		a.State = AttributeUnsent
-	case link.Wrote.refused(Change{Path: r.Target, New: want}):
+	case link.Wrote.wasRefused(Change{Path: r.Target, New: want}):
 		a.State = AttributeRefused
 	case r.FlowType == FlowObjectAddOnly:
 		a.State = AttributeOnCreate
@@ -552,9 +553,9 @@ func (x *explainer) compare(a *ExplainedAttribute, r *row, env expr.Env) {
 		}
 	case !known:
 		a.State = AttributeUnknown
-	case written.value() != nil && (r.FlowType == FlowAttributeAddOnly || want == nil && (!flows || !r.clears())):
+	case written.value() != nil && (r.FlowType == FlowAttributeAddOnly || want == nil && (!flows || !r.clearsTarget())):
 		a.State = AttributeKept
-	case !flows || want == nil && !r.clears() || r.agrees(written.value(), want):
+	case !flows || want == nil && !r.clearsTarget() || r.agreesWithLedger(written.value(), want):
 		a.State = AttributeSame
 	default:
 		a.State = AttributeDiffers
@@ -651,7 +652,7 @@ func (x *explainer) listMemberships(ctx context.Context) error {
 		}
 		m.Sent, m.Words = of.Sent, x.membershipWords(group, of, m.Direct)
 		inner, isOuter := x.groups.through[id]
-		isOuter = isOuter && !of.Sent && !of.Open && x.provides(group)
+		isOuter = isOuter && !of.Sent && !of.Open && x.isProvisioned(group)
 		if isOuter {
 			if m.Words, err = x.outerWords(ctx, inner); err != nil {
 				return err
@@ -664,8 +665,8 @@ func (x *explainer) listMemberships(ctx context.Context) error {
 	return nil
 }
 
-// provides reports whether the job provisions the group.
-func (x *explainer) provides(group *Object) bool {
+// isProvisioned reports whether the job provisions the group.
+func (x *explainer) isProvisioned(group *Object) bool {
 	return x.r.groupsOn() && group != nil && x.r.groups.entitles(group, x.r.job.Scope)
 }
 
@@ -702,7 +703,7 @@ func (x *explainer) membershipWords(group *Object, of RememberedMembership, dire
 		return "The application has it."
 	case !x.r.groupsOn():
 		return "Groups are not provisioned to this application."
-	case !x.provides(group):
+	case !x.isProvisioned(group):
 		return "The group is not in scope: it is not assigned to the application, is deleted, or does not pass the scoping filters of groups."
 	case account == nil || account.usableAccountID() == "":
 		return "The person has no account in scope, and only such people are members there."
@@ -733,8 +734,8 @@ func (x *explainer) addNotes(unreachable error) {
 	}
 }
 
-// answer summarizes the explanation: whether there is an account, why, and what happens next.
-func (x *explainer) answer() string {
+// summarize summarizes the explanation: whether there is an account, why, and what happens next.
+func (x *explainer) summarize() string {
 	var sentences []string
 	say := func(sentence string) { sentences = append(sentences, x.wordsForKind(sentence)) }
 	link := x.known.Link

@@ -44,7 +44,7 @@ func (p *pass) create(ctx context.Context, w *work, d create, now time.Time) res
 // notCreated returns the result of a refused create. If the target may have carried out the create,
 // the intent stays recorded, because only a read can show the outcome.
 func (w *work) notCreated(p *pass, te *TargetError) refusedResult {
-	return w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create %s in %s: %s", w.who(), p.m.target, te.Detail), te)
+	return w.failExport("EntryExportAdd", fmt.Sprintf("Failed to create %s in %s: %s", w.describeObject(), p.m.target, te.Detail), te)
 }
 
 // created links the person to the account that the target returned for a create. If the account
@@ -59,13 +59,14 @@ func (p *pass) created(ctx context.Context, w *work, d create, o TargetObject, n
 	w.identify(o.ID)
 	if differs := p.differingAttribute(o, w.values); differs != "" && p.m.can(FlowUpdate) {
 		w.step("EntryExportAdd", ExportStep, Success, fmt.Sprintf("%s answered the create with an account whose %s differs. It is brought up to date.", p.m.target, differs), nil)
-		return p.correct(ctx, w, d)
+		return p.correctCreated(ctx, w, d)
 	}
 	return w.wasCreated(p, d)
 }
 
+// wasCreated returns the result of a create that has succeeded, and adds the step to the log entry.
 func (w *work) wasCreated(p *pass, d create) doneResult {
-	return w.succeed("EntryExportAdd", fmt.Sprintf("%s was created in %s.", w.who(), p.m.target), d.changes)
+	return w.succeed("EntryExportAdd", fmt.Sprintf("%s was created in %s.", w.describeObject(), p.m.target), d.changes)
 }
 
 // refuseForeignAccount returns the refusal of an account that belongs to owner, or whose owner is
@@ -85,20 +86,20 @@ func (p *pass) differingAttribute(o TargetObject, values []value) string {
 		if !v.row.state && v.row.MatchingPriority == 0 {
 			continue
 		}
-		if shown, same := v.row.shows(o.Resource, v.want); shown && !same {
+		if shown, same := v.row.showsWanted(o.Resource, v.want); shown && !same {
 			return v.row.Target
 		}
 	}
 	return ""
 }
 
-// correct reads a new account, and decides to update it if its values differ from the requested
-// values. A nil result is as in create.
-func (p *pass) correct(ctx context.Context, w *work, d create) result {
+// correctCreated reads a new account, and decides to update it if its values differ from the
+// requested values. A nil result is as in create.
+func (p *pass) correctCreated(ctx context.Context, w *work, d create) result {
 	o, err := p.target.Get(ctx, w.link.TargetID)
 	if err != nil {
 		te := asTargetError(err)
-		no := w.failExport("EntryExportAdd", fmt.Sprintf("Failed to read the account of %s in %s: %s", w.who(), p.m.target, te.Detail), te)
+		no := w.failExport("EntryExportAdd", fmt.Sprintf("Failed to read the account of %s in %s: %s", w.describeObject(), p.m.target, te.Detail), te)
 		no.mayHaveHappened = false // the account is known, so the outcome of the create is, too
 		return no
 	}
@@ -146,7 +147,7 @@ func (p *pass) adoptAfterCreate(ctx context.Context, w *work, d create, refusal 
 	case len(changes) > 0 && p.m.can(FlowUpdate):
 		w.decision = patch{action: Update, link: *w.link, changes: changes}
 	default:
-		w.decision = w.redundant()
+		w.decision = w.skipRedundant()
 	}
 	return nil
 }
@@ -154,7 +155,7 @@ func (p *pass) adoptAfterCreate(ctx context.Context, w *work, d create, refusal 
 func (p *pass) delete(ctx context.Context, w *work, d remove) result {
 	err := p.target.Delete(ctx, d.link.TargetID)
 	if err == nil {
-		return w.succeed("EntryExportDelete", fmt.Sprintf("%s was deleted in %s.", w.who(), p.m.target), nil)
+		return w.succeed("EntryExportDelete", fmt.Sprintf("%s was deleted in %s.", w.describeObject(), p.m.target), nil)
 	}
 	te := asTargetError(err)
 	if te.Kind == NotFound {
@@ -163,10 +164,10 @@ func (p *pass) delete(ctx context.Context, w *work, d remove) result {
 		_, err := p.target.Get(ctx, d.link.TargetID)
 		l := p.find(ctx, d.link.Keys)
 		if err != nil && asTargetError(err).Kind == NotFound && l.problem == nil && len(l.found) == 0 && len(l.skipped) == 0 && len(d.link.Keys) > 0 {
-			return w.succeed("EntryExportDelete", fmt.Sprintf("%s was deleted in %s already.", w.who(), p.m.target), nil)
+			return w.succeed("EntryExportDelete", fmt.Sprintf("%s was deleted in %s already.", w.describeObject(), p.m.target), nil)
 		}
 	}
-	return w.failExport("EntryExportDelete", fmt.Sprintf("Failed to delete %s in %s: %s", w.who(), p.m.target, te.Detail), te)
+	return w.failExport("EntryExportDelete", fmt.Sprintf("Failed to delete %s in %s: %s", w.describeObject(), p.m.target, te.Detail), te)
 }
 
 // succeed returns the result of requests after which the target has the wanted state.
@@ -197,9 +198,9 @@ func (w *work) tellOtherValues(changes []Change) {
 			continue
 		}
 		switch v, shown := r.shown(w.lastAnswer); {
-		case shown && !r.agrees(remembered(v), remembered(c.New)):
+		case shown && !r.agreesWithLedger(toLedgerValue(v), toLedgerValue(c.New)):
 			other = append(other, c.Path)
-		case !shown && remembered(c.New) != nil:
+		case !shown && toLedgerValue(c.New) != nil:
 			absent = append(absent, c.Path)
 		}
 	}
@@ -212,6 +213,7 @@ func (w *work) tellOtherValues(changes []Change) {
 	}
 }
 
+// failExport returns the result of a request that has failed, and adds the step to the log entry.
 func (w *work) failExport(step, words string, te *TargetError) refusedResult {
 	w.step(step, ExportStep, Failure, words, nil)
 	no := refusedResult{problem: te, mayHaveHappened: te.Sent}
@@ -221,8 +223,8 @@ func (w *work) failExport(step, words string, te *TargetError) refusedResult {
 	return no
 }
 
-// modified returns changes in the form of the log, with values as strings.
-func modified(changes []Change) []ModifiedProperty {
+// toModifiedProperties returns changes in the form of the log, with values as strings.
+func toModifiedProperties(changes []Change) []ModifiedProperty {
 	out := make([]ModifiedProperty, len(changes))
 	for i, c := range withoutPasswords(changes) {
 		out[i] = ModifiedProperty{DisplayName: c.Path, OldValue: textOrNil(c.Old), NewValue: textOrNil(c.New)}
@@ -260,6 +262,8 @@ func withoutPasswords(changes []Change) []Change {
 	return shown
 }
 
+// textOrNil returns a value as a string for the log, which is cut off if it is long; nil if there
+// is no value.
 func textOrNil(v any) *string {
 	if v == nil {
 		return nil
@@ -280,7 +284,7 @@ const maxLogged = 2_000
 func (w *work) completeLogEntry(now time.Time, cycle string) *LogEntry {
 	e := &w.entry
 	e.ActivityTime, e.CycleID, e.DurationMillis = now, cycle, now.Sub(w.started).Milliseconds()
-	e.Action, e.Modified = actionOf(w.decision), modified(changesOf(w.decision))
+	e.Action, e.Modified = actionOf(w.decision), toModifiedProperties(changesOf(w.decision))
 	if no, failed := w.result.(refusedResult); failed && no.action != "" {
 		e.Action, e.Modified = no.action, []ModifiedProperty{}
 	}

@@ -93,6 +93,8 @@ type consequence struct {
 	refers bool // whether the person refers to another person than before, such as a new manager
 }
 
+// consequenceOf returns what the planned decision about an object means for memberships and
+// references.
 func (f *forecast) consequenceOf(w *work) consequence {
 	before := w.known.Link.usableAccountID()
 	c := consequence{id: w.known.ObjectID, move: move{to: w.standingAfter(), cause: f.guard.causeOf(w, f.r.origins)}}

@@ -118,7 +118,9 @@ func (r *run) testGroups(ctx context.Context) error {
 	}
 	s.Searches, s.Off = &Searches{For: r.job.connection(), At: r.e.Now(), All: all}, ""
 	if err != nil {
-		s.Off = noGroups(err)
+		// While groups are off, groups and memberships leave the work list without being worked on. So
+		// the engine looks at all groups again when the target accepts them.
+		s.Off, s.Ready, s.Seen = noGroups(err), false, ""
 	}
 	r.groups.off = s.Off != ""
 	return nil
@@ -231,7 +233,7 @@ func (p *pass) decideGroup(ctx context.Context, w *work, attributes map[string]a
 		}
 	}
 	w.identify(w.link.TargetID)
-	w.step("EntrySynchronizationDelete", ProcessingStep, Success, fmt.Sprintf("%s will be deleted in %s: %s", w.who(), p.m.target, w.whyDisabled()), nil)
+	w.step("EntrySynchronizationDelete", ProcessingStep, Success, fmt.Sprintf("%s will be deleted in %s: %s", w.describeObject(), p.m.target, w.whyDisabled()), nil)
 	return remove{link: *w.link}, nil
 }
 
@@ -423,7 +425,7 @@ func (r *run) mentionGroups(ctx context.Context) error {
 	if err := r.e.Store.Record(ctx, r.fence, r.state, []Outcome{{Entry: &entry}}); err != nil {
 		return err
 	}
-	return r.show(&entry)
+	return r.showEntry(&entry)
 }
 
 // groupsNote says in words what the job does with the groups in scope.

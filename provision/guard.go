@@ -218,6 +218,7 @@ func (r *run) whyLeaves(o *Object) string {
 	return "not in the scoping filters: " + strings.Join(failed, ", ")
 }
 
+// cycleCause returns the id of the current cycle as a cause.
 func (r *run) cycleCause() string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

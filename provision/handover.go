@@ -247,7 +247,7 @@ func (p *pass) breakCircle(w *work, key MatchKey, h holder, awaits *Awaited, cir
 func (p *pass) noTemporary(w *work, key MatchKey) string {
 	path, wrote := strings.ToLower(key.Path), w.link.Wrote[key.Path]
 	// A refusal of the value that the other account has is no surprise: the value is taken.
-	refused := wrote.Refused != nil && !same(wrote.Refused, rememberedAs(key.Path, key.Value))
+	refused := wrote.Refused != nil && !sameLedgerValue(wrote.Refused, rememberedAs(key.Path, key.Value))
 	switch {
 	case p.job.Swaps != SwapsTemporary:
 		return "Allow temporary values in the job's settings (Swapped names), or change one of the accounts at the application."
@@ -368,6 +368,7 @@ func (p *pass) foundByOldValue(ctx context.Context, w *work, o TargetObject, key
 	return later{until: w.started, awaits: &Awaited{Key: key, Holder: owner, Since: w.started, Fresh: true}}, nil
 }
 
+// employeeID returns the employeeId of an object; "" if it has none.
 func employeeID(o *Object) string {
 	if o == nil {
 		return ""

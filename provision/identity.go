@@ -84,6 +84,7 @@ func (a FoundAccount) searchText() string {
 	return b.String()
 }
 
+// withoutControls replaces control characters by spaces, and removes bytes that are not UTF-8.
 func withoutControls(s string) string {
 	return strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) {
@@ -161,13 +162,9 @@ func (p *pass) discoveredUser(o *Object, now time.Time) (u discoveredUser, probl
 
 // wanted returns the value of a matching attribute for comparisons. A list with one value is that
 // value.
-func wanted(k MatchKey) any {
-	if list, ok := k.Value.([]any); ok && len(list) == 1 {
-		return list[0]
-	}
-	return k.Value
-}
+func wanted(k MatchKey) any { return oneValue(k.Value) }
 
+// looseHash returns the hash under which accounts are found that have the value, or nearly have it.
 func (k MatchKey) looseHash() int64 {
 	v := wanted(k)
 	if complexValue, is := v.(map[string]any); is {
@@ -176,6 +173,8 @@ func (k MatchKey) looseHash() int64 {
 	return keyHash(k.Path, looseText(text(v)))
 }
 
+// hashes returns the hashes under which the accounts are found that the user matches or nearly
+// matches.
 func (u discoveredUser) hashes() []int64 {
 	all := []int64{keyHash(byConnection, u.object.ID)}
 	for _, k := range u.keys {
@@ -304,6 +303,7 @@ const (
 	sameName      = "name"
 )
 
+// hash returns the hash under which accounts with this likeness are found.
 func (v likeness) hash() int64 { return keyHash("like "+v.kind, v.value) }
 
 // reason says the likeness in words.
@@ -344,6 +344,8 @@ func userLikenesses(o *Object) []likeness {
 // minLikeness is how many characters a value must have to tell something.
 const minLikeness = 3
 
+// likenesses returns the values by which a user and an account may be alike, from the numbers, mail
+// addresses and name of one of them. It leaves out values that are too short.
 func likenesses(numbers, mails []string, name string) []likeness {
 	var all []likeness
 	add := func(kind, value string) {

@@ -190,7 +190,7 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 	}
 	if s.TenantURL != job.TenantURL {
 		did = append(did, "Tenant URL changed")
-		if endpoint(s.TenantURL) != endpoint(job.TenantURL) {
+		if applicationAddress(s.TenantURL) != applicationAddress(job.TenantURL) {
 			job.ForgetLinks++
 			job.LookAtAll++
 		}
@@ -313,9 +313,9 @@ func (j *Jobs) seal(job *Job, secret string) (changed bool, err error) {
 	return true, nil
 }
 
-// endpoint returns the part of a Tenant URL that identifies the application: everything before the
-// query string, which holds only flags, in lower case.
-func endpoint(tenantURL string) string {
+// applicationAddress returns the part of a Tenant URL that identifies the application: everything
+// before the query string, which holds only flags, in lower case.
+func applicationAddress(tenantURL string) string {
 	base, _, _ := strings.Cut(tenantURL, "?")
 	return strings.ToLower(strings.TrimRight(base, "/"))
 }
@@ -737,6 +737,7 @@ func (j *Jobs) change(ctx context.Context, k Key, actor, name string, fn func(*J
 	}
 }
 
+// wake makes the engine work on a job that is on.
 func (j *Jobs) wake(ctx context.Context, job Job) error {
 	if j.Wake == nil || job.Status != On {
 		return nil

@@ -63,8 +63,8 @@ func (l Ledger) known(path string) (w Written, ok bool) {
 	return w, ok && !w.Unsure
 }
 
-// refused reports whether the target refused this value for the attribute when it was last sent.
-func (l Ledger) refused(c Change) bool {
+// wasRefused reports whether the target refused this value for the attribute when it was last sent.
+func (l Ledger) wasRefused(c Change) bool {
 	no := l[c.Path].Refused
 	return no != nil && c.New != nil && text(no) == text(rememberedAs(c.Path, c.New))
 }
@@ -97,16 +97,16 @@ func (l Ledger) element(path string) ElementState {
 // equal reports whether two ledgers have the same content.
 func (l Ledger) equal(other Ledger) bool {
 	return (l == nil) == (other == nil) && maps.EqualFunc(l, other, func(a, b Written) bool {
-		return a.Shown == b.Shown && a.Unsure == b.Unsure && same(a.Sent, b.Sent) && same(a.Got, b.Got) && same(a.Refused, b.Refused) && a.Inputs == b.Inputs
+		return a.Shown == b.Shown && a.Unsure == b.Unsure && sameLedgerValue(a.Sent, b.Sent) && sameLedgerValue(a.Got, b.Got) && sameLedgerValue(a.Refused, b.Refused) && a.Inputs == b.Inputs
 	})
 }
 
-// same reports whether two values of ledgers are equal.
-func same(a, b any) bool {
+// sameLedgerValue reports whether two values of ledgers are equal.
+func sameLedgerValue(a, b any) bool {
 	listA, severalA := a.([]any)
 	listB, severalB := b.([]any)
 	if severalA || severalB {
-		return severalA && severalB && slices.EqualFunc(listA, listB, same)
+		return severalA && severalB && slices.EqualFunc(listA, listB, sameLedgerValue)
 	}
 	return a == b
 }
@@ -115,9 +115,9 @@ func same(a, b any) bool {
 // ledger holds only its hash.
 const maxRemembered = 1_000
 
-// remembered returns a value in the form that ledgers have: nil, string, bool, int64 or a list of
-// strings.
-func remembered(v any) any {
+// toLedgerValue returns a value in the form that ledgers have: nil, string, bool, int64 or a list
+// of strings.
+func toLedgerValue(v any) any {
 	switch value := v.(type) {
 	case nil, bool, int64:
 		return v
@@ -147,7 +147,7 @@ func remembered(v any) any {
 		return list
 	case map[string]any:
 		if value["value"] != nil {
-			return remembered(value["value"])
+			return toLedgerValue(value["value"])
 		}
 	}
 	return shortened(text(v))
@@ -161,6 +161,7 @@ func isHashed(v any) bool {
 	return ok && strings.HasPrefix(s, hashMark)
 }
 
+// shortened returns the string, or its hash if the string is too large for a ledger.
 func shortened(s string) string {
 	if len(s) <= maxRemembered {
 		return s
@@ -177,11 +178,12 @@ func rememberedAs(path string, v any) any {
 	if isPassword(path) && v != nil && !isHashed(v) {
 		return hashMark + hashText(text(v))
 	}
-	return remembered(v)
+	return toLedgerValue(v)
 }
 
-// agrees reports whether a value of a ledger equals a wanted value. It compares as [row.same] does.
-func (r *row) agrees(have, want any) bool {
+// agreesWithLedger reports whether a value of a ledger equals a wanted value. It compares as
+// [row.same] does.
+func (r *row) agreesWithLedger(have, want any) bool {
 	if isPassword(r.Target) {
 		return have == rememberedAs(r.Target, want)
 	}
@@ -191,12 +193,12 @@ func (r *row) agrees(have, want any) bool {
 	if list, several := want.([]any); several {
 		old, ok := have.([]any)
 		if !ok {
-			return have == remembered(want)
+			return have == toLedgerValue(want)
 		}
 		return r.sameSet(old, list)
 	}
 	if isHashed(have) {
-		return have == remembered(want)
+		return have == toLedgerValue(want)
 	}
 	if list, several := have.([]any); several && len(list) > 0 {
 		have = list[0]
@@ -267,7 +269,7 @@ func (l Ledger) Text() string {
 		more := w.Refused != nil || w.Inputs != ""
 		if w.Shown || w.Got != nil || w.Unsure || more {
 			b = append(b, ',')
-			if same(w.Got, w.Sent) {
+			if sameLedgerValue(w.Got, w.Sent) {
 				b = append(b, '[', ']')
 			} else {
 				b = appendValue(b, w.Got)
@@ -377,6 +379,7 @@ func ReadLedger(stored string) (Ledger, error) {
 	return l, nil
 }
 
+// readWritten decodes the stored form of one attribute in a ledger.
 func readWritten(parts []json.RawMessage) (w Written, err error) {
 	if len(parts) > 0 {
 		if w.Sent, err = readValue(parts[0]); err != nil {
@@ -462,7 +465,7 @@ func (w *work) ledgerAfter(changes, unsure []Change) Ledger {
 			if unsure { // a read shows the true value after an unsure request
 				e.Sent = e.Got
 			}
-			if v := w.wanted(r.Target); v != nil && v.want != nil {
+			if v := w.wantedValue(r.Target); v != nil && v.want != nil {
 				if _, equal := r.compare(w.current, v.want); equal {
 					e.Sent = rememberedAs(r.Target, v.want)
 				}
@@ -502,9 +505,9 @@ func (w *work) ledgerAfter(changes, unsure []Change) Ledger {
 	return after
 }
 
-// wanted returns the value that the mapping yields for a target attribute. It returns nil if there
-// is none.
-func (w *work) wanted(target string) *value {
+// wantedValue returns the value that the mapping yields for a target attribute. It returns nil if
+// there is none.
+func (w *work) wantedValue(target string) *value {
 	for i := range w.values {
 		if w.values[i].row.Target == target {
 			return &w.values[i]

@@ -36,7 +36,7 @@ func TestLedgerText(t *testing.T) {
 		"timezone":                                                              {Sent: "a", Got: "a", Shown: true, Inputs: "0123456789abcdef"},
 		"preferredLanguage":                                                     {Inputs: "0123456789abcdef"},
 		"name{odd}":                                                             {Sent: "x"},
-		"profileUrl":                                                            {Sent: remembered(long), Got: "y"},
+		"profileUrl":                                                            {Sent: toLedgerValue(long), Got: "y"},
 	}
 	if d := cmp.Diff(l, throughText(t, l)); d != "" {
 		t.Errorf("read again (-want +got):\n%s\n%s", d, l.Text())
@@ -81,8 +81,8 @@ func TestDiffWritten(t *testing.T) {
 		"capitals_of_an_exact_attribute":         {CompiledMapping{Type: TypeString, FlowType: FlowAlways, CaseExact: true}, Ledger{"title": {Sent: "ADA"}}, "Ada", &Change{Old: "ADA", New: "Ada"}, false},
 		"add_only_depends_on_an_unknown_value":   {CompiledMapping{Type: TypeString, FlowType: FlowAttributeAddOnly}, Ledger{}, "a", nil, true},
 		"add_only_with_a_value":                  {CompiledMapping{Type: TypeString, FlowType: FlowAttributeAddOnly}, Ledger{"title": {Got: "b", Shown: true}}, "a", nil, false},
-		"a_long_value_remembered_by_its_hash":    {always, Ledger{"title": {Sent: remembered(strings.Repeat("x", 3_000))}}, strings.Repeat("x", 3_000), nil, false},
-		"another_long_value":                     {always, Ledger{"title": {Sent: remembered(strings.Repeat("x", 3_000))}}, strings.Repeat("y", 3_000), &Change{Old: remembered(strings.Repeat("x", 3_000)), New: strings.Repeat("y", 3_000)}, false},
+		"a_long_value_remembered_by_its_hash":    {always, Ledger{"title": {Sent: toLedgerValue(strings.Repeat("x", 3_000))}}, strings.Repeat("x", 3_000), nil, false},
+		"another_long_value":                     {always, Ledger{"title": {Sent: toLedgerValue(strings.Repeat("x", 3_000))}}, strings.Repeat("y", 3_000), &Change{Old: toLedgerValue(strings.Repeat("x", 3_000)), New: strings.Repeat("y", 3_000)}, false},
 		"a_boolean_shown_as_text":                {CompiledMapping{Type: TypeBoolean, FlowType: FlowAlways}, Ledger{"title": {Got: "False", Shown: true}}, false, nil, false},
 		"blocked_there_although_true_was_sent":   {CompiledMapping{Type: TypeBoolean, FlowType: FlowAlways}, Ledger{"title": {Sent: true, Got: false, Shown: true}}, true, nil, false},
 		"and_then_blocked_here":                  {CompiledMapping{Type: TypeBoolean, FlowType: FlowAlways}, Ledger{"title": {Sent: true, Got: false, Shown: true}}, false, &Change{Old: false, New: false}, false},
@@ -121,7 +121,7 @@ func TestARefusalNamesAttributes(t *testing.T) {
 		{"unknown attribute department", "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department", true},
 		{"userName is taken", "name", false},
 	} {
-		if got := mentions(tt.message, tt.path); got != tt.want {
+		if got := mentionsAttribute(tt.message, tt.path); got != tt.want {
 			t.Errorf("%q about %s: got %v", tt.message, tt.path, got)
 		}
 	}

@@ -14,11 +14,11 @@ func (l *Link) missing() bool { return l.State == Missed || l.wasLost() }
 // wasLost reports whether the engine has already searched for the account without finding it.
 func (l *Link) wasLost() bool { return l.State == Lost || l.State == Gone }
 
-// relocate looks for another account of a person whose account id the target no longer knows. It
-// searches by the matching values that the account had, and by those that it should have. A single
-// 404 proves little, so the link stays until another account replaces it. A nil decision means that
-// relocate found an account.
-func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
+// findReplacement looks for another account of a person whose account id the target no longer
+// knows. It searches by the matching values that the account had, and by those that it should have.
+// A single 404 proves little, so the link stays until another account replaces it. A nil decision
+// means that findReplacement found an account.
+func (p *pass) findReplacement(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	old := *w.link
 	keys := p.relocationKeys(w, attributes)
 	w.step("EntryImport", MatchingStep, Skipped, fmt.Sprintf("%s has no account %s any more (404). Looking for another one.", p.m.target, old.TargetID), map[string]string{"id": old.TargetID})
@@ -37,7 +37,7 @@ func (p *pass) relocate(ctx context.Context, w *work, attributes map[string]any)
 		w.entryStepFailed("EntryImport", MatchingStep, l.problem)
 		return w.failLost(l.problem, old), ctx.Err()
 	case len(l.found) > 1:
-		return w.failLost(w.ambiguous(l.found, l.key).problem, old), nil
+		return w.failLost(w.failAmbiguous(l.found, l.key).problem, old), nil
 	case len(l.found) == 1 && l.found[0].ID == old.TargetID:
 		return w.withAction(w.fail(&TargetError{
 			Kind: Transient, Code: "InvalidAnchor",
@@ -195,10 +195,12 @@ func (w *work) accountKeys(wrote Ledger) []MatchKey {
 	return keys
 }
 
+// sameKey reports whether two matching values find the same accounts. It ignores case.
 func sameKey(a, b MatchKey) bool {
 	return a.Path == b.Path && scim.Fold(text(a.Value)) == scim.Fold(text(b.Value))
 }
 
+// sameKeys reports whether two lists of matching values are equal. It does not ignore case.
 func sameKeys(a, b []MatchKey) bool {
 	return slices.EqualFunc(a, b, func(a, b MatchKey) bool { return a.Path == b.Path && text(a.Value) == text(b.Value) })
 }

@@ -126,6 +126,7 @@ func (r *row) parsePath() error {
 // attribute, such as emails[type eq "work"]. It is "" if the path selects no element.
 func (r *row) element() string { return strings.ToLower(elementOf(r.Target)) }
 
+// elementOf returns the part of a path up to the closing bracket; "" if the path has no filter.
 func elementOf(path string) string {
 	return path[:strings.LastIndexByte(path, ']')+1]
 }
@@ -142,6 +143,7 @@ func (s *Schema) systems(m *ObjectMapping) (source, target string) {
 	return "", ""
 }
 
+// readsState reports whether an expression depends on whether the object is disabled or deleted.
 func readsState(e *expr.Expr) bool {
 	if e == nil {
 		return false
@@ -160,6 +162,7 @@ func (m *mapping) row(target string) *row {
 	return nil
 }
 
+// can reports whether the mapping allows an action.
 func (m *mapping) can(action FlowTypes) bool { return m.object.FlowTypes.Has(action) }
 
 // readsDomain reports whether an expression of the mapping reads the source's default domain.
@@ -200,7 +203,7 @@ func (m *mapping) values(attributes map[string]any, entitled bool, draws *drawin
 		if err != nil {
 			return nil, err
 		}
-		if want != nil || flows && entitled && !creating && r.clears() {
+		if want != nil || flows && entitled && !creating && r.clearsTarget() {
 			v := value{row: r, want: want}
 			if r.roles != "" {
 				v.assigned = assignedRoles(attributes)
@@ -211,10 +214,10 @@ func (m *mapping) values(attributes map[string]any, entitled bool, draws *drawin
 	return out, nil
 }
 
-// clears reports whether an empty source value clears the target attribute. The engine never clears
-// a matching attribute, a required attribute, an attribute that blocks the account, or an attribute
-// with a default value.
-func (r *row) clears() bool {
+// clearsTarget reports whether an empty source value clears the target attribute. The engine never
+// clears a matching attribute, a required attribute, an attribute that blocks the account, or an
+// attribute with a default value.
+func (r *row) clearsTarget() bool {
 	return r.FlowType == FlowAlways && r.Expr != nil && !r.state && r.MatchingPriority == 0 && !r.Required && r.DefaultValue == ""
 }
 
@@ -255,6 +258,7 @@ func (r *row) evaluate(env expr.Env, creating bool) (want any, flows bool, probl
 	return want, true, problem
 }
 
+// convert converts the value of an expression to the type of the target attribute.
 func (r *row) convert(v expr.Value) (any, *rowProblem) {
 	if r.Multivalued && v.IsComplex() {
 		return complexValues(v.Strings()), nil
@@ -290,27 +294,27 @@ func (r *row) convertOne(text string) (any, *rowProblem) {
 		if b, ok := parseBool(text); ok {
 			return b, nil
 		}
-		return nil, r.unreadable(text, "True or False")
+		return nil, r.unreadableProblem(text, "True or False")
 	case TypeInteger:
 		n, err := strconv.ParseInt(strings.TrimSpace(text), 10, 64)
 		if err != nil {
-			return nil, r.unreadable(text, "a whole number")
+			return nil, r.unreadableProblem(text, "a whole number")
 		}
 		return n, nil
 	case TypeDateTime:
 		if at, ok := expr.String(text).Instant(); ok {
 			return at.UTC().Format(time.RFC3339), nil
 		}
-		return nil, r.unreadable(text, "a date and time, such as 2026-01-31T09:00:00Z")
+		return nil, r.unreadableProblem(text, "a date and time, such as 2026-01-31T09:00:00Z")
 	case TypeBinary:
 		if _, err := base64.StdEncoding.DecodeString(text); err != nil {
-			return nil, r.unreadable(text, "bytes in Base64")
+			return nil, r.unreadableProblem(text, "bytes in Base64")
 		}
 	}
 	return text, nil
 }
 
-func (r *row) unreadable(text, want string) *rowProblem {
+func (r *row) unreadableProblem(text, want string) *rowProblem {
 	return &rowProblem{
 		Target: r.Target, Code: "InvalidValue",
 		Text:   fmt.Sprintf("%s takes %s, and the mapping yields %q.", r.Target, want, text),
@@ -328,6 +332,7 @@ func parseBool(text string) (value, ok bool) {
 	return false, false
 }
 
+// sourceValue converts the value of a source attribute for expressions.
 func sourceValue(v any) expr.Value {
 	switch v := v.(type) {
 	case string:
@@ -377,7 +382,7 @@ func diff(current scim.Resource, values []value, wrote Ledger) []Change {
 		}
 		old, same := v.row.compare(current, v.want)
 		if isPassword(v.row.Target) {
-			same = v.row.agrees(wrote[v.row.Target].Sent, v.want)
+			same = v.row.agreesWithLedger(wrote[v.row.Target].Sent, v.want)
 		}
 		before := len(changes)
 		changes = v.add(changes, old, same)
@@ -411,8 +416,8 @@ func diffWritten(wrote Ledger, values []value) (changes []Change, sure bool) {
 			if changes = v.add(changes, nil, false); len(changes) > before {
 				changes[before].Unknown = true
 			}
-		case had.Sent == nil || v.row.agrees(had.Sent, v.want):
-			changes = v.add(changes, had.value(), v.row.agrees(had.value(), v.want))
+		case had.Sent == nil || v.row.agreesWithLedger(had.Sent, v.want):
+			changes = v.add(changes, had.value(), v.row.agreesWithLedger(had.value(), v.want))
 		default:
 			changes = v.add(changes, had.shown(), false)
 		}
@@ -438,7 +443,7 @@ func (v value) add(changes []Change, old any, same bool) []Change {
 	}
 	want := v.want
 	if v.row.FlowType == FlowMultiValueAddOnly || v.row.FlowType == FlowValueAddOnly {
-		if want = v.row.union(old, want); want == nil {
+		if want = v.row.addMissingValues(old, want); want == nil {
 			return changes
 		}
 	}
@@ -447,13 +452,14 @@ func (v value) add(changes []Change, old any, same bool) []Change {
 	return append(changes, c)
 }
 
+// change returns the change of the row's target attribute from old to want.
 func (r *row) change(old, want any) Change {
 	return Change{Path: r.Target, Old: old, New: want, Type: string(r.Type), Alone: r.alone, Roles: r.roles, Redacted: r.Expr != nil && r.Expr.Redacts()}
 }
 
-// union returns the old values and the wanted values together. It returns nil if the old values
-// contain all wanted values. If one of them is not a list, it returns the wanted value.
-func (r *row) union(old, want any) any {
+// addMissingValues returns the old values and the wanted values together. It returns nil if the old
+// values contain all wanted values. If one of them is not a list, it returns the wanted value.
+func (r *row) addMissingValues(old, want any) any {
 	have, several := old.([]any)
 	wanted, ok := want.([]any)
 	if !several || !ok {
@@ -515,6 +521,7 @@ func flatten(values []any) []any {
 	return out
 }
 
+// sameSet reports whether two lists have the same values in any order.
 func (r *row) sameSet(have, want []any) bool {
 	if len(have) != len(want) {
 		return false
@@ -527,6 +534,8 @@ func (r *row) sameSet(have, want []any) bool {
 	return true
 }
 
+// same reports whether the account's value have equals the wanted value want, by the rules for the
+// attribute's type.
 func (r *row) same(have, want any) bool {
 	switch want := want.(type) {
 	case bool:
@@ -595,9 +604,9 @@ func text(v any) string {
 	return string(b)
 }
 
-// hash returns a hash of a set of values. Links that earlier versions of Rollcall stored have such
-// a hash instead of a ledger.
-func hash(values []value) string {
+// hashValues returns a hash of a set of values. Links that earlier versions of Rollcall stored have
+// such a hash instead of a ledger.
+func hashValues(values []value) string {
 	h := sha256.New()
 	for _, v := range values {
 		if v.want == nil {

@@ -108,7 +108,7 @@ func TestDiff(t *testing.T) {
 				t.Errorf("changes (-want +got):\n%s", d)
 			}
 			// What the ledger remembers of the same account leads to the same decision.
-			wrote := throughText(t, Ledger{tt.target: {Got: remembered(r.valueIn(current)), Shown: true}})
+			wrote := throughText(t, Ledger{tt.target: {Got: toLedgerValue(r.valueIn(current)), Shown: true}})
 			got, sure := diffWritten(wrote, []value{{row: r, want: tt.want}})
 			if len(got) != len(want) || len(got) == 1 && text(got[0].New) != text(want[0].New) || !sure {
 				t.Errorf("by the ledger %v: got %v (sure: %v), want %v", wrote, got, sure, want)
@@ -144,12 +144,12 @@ func TestHash(t *testing.T) {
 		{{title, "a", nil}, {nick, "b", nil}},
 		{{title, "a2:nickName", nil}, {nick, "b", nil}},
 	} {
-		h := hash(values)
+		h := hashValues(values)
 		if other, twice := seen[h]; twice {
 			t.Errorf("%v and %v have one hash", values, other)
 		}
 		seen[h] = values
-		if hash(values) != h {
+		if hashValues(values) != h {
 			t.Errorf("%v has two hashes", values)
 		}
 	}

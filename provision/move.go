@@ -21,7 +21,7 @@ type Move struct {
 // zero if the new address leads to the same application.
 func (j *Jobs) Move(ctx context.Context, job Job, tenantURL string) (Move, error) {
 	var n Move
-	if job.Version == 0 || job.TenantURL == "" || endpoint(tenantURL) == endpoint(job.TenantURL) {
+	if job.Version == 0 || job.TenantURL == "" || applicationAddress(tenantURL) == applicationAddress(job.TenantURL) {
 		return n, nil
 	}
 	source, err := j.Sources(ctx, job.Key.Directory)

@@ -56,7 +56,8 @@ func (w *work) postpone(until time.Time, why string) {
 	w.decision, w.result, w.waits = next, unsentResult{}, why
 }
 
-func (r *run) show(entry *LogEntry) error {
+// showEntry passes the entry to the function that watches the run, if there is one.
+func (r *run) showEntry(entry *LogEntry) error {
 	if r.visit == nil {
 		return nil
 	}

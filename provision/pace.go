@@ -166,7 +166,7 @@ func (c *pacer) paused(kind Request) time.Time {
 func (c *pacer) why(kind Request) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.postponed(kind, c.gates[kind], time.Time{}).Detail
+	return c.postponedError(kind, c.gates[kind], time.Time{}).Detail
 }
 
 // waits returns how many requests wait.
@@ -262,7 +262,7 @@ func (c *pacer) letBegin() {
 		begin, may := c.mayBegin(g, now)
 		switch {
 		case closed || begin.After(c.end):
-			w.refusal = c.postponed(w.kind, g, begin)
+			w.refusal = c.postponedError(w.kind, g, begin)
 			g.waiting--
 			close(w.open)
 		case !may && begin.IsZero(): // grant checks this request again when a running request ends
@@ -346,8 +346,8 @@ func latest(a, b time.Time) time.Time {
 	return b
 }
 
-// postponed returns the error for a request that cannot begin in this slice.
-func (c *pacer) postponed(kind Request, g *gate, until time.Time) *TargetError {
+// postponedError returns the error for a request that cannot begin in this slice.
+func (c *pacer) postponedError(kind Request, g *gate, until time.Time) *TargetError {
 	te := &TargetError{Kind: Throttled, Code: "TooManyRequests", Detail: "It is not the turn of this request yet.", postponed: latest(until, c.now())}
 	if c.now().Before(g.Until) {
 		te.Detail = fmt.Sprintf("The application asked for a pause of %s (HTTP %d).", kind.plural(), g.status())
@@ -478,12 +478,14 @@ func (c *pacer) acceptedRate(now time.Time, window time.Duration) float64 {
 // request's context.
 type request struct {
 	lane        Lane
-	before      func(ctx context.Context) error // called right before a create is sent; may be nil
-	knownAbsent []MatchKey                      // values for which a search has just found no account; the next Find for each sends no search
+	before      func(ctx context.Context) error // called right before a request of the kind beforeKind is sent; may be nil
+	beforeKind  Request
+	knownAbsent []MatchKey // values for which a search has just found no account; the next Find for each sends no search
 }
 
 type requestKey struct{}
 
+// withRequest puts the request into the context, in which pacedTarget finds it.
 func withRequest(ctx context.Context, r *request) context.Context {
 	return context.WithValue(ctx, requestKey{}, r)
 }
@@ -508,7 +510,7 @@ func (t pacedTarget) do(ctx context.Context, kind Request, send func() error) er
 		if err := t.pacer.waitForTurn(ctx, kind, r.lane); err != nil {
 			return err
 		}
-		if kind == CreateRequest && r.before != nil {
+		if r.before != nil && kind == r.beforeKind {
 			if err := r.before(ctx); err != nil {
 				t.pacer.endRequest(kind, t.pacer.now(), err)
 				return err

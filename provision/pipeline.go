@@ -486,6 +486,7 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 	times := w.known.unknownCreates()
 	var broken error
 	var written time.Time
+	req.beforeKind = CreateRequest
 	req.before = func(context.Context) error {
 		if now := l.r.e.Now(); written.IsZero() || now.Sub(written) > time.Second {
 			written, broken = now, l.intend(w, d, times)
@@ -700,7 +701,7 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 	}
 	for _, o := range outcomes {
 		if o.Entry != nil {
-			if err := r.show(o.Entry); err != nil {
+			if err := r.showEntry(o.Entry); err != nil {
 				return err
 			}
 		}

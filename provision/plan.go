@@ -62,6 +62,8 @@ type PlanReport struct {
 	References     int      `json:"references"` // how many references to people, such as the manager, would be set or removed
 	Notes          []string `json:"notes"`
 
+	AccountsRead int `json:"accountsRead,omitempty"` // how many accounts of the application's list were read, if the plan needed the list
+
 	NotUndone int            `json:"notUndone,omitempty"` // how many objects an undo leaves as they are
 	Edit      *MappingEdited `json:"edit,omitempty"`      // the change of the mappings that the cycle would be the first to use; nil if none
 
@@ -79,6 +81,12 @@ func (e *Engine) Plan(ctx context.Context, k Key, visit func(PlannedObject) erro
 // PlanWith is Plan for mappings that are not saved yet. It reports what the next cycle would do if
 // schema were saved now. A nil schema means the job's own mappings.
 func (e *Engine) PlanWith(ctx context.Context, k Key, schema *Schema, visit func(PlannedObject) error) (PlanReport, error) {
+	return e.planWith(ctx, k, schema, visit, func(int) {})
+}
+
+// planWith is PlanWith. It calls listed with the number of accounts that were read, if it reads the
+// list of the application's accounts.
+func (e *Engine) planWith(ctx context.Context, k Key, schema *Schema, visit func(PlannedObject) error, listed func(read int)) (PlanReport, error) {
 	r, err := e.open(ctx, k, 0)
 	if err != nil {
 		return PlanReport{}, err
@@ -97,7 +105,11 @@ func (e *Engine) PlanWith(ctx context.Context, k Key, schema *Schema, visit func
 	if err := r.test(ctx); err != nil {
 		return PlanReport{}, err
 	}
-	return r.plan(ctx, visit)
+	read := 0
+	r.target = newListedTarget(r.target, r.m, func(n int) { read = n; listed(n) })
+	report, err := r.plan(ctx, visit)
+	report.AccountsRead = read
+	return report, err
 }
 
 func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanReport, error) {

@@ -379,6 +379,7 @@ func (g *groupPlan) flush(ctx context.Context) error {
 	return nil
 }
 
+// plannedMembers returns the planned changes of a group's members.
 func (f *forecast) plannedMembers(group, name string, added, removed []PlannedMember) PlannedObject {
 	return PlannedObject{ObjectID: group, Kind: GroupKind, DisplayName: name, Action: Update, Result: Success, Changes: []Change{}, Added: added, Removed: removed}
 }

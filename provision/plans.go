@@ -75,7 +75,7 @@ func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedO
 	case p.Reasserts:
 		report, err = e.planReassert(ctx, p.Key, add)
 	default:
-		report, err = e.Plan(ctx, p.Key, add)
+		report, err = e.planWith(ctx, p.Key, nil, add, f.noteListed)
 	}
 	stop()
 	if err == nil {
@@ -147,6 +147,13 @@ func (f *planFiller) add(ctx context.Context, o PlannedObject) error {
 		return nil
 	}
 	return f.save(ctx)
+}
+
+// noteListed notes how many accounts of the application's list were read.
+func (f *planFiller) noteListed(read int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.plan.Report.AccountsRead = read
 }
 
 // withoutNames returns members without their names: a plan must not keep the name of a person who
@@ -576,7 +583,7 @@ func (r *run) expectedOperation(ctx context.Context, known *Pending) (*ExpectedO
 		x = &ExpectedOperation{} // the plan was cancelled: no operation is allowed
 	}
 	if x.Undo != nil {
-		known.Restore = x.restores()
+		known.Restore = x.newRestore()
 	}
 	known.Why, known.Reads = ByCycle, x.Reads // evaluate the object as the plan did
 	return x, nil

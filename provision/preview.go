@@ -60,7 +60,7 @@ func (j *Jobs) Try(ctx context.Context, job Job, mapping, replaces string, edit 
 		return t, err
 	}
 	t.Example = tryRow.row.draws()
-	drawn, err := tryRow.draw(ctx)
+	drawn, err := tryRow.drawSample(ctx)
 	if err != nil {
 		return t, err
 	}
@@ -167,9 +167,9 @@ func (t rowPreviewer) read(ctx context.Context, id string) (Object, error) {
 // ofMembers reports whether the row sends the members of groups.
 func (t rowPreviewer) ofMembers() bool { return t.groups != nil && t.row.Type == TypeReference }
 
-// members returns the number of a group's members in words as the value of the row, because each
-// member is sent as a separate reference.
-func (t rowPreviewer) members(ctx context.Context, o Object) (PreviewValue, error) {
+// countMembersInWords returns the number of a group's members in words as the value of the row,
+// because each member is sent as a separate reference.
+func (t rowPreviewer) countMembersInWords(ctx context.Context, o Object) (PreviewValue, error) {
 	v := PreviewValue{Person: Person{ObjectID: o.ID, Name: o.Name}}
 	found, err := t.groups.Members(ctx, o.ID, "", previewMembers+1)
 	switch n := len(found); {
@@ -199,7 +199,7 @@ func (t rowPreviewer) env(o Object) expr.Env {
 
 func (t rowPreviewer) value(ctx context.Context, o Object) (PreviewValue, error) {
 	if t.ofMembers() {
-		return t.members(ctx, o)
+		return t.countMembersInWords(ctx, o)
 	}
 	v := PreviewValue{Person: Person{ObjectID: o.ID, Name: o.Name}}
 	want, _, problem := t.row.evaluate(t.env(o), true)
@@ -207,7 +207,7 @@ func (t rowPreviewer) value(ctx context.Context, o Object) (PreviewValue, error)
 	case problem != nil:
 		v.Problem = problem.Text
 	case want == nil:
-	case t.m.hides(t.row.Target):
+	case t.m.hidesValues(t.row.Target):
 		v.Hidden = true
 	default:
 		if list, several := want.([]any); several {
@@ -221,12 +221,12 @@ func (t rowPreviewer) value(ctx context.Context, o Object) (PreviewValue, error)
 	return v, nil
 }
 
-// has reports whether the row has a value for the person.
-func (v PreviewValue) has() bool { return v.Hidden || len(v.Values) > 0 }
+// hasAnyValue reports whether the row has a value for the person.
+func (v PreviewValue) hasAnyValue() bool { return v.Hidden || len(v.Values) > 0 }
 
-// draw returns active people or groups, chosen at random. In a large directory it chooses random
-// positions in the list.
-func (t rowPreviewer) draw(ctx context.Context) ([]Object, error) {
+// drawSample returns active people or groups, chosen at random. In a large directory it chooses
+// random positions in the list.
+func (t rowPreviewer) drawSample(ctx context.Context) ([]Object, error) {
 	first, err := t.snapshot(ctx, "", importPage)
 	if err != nil {
 		return nil, err
@@ -293,12 +293,13 @@ func (p *RowPreview) add(v PreviewValue) {
 	case v.Problem != "":
 		p.Failures++
 		p.Failing = appendFew(p.Failing, v)
-	case !v.has():
+	case !v.hasAnyValue():
 		p.Empties++
 		p.Empty = appendFew(p.Empty, v)
 	}
 }
 
+// appendFew adds the value to the list, unless the list is already as long as previews show.
 func appendFew(list []PreviewValue, v PreviewValue) []PreviewValue {
 	if len(list) < previewListed {
 		list = append(list, v)

@@ -107,7 +107,7 @@ type snapshotOf func(ctx context.Context, q SnapshotQuery) ([]Object, error)
 // compare adds to n the number of objects that a change affects. It also calls visit with each
 // object in the directory.
 func (j *Jobs) compare(ctx context.Context, was, is scopeChecker, kind ObjectKind, snapshot snapshotOf, n *Reach, visit func(o Object, linked bool) error) error {
-	linked, err := j.linked(ctx, is.job.Key, kind)
+	linked, err := j.linkStates(ctx, is.job.Key, kind)
 	if err != nil {
 		return err
 	}
@@ -166,8 +166,8 @@ func (n *Reach) add(o Object, was, is scopeChecker, linked bool, state LinkState
 	}
 }
 
-// linked returns the link states of a job's linked users or groups, by object id.
-func (j *Jobs) linked(ctx context.Context, k Key, kind ObjectKind) (map[string]LinkState, error) {
+// linkStates returns the link states of a job's linked users or groups, by object id.
+func (j *Jobs) linkStates(ctx context.Context, k Key, kind ObjectKind) (map[string]LinkState, error) {
 	all := make(map[string]LinkState)
 	after := ""
 	for {

@@ -29,11 +29,11 @@ func (m *mapping) refersTo(attributes map[string]any) string {
 	return ""
 }
 
-// refer adds the values of the rows with references to w.values. A value is the id of the account
-// of another person, such as the manager. If the other person has no account, the value is empty;
-// when they get an account, the engine looks at this person again. While this person has no access,
-// refer adds no values. A decision that is not nil means that a row failed.
-func (p *pass) refer(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
+// addReferences adds the values of the rows with references to w.values. A value is the id of the
+// account of another person, such as the manager. If the other person has no account, the value is
+// empty; when they get an account, the engine looks at this person again. While this person has no
+// access, addReferences adds no values. A decision that is not nil means that a row failed.
+func (p *pass) addReferences(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	rows := p.m.references()
 	link := *w.link
 	w.link, link.Refers = &link, ""
@@ -53,7 +53,7 @@ func (p *pass) refer(ctx context.Context, w *work, attributes map[string]any) (d
 				return nil, err
 			}
 			if !there {
-				return w.failRow(r.unreadable(id, "the object id of a user, as the attribute manager has it")), nil
+				return w.failRow(r.unreadableProblem(id, "the object id of a user, as the attribute manager has it")), nil
 			}
 			if target == "" {
 				w.step("EntrySynchronizationReferences", ReferenceStep, Skipped, fmt.Sprintf("%s is not sent: the person that it names has no account in %s that may be used. It follows when there is one.", r.Target, p.m.target), map[string]string{"objectId": id})

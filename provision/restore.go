@@ -29,8 +29,8 @@ type formerValue struct {
 	later   string  // says that provisioning changed the attribute again since; "" if it did not
 }
 
-// restores returns what a planned operation restores.
-func (x *ExpectedOperation) restores() *restore {
+// newRestore returns what a planned operation restores.
+func (x *ExpectedOperation) newRestore() *restore {
 	r := &restore{mappings: x.Undo.mappings(), planned: true, didNotExist: x.Planned.Action == Delete}
 	for _, c := range x.Planned.Changes {
 		r.values = append(r.values, formerValue{path: c.Path, before: c.New, now: c.Old})
@@ -95,12 +95,12 @@ func (r *restore) changedBy(e LogEntry) {
 		return
 	}
 	for _, m := range e.Modified {
-		if i := r.index(m.DisplayName); i >= 0 {
+		if i := r.indexOfPath(m.DisplayName); i >= 0 {
 			r.values[i].wrote = m.NewValue // the first change of the attribute has the value before all of them
 			continue
 		}
 		v := formerValue{path: m.DisplayName, wrote: m.NewValue}
-		v.before, v.problem = e.before(m)
+		v.before, v.problem = e.valueBefore(m)
 		r.values = append(r.values, v)
 	}
 }
@@ -116,13 +116,14 @@ func (r *restore) changedLater(e LogEntry) {
 		return
 	}
 	for _, m := range e.Modified {
-		if i := r.index(m.DisplayName); i >= 0 {
+		if i := r.indexOfPath(m.DisplayName); i >= 0 {
 			r.values[i].later = "provisioning changed it again since, at " + e.ActivityTime.UTC().Format("2006-01-02 15:04 UTC")
 		}
 	}
 }
 
-func (r *restore) index(path string) int {
+// indexOfPath returns the index of the value with this path in r.values, or -1 if there is none.
+func (r *restore) indexOfPath(path string) int {
 	return slices.IndexFunc(r.values, func(v formerValue) bool { return v.path == path })
 }
 
@@ -154,7 +155,7 @@ func (r *run) passOf(ctx context.Context, p *pass, version int64) (*pass, error)
 	if err != nil {
 		return nil, fmt.Errorf("read version %d of the mappings: %w", version, err)
 	}
-	former := p.with(m)
+	former := p.withMapping(m)
 	former.currentMapping = p.m
 	if p.groups != nil {
 		object, err := v.Schema.GroupMapping()
@@ -165,7 +166,7 @@ func (r *run) passOf(ctx context.Context, p *pass, version int64) (*pass, error)
 		if err != nil {
 			return nil, fmt.Errorf("read version %d of the mappings: %w", version, err)
 		}
-		former.groups = p.groups.with(g)
+		former.groups = p.groups.withMapping(g)
 		former.groups.currentMapping = p.groups.m
 	}
 	if p.former.by == nil {
@@ -175,8 +176,8 @@ func (r *run) passOf(ctx context.Context, p *pass, version int64) (*pass, error)
 	return former, nil
 }
 
-// with returns a pass with another mapping.
-func (p *pass) with(m *mapping) *pass {
+// withMapping returns a pass with another mapping.
+func (p *pass) withMapping(m *mapping) *pass {
 	m.now, m.domain = p.m.now, p.m.domain
 	return &pass{
 		job: p.job, m: m, target: p.target, members: p.members, searcher: p.searcher, g: p.g, firstCheckLock: newLock(), settle: p.settle,
@@ -229,7 +230,7 @@ func (p *pass) restoreAccount(ctx context.Context, w *work, attributes map[strin
 	}
 	changes, meanwhile := p.formerValues(w, back)
 	action := Update
-	if p.m.blocks(changes) {
+	if p.m.blocksAccount(changes) {
 		action = Disable
 	}
 	switch {
@@ -242,7 +243,7 @@ func (p *pass) restoreAccount(ctx context.Context, w *work, attributes map[strin
 	case action == Update && !w.entitled():
 		return w.skip(codeNoAccess, "The person has no access today: "+w.whyDisabled(), "Correct that first, and make the plan again."), nil
 	}
-	w.step("EntrySynchronizationUpdate", ProcessingStep, Success, fmt.Sprintf("%s will be set back in %s.", w.who(), p.m.target), nil)
+	w.step("EntrySynchronizationUpdate", ProcessingStep, Success, fmt.Sprintf("%s will be set back in %s.", w.describeObject(), p.m.target), nil)
 	return patch{action: action, link: *w.link, changes: changes}, nil
 }
 
@@ -268,20 +269,20 @@ func (p *pass) formerValues(w *work, back *restore) (changes []Change, meanwhile
 			keep(v.path, v.problem)
 			continue
 		}
-		before, ok := row.typed(v.before)
+		before, ok := row.toAttributeForm(v.before)
 		if !ok {
 			keep(v.path, "its value before was not recorded exactly")
 			continue
 		}
 		now := row.valueIn(w.current)
-		if row.agrees(remembered(now), remembered(before)) {
+		if row.agreesWithLedger(toLedgerValue(now), toLedgerValue(before)) {
 			continue
 		}
 		if v.later != "" {
 			keep(v.path, v.later)
 			continue
 		}
-		if !row.isAsWritten(remembered(now), v, w.link.Wrote[v.path], back.planned) {
+		if !row.isAsWritten(toLedgerValue(now), v, w.link.Wrote[v.path], back.planned) {
 			meanwhile = true
 			keep(v.path, "it was changed at the application meanwhile, and is now "+shownValue(now))
 			continue
@@ -299,18 +300,18 @@ func (p *pass) formerValues(w *work, back *restore) (changes []Change, meanwhile
 // operation, the value in the plan.
 func (r *row) isAsWritten(now any, v formerValue, wrote Written, planned bool) bool {
 	if planned {
-		must, ok := r.typed(v.now)
-		return ok && r.agrees(now, remembered(must))
+		must, ok := r.toAttributeForm(v.now)
+		return ok && r.agreesWithLedger(now, toLedgerValue(must))
 	}
 	if v.wrote == nil {
 		return now == nil
 	}
-	return text(now) == *v.wrote || wrote.Sent != nil && (r.agrees(now, wrote.Sent) || wrote.Shown && now != nil && r.agrees(now, wrote.Got))
+	return text(now) == *v.wrote || wrote.Sent != nil && (r.agreesWithLedger(now, wrote.Sent) || wrote.Shown && now != nil && r.agreesWithLedger(now, wrote.Got))
 }
 
-// typed returns a value of the log or of a stored plan in the form that the attribute takes. ok is
-// false if the value does not have that form.
-func (r *row) typed(v any) (typed any, ok bool) {
+// toAttributeForm returns a value of the log or of a stored plan in the form that the attribute
+// takes. ok is false if the value does not have that form.
+func (r *row) toAttributeForm(v any) (typed any, ok bool) {
 	switch value := v.(type) {
 	case nil:
 		return nil, true
@@ -340,8 +341,8 @@ func (p *pass) restoreAbsence(w *work, attributes map[string]any) decision {
 	for i := range p.m.rows {
 		r := &p.m.rows[i]
 		wrote, known := w.link.Wrote.known(r.Target)
-		now := remembered(r.valueIn(w.current))
-		if !known || isPassword(r.Target) || r.agrees(now, wrote.Sent) || r.agrees(now, wrote.Got) {
+		now := toLedgerValue(r.valueIn(w.current))
+		if !known || isPassword(r.Target) || r.agreesWithLedger(now, wrote.Sent) || r.agreesWithLedger(now, wrote.Got) {
 			continue
 		}
 		changed = append(changed, r.Target)
@@ -350,7 +351,7 @@ func (p *pass) restoreAbsence(w *work, attributes map[string]any) decision {
 		return w.skip(codeChanged, "The account was created and changed at the application since: "+strings.Join(changed, ", ")+".", "Delete or disable it there if it is not wanted.")
 	}
 	if p.m.can(FlowDelete) {
-		w.step("EntrySynchronizationDelete", ProcessingStep, Success, fmt.Sprintf("%s will be deleted in %s: the account did not exist before.", w.who(), p.m.target), nil)
+		w.step("EntrySynchronizationDelete", ProcessingStep, Success, fmt.Sprintf("%s will be deleted in %s: the account did not exist before.", w.describeObject(), p.m.target), nil)
 		return remove{link: *w.link}
 	}
 	attributes[attrSoftDeleted] = true
@@ -360,7 +361,7 @@ func (p *pass) restoreAbsence(w *work, attributes map[string]any) decision {
 	}
 	changes := diff(w.current, values, w.link.Wrote)
 	switch {
-	case !p.m.can(FlowUpdate) || !p.m.blocks(changes) && len(changes) > 0 || len(values) == 0:
+	case !p.m.can(FlowUpdate) || !p.m.blocksAccount(changes) && len(changes) > 0 || len(values) == 0:
 		return w.skip(codeNotUndone, "The account was created. Delete is not among the Target Object Actions, and no row of the mapping disables an account.", "Delete the account at the application if it is not wanted.")
 	case len(changes) == 0:
 		return w.skip(codeAsBefore, "The account is disabled already. Delete is not among the Target Object Actions.", "")

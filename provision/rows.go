@@ -471,6 +471,7 @@ func (r RowEdit) place(source *ObjectDefinition, target *AttributeDefinition, sc
 	}
 }
 
+// attributesOf returns the attributes of an object in the form that expressions use.
 func attributesOf(o *ObjectDefinition) []expr.Attribute {
 	list := make([]expr.Attribute, len(o.Attributes))
 	for i, a := range o.Attributes {

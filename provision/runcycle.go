@@ -143,6 +143,7 @@ func (r *run) whyWaits(ctx context.Context) (string, error) {
 	return inLine, err
 }
 
+// lastCycle returns the id of the last cycle that ended; "" if there was none.
 func (s State) lastCycle() string {
 	if s.Last == nil {
 		return ""

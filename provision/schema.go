@@ -334,6 +334,7 @@ func (s *Schema) Directory(name string) (*DirectoryDefinition, error) {
 	return nil, fmt.Errorf("the schema has no directory %q", name)
 }
 
+// sameDirectory reports whether two names mean the same directory. Entra ID has two names.
 func sameDirectory(a, b string) bool {
 	renamed := func(name string) string {
 		if name == "Azure Active Directory" {

@@ -236,10 +236,10 @@ func (v *mappingCheck) run() ([]CompiledMapping, error) {
 			v.fail(i, nil, fmt.Sprintf("row %d has the same target attribute: remove one", earlier))
 		}
 		seen[row.TargetAttributeName] = i + 1
-		v.row(i, row)
+		v.checkAttributeRow(i, row)
 	}
 	if v.mapping.Enabled && len(Matching(v.rows)) == 0 && len(v.errs) == 0 {
-		v.whole("no row has a matching precedence: give one, such as userName, precedence 1")
+		v.failWhole("no row has a matching precedence: give one, such as userName, precedence 1")
 	}
 	v.scope()
 	if len(v.errs) > 0 {
@@ -248,7 +248,7 @@ func (v *mappingCheck) run() ([]CompiledMapping, error) {
 	return v.rows, nil
 }
 
-func (v *mappingCheck) row(i int, row *AttributeMapping) {
+func (v *mappingCheck) checkAttributeRow(i int, row *AttributeMapping) {
 	definition, ok := v.target.Attribute(row.TargetAttributeName)
 	if !ok {
 		v.fail(i, nil, fmt.Sprintf("the target object %s has no such attribute%s", v.target.Name, v.target.attributeHint(row.TargetAttributeName)))
@@ -318,12 +318,12 @@ func (v *mappingCheck) scope() {
 	for _, group := range slices.Concat(f.Groups, f.InputFilterGroups, f.CategoryFilterGroups) {
 		for _, clause := range group.Clauses {
 			if _, ok := v.source.Attribute(clause.SourceOperandName); !ok {
-				v.whole(fmt.Sprintf("the scope %q reads %s, which the source object %s does not have%s",
+				v.failWhole(fmt.Sprintf("the scope %q reads %s, which the source object %s does not have%s",
 					group.Name, clause.SourceOperandName, v.source.Name, v.source.attributeHint(clause.SourceOperandName)))
 				continue
 			}
 			if problem := whyHarmful(clause, v.catalog); problem != "" && v.mapping.SourceObjectName == "User" {
-				v.whole(fmt.Sprintf("the scope %q: %s", group.Name, problem))
+				v.failWhole(fmt.Sprintf("the scope %q: %s", group.Name, problem))
 			}
 		}
 	}
@@ -336,6 +336,7 @@ func (v *mappingCheck) fail(i int, cause error, message string) {
 	})
 }
 
-func (v *mappingCheck) whole(message string) {
+// failWhole adds an error that concerns the whole mapping and not a single row.
+func (v *mappingCheck) failWhole(message string) {
 	v.errs = append(v.errs, &RowError{Mapping: v.mapping.Name, Message: message})
 }

@@ -64,12 +64,12 @@ func compileScope(m *ObjectMapping) (*scopingFilter, error) {
 // spaces and underscores in operator names. If the attribute is empty, only IS NULL is true; every
 // other clause is false, also a negative one such as NOT EQUALS.
 func compileClause(c FilterClause) (clauseTest, error) {
-	op := operator(c)
+	op := normalizedOperator(c)
 	switch op {
 	case "ISNULL":
-		return func(v any) (bool, error) { return empty(v), nil }, nil
+		return func(v any) (bool, error) { return isEmptyValue(v), nil }, nil
 	case "ISNOTNULL":
-		return func(v any) (bool, error) { return !empty(v), nil }, nil
+		return func(v any) (bool, error) { return !isEmptyValue(v), nil }, nil
 	case "ISTRUE", "ISFALSE":
 		return ifNotEmpty(func(v string) bool { b, ok := parseBool(v); return ok && b == (op == "ISTRUE") }), nil
 	}
@@ -108,7 +108,7 @@ func compilePatternClause(c FilterClause, wants bool) (clauseTest, error) {
 		return nil, fmt.Errorf("%s: the pattern %q cannot be used: %w", c.SourceOperandName, source, err)
 	}
 	return func(v any) (bool, error) {
-		if empty(v) {
+		if isEmptyValue(v) {
 			return false, nil
 		}
 		matches, err := pattern.Matches(text(v))
@@ -132,7 +132,7 @@ func whyHarmful(c FilterClause, source Catalog) string {
 		return ""
 	}
 	a, ok := source.Attribute(name)
-	op := operator(c)
+	op := normalizedOperator(c)
 	nullTest := op == "ISNULL" || op == "ISNOTNULL"
 	test, err := compileClause(c)
 	switch {
@@ -165,11 +165,13 @@ func holds(test clauseTest, v any) bool {
 	return is && err == nil
 }
 
-// operator returns the operator of a clause in upper case, without spaces and underscores.
-func operator(c FilterClause) string {
+// normalizedOperator returns the operator of a clause in upper case, without spaces and
+// underscores.
+func normalizedOperator(c FilterClause) string {
 	return strings.ToUpper(strings.NewReplacer(" ", "", "_", "").Replace(c.OperatorName))
 }
 
+// compareNumber compares a value with n. It returns false if the value is not a whole number.
 func compareNumber(op, v string, n int64) bool {
 	have, err := strconv.ParseInt(strings.TrimSpace(v), 10, 64)
 	if err != nil {
@@ -186,11 +188,12 @@ func compareNumber(op, v string, n int64) bool {
 	return have&n == 0
 }
 
+// ifNotEmpty returns a test that fails for an empty value, and otherwise tests the value's text.
 func ifNotEmpty(test func(string) bool) clauseTest {
-	return func(v any) (bool, error) { return !empty(v) && test(text(v)), nil }
+	return func(v any) (bool, error) { return !isEmptyValue(v) && test(text(v)), nil }
 }
 
-func empty(v any) bool {
+func isEmptyValue(v any) bool {
 	switch v := v.(type) {
 	case nil:
 		return true
@@ -273,7 +276,7 @@ type Operator struct {
 
 // Is reports whether name is the name of this operator. It ignores case, spaces and underscores.
 func (o Operator) Is(name string) bool {
-	return operator(FilterClause{OperatorName: o.Name}) == operator(FilterClause{OperatorName: name})
+	return normalizedOperator(FilterClause{OperatorName: o.Name}) == normalizedOperator(FilterClause{OperatorName: name})
 }
 
 // Words returns the clause in words, for a sentence: "department EQUALS Sales".

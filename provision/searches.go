@@ -211,6 +211,8 @@ func newSearcher(target Target, s *Searches, g goroutines) *searcher {
 	return &searcher{target: target, g: g, asking: newLock(), known: known}
 }
 
+// can returns whether the target can be searched by the row's attribute. The first call for an
+// attribute tests it.
 func (s *searcher) can(ctx context.Context, r *row) (Searchable, error) {
 	s.asking.acquire(s.g)
 	defer s.asking.release()
@@ -265,7 +267,7 @@ func (p *pass) search(ctx context.Context, r *row, k MatchKey) (found []TargetOb
 		return nil, can, asProblem(err)
 	}
 	for _, o := range all {
-		o, problem := p.confirm(ctx, r, o, k)
+		o, problem := p.confirmMatch(ctx, r, o, k)
 		if problem != nil {
 			return nil, can, problem
 		}
@@ -274,18 +276,18 @@ func (p *pass) search(ctx context.Context, r *row, k MatchKey) (found []TargetOb
 	return found, can, nil
 }
 
-// confirm checks that an account has the value by which it was found. If the answer to the search
-// does not show the attribute, confirm reads the account by its id. It returns the account as it
-// was read last.
-func (p *pass) confirm(ctx context.Context, r *row, o TargetObject, k MatchKey) (TargetObject, *TargetError) {
-	shown, same := r.shows(o.Resource, k.Value)
+// confirmMatch checks that an account has the value by which it was found. If the answer to the
+// search does not show the attribute, confirmMatch reads the account by its id. It returns the
+// account as it was read last.
+func (p *pass) confirmMatch(ctx context.Context, r *row, o TargetObject, k MatchKey) (TargetObject, *TargetError) {
+	shown, same := r.showsWanted(o.Resource, k.Value)
 	if !shown {
 		full, err := p.target.Get(ctx, o.ID)
 		if err != nil {
 			return o, asTargetError(err)
 		}
 		o = full
-		shown, same = r.shows(o.Resource, k.Value)
+		shown, same = r.showsWanted(o.Resource, k.Value)
 	}
 	switch {
 	case same:
@@ -317,14 +319,11 @@ func (m *mapping) rowFor(path string) *row {
 	return &r
 }
 
-// shows compares an account with a wanted value. shown reports whether the account has any value
-// for the row's attribute. same reports whether the wanted value is one of them. An element without
-// a type counts as having the wanted type.
-func (r *row) shows(account scim.Resource, want any) (shown, same bool) {
-	values := flatten(r.path.Get(account))
-	if r.loose != nil {
-		values = append(values, flatten(r.loose.Get(account))...)
-	}
+// showsWanted compares an account with a wanted value. shown reports whether the account has any
+// value for the row's attribute. same reports whether the wanted value is one of them. An element
+// without a type counts as having the wanted type.
+func (r *row) showsWanted(account scim.Resource, want any) (shown, same bool) {
+	values := r.valuesIn(account)
 	if list, ok := want.([]any); ok && len(list) == 1 {
 		want = list[0]
 	} else if ok {
@@ -340,6 +339,16 @@ func (r *row) shows(account scim.Resource, want any) (shown, same bool) {
 		}
 	}
 	return shown, false
+}
+
+// valuesIn returns all values that an account has for the row's attribute. An element without a type
+// counts as having the wanted type.
+func (r *row) valuesIn(account scim.Resource) []any {
+	values := flatten(r.path.Get(account))
+	if r.loose != nil {
+		values = append(values, flatten(r.loose.Get(account))...)
+	}
+	return values
 }
 
 // failUnsearchable returns the decision that a person fails who may have an account, because the

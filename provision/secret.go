@@ -54,6 +54,7 @@ func originOf(tenantURL string) string {
 	return strings.ToLower(u.Scheme) + "://" + strings.ToLower(net.JoinHostPort(u.Hostname(), port))
 }
 
+// sameOrigin reports whether two Tenant URLs have the same scheme, host and port.
 func sameOrigin(a, b string) bool { return originOf(a) == originOf(b) }
 
 // hostOf returns the scheme and host of a Tenant URL, for display.

@@ -143,9 +143,9 @@ func valuesBefore(changes []Change) map[string]any {
 	return exact
 }
 
-// before returns the value that an attribute had before the change of an entry. If the value is not
-// recorded, problem says why.
-func (e LogEntry) before(m ModifiedProperty) (value any, problem string) {
+// valueBefore returns the value that an attribute had before the change of an entry. If the value
+// is not recorded, problem says why.
+func (e LogEntry) valueBefore(m ModifiedProperty) (value any, problem string) {
 	exact, known := e.Before[m.DisplayName]
 	switch {
 	case known:
@@ -493,6 +493,7 @@ func (f *forecast) undo(ctx context.Context, u Undo, ids []string) error {
 	return nil
 }
 
+// undoOne plans the undo for one object.
 func (f *forecast) undoOne(ctx context.Context, u Undo, id string) (*work, error) {
 	known, err := f.r.e.Store.KnownAbout(ctx, f.r.job.Key, id)
 	if err != nil {

@@ -48,13 +48,13 @@ func (j *Jobs) GoBack(ctx context.Context, k Key, number int64, allow func(befor
 	if err != nil {
 		return Job{}, err
 	}
-	return j.replace(ctx, k, v.Schema, allow, actor, event.ProvisioningMappingChanged, fmt.Sprintf("The mappings of version %d were set again.", number))
+	return j.changeSchema(ctx, k, v.Schema, allow, actor, event.ProvisioningMappingChanged, fmt.Sprintf("The mappings of version %d were set again.", number))
 }
 
 // ImportSchema replaces the whole schema document. It calls allow with the job before and after the
 // change, as GoBack does.
 func (j *Jobs) ImportSchema(ctx context.Context, k Key, schema *Schema, allow func(before, after Job) (confirmed int, err error), actor string) (Job, error) {
-	return j.replace(ctx, k, schema, allow, actor, event.ProvisioningSchemaChanged, "The schema was replaced.")
+	return j.changeSchema(ctx, k, schema, allow, actor, event.ProvisioningSchemaChanged, "The schema was replaced.")
 }
 
 // SetSchema is like ImportSchema, but allows every change. It is for programs that cannot ask an
@@ -63,7 +63,7 @@ func (j *Jobs) SetSchema(ctx context.Context, k Key, schema *Schema, actor strin
 	return j.ImportSchema(ctx, k, schema, func(_, _ Job) (int, error) { return 0, nil }, actor)
 }
 
-func (j *Jobs) replace(ctx context.Context, k Key, schema *Schema, allow func(before, after Job) (confirmed int, err error), actor, name, words string) (Job, error) {
+func (j *Jobs) changeSchema(ctx context.Context, k Key, schema *Schema, allow func(before, after Job) (confirmed int, err error), actor, name, words string) (Job, error) {
 	if err := j.CheckSchema(schema); err != nil {
 		return Job{}, err
 	}
@@ -143,6 +143,7 @@ func NotTakenOver(document []byte, s *Schema) ([]string, error) {
 	return lost, nil
 }
 
+// decodeNumbers decodes JSON and keeps numbers as they are written.
 func decodeNumbers(document []byte, v any) error {
 	d := json.NewDecoder(bytes.NewReader(document))
 	d.UseNumber()

@@ -40,7 +40,7 @@ func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) resul
 		if d.action == Disable {
 			words = "%s was disabled in %s."
 		}
-		return w.succeed("EntryExportUpdate", fmt.Sprintf(words, w.who(), p.m.target), d.changes)
+		return w.succeed("EntryExportUpdate", fmt.Sprintf(words, w.describeObject(), p.m.target), d.changes)
 	}
 	te := s.refusalWithNames()
 	if te.Kind == NotFound && (w.known.Link == nil || !w.known.Link.missing()) {
@@ -50,7 +50,7 @@ func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) resul
 		w.decision = later{until: now, pair: remember{missed}}
 		return unsentResult{}
 	}
-	no := w.failExport("EntryExportUpdate", fmt.Sprintf("Failed to update %s in %s: %s", w.who(), p.m.target, te.Detail), te)
+	no := w.failExport("EntryExportUpdate", fmt.Sprintf("Failed to update %s in %s: %s", w.describeObject(), p.m.target, te.Detail), te)
 	if te.Kind == NotFound {
 		no.pair = rememberLost(d.link) // the next cycle looks for the account again
 		return no
@@ -106,7 +106,7 @@ type patchSender struct {
 func (s *patchSender) sendAll(ctx context.Context, changes []Change) {
 	var again, fresh []Change
 	for _, c := range changes {
-		if s.w.link.Wrote.refused(c) {
+		if s.w.link.Wrote.wasRefused(c) {
 			again = append(again, c)
 			continue
 		}
@@ -148,7 +148,7 @@ func (s *patchSender) sendTogether(ctx context.Context, changes []Change) {
 	named = slices.DeleteFunc(named, func(c Change) bool { return s.p.m.row(c.Path) != nil && s.p.m.row(c.Path).state })
 	switch pieces := nonEmpty(state, rest, named); len(pieces) {
 	case 1:
-		s.halve(ctx, pieces[0])
+		s.sendHalves(ctx, pieces[0])
 	default:
 		for _, piece := range pieces {
 			s.send(ctx, piece)
@@ -161,6 +161,7 @@ func (s *patchSender) sendTogether(ctx context.Context, changes []Change) {
 	s.p.peopleFullyRefused.Store(0)
 }
 
+// nonEmpty returns the lists that are not empty.
 func nonEmpty(pieces ...[]Change) [][]Change {
 	return slices.DeleteFunc(pieces, func(p []Change) bool { return len(p) == 0 })
 }
@@ -170,7 +171,7 @@ func nonEmpty(pieces ...[]Change) [][]Change {
 func namedIn(te *TargetError, changes []Change) []Change {
 	var named []Change
 	for _, c := range changes {
-		if mentions(te.Detail, c.Path) {
+		if mentionsAttribute(te.Detail, c.Path) {
 			named = append(named, c)
 		}
 	}
@@ -180,10 +181,10 @@ func namedIn(te *TargetError, changes []Change) []Change {
 	return named
 }
 
-// mentions reports whether a message names an attribute, by its whole path or by a part of it. For
-// name.givenName, that part is givenName; for emails[type eq "work"].value, it is emails; for the
-// attribute of an extension, it is the name without the URN.
-func mentions(message, path string) bool {
+// mentionsAttribute reports whether a message names an attribute, by its whole path or by a part of
+// it. For name.givenName, that part is givenName; for emails[type eq "work"].value, it is emails;
+// for the attribute of an extension, it is the name without the URN.
+func mentionsAttribute(message, path string) bool {
 	message = strings.ToLower(message)
 	names := []string{strings.ToLower(path)}
 	name := path
@@ -233,11 +234,12 @@ func (s *patchSender) send(ctx context.Context, changes []Change) {
 		if s.problem == nil || len(changes) < s.smallestRefusedSize {
 			s.problem, s.smallestRefusedSize = te, len(changes)
 		}
-		s.halve(ctx, changes)
+		s.sendHalves(ctx, changes)
 	}
 }
 
-func (s *patchSender) halve(ctx context.Context, changes []Change) {
+// sendHalves sends the first half of the changes, and then the second half.
+func (s *patchSender) sendHalves(ctx context.Context, changes []Change) {
 	middle := len(changes) / 2
 	s.send(ctx, changes[:middle])
 	s.send(ctx, changes[middle:])
@@ -267,11 +269,12 @@ func (s *patchSender) refusalWithNames() *TargetError {
 		return s.problem
 	}
 	te := *s.problem
-	te.Detail = fmt.Sprintf("%s was refused: %s The other changes were written: %s.", paths(s.refused), s.problem.Detail, paths(s.written))
+	te.Detail = fmt.Sprintf("%s was refused: %s The other changes were written: %s.", listPaths(s.refused), s.problem.Detail, listPaths(s.written))
 	return &te
 }
 
-func paths(changes []Change) string {
+// listPaths returns the paths of the changes as one string, for a message.
+func listPaths(changes []Change) string {
 	names := make([]string, len(changes))
 	for i, c := range changes {
 		names[i] = c.Path
@@ -297,7 +300,7 @@ func (s *patchSender) request(ctx context.Context, changes []Change) *TargetErro
 			o, whole = read, true
 			s.w.lastAnswer = read.Resource
 		case te.Kind == NotFound: // the account was removed in the meantime; a later request will notice that
-		case affectsEveryone(te) || s.p.m.blocks(changes):
+		case affectsEveryone(te) || s.p.m.blocksAccount(changes):
 			te.Sent = true
 			return te
 		}
@@ -349,8 +352,8 @@ func (m *mapping) changesState(changes []Change) bool {
 	})
 }
 
-// blocks reports whether the changes block an account.
-func (m *mapping) blocks(changes []Change) bool {
+// blocksAccount reports whether the changes block an account.
+func (m *mapping) blocksAccount(changes []Change) bool {
 	return slices.ContainsFunc(changes, func(c Change) bool { return c.New == false && m.changesState([]Change{c}) })
 }
 
@@ -371,23 +374,24 @@ func (p *pass) contradicts(o TargetObject, changes []Change, whole bool) *Target
 		}
 		checked++
 		shown := r.valueIn(o.Resource)
-		agrees := r.agrees(remembered(shown), remembered(c.New))
-		if !agrees && whole && r.agrees(remembered(shown), remembered(c.Old)) {
+		agrees := r.agreesWithLedger(toLedgerValue(shown), toLedgerValue(c.New))
+		if !agrees && whole && r.agreesWithLedger(toLedgerValue(shown), toLedgerValue(c.Old)) {
 			ignored++
 		}
 		switch {
 		case agrees || shown == nil && c.New != nil || !r.state && r.MatchingPriority == 0:
 		default:
-			return unchanged(fmt.Sprintf("The application accepted the change of %s to %s, but the account still has %s.", c.Path, text(c.New), text(shown)))
+			return unchangedError(fmt.Sprintf("The application accepted the change of %s to %s, but the account still has %s.", c.Path, text(c.New), text(shown)))
 		}
 	}
 	if ignored > 0 && ignored == checked {
-		return unchanged(fmt.Sprintf("The application accepted the change of %s, but the account is as it was before.", paths(changes)))
+		return unchangedError(fmt.Sprintf("The application accepted the change of %s, but the account is as it was before.", listPaths(changes)))
 	}
 	return nil
 }
 
-func unchanged(detail string) *TargetError {
+// unchangedError returns the error for a PATCH that succeeded but did not change the account.
+func unchangedError(detail string) *TargetError {
 	return &TargetError{
 		Kind: Incompatible, Code: codeIncompatible, Status: http200, Request: "PATCH /Users/{id}", Sent: true, Detail: detail,
 		Advice: "The account was not changed. This is tried again. Ask the makers of the application why it ignores the change.",

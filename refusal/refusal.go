@@ -19,8 +19,8 @@ import (
 	"unicode/utf8"
 )
 
-// Kind is the kind of a refusal; edges choose their answer by it. It implements error, so that
-// callers can test errors.Is(err, refusal.NotFound).
+// Kind is the kind of a refusal; pages, commands and APIs choose their answer by it. It implements
+// error, so that callers can test errors.Is(err, refusal.NotFound).
 type Kind string
 
 // The kinds of refusals.

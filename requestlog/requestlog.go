@@ -597,6 +597,7 @@ type tokenKey struct {
 	token string
 }
 
+// usesOf returns the last use of each token in these rows.
 func usesOf(rows []Request) uses {
 	u := uses{}
 	for _, r := range rows {

@@ -30,8 +30,8 @@ type Store interface {
 	// their default.
 	Policy(ctx context.Context) (Policy, error)
 	SetPolicy(ctx context.Context, p Policy, e event.Event) error
-	// Prune removes the entries of a kind that are older than cutoff, a few at a time, until none is
-	// left or the machine's clock reaches end. done is true when none is left. A zero end is no
+	// Prune removes the entries of a kind that are older than cutoff, a few at a time, until none
+	// is left or the machine's clock reaches end. done is true when none is left. A zero end is no
 	// limit.
 	Prune(ctx context.Context, k Kind, cutoff, end time.Time) (removed int, done bool, err error)
 	// Count returns how many entries Prune would remove.
@@ -164,6 +164,8 @@ func (p *Pruner) AdvanceRemovals(ctx context.Context, _ string, _ int64) (next t
 	return time.Time{}, nil
 }
 
+// reclaim gives free space of the database back to the file system, until the time end. done is
+// true when nothing is left to give back.
 func (p *Pruner) reclaim(ctx context.Context, end time.Time) (done bool, err error) {
 	pages, done, err := p.Store.Reclaim(ctx, end)
 	if pages > 0 {

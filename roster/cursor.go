@@ -37,6 +37,7 @@ type cursorPlace struct {
 	SortKey  []byte `json:",omitempty"`
 }
 
+// cursorPlaceOf converts a place to the form that it has in a cursor.
 func cursorPlaceOf(p Place) *cursorPlace {
 	return &cursorPlace{Position: p.Position, ID: p.ID, SortKey: []byte(p.SortKey)}
 }

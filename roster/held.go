@@ -140,6 +140,7 @@ func (r *Roster) keepIdentity(rt *resourceType, d *draft, rec Record, old scim.R
 // setHeld sets the held changes that the person has after this change.
 func (d *draft) setHeld(held []HeldChange) { d.held, d.setsHeld = held, true }
 
+// setOrDelete sets an attribute of the document, or deletes it if value is nil.
 func setOrDelete(doc scim.Resource, name string, value any) {
 	if value == nil {
 		delete(doc, name)

@@ -124,6 +124,8 @@ func (r *Roster) list(ctx context.Context, q ListQuery) (Found, error) {
 	return found, nil
 }
 
+// narrowingAdvice says by which attributes a client can filter, so that the query reads fewer
+// resources.
 func narrowingAdvice(kind scim.TypeName) string {
 	by := "id or externalId"
 	switch kind {

@@ -91,6 +91,7 @@ func (rec *Record) DeclaredValues(declared []site.Searchable) ([]Value, error) {
 	return values, nil
 }
 
+// valuesAt returns the different values that the document has for a declared attribute.
 func valuesAt(doc scim.Resource, s site.Searchable) []Value {
 	var values []Value
 	eachValue(doc, s.Path, func(value any) bool {

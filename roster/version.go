@@ -37,6 +37,8 @@ func DocumentPart(opaque string) string {
 	return part
 }
 
+// groupsDigest returns a hash of a user's groups, for the version of a user who is shown with
+// groups.
 func groupsDigest(groups []Membership) string {
 	text := []byte("[")
 	for i, g := range groups {

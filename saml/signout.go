@@ -355,8 +355,8 @@ func (sp ServiceProvider) SignOutRequest(idp IdentityProvider, o SignOutOptions,
 	return sp.signOutAddress(idp, "SAMLRequest", root, o.RelayState)
 }
 
-// SignOutResponse returns the address at the identity provider that tells it that the session in
-// its request has ended.
+// SignOutResponse returns an address at the identity provider. A browser that opens the address
+// brings the answer that the session in the identity provider's request has ended.
 func (sp ServiceProvider) SignOutResponse(idp IdentityProvider, id string, request SignOut, now time.Time) (string, error) {
 	root := sp.newMessage("LogoutResponse", id, idp.SignOutURL, now)
 	root.CreateAttr("InResponseTo", request.ID)

@@ -49,7 +49,7 @@ type Assertion struct {
 	NameIDFormat  string
 	SessionIndex  string
 	Attributes    []Attribute
-	Issued        time.Time
+	Issued        time.Time // when the identity provider made the assertion
 	Authenticated time.Time // when the person signed in at the identity provider; zero if unknown
 	SessionEnd    time.Time // when the identity provider wants the session to end; zero if it does not say
 	// RememberUntil is the time until which the caller must remember that the assertion was used.
@@ -430,6 +430,8 @@ func checkInResponseTo(inResponseTo string, want Expected, issued, now time.Time
 	return nil
 }
 
+// signedWords returns in words what is signed and with which algorithm, such as "assertion,
+// RSA-SHA256".
 func signedWords(in inspectedResponse, r *types.Response, a types.Assertion) string {
 	var what []string
 	if r.SignatureValidated {

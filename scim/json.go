@@ -72,13 +72,13 @@ func (sc *scanner) readDocument() (any, error) {
 // expectEnd returns an error if something other than spaces follows the value.
 func (sc *scanner) expectEnd() error {
 	if sc.skipSpaces(); sc.pos < len(sc.text) {
-		return sc.failf("there is more after the end of the JSON value")
+		return sc.syntaxErrorf("there is more after the end of the JSON value")
 	}
 	return nil
 }
 
-// failf returns an invalidSyntax error at the current line and column.
-func (sc *scanner) failf(format string, args ...any) error {
+// syntaxErrorf returns an invalidSyntax error at the current line and column.
+func (sc *scanner) syntaxErrorf(format string, args ...any) error {
 	end := min(sc.pos, len(sc.text))
 	line := 1 + strings.Count(sc.text[:end], "\n")
 	column := end - strings.LastIndexByte(sc.text[:end], '\n')
@@ -120,9 +120,9 @@ func (sc *scanner) readValue() (any, error) {
 	case sc.skipLiteral("null"):
 		return nil, nil
 	case sc.pos == len(sc.text):
-		return nil, sc.failf("it ends too early")
+		return nil, sc.syntaxErrorf("it ends too early")
 	}
-	return nil, sc.failf("a value is expected")
+	return nil, sc.syntaxErrorf("a value is expected")
 }
 
 // skipLiteral moves past a word such as true or null and returns true. If the text does not
@@ -140,7 +140,7 @@ func (sc *scanner) skipLiteral(word string) bool {
 func (sc *scanner) enterNested() error {
 	sc.depth++
 	if sc.depth > MaxJSONDepth {
-		return sc.failf("objects and arrays are nested deeper than %d", MaxJSONDepth)
+		return sc.syntaxErrorf("objects and arrays are nested deeper than %d", MaxJSONDepth)
 	}
 	sc.pos++
 	sc.skipSpaces()
@@ -154,7 +154,7 @@ func (sc *scanner) readArray() (any, error) {
 	list := []any{}
 	for sc.peek() != ']' {
 		if len(list) > 0 && !sc.skipComma() {
-			return nil, sc.failf("a comma or ] is expected")
+			return nil, sc.syntaxErrorf("a comma or ] is expected")
 		}
 		v, err := sc.readValue()
 		if err != nil {
@@ -175,7 +175,7 @@ func (sc *scanner) skipValue() error {
 		switch sc.text[sc.pos] {
 		case '"':
 			if !sc.skipString() {
-				return sc.failf("a string is not closed")
+				return sc.syntaxErrorf("a string is not closed")
 			}
 			if depth == 0 {
 				return nil
@@ -198,7 +198,7 @@ func (sc *scanner) skipValue() error {
 		}
 		sc.pos++
 	}
-	return sc.failf("it ends too early")
+	return sc.syntaxErrorf("it ends too early")
 }
 
 // skipString moves past a string. It returns false if the string is not closed.
@@ -239,7 +239,7 @@ func (sc *scanner) readObject() (any, error) {
 	}
 	for first := true; sc.peek() != '}'; first = false {
 		if !first && !sc.skipComma() {
-			return nil, sc.failf("a comma or } is expected")
+			return nil, sc.syntaxErrorf("a comma or } is expected")
 		}
 		name, err := sc.readName()
 		if err != nil {
@@ -278,7 +278,7 @@ func (sc *scanner) readObject() (any, error) {
 // readName reads a member's name and the colon after it.
 func (sc *scanner) readName() (string, error) {
 	if sc.peek() != '"' {
-		return "", sc.failf("a name in double quotes is expected")
+		return "", sc.syntaxErrorf("a name in double quotes is expected")
 	}
 	name, err := sc.readString()
 	if err != nil {
@@ -286,7 +286,7 @@ func (sc *scanner) readName() (string, error) {
 	}
 	sc.skipSpaces()
 	if sc.peek() != ':' {
-		return "", sc.failf("a colon is expected after the name")
+		return "", sc.syntaxErrorf("a colon is expected after the name")
 	}
 	sc.pos++
 	sc.skipSpaces()
@@ -331,11 +331,11 @@ func (sc *scanner) readString() (string, error) {
 			return sc.readEscaped(start, i)
 		case c < ' ':
 			sc.pos = i
-			return "", sc.failf("a control character stands unescaped in a string")
+			return "", sc.syntaxErrorf("a control character stands unescaped in a string")
 		}
 	}
 	sc.pos = len(sc.text)
-	return "", sc.failf("a string is not closed")
+	return "", sc.syntaxErrorf("a string is not closed")
 }
 
 // readEscaped reads the rest of a string that begins at start and has its first escape at i.
@@ -354,18 +354,18 @@ func (sc *scanner) readEscaped(start, i int) (string, error) {
 			}
 			b = utf8.AppendRune(b, r)
 		case c < ' ':
-			return "", sc.failf("a control character stands unescaped in a string")
+			return "", sc.syntaxErrorf("a control character stands unescaped in a string")
 		default:
 			b = append(b, c)
 			sc.pos++
 		}
 	}
-	return "", sc.failf("a string is not closed")
+	return "", sc.syntaxErrorf("a string is not closed")
 }
 
 func (sc *scanner) readEscape() (rune, error) {
 	if sc.pos+1 >= len(sc.text) {
-		return 0, sc.failf("a string is not closed")
+		return 0, sc.syntaxErrorf("a string is not closed")
 	}
 	c := sc.text[sc.pos+1]
 	if c == 'u' {
@@ -373,7 +373,7 @@ func (sc *scanner) readEscape() (rune, error) {
 	}
 	escape := strings.IndexByte(`"\/bfnrt`, c)
 	if escape < 0 {
-		return 0, sc.failf("\\%s is not a JSON escape", firstRune(sc.text[sc.pos+1:]))
+		return 0, sc.syntaxErrorf("\\%s is not a JSON escape", firstRune(sc.text[sc.pos+1:]))
 	}
 	sc.pos += 2
 	return rune("\"\\/\b\f\n\r\t"[escape]), nil
@@ -393,7 +393,7 @@ func (sc *scanner) readUnicodeEscape() (rune, error) {
 		ok = second && r != utf8.RuneError
 	}
 	if !ok {
-		return 0, sc.failf("a \\u escape is broken or half of a surrogate pair")
+		return 0, sc.syntaxErrorf("a \\u escape is broken or half of a surrogate pair")
 	}
 	if r == 0 {
 		return 0, InvalidValue("A string holds the character NUL (\\u0000), which cannot be stored; send the string without it")
@@ -422,7 +422,7 @@ func (sc *scanner) readNumber() (any, error) {
 	start := sc.pos
 	n := numberLength(sc.text[start:])
 	if n == 0 {
-		return nil, sc.failf("a number is malformed")
+		return nil, sc.syntaxErrorf("a number is malformed")
 	}
 	sc.pos += n
 	text := sc.text[start:sc.pos]
@@ -434,7 +434,7 @@ func (sc *scanner) readNumber() (any, error) {
 	}
 	f, err := strconv.ParseFloat(text, 64)
 	if err != nil {
-		return nil, sc.failf("a number is out of range")
+		return nil, sc.syntaxErrorf("a number is out of range")
 	}
 	return f, nil
 }

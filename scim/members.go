@@ -48,7 +48,7 @@ func (sc *scanner) readMembers() (Members, error) {
 	names := map[string]bool{}
 	for first := true; sc.peek() != '}'; first = false {
 		if !first && !sc.skipComma() {
-			return nil, sc.failf("a comma or } is expected")
+			return nil, sc.syntaxErrorf("a comma or } is expected")
 		}
 		name, err := sc.readName()
 		if err != nil {

@@ -74,6 +74,7 @@ func writeResource(w http.ResponseWriter, a answer) error {
 	return nil
 }
 
+// writeStream writes the body of an answer, part by part.
 func writeStream(w http.ResponseWriter, s stream) error {
 	out := bufio.NewWriterSize(w, 32<<10)
 	if err := s(out); err != nil {

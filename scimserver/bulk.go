@@ -398,7 +398,7 @@ func (x *exchange) routeOperation() (action, error) {
 	default:
 		return nil, scim.InvalidSyntax("method of an operation must be POST, PUT, PATCH or DELETE, not %q.", truncate(x.method))
 	}
-	form, fits := parseShape(x.place.afterEndpoint)
+	form, fits := parsePathForm(x.place.afterEndpoint)
 	offered, _ := x.resourceMethods(form)
 	act := offered[x.method]
 	if !fits || form == searchEndpoint || act == nil {

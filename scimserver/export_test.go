@@ -9,8 +9,8 @@ import (
 // Offered lists every method and path that a site with these resource types supports, with an id
 // where one belongs.
 func Offered(types ...*scim.ResourceType) (requests []string) {
-	add := func(path string, at shape, offered methods) {
-		path += map[shape]string{wholeEndpoint: "", singleResource: "/u-1", searchEndpoint: "/.search"}[at]
+	add := func(path string, at pathForm, offered methods) {
+		path += map[pathForm]string{wholeEndpoint: "", singleResource: "/u-1", searchEndpoint: "/.search"}[at]
 		for method := range offered {
 			requests = append(requests, method+" "+path)
 		}

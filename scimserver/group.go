@@ -166,7 +166,7 @@ func (x *exchange) groupsOff(endpoint string) bool {
 	return !x.site.Groups && strings.EqualFold(endpoint, strings.TrimPrefix(scim.GroupType().Endpoint, "/"))
 }
 
-var groupMethodsWhileOff = map[shape]map[string]action{
+var groupMethodsWhileOff = map[pathForm]map[string]action{
 	wholeEndpoint: {http.MethodGet: (*exchange).listGroupsWhileOff, http.MethodPost: (*exchange).refuseGroupWhileOff},
 	singleResource: {
 		http.MethodGet: (*exchange).getGroupWhileOff, http.MethodPut: (*exchange).refuseGroupWhileOff,

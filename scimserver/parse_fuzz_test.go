@@ -58,7 +58,7 @@ func FuzzLocate(f *testing.F) {
 				t.Errorf("%q: the log shows %q", raw, p.logText)
 			}
 		}
-		parseShape(p.afterEndpoint)
+		parsePathForm(p.afterEndpoint)
 	})
 }
 

@@ -43,6 +43,7 @@ func splitPath(raw string) (site string, below []string, ok bool) {
 	return site, segments[4:], true
 }
 
+// locate returns the target that the path of a request names.
 func locate(u *url.URL) place {
 	site, below, _ := splitPath(u.EscapedPath())
 	p := place{site: site, query: u.RawQuery}

@@ -13,13 +13,13 @@ import (
 // connection.
 type action func(*exchange) (answer, error)
 
-// shape is the form of the path after an endpoint's name.
-type shape int
+// pathForm is the form of the path after an endpoint's name.
+type pathForm int
 
 const (
-	wholeEndpoint  shape = iota // nothing follows the endpoint
-	singleResource              // an id follows the endpoint
-	searchEndpoint              // ".search" follows the endpoint
+	wholeEndpoint  pathForm = iota // nothing follows the endpoint
+	singleResource                 // an id follows the endpoint
+	searchEndpoint                 // ".search" follows the endpoint
 )
 
 // methods maps the HTTP methods that a path allows to their actions. Any other method returns 405.
@@ -27,7 +27,7 @@ type methods = map[string]action
 
 // resourceRoutes maps each form of path to the methods that every resource type offers there. RFC
 // 7644 §3.2.
-var resourceRoutes = map[shape]methods{
+var resourceRoutes = map[pathForm]methods{
 	wholeEndpoint:  {"GET": (*exchange).listResources, "POST": (*exchange).createResource},
 	singleResource: {"GET": (*exchange).getResource, "PUT": (*exchange).replaceResource, "PATCH": (*exchange).patchResource, "DELETE": (*exchange).deleteResource},
 	searchEndpoint: {"POST": (*exchange).searchResources},
@@ -36,7 +36,7 @@ var resourceRoutes = map[shape]methods{
 // route is a path below the base URL that does not belong to one resource type, with its methods.
 type route struct {
 	endpoint string // the endpoint as RFC 7644 §3.2 spells it; requests may use any case
-	shape    shape
+	shape    pathForm
 	methods  methods
 }
 
@@ -64,7 +64,7 @@ func (x *exchange) route() (action, error) {
 	if p.err != nil {
 		return nil, p.err
 	}
-	form, fits := parseShape(p.afterEndpoint)
+	form, fits := parsePathForm(p.afterEndpoint)
 	if !fits {
 		return nil, unknownAddressError()
 	}
@@ -91,7 +91,7 @@ const basePattern = "/c/{site}/auth/scim/v2/"
 // resourceMethods returns the methods and the name of the endpoint that the request names, and sets
 // x.resourceType. If the endpoint belongs to none of the site's resource types, it returns nil and
 // "".
-func (x *exchange) resourceMethods(form shape) (methods, string) {
+func (x *exchange) resourceMethods(form pathForm) (methods, string) {
 	if x.groupsOff(x.place.endpoint) {
 		return groupMethodsWhileOff[form], "Groups"
 	}
@@ -113,7 +113,9 @@ func (x *exchange) offeredTypes() []*scim.ResourceType {
 	return slices.DeleteFunc(all, func(rt *scim.ResourceType) bool { return rt.ID == roster.Group })
 }
 
-func parseShape(rest []string) (shape, bool) {
+// parsePathForm returns the form of a path; rest has the segments after the name of the endpoint. It
+// returns false if the path has no known form.
+func parsePathForm(rest []string) (pathForm, bool) {
 	switch {
 	case len(rest) == 0:
 		return wholeEndpoint, true

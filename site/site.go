@@ -268,6 +268,8 @@ func MatchesChange(before, after string) (text string, change event.Change) {
 	return "SCIM userName now matches the " + MatchesWords(after), event.Changed("matchesUserName", before, after)
 }
 
+// checkSettings returns a refusal if a setting of next is not valid, or if next differs from old in
+// a field that another method changes.
 func checkSettings(old Site, next *Site) error {
 	p, err := ParseProfile(string(next.Profile))
 	if err != nil {

@@ -10,10 +10,11 @@ import (
 	"github.com/rollcall-scim/rollcall/signin"
 )
 
-// takeAnswer accepts the answer of an OpenID provider. The browser brings it after a redirect. The
-// answer is accepted only from the browser that sent the request, so the browser's cookie protects
-// against forged requests. Other pages use a random number in their form for this protection.
-func (h *Handler) takeAnswer(w http.ResponseWriter, r *http.Request) {
+// acceptAnswer accepts the answer of an OpenID provider. The browser brings it after a redirect.
+// The answer is accepted only from the browser that sent the request, so the browser's cookie
+// protects against forged requests. Other pages use a random number in their form for this
+// protection.
+func (h *Handler) acceptAnswer(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
 	w.Header().Set("Referrer-Policy", "no-referrer") // the address contains the code
 	source := web.SiteSource(r)

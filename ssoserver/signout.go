@@ -18,7 +18,7 @@ func (h *Handler) signOutByRedirect(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
 	relay := r.URL.Query().Get("go")
 	if relay == "" {
-		h.takeSignOut(w, r, saml.SignOutMessage{Query: r.URL.RawQuery})
+		h.acceptSignOut(w, r, saml.SignOutMessage{Query: r.URL.RawQuery})
 		return
 	}
 	st, err := h.findSite(r)
@@ -44,12 +44,12 @@ func (h *Handler) signOutByPost(w http.ResponseWriter, r *http.Request) {
 		h.Show(w, r, Message{http.StatusRequestEntityTooLarge, "This message cannot be read", "A message of an identity provider has at most 512 KiB."})
 		return
 	}
-	h.takeSignOut(w, r, saml.SignOutMessage{Form: r.PostForm})
+	h.acceptSignOut(w, r, saml.SignOutMessage{Form: r.PostForm})
 }
 
-// takeSignOut accepts a sign-out message. It does not need the browser's cookie, because the
+// acceptSignOut accepts a sign-out message. It does not need the browser's cookie, because the
 // message is signed and says which sessions end.
-func (h *Handler) takeSignOut(w http.ResponseWriter, r *http.Request, m saml.SignOutMessage) {
+func (h *Handler) acceptSignOut(w http.ResponseWriter, r *http.Request, m saml.SignOutMessage) {
 	source := web.SiteSource(r)
 	if h.mustSlowDown(w, r, h.failures, source) {
 		return

@@ -80,9 +80,9 @@ type Handler struct {
 	Log    *slog.Logger
 	Now    func() time.Time
 
-	// Enter signs the browser in, and redirects it to the path in to, which is a path of the site.
+	// Enter signs the browser in, and redirects it to the path that the argument to contains.
 	Enter func(w http.ResponseWriter, r *http.Request, st site.Site, s signin.Session, to string) error
-	// Show shows a page.
+	// Show answers with the page for the message.
 	Show func(w http.ResponseWriter, r *http.Request, m Message)
 	// Administrator returns the id of the signed-in administrator of the site; ok is false for
 	// every other visitor.
@@ -121,10 +121,10 @@ func (h *Handler) endpoints() []endpoint {
 		{"GET " + SAMLPrefix + "test", h.startTest(signin.SAML)},
 		{"GET " + SAMLPrefix + "sign-out", h.signOutByRedirect},
 		{"POST " + SAMLPrefix + "sign-out", h.signOutByPost},
-		{"POST " + SAMLPrefix + "post", h.takeResponse},
+		{"POST " + SAMLPrefix + "post", h.acceptResponse},
 		{"GET " + OpenIDPrefix + "login", h.startSignIn},
 		{"GET " + OpenIDPrefix + "test", h.startTest(signin.OpenID)},
-		{"GET " + OpenIDPrefix + "callback", h.takeAnswer},
+		{"GET " + OpenIDPrefix + "callback", h.acceptAnswer},
 		{"GET " + OpenIDPrefix + "sign-out", h.signOutByOpenID},
 	}
 }
@@ -227,7 +227,8 @@ func (h *Handler) redirectToProvider(w http.ResponseWriter, r *http.Request, add
 	http.Redirect(w, r, address, http.StatusSeeOther)
 }
 
-func (h *Handler) takeResponse(w http.ResponseWriter, r *http.Request) {
+// acceptResponse accepts a SAML response that a browser brings from the identity provider.
+func (h *Handler) acceptResponse(w http.ResponseWriter, r *http.Request) {
 	r = withBrowserActor(r)
 	source := web.SiteSource(r)
 	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))

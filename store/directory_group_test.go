@@ -107,6 +107,25 @@ func TestAssignmentsAreLookedUpByUser(t *testing.T) {
 	})
 }
 
+// TestGroupsOfAnAccountAreLookedUpByMember reads the plan of the query for the groups of an account that came or went. SQLite once read
+// all memberships of the job for each such account.
+func TestGroupsOfAnAccountAreLookedUpByMember(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		if db.Kind() != sqldb.SQLite {
+			return // PostgreSQL makes statistics of its own
+		}
+		lines, err := store.PlanOfGroupsWithMember(t.Context(), db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := strings.Join(lines, "\n")
+		if plan != "SEARCH job_member USING INDEX job_member_of (directory=? AND app=? AND member=?)" {
+			t.Errorf("the groups are looked up like this:\n%s", plan)
+		}
+	})
+}
+
 // TestAssignmentsOfManyUsersAreThoseOfEachUser reads the assignments of many users together, and of each user alone: with a role and
 // without one, direct and through groups, also through a deleted group, a membership that has ended, and an assignment that has ended.
 func TestAssignmentsOfManyUsersAreThoseOfEachUser(t *testing.T) {

@@ -114,6 +114,7 @@ func (s Events) read(ctx context.Context, scope event.Scope, after event.Positio
 	return events, newest, err
 }
 
+// readEventsQuery returns the statement that reads the events of a scope after a position.
 func readEventsQuery(tx *sqldb.Tx) string {
 	return `
 		select ` + eventColumns + `

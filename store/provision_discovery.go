@@ -40,6 +40,7 @@ func (s Provisioning) StartDiscovery(ctx context.Context, d provision.Discovery)
 	})
 }
 
+// encodeDiscovery returns the stored form of a discovery and of its progress.
 func encodeDiscovery(d provision.Discovery) (report, progress string, err error) {
 	r, err := json.Marshal(d)
 	if err != nil {
@@ -177,6 +178,8 @@ func encodeWas(was *provision.IdentityBefore) (string, error) {
 	return string(document), nil
 }
 
+// addDiscovered stores an account that a discovery has listed. It changes nothing if the account is
+// stored already.
 func (t jobTx) addDiscovered(ctx context.Context, id string, a provision.DiscoveredAccount) error {
 	document, err := json.Marshal(a.FoundAccount)
 	if err != nil {
@@ -217,6 +220,7 @@ func (t jobTx) addMatch(ctx context.Context, id string, m provision.DiscoveredMa
 		where directory = $1 and app = $2 and discovery = $3 and account = $4`, id, m.Account)
 }
 
+// sortDiscovered stores the class of an account, and how it differs from the discovery before.
 func (t jobTx) sortDiscovered(ctx context.Context, id string, a provision.DiscoveredAccount) error {
 	was, err := encodeWas(a.Was)
 	if err != nil {
@@ -302,6 +306,7 @@ func (s Provisioning) Candidates(ctx context.Context, k provision.Key, id string
 	return all, err
 }
 
+// decodeFound reads the stored form of an account.
 func decodeFound(document string, a *provision.FoundAccount) error {
 	if err := json.Unmarshal([]byte(document), a); err != nil {
 		return fmt.Errorf("read an account of a discovery: %w", err)

@@ -79,7 +79,7 @@ func parseActions(cmd *cobra.Command, text string) (provision.FlowTypes, error) 
 // first if the change disables, creates or deletes accounts. It asks again if these numbers change
 // before the user answers.
 func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobra.Command, h *directory.Handle, app directory.Application) (provision.Job, []string, error) {
-	edit, err := f.edit(c, cmd)
+	edit, err := f.flagEdits(c, cmd)
 	if err != nil {
 		return provision.Job{}, nil, err
 	}
@@ -295,8 +295,8 @@ func scopeWords(scope provision.Scope) string {
 	return "assigned (only assigned users)"
 }
 
-// edit returns a function that applies the given flags to the settings.
-func (f *jobFlags) edit(c *command, cmd *cobra.Command) (func(*provision.Settings), error) {
+// flagEdits returns a function that applies the given flags to the settings.
+func (f *jobFlags) flagEdits(c *command, cmd *cobra.Command) (func(*provision.Settings), error) {
 	given := cmd.Flags().Changed
 	edits := []func(*provision.Settings){func(s *provision.Settings) { s.Mode = provision.Automatic }}
 	if given("tenant-url") {
@@ -416,7 +416,7 @@ func (c *command) appCreate() *cobra.Command {
 			if setUp && f.tenantURL == "" {
 				return usagef(cmd, "--tenant-url is missing: the other flags set up provisioning, which needs it")
 			}
-			edit, err := f.edit(c, cmd)
+			edit, err := f.flagEdits(c, cmd)
 			if err != nil {
 				return err
 			}

@@ -49,10 +49,10 @@ func (c *certificate) fileInfos() (files [2]os.FileInfo) {
 	return files
 }
 
-// get returns the certificate for a new connection. If the files cannot be read, get logs the
-// failure once and returns the previous certificate. That happens, for example, while only one of
-// the files has been replaced.
-func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
+// currentCertificate returns the certificate for a new connection. If the files cannot be read,
+// currentCertificate logs the failure once and returns the previous certificate. That happens, for
+// example, while only one of the files has been replaced.
+func (c *certificate) currentCertificate(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	now := c.fileInfos()

@@ -23,7 +23,7 @@ func (c *command) confirm(_ *cobra.Command, yes bool, question, word string) err
 	if yes {
 		return nil
 	}
-	if !c.terminal {
+	if !c.isInteractive {
 		return unansweredError{fmt.Sprintf("%s Nothing was changed. To do it, add --yes", question)}
 	}
 	c.note("%s", question)

@@ -12,7 +12,7 @@ func typed(t *testing.T, database, in string, args ...string) (code int, out, sa
 	t.Helper()
 	var stdout, stderr strings.Builder
 	code = run(t.Context(), append(args, "--database", database), process{
-		stdin: strings.NewReader(in), stdout: &stdout, stderr: &stderr, getenv: func(string) string { return "" }, now: time.Now, terminal: true,
+		stdin: strings.NewReader(in), stdout: &stdout, stderr: &stderr, getenv: func(string) string { return "" }, now: time.Now, isInteractive: true,
 	})
 	return code, stdout.String(), stderr.String()
 }

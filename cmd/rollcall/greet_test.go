@@ -9,14 +9,15 @@ import (
 	"time"
 )
 
-// TestTheFirstOperatorsLinkIsInNoLog: every start of a server without an operator would leave a live link in the log.
+// TestTheFirstOperatorsLinkIsInNoLog: every start of a server without an operator would leave a
+// live link in the log.
 func TestTheFirstOperatorsLinkIsInNoLog(t *testing.T) {
 	t.Parallel()
 	for _, screen := range []bool{false, true} {
 		var out bytes.Buffer
 		c := &command{
 			database: filepath.Join(t.TempDir(), "rollcall.db"), publicURL: "https://people.example",
-			process: process{stdin: strings.NewReader(""), stdout: &out, stderr: &bytes.Buffer{}, getenv: func(string) string { return "" }, now: time.Now, screen: screen},
+			process: process{stdin: strings.NewReader(""), stdout: &out, stderr: &bytes.Buffer{}, getenv: func(string) string { return "" }, now: time.Now, outputIsTerminal: screen},
 		}
 		s, err := c.openServices(t.Context(), wiring{log: slog.New(slog.DiscardHandler)})
 		if err != nil {

@@ -26,7 +26,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := run(ctx, os.Args[1:], process{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, getenv: os.Getenv, now: time.Now,
-		terminal: isTerminal(os.Stdin) && isTerminal(os.Stderr), screen: isTerminal(os.Stdout),
+		isInteractive: isTerminal(os.Stdin) && isTerminal(os.Stderr), outputIsTerminal: isTerminal(os.Stdout),
 	})
 	stop()
 	os.Exit(code)
@@ -35,12 +35,12 @@ func main() {
 // process holds the parts of the operating-system process that a command uses. Tests set them to
 // run commands without starting a process.
 type process struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer
-	getenv         func(string) string
-	now            func() time.Time
-	terminal       bool // whether a person uses the command, so that it may ask questions
-	screen         bool // whether standard output is a terminal; if not, no sign-in link is printed, because a log may keep the output
+	stdin            io.Reader
+	stdout, stderr   io.Writer
+	getenv           func(string) string
+	now              func() time.Time
+	isInteractive    bool // whether a person uses the command, so that it may ask questions
+	outputIsTerminal bool // whether standard output is a terminal; if not, no sign-in link is printed, because a log may keep the output
 }
 
 // run executes one command line and returns its exit code: 0 for success; 1 for a failure, with one

@@ -83,6 +83,7 @@ provisioned into).
 	return root
 }
 
+// env returns the value of an environment variable, or fallback if it is not set.
 func (c *command) env(name, fallback string) string {
 	if v := c.getenv(name); v != "" {
 		return v

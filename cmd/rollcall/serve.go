@@ -210,7 +210,7 @@ func listen(cmd *cobra.Command, o serveFlags, log *slog.Logger) (ln net.Listener
 	if err != nil {
 		return nil, "", errors.Join(err, ln.Close())
 	}
-	return tls.NewListener(ln, &tls.Config{GetCertificate: pair.get, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), "https", nil
+	return tls.NewListener(ln, &tls.Config{GetCertificate: pair.currentCertificate, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}}), "https", nil
 }
 
 // checkPrivate refuses the file of a private key that every account on the machine can read. The
@@ -243,7 +243,7 @@ func (c *command) printFirstLink(ctx context.Context, s *services) error {
 	if err != nil || any {
 		return err
 	}
-	if !c.screen {
+	if !c.outputIsTerminal {
 		_, err = fmt.Fprintln(c.stdout, "There is no operator yet. This prints a sign-in link for the first one: rollcall operator link")
 		return err
 	}

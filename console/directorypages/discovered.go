@@ -77,6 +77,7 @@ const discoveredRowsOnPage = 50
 
 func (v *appVisit) discoveredURL() string { return v.url("/provisioning/discovered") }
 
+// classBadge returns the badge with the class of an account.
 func classBadge(a provision.DiscoveredAccount) console.Badge {
 	switch {
 	case a.Change == provision.IdentityGone:

@@ -143,7 +143,11 @@ func (pg *planPage) fillState(v *appVisit, plan provision.StoredPlan, counts pro
 	done := fmt.Sprintf("%s sent, %s failed, %s left out because something had changed.", console.GroupDigits(counts.Sent), console.GroupDigits(counts.Failed), console.GroupDigits(counts.LeftOut))
 	switch plan.State {
 	case provision.PlanMaking:
-		pg.Progress = "The plan is being made. " + console.PluralForms(plan.Report.Read, "person was", "people were") + " looked at so far. You can leave this page."
+		pg.Progress = "The plan is being made. " + console.PluralForms(plan.Report.Read, "person was", "people were") + " looked at so far"
+		if read := plan.Report.AccountsRead; read > 0 {
+			pg.Progress += ", and " + console.PluralForms(read, "account was", "accounts were") + " read from the application's list"
+		}
+		pg.Progress += ". You can leave this page."
 		step("Cancel", "x", cancelPlan, false)
 	case provision.PlanBroken:
 		pg.State.Tone = console.ToneProblem

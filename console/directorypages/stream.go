@@ -60,6 +60,7 @@ func (c *streamCount) begin(operatorID string) bool {
 	return true
 }
 
+// end uncounts a stream of an operator that has ended.
 func (c *streamCount) end(operatorID string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

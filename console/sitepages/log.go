@@ -221,6 +221,7 @@ func logCountText(n int, q requestlog.Query, more bool) string {
 	return text
 }
 
+// emptyLog returns the text that the page shows in place of an empty list.
 func emptyLog(narrowed bool, all string, any bool) console.EmptyState {
 	switch {
 	case narrowed:

@@ -446,6 +446,7 @@ func (h *header) flagName(i int) string {
 	return "#" + strconv.Itoa(h.columns[i].Number)
 }
 
+// askToMap suggests in the error message to map column i to an attribute.
 func (h *header) askToMap(i int, attribute string) {
 	h.flags = append(h.flags, fmt.Sprintf("--map \"%s=%s\"", h.flagName(i), attribute))
 	h.askedToMap[i] = true
@@ -609,6 +610,8 @@ func (h *header) hasYesAndNo(i int) bool {
 	return all && said[0] && said[1]
 }
 
+// askForUnknownColumns names the columns whose meaning is not known in the error message, and
+// suggests flags for them. If ignore is true, it leaves these columns out instead.
 func (h *header) askForUnknownColumns(ignore bool) {
 	var names []string
 	var rest []int
@@ -667,6 +670,7 @@ func (h *header) askForUnknownColumns(ignore bool) {
 	}
 }
 
+// suggestWordFlags suggests the flags that say which words mean enabled and which mean disabled.
 func (h *header) suggestWordFlags() {
 	for _, list := range []struct {
 		flag  string

@@ -74,6 +74,7 @@ func (h *header) parseTemplate(m directory.Template) (template, error) {
 	return t, nil
 }
 
+// hasDomain reports whether the template yields addresses with a domain.
 func (t template) hasDomain(h *header) bool {
 	return slices.ContainsFunc(t.parts, func(p templatePart) bool {
 		return strings.Contains(p.literal, "@") || slices.ContainsFunc(p.columns, func(i int) bool { return h.allValues(i, isAddress) })
@@ -114,6 +115,7 @@ func (h *header) columnsFilling(attribute string) []int {
 	return at
 }
 
+// cutLast is like strings.Cut, but cuts at the last separator.
 func cutLast(text, sep string) (before, after string, found bool) {
 	i := strings.LastIndex(text, sep)
 	if i < 0 {

@@ -409,6 +409,7 @@ func (r *Reader) build(row *directory.Row, rec record) {
 	}
 }
 
+// putValue puts the value of a cell in column i into the row, or adds a problem to the row.
 func (r *Reader) putValue(row *directory.Row, i int, name, cell string) {
 	if !utf8.ValidString(cell) {
 		row.Problems = append(row.Problems, directory.RowError{Line: row.Line, Column: name, Detail: "the value is not UTF-8 text; save the file as UTF-8"})

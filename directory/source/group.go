@@ -104,6 +104,7 @@ func (d Directory) GroupChanges(ctx context.Context, app string, after provision
 	}, err
 }
 
+// edgesOf converts memberships of a directory to those of a source.
 func edgesOf(page []directory.Edge) []provision.Edge {
 	all := make([]provision.Edge, len(page))
 	for i, e := range page {

@@ -80,6 +80,7 @@ func (d Directory) Changes(ctx context.Context, app string, after provision.Curs
 	return provision.Changed{IDs: c.ObjectIDs, Origins: originsOf(c.Origins), Ended: c.Ended, Cursor: cursor, More: c.More}, nil
 }
 
+// originsOf converts the origins of changes in a directory to those of a source.
 func originsOf(all map[string]directory.Origin) map[string]provision.Origin {
 	origins := make(map[string]provision.Origin, len(all))
 	for id, o := range all {

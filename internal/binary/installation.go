@@ -90,6 +90,7 @@ func (in *Installation) startPostgres(ctx context.Context) (err error) {
 	return nil
 }
 
+// freeAddress returns an address on loopback on which no process listens.
 func freeAddress() (string, error) {
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -82,6 +82,7 @@ type keyQueue struct {
 	waiting    []*waiter
 }
 
+// waiter is a request that waits in a keyQueue.
 type waiter struct {
 	weight   int
 	admitted chan struct{} // closed when the request is admitted
@@ -235,6 +236,7 @@ func (g *Gate) limitOf(l *keyQueue) int {
 	return g.options.PerKey
 }
 
+// fits reports whether a request of the key may begin now.
 func (g *Gate) fits(l *keyQueue, weight int) bool {
 	if g.usedWeight+weight > g.options.Capacity {
 		return false
@@ -246,6 +248,7 @@ func (g *Gate) fits(l *keyQueue, weight int) bool {
 	return others+weight <= g.options.Capacity-g.options.Reserved && l.usedWeight+weight <= g.options.PerKey
 }
 
+// takeWeight admits a request of the key.
 func (g *Gate) takeWeight(l *keyQueue, weight int) {
 	l.usedWeight += weight
 	g.usedWeight += weight

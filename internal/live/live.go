@@ -66,6 +66,7 @@ func (b *Board) Wake(subject string) {
 	}
 }
 
+// wake makes a follower of the value look at once.
 func (v *value) wake() {
 	select {
 	case v.woken <- struct{}{}:

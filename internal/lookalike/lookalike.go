@@ -107,25 +107,25 @@ const maxListedCharacters = 3
 // Difference describes the characters of text that do not occur in other, such as "а (U+0430,
 // Cyrillic)". It returns "" if there are none.
 func Difference(text, other string) string {
-	var told []string
+	var descriptions []string
 	for _, r := range text {
 		if strings.ContainsRune(other, r) {
 			continue
 		}
 		name := describeRune(r)
-		if slices.Contains(told, name) {
+		if slices.Contains(descriptions, name) {
 			continue
 		}
-		if len(told) == maxListedCharacters {
-			told = append(told, "others")
+		if len(descriptions) == maxListedCharacters {
+			descriptions = append(descriptions, "others")
 			break
 		}
-		told = append(told, name)
+		descriptions = append(descriptions, name)
 	}
-	if n := len(told); n > 1 {
-		return strings.Join(told[:n-1], ", ") + " and " + told[n-1]
+	if n := len(descriptions); n > 1 {
+		return strings.Join(descriptions[:n-1], ", ") + " and " + descriptions[n-1]
 	}
-	return strings.Join(told, "")
+	return strings.Join(descriptions, "")
 }
 
 // describeRune returns a visible character with its code point and script, such as "а (U+0430,

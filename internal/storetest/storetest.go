@@ -65,9 +65,9 @@ func Open(t testing.TB, url string) *store.DB {
 	return OpenWith(t, url, store.Options{})
 }
 
-// eventWait is how long a test waits for its events. On PostgreSQL, events wait until
-// all older transactions of the server have ended, such as the creation of another test's database.
-// On a busy machine that takes seconds.
+// eventWait is how long a test waits for its events. On PostgreSQL, events wait until all older
+// transactions of the server have ended, such as the creation of another test's database. On a busy
+// machine that takes seconds.
 const eventWait = time.Minute
 
 // OpenWith opens a database with options. It is closed when the test ends.

@@ -222,6 +222,7 @@ func areaName(path string) string {
 	return path[:len("/c/")+len(name)]
 }
 
+// methodName returns the method for the log and the metrics; it returns "other" for a strange one.
 func methodName(method string) string {
 	if len(method) > 10 || !isPlainID(method) {
 		return "other"
@@ -274,6 +275,7 @@ func (w *recorder) Write(b []byte) (int, error) {
 	return n, err
 }
 
+// finalStatus returns the status of the answer. Go sends 200 if the handler sends none.
 func (w *recorder) finalStatus() int {
 	if w.status == 0 {
 		return http.StatusOK

@@ -36,8 +36,8 @@ func (t *Throttle) Wait(source string, now time.Time) time.Duration {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	free := now.Add(time.Duration(t.atOnce-1) * t.period)
-	if paid := t.sources[source]; paid.After(free) {
-		return paid.Sub(free)
+	if fullAgain := t.sources[source]; fullAgain.After(free) {
+		return fullAgain.Sub(free)
 	}
 	return 0
 }
@@ -50,29 +50,29 @@ func (t *Throttle) Count(source string, now time.Time) {
 		t.sources = map[string]time.Time{}
 	}
 	if len(t.sources) >= maxSources {
-		t.forget(now)
+		t.forgetIdle(now)
 	}
-	paid := t.sources[source]
-	if paid.Before(now) {
-		paid = now
+	fullAgain := t.sources[source]
+	if fullAgain.Before(now) {
+		fullAgain = now
 	}
-	t.sources[source] = paid.Add(t.period)
+	t.sources[source] = fullAgain.Add(t.period)
 }
 
 // UndoCount undoes one call of Count for the source.
 func (t *Throttle) UndoCount(source string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if paid, known := t.sources[source]; known {
-		t.sources[source] = paid.Add(-t.period)
+	if fullAgain, known := t.sources[source]; known {
+		t.sources[source] = fullAgain.Add(-t.period)
 	}
 }
 
-// forget removes the sources that may use their whole limit again. If there are still maxSources
-// sources after that, it removes all of them.
-func (t *Throttle) forget(now time.Time) {
-	for source, paid := range t.sources {
-		if !paid.After(now) {
+// forgetIdle removes the sources that may use their whole limit again. If there are still
+// maxSources sources after that, it removes all of them.
+func (t *Throttle) forgetIdle(now time.Time) {
+	for source, fullAgain := range t.sources {
+		if !fullAgain.After(now) {
 			delete(t.sources, source)
 		}
 	}

@@ -110,7 +110,8 @@ func FromSource(n *Node) (*Expr, error) {
 	return Parse(printNode(root))
 }
 
-// sameTree reports whether two trees are the same expression. It ignores their strings.
+// sameTree reports whether two trees are the same expression. It does not compare the field
+// Expression.
 func sameTree(a, b *Node) bool {
 	if b == nil || !strings.EqualFold(string(a.Type), string(b.Type)) || a.Name != b.Name || len(a.Parameters) != len(b.Parameters) {
 		return false

@@ -210,6 +210,7 @@ func sampleRecord(ctx context.Context, w *writer, r *roster.Roster) (roster.Reco
 	return rec, err
 }
 
+// writeFor lets the clients write users for the time d, and returns how many they wrote.
 func (w *writer) writeFor(ctx context.Context, clients int, d time.Duration) (storeResult, error) {
 	errs := make([]error, clients)
 	var done atomic.Int64

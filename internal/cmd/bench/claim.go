@@ -41,14 +41,19 @@ type claim struct {
 	aim           aim
 }
 
+// rateClaim returns a claim that compares the contender's requests per second with those of another
+// contender.
 func rateClaim(than *contender, words string, a aim) claim {
 	return claim{reference: than, words: words, comparesRates: true, aim: a}
 }
 
+// costClaim returns a claim that compares the contender's processor time for each request with that
+// of another contender.
 func costClaim(than *contender, words string, a aim) claim {
 	return claim{reference: than, words: words, aim: a}
 }
 
+// budgetClaim returns a claim about the contender's own processor time for each request.
 func budgetClaim(a aim) claim { return claim{aim: a} }
 
 // values returns the value of the claim for each round: a ratio, or a processor time in µs.
@@ -118,6 +123,7 @@ func (w *databaseSites) onSQLite(a aim) aim {
 	return aim{}
 }
 
+// onPostgres returns the aim if the sites are on PostgreSQL, and otherwise no aim.
 func (w *databaseSites) onPostgres(a aim) aim {
 	if w.kind == kindPostgres {
 		return a

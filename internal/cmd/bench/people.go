@@ -21,6 +21,7 @@ type person struct {
 	phone, mobile, fax   string
 }
 
+// personOf returns the person with the number n. It always returns the same person for a number.
 func personOf(n int) person {
 	r := rand.New(rand.NewPCG(uint64(n), 7))
 	pick := func(list ...string) string { return list[r.IntN(len(list))] }

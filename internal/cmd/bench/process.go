@@ -120,6 +120,7 @@ func (s *server) processorTime() (time.Duration, error) {
 	return used.ownTime, err
 }
 
+// cutLast is like strings.Cut, but cuts at the last separator.
 func cutLast(text, sep string) (before, after string, found bool) {
 	i := strings.LastIndex(text, sep)
 	if i < 0 {

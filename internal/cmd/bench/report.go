@@ -354,6 +354,7 @@ disk. No test depends on any of these figures.
 `
 }
 
+// ratesOf returns the requests per second of each sample.
 func ratesOf(samples []sample) []float64 {
 	c := contender{samples: samples}
 	return c.rates()

@@ -83,6 +83,7 @@ func (c *contender) cpuTimes() []float64      { return c.mapSamples(sample.cpuMi
 func (c *contender) databaseTimes() []float64 { return c.mapSamples(sample.databaseMicros) }
 func (c *contender) totalTimes() []float64    { return c.mapSamples(sample.totalMicros) }
 
+// mapSamples returns f of each sample.
 func (c *contender) mapSamples(f func(sample) float64) []float64 {
 	out := make([]float64, len(c.samples))
 	for i, s := range c.samples {

@@ -103,7 +103,7 @@ func (t *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
 	}
-	t.show(did)
+	t.passToWatcher(did)
 	for _, name := range []string{"Content-Type", "ETag", "Location", "Retry-After"} {
 		if value := header.Get(name); value != "" {
 			w.Header().Set(name, value)
@@ -116,7 +116,8 @@ func (t *tap) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	w.Write(did.answer)
 }
 
-func (t *tap) show(did exchange) {
+// passToWatcher passes an exchange to the function that watches, if there is one.
+func (t *tap) passToWatcher(did exchange) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	if t.watch != nil {

@@ -84,7 +84,7 @@ func (v vectors) checkFilters(ctx context.Context, c *client) ([]check, error) {
 	if f.user, err = readJSON[map[string]any](v.folder, "babs.json"); err != nil {
 		return nil, err
 	}
-	if err := f.prepare(ctx); err != nil {
+	if err := f.prepareServer(ctx); err != nil {
 		return nil, err
 	}
 	var checks []check
@@ -112,7 +112,9 @@ type filterRun struct {
 	createdCount int
 }
 
-func (f *filterRun) prepare(ctx context.Context) error {
+// prepareServer creates the user against which the filters are tested, and finds out whether the
+// server offers groups.
+func (f *filterRun) prepareServer(ctx context.Context) error {
 	a, err := f.create(ctx, "/Users", f.user)
 	if err != nil {
 		return err

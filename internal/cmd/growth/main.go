@@ -26,16 +26,16 @@ import (
 func main() {
 	var m measurement
 	flag.IntVar(&m.oldRows, "prune", 1_000_000, "rows of reads that are too old")
-	flag.IntVar(&m.doomedRows, "delete", 3_000_000, "rows of the site that is deleted")
+	flag.IntVar(&m.deletedSiteRows, "delete", 3_000_000, "rows of the site that is deleted")
 	flag.DurationVar(&m.quietLength, "length", 20*time.Second, "how long the quiet phase takes")
 	binary.Main("growth", &m.options, m.run)
 }
 
 // measurement is one run of the command.
 type measurement struct {
-	options             binary.Options
-	oldRows, doomedRows int           // the number of rows to prune, and the number of rows of the site to delete
-	quietLength         time.Duration // how long the quiet site is measured before the work
+	options                  binary.Options
+	oldRows, deletedSiteRows int           // the number of rows to prune, and the number of rows of the site to delete
+	quietLength              time.Duration // how long the quiet site is measured before the work
 
 	installation *binary.Installation
 	db           *sql.DB
@@ -73,26 +73,26 @@ func (m *measurement) run(ctx context.Context) (err error) {
 	if _, err := m.installation.Rollcall(ctx, "retention", "set", "--reads", "30d"); err != nil {
 		return err
 	}
-	pruned := m.during(ctx, func() error {
+	pruned := m.measureDuring(ctx, func() error {
 		_, err := m.installation.Rollcall(ctx, "prune")
 		return err
 	})
 	if pruned.err != nil {
 		return pruned.err
 	}
-	m.compare(fmt.Sprintf("while %d rows are pruned (%s)", m.oldRows, pruned.duration), pruned.samples, before)
+	m.compareTimes(fmt.Sprintf("while %d rows are pruned (%s)", m.oldRows, pruned.duration), pruned.samples, before)
 	fmt.Println("file", m.fileSize(""), "MB, largest -wal", m.largestWAL>>20, "MB")
 	m.largestWAL = 0
 
-	deleted := m.during(ctx, func() error { return m.deleteByServer(ctx) })
+	deleted := m.measureDuring(ctx, func() error { return m.deleteByServer(ctx) })
 	if deleted.err != nil {
 		return deleted.err
 	}
-	m.compare(fmt.Sprintf("while a site with %d rows is deleted (%s)", m.doomedRows, deleted.duration), deleted.samples, before)
+	m.compareTimes(fmt.Sprintf("while a site with %d rows is deleted (%s)", m.deletedSiteRows, deleted.duration), deleted.samples, before)
 	fmt.Println("file", m.fileSize(""), "MB, largest -wal", m.largestWAL>>20, "MB")
 	if !m.options.Postgres {
 		back := m.watch(m.quietLength, nil)
-		m.compare("while space is given back", back, before)
+		m.compareTimes("while space is given back", back, before)
 		fmt.Println("file", m.fileSize(""), "MB")
 	}
 	fmt.Println("\nload of the machine", binary.LoadAverages())
@@ -106,9 +106,9 @@ func (m *measurement) run(ctx context.Context) (err error) {
 // before the work.
 const maxP99Ratio = 3
 
-// compare prints the times in now next to the times in before. If now misses the aim, compare
-// records the miss.
-func (m *measurement) compare(title string, now, before samplesByKind) {
+// compareTimes prints the times in now next to the times in before. If now misses the aim,
+// compareTimes records the miss.
+func (m *measurement) compareTimes(title string, now, before samplesByKind) {
 	printTimes(title, now, before)
 	if times := p99Ratio(now["change"], before["change"]); times > maxP99Ratio {
 		m.missedAims = append(m.missedAims, fmt.Sprintf("%s, the p99 of changes is %.1f × that of before (aim: %d)", title, times, maxP99Ratio))
@@ -162,14 +162,14 @@ func (m *measurement) fill(ctx context.Context) (err error) {
 	if m.db, err = m.installation.OpenDatabase(); err != nil {
 		return err
 	}
-	fmt.Printf("filling %d rows\n", m.oldRows+m.doomedRows)
+	fmt.Printf("filling %d rows\n", m.oldRows+m.deletedSiteRows)
 	long := time.Now().AddDate(0, 0, -90).UnixMicro()
 	now := time.Now().Add(-time.Hour).UnixMicro()
 	for _, f := range []struct {
 		site string
 		n    int
 		from int64
-	}{{"old", m.oldRows, long}, {"doomed", m.doomedRows, now}} {
+	}{{"old", m.oldRows, long}, {"doomed", m.deletedSiteRows, now}} {
 		const piece = 100_000
 		for done := 0; done < f.n; done += piece {
 			if _, err := m.db.ExecContext(ctx, fmt.Sprintf(`
@@ -249,8 +249,8 @@ type phase struct {
 	err      error
 }
 
-// during runs the function do, and measures the quiet site until the function ends.
-func (m *measurement) during(_ context.Context, do func() error) (p phase) {
+// measureDuring runs the function do, and measures the quiet site until the function ends.
+func (m *measurement) measureDuring(_ context.Context, do func() error) (p phase) {
 	done := make(chan struct{})
 	began := time.Now()
 	go func() {

@@ -55,6 +55,7 @@ var (
 	cities     = []string{"Oslo", "Zürich", "San José", "Kraków", "Lagos", "Ōsaka"}
 )
 
+// pick returns a random element.
 func pick[T any](r *rand.Rand, all []T) T { return all[r.IntN(len(all))] }
 
 // fill fills a new company. The first group contains everyone, and the second is empty. Every

@@ -150,6 +150,7 @@ func (s *source) createApplication(ctx context.Context, c *company, name, tenant
 	return nil
 }
 
+// assign assigns a group to an application.
 func (s *source) assign(ctx context.Context, application string, g *group) error {
 	_, err := s.rollcall(ctx, "app assign", application, "--group", g.objectID)
 	return err

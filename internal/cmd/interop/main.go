@@ -142,7 +142,7 @@ func provision(ctx context.Context, o options, chosen []target, dir string, prog
 	if err := errors.Join(w.compareTargets(ctx), w.keepFiles()); err != nil {
 		return err
 	}
-	return errors.Join(o.writeReport(w.markdown(), nil), w.verdict())
+	return errors.Join(o.writeReport(w.markdown(), nil), w.checkResults())
 }
 
 // signIn signs people in through the identity providers, and writes the second part of the report.

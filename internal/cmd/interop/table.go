@@ -87,6 +87,7 @@ const equalitySection = `## What counts as equal
 - The recorder between Rollcall and a target passes on four requests at a time, because scim2-server accepts only a few connections.
 `
 
+// secondRunText describes the requests of the second run: all of them, and those that write.
 func secondRunText(all, writes int) string {
 	switch {
 	case all == 0:

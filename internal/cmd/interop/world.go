@@ -211,7 +211,7 @@ func (w *world) compareTargets(ctx context.Context) error {
 		e.splitDifferences()
 		w.printProgress("%s: %d of %d people, %d of %d groups, %d of %d memberships; %d requests, %d of them writes; the second run sent %d, %d of them writes",
 			e.name, e.comparison.peopleOK, e.comparison.people, e.comparison.groupsOK, e.comparison.groups, e.comparison.membersOK, e.comparison.memberships, e.requests, e.writes, e.secondRequests, e.secondWrites)
-		w.explain(e)
+		w.printFailures(e)
 	}
 	return nil
 }
@@ -238,7 +238,8 @@ func (e *targetRun) logNames(d difference) bool {
 	return slices.ContainsFunc(e.logTexts[d.objectID], func(words string) bool { return strings.Contains(words, attribute) })
 }
 
-func (w *world) explain(e *targetRun) {
+// printFailures prints the failures in the log of a target, and the notes about the target.
+func (w *world) printFailures(e *targetRun) {
 	for code, f := range e.failures {
 		w.printProgress("  log: %d × %s, such as %s: %s", f.count, code, f.example, f.reason)
 	}
@@ -261,9 +262,9 @@ func (w *world) explain(e *targetRun) {
 	}
 }
 
-// verdict returns an error if a target has a difference that the log does not name, or if a second
-// run changes something.
-func (w *world) verdict() error {
+// checkResults returns an error if a target has a difference that the log does not name, or if a
+// second run changes something.
+func (w *world) checkResults() error {
 	var problems []error
 	for _, e := range w.runs {
 		if n := len(e.unnamedDifferences); n > 0 {

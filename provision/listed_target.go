@@ -1,0 +1,272 @@
+package provision
+
+import (
+	"bytes"
+	"compress/flate"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"sync"
+
+	"github.com/rollcall-scim/rollcall/scim"
+)
+
+const (
+	fewRequests   = 50 // a listedTarget answers this many questions without the list
+	checkedAnswer = 20 // how many answers "there is no such account" of the list are checked with a search
+	checkedShape  = 3  // for how many accounts the list is compared with the account itself
+	packSize      = 16 // how many accounts are compressed together
+)
+
+// listedTarget is a Target that reads all accounts once, and then answers Find and Get from this
+// list. A plan needs it: with one request for each person, a plan of many people would take much
+// longer than the list.
+//
+// The list is read when it costs no more requests than were already made without it. It is used
+// only as far as it proves to be right: it must have as many accounts as the target says that it
+// has, it must show the attributes that a single account shows, and searches must confirm that
+// accounts that it does not show do not exist.
+type listedTarget struct {
+	Target
+	matching []row          // the attributes by which Find uses the list
+	progress func(read int) // gets the number of accounts that were read
+
+	mu        sync.Mutex // protects the fields below
+	questions int        // how many questions were asked before the list was read
+	needed    int        // after how many questions the list is read; 0 if it is not known yet
+	settled   bool       // whether the list was read, or cannot be used
+	accounts  *packedAccounts
+	lacksKeys bool // whether the list shows fewer attributes than a single account
+	unchecked int  // how many more answers "there is no such account" are checked
+}
+
+func newListedTarget(t Target, m *mapping, progress func(read int)) *listedTarget {
+	return &listedTarget{Target: t, matching: m.matching, progress: progress, unchecked: checkedAnswer}
+}
+
+// Find answers from the list, if the attribute at path is a matching attribute.
+func (t *listedTarget) Find(ctx context.Context, path string, value any) ([]TargetObject, error) {
+	i := slices.IndexFunc(t.matching, func(r row) bool { return r.Target == path })
+	if i < 0 {
+		return t.Target.Find(ctx, path, value)
+	}
+	accounts, err := t.list(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if accounts == nil || t.lacksKeys {
+		return t.Target.Find(ctx, path, value)
+	}
+	var found []TargetObject
+	for _, at := range accounts.byValue[valueKey(path, text(oneValue(value)))] {
+		o, err := accounts.get(at)
+		if err != nil {
+			return nil, err
+		}
+		if _, same := t.matching[i].showsWanted(o.Resource, value); same {
+			found = append(found, o)
+		}
+	}
+	if len(found) > 0 || !t.checkAbsence() {
+		return found, nil
+	}
+	if found, err = t.Target.Find(ctx, path, value); len(found) > 0 {
+		t.distrust() // the list hides accounts
+	}
+	return found, err
+}
+
+// oneValue returns the only element of a list, or any other value as it is.
+func oneValue(value any) any {
+	if list, ok := value.([]any); ok && len(list) == 1 {
+		return list[0]
+	}
+	return value
+}
+
+// Get answers from the list, if the list has the account.
+func (t *listedTarget) Get(ctx context.Context, id string) (TargetObject, error) {
+	accounts, err := t.list(ctx)
+	if err != nil {
+		return TargetObject{}, err
+	}
+	if accounts != nil && !t.lacksKeys {
+		if at, has := accounts.byID[id]; has {
+			return accounts.get(at)
+		}
+	}
+	return t.Target.Get(ctx, id)
+}
+
+// checkAbsence reports whether the answer that there is no such account must be checked with a
+// search.
+func (t *listedTarget) checkAbsence() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.unchecked--
+	return t.unchecked >= 0
+}
+
+// distrust makes the target answer every further question itself.
+func (t *listedTarget) distrust() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.accounts = nil
+}
+
+// list returns the accounts of the target. It returns nil if the list was not read yet, or cannot
+// be used.
+func (t *listedTarget) list(ctx context.Context) (*packedAccounts, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.settled {
+		return t.accounts, nil
+	}
+	if t.questions++; t.questions < max(fewRequests, t.needed) {
+		return nil, nil
+	}
+	if t.needed == 0 {
+		first, err := t.Target.List(ctx, 1, 1)
+		if err != nil {
+			t.settled = true
+			return nil, ctx.Err()
+		}
+		if t.needed = int(first.Total) / listPage; t.questions < t.needed {
+			return nil, nil
+		}
+	}
+	t.settled = true
+	accounts, err := t.read(ctx)
+	if err != nil {
+		return nil, ctx.Err() // without the list, each question is asked at the target, which reports what is wrong
+	}
+	t.accounts = accounts
+	return accounts, nil
+}
+
+// read reads all accounts. It returns nil if the list cannot be used.
+func (t *listedTarget) read(ctx context.Context) (*packedAccounts, error) {
+	accounts := newPackedAccounts()
+	total := int64(-1)
+	list := func(ctx context.Context, start, count int) (ObjectPage, error) {
+		page, err := t.Target.List(ctx, start, count)
+		total = page.Total
+		return page, err
+	}
+	err := eachAccount(ctx, list, func(page []TargetObject) error {
+		for _, o := range page {
+			if err := accounts.add(o, t.matching); err != nil {
+				return err
+			}
+		}
+		t.progress(len(accounts.byID))
+		return nil
+	})
+	if err != nil || int64(len(accounts.byID)) != total {
+		return nil, err
+	}
+	t.lacksKeys, err = t.showsLess(ctx, accounts)
+	return accounts, err
+}
+
+// showsLess reports whether the list leaves out attributes that a single account shows. It compares
+// a few accounts.
+func (t *listedTarget) showsLess(ctx context.Context, accounts *packedAccounts) (bool, error) {
+	checked := 0
+	for id, at := range accounts.byID {
+		if checked++; checked > checkedShape {
+			break
+		}
+		listed, err := accounts.get(at)
+		if err != nil {
+			return false, err
+		}
+		single, err := t.Target.Get(ctx, id)
+		if te := asProblem(err); te != nil && te.Kind == NotFound {
+			continue // deleted since the list was read
+		}
+		if err != nil {
+			return false, err
+		}
+		for name := range single.Resource {
+			if _, has := listed.Resource[name]; !has {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
+
+// packedAccounts holds many accounts in little memory: groups of them are compressed together. An
+// account takes about a tenth of the size of its JSON document.
+type packedAccounts struct {
+	packs   [][]byte // each holds packSize accounts, as a compressed JSON array
+	open    []packedAccount
+	byID    map[string]int32
+	byValue map[string][]int32 // the numbers of the accounts, by attribute and folded value
+	writer  *flate.Writer
+}
+
+// packedAccount is the JSON form of an account.
+type packedAccount struct {
+	ID       string        `json:"i"`
+	Version  string        `json:"v,omitempty"`
+	Resource scim.Resource `json:"r"`
+}
+
+func newPackedAccounts() *packedAccounts {
+	writer, _ := flate.NewWriter(io.Discard, flate.BestSpeed) //nolint:errcheck // the level is valid
+	return &packedAccounts{byID: map[string]int32{}, byValue: map[string][]int32{}, writer: writer}
+}
+
+// add adds an account, which can be found by the attributes of the matching rows.
+func (a *packedAccounts) add(o TargetObject, matching []row) error {
+	number := int32(len(a.byID)) //nolint:gosec // far fewer accounts fit into memory
+	a.byID[o.ID] = number
+	for i := range matching {
+		r := &matching[i]
+		for _, value := range r.valuesIn(o.Resource) {
+			if value := text(value); value != "" {
+				key := valueKey(r.Target, value)
+				if all := a.byValue[key]; !slices.Contains(all, number) {
+					a.byValue[key] = append(all, number)
+				}
+			}
+		}
+	}
+	a.open = append(a.open, packedAccount{o.ID, o.Version, o.Resource})
+	if len(a.open) < packSize {
+		return nil
+	}
+	var pack bytes.Buffer
+	a.writer.Reset(&pack)
+	if err := json.NewEncoder(a.writer).Encode(a.open); err != nil {
+		return fmt.Errorf("keep an account: %w", err)
+	}
+	if err := a.writer.Close(); err != nil {
+		return fmt.Errorf("keep an account: %w", err)
+	}
+	a.packs, a.open = append(a.packs, slices.Clone(pack.Bytes())), a.open[:0]
+	return nil
+}
+
+// get returns the account with this number.
+func (a *packedAccounts) get(number int32) (TargetObject, error) {
+	pack, at := int(number)/packSize, int(number)%packSize
+	if pack == len(a.packs) {
+		one := a.open[at]
+		return TargetObject{ID: one.ID, Version: one.Version, Resource: one.Resource.Clone()}, nil
+	}
+	var all []struct {
+		ID       string          `json:"i"`
+		Version  string          `json:"v"`
+		Resource json.RawMessage `json:"r"`
+	}
+	if err := json.NewDecoder(flate.NewReader(bytes.NewReader(a.packs[pack]))).Decode(&all); err != nil {
+		return TargetObject{}, fmt.Errorf("read an account that was kept: %w", err)
+	}
+	resource, err := scim.Parse(all[at].Resource)
+	return TargetObject{ID: all[at].ID, Version: all[at].Version, Resource: resource}, err
+}

@@ -62,6 +62,25 @@ func TestDiscoveredPages(t *testing.T) {
 	b.get(at + "?search=nothing").wantWords("No account fits")
 	b.get(at).click("ADA@contoso.example").wantWords("Matches", "By userName", "[userPrincipalName]", "ada@contoso.example", "Same")
 	b.get(at).click("=backup@old.example").wantWords("Nobody matches")
+	account := func(name string) string {
+		t.Helper()
+		page, _, err := o.engine.Discovered(t.Context(), key, provision.DiscoveredQuery{Search: name})
+		if err != nil || len(page) != 1 {
+			t.Fatal(page, err)
+		}
+		return page[0].ID
+	}
+	list := b.get(at)
+	list.press("Keep", nil).wantWords("Tick at least one account")
+	list.press("Keep", url.Values{"account": {account("=backup")}}).wantWords("1 account was marked Keep", "marked Keep")
+	b.get(at+"?show=kept").wantWords("=backup").wantNoWords("ADA@").press("Remove the mark Keep", url.Values{"account": {account("=backup")}}).wantWords("The mark Keep of 1 account was removed")
+	list.press("Assign…", url.Values{"account": {account("=backup")}}).wantWords("Nobody was assigned")
+	b.get(at+"?show=unassigned").press("Assign all 1…", nil).wantWords("Assign 1 user?").click("Cancel").wantStatus(http.StatusOK)
+	ask := list.press("Assign…", url.Values{"account": {account("bo@"), account("cyril@")}}).wantWords("Assign 1 user?", "1 account is left out")
+	ask.press("Assign 1 user", nil).wantWords("1 user was assigned")
+	if n, err := h.CountAssignments(t.Context(), app.ID); err != nil || n != 3 {
+		t.Errorf("%d users are assigned, %v", n, err)
+	}
 	near := b.get(at).click("cyril@old.example").wantWords("Nearly matches", "The same name before the @", "Differs")
 	near.click("Connect by hand").press("Connect", nil).wantWords("belongs to cyril@contoso.example now")
 

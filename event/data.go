@@ -189,6 +189,16 @@ func (Discovery) Fields() []Field {
 	}
 }
 
+// Accounts is the data of events about accounts at an application.
+type Accounts struct {
+	Accounts []string `json:"accounts"`
+}
+
+// Fields describes the JSON fields of this data.
+func (Accounts) Fields() []Field {
+	return []Field{{"accounts", "list of strings", "ids of the accounts at the application"}}
+}
+
 // Connection is the data of events about the pair of an object and its account.
 type Connection struct {
 	Object  string `json:"object"`

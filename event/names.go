@@ -159,6 +159,8 @@ const (
 	ProvisioningOnDemand         = "provisioning.on_demand"
 	ProvisioningDrift            = "provisioning.drift_found"
 	ProvisioningDiscovered       = "provisioning.accounts_discovered"
+	ProvisioningKept             = "provisioning.accounts_kept"
+	ProvisioningNotKept          = "provisioning.accounts_not_kept"
 
 	OperatorLinkCreated         = "operator.link_created"
 	OperatorSignedIn            = "operator.signed_in"

@@ -556,8 +556,8 @@ func (r *run) importNews(ctx context.Context) (found bool, err error) {
 }
 
 const (
-	importTime     = 500 * time.Millisecond // for this long, changesAfter reads further pages of changes
-	mostChangedIDs = 20 * importPage        // when this many objects have changed, changesAfter reads no further page
+	importTime     = time.Second     // for this long, changesAfter reads further pages of changes
+	mostChangedIDs = 20 * importPage // when this many objects have changed, changesAfter reads no further page
 )
 
 // changesAfter reads the changes after a position, and combines several pages into one. An import

@@ -158,6 +158,7 @@ type DiscoveredAccount struct {
 	NearCount int             `json:"nearCount"`           // how many users nearly match
 	Matches   []IdentityMatch `json:"matches"`
 	Near      []IdentityMatch `json:"nearMatches"`
+	KeptBy    string          `json:"keptBy,omitempty"` // who has marked the account Keep; "" if nobody has
 
 	sortName, searchText string
 }
@@ -192,11 +193,21 @@ type DiscoveredQuery struct {
 	Change    IdentityChange // "" selects all accounts that the application has
 	Ambiguous bool           // whether to return only ambiguous accounts
 	Near      bool           // whether to return only local accounts that a user nearly matches
+	Kept      KeptFilter     // whether to return only accounts with the mark Keep, or only the others
 	Search    string         // part of a name, an address or an id; case is ignored
 	Account   string         // the id of the only account to return; "" selects all
 	After     string         // where the previous page ended; "" for the first page
 	Limit     int            // the largest number of accounts in a page, at most 500; 0 means 50
 }
+
+// KeptFilter selects accounts by the mark Keep. The zero value selects all.
+type KeptFilter string
+
+// The filters.
+const (
+	OnlyKept    KeptFilter = "kept"
+	WithoutKept KeptFilter = "open"
+)
 
 // DiscoveredBatch is what one step of a discovery stores.
 type DiscoveredBatch struct {
@@ -271,6 +282,9 @@ type DiscoveryStore interface {
 	// After of the next page; "" on the last page. It is the last sort name, a line break and the
 	// last account.
 	DiscoveredAccounts(ctx context.Context, k Key, id string, q DiscoveredQuery) (page []DiscoveredAccount, next string, err error)
+	// KeepAccounts marks accounts, or removes their marks, and records the event. It returns how many
+	// marks changed, and records no event if none did.
+	KeepAccounts(ctx context.Context, k Key, accounts []string, keep bool, actor string, e func(changed int) event.Event) (changed int, err error)
 }
 
 // Refusals about discoveries.
@@ -399,6 +413,71 @@ func (e *Engine) DiscoveredAccount(ctx context.Context, k Key, account string) (
 	return page[0], nil
 }
 
+// KeepAccounts marks accounts of the last complete discovery with Keep, or removes their marks. The
+// mark says that a person has looked at the account and wants it to stay as it is. It stays through
+// later discoveries. KeepAccounts returns how many marks changed. It returns ErrNoDiscovery, or
+// ErrNoAccount if the discovery does not have one of the accounts.
+func (e *Engine) KeepAccounts(ctx context.Context, k Key, accounts []string, keep bool, actor string) (changed int, err error) {
+	for _, account := range accounts {
+		if _, err := e.DiscoveredAccount(ctx, k, account); err != nil {
+			return 0, err
+		}
+	}
+	r, err := e.open(ctx, k, 0)
+	if err != nil {
+		return 0, err
+	}
+	return e.Discoveries.KeepAccounts(ctx, k, accounts, keep, actor, func(changed int) event.Event {
+		name, words := event.ProvisioningKept, "Accounts at the application were marked Keep: %d."
+		if !keep {
+			name, words = event.ProvisioningNotKept, "The mark Keep was removed from accounts at the application: %d."
+		}
+		one := r.event(ctx, name, fmt.Sprintf(words, changed))
+		one.Actor, one.By, one.Data = actor, event.Actor{}, event.DataOf(event.Accounts{Accounts: accounts})
+		return *one
+	})
+}
+
+// UsersToAssign returns the object ids of the users who own unassigned accounts of the last complete
+// discovery, each once. With accounts nil it looks at all accounts, otherwise only at these.
+// left is how many accounts it leaves out, because they are ambiguous or of another class. It returns
+// ErrNoDiscovery, or ErrNoAccount if the discovery does not have one of the accounts.
+func (e *Engine) UsersToAssign(ctx context.Context, k Key, accounts []string) (ids []string, left int, err error) {
+	seen := map[string]bool{}
+	add := func(a DiscoveredAccount) {
+		if a.Class != UnassignedUsers || a.Ambiguous != "" || a.ObjectID == "" {
+			left++
+			return
+		}
+		if !seen[a.ObjectID] {
+			seen[a.ObjectID] = true
+			ids = append(ids, a.ObjectID)
+		}
+	}
+	if accounts != nil {
+		for _, account := range accounts {
+			a, err := e.DiscoveredAccount(ctx, k, account)
+			if err != nil {
+				return nil, 0, err
+			}
+			add(a)
+		}
+		return ids, left, nil
+	}
+	for q := (DiscoveredQuery{Class: UnassignedUsers, Limit: discoveryPage}); ; {
+		page, next, err := e.Discovered(ctx, k, q)
+		if err != nil {
+			return nil, 0, err
+		}
+		for _, a := range page {
+			add(a)
+		}
+		if q.After = next; next == "" {
+			return ids, left, nil
+		}
+	}
+}
+
 // RunDiscovery works on the running discovery until it has ended, and returns it. If another process
 // works on it, RunDiscovery waits. It calls progress now and then.
 func (e *Engine) RunDiscovery(ctx context.Context, k Key, owner string, progress func(Discovery)) (Discovery, error) {
@@ -476,6 +555,9 @@ func (a DiscoveredAccount) Remarks() string {
 	if a.Ambiguous != "" {
 		all = append(all, a.Ambiguous)
 	}
+	if a.KeptBy != "" {
+		all = append(all, "marked Keep")
+	}
 	if len(all) == 0 {
 		return ""
 	}
@@ -484,7 +566,7 @@ func (a DiscoveredAccount) Remarks() string {
 
 // DiscoveredColumns returns the names of the columns of [DiscoveredAccount.Cells].
 func DiscoveredColumns() []string {
-	return []string{"account", "userName", "displayName", "emails", "active", "class", "change", "ambiguous", "matches", "matchedBy", "nearMatches", "reasons"}
+	return []string{"account", "userName", "displayName", "emails", "active", "class", "change", "ambiguous", "matches", "matchedBy", "nearMatches", "reasons", "keptBy"}
 }
 
 // Cells returns the account as a line of a file.
@@ -501,5 +583,5 @@ func (a DiscoveredAccount) Cells() []string {
 	for _, m := range a.Near {
 		near, reasons = append(near, m.Name), append(reasons, m.Name+": "+m.Reason)
 	}
-	return append(cells, strings.Join(names, " "), strings.Join(by, " "), strings.Join(near, " "), strings.Join(reasons, "; "))
+	return append(cells, strings.Join(names, " "), strings.Join(by, " "), strings.Join(near, " "), strings.Join(reasons, "; "), a.KeptBy)
 }

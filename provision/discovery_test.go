@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"encoding/csv"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"net/http"
@@ -201,6 +202,76 @@ func TestDiscovery(t *testing.T) {
 		}
 		if all, err := w.store.Discoveries(t.Context(), w.key); err != nil || len(all) != 1 {
 			t.Errorf("%d discoveries are kept, %v", len(all), err)
+		}
+	})
+}
+
+// TestKeepAndAssign marks accounts, and names the users who own unassigned accounts.
+func TestKeepAndAssign(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorldOn(t, db)
+		w.matchBy("userName", workMail)
+		ids := map[string]string{}
+		for _, name := range []string{"ada", "bo", "cy"} {
+			w.people.put(name, person(name+"@contoso.com", name, "Smith"))
+			w.people.assign(name, name == "ada")
+			ids[name] = w.app.add(account(name + "@contoso.com"))
+		}
+		for _, name := range []string{"twin.a", "twin.b"} { // two accounts of one user who is not assigned
+			ids[name] = w.app.add(scim.Resource{"userName": name, "emails": []any{map[string]any{"type": "work", "value": "di@contoso.com"}}})
+		}
+		w.people.put("di", person("di@contoso.com", "Di", "Smith"))
+		w.people.assign("di", false)
+		ids["backup"] = w.app.add(scim.Resource{"userName": "backup"})
+		if _, err := w.engine.KeepAccounts(t.Context(), w.key, []string{ids["backup"]}, true, "sam"); !errors.Is(err, provision.ErrNoDiscovery) {
+			t.Errorf("before the first discovery: %v", err)
+		}
+		w.discover()
+		users := func(accounts []string, left int, want ...string) {
+			t.Helper()
+			got, n, err := w.engine.UsersToAssign(t.Context(), w.key, accounts)
+			if slices.Sort(got); err != nil || n != left || !slices.Equal(got, want) {
+				t.Errorf("%v: got %q and %d left out, %v; want %q and %d", accounts, got, n, err, want, left)
+			}
+		}
+		users(nil, 2, "bo", "cy")
+		users([]string{ids["cy"], ids["ada"], ids["twin.a"], ids["backup"]}, 3, "cy")
+		users([]string{}, 0)
+		keep := func(on bool, want int, accounts ...string) {
+			t.Helper()
+			if n, err := w.engine.KeepAccounts(t.Context(), w.key, accounts, on, "sam"); err != nil || n != want {
+				t.Errorf("keep %v %v: got %d, %v; want %d", accounts, on, n, err, want)
+			}
+		}
+		keep(true, 2, ids["backup"], ids["bo"])
+		keep(true, 1, ids["backup"], ids["cy"])
+		keep(false, 1, ids["cy"])
+		keep(false, 0, ids["cy"])
+		if _, err := w.engine.KeepAccounts(t.Context(), w.key, []string{ids["cy"], "nobody"}, true, "sam"); !errors.Is(err, provision.ErrNoAccount) {
+			t.Errorf("an account that is not there: %v", err)
+		}
+		w.discover() // the marks stay
+		for filter, want := range map[provision.KeptFilter][]string{
+			provision.OnlyKept:    {"backup", "bo@contoso.com"},
+			provision.WithoutKept: {"ada@contoso.com", "cy@contoso.com", "twin.a", "twin.b"},
+		} {
+			found := w.discovered(provision.DiscoveredQuery{Kept: filter})
+			if got := slices.Sorted(maps.Keys(found)); !slices.Equal(got, want) {
+				t.Errorf("%s: got %q, want %q", filter, got, want)
+			}
+			if by := found["backup"].KeptBy; filter == provision.OnlyKept && by != "sam" {
+				t.Errorf("kept by %q", by)
+			}
+		}
+		texts := append(w.eventTexts(event.ProvisioningKept), w.eventTexts(event.ProvisioningNotKept)...)
+		slices.Sort(texts)
+		want := []string{
+			"sam: Accounts at the application were marked Keep: 1.", "sam: Accounts at the application were marked Keep: 2.",
+			"sam: The mark Keep was removed from accounts at the application: 1.",
+		}
+		if !slices.Equal(texts, want) {
+			t.Errorf("events %q, want %q", texts, want)
 		}
 	})
 }

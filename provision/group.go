@@ -118,7 +118,9 @@ func (r *run) testGroups(ctx context.Context) error {
 	}
 	s.Searches, s.Off = &Searches{For: r.job.connection(), At: r.e.Now(), All: all}, ""
 	if err != nil {
-		s.Off = noGroups(err)
+		// While groups are off, groups and memberships leave the work list without being worked on. So
+		// the engine looks at all groups again when the target accepts them.
+		s.Off, s.Ready, s.Seen = noGroups(err), false, ""
 	}
 	r.groups.off = s.Off != ""
 	return nil

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -461,4 +462,44 @@ func (g *groupWorld) earlier() {
 		_, err := tx.Exec(g.t.Context(), `update job set groups = 'offered'`)
 		return err
 	}))
+}
+
+// TestAGroupThatWaitsWhileTheApplicationTakesNoneIsCreatedAfterwards has a group wait on the work list
+// when a test of the connection finds that the application takes no groups. The group leaves the work
+// list then. It is created when the application takes groups again.
+func TestAGroupThatWaitsWhileTheApplicationTakesNoneIsCreatedAfterwards(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	ada := g.hire("ada", true)
+	g.rest()
+	throttled := true
+	g.teams.answer = func(w http.ResponseWriter, r *http.Request, _ string) bool {
+		switch {
+		case throttled && r.Method == http.MethodPost:
+			w.Header().Set("Retry-After", "9")
+			refuse(w, http.StatusTooManyRequests, "", "Too many groups.")
+		case !throttled && r.Method == http.MethodGet:
+			refuse(w, http.StatusInternalServerError, "", "Broken.")
+		default:
+			return false
+		}
+		return true
+	}
+	g.group("Sales", ada)
+	g.rest()
+	if got := g.report(); got.State.Phase == provision.Idle || got.Pending != 1 {
+		t.Fatalf("%d wait in phase %q, want one, in a cycle that is not over", got.Pending, got.State.Phase)
+	}
+	throttled = false
+	_, err := g.jobs.Edit(t.Context(), g.key, func(s *provision.Settings) { s.TenantURL += "?aadOptscim062020" }, "cli")
+	g.must(err)
+	g.clock.advance(10 * time.Second)
+	g.rest()
+	if got := g.report(); got.State.Groups.Off == "" || got.Pending != 0 {
+		t.Fatalf("groups are off: %q, and %d wait", got.State.Groups.Off, got.Pending)
+	}
+	g.teams.answer = nil
+	g.clock.advance(time.Hour)
+	g.rest()
+	g.expect("Sales: ada")
 }

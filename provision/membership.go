@@ -449,9 +449,10 @@ func (r *run) removesByFilter() bool {
 	return r.target.Dialect().Removal == RemoveByFilter || strings.Contains(strings.ToLower(r.job.TenantURL), "aadoptscim062020")
 }
 
-// sendChanges sends the changes in one request. If the target refuses them, change sends smaller
-// requests. Before each request, it records that the memberships are unsure, so that the record is
-// right even if the answer is lost.
+// sendChanges sends the changes in one request. If the target refuses them, sendChanges sends
+// smaller requests. Right before each request, it records that the memberships are unsure, so that
+// the record is right even if the answer is lost. It does not record that of a request that is not
+// sent, because each unsure membership must be checked with the target later.
 func (s *memberSync) sendChanges(changes []memberChange, removing bool) error {
 	if s.l.r.e.Now().After(s.l.until) {
 		s.waits = s.l.r.e.Now()
@@ -461,11 +462,20 @@ func (s *memberSync) sendChanges(changes []memberChange, removing bool) error {
 	for i, c := range changes {
 		flying[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Has: c.id, Unsure: true, Open: true}
 	}
-	if err := s.record(flying, nil); err != nil {
-		return err
-	}
 	began := s.l.r.e.Now()
-	te := s.request(changes, removing)
+	isRecorded := false
+	var storeError error
+	ctx := withRequest(s.firm, &request{lane: s.known.Lane, beforeKind: UpdateRequest, before: func(context.Context) error {
+		if !isRecorded {
+			isRecorded = true
+			storeError = s.record(flying, nil)
+		}
+		return storeError
+	}})
+	te := s.request(ctx, changes, removing)
+	if storeError != nil {
+		return storeError
+	}
 	if te == nil {
 		return s.succeed(changes, removing, began)
 	}
@@ -522,7 +532,7 @@ func (s *memberSync) learnSize(most int) error {
 
 // request sends one request, and checks with some of the members whether the target carried it out.
 // If the target ignores the usual form of removals, request tries the other form.
-func (s *memberSync) request(changes []memberChange, removing bool) *TargetError {
+func (s *memberSync) request(ctx context.Context, changes []memberChange, removing bool) *TargetError {
 	target := s.l.p.groups.members
 	ids := make([]string, len(changes))
 	for i, c := range changes {
@@ -532,9 +542,19 @@ func (s *memberSync) request(changes []memberChange, removing bool) *TargetError
 	if removing {
 		send = target.RemoveMembers
 	}
-	if te := asProblem(send(s.firm, s.link.TargetID, ids)); te != nil {
-		if removing && te.Sent && s.hasEmptied() {
+	if te := asProblem(send(ctx, s.link.TargetID, ids)); te != nil {
+		if !removing || !te.Sent && !te.postponed.IsZero() {
+			return te
+		}
+		// This request, or an earlier one whose outcome is not known, may have been carried out.
+		if !te.Sent && !slices.ContainsFunc(changes, func(c memberChange) bool { return c.Unsure }) {
+			return te
+		}
+		switch emptied, err := s.hasEmptied(); {
+		case emptied:
 			return s.suspect(changes, removing)
+		case unanswered(err) && !te.Sent:
+			return s.unchecked(err)
 		}
 		return te
 	}
@@ -549,7 +569,7 @@ func (s *memberSync) request(changes []memberChange, removing bool) *TargetError
 		other.Removal = RemoveByValue
 	}
 	target.Speak(other)
-	if asProblem(send(s.firm, s.link.TargetID, ids)) == nil {
+	if asProblem(send(ctx, s.link.TargetID, ids)) == nil {
 		switch second := s.check(changes, removing); {
 		case second == nil:
 			return nil
@@ -639,15 +659,15 @@ func ignoredMember(id string, removing bool) *TargetError {
 	}
 }
 
-// hasEmptied reports whether a removal whose answer was lost has removed all members of the group.
-// After the target has proved that it carries out removals, hasEmptied no longer asks it, and
+// hasEmptied reports whether a removal whose outcome is not known has removed all members of the
+// group. After the target has proved that it carries out removals, hasEmptied no longer asks it, and
 // returns false.
-func (s *memberSync) hasEmptied() bool {
+func (s *memberSync) hasEmptied() (bool, error) {
 	if s.isProved(true) || s.other == "" {
-		return false
+		return false, nil
 	}
 	stays, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, s.other)
-	return err == nil && !stays
+	return err == nil && !stays, err
 }
 
 // unanswered reports whether a question to the target got no answer, or only a request to wait.
@@ -684,16 +704,20 @@ func (s *memberSync) isProved(removing bool) bool {
 	return r.state.Members.Adds
 }
 
-// proved records that the target carries out removals or, if removing is false, additions.
+// proved records that the target carries out removals or, if removing is false, additions. It uses
+// changeState, because the state must not change while another goroutine stores it: that goroutine
+// would replace the change with the stored state.
 func (s *memberSync) proved(removing bool) {
-	r := s.l.r
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	if removing {
-		r.state.Members.Removes = true
-	} else {
-		r.state.Members.Adds = true
+	if s.isProved(removing) {
+		return
 	}
+	_ = s.l.r.changeState(func(st *State) {
+		if removing {
+			st.Members.Removes = true
+		} else {
+			st.Members.Adds = true
+		}
+	}, func(State) error { return nil }) // the next change of the state stores it
 }
 
 // suspicion says that a group at the target seems to have lost all its members, although only some

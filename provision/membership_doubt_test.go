@@ -311,6 +311,48 @@ func TestAnUncheckedRemovalThatEmptiesAGroupIsNoticed(t *testing.T) {
 	g.expect("Team Blue: ada bo")
 }
 
+// TestARefusedRemovalShowsThatAnEarlierOneEmptiedTheGroup has an application that takes the removal
+// of one member for the removal of all, and asks for a pause when it is asked who is left. Later it
+// answers 404 to the removal, because it has no such member any more.
+func TestARefusedRemovalShowsThatAnEarlierOneEmptiedTheGroup(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	ada, bo := g.hire("ada", true), g.hire("bo", true)
+	blue := g.group("Team Blue", ada, bo)
+	g.sync()
+	g.expect("Team Blue: ada bo")
+	removals, paused := 0, false
+	g.teams.answer = func(w http.ResponseWriter, r *http.Request, body string) bool {
+		switch {
+		case isRemoval(r, body):
+			if removals++; removals > 1 {
+				refuse(w, http.StatusNotFound, "", "The group has no such member.")
+				return true
+			}
+			g.teams.mu.Lock()
+			team := g.teams.byID["g1"].Clone()
+			delete(team, "members")
+			g.teams.byID["g1"] = team
+			g.teams.mu.Unlock()
+			w.WriteHeader(http.StatusNoContent)
+			return true
+		case removals == 1 && !paused && strings.Contains(r.URL.RawQuery, "members+eq"):
+			paused = true
+			w.Header().Set("Retry-After", "3600")
+			refuse(w, http.StatusTooManyRequests, "", "Later.")
+			return true
+		}
+		return false
+	}
+	g.leave(blue, ada)
+	g.sync()
+	g.settle()
+	if removals < 2 || !paused {
+		t.Fatalf("%d removals, paused %v", removals, paused)
+	}
+	g.expect("Team Blue: bo")
+}
+
 // TestAnAnswerThatIsOutOfDateEmptiesNoGroup has an application that ignores removals in Entra's
 // form. When it is asked about a member that stays, it once answers that the group has no such
 // member.

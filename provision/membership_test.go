@@ -1,9 +1,11 @@
 package provision_test
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -196,4 +198,42 @@ func (g *groupWorld) move(id, city string) {
 
 func (g *groupWorld) enable(id string, on bool) {
 	g.edit(id, func(u *directory.User) { u.AccountEnabled = on })
+}
+
+// TestMembershipsThatWereNotSentAreNotChecked has the application ask for a pause of changes that
+// lasts longer than a slice. The members of a new group wait for it. Nothing was sent about them, so
+// when they are sent, one of them is checked and not each of them.
+func TestMembershipsThatWereNotSentAreNotChecked(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	ada, bo, cy := g.hire("ada", true), g.hire("bo", true), g.hire("cy", true)
+	g.rest()
+	serve := g.app.answer
+	g.app.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPatch && strings.Contains(r.URL.Path, "/Users/") {
+			w.Header().Set("Retry-After", "60")
+			refuse(w, http.StatusTooManyRequests, "", "Too many changes.")
+			return true
+		}
+		return serve(w, r)
+	}
+	g.edit(ada, func(u *directory.User) { u.Attributes["jobTitle"] = "Engineer" })
+	g.rest()
+	g.group("Sales", ada, bo, cy)
+	g.rest()
+	g.expect("Sales: ")
+	g.app.answer = serve
+	g.teams.take()
+	g.clock.advance(time.Hour)
+	g.rest()
+	g.expect("Sales: ada bo cy")
+	checks := 0
+	for _, r := range g.teams.take() {
+		if strings.HasPrefix(r, "GET") && strings.Contains(r, "members") {
+			checks++
+		}
+	}
+	if checks != 1 {
+		t.Errorf("%d memberships were checked, want one", checks)
+	}
 }

@@ -478,8 +478,9 @@ func (c *pacer) acceptedRate(now time.Time, window time.Duration) float64 {
 // request's context.
 type request struct {
 	lane        Lane
-	before      func(ctx context.Context) error // called right before a create is sent; may be nil
-	knownAbsent []MatchKey                      // values for which a search has just found no account; the next Find for each sends no search
+	before      func(ctx context.Context) error // called right before a request of the kind beforeKind is sent; may be nil
+	beforeKind  Request
+	knownAbsent []MatchKey // values for which a search has just found no account; the next Find for each sends no search
 }
 
 type requestKey struct{}
@@ -509,7 +510,7 @@ func (t pacedTarget) do(ctx context.Context, kind Request, send func() error) er
 		if err := t.pacer.waitForTurn(ctx, kind, r.lane); err != nil {
 			return err
 		}
-		if kind == CreateRequest && r.before != nil {
+		if r.before != nil && kind == r.beforeKind {
 			if err := r.before(ctx); err != nil {
 				t.pacer.endRequest(kind, t.pacer.now(), err)
 				return err

@@ -486,6 +486,7 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 	times := w.known.unknownCreates()
 	var broken error
 	var written time.Time
+	req.beforeKind = CreateRequest
 	req.before = func(context.Context) error {
 		if now := l.r.e.Now(); written.IsZero() || now.Sub(written) > time.Second {
 			written, broken = now, l.intend(w, d, times)

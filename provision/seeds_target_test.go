@@ -47,6 +47,7 @@ type traits struct {
 	tooMany   int    // the HTTP status for more
 	byValue   string // what a removal by a list of values does: "removes", "is refused", "is ignored" or "empties"
 	throttles string // the one method that is throttled far more often than others; "" if none
+	compares  bool   // a search by userName compares case, and p0 has an account in capital letters
 }
 
 // version is an older state of an account or group, nil if there was none.
@@ -84,7 +85,9 @@ func newUnwell(s *seeded) *unwell {
 		atOnce: []int{0, 0, 1, 2}[r.IntN(4)], tooMany: []int{400, 413}[r.IntN(2)],
 		byValue:   []string{"removes", "removes", "is refused", "is ignored", "empties"}[r.IntN(5)],
 		throttles: []string{"", "", http.MethodGet, http.MethodPost, http.MethodPatch, http.MethodDelete}[r.IntN(6)],
+		compares:  rand.New(rand.NewPCG(s.seed, 13)).IntN(4) == 0,
 	}
+	u.application.compares = u.traits.compares
 	if !u.traits.asks && u.traits.byValue != "is refused" {
 		u.traits.byValue = "removes" // nobody could notice anything else
 	}
@@ -156,7 +159,7 @@ func (u *unwell) personOf(a scim.Resource) string {
 	id, _, _ := strings.Cut(a.String("userName"), "@")
 	id, _, _ = strings.Cut(id, ".")
 	if id != "" {
-		return id
+		return strings.ToLower(id)
 	}
 	id, _, _ = strings.Cut(strings.TrimPrefix(a.String("displayName"), "Team "), ".")
 	return id

@@ -437,9 +437,12 @@ func rolesQuery(users string, many bool) string {
 			where a.directory = $1 and a.application = $2 and a.gone = 0`
 	return own + `
 		union all
-		select distinct m.member, '', '', '', '', false
-		from directory_member m
-		where ` + through + ` and m.group_id || '' in (` + assigned + `)
+		select u.object_id, '', '', '', '', false
+		from directory_user u
+		where u.directory = $1 and u.object_id ` + users + ` and exists (
+			select 1
+			from directory_member m
+			where m.directory = $1 and m.member = u.object_id and m.gone = 0 and m.kind = 'User' and m.group_id || '' in (` + assigned + `))
 		union all
 		select m.member, a.role, ` + roleColumns + `
 		from directory_member m

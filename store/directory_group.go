@@ -2,9 +2,7 @@ package store
 
 import (
 	"context"
-	"database/sql"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -261,24 +259,21 @@ func (s Directories) MemberIDs(ctx context.Context, d directory.ID, group, after
 func (s Directories) MembersAmong(ctx context.Context, d directory.ID, group string, objectIDs []string) (among map[string]directory.Kind, err error) {
 	err = s.view(ctx, d, func(t directoryTx) error {
 		among = make(map[string]directory.Kind, len(objectIDs))
-		for _, id := range objectIDs {
-			var kind directory.Kind
-			err := t.tx.QueryRow(ctx, `
-				select m.kind
+		return inBatches(objectIDs, func(batch []string) error {
+			_, err := collect(ctx, t.tx, func(row scanner) (id string, err error) {
+				var kind directory.Kind
+				err = row.Scan(&id, &kind)
+				among[id] = kind
+				return id, err
+			}, `
+				select m.member, m.kind
 				from directory_member m
-				where m.directory = $1 and m.group_id = $2 and m.member = $3 and m.gone = 0
-				and not exists (select 1 from directory_user u where u.directory = $1 and u.object_id = m.member and u.deleted > 0)
-				and not exists (select 1 from directory_group g where g.directory = $1 and g.object_id = m.member and g.deleted > 0)`,
-				t.directory, group, id).Scan(&kind)
-			if errors.Is(err, sql.ErrNoRows) {
-				continue
-			}
-			if err != nil {
-				return err
-			}
-			among[id] = kind
-		}
-		return nil
+				where m.directory = $1 and m.group_id = $2 and m.member in (`+placeholders(3, len(batch))+`) and m.gone = 0
+				and not exists (select 1 from directory_user u where m.kind = 'User' and u.directory = $1 and u.object_id = m.member and u.deleted > 0)
+				and not exists (select 1 from directory_group g where m.kind = 'Group' and g.directory = $1 and g.object_id = m.member and g.deleted > 0)`,
+				withIDs(batch, t.directory, group)...)
+			return err
+		})
 	})
 	return among, err
 }

@@ -100,9 +100,29 @@ func TestAssignmentsAreLookedUpByUser(t *testing.T) {
 		}
 		plan := strings.Join(lines, "\n")
 		byID := strings.Count(plan, "SEARCH m USING COVERING INDEX directory_member_of (directory=? AND member=? AND gone=?)")
+		first := strings.Count(plan, "SEARCH m EXISTS USING COVERING INDEX directory_member_of (directory=? AND member=? AND gone=?)")
 		byPage := strings.Count(plan, "SEARCH m USING COVERING INDEX directory_member_of (directory=? AND member>? AND member<?)")
-		if byID != 3 || byPage != 3 {
-			t.Errorf("users' memberships are looked up in %d and %d of 3 places:\n%s", byID, byPage, plan)
+		if byID != 2 || first != 2 || byPage != 2 {
+			t.Errorf("all memberships of users are looked up in %d places, the first in %d and those of a page in %d, want 2 of each:\n%s", byID, first, byPage, plan)
+		}
+	})
+}
+
+// TestGroupsOfAnAccountAreLookedUpByMember reads the plan of the query for the groups of an account that came or went. SQLite once read
+// all memberships of the job for each such account.
+func TestGroupsOfAnAccountAreLookedUpByMember(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		if db.Kind() != sqldb.SQLite {
+			return // PostgreSQL makes statistics of its own
+		}
+		lines, err := store.PlanOfGroupsWithMember(t.Context(), db)
+		if err != nil {
+			t.Fatal(err)
+		}
+		plan := strings.Join(lines, "\n")
+		if plan != "SEARCH job_member USING INDEX job_member_of (directory=? AND app=? AND member=?)" {
+			t.Errorf("the groups are looked up like this:\n%s", plan)
 		}
 	})
 }

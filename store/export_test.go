@@ -83,6 +83,19 @@ func PlanOfRoles(ctx context.Context, db *DB) (lines []string, err error) {
 	return lines, err
 }
 
+// PlanOfGroupsWithMember says how SQLite finds the groups whose members include an object.
+func PlanOfGroupsWithMember(ctx context.Context, db *DB) (lines []string, err error) {
+	err = db.View(ctx, func(tx *sqldb.Tx) error {
+		lines, err = collect(ctx, tx, func(row scanner) (line string, err error) {
+			var id, parent, unused int
+			err = row.Scan(&id, &parent, &unused, &line)
+			return line, err
+		}, `explain query plan `+strings.ReplaceAll(groupsWithMember, "$7", "$3"), "d", "a", "u1")
+		return err
+	})
+	return lines, err
+}
+
 // PlansOfForgetting says how SQLite deletes the expired requests and assertions of a site.
 func PlansOfForgetting(ctx context.Context, db *DB) (lines []string, err error) {
 	err = db.View(ctx, func(tx *sqldb.Tx) error {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
@@ -548,6 +549,13 @@ func (s Provisioning) DiscoveredAccounts(ctx context.Context, k provision.Key, i
 	if q.Near {
 		b.WriteString(" and near > 0 and class = " + bind(string(provision.LocalAccounts)))
 	}
+	kept := "exists (select 1 from job_kept k where k.directory = job_discovered.directory and k.app = job_discovered.app and k.account = job_discovered.account)"
+	switch q.Kept {
+	case provision.OnlyKept:
+		b.WriteString(" and " + kept)
+	case provision.WithoutKept:
+		b.WriteString(" and not " + kept)
+	}
 	if q.Account != "" {
 		b.WriteString(" and account = " + bind(q.Account))
 	}
@@ -578,6 +586,9 @@ func (s Provisioning) DiscoveredAccounts(ctx context.Context, k provision.Key, i
 		for i, a := range page {
 			accounts[i], index[a.ID] = a.ID, i
 		}
+		if err := eachKept(ctx, tx, k, accounts, func(account, by string) { page[index[account]].KeptBy = by }); err != nil {
+			return err
+		}
 		return eachMatch(ctx, tx, k, id, accounts, func(m provision.DiscoveredMatch) {
 			a := &page[index[m.Account]]
 			if m.Near {
@@ -588,6 +599,53 @@ func (s Provisioning) DiscoveredAccounts(ctx context.Context, k provision.Key, i
 		})
 	})
 	return page, next, err
+}
+
+// eachKept calls visit for those of the accounts that have the mark Keep.
+func eachKept(ctx context.Context, tx *sqldb.Tx, k provision.Key, accounts []string, visit func(account, by string)) error {
+	return inBatches(accounts, func(batch []string) error {
+		_, err := collect(ctx, tx, func(row scanner) (account string, err error) {
+			var by string
+			if err = row.Scan(&account, &by); err == nil {
+				visit(account, by)
+			}
+			return account, err
+		}, `
+			select account, kept_by
+			from job_kept
+			where directory = $1 and app = $2 and account in (`+placeholders(3, len(batch))+`)`, withIDs(batch, string(k.Directory), k.App)...)
+		return err
+	})
+}
+
+// KeepAccounts marks accounts, or removes their marks, and records the event if a mark changed.
+func (s Provisioning) KeepAccounts(ctx context.Context, k provision.Key, accounts []string, keep bool, actor string, e func(changed int) event.Event) (changed int, err error) {
+	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		changed = 0
+		for _, account := range accounts {
+			query, args := `
+				delete from job_kept
+				where directory = $1 and app = $2 and account = $3`, []any{string(k.Directory), k.App, account}
+			if keep {
+				query, args = `
+				insert into job_kept (directory, app, account, kept_by, since)
+				values ($1, $2, $3, $4, $5)
+				on conflict do nothing`, append(args, actor, micros(tx.Now()))
+			}
+			did, err := changesRow(ctx, tx, query, args...)
+			if err != nil {
+				return err
+			}
+			if did {
+				changed++
+			}
+		}
+		if changed == 0 {
+			return nil
+		}
+		return appendEvent(ctx, tx, e(changed))
+	})
+	return changed, err
 }
 
 // withTail is a row with one more column at its end.

@@ -138,6 +138,12 @@ func (t jobTx) listReferences(ctx context.Context, query string, args ...any) er
 		append([]any{string(provision.ByChange), int(provision.References), micros(t.tx.Now())}, args...)...)
 }
 
+// groupsWithMember selects the groups whose remembered members include an object.
+const groupsWithMember = `
+		select group_id as object_id
+		from job_member
+		where directory = $1 and app = $2 and member = $7`
+
 // recheckMoved handles an object whose account came, went or changed. It puts the memberships of
 // the groups that contain the object, and the people who refer to it, on the work list.
 func (t jobTx) recheckMoved(ctx context.Context, o provision.Outcome) error {
@@ -165,10 +171,7 @@ func (t jobTx) recheckMoved(ctx context.Context, o provision.Outcome) error {
 			return err
 		}
 	}
-	if err := t.listGroupMembers(ctx, `
-		select group_id as object_id
-		from job_member
-		where directory = $1 and app = $2 and member = $7`, o.ObjectID); err != nil {
+	if err := t.listGroupMembers(ctx, groupsWithMember, o.ObjectID); err != nil {
 		return err
 	}
 	return t.listReferences(ctx, `
@@ -368,13 +371,15 @@ func (s Provisioning) RecordReadMembers(ctx context.Context, f provision.Fence, 
 			where directory = $1 and app = $2 and group_id = $3 and member > $4 and (member <= $5 or $5 = '')`, group, after, upTo, cause); err != nil {
 			return err
 		}
-		for _, member := range members {
-			if err := t.exec(ctx, `
+		if err := inBatches(members, func(batch []string) error {
+			return t.exec(ctx, `
 				insert into job_member (directory, app, group_id, member, turn)
-				values ($1, $2, $3, $4, 1)
-				on conflict do nothing`, group, member); err != nil {
-				return err
-			}
+				select $1, $2, $3, m.column1, 1
+				from (values `+rowsOfPlaceholders(4, len(batch), "text")+`) m
+				where true
+				on conflict do nothing`, withIDs(batch, group)...)
+		}); err != nil {
+			return err
 		}
 		if upTo == "" {
 			return t.exec(ctx, `
@@ -392,19 +397,26 @@ func (s Provisioning) RecordReadMembers(ctx context.Context, f provision.Fence, 
 // again in the meantime must still be sent.
 func (s Provisioning) RecordMembers(ctx context.Context, f provision.Fence, st provision.State, group string, outcomes []provision.MemberOutcome, entry *provision.LogEntry) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
-		for _, o := range outcomes {
-			done := o.Turn
-			if o.Open {
-				done = 0
+		if err := inBatches(outcomes, func(batch []provision.MemberOutcome) error {
+			args := []any{group}
+			for _, o := range batch {
+				done := o.Turn
+				if o.Open {
+					done = 0
+				}
+				args = append(args, o.Member, o.Has, o.Unsure, o.Refused, done)
 			}
-			if err := t.exec(ctx, `
+			return t.exec(ctx, `
 				update job_member
-				set has = $5, unsure = $6, refused = $7, done = $8,
-					cause = case when turn = $8 then '' else cause end,
-					takes = case when turn = $8 then 0 else takes end
-				where directory = $1 and app = $2 and group_id = $3 and member = $4`, group, o.Member, o.Has, o.Unsure, o.Refused, done); err != nil {
-				return err
-			}
+				set has = o.column2, unsure = o.column3, refused = o.column4, done = o.column5,
+					cause = case when turn = o.column5 then '' else cause end,
+					takes = case when turn = o.column5 then 0 else takes end
+				from (values `+rowsOfPlaceholders(4, len(batch), "text", "text", "boolean", "text", "bigint")+`) o
+				where directory = $1 and app = $2 and group_id = $3 and member = o.column1`, args...)
+		}); err != nil {
+			return err
+		}
+		for _, o := range outcomes {
 			if o.Has != "" || o.Refused != "" || o.Open {
 				continue
 			}

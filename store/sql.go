@@ -119,6 +119,24 @@ func placeholders(from, n int) string {
 	return b.String()
 }
 
+// rowsOfPlaceholders returns n rows of placeholders for a values clause, such as
+// (cast($4 as text), cast($5 as bigint)). The first placeholder has the number from. types are the
+// types of the columns, which PostgreSQL cannot infer there. On both databases, the columns have the
+// names column1, column2 and so on.
+func rowsOfPlaceholders(from, n int, types ...string) string {
+	var b strings.Builder
+	for i := range n {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		for j, typ := range types {
+			b.WriteString(map[bool]string{true: "(", false: ", "}[j == 0] + "cast($" + strconv.Itoa(from+i*len(types)+j) + " as " + typ + ")")
+		}
+		b.WriteString(")")
+	}
+	return b.String()
+}
+
 func escapeLike(word string) string {
 	return strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`).Replace(word)
 }

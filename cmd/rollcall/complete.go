@@ -153,6 +153,8 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		return completionOf(lastCycle), true
 	case "--class":
 		return completionOf(provision.IdentityClasses()...), true
+	case "--kept":
+		return completionOf(provision.OnlyKept, provision.WithoutKept), true
 	case "--change":
 		return completionOf(provision.IdentityNew, provision.IdentityChanged, provision.IdentityGone), true
 	case "--level":

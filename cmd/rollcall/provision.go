@@ -272,6 +272,7 @@ provision held), or if --timeout ended the cycle.`,
 			}
 			defer cancel()
 			done := 0
+			setGarbageLimits() // a cycle works as much as a server does
 			report, err := s.engine.RunWatched(ctx, jobKey(h, app), s.owner, func(e provision.LogEntry) error {
 				if done++; done%1000 == 0 {
 					fmt.Fprintf(peopleWriter{c.stderr}, "%d people so far\n", done)

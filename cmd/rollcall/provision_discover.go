@@ -101,7 +101,7 @@ type discoveredJSON struct {
 
 func (c *command) provisionDiscovered() *cobra.Command {
 	var q provision.DiscoveredQuery
-	var class, change string
+	var class, change, kept string
 	var asCSV bool
 	cmd := &cobra.Command{
 		Use: "discovered DIRECTORY APP", Short: "List the accounts that the last complete discovery found", Args: exactArguments("DIRECTORY", "APP"),
@@ -122,6 +122,9 @@ trail. With --json one document, with each matching attribute and its values.`,
 			}
 			if change != "" && q.Change != provision.IdentityNew && q.Change != provision.IdentityChanged && q.Change != provision.IdentityGone {
 				return usagef(cmd, "--change is new, changed or gone, not %q", change)
+			}
+			if q.Kept = provision.KeptFilter(kept); kept != "" && q.Kept != provision.OnlyKept && q.Kept != provision.WithoutKept {
+				return usagef(cmd, "--kept is kept or open, not %q", kept)
 			}
 			if asCSV {
 				return c.discoveredCSV(cmd, s, h, app, q)
@@ -151,6 +154,69 @@ trail. With --json one document, with each matching attribute and its values.`,
 	flags.IntVar(&q.Limit, "limit", 100, "how many accounts")
 	flags.StringVar(&q.After, "after", "", "go on where an earlier list ended: its \"next\" in --json")
 	flags.BoolVar(&asCSV, "csv", false, "write every account that fits as CSV")
+	flags.StringVar(&kept, "kept", "", "kept: only accounts with the mark Keep; open: only the others")
+	cmd.AddCommand(c.discoveredAssign(), c.discoveredKeep())
+	return cmd
+}
+
+func (c *command) discoveredAssign() *cobra.Command {
+	var all, yes bool
+	cmd := &cobra.Command{
+		Use: "assign DIRECTORY APP [ACCOUNT...]", Short: "Assign the users who own discovered accounts", Args: atLeast("DIRECTORY", "APP"),
+		Long: `Assigns the users who own accounts of the class unassigned. ACCOUNT is the id at
+the application; --all takes the whole class. Ambiguous accounts are left out. Nothing is
+sent now: a cycle, or a plan, then connects the accounts with their users.
+
+Asks first. --yes answers that question.`,
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			if all == (len(args) > 0) {
+				return usagef(cmd, "give the ids of accounts, or --all for the whole class")
+			}
+			if all {
+				args = nil
+			}
+			ids, left, err := s.engine.UsersToAssign(cmd.Context(), jobKey(h, app), args)
+			if err != nil {
+				return err
+			}
+			done := 0
+			if len(ids) > 0 {
+				question := fmt.Sprintf("This assigns %s to %s. The next cycle gives their accounts the values of the directory.", phrase.Count(len(ids), "user", "users"), app.Name)
+				if err := c.confirm(cmd, yes, question, "assign"); err != nil {
+					return err
+				}
+				if done, err = h.Assign(cmd.Context(), app.ID, ids, actor); err != nil {
+					return err
+				}
+			}
+			return c.print(map[string]int{"assigned": done, "leftOut": left}, func(w io.Writer) {
+				fmt.Fprintf(w, "%s. %s left out: ambiguous, or of another class. The next discovery shows it.\n", phrase.Count(done, "user was assigned", "users were assigned"), phrase.Count(left, "account was", "accounts were"))
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&all, "all", false, "all accounts of the class unassigned")
+	yesFlag(cmd, &yes)
+	return cmd
+}
+
+func (c *command) discoveredKeep() *cobra.Command {
+	var off bool
+	cmd := &cobra.Command{
+		Use: "keep DIRECTORY APP ACCOUNT...", Short: "Mark accounts that stay as they are, such as service accounts", Args: atLeast("DIRECTORY", "APP", "ACCOUNT"),
+		Long: `Marks accounts of the last discovery with Keep: a person has looked at them and wants
+them to stay as they are. The mark stays through later discoveries. --off removes it.
+ACCOUNT is the id at the application.`,
+		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
+			changed, err := s.engine.KeepAccounts(cmd.Context(), jobKey(h, app), args, !off, actor)
+			if err != nil {
+				return err
+			}
+			return c.print(map[string]int{"changed": changed}, func(w io.Writer) {
+				fmt.Fprintf(w, "%s.\n", phrase.Count(changed, "mark was changed", "marks were changed"))
+			})
+		}),
+	}
+	cmd.Flags().BoolVar(&off, "off", false, "remove the mark")
 	return cmd
 }
 

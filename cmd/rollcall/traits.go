@@ -79,7 +79,7 @@ func traitOf(path string) (trait, bool) {
 		"directory group member add", "directory group member remove", "app role create", "app role set", "app role delete",
 		"directory user add", "directory user set", "directory user disable", "directory user enable", "directory user delete", "directory user restore", "directory user purge",
 		"app mapping move", "app mapping configure", "app mapping filter set", "app mapping filter remove", "app attribute set", "app attribute remove",
-		"app rename", "app delete", "app assign", "app unassign", "app import-schema", "provision start", "provision pause", "provision restart", "provision approve", "provision reject", "provision plan approve", "provision plan cancel", "provision discovered",
+		"app rename", "app delete", "app assign", "app unassign", "app import-schema", "provision start", "provision pause", "provision restart", "provision approve", "provision reject", "provision plan approve", "provision plan cancel", "provision discovered", "provision discovered assign", "provision discovered keep",
 		"key rotate", "key reset", "retention set", "prune", "database compact", "site erase", "directory user erase":
 		return sharedTrait(writes, "json"), true
 	case "webhook add", "webhook set", "webhook test", "app create", "app set", "app mapping set", "app mapping remove", "app mapping restore-default", "app mapping version restore", "provision run", "provision on-demand", "provision connections forget", "provision connections link", "provision plan", "provision plan apply", "provision undo", "provision drift", "provision discover":

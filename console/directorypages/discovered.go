@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -35,11 +36,14 @@ type discoveredPage struct {
 	Rows          []discoveredRow
 	Pager         console.Pager
 	Empty         console.EmptyState
+	ChangeURL     string // address to which the ticked accounts are sent
+	AssignAll     string // the text of the button that assigns the users of the whole class; empty if there is none
 	Account       *discoveredDetails
 }
 
 // discoveredRow shows an account in a list.
 type discoveredRow struct {
+	ID               string // the id of the account
 	Name, Under, URL string
 	Badge            console.Badge
 	Users            []string // the users who match, or nearly match
@@ -96,6 +100,8 @@ func discoveredQuery(form url.Values) provision.DiscoveredQuery {
 		q.Ambiguous = true
 	case "near":
 		q.Near = true
+	case string(provision.OnlyKept):
+		q.Kept = provision.OnlyKept
 	case string(provision.IdentityNew), string(provision.IdentityChanged), string(provision.IdentityGone):
 		q.Change = provision.IdentityChange(show)
 	default:
@@ -174,6 +180,10 @@ func (pg *discoveredPage) fillProgress(newest provision.Discovery, watched strin
 
 // fillComplete adds the numbers of the complete discovery and the tabs that filter its accounts.
 func (pg *discoveredPage) fillComplete(d provision.Discovery, form url.Values) {
+	pg.ChangeURL = pg.PageURL + "/change"
+	if form.Get("show") == string(provision.UnassignedUsers) && d.Unassigned > 0 {
+		pg.AssignAll = "Assign all " + console.GroupDigits(d.Unassigned) + "…"
+	}
 	pg.StartedAt, pg.StartedBy, pg.Notes = d.Started, console.ActorName(d.By), d.Notes
 	pg.ClearURL = pg.PageURL + "?" + url.Values{"show": {form.Get("show")}}.Encode()
 	pg.Empty = console.EmptyState{Icon: "search", Title: "No account fits", Text: "Search for part of a name or an address, or for an id."}
@@ -188,13 +198,18 @@ func (pg *discoveredPage) fillComplete(d provision.Discovery, form url.Values) {
 		{string(provision.AssignedUsers), provision.AssignedUsers.Words(), d.Assigned, true},
 		{"near", "Near matches", d.Near, false},
 		{"ambiguous", "Ambiguous", d.Ambiguous, false},
+		{string(provision.OnlyKept), "Keep", 0, true},
 		{string(provision.IdentityNew), "New", d.New, d.Compared},
 		{string(provision.IdentityChanged), "Changed", d.Changed, d.Compared},
 		{string(provision.IdentityGone), "Gone", d.Gone, d.Compared},
 	} {
 		selected := form.Get("show") == f.show
 		if f.always || f.n > 0 || selected {
-			pg.Tabs = append(pg.Tabs, console.Tab{Text: f.name, URL: pg.PageURL + "?" + url.Values{"show": {f.show}}.Encode(), Count: console.GroupDigits(f.n), Selected: selected})
+			tab := console.Tab{Text: f.name, URL: pg.PageURL + "?" + url.Values{"show": {f.show}}.Encode(), Count: console.GroupDigits(f.n), Selected: selected}
+			if f.show == string(provision.OnlyKept) {
+				tab.Count = "" // marks come and go between discoveries
+			}
+			pg.Tabs = append(pg.Tabs, tab)
 		}
 		if selected && f.show != "" {
 			pg.Filter = []console.HiddenField{{Name: "show", Value: f.show}}
@@ -207,7 +222,7 @@ func (v *appVisit) discoveredAccountURL(account string) string {
 }
 
 func (v *appVisit) newDiscoveredRow(a provision.DiscoveredAccount) discoveredRow {
-	row := discoveredRow{Name: a.Name(), Under: a.ID, URL: v.discoveredAccountURL(a.ID), Badge: classBadge(a), Remark: strings.TrimPrefix(a.Remarks(), ", ")}
+	row := discoveredRow{ID: a.ID, Name: a.Name(), Under: a.ID, URL: v.discoveredAccountURL(a.ID), Badge: classBadge(a), Remark: strings.TrimPrefix(a.Remarks(), ", ")}
 	if a.DisplayName != "" && a.DisplayName != row.Name {
 		row.Under = a.DisplayName
 	}
@@ -246,6 +261,68 @@ func (p *Pages) startDiscovery(w http.ResponseWriter, r *http.Request, v *appVis
 		return p.handleJobError(w, r, v, err)
 	}
 	return p.Console.Redirect(w, r, v.discoveredURL(), done)
+}
+
+// changeDiscovered assigns the users of the ticked accounts, or of the whole class, after a question.
+// It also marks ticked accounts with Keep, and removes the mark.
+func (p *Pages) changeDiscovered(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if err := r.ParseForm(); err != nil {
+		return console.UnreadableForm(err)
+	}
+	accounts, change := r.PostForm["account"], r.PostForm.Get("change")
+	if len(accounts) == 0 && change != "assign-all" {
+		return p.Console.Redirect(w, r, v.discoveredURL(), console.Notice{Tone: console.ToneWarning, Text: "Tick at least one account."})
+	}
+	switch change {
+	case "keep", "unkeep":
+		n, err := p.Engine.KeepAccounts(r.Context(), v.jobKey(), accounts, change == "keep", v.actorLabel())
+		if err != nil {
+			return err
+		}
+		text := console.PluralForms(n, "account was", "accounts were") + " marked Keep."
+		if change == "unkeep" {
+			text = "The mark Keep of " + console.PluralForms(n, "account was", "accounts was") + " removed."
+		}
+		return p.Console.Redirect(w, r, v.discoveredURL(), console.DoneNotice(text))
+	case "assign":
+	case "assign-all":
+		accounts = nil
+	default:
+		return console.ErrNotFound
+	}
+	ids, left, err := p.Engine.UsersToAssign(r.Context(), v.jobKey(), accounts)
+	switch {
+	case err != nil:
+		return err
+	case len(ids) == 0:
+		return p.Console.Redirect(w, r, v.discoveredURL(), console.Notice{Tone: console.ToneInfo, Text: "Nobody was assigned: these accounts are ambiguous, or not of unassigned users."})
+	case !console.ConfirmsNumber(r, len(ids)):
+		return p.askAssignDiscovered(w, r, v, change, accounts, len(ids), left)
+	}
+	n, err := v.Assign(r.Context(), v.App.ID, ids, v.actorLabel())
+	if err != nil {
+		return err
+	}
+	return p.Console.Redirect(w, r, v.discoveredURL(), console.DoneNotice(console.PluralForms(n, "user was", "users were")+" assigned. The next discovery shows it."))
+}
+
+// askAssignDiscovered asks whether to assign the users of accounts.
+func (p *Pages) askAssignDiscovered(w http.ResponseWriter, r *http.Request, v *appVisit, change string, accounts []string, users, left int) error {
+	pg := console.ConfirmPage{
+		Page: v.page, FormURL: v.discoveredURL() + "/change", CancelURL: v.discoveredURL(), Button: "Assign " + console.PluralForms(users, "user", "users"),
+		Fields:       []console.HiddenField{{Name: "change", Value: change}, {Name: "sure", Value: strconv.Itoa(users)}},
+		Consequences: []string{"They are assigned to " + v.App.Name + ".", "The next cycle connects their accounts with them, and gives the accounts the values of the directory."},
+		Undo:         "To undo it, remove the assignments. The next cycle then disables these accounts.",
+	}
+	if left > 0 {
+		pg.Consequences = append(pg.Consequences, console.PluralForms(left, "account is", "accounts are")+" left out: ambiguous, or not of an unassigned user.")
+	}
+	for _, account := range accounts {
+		pg.Fields = append(pg.Fields, console.HiddenField{Name: "account", Value: account})
+	}
+	pg.Title, pg.Narrow = "Assign "+console.PluralForms(users, "user", "users")+"?", true
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Discover identities", URL: v.discoveredURL()})
+	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }
 
 // exportDiscovered sends the accounts that the filters select, as CSV.

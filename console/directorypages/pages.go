@@ -257,6 +257,7 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/plan/decide", Access: console.Administrator, Handle: p.withApplication(p.decidePlan)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/discovered", Access: console.Administrator, Handle: p.withApplication(p.showDiscovered)},
 		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/discovered", Access: console.Administrator, Handle: p.withApplication(p.startDiscovery)},
+		{Pattern: "POST /d/{directory}/applications/{app}/provisioning/discovered/change", Access: console.Administrator, Handle: p.withApplication(p.changeDiscovered)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/discovered/account", Access: console.Administrator, Handle: p.withApplication(p.showDiscoveredAccount)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/discovered/export", Access: console.Administrator, Handle: p.withApplication(p.exportDiscovered)},
 		{Pattern: "GET /d/{directory}/applications/{app}/provisioning/undo", Access: console.Administrator, Handle: p.withApplication(p.askUndo)},

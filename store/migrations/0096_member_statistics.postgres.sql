@@ -1,0 +1,3 @@
+-- +goose Up
+-- PostgreSQL makes statistics of its own.
+analyze job_member;

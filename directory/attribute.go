@@ -11,9 +11,11 @@ import (
 type Type string
 
 const (
-	String    Type = "String"    // the Go type is string
-	Boolean   Type = "Boolean"   // the Go type is bool
-	Reference Type = "Reference" // the Go type is string; the value is the object id of another user, whose userPrincipalName files and forms show instead
+	String  Type = "String"  // the Go type is string
+	Boolean Type = "Boolean" // the Go type is bool
+	// The Go type of a Reference is string. The value is the object id of another user. Files and
+	// forms show that user's userPrincipalName instead of the id.
+	Reference Type = "Reference"
 )
 
 // Attribute describes one attribute of a user.

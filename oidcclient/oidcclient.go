@@ -131,7 +131,7 @@ func (c *Client) Keys(ctx context.Context, p oidc.Provider, unknown bool) (oidc.
 }
 
 // recentFailure returns the error of the last failed request to the provider, if the request failed
-// less than failedFor ago. Otherwise it returns nil.
+// less than keepFailureDuration ago. Otherwise it returns nil.
 func (c *Client) recentFailure(k *providerState) error {
 	if k.failure != nil && c.now().Sub(k.failedAt) < keepFailureDuration {
 		return k.failure

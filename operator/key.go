@@ -96,10 +96,10 @@ func (k Key) EventActor() event.Actor {
 
 // KeyStore keeps the API keys of directories. Secrets reach it only as hashes.
 type KeyStore interface {
-	// AddKey stores a key and its event. If limit keys of the directory are live when the key is
-	// made, it returns ErrTooManyKeys. form is the number of a form, or empty. If a key was made
-	// with the form before, AddKey returns ErrKeyFormUsed. If there is no such directory, it
-	// returns refusal.NotFound.
+	// AddKey stores a key and its event. It returns ErrTooManyKeys if the directory already has
+	// limit or more live keys when the key is made. form is the single-use number of the form from
+	// which the request comes; it is empty if there is no form. AddKey returns ErrKeyFormUsed if a
+	// key was already made from this form, and refusal.NotFound if there is no such directory.
 	AddKey(ctx context.Context, k Key, hash secret.Hash, form string, limit int, e event.Event) error
 	// Keys returns the keys of a directory, the newest first.
 	Keys(ctx context.Context, directory string) ([]Key, error)
@@ -109,8 +109,8 @@ type KeyStore interface {
 	// RevokeKey ends a key and appends the event that the function e makes. It does nothing if the
 	// key is revoked already. It returns ErrKeyNotFound if there is no such key.
 	RevokeKey(ctx context.Context, directory, id string, at time.Time, e func(Key) event.Event) error
-	// NoteExpiring appends an event, which the function e makes, for each key that is live at the
-	// time now and expires before the time before. Each key gets only one such event.
+	// NoteExpiring appends an event for each key that is live at the time now and expires no later
+	// than the deadline. The function e makes the event. Each key gets only one such event.
 	NoteExpiring(ctx context.Context, now, before time.Time, e func(Key) event.Event) error
 	// UseKey records when and from where a key was last used. It never replaces a later use.
 	UseKey(ctx context.Context, directory, id string, at time.Time, from string) error

@@ -90,7 +90,7 @@ type RefusedSignIn struct {
 	Linking   bool   // whether the sign-in was to link an identity
 }
 
-// Reasons of this package, in addition to those of oidc.
+// The reasons why this package refuses a sign-in, in addition to the reasons of package oidc.
 const (
 	reasonNoRequest = "unknown_request"
 	reasonBrowser   = "other_browser"

@@ -1,2 +1,2 @@
-// Package outbox hands mail to an SMTP server.
+// Package outbox sends mail through an SMTP server, and signed requests to webhook endpoints.
 package outbox

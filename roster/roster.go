@@ -333,11 +333,11 @@ type Tx interface {
 	// Put replaces old with next. Both must have their Values and Unique set, and their NameLooks
 	// too if the names differ. It returns the same errors as Insert.
 	Put(ctx context.Context, old, next Record) error
-	// PutUnique replaces the unique values of old by the unique values of next, and changes nothing
+	// PutUniqueValues replaces the unique values of old by the unique values of next, and changes nothing
 	// else. If it returns ErrValueTaken, the values that it wrote before stay in the transaction.
-	PutUnique(ctx context.Context, old, next Record) error
-	// FreeUnique deletes the unique values of an attribute, so that resources may share them.
-	FreeUnique(ctx context.Context, kind scim.TypeName, path string) error
+	PutUniqueValues(ctx context.Context, old, next Record) error
+	// FreeUniqueValues deletes the unique values of an attribute, so that resources may share them.
+	FreeUniqueValues(ctx context.Context, kind scim.TypeName, path string) error
 	// Delete removes a resource, with its Values, NameLooks, memberships, identity and sessions.
 	Delete(ctx context.Context, old Record) error
 

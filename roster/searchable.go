@@ -29,8 +29,8 @@ const (
 	// resourcesPerTransaction is how many resources share one transaction of Advance. The number is
 	// small, so that other writers wait only milliseconds.
 	resourcesPerTransaction = 100
-	// transactionsPerSlice is how many transactions make one slice.
-	transactionsPerSlice = 50
+	// transactionsPerAdvance is the largest number of transactions in one call of Advance.
+	transactionsPerAdvance = 50
 )
 
 // Indexing is the indexing progress of one declared attribute.
@@ -52,7 +52,7 @@ func (r *Roster) Indexing(ctx context.Context) ([]Indexing, error) {
 // Advance does one slice of indexing: it writes value rows for a few thousand resources. It returns
 // the time at which the next slice is due, or zero if nothing is left to do.
 func (r *Rosters) Advance(ctx context.Context, key string, epoch int64) (next time.Time, err error) {
-	for range transactionsPerSlice {
+	for range transactionsPerAdvance {
 		more, err := r.Store.Index(ctx, site.ID(key), epoch, resourcesPerTransaction)
 		if errors.Is(err, refusal.NotFound) {
 			return time.Time{}, nil

@@ -62,7 +62,7 @@ func (d *strandedDropper) dropType(ctx context.Context, change site.SchemaChange
 	d.next = &resourceType{next, d.roster.uniqueOf(next)}
 	d.unique = d.affectedPaths()
 	for _, path := range d.unique {
-		if err := d.tx.FreeUnique(ctx, kind, path); err != nil {
+		if err := d.tx.FreeUniqueValues(ctx, kind, path); err != nil {
 			return err
 		}
 	}
@@ -126,7 +126,7 @@ func (d *strandedDropper) dropStrandedValues(ctx context.Context, rec Record) er
 	next := rec
 	for {
 		next.Unique = d.next.uniqueValues(doc)
-		err := d.tx.PutUnique(ctx, rec, next)
+		err := d.tx.PutUniqueValues(ctx, rec, next)
 		repeated, _ := refusal.DataOf[Value](err)
 		switch {
 		case errors.Is(err, ErrValueTaken):
@@ -153,7 +153,7 @@ func (d *strandedDropper) put(ctx context.Context, rec Record, unique []Value, w
 	next.Version++
 	next.Modified = now
 	d.next.fillRecord(&next, changed)
-	rec.Unique, next.Unique = unique, unique // PutUnique has already written the unique values
+	rec.Unique, next.Unique = unique, unique // PutUniqueValues has already written the unique values
 	setNameLooks(&rec, was, &next, doc)
 	story := summarizeChange(rec, next, was, changed, 0, d.change)
 	story.stampRecord(&next, d.change, now)

@@ -206,7 +206,7 @@ func (s *Sites) changeSchemas(ctx context.Context, id ID, doc []byte, actor stri
 			return err
 		}
 		for _, l := range old.NoLongerUnique(next) {
-			if err := tx.FreeUnique(ctx, l.Type, l.Path.String()); err != nil {
+			if err := tx.FreeUniqueValues(ctx, l.Type, l.Path.String()); err != nil {
 				return err
 			}
 		}
@@ -327,8 +327,9 @@ func (c *harmCounter) countDocument(doc []byte) error {
 	return nil
 }
 
-// dropRepeated removes from rest, a copy of r, the values that must become unique and that an
-// earlier resource already has. i is the index of the loss.
+// dropRepeated applies the loss with the index i, if it makes an attribute unique. It removes from
+// rest the values of that attribute that an earlier resource already has. It finds them in r, of
+// which rest is a copy. It reports whether it removed any value.
 func (c *harmCounter) dropRepeated(i int, r, rest scim.Resource) (dropped bool) {
 	var kept []uint64
 	// Go backward, so that dropping an element does not move the elements that are still to be

@@ -338,7 +338,8 @@ func (x Setting) Brief(s Settings) string {
 	return strings.ToUpper(w[:1]) + w[1:]
 }
 
-// Parse reads a word that Word returned. ok is false if the setting has no such value.
+// Parse returns the value that a word stands for on the command line or in a form. ok is false if
+// the setting has no such value.
 func (x Setting) Parse(text string) (value any, ok bool) {
 	if text == "" && x.Default != "" {
 		text = x.Default

@@ -154,9 +154,9 @@ type Tx interface {
 	// MakeGroupNamesUnique records the displayName of each group, so that no other group can get
 	// it. It returns ErrNameShared, with the name, if two groups already have the same displayName.
 	MakeGroupNamesUnique(ctx context.Context) error
-	// FreeUnique stops keeping the values of an attribute unique. It deletes the records that say
+	// FreeUniqueValues stops keeping the values of an attribute unique. It deletes the records that say
 	// which resource has which value.
-	FreeUnique(ctx context.Context, name scim.TypeName, path string) error
+	FreeUniqueValues(ctx context.Context, name scim.TypeName, path string) error
 }
 
 // Sites makes, changes and authenticates sites.

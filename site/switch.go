@@ -41,7 +41,7 @@ func keepGroupNames(ctx context.Context, tx Tx, next Site) error {
 	case is && !was:
 		return tx.MakeGroupNamesUnique(ctx)
 	case was && !is:
-		return tx.FreeUnique(ctx, "Group", "displayName")
+		return tx.FreeUniqueValues(ctx, "Group", "displayName")
 	}
 	return nil
 }

@@ -102,8 +102,8 @@ func (s OperatorKeys) RevokeKey(ctx context.Context, directory, id string, at ti
 	})
 }
 
-// NoteExpiring appends the event that e makes for each key that is live at the time now and expires
-// before the time before. Each key gets only one such event.
+// NoteExpiring appends an event for each key that is live at the time now and expires no later than
+// the deadline. The function e makes the event. Each key gets only one such event.
 func (s OperatorKeys) NoteExpiring(ctx context.Context, now, before time.Time, e func(operator.Key) event.Event) error {
 	expiring := func(ctx context.Context, tx *sqldb.Tx, locking string) ([]operator.Key, error) {
 		return collect(ctx, tx, scanAPIKey, `

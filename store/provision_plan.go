@@ -258,7 +258,7 @@ func (t jobTx) listPlans(ctx context.Context) ([]provision.StoredPlan, error) {
 // that cannot be changed, or that are on hold.
 const shownPlanned = `(result <> 'skipped' or fingerprint <> '')`
 
-// PlannedRows returns a page of the objects of a plan, by number.
+// PlannedRows returns one page of a plan's objects, in the order of their numbers.
 func (s Provisioning) PlannedRows(ctx context.Context, k provision.Key, plan string, f provision.PlanFilter) (rows []provision.PlannedRow, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		rows, err = collect(ctx, tx, func(row scanner) (provision.PlannedRow, error) {

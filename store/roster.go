@@ -396,7 +396,7 @@ func (t rosterTx) Insert(ctx context.Context, r roster.Record) (seq int64, err e
 	if err := t.adjustCount(ctx, r.Kind, seq, 1); err != nil {
 		return 0, err
 	}
-	if err := t.putUnique(ctx, roster.Record{}, r); err != nil {
+	if err := t.putUniqueValues(ctx, roster.Record{}, r); err != nil {
 		return 0, err
 	}
 	if err := t.putValues(ctx, roster.Record{}, r); err != nil {
@@ -464,7 +464,7 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	if !declared.Valid {
 		return roster.ErrSchemasChanged
 	}
-	if err := t.putUnique(ctx, old, next); err != nil {
+	if err := t.putUniqueValues(ctx, old, next); err != nil {
 		return err
 	}
 	if err := t.putValues(ctx, old, next); err != nil {
@@ -485,24 +485,24 @@ func encodeHeld(held []roster.HeldChange) string {
 	return string(text)
 }
 
-func (t rosterTx) PutUnique(ctx context.Context, old, next roster.Record) error {
-	return t.putUnique(ctx, old, next)
+func (t rosterTx) PutUniqueValues(ctx context.Context, old, next roster.Record) error {
+	return t.putUniqueValues(ctx, old, next)
 }
 
-func (t rosterTx) FreeUnique(ctx context.Context, kind scim.TypeName, path string) error {
-	return freeUnique(ctx, t.tx, t.site, kind, path)
+func (t rosterTx) FreeUniqueValues(ctx context.Context, kind scim.TypeName, path string) error {
+	return freeUniqueValues(ctx, t.tx, t.site, kind, path)
 }
 
-func freeUnique(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.TypeName, path string) error {
+func freeUniqueValues(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.TypeName, path string) error {
 	_, err := tx.Exec(ctx, `
 		delete from resource_unique
 		where site = $1 and kind = $2 and path = $3`, string(id), string(kind), path)
 	return err
 }
 
-// putUnique updates the resource's rows in the table of unique values, where they differ. It frees
+// putUniqueValues updates the resource's rows in the table of unique values, where they differ. It frees
 // the old values before it takes new ones.
-func (t rosterTx) putUnique(ctx context.Context, old, next roster.Record) error {
+func (t rosterTx) putUniqueValues(ctx context.Context, old, next roster.Record) error {
 	of := func(v roster.Value) roster.Value { return roster.Value{Path: v.Path, Folded: v.Folded} }
 	for _, v := range valuesMissingFrom(old.Unique, next.Unique, of) {
 		if err := t.tx.Send(ctx, `
@@ -584,7 +584,7 @@ func (t rosterTx) Delete(ctx context.Context, old roster.Record) error {
 	if err := t.putLooks(ctx, old, roster.Record{}); err != nil {
 		return err
 	}
-	if err := t.putUnique(ctx, old, roster.Record{}); err != nil {
+	if err := t.putUniqueValues(ctx, old, roster.Record{}); err != nil {
 		return err
 	}
 	if err := t.deleteDeclared(ctx, old); err != nil {

@@ -273,8 +273,8 @@ func countResources(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.Typ
 	return n, err
 }
 
-// Index does one step of indexing. It locks the site before the site's lease. This is the same
-// order as in a change of the declarations, so that they cannot wait for each other.
+// Index does one step of indexing. It locks the site before the site's lease. A change of the
+// declarations uses the same order, so that the two cannot deadlock.
 func (s Rosters) Index(ctx context.Context, id site.ID, epoch int64, limit int) (more bool, err error) {
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		step := indexStep{tx: tx, site: id, limit: limit}

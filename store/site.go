@@ -378,6 +378,6 @@ func (t siteTx) MakeGroupNamesUnique(ctx context.Context) error {
 	return err
 }
 
-func (t siteTx) FreeUnique(ctx context.Context, name scim.TypeName, path string) error {
-	return freeUnique(ctx, t.tx, t.site.ID, name, path)
+func (t siteTx) FreeUniqueValues(ctx context.Context, name scim.TypeName, path string) error {
+	return freeUniqueValues(ctx, t.tx, t.site.ID, name, path)
 }

@@ -84,9 +84,10 @@ func (b *Board) Followers() (n int) {
 	return n
 }
 
-// Follow begins to follow the value with this key. subject is the name by which Wake knows what the
-// value depends on. look reads the value; for the same key, it must return the same value and type
-// for every follower. Call Close when the viewer leaves.
+// Follow begins to follow the value with this key. subject names what the value depends on: a call
+// of Wake with this subject makes the value's followers look at once. look reads the value; for the
+// same key, it must return the same value and type for every follower. Call Close when the viewer
+// leaves.
 func Follow[T any](b *Board, subject, key string, look func(ctx context.Context) (T, error)) *Follower[T] {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -165,7 +166,7 @@ func (f *Follower[T]) takeTurn(ctx context.Context, impatient <-chan time.Time) 
 	began := time.Now()
 	newest, err := f.look(ctx)
 	if err != nil {
-		v.wake() // the next follower must not wait for the change that this one was woken for
+		v.wake() // this look may have used up a call of Wake, so another follower must look
 		return err
 	}
 	v.mu.Lock()

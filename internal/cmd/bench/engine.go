@@ -544,12 +544,12 @@ func (e *bothEnds) recordGroups(ctx context.Context, addr string, sizes engineSi
 	if _, err := e.runGroupCycle(ctx, "group_record", addr, sizes, func(x exchange) { exchanges = append(exchanges, x) }); err != nil {
 		return nil, err
 	}
-	return groupScripts(exchanges)
+	return requestsByGroup(exchanges)
 }
 
-// groupScripts sorts exchanges by the group that they are about. It leaves out exchanges about
-// other resources. It returns an error if it finds no group.
-func groupScripts(exchanges []exchange) ([]groupScript, error) {
+// requestsByGroup returns the requests about each group, one list for each group. It leaves out
+// exchanges about other resources. It returns an error if it finds no group.
+func requestsByGroup(exchanges []exchange) ([]groupScript, error) {
 	names := map[string]string{} // the display names of groups, by their ids
 	for _, x := range exchanges {
 		var group struct {

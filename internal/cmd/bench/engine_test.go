@@ -16,7 +16,7 @@ func TestGroupScriptsHoldTheRequestsAboutEachGroup(t *testing.T) {
 	created := func(name, id string) exchange {
 		return exchange{method: "POST", target: "/Groups", body: []byte(`{"displayName":"` + name + `"}`), answer: []byte(`{"id":"` + id + `","displayName":"` + name + `"}`), status: 201}
 	}
-	scripts, err := groupScripts([]exchange{
+	scripts, err := requestsByGroup([]exchange{
 		{method: "GET", target: "/Users?filter=userName+eq+%22ada%22"},
 		{method: "GET", target: "/Groups?filter=displayName+eq+%22Sales%22"},
 		created("Sales", "g1"),
@@ -48,7 +48,7 @@ func TestGroupScriptsHoldTheRequestsAboutEachGroup(t *testing.T) {
 	if len(scripts) != 2 {
 		t.Errorf("got %d scripts, want 2", len(scripts))
 	}
-	if _, err := groupScripts(nil); err == nil {
+	if _, err := requestsByGroup(nil); err == nil {
 		t.Error("no error without a group")
 	}
 }

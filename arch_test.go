@@ -67,7 +67,7 @@ var arrows = map[string][]string{
 	"oidcclient":       {"oidc", "internal/outbound"},
 	"scimclient":       {"scim", "provision", "internal/outbound", "internal/redact"},
 	"runner":           {"event"},
-	"outbox":           {"notification"},
+	"outbox":           {"notification", "internal/outbound"},
 
 	// The frame of the pages, and the two page sets. The sets share the frame and never each other; the frame knows neither.
 	"console":                {"scim", "refusal", "event", "signin", "operator", "retention", "internal/web", "internal/onetime", "internal/secret", "internal/session", "internal/visible", "internal/inert"},

@@ -161,7 +161,7 @@ func (a AuditLog) Show(w http.ResponseWriter, r *http.Request) error {
 	pg := auditPage{Page: a.Frame, Label: a.Title, ShowsPlaces: a.Scope == (event.Scope{})}
 	pg.Title, pg.Crumbs = a.Title, a.Crumbs
 	pg.Filter = a.newFilter(form, q, wrong)
-	pg.StatusLine = auditStatus(found.Events, pg.Filter.IsNarrowed, !q.Before.IsZero() || !q.After.IsZero(), a.Console.Options.Now())
+	pg.StatusLine = auditStatusLine(found.Events, pg.Filter.IsNarrowed, !q.Before.IsZero() || !q.After.IsZero(), a.Console.Options.Now())
 	if pg.Lead, err = a.leadText(r.Context()); err != nil {
 		return err
 	}
@@ -280,9 +280,11 @@ func (a AuditLog) urlWithFilters(form url.Values, path string, pairs ...string) 
 	return path + "?" + kept.Encode()
 }
 
-func auditStatus(events []event.Event, narrowed, further bool, now time.Time) string {
+// auditStatusLine returns the sentence above a page of events. narrowed says whether the operator
+// filters the events, and isOtherPage whether the page is not the first.
+func auditStatusLine(events []event.Event, narrowed, isOtherPage bool, now time.Time) string {
 	switch {
-	case len(events) > 0 && further:
+	case len(events) > 0 && isOtherPage:
 		return "Events from " + Timestamp(events[0].Time) + " back."
 	case narrowed:
 		return ""

@@ -67,8 +67,8 @@ func cookieValue(r *http.Request, name string) string {
 	return cookie.Value
 }
 
-// browserCookie is the name of the cookie that ties the answer of the operators' provider to the
-// browser that was sent there.
+// browserCookie is the name of the cookie that ties an answer from the operators' OpenID provider to
+// the browser that Rollcall sent to that provider.
 const browserCookie = "rollcall-openid"
 
 // BrowserSecret returns the secret in this browser's cookie. If there is no such cookie, it sets

@@ -48,6 +48,7 @@ type office struct {
 	operators     *operator.Operators
 	keys          *operator.Keys
 	notifications *notification.Notifications
+	webhooks      *notification.Webhooks
 	box           *mailbox.Server // the mail server of the notifications
 	events        store.Events
 	leases        store.Leases
@@ -95,6 +96,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 		t.Fatal(err)
 	}
 	o.notifications = &notification.Notifications{Store: store.Notifications{DB: db}, Mailer: mailer, PublicURL: "https://rollcall.example", Now: now, NewID: newID}
+	o.webhooks = &notification.Webhooks{Store: store.Notifications{DB: db}, Poster: outbox.Webhooks{Client: client}, Sealer: sealer, PublicURL: "https://rollcall.example", Now: now, NewID: newID}
 	o.jobs = &provision.Jobs{
 		Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Template: guideTemplate, Now: now, NewID: newID,
 		Sources: source.Opener(o.directories.OpenID), Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
@@ -113,7 +115,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	}
 	o.start = func() {
 		o.pages = &directorypages.Pages{
-			Console: c, Operators: o.operators, Keys: o.keys, Notifications: o.notifications, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
+			Console: c, Operators: o.operators, Keys: o.keys, Notifications: o.notifications, Webhooks: o.webhooks, Directories: o.directories, Jobs: o.jobs, Engine: o.engine,
 			Sites: o.sites, Rosters: o.rosters, SignIns: &signin.SignIns{Store: store.SignIns{DB: db}, Rosters: o.rosters, Now: now},
 			Eraser:    &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: o.rosters, Now: now},
 			Events:    store.Events{DB: db},

@@ -311,6 +311,7 @@ func (p *pageCollection) ofADirectory() {
 	group, role := p.addGroups(h, b, root)
 	apiKey := p.addKeys(o, h, b, root)
 	recipient := p.addRecipients(o, h, b, root)
+	hook := p.addWebhooks(o, h, b, root)
 
 	unused := o.app(h, "Unused")
 	p.add("provisioning not set up", b.get(root+"applications/"+url.PathEscape(unused.Name)+"/provisioning"))
@@ -404,7 +405,7 @@ func (p *pageCollection) ofADirectory() {
 	identity := p.addIdentities(o, b)
 	p.addRoutes(
 		b, o.pages.Routes(),
-		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app), "version": "1", "side": "target", "key": apiKey, "recipient": recipient, "connection": aConnection(t, o, key), "identity": identity},
+		map[string]string{"directory": name, "user": users.ObjectID, "change": "disable", "app": app.Name, "mapping": "Provision Azure Active Directory Users", "entry": entries[0].ID, "site": awkwardSite, "group": group.ObjectID, "step": "delete", "role": role(app), "version": "1", "side": "target", "key": apiKey, "recipient": recipient, "webhook": hook, "connection": aConnection(t, o, key), "identity": identity},
 		map[string]string{
 			"GET /d/{directory}/applications/{app}/provisioning/plan": "?show=all", "GET /d/-/audit": "?kind=user.created",
 			"GET /d/{directory}/applications/{app}/provisioning/plan/decide":            "?do=approve&plan=" + kept.ID,
@@ -419,6 +420,34 @@ func (p *pageCollection) ofADirectory() {
 	}
 	p.add("deleted user", b.get(root+"users/"+users.ObjectID))
 	p.add("not found in a directory", b.get(root+"users/nobody"))
+}
+
+// addWebhooks adds the pages of webhooks, and returns the id of one that has failed and is due again.
+func (p *pageCollection) addWebhooks(o *office, h *directory.Handle, b *browser, root string) string {
+	t := p.t
+	p.add("no webhooks", b.get(root+"webhooks"))
+	form := b.get(root + "webhooks/new")
+	p.add("webhook refused", form.press("Add webhook", url.Values{"url": {awkwardJob}})).wantStatus(http.StatusUnprocessableEntity)
+	p.add("webhook secret", form.press("Add webhook", url.Values{"url": {"http://127.0.0.1:9/" + strings.Repeat("hook", 100)}, "description": {awkwardUnit}})).wantWords("Save this secret")
+	all, err := o.webhooks.List(t.Context(), string(h.Directory.ID))
+	if err != nil || len(all) != 1 {
+		t.Fatal(all, err)
+	}
+	e := event.Event{Time: time.Now(), Scope: event.Directory(string(h.Directory.ID)), Name: event.ProvisioningHeld, Actor: "system", Subject: "x", Text: awkwardNames[0]}
+	if err := o.events.Record(t.Context(), e); err != nil {
+		t.Fatal(err)
+	}
+	epoch, err := o.leases.Claim(t.Context(), notification.WebhookLeaseKind, notification.LeaseKey, "test", time.Hour)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.webhooks.Advance(t.Context(), notification.LeaseKey, epoch); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := o.webhooks.SendTest(t.Context(), h.Directory.Name, all[0], "operator:kim"); err != nil {
+		t.Fatal(err)
+	}
+	return all[0].ID
 }
 
 // withoutSignOn does something while the directories have no identity provider, as outside the demo.

@@ -181,9 +181,13 @@ func TestNoInputBreaksAPage(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		hook, _, err := o.webhooks.Add(t.Context(), notification.NewWebhook{WebhookSettings: notification.WebhookSettings{URL: "http://127.0.0.1:9/hook"}, Directory: string(h.Directory.ID), Actor: "cli"})
+		if err != nil {
+			t.Fatal(err)
+		}
 		valid := map[string]string{
-			"recipient": recipient.ID,
-			"group":     group.ObjectID, "step": "delete", "role": role.ID,
+			"recipient": recipient.ID, "webhook": hook.ID, "delivery": "msg_x",
+			"group": group.ObjectID, "step": "delete", "role": role.ID,
 			"site": "acme", "person": ada.ID, "token": token.ID, "secret": "unknown",
 			"directory": "contoso", "user": user.ObjectID, "change": "disable", "app": app.Name, "mapping": "users", "entry": "x", "side": "target", "key": apiKey.ID, "connection": user.ObjectID, "identity": "x",
 		}

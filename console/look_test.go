@@ -36,7 +36,7 @@ func TestEveryPage(t *testing.T) {
 }
 
 // newThings are the actions of forms that make something or ask for something, and edit nothing that is stored.
-var newThings = regexp.MustCompile(`^/d/$|^/d/-/sites$|/users/import$|/applications$|/users$|/groups$|/roles$|/keys$|/notifications$|/(test|resume)$|/connections$|/sign-in/|/scim/tokens$|/scim/searchable$|/users/change$|/provisioning/schema$|/attributes/(source|target)$|/users-and-groups(/add)?$|/authentication/import$`)
+var newThings = regexp.MustCompile(`^/d/$|^/d/-/sites$|/users/import$|/applications$|/users$|/groups$|/roles$|/keys$|/notifications$|/webhooks$|/webhooks/[^/]+/rotate$|/(test|resume)$|/connections$|/sign-in/|/scim/tokens$|/scim/searchable$|/users/change$|/provisioning/schema$|/attributes/(source|target)$|/users-and-groups(/add)?$|/authentication/import$`)
 
 // checkVersion wants a form that is filled in with stored values to carry what it was made from, so that it cannot overwrite what somebody
 // else saved meanwhile. A form that asks before it leaves is one of them.

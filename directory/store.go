@@ -109,8 +109,8 @@ type Tx interface {
 	// DeletedByUPN returns the soft-deleted user with this folded userPrincipalName. If there are
 	// several, it returns the user that was deleted last.
 	DeletedByUPN(ctx context.Context, foldedUPN string) (User, error)
-	// ReportsTo returns the users whose manager has this object id.
-	ReportsTo(ctx context.Context, objectID string) ([]User, error)
+	// DirectReports returns the users whose manager has this object id.
+	DirectReports(ctx context.Context, objectID string) ([]User, error)
 	// PutUser inserts a user or overwrites it.
 	PutUser(ctx context.Context, u User) error
 	// RemoveUser removes a user, its assignments and its memberships.

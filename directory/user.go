@@ -692,7 +692,7 @@ func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 		if !u.IsDeleted() {
 			return u, conflict("", "%s is not deleted", u.description()).Advise("delete the user first, then permanently")
 		}
-		reports, err := tx.ReportsTo(ctx, u.ObjectID)
+		reports, err := tx.DirectReports(ctx, u.ObjectID)
 		if err != nil {
 			return u, err
 		}

@@ -183,8 +183,8 @@ func isWordRune(r rune) bool {
 	return r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r))
 }
 
-// RedactPath returns the path of a request. It removes the query if isAbout is true, which means
-// that the request concerns the person, or if the path contains one of the person's values.
+// RedactPath returns the path of a request. It removes the query if the path contains one of the
+// person's values, or if isAbout is true. isAbout says whether the request concerns the person.
 func (p Person) RedactPath(path string, isAbout bool) string {
 	plain, err := url.PathUnescape(strings.ReplaceAll(path, "+", " "))
 	if err != nil {

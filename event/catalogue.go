@@ -30,6 +30,7 @@ const (
 	subjectToken       = "the token"
 	subjectKey         = "the API key"
 	subjectRecipient   = "the recipient"
+	subjectWebhook     = "the webhook"
 	subjectSite        = "the site"
 	subjectDirectory   = "the directory"
 	subjectApplication = "the application"
@@ -201,6 +202,14 @@ var Catalogue = []Description{
 	{NotificationRemoved, directoryScope, "a recipient of mail was removed", subjectRecipient, nil, "`address` and `topics`", "it@contoso.example no longer gets mail"},
 	{NotificationStopped, directoryScope, "mail to a recipient has stopped, because the mail server has taken none for three days", subjectRecipient, nil, "", "Mail to it@contoso.example has stopped: the mail server has taken none for three days. 550 no such mailbox"},
 	{NotificationResumed, directoryScope, "a person had mail sent to a stopped recipient again", subjectRecipient, nil, "", "Mail is sent to it@contoso.example again"},
+
+	{WebhookAdded, directoryScope, "a webhook was added", subjectWebhook, nil, "`host` and `topics`", "The webhook On call (hooks.contoso.example) gets news about: Quarantine, Operations on hold"},
+	{WebhookChanged, directoryScope, "the URL, the description or the topics of a webhook changed", subjectWebhook, nil, "`host`, `description` and `topics`, if they differ", "The webhook On call (hooks.contoso.example) was changed"},
+	{WebhookRotated, directoryScope, "a webhook got a new secret", subjectWebhook, nil, "", "The webhook On call (hooks.contoso.example) has a new secret; the old one signs too until 2027-04-12 09:00 UTC"},
+	{WebhookEnabled, directoryScope, "a webhook was enabled", subjectWebhook, nil, "", "The webhook On call (hooks.contoso.example) was enabled"},
+	{WebhookDisabled, directoryScope, "a person disabled a webhook, or its secret was lost with the key file", subjectWebhook, nil, "", "The webhook On call (hooks.contoso.example) was disabled"},
+	{WebhookStopped, directoryScope, "a webhook was disabled, because its endpoint has taken nothing for three days or answers that it is gone", subjectWebhook, nil, "", "The webhook On call (hooks.contoso.example) was disabled: its endpoint has taken nothing for three days. The endpoint answered with the status 503."},
+	{WebhookRemoved, directoryScope, "a webhook was removed", subjectWebhook, nil, "`host` and `topics`", "The webhook On call (hooks.contoso.example) was removed"},
 
 	{RetentionChanged, installationScope, "how long logs are kept changed", "", nil, "each kind of log that is kept for another time", "Retention changed. reads: kept 40 days instead of 30 days."},
 

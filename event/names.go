@@ -20,6 +20,7 @@ var Kinds = []Kind{
 	{"operator.", "Operators"},
 	{"key.", "API keys"},
 	{"notification.", "Notifications"},
+	{"webhook.", "Webhooks"},
 	{"retention.", "Retention"},
 	{"database.", "The database"},
 	{"export.", "Exports"},
@@ -178,6 +179,14 @@ const (
 	NotificationRemoved = "notification.removed"
 	NotificationStopped = "notification.stopped"
 	NotificationResumed = "notification.resumed"
+
+	WebhookAdded    = "webhook.added"
+	WebhookChanged  = "webhook.changed"
+	WebhookRotated  = "webhook.secret_rotated"
+	WebhookEnabled  = "webhook.enabled"
+	WebhookDisabled = "webhook.disabled"
+	WebhookStopped  = "webhook.stopped"
+	WebhookRemoved  = "webhook.removed"
 
 	RetentionChanged = "retention.changed"
 

@@ -59,6 +59,12 @@ func TopicOf(name string) (t Topic, ok bool) {
 	return t, ok
 }
 
+// IsTold reports whether there is mail about the events with this name.
+func IsTold(name string) bool {
+	_, ok := TopicOf(name)
+	return ok || name == event.WebhookStopped
+}
+
 // Label returns the topic's name on pages.
 func (t Topic) Label() string {
 	switch t {
@@ -109,6 +115,9 @@ type Recipient struct {
 // Wants reports whether the recipient gets mail about an event. name is the name of the event.
 // application is the id of its application, or empty if it concerns none.
 func (r Recipient) Wants(name, application string) bool {
+	if name == event.WebhookStopped {
+		return true // whatever the topics: the news that the webhook would have told is missing
+	}
 	t, ok := TopicOf(name)
 	return ok && slices.Contains(r.Topics, t) && (r.Application == "" || application == "" || r.Application == application)
 }

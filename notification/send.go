@@ -130,11 +130,19 @@ func (n *Notifications) compose(d Delivery) Mail {
 
 // eventURL returns the address of the page about the message's event.
 func (n *Notifications) eventURL(directoryName string, m Message) string {
-	base := n.PublicURL + "/d/" + url.PathEscape(directoryName)
+	return pageLink(n.PublicURL, directoryName, m)
+}
+
+// pageLink returns the address of the page about a message's event. publicURL is the base URL of
+// pages.
+func pageLink(publicURL, directoryName string, m Message) string {
+	base := publicURL + "/d/" + url.PathEscape(directoryName)
 	app := base + "/applications/" + url.PathEscape(m.Application)
 	switch {
 	case m.Event == event.KeyExpiring:
 		return base + "/keys"
+	case m.Event == event.WebhookStopped, m.Event == TestType:
+		return base + "/webhooks"
 	case m.Application == "":
 		return base + "/audit"
 	case m.Event == event.ProvisioningHeld:

@@ -483,8 +483,12 @@ func (e *Engine) UsersToAssign(ctx context.Context, k Key, accounts []string) (i
 func (e *Engine) RunDiscovery(ctx context.Context, k Key, owner string, progress func(Discovery)) (Discovery, error) {
 	again := time.NewTicker(demandPoll)
 	defer again.Stop()
+	var next time.Time // when the discovery goes on; zero if that is not known
 	for {
-		next, err := e.discoverySlice(ctx, k, owner)
+		var err error
+		if !e.Now().Before(next) {
+			next, err = e.discoverySlice(ctx, k, owner)
+		}
 		if err != nil && !errors.As(err, new(*HeldError)) && !lost(err) {
 			return Discovery{}, err
 		}
@@ -498,7 +502,7 @@ func (e *Engine) RunDiscovery(ctx context.Context, k Key, owner string, progress
 		if progress(newest); newest.State != DiscoveryRunning {
 			return newest, nil
 		}
-		if err == nil && !next.After(e.Now()) {
+		if err == nil && !next.IsZero() && !e.Now().Before(next) {
 			continue
 		}
 		select {

@@ -117,6 +117,7 @@ func TestDiscovery(t *testing.T) {
 		w.app.add(scim.Resource{"userName": "k.s", "displayName": "KAY smith", "active": false})
 		w.app.add(scim.Resource{"userName": "x815", scim.EnterpriseURN: map[string]any{"employeeNumber": "0815"}})
 		w.app.add(scim.Resource{"userName": "backup-service"})
+		w.app.add(mail(account("second@x.example"), "ada@contoso.com")) // of a user that the first attribute has matched
 
 		d, found := w.discover()
 		want := map[string]string{
@@ -133,13 +134,14 @@ func TestDiscovery(t *testing.T) {
 			"k.s":                "local, inactive; nearly kay@contoso.com: the same display name",
 			"x815":               "local; nearly lee@contoso.com: the same employee number",
 			"backup-service":     "local",
+			"second@x.example":   "local; nearly ada@contoso.com: the user was matched with another account by userName",
 		}
 		for name, text := range want {
 			if got := inShort(found[name]); got != text {
 				t.Errorf("%s: got %q, want %q", name, got, text)
 			}
 		}
-		if len(found) != len(want) || d.Accounts != len(want) || d.Total != int64(len(want)) || d.Users != 12 || d.Assigned != 6 || d.Unassigned != 1 || d.Local != 6 || d.Ambiguous != 3 || d.Near != 5 || d.Compared || d.New != 0 {
+		if len(found) != len(want) || d.Accounts != len(want) || d.Total != int64(len(want)) || d.Users != 12 || d.Assigned != 6 || d.Unassigned != 1 || d.Local != 7 || d.Ambiguous != 3 || d.Near != 6 || d.Compared || d.New != 0 {
 			t.Errorf("numbers %+v of %d accounts", d, len(found))
 		}
 		if b, err := json.Marshal(found["ed.old@contoso.com"].Matches[0].Attributes); err != nil || string(b) != `[{"attribute":"userName","user":"ed@contoso.com","account":"ed.old@contoso.com","same":false},{"attribute":"emails[type eq \"work\"].value","user":"ed@contoso.com","account":"ED@contoso.com","same":true}]` {
@@ -163,7 +165,7 @@ func TestDiscovery(t *testing.T) {
 				t.Errorf("%+v: got %q, want %q", of.q, got, of.want)
 			}
 		}
-		if texts := w.eventTexts(event.ProvisioningDiscovered); len(texts) != 1 || !strings.Contains(texts[0], "13, of them 6 of assigned users, 1 of unassigned users, 6 local accounts") {
+		if texts := w.eventTexts(event.ProvisioningDiscovered); len(texts) != 1 || !strings.Contains(texts[0], "14, of them 6 of assigned users, 1 of unassigned users, 7 local accounts") {
 			t.Errorf("events %q", texts)
 		}
 
@@ -178,11 +180,12 @@ func TestDiscovery(t *testing.T) {
 		w.people.assign("bo", true)
 		d, found = w.discover()
 		want = map[string]string{
-			"somebody":       "assigned, changed; ada@contoso.com by connection",
-			"bo@contoso.com": "assigned, was one of the unassigned users; bo@contoso.com by userName",
-			"newcomer":       "local, new",
-			"backup-service": "local",
-			"cy@contoso.com": "local, changed, inactive; nearly cy@contoso.com: the user was deleted in the directory",
+			"somebody":         "assigned, changed; ada@contoso.com by connection",
+			"bo@contoso.com":   "assigned, was one of the unassigned users; bo@contoso.com by userName",
+			"second@x.example": "local; nearly ada@contoso.com: the user is connected with another account",
+			"newcomer":         "local, new",
+			"backup-service":   "local",
+			"cy@contoso.com":   "local, changed, inactive; nearly cy@contoso.com: the user was deleted in the directory",
 		}
 		for name, text := range want {
 			if got := inShort(found[name]); got != text {
@@ -332,6 +335,22 @@ func TestDiscoveryThatCannotGoOn(t *testing.T) {
 		status = 0
 		if _, d = slice(); d.State != provision.DiscoveryDone || d.Accounts != 5 || d.Problem != "" || d.Changed+d.New+d.Gone != 0 {
 			t.Errorf("afterwards: %+v", d)
+		}
+		// A command that works on it waits, too.
+		status, asked = http.StatusServiceUnavailable, 0
+		begin()
+		polls := 0
+		d, err := w.engine.RunDiscovery(t.Context(), w.key, "test", func(d provision.Discovery) {
+			if polls++; polls == 4 {
+				if d.Problem == "" || asked != 1 {
+					t.Errorf("asked %d times: %+v", asked, d)
+				}
+				status = 0
+				w.clock.advance(time.Hour)
+			}
+		})
+		if err != nil || d.State != provision.DiscoveryDone || polls < 4 {
+			t.Errorf("after %d polls: %+v, %v", polls, d, err)
 		}
 		status = http.StatusUnauthorized
 		begin()

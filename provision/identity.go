@@ -184,8 +184,8 @@ func (u discoveredUser) hashes() []int64 {
 }
 
 // matches returns the accounts that the user matches, and those that the user nearly matches. As in
-// a cycle, the first matching attribute that finds an account decides. A user who was deleted
-// matches nothing.
+// a cycle, a connection decides, and otherwise the first matching attribute that finds an account. A
+// user who was deleted matches nothing.
 func (u discoveredUser) matches(m *mapping, byHash candidates) []DiscoveredMatch {
 	var all []DiscoveredMatch
 	done := map[string]bool{}
@@ -203,12 +203,13 @@ func (u discoveredUser) matches(m *mapping, byHash candidates) []DiscoveredMatch
 		}
 		all = append(all, match)
 	}
+	decided := ""
 	for _, c := range byHash[keyHash(byConnection, u.object.ID)] {
 		if c.Connected == u.object.ID {
 			add(c, byConnection, "")
+			decided = byConnection
 		}
 	}
-	decided := ""
 	for _, k := range u.keys {
 		row, found := m.rowFor(k.Path), false
 		for _, c := range byHash[k.looseHash()] {
@@ -221,6 +222,8 @@ func (u discoveredUser) matches(m *mapping, byHash candidates) []DiscoveredMatch
 			case fits && decided == "":
 				found = true
 				add(c, k.Path, "")
+			case fits && decided == byConnection:
+				add(c, "", "the user is connected with another account")
 			case fits:
 				add(c, "", "the user was matched with another account by "+decided)
 			default:

@@ -448,7 +448,7 @@ func (b *bulk) addWithheld(op *operation) {
 	for _, id := range b.referencedBulkIDs(op) {
 		target := b.byBulkID[id]
 		if target.state == running {
-			return // completeWaiting calls addWithheld again when this operation ends
+			return // completeWaiting calls addWithheld again when target has finished
 		}
 		if target.id == "" {
 			b.failIncomplete(op, fmt.Sprintf("the operation with the bulkId %q failed", truncate(id)))

@@ -35,8 +35,8 @@ type exchange struct {
 	site         site.Site
 	token        site.Token
 	roster       *roster.Roster
-	base         string // start of every location, such as "https://…/c/acme/auth/scim/v2"
-	mode         scim.Mode
+	base         string             // start of every location, such as "https://…/c/acme/auth/scim/v2"
+	mode         scim.Mode          // scim.Strict on a strict site, otherwise scim.Lenient
 	resourceType *scim.ResourceType // the resource type of the endpoint; nil if the endpoint belongs to no single type
 
 	requestRow    requestlog.Request // the row that this request writes to the request log

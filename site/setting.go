@@ -17,7 +17,7 @@ type Settings struct {
 
 	SCIMEnabled bool // the switch "Enable SCIM" in the guide; off on a new site
 	ManageRoles bool // the switch "Allow SCIM to manage user roles" in the guide; off on a new site
-	Strict      bool // whether to refuse requests that known clients send but the RFCs refuse
+	Strict      bool // whether to refuse requests that known clients send but the RFCs forbid
 
 	Creates bool       // whether SCIM may create resources
 	Revives bool       // whether a create reactivates an account that SCIM deactivated; has no effect if Strict

@@ -365,7 +365,7 @@ func (t directoryTx) DeletedByUPN(ctx context.Context, foldedUPN string) (direct
 	return u, orNotFound(err, refusal.NotFound)
 }
 
-func (t directoryTx) ReportsTo(ctx context.Context, objectID string) ([]directory.User, error) {
+func (t directoryTx) DirectReports(ctx context.Context, objectID string) ([]directory.User, error) {
 	return collect(ctx, t.tx, scanUser, `
 		select `+userColumns+`
 		from directory_user

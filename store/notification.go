@@ -16,7 +16,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Notifications implements notification.Store.
+// Notifications implements notification.Store and notification.WebhookStore.
 type Notifications struct{ DB *DB }
 
 const recipientColumns = `r.directory, r.application, r.id, r.address, r.topics, r.added_by, r.added, r.last_sent, r.next_try, r.failing, r.failures, r.error, r.stopped,
@@ -38,12 +38,16 @@ func scanRecipient(row scanner) (r notification.Recipient, err error) {
 // queueNotifications stores a message for each recipient that wants to know of an event, in the
 // event's own transaction.
 func queueNotifications(ctx context.Context, tx *sqldb.Tx, e event.Event, at time.Time) error {
-	if _, told := notification.TopicOf(e.Name); !told || e.Scope.Kind != event.KindDirectory {
+	if !notification.IsTold(e.Name) || e.Scope.Kind != event.KindDirectory {
 		return nil
 	}
 	about := ""
 	if strings.HasPrefix(e.Name, "provisioning.") {
 		about = e.Subject
+	}
+	id := secret.New()
+	if err := queueWebhooks(ctx, tx, e, about, id, at); err != nil {
+		return err
 	}
 	all, err := recipientsOf(ctx, tx, e.Scope.ID)
 	if err != nil {
@@ -53,7 +57,6 @@ func queueNotifications(ctx context.Context, tx *sqldb.Tx, e event.Event, at tim
 	if len(all) == 0 {
 		return nil
 	}
-	id := secret.New()
 	for _, r := range all {
 		if err := tx.Send(ctx, `
 			insert into notification_message (directory, application, recipient, time, id, event, about, text)

@@ -104,7 +104,7 @@ func (t jobTx) linkState(ctx context.Context, objectID string) (state provision.
 	return state, err
 }
 
-// Forget deletes a job's rows that have become useless after a restart or a change of the target.
+// Forget deletes the rows that a restart of the job, or a change of its target, has made useless.
 func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provision.State, what provision.Forget) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		var tables []string

@@ -22,9 +22,9 @@ func lookValue(l roster.NameLook) string { return l.Skeleton + "." + l.Name }
 // exclusive.
 func lookRange(skeleton string) (from, to string) { return skeleton + ".", skeleton + "/" }
 
-// holdLooks makes transactions that write the same skeleton wait for each other, so that the second
+// lockSkeletons makes transactions that write the same skeleton wait for each other, so that the second
 // transaction sees the name that the first one wrote.
-func holdLooks(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []string) error {
+func lockSkeletons(ctx context.Context, tx *sqldb.Tx, id site.ID, skeletons []string) error {
 	if tx.Kind() != sqldb.PostgreSQL {
 		return nil // SQLite needs no lock, because it has a single writer
 	}
@@ -54,7 +54,7 @@ func distinctSkeletons(looks ...[]roster.NameLook) []string {
 func (t rosterTx) putLooks(ctx context.Context, old, next roster.Record) error {
 	gone := slices.DeleteFunc(slices.Clone(old.NameLooks), func(l roster.NameLook) bool { return slices.Contains(next.NameLooks, l) })
 	come := slices.DeleteFunc(slices.Clone(next.NameLooks), func(l roster.NameLook) bool { return slices.Contains(old.NameLooks, l) })
-	if err := holdLooks(ctx, t.tx, t.site, distinctSkeletons(gone, come)); err != nil {
+	if err := lockSkeletons(ctx, t.tx, t.site, distinctSkeletons(gone, come)); err != nil {
 		return err
 	}
 	for _, l := range gone {
@@ -260,7 +260,7 @@ func (s *indexStep) fillLooks(ctx context.Context, at valueIndex) error {
 			where site = $1 and id = $2`, string(s.site), roster.NameLooksPath)
 		return err
 	}
-	if err := holdLooks(ctx, s.tx, s.site, distinctSkeletons(looks)); err != nil {
+	if err := lockSkeletons(ctx, s.tx, s.site, distinctSkeletons(looks)); err != nil {
 		return err
 	}
 	if err := addValues(ctx, s.tx, s.site, rows); err != nil {

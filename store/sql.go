@@ -171,7 +171,7 @@ func micros(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
-// fromMicros returns the time that micros stored as n, in UTC.
+// fromMicros converts a number from micros back into the time, in UTC.
 func fromMicros(n int64) time.Time {
 	if n == 0 {
 		return time.Time{}

@@ -42,8 +42,8 @@ func (s SingleSignOn) PutConflict(ctx context.Context, id site.ID, c signin.Conf
 	})
 }
 
-// Conflicts returns the waiting sign-ins of a site that were tried at or after the time since. The
-// sign-in that was tried last comes first.
+// Conflicts returns a site's sign-ins that wait until an administrator resolves their conflict, if
+// they were last tried at since or later. The sign-in that was tried last comes first.
 func (s SingleSignOn) Conflicts(ctx context.Context, id site.ID, since time.Time) (all []signin.Conflict, err error) {
 	err = s.DB.Read(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanConflict, `

@@ -219,7 +219,7 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		found := attributeCompletion("", "=")
 		found.unfinished = true
 		return found, true
-	case "", "ACCOUNT", "PLACE", "TITLE", "--clause", "--constant", "--default", "--match", "--referenced", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "--sample", "--taken", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--issuer", "--client-id", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
+	case "", "ACCOUNT", "DELIVERY", "PLACE", "URL", "--url", "--overlap", "--before", "TITLE", "--clause", "--constant", "--default", "--match", "--referenced", "NEW-NAME", "USER-PRINCIPAL-NAME", "WORD", "--sample", "--taken", "VALUE", "--value", "--display-name", "--description", "--public-url", "--tenant-url", "--issuer", "--client-id", "--ignore-columns", "--enabled-words", "--disabled-words", "--after", "--limit", "--admin", "--name", "--expires",
 		"--listen", "--metrics-listen", "--security-contact", "--trusted-proxy", "--cycle-interval", "--leaver-alarm", "--timeout", "--default-domain", "--create-settle", "--session-length", "--session-idle", "--smtp-url", "--mail-from", "--operator-issuer", "--operator-client-id":
 		return completion{}, true
 	}
@@ -297,6 +297,8 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 		names, err = s.keyNames(ctx, args[0])
 	case want == "ADDRESS" && area == "notification" && cmd.Name() != "add":
 		names, err = s.recipientAddresses(ctx, args[0])
+	case want == "WEBHOOK":
+		names, err = s.webhookCompletions(ctx, args[0])
 	case want == "DIRECTORY" || area == "directory":
 		if want == "PERSON" {
 			names, err = s.userNames(ctx, cmd, args, start)
@@ -368,6 +370,24 @@ func (s *services) recipientAddresses(ctx context.Context, directoryName string)
 		addresses = append(addresses, r.Address)
 	}
 	return addresses, err
+}
+
+// webhookCompletions returns the descriptions of a directory's webhooks, or the id of one without a
+// description.
+func (s *services) webhookCompletions(ctx context.Context, directoryName string) (names []string, err error) {
+	h, err := s.directories.OpenNamed(ctx, directoryName)
+	if err != nil {
+		return nil, err
+	}
+	all, err := s.webhooks.List(ctx, string(h.Directory.ID))
+	for _, w := range all {
+		if w.Description != "" {
+			names = append(names, w.Description)
+			continue
+		}
+		names = append(names, w.ID)
+	}
+	return names, err
 }
 
 func (s *services) siteNames(ctx context.Context) (names []string, err error) {

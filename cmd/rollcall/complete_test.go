@@ -96,7 +96,7 @@ func TestCompletion(t *testing.T) {
 		"app assign contoso Teams ada@contoso.example",
 		"directory group create contoso Sales", "directory group create contoso Old", "directory group delete contoso Old", "app role create contoso Teams editor",
 		"site create acme", "site create beta", "site import-people acme " + people,
-		"site searchable add acme User title", "notification add contoso it@contoso.example",
+		"site searchable add acme User title", "notification add contoso it@contoso.example", "webhook add contoso http://127.0.0.1:9/hook --description Hook",
 	} {
 		s.must(line)
 	}
@@ -162,6 +162,8 @@ func TestCompletion(t *testing.T) {
 		"notification remove contoso |":                                    "it@contoso.example :4",
 		"notification add contoso x --about held,|":                        "held,quarantine held,late held,credentials :38",
 		"notification add contoso x --application Te|":                     "Teams :4",
+		"webhook remove contoso |":                                         "Hook :4",
+		"webhook set contoso Hook --about late,|":                          "late,quarantine late,held late,credentials :38",
 		"key create |":                                                     ":0",
 		"serve --log |":                                                    "text json :36",
 		"serve --database |":                                               ":0",
@@ -198,7 +200,7 @@ func TestCompletionMakesNoDatabase(t *testing.T) {
 // TestEveryWordHasItsCompletion holds every argument and flag with a value to an entry: names, files, or nothing on purpose.
 func TestEveryWordHasItsCompletion(t *testing.T) {
 	t.Parallel()
-	stored := []string{"--site", "--user", "--directory", "DIRECTORY", "APP", "CAUSE", "HASH", "--plan", "PERSON", "GROUP", "--group", "MEMBER", "ROLE", "--role", "SITE", "NAME", "USERNAME", "TYPE", "ATTRIBUTE", "VERSION", "--app", "--target", "LAST4|ID", "OBJECT", "ID", "ADDRESS", "--application", "IDENTITY"}
+	stored := []string{"--site", "--user", "--directory", "DIRECTORY", "APP", "CAUSE", "HASH", "--plan", "PERSON", "GROUP", "--group", "MEMBER", "ROLE", "--role", "SITE", "NAME", "USERNAME", "TYPE", "ATTRIBUTE", "VERSION", "--app", "--target", "LAST4|ID", "OBJECT", "ID", "ADDRESS", "WEBHOOK", "--application", "IDENTITY"}
 	check := func(path, want string) {
 		if _, known := fixedCompletion(path, "", want); !known && !slices.Contains(stored, want) {
 			t.Errorf("%s: nothing says how %s is completed", path, want)

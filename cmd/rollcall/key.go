@@ -15,6 +15,7 @@ import (
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/internal/seal"
+	"github.com/rollcall-scim/rollcall/notification"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/signin"
 	"github.com/rollcall-scim/rollcall/store"
@@ -83,7 +84,7 @@ type rotation struct {
 	Resealed int      `json:"resealed"`
 	Lost     []string `json:"cannotBeOpened"` // the names of the jobs and sites whose credentials cannot be opened
 
-	lostTokens, lostKeys []string
+	lostTokens, lostKeys, lostWebhooks []string
 }
 
 func (c *command) prepareKey(file string) error {
@@ -127,6 +128,9 @@ func (c *command) finishRotation(ctx context.Context, s *services, file string) 
 	if len(out.lostKeys) > 0 {
 		return fmt.Errorf("the SAML key or the client secret of site %s cannot be opened with any key of %s; run rollcall key reset --discard-sealed, then run this again", out.lostKeys[0], file)
 	}
+	if len(out.lostWebhooks) > 0 {
+		return fmt.Errorf("the secret of the webhook %s cannot be opened with any key of %s; rotate the secret or remove the webhook, then run this again", out.lostWebhooks[0], file)
+	}
 	if err := seal.Prune(file); err != nil {
 		return err
 	}
@@ -144,7 +148,14 @@ func resealAll(ctx context.Context, s *services, file string) (rotation, error) 
 	if err != nil {
 		return rotation{}, err
 	}
-	out := rotation{File: file, Resealed: done + keys}
+	hooks, lostHooks, err := s.webhooks.Reseal(ctx)
+	if err != nil {
+		return rotation{}, err
+	}
+	out := rotation{File: file, Resealed: done + keys + hooks}
+	if out.lostWebhooks, err = s.webhookNames(ctx, lostHooks); err != nil {
+		return rotation{}, err
+	}
 	if out.lostTokens, err = s.jobNames(ctx, lost); err != nil {
 		return rotation{}, err
 	}
@@ -157,7 +168,7 @@ func resealAll(ctx context.Context, s *services, file string) (rotation, error) 
 			out.lostKeys = append(out.lostKeys, st.Name)
 		}
 	}
-	out.Lost = append(append([]string{}, out.lostTokens...), out.lostKeys...)
+	out.Lost = slices.Concat([]string{}, out.lostTokens, out.lostKeys, out.lostWebhooks)
 	return out, nil
 }
 
@@ -168,6 +179,22 @@ func printLost(w io.Writer, r rotation) {
 	for _, name := range r.lostKeys {
 		fmt.Fprintf(w, "The SAML key or the client secret of site %s cannot be opened with any key of the file.\n", name)
 	}
+	for _, name := range r.lostWebhooks {
+		fmt.Fprintf(w, "The secret of the webhook %s cannot be opened with any key of the file; rotate it.\n", name)
+	}
+}
+
+// webhookNames returns the names of webhooks, such as "contoso/hooks.contoso.example".
+func (s *services) webhookNames(ctx context.Context, webhooks []notification.Webhook) ([]string, error) {
+	named := []string{}
+	for _, w := range webhooks {
+		h, err := s.directories.OpenID(ctx, directory.ID(w.Directory))
+		if err != nil {
+			return nil, err
+		}
+		named = append(named, h.Directory.Name+"/"+w.Label())
+	}
+	return named, nil
 }
 
 // jobNames returns the names of jobs, such as "contoso/Acme".
@@ -260,7 +287,15 @@ func (c *command) resetKey(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	return c.print(map[string]any{"file": file, "discarded": discarded, "sites": append([]string{}, sites...), "clientSecrets": append([]string{}, secrets...)}, func(w io.Writer) {
+	lost, err := s.webhooks.DiscardLost(ctx, actor)
+	if err != nil {
+		return err
+	}
+	hooks, err := s.webhookNames(ctx, lost)
+	if err != nil {
+		return err
+	}
+	return c.print(map[string]any{"file": file, "discarded": discarded, "sites": append([]string{}, sites...), "clientSecrets": append([]string{}, secrets...), "webhooks": hooks}, func(w io.Writer) {
 		fmt.Fprintf(w, "Made a new key: %s. %s removed.\n", file, phrase.Count(len(discarded), "Secret Token was", "Secret Tokens were"))
 		for _, name := range discarded {
 			fmt.Fprintf(w, "Enter the Secret Token of %s again.\n", name)
@@ -270,6 +305,9 @@ func (c *command) resetKey(ctx context.Context) (err error) {
 		}
 		for _, name := range secrets {
 			fmt.Fprintf(w, "Enter the client secret of site %s again: rollcall site sso set %s --client-secret-file FILE\n", name, name)
+		}
+		for _, name := range hooks {
+			fmt.Fprintf(w, "The webhook %s is disabled. Rotate its secret, and enable it: rollcall webhook rotate\n", name)
 		}
 	})
 }
@@ -282,7 +320,11 @@ func countOpen(ctx context.Context, db *store.DB, jobs provision.Store, sealer p
 		return 0, 0, err
 	}
 	openKeys, keys, err := (&signin.SingleSignOn{Store: store.SingleSignOn{DB: db}, Sealer: sealer}).CountOpenKeys(ctx)
-	return opens + openKeys, sealed + keys, err
+	if err != nil {
+		return 0, 0, err
+	}
+	openHooks, hooks, err := (&notification.Webhooks{Store: store.Notifications{DB: db}, Sealer: sealer}).CountOpen(ctx)
+	return opens + openKeys + openHooks, sealed + keys + hooks, err
 }
 
 // replaceLostKey creates a new key. It renames an existing key file, or returns an error if that

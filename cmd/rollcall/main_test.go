@@ -53,6 +53,7 @@ func TestScript(t *testing.T) {
 // processor time to start, finds nothing in it. A server does many things at once: "serve" runs this test's program, with the detector when
 // the tests have it.
 func scripts(dir string, box *mailbox.Server, op *openidtest.Provider) testscript.Params {
+	hooks := newHookServer()
 	return testscript.Params{
 		Dir: dir,
 		Setup: func(env *testscript.Env) error {
@@ -63,6 +64,7 @@ func scripts(dir string, box *mailbox.Server, op *openidtest.Provider) testscrip
 			env.Setenv("PATH", filepath.Dir(built)+string(filepath.ListSeparator)+env.Getenv("PATH"))
 			env.Setenv("TZ", "UTC")
 			env.Setenv("MAILSERVER", box.Addr)
+			env.Setenv("HOOKS", hooks.URL)
 			env.Setenv("PROVIDER", op.Issuer)
 			for _, name := range environment() {
 				env.Setenv(name, "")
@@ -72,6 +74,7 @@ func scripts(dir string, box *mailbox.Server, op *openidtest.Provider) testscrip
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"serve": serveInScript, "get": getInScript, "post": postInScript, "until": untilInScript, "save": saveInScript, "certificate": certificateInScript,
+			"hook":     func(ts *testscript.TestScript, neg bool, args []string) { hookInScript(ts, neg, args, hooks) },
 			"mail":     func(ts *testscript.TestScript, neg bool, args []string) { mailInScript(ts, neg, args, box) },
 			"signin":   func(ts *testscript.TestScript, neg bool, args []string) { signInInScript(ts, neg, args, op) },
 			"rootonly": rootOnlyInScript, "schema": schemaInScript,

@@ -80,6 +80,14 @@ func adviceFor(e *refusal.Error) string {
 		return "rollcall directory key list DIRECTORY --json shows them with their ids"
 	case errors.Is(e, notification.ErrNotFound) && e.Advice == "":
 		return "rollcall notification list DIRECTORY shows them"
+	case errors.Is(e, notification.ErrNoWebhook) && e.Advice == "":
+		return "rollcall webhook list DIRECTORY shows them"
+	case errors.Is(e, notification.ErrNoDelivery):
+		return "rollcall webhook deliveries DIRECTORY WEBHOOK shows them"
+	case errors.Is(e, notification.ErrWebhookOff):
+		return "enable it first: rollcall webhook enable DIRECTORY WEBHOOK"
+	case errors.Is(e, notification.ErrNoSecret):
+		return "rotate the secret first: rollcall webhook rotate DIRECTORY WEBHOOK"
 	case errors.Is(e, operator.ErrUnknown):
 		return "rollcall operator list shows them"
 	}

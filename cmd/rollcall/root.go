@@ -67,7 +67,7 @@ provisioned into).
 	root.AddCommand(
 		c.serveCommand(), c.demoCommand(),
 		c.siteCommand(), c.tokenCommand(), c.operatorCommand(),
-		c.directoryCommand(), c.appCommand(), c.provisionCommand(), c.notificationCommand(),
+		c.directoryCommand(), c.appCommand(), c.provisionCommand(), c.notificationCommand(), c.webhookCommand(),
 		c.retentionCommand(), c.pruneCommand(), c.databaseCommand(),
 		c.exprCommand(), c.auditCommand(), c.keyCommand(), c.migrateCommand(), c.backupCommand(), c.restoreCommand(), c.versionCommand(),
 	)

@@ -324,6 +324,9 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 			return untilDone(ctx, err)
 		}
 	}
+	post := &runner.Runner{
+		Kind: notification.WebhookLeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.webhooks.Advance, Log: s.log, Now: c.now,
+	}
 	watch := &provision.Watcher{
 		Store: s.engine.Store, Sources: s.openSource, NewestPositions: store.Provisioning{DB: s.db}.NewestPositions, Woken: s.db.CommitSignals(), Now: c.now, Log: s.log,
 		Wake: func(ctx context.Context, k provision.Key) error {
@@ -347,6 +350,7 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	if s.notifications.Mailer != nil {
 		g.Go(func() error { return untilDone(gctx, tell.Run(gctx)) })
 	}
+	g.Go(func() error { return untilDone(gctx, post.Run(gctx)) })
 	if s.openID != nil {
 		g.Go(func() error { return watchProvider(gctx, s) })
 	}
@@ -410,7 +414,7 @@ func (c *command) handler(ctx context.Context, s *services, on endpoints, observ
 	}
 	sites := &sitepages.Pages{Console: pages, Sites: s.sites, Rosters: s.rosters, Requests: s.requests, SignIns: s.signins, SSO: s.sso, FetchMetadata: s.metadata, Events: &store.Events{DB: s.db}, Eraser: s.eraser, LocalProvider: on.signOn != nil}
 	directories := &directorypages.Pages{
-		Console: pages, Operators: s.operators, OpenID: s.openID, Keys: s.keys, Notifications: s.notifications, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
+		Console: pages, Operators: s.operators, OpenID: s.openID, Keys: s.keys, Notifications: s.notifications, Webhooks: s.webhooks, Directories: s.directories, Jobs: s.jobs, Engine: s.engine,
 		Sites: s.sites, Rosters: s.rosters, SignIns: s.signins, Eraser: s.eraser, Events: store.Events{DB: s.db}, SignOn: on.signOn,
 		ReadUsers: csv.Open, WriteUsers: func(w io.Writer) directorypages.UserWriter { return csv.NewWriter(w) },
 		Owner: s.owner, Lifetime: ctx, Live: s.watched,

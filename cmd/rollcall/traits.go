@@ -63,7 +63,7 @@ func traitOf(path string) (trait, bool) {
 	case "site set", "site sso set", "site sso rotate-key", "site rename", "site link", "token create", "directory rename", "directory key create":
 		return sharedTrait(writes, "json", "public-url"), true
 	case "site schema show", "site searchable show", "token list", "operator list", "operator sessions", "operator identities", "site sessions", "site held list", "site look-alikes",
-		"retention show", "audit", "notification list",
+		"retention show", "audit", "notification list", "webhook list", "webhook deliveries",
 		"directory list", "directory show", "directory key list", "directory user list", "directory user show",
 		"directory group list", "directory group show", "directory group member list", "app role list", "app mapping list", "app mapping show", "app mapping filter list", "app mapping version list", "app mapping version show", "app attribute list", "app list", "app show", "provision status", "provision log", "provision connections list", "provision connections show", "provision held", "provision plan list", "provision plan show":
 		return sharedTrait(reads, "json"), true
@@ -73,7 +73,7 @@ func traitOf(path string) (trait, bool) {
 		return sharedTrait(reads), true
 	case "site delete", "site import-people", "site schema set", "site schema clear", "site searchable add", "site searchable remove",
 		"token revoke", "operator remove", "operator sign-out", "operator unlink", "site sign-out", "site block", "site unblock", "site held apply", "site held refuse", "site sso unlink", "site sso recovery-codes",
-		"directory key revoke", "notification add", "notification remove", "notification resume",
+		"directory key revoke", "notification add", "notification remove", "notification resume", "webhook rotate", "webhook enable", "webhook disable", "webhook remove", "webhook resend",
 		"directory set", "directory delete", "directory import", "directory import-groups", "directory import-members",
 		"directory group create", "directory group set", "directory group delete", "directory group restore", "directory group purge",
 		"directory group member add", "directory group member remove", "app role create", "app role set", "app role delete",
@@ -82,7 +82,7 @@ func traitOf(path string) (trait, bool) {
 		"app rename", "app delete", "app assign", "app unassign", "app import-schema", "provision start", "provision pause", "provision restart", "provision approve", "provision reject", "provision plan approve", "provision plan cancel", "provision discovered", "provision discovered assign", "provision discovered keep",
 		"key rotate", "key reset", "retention set", "prune", "database compact", "site erase", "directory user erase":
 		return sharedTrait(writes, "json"), true
-	case "app create", "app set", "app mapping set", "app mapping remove", "app mapping restore-default", "app mapping version restore", "provision run", "provision on-demand", "provision connections forget", "provision connections link", "provision plan", "provision plan apply", "provision undo", "provision drift", "provision discover":
+	case "webhook add", "webhook set", "webhook test", "app create", "app set", "app mapping set", "app mapping remove", "app mapping restore-default", "app mapping version restore", "provision run", "provision on-demand", "provision connections forget", "provision connections link", "provision plan", "provision plan apply", "provision undo", "provision drift", "provision discover":
 		return sharedTrait(writes, append(targets, "json")...), true
 	case "provision test", "provision why":
 		return sharedTrait(reads, append(targets, "json")...), true

@@ -30,6 +30,7 @@ import (
 	"github.com/rollcall-scim/rollcall/notification"
 	"github.com/rollcall-scim/rollcall/oidcclient"
 	"github.com/rollcall-scim/rollcall/operator"
+	"github.com/rollcall-scim/rollcall/outbox"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/retention"
@@ -70,6 +71,7 @@ type services struct {
 	pruner        *retention.Pruner
 	eraser        *erasure.Eraser
 	notifications *notification.Notifications
+	webhooks      *notification.Webhooks
 	refused       *event.Refused
 }
 
@@ -191,6 +193,9 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 	s.notifications = &notification.Notifications{
 		Store: store.Notifications{DB: db}, Mailer: w.mailer, PublicURL: c.baseURL(), Now: c.now, NewID: randomID, ExpiringKeys: s.keys.NoteExpiring,
 	}
+	s.webhooks = &notification.Webhooks{
+		Store: store.Notifications{DB: db}, Poster: outbox.Webhooks{Client: outbound.New(c.outboundOptions(w.listens, w.metricsAddress))}, Sealer: sealer, PublicURL: c.baseURL(), Now: c.now, NewID: randomID,
+	}
 	s.eraser = &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.jobs = &provision.Jobs{
 		Store: jobs, Sealer: sealer, Targets: targets, Template: guideTemplate,
@@ -249,10 +254,11 @@ func (s *services) openSource(ctx context.Context, id provision.SourceID) (provi
 
 // Versions of the database that need special care.
 const (
-	versionOfJobs         = 6  // the first version that has the table of jobs
-	versionOfSiteKeys     = 71 // the first version that has the table of SAML keys
-	versionOfOpenID       = 78 // the first version that has client secrets of OpenID Connect
-	versionOfBoundSecrets = 13 // the first version that seals each Secret Token for the origin of its Tenant URL
+	versionOfJobs         = 6   // the first version that has the table of jobs
+	versionOfSiteKeys     = 71  // the first version that has the table of SAML keys
+	versionOfOpenID       = 78  // the first version that has client secrets of OpenID Connect
+	versionOfWebhooks     = 103 // the first version that has webhooks
+	versionOfBoundSecrets = 13  // the first version that seals each Secret Token for the origin of its Tenant URL
 )
 
 // migrate migrates the database. If the old version is older than versionOfBoundSecrets, it also
@@ -307,8 +313,8 @@ func (c *command) openSealer(ctx context.Context, db *store.DB, jobs provision.S
 	return sealer, nil
 }
 
-// countSealed returns how many Secret Tokens, SAML keys and client secrets are sealed in the
-// database. version is the version of the database.
+// countSealed returns how many Secret Tokens, SAML keys, client secrets and secrets of webhooks are
+// sealed in the database. version is the version of the database.
 func countSealed(ctx context.Context, db *store.DB, jobs provision.Store, version int64) (int, error) {
 	tokens, err := jobs.Secrets(ctx)
 	if err != nil || version < versionOfSiteKeys {
@@ -319,7 +325,11 @@ func countSealed(ctx context.Context, db *store.DB, jobs provision.Store, versio
 		return len(tokens) + len(keys), err
 	}
 	secrets, err := store.SingleSignOn{DB: db}.AllSecrets(ctx)
-	return len(tokens) + len(keys) + len(secrets), err
+	if err != nil || version < versionOfWebhooks {
+		return len(tokens) + len(keys) + len(secrets), err
+	}
+	webhooks, err := store.Notifications{DB: db}.AllWebhooks(ctx)
+	return len(tokens) + len(keys) + len(secrets) + len(webhooks), err
 }
 
 // keyPath returns the path of the key file: the given path, or the default path next to a SQLite

@@ -35,6 +35,7 @@ type Pages struct {
 	OpenID        *operator.OpenID            // signs operators in at their provider; nil if they sign in only with one-time links
 	Keys          *operator.Keys              // the API keys of directories
 	Notifications *notification.Notifications // the recipients of mail about directories
+	Webhooks      *notification.Webhooks      // the endpoints that get news about directories
 	Directories   *directory.Directories
 	Jobs          *provision.Jobs
 	Engine        *provision.Engine // makes and applies plans, and provisions on demand; the pages do not run cycles
@@ -111,6 +112,20 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "POST /d/{directory}/notifications/{recipient}/resume", Access: console.Administrator, Handle: p.withDirectory(p.resumeRecipient)},
 		{Pattern: "GET /d/{directory}/notifications/{recipient}/remove", Access: console.Administrator, Handle: p.withDirectory(p.askRemoveRecipient)},
 		{Pattern: "POST /d/{directory}/notifications/{recipient}/remove", Access: console.Administrator, Handle: p.withDirectory(p.removeRecipient)},
+		{Pattern: "GET /d/{directory}/webhooks", Access: console.Administrator, Handle: p.withDirectory(p.showWebhooks)},
+		{Pattern: "GET /d/{directory}/webhooks/new", Access: console.Administrator, Handle: p.withDirectory(p.showWebhookForm)},
+		{Pattern: "POST /d/{directory}/webhooks", Access: console.Administrator, Handle: p.withDirectory(p.addWebhook)},
+		{Pattern: "GET /d/{directory}/webhooks/{webhook}", Access: console.Administrator, Handle: p.withDirectory(p.showWebhook)},
+		{Pattern: "GET /d/{directory}/webhooks/{webhook}/edit", Access: console.Administrator, Handle: p.withDirectory(p.showWebhookEdit)},
+		{Pattern: "POST /d/{directory}/webhooks/{webhook}/edit", Access: console.Administrator, Handle: p.withDirectory(p.saveWebhook)},
+		{Pattern: "POST /d/{directory}/webhooks/{webhook}/test", Access: console.Administrator, Handle: p.withDirectory(p.testWebhook)},
+		{Pattern: "GET /d/{directory}/webhooks/{webhook}/rotate", Access: console.Administrator, Handle: p.withDirectory(p.askRotateWebhook)},
+		{Pattern: "POST /d/{directory}/webhooks/{webhook}/rotate", Access: console.Administrator, Handle: p.withDirectory(p.rotateWebhook)},
+		{Pattern: "POST /d/{directory}/webhooks/{webhook}/enable", Access: console.Administrator, Handle: p.withDirectory(p.switchWebhook(true))},
+		{Pattern: "POST /d/{directory}/webhooks/{webhook}/disable", Access: console.Administrator, Handle: p.withDirectory(p.switchWebhook(false))},
+		{Pattern: "POST /d/{directory}/webhooks/{webhook}/deliveries/{delivery}", Access: console.Administrator, Handle: p.withDirectory(p.sendDeliveryAgain)},
+		{Pattern: "GET /d/{directory}/webhooks/{webhook}/remove", Access: console.Administrator, Handle: p.withDirectory(p.askRemoveWebhook)},
+		{Pattern: "POST /d/{directory}/webhooks/{webhook}/remove", Access: console.Administrator, Handle: p.withDirectory(p.removeWebhook)},
 		{Pattern: "GET /d/{directory}/audit", Access: console.Administrator, Handle: p.withDirectory(p.showAudit)},
 		{Pattern: "GET /d/{directory}/audit/export", Access: console.Administrator, Handle: p.withDirectory(p.exportAudit)},
 
@@ -332,6 +347,7 @@ func (v *directoryVisit) menu() []console.MenuItem {
 		{Text: "Import users", Icon: "upload", URL: v.url("users/import")},
 		{Text: "Audit log", Icon: "history", URL: v.url("audit")},
 		{Text: "Notifications", Icon: "mail", URL: v.url("notifications")},
+		{Text: "Webhooks", Icon: "plug", URL: v.url("webhooks")},
 		{Text: "API keys", Icon: "key-round", URL: v.url("keys")},
 		{Text: "Rename or delete", Icon: "settings", URL: v.url("settings")},
 		{Text: "Applications"},

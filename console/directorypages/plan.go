@@ -87,7 +87,9 @@ func (p *Pages) showPlan(w http.ResponseWriter, r *http.Request, v *appVisit) er
 
 // streamPlan sends the page's plan as server-sent events while the server makes or applies it.
 func (p *Pages) streamPlan(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	if _, err := p.Jobs.Get(r.Context(), v.jobKey()); err != nil {
+	if _, err := p.Jobs.Get(r.Context(), v.jobKey()); errors.Is(err, provision.ErrNoJob) {
+		return console.ErrNotFound
+	} else if err != nil {
 		return err
 	}
 	form := r.URL.Query()

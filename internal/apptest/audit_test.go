@@ -71,6 +71,8 @@ func trail() map[string]trailRow {
 		"operator.signed_out_everywhere": {"command operator", ""}, "operator.removed": {"command", ""},
 		"key.created": {"command", "name,level"}, "key.revoked": {"command", "live"},
 		"notification.added": {"command", "address,topics"}, "notification.removed": {"command", "address,topics"},
+		"webhook.added": {"command", "host,topics"}, "webhook.changed": {"command", "description"}, "webhook.secret_rotated": {"command", ""},
+		"webhook.enabled": {"command", ""}, "webhook.disabled": {"command", ""}, "webhook.removed": {"command", "host,topics"},
 		"retention.changed": {"command", "reads"}, "database.restored": {"command", ""},
 		"export.users": {"command operator", ""}, "export.groups": {"command", ""}, "export.request_log": {"admin", ""}, "export.audit": {"admin command operator", ""},
 	}
@@ -86,7 +88,7 @@ func elsewhere() map[string]string {
 		"provisioning.plan_cancelled": "provision.TestAPlanOfWhatIsOnHold",
 		"provisioning.on_demand":      "provision.TestOnDemandLeavesWhatIsOnHold",
 		"provisioning.drift_found":    "provision.TestDrift", "provisioning.accounts_discovered": "provision.TestDiscovery", "provisioning.accounts_kept": "provision.TestKeepAndAssign", "provisioning.accounts_not_kept": "provision.TestKeepAndAssign", "export.accounts": "console.TestDiscoveredPages",
-		"provisioning.held":           "provision.TestGuard", "provisioning.approved": "provision.TestGuard", "provisioning.rejected": "provision.TestGuard",
+		"provisioning.held": "provision.TestGuard", "provisioning.approved": "provision.TestGuard", "provisioning.rejected": "provision.TestGuard",
 		"provisioning.connected": "provision.TestConnectByHand", "provisioning.connection_forgotten": "provision.TestForgetConnection",
 		"provisioning.deleted":        "provision.TestSave", // no command or page causes it
 		"operator.identity_linked":    "operator.TestOperatorsSignInByOpenIDConnect",
@@ -94,6 +96,7 @@ func elsewhere() map[string]string {
 		"operator.sign_in_refused":    "operator.TestOperatorsSignInByOpenIDConnect",
 		"key.expiring":                "notification.TestAKeyThatExpiresSoonIsToldOnce",
 		"notification.stopped":        "notification.TestMailThatIsRefusedIsTriedForThreeDays",
+		"webhook.stopped":             "notification.TestAnEndpointThatFailsForDaysIsDisabled",
 		"notification.resumed":        "notification.TestMailThatIsRefusedIsTriedForThreeDays",
 		"site.sso_changed":            "signin.TestSSO",
 		"site.sso_refreshed":          "signin.TestMetadataIsRefreshed",
@@ -369,6 +372,12 @@ func (j *journey) directory() {
 	j.run("directory", "key", "revoke", "contoso", key[len(key)-4:])
 	j.run("notification", "add", "contoso", "it@contoso.example", "--about", "held")
 	j.run("notification", "remove", "contoso", "it@contoso.example")
+	j.secrets["secret of a webhook"] = j.run("webhook", "add", "contoso", "http://127.0.0.1:9/hook", "--description", "Old")
+	j.run("webhook", "set", "contoso", "Old", "--description", "Hook")
+	j.secrets["new secret of a webhook"] = j.run("webhook", "rotate", "contoso", "Hook")
+	j.run("webhook", "disable", "contoso", "Hook")
+	j.run("webhook", "enable", "contoso", "Hook")
+	j.run("webhook", "remove", "contoso", "Hook")
 	j.run("directory", "create", "gone")
 	j.run("directory", "delete", "gone", "--yes")
 

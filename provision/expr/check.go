@@ -144,9 +144,9 @@ func (c *checker) addNote(n *node, message string) {
 	c.notes = append(c.notes, Note{Line: line, Column: column, Message: message})
 }
 
-// dropEmptyArguments returns a function for function.arrangeArguments that removes the empty
-// arguments of a call. It keeps the arguments before index first. It is for functions with any
-// number of arguments, on which an empty argument has no effect.
+// dropEmptyArguments returns an arrangeArguments function that removes a call's empty arguments. It
+// leaves alone all arguments at indexes below first. It is for functions that take any number of
+// arguments and whose result does not depend on empty ones.
 func dropEmptyArguments(first int) func(*checker, *node) error {
 	return func(_ *checker, n *node) error {
 		if len(n.args) > first {

@@ -295,7 +295,7 @@ type patchRun struct {
 	*client
 	vector       patchVector
 	userName     string
-	createdPaths []string // resources to remove, in the order of creation
+	createdPaths []string // paths of the resources that checkVector must remove, oldest first
 }
 
 func (p *patchRun) checkVector(ctx context.Context) (check, error) {
@@ -368,8 +368,8 @@ func checkPatchResult(v patchVector, a answer, expect, before, after map[string]
 	return pass(v.Name)
 }
 
-// createMembers creates a user for every member in the vector. It returns the substitute that
-// replaces the vector's ids with the ids of these users.
+// createMembers creates a user for every member in the vector. It returns the replacement that puts
+// the ids of these users in place of the vector's ids.
 func (p *patchRun) createMembers(ctx context.Context) (replacement, error) {
 	own := replacement{ids: map[string]string{}, userName: p.userName}
 	if p.vector.endpoint() != "/Groups" {

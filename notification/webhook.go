@@ -1,0 +1,557 @@
+package notification
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/refusal"
+)
+
+// The kind of the lease that a process needs to send webhooks. The key is LeaseKey.
+const WebhookLeaseKind = "webhook"
+
+const (
+	// MaxWebhooks is how many webhooks a directory can have.
+	MaxWebhooks = 20
+	// KeptDeliveries is how many deliveries of a webhook are kept after they were sent or given up.
+	KeptDeliveries = 200
+	// DefaultOverlap and MaxOverlap say how long the old secret of a webhook signs too after a
+	// rotation.
+	DefaultOverlap = 24 * time.Hour
+	MaxOverlap     = 7 * 24 * time.Hour
+
+	maxURLBytes         = 2000
+	maxDescriptionBytes = 200
+	// signingKeyBytes is the length of the key in a webhook's secret. Standard Webhooks asks for 24
+	// to 64 bytes.
+	signingKeyBytes = 32
+)
+
+// TestType is the type of the event that a test sends. No event of the audit log has this name.
+const TestType = "test"
+
+// Webhook is an endpoint that gets news about a directory over HTTP.
+type Webhook struct {
+	ID          string
+	Directory   string // the id of the directory
+	Application string // the id of the application; empty for every application
+	URL         string
+	Description string
+	Topics      []Topic // in the order of Topics; never empty
+	AddedBy     string  // the actor who added the webhook, in the form that events use
+	Added       time.Time
+
+	Sealed    []byte    // the sealed secret; empty if it was lost with the key file
+	OldSealed []byte    // the sealed secret before the last rotation; empty if it signs no longer
+	OldUntil  time.Time // until when the old secret signs too
+	Form      string    // the number of the form that made the secret; empty for a command
+
+	Disabled     time.Time // when the webhook was disabled; zero if it is enabled
+	IsStopped    bool      // whether it was disabled because its endpoint took nothing for days
+	Waiting      int       // how many deliveries wait to be sent
+	LastSent     time.Time // zero if the endpoint has taken nothing yet
+	FailingSince time.Time // when the endpoint began to take nothing; zero if it took the last delivery
+	Error        string    // why the last try failed
+}
+
+// IsEnabled reports whether deliveries are sent.
+func (w Webhook) IsEnabled() bool { return w.Disabled.IsZero() }
+
+// Host returns the host of the URL. Events and messages name the webhook by it, because the rest of
+// the URL may contain a secret.
+func (w Webhook) Host() string {
+	u, err := url.Parse(w.URL)
+	if err != nil {
+		return ""
+	}
+	return u.Host
+}
+
+// Label names the webhook in events and messages: by its description, or else by its host.
+func (w Webhook) Label() string {
+	if w.Description != "" {
+		return w.Description + " (" + w.Host() + ")"
+	}
+	return w.Host()
+}
+
+// Wants reports whether the webhook gets news about an event, as Recipient.Wants does.
+func (w Webhook) Wants(name, application string) bool {
+	t, ok := TopicOf(name)
+	return ok && w.IsEnabled() && slices.Contains(w.Topics, t) && (w.Application == "" || application == "" || w.Application == application)
+}
+
+// DeliveryState says what became of a delivery.
+type DeliveryState string
+
+// The states of deliveries.
+const (
+	DeliveryWaiting DeliveryState = "waiting" // it is sent when its time comes
+	DeliverySent    DeliveryState = "sent"    // the endpoint took it
+	DeliveryFailed  DeliveryState = "failed"  // it was given up
+)
+
+// WebhookDelivery is the news about one event for one webhook.
+type WebhookDelivery struct {
+	ID            string // the webhook-id; the same for every try
+	Event         string // the name of the event
+	ApplicationID string // empty if there is none
+	Application   string // the name of the application; empty if there is none, or it was deleted
+	Text          string
+	Details       string // the data of the event, as JSON; may be empty
+	Time          time.Time
+	State         DeliveryState
+	Attempts      int
+	FirstTry      time.Time // zero if it was not tried yet
+	LastTry       time.Time // zero if it was not tried yet
+	NextTry       time.Time // when it is tried next, if it waits
+	Status        int       // the HTTP status of the last answer; 0 if there was none
+	Answer        string    // the beginning of the last answer, or why there was none
+	TookMillis    int64     // how long the last try took
+	Webhook       Webhook
+	DirectoryName string
+}
+
+// Cursor returns the position of the delivery in a list of deliveries.
+func (d WebhookDelivery) Cursor() string { return fmt.Sprintf("%d-%s", d.Time.UnixMicro(), d.ID) }
+
+// Refusals of webhooks.
+var (
+	ErrNoWebhook    = refusal.New(refusal.NotFound, "", "this directory has no such webhook").Coded("webhook_gone")
+	ErrNoDelivery   = refusal.New(refusal.NotFound, "", "this webhook has no such delivery").Coded("delivery_gone")
+	ErrManyWebhooks = refusal.New(refusal.Conflict, "url", "the directory has %d webhooks, which is the limit", MaxWebhooks).
+			Advise("remove one that is no longer needed").Coded("webhooks_full")
+	ErrWebhookOff = refusal.New(refusal.Conflict, "", "the webhook is disabled").
+			Advise("enable it first").Coded("webhook_disabled")
+	ErrFormUsed = refusal.New(refusal.Conflict, "", "this form made a secret already").Coded("form_used")
+	ErrNoSecret = refusal.New(refusal.Conflict, "", "the secret of the webhook is lost").
+			Advise("rotate the secret first").Coded("webhook_secret_lost")
+)
+
+// WebhookStore keeps webhooks and their deliveries. The store of events adds the deliveries, each
+// in the transaction of its event.
+type WebhookStore interface {
+	// AddWebhook stores a webhook and appends the event. It returns ErrManyWebhooks if the
+	// directory has limit webhooks already, ErrFormUsed if a webhook has the same form number, and
+	// refusal.NotFound if the directory or the application does not exist.
+	AddWebhook(ctx context.Context, w Webhook, limit int, e event.Event) error
+	// Webhooks returns the webhooks of a directory, the oldest first.
+	Webhooks(ctx context.Context, directory string) ([]Webhook, error)
+	// ChangeWebhook stores what change makes of a webhook, and appends the event, unless change
+	// returns an error. It returns ErrNoWebhook if there is no such webhook. After a webhook was
+	// enabled, all its deliveries that wait are due at once.
+	ChangeWebhook(ctx context.Context, directory, id string, change func(Webhook) (Webhook, event.Event, error)) error
+	// RemoveWebhook deletes a webhook with its deliveries, and appends the event. It returns
+	// ErrNoWebhook if there is no such webhook.
+	RemoveWebhook(ctx context.Context, directory, id string, e func(Webhook) event.Event) error
+	// Deliveries returns the deliveries of a webhook before the cursor before, newest first.
+	Deliveries(ctx context.Context, directory, id, before string, limit int) ([]WebhookDelivery, error)
+	// Delivery returns one delivery, or ErrNoDelivery.
+	Delivery(ctx context.Context, directory, id, delivery string) (WebhookDelivery, error)
+	// AddDelivery stores a delivery that was sent at once, such as a test.
+	AddDelivery(ctx context.Context, d WebhookDelivery) error
+	// Repeat makes a delivery due at once, as if it had not been tried. It returns ErrNoDelivery,
+	// or ErrWebhookOff if the webhook is disabled.
+	Repeat(ctx context.Context, directory, id, delivery string, now time.Time) error
+	// DueDeliveries returns the deliveries that are due, at most one for each webhook and up to
+	// limit. If none is due, next is the time when one is; zero if none waits.
+	DueDeliveries(ctx context.Context, now time.Time, limit int) (due []WebhookDelivery, next time.Time, err error)
+	// Delivered stores the result of a try, and the state of its webhook. If stopped is not nil,
+	// the webhook is disabled and the event is appended. Delivered does nothing if the delivery was
+	// removed. It checks the epoch of the lease.
+	Delivered(ctx context.Context, epoch int64, d WebhookDelivery, stopped *event.Event) error
+	// AllWebhooks returns the webhooks of all directories that have a sealed secret.
+	AllWebhooks(ctx context.Context) ([]Webhook, error)
+	// ReplaceWebhookSecrets stores the secrets of a webhook that were sealed again, unless they
+	// were changed meanwhile. It appends the events.
+	ReplaceWebhookSecrets(ctx context.Context, old Webhook, sealed, oldSealed []byte, events ...event.Event) error
+}
+
+// Post is a request to an endpoint.
+type Post struct {
+	ID      string // the webhook-id
+	URL     string
+	Time    time.Time
+	Body    []byte
+	Secrets []string // each of them signs
+}
+
+// PostAnswer is the answer of an endpoint.
+type PostAnswer struct {
+	Status int
+	Text   string // the beginning of the body
+}
+
+// Poster sends signed requests to endpoints. Its errors are sentences for administrators.
+type Poster interface {
+	// CheckURL returns an error if the URL may not be called.
+	CheckURL(address string) error
+	Post(ctx context.Context, p Post) (PostAnswer, error)
+}
+
+// Sealer seals the secrets of webhooks. context names the place where a secret is stored.
+type Sealer interface {
+	Seal(plain []byte, context string) ([]byte, error)
+	Open(sealed []byte, context string) ([]byte, error)
+}
+
+// Webhooks manages webhooks and sends their deliveries. All fields are required.
+type Webhooks struct {
+	Store     WebhookStore
+	Poster    Poster
+	Sealer    Sealer
+	PublicURL string // the base URL of pages
+	Now       func() time.Time
+	NewID     func() string
+}
+
+// WebhookSettings are the settings of a webhook that people edit.
+type WebhookSettings struct {
+	URL         string
+	Description string
+	Topics      []Topic // empty means all
+}
+
+// NewWebhook describes a webhook to add.
+type NewWebhook struct {
+	WebhookSettings
+	Directory   string // the id of the directory
+	Application string // the id of the application; empty for every application
+	Actor       string
+	Form        string // the number of the form; empty for a command
+}
+
+// Add adds a webhook and returns its secret, which cannot be read again. It returns a refusal for a
+// wrong field, and the errors of WebhookStore.AddWebhook.
+func (ws *Webhooks) Add(ctx context.Context, req NewWebhook) (w Webhook, secret string, err error) {
+	settings, err := ws.check(req.WebhookSettings)
+	if err != nil {
+		return Webhook{}, "", err
+	}
+	w = Webhook{
+		ID: ws.NewID(), Directory: req.Directory, Application: req.Application, URL: settings.URL, Description: settings.Description, Topics: settings.Topics,
+		AddedBy: req.Actor, Added: ws.now(), Form: req.Form,
+	}
+	secret = newSigningSecret()
+	if w.Sealed, err = ws.Sealer.Seal([]byte(secret), w.sealContext()); err != nil {
+		return Webhook{}, "", fmt.Errorf("seal the secret of a webhook: %w", err)
+	}
+	e := ws.newEvent(event.WebhookAdded, req.Actor, w, "The webhook "+w.Label()+" gets news about: "+joinLabels(w.Topics))
+	e.Data = event.DataOf(nil, event.Changed("host", nil, w.Host()), event.Changed("topics", nil, topicNames(w.Topics)))
+	if err := ws.Store.AddWebhook(ctx, w, MaxWebhooks, e); err != nil {
+		return Webhook{}, "", err
+	}
+	return w, secret, nil
+}
+
+// check returns the settings in the form in which they are stored, or a refusal.
+func (ws *Webhooks) check(s WebhookSettings) (WebhookSettings, error) {
+	s.URL, s.Description = strings.TrimSpace(s.URL), strings.TrimSpace(s.Description)
+	bad := func(field, detail string, args ...any) error {
+		return refusal.New(refusal.Invalid, field, detail, args...).Advise("write an address such as https://hooks.contoso.example/rollcall")
+	}
+	switch {
+	case s.URL == "":
+		return s, bad("url", "the URL is missing")
+	case len(s.URL) > maxURLBytes:
+		return s, bad("url", "the URL is longer than %d bytes", maxURLBytes)
+	case !isPlain(s.URL) || strings.ContainsFunc(s.URL, unicode.IsSpace):
+		return s, bad("url", "a URL holds no spaces and no control characters")
+	case len(s.Description) > maxDescriptionBytes:
+		return s, refusal.New(refusal.Invalid, "description", "the description is longer than %d bytes", maxDescriptionBytes)
+	case !isPlain(s.Description):
+		return s, refusal.New(refusal.Invalid, "description", "a description holds no control characters")
+	}
+	if u, err := url.Parse(s.URL); err != nil || u.Host == "" {
+		return s, bad("url", "%q is not a URL", s.URL)
+	}
+	if err := ws.Poster.CheckURL(s.URL); err != nil {
+		return s, bad("url", "%s", err.Error())
+	}
+	topics, err := sortTopics(s.Topics)
+	s.Topics = topics
+	return s, err
+}
+
+func isPlain(text string) bool {
+	return utf8.ValidString(text) && !strings.ContainsFunc(text, unicode.IsControl)
+}
+
+// List returns the webhooks of a directory, the oldest first.
+func (ws *Webhooks) List(ctx context.Context, directory string) ([]Webhook, error) {
+	return ws.Store.Webhooks(ctx, directory)
+}
+
+// Find returns the webhook with this id, URL or description. It returns ErrNoWebhook if there is
+// none, or if several have the URL or description.
+func (ws *Webhooks) Find(ctx context.Context, directory, name string) (Webhook, error) {
+	all, err := ws.Store.Webhooks(ctx, directory)
+	if err != nil {
+		return Webhook{}, err
+	}
+	var found []Webhook
+	for _, w := range all {
+		if w.ID == name {
+			return w, nil
+		}
+		if w.URL == name || w.Description != "" && strings.EqualFold(w.Description, strings.TrimSpace(name)) {
+			found = append(found, w)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return Webhook{}, ErrNoWebhook.Because("this directory has no webhook %q", name)
+	case 1:
+		return found[0], nil
+	default:
+		return Webhook{}, ErrNoWebhook.Because("%q names several webhooks", name).Advise("name one by its id")
+	}
+}
+
+// Change gives a webhook the settings that decide returns for the stored ones. It returns the error
+// of decide, a refusal for a wrong field, or ErrNoWebhook.
+func (ws *Webhooks) Change(ctx context.Context, directory, id string, decide func(now WebhookSettings) (WebhookSettings, error), actor string) (changed Webhook, err error) {
+	err = ws.Store.ChangeWebhook(ctx, directory, id, func(w Webhook) (Webhook, event.Event, error) {
+		s, err := decide(WebhookSettings{URL: w.URL, Description: w.Description, Topics: w.Topics})
+		if err == nil {
+			s, err = ws.check(s)
+		}
+		if err != nil {
+			return w, event.Event{}, err
+		}
+		before := w
+		w.URL, w.Description, w.Topics = s.URL, s.Description, s.Topics
+		var changes []event.Change
+		for _, c := range []struct {
+			name        string
+			differs     bool
+			before, now any
+		}{
+			{"host", before.Host() != w.Host(), before.Host(), w.Host()},
+			{"description", before.Description != w.Description, before.Description, w.Description},
+			{"topics", !slices.Equal(before.Topics, w.Topics), topicNames(before.Topics), topicNames(w.Topics)},
+		} {
+			if c.differs {
+				changes = append(changes, event.Changed(c.name, c.before, c.now))
+			}
+		}
+		e := ws.newEvent(event.WebhookChanged, actor, w, "The webhook "+w.Label()+" was changed")
+		e.Data = event.DataOf(nil, changes...)
+		changed = w
+		return w, e, nil
+	})
+	return changed, err
+}
+
+// Rotate gives a webhook a new secret and returns it. The old secret signs too for the time
+// overlap. form is the number of the form, or empty for a command. Rotate returns ErrNoWebhook, and
+// ErrFormUsed if the same form made the secret that the webhook has.
+func (ws *Webhooks) Rotate(ctx context.Context, directory, id string, overlap time.Duration, form, actor string) (w Webhook, secret string, err error) {
+	if overlap < 0 || overlap > MaxOverlap {
+		return Webhook{}, "", refusal.New(refusal.Invalid, "overlap", "the old secret can sign for up to 7 days, not for %s", overlap).Advise("choose a time from 0 to 7d")
+	}
+	secret = newSigningSecret()
+	err = ws.Store.ChangeWebhook(ctx, directory, id, func(now Webhook) (Webhook, event.Event, error) {
+		if form != "" && now.Form == form {
+			return now, event.Event{}, ErrFormUsed
+		}
+		sealed, err := ws.Sealer.Seal([]byte(secret), now.sealContext())
+		if err != nil {
+			return now, event.Event{}, fmt.Errorf("seal the secret of a webhook: %w", err)
+		}
+		words := "; the old one signs no longer"
+		now.OldSealed, now.OldUntil = nil, time.Time{}
+		if overlap > 0 && len(now.Sealed) > 0 {
+			now.OldSealed, now.OldUntil = now.Sealed, ws.now().Add(overlap)
+			words = "; the old one signs too until " + now.OldUntil.Format("2006-01-02 15:04 UTC")
+		}
+		now.Sealed, now.Form = sealed, form
+		w = now
+		return now, ws.newEvent(event.WebhookRotated, actor, now, "The webhook "+now.Label()+" has a new secret"+words), nil
+	})
+	if err != nil {
+		return Webhook{}, "", err
+	}
+	return w, secret, nil
+}
+
+// Enable lets deliveries be sent again, beginning with those that wait. It does nothing if the
+// webhook is enabled. It returns ErrNoWebhook, or ErrNoSecret if the secret is lost.
+func (ws *Webhooks) Enable(ctx context.Context, directory, id, actor string) error {
+	return ws.toggle(ctx, directory, id, func(w Webhook) (Webhook, event.Event, error) {
+		if w.IsEnabled() {
+			return w, event.Event{}, errNothingToDo
+		}
+		if len(w.Sealed) == 0 {
+			return w, event.Event{}, ErrNoSecret
+		}
+		w.Disabled, w.IsStopped, w.FailingSince, w.Error = time.Time{}, false, time.Time{}, ""
+		return w, ws.newEvent(event.WebhookEnabled, actor, w, "The webhook "+w.Label()+" was enabled"), nil
+	})
+}
+
+// Disable stops all deliveries, and takes no news until Enable. It does nothing if the webhook is
+// disabled. It returns ErrNoWebhook.
+func (ws *Webhooks) Disable(ctx context.Context, directory, id, actor string) error {
+	return ws.toggle(ctx, directory, id, func(w Webhook) (Webhook, event.Event, error) {
+		if !w.IsEnabled() {
+			return w, event.Event{}, errNothingToDo
+		}
+		w.Disabled = ws.now()
+		return w, ws.newEvent(event.WebhookDisabled, actor, w, "The webhook "+w.Label()+" was disabled"), nil
+	})
+}
+
+// errNothingToDo means that a webhook has the wanted state already.
+var errNothingToDo = refusal.New(refusal.Conflict, "", "there is nothing to do")
+
+func (ws *Webhooks) toggle(ctx context.Context, directory, id string, change func(Webhook) (Webhook, event.Event, error)) error {
+	err := ws.Store.ChangeWebhook(ctx, directory, id, change)
+	if err == errNothingToDo { //nolint:errorlint // it is never wrapped
+		return nil
+	}
+	return err
+}
+
+// Remove removes a webhook with its deliveries; those that wait are never sent. It returns
+// ErrNoWebhook if there is no such webhook.
+func (ws *Webhooks) Remove(ctx context.Context, directory, id, actor string) error {
+	return ws.Store.RemoveWebhook(ctx, directory, id, func(w Webhook) event.Event {
+		e := ws.newEvent(event.WebhookRemoved, actor, w, "The webhook "+w.Label()+" was removed")
+		e.Data = event.DataOf(nil, event.Changed("host", w.Host(), nil), event.Changed("topics", topicNames(w.Topics), nil))
+		return e
+	})
+}
+
+// Deliveries returns up to limit deliveries of a webhook before the cursor before, newest first.
+// next is the cursor of the next page; it is empty on the last one.
+func (ws *Webhooks) Deliveries(ctx context.Context, directory, id, before string, limit int) (page []WebhookDelivery, next string, err error) {
+	page, err = ws.Store.Deliveries(ctx, directory, id, before, limit+1)
+	if err != nil || len(page) <= limit {
+		return page, "", err
+	}
+	page = page[:limit]
+	return page, page[limit-1].Cursor(), nil
+}
+
+// SendAgain makes a delivery due at once. It keeps its webhook-id. SendAgain returns ErrNoDelivery,
+// or ErrWebhookOff if the webhook is disabled.
+func (ws *Webhooks) SendAgain(ctx context.Context, directory, id, delivery string) error {
+	return ws.Store.Repeat(ctx, directory, id, delivery, ws.now())
+}
+
+// secrets opens the secrets that sign now: the current one first.
+func (ws *Webhooks) secrets(w Webhook, now time.Time) ([]string, error) {
+	if len(w.Sealed) == 0 {
+		return nil, ErrNoSecret
+	}
+	plain, err := ws.Sealer.Open(w.Sealed, w.sealContext())
+	if err != nil {
+		return nil, err
+	}
+	all := []string{string(plain)}
+	if len(w.OldSealed) > 0 && now.Before(w.OldUntil) {
+		old, err := ws.Sealer.Open(w.OldSealed, w.sealContext())
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, string(old))
+	}
+	return all, nil
+}
+
+// sealContext names the place where the secrets of a webhook are stored.
+func (w Webhook) sealContext() string { return "webhook " + w.Directory + " " + w.ID }
+
+// newSigningSecret returns a secret in the form of Standard Webhooks.
+func newSigningSecret() string {
+	var key [signingKeyBytes]byte
+	_, _ = rand.Read(key[:]) // rand.Read is documented never to return an error
+	return "whsec_" + base64.StdEncoding.EncodeToString(key[:])
+}
+
+func (ws *Webhooks) now() time.Time { return ws.Now().UTC().Truncate(time.Microsecond) }
+
+func (ws *Webhooks) newEvent(name, actor string, w Webhook, text string) event.Event {
+	return event.Event{Time: ws.Now(), Scope: event.Directory(w.Directory), Name: name, Actor: actor, Subject: w.ID, Text: text}
+}
+
+// Reseal seals all secrets of webhooks again with the current key. It returns how many secrets it
+// sealed, and the webhooks whose secrets cannot be opened.
+func (ws *Webhooks) Reseal(ctx context.Context) (done int, lost []Webhook, err error) {
+	all, err := ws.Store.AllWebhooks(ctx)
+	if err != nil {
+		return 0, nil, fmt.Errorf("find the secrets of webhooks: %w", err)
+	}
+	for _, w := range all {
+		again := make([][]byte, 2)
+		for i, sealed := range [][]byte{w.Sealed, w.OldSealed} {
+			if len(sealed) == 0 {
+				continue
+			}
+			plain, err := ws.Sealer.Open(sealed, w.sealContext())
+			if err != nil {
+				if i == 0 {
+					again = nil
+					break
+				}
+				continue // the old secret is forgotten; the current one signs
+			}
+			if again[i], err = ws.Sealer.Seal(plain, w.sealContext()); err != nil {
+				return done, lost, fmt.Errorf("seal the secret of a webhook: %w", err)
+			}
+		}
+		if again == nil {
+			lost = append(lost, w)
+			continue
+		}
+		if err := ws.Store.ReplaceWebhookSecrets(ctx, w, again[0], again[1]); err != nil {
+			return done, lost, err
+		}
+		done++
+	}
+	return done, lost, nil
+}
+
+// CountOpen counts the webhooks with a sealed secret, and how many of them the sealer can open.
+func (ws *Webhooks) CountOpen(ctx context.Context) (opens, sealed int, err error) {
+	all, err := ws.Store.AllWebhooks(ctx)
+	if err != nil {
+		return 0, 0, fmt.Errorf("find the secrets of webhooks: %w", err)
+	}
+	for _, w := range all {
+		if _, err := ws.Sealer.Open(w.Sealed, w.sealContext()); err == nil {
+			opens++
+		}
+	}
+	return opens, len(all), nil
+}
+
+// DiscardLost disables the webhooks whose secrets cannot be opened, and removes these secrets. It
+// returns the webhooks.
+func (ws *Webhooks) DiscardLost(ctx context.Context, actor string) (lost []Webhook, err error) {
+	all, err := ws.Store.AllWebhooks(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("find the secrets of webhooks: %w", err)
+	}
+	for _, w := range all {
+		if _, err := ws.Sealer.Open(w.Sealed, w.sealContext()); err == nil {
+			continue
+		}
+		e := ws.newEvent(event.WebhookDisabled, actor, w, "The webhook "+w.Label()+" was disabled: its secret was lost with the key that sealed it. Rotate the secret, and enable the webhook")
+		if err := ws.Store.ReplaceWebhookSecrets(ctx, w, nil, nil, e); err != nil {
+			return lost, err
+		}
+		lost = append(lost, w)
+	}
+	return lost, nil
+}

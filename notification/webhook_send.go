@@ -1,0 +1,202 @@
+package notification
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/rollcall-scim/rollcall/event"
+)
+
+const (
+	postsAtOnce    = 8               // how many endpoints one slice sends to, at the same time
+	postTimeout    = 8 * time.Second // how long an endpoint may take for its answer
+	maxAnswerBytes = 500             // how much of an answer is stored
+	// giveUpAfter is how long a delivery is tried. An endpoint that takes nothing for that long is
+	// disabled.
+	giveUpAfter = 72 * time.Hour
+)
+
+// webhookRetryAfter returns how long to wait after this number of failed tries of a delivery.
+func webhookRetryAfter(attempts int) time.Duration {
+	waits := []time.Duration{5 * time.Second, time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour}
+	if attempts <= len(waits) {
+		return waits[max(attempts, 1)-1]
+	}
+	return 6 * time.Hour
+}
+
+// Advance sends the deliveries that are due, at most one for each webhook. It returns the time at
+// which it must be called again. An endpoint that takes nothing for three days is disabled.
+func (ws *Webhooks) Advance(ctx context.Context, _ string, epoch int64) (next time.Time, err error) {
+	due, next, err := ws.Store.DueDeliveries(ctx, ws.now(), postsAtOnce)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("find the webhooks that are due: %w", err)
+	}
+	if len(due) == 0 {
+		return next, nil
+	}
+	failures := make([]error, len(due))
+	var sending sync.WaitGroup
+	for i, d := range due {
+		sending.Go(func() { failures[i] = ws.deliver(ctx, epoch, d) })
+	}
+	sending.Wait()
+	return ws.now(), errors.Join(failures...)
+}
+
+// deliver sends one delivery and stores the result.
+func (ws *Webhooks) deliver(ctx context.Context, epoch int64, d WebhookDelivery) error {
+	d, failure := ws.try(ctx, d)
+	if ctx.Err() != nil && failure {
+		return ctx.Err() // the process is shutting down, so this does not count as a try
+	}
+	now := d.LastTry
+	if !failure {
+		d.State = DeliverySent
+		d.Webhook.LastSent, d.Webhook.FailingSince, d.Webhook.Error = now, time.Time{}, ""
+		return ws.note(ctx, epoch, d, nil)
+	}
+	d.NextTry = now.Add(webhookRetryAfter(d.Attempts))
+	d.Webhook.Error = d.failureText()
+	if d.Webhook.FailingSince.IsZero() {
+		d.Webhook.FailingSince = now
+	}
+	var stopped *event.Event
+	reason := "its endpoint has taken nothing for three days"
+	if d.Status == http.StatusGone {
+		reason = "its endpoint answers that it is gone"
+	}
+	switch {
+	case d.Status == http.StatusGone, now.Sub(d.Webhook.FailingSince) >= giveUpAfter:
+		e := ws.newEvent(event.WebhookStopped, "system", d.Webhook, "The webhook "+d.Webhook.Label()+" was disabled: "+reason+". "+d.Webhook.Error)
+		stopped = &e
+		d.Webhook.Disabled, d.Webhook.IsStopped = now, true
+	case now.Sub(d.FirstTry) >= giveUpAfter:
+		d.State = DeliveryFailed // the endpoint takes others, but not this one
+	}
+	return ws.note(ctx, epoch, d, stopped)
+}
+
+func (ws *Webhooks) note(ctx context.Context, epoch int64, d WebhookDelivery, stopped *event.Event) error {
+	if err := ws.Store.Delivered(ctx, epoch, d, stopped); err != nil {
+		return fmt.Errorf("note the answer to a webhook: %w", err)
+	}
+	return nil
+}
+
+// try sends a delivery once, and fills in the answer. It reports whether the endpoint did not take
+// the delivery.
+func (ws *Webhooks) try(ctx context.Context, d WebhookDelivery) (_ WebhookDelivery, failure bool) {
+	ctx, cancel := context.WithTimeout(ctx, postTimeout)
+	defer cancel()
+	began := ws.now()
+	secrets, err := ws.secrets(d.Webhook, began)
+	var answer PostAnswer
+	if err == nil {
+		answer, err = ws.Poster.Post(ctx, Post{ID: d.ID, URL: d.Webhook.URL, Time: began, Body: ws.payload(d), Secrets: secrets})
+	}
+	d.Attempts++
+	d.LastTry = ws.now()
+	if d.FirstTry.IsZero() {
+		d.FirstTry = d.LastTry
+	}
+	d.TookMillis = d.LastTry.Sub(began).Milliseconds()
+	d.Status, d.Answer = answer.Status, shorten(oneLine(answer.Text), maxAnswerBytes)
+	if err != nil {
+		d.Answer = shorten(oneLine(err.Error()), maxAnswerBytes)
+	}
+	return d, err != nil || answer.Status < 200 || answer.Status > 299
+}
+
+// failureText says why the last try of the delivery failed.
+func (d WebhookDelivery) failureText() string {
+	if d.Status == 0 {
+		return d.Answer
+	}
+	text := fmt.Sprintf("The endpoint answered with the status %d.", d.Status)
+	if d.Answer != "" {
+		text += " " + d.Answer
+	}
+	return shorten(text, maxErrorBytes)
+}
+
+// Outcome says in a few words what came of the last try, such as "200" or "503 Service Unavailable".
+func (d WebhookDelivery) Outcome() string {
+	switch {
+	case d.Attempts == 0:
+		return "not tried yet"
+	case d.Status == 0:
+		return d.Answer
+	case d.Answer == "":
+		return fmt.Sprint(d.Status)
+	}
+	return fmt.Sprintf("%d %s", d.Status, d.Answer)
+}
+
+// SendTest sends a test event to a webhook now, also if it is disabled, and returns the delivery
+// with the answer. It stores the delivery. The error is one of this server; a refusal by the
+// endpoint is no error.
+func (ws *Webhooks) SendTest(ctx context.Context, directoryName string, w Webhook, actor string) (WebhookDelivery, error) {
+	now := ws.now()
+	d := WebhookDelivery{
+		ID: newDeliveryID(ws.NewID()), Event: TestType, Time: now, NextTry: now, Webhook: w, DirectoryName: directoryName,
+		Text: "This is a test of the webhook, sent by " + event.ParseActor(actor).Words() + ".",
+	}
+	d, failure := ws.try(ctx, d)
+	d.State = DeliverySent
+	if failure {
+		d.State = DeliveryFailed
+	}
+	return d, ws.Store.AddDelivery(context.WithoutCancel(ctx), d)
+}
+
+// newDeliveryID makes a webhook-id of an id.
+func newDeliveryID(id string) string { return "msg_" + id }
+
+// namedID is an object in a payload.
+type namedID struct {
+	ID   string `json:"id"`
+	Name string `json:"name,omitempty"`
+}
+
+// payload is the body of a request to an endpoint. docs/webhooks.md describes it.
+type payload struct {
+	Type      string      `json:"type"`
+	Timestamp string      `json:"timestamp"`
+	Data      payloadData `json:"data"`
+}
+
+type payloadData struct {
+	Directory   namedID         `json:"directory"`
+	Application *namedID        `json:"application,omitempty"`
+	Topic       string          `json:"topic,omitempty"`
+	Text        string          `json:"text"`
+	URL         string          `json:"url"`
+	Details     json.RawMessage `json:"details,omitempty"`
+}
+
+func (ws *Webhooks) payload(d WebhookDelivery) []byte {
+	p := payload{Type: d.Event, Timestamp: d.Time.UTC().Format("2006-01-02T15:04:05.000000Z"), Data: payloadData{
+		Directory: namedID{ID: d.Webhook.Directory, Name: d.DirectoryName}, Text: oneLine(d.Text),
+		URL: pageLink(ws.PublicURL, d.DirectoryName, Message{Event: d.Event, Application: d.Application}),
+	}}
+	if d.ApplicationID != "" {
+		p.Data.Application = &namedID{ID: d.ApplicationID, Name: d.Application}
+	}
+	if t, ok := TopicOf(d.Event); ok {
+		p.Data.Topic = string(t)
+	}
+	if json.Valid([]byte(d.Details)) {
+		p.Data.Details = json.RawMessage(d.Details)
+	}
+	body, err := json.Marshal(p)
+	if err != nil {
+		panic("encode the payload of a webhook: " + err.Error()) // impossible: strings, and JSON that was checked
+	}
+	return body
+}

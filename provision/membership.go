@@ -639,7 +639,9 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 	}
 	// Another worker may have begun to delete the account since the links were read. Then its
 	// membership may have ended with it.
-	if _, deleting := p.doubt.of(sample[0].Member); !deleting {
+	_, deleting := p.doubt.of(sample[0].Member)
+	// If no member stays, nobody can tell a removal of some members from the removal of all.
+	if !deleting && (!removing || s.other != "") {
 		s.proved(removing)
 	}
 	return nil

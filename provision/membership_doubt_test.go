@@ -353,6 +353,36 @@ func TestARefusedRemovalShowsThatAnEarlierOneEmptiedTheGroup(t *testing.T) {
 	g.expect("Team Blue: bo")
 }
 
+// TestTheRemovalOfTheLastMemberProvesNoRemoval has an application that takes the removal of one
+// member, as a list of values, for the removal of all. Nobody notices that when the last member of a
+// group leaves.
+func TestTheRemovalOfTheLastMemberProvesNoRemoval(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	ada, bo := g.hire("ada", true), g.hire("bo", true)
+	red, blue := g.group("Team Red", ada), g.group("Team Blue", ada, bo)
+	g.sync()
+	g.expect("Team Blue: ada bo", "Team Red: ada")
+	g.teams.answer = func(w http.ResponseWriter, r *http.Request, body string) bool {
+		if !isRemoval(r, body) || !strings.Contains(body, `"path":"members"`) {
+			return false
+		}
+		id := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+		g.teams.mu.Lock()
+		defer g.teams.mu.Unlock()
+		team := g.teams.byID[id].Clone()
+		delete(team, "members")
+		g.teams.byID[id] = team
+		w.WriteHeader(http.StatusNoContent)
+		return true
+	}
+	g.leave(red, ada)
+	g.sync()
+	g.leave(blue, ada)
+	g.settle()
+	g.expect("Team Blue: bo", "Team Red: ")
+}
+
 // TestAnAnswerThatIsOutOfDateEmptiesNoGroup has an application that ignores removals in Entra's
 // form. When it is asked about a member that stays, it once answers that the group has no such
 // member.

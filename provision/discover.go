@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
-	"github.com/rollcall-scim/rollcall/internal/phrase"
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
@@ -278,7 +277,7 @@ func (s *discoverer) matchUsers(ctx context.Context) error {
 	s.d.Users += len(page)
 	if len(page) < discoveryPage {
 		if n := s.d.Progress.Unread; n > 0 {
-			s.d.Notes = append(s.d.Notes, phrase.Count(n, "user", "users")+" could not be compared fully, because an expression of a matching attribute fails. An account that only this attribute would match counts as a local account.")
+			s.d.Notes = append(s.d.Notes, fmt.Sprintf("An expression of a matching attribute fails for some users: %d. An account that only this attribute would match counts as a local account.", n))
 		}
 		s.begin(readingRest)
 	}

@@ -506,7 +506,7 @@ func (a DiscoveredAccount) takenAway() bool {
 	return connected && (a.Active == nil || !*a.Active)
 }
 
-// withoutDeleted returns those of the users whom the directory still has, in their order, and adds
+// withoutDeleted returns those of the users that the directory still has, in their order, and adds
 // the number of the others to left.
 func (e *Engine) withoutDeleted(ctx context.Context, k Key, ids []string, left int) (present []string, more int, err error) {
 	if len(ids) == 0 {

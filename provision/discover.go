@@ -214,7 +214,9 @@ func (s *discoverer) listAccounts(ctx context.Context) error {
 	}
 	fresh := len(batch.Accounts)
 	s.d.Accounts += fresh
-	s.d.Total = max(page.Total, 0)
+	total := max(page.Total, 0)
+	at.Moved = at.Start > 1 && (at.Moved || total != s.d.Total)
+	s.d.Total = total
 	at.Start += page.Named
 	if at.Repeats++; fresh > 0 {
 		at.Repeats = 0
@@ -222,11 +224,11 @@ func (s *discoverer) listAccounts(ctx context.Context) error {
 	ended := page.Named == 0 || page.Total > 0 && int64(at.Start) > page.Total || page.Total <= 0 && fresh == 0
 	switch {
 	case !ended && (at.Repeats < maxRepeatedPages || at.Pass > 1):
-	case s.d.Total > int64(s.d.Accounts) && at.Pass < maxListPasses && at.Repeats < maxRepeatedPages:
-		at.Start, at.Pass = 1, at.Pass+1 // accounts have moved while the list was read
+	case (at.Moved || s.d.Total > int64(s.d.Accounts)) && at.Pass < maxListPasses && (at.Pass > 1 || at.Repeats < maxRepeatedPages):
+		at.Start, at.Pass, at.Repeats = 1, at.Pass+1, 0 // accounts have moved while the list was read
 	default:
 		if s.d.Total > int64(s.d.Accounts) {
-			s.d.Notes = append(s.d.Notes, fmt.Sprintf("The application says that it has %d accounts, but its list shows only %d.", s.d.Total, s.d.Accounts))
+			s.d.Notes = append(s.d.Notes, fmt.Sprintf("The application says that it has %d accounts, but its list shows only %d. So no account counts as gone.", s.d.Total, s.d.Accounts))
 		}
 		s.begin(matchingUsers)
 	}
@@ -266,12 +268,16 @@ func (s *discoverer) matchUsers(ctx context.Context) error {
 		return err
 	}
 	var batch DiscoveredBatch
-	near := nearCounter{}
+	near, before := nearCounter{}, byHash.near()
 	for _, u := range users {
-		for _, m := range u.matches(s.r.m, byHash) {
-			if !m.Near || near.takes(m.Account, byHash.near(m.Account)) {
+		matches, hash, attribute := u.matches(s.r.m, byHash)
+		for _, m := range matches {
+			if !m.Near || near.takes(m.Account, before[m.Account]) {
 				batch.Matches = append(batch.Matches, m)
 			}
+		}
+		if attribute != "" && u.object.Deleted.IsZero() {
+			s.d.Progress.share(hash, attribute, u.assigned)
 		}
 	}
 	s.d.Users += len(page)
@@ -282,6 +288,14 @@ func (s *discoverer) matchUsers(ctx context.Context) error {
 		s.begin(readingRest)
 	}
 	return s.save(ctx, batch)
+}
+
+// share notes that a user has a value that too many accounts have.
+func (p *DiscoveryProgress) share(hash int64, attribute string, assigned bool) {
+	if p.Shared == nil {
+		p.Shared = map[int64]SharedValue{}
+	}
+	p.Shared[hash] = SharedValue{attribute, assigned || p.Shared[hash].Assigned}
 }
 
 // candidates returns the accounts of the discovery that have one of these hashes, by hash.
@@ -346,6 +360,9 @@ func (s *discoverer) compareRest(ctx context.Context) error {
 		u, _ := s.p.discoveredUser(&page[i], s.e.Now())
 		done := map[string]bool{}
 		for _, v := range alike[i] {
+			if tooMany(byHash[v.hash()]) {
+				continue
+			}
 			for _, c := range byHash[v.hash()] {
 				if done[c.ID] || !c.has(v) || !near.takes(c.ID, c.Near) {
 					continue
@@ -384,14 +401,14 @@ func (s *discoverer) sortAccounts(ctx context.Context) error {
 	var batch DiscoveredBatch
 	for _, a := range page {
 		s.d.Progress.After = a.ID
-		one := a.sorted(accountsOf, s.d.Compared)
+		one := a.sorted(accountsOf, s.d.Progress.Shared, s.d.Compared)
 		s.d.count(one)
 		batch.Sorted = append(batch.Sorted, one)
 	}
 	if len(page) == discoveryPage {
 		return s.save(ctx, batch)
 	}
-	if s.begin(findingGone); s.d.Progress.Previous == "" {
+	if s.begin(findingGone); s.d.Progress.Previous == "" || s.d.Total > int64(s.d.Accounts) {
 		return s.end(ctx, batch)
 	}
 	return s.save(ctx, batch)
@@ -450,8 +467,9 @@ func (s *discoverer) end(ctx context.Context, batch DiscoveredBatch) error {
 	return s.save(ctx, batch)
 }
 
-// sorted puts an account into its class. accountsOf says how many accounts each user matches.
-func (a UnsortedAccount) sorted(accountsOf map[string]int, compared bool) DiscoveredAccount {
+// sorted puts an account into its class. accountsOf says how many accounts each user matches, and
+// shared which values too many accounts have.
+func (a UnsortedAccount) sorted(accountsOf map[string]int, shared map[int64]SharedValue, compared bool) DiscoveredAccount {
 	one := DiscoveredAccount{FoundAccount: a.FoundAccount, Class: LocalAccounts, NearCount: a.Near, Matches: a.Matches, sortName: a.sortName(), searchText: a.searchText()}
 	for _, m := range a.Matches {
 		if one.Class == LocalAccounts {
@@ -470,6 +488,12 @@ func (a UnsortedAccount) sorted(accountsOf map[string]int, compared bool) Discov
 	}
 	if len(a.Matches) > 1 {
 		one.Ambiguous = fmt.Sprintf("%d users match the account", len(a.Matches))
+	}
+	if value, found := a.shared(shared); found {
+		one.Class, one.Ambiguous = UnassignedUsers, fmt.Sprintf("more than %d accounts share a user’s value of %s", MaxCandidates, value.Attribute)
+		if value.Assigned {
+			one.Class = AssignedUsers
+		}
 	}
 	switch {
 	case !compared:

@@ -110,7 +110,21 @@ type DiscoveryProgress struct {
 	Unmatched int            `json:"unmatched"`
 	Failures  int            `json:"failures"` // how many requests in a row have failed
 	Unread    int            `json:"unread"`   // users whose matching values could not be computed
+	Moved     bool           `json:"moved"`    // whether the number of accounts changed since the list was begun
+
+	// Shared has the matching values of users that more than MaxCandidates accounts have, by hash.
+	Shared map[int64]SharedValue `json:"shared,omitempty"`
 }
+
+// SharedValue is a matching value of users that too many accounts have, such as "N/A".
+type SharedValue struct {
+	Attribute string `json:"attribute"`
+	Assigned  bool   `json:"assigned"` // whether a user who has it is assigned
+}
+
+// MaxCandidates is how many accounts are compared with a user because of one value. A value that
+// more accounts have says nothing about whose account it is.
+const MaxCandidates = 20
 
 // FoundAccount is an account as the application listed it.
 type FoundAccount struct {
@@ -265,7 +279,8 @@ type DiscoveryStore interface {
 	// ListedBefore returns which of these accounts the discovery has, and which of them are
 	// connected with a user, by account.
 	ListedBefore(ctx context.Context, k Key, id string, accounts []string) (listed map[string]bool, connected map[string]string, err error)
-	// Candidates returns the accounts that have a value with one of these hashes.
+	// Candidates returns the accounts that have a value with one of these hashes, of each hash one
+	// more than MaxCandidates at most.
 	Candidates(ctx context.Context, k Key, id string, hashes []int64) ([]IdentityCandidate, error)
 	// UnmatchedAccounts returns a page of the accounts that no user matches, ordered by id.
 	UnmatchedAccounts(ctx context.Context, k Key, id, after string, limit int) ([]FoundAccount, error)

@@ -369,6 +369,78 @@ func TestDiscoveryAfterChangesOfSettings(t *testing.T) {
 	}
 }
 
+// TestDiscoveryOfSharedValues has a value that many accounts have, and a user, too.
+func TestDiscoveryOfSharedValues(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorldOn(t, db)
+		w.matchBy("userName", workMail)
+		const many = provision.MaxCandidates + 3
+		w.people.put("bo", person("bo@contoso.com", "Bo", "Smith"))
+		w.people.set("bo", "mail", "none@contoso.com")
+		w.people.assign("bo", false)
+		w.people.put("al", person("al@contoso.com", "Al", "Smith"))
+		for i := range many {
+			r := account(fmt.Sprintf("shared%d", i))
+			r["emails"] = []any{map[string]any{"type": "work", "value": "none@contoso.com"}}
+			w.app.add(r)
+			w.app.add(scim.Resource{"userName": fmt.Sprintf("alike%d", i), "displayName": text(person("al@contoso.com", "Al", "Smith")["displayName"])})
+		}
+		w.app.add(account("al@contoso.com"))
+		d, found := w.discover()
+		for i := range many {
+			if got, want := inShort(found[fmt.Sprintf("shared%d", i)]), "unassigned, more than 20 accounts share a user’s value of "+workMail; got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+			if got := inShort(found[fmt.Sprintf("alike%d", i)]); got != "local" {
+				t.Errorf("a likeness that many have: %q", got)
+			}
+		}
+		if got := inShort(found["al@contoso.com"]); got != "assigned; al@contoso.com by userName" || d.Ambiguous != many || d.Unassigned != many {
+			t.Errorf("al is %q, discovery %+v", got, d)
+		}
+		if ids, left, err := w.engine.UsersToAssign(t.Context(), w.key, nil); err != nil || len(ids) != 0 || left != many {
+			t.Errorf("to assign %q, %d left out, %v", ids, left, err)
+		}
+	})
+}
+
+// TestDiscoveryOfAListThatShrinks deletes an account of the first page while the list is read, and
+// later shows fewer accounts than it has.
+func TestDiscoveryOfAListThatShrinks(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ids := map[string]string{}
+	for i := range 6 {
+		name := fmt.Sprintf("a%d@contoso.com", i)
+		ids[name] = w.app.add(account(name))
+	}
+	w.app.page = 2
+	w.app.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Query().Get("startIndex") == "3" {
+			w.app.mu.Lock()
+			delete(w.app.users, ids["a0@contoso.com"])
+			w.app.mu.Unlock()
+		}
+		return false
+	}
+	if _, found := w.discover(); len(found) != 6 {
+		t.Errorf("found %q", slices.Sorted(maps.Keys(found)))
+	}
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Query().Get("startIndex") == "" {
+			return false
+		}
+		one := map[string]any{"schemas": []string{scim.UserURN}, "id": ids["a1@contoso.com"], "userName": "a1@contoso.com"}
+		rw.Header().Set("Content-Type", "application/scim+json")
+		_ = json.NewEncoder(rw).Encode(map[string]any{"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:ListResponse"}, "Resources": []any{one}, "totalResults": 5, "startIndex": 1, "itemsPerPage": 1})
+		return true
+	}
+	if d, _ := w.discover(); d.Gone != 0 || d.Accounts != 1 || len(d.Notes) != 1 {
+		t.Errorf("a list that hides accounts: %+v", d)
+	}
+}
+
 // TestDiscoveryThatCannotGoOn fails with a reason, waits, or is cancelled. The last complete one
 // stays.
 func TestDiscoveryThatCannotGoOn(t *testing.T) {
@@ -501,6 +573,15 @@ func TestDiscoveryOfListsThatLie(t *testing.T) {
 				return []int{start, start + 1}
 			}
 		}(), 6, 7, ""},
+		"an account that moves twice": {12, func() func(int) []int {
+			calls := 0
+			return func(start int) []int {
+				if calls++; start == 11 && calls < 14 {
+					return []int{11, 1}
+				}
+				return []int{start, start + 1}
+			}
+		}(), 12, 19, ""},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			t.Parallel()

@@ -2,6 +2,7 @@ package provision
 
 import (
 	"hash/fnv"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -134,17 +135,19 @@ func looseText(s string) string {
 // candidates are accounts by the hash of a value.
 type candidates map[int64][]*IdentityCandidate
 
-// near returns how many near matches an account has so far.
-func (all candidates) near(account string) int {
+// near returns how many near matches each account has so far.
+func (all candidates) near() map[string]int {
+	counts := map[string]int{}
 	for _, list := range all {
 		for _, c := range list {
-			if c.ID == account {
-				return c.Near
-			}
+			counts[c.ID] = c.Near
 		}
 	}
-	return 0
+	return counts
 }
+
+// tooMany reports whether more accounts have a value than are compared.
+func tooMany(list []*IdentityCandidate) bool { return len(list) > MaxCandidates }
 
 // discoveredUser is a user of the directory that a discovery compares with accounts.
 type discoveredUser struct {
@@ -185,9 +188,9 @@ func (u discoveredUser) hashes() []int64 {
 
 // matches returns the accounts that the user matches, and those that the user nearly matches. As in
 // a cycle, a connection decides, and otherwise the first matching attribute that finds an account. A
-// user who was deleted matches nothing.
-func (u discoveredUser) matches(m *mapping, byHash candidates) []DiscoveredMatch {
-	var all []DiscoveredMatch
+// user who was deleted matches nothing. If too many accounts have the value that decides, matches returns
+// none of them, but the hash of the value and its attribute.
+func (u discoveredUser) matches(m *mapping, byHash candidates) (all []DiscoveredMatch, sharedHash int64, shared string) {
 	done := map[string]bool{}
 	add := func(c *IdentityCandidate, by, reason string) {
 		if done[c.ID] {
@@ -212,6 +215,12 @@ func (u discoveredUser) matches(m *mapping, byHash candidates) []DiscoveredMatch
 	}
 	for _, k := range u.keys {
 		row := m.rowFor(k.Path)
+		if list := byHash[k.looseHash()]; tooMany(list) {
+			if decided == "" && slices.ContainsFunc(list, func(c *IdentityCandidate) bool { return c.fits(row, wanted(k)) }) {
+				decided, sharedHash, shared = k.Path, k.looseHash(), k.Path
+			}
+			continue
+		}
 		for _, c := range byHash[k.looseHash()] {
 			if (decided == "" || decided == k.Path) && (c.Connected == "" || c.Connected == u.object.ID) && c.fits(row, wanted(k)) {
 				add(c, k.Path, "")
@@ -221,6 +230,9 @@ func (u discoveredUser) matches(m *mapping, byHash candidates) []DiscoveredMatch
 	}
 	for _, k := range u.keys { // near matches come last, because an account may match by a later attribute
 		row := m.rowFor(k.Path)
+		if tooMany(byHash[k.looseHash()]) {
+			continue
+		}
 		for _, c := range byHash[k.looseHash()] {
 			switch fits := c.fits(row, wanted(k)); {
 			case c.Connected != "" && c.Connected != u.object.ID:
@@ -238,7 +250,22 @@ func (u discoveredUser) matches(m *mapping, byHash candidates) []DiscoveredMatch
 			}
 		}
 	}
-	return all
+	return all, sharedHash, shared
+}
+
+// shared returns the first value of the account that users and too many accounts have.
+func (a UnsortedAccount) shared(all map[int64]SharedValue) (value SharedValue, found bool) {
+	if len(all) == 0 || len(a.Matches) > 0 || a.Connected != "" {
+		return value, false
+	}
+	for _, path := range slices.Sorted(maps.Keys(a.Matching)) {
+		for _, v := range a.Matching[path] {
+			if value, found = all[keyHash(path, looseText(text(v)))]; found {
+				return value, true
+			}
+		}
+	}
+	return value, false
 }
 
 // near returns a near match of the user and an account.

@@ -268,7 +268,8 @@ func (s Provisioning) ListedBefore(ctx context.Context, k provision.Key, id stri
 	return listed, connected, err
 }
 
-// Candidates returns the accounts that have a value with one of these hashes.
+// Candidates returns the accounts that have a value with one of these hashes, of each hash one more
+// than provision.MaxCandidates at most.
 func (s Provisioning) Candidates(ctx context.Context, k provision.Key, id string, hashes []int64) (all []provision.IdentityCandidate, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		seen := map[int64]bool{} // batches are filled up with copies
@@ -277,6 +278,7 @@ func (s Provisioning) Candidates(ctx context.Context, k provision.Key, id string
 			for _, hash := range batch {
 				args = append(args, hash)
 			}
+			args = append(args, provision.MaxCandidates)
 			found, err := collect(ctx, tx, func(row scanner) (c provision.IdentityCandidate, err error) {
 				var document string
 				if err := row.Scan(&c.Hash, &c.Near, &document); err != nil {
@@ -285,9 +287,13 @@ func (s Provisioning) Candidates(ctx context.Context, k provision.Key, id string
 				return c, decodeFound(document, &c.FoundAccount)
 			}, `
 				select k.hash, d.near, d.found
-				from job_discovered_key k
-				join job_discovered d on d.directory = k.directory and d.app = k.app and d.discovery = k.discovery and d.account = k.account
-				where k.directory = $1 and k.app = $2 and k.discovery = $3 and k.hash in (`+placeholders(4, len(batch))+`)
+				from (
+					select hash, account, row_number() over (partition by hash order by account) as place
+					from job_discovered_key
+					where directory = $1 and app = $2 and discovery = $3 and hash in (`+placeholders(4, len(batch))+`)
+				) k
+				join job_discovered d on d.directory = $1 and d.app = $2 and d.discovery = $3 and d.account = k.account
+				where k.place <= `+placeholders(4+len(batch), 1)+` + 1
 				order by k.hash, k.account`, args...)
 			if err != nil {
 				return err

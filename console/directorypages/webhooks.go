@@ -160,7 +160,7 @@ func (p *Pages) newWebhookRow(v *directoryVisit, hook notification.Webhook, name
 		row.Badge = console.Badge{Tone: console.ToneQuiet, Text: "Disabled"}
 	case !hook.FailingSince.IsZero():
 		row.Badge = console.Badge{Tone: console.ToneWarning, Text: "Failing"}
-		row.Note += " Since " + console.RelativeTime(hook.FailingSince, now) + ". The last error: " + hook.Error
+		row.Note += " The first failure was " + console.RelativeTime(hook.FailingSince, now) + ". The last error: " + hook.Error
 	}
 	if !hook.IsEnabled() {
 		row.EnableURL, row.DisableURL = v.webhookURL(hook.ID, "/enable"), ""

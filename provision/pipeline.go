@@ -212,7 +212,8 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 				case news.ended:
 					l.busy--
 				case news.importEnded:
-					importing, first = false, first && news.changesLeft && news.err == nil && l.r.e.Now().Before(firstUntil)
+					// A leaver does not wait until everything is listed.
+					importing, first = false, first && news.changesLeft && news.err == nil && news.lane != Leavers && l.r.e.Now().Before(firstUntil)
 					refill = refill || news.importFoundWork && l.goesFirst(news.lane)
 					err = errors.Join(err, news.err)
 				default:

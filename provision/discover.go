@@ -98,8 +98,8 @@ func (s *discoverer) work(ctx context.Context, end time.Time) (next time.Time, e
 	if err := s.r.connect(); err != nil {
 		return time.Time{}, s.fail(ctx, asTargetError(err).Words())
 	}
-	if s.r.job.connection() != s.d.Progress.Settings {
-		return time.Time{}, s.fail(ctx, "The mapping or the Admin Credentials were changed meanwhile. Start the discovery again.")
+	if s.r.discoverySettings() != s.d.Progress.Settings {
+		return time.Time{}, s.fail(ctx, "The Tenant URL, the scope or the matching attributes were changed meanwhile, or all connections were forgotten. Start the discovery again.")
 	}
 	s.p = s.r.pass()
 	for {
@@ -277,7 +277,7 @@ func (s *discoverer) matchUsers(ctx context.Context) error {
 	s.d.Users += len(page)
 	if len(page) < discoveryPage {
 		if n := s.d.Progress.Unread; n > 0 {
-			s.d.Notes = append(s.d.Notes, fmt.Sprintf("%d users could not be compared, because an expression of a matching attribute fails for them. Their accounts count as local accounts.", n))
+			s.d.Notes = append(s.d.Notes, fmt.Sprintf("An expression of a matching attribute fails for some users: %d. An account that only this attribute would match counts as a local account.", n))
 		}
 		s.begin(readingRest)
 	}

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,7 +77,7 @@ type Discovery struct {
 	Local      int   `json:"local"`
 	Unassigned int   `json:"unassigned"`
 	Assigned   int   `json:"assigned"`
-	Ambiguous  int   `json:"ambiguous"` // accounts that cannot be told to be one user's
+	Ambiguous  int   `json:"ambiguous"` // accounts that several users match, or whose user matches several accounts
 	Near       int   `json:"near"`      // local accounts that a user nearly matches
 
 	Compared bool `json:"compared"` // whether there was a complete discovery before
@@ -100,7 +101,7 @@ type MatchingAttribute struct {
 // DiscoveryProgress says where a discovery goes on.
 type DiscoveryProgress struct {
 	Phase     discoveryPhase `json:"phase"`
-	Settings  string         `json:"settings"` // the [Job.connection] with which the discovery began
+	Settings  string         `json:"settings"` // the [run.discoverySettings] with which the discovery began
 	Previous  string         `json:"previous"` // the id of the complete discovery before; "" if there is none
 	Start     int            `json:"start"`    // the index of the next account to list, from 1
 	Pass      int            `json:"pass"`     // how many times the list was read from its beginning
@@ -154,7 +155,7 @@ type DiscoveredAccount struct {
 	Change    IdentityChange  `json:"change,omitempty"`
 	Was       *IdentityBefore `json:"was,omitempty"`       // what the discovery before said, if that differs
 	ObjectID  string          `json:"objectId,omitempty"`  // the only user who matches; "" if none or several do
-	Ambiguous string          `json:"ambiguous,omitempty"` // why it cannot be told whose account it is, in words
+	Ambiguous string          `json:"ambiguous,omitempty"` // why nobody can tell whose account it is, in words
 	NearCount int             `json:"nearCount"`           // how many users nearly match
 	Matches   []IdentityMatch `json:"matches"`
 	Near      []IdentityMatch `json:"nearMatches"`
@@ -310,15 +311,19 @@ func (e *Engine) BeginDiscovery(ctx context.Context, k Key, actor string) (Disco
 	running := &InputError{Field: "Discovery", Text: "is running already; wait for it, or cancel it"}
 	d := Discovery{
 		Key: k, ID: e.NewID(), By: actor, State: DiscoveryRunning, Started: e.Now(), Matching: r.m.matchingAttributes(), Notes: []string{},
-		Progress: DiscoveryProgress{Phase: listingAccounts, Settings: r.job.connection(), Start: 1, Pass: 1},
+		Progress: DiscoveryProgress{Phase: listingAccounts, Settings: r.discoverySettings(), Start: 1, Pass: 1},
 	}
 	d.Doing = d.Progress.Phase.words()
+	last := false // whether the last complete discovery was seen
 	for _, other := range all {
 		if other.State == DiscoveryRunning {
 			return other, running
 		}
-		if other.State == DiscoveryDone && d.Progress.Previous == "" {
-			d.Progress.Previous, d.Compared = other.ID, true
+		if other.State == DiscoveryDone && !last {
+			last = true
+			if other.Progress.target() == d.Progress.target() {
+				d.Progress.Previous, d.Compared = other.ID, true
+			}
 		}
 	}
 	if err := e.Discoveries.StartDiscovery(ctx, d); errors.Is(err, ErrChanged) {
@@ -327,6 +332,20 @@ func (e *Engine) BeginDiscovery(ctx context.Context, k Key, actor string) (Disco
 		return Discovery{}, err
 	}
 	return d, nil
+}
+
+// discoverySettings returns a string for the settings on which the result of a discovery depends:
+// the application, the matching attributes, and whether users need an assignment. The string changes
+// when one of them changes.
+func (r *run) discoverySettings() string {
+	return fmt.Sprintf("%d.%s %q", r.job.ForgetLinks, r.job.Scope, r.m.matchingAttributes())
+}
+
+// target returns the part of the settings that changes when provisioning moves to another
+// application.
+func (p DiscoveryProgress) target() string {
+	target, _, _ := strings.Cut(p.Settings, ".")
+	return target
 }
 
 // matchingAttributes returns the matching attributes by precedence, with their expressions.
@@ -439,13 +458,15 @@ func (e *Engine) KeepAccounts(ctx context.Context, k Key, accounts []string, kee
 }
 
 // UsersToAssign returns the object ids of the users who own unassigned accounts of the last complete
-// discovery, each once. With accounts nil it looks at all accounts, otherwise only at these.
-// left is how many accounts it leaves out, because they are ambiguous or of another class. It returns
-// ErrNoDiscovery, or ErrNoAccount if the discovery does not have one of the accounts.
+// discovery, each once. With accounts nil it looks at all accounts, otherwise only at these. left is
+// how many accounts it leaves out: those that are ambiguous, of another class or marked Keep, those
+// of users who have been deleted, and those of users who have lost their assignment and whose
+// account is disabled, so that nobody gets access back unnoticed. It returns ErrNoDiscovery, or
+// ErrNoAccount if the discovery does not have one of the accounts.
 func (e *Engine) UsersToAssign(ctx context.Context, k Key, accounts []string) (ids []string, left int, err error) {
 	seen := map[string]bool{}
 	add := func(a DiscoveredAccount) {
-		if a.Class != UnassignedUsers || a.Ambiguous != "" || a.ObjectID == "" {
+		if a.Class != UnassignedUsers || a.Ambiguous != "" || a.ObjectID == "" || a.KeptBy != "" || a.takenAway() {
 			left++
 			return
 		}
@@ -462,7 +483,7 @@ func (e *Engine) UsersToAssign(ctx context.Context, k Key, accounts []string) (i
 			}
 			add(a)
 		}
-		return ids, left, nil
+		return e.withoutDeleted(ctx, k, ids, left)
 	}
 	for q := (DiscoveredQuery{Class: UnassignedUsers, Limit: discoveryPage}); ; {
 		page, next, err := e.Discovered(ctx, k, q)
@@ -473,9 +494,46 @@ func (e *Engine) UsersToAssign(ctx context.Context, k Key, accounts []string) (i
 			add(a)
 		}
 		if q.After = next; next == "" {
-			return ids, left, nil
+			return e.withoutDeleted(ctx, k, ids, left)
 		}
 	}
+}
+
+// takenAway reports whether provisioning has managed the account and the application does not show
+// it as active.
+func (a DiscoveredAccount) takenAway() bool {
+	connected := slices.ContainsFunc(a.Matches, func(m IdentityMatch) bool { return m.By == byConnection })
+	return connected && (a.Active == nil || !*a.Active)
+}
+
+// withoutDeleted returns those of the users that the directory still has, in their order, and adds
+// the number of the others to left.
+func (e *Engine) withoutDeleted(ctx context.Context, k Key, ids []string, left int) (present []string, more int, err error) {
+	if len(ids) == 0 {
+		return nil, left, nil
+	}
+	r, err := e.open(ctx, k, 0)
+	if err != nil {
+		return nil, 0, err
+	}
+	for some := range slices.Chunk(ids, discoveryPage) {
+		objects, err := r.source.Objects(ctx, k.App, some)
+		if err != nil {
+			return nil, 0, fmt.Errorf("read users: %w", err)
+		}
+		there := map[string]bool{}
+		for i := range objects {
+			there[objects[i].ID] = objects[i].Deleted.IsZero()
+		}
+		for _, id := range some {
+			if there[id] {
+				present = append(present, id)
+			} else {
+				left++
+			}
+		}
+	}
+	return present, left, nil
 }
 
 // RunDiscovery works on the running discovery until it has ended, and returns it. If another process

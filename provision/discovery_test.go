@@ -241,6 +241,12 @@ func TestKeepAndAssign(t *testing.T) {
 		users(nil, 2, "bo", "cy")
 		users([]string{ids["cy"], ids["ada"], ids["twin.a"], ids["backup"]}, 3, "cy")
 		users([]string{}, 0)
+		w.people.softDelete("cy")
+		users(nil, 3, "bo")
+		w.people.purge("cy")
+		users([]string{ids["bo"], ids["cy"]}, 1, "bo")
+		w.people.put("cy", person("cy@contoso.com", "cy", "Smith"))
+		w.people.assign("cy", false)
 		keep := func(on bool, want int, accounts ...string) {
 			t.Helper()
 			if n, err := w.engine.KeepAccounts(t.Context(), w.key, accounts, on, "sam"); err != nil || n != want {
@@ -254,7 +260,8 @@ func TestKeepAndAssign(t *testing.T) {
 		if _, err := w.engine.KeepAccounts(t.Context(), w.key, []string{ids["cy"], "nobody"}, true, "sam"); !errors.Is(err, provision.ErrNoAccount) {
 			t.Errorf("an account that is not there: %v", err)
 		}
-		w.discover() // the marks stay
+		users(nil, 3, "cy") // bo's account is kept
+		w.discover()        // the marks stay
 		for filter, want := range map[provision.KeptFilter][]string{
 			provision.OnlyKept:    {"backup", "bo@contoso.com"},
 			provision.WithoutKept: {"ada@contoso.com", "cy@contoso.com", "twin.a", "twin.b"},
@@ -267,6 +274,15 @@ func TestKeepAndAssign(t *testing.T) {
 				t.Errorf("kept by %q", by)
 			}
 		}
+		// Nobody gets access back whose account provisioning has disabled.
+		w.cycle()
+		w.people.assign("ada", false)
+		w.cycle()
+		w.discover()
+		if a := w.discovered(provision.DiscoveredQuery{})["ada@contoso.com"]; inShort(a) != "unassigned, was one of the assigned users, inactive; ada@contoso.com by connection" {
+			t.Errorf("a leaver: %q", inShort(a))
+		}
+		users(nil, 4, "cy")
 		texts := append(w.eventTexts(event.ProvisioningKept), w.eventTexts(event.ProvisioningNotKept)...)
 		slices.Sort(texts)
 		want := []string{
@@ -277,6 +293,80 @@ func TestKeepAndAssign(t *testing.T) {
 			t.Errorf("events %q, want %q", texts, want)
 		}
 	})
+}
+
+// TestDiscoveryMatchesByTheRightValue has accounts that match by a later attribute, whose value is in
+// an element of another type, and whose values have odd forms.
+func TestDiscoveryMatchesByTheRightValue(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorldOn(t, db)
+		number := scim.EnterpriseURN + ":employeeNumber"
+		w.edit(func(m *provision.ObjectMapping) { mapTo(m, number, "[employeeId]") })
+		w.matchBy("userName", number, workMail)
+		for _, name := range []string{"anna", "jo", "una"} {
+			w.people.put(name, person(name+"@contoso.com", strings.ToUpper(name[:1])+name[1:], "Smith"))
+		}
+		w.people.set("anna", "employeeId", "E1")
+		email := func(kind, address string) map[string]any {
+			one := map[string]any{"value": address}
+			if kind != "" {
+				one["type"] = kind
+			}
+			return one
+		}
+		w.app.add(scim.Resource{"userName": "anna@contoso.com ", scim.EnterpriseURN: map[string]any{"employeeNumber": "E1"}})
+		w.app.add(scim.Resource{"userName": "other", "emails": []any{email("home", "jo@contoso.com"), email("work", "x@y.example")}})
+		w.app.add(scim.Resource{"userName": "untyped", "emails": []any{email("", "una@contoso.com")}})
+		w.app.add(scim.Resource{"displayName": "odd", "userName": []any{
+			map[string]any{"value": []any{"a"}}, map[string]any{"value": []any{"b"}}, map[string]any{"value": map[string]any{}}, map[string]any{"value": map[string]any{}},
+		}})
+		_, found := w.discover()
+		for name, want := range map[string]string{
+			"anna@contoso.com ": "assigned; anna@contoso.com by " + number,
+			"other":             "local; nearly jo@contoso.com: the same e-mail address",
+			"untyped":           "assigned; una@contoso.com by " + workMail,
+			"":                  "local",
+		} {
+			if got := inShort(found[name]); got != want {
+				t.Errorf("%q: got %q, want %q", name, got, want)
+			}
+		}
+		if len(found) != 4 {
+			t.Errorf("%d accounts", len(found))
+		}
+	})
+}
+
+// TestDiscoveryAfterChangesOfSettings goes on after changes that do not matter for it. A discovery of
+// another application is not compared.
+func TestDiscoveryAfterChangesOfSettings(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.app.add(account("ada@contoso.com"))
+	w.discover()
+	if _, err := w.engine.BeginDiscovery(t.Context(), w.key, "sam"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.jobs.Restart(t.Context(), w.key, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	w.edit(func(m *provision.ObjectMapping) { mapTo(m, "displayName", `"x"`) })
+	d, err := w.engine.RunDiscovery(t.Context(), w.key, "test", func(provision.Discovery) {})
+	if err != nil || d.State != provision.DiscoveryDone || !d.Compared || d.Problem != "" {
+		t.Errorf("after a restart: %+v, %v", d, err)
+	}
+	other := newApplication(t)
+	other.add(account("bo@contoso.com"))
+	secret, job := other.token, w.report().Job
+	if _, err := w.jobs.Save(t.Context(), w.key, provision.Settings{Mode: job.Mode, Status: job.Status, Scope: job.Scope, TenantURL: other.url(), Secret: &secret}, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	for _, compared := range []bool{false, true} {
+		if d, _ := w.discover(); d.Compared != compared || d.New+d.Gone != 0 || d.Accounts != 1 {
+			t.Errorf("another application: %+v", d)
+		}
+	}
 }
 
 // TestDiscoveryThatCannotGoOn fails with a reason, waits, or is cancelled. The last complete one

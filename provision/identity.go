@@ -44,13 +44,13 @@ func (m *mapping) foundAccount(o TargetObject) FoundAccount {
 	}
 	for i := range m.matching {
 		row := &m.matching[i]
-		values := flatten(row.path.Get(r))
-		if row.loose != nil {
-			values = append(values, flatten(row.loose.Get(r))...)
-		}
-		for _, v := range values {
+		for _, v := range row.valuesIn(r) {
 			if complexValue, is := v.(map[string]any); is {
 				v = complexValue["value"]
+			}
+			switch v.(type) {
+			case []any, map[string]any: // no value by which a search could find the account
+				continue
 			}
 			if value := text(v); value != "" && len(value) <= maxKeptValue && !slices.Contains(a.Matching[row.Target], v) {
 				a.Matching[row.Target] = append(a.Matching[row.Target], v)
@@ -211,17 +211,22 @@ func (u discoveredUser) matches(m *mapping, byHash candidates) []DiscoveredMatch
 		}
 	}
 	for _, k := range u.keys {
-		row, found := m.rowFor(k.Path), false
+		row := m.rowFor(k.Path)
 		for _, c := range byHash[k.looseHash()] {
-			fits := c.fits(row, wanted(k))
-			switch {
+			if (decided == "" || decided == k.Path) && (c.Connected == "" || c.Connected == u.object.ID) && c.fits(row, wanted(k)) {
+				add(c, k.Path, "")
+				decided = k.Path
+			}
+		}
+	}
+	for _, k := range u.keys { // near matches come last, because an account may match by a later attribute
+		row := m.rowFor(k.Path)
+		for _, c := range byHash[k.looseHash()] {
+			switch fits := c.fits(row, wanted(k)); {
 			case c.Connected != "" && c.Connected != u.object.ID:
 				if fits {
 					add(c, "", "the account is connected with another user")
 				}
-			case fits && decided == "":
-				found = true
-				add(c, k.Path, "")
 			case fits && decided == byConnection:
 				add(c, "", "the user is connected with another account")
 			case fits:
@@ -231,9 +236,6 @@ func (u discoveredUser) matches(m *mapping, byHash candidates) []DiscoveredMatch
 					add(c, "", reason)
 				}
 			}
-		}
-		if found {
-			decided = k.Path
 		}
 	}
 	return all

@@ -44,6 +44,7 @@ type row struct {
 	roles RoleForm   // the form in which the row sends roles; "" if it does not send roles
 	path  scim.Path  // the parsed target path
 	loose *scim.Path // the path without the filter in brackets; nil if the path has no filter
+	plain *scim.Path // the path that selects the elements without a type; nil if the path has no filter
 	whole *scim.Path // the path of the element that the filter selects; nil if the path has no filter
 	state bool       // whether the attribute tells the target if the account may be used
 	alone bool       // whether no other row writes to the element that the path selects
@@ -102,7 +103,7 @@ func compileObject(s *Schema, object *ObjectMapping, kind ObjectKind, c Catalog)
 	return m, nil
 }
 
-// parsePath parses the row's target path, and sets path, loose and whole.
+// parsePath parses the row's target path, and sets path, loose, plain and whole.
 func (r *row) parsePath() error {
 	p, err := scim.ParsePath(nil, r.Target, scim.Lenient)
 	if err != nil {
@@ -115,6 +116,9 @@ func (r *row) parsePath() error {
 	}
 	if p, err := scim.ParsePath(nil, r.Target[:open]+r.Target[shut+1:], scim.Lenient); err == nil {
 		r.loose = &p
+	}
+	if p, err := scim.ParsePath(nil, r.Target[:open]+"[not (type pr)]"+r.Target[shut+1:], scim.Lenient); err == nil {
+		r.plain = &p
 	}
 	if p, err := scim.ParsePath(nil, r.Target[:shut+1], scim.Lenient); err == nil {
 		r.whole = &p

@@ -319,11 +319,15 @@ func (m *mapping) rowFor(path string) *row {
 	return &r
 }
 
-// showsWanted compares an account with a wanted value. shown reports whether the account has any
-// value for the row's attribute. same reports whether the wanted value is one of them. An element
-// without a type counts as having the wanted type.
+// showsWanted compares an account, which a search has found, with a wanted value. shown reports
+// whether the account has any value for the row's attribute. same reports whether the wanted value is
+// one of them. The value may be in an element of another type: the application has decided that the
+// account has it.
 func (r *row) showsWanted(account scim.Resource, want any) (shown, same bool) {
-	values := r.valuesIn(account)
+	values := flatten(r.path.Get(account))
+	if r.loose != nil {
+		values = append(values, flatten(r.loose.Get(account))...)
+	}
 	if list, ok := want.([]any); ok && len(list) == 1 {
 		want = list[0]
 	} else if ok {
@@ -341,12 +345,13 @@ func (r *row) showsWanted(account scim.Resource, want any) (shown, same bool) {
 	return shown, false
 }
 
-// valuesIn returns all values that an account has for the row's attribute. An element without a type
-// counts as having the wanted type.
+// valuesIn returns all values that an account has for the row's attribute, for comparisons that
+// nothing but these values decides. An element without a type counts as having the wanted type. An
+// element of another type does not count: a work address is no home address.
 func (r *row) valuesIn(account scim.Resource) []any {
 	values := flatten(r.path.Get(account))
-	if r.loose != nil {
-		values = append(values, flatten(r.loose.Get(account))...)
+	if r.plain != nil {
+		values = append(values, flatten(r.plain.Get(account))...)
 	}
 	return values
 }

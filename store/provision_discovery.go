@@ -21,6 +21,10 @@ func (s Provisioning) StartDiscovery(ctx context.Context, d provision.Discovery)
 		return err
 	}
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		// This locks the lease, so that two discoveries do not start at once.
+		if err := wakeLease(ctx, tx, provision.DiscoveryKind, d.Key.String()); err != nil {
+			return err
+		}
 		running, err := collect(ctx, tx, scanText, `
 			select id
 			from job_discovery
@@ -31,12 +35,9 @@ func (s Provisioning) StartDiscovery(ctx context.Context, d provision.Discovery)
 		if len(running) > 0 {
 			return provision.ErrChanged
 		}
-		if err := tx.Send(ctx, `
+		return tx.Send(ctx, `
 			insert into job_discovery (directory, app, id, state, started, report, progress)
-			values ($1, $2, $3, $4, $5, $6, $7)`, string(d.Key.Directory), d.Key.App, d.ID, string(d.State), micros(d.Started), report, progress); err != nil {
-			return err
-		}
-		return wakeLease(ctx, tx, provision.DiscoveryKind, d.Key.String())
+			values ($1, $2, $3, $4, $5, $6, $7)`, string(d.Key.Directory), d.Key.App, d.ID, string(d.State), micros(d.Started), report, progress)
 	})
 }
 
@@ -56,6 +57,10 @@ func encodeDiscovery(d provision.Discovery) (report, progress string, err error)
 // CancelDiscovery ends the running discovery, or returns provision.ErrChanged if none is running.
 func (s Provisioning) CancelDiscovery(ctx context.Context, k provision.Key, now time.Time) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		// The lease comes first, as in a slice, so that the two do not wait for each other.
+		if err := wakeLease(ctx, tx, provision.DiscoveryKind, k.String()); err != nil {
+			return err
+		}
 		all, err := discoveries(ctx, tx, k)
 		if err != nil {
 			return err
@@ -66,10 +71,7 @@ func (s Provisioning) CancelDiscovery(ctx context.Context, k provision.Key, now 
 			}
 			d.State, d.Ended, d.Doing = provision.DiscoveryCancelled, now, ""
 			t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}
-			if err := t.saveDiscovery(ctx, d); err != nil {
-				return err
-			}
-			return wakeLease(ctx, tx, provision.DiscoveryKind, k.String())
+			return t.saveDiscovery(ctx, d)
 		}
 		return provision.ErrChanged
 	})

@@ -107,7 +107,7 @@ func (c *command) provisionDiscovered() *cobra.Command {
 		Use: "discovered DIRECTORY APP", Short: "List the accounts that the last complete discovery found", Args: exactArguments("DIRECTORY", "APP"),
 		Long: `Lists the accounts that the last complete discovery found, by name, with the users who
 match them. For local accounts it also lists users who nearly match, and why.
---csv writes every account that fits, for a spreadsheet; this is an event of the audit
+--csv writes every account that the filters select, for a spreadsheet; this is an event of the audit
 trail. With --json one document, with each matching attribute and its values.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
 			if q.Limit < 1 {
@@ -148,12 +148,12 @@ trail. With --json one document, with each matching attribute and its values.`,
 	flags := cmd.Flags()
 	flags.StringVar(&class, "class", "", "only this class: local, unassigned or assigned")
 	flags.StringVar(&change, "change", "", "only accounts that are new, changed or gone since the discovery before")
-	flags.BoolVar(&q.Ambiguous, "ambiguous", false, "only accounts that cannot be told to be one user's")
+	flags.BoolVar(&q.Ambiguous, "ambiguous", false, "only accounts that several users match, or whose user matches several accounts")
 	flags.BoolVar(&q.Near, "near", false, "only local accounts that a user nearly matches")
 	flags.StringVar(&q.Search, "search", "", "part of a name, an address or an id")
 	flags.IntVar(&q.Limit, "limit", 100, "how many accounts")
 	flags.StringVar(&q.After, "after", "", "go on where an earlier list ended: its \"next\" in --json")
-	flags.BoolVar(&asCSV, "csv", false, "write every account that fits as CSV")
+	flags.BoolVar(&asCSV, "csv", false, "write every account that the filters select as CSV")
 	flags.StringVar(&kept, "kept", "", "kept: only accounts with the mark Keep; open: only the others")
 	cmd.AddCommand(c.discoveredAssign(), c.discoveredKeep())
 	return cmd
@@ -164,8 +164,9 @@ func (c *command) discoveredAssign() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "assign DIRECTORY APP [ACCOUNT...]", Short: "Assign the users who own discovered accounts", Args: atLeast("DIRECTORY", "APP"),
 		Long: `Assigns the users who own accounts of the class unassigned. ACCOUNT is the id at
-the application; --all takes the whole class. Ambiguous accounts are left out. Nothing is
-sent now: a cycle, or a plan, then connects the accounts with their users.
+the application; --all takes the whole class. Left out are ambiguous accounts, those with
+the mark Keep, those of deleted users, and those that provisioning managed and that are
+disabled. Nothing is sent now: a cycle, or a plan, then connects the accounts with their users.
 
 Asks first. --yes answers that question.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
@@ -190,7 +191,7 @@ Asks first. --yes answers that question.`,
 				}
 			}
 			return c.print(map[string]int{"assigned": done, "leftOut": left}, func(w io.Writer) {
-				fmt.Fprintf(w, "%s. %s left out: ambiguous, or of another class. The next discovery shows it.\n", phrase.Count(done, "user was assigned", "users were assigned"), phrase.Count(left, "account was", "accounts were"))
+				fmt.Fprintf(w, "%s. %s left out: ambiguous, marked Keep, of another class, disabled and managed before, or of a deleted user. The next discovery shows it.\n", phrase.Count(done, "user was assigned", "users were assigned"), phrase.Count(left, "account was", "accounts were"))
 			})
 		}),
 	}

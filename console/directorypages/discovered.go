@@ -83,7 +83,7 @@ func classBadge(a provision.DiscoveredAccount) console.Badge {
 	case a.Change == provision.IdentityGone:
 		return console.Badge{Tone: console.ToneQuiet, Text: "Gone", Hint: "The application no longer lists the account."}
 	case a.Ambiguous != "":
-		return console.Badge{Tone: console.ToneWarning, Text: "Ambiguous", Hint: "It cannot be told to be one user’s."}
+		return console.Badge{Tone: console.ToneWarning, Text: "Ambiguous", Hint: "Several users match it, or its user matches several accounts."}
 	case a.Class == provision.AssignedUsers:
 		return console.Badge{Tone: console.ToneGood, Text: "Assigned user"}
 	case a.Class == provision.UnassignedUsers:
@@ -158,12 +158,12 @@ func (pg *discoveredPage) fillProgress(newest provision.Discovery, watched strin
 	switch newest.State {
 	case provision.DiscoveryRunning:
 		pg.PollURL = pg.PageURL + "?" + url.Values{"watched": {newest.ID}}.Encode()
-		of := ""
+		read := console.PluralForms(newest.Accounts, "account", "accounts")
 		if newest.Total > 0 {
-			of = " of " + console.GroupDigits(int(newest.Total))
+			read = console.GroupDigits(newest.Accounts) + " of " + console.PluralForms(int(newest.Total), "account", "accounts")
 		}
-		pg.Progress = fmt.Sprintf("The discovery is %s. So far it has read %s%s accounts, and compared %s. You can leave this page.",
-			newest.Doing, console.GroupDigits(newest.Accounts), of, console.PluralForms(newest.Users, "user", "users"))
+		pg.Progress = fmt.Sprintf("The discovery is %s. So far it has read %s, and compared %s. You can leave this page.",
+			newest.Doing, read, console.PluralForms(newest.Users, "user", "users"))
 		if newest.Problem != "" {
 			pg.ProblemNotice = &console.Notice{Tone: console.ToneWarning, Title: "The discovery waits, and tries again", Text: newest.Problem}
 		}
@@ -295,7 +295,7 @@ func (p *Pages) changeDiscovered(w http.ResponseWriter, r *http.Request, v *appV
 	case err != nil:
 		return err
 	case len(ids) == 0:
-		return p.Console.Redirect(w, r, v.discoveredURL(), console.Notice{Tone: console.ToneInfo, Text: "Nobody was assigned: these accounts are ambiguous, or not of unassigned users."})
+		return p.Console.Redirect(w, r, v.discoveredURL(), console.Notice{Tone: console.ToneInfo, Text: "Nobody was assigned: these accounts " + leftOut + "."})
 	case !console.ConfirmsNumber(r, len(ids)):
 		return p.askAssignDiscovered(w, r, v, change, accounts, len(ids), left)
 	}
@@ -306,6 +306,9 @@ func (p *Pages) changeDiscovered(w http.ResponseWriter, r *http.Request, v *appV
 	return p.Console.Redirect(w, r, v.discoveredURL(), console.DoneNotice(console.PluralForms(n, "user was", "users were")+" assigned. The next discovery shows it."))
 }
 
+// leftOut says which accounts an assignment leaves out.
+const leftOut = "are ambiguous or marked Keep, do not belong to unassigned users, are disabled and were managed by provisioning before, or their users were deleted"
+
 // askAssignDiscovered asks whether to assign the users of accounts.
 func (p *Pages) askAssignDiscovered(w http.ResponseWriter, r *http.Request, v *appVisit, change string, accounts []string, users, left int) error {
 	pg := console.ConfirmPage{
@@ -315,7 +318,7 @@ func (p *Pages) askAssignDiscovered(w http.ResponseWriter, r *http.Request, v *a
 		Undo:         "To undo it, remove the assignments. The next cycle then disables these accounts.",
 	}
 	if left > 0 {
-		pg.Consequences = append(pg.Consequences, console.PluralForms(left, "account is", "accounts are")+" left out: ambiguous, or not of an unassigned user.")
+		pg.Consequences = append(pg.Consequences, console.PluralForms(left, "account is", "accounts are")+" left out. Left out are accounts that "+leftOut+".")
 	}
 	for _, account := range accounts {
 		pg.Fields = append(pg.Fields, console.HiddenField{Name: "account", Value: account})

@@ -475,17 +475,17 @@ func TestAnExpiringKeyIsToldWithoutAMailServer(t *testing.T) {
 		_, _, err := h.keys.CreateKey(h.Context(), operator.KeyRequest{Directory: h.id(), Name: "nightly", Level: operator.Configure, Expires: h.now.Add(20 * 24 * time.Hour), Actor: "cli"})
 		h.must(err)
 		if next := h.post(); !next.Equal(h.now.Add(time.Hour)) || len(h.end.took()) != 0 {
-			t.Errorf("the next look is at %s, now it is %s", next, h.now)
+			h.Errorf("the next look is at %s, now it is %s", next, h.now)
 		}
 		h.now = h.now.Add(10 * 24 * time.Hour)
 		h.post()
 		h.post()
 		got := h.end.took()
 		if len(got) != 1 {
-			t.Fatalf("the endpoint got %d requests, want 1", len(got))
+			h.Fatalf("the endpoint got %d requests, want 1", len(got))
 		}
 		if kind, text := got[0].text(); kind != event.KeyExpiring || !strings.Contains(text, "nightly") {
-			t.Errorf("got %s: %s", kind, text)
+			h.Errorf("got %s: %s", kind, text)
 		}
 	})
 }
@@ -499,22 +499,22 @@ func TestErasingAPersonKeepsTheSettingsOfWebhooks(t *testing.T) {
 		changed, err := store.Erasures{DB: h.db}.Scrub(h.Context(), event.Directory(h.id()), erasure.New("p-1", []string{"Waiting", "Held", "Take"}), time.Time{})
 		h.must(err)
 		if changed == 0 {
-			t.Error("nothing was erased")
+			h.Error("nothing was erased")
 		}
 		if w := h.stored(); !slices.Equal(w.Topics, h.hook.Topics) || w.URL != h.hook.URL {
-			t.Errorf("the webhook is now %+v", w)
+			h.Errorf("the webhook is now %+v", w)
 		}
 		if r := h.recipient("it@contoso.example"); !slices.Equal(r.Topics, []notification.Topic{notification.Held}) {
-			t.Errorf("the recipient is now %+v", r)
+			h.Errorf("the recipient is now %+v", r)
 		}
 		h.post()
 		got := h.end.took()
 		if len(got) != 1 {
-			t.Fatalf("the endpoint got %d requests, want 1", len(got))
+			h.Fatalf("the endpoint got %d requests, want 1", len(got))
 		}
 		h.signedBy(got[0], h.key, true)
 		if kind, text := got[0].text(); kind != event.ProvisioningHeld || strings.Contains(text, "Held") || !strings.Contains(text, "erased person p-1") {
-			t.Errorf("got %s: %s", kind, text)
+			h.Errorf("got %s: %s", kind, text)
 		}
 	})
 }
@@ -533,22 +533,22 @@ func TestASecretThatCannotBeOpenedIsNoFailureOfTheEndpoint(t *testing.T) {
 		}
 		w := h.stored()
 		if !w.IsEnabled() || !w.FailingSince.IsZero() || !strings.HasPrefix(w.Error, "Nothing was sent, because the secret of the webhook cannot be opened: ") || w.Waiting != 1 {
-			t.Errorf("got %+v", w)
+			h.Errorf("got %+v", w)
 		}
 		if got := h.end.took(); len(got) != 0 {
-			t.Errorf("the endpoint got %d requests", len(got))
+			h.Errorf("the endpoint got %d requests", len(got))
 		}
 		_, secret, err := h.hooks.Rotate(h.Context(), h.id(), h.hook.ID, time.Hour, "", "cli")
 		h.must(err)
 		h.post()
 		got := h.end.took()
 		if len(got) != 1 {
-			t.Fatalf("after a rotation the endpoint got %d requests, want 1", len(got))
+			h.Fatalf("after a rotation the endpoint got %d requests, want 1", len(got))
 		}
 		h.signedBy(got[0], secret, true)
 		w = h.stored()
 		if len(w.Old) != 0 || w.Error != "" {
-			t.Errorf("got %+v", w)
+			h.Errorf("got %+v", w)
 		}
 		// An old secret that cannot be opened later does no harm either.
 		h.must(h.hooks.Store.ReplaceWebhookSecrets(h.Context(), w, w.Sealed, []notification.OldSecret{{Sealed: []byte("not sealed"), Until: h.now.Add(time.Hour)}}))
@@ -556,7 +556,7 @@ func TestASecretThatCannotBeOpenedIsNoFailureOfTheEndpoint(t *testing.T) {
 		h.post()
 		got = h.end.took()
 		if len(got) != 1 {
-			t.Fatalf("with a bad old secret the endpoint got %d requests, want 1", len(got))
+			h.Fatalf("with a bad old secret the endpoint got %d requests, want 1", len(got))
 		}
 		h.signedBy(got[0], secret, true)
 	})
@@ -579,7 +579,7 @@ func TestAllSecretsWithinTheirOverlapSign(t *testing.T) {
 			h.post()
 			got := h.end.took()
 			if len(got) != 1 {
-				t.Fatalf("the endpoint got %d requests, want 1", len(got))
+				h.Fatalf("the endpoint got %d requests, want 1", len(got))
 			}
 			for i, secret := range secrets {
 				h.signedBy(got[0], secret, want[i])
@@ -590,7 +590,7 @@ func TestAllSecretsWithinTheirOverlapSign(t *testing.T) {
 		signs(true, true, true)
 		done, lost, err := h.hooks.Reseal(h.Context())
 		if err != nil || done != 1 || len(lost) != 0 {
-			t.Errorf("sealed %d again, lost %d, %v", done, len(lost), err)
+			h.Errorf("sealed %d again, lost %d, %v", done, len(lost), err)
 		}
 		signs(true, true, true)
 		h.now = h.now.Add(2 * time.Hour)
@@ -601,7 +601,7 @@ func TestAllSecretsWithinTheirOverlapSign(t *testing.T) {
 			rotate(time.Hour)
 		}
 		if _, _, err := h.hooks.Rotate(h.Context(), h.id(), h.hook.ID, time.Hour, "", "cli"); !errors.Is(err, refusal.Conflict) {
-			t.Errorf("a sixth old secret: %v", err)
+			h.Errorf("a sixth old secret: %v", err)
 		}
 		signs(false, false, false, true, true, true, true, true, true)
 	})
@@ -620,13 +620,13 @@ func TestEndpointsThatFailDoNotHoldUpTheOthers(t *testing.T) {
 		h.happens(h.handle, event.ProvisioningHeld, h.acme.ID, "first")
 		h.post()
 		if got := good.took(); len(got) != 1 {
-			t.Fatalf("the good endpoint got %d requests, want 1", len(got))
+			h.Fatalf("the good endpoint got %d requests, want 1", len(got))
 		}
 		h.now = h.now.Add(time.Hour)
 		h.happens(h.handle, event.ProvisioningHeld, h.acme.ID, "second")
 		h.must(errOf(h.hooks.Advance(h.Context(), notification.LeaseKey, h.epoch)))
 		if got := good.took(); len(got) != 1 {
-			t.Errorf("the good endpoint got %d requests in the first slice, want 1", len(got))
+			h.Errorf("the good endpoint got %d requests in the first slice, want 1", len(got))
 		}
 	})
 }
@@ -643,7 +643,7 @@ func TestWhatWaitsIsSentAfterTheEndpointWasMended(t *testing.T) {
 				h.must(errOf(h.hooks.Change(h.Context(), h.id(), h.hook.ID, func(s notification.WebhookSettings) (notification.WebhookSettings, error) { return s, nil }, "cli")))
 				h.post()
 				if got := h.end.took(); len(got) != 0 {
-					t.Errorf("an unchanged form sent %d", len(got))
+					h.Errorf("an unchanged form sent %d", len(got))
 				}
 				_, _, err := h.hooks.Rotate(h.Context(), h.id(), h.hook.ID, 0, "", "cli")
 				h.must(err)
@@ -673,10 +673,10 @@ func TestWhatWaitsIsSentAfterTheEndpointWasMended(t *testing.T) {
 			h.end.took()
 			mend()
 			if got := good.took(); len(got) != 1 {
-				t.Errorf("%s: the endpoint got %d requests, want 1", name, len(got))
+				h.Errorf("%s: the endpoint got %d requests, want 1", name, len(got))
 			}
 			if w, d := h.stored(), h.deliveries()[0]; !w.FailingSince.IsZero() || w.Error != "" || d.Attempts != 1 || d.State != notification.DeliverySent {
-				t.Errorf("%s: got %+v and %+v", name, w, d)
+				h.Errorf("%s: got %+v and %+v", name, w, d)
 			}
 		}
 	})
@@ -694,18 +694,18 @@ func TestChangesOfWebhooksAreRecordedWithoutTheURL(t *testing.T) {
 		}
 		change(h.hook.URL)
 		if got := h.events(event.WebhookChanged); len(got) != 0 {
-			t.Errorf("an unchanged form wrote %q", got)
+			h.Errorf("an unchanged form wrote %q", got)
 		}
 		change(h.end.URL + "/other?token=also-secret")
 		all, err := store.Events{DB: h.db}.Recent(h.Context(), event.Directory(h.id()), h.hook.ID, event.Position{}, 1)
 		h.must(err)
 		if len(all) != 1 || all[0].Name != event.WebhookChanged || !strings.Contains(string(all[0].Data), `"name":"url"`) || strings.Contains(string(all[0].Data), "also-secret") {
-			t.Errorf("got %+v", all)
+			h.Errorf("got %+v", all)
 		}
 		long := "https://" + strings.Repeat("a", 254) + "/"
 		_, _, err = h.hooks.Add(h.Context(), notification.NewWebhook{WebhookSettings: notification.WebhookSettings{URL: long}, Directory: h.id()})
 		if err == nil || !strings.Contains(err.Error(), "the host of the URL is longer than 253 bytes") {
-			t.Errorf("got %v", err)
+			h.Errorf("got %v", err)
 		}
 	})
 }
@@ -720,13 +720,13 @@ func TestWebhooksOfADeletedDirectoryNeedNoKey(t *testing.T) {
 		h.must(err)
 		h.hooks.Sealer = other
 		if opens, sealed, err := h.hooks.CountOpen(h.Context()); err != nil || opens != 0 || sealed != 0 {
-			t.Errorf("%d of %d can be opened, %v", opens, sealed, err)
+			h.Errorf("%d of %d can be opened, %v", opens, sealed, err)
 		}
 		if lost, err := h.hooks.DiscardLost(h.Context(), "cli"); err != nil || len(lost) != 0 {
-			t.Errorf("lost %d, %v", len(lost), err)
+			h.Errorf("lost %d, %v", len(lost), err)
 		}
 		if _, lost, err := h.hooks.Reseal(h.Context()); err != nil || len(lost) != 0 {
-			t.Errorf("lost %d, %v", len(lost), err)
+			h.Errorf("lost %d, %v", len(lost), err)
 		}
 	})
 }

@@ -37,7 +37,7 @@ func TestOperatorsSignInAgainBeforeTheTenantURLAndDeleting(t *testing.T) {
 		}
 		fresh++
 		method, path, _ := strings.Cut(rt.Pattern, " ")
-		path = strings.NewReplacer("{directory}", "contoso", "{app}", "Acme", "{site}", "acme", "{key}", "x", "{connection}", "x", "{identity}", "x").Replace(path)
+		path = strings.NewReplacer("{directory}", "contoso", "{app}", "Acme", "{site}", "acme", "{key}", "x", "{connection}", "x", "{identity}", "x", "{webhook}", "x").Replace(path)
 		b.send(method, path, url.Values{"confirm": {"contoso", "Acme", "acme"}}).wantWords("Sign in again")
 	}
 	if fresh < 6 {

@@ -13,6 +13,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/notification"
 )
 
@@ -74,7 +75,7 @@ func TestWebhookPages(t *testing.T) {
 	}
 	advance()
 	page = b.get(page.Path).wantWords("Acme: 7 operations are on hold", "202 hello")
-	page = page.press("Send again", nil).wantWords("It is sent again within moments", "Waiting")
+	page = page.press("Send again", nil).wantWords("It will be sent again in a moment", "Waiting")
 	advance()
 	page = b.get(page.Path).wantNoWords("Waiting")
 
@@ -100,4 +101,32 @@ func TestWebhookPages(t *testing.T) {
 	if strings.Contains(page.Text, second) {
 		t.Error("the page shows the secret again")
 	}
+}
+
+func TestWebhooksNeedAFreshSignIn(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	h := o.directory("contoso", "")
+	id := string(h.Directory.ID)
+	hook, _, err := o.webhooks.Add(t.Context(), notification.NewWebhook{WebhookSettings: notification.WebhookSettings{URL: "https://hooks.contoso.example/take"}, Directory: id, Actor: "cli"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := o.operator()
+	page := "/d/contoso/webhooks/" + hook.ID
+	add, edit, rotate := b.get("/d/contoso/webhooks/new"), b.get(page+"/edit"), b.get(page+"/rotate")
+	o.operators.Now = func() time.Time { return time.Now().Add(session.FreshTime) }
+	for _, path := range []string{"/d/contoso/webhooks/new", page + "/edit", page + "/rotate"} {
+		b.get(path).wantWords("Sign in again")
+	}
+	add.press("Add webhook", url.Values{"url": {"https://other.example/"}}).wantWords("Sign in again", "Nothing was changed")
+	edit.press("Save", url.Values{"url": {"https://other.example/"}}).wantWords("Sign in again", "Nothing was changed")
+	rotate.press("Rotate secret", nil).wantWords("Sign in again", "Nothing was changed")
+	all, err := o.webhooks.List(t.Context(), id)
+	if err != nil || len(all) != 1 || all[0].URL != hook.URL || string(all[0].Sealed) != string(hook.Sealed) {
+		t.Errorf("got %+v, %v", all, err)
+	}
+	// What protects works with an old sign-in.
+	b.get(page).press("Disable", nil).wantWords("Disabled")
+	b.get(page+"/remove").press("Remove webhook", nil).wantWords("was removed")
 }

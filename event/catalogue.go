@@ -204,7 +204,7 @@ var Catalogue = []Description{
 	{NotificationResumed, directoryScope, "a person had mail sent to a stopped recipient again", subjectRecipient, nil, "", "Mail is sent to it@contoso.example again"},
 
 	{WebhookAdded, directoryScope, "a webhook was added", subjectWebhook, nil, "`host` and `topics`", "The webhook On call (hooks.contoso.example) gets news about: Quarantine, Operations on hold"},
-	{WebhookChanged, directoryScope, "the URL, the description or the topics of a webhook changed", subjectWebhook, nil, "`host`, `description` and `topics`, if they differ", "The webhook On call (hooks.contoso.example) was changed"},
+	{WebhookChanged, directoryScope, "the URL, the description or the topics of a webhook changed", subjectWebhook, nil, "`host`, `description` and `topics`, if they differ; `url` without its value", "The webhook On call (hooks.contoso.example) was changed"},
 	{WebhookRotated, directoryScope, "a webhook got a new secret", subjectWebhook, nil, "", "The webhook On call (hooks.contoso.example) has a new secret; the old one signs too until 2027-04-12 09:00 UTC"},
 	{WebhookEnabled, directoryScope, "a webhook was enabled", subjectWebhook, nil, "", "The webhook On call (hooks.contoso.example) was enabled"},
 	{WebhookDisabled, directoryScope, "a person disabled a webhook, or its secret was lost with the key file", subjectWebhook, nil, "", "The webhook On call (hooks.contoso.example) was disabled"},

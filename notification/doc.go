@@ -1,5 +1,5 @@
-// Package notification sends mail to the people who look after the provisioning of a directory.
-// Mail is sent when provisioning needs these people: it is in quarantine, operations are on hold,
+// Package notification tells the people who look after the provisioning of a directory, by mail and
+// by webhooks. They are told when provisioning needs them: it is in quarantine, operations are on hold,
 // an account waits too long to be closed, or an API key expires soon.
 //
 //	event (in its transaction) ──► waiting message, one for each recipient ──► Advance ──► Mailer
@@ -8,4 +8,7 @@
 // sent twice if the process ends after the mail server's answer and before it has stored that
 // answer; both copies have the same Message-ID. All messages that wait for a recipient go into one
 // mail, and a recipient gets at most one mail in five minutes.
+//
+// Webhooks get the same news, each as a request of its own that is signed: see Webhooks and
+// docs/webhooks.md.
 package notification

@@ -29,7 +29,11 @@ const (
 	DefaultOverlap = 24 * time.Hour
 	MaxOverlap     = 7 * 24 * time.Hour
 
+	// maxOldSecrets is how many old secrets of a webhook sign at the same time.
+	maxOldSecrets = 5
+
 	maxURLBytes         = 2000
+	maxHostBytes        = 253 // the longest name in DNS
 	maxDescriptionBytes = 200
 	// signingKeyBytes is the length of the key in a webhook's secret. Standard Webhooks asks for 24
 	// to 64 bytes.
@@ -50,10 +54,9 @@ type Webhook struct {
 	AddedBy     string  // the actor who added the webhook, in the form that events use
 	Added       time.Time
 
-	Sealed    []byte    // the sealed secret; empty if it was lost with the key file
-	OldSealed []byte    // the sealed secret before the last rotation; empty if it signs no longer
-	OldUntil  time.Time // until when the old secret signs too
-	Form      string    // the number of the form that made the secret; empty for a command
+	Sealed []byte      // the sealed secret; empty if it was lost with the key file
+	Old    []OldSecret // the secrets before the last rotations, the oldest first
+	Form   string      // the number of the form that made the secret; empty for a command
 
 	Disabled     time.Time // when the webhook was disabled; zero if it is enabled
 	IsStopped    bool      // whether it was disabled because its endpoint took nothing for days
@@ -61,6 +64,22 @@ type Webhook struct {
 	LastSent     time.Time // zero if the endpoint has taken nothing yet
 	FailingSince time.Time // when the endpoint began to take nothing; zero if it took the last delivery
 	Error        string    // why the last try failed
+}
+
+// OldSecret is a secret that a rotation replaced. It signs too until its time.
+type OldSecret struct {
+	Sealed []byte
+	Until  time.Time
+}
+
+// OldUntil returns until when an old secret signs too; zero if none does.
+func (w Webhook) OldUntil(now time.Time) (until time.Time) {
+	for _, old := range w.Old {
+		if old.Until.After(now) && old.Until.After(until) {
+			until = old.Until
+		}
+	}
+	return until
 }
 
 // IsEnabled reports whether deliveries are sent.
@@ -148,32 +167,33 @@ type WebhookStore interface {
 	Webhooks(ctx context.Context, directory string) ([]Webhook, error)
 	// ChangeWebhook stores what change makes of a webhook, and appends the event, unless change
 	// returns an error. It returns ErrNoWebhook if there is no such webhook. After a webhook was
-	// enabled, all its deliveries that wait are due at once.
+	// enabled, or its URL or secret changed, all its deliveries that wait are due at once, as if
+	// they had not been tried.
 	ChangeWebhook(ctx context.Context, directory, id string, change func(Webhook) (Webhook, event.Event, error)) error
 	// RemoveWebhook deletes a webhook with its deliveries, and appends the event. It returns
 	// ErrNoWebhook if there is no such webhook.
 	RemoveWebhook(ctx context.Context, directory, id string, e func(Webhook) event.Event) error
 	// Deliveries returns the deliveries of a webhook before the cursor before, newest first.
 	Deliveries(ctx context.Context, directory, id, before string, limit int) ([]WebhookDelivery, error)
-	// Delivery returns one delivery, or ErrNoDelivery.
-	Delivery(ctx context.Context, directory, id, delivery string) (WebhookDelivery, error)
 	// AddDelivery stores a delivery that was sent at once, such as a test.
 	AddDelivery(ctx context.Context, d WebhookDelivery) error
 	// Repeat makes a delivery due at once, as if it had not been tried. It returns ErrNoDelivery,
 	// or ErrWebhookOff if the webhook is disabled.
 	Repeat(ctx context.Context, directory, id, delivery string, now time.Time) error
 	// DueDeliveries returns the deliveries that are due, at most one for each webhook and up to
-	// limit. If none is due, next is the time when one is; zero if none waits.
+	// limit. Those of webhooks that fail come last. If none is due, next is the time when one is;
+	// zero if none waits.
 	DueDeliveries(ctx context.Context, now time.Time, limit int) (due []WebhookDelivery, next time.Time, err error)
 	// Delivered stores the result of a try, and the state of its webhook. If stopped is not nil,
 	// the webhook is disabled and the event is appended. Delivered does nothing if the delivery was
-	// removed. It checks the epoch of the lease.
+	// removed, or if the endpoint did not take it and the URL or the secret changed meanwhile. It
+	// checks the epoch of the lease.
 	Delivered(ctx context.Context, epoch int64, d WebhookDelivery, stopped *event.Event) error
-	// AllWebhooks returns the webhooks of all directories that have a sealed secret.
+	// AllWebhooks returns the webhooks with a sealed secret of all directories that are not deleted.
 	AllWebhooks(ctx context.Context) ([]Webhook, error)
 	// ReplaceWebhookSecrets stores the secrets of a webhook that were sealed again, unless they
 	// were changed meanwhile. It appends the events.
-	ReplaceWebhookSecrets(ctx context.Context, old Webhook, sealed, oldSealed []byte, events ...event.Event) error
+	ReplaceWebhookSecrets(ctx context.Context, old Webhook, sealed []byte, older []OldSecret, events ...event.Event) error
 }
 
 // Post is a request to an endpoint.
@@ -204,7 +224,8 @@ type Sealer interface {
 	Open(sealed []byte, context string) ([]byte, error)
 }
 
-// Webhooks manages webhooks and sends their deliveries. All fields are required.
+// Webhooks manages webhooks and sends their deliveries. All fields except ExpiringKeys are
+// required.
 type Webhooks struct {
 	Store     WebhookStore
 	Poster    Poster
@@ -212,6 +233,8 @@ type Webhooks struct {
 	PublicURL string // the base URL of pages
 	Now       func() time.Time
 	NewID     func() string
+	// ExpiringKeys appends an event for each API key that will expire soon, once for each key.
+	ExpiringKeys func(ctx context.Context) error
 }
 
 // WebhookSettings are the settings of a webhook that people edit.
@@ -271,8 +294,12 @@ func (ws *Webhooks) check(s WebhookSettings) (WebhookSettings, error) {
 	case !isPlain(s.Description):
 		return s, refusal.New(refusal.Invalid, "description", "a description holds no control characters")
 	}
-	if u, err := url.Parse(s.URL); err != nil || u.Host == "" {
+	u, err := url.Parse(s.URL)
+	if err != nil || u.Host == "" {
 		return s, bad("url", "%q is not a URL", s.URL)
+	}
+	if len(u.Hostname()) > maxHostBytes {
+		return s, bad("url", "the host of the URL is longer than %d bytes", maxHostBytes)
 	}
 	if err := ws.Poster.CheckURL(s.URL); err != nil {
 		return s, bad("url", "%s", err.Error())
@@ -317,10 +344,10 @@ func (ws *Webhooks) Find(ctx context.Context, directory, name string) (Webhook, 
 	}
 }
 
-// Change gives a webhook the settings that decide returns for the stored ones. It returns the error
-// of decide, a refusal for a wrong field, or ErrNoWebhook.
+// Change gives a webhook the settings that decide returns for the stored ones. It does nothing if
+// they are the same. It returns the error of decide, a refusal for a wrong field, or ErrNoWebhook.
 func (ws *Webhooks) Change(ctx context.Context, directory, id string, decide func(now WebhookSettings) (WebhookSettings, error), actor string) (changed Webhook, err error) {
-	err = ws.Store.ChangeWebhook(ctx, directory, id, func(w Webhook) (Webhook, event.Event, error) {
+	err = ws.update(ctx, directory, id, func(w Webhook) (Webhook, event.Event, error) {
 		s, err := decide(WebhookSettings{URL: w.URL, Description: w.Description, Topics: w.Topics})
 		if err == nil {
 			s, err = ws.check(s)
@@ -344,17 +371,26 @@ func (ws *Webhooks) Change(ctx context.Context, directory, id string, decide fun
 				changes = append(changes, event.Changed(c.name, c.before, c.now))
 			}
 		}
+		if before.URL != w.URL {
+			changes = append(changes, event.SecretChanged("url"))
+			w.FailingSince, w.Error = time.Time{}, ""
+		}
+		changed = w
+		if len(changes) == 0 {
+			return w, event.Event{}, errNothingToDo
+		}
 		e := ws.newEvent(event.WebhookChanged, actor, w, "The webhook "+w.Label()+" was changed")
 		e.Data = event.DataOf(nil, changes...)
-		changed = w
 		return w, e, nil
 	})
 	return changed, err
 }
 
 // Rotate gives a webhook a new secret and returns it. The old secret signs too for the time
-// overlap. form is the number of the form, or empty for a command. Rotate returns ErrNoWebhook, and
-// ErrFormUsed if the same form made the secret that the webhook has.
+// overlap, and so do older ones until their own time. If overlap is 0, no old secret signs any
+// more. An old secret that cannot be opened is forgotten. form is the number of the form, or empty
+// for a command. Rotate returns ErrNoWebhook, ErrFormUsed if the same form made the secret that the
+// webhook has, and a refusal if too many old secrets sign still.
 func (ws *Webhooks) Rotate(ctx context.Context, directory, id string, overlap time.Duration, form, actor string) (w Webhook, secret string, err error) {
 	if overlap < 0 || overlap > MaxOverlap {
 		return Webhook{}, "", refusal.New(refusal.Invalid, "overlap", "the old secret can sign for up to 7 days, not for %s", overlap).Advise("choose a time from 0 to 7d")
@@ -368,13 +404,21 @@ func (ws *Webhooks) Rotate(ctx context.Context, directory, id string, overlap ti
 		if err != nil {
 			return now, event.Event{}, fmt.Errorf("seal the secret of a webhook: %w", err)
 		}
-		words := "; the old one signs no longer"
-		now.OldSealed, now.OldUntil = nil, time.Time{}
-		if overlap > 0 && len(now.Sealed) > 0 {
-			now.OldSealed, now.OldUntil = now.Sealed, ws.now().Add(overlap)
-			words = "; the old one signs too until " + now.OldUntil.Format("2006-01-02 15:04 UTC")
+		at := ws.now()
+		old := append(slices.Clone(now.Old), OldSecret{Sealed: now.Sealed, Until: at.Add(overlap)})
+		old = slices.DeleteFunc(old, func(o OldSecret) bool {
+			_, err := ws.Sealer.Open(o.Sealed, now.sealContext())
+			return overlap == 0 || !o.Until.After(at) || err != nil
+		})
+		if len(old) > maxOldSecrets {
+			return now, event.Event{}, refusal.New(refusal.Conflict, "overlap", "%d old secrets of the webhook sign still, which is the limit", maxOldSecrets).
+				Advise("wait until one ends, or end all of them with the time 0")
 		}
-		now.Sealed, now.Form = sealed, form
+		now.Old, now.Sealed, now.Form, now.FailingSince, now.Error = old, sealed, form, time.Time{}, ""
+		words := "; the old one signs no longer"
+		if until := now.OldUntil(at); !until.IsZero() {
+			words = "; the old one signs too until " + until.Format("2006-01-02 15:04 UTC")
+		}
 		w = now
 		return now, ws.newEvent(event.WebhookRotated, actor, now, "The webhook "+now.Label()+" has a new secret"+words), nil
 	})
@@ -387,7 +431,7 @@ func (ws *Webhooks) Rotate(ctx context.Context, directory, id string, overlap ti
 // Enable lets deliveries be sent again, beginning with those that wait. It does nothing if the
 // webhook is enabled. It returns ErrNoWebhook, or ErrNoSecret if the secret is lost.
 func (ws *Webhooks) Enable(ctx context.Context, directory, id, actor string) error {
-	return ws.toggle(ctx, directory, id, func(w Webhook) (Webhook, event.Event, error) {
+	return ws.update(ctx, directory, id, func(w Webhook) (Webhook, event.Event, error) {
 		if w.IsEnabled() {
 			return w, event.Event{}, errNothingToDo
 		}
@@ -402,7 +446,7 @@ func (ws *Webhooks) Enable(ctx context.Context, directory, id, actor string) err
 // Disable stops all deliveries, and takes no news until Enable. It does nothing if the webhook is
 // disabled. It returns ErrNoWebhook.
 func (ws *Webhooks) Disable(ctx context.Context, directory, id, actor string) error {
-	return ws.toggle(ctx, directory, id, func(w Webhook) (Webhook, event.Event, error) {
+	return ws.update(ctx, directory, id, func(w Webhook) (Webhook, event.Event, error) {
 		if !w.IsEnabled() {
 			return w, event.Event{}, errNothingToDo
 		}
@@ -414,7 +458,8 @@ func (ws *Webhooks) Disable(ctx context.Context, directory, id, actor string) er
 // errNothingToDo means that a webhook has the wanted state already.
 var errNothingToDo = refusal.New(refusal.Conflict, "", "there is nothing to do")
 
-func (ws *Webhooks) toggle(ctx context.Context, directory, id string, change func(Webhook) (Webhook, event.Event, error)) error {
+// update changes a webhook, unless change returns errNothingToDo.
+func (ws *Webhooks) update(ctx context.Context, directory, id string, change func(Webhook) (Webhook, event.Event, error)) error {
 	err := ws.Store.ChangeWebhook(ctx, directory, id, change)
 	if err == errNothingToDo { //nolint:errorlint // it is never wrapped
 		return nil
@@ -459,12 +504,15 @@ func (ws *Webhooks) secrets(w Webhook, now time.Time) ([]string, error) {
 		return nil, err
 	}
 	all := []string{string(plain)}
-	if len(w.OldSealed) > 0 && now.Before(w.OldUntil) {
-		old, err := ws.Sealer.Open(w.OldSealed, w.sealContext())
-		if err != nil {
-			return nil, err
+	for _, old := range slices.Backward(w.Old) {
+		if !now.Before(old.Until) {
+			continue
 		}
-		all = append(all, string(old))
+		plain, err := ws.Sealer.Open(old.Sealed, w.sealContext())
+		if err != nil {
+			continue // the current secret signs, which the endpoint has or gets
+		}
+		all = append(all, string(plain))
 	}
 	return all, nil
 }
@@ -493,33 +541,44 @@ func (ws *Webhooks) Reseal(ctx context.Context) (done int, lost []Webhook, err e
 		return 0, nil, fmt.Errorf("find the secrets of webhooks: %w", err)
 	}
 	for _, w := range all {
-		again := make([][]byte, 2)
-		for i, sealed := range [][]byte{w.Sealed, w.OldSealed} {
-			if len(sealed) == 0 {
-				continue
-			}
-			plain, err := ws.Sealer.Open(sealed, w.sealContext())
-			if err != nil {
-				if i == 0 {
-					again = nil
-					break
-				}
-				continue // the old secret is forgotten; the current one signs
-			}
-			if again[i], err = ws.Sealer.Seal(plain, w.sealContext()); err != nil {
-				return done, lost, fmt.Errorf("seal the secret of a webhook: %w", err)
-			}
-		}
-		if again == nil {
+		if _, err := ws.Sealer.Open(w.Sealed, w.sealContext()); err != nil {
 			lost = append(lost, w)
 			continue
 		}
-		if err := ws.Store.ReplaceWebhookSecrets(ctx, w, again[0], again[1]); err != nil {
+		sealed, err := ws.sealAgain(w, w.Sealed)
+		if err != nil {
+			return done, lost, err
+		}
+		var older []OldSecret
+		for _, old := range w.Old {
+			if _, err := ws.Sealer.Open(old.Sealed, w.sealContext()); err != nil {
+				continue // the old secret is forgotten; the current one signs
+			}
+			again, err := ws.sealAgain(w, old.Sealed)
+			if err != nil {
+				return done, lost, err
+			}
+			older = append(older, OldSecret{Sealed: again, Until: old.Until})
+		}
+		if err := ws.Store.ReplaceWebhookSecrets(ctx, w, sealed, older); err != nil {
 			return done, lost, err
 		}
 		done++
 	}
 	return done, lost, nil
+}
+
+// sealAgain seals a secret of a webhook with the current key.
+func (ws *Webhooks) sealAgain(w Webhook, sealed []byte) ([]byte, error) {
+	plain, err := ws.Sealer.Open(sealed, w.sealContext())
+	if err != nil {
+		return nil, fmt.Errorf("open the secret of a webhook: %w", err)
+	}
+	again, err := ws.Sealer.Seal(plain, w.sealContext())
+	if err != nil {
+		return nil, fmt.Errorf("seal the secret of a webhook: %w", err)
+	}
+	return again, nil
 }
 
 // CountOpen counts the webhooks with a sealed secret, and how many of them the sealer can open.

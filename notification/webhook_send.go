@@ -6,8 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/rollcall-scim/rollcall/event"
 )
@@ -33,11 +36,20 @@ func webhookRetryAfter(attempts int) time.Duration {
 // Advance sends the deliveries that are due, at most one for each webhook. It returns the time at
 // which it must be called again. An endpoint that takes nothing for three days is disabled.
 func (ws *Webhooks) Advance(ctx context.Context, _ string, epoch int64) (next time.Time, err error) {
+	if ws.ExpiringKeys != nil {
+		if err := ws.ExpiringKeys(ctx); err != nil {
+			return time.Time{}, fmt.Errorf("find the API keys that expire soon: %w", err)
+		}
+	}
+	idle := ws.now().Add(keysCheckInterval)
 	due, next, err := ws.Store.DueDeliveries(ctx, ws.now(), postsAtOnce)
 	if err != nil {
 		return time.Time{}, fmt.Errorf("find the webhooks that are due: %w", err)
 	}
 	if len(due) == 0 {
+		if next.IsZero() || next.After(idle) {
+			next = idle
+		}
 		return next, nil
 	}
 	failures := make([]error, len(due))
@@ -51,18 +63,22 @@ func (ws *Webhooks) Advance(ctx context.Context, _ string, epoch int64) (next ti
 
 // deliver sends one delivery and stores the result.
 func (ws *Webhooks) deliver(ctx context.Context, epoch int64, d WebhookDelivery) error {
-	d, failure := ws.try(ctx, d)
-	if ctx.Err() != nil && failure {
+	d, result := ws.try(ctx, d)
+	if ctx.Err() != nil && result != taken {
 		return ctx.Err() // the process is shutting down, so this does not count as a try
 	}
 	now := d.LastTry
-	if !failure {
+	if result == taken {
 		d.State = DeliverySent
 		d.Webhook.LastSent, d.Webhook.FailingSince, d.Webhook.Error = now, time.Time{}, ""
 		return ws.note(ctx, epoch, d, nil)
 	}
 	d.NextTry = now.Add(webhookRetryAfter(d.Attempts))
 	d.Webhook.Error = d.failureText()
+	if result == notSigned { // it says nothing about the endpoint, which gets its full three days later
+		d.FirstTry, d.Webhook.FailingSince = time.Time{}, time.Time{}
+		return ws.note(ctx, epoch, d, nil)
+	}
 	if d.Webhook.FailingSince.IsZero() {
 		d.Webhook.FailingSince = now
 	}
@@ -89,15 +105,26 @@ func (ws *Webhooks) note(ctx context.Context, epoch int64, d WebhookDelivery, st
 	return nil
 }
 
-// try sends a delivery once, and fills in the answer. It reports whether the endpoint did not take
-// the delivery.
-func (ws *Webhooks) try(ctx context.Context, d WebhookDelivery) (_ WebhookDelivery, failure bool) {
+// tryResult says what came of a try.
+type tryResult int
+
+const (
+	taken     tryResult = iota // the endpoint took the delivery
+	notTaken                   // it did not
+	notSigned                  // nothing was sent, because this server cannot open the secret
+)
+
+// try sends a delivery once, and fills in the answer.
+func (ws *Webhooks) try(ctx context.Context, d WebhookDelivery) (WebhookDelivery, tryResult) {
 	ctx, cancel := context.WithTimeout(ctx, postTimeout)
 	defer cancel()
 	began := ws.now()
 	secrets, err := ws.secrets(d.Webhook, began)
+	result := taken
 	var answer PostAnswer
-	if err == nil {
+	if err != nil {
+		result, err = notSigned, fmt.Errorf("nothing was sent, because the secret of the webhook cannot be opened: %w", err)
+	} else {
 		answer, err = ws.Poster.Post(ctx, Post{ID: d.ID, URL: d.Webhook.URL, Time: began, Body: ws.payload(d), Secrets: secrets})
 	}
 	d.Attempts++
@@ -108,9 +135,22 @@ func (ws *Webhooks) try(ctx context.Context, d WebhookDelivery) (_ WebhookDelive
 	d.TookMillis = d.LastTry.Sub(began).Milliseconds()
 	d.Status, d.Answer = answer.Status, shorten(oneLine(answer.Text), maxAnswerBytes)
 	if err != nil {
-		d.Answer = shorten(oneLine(err.Error()), maxAnswerBytes)
+		d.Answer = shorten(sentence(oneLine(err.Error())), maxAnswerBytes)
 	}
-	return d, err != nil || answer.Status < 200 || answer.Status > 299
+	if result == taken && (err != nil || answer.Status < 200 || answer.Status > 299) {
+		result = notTaken
+	}
+	return d, result
+}
+
+// sentence makes the text of an error a sentence.
+func sentence(text string) string {
+	first, size := utf8.DecodeRuneInString(text)
+	text = string(unicode.ToUpper(first)) + text[size:]
+	if !strings.HasSuffix(text, ".") {
+		text += "."
+	}
+	return text
 }
 
 // failureText says why the last try of the delivery failed.
@@ -140,19 +180,20 @@ func (d WebhookDelivery) Outcome() string {
 
 // SendTest sends a test event to a webhook now, also if it is disabled, and returns the delivery
 // with the answer. It stores the delivery. The error is one of this server; a refusal by the
-// endpoint is no error.
+// endpoint is no error. A test goes on if ctx ends, because the endpoint may have it already.
 func (ws *Webhooks) SendTest(ctx context.Context, directoryName string, w Webhook, actor string) (WebhookDelivery, error) {
+	ctx = context.WithoutCancel(ctx)
 	now := ws.now()
 	d := WebhookDelivery{
 		ID: newDeliveryID(ws.NewID()), Event: TestType, Time: now, NextTry: now, Webhook: w, DirectoryName: directoryName,
 		Text: "This is a test of the webhook, sent by " + event.ParseActor(actor).Words() + ".",
 	}
-	d, failure := ws.try(ctx, d)
+	d, result := ws.try(ctx, d)
 	d.State = DeliverySent
-	if failure {
+	if result != taken {
 		d.State = DeliveryFailed
 	}
-	return d, ws.Store.AddDelivery(context.WithoutCancel(ctx), d)
+	return d, ws.Store.AddDelivery(ctx, d)
 }
 
 // newDeliveryID makes a webhook-id of an id.

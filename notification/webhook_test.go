@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,11 +18,14 @@ import (
 	"github.com/google/uuid"
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 
+	"github.com/rollcall-scim/rollcall/erasure"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 	"github.com/rollcall-scim/rollcall/internal/seal"
 	"github.com/rollcall-scim/rollcall/notification"
+	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/outbox"
+	"github.com/rollcall-scim/rollcall/refusal"
 	"github.com/rollcall-scim/rollcall/store"
 )
 
@@ -374,7 +378,7 @@ func TestWhatAnEndpointMayDo(t *testing.T) {
 		}, "cli")))
 		d, err = h.hooks.SendTest(h.Context(), "contoso", h.stored(), "operator:kim")
 		h.must(err)
-		if d.State != notification.DeliveryFailed || d.Status != 0 || !strings.Contains(d.Answer, "the endpoint took nothing") {
+		if d.State != notification.DeliveryFailed || d.Status != 0 || !strings.Contains(d.Answer, "The endpoint took nothing") {
 			t.Errorf("got %+v", d)
 		}
 		for address, want := range map[string]string{
@@ -460,6 +464,279 @@ func TestOldDeliveriesGo(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+}
+
+// TestAnExpiringKeyIsToldWithoutAMailServer lets a webhook tell of a key that expires, though no mail
+// is ever sent.
+func TestAnExpiringKeyIsToldWithoutAMailServer(t *testing.T) {
+	t.Parallel()
+	eachHooked(t, func(h *hooked) {
+		h.hooks.ExpiringKeys = h.keys.NoteExpiring
+		_, _, err := h.keys.CreateKey(h.Context(), operator.KeyRequest{Directory: h.id(), Name: "nightly", Level: operator.Configure, Expires: h.now.Add(20 * 24 * time.Hour), Actor: "cli"})
+		h.must(err)
+		if next := h.post(); !next.Equal(h.now.Add(time.Hour)) || len(h.end.took()) != 0 {
+			h.Errorf("the next look is at %s, now it is %s", next, h.now)
+		}
+		h.now = h.now.Add(10 * 24 * time.Hour)
+		h.post()
+		h.post()
+		got := h.end.took()
+		if len(got) != 1 {
+			h.Fatalf("the endpoint got %d requests, want 1", len(got))
+		}
+		if kind, text := got[0].text(); kind != event.KeyExpiring || !strings.Contains(text, "nightly") {
+			h.Errorf("got %s: %s", kind, text)
+		}
+	})
+}
+
+// TestErasingAPersonKeepsTheSettingsOfWebhooks erases somebody whose names are words of the settings.
+func TestErasingAPersonKeepsTheSettingsOfWebhooks(t *testing.T) {
+	t.Parallel()
+	eachHooked(t, func(h *hooked) {
+		h.add("it@contoso.example", "", notification.Held)
+		h.happens(h.handle, event.ProvisioningHeld, h.acme.ID, "Acme: the account of Waiting Held is on hold")
+		changed, err := store.Erasures{DB: h.db}.Scrub(h.Context(), event.Directory(h.id()), erasure.New("p-1", []string{"Waiting", "Held", "Take"}), time.Time{})
+		h.must(err)
+		if changed == 0 {
+			h.Error("nothing was erased")
+		}
+		if w := h.stored(); !slices.Equal(w.Topics, h.hook.Topics) || w.URL != h.hook.URL {
+			h.Errorf("the webhook is now %+v", w)
+		}
+		if r := h.recipient("it@contoso.example"); !slices.Equal(r.Topics, []notification.Topic{notification.Held}) {
+			h.Errorf("the recipient is now %+v", r)
+		}
+		h.post()
+		got := h.end.took()
+		if len(got) != 1 {
+			h.Fatalf("the endpoint got %d requests, want 1", len(got))
+		}
+		h.signedBy(got[0], h.key, true)
+		if kind, text := got[0].text(); kind != event.ProvisioningHeld || strings.Contains(text, "Held") || !strings.Contains(text, "erased person p-1") {
+			h.Errorf("got %s: %s", kind, text)
+		}
+	})
+}
+
+// TestASecretThatCannotBeOpenedIsNoFailureOfTheEndpoint takes the key away. Nothing is sent, which
+// does not count against the endpoint, and a new secret mends it.
+func TestASecretThatCannotBeOpenedIsNoFailureOfTheEndpoint(t *testing.T) {
+	t.Parallel()
+	eachHooked(t, func(h *hooked) {
+		other, _, err := seal.OpenOrCreate(filepath.Join(h.TempDir(), "another-key"))
+		h.must(err)
+		h.hooks.Sealer = other
+		h.happens(h.handle, event.ProvisioningHeld, h.acme.ID, "on hold")
+		for range 80 {
+			h.now = h.post()
+		}
+		w := h.stored()
+		if !w.IsEnabled() || !w.FailingSince.IsZero() || !strings.HasPrefix(w.Error, "Nothing was sent, because the secret of the webhook cannot be opened: ") || w.Waiting != 1 {
+			h.Errorf("got %+v", w)
+		}
+		if got := h.end.took(); len(got) != 0 {
+			h.Errorf("the endpoint got %d requests", len(got))
+		}
+		_, secret, err := h.hooks.Rotate(h.Context(), h.id(), h.hook.ID, time.Hour, "", "cli")
+		h.must(err)
+		h.post()
+		got := h.end.took()
+		if len(got) != 1 {
+			h.Fatalf("after a rotation the endpoint got %d requests, want 1", len(got))
+		}
+		h.signedBy(got[0], secret, true)
+		w = h.stored()
+		if len(w.Old) != 0 || w.Error != "" {
+			h.Errorf("got %+v", w)
+		}
+		// An old secret that cannot be opened later does no harm either.
+		h.must(h.hooks.Store.ReplaceWebhookSecrets(h.Context(), w, w.Sealed, []notification.OldSecret{{Sealed: []byte("not sealed"), Until: h.now.Add(time.Hour)}}))
+		h.happens(h.handle, event.ProvisioningHeld, h.acme.ID, "on hold again")
+		h.post()
+		got = h.end.took()
+		if len(got) != 1 {
+			h.Fatalf("with a bad old secret the endpoint got %d requests, want 1", len(got))
+		}
+		h.signedBy(got[0], secret, true)
+	})
+}
+
+// TestAllSecretsWithinTheirOverlapSign rotates several times before the overlap is over.
+func TestAllSecretsWithinTheirOverlapSign(t *testing.T) {
+	t.Parallel()
+	eachHooked(t, func(h *hooked) {
+		secrets := []string{h.key}
+		rotate := func(overlap time.Duration) {
+			h.Helper()
+			_, secret, err := h.hooks.Rotate(h.Context(), h.id(), h.hook.ID, overlap, "", "cli")
+			h.must(err)
+			secrets = append(secrets, secret)
+		}
+		signs := func(want ...bool) {
+			h.Helper()
+			h.happens(h.handle, event.ProvisioningHeld, h.acme.ID, "on hold")
+			h.post()
+			got := h.end.took()
+			if len(got) != 1 {
+				h.Fatalf("the endpoint got %d requests, want 1", len(got))
+			}
+			for i, secret := range secrets {
+				h.signedBy(got[0], secret, want[i])
+			}
+		}
+		rotate(3 * time.Hour)
+		rotate(time.Hour)
+		signs(true, true, true)
+		done, lost, err := h.hooks.Reseal(h.Context())
+		if err != nil || done != 1 || len(lost) != 0 {
+			h.Errorf("sealed %d again, lost %d, %v", done, len(lost), err)
+		}
+		signs(true, true, true)
+		h.now = h.now.Add(2 * time.Hour)
+		signs(true, false, true)
+		rotate(0)
+		signs(false, false, false, true)
+		for range 5 {
+			rotate(time.Hour)
+		}
+		if _, _, err := h.hooks.Rotate(h.Context(), h.id(), h.hook.ID, time.Hour, "", "cli"); !errors.Is(err, refusal.Conflict) {
+			h.Errorf("a sixth old secret: %v", err)
+		}
+		signs(false, false, false, true, true, true, true, true, true)
+	})
+}
+
+// TestEndpointsThatFailDoNotHoldUpTheOthers has more webhooks that fail than are sent at once.
+func TestEndpointsThatFailDoNotHoldUpTheOthers(t *testing.T) {
+	t.Parallel()
+	eachHooked(t, func(h *hooked) {
+		for range 9 {
+			h.addHook(notification.Held)
+		}
+		good := newEndpoint(t)
+		h.must(h.addAt(good.URL))
+		h.end.answers(http.StatusServiceUnavailable, "")
+		h.happens(h.handle, event.ProvisioningHeld, h.acme.ID, "first")
+		h.post()
+		if got := good.took(); len(got) != 1 {
+			h.Fatalf("the good endpoint got %d requests, want 1", len(got))
+		}
+		h.now = h.now.Add(time.Hour)
+		h.happens(h.handle, event.ProvisioningHeld, h.acme.ID, "second")
+		h.must(errOf(h.hooks.Advance(h.Context(), notification.LeaseKey, h.epoch)))
+		if got := good.took(); len(got) != 1 {
+			h.Errorf("the good endpoint got %d requests in the first slice, want 1", len(got))
+		}
+	})
+}
+
+// TestWhatWaitsIsSentAfterTheEndpointWasMended waits hours for its next try, until the secret or the
+// URL is changed.
+func TestWhatWaitsIsSentAfterTheEndpointWasMended(t *testing.T) {
+	t.Parallel()
+	eachHooked(t, func(h *hooked) {
+		good := newEndpoint(t)
+		for name, mend := range map[string]func(){
+			"secret": func() {
+				h.end.answers(http.StatusNoContent, "")
+				h.must(errOf(h.hooks.Change(h.Context(), h.id(), h.hook.ID, func(s notification.WebhookSettings) (notification.WebhookSettings, error) { return s, nil }, "cli")))
+				h.post()
+				if got := h.end.took(); len(got) != 0 {
+					h.Errorf("an unchanged form sent %d", len(got))
+				}
+				_, _, err := h.hooks.Rotate(h.Context(), h.id(), h.hook.ID, 0, "", "cli")
+				h.must(err)
+				h.post()
+				good.mu.Lock()
+				good.got = append(good.got, h.end.took()...)
+				good.mu.Unlock()
+			},
+			"URL": func() {
+				h.must(errOf(h.hooks.Change(h.Context(), h.id(), h.hook.ID, func(s notification.WebhookSettings) (notification.WebhookSettings, error) {
+					s.URL = good.URL
+					return s, nil
+				}, "cli")))
+				h.post()
+				h.must(errOf(h.hooks.Change(h.Context(), h.id(), h.hook.ID, func(s notification.WebhookSettings) (notification.WebhookSettings, error) {
+					s.URL = h.hook.URL
+					return s, nil
+				}, "cli")))
+			},
+		} {
+			h.end.answers(http.StatusServiceUnavailable, "")
+			h.happens(h.handle, event.ProvisioningHeld, h.acme.ID, "on hold")
+			h.post()
+			for h.deliveries()[0].Attempts < 5 {
+				h.now = h.post()
+			}
+			h.end.took()
+			mend()
+			if got := good.took(); len(got) != 1 {
+				h.Errorf("%s: the endpoint got %d requests, want 1", name, len(got))
+			}
+			if w, d := h.stored(), h.deliveries()[0]; !w.FailingSince.IsZero() || w.Error != "" || d.Attempts != 1 || d.State != notification.DeliverySent {
+				h.Errorf("%s: got %+v and %+v", name, w, d)
+			}
+		}
+	})
+}
+
+// TestChangesOfWebhooksAreRecordedWithoutTheURL saves an unchanged form, and changes the path.
+func TestChangesOfWebhooksAreRecordedWithoutTheURL(t *testing.T) {
+	t.Parallel()
+	eachHooked(t, func(h *hooked) {
+		change := func(address string) {
+			h.must(errOf(h.hooks.Change(h.Context(), h.id(), h.hook.ID, func(s notification.WebhookSettings) (notification.WebhookSettings, error) {
+				s.URL = address
+				return s, nil
+			}, "cli")))
+		}
+		change(h.hook.URL)
+		if got := h.events(event.WebhookChanged); len(got) != 0 {
+			h.Errorf("an unchanged form wrote %q", got)
+		}
+		change(h.end.URL + "/other?token=also-secret")
+		all, err := store.Events{DB: h.db}.Recent(h.Context(), event.Directory(h.id()), h.hook.ID, event.Position{}, 1)
+		h.must(err)
+		if len(all) != 1 || all[0].Name != event.WebhookChanged || !strings.Contains(string(all[0].Data), `"name":"url"`) || strings.Contains(string(all[0].Data), "also-secret") {
+			h.Errorf("got %+v", all)
+		}
+		long := "https://" + strings.Repeat("a", 254) + "/"
+		_, _, err = h.hooks.Add(h.Context(), notification.NewWebhook{WebhookSettings: notification.WebhookSettings{URL: long}, Directory: h.id()})
+		if err == nil || !strings.Contains(err.Error(), "the host of the URL is longer than 253 bytes") {
+			h.Errorf("got %v", err)
+		}
+	})
+}
+
+// TestWebhooksOfADeletedDirectoryNeedNoKey deletes the directory: nobody can open it to rotate a
+// secret, so the secret is neither counted nor lost.
+func TestWebhooksOfADeletedDirectoryNeedNoKey(t *testing.T) {
+	t.Parallel()
+	eachHooked(t, func(h *hooked) {
+		h.must(errOf(h.directories.Delete(h.Context(), h.handle.Directory, "cli")))
+		other, _, err := seal.OpenOrCreate(filepath.Join(h.TempDir(), "another-key"))
+		h.must(err)
+		h.hooks.Sealer = other
+		if opens, sealed, err := h.hooks.CountOpen(h.Context()); err != nil || opens != 0 || sealed != 0 {
+			h.Errorf("%d of %d can be opened, %v", opens, sealed, err)
+		}
+		if lost, err := h.hooks.DiscardLost(h.Context(), "cli"); err != nil || len(lost) != 0 {
+			h.Errorf("lost %d, %v", len(lost), err)
+		}
+		if _, lost, err := h.hooks.Reseal(h.Context()); err != nil || len(lost) != 0 {
+			h.Errorf("lost %d, %v", len(lost), err)
+		}
+	})
+}
+
+// addAt adds a webhook for the topic Held at another address.
+func (h *hooked) addAt(address string) error {
+	_, _, err := h.hooks.Add(h.Context(), notification.NewWebhook{
+		WebhookSettings: notification.WebhookSettings{URL: address, Topics: []notification.Topic{notification.Held}}, Directory: h.id(), Actor: "operator:kim",
+	})
+	return err
 }
 
 func errOf[T any](_ T, err error) error { return err }

@@ -552,7 +552,7 @@ func (r *run) importNews(ctx context.Context) (found bool, err error) {
 			s.Watermark = c.Cursor
 		}
 	})
-	return len(c.IDs) > 0 || len(c.Ended) > 0, err
+	return len(c.IDs) > 0 || len(c.Ended) > 0 || c.More, err
 }
 
 const (

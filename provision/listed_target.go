@@ -5,10 +5,12 @@ import (
 	"compress/flate"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/scim"
 )
@@ -18,6 +20,9 @@ const (
 	checkedAnswer = 20 // how many answers "there is no such account" of the list are checked with a search
 	checkedShape  = 3  // for how many accounts the list is compared with the account itself
 	packSize      = 16 // how many accounts are compressed together
+
+	mostPauses   = 5           // how often a page of the list is asked for, if the target asks for pauses
+	longestPause = time.Minute // the longest pause before a page of the list is asked for again
 )
 
 // listedTarget is a Target that reads all accounts once, and then answers Find and Get from this
@@ -38,8 +43,7 @@ type listedTarget struct {
 	needed    int        // after how many questions the list is read; 0 if it is not known yet
 	settled   bool       // whether the list was read, or cannot be used
 	accounts  *packedAccounts
-	lacksKeys bool // whether the list shows fewer attributes than a single account
-	unchecked int  // how many more answers "there is no such account" are checked
+	unchecked int // how many more answers "there is no such account" are checked
 }
 
 func newListedTarget(t Target, m *mapping, progress func(read int)) *listedTarget {
@@ -56,7 +60,7 @@ func (t *listedTarget) Find(ctx context.Context, path string, value any) ([]Targ
 	if err != nil {
 		return nil, err
 	}
-	if accounts == nil || t.lacksKeys {
+	if accounts == nil {
 		return t.Target.Find(ctx, path, value)
 	}
 	var found []TargetObject
@@ -92,7 +96,7 @@ func (t *listedTarget) Get(ctx context.Context, id string) (TargetObject, error)
 	if err != nil {
 		return TargetObject{}, err
 	}
-	if accounts != nil && !t.lacksKeys {
+	if accounts != nil {
 		if at, has := accounts.byID[id]; has {
 			return accounts.get(at)
 		}
@@ -133,6 +137,10 @@ func (t *listedTarget) list(ctx context.Context) (*packedAccounts, error) {
 			t.settled = true
 			return nil, ctx.Err()
 		}
+		if first.Total == 0 && len(first.Objects) > 0 {
+			t.settled = true // without its length, a list proves nothing
+			return nil, nil
+		}
 		if t.needed = int(first.Total) / listPage; t.questions < t.needed {
 			return nil, nil
 		}
@@ -146,14 +154,31 @@ func (t *listedTarget) list(ctx context.Context) (*packedAccounts, error) {
 	return accounts, nil
 }
 
+// errListMoved means that accounts came or went while the list was read, so that the pages may have
+// skipped an account.
+var errListMoved = errors.New("the list of accounts changed while it was read")
+
 // read reads all accounts. It returns nil if the list cannot be used.
 func (t *listedTarget) read(ctx context.Context) (*packedAccounts, error) {
 	accounts := newPackedAccounts()
-	total := int64(-1)
+	total, last := int64(-1), ""
 	list := func(ctx context.Context, start, count int) (ObjectPage, error) {
-		page, err := t.Target.List(ctx, start, count)
-		total = page.Total
-		return page, err
+		if start == 1 {
+			page, err := t.listAfterPauses(ctx, start, count)
+			total, last = page.Total, lastID(page)
+			return page, err
+		}
+		// The page begins with the last account of the page before. Otherwise the list has moved.
+		page, err := t.listAfterPauses(ctx, start-1, count)
+		if err != nil {
+			return page, err
+		}
+		if page.Total != total || len(page.Objects) == 0 || page.Objects[0].ID != last {
+			return page, errListMoved
+		}
+		last = lastID(page)
+		page.Objects, page.Named = page.Objects[1:], page.Named-1
+		return page, nil
 	}
 	err := eachAccount(ctx, list, func(page []TargetObject) error {
 		for _, o := range page {
@@ -167,36 +192,73 @@ func (t *listedTarget) read(ctx context.Context) (*packedAccounts, error) {
 	if err != nil || int64(len(accounts.byID)) != total {
 		return nil, err
 	}
-	t.lacksKeys, err = t.showsLess(ctx, accounts)
-	return accounts, err
+	if less, err := t.showsLess(ctx, accounts); less || err != nil {
+		return nil, err
+	}
+	return accounts, nil
+}
+
+func lastID(page ObjectPage) string {
+	if len(page.Objects) == 0 {
+		return ""
+	}
+	return page.Objects[len(page.Objects)-1].ID
+}
+
+// listAfterPauses reads a page of the list. If the target asks for a pause, it waits and asks again,
+// a few times.
+func (t *listedTarget) listAfterPauses(ctx context.Context, start, count int) (ObjectPage, error) {
+	for attempt := 1; ; attempt++ {
+		page, err := t.Target.List(ctx, start, count)
+		te := asProblem(err)
+		if te == nil || te.Kind != Throttled || attempt == mostPauses {
+			return page, err
+		}
+		select {
+		case <-ctx.Done():
+			return page, ctx.Err()
+		case <-time.After(min(orDefault(te.RetryAfter, defaultPause), longestPause)):
+		}
+	}
 }
 
 // showsLess reports whether the list leaves out attributes that a single account shows. It compares
 // a few accounts.
 func (t *listedTarget) showsLess(ctx context.Context, accounts *packedAccounts) (bool, error) {
-	checked := 0
-	for id, at := range accounts.byID {
-		if checked++; checked > checkedShape {
-			break
-		}
-		listed, err := accounts.get(at)
+	n := len(accounts.byID)
+	for i := range min(n, checkedShape) {
+		listed, err := accounts.get(int32(i * (n - 1) / checkedShape)) //nolint:gosec // less than the number of accounts
 		if err != nil {
 			return false, err
 		}
-		single, err := t.Target.Get(ctx, id)
+		single, err := t.Target.Get(ctx, listed.ID)
 		if te := asProblem(err); te != nil && te.Kind == NotFound {
 			continue // deleted since the list was read
 		}
 		if err != nil {
 			return false, err
 		}
-		for name := range single.Resource {
-			if _, has := listed.Resource[name]; !has {
-				return true, nil
-			}
+		if lacksNames(listed.Resource, single.Resource) {
+			return true, nil
 		}
 	}
 	return false, nil
+}
+
+// lacksNames reports whether the attributes of full have a name, at any depth, that those of part do
+// not have. It does not look into lists.
+func lacksNames(part, full map[string]any) bool {
+	for name, value := range full {
+		has, found := part[name]
+		if !found {
+			return true
+		}
+		inner, isMap := value.(map[string]any)
+		if innerPart, _ := has.(map[string]any); isMap && lacksNames(innerPart, inner) {
+			return true
+		}
+	}
+	return false
 }
 
 // packedAccounts holds many accounts in little memory: groups of them are compressed together. An

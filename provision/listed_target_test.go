@@ -134,3 +134,52 @@ func TestAPlanTrustsNoListThatIsWrong(t *testing.T) {
 		})
 	}
 }
+
+// TestAPlanNoticesThatTheListMoves deletes an account that was read already, so that the next page
+// of the list skips an account, and adds another one, so that the number of accounts stays. Nobody
+// who has an account is planned to get another one.
+func TestAPlanNoticesThatTheListMoves(t *testing.T) {
+	t.Parallel()
+	w := newMatchedWorld(t, 400)
+	w.listsAccounts()
+	read := 0
+	w.app.done = func(r *http.Request) {
+		var start int
+		if _, err := fmt.Sscan(r.URL.Query().Get("startIndex"), &start); err == nil && start > 150 {
+			if read++; read == 1 {
+				w.app.remove("u1")
+				w.app.add(account("new@contoso.com"))
+			}
+		}
+	}
+	_, planned := w.plan()
+	if read == 0 {
+		t.Fatal("the list was not read that far")
+	}
+	for _, o := range planned {
+		if o.Action == provision.Create && w.app.user(o.UserName) != nil {
+			t.Errorf("%s has an account and would get another one", o.UserName)
+		}
+	}
+}
+
+// TestAPlanWaitsForTheList has an application that asks for a pause in the middle of its list.
+func TestAPlanWaitsForTheList(t *testing.T) {
+	t.Parallel()
+	w := newMatchedWorld(t, 400)
+	w.listsAccounts()
+	paused := false
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.URL.Query().Get("filter") != "" || !strings.HasPrefix(r.URL.Query().Get("startIndex"), "2") || paused {
+			return false
+		}
+		paused = true
+		rw.Header().Set("Retry-After", "1")
+		refuse(rw, http.StatusTooManyRequests, "", "Not now.")
+		return true
+	}
+	report, _ := w.plan()
+	if !paused || report.AccountsRead != 360 || report.Creates != 40 {
+		t.Errorf("paused %v, report %+v", paused, report)
+	}
+}

@@ -171,9 +171,10 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 	tick := l.g.after(changesPollInterval)
 	woken := l.r.e.wakeSignal(l.r.job.Key)
 	importing, look, refill := false, true, true
-	// While first is true, no work begins: changed objects must be listed first, or some would be
-	// worked on twice.
-	first, firstUntil := !l.demanded && l.r.phase() == Changes, l.r.e.Now().Add(mostFirstTime)
+	// While first is true, no work begins: changed objects, and the first page of an initial cycle,
+	// must be listed first, or some objects would be worked on twice.
+	phase := l.r.phase()
+	first, firstUntil := !l.demanded && (phase == Changes || phase.initial()), l.r.e.Now().Add(mostFirstTime)
 	stop := ctx.Done()
 	for {
 		over := l.sliceIsOver(ctx) || err != nil
@@ -212,7 +213,8 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 				case news.ended:
 					l.busy--
 				case news.importEnded:
-					importing, first = false, first && news.changesLeft && news.err == nil && l.r.e.Now().Before(firstUntil)
+					// A leaver does not wait until everything is listed.
+					importing, first = false, first && news.changesLeft && news.err == nil && news.lane != Leavers && l.r.e.Now().Before(firstUntil)
 					refill = refill || news.importFoundWork && l.goesFirst(news.lane)
 					err = errors.Join(err, news.err)
 				default:

@@ -233,14 +233,16 @@ func (f *forecast) evaluate(ctx context.Context, ids []string) error {
 			fresh = append(fresh, id)
 		}
 	}
-	works, err := f.r.evaluateForPlan(ctx, f.p, fresh)
-	if err != nil {
-		return err
-	}
-	for _, w := range works {
-		w.p.claim(w, math.MaxInt)
-		if err := f.add(w); err != nil {
+	for page := range slices.Chunk(fresh, importPage) { // so that only one page of people is in memory
+		works, err := f.r.evaluateForPlan(ctx, f.p, page)
+		if err != nil {
 			return err
+		}
+		for _, w := range works {
+			w.p.claim(w, math.MaxInt)
+			if err := f.add(w); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -27,6 +27,17 @@ func accountTables() []string {
 	return []string{"resource_value", "resource_unique", "resource_count", "membership", "identity", "saml_connection", "value_index", "directory_user", "directory_group", "directory_member", "directory_group_assignment", "directory_app_role", "directory_application", "job", "job_state"}
 }
 
+// keptColumns returns the text columns outside the account tables that contain settings and names
+// of Rollcall's own, by table. Erasing a person does not change them: somebody may be called Held.
+func keptColumns() map[string][]string {
+	return map[string][]string{
+		"webhook":                {"url", "topics", "secret", "old_secret", "form"},
+		"webhook_delivery":       {"event", "about", "state"},
+		"notification_recipient": {"topics"},
+		"notification_message":   {"event", "about"},
+	}
+}
+
 // personColumns returns the names of columns that identify the person of a row.
 func personColumns() []string {
 	return []string{"person", "subject", "object_id", "resource", "member"}
@@ -72,6 +83,9 @@ func (s Erasures) textTables(ctx context.Context, scope event.Scope) ([]textTabl
 			key[c.name] = true
 		}
 		for _, column := range texts[o.name] {
+			if slices.Contains(keptColumns()[o.name], column) {
+				continue
+			}
 			if slices.Contains(personColumns(), column) {
 				t.personColumn = column
 			}

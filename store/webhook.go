@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"encoding/base64"
@@ -32,15 +33,48 @@ func scanWebhook(row scanner) (w notification.Webhook, err error) {
 	for _, name := range strings.Fields(topics) {
 		w.Topics = append(w.Topics, notification.Topic(name))
 	}
-	w.Added, w.OldUntil, w.Disabled, w.LastSent, w.FailingSince = fromMicros(added), fromMicros(oldUntil), fromMicros(disabled), fromMicros(sent), fromMicros(failing)
+	w.Added, w.Disabled, w.LastSent, w.FailingSince = fromMicros(added), fromMicros(disabled), fromMicros(sent), fromMicros(failing)
 	w.IsStopped = stopped != 0
 	if w.Sealed, err = base64.StdEncoding.DecodeString(sealed); err == nil {
-		w.OldSealed, err = base64.StdEncoding.DecodeString(old)
+		w.Old, err = readOldSecrets(old, oldUntil)
 	}
 	if err != nil {
 		return w, fmt.Errorf("read the secret of webhook %s: %w", w.ID, err)
 	}
 	return w, nil
+}
+
+// readOldSecrets reads the column old_secret: the sealed secrets in base64, each with a colon and
+// the time until which it signs, and spaces between them. A secret without a time signs until the
+// time in the column old_until.
+func readOldSecrets(words string, until int64) (all []notification.OldSecret, err error) {
+	for word := range strings.FieldsSeq(words) {
+		sealed, at, timed := strings.Cut(word, ":")
+		o := notification.OldSecret{Until: fromMicros(until)}
+		if timed {
+			n, err := strconv.ParseInt(at, 10, 64)
+			if err != nil {
+				return nil, err
+			}
+			o.Until = fromMicros(n)
+		}
+		if o.Sealed, err = base64.StdEncoding.DecodeString(sealed); err != nil {
+			return nil, err
+		}
+		all = append(all, o)
+	}
+	return all, nil
+}
+
+// oldSecretWords returns the value of the column old_secret, which readOldSecrets reads, and the
+// value of old_until: the time until which any of the secrets signs.
+func oldSecretWords(all []notification.OldSecret) (words string, until int64) {
+	parts := make([]string, len(all))
+	for i, o := range all {
+		parts[i] = base64.StdEncoding.EncodeToString(o.Sealed) + ":" + strconv.FormatInt(micros(o.Until), 10)
+		until = max(until, micros(o.Until))
+	}
+	return strings.Join(parts, " "), until
 }
 
 func webhooksOf(ctx context.Context, tx *sqldb.Tx, directory string) ([]notification.Webhook, error) {
@@ -94,13 +128,14 @@ func (s Notifications) Webhooks(ctx context.Context, directory string) (all []no
 	return all, err
 }
 
-// AllWebhooks returns the webhooks of all directories that have a sealed secret.
+// AllWebhooks returns the webhooks with a sealed secret of all directories that are not deleted.
 func (s Notifications) AllWebhooks(ctx context.Context) (all []notification.Webhook, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all, err = collect(ctx, tx, scanWebhook, `
 			select `+webhookColumns+`
 			from webhook w
-			where w.secret <> ''
+			join directory x on x.id = w.directory
+			where x.deleted = 0 and w.secret <> ''
 			order by w.directory, w.added, w.id`)
 		return err
 	})
@@ -159,8 +194,9 @@ func webhook(ctx context.Context, tx *sqldb.Tx, directory, id string) (notificat
 	return w, orNotFound(err, notification.ErrNoWebhook)
 }
 
-// ChangeWebhook stores what change makes of a webhook and appends the event. It returns
-// notification.ErrNoWebhook, or the error of change.
+// ChangeWebhook stores what change makes of a webhook and appends the event. If the webhook was
+// enabled, or its URL or secret changed, all its deliveries that wait are due at once. ChangeWebhook
+// returns notification.ErrNoWebhook, or the error of change.
 func (s Notifications) ChangeWebhook(ctx context.Context, directory, id string, change func(notification.Webhook) (notification.Webhook, event.Event, error)) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		before, err := webhook(ctx, tx, directory, id)
@@ -171,18 +207,19 @@ func (s Notifications) ChangeWebhook(ctx context.Context, directory, id string, 
 		if err != nil {
 			return err
 		}
+		old, oldUntil := oldSecretWords(w.Old)
 		if err := tx.Send(ctx, `
 			update webhook
 			set url = $4, description = $5, topics = $6, secret = $7, old_secret = $8, old_until = $9, form = $10, disabled = $11, stopped = $12, failing = $13, error = $14
 			where directory = $1 and application = $2 and id = $3`,
-			w.Directory, w.Application, w.ID, w.URL, w.Description, topicWords(w.Topics), base64.StdEncoding.EncodeToString(w.Sealed), base64.StdEncoding.EncodeToString(w.OldSealed),
-			micros(w.OldUntil), w.Form, micros(w.Disabled), boolToInt(w.IsStopped), micros(w.FailingSince), w.Error); err != nil {
+			w.Directory, w.Application, w.ID, w.URL, w.Description, topicWords(w.Topics), base64.StdEncoding.EncodeToString(w.Sealed), old,
+			oldUntil, w.Form, micros(w.Disabled), boolToInt(w.IsStopped), micros(w.FailingSince), w.Error); err != nil {
 			return err
 		}
-		if !before.IsEnabled() && w.IsEnabled() {
+		if !before.IsEnabled() && w.IsEnabled() || isMended(before, w) {
 			if err := tx.Send(ctx, `
 				update webhook_delivery
-				set next_try = 0, first_try = 0
+				set attempts = 0, first_try = 0, next_try = 0
 				where directory = $1 and application = $2 and webhook = $3 and state = 'waiting'`, w.Directory, w.Application, w.ID); err != nil {
 				return err
 			}
@@ -192,6 +229,11 @@ func (s Notifications) ChangeWebhook(ctx context.Context, directory, id string, 
 		}
 		return appendEvent(ctx, tx, e)
 	})
+}
+
+// isMended reports whether a webhook has another URL or another secret than before.
+func isMended(before, now notification.Webhook) bool {
+	return before.URL != now.URL || !bytes.Equal(before.Sealed, now.Sealed)
 }
 
 // RemoveWebhook deletes a webhook with its deliveries and appends the event. It returns
@@ -213,14 +255,15 @@ func (s Notifications) RemoveWebhook(ctx context.Context, directory, id string, 
 
 // ReplaceWebhookSecrets stores secrets that were sealed again, and appends the events. If sealed is
 // empty, it also disables the webhook. It does nothing if the secret was changed meanwhile.
-func (s Notifications) ReplaceWebhookSecrets(ctx context.Context, old notification.Webhook, sealed, oldSealed []byte, events ...event.Event) error {
+func (s Notifications) ReplaceWebhookSecrets(ctx context.Context, old notification.Webhook, sealed []byte, older []notification.OldSecret, events ...event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		encode := base64.StdEncoding.EncodeToString
+		words, until := oldSecretWords(older)
 		did, err := changesRow(ctx, tx, `
 			update webhook
-			set secret = $4, old_secret = $5, disabled = case when $4 = '' and disabled = 0 then $7 else disabled end
+			set secret = $4, old_secret = $5, old_until = $8, disabled = case when $4 = '' and disabled = 0 then $7 else disabled end
 			where directory = $1 and application = $2 and id = $3 and secret = $6`,
-			old.Directory, old.Application, old.ID, encode(sealed), encode(oldSealed), encode(old.Sealed), micros(tx.Now()))
+			old.Directory, old.Application, old.ID, encode(sealed), words, encode(old.Sealed), micros(tx.Now()), until)
 		if err != nil || !did {
 			return err
 		}
@@ -272,21 +315,6 @@ func findWebhook(ctx context.Context, tx *sqldb.Tx, directory, id string) (notif
 		from webhook w
 		where w.directory = $1 and w.id = $2`, directory, id))
 	return w, orNotFound(err, notification.ErrNoWebhook)
-}
-
-// Delivery returns one delivery, or notification.ErrNoDelivery.
-func (s Notifications) Delivery(ctx context.Context, directory, id, delivery string) (d notification.WebhookDelivery, err error) {
-	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
-		w, err := findWebhook(ctx, tx, directory, id)
-		if err != nil {
-			return err
-		}
-		d, err = scanDelivery(tx.QueryRow(ctx, `
-			select `+deliveryColumns+deliveriesFrom+` and d.id = $4`, directory, w.Application, id, delivery))
-		d.Webhook = w
-		return orNotFound(err, notification.ErrNoDelivery)
-	})
-	return d, err
 }
 
 // AddDelivery stores a delivery that was sent at once. It does nothing if the webhook was removed.
@@ -356,40 +384,39 @@ func (s Notifications) Repeat(ctx context.Context, directory, id, delivery strin
 	})
 }
 
-// DueDeliveries returns the deliveries that are due, at most one for each webhook. If none is due,
-// next is the time when one is; zero if none waits.
+// deliveriesThatWait is the part of a query for the deliveries of all webhooks that wait.
+const deliveriesThatWait = `
+	from webhook w
+	join webhook_delivery d on d.directory = w.directory and d.application = w.application and d.webhook = w.id
+	join directory x on x.id = w.directory
+	where x.deleted = 0 and w.disabled = 0 and d.state = 'waiting'`
+
+// DueDeliveries returns the deliveries that are due, at most one for each webhook. Those of webhooks
+// that fail come last, so that they do not hold up the others. If none is due, next is the time when
+// one is; zero if none waits.
 func (s Notifications) DueDeliveries(ctx context.Context, now time.Time, limit int) (due []notification.WebhookDelivery, next time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		due, next = nil, time.Time{}
-		type first struct {
-			w  notification.Webhook
-			at time.Time
-		}
-		all, err := collect(ctx, tx, func(row scanner) (f first, err error) {
-			var at int64
-			err = row.Scan(&f.w.Directory, &f.w.ID, &at)
-			f.at = fromMicros(at)
-			return f, err
+		all, err := collect(ctx, tx, func(row scanner) (w notification.Webhook, err error) {
+			err = row.Scan(&w.Directory, &w.ID)
+			return w, err
 		}, `
-			select w.directory, w.id, min(d.next_try)
-			from webhook w
-			join webhook_delivery d on d.directory = w.directory and d.application = w.application and d.webhook = w.id
-			join directory x on x.id = w.directory
-			where x.deleted = 0 and w.disabled = 0 and d.state = 'waiting'
-			group by w.directory, w.id
-			order by min(d.next_try), w.directory, w.id
-			limit $1`, limit)
+			select w.directory, w.id`+deliveriesThatWait+` and d.next_try <= $1
+			group by w.directory, w.id, w.failing
+			order by case when w.failing = 0 then 0 else 1 end, min(d.next_try), w.directory, w.id
+			limit $2`, micros(now), limit)
 		if err != nil {
 			return err
 		}
-		for _, f := range all {
-			if f.at.After(now) {
-				if len(due) == 0 {
-					next = f.at
-				}
-				return nil
-			}
-			w, err := findWebhook(ctx, tx, f.w.Directory, f.w.ID)
+		if len(all) == 0 {
+			var at int64
+			err := tx.QueryRow(ctx, `
+				select coalesce(min(d.next_try), 0)`+deliveriesThatWait).Scan(&at)
+			next = fromMicros(at)
+			return err
+		}
+		for _, found := range all {
+			w, err := findWebhook(ctx, tx, found.Directory, found.ID)
 			if err != nil {
 				return err
 			}
@@ -416,7 +443,8 @@ func (s Notifications) DueDeliveries(ctx context.Context, now time.Time, limit i
 
 // Delivered stores the result of a try and the state of its webhook. If stopped is not nil, it
 // disables the webhook and appends the event, unless the webhook was disabled meanwhile. It does
-// nothing if the webhook was removed.
+// nothing if the webhook was removed, or if a try failed and the URL or the secret changed meanwhile:
+// then the delivery is due again.
 func (s Notifications) Delivered(ctx context.Context, epoch int64, d notification.WebhookDelivery, stopped *event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if err := checkLease(ctx, tx, notification.WebhookLeaseKind, notification.LeaseKey, epoch); err != nil {
@@ -426,6 +454,9 @@ func (s Notifications) Delivered(ctx context.Context, epoch int64, d notificatio
 		now, err := webhook(ctx, tx, w.Directory, w.ID)
 		if err != nil {
 			return orGone(err)
+		}
+		if isMended(w, now) && d.State != notification.DeliverySent {
+			return nil
 		}
 		did, err := changesRow(ctx, tx, `
 			update webhook_delivery

@@ -60,3 +60,26 @@ func TestProvisionRunSaysWithItsExitCodeWhatIsLeft(t *testing.T) {
 	answer(http.StatusCreated, "X-None", "", fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"id":"1","userName":%q,"active":true}`, "ada@contoso.example"))
 	expect(0, "1 created")
 }
+
+// TestACancelledDiscoveryLeavesRoomForAnother starts a discovery that no server works on, cancels it
+// and starts another one.
+func TestACancelledDiscoveryLeavesRoomForAnother(t *testing.T) {
+	t.Parallel()
+	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/scim+json")
+		_, _ = io.WriteString(w, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:ListResponse"],"totalResults":0,"Resources":[]}`)
+	}))
+	t.Cleanup(app.Close)
+	f := folder{t, t.TempDir() + "/rollcall.db"}
+	if err := os.WriteFile(f.path("token.txt"), []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	f.must("directory", "create", "contoso")
+	f.must("app", "create", "contoso", "Acme", "--tenant-url", app.URL+"/scim/v2", "--secret-token-file", f.path("token.txt"))
+	f.must("provision", "discover", "contoso", "Acme")
+	if code, out := f.run("provision", "discover", "contoso", "Acme"); code == 0 || !strings.Contains(out, "is running already") {
+		t.Errorf("a second discovery: exit code %d:\n%s", code, out)
+	}
+	f.must("provision", "discover", "contoso", "Acme", "--cancel")
+	f.must("provision", "discover", "contoso", "Acme")
+}

@@ -17,13 +17,14 @@ import (
 // elsewhere are the flags that a test in Go sets and reads back, each with its test.
 func elsewhere() map[string]string {
 	tests := map[string]string{
-		"demo --listen":              "TestTheDemoGivesNewLinks",
-		"demo --done":                "TestTheDemoAfterTheGuide",
-		"key rotate --prepare":       "TestKeyRotateOverSeveralMachines",
-		"key rotate --finish":        "TestKeyRotate",
-		"key reset --discard-sealed": "TestKeyReset",
-		"site erase --yes":           "TestSiteErase",
-		"serve --create-settle":      "provision.TestKill",
+		"demo --listen":               "TestTheDemoGivesNewLinks",
+		"demo --done":                 "TestTheDemoAfterTheGuide",
+		"key rotate --prepare":        "TestKeyRotateOverSeveralMachines",
+		"key rotate --finish":         "TestKeyRotate",
+		"key reset --discard-sealed":  "TestKeyReset",
+		"site erase --yes":            "TestSiteErase",
+		"serve --create-settle":       "provision.TestKill",
+		"provision discover --cancel": "TestACancelledDiscoveryLeavesRoomForAnother",
 	}
 	for _, x := range site.SettingsTable {
 		tests["site set --"+x.Flag] = "apptest.TestEverySettingIsSetAndReadEverywhere"

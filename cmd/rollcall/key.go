@@ -219,14 +219,15 @@ func (c *command) keyReset() *cobra.Command {
 	cmd := &cobra.Command{
 		Use: "reset", Short: "Start over with a new key after the old one was lost", Args: exactArguments(),
 		Long: `Makes a new key and removes every stored Secret Token, every SAML key and every
-client secret of a site, because none of them can be opened any more. Provisioning of
-each application stops until its Secret Token is entered again, and sign-ins by OpenID
-Connect until the client secret is. A site that signs its SAML requests gets a new
-key, which its identity provider has to know. A key file that opens what is stored is
-never replaced.`,
+client secret of a site, and the secret of every webhook, because none of them can be
+opened any more. Provisioning of each application stops until its Secret Token is
+entered again, and sign-ins by OpenID Connect until the client secret is. A site that
+signs its SAML requests gets a new key, which its identity provider has to know. Each
+webhook is disabled until its secret is rotated and it is enabled again. A key file
+that opens what is stored is never replaced.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if !discard {
-				return usagef(cmd, "--discard-sealed is missing: it confirms that every stored Secret Token, SAML key and client secret is removed")
+				return usagef(cmd, "--discard-sealed is missing: it confirms that every stored Secret Token, SAML key, client secret and secret of a webhook is removed")
 			}
 			if err := c.checkAddresses(cmd); err != nil {
 				return err
@@ -234,7 +235,7 @@ never replaced.`,
 			return c.resetKey(cmd.Context())
 		},
 	}
-	cmd.Flags().BoolVar(&discard, "discard-sealed", false, "remove every stored Secret Token, SAML key and client secret")
+	cmd.Flags().BoolVar(&discard, "discard-sealed", false, "remove every stored Secret Token, SAML key, client secret and secret of a webhook")
 	return cmd
 }
 
@@ -312,8 +313,8 @@ func (c *command) resetKey(ctx context.Context) (err error) {
 	})
 }
 
-// countOpen returns how many Secret Tokens, SAML keys and client secrets are stored, and how many
-// of them the sealer can open.
+// countOpen returns how many Secret Tokens, SAML keys, client secrets and secrets of webhooks are
+// stored, and how many of them the sealer can open.
 func countOpen(ctx context.Context, db *store.DB, jobs provision.Store, sealer provision.Sealer) (opens, sealed int, err error) {
 	opens, sealed, err = (&provision.Jobs{Store: jobs, Sealer: sealer}).CountOpen(ctx)
 	if err != nil {

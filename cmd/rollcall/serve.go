@@ -324,6 +324,9 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 			return untilDone(ctx, err)
 		}
 	}
+	if err := s.leases.Ensure(ctx, notification.WebhookLeaseKind, notification.LeaseKey); err != nil {
+		return untilDone(ctx, err)
+	}
 	post := &runner.Runner{
 		Kind: notification.WebhookLeaseKind, Leases: s.leases, Owner: s.owner, Advance: s.webhooks.Advance, Log: s.log, Now: c.now,
 	}

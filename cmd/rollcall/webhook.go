@@ -34,7 +34,7 @@ func webhookState(w notification.Webhook) string {
 		return "stopped"
 	case !w.IsEnabled():
 		return "disabled"
-	case !w.FailingSince.IsZero():
+	case !w.FailingSince.IsZero() || w.Error != "":
 		return "failing"
 	default:
 		return "on"
@@ -46,8 +46,8 @@ func (c *command) webhookOut(w notification.Webhook, applications map[string]str
 		ID: w.ID, URL: w.URL, Description: w.Description, Application: applications[w.Application], State: webhookState(w), Waiting: w.Waiting,
 		AddedBy: w.AddedBy, Added: formatJSONTime(w.Added), LastSent: formatJSONTime(w.LastSent), Error: w.Error,
 	}
-	if len(w.OldSealed) > 0 && c.now().Before(w.OldUntil) {
-		out.OldUntil = formatJSONTime(w.OldUntil)
+	if until := w.OldUntil(c.now()); !until.IsZero() {
+		out.OldUntil = formatJSONTime(until)
 	}
 	for _, t := range w.Topics {
 		out.Topics = append(out.Topics, string(t))
@@ -303,13 +303,17 @@ new one without losing anything. With --overlap 0s the old secret ends at once.`
 			if err != nil {
 				return err
 			}
-			out := c.webhookOut(hook, nil)
+			names, err := applicationNames(cmd, h)
+			if err != nil {
+				return err
+			}
+			out := c.webhookOut(hook, names)
 			out.Secret = secret
 			return c.print(out, func(w io.Writer) {
 				fmt.Fprintln(w, secret)
 				words := "The old secret signs no longer."
 				if out.OldUntil != "" {
-					words = "The old secret signs too until " + c.formatTime(hook.OldUntil) + "."
+					words = "The old secret signs too until " + c.formatTime(hook.OldUntil(c.now())) + "."
 				}
 				c.note("This secret is not shown again. %s", words)
 			})
@@ -367,7 +371,7 @@ func (c *command) webhookResend() *cobra.Command {
 				return err
 			}
 			return c.print(map[string]string{"resent": args[2], "id": hook.ID}, func(w io.Writer) {
-				fmt.Fprintf(w, "The delivery %s is sent again, with the same webhook-id.\n", args[2])
+				fmt.Fprintf(w, "The delivery %s will be sent again by the server, with the same webhook-id.\n", args[2])
 			})
 		}),
 	}

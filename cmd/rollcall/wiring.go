@@ -194,7 +194,7 @@ func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (
 		Store: store.Notifications{DB: db}, Mailer: w.mailer, PublicURL: c.baseURL(), Now: c.now, NewID: randomID, ExpiringKeys: s.keys.NoteExpiring,
 	}
 	s.webhooks = &notification.Webhooks{
-		Store: store.Notifications{DB: db}, Poster: outbox.Webhooks{Client: outbound.New(c.outboundOptions(w.listens, w.metricsAddress))}, Sealer: sealer, PublicURL: c.baseURL(), Now: c.now, NewID: randomID,
+		Store: store.Notifications{DB: db}, Poster: outbox.Webhooks{Client: outbound.New(c.outboundOptions(w.listens, w.metricsAddress))}, Sealer: sealer, PublicURL: c.baseURL(), Now: c.now, NewID: randomID, ExpiringKeys: s.keys.NoteExpiring,
 	}
 	s.eraser = &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: s.rosters, Now: c.now}
 	s.jobs = &provision.Jobs{

@@ -102,7 +102,7 @@ func (p *Pages) stream(w http.ResponseWriter, r *http.Request, v *appVisit, addr
 	if r.Method == http.MethodHead {
 		return nil
 	}
-	follower := live.Follow(p.board(), v.jobKey().String(), address, func(ctx context.Context) (livePart, error) {
+	follower := live.Follow(p.board(), v.jobKey().String(), v.jobKey().String()+" "+address, func(ctx context.Context) (livePart, error) {
 		ctx, cancel := context.WithTimeout(ctx, maxLook)
 		defer cancel()
 		if err := p.checkApplication(ctx, v); err != nil {

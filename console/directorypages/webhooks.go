@@ -41,7 +41,7 @@ type webhookRow struct {
 	Badge                          console.Badge
 	Note                           string // says what waits and why the last try failed; may be empty
 	AddedByName                    string
-	OldSecret                      bool // whether the old secret signs too
+	OldUntil                       time.Time // until when an old secret signs too; zero if none does
 	URLOfPage, EditURL, RotateURL  string
 	TestURL, EnableURL, DisableURL string // EnableURL is empty for an enabled webhook, DisableURL for a disabled one
 	RemoveURL                      string
@@ -81,8 +81,9 @@ type overlapChoice struct {
 
 type deliveryRow struct {
 	notification.WebhookDelivery
-	Badge    console.Badge
-	AgainURL string // empty while the delivery waits, and for a test
+	Badge     console.Badge
+	AgainURL  string // empty for a test, and while the webhook is disabled
+	AgainText string // text of the button
 }
 
 // deliveriesOnPage is how many deliveries one page shows.
@@ -109,13 +110,13 @@ func (p *Pages) showWebhooks(w http.ResponseWriter, r *http.Request, v *director
 		return err
 	}
 	pg := webhooksPage{Page: v.page, NewURL: v.webhooksURL() + "/new", Empty: console.EmptyState{
-		Icon: "plug", Title: "No webhooks yet", Text: "Add an endpoint of yours that should know when provisioning needs a person.",
+		Icon: "plug", Title: "No webhooks yet", Text: "Add an endpoint that should be told when provisioning needs a person.",
 	}}
 	for _, hook := range all {
 		pg.Rows = append(pg.Rows, p.newWebhookRow(v, hook, names))
 	}
 	pg.Title = "Webhooks"
-	pg.Lead = "Signed requests to endpoints of yours, on the occasions that mail has."
+	pg.Lead = "Signed requests to your endpoints, for the same events as mail."
 	pg.Crumbs = v.crumbs()
 	return p.show(w, r, http.StatusOK, "webhooks", pg)
 }
@@ -137,7 +138,7 @@ func (p *Pages) newWebhookRow(v *directoryVisit, hook notification.Webhook, name
 	now := p.Console.Options.Now()
 	row := webhookRow{
 		Webhook: hook, Name: hook.Label(), ApplicationName: names[hook.Application], AddedByName: console.ActorName(hook.AddedBy),
-		Badge: console.Badge{Tone: console.ToneGood, Text: "On"}, OldSecret: len(hook.OldSealed) > 0 && now.Before(hook.OldUntil),
+		Badge: console.Badge{Tone: console.ToneGood, Text: "On"}, OldUntil: hook.OldUntil(now),
 		URLOfPage: v.webhookURL(hook.ID, ""), EditURL: v.webhookURL(hook.ID, "/edit"), RotateURL: v.webhookURL(hook.ID, "/rotate"),
 		TestURL: v.webhookURL(hook.ID, "/test"), RemoveURL: v.webhookURL(hook.ID, "/remove"), DisableURL: v.webhookURL(hook.ID, "/disable"),
 	}
@@ -161,6 +162,9 @@ func (p *Pages) newWebhookRow(v *directoryVisit, hook notification.Webhook, name
 	case !hook.FailingSince.IsZero():
 		row.Badge = console.Badge{Tone: console.ToneWarning, Text: "Failing"}
 		row.Note += " Since " + console.RelativeTime(hook.FailingSince, now) + ". The last error: " + hook.Error
+	case hook.Error != "":
+		row.Badge = console.Badge{Tone: console.ToneWarning, Text: "Failing"}
+		row.Note += " " + hook.Error
 	}
 	if !hook.IsEnabled() {
 		row.EnableURL, row.DisableURL = v.webhookURL(hook.ID, "/enable"), ""
@@ -320,14 +324,14 @@ func (p *Pages) showWebhook(w http.ResponseWriter, r *http.Request, v *directory
 }
 
 func newDeliveryRow(v *directoryVisit, hook notification.Webhook, d notification.WebhookDelivery) deliveryRow {
-	row := deliveryRow{WebhookDelivery: d, AgainURL: v.webhookURL(hook.ID, "/deliveries/"+url.PathEscape(d.ID))}
+	row := deliveryRow{WebhookDelivery: d, AgainText: "Send again", AgainURL: v.webhookURL(hook.ID, "/deliveries/"+url.PathEscape(d.ID))}
 	switch d.State {
 	case notification.DeliverySent:
 		row.Badge = console.Badge{Tone: console.ToneGood, Text: "Sent"}
 	case notification.DeliveryFailed:
 		row.Badge = console.Badge{Tone: console.ToneProblem, Text: "Failed"}
 	default:
-		row.Badge, row.AgainURL = console.Badge{Tone: console.ToneInfo, Text: "Waiting"}, ""
+		row.Badge, row.AgainText = console.Badge{Tone: console.ToneInfo, Text: "Waiting"}, "Send now"
 	}
 	if !hook.IsEnabled() || d.Event == notification.TestType {
 		row.AgainURL = ""
@@ -481,8 +485,8 @@ func (p *Pages) rotateWebhook(w http.ResponseWriter, r *http.Request, v *directo
 		return err
 	}
 	text := "The old secret signs no longer."
-	if !hook.OldUntil.IsZero() {
-		text = "The old secret signs too until " + hook.OldUntil.UTC().Format("2006-01-02 15:04 UTC") + "."
+	if until := hook.OldUntil(p.Console.Options.Now()); !until.IsZero() {
+		text = "The old secret signs too until " + until.UTC().Format("2006-01-02 15:04 UTC") + "."
 	}
 	return p.showSecret(w, r, v, hook, secret, text)
 }
@@ -517,7 +521,7 @@ func (p *Pages) sendDeliveryAgain(w http.ResponseWriter, r *http.Request, v *dir
 	if err := p.Webhooks.SendAgain(r.Context(), hook.Directory, hook.ID, id); err != nil {
 		return err
 	}
-	return p.Console.Redirect(w, r, v.webhookURL(hook.ID, ""), console.DoneNotice("It is sent again within moments, with the same webhook-id."))
+	return p.Console.Redirect(w, r, v.webhookURL(hook.ID, ""), console.DoneNotice("It will be sent again in a moment, with the same webhook-id."))
 }
 
 func (p *Pages) askRemoveWebhook(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {

@@ -100,7 +100,14 @@ func Follow[T any](b *Board, subject, key string, look func(ctx context.Context)
 		b.values[key] = v
 	}
 	v.followers++
-	return &Follower[T]{board: b, key: key, value: v, look: look}
+	f := &Follower[T]{board: b, key: key, value: v, look: look}
+	v.mu.Lock()
+	f.seen = v.version
+	v.mu.Unlock()
+	if f.seen > 0 {
+		v.wake() // the last look may be older than what this viewer knows already
+	}
+	return f
 }
 
 // Close ends the following.
@@ -117,7 +124,8 @@ func (f *Follower[T]) Close() {
 var ErrNothingNew = errors.New("nothing new")
 
 // Next waits until there was a look at the value since the last call, and returns its result. The
-// first call returns without waiting. The result may equal the one before. Next returns
+// first call waits for a look that ends after the call of Follow; if the value has no other
+// followers, that look begins at once. The result may equal the one before. Next returns
 // ErrNothingNew after the time patience, the error of the look if this follower was the one that
 // looked, or the error of ctx.
 func (f *Follower[T]) Next(ctx context.Context, patience time.Duration) (newest T, err error) {
@@ -139,9 +147,7 @@ func (f *Follower[T]) Next(ctx context.Context, patience time.Duration) (newest 
 			return newest, ErrNothingNew
 		case <-changed:
 		case v.turn <- struct{}{}:
-			err := f.takeTurn(ctx, impatient.C)
-			<-v.turn
-			if err != nil {
+			if err := f.takeTurn(ctx, impatient.C); err != nil {
 				return newest, err
 			}
 		}
@@ -149,9 +155,10 @@ func (f *Follower[T]) Next(ctx context.Context, patience time.Duration) (newest 
 }
 
 // takeTurn waits until it is time to look, looks, and hands the result to all followers. It waits
-// until impatient sends, and then returns ErrNothingNew.
+// until impatient sends, and then returns ErrNothingNew. It ends the turn, also if the look panics.
 func (f *Follower[T]) takeTurn(ctx context.Context, impatient <-chan time.Time) error {
 	v := f.value
+	defer func() { <-v.turn }()
 	v.mu.Lock()
 	version, looked, took := v.version, v.looked, v.took
 	v.mu.Unlock()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/internal/live"
@@ -62,10 +63,14 @@ func TestManyFollowersShareOneLook(t *testing.T) {
 	c := &counter{}
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	var all []<-chan int64
+	var followers []*live.Follower[int64]
 	for range 50 {
 		f := live.Follow(b, "job", "page", c.look)
 		defer f.Close()
+		followers = append(followers, f)
+	}
+	var all []<-chan int64
+	for _, f := range followers {
 		all = append(all, results(ctx, f))
 	}
 	for _, found := range all {
@@ -168,4 +173,26 @@ func TestAFailedLookConcernsTheFollowerThatLooked(t *testing.T) {
 	if n, err := f.Next(t.Context(), patience); n != 1 || err != nil {
 		t.Errorf("got %d, %v", n, err)
 	}
+}
+
+// TestALateFollowerSeesNoOldValue lets a viewer come after the value has changed. Its page already
+// shows the new value, so the old one must not come back.
+func TestALateFollowerSeesNoOldValue(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		b := &live.Board{}
+		value := "old"
+		look := func(context.Context) (string, error) { return value, nil }
+		first := live.Follow(b, "job", "page", look)
+		defer first.Close()
+		if got, err := first.Next(t.Context(), time.Minute); err != nil || got != "old" {
+			t.Fatal(got, err)
+		}
+		value = "new"
+		second := live.Follow(b, "job", "page", look)
+		defer second.Close()
+		if got, err := second.Next(t.Context(), time.Minute); err != nil || got != "new" {
+			t.Errorf("the late follower got %q, %v", got, err)
+		}
+	})
 }

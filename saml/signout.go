@@ -355,8 +355,8 @@ func (sp ServiceProvider) SignOutRequest(idp IdentityProvider, o SignOutOptions,
 	return sp.signOutAddress(idp, "SAMLRequest", root, o.RelayState)
 }
 
-// SignOutResponse returns an address at the identity provider. A browser that opens the address
-// brings the answer that the session in the identity provider's request has ended.
+// SignOutResponse answers an identity provider's sign-out request: the session has ended. It
+// returns the address at the identity provider to which the browser brings this answer.
 func (sp ServiceProvider) SignOutResponse(idp IdentityProvider, id string, request SignOut, now time.Time) (string, error) {
 	root := sp.newMessage("LogoutResponse", id, idp.SignOutURL, now)
 	root.CreateAttr("InResponseTo", request.ID)

@@ -16,9 +16,11 @@ type place struct {
 	site          string
 	endpoint      string   // the endpoint in the client's spelling; "" for the base URL
 	afterEndpoint []string // the unescaped segments after the endpoint, such as an id
-	query         string   // the raw query; a path that the client put into the query after Entra's flag has been removed
-	logText       string   // the path below the base URL and the query, in the form that the request log shows
-	err           error    // why the path is not valid, or nil; the client gets this error only after authentication
+	// query is the raw query. If a client wrote a path into it after Entra's flag, the flag and the
+	// path are removed.
+	query   string
+	logText string // the path below the base URL and the query, in the form that the request log shows
+	err     error  // why the path is not valid, or nil; the client gets this error only after authentication
 }
 
 // Serves reports whether a Handler must answer the request. It looks at the raw path, and must be

@@ -189,11 +189,11 @@ type ConnectionStore interface {
 
 // ConnectionChange is a new connection of a site, to be stored.
 type ConnectionChange struct {
-	Next        Connection
-	IfVersion   int64 // the version that the stored connection must have
-	KeepsTests  bool  // whether passed tests of the stored connection also count for Next
-	SetsMatches bool  // whether the site's MatchesUserName changes
-	Events      []event.Event
+	Next           Connection
+	IfVersion      int64 // the version that the stored connection must have
+	KeepsTests     bool  // whether passed tests of the stored connection also count for Next
+	MatchesChanged bool  // whether Next.Matches differs from the site's MatchesUserName
+	Events         []event.Event
 }
 
 // Connection returns the site's connection. For a site without a connection, it returns a new
@@ -339,7 +339,7 @@ func (s *SingleSignOn) SetConnectionAs(ctx context.Context, st site.Site, ifVers
 	}
 	next.Version = old.Version + 1
 	if err := s.Store.PutConnection(ctx, st.ID, ConnectionChange{
-		Next: next, IfVersion: old.Version, KeepsTests: keepsTests(old, next), SetsMatches: next.Matches != old.Matches, Events: events,
+		Next: next, IfVersion: old.Version, KeepsTests: keepsTests(old, next), MatchesChanged: next.Matches != old.Matches, Events: events,
 	}); err != nil {
 		return Connection{}, fmt.Errorf("save the connection: %w", err)
 	}

@@ -125,7 +125,7 @@ func (s *SignIns) newEvent(st site.Site, name, actor, subject, text string) even
 	}
 }
 
-// Form contains the fields that the page of a first administrator's link shows.
+// Form contains what the first administrator enters on the page that the one-time link opens.
 type Form struct {
 	Name  string // the name that other people see
 	Email string // the e-mail address; it also becomes the userName

@@ -105,7 +105,7 @@ func (s SingleSignOn) PutConnection(ctx context.Context, id site.ID, change sign
 				return err
 			}
 		}
-		if change.SetsMatches {
+		if change.MatchesChanged {
 			if _, err := tx.Exec(ctx, `
 				update site
 				set matches = $1

@@ -446,7 +446,7 @@ func (h *header) flagName(i int) string {
 	return "#" + strconv.Itoa(h.columns[i].Number)
 }
 
-// askToMap suggests in the error message to map column i to an attribute.
+// askToMap adds a --map flag for column i to the flags that the error message suggests.
 func (h *header) askToMap(i int, attribute string) {
 	h.flags = append(h.flags, fmt.Sprintf("--map \"%s=%s\"", h.flagName(i), attribute))
 	h.askedToMap[i] = true
@@ -483,8 +483,8 @@ func (h *header) askForUserColumn() {
 	h.columns[best].Attributes, h.columns[best].Suggested, h.columns[best].Unknown = nil, "userPrincipalName", true
 }
 
-// askForTemplate handles a file in which no column has addresses. It suggests in the error message
-// to build userPrincipalName with a template. A file with employeeIds may do without, because
+// askForTemplate handles a file in which no column has addresses. The error message
+// then suggests to build userPrincipalName with a template. A file with employeeIds may do without, because
 // changes to existing users need no userPrincipalName.
 func (h *header) askForTemplate() {
 	unknown := slices.ContainsFunc(h.columns, func(c column) bool { return c.Unknown })

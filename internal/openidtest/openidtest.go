@@ -94,28 +94,28 @@ const password = "pw"
 // tokens, it answers with the replacement.
 func (p *Provider) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	p.mu.Lock()
-	replaced, tokens := p.replacements[r.URL.Path], p.makeToken
+	replaced, makeToken := p.replacements[r.URL.Path], p.makeToken
 	p.mu.Unlock()
 	switch {
 	case replaced != nil:
 		replaced(w, r)
-	case tokens != nil && strings.HasSuffix(r.URL.Path, "/token"):
-		p.answerWith(w, r, tokens)
+	case makeToken != nil && strings.HasSuffix(r.URL.Path, "/token"):
+		p.answerWith(w, r, makeToken)
 	default:
 		p.handler.ServeHTTP(w, r)
 	}
 }
 
-// answerWith lets the provider answer a request for tokens, and replaces the ID token in the answer
-// by a token that the function tokens makes.
-func (p *Provider) answerWith(w http.ResponseWriter, r *http.Request, tokens func(header, claims map[string]any) string) {
+// answerWith lets the provider answer a request for tokens. It replaces the ID token in the answer
+// by the token that makeToken returns for the header and the claims of the replaced one.
+func (p *Provider) answerWith(w http.ResponseWriter, r *http.Request, makeToken func(header, claims map[string]any) string) {
 	rec := httptest.NewRecorder()
 	p.handler.ServeHTTP(rec, r)
 	var answer map[string]any
 	body := rec.Body.Bytes()
 	if rec.Code == http.StatusOK && json.Unmarshal(body, &answer) == nil {
 		parts := strings.Split(answer["id_token"].(string), ".")
-		answer["id_token"] = tokens(decode(parts[0]), decode(parts[1]))
+		answer["id_token"] = makeToken(decode(parts[0]), decode(parts[1]))
 		body, _ = json.Marshal(answer) // cannot fail: it was decoded from JSON
 	}
 	w.Header().Set("Content-Type", rec.Header().Get("Content-Type"))

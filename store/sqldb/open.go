@@ -41,7 +41,7 @@ type Options struct {
 type DB struct {
 	kind          string
 	now           func() time.Time
-	settle        time.Duration
+	settle        time.Duration // how long readers in commit order wait; see Options.Settle
 	schema        Schema
 	engine        engine
 	resolvedPath  string        // the path that File returns

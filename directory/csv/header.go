@@ -483,9 +483,9 @@ func (h *header) askForUserColumn() {
 	h.columns[best].Attributes, h.columns[best].Suggested, h.columns[best].Unknown = nil, "userPrincipalName", true
 }
 
-// askForTemplate handles a file in which no column has addresses. The error message
-// then suggests to build userPrincipalName with a template. A file with employeeIds may do without, because
-// changes to existing users need no userPrincipalName.
+// askForTemplate handles a file in which no column has addresses. The error message then suggests to
+// build userPrincipalName with a template. A file with employeeIds may do without, because changes
+// to existing users need no userPrincipalName.
 func (h *header) askForTemplate() {
 	unknown := slices.ContainsFunc(h.columns, func(c column) bool { return c.Unknown })
 	switch {

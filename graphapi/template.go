@@ -37,7 +37,8 @@ func readTemplates() ([]template, error) {
 	return list, nil
 }
 
-// findTemplate returns the template with this id, in any case, or an error if there is none.
+// findTemplate returns the template with this id, or an error if there is none. Upper and lower case
+// make no difference.
 func (h *Handler) findTemplate(id string) (template, error) {
 	for _, t := range h.templates {
 		if strings.EqualFold(t.id, id) {

@@ -211,8 +211,8 @@ func (p *Pages) importUsers(w http.ResponseWriter, r *http.Request, v *directory
 }
 
 // previewOrImport makes a preview. If imports is true, and the preview is the same as the one that
-// the operator saw, it then imports the file. The work continues even if the browser disconnects,
-// which a second click on the button causes.
+// the operator saw, it then imports the file. The work continues even if the browser disconnects.
+// The browser does that, for example, when the operator clicks the button a second time.
 func (p *Pages) previewOrImport(r *http.Request, v *directoryVisit, k *keptImport, imports bool) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), maxImportDuration)
 	defer cancel()

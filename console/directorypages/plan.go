@@ -51,7 +51,8 @@ type planDecision struct {
 type plannedRow struct {
 	Name, UserName, URL      string
 	Badge                    console.Badge
-	Code, Reason             string
+	Code                     string // why nothing would be sent, as a code; empty if something would be sent
+	Reason                   string // the meaning of Code, or the values that an undo does not restore
 	Advice                   string
 	Changes                  []attributeChange
 	Outcome                  string // the result of the operation; empty if the plan was not applied

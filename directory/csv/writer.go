@@ -76,8 +76,9 @@ func revealFormula(v string) string {
 	return v
 }
 
-// isFormula reports whether a spreadsheet would run the value as a formula. Spreadsheets in East
-// Asian languages also accept the full-width forms of the signs.
+// isFormula reports whether a spreadsheet would run the value as a formula, because of a first
+// character such as = or @. Spreadsheets in East Asian languages also accept the full-width forms
+// of these characters.
 func isFormula(v string) bool {
 	first, n := utf8.DecodeRuneInString(v)
 	switch first {

@@ -56,8 +56,8 @@ func (d Directory) GroupsOf(ctx context.Context, member string) ([]string, error
 	return d.handle.GroupsOf(ctx, member)
 }
 
-// AssignedThrough returns how an object is assigned to an application: directly, and through which
-// groups.
+// AssignedThrough returns how an object is assigned to an application: directly, through groups, or
+// both.
 func (d Directory) AssignedThrough(ctx context.Context, app, objectID string) ([]provision.AssignedThrough, error) {
 	all, err := d.handle.AssignmentsOf(ctx, objectID)
 	if err != nil {

@@ -116,8 +116,8 @@ func (w *Window) Awaits(url string, texts ...string) {
 	}
 }
 
-// do performs browser actions. If they fail or take longer than patience, it fails the test with
-// the string what, which describes the actions.
+// do performs browser actions. If they fail or take longer than patience, the test fails. what
+// describes the actions in the failure message.
 func (w *Window) do(what string, actions ...chromedp.Action[chromedp.Void]) {
 	w.t.Helper()
 	ctx, cancel := context.WithTimeout(w.ctx, patience)

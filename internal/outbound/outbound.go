@@ -71,9 +71,9 @@ type Options struct {
 	Proxy func(*http.Request) (*url.URL, error)
 }
 
-// The limits of idle connections. A provisioning job sends up to 64 requests of one kind at the
-// same time, and up to 64 searches while it creates accounts. If a connection cannot be kept, both
-// ends must make a new one for each request.
+// The limits of idle connections. While a provisioning job creates accounts, it may send up to 64
+// creates and up to 64 searches at the same time. With HTTP/1.1, each of them needs its own
+// connection. If fewer idle connections were kept, the job would often have to open new ones.
 const (
 	maxIdle        = 512
 	maxIdlePerHost = 128

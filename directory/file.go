@@ -79,7 +79,8 @@ type FileError struct {
 	EnabledWords, DisabledWords []string
 }
 
-// Reading is an encoding, with a word of the file as it reads in this encoding.
+// Reading is an encoding that the file may have. Word is a word of the file, decoded with this
+// encoding, as an example.
 type Reading struct{ Encoding, Word string }
 
 func (e *FileError) Error() string {

@@ -165,10 +165,11 @@ type WebhookStore interface {
 	AddWebhook(ctx context.Context, w Webhook, limit int, e event.Event) error
 	// Webhooks returns the webhooks of a directory, the oldest first.
 	Webhooks(ctx context.Context, directory string) ([]Webhook, error)
-	// ChangeWebhook stores what change makes of a webhook, and appends the event, unless change
-	// returns an error. It returns ErrNoWebhook if there is no such webhook. After a webhook was
-	// enabled, or its URL or secret changed, all its deliveries that wait are due at once, as if
-	// they had not been tried.
+	// ChangeWebhook calls change with the stored webhook. It stores the webhook and appends the
+	// event that change returns; if change returns an error, it does neither. It returns
+	// ErrNoWebhook if there is no such webhook. If the change enables the webhook, or replaces its
+	// URL or secret, all waiting deliveries of the webhook become due at once, as if they had not
+	// been tried.
 	ChangeWebhook(ctx context.Context, directory, id string, change func(Webhook) (Webhook, event.Event, error)) error
 	// RemoveWebhook deletes a webhook with its deliveries, and appends the event. It returns
 	// ErrNoWebhook if there is no such webhook.

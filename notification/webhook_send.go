@@ -199,7 +199,7 @@ func (ws *Webhooks) SendTest(ctx context.Context, directoryName string, w Webhoo
 // newDeliveryID makes a webhook-id of an id.
 func newDeliveryID(id string) string { return "msg_" + id }
 
-// namedID is an object in a payload.
+// namedID is the id and the name of a directory or an application, as a payload shows them.
 type namedID struct {
 	ID   string `json:"id"`
 	Name string `json:"name,omitempty"`

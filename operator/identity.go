@@ -61,9 +61,9 @@ type IdentityStore interface {
 	// Identities returns the identities of the operator with this name, in the order in which they
 	// were linked. It returns ErrUnknown if there is no such operator.
 	Identities(ctx context.Context, name string) ([]Identity, error)
-	// LinkIdentity stores an identity and its event. It returns ErrIdentityTaken if the identity is
-	// linked already, with a TakenIdentity as its data, and ErrNoSession if the operator was
-	// removed.
+	// LinkIdentity stores an identity and its event. If the identity is linked already, it returns
+	// ErrIdentityTaken, whose data is a TakenIdentity. If the operator was removed, it returns
+	// ErrNoSession.
 	LinkIdentity(ctx context.Context, i Identity, e event.Event) error
 	// UnlinkIdentity deletes an identity of the operator with this name, and appends the event that
 	// e makes. It returns ErrUnknown or ErrIdentityGone.

@@ -41,8 +41,8 @@ const (
 
 func (k Kind) Error() string { return string(k) }
 
-// Error is one refusal. A domain keeps the refusals that callers test for in variables, and returns
-// copies of them with more detail.
+// Error is one refusal. For each refusal that callers test for, a domain has a variable, and
+// returns copies of that variable with more detail.
 type Error struct {
 	Kind   Kind
 	Code   string // the code that identifies this refusal; empty if no caller tests for it
@@ -127,8 +127,8 @@ func (e *Error) Sentences() string {
 	return text
 }
 
-// startsWithField reports whether the detail starts with the name of an attribute, whose case must
-// stay.
+// startsWithField reports whether the detail starts with the name of an attribute. The case of such
+// a name must not be changed.
 func (e *Error) startsWithField() bool {
 	first, _, _ := strings.Cut(e.Detail, " ")
 	first = strings.TrimRight(first, ":,")

@@ -174,17 +174,17 @@ type Log struct {
 
 	mu            sync.Mutex
 	gathered      []Request
-	uses          uses                      // the last uses of tokens in requests whose rows were written with a change
+	uses          uses                      // the last use of each token that the next flush records, besides the uses in gathered
 	refused       int                       // the number of refused requests without a known token since the last flush
 	failing       bool                      // whether the last flush failed
 	missingRows   map[site.ID]gap           // the rows of each site that were dropped while flushes failed
 	unlistedReads map[site.ID]gap           // the reads of each site that got no row since the last flush
 	allowances    map[site.ID]readAllowance // how many more reads of each site may get a row now
-	callerGroups  map[callerGroup]int       // the number of rows of each group of callers; each flush lowers it by one
+	callerGroups  map[callerGroup]int       // how many of its maxRefused rows each group has used up; each flush gives one back
 	flushMutex    sync.Mutex                // held during a flush, so that rows are written in order and once
 
 	wakeOnce sync.Once     // makes wake only once
-	wake     chan struct{} // made by waker on first use; read it only through waker
+	wake     chan struct{} // made by wakeChannel on first use; read it only through wakeChannel
 
 	counts Counts // the counts so far; the method Counts fills in Gathered
 }
@@ -326,8 +326,8 @@ func (l *Log) BeginRow(r Request) Request {
 	return r
 }
 
-// RowWritten tells the log that a change has written the row itself. The next flush records the
-// last use of the token.
+// RowWritten tells the log that a change has written the request's row in its own transaction. The
+// next flush records the last use of the request's token.
 func (l *Log) RowWritten(r Request) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

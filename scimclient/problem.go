@@ -285,8 +285,9 @@ func withFullStop(s string) string {
 	return s + "."
 }
 
-// shorten cuts a string from the application to limit bytes without splitting a character. It also
-// replaces characters that cannot be stored.
+// shorten returns at most limit bytes from the beginning of a string that an application sent. It
+// splits no character, and adds "…" if it cut anything. It also replaces characters that cannot be
+// stored.
 func shorten(s string, limit int) string {
 	s = withoutNUL(strings.ToValidUTF8(s, "\uFFFD"))
 	if len(s) <= limit {

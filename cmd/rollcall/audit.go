@@ -101,8 +101,8 @@ func eventKinds() (list []string) {
 	return list
 }
 
-// readMoment reads a time or a date. A date means the start of that day in UTC; readMoment adds the
-// number days to it.
+// readMoment reads a flag's value: a time, or a date. For a date, it returns the start of that day
+// in UTC, plus the given number of days.
 func readMoment(cmd *cobra.Command, flag, text string, days int) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil

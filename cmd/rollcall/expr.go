@@ -234,7 +234,8 @@ func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, 
 	return c.evaluateSample(ctx, e, people, read, f)
 }
 
-// readAttributes returns a function that returns the value of each of the user's attributes.
+// readAttributes reads a user's attributes. It returns a function that returns the value of the
+// attribute with a given name.
 type readAttributes func(context.Context, directory.User) (func(string) expr.Value, error)
 
 // exprApplication returns the attributes that an expression in the user mapping of an application

@@ -85,7 +85,7 @@ func (m *Metrics) Handler(log *slog.Logger) http.Handler {
 const scimRoute = "/c/{site}/auth/scim/v2/"
 
 // RouteClass returns the value of the label "route" for a route. All resource types that sites
-// define themselves share one label.
+// define themselves share the value "scim other".
 func RouteClass(route string) string {
 	if _, path, found := strings.Cut(route, " "); found {
 		route = path // the route had the form "GET /healthz"

@@ -50,7 +50,7 @@ func (b *bench) measureWrites(ctx context.Context, w *runningSites, s *section) 
 }
 
 // startComparisons stops the server of the largest site, copies the site twice, and starts the
-// server again and two servers for comparison on the copies.
+// server again. Then it starts two servers for comparison, one on each copy.
 func (b *bench) startComparisons(ctx context.Context, w *runningSites) (*comparisonServers, error) {
 	last := len(w.servers) - 1
 	if err := b.stop(w.servers[last]); err != nil {

@@ -792,6 +792,28 @@ func TestDiscoveryGoesOnAfterKills(t *testing.T) {
 	for i := range accounts {
 		app.add(account(fmt.Sprintf("user%04d@contoso.example", i)))
 	}
+	var server atomic.Pointer[apptest.Process]
+	var pages atomic.Int64
+	var counts atomic.Bool // whether pages are counted, because the discovery runs
+	kill := func() {
+		if s := server.Load(); s != nil {
+			s.Kill()
+		}
+	}
+	list := func(r *http.Request) bool { return counts.Load() && r.URL.Query().Has("startIndex") }
+	app.begun = func(r *http.Request) {
+		if list(r) && pages.Add(1) == 3 {
+			kill() // the request has arrived, and its answer never does
+		}
+	}
+	app.done = func(r *http.Request) {
+		switch pages.Load() {
+		case 6, 11: // the answer is sent, and perhaps stored
+			if list(r) {
+				time.AfterFunc(time.Duration(pages.Load())*500*time.Microsecond, kill)
+			}
+		}
+	}
 	env := []string{"ROLLCALL_DATABASE=" + filepath.Join(dir, "rollcall.db")}
 	secret := filepath.Join(dir, "secret")
 	if err := os.WriteFile(secret, []byte(app.token), 0o600); err != nil {
@@ -811,27 +833,7 @@ func TestDiscoveryGoesOnAfterKills(t *testing.T) {
 	apptest.Run(t, env, "directory", "import", "contoso", people)
 	apptest.Run(t, env, "app", "create", "contoso", "acme", "--tenant-url", app.url(), "--secret-token-file", secret, "--scope", "all", "--actions", "update")
 	apptest.Run(t, env, "provision", "discover", "contoso", "acme")
-	var server atomic.Pointer[apptest.Process]
-	var pages atomic.Int64
-	kill := func() {
-		if s := server.Load(); s != nil {
-			s.Kill()
-		}
-	}
-	list := func(r *http.Request) bool { return r.URL.Query().Has("startIndex") }
-	app.begun = func(r *http.Request) {
-		if list(r) && pages.Add(1) == 3 {
-			kill() // the request has arrived, and its answer never does
-		}
-	}
-	app.done = func(r *http.Request) {
-		switch pages.Load() {
-		case 6, 11: // the answer is sent, and perhaps stored
-			if list(r) {
-				time.AfterFunc(time.Duration(pages.Load())*500*time.Microsecond, kill)
-			}
-		}
-	}
+	counts.Store(true)
 	lives := 0
 	for done := false; !done; {
 		p := apptest.Start(t, env, "serve", "--listen", "127.0.0.1:0")

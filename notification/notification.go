@@ -99,7 +99,7 @@ type Recipient struct {
 	Directory   string // the id of the directory
 	Application string // the id of the application; empty for every application
 	Address     string
-	Topics      []Topic   // in the order of Topics; never empty
+	Topics      []Topic   // in the order of the variable Topics; never empty
 	AddedBy     string    // the actor who added the recipient, in the form that events use
 	Added       time.Time // when the recipient was added
 

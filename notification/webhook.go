@@ -50,12 +50,12 @@ type Webhook struct {
 	Application string // the id of the application; empty for every application
 	URL         string
 	Description string
-	Topics      []Topic // in the order of Topics; never empty
+	Topics      []Topic // in the order of the variable Topics; never empty
 	AddedBy     string  // the actor who added the webhook, in the form that events use
 	Added       time.Time
 
 	Sealed []byte      // the sealed secret; empty if it was lost with the key file
-	Old    []OldSecret // the secrets before the last rotations, the oldest first
+	Old    []OldSecret // the secrets that earlier rotations replaced, the oldest first
 	Form   string      // the number of the form that made the secret; empty for a command
 
 	Disabled     time.Time // when the webhook was disabled; zero if it is enabled
@@ -345,8 +345,9 @@ func (ws *Webhooks) Find(ctx context.Context, directory, name string) (Webhook, 
 	}
 }
 
-// Change gives a webhook the settings that decide returns for the stored ones. It does nothing if
-// they are the same. It returns the error of decide, a refusal for a wrong field, or ErrNoWebhook.
+// Change calls decide with the stored settings of a webhook, and stores the settings that decide
+// returns. It does nothing if both are the same. It returns the error of decide, a refusal for a
+// wrong field, or ErrNoWebhook.
 func (ws *Webhooks) Change(ctx context.Context, directory, id string, decide func(now WebhookSettings) (WebhookSettings, error), actor string) (changed Webhook, err error) {
 	err = ws.update(ctx, directory, id, func(w Webhook) (Webhook, event.Event, error) {
 		s, err := decide(WebhookSettings{URL: w.URL, Description: w.Description, Topics: w.Topics})

@@ -111,7 +111,7 @@ type KeyStore interface {
 	RevokeKey(ctx context.Context, directory, id string, at time.Time, e func(Key) event.Event) error
 	// NoteExpiring appends an event for each key that is live at the time now and expires no later
 	// than the deadline. The function e makes the event. Each key gets only one such event.
-	NoteExpiring(ctx context.Context, now, before time.Time, e func(Key) event.Event) error
+	NoteExpiring(ctx context.Context, now, deadline time.Time, e func(Key) event.Event) error
 	// UseKey records when and from where a key was last used. It never replaces a later use.
 	UseKey(ctx context.Context, directory, id string, at time.Time, from string) error
 }

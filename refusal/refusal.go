@@ -89,7 +89,7 @@ func (e *Error) At(field string) *Error {
 	return &c
 }
 
-// WithData returns a copy of the refusal with data that edges may show.
+// WithData returns a copy of the refusal with data that pages, commands and APIs may show.
 func (e *Error) WithData(data any) *Error {
 	c := *e
 	c.Data = data

@@ -104,13 +104,13 @@ func (s OperatorKeys) RevokeKey(ctx context.Context, directory, id string, at ti
 
 // NoteExpiring appends an event for each key that is live at the time now and expires no later than
 // the deadline. The function e makes the event. Each key gets only one such event.
-func (s OperatorKeys) NoteExpiring(ctx context.Context, now, before time.Time, e func(operator.Key) event.Event) error {
+func (s OperatorKeys) NoteExpiring(ctx context.Context, now, deadline time.Time, e func(operator.Key) event.Event) error {
 	expiring := func(ctx context.Context, tx *sqldb.Tx, locking string) ([]operator.Key, error) {
 		return collect(ctx, tx, scanAPIKey, `
 			select `+apiKeyColumns+`
 			from operator_key k
 			where k.told_expiry = 0 and k.revoked = 0 and k.expires > $1 and k.expires <= $2
-			order by k.directory, k.id`+locking, micros(now), micros(before))
+			order by k.directory, k.id`+locking, micros(now), micros(deadline))
 	}
 	var any bool
 	if err := s.DB.View(ctx, func(tx *sqldb.Tx) error {

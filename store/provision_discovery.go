@@ -578,7 +578,7 @@ func (s Provisioning) DiscoveredAccounts(ctx context.Context, k provision.Key, i
 		var names []string
 		page, err = collect(ctx, tx, func(row scanner) (provision.DiscoveredAccount, error) {
 			var name string
-			a, err := scanDiscovered(withTail{row, &name})
+			a, err := scanDiscovered(withExtraColumn{row, &name})
 			names = append(names, name)
 			return a, err
 		}, b.String(), args...)
@@ -655,11 +655,3 @@ func (s Provisioning) KeepAccounts(ctx context.Context, k provision.Key, account
 	})
 	return changed, err
 }
-
-// withTail is a row with one more column at its end.
-type withTail struct {
-	row  scanner
-	tail any
-}
-
-func (w withTail) Scan(dest ...any) error { return w.row.Scan(append(dest, w.tail)...) }

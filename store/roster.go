@@ -520,7 +520,7 @@ func (t rosterTx) putUniqueValues(ctx context.Context, old, next roster.Record) 
 	return nil
 }
 
-// valuesMissingFrom returns the values whose keys do not occur among the keys of the list from.
+// valuesMissingFrom returns each of the values whose key is not the key of any value in from.
 func valuesMissingFrom(values, from []roster.Value, key func(roster.Value) roster.Value) (list []roster.Value) {
 	there := make(map[roster.Value]bool, len(from))
 	for _, v := range from {

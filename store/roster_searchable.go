@@ -308,7 +308,7 @@ func (s Rosters) Index(ctx context.Context, id site.ID, epoch int64, limit int) 
 type indexStep struct {
 	tx       *sqldb.Tx
 	site     site.ID
-	limit    int
+	limit    int // the largest number of resources that this step indexes
 	declared []site.Searchable
 	indexes  []valueIndex // one for each declaration, in the same order
 	looks    *valueIndex  // the progress of indexing how names look (see roster_look.go); nil once that is complete

@@ -82,9 +82,10 @@ Servers on several machines, each with a copy of the file:
 type rotation struct {
 	File     string   `json:"file"`
 	Resealed int      `json:"resealed"`
-	Lost     []string `json:"cannotBeOpened"` // the names of the jobs and sites whose credentials cannot be opened
+	Lost     []string `json:"cannotBeOpened"` // the names of the jobs, sites and webhooks whose credentials cannot be opened
 
-	lostTokens, lostKeys, lostWebhooks []string
+	// The names in Lost: of jobs, of sites and of webhooks.
+	lostTokens, lostSiteSecrets, lostWebhooks []string
 }
 
 func (c *command) prepareKey(file string) error {
@@ -125,8 +126,8 @@ func (c *command) finishRotation(ctx context.Context, s *services, file string) 
 	if len(out.lostTokens) > 0 {
 		return fmt.Errorf("the Secret Token of %s cannot be opened with any key of %s; enter it again or remove the application, then run this again", out.lostTokens[0], file)
 	}
-	if len(out.lostKeys) > 0 {
-		return fmt.Errorf("the SAML key or the client secret of site %s cannot be opened with any key of %s; run rollcall key reset --discard-sealed, then run this again", out.lostKeys[0], file)
+	if len(out.lostSiteSecrets) > 0 {
+		return fmt.Errorf("the SAML key or the client secret of site %s cannot be opened with any key of %s; run rollcall key reset --discard-sealed, then run this again", out.lostSiteSecrets[0], file)
 	}
 	if len(out.lostWebhooks) > 0 {
 		return fmt.Errorf("the secret of the webhook %s cannot be opened with any key of %s; rotate the secret or remove the webhook, then run this again", out.lostWebhooks[0], file)
@@ -164,11 +165,11 @@ func resealAll(ctx context.Context, s *services, file string) (rotation, error) 
 		if err != nil {
 			return rotation{}, err
 		}
-		if !slices.Contains(out.lostKeys, st.Name) {
-			out.lostKeys = append(out.lostKeys, st.Name)
+		if !slices.Contains(out.lostSiteSecrets, st.Name) {
+			out.lostSiteSecrets = append(out.lostSiteSecrets, st.Name)
 		}
 	}
-	out.Lost = slices.Concat([]string{}, out.lostTokens, out.lostKeys, out.lostWebhooks)
+	out.Lost = slices.Concat([]string{}, out.lostTokens, out.lostSiteSecrets, out.lostWebhooks)
 	return out, nil
 }
 
@@ -176,7 +177,7 @@ func printLost(w io.Writer, r rotation) {
 	for _, name := range r.lostTokens {
 		fmt.Fprintf(w, "The Secret Token of %s cannot be opened with any key of the file; enter it again.\n", name)
 	}
-	for _, name := range r.lostKeys {
+	for _, name := range r.lostSiteSecrets {
 		fmt.Fprintf(w, "The SAML key or the client secret of site %s cannot be opened with any key of the file.\n", name)
 	}
 	for _, name := range r.lostWebhooks {

@@ -149,7 +149,7 @@ func (s *pageStream) run(ctx context.Context) error {
 			return overIfGone(err)
 		}
 		if time.Since(checked) >= min(beat, accessEvery) {
-			// This does not count as a use of the session: an open page keeps nobody signed in.
+			// This does not count as a use of the session: an open page does not keep its operator signed in.
 			if _, err := s.pages.Operators.HasFreshSession(ctx, s.session); err != nil {
 				return overIfGone(err)
 			}

@@ -409,7 +409,7 @@ func (p *Pages) saveWebhook(w http.ResponseWriter, r *http.Request, v *directory
 }
 
 // changeWebhook saves the settings of the form that were changed in it. It returns errConflict if
-// somebody else has changed the same setting.
+// another operator has changed the same setting.
 func (p *Pages) changeWebhook(r *http.Request, v *directoryVisit, hook notification.Webhook) (notification.Webhook, error) {
 	changed, err := p.Webhooks.Change(r.Context(), hook.Directory, hook.ID, func(now notification.WebhookSettings) (notification.WebhookSettings, error) {
 		m, err := console.MergeEdit(r.PostForm, webhookFields(), webhookValues(now))

@@ -116,7 +116,7 @@ func (q *writeQueue) take() *queuedUpdate {
 	return u
 }
 
-// signalWork wakes the writer, unless it has a signal that it has not received yet.
+// signalWork wakes the writer, unless a signal is already waiting for the writer.
 func (q *writeQueue) signalWork() {
 	select {
 	case q.hasWaiting <- struct{}{}:

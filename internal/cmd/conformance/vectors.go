@@ -73,8 +73,8 @@ func readJSON[T any](folder, file string) (v T, err error) {
 
 const noGroupsReason = "this server offers no groups"
 
-// checkFilters checks each vector with a filter in a query for users. It checks each vector with a
-// path in a PATCH with the operation remove.
+// checkFilters checks all filter vectors. It sends the filter of a vector in a query for users. If
+// the vector has a path instead, it sends the path in a PATCH with the operation remove.
 func (v vectors) checkFilters(ctx context.Context, c *client) ([]check, error) {
 	all, err := readJSON[[]filterVector](v.folder, "scim-filters.json")
 	if err != nil {

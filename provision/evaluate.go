@@ -40,6 +40,7 @@ type pass struct {
 	firstCheckLock     lock        // held while the first answer without a body is checked
 	answersAreProved   atomic.Bool // whether a read has shown that the target does what its answers say
 	anAnswerWasFalse   atomic.Bool // whether a read has shown that a successful answer was false
+	ownForms           sync.Map    // the attributes for which the target keeps its own value or shows none, as creates have shown; the keys are target attributes
 	former             formerMappings
 	currentMapping     *mapping // the mapping that is in force, if this pass works with an earlier version; otherwise nil
 }
@@ -552,7 +553,9 @@ func (p *pass) decideLinked(ctx context.Context, w *work, attributes map[string]
 	}
 	changes, sure := p.compareWritten(w)
 	var rereadAt time.Time
-	if !sure {
+	if sure {
+		changes = w.withHeldState(changes)
+	} else {
 		if d, err := p.readAccount(ctx, w, attributes); d != nil || err != nil {
 			return d, err
 		}
@@ -650,6 +653,21 @@ func (w *work) addUnrecordedValues(given []string) {
 // attribute again.
 func (w *work) rereadsHeld() bool {
 	return w.known.Why == ByAbsence && w.entitled() && !w.newLink() && w.link != nil && w.link.State == Held
+}
+
+// withHeldState adds to the changes of an account that the target keeps blocked the attribute that
+// unblocks it. So it is sent again with each change of the person.
+func (w *work) withHeldState(changes []Change) []Change {
+	if len(changes) == 0 || !w.entitled() || w.link.State != Held {
+		return changes
+	}
+	for _, v := range w.values {
+		sent := slices.ContainsFunc(changes, func(c Change) bool { return c.Path == v.row.Target })
+		if e := w.link.Wrote[v.row.Target]; v.row.state && v.want == true && !sent && e.Shown && e.Got != nil && v.row.same(e.Got, false) {
+			changes = append(changes, v.row.change(e.Got, v.want))
+		}
+	}
+	return changes
 }
 
 // action returns the action that the log shows for an update of the person's account.

@@ -57,9 +57,13 @@ func (p *pass) created(ctx context.Context, w *work, d create, o TargetObject, n
 	w.link = &Link{ObjectID: w.known.ObjectID, TargetID: o.ID, How: "created", State: Active, Kind: w.m.kind, Refers: w.refers, Since: now}
 	w.created, w.lastAnswer, w.version = true, o.Resource, o.Version
 	w.identify(o.ID)
-	if differs := p.differingAttribute(o, w.values); differs != "" && p.m.can(FlowUpdate) {
+	switch differs, unshown := p.differingAttribute(o, w.values); {
+	case differs != "" && p.m.can(FlowUpdate):
 		w.step("EntryExportAdd", ExportStep, Success, fmt.Sprintf("%s answered the create with an account whose %s differs. It is brought up to date.", p.m.target, differs), nil)
-		return p.correctCreated(ctx, w, d)
+		return p.correctCreated(ctx, w, d, differs)
+	case unshown != "" && p.m.can(FlowUpdate):
+		w.step("EntryExportAdd", ExportStep, Success, fmt.Sprintf("%s did not show %s in its answer to the create, so the account is read.", p.m.target, unshown), nil)
+		return p.correctCreated(ctx, w, d, "")
 	}
 	return w.wasCreated(p, d)
 }
@@ -78,24 +82,37 @@ func (w *work) refuseForeignAccount(targetID, owner string, err error, open bool
 	return refusedResult{problem: w.failTaken(targetID, owner).problem, mayHaveHappened: open, action: Other}
 }
 
-// differingAttribute checks the answer to a create. It returns the first matching attribute, or
-// attribute that blocks the account, whose value differs from the requested value. It returns "" if
-// none does.
-func (p *pass) differingAttribute(o TargetObject, values []value) string {
+// differingAttribute checks the answer to a create. differs is the first attribute whose value
+// differs from the requested value; unshown is the first matching attribute, or attribute that
+// blocks the account, that the answer does not show. Each is "" if there is none. Another form of
+// the same value does not count, nor does an attribute for which the target keeps its own value.
+func (p *pass) differingAttribute(o TargetObject, values []value) (differs, unshown string) {
 	for _, v := range values {
-		if !v.row.state && v.row.MatchingPriority == 0 {
+		target := v.row.Target
+		_, own := p.ownForms.Load(target)
+		if v.row.state || v.row.MatchingPriority != 0 {
+			switch shown, same := v.row.showsWanted(o.Resource, v.want); {
+			case shown && !same:
+				return target, ""
+			case !shown && !own && unshown == "":
+				unshown = target
+			}
 			continue
 		}
-		if shown, same := v.row.showsWanted(o.Resource, v.want); shown && !same {
-			return v.row.Target
+		if own || isPassword(target) || v.row.roles != "" {
+			continue
+		}
+		if old, same := v.row.compare(o.Resource, v.want); old != nil && !same && !sameForm(old, v.want) {
+			return target, ""
 		}
 	}
-	return ""
+	return "", unshown
 }
 
 // correctCreated reads a new account, and decides to update it if its values differ from the
-// requested values. A nil result is as in create.
-func (p *pass) correctCreated(ctx context.Context, w *work, d create) result {
+// requested values. differs is the attribute that the answer to the create showed with another
+// value; "" if there is none. A nil result is as in create.
+func (p *pass) correctCreated(ctx context.Context, w *work, d create, differs string) result {
 	o, err := p.target.Get(ctx, w.link.TargetID)
 	if err != nil {
 		te := asTargetError(err)
@@ -104,11 +121,35 @@ func (p *pass) correctCreated(ctx context.Context, w *work, d create) result {
 		return no
 	}
 	w.current, w.version, w.lastAnswer, w.known.resolved = o.Resource, o.Version, nil, true
-	if changes := diff(w.current, w.values, nil); len(changes) > 0 {
+	for _, v := range w.values {
+		if shown, _ := v.row.showsWanted(o.Resource, v.want); !shown && (v.row.state || v.row.MatchingPriority != 0) {
+			p.ownForms.Store(v.row.Target, true) // the target never shows this attribute, so nobody can compare it
+		}
+	}
+	changes := slices.DeleteFunc(diff(w.current, w.values, nil), func(c Change) bool {
+		_, own := p.ownForms.Load(c.Path)
+		return own && c.Path != differs
+	})
+	if len(changes) > 0 {
 		w.decision = patch{action: Create, link: *w.link, changes: changes}
 		return nil
 	}
 	return w.wasCreated(p, d)
+}
+
+// noteOwnForms notes the attributes for which the target keeps its own value, or shows none: it
+// created an account with another value than was sent, and an update with the same value changed
+// nothing.
+func (p *pass) noteOwnForms(w *work, changes []Change) {
+	for _, c := range changes {
+		r := p.m.row(c.Path)
+		if r == nil || r.state || r.MatchingPriority != 0 || w.lastAnswer == nil {
+			continue
+		}
+		if !r.agreesWithLedger(toLedgerValue(r.valueIn(w.lastAnswer)), toLedgerValue(c.New)) {
+			p.ownForms.Store(c.Path, true)
+		}
+	}
 }
 
 // adoptAfterCreate searches once more by every matching attribute after a create. A conflict may
@@ -194,11 +235,11 @@ func (w *work) tellOtherValues(changes []Change) {
 	var other, absent []string
 	for _, c := range changes {
 		r := w.m.row(c.Path)
-		if r == nil || r.state || isPassword(c.Path) || c.Roles != "" {
+		if r == nil || isPassword(c.Path) || c.Roles != "" {
 			continue
 		}
 		switch v, shown := r.shown(w.lastAnswer); {
-		case shown && !r.agreesWithLedger(toLedgerValue(v), toLedgerValue(c.New)):
+		case shown && !r.state && !r.agreesWithLedger(toLedgerValue(v), toLedgerValue(c.New)):
 			other = append(other, c.Path)
 		case !shown && toLedgerValue(c.New) != nil:
 			absent = append(absent, c.Path)

@@ -39,7 +39,7 @@ func (m *mapping) foundAccount(o TargetObject) FoundAccount {
 		}
 	}
 	if v, shown := r["active"]; shown {
-		if on, ok := parseBool(text(v)); ok {
+		if on, ok := readBool(v); ok {
 			a.Active = &on
 		}
 	}

@@ -336,6 +336,17 @@ func parseBool(text string) (value, ok bool) {
 	return false, false
 }
 
+// readBool reads True or False in an answer of the target. Some targets return 1 and 0, because
+// their databases have no booleans.
+func readBool(v any) (value, ok bool) {
+	switch t := strings.TrimSpace(text(v)); t {
+	case "1", "0":
+		return t == "1", true
+	default:
+		return parseBool(t)
+	}
+}
+
 // sourceValue converts the value of a source attribute for expressions.
 func sourceValue(v any) expr.Value {
 	switch v := v.(type) {
@@ -543,10 +554,7 @@ func (r *row) sameSet(have, want []any) bool {
 func (r *row) same(have, want any) bool {
 	switch want := want.(type) {
 	case bool:
-		if h, ok := have.(bool); ok {
-			return h == want
-		}
-		h, ok := parseBool(text(have))
+		h, ok := readBool(have)
 		return ok && h == want
 	case int64:
 		return text(have) == strconv.FormatInt(want, 10)

@@ -446,7 +446,7 @@ func (l *pipeline) membersAtOnce() int {
 }
 
 func (r *run) removesByFilter() bool {
-	return r.target.Dialect().Removal == RemoveByFilter || strings.Contains(strings.ToLower(r.job.TenantURL), "aadoptscim062020")
+	return r.target.Dialect().Removal == RemoveByFilter || sendsCompliantly(r.job.TenantURL)
 }
 
 // sendChanges sends the changes in one request. If the target refuses them, sendChanges sends

@@ -6,6 +6,9 @@ import (
 	"slices"
 	"strings"
 	"time"
+	"unicode"
+
+	"github.com/rollcall-scim/rollcall/scim"
 )
 
 // codeHeld is Rollcall's own code for an account that the application keeps blocked.
@@ -39,6 +42,9 @@ func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) resul
 		words := "%s was updated in %s."
 		if d.action == Disable {
 			words = "%s was disabled in %s."
+		}
+		if d.action == Create {
+			p.noteOwnForms(w, d.changes)
 		}
 		return w.succeed("EntryExportUpdate", fmt.Sprintf(words, w.describeObject(), p.m.target), d.changes)
 	}
@@ -282,16 +288,69 @@ func listPaths(changes []Change) string {
 	return strings.Join(names, ", ")
 }
 
-// request sends one PATCH and checks the answer. It returns nil if the target carried out the
-// changes.
+// request sends changes and checks the answer. It returns nil if the target carried out the
+// changes. If the account's state is not as it was sent, request sends the state once more: the
+// target may have misunderstood the strings True and False, so JSON booleans are tried.
 func (s *patchSender) request(ctx context.Context, changes []Change) *TargetError {
+	o, differs, te := s.sendAndCheck(ctx, changes)
+	if differs {
+		var state, others []Change
+		for _, c := range changes {
+			if s.p.m.changesState([]Change{c}) {
+				state = append(state, c)
+			} else {
+				others = append(others, c)
+			}
+		}
+		again := s.sendStateAgain(ctx, state)
+		if again == nil && te != nil {
+			te = s.contradicts(o, others, false)
+		}
+	}
+	if te != nil {
+		return te
+	}
+	s.written = append(s.written, changes...)
+	s.w.wrote = true
+	return nil
+}
+
+// sendStateAgain sends the attributes once more that block or unblock the account, with JSON
+// booleans if the target may have misunderstood the strings. If that helps, JSON booleans are sent
+// from then on.
+func (s *patchSender) sendStateAgain(ctx context.Context, state []Change) *TargetError {
+	target := s.p.target
+	d := target.Dialect()
+	tries := !d.Booleans && !sendsCompliantly(s.p.job.TenantURL)
+	if tries {
+		d.Booleans = true
+		target.Speak(d)
+	}
+	_, differs, te := s.sendAndCheck(ctx, state)
+	if tries && (differs || te != nil) {
+		d = target.Dialect() // another request may have found out something in the meantime
+		d.Booleans = false
+		target.Speak(d)
+	}
+	return te
+}
+
+// sendsCompliantly reports whether the flag in a Tenant URL makes PATCH bodies have the form of RFC
+// 7644.
+func sendsCompliantly(tenantURL string) bool {
+	return strings.Contains(strings.ToLower(tenantURL), "aadoptscim062020")
+}
+
+// sendAndCheck sends one PATCH, and checks the answer. It returns the account as the answer or a
+// read shows it. differs reports whether that account has another state than was sent.
+func (s *patchSender) sendAndCheck(ctx context.Context, changes []Change) (o TargetObject, differs bool, te *TargetError) {
 	o, err := s.p.target.Patch(ctx, s.id, changes)
 	if err != nil {
-		return asTargetError(err)
+		return o, false, asTargetError(err)
 	}
 	s.w.lastAnswer = o.Resource
 	whole := false
-	check, checked := s.p.readsBack(changes, o.Resource == nil)
+	check, checked := s.readsBack(o, changes)
 	defer checked()
 	if check {
 		read, err := s.p.target.Get(ctx, s.id)
@@ -300,14 +359,14 @@ func (s *patchSender) request(ctx context.Context, changes []Change) *TargetErro
 			o, whole = read, true
 			s.w.lastAnswer = read.Resource
 		case te.Kind == NotFound: // the account was removed in the meantime; a later request will notice that
-		case affectsEveryone(te) || s.p.m.blocksAccount(changes):
+		case affectsEveryone(te) || s.p.m.blocksAccount(changes) || s.seemsIgnored(o, changes):
 			te.Sent = true
-			return te
+			return o, false, te
 		}
 	}
-	if te := s.p.contradicts(o, changes, whole); te != nil {
+	if te := s.contradicts(o, changes, whole); te != nil {
 		s.p.anAnswerWasFalse.Store(true)
-		return te
+		return o, s.showsOtherState(o, changes), te
 	}
 	if whole {
 		s.p.answersAreProved.Store(true)
@@ -315,23 +374,37 @@ func (s *patchSender) request(ctx context.Context, changes []Change) *TargetErro
 	if o.Version != "" {
 		s.w.version = o.Version
 	}
-	s.written = append(s.written, changes...)
-	s.w.wrote = true
-	return nil
+	return o, s.showsOtherState(o, changes), nil
+}
+
+// showsOtherState reports whether an account shows another value than was sent for an attribute
+// that blocks or unblocks it.
+func (s *patchSender) showsOtherState(o TargetObject, changes []Change) bool {
+	return slices.ContainsFunc(changes, func(c Change) bool {
+		r := s.p.m.row(c.Path)
+		if r == nil || !r.state {
+			return false
+		}
+		v, shown := r.shown(o.Resource)
+		return shown && !r.same(v, c.New)
+	})
 }
 
 // readBackEvery is the sampling rate of successful answers without a body: one of this many answers
 // is checked by a read.
 const readBackEvery = 50
 
-// readsBack reports whether to check, by a read, a success whose answer had no body. Changes that
-// block or unblock an account are always checked. Of other changes, the first of a pass is checked
-// while the others wait for the result, and after that a sample. After a failed check, all changes
-// are checked. The caller must call checked when the result is known.
-func (p *pass) readsBack(changes []Change, bodiless bool) (check bool, checked func()) {
+// readsBack reports whether to check a success by a read. An answer that shows an account is
+// checked if it does not show all that must be shown, or if the changes seem to be ignored. If the
+// answer shows nothing, changes that block or unblock an account are always checked. Of other
+// changes, the first of a pass is checked while the others wait for the result, and after that a
+// sample. After a failed check, all changes are checked. The caller must call checked when the
+// result is known.
+func (s *patchSender) readsBack(answer TargetObject, changes []Change) (check bool, checked func()) {
+	p := s.p
 	switch {
-	case !bodiless:
-		return false, func() {}
+	case answer.Resource != nil:
+		return !p.m.showsProof(answer.Resource, changes) || s.seemsIgnored(answer, changes), func() {}
 	case p.m.changesState(changes) || p.anAnswerWasFalse.Load():
 		return true, func() {}
 	case !p.answersAreProved.Load():
@@ -342,6 +415,19 @@ func (p *pass) readsBack(changes []Change, bodiless bool) (check bool, checked f
 		p.firstCheckLock.release()
 	}
 	return p.anAnswerWasFalse.Load() || p.unshown.Add(1)%readBackEvery == 0, func() {}
+}
+
+// showsProof reports whether an account shows each of the changed attributes that are matched by or
+// that block the account.
+func (m *mapping) showsProof(account scim.Resource, changes []Change) bool {
+	return !slices.ContainsFunc(changes, func(c Change) bool {
+		r := m.row(c.Path)
+		if r == nil || !r.state && r.MatchingPriority == 0 || c.New == nil {
+			return false
+		}
+		_, shown := r.shown(account)
+		return !shown
+	})
 }
 
 // changesState reports whether the changes block or unblock an account.
@@ -362,32 +448,88 @@ func (m *mapping) blocksAccount(changes []Change) bool {
 // was read after the changes, and at least one of the changed attributes must no longer have its
 // old value. An account that stays blocked is not an error, because that is the application's
 // decision.
-func (p *pass) contradicts(o TargetObject, changes []Change, whole bool) *TargetError {
+func (s *patchSender) contradicts(o TargetObject, changes []Change, whole bool) *TargetError {
 	if o.Resource == nil {
 		return nil
 	}
-	ignored, checked := 0, 0
 	for _, c := range changes {
-		r := p.m.row(c.Path)
-		if r == nil || r.state && c.New == true {
+		r := s.p.m.row(c.Path)
+		if r == nil || r.state && c.New == true || !r.state && r.MatchingPriority == 0 {
 			continue
 		}
-		checked++
 		shown := r.valueIn(o.Resource)
-		agrees := r.agreesWithLedger(toLedgerValue(shown), toLedgerValue(c.New))
-		if !agrees && whole && r.agreesWithLedger(toLedgerValue(shown), toLedgerValue(c.Old)) {
-			ignored++
+		if shown == nil && c.New != nil || r.agreesWithLedger(toLedgerValue(shown), toLedgerValue(c.New)) {
+			continue
 		}
-		switch {
-		case agrees || shown == nil && c.New != nil || !r.state && r.MatchingPriority == 0:
-		default:
-			return unchangedError(fmt.Sprintf("The application accepted the change of %s to %s, but the account still has %s.", c.Path, text(c.New), text(shown)))
-		}
+		return unchangedError(fmt.Sprintf("The application accepted the change of %s to %s, but the account still has %s.", c.Path, text(c.New), text(shown)))
 	}
-	if ignored > 0 && ignored == checked {
+	if old, checked := s.countOldValues(o, changes); whole && old > 0 && old == checked {
 		return unchangedError(fmt.Sprintf("The application accepted the change of %s, but the account is as it was before.", listPaths(changes)))
 	}
 	return nil
+}
+
+// seemsIgnored reports whether an answer shows the old value of a changed attribute, and the new
+// value of none. Only a read can then tell whether the target ignored the changes: some targets
+// answer with the account as it was before the request.
+func (s *patchSender) seemsIgnored(o TargetObject, changes []Change) bool {
+	if o.Resource == nil {
+		return false
+	}
+	var shown []Change
+	for _, c := range changes {
+		if r := s.p.m.row(c.Path); r != nil && r.valueIn(o.Resource) != nil {
+			shown = append(shown, c)
+		}
+	}
+	old, checked := s.countOldValues(o, shown)
+	return old > 0 && old == checked
+}
+
+// countOldValues returns how many of the changed attributes have their old value in the account o,
+// and how many of them can tell whether the changes were carried out. An account that stays blocked
+// cannot tell this, nor can an attribute that the target stores in a form of its own.
+func (s *patchSender) countOldValues(o TargetObject, changes []Change) (old, checked int) {
+	for _, c := range changes {
+		r := s.p.m.row(c.Path)
+		if r == nil || r.state && c.New == true || isPassword(c.Path) || s.keepsOwnForm(r) {
+			continue
+		}
+		checked++
+		shown := toLedgerValue(r.valueIn(o.Resource))
+		if !r.agreesWithLedger(shown, toLedgerValue(c.New)) && !sameForm(shown, c.New) && r.agreesWithLedger(shown, toLedgerValue(c.Old)) {
+			old++
+		}
+	}
+	return old, checked
+}
+
+// keepsOwnForm reports whether the target is known to store an attribute of this account in another
+// form than it was sent, or to keep its own value.
+func (s *patchSender) keepsOwnForm(r *row) bool {
+	if r.state || r.MatchingPriority != 0 {
+		return false
+	}
+	if s.w.created {
+		return true // the answer to the create showed the form that the target makes of the value
+	}
+	e, known := s.w.link.Wrote.known(r.Target)
+	return known && e.Sent != nil && e.Shown && !r.agreesWithLedger(e.Got, e.Sent)
+}
+
+// sameForm reports whether two strings have the same letters and digits, such as two forms of a
+// telephone number.
+func sameForm(a, b any) bool {
+	essence := func(v any) string {
+		return strings.Map(func(c rune) rune {
+			if unicode.IsLetter(c) || unicode.IsDigit(c) {
+				return c
+			}
+			return -1
+		}, scim.Fold(text(v)))
+	}
+	x := essence(a)
+	return x != "" && x == essence(b)
 }
 
 // unchangedError returns the error for a PATCH that succeeded but did not change the account.

@@ -333,7 +333,7 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
-	if a.status == http.StatusBadRequest && c.resourceType == groupResource && !spoken.PlainGroups {
+	if a.mayRefuseForm() && c.resourceType == groupResource && !spoken.PlainGroups {
 		again, err := c.post(ctx, changes, provision.Dialect{PlainGroups: true})
 		if err != nil {
 			return provision.TargetObject{}, err
@@ -371,8 +371,8 @@ func (c *Client) Patch(ctx context.Context, id string, changes []provision.Chang
 	if err != nil {
 		return provision.TargetObject{}, err
 	}
-	if a.status == http.StatusBadRequest {
-		for _, other := range c.otherDialects(spoken, changes, a.scimError().ScimType) {
+	if a.mayRefuseForm() || a.status == http.StatusInternalServerError {
+		for _, other := range c.otherDialects(a, spoken, changes) {
 			again, err := c.patch(ctx, path, changes, other)
 			if err != nil {
 				return provision.TargetObject{}, err
@@ -387,7 +387,17 @@ func (c *Client) Patch(ctx context.Context, id string, changes []provision.Chang
 	if !a.isSuccess() {
 		return provision.TargetObject{}, c.refusedWrite(a)
 	}
-	return a.patchedAccount(id)
+	o, err := a.patchedAccount(id)
+	if err == nil && c.resourceType.contradicts(o.Resource) {
+		return provision.TargetObject{}, a.notSCIMError(fmt.Sprintf("was asked to change %s and answered with a resource of another type", c.resourceType.noun))
+	}
+	return o, err
+}
+
+// mayRefuseForm reports whether the application may have refused only the form of the request, so
+// that another form may be accepted.
+func (a answer) mayRefuseForm() bool {
+	return a.status == http.StatusBadRequest || a.status == http.StatusUnprocessableEntity
 }
 
 // refusedWrite returns the error for a write that the application refused. If it refused the write
@@ -432,10 +442,11 @@ func (c *Client) addToDialect(found provision.Dialect) {
 }
 
 // otherDialects returns the dialects in which to try the changes again, one after the other, when
-// the application has refused them with 400. Many applications refuse the strings "True" and
-// "False", which Entra sends without its flag. Others refuse a path to an element that the account
-// does not have. RFC 7644 §3.5.2.3 allows this.
-func (c *Client) otherDialects(spoken provision.Dialect, changes []provision.Change, scimType string) []provision.Dialect {
+// the application has refused them with the answer a. Many applications refuse the strings "True"
+// and "False", which Entra sends without its flag. Some of them answer 500. Others refuse a path to
+// an element that the account does not have. RFC 7644 §3.5.2.3 allows this. After a 500, the
+// changes may have been carried out, so only booleans are tried: they double nothing.
+func (c *Client) otherDialects(a answer, spoken provision.Dialect, changes []provision.Change) []provision.Dialect {
 	var others []provision.Dialect
 	with := func(change func(d *provision.Dialect)) {
 		d := spoken
@@ -449,12 +460,15 @@ func (c *Client) otherDialects(spoken provision.Dialect, changes []provision.Cha
 	if booleans {
 		with(func(d *provision.Dialect) { d.Booleans = true })
 	}
+	if !a.mayRefuseForm() {
+		return others
+	}
 	if elements {
 		with(func(d *provision.Dialect) { d.Elements = true })
 		if booleans {
 			with(func(d *provision.Dialect) { d.Booleans, d.Elements = true, true })
 		}
-		if strings.EqualFold(scimType, "noTarget") {
+		if strings.EqualFold(a.scimError().ScimType, "noTarget") {
 			slices.Reverse(others)
 		}
 	}
@@ -515,7 +529,8 @@ func (c *Client) Delete(ctx context.Context, id string) error {
 func isInactive(r scim.Resource) bool {
 	for name, v := range r {
 		if strings.EqualFold(name, "active") {
-			return strings.EqualFold(fmt.Sprint(v), "false")
+			off := strings.TrimSpace(fmt.Sprint(v))
+			return strings.EqualFold(off, "false") || off == "0"
 		}
 	}
 	return false

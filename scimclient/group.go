@@ -50,14 +50,14 @@ func (g groupClient) ListWithMembers(ctx context.Context, start, count int) (pro
 }
 
 // AddMembers adds members to a group. It sends one operation that lists all of them. If the
-// application refuses Entra's form with 400, AddMembers tries the plain form.
+// application refuses Entra's form, AddMembers tries the plain form.
 func (g groupClient) AddMembers(ctx context.Context, group string, members []string) error {
 	spoken := g.Dialect()
 	a, err := g.patchMembers(ctx, group, []operation{g.addMembersOperation(members, spoken)})
 	if err != nil {
 		return err
 	}
-	if a.status == http.StatusBadRequest && !g.compliant && !spoken.BareMembers {
+	if a.mayRefuseForm() && !g.compliant && !spoken.BareMembers {
 		other := provision.Dialect{BareMembers: true}
 		again, err := g.patchMembers(ctx, group, []operation{g.addMembersOperation(members, other)})
 		if err != nil {
@@ -94,8 +94,8 @@ func memberValues(members []string, refs bool) []any {
 	return values
 }
 
-// RemoveMembers removes members from a group. If the application refuses one form of the request
-// with 400, it tries the other form. Both forms name the members to remove. RemoveMembers never
+// RemoveMembers removes members from a group. If the application refuses one form of the
+// request, it tries the other form. Both forms name the members to remove. RemoveMembers never
 // sends a remove with only the path "members", because that would empty the group (RFC 7644
 // §3.5.2.2).
 func (g groupClient) RemoveMembers(ctx context.Context, group string, members []string) error {
@@ -114,7 +114,7 @@ func (g groupClient) RemoveMembers(ctx context.Context, group string, members []
 	if err != nil {
 		return err
 	}
-	if a.status == http.StatusBadRequest && known == "" {
+	if a.mayRefuseForm() && known == "" {
 		again, err := g.patchMembers(ctx, group, g.removeOperations(members, other))
 		if err != nil {
 			return err

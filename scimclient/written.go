@@ -71,7 +71,7 @@ func (a answer) patchedAccount(id string) (provision.TargetObject, error) {
 		return provision.TargetObject{ID: id}, nil
 	}
 	fields := a.jsonMembers()
-	if fields == nil || a.isError() || a.isList() || !looksLikeAccount(fields) {
+	if fields == nil || a.isError() || a.isList() || a.hasSchema(scim.PatchOpURN) || !looksLikeAccount(fields) {
 		return provision.TargetObject{}, a.unprovenError("a PATCH")
 	}
 	if len(fields) == 0 {

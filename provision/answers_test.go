@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -375,4 +376,181 @@ func TestACreateAnsweredWithAnAccountThatWasThere(t *testing.T) {
 			t.Errorf("report %+v, %d updates", report, patches)
 		}
 	})
+}
+
+// TestACreateThatAGatewayAnsweredIsLookedFor has a gateway answer 503 with a time to a create that
+// the application carries out.
+func TestACreateThatAGatewayAnsweredIsLookedFor(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+	posts := 0
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPost {
+			return false
+		}
+		if posts++; posts == 1 {
+			w.app.handle(r, "", []byte(body(r)))
+		}
+		rw.Header().Set("Retry-After", "2")
+		refuse(rw, 503, "", "Later.")
+		return true
+	}
+	for range 4 {
+		w.slice()
+		w.clock.advance(2 * time.Hour)
+	}
+	if n := w.app.created["ada@contoso.com"]; n != 1 || posts != 1 || w.report().Linked != 1 || w.report().Escrowed != 0 {
+		t.Errorf("%d accounts after %d creates, report %+v", n, posts, w.report())
+	}
+}
+
+// TestAPauseOfGroupsHoldsUpNoLeaver has an application that takes no changes of groups for an hour.
+func TestAPauseOfGroupsHoldsUpNoLeaver(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	bob := g.hire("bob", true)
+	g.sync()
+	g.group("Team Blue", bob)
+	throttles := true
+	g.teams.answer = func(w http.ResponseWriter, r *http.Request, _ string) bool {
+		if r.Method == http.MethodGet || !throttles {
+			return false
+		}
+		w.Header().Set("Retry-After", "3600")
+		refuse(w, http.StatusTooManyRequests, "", "Later.")
+		return true
+	}
+	g.slice()
+	g.enable(bob, false)
+	g.hire("cyn", true)
+	g.slice()
+	if g.app.user("bob@contoso.example")["active"] != false || g.app.user("cyn@contoso.example") == nil {
+		t.Errorf("Bob is %v, Cyn is %v", g.app.user("bob@contoso.example"), g.app.user("cyn@contoso.example"))
+	}
+	throttles = false
+	g.clock.advance(2 * time.Hour)
+	g.slice()
+	g.clock.advance(time.Hour)
+	g.slice()
+	g.expect("Team Blue: bob")
+}
+
+// TestAChangeOfMembersIsNotBelievedForever has an application that carried out changes of members
+// and then ignores them.
+func TestAChangeOfMembersIsNotBelievedForever(t *testing.T) {
+	t.Parallel()
+	for _, shows := range []bool{false, true} {
+		t.Run(fmt.Sprintf("shows members: %v", shows), func(t *testing.T) {
+			t.Parallel()
+			g := newGroupWorld(t)
+			ids := []string{g.hire("ada", true), g.hire("bo", true), g.hire("cy", true)}
+			g.sync()
+			blue := g.group("Team Blue", ids...)
+			g.sync()
+			g.leave(blue, ids[0])
+			g.sync()
+			g.expect("Team Blue: bo cy")
+			ignores := true
+			g.teams.answer = func(w http.ResponseWriter, r *http.Request, _ string) bool {
+				if r.Method != http.MethodPatch || !ignores {
+					return false
+				}
+				g.teams.mu.Lock()
+				defer g.teams.mu.Unlock()
+				if shows {
+					_, _ = w.Write(encode(g.teams.byID["g1"]))
+					return true
+				}
+				w.WriteHeader(http.StatusNoContent)
+				return true
+			}
+			g.clock.advance(time.Hour)
+			g.leave(blue, ids[1])
+			g.join(blue, ids[0])
+			g.sync()
+			if r := g.report(); r.Escrowed != 1 {
+				t.Errorf("%d are tried again", r.Escrowed)
+			}
+			ignores = false
+			g.clock.advance(time.Hour)
+			g.sync()
+			g.expect("Team Blue: ada cy")
+		})
+	}
+}
+
+// TestAnAnswerWithTheMembersAsTheyWereIsChecked has an application that answers a change of members
+// with the group as it was before.
+func TestAnAnswerWithTheMembersAsTheyWereIsChecked(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	ids := []string{g.hire("ada", true), g.hire("bo", true)}
+	g.sync()
+	g.teams.answer = func(w http.ResponseWriter, r *http.Request, body string) bool {
+		if r.Method != http.MethodPatch {
+			return false
+		}
+		g.teams.mu.Lock()
+		defer g.teams.mu.Unlock()
+		before := encode(g.teams.byID["g1"])
+		g.teams.handle(r, "g1", []byte(body))
+		_, _ = w.Write(before)
+		return true
+	}
+	blue := g.group("Team Blue", ids[0])
+	g.sync()
+	g.join(blue, ids[1])
+	g.sync()
+	g.leave(blue, ids[0])
+	g.sync()
+	if g.expect("Team Blue: bo"); g.report().Escrowed != 0 {
+		t.Errorf("report %+v", g.report())
+	}
+}
+
+// TestAWrongAnswerAboutAMember has applications that answer a question about a member with 200 and
+// do not understand it.
+func TestAWrongAnswerAboutAMember(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]func(g *groupWorld, w http.ResponseWriter){
+		"finds no group": func(_ *groupWorld, w http.ResponseWriter) {
+			fmt.Fprintf(w, `{"schemas":[%q],"totalResults":0,"Resources":[]}`, scim.ListResponseURN)
+		},
+		"ignores the member": func(_ *groupWorld, w http.ResponseWriter) {
+			fmt.Fprintf(w, `{"schemas":[%q],"totalResults":1,"Resources":[{"id":"g1"}]}`, scim.ListResponseURN)
+		},
+		"answers 500": func(_ *groupWorld, w http.ResponseWriter) { refuse(w, 500, "", "Unknown filter.") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			g := newGroupWorld(t)
+			ids := []string{g.hire("ada", true), g.hire("bo", true), g.hire("cy", true)}
+			g.sync()
+			g.teams.answer = func(w http.ResponseWriter, r *http.Request, _ string) bool {
+				switch {
+				case strings.Contains(r.URL.RawQuery, "members+eq"):
+					answer(g, w)
+				case r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/g1") && !r.URL.Query().Has("excludedAttributes"):
+					g.teams.mu.Lock()
+					defer g.teams.mu.Unlock()
+					_, _ = w.Write(encode(g.teams.byID["g1"]))
+				default:
+					return false
+				}
+				return true
+			}
+			blue := g.group("Team Blue", ids...)
+			g.settle()
+			g.leave(blue, ids[0])
+			patches := 0
+			for range 3 {
+				patches += len(g.sync())
+				g.clock.advance(time.Hour)
+			}
+			if g.expect("Team Blue: bo cy"); patches != 1 || g.report().Escrowed != 0 || g.report().Pending != 0 {
+				t.Errorf("%d changes, report %+v", patches, g.report())
+			}
+		})
+	}
 }

@@ -114,6 +114,9 @@ func (p *pass) differingAttribute(o TargetObject, values []value) (differs, unsh
 // value; "" if there is none. A nil result is as in create.
 func (p *pass) correctCreated(ctx context.Context, w *work, d create, differs string) result {
 	o, err := p.target.Get(ctx, w.link.TargetID)
+	if te := asProblem(err); te != nil && te.Kind == NotFound && differs == "" {
+		return w.wasCreated(p, d) // the target may be behind, and nothing says that the account differs
+	}
 	if err != nil {
 		te := asTargetError(err)
 		no := w.failExport("EntryExportAdd", fmt.Sprintf("Failed to read the account of %s in %s: %s", w.describeObject(), p.m.target, te.Detail), te)

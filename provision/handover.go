@@ -127,6 +127,9 @@ func (p *pass) decideContest(ctx context.Context, w *work, changes []Change) ([]
 			continue
 		}
 		id, err := p.otherObjects.holder(ctx, key)
+		if err == nil && id == "" && !p.isFirstKey(key) {
+			id, err = p.awaitedHolder(ctx, w, key)
+		}
 		if err != nil {
 			return nil, nil, err
 		}
@@ -144,6 +147,85 @@ func (p *pass) decideContest(ctx context.Context, w *work, changes []Change) ([]
 		return slices.Delete(slices.Clone(changes), i, i+1), rest, nil
 	}
 	return changes, nil, nil
+}
+
+// isFirstKey reports whether a value belongs to the first matching attribute. The store finds the
+// accounts that have such a value. For the other matching attributes, only the target can tell.
+func (p *pass) isFirstKey(key MatchKey) bool {
+	return len(p.m.matching) > 0 && p.m.matching[0].Target == key.Path
+}
+
+// holderOfKey returns the id of the object whose account has a matching value; "" if there is none.
+func (p *pass) holderOfKey(ctx context.Context, key MatchKey) (objectID string, err error) {
+	id, err := p.otherObjects.holder(ctx, key)
+	if err != nil || id != "" || p.isFirstKey(key) {
+		return id, err
+	}
+	return p.holderAtTarget(ctx, key)
+}
+
+// holderAtTarget searches the target for the account that has a matching value. It returns the id
+// of the object that is linked to the account. It returns "" if there is none, or if the target
+// does not tell.
+func (p *pass) holderAtTarget(ctx context.Context, key MatchKey) (objectID string, err error) {
+	l := p.find(ctx, []MatchKey{key})
+	if l.problem != nil || len(l.found) != 1 {
+		return "", ctx.Err()
+	}
+	return p.owner(ctx, l.found[0].ID)
+}
+
+// awaitedHolder is like holderAtTarget, but it searches only if the object waits for the value
+// already.
+func (p *pass) awaitedHolder(ctx context.Context, w *work, key MatchKey) (objectID string, err error) {
+	if p.m.kind == GroupKind {
+		return "", nil // a group never waits for another one
+	}
+	a, err := p.otherObjects.awaited(ctx, w.known.ObjectID)
+	if err != nil || a == nil || !sameKey(a.Key, key) {
+		return "", err
+	}
+	return p.holderAtTarget(ctx, key)
+}
+
+// waitAfterConflict decides about a person of whom the target has refused one value, because the
+// account of another person has it. The target has accepted all other changes. It returns nil if
+// nobody is known to have the value, or if that person keeps it.
+func (p *pass) waitAfterConflict(ctx context.Context, w *work, d patch, s *patchSender) result {
+	if p.m.kind == GroupKind || d.decisionAboutRest != nil || len(s.refused) != 1 || len(s.written)+1 != len(d.changes) {
+		return nil
+	}
+	key := MatchKey{Path: s.refused[0].Path, Value: s.refused[0].New}
+	if r := p.m.row(key.Path); r == nil || r.MatchingPriority == 0 || key.Value == nil || p.isFirstKey(key) {
+		return nil
+	}
+	id, err := p.holderAtTarget(ctx, key)
+	if err != nil || id == "" || id == w.known.ObjectID {
+		return nil
+	}
+	h, err := p.holderOf(ctx, id, key, w.started)
+	if err != nil {
+		return nil
+	}
+	rest, err := p.decideWait(ctx, w, key, h)
+	if err != nil || rest == nil {
+		return nil
+	}
+	if len(s.written) > 0 {
+		if wait, is := rest.(later); is {
+			wait.pair = nil // the pair is remembered with what was written
+			rest = wait
+		}
+		d.changes, d.decisionAboutRest = s.written, rest
+		w.decision = d
+		return w.succeed("EntryExportUpdate", fmt.Sprintf("%s was updated in %s.", w.describeObject(), p.m.target), s.written)
+	}
+	if wait, is := rest.(later); is && wait.pair == nil && w.newLink() {
+		wait.pair = remember{*w.link}
+		rest = wait
+	}
+	w.decision = rest
+	return unsentResult{}
 }
 
 // decideWait decides what to do until the value key is free, which the account of another person h
@@ -274,7 +356,7 @@ func (p *pass) continueSwap(ctx context.Context, w *work, changes []Change) ([]C
 			return changes, nil, nil
 		}
 		key := MatchKey{Path: a.Path, Value: changes[i].New}
-		id, err := p.otherObjects.holder(ctx, key)
+		id, err := p.holderOfKey(ctx, key)
 		if err != nil || id == "" || id == w.known.ObjectID {
 			l.Aside = nil // the wanted value became free in the meantime
 			return changes, nil, err
@@ -284,14 +366,14 @@ func (p *pass) continueSwap(ctx context.Context, w *work, changes []Change) ([]C
 		return changes, later{until: w.started.Add(awaitTime), awaits: awaits, also: []string{id}}, nil
 	}
 	if i < 0 { // the person left the scope in the meantime: the account gets its old value back
-		taken, err := p.otherObjects.holder(ctx, MatchKey{Path: a.Path, Value: a.Old})
+		taken, err := p.holderOfKey(ctx, MatchKey{Path: a.Path, Value: a.Old})
 		if err != nil || taken != "" && taken != w.known.ObjectID {
 			return changes, nil, err
 		}
 		return append(changes, p.m.rowFor(a.Path).change(a.Value, a.Old)), nil, nil
 	}
 	key := MatchKey{Path: a.Path, Value: changes[i].New}
-	id, err := p.otherObjects.holder(ctx, key)
+	id, err := p.holderOfKey(ctx, key)
 	if err != nil || id == "" || id == w.known.ObjectID {
 		return changes, nil, err
 	}
@@ -315,7 +397,7 @@ func (p *pass) continueSwap(ctx context.Context, w *work, changes []Change) ([]C
 		Advice: "Correct the other person, or change one of the accounts at the application.",
 	})
 	f.awaits = awaits
-	taken, err := p.otherObjects.holder(ctx, MatchKey{Path: a.Path, Value: a.Old})
+	taken, err := p.holderOfKey(ctx, MatchKey{Path: a.Path, Value: a.Old})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -336,7 +418,7 @@ func (p *pass) decideContested(ctx context.Context, w *work, o TargetObject, key
 	if h.keepsValue || h.known.Link == nil {
 		return w.failTaken(o.ID, owner), nil
 	}
-	if h.known.Link.FirstKey() != key.Folded() {
+	if !h.known.Link.hasKey(key) {
 		return p.foundByOldValue(ctx, w, o, key, owner)
 	}
 	if !h.entitled && !h.willBeDeleted && p.job.Rehire == RehireAdopt && w.entitled() {
@@ -420,6 +502,11 @@ func freedKeys(before *Link, after *Link) []MatchKey {
 // Folded returns the path and the value of a matching value, case-folded, as they are stored for
 // lookups.
 func (k MatchKey) Folded() string { return scim.Fold(k.Path) + " " + scim.Fold(text(k.Value)) }
+
+// hasKey reports whether a matching value is one of the values that the account has.
+func (l *Link) hasKey(key MatchKey) bool {
+	return l.State != Gone && slices.ContainsFunc(l.Keys, func(k MatchKey) bool { return sameKey(k, key) })
+}
 
 // FirstKey returns the account's first matching value in the form of Folded. It returns "" if the
 // account has no matching value or is gone.

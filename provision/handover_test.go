@@ -477,3 +477,108 @@ func TestACreateOfUnknownOutcomeIsNotAnothersAccount(t *testing.T) {
 		t.Errorf("Cyn has %d accounts; %d creates were refused; failing: %+v", n, refused, w.report().Failing)
 	}
 }
+
+// matchedByExternalID makes externalId the first matching attribute and userName the second.
+func matchedByExternalID(w *world) {
+	w.edit(func(m *provision.ObjectMapping) {
+		for i := range m.AttributeMappings {
+			switch row := &m.AttributeMappings[i]; row.TargetAttributeName {
+			case "externalId":
+				row.MatchingPriority = 1
+			case "userName":
+				row.MatchingPriority = 2
+			}
+		}
+	})
+	w.cycle()
+}
+
+// TestANameThatIsNotTheFirstMatchingAttribute has people swap, pass on and take over names at an
+// application where accounts are found by externalId first.
+func TestANameThatIsNotTheFirstMatchingAttribute(t *testing.T) {
+	t.Parallel()
+	t.Run("swap", func(t *testing.T) {
+		t.Parallel()
+		w := hired(t)
+		matchedByExternalID(w)
+		w.rules("", provision.SwapsTemporary)
+		w.cycle()
+		unique(w)
+		w.people.set("p1", "userPrincipalName", "bob@contoso.com")
+		w.people.set("p2", "userPrincipalName", "ada@contoso.com")
+		w.people.set("p1", "jobTitle", "Countess")
+		for range 2 {
+			w.cycle()
+		}
+		w.wantNames("swapped", map[string]string{"u1": "bob@contoso.com", "u2": "ada@contoso.com"})
+		if r := w.report(); r.Escrowed != 0 || r.Pending != 0 || w.link("p1").Aside != nil || w.app.stored("u1").String("title") != "Countess" {
+			t.Errorf("report %+v", r)
+		}
+	})
+	t.Run("swap that asks", func(t *testing.T) {
+		t.Parallel()
+		w := hired(t)
+		matchedByExternalID(w)
+		unique(w)
+		w.people.set("p1", "userPrincipalName", "bob@contoso.com")
+		w.people.set("p2", "userPrincipalName", "ada@contoso.com")
+		w.cycle()
+		_, entries := w.cycle()
+		for id, e := range entries {
+			if !strings.Contains(e.Status.Reason, "have each other's values") {
+				t.Errorf("%s: got %q (%s)", id, status(e), e.Status.Reason)
+			}
+		}
+		if w.report().Escrowed != 2 {
+			t.Errorf("report %+v", w.report())
+		}
+	})
+	t.Run("chain", func(t *testing.T) {
+		t.Parallel()
+		w := hired(t)
+		w.engine.Workers = 1 // Ada goes first
+		matchedByExternalID(w)
+		unique(w)
+		w.people.set("p1", "userPrincipalName", "bob@contoso.com")
+		w.people.set("p2", "userPrincipalName", "bob.bit@contoso.com")
+		report, _ := w.cycle()
+		w.wantNames("chain", map[string]string{"u1": "bob@contoso.com", "u2": "bob.bit@contoso.com"})
+		if report.Failed != 0 || w.report().Escrowed != 0 {
+			t.Errorf("report %+v, %d escrowed", report, w.report().Escrowed)
+		}
+	})
+	rehired := func(t *testing.T, rule provision.Rehire) *world {
+		w := hired(t)
+		matchedByExternalID(w)
+		w.rules(rule, "")
+		w.people.set("p2", "employeeId", "E2")
+		w.cycle()
+		w.people.softDelete("p2")
+		w.cycle()
+		unique(w)
+		again := person("bob@contoso.com", "Bob", "Byte")
+		again["employeeId"], again["mailNickname"] = "E2", "Bob2"
+		w.people.put("p9", again)
+		return w
+	}
+	t.Run("re-hire that takes the account over", func(t *testing.T) {
+		t.Parallel()
+		w := rehired(t, provision.RehireAdopt)
+		_, entries := w.cycle()
+		if e := entries["p9"]; status(e) != "update success " || !isActive(t, w, "bob@contoso.com") || len(w.app.users) != 2 || w.link("p9").TargetID != "u2" {
+			t.Errorf("got %q (%s)", status(e), e.Status.Reason)
+		}
+	})
+	t.Run("re-hire that asks", func(t *testing.T) {
+		t.Parallel()
+		w := rehired(t, "")
+		_, entries := w.cycle()
+		if e := entries["p9"]; status(e) != "other failure HandoverNeeded" {
+			t.Errorf("got %q (%s)", status(e), e.Status.Reason)
+		}
+		w.people.purge("p2")
+		if w.cycle(); !isActive(t, w, "bob@contoso.com") || w.report().Escrowed != 0 || w.report().Linked != 2 {
+			t.Errorf("after the purge: accounts %v, report %+v", w.app.users, w.report())
+		}
+	})
+}

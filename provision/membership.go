@@ -542,7 +542,8 @@ func (s *memberSync) request(ctx context.Context, changes []memberChange, removi
 	if removing {
 		send = target.RemoveMembers
 	}
-	if te := asProblem(send(ctx, s.link.TargetID, ids)); te != nil {
+	te := asProblem(send(ctx, s.link.TargetID, ids))
+	if te != nil && !te.Unchanged {
 		if !removing || !te.Sent && !te.postponed.IsZero() {
 			return te
 		}
@@ -558,7 +559,12 @@ func (s *memberSync) request(ctx context.Context, changes []memberChange, removi
 		}
 		return te
 	}
-	te := s.check(changes, removing)
+	if te != nil { // the answer may show the group as it was before the request
+		te = s.checkAfter(te, changes, removing)
+	}
+	if te == nil {
+		te = s.check(changes, removing)
+	}
 	before := target.Dialect()
 	if te == nil || te.Code != codeIncompatible || !removing || before.Removal != "" {
 		return te
@@ -601,9 +607,27 @@ func sampleOf(changes []memberChange) (sample []memberChange, proves bool) {
 	return sample, false
 }
 
+// checkAfter asks the target whether it carried out changes although its answer did not show them.
+// If the target does not support the question, the answer te decides.
+func (s *memberSync) checkAfter(te *TargetError, changes []memberChange, removing bool) *TargetError {
+	sample, _ := sampleOf(changes)
+	for _, c := range sample {
+		switch has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id); {
+		case unanswered(err):
+			return s.unchecked(err)
+		case err != nil:
+			return te
+		case has == removing:
+			s.l.p.groups.anAnswerWasFalse.Store(true)
+			return ignoredMember(c.id, removing)
+		}
+	}
+	return nil
+}
+
 // check asks the target whether the accounts in a sample of the changes are members. It asks after
-// each request until the target has proved that its answers are true, and then after one in
-// fifty requests. If the target does not support the question, check trusts the answer to the
+// each request until the target has proved that its answers are true. Then it asks after one in
+// fifty requests, and after the first request of the process and of each ten minutes. If the target does not support the question, check trusts the answer to the
 // change. If the answer to the question is lost, check returns an error, so that the change is sent
 // and checked again.
 func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
@@ -611,7 +635,8 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 	// The members that are added now may have been removed before, by a request that was not
 	// checked.
 	undoes := !removing && !s.isProved(true) && slices.ContainsFunc(changes, func(c memberChange) bool { return c.Unsure })
-	if !undoes && s.isProved(removing) && !p.anAnswerWasFalse.Load() && p.unshown.Add(1)%readBackEvery != 0 {
+	now := s.l.r.e.Now()
+	if !undoes && s.isProved(removing) && s.l.memo.hasProvedMembers(removing, now) && !p.anAnswerWasFalse.Load() && p.unshown.Add(1)%readBackEvery != 0 {
 		return nil
 	}
 	if (removing || undoes) && s.other != "" {
@@ -637,6 +662,7 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 	if !proves {
 		return nil
 	}
+	s.l.memo.provedMembers(removing, now)
 	// Another worker may have begun to delete the account since the links were read. Then its
 	// membership may have ended with it.
 	_, deleting := p.doubt.of(sample[0].Member)

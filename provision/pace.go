@@ -7,6 +7,7 @@ import (
 	"maps"
 	"math"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -24,7 +25,17 @@ const (
 	DeleteRequest Request = "delete"
 )
 
+// groupKind is the prefix of a kind of request about groups. Such requests pause separately: a
+// target that takes no changes of groups may take those of accounts.
+const groupKind = "group "
+
+// ofGroups returns the kind for the same requests about groups.
+func (q Request) ofGroups() Request { return groupKind + q }
+
 func (q Request) plural() string {
+	if of, groups := strings.CutPrefix(string(q), groupKind); groups {
+		return Request(of).plural() + " of groups"
+	}
 	return map[Request]string{SearchRequest: "searches", ReadRequest: "reads", CreateRequest: "creates", UpdateRequest: "updates", DeleteRequest: "deletes"}[q]
 }
 
@@ -119,7 +130,11 @@ func newPacer(p Pace, now func() time.Time, after func(time.Duration) <-chan tim
 	if p.Rate > 0 && p.Step > 0 {
 		c.raiseAfter, c.holding, c.step = c.since.Add(max(p.Kept, -maxTrial)), p.Holding, p.Step
 	}
-	for _, kind := range []Request{SearchRequest, ReadRequest, CreateRequest, UpdateRequest, DeleteRequest} {
+	kinds := []Request{SearchRequest, ReadRequest, CreateRequest, UpdateRequest, DeleteRequest}
+	for _, kind := range kinds[:5:5] {
+		kinds = append(kinds, kind.ofGroups())
+	}
+	for _, kind := range kinds {
 		k := p.Kinds[kind]
 		if k.Width < 1 {
 			k.Width = firstWidth
@@ -408,7 +423,11 @@ func (c *pacer) endRequest(kind Request, began time.Time, err error) (again bool
 		}
 	}
 	g.Until = latest(g.Until, now.Add(pause))
-	return !te.Sent && (kind != CreateRequest || g.Times <= maxCreatePauses)
+	if groups, people := c.gates[kind.ofGroups()]; people { // a pause of requests about people holds for groups, too
+		groups.Until = latest(groups.Until, g.Until)
+	}
+	creates := kind == CreateRequest || kind == CreateRequest.ofGroups()
+	return !te.Sent && (!creates || g.Times <= maxCreatePauses)
 }
 
 // countSuccess counts a request that the target answered. If requests do not take longer than
@@ -501,16 +520,20 @@ func requestOf(ctx context.Context) *request {
 // pacedTarget sends the request again after the pause. So the caller need not repeat earlier steps.
 type pacedTarget struct {
 	Target
-	pacer *pacer
+	pacer  *pacer
+	groups bool // whether the requests are about groups
 }
 
 func (t pacedTarget) do(ctx context.Context, kind Request, send func() error) error {
-	r := requestOf(ctx)
+	r, beforeKind := requestOf(ctx), kind
+	if t.groups {
+		kind = kind.ofGroups()
+	}
 	for {
 		if err := t.pacer.waitForTurn(ctx, kind, r.lane); err != nil {
 			return err
 		}
-		if r.before != nil && kind == r.beforeKind {
+		if r.before != nil && beforeKind == r.beforeKind {
 			if err := r.before(ctx); err != nil {
 				t.pacer.endRequest(kind, t.pacer.now(), err)
 				return err
@@ -576,28 +599,28 @@ func (t pacedTarget) Patch(ctx context.Context, id string, changes []Change) (o 
 // pacedGroups is a target of groups whose requests wait for the pacer.
 type pacedGroups struct {
 	pacedTarget
-	groups GroupTarget
+	members GroupTarget
 }
 
 func (t pacedGroups) ListWithMembers(ctx context.Context, start, count int) (page ObjectPage, err error) {
 	err = t.do(ctx, SearchRequest, func() error {
-		page, err = t.groups.ListWithMembers(ctx, start, count)
+		page, err = t.members.ListWithMembers(ctx, start, count)
 		return err
 	})
 	return page, err
 }
 
 func (t pacedGroups) AddMembers(ctx context.Context, group string, members []string) error {
-	return t.do(ctx, UpdateRequest, func() error { return t.groups.AddMembers(ctx, group, members) })
+	return t.do(ctx, UpdateRequest, func() error { return t.members.AddMembers(ctx, group, members) })
 }
 
 func (t pacedGroups) RemoveMembers(ctx context.Context, group string, members []string) error {
-	return t.do(ctx, UpdateRequest, func() error { return t.groups.RemoveMembers(ctx, group, members) })
+	return t.do(ctx, UpdateRequest, func() error { return t.members.RemoveMembers(ctx, group, members) })
 }
 
 func (t pacedGroups) HasMember(ctx context.Context, group, member string) (has bool, err error) {
 	err = t.do(ctx, SearchRequest, func() error {
-		has, err = t.groups.HasMember(ctx, group, member)
+		has, err = t.members.HasMember(ctx, group, member)
 		return err
 	})
 	return has, err

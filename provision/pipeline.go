@@ -126,7 +126,7 @@ func (r *run) newPipeline(demanded bool) *pipeline {
 	l.p.target = pacedTarget{Target: r.target, pacer: l.pacer}
 	l.p.searcher = newSearcher(l.p.target, r.state.Searches, l.g)
 	if g := l.p.groups; g != nil {
-		paced := pacedGroups{pacedTarget{Target: r.groups.target, pacer: l.pacer}, r.groups.target}
+		paced := pacedGroups{pacedTarget{Target: r.groups.target, pacer: l.pacer, groups: true}, r.groups.target}
 		g.target, g.members, g.searcher = paced, paced, newSearcher(paced, r.state.Groups.Searches, l.g)
 	}
 	return l
@@ -477,9 +477,13 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 		w.p.export(ctx, w, l.r.e.Now())
 		return nil
 	}
-	if until := l.pacer.paused(CreateRequest); until.After(l.r.sliceEnd) {
+	kind := CreateRequest
+	if w.m.kind == GroupKind {
+		kind = kind.ofGroups()
+	}
+	if until := l.pacer.paused(kind); until.After(l.r.sliceEnd) {
 		l.memo.rememberSearch(w.known.ObjectID, d.keys, l.r.e.Now())
-		w.postpone(until, l.pacer.why(CreateRequest))
+		w.postpone(until, l.pacer.why(kind))
 		return nil
 	}
 	// Store the intent right before the create is sent. The time in the intent tells how long the
@@ -757,6 +761,31 @@ type memo struct {
 	mu                sync.Mutex
 	fruitlessSearches map[string]fruitlessSearch // the searches that found no account, by object id
 	suspected         map[string]suspicion       // the groups that seem to have lost all members, by object id
+	membersProved     [2]time.Time               // when the target last proved that it carried out an addition (0) or a removal (1) of members
+}
+
+// memberProofTime is how long a proof of a change of members lasts. Then the next change is checked
+// again.
+const memberProofTime = 10 * time.Minute
+
+func (m *memo) provedMembers(removing bool, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.membersProved[indexOf(removing)] = now
+}
+
+// hasProvedMembers reports whether a proof of an addition or a removal of members still lasts.
+func (m *memo) hasProvedMembers(removing bool, now time.Time) bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return now.Before(m.membersProved[indexOf(removing)].Add(memberProofTime))
+}
+
+func indexOf(removing bool) int {
+	if removing {
+		return 1
+	}
+	return 0
 }
 
 func newMemo(settings string) *memo {

@@ -198,6 +198,7 @@ type TargetError struct {
 	Request    string        // the method and path of the request
 	RetryAfter time.Duration // the pause that the target asked for; 0 if it named none
 	Sent       bool          // whether the target may have acted on the request
+	Unchanged  bool          // whether the answer was a success, but showed a group whose members are as before
 	Err        error         // the cause, which is not shown to people; may be nil
 
 	postponed time.Time // when the request can be sent, if the pacer did not send it; otherwise zero

@@ -49,6 +49,11 @@ func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) resul
 		return w.succeed("EntryExportUpdate", fmt.Sprintf(words, w.describeObject(), p.m.target), d.changes)
 	}
 	te := s.refusalWithNames()
+	if te.Kind == Conflict {
+		if waiting := p.waitAfterConflict(ctx, w, d, &s); waiting != nil {
+			return waiting
+		}
+	}
 	if te.Kind == NotFound && (w.known.Link == nil || !w.known.Link.missing()) {
 		// Look for the account at once, in the same cycle.
 		missed := d.link

@@ -35,6 +35,8 @@ type Client struct {
 	resourceType *resourceType  // userResource or groupResource
 	groups       *Client        // the client for groups; nil if this is the client for groups
 	listsMembers atomic.Bool    // whether an answer of the application has ever listed the members of a group
+	memberSearch atomic.Int32   // a memberSearch: whether the application can be searched for one member of a group
+	removed      sync.Map       // the members that the last removal from each group named ([]string), by the id of the group
 	needsSlash   [2]atomic.Bool // whether the application needs a slash at the end of /Users (index 0) and of /Users/{id} (index 1)
 }
 

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/provision"
@@ -52,6 +53,7 @@ func (g groupClient) ListWithMembers(ctx context.Context, start, count int) (pro
 // AddMembers adds members to a group. It sends one operation that lists all of them. If the
 // application refuses Entra's form, AddMembers tries the plain form.
 func (g groupClient) AddMembers(ctx context.Context, group string, members []string) error {
+	g.removed.Delete(group)
 	spoken := g.Dialect()
 	a, err := g.patchMembers(ctx, group, []operation{g.addMembersOperation(members, spoken)})
 	if err != nil {
@@ -67,10 +69,10 @@ func (g groupClient) AddMembers(ctx context.Context, group string, members []str
 			g.addToDialect(other)
 		}
 		if again.isSuccess() || again.isTransient() {
-			return g.checkMemberChange(again, group)
+			return g.checkMemberChange(again, group, members, false)
 		}
 	}
-	return g.checkMemberChange(a, group)
+	return g.checkMemberChange(a, group, members, false)
 }
 
 // addMembersOperation returns the operation that adds members. Without the flag, Entra sends each
@@ -102,6 +104,7 @@ func (g groupClient) RemoveMembers(ctx context.Context, group string, members []
 	if len(members) == 0 {
 		return nil
 	}
+	g.removed.Store(group, members)
 	form, other := provision.RemoveByValue, provision.RemoveByFilter
 	if g.compliant {
 		form, other = other, form
@@ -123,10 +126,10 @@ func (g groupClient) RemoveMembers(ctx context.Context, group string, members []
 			g.addToDialect(provision.Dialect{Removal: other})
 		}
 		if again.isSuccess() || again.isTransient() {
-			return g.checkMemberChange(again, group)
+			return g.checkMemberChange(again, group, members, true)
 		}
 	}
-	return g.checkMemberChange(a, group)
+	return g.checkMemberChange(a, group, members, true)
 }
 
 func (g groupClient) removeOperations(members []string, form provision.RemovalForm) []operation {
@@ -157,25 +160,122 @@ func (g groupClient) patchMembers(ctx context.Context, group string, ops []opera
 }
 
 // checkMemberChange returns the error for an answer to a change of members, or nil if the change
-// was carried out. If a successful answer has a body, the body must be this group. The list of
-// members in it is not checked, because it may be large.
-func (g groupClient) checkMemberChange(a answer, group string) error {
+// was carried out. If a successful answer has a body, the body must be this group. If the body lists
+// members, they must not contradict the change.
+func (g groupClient) checkMemberChange(a answer, group string, members []string, removed bool) error {
 	if !a.isSuccess() {
 		return g.refusedWrite(a)
 	}
-	_, err := a.patchedAccount(group)
-	return err
+	o, err := a.patchedAccount(group)
+	if err != nil {
+		return err
+	}
+	if id := contradictingMember(o.Resource, members, removed); id != "" {
+		what := "to a change of members with a group that does not have the new member " + id
+		if removed {
+			what = "to a change of members with a group that still has the removed member " + id
+		}
+		te := a.notSCIMError("answered " + what)
+		te.Sent, te.Unchanged = true, true
+		te.Advice = "The members were not changed. This is tried again. Ask the makers of the application why it ignores the change."
+		return te
+	}
+	return nil
 }
+
+// contradictingMember returns the id of a member for which a group contradicts a change: the group
+// lists a removed member, or does not list an added one. It returns "" if there is none, or if the
+// group may list only some of its members.
+func contradictingMember(r scim.Resource, members []string, removed bool) string {
+	listed, known := listedMembers(r)
+	if !known || !removed && len(listed) >= minListedMembers {
+		return ""
+	}
+	for _, id := range members {
+		if listed[strings.ToLower(id)] == removed {
+			return id
+		}
+	}
+	return ""
+}
+
+// listedMembers returns the folded ids of the members that a group lists. known is false if it
+// lists none.
+func listedMembers(r scim.Resource) (ids map[string]bool, known bool) {
+	members, _ := r["members"].([]any)
+	ids = make(map[string]bool, len(members))
+	for _, m := range members {
+		if m, ok := m.(map[string]any); ok {
+			ids[strings.ToLower(fmt.Sprint(m["value"]))] = true
+		}
+	}
+	return ids, len(ids) > 0
+}
+
+// memberSearch says whether the application can be searched for one member of a group.
+type memberSearch int32
+
+// States of the search for one member.
+const (
+	searchUnproved memberSearch = iota // it is not known whether the answers are right
+	searchProved                       // the application has told a member from somebody who is none
+	searchBroken                       // an answer was wrong
+)
 
 // HasMember reports whether a group has a member. It does this in the same way as Entra: it
 // searches for a group with this id and this member. If the application does not support this
-// search, it reads the group instead.
+// search, it reads the group instead. Some applications ignore a part of the filter. So an answer
+// that contradicts what was just sent is believed only after the application has told a member from
+// somebody who is none.
 func (g groupClient) HasMember(ctx context.Context, group, member string) (bool, error) {
+	if memberSearch(g.memberSearch.Load()) == searchBroken {
+		return g.listsMember(ctx, group, member)
+	}
 	has, err := g.searchMember(ctx, group, member)
 	var te *provision.TargetError
-	if !errors.As(err, &te) || te.Kind != provision.Unsearchable {
+	switch {
+	case errors.As(err, &te) && te.Kind == provision.Unsearchable:
+		return g.listsMember(ctx, group, member)
+	case te != nil && te.Status == http.StatusInternalServerError:
+		if lists, err := g.listsMember(ctx, group, member); err == nil {
+			return lists, nil
+		}
+		return false, te
+	case err != nil, memberSearch(g.memberSearch.Load()) == searchProved:
 		return has, err
+	case has && !g.justRemoved(group, member):
+		return true, nil
+	case has:
+		nobody, err := g.searchMember(ctx, group, g.newID())
+		switch {
+		case err != nil:
+			return false, err
+		case nobody: // the application ignores which member the filter names
+			g.memberSearch.Store(int32(searchBroken))
+			return g.listsMember(ctx, group, member)
+		}
+		g.memberSearch.Store(int32(searchProved))
+		return true, nil
+	case g.justRemoved(group, member):
+		return false, nil
 	}
+	if lists, err := g.listsMember(ctx, group, member); err == nil && lists {
+		g.memberSearch.Store(int32(searchBroken)) // the search finds no group, whatever it is asked
+		return true, nil
+	}
+	return false, nil
+}
+
+// justRemoved reports whether the last request that removed members from a group removed this one.
+func (g groupClient) justRemoved(group, member string) bool {
+	ids, _ := g.removed.Load(group)
+	removed, _ := ids.([]string)
+	return slices.Contains(removed, member)
+}
+
+// listsMember reports whether a group lists a member. It returns an error of kind Unsearchable if
+// the group may list only some of its members, or none.
+func (g groupClient) listsMember(ctx context.Context, group, member string) (bool, error) {
 	path, err := g.pathOf(group)
 	if err != nil {
 		return false, err
@@ -186,17 +286,17 @@ func (g groupClient) HasMember(ctx context.Context, group, member string) (bool,
 	}
 	o, err := a.readAccount()
 	if !a.isSuccess() || err != nil {
-		return false, te
+		return false, memberSearchError(a, fmt.Sprintf("It answered %d.", a.status))
 	}
-	members, _ := o.Resource["members"].([]any)
-	for _, m := range members {
-		if m, ok := m.(map[string]any); ok && strings.EqualFold(fmt.Sprint(m["value"]), member) {
-			g.listsMembers.Store(true)
-			return true, nil
-		}
+	listed, shows := listedMembers(o.Resource)
+	if shows {
+		g.listsMembers.Store(true)
 	}
-	if len(members) >= minListedMembers || !g.listsMembers.Load() {
-		return false, te // the application may list only some of the members, or none
+	if listed[strings.ToLower(member)] {
+		return true, nil
+	}
+	if len(listed) >= minListedMembers || !g.listsMembers.Load() {
+		return false, memberSearchError(a, "It may list only some of the members.")
 	}
 	return false, nil
 }

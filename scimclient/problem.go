@@ -70,6 +70,11 @@ func (a answer) toError() *provision.TargetError {
 		te.Advice = "The application does not support this. Untick the matching Target Object Action."
 	case s == http.StatusRequestTimeout:
 		te.Kind, te.Code, te.Sent = provision.Transient, codeTimeout, true
+	case s == http.StatusServiceUnavailable && a.retryAfter > 0 && strings.HasPrefix(a.request, http.MethodPost):
+		// A gateway may have answered after the application received the create. So the account is
+		// looked for before the create is sent again.
+		te.Kind, te.Code, te.Sent = provision.Throttled, "InternalServerError", true
+		te.Advice = "The account is looked for, and then this is tried again."
 	case s == http.StatusTooManyRequests, s == http.StatusServiceUnavailable && a.retryAfter > 0:
 		te.Kind, te.Code = provision.Throttled, "TooManyRequests"
 	case s == http.StatusNotImplemented:

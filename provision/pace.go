@@ -34,8 +34,9 @@ type Pace struct {
 	Rate  float64              `json:"rate,omitempty"`  // the largest number of requests per second; 0 means that no limit is known
 	Kinds map[Request]KindPace `json:"kinds,omitempty"` // the pace for each kind of request
 
-	// Kept is for how much longer the rate is kept before a higher rate is tried. It is negative if
-	// higher rates are being tried. Without it, the time would begin anew in each slice.
+	// Kept is how much longer the rate is kept before a higher rate is tried. It is negative if
+	// higher rates are being tried. It is stored so that this time does not begin anew in each
+	// slice.
 	Kept    time.Duration `json:"kept,omitempty"`
 	Holding time.Duration `json:"holding,omitempty"` // how long the current rate is kept before a higher rate is tried
 	Step    float64       `json:"step,omitempty"`    // the factor by which the rate grows each second
@@ -249,7 +250,7 @@ func (c *pacer) close() {
 	c.letBegin()
 }
 
-// letBegin lets those waiting requests begin that may begin now. The caller must hold c.mu.
+// letBegin starts the waiting requests that may begin now. The caller must hold c.mu.
 func (c *pacer) letBegin() {
 	now := c.now()
 	var look time.Time    // when to check again
@@ -265,7 +266,7 @@ func (c *pacer) letBegin() {
 			w.refusal = c.postponedError(w.kind, g, begin)
 			g.waiting--
 			close(w.open)
-		case !may && begin.IsZero(): // grant checks this request again when a running request ends
+		case !may && begin.IsZero(): // letBegin checks this request again when a running request ends
 			left = append(left, w)
 			if !slices.Contains(full, g) {
 				full = append(full, g)
@@ -363,8 +364,8 @@ func (g *gate) status() int {
 	return g.refusal.Status
 }
 
-// wakeAt starts a timer that calls grant at the time at. It does nothing if at is zero, or if a
-// timer runs that calls grant earlier.
+// wakeAt starts a timer that calls letBegin at the time at. It does nothing if at is zero, or if a
+// running timer calls letBegin earlier.
 func (c *pacer) wakeAt(now, at time.Time) {
 	if at.IsZero() || !c.alarm.IsZero() && !at.Before(c.alarm) {
 		return

@@ -124,8 +124,8 @@ func (b *bounded) people(t *testing.T, p *pacer, n int) {
 	wg.Wait()
 }
 
-// TestATargetsRateIsUsed asks targets with a bound of 20 requests in a second: for 300 people, in
-// virtual time. They need 600 requests, which are 30 seconds.
+// TestATargetsRateIsUsed asks targets with a bound of 20 requests in a second: for 900 people, in
+// virtual time. They need 1,800 requests, which take at least 90 seconds.
 func TestATargetsRateIsUsed(t *testing.T) {
 	t.Parallel()
 	for name, limit := range map[string]func() limiter{

@@ -99,8 +99,7 @@ func (b *bounded) Patch(context.Context, string, []Change) (TargetObject, error)
 	return TargetObject{}, b.ask(UpdateRequest)
 }
 
-// people searches for 64 people at a time, and creates their accounts. All people must be done in n
-// seconds of virtual time.
+// people searches for n people and creates their accounts, for 64 people at the same time.
 func (b *bounded) people(t *testing.T, p *pacer, n int) {
 	t.Helper()
 	target := pacedTarget{Target: b, pacer: p}
@@ -125,8 +124,8 @@ func (b *bounded) people(t *testing.T, p *pacer, n int) {
 	wg.Wait()
 }
 
-// TestATargetsRateIsUsed sends requests for 300 people, in virtual time, to targets that accept 20
-// requests per second. The people need 600 requests, which take 30 seconds.
+// TestATargetsRateIsUsed sends requests for 900 people, in virtual time, to targets that accept 20
+// requests per second. The people need 1,800 requests, which take at least 90 seconds.
 func TestATargetsRateIsUsed(t *testing.T) {
 	t.Parallel()
 	for name, limit := range map[string]func() limiter{

@@ -281,9 +281,10 @@ func (r *run) sourceChanged(ctx context.Context) (changed bool, upTo lookedUpTo,
 	return changed, upTo, err
 }
 
-// skipTo moves the watermarks of a job that has no cycle behind changes that do not concern the
-// job. So the engine does not read these changes again each time the job is woken. If the changes
-// fit on one page, skipTo does nothing: reading them again costs less than storing the state.
+// skipTo moves the watermarks of a job past changes that do not concern the job. It is called while
+// no cycle of the job is open. The engine then does not read these changes again each time the job
+// is woken. If the changes fit on one page, skipTo does nothing: reading them again costs less than
+// storing the state.
 func (r *run) skipTo(ctx context.Context, upTo lookedUpTo) error {
 	if !upTo.isFar {
 		return nil
@@ -733,8 +734,8 @@ func indexByID(page []Object) (ids []string, objects map[string]*Object) {
 	return ids, objects
 }
 
-// advanceImport moves the import cursor behind the page with these ids. A page that is not full is
-// the last page of the phase; advanceImport then changes the phase to the value of the parameter
+// advanceImport moves the import cursor past the page with these ids. A page that is not full is
+// the last page of its phase. After the last page, advanceImport sets the phase to the argument
 // then.
 func (s *State) advanceImport(ids []string, then Phase) {
 	if len(ids) < importPage {
@@ -818,7 +819,7 @@ func (r *run) lateLeaver(ctx context.Context) (*event.Event, error) {
 }
 
 // handleFailedTest pauses the job if the target only asks for a pause. Otherwise it puts the job
-// into quarantine. Both return when to try again.
+// into quarantine. It returns when to try again.
 func (r *run) handleFailedTest(ctx context.Context, te *TargetError) (time.Time, error) {
 	if te.Kind == Throttled {
 		return r.coolDown(ctx, te)

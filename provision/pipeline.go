@@ -22,7 +22,7 @@ const (
 	outcomeTime         = 100 * time.Millisecond
 	maxWaitingOutcomes  = 128             // when this many outcomes wait, they are committed at once
 	maxRecordsPerCommit = 512             // the largest number of intents and outcomes in one commit
-	mostFirstTime       = 2 * time.Second // how long the work of a cycle waits until all changes are listed
+	mostFirstTime       = 2 * time.Second // the longest time that the work of a cycle waits for changes to be listed
 	feedPageSize        = 1024            // how many new objects the feed reads from the work list at a time
 	maxWaitingRequests  = 128             // while this many requests wait for the pacer, only urgent objects are begun
 )

@@ -261,7 +261,6 @@ func TestACorrectionThatFailsIsTriedAgain(t *testing.T) {
 	}
 }
 
-// behind makes the application answer GETs of an account, for a while, from a copy that is out of
 // behind makes the application answer GETs of an account from an out-of-date copy for the time d.
 func behind(w *world, id string, copied scim.Resource, d time.Duration) {
 	until := w.clock.now().Add(d)

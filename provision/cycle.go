@@ -264,15 +264,15 @@ func (r *run) sourceChanged(ctx context.Context) (changed bool, upTo lookedUpTo,
 		upTo.isFar = upTo.isFar || more
 	}
 	if r.m == nil { // without the mapping of a connected job, it is not known which groups concern the job
-		found, err := groupNews(ctx, r.source, r.job.Key, r.state.Groups)
-		if err != nil || !found {
+		found := false
+		if found, upTo.mark, err = groupNews(ctx, r.source, r.job.Key, r.state.Groups.Ready, upTo.mark); err != nil || !found {
 			return false, upTo, err
 		}
 		if r.connect() != nil {
 			return true, upTo, nil // the cycle connects again, and handles the problem
 		}
 	}
-	err = r.eachGroupNews(ctx, func(listed []Listed, at Cursor) (more bool, err error) {
+	err = r.eachGroupNews(ctx, upTo.mark, func(listed []Listed, at Cursor) (more bool, err error) {
 		if changed = len(listed) > 0; !changed {
 			upTo.mark = at
 		}

@@ -471,9 +471,13 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 		switch d := w.decision.(type) {
 		case patch:
 			flies.GivenAttributes = attributesGivenValues(d.changes)
+			if w.takesAway() {
+				w.p.closing.add(w.known.ObjectID, l.r.e.Now())
+			}
 		case remove: // if the object comes back into scope before the outcome is known, the account is read first
 			w.deleting = true
 			w.p.doubt.add(w.known.ObjectID, l.r.e.Now())
+			w.p.closing.add(w.known.ObjectID, l.r.e.Now())
 		}
 		if err := l.storeBeforeSending(w, flies); err != nil {
 			return err

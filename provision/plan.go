@@ -189,7 +189,7 @@ func (f *forecast) evaluateChanges(ctx context.Context) error {
 	if err := f.r.preview(ctx, Changes, changed); err != nil {
 		return err
 	}
-	return f.r.eachGroupNews(ctx, func(listed []Listed, _ Cursor) (bool, error) {
+	return f.r.eachGroupNews(ctx, f.r.state.Groups.Mark, func(listed []Listed, _ Cursor) (bool, error) {
 		ids := make([]string, len(listed))
 		for i, l := range listed {
 			ids[i] = l.ObjectID

@@ -153,6 +153,49 @@ func TestChangesOfOthersAreReadOnce(t *testing.T) {
 	g.expect("Others: ada", "Sales: ada")
 }
 
+// TestChangesOfNeitherPeopleNorGroupsAreReadOnce has many changes in the directory that concern no
+// group and nobody of the job: somebody is assigned to another application again and again. Neither
+// a job that is woken again nor the watcher reads them a second time.
+func TestChangesOfNeitherPeopleNorGroupsAreReadOnce(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	ada := g.hire("ada", true)
+	g.group("Sales", ada)
+	g.rest()
+	other, err := g.handle.CreateApplication(t.Context(), "other", "cli")
+	g.must(err)
+	people, groups := g.narrowSource()
+	watcher := &provision.Watcher{
+		Store: g.store, Sources: g.engine.Sources, Now: g.clock.now, Log: slog.New(slog.DiscardHandler),
+		Wake: func(_ context.Context, k provision.Key) error {
+			t.Errorf("%s was woken", k)
+			return nil
+		},
+	}
+	for range 4 {
+		_, err := g.handle.Assign(t.Context(), other.ID, []string{ada}, "cli")
+		g.must(err)
+		_, err = g.handle.Unassign(t.Context(), other.ID, []string{ada}, "cli")
+		g.must(err)
+	}
+	for _, who := range []struct {
+		name string
+		look func()
+	}{{"the watcher", func() { g.must(watcher.Look(t.Context())) }}, {"the job", g.rest}} {
+		name, look := who.name, who.look
+		*people, *groups = 0, 0
+		look()
+		if *people < 4 || *groups < 4 {
+			t.Fatalf("%s read %d pages of changes of people and %d of groups, want at least 4 of each", name, *people, *groups)
+		}
+		*people, *groups = 0, 0
+		look()
+		if *people > 1 || *groups > 1 {
+			t.Errorf("%s read %d pages of changes of people and %d of groups again", name, *people, *groups)
+		}
+	}
+}
+
 // listings is a store that counts how often each object is put on the work list.
 type listings struct {
 	provision.Store

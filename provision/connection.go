@@ -201,6 +201,12 @@ func (r *run) connectPair(ctx context.Context, actor, objectID, targetID string)
 	if err := r.connect(); err != nil {
 		return err
 	}
+	// The first cycle at an application forgets all links. Do that now, or it would forget this one.
+	if r.state.ForgetLinks != r.job.ForgetLinks {
+		if err := r.applyRequests(ctx); err != nil {
+			return err
+		}
+	}
 	o, err := r.readObject(ctx, objectID)
 	if err != nil {
 		return err

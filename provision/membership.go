@@ -18,7 +18,12 @@ func MembersOf(group string) string { return group + membersIDSuffix }
 
 // groupOf returns the id of the group, and true, if id is a work-list id for memberships. Otherwise
 // it returns id and false.
-func groupOf(id string) (group string, is bool) { return strings.CutSuffix(id, membersIDSuffix) }
+func groupOf(id string) (group string, is bool) {
+	if _, account := AccountOfWork(id); account {
+		return id, false
+	}
+	return strings.CutSuffix(id, membersIDSuffix)
+}
 
 // objectOfWork returns the id of the object that a work-list id is about; for memberships, this is
 // their group. No two workers have the same object in hand at the same time.

@@ -37,6 +37,7 @@ type PlannedObject struct {
 	Follows bool `json:"follows,omitempty"`
 
 	fingerprint string // the hash of the requests, as work.fingerprint returns it
+	bare        string // the hash of the requests without references, as work.bareFingerprint returns it
 	lane        Lane   // the lane in which the operation is sent
 }
 
@@ -329,7 +330,7 @@ func (w *work) plannedObject() PlannedObject {
 	if o.Result == Success {
 		o.Reason = strings.Join(w.notesOnKeptValues, " ")
 	}
-	o.fingerprint, o.lane = w.fingerprint(), w.plannedLane()
+	o.fingerprint, o.bare, o.lane = w.fingerprint(), w.bareFingerprint(), w.plannedLane()
 	return o
 }
 

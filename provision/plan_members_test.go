@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -13,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 
+	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -439,4 +441,56 @@ func TestAPlanOfMembersIsInterrupted(t *testing.T) {
 			t.Errorf("the application has %q", group)
 		}
 	}
+}
+
+// TestAPlanEndsAManager plans a change of Bo, and the end of the account of his manager. When his
+// change is sent, that account has ended already, so the same request removes the manager.
+func TestAPlanEndsAManager(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t, off)
+	g.mapManager()
+	ada, bo := g.hire("ada", true), g.hire("bo", true)
+	g.manage(bo, ada)
+	first := g.keptPlan()
+	g.approvePlan(first)
+	g.applyPlan(first)
+	if got := g.managerOf("bo"); got != "ada" {
+		t.Fatalf("the manager is %q", got)
+	}
+	g.assign(ada, false)
+	g.edit(bo, func(u *directory.User) { u.Attributes["displayName"] = "Bo Byte" })
+	p := g.keptPlan()
+	if r := p.Report; r.Updates != 1 || r.Disables != 1 || r.References != 1 {
+		t.Fatalf("planned %+v", r)
+	}
+	g.approvePlan(p)
+	// The application asks Bo's change to wait until Ada's account has ended.
+	ended, done := make(chan struct{}), false
+	var once sync.Once
+	serve, boID := g.app.answer, g.app.user("bo@contoso.example").String("id")
+	g.app.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPatch && !strings.HasSuffix(r.URL.Path, boID) {
+			once.Do(func() { close(ended) })
+		}
+		if r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, boID) && !done {
+			<-ended
+			w.Header().Set("Retry-After", "3600")
+			refuse(w, http.StatusTooManyRequests, "", "Too many changes.")
+			return true
+		}
+		return serve(w, r)
+	}
+	if _, counts := g.applyPlan(p); counts.Due == 0 {
+		t.Fatalf("applied %+v", counts)
+	}
+	done = true
+	g.clock.advance(2 * time.Hour)
+	p, counts := g.applyPlan(p)
+	if counts.Sent != 3 || counts.LeftOut+counts.Failed+counts.Due != 0 || p.State != provision.PlanApplied {
+		t.Errorf("applied %+v", counts)
+	}
+	if got := g.managerOf("bo"); got != "" || g.app.user("bo@contoso.example").String("displayName") != "Bo Byte" {
+		t.Errorf("the manager is %q, the account %v", got, g.app.user("bo@contoso.example"))
+	}
+	g.nothingPlanned("applied")
 }

@@ -106,8 +106,8 @@ func (j *Jobs) Connection(ctx context.Context, k Key, id string) (Connection, er
 const claimPolls = 120
 
 // withClaim claims the job, runs do, and releases the job. If another process works on the job,
-// withClaim first waits for that process's slice to end. It returns a *HeldError if the process
-// keeps the job.
+// withClaim first waits for that process's slice to end. It returns a *HeldError if that process
+// does not release the job in time.
 func (e *Engine) withClaim(ctx context.Context, k Key, owner string, do func(r *run) error) error {
 	again := time.NewTicker(demandPoll)
 	defer again.Stop()
@@ -263,7 +263,7 @@ func (r *run) recordConnection(ctx context.Context, o Outcome, e *event.Event, a
 	return nil
 }
 
-// words returns the name of the connection for a sentence; the object id if there is no name.
+// words returns the name of the connection for a sentence, or the object id if there is no name.
 func (c Connection) words() string {
 	if c.Name == "" {
 		return c.ObjectID

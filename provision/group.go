@@ -276,8 +276,8 @@ func (g *groups) entitles(o *Object, s Scope) bool {
 }
 
 // importGroupNews imports changes of groups and memberships that are not imported yet. It reads
-// pages of changes until they make a page of work, or for a short time. found reports whether there
-// is new work, or may be.
+// pages of changes until there is a page of work, or until a short time has passed. found reports
+// whether there may be new work.
 func (r *run) importGroupNews(ctx context.Context) (found bool, err error) {
 	r.mu.Lock()
 	at, on := r.state.Groups.Mark, r.groupsOn()
@@ -357,8 +357,8 @@ func (r *run) listGroups(ctx context.Context, c GroupsChanged) ([]Listed, error)
 	return append(listed, r.listMembers(c.Edges, states)...), nil
 }
 
-// mayBeCreated reports whether a worker may be creating this group now, or has just created it. The
-// group may no longer be in scope.
+// mayBeCreated reports whether a worker may be creating this group now, or has just created it.
+// This is possible even if the group is no longer in scope.
 func (r *run) mayBeCreated(ctx context.Context, id string) (bool, error) {
 	known, err := r.e.Store.KnownAbout(ctx, r.job.Key, id)
 	return known.Op != nil || known.Verdict != "" || known.Link != nil, err

@@ -22,7 +22,7 @@ type Jobs struct {
 	Sealer   Sealer
 	Targets  TargetMaker
 	Template func() (*Schema, error)                // the default mappings
-	Wake     func(ctx context.Context, k Key) error // makes the engine look at a job now; nil if the engine must notice changes by itself
+	Wake     func(ctx context.Context, k Key) error // makes the engine look at a job now; if nil, the engine must notice changes by itself
 	Now      func() time.Time
 	NewID    func() string
 
@@ -632,8 +632,8 @@ func matchingTargets(s *Schema) []string {
 	return targets
 }
 
-// AnyRevision tells RestoreDefaultMappings not to check whether the job was changed since the
-// caller has seen it.
+// AnyRevision tells RestoreDefaultMappings not to check whether the job has changed since the
+// caller read it.
 const AnyRevision int64 = -1
 
 // WithDefaultMappings returns the job with the mappings and scoping filters of the template.
@@ -695,8 +695,8 @@ func (j *Jobs) replaceSchema(job *Job, schema *Schema) {
 	job.Schema = schema
 }
 
-// Delete removes a job and everything that is remembered for it. It changes nothing at the target.
-// The error is ErrNoJob if there is no job.
+// Delete removes a job and all data that is stored for it. It changes nothing at the target. The
+// error is ErrNoJob if there is no job.
 func (j *Jobs) Delete(ctx context.Context, k Key, actor string) error {
 	job, err := j.Store.Job(ctx, k)
 	if err != nil {

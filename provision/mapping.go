@@ -126,8 +126,8 @@ func (r *row) parsePath() error {
 	return nil
 }
 
-// element returns the lowercase part of the row's path that selects an element of a multi-valued
-// attribute, such as emails[type eq "work"]. It is "" if the path selects no element.
+// element returns, in lower case, the part of the row's path that selects an element of a
+// multi-valued attribute, such as emails[type eq "work"]. It is "" if the path selects no element.
 func (r *row) element() string { return strings.ToLower(elementOf(r.Target)) }
 
 // elementOf returns the part of a path up to the closing bracket; "" if the path has no filter.

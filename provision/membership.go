@@ -124,8 +124,8 @@ func (r *run) listMembers(edges []Edge, states map[string]LinkState) []Listed {
 }
 
 // addRelatedWork adds to an outcome its effects on memberships and references. If a group was
-// linked, all its memberships must be sent. If an account came, went or changed, the memberships
-// and references with that account must be looked at.
+// linked, all its memberships must be sent. If an account was created, removed or changed, the
+// memberships and references with that account must be looked at.
 func (r *run) addRelatedWork(ctx context.Context, w *work, o *Outcome) error {
 	before := w.known.Link
 	after := before
@@ -157,8 +157,8 @@ func (r *run) addRelatedWork(ctx context.Context, w *work, o *Outcome) error {
 		return nil
 	}
 	o.AccountMoved = true
-	// The guard has judged accounts that are disabled or deleted, but not those that are only
-	// released.
+	// The guard has judged the accounts that are disabled or deleted, but not the accounts that the
+	// job only releases.
 	o.SkipsGuard = after.usableAccountID() == "" && (w.known.Takes || w.known.Cause == "")
 	if after.usableAccountID() == "" || !r.groupsOn() || !r.job.sendsMember(w.m.kind) {
 		return nil
@@ -469,7 +469,7 @@ func (r *run) removesByFilter() bool {
 
 // sendChanges sends the changes in one request. If the target refuses them, sendChanges sends
 // smaller requests. Right before each request, it records that the memberships are unsure, so that
-// the record is right even if the answer is lost. It does not record that of a request that is not
+// the record is right even if the answer is lost. It records nothing for a request that is not
 // sent, because each unsure membership must be checked with the target later.
 func (s *memberSync) sendChanges(changes []memberChange, removing bool) error {
 	if s.l.r.e.Now().After(s.l.until) {
@@ -521,7 +521,7 @@ func (s *memberSync) sendChanges(changes []memberChange, removing bool) error {
 			s.waits = problem.postponed
 			return nil
 		case problem.Kind != NotFound && te.Kind == NotFound:
-			te = s.unchecked(problem) // whether the group or the member is gone cannot be told yet
+			te = s.unchecked(problem) // it is not known yet whether the group or the member is gone
 		}
 	}
 	if te.Kind == NotFound { // the group itself is gone: the engine looks for it, and then sends all members
@@ -601,8 +601,8 @@ func (s *memberSync) request(ctx context.Context, changes []memberChange, removi
 
 // sampleOf returns the changes to check with the target. One change is enough if it was not sent
 // before and its account still exists: its check proves that the target carries out such changes.
-// Any other member may have come or gone in another way: by an earlier request whose answer was
-// lost, or because its account was deleted. If there are only such members, sampleOf returns all
+// Other memberships may have changed in another way: by an earlier request whose answer was lost,
+// or because the account was deleted. If there are only such memberships, sampleOf returns all
 // changes that may have been sent before, or else the first change, and proves is false.
 func sampleOf(changes []memberChange) (sample []memberChange, proves bool) {
 	for _, c := range changes {
@@ -658,7 +658,8 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 	// Another worker may have begun to delete the account since the links were read. Then its
 	// membership may have ended with it.
 	_, deleting := p.doubt.of(sample[0].Member)
-	// If no member stays, nobody can tell a removal of some members from the removal of all.
+	// If no member should stay, a removal of some members looks the same as a removal of all
+	// members.
 	if !deleting && (!removing || s.other != "") {
 		s.proved(removing)
 	}
@@ -813,8 +814,8 @@ func (s *memberSync) settleSuspicion(ctx context.Context) error {
 }
 
 // handleEmptiedGroup handles a target that has removed all members although it was asked to remove
-// some. From then on, removals are sent as a filter in the path. emptied returns the problem for
-// the log.
+// some. From then on, removals are sent as a filter in the path. handleEmptiedGroup returns the
+// problem for the log.
 func (s *memberSync) handleEmptiedGroup() *TargetError {
 	te := &TargetError{
 		Kind: Incompatible, Code: codeIncompatible, Status: http200, Request: "PATCH /Groups/{id}", Sent: true,

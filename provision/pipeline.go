@@ -34,8 +34,8 @@ const (
 //	                                            export
 //
 // A worker takes one person through all steps. An intent is on disk before its create is sent. A
-// person is in hand from the time the feed gives them to a worker until their outcome is committed,
-// or until the worker leaves them on the list unchanged.
+// person is in hand from the time the feed passes the person to a worker. The time ends when the
+// person's outcome is committed, or when the worker leaves the person on the list unchanged.
 type pipeline struct {
 	r     *run
 	p     *pass
@@ -53,7 +53,7 @@ type pipeline struct {
 	busy   int             // number of workers that are running; only the feed uses it
 
 	onlyOneWriteAtATime atomic.Bool     // whether the target refused every write before, so that only one write at a time is tried
-	trialLock           lock            // held while that write is tried
+	trialLock           lock            // held while the single write of a trial is sent
 	refusedObjects      map[string]bool // objects whose first write was refused, since the last success; protected by mu
 
 	hasCalledGuard bool // whether an import of this slice has called the guard; only imports use it
@@ -83,7 +83,7 @@ type feedMessage struct {
 	released        []string // objects that are no longer in hand
 	ended           bool     // whether a worker has ended
 	importEnded     bool     // whether an import has ended; the fields below belong to it
-	importFoundWork bool     // whether the import found something
+	importFoundWork bool     // whether the import found work
 	changesLeft     bool     // whether there are changes that this cycle has not imported yet
 	lane            Lane     // the most urgent lane of the objects that the import found; 0 if that is not known
 	err             error    // the import's error
@@ -273,8 +273,8 @@ func (l *pipeline) commitWaitingRecords() {
 	}
 }
 
-// dispatch gives people to workers while there is room. refill says whether to read the work list
-// again first. dispatch returns true if the next call must read the list again.
+// dispatch passes people to workers while workers are free. If refill is true, it first reads the
+// work list again. It returns true if the next call must read the list again.
 func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 	parked, started := l.pacer.waits(), false
 	for !l.isTestingConnection() {
@@ -295,7 +295,7 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 			continue
 		}
 		room := l.r.e.workers()
-		free := 1 // how many workers must be free before the next object is given to one
+		free := 1 // how many workers must be free before one gets the next object
 		switch {
 		case next.Lane == Leavers || next.Why == ByDemand:
 			room += firstWidth // more workers may run for urgent work, so that it does not wait for other work
@@ -339,8 +339,8 @@ func (l *pipeline) nextPage(ctx context.Context, parked int) ([]Pending, error) 
 	return append(page, others...), err
 }
 
-// importNext imports new changes or, if there are none, the next page of the cycle. If it found
-// something, and the first time in a slice, the guard then judges.
+// importNext imports new changes or, if there are none, the next page of the cycle. Then it calls
+// the guard if it found work, or if this is the first import of the slice.
 func (l *pipeline) importNext(ctx context.Context) feedMessage {
 	l.r.importing.acquire(l.g)
 	defer l.r.importing.release()
@@ -511,7 +511,7 @@ func (l *pipeline) intend(w *work, d create, times int) error {
 // sent. It returns when the outcome is on disk.
 func (l *pipeline) storeBeforeSending(w *work, o Outcome) error {
 	saved := make(chan error, 1)
-	if w.known.Lane != Leavers { // no other worker begins in the place of this one, and overtakes a leaver
+	if w.known.Lane != Leavers { // while this worker waits, no other worker may take its place and overtake a leaver
 		l.workersSaving.Add(1)
 		l.wakeTheFeed()
 		defer l.workersSaving.Add(-1)

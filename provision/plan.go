@@ -23,7 +23,7 @@ type PlannedObject struct {
 	Action      Action     `json:"action"` // Other: nothing would be sent
 	Result      Result     `json:"result"` // Success: the action would be sent; Skipped, Warning or Failure: it would not
 	TargetID    string     `json:"targetId,omitempty"`
-	Code        string     `json:"code,omitempty"`   // why nothing would be sent: a code of Entra's or our own; "" if it would
+	Code        string     `json:"code,omitempty"`   // Entra's code or our own for why nothing would be sent; "" if something would be
 	Reason      string     `json:"reason,omitempty"` // the meaning of Code, or the values that an undo does not restore
 	Advice      string     `json:"recommendedAction,omitempty"`
 	Changes     []Change   `json:"changes"`
@@ -33,7 +33,7 @@ type PlannedObject struct {
 	Removed []PlannedMember `json:"membersRemoved,omitempty"`
 	// Follows is true if Changes holds a reference, such as the manager, that is sent in a separate
 	// request. That happens when the person's account is created in the same cycle, or when the
-	// referenced account comes or goes in it.
+	// referenced account is created or removed in that cycle.
 	Follows bool `json:"follows,omitempty"`
 
 	fingerprint string // the hash of the requests, as work.fingerprint returns it
@@ -85,8 +85,8 @@ func (e *Engine) PlanWith(ctx context.Context, k Key, schema *Schema, visit func
 	return e.planWith(ctx, k, schema, visit, func(int) {})
 }
 
-// planWith is PlanWith. It calls listed with the number of accounts that were read, if it reads the
-// list of the application's accounts.
+// planWith does the work of PlanWith. If it reads the list of the application's accounts, it calls
+// listed with the number of accounts that were read so far.
 func (e *Engine) planWith(ctx context.Context, k Key, schema *Schema, visit func(PlannedObject) error, listed func(read int)) (PlanReport, error) {
 	r, err := e.open(ctx, k, 0)
 	if err != nil {
@@ -175,7 +175,8 @@ func (f *forecast) evaluateCandidates(ctx context.Context) error {
 }
 
 // evaluateChanges evaluates the people and groups that have changed since the last cycle. If the
-// next cycle is an initial one, it only records the people who have lost access, see leavers.
+// next cycle is an initial one, it only records the people who have lost access (see
+// recordLeavers).
 func (f *forecast) evaluateChanges(ctx context.Context) error {
 	if f.initial {
 		return f.recordLeavers(ctx)

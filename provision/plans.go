@@ -636,8 +636,8 @@ func (e *Engine) sendPlanned(ctx context.Context, p StoredPlan, owner string, pr
 }
 
 // expectedOperation returns the operation that a plan allows for an object on the work list. It is
-// nil if the object is not listed for a plan, and empty if the plan was cancelled. expected also
-// changes known, so that the object is evaluated as it was for the plan.
+// nil if the object is not listed for a plan, and empty if the plan was cancelled.
+// expectedOperation also changes known, so that the object is evaluated as it was for the plan.
 func (r *run) expectedOperation(ctx context.Context, known *Pending) (*ExpectedOperation, error) {
 	if known.Why != ByPlan {
 		return nil, nil

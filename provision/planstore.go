@@ -23,7 +23,7 @@ type StoredPlan struct {
 
 	Undo *Undo `json:"undo,omitempty"` // what the plan takes back; nil for a plan of what the next cycle would do
 
-	Reasserts bool `json:"-"` // the plan writes again what somebody changed; used only while the plan is made
+	Reasserts bool `json:"-"` // whether the plan restores values that somebody changed; used only while the plan is made
 
 	Report  PlanReport `json:"report"`  // the numbers of the plan; while it is being made, the numbers so far
 	Problem string     `json:"problem"` // why the plan could not be made; "" if it could

@@ -12,7 +12,7 @@ import (
 
 // restore says what an undo has to restore of one account.
 type restore struct {
-	mappings    int64         // the version of the mappings to work with; 0 means those of today
+	mappings    int64         // the version of the mappings to work with; 0 means the current mappings
 	planned     bool          // whether the operation comes from a plan, so that the account must have exactly the planned values now
 	didNotExist bool          // whether the account did not exist before, so that it must be deleted or disabled
 	values      []formerValue // in the order in which they were changed
@@ -38,7 +38,7 @@ func (x *ExpectedOperation) newRestore() *restore {
 	return r
 }
 
-// history reads from the log what an undo has to restore of one object.
+// history reads from the log what an undo has to restore for one object.
 func (e *Engine) history(ctx context.Context, k Key, u Undo, id string) (*restore, error) {
 	r := &restore{mappings: u.mappings()}
 	members, failed := false, ""
@@ -96,7 +96,7 @@ func (r *restore) changedBy(e LogEntry) {
 	}
 	for _, m := range e.Modified {
 		if i := r.indexOfPath(m.DisplayName); i >= 0 {
-			r.values[i].wrote = m.NewValue // the first change of the attribute has the value before all of them
+			r.values[i].wrote = m.NewValue // values[i].before is already known from the first change of the attribute
 			continue
 		}
 		v := formerValue{path: m.DisplayName, wrote: m.NewValue}
@@ -247,8 +247,9 @@ func (p *pass) restoreAccount(ctx context.Context, w *work, attributes map[strin
 	return patch{action: action, link: *w.link, changes: changes}, nil
 }
 
-// formerValues returns the changes that restore the values of an account that was read. It notes in
-// w.keeps what stays as it is. meanwhile reports whether somebody changed a value since.
+// formerValues returns the changes that restore the values of an account that was read. It adds a
+// sentence to w.notesOnKeptValues for each value that stays as it is. meanwhile reports whether
+// somebody changed a value since.
 func (p *pass) formerValues(w *work, back *restore) (changes []Change, meanwhile bool) {
 	keep := func(path, why string) {
 		w.notesOnKeptValues = append(w.notesOnKeptValues, fmt.Sprintf("%s stays as it is: %s.", path, why))

@@ -115,7 +115,7 @@ func (w *Watcher) Look(ctx context.Context) error {
 		w.newestPositions = map[SourceID]Cursor{}
 	}
 	for _, d := range importing {
-		delete(moved, d) // the next Look checks these again
+		delete(moved, d) // the next Look checks this directory again
 	}
 	maps.Copy(w.newestPositions, moved)
 	return nil

@@ -130,8 +130,8 @@ func (s Provisioning) ChangePlan(ctx context.Context, p provision.StoredPlan, fr
 	})
 }
 
-// cancelPlanned takes those operations of a plan off the work list that were not sent yet. It gives
-// those that failed back to the guard. before is the state that the plan had.
+// cancelPlanned removes the operations of a plan that were not sent yet from the work list. It
+// gives the operations that failed back to the guard. before is the state that the plan had.
 func (t jobTx) cancelPlanned(ctx context.Context, plan string, before provision.PlanState) error {
 	if before == provision.PlanApplying { // operations of a later stage, which are not on the work list yet
 		if err := t.exec(ctx, `
@@ -157,8 +157,9 @@ func (t jobTx) cancelPlanned(ctx context.Context, plan string, before provision.
 }
 
 // guardFailed gives the failed operations of a cancelled plan back to the guard, with the verdict
-// that they had when the plan sent them. Without the plan, no person approves their next try. A
-// failure keeps its place in the retry queue. guardFailed leaves objects alone that changed since.
+// that they had when the plan sent them. After the cancellation, nobody has approved that they are
+// sent again. A failed object keeps its place in the retry queue. guardFailed does not change
+// objects that have changed since.
 func (t jobTx) guardFailed(ctx context.Context, plan string) error {
 	const failed = `job_plan_object o
 		join job_escrow e on e.directory = o.directory and e.app = o.app and e.object_id = o.object_id
@@ -173,7 +174,8 @@ func (t jobTx) guardFailed(ctx context.Context, plan string) error {
 		plan, micros(t.tx.Now()), string(provision.ByRetry), string(provision.ByChange)); err != nil {
 		return err
 	}
-	// A page that was shown before these operations were on hold again must not approve them.
+	// Increase the batch, so that nobody approves these operations on a page that was shown
+	// earlier.
 	return t.exec(ctx, `
 		update job_cause
 		set batch = batch + 1
@@ -316,8 +318,8 @@ func (t jobTx) listPlans(ctx context.Context) ([]provision.StoredPlan, error) {
 		order by started desc, id desc`, t.directory, t.app)
 }
 
-// shownPlanned is an SQL condition for the objects that a plan shows first: those that are changed,
-// that cannot be changed, or that are on hold.
+// shownPlanned is an SQL condition for the objects that a plan shows first: objects that the plan
+// changes, cannot change, or leaves on hold.
 const shownPlanned = `(result <> 'skipped' or fingerprint <> '')`
 
 // PlannedRows returns one page of a plan's objects, in the order of their numbers.

@@ -13,7 +13,7 @@ import (
 // Limits of regular expressions.
 const (
 	MaxPatternBytes      = 2_000  // how many bytes a pattern may have
-	MaxPatternInputChars = 10_000 // how many characters a string may have in which a pattern is searched
+	MaxPatternInputChars = 10_000 // how many characters a string may have if a pattern is searched in it
 
 	// MatchTime is about how long all regular expressions of one evaluation may take together.
 	MatchTime = 250 * time.Millisecond

@@ -76,8 +76,8 @@ func TestPlaceholders(t *testing.T) {
 		}
 		var got []row
 		err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
-			// The placeholders are not in order, one of them occurs twice, and a string is passed as
-			// bytes.
+			// The placeholders are not in order, one of them occurs twice, and a string is passed
+			// as bytes.
 			if _, err := tx.Exec(t.Context(), `
 				insert into thing (size, alive, name, site)
 				values ($3, $4, $1, $2), ($3, not $4, $2, $2)`, []byte("a'b"), "s", int64(1)<<62, true); err != nil {

@@ -205,8 +205,9 @@ func TestAWebhookTellsOfItsTopicsOnce(t *testing.T) {
 	})
 }
 
-// TestAWebhookSurvivesAKillBetweenAnswerAndRecord sends under a lease that was lost: the endpoint
-// has the request, but the result cannot be stored. The next owner sends it again.
+// TestAWebhookSurvivesAKillBetweenAnswerAndRecord sends a delivery under a lease that was lost. The
+// endpoint gets the request, but its answer cannot be stored. The next owner of the lease must send
+// the delivery again.
 func TestAWebhookSurvivesAKillBetweenAnswerAndRecord(t *testing.T) {
 	t.Parallel()
 	eachHooked(t, func(h *hooked) {

@@ -133,6 +133,7 @@ type FoundAccount struct {
 	DisplayName    string           `json:"displayName,omitempty"`
 	Emails         []string         `json:"emails,omitempty"`
 	EmployeeNumber string           `json:"employeeNumber,omitempty"`
+	Roles          []string         `json:"roles,omitempty"` // the roles and the user type
 	ExternalID     string           `json:"externalId,omitempty"`
 	Active         *bool            `json:"active,omitempty"`    // nil if the application does not show whether the account is active
 	Matching       map[string][]any `json:"matching,omitempty"`  // the values of the matching attributes

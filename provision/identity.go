@@ -38,6 +38,7 @@ func (m *mapping) foundAccount(o TargetObject) FoundAccount {
 			a.EmployeeNumber = kept(text(attributes["employeeNumber"]))
 		}
 	}
+	a.Roles = rolesOf(r)
 	if v, shown := r["active"]; shown {
 		if on, ok := parseBool(text(v)); ok {
 			a.Active = &on

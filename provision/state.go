@@ -241,7 +241,8 @@ type Pending struct {
 	Escrow    *Escrow   // nil if the object has not failed
 	Unmatched bool      // whether the object has no account, so that the engine looks for one once a day
 
-	Restore *restore // what an undo has to restore; nil if the object is evaluated as usual
+	Restore *restore   // what an undo has to restore; nil if the object is evaluated as usual
+	Disable *disabling // how to disable an account that no user has; nil if nothing is to be disabled
 }
 
 // Why is the reason to look at an object.

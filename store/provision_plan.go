@@ -372,11 +372,14 @@ func (s Provisioning) ExpectedOperation(ctx context.Context, k provision.Key, ob
 			if err := row.Scan(&x.Plan, &x.Fingerprint, &reads, &undo, &planned); err != nil {
 				return x, err
 			}
-			if x.Reads = reads != 0; undo == "" {
+			x.Reads = reads != 0
+			if _, account := provision.AccountOfWork(objectID); undo == "" && !account {
 				return x, nil
 			}
-			if err := json.Unmarshal([]byte(undo), &x.Undo); err != nil {
-				return x, fmt.Errorf("read what plan %s takes back: %w", x.Plan, err)
+			if undo != "" {
+				if err := json.Unmarshal([]byte(undo), &x.Undo); err != nil {
+					return x, fmt.Errorf("read what plan %s takes back: %w", x.Plan, err)
+				}
 			}
 			if err := json.Unmarshal([]byte(planned), &x.Planned); err != nil {
 				return x, fmt.Errorf("read the planned operation of %s: %w", objectID, err)

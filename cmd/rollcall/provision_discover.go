@@ -155,7 +155,7 @@ trail. With --json one document, with each matching attribute and its values.`,
 	flags.StringVar(&q.After, "after", "", "go on where an earlier list ended: its \"next\" in --json")
 	flags.BoolVar(&asCSV, "csv", false, "write every account that the filters select as CSV")
 	flags.StringVar(&kept, "kept", "", "kept: only accounts with the mark Keep; open: only the others")
-	cmd.AddCommand(c.discoveredAssign(), c.discoveredKeep())
+	cmd.AddCommand(c.discoveredAssign(), c.discoveredLink(), c.discoveredKeep(), c.discoveredDisable())
 	return cmd
 }
 

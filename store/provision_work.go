@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -28,7 +29,7 @@ func (s Provisioning) updateUnderFence(ctx context.Context, f provision.Fence, f
 type jobTx struct {
 	tx             *sqldb.Tx
 	directory, app string // the key of the job
-	hasNoRelations bool   // whether no membership or reference must be looked at when an account moves, see isUnrelated
+	hasNoRelations bool   // whether no membership or reference depends on an account that moves (see isUnrelated)
 }
 
 // exec runs a statement whose first two arguments are the job's key.
@@ -181,8 +182,8 @@ func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provisio
 }
 
 // isUnrelated reports whether the job has no memberships and no references, and the outcomes add
-// none. Then an account that comes, goes or changes affects no other object. If no outcome is of
-// that kind, isUnrelated returns false without a query.
+// none. Then an account that is created, removed or changed affects no other object. If no outcome
+// is about such an account, isUnrelated returns false without a query.
 func (t jobTx) isUnrelated(ctx context.Context, outcomes []provision.Outcome) (bool, error) {
 	moved := false
 	for _, o := range outcomes {
@@ -229,6 +230,8 @@ func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 		return t.recordIntent(ctx, o.Intent)
 	case o.AboutToSend:
 		return nil // saveState writes which updates are under way
+	case o.Planned.Plan != "" && strings.HasSuffix(o.ObjectID, provision.MembersOf("")):
+		return t.recordPlannedGroup(ctx, o)
 	case o.Planned.Result == provision.PlanLeftOut:
 		return t.endPlanned(ctx, o.ObjectID, o.Planned)
 	case o.Judge != nil:

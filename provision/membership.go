@@ -634,7 +634,7 @@ func sampleOf(changes []memberChange, removing bool) (sample []memberChange, pro
 // checkAfter asks the target whether it carried out changes although its answer did not show them.
 // If the target does not support the question, the answer te decides.
 func (s *memberSync) checkAfter(te *TargetError, changes []memberChange, removing bool) *TargetError {
-	sample, _ := sampleOf(changes)
+	sample, _ := sampleOf(changes, removing)
 	for _, c := range sample {
 		switch has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id); {
 		case unanswered(err):

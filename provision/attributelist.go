@@ -35,7 +35,7 @@ type ListedAttribute struct {
 	// attribute leads to, or OBJECT.ATTRIBUTE. Commas separate several of them. It is "" for other
 	// types.
 	Referenced string
-	FlowNull   bool     // Flow null values: whether an empty value of the attribute is sent, too
+	FlowNull   bool     // Flow null values: whether the engine sends the attribute when its value is empty
 	Uses       []string // the reasons why the attribute is needed, in words; only AttributeList sets it
 }
 
@@ -222,7 +222,7 @@ func (s *Schema) setListed(o *ObjectDefinition, side ListSide, d *AttributeDefin
 	}
 	d.Type, d.Required, d.Multivalued, d.CaseExact, d.ReferencedObjects = a.Type, a.Required, a.MultiValue, a.ExactCase, references
 	if side == SourceList {
-		d.FlowNullValues = a.FlowNull // for a target attribute, the row has the setting Flow null values
+		d.FlowNullValues = a.FlowNull // for a target attribute, Flow null values is a setting of the row
 	}
 	return nil
 }

@@ -21,9 +21,10 @@ const (
 )
 
 // waitToWrite waits until a write may be sent. While the target is on trial, only one write is sent
-// at a time. After a refusal, waitToWrite limits the writes under way: even if all of them are
-// refused, there are no more than refusedInARow refusals. ok is false if the breaker has opened, so
-// that no write may be sent. In both cases, the caller must call ended at the end.
+// at a time. After a refusal, waitToWrite limits the writes under way: even if the target refuses
+// all of them, there are no more than refusedInARow refusals. ok is false if the breaker has
+// opened, so that no write may be sent. The caller must call ended when its write is over, and also
+// if ok is false.
 func (l *pipeline) waitToWrite() (ended func(), ok bool) {
 	unlock := func() {}
 	if l.onlyOneWriteAtATime.Load() {
@@ -54,7 +55,8 @@ func (l *pipeline) waitToWrite() (ended func(), ok bool) {
 }
 
 // countWriteResult looks at the result of a write. It opens the breaker if the target has now
-// refused too many writes, or the only write on trial. A write that succeeded ends the trial.
+// refused too many writes, or if it has refused the single write of a trial. A write that succeeded
+// ends the trial.
 func (l *pipeline) countWriteResult(ctx context.Context, w *work) {
 	no, refused := w.result.(refusedResult)
 	switch {

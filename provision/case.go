@@ -43,8 +43,9 @@ const caseSample = 10
 
 // learnCases finds out for each attribute in all whether the target compares case, and sets its
 // Case. all holds the results of testing m.matching. known holds earlier results; learnCases does
-// not test these attributes again. It searches for the value of an account in another case. If the
-// target has no account, or if the answer is unclear, the rule stays unknown, which is no failure.
+// not test these attributes again. To find out, it searches for the value of an existing account,
+// with the case of its letters changed. If the target has no account, or if the answer is unclear,
+// the rule stays unknown, which is no failure.
 func learnCases(ctx context.Context, target Target, m *mapping, all, known []Searchable) {
 	var listed []TargetObject
 	asked := false
@@ -77,8 +78,8 @@ func caseOf(known []Searchable, path string) CaseRule {
 }
 
 // ignoresCase reports whether two values of the row's attribute mean the same if they differ only
-// in case. The target should then compare them in this way, too. externalId never ignores case (RFC
-// 7643 §3.1).
+// in case. Then the target should also ignore case when it compares them. externalId never ignores
+// case (RFC 7643 §3.1).
 func (r *row) ignoresCase() bool {
 	return !r.CaseExact && r.Type == TypeString && !strings.EqualFold(r.Target, "externalId")
 }
@@ -99,7 +100,8 @@ func (r *row) caseRule(ctx context.Context, target Target, listed []TargetObject
 		if hasID(found, o.ID) {
 			return CaseIgnored
 		}
-		// If the search does not find the account by its own value either, it proves nothing.
+		// If a search for the unchanged value does not find the account either, the searches prove
+		// nothing.
 		if found, err = target.Find(ctx, r.Target, value); err != nil || !hasID(found, o.ID) {
 			return CaseUnknown
 		}
@@ -147,9 +149,9 @@ type accountList struct {
 
 func newAccountList() *accountList { return &accountList{reading: newLock()} }
 
-// find returns the ids of the accounts that have a matching value, in any case. It first reads the
-// rest of the list. It reads the whole list again if the list was begun before p.listedSince,
-// unless the list is long and was begun less than listTime ago.
+// find returns the ids of the accounts that have a matching value, in any case. It first reads all
+// pages of the list that were not read yet. It reads the whole list again if reading began before
+// p.listedSince. But it does not read a long list again if reading began less than listTime ago.
 func (l *accountList) find(ctx context.Context, p *pass, k MatchKey, now time.Time) ([]string, *TargetError) {
 	l.reading.acquire(p.g)
 	defer l.reading.release()
@@ -175,7 +177,7 @@ func (l *accountList) find(ctx context.Context, p *pass, k MatchKey, now time.Ti
 func valueKey(path, value string) string { return path + " " + scim.Fold(value) }
 
 // readPage reads the next page of the list. If the target has no usable list, readPage returns no
-// error, but sets broken.
+// error, but sets whyIncomplete.
 func (l *accountList) readPage(ctx context.Context, p *pass) *TargetError {
 	page, err := p.target.List(ctx, l.nextIndex, listPage)
 	if err != nil {
@@ -239,7 +241,7 @@ func (p *pass) findInOtherCase(ctx context.Context, keys []MatchKey, now time.Ti
 				l.problem = te
 				return l
 			} else if te != nil {
-				continue // deleted since the list was read
+				continue // the account was deleted after the list was read
 			}
 			if _, same := r.showsWanted(o.Resource, k.Value); same {
 				l.found = append(l.found, o)

@@ -3,8 +3,9 @@ package provision
 import "context"
 
 // eachAccount reads all accounts, or all groups, of a target once, and calls visit for each page.
-// list is the method of the target that lists them. visit gets each account once, also if the target
-// repeats accounts. A target that ignores which page was asked for ends the reading.
+// list is the method of the target that lists them. visit gets each account once, even if the
+// target repeats accounts. eachAccount stops at a page without new accounts, because some targets
+// always return the same page.
 func eachAccount(ctx context.Context, list func(ctx context.Context, start, count int) (ObjectPage, error), visit func(page []TargetObject) error) error {
 	seen := map[string]bool{}
 	for start := 1; ; {

@@ -21,8 +21,8 @@ func changeWords(before, after *Schema) string {
 }
 
 // ChangeWords says in words how two schemas differ. It returns a string for each part that differs.
-// If there are more than most + 1 parts, it returns only the first most, and a last string that
-// says how many more there are.
+// If more than most + 1 parts differ, it returns strings for the first parts only, as many as most
+// says, and a last string that says how many more parts differ.
 func ChangeWords(before, after *Schema, most int) []string {
 	var parts []string
 	for _, c := range Compare(before, after) {
@@ -119,7 +119,7 @@ func PartWords(part any) string {
 	}
 }
 
-// rowWords describes a row of a mapping, for the words of a change.
+// rowWords describes a row of a mapping in words.
 func rowWords(row AttributeMapping) string {
 	words := "None"
 	if row.Source != nil {
@@ -141,7 +141,7 @@ func rowWords(row AttributeMapping) string {
 	return words
 }
 
-// definitionWords describes an attribute of an attribute list, for the words of a change.
+// definitionWords describes an attribute of an attribute list in words.
 func definitionWords(a AttributeDefinition) string {
 	words := string(a.Type)
 	for _, p := range []struct {

@@ -95,7 +95,7 @@ func mappingParts(s *Schema) (parts map[string]any, order []string) {
 	for _, d := range s.Directories {
 		for _, o := range d.Objects {
 			for _, a := range o.Attributes {
-				a.CaseExact = false // the part "Exact case" of the mapping shows this
+				a.CaseExact = false // the part "Exact case" of the mapping shows a change of CaseExact
 				add("Attribute list of "+d.Name+", "+o.Name+": "+a.Name, a)
 			}
 		}
@@ -103,8 +103,8 @@ func mappingParts(s *Schema) (parts map[string]any, order []string) {
 	return parts, order
 }
 
-// movedRows returns the mappings whose rows are in a different order. It ignores rows that only one
-// of the two schemas has.
+// movedRows returns the mappings whose rows have a different order in the two schemas. It ignores
+// rows that only one of the schemas has.
 func movedRows(before, after *Schema) []ChangedPart {
 	var changes []ChangedPart
 	if before == nil || after == nil {

@@ -14,7 +14,7 @@ import (
 // owner's outcome is recorded. After that, the store and the target show who has the account.
 type claims struct {
 	mu       sync.Mutex
-	owner    map[string]string   // the id of the object that has claimed a thing, by the key of the thing (see pass.thing)
+	owner    map[string]string   // the id of the object that has claimed a thing, by the thing's key (see claimKey)
 	things   map[string][]string // the things that each object has claimed, by object id
 	released map[string]int      // the clock at which a thing was last released, by thing
 	clock    int                 // how often claims were released
@@ -114,7 +114,7 @@ func (p *pass) claim(w *work, since int) (late bool) {
 
 // claimOwn claims the account that a person is linked to, if the decision changes the account or
 // its link. If another person is taking over the account, this person waits, because the account
-// will soon belong to that other person. late is as in claim.
+// will soon belong to that other person. late has the same meaning as in the method claim.
 func (p *pass) claimOwn(w *work, since int) (late bool) {
 	if w.known.Link == nil || !changesPair(w.decision) {
 		return false
@@ -136,7 +136,7 @@ const accountWait = time.Second
 
 // claimAccount claims the account that was found for a person, and the account's matching values.
 // It claims the values because a person whose account is being created has claimed only values. It
-// returns the owner of the account or value, and late, as take does.
+// returns the owner of the account or value. late has the same meaning as in claims.claim.
 func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
 	things := []string{p.claimKey("account " + w.link.TargetID)}
 	for _, k := range w.link.Keys {
@@ -155,8 +155,8 @@ func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
 // ownerOf returns the id of the object that owns an account, according to the claims of this pass
 // or the store. If the account has no owner, ownerOf claims it for objectID.
 func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, error) {
-	// Claim the account before reading the store: if an owner has released its claim, the store
-	// already has that owner.
+	// Claim the account before reading the store. If the last owner has released its claim, then
+	// the store already has this owner.
 	claimed, _ := p.claims.claim(p.claimKey("account "+targetID), objectID, math.MaxInt)
 	if claimed != objectID {
 		return claimed, nil

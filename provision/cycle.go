@@ -60,6 +60,8 @@ func (r *run) workOneSlice(ctx context.Context) (next time.Time, err error) {
 		if err := r.beginCycle(ctx); err != nil {
 			return time.Time{}, err
 		}
+	} else if err := r.relistDueRetries(ctx); err != nil {
+		return time.Time{}, err
 	}
 	done, wait, err := r.drain(ctx)
 	switch {
@@ -76,9 +78,9 @@ func (r *run) workOneSlice(ctx context.Context) (next time.Time, err error) {
 	return r.e.Now(), ctx.Err()
 }
 
-// testUnlessPaused tests the connection and returns the problem, or nil. If the target only asks
-// for a pause of searches, and an earlier test has shown by which attributes it can be searched,
-// that is no problem. So leavers, who need no search, do not have to wait.
+// testUnlessPaused tests the connection and returns the problem, or nil. It also returns nil if the
+// target only asks for a pause of searches, and an earlier test has shown which attributes can be
+// searched. So leavers do not have to wait, because the engine needs no search for them.
 func (r *run) testUnlessPaused(ctx context.Context) *TargetError {
 	known := r.state.Searches.of(r.job) && r.state.Quarantine == nil
 	if known && !r.state.Pace.pausedUntil(SearchRequest, r.e.Now()).IsZero() {
@@ -95,7 +97,7 @@ func (r *run) testUnlessPaused(ctx context.Context) *TargetError {
 // The limits on how long a cycle stays open for objects that have to wait.
 const (
 	maxWaitForNext = 10 * time.Second // a cycle stays open if the next object is due within this time
-	maxIdleTime    = 30 * time.Second // the cycle ends after this time in which no work was done
+	maxIdleTime    = 30 * time.Second // the cycle ends if no work was done for this long
 )
 
 // pauseOrFinish is called when no object is due. It ends the cycle, or pauses it until the next
@@ -145,7 +147,7 @@ func (r *run) applyRequests(ctx context.Context) error {
 		r.abandon("A change of the job's settings started a new initial cycle.")
 	}
 	if (s.TryNow != j.TryNow || s.LookAtAll != j.LookAtAll) && s.Quarantine != nil {
-		s.Quarantine.NextAttempt = time.Time{} // zero lets this slice try again at once
+		s.Quarantine.NextAttempt = time.Time{} // the zero time lets this slice try again at once
 	}
 	if s.TryNow != j.TryNow {
 		s.Cooldown, s.Pace, s.NextCycle = time.Time{}, Pace{}, time.Time{} // Start and newly saved credentials begin a cycle at once
@@ -191,7 +193,7 @@ func (r *run) pausedUntil() time.Time {
 	return time.Time{}
 }
 
-// cycleIsDue reports whether a cycle should begin now. If it should not, next is when to call due
+// cycleIsDue reports whether a cycle should begin now. If not, next is when to call cycleIsDue
 // again. If forced is true, a cycle begins regardless of the schedule.
 func (r *run) cycleIsDue(ctx context.Context, now time.Time, forced bool) (due bool, next time.Time, err error) {
 	k := r.job.Key
@@ -242,8 +244,8 @@ func (r *run) clockWasAhead(now time.Time) bool {
 
 // lookedUpTo says how far the engine has looked for changes that concern a job, without finding any.
 type lookedUpTo struct {
-	watermark, mark Cursor // the positions up to which it looked, for people and for groups
-	isFar           bool   // whether it had to read more than a page
+	watermark, mark Cursor // the positions up to which the engine looked, for people and for groups
+	isFar           bool   // whether the engine had to read more than one page
 }
 
 // sourceChanged reports whether the source has changes that concern the job. If there are none, it
@@ -261,16 +263,16 @@ func (r *run) sourceChanged(ctx context.Context) (changed bool, upTo lookedUpTo,
 		upTo.watermark, more = c.Cursor, c.More
 		upTo.isFar = upTo.isFar || more
 	}
-	if r.m == nil { // the job is not connected, and without its mapping nobody knows which groups concern it
-		found, err := groupNews(ctx, r.source, r.job.Key, r.state.Groups)
-		if err != nil || !found {
+	if r.m == nil { // without the mapping of a connected job, it is not known which groups concern the job
+		found := false
+		if found, upTo.mark, err = groupNews(ctx, r.source, r.job.Key, r.state.Groups.Ready, upTo.mark); err != nil || !found {
 			return false, upTo, err
 		}
 		if r.connect() != nil {
 			return true, upTo, nil // the cycle connects again, and handles the problem
 		}
 	}
-	err = r.eachGroupNews(ctx, func(listed []Listed, at Cursor) (more bool, err error) {
+	err = r.eachGroupNews(ctx, upTo.mark, func(listed []Listed, at Cursor) (more bool, err error) {
 		if changed = len(listed) > 0; !changed {
 			upTo.mark = at
 		}
@@ -279,9 +281,10 @@ func (r *run) sourceChanged(ctx context.Context) (changed bool, upTo lookedUpTo,
 	return changed, upTo, err
 }
 
-// skipTo moves the watermarks of a job that has no cycle behind changes that do not concern it. So
-// they are not read again each time the job is woken. If there are only few of them, reading them
-// again costs less than storing the state.
+// skipTo moves the watermarks of a job past changes that do not concern the job. It is called while
+// no cycle of the job is open. The engine then does not read these changes again each time the job
+// is woken. If the changes fit on one page, skipTo does nothing: reading them again costs less than
+// storing the state.
 func (r *run) skipTo(ctx context.Context, upTo lookedUpTo) error {
 	if !upTo.isFar {
 		return nil
@@ -379,8 +382,8 @@ func (r *run) eachLeaver(ctx context.Context, visit func(ids []string, c Changed
 	return nil
 }
 
-// relistDue puts objects whose retry is due back on the work list. It also lists the people for
-// whose accounts this cycle searches again (see withoutAccount).
+// relistDue puts objects whose retry is due back on the work list. It also lists the people whose
+// accounts this cycle searches for again (see withoutAccount).
 func (r *run) relistDue(ctx context.Context) error {
 	now, k := r.e.Now(), r.job.Key
 	until := now
@@ -391,15 +394,7 @@ func (r *run) relistDue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.state.Cycle.Kind == InitialCycle {
-		if ids, err = r.withoutCycleGroups(ctx, ids); err != nil {
-			return err
-		}
-		if ids, err = r.withoutPeopleLosingAccess(ctx, ids); err != nil {
-			return err
-		}
-	}
-	if err := r.listAll(ctx, r.state, ByRetry, ids); err != nil {
+	if err := r.listRetries(ctx, ids); err != nil {
 		return err
 	}
 	if ids, err = r.withoutAccount(ctx); err != nil {
@@ -414,6 +409,31 @@ func (r *run) relistDue(ctx context.Context) error {
 	}
 	r.state = then
 	return nil
+}
+
+// relistDueRetries puts objects whose retry has become due in the course of a long cycle back on
+// the work list, so that a leaver whose account could not be disabled does not wait for the end of
+// the cycle.
+func (r *run) relistDueRetries(ctx context.Context) error {
+	ids, err := r.e.Store.DueEscrowIDs(ctx, r.job.Key, r.e.Now())
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	return r.listRetries(ctx, ids)
+}
+
+// listRetries puts failed objects back on the work list, without those that an initial cycle lists
+// itself.
+func (r *run) listRetries(ctx context.Context, ids []string) (err error) {
+	if r.state.Cycle.Kind == InitialCycle {
+		if ids, err = r.withoutCycleGroups(ctx, ids); err != nil {
+			return err
+		}
+		if ids, err = r.withoutPeopleLosingAccess(ctx, ids); err != nil {
+			return err
+		}
+	}
+	return r.listAll(ctx, r.state, ByRetry, ids)
 }
 
 // withoutCycleGroups removes from ids the memberships, and the groups that an initial cycle looks
@@ -477,7 +497,7 @@ func (r *run) withoutTried(ctx context.Context, listed []Listed, objects map[str
 	}), err
 }
 
-// withoutAccount returns the people for whose accounts this cycle searches again. In each cycle
+// withoutAccount returns the people whose accounts this cycle searches for again. In each cycle
 // these are the people whose account was lost a short time ago. Once a day they are also the people
 // without an account, those whose account the target keeps blocked, and those whose account was
 // lost earlier.
@@ -506,8 +526,8 @@ func (r *run) phase() Phase {
 	return r.state.Phase
 }
 
-// changeState applies change to a copy of the state and calls write, which stores the copy together
-// with other data. If write succeeds, the copy becomes the state.
+// changeState applies change to a copy of the state. Then it calls write, which stores the copy
+// together with other data. If write succeeds, the copy becomes the state.
 func (r *run) changeState(change func(s *State), write func(s State) error) error {
 	r.write.acquire(r.e.goroutines())
 	defer r.write.release()
@@ -524,9 +544,9 @@ func (r *run) changeState(change func(s *State), write func(s State) error) erro
 	return nil
 }
 
-// importNews imports the source's new changes during a cycle, and reports whether there was any
-// that concerns the job. It puts them into their lanes of the work list at once, so that a leaver
-// does not wait for the end of a long cycle.
+// importNews imports the new changes of the source during a cycle. found reports whether any change
+// concerns the job. importNews puts the changed objects into their lanes of the work list at once,
+// so that a leaver does not wait for the end of a long cycle.
 func (r *run) importNews(ctx context.Context) (found bool, err error) {
 	r.mu.Lock()
 	at, phase := r.state.Watermark, r.state.Phase
@@ -556,7 +576,7 @@ func (r *run) importNews(ctx context.Context) (found bool, err error) {
 }
 
 const (
-	importTime     = time.Second     // for this long, changesAfter reads further pages of changes
+	importTime     = time.Second     // how long changesAfter reads further pages of changes
 	mostChangedIDs = 20 * importPage // when this many objects have changed, changesAfter reads no further page
 )
 
@@ -634,7 +654,7 @@ type importedPage struct {
 func (r *run) readPage(ctx context.Context, s State) (importedPage, error) {
 	switch s.Phase {
 	case Snapshot:
-		first := s.FirstDone.IsZero() // in the first cycle, hardly any person has a link, and of people without a link only the ids are needed
+		first := s.FirstDone.IsZero() // in the first cycle hardly anyone has a link; without a link, the id is enough
 		page, err := r.source.Snapshot(ctx, SnapshotQuery{
 			App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, After: s.After, Limit: importPage, IDsOnly: first,
 		})
@@ -670,7 +690,11 @@ func (r *run) readPage(ctx context.Context, s State) (importedPage, error) {
 		}
 		return importedPage{ids: ids, why: ByCycle, objects: objects, nextState: s}, nil
 	case Links:
-		ids, err := r.e.Store.LinkedIDs(ctx, r.job.Key, "", s.After, importPage)
+		kind := ObjectKind("")
+		if r.groups == nil {
+			kind = UserKind // nobody looks at groups, so a linked group is not missing
+		}
+		ids, err := r.e.Store.LinkedIDs(ctx, r.job.Key, kind, s.After, importPage)
 		if err != nil {
 			return importedPage{}, err
 		}
@@ -692,7 +716,7 @@ func (r *run) readPage(ctx context.Context, s State) (importedPage, error) {
 	return importedPage{ids: c.IDs, why: ByChange, origins: c.Origins, endedCauses: c.Ended, nextState: s}, nil
 }
 
-// linkedObjects reads those of the objects that have a link.
+// linkedObjects reads the objects with these ids that have a link.
 func (r *run) linkedObjects(ctx context.Context, ids []string) (map[string]*Object, error) {
 	states, err := r.e.Store.LinkStates(ctx, r.job.Key, ids)
 	if err != nil {
@@ -710,8 +734,9 @@ func indexByID(page []Object) (ids []string, objects map[string]*Object) {
 	return ids, objects
 }
 
-// advanceImport moves the import cursor behind the page with these ids. If the page is not full, it
-// is the last page of the phase, and the phase changes to the one in the parameter then.
+// advanceImport moves the import cursor past the page with these ids. A page that is not full is
+// the last page of its phase. After the last page, advanceImport sets the phase to the argument
+// then.
 func (s *State) advanceImport(ids []string, then Phase) {
 	if len(ids) < importPage {
 		s.Phase, s.After = then, ""
@@ -720,8 +745,8 @@ func (s *State) advanceImport(ids []string, then Phase) {
 	s.After = ids[len(ids)-1]
 }
 
-// missingFromSnapshot returns those of the linked objects that the snapshot did not contain,
-// because they were purged or are no longer assigned.
+// missingFromSnapshot returns the ids of the linked objects that the snapshot did not contain.
+// These objects were purged, or are no longer assigned.
 func (r *run) missingFromSnapshot(ctx context.Context, ids []string) ([]string, error) {
 	objects, err := r.objects(ctx, ids)
 	if err != nil {
@@ -774,7 +799,7 @@ func (r *run) endCycle(ctx context.Context) (next time.Time, err error) {
 }
 
 // lateLeaver returns an event if an account has waited too long to be closed, and no event has
-// reported that yet. Otherwise it returns nil. It also updates State.Late.
+// reported this yet. Otherwise it returns nil. It also updates State.LateIsReported.
 func (r *run) lateLeaver(ctx context.Context) (*event.Event, error) {
 	var p Report
 	var err error
@@ -794,7 +819,7 @@ func (r *run) lateLeaver(ctx context.Context) (*event.Event, error) {
 }
 
 // handleFailedTest pauses the job if the target only asks for a pause. Otherwise it puts the job
-// into quarantine. Both return when to try again.
+// into quarantine. It returns when to try again.
 func (r *run) handleFailedTest(ctx context.Context, te *TargetError) (time.Time, error) {
 	if te.Kind == Throttled {
 		return r.coolDown(ctx, te)

@@ -25,7 +25,7 @@ type create struct {
 
 // patch is the decision to send the changes to the account of link.
 type patch struct {
-	action            Action // Update, Disable, or Create while a new account is corrected
+	action            Action // Update, Disable, or Create if the patch corrects a new account
 	link              Link
 	changes           []Change
 	decisionAboutRest decision // what to do about changes that are not sent now: nil, fail or later
@@ -63,8 +63,8 @@ type result interface{ isResult() }
 // unsentResult means that nothing was sent.
 type unsentResult struct{}
 
-// doneResult means that the target has the wanted state. Or it has accepted that state, but keeps
-// the account blocked.
+// doneResult means that the target has the wanted state, or has accepted that state but keeps the
+// account blocked.
 type doneResult struct {
 	pair      pair
 	blockedBy string // the attribute by which the target keeps the account blocked; "" if it is not blocked
@@ -202,7 +202,7 @@ func (o *Outcome) addResult(d decision, r result, known memory, now time.Time) {
 	}
 }
 
-// addRest adds to the outcome the decision about changes that were not sent with the other changes.
+// addRest adds the decision about the changes that were not sent to the outcome.
 func (o *Outcome) addRest(rest decision, known memory, now time.Time) {
 	switch rest := rest.(type) {
 	case later:
@@ -234,8 +234,9 @@ func (o *Outcome) remembersAbsence(a absence, known memory) {
 	}
 }
 
-// escrow returns the object's entry in the retry queue after one more failure. The object is tried
-// again at growing intervals; the first ones are shorter if the failure is transient or a 404.
+// escrow returns the object's entry in the retry queue after one more failure. The engine tries the
+// object again at growing intervals. The first intervals are shorter if the failure is transient or
+// a 404.
 func escrow(problem *TargetError, known memory, now time.Time) *Escrow {
 	e := Escrow{ObjectID: known.ObjectID, First: now}
 	if known.Escrow != nil {

@@ -15,7 +15,7 @@ const (
 	// MaxOnDemand is the largest number of people and groups that one call may provision on demand.
 	// The members of the groups count, too.
 	MaxOnDemand = 500
-	demandPoll  = 100 * time.Millisecond // how often OnDemand and others check whether another process has done the work
+	demandPoll  = 100 * time.Millisecond // the time between two checks whether another process has done the work
 	// judgingPolls is how many more times OnDemand checks while a server's guard counts the
 	// operations of an object's cause. Counting takes a moment. After that, the engine works on the
 	// object, or the operation is on hold.
@@ -72,8 +72,8 @@ func (e *Engine) OnDemandGroup(ctx context.Context, k Key, owner, actor, group s
 	return e.onDemand(ctx, k, owner, actor, []string{group}, members)
 }
 
-// onDemand provisions objects as OnDemand does. If only is not nil, it provisions no other members
-// of groups than these.
+// onDemand provisions objects as OnDemand does. If only is not nil, onDemand provisions only those
+// members of the requested groups.
 func (e *Engine) onDemand(ctx context.Context, k Key, owner, actor string, objectIDs, only []string) ([]DemandResult, error) {
 	r, err := e.open(ctx, k, 0)
 	if err != nil {
@@ -125,7 +125,7 @@ type demand struct {
 }
 
 // newDemand returns a demand for the requested objects and the members of requested groups. If only
-// is not nil, it includes no other members than these.
+// is not nil, the demand includes only those members.
 func (r *run) newDemand(ctx context.Context, objectIDs, only []string) (*demand, error) {
 	if len(objectIDs) == 0 {
 		return nil, &InputError{Field: "Provision on demand", Text: "needs a person or a group"}
@@ -178,7 +178,8 @@ func (r *run) newDemand(ctx context.Context, objectIDs, only []string) (*demand,
 }
 
 // demandedMembers returns the direct members of a group that are people. If only is not nil, it
-// returns only, and an *InputError if one of these objects is not such a member.
+// returns only these members. It returns an *InputError if an object in only is not a direct member
+// that is a person.
 func (r *run) demandedMembers(ctx context.Context, group *Object, only []string) ([]string, error) {
 	if !r.groupsOn() {
 		return nil, &InputError{Field: "Provision on demand", Text: fmt.Sprintf("cannot provision the group %s: the mapping of groups is switched off", group.Name)}
@@ -229,7 +230,7 @@ func (d *demand) words() string {
 }
 
 // send puts objects on the work list and lets the engine work on them. It returns when each of them
-// is done, postponed or on hold. It appends the event announced if that is not nil.
+// is done, postponed or on hold. If announced is not nil, send appends this event.
 func (d *demand) send(ctx context.Context, listed []Listed, announced *event.Event) error {
 	r := d.r
 	if err := r.e.Store.Demand(ctx, r.job.Key, listed, announced); err != nil {
@@ -301,8 +302,9 @@ func (r *run) stillDemanded(ctx context.Context, ids []string, judging bool) (bo
 }
 
 // workOnDemand claims the job and works on the requested objects. It returns a *HeldError if
-// another process works on the job.
+// another process works on the job, or another part of this process.
 func (e *Engine) workOnDemand(ctx context.Context, k Key, owner string) error {
+	owner = e.ownerOfCall(owner)
 	epoch, err := e.Leases.Claim(ctx, LeaseKind, k.String(), owner, leaseTime)
 	if err != nil {
 		return asHeldError(err)

@@ -14,16 +14,16 @@ import (
 // discoveryPhase is a phase of a running discovery.
 type discoveryPhase string
 
-// The phases, in their order. Each goes through a list in pages, and the page's results are stored
-// together with the place where the next page begins. So a killed process loses one page at most,
-// and nothing counts twice.
+// The phases, in their order. Each phase goes through a list in pages. The results of a page are
+// stored together with the place where the next page begins. So a killed process loses at most one
+// page, and nothing is counted twice.
 const (
 	listingAccounts discoveryPhase = "accounts" // read the list of accounts
 	matchingUsers   discoveryPhase = "users"    // find the accounts that each user matches
 	readingRest     discoveryPhase = "rest"     // prepare the accounts that no user matches
 	comparingRest   discoveryPhase = "near"     // find users who nearly match these accounts
 	sortingAccounts discoveryPhase = "sorting"  // put each account into its class
-	findingGone     discoveryPhase = "gone"     // find accounts that only the discovery before has
+	findingGone     discoveryPhase = "gone"     // find accounts that only the previous discovery has
 )
 
 // words says what a discovery does in this phase.
@@ -40,8 +40,8 @@ func (p discoveryPhase) words() string {
 
 const (
 	discoveryPage        = 500 // how many users or stored accounts one step handles
-	maxListPasses        = 3   // how many times the list of accounts is read if it does not show all
-	maxRepeatedPages     = 3   // the list ends after this many pages without an account that is new
+	maxListPasses        = 3   // how many times the list of accounts is read if it does not show all accounts
+	maxRepeatedPages     = 3   // reading stops after this many pages without a new account
 	maxDiscoveryFailures = 20  // a discovery fails after this many failed requests in a row
 	discoveryRetry       = 30 * time.Second
 	maxDiscoveryPause    = 10 * time.Minute
@@ -85,8 +85,8 @@ func (e *Engine) AdvanceDiscovery(ctx context.Context, key string, epoch int64) 
 	return e.Now(), nil
 }
 
-// work goes on with the discovery until the slice ends. It returns the zero time if the discovery
-// has ended.
+// work does steps of the discovery until the slice ends. It returns when the next slice is due, or
+// the zero time if the discovery has ended.
 func (s *discoverer) work(ctx context.Context, end time.Time) (next time.Time, err error) {
 	s.r, err = s.e.open(ctx, s.f.Key, 0)
 	if errors.Is(err, ErrNoJob) {
@@ -105,7 +105,7 @@ func (s *discoverer) work(ctx context.Context, end time.Time) (next time.Time, e
 	for {
 		err := s.step(ctx)
 		switch te := (*TargetError)(nil); {
-		case errors.Is(err, ErrChanged): // it was cancelled
+		case errors.Is(err, ErrChanged): // the discovery was cancelled
 			return time.Time{}, nil
 		case ctx.Err() != nil:
 			return time.Time{}, ctx.Err()
@@ -133,7 +133,8 @@ func (s *discoverer) fail(ctx context.Context, problem string) error {
 	return err
 }
 
-// wait decides what to do about a failed request: try again later, or give up.
+// wait decides what to do about a failed request. It returns when to try again, or gives up and
+// returns the zero time.
 func (s *discoverer) wait(ctx context.Context, te *TargetError) (time.Time, error) {
 	switch te.Kind {
 	case Transient, Throttled, Unreachable:
@@ -168,7 +169,7 @@ func (s *discoverer) step(ctx context.Context) error {
 	return s.findGone(ctx)
 }
 
-// save stores the results of a step, and where the next one begins.
+// save stores the results of a step, and the place where the next step begins.
 func (s *discoverer) save(ctx context.Context, found DiscoveredBatch) error {
 	s.d.Doing, s.d.Problem, s.d.Progress.Failures = s.d.Progress.Phase.words(), "", 0
 	if s.d.State != DiscoveryRunning {
@@ -290,7 +291,7 @@ func (s *discoverer) matchUsers(ctx context.Context) error {
 	return s.save(ctx, batch)
 }
 
-// share notes that a user has a value that too many accounts have.
+// share remembers a user's value that too many accounts have.
 func (p *DiscoveryProgress) share(hash int64, attribute string, assigned bool) {
 	if p.Shared == nil {
 		p.Shared = map[int64]SharedValue{}
@@ -381,8 +382,8 @@ func (s *discoverer) compareRest(ctx context.Context) error {
 // nearCounter counts the near matches of accounts within a step.
 type nearCounter map[string]int
 
-// takes reports whether another near match of an account may be kept, and counts it. before is how
-// many the account had before the step.
+// takes reports whether one more near match of an account may be kept. If so, it counts the match.
+// before is how many near matches the account had before the step.
 func (n nearCounter) takes(account string, before int) bool {
 	if before+n[account] >= maxNearMatches {
 		return false
@@ -391,8 +392,8 @@ func (n nearCounter) takes(account string, before int) bool {
 	return true
 }
 
-// sortAccounts puts a page of accounts into their classes, and compares them with the discovery
-// before.
+// sortAccounts puts a page of accounts into their classes, and compares them with the previous
+// discovery.
 func (s *discoverer) sortAccounts(ctx context.Context) error {
 	page, accountsOf, err := s.e.Discoveries.UnsortedAccounts(ctx, s.f.Key, s.d.ID, s.d.Progress.Previous, s.d.Progress.After, discoveryPage)
 	if err != nil {
@@ -414,7 +415,7 @@ func (s *discoverer) sortAccounts(ctx context.Context) error {
 	return s.save(ctx, batch)
 }
 
-// count counts an account that was put into its class.
+// count adds an account to the discovery's numbers, by its class and its change.
 func (d *Discovery) count(a DiscoveredAccount) {
 	switch a.Class {
 	case LocalAccounts:
@@ -458,7 +459,7 @@ func (s *discoverer) findGone(ctx context.Context) error {
 	return s.save(ctx, DiscoveredBatch{Accounts: page})
 }
 
-// end ends the discovery. From now on it is the last complete one.
+// end ends the discovery, which becomes the last complete one.
 func (s *discoverer) end(ctx context.Context, batch DiscoveredBatch) error {
 	s.d.State, s.d.Ended = DiscoveryDone, s.e.Now()
 	batch.Event = s.r.event(ctx, event.ProvisioningDiscovered, s.d.words())
@@ -467,8 +468,9 @@ func (s *discoverer) end(ctx context.Context, batch DiscoveredBatch) error {
 	return s.save(ctx, batch)
 }
 
-// sorted puts an account into its class. accountsOf says how many accounts each user matches, and
-// shared which values too many accounts have.
+// sorted returns the account with its class and change. accountsOf holds how many accounts each
+// user matches. shared holds the values that too many accounts have. compared says whether there
+// was a complete discovery before.
 func (a UnsortedAccount) sorted(accountsOf map[string]int, shared map[int64]SharedValue, compared bool) DiscoveredAccount {
 	one := DiscoveredAccount{FoundAccount: a.FoundAccount, Class: LocalAccounts, NearCount: a.Near, Matches: a.Matches, sortName: a.sortName(), searchText: a.searchText()}
 	for _, m := range a.Matches {

@@ -38,10 +38,10 @@ func (c IdentityClass) Words() string {
 	return map[IdentityClass]string{LocalAccounts: "Local accounts", UnassignedUsers: "Unassigned users", AssignedUsers: "Assigned users"}[c]
 }
 
-// IdentityChange says how an account differs from the discovery before.
+// IdentityChange says how an account differs from the previous discovery.
 type IdentityChange string
 
-// The changes. The empty change means that nothing differs, or that there was no discovery before.
+// The changes. The empty change means that nothing differs, or that there is no previous discovery.
 const (
 	IdentityNew     IdentityChange = "new"
 	IdentityChanged IdentityChange = "changed"
@@ -59,20 +59,20 @@ const (
 	DiscoveryCancelled DiscoveryState = "cancelled"
 )
 
-// Discovery says with numbers what a discovery has found. While it runs, these are the numbers so
-// far.
+// Discovery is a discovery and the numbers that it has found. While it runs, these are the numbers
+// so far.
 type Discovery struct {
 	Key     Key            `json:"-"`
 	ID      string         `json:"id"`
-	By      string         `json:"by"` // who started it
+	By      string         `json:"by"` // who started the discovery
 	State   DiscoveryState `json:"state"`
-	Doing   string         `json:"doing,omitempty"` // what it does now, in words; "" when it has ended
+	Doing   string         `json:"doing,omitempty"` // what the discovery does now, in words; "" when it has ended
 	Started time.Time      `json:"started"`
 	Ended   time.Time      `json:"ended,omitzero"`
-	Problem string         `json:"problem,omitempty"` // why it failed or waits, in words
+	Problem string         `json:"problem,omitempty"` // why the discovery failed or waits, in words
 
 	Accounts   int   `json:"accounts"` // accounts that the application has listed
-	Total      int64 `json:"total"`    // accounts that the application says it has; 0 if it does not say
+	Total      int64 `json:"total"`    // how many accounts the application says it has; 0 if it does not say
 	Users      int   `json:"users"`    // users of the directory that were compared
 	Local      int   `json:"local"`
 	Unassigned int   `json:"unassigned"`
@@ -80,7 +80,7 @@ type Discovery struct {
 	Ambiguous  int   `json:"ambiguous"` // accounts that several users match, or whose user matches several accounts
 	Near       int   `json:"near"`      // local accounts that a user nearly matches
 
-	Compared bool `json:"compared"` // whether there was a complete discovery before
+	Compared bool `json:"compared"` // whether there was a complete discovery before this one
 	New      int  `json:"new"`
 	Changed  int  `json:"changed"`
 	Gone     int  `json:"gone"`
@@ -91,26 +91,26 @@ type Discovery struct {
 	Progress DiscoveryProgress `json:"-"`
 }
 
-// MatchingAttribute is an attribute by which accounts are matched, with the expression that makes a
-// user's value.
+// MatchingAttribute is an attribute by which accounts are matched, with the expression that
+// computes its value for a user.
 type MatchingAttribute struct {
 	Attribute  string `json:"attribute"`
 	Expression string `json:"expression"`
 }
 
-// DiscoveryProgress says where a discovery goes on.
+// DiscoveryProgress says where the next step of a discovery continues.
 type DiscoveryProgress struct {
 	Phase     discoveryPhase `json:"phase"`
 	Settings  string         `json:"settings"` // the [run.discoverySettings] with which the discovery began
-	Previous  string         `json:"previous"` // the id of the complete discovery before; "" if there is none
+	Previous  string         `json:"previous"` // the id of the previous complete discovery; "" if there is none
 	Start     int            `json:"start"`    // the index of the next account to list, from 1
 	Pass      int            `json:"pass"`     // how many times the list was read from its beginning
-	Repeats   int            `json:"repeats"`  // how many pages in a row named no account that is new
+	Repeats   int            `json:"repeats"`  // how many pages in a row contained no new account
 	After     string         `json:"after"`    // the last id of the previous page, in phases that go through ids
 	Unmatched int            `json:"unmatched"`
 	Failures  int            `json:"failures"` // how many requests in a row have failed
 	Unread    int            `json:"unread"`   // users whose matching values could not be computed
-	Moved     bool           `json:"moved"`    // whether the number of accounts changed since the list was begun
+	Moved     bool           `json:"moved"`    // whether the number of accounts has changed since reading the list began
 
 	// Shared has the matching values of users that more than MaxCandidates accounts have, by hash.
 	Shared map[int64]SharedValue `json:"shared,omitempty"`
@@ -119,11 +119,11 @@ type DiscoveryProgress struct {
 // SharedValue is a matching value of users that too many accounts have, such as "N/A".
 type SharedValue struct {
 	Attribute string `json:"attribute"`
-	Assigned  bool   `json:"assigned"` // whether a user who has it is assigned
+	Assigned  bool   `json:"assigned"` // whether a user who has the value is assigned
 }
 
-// MaxCandidates is how many accounts are compared with a user because of one value. A value that
-// more accounts have says nothing about whose account it is.
+// MaxCandidates is how many accounts are compared with a user because of one value. If more
+// accounts have the same value, it does not show which of them is the user's.
 const MaxCandidates = 20
 
 // FoundAccount is an account as the application listed it.
@@ -133,8 +133,9 @@ type FoundAccount struct {
 	DisplayName    string           `json:"displayName,omitempty"`
 	Emails         []string         `json:"emails,omitempty"`
 	EmployeeNumber string           `json:"employeeNumber,omitempty"`
+	Roles          []string         `json:"roles,omitempty"` // the roles and the user type
 	ExternalID     string           `json:"externalId,omitempty"`
-	Active         *bool            `json:"active,omitempty"`    // nil if the application does not show it
+	Active         *bool            `json:"active,omitempty"`    // nil if the application does not show whether the account is active
 	Matching       map[string][]any `json:"matching,omitempty"`  // the values of the matching attributes
 	Connected      string           `json:"connected,omitempty"` // the object id of the user that the job has connected with the account
 }
@@ -144,10 +145,10 @@ type IdentityMatch struct {
 	ObjectID   string              `json:"objectId"`
 	Name       string              `json:"name"`             // the user principal name
 	By         string              `json:"by,omitempty"`     // the matching attribute, or "connection"; "" for a near match
-	Reason     string              `json:"reason,omitempty"` // why the match is only a near one, in words
+	Reason     string              `json:"reason,omitempty"` // why the user only nearly matches, in words
 	Assigned   bool                `json:"assigned"`
 	Enabled    bool                `json:"accountEnabled"`
-	Attributes []ComparedAttribute `json:"attributes,omitempty"` // all matching attributes
+	Attributes []ComparedAttribute `json:"attributes,omitempty"` // the comparison of all matching attributes
 }
 
 // ComparedAttribute compares the value that a matching attribute has for a user with the values of
@@ -159,7 +160,7 @@ type ComparedAttribute struct {
 	Same      bool   `json:"same"`
 }
 
-// byConnection is the IdentityMatch.By of an account that the job has connected with the user.
+// byConnection is the value of IdentityMatch.By if the job has connected the account with the user.
 const byConnection = "connection"
 
 // DiscoveredAccount is an account with its class and the users who match it.
@@ -167,8 +168,8 @@ type DiscoveredAccount struct {
 	FoundAccount
 	Class     IdentityClass   `json:"class"`
 	Change    IdentityChange  `json:"change,omitempty"`
-	Was       *IdentityBefore `json:"was,omitempty"`       // what the discovery before said, if that differs
-	ObjectID  string          `json:"objectId,omitempty"`  // the only user who matches; "" if none or several do
+	Was       *IdentityBefore `json:"was,omitempty"`       // what the previous discovery found, if that differs
+	ObjectID  string          `json:"objectId,omitempty"`  // the only user who matches; "" if no user or several users match
 	Ambiguous string          `json:"ambiguous,omitempty"` // why nobody can tell whose account it is, in words
 	NearCount int             `json:"nearCount"`           // how many users nearly match
 	Matches   []IdentityMatch `json:"matches"`
@@ -178,7 +179,7 @@ type DiscoveredAccount struct {
 	sortName, searchText string
 }
 
-// IdentityBefore is what the discovery before said about an account.
+// IdentityBefore says what the previous discovery found about an account.
 type IdentityBefore struct {
 	Class    IdentityClass `json:"class"`
 	ObjectID string        `json:"objectId,omitempty"`
@@ -186,7 +187,7 @@ type IdentityBefore struct {
 	Active   *bool         `json:"active,omitempty"`
 }
 
-// SortName returns the value by which lists are ordered.
+// SortName returns the value by which lists of accounts are ordered.
 func (a DiscoveredAccount) SortName() string { return a.sortName }
 
 // SearchText returns the text in which a search looks.
@@ -211,7 +212,7 @@ type DiscoveredQuery struct {
 	Kept      KeptFilter     // whether to return only accounts with the mark Keep, or only the others
 	Search    string         // part of a name, an address or an id; case is ignored
 	Account   string         // the id of the only account to return; "" selects all
-	After     string         // where the previous page ended; "" for the first page
+	After     string         // the next that came with the previous page; "" for the first page
 	Limit     int            // the largest number of accounts in a page, at most 500; 0 means 50
 }
 
@@ -233,13 +234,13 @@ type DiscoveredBatch struct {
 	Event    *event.Event
 }
 
-// DiscoveredKey is the hash of a value of an account.
+// DiscoveredKey says that an account has a value with this hash.
 type DiscoveredKey struct {
 	Hash    int64
 	Account string
 }
 
-// DiscoveredMatch is a match of an account.
+// DiscoveredMatch is a match, or a near match, of an account.
 type DiscoveredMatch struct {
 	Account string
 	Near    bool
@@ -253,14 +254,14 @@ type IdentityCandidate struct {
 	Near int // how many near matches the account has so far
 }
 
-// UnsortedAccount is an account with everything that decides about its class.
+// UnsortedAccount is an account with all data that decides which class it belongs to.
 type UnsortedAccount struct {
 	FoundAccount
 	Near    int             // how many users nearly match
 	Matches []IdentityMatch // the users who match
-	Was     *IdentityBefore // what the discovery before said; nil if it did not have the account
-	Unclear bool            // whether the discovery before called the account ambiguous
-	Name    string          // the display name in the discovery before
+	Was     *IdentityBefore // what the previous discovery found; nil if it did not have the account
+	Unclear bool            // whether the previous discovery called the account ambiguous
+	Name    string          // the display name in the previous discovery
 }
 
 // DiscoveryStore stores discoveries. Methods with a Fence write only while the Fence's epoch owns
@@ -276,11 +277,11 @@ type DiscoveryStore interface {
 	// SaveDiscovery stores a step together with the discovery, so that the step counts once. It
 	// returns ErrChanged if the discovery is no longer running.
 	SaveDiscovery(ctx context.Context, f Fence, d Discovery, found DiscoveredBatch) error
-	// ListedBefore returns which of these accounts the discovery has, and which of them are
-	// connected with a user, by account.
+	// ListedBefore returns which of these accounts the discovery has listed. connected holds the
+	// id of the user with which an account is connected, by account.
 	ListedBefore(ctx context.Context, k Key, id string, accounts []string) (listed map[string]bool, connected map[string]string, err error)
-	// Candidates returns the accounts that have a value with one of these hashes, of each hash one
-	// more than MaxCandidates at most.
+	// Candidates returns the accounts that have a value with one of these hashes. For each hash it
+	// returns at most MaxCandidates + 1 accounts.
 	Candidates(ctx context.Context, k Key, id string, hashes []int64) ([]IdentityCandidate, error)
 	// UnmatchedAccounts returns a page of the accounts that no user matches, ordered by id.
 	UnmatchedAccounts(ctx context.Context, k Key, id, after string, limit int) ([]FoundAccount, error)
@@ -290,13 +291,13 @@ type DiscoveryStore interface {
 	// GoneAccounts returns a page of the accounts of the discovery previous that the discovery id
 	// does not have, ordered by id.
 	GoneAccounts(ctx context.Context, k Key, id, previous, after string, limit int) ([]DiscoveredAccount, error)
-	// RemoveOldDiscoveries removes some rows of discoveries that are neither complete nor running,
-	// and of all but the last complete one. It also removes hashes that are no longer needed. It
-	// reports whether nothing is left to remove.
+	// RemoveOldDiscoveries removes some rows of old discoveries. It keeps the running discovery and
+	// the last complete one. It also removes hashes that are no longer needed. done is true if
+	// nothing is left to remove.
 	RemoveOldDiscoveries(ctx context.Context, f Fence) (done bool, err error)
-	// DiscoveredAccounts returns a page of the accounts of a discovery, ordered by name. next is the
-	// After of the next page; "" on the last page. It is the last sort name, a line break and the
-	// last account.
+	// DiscoveredAccounts returns a page of the accounts of a discovery, ordered by name. next is
+	// the After of the next page; "" on the last page. next consists of the page's last sort name,
+	// a line break and the last account id.
 	DiscoveredAccounts(ctx context.Context, k Key, id string, q DiscoveredQuery) (page []DiscoveredAccount, next string, err error)
 	// KeepAccounts marks accounts, or removes their marks, and records the event. It returns how many
 	// marks changed, and records no event if none did.
@@ -329,7 +330,7 @@ func (e *Engine) BeginDiscovery(ctx context.Context, k Key, actor string) (Disco
 		Progress: DiscoveryProgress{Phase: listingAccounts, Settings: r.discoverySettings(), Start: 1, Pass: 1},
 	}
 	d.Doing = d.Progress.Phase.words()
-	last := false // whether the last complete discovery was seen
+	last := false // whether the loop has passed the last complete discovery
 	for _, other := range all {
 		if other.State == DiscoveryRunning {
 			return other, running
@@ -349,15 +350,15 @@ func (e *Engine) BeginDiscovery(ctx context.Context, k Key, actor string) (Disco
 	return d, nil
 }
 
-// discoverySettings returns a string for the settings on which the result of a discovery depends:
-// the application, the matching attributes, and whether users need an assignment. The string changes
-// when one of them changes.
+// discoverySettings returns a string of the settings on which the result of a discovery depends:
+// the application, the matching attributes, and whether users need an assignment. If one of them
+// changes, the string changes.
 func (r *run) discoverySettings() string {
 	return fmt.Sprintf("%d.%s %q", r.job.ForgetLinks, r.job.Scope, r.m.matchingAttributes())
 }
 
-// target returns the part of the settings that changes when provisioning moves to another
-// application.
+// target returns the part of the settings that identifies the application. This part changes when
+// provisioning moves to another application.
 func (p DiscoveryProgress) target() string {
 	target, _, _ := strings.Cut(p.Settings, ".")
 	return target
@@ -432,7 +433,7 @@ func (e *Engine) Discovered(ctx context.Context, k Key, q DiscoveredQuery) (page
 }
 
 // DiscoveredAccount returns one account of the last complete discovery, with the users who match it
-// and those who nearly do. It returns ErrNoDiscovery or ErrNoAccount.
+// or nearly match it. It returns ErrNoDiscovery or ErrNoAccount.
 func (e *Engine) DiscoveredAccount(ctx context.Context, k Key, account string) (DiscoveredAccount, error) {
 	if account == "" {
 		return DiscoveredAccount{}, ErrNoAccount
@@ -448,9 +449,9 @@ func (e *Engine) DiscoveredAccount(ctx context.Context, k Key, account string) (
 }
 
 // KeepAccounts marks accounts of the last complete discovery with Keep, or removes their marks. The
-// mark says that a person has looked at the account and wants it to stay as it is. It stays through
-// later discoveries. KeepAccounts returns how many marks changed. It returns ErrNoDiscovery, or
-// ErrNoAccount if the discovery does not have one of the accounts.
+// mark says that a person has looked at the account and wants the account to stay as it is. Later
+// discoveries keep the mark. KeepAccounts returns how many marks changed. It returns
+// ErrNoDiscovery, or ErrNoAccount if the discovery does not have one of the accounts.
 func (e *Engine) KeepAccounts(ctx context.Context, k Key, accounts []string, keep bool, actor string) (changed int, err error) {
 	for _, account := range accounts {
 		if _, err := e.DiscoveredAccount(ctx, k, account); err != nil {
@@ -472,12 +473,13 @@ func (e *Engine) KeepAccounts(ctx context.Context, k Key, accounts []string, kee
 	})
 }
 
-// UsersToAssign returns the object ids of the users who own unassigned accounts of the last complete
-// discovery, each once. With accounts nil it looks at all accounts, otherwise only at these. left is
-// how many accounts it leaves out: those that are ambiguous, of another class or marked Keep, those
-// of users who have been deleted, and those of users who have lost their assignment and whose
-// account is disabled, so that nobody gets access back unnoticed. It returns ErrNoDiscovery, or
-// ErrNoAccount if the discovery does not have one of the accounts.
+// UsersToAssign returns the object ids of the users who own unassigned accounts of the last
+// complete discovery, each once. If accounts is nil, it looks at all accounts, otherwise only at
+// these. It leaves out accounts that are ambiguous, of another class or marked Keep, and accounts
+// whose user has been deleted. It also leaves out accounts that provisioning has managed and that
+// are not active, so that nobody gets access back unnoticed. left is how many accounts it leaves
+// out. It returns ErrNoDiscovery, or ErrNoAccount if the discovery does not have one of the
+// accounts.
 func (e *Engine) UsersToAssign(ctx context.Context, k Key, accounts []string) (ids []string, left int, err error) {
 	seen := map[string]bool{}
 	add := func(a DiscoveredAccount) {
@@ -521,8 +523,8 @@ func (a DiscoveredAccount) takenAway() bool {
 	return connected && (a.Active == nil || !*a.Active)
 }
 
-// withoutDeleted returns those of the users that the directory still has, in their order, and adds
-// the number of the others to left.
+// withoutDeleted returns the users that the directory still has, in the same order. more is left
+// plus the number of users that were removed.
 func (e *Engine) withoutDeleted(ctx context.Context, k Key, ids []string, left int) (present []string, more int, err error) {
 	if len(ids) == 0 {
 		return nil, left, nil
@@ -551,12 +553,12 @@ func (e *Engine) withoutDeleted(ctx context.Context, k Key, ids []string, left i
 	return present, left, nil
 }
 
-// RunDiscovery works on the running discovery until it has ended, and returns it. If another process
-// works on it, RunDiscovery waits. It calls progress now and then.
+// RunDiscovery works on the running discovery until it has ended, and returns it. If another
+// process works on it, RunDiscovery waits. It calls progress every few moments.
 func (e *Engine) RunDiscovery(ctx context.Context, k Key, owner string, progress func(Discovery)) (Discovery, error) {
 	again := time.NewTicker(demandPoll)
 	defer again.Stop()
-	var next time.Time // when the discovery goes on; zero if that is not known
+	var next time.Time // when the next slice is due; zero if that is not known
 	for {
 		var err error
 		if !e.Now().Before(next) {
@@ -614,8 +616,8 @@ func (d Discovery) words() string {
 	return text + "."
 }
 
-// Remarks says in words what is remarkable about the account, beginning with a comma; "" if nothing
-// is.
+// Remarks describes in words what differs from an ordinary account, such as "inactive". The text
+// begins with a comma. It is "" if nothing differs.
 func (a DiscoveredAccount) Remarks() string {
 	var all []string
 	switch {
@@ -646,7 +648,7 @@ func DiscoveredColumns() []string {
 	return []string{"account", "userName", "displayName", "emails", "active", "class", "change", "ambiguous", "matches", "matchedBy", "nearMatches", "reasons", "keptBy"}
 }
 
-// Cells returns the account as a line of a file.
+// Cells returns the values of the account for the columns of DiscoveredColumns.
 func (a DiscoveredAccount) Cells() []string {
 	active := ""
 	if a.Active != nil {

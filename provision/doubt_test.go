@@ -14,9 +14,10 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// TestAnUpdateOfUnknownOutcomeThatWasNotCarriedOutIsSentAgain cuts a leaver's update off. The
-// account is then read as it was, and the next update is put off. What was read is no form of the
-// application's own: the leaver is cut off in the end.
+// TestAnUpdateOfUnknownOutcomeThatWasNotCarriedOutIsSentAgain cuts off the answer to a leaver's
+// update. The engine then reads the unchanged account, and postpones the next update. It must not
+// take the read value for the application's own form of the sent value. In the end the leaver's
+// account is disabled.
 func TestAnUpdateOfUnknownOutcomeThatWasNotCarriedOutIsSentAgain(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -47,8 +48,8 @@ func TestAnUpdateOfUnknownOutcomeThatWasNotCarriedOutIsSentAgain(t *testing.T) {
 }
 
 // TestADoubtAboutAnUpdateLastsUntilTheAccountWasRead has a process die between an update and its
-// record. The first read of the account fails, and the person is wanted as they were before: only
-// the account tells that the update was carried out.
+// record. The first read of the account fails. Then the directory has the old values again, so only
+// a read of the account can show that the update was carried out.
 func TestADoubtAboutAnUpdateLastsUntilTheAccountWasRead(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -84,8 +85,8 @@ func TestADoubtAboutAnUpdateLastsUntilTheAccountWasRead(t *testing.T) {
 	}
 }
 
-// TestAnAccountThatWasJustShownIsNotGone updates a new account at an application whose other
-// servers do not know it yet.
+// TestAnAccountThatWasJustShownIsNotGone updates a new account. Some servers of the application do
+// not know the account yet.
 func TestAnAccountThatWasJustShownIsNotGone(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -114,29 +115,17 @@ func TestAnAccountThatWasJustShownIsNotGone(t *testing.T) {
 	}
 }
 
-// TestAValueThatNobodyRecordedIsTakenAway has a process die between an update that gives a title
-// and its record. The title is gone in the directory before the next process looks. It removes only
-// what was given, and the title was.
+// TestAValueThatNobodyRecordedIsTakenAway has a process die between an update that adds a title and
+// the update's record. Before the next process looks, the directory loses the title. The engine
+// removes only values that it gave. It must know that it gave the title.
 func TestAValueThatNobodyRecordedIsTakenAway(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
-	died := &failingStore{Store: w.store, fails: func(o provision.Outcome) bool { return o.Link != nil }}
-	w.engine.Store = died
 	w.people.set("p2", "jobTitle", "Engineer")
-	epoch, err := w.leases.Claim(t.Context(), provision.LeaseKind, w.key.String(), "test", time.Minute)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.engine.Advance(t.Context(), w.key.String(), epoch); !errors.Is(err, errDied) {
-		t.Fatalf("the engine returned %v", err)
-	}
-	if err := w.leases.Release(t.Context(), provision.LeaseKind, w.key.String(), "test", epoch, w.clock.now()); err != nil {
-		t.Fatal(err)
-	}
+	w.dieBeforeRecording()
 	if got := w.app.user("bob@contoso.com").String("title"); got != "Engineer" {
 		t.Fatalf("Bob has the title %q, want the one that nobody recorded", got)
 	}
-	w.wire() // another process
 	w.people.set("p2", "jobTitle", "")
 	for range 3 {
 		w.slice()
@@ -147,8 +136,132 @@ func TestAValueThatNobodyRecordedIsTakenAway(t *testing.T) {
 	}
 }
 
-// behind makes the application answer GETs of an account, for a while, from a copy that is out of
-// date.
+// dieBeforeRecording advances the job, and has the process die after it sent an update, before it
+// records the outcome. From then on, another process works on the job.
+func (w *world) dieBeforeRecording() {
+	w.t.Helper()
+	w.engine.Store = &failingStore{Store: w.store, fails: func(o provision.Outcome) bool { return o.Link != nil }}
+	epoch, err := w.leases.Claim(w.t.Context(), provision.LeaseKind, w.key.String(), "test", time.Minute)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.engine.Advance(w.t.Context(), w.key.String(), epoch); !errors.Is(err, errDied) {
+		w.t.Fatalf("the engine returned %v", err)
+	}
+	if err := w.leases.Release(w.t.Context(), provision.LeaseKind, w.key.String(), "test", epoch, w.clock.now()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.wire()
+}
+
+// TestWhatAReadShowsIsNotForgotten has a process die between an update that blocks an account and
+// its record. The person is enabled again, and the next process reads the account, but cannot send
+// the update that the read asks for. It must send it later.
+func TestWhatAReadShowsIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	for name, hinders := range map[string]func(w *world, rw http.ResponseWriter, r *http.Request) (answered bool){
+		"the update must wait": func(_ *world, rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPatch {
+				return false
+			}
+			rw.Header().Set("Retry-After", "3600")
+			refuse(rw, http.StatusTooManyRequests, "", "Later.")
+			return true
+		},
+		"the update is refused": func(_ *world, rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPatch {
+				return false
+			}
+			refuse(rw, http.StatusForbidden, "", "Not now.")
+			return true
+		},
+		"the read takes longer than the slice": func(w *world, _ http.ResponseWriter, r *http.Request) bool {
+			if strings.HasSuffix(r.URL.Path, "/Users/u2") {
+				w.clock.advance(time.Minute)
+			}
+			return false
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := hired(t)
+			w.people.enable("p2", false)
+			w.dieBeforeRecording()
+			if isActive(t, w, "bob@contoso.com") {
+				t.Fatal("Bob's account is active, so no update was carried out")
+			}
+			w.clock.advance(time.Minute)
+			w.people.enable("p2", true)
+			w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool { return hinders(w, rw, r) }
+			w.slice()
+			if isActive(t, w, "bob@contoso.com") {
+				t.Fatal("Bob's account is active, so nothing was hindered")
+			}
+			w.app.answer = nil
+			for range 3 {
+				w.clock.advance(2 * time.Hour)
+				w.slice()
+			}
+			if r := w.report(); !isActive(t, w, "bob@contoso.com") || len(r.State.InFlight) != 0 {
+				t.Errorf("Bob is enabled, and his account is %v; in flight are %v", w.app.user("bob@contoso.com"), r.State.InFlight)
+			}
+		})
+	}
+}
+
+// TestAValueThatAnUnrecordedUpdateGaveIsReplaced has a process die between an update that gives a
+// title and its record. When the next process looks, the person is disabled and has the former
+// title. It reads the account, whose title matters only after the person is enabled again.
+func TestAValueThatAnUnrecordedUpdateGaveIsReplaced(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	w.people.set("p2", "jobTitle", "Engineer")
+	w.cycle()
+	w.people.set("p2", "jobTitle", "Director")
+	w.dieBeforeRecording()
+	w.people.set("p2", "jobTitle", "Engineer")
+	for _, enabled := range []bool{false, true} {
+		w.people.enable("p2", enabled)
+		w.clock.advance(2 * time.Hour)
+		w.cycle()
+	}
+	if bob := w.app.user("bob@contoso.com"); bob.String("title") != "Engineer" || !isActive(t, w, "bob@contoso.com") {
+		t.Errorf("Bob should be an engineer with an active account, and has %v", bob)
+	}
+}
+
+// TestACorrectionThatFailsIsTriedAgain restarts the job after somebody changed an account at the
+// application. The application refuses the correction the first time.
+func TestACorrectionThatFailsIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	w.people.set("p2", "jobTitle", "Engineer")
+	w.cycle()
+	w.app.mu.Lock()
+	w.app.users["u2"]["title"] = "Director"
+	w.app.mu.Unlock()
+	if _, err := w.jobs.Restart(t.Context(), w.key, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPatch || refused > 0 {
+			return false
+		}
+		refused++
+		refuse(rw, http.StatusForbidden, "", "Not now.")
+		return true
+	}
+	for range 3 {
+		w.slice()
+		w.clock.advance(2 * time.Hour)
+	}
+	if got := w.app.user("bob@contoso.com").String("title"); got != "Engineer" || refused != 1 {
+		t.Errorf("Bob has the title %q after %d refusals", got, refused)
+	}
+}
+
+// behind makes the application answer GETs of an account from an out-of-date copy for the time d.
 func behind(w *world, id string, copied scim.Resource, d time.Duration) {
 	until := w.clock.now().Add(d)
 	inner := w.app.answer
@@ -161,26 +274,13 @@ func behind(w *world, id string, copied scim.Resource, d time.Duration) {
 	}
 }
 
-// TestAnEarlyReadSettlesNoDoubt has an update that gives a title and whose outcome is not known.
-// The title is gone in the directory at once, and the application shows the account as it was
-// before. That answer proves nothing.
+// TestAnEarlyReadSettlesNoDoubt has an update of unknown outcome that adds a title. The directory
+// loses the title at once, and the application still shows the account as it was before the update.
+// That answer proves nothing.
 func TestAnEarlyReadSettlesNoDoubt(t *testing.T) {
 	t.Parallel()
 	for name, unknown := range map[string]func(t *testing.T, w *world){
-		"the process died": func(t *testing.T, w *world) {
-			w.engine.Store = &failingStore{Store: w.store, fails: func(o provision.Outcome) bool { return o.Link != nil }}
-			epoch, err := w.leases.Claim(t.Context(), provision.LeaseKind, w.key.String(), "test", time.Minute)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := w.engine.Advance(t.Context(), w.key.String(), epoch); !errors.Is(err, errDied) {
-				t.Fatalf("the engine returned %v", err)
-			}
-			if err := w.leases.Release(t.Context(), provision.LeaseKind, w.key.String(), "test", epoch, w.clock.now()); err != nil {
-				t.Fatal(err)
-			}
-			w.wire() // another process
-		},
+		"the process died": func(_ *testing.T, w *world) { w.dieBeforeRecording() },
 		"the answer was lost": func(_ *testing.T, w *world) {
 			w.app.answer = func(_ http.ResponseWriter, r *http.Request) bool {
 				if r.Method != http.MethodPatch {
@@ -223,7 +323,7 @@ func TestAnEarlyReadSettlesNoDoubt(t *testing.T) {
 	}
 }
 
-// failingStore is a store that does not record some outcomes.
+// failingStore is a store that fails to record some outcomes.
 type failingStore struct {
 	provision.Store
 	fails func(o provision.Outcome) bool

@@ -101,8 +101,8 @@ func (d *drawing) evaluate(r *row, env expr.Env, attributes map[string]any) (wan
 	return want, flows, problem
 }
 
-// uniquenessProblem returns the problem of a row whose value may or may not be unique, because of
-// err.
+// uniquenessProblem returns the problem of a row if err has prevented the check whether its value
+// is unique.
 func (r *row) uniquenessProblem(err error) *rowProblem {
 	return &rowProblem{
 		Target: r.Target, Code: "InvalidExpression", Err: err,

@@ -10,21 +10,21 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 )
 
-// Drift is a difference between an account or group at the application and what the job wrote to it
-// last. Somebody else has made it, because the job records what it writes.
+// Drift says how an account or group at the application differs from what the job last wrote to it.
+// Someone else has made the change, because the job records all values that it writes.
 type Drift struct {
 	ObjectID string       `json:"objectId"`
 	Kind     ObjectKind   `json:"type"`
 	Name     string       `json:"displayName"` // the name when the job last wrote or read the account
 	TargetID string       `json:"targetAnchor"`
-	Gone     bool         `json:"gone,omitempty"`         // the application has no such account any more
-	Modified string       `json:"lastModified,omitempty"` // when the application says that the account changed last
+	Gone     bool         `json:"gone,omitempty"`         // whether the application no longer has the account
+	Modified string       `json:"lastModified,omitempty"` // when the account last changed, as the application says
 	Values   []DriftValue `json:"values"`
 	Added    []string     `json:"membersAdded,omitempty"`   // ids of accounts that somebody made members of the group
 	Removed  []string     `json:"membersRemoved,omitempty"` // ids of accounts that somebody removed from the group
 }
 
-// DriftValue is an attribute with another value than the job wrote.
+// DriftValue is an attribute whose value differs from the value that the job wrote.
 type DriftValue struct {
 	Path  string `json:"path"`
 	Wrote any    `json:"wrote"`
@@ -34,15 +34,15 @@ type DriftValue struct {
 // DriftReport says with numbers what a comparison found.
 type DriftReport struct {
 	ID       string    `json:"id"`
-	By       string    `json:"by"` // who asked for the comparison
+	By       string    `json:"by"` // who started the comparison
 	Started  time.Time `json:"started"`
 	Ended    time.Time `json:"ended,omitzero"`
-	Accounts int       `json:"accounts"` // accounts that the application has
-	Groups   int       `json:"groups"`   // groups that the application has
-	Linked   int       `json:"linked"`   // of these: accounts and groups that the job manages
-	Changed  int       `json:"changed"`  // of Linked: those with a difference
-	Gone     int       `json:"gone"`     // accounts and groups that the job manages and that the application does not have
-	Members  int       `json:"members"`  // memberships that somebody added or removed
+	Accounts int       `json:"accounts"` // how many accounts the application has
+	Groups   int       `json:"groups"`   // how many groups the application has
+	Linked   int       `json:"linked"`   // how many of these accounts and groups the job manages
+	Changed  int       `json:"changed"`  // how many of Linked have a difference
+	Gone     int       `json:"gone"`     // how many accounts and groups the job manages but the application no longer has
+	Members  int       `json:"members"`  // how many memberships somebody added or removed
 	Notes    []string  `json:"notes"`
 }
 
@@ -51,15 +51,15 @@ type DriftStore interface {
 	// AddDrift adds differences to a comparison that has not ended.
 	AddDrift(ctx context.Context, k Key, id string, found []Drift) error
 	// EndDrift makes a comparison the last one of the job, and removes the differences of earlier
-	// ones. It records an event unless e is nil.
+	// comparisons. If e is not nil, EndDrift records this event.
 	EndDrift(ctx context.Context, k Key, r DriftReport, e *event.Event) error
-	// LastDrift returns the last comparison. Its ID is "" if there was none.
+	// LastDrift returns the last comparison. If there was no comparison, the report's ID is "".
 	LastDrift(ctx context.Context, k Key) (DriftReport, error)
 	// ListDrift returns a page of the differences of the last comparison, ordered by object id.
 	ListDrift(ctx context.Context, k Key, after string, limit int) ([]Drift, error)
 }
 
-// driftPage is how many differences are stored together.
+// driftPage is how many differences are stored at once.
 const driftPage = 200
 
 // FindDrift reads all accounts and groups of the application once, and compares those that the job
@@ -103,7 +103,8 @@ func (e *Engine) openConnected(ctx context.Context, k Key) (*run, error) {
 	return r, r.test(ctx)
 }
 
-// ReassertPlan is the [PlanReport.Kind] of a plan that writes again what somebody changed.
+// ReassertPlan is the [PlanReport.Kind] of a plan that restores the values that someone else
+// changed.
 const ReassertPlan = "re-assert"
 
 // BeginReassert adds an empty plan, which FillPlan then fills with the operations that give the
@@ -162,12 +163,12 @@ type driftFinder struct {
 	r      *run
 	visit  func(Drift) error
 	report DriftReport
-	found  []Drift // not stored yet
+	found  []Drift // differences that are not stored yet
 	silent []Drift // groups whose members the application did not show
-	shows  bool    // whether the application has shown the members of a group
+	shows  bool    // whether the application has shown members of any group
 }
 
-// event returns an event if the comparison found something.
+// event returns the event about the comparison, or nil if all accounts and groups were as expected.
 func (d *driftFinder) event(ctx context.Context, actor string) *event.Event {
 	n := d.report
 	if n.Changed+n.Gone == 0 {
@@ -303,8 +304,8 @@ func (d *driftFinder) compareMembers(ctx context.Context, one *Drift, o TargetOb
 	return nil
 }
 
-// settleSilent reports the groups that showed no members. If the application shows the members of
-// no group, that proves nothing.
+// settleSilent reports the groups that showed no members. If the application has shown no members
+// of any group, it may not be able to show them; then settleSilent reports no removed members.
 func (d *driftFinder) settleSilent(ctx context.Context) error {
 	if len(d.silent) > 0 && !d.shows {
 		d.report.Notes = append(d.report.Notes, "The application shows no members of groups, so memberships were not compared.")
@@ -351,7 +352,7 @@ func (d *driftFinder) findGone(ctx context.Context, p *pass, seen map[string]boo
 	}
 }
 
-// add counts a difference, stores it and shows it. It ignores accounts without a difference.
+// add counts a difference, stores it and calls visit. It ignores accounts without a difference.
 func (d *driftFinder) add(ctx context.Context, one Drift) error {
 	switch {
 	case one.Gone:

@@ -26,7 +26,7 @@ type Effect struct {
 	Came        []ClauseEffect    // the reasons why users come into scope, the reason with the most users first
 	Failures    []FailureExample  // the first few users of Failing
 	Shared      []SharedEffect    // the attributes that must be unique, and for which more users than before share a value
-	Keyless     int               // how many users in scope then have no value in any matching attribute, but had one or were out of scope
+	Keyless     int               // how many users in scope have no matching value after the change, but had one or were out of scope before
 	NoKey       []Person          // the first few users of Keyless
 	Lacking     []LackEffect      // the required attributes for which users without an account no longer have a value
 	SwitchedOff int               // how many linked accounts of users in scope get the value False for active
@@ -36,8 +36,8 @@ type Effect struct {
 }
 
 // MayDisable returns how many accounts the change may disable. These are the accounts of users who
-// leave the scope, and the accounts whose active becomes another value than True. Groups that would
-// be deleted count, too.
+// leave the scope, and the accounts for which active gets another value than True. Groups that
+// would be deleted count, too.
 func (e Effect) MayDisable() int {
 	n := e.Off
 	if e.Groups != nil {
@@ -95,7 +95,7 @@ type LackEffect struct {
 
 // ClauseEffect is one reason why users leave the scope or come into it.
 type ClauseEffect struct {
-	Clause   string // in words, such as "department EQUALS Sales"
+	Clause   string // the reason in words, such as "department EQUALS Sales"
 	People   int
 	Examples []Person
 }
@@ -181,8 +181,8 @@ func groupsDiffer(before, after Job) bool {
 	return !bytes.Equal(of(before.Schema), of(after.Schema))
 }
 
-// comparison computes an [Effect]. In pairs of fields, was belongs to the job before the change,
-// and is to the job after it.
+// comparison computes an [Effect]. Of two fields such as was and is, the first belongs to the job
+// before the change, and the second to the job after the change.
 type comparison struct {
 	jobs              *Jobs
 	kind              ObjectKind

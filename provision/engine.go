@@ -27,11 +27,11 @@ const (
 	DefaultSettle = 5 * time.Second
 
 	sliceLength             = 8 * time.Second     // after this time in a slice, the engine starts no further work on people
-	exportGrace             = 3 * time.Second     // for this much longer, it may send changes that it has decided on
+	exportGrace             = 3 * time.Second     // how much longer the engine may send changes that it has decided on
 	importPage              = 500                 // how many objects, or changes, one page from the source has at most
 	recordTimeout           = 10 * time.Second    // how long a write to the store may take
-	unmatchedSearchInterval = 24 * time.Hour      // the time between two searches for the accounts of people without one
-	goneSearchPeriod        = 30 * 24 * time.Hour // for this time after an account is gone, the engine searches for it once a day
+	unmatchedSearchInterval = 24 * time.Hour      // the time between two searches for accounts of people who have none
+	goneSearchPeriod        = 30 * 24 * time.Hour // how long the engine searches once a day for an account that is gone
 	maxQuarantine           = 28 * 24 * time.Hour // after this time in quarantine, the engine no longer tries again by itself
 )
 
@@ -53,7 +53,7 @@ type Engine struct {
 
 	Plans  PlanStore  // stores the plans
 	Drifts DriftStore // stores what the last comparison with the application found
-	// Discoveries stores which accounts the application has, and whose they are.
+	// Discoveries stores which accounts the application has, and which users they belong to.
 	Discoveries DiscoveryStore
 
 	Attributes Catalog // the attributes that mappings can read
@@ -191,7 +191,7 @@ func (e *Engine) open(ctx context.Context, k Key, epoch int64) (*run, error) {
 }
 
 // connect compiles the mapping and opens the target. If the mapping or the credentials cannot be
-// used, the error is one that puts the job into quarantine.
+// used, connect returns an error that puts the job into quarantine.
 func (r *run) connect() error {
 	m, err := compileMapping(r.job.Schema, r.e.Attributes)
 	if err != nil {
@@ -213,10 +213,10 @@ func (r *run) connect() error {
 	return r.connectGroups()
 }
 
-// test tests the connection, by searching the target by matching attributes, and records the
+// test tests the connection by searching the target by matching attributes, and records the
 // results. In an initial cycle it tests all matching attributes, and finds out for which of them
-// the target compares case. In an incremental cycle it tests one attribute, as Entra does, and
-// those by which the target could not be searched before.
+// the target compares case. In an incremental cycle it tests one attribute, as Entra does, and the
+// attributes by which the target could not be searched before.
 func (r *run) test(ctx context.Context) error {
 	var known, cases []Searchable
 	again := r.state.Searches.of(r.job)
@@ -273,7 +273,7 @@ func (r *run) pass() *pass {
 	p := &pass{
 		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches, r.e.goroutines()), g: r.e.goroutines(), firstCheckLock: newLock(),
 		readsEveryAccount: r.state.Cycle.Reads, settle: r.e.settle(), claims: &claims{}, listed: r.e.memoOf(r.job).users, listedSince: r.e.Now().Add(-time.Minute),
-		doubt: newDoubts(r.state.InFlight, r.state.UnsureSince), unsureAttributes: maps.Clone(r.state.UnsureAttributes),
+		doubt: newDoubts(r.state.InFlight, r.state.UnsureSince), closing: newDoubts(nil, nil), unsureAttributes: maps.Clone(r.state.UnsureAttributes),
 		otherObjects: knowledge{
 			read:    r.reader.read,
 			known:   func(ctx context.Context, id string) (Pending, error) { return r.e.Store.KnownAbout(ctx, r.job.Key, id) },

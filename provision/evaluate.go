@@ -25,12 +25,13 @@ type pass struct {
 	readsEveryAccount bool                // whether to read every account, even if it should be unchanged
 	settle            time.Duration       // how long a request whose answer was lost may still be running at the target
 	doubt             *doubts             // the objects whose last update or deletion may have been carried out but was not recorded
-	unsureAttributes  map[string][]string // the attributes to which updates of unknown outcome gave a value, by object id
+	closing           *doubts             // the objects whose account this pass was about to block or delete
+	unsureAttributes  map[string][]string // the attributes that updates of unknown outcome have set, by object id
 	// searcher knows by which attributes the target can be searched.
 	searcher     *searcher
 	otherObjects knowledge
 	listed       *accountList // the list of all accounts, for a target that compares case in searches
-	// listedSince says how old that list may be: a list that was begun earlier is read again.
+	// listedSince says how new the list must be: if reading it began earlier, it is read again.
 	listedSince        time.Time
 	owner              func(ctx context.Context, targetID string) (objectID string, err error) // returns the id of the object that is linked to an account; "" if none
 	claims             *claims
@@ -56,12 +57,12 @@ type work struct {
 	started     time.Time
 
 	m               *mapping
-	link            *Link         // the pair, as stored or as found now; nil if no account is known
+	link            *Link         // the link to the account, as stored or as found now; nil if no account is known
 	replaces        *Link         // the link whose account is gone, if the engine creates a new account instead
 	former          Ledger        // the ledger of the previous person, if this person takes over that person's account
 	current         scim.Resource // the account as a read or search showed it; nil if it was not read
 	doubted         bool          // whether an earlier update or deletion may have been carried out but was not recorded
-	unknownSince    time.Time     // when that request was about to be sent; zero if that is not known
+	unknownSince    time.Time     // when the request of unknown outcome was about to be sent; zero if that is not known
 	wasReadTooEarly bool          // whether the account was read so soon after an update of unknown outcome that the read does not prove the outcome
 	deleting        bool          // whether this pass was about to send a deletion
 	lastAnswer      scim.Resource // the account in the answer to the last write; nil if the answer showed none
@@ -77,7 +78,11 @@ type work struct {
 	result            result
 	waits             string   // why the person is postponed, in words; "" if not postponed
 	notesOnKeptValues []string // sentences about values that an undo does not restore
-	entry             LogEntry
+
+	unmanaged bool   // whether this is about an account that no user has
+	mark      string // changes when such an account changes; "" if that does not matter
+	spare     string // the account of another active administrator; "" if none is needed
+	entry     LogEntry
 }
 
 // doubts is the set of objects whose last update or deletion may have been carried out. The engine
@@ -96,7 +101,7 @@ func newDoubts(ids []string, sent map[string]time.Time) *doubts {
 }
 
 // of returns when an update with unknown outcome was sent for the object. doubted is false if there
-// is none.
+// is no such update.
 func (d *doubts) of(id string) (sent time.Time, doubted bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -154,11 +159,7 @@ func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[s
 		p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsentResult{},
 	}
 	w.unknownSince, w.doubted = p.doubt.of(known.ObjectID)
-	w.entry = LogEntry{
-		JobID:        p.job.Key.String(),
-		SourceSystem: System{ID: string(p.job.Key.Directory), DisplayName: p.m.source}, TargetSystem: System{ID: p.job.Key.App, DisplayName: p.m.target},
-		InitiatorName: initiator(known.Why), Mapping: p.m.object.Name, Steps: make([]Step, 0, usualSteps), Modified: []ModifiedProperty{},
-	}
+	w.entry = p.newEntry(known)
 	p.importObject(w, object)
 	w.known.name = w.name()
 	attributes := w.attributes()
@@ -204,7 +205,12 @@ func (w *work) name() string {
 }
 
 // describeObject returns the kind and the name of the object, for steps of the log.
-func (w *work) describeObject() string { return fmt.Sprintf("%s '%s'", w.m.kind, w.name()) }
+func (w *work) describeObject() string {
+	if w.unmanaged {
+		return fmt.Sprintf("Account '%s'", w.name())
+	}
+	return fmt.Sprintf("%s '%s'", w.m.kind, w.name())
+}
 
 // rememberedName returns the name that the job remembers of an object, or else the object's id.
 func (w *work) rememberedName() string {
@@ -300,7 +306,7 @@ func unclearScope(err error) *rowProblem {
 }
 
 // leaveAlone skips a person who is out of scope and has no account through this job. The engine
-// never touches accounts that were never in scope.
+// never touches the accounts of people who were never in scope.
 func (p *pass) leaveAlone(w *work) decision {
 	s := w.skip("NotEffectivelyEntitled", "The person is not in scope and has no account through this job.", "")
 	s.absence = noneNeeded
@@ -610,10 +616,10 @@ func (p *pass) settledFrom(w *work) (at time.Time) {
 	return at
 }
 
-// compareWritten compares the person's values with the values that the job remembers to have
-// written to the account. It returns the changes that the account needs. sure is false if only a
-// read can tell, for example because the account was just found, or because its values are not
-// known for certain.
+// compareWritten compares the person's values with the values that the job has recorded as written
+// to the account. It returns the changes that the account needs. sure is false if only a read can
+// tell, for example because the account was just found, or because its values are not known for
+// certain.
 func (p *pass) compareWritten(w *work) (changes []Change, sure bool) {
 	if p.readsEveryAccount || w.known.Reads || w.known.Why == ByDemand || w.rereadsHeld() || w.doubted || w.current != nil || w.newLink() || w.link.missing() {
 		return nil, false
@@ -874,7 +880,7 @@ func (w *work) pairAfter(proved bool, changes []Change) pair {
 	}
 	l.Name = w.name()
 	switch {
-	case l.missing() && w.current == nil: // the account is missing, and the engine did not look for it: the state stays
+	case l.missing() && w.current == nil: // the engine has not looked for the missing account, so its state stays
 	case w.entitled() && w.m.heldBy(l.Wrote) != "":
 		l.State = Held
 	case w.entitled():
@@ -890,10 +896,10 @@ func (w *work) pairAfter(proved bool, changes []Change) pair {
 }
 
 // remember updates a link with the values that were written to the account, and with the target's
-// answers. changes were carried out; unsure may have been carried out.
+// answers. changes are the changes that were carried out, and unsure those that may have been.
 func (w *work) remember(l *Link, changes, unsure []Change) {
 	if l.Wrote == nil && w.current == nil && !w.created && len(changes)+len(unsure) == 0 {
-		return // a link of an earlier version, whose account was not read, keeps its hash
+		return // a link that an earlier version stored keeps its hash if the account was not read
 	}
 	l.Wrote, l.Hash = w.ledgerAfter(changes, unsure), ""
 	l.Keys = w.accountKeys(l.Wrote)

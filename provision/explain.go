@@ -84,11 +84,11 @@ type ExplainedAttribute struct {
 	Type    MappingType    `json:"type"`
 	Source  string         `json:"source"`            // the source attribute, constant or expression
 	Values  []string       `json:"values"`            // the values that the mapping yields; empty if there are none
-	Hidden  bool           `json:"hidden,omitempty"`  // whether the values are left out, because they are a password or behind Redact
+	Hidden  bool           `json:"hidden,omitempty"`  // whether the values are left out, because they are a password or use Redact
 	Account []string       `json:"account"`           // the account's values, as far as the job remembers them
 	State   AttributeState `json:"state"`             // how Values and Account compare
 	Problem string         `json:"problem,omitempty"` // why the mapping yields no usable value
-	Note    string         `json:"note,omitempty"`    // for a reference: who it is, and why the account does not have it yet; "" for other rows
+	Note    string         `json:"note,omitempty"`    // for a reference: the person it leads to, and why the account lacks it; "" for other rows
 	Trace   *expr.Step     `json:"trace,omitempty"`   // how an expression computed its value; nil for other rows
 }
 

@@ -48,7 +48,8 @@ func (w *work) notCreated(p *pass, te *TargetError) refusedResult {
 }
 
 // created links the person to the account that the target returned for a create. If the account
-// already belongs to another person, it returns a refusal. A nil result is as in create.
+// already belongs to another person, created returns a refusal. A nil result has the same meaning
+// as in create.
 func (p *pass) created(ctx context.Context, w *work, d create, o TargetObject, now time.Time) result {
 	// Some applications answer a create with an existing account.
 	if owner, err := p.ownerOf(ctx, o.ID, w.known.ObjectID); err != nil || owner != w.known.ObjectID {
@@ -94,13 +95,13 @@ func (p *pass) differingAttribute(o TargetObject, values []value) string {
 }
 
 // correctCreated reads a new account, and decides to update it if its values differ from the
-// requested values. A nil result is as in create.
+// requested values. A nil result has the same meaning as in create.
 func (p *pass) correctCreated(ctx context.Context, w *work, d create) result {
 	o, err := p.target.Get(ctx, w.link.TargetID)
 	if err != nil {
 		te := asTargetError(err)
 		no := w.failExport("EntryExportAdd", fmt.Sprintf("Failed to read the account of %s in %s: %s", w.describeObject(), p.m.target, te.Detail), te)
-		no.mayHaveHappened = false // the account is known, so the outcome of the create is, too
+		no.mayHaveHappened = false // the account was found, so the outcome of the create is known
 		return no
 	}
 	w.current, w.version, w.lastAnswer, w.known.resolved = o.Resource, o.Version, nil, true
@@ -262,8 +263,8 @@ func withoutPasswords(changes []Change) []Change {
 	return shown
 }
 
-// textOrNil returns a value as a string for the log, which is cut off if it is long; nil if there
-// is no value.
+// textOrNil returns a value as a string for the log. It cuts off a long string. It returns nil if
+// there is no value.
 func textOrNil(v any) *string {
 	if v == nil {
 		return nil

@@ -8,8 +8,9 @@ import (
 
 // forecast predicts what a cycle would do about memberships and references. A plan evaluates each
 // object as it is now. But the members of a group and the manager of a person at the target also
-// depend on accounts that the cycle itself creates and ends. forecast remembers these accounts.
-// When all objects are evaluated, it plans the memberships and references that they affect.
+// depend on accounts that the cycle itself creates, disables or deletes. forecast remembers these
+// accounts. When all objects are evaluated, it plans the memberships and references that they
+// affect.
 type forecast struct {
 	r       *run
 	p       *pass
@@ -20,7 +21,7 @@ type forecast struct {
 
 	seen   map[string]bool // the objects that were evaluated
 	failed map[string]bool // the evaluated objects with a failure, or with an operation on hold
-	moves  map[string]move // what happens to accounts that come, go or change, by object id
+	moves  map[string]move // what the cycle does to accounts that it creates, changes or removes, by object id
 
 	referring          []string                           // people with an account who now refer to another person, such as a new manager
 	groupsReadWhole    map[string]bool                    // groups of which the plan looks at all members
@@ -88,7 +89,7 @@ func (w *work) standingAfter() string {
 type consequence struct {
 	id string // the id of the object
 	move
-	moves  bool // whether the object's account comes, goes or changes
+	moves  bool // whether the object's account is created, changed or removed
 	whole  bool // whether the plan must look at all members of the group
 	refers bool // whether the person refers to another person than before, such as a new manager
 }
@@ -140,9 +141,9 @@ func (f *forecast) recordConsequence(c consequence) {
 	}
 }
 
-// finish plans the rest after all objects are evaluated: first the operations that the guard had to
-// count, then references, then memberships, and at last the removals of members that it had to
-// count.
+// finish plans the remaining operations after all objects are evaluated, in this order: the
+// operations that the guard had to count, references, memberships, and the removals of members that
+// the guard had to count.
 func (f *forecast) finish(ctx context.Context) error {
 	if err := f.guard.judgeAccounts(ctx, f); err != nil {
 		return err
@@ -209,7 +210,7 @@ func (f *forecast) reference(ctx context.Context, row *row, id string, o *Object
 		then = moved.to
 	}
 	if own.to == newAccount {
-		now = "" // no reference is sent with a create
+		now = "" // the request that creates an account does not send the reference
 	}
 	if now == then {
 		return nil
@@ -219,7 +220,7 @@ func (f *forecast) reference(ctx context.Context, row *row, id string, o *Object
 		change.Old = now
 	}
 	if then == newAccount {
-		then = newAccount + " " + to // no name: a stored plan may outlive a person's erasure
+		then = newAccount + " " + to // without the name, because a stored plan may outlive the erasure of the person
 	}
 	if then != "" {
 		change.New = then

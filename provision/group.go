@@ -146,7 +146,7 @@ func (r *run) groupPass(p *pass) *pass {
 	}
 	g := &pass{
 		job: r.job, m: r.groups.m, target: r.groups.target, members: r.groups.target, searcher: newSearcher(r.groups.target, r.state.Groups.Searches, p.g), g: p.g, firstCheckLock: newLock(),
-		readsEveryAccount: p.readsEveryAccount, settle: p.settle, doubt: p.doubt, unsureAttributes: p.unsureAttributes, otherObjects: p.otherObjects, claims: p.claims,
+		readsEveryAccount: p.readsEveryAccount, settle: p.settle, doubt: p.doubt, closing: p.closing, unsureAttributes: p.unsureAttributes, otherObjects: p.otherObjects, claims: p.claims,
 		listed: r.e.memoOf(r.job).groups, listedSince: p.listedSince,
 		owner: func(ctx context.Context, id string) (string, error) {
 			return r.e.Store.Owner(ctx, r.job.Key, GroupKind, id)
@@ -276,8 +276,8 @@ func (g *groups) entitles(o *Object, s Scope) bool {
 }
 
 // importGroupNews imports changes of groups and memberships that are not imported yet. It reads
-// pages of changes until they make a page of work, or for a short time. found reports whether there
-// is new work, or may be.
+// pages of changes until there is a page of work, or until a short time has passed. found reports
+// whether there may be new work.
 func (r *run) importGroupNews(ctx context.Context) (found bool, err error) {
 	r.mu.Lock()
 	at, on := r.state.Groups.Mark, r.groupsOn()
@@ -357,8 +357,8 @@ func (r *run) listGroups(ctx context.Context, c GroupsChanged) ([]Listed, error)
 	return append(listed, r.listMembers(c.Edges, states)...), nil
 }
 
-// mayBeCreated reports whether a worker may be creating this group now, or has just created it. The
-// group may no longer be in scope.
+// mayBeCreated reports whether a worker may be creating this group now, or has just created it.
+// This is possible even if the group is no longer in scope.
 func (r *run) mayBeCreated(ctx context.Context, id string) (bool, error) {
 	known, err := r.e.Store.KnownAbout(ctx, r.job.Key, id)
 	return known.Op != nil || known.Verdict != "" || known.Link != nil, err
@@ -377,14 +377,13 @@ func (c GroupsChanged) groups() []string {
 	return ids
 }
 
-// eachGroupNews calls visit with the work that follows from those changes of groups that are not
-// imported yet, page by page, and with the position after each page. It stops when visit returns
-// false, or when there are no more changes.
-func (r *run) eachGroupNews(ctx context.Context, visit func(listed []Listed, upTo Cursor) (more bool, err error)) error {
+// eachGroupNews calls visit with the work that follows from the changes of groups after a position,
+// page by page, and with the position after each page. It stops when visit returns false, or when
+// there are no more changes.
+func (r *run) eachGroupNews(ctx context.Context, at Cursor, visit func(listed []Listed, upTo Cursor) (more bool, err error)) error {
 	if !r.groupsOn() || !r.state.Groups.Ready {
 		return nil
 	}
-	at := r.state.Groups.Mark
 	for {
 		c, err := r.groups.source.GroupChanges(ctx, r.job.Key.App, at, importPage)
 		if err != nil {

@@ -37,7 +37,7 @@ type Verdict string
 const (
 	Ready    Verdict = "ready"    // the row may be worked on
 	Judging  Verdict = "judging"  // the operations of the row's cause are being counted
-	Late     Verdict = "late"     // as Judging, but only a worker found that the row takes access away
+	Late     Verdict = "late"     // like Judging, but a worker found that the row takes access away
 	OnHold   Verdict = "held"     // an administrator has to approve or reject the row
 	Rejected Verdict = "rejected" // an administrator decided that nothing is sent for the row
 )
@@ -62,9 +62,10 @@ const cycleCause = "cycle-"
 // it has not said that it ended. Its process was probably killed.
 const importSilence = time.Minute
 
-// Keeps says which verdicts of a row stay in force when the row is listed again. Held is for the
-// verdict OnHold, Judging for Judging and Late, ImportJudging for Judging if the cause is an
-// import, and Rejected for Rejected. Free is for Ready if the row was allowed to take access away.
+// Keeps says which verdicts of a row stay in force when the row is listed again. Each field is true
+// if its verdict stays: Held stands for OnHold, Judging for Judging and Late, ImportJudging for
+// Judging if the cause is an import, and Rejected for Rejected. Free stands for Ready if the row
+// was allowed to take access away.
 type Keeps struct {
 	Held, Judging, ImportJudging, Rejected, Free bool
 }
@@ -89,7 +90,7 @@ type Tally struct {
 	Passed  int  // how many operations were let through earlier
 	OnHold  int  // how many operations are on hold from earlier
 	Allowed int  // how many operations an administrator accepted before saving the change
-	Active  int  // how many active links, or memberships, there are; at least as many as at an earlier judgement
+	Active  int  // how many active links, or memberships, there are; never fewer than at an earlier judgement
 	Held    bool // whether the operations that are judged now are put on hold
 }
 
@@ -245,9 +246,9 @@ func (w *work) takesAway() bool {
 }
 
 // rowForGuard returns a row for the guard if the decision takes access away and the guard has not
-// let the object's row do that. The caller then lists that row and does not send the decision.
-// Otherwise rowForGuard returns nil. It never holds back an object that is provisioned on demand,
-// because the administrator who asked for that sees the result.
+// allowed this yet. The caller then lists that row and does not send the decision. Otherwise
+// rowForGuard returns nil. It never holds back an object that is provisioned on demand, because the
+// administrator who asked for that sees the result.
 func (l *pipeline) rowForGuard(ctx context.Context, w *work) (*Listed, error) {
 	if !w.takesAway() || w.known.Takes || w.known.Why == ByDemand {
 		return nil, nil
@@ -268,8 +269,8 @@ func (l *pipeline) rowForGuard(ctx context.Context, w *work) (*Listed, error) {
 	case l.r.failedBefore(w.known.Pending):
 		listed.Cause = l.r.cycleCause()
 	default:
-		// The directory may know a cause that is not imported yet. If so, importing it lists the
-		// row again with a new Turn, and this decision leaves that row alone.
+		// The change may belong to a cause that is not imported yet. Importing the cause lists the
+		// row again with a new Turn. Then the row returned here no longer applies.
 		if err := l.r.importAllChanges(ctx); err != nil {
 			return nil, err
 		}
@@ -310,9 +311,9 @@ func (r *run) importAllChanges(ctx context.Context) error {
 }
 
 // judge judges the causes whose changes are all on the work list. idle says that no object is left
-// to work on. A cause whose waiting rows are all Late is judged only when idle, because workers may
-// still find more of them. did reports whether judge judged a cause, or imported changes of groups
-// that must be listed first.
+// to work on. If all waiting rows of a cause are Late, judge judges the cause only if idle is true,
+// because workers may still find more rows of that cause. did reports whether judge judged a cause,
+// or imported changes of groups that must be listed first.
 func (r *run) judge(ctx context.Context, idle bool) (did bool, err error) {
 	all, err := r.e.Store.CausesToJudge(ctx, r.job.Key)
 	if err != nil {
@@ -356,8 +357,8 @@ func (r *run) judge(ctx context.Context, idle bool) (did bool, err error) {
 	return did, nil
 }
 
-// causeIsComplete reports whether all changes of a cause are on the work list. If not, again is
-// when to look again; zero means that the import of the current cycle has to go on first.
+// causeIsComplete reports whether all changes of a cause are on the work list. If not, again is the
+// time to look again; if again is zero, the import of the current cycle must continue first.
 func (r *run) causeIsComplete(ctx context.Context, c JudgedCause) (done bool, again time.Time, err error) {
 	if c.Complete {
 		return true, time.Time{}, nil
@@ -375,8 +376,8 @@ func (r *run) causeIsComplete(ctx context.Context, c JudgedCause) (done bool, ag
 	return info.Seen.IsZero() || !r.e.Now().Before(again), again, nil
 }
 
-// canJudgeACause reports whether any cause can be judged now. If not, again is when to look again;
-// zero means that no time is known.
+// canJudgeACause reports whether any cause can be judged now. If not, again is the time to look
+// again; it is zero if no time is known.
 func (r *run) canJudgeACause(ctx context.Context) (now bool, again time.Time, err error) {
 	all, err := r.e.Store.CausesToJudge(ctx, r.job.Key)
 	if err != nil {

@@ -146,8 +146,8 @@ func (p *pass) decideContest(ctx context.Context, w *work, changes []Change) ([]
 	return changes, nil, nil
 }
 
-// decideWait decides what to do until the value key is free, which the account of another person h
-// has: wait, fail, or use a temporary value. The decision is nil if h keeps the value.
+// decideWait decides what to do while the account of another person h has the value key: wait,
+// fail, or use a temporary value. The decision is nil if h keeps the value.
 func (p *pass) decideWait(ctx context.Context, w *work, key MatchKey, h holder) (decision, error) {
 	awaits := &Awaited{Key: key, Holder: h.id, Since: w.started, Fresh: true}
 	before, err := p.otherObjects.awaited(ctx, w.known.ObjectID)
@@ -246,7 +246,7 @@ func (p *pass) breakCircle(w *work, key MatchKey, h holder, awaits *Awaited, cir
 // noTemporary returns why an account may not get a temporary value, or "" if it may.
 func (p *pass) noTemporary(w *work, key MatchKey) string {
 	path, wrote := strings.ToLower(key.Path), w.link.Wrote[key.Path]
-	// A refusal of the value that the other account has is no surprise: the value is taken.
+	// The target may have refused this value because the other account has it. That does not count.
 	refused := wrote.Refused != nil && !sameLedgerValue(wrote.Refused, rememberedAs(key.Path, key.Value))
 	switch {
 	case p.job.Swaps != SwapsTemporary:
@@ -259,9 +259,8 @@ func (p *pass) noTemporary(w *work, key MatchKey) string {
 	return ""
 }
 
-// continueSwap continues with an account that has a temporary value, or was about to get it. It
-// returns the changes to send now, and a decision about the remaining change, as decideContest
-// does.
+// continueSwap continues with an account that has a temporary value, or was about to get it. Its
+// results have the same meaning as those of decideContest.
 func (p *pass) continueSwap(ctx context.Context, w *work, changes []Change) ([]Change, decision, error) {
 	a := *w.link.Aside
 	changes = slices.Clone(changes)
@@ -283,7 +282,7 @@ func (p *pass) continueSwap(ctx context.Context, w *work, changes []Change) ([]C
 		awaits := &Awaited{Key: key, Holder: id, Since: w.started}
 		return changes, later{until: w.started.Add(awaitTime), awaits: awaits, also: []string{id}}, nil
 	}
-	if i < 0 { // the person left the scope in the meantime: the account gets its old value back
+	if i < 0 { // the person has left the scope, so the account gets its old value back
 		taken, err := p.otherObjects.holder(ctx, MatchKey{Path: a.Path, Value: a.Old})
 		if err != nil || taken != "" && taken != w.known.ObjectID {
 			return changes, nil, err
@@ -302,7 +301,7 @@ func (p *pass) continueSwap(ctx context.Context, w *work, changes []Change) ([]C
 	awaits := &Awaited{Key: key, Holder: id, Since: a.Since}
 	if failed := h.known.Escrow != nil && h.known.Escrow.Last.After(a.Since); !failed && w.started.Sub(a.Since) < asideTime {
 		d := later{until: w.started.Add(awaitTime), awaits: awaits}
-		if w.current != nil { // the process died before it recorded the temporary value
+		if w.current != nil { // the process died before it recorded that the account has the temporary value
 			l := *w.link
 			w.remember(&l, nil, nil)
 			d.pair = remember{l}
@@ -353,10 +352,10 @@ func (p *pass) decideContested(ctx context.Context, w *work, o TargetObject, key
 	return d, err
 }
 
-// foundByOldValue decides about an account that a search found by a value which the account no
-// longer has according to the job. Its person may have been renamed between the search and this
-// decision. So the engine evaluates the searching person again at once. If the search finds the
-// account again, that person fails.
+// foundByOldValue decides about an account that a search found by a value. According to the job,
+// the account no longer has this value: its person may have been renamed between the search and
+// this decision. So the engine evaluates the searching person again at once. If the search finds
+// the account again, that person fails.
 func (p *pass) foundByOldValue(ctx context.Context, w *work, o TargetObject, key MatchKey, owner string) (decision, error) {
 	before, err := p.otherObjects.awaited(ctx, w.known.ObjectID)
 	switch {

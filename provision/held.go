@@ -91,8 +91,8 @@ func (j *Jobs) Approve(ctx context.Context, k Key, cause string, batch int, acto
 	return j.decide(ctx, k, cause, batch, true, actor)
 }
 
-// Reject prevents the operations of a cause that are on hold from being sent. An operation is
-// decided anew when its object changes or another cause concerns the object. batch and the errors
+// Reject prevents the operations of a cause that are on hold from being sent. When the object of an
+// operation changes, or another cause concerns it, the engine decides anew. batch and the errors
 // are as in Approve.
 func (j *Jobs) Reject(ctx context.Context, k Key, cause string, batch int, actor string) (HeldCause, error) {
 	return j.decide(ctx, k, cause, batch, false, actor)

@@ -38,6 +38,7 @@ func (m *mapping) foundAccount(o TargetObject) FoundAccount {
 			a.EmployeeNumber = kept(text(attributes["employeeNumber"]))
 		}
 	}
+	a.Roles = rolesOf(r)
 	if v, shown := r["active"]; shown {
 		if on, ok := parseBool(text(v)); ok {
 			a.Active = &on
@@ -69,7 +70,7 @@ func kept(s string) string {
 	return s
 }
 
-// sortName returns the value by which lists are ordered.
+// sortName returns the value by which lists of accounts are ordered.
 func (a FoundAccount) sortName() string {
 	name := scim.Fold(withoutControls(a.Name()))
 	return strings.ToValidUTF8(name[:min(len(name), 200)], "")
@@ -95,7 +96,7 @@ func withoutControls(s string) string {
 	}, strings.ToValidUTF8(s, ""))
 }
 
-// keys returns the hashes under which the account is found by users.
+// keys returns the hashes by which users find the account.
 func (a FoundAccount) keys() []int64 {
 	var all []int64
 	add := func(hash int64) {
@@ -114,7 +115,7 @@ func (a FoundAccount) keys() []int64 {
 	return all
 }
 
-// keyHash returns the hash of a value. Two values with the same hash may differ, so the values
+// keyHash returns the hash of a value. Different values may have the same hash, so the values
 // themselves are always compared, too.
 func keyHash(kind, value string) int64 {
 	h := fnv.New64a()
@@ -132,7 +133,7 @@ func looseText(s string) string {
 	}, scim.Fold(s))
 }
 
-// candidates are accounts by the hash of a value.
+// candidates holds accounts by the hash of a value.
 type candidates map[int64][]*IdentityCandidate
 
 // near returns how many near matches each account has so far.
@@ -146,7 +147,7 @@ func (all candidates) near() map[string]int {
 	return counts
 }
 
-// tooMany reports whether more accounts have a value than are compared.
+// tooMany reports whether so many accounts have a value that they are not compared.
 func tooMany(list []*IdentityCandidate) bool { return len(list) > MaxCandidates }
 
 // discoveredUser is a user of the directory that a discovery compares with accounts.
@@ -167,7 +168,7 @@ func (p *pass) discoveredUser(o *Object, now time.Time) (u discoveredUser, probl
 // value.
 func wanted(k MatchKey) any { return oneValue(k.Value) }
 
-// looseHash returns the hash under which accounts are found that have the value, or nearly have it.
+// looseHash returns the hash that finds the accounts that have the value, or nearly have it.
 func (k MatchKey) looseHash() int64 {
 	v := wanted(k)
 	if complexValue, is := v.(map[string]any); is {
@@ -176,8 +177,7 @@ func (k MatchKey) looseHash() int64 {
 	return keyHash(k.Path, looseText(text(v)))
 }
 
-// hashes returns the hashes under which the accounts are found that the user matches or nearly
-// matches.
+// hashes returns the hashes that find the accounts that the user matches or nearly matches.
 func (u discoveredUser) hashes() []int64 {
 	all := []int64{keyHash(byConnection, u.object.ID)}
 	for _, k := range u.keys {
@@ -186,10 +186,10 @@ func (u discoveredUser) hashes() []int64 {
 	return all
 }
 
-// matches returns the accounts that the user matches, and those that the user nearly matches. As in
-// a cycle, a connection decides, and otherwise the first matching attribute that finds an account. A
-// user who was deleted matches nothing. If too many accounts have the value that decides, matches returns
-// none of them, but the hash of the value and its attribute.
+// matches returns the accounts that the user matches or nearly matches. As in a cycle, a connection
+// decides first, and then the first matching attribute that finds an account. A deleted user
+// matches no account. If too many accounts have the value that decides, matches returns no
+// accounts, but the hash of the value and the attribute's name.
 func (u discoveredUser) matches(m *mapping, byHash candidates) (all []DiscoveredMatch, sharedHash int64, shared string) {
 	done := map[string]bool{}
 	add := func(c *IdentityCandidate, by, reason string) {
@@ -253,7 +253,8 @@ func (u discoveredUser) matches(m *mapping, byHash candidates) (all []Discovered
 	return all, sharedHash, shared
 }
 
-// shared returns the first value of the account that users and too many accounts have.
+// shared returns the account's first value that is also the value of users and of too many
+// accounts.
 func (a UnsortedAccount) shared(all map[int64]SharedValue) (value SharedValue, found bool) {
 	if len(all) == 0 || len(a.Matches) > 0 || a.Connected != "" {
 		return value, false
@@ -324,7 +325,7 @@ func (a FoundAccount) differs(k MatchKey) string {
 // fits.
 type likeness struct{ kind, value string }
 
-// The kinds of likenesses, by how much they tell.
+// The kinds of likenesses. The kind that proves the most comes first.
 const (
 	sameEmployee  = "employee"
 	sameMail      = "mail"
@@ -332,10 +333,10 @@ const (
 	sameName      = "name"
 )
 
-// hash returns the hash under which accounts with this likeness are found.
+// hash returns the hash that finds the accounts with this likeness.
 func (v likeness) hash() int64 { return keyHash("like "+v.kind, v.value) }
 
-// reason says the likeness in words.
+// reason describes the likeness in words.
 func (v likeness) reason() string {
 	switch v.kind {
 	case sameEmployee:
@@ -370,7 +371,7 @@ func userLikenesses(o *Object) []likeness {
 	return likenesses([]string{text(o.Attributes["employeeId"])}, mails, text(o.Attributes["displayName"]))
 }
 
-// minLikeness is how many characters a value must have to tell something.
+// minLikeness is how many characters a value must have to count as a likeness.
 const minLikeness = 3
 
 // likenesses returns the values by which a user and an account may be alike, from the numbers, mail

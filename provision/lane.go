@@ -43,13 +43,13 @@ type Listed struct {
 	Cause  string    // the id of the cause of the object's change; "" for a single change
 	Reason string    // why the account would be disabled or deleted, in words
 	Keeps  Keeps     // which verdicts of an earlier row of the object stay in force
-	Turn   int64     // the turn that the object's row must still have to be listed; 0 means any turn
+	Turn   int64     // l is listed only if the object's row still has this turn; 0 means any turn
 	State  LinkState // the state of the object's link when the object was listed; "" if it has no link
 }
 
-// WithoutGuard returns the row to list instead of l if the state of the object's link is no longer
-// l.State. That happens if a worker has disabled or deleted the account since. The guard does not
-// count the returned row.
+// WithoutGuard returns the row to list instead of l if the object's link no longer has the state
+// l.State. This happens if a worker has disabled or deleted the account since l was made. The guard
+// does not count the returned row.
 func (l Listed) WithoutGuard() Listed {
 	return Listed{ObjectID: l.ObjectID, Why: l.Why, Lane: Checks, Cause: l.Cause}
 }
@@ -58,7 +58,7 @@ func (l Listed) WithoutGuard() Listed {
 type ListedMember struct {
 	Member string // the object id of the member
 	Cause  string // the id of the cause of the change; "" for a single change
-	Takes  bool   // whether a single change ended the membership, so that the guard does not judge it
+	Takes  bool   // whether a single change ended the membership; the guard does not judge single changes
 }
 
 // list returns a row of the work list for each object, with its lane and the fields for the guard.

@@ -17,22 +17,22 @@ import (
 
 const (
 	fewRequests   = 50 // a listedTarget answers this many questions without the list
-	checkedAnswer = 20 // how many answers "there is no such account" of the list are checked with a search
+	checkedAnswer = 20 // how many of the list's answers "there is no such account" are checked with a search
 	checkedShape  = 3  // for how many accounts the list is compared with the account itself
 	packSize      = 16 // how many accounts are compressed together
 
-	mostPauses   = 5           // how often a page of the list is asked for, if the target asks for pauses
-	longestPause = time.Minute // the longest pause before a page of the list is asked for again
+	mostPauses   = 5           // how many times a page of the list is requested, if the target asks for pauses
+	longestPause = time.Minute // the longest pause before a page of the list is requested again
 )
 
 // listedTarget is a Target that reads all accounts once, and then answers Find and Get from this
 // list. A plan needs it: with one request for each person, a plan of many people would take much
 // longer than the list.
 //
-// The list is read when it costs no more requests than were already made without it. It is used
-// only as far as it proves to be right: it must have as many accounts as the target says that it
-// has, it must show the attributes that a single account shows, and searches must confirm that
-// accounts that it does not show do not exist.
+// listedTarget first passes questions on to the target. It reads the list once it has passed on as
+// many questions as the list needs requests. It uses the list only if it has as many accounts as
+// the target says, and shows the attributes that a single account shows. The first times that the
+// list does not have an account, a search must confirm that the account does not exist.
 type listedTarget struct {
 	Target
 	matching []row          // the attributes by which Find uses the list
@@ -40,10 +40,10 @@ type listedTarget struct {
 
 	mu        sync.Mutex // protects the fields below
 	questions int        // how many questions were asked before the list was read
-	needed    int        // after how many questions the list is read; 0 if it is not known yet
+	needed    int        // the list is read after this many questions; 0 if the number is not known yet
 	settled   bool       // whether the list was read, or cannot be used
 	accounts  *packedAccounts
-	unchecked int // how many more answers "there is no such account" are checked
+	unchecked int // how many more answers "there is no such account" will be checked
 }
 
 func newListedTarget(t Target, m *mapping, progress func(read int)) *listedTarget {
@@ -77,7 +77,7 @@ func (t *listedTarget) Find(ctx context.Context, path string, value any) ([]Targ
 		return found, nil
 	}
 	if found, err = t.Target.Find(ctx, path, value); len(found) > 0 {
-		t.distrust() // the list hides accounts
+		t.distrust() // the list does not show all accounts
 	}
 	return found, err
 }
@@ -113,7 +113,7 @@ func (t *listedTarget) checkAbsence() bool {
 	return t.unchecked >= 0
 }
 
-// distrust makes the target answer every further question itself.
+// distrust drops the list, so that the target answers all further questions.
 func (t *listedTarget) distrust() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -138,7 +138,7 @@ func (t *listedTarget) list(ctx context.Context) (*packedAccounts, error) {
 			return nil, ctx.Err()
 		}
 		if first.Total == 0 && len(first.Objects) > 0 {
-			t.settled = true // without its length, a list proves nothing
+			t.settled = true // a list whose length is not known proves nothing
 			return nil, nil
 		}
 		if t.needed = int(first.Total) / listPage; t.questions < t.needed {
@@ -148,7 +148,7 @@ func (t *listedTarget) list(ctx context.Context) (*packedAccounts, error) {
 	t.settled = true
 	accounts, err := t.read(ctx)
 	if err != nil {
-		return nil, ctx.Err() // without the list, each question is asked at the target, which reports what is wrong
+		return nil, ctx.Err() // without the list, the target answers each question, and reports what is wrong
 	}
 	t.accounts = accounts
 	return accounts, nil
@@ -168,7 +168,8 @@ func (t *listedTarget) read(ctx context.Context) (*packedAccounts, error) {
 			total, last = page.Total, lastID(page)
 			return page, err
 		}
-		// The page begins with the last account of the page before. Otherwise the list has moved.
+		// The page must begin with the last account of the previous page. Otherwise the list has
+		// changed.
 		page, err := t.listAfterPauses(ctx, start-1, count)
 		if err != nil {
 			return page, err
@@ -205,8 +206,8 @@ func lastID(page ObjectPage) string {
 	return page.Objects[len(page.Objects)-1].ID
 }
 
-// listAfterPauses reads a page of the list. If the target asks for a pause, it waits and asks again,
-// a few times.
+// listAfterPauses reads a page of the list. If the target asks for a pause, listAfterPauses waits
+// and requests the page again, a few times.
 func (t *listedTarget) listAfterPauses(ctx context.Context, start, count int) (ObjectPage, error) {
 	for attempt := 1; ; attempt++ {
 		page, err := t.Target.List(ctx, start, count)
@@ -245,8 +246,8 @@ func (t *listedTarget) showsLess(ctx context.Context, accounts *packedAccounts) 
 	return false, nil
 }
 
-// lacksNames reports whether the attributes of full have a name, at any depth, that those of part do
-// not have. It does not look into lists.
+// lacksNames reports whether part lacks the name of an attribute that full has, at any depth. It
+// does not look into lists.
 func lacksNames(part, full map[string]any) bool {
 	for name, value := range full {
 		has, found := part[name]

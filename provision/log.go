@@ -37,8 +37,8 @@ func (e LogEntry) Cursor() string {
 }
 
 // LogCursor returns the [LogQuery.Before] for the page that begins after the entry with this time
-// and id. An empty id stands before all ids. So, of the entries with this time, a page with the
-// oldest entries first has all, and a page with the newest entries first has none.
+// and id. An empty id stands before all ids. With an empty id, a page with the oldest entries first
+// has all entries with this time, and a page with the newest entries first has none of them.
 func LogCursor(at time.Time, id string) string {
 	return strconv.FormatInt(at.UnixMicro(), 10) + "-" + id
 }

@@ -112,8 +112,8 @@ func (p *pass) replaceAccount(ctx context.Context, w *work, attributes map[strin
 	return p.decideUnmatched(ctx, w, attributes, keys, l)
 }
 
-// cannotLook returns the decision that a person fails, because the person's account is gone and the
-// engine cannot search for another one.
+// cannotLook returns the failure of a person whose account is gone, if the engine cannot search for
+// another account.
 func (w *work) cannotLook(l lookup, old Link) fail {
 	te := &TargetError{
 		Kind: Unsearchable, Code: "InvalidAnchor",
@@ -161,8 +161,8 @@ func (w *work) skipMissing(mayCreate bool) skip {
 	return s
 }
 
-// failLost returns the decision that a person fails whose account is gone or may be gone. The
-// engine looks for the account again.
+// failLost returns the failure of a person whose account is gone or may be gone. The engine looks
+// for the account again.
 func (w *work) failLost(te *TargetError, old Link) fail {
 	f := w.withAction(w.fail(te))
 	f.pair = rememberLost(old)

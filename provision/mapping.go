@@ -126,8 +126,8 @@ func (r *row) parsePath() error {
 	return nil
 }
 
-// element returns the lowercase part of the row's path that selects an element of a multi-valued
-// attribute, such as emails[type eq "work"]. It is "" if the path selects no element.
+// element returns, in lower case, the part of the row's path that selects an element of a
+// multi-valued attribute, such as emails[type eq "work"]. It is "" if the path selects no element.
 func (r *row) element() string { return strings.ToLower(elementOf(r.Target)) }
 
 // elementOf returns the part of a path up to the closing bracket; "" if the path has no filter.
@@ -538,8 +538,8 @@ func (r *row) sameSet(have, want []any) bool {
 	return true
 }
 
-// same reports whether the account's value have equals the wanted value want, by the rules for the
-// attribute's type.
+// same reports whether have, the value of the account, equals want, the wanted value. It compares
+// by the rules for the type of the attribute.
 func (r *row) same(have, want any) bool {
 	switch want := want.(type) {
 	case bool:

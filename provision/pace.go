@@ -34,8 +34,9 @@ type Pace struct {
 	Rate  float64              `json:"rate,omitempty"`  // the largest number of requests per second; 0 means that no limit is known
 	Kinds map[Request]KindPace `json:"kinds,omitempty"` // the pace for each kind of request
 
-	// Kept is for how much longer the rate is kept before a higher rate is tried. It is negative if
-	// higher rates are being tried. Without it, the time would begin anew in each slice.
+	// Kept is how much longer the rate is kept before a higher rate is tried. It is negative if
+	// higher rates are being tried. It is stored so that this time does not begin anew in each
+	// slice.
 	Kept    time.Duration `json:"kept,omitempty"`
 	Holding time.Duration `json:"holding,omitempty"` // how long the current rate is kept before a higher rate is tried
 	Step    float64       `json:"step,omitempty"`    // the factor by which the rate grows each second
@@ -55,8 +56,9 @@ const (
 	// application without free licenses may answer 429 permanently.
 	maxCreatePauses = 5
 
-	firstHold = 20 * time.Second  // how long a learned rate is kept at first before a higher rate is tried
-	maxHold   = 160 * time.Second // the longest time that a learned rate is kept
+	searchHold = 2 * time.Second   // how long a rate is tried while the target's rate is searched for
+	firstHold  = 20 * time.Second  // how long a learned rate is kept at first before a higher rate is tried
+	maxHold    = 160 * time.Second // the longest time that a learned rate is kept
 	// maxTrial limits the time that counts, at the start of a slice, as time in which higher rates
 	// were tried. After a while without requests, the rate must not grow too quickly.
 	maxTrial = 20 * time.Second
@@ -88,6 +90,7 @@ type pacer struct {
 	raised      time.Time     // the time up to which the growth of the rate has been computed
 	raiseAfter  time.Time     // the time before which no higher rate is tried
 	holding     time.Duration // how long the current rate is kept before a higher rate is tried
+	low, high   float64       // while the target's rate is searched for: a rate that it seems to accept, and one that it refused; otherwise high is 0
 	step        float64       // the factor by which the rate grows each second
 	since       time.Time     // the start of the period in which successes are counted
 	slowed      time.Time     // when the rate was last lowered
@@ -131,9 +134,8 @@ func newPacer(p Pace, now func() time.Time, after func(time.Duration) <-chan tim
 }
 
 const (
-	slowStep   = 1.01 // growth per second of a rate that was measured
-	middleStep = 1.03 // growth per second of a rate that was measured while it grew quickly
-	quickStep  = 2    // growth per second of a rate that was guessed after a burst
+	slowStep  = 1.01 // growth per second of a rate that was measured
+	quickStep = 2    // growth per second of a rate that was guessed after a burst
 )
 
 // learned returns the pace that the pacer has learned, to store it with the state.
@@ -249,7 +251,7 @@ func (c *pacer) close() {
 	c.letBegin()
 }
 
-// letBegin lets those waiting requests begin that may begin now. The caller must hold c.mu.
+// letBegin starts the waiting requests that may begin now. The caller must hold c.mu.
 func (c *pacer) letBegin() {
 	now := c.now()
 	var look time.Time    // when to check again
@@ -265,7 +267,7 @@ func (c *pacer) letBegin() {
 			w.refusal = c.postponedError(w.kind, g, begin)
 			g.waiting--
 			close(w.open)
-		case !may && begin.IsZero(): // grant checks this request again when a running request ends
+		case !may && begin.IsZero(): // letBegin checks this request again when a running request ends
 			left = append(left, w)
 			if !slices.Contains(full, g) {
 				full = append(full, g)
@@ -329,7 +331,12 @@ func (c *pacer) countBegin(now time.Time) {
 	if c.rate <= 0 {
 		return
 	}
-	if now.After(c.raiseAfter) {
+	switch {
+	case !now.After(c.raiseAfter):
+	case c.high > 0: // the rate was accepted, so the search goes on above it
+		c.searchRate(c.rate, c.high)
+		c.raiseAfter = now.Add(c.holding)
+	default:
 		seconds := min(now.Sub(latest(c.raised, c.raiseAfter)).Seconds(), 1)
 		// After a while without refusals, the rate grows faster and faster.
 		c.rate *= 1 + min(1, (c.step-1)*math.Exp2(now.Sub(c.raiseAfter).Seconds()/10))*seconds
@@ -363,8 +370,8 @@ func (g *gate) status() int {
 	return g.refusal.Status
 }
 
-// wakeAt starts a timer that calls grant at the time at. It does nothing if at is zero, or if a
-// timer runs that calls grant earlier.
+// wakeAt starts a timer that calls letBegin at the time at. It does nothing if at is zero, or if a
+// running timer calls letBegin earlier.
 func (c *pacer) wakeAt(now, at time.Time) {
 	if at.IsZero() || !c.alarm.IsZero() && !at.Before(c.alarm) {
 		return
@@ -435,21 +442,27 @@ func (c *pacer) countSuccess(g *gate, now time.Time, took time.Duration) {
 // lowerRate lowers the target's rate after a refusal. It computes the rate from the requests that
 // the target accepted shortly before.
 func (c *pacer) lowerRate(now time.Time, pause time.Duration) {
-	if len(c.answerTimes) == 0 {
+	accepted := float64(len(c.answerTimes))
+	if accepted == 0 {
+		c.since = now.Add(pause)
 		return // no request was accepted, so there is no rate to measure
 	}
 	elapsed := now.Sub(c.since)
 	before := c.rate
 	switch {
 	case c.rate == 0 && elapsed >= time.Second: // the first refusal: measure the time just before it
-		c.rate = 0.95 * max(firstWidth/2, c.acceptedRate(now, min(elapsed, 2*time.Second)))
-		c.step, c.holding = middleStep, firstHold/4
-	case elapsed < time.Second && c.rate == 0: // a refused burst: count the accepted requests over the elapsed time plus the pause
-		c.rate = max(firstWidth/2, float64(len(c.answerTimes))/(elapsed+pause).Seconds())
+		high := max(firstWidth/2, c.acceptedRate(now, min(elapsed, 2*time.Second)))
+		c.searchRate(min(high, max(firstWidth/2, accepted/(elapsed+pause).Seconds())), high)
+	case c.rate == 0: // a refused burst: count the accepted requests over the elapsed time plus the pause
+		c.rate = max(firstWidth/2, accepted/(elapsed+pause).Seconds())
 		c.step, c.holding = quickStep, 0
-	case c.step == quickStep && elapsed >= time.Second/4: // the rate grew quickly: measure the last second
-		c.rate = 0.95 * min(c.rate, c.acceptedRate(now, min(elapsed, time.Second)))
-		c.step, c.holding = middleStep, firstHold/4
+	case c.step == quickStep: // the rate doubled each second: measure the last second
+		high := min(c.rate, 1.2*c.acceptedRate(now, min(elapsed, time.Second)))
+		c.searchRate(high/2, high)
+	case c.high > 0 && c.rate >= 1.1*c.low:
+		c.searchRate(c.low, c.rate)
+	case c.high > 0: // the target refused a rate that it seemed to accept
+		c.searchRate(max(accepted/now.Sub(c.slowed).Seconds(), 0.8*c.rate), c.rate)
 	case elapsed > 5*time.Second:
 		c.rate = 0.97 * min(c.rate, c.acceptedRate(now, 2*time.Second))
 		c.step, c.holding = slowStep, min(max(2*c.holding, firstHold), maxHold)
@@ -466,6 +479,17 @@ func (c *pacer) lowerRate(now time.Time, pause time.Duration) {
 	c.slowed, c.since = now, now.Add(pause)
 	c.raiseAfter, c.raised, c.next = c.since.Add(c.holding), c.since, now
 	c.answerTimes = c.answerTimes[:0]
+}
+
+// searchRate searches for the target's rate between a rate that the target seems to accept and one
+// that it refused. It tries a rate between them, nearer to the lower one, because a refusal costs a
+// pause. When the two are close, the search ends with the lower one.
+func (c *pacer) searchRate(low, high float64) {
+	c.low, c.high, c.rate = low, high, math.Cbrt(low*low*high)
+	c.step, c.holding = slowStep, searchHold
+	if high < 1.06*low {
+		c.rate, c.high, c.holding = low, 0, firstHold
+	}
 }
 
 // acceptedRate returns how many requests per second the target accepted in a window of time.

@@ -22,7 +22,7 @@ const (
 	outcomeTime         = 100 * time.Millisecond
 	maxWaitingOutcomes  = 128             // when this many outcomes wait, they are committed at once
 	maxRecordsPerCommit = 512             // the largest number of intents and outcomes in one commit
-	mostFirstTime       = 2 * time.Second // how long the work of a cycle waits until all changes are listed
+	mostFirstTime       = 2 * time.Second // the longest time that the work of a cycle waits for changes to be listed
 	feedPageSize        = 1024            // how many new objects the feed reads from the work list at a time
 	maxWaitingRequests  = 128             // while this many requests wait for the pacer, only urgent objects are begun
 )
@@ -34,8 +34,8 @@ const (
 //	                                            export
 //
 // A worker takes one person through all steps. An intent is on disk before its create is sent. A
-// person is in hand from the time the feed gives them to a worker until their outcome is committed,
-// or until the worker leaves them on the list unchanged.
+// person is in hand from the time the feed passes the person to a worker. The time ends when the
+// person's outcome is committed, or when the worker leaves the person on the list unchanged.
 type pipeline struct {
 	r     *run
 	p     *pass
@@ -53,7 +53,7 @@ type pipeline struct {
 	busy   int             // number of workers that are running; only the feed uses it
 
 	onlyOneWriteAtATime atomic.Bool     // whether the target refused every write before, so that only one write at a time is tried
-	trialLock           lock            // held while that write is tried
+	trialLock           lock            // held while the single write of a trial is sent
 	refusedObjects      map[string]bool // objects whose first write was refused, since the last success; protected by mu
 
 	hasCalledGuard bool // whether an import of this slice has called the guard; only imports use it
@@ -83,8 +83,8 @@ type feedMessage struct {
 	released        []string // objects that are no longer in hand
 	ended           bool     // whether a worker has ended
 	importEnded     bool     // whether an import has ended; the fields below belong to it
-	importFoundWork bool     // whether the import found something
-	changesLeft     bool     // whether there are changes that this cycle has not imported yet
+	importFoundWork bool     // whether the import found work
+	changesLeft     bool     // whether there may be changes that this cycle has not imported yet
 	lane            Lane     // the most urgent lane of the objects that the import found; 0 if that is not known
 	err             error    // the import's error
 }
@@ -216,6 +216,7 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 					// A leaver does not wait until everything is listed.
 					importing, first = false, first && news.changesLeft && news.err == nil && news.lane != Leavers && l.r.e.Now().Before(firstUntil)
 					refill = refill || news.importFoundWork && l.goesFirst(news.lane)
+					look = look || news.importFoundWork && l.r.phase() == Finishing
 					err = errors.Join(err, news.err)
 				default:
 					refill = refill || len(l.queue) == 0
@@ -273,8 +274,8 @@ func (l *pipeline) commitWaitingRecords() {
 	}
 }
 
-// dispatch gives people to workers while there is room. refill says whether to read the work list
-// again first. dispatch returns true if the next call must read the list again.
+// dispatch passes people to workers while workers are free. If refill is true, it first reads the
+// work list again. It returns true if the next call must read the list again.
 func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 	parked, started := l.pacer.waits(), false
 	for !l.isTestingConnection() {
@@ -295,7 +296,7 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 			continue
 		}
 		room := l.r.e.workers()
-		free := 1 // how many workers must be free before the next object is given to one
+		free := 1 // how many workers must be free before one gets the next object
 		switch {
 		case next.Lane == Leavers || next.Why == ByDemand:
 			room += firstWidth // more workers may run for urgent work, so that it does not wait for other work
@@ -339,15 +340,18 @@ func (l *pipeline) nextPage(ctx context.Context, parked int) ([]Pending, error) 
 	return append(page, others...), err
 }
 
-// importNext imports new changes or, if there are none, the next page of the cycle. If it found
-// something, and the first time in a slice, the guard then judges.
+// importNext imports new changes or, if there are none, the next page of the cycle. Then it calls
+// the guard if it found work, or if this is the first import of the slice.
 func (l *pipeline) importNext(ctx context.Context) feedMessage {
 	l.r.importing.acquire(l.g)
 	defer l.r.importing.release()
 	lane := Lane(0)
 	found, err := l.r.importNews(ctx)
-	if err == nil && !found {
+	// In this phase, importPage lists the changed people. They do not wait behind changed groups.
+	changesLeft := err == nil && !found && l.r.phase() == Changes
+	if err == nil && !found && !changesLeft {
 		found, err = l.r.importGroupNews(ctx)
+		changesLeft = found
 	}
 	if err == nil && !found && l.r.phase() != Finishing {
 		found = true
@@ -360,7 +364,7 @@ func (l *pipeline) importNext(ctx context.Context) feedMessage {
 			found, lane = true, 0
 		}
 	}
-	return feedMessage{importEnded: true, importFoundWork: found, changesLeft: l.r.phase() == Changes, lane: lane, err: err}
+	return feedMessage{importEnded: true, importFoundWork: found, changesLeft: changesLeft || l.r.phase() == Changes, lane: lane, err: err}
 }
 
 // workOn takes one person through all steps. If it has no outcome to record, so that the person
@@ -467,9 +471,13 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 		switch d := w.decision.(type) {
 		case patch:
 			flies.GivenAttributes = attributesGivenValues(d.changes)
+			if w.takesAway() {
+				w.p.closing.add(w.known.ObjectID, l.r.e.Now())
+			}
 		case remove: // if the object comes back into scope before the outcome is known, the account is read first
 			w.deleting = true
 			w.p.doubt.add(w.known.ObjectID, l.r.e.Now())
+			w.p.closing.add(w.known.ObjectID, l.r.e.Now())
 		}
 		if err := l.storeBeforeSending(w, flies); err != nil {
 			return err
@@ -511,7 +519,7 @@ func (l *pipeline) intend(w *work, d create, times int) error {
 // sent. It returns when the outcome is on disk.
 func (l *pipeline) storeBeforeSending(w *work, o Outcome) error {
 	saved := make(chan error, 1)
-	if w.known.Lane != Leavers { // no other worker begins in the place of this one, and overtakes a leaver
+	if w.known.Lane != Leavers { // while this worker waits, no other worker may take its place and overtake a leaver
 		l.workersSaving.Add(1)
 		l.wakeTheFeed()
 		defer l.workersSaving.Add(-1)

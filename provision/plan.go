@@ -23,7 +23,7 @@ type PlannedObject struct {
 	Action      Action     `json:"action"` // Other: nothing would be sent
 	Result      Result     `json:"result"` // Success: the action would be sent; Skipped, Warning or Failure: it would not
 	TargetID    string     `json:"targetId,omitempty"`
-	Code        string     `json:"code,omitempty"`   // why nothing would be sent: a code of Entra's or our own; "" if it would
+	Code        string     `json:"code,omitempty"`   // Entra's code or our own for why nothing would be sent; "" if something would be
 	Reason      string     `json:"reason,omitempty"` // the meaning of Code, or the values that an undo does not restore
 	Advice      string     `json:"recommendedAction,omitempty"`
 	Changes     []Change   `json:"changes"`
@@ -33,8 +33,11 @@ type PlannedObject struct {
 	Removed []PlannedMember `json:"membersRemoved,omitempty"`
 	// Follows is true if Changes holds a reference, such as the manager, that is sent in a separate
 	// request. That happens when the person's account is created in the same cycle, or when the
-	// referenced account comes or goes in it.
+	// referenced account is created or removed in that cycle.
 	Follows bool `json:"follows,omitempty"`
+	// Spare is the id of the account of another active administrator, if the plan disables an
+	// administrator's account.
+	Spare string `json:"otherAdministrator,omitempty"`
 
 	fingerprint string // the hash of the requests, as work.fingerprint returns it
 	lane        Lane   // the lane in which the operation is sent
@@ -45,7 +48,7 @@ func (o PlannedObject) ofMembers() bool { return len(o.Added)+len(o.Removed) > 0
 
 // PlanReport summarizes a plan.
 type PlanReport struct {
-	Kind     string `json:"kind"` // the kind of cycle that would run, or UndoPlan
+	Kind     string `json:"kind"` // the kind of cycle that would run, or UndoPlan, ReassertPlan or DisablePlan
 	Read     int    `json:"read"` // how many people and groups were evaluated
 	Creates  int    `json:"creates"`
 	Updates  int    `json:"updates"`
@@ -84,8 +87,8 @@ func (e *Engine) PlanWith(ctx context.Context, k Key, schema *Schema, visit func
 	return e.planWith(ctx, k, schema, visit, func(int) {})
 }
 
-// planWith is PlanWith. It calls listed with the number of accounts that were read, if it reads the
-// list of the application's accounts.
+// planWith does the work of PlanWith. If it reads the list of the application's accounts, it calls
+// listed with the number of accounts that were read so far.
 func (e *Engine) planWith(ctx context.Context, k Key, schema *Schema, visit func(PlannedObject) error, listed func(read int)) (PlanReport, error) {
 	r, err := e.open(ctx, k, 0)
 	if err != nil {
@@ -174,7 +177,8 @@ func (f *forecast) evaluateCandidates(ctx context.Context) error {
 }
 
 // evaluateChanges evaluates the people and groups that have changed since the last cycle. If the
-// next cycle is an initial one, it only records the people who have lost access, see leavers.
+// next cycle is an initial one, it only records the people who have lost access (see
+// recordLeavers).
 func (f *forecast) evaluateChanges(ctx context.Context) error {
 	if f.initial {
 		return f.recordLeavers(ctx)
@@ -188,7 +192,7 @@ func (f *forecast) evaluateChanges(ctx context.Context) error {
 	if err := f.r.preview(ctx, Changes, changed); err != nil {
 		return err
 	}
-	return f.r.eachGroupNews(ctx, func(listed []Listed, _ Cursor) (bool, error) {
+	return f.r.eachGroupNews(ctx, f.r.state.Groups.Mark, func(listed []Listed, _ Cursor) (bool, error) {
 		ids := make([]string, len(listed))
 		for i, l := range listed {
 			ids[i] = l.ObjectID
@@ -249,7 +253,7 @@ func (f *forecast) evaluate(ctx context.Context, ids []string) error {
 }
 
 // preview calls page with the ids of the objects that a cycle would import if it started in the
-// phase from. It also remembers the origins of their changes.
+// phase that the argument from names. It also remembers the origins of their changes.
 func (r *run) preview(ctx context.Context, from Phase, page func([]string) error) error {
 	s := r.state
 	s.Phase, s.After = from, ""
@@ -329,7 +333,7 @@ func (w *work) plannedObject() PlannedObject {
 	if o.Result == Success {
 		o.Reason = strings.Join(w.notesOnKeptValues, " ")
 	}
-	o.fingerprint, o.lane = w.fingerprint(), w.plannedLane()
+	o.fingerprint, o.lane, o.Spare = w.fingerprint(), w.plannedLane(), w.spare
 	return o
 }
 

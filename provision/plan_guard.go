@@ -50,8 +50,9 @@ func (g *planGuard) causeOf(w *work, origins map[string]Origin) string {
 }
 
 // keepForJudgement judges a planned operation o that may take access away. If the operation is on
-// hold or rejected, takes changes o to say so. waits reports whether the operation has to wait
-// until all operations of its cause are known; takes then keeps it, with its consequence c.
+// hold or rejected, keepForJudgement changes o to say so. waits reports whether the operation has
+// to wait until all operations of its cause are known; then keepForJudgement keeps the operation
+// with its consequence c.
 func (g *planGuard) keepForJudgement(w *work, o *PlannedObject, c consequence, origins map[string]Origin) (waits bool) {
 	if !w.takesAway() || w.known.Takes && w.known.Verdict == Ready {
 		return false
@@ -90,7 +91,7 @@ func (r *run) confirmedDisablesOfNextCycle() int {
 	return r.state.Allowed
 }
 
-// judgeAccounts judges the operations that takes has kept, cause by cause, and shows them.
+// judgeAccounts judges the operations that wait for their causes, cause by cause, and shows them.
 func (g *planGuard) judgeAccounts(ctx context.Context, f *forecast) error {
 	for _, cause := range slices.Sorted(maps.Keys(g.causes)) {
 		j, err := g.judgement(ctx, f.r, cause)
@@ -149,8 +150,8 @@ func (g *planGuard) judgeMembers(ctx context.Context, f *forecast) error {
 	return nil
 }
 
-// judgement returns the counts of a cause: what the store knows about it, and the operations of the
-// plan that were counted before. The callers add to it.
+// judgement returns the counts of a cause: the counts that the store has, and the operations of the
+// plan that were counted before. The callers add further operations.
 func (g *planGuard) judgement(ctx context.Context, r *run, cause string) (*Judgement, error) {
 	if j := g.judged[cause]; j != nil {
 		return j, nil

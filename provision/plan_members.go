@@ -64,7 +64,7 @@ func (f *forecast) memberships(ctx context.Context) error {
 	return nil
 }
 
-// noteMoved records the memberships of each object whose account comes, goes or changes.
+// noteMoved records the memberships of each object whose account is created, removed or changed.
 func (f *forecast) noteMoved(ctx context.Context) error {
 	for _, id := range slices.Sorted(maps.Keys(f.moves)) {
 		groups, err := f.r.groups.source.GroupsOf(ctx, id)
@@ -332,8 +332,8 @@ func (g *groupPlan) plan(ctx context.Context, members []Membership) error {
 // linkedAccount stands for the id of the member's account in a membership that was never sent.
 const linkedAccount = "(linked)"
 
-// endWithAccount changes a membership in the same way as a cycle does when the member's account
-// ends.
+// endWithAccount changes a membership in the same way as a cycle does when the member's account may
+// no longer be a member.
 func (m *Membership) endWithAccount(moved move) {
 	switch {
 	case moved.needsNoGuard:
@@ -344,7 +344,7 @@ func (m *Membership) endWithAccount(moved move) {
 }
 
 // remove plans the removal of a member, or leaves the decision to the guard. It ignores a removal
-// that was rejected. ends says why the membership ends; "" as in whyEnds.
+// that was rejected. ends is the reason why the membership ends, as whyEnds returns it.
 func (g *groupPlan) remove(m Membership, ends string) {
 	switch member := (PlannedMember{ObjectID: m.Member}); {
 	case m.Verdict == OnHold:

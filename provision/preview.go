@@ -32,7 +32,7 @@ type RowPreview struct {
 type PreviewValue struct {
 	Person
 	Values  []string // the values; empty if there is none
-	Hidden  bool     // whether Values is empty because the value is a password or behind Redact
+	Hidden  bool     // whether Values is empty because the value is a password or uses Redact
 	Problem string   // why the row fails; "" if it does not fail
 }
 
@@ -89,7 +89,7 @@ func (j *Jobs) Try(ctx context.Context, job Job, mapping, replaces string, edit 
 	}
 	t.Chosen = &v
 	if tryRow.row.Expr != nil && !tryRow.ofMembers() {
-		_, t.Trace, _ = tryRow.row.Expr.Trace(tryRow.env(chosen)) //nolint:errcheck // the value has the same error
+		_, t.Trace, _ = tryRow.row.Expr.Trace(tryRow.env(chosen)) //nolint:errcheck // t.Chosen already has this error
 	}
 	return t, nil
 }

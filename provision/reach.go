@@ -55,7 +55,7 @@ func (r scopeChecker) has(o Object) bool {
 	return in || err != nil
 }
 
-// maxSlowPatterns is how often a comparison waits until a regular expression reaches its time
+// maxSlowPatterns is how many times a comparison waits until a regular expression reaches its time
 // limit. Each wait concerns one user and takes a tenth of a second.
 const maxSlowPatterns = 20
 
@@ -187,7 +187,7 @@ func (j *Jobs) linkStates(ctx context.Context, k Key, kind ObjectKind) (map[stri
 	}
 }
 
-// With returns the job with those of the new settings on which Reach depends.
+// With returns the job with the new settings that Reach depends on.
 func (job Job) With(s Settings) (Job, error) {
 	job.Scope, job.Status = s.Scope, s.Status
 	if s.Actions == nil {

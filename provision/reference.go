@@ -31,8 +31,8 @@ func (m *mapping) refersTo(attributes map[string]any) string {
 
 // addReferences adds the values of the rows with references to w.values. A value is the id of the
 // account of another person, such as the manager. If the other person has no account, the value is
-// empty; when they get an account, the engine looks at this person again. While this person has no
-// access, addReferences adds no values. A decision that is not nil means that a row failed.
+// empty. When that person gets an account, the engine looks at this person again. While this person
+// has no access, addReferences adds no values. A decision that is not nil means that a row failed.
 func (p *pass) addReferences(ctx context.Context, w *work, attributes map[string]any) (decision, error) {
 	rows := p.m.references()
 	link := *w.link

@@ -12,7 +12,7 @@ import (
 
 // restore says what an undo has to restore of one account.
 type restore struct {
-	mappings    int64         // the version of the mappings to work with; 0 means those of today
+	mappings    int64         // the version of the mappings to work with; 0 means the current mappings
 	planned     bool          // whether the operation comes from a plan, so that the account must have exactly the planned values now
 	didNotExist bool          // whether the account did not exist before, so that it must be deleted or disabled
 	values      []formerValue // in the order in which they were changed
@@ -38,7 +38,7 @@ func (x *ExpectedOperation) newRestore() *restore {
 	return r
 }
 
-// history reads from the log what an undo has to restore of one object.
+// history reads from the log what an undo has to restore for one object.
 func (e *Engine) history(ctx context.Context, k Key, u Undo, id string) (*restore, error) {
 	r := &restore{mappings: u.mappings()}
 	members, failed := false, ""
@@ -96,7 +96,7 @@ func (r *restore) changedBy(e LogEntry) {
 	}
 	for _, m := range e.Modified {
 		if i := r.indexOfPath(m.DisplayName); i >= 0 {
-			r.values[i].wrote = m.NewValue // the first change of the attribute has the value before all of them
+			r.values[i].wrote = m.NewValue // values[i].before is already known from the first change of the attribute
 			continue
 		}
 		v := formerValue{path: m.DisplayName, wrote: m.NewValue}
@@ -181,7 +181,7 @@ func (p *pass) withMapping(m *mapping) *pass {
 	m.now, m.domain = p.m.now, p.m.domain
 	return &pass{
 		job: p.job, m: m, target: p.target, members: p.members, searcher: p.searcher, g: p.g, firstCheckLock: newLock(), settle: p.settle,
-		doubt: p.doubt, unsureAttributes: p.unsureAttributes, otherObjects: p.otherObjects, owner: p.owner, claims: p.claims, listed: p.listed, listedSince: p.listedSince,
+		doubt: p.doubt, closing: p.closing, unsureAttributes: p.unsureAttributes, otherObjects: p.otherObjects, owner: p.owner, claims: p.claims, listed: p.listed, listedSince: p.listedSince,
 	}
 }
 
@@ -225,8 +225,16 @@ func (p *pass) restoreAccount(ctx context.Context, w *work, attributes map[strin
 	if back.didNotExist {
 		return p.restoreAbsence(w, attributes), nil
 	}
-	if !p.m.can(FlowUpdate) {
-		return w.skip("UpdateDisabled", "Update is not among the Target Object Actions.", "Tick Update to take changes back."), nil
+	return p.restoreValues(w, back), nil
+}
+
+// restoreValues decides how to give an account that was read its former values.
+func (p *pass) restoreValues(w *work, back *restore) decision {
+	switch {
+	case back.refusal != nil:
+		return w.skip(back.refusal.code, back.refusal.reason, back.refusal.advice)
+	case !p.m.can(FlowUpdate):
+		return w.skip("UpdateDisabled", "Update is not among the Target Object Actions.", "Tick Update to take changes back.")
 	}
 	changes, meanwhile := p.formerValues(w, back)
 	action := Update
@@ -235,20 +243,21 @@ func (p *pass) restoreAccount(ctx context.Context, w *work, attributes map[strin
 	}
 	switch {
 	case len(changes) == 0 && len(w.notesOnKeptValues) == 0:
-		return w.skip(codeAsBefore, "The account has the values that it had before.", ""), nil
+		return w.skip(codeAsBefore, "The account has the values that it had before.", "")
 	case len(changes) == 0 && meanwhile:
-		return w.skip(codeChanged, strings.Join(w.notesOnKeptValues, " "), ""), nil
+		return w.skip(codeChanged, strings.Join(w.notesOnKeptValues, " "), "")
 	case len(changes) == 0:
-		return w.skip(codeNotUndone, strings.Join(w.notesOnKeptValues, " "), ""), nil
-	case action == Update && !w.entitled():
-		return w.skip(codeNoAccess, "The person has no access today: "+w.whyDisabled(), "Correct that first, and make the plan again."), nil
+		return w.skip(codeNotUndone, strings.Join(w.notesOnKeptValues, " "), "")
+	case action == Update && !w.unmanaged && !w.entitled():
+		return w.skip(codeNoAccess, "The person has no access today: "+w.whyDisabled(), "Correct that first, and make the plan again.")
 	}
 	w.step("EntrySynchronizationUpdate", ProcessingStep, Success, fmt.Sprintf("%s will be set back in %s.", w.describeObject(), p.m.target), nil)
-	return patch{action: action, link: *w.link, changes: changes}, nil
+	return patch{action: action, link: *w.link, changes: changes}
 }
 
-// formerValues returns the changes that restore the values of an account that was read. It notes in
-// w.keeps what stays as it is. meanwhile reports whether somebody changed a value since.
+// formerValues returns the changes that restore the values of an account that was read. It adds a
+// sentence to w.notesOnKeptValues for each value that stays as it is. meanwhile reports whether
+// somebody changed a value since.
 func (p *pass) formerValues(w *work, back *restore) (changes []Change, meanwhile bool) {
 	keep := func(path, why string) {
 		w.notesOnKeptValues = append(w.notesOnKeptValues, fmt.Sprintf("%s stays as it is: %s.", path, why))

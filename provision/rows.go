@@ -196,8 +196,8 @@ func (job Job) RemoveRow(mapping, target string, c Catalog) (Job, error) {
 }
 
 // MoveRow returns a copy of the job with one row of a mapping in another place. place is the new
-// number of the row, from 1. The page and the requests have the attributes in the order of the
-// rows. MoveRow returns an *InputError if there is no such row or place.
+// number of the row, from 1. The order of the rows is the order of the attributes on the page and
+// in requests. MoveRow returns an *InputError if there is no such row or place.
 func (job Job) MoveRow(mapping, target string, place int, c Catalog) (Job, error) {
 	return job.editRows(mapping, func(_ *Schema, m *ObjectMapping) error {
 		at, err := m.existingRow(target)

@@ -33,8 +33,8 @@ func (e *Engine) RunCycle(ctx context.Context, k Key, owner string, visit func(L
 	return e.RunWatched(ctx, k, owner, visit, nil)
 }
 
-// RunWatched is like RunCycle. Each time it has nothing to do until a later time, it also calls
-// waits with the cycle so far, that time and the reason. waits may be nil.
+// RunWatched is like RunCycle. Each time it has to wait, it also calls waits with the cycle so far,
+// the time at which it continues, and the reason. waits may be nil.
 func (e *Engine) RunWatched(ctx context.Context, k Key, owner string, visit func(LogEntry) error, waits func(r CycleReport, until time.Time, why string)) (CycleReport, error) {
 	epoch, err := e.claim(ctx, k, owner)
 	if err != nil {

@@ -18,7 +18,7 @@ import (
 // values.
 type Schema struct {
 	ID                   string                `json:"id"`
-	Version              string                `json:"version"` // another string after each change of the schema
+	Version              string                `json:"version"` // a string that differs after each change of the schema
 	SynchronizationRules []SynchronizationRule `json:"synchronizationRules"`
 	Directories          []DirectoryDefinition `json:"directories"`
 }

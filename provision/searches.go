@@ -320,9 +320,9 @@ func (m *mapping) rowFor(path string) *row {
 }
 
 // showsWanted compares an account, which a search has found, with a wanted value. shown reports
-// whether the account has any value for the row's attribute. same reports whether the wanted value is
-// one of them. The value may be in an element of another type: the application has decided that the
-// account has it.
+// whether the account has any value for the row's attribute. same reports whether the wanted value
+// is one of them. The value may be in an element of another type, because the application's search
+// decided that the account has the value.
 func (r *row) showsWanted(account scim.Resource, want any) (shown, same bool) {
 	values := flatten(r.path.Get(account))
 	if r.loose != nil {
@@ -345,8 +345,8 @@ func (r *row) showsWanted(account scim.Resource, want any) (shown, same bool) {
 	return shown, false
 }
 
-// valuesIn returns all values that an account has for the row's attribute, for comparisons that
-// nothing but these values decides. An element without a type counts as having the wanted type. An
+// valuesIn returns all values that an account has for the row's attribute. It is for comparisons
+// that depend only on these values. An element without a type counts as having the wanted type. An
 // element of another type does not count: a work address is no home address.
 func (r *row) valuesIn(account scim.Resource) []any {
 	values := flatten(r.path.Get(account))
@@ -356,8 +356,8 @@ func (r *row) valuesIn(account scim.Resource) []any {
 	return values
 }
 
-// failUnsearchable returns the decision that a person fails who may have an account, because the
-// engine cannot search by the attributes in skipped.
+// failUnsearchable returns the failure of a person who may have an account that the engine cannot
+// find, because it cannot search by the attributes in skipped.
 func (w *work) failUnsearchable(skipped []Searchable) fail {
 	one := skipped[0]
 	return w.fail(&TargetError{

@@ -98,9 +98,9 @@ type Changed struct {
 	More    bool              // whether there may be more changes now
 }
 
-// add adds the page that follows on c. If an object has changed in both, their origins are combined
-// as the source combines the origins of changes in one page: what takes access away counts most, and
-// of two imports the newer one.
+// add appends the page that follows c. If an object has changed in both pages, add combines the
+// origins as the source does within one page: an origin that takes access away wins, and of two
+// imports the newer one wins.
 func (c *Changed) add(next Changed) {
 	if c.Origins == nil {
 		c.Origins = make(map[string]Origin, len(next.IDs))

@@ -13,7 +13,7 @@ type State struct {
 	Cycle CycleReport `json:"cycle,omitzero"` // the current cycle, if Phase is not Idle
 
 	After string `json:"after"` // the object id after which the import of the current phase continues
-	Start Cursor `json:"start"` // becomes the Watermark when an initial cycle has imported everything
+	Start Cursor `json:"start"` // the position that becomes the Watermark after an initial cycle has imported everything
 	// Watermark is the position up to which all changes are imported. When an initial cycle begins,
 	// it first lists the leavers since this position, and then moves it to the newest change.
 	Watermark Cursor `json:"watermark"`
@@ -47,11 +47,12 @@ type State struct {
 	// be sent, by object id.
 	UnsureSince map[string]time.Time `json:"flownAt,omitempty"`
 
-	NextUnmatched time.Time `json:"nextUnmatched,omitzero"` // when the engine next looks for the accounts of people without one
+	NextUnmatched time.Time `json:"nextUnmatched,omitzero"` // when the engine next looks for accounts of people who have none
 
 	LateIsReported bool `json:"late,omitempty"` // whether an event has reported that an account waits too long to be closed
 
-	// Mappings is the number of the version of the mappings at the last look at everyone.
+	// Mappings is the number of the version of the mappings when the engine last looked at
+	// everyone.
 	Mappings int64 `json:"mappings,omitempty"`
 	// Edits lists the last initial cycles that were the first to use changed mappings, oldest
 	// first.
@@ -137,7 +138,7 @@ type Quarantine struct {
 	Advice      string    `json:"advice"`               // the next thing that an administrator can do
 	Evidence    string    `json:"evidence"`             // the method and path of the failed request
 	NextAttempt time.Time `json:"nextAttempt,omitzero"` // when the engine tries again
-	Attempts    int       `json:"attempts"`             // how many attempts have failed, with the one that began the quarantine
+	Attempts    int       `json:"attempts"`             // how many attempts have failed, including the attempt that began the quarantine
 }
 
 // Link is the stored pair of an object and its account at the target.
@@ -233,14 +234,15 @@ type Pending struct {
 	Cause     string    // the id of the cause of the object's change; "" for a single change, or after the guard let the change through
 	Origin    string    // the same id as Cause, but it stays after the guard let the change through
 	Verdict   Verdict   // the guard's verdict; "" if the object is not on the work list
-	Takes     bool      // whether the account would be disabled or deleted; with the verdict Ready, that is allowed
+	Takes     bool      // whether the account would be disabled or deleted; with the verdict Ready, it may be
 	NotBefore time.Time // the time before which the engine does not work on the object
 	Link      *Link     // nil if the object has no link
 	Op        *Op       // the create whose outcome is unknown; nil if there is none
 	Escrow    *Escrow   // nil if the object has not failed
 	Unmatched bool      // whether the object has no account, so that the engine looks for one once a day
 
-	Restore *restore // what an undo has to restore; nil if the object is evaluated as usual
+	Restore *restore   // what an undo has to restore; nil if the object is evaluated as usual
+	Disable *disabling // how to disable an account that no user has; nil if nothing is to be disabled
 }
 
 // Why is the reason to look at an object.

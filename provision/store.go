@@ -80,8 +80,8 @@ type Store interface {
 	// PendingIDs returns the ids of all objects on the work list, whatever their verdict, and even
 	// if they are not due yet.
 	PendingIDs(ctx context.Context, k Key) ([]string, error)
-	// KnownAbout returns everything that the job remembers about one object. Of the work-list row
-	// it returns only the guard's fields, because it may have none.
+	// KnownAbout returns everything that the job remembers about one object. It returns only the
+	// guard's fields of the object's work-list row; they are empty if the object has no row.
 	KnownAbout(ctx context.Context, k Key, objectID string) (Pending, error)
 	// Owner returns the id of the user or group that is linked to an account or group of the
 	// target, or "" if there is none.
@@ -232,7 +232,7 @@ type Outcome struct {
 	FreedKeys    []MatchKey    // values that the account no longer has; objects that wait for them are woken
 	LookAtToo    []string      // other objects to look at now
 	Members      MembersChange // which memberships of this group must be looked at
-	AccountMoved bool          // whether the account came, went or changed, so that its memberships and references are looked at
+	AccountMoved bool          // whether the account was created, removed or changed; then its memberships and references are looked at
 	MemberOf     []string      // groups of which the object is a member
 	Cause        string        // the cause of memberships that are looked at because of this outcome; "" for a single change
 	SkipsGuard   bool          // whether the guard need not judge the removals of the account from groups

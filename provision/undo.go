@@ -110,8 +110,8 @@ func (r *run) noteMappings(ctx context.Context) error {
 	return r.e.Store.SaveState(ctx, r.fence, *s, nil)
 }
 
-// valuesBefore returns the old values of changes that their text in the log does not show exactly.
-// It leaves out values that are not known, that are secret, or that are too long.
+// valuesBefore returns the old values that the log's text for the changes does not show exactly. It
+// leaves out values that are not known, that are secret, or that are too long.
 func valuesBefore(changes []Change) map[string]any {
 	var exact map[string]any
 	for _, c := range changes {
@@ -173,7 +173,8 @@ func (u Undo) words() string {
 	return "the last change of the object " + u.Object
 }
 
-// mappings returns the version of the mappings with which the undo works; 0 means those of today.
+// mappings returns the version of the mappings with which the undo works; 0 means the current
+// mappings.
 func (u Undo) mappings() int64 {
 	if u.InForce {
 		return u.Edit.Before
@@ -382,10 +383,10 @@ func (e *Engine) findEdit(ctx context.Context, job Job, u *Undo) error {
 	return nil
 }
 
-// RevertCause reverts the change of the mappings that caused the changes which an undo takes back:
-// the mappings before it are in force again. It pauses provisioning first, so that the plan of the
-// undo restores the accounts, and not the next cycle. The error is an *InputError if no change of
-// the mappings was the cause, or if it cannot be reverted.
+// RevertCause reverts the change of the mappings that caused the changes of an undo. The mappings
+// from before that change are in force again. RevertCause pauses provisioning first, so that the
+// plan of the undo restores the accounts, and not the next cycle. The error is an *InputError if no
+// change of the mappings was the cause, or if it cannot be reverted.
 func (j *Jobs) RevertCause(ctx context.Context, k Key, u Undo, actor string) (Job, error) {
 	switch {
 	case u.Edit == nil || !u.InForce:
@@ -456,7 +457,7 @@ func (r *run) eachUndone(ctx context.Context, u Undo, visit func(ids []string) e
 		}
 		var ids []string
 		for _, entry := range page {
-			if id := entry.SourceIdentity.ID; !seen[id] {
+			if id := entry.workID(); !seen[id] {
 				seen[id] = true
 				ids = append(ids, id)
 			}

@@ -57,6 +57,9 @@ func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) resul
 	}
 	l := d.link
 	w.remember(&l, s.written, s.unsure)
+	if w.current != nil {
+		l.Wrote.forgetUnsent(s.notWritten(d.changes))
+	}
 	l.Name = w.name()
 	for _, c := range s.refused {
 		if l.Wrote == nil {
@@ -86,8 +89,8 @@ func mayBeIsolated(te *TargetError) bool {
 	return te.Kind == Conflict || te.Kind == Permanent && (te.Status == http400 || te.Status == http422)
 }
 
-// patchSender sends the changes of one person. If the target refuses a request, sending finds out
-// which values the target refuses, and writes the others.
+// patchSender sends the changes of one person. If the target refuses a request, patchSender finds
+// out which values the target refuses, and writes the others.
 type patchSender struct {
 	p                   *pass
 	w                   *work
@@ -97,8 +100,15 @@ type patchSender struct {
 	refused             []Change     // changes that the target refused even when they were sent alone
 	unsure              []Change     // changes of which it is not known whether the target carried them out
 	problem             *TargetError // the refusal of the smallest group of changes so far; nil if none was refused
-	smallestRefusedSize int          // how many changes that group had
+	smallestRefusedSize int          // how many changes the group of problem had
 	stopped             bool         // whether another error occurred, so that nothing more is sent
+}
+
+// notWritten returns those of the changes that the target has not carried out, as far as is known.
+func (s *patchSender) notWritten(changes []Change) []Change {
+	return slices.DeleteFunc(slices.Clone(changes), func(c Change) bool {
+		return slices.ContainsFunc(s.written, func(w Change) bool { return w.Path == c.Path })
+	})
 }
 
 // sendAll sends the changes in one request. Values that the target refused the last time are sent
@@ -325,9 +335,10 @@ func (s *patchSender) request(ctx context.Context, changes []Change) *TargetErro
 const readBackEvery = 50
 
 // readsBack reports whether to check, by a read, a success whose answer had no body. Changes that
-// block or unblock an account are always checked. Of other changes, the first of a pass is checked
-// while the others wait for the result, and after that a sample. After a failed check, all changes
-// are checked. The caller must call checked when the result is known.
+// block or unblock an account are always checked. The first of the other changes of a pass is
+// checked, too, and the following changes wait for the result. After that, only a sample is
+// checked. After a failed check, all changes are checked. The caller must call checked when the
+// result is known.
 func (p *pass) readsBack(changes []Change, bodiless bool) (check bool, checked func()) {
 	switch {
 	case !bodiless:

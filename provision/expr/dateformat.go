@@ -299,8 +299,8 @@ func (d *dateFields) field(field byte) (value int, known bool) {
 	return d.values[i], d.known[i]
 }
 
-// parse parses a date in this format. If the string has no date or no year, it is taken from now.
-// If the string does not have this format, problem says why; otherwise it is "".
+// parse parses a date in this format. If the string has no date or no year, parse takes the date or
+// the year from now. If the string does not have this format, problem says why; otherwise it is "".
 func (f dateFormat) parse(text string, s dateStyles, now time.Time) (t parsedDate, problem string) {
 	if s.ignoresLeading {
 		text = strings.TrimLeft(text, " \t\r\n")

@@ -144,7 +144,7 @@ type node struct {
 	value  Value     // the value of a string or number node
 
 	pattern     *pattern          // the compiled pattern in a call of Replace if it is a constant; otherwise nil
-	replacement []replacementPart // the parsed replacement in this call if the pattern and the replacement are constants; otherwise nil
+	replacement []replacementPart // the parsed replacement in a call of Replace if the pattern and the replacement are constants; otherwise nil
 	formats     [2]*dateFormat    // the parsed input and output format in a call of FormatDateTime; nil for a format that is not a constant
 }
 

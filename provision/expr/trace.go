@@ -50,8 +50,8 @@ func (v Value) Plain() any {
 	return v.Text()
 }
 
-// Trace is Eval, but also returns the value of each part. The steps form a tree like the
-// expression: each argument of a call has a step, even if it was not evaluated.
+// Trace is like Eval, but also returns the value of each part. The steps form a tree like the
+// expression: each argument of a call has a step, even if the argument was not evaluated.
 func (e *Expr) Trace(env Env) (Value, *Step, error) {
 	r := &evaluation{env: env, trace: &tracer{text: e.text, steps: map[*node]*Step{}}}
 	v, err := e.root.eval(r)

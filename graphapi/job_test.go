@@ -12,6 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/operator"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/site"
 )
 
 // versions are the two versions of the API, which take the same requests.
@@ -333,6 +334,47 @@ func TestValidateCredentials(t *testing.T) {
 			run := w.makeKey(w.contoso, operator.Run)
 			w.sendAs(run, "POST", "contoso", version+"/"+after, `{"useSavedCredentials": true}`).want(http.StatusNoContent)
 			w.sendAs(run, "POST", "contoso", version+"/"+after, `{`+given(w.tenantURL, w.token)+`}`).wantError(http.StatusForbidden, "Authorization_RequestDenied", "configure")
+		})
+	}
+}
+
+// TestSecretsOfAnotherApplicationForgetNoLeaver changes the address after a person has left. The
+// account at the old application is switched off first, or nothing is saved.
+func TestSecretsOfAnotherApplicationForgetNoLeaver(t *testing.T) {
+	t.Parallel()
+	for _, version := range versions {
+		t.Run(version, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.setUp(version)
+			ada := w.person("ada@contoso.example")
+			w.cycle()
+			elsewhere := strings.Replace(w.tenantURL, "127.0.0.1", "localhost", 1)
+			put := func() answer {
+				return w.send("PUT", version, w.s()+"/secrets", `{"value": [{"key": "BaseAddress", "value": "`+elsewhere+`"}, {"key": "SecretToken", "value": "`+w.token+`"}]}`)
+			}
+			_, err := w.contoso.Unassign(t.Context(), w.acme.ID, []string{ada}, "cli")
+			w.must(err)
+			s, err := w.sites.ByName(t.Context(), "acme")
+			w.must(err)
+			tokens, err := w.sites.Tokens(t.Context(), s.ID)
+			w.must(err)
+			w.must(w.sites.RevokeToken(t.Context(), s.ID, tokens[0].ID, "cli"))
+			put().wantError(http.StatusConflict, "Conflict", "1 accounts at the old one")
+			job, err := w.jobs.Get(t.Context(), w.jobKey())
+			w.must(err)
+			if job.TenantURL != w.tenantURL {
+				t.Errorf("the address is %s", job.TenantURL)
+			}
+			_, w.token, err = w.sites.CreateToken(t.Context(), s.ID, site.TokenRequest{Actor: "cli"})
+			w.must(err)
+			w.send("PUT", version, w.s()+"/secrets", w.secrets()).want(http.StatusNoContent)
+			if got := put().want(http.StatusNoContent).Header.Get("Rollcall-Notice"); !strings.Contains(got, "1 linked accounts at the old one are forgotten; 1 of them were switched off before") {
+				t.Errorf("got the notice %q", got)
+			}
+			if got := strings.Join(w.accounts(), " "); got != "-ada@contoso.example" {
+				t.Errorf("the accounts are %s", got)
+			}
 		})
 	}
 }

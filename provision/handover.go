@@ -188,7 +188,7 @@ func (p *pass) awaitedHolder(ctx context.Context, w *work, key MatchKey) (object
 	return p.holderAtTarget(ctx, key)
 }
 
-// waitAfterConflict decides about a person of whom the target has refused one value, because the
+// waitAfterConflict decides about a person if the target has refused one value, because the
 // account of another person has it. The target has accepted all other changes. It returns nil if
 // nobody is known to have the value, or if that person keeps it.
 func (p *pass) waitAfterConflict(ctx context.Context, w *work, d patch, s *patchSender) result {

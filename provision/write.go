@@ -512,6 +512,9 @@ func (s *patchSender) countOldValues(o TargetObject, changes []Change) (old, che
 		}
 		checked++
 		shown := toLedgerValue(r.valueIn(o.Resource))
+		if c.New != nil && r.agreesWithLedger(toLedgerValue(o.Resource[c.Path]), toLedgerValue(c.New)) {
+			continue // the target shows the value under the whole path, as elimity-com/scim does
+		}
 		if !r.agreesWithLedger(shown, toLedgerValue(c.New)) && !sameForm(shown, c.New) && r.agreesWithLedger(shown, toLedgerValue(c.Old)) {
 			old++
 		}

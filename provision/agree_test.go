@@ -47,8 +47,8 @@ func TestAnImportWhoseTextAndTreeDifferIsRefused(t *testing.T) {
 	}
 }
 
-// TestAnImportIsCheckedAsASave imports rows that the page refuses, and goes back to rows that a job of an
-// earlier version has.
+// TestAnImportIsCheckedAsASave imports rows that the page refuses. It also goes back to a version
+// with rows that an earlier Rollcall accepted.
 func TestAnImportIsCheckedAsASave(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -77,7 +77,7 @@ func TestAnImportIsCheckedAsASave(t *testing.T) {
 		if !errors.As(err, &input) || !strings.Contains(input.Text, tt.says) {
 			t.Errorf("%s: got %v, want %q", name, err, tt.says)
 		}
-		// A job that has such a row keeps it, and can be changed elsewhere.
+		// A job that already has such a row keeps it, and its other rows can be changed.
 		job := before
 		job.Schema, job.Version = schema, w.report().Job.Version+1
 		if err := w.store.UpdateJob(t.Context(), job, eventOf(w.key)); err != nil {

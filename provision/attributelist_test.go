@@ -16,7 +16,8 @@ import (
 
 const tagURN = "urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User:tag"
 
-// listedAs returns an attribute of the default job's lists after export and import, nil if it is not there.
+// listedAs returns an attribute of the default job's lists after export and import. It returns nil
+// if the list does not have the attribute.
 func listedAs(t *testing.T, job provision.Job, side provision.ListSide, name string) *provision.ListedAttribute {
 	t.Helper()
 	document, err := job.Schema.JSON()
@@ -178,7 +179,8 @@ func filterOf(attribute, operator string, values ...string) provision.FilterGrou
 	return provision.FilterGroup{Name: "filter", Clauses: []provision.FilterClause{{SourceOperandName: attribute, OperatorName: operator, TargetOperand: provision.FilterOperand{Values: values}}}}
 }
 
-// The list decides what a row may say: its pickers, and the checker of expressions.
+// The attribute list decides what a row may say. The pickers of the page and the checker of
+// expressions use it.
 func TestTheRowsFollowTheAttributeLists(t *testing.T) {
 	t.Parallel()
 	job := defaultJob(t)
@@ -224,13 +226,14 @@ func TestTheRowsFollowTheAttributeLists(t *testing.T) {
 	}
 }
 
-// TestTypesOfTheListOnTheWire maps one attribute in each type and reads what an application gets of it.
+// TestTypesOfTheListOnTheWire maps one attribute of each type and reads the values that the
+// application receives.
 func TestTypesOfTheListOnTheWire(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		list   provision.ListedAttribute
 		source string // an expression
-		want   string // JSON that the create holds; "" if the person fails
+		want   string // the JSON value in the create; "" if the person fails
 		says   string
 	}{
 		"string":       {provision.ListedAttribute{Name: tagURN, Type: provision.TypeString}, `"007"`, `"urn:ietf:params:scim:schemas:extension:CustomExtensionName:2.0:User":{"tag":"007"}`, ""},
@@ -289,7 +292,7 @@ func (w *world) mapListed(a provision.ListedAttribute, expression string) {
 	}
 }
 
-// A value that means the same is not sent again; a change of the list is.
+// An instant that the application shows in another form is not sent again.
 func TestADateThatAnApplicationShowsDifferentlyIsTheSame(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -307,7 +310,7 @@ func TestADateThatAnApplicationShowsDifferentlyIsTheSame(t *testing.T) {
 	}
 }
 
-// Flow null values needs both halves: the row's and the source attribute's.
+// Flow null values has an effect only if both the row and the source attribute have the setting.
 func TestFlowNullValuesOfTheSourceAttribute(t *testing.T) {
 	t.Parallel()
 	for _, on := range []bool{false, true} {

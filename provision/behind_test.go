@@ -12,7 +12,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// TestAJobThatIsPausedLongerThanEventsAreKeptLosesNobody prunes past the position of a job: its next start is an initial cycle.
+// TestAJobThatIsPausedLongerThanEventsAreKeptLosesNobody prunes events that a paused job has not
+// read. When the job starts again, it begins an initial cycle.
 func TestAJobThatIsPausedLongerThanEventsAreKeptLosesNobody(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -36,7 +37,7 @@ func TestAJobThatIsPausedLongerThanEventsAreKeptLosesNobody(t *testing.T) {
 		_, err := pruner.Set(t.Context(), retention.Policy{retention.Events: 10}, "cli")
 		must(err)
 
-		// A running job holds back what it has not read.
+		// Events that a running job has not read yet are kept.
 		zoe := b.hire("zoe@contoso.com", "Zoe", "Zed")
 		b.clock.advance(11 * 24 * time.Hour)
 		_, err = pruner.PruneAll(t.Context())
@@ -77,7 +78,7 @@ func TestAJobThatIsPausedLongerThanEventsAreKeptLosesNobody(t *testing.T) {
 		if r, found := b.member("bob@contoso.com"); found && r["active"] != false {
 			t.Errorf("Bob was purged and is still in: %v", r)
 		}
-		// From here on it goes on by changes.
+		// From here on, the job reads changes again.
 		if _, err := b.handle.Unassign(t.Context(), b.app.ID, []string{carl}, "cli"); err != nil {
 			t.Fatal(err)
 		}
@@ -87,7 +88,8 @@ func TestAJobThatIsPausedLongerThanEventsAreKeptLosesNobody(t *testing.T) {
 	})
 }
 
-// TestAnInitialCycleCountsWhoIsAsTheyWereLeft keeps no entry of people who did not change, however often everybody is looked at.
+// TestAnInitialCycleCountsWhoIsAsTheyWereLeft checks that initial cycles add no log entries for
+// people whose accounts need no change.
 func TestAnInitialCycleCountsWhoIsAsTheyWereLeft(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

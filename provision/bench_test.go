@@ -14,7 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// crowd is a source of n people that costs next to nothing to read.
+// crowd is a source of n people that takes hardly any time to read.
 type crowd struct {
 	people []provision.Object
 	byID   map[string]int
@@ -80,8 +80,8 @@ func benchWorld(b *testing.B, n int) *world {
 	return w
 }
 
-// BenchmarkInitialCycle creates 10,000 accounts at an application in the same
-// process: a lookup and a create for each, every outcome on disk.
+// BenchmarkInitialCycle creates 10,000 accounts at an application in the same process. Each person
+// needs a search and a create, and each outcome is stored on disk.
 func BenchmarkInitialCycle(b *testing.B) {
 	const n = 10_000
 	for b.Loop() {
@@ -97,8 +97,8 @@ func BenchmarkInitialCycle(b *testing.B) {
 	b.ReportMetric(float64(b.Elapsed().Microseconds())/float64(n*b.N), "µs/user")
 }
 
-// BenchmarkIdleCycle is an incremental cycle with nothing to do for 10,000 people:
-// one connection test.
+// BenchmarkIdleCycle runs an incremental cycle with nothing to do for 10,000 people. The cycle only
+// tests the connection.
 func BenchmarkIdleCycle(b *testing.B) {
 	w := benchWorld(b, 10_000)
 	if _, err := w.engine.RunCycle(b.Context(), w.key, "bench", nil); err != nil {
@@ -127,8 +127,9 @@ func BenchmarkFarTarget(b *testing.B) {
 	b.ReportMetric(float64(n*b.N)/b.Elapsed().Seconds(), "users/s")
 }
 
-// BenchmarkIdleJobs is what a server does in a second for 1,000 jobs of ten directories that have nothing to do: two looks for
-// changes and one for jobs that are due. The metric is the share of one processor that takes.
+// BenchmarkIdleJobs does what a server does in one second for 1,000 idle jobs of ten directories:
+// it looks for changes twice, and for due jobs once. The metric is the share of one processor that
+// this takes.
 func BenchmarkIdleJobs(b *testing.B) {
 	w := newWorld(b)
 	keys := []provision.Key{w.key}
@@ -141,7 +142,7 @@ func BenchmarkIdleJobs(b *testing.B) {
 		keys = append(keys, k)
 	}
 	for _, w.key = range keys {
-		for w.report().State.Last == nil { // each has its first cycle, with nobody in it
+		for w.report().State.Last == nil { // each job runs its first cycle, which has no people
 			w.slice()
 		}
 	}

@@ -90,7 +90,8 @@ func (b *bothEnds) hire(upn, given, family string) string {
 	return u.ObjectID
 }
 
-// member is a person of the site, as SCIM shows them.
+// member returns a person of the site, as SCIM shows the person. ok is false if the site does not
+// have the person.
 func (b *bothEnds) member(userName string) (scim.Resource, bool) {
 	b.t.Helper()
 	f, _, err := scim.ParseFilter(scim.UserType(), fmt.Sprintf("userName eq %q", userName), scim.Lenient)

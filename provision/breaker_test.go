@@ -11,7 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// TestATargetThatRefusesEveryWriteIsTriedWithOne provisions into an application that can be searched and takes no change.
+// TestATargetThatRefusesEveryWriteIsTriedWithOne provisions into an application that answers
+// searches but refuses every write.
 func TestATargetThatRefusesEveryWriteIsTriedWithOne(t *testing.T) {
 	t.Parallel()
 	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusBadRequest} {
@@ -57,7 +58,7 @@ func TestATargetThatRefusesEveryWriteIsTriedWithOne(t *testing.T) {
 			w.engine.Workers = 0
 			w.clock.advance(time.Hour)
 			w.cycle()
-			w.cycle() // those who failed
+			w.cycle() // retry the people who failed
 			if s := w.report(); s.Linked != 50 || len(w.app.users) != 50 || s.State.Quarantine != nil || s.State.Trial != nil {
 				t.Errorf("once it takes changes: %+v", s)
 			}
@@ -65,7 +66,8 @@ func TestATargetThatRefusesEveryWriteIsTriedWithOne(t *testing.T) {
 	}
 }
 
-// TestPeopleWhoseChangesAreRefusedDoNotStopOthers has the application refuse many people for reasons of their own.
+// TestPeopleWhoseChangesAreRefusedDoNotStopOthers has an application that refuses many people, each
+// for a reason that concerns only that person.
 func TestPeopleWhoseChangesAreRefusedDoNotStopOthers(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -84,7 +86,7 @@ func TestPeopleWhoseChangesAreRefusedDoNotStopOthers(t *testing.T) {
 	if report.Created != 36 || report.Failed != 24 {
 		t.Fatalf("report %+v", report)
 	}
-	for range 3 { // only those who fail are tried
+	for range 3 { // in these cycles, only the failed people are tried again
 		if report, _ := w.cycle(); report.Failed != 24 || w.report().State.Quarantine != nil {
 			t.Fatalf("report %+v", report)
 		}

@@ -28,7 +28,7 @@ func TestAnAccountInAnotherCaseIsFound(t *testing.T) {
 	t.Parallel()
 	w := newCaseWorld(t)
 	bob := w.app.add(account("BOB@Contoso.com"))
-	for i := range 250 { // on another page than Cyn
+	for i := range 250 { // so that Cyn is on another page of the list
 		w.app.add(account(fmt.Sprintf("Somebody%d@contoso.com", i)))
 	}
 	cyn := w.app.add(account("cyn@CONTOSO.com"))
@@ -62,8 +62,8 @@ func TestAnAccountInAnotherCaseIsFound(t *testing.T) {
 	}
 }
 
-// TestAnAccountInAnotherCaseThatAppearsLater has somebody make an account by hand between two
-// cycles, and between two searches of one cycle.
+// TestAnAccountInAnotherCaseThatAppearsLater adds an account by hand between two cycles, and
+// another between two searches of one cycle.
 func TestAnAccountInAnotherCaseThatAppearsLater(t *testing.T) {
 	t.Parallel()
 	w := newCaseWorld(t, actions(provision.FlowAdd|provision.FlowUpdate))
@@ -75,7 +75,7 @@ func TestAnAccountInAnotherCaseThatAppearsLater(t *testing.T) {
 	if _, entries := w.cycle(); status(entries["p2"]) != "update success " || entries["p2"].TargetIdentity.ID != bob {
 		t.Errorf("got %q (%s)", status(entries["p2"]), entries["p2"].Status.Reason)
 	}
-	// An update-only job links such an account too, so that a leaver is cut off.
+	// A job that only updates also links such an account, so that it can disable a leaver.
 	w.setActions(provision.FlowUpdate)
 	w.people.put("p3", person("cyn@contoso.com", "Cyn", "Cipher"))
 	if _, entries := w.cycle(); status(entries["p3"]) != "other skipped NoMatchCreateDisabled" {
@@ -89,7 +89,7 @@ func TestAnAccountInAnotherCaseThatAppearsLater(t *testing.T) {
 }
 
 // TestAccountsThatDifferInCaseAloneAreShown has an application with two accounts for one person.
-// None is taken or made.
+// The engine links neither of them and creates no account.
 func TestAccountsThatDifferInCaseAloneAreShown(t *testing.T) {
 	t.Parallel()
 	w := newCaseWorld(t)
@@ -105,8 +105,8 @@ func TestAccountsThatDifferInCaseAloneAreShown(t *testing.T) {
 	}
 }
 
-// TestAListThatIsIncompleteProvesNothing has an application that compares case and does not show
-// all accounts in its list. Nobody can tell who has an account there.
+// TestAListThatIsIncompleteProvesNothing has an application that compares case and whose list lacks
+// some accounts. So the list does not show whether a person has an account.
 func TestAListThatIsIncompleteProvesNothing(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -150,7 +150,7 @@ func TestAListThatIsIncompleteProvesNothing(t *testing.T) {
 			if len(w.app.users) != 3 {
 				t.Errorf("got %d accounts", len(w.app.users))
 			}
-			// The administrator says that names in another case are other people.
+			// The administrator declares that names in another case belong to other people.
 			exact := []string{"userName"}
 			if _, err := w.jobs.SetMapping(t.Context(), w.key, userRows, provision.MappingEdit{ExactCase: &exact}, "cli"); err != nil {
 				t.Fatal(err)
@@ -173,7 +173,7 @@ func TestTheCaseRuleIsLearnedOnce(t *testing.T) {
 		rule     provision.CaseRule
 		tested   []string // the requests of Test Connection after the search for a random value
 		cycle    []string // the requests for the list in the first cycle
-		next     []string // and in the next one, in which somebody is hired
+		next     []string // the requests for the list in the next cycle, in which somebody is hired
 	}{
 		"no account": {nil, true, provision.CaseUnknown, []string{first}, []string{first}, nil},
 		"no letter":  {[]string{"1234"}, true, provision.CaseUnknown, []string{first}, []string{first}, nil},
@@ -232,8 +232,8 @@ func TestTheCaseRuleIsLearnedOnce(t *testing.T) {
 	}
 }
 
-// TestTheCaseRuleOfASaveIsKept saves the credentials at an application with accounts. The first
-// cycle knows the rule already.
+// TestTheCaseRuleOfASaveIsKept saves the credentials at an application with accounts. The save
+// learns the case rule, so the first cycle already knows it.
 func TestTheCaseRuleOfASaveIsKept(t *testing.T) {
 	t.Parallel()
 	w := newCaseWorld(t)
@@ -250,7 +250,7 @@ func TestTheCaseRuleOfASaveIsKept(t *testing.T) {
 	}
 }
 
-// TestAGroupInAnotherCaseIsFound is the same for groups.
+// TestAGroupInAnotherCaseIsFound does the test of TestAnAccountInAnotherCaseIsFound for groups.
 func TestAGroupInAnotherCaseIsFound(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)

@@ -18,7 +18,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// pairs returns the connections of a query, as "object account how".
+// pairs returns the connections of a query. Each has the form "object account how".
 func (w *world) pairs(q provision.ConnectionQuery) (all []string) {
 	w.t.Helper()
 	for {
@@ -62,7 +62,7 @@ func TestConnections(t *testing.T) {
 		w := newWorldOn(t, db)
 		for _, name := range []string{"ada", "bo", "cy"} {
 			w.people.put(name, person(name+"@contoso.com", strings.ToUpper(name[:1])+name[1:], "Lund"))
-			w.cycle() // so that accounts are numbered in this order
+			w.cycle() // a cycle of its own numbers the accounts in this order
 		}
 		w.wantPairs(provision.ConnectionQuery{}, "ada u1 created", "bo u2 created", "cy u3 created")
 		w.wantPairs(provision.ConnectionQuery{Limit: 1}, "ada u1 created", "bo u2 created", "cy u3 created")
@@ -94,7 +94,7 @@ func TestForgetConnection(t *testing.T) {
 		w := newWorldOn(t, db)
 		for _, name := range []string{"ada", "bo"} {
 			w.people.put(name, person(name+"@contoso.com", strings.ToUpper(name[:1])+name[1:], "Lund"))
-			w.cycle() // so that accounts are numbered in this order
+			w.cycle() // a cycle of its own numbers the accounts in this order
 		}
 		w.app.asked()
 		c, err := w.engine.Forget(t.Context(), w.key, "test", "cli", "u1")

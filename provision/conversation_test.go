@@ -24,12 +24,13 @@ import (
 	"github.com/rollcall-scim/rollcall/scimclient"
 )
 
-// Conversations are what the engine and a server of somebody else said to each other while the
-// directory went through a fixed story. testdata/conversations has a file for each server and
-// dialect. TestConversations plays the story against a server that answers as the file says: the
-// engine must send the same bytes in the same order.
+// Conversations are recorded requests and answers between the engine and a server of another
+// project. In each conversation the directory goes through the same story. testdata/conversations
+// has a file for each server and dialect. TestConversations plays the story against a server that
+// answers as the file says: the engine must send the same bytes in the same order.
 //
-// `make interop RECORD=1` records them: it runs this test with these variables for each server.
+// `make interop RECORD=1` records the conversations: it runs this test with these variables for
+// each server.
 const (
 	recordName  = "ROLLCALL_RECORD_NAME" // the file to write
 	recordURL   = "ROLLCALL_RECORD_URL"  // the server, with the flag of the dialect
@@ -152,11 +153,12 @@ type exchanged struct {
 	request string // method, and path and query below the Tenant URL
 	sent    string
 	status  int
-	kind    string // Content-Type of the answer
+	kind    string // the Content-Type of the answer
 	got     string
 }
 
-// write writes an exchange as a file has it. No line holds credentials: headers are not kept.
+// write writes an exchange in the form of the files. It writes no headers, so a file holds no
+// credentials.
 func (x exchanged) write(b *bytes.Buffer) {
 	fmt.Fprintf(b, "> %s\n", x.request)
 	if x.sent != "" {
@@ -169,7 +171,7 @@ func (x exchanged) write(b *bytes.Buffer) {
 	b.WriteString("\n")
 }
 
-// readConversation reads a file.
+// readConversation reads the exchanges of a file.
 func readConversation(t *testing.T, file string) (all []exchanged) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -206,17 +208,18 @@ func readConversation(t *testing.T, file string) (all []exchanged) {
 	return all
 }
 
-// replay answers as a file says. Within a step the order of requests is free, because groups and
-// people are worked on at the same time.
+// replay answers requests as a file says. Within a step, requests may come in any order, because
+// the engine works on groups and people at the same time.
 type replay struct {
 	t    *testing.T
 	mu   sync.Mutex
 	step string
-	left []exchanged // of all steps, what has not been asked for
-	seen []exchanged // of this step, what has been asked for
+	left []exchanged // recorded exchanges whose request has not come yet, of all steps
+	seen []exchanged // exchanges of this step whose request has come
 }
 
-// begin ends a step: everything that was recorded for it must have been sent.
+// begin ends the previous step and begins the next. All requests that were recorded for the
+// previous step must have been sent.
 func (p *replay) begin(step string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -233,15 +236,16 @@ func (p *replay) begin(step string) {
 // isProbe reports whether a request searches for the random value.
 func (x exchanged) isProbe() bool { return strings.Contains(x.request, "3e59e27b-68ad-41f5") }
 
-// isCheck reports whether a request asks whether a group has a member. The engine asks until an answer
-// has proved that the server does what it says, so how often depends on what was saved by then.
+// isCheck reports whether a request asks whether a group has a member. The engine asks until an
+// answer proves that the server carries out such changes. So the number of these requests depends
+// on timing.
 func (x exchanged) isCheck() bool {
 	path, _, _ := strings.Cut(x.request, "?")
 	return strings.Contains(x.request, "+and+members+eq+") || strings.HasPrefix(path, "GET /Groups/") && !strings.Contains(x.request, "excludedAttributes")
 }
 
-// mayRepeat reports whether the engine may send a request once more in a step, as time goes by: the
-// search for the random value, and what was refused.
+// mayRepeat reports whether the engine may send a request again in a step, because time passes. It
+// may repeat the search for the random value, and requests that were refused.
 func (x exchanged) mayRepeat() bool { return x.isProbe() || x.status >= http.StatusBadRequest }
 
 // answer returns the recorded answer to a request of this step.
@@ -257,7 +261,7 @@ func (p *replay) answer(request, sent string) (exchanged, bool) {
 	if i := slices.IndexFunc(p.seen, asked); i >= 0 && p.seen[i].mayRepeat() {
 		return p.seen[i], true
 	}
-	if (exchanged{request: request}).isCheck() { // a server that cannot be asked is believed
+	if (exchanged{request: request}).isCheck() { // a server that refuses the question is trusted without a check
 		return exchanged{status: http.StatusBadRequest, kind: "application/scim+json", got: string(problem(http.StatusBadRequest, "invalidFilter", "Not now."))}, true
 	}
 	recorded := ""
@@ -341,7 +345,7 @@ func recordConversation(t *testing.T, name, tenantURL, token string) {
 			t.Errorf("made by hand: %d %s", status, got)
 		}
 	})
-	text := strings.ReplaceAll(b.String(), at.Host, "127.0.0.1:1") // the port of the day
+	text := strings.ReplaceAll(b.String(), at.Host, "127.0.0.1:1") // the port differs each time, so the file has a fixed port
 	text = strings.ReplaceAll(text, strings.TrimPrefix(recorder.URL, "http://"), "127.0.0.1:1")
 	if strings.Contains(text, token) {
 		t.Fatal("the conversation has the token in it")
@@ -378,16 +382,17 @@ func ask(t *testing.T, method, to, token string, body []byte) (status int, heade
 	return answer.StatusCode, answer.Header, string(text)
 }
 
-// story is a directory and its job, with ids that are the same each time.
+// story is a directory and its job. Their ids are the same in each run.
 type story struct {
 	*groupWorld
 	begin  func(step string)
-	byHand func(path, body string) // makes something at the application; nil if that has been recorded
+	byHand func(path, body string) // makes something at the application by hand; nil if a recording already contains the result
 
 	member, admin directory.AppRole
 }
 
-// playStory goes through the story with a server of that name. begin is told each step before its requests.
+// playStory plays the story with the server of this name. It calls begin with the name of each step
+// before the step's requests.
 func playStory(t *testing.T, name, tenantURL, token string, begin func(step string), byHand func(path, body string)) {
 	t.Helper()
 	g := newGroupWorld(t, func(s *provision.Settings, _ *provision.FlowTypes) { s.TenantURL, s.Secret = tenantURL, &token })
@@ -400,7 +405,7 @@ func playStory(t *testing.T, name, tenantURL, token string, begin func(step stri
 	}
 	g.jobs.Targets = g.engine.Targets
 	s := &story{groupWorld: g, begin: begin, byHand: byHand}
-	// Roles come first, because their ids are numbers of a counter that cycles move on.
+	// Roles come first, because their ids come from a counter that cycles also increase.
 	role := func(value, name string) directory.AppRole {
 		made, _, err := s.handle.PutRole(t.Context(), s.key.App, directory.AppRole{Value: value, DisplayName: name, Enabled: true}, "cli")
 		s.must(err)
@@ -419,13 +424,13 @@ func playStory(t *testing.T, name, tenantURL, token string, begin func(step stri
 	}
 }
 
-// playsRoles reports whether the story with a server goes on with roles. SCIMMY refuses the type of
-// role that Entra sends. scim2-server answers a PATCH with 204, and of two people who change together
-// only the first is read back.
+// playsRoles reports whether the story with a server has steps about roles. SCIMMY refuses the type
+// of role that Entra sends. scim2-server answers a PATCH with 204. If two people change together,
+// the engine then reads back only the first of them.
 func playsRoles(name string) bool { return !strings.HasPrefix(name, "scim") }
 
-// mappings sets the mappings of a SCIM application, with a second matching attribute and, if there is
-// an expression, a row for roles.
+// mappings sets the mappings of a SCIM application and a second matching attribute. If roles has an
+// expression, mappings also adds a row for roles.
 func (s *story) mappings(target string, roles ...string) {
 	s.t.Helper()
 	text, err := templates.Get(templates.NonGallery)
@@ -449,16 +454,16 @@ func (s *story) mappings(target string, roles ...string) {
 	s.must(err)
 }
 
-// step runs a cycle, as part of a step with a name.
+// step runs a cycle under the name of a step.
 func (s *story) step(name string) {
 	s.t.Helper()
-	s.clock.advance(time.Hour) // whatever was refused is tried again
+	s.clock.advance(time.Hour) // so that refused requests are tried again
 	s.begin(name)
 	_, _, err := s.tryCycle()
 	s.must(err)
 }
 
-// employ puts a person with a fixed id into the directory, assigned.
+// employ puts a person with a fixed id into the directory, and assigns the person.
 func (s *story) employ(id, name string, attributes map[string]any) string {
 	s.t.Helper()
 	a := map[string]any{"userPrincipalName": name + "@example.com", "displayName": strings.ToUpper(name[:1]) + name[1:], "mailNickname": name}
@@ -471,7 +476,7 @@ func (s *story) employ(id, name string, attributes map[string]any) string {
 	return u.ObjectID
 }
 
-// change sets attributes of a person; nil clears one.
+// change sets attributes of a person. A nil value clears the attribute.
 func (s *story) change(id string, attributes map[string]any) {
 	s.t.Helper()
 	u, err := s.handle.User(s.t.Context(), id)

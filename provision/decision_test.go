@@ -8,8 +8,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// TestSettle goes through every kind of decision and every result, with nothing
-// and with everything remembered.
+// TestSettle goes through every kind of decision and every result. It does so for an object with no
+// stored data, and for one with all kinds of stored data.
 func TestSettle(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2025, 1, 9, 9, 0, 0, 0, time.UTC)

@@ -44,8 +44,8 @@ func wantDone(t *testing.T, r provision.DemandResult, action provision.Action, s
 	}
 }
 
-// TestOnDemand provisions one person after another on demand, before the first cycle, while the job is
-// off, after failures and when nothing is to be done.
+// TestOnDemand provisions people on demand: before the first cycle, while the job is off, after
+// failures, and when there is nothing to do.
 func TestOnDemand(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -65,7 +65,7 @@ func TestOnDemand(t *testing.T) {
 		t.Errorf("a cycle was begun: %+v", r.State.Last)
 	}
 
-	// Nothing has changed: the account is read all the same, and the entry says so.
+	// Nothing has changed. The engine reads the account nevertheless, and the log entry says so.
 	w.app.asked()
 	wantDone(t, w.demand("ada")[0], provision.Other, provision.Skipped, provision.ImportStep, provision.ScopingStep, provision.MatchingStep, provision.ExportStep)
 	if asked := w.app.asked(); !slices.ContainsFunc(asked, func(s string) bool { return strings.HasPrefix(s, "GET /Users/") }) {
@@ -114,7 +114,7 @@ func TestOnDemandRefuses(t *testing.T) {
 	}
 }
 
-// TestOnDemandAtAFaultyApplication shows failures and what waits.
+// TestOnDemandAtAFaultyApplication checks the results for failures and for work that has to wait.
 func TestOnDemandAtAFaultyApplication(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -131,7 +131,7 @@ func TestOnDemandAtAFaultyApplication(t *testing.T) {
 		t.Fatalf("got %+v, want the application's words", got.Entries)
 	}
 	w.app.answer = nil
-	// The next try does not wait for the time of the retry.
+	// The next attempt does not wait until the retry is due.
 	wantDone(t, w.demand("ada")[0], provision.Create, provision.Success, provision.ImportStep, provision.ScopingStep, provision.MatchingStep, provision.ProcessingStep, provision.ExportStep)
 	w.app.Close()
 	w.people.set("ada", "city", "Bergen")
@@ -142,8 +142,8 @@ func TestOnDemandAtAFaultyApplication(t *testing.T) {
 	}
 }
 
-// TestOnDemandLeavesWhatIsOnHold provisions one of many people who are on hold, and then one who
-// leaves alone.
+// TestOnDemandLeavesWhatIsOnHold provisions a person whose operation is on hold together with many
+// others. Then it provisions a single leaver.
 func TestOnDemandLeavesWhatIsOnHold(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -168,7 +168,7 @@ func TestOnDemandLeavesWhatIsOnHold(t *testing.T) {
 	})
 }
 
-// TestOnDemandWhileAnotherProcessWorks has the process that holds the job do the work.
+// TestOnDemandWhileAnotherProcessWorks checks that the process that holds the job does the work.
 func TestOnDemandWhileAnotherProcessWorks(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -198,7 +198,7 @@ func TestOnDemandWhileAnotherProcessWorks(t *testing.T) {
 		}
 		select {
 		case results := <-done:
-			// The initial cycle that begins meanwhile may look at Ada a second time.
+			// The initial cycle that begins at the same time may look at Ada a second time.
 			if len(results) != 1 || len(results[0].Entries) == 0 || results[0].Entries[0].Action != provision.Create {
 				t.Errorf("got %+v, want a create", results)
 			}
@@ -208,7 +208,7 @@ func TestOnDemandWhileAnotherProcessWorks(t *testing.T) {
 	}
 }
 
-// TestOnDemandForAGroup provisions a group with its members, and nobody else.
+// TestOnDemandForAGroup provisions a group with its members, and no other people.
 func TestOnDemandForAGroup(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)

@@ -15,8 +15,9 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// strict makes the application refuse what the standard lets it refuse: paths to elements that an
-// account does not have, booleans as strings, and removals. It counts its refusals.
+// strict makes the application refuse forms that the standard allows it to refuse: paths to
+// elements that an account does not have, booleans as strings, and removals. It counts its
+// refusals.
 func strict(w *world, elements, booleans, removals bool) *atomic.Int32 {
 	var refused atomic.Int32
 	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
@@ -65,8 +66,8 @@ func strict(w *world, elements, booleans, removals bool) *atomic.Int32 {
 	return &refused
 }
 
-// TestAMissingElementIsSentWhole changes many attributes of people who have no fax number yet, at an
-// application that answers noTarget.
+// TestAMissingElementIsSentWhole changes many attributes of people who have no fax number yet. The
+// application answers noTarget.
 func TestAMissingElementIsSentWhole(t *testing.T) {
 	t.Parallel()
 	for name, flags := range map[string]string{"entra": "", "compliant": "/?aadOptscim062020"} {
@@ -103,7 +104,7 @@ func TestAMissingElementIsSentWhole(t *testing.T) {
 			if note := strings.Join(w.report().Notes, " "); !strings.Contains(note, "takes the whole element") {
 				t.Errorf("the status says %q", note)
 			}
-			// The next process knows it, also after a restart of the job.
+			// The next process knows the dialect, even after a restart of the job.
 			w.wire()
 			if _, err := w.jobs.Restart(t.Context(), w.key, "cli"); err != nil {
 				t.Fatal(err)
@@ -112,7 +113,7 @@ func TestAMissingElementIsSentWhole(t *testing.T) {
 			if _, entries := w.cycle(); status(entries["p1"]) != "update success " || refused.Load() != 1 {
 				t.Errorf("the second person: %q after %d refusals", status(entries["p1"]), refused.Load())
 			}
-			// An element that is there is changed, not doubled.
+			// An element that the account has is changed, and not added a second time.
 			w.people.set("p1", "facsimileTelephoneNumber", "+47 6")
 			w.cycle()
 			if got := w.app.user("ada@contoso.com")["phoneNumbers"]; !cmp.Equal(got, any([]any{map[string]any{"type": "fax", "value": "+47 6"}})) || refused.Load() != 1 {
@@ -122,7 +123,8 @@ func TestAMissingElementIsSentWhole(t *testing.T) {
 	}
 }
 
-// TestJSONBooleansAreRemembered disables one person after the other: only the first is refused.
+// TestJSONBooleansAreRemembered disables one person after the other. The application refuses only
+// the first request.
 func TestJSONBooleansAreRemembered(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -137,7 +139,7 @@ func TestJSONBooleansAreRemembered(t *testing.T) {
 	if refused.Load() != 1 || !strings.Contains(strings.Join(w.report().Notes, " "), "JSON booleans") {
 		t.Errorf("%d refusals, notes %v", refused.Load(), w.report().Notes)
 	}
-	// Another application is asked in Entra's own dialect.
+	// The engine begins with Entra's dialect at another application.
 	other := newApplication(t)
 	secret, job := other.token, w.report().Job
 	if _, err := w.jobs.Save(t.Context(), w.key, provision.Settings{Mode: job.Mode, Status: job.Status, Scope: job.Scope, TenantURL: other.url(), Secret: &secret}, "cli"); err != nil {
@@ -148,7 +150,8 @@ func TestJSONBooleansAreRemembered(t *testing.T) {
 	}
 }
 
-// TestAnApplicationThatRefusesRemovals takes an empty value instead.
+// TestAnApplicationThatRefusesRemovals has an application that accepts an empty value instead of a
+// removal.
 func TestAnApplicationThatRefusesRemovals(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -183,7 +186,7 @@ func TestAnUpdateCutOffByACrashIsReadAgain(t *testing.T) {
 	}
 }
 
-// failingRecord is a store that is gone when the first outcome is to be recorded.
+// failingRecord is a store that fails from the first outcome that it should record.
 type failingRecord struct {
 	provision.Store
 	failed *atomic.Bool

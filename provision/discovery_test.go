@@ -29,7 +29,8 @@ import (
 
 const workMail = `emails[type eq "work"].value`
 
-// discover runs a discovery to its end. It returns its numbers, and all accounts by user name.
+// discover runs a discovery to its end. It returns the discovery's numbers, and all accounts by
+// user name.
 func (w *world) discover() (provision.Discovery, map[string]provision.DiscoveredAccount) {
 	w.t.Helper()
 	if _, err := w.engine.BeginDiscovery(w.t.Context(), w.key, "sam"); err != nil {
@@ -63,7 +64,7 @@ func (w *world) discovered(q provision.DiscoveredQuery) map[string]provision.Dis
 	}
 }
 
-// inShort says what a discovery found about an account.
+// inShort describes in a few words what a discovery found about an account.
 func inShort(a provision.DiscoveredAccount) string {
 	text := string(a.Class) + a.Remarks()
 	for _, m := range a.Matches {
@@ -107,17 +108,17 @@ func TestDiscovery(t *testing.T) {
 		for _, name := range []string{"ADA", "bo", "cy", "di"} {
 			w.app.add(account(name + "@contoso.com"))
 		}
-		w.app.add(mail(account("ed.old@contoso.com"), "ED@contoso.com")) // by the second attribute
-		w.app.add(mail(account("fay.a@x.example"), "fay@contoso.com"))   // two accounts of one person
+		w.app.add(mail(account("ed.old@contoso.com"), "ED@contoso.com")) // matches by the second attribute
+		w.app.add(mail(account("fay.a@x.example"), "fay@contoso.com"))   // one of two accounts of one person
 		w.app.add(mail(account("fay.b@x.example"), "fay@contoso.com"))   //
-		w.app.add(mail(account("couple@x.example"), "gus@contoso.com"))  // two people of one account
+		w.app.add(mail(account("couple@x.example"), "gus@contoso.com"))  // one of two people who match the same account
 		w.people.set("hal", "mail", " GUS@contoso.com")                  //
-		w.app.add(account("ida @contoso.com"))                           // a space too many
-		w.app.add(account("jon@old.example"))                            // another domain
+		w.app.add(account("ida @contoso.com"))                           // the name has a space too many
+		w.app.add(account("jon@old.example"))                            // the domain differs
 		w.app.add(scim.Resource{"userName": "k.s", "displayName": "KAY smith", "active": false})
 		w.app.add(scim.Resource{"userName": "x815", scim.EnterpriseURN: map[string]any{"employeeNumber": "0815"}})
 		w.app.add(scim.Resource{"userName": "backup-service"})
-		w.app.add(mail(account("second@x.example"), "ada@contoso.com")) // of a user that the first attribute has matched
+		w.app.add(mail(account("second@x.example"), "ada@contoso.com")) // of a user that another account matches by the first attribute
 
 		d, found := w.discover()
 		want := map[string]string{
@@ -157,7 +158,7 @@ func TestDiscovery(t *testing.T) {
 			{provision.DiscoveredQuery{Class: provision.UnassignedUsers}, []string{"bo@contoso.com"}},
 			{provision.DiscoveredQuery{Ambiguous: true}, []string{"couple@x.example", "fay.a@x.example", "fay.b@x.example"}},
 			{provision.DiscoveredQuery{Near: true, Search: "SMITH"}, []string{"k.s"}},
-			{provision.DiscoveredQuery{Search: "hal@"}, []string{"couple@x.example"}}, // by the user's name
+			{provision.DiscoveredQuery{Search: "hal@"}, []string{"couple@x.example"}}, // found by the user's name
 			{provision.DiscoveredQuery{Search: "0815"}, []string{"x815"}},
 			{provision.DiscoveredQuery{Search: "%"}, nil},
 		} {
@@ -169,7 +170,8 @@ func TestDiscovery(t *testing.T) {
 			t.Errorf("events %q", texts)
 		}
 
-		// A cycle connects some of them. Then the connection decides, whatever the account is called now.
+		// A cycle connects some of them. After that, the connection decides, whatever name the
+		// account has.
 		w.cycle()
 		gone := found["jon@old.example"].ID
 		w.app.mu.Lock()
@@ -199,7 +201,8 @@ func TestDiscovery(t *testing.T) {
 		if n := len(w.discovered(provision.DiscoveredQuery{Change: provision.IdentityNew})); n != d.New || d.New < 1 || !d.Compared {
 			t.Errorf("%d new, want %+v", n, d)
 		}
-		// Nothing has changed since, and the account that is gone is no news any more.
+		// Nothing has changed since the last discovery, and the account that is gone is no longer
+		// reported.
 		if d, _ = w.discover(); d.New+d.Changed+d.Gone != 0 || d.Accounts != len(w.app.users) {
 			t.Errorf("the same again: %+v", d)
 		}
@@ -274,7 +277,7 @@ func TestKeepAndAssign(t *testing.T) {
 				t.Errorf("kept by %q", by)
 			}
 		}
-		// Nobody gets access back whose account provisioning has disabled.
+		// Nobody gets access back if provisioning has disabled the account.
 		w.cycle()
 		w.people.assign("ada", false)
 		w.cycle()
@@ -295,8 +298,8 @@ func TestKeepAndAssign(t *testing.T) {
 	})
 }
 
-// TestDiscoveryMatchesByTheRightValue has accounts that match by a later attribute, whose value is in
-// an element of another type, and whose values have odd forms.
+// TestDiscoveryMatchesByTheRightValue has accounts that match by a later attribute, accounts whose
+// value is in an element of another type, and accounts with values in odd forms.
 func TestDiscoveryMatchesByTheRightValue(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -338,8 +341,8 @@ func TestDiscoveryMatchesByTheRightValue(t *testing.T) {
 	})
 }
 
-// TestDiscoveryAfterChangesOfSettings goes on after changes that do not matter for it. A discovery of
-// another application is not compared.
+// TestDiscoveryAfterChangesOfSettings changes settings that do not matter for a running discovery,
+// which goes on. A discovery of another application is not compared with the previous one.
 func TestDiscoveryAfterChangesOfSettings(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -369,7 +372,7 @@ func TestDiscoveryAfterChangesOfSettings(t *testing.T) {
 	}
 }
 
-// TestDiscoveryOfSharedValues has a value that many accounts have, and a user, too.
+// TestDiscoveryOfSharedValues has a value that many accounts and a user share.
 func TestDiscoveryOfSharedValues(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -441,8 +444,8 @@ func TestDiscoveryOfAListThatShrinks(t *testing.T) {
 	}
 }
 
-// TestDiscoveryThatCannotGoOn fails with a reason, waits, or is cancelled. The last complete one
-// stays.
+// TestDiscoveryThatCannotGoOn has discoveries that fail with a reason, wait, or are cancelled. The
+// last complete discovery stays.
 func TestDiscoveryThatCannotGoOn(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -498,7 +501,7 @@ func TestDiscoveryThatCannotGoOn(t *testing.T) {
 		if _, d = slice(); d.State != provision.DiscoveryDone || d.Accounts != 5 || d.Problem != "" || d.Changed+d.New+d.Gone != 0 {
 			t.Errorf("afterwards: %+v", d)
 		}
-		// A command that works on it waits, too.
+		// A command that works on the discovery waits, too.
 		status, asked = http.StatusServiceUnavailable, 0
 		begin()
 		polls := 0
@@ -568,7 +571,7 @@ func TestDiscoveryOfListsThatLie(t *testing.T) {
 					return []int{1, 2}
 				}
 				if start >= 3 && calls < 4 {
-					return []int{start + 1, start + 2}[:min(2, 6-start)] // one slipped onto the page before
+					return []int{start + 1, start + 2}[:min(2, 6-start)] // an account has moved to the previous page
 				}
 				return []int{start, start + 1}
 			}
@@ -615,11 +618,11 @@ func TestDiscoveryOfListsThatLie(t *testing.T) {
 
 // knownTruth is a directory and the accounts of an application, with what a discovery must find.
 type knownTruth struct {
-	users, later, members, accounts strings.Builder   // files; later leaves out the users who were deleted
-	class                           map[string]string // by user name: the class, and with + whether it is ambiguous, with ~ whether a user nearly matches
+	users, later, members, accounts strings.Builder   // the contents of the files; later leaves out the deleted users
+	class                           map[string]string // the class by user name, with + if it is ambiguous and ~ if a user nearly matches
 }
 
-// newTruth makes n accounts. One percent each has one of the oddities.
+// newTruth makes n accounts. Each of the oddities occurs in one percent of them.
 func newTruth(n int) *knownTruth {
 	k := &knownTruth{class: map[string]string{}}
 	k.users.WriteString("objectId,userPrincipalName,displayName,mail,accountEnabled\n")
@@ -644,31 +647,31 @@ func newTruth(n int) *knownTruth {
 		}
 		const first = "000000000000"
 		switch i % 100 {
-		case 0: // another case
+		case 0: // the case differs
 			user(first, upn, upn, true, false, true)
 			account(strings.ToUpper(upn), display, "", "assigned")
-		case 1: // a space too many
+		case 1: // the name has a space too many
 			user(first, upn, upn, true, false, true)
 			account(strings.Replace(upn, "@", " @", 1), "", "", "local~")
-		case 2: // another domain
+		case 2: // the domain differs
 			user(first, upn, upn, true, false, true)
 			account(fmt.Sprintf("user%06d@old.example", i), "", "", "local~")
 		case 3: // only the second matching attribute fits, after its expression
 			user(first, upn, " "+strings.ToUpper(upn), true, false, true)
 			account(fmt.Sprintf("other%06d@x.example", i), "", upn, "assigned")
-		case 4: // only the display name
+		case 4: // only the display name matches
 			user(first, upn, upn, true, false, true)
 			account(fmt.Sprintf("named%06d", i), strings.ToUpper(display), "", "local~")
-		case 5: // nobody
+		case 5: // no user matches
 			account(fmt.Sprintf("service%06d", i), "", "", "local")
-		case 6, 12: // not assigned
+		case 6, 12: // the user is not assigned
 			user(first, upn, upn, true, false, false)
 			account(upn, display, "", "unassigned")
-		case 7: // two accounts of one person
+		case 7: // two accounts match one person
 			user(first, upn, upn, true, false, true)
 			account(fmt.Sprintf("one%06d", i), "", upn, "assigned+")
 			account(fmt.Sprintf("two%06d", i), "", upn, "assigned+")
-		case 8: // two people of one account
+		case 8: // one account matches two people
 			user(first, upn, upn, true, false, false)
 			user("000000000001", "twin"+upn, upn, true, false, false)
 			account(fmt.Sprintf("shared%06d", i), "", upn, "unassigned+")
@@ -688,8 +691,9 @@ func newTruth(n int) *knownTruth {
 	return k
 }
 
-// TestDiscoveryAgainstAKnownTruth discovers the accounts of a real site from a real server, with one
-// percent of each oddity. ROLLCALL_TEST_DISCOVERY says how many; without it 2,000.
+// TestDiscoveryAgainstAKnownTruth runs the real server. It discovers the accounts of a real site,
+// one percent of which have each oddity. ROLLCALL_TEST_DISCOVERY sets the number of accounts; the
+// default is 2,000.
 func TestDiscoveryAgainstAKnownTruth(t *testing.T) {
 	t.Parallel()
 	n := 2000
@@ -766,7 +770,7 @@ func TestDiscoveryAgainstAKnownTruth(t *testing.T) {
 	})
 }
 
-// peakMemory returns the most memory that a process has had, where the system tells.
+// peakMemory returns the largest memory that a process has used, if the system reports it.
 func peakMemory(pid int) string {
 	f, err := os.Open(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -781,8 +785,8 @@ func peakMemory(pid int) string {
 	return "unknown memory"
 }
 
-// TestDiscoveryGoesOnAfterKills kills the real server in the middle of a discovery. It goes on where
-// it was, and counts each account once.
+// TestDiscoveryGoesOnAfterKills kills the real server in the middle of a discovery. The discovery
+// continues where it was, and counts each account once.
 func TestDiscoveryGoesOnAfterKills(t *testing.T) {
 	t.Parallel()
 	const accounts = 450
@@ -794,7 +798,7 @@ func TestDiscoveryGoesOnAfterKills(t *testing.T) {
 	}
 	var server atomic.Pointer[apptest.Process]
 	var pages atomic.Int64
-	var counts atomic.Bool // whether pages are counted, because the discovery runs
+	var counts atomic.Bool // whether pages are counted, because the discovery is running
 	kill := func() {
 		if s := server.Load(); s != nil {
 			s.Kill()
@@ -803,12 +807,12 @@ func TestDiscoveryGoesOnAfterKills(t *testing.T) {
 	list := func(r *http.Request) bool { return counts.Load() && r.URL.Query().Has("startIndex") }
 	app.begun = func(r *http.Request) {
 		if list(r) && pages.Add(1) == 3 {
-			kill() // the request has arrived, and its answer never does
+			kill() // the request has arrived, but is never answered
 		}
 	}
 	app.done = func(r *http.Request) {
 		switch pages.Load() {
-		case 6, 11: // the answer is sent, and perhaps stored
+		case 6, 11: // the answer is sent, and may have been stored
 			if list(r) {
 				time.AfterFunc(time.Duration(pages.Load())*500*time.Microsecond, kill)
 			}
@@ -870,7 +874,7 @@ func TestDiscoveryGoesOnAfterKills(t *testing.T) {
 	if lives < 3 {
 		t.Errorf("the server had %d lives", lives)
 	}
-	// Each kill costs one page at most.
+	// Each kill loses one page at most.
 	if n := pages.Load(); n > 9+3 {
 		t.Errorf("%d pages were asked for", n)
 	}

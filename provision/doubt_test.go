@@ -14,9 +14,10 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// TestAnUpdateOfUnknownOutcomeThatWasNotCarriedOutIsSentAgain cuts a leaver's update off. The
-// account is then read as it was, and the next update is put off. What was read is no form of the
-// application's own: the leaver is cut off in the end.
+// TestAnUpdateOfUnknownOutcomeThatWasNotCarriedOutIsSentAgain cuts off the answer to a leaver's
+// update. The engine then reads the unchanged account, and postpones the next update. It must not
+// take the read value for the application's own form of the sent value. In the end the leaver's
+// account is disabled.
 func TestAnUpdateOfUnknownOutcomeThatWasNotCarriedOutIsSentAgain(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -47,8 +48,8 @@ func TestAnUpdateOfUnknownOutcomeThatWasNotCarriedOutIsSentAgain(t *testing.T) {
 }
 
 // TestADoubtAboutAnUpdateLastsUntilTheAccountWasRead has a process die between an update and its
-// record. The first read of the account fails, and the person is wanted as they were before: only
-// the account tells that the update was carried out.
+// record. The first read of the account fails. Then the directory has the old values again, so only
+// a read of the account can show that the update was carried out.
 func TestADoubtAboutAnUpdateLastsUntilTheAccountWasRead(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -84,8 +85,8 @@ func TestADoubtAboutAnUpdateLastsUntilTheAccountWasRead(t *testing.T) {
 	}
 }
 
-// TestAnAccountThatWasJustShownIsNotGone updates a new account at an application whose other
-// servers do not know it yet.
+// TestAnAccountThatWasJustShownIsNotGone updates a new account. Some servers of the application do
+// not know the account yet.
 func TestAnAccountThatWasJustShownIsNotGone(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -114,9 +115,9 @@ func TestAnAccountThatWasJustShownIsNotGone(t *testing.T) {
 	}
 }
 
-// TestAValueThatNobodyRecordedIsTakenAway has a process die between an update that gives a title
-// and its record. The title is gone in the directory before the next process looks. It removes only
-// what was given, and the title was.
+// TestAValueThatNobodyRecordedIsTakenAway has a process die between an update that adds a title and
+// the update's record. Before the next process looks, the directory loses the title. The engine
+// removes only values that it gave. It must know that it gave the title.
 func TestAValueThatNobodyRecordedIsTakenAway(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -147,8 +148,7 @@ func TestAValueThatNobodyRecordedIsTakenAway(t *testing.T) {
 	}
 }
 
-// behind makes the application answer GETs of an account, for a while, from a copy that is out of
-// date.
+// behind makes the application answer GETs of an account from an out-of-date copy for the time d.
 func behind(w *world, id string, copied scim.Resource, d time.Duration) {
 	until := w.clock.now().Add(d)
 	inner := w.app.answer
@@ -161,9 +161,9 @@ func behind(w *world, id string, copied scim.Resource, d time.Duration) {
 	}
 }
 
-// TestAnEarlyReadSettlesNoDoubt has an update that gives a title and whose outcome is not known.
-// The title is gone in the directory at once, and the application shows the account as it was
-// before. That answer proves nothing.
+// TestAnEarlyReadSettlesNoDoubt has an update of unknown outcome that adds a title. The directory
+// loses the title at once, and the application still shows the account as it was before the update.
+// That answer proves nothing.
 func TestAnEarlyReadSettlesNoDoubt(t *testing.T) {
 	t.Parallel()
 	for name, unknown := range map[string]func(t *testing.T, w *world){
@@ -223,7 +223,7 @@ func TestAnEarlyReadSettlesNoDoubt(t *testing.T) {
 	}
 }
 
-// failingStore is a store that does not record some outcomes.
+// failingStore is a store that fails to record some outcomes.
 type failingStore struct {
 	provision.Store
 	fails func(o provision.Outcome) bool

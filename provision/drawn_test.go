@@ -18,8 +18,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// TestDrawnValues maps a random title and the year of the evaluation: the random value is drawn when the account is created and
-// stays, and the time is the engine's.
+// TestDrawnValues maps a random title and the year of the evaluation. The random value is generated
+// when the account is created, and stays. The year comes from the engine's clock.
 func TestDrawnValues(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -96,7 +96,7 @@ func uniqueWorld(t *testing.T) *world {
 	return w
 }
 
-// posted returns what an attribute was in each create that reached the application.
+// posted returns the values of an attribute in the creates that reached the application.
 func posted(bodies *[]string, attribute string) (values []string) {
 	for _, b := range *bodies {
 		var r map[string]any
@@ -107,7 +107,7 @@ func posted(bodies *[]string, attribute string) (values []string) {
 	return values
 }
 
-// recordCreates keeps the bodies of creates, also of those that are refused or lost.
+// recordCreates keeps the bodies of creates, including those that are refused or lost.
 func recordCreates(w *world, answer func(w http.ResponseWriter, r *http.Request, n int) bool) *[]string {
 	var mu sync.Mutex
 	var bodies []string
@@ -238,7 +238,7 @@ func TestUniqueValues(t *testing.T) {
 				return false
 			}
 			_, all := w.app.search("")
-			_, _ = rw.Write(all) // it ignores the filter
+			_, _ = rw.Write(all) // the answer ignores the filter
 			return true
 		}
 		w.app.add(scim.Resource{"userName": "root", "title": "Root"})
@@ -267,7 +267,7 @@ func TestDrawnValuesSurviveACrash(t *testing.T) {
 			return false
 		}
 		arrived.Store(true)
-		panic(http.ErrAbortHandler) // it is not carried out
+		panic(http.ErrAbortHandler) // the create is not carried out
 	})
 	w.engine.Store = crash
 	w.people.put("p1", person("john@contoso.com", "John", "Smith"))
@@ -298,7 +298,8 @@ func TestDrawnValuesSurviveACrash(t *testing.T) {
 	}
 }
 
-// TestAFrozenValueIsCheckedAgain has another account take the value between the crash and the retry.
+// TestAFrozenValueIsCheckedAgain gives the generated value to another account between the crash and
+// the retry.
 func TestAFrozenValueIsCheckedAgain(t *testing.T) {
 	t.Parallel()
 	w := uniqueWorld(t)
@@ -318,7 +319,7 @@ func TestAFrozenValueIsCheckedAgain(t *testing.T) {
 	}
 }
 
-// TestTimeAloneChangesNothing moves the clock under an expression that reads it.
+// TestTimeAloneChangesNothing moves the clock on, for an expression that reads the clock.
 func TestTimeAloneChangesNothing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

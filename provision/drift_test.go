@@ -64,7 +64,8 @@ func (w *world) drift() (provision.DriftReport, map[string]provision.Drift) {
 	}
 }
 
-// TestDrift names what somebody changed at a real site: values, members, an account that is gone.
+// TestDrift names the changes that somebody made at a real site: changed values, changed members,
+// and a deleted account.
 func TestDrift(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -96,7 +97,8 @@ func TestDrift(t *testing.T) {
 			}
 			return r.String("id")
 		}
-		// What only the directory says is no drift. Neither is an attribute that the job never wrote.
+		// A change only in the directory is no drift. A change of an attribute that the job never
+		// wrote is no drift either.
 		u, err := b.handle.User(ctx, ids[3])
 		if err != nil {
 			t.Fatal(err)
@@ -106,7 +108,7 @@ func TestDrift(t *testing.T) {
 			t.Fatal(err)
 		}
 		b.edit(roster.User, account(4), `{"op":"replace","path":"nickName","value":"Four"}`)
-		// These are.
+		// These changes are drift.
 		b.edit(roster.User, account(5), `{"op":"replace","path":"displayName","value":"Five"},{"op":"replace","path":"active","value":false}`)
 		b.edit(roster.User, account(104), `{"op":"remove","path":"name.familyName"}`)
 		if _, err := b.roster.Delete(ctx, roster.User, account(6), roster.Change{Actor: "admin:kim", Via: roster.ViaAdmin}); err != nil {
@@ -141,8 +143,8 @@ func TestDrift(t *testing.T) {
 		if texts := b.eventTexts(event.ProvisioningDrift); len(texts) != 1 || !strings.Contains(texts[0], "3 accounts or groups were changed there, 1 are gone, 2 memberships differ") {
 			t.Errorf("events %q", texts)
 		}
-		// A plan gives the accounts the values of the mapping again. The members are left, and the account
-		// that is gone, for which the next cycles look.
+		// A plan gives the accounts the values of the mapping again. It leaves out the members, and
+		// the account that is gone, because the next cycles look for that account.
 		p, err := b.engine.BeginReassert(ctx, b.key, "sam")
 		if err != nil {
 			t.Fatal(err)
@@ -167,7 +169,7 @@ func TestDrift(t *testing.T) {
 		if report, _ := b.drift(); report.Changed != 2 {
 			t.Errorf("changed again: %+v", report)
 		}
-		// Once it is mended, nothing is kept of it.
+		// After the difference is corrected, no record of it is kept.
 		b.edit(roster.User, account(104), `{"op":"add","path":"name.familyName","value":"104"}`)
 		if report, found := b.drift(); report.Changed != 1 || found[ids[104]].ObjectID != "" {
 			t.Errorf("mended: %+v", report)

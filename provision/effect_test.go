@@ -17,7 +17,7 @@ func filter(attribute, operator string, values ...string) []provision.FilterGrou
 	return []provision.FilterGroup{{Name: attribute, Clauses: []provision.FilterClause{{SourceOperandName: attribute, OperatorName: operator, TargetOperand: provision.FilterOperand{Values: values}}}}}
 }
 
-// effect returns what a change of the job does.
+// effect returns the effect of a change of the job.
 func (w *world) effect(change func(provision.Job) (provision.Job, error)) provision.Effect {
 	w.t.Helper()
 	before := w.report().Job
@@ -115,7 +115,7 @@ func TestAnEffectIgnoresADifferenceInCaseUnlessCaseCounts(t *testing.T) {
 	if got := lower("displayName"); got.Changed != 0 || got.Matters() {
 		t.Errorf("displayName in capital letters: %+v", got)
 	}
-	if got := lower("externalId"); got.Changed != 1 { // its case counts
+	if got := lower("externalId"); got.Changed != 1 { // the case of externalId counts
 		t.Errorf("externalId in capital letters: %+v", got)
 	}
 	w.people.set("p1", "displayName", "ADA LOVELACE")

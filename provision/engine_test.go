@@ -45,8 +45,8 @@ func TestCreate(t *testing.T) {
 	if e.Action != provision.Create || e.Status.Status != provision.Success || e.TargetIdentity.ID != "u1" {
 		t.Errorf("entry %+v", e)
 	}
-	// The test of the connection, the list whose accounts show whether searches compare case, the
-	// search.
+	// The requests are the connection test, the list that shows whether searches compare case, the
+	// search for Ada, and the create.
 	if d := cmp.Diff([]string{"GET /Users", "GET /Users", "GET /Users", "POST /Users"}, w.app.asked()); d != "" {
 		t.Errorf("requests (-want +got):\n%s", d)
 	}
@@ -63,7 +63,7 @@ func TestCreate(t *testing.T) {
 	}
 }
 
-// account is somebody who has an account at the application already.
+// account returns an account that exists at the application before the job runs.
 func account(name string) scim.Resource {
 	return scim.Resource{"userName": name, "active": true}
 }
@@ -429,7 +429,9 @@ func TestMatching(t *testing.T) {
 		w.people.put("p2", person("ADA@contoso.com", "Ada", "Twin"))
 		w.app.add(account("ada@contoso.com"))
 		_, entries := w.cycle()
-		// Whoever is worked on first has it, and the failure of the other names them.
+		// The person that the engine works on first gets the value. The failure of the other person
+		// names the first.
+		// names the first.
 		winner, loser := "p1", "p2"
 		if status(entries["p1"]) != "update success " {
 			winner, loser = loser, winner
@@ -457,7 +459,7 @@ func TestMatching(t *testing.T) {
 		winner, loser := "p1", "p2"
 		for round := range 2 {
 			_, entries := w.cycle()
-			if round == 0 && status(entries["p1"]) != "create success " { // whoever is worked on first has it, and keeps it
+			if round == 0 && status(entries["p1"]) != "create success " { // the person worked on first has the value, and keeps it
 				winner, loser = loser, winner
 			}
 			if round == 0 && status(entries[winner]) != "create success " || status(entries[loser]) != "other failure DuplicateSourceEntries" || !strings.Contains(entries[loser].Status.Reason, "object "+winner) {
@@ -521,7 +523,8 @@ func TestMatching(t *testing.T) {
 			case r.Method == http.MethodPatch:
 				rw.WriteHeader(http.StatusNoContent)
 			case created.Load():
-				// It names one account whatever is searched for, with that name.
+				// The application returns one account for every search, with the name that was
+				// searched for.
 				name := strings.TrimPrefix(r.URL.Query().Get("filter"), "userName eq ")
 				_, _ = io.WriteString(rw, `{"totalResults":1,"Resources":[{"id":"same","userName":`+name+`}]}`)
 			default:
@@ -576,7 +579,7 @@ func TestSlice(t *testing.T) {
 	t.Run("a_slow_application_makes_progress_in_bounded_slices", func(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
-		w.engine.Workers = 16 // the clock adds up what workers do at the same time
+		w.engine.Workers = 16 // because each worker moves the clock of the test
 		for i := range 200 {
 			w.people.put(fmt.Sprintf("p%03d", i), person(fmt.Sprintf("user%03d@contoso.com", i), "User", fmt.Sprint(i)))
 		}
@@ -680,7 +683,7 @@ func TestRunCycle(t *testing.T) {
 			return true
 		}
 		done := make(chan struct{})
-		go func() { // time goes on
+		go func() { // advance the clock during the request
 			for {
 				select {
 				case <-done:
@@ -835,7 +838,7 @@ func TestUnknownCreate(t *testing.T) {
 		if _, entries := w.cycle(); entries["p1"].Status.Status != provision.Failure {
 			t.Errorf("entry %+v", entries["p1"])
 		}
-		w.people.set("p1", "userPrincipalName", "ada.king@contoso.com") // renamed before the read
+		w.people.set("p1", "userPrincipalName", "ada.king@contoso.com") // renamed before the engine reads the account
 		w.clock.advance(time.Minute)
 		_, entries := w.cycle()
 		if got, want := status(entries["p1"]), "update success "; got != want {
@@ -893,7 +896,7 @@ func TestUnknownCreate(t *testing.T) {
 		for next := w.slice(); next.Before(sent.Add(30 * time.Second)); next = w.slice() {
 			w.clock.advance(next.Sub(w.clock.now()))
 		}
-		w.app.add(account("ada@contoso.com")) // its commit took 20 seconds
+		w.app.add(account("ada@contoso.com")) // the application needed 20 seconds to commit the create
 		w.clock.advance(2 * time.Minute)
 		if w.cycle(); w.report().Linked != 1 || len(w.app.users) != 1 {
 			t.Errorf("%d linked, accounts %v", w.report().Linked, w.app.users)
@@ -924,7 +927,7 @@ func TestUnknownCreate(t *testing.T) {
 		for _, unique := range []bool{false, true} {
 			w := newWorld(t)
 			w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
-			if unique { // it has shown that it refuses doubles
+			if unique { // the application has shown that it refuses duplicates
 				w.people.put("p2", person("bob@contoso.com", "Bob", "Byte"))
 				w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
 					if r.Method == http.MethodPost && strings.Contains(body(r), "bob@") {
@@ -1271,7 +1274,7 @@ func TestSettings(t *testing.T) {
 	})
 }
 
-// lettingGo are leases of which the owner lets go after some refusals.
+// lettingGo are leases that their owner gives back after some refusals.
 type lettingGo struct {
 	provision.Leases
 	refusals int
@@ -1367,7 +1370,8 @@ func TestWatcher(t *testing.T) {
 	look(0, "after the news were dealt with")
 }
 
-// countingStore counts how often the states of all jobs are read. It shows every job in the given phase, unless that is empty.
+// countingStore counts how often the states of all jobs are read. It shows every job in the given
+// phase, unless phase is empty.
 type countingStore struct {
 	provision.Store
 	watched int
@@ -1386,7 +1390,8 @@ func (s *countingStore) WatchedStates(ctx context.Context) (map[provision.Key]pr
 	return states, err
 }
 
-// TestAChangeDuringAnImportWakesTheJobAfterwards makes a change when a cycle has already read the changes, but has not ended.
+// TestAChangeDuringAnImportWakesTheJobAfterwards makes a change after a cycle has read the changes,
+// but before the cycle ends.
 func TestAChangeDuringAnImportWakesTheJobAfterwards(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -1422,7 +1427,8 @@ func TestAChangeDuringAnImportWakesTheJobAfterwards(t *testing.T) {
 	})
 }
 
-// TestIdleJobsAreAskedForInOneStatement looks again and again while nothing happens, and then after an event.
+// TestIdleJobsAreAskedForInOneStatement looks for changes many times while nothing happens, and
+// then after an event.
 func TestIdleJobsAreAskedForInOneStatement(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

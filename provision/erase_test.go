@@ -25,8 +25,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// stored returns everything that a database has as text: of SQLite the bytes of its files, of PostgreSQL every column of text
-// of every table.
+// stored returns all text that a database has stored: for SQLite the bytes of its files, for
+// PostgreSQL the text columns of all tables.
 func stored(t *testing.T, url string) []byte {
 	t.Helper()
 	if sqldb.Kind(url) == sqldb.SQLite {
@@ -71,7 +71,8 @@ func stored(t *testing.T, url string) []byte {
 	return all.Bytes()
 }
 
-// TestNothingIsLeftOfAnErasedPerson gives a person a life at both ends and erases them at both.
+// TestNothingIsLeftOfAnErasedPerson gives a person data at both ends, and erases the person at
+// both.
 func TestNothingIsLeftOfAnErasedPerson(t *testing.T) {
 	t.Parallel()
 	storetest.EachURL(t, func(t *testing.T, url string) {
@@ -107,7 +108,7 @@ func TestNothingIsLeftOfAnErasedPerson(t *testing.T) {
 		must(err)
 		_, err = (&signin.SignIns{Store: store.SignIns{DB: db}, Rosters: rosters, Now: b.clock.now}).IssueSiteLink(ctx, b.site, "zeb.hagelstrom@contoso.com", "cli")
 		must(err)
-		// What others' entries say of them.
+		// The log entries of other requests also mention the person.
 		must(b.requests.Write(ctx, requestlog.Request{Site: b.site.ID, TokenID: "t", Method: "GET", Path: "/Users?filter=userName%20eq%20%22zeb.hagelstrom%40contoso.com%22", Status: 200, Sentence: "1 user"}))
 		must(b.requests.Write(ctx, requestlog.Request{Site: b.site.ID, TokenID: "t", Method: "PATCH", Path: "/Groups/g", Status: 200, Subject: "g", Sentence: "Added Zebulon Hagelstrom (zeb.hagelstrom@contoso.com) to Staff."}))
 		must(b.roster.AppendEvents(ctx, event.Event{Scope: event.Site(string(b.site.ID)), Name: "group.updated", Actor: "admin:zeb.hagelstrom@contoso.com", Subject: "g", Text: "Staff was updated by Zebulon Hagelstrom"}))
@@ -128,7 +129,7 @@ func TestNothingIsLeftOfAnErasedPerson(t *testing.T) {
 			return all
 		}
 
-		// Nobody who is in is erased.
+		// A person who still has access is not erased.
 		if _, err := eraser.FromSite(ctx, b.site, "zeb.hagelstrom@contoso.com", "cli"); !errors.Is(err, erasure.ErrActive) {
 			t.Errorf("an active account: got %v", err)
 		}
@@ -167,7 +168,8 @@ func TestNothingIsLeftOfAnErasedPerson(t *testing.T) {
 		}
 		left("after the erasure")
 
-		// The audit trail is as true as before: the same events, by the same people, at the same times.
+		// The audit trail stays true: it has the same events, by the same people, at the same
+		// times.
 		for scope, was := range map[event.Scope][]event.Event{siteScope: siteStory, directoryScope: directoryStory} {
 			now := map[event.Position]event.Event{}
 			erased := 0
@@ -202,7 +204,7 @@ func TestNothingIsLeftOfAnErasedPerson(t *testing.T) {
 		if entries, _, err := b.jobs.Logs(ctx, b.key, provision.LogQuery{}); err != nil || len(entries) == 0 {
 			t.Errorf("the provisioning log has %d entries, %v", len(entries), err)
 		}
-		// What follows names nobody either, and it can be done again by the id.
+		// The following steps do not store the name again. The erasure can be repeated by the id.
 		b.cycle()
 		left("after the next cycle")
 		if report, err := eraser.FromSite(ctx, b.site, account.ID, "cli"); err != nil || report.HadAccount {

@@ -31,8 +31,8 @@ func attribute(t *testing.T, x provision.Explanation, target string) provision.E
 	return x.Attributes[i]
 }
 
-// TestExplain goes through the life of one person and asks each time why the account is as it is.
-// Asking changes nothing.
+// TestExplain goes through the life of one person. At each stage it asks why the account is as it
+// is. Explain changes nothing.
 func TestExplain(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -80,7 +80,8 @@ func TestExplain(t *testing.T) {
 			t.Errorf("changed: %+v", a)
 		}
 
-		// The application refuses the new name: the failure, its reason and the next attempt are told.
+		// The application refuses the new name. The explanation shows the failure, its reason and
+		// the next attempt.
 		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
 			if r.Method == http.MethodPatch {
 				refuse(rw, http.StatusBadRequest, "invalidValue", "displayName: names end with Lund here.")
@@ -100,7 +101,7 @@ func TestExplain(t *testing.T) {
 		w.people.set("p1", "displayName", "Ada Holm Lund")
 		w.cycle()
 
-		// Blocked in the directory, then out of the directory altogether.
+		// The person is blocked in the directory, and then removed from the directory.
 		w.people.enable("p1", false)
 		x = want("The next look disables the account.", "not active in the directory (blocked from sign-in)")
 		if i := slices.IndexFunc(x.Scope, func(c provision.ScopeCondition) bool { return c.Condition == "Active in the directory" }); i < 0 || x.Scope[i].Holds {
@@ -116,8 +117,8 @@ func TestExplain(t *testing.T) {
 	})
 }
 
-// TestExplainWhatIsMissing asks about an account that the application has lost, while provisioning is
-// paused, and while the application cannot be reached.
+// TestExplainWhatIsMissing asks about an account that the application has lost. It also asks while
+// provisioning is paused, and while the application cannot be reached.
 func TestExplainWhatIsMissing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -198,7 +199,7 @@ func TestExplainMemberships(t *testing.T) {
 	})
 }
 
-// TestExplainReferences asks about a manager, who has an account later than the person.
+// TestExplainReferences asks about a manager who gets an account later than the person.
 func TestExplainReferences(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)

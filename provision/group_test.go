@@ -24,14 +24,14 @@ import (
 
 const groupRows = "Provision Azure Active Directory Groups"
 
-// teams are the groups of an application.
+// teams are the groups that an application has.
 type teams struct {
 	mu       sync.Mutex
 	order    []string
 	byID     map[string]scim.Resource
 	requests []string // method, path and query or body
 	compares bool     // whether a search by displayName compares case
-	// answer, if not nil, may answer instead; true if it did.
+	// answer may answer a request instead of teams. It returns true if it did. It may be nil.
 	answer func(w http.ResponseWriter, r *http.Request, body string) bool
 }
 
@@ -85,7 +85,7 @@ func (g *groupWorld) must(err error) {
 	}
 }
 
-// hire puts a person into the directory, assigned or not.
+// hire puts a person into the directory. If assigned is true, the person is assigned.
 func (g *groupWorld) hire(name string, assigned bool) string {
 	g.t.Helper()
 	u, _, err := g.handle.PutUser(g.t.Context(), directory.User{AccountEnabled: true, Attributes: person(name+"@contoso.example", name, "Lund")}, "cli")
@@ -107,7 +107,7 @@ func (g *groupWorld) assign(id string, on bool) {
 	g.must(err)
 }
 
-// group puts a group with members into the directory, assigned.
+// group puts a group with members into the directory, and assigns it.
 func (g *groupWorld) group(name string, members ...string) string {
 	g.t.Helper()
 	made, _, err := g.handle.PutGroup(g.t.Context(), directory.Group{Attributes: map[string]string{"displayName": name}}, "cli")
@@ -161,7 +161,8 @@ func (g *groupWorld) sync() []string {
 	return slices.DeleteFunc(g.teams.take(), func(r string) bool { return strings.HasPrefix(r, "GET") })
 }
 
-// has returns the groups of the application: name, colon, the user names of the members.
+// has describes the groups of the application: the name, a colon, and the user names of the
+// members.
 func (g *groupWorld) has() []string {
 	g.teams.mu.Lock()
 	defer g.teams.mu.Unlock()
@@ -344,7 +345,7 @@ func TestGroupsAreProvisioned(t *testing.T) {
 	g.expect("Team Navy: ")
 }
 
-// TestAGroupThatIsThereIsTaken matches by name, and reads no members for it.
+// TestAGroupThatIsThereIsTaken matches a group by its name. The match reads no members.
 func TestAGroupThatIsThereIsTaken(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)
@@ -380,7 +381,7 @@ func TestAnApplicationWithoutGroupsGetsPeople(t *testing.T) {
 		if notes := g.report().Notes; len(notes) != 1 || !strings.HasPrefix(notes[0], "The application takes no groups") {
 			t.Errorf("%d: the status says %q", code, notes)
 		}
-		// It takes groups now.
+		// From now on, the application accepts groups.
 		g.teams.answer = nil
 		if got := g.entriesOf(blue); !slices.Equal(got, []string{"create success "}) {
 			t.Errorf("%d: then %q", code, got)
@@ -430,7 +431,7 @@ func TestTheFirstCycleSaysWhatItDoesWithGroups(t *testing.T) {
 	g.expect("Team Blue: ")
 }
 
-// TestGroupsOfEarlierJobsWait gives a job of an earlier version to this one.
+// TestGroupsOfEarlierJobsWait has a job that an earlier version of Rollcall saved.
 func TestGroupsOfEarlierJobsWait(t *testing.T) {
 	t.Parallel()
 	for _, answer := range []bool{true, false} {
@@ -443,7 +444,7 @@ func TestGroupsOfEarlierJobsWait(t *testing.T) {
 		if got := g.sync(); len(got) != 0 || !offered() {
 			t.Errorf("before anybody decided: %q, offered %v", got, offered())
 		}
-		g.setActions(allActions &^ provision.FlowDelete) // something else is saved
+		g.setActions(allActions &^ provision.FlowDelete) // save a setting that is not about groups
 		if got := g.sync(); len(got) != 0 || !offered() {
 			t.Errorf("after another change: %q, offered %v", got, offered())
 		}
@@ -455,7 +456,7 @@ func TestGroupsOfEarlierJobsWait(t *testing.T) {
 	}
 }
 
-// earlier turns the job into one of an earlier version.
+// earlier changes the job into a job that an earlier version of Rollcall saved.
 func (g *groupWorld) earlier() {
 	g.t.Helper()
 	g.must(g.db.Update(g.t.Context(), func(tx *sqldb.Tx) error {
@@ -464,9 +465,9 @@ func (g *groupWorld) earlier() {
 	}))
 }
 
-// TestAGroupThatWaitsWhileTheApplicationTakesNoneIsCreatedAfterwards has a group wait on the work list
-// when a test of the connection finds that the application takes no groups. The group leaves the work
-// list then. It is created when the application takes groups again.
+// TestAGroupThatWaitsWhileTheApplicationTakesNoneIsCreatedAfterwards has a group wait on the work
+// list when a connection test finds that the application accepts no groups. The group then leaves
+// the work list. It is created when the application accepts groups again.
 func TestAGroupThatWaitsWhileTheApplicationTakesNoneIsCreatedAfterwards(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)

@@ -16,7 +16,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// crew is a group world with one group that has many members.
+// crew is a groupWorld with one group, blue, that has many members.
 type crew struct {
 	*groupWorld
 	people []string
@@ -80,7 +80,8 @@ func (c *crew) nothingHeld(when string) {
 	}
 }
 
-// TestTheGuardJudgesMembers ends memberships in several ways and counts the members that the application has.
+// TestTheGuardJudgesMembers ends memberships in several ways, and counts the members at the
+// application.
 func TestTheGuardJudgesMembers(t *testing.T) {
 	t.Parallel()
 	t.Run("a_file_that_ends_half_of_them_is_held_and_approved_as_it_was_seen", func(t *testing.T) {
@@ -102,7 +103,8 @@ func TestTheGuardJudgesMembers(t *testing.T) {
 				t.Errorf("status: %+v", r)
 			}
 
-			// By hand one more leaves, and one of the thirty comes back.
+			// One more member leaves by hand, and one of the thirty held members is added again by
+			// hand.
 			c.leave(c.blue, c.people[40])
 			c.join(c.blue, c.people[3])
 			c.sync()

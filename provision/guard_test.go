@@ -68,7 +68,8 @@ func (g *guarded) must(err error) {
 	}
 }
 
-// importRows imports the people. edit changes the values of one, or returns false to leave them out.
+// importRows imports the people. edit changes the values of a person. If edit returns false, the
+// file leaves the person out.
 func (g *guarded) importRows(edit func(i int, values map[string]string) bool, o directory.ImportOptions) directory.ImportReport {
 	g.t.Helper()
 	o.Actor = "cli"
@@ -97,7 +98,7 @@ func (g *guarded) rows(edit func(i int, values map[string]string) bool) iter.Seq
 	}
 }
 
-// blocking has an import block people from..to.
+// blocking returns an edit for importRows that blocks the people with the numbers from to to-1.
 func blocking(from, to int) func(int, map[string]string) bool {
 	return func(i int, values map[string]string) bool {
 		if i >= from && i < to {
@@ -169,7 +170,8 @@ func clause(attribute, operator, value string) provision.FilterClause {
 	return c
 }
 
-// TestGuard loses many people by one mistake, and looks at the application for what became of them.
+// TestGuard takes access away from many people by mistake, and then looks at the accounts at the
+// application.
 func TestGuard(t *testing.T) {
 	t.Parallel()
 	t.Run("an_import_that_loses_half_of_the_people_is_held_and_one_leaver_is_not", func(t *testing.T) {
@@ -201,7 +203,7 @@ func TestGuard(t *testing.T) {
 			g.cycle()
 			g.wantActive("the next cycle", 59)
 
-			// Two come back before the rest is approved.
+			// Two people come back before an administrator approves the remaining operations.
 			for _, i := range []int{1, 3} {
 				_, err := g.handle.Restore(t.Context(), g.ids[i], "cli")
 				g.must(err)
@@ -258,7 +260,7 @@ func TestGuard(t *testing.T) {
 		if h.Count != 20 || !strings.Contains(h.Words, "Source Object Scope") || !strings.Contains(h.Reasons[0].Reason, "department") {
 			t.Errorf("on hold is %+v", h)
 		}
-		// The filter is corrected: nothing is left to decide.
+		// The filter is corrected. After that, no operation is left to decide.
 		scope := []provision.FilterGroup{}
 		_, err := g.jobs.SetMapping(t.Context(), g.key, userRows, provision.MappingEdit{Scope: &scope}, "cli")
 		g.must(err)
@@ -288,7 +290,8 @@ func TestGuard(t *testing.T) {
 		if h.Count != 20 {
 			t.Errorf("on hold is %+v", h)
 		}
-		// A small import changes three of them otherwise: they stay on hold.
+		// A small import changes three of these people in another way. Their operations stay on
+		// hold.
 		g.importRows(func(i int, values map[string]string) bool {
 			values["displayName"] += " again"
 			return i < 3
@@ -321,14 +324,14 @@ func TestGuard(t *testing.T) {
 		g.importRows(blocking(50, 55), directory.ImportOptions{})
 		g.wantPlanned("a small import", 5, 0)
 		g.cycle()
-		g.wantActive("a small import", 55) // who was blocked alone is enabled again by the import
+		g.wantActive("a small import", 55) // the import enables the one person again who was blocked alone
 	})
 	t.Run("small_imports_do_not_wear_a_large_one_down", func(t *testing.T) {
 		t.Parallel()
 		g := newGuarded(t, storetest.New(t), 60)
 		g.importRows(blocking(0, 30), directory.ImportOptions{})
 		g.cycle()
-		for i := range 10 { // changes of the same people, not of their access
+		for i := range 10 { // the changes concern the same people, but not their access
 			g.importRows(func(at int, values map[string]string) bool {
 				values["displayName"] += " again"
 				return blocking(0, 30)(at, values) && at/3 == i
@@ -338,7 +341,7 @@ func TestGuard(t *testing.T) {
 			g.cycle()
 		}
 		g.wantActive("small imports", 60)
-		// Somebody who is deleted by hand is meant.
+		// A deletion by hand is intended, so the guard does not hold it.
 		_, err := g.handle.SoftDelete(t.Context(), g.ids[4], "cli")
 		g.must(err)
 		g.cycle()
@@ -415,7 +418,7 @@ func TestTheGuardCountsFailuresWithTheChangeOfSettings(t *testing.T) {
 	})
 }
 
-// with returns a person with another value.
+// with returns a person with a changed value of an attribute.
 func (g *guarded) with(id, attribute, value string) directory.User {
 	g.t.Helper()
 	u, err := g.handle.User(g.t.Context(), id)
@@ -424,7 +427,8 @@ func (g *guarded) with(id, attribute, value string) directory.User {
 	return u
 }
 
-// wantPlanned compares a plan's operations that take access away with what is sent, and with what is on hold.
+// wantPlanned checks how many operations of a plan that take access away are sent, and how many are
+// on hold.
 func (g *guarded) wantPlanned(when string, sent, onHold int) {
 	g.t.Helper()
 	n := 0
@@ -450,8 +454,8 @@ func (g *guarded) block(ctx context.Context, id string) {
 	g.must(err)
 }
 
-// TestTheGuardCountsAnImportThatIsUnderWay runs slices between the transactions of an import, and
-// one that is killed in the middle.
+// TestTheGuardCountsAnImportThatIsUnderWay runs slices between the transactions of an import. A
+// second import is killed in the middle.
 func TestTheGuardCountsAnImportThatIsUnderWay(t *testing.T) {
 	t.Parallel()
 	t.Run("that_ends", func(t *testing.T) {

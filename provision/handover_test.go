@@ -17,8 +17,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// unique makes the application refuse a user name that another account has. It returns the names
-// that PATCHes asked for, and counts its refusals.
+// unique makes the application refuse a user name that another account has. asked returns the user
+// names in PATCHes. refusals counts the refused requests.
 func unique(w *world) (asked func() []string, refusals *atomic.Int32) {
 	refusals = new(atomic.Int32)
 	var mu sync.Mutex
@@ -53,7 +53,7 @@ func unique(w *world) (asked func() []string, refusals *atomic.Int32) {
 	}, refusals
 }
 
-// userNameIn returns the user name that a create or a PATCH asks for.
+// userNameIn returns the user name in the body of a create or a PATCH.
 func userNameIn(t testing.TB, text string) string {
 	var request struct {
 		UserName   string
@@ -126,7 +126,7 @@ func TestSwapOfNames(t *testing.T) {
 		if got := w.app.users["u1"]["title"]; got != "Countess" || refusals.Load() != 0 || w.report().Escrowed != 2 {
 			t.Errorf("title %v, %d refusals, %d escrowed", got, refusals.Load(), w.report().Escrowed)
 		}
-		// The answer to the question.
+		// An administrator answers the question by setting the rule.
 		w.rules("", provision.SwapsTemporary)
 		w.cycle()
 		w.wantNames("after temporary values were allowed", after)
@@ -234,7 +234,7 @@ func firstKey(w *world, id string) string {
 	return l.FirstKey()
 }
 
-// crashing is a store that is gone from a moment on.
+// crashing is a store whose Record fails from the time at which when first returns true.
 type crashing struct {
 	provision.Store
 	when func() bool
@@ -249,11 +249,12 @@ func (s *crashing) Record(ctx context.Context, f provision.Fence, st provision.S
 	return s.Store.Record(ctx, f, st, outcomes)
 }
 
-// TestRehire gives the name of Bob, who left, to somebody who is hired now.
+// TestRehire hires somebody with the name of Bob, who has left.
 func TestRehire(t *testing.T) {
 	t.Parallel()
-	// left is a job whose Bob, E2, was soft-deleted and whose account is disabled; then Bob is hired
-	// again as another object.
+	// left returns a job whose person Bob has the employee id E2. Bob was soft-deleted and his
+	// account is disabled. Then Bob is hired again as another object, with the employee id in
+	// employee.
 	left := func(t *testing.T, rule provision.Rehire, employee string) *world {
 		t.Helper()
 		w := hired(t)
@@ -296,7 +297,8 @@ func TestRehire(t *testing.T) {
 			if isActive(t, w, "bob@contoso.com") || len(w.app.users) != 2 {
 				t.Error("the account was touched")
 			}
-			// The leaver is purged: the account goes, and the new person gets one in the same cycle.
+			// The leaver is purged. His account is deleted, and the new person gets an account in
+			// the same cycle.
 			w.people.purge("p2")
 			if w.cycle(); !isActive(t, w, "bob@contoso.com") || w.report().Escrowed != 0 || w.report().Linked != 2 {
 				t.Errorf("after the purge: accounts %v, report %+v", w.app.users, w.report())
@@ -320,7 +322,7 @@ func TestRehire(t *testing.T) {
 		if title := w.app.user("bob@contoso.com").String("title"); title != "" {
 			t.Errorf("the new person has no title, and the account still has %q, which the job wrote for the former one", title)
 		}
-		w.people.purge("p2") // the old object is no longer the account's
+		w.people.purge("p2") // the account no longer belongs to the old object
 		if w.cycle(); !isActive(t, w, "bob@contoso.com") {
 			t.Error("the purge of the old object took the account away")
 		}
@@ -401,8 +403,8 @@ func TestRehire(t *testing.T) {
 	})
 }
 
-// TestSomebodyWithoutAccessDoesNotFailForAnotherPersonsAccount has a person who was never enabled, with
-// the name that another person's account still has.
+// TestSomebodyWithoutAccessDoesNotFailForAnotherPersonsAccount has a person who was never enabled.
+// Another person's account still has the name of this person.
 func TestSomebodyWithoutAccessDoesNotFailForAnotherPersonsAccount(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -420,8 +422,9 @@ func TestSomebodyWithoutAccessDoesNotFailForAnotherPersonsAccount(t *testing.T) 
 	}
 }
 
-// TestANewNameDoesNotForgetACreateOfUnknownOutcome has the answer to a create lost. Before the account is
-// found, the person gets the name that another account still has: they wait for it with their own account.
+// TestANewNameDoesNotForgetACreateOfUnknownOutcome loses the answer to a create. Before the engine
+// finds the account, the person gets a name that another account still has. Then the person waits
+// for that name, and keeps the created account.
 func TestANewNameDoesNotForgetACreateOfUnknownOutcome(t *testing.T) {
 	t.Parallel()
 	w := hired(t, func(s *provision.Settings, _ *provision.FlowTypes) { s.Swaps = provision.SwapsTemporary })
@@ -449,8 +452,8 @@ func TestANewNameDoesNotForgetACreateOfUnknownOutcome(t *testing.T) {
 	}
 }
 
-// TestACreateOfUnknownOutcomeIsNotAnothersAccount has a create fail without a word. The person gets another
-// name, and another person's account gets the one that they had.
+// TestACreateOfUnknownOutcomeIsNotAnothersAccount loses the answer to a create. The person gets
+// another name, and another person's account gets the person's former name.
 func TestACreateOfUnknownOutcomeIsNotAnothersAccount(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -468,7 +471,7 @@ func TestACreateOfUnknownOutcomeIsNotAnothersAccount(t *testing.T) {
 	w.people.set("p2", "userPrincipalName", "cyn@contoso.com")
 	w.slice()
 	w.app.answer = nil
-	w.people.assign("p2", false) // their account keeps the name
+	w.people.assign("p2", false) // the account of p2 keeps the name
 	for range 4 {
 		w.clock.advance(time.Hour)
 		w.slice()

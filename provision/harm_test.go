@@ -28,7 +28,7 @@ func TestScopingFiltersThatWouldDisableEveryone(t *testing.T) {
 	for _, tt := range []struct {
 		attribute, operator string
 		values              []string
-		words               string // of the refusal; "": the filter is saved
+		words               string // words of the refusal; "" if the filter is saved
 	}{
 		{"IsSoftDeleted", "IS FALSE", nil, "users who are deleted, blocked or unassigned are disabled without it"},
 		{"IsSoftDeleted", "EQUALS", []string{"False"}, "cannot use IsSoftDeleted"},
@@ -70,7 +70,7 @@ func TestAStoredScopingFilterThatWouldDisableEveryoneDoesNotRun(t *testing.T) {
 	w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
 	w.cycle()
 	job := w.report().Job
-	job.Schema = scoped(t, w, "IsSoftDeleted", "IS FALSE") // saved by a version that did not refuse it
+	job.Schema = scoped(t, w, "IsSoftDeleted", "IS FALSE") // an earlier version saved the mapping without refusing it
 	job.Version++
 	job.LookAtAll++
 	if err := w.store.UpdateJob(t.Context(), job, eventOf(w.key)); err != nil {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// refuses makes the application refuse every PATCH whose body contains a string.
+// refuses makes the application refuse each PATCH whose body contains the string text.
 func refuses(w *world, status int, scimType, text string) {
 	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodPatch {
@@ -27,9 +27,9 @@ func refuses(w *world, status int, scimType, text string) {
 	}
 }
 
-// TestOneRefusedValueHoldsBackNoOther changes three attributes, one of which the
-// application refuses: the others are written at once, the refused one is named,
-// and the next try sends it alone.
+// TestOneRefusedValueHoldsBackNoOther changes three attributes. The application refuses one of
+// them. The engine writes the other two at once, names the refused attribute, and sends it alone in
+// the next attempt.
 func TestOneRefusedValueHoldsBackNoOther(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -64,7 +64,8 @@ func TestOneRefusedValueHoldsBackNoOther(t *testing.T) {
 				t.Errorf("the account is %v; want the other changes in it", ada)
 			}
 
-			// Back to the values before: the account, which has some of the new ones, is looked at again.
+			// The directory gets its former values again. The account has some of the new values,
+			// so the engine looks at it again.
 			w.people.set("p1", "displayName", "Ada Lovelace")
 			w.cycle()
 			if ada := w.app.user("ada@contoso.com"); ada["displayName"] != "Ada Lovelace" {
@@ -78,8 +79,8 @@ func TestOneRefusedValueHoldsBackNoOther(t *testing.T) {
 	}
 }
 
-// TestAnApplicationThatTakesOnlyJSONBooleansDisablesLeavers refuses the strings
-// that Entra sends for booleans, as some applications do.
+// TestAnApplicationThatTakesOnlyJSONBooleansDisablesLeavers has an application that, like some real
+// ones, refuses the strings that Entra sends for booleans.
 func TestAnApplicationThatTakesOnlyJSONBooleansDisablesLeavers(t *testing.T) {
 	t.Parallel()
 	w := hired(t)

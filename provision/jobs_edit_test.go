@@ -7,7 +7,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// TestEveryKindOfSettingTakesEffectAtTheFirstSave saves each setting alone and all together, on a new job and on one that is there.
+// TestEveryKindOfSettingTakesEffectAtTheFirstSave saves each setting alone, and all of them
+// together, on a new job and on an existing one.
 func TestEveryKindOfSettingTakesEffectAtTheFirstSave(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -133,7 +133,7 @@ func TestSave(t *testing.T) {
 		if w.report().State.Quarantine == nil {
 			t.Fatal("the job is not in quarantine")
 		}
-		w.app.answer = nil // the application takes the token again
+		w.app.answer = nil // the application accepts the token again
 		secret := " secret\n"
 		s := provision.Settings{Mode: job.Mode, TenantURL: job.TenantURL, Status: job.Status, Scope: job.Scope, Secret: &secret}
 		if _, err := w.jobs.Save(t.Context(), w.key, s, "cli"); err != nil {

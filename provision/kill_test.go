@@ -19,20 +19,20 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// killUsers is how many people a killed job works on.
+// killUsers is how many people the job of TestKill provisions.
 const killUsers = 600
 
-// killWithin is within how many requests of its kind a kill comes, if there are so many.
+// killWithin limits after how many requests of its kind a kill happens.
 const killWithin = 400
 
-// moment is where in the exchange with the application the server is killed.
+// moment is the point in the exchange with the application at which the server is killed.
 type moment int
 
 const (
-	beforeRequest   moment = iota // a search has arrived, the write it leads to is not sent
-	insteadOfAnswer               // a write has arrived and is carried out, its answer never is
-	beforeCarryOut                // a write has arrived and is carried out only after the kill
-	afterAnswer                   // the answer to a write is sent, its outcome perhaps not committed
+	beforeRequest   moment = iota // a search has arrived; the write that follows it is not sent
+	insteadOfAnswer               // a write has arrived and is carried out; it is never answered
+	beforeCarryOut                // a write has arrived; it is carried out only after the kill
+	afterAnswer                   // the answer to a write is sent; its outcome may not be committed
 	moments
 )
 
@@ -40,10 +40,10 @@ func (m moment) String() string {
 	return [...]string{"before a request", "between request and answer", "between arrival and effect", "between answer and commit"}[m]
 }
 
-// TestKill kills the real server with SIGKILL in the middle of its cycles, at
-// points that a seed chooses, and starts it again each time. In the end every
-// account is right, and none was created twice by an application that would not
-// have minded. ROLLCALL_TEST_KILLS says how often; without it 20 times.
+// TestKill kills the real server with SIGKILL in the middle of its cycles, at points that a seed
+// chooses, and starts it again each time. In the end every account is right. None was created
+// twice, although the application accepts duplicates. ROLLCALL_TEST_KILLS sets the number of kills;
+// the default is 20.
 func TestKill(t *testing.T) {
 	t.Parallel()
 	seed := uint64(time.Now().UnixNano())
@@ -77,7 +77,7 @@ func TestKill(t *testing.T) {
 	})
 }
 
-// killWorld is a database, an application, and a server that keeps being killed.
+// killWorld has a database, an application, and a server that is killed again and again.
 type killWorld struct {
 	t      *testing.T
 	random *rand.Rand
@@ -87,19 +87,19 @@ type killWorld struct {
 	create bool
 	round  int
 
-	approved int // operations that were on hold
+	approved int // how many operations on hold were approved
 
 	mu      sync.Mutex
 	server  *apptest.Process
-	left    int // requests until the next kill; 0: none is planned
-	fitting int // how many requests of this life were of the kind that the planned kill waits for
-	most    int // the kill comes within so many of them
+	left    int // the number of requests until the next kill; 0 if none is planned
+	fitting int // how many requests of the planned kill's kind this life of the server sent
+	most    int // the kill comes within this many requests of its kind
 	at      moment
-	next    []moment // where the next lives end
+	next    []moment // the moments at which the next lives of the server end
 	killed  map[moment]int
-	asked   int           // requests so far
-	shot    bool          // the kill of this life has begun
-	dead    chan struct{} // closed when it is done
+	asked   int           // how many requests have arrived
+	shot    bool          // whether the kill of this life has begun
+	dead    chan struct{} // closed when the kill is done
 }
 
 func newKillWorld(t *testing.T, random *rand.Rand, actions string) *killWorld {
@@ -111,8 +111,8 @@ func newKillWorld(t *testing.T, random *rand.Rand, actions string) *killWorld {
 	}
 	k.app.begun = func(r *http.Request) {
 		if k.reached(r, true) && r.Method != http.MethodGet {
-			// The request takes its time on the way: it is carried out when the
-			// server has been started again and looks for what became of it.
+			// The request is delayed on its way. It is carried out after the server has started
+			// again and looks for its outcome.
 			time.Sleep(time.Duration(k.randomly(1500)) * time.Millisecond)
 		}
 	}
@@ -130,7 +130,7 @@ func newKillWorld(t *testing.T, random *rand.Rand, actions string) *killWorld {
 
 func killName(i int) string { return fmt.Sprintf("user%04d@contoso.com", i) }
 
-// title is what a person's account must show after a round of changes.
+// title returns the title that a person's account must show after a round of changes.
 func (k *killWorld) title(i int) string {
 	if k.round == 0 || (i+k.round)%3 == 0 {
 		return fmt.Sprintf("Engineer %d", i)
@@ -154,8 +154,8 @@ func (k *killWorld) importPeople() {
 	apptest.Run(k.t, k.env, "directory", "import", "contoso", file)
 }
 
-// run kills the server that often, with new changes whenever it has finished, and
-// checks the accounts at the end.
+// run kills the server this many times. Each time the server has finished, run makes new changes.
+// At the end it checks the accounts.
 func (k *killWorld) run(kills int) {
 	k.t.Helper()
 	for k.total() < kills {
@@ -164,7 +164,8 @@ func (k *killWorld) run(kills int) {
 			k.most = killWithin
 		} else {
 			k.mu.Lock()
-			// So the kill comes in the next life: a round of changes may have few requests of that kind.
+			// Make sure that the kill comes in the next life: a round of changes may have few
+			// requests of its kind.
 			k.most = max(1, min(k.most, k.fitting))
 			k.mu.Unlock()
 			k.check()
@@ -195,11 +196,11 @@ func (k *killWorld) total() (n int) {
 	return n
 }
 
-// plan chooses where the next life of the server ends.
+// plan chooses the moment at which the next life of the server ends.
 func (k *killWorld) plan() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	if len(k.next) == 0 { // every moment has its turn
+	if len(k.next) == 0 { // each moment has its turn
 		for _, i := range k.random.Perm(int(moments)) {
 			k.next = append(k.next, moment(i))
 		}
@@ -208,7 +209,7 @@ func (k *killWorld) plan() {
 	k.dead, k.shot = make(chan struct{}), false
 }
 
-// planned says whether the end of the server was ours.
+// planned reports whether the test itself killed the server.
 func (k *killWorld) planned() bool {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -242,7 +243,7 @@ func (k *killWorld) live() (killed bool) {
 		k.mu.Lock()
 		asked := k.asked
 		k.mu.Unlock()
-		if asked != seen { // it is at work
+		if asked != seen { // the server is at work
 			seen, quiet = asked, 0
 			continue
 		}
@@ -250,7 +251,7 @@ func (k *killWorld) live() (killed bool) {
 			continue
 		}
 		k.mu.Lock()
-		shot := k.shot // in the same moment
+		shot := k.shot // the lock also covers the change of left
 		k.left = 0
 		k.mu.Unlock()
 		if shot {
@@ -262,8 +263,8 @@ func (k *killWorld) live() (killed bool) {
 	}
 }
 
-// reached is called at the begin and the end of each request, and kills the server
-// at the planned one.
+// reached is called at the start and at the end of each request. It kills the server at the planned
+// request.
 func (k *killWorld) reached(r *http.Request, begin bool) (killed bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -306,7 +307,7 @@ func (k *killWorld) randomly(n int) int {
 	return k.random.IntN(n)
 }
 
-// idle says whether the job has caught up with the directory.
+// idle reports whether the job has caught up with the directory.
 func (k *killWorld) idle() bool {
 	k.t.Helper()
 	db, err := store.Open(k.t.Context(), filepath.Join(k.dir, "rollcall.db"), store.Options{})
@@ -349,7 +350,7 @@ func (k *killWorld) idle() bool {
 	return false
 }
 
-// approve lets what is on hold go, as an administrator would.
+// approve approves the operations on hold, as an administrator would.
 func (k *killWorld) approve(jobs store.Provisioning, key provision.Key) {
 	k.t.Helper()
 	people := &provision.Jobs{Store: jobs, Now: time.Now}
@@ -365,7 +366,7 @@ func (k *killWorld) approve(jobs store.Provisioning, key provision.Key) {
 	}
 }
 
-// check compares every account with what it must be, and counts creates.
+// check compares every account with the account that it must be, and counts the creates.
 func (k *killWorld) check() {
 	k.t.Helper()
 	wrong := 0

@@ -53,7 +53,7 @@ func TestLedgerText(t *testing.T) {
 	}
 }
 
-// TestDiffWritten goes through what a ledger can know of one attribute.
+// TestDiffWritten covers all states that a ledger entry of one attribute can have.
 func TestDiffWritten(t *testing.T) {
 	t.Parallel()
 	always := CompiledMapping{Type: TypeString, FlowType: FlowAlways}
@@ -61,7 +61,7 @@ func TestDiffWritten(t *testing.T) {
 		row    CompiledMapping
 		wrote  Ledger
 		want   any
-		change *Change // nil: none
+		change *Change // the expected change; nil if no change is expected
 		unsure bool
 	}{
 		"sent_and_unchanged":                     {always, Ledger{"title": {Sent: "a"}}, "a", nil, false},

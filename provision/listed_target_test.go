@@ -37,8 +37,8 @@ func newMatchedWorld(t *testing.T, people int) *world {
 // listsAccounts makes the application answer requests for its list of accounts in pages.
 func (w *world) listsAccounts() { w.app.page = 100 }
 
-// TestAPlanReadsTheListOnce plans for many people. The plan is the same as with one search for each
-// person, and takes few requests.
+// TestAPlanReadsTheListOnce makes a plan for many people. The plan is the same as with one search
+// for each person, but needs few requests.
 func TestAPlanReadsTheListOnce(t *testing.T) {
 	t.Parallel()
 	const people = 400
@@ -80,8 +80,8 @@ func TestAPlanReadsTheListOnce(t *testing.T) {
 	}
 }
 
-// TestAPlanTrustsNoListThatIsWrong has applications whose list is not what searches and single
-// accounts show. The plan is right all the same.
+// TestAPlanTrustsNoListThatIsWrong has applications whose list differs from what searches and
+// single accounts show. The plan is right nevertheless.
 func TestAPlanTrustsNoListThatIsWrong(t *testing.T) {
 	t.Parallel()
 	for name, spoil := range map[string]func(page map[string]any){
@@ -135,9 +135,9 @@ func TestAPlanTrustsNoListThatIsWrong(t *testing.T) {
 	}
 }
 
-// TestAPlanNoticesThatTheListMoves deletes an account that was read already, so that the next page
-// of the list skips an account, and adds another one, so that the number of accounts stays. Nobody
-// who has an account is planned to get another one.
+// TestAPlanNoticesThatTheListMoves deletes an account that was already read, so that the next page
+// of the list skips an account. It also adds an account, so that the number of accounts stays the
+// same. The plan must not create an account for anyone who has one.
 func TestAPlanNoticesThatTheListMoves(t *testing.T) {
 	t.Parallel()
 	w := newMatchedWorld(t, 400)

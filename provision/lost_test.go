@@ -12,11 +12,11 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// hired is a job with Ada, who has the account u1, and Bob, who has u2.
+// hired returns a job for Ada, who has the account u1, and Bob, who has the account u2.
 func hired(t *testing.T, options ...option) *world {
 	t.Helper()
 	w := newWorld(t, options...)
-	if len(options) > 0 { // Create may be unticked
+	if len(options) > 0 { // the options may remove Create from the actions
 		w.app.add(account("ada@contoso.com"))
 		w.app.add(account("bob@contoso.com"))
 	}
@@ -30,7 +30,7 @@ func hired(t *testing.T, options ...option) *world {
 	return w
 }
 
-// remove takes an account away without a request.
+// remove deletes an account without a request, and returns it.
 func (a *application) remove(id string) scim.Resource {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -39,7 +39,7 @@ func (a *application) remove(id string) scim.Resource {
 	return u
 }
 
-// rename changes an account at the application without a request.
+// rename changes the user name of an account without a request.
 func (a *application) rename(id, name string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -76,8 +76,8 @@ func gateway404(rw http.ResponseWriter) {
 	_, _ = io.WriteString(rw, `{"message":"no Route matched with those values"}`)
 }
 
-// A 404 that is not true, once, on a change that does not matter: whoever leaves
-// later is cut off all the same.
+// The application once answers a wrong 404 to a change that does not matter. A person who leaves
+// later is disabled nevertheless.
 func TestOne404DetachesNobody(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]func(http.ResponseWriter){"scim": scim404, "html": html404, "empty": empty404, "gateway": gateway404} {
@@ -94,7 +94,7 @@ func TestOne404DetachesNobody(t *testing.T) {
 				}
 				report, entries := w.cycle()
 				if method == http.MethodPatch && (name == "scim" || name == "empty") {
-					// The account is read at once, and it is there.
+					// The engine reads the account at once, and the application has it.
 					if r := w.report(); status(entries["p2"]) != "update success " || r.Linked != 2 || r.Escrowed != 0 {
 						t.Errorf("after the 404: %q, report %+v", status(entries["p2"]), r)
 					}
@@ -116,7 +116,8 @@ func TestOne404DetachesNobody(t *testing.T) {
 	}
 }
 
-// A 404 that is not true while somebody is being disabled, then a restart.
+// The application answers a wrong 404 while the engine disables a person. Then provisioning is
+// restarted.
 func TestA404WhileUnassigningKeepsTheLeaverInSight(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]func(http.ResponseWriter){"scim": scim404, "html": html404} {
@@ -140,7 +141,7 @@ func TestA404WhileUnassigningKeepsTheLeaverInSight(t *testing.T) {
 		var down atomic.Bool
 		down.Store(true)
 		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
-			switch { // a replica that does not have Bob yet
+			switch { // the answer comes from a replica that does not know Bob's account yet
 			case !down.Load():
 				return false
 			case strings.HasSuffix(r.URL.Path, "/Users/u2"):
@@ -164,7 +165,7 @@ func TestA404WhileUnassigningKeepsTheLeaverInSight(t *testing.T) {
 	})
 }
 
-// An application that removes the account when it is disabled.
+// The application deletes an account when the account is disabled.
 func TestAnAccountThatIsRemovedByDisablingIsCreatedAgain(t *testing.T) {
 	t.Parallel()
 	for name, answer := range map[string]func(http.ResponseWriter){"204": func(rw http.ResponseWriter) { rw.WriteHeader(204) }, "404": scim404} {
@@ -203,7 +204,7 @@ func TestAnAccountThatIsGone(t *testing.T) {
 		t.Parallel()
 		w := hired(t)
 		restored := w.app.remove("u2")
-		w.app.add(restored) // restored from a backup, with another id
+		w.app.add(restored) // the account is restored from a backup, with another id
 		w.people.set("p2", "surname", "Bit")
 		_, entries := w.cycle()
 		if got := status(entries["p2"]); got != "update success " || entries["p2"].TargetIdentity.ID != "u3" || w.app.user("bob@contoso.com").String("displayName") == "" {
@@ -219,7 +220,7 @@ func TestAnAccountThatIsGone(t *testing.T) {
 		w := hired(t)
 		restored := w.app.remove("u2")
 		w.app.add(restored)
-		w.people.set("p2", "userPrincipalName", "0123bob@contoso.com") // as a directory renames who is deleted
+		w.people.set("p2", "userPrincipalName", "0123bob@contoso.com") // the form in which a directory renames deleted users
 		w.people.softDelete("p2")
 		if _, entries := w.cycle(); status(entries["p2"]) != "disable success " || isActive(t, w, "bob@contoso.com") {
 			t.Errorf("got %q", status(entries["p2"]))
@@ -233,7 +234,7 @@ func TestAnAccountThatIsGone(t *testing.T) {
 		w.setActions(provision.FlowUpdate)
 		job := w.report().Job.Schema.Clone()
 		m, _ := job.UserMapping()
-		m.AttributeMappings[0].FlowType = provision.FlowObjectAddOnly // the application owns the names
+		m.AttributeMappings[0].FlowType = provision.FlowObjectAddOnly // the application may change the names
 		if _, err := w.jobs.SetSchema(t.Context(), w.key, job, "cli"); err != nil {
 			t.Fatal(err)
 		}
@@ -260,7 +261,7 @@ func TestAnAccountThatIsGone(t *testing.T) {
 		if _, entries = w.cycle(); len(entries) != 0 || len(w.app.asked()) != 1 {
 			t.Errorf("a leaver without an account is looked for in every cycle: %v", entries)
 		}
-		w.app.add(gone) // somebody restores it
+		w.app.add(gone) // somebody restores the account
 		w.clock.advance(25 * time.Hour)
 		if _, entries = w.cycle(); status(entries["p2"]) != "disable success " || isActive(t, w, "bob@contoso.com") {
 			t.Errorf("a day later: %q", status(entries["p2"]))
@@ -320,7 +321,7 @@ func TestAnAccountThatIsGone(t *testing.T) {
 				t.Fatalf("got %q, %d lost, %d escrowed", status(entries["p2"]), w.report().Lost, w.report().Escrowed)
 			}
 		}
-		gone["userName"] = "bob2@contoso.com" // found by externalId alone
+		gone["userName"] = "bob2@contoso.com" // a search finds the account only by externalId
 		w.app.add(gone)
 		w.app.answer = nil
 		if w.cycle(); isActive(t, w, "bob2@contoso.com") {
@@ -365,7 +366,7 @@ func TestAnAccountThatIsGone(t *testing.T) {
 	})
 }
 
-// Only the application itself says that an account is deleted.
+// Only an answer of the application itself proves that an account is deleted.
 func TestADeleteIsProved(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
@@ -444,12 +445,12 @@ func TestADeleteIsProved(t *testing.T) {
 	})
 }
 
-// A success that says something else is no success.
+// A success answer to a PATCH does not count if it is about something else.
 func TestAnAnswerToAPatchIsBelievedOnlyIfItFits(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		answer string
-		done   bool // carried out
+		done   bool // whether the PATCH is carried out
 		want   provision.Result
 	}{
 		"a_web_page":       {"<html>Request Rejected</html>", false, provision.Failure},
@@ -494,7 +495,7 @@ func TestAnAnswerToAPatchIsBelievedOnlyIfItFits(t *testing.T) {
 	}
 }
 
-// An application may answer a create with an account that was there, or that is inactive.
+// An application may answer a create with an account that already existed, or that is inactive.
 func TestACreateAnsweredWithAnAccountThatDiffers(t *testing.T) {
 	t.Parallel()
 	for name, there := range map[string]scim.Resource{
@@ -525,7 +526,7 @@ func TestACreateAnsweredWithAnAccountThatDiffers(t *testing.T) {
 	}
 }
 
-// The log says what was looked at, and what was left alone.
+// The log names the values that were compared, and those that were left alone.
 func TestTheLogSaysWhatWasLookedAt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -546,7 +547,7 @@ func TestTheLogSaysWhatWasLookedAt(t *testing.T) {
 	w.people.set("p1", "displayName", "Ada Lovelace")
 	look("Not read:", "capital letters", "displayName")
 	w.app.mu.Lock()
-	w.app.users["u1"]["title"] = "Countess" // not of this job
+	w.app.users["u1"]["title"] = "Countess" // the job did not write this value
 	w.app.mu.Unlock()
 	if _, err := w.jobs.Restart(t.Context(), w.key, "cli"); err != nil {
 		t.Fatal(err)

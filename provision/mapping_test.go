@@ -107,7 +107,7 @@ func TestDiff(t *testing.T) {
 			if d := cmp.Diff(want, diff(current, []value{{row: r, want: tt.want}}, nil)); d != "" {
 				t.Errorf("changes (-want +got):\n%s", d)
 			}
-			// What the ledger remembers of the same account leads to the same decision.
+			// The ledger of the same account leads to the same decision.
 			wrote := throughText(t, Ledger{tt.target: {Got: toLedgerValue(r.valueIn(current)), Shown: true}})
 			got, sure := diffWritten(wrote, []value{{row: r, want: tt.want}})
 			if len(got) != len(want) || len(got) == 1 && text(got[0].New) != text(want[0].New) || !sure {

@@ -11,7 +11,8 @@ import (
 
 // These tests are about groups whose requests got no answer, or an answer that is not true.
 
-// settle runs a few cycles, with time between them for whatever waits or is tried again.
+// settle runs a few cycles. Time passes between them, so that waiting and failed work is tried
+// again.
 func (g *groupWorld) settle() {
 	g.t.Helper()
 	for range 4 {
@@ -20,14 +21,14 @@ func (g *groupWorld) settle() {
 	}
 }
 
-// isRemoval reports whether a request removes members by a list of values, Entra's form.
+// isRemoval reports whether a request removes members by a list of values, which is Entra's form.
 func isRemoval(r *http.Request, body string) bool {
 	p := readPatch(body)
 	return r.Method == http.MethodPatch && len(p.Operations) > 0 && strings.EqualFold(p.Operations[0].Op, "remove") && p.Operations[0].Path == "members"
 }
 
-// TestAGroupThatWasNotFoundOnceKeepsItsMembers has an application that once answers 404 for a group,
-// while a member leaves. The member is removed all the same.
+// TestAGroupThatWasNotFoundOnceKeepsItsMembers has an application that once answers 404 for a group
+// while a member leaves. The member is removed nevertheless.
 func TestAGroupThatWasNotFoundOnceKeepsItsMembers(t *testing.T) {
 	t.Parallel()
 	for name, get := range map[string]int{"404 when it is read too": http.StatusNotFound, "a pause when it is read": http.StatusTooManyRequests} {
@@ -146,8 +147,8 @@ func TestAnUncheckedRemovalProvesNothingForOthers(t *testing.T) {
 	}
 }
 
-// TestADeletionOfUnknownOutcomeIsLookedAt deletes a group that comes back into scope before the
-// outcome is known.
+// TestADeletionOfUnknownOutcomeIsLookedAt deletes a group. The group comes back into scope before
+// the outcome of the deletion is known.
 func TestADeletionOfUnknownOutcomeIsLookedAt(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)
@@ -178,7 +179,7 @@ func TestAGroupThatEndsWhileItIsCreated(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		end  func(g *groupWorld, id string) error
-		lost bool // the answer to the create
+		lost bool // whether the answer to the create is lost
 	}{
 		"deleted": {func(g *groupWorld, id string) error {
 			_, err := g.handle.SoftDeleteGroup(g.t.Context(), id, "cli")
@@ -232,8 +233,8 @@ func purgeGroup(g *groupWorld, id string) error {
 	return g.handle.PurgeGroup(g.t.Context(), id, "cli")
 }
 
-// TestARefusedMemberIsTriedAgainAfterAPause has an application that refuses one new member and asks
-// for a pause before the next. Later it takes both.
+// TestARefusedMemberIsTriedAgainAfterAPause has an application that refuses one new member, and
+// asks for a pause before the next request. Later it accepts both members.
 func TestARefusedMemberIsTriedAgainAfterAPause(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)
@@ -271,9 +272,9 @@ func TestARefusedMemberIsTriedAgainAfterAPause(t *testing.T) {
 	}
 }
 
-// TestAnUncheckedRemovalThatEmptiesAGroupIsNoticed has an application that takes the removal of one
-// member for the removal of all, and asks for a pause when it is asked who is left. Then the member
-// comes back.
+// TestAnUncheckedRemovalThatEmptiesAGroupIsNoticed has an application that treats the removal of
+// one member as the removal of all. Asked about the remaining members, it asks for a pause. Then
+// the removed member comes back.
 func TestAnUncheckedRemovalThatEmptiesAGroupIsNoticed(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)
@@ -311,9 +312,9 @@ func TestAnUncheckedRemovalThatEmptiesAGroupIsNoticed(t *testing.T) {
 	g.expect("Team Blue: ada bo")
 }
 
-// TestARefusedRemovalShowsThatAnEarlierOneEmptiedTheGroup has an application that takes the removal
-// of one member for the removal of all, and asks for a pause when it is asked who is left. Later it
-// answers 404 to the removal, because it has no such member any more.
+// TestARefusedRemovalShowsThatAnEarlierOneEmptiedTheGroup has an application that treats the
+// removal of one member as the removal of all. Asked about the remaining members, it asks for a
+// pause. Later it answers 404 to the removal, because it no longer has the member.
 func TestARefusedRemovalShowsThatAnEarlierOneEmptiedTheGroup(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)
@@ -353,8 +354,8 @@ func TestARefusedRemovalShowsThatAnEarlierOneEmptiedTheGroup(t *testing.T) {
 	g.expect("Team Blue: bo")
 }
 
-// TestTheRemovalOfTheLastMemberProvesNoRemoval has an application that takes the removal of one
-// member, as a list of values, for the removal of all. Nobody notices that when the last member of a
+// TestTheRemovalOfTheLastMemberProvesNoRemoval has an application that treats the removal of one
+// member by a list of values as the removal of all. This does not show when the last member of a
 // group leaves.
 func TestTheRemovalOfTheLastMemberProvesNoRemoval(t *testing.T) {
 	t.Parallel()
@@ -449,8 +450,8 @@ func TestAManagerFollowsACreateWhoseAnswerWasCutShort(t *testing.T) {
 	}
 }
 
-// TestARenameOfUnknownOutcomeIsLookedFor has an application that carries out a rename without an
-// answer, and then once says that it has no such account.
+// TestARenameOfUnknownOutcomeIsLookedFor has an application that carries out a rename but does not
+// answer. Then it once says that it has no such account.
 func TestARenameOfUnknownOutcomeIsLookedFor(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -484,8 +485,8 @@ func TestARenameOfUnknownOutcomeIsLookedFor(t *testing.T) {
 	}
 }
 
-// TestARefusalOfATakenNameForbidsNoTemporaryValue has a person renamed to a name that another account
-// gets at that moment. Then the two have each other's names.
+// TestARefusalOfATakenNameForbidsNoTemporaryValue renames a person to a name that another account
+// gets at the same moment. Then the two have each other's names.
 func TestARefusalOfATakenNameForbidsNoTemporaryValue(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -498,7 +499,7 @@ func TestARefusalOfATakenNameForbidsNoTemporaryValue(t *testing.T) {
 	if got := w.report().Escrowed; got != 1 {
 		t.Fatalf("%d are tried again, want one", got)
 	}
-	// It is the account of Cy, who now should have Ada's name.
+	// The account belongs to Cy, who should now have Ada's name.
 	w.people.put("p3", person("cy@contoso.com", "Cy", "Young"))
 	w.people.set("p1", "userPrincipalName", "ada@contoso.com")
 	w.cycle()

@@ -21,7 +21,7 @@ type memberPatch struct {
 }
 
 func readPatch(body string) (p memberPatch) {
-	_ = json.Unmarshal([]byte(body), &p) // not a PATCH: no operations
+	_ = json.Unmarshal([]byte(body), &p) // a body that is not a PATCH gives no operations
 	return p
 }
 
@@ -42,8 +42,8 @@ func TestMembersAtFaultyApplications(t *testing.T) {
 	for _, tt := range []struct {
 		name   string
 		faults func(g *groupWorld)
-		want   []string // after Ada, Bo, Cy and Dee came and Ada went
-		failed int      // whoever is tried again at the end
+		want   []string // the members after Ada, Bo, Cy and Dee joined and Ada left
+		failed int      // how many people are tried again at the end
 		note   string
 	}{
 		{
@@ -208,8 +208,8 @@ func TestMembersAtFaultyApplications(t *testing.T) {
 	}
 }
 
-// TestGroupsWithoutMicrosoftsSchemaAreRemembered makes one group after the other: only the first is
-// refused, also in another process.
+// TestGroupsWithoutMicrosoftsSchemaAreRemembered creates several groups. The application refuses
+// only the first request, even if another process sends the others.
 func TestGroupsWithoutMicrosoftsSchemaAreRemembered(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)
@@ -254,7 +254,8 @@ func TestAGroupThatIsGoneComesBackWithItsMembers(t *testing.T) {
 	}
 }
 
-// TestARestartSendsMembersAgain has a member removed at the application.
+// TestARestartSendsMembersAgain restarts provisioning after somebody has removed a member at the
+// application.
 func TestARestartSendsMembersAgain(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)
@@ -275,8 +276,8 @@ func TestARestartSendsMembersAgain(t *testing.T) {
 	}
 }
 
-// TestMembershipsConverge changes a directory at random, in front of an application that fails at
-// random, and compares the application with the directory once it fails no longer.
+// TestMembershipsConverge changes a directory at random, while the application fails at random.
+// When the application no longer fails, it must get the state of the directory.
 func TestMembershipsConverge(t *testing.T) {
 	t.Parallel()
 	for seed := range uint64(6) {
@@ -300,7 +301,7 @@ func TestMembershipsConverge(t *testing.T) {
 				switch dice {
 				case 0:
 					refuse(w, http.StatusServiceUnavailable, "", "Not now.")
-				case 1: // carried out, and the answer is lost
+				case 1: // the request is carried out, and its answer is lost
 					g.teams.mu.Lock()
 					g.teams.handle(r, strings.TrimPrefix(strings.TrimPrefix(r.URL.Path, "/scim/v2/Groups"), "/"), []byte(body))
 					g.teams.mu.Unlock()
@@ -354,7 +355,7 @@ func TestMembershipsConverge(t *testing.T) {
 	}
 }
 
-// equalsDirectory compares the application's groups and managers with what the directory says.
+// equalsDirectory compares the application's groups and managers with the directory.
 func (g *groupWorld) equalsDirectory(people, groups []string) {
 	g.t.Helper()
 	handleOf := func(id string) string {
@@ -404,8 +405,8 @@ func (g *groupWorld) equalsDirectory(people, groups []string) {
 	}
 }
 
-// TestAQuestionWithoutAnswerProvesNoRemoval has an application that ignores the first form of a removal
-// and answers the question about it with an error.
+// TestAQuestionWithoutAnswerProvesNoRemoval has an application that ignores the first form of a
+// removal, and answers the question about the member with an error.
 func TestAQuestionWithoutAnswerProvesNoRemoval(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)
@@ -436,8 +437,9 @@ func TestAQuestionWithoutAnswerProvesNoRemoval(t *testing.T) {
 	g.expect("Team Blue: bo")
 }
 
-// TestARemovalThatEmptiesAGroupIsNoticed has an application that takes the removal of one member for the
-// removal of all: in an initial cycle, which looks at all members at once, and with a lost answer.
+// TestARemovalThatEmptiesAGroupIsNoticed has an application that treats the removal of one member
+// as the removal of all. It tests this in an initial cycle, which looks at all members at once, and
+// with a lost answer.
 func TestARemovalThatEmptiesAGroupIsNoticed(t *testing.T) {
 	t.Parallel()
 	for name, lost := range map[string]bool{"in an initial cycle": false, "with a lost answer": true} {
@@ -467,7 +469,7 @@ func TestARemovalThatEmptiesAGroupIsNoticed(t *testing.T) {
 			g.leave(blue, ada)
 			if lost {
 				g.sync()
-				g.join(blue, ada) // nothing is left to remove
+				g.join(blue, ada) // no removal is left to send
 			} else {
 				_, err := g.jobs.Restart(t.Context(), g.key, "cli")
 				g.must(err)

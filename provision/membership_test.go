@@ -20,7 +20,7 @@ func patchOf(group, operation string) string {
 
 func compliant(s *provision.Settings, _ *provision.FlowTypes) { s.TenantURL += "?aadOptscim062020" }
 
-// TestMembersOnTheWire holds the requests about members against Entra's, in both dialects.
+// TestMembersOnTheWire compares the requests about members with Entra's requests, in both dialects.
 func TestMembersOnTheWire(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -84,7 +84,8 @@ func TestMembersOnTheWire(t *testing.T) {
 	}
 }
 
-// TestMembersComeWithTheirAccounts has members who are out of scope, come into scope and leave it.
+// TestMembersComeWithTheirAccounts has members who are out of scope, come into scope and leave the
+// scope.
 func TestMembersComeWithTheirAccounts(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)
@@ -110,7 +111,7 @@ func TestMembersComeWithTheirAccounts(t *testing.T) {
 	g.sync()
 	g.expect("Team Blue: ada bo")
 
-	// A deleted person leaves all groups, and comes back with a restore.
+	// A deleted person leaves all groups. A restored person joins them again.
 	_, err := g.handle.SoftDelete(t.Context(), bo, "cli")
 	g.must(err)
 	g.sync()
@@ -120,7 +121,7 @@ func TestMembersComeWithTheirAccounts(t *testing.T) {
 	g.sync()
 	g.expect("Team Blue: ada bo")
 
-	// Somebody whose sign-in is blocked keeps the memberships.
+	// A person whose sign-in is blocked keeps the memberships.
 	g.enable(ada, false)
 	if got := g.sync(); len(got) != 0 {
 		t.Errorf("Ada is blocked: %q", got)
@@ -130,7 +131,7 @@ func TestMembersComeWithTheirAccounts(t *testing.T) {
 		t.Errorf("Ada is not blocked any more: %q", got)
 	}
 
-	// A group that leaves and comes back gets all its members.
+	// A group that leaves the scope and comes back gets all its members again.
 	g.assign(blue, false)
 	g.sync()
 	g.expect()
@@ -145,7 +146,7 @@ func TestMembersComeWithTheirAccounts(t *testing.T) {
 	}
 }
 
-// TestAMemberOfALargeGroupIsOneSmallRequest adds one to a group of many.
+// TestAMemberOfALargeGroupIsOneSmallRequest adds one member to a group of many members.
 func TestAMemberOfALargeGroupIsOneSmallRequest(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)
@@ -200,9 +201,9 @@ func (g *groupWorld) enable(id string, on bool) {
 	g.edit(id, func(u *directory.User) { u.AccountEnabled = on })
 }
 
-// TestMembershipsThatWereNotSentAreNotChecked has the application ask for a pause of changes that
-// lasts longer than a slice. The members of a new group wait for it. Nothing was sent about them, so
-// when they are sent, one of them is checked and not each of them.
+// TestMembershipsThatWereNotSentAreNotChecked has an application that asks for a pause of changes.
+// The pause lasts longer than a slice, so the members of a new group wait. When they are sent at
+// last, the engine checks only one of them, because no earlier request was about them.
 func TestMembershipsThatWereNotSentAreNotChecked(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)

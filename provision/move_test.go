@@ -13,8 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// TestLeaversAreClosedBeforeTheTenantURLMoves has leavers of each kind at an application that works, and
-// at one that refuses one of them or does not answer.
+// TestLeaversAreClosedBeforeTheTenantURLMoves has leavers of each kind. One application works, one
+// refuses a leaver, and one does not answer.
 func TestLeaversAreClosedBeforeTheTenantURLMoves(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -63,7 +63,7 @@ func TestLeaversAreClosedBeforeTheTenantURLMoves(t *testing.T) {
 	})
 }
 
-// TestMoveCountsWhatANewTenantURLLeavesBehind has one person of each kind who may be forgotten.
+// TestMoveCountsWhatANewTenantURLLeavesBehind has one person of each kind that the job may forget.
 func TestMoveCountsWhatANewTenantURLLeavesBehind(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -72,7 +72,7 @@ func TestMoveCountsWhatANewTenantURLLeavesBehind(t *testing.T) {
 	}
 	w.cycle()
 	w.people.enable("p5", false)
-	w.cycle() // it is off already
+	w.cycle() // this cycle disables the account of p5
 	w.people.softDelete("p1")
 	w.people.assign("p2", false)
 	w.people.purge("p3")

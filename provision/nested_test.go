@@ -12,14 +12,15 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// nest sets whether groups are sent as members of groups.
+// nest sets whether groups are sent as members of other groups.
 func (g *groupWorld) nest(on bool) {
 	g.t.Helper()
 	_, err := g.jobs.Edit(g.t.Context(), g.key, func(s *provision.Settings) { s.Nested = &on }, "cli")
 	g.must(err)
 }
 
-// TestNestedGroupsAreMembersWhileTheSwitchIsOn sets the switch and reads the groups of the application.
+// TestNestedGroupsAreMembersWhileTheSwitchIsOn sets the switch Nested groups, and reads the groups
+// of the application.
 func TestNestedGroupsAreMembersWhileTheSwitchIsOn(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -74,7 +75,8 @@ func TestNestedGroupsAreMembersWhileTheSwitchIsOn(t *testing.T) {
 		step("the group leaves while the switch is off")
 		g.expect("Inner: ", "Outer: ada")
 
-		// A group that is provisioned later becomes a member then, and one that goes is none any more.
+		// A group that is provisioned later becomes a member at that time. A group that leaves is
+		// no longer a member.
 		g.nest(true)
 		g.assign(inner, false)
 		g.join(outer, inner)
@@ -92,7 +94,8 @@ func TestNestedGroupsAreMembersWhileTheSwitchIsOn(t *testing.T) {
 	})
 }
 
-// TestNestedGroupsAreTakenAwayThroughTheGuard switches the switch off while many groups are members.
+// TestNestedGroupsAreTakenAwayThroughTheGuard turns Nested groups off while many groups are
+// members.
 func TestNestedGroupsAreTakenAwayThroughTheGuard(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

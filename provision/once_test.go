@@ -25,7 +25,7 @@ func TestAnInitialCycleTriesAFailureOnce(t *testing.T) {
 		g := newGroupWorldOn(t, db)
 		eve := g.hire("eve", true)
 		gone := g.group("Team Gone")
-		bo := g.hire("bo", true) // has an account already: one that appears meanwhile is a reason to try its memberships again
+		bo := g.hire("bo", true) // bo already has an account, because a new account would be a reason to try the memberships again
 		g.sync()
 		g.app.begun = func(*http.Request) { g.clock.advance(time.Millisecond) }
 		refused := []string{"ada@contoso.example", `"displayName":"Team Red"`, "members", "PATCH /scim/v2/Users/" + g.app.user("eve@contoso.example").String("id"), "DELETE /scim/v2/Groups/g1"}
@@ -70,8 +70,8 @@ func TestAnInitialCycleTriesAFailureOnce(t *testing.T) {
 	})
 }
 
-// TestLeaversGoBeforeAChangeOfSettings has one person leave, and then changes a setting that concerns
-// everybody.
+// TestLeaversGoBeforeAChangeOfSettings has one person leave. Then it changes a setting that
+// concerns everyone.
 func TestLeaversGoBeforeAChangeOfSettings(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -92,7 +92,7 @@ func TestLeaversGoBeforeAChangeOfSettings(t *testing.T) {
 				written = append(written, r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:])
 			}
 		}
-		// A new mapping writes to everybody. The leaver is first.
+		// A new mapping changes the account of everyone. The leaver is sent first.
 		g.assign(people[7], false)
 		constant, err := expr.Parse(`"Somebody"`)
 		g.must(err)
@@ -116,7 +116,8 @@ func TestLeaversGoBeforeAChangeOfSettings(t *testing.T) {
 			t.Errorf("%d were written, first %q, want %q", len(written), written[:1], account(7))
 		}
 
-		// A filter leaves out everybody, which is on hold. Those who have left are no part of it.
+		// A filter leaves out everyone, and these operations are on hold. People who left before
+		// are not among them.
 		g.assign(people[3], false)
 		g.assign(people[4], false)
 		g.assign(people[4], true)

@@ -9,10 +9,10 @@ import (
 	"time"
 )
 
-// limiter is a target's bound of requests. take reports whether it takes a request now.
+// limiter limits the requests of a target. take reports whether the target accepts a request now.
 type limiter interface{ take(now time.Time) bool }
 
-// bucket takes perSecond requests and lets size of them come at once.
+// bucket accepts perSecond requests per second on average, and up to size requests at once.
 type bucket struct {
 	perSecond, size, left float64
 	at                    time.Time
@@ -32,7 +32,7 @@ func (b *bucket) take(now time.Time) bool {
 	return true
 }
 
-// fixedWindow takes n requests in each second of the clock.
+// fixedWindow accepts n requests in each second of the clock.
 type fixedWindow struct {
 	n, taken int
 	second   int64
@@ -46,7 +46,7 @@ func (f *fixedWindow) take(now time.Time) bool {
 	return f.taken <= f.n
 }
 
-// slidingWindow takes n requests in any second.
+// slidingWindow accepts n requests within any period of one second.
 type slidingWindow struct {
 	n     int
 	times []time.Time
@@ -61,8 +61,8 @@ func (s *slidingWindow) take(now time.Time) bool {
 	return true
 }
 
-// bounded is a target that answers after some time, and asks for a pause of a second when it gets
-// more requests than its limiter takes.
+// bounded is a target that answers after some time. It asks for a pause of one second when it gets
+// more requests than its limiter accepts.
 type bounded struct {
 	Target
 	limits map[Request]limiter
@@ -99,7 +99,7 @@ func (b *bounded) Patch(context.Context, string, []Change) (TargetObject, error)
 	return TargetObject{}, b.ask(UpdateRequest)
 }
 
-// people has 64 people at a time searched for and created, all of them in n virtual seconds.
+// people searches for n people and creates their accounts, for 64 people at the same time.
 func (b *bounded) people(t *testing.T, p *pacer, n int) {
 	t.Helper()
 	target := pacedTarget{Target: b, pacer: p}
@@ -124,8 +124,8 @@ func (b *bounded) people(t *testing.T, p *pacer, n int) {
 	wg.Wait()
 }
 
-// TestATargetsRateIsUsed asks targets with a bound of 20 requests in a second: for 900 people, in
-// virtual time. They need 1,800 requests, which take at least 90 seconds.
+// TestATargetsRateIsUsed sends requests for 900 people, in virtual time, to targets that accept 20
+// requests per second. The people need 1,800 requests, which take at least 90 seconds.
 func TestATargetsRateIsUsed(t *testing.T) {
 	t.Parallel()
 	for name, limit := range map[string]func() limiter{
@@ -155,8 +155,8 @@ func TestATargetsRateIsUsed(t *testing.T) {
 	}
 }
 
-// TestALateFirstRefusalLeavesARate refuses for the first time after seconds without a bound, and
-// again after little was asked.
+// TestALateFirstRefusalLeavesARate has a target that accepts all requests for some seconds before
+// its first refusal. It refuses again after few requests.
 func TestALateFirstRefusalLeavesARate(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

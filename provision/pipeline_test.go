@@ -12,7 +12,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// TestLanesOfTheWorkList leaves everything on the list, because the application takes nothing, and looks at the order.
+// TestLanesOfTheWorkList looks at the order of the work list. Everything stays on the list, because
+// the application accepts no requests.
 func TestLanesOfTheWorkList(t *testing.T) {
 	t.Parallel()
 	w := hired(t) // p1 and p2 have accounts
@@ -20,7 +21,7 @@ func TestLanesOfTheWorkList(t *testing.T) {
 	w.cycle()
 	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
 		if strings.Contains(r.URL.RawQuery, "filter") && !strings.Contains(r.URL.RawQuery, "contoso") {
-			return false // the connection test
+			return false // let the connection test through
 		}
 		rw.Header().Set("Retry-After", "3600")
 		refuse(rw, http.StatusTooManyRequests, "", "Later.")
@@ -62,7 +63,8 @@ func pendingLanes(t *testing.T, w *world, at time.Time, withoutJoiners bool) (al
 	return all
 }
 
-// TestAChangeDoesNotWaitForAnInitialCycle changes a person who has an account while the initial cycle still has others to create.
+// TestAChangeDoesNotWaitForAnInitialCycle changes a person who has an account, while the initial
+// cycle still has to create other accounts.
 func TestAChangeDoesNotWaitForAnInitialCycle(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -95,7 +97,8 @@ func TestAChangeDoesNotWaitForAnInitialCycle(t *testing.T) {
 	}
 }
 
-// TestALostAnswerStopsNobodyElse loses one answer of many: everybody else is done in the same cycle.
+// TestALostAnswerStopsNobodyElse loses one of many answers. All other people are done in the same
+// cycle.
 func TestALostAnswerStopsNobodyElse(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -124,7 +127,8 @@ func TestALostAnswerStopsNobodyElse(t *testing.T) {
 	}
 }
 
-// TestAChangeWhileSomebodyIsWorkedOnIsNotLost changes a person between their evaluation and the record of its outcome.
+// TestAChangeWhileSomebodyIsWorkedOnIsNotLost changes a person between the evaluation and the
+// record of its outcome.
 func TestAChangeWhileSomebodyIsWorkedOnIsNotLost(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -132,7 +136,7 @@ func TestAChangeWhileSomebodyIsWorkedOnIsNotLost(t *testing.T) {
 	w.app.done = func(r *http.Request) {
 		if r.Method == http.MethodPatch && !changed.Swap(true) {
 			w.people.enable("p1", false)
-			for range 200 { // until it is on the list
+			for range 200 { // wait until the change is on the work list
 				list, err := w.store.Pending(t.Context(), w.key, w.clock.now(), false, 10)
 				if err != nil || len(list) == 1 && list[0].Turn > 1 {
 					return
@@ -152,7 +156,8 @@ func TestAChangeWhileSomebodyIsWorkedOnIsNotLost(t *testing.T) {
 	}
 }
 
-// TestTwoPeopleWithOneValueGetOneAccount runs many pairs through one pass, at an application that would not mind.
+// TestTwoPeopleWithOneValueGetOneAccount runs many pairs of people with the same value through one
+// pass. The application accepts duplicates.
 func TestTwoPeopleWithOneValueGetOneAccount(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -173,8 +178,9 @@ func TestTwoPeopleWithOneValueGetOneAccount(t *testing.T) {
 	}
 }
 
-// TestNothingThatWasFoundOutIsThrownAway asks an application that takes 20 requests in a second, and says so with a pause of
-// a second: each of 300 people is searched for once and created once, near the rate.
+// TestNothingThatWasFoundOutIsThrownAway has an application that accepts 20 requests per second,
+// and asks for pauses of one second. The engine searches for each of 300 people once, creates each
+// once, and nearly uses the rate.
 func TestNothingThatWasFoundOutIsThrownAway(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

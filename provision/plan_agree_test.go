@@ -137,7 +137,7 @@ func (a *agreeWorld) change() string {
 	return "scope " + city
 }
 
-// everyOther has every other world synchronize everybody.
+// everyOther makes every second world provision everyone.
 func everyOther(seed uint64) option {
 	return func(s *provision.Settings, _ *provision.FlowTypes) {
 		if seed%2 == 1 {
@@ -146,20 +146,20 @@ func everyOther(seed uint64) option {
 	}
 }
 
-// agreed are operations of a cycle.
+// agreed holds the operations of a plan or a cycle, for the comparison.
 type agreed struct {
-	Actions  []string          // action, result and object
-	Values   map[string]string // by object and attribute: the last value that is sent
-	Added    []string          // group and member
+	Actions  []string          // the action and the object
+	Values   map[string]string // the last value that is sent, by object and attribute
+	Added    []string          // the group and the member
 	Removed  []string
 	Failures []string
 }
 
-// compare makes a plan and runs a cycle.
+// compare makes a plan, runs a cycle, and compares the two.
 func (a *agreeWorld) compare(when string) {
 	a.t.Helper()
 	planned, done := agreed{Values: map[string]string{}}, agreed{Values: map[string]string{}}
-	accounts := func(v any) string { // accounts get an id only when they are created
+	accounts := func(v any) string { // an account gets its id only when it is created
 		if s := fmt.Sprint(v); strings.HasPrefix(s, "u") || strings.HasPrefix(s, "(new)") {
 			return "an account"
 		}
@@ -230,12 +230,13 @@ func (a *agreeWorld) compare(when string) {
 		return nil
 	})
 	a.must(err)
-	// While a leaver waits for the guard, the account may still join a group. It leaves when it is let go.
+	// While a leaver waits for the guard, the account may still join a group. It leaves the group
+	// after the guard lets the leaver through.
 	left := func(op string) bool { return slices.Contains(done.Added, op) && slices.Contains(done.Removed, op) }
 	added := slices.DeleteFunc(slices.Clone(done.Added), func(op string) bool { return left(op) && !slices.Contains(planned.Added, op) })
 	removed := slices.DeleteFunc(slices.Clone(done.Removed), func(op string) bool { return left(op) && !slices.Contains(planned.Removed, op) })
 	done.Added, done.Removed = added, removed
-	// A new account may likewise refer to one that is about to go.
+	// In the same way, a new account may refer to an account that is about to be removed.
 	maps.DeleteFunc(done.Values, func(of, value string) bool {
 		id, path, _ := strings.Cut(of, " ")
 		return path == managerPath && value == "none" && planned.Values[of] == "" && slices.Contains(done.Actions, "create "+id)

@@ -11,7 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// plannedMembers makes a plan. It returns the members by group and sign, and references by person.
+// plannedMembers makes a plan. It returns the planned members by group and sign, and the references
+// by person.
 func (g *groupWorld) plannedMembers() (provision.PlanReport, map[string][]string) {
 	g.t.Helper()
 	found := map[string][]string{}
@@ -42,7 +43,8 @@ func show(v any) string {
 	return v.(string)
 }
 
-// TestPlanNamesMembersAndManagers reads plans of memberships and managers, and sends nothing.
+// TestPlanNamesMembersAndManagers reads plans of memberships and managers. Planning sends no
+// changes.
 func TestPlanNamesMembersAndManagers(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -92,7 +94,7 @@ func TestPlanNamesMembersAndManagers(t *testing.T) {
 	})
 }
 
-// TestPlanHoldsMembersAsTheGuardDoes plans an import that ends most memberships.
+// TestPlanHoldsMembersAsTheGuardDoes plans an import that ends most memberships of a group.
 func TestPlanHoldsMembersAsTheGuardDoes(t *testing.T) {
 	t.Parallel()
 	c := newCrew(t, storetest.New(t), 30)

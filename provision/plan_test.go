@@ -30,7 +30,7 @@ func (w *world) plan() (provision.PlanReport, map[string]provision.PlannedObject
 	return report, objects
 }
 
-// dump is every row of every table, as text.
+// dump returns every row of every table as a string.
 func dump(t *testing.T, file string) string {
 	t.Helper()
 	db, err := sql.Open("sqlite", "file:"+file)

@@ -20,7 +20,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// keptPlan makes a plan that is kept.
+// keptPlan makes a plan and stores it.
 func (w *world) keptPlan() provision.StoredPlan {
 	w.t.Helper()
 	p, err := w.engine.BeginPlan(w.t.Context(), w.key, "sam")
@@ -96,7 +96,7 @@ func TestKeptPlans(t *testing.T) {
 		_, err = w.engine.ApprovePlan(t.Context(), w.key, p.Hash, "kim")
 		inputError(t, err, "is approved already")
 
-		// Cy changes before the plan is applied, and somebody joins.
+		// Before the plan is applied, Cy changes and a new person joins.
 		w.people.set("p3", "city", "Bergen")
 		w.people.put("p4", person("di@contoso.com", "Di", "Late"))
 		p, counts := w.applyPlan(p)
@@ -116,7 +116,7 @@ func TestKeptPlans(t *testing.T) {
 		_, _, err = w.engine.ApplyPlan(t.Context(), w.key, p.Hash, "test", "kim", nil)
 		inputError(t, err, "is applied already")
 
-		// The rest is in the next plan.
+		// The changes that were left out are in the next plan.
 		next := w.keptPlan()
 		if next.Report.Creates != 2 || next.Report.Updates != 0 {
 			t.Errorf("next plan %+v", next.Report)
@@ -131,7 +131,7 @@ func TestKeptPlans(t *testing.T) {
 	})
 }
 
-// TestAPlanIsTooLate refuses plans that cannot be applied any more.
+// TestAPlanIsTooLate refuses plans that can no longer be applied.
 func TestAPlanIsTooLate(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -157,7 +157,7 @@ func TestAPlanIsTooLate(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 
-	// A plan whose process died is not in the way of the next one.
+	// A plan whose process died does not prevent the next plan.
 	if _, err := w.engine.BeginPlan(t.Context(), w.key, "sam"); err != nil {
 		t.Fatal(err)
 	}
@@ -172,7 +172,7 @@ func TestAPlanIsTooLate(t *testing.T) {
 		t.Error("no plan after an interrupted one")
 	}
 
-	// What the application refuses is said.
+	// The result shows what the application refuses.
 	w.app.mu.Lock()
 	w.app.token = "other"
 	w.app.mu.Unlock()
@@ -198,20 +198,20 @@ func TestAPlanIsTooLate(t *testing.T) {
 	}
 }
 
-// TestAnApprovedPlanTakesAway applies a plan that disables more people than the guard lets through. Nobody else
-// loses access, and after it was cancelled in the middle nothing more is sent.
+// TestAnApprovedPlanTakesAway applies a plan that disables more people than the guard allows. No
+// other person loses access. After the plan is cancelled in the middle, nothing more is sent.
 func TestAnApprovedPlanTakesAway(t *testing.T) {
 	t.Parallel()
 	for name, cancel := range map[string]bool{"applied": false, "cancelled": true} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			g := newGuarded(t, storetest.New(t), 130, off) // more than the requests that can be on their way at once
+			g := newGuarded(t, storetest.New(t), 130, off) // more people than requests that can be under way at the same time
 			g.importRows(blocking(0, 120), directory.ImportOptions{})
 			p := g.keptPlan()
 			if p.Report.OnHold != 120 || p.Report.Operations() != 120 {
 				t.Fatalf("planned %+v", p.Report)
 			}
-			// One of them comes back before the plan is applied.
+			// One of these people comes back before the plan is applied.
 			g.importRows(func(i int, values map[string]string) bool { return i == 3 || blocking(0, 120)(i, values) }, directory.ImportOptions{})
 			g.approvePlan(p)
 			if cancel {
@@ -232,7 +232,7 @@ func TestAnApprovedPlanTakesAway(t *testing.T) {
 				if left := g.report().Pending; left != 0 {
 					t.Errorf("%d are on the list", left)
 				}
-				// The next cycle puts the rest before the guard.
+				// The next cycle lets the guard judge the remaining operations.
 				g.cycle()
 				if after := g.active(); after != before {
 					t.Errorf("a cycle disabled %d more: the guard did not see them", before-after)
@@ -253,7 +253,8 @@ func TestAnApprovedPlanTakesAway(t *testing.T) {
 	}
 }
 
-// TestALongPlanIsNotTakenForInterrupted has the application answer late. Meanwhile no object is added to the plan.
+// TestALongPlanIsNotTakenForInterrupted has an application that answers late. In the meantime no
+// object is added to the plan.
 func TestALongPlanIsNotTakenForInterrupted(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -297,11 +298,11 @@ func TestALongPlanIsNotTakenForInterrupted(t *testing.T) {
 	}
 }
 
-// TestAPlanOfWhatIsOnHold applies, or cancels, a plan whose operations the guard holds already.
+// TestAPlanOfWhatIsOnHold applies or cancels a plan whose operations the guard already holds.
 func TestAPlanOfWhatIsOnHold(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
-		g := newGuarded(t, db, 130) // more than the requests that can be on their way at once
+		g := newGuarded(t, db, 130) // more people than requests that can be under way at the same time
 		g.importRows(blocking(0, 120), directory.ImportOptions{})
 		g.cycle()
 		g.wantActive("held", 130)
@@ -349,9 +350,9 @@ func TestAPlanOfWhatIsOnHold(t *testing.T) {
 	})
 }
 
-// TestACancelledPlanGivesFailuresBackToTheGuard cancels a plan some of whose operations were sent and
-// failed. Those that were on hold before are on hold again; the others are tried again if the
-// mappings still ask for them.
+// TestACancelledPlanGivesFailuresBackToTheGuard cancels a plan. Some of its operations were sent
+// and failed. Operations that were on hold before are on hold again. The others are tried again if
+// the mappings still need them.
 func TestACancelledPlanGivesFailuresBackToTheGuard(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -369,8 +370,8 @@ func TestACancelledPlanGivesFailuresBackToTheGuard(t *testing.T) {
 			t.Fatalf("planned %+v", p.Report)
 		}
 		g.approvePlan(p)
-		// Requests about person 1 and about the titles fail with a temporary error. Then that of person 14
-		// has to wait, so the plan stays open.
+		// Requests about person 1 and about the titles fail with a temporary error. Then the
+		// request about person 14 has to wait, so the plan stays open.
 		failing, waiting := []string{g.targetID(1), g.targetID(16), g.targetID(17)}, g.targetID(14)
 		var failures sync.WaitGroup
 		failures.Add(len(failing))
@@ -390,7 +391,7 @@ func TestACancelledPlanGivesFailuresBackToTheGuard(t *testing.T) {
 			}
 			return false
 		}
-		_, counts := g.applyPlan(p) // a pause may concern more than one
+		_, counts := g.applyPlan(p) // a pause may delay more than one operation
 		if counts.Failed != 3 || counts.Due == 0 || counts.Sent+counts.Due != 14 {
 			t.Fatalf("applied %+v", counts)
 		}
@@ -446,7 +447,7 @@ func (g *guarded) targetID(i int) string {
 	return known.Link.TargetID
 }
 
-// escrowOf returns a person's place in the retry queue.
+// escrowOf returns a person's entry in the retry queue.
 func (g *guarded) escrowOf(id string) provision.Escrow {
 	g.t.Helper()
 	known, err := g.store.KnownAbout(g.t.Context(), g.key, id)
@@ -457,7 +458,7 @@ func (g *guarded) escrowOf(id string) provision.Escrow {
 	return *known.Escrow
 }
 
-// TestAPlanAfterARestart reads every account, and so does applying it.
+// TestAPlanAfterARestart makes and applies a plan after a restart. Both read every account.
 func TestAPlanAfterARestart(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

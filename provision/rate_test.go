@@ -19,17 +19,18 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// limitedWire carries requests to an application that takes a number of requests in each second,
-// and answers each after 50 ms. To others it answers 429 and asks for a pause of a second.
+// limitedWire carries requests to an application that accepts a number of requests per second and
+// answers each after 50 ms. It answers further requests with 429 and asks for a pause of one
+// second.
 type limitedWire struct {
 	app       *application
 	perSecond int
 
 	mu      sync.Mutex
-	taken   []time.Time // when it took requests in the last second
+	taken   []time.Time // when the application accepted the requests of the last second
 	served  map[string]int
 	refused int
-	last    time.Time // when it answered the last request that it took
+	last    time.Time // when the application answered the last request that it accepted
 }
 
 func (l *limitedWire) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -65,9 +66,9 @@ func (l *limitedWire) takes(method string) bool {
 	return true
 }
 
-// TestTheEngineUsesATargetsRate runs an initial cycle of 900 people at an application that takes 20
-// requests in a second, in virtual time. Each person needs one search and one create. At least 90 %
-// of what the application would take is used, and nothing is asked for twice.
+// TestTheEngineUsesATargetsRate runs an initial cycle of 900 people, in virtual time. The
+// application accepts 20 requests per second. Each person needs one search and one create. The
+// engine must use at least 90 % of the rate, and make no request twice.
 func TestTheEngineUsesATargetsRate(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// slowSource answers a read when it may, and counts.
+// slowSource answers a read when the test allows it, and counts the reads.
 type slowSource struct {
 	Source
 	reads atomic.Int64
@@ -28,7 +28,8 @@ func (s *slowSource) Objects(_ context.Context, _ string, ids []string) ([]Objec
 	return found, nil
 }
 
-// TestWorkersShareAReadOfTheDirectory has fifty workers ask while one read is under way: each gets their own object by one more.
+// TestWorkersShareAReadOfTheDirectory has fifty workers ask while one read is under way. One more
+// read gives each of them its own object.
 func TestWorkersShareAReadOfTheDirectory(t *testing.T) {
 	t.Parallel()
 	s := &slowSource{may: make(chan struct{})}

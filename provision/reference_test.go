@@ -93,7 +93,8 @@ func (g *groupWorld) managerOf(name string) string {
 	return who
 }
 
-// TestManagersOnTheWire holds the requests about managers against Entra's, in both dialects.
+// TestManagersOnTheWire compares the requests about managers with Entra's requests, in both
+// dialects.
 func TestManagersOnTheWire(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {
@@ -142,7 +143,7 @@ func TestManagersOnTheWire(t *testing.T) {
 	}
 }
 
-// TestManagersFollowTheirAccounts has managers who get an account later, or lose it.
+// TestManagersFollowTheirAccounts has managers who get an account later, or lose their account.
 func TestManagersFollowTheirAccounts(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)
@@ -192,7 +193,7 @@ func (g *groupWorld) refuseBodies(part string) {
 	}
 }
 
-// TestAManagerAsAnObject has an application that refuses Entra's form.
+// TestAManagerAsAnObject has an application that refuses Entra's form of a reference.
 func TestAManagerAsAnObject(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)
@@ -216,8 +217,9 @@ func TestAManagerAsAnObject(t *testing.T) {
 	}
 }
 
-// TestAPersonWithoutAccessIsReadOnceByARestart restarts provisioning when somebody who has a manager is
-// blocked. It must not look at that person again and again because their manager is not sent.
+// TestAPersonWithoutAccessIsReadOnceByARestart restarts provisioning while a person with a manager
+// is blocked. The manager is not sent, but the engine must not read the person again and again
+// because of that.
 func TestAPersonWithoutAccessIsReadOnceByARestart(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)
@@ -245,7 +247,7 @@ func TestAPersonWithoutAccessIsReadOnceByARestart(t *testing.T) {
 	if reads > 4 {
 		t.Errorf("two accounts were read %d times", reads)
 	}
-	// Back again, the manager is what the directory says by then.
+	// When the person is active again, the manager is the one that the directory has by then.
 	other := g.hire("other", true)
 	g.manage(ada, other)
 	_, err = g.handle.Enable(t.Context(), ada, "cli")
@@ -255,8 +257,8 @@ func TestAPersonWithoutAccessIsReadOnceByARestart(t *testing.T) {
 	}
 }
 
-// TestAReferenceThatNamesNobodyTakesNoneAway maps the manager so that it is no object id. A row of
-// such an attribute alone is refused.
+// TestAReferenceThatNamesNobodyTakesNoneAway maps the manager to a value that is no object id. The
+// page refuses a row whose source is only such an attribute.
 func TestAReferenceThatNamesNobodyTakesNoneAway(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)

@@ -32,7 +32,7 @@ func (w *world) edit(change func(m *provision.ObjectMapping)) {
 	}
 }
 
-// mapTo makes a row map an expression.
+// mapTo changes the row of a target attribute to an expression.
 func mapTo(m *provision.ObjectMapping, target, expression string) {
 	source := &provision.AttributeMappingSource{Type: "Function", Expression: expression}
 	if name, attribute := strings.CutPrefix(expression, "["); attribute {
@@ -54,7 +54,7 @@ func body(r *http.Request) string {
 	return string(b)
 }
 
-// probes removes the searches from a list of requests.
+// probes returns a list of requests without the searches.
 func probes(requests []string) (rest []string) {
 	for _, r := range requests {
 		if r != "GET /Users" {
@@ -64,14 +64,14 @@ func probes(requests []string) (rest []string) {
 	return rest
 }
 
-// TestAChangeOfSettingsReadsNobody changes the mapping, the actions and the scope: the requests are
-// those that change accounts.
+// TestAChangeOfSettingsReadsNobody changes the mapping, the actions and the scope. The engine sends
+// only the requests that change accounts.
 func TestAChangeOfSettingsReadsNobody(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
 		change func(w *world)
 		want   []string
-		bodies []string // parts of the bodies
+		bodies []string // strings that the bodies must contain
 	}{
 		"a_row_is_computed_in_another_way_for_one": {
 			func(w *world) {
@@ -97,7 +97,7 @@ func TestAChangeOfSettingsReadsNobody(t *testing.T) {
 					w.t.Fatal(err)
 				}
 			},
-			[]string{"PATCH /Users/{id}", "GET /Users/{id}"}, // whoever is blocked is read back: the answer below has no body
+			[]string{"PATCH /Users/{id}", "GET /Users/{id}"}, // a blocked account is read back, because the answer below has no body
 			[]string{`"path":"active","value":"False"`},
 		},
 	} {
@@ -158,8 +158,8 @@ func withoutBodies(w *world) {
 	}
 }
 
-// TestALinkOfAnEarlierVersionIsReadOnce takes the ledger away, as links have none that an earlier
-// version wrote.
+// TestALinkOfAnEarlierVersionIsReadOnce removes the ledger of a link. Links of an earlier version
+// have no ledger.
 func TestALinkOfAnEarlierVersionIsReadOnce(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -189,7 +189,7 @@ func (w *world) link(id string) provision.Link {
 	return *known.Link
 }
 
-// putLink stores a link as it is, as an engine would.
+// putLink stores a link as an engine would.
 func (w *world) putLink(l provision.Link) {
 	w.t.Helper()
 	epoch, err := w.leases.Claim(w.t.Context(), provision.LeaseKind, w.key.String(), "test", time.Minute)
@@ -212,7 +212,7 @@ func (w *world) forgetLedger(id, hash string) {
 	w.putLink(l)
 }
 
-// TestWhatIsRememberedOfAnAccount lets the application answer in its own way.
+// TestWhatIsRememberedOfAnAccount has an application that returns values in its own form.
 func TestWhatIsRememberedOfAnAccount(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -224,7 +224,7 @@ func TestWhatIsRememberedOfAnAccount(t *testing.T) {
 		}
 		w.app.handle(r, "u2", []byte(body(r)))
 		w.app.mu.Lock()
-		w.app.users["u2"]["title"] = "COUNTESS" // its own form
+		w.app.users["u2"]["title"] = "COUNTESS" // the application's own form of the value
 		w.app.users["u2"]["userName"] = "bob@acme.example"
 		u := w.app.users["u2"].Clone()
 		w.app.mu.Unlock()
@@ -254,7 +254,7 @@ func TestWhatIsRememberedOfAnAccount(t *testing.T) {
 }
 
 // TestAWriteWhoseAnswerIsLostIsReadAgain changes a value, loses the answer, and changes the value
-// back: the account, which has the new one, is read and corrected.
+// back. The account has the new value, so the engine reads and corrects the account.
 func TestAWriteWhoseAnswerIsLostIsReadAgain(t *testing.T) {
 	t.Parallel()
 	for name, connected := range map[string]bool{"one_answer": true, "and_the_connection_with_it": false} {
@@ -280,7 +280,7 @@ func TestAWriteWhoseAnswerIsLostIsReadAgain(t *testing.T) {
 			if (err == nil) != connected {
 				t.Fatalf("got %v", err)
 			}
-			mended.Store(true) // not answer = nil: a request that was cut off may still be under way
+			mended.Store(true) // do not set answer to nil, because a request that was cut off may still be under way
 			if got := w.app.user("bob@contoso.com").String("title"); got != "Countess" {
 				t.Fatalf("the account has %q", got)
 			}
@@ -293,7 +293,7 @@ func TestAWriteWhoseAnswerIsLostIsReadAgain(t *testing.T) {
 	}
 }
 
-// TestAClearedValueIsADifference empties five attributes.
+// TestAClearedValueIsADifference clears five attributes in the directory.
 func TestAClearedValueIsADifference(t *testing.T) {
 	t.Parallel()
 	full := map[string]any{"jobTitle": "Countess", "telephoneNumber": "+47 1", "state": "Viken", "preferredLanguage": "en"}
@@ -399,7 +399,7 @@ func TestAClearedValueIsADifference(t *testing.T) {
 	})
 }
 
-// TestExactCaseSendsCapitals corrects the capitals of a name, before and after its case counts.
+// TestExactCaseSendsCapitals corrects the case of a name, before and after Exact case is set.
 func TestExactCaseSendsCapitals(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -428,8 +428,8 @@ func TestExactCaseSendsCapitals(t *testing.T) {
 	}
 }
 
-// TestARefusedValueIsTriedAlone names the refused value in the error, and then changes something
-// else: the rest goes in one request, and the refused value in another.
+// TestARefusedValueIsTriedAlone has an error that names the refused value. Then another value
+// changes. The refused value goes in a request of its own, and all other values in one request.
 func TestARefusedValueIsTriedAlone(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -467,7 +467,7 @@ func TestARefusedValueIsTriedAlone(t *testing.T) {
 	}
 }
 
-// TestAnAccountThatTheApplicationKeepsBlocked answers True with False.
+// TestAnAccountThatTheApplicationKeepsBlocked has an application that answers True with False.
 func TestAnAccountThatTheApplicationKeepsBlocked(t *testing.T) {
 	t.Parallel()
 	for name, silent := range map[string]bool{"shown_in_the_answer": false, "shown_by_a_read": true} {
@@ -483,7 +483,7 @@ func TestAnAccountThatTheApplicationKeepsBlocked(t *testing.T) {
 				w.app.handle(r, "u2", []byte(body(r)))
 				w.app.mu.Lock()
 				defer w.app.mu.Unlock()
-				w.app.users["u2"]["active"] = false // no seat is left
+				w.app.users["u2"]["active"] = false // the application has no free seat
 				if silent {
 					rw.WriteHeader(http.StatusNoContent)
 					return true
@@ -522,7 +522,7 @@ func TestAnAccountThatTheApplicationKeepsBlocked(t *testing.T) {
 				t.Errorf("somebody has unblocked it: %d held, %d writes", w.report().KeptBlocked, w.app.writes())
 			}
 			w.app.mu.Lock()
-			w.app.users["u2"]["active"] = false // and blocks it again
+			w.app.users["u2"]["active"] = false // somebody blocks the account again
 			w.app.mu.Unlock()
 			if _, err := w.jobs.Restart(t.Context(), w.key, "cli"); err != nil {
 				t.Fatal(err)
@@ -535,7 +535,7 @@ func TestAnAccountThatTheApplicationKeepsBlocked(t *testing.T) {
 	}
 }
 
-// TestASuccessWithoutABodyIsReadBack answers 204 and does nothing.
+// TestASuccessWithoutABodyIsReadBack has an application that answers 204 and changes nothing.
 func TestASuccessWithoutABodyIsReadBack(t *testing.T) {
 	t.Parallel()
 	t.Run("always_when_somebody_is_blocked", func(t *testing.T) {
@@ -604,7 +604,8 @@ func TestASuccessWithoutABodyIsReadBack(t *testing.T) {
 	})
 }
 
-// TestAContradictionInAMatchingAttributeIsAFailure answers a rename with the old name.
+// TestAContradictionInAMatchingAttributeIsAFailure has an application that answers a rename with
+// the old name.
 func TestAContradictionInAMatchingAttributeIsAFailure(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -647,8 +648,8 @@ func (w *world) mapPassword(expression string) {
 	}
 }
 
-// TestAPasswordIsSentAndNotShown maps a password: it reaches the application once, and neither the
-// ledger nor the log nor a plan holds it.
+// TestAPasswordIsSentAndNotShown maps a password. The application gets the password once. The
+// ledger, the log and plans do not contain it.
 func TestAPasswordIsSentAndNotShown(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -663,7 +664,7 @@ func TestAPasswordIsSentAndNotShown(t *testing.T) {
 		if text := body(r); r.Method == http.MethodPatch && strings.HasSuffix(r.URL.Path, "/u2") {
 			sent.Store(text)
 		}
-		return false // answer as always
+		return false // let the application answer as always
 	}
 	_, entries := w.cycle()
 	entry, err := json.Marshal(entries["p2"])
@@ -691,7 +692,7 @@ func TestAPasswordIsSentAndNotShown(t *testing.T) {
 	}
 }
 
-// TestTheLogNamesValuesThatAnAnswerShowsOtherwise has an application that accepts each update,
+// TestTheLogNamesValuesThatAnAnswerShowsOtherwise has an application that accepts each update, but
 // keeps its own job title and drops the office.
 func TestTheLogNamesValuesThatAnAnswerShowsOtherwise(t *testing.T) {
 	t.Parallel()

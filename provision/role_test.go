@@ -44,15 +44,15 @@ func addTarget(s *provision.Schema, name string) error {
 	return nil
 }
 
-// TestAppRolesOnTheWire holds what is sent for roles against Entra's forms.
+// TestAppRolesOnTheWire compares the requests about roles with Entra's forms.
 func TestAppRolesOnTheWire(t *testing.T) {
 	t.Parallel()
 	const single = `roles[primary eq "True"].value`
 	for _, tt := range []struct {
 		name, target, expression string
 		options                  []option
-		create                   string // roles in the POST of somebody with the role 25
-		patch                    string // when somebody gets it later; ID stands for the id of the role
+		create                   string // the roles in the POST of a person with the role 25
+		patch                    string // the PATCH when a person gets the role later; ID stands for the id of the role
 	}{
 		{
 			"one", single, "SingleAppRoleAssignment([appRoleAssignments])", nil,

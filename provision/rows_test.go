@@ -14,7 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// row is a valid row, which a test changes in one place.
+// row returns a valid row that edit has changed.
 func row(edit func(r *provision.RowEdit)) provision.RowEdit {
 	r := provision.RowEdit{Type: provision.DirectMapping, Source: "employeeId", Target: "nickName", Apply: provision.FlowAlways}
 	edit(&r)

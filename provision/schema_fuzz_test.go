@@ -10,8 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// FuzzParseSchema imports whatever document is given: what is taken is written in a form that is read alike, whatever is
-// wrong with it is said of a row, and what is right compiles.
+// FuzzParseSchema imports any document. An accepted document is exported, and the export must parse
+// to the same schema. Each problem must be about a row. A schema without problems must compile.
 func FuzzParseSchema(f *testing.F) {
 	_, gallery := gallerySchema(f)
 	f.Add(gallery)

@@ -121,7 +121,7 @@ func TestSchema_Validate_takes_every_function_of_a_foreign_document(t *testing.T
 	}
 }
 
-// rowErrors takes a joined error apart, also where errors are joined inside.
+// rowErrors returns all row errors in an error, including those in joined errors inside.
 func rowErrors(t *testing.T, err error) []*provision.RowError {
 	t.Helper()
 	if err == nil {

@@ -7,8 +7,9 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// A pattern of a scoping filter that runs out of time fails that person, by name. Nobody loses access
-// by it, the others are provisioned, and a person who has left is disabled all the same.
+// If a pattern of a scoping filter runs out of time, that person fails, and the failure names the
+// person. Nobody loses access because of it, the other people are provisioned, and a person who has
+// left is disabled nevertheless.
 func TestAScopingPatternThatRunsOutOfTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

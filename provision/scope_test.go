@@ -19,7 +19,7 @@ func TestScopingClauses(t *testing.T) {
 		{"EQUALS", []string{"True"}, true, true},
 		{"NOT EQUALS", []string{"Oslo"}, "Bergen", true},
 		{"NOT EQUALS", []string{"Oslo"}, "Oslo", false},
-		{"NOT EQUALS", []string{"Oslo"}, nil, false}, // an empty attribute is in no negative clause either
+		{"NOT EQUALS", []string{"Oslo"}, nil, false}, // an empty attribute does not pass negative clauses either
 		{"NOT EQUALS", []string{"Oslo"}, "", false},
 		{"is_true", nil, true, true},
 		{"IS TRUE", nil, "true", true},
@@ -73,7 +73,8 @@ func TestScopingClauses(t *testing.T) {
 	}
 }
 
-// A pattern that runs out of time is nobody's leaving: it matters only where the answer depends on it.
+// If a pattern runs out of time, nobody counts as a leaver. The error matters only if the result
+// depends on the pattern.
 func TestAPatternWithoutAnAnswer(t *testing.T) {
 	t.Parallel()
 	slow := FilterClause{SourceOperandName: "city", OperatorName: "REGEX MATCH", TargetOperand: FilterOperand{Values: []string{`^(a+)+$`}}}

@@ -21,7 +21,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// matchBy gives target attributes a matching precedence, in this order, and no others.
+// matchBy gives these target attributes a matching precedence, in this order. No other attributes
+// have one.
 func (w *world) matchBy(paths ...string) {
 	w.t.Helper()
 	schema := w.report().Job.Schema.Clone()
@@ -43,8 +44,8 @@ func (w *world) matchBy(paths ...string) {
 	}
 }
 
-// brokenSearch answers searches by one attribute as a broken application does; the
-// others it answers itself.
+// brokenSearch makes the application answer searches by one attribute as a broken application does.
+// The application itself answers other searches.
 func brokenSearch(w *world, attribute string, answer func(rw http.ResponseWriter, all []json.RawMessage)) {
 	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
 		if r.Method != http.MethodGet || !strings.HasPrefix(r.URL.Query().Get("filter"), attribute+" eq ") {
@@ -68,7 +69,7 @@ func list(rw http.ResponseWriter, total int, resources []json.RawMessage) {
 	_, _ = rw.Write(b)
 }
 
-// ways are the ways in which real applications fail to search by an attribute.
+// ways returns the ways in which real applications fail to search by an attribute.
 func ways() map[string]struct {
 	answer func(rw http.ResponseWriter, all []json.RawMessage)
 	words  string
@@ -183,7 +184,7 @@ func TestATargetThatCanBeSearchedByNothingIsQuarantined(t *testing.T) {
 func TestAnAnswerWithoutTheSearchedAttributeIsReadByItsID(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {
-		id   string // of the account that the search names
+		id   string // the id of the account that the search returns
 		want string
 	}{
 		"its_own":        {"u2", "update success "},
@@ -290,7 +291,7 @@ func TestACreateWhoseAnswerNamesNoAccount(t *testing.T) {
 			t.Errorf("got %q %+v", status(e), e.Status)
 		}
 		r := httptest.NewRequest(http.MethodPost, "/", nil)
-		w.app.handle(r, "", pending.Load().([]byte)) // now it is carried out
+		w.app.handle(r, "", pending.Load().([]byte)) // now the request is carried out
 		if _, entries = w.cycle(); w.app.created["ada@contoso.com"] != 1 || w.report().Linked != 1 {
 			t.Errorf("got %q, created %v", status(entries["p1"]), w.app.created)
 		}
@@ -300,7 +301,7 @@ func TestACreateWhoseAnswerNamesNoAccount(t *testing.T) {
 func TestNumericIDsOfAccounts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	numeric := func(b []byte) []byte { // as an application that sends the number of a row
+	numeric := func(b []byte) []byte { // as an application that sends the number of a row as the id
 		return []byte(strings.ReplaceAll(string(b), `"id":"u`, `"id":9007199254740993`))
 	}
 	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
@@ -372,7 +373,7 @@ func TestATokenThatIsReplacedInTheMiddleOfACycleIsTestedFirst(t *testing.T) {
 	w.app.mu.Lock()
 	w.app.token = "narrower"
 	w.app.mu.Unlock()
-	brokenSearch(w, "externalId", ways()["the_first_row"].answer) // what the new token may search by
+	brokenSearch(w, "externalId", ways()["the_first_row"].answer) // with the new token, searches by externalId give wrong answers
 	now := w.report().Job
 	secret := "narrower"
 	if _, err := w.jobs.Save(t.Context(), w.key, provision.Settings{Mode: now.Mode, TenantURL: now.TenantURL, Status: now.Status, Scope: now.Scope, Secret: &secret}, "cli"); err != nil {
@@ -388,7 +389,7 @@ func TestATokenThatIsReplacedInTheMiddleOfACycleIsTestedFirst(t *testing.T) {
 	}
 }
 
-// probeLog collects searches for random values: the kind and the attribute.
+// probeLog collects the searches for random values. Each has the kind and the attribute.
 type probeLog struct {
 	mu    sync.Mutex
 	found []string
@@ -416,8 +417,8 @@ func (p *probeLog) take() []string {
 	return found
 }
 
-// TestEveryMatchingAttributeIsTestedWhenItMatters counts the searches for random values at Test
-// Connection, at Save and in cycles of both kinds.
+// TestEveryMatchingAttributeIsTestedWhenItMatters counts the searches for random values during Test
+// Connection, during Save, and in cycles of both kinds.
 func TestEveryMatchingAttributeIsTestedWhenItMatters(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -471,8 +472,8 @@ func (g *groupWorld) runCycle() {
 	g.must(err)
 }
 
-// TestTheTestOfGroupsSaysWhatDoesNotWork tests against applications without groups, and with groups that
-// cannot be searched.
+// TestTheTestOfGroupsSaysWhatDoesNotWork tests applications without groups, and applications whose
+// groups cannot be searched.
 func TestTheTestOfGroupsSaysWhatDoesNotWork(t *testing.T) {
 	t.Parallel()
 	for name, tt := range map[string]struct {

@@ -15,15 +15,16 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// conductor is a provision.Order: it decides from a seed in which order the goroutines of an engine go
-// on. It lets one of them run until all of them wait again, and then chooses the next. Time passes only
-// while nobody can go on. So the same seed is the same run, to the last request.
+// conductor is a provision.Order: it decides from a seed in which order the goroutines of an engine
+// continue. It lets one of them run until all goroutines wait, and then chooses the next. Time
+// passes only while no goroutine can continue. So the same seed always gives the same requests in
+// the same order.
 //
-// It must be used in a bubble of testing/synctest, which tells when all goroutines wait.
+// conductor must be used in a bubble of testing/synctest, which detects that all goroutines wait.
 type conductor struct {
 	random *rand.Rand
 	clock  *clock
-	most   int // turns; more of them in one run are a loop without end
+	most   int // the largest number of turns; a run with more turns is an endless loop
 
 	mu      sync.Mutex
 	turns   int
@@ -32,7 +33,7 @@ type conductor struct {
 	current int // the number of the goroutine that runs
 	ready   []*turn
 	alarms  []*alarm
-	order   uint64 // of all turns so far, as a hash
+	order   uint64 // a hash of all turns so far
 }
 
 var _ provision.Order = &conductor{}
@@ -43,7 +44,7 @@ type turn struct {
 	begin  chan struct{}
 }
 
-// alarm is somebody who waits for a time.
+// alarm is a goroutine that waits until a time.
 type alarm struct {
 	at    time.Time
 	rings chan time.Time
@@ -69,7 +70,8 @@ func (c *conductor) Start(f func()) {
 	}()
 }
 
-// Self returns the number of the goroutine that runs: there is only one. It is 0 outside of the engine.
+// Self returns the number of the goroutine that runs; only one runs at a time. It returns 0 outside
+// of the engine.
 func (c *conductor) Self() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -88,10 +90,10 @@ func (c *conductor) Turn(self int) {
 	<-t.begin
 }
 
-// yield lets others go on before the calling goroutine.
+// yield lets other goroutines run before the calling goroutine continues.
 func (c *conductor) yield() { c.Turn(c.Self()) }
 
-// After returns a channel that gets the time when nobody can go on before it.
+// After returns a channel that gets the time when no goroutine can continue earlier.
 func (c *conductor) After(d time.Duration) <-chan time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -100,14 +102,14 @@ func (c *conductor) After(d time.Duration) <-chan time.Time {
 	return a.rings
 }
 
-// Sleep has a goroutine of the engine wait.
+// Sleep makes a goroutine of the engine wait.
 func (c *conductor) Sleep(d time.Duration) {
 	self := c.Self()
 	<-c.After(d)
 	c.Turn(self)
 }
 
-// run calls f and conducts until it has ended. It returns why it gave up, or "".
+// run calls f, and conducts the goroutines until f has ended. It returns why it gave up, or "".
 func (c *conductor) run(f func()) string {
 	ended, began := false, c.turns
 	c.Start(func() {
@@ -135,7 +137,8 @@ func (c *conductor) run(f func()) string {
 	}
 }
 
-// rest lets time pass until no goroutine of the engine is left. It returns how many wait without an end.
+// rest lets time pass until no goroutine of the engine is left. It returns how many goroutines wait
+// forever.
 func (c *conductor) rest() int {
 	for {
 		synctest.Wait()
@@ -149,10 +152,11 @@ func (c *conductor) rest() int {
 	}
 }
 
-// goOn lets one goroutine go on, or time pass. It reports whether there was anybody. c.mu is held.
+// goOn lets one goroutine continue, or lets time pass. It reports whether it could do either. The
+// caller must hold c.mu.
 func (c *conductor) goOn() bool {
 	if len(c.ready) > 0 {
-		// They may have come at the same time, so their order must not count.
+		// These goroutines may have arrived at the same time, so their order must not matter.
 		slices.SortFunc(c.ready, func(a, b *turn) int { return cmp.Compare(a.number, b.number) })
 		i := c.random.IntN(len(c.ready))
 		next := c.ready[i]
@@ -187,7 +191,7 @@ func (c *clock) read() time.Time {
 	return c.at
 }
 
-// reach moves the clock to a time, never back.
+// reach moves the clock forward to a time. It never moves the clock back.
 func (c *clock) reach(at time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -196,8 +200,8 @@ func (c *clock) reach(at time.Time) {
 	}
 }
 
-// outside carries out calls that must not be in a bubble of testing/synctest: those of a database,
-// whose goroutines are older than the bubble. Its channels are older too.
+// outside carries out calls that must not run in a bubble of testing/synctest, such as calls of a
+// database: the database's goroutines and the channels of outside are older than the bubble.
 type outside struct {
 	calls chan func()
 	done  chan struct{}
@@ -216,7 +220,8 @@ func newOutside(t *testing.T) outside {
 	return o
 }
 
-// call carries out a call, without a context of the bubble. One call goes after the other.
+// call carries out a call outside the bubble, with a context from outside. It carries out one call
+// at a time.
 func (o outside) call(f func(ctx context.Context) error) (err error) {
 	o.calls <- func() { err = f(context.Background()) }
 	<-o.done

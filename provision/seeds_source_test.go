@@ -17,9 +17,9 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// company is a directory in memory: people, groups and memberships, and one feed of their changes, as
-// package directory has them. Soft-deleted people are no members, and whoever is a direct member of an
-// assigned group is assigned.
+// company is a directory in memory. Like package directory, it has people, groups, memberships, and
+// one feed of their changes. Soft-deleted people are not members. A direct member of an assigned
+// group is assigned.
 type company struct {
 	turn    func() // called before each read
 	changed func() // called after each change
@@ -28,15 +28,15 @@ type company struct {
 	people map[string]employee
 	teams  map[string]department
 	feed   []companyChange
-	purged map[string]bool // ids that existed once
+	purged map[string]bool // the ids of purged people and groups
 }
 
 type employee struct {
 	Attributes map[string]any // never changed in place
 	Enabled    bool
 	Deleted    time.Time
-	Direct     bool   // assigned directly
-	Role       string // of the direct assignment; "" is Default Access
+	Direct     bool   // whether the person is assigned directly
+	Role       string // the role of the direct assignment; "" means Default Access
 }
 
 type department struct {
@@ -58,14 +58,14 @@ func newCompany() *company {
 	return &company{turn: func() {}, changed: func() {}, people: map[string]employee{}, teams: map[string]department{}, purged: map[string]bool{}}
 }
 
-// view is what an application sees.
+// view is the part of the company that an application sees.
 type view struct {
 	people map[string]provision.Object
 	teams  map[string]provision.Object
-	edges  map[string][]string // team to members, sorted
+	edges  map[string][]string // the sorted members of each group
 }
 
-// view returns what the application sees now. c.mu is held.
+// view returns the part of the company that the application sees now. The caller must hold c.mu.
 func (c *company) view() view {
 	v := view{people: map[string]provision.Object{}, teams: map[string]provision.Object{}, edges: map[string][]string{}}
 	through := map[string]bool{}
@@ -94,7 +94,8 @@ func (c *company) view() view {
 	return v
 }
 
-// isThere reports whether a person or group exists and is not soft-deleted. c.mu is held.
+// isThere reports whether a person or group exists and is not soft-deleted. The caller must hold
+// c.mu.
 func (c *company) isThere(id string) bool {
 	if e, ok := c.people[id]; ok {
 		return e.Deleted.IsZero()
@@ -110,7 +111,7 @@ func (c *company) kind(id string) provision.ObjectKind {
 	return provision.UserKind
 }
 
-// change changes the directory and puts what is different into the feed, in a fixed order.
+// change changes the directory, and adds the differences to the feed in a fixed order.
 func (c *company) change(fn func()) {
 	c.mu.Lock()
 	before := c.view()
@@ -181,7 +182,7 @@ func (c *company) editTeam(id string, fn func(d *department)) {
 	})
 }
 
-// join puts a person or a group into a group, or takes them out.
+// join adds a person or a group to a group. If in is false, it removes the member.
 func (c *company) join(id, member string, in bool) {
 	c.editTeam(id, func(d *department) {
 		d.Members = slices.DeleteFunc(slices.Clone(d.Members), func(m string) bool { return m == member })
@@ -192,7 +193,7 @@ func (c *company) join(id, member string, in bool) {
 	})
 }
 
-// purge removes a person or group for good. Whoever had that manager has none then.
+// purge removes a person or group permanently. People with that manager no longer have a manager.
 func (c *company) purge(id string) {
 	c.change(func() {
 		for other, e := range c.people {
@@ -256,7 +257,7 @@ func snapshot(all map[string]provision.Object, q provision.SnapshotQuery) (page 
 	return page
 }
 
-// since returns a page of the feed and where it begins. Its first entry has the number from.
+// since returns a page of the feed. from is the number of the page's first entry.
 func (c *company) since(after provision.Cursor, limit int) (page []companyChange, from int, more bool, err error) {
 	c.turn()
 	at, err := event.ParsePosition(string(after))
@@ -355,7 +356,7 @@ func (c *company) GroupsOf(_ context.Context, member string) (all []string, err 
 	return all, nil
 }
 
-// Cause knows nothing of any import.
+// Cause returns no data, because the company has no imports.
 func (*company) Cause(context.Context, string) (provision.CauseInfo, error) {
 	return provision.CauseInfo{}, nil
 }

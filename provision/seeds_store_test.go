@@ -12,8 +12,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// mortalStore is a store at one of whose calls the process may die. It embeds nothing: a new method
-// of provision.Store is missing here until it can die too.
+// mortalStore is a store. The process may die at any of its calls. It embeds no other store: a new
+// method of provision.Store is a compile error until mortalStore has the method, too.
 type mortalStore struct {
 	real provision.Store
 	// call carries out a call, unless the process is dead. It returns the call's error, or errDied.
@@ -439,7 +439,7 @@ func TestMortalStoreDiesAtEveryCall(t *testing.T) {
 	}
 }
 
-// plantedStore is a store with a planted fault.
+// plantedStore is a store with a fault that a test has planted.
 type plantedStore struct {
 	provision.Store
 	plant string

@@ -20,37 +20,37 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// unwell is an application with accounts and groups that fails as a seed says.
+// unwell is an application with accounts and groups. It fails in the way that a seed decides.
 type unwell struct {
 	*application
 	groups *teams
 	s      *seeded
 	calm   bool
-	kinds  map[string]int // how likely each failure of this seed is, of a thousand
+	kinds  map[string]int // how likely each failure of this seed is, in thousandths
 	traits traits
 
-	lock   sync.Mutex // one request after the other
+	lock   sync.Mutex // makes the application handle one request at a time
 	times  map[string]int
 	late   []lateEffect
 	before map[string]version // what each account and group was before its last change
-	alien  map[string]string  // accounts and groups of strangers, as they must stay
-	sent   int                // requests that change something
+	alien  map[string]string  // the accounts and groups of strangers, which must not change
+	sent   int                // how many requests that change something have arrived
 }
 
-// traits are what the application of a seed always does.
+// traits say how the application of a seed always behaves.
 type traits struct {
-	unique    bool   // refuses a second account with a userName
-	cascades  bool   // a deleted account is no member any more
+	unique    bool   // whether a second account with the same userName is refused
+	cascades  bool   // whether the deletion of an account ends its memberships
 	shows     string // which members a GET of a group shows: "whole", "truncated" or "none"
-	asks      bool   // a group can be searched by a member
-	atOnce    int    // members that one PATCH may carry; 0 is no bound
-	tooMany   int    // the HTTP status for more
+	asks      bool   // whether a group can be searched by a member
+	atOnce    int    // how many members one PATCH may have; 0 means no limit
+	tooMany   int    // the HTTP status for a PATCH with more members
 	byValue   string // what a removal by a list of values does: "removes", "is refused", "is ignored" or "empties"
 	throttles string // the one method that is throttled far more often than others; "" if none
 	compares  bool   // a search by userName compares case, and p0 has an account in capital letters
 }
 
-// version is an older state of an account or group, nil if there was none.
+// version is an older state of an account or group. r is nil if the account or group did not exist.
 type version struct {
 	r     scim.Resource
 	until time.Time
@@ -59,13 +59,13 @@ type version struct {
 // lateEffect is a request that is carried out after its answer was lost.
 type lateEffect struct {
 	at time.Time
-	id string // of the account or group
+	id string // the id of the account or group
 	do func()
 }
 
 const (
-	staleTime = 4 * time.Second // reads are behind by at most this
-	shownMost = 50              // members that a truncated list shows
+	staleTime = 4 * time.Second // the longest time by which reads are out of date
+	shownMost = 50              // how many members a truncated list shows
 )
 
 func newUnwell(s *seeded) *unwell {
@@ -89,19 +89,19 @@ func newUnwell(s *seeded) *unwell {
 	}
 	u.application.compares = u.traits.compares
 	if !u.traits.asks && u.traits.byValue != "is refused" {
-		u.traits.byValue = "removes" // nobody could notice anything else
+		u.traits.byValue = "removes" // the engine could not notice any other behavior
 	}
 	return u
 }
 
-// failures are what can happen to a request.
+// failures are the failures that a request can meet.
 var failures = []string{
-	"throttled", "unavailable", "error", "gateway", "cut", "page", // nothing is carried out
-	"error after", "cut after", "cut short", "gateway after", "slow", // it is carried out
+	"throttled", "unavailable", "error", "gateway", "cut", "page", // the request is not carried out
+	"error after", "cut after", "cut short", "gateway after", "slow", // the request is carried out
 	"late", "gone", "gone page", "stale", "ignored", "location", "accepted", "change",
 }
 
-// strangers are accounts and groups that no person or group of the directory may get.
+// strangers adds accounts and groups that no person or group of the directory may get.
 func (u *unwell) strangers() {
 	for _, name := range []string{"root", "svc@contoso.com"} {
 		id := u.add(account(name))
@@ -111,7 +111,7 @@ func (u *unwell) strangers() {
 	u.alien[u.addTeam(team)] = string(encode(team))
 }
 
-// crowd returns members that no one but the application knows.
+// crowd returns members that only the application knows.
 func (u *unwell) crowd(of string) (members []any) {
 	for i := range shownMost + 5 {
 		members = append(members, map[string]any{"value": fmt.Sprintf("%s-%d", of, i)})
@@ -135,7 +135,8 @@ func (u *unwell) heal() {
 	u.flush(time.Time{}, "")
 }
 
-// flush carries out what is late: all of an account or group, what is due by a time, or everything.
+// flush carries out late requests: all of an account or group, all that are due by a time, or all
+// of them.
 func (u *unwell) flush(now time.Time, id string) {
 	var due []lateEffect
 	u.late = slices.DeleteFunc(u.late, func(l lateEffect) bool {
@@ -151,7 +152,7 @@ func (u *unwell) flush(now time.Time, id string) {
 	}
 }
 
-// personOf returns the id of the object of the directory that an account or group is for.
+// personOf returns the id of the directory's object to which an account or group belongs.
 func (u *unwell) personOf(a scim.Resource) string {
 	if id := a.String("externalId"); id != "" {
 		return id
@@ -184,7 +185,7 @@ func (u *unwell) everyAccount() (all []scim.Resource) {
 	return all
 }
 
-// freeName gives an account another name, as an administrator of the application would.
+// freeName gives an account a new name, as an administrator of the application would.
 func (u *unwell) freeName(id string) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -193,7 +194,7 @@ func (u *unwell) freeName(id string) {
 	u.users[id] = a
 }
 
-// teamsOf returns the groups of the application that are for a group of the directory.
+// teamsOf returns the application's groups that belong to a group of the directory.
 func (u *unwell) teamsOf(group string) []scim.Resource {
 	u.groups.mu.Lock()
 	defer u.groups.mu.Unlock()
@@ -231,7 +232,7 @@ func (w wire) RoundTrip(r *http.Request) (*http.Response, error) {
 
 var errCut = fmt.Errorf("read: %w", io.ErrUnexpectedEOF)
 
-// take answers a request. slow is how long the answer takes.
+// take handles a request. slow is how long the answer takes.
 func (u *unwell) take(r *http.Request, sent []byte, engine int) (response *http.Response, slow time.Duration, err error) {
 	u.lock.Lock()
 	defer u.lock.Unlock()
@@ -252,7 +253,7 @@ func (u *unwell) take(r *http.Request, sent []byte, engine int) (response *http.
 	if !u.calm {
 		failure = u.draw(draw, r.Method, kind, id, string(sent))
 		if failure == "page" && strings.Contains(r.URL.Query().Get("filter"), "members") {
-			failure = "" // it would say that it cannot be asked, and is believed then
+			failure = "" // as an answer, "page" would mean that the question is not supported, and the engine would trust that
 		}
 	}
 	if failure != "" {
@@ -292,7 +293,7 @@ func (u *unwell) take(r *http.Request, sent []byte, engine int) (response *http.
 	case "late":
 		delay := time.Duration(draw.IntN(1500)) * time.Millisecond
 		if r.Method == http.MethodPost {
-			delay = time.Duration(draw.IntN(90)) * time.Second // the engine looks for two minutes
+			delay = time.Duration(draw.IntN(90)) * time.Second // the engine searches for two minutes
 		}
 		u.late = append(u.late, lateEffect{at: now.Add(delay), id: id, do: func() {
 			u.s.say("now %s %s is carried out", r.Method, about)
@@ -330,15 +331,15 @@ func (u *unwell) take(r *http.Request, sent []byte, engine int) (response *http.
 	return respond(r, status, body), slow, nil
 }
 
-// drawer draws for one request: whatever fails depends on the request and how often it came before, and
-// hardly on others.
+// drawer returns the random numbers for one request. They depend on the request and on how often it
+// was sent before, and hardly on other requests.
 func (u *unwell) drawer(op string) *rand.Rand {
 	h := fnv.New64a()
 	_, _ = fmt.Fprint(h, op, " ", u.times[op])
 	return rand.New(rand.NewPCG(u.s.seed, h.Sum64()))
 }
 
-// draw chooses what happens to a request; "" is nothing.
+// draw chooses the failure of a request; "" means none.
 func (u *unwell) draw(r *rand.Rand, method, kind, id, sent string) string {
 	if method == u.traits.throttles && r.IntN(3) == 0 {
 		return "throttled"
@@ -358,8 +359,9 @@ func (u *unwell) draw(r *rand.Rand, method, kind, id, sent string) string {
 		case "stale":
 			fits = method == http.MethodGet
 		case "ignored":
-			// Another value than the one that was sent is a form of the application's own, unless it blocks
-			// the account or finds it. An application may also keep an account blocked.
+			// If the application returns another value than the sent one, the value counts as the
+			// application's own form. It does not if the attribute blocks the account or is a
+			// matching attribute. An application may also keep an account blocked.
 			fits = method == http.MethodPatch && strings.Contains(sent, `"False"`)
 		case "location", "accepted":
 			fits = method == http.MethodPost
@@ -371,7 +373,7 @@ func (u *unwell) draw(r *rand.Rand, method, kind, id, sent string) string {
 	return ""
 }
 
-// about returns the object of the directory that a request is about.
+// about returns the id of the directory's object that a request is about.
 func (u *unwell) about(r *http.Request, kind, id string, sent []byte) string {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -397,7 +399,7 @@ func (u *unwell) about(r *http.Request, kind, id string, sent []byte) string {
 	return kind + " probe"
 }
 
-// carryOut does what a request asks for.
+// carryOut carries out a request.
 func (u *unwell) carryOut(r *http.Request, kind, id string, sent []byte) (status int, body []byte, made string) {
 	now := u.s.clock.now()
 	if was, stranger := u.alien[id]; stranger && r.Method != http.MethodGet {
@@ -450,7 +452,7 @@ func (u *unwell) carryOut(r *http.Request, kind, id string, sent []byte) (status
 	return status, body, id
 }
 
-// leaveTeams takes a deleted account out of all groups.
+// leaveTeams removes a deleted account from all groups.
 func (u *unwell) leaveTeams(account string) {
 	u.groups.mu.Lock()
 	defer u.groups.mu.Unlock()
@@ -465,7 +467,7 @@ func (u *unwell) leaveTeams(account string) {
 	}
 }
 
-// taken reports whether an account but one has a user name that must be unique.
+// taken reports whether an account other than but has the user name, which must be unique.
 func (u *unwell) taken(name, but string) bool {
 	u.mu.Lock()
 	defer u.mu.Unlock()
@@ -477,7 +479,7 @@ func (u *unwell) taken(name, but string) bool {
 	return false
 }
 
-// carryOutTeam does what a request about a group asks for.
+// carryOutTeam carries out a request about a group.
 func (u *unwell) carryOutTeam(r *http.Request, id string, sent []byte, now time.Time) (status int, body []byte, made string) {
 	t := u.groups
 	t.mu.Lock()
@@ -526,7 +528,8 @@ func (u *unwell) shown(team scim.Resource) scim.Resource {
 	return team
 }
 
-// readsMembers answers a change of members if the application reads it in its own way.
+// readsMembers answers a change of members if the application has its own way of reading such
+// changes.
 func (u *unwell) readsMembers(id string, team scim.Resource, p memberPatch) (status int, answered bool) {
 	count, byValue := 0, false
 	for _, op := range p.Operations {
@@ -557,8 +560,8 @@ func (u *unwell) readsMembers(id string, team scim.Resource, p memberPatch) (sta
 	return 0, false
 }
 
-// stale answers a read from a replica that is behind. It may be behind for some objects and not for
-// others, so changes may become visible in another order.
+// stale answers a read from an out-of-date replica. The replica may be out of date for some objects
+// only, so changes may become visible in another order.
 func (u *unwell) stale(r *http.Request, kind, id string, sent []byte, now time.Time, draw *rand.Rand) *http.Response {
 	all, lock := u.users, &u.mu
 	if kind == "Groups" {
@@ -592,7 +595,7 @@ func (u *unwell) stale(r *http.Request, kind, id string, sent []byte, now time.T
 	return respond(r, status, body)
 }
 
-// content returns everything that the application has, for a comparison.
+// content returns all accounts and groups of the application as a string, for comparisons.
 func (u *unwell) content() string {
 	var b strings.Builder
 	for _, id := range u.order {
@@ -612,7 +615,7 @@ func respond(r *http.Request, status int, body []byte, header ...string) *http.R
 	return &http.Response{StatusCode: status, Header: h, Body: io.NopCloser(bytes.NewReader(body)), Request: r, ProtoMajor: 1, ProtoMinor: 1}
 }
 
-// plantedTarget is a client with a planted fault.
+// plantedTarget is a client with a fault that a test has planted.
 type plantedTarget struct {
 	provision.Target
 	plant string
@@ -630,7 +633,7 @@ func (p plantedTarget) Groups() provision.GroupTarget {
 	return plantedGroups{p.Target.Groups(), p.plant}
 }
 
-// plantedGroups are the groups of a client with a planted fault.
+// plantedGroups is the interface to groups of a client with a planted fault.
 type plantedGroups struct {
 	provision.GroupTarget
 	plant string

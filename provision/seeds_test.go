@@ -28,14 +28,14 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// A seed is a short history of a directory with people and groups, an application that fails in the
-// middle of it, and an engine that dies at calls of its store. Everything is in one process, and time
-// passes only when nobody has anything to do. The seed decides everything, also which goroutine goes on:
-// the seed of a failure fails again in the same way.
+// A seed is a short history of a directory with people and groups, of an application that fails in
+// the middle of the history, and of an engine that dies at calls of its store. Everything is in one
+// process. Time passes only when no goroutine has anything to do. The seed decides everything,
+// including the order of the goroutines, so a seed that fails once fails again in the same way.
 //
-// In the end the application is well again. Then no person has two accounts, no stranger's account or
-// group was touched, nobody who left has an active account, accounts, groups, memberships and managers
-// are as the directory says, another run sends nothing, and no object waits without an end.
+// At the end the application works again. Then no person has two accounts, no account or group of
+// strangers was touched, and no leaver has an active account. Accounts, groups, memberships and
+// managers are as in the directory. Another run sends nothing, and no object waits forever.
 //
 //	seeds_test.go            the history and the checks at its end
 //	seeds_conductor_test.go  the order of goroutines, and time
@@ -43,9 +43,10 @@ import (
 //	seeds_target_test.go     the application
 //	seeds_store_test.go      the store that dies
 
-// usualSeeds is how many seeds run by default. `make test` runs these with the race detector, and 300
-// without it, beside the two tests below. ROLLCALL_TEST_SEEDS asks for another number. ROLLCALL_TEST_SEED
-// asks for one seed, or with ROLLCALL_TEST_SEEDS for that many from this one.
+// usualSeeds is how many seeds run by default. `make test` runs these with the race detector, and
+// 300 without it, besides the two tests below. ROLLCALL_TEST_SEEDS sets another number.
+// ROLLCALL_TEST_SEED selects one seed; with ROLLCALL_TEST_SEEDS it selects the first of that many
+// seeds.
 const usualSeeds = 12
 
 func TestSeeds(t *testing.T) {
@@ -83,8 +84,8 @@ func TestSeeds(t *testing.T) {
 	}
 }
 
-// TestSeedsRepeat plays each seed three times and compares all that happened: each request with its
-// answer, each death, the time, the order of goroutines, and what the application has in the end.
+// TestSeedsRepeat plays each seed three times and compares all events: each request with its
+// answer, each death, the time, the order of goroutines, and the accounts and groups at the end.
 func TestSeedsRepeat(t *testing.T) {
 	t.Parallel()
 	const seeds, parts = 50, 2
@@ -104,8 +105,8 @@ func TestSeedsRepeat(t *testing.T) {
 	}
 }
 
-// TestSeedsFindPlantedFaults breaks the engine in five ways. For each of them, three of the first seeds
-// must find it: all of these seeds are right without it.
+// TestSeedsFindPlantedFaults breaks the engine in five ways. For each of them, three of the first
+// seeds must find the fault. Without the fault, all these seeds are right.
 func TestSeedsFindPlantedFaults(t *testing.T) {
 	t.Parallel()
 	const seeds, enough = 150, 3
@@ -131,7 +132,8 @@ func TestSeedsFindPlantedFaults(t *testing.T) {
 	}
 }
 
-// house is where seeds are played, one after the other: a database that is open outside their bubbles.
+// house is the place where seeds are played, one after the other. Its database is opened outside
+// the bubbles of the seeds.
 type house struct {
 	db  *store.DB
 	out outside
@@ -152,7 +154,7 @@ func (h house) play(t *testing.T, seed uint64, plant string) (s *seeded) {
 	return s
 }
 
-// memoryDatabase returns a database in memory, if the machine has a file system there.
+// memoryDatabase returns a database on a file system in memory, if the machine has one.
 func memoryDatabase(t *testing.T) *store.DB {
 	t.Helper()
 	url := storetest.SQLiteURL(t)
@@ -182,14 +184,14 @@ type seeded struct {
 	company  *company
 	target   *unwell
 	order    *conductor
-	born     int // how many engines there were
+	born     int // how many engines have been started
 	crash    *crashPoint
 	titles   int
 	hired    int
-	city     string // the only one that the job's filter admits; "" if there is no filter
-	everyone bool   // the job's scope is everyone
-	nested   bool   // the job sends groups as members of groups
-	flag     bool   // the Tenant URL has the flag of the compliant dialect
+	city     string // the only city that the job's filter admits; "" if there is no filter
+	everyone bool   // whether the job's scope is everyone
+	nested   bool   // whether the job sends groups as members of groups
+	flag     bool   // whether the Tenant URL has the flag of the compliant dialect
 	rehire   provision.Rehire
 
 	mu    sync.Mutex
@@ -199,13 +201,13 @@ type seeded struct {
 
 var errDied = errors.New("the process died")
 
-// crashPoint is where an engine dies.
+// crashPoint is the call of the store at which an engine dies.
 type crashPoint struct {
-	method string // "" for any
-	calls  int    // of the method until then
-	after  bool   // the call is carried out
+	method string // the method; "" means any
+	calls  int    // how many calls of the method come before the death
+	after  bool   // whether the call is carried out before the death
 	dead   bool
-	at     string // the method at which it died
+	at     string // the method at which the engine died
 }
 
 var seedNumber struct {
@@ -248,7 +250,8 @@ func newSeeded(t *testing.T, h house, seed uint64, plant string) *seeded {
 	return s
 }
 
-// matchGroups also matches groups by their object id: not, after their name, or before it.
+// matchGroups sets whether groups are also matched by their object id: not at all, after the name,
+// or before the name.
 func (s *seeded) matchGroups(how int) {
 	if how == 0 {
 		return
@@ -279,7 +282,8 @@ func (s *seeded) source(context.Context, provision.SourceID) (provision.Source, 
 	return s.company, nil
 }
 
-// targets makes clients of the engine with a number. The requests of one that has died go nowhere.
+// targets makes the clients of the engine with this number. Requests of an engine that has died are
+// not sent.
 func (s *seeded) targets(number int) provision.TargetMaker {
 	return func(tenantURL, secret string) (provision.Target, error) {
 		c, err := scimclient.New(tenantURL, secret, scimclient.Options{HTTP: &http.Client{Transport: wire{s.target, number}}, Now: s.clock.now, NewID: s.newID})
@@ -290,7 +294,7 @@ func (s *seeded) targets(number int) provision.TargetMaker {
 	}
 }
 
-// revive starts an engine.
+// revive starts a new engine.
 func (s *seeded) revive() {
 	s.born++
 	s.crash = &crashPoint{}
@@ -304,10 +308,11 @@ func (s *seeded) revive() {
 	s.company.changed = func() { s.engine.Wake(s.key) }
 }
 
-// outside carries out a call of a store that does not die.
+// outside carries out a call of the store for a caller that does not die.
 func (s *seeded) outside(_ string, do func(context.Context) error) error { return s.out.call(do) }
 
-// call carries out a call of the store of an engine, unless that is dead, or dies now.
+// call carries out a call of an engine's store. It fails if the engine is dead, or dies at this
+// call.
 func (s *seeded) call(at *crashPoint, method string, do func(context.Context) error) error {
 	s.order.yield()
 	defer s.order.yield()
@@ -350,7 +355,7 @@ func (s *seeded) story() string {
 		strings.Join(s.log[max(0, len(s.log)-200):], "\n")
 }
 
-// history returns all that happened.
+// history returns a record of all events.
 func (s *seeded) history() []string {
 	return append(slices.Clone(s.log), s.target.content(), fmt.Sprintf("order %x after %d turns", s.order.order, s.order.turns))
 }
@@ -377,12 +382,12 @@ func (s *seeded) title() string {
 	return fmt.Sprintf("Title %d", s.titles)
 }
 
-// play plays the seed and notes what is wrong.
+// play plays the seed and records what is wrong at the end.
 func (s *seeded) play() {
 	s.target.strangers()
 	for i := range 5 {
 		s.hire(personID(i), personID(i)+"@contoso.com")
-		if i == 0 { // there is an account already
+		if i == 0 { // before the first cycle, the application already has an account
 			name := personID(i) + "@contoso.com"
 			if s.target.traits.compares {
 				name = strings.ToUpper(name)
@@ -456,7 +461,7 @@ func (s *seeded) advance() time.Time {
 	return next
 }
 
-// editScope changes which people the job provisions, or how it speaks of groups and values.
+// editScope changes which people the job provisions, or how it handles groups and values.
 func (s *seeded) editScope() {
 	edit := func(change func(set *provision.Settings)) {
 		if _, err := s.jobs.Edit(s.t.Context(), s.key, change, "cli"); err != nil {
@@ -488,8 +493,8 @@ func (s *seeded) editScope() {
 	}
 }
 
-// editFilter changes the scoping filter of users. It may take away so many accounts that the guard
-// holds them.
+// editFilter changes the scoping filter of users. The change may remove so many accounts that the
+// guard holds the operations.
 func (s *seeded) editFilter() {
 	s.city = []string{"", "Oslo", "Bergen"}[s.random.IntN(3)]
 	groups := []provision.FilterGroup{}
@@ -502,7 +507,7 @@ func (s *seeded) editFilter() {
 	}
 }
 
-// pick returns one of some ids; "" if there is none.
+// pick returns one of the ids whose value fits; "" if there is none.
 func pick[V any](r *rand.Rand, of map[string]V, fits func(V) bool) string {
 	var ids []string
 	for _, id := range slices.Sorted(maps.Keys(of)) {
@@ -523,7 +528,7 @@ func upn(e employee) string     { return text(e.Attributes["userPrincipalName"])
 func text(v any) string         { t, _ := v.(string); return t }
 func (s *seeded) fresh() string { s.titles++; return fmt.Sprint(s.titles) }
 
-// nameIsFree reports whether no live person but one has a name.
+// nameIsFree reports whether no live person other than but has the name.
 func nameIsFree(people map[string]employee, name, but string) bool {
 	for id, e := range people {
 		if id != but && isLive(e) && strings.EqualFold(upn(e), name) {
@@ -552,7 +557,7 @@ func (s *seeded) step(r *rand.Rand, _ bool) {
 		s.hire(id, id+"@contoso.com")
 		return
 	case !there:
-		return // purged: nobody gets that id again
+		return // the person was purged, and nobody gets that id again
 	}
 	switch what {
 	case 0, 1:
@@ -603,7 +608,7 @@ func (s *seeded) step(r *rand.Rand, _ bool) {
 	}
 }
 
-// swap gives two people each other's name, or one of them a new one.
+// swap gives two people each other's name, or gives one of them a new name.
 func (s *seeded) swap(r *rand.Rand, id string) {
 	people, _ := s.company.read()
 	other := pick(r, people, isLive)
@@ -623,7 +628,7 @@ func (s *seeded) swap(r *rand.Rand, id string) {
 	})
 }
 
-// rehireSomeone hires somebody with the name of a person who left. They may be the same person.
+// rehireSomeone hires somebody with the name of a person who left. The two may be the same person.
 func (s *seeded) rehireSomeone(r *rand.Rand) {
 	people, _ := s.company.read()
 	left := pick(r, people, func(e employee) bool { return !isLive(e) })
@@ -658,7 +663,7 @@ func (s *seeded) stepOfTeams(r *rand.Rand) {
 	switch r.IntN(10) {
 	case 0, 1, 2, 3, 4:
 		member := pick(r, people, isAny)
-		if r.IntN(5) == 0 { // a group of a higher number, so that no group is a member of itself
+		if r.IntN(5) == 0 { // only a group with a higher number, so that no group becomes a member of itself
 			member = pick(r, teams, func(other department) bool { return other.ID > id })
 		}
 		if member == "" {
@@ -688,8 +693,8 @@ func (s *seeded) stepOfTeams(r *rand.Rand) {
 	}
 }
 
-// recover lets the application be well, does what an administrator has to do, and has the engine work
-// until nothing waits.
+// recover makes the application work again, does the work of an administrator, and runs the engine
+// until no object waits.
 func (s *seeded) recover() {
 	s.say("the application is well again")
 	*s.crash = crashPoint{}
@@ -699,7 +704,7 @@ func (s *seeded) recover() {
 		switch {
 		case i%10 == 9:
 			s.freeNames()
-		case i == 30: // a create of unknown outcome that was sent twice waits for a person
+		case i == 30: // a create of unknown outcome that was sent twice waits until a person restarts provisioning
 			if _, err := s.jobs.Restart(s.t.Context(), s.key, "cli"); err != nil {
 				s.t.Fatal(err)
 			}
@@ -724,7 +729,7 @@ func (s *seeded) isIdle() bool {
 		r.Pending == 0 && r.Escrowed == 0 && r.State.Quarantine == nil && r.Lost == 0 && r.OnHold == 0
 }
 
-// approve approves what the guard holds.
+// approve approves the operations that the guard holds.
 func (s *seeded) approve() {
 	held, err := s.jobs.Held(s.t.Context(), s.key, provision.OnHold)
 	if err != nil {
@@ -738,9 +743,9 @@ func (s *seeded) approve() {
 	}
 }
 
-// freeNames frees the names of accounts whose person has no access, if another person should have them.
-// The messages ask for that: the person is deleted permanently, and an account that is left then is
-// renamed at the application.
+// freeNames frees the names of accounts whose person has no access, if another person should have
+// the name. The engine's messages ask for that: the person is deleted permanently. If an account
+// still has the name after that, it is renamed at the application.
 func (s *seeded) freeNames() {
 	people, _ := s.company.read()
 	for _, a := range s.target.everyAccount() {
@@ -825,7 +830,7 @@ func (s *seeded) checkPerson(id string) {
 	if !active || scim.Fold(a.String("userName")) != scim.Fold(name) || a.String("title") != title {
 		s.fault("%s should be %s, %s, active; got %s", id, name, title, encode(a))
 	}
-	// The mapping adds roles. Earlier ones stay.
+	// The mapping adds roles. Roles from before stay.
 	if people, _ := s.company.read(); people[id].Direct && !strings.Contains(fmt.Sprint(a["roles"]), people[id].Role) {
 		s.fault("%s should have the %s, got %v", id, people[id].Role, a["roles"])
 	}
@@ -841,8 +846,9 @@ func managerID(a scim.Resource) string {
 	return text(manager["value"])
 }
 
-// accountOf returns the id of the account that a person has as a member or manager; "" if none. Of those
-// without access, only somebody who is disabled keeps their memberships.
+// accountOf returns the id of the account that stands for a person as a member or manager; "" if
+// there is none. Of the people without access, only those with a disabled account keep their
+// memberships.
 func (s *seeded) accountOf(id string) string {
 	accounts := s.target.accountsOf(id)
 	if len(accounts) != 1 {
@@ -860,7 +866,7 @@ func (s *seeded) accountOf(id string) string {
 	return accounts[0].String("id")
 }
 
-// memberOf returns the id that a person or group has as a member; "" if none.
+// memberOf returns the id that stands for a person or group as a member; "" if there is none.
 func (s *seeded) memberOf(seen view, id string) string {
 	if _, is := seen.teams[id]; !is {
 		return s.accountOf(id)

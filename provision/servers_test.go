@@ -21,14 +21,15 @@ import (
 )
 
 const (
-	sharedJobs   = 20 // jobs that two servers share
-	sharedPeople = 30 // people that each of them works on
+	sharedJobs   = 20 // how many jobs the two servers share
+	sharedPeople = 30 // how many people each job provisions
 	goesOnWithin = 90 * time.Second
 )
 
-// TestKillsOfTwoServers lets two servers on one PostgreSQL share 20 jobs, and kills one of them with SIGKILL in the middle of its
-// requests, again and again. After each kill every job that still has work goes on within 90 seconds. In the end every account is right,
-// and none was created twice. ROLLCALL_TEST_SERVER_KILLS says how often; without it 3 times.
+// TestKillsOfTwoServers lets two servers on one PostgreSQL share 20 jobs. Again and again it kills
+// one of them with SIGKILL in the middle of its requests. After each kill, every job that still has
+// work must continue within 90 seconds. At the end every account is right, and none was created
+// twice. ROLLCALL_TEST_SERVER_KILLS sets the number of kills; the default is 3.
 func TestKillsOfTwoServers(t *testing.T) {
 	t.Parallel()
 	kills := 3
@@ -53,7 +54,8 @@ func TestKillsOfTwoServers(t *testing.T) {
 	t.Logf("%d kills over %d rounds of changes in %d jobs; a job went on after %s at the latest", w.total, w.round+1, sharedJobs, w.longest.Round(time.Millisecond))
 }
 
-// serversWorld is a database, the applications of its jobs, and two servers of which one is killed now and then.
+// serversWorld has a database, the applications of its jobs, and two servers. One server is killed
+// now and then.
 type serversWorld struct {
 	t      *testing.T
 	random *rand.Rand
@@ -61,17 +63,17 @@ type serversWorld struct {
 	env    []string
 	db     *store.DB
 	apps   []*application
-	keys   map[provision.Key]int // which application a job is about
+	keys   map[provision.Key]int // the number of each job's application
 
 	round, total int
-	longest      time.Duration // the longest time until a job went on after a kill
+	longest      time.Duration // the longest time that a job needed to continue after a kill
 
 	mu      sync.Mutex
 	servers [2]*apptest.Process
-	left    int // requests until the next kill; 0: none is planned
+	left    int // the number of requests until the next kill; 0 if none is planned
 	victim  int
-	killed  time.Time   // when the last one was; zero if it was dealt with
-	asked   []time.Time // the last request to each application
+	killed  time.Time   // the time of the last kill; zero after the test has handled it
+	asked   []time.Time // the time of the last request to each application
 }
 
 func newServersWorld(t *testing.T, random *rand.Rand) *serversWorld {
@@ -117,10 +119,11 @@ func (w *serversWorld) serve() *apptest.Process {
 	return apptest.Start(w.t, w.env, "serve", "--listen", "127.0.0.1:0", "--cycle-interval", "1h", "--create-settle", "300ms")
 }
 
-// title is what a person's account must show after a round of changes.
+// title returns the title that a person's account must show after a round of changes.
 func (w *serversWorld) title(i int) string { return fmt.Sprintf("Engineer %d of round %d", i, w.round) }
 
-// active is false for two people, which is less than what the guard holds.
+// active reports whether a person is enabled. It is false for two people, which are too few for the
+// guard to hold.
 func (w *serversWorld) active(i int) bool { return w.round == 0 || (i+w.round)%15 != 0 }
 
 func (w *serversWorld) importPeople() {
@@ -137,9 +140,10 @@ func (w *serversWorld) importPeople() {
 	apptest.Run(w.t, w.env, "directory", "import", "contoso", file)
 }
 
-// reached is called at the begin and the end of each request, and kills a server at the planned one.
+// reached is called at the start and at the end of each request. It kills a server at the planned
+// request.
 func (w *serversWorld) reached(app int) {
-	time.Sleep(2 * time.Millisecond) // an application is not as near as this one
+	time.Sleep(2 * time.Millisecond) // a real application is not as near as this one
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.asked[app] = time.Now()
@@ -152,7 +156,7 @@ func (w *serversWorld) reached(app int) {
 	}
 }
 
-// work waits until every job has caught up with the directory, and kills servers meanwhile.
+// work waits until every job has caught up with the directory, and kills servers in the meantime.
 func (w *serversWorld) work(kills int) {
 	w.t.Helper()
 	plan := func() {
@@ -184,7 +188,8 @@ func (w *serversWorld) work(kills int) {
 	}
 }
 
-// goesOn waits until each job that still has work was seen at its application since the kill. The other server alone does that.
+// goesOn waits until each job that still has work has sent a request since the kill. Only the other
+// server can send these requests.
 func (w *serversWorld) goesOn(killed time.Time) {
 	w.t.Helper()
 	for {
@@ -192,7 +197,7 @@ func (w *serversWorld) goesOn(killed time.Time) {
 		behind := w.behind()
 		w.mu.Lock()
 		for _, app := range behind {
-			if !w.asked[app].After(killed.Add(100 * time.Millisecond)) { // what was under way may arrive a moment later
+			if !w.asked[app].After(killed.Add(100 * time.Millisecond)) { // requests that were under way may arrive a moment later
 				waiting = append(waiting, app)
 			}
 		}
@@ -238,7 +243,8 @@ func (w *serversWorld) behind() (apps []int) {
 	return apps
 }
 
-// check compares every account of every application with what it must be, and counts creates.
+// check compares every account of every application with the account that it must be, and counts
+// the creates.
 func (w *serversWorld) check() {
 	w.t.Helper()
 	for n, a := range w.apps {

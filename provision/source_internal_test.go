@@ -6,8 +6,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// TestPagesOfChangesAreCombined combines pages in which the same people change. What takes access
-// away keeps its cause, and of two imports the newer one counts.
+// TestPagesOfChangesAreCombined combines pages in which the same people change. A change that takes
+// access away keeps its cause. Of two imports, the newer one counts.
 func TestPagesOfChangesAreCombined(t *testing.T) {
 	t.Parallel()
 	var all Changed

@@ -7,7 +7,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// TestAStateOfAnEarlierVersionKeepsItsPlace reads the two numbers that a watermark was before it became a cursor.
+// TestAStateOfAnEarlierVersionKeepsItsPlace reads a watermark in the old form, which is a pair of
+// numbers.
 func TestAStateOfAnEarlierVersionKeepsItsPlace(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]provision.Cursor{

@@ -11,7 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// TestStatusSaysWhoWaitsAndWhoFails has a joiner wait, an update fail and a leaver fail until it is too late.
+// TestStatusSaysWhoWaitsAndWhoFails has a joiner wait, an update fail, and a leaver fail until the
+// leaver counts as late.
 func TestStatusSaysWhoWaitsAndWhoFails(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -77,7 +78,7 @@ func TestStatusSaysWhoWaitsAndWhoFails(t *testing.T) {
 	}
 }
 
-// TestLogsWithoutALimit reads a page although the query names no limit.
+// TestLogsWithoutALimit reads a page of the log with a query that has no limit.
 func TestLogsWithoutALimit(t *testing.T) {
 	t.Parallel()
 	w := hired(t)

@@ -14,8 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// application is a small real SCIM server over HTTP that counts what it is asked.
-// It has no unique names on purpose: a create that is sent twice makes two accounts.
+// application is a small real SCIM server over HTTP that records its requests. It allows duplicate
+// names on purpose: a create that is sent twice makes two accounts.
 type application struct {
 	*httptest.Server
 	token string
@@ -23,18 +23,19 @@ type application struct {
 	mu       sync.Mutex
 	users    map[string]scim.Resource
 	order    []string
-	byName   map[string][]string // folded userName to ids
-	created  map[string]int      // creates carried out per folded userName
-	requests []string            // method and path, without ids
+	byName   map[string][]string // the ids of the accounts, by folded userName
+	created  map[string]int      // how many creates were carried out, by folded userName
+	requests []string            // the method and path of each request, without ids
 	compares bool                // whether a search by userName compares case
 	page     int                 // how many accounts a page of the list has; 0 if the list is one page
-	lists    []string            // the queries of requests for the list
-	bodies   []string            // of writes
-	// answer, if not nil, may answer instead of the application; true if it did.
+	lists    []string            // the query of each request for the list
+	bodies   []string            // the bodies of writes
+	// answer may answer a request instead of the application. It returns true if it did. It may be
+	// nil.
 	answer func(w http.ResponseWriter, r *http.Request) bool
-	// done, if not nil, runs after a request was carried out and before its answer is sent.
+	// done runs after a request was carried out and before its answer is sent. It may be nil.
 	done func(r *http.Request)
-	// begun, if not nil, runs before a request is carried out.
+	// begun runs before a request is carried out. It may be nil.
 	begun func(r *http.Request)
 }
 
@@ -48,7 +49,7 @@ func newApplication(t testing.TB) *application {
 
 func (a *application) url() string { return a.URL + "/scim/v2" }
 
-// add makes an account without a request.
+// add creates an account without a request.
 func (a *application) add(r scim.Resource) string {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -65,7 +66,7 @@ func (a *application) insert(r scim.Resource) string {
 	return id
 }
 
-// user returns the account with a user name, nil if there is none.
+// user returns the account with a user name, or nil if there is none.
 func (a *application) user(name string) scim.Resource {
 	a.mu.Lock()
 	defer a.mu.Unlock()
@@ -227,7 +228,7 @@ func (a *application) writes() int {
 	return len(a.bodies)
 }
 
-// forget empties the list of requests and returns it.
+// asked returns the list of requests and empties it.
 func (a *application) asked() []string {
 	a.mu.Lock()
 	defer a.mu.Unlock()

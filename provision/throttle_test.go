@@ -11,7 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// fullHouse answers 429 to every create, as applications without free seats do.
+// fullHouse makes the application answer 429 to every create, as applications without free seats
+// do.
 func fullHouse(w *world) (creates, searches *atomic.Int32) {
 	creates, searches = new(atomic.Int32), new(atomic.Int32)
 	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
@@ -29,8 +30,8 @@ func fullHouse(w *world) (creates, searches *atomic.Int32) {
 	return creates, searches
 }
 
-// TestAThrottledCreateHoldsUpNobodyElse cuts a leaver off while the application
-// takes no new people, and makes the wait for a seat a failure in the end.
+// TestAThrottledCreateHoldsUpNobodyElse disables a leaver while the application accepts no new
+// people. In the end, the wait for a seat becomes a failure.
 func TestAThrottledCreateHoldsUpNobodyElse(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
@@ -83,8 +84,8 @@ func TestAThrottledCreateHoldsUpNobodyElse(t *testing.T) {
 	}
 }
 
-// TestALeaverGoesBeforeAllWhoWait has somebody leave in the middle of a long
-// cycle: they are cut off next, not at its end.
+// TestALeaverGoesBeforeAllWhoWait has somebody leave in the middle of a long cycle. The leaver's
+// account is disabled next, and not at the end of the cycle.
 func TestALeaverGoesBeforeAllWhoWait(t *testing.T) {
 	t.Parallel()
 	for _, kind := range []string{provision.IncrementalCycle, provision.InitialCycle} {
@@ -98,10 +99,10 @@ func TestALeaverGoesBeforeAllWhoWait(t *testing.T) {
 			}
 			const joiners = 400
 			for i := range joiners {
-				id := fmt.Sprintf("a%03d", i) // before Bob in every list
+				id := fmt.Sprintf("a%03d", i) // these ids come before Bob's in every list
 				w.people.put(id, person(id+"@contoso.com", "New", id))
 			}
-			// Once Bob has left, no create is answered before he is cut off.
+			// After Bob has left, the application answers no create before his account is disabled.
 			cut := make(chan struct{})
 			var left, late atomic.Bool
 			w.app.begun = func(r *http.Request) {
@@ -129,8 +130,9 @@ func TestALeaverGoesBeforeAllWhoWait(t *testing.T) {
 	}
 }
 
-// TestAThrottledSearchPausesOnlySearches has an application ask for an hour without searches, from the connection test on. Who
-// leaves is cut off, also by the next process, which keeps the pause.
+// TestAThrottledSearchPausesOnlySearches has an application that asks for an hour without searches,
+// from the connection test on. Leavers are disabled nevertheless, also by the next process, which
+// keeps the pause.
 func TestAThrottledSearchPausesOnlySearches(t *testing.T) {
 	t.Parallel()
 	w := hired(t)

@@ -19,7 +19,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// undo makes a plan that takes something back.
+// undo makes a plan that takes back the changes that u selects.
 func (w *world) undo(u provision.Undo) provision.StoredPlan {
 	w.t.Helper()
 	p, err := w.engine.BeginUndo(w.t.Context(), w.key, u, "sam")
@@ -87,8 +87,8 @@ func (b *bothEnds) accounts() (documents map[string]string, versions map[string]
 	}
 }
 
-// TestUndoOfAWrongFilter disables 200 people by a wrong filter, and takes that back. The accounts of
-// the site are then as before, and no other account was touched.
+// TestUndoOfAWrongFilter disables 200 people by a wrong filter, and takes this back. After that,
+// the accounts of the site are as before, and no other account was touched.
 func TestUndoOfAWrongFilter(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -125,7 +125,8 @@ func TestUndoOfAWrongFilter(t *testing.T) {
 		if report.Disabled != 200 {
 			t.Fatalf("the cycle of the wrong filter: %+v", report)
 		}
-		// One person leaves today, and an administrator gives another person another title.
+		// On the same day, one person leaves, and an administrator gives another person a new
+		// title.
 		if _, err := b.handle.Disable(ctx, ids[0], "cli"); err != nil {
 			t.Fatal(err)
 		}
@@ -195,8 +196,8 @@ func TestUndoOfAWrongFilter(t *testing.T) {
 	})
 }
 
-// TestUndoDecidesWithTheMappingsOfBefore leaves a wrong filter in force. The plan pauses provisioning
-// and restores the accounts nevertheless.
+// TestUndoDecidesWithTheMappingsOfBefore leaves a wrong filter in force. The plan pauses
+// provisioning, and restores the accounts nevertheless.
 func TestUndoDecidesWithTheMappingsOfBefore(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -215,7 +216,7 @@ func TestUndoDecidesWithTheMappingsOfBefore(t *testing.T) {
 		}
 		w.people.assign("p1", false)                          // unassigned today
 		w.app.set("p2@contoso.com", "active", true)           // switched on by hand
-		w.app.set("p0@contoso.com", "displayName", "By hand") // nothing that the undo is about
+		w.app.set("p0@contoso.com", "displayName", "By hand") // a change that the undo is not about
 		p := w.undo(provision.Undo{Cycle: report.ID})
 		rows := w.plannedRows(p)
 		if got, want := fmt.Sprint(p.Report.Notes), "Set version"; !strings.Contains(got, want) || !strings.Contains(got, "Applying this plan pauses provisioning.") {
@@ -251,20 +252,21 @@ func TestUndoDecidesWithTheMappingsOfBefore(t *testing.T) {
 		if texts := w.eventTexts(event.ProvisioningPlanApplied); len(texts) != 1 || !strings.Contains(texts[0], "It takes back the cycle "+report.ID) {
 			t.Errorf("events %q", texts)
 		}
-		// The wrong filter is set right. What is done again is the same as before.
+		// The wrong filter is corrected. The new plan has the same operations.
 		if _, err := w.jobs.RevertCause(t.Context(), w.key, *p.Undo, "sam"); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := w.jobs.RevertCause(t.Context(), w.key, provision.Undo{}, "sam"); err == nil {
 			t.Error("nothing was reverted twice")
 		}
-		if report, _ := w.cycle(); report.Updated != 1 || report.Disabled != 0 { // p2 was switched on by hand, which the job does not know
+		if report, _ := w.cycle(); report.Updated != 1 || report.Disabled != 0 { // somebody switched p2 on by hand, which the job does not know
 			t.Errorf("with the right filter: %+v", report)
 		}
 	})
 }
 
-// TestUndoOfOnePerson takes the last change of single people back, and names what it cannot.
+// TestUndoOfOnePerson takes back the last change of single people, and names the values that it
+// cannot restore.
 func TestUndoOfOnePerson(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -304,7 +306,7 @@ func TestUndoOfOnePerson(t *testing.T) {
 			t.Errorf("notes %v", p.Report.Notes)
 		}
 		w.approvePlan(p)
-		// Somebody changes the account after the plan was made: nothing is sent.
+		// Somebody changes the account after the plan was made, so the plan sends nothing for it.
 		w.app.set("ada@contoso.com", "title", "Programmer")
 		if _, counts := w.applyPlan(p); counts.LeftOut != 1 || counts.Sent != 0 {
 			t.Errorf("applied after a change at the application: %+v", counts)
@@ -328,7 +330,7 @@ func TestUndoOfOnePerson(t *testing.T) {
 			t.Errorf("undo of the undo: %+v", again.Report)
 		}
 
-		// An account that was created is deleted. One that somebody changed since stays.
+		// An account that the job created is deleted. An account that somebody changed since stays.
 		if _, err := w.jobs.Start(t.Context(), w.key, "sam"); err != nil {
 			t.Fatal(err)
 		}
@@ -364,7 +366,8 @@ func TestUndoOfOnePerson(t *testing.T) {
 	})
 }
 
-// TestUndoOfWhatIsNotKnown does not remove a value that the job overwrote without knowing it.
+// TestUndoOfWhatIsNotKnown changes a value without knowing the old value. The undo does not remove
+// the new value.
 func TestUndoOfWhatIsNotKnown(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -135,7 +135,7 @@ func TestAVersionSaysWhatChanged(t *testing.T) {
 	}
 }
 
-// A comparison shows rows whole. The audit trail cuts long values.
+// A comparison shows rows in full length. The audit trail cuts off long values.
 func TestCompareShowsLongExpressionsWhole(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -166,7 +166,7 @@ func TestAnImportCannotSwitchTheUserMappingOff(t *testing.T) {
 	if _, err := w.jobs.SetSchema(t.Context(), w.key, off, "cli"); err == nil || !strings.Contains(err.Error(), "the user mapping cannot be switched off; set Provisioning Status to Off instead") {
 		t.Errorf("got %v", err)
 	}
-	if err := w.jobs.CheckSchema(off); err == nil { // which a plan with a file asks
+	if err := w.jobs.CheckSchema(off); err == nil { // the check of a plan with a file
 		t.Error("CheckSchema lets it pass")
 	}
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// lookedAt is a store that says when a watcher has read the jobs.
+// lookedAt is a store that signals when a watcher has read the jobs.
 type lookedAt struct {
 	provision.Store
 	looked chan struct{}
@@ -26,7 +26,7 @@ func (l lookedAt) WatchedStates(ctx context.Context) (map[provision.Key]provisio
 }
 
 // TestAChangeInThisProcessWakesItsJobAtOnce has a watcher that looks for changes of other processes
-// once an hour. A change of its own process wakes the job without waiting for that.
+// once an hour. A change in the watcher's own process wakes the job at once.
 func TestAChangeInThisProcessWakesItsJobAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
@@ -46,7 +46,7 @@ func TestAChangeInThisProcessWakesItsJobAtOnce(t *testing.T) {
 		defer close(ended)
 		watcher.Run(ctx)
 	}()
-	<-store.looked // there is nothing yet
+	<-store.looked // there is no change yet
 	w.people.changed = func() { changed <- struct{}{} }
 	w.people.edit("p1", func(*directory.User) {})
 	select {
@@ -61,8 +61,8 @@ func TestAChangeInThisProcessWakesItsJobAtOnce(t *testing.T) {
 	<-ended
 }
 
-// TestAChangeOfAGroupAloneBeginsACycle renames a group when the job has nothing to do. The change
-// concerns no person, and does not wait for the next scheduled cycle.
+// TestAChangeOfAGroupAloneBeginsACycle renames a group while the job is idle. The change concerns
+// no person. The next cycle begins at once, and not at its scheduled time.
 func TestAChangeOfAGroupAloneBeginsACycle(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)
@@ -115,8 +115,9 @@ func (g *groupWorld) narrowSource() (people, groups *int) {
 	return people, groups
 }
 
-// TestChangesOfOthersAreReadOnce has many changes of a group that the job does not provision. A job
-// that is woken again does not read them again. When the group is assigned, it is provisioned.
+// TestChangesOfOthersAreReadOnce has many changes of a group that the job does not provision. When
+// the job is woken again, it does not read these changes again. After the group is assigned, the
+// job provisions it.
 func TestChangesOfOthersAreReadOnce(t *testing.T) {
 	t.Parallel()
 	g := newGroupWorld(t)

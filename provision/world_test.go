@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 	os.Exit(max(code, binary.Clean()))
 }
 
-// people is a scripted source: a directory whose every change a test makes itself.
+// people is a source whose changes all come from the test.
 type people struct {
 	mu       sync.Mutex
 	users    map[string]directory.User
@@ -46,7 +46,7 @@ func newPeople() *people {
 	return &people{users: map[string]directory.User{}, assigned: map[string]bool{}}
 }
 
-// put adds or changes a person, who is assigned.
+// put adds or changes a person, and assigns the person.
 func (p *people) put(id string, attributes map[string]any) {
 	p.change(id, func() {
 		u := directory.User{ObjectID: id, AccountEnabled: true, Attributes: attributes}
@@ -148,7 +148,7 @@ func (p *people) Object(_ context.Context, _, id string) (provision.Object, erro
 	return source.User(directory.Object{User: u, Assigned: p.assigned[id]}), nil
 }
 
-// Cause knows nothing of any import.
+// Cause returns no data, because this source has no imports.
 func (p *people) Cause(context.Context, string) (provision.CauseInfo, error) {
 	return provision.CauseInfo{}, nil
 }
@@ -165,12 +165,12 @@ func (p *people) Objects(ctx context.Context, app string, ids []string) ([]provi
 	return found, nil
 }
 
-// place is a position of the scripted feed.
+// place returns a position in the feed of people.
 func place(n int) provision.Cursor { return source.CursorOf(event.Position{Seq: int64(n)}) }
 
 var epoch = time.Date(2025, 1, 9, 9, 0, 0, 0, time.UTC)
 
-// clock moves by a microsecond each time it is read, so that records have an order.
+// clock moves forward by a microsecond each time it is read, so that records have an order.
 type clock struct {
 	mu sync.Mutex
 	at time.Time
@@ -189,7 +189,7 @@ func (c *clock) advance(d time.Duration) {
 	c.at = c.at.Add(d)
 }
 
-// after moves the clock: who waits for nothing but time waits no longer than that.
+// after moves the clock forward, so that nobody has to wait for the time to pass.
 func (c *clock) after(d time.Duration) <-chan time.Time {
 	c.advance(d)
 	ch := make(chan time.Time, 1)
@@ -197,7 +197,7 @@ func (c *clock) after(d time.Duration) <-chan time.Time {
 	return ch
 }
 
-// openSeal seals by reversing: tests of sealing are elsewhere.
+// openSeal seals by reversing the bytes. Other tests cover real sealing.
 type openSeal struct{}
 
 func (openSeal) Seal(plain []byte, context string) ([]byte, error) {
@@ -218,7 +218,7 @@ func reversed(b []byte) []byte {
 	return b
 }
 
-// world is a job between a scripted source and an application.
+// world has a job, its scripted source, and an application.
 type world struct {
 	t      testing.TB
 	db     *store.DB
@@ -269,7 +269,7 @@ func newWorldOn(t testing.TB, db *store.DB, options ...option) *world {
 		t.Fatal(err)
 	}
 	w.setActions(flows)
-	w.app.asked() // Save tested the connection
+	w.app.asked() // forget the requests with which Save tested the connection
 	return w
 }
 

@@ -27,8 +27,9 @@ func accountTables() []string {
 	return []string{"resource_value", "resource_unique", "resource_count", "membership", "identity", "saml_connection", "value_index", "directory_user", "directory_group", "directory_member", "directory_group_assignment", "directory_app_role", "directory_application", "job", "job_state"}
 }
 
-// keptColumns returns the text columns outside the account tables that contain settings and names
-// of Rollcall's own, by table. Erasing a person does not change them: somebody may be called Held.
+// keptColumns returns the text columns outside the account tables that contain settings and
+// Rollcall's own words, by table. Erasing a person does not change them, because the person's name
+// may be such a word, for example Held.
 func keptColumns() map[string][]string {
 	return map[string][]string{
 		"webhook":                {"url", "topics", "secret", "old_secret", "form"},

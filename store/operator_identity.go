@@ -67,7 +67,7 @@ func (s Operators) LinkIdentity(ctx context.Context, i operator.Identity, e even
 			select operator
 			from operator_identity
 			where issuer = $1 and subject = $2`, i.Issuer, i.Subject).Scan(&owner)
-		if err != nil && !errors.Is(err, sql.ErrNoRows) { // no row: it was unlinked since the insert
+		if err != nil && !errors.Is(err, sql.ErrNoRows) { // no row means that the identity was unlinked after the insert
 			return err
 		}
 		return operator.ErrIdentityTaken.WithData(operator.TakenIdentity{OperatorID: owner})
@@ -118,7 +118,7 @@ func (s Operators) UseIdentity(ctx context.Context, u operator.IdentityUse) (op 
 			return err
 		}
 		if !did {
-			return operator.ErrIdentityUnknown // it was unlinked at the same time
+			return operator.ErrIdentityUnknown // the identity was unlinked at the same time
 		}
 		return startOperatorSession(ctx, tx, op, u.SessionHash, u.Session, at, u.Event)
 	})

@@ -57,7 +57,8 @@ func encodeDiscovery(d provision.Discovery) (report, progress string, err error)
 // CancelDiscovery ends the running discovery, or returns provision.ErrChanged if none is running.
 func (s Provisioning) CancelDiscovery(ctx context.Context, k provision.Key, now time.Time) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		// The lease comes first, as in a slice, so that the two do not wait for each other.
+		// Lock the lease first, as a slice does, so that the two transactions do not wait for each
+		// other.
 		if err := wakeLease(ctx, tx, provision.DiscoveryKind, k.String()); err != nil {
 			return err
 		}
@@ -168,7 +169,7 @@ func (s Provisioning) SaveDiscovery(ctx context.Context, f provision.Fence, d pr
 	})
 }
 
-// encodeWas returns what the discovery before said, or "" for nil.
+// encodeWas returns the stored form of the previous discovery's findings, or "" for nil.
 func encodeWas(was *provision.IdentityBefore) (string, error) {
 	if was == nil {
 		return "", nil
@@ -197,7 +198,7 @@ func (t jobTx) addDiscovered(ctx context.Context, id string, a provision.Discove
 		on conflict do nothing`, id, a.ID, string(a.Class), string(a.Change), a.SortName(), a.SearchText(), string(document), was)
 }
 
-// addMatch adds a match. The first match of a user and an account stays.
+// addMatch adds a match. If the user already matches the account, addMatch changes nothing.
 func (t jobTx) addMatch(ctx context.Context, id string, m provision.DiscoveredMatch) error {
 	document, err := json.Marshal(m.IdentityMatch)
 	if err != nil {
@@ -222,7 +223,7 @@ func (t jobTx) addMatch(ctx context.Context, id string, m provision.DiscoveredMa
 		where directory = $1 and app = $2 and discovery = $3 and account = $4`, id, m.Account)
 }
 
-// sortDiscovered stores the class of an account, and how it differs from the discovery before.
+// sortDiscovered stores the class of an account, and how it differs from the previous discovery.
 func (t jobTx) sortDiscovered(ctx context.Context, id string, a provision.DiscoveredAccount) error {
 	was, err := encodeWas(a.Was)
 	if err != nil {
@@ -235,8 +236,8 @@ func (t jobTx) sortDiscovered(ctx context.Context, id string, a provision.Discov
 		id, a.ID, string(a.Class), string(a.Change), a.ObjectID, a.Ambiguous, a.SearchText(), was)
 }
 
-// ListedBefore returns which of these accounts the discovery has, and which user each of them is
-// connected with.
+// ListedBefore returns which of these accounts the discovery has listed. connected holds the id of
+// the user with which an account is connected, by account.
 func (s Provisioning) ListedBefore(ctx context.Context, k provision.Key, id string, accounts []string) (listed map[string]bool, connected map[string]string, err error) {
 	listed, connected = map[string]bool{}, map[string]string{}
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
@@ -268,11 +269,11 @@ func (s Provisioning) ListedBefore(ctx context.Context, k provision.Key, id stri
 	return listed, connected, err
 }
 
-// Candidates returns the accounts that have a value with one of these hashes, of each hash one more
-// than provision.MaxCandidates at most.
+// Candidates returns the accounts that have a value with one of these hashes. For each hash it
+// returns at most provision.MaxCandidates + 1 accounts.
 func (s Provisioning) Candidates(ctx context.Context, k provision.Key, id string, hashes []int64) (all []provision.IdentityCandidate, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
-		seen := map[int64]bool{} // batches are filled up with copies
+		seen := map[int64]bool{} // inBatches may pass a hash twice
 		return inBatches(hashes, func(batch []int64) error {
 			args := []any{string(k.Directory), k.App, id}
 			for _, hash := range batch {
@@ -407,8 +408,8 @@ func (s Provisioning) UnsortedAccounts(ctx context.Context, k provision.Key, id,
 	return page, accountsOf, err
 }
 
-// eachMatch calls visit for each match of these accounts, the matches of an account in the order of
-// their object ids.
+// eachMatch calls visit for each match of these accounts. It visits the matches of an account in
+// the order of their object ids.
 func eachMatch(ctx context.Context, tx *sqldb.Tx, k provision.Key, id string, accounts []string, visit func(provision.DiscoveredMatch)) error {
 	done := map[string]bool{}
 	return inBatches(accounts, func(batch []string) error {
@@ -511,7 +512,7 @@ func (s Provisioning) RemoveOldDiscoveries(ctx context.Context, f provision.Fenc
 		done = true
 		newest := ""
 		if len(all) > 0 {
-			newest = all[0].ID // kept, so that people see why it failed
+			newest = all[0].ID // keep the newest discovery, so that people see why it failed
 		}
 		return t.exec(ctx, `
 			delete from job_discovery
@@ -609,7 +610,7 @@ func (s Provisioning) DiscoveredAccounts(ctx context.Context, k provision.Key, i
 	return page, next, err
 }
 
-// eachKept calls visit for those of the accounts that have the mark Keep.
+// eachKept calls visit for each of the accounts that has the mark Keep.
 func eachKept(ctx context.Context, tx *sqldb.Tx, k provision.Key, accounts []string, visit func(account, by string)) error {
 	return inBatches(accounts, func(batch []string) error {
 		_, err := collect(ctx, tx, func(row scanner) (account string, err error) {

@@ -144,8 +144,9 @@ const groupsWithMember = `
 		from job_member
 		where directory = $1 and app = $2 and member = $7`
 
-// recheckMoved handles an object whose account came, went or changed. It puts the memberships of
-// the groups that contain the object, and the people who refer to it, on the work list.
+// recheckMoved handles an object whose account was created, removed or changed. It puts the
+// memberships of the groups that contain the object, and the people who refer to the object, on the
+// work list.
 func (t jobTx) recheckMoved(ctx context.Context, o provision.Outcome) error {
 	if !o.AccountMoved || t.hasNoRelations {
 		return nil

@@ -129,8 +129,8 @@ func (s Provisioning) ChangePlan(ctx context.Context, p provision.StoredPlan, fr
 	})
 }
 
-// cancelPlanned takes those operations of a plan off the work list that were not sent yet. It gives
-// those that failed back to the guard.
+// cancelPlanned removes the operations of a plan that were not sent yet from the work list. It
+// gives the operations that failed back to the guard.
 func (t jobTx) cancelPlanned(ctx context.Context, plan string) error {
 	due, err := collect(ctx, t.tx, scanText, `
 		select object_id
@@ -148,8 +148,9 @@ func (t jobTx) cancelPlanned(ctx context.Context, plan string) error {
 }
 
 // guardFailed gives the failed operations of a cancelled plan back to the guard, with the verdict
-// that they had when the plan sent them. Without the plan, no person approves their next try. A
-// failure keeps its place in the retry queue. guardFailed leaves objects alone that changed since.
+// that they had when the plan sent them. After the cancellation, nobody has approved that they are
+// sent again. A failed object keeps its place in the retry queue. guardFailed does not change
+// objects that have changed since.
 func (t jobTx) guardFailed(ctx context.Context, plan string) error {
 	const failed = `job_plan_object o
 		join job_escrow e on e.directory = o.directory and e.app = o.app and e.object_id = o.object_id
@@ -164,7 +165,8 @@ func (t jobTx) guardFailed(ctx context.Context, plan string) error {
 		plan, micros(t.tx.Now()), string(provision.ByRetry), string(provision.ByChange)); err != nil {
 		return err
 	}
-	// A page that was shown before these operations were on hold again must not approve them.
+	// Increase the batch, so that nobody approves these operations on a page that was shown
+	// earlier.
 	return t.exec(ctx, `
 		update job_cause
 		set batch = batch + 1
@@ -254,8 +256,8 @@ func (t jobTx) listPlans(ctx context.Context) ([]provision.StoredPlan, error) {
 		order by started desc, id desc`, t.directory, t.app)
 }
 
-// shownPlanned is an SQL condition for the objects that a plan shows first: those that are changed,
-// that cannot be changed, or that are on hold.
+// shownPlanned is an SQL condition for the objects that a plan shows first: objects that the plan
+// changes, cannot change, or leaves on hold.
 const shownPlanned = `(result <> 'skipped' or fingerprint <> '')`
 
 // PlannedRows returns one page of a plan's objects, in the order of their numbers.

@@ -28,7 +28,7 @@ func (s Provisioning) updateUnderFence(ctx context.Context, f provision.Fence, f
 type jobTx struct {
 	tx             *sqldb.Tx
 	directory, app string // the key of the job
-	hasNoRelations bool   // whether no membership or reference must be looked at when an account moves, see isUnrelated
+	hasNoRelations bool   // whether no membership or reference depends on an account that moves (see isUnrelated)
 }
 
 // exec runs a statement whose first two arguments are the job's key.
@@ -181,8 +181,8 @@ func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provisio
 }
 
 // isUnrelated reports whether the job has no memberships and no references, and the outcomes add
-// none. Then an account that comes, goes or changes affects no other object. If no outcome is of
-// that kind, isUnrelated returns false without a query.
+// none. Then an account that is created, removed or changed affects no other object. If no outcome
+// is about such an account, isUnrelated returns false without a query.
 func (t jobTx) isUnrelated(ctx context.Context, outcomes []provision.Outcome) (bool, error) {
 	moved := false
 	for _, o := range outcomes {

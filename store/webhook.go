@@ -194,9 +194,9 @@ func webhook(ctx context.Context, tx *sqldb.Tx, directory, id string) (notificat
 	return w, orNotFound(err, notification.ErrNoWebhook)
 }
 
-// ChangeWebhook stores what change makes of a webhook and appends the event. If the webhook was
-// enabled, or its URL or secret changed, all its deliveries that wait are due at once. ChangeWebhook
-// returns notification.ErrNoWebhook, or the error of change.
+// ChangeWebhook calls change with a webhook, stores the changed webhook and appends the event. If
+// the webhook was enabled, or its URL or secret changed, all its waiting deliveries are due at
+// once. ChangeWebhook returns notification.ErrNoWebhook, or the error of change.
 func (s Notifications) ChangeWebhook(ctx context.Context, directory, id string, change func(notification.Webhook) (notification.Webhook, event.Event, error)) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		before, err := webhook(ctx, tx, directory, id)
@@ -391,9 +391,9 @@ const deliveriesThatWait = `
 	join directory x on x.id = w.directory
 	where x.deleted = 0 and w.disabled = 0 and d.state = 'waiting'`
 
-// DueDeliveries returns the deliveries that are due, at most one for each webhook. Those of webhooks
-// that fail come last, so that they do not hold up the others. If none is due, next is the time when
-// one is; zero if none waits.
+// DueDeliveries returns the deliveries that are due, at most one for each webhook. Deliveries of
+// failing webhooks come last, so that they do not hold up the others. If no delivery is due, next
+// is when the next one is due; it is zero if no delivery waits.
 func (s Notifications) DueDeliveries(ctx context.Context, now time.Time, limit int) (due []notification.WebhookDelivery, next time.Time, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		due, next = nil, time.Time{}
@@ -442,9 +442,9 @@ func (s Notifications) DueDeliveries(ctx context.Context, now time.Time, limit i
 }
 
 // Delivered stores the result of a try and the state of its webhook. If stopped is not nil, it
-// disables the webhook and appends the event, unless the webhook was disabled meanwhile. It does
-// nothing if the webhook was removed, or if a try failed and the URL or the secret changed meanwhile:
-// then the delivery is due again.
+// disables the webhook and appends the event, unless the webhook was disabled in the meantime. It
+// does nothing if the webhook was removed. It also does nothing if a try failed and the URL or the
+// secret has changed in the meantime, because the delivery is then due again.
 func (s Notifications) Delivered(ctx context.Context, epoch int64, d notification.WebhookDelivery, stopped *event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		if err := checkLease(ctx, tx, notification.WebhookLeaseKind, notification.LeaseKey, epoch); err != nil {

@@ -83,9 +83,9 @@ func isPlainWord(text string, most int) bool {
 	return len(text) <= most && utf8.ValidString(text) && !strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f })
 }
 
-// operatorSignIn returns the sign-in of operators at their provider. Whoever starts the server
-// names the provider, so it may be on a private network or on this machine; addresses that
-// people type into pages may not.
+// operatorSignIn returns the sign-in of operators at their provider. The person who starts the
+// server names the provider, so the provider may be on a private network or on this machine.
+// Addresses that people type into pages may not be there.
 func (c *command) operatorSignIn(s *services, db *store.DB, w wiring) *operator.OpenID {
 	o := c.outboundOptions(w.listens, w.metricsAddress)
 	o.AllowPrivate, o.AllowLoopback = true, true

@@ -236,7 +236,8 @@ func wordList[T ~string](words []T) string {
 	return b.String()
 }
 
-// eachDiscovered calls visit for up to most accounts. next is where the list goes on; "" at its end.
+// eachDiscovered calls visit for up to most accounts. next is the cursor after the last of them; ""
+// at the end of the list.
 func eachDiscovered(cmd *cobra.Command, s *services, key provision.Key, q provision.DiscoveredQuery, most int, visit func(provision.DiscoveredAccount) error) (next string, err error) {
 	for {
 		q.Limit = min(most, 500)
@@ -256,7 +257,7 @@ func eachDiscovered(cmd *cobra.Command, s *services, key provision.Key, q provis
 	}
 }
 
-// discoveredCSV writes all accounts that fit as CSV, and records the export.
+// discoveredCSV writes all accounts that the query selects as CSV, and records the export.
 func (c *command) discoveredCSV(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, q provision.DiscoveredQuery) error {
 	most := int(^uint(0) >> 1)
 	if cmd.Flags().Changed("limit") {

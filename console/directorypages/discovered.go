@@ -21,10 +21,10 @@ type discoveredPage struct {
 	PageURL       string
 	StartedAt     time.Time // when the complete discovery began; zero if there is none
 	StartedBy     string
-	Button        string          // starts a discovery
+	Button        string          // text of the button that starts a discovery
 	PollURL       string          // address that the page polls while a discovery runs; empty otherwise
 	Progress      string          // what the running discovery does; empty if none runs
-	EndedURL      string          // leads to the results of the discovery that the page has polled; empty otherwise
+	EndedURL      string          // address of the results of the discovery that the page has polled; empty if it polled none
 	ProblemNotice *console.Notice // why the newest discovery has failed or waits; may be nil
 	Notes         []string
 	Counts        []console.Fact
@@ -207,7 +207,7 @@ func (pg *discoveredPage) fillComplete(d provision.Discovery, form url.Values) {
 		if f.always || f.n > 0 || selected {
 			tab := console.Tab{Text: f.name, URL: pg.PageURL + "?" + url.Values{"show": {f.show}}.Encode(), Count: console.GroupDigits(f.n), Selected: selected}
 			if f.show == string(provision.OnlyKept) {
-				tab.Count = "" // marks come and go between discoveries
+				tab.Count = "" // the number of marks changes between discoveries
 			}
 			pg.Tabs = append(pg.Tabs, tab)
 		}

@@ -56,8 +56,8 @@ type Pages struct {
 	Lifetime context.Context
 	// Owner is the name under which this process claims jobs.
 	Owner string
-	// Live lets all viewers of running work share one look at it. If it is nil, the pages use a
-	// board of their own, on which no change wakes the viewers.
+	// Live lets all viewers of the same running work share one read of its state. If it is nil, the
+	// pages use a board of their own, on which no change wakes the viewers.
 	Live *live.Board
 	// BeatEvery is how often an event stream sends a sign of life, and checks that the operator may
 	// still read it; 0 means ten seconds.

@@ -82,7 +82,7 @@ type overlapChoice struct {
 type deliveryRow struct {
 	notification.WebhookDelivery
 	Badge     console.Badge
-	AgainURL  string // empty for a test, and while the webhook is disabled
+	AgainURL  string // address that sends the delivery again; empty for a test, and while the webhook is disabled
 	AgainText string // text of the button
 }
 

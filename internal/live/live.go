@@ -1,6 +1,6 @@
-// Package live lets many viewers follow the same changing value. All viewers of one value in this
-// process share one look at it: the first one that needs a newer value looks, and the others get
-// its result.
+// Package live lets many viewers follow the same changing value. The value is read once for all
+// viewers in this process: the first viewer that needs a newer value reads it, and the other
+// viewers get the result. Such a read is called a look.
 package live
 
 import (
@@ -14,15 +14,15 @@ import (
 const (
 	defaultEvery = 3 * time.Second
 	defaultGap   = time.Second
-	// maxShare is the part of the time that looking at one value may take: one twentieth.
+	// maxShare limits how often a value is looked at: the time between two looks is at least
+	// maxShare times as long as a look takes.
 	maxShare = 20
 )
 
-// Board holds the values that viewers follow at the moment. The zero value is ready to use. A value
-// without viewers costs nothing.
+// Board holds the values that have viewers at the moment. The zero value is ready to use.
 type Board struct {
-	// Every is how long to wait before looking again without a call of Wake, to see the changes of
-	// other processes; 0 means three seconds.
+	// Every is the time from one look to the next if Wake is not called in between. Such looks find
+	// the changes of other processes. 0 means three seconds.
 	Every time.Duration
 	// Gap is the shortest time between two looks at the same value; 0 means one second.
 	Gap time.Duration
@@ -31,17 +31,17 @@ type Board struct {
 	values map[string]*value // by key
 }
 
-// value is a value that somebody follows.
+// value is a value that has at least one follower.
 type value struct {
 	subject   string
 	followers int           // guarded by the mutex of the Board
-	turn      chan struct{} // has an element while a follower looks
+	turn      chan struct{} // has an element while a follower looks, or waits to look
 	woken     chan struct{} // has an element if the value has changed since the last look
 
 	mu      sync.Mutex
-	version int           // grows with each look
+	version int           // how many looks there were
 	newest  any           // the result of the last look
-	changed chan struct{} // is closed by the next look
+	changed chan struct{} // closed when the next look ends
 	looked  time.Time     // when the last look ended
 	took    time.Duration // how long the last look took
 }
@@ -55,7 +55,8 @@ type Follower[T any] struct {
 	seen  int // the version that Next returned last
 }
 
-// Wake makes the followers of a subject look at once, because it has changed.
+// Wake makes a follower of each value of the subject look as soon as possible. Call Wake when the
+// subject has changed.
 func (b *Board) Wake(subject string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -66,15 +67,15 @@ func (b *Board) Wake(subject string) {
 	}
 }
 
-// wake makes a follower of the value look at once.
+// wake makes a follower of the value look as soon as possible.
 func (v *value) wake() {
 	select {
 	case v.woken <- struct{}{}:
-	default: // the followers will look anyway
+	default: // a call of wake is still waiting, and one look is enough for both
 	}
 }
 
-// Followers returns how many viewers follow a value at the moment.
+// Followers returns how many followers all values together have at the moment.
 func (b *Board) Followers() (n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -85,8 +86,8 @@ func (b *Board) Followers() (n int) {
 }
 
 // Follow begins to follow the value with this key. subject names what the value depends on: a call
-// of Wake with this subject makes the value's followers look at once. look reads the value; for the
-// same key, it must return the same value and type for every follower. Call Close when the viewer
+// of Wake with this subject makes a follower look. The function look reads the value. For the same
+// key, look must return the same value and type for every follower. Call Close when the viewer
 // leaves.
 func Follow[T any](b *Board, subject, key string, look func(ctx context.Context) (T, error)) *Follower[T] {
 	b.mu.Lock()
@@ -105,12 +106,12 @@ func Follow[T any](b *Board, subject, key string, look func(ctx context.Context)
 	f.seen = v.version
 	v.mu.Unlock()
 	if f.seen > 0 {
-		v.wake() // the last look may be older than what this viewer knows already
+		v.wake() // this viewer may already have seen a newer value than that of the last look
 	}
 	return f
 }
 
-// Close ends the following.
+// Close makes the viewer stop following the value.
 func (f *Follower[T]) Close() {
 	f.board.mu.Lock()
 	defer f.board.mu.Unlock()
@@ -120,14 +121,14 @@ func (f *Follower[T]) Close() {
 	}
 }
 
-// ErrNothingNew says that there was no look at the value for as long as the follower waited.
+// ErrNothingNew says that no look at the value ended in the time that the follower waited.
 var ErrNothingNew = errors.New("nothing new")
 
-// Next waits until there was a look at the value since the last call, and returns its result. The
-// first call waits for a look that ends after the call of Follow; if the value has no other
-// followers, that look begins at once. The result may equal the one before. Next returns
-// ErrNothingNew after the time patience, the error of the look if this follower was the one that
-// looked, or the error of ctx.
+// Next waits until a look has ended since the last call of Next, and returns the result of the
+// look. The result may equal the one that Next returned before. The first call of Next waits for a
+// look that ends after the call of Follow; if the value has no other followers, that look begins at
+// once. Next returns ErrNothingNew after the time patience, the error of ctx if ctx ends, and the
+// error of a look that this follower makes.
 func (f *Follower[T]) Next(ctx context.Context, patience time.Duration) (newest T, err error) {
 	impatient := time.NewTimer(patience)
 	defer impatient.Stop()
@@ -154,8 +155,9 @@ func (f *Follower[T]) Next(ctx context.Context, patience time.Duration) (newest 
 	}
 }
 
-// takeTurn waits until it is time to look, looks, and hands the result to all followers. It waits
-// until impatient sends, and then returns ErrNothingNew. It ends the turn, also if the look panics.
+// takeTurn waits until the next look is due, looks, and gives the result to all followers. If
+// impatient sends before the look is due, takeTurn returns ErrNothingNew. It always ends the turn,
+// even if the look panics.
 func (f *Follower[T]) takeTurn(ctx context.Context, impatient <-chan time.Time) error {
 	v := f.value
 	defer func() { <-v.turn }()
@@ -163,7 +165,7 @@ func (f *Follower[T]) takeTurn(ctx context.Context, impatient <-chan time.Time) 
 	version, looked, took := v.version, v.looked, v.took
 	v.mu.Unlock()
 	if version > f.seen {
-		return nil // another follower has looked meanwhile
+		return nil // another follower has looked in the meantime
 	}
 	if version > 0 {
 		if err := f.waitUntilDue(ctx, impatient, looked, took); err != nil {
@@ -187,8 +189,8 @@ func (f *Follower[T]) takeTurn(ctx context.Context, impatient <-chan time.Time) 
 	return nil
 }
 
-// waitUntilDue waits for a call of Wake or for the regular time to look, and in either case until
-// the shortest time between two looks has passed.
+// waitUntilDue waits until the next look is due: after the regular time, or earlier after a call of
+// Wake, but never before the shortest time between two looks has passed.
 func (f *Follower[T]) waitUntilDue(ctx context.Context, impatient <-chan time.Time, looked time.Time, took time.Duration) error {
 	every, gap := f.board.Every, f.board.Gap
 	if every == 0 {
@@ -213,7 +215,7 @@ func (f *Follower[T]) waitUntilDue(ctx context.Context, impatient <-chan time.Ti
 	defer soonest.Stop()
 	select {
 	case <-ctx.Done():
-		f.value.wake() // another follower has to look in place of this one
+		f.value.wake() // another follower must look in place of this one
 		return ctx.Err()
 	case <-impatient:
 		f.value.wake()

@@ -249,7 +249,7 @@ func isPlainID(id string) bool {
 // recorder records the status and the size of the answer.
 type recorder struct {
 	http.ResponseWriter
-	ctx    context.Context // of the connection; it has no deadline
+	ctx    context.Context // the context of the connection, which has no deadline
 	status int             // the final status; 0 if it was not sent yet
 	bytes  int64           // how many bytes of the body were sent
 }

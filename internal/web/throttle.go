@@ -14,8 +14,8 @@ const maxSources = 10_000
 // Throttle limits how often each source may do something: a number of times at once, and after that
 // once per period. A source is a string such as a network address. Each process has its own counts.
 type Throttle struct {
-	atOnce int           // how often a source may do something at once
-	period time.Duration // after that, once in each period of this length
+	atOnce int           // how often a source may do something without waiting
+	period time.Duration // how long the source waits before each further time
 
 	mu      sync.Mutex
 	sources map[string]time.Time // for each source, the time at which it may use its whole limit again

@@ -19,8 +19,8 @@ type row struct {
 	Match          int
 }
 
-// guideRows are the rows of the guide's table, in its order. The guide prints the second one without the empty default;
-// it is stored in the full form.
+// guideRows returns the rows of the guide's table, in its order. The guide prints the second row
+// without the empty default, which the template has.
 func guideRows() []row {
 	return []row{
 		{"userPrincipalName", "userName", 1},

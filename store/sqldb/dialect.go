@@ -56,8 +56,8 @@ func (tx *Tx) ForKeyShare() string {
 }
 
 // ErrOverlapped ends a transaction on PostgreSQL that has seen the changes of a transaction with a
-// higher transaction number. Otherwise rows that are sorted by these numbers would be in the wrong
-// order. Update runs the transaction again.
+// higher transaction number. Without this error, rows that are sorted by these numbers would be in
+// the wrong order. Update runs the transaction again.
 var ErrOverlapped = errors.New("a transaction that began later has changed the same")
 
 // WrittenLater returns an SQL condition on a row of a table. It is true if the transaction that

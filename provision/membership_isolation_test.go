@@ -86,7 +86,7 @@ func TestAFewRefusedMembersDoNotHoldUpTheOthers(t *testing.T) {
 		bad     []int
 		patches int // at most
 	}{
-		{"three whom it does not know", http.StatusNotFound, []int{4, 104, 184}, 100},
+		{"three that it does not know", http.StatusNotFound, []int{4, 104, 184}, 100},
 		{"thirty with 400", http.StatusBadRequest, thirty, 700},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -25,6 +25,7 @@ type pass struct {
 	readsEveryAccount bool                // whether to read every account, even if it should be unchanged
 	settle            time.Duration       // how long a request whose answer was lost may still be running at the target
 	doubt             *doubts             // the objects whose last update or deletion may have been carried out but was not recorded
+	closing           *doubts             // the objects whose account this pass was about to block or delete
 	unsureAttributes  map[string][]string // the attributes that updates of unknown outcome have set, by object id
 	// searcher knows by which attributes the target can be searched.
 	searcher     *searcher

@@ -325,7 +325,7 @@ func (a FoundAccount) differs(k MatchKey) string {
 // fits.
 type likeness struct{ kind, value string }
 
-// The kinds of likenesses, the most telling first.
+// The kinds of likenesses. The kind that proves the most comes first.
 const (
 	sameEmployee  = "employee"
 	sameMail      = "mail"

@@ -73,6 +73,8 @@ type MemberOutcome struct {
 	Unsure  bool   // whether the request may or may not have been carried out
 	Refused string // why the target refused the change; "" if it did not
 	Open    bool   // whether the membership still needs work
+
+	Planned PlannedMemberOutcome // the result of a plan's change of the membership
 }
 
 const (
@@ -181,7 +183,11 @@ func (w *work) skipped() bool { return w.p.m.kind != w.m.kind }
 func (l *pipeline) workMembers(ctx context.Context, known Pending) (untouched []string) {
 	group, _ := groupOf(known.ObjectID)
 	s := memberSync{l: l, group: group, known: known, firm: withRequest(context.WithoutCancel(ctx), &request{lane: known.Lane})}
-	done, err := s.run(ctx)
+	work := s.run
+	if known.Why == ByPlan {
+		work = s.runPlanned
+	}
+	done, err := work(ctx)
 	switch {
 	case err != nil:
 		if ctx.Err() == nil {
@@ -208,25 +214,15 @@ type memberSync struct {
 	budget      int             // how many more requests may be used to find out which member is refused
 	other       string          // the account id of a member that stays; "" if there is none
 	groupIsGone bool            // whether the target no longer knows the group
+
+	planned *plannedMembers // the membership changes of an approved plan, if only they may be sent; otherwise nil
 }
 
 // run does the work on the group's members. done is false if the slice ended first.
 func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 	r := s.l.r
-	known, err := r.e.Store.KnownAbout(ctx, r.job.Key, s.group)
-	if err != nil {
-		return false, err
-	}
-	if known.Link.usableAccountID() == "" || s.l.p.groups == nil || !r.groups.syncsMembers() {
-		return true, nil // the engine looks at all members when the group has a link again
-	}
-	s.link = *known.Link
-	if !r.groups.m.can(FlowUpdate) && s.link.How != "created" {
-		return true, nil
-	}
-	s.budget = maxIsolation
-	if err := s.settleSuspicion(ctx); err != nil {
-		return false, err
+	if ready, err := s.begin(ctx); err != nil || !ready {
+		return err == nil, err // the engine looks at all members when the group has a link again
 	}
 	for first := true; !s.stopped(); first = false {
 		if ctx.Err() != nil || !r.e.Now().Before(s.l.until) {
@@ -253,6 +249,25 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// begin prepares to send changes of the group's members. ready is false if none may be sent, for
+// example because the target does not have the group.
+func (s *memberSync) begin(ctx context.Context) (ready bool, err error) {
+	r := s.l.r
+	known, err := r.e.Store.KnownAbout(ctx, r.job.Key, s.group)
+	if err != nil {
+		return false, err
+	}
+	if known.Link.usableAccountID() == "" || s.l.p.groups == nil || !r.groups.syncsMembers() {
+		return false, nil
+	}
+	s.link = *known.Link
+	if !r.groups.m.can(FlowUpdate) && s.link.How != "created" {
+		return false, nil
+	}
+	s.budget = maxIsolation
+	return true, s.settleSuspicion(ctx)
 }
 
 // stopped reports whether no more requests about the group may be sent in this slice.
@@ -289,6 +304,9 @@ type memberChange struct {
 	Membership
 	id   string // the id of the account
 	ends string // why the membership ends, in words; "" if it only moves to another account, or if the account is lost
+	// staysWith is the id of the account with which a member that is removed stays a member. It is
+	// set only for a change of a plan.
+	staysWith string
 }
 
 // decide compares memberships with the directory. It returns the memberships to remove, those to
@@ -588,12 +606,13 @@ func (s *memberSync) request(ctx context.Context, changes []memberChange, removi
 
 // sampleOf returns the changes to check with the target. One change is enough if it was not sent
 // before and its account still exists: its check proves that the target carries out such changes.
-// Other memberships may have changed in another way: by an earlier request whose answer was lost,
-// or because the account was deleted. If there are only such memberships, sampleOf returns all
-// changes that may have been sent before, or else the first change, and proves is false.
-func sampleOf(changes []memberChange) (sample []memberChange, proves bool) {
+// For a removal, the account must also be active. Other memberships may have changed in another way:
+// by an earlier request whose answer was lost, or because the account was deleted or blocked. If
+// there are only such memberships, sampleOf returns all changes that may have been sent before, or
+// else the first change, and proves is false.
+func sampleOf(changes []memberChange, removing bool) (sample []memberChange, proves bool) {
 	for _, c := range changes {
-		if !c.Unsure && c.Link != nil && !c.Link.missing() && c.Link.TargetID == c.id {
+		if !c.Unsure && c.Link != nil && !c.Link.missing() && c.Link.TargetID == c.id && (!removing || c.Link.State == Active) {
 			return []memberChange{c}, true
 		}
 		if c.Unsure {
@@ -627,7 +646,7 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 			return s.suspect(changes, removing)
 		}
 	}
-	sample, proves := sampleOf(changes)
+	sample, proves := sampleOf(changes, removing)
 	for _, c := range sample {
 		has, err := p.members.HasMember(s.firm, s.link.TargetID, c.id)
 		if unanswered(err) {
@@ -642,15 +661,32 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 	if !proves {
 		return nil
 	}
-	// Another worker may have begun to delete the account since the links were read. Then its
-	// membership may have ended with it.
-	_, deleting := p.doubt.of(sample[0].Member)
-	// If no member should stay, a removal of some members looks the same as a removal of all
-	// members.
-	if !deleting && (!removing || s.other != "") {
-		s.proved(removing)
+	if removing && !s.isProved(true) {
+		switch ended, err := s.mayHaveEnded(sample[0].Member); {
+		case err != nil:
+			s.l.fail(err)
+			return nil
+		case ended || s.other == "": // if no member should stay, a removal of some members looks the same as a removal of all
+			return nil
+		}
 	}
+	s.proved(removing)
 	return nil
+}
+
+// mayHaveEnded reports whether the member's account may have been blocked or deleted. Some targets
+// end the memberships of such accounts, so a membership that is gone proves no removal. The links of
+// the memberships were read before the request, and another worker may have begun since to block or
+// delete the account.
+func (s *memberSync) mayHaveEnded(member string) (bool, error) {
+	p := s.l.p.groups
+	_, doubted := p.doubt.of(member)
+	_, closing := p.closing.of(member)
+	if doubted || closing {
+		return true, nil
+	}
+	known, err := s.l.r.e.Store.KnownAbout(s.firm, s.l.r.job.Key, member)
+	return known.Link == nil || known.Link.State != Active || known.removalFailed(), err
 }
 
 // ignoredMember is the problem of a target that accepted a change of a member without carrying it
@@ -767,7 +803,7 @@ func (s *memberSync) settleSuspicion(ctx context.Context) error {
 		return err
 	}
 	ask := []string{cmp.Or(todo.Other, e.other)} // the membership of e.other may have ended since
-	if sample, _ := sampleOf(e.changes); e.removing {
+	if sample, _ := sampleOf(e.changes, true); e.removing {
 		for _, c := range sample {
 			ask = append(ask, c.id)
 		}
@@ -831,8 +867,12 @@ func (s *memberSync) succeed(changes []memberChange, removing bool, began time.T
 		out[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Has: c.id}
 		if removing {
 			out[i].Has, out[i].Open = "", c.Link.usableAccountID() != "" // the member may have another account, which must be added
+			if s.planned != nil {
+				out[i].Open = c.staysWith != ""
+			}
 		}
 	}
+	s.planned.mark(out, removing, PlanSent, "")
 	return s.record(out, s.entry(changes, removing, nil, began))
 }
 
@@ -842,15 +882,18 @@ func (s *memberSync) refuse(c memberChange, removing bool, te *TargetError, bega
 	if removing && c.Link.usableAccountID() == "" {
 		has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id)
 		if err == nil && !has || err != nil && !unanswered(err) && (te.Kind == NotFound || c.Link == nil) {
-			return s.record([]MemberOutcome{{Member: c.Member, Turn: c.Turn}}, nil)
+			done := []MemberOutcome{{Member: c.Member, Turn: c.Turn}}
+			s.planned.mark(done, removing, PlanSent, "")
+			return s.record(done, nil)
 		}
 	}
 	s.refused++
-	out := MemberOutcome{Member: c.Member, Turn: c.Turn, Refused: te.Detail}
+	out := []MemberOutcome{{Member: c.Member, Turn: c.Turn, Refused: te.Detail}}
 	if removing {
-		out.Has = c.id
+		out[0].Has = c.id
 	}
-	return s.record([]MemberOutcome{out}, s.entry([]memberChange{c}, removing, te, began))
+	s.planned.mark(out, removing, PlanFailed, te.Detail)
+	return s.record(out, s.entry([]memberChange{c}, removing, te, began))
 }
 
 // record stores outcomes, and a log entry if entry is not nil. It also counts the entry's changes
@@ -859,7 +902,7 @@ func (s *memberSync) record(out []MemberOutcome, entry *LogEntry) error {
 	r := s.l.r
 	if err := r.changeState(func(st *State) {
 		st.Dialect = r.target.Dialect()
-		if entry == nil {
+		if entry == nil || s.planned != nil { // what a plan sends does not belong to a cycle
 			return
 		}
 		if entry.Status.Status == Failure {
@@ -898,6 +941,7 @@ func (s *memberSync) conclude() Outcome {
 	default:
 		o.DropFail = s.known.Escrow != nil
 	}
+	s.planned.conclude(&o, s.problem)
 	return o
 }
 
@@ -910,7 +954,10 @@ func (s *memberSync) name() string {
 
 // entry returns the log entry about one request.
 func (s *memberSync) entry(changes []memberChange, removing bool, te *TargetError, began time.Time) *LogEntry {
-	r, now := s.l.r, s.l.r.e.Now()
+	r, now, cycle := s.l.r, s.l.r.e.Now(), s.l.cycle
+	if s.planned != nil {
+		cycle = s.planned.plan
+	}
 	names := make([]string, len(changes))
 	for i, c := range changes {
 		names[i] = c.Member // the object id, because the log must not name a person who is erased later
@@ -931,7 +978,7 @@ func (s *memberSync) entry(changes []memberChange, removing bool, te *TargetErro
 	}
 	return &LogEntry{
 		ID: r.e.NewID(), ChangeID: r.e.NewID(), ActivityTime: now, DurationMillis: now.Sub(began).Milliseconds(),
-		JobID: r.job.Key.String(), CycleID: s.l.cycle, Action: Update, Status: status,
+		JobID: r.job.Key.String(), CycleID: cycle, Action: Update, Status: status,
 		SourceSystem:   System{ID: string(r.job.Key.Directory), DisplayName: r.m.source},
 		TargetSystem:   System{ID: r.job.Key.App, DisplayName: r.m.target},
 		SourceIdentity: Identity{ID: s.group, DisplayName: s.name(), Type: string(GroupKind)},

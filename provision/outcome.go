@@ -98,7 +98,7 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 		o = o.withoutMemory()
 	}
 	o.Turn, o.WaitReason = w.known.Turn, w.waits
-	o.OutcomeUnknown = (w.doubted && (w.current == nil || w.wasReadTooEarly) || w.deleting) && !o.Unlink
+	o.OutcomeUnknown = (w.doubted && !w.endsDoubt(o) || w.deleting) && !o.Unlink
 	if _, open := w.decision.(later); open {
 		o.WaitReason = w.whyLater()
 	}
@@ -111,6 +111,13 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 	}
 	o.Entry, o.OnlyShown = w.completeLogEntry(now, cycle), skipped && s.reporting == counted
 	return o
+}
+
+// endsDoubt reports whether the outcome records what an earlier update of unknown outcome has done.
+// If nothing was recorded after the account was read, the account must be read again.
+func (w *work) endsDoubt(o Outcome) bool {
+	_, skipped := w.decision.(skip)
+	return w.current != nil && !w.wasReadTooEarly && (o.Link != nil || skipped || isDone(w.result))
 }
 
 // whyLater says in words what postponed work waits for.

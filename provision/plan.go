@@ -40,6 +40,7 @@ type PlannedObject struct {
 	Spare string `json:"otherAdministrator,omitempty"`
 
 	fingerprint string // the hash of the requests, as work.fingerprint returns it
+	bare        string // the hash of the requests without references, as work.bareFingerprint returns it
 	lane        Lane   // the lane in which the operation is sent
 }
 
@@ -192,7 +193,7 @@ func (f *forecast) evaluateChanges(ctx context.Context) error {
 	if err := f.r.preview(ctx, Changes, changed); err != nil {
 		return err
 	}
-	return f.r.eachGroupNews(ctx, func(listed []Listed, _ Cursor) (bool, error) {
+	return f.r.eachGroupNews(ctx, f.r.state.Groups.Mark, func(listed []Listed, _ Cursor) (bool, error) {
 		ids := make([]string, len(listed))
 		for i, l := range listed {
 			ids[i] = l.ObjectID
@@ -253,7 +254,7 @@ func (f *forecast) evaluate(ctx context.Context, ids []string) error {
 }
 
 // preview calls page with the ids of the objects that a cycle would import if it started in the
-// phase from. It also remembers the origins of their changes.
+// phase that the argument from names. It also remembers the origins of their changes.
 func (r *run) preview(ctx context.Context, from Phase, page func([]string) error) error {
 	s := r.state
 	s.Phase, s.After = from, ""
@@ -333,7 +334,7 @@ func (w *work) plannedObject() PlannedObject {
 	if o.Result == Success {
 		o.Reason = strings.Join(w.notesOnKeptValues, " ")
 	}
-	o.fingerprint, o.lane, o.Spare = w.fingerprint(), w.plannedLane(), w.spare
+	o.fingerprint, o.bare, o.lane, o.Spare = w.fingerprint(), w.bareFingerprint(), w.plannedLane(), w.spare
 	return o
 }
 

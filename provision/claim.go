@@ -68,6 +68,11 @@ func (c *claims) release(objectID string) {
 // different keys.
 func (p *pass) claimKey(name string) string { return string(p.m.kind) + " " + name }
 
+// keyName returns the key under which a matching value is claimed.
+func (p *pass) keyName(k MatchKey) string {
+	return p.claimKey("key " + k.Path + " " + scim.Fold(text(k.Value)))
+}
+
 // claim claims the account that a person's decision uses or creates. If another person has already
 // claimed it, this person fails or waits. since is the result of claims.now before the evaluation.
 // late reports whether another person's claim on the account was released since then; the
@@ -94,7 +99,7 @@ func (p *pass) claim(w *work, since int) (late bool) {
 		return p.claimOwn(w, since)
 	}
 	for _, k := range d.keys {
-		owner, late := p.claims.claim(p.claimKey("key "+k.Path+" "+scim.Fold(text(k.Value))), w.known.ObjectID, since)
+		owner, late := p.claims.claim(p.keyName(k), w.known.ObjectID, since)
 		if late {
 			p.claims.release(w.known.ObjectID)
 			return true
@@ -140,7 +145,7 @@ const accountWait = time.Second
 func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
 	things := []string{p.claimKey("account " + w.link.TargetID)}
 	for _, k := range w.link.Keys {
-		things = append(things, p.claimKey("key "+k.Path+" "+scim.Fold(text(k.Value))))
+		things = append(things, p.keyName(k))
 	}
 	for _, thing := range things {
 		owner, late = p.claims.claim(thing, w.known.ObjectID, since)

@@ -249,9 +249,11 @@ type lookedUpTo struct {
 }
 
 // sourceChanged reports whether the source has changes that concern the job. If there are none, it
-// also returns how far it has looked.
+// also returns how far it has looked. It looks for a limited time. If more changes are left then, it
+// reports a change, and the cycle that begins reads the rest.
 func (r *run) sourceChanged(ctx context.Context) (changed bool, upTo lookedUpTo, err error) {
 	upTo = lookedUpTo{watermark: r.state.Watermark, mark: r.state.Groups.Mark}
+	until := r.e.Now().Add(mostLookTime)
 	for more := true; more; {
 		c, err := r.source.Changes(ctx, r.job.Key.App, upTo.watermark, importPage)
 		if err != nil {
@@ -262,6 +264,9 @@ func (r *run) sourceChanged(ctx context.Context) (changed bool, upTo lookedUpTo,
 		}
 		upTo.watermark, more = c.Cursor, c.More
 		upTo.isFar = upTo.isFar || more
+		if more && !r.e.Now().Before(until) {
+			return true, upTo, nil
+		}
 	}
 	if r.m == nil { // without the mapping of a connected job, it is not known which groups concern the job
 		found := false
@@ -275,6 +280,7 @@ func (r *run) sourceChanged(ctx context.Context) (changed bool, upTo lookedUpTo,
 	err = r.eachGroupNews(ctx, upTo.mark, func(listed []Listed, at Cursor) (more bool, err error) {
 		if changed = len(listed) > 0; !changed {
 			upTo.mark = at
+			changed = !r.e.Now().Before(until)
 		}
 		return !changed, nil
 	})
@@ -561,6 +567,7 @@ func (r *run) importNews(ctx context.Context) (found bool, err error) {
 	if err != nil {
 		return false, err
 	}
+	r.hasMoreChanges = c.More
 	if len(c.IDs) == 0 && c.Cursor == at {
 		return false, nil
 	}
@@ -576,6 +583,7 @@ func (r *run) importNews(ctx context.Context) (found bool, err error) {
 }
 
 const (
+	mostLookTime   = 2 * time.Second // how long sourceChanged looks for changes that concern a job
 	importTime     = time.Second     // how long changesAfter reads further pages of changes
 	mostChangedIDs = 20 * importPage // when this many objects have changed, changesAfter reads no further page
 )

@@ -308,11 +308,15 @@ func (r *run) importGroupNews(ctx context.Context) (found bool, err error) {
 	return len(listed) > 0 || more, r.changeState(func(s *State) { s.Groups.Mark = at }, func(s State) error { return r.e.Store.Import(ctx, r.fence, s, listed) })
 }
 
-// catchUpGroups imports all changes of groups that the directory has at this time.
+// catchUpGroups imports all changes of groups that the directory has at this time. The error is
+// errSliceIsOver if the slice ends first.
 func (r *run) catchUpGroups(ctx context.Context) error {
 	for {
 		before := r.groupsMark()
 		if _, err := r.importGroupNews(ctx); err != nil || r.groupsMark() == before {
+			return err
+		}
+		if err := r.checkSlice(); err != nil {
 			return err
 		}
 	}

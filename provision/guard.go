@@ -2,6 +2,7 @@ package provision
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -290,7 +291,20 @@ func (r *run) failedBefore(known Pending) bool {
 // account failed.
 func (p Pending) removalFailed() bool { return p.Escrow != nil && p.Escrow.Lane == Leavers }
 
-// importAllChanges imports all changes that the directory has at this moment.
+// errSliceIsOver is the error of an import that could not be finished in the current slice. What it
+// imported is stored, and the next slice continues.
+var errSliceIsOver = errors.New("the slice is over")
+
+// checkSlice returns errSliceIsOver if the slice is over.
+func (r *run) checkSlice() error {
+	if r.e.Now().Before(r.sliceEnd) {
+		return nil
+	}
+	return errSliceIsOver
+}
+
+// importAllChanges imports all changes that the directory has at this moment. The error is
+// errSliceIsOver if the slice ends first.
 func (r *run) importAllChanges(ctx context.Context) error {
 	r.importing.acquire(r.e.goroutines())
 	defer r.importing.release()
@@ -298,6 +312,9 @@ func (r *run) importAllChanges(ctx context.Context) error {
 		return err
 	}
 	for r.phase() == Changes {
+		if err := r.checkSlice(); err != nil {
+			return err
+		}
 		if _, err := r.importPage(ctx); err != nil {
 			return err
 		}
@@ -305,6 +322,9 @@ func (r *run) importAllChanges(ctx context.Context) error {
 	for {
 		found, err := r.importNews(ctx)
 		if err != nil || !found {
+			return err
+		}
+		if err := r.checkSlice(); err != nil {
 			return err
 		}
 	}
@@ -332,10 +352,11 @@ func (r *run) judge(ctx context.Context, idle bool) (did bool, err error) {
 		}
 		// Changes of groups have their own position, which may be behind the position for people.
 		if before := r.groupsMark(); !did {
-			if err := r.catchUpGroups(ctx); err != nil {
+			err := r.catchUpGroups(ctx)
+			if err != nil && !errors.Is(err, errSliceIsOver) {
 				return false, err
 			}
-			if r.groupsMark() != before {
+			if r.groupsMark() != before || err != nil {
 				return true, nil
 			}
 		}
@@ -366,7 +387,10 @@ func (r *run) causeIsComplete(ctx context.Context, c JudgedCause) (done bool, ag
 	if strings.HasPrefix(c.ID, cycleCause) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		return r.state.Ready && r.state.Phase != Snapshot && r.state.Phase != Links, time.Time{}, nil
+		return r.state.Ready && !r.state.Phase.initial(), time.Time{}, nil
+	}
+	if r.hasMoreChanges || r.phase() == Changes {
+		return false, time.Time{}, nil // the rest of the import, and its end, may be among these changes
 	}
 	info, err := r.source.Cause(ctx, c.ID)
 	if err != nil {

@@ -509,6 +509,55 @@ func TestTheGuardCountsAnImportThatIsUnderWay(t *testing.T) {
 	})
 }
 
+// slowFeed is a directory whose reading takes time on the engine's clock.
+type slowFeed struct {
+	source.Directory
+	clock *clock
+	page  time.Duration // how long a page of changes takes
+	limit int           // the largest number of changes of groups on a page
+}
+
+func (s slowFeed) Changes(ctx context.Context, app string, after provision.Cursor, limit int) (provision.Changed, error) {
+	s.clock.advance(s.page)
+	return s.Directory.Changes(ctx, app, after, limit)
+}
+
+func (s slowFeed) GroupChanges(ctx context.Context, app string, after provision.Cursor, limit int) (provision.GroupsChanged, error) {
+	s.clock.advance(s.page)
+	return s.Directory.GroupChanges(ctx, app, after, min(limit, s.limit))
+}
+
+// TestTheGuardWaitsForTheRestOfAnOldImport reads an import that was interrupted minutes ago, in parts.
+func TestTheGuardWaitsForTheRestOfAnOldImport(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t, storetest.New(t), 60)
+	g.engine.Sources = func(context.Context, provision.SourceID) (provision.Source, error) {
+		return slowFeed{source.Of(g.handle), g.clock, 600 * time.Millisecond, 500}, nil
+	}
+	ctx := event.WithCause(t.Context(), event.Cause{ID: event.ImportCause + "killed", Words: "Import of users by sam", Now: g.clock.now})
+	block := func(from int) {
+		for _, id := range g.ids[from : from+4] {
+			g.block(ctx, id)
+		}
+	}
+	block(0)
+	for n := range 40 {
+		g.importRows(func(i int, values map[string]string) bool {
+			values["jobTitle"] = fmt.Sprint("Engineer ", n)
+			return i >= 8
+		}, directory.ImportOptions{})
+	}
+	block(4)
+	g.clock.advance(2 * time.Minute)
+	for range 4 {
+		g.slice()
+	}
+	g.wantActive("at the end", 60)
+	if h := g.held(); h.Count != 8 || h.Words != "Import of users by sam" {
+		t.Errorf("on hold is %+v", h)
+	}
+}
+
 // TestTheGuardAndWhatWasConfirmed changes settings that disable many people, with the number that an administrator agreed to.
 func TestTheGuardAndWhatWasConfirmed(t *testing.T) {
 	t.Parallel()

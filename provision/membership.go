@@ -873,31 +873,11 @@ func (s *memberSync) settleSuspicion(ctx context.Context) error {
 		s.waits = at
 		return nil
 	}
-	todo, err := r.e.Store.Memberships(ctx, r.job.Key, s.group, 1)
-	if err != nil {
+	if emptied, err := s.isEmptied(ctx, e); err != nil || s.stopped() {
 		return err
-	}
-	ask := []string{cmp.Or(todo.Other, e.other)} // the membership of e.other may have ended since
-	if sample, _ := sampleOf(e.changes, true); e.removing {
-		for _, c := range sample {
-			ask = append(ask, c.id)
-		}
-	}
-	for _, id := range ask {
-		has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, id)
-		switch te := asProblem(err); {
-		case te != nil && !te.postponed.IsZero():
-			s.waits = te.postponed
-			return nil
-		case unanswered(err):
-			if s.problem = te; mayConcernConnection(te) && s.l.testConnectionAfterFailure(s.firm, te) != nil {
-				s.problem, s.waits = nil, r.e.Now()
-			}
-			return nil
-		case err == nil && has:
-			s.l.memo.clearSuspicion(s.group)
-			return nil
-		}
+	} else if !emptied {
+		s.l.memo.clearSuspicion(s.group)
+		return nil
 	}
 	te := s.handleEmptiedGroup()
 	if err := s.record(nil, s.entry(e.changes, e.removing, te, e.at)); err != nil {
@@ -909,6 +889,141 @@ func (s *memberSync) settleSuspicion(ctx context.Context) error {
 	}
 	s.l.memo.clearSuspicion(s.group)
 	return nil
+}
+
+const (
+	mostWitnesses   = 2  // how many members that the target does not show prove that it removed all of them
+	mostAskedForOne = 10 // how many members the engine asks about at most
+)
+
+// isEmptied reports whether the target has removed all members of a group of which it did not show
+// a member that should have stayed. One such member proves little: somebody may have removed the
+// member or the account at the target. So isEmptied asks about other members, too, and whether
+// their accounts exist. A member that the target alone has lost is sent again. If a question gets
+// no answer, isEmptied sets waits or problem.
+func (s *memberSync) isEmptied(ctx context.Context, e suspicion) (bool, error) {
+	members := s.l.p.groups.members
+	if sample, _ := sampleOf(e.changes, true); e.removing {
+		for _, c := range sample {
+			has, err := members.HasMember(s.firm, s.link.TargetID, c.id)
+			if s.isHeldUp(err) || err == nil && has {
+				return false, nil
+			}
+		}
+	}
+	witnesses, err := s.witnesses(ctx, e.other)
+	if err != nil {
+		return false, err
+	}
+	var absent []Membership
+	for _, m := range witnesses {
+		has, err := members.HasMember(s.firm, s.link.TargetID, m.AcknowledgedAccount)
+		switch {
+		case s.isHeldUp(err):
+			return false, nil
+		case err == nil && has:
+			return false, s.sendAgain(absent)
+		case err != nil:
+			continue // the target cannot be asked about this member
+		}
+		exists, err := s.accountExists(m)
+		switch {
+		case err != nil || s.stopped():
+			return false, err
+		case !exists:
+			continue
+		}
+		if absent = append(absent, m); len(absent) == mostWitnesses {
+			return true, nil
+		}
+	}
+	return len(absent) > 0, nil
+}
+
+// witnesses returns members that the target has acknowledged and that should have stayed. The first
+// one is the member whose account is first, if there is such a member.
+func (s *memberSync) witnesses(ctx context.Context, first string) ([]Membership, error) {
+	r := s.l.r
+	var all []Membership
+	isFirstFound := false
+	for after := ""; !isFirstFound || len(all) < mostAskedForOne; {
+		page, err := r.e.Store.MembershipsAfter(ctx, r.job.Key, s.group, after, membersPage, false)
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range page {
+			isFirst := m.AcknowledgedAccount == first
+			if m.Open || m.Unsure || m.AcknowledgedAccount == "" || !isFirst && len(all) >= mostAskedForOne ||
+				m.Link == nil || m.Link.State != Active || m.Link.TargetID != m.AcknowledgedAccount {
+				continue
+			}
+			if ended, err := s.mayHaveEnded(m.Member); err != nil {
+				return nil, err
+			} else if ended {
+				continue
+			}
+			if isFirst {
+				all, isFirstFound = slices.Insert(all, 0, m), true
+			} else {
+				all = append(all, m)
+			}
+		}
+		if len(page) < membersPage {
+			break
+		}
+		after = page[len(page)-1].Member
+	}
+	return all, nil
+}
+
+// accountExists asks the target whether a member's account exists. If it does not, the engine looks
+// for the account of the object as usual. If the question gets no answer, accountExists sets waits
+// or problem.
+func (s *memberSync) accountExists(m Membership) (bool, error) {
+	target := s.l.p.target
+	if m.Link.Kind == GroupKind {
+		target = s.l.p.groups.target
+	}
+	_, err := target.Get(s.firm, m.AcknowledgedAccount)
+	te := asProblem(err)
+	switch {
+	case te == nil:
+		return true, nil
+	case s.isHeldUp(err) || te.Kind != NotFound:
+		return false, nil
+	}
+	if err := s.l.r.e.Store.MarkGroupMissed(s.firm, s.l.r.fence, m.Member); err != nil {
+		return false, err
+	}
+	return false, s.sendAgain([]Membership{m})
+}
+
+// sendAgain has memberships compared and sent again that the target has lost.
+func (s *memberSync) sendAgain(all []Membership) error {
+	if len(all) == 0 {
+		return nil
+	}
+	out := make([]MemberOutcome, len(all))
+	for i, m := range all {
+		out[i] = MemberOutcome{Member: m.Member, Turn: m.Turn, Has: m.AcknowledgedAccount, Unsure: true, Open: true}
+	}
+	return s.record(out, nil)
+}
+
+// isHeldUp reports whether a question got no answer. It then sets waits or problem.
+func (s *memberSync) isHeldUp(err error) bool {
+	te := asProblem(err)
+	switch {
+	case te != nil && !te.postponed.IsZero():
+		s.waits = te.postponed
+	case unanswered(err):
+		if s.problem = te; mayConcernConnection(te) && s.l.testConnectionAfterFailure(s.firm, te) != nil {
+			s.problem, s.waits = nil, s.l.r.e.Now()
+		}
+	default:
+		return false
+	}
+	return true
 }
 
 // handleEmptiedGroup handles a target that has removed all members although it was asked to remove

@@ -3,10 +3,12 @@ package provision_test
 import (
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
@@ -555,4 +557,111 @@ func TestARefusalOfATakenNameForbidsNoTemporaryValue(t *testing.T) {
 	if got := w.app.names(); got["u1"] != "cy@contoso.com" || got[id] != "ada@contoso.com" {
 		t.Errorf("the accounts are %v", got)
 	}
+}
+
+// accountOf returns the id of the account with a user name.
+func (g *groupWorld) accountOf(name string) string {
+	return g.app.user(name).String("id")
+}
+
+// TestAMemberWhoWentByAnotherWayEmptiesNoGroup has somebody remove a member at the application, with
+// the account or without it. Then another member leaves, while the guard holds the removal of some.
+func TestAMemberWhoWentByAnotherWayEmptiesNoGroup(t *testing.T) {
+	t.Parallel()
+	for name, withAccount := range map[string]bool{"with the account": true, "without it": false} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			c := newCrew(t, storetest.New(t), 20)
+			c.removeByFile(c.people[1:9]...)
+			c.sync()
+			if h := c.held(); h.Members != 8 {
+				t.Fatalf("on hold is %+v", h)
+			}
+			gone := c.accountOf("p00@contoso.example")
+			c.teams.mu.Lock()
+			team := c.teams.byID["g1"].Clone()
+			team["members"] = slices.DeleteFunc(slices.Clone(team["members"].([]any)), func(m any) bool {
+				return text(m.(map[string]any)["value"]) == gone
+			})
+			c.teams.byID["g1"] = team
+			c.teams.mu.Unlock()
+			if withAccount {
+				c.app.mu.Lock()
+				delete(c.app.users, gone)
+				c.app.mu.Unlock()
+			}
+			c.wantMembers("removed at the application", 19)
+			c.leave(c.blue, c.people[15])
+			c.teams.take()
+			var entries []string
+			for range 4 {
+				entries = append(entries, c.entriesOf(c.blue)...)
+				c.clock.advance(3 * time.Hour)
+			}
+			if slices.ContainsFunc(entries, func(e string) bool { return strings.Contains(e, "failure") }) {
+				t.Errorf("the log says %q", entries)
+			}
+			if notes := c.report().Notes; slices.ContainsFunc(notes, func(n string) bool { return strings.Contains(n, "removal") }) {
+				t.Errorf("the status says %q", notes)
+			}
+			other := c.accountOf("p17@contoso.example")
+			for _, r := range c.teams.take() {
+				if strings.HasPrefix(r, "PATCH") && strings.Contains(r, `"`+other+`"`) {
+					t.Errorf("a member who stayed was sent again: %s", r)
+				}
+			}
+			c.wantMembers("one left, one came back", 19)
+			h := c.held()
+			if h.Members != 8 {
+				t.Errorf("on hold is %+v", h)
+			}
+			_, err := c.jobs.Approve(t.Context(), c.key, h.ID, h.Batch, "cli")
+			c.must(err)
+			c.settle()
+			c.wantMembers("approved", 11)
+			c.nothingHeld("approved")
+		})
+	}
+}
+
+// TestRemovalsOnHoldOutliveAGroupThatWasEmptied has an application that takes the removal of one
+// member for the removal of all, while the guard holds other removals. Before these are approved,
+// somebody puts the members back at the application.
+func TestRemovalsOnHoldOutliveAGroupThatWasEmptied(t *testing.T) {
+	t.Parallel()
+	c := newCrew(t, storetest.New(t), 20)
+	c.removeByFile(c.people[1:9]...)
+	c.sync()
+	c.teams.mu.Lock()
+	before := c.teams.byID["g1"].Clone()["members"]
+	c.teams.mu.Unlock()
+	c.teams.answer = func(w http.ResponseWriter, r *http.Request, body string) bool {
+		if !isRemoval(r, body) {
+			return false
+		}
+		c.teams.mu.Lock()
+		team := c.teams.byID["g1"].Clone()
+		delete(team, "members")
+		c.teams.byID["g1"] = team
+		c.teams.mu.Unlock()
+		w.WriteHeader(http.StatusNoContent)
+		return true
+	}
+	c.leave(c.blue, c.people[15])
+	c.settle()
+	c.wantMembers("sent again", 11)
+	if h := c.held(); h.Members != 8 {
+		t.Errorf("on hold is %+v", h)
+	}
+	c.teams.mu.Lock()
+	team := c.teams.byID["g1"].Clone()
+	team["members"] = before
+	c.teams.byID["g1"] = team
+	c.teams.mu.Unlock()
+	h := c.held()
+	_, err := c.jobs.Approve(t.Context(), c.key, h.ID, h.Batch, "cli")
+	c.must(err)
+	c.settle()
+	c.wantMembers("approved", 12) // the one who left before the members were put back is not known any more
+	c.nothingHeld("approved")
 }

@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"sync"
@@ -391,7 +392,9 @@ func (l *pipeline) workOn(ctx context.Context, known Pending) (untouched []strin
 		}
 		return []string{known.ObjectID}
 	}
-	if planned != nil && !planned.allows(w) {
+	if planned != nil && planned.finishesEarlierWork(w) {
+		w.keepOnlyCreated()
+	} else if planned != nil && !planned.allows(w) {
 		send(l.g, l.records, record{outcome: w.leftOutOutcome(planned), afterCommit: func() { w.p.claims.release(known.ObjectID) }})
 		return nil
 	}
@@ -435,6 +438,7 @@ func (l *pipeline) workOn(ctx context.Context, known Pending) (untouched []strin
 	}
 	o := w.conclude(l.r.e.Now(), cycle)
 	o.settlePlanned(planned, w)
+	l.rememberNewKeys(w, o)
 	if err := l.r.addRelatedWork(firm, w, &o); err != nil {
 		l.fail(err)
 		return []string{known.ObjectID}
@@ -454,9 +458,59 @@ func (l *pipeline) evaluate(ctx context.Context, known Pending) (*work, error) {
 			return nil, err
 		}
 		if !w.p.claim(w, seen) {
-			return w, nil
+			return w, l.checkNewAccounts(ctx, w)
 		}
 	}
+}
+
+// checkNewAccounts makes a create wait if another object has just got an account with one of its
+// matching values. The search may not show that account yet, or may have been sent before it was
+// created. If it still does not show the account after the settle time, the create fails.
+func (l *pipeline) checkNewAccounts(ctx context.Context, w *work) error {
+	d, creating := w.decision.(create)
+	if !creating {
+		return nil
+	}
+	for _, k := range d.keys {
+		owner, at := l.memo.newAccountWith(w.p.keyName(k), w.known.ObjectID, l.r.e.Now())
+		if owner == "" {
+			continue
+		}
+		known, err := l.p.otherObjects.known(ctx, owner)
+		if err != nil {
+			return err
+		}
+		same := func(has MatchKey) bool { return w.p.keyName(has) == w.p.keyName(k) }
+		if known.Link == nil || !slices.ContainsFunc(known.Link.Keys, same) {
+			continue // the other object does not have the value any more
+		}
+		if until := at.Add(l.p.settle); l.r.e.Now().Before(until) {
+			w.decision, w.waits = later{until: until}, fmt.Sprintf("An account with %s '%s' was just created for another person of the directory; the application is searched again.", k.Path, text(k.Value))
+			return nil
+		}
+		w.decision = w.fail(&TargetError{
+			Kind: Permanent, Code: "DuplicateSourceEntries",
+			Detail: fmt.Sprintf("An account with %s '%s' was just created for another person of the directory (object %s).", k.Path, text(k.Value), owner),
+			Advice: "Give the two people different values of the matching attribute.",
+		})
+		return nil
+	}
+	return nil
+}
+
+// rememberNewKeys remembers the matching values that an account got with this outcome.
+func (l *pipeline) rememberNewKeys(w *work, o Outcome) {
+	if o.Link == nil || !isDone(w.result) {
+		return
+	}
+	var names []string
+	for _, k := range o.Link.Keys {
+		had := func(has MatchKey) bool { return w.p.keyName(has) == w.p.keyName(k) }
+		if w.known.Link == nil || w.known.Link.TargetID != o.Link.TargetID || !slices.ContainsFunc(w.known.Link.Keys, had) {
+			names = append(names, w.p.keyName(k))
+		}
+	}
+	l.memo.rememberNewKeys(names, w.known.ObjectID, l.r.e.Now())
 }
 
 // export stores that a create, update or deletion is about to be sent, and then sends the requests
@@ -591,8 +645,11 @@ func (l *pipeline) testConnectionAfterFailure(ctx context.Context, te *TargetErr
 }
 
 // fail ends the slice because of an error of this installation, such as a failed write to the
-// store.
+// store. It does nothing if the slice is over already.
 func (l *pipeline) fail(err error) {
+	if errors.Is(err, errSliceIsOver) {
+		return
+	}
 	l.mu.Lock()
 	l.installationError = errors.Join(l.installationError, err)
 	l.mu.Unlock()
@@ -770,6 +827,8 @@ type memo struct {
 	fruitlessSearches map[string]fruitlessSearch // the searches that found no account, by object id
 	suspected         map[string]suspicion       // the groups that seem to have lost all members, by object id
 	membersProved     [2]time.Time               // when the target last proved that it carried out an addition (0) or a removal (1) of members
+	newKeys           map[string]newKey          // the matching values that accounts have just got, by name (see keyName)
+	newKeysPruned     time.Time                  // when old values were last removed from newKeys
 }
 
 // memberProofTime is how long a proof of a change of members lasts. Then the next change is checked
@@ -799,6 +858,7 @@ func indexOf(removing bool) int {
 func newMemo(settings string) *memo {
 	return &memo{
 		settings: settings, users: newAccountList(), groups: newAccountList(), fruitlessSearches: map[string]fruitlessSearch{}, suspected: map[string]suspicion{},
+		newKeys: map[string]newKey{},
 	}
 }
 
@@ -820,6 +880,37 @@ func (m *memo) clearSuspicion(group string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.suspected, group)
+}
+
+// newKey is a matching value that an account has just got.
+type newKey struct {
+	objectID string // the object that has the account
+	at       time.Time
+}
+
+// rememberNewKeys remembers for a short time that the account of an object got matching values.
+func (m *memo) rememberNewKeys(names []string, objectID string, now time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if now.Sub(m.newKeysPruned) > memoTime {
+		m.newKeysPruned = now
+		maps.DeleteFunc(m.newKeys, func(_ string, k newKey) bool { return now.Sub(k.at) > memoTime })
+	}
+	for _, name := range names {
+		m.newKeys[name] = newKey{objectID, now}
+	}
+}
+
+// newAccountWith returns the other object whose account has just got a matching value, and when it
+// got the value. It returns "" if there is none.
+func (m *memo) newAccountWith(name, objectID string, now time.Time) (owner string, at time.Time) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	k, is := m.newKeys[name]
+	if !is || k.objectID == objectID || now.Sub(k.at) > memoTime {
+		return "", time.Time{}
+	}
+	return k.objectID, k.at
 }
 
 // fruitlessSearch is a search that found no account.

@@ -681,6 +681,30 @@ func (x *ExpectedOperation) allows(w *work) bool {
 	return x.Follow != nil && x.Bare != "" && x.Bare == w.bareFingerprint() && x.allowsReferences(w, false)
 }
 
+// finishesEarlierWork reports whether the operation of the plan may have been sent before, by a
+// process that did not record its outcome, and only has to be recorded now, or looked at again
+// later.
+func (x *ExpectedOperation) finishesEarlierWork(w *work) bool {
+	return x.Plan != "" && !x.Planned.Follows && (w.findsCreated() || (w.known.Op != nil || w.doubted) && !requests(w.decision))
+}
+
+// findsCreated reports whether the account of a create of unknown outcome was found and has to be
+// linked.
+func (w *work) findsCreated() bool {
+	return w.known.Op != nil && w.known.resolved && w.newLink() && w.known.takes == ""
+}
+
+// keepOnlyCreated prevents what the plan does not list from being sent to an account that the plan
+// created. The account is linked.
+func (w *work) keepOnlyCreated() {
+	if !requests(w.decision) {
+		return
+	}
+	s := w.skip("PlannedCreateFound", "The account that the plan created was found and linked. What changed after the plan was made is not sent by the plan.", "")
+	s.pair, s.reporting = remember{*w.link}, logged
+	w.decision = s
+}
+
 // allowsReferences reports whether the plan lists the value that each changed reference had, and
 // the value that it gets. If only is true, the decision may change nothing but references.
 func (x *ExpectedOperation) allowsReferences(w *work, only bool) bool {
@@ -761,7 +785,7 @@ func (o *Outcome) settlePlanned(x *ExpectedOperation, w *work) {
 	switch te := w.problem(); {
 	case te != nil:
 		o.Planned.Result, o.Planned.Reason = PlanFailed, te.Detail
-	case x.isReached(w):
+	case x.isReached(w), x.finishesEarlierWork(w) && o.Postpone.IsZero():
 	case !isDone(w.result):
 		o.Planned.Result, o.Planned.Reason = PlanDue, o.WaitReason
 	}

@@ -53,13 +53,7 @@ func (t jobTx) applyMembersChange(ctx context.Context, o provision.Outcome) erro
 	case provision.ReadMembers:
 		return t.readMembers(ctx, o.ObjectID, o.Cause)
 	case provision.ProveMembers:
-		if err := t.exec(ctx, `
-			update job_member
-			set unsure = true
-			where directory = $1 and app = $2 and group_id = $3`, o.ObjectID); err != nil {
-			return err
-		}
-		return t.readMembers(ctx, o.ObjectID, o.Cause)
+		return t.proveMembers(ctx, o.ObjectID, o.Cause)
 	}
 	return nil
 }
@@ -503,8 +497,8 @@ func (s Provisioning) RetryMembers(ctx context.Context, f provision.Fence, group
 	})
 }
 
-// MarkGroupMissed records that the application no longer has a group, and puts the group on the
-// work list.
+// MarkGroupMissed records that the application no longer has a group, or the account of a member,
+// and puts it on the work list.
 func (s Provisioning) MarkGroupMissed(ctx context.Context, f provision.Fence, group string) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		if err := t.exec(ctx, `
@@ -520,8 +514,21 @@ func (s Provisioning) MarkGroupMissed(ctx context.Context, f provision.Fence, gr
 	})
 }
 
-// MarkMembersLost forgets which members of a group were sent, because the application has lost the
-// members. The engine then reads all members from the source again.
+// MarkMembersLost records that the application has lost the members of a group. The engine then
+// reads all members from the source again, and sends them again. Memberships that must end are not
+// forgotten: the application may still have such a member, for example one that the guard holds.
 func (s Provisioning) MarkMembersLost(ctx context.Context, f provision.Fence, group string) error {
-	return s.updateUnderFence(ctx, f, func(t jobTx) error { return t.resendMembers(ctx, group) })
+	return s.updateUnderFence(ctx, f, func(t jobTx) error { return t.proveMembers(ctx, group, "") })
+}
+
+// proveMembers makes the engine read all members of a group again, and send all of them again,
+// because it is not known which of them the application has.
+func (t jobTx) proveMembers(ctx context.Context, group, cause string) error {
+	if err := t.exec(ctx, `
+		update job_member
+		set unsure = true
+		where directory = $1 and app = $2 and group_id = $3`, group); err != nil {
+		return err
+	}
+	return t.readMembers(ctx, group, cause)
 }

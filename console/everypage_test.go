@@ -468,6 +468,18 @@ func (p *pageCollection) addDrift(o *office, b *browser, at string, key provisio
 		p.t.Fatal(err)
 	}
 	p.add("a comparison has ended", b.get(at+"/provisioning/drift"))
+	last, err := o.engine.Drifts.LastDrift(p.t.Context(), key)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if err := o.engine.Drifts.AddDrift(p.t.Context(), key, last.ID, []provision.Drift{
+		{ObjectID: "a", Kind: provision.UserKind, Name: awkwardNames[0], TargetID: awkwardJob, Values: []provision.DriftValue{{Path: `emails[type eq "work"].value`, Wrote: awkwardUnit, Now: awkwardJob}, {Path: "title", Wrote: "Engineer"}}},
+		{ObjectID: "b", Kind: provision.UserKind, Name: "Bo", TargetID: "b", Gone: true},
+		{ObjectID: "c", Kind: provision.GroupKind, Name: awkwardUnit, TargetID: "c", Added: []string{awkwardJob, awkwardUnit}, Removed: []string{"d"}},
+	}); err != nil {
+		p.t.Fatal(err)
+	}
+	p.add("drift of every kind", b.get(at+"/provisioning/drift"))
 }
 
 // addDiscovery adds the pages of a discovery. It returns the id of an account that no user matches.

@@ -186,7 +186,8 @@ func (s *discoverer) begin(next discoveryPhase) {
 // listAccounts reads one page of the list of accounts.
 func (s *discoverer) listAccounts(ctx context.Context) error {
 	at := &s.d.Progress
-	page, err := s.r.target.List(ctx, at.Start, listPage)
+	first := at.Start == 1
+	page, moved, err := s.nextAccounts(ctx)
 	if err != nil {
 		return err
 	}
@@ -215,14 +216,21 @@ func (s *discoverer) listAccounts(ctx context.Context) error {
 	}
 	fresh := len(batch.Accounts)
 	s.d.Accounts += fresh
-	total := max(page.Total, 0)
-	at.Moved = at.Start > 1 && (at.Moved || total != s.d.Total)
-	s.d.Total = total
 	at.Start += page.Named
 	if at.Repeats++; fresh > 0 {
 		at.Repeats = 0
 	}
-	ended := page.Named == 0 || page.Total > 0 && int64(at.Start) > page.Total || page.Total <= 0 && fresh == 0
+	at.Moved = !first && (at.Moved || moved && fresh > 0)
+	total := max(page.Total, 0)
+	at.Miscounts = at.Miscounts || total > 0 && int64(s.d.Accounts) > total && !at.Moved && at.Pass == 1
+	if at.Miscounts {
+		total = 0
+	} else if !first && total != s.d.Total {
+		at.Moved = true
+	}
+	s.d.Total = total
+	// A total that counts only the page is reached after the first page, so one more is asked for.
+	ended := page.Named == 0 || total > 0 && int64(at.Start) > total && !first || total == 0 && fresh == 0
 	switch {
 	case !ended && (at.Repeats < maxRepeatedPages || at.Pass > 1):
 	case (at.Moved || s.d.Total > int64(s.d.Accounts)) && at.Pass < maxListPasses && (at.Pass > 1 || at.Repeats < maxRepeatedPages):
@@ -234,6 +242,35 @@ func (s *discoverer) listAccounts(ctx context.Context) error {
 		s.begin(matchingUsers)
 	}
 	return s.save(ctx, batch)
+}
+
+// nextAccounts reads the next page of the list of accounts. It asks for the last account of the page
+// before once more. If the new page does not begin with that account, moved is true: accounts have
+// come, gone or moved, and one between the two pages may be missing.
+func (s *discoverer) nextAccounts(ctx context.Context) (page ObjectPage, moved bool, err error) {
+	at := &s.d.Progress
+	if at.Start > 1 {
+		page, err = s.r.target.List(ctx, at.Start-1, listPage)
+		switch {
+		case err != nil:
+			return page, false, err
+		case len(page.Objects) == 0 || page.Objects[0].ID != at.Last:
+			at.Start--
+			moved = true
+		default:
+			page.Objects, page.Named = page.Objects[1:], page.Named-1
+		}
+	}
+	// The application may show only one account in a page.
+	if at.Start == 1 || !moved && page.Named == 0 && (page.Total <= 0 || int64(at.Start) <= page.Total) {
+		if page, err = s.r.target.List(ctx, at.Start, listPage); err != nil {
+			return page, false, err
+		}
+	}
+	if last := lastID(page); last != "" {
+		at.Last = last
+	}
+	return page, moved, nil
 }
 
 // snapshot reads the next page of the directory's users.

@@ -110,7 +110,11 @@ type DiscoveryProgress struct {
 	Unmatched int            `json:"unmatched"`
 	Failures  int            `json:"failures"` // how many requests in a row have failed
 	Unread    int            `json:"unread"`   // users whose matching values could not be computed
-	Moved     bool           `json:"moved"`    // whether the number of accounts has changed since reading the list began
+	Moved     bool           `json:"moved"`    // whether accounts came, went or moved since the list was begun
+	Last      string         `json:"last"`     // the id of the last account of the previous page
+	// Miscounts is true if the list shows more accounts than the application says that it has. Some
+	// applications count only the accounts of the page.
+	Miscounts bool `json:"miscounts,omitempty"`
 
 	// Shared has the matching values of users that more than MaxCandidates accounts have, by hash.
 	Shared map[int64]SharedValue `json:"shared,omitempty"`

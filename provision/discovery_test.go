@@ -459,7 +459,7 @@ func TestDiscoveryThatCannotGoOn(t *testing.T) {
 		}
 		status, asked := 0, 0
 		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
-			if !strings.Contains(r.URL.RawQuery, "startIndex=3") || status == 0 {
+			if !strings.Contains(r.URL.RawQuery, "startIndex=2") || status == 0 {
 				return false
 			}
 			asked++
@@ -551,7 +551,7 @@ func TestDiscoveryThatCannotGoOn(t *testing.T) {
 func TestDiscoveryOfListsThatLie(t *testing.T) {
 	t.Parallel()
 	for name, list := range map[string]struct {
-		total     int
+		total     int // 0 if the application does not say, less than 0 if it counts only the page
 		page      func(start int) []int
 		accounts  int
 		requests  int // one more than the pages, because the test of the connection lists accounts, too
@@ -563,28 +563,42 @@ func TestDiscoveryOfListsThatLie(t *testing.T) {
 				return nil
 			}
 			return []int{start, start + 1}
-		}, 6, 5, ""},
+		}, 6, 7, ""},
 		"an account that moves": {6, func() func(int) []int {
 			calls := 0
 			return func(start int) []int {
 				if calls++; calls == 1 {
 					return []int{1, 2}
 				}
-				if start >= 3 && calls < 4 {
+				if start >= 2 && calls < 4 {
 					return []int{start + 1, start + 2}[:min(2, 6-start)] // an account has moved to the previous page
 				}
 				return []int{start, start + 1}
 			}
-		}(), 6, 7, ""},
+		}(), 6, 11, ""},
 		"an account that moves twice": {12, func() func(int) []int {
 			calls := 0
 			return func(start int) []int {
-				if calls++; start == 11 && calls < 14 {
+				if calls++; start == 11 && calls < 24 {
 					return []int{11, 1}
 				}
 				return []int{start, start + 1}
 			}
-		}(), 12, 19, ""},
+		}(), 12, 34, ""},
+		"one goes and one comes": {7, func() func(int) []int {
+			calls := 0
+			return func(start int) []int {
+				if calls++; calls <= 2 {
+					return []int{1, 2, 3} // the test of the connection, and the first page
+				}
+				all := []int{2, 3, 4, 5, 6, 7, 8} // then account 1 is deleted, and account 8 is new
+				return all[start-1 : min(start+2, 7)]
+			}
+		}(), 8, 7, ""},
+		"a total of the page alone": {-3, func(start int) []int {
+			return []int{start, start + 1, start + 2}[:max(0, min(3, 8-start))]
+		}, 7, 5, ""},
+		"a page of one": {3, func(start int) []int { return []int{start} }, 3, 6, ""},
 	} {
 		t.Run(strings.ReplaceAll(name, " ", "_"), func(t *testing.T) {
 			t.Parallel()
@@ -601,8 +615,11 @@ func TestDiscoveryOfListsThatLie(t *testing.T) {
 					all = append(all, map[string]any{"schemas": []string{scim.UserURN}, "id": fmt.Sprint("x", i), "userName": fmt.Sprint("x", i)})
 				}
 				body := map[string]any{"schemas": []string{"urn:ietf:params:scim:api:messages:2.0:ListResponse"}, "Resources": all, "startIndex": start, "itemsPerPage": len(all)}
-				if list.total > 0 {
+				switch {
+				case list.total > 0:
 					body["totalResults"] = list.total
+				case list.total < 0:
+					body["totalResults"] = len(all)
 				}
 				rw.Header().Set("Content-Type", "application/scim+json")
 				_ = json.NewEncoder(rw).Encode(body)
@@ -792,7 +809,7 @@ func TestDiscoveryGoesOnAfterKills(t *testing.T) {
 	const accounts = 450
 	dir := t.TempDir()
 	app := newApplication(t)
-	app.page = 50
+	app.page = 51 // each page repeats the last account of the page before
 	for i := range accounts {
 		app.add(account(fmt.Sprintf("user%04d@contoso.example", i)))
 	}

@@ -121,23 +121,11 @@ func TestAnAccountThatWasJustShownIsNotGone(t *testing.T) {
 func TestAValueThatNobodyRecordedIsTakenAway(t *testing.T) {
 	t.Parallel()
 	w := hired(t)
-	died := &failingStore{Store: w.store, fails: func(o provision.Outcome) bool { return o.Link != nil }}
-	w.engine.Store = died
 	w.people.set("p2", "jobTitle", "Engineer")
-	epoch, err := w.leases.Claim(t.Context(), provision.LeaseKind, w.key.String(), "test", time.Minute)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := w.engine.Advance(t.Context(), w.key.String(), epoch); !errors.Is(err, errDied) {
-		t.Fatalf("the engine returned %v", err)
-	}
-	if err := w.leases.Release(t.Context(), provision.LeaseKind, w.key.String(), "test", epoch, w.clock.now()); err != nil {
-		t.Fatal(err)
-	}
+	w.dieBeforeRecording()
 	if got := w.app.user("bob@contoso.com").String("title"); got != "Engineer" {
 		t.Fatalf("Bob has the title %q, want the one that nobody recorded", got)
 	}
-	w.wire() // another process
 	w.people.set("p2", "jobTitle", "")
 	for range 3 {
 		w.slice()
@@ -145,6 +133,131 @@ func TestAValueThatNobodyRecordedIsTakenAway(t *testing.T) {
 	}
 	if got := w.app.user("bob@contoso.com").String("title"); got != "" {
 		t.Errorf("Bob has the title %q, which the directory does not give him", got)
+	}
+}
+
+// dieBeforeRecording advances the job, and has the process die after it sent an update, before it
+// records the outcome. From then on, another process works on the job.
+func (w *world) dieBeforeRecording() {
+	w.t.Helper()
+	w.engine.Store = &failingStore{Store: w.store, fails: func(o provision.Outcome) bool { return o.Link != nil }}
+	epoch, err := w.leases.Claim(w.t.Context(), provision.LeaseKind, w.key.String(), "test", time.Minute)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	if _, err := w.engine.Advance(w.t.Context(), w.key.String(), epoch); !errors.Is(err, errDied) {
+		w.t.Fatalf("the engine returned %v", err)
+	}
+	if err := w.leases.Release(w.t.Context(), provision.LeaseKind, w.key.String(), "test", epoch, w.clock.now()); err != nil {
+		w.t.Fatal(err)
+	}
+	w.wire()
+}
+
+// TestWhatAReadShowsIsNotForgotten has a process die between an update that blocks an account and
+// its record. The person is enabled again, and the next process reads the account, but cannot send
+// the update that the read asks for. It must send it later.
+func TestWhatAReadShowsIsNotForgotten(t *testing.T) {
+	t.Parallel()
+	for name, hinders := range map[string]func(w *world, rw http.ResponseWriter, r *http.Request) (answered bool){
+		"the update must wait": func(_ *world, rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPatch {
+				return false
+			}
+			rw.Header().Set("Retry-After", "3600")
+			refuse(rw, http.StatusTooManyRequests, "", "Later.")
+			return true
+		},
+		"the update is refused": func(_ *world, rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPatch {
+				return false
+			}
+			refuse(rw, http.StatusForbidden, "", "Not now.")
+			return true
+		},
+		"the read takes longer than the slice": func(w *world, _ http.ResponseWriter, r *http.Request) bool {
+			if strings.HasSuffix(r.URL.Path, "/Users/u2") {
+				w.clock.advance(time.Minute)
+			}
+			return false
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := hired(t)
+			w.people.enable("p2", false)
+			w.dieBeforeRecording()
+			if isActive(t, w, "bob@contoso.com") {
+				t.Fatal("Bob's account is active, so no update was carried out")
+			}
+			w.clock.advance(time.Minute)
+			w.people.enable("p2", true)
+			w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool { return hinders(w, rw, r) }
+			w.slice()
+			if isActive(t, w, "bob@contoso.com") {
+				t.Fatal("Bob's account is active, so nothing was hindered")
+			}
+			w.app.answer = nil
+			for range 3 {
+				w.clock.advance(2 * time.Hour)
+				w.slice()
+			}
+			if r := w.report(); !isActive(t, w, "bob@contoso.com") || len(r.State.InFlight) != 0 {
+				t.Errorf("Bob is enabled, and his account is %v; in flight are %v", w.app.user("bob@contoso.com"), r.State.InFlight)
+			}
+		})
+	}
+}
+
+// TestAValueThatAnUnrecordedUpdateGaveIsReplaced has a process die between an update that gives a
+// title and its record. When the next process looks, the person is disabled and has the former
+// title. It reads the account, whose title matters only after the person is enabled again.
+func TestAValueThatAnUnrecordedUpdateGaveIsReplaced(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	w.people.set("p2", "jobTitle", "Engineer")
+	w.cycle()
+	w.people.set("p2", "jobTitle", "Director")
+	w.dieBeforeRecording()
+	w.people.set("p2", "jobTitle", "Engineer")
+	for _, enabled := range []bool{false, true} {
+		w.people.enable("p2", enabled)
+		w.clock.advance(2 * time.Hour)
+		w.cycle()
+	}
+	if bob := w.app.user("bob@contoso.com"); bob.String("title") != "Engineer" || !isActive(t, w, "bob@contoso.com") {
+		t.Errorf("Bob should be an engineer with an active account, and has %v", bob)
+	}
+}
+
+// TestACorrectionThatFailsIsTriedAgain restarts the job after somebody changed an account at the
+// application. The application refuses the correction the first time.
+func TestACorrectionThatFailsIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	w := hired(t)
+	w.people.set("p2", "jobTitle", "Engineer")
+	w.cycle()
+	w.app.mu.Lock()
+	w.app.users["u2"]["title"] = "Director"
+	w.app.mu.Unlock()
+	if _, err := w.jobs.Restart(t.Context(), w.key, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	refused := 0
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method != http.MethodPatch || refused > 0 {
+			return false
+		}
+		refused++
+		refuse(rw, http.StatusForbidden, "", "Not now.")
+		return true
+	}
+	for range 3 {
+		w.slice()
+		w.clock.advance(2 * time.Hour)
+	}
+	if got := w.app.user("bob@contoso.com").String("title"); got != "Engineer" || refused != 1 {
+		t.Errorf("Bob has the title %q after %d refusals", got, refused)
 	}
 }
 
@@ -167,20 +280,7 @@ func behind(w *world, id string, copied scim.Resource, d time.Duration) {
 func TestAnEarlyReadSettlesNoDoubt(t *testing.T) {
 	t.Parallel()
 	for name, unknown := range map[string]func(t *testing.T, w *world){
-		"the process died": func(t *testing.T, w *world) {
-			w.engine.Store = &failingStore{Store: w.store, fails: func(o provision.Outcome) bool { return o.Link != nil }}
-			epoch, err := w.leases.Claim(t.Context(), provision.LeaseKind, w.key.String(), "test", time.Minute)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if _, err := w.engine.Advance(t.Context(), w.key.String(), epoch); !errors.Is(err, errDied) {
-				t.Fatalf("the engine returned %v", err)
-			}
-			if err := w.leases.Release(t.Context(), provision.LeaseKind, w.key.String(), "test", epoch, w.clock.now()); err != nil {
-				t.Fatal(err)
-			}
-			w.wire() // another process
-		},
+		"the process died": func(_ *testing.T, w *world) { w.dieBeforeRecording() },
 		"the answer was lost": func(_ *testing.T, w *world) {
 			w.app.answer = func(_ http.ResponseWriter, r *http.Request) bool {
 				if r.Method != http.MethodPatch {

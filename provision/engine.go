@@ -273,7 +273,7 @@ func (r *run) pass() *pass {
 	p := &pass{
 		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches, r.e.goroutines()), g: r.e.goroutines(), firstCheckLock: newLock(),
 		readsEveryAccount: r.state.Cycle.Reads, settle: r.e.settle(), claims: &claims{}, listed: r.e.memoOf(r.job).users, listedSince: r.e.Now().Add(-time.Minute),
-		doubt: newDoubts(r.state.InFlight, r.state.UnsureSince), unsureAttributes: maps.Clone(r.state.UnsureAttributes),
+		doubt: newDoubts(r.state.InFlight, r.state.UnsureSince), closing: newDoubts(nil, nil), unsureAttributes: maps.Clone(r.state.UnsureAttributes),
 		otherObjects: knowledge{
 			read:    r.reader.read,
 			known:   func(ctx context.Context, id string) (Pending, error) { return r.e.Store.KnownAbout(ctx, r.job.Key, id) },

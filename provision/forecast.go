@@ -144,9 +144,9 @@ func (f *forecast) recordConsequence(c consequence) {
 	}
 }
 
-// finish plans the remaining operations after all objects are evaluated. First come the operations
-// that the guard had to count, then references, then memberships, and last the removals of members
-// that the guard had to count.
+// finish plans the remaining operations after all objects are evaluated, in this order: the
+// operations that the guard had to count, references, memberships, and the removals of members that
+// the guard had to count.
 func (f *forecast) finish(ctx context.Context) error {
 	if err := f.guard.judgeAccounts(ctx, f); err != nil {
 		return err

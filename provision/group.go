@@ -146,7 +146,7 @@ func (r *run) groupPass(p *pass) *pass {
 	}
 	g := &pass{
 		job: r.job, m: r.groups.m, target: r.groups.target, members: r.groups.target, searcher: newSearcher(r.groups.target, r.state.Groups.Searches, p.g), g: p.g, firstCheckLock: newLock(),
-		readsEveryAccount: p.readsEveryAccount, settle: p.settle, doubt: p.doubt, unsureAttributes: p.unsureAttributes, otherObjects: p.otherObjects, claims: p.claims,
+		readsEveryAccount: p.readsEveryAccount, settle: p.settle, doubt: p.doubt, closing: p.closing, unsureAttributes: p.unsureAttributes, otherObjects: p.otherObjects, claims: p.claims,
 		listed: r.e.memoOf(r.job).groups, listedSince: p.listedSince,
 		owner: func(ctx context.Context, id string) (string, error) {
 			return r.e.Store.Owner(ctx, r.job.Key, GroupKind, id)
@@ -377,14 +377,13 @@ func (c GroupsChanged) groups() []string {
 	return ids
 }
 
-// eachGroupNews calls visit with the work that follows from those changes of groups that are not
-// imported yet, page by page, and with the position after each page. It stops when visit returns
-// false, or when there are no more changes.
-func (r *run) eachGroupNews(ctx context.Context, visit func(listed []Listed, upTo Cursor) (more bool, err error)) error {
+// eachGroupNews calls visit with the work that follows from the changes of groups after a position,
+// page by page, and with the position after each page. It stops when visit returns false, or when
+// there are no more changes.
+func (r *run) eachGroupNews(ctx context.Context, at Cursor, visit func(listed []Listed, upTo Cursor) (more bool, err error)) error {
 	if !r.groupsOn() || !r.state.Groups.Ready {
 		return nil
 	}
-	at := r.state.Groups.Mark
 	for {
 		c, err := r.groups.source.GroupChanges(ctx, r.job.Key.App, at, importPage)
 		if err != nil {

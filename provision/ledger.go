@@ -460,7 +460,7 @@ func (w *work) ledgerAfter(changes, unsure []Change) Ledger {
 		case isPassword(r.Target): // no answer contains a password
 		case w.current != nil && w.wasReadTooEarly && e.Unsure: // the read was too early to prove anything; a later read decides
 		case w.current != nil:
-			unsure := e.Unsure
+			unsure := e.Unsure || w.mayHaveBeenGiven(r.Target)
 			e.Got, e.Shown, e.Unsure, known = rememberedAs(r.Target, r.valueIn(w.current)), true, false, true
 			if unsure { // a read shows the true value after an unsure request
 				e.Sent = e.Got
@@ -503,6 +503,24 @@ func (w *work) ledgerAfter(changes, unsure []Change) Ledger {
 	}
 	w.noteInputs(after)
 	return after
+}
+
+// mayHaveBeenGiven reports whether an update that may have been carried out, but was not recorded,
+// gave the attribute a value. It returns false if the account was read too early to show that.
+func (w *work) mayHaveBeenGiven(path string) bool {
+	return w.doubted && !w.wasReadTooEarly && slices.Contains(w.p.unsureAttributes[w.known.ObjectID], path)
+}
+
+// forgetUnsent notes that the target does not have the wanted values of these changes, although
+// earlier updates may have sent them. Without that note, a value that the target has lost since
+// would be taken for the target's own form of the value, and would not be sent again.
+func (l Ledger) forgetUnsent(changes []Change) {
+	for _, c := range changes {
+		if e, known := l.known(c.Path); known && e.Shown {
+			e.Sent = e.Got
+			l[c.Path] = e
+		}
+	}
 }
 
 // wantedValue returns the value that the mapping yields for a target attribute. It returns nil if

@@ -18,7 +18,12 @@ func MembersOf(group string) string { return group + membersIDSuffix }
 
 // groupOf returns the id of the group, and true, if id is a work-list id for memberships. Otherwise
 // it returns id and false.
-func groupOf(id string) (group string, is bool) { return strings.CutSuffix(id, membersIDSuffix) }
+func groupOf(id string) (group string, is bool) {
+	if _, account := AccountOfWork(id); account {
+		return id, false
+	}
+	return strings.CutSuffix(id, membersIDSuffix)
+}
 
 // objectOfWork returns the id of the object that a work-list id is about; for memberships, this is
 // their group. No two workers have the same object in hand at the same time.
@@ -601,12 +606,13 @@ func (s *memberSync) request(ctx context.Context, changes []memberChange, removi
 
 // sampleOf returns the changes to check with the target. One change is enough if it was not sent
 // before and its account still exists: its check proves that the target carries out such changes.
-// Other memberships may have changed in another way: by an earlier request whose answer was lost,
-// or because the account was deleted. If there are only such memberships, sampleOf returns all
-// changes that may have been sent before, or else the first change, and proves is false.
-func sampleOf(changes []memberChange) (sample []memberChange, proves bool) {
+// For a removal, the account must also be active. Other memberships may have changed in another way:
+// by an earlier request whose answer was lost, or because the account was deleted or blocked. If
+// there are only such memberships, sampleOf returns all changes that may have been sent before, or
+// else the first change, and proves is false.
+func sampleOf(changes []memberChange, removing bool) (sample []memberChange, proves bool) {
 	for _, c := range changes {
-		if !c.Unsure && c.Link != nil && !c.Link.missing() && c.Link.TargetID == c.id {
+		if !c.Unsure && c.Link != nil && !c.Link.missing() && c.Link.TargetID == c.id && (!removing || c.Link.State == Active) {
 			return []memberChange{c}, true
 		}
 		if c.Unsure {
@@ -640,7 +646,7 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 			return s.suspect(changes, removing)
 		}
 	}
-	sample, proves := sampleOf(changes)
+	sample, proves := sampleOf(changes, removing)
 	for _, c := range sample {
 		has, err := p.members.HasMember(s.firm, s.link.TargetID, c.id)
 		if unanswered(err) {
@@ -655,15 +661,32 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 	if !proves {
 		return nil
 	}
-	// Another worker may have begun to delete the account since the links were read. Then its
-	// membership may have ended with it.
-	_, deleting := p.doubt.of(sample[0].Member)
-	// If no member should stay, a removal of some members looks the same as a removal of all
-	// members.
-	if !deleting && (!removing || s.other != "") {
-		s.proved(removing)
+	if removing && !s.isProved(true) {
+		switch ended, err := s.mayHaveEnded(sample[0].Member); {
+		case err != nil:
+			s.l.fail(err)
+			return nil
+		case ended || s.other == "": // if no member should stay, a removal of some members looks the same as a removal of all
+			return nil
+		}
 	}
+	s.proved(removing)
 	return nil
+}
+
+// mayHaveEnded reports whether the member's account may have been blocked or deleted. Some targets
+// end the memberships of such accounts, so a membership that is gone proves no removal. The links of
+// the memberships were read before the request, and another worker may have begun since to block or
+// delete the account.
+func (s *memberSync) mayHaveEnded(member string) (bool, error) {
+	p := s.l.p.groups
+	_, doubted := p.doubt.of(member)
+	_, closing := p.closing.of(member)
+	if doubted || closing {
+		return true, nil
+	}
+	known, err := s.l.r.e.Store.KnownAbout(s.firm, s.l.r.job.Key, member)
+	return known.Link == nil || known.Link.State != Active || known.removalFailed(), err
 }
 
 // ignoredMember is the problem of a target that accepted a change of a member without carrying it
@@ -780,7 +803,7 @@ func (s *memberSync) settleSuspicion(ctx context.Context) error {
 		return err
 	}
 	ask := []string{cmp.Or(todo.Other, e.other)} // the membership of e.other may have ended since
-	if sample, _ := sampleOf(e.changes); e.removing {
+	if sample, _ := sampleOf(e.changes, true); e.removing {
 		for _, c := range sample {
 			ask = append(ask, c.id)
 		}

@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
@@ -76,17 +77,33 @@ func TestADeletedAccountProvesNoRemoval(t *testing.T) {
 	blue := g.group("Team Blue", ada, bo, cy)
 	g.sync()
 	g.expect("Team Blue: ada bo cy")
-	g.teams.answer = func(w http.ResponseWriter, r *http.Request, body string) bool {
-		if isRemoval(r, body) {
-			w.WriteHeader(http.StatusNoContent)
-			return true
-		}
-		return false
+	g.teams.answer = ignoresRemovals
+	g.endsMemberships(func(r *http.Request) bool { return r.Method == http.MethodDelete })
+	_, err := g.handle.SoftDelete(t.Context(), ada, "cli")
+	g.must(err)
+	g.must(g.handle.Purge(t.Context(), ada, "cli"))
+	g.settle()
+	g.expect("Team Blue: bo cy")
+	g.leave(blue, bo)
+	g.settle()
+	g.expect("Team Blue: cy")
+}
+
+// ignoresRemovals accepts removals in Entra's form without carrying them out.
+func ignoresRemovals(w http.ResponseWriter, r *http.Request, body string) bool {
+	if isRemoval(r, body) {
+		w.WriteHeader(http.StatusNoContent)
+		return true
 	}
-	// The account is deleted, and the application ends its membership.
+	return false
+}
+
+// endsMemberships makes the application take an account out of the group g1 when it gets a request
+// about the account for which when returns true.
+func (g *groupWorld) endsMemberships(when func(r *http.Request) bool) {
 	serve := g.world.app.answer
 	g.world.app.answer = func(w http.ResponseWriter, r *http.Request) bool {
-		if r.Method == http.MethodDelete && strings.Contains(r.URL.Path, "/Users/") {
+		if strings.Contains(r.URL.Path, "/Users/") && when(r) {
 			id := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 			g.teams.mu.Lock()
 			team := g.teams.byID["g1"].Clone()
@@ -102,14 +119,40 @@ func TestADeletedAccountProvesNoRemoval(t *testing.T) {
 		}
 		return serve(w, r)
 	}
-	_, err := g.handle.SoftDelete(t.Context(), ada, "cli")
-	g.must(err)
-	g.must(g.handle.Purge(t.Context(), ada, "cli"))
-	g.settle()
-	g.expect("Team Blue: bo cy")
-	g.leave(blue, bo)
-	g.settle()
-	g.expect("Team Blue: cy")
+}
+
+// TestABlockedAccountProvesNoRemoval has an application that ignores removals in Entra's form, and
+// takes a blocked account out of its groups. The member leaves the group at the same time, or later.
+func TestABlockedAccountProvesNoRemoval(t *testing.T) {
+	t.Parallel()
+	for _, later := range []bool{false, true} {
+		t.Run(fmt.Sprintf("later %v", later), func(t *testing.T) {
+			t.Parallel()
+			g := newGroupWorld(t)
+			ada, bo, cy := g.hire("ada", true), g.hire("bo", true), g.hire("cy", true)
+			blue := g.group("Team Blue", ada, bo, cy)
+			g.sync()
+			g.expect("Team Blue: ada bo cy")
+			g.teams.answer = ignoresRemovals
+			g.endsMemberships(func(r *http.Request) bool {
+				return r.Method == http.MethodPatch && strings.Contains(body(r), `"active"`)
+			})
+			now, err := g.handle.User(t.Context(), ada)
+			g.must(err)
+			now.AccountEnabled = false
+			_, _, err = g.handle.PutUser(t.Context(), now, "cli")
+			g.must(err)
+			if later {
+				g.sync()
+			}
+			g.leave(blue, ada)
+			g.settle()
+			g.expect("Team Blue: bo cy")
+			g.leave(blue, bo)
+			g.settle()
+			g.expect("Team Blue: cy")
+		})
+	}
 }
 
 // TestAnUncheckedRemovalProvesNothingForOthers has an application that ignores removals in Entra's

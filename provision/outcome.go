@@ -8,6 +8,9 @@ import (
 
 // evaluate reads one object from the source and decides what to do with its account.
 func (r *run) evaluate(ctx context.Context, p *pass, known Pending) (*work, error) {
+	if account, is := AccountOfWork(known.ObjectID); is {
+		return r.evaluateUnmanaged(ctx, p, account, known)
+	}
 	o, err := r.readObject(ctx, known.ObjectID)
 	if err != nil {
 		return nil, err
@@ -91,8 +94,11 @@ func (w *work) keepCreated() {
 func (w *work) conclude(now time.Time, cycle string) Outcome {
 	w.keepCreated()
 	o := settle(w.decision, w.result, w.known, now)
+	if w.unmanaged {
+		o = o.withoutMemory()
+	}
 	o.Turn, o.WaitReason = w.known.Turn, w.waits
-	o.OutcomeUnknown = (w.doubted && (w.current == nil || w.wasReadTooEarly) || w.deleting) && !o.Unlink
+	o.OutcomeUnknown = (w.doubted && !w.endsDoubt(o) || w.deleting) && !o.Unlink
 	if _, open := w.decision.(later); open {
 		o.WaitReason = w.whyLater()
 	}
@@ -105,6 +111,13 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 	}
 	o.Entry, o.OnlyShown = w.completeLogEntry(now, cycle), skipped && s.reporting == counted
 	return o
+}
+
+// endsDoubt reports whether the outcome records what an earlier update of unknown outcome has done.
+// If nothing was recorded after the account was read, the account must be read again.
+func (w *work) endsDoubt(o Outcome) bool {
+	_, skipped := w.decision.(skip)
+	return w.current != nil && !w.wasReadTooEarly && (o.Link != nil || skipped || isDone(w.result))
 }
 
 // whyLater says in words what postponed work waits for.

@@ -22,7 +22,7 @@ const (
 	outcomeTime         = 100 * time.Millisecond
 	maxWaitingOutcomes  = 128             // when this many outcomes wait, they are committed at once
 	maxRecordsPerCommit = 512             // the largest number of intents and outcomes in one commit
-	mostFirstTime       = 2 * time.Second // how long the work of a cycle waits until all changes are listed
+	mostFirstTime       = 2 * time.Second // the longest time that the work of a cycle waits for changes to be listed
 	feedPageSize        = 1024            // how many new objects the feed reads from the work list at a time
 	maxWaitingRequests  = 128             // while this many requests wait for the pacer, only urgent objects are begun
 )
@@ -84,7 +84,7 @@ type feedMessage struct {
 	ended           bool     // whether a worker has ended
 	importEnded     bool     // whether an import has ended; the fields below belong to it
 	importFoundWork bool     // whether the import found work
-	changesLeft     bool     // whether there are changes that this cycle has not imported yet
+	changesLeft     bool     // whether there may be changes that this cycle has not imported yet
 	lane            Lane     // the most urgent lane of the objects that the import found; 0 if that is not known
 	err             error    // the import's error
 }
@@ -216,6 +216,7 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 					// A leaver does not wait until everything is listed.
 					importing, first = false, first && news.changesLeft && news.err == nil && news.lane != Leavers && l.r.e.Now().Before(firstUntil)
 					refill = refill || news.importFoundWork && l.goesFirst(news.lane)
+					look = look || news.importFoundWork && l.r.phase() == Finishing
 					err = errors.Join(err, news.err)
 				default:
 					refill = refill || len(l.queue) == 0
@@ -346,8 +347,11 @@ func (l *pipeline) importNext(ctx context.Context) feedMessage {
 	defer l.r.importing.release()
 	lane := Lane(0)
 	found, err := l.r.importNews(ctx)
-	if err == nil && !found {
+	// In this phase, importPage lists the changed people. They do not wait behind changed groups.
+	changesLeft := err == nil && !found && l.r.phase() == Changes
+	if err == nil && !found && !changesLeft {
 		found, err = l.r.importGroupNews(ctx)
+		changesLeft = found
 	}
 	if err == nil && !found && l.r.phase() != Finishing {
 		found = true
@@ -360,7 +364,7 @@ func (l *pipeline) importNext(ctx context.Context) feedMessage {
 			found, lane = true, 0
 		}
 	}
-	return feedMessage{importEnded: true, importFoundWork: found, changesLeft: l.r.phase() == Changes, lane: lane, err: err}
+	return feedMessage{importEnded: true, importFoundWork: found, changesLeft: changesLeft || l.r.phase() == Changes, lane: lane, err: err}
 }
 
 // workOn takes one person through all steps. If it has no outcome to record, so that the person
@@ -467,9 +471,13 @@ func (l *pipeline) export(ctx context.Context, w *work, req *request) error {
 		switch d := w.decision.(type) {
 		case patch:
 			flies.GivenAttributes = attributesGivenValues(d.changes)
+			if w.takesAway() {
+				w.p.closing.add(w.known.ObjectID, l.r.e.Now())
+			}
 		case remove: // if the object comes back into scope before the outcome is known, the account is read first
 			w.deleting = true
 			w.p.doubt.add(w.known.ObjectID, l.r.e.Now())
+			w.p.closing.add(w.known.ObjectID, l.r.e.Now())
 		}
 		if err := l.storeBeforeSending(w, flies); err != nil {
 			return err

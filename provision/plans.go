@@ -55,8 +55,8 @@ func (e *Engine) beginPlan(ctx context.Context, k Key, actor string, undo *Undo)
 }
 
 // FillPlan fills a plan that BeginPlan has added. It evaluates the objects that the next cycle
-// would look at, as Plan does, or the objects that an undo takes back. It stores the results. visit
-// gets each object; it may be nil. FillPlan returns the errors of Plan, and ErrNoPlan if the plan
+// would look at, as Plan does, or the objects that an undo takes back, or the accounts that
+// BeginDisable was given. It stores the results. visit gets each object; it may be nil. FillPlan returns the errors of Plan, and ErrNoPlan if the plan
 // was cancelled in the meantime. It also stores the error with the plan.
 func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedObject) error) (StoredPlan, error) {
 	f := &planFiller{e: e, plan: p, saved: e.Now()}
@@ -72,6 +72,8 @@ func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedO
 	switch {
 	case p.Undo != nil:
 		report, err = e.planUndo(ctx, p.Key, *p.Undo, add)
+	case p.Disables != nil:
+		report, err = e.planDisable(ctx, p.Key, p.Disables, add)
 	case p.Reasserts:
 		report, err = e.planReassert(ctx, p.Key, add)
 	default:
@@ -262,6 +264,9 @@ func (w *work) fingerprintOf(changes []Change) string {
 	fmt.Fprintf(h, "%s %q\n", actionOf(w.decision), w.entry.TargetIdentity.ID)
 	for _, c := range changes {
 		fmt.Fprintf(h, "%q %s %q %q\n", c.Path, c.Type, text(c.Old), text(c.New))
+	}
+	if w.mark != "" {
+		fmt.Fprintln(h, w.mark)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }
@@ -709,8 +714,12 @@ func (r *run) expectedOperation(ctx context.Context, known *Pending) (*ExpectedO
 	if x == nil {
 		x = &ExpectedOperation{} // the plan was cancelled: no operation is allowed
 	}
-	if x.Undo != nil {
+	_, account := AccountOfWork(known.ObjectID)
+	switch {
+	case x.Undo != nil:
 		known.Restore = x.newRestore()
+	case account && x.Plan != "":
+		known.Disable = &disabling{planned: &x.Planned}
 	}
 	known.Why, known.Reads = ByCycle, x.Reads // evaluate the object as the plan did
 	return x, nil
@@ -788,6 +797,10 @@ func (w *work) leftOutOutcome(x *ExpectedOperation) Outcome {
 	switch d := w.decision.(type) {
 	case fail:
 		reason = "It would fail now: " + d.problem.Detail
+	case skip:
+		if w.unmanaged && d.reason != "" {
+			reason = d.reason
+		}
 	case later:
 		reason = "It has to wait now: " + w.whyLater()
 	default:

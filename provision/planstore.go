@@ -24,7 +24,9 @@ type StoredPlan struct {
 
 	Undo *Undo `json:"undo,omitempty"` // what the plan takes back; nil for a plan of what the next cycle would do
 
-	Reasserts bool `json:"-"` // whether the plan restores values that somebody changed; used only while the plan is made
+	// The next fields say what the plan does. They are used only while the plan is made.
+	Reasserts bool     `json:"-"` // whether the plan restores values that somebody changed
+	Disables  []string `json:"-"` // the ids of accounts that no user has and that the plan disables; nil for other plans
 
 	Report  PlanReport `json:"report"`  // the numbers of the plan; while it is being made, the numbers so far
 	Problem string     `json:"problem"` // why the plan could not be made; "" if it could

@@ -80,8 +80,8 @@ type Store interface {
 	// PendingIDs returns the ids of all objects on the work list, whatever their verdict, and even
 	// if they are not due yet.
 	PendingIDs(ctx context.Context, k Key) ([]string, error)
-	// KnownAbout returns everything that the job remembers about one object. Of the work-list row
-	// it returns only the guard's fields, which are empty if the object has no row.
+	// KnownAbout returns everything that the job remembers about one object. It returns only the
+	// guard's fields of the object's work-list row; they are empty if the object has no row.
 	KnownAbout(ctx context.Context, k Key, objectID string) (Pending, error)
 	// Owner returns the id of the user or group that is linked to an account or group of the
 	// target, or "" if there is none.

@@ -29,9 +29,13 @@ type Watcher struct {
 	newestPositions map[SourceID]Cursor // the position up to which the jobs of each directory were checked
 }
 
-// checkedPart is a part of the change feed that has no changes for a job. It begins after the job's
-// watermark (from), and ends at the position up to which the Watcher has checked (upTo).
-type checkedPart struct{ from, upTo Cursor }
+// checkedPart is a part of the change feed that has no changes for a job. It begins at the job's
+// watermarks (from), and ends at the positions up to which the Watcher has checked (upTo).
+type checkedPart struct{ from, upTo positions }
+
+// positions are positions in the change feed: one for the changes of people, and one for the
+// changes of groups.
+type positions struct{ people, groups Cursor }
 
 // Run calls Look at regular intervals until ctx ends.
 func (w *Watcher) Run(ctx context.Context) {
@@ -94,15 +98,16 @@ func (w *Watcher) Look(ctx context.Context) error {
 			importing = append(importing, k.Directory)
 			continue
 		}
-		from := s.Watermark
-		if before, ok := w.seen[k]; ok && before.from == s.Watermark {
-			from = before.upTo
+		part := checkedPart{from: positions{s.Watermark, s.Groups.Mark}}
+		part.upTo = part.from
+		if before, ok := w.seen[k]; ok && before.from == part.from {
+			part.upTo = before.upTo
 		}
-		found, at, err := w.hasNews(ctx, k, from, s.Groups)
-		if err != nil {
+		found := false
+		if found, part.upTo, err = w.hasNews(ctx, k, part.upTo, s.Groups.Ready); err != nil {
 			return err
 		}
-		seen[k] = checkedPart{from: s.Watermark, upTo: at}
+		seen[k] = part
 		if !found {
 			continue
 		}
@@ -121,16 +126,15 @@ func (w *Watcher) Look(ctx context.Context) error {
 	return nil
 }
 
-// hasNews reports whether the change feed has changes for a job after the position after, or
-// changes of groups that the job has not imported. upTo is the position up to which hasNews has
-// checked.
-func (w *Watcher) hasNews(ctx context.Context, k Key, after Cursor, groups GroupState) (found bool, upTo Cursor, err error) {
+// hasNews reports whether there are changes for a job after the positions after. It looks for
+// changes of groups if withGroups is true. upTo are the positions up to which there are none.
+func (w *Watcher) hasNews(ctx context.Context, k Key, after positions, withGroups bool) (found bool, upTo positions, err error) {
 	source, err := w.Sources(ctx, k.Directory)
 	if err != nil {
 		return false, after, fmt.Errorf("open directory of %s: %w", k, err)
 	}
 	for {
-		c, err := source.Changes(ctx, k.App, after, importPage)
+		c, err := source.Changes(ctx, k.App, after.people, importPage)
 		if errors.Is(err, ErrBehind) {
 			return true, after, nil // wake the job, which handles the error itself
 		}
@@ -140,31 +144,36 @@ func (w *Watcher) hasNews(ctx context.Context, k Key, after Cursor, groups Group
 		if c.concerns() {
 			return true, after, nil
 		}
-		after = c.Cursor
+		after.people = c.Cursor
 		if !c.More {
-			found, err := groupNews(ctx, source, k, groups)
-			return found, after, err
+			break
 		}
 	}
+	found, after.groups, err = groupNews(ctx, source, k, withGroups, after.groups)
+	return found, after, err
 }
 
-// groupNews reports whether there are changes of groups that a job has not imported.
-func groupNews(ctx context.Context, source Source, k Key, s GroupState) (bool, error) {
+// groupNews reports whether there are changes of groups after a position. upTo is the position up
+// to which there are none. If ready is false, the job has not looked at its groups yet, and
+// groupNews returns false.
+func groupNews(ctx context.Context, source Source, k Key, ready bool, after Cursor) (found bool, upTo Cursor, err error) {
 	with, has := source.(GroupSource)
-	if !has || !s.Ready {
-		return false, nil
+	if !has || !ready {
+		return false, after, nil
 	}
-	at := s.Mark
 	for {
-		c, err := with.GroupChanges(ctx, k.App, at, importPage)
+		c, err := with.GroupChanges(ctx, k.App, after, importPage)
 		switch {
 		case errors.Is(err, ErrBehind):
-			return true, nil
+			return true, after, nil
 		case err != nil:
-			return false, fmt.Errorf("read changes of groups of %s: %w", k, err)
-		case len(c.IDs) > 0 || len(c.Edges) > 0 || !c.More:
-			return len(c.IDs) > 0 || len(c.Edges) > 0, nil
+			return false, after, fmt.Errorf("read changes of groups of %s: %w", k, err)
+		case len(c.IDs) > 0 || len(c.Edges) > 0:
+			return true, after, nil
 		}
-		at = c.Cursor
+		after = c.Cursor
+		if !c.More {
+			return false, after, nil
+		}
 	}
 }

@@ -57,6 +57,9 @@ func (p *pass) patch(ctx context.Context, w *work, d patch, now time.Time) resul
 	}
 	l := d.link
 	w.remember(&l, s.written, s.unsure)
+	if w.current != nil {
+		l.Wrote.forgetUnsent(s.notWritten(d.changes))
+	}
 	l.Name = w.name()
 	for _, c := range s.refused {
 		if l.Wrote == nil {
@@ -99,6 +102,13 @@ type patchSender struct {
 	problem             *TargetError // the refusal of the smallest group of changes so far; nil if none was refused
 	smallestRefusedSize int          // how many changes the group of problem had
 	stopped             bool         // whether another error occurred, so that nothing more is sent
+}
+
+// notWritten returns those of the changes that the target has not carried out, as far as is known.
+func (s *patchSender) notWritten(changes []Change) []Change {
+	return slices.DeleteFunc(slices.Clone(changes), func(c Change) bool {
+		return slices.ContainsFunc(s.written, func(w Change) bool { return w.Path == c.Path })
+	})
 }
 
 // sendAll sends the changes in one request. Values that the target refused the last time are sent

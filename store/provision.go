@@ -649,8 +649,12 @@ const notListed = ` and not exists (
 func (s Provisioning) NextRetry(ctx context.Context, k provision.Key) (time.Time, error) {
 	return s.firstTime(ctx, k, `
 		select min(next_at), count(*)
-		from job_escrow
-		where directory = $1 and app = $2`+notListed)
+		from (
+			select next_at
+			from job_escrow
+			where directory = $1 and app = $2`+notListed+`
+			order by next_at
+			limit 1) as earliest`)
 }
 
 // firstTime returns the smallest time that the query finds in a job's rows, or zero if there are no

@@ -215,6 +215,9 @@ func (p *Pages) addPlannedRows(ctx context.Context, v *appVisit, pg *planPage, p
 	case provision.ReassertPlan:
 		pg.StatusLine = "This plan gives accounts that somebody changed the values of the mapping again."
 		nothing = "The accounts have the values of the mapping."
+	case provision.DisablePlan:
+		pg.StatusLine = "This plan disables accounts that no user of the directory matches."
+		nothing = "No account would be disabled."
 	case provision.UndoPlan:
 		pg.StatusLine = "This plan gives accounts the values that they had before."
 		nothing = "The accounts have the values that they had before."
@@ -504,6 +507,9 @@ func (v *appVisit) newPlannedRow(o provision.PlannedObject) plannedRow {
 	}
 	if o.Kind == provision.GroupKind {
 		one.URL = v.directoryVisit.url("groups/" + o.ObjectID)
+	}
+	if account, is := provision.AccountOfWork(o.ObjectID); is {
+		one.URL = v.discoveredAccountURL(account)
 	}
 	one.addMembers(o)
 	for _, c := range o.Changes {

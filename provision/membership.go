@@ -211,7 +211,9 @@ type memberSync struct {
 	problem     *TargetError    // why the group must be tried again; nil if nothing failed
 	refused     int             // how many memberships the target refused
 	waits       time.Time       // the time until which the work must wait; zero if it need not wait
-	budget      int             // how many more requests may be used to find out which member is refused
+	budget      int             // how many more refused requests may be divided before the next success
+	isShown     bool            // whether the target has shown the group in this run
+	isBroken    bool            // whether the target failed for a membership, instead of refusing it
 	other       string          // the account id of a member that stays; "" if there is none
 	groupIsGone bool            // whether the target no longer knows the group
 
@@ -434,8 +436,11 @@ func (s *memberSync) send(ctx context.Context, todo MembersWork) error {
 	return nil
 }
 
-// chunks divides changes into groups, of which each is sent in one request.
+// chunks divides changes into groups, of which each is sent in one request. Changes that the target
+// refused before come last, in requests of their own, so that the others do not fail with them.
 func (s *memberSync) chunks(changes []memberChange, removing bool) [][]memberChange {
+	wasRefused := func(c memberChange) int { return min(len(c.Refused), 1) }
+	slices.SortStableFunc(changes, func(a, b memberChange) int { return cmp.Compare(wasRefused(a), wasRefused(b)) })
 	most := s.l.membersAtOnce()
 	if removing && s.l.r.removesByFilter() {
 		most = min(most, filterOps)
@@ -447,7 +452,7 @@ func (s *memberSync) chunks(changes []memberChange, removing bool) [][]memberCha
 	from, bytes := 0, 0
 	for i, c := range changes {
 		bytes += len(c.id) + 24
-		if i-from == most || i > from && bytes > memberBytes {
+		if i-from == most || i > from && (bytes > memberBytes || wasRefused(c) != wasRefused(changes[i-1])) {
 			chunks = append(chunks, changes[from:i])
 			from, bytes = i, len(c.id)+24
 		}
@@ -483,7 +488,7 @@ func (s *memberSync) sendChanges(changes []memberChange, removing bool) error {
 	}
 	flying := make([]MemberOutcome, len(changes))
 	for i, c := range changes {
-		flying[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Has: c.id, Unsure: true, Open: true}
+		flying[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Has: c.id, Unsure: true, Refused: c.Refused, Open: true}
 	}
 	began := s.l.r.e.Now()
 	isRecorded := false
@@ -502,43 +507,87 @@ func (s *memberSync) sendChanges(changes []memberChange, removing bool) error {
 	if te == nil {
 		return s.succeed(changes, removing, began)
 	}
-	switch {
-	case !te.postponed.IsZero():
+	if !te.postponed.IsZero() {
 		s.waits = te.postponed
 		return nil
-	case len(changes) > 1 && (mayBeIsolated(te) || te.Kind == NotFound || te.Status == http413) && s.budget > 0:
-		s.budget--
-		middle := len(changes) / 2
-		for _, half := range [][]memberChange{changes[:middle], changes[middle:]} {
-			if err := s.sendChanges(half, removing); err != nil || s.stopped() {
-				return err
-			}
-		}
-		if te.Status == http413 || s.refused == 0 {
-			return s.learnSize(middle + 1)
-		}
-		return nil
-	case len(changes) == 1 && (mayBeIsolated(te) || te.Kind == NotFound):
+	}
+	groupIsShown := s.isShown
+	if te.Kind == NotFound && (len(changes) == 1 || !s.isShown) || len(changes) == 1 && mayBeIsolated(te) {
 		switch problem := s.readGroup(); {
-		case problem == nil: // the refusal is about the member
-			return s.refuse(changes[0], removing, te, began)
+		case problem == nil: // the refusal is about the members
+			groupIsShown, s.isShown = true, true
 		case !problem.postponed.IsZero():
 			s.waits = problem.postponed
 			return nil
 		case problem.Kind != NotFound && te.Kind == NotFound:
 			te = s.unchecked(problem) // it is not known yet whether the group or the member is gone
+		case te.Kind == NotFound: // the group itself is gone: the engine looks for it, and then sends all members
+			s.groupIsGone = true
+			return s.l.r.e.Store.MarkGroupMissed(s.firm, s.l.r.fence, s.group)
+		default:
+			groupIsShown = false
 		}
 	}
-	if te.Kind == NotFound { // the group itself is gone: the engine looks for it, and then sends all members
-		s.groupIsGone = true
-		return s.l.r.e.Store.MarkGroupMissed(s.firm, s.l.r.fence, s.group)
-	}
-	s.problem = te
 	if mayConcernConnection(te) && s.l.testConnectionAfterFailure(s.firm, te) != nil {
-		s.problem, s.waits = nil, s.l.r.e.Now()
+		s.waits = s.l.r.e.Now()
 		return nil
 	}
+	switch {
+	case !s.mayConcernOneMember(te) && te.Status != http413:
+	case len(changes) == 1 && te.Status != http413 && (groupIsShown || te.Kind == Transient):
+		return s.refuse(changes, removing, te, began)
+	case len(changes) > 1 && s.budget > 0:
+		s.budget--
+		return s.divide(changes, removing, te)
+	case wereRefused(changes):
+		return s.refuse(changes, removing, te, began)
+	}
+	s.problem = te
 	return s.record(nil, s.entry(changes, removing, te, began))
+}
+
+// mayConcernOneMember reports whether a failure may be about a single membership, so that the
+// target may accept the others. A failure that is not a refusal counts only if the group's
+// memberships failed before, because most such failures pass.
+func (s *memberSync) mayConcernOneMember(te *TargetError) bool {
+	if te.Kind == Transient {
+		ofTheChange := te.Code != codeIncompatible && strings.HasPrefix(te.Request, "PATCH") // not of a question about the change
+		return ofTheChange && s.known.Escrow != nil && s.known.Escrow.Count > 0
+	}
+	return mayBeIsolated(te) || te.Kind == NotFound
+}
+
+// wereRefused reports whether the target refused all these memberships in an earlier run.
+func wereRefused(changes []memberChange) bool {
+	return !slices.ContainsFunc(changes, func(c memberChange) bool { return c.Refused == "" })
+}
+
+// divide sends changes in two requests after the target did not accept them in one. te is why it
+// did not. If the target then accepts both, it may accept only so many in a request.
+func (s *memberSync) divide(changes []memberChange, removing bool, te *TargetError) error {
+	middle, refused := len(changes)/2, s.refused
+	for _, half := range [][]memberChange{changes[:middle], changes[middle:]} {
+		switch err := s.sendChanges(half, removing); {
+		case err != nil:
+			return err
+		case !s.waits.IsZero() && te.Kind == Transient && s.l.r.e.Now().After(s.l.until):
+			// The target is so slow that the slice is over. Without a pause, and with requests of the
+			// same size, the next slice would end in the same way.
+			s.problem, s.waits = te, time.Time{}
+			return s.learnSize(max(middle+1, mostChecked))
+		case s.stopped():
+			return nil
+		}
+	}
+	switch {
+	case te.Status == http413:
+		return s.learnSize(middle + 1)
+	case s.refused > refused:
+		return nil
+	case te.Kind == Transient: // a failure that comes and goes must not lead to ever smaller requests
+		return s.learnSize(max(middle+1, mostChecked))
+	}
+	return s.learnSize(middle + 1)
 }
 
 const http413 = 413
@@ -862,6 +911,7 @@ func (s *memberSync) readGroup() *TargetError {
 
 // succeed records changes that the target carried out.
 func (s *memberSync) succeed(changes []memberChange, removing bool, began time.Time) error {
+	s.budget = maxIsolation
 	out := make([]MemberOutcome, len(changes))
 	for i, c := range changes {
 		out[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Has: c.id}
@@ -876,24 +926,30 @@ func (s *memberSync) succeed(changes []memberChange, removing bool, began time.T
 	return s.record(out, s.entry(changes, removing, nil, began))
 }
 
-// refuse records a membership change that the target refused. But if the member's account ended and
-// the target no longer shows the member, a refused removal counts as done.
-func (s *memberSync) refuse(c memberChange, removing bool, te *TargetError, began time.Time) error {
-	if removing && c.Link.usableAccountID() == "" {
+// refuse records membership changes that the target refused, or for which it failed again. But if
+// the target no longer shows a single member, whose account ended or whose earlier removal may have
+// been carried out, the removal counts as done.
+func (s *memberSync) refuse(changes []memberChange, removing bool, te *TargetError, began time.Time) error {
+	if c := changes[0]; removing && len(changes) == 1 && (c.Unsure || c.Link.usableAccountID() == "") {
 		has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id)
-		if err == nil && !has || err != nil && !unanswered(err) && (te.Kind == NotFound || c.Link == nil) {
-			done := []MemberOutcome{{Member: c.Member, Turn: c.Turn}}
+		isUnknown := err != nil && !unanswered(err) && c.Link.usableAccountID() == "" // the target cannot be asked
+		if err == nil && !has || isUnknown && (te.Kind == NotFound || c.Link == nil && te.Kind != Transient) {
+			done := []MemberOutcome{{Member: c.Member, Turn: c.Turn, Open: s.planned == nil && c.Link.usableAccountID() != ""}}
 			s.planned.mark(done, removing, PlanSent, "")
 			return s.record(done, nil)
 		}
 	}
-	s.refused++
-	out := []MemberOutcome{{Member: c.Member, Turn: c.Turn, Refused: te.Detail}}
-	if removing {
-		out[0].Has = c.id
+	s.refused += len(changes)
+	s.isBroken = s.isBroken || te.Kind == Transient
+	out := make([]MemberOutcome, len(changes))
+	for i, c := range changes {
+		out[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Refused: te.Detail, Unsure: te.Kind == Transient}
+		if removing || te.Kind == Transient { // after a failure, the account may be a member already
+			out[i].Has = c.id
+		}
 	}
 	s.planned.mark(out, removing, PlanFailed, te.Detail)
-	return s.record(out, s.entry([]memberChange{c}, removing, te, began))
+	return s.record(out, s.entry(changes, removing, te, began))
 }
 
 // record stores outcomes, and a log entry if entry is not nil. It also counts the entry's changes
@@ -937,6 +993,9 @@ func (s *memberSync) conclude() Outcome {
 		o.Escrow = escrow(te, memory{Pending: s.known, name: s.name()}, s.l.r.e.Now())
 	case s.refused > 0:
 		te := &TargetError{Kind: Permanent, Code: "MembersRefused", Detail: fmt.Sprintf("The application refused %d members of group '%s'; the others were sent. The log has each.", s.refused, s.name())}
+		if s.isBroken {
+			te.Kind = Transient
+		}
 		o.Escrow = escrow(te, memory{Pending: s.known, name: s.name()}, s.l.r.e.Now())
 	default:
 		o.DropFail = s.known.Escrow != nil

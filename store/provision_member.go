@@ -220,7 +220,7 @@ func (s Provisioning) Memberships(ctx context.Context, k provision.Key, group st
 		err = tx.QueryRow(ctx, `
 			select has
 			from job_member
-			where directory = $1 and app = $2 and group_id = $3 and turn = done and has <> ''
+			where directory = $1 and app = $2 and group_id = $3 and turn = done and has <> '' and unsure = false
 			limit 1`, string(k.Directory), k.App, group).Scan(&w.Other)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
@@ -498,8 +498,8 @@ func (s Provisioning) RetryMembers(ctx context.Context, f provision.Fence, group
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		return t.exec(ctx, `
 			update job_member
-			set turn = turn + 1, refused = ''
-			where directory = $1 and app = $2 and group_id = $3 and refused <> ''`, group)
+			set turn = turn + 1
+			where directory = $1 and app = $2 and group_id = $3 and refused <> '' and turn = done`, group)
 	})
 }
 

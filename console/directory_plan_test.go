@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -122,4 +123,42 @@ func TestAPlanSendsMembersOnItsPage(t *testing.T) {
 	if c, err := o.engine.Store.Counts(t.Context(), key); err != nil || c.Members != 0 {
 		t.Errorf("the job has %+v, %v", c, err)
 	}
+}
+
+// TestASecondOperatorApprovesOnThePage switches Second approval on. Kim cannot approve the plan that
+// she made, in no session, and cannot switch the setting off again. Sam approves it.
+func TestASecondOperatorApprovesOnThePage(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	h := o.directory("contoso", "userPrincipalName,displayName\nada@contoso.example,Ada Lovelace\n")
+	app := o.app(h, "Acme")
+	tenantURL, token := o.site("acme", site.Full)
+	key := provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
+	all := provision.FlowAdd | provision.FlowUpdate
+	if _, err := o.jobs.Save(t.Context(), key, provision.Settings{Mode: provision.Automatic, TenantURL: tenantURL, Secret: &token, Status: provision.Off, Scope: provision.Everyone, Actions: &all}, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	kim, sam := o.operator(), o.operatorNamed("sam")
+	at := acmeProvisioning + "/plan"
+	kim.get(acmeProvisioning).press("Save", url.Values{"second": {"on"}}).wantStatus(http.StatusOK).wantWords("Provisioning was saved.", "It can be switched off only on the server")
+	kim.get(acmeProvisioning).press("Save", url.Values{"second": {"maybe"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("Second approval must be on or off.")
+	kim.get(acmeProvisioning).press("Save", url.Values{"second": {"off"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("Second approval can be switched off only on the server")
+	if !o.job(key).SecondApproval {
+		t.Error("the setting is off")
+	}
+	o.settled(kim.get(at).press("Make a plan", nil)).wantWords("Another operator has to approve this plan", "was made by you").wantNoWords("Approve…")
+	plan, err := o.engine.FindPlan(t.Context(), key, "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o.operator().get(at).wantWords("was made by you").wantNoWords("Approve…")
+	ask := at + "/decide?do=approve&plan=" + plan.ID
+	o.operator().get(ask).press("Approve 1 operation", nil).wantWords("Nothing was decided.", "was made by you")
+	sam.get(at).wantNoWords("was made by you").click("Approve…").press("Approve 1 operation", nil).wantWords("The plan is approved.", "approved by sam")
+	o.settled(kim.get(at).wantWords("approved by sam").click("Apply…").press("Apply 1 operation", nil)).wantWords("This plan was applied by kim", "approved by sam", "1 sent")
+	if c, err := o.engine.Store.Counts(t.Context(), key); err != nil || c.Linked != 1 {
+		t.Errorf("the job has %+v, %v", c, err)
+	}
+	// What is on hold is approved with a plan.
+	kim.get(acmeProvisioning+"/held").wantWords("Another operator has to approve", "Make a plan").wantNoWords("Approve ")
 }

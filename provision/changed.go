@@ -27,6 +27,7 @@ func changedSettings(before, after Job) []event.Change {
 	text("Re-hire", string(before.Rehire), string(after.Rehire))
 	text("Swapped names", string(before.Swaps), string(after.Swaps))
 	text("Nested groups", onOrOff(before.Nested), onOrOff(after.Nested))
+	text(fieldSecondApproval, onOrOff(before.SecondApproval), onOrOff(after.SecondApproval))
 	text("Provisioning Status", string(before.Status), string(after.Status))
 	if before.Schema != after.Schema {
 		changes = append(changes, changedMappings(before.Schema, after.Schema)...)

@@ -143,7 +143,7 @@ func (r *run) applyRequests(ctx context.Context) error {
 	}
 	if s.LookAtAll != j.LookAtAll {
 		s.Ready, s.NextCycle, s.Why = false, time.Time{}, j.AskedWhy
-		s.Allowed = int(j.Confirmed - s.Confirmed)
+		s.Allowed = j.confirmedSince(s.Confirmed)
 		r.abandon("A change of the job's settings started a new initial cycle.")
 	}
 	if (s.TryNow != j.TryNow || s.LookAtAll != j.LookAtAll) && s.Quarantine != nil {

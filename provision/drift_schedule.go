@@ -240,6 +240,9 @@ func (e *Engine) reassertNow(ctx context.Context, k Key, owner string) (done str
 	if job.Status != On {
 		return "Provisioning is paused, so nothing was sent.", nil
 	}
+	if job.SecondApproval {
+		return "Second approval is on, so nothing was sent: make the plan yourself, and have another operator approve it.", nil
+	}
 	p, err := e.BeginReassert(ctx, k, "system")
 	if err != nil {
 		return "", err

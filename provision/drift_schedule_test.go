@@ -225,3 +225,20 @@ func TestAdoptDrift(t *testing.T) {
 		}
 	})
 }
+
+// TestAScheduleIsNoSecondOperator has Second approval on. A schedule sends nothing by itself.
+func TestAScheduleIsNoSecondOperator(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.people.put("p1", person("ada@contoso.com", "Ada", "Lund"))
+	w.cycle()
+	w.app.set("ada@contoso.com", "displayName", "Changed")
+	on := true
+	if _, err := w.jobs.Edit(t.Context(), w.key, func(s *provision.Settings) { s.SecondApproval = &on }, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	w.scheduleDrift(provision.DriftDaily, provision.DriftReasserts)
+	if _, s := w.advanceDrift(); !strings.Contains(s.Done, "Second approval is on, so nothing was sent") || w.app.user("ada@contoso.com").String("displayName") != "Changed" {
+		t.Errorf("the schedule says %q, the account is %v", s.Done, w.app.user("ada@contoso.com"))
+	}
+}

@@ -86,7 +86,8 @@ func (j *Jobs) HeldObjects(ctx context.Context, k Key, cause string, v Verdict, 
 // Approve lets the operations of a cause that are on hold be sent. An operation whose object has
 // changed since is no longer on hold, so it is not approved. batch is the Batch of the HeldCause
 // that the caller has seen, or AnyBatch. The error is ErrNothingHeld if no operation of the cause
-// is on hold, and ErrChanged if more operations were put on hold since batch.
+// is on hold, ErrChanged if more operations were put on hold since batch, and an *InputError if
+// Job.SecondApproval is true: then a plan is the way to approve them.
 func (j *Jobs) Approve(ctx context.Context, k Key, cause string, batch int, actor string) (HeldCause, error) {
 	return j.decide(ctx, k, cause, batch, true, actor)
 }
@@ -102,6 +103,9 @@ func (j *Jobs) decide(ctx context.Context, k Key, cause string, batch int, appro
 	job, err := j.Store.Job(ctx, k)
 	if err != nil {
 		return HeldCause{}, err
+	}
+	if approve && job.SecondApproval {
+		return HeldCause{}, &InputError{Field: "On hold", Text: "cannot be approved by one operator, because Second approval is on. Make a plan: it has these operations, and another operator can approve it"}
 	}
 	if !storable(cause) {
 		return HeldCause{}, ErrNothingHeld

@@ -90,6 +90,9 @@ type Job struct {
 	GroupsOffered bool
 	// Nested is true if groups, too, are sent as members of groups. Entra sends only people.
 	Nested bool
+	// SecondApproval is true if an operator other than the one who made a plan must approve it. See
+	// Engine.ApprovePlan.
+	SecondApproval bool
 	// SealedSecret is the Secret Token, sealed for this job; nil if there is none.
 	SealedSecret []byte
 
@@ -129,6 +132,15 @@ type Asked struct {
 	// ForgetLinks counts requests to forget all links. A Tenant URL that leads to another
 	// application makes such a request, and so does a restart with Reset.Links.
 	ForgetLinks int64 `json:"targetNo"`
+}
+
+// confirmedSince returns how many accounts administrators have agreed to disable since the count
+// Confirmed was before. While a second operator must approve, the agreement of one does not count.
+func (j *Job) confirmedSince(before int64) int {
+	if j.SecondApproval {
+		return 0
+	}
+	return int(j.Confirmed - before)
 }
 
 // sendsMember reports whether members of this kind are sent to the application.

@@ -57,7 +57,11 @@ type Settings struct {
 	Rehire    Rehire     // the new rule; "" keeps the saved one
 	Swaps     Swaps      // the new rule; "" keeps the saved one
 	Nested    *bool      // whether groups are sent as members of groups; nil keeps the saved one
-	Confirmed int        // how many accounts the change may disable: the number to which an administrator agreed
+	// SecondApproval says whether a second operator must approve plans; nil keeps the saved value.
+	// Only the command line can switch it off: an operator must not be able to lift the rule in
+	// order to approve a plan of their own.
+	SecondApproval *bool
+	Confirmed      int // how many accounts the change may disable: the number to which an administrator agreed
 }
 
 // MappingEdit changes an object mapping. Fields that are nil change nothing.
@@ -113,6 +117,9 @@ func (j *Jobs) SaveFrom(ctx context.Context, k Key, decide func(now Job) (Settin
 		s, err := decide(*job)
 		if err != nil {
 			return "", err
+		}
+		if off := s.SecondApproval != nil && !*s.SecondApproval; off && job.SecondApproval && event.ParseActor(actor).Kind != event.Command {
+			return "", &InputError{Field: fieldSecondApproval, Text: "can be switched off only on the server, with rollcall app set --second-approval off"}
 		}
 		before := job.connection()
 		words, err := j.apply(job, s)
@@ -229,6 +236,10 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 		job.Nested = *s.Nested
 		job.LookAtAll++ // the members of all groups are compared again
 	}
+	if s.SecondApproval != nil && *s.SecondApproval != job.SecondApproval {
+		did = append(did, fieldSecondApproval+" set to "+onOrOff(*s.SecondApproval))
+		job.SecondApproval = *s.SecondApproval
+	}
 	if s.Status != job.Status {
 		did = append(did, fmt.Sprintf("Provisioning Status set to %s", s.Status))
 		job.Status = s.Status
@@ -240,6 +251,9 @@ func (j *Jobs) apply(job *Job, s Settings) (string, error) {
 	job.Confirmed += int64(s.Confirmed)
 	return strings.Join(did, ", ") + ".", nil
 }
+
+// fieldSecondApproval is the name of the setting Job.SecondApproval.
+const fieldSecondApproval = "Second approval"
 
 func onOrOff(on bool) string {
 	if on {

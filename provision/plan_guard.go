@@ -84,7 +84,7 @@ func (g *planGuard) keepForJudgement(w *work, o *PlannedObject, c consequence, o
 func (r *run) confirmedDisablesOfNextCycle() int {
 	switch {
 	case r.state.LookAtAll != r.job.LookAtAll:
-		return int(r.job.Confirmed - r.state.Confirmed)
+		return r.job.confirmedSince(r.state.Confirmed)
 	case r.state.Phase != Idle:
 		return r.state.Cycle.Allowed
 	}

@@ -50,7 +50,7 @@ func (e *Engine) beginPlan(ctx context.Context, k Key, actor string, undo *Undo)
 		}
 	}
 	now := e.Now()
-	p := StoredPlan{Key: k, ID: e.NewID(), State: PlanMaking, MadeBy: actor, Started: now, Alive: now, Settings: job.settingsOfPlans(), Undo: undo, Report: PlanReport{Notes: []string{}}}
+	p := StoredPlan{Key: k, ID: e.NewID(), State: PlanMaking, MadeBy: actor, MadeByID: operatorID(ctx, actor), Started: now, Alive: now, Settings: job.settingsOfPlans(), Undo: undo, Report: PlanReport{Notes: []string{}}}
 	return p, e.Plans.StartPlan(ctx, p)
 }
 
@@ -295,7 +295,50 @@ func (w *work) plannedLane() Lane {
 // settingsOfPlans returns a string that identifies the settings on which a plan depends. Any change
 // of these settings changes the string.
 func (j Job) settingsOfPlans() string {
-	return fmt.Sprintf("%d.%d %s %s %s %t", j.ForgetLinks, j.LookAtAll, j.Scope, j.Rehire, j.Swaps, j.Nested)
+	settings := fmt.Sprintf("%d.%d %s %s %s %t", j.ForgetLinks, j.LookAtAll, j.Scope, j.Rehire, j.Swaps, j.Nested)
+	if j.SecondApproval {
+		settings += secondApprovalMark
+	}
+	return settings
+}
+
+// secondApprovalMark is the end of the settings of a plan that a second operator must approve.
+const secondApprovalMark = " second approval"
+
+// NeedsSecondApproval reports whether only an operator other than the one who made the plan can
+// approve it.
+func (p *StoredPlan) NeedsSecondApproval() bool {
+	return strings.HasSuffix(p.Settings, secondApprovalMark)
+}
+
+// operatorID returns the id of the operator that ctx carries as the actor. It returns "" if the
+// actor is not an operator, such as the command line or an API key.
+func operatorID(ctx context.Context, actor string) string {
+	if in := event.ActorIn(ctx); in.Kind == event.Operator && in.Label() == actor {
+		return in.ID
+	}
+	return ""
+}
+
+// CheckApprover returns an *InputError if the plan needs the approval of a second operator, and the
+// actor cannot give it. The actor must be an operator: the command line and API keys do not show
+// which person uses them. Nor may the actor be the operator who made the plan, whose id and name
+// both count, so that somebody who is removed and added again is no second person.
+func (e *Engine) CheckApprover(ctx context.Context, p StoredPlan, actor string) error {
+	if !p.NeedsSecondApproval() {
+		return nil
+	}
+	no := func(text string) error { return &InputError{Field: "Plan", Text: p.Short() + " " + text} }
+	id := operatorID(ctx, actor)
+	switch {
+	case id == "":
+		return no("needs the approval of a second operator, because Second approval is on. Approve it on its page: the command line and API keys do not show who you are")
+	case p.MadeByID == "":
+		return no("was not made by an operator on its page, so no other operator can be told from its maker. Make it again on its page, and have another operator approve it")
+	case id == p.MadeByID, strings.EqualFold(actor, p.MadeBy):
+		return no("was made by you. Another operator has to approve it, because Second approval is on")
+	}
+	return nil
 }
 
 // Short returns the first characters of the plan's hash, which name the plan in commands. It
@@ -406,6 +449,9 @@ func (e *Engine) checkUsable(ctx context.Context, p StoredPlan, states ...PlanSt
 	if !slices.Contains(states, p.State) {
 		switch p.State {
 		case PlanReady:
+			if p.NeedsSecondApproval() {
+				return no("is not approved yet. An operator other than the one who made it has to approve it on its page")
+			}
 			return no("is not approved yet")
 		case PlanApproved:
 			return no("is approved already")
@@ -448,20 +494,34 @@ func (e *Engine) CanApply(ctx context.Context, k Key, hash string) error {
 	return e.checkUsable(ctx, p, PlanApproved, PlanApplying)
 }
 
+// CanApprove returns the error with which ApprovePlan would refuse the plan, or nil if the actor can
+// approve it.
+func (e *Engine) CanApprove(ctx context.Context, p StoredPlan, actor string) error {
+	if err := e.checkUsable(ctx, p, PlanReady); err != nil {
+		return err
+	}
+	return e.CheckApprover(ctx, p, actor)
+}
+
 // ApprovePlan allows a plan to be applied with all its operations, including those that the guard
 // would hold. The error is ErrNoPlan if there is no such plan, an *InputError if it cannot be
-// approved, and ErrChanged if its state has just changed.
+// approved or if the actor may not approve it, see CheckApprover, and ErrChanged if its state has
+// just changed.
 func (e *Engine) ApprovePlan(ctx context.Context, k Key, hash, actor string) (StoredPlan, error) {
 	p, err := e.FindPlan(ctx, k, hash)
 	if err != nil {
 		return p, err
 	}
-	if err := e.checkUsable(ctx, p, PlanReady); err != nil {
+	if err := e.CanApprove(ctx, p, actor); err != nil {
 		return p, err
 	}
 	before := p.State
-	p.State, p.ApprovedBy, p.Approved = PlanApproved, actor, e.Now()
-	return p, e.Plans.ChangePlan(ctx, p, []PlanState{before}, e.planEvent(ctx, p, event.ProvisioningPlanApproved, actor, fmt.Sprintf("Plan %s was approved: %s.", p.Short(), p.Report.operations())))
+	p.State, p.ApprovedBy, p.ApprovedID, p.Approved = PlanApproved, actor, operatorID(ctx, actor), e.Now()
+	words := fmt.Sprintf("Plan %s was approved: %s.", p.Short(), p.Report.operations())
+	if p.NeedsSecondApproval() {
+		words = fmt.Sprintf("Plan %s, made by %s, was approved: %s.", p.Short(), event.ParseActor(p.MadeBy).Words(), p.Report.operations())
+	}
+	return p, e.Plans.ChangePlan(ctx, p, []PlanState{before}, e.planEvent(ctx, p, event.ProvisioningPlanApproved, actor, words))
 }
 
 // CancelPlan prevents a plan from being applied. If the plan is being applied, operations that were

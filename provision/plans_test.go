@@ -490,3 +490,147 @@ func stopAfter(w *world, n int, stop func()) {
 		return false
 	}
 }
+
+// as returns a context in which an operator acts, and the operator's label.
+func as(ctx context.Context, id, name string) (context.Context, string) {
+	a := event.Actor{Kind: event.Operator, ID: id, Name: name}
+	return event.WithActor(ctx, a), a.Label()
+}
+
+// TestASecondOperatorApproves has the setting on. Nobody approves a plan of their own, and whoever
+// cannot be told apart approves none.
+func TestASecondOperatorApproves(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorldOn(t, db, off)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lund"))
+		set := func(on bool, actor string) error {
+			_, err := w.jobs.Edit(t.Context(), w.key, func(s *provision.Settings) { s.SecondApproval = &on }, actor)
+			return err
+		}
+		refused := func(err error, words string) {
+			t.Helper()
+			var input *provision.InputError
+			if !errors.As(err, &input) || !strings.Contains(err.Error(), words) {
+				t.Errorf("got %v, want %q", err, words)
+			}
+		}
+		kim, kimLabel := as(t.Context(), "o1", "kim")
+		sam, samLabel := as(t.Context(), "o2", "sam")
+		makePlan := func(ctx context.Context, actor string) provision.StoredPlan {
+			t.Helper()
+			p, err := w.engine.BeginPlan(ctx, w.key, actor)
+			if err == nil {
+				p, err = w.engine.FillPlan(ctx, p, nil)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			return p
+		}
+		approve := func(ctx context.Context, p provision.StoredPlan, actor string) error {
+			_, err := w.engine.ApprovePlan(ctx, w.key, p.ID, actor)
+			return err
+		}
+		// A plan that its maker approved before is not applied after the setting is on.
+		early := makePlan(kim, kimLabel)
+		if err := approve(kim, early, kimLabel); err != nil {
+			t.Fatal(err)
+		}
+		if err := set(true, kimLabel); err != nil {
+			t.Fatal(err)
+		}
+		_, _, err := w.engine.ApplyPlan(kim, w.key, early.ID, "test", kimLabel, nil)
+		refused(err, "was made with other settings")
+
+		p := makePlan(kim, kimLabel)
+		_, _, err = w.engine.ApplyPlan(kim, w.key, p.ID, "test", kimLabel, nil)
+		refused(err, "An operator other than the one who made it has to approve it on its page")
+		refused(approve(kim, p, kimLabel), "was made by you. Another operator has to approve it")
+		refused(approve(t.Context(), p, "cli"), "the command line and API keys do not show who you are")
+		refused(approve(t.Context(), p, samLabel), "the command line and API keys do not show who you are")
+		refused(approve(event.WithActor(t.Context(), event.Actor{Kind: event.APIKey, ID: "k1", Name: "key"}), p, "key:key"), "the command line and API keys do not show who you are")
+		again, againLabel := as(t.Context(), "o3", "Kim")
+		refused(approve(again, p, againLabel), "was made by you")
+		renamed, renamedLabel := as(t.Context(), "o1", "kimberly")
+		refused(approve(renamed, p, renamedLabel), "was made by you")
+		refused(approve(sam, makePlan(t.Context(), "cli"), samLabel), "Make it again on its page")
+
+		// Only the command line switches it off, and not in order to approve a plan that exists.
+		refused(set(false, kimLabel), "can be switched off only on the server")
+		p = makePlan(kim, kimLabel)
+		if err := set(false, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		refused(approve(kim, p, kimLabel), "was made with other settings")
+		if err := set(true, "cli"); err != nil {
+			t.Fatal(err)
+		}
+
+		p = makePlan(kim, kimLabel)
+		if err := approve(sam, p, samLabel); err != nil {
+			t.Fatal(err)
+		}
+		p, counts, err := w.engine.ApplyPlan(kim, w.key, p.ID, "test", kimLabel, nil)
+		if err != nil || counts.Sent != 1 || p.ApprovedBy != samLabel || p.MadeBy != kimLabel || w.app.user("ada@contoso.com") == nil {
+			t.Errorf("applied %+v, %+v, %v", p, counts, err)
+		}
+		all, err := store.Events{DB: db}.Recent(t.Context(), event.Directory(string(w.key.Directory)), "", event.Position{}, 100)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var said []string
+		for _, e := range all {
+			if e.Name == event.ProvisioningPlanApproved && e.By.ID == "o2" || strings.Contains(e.Text, "Second approval") {
+				said = append(said, e.Actor+" "+e.Text)
+			}
+		}
+		if got := strings.Join(said, "\n"); !strings.Contains(got, samLabel+" Plan "+p.Short()+", made by kim (operator), was approved: 1 to create") || !strings.Contains(got, "cli Second approval set to off.") {
+			t.Errorf("the events are %q", got)
+		}
+	})
+}
+
+// TestOneOperatorDoesNotApproveWhatIsOnHold has the setting on. What is on hold is approved with a
+// plan, and the agreement of one operator to a change of the settings lets nothing pass.
+func TestOneOperatorDoesNotApproveWhatIsOnHold(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t, storetest.New(t), 30)
+	on := true
+	_, err := g.jobs.Edit(t.Context(), g.key, func(s *provision.Settings) { s.SecondApproval = &on }, "cli")
+	g.must(err)
+	g.importRows(blocking(0, 20), directory.ImportOptions{})
+	g.cycle()
+	g.wantActive("held", 30)
+	held := g.held()
+	var input *provision.InputError
+	if _, err := g.jobs.Approve(t.Context(), g.key, held.ID, provision.AnyBatch, "cli"); !errors.As(err, &input) || !strings.Contains(err.Error(), "Make a plan") {
+		t.Errorf("got %v", err)
+	}
+	g.cycle()
+	g.wantActive("still held", 30)
+	kim, kimLabel := as(t.Context(), "o1", "kim")
+	p, err := g.engine.BeginPlan(kim, g.key, kimLabel)
+	g.must(err)
+	p, err = g.engine.FillPlan(kim, p, nil)
+	g.must(err)
+	if p.Report.OnHold != 20 {
+		t.Fatalf("planned %+v", p.Report)
+	}
+	sam, samLabel := as(t.Context(), "o2", "sam")
+	_, err = g.engine.ApprovePlan(sam, g.key, p.ID, samLabel)
+	g.must(err)
+	g.applyPlan(p)
+	g.wantActive("applied", 10)
+	g.nothingHeld("applied")
+
+	// One operator agrees that a change of the mapping disables nine more.
+	scope := []provision.FilterGroup{{Name: "filter", Clauses: []provision.FilterClause{{SourceOperandName: "userPrincipalName", OperatorName: "EQUALS", TargetOperand: provision.FilterOperand{Values: []string{"user029@contoso.example"}}}}}}
+	_, err = g.jobs.SetMapping(t.Context(), g.key, userRows, provision.MappingEdit{Scope: &scope, Confirmed: 9}, kimLabel)
+	g.must(err)
+	if report, err := g.engine.Plan(t.Context(), g.key, func(provision.PlannedObject) error { return nil }); err != nil || report.OnHold != 9 || report.Disables != 0 {
+		t.Errorf("planned %+v, %v", report, err)
+	}
+	g.cycle()
+	g.wantActive("confirmed by one", 10)
+}

@@ -15,6 +15,7 @@ type StoredPlan struct {
 	Hash     string    `json:"hash"` // hash of the job's settings and all planned operations; "" until the plan is made
 	State    PlanState `json:"state"`
 	MadeBy   string    `json:"madeBy"` // the person who had the plan made
+	MadeByID string    `json:"-"`      // the id of the operator who had the plan made; "" if it was somebody else
 	Started  time.Time `json:"started"`
 	Made     time.Time `json:"made,omitzero"`    // when the plan was complete, or could not be made; zero until then
 	Expires  time.Time `json:"expires,omitzero"` // when it is too late to approve or apply the plan; zero until it is made
@@ -32,6 +33,7 @@ type StoredPlan struct {
 
 	ApprovedBy string    `json:"approvedBy,omitempty"`
 	Approved   time.Time `json:"approved,omitzero"`
+	ApprovedID string    `json:"-"` // the id of the operator who approved the plan; "" if it was somebody else
 	AppliedBy  string    `json:"appliedBy,omitempty"`
 	Applied    time.Time `json:"applied,omitzero"` // when no operation was left to send; zero until then
 

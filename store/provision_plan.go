@@ -49,9 +49,9 @@ func (s Provisioning) StartPlan(ctx context.Context, p provision.StoredPlan) err
 			undo = string(document)
 		}
 		return t.exec(ctx, `
-			insert into job_plan (directory, app, id, hash, state, settings, reads, made_by, started, made, expires, alive, report, problem, approved_by, approved, applied_by, applied, undo)
-			values ($1, $2, $3, '', $4, $5, $6, $7, $8, 0, 0, $9, $10, '', '', 0, '', 0, $11)`,
-			p.ID, string(p.State), p.Settings, boolToInt(p.Reads), p.MadeBy, micros(p.Started), micros(p.Alive), string(report), undo)
+			insert into job_plan (directory, app, id, hash, state, settings, reads, made_by, started, made, expires, alive, report, problem, approved_by, approved, applied_by, applied, undo, made_by_id)
+			values ($1, $2, $3, '', $4, $5, $6, $7, $8, 0, 0, $9, $10, '', '', 0, '', 0, $11, $12)`,
+			p.ID, string(p.State), p.Settings, boolToInt(p.Reads), p.MadeBy, micros(p.Started), micros(p.Alive), string(report), undo, p.MadeByID)
 	})
 }
 
@@ -112,10 +112,10 @@ func (s Provisioning) ChangePlan(ctx context.Context, p provision.StoredPlan, fr
 		}
 		if err := t.exec(ctx, `
 			update job_plan
-			set hash = $4, state = $5, made = $6, expires = $7, alive = $8, report = $9, problem = $10, approved_by = $11, approved = $12, applied_by = $13, applied = $14, reads = $15
+			set hash = $4, state = $5, made = $6, expires = $7, alive = $8, report = $9, problem = $10, approved_by = $11, approved = $12, applied_by = $13, applied = $14, reads = $15, approved_by_id = $16
 			where directory = $1 and app = $2 and id = $3`,
 			p.ID, p.Hash, string(p.State), micros(p.Made), micros(p.Expires), micros(p.Alive), string(report), p.Problem,
-			p.ApprovedBy, micros(p.Approved), p.AppliedBy, micros(p.Applied), boolToInt(p.Reads)); err != nil {
+			p.ApprovedBy, micros(p.Approved), p.AppliedBy, micros(p.Applied), boolToInt(p.Reads), p.ApprovedID); err != nil {
 			return err
 		}
 		if p.State == provision.PlanCancelled {
@@ -297,7 +297,7 @@ func (t jobTx) listPlans(ctx context.Context) ([]provision.StoredPlan, error) {
 		var reads, started, made, expires, alive, approved, applied int64
 		var report, undo string
 		if err := row.Scan(&p.ID, &p.Hash, &p.State, &p.Settings, &reads, &p.MadeBy, &started, &made, &expires, &alive, &report, &p.Problem,
-			&p.ApprovedBy, &approved, &p.AppliedBy, &applied, &undo); err != nil {
+			&p.ApprovedBy, &approved, &p.AppliedBy, &applied, &undo, &p.MadeByID, &p.ApprovedID); err != nil {
 			return p, err
 		}
 		p.Reads, p.Started, p.Made, p.Expires, p.Alive = reads != 0, fromMicros(started), fromMicros(made), fromMicros(expires), fromMicros(alive)
@@ -312,7 +312,7 @@ func (t jobTx) listPlans(ctx context.Context) ([]provision.StoredPlan, error) {
 		}
 		return p, nil
 	}, `
-		select id, hash, state, settings, reads, made_by, started, made, expires, alive, report, problem, approved_by, approved, applied_by, applied, undo
+		select id, hash, state, settings, reads, made_by, started, made, expires, alive, report, problem, approved_by, approved, applied_by, applied, undo, made_by_id, approved_by_id
 		from job_plan
 		where directory = $1 and app = $2
 		order by started desc, id desc`, t.directory, t.app)

@@ -27,6 +27,7 @@ func (c *command) appCommand() *cobra.Command {
 type jobFlags struct {
 	tenantURL, secretFile, scope, actions string // the values of --tenant-url, --secret-token-file, --scope and --actions
 	rehire, swaps, nested, exactCase      string // the values of --rehire, --swaps, --nested-groups and --exact-case
+	secondApproval                        string // the value of --second-approval
 	start, pause, yes                     bool   // whether --start, --pause and --yes were given
 }
 
@@ -38,6 +39,7 @@ func (f *jobFlags) register(cmd *cobra.Command) {
 	flags.StringVar(&f.actions, "actions", "", "Target Object Actions for users: any of create,update,delete; or none")
 	flags.StringVar(&f.rehire, "rehire", "", "what to do for a person whose name belongs to the account of a person who has left: ask, adopt (take over the account if both have the same employeeId) or new (make another account)")
 	flags.StringVar(&f.swaps, "swaps", "", "people who have each other's names: ask, or temporary (one of them gets a temporary name in between)")
+	flags.StringVar(&f.secondApproval, "second-approval", "", "plans: off (one person approves) or on (an operator other than the one who made the plan approves it on its page)")
 	flags.StringVar(&f.nested, "nested-groups", "", "groups that are members of groups: off (leave them out, as Entra does) or on (send them as members)")
 	flags.StringVar(&f.exactCase, "exact-case", "", "target attributes of users whose case counts, with commas; or none")
 	flags.BoolVar(&f.start, "start", false, "set Provisioning Status to On")
@@ -45,7 +47,7 @@ func (f *jobFlags) register(cmd *cobra.Command) {
 
 // anyGiven reports whether at least one of the flags was given.
 func (f *jobFlags) anyGiven(cmd *cobra.Command) bool {
-	for _, name := range []string{"tenant-url", "secret-token-file", "scope", "actions", "rehire", "swaps", "nested-groups", "exact-case", "start", "pause"} {
+	for _, name := range []string{"tenant-url", "secret-token-file", "scope", "actions", "rehire", "swaps", "nested-groups", "second-approval", "exact-case", "start", "pause"} {
 		if cmd.Flags().Changed(name) {
 			return true
 		}
@@ -141,7 +143,8 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 		{before.actions != after.actions, "Target Object Actions are " + after.actions},
 		{before.rehire != after.rehire, "Re-hire is " + string(after.rehire)},
 		{before.swaps != after.swaps, "Swapped names is " + string(after.swaps)},
-		{before.nested != after.nested, "Nested groups is " + nestedWord(after.nested)},
+		{before.nested != after.nested, "Nested groups is " + onOff(after.nested)},
+		{before.second != after.second, "Second approval is " + onOff(after.second)},
 		{before.exact != after.exact, "Exact case is " + after.exact},
 		{before.status != after.status, "Provisioning Status is " + string(after.status)},
 	} {
@@ -253,6 +256,7 @@ type jobSettings struct {
 	rehire    provision.Rehire // what to do for a person whose name belongs to the account of a person who has left
 	swaps     provision.Swaps  // what to do for people who exchange their matching values
 	nested    bool             // whether groups are sent as members of groups
+	second    bool             // whether a second operator must approve plans
 	exact     string           // the value of --exact-case
 	status    provision.Status
 }
@@ -263,7 +267,7 @@ func settingsOf(job provision.Job) (jobSettings, error) {
 		return jobSettings{}, err
 	}
 	return jobSettings{
-		job.TenantURL, job.SealedSecret, job.Scope, strings.Join(actionWords(m.FlowTypes), ", "), job.Rehire, job.Swaps, job.Nested, exactCaseText(job.Schema, m), job.Status,
+		job.TenantURL, job.SealedSecret, job.Scope, strings.Join(actionWords(m.FlowTypes), ", "), job.Rehire, job.Swaps, job.Nested, job.SecondApproval, exactCaseText(job.Schema, m), job.Status,
 	}, nil
 }
 
@@ -275,18 +279,11 @@ func exactCaseText(s *provision.Schema, m *provision.ObjectMapping) string {
 	return "none"
 }
 
-// The values of --nested-groups.
+// The values of --nested-groups and --second-approval.
 const (
-	nestedOff = "off"
-	nestedOn  = "on"
+	switchOff = "off"
+	switchOn  = "on"
 )
-
-func nestedWord(nested bool) string {
-	if nested {
-		return nestedOn
-	}
-	return nestedOff
-}
 
 func scopeWords(scope provision.Scope) string {
 	if scope == provision.Everyone {
@@ -331,12 +328,20 @@ func (f *jobFlags) flagEdits(c *command, cmd *cobra.Command) (func(*provision.Se
 		edits = append(edits, func(s *provision.Settings) { s.Swaps = rule })
 	}
 	if given("nested-groups") {
-		word, err := parseOneOf(cmd, "nested-groups", f.nested, nestedOff, nestedOn)
+		word, err := parseOneOf(cmd, "nested-groups", f.nested, switchOff, switchOn)
 		if err != nil {
 			return nil, err
 		}
-		nested := word == nestedOn
+		nested := word == switchOn
 		edits = append(edits, func(s *provision.Settings) { s.Nested = &nested })
+	}
+	if given("second-approval") {
+		word, err := parseOneOf(cmd, "second-approval", f.secondApproval, switchOff, switchOn)
+		if err != nil {
+			return nil, err
+		}
+		second := word == switchOn
+		edits = append(edits, func(s *provision.Settings) { s.SecondApproval = &second })
 	}
 	if given("exact-case") {
 		exact := []string{}
@@ -463,7 +468,7 @@ delete that were not there before, and a --tenant-url that leads to another
 application ask first, with the numbers. --yes answers that question.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, _ []string) error {
 			if !f.anyGiven(cmd) {
-				return usagef(cmd, "nothing to set: give at least one of --tenant-url, --secret-token-file, --scope, --actions, --rehire, --swaps, --nested-groups, --exact-case, --start, --pause")
+				return usagef(cmd, "nothing to set: give at least one of --tenant-url, --secret-token-file, --scope, --actions, --rehire, --swaps, --nested-groups, --second-approval, --exact-case, --start, --pause")
 			}
 			job, changed, err := f.apply(cmd.Context(), c, s, cmd, h, app)
 			if err != nil {
@@ -476,7 +481,7 @@ application ask first, with the numbers. --yes answers that question.`,
 			actions := actionWords(m.FlowTypes)
 			return c.print(map[string]any{
 				"name": app.Name, "tenantUrl": job.TenantURL, "secretTokenSaved": job.HasSecret(), "scope": job.Scope, "actions": actions, "status": job.Status,
-				"rehire": job.Rehire, "swaps": job.Swaps, "nestedGroups": job.Nested, "exactCase": job.Schema.ExactCase(m),
+				"rehire": job.Rehire, "swaps": job.Swaps, "nestedGroups": job.Nested, "secondApproval": job.SecondApproval, "exactCase": job.Schema.ExactCase(m),
 				"changed": changed,
 			}, func(w io.Writer) {
 				if len(changed) == 0 {
@@ -570,7 +575,8 @@ type appDetails struct {
 	Actions     []string `json:"actions,omitempty"`
 	Rehire      string   `json:"rehire,omitempty"`
 	Swaps       string   `json:"swaps,omitempty"`
-	Nested      bool     `json:"nestedGroups"` // whether groups are sent as members of groups
+	Nested      bool     `json:"nestedGroups"`   // whether groups are sent as members of groups
+	Second      bool     `json:"secondApproval"` // whether a second operator must approve plans
 	ExactCase   string   `json:"exactCase,omitempty"`
 	Status      string   `json:"provisioningStatus,omitempty"`
 }
@@ -615,7 +621,7 @@ func (s *services) appDetails(ctx context.Context, h *directory.Handle, app dire
 	}
 	d.Code, d.LinkedAccounts, d.TenantURL, d.SecretToken = r.Code, r.Linked, r.Job.TenantURL, r.Job.HasSecret()
 	d.Scope, d.Status, d.Actions = string(r.Job.Scope), string(r.Job.Status), actionWords(m.FlowTypes)
-	d.Rehire, d.Swaps, d.Nested, d.ExactCase = string(r.Job.Rehire), string(r.Job.Swaps), r.Job.Nested, exactCaseText(r.Job.Schema, m)
+	d.Rehire, d.Swaps, d.Nested, d.Second, d.ExactCase = string(r.Job.Rehire), string(r.Job.Swaps), r.Job.Nested, r.Job.SecondApproval, exactCaseText(r.Job.Schema, m)
 	return d, nil
 }
 
@@ -630,8 +636,8 @@ func (c *command) printApp(w io.Writer, d appDetails, app directory.Application)
 	if d.SecretToken {
 		secret = "saved"
 	}
-	fmt.Fprintf(w, "Linked                 %s\nTenant URL             %s\nSecret Token           %s\nScope                  %s\nTarget Object Actions  %s\nExact case             %s\nRe-hire                %s\nSwapped names          %s\nNested groups          %s\nProvisioning Status    %s\n",
-		phrase.Count(d.LinkedAccounts, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.ExactCase, d.Rehire, d.Swaps, nestedWord(d.Nested), d.Status)
+	fmt.Fprintf(w, "Linked                 %s\nTenant URL             %s\nSecret Token           %s\nScope                  %s\nTarget Object Actions  %s\nExact case             %s\nRe-hire                %s\nSwapped names          %s\nNested groups          %s\nSecond approval        %s\nProvisioning Status    %s\n",
+		phrase.Count(d.LinkedAccounts, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.ExactCase, d.Rehire, d.Swaps, onOff(d.Nested), onOff(d.Second), d.Status)
 }
 
 // actionWords returns the names of the actions, in the form that --actions accepts.

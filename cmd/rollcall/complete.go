@@ -147,8 +147,8 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		return completionOf(provision.RehireAsk, provision.RehireAdopt, provision.RehireNew), true
 	case "--swaps":
 		return completionOf(provision.SwapsAsk, provision.SwapsTemporary), true
-	case "--nested-groups":
-		return completionOf(nestedOff, nestedOn), true
+	case "--nested-groups", "--second-approval":
+		return completionOf(switchOff, switchOn), true
 	case "--cycle":
 		return completionOf(lastCycle), true
 	case "--class":

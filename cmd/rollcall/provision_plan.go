@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -22,7 +23,12 @@ var errSomethingToDo = errors.New("something to do")
 // keptPlanJSON is a saved plan in --json output.
 type keptPlanJSON struct {
 	provision.StoredPlan
-	Counts provision.PlanCounts `json:"counts"`
+	SecondApproval bool                 `json:"secondApproval"` // whether only another operator than the maker can approve it
+	Counts         provision.PlanCounts `json:"counts"`
+}
+
+func newKeptPlanJSON(p provision.StoredPlan, n provision.PlanCounts) keptPlanJSON {
+	return keptPlanJSON{StoredPlan: p, SecondApproval: p.NeedsSecondApproval(), Counts: n}
 }
 
 // fillPlan makes a plan that was begun, and prints it. The error is errSomethingToDo if the plan has
@@ -62,6 +68,10 @@ func (c *command) showPlan(h *directory.Handle, app directory.Application, p pro
 	} else {
 		err = printPlanReport(peopleWriter{c.stdout}, p.Report)
 		if err == nil && p.Hash != "" && p.Report.SomethingToDo() {
+			if p.NeedsSecondApproval() {
+				_, err = fmt.Fprintf(peopleWriter{c.stdout}, "This is plan %s, kept until %s. It cannot be approved, because Second approval is on and the command line does not show who you are: make it on its page.\n", p.Short(), c.formatTime(p.Expires))
+				return cmp.Or(err, errSomethingToDo)
+			}
 			_, err = fmt.Fprintf(peopleWriter{c.stdout}, "This is plan %s, kept until %s. To send exactly this: rollcall provision plan approve %s %q %s, then plan apply.\n",
 				p.Short(), c.formatTime(p.Expires), h.Directory.Name, app.Name, p.Short())
 		}
@@ -86,7 +96,7 @@ func (c *command) provisionPlanList() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				out = append(out, keptPlanJSON{p, counts})
+				out = append(out, newKeptPlanJSON(p, counts))
 			}
 			return c.print(out, func(w io.Writer) {
 				if len(out) == 0 {
@@ -114,6 +124,12 @@ func (c *command) printKeptPlan(w io.Writer, p keptPlanJSON) {
 		fmt.Fprintf(w, "  %s", planOutcomes(p.Counts))
 	case p.State == provision.PlanReady || p.State == provision.PlanApproved:
 		fmt.Fprintf(w, "  until %s", c.formatTime(p.Expires))
+	}
+	switch {
+	case p.ApprovedBy != "":
+		fmt.Fprintf(w, "  approved by %s", oneLine(event.ParseActor(p.ApprovedBy).Words()))
+	case p.SecondApproval && p.State == provision.PlanReady:
+		fmt.Fprint(w, "  another operator has to approve it on its page")
 	}
 	fmt.Fprintln(w)
 }
@@ -178,7 +194,7 @@ something to do.`,
 			if err != nil {
 				return err
 			}
-			kept := keptPlanJSON{p, counts}
+			kept := newKeptPlanJSON(p, counts)
 			for _, row := range rows {
 				if c.json {
 					err = c.printLine(row)
@@ -260,10 +276,16 @@ func (c *command) provisionPlanApprove() *cobra.Command {
 		Use: "approve DIRECTORY APP HASH", Short: "Approve a plan, so that it can be applied", Args: exactArguments("DIRECTORY", "APP", "HASH"),
 		Long: `Approves the operations of a plan, also those that are on hold or would be. Nothing
 is sent yet: rollcall provision plan apply does that. Asks first if accounts would be
-disabled or deleted, or if memberships of groups end; --yes answers that question.`,
+disabled or deleted, or if memberships of groups end; --yes answers that question.
+
+If Second approval of the application is on, this command is refused: an operator other
+than the one who made the plan approves it on its page.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
 			p, err := s.engine.FindPlan(cmd.Context(), jobKey(h, app), args[0])
 			if err != nil {
+				return err
+			}
+			if err := s.engine.CanApprove(cmd.Context(), p, actor); err != nil {
 				return err
 			}
 			takes, ends := p.Report.Disables+p.Report.Deletes+p.Report.OnHold, p.Report.MembersRemoved+p.Report.MembersOnHold
@@ -341,7 +363,7 @@ to wait, or if --timeout ended it.`,
 			if err != nil {
 				return err
 			}
-			if err := c.print(keptPlanJSON{p, counts}, func(w io.Writer) {
+			if err := c.print(newKeptPlanJSON(p, counts), func(w io.Writer) {
 				fmt.Fprintf(w, "Plan %s: %s.\n", p.Short(), planOutcomes(counts))
 				if counts.Failed+counts.LeftOut+counts.Due+counts.MembersFailed+counts.MembersLeftOut > 0 {
 					fmt.Fprintf(w, "See each of them with: rollcall provision plan show %s %q %s\n", h.Directory.Name, app.Name, p.Short())

@@ -16,6 +16,10 @@ type heldPage struct {
 	console.Page
 	Causes []heldCauseView
 	Empty  console.EmptyState
+	// ApprovalNotice says that the operations are approved with a plan; nil if they are approved
+	// here.
+	ApprovalNotice *console.Notice
+	PlanURL        string
 }
 
 // heldCauseView shows one cause and its operations on hold.
@@ -46,6 +50,14 @@ func (p *Pages) showHeld(w http.ResponseWriter, r *http.Request, v *appVisit) er
 	pg.Title = "On hold"
 	pg.Lead = "These operations disable or delete accounts or groups, or remove members from groups, and one cause has more of them than it may send unasked. None of them is sent before an operator approves it. Everything else goes on."
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
+	job, err := p.Jobs.Get(r.Context(), v.jobKey())
+	if err != nil && !errors.Is(err, provision.ErrNoJob) {
+		return err
+	}
+	if job.SecondApproval {
+		pg.PlanURL = v.url("/provisioning/plan")
+		pg.ApprovalNotice = &console.Notice{Tone: console.ToneInfo, Title: "Another operator has to approve", Text: "Second approval is on. Make a plan: it has these operations, and another operator can approve it. You can reject them here."}
+	}
 	for _, h := range all {
 		c := heldCauseView{HeldCause: h, Heading: h.Words, ChangedText: changedMeanwhileText(h)}
 		c.ApproveURL, c.RejectURL = v.heldDecisionURL(h, approveHeld), v.heldDecisionURL(h, rejectHeld)
@@ -162,7 +174,10 @@ func (p *Pages) decideHeld(w http.ResponseWriter, r *http.Request, v *appVisit) 
 		decide, done = p.Jobs.Approve, "%s approved. They are sent now, or once Provisioning Status is On."
 	}
 	h, err := decide(r.Context(), v.jobKey(), r.PostFormValue("cause"), batch, v.actorLabel())
+	var input *provision.InputError
 	switch {
+	case errors.As(err, &input):
+		return p.redirectToHeld(w, r, v, console.Notice{Tone: console.ToneWarning, Title: "Nothing was decided.", Text: console.AsSentence(input.Error())})
 	case errors.Is(err, provision.ErrChanged), errors.Is(err, provision.ErrNothingHeld):
 		return p.redirectToHeld(w, r, v, heldChangedNotice)
 	case err != nil:

@@ -29,6 +29,7 @@ type planPage struct {
 	PollURL        string          // address that the page polls while the server makes or applies the plan, if there is no event stream; empty otherwise
 	StreamURL      string          // address of the event stream with the progress
 	Progress       string          // says how much of the plan has been made or applied
+	ApprovalNotice *console.Notice // says that another operator has to approve the plan; may be nil
 	OutdatedNotice *console.Notice // says that the settings have changed since the plan was made; may be nil
 	ProblemNotice  *console.Notice // says why no plan could be made; may be nil
 	ResultNotice   *console.Notice // says how many operations of the plan were sent, failed or were left out; may be nil
@@ -129,7 +130,7 @@ func (p *Pages) buildPlanPage(ctx context.Context, v *appVisit, form url.Values)
 		return nil, err
 	}
 	pg.Button, pg.Notes = "Make it again", plan.Report.Notes
-	pg.fillState(v, plan, counts, p.Engine.OutOfDate(ctx, plan))
+	pg.fillState(v, plan, counts, p.Engine.OutOfDate(ctx, plan), p.Engine.CheckApprover(ctx, plan, v.actorLabel()))
 	if plan.State == provision.PlanMaking || plan.State == provision.PlanApplying {
 		pg.PollURL = base + "?" + form.Encode()
 		pg.StreamURL = base + "/stream?" + form.Encode()
@@ -141,9 +142,14 @@ func (p *Pages) buildPlanPage(ctx context.Context, v *appVisit, form url.Values)
 }
 
 // fillState sets the fields that show the state of the plan, and which decisions are possible.
-func (pg *planPage) fillState(v *appVisit, plan provision.StoredPlan, counts provision.PlanCounts, outOfDate error) {
+// cannotApprove says why the operator who looks at the page cannot approve it; nil if the operator
+// can.
+func (pg *planPage) fillState(v *appVisit, plan provision.StoredPlan, counts provision.PlanCounts, outOfDate, cannotApprove error) {
 	pg.Hash, pg.MadeBy, pg.StartedAt = plan.Short(), console.ActorName(plan.MadeBy), plan.Started
 	pg.State = console.Badge{Tone: console.ToneInfo, Text: actionName(provision.Action(plan.State))}
+	if plan.ApprovedBy != "" {
+		pg.ApprovedBy = console.ActorName(plan.ApprovedBy)
+	}
 	step := func(text, icon, do string, primary bool) {
 		pg.Decisions = append(pg.Decisions, planDecision{Text: text, Icon: icon, IsPrimary: primary, URL: v.url("/provisioning/plan/decide") + "?" + url.Values{"plan": {plan.ID}, "do": {do}}.Encode()})
 	}
@@ -171,11 +177,13 @@ func (pg *planPage) fillState(v *appVisit, plan provision.StoredPlan, counts pro
 		if !plan.Report.SomethingToDo() {
 			return
 		}
-		if plan.State == provision.PlanReady {
+		switch {
+		case plan.State == provision.PlanReady && cannotApprove != nil:
+			pg.ApprovalNotice = &console.Notice{Tone: console.ToneInfo, Title: "Another operator has to approve this plan", Text: console.AsSentence(cannotApprove.Error())}
+		case plan.State == provision.PlanReady:
 			step("Approve…", "check", approvePlan, true)
-		} else {
+		default:
 			pg.State.Tone = console.ToneGood
-			pg.ApprovedBy = console.ActorName(plan.ApprovedBy)
 			step("Apply…", "send", applyPlan, true)
 		}
 		step("Cancel", "x", cancelPlan, false)

@@ -21,29 +21,30 @@ import (
 // of the setup guide (docs/guide.md).
 type provisioningPage struct {
 	console.Page
-	AppName          string
-	IsStarted        bool // whether the operator clicked "Get started", or the job exists
-	StartURL         string
-	IsSaved          bool // whether the job exists; then the page also shows its mappings, settings and status
-	Form             provisioningForm
-	StartValues      []console.HiddenField          // the stored values with which the form started
-	Errors           map[string]*console.FieldError // the inputs' errors, by the name of the input
-	TestNotice       *console.Notice                // the result of "Test Connection", or an error that is not about an input; may be nil
-	TestedAt         time.Time                      // when the connection was tested; zero if TestNotice is not the result of a test
-	ConnectionWorks  bool                           // whether the test succeeded
-	HasUnsavedValues bool                           // whether the form shows typed values that are not saved yet
-	DraftID          string                         // id of the draft that holds the typed values; may be empty
-	HasTypedSecret   bool                           // whether the draft includes a Secret Token
-	FormURL          string
-	TestURL          string
-	DiscardURL       string
-	StartButtonText  string
-	RestartURL       string
-	HeldURL          string
-	LogsURL          string
-	ReloadURL        string
-	StreamURL        string // address of the event stream with the progress
-	PollInterval     string // how often the page polls for progress without an event stream, such as "3s"; empty means that there is nothing to follow
+	AppName            string
+	IsStarted          bool // whether the operator clicked "Get started", or the job exists
+	StartURL           string
+	IsSaved            bool // whether the job exists; then the page also shows its mappings, settings and status
+	Form               provisioningForm
+	StartValues        []console.HiddenField          // the stored values with which the form started
+	SecondApprovalIsOn bool                           // whether Second approval is on, so that this page cannot switch it off
+	Errors             map[string]*console.FieldError // the inputs' errors, by the name of the input
+	TestNotice         *console.Notice                // the result of "Test Connection", or an error that is not about an input; may be nil
+	TestedAt           time.Time                      // when the connection was tested; zero if TestNotice is not the result of a test
+	ConnectionWorks    bool                           // whether the test succeeded
+	HasUnsavedValues   bool                           // whether the form shows typed values that are not saved yet
+	DraftID            string                         // id of the draft that holds the typed values; may be empty
+	HasTypedSecret     bool                           // whether the draft includes a Secret Token
+	FormURL            string
+	TestURL            string
+	DiscardURL         string
+	StartButtonText    string
+	RestartURL         string
+	HeldURL            string
+	LogsURL            string
+	ReloadURL          string
+	StreamURL          string // address of the event stream with the progress
+	PollInterval       string // how often the page polls for progress without an event stream, such as "3s"; empty means that there is nothing to follow
 
 	IsLocked    bool // whether the mode can no longer be changed from Automatic to Manual
 	SourceName  string
@@ -64,6 +65,7 @@ type provisioningForm struct {
 	Rehire           provision.Rehire
 	Swaps            provision.Swaps
 	NestedGroups     string // whether groups are sent as members of groups: nestedOff or nestedOn
+	SecondApproval   string // whether a second operator must approve plans: nestedOff or nestedOn
 	Status           provision.Status
 }
 
@@ -87,7 +89,10 @@ func (f provisioningForm) UsesTemporaryNames() bool { return f.Swaps == provisio
 // SendsNestedGroups reports whether groups are sent as members of other groups.
 func (f provisioningForm) SendsNestedGroups() bool { return f.NestedGroups == nestedOn }
 
-// The values of the input "Nested groups".
+// NeedsSecondApproval reports whether a second operator must approve plans.
+func (f provisioningForm) NeedsSecondApproval() bool { return f.SecondApproval == nestedOn }
+
+// The values of the inputs "Nested groups" and "Second approval".
 const (
 	nestedOff = "off"
 	nestedOn  = "on"
@@ -178,7 +183,8 @@ func (p *Pages) buildProvisioningPage(r *http.Request, v *appVisit) (*provisioni
 		return nil, err
 	}
 	job := report.Job
-	pg.Form = provisioningForm{Mode: job.Mode, TenantURL: job.TenantURL, HasSecret: job.HasSecret(), Scope: job.Scope, Rehire: job.Rehire, Swaps: job.Swaps, NestedGroups: nestedValue(job.Nested), Status: job.Status}
+	pg.Form = provisioningForm{Mode: job.Mode, TenantURL: job.TenantURL, HasSecret: job.HasSecret(), Scope: job.Scope, Rehire: job.Rehire, Swaps: job.Swaps, NestedGroups: nestedValue(job.Nested), SecondApproval: nestedValue(job.SecondApproval), Status: job.Status}
+	pg.SecondApprovalIsOn = job.SecondApproval
 	fields := provisioningFields()
 	if !pg.IsSaved {
 		fields = fields[:3] // the first form has neither scope nor status
@@ -362,6 +368,7 @@ func provisioningFields() []console.EditField {
 		}),
 		console.ChoiceField("swaps", "Swapped names", map[string]string{string(provision.SwapsAsk): "Ask", string(provision.SwapsTemporary): "Use a temporary name"}),
 		console.ChoiceField("nested", "Nested groups", map[string]string{nestedOff: "Leave them out", nestedOn: "Send them as members"}),
+		console.ChoiceField("second", "Second approval", map[string]string{nestedOff: "One person is enough", nestedOn: "Another operator approves"}),
 		{Name: "status", Label: "Provisioning Status"},
 	}
 }
@@ -369,7 +376,7 @@ func provisioningFields() []console.EditField {
 func provisioningValues(job provision.Job) map[string]string {
 	return map[string]string{
 		"mode": string(job.Mode), "tenantURL": job.TenantURL, "secret": job.SecretMark(), "scope": string(job.Scope), "status": string(job.Status),
-		"rehire": string(job.Rehire), "swaps": string(job.Swaps), "nested": nestedValue(job.Nested),
+		"rehire": string(job.Rehire), "swaps": string(job.Swaps), "nested": nestedValue(job.Nested), "second": nestedValue(job.SecondApproval),
 	}
 }
 
@@ -391,6 +398,7 @@ func (p *Pages) readProvisioningForm(r *http.Request, v *appVisit) (provisioning
 		Mode: provision.Mode(r.PostForm.Get("mode")), TenantURL: strings.TrimSpace(r.PostForm.Get("tenantURL")), Secret: strings.TrimSpace(r.PostForm.Get("secretToken")),
 		RestoresMappings: r.PostForm.Get("restore") != "", Scope: provision.Scope(r.PostForm.Get("scope")), Status: provision.Status(r.PostForm.Get("status")),
 		Rehire: provision.Rehire(r.PostForm.Get("rehire")), Swaps: provision.Swaps(r.PostForm.Get("swaps")), NestedGroups: r.PostForm.Get("nested"),
+		SecondApproval: r.PostForm.Get("second"),
 	}
 	if f.Secret == "" && r.PostForm.Get("secretTyped") != "" {
 		if d := p.findDraft(r, v, r.PostForm.Get(draftField)); d != nil {
@@ -537,6 +545,11 @@ func newSettings(values map[string]string, secret string) (provision.Settings, e
 		return s, &provision.InputError{Field: "Nested groups", Text: "must be on or off"}
 	}
 	s.Nested = &nested
+	second := values["second"] == nestedOn
+	if !second && values["second"] != nestedOff {
+		return s, &provision.InputError{Field: "Second approval", Text: "must be on or off"}
+	}
+	s.SecondApproval = &second
 	if values["secret"] == typedSecret {
 		if secret == "" {
 			return s, &provision.InputError{Field: "Secret Token", Text: "was typed too long ago; type it again"}
@@ -568,7 +581,7 @@ func (p *Pages) showRefusedForm(w http.ResponseWriter, r *http.Request, v *appVi
 	}
 	pg.showDraft(draft)
 	pg.IsStarted = true
-	names := map[string]string{"Provisioning Mode": "mode", "Tenant URL": "tenantURL", "Secret Token": "secretToken", "Scope": "scope", "Re-hire": "rehire", "Swapped names": "swaps", "Nested groups": "nested", "Provisioning Status": "status"}
+	names := map[string]string{"Provisioning Mode": "mode", "Tenant URL": "tenantURL", "Secret Token": "secretToken", "Scope": "scope", "Re-hire": "rehire", "Swapped names": "swaps", "Nested groups": "nested", "Second approval": "second", "Provisioning Status": "status"}
 	text := console.AsSentence(input.Field + " " + input.Text)
 	if name, ok := names[input.Field]; ok {
 		pg.Errors[name] = &console.FieldError{For: name, Text: text}

@@ -290,6 +290,9 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 			return false, nil
 		}
 		next := l.queue[0]
+		if next.Lane >= Groups && next.Lane < Checks && next.Why == ByChange && l.r.phase() == Changes {
+			return false, nil // a group waits until all changes are listed, because its members are read when it is created
+		}
 		if l.inHand[objectOfWork(next.ObjectID)] { // a group and its memberships are never in hand at the same time
 			l.queue = l.queue[1:]
 			continue

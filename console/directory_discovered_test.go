@@ -81,6 +81,14 @@ func TestDiscoveredPages(t *testing.T) {
 	if n, err := h.CountAssignments(t.Context(), app.ID); err != nil || n != 3 {
 		t.Errorf("%d users are assigned, %v", n, err)
 	}
+	list.press("Link…", url.Values{"account": {account("=backup")}}).wantWords("No account was linked", "no user matches or nearly matches")
+	list.press("Link…", url.Values{"account": {account("cyril@old"), account("=backup")}}).wantWords("Link 1 account?", "cyril@old.example becomes the account of cyril@contoso.example. The same name before the @", "Left out: =backup@old.example").click("Cancel")
+	list.press("Disable…", url.Values{"account": {account("ADA@")}}).wantWords("No plan was made")
+	sure := list.press("Disable…", url.Values{"account": {account("=backup"), account("ADA@")}}).wantWords("Disable 1 account?", "1 account stays as they are")
+	sure.press("Make the plan", url.Values{"confirm": {"two"}}).wantStatus(http.StatusUnprocessableEntity).wantWords("That is not the number of accounts in words")
+	plan := sure.press("Make the plan", url.Values{"confirm": {"One"}}).wantWords("This plan disables accounts that no user of the directory matches.", "active")
+	plan.click("=backup@old.example").wantWords("Nobody matches")
+	b.get(at+"?show=local").press("Disable all local accounts…", nil).wantWords("Disable 1 account?", "Type one to confirm")
 	near := b.get(at).click("cyril@old.example").wantWords("Nearly matches", "The same name before the @", "Differs")
 	near.click("Connect by hand").press("Connect", nil).wantWords("belongs to cyril@contoso.example now")
 

@@ -134,8 +134,8 @@ func (h *Handle) Unassign(ctx context.Context, application string, objectIDs []s
 	})
 }
 
-// assignEach calls one for each user or group, several in one transaction. It returns how many
-// calls have changed something.
+// assignEach calls the function one for each user or group, a few hundred times in each
+// transaction. It returns how many calls have changed something.
 func (h *Handle) assignEach(ctx context.Context, application string, objectIDs []string, one func(Tx, Application, Member) (bool, error)) (int, error) {
 	total := 0
 	for batch := range slices.Chunk(objectIDs, batchRows) {

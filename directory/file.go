@@ -11,8 +11,8 @@ type FileOptions struct {
 	Ignore        []string    // columns to leave out
 	IgnoreUnknown bool        // whether to leave out all columns whose names are unknown
 	Make          []Template  // templates that build the values of attributes that no column holds
-	Encoding      string      // such as utf-8 or windows-1252; if "", the reader detects the encoding
-	Separator     string      // a character, or a name such as tab; if "", the reader detects the separator
+	Encoding      string      // the encoding, such as utf-8 or windows-1252; if "", the reader detects it
+	Separator     string      // the separator: a character, or a name such as tab; if "", the reader detects it
 	// EnabledWords and DisabledWords are additional words that mean true and false for
 	// accountEnabled in this file.
 	EnabledWords, DisabledWords []string

@@ -204,7 +204,7 @@ type MemberReport struct {
 	DryRun  bool       `json:"dryRun,omitempty"`
 	Rows    int        `json:"rows"`
 	Changed int        `json:"changed"` // memberships that were added or removed
-	Already int        `json:"already"` // rows that needed no change, because the member was already in the group, or not in it when removing
+	Already int        `json:"already"` // rows that needed no change: the member to add was in the group, or the member to remove was not
 	Groups  int        `json:"groups"`  // different groups that the rows name
 	Errors  []RowError `json:"errors"`
 	Notes   []string   `json:"notes,omitempty"`

@@ -102,7 +102,7 @@ func (r *userRegister) addUser(u User) {
 	}
 }
 
-// withoutUser returns a copy of the list without the user but.
+// withoutUser returns a copy of a list, without the user that the argument but names.
 func withoutUser(list []*knownUser, but *knownUser) []*knownUser {
 	return slices.DeleteFunc(slices.Clone(list), func(p *knownUser) bool { return p == but })
 }

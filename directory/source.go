@@ -115,9 +115,8 @@ func (h *Handle) Objects(ctx context.Context, app string, objectIDs []string) ([
 // change.
 type Progress struct {
 	Position event.Position // all changes up to this position have been read
-	// Within is set if the event after Position affects more users than fit on a page, and only
-	// some of them have been read. It is then the object id of the last user that was read.
-	// Otherwise it is "".
+	// Within is the object id of the last user that was read, if the event after Position affects
+	// more users than fit on a page and only some of them have been read. Otherwise Within is "".
 	Within string
 }
 
@@ -279,8 +278,8 @@ type GroupObject struct {
 	Assigned bool // whether the group is assigned to the application
 }
 
-// Attributes returns the group's values that a mapping can read, under Entra's names. members is
-// not among them; MemberIDs reads it.
+// Attributes returns the group's values that a mapping can read, under Entra's names. It leaves out
+// the members, which MemberIDs reads.
 func (o GroupObject) Attributes() map[string]any {
 	values := map[string]any{attrObjectID: o.Group.ObjectID, "securityEnabled": true, "mailEnabled": false}
 	for name, text := range o.Group.Attributes {

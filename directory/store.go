@@ -92,7 +92,7 @@ type Store interface {
 	// events get higher positions.
 	LastEvent(ctx context.Context, d ID) (event.Position, error)
 	// Cause returns the description and times of the import with an id, or the zero CauseInfo if
-	// there is none. Update records them for the import that is in its context.
+	// there is none. Update records the description and times of the import that is in its context.
 	Cause(ctx context.Context, d ID, id string) (CauseInfo, error)
 	// History returns the events about one object before a position, the newest first.
 	History(ctx context.Context, d ID, subject string, before event.Position, limit int) ([]event.Event, error)

@@ -37,7 +37,7 @@ type Store interface {
 	// rows it changed.
 	Scrub(ctx context.Context, scope event.Scope, p Person, since time.Time) (changed int, err error)
 	// Finish overwrites deleted rows and values of these people in the unused parts of the database
-	// file, where it can. complete is false if the file must be compacted to get rid of the rest.
+	// file, where it can. complete is false if some of them remain until the file is compacted.
 	Finish(ctx context.Context, people []Person) (complete bool, err error)
 }
 
@@ -56,8 +56,8 @@ type Report struct {
 	Complete    bool     // whether the person's data is gone from unused parts of the database file
 }
 
-// secondSearchOverlap makes the second search of the logs begin this much earlier than the erasure
-// itself. The second search finds the entries that were written while the account was removed.
+// secondSearchOverlap is how much earlier than the erasure the second search of the logs begins.
+// The second search finds the entries that were written while the account was removed.
 const secondSearchOverlap = time.Minute
 
 // FromSite erases a person at a site, by user name or id. It returns ErrActive while the account is

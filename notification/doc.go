@@ -1,6 +1,7 @@
-// Package notification tells the people who look after the provisioning of a directory, by mail and
-// by webhooks. They are told when provisioning needs them: it is in quarantine, operations are on hold,
-// an account waits too long to be closed, or an API key expires soon.
+// Package notification sends news about the provisioning of a directory to the people who look
+// after it, by mail and by webhooks. It sends news when provisioning is in quarantine, when
+// operations are on hold, when an account waits too long to be closed, and when an API key expires
+// soon.
 //
 //	event (in its transaction) ──► waiting message, one for each recipient ──► Advance ──► Mailer
 //
@@ -9,6 +10,6 @@
 // answer; both copies have the same Message-ID. All messages that wait for a recipient go into one
 // mail, and a recipient gets at most one mail in five minutes.
 //
-// Webhooks get the same news, each as a request of its own that is signed: see Webhooks and
+// Webhooks get the same news. Each message is a signed request of its own: see Webhooks and
 // docs/webhooks.md.
 package notification

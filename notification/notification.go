@@ -34,7 +34,7 @@ type Topic string
 const (
 	Quarantine  Topic = "quarantine"  // provisioning is in quarantine, or was released from it
 	Held        Topic = "held"        // operations are on hold
-	Late        Topic = "late"        // an account waits too long to be disabled or deleted, or provisioning was paused too long
+	Late        Topic = "late"        // an account waits too long to be disabled or deleted, or provisioning has missed changes
 	Credentials Topic = "credentials" // a Secret Token was discarded, or an API key expires soon
 )
 
@@ -99,12 +99,12 @@ type Recipient struct {
 	Directory   string // the id of the directory
 	Application string // the id of the application; empty for every application
 	Address     string
-	Topics      []Topic   // in the order of the variable Topics; never empty
+	Topics      []Topic   // the topics about which mail is sent, in the order of the variable Topics; never empty
 	AddedBy     string    // the actor who added the recipient, in the form that events use
 	Added       time.Time // when the recipient was added
 
 	Waiting      int       // how many messages wait to be sent
-	LastSent     time.Time // zero if no mail was sent yet
+	LastSent     time.Time // when the last mail was sent; zero if no mail was sent yet
 	NextTry      time.Time // the earliest time at which the next mail may be sent
 	FailingSince time.Time // when the mail server began to refuse mail for this address; zero if it accepts mail
 	Failures     int       // how many tries have failed in a row
@@ -116,7 +116,7 @@ type Recipient struct {
 // application is the id of its application, or empty if it concerns none.
 func (r Recipient) Wants(name, application string) bool {
 	if name == event.WebhookStopped {
-		return true // whatever the topics: the news that the webhook would have told is missing
+		return true // the topics do not matter: the stopped webhook cannot send its news any more
 	}
 	t, ok := TopicOf(name)
 	return ok && slices.Contains(r.Topics, t) && (r.Application == "" || application == "" || r.Application == application)
@@ -211,7 +211,7 @@ type NewRecipient struct {
 	Directory   string // the id of the directory
 	Application string // the id of the application; empty for every application
 	Address     string
-	Topics      []Topic // empty means all
+	Topics      []Topic // the topics about which mail is sent; empty means all
 	Actor       string  // the actor who adds the recipient, in the form that events use
 }
 

@@ -16,7 +16,8 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// The kind of the lease that a process needs to send webhooks. The key is LeaseKey.
+// WebhookLeaseKind is the kind of the lease that a process needs to send webhooks. The key of the
+// lease is LeaseKey.
 const WebhookLeaseKind = "webhook"
 
 const (
@@ -24,12 +25,12 @@ const (
 	MaxWebhooks = 20
 	// KeptDeliveries is how many deliveries of a webhook are kept after they were sent or given up.
 	KeptDeliveries = 200
-	// DefaultOverlap and MaxOverlap say how long the old secret of a webhook signs too after a
-	// rotation.
+	// After a rotation, the old secret of a webhook also signs requests for some time:
+	// DefaultOverlap, unless another time is chosen, and at most MaxOverlap.
 	DefaultOverlap = 24 * time.Hour
 	MaxOverlap     = 7 * 24 * time.Hour
 
-	// maxOldSecrets is how many old secrets of a webhook sign at the same time.
+	// maxOldSecrets is how many old secrets of a webhook may sign requests at the same time.
 	maxOldSecrets = 5
 
 	maxURLBytes         = 2000
@@ -50,7 +51,7 @@ type Webhook struct {
 	Application string // the id of the application; empty for every application
 	URL         string
 	Description string
-	Topics      []Topic // in the order of the variable Topics; never empty
+	Topics      []Topic // the topics of the news that are sent, in the order of the variable Topics; never empty
 	AddedBy     string  // the actor who added the webhook, in the form that events use
 	Added       time.Time
 
@@ -59,20 +60,22 @@ type Webhook struct {
 	Form   string      // the number of the form that made the secret; empty for a command
 
 	Disabled     time.Time // when the webhook was disabled; zero if it is enabled
-	IsStopped    bool      // whether it was disabled because its endpoint took nothing for days
+	IsStopped    bool      // whether it was disabled because its endpoint accepted nothing for days, or is gone
 	Waiting      int       // how many deliveries wait to be sent
-	LastSent     time.Time // zero if the endpoint has taken nothing yet
-	FailingSince time.Time // when the endpoint began to take nothing; zero if it took the last delivery
+	LastSent     time.Time // when the endpoint last accepted a delivery; zero if it has accepted none yet
+	FailingSince time.Time // when a delivery first failed since the last success; zero if none has failed since
 	Error        string    // why the last try failed
 }
 
-// OldSecret is a secret that a rotation replaced. It signs too until its time.
+// OldSecret is a secret that a rotation replaced. Until the time Until, it signs requests in
+// addition to the current secret.
 type OldSecret struct {
 	Sealed []byte
 	Until  time.Time
 }
 
-// OldUntil returns until when an old secret signs too; zero if none does.
+// OldUntil returns the time until which an old secret also signs requests. It returns the zero time
+// if no old secret signs now.
 func (w Webhook) OldUntil(now time.Time) (until time.Time) {
 	for _, old := range w.Old {
 		if old.Until.After(now) && old.Until.After(until) {
@@ -82,11 +85,11 @@ func (w Webhook) OldUntil(now time.Time) (until time.Time) {
 	return until
 }
 
-// IsEnabled reports whether deliveries are sent.
+// IsEnabled reports whether the webhook's deliveries are sent.
 func (w Webhook) IsEnabled() bool { return w.Disabled.IsZero() }
 
-// Host returns the host of the URL. Events and messages name the webhook by it, because the rest of
-// the URL may contain a secret.
+// Host returns the host of the webhook's URL. Events and messages use the host as a name for the
+// webhook, because other parts of the URL may contain a secret.
 func (w Webhook) Host() string {
 	u, err := url.Parse(w.URL)
 	if err != nil {
@@ -95,7 +98,8 @@ func (w Webhook) Host() string {
 	return u.Host
 }
 
-// Label names the webhook in events and messages: by its description, or else by its host.
+// Label returns the webhook's name for events and messages: its description and host, or only its
+// host if it has no description.
 func (w Webhook) Label() string {
 	if w.Description != "" {
 		return w.Description + " (" + w.Host() + ")"
@@ -103,36 +107,37 @@ func (w Webhook) Label() string {
 	return w.Host()
 }
 
-// Wants reports whether the webhook gets news about an event, as Recipient.Wants does.
+// Wants reports whether the webhook gets news about an event. name is the name of the event.
+// application is the id of the event's application, or empty if there is none.
 func (w Webhook) Wants(name, application string) bool {
 	t, ok := TopicOf(name)
 	return ok && w.IsEnabled() && slices.Contains(w.Topics, t) && (w.Application == "" || application == "" || w.Application == application)
 }
 
-// DeliveryState says what became of a delivery.
+// DeliveryState says whether a delivery waits, was sent or has failed.
 type DeliveryState string
 
 // The states of deliveries.
 const (
-	DeliveryWaiting DeliveryState = "waiting" // it is sent when its time comes
-	DeliverySent    DeliveryState = "sent"    // the endpoint took it
-	DeliveryFailed  DeliveryState = "failed"  // it was given up
+	DeliveryWaiting DeliveryState = "waiting" // the delivery is sent when its time comes
+	DeliverySent    DeliveryState = "sent"    // the endpoint accepted the delivery
+	DeliveryFailed  DeliveryState = "failed"  // the delivery is not tried again
 )
 
 // WebhookDelivery is the news about one event for one webhook.
 type WebhookDelivery struct {
-	ID            string // the webhook-id; the same for every try
+	ID            string // the value of the header webhook-id; the same for every try
 	Event         string // the name of the event
-	ApplicationID string // empty if there is none
+	ApplicationID string // the id of the application; empty if there is none
 	Application   string // the name of the application; empty if there is none, or it was deleted
 	Text          string
 	Details       string // the data of the event, as JSON; may be empty
 	Time          time.Time
 	State         DeliveryState
 	Attempts      int
-	FirstTry      time.Time // zero if it was not tried yet
-	LastTry       time.Time // zero if it was not tried yet
-	NextTry       time.Time // when it is tried next, if it waits
+	FirstTry      time.Time // when the delivery was first tried; zero if it was not tried yet
+	LastTry       time.Time // when the delivery was last tried; zero if it was not tried yet
+	NextTry       time.Time // when the delivery is tried next, if it waits
 	Status        int       // the HTTP status of the last answer; 0 if there was none
 	Answer        string    // the beginning of the last answer, or why there was none
 	TookMillis    int64     // how long the last try took
@@ -182,28 +187,29 @@ type WebhookStore interface {
 	// or ErrWebhookOff if the webhook is disabled.
 	Repeat(ctx context.Context, directory, id, delivery string, now time.Time) error
 	// DueDeliveries returns the deliveries that are due, at most one for each webhook and up to
-	// limit. Those of webhooks that fail come last. If none is due, next is the time when one is;
-	// zero if none waits.
+	// limit. Deliveries of failing webhooks come last. If no delivery is due, next is the time when
+	// the next one is due; it is zero if no delivery waits.
 	DueDeliveries(ctx context.Context, now time.Time, limit int) (due []WebhookDelivery, next time.Time, err error)
-	// Delivered stores the result of a try, and the state of its webhook. If stopped is not nil,
-	// the webhook is disabled and the event is appended. Delivered does nothing if the delivery was
-	// removed, or if the endpoint did not take it and the URL or the secret changed meanwhile. It
-	// checks the epoch of the lease.
+	// Delivered stores the result of a try, and the state of the delivery's webhook. If stopped is
+	// not nil, Delivered disables the webhook and appends the event. It does nothing if the
+	// delivery was removed. It also does nothing if the delivery was not sent and the webhook's URL
+	// or secret has changed since the try. It checks the epoch of the lease.
 	Delivered(ctx context.Context, epoch int64, d WebhookDelivery, stopped *event.Event) error
 	// AllWebhooks returns the webhooks with a sealed secret of all directories that are not deleted.
 	AllWebhooks(ctx context.Context) ([]Webhook, error)
-	// ReplaceWebhookSecrets stores the secrets of a webhook that were sealed again, unless they
-	// were changed meanwhile. It appends the events.
+	// ReplaceWebhookSecrets stores the secrets of a webhook that were sealed again, and appends the
+	// events. If sealed is empty, it also disables the webhook. It does nothing if the webhook's
+	// secret differs from that of old.
 	ReplaceWebhookSecrets(ctx context.Context, old Webhook, sealed []byte, older []OldSecret, events ...event.Event) error
 }
 
-// Post is a request to an endpoint.
+// Post is a request to send to an endpoint.
 type Post struct {
-	ID      string // the webhook-id
+	ID      string // the value of the header webhook-id
 	URL     string
 	Time    time.Time
 	Body    []byte
-	Secrets []string // each of them signs
+	Secrets []string // the secrets that sign the request; each makes one signature
 }
 
 // PostAnswer is the answer of an endpoint.
@@ -242,7 +248,7 @@ type Webhooks struct {
 type WebhookSettings struct {
 	URL         string
 	Description string
-	Topics      []Topic // empty means all
+	Topics      []Topic // the topics of the news that are sent; empty means all
 }
 
 // NewWebhook describes a webhook to add.
@@ -251,7 +257,7 @@ type NewWebhook struct {
 	Directory   string // the id of the directory
 	Application string // the id of the application; empty for every application
 	Actor       string
-	Form        string // the number of the form; empty for a command
+	Form        string // the number of the form that asks for the webhook; empty for a command
 }
 
 // Add adds a webhook and returns its secret, which cannot be read again. It returns a refusal for a
@@ -346,8 +352,8 @@ func (ws *Webhooks) Find(ctx context.Context, directory, name string) (Webhook, 
 }
 
 // Change calls decide with the stored settings of a webhook, and stores the settings that decide
-// returns. It does nothing if both are the same. It returns the error of decide, a refusal for a
-// wrong field, or ErrNoWebhook.
+// returns. It does nothing if decide returns the settings unchanged. Change returns the error of
+// decide, a refusal for a wrong field, or ErrNoWebhook if there is no such webhook.
 func (ws *Webhooks) Change(ctx context.Context, directory, id string, decide func(now WebhookSettings) (WebhookSettings, error), actor string) (changed Webhook, err error) {
 	err = ws.update(ctx, directory, id, func(w Webhook) (Webhook, event.Event, error) {
 		s, err := decide(WebhookSettings{URL: w.URL, Description: w.Description, Topics: w.Topics})
@@ -388,11 +394,12 @@ func (ws *Webhooks) Change(ctx context.Context, directory, id string, decide fun
 	return changed, err
 }
 
-// Rotate gives a webhook a new secret and returns it. The old secret signs too for the time
-// overlap, and so do older ones until their own time. If overlap is 0, no old secret signs any
-// more. An old secret that cannot be opened is forgotten. form is the number of the form, or empty
-// for a command. Rotate returns ErrNoWebhook, ErrFormUsed if the same form made the secret that the
-// webhook has, and a refusal if too many old secrets sign still.
+// Rotate gives a webhook a new secret and returns the secret. For the time overlap, the replaced
+// secret signs requests in addition to the new one. Secrets that earlier rotations replaced go on
+// signing until their own times. If overlap is 0, no old secret signs any more. Rotate drops old
+// secrets that cannot be opened. form is the number of the form that asks for the rotation, or
+// empty for a command. Rotate returns ErrNoWebhook if there is no such webhook, ErrFormUsed if the
+// same form made the webhook's present secret, and a refusal if too many old secrets would sign.
 func (ws *Webhooks) Rotate(ctx context.Context, directory, id string, overlap time.Duration, form, actor string) (w Webhook, secret string, err error) {
 	if overlap < 0 || overlap > MaxOverlap {
 		return Webhook{}, "", refusal.New(refusal.Invalid, "overlap", "the old secret can sign for up to 7 days, not for %s", overlap).Advise("choose a time from 0 to 7d")
@@ -430,8 +437,9 @@ func (ws *Webhooks) Rotate(ctx context.Context, directory, id string, overlap ti
 	return w, secret, nil
 }
 
-// Enable lets deliveries be sent again, beginning with those that wait. It does nothing if the
-// webhook is enabled. It returns ErrNoWebhook, or ErrNoSecret if the secret is lost.
+// Enable makes the webhook send its deliveries again, beginning with those that wait. It does
+// nothing if the webhook is enabled. It returns ErrNoWebhook if there is no such webhook, and
+// ErrNoSecret if the webhook's secret is lost.
 func (ws *Webhooks) Enable(ctx context.Context, directory, id, actor string) error {
 	return ws.update(ctx, directory, id, func(w Webhook) (Webhook, event.Event, error) {
 		if w.IsEnabled() {
@@ -445,8 +453,9 @@ func (ws *Webhooks) Enable(ctx context.Context, directory, id, actor string) err
 	})
 }
 
-// Disable stops all deliveries, and takes no news until Enable. It does nothing if the webhook is
-// disabled. It returns ErrNoWebhook.
+// Disable stops a webhook: until Enable, waiting deliveries are not sent, and the webhook gets no
+// further news. Disable does nothing if the webhook is disabled. It returns ErrNoWebhook if there
+// is no such webhook.
 func (ws *Webhooks) Disable(ctx context.Context, directory, id, actor string) error {
 	return ws.update(ctx, directory, id, func(w Webhook) (Webhook, event.Event, error) {
 		if !w.IsEnabled() {
@@ -457,19 +466,20 @@ func (ws *Webhooks) Disable(ctx context.Context, directory, id, actor string) er
 	})
 }
 
-// errNothingToDo means that a webhook has the wanted state already.
+// errNothingToDo means that a webhook is already in the state that the caller wants.
 var errNothingToDo = refusal.New(refusal.Conflict, "", "there is nothing to do")
 
-// update changes a webhook, unless change returns errNothingToDo.
+// update changes a webhook by calling change. If change returns errNothingToDo, update changes
+// nothing and returns nil.
 func (ws *Webhooks) update(ctx context.Context, directory, id string, change func(Webhook) (Webhook, event.Event, error)) error {
 	err := ws.Store.ChangeWebhook(ctx, directory, id, change)
-	if err == errNothingToDo { //nolint:errorlint // it is never wrapped
+	if err == errNothingToDo { //nolint:errorlint // the store never wraps it
 		return nil
 	}
 	return err
 }
 
-// Remove removes a webhook with its deliveries; those that wait are never sent. It returns
+// Remove removes a webhook with its deliveries. Waiting deliveries are never sent. Remove returns
 // ErrNoWebhook if there is no such webhook.
 func (ws *Webhooks) Remove(ctx context.Context, directory, id, actor string) error {
 	return ws.Store.RemoveWebhook(ctx, directory, id, func(w Webhook) event.Event {
@@ -480,7 +490,7 @@ func (ws *Webhooks) Remove(ctx context.Context, directory, id, actor string) err
 }
 
 // Deliveries returns up to limit deliveries of a webhook before the cursor before, newest first.
-// next is the cursor of the next page; it is empty on the last one.
+// next is the cursor of the next page; it is empty after the last page.
 func (ws *Webhooks) Deliveries(ctx context.Context, directory, id, before string, limit int) (page []WebhookDelivery, next string, err error) {
 	page, err = ws.Store.Deliveries(ctx, directory, id, before, limit+1)
 	if err != nil || len(page) <= limit {
@@ -490,13 +500,13 @@ func (ws *Webhooks) Deliveries(ctx context.Context, directory, id, before string
 	return page, page[limit-1].Cursor(), nil
 }
 
-// SendAgain makes a delivery due at once. It keeps its webhook-id. SendAgain returns ErrNoDelivery,
-// or ErrWebhookOff if the webhook is disabled.
+// SendAgain makes a delivery due at once. The delivery keeps its webhook-id. SendAgain returns
+// ErrNoDelivery if there is no such delivery, and ErrWebhookOff if the webhook is disabled.
 func (ws *Webhooks) SendAgain(ctx context.Context, directory, id, delivery string) error {
 	return ws.Store.Repeat(ctx, directory, id, delivery, ws.now())
 }
 
-// secrets opens the secrets that sign now: the current one first.
+// secrets opens the secrets that sign requests now. The current secret comes first.
 func (ws *Webhooks) secrets(w Webhook, now time.Time) ([]string, error) {
 	if len(w.Sealed) == 0 {
 		return nil, ErrNoSecret
@@ -512,7 +522,7 @@ func (ws *Webhooks) secrets(w Webhook, now time.Time) ([]string, error) {
 		}
 		plain, err := ws.Sealer.Open(old.Sealed, w.sealContext())
 		if err != nil {
-			continue // the current secret signs, which the endpoint has or gets
+			continue // leave this old secret out: the current secret signs
 		}
 		all = append(all, string(plain))
 	}
@@ -554,7 +564,7 @@ func (ws *Webhooks) Reseal(ctx context.Context) (done int, lost []Webhook, err e
 		var older []OldSecret
 		for _, old := range w.Old {
 			if _, err := ws.Sealer.Open(old.Sealed, w.sealContext()); err != nil {
-				continue // the old secret is forgotten; the current one signs
+				continue // drop an old secret that cannot be opened: the current secret signs
 			}
 			again, err := ws.sealAgain(w, old.Sealed)
 			if err != nil {
@@ -598,7 +608,7 @@ func (ws *Webhooks) CountOpen(ctx context.Context) (opens, sealed int, err error
 }
 
 // DiscardLost disables the webhooks whose secrets cannot be opened, and removes these secrets. It
-// returns the webhooks.
+// returns these webhooks.
 func (ws *Webhooks) DiscardLost(ctx context.Context, actor string) (lost []Webhook, err error) {
 	all, err := ws.Store.AllWebhooks(ctx)
 	if err != nil {

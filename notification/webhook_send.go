@@ -16,11 +16,11 @@ import (
 )
 
 const (
-	postsAtOnce    = 8               // how many endpoints one slice sends to, at the same time
+	postsAtOnce    = 8               // the number of endpoints to which one call of Advance sends at the same time
 	postTimeout    = 8 * time.Second // how long an endpoint may take for its answer
 	maxAnswerBytes = 500             // how much of an answer is stored
-	// giveUpAfter is how long a delivery is tried. An endpoint that takes nothing for that long is
-	// disabled.
+	// giveUpAfter is how long a delivery is tried. An endpoint that accepts nothing for that long
+	// is disabled.
 	giveUpAfter = 72 * time.Hour
 )
 
@@ -34,7 +34,8 @@ func webhookRetryAfter(attempts int) time.Duration {
 }
 
 // Advance sends the deliveries that are due, at most one for each webhook. It returns the time at
-// which it must be called again. An endpoint that takes nothing for three days is disabled.
+// which it must be called again. It disables a webhook whose endpoint has accepted nothing for
+// three days, or answers that it is gone.
 func (ws *Webhooks) Advance(ctx context.Context, _ string, epoch int64) (next time.Time, err error) {
 	if ws.ExpiringKeys != nil {
 		if err := ws.ExpiringKeys(ctx); err != nil {
@@ -75,7 +76,7 @@ func (ws *Webhooks) deliver(ctx context.Context, epoch int64, d WebhookDelivery)
 	}
 	d.NextTry = now.Add(webhookRetryAfter(d.Attempts))
 	d.Webhook.Error = d.failureText()
-	if result == notSigned { // it says nothing about the endpoint, which gets its full three days later
+	if result == notSigned { // this says nothing about the endpoint, so its three days begin again
 		d.FirstTry, d.Webhook.FailingSince = time.Time{}, time.Time{}
 		return ws.note(ctx, epoch, d, nil)
 	}
@@ -93,7 +94,7 @@ func (ws *Webhooks) deliver(ctx context.Context, epoch int64, d WebhookDelivery)
 		stopped = &e
 		d.Webhook.Disabled, d.Webhook.IsStopped = now, true
 	case now.Sub(d.FirstTry) >= giveUpAfter:
-		d.State = DeliveryFailed // the endpoint takes others, but not this one
+		d.State = DeliveryFailed // the endpoint accepts other deliveries, but not this one
 	}
 	return ws.note(ctx, epoch, d, stopped)
 }
@@ -105,16 +106,16 @@ func (ws *Webhooks) note(ctx context.Context, epoch int64, d WebhookDelivery, st
 	return nil
 }
 
-// tryResult says what came of a try.
+// tryResult is the result of one try to send a delivery.
 type tryResult int
 
 const (
-	taken     tryResult = iota // the endpoint took the delivery
-	notTaken                   // it did not
+	taken     tryResult = iota // the endpoint accepted the delivery
+	notTaken                   // the endpoint refused the delivery, or did not answer
 	notSigned                  // nothing was sent, because this server cannot open the secret
 )
 
-// try sends a delivery once, and fills in the answer.
+// try sends a delivery once. It returns the delivery with the answer filled in.
 func (ws *Webhooks) try(ctx context.Context, d WebhookDelivery) (WebhookDelivery, tryResult) {
 	ctx, cancel := context.WithTimeout(ctx, postTimeout)
 	defer cancel()
@@ -143,7 +144,7 @@ func (ws *Webhooks) try(ctx context.Context, d WebhookDelivery) (WebhookDelivery
 	return d, result
 }
 
-// sentence makes the text of an error a sentence.
+// sentence turns the text of an error into a sentence.
 func sentence(text string) string {
 	first, size := utf8.DecodeRuneInString(text)
 	text = string(unicode.ToUpper(first)) + text[size:]
@@ -165,7 +166,8 @@ func (d WebhookDelivery) failureText() string {
 	return shorten(text, maxErrorBytes)
 }
 
-// Outcome says in a few words what came of the last try, such as "200" or "503 Service Unavailable".
+// Outcome describes the result of the last try in a few words, such as "200" or "503 Service
+// Unavailable".
 func (d WebhookDelivery) Outcome() string {
 	switch {
 	case d.Attempts == 0:
@@ -178,9 +180,10 @@ func (d WebhookDelivery) Outcome() string {
 	return fmt.Sprintf("%d %s", d.Status, d.Answer)
 }
 
-// SendTest sends a test event to a webhook now, also if it is disabled, and returns the delivery
-// with the answer. It stores the delivery. The error is one of this server; a refusal by the
-// endpoint is no error. A test goes on if ctx ends, because the endpoint may have it already.
+// SendTest sends a test event to a webhook at once, even if the webhook is disabled. It stores the
+// delivery, and returns it with the answer. If the endpoint refuses the test, SendTest returns no
+// error; it returns only errors of this server. It goes on if ctx ends, because the endpoint may
+// have received the test already.
 func (ws *Webhooks) SendTest(ctx context.Context, directoryName string, w Webhook, actor string) (WebhookDelivery, error) {
 	ctx = context.WithoutCancel(ctx)
 	now := ws.now()
@@ -196,7 +199,7 @@ func (ws *Webhooks) SendTest(ctx context.Context, directoryName string, w Webhoo
 	return d, ws.Store.AddDelivery(ctx, d)
 }
 
-// newDeliveryID makes a webhook-id of an id.
+// newDeliveryID returns the webhook-id for an id.
 func newDeliveryID(id string) string { return "msg_" + id }
 
 // namedID is the id and the name of a directory or an application, as a payload shows them.
@@ -237,7 +240,7 @@ func (ws *Webhooks) payload(d WebhookDelivery) []byte {
 	}
 	body, err := json.Marshal(p)
 	if err != nil {
-		panic("encode the payload of a webhook: " + err.Error()) // impossible: strings, and JSON that was checked
+		panic("encode the payload of a webhook: " + err.Error()) // cannot happen: strings, and JSON that was checked
 	}
 	return body
 }

@@ -43,8 +43,9 @@ const caseSample = 10
 
 // learnCases finds out for each attribute in all whether the target compares case, and sets its
 // Case. all holds the results of testing m.matching. known holds earlier results; learnCases does
-// not test these attributes again. It searches for the value of an account in another case. If the
-// target has no account, or if the answer is unclear, the rule stays unknown, which is no failure.
+// not test these attributes again. To find out, it searches for the value of an existing account,
+// with the case of its letters changed. If the target has no account, or if the answer is unclear,
+// the rule stays unknown, which is no failure.
 func learnCases(ctx context.Context, target Target, m *mapping, all, known []Searchable) {
 	var listed []TargetObject
 	asked := false

@@ -114,7 +114,7 @@ func (p *pass) claim(w *work, since int) (late bool) {
 
 // claimOwn claims the account that a person is linked to, if the decision changes the account or
 // its link. If another person is taking over the account, this person waits, because the account
-// will soon belong to that other person. late is as in claim.
+// will soon belong to that other person. late has the same meaning as in the method claim.
 func (p *pass) claimOwn(w *work, since int) (late bool) {
 	if w.known.Link == nil || !changesPair(w.decision) {
 		return false
@@ -136,7 +136,7 @@ const accountWait = time.Second
 
 // claimAccount claims the account that was found for a person, and the account's matching values.
 // It claims the values because a person whose account is being created has claimed only values. It
-// returns the owner of the account or value. late is as in claims.claim.
+// returns the owner of the account or value. late has the same meaning as in claims.claim.
 func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
 	things := []string{p.claimKey("account " + w.link.TargetID)}
 	for _, k := range w.link.Keys {

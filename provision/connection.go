@@ -105,10 +105,16 @@ func (j *Jobs) Connection(ctx context.Context, k Key, id string) (Connection, er
 // All these tries together take a little longer than one slice.
 const claimPolls = 120
 
-// withClaim claims the job, runs do, and releases the job. If another process works on the job,
-// withClaim first waits for that process's slice to end. It returns a *HeldError if that process
-// does not release the job in time.
+// ownerOfCall returns the name under which a single call holds the lease of a job. An owner can
+// claim its own lease again at once, so the call must not have the name of the runner: it would end
+// a slice that runs in the same process.
+func (e *Engine) ownerOfCall(owner string) string { return owner + " " + e.NewID() }
+
+// withClaim claims the job, runs do, and releases the job. If another process works on the job, or
+// another part of this process, withClaim first waits for that slice to end. It returns a
+// *HeldError if the job is not released in time.
 func (e *Engine) withClaim(ctx context.Context, k Key, owner string, do func(r *run) error) error {
+	owner = e.ownerOfCall(owner)
 	again := time.NewTicker(demandPoll)
 	defer again.Stop()
 	for polls := 0; ; polls++ {
@@ -194,6 +200,12 @@ const maxTargetID = 1000
 func (r *run) connectPair(ctx context.Context, actor, objectID, targetID string) error {
 	if err := r.connect(); err != nil {
 		return err
+	}
+	// The first cycle at an application forgets all links. Do that now, or it would forget this one.
+	if r.state.ForgetLinks != r.job.ForgetLinks {
+		if err := r.applyRequests(ctx); err != nil {
+			return err
+		}
 	}
 	o, err := r.readObject(ctx, objectID)
 	if err != nil {

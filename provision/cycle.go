@@ -60,6 +60,8 @@ func (r *run) workOneSlice(ctx context.Context) (next time.Time, err error) {
 		if err := r.beginCycle(ctx); err != nil {
 			return time.Time{}, err
 		}
+	} else if err := r.relistDueRetries(ctx); err != nil {
+		return time.Time{}, err
 	}
 	done, wait, err := r.drain(ctx)
 	switch {
@@ -279,9 +281,10 @@ func (r *run) sourceChanged(ctx context.Context) (changed bool, upTo lookedUpTo,
 	return changed, upTo, err
 }
 
-// skipTo moves the watermarks of a job that has no cycle behind changes that do not concern the
-// job. So the engine does not read these changes again each time the job is woken. If the changes
-// fit on one page, skipTo does nothing: reading them again costs less than storing the state.
+// skipTo moves the watermarks of a job past changes that do not concern the job. It is called while
+// no cycle of the job is open. The engine then does not read these changes again each time the job
+// is woken. If the changes fit on one page, skipTo does nothing: reading them again costs less than
+// storing the state.
 func (r *run) skipTo(ctx context.Context, upTo lookedUpTo) error {
 	if !upTo.isFar {
 		return nil
@@ -391,15 +394,7 @@ func (r *run) relistDue(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if r.state.Cycle.Kind == InitialCycle {
-		if ids, err = r.withoutCycleGroups(ctx, ids); err != nil {
-			return err
-		}
-		if ids, err = r.withoutPeopleLosingAccess(ctx, ids); err != nil {
-			return err
-		}
-	}
-	if err := r.listAll(ctx, r.state, ByRetry, ids); err != nil {
+	if err := r.listRetries(ctx, ids); err != nil {
 		return err
 	}
 	if ids, err = r.withoutAccount(ctx); err != nil {
@@ -414,6 +409,31 @@ func (r *run) relistDue(ctx context.Context) error {
 	}
 	r.state = then
 	return nil
+}
+
+// relistDueRetries puts objects whose retry has become due in the course of a long cycle back on
+// the work list, so that a leaver whose account could not be disabled does not wait for the end of
+// the cycle.
+func (r *run) relistDueRetries(ctx context.Context) error {
+	ids, err := r.e.Store.DueEscrowIDs(ctx, r.job.Key, r.e.Now())
+	if err != nil || len(ids) == 0 {
+		return err
+	}
+	return r.listRetries(ctx, ids)
+}
+
+// listRetries puts failed objects back on the work list, without those that an initial cycle lists
+// itself.
+func (r *run) listRetries(ctx context.Context, ids []string) (err error) {
+	if r.state.Cycle.Kind == InitialCycle {
+		if ids, err = r.withoutCycleGroups(ctx, ids); err != nil {
+			return err
+		}
+		if ids, err = r.withoutPeopleLosingAccess(ctx, ids); err != nil {
+			return err
+		}
+	}
+	return r.listAll(ctx, r.state, ByRetry, ids)
 }
 
 // withoutCycleGroups removes from ids the memberships, and the groups that an initial cycle looks
@@ -670,7 +690,11 @@ func (r *run) readPage(ctx context.Context, s State) (importedPage, error) {
 		}
 		return importedPage{ids: ids, why: ByCycle, objects: objects, nextState: s}, nil
 	case Links:
-		ids, err := r.e.Store.LinkedIDs(ctx, r.job.Key, "", s.After, importPage)
+		kind := ObjectKind("")
+		if r.groups == nil {
+			kind = UserKind // nobody looks at groups, so a linked group is not missing
+		}
+		ids, err := r.e.Store.LinkedIDs(ctx, r.job.Key, kind, s.After, importPage)
 		if err != nil {
 			return importedPage{}, err
 		}
@@ -710,8 +734,8 @@ func indexByID(page []Object) (ids []string, objects map[string]*Object) {
 	return ids, objects
 }
 
-// advanceImport moves the import cursor behind the page with these ids. A page that is not full is
-// the last page of the phase; advanceImport then changes the phase to the value of the parameter
+// advanceImport moves the import cursor past the page with these ids. A page that is not full is
+// the last page of its phase. After the last page, advanceImport sets the phase to the argument
 // then.
 func (s *State) advanceImport(ids []string, then Phase) {
 	if len(ids) < importPage {
@@ -795,7 +819,7 @@ func (r *run) lateLeaver(ctx context.Context) (*event.Event, error) {
 }
 
 // handleFailedTest pauses the job if the target only asks for a pause. Otherwise it puts the job
-// into quarantine. Both return when to try again.
+// into quarantine. It returns when to try again.
 func (r *run) handleFailedTest(ctx context.Context, te *TargetError) (time.Time, error) {
 	if te.Kind == Throttled {
 		return r.coolDown(ctx, te)

@@ -302,8 +302,9 @@ func (r *run) stillDemanded(ctx context.Context, ids []string, judging bool) (bo
 }
 
 // workOnDemand claims the job and works on the requested objects. It returns a *HeldError if
-// another process works on the job.
+// another process works on the job, or another part of this process.
 func (e *Engine) workOnDemand(ctx context.Context, k Key, owner string) error {
+	owner = e.ownerOfCall(owner)
 	epoch, err := e.Leases.Claim(ctx, LeaseKind, k.String(), owner, leaseTime)
 	if err != nil {
 		return asHeldError(err)

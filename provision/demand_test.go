@@ -168,12 +168,23 @@ func TestOnDemandLeavesWhatIsOnHold(t *testing.T) {
 	})
 }
 
-// TestOnDemandWhileAnotherProcessWorks checks that the process that holds the job does the work.
-func TestOnDemandWhileAnotherProcessWorks(t *testing.T) {
+// TestOnDemandWhileASliceRuns has whoever holds the job do the work: another process, or the runner
+// of the same process. The call does not take the job away from either of them.
+func TestOnDemandWhileASliceRuns(t *testing.T) {
 	t.Parallel()
+	for _, holder := range []string{"server", "test"} {
+		t.Run(holder, func(t *testing.T) {
+			t.Parallel()
+			demandWhileHeld(t, holder)
+		})
+	}
+}
+
+func demandWhileHeld(t *testing.T, holder string) {
+	t.Helper()
 	w := newWorld(t)
 	w.people.put("ada", person("ada@contoso.com", "Ada", "Lund"))
-	epoch, err := w.leases.Claim(t.Context(), provision.LeaseKind, w.key.String(), "server", time.Hour)
+	epoch, err := w.leases.Claim(t.Context(), provision.LeaseKind, w.key.String(), holder, time.Hour)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -133,6 +133,7 @@ type FoundAccount struct {
 	DisplayName    string           `json:"displayName,omitempty"`
 	Emails         []string         `json:"emails,omitempty"`
 	EmployeeNumber string           `json:"employeeNumber,omitempty"`
+	Roles          []string         `json:"roles,omitempty"` // the roles and the user type
 	ExternalID     string           `json:"externalId,omitempty"`
 	Active         *bool            `json:"active,omitempty"`    // nil if the application does not show whether the account is active
 	Matching       map[string][]any `json:"matching,omitempty"`  // the values of the matching attributes
@@ -349,15 +350,15 @@ func (e *Engine) BeginDiscovery(ctx context.Context, k Key, actor string) (Disco
 	return d, nil
 }
 
-// discoverySettings returns a string that changes when a setting changes on which the result of a
-// discovery depends: the application, the matching attributes, and whether users need an
-// assignment.
+// discoverySettings returns a string of the settings on which the result of a discovery depends:
+// the application, the matching attributes, and whether users need an assignment. If one of them
+// changes, the string changes.
 func (r *run) discoverySettings() string {
 	return fmt.Sprintf("%d.%s %q", r.job.ForgetLinks, r.job.Scope, r.m.matchingAttributes())
 }
 
-// target returns the part of the settings that changes when provisioning moves to another
-// application.
+// target returns the part of the settings that identifies the application. This part changes when
+// provisioning moves to another application.
 func (p DiscoveryProgress) target() string {
 	target, _, _ := strings.Cut(p.Settings, ".")
 	return target

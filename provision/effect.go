@@ -181,8 +181,8 @@ func groupsDiffer(before, after Job) bool {
 	return !bytes.Equal(of(before.Schema), of(after.Schema))
 }
 
-// comparison computes an [Effect]. In pairs of fields, the field was belongs to the job before the
-// change, and the field is to the job after the change.
+// comparison computes an [Effect]. Of two fields such as was and is, the first belongs to the job
+// before the change, and the second to the job after the change.
 type comparison struct {
 	jobs              *Jobs
 	kind              ObjectKind

@@ -78,7 +78,11 @@ type work struct {
 	result            result
 	waits             string   // why the person is postponed, in words; "" if not postponed
 	notesOnKeptValues []string // sentences about values that an undo does not restore
-	entry             LogEntry
+
+	unmanaged bool   // whether this is about an account that no user has
+	mark      string // changes when such an account changes; "" if that does not matter
+	spare     string // the account of another active administrator; "" if none is needed
+	entry     LogEntry
 }
 
 // doubts is the set of objects whose last update or deletion may have been carried out. The engine
@@ -155,11 +159,7 @@ func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[s
 		p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsentResult{},
 	}
 	w.unknownSince, w.doubted = p.doubt.of(known.ObjectID)
-	w.entry = LogEntry{
-		JobID:        p.job.Key.String(),
-		SourceSystem: System{ID: string(p.job.Key.Directory), DisplayName: p.m.source}, TargetSystem: System{ID: p.job.Key.App, DisplayName: p.m.target},
-		InitiatorName: initiator(known.Why), Mapping: p.m.object.Name, Steps: make([]Step, 0, usualSteps), Modified: []ModifiedProperty{},
-	}
+	w.entry = p.newEntry(known)
 	p.importObject(w, object)
 	w.known.name = w.name()
 	attributes := w.attributes()
@@ -205,7 +205,12 @@ func (w *work) name() string {
 }
 
 // describeObject returns the kind and the name of the object, for steps of the log.
-func (w *work) describeObject() string { return fmt.Sprintf("%s '%s'", w.m.kind, w.name()) }
+func (w *work) describeObject() string {
+	if w.unmanaged {
+		return fmt.Sprintf("Account '%s'", w.name())
+	}
+	return fmt.Sprintf("%s '%s'", w.m.kind, w.name())
+}
 
 // rememberedName returns the name that the job remembers of an object, or else the object's id.
 func (w *work) rememberedName() string {

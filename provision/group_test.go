@@ -15,6 +15,7 @@ import (
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/directory/source"
+	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -38,8 +39,9 @@ type teams struct {
 // groupWorld is a job between a real directory and an application with accounts and groups.
 type groupWorld struct {
 	*world
-	handle *directory.Handle
-	teams  *teams
+	handle      *directory.Handle
+	teams       *teams
+	readsGroups func() // see narrow
 }
 
 func newGroupWorld(t testing.TB, options ...option) *groupWorld {
@@ -503,4 +505,30 @@ func TestAGroupThatWaitsWhileTheApplicationTakesNoneIsCreatedAfterwards(t *testi
 	g.clock.advance(time.Hour)
 	g.rest()
 	g.expect("Sales: ada")
+}
+
+// TestGroupsThatAreSwitchedOffAreNoLeavers switches off the mapping of groups. The groups at the
+// application stay, and the guard does not count them with the person who leaves then.
+func TestGroupsThatAreSwitchedOffAreNoLeavers(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	ada, bob := g.hire("ada", true), g.hire("bob", true)
+	for i := range 20 {
+		g.group(fmt.Sprintf("Team %d", i), ada)
+	}
+	g.rest()
+	off := false
+	_, err := g.jobs.SetMapping(t.Context(), g.key, groupRows, provision.MappingEdit{Enabled: &off}, "cli")
+	g.must(err)
+	g.assign(bob, false)
+	g.rest()
+	if r := g.report(); r.OnHold != 0 || len(g.events(event.ProvisioningHeld)) != 0 {
+		t.Errorf("%d on hold, %q", r.OnHold, g.events(event.ProvisioningHeld))
+	}
+	if isActive(t, g.world, "bob@contoso.example") || !isActive(t, g.world, "ada@contoso.example") {
+		t.Error("want Bob's account disabled and Ada's active")
+	}
+	if len(g.has()) != 20 {
+		t.Errorf("the application has %q", g.has())
+	}
 }

@@ -37,7 +37,7 @@ type Verdict string
 const (
 	Ready    Verdict = "ready"    // the row may be worked on
 	Judging  Verdict = "judging"  // the operations of the row's cause are being counted
-	Late     Verdict = "late"     // like Judging, but it was a worker that found that the row takes access away
+	Late     Verdict = "late"     // like Judging, but a worker found that the row takes access away
 	OnHold   Verdict = "held"     // an administrator has to approve or reject the row
 	Rejected Verdict = "rejected" // an administrator decided that nothing is sent for the row
 )
@@ -311,9 +311,9 @@ func (r *run) importAllChanges(ctx context.Context) error {
 }
 
 // judge judges the causes whose changes are all on the work list. idle says that no object is left
-// to work on. A cause whose waiting rows are all Late is judged only when idle, because workers may
-// still find more rows of that cause. did reports whether judge judged a cause, or imported changes
-// of groups that must be listed first.
+// to work on. If all waiting rows of a cause are Late, judge judges the cause only if idle is true,
+// because workers may still find more rows of that cause. did reports whether judge judged a cause,
+// or imported changes of groups that must be listed first.
 func (r *run) judge(ctx context.Context, idle bool) (did bool, err error) {
 	all, err := r.e.Store.CausesToJudge(ctx, r.job.Key)
 	if err != nil {
@@ -357,8 +357,8 @@ func (r *run) judge(ctx context.Context, idle bool) (did bool, err error) {
 	return did, nil
 }
 
-// causeIsComplete reports whether all changes of a cause are on the work list. If not, again is
-// when to look again. A zero again means that the import of the current cycle must continue first.
+// causeIsComplete reports whether all changes of a cause are on the work list. If not, again is the
+// time to look again; if again is zero, the import of the current cycle must continue first.
 func (r *run) causeIsComplete(ctx context.Context, c JudgedCause) (done bool, again time.Time, err error) {
 	if c.Complete {
 		return true, time.Time{}, nil
@@ -376,8 +376,8 @@ func (r *run) causeIsComplete(ctx context.Context, c JudgedCause) (done bool, ag
 	return info.Seen.IsZero() || !r.e.Now().Before(again), again, nil
 }
 
-// canJudgeACause reports whether any cause can be judged now. If not, again is when to look again;
-// zero means that no time is known.
+// canJudgeACause reports whether any cause can be judged now. If not, again is the time to look
+// again; it is zero if no time is known.
 func (r *run) canJudgeACause(ctx context.Context) (now bool, again time.Time, err error) {
 	all, err := r.e.Store.CausesToJudge(ctx, r.job.Key)
 	if err != nil {

@@ -145,10 +145,12 @@ func (g *guarded) nothingHeld(when string) {
 	}
 }
 
-func (g *guarded) events(name string) (texts []string) {
-	g.t.Helper()
-	all, err := store.Events{DB: g.db}.Recent(g.t.Context(), event.Directory(string(g.key.Directory)), "", event.Position{}, 10_000)
-	g.must(err)
+func (w *world) events(name string) (texts []string) {
+	w.t.Helper()
+	all, err := store.Events{DB: w.db}.Recent(w.t.Context(), event.Directory(string(w.key.Directory)), "", event.Position{}, 10_000)
+	if err != nil {
+		w.t.Fatal(err)
+	}
 	for _, e := range all {
 		if e.Name == name {
 			texts = append(texts, e.Text)

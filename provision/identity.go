@@ -38,6 +38,7 @@ func (m *mapping) foundAccount(o TargetObject) FoundAccount {
 			a.EmployeeNumber = kept(text(attributes["employeeNumber"]))
 		}
 	}
+	a.Roles = rolesOf(r)
 	if v, shown := r["active"]; shown {
 		if on, ok := parseBool(text(v)); ok {
 			a.Active = &on
@@ -324,7 +325,7 @@ func (a FoundAccount) differs(k MatchKey) string {
 // fits.
 type likeness struct{ kind, value string }
 
-// The kinds of likenesses, the most telling first.
+// The kinds of likenesses. The kind that proves the most comes first.
 const (
 	sameEmployee  = "employee"
 	sameMail      = "mail"

@@ -94,9 +94,9 @@ func (j *Jobs) Save(ctx context.Context, k Key, s Settings, actor string) (Job, 
 	return j.SaveFrom(ctx, k, func(Job) (Settings, error) { return s, nil }, actor)
 }
 
-// Edit lets edit change the current settings and saves them. The first Edit creates the job. All
-// changes take effect together: a job that is switched on starts with the mapping from the same
-// edit. edit may run more than once.
+// Edit calls the function edit to change the current settings, and saves the result. The first call
+// of Edit creates the job. All changes take effect together: a job that is switched on starts with
+// the mapping from the same edit. edit may run more than once.
 func (j *Jobs) Edit(ctx context.Context, k Key, edit func(*Settings), actor string) (Job, error) {
 	return j.SaveFrom(ctx, k, func(now Job) (Settings, error) {
 		s := Settings{Mode: now.Mode, TenantURL: now.TenantURL, Status: now.Status, Scope: now.Scope}
@@ -469,8 +469,8 @@ func (r Reset) words() string {
 	return "Provisioning was restarted: it tries again at once."
 }
 
-// Reset restarts a job in the way that what describes, and sets Provisioning Status to On. The
-// error is an *InputError if the job is not set up.
+// Reset restarts a job as the argument what says, and sets Provisioning Status to On. The error is
+// an *InputError if the job is not set up.
 func (j *Jobs) Reset(ctx context.Context, k Key, what Reset, actor string) (Job, error) {
 	return j.change(ctx, k, actor, event.ProvisioningRestarted, func(job *Job) (string, error) {
 		if job.Mode != Automatic {

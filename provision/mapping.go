@@ -538,8 +538,8 @@ func (r *row) sameSet(have, want []any) bool {
 	return true
 }
 
-// same reports whether the account's value have equals the wanted value want, by the rules for the
-// attribute's type.
+// same reports whether have, the value of the account, equals want, the wanted value. It compares
+// by the rules for the type of the attribute.
 func (r *row) same(have, want any) bool {
 	switch want := want.(type) {
 	case bool:

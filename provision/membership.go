@@ -19,7 +19,12 @@ func MembersOf(group string) string { return group + membersIDSuffix }
 
 // groupOf returns the id of the group, and true, if id is a work-list id for memberships. Otherwise
 // it returns id and false.
-func groupOf(id string) (group string, is bool) { return strings.CutSuffix(id, membersIDSuffix) }
+func groupOf(id string) (group string, is bool) {
+	if _, account := AccountOfWork(id); account {
+		return id, false
+	}
+	return strings.CutSuffix(id, membersIDSuffix)
+}
 
 // objectOfWork returns the id of the object that a work-list id is about; for memberships, this is
 // their group. No two workers have the same object in hand at the same time.
@@ -73,6 +78,8 @@ type MemberOutcome struct {
 	Unsure  bool   // whether the request may or may not have been carried out
 	Refused string // why the target refused the change; "" if it did not
 	Open    bool   // whether the membership still needs work
+
+	Planned PlannedMemberOutcome // the result of a plan's change of the membership
 }
 
 const (
@@ -181,7 +188,11 @@ func (w *work) skipped() bool { return w.p.m.kind != w.m.kind }
 func (l *pipeline) workMembers(ctx context.Context, known Pending) (untouched []string) {
 	group, _ := groupOf(known.ObjectID)
 	s := memberSync{l: l, group: group, known: known, firm: withRequest(context.WithoutCancel(ctx), &request{lane: known.Lane})}
-	done, err := s.run(ctx)
+	work := s.run
+	if known.Why == ByPlan {
+		work = s.runPlanned
+	}
+	done, err := work(ctx)
 	switch {
 	case err != nil:
 		if ctx.Err() == nil {
@@ -210,6 +221,8 @@ type memberSync struct {
 	groupIsGone bool            // whether the target no longer knows the group
 	page        *readMembers    // the page of the group's members that was read last; nil if there is none
 	isNewPage   bool            // whether the members of that page are sent before they are remembered
+
+	planned *plannedMembers // the membership changes of an approved plan, if only they may be sent; otherwise nil
 }
 
 // readMembers is a page of a group's members, as read from the source.
@@ -222,20 +235,8 @@ type readMembers struct {
 // run does the work on the group's members. done is false if the slice ended first.
 func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 	r := s.l.r
-	known, err := r.e.Store.KnownAbout(ctx, r.job.Key, s.group)
-	if err != nil {
-		return false, err
-	}
-	if known.Link.usableAccountID() == "" || s.l.p.groups == nil || !r.groups.syncsMembers() {
-		return true, nil // the engine looks at all members when the group has a link again
-	}
-	s.link = *known.Link
-	if !r.groups.m.can(FlowUpdate) && s.link.How != "created" {
-		return true, nil
-	}
-	s.budget = maxIsolation
-	if err := s.settleSuspicion(ctx); err != nil {
-		return false, err
+	if ready, err := s.begin(ctx); err != nil || !ready {
+		return err == nil, err // the engine looks at all members when the group has a link again
 	}
 	for first := true; !s.stopped(); first = false {
 		if ctx.Err() != nil || !r.e.Now().Before(s.l.until) {
@@ -266,6 +267,25 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// begin prepares to send changes of the group's members. ready is false if none may be sent, for
+// example because the target does not have the group.
+func (s *memberSync) begin(ctx context.Context) (ready bool, err error) {
+	r := s.l.r
+	known, err := r.e.Store.KnownAbout(ctx, r.job.Key, s.group)
+	if err != nil {
+		return false, err
+	}
+	if known.Link.usableAccountID() == "" || s.l.p.groups == nil || !r.groups.syncsMembers() {
+		return false, nil
+	}
+	s.link = *known.Link
+	if !r.groups.m.can(FlowUpdate) && s.link.How != "created" {
+		return false, nil
+	}
+	s.budget = maxIsolation
+	return true, s.settleSuspicion(ctx)
 }
 
 // stopped reports whether no more requests about the group may be sent in this slice.
@@ -351,6 +371,9 @@ type memberChange struct {
 	Membership
 	id   string // the id of the account
 	ends string // why the membership ends, in words; "" if it only moves to another account, or if the account is lost
+	// staysWith is the id of the account with which a member that is removed stays a member. It is
+	// set only for a change of a plan.
+	staysWith string
 }
 
 // decide compares memberships with the directory. It returns the memberships to remove, those to
@@ -955,8 +978,12 @@ func (s *memberSync) succeed(changes []memberChange, removing bool, began time.T
 		out[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Has: c.id}
 		if removing {
 			out[i].Has, out[i].Open = "", c.Link.usableAccountID() != "" // the member may have another account, which must be added
+			if s.planned != nil {
+				out[i].Open = c.staysWith != ""
+			}
 		}
 	}
+	s.planned.mark(out, removing, PlanSent, "")
 	if s.isNewPage {
 		return s.recordNewPage(out, s.entry(changes, removing, nil, began))
 	}
@@ -969,15 +996,18 @@ func (s *memberSync) refuse(c memberChange, removing bool, te *TargetError, bega
 	if removing && c.Link.usableAccountID() == "" {
 		has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id)
 		if err == nil && !has || err != nil && !unanswered(err) && (te.Kind == NotFound || c.Link == nil) {
-			return s.record([]MemberOutcome{{Member: c.Member, Turn: c.Turn}}, nil)
+			done := []MemberOutcome{{Member: c.Member, Turn: c.Turn}}
+			s.planned.mark(done, removing, PlanSent, "")
+			return s.record(done, nil)
 		}
 	}
 	s.refused++
-	out := MemberOutcome{Member: c.Member, Turn: c.Turn, Refused: te.Detail}
+	out := []MemberOutcome{{Member: c.Member, Turn: c.Turn, Refused: te.Detail}}
 	if removing {
-		out.Has = c.id
+		out[0].Has = c.id
 	}
-	return s.record([]MemberOutcome{out}, s.entry([]memberChange{c}, removing, te, began))
+	s.planned.mark(out, removing, PlanFailed, te.Detail)
+	return s.record(out, s.entry([]memberChange{c}, removing, te, began))
 }
 
 // record stores outcomes, and a log entry if entry is not nil. It also counts the entry's changes
@@ -995,7 +1025,7 @@ func (s *memberSync) recordWith(out []MemberOutcome, entry *LogEntry, write func
 	r := s.l.r
 	if err := r.changeState(func(st *State) {
 		st.Dialect = r.target.Dialect()
-		if entry == nil {
+		if entry == nil || s.planned != nil { // what a plan sends does not belong to a cycle
 			return
 		}
 		if entry.Status.Status == Failure {
@@ -1034,6 +1064,7 @@ func (s *memberSync) conclude() Outcome {
 	default:
 		o.DropFail = s.known.Escrow != nil
 	}
+	s.planned.conclude(&o, s.problem)
 	return o
 }
 
@@ -1046,7 +1077,10 @@ func (s *memberSync) name() string {
 
 // entry returns the log entry about one request.
 func (s *memberSync) entry(changes []memberChange, removing bool, te *TargetError, began time.Time) *LogEntry {
-	r, now := s.l.r, s.l.r.e.Now()
+	r, now, cycle := s.l.r, s.l.r.e.Now(), s.l.cycle
+	if s.planned != nil {
+		cycle = s.planned.plan
+	}
 	names := make([]string, len(changes))
 	for i, c := range changes {
 		names[i] = c.Member // the object id, because the log must not name a person who is erased later
@@ -1067,7 +1101,7 @@ func (s *memberSync) entry(changes []memberChange, removing bool, te *TargetErro
 	}
 	return &LogEntry{
 		ID: r.e.NewID(), ChangeID: r.e.NewID(), ActivityTime: now, DurationMillis: now.Sub(began).Milliseconds(),
-		JobID: r.job.Key.String(), CycleID: s.l.cycle, Action: Update, Status: status,
+		JobID: r.job.Key.String(), CycleID: cycle, Action: Update, Status: status,
 		SourceSystem:   System{ID: string(r.job.Key.Directory), DisplayName: r.m.source},
 		TargetSystem:   System{ID: r.job.Key.App, DisplayName: r.m.target},
 		SourceIdentity: Identity{ID: s.group, DisplayName: s.name(), Type: string(GroupKind)},

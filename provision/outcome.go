@@ -8,6 +8,9 @@ import (
 
 // evaluate reads one object from the source and decides what to do with its account.
 func (r *run) evaluate(ctx context.Context, p *pass, known Pending) (*work, error) {
+	if account, is := AccountOfWork(known.ObjectID); is {
+		return r.evaluateUnmanaged(ctx, p, account, known)
+	}
 	o, err := r.readObject(ctx, known.ObjectID)
 	if err != nil {
 		return nil, err
@@ -115,6 +118,9 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 	w.keepCreated()
 	w.keepRead()
 	o := settle(w.decision, w.result, w.known, now)
+	if w.unmanaged {
+		o = o.withoutMemory()
+	}
 	o.Turn, o.WaitReason = w.known.Turn, w.waits
 	o.OutcomeUnknown = (w.doubted && !w.endsDoubt(o) || w.deleting) && !o.Unlink
 	if _, open := w.decision.(later); open {

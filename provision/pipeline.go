@@ -22,7 +22,8 @@ const (
 	outcomeTime         = 100 * time.Millisecond
 	maxWaitingOutcomes  = 128             // when this many outcomes wait, they are committed at once
 	maxRecordsPerCommit = 512             // the largest number of intents and outcomes in one commit
-	mostFirstTime       = 2 * time.Second // how long the work of a cycle waits until all changes are listed
+	mostFirstTime       = 2 * time.Second // the longest time that the work of a cycle waits for changes to be listed
+	mostGroupsTime      = time.Minute     // the longest time, since a cycle began, that groups wait for changes to be listed
 	feedPageSize        = 1024            // how many new objects the feed reads from the work list at a time
 	maxWaitingRequests  = 128             // while this many requests wait for the pacer, only urgent objects are begun
 )
@@ -56,6 +57,9 @@ type pipeline struct {
 	trialLock           lock            // held while the single write of a trial is sent
 	refusedObjects      map[string]bool // objects whose first write was refused, since the last success; protected by mu
 
+	changesLeft    bool      // whether there may be changes that are not listed; only the feed uses it
+	holdsBackUntil time.Time // the time after which groups no longer wait for that
+
 	hasCalledGuard bool // whether an import of this slice has called the guard; only imports use it
 
 	workersSaving  atomic.Int64 // how many workers wait until what they are about to send is on disk
@@ -84,7 +88,7 @@ type feedMessage struct {
 	ended           bool     // whether a worker has ended
 	importEnded     bool     // whether an import has ended; the fields below belong to it
 	importFoundWork bool     // whether the import found work
-	changesLeft     bool     // whether there are changes that this cycle has not imported yet
+	changesLeft     bool     // whether there may be changes that this cycle has not imported yet
 	lane            Lane     // the most urgent lane of the objects that the import found; 0 if that is not known
 	err             error    // the import's error
 }
@@ -118,6 +122,7 @@ func (r *run) newPipeline(demanded bool) *pipeline {
 	l.g, l.trialLock, l.writeEnded = r.e.goroutines(), newLock(), make(chan struct{})
 	if r.state.Phase != Idle {
 		l.cycle = r.state.Cycle.ID
+		l.changesLeft, l.holdsBackUntil = !demanded, r.state.Cycle.Started.Add(mostGroupsTime)
 	}
 	l.onlyOneWriteAtATime.Store(r.state.Trial != nil)
 	l.pacer = newPacer(r.state.Pace, r.e.Now, r.e.after(), r.sliceEnd, r.e.workers())
@@ -216,6 +221,8 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 					// A leaver does not wait until everything is listed.
 					importing, first = false, first && news.changesLeft && news.err == nil && news.lane != Leavers && l.r.e.Now().Before(firstUntil)
 					refill = refill || news.importFoundWork && l.goesFirst(news.lane)
+					l.changesLeft = news.changesLeft
+					look = look || news.importFoundWork && l.r.phase() == Finishing
 					err = errors.Join(err, news.err)
 				default:
 					refill = refill || len(l.queue) == 0
@@ -290,8 +297,8 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 			return false, nil
 		}
 		next := l.queue[0]
-		if next.Lane >= Groups && next.Lane < Checks && next.Why == ByChange && l.r.phase() == Changes {
-			return false, nil // a group waits until all changes are listed, because its members are read when it is created
+		if l.holdsBack(next) {
+			return false, nil // all that follow in the queue are held back, too
 		}
 		if l.inHand[objectOfWork(next.ObjectID)] { // a group and its memberships are never in hand at the same time
 			l.queue = l.queue[1:]
@@ -325,6 +332,13 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 	return refill, nil
 }
 
+// holdsBack reports whether a changed group, or changed memberships, must wait until all changes are
+// listed. The members of a new group are read when it is created; changes of them that are listed
+// later would be looked at once more, one by one.
+func (l *pipeline) holdsBack(next Pending) bool {
+	return l.changesLeft && next.Lane >= Groups && next.Lane < Checks && next.Why == ByChange && l.r.e.Now().Before(l.holdsBackUntil)
+}
+
 // nextPage returns the next objects that are due. Objects that were provisioned on demand or that
 // an approved plan lists come first, then the others by lane. While no creates can be sent, it
 // leaves out people who have no account yet. parked is how many requests wait for the pacer.
@@ -349,8 +363,11 @@ func (l *pipeline) importNext(ctx context.Context) feedMessage {
 	defer l.r.importing.release()
 	lane := Lane(0)
 	found, err := l.r.importNews(ctx)
-	if err == nil && !found {
+	// In this phase, importPage lists the changed people. They do not wait behind changed groups.
+	changesLeft := err == nil && !found && l.r.phase() == Changes
+	if err == nil && !found && !changesLeft {
 		found, err = l.r.importGroupNews(ctx)
+		changesLeft = found
 	}
 	if err == nil && !found && l.r.phase() != Finishing {
 		found = true
@@ -363,7 +380,7 @@ func (l *pipeline) importNext(ctx context.Context) feedMessage {
 			found, lane = true, 0
 		}
 	}
-	return feedMessage{importEnded: true, importFoundWork: found, changesLeft: l.r.phase() == Changes, lane: lane, err: err}
+	return feedMessage{importEnded: true, importFoundWork: found, changesLeft: changesLeft || l.r.phase() == Changes, lane: lane, err: err}
 }
 
 // workOn takes one person through all steps. If it has no outcome to record, so that the person
@@ -390,7 +407,7 @@ func (l *pipeline) workOn(ctx context.Context, known Pending) (untouched []strin
 		}
 		return []string{known.ObjectID}
 	}
-	if planned != nil && (planned.Plan == "" || planned.Fingerprint != w.fingerprint()) {
+	if planned != nil && !planned.allows(w) {
 		send(l.g, l.records, record{outcome: w.leftOutOutcome(planned), afterCommit: func() { w.p.claims.release(known.ObjectID) }})
 		return nil
 	}

@@ -35,8 +35,12 @@ type PlannedObject struct {
 	// request. That happens when the person's account is created in the same cycle, or when the
 	// referenced account is created or removed in that cycle.
 	Follows bool `json:"follows,omitempty"`
+	// Spare is the id of the account of another active administrator, if the plan disables an
+	// administrator's account.
+	Spare string `json:"otherAdministrator,omitempty"`
 
 	fingerprint string // the hash of the requests, as work.fingerprint returns it
+	bare        string // the hash of the requests without references, as work.bareFingerprint returns it
 	lane        Lane   // the lane in which the operation is sent
 }
 
@@ -45,7 +49,7 @@ func (o PlannedObject) ofMembers() bool { return len(o.Added)+len(o.Removed) > 0
 
 // PlanReport summarizes a plan.
 type PlanReport struct {
-	Kind     string `json:"kind"` // the kind of cycle that would run, or UndoPlan
+	Kind     string `json:"kind"` // the kind of cycle that would run, or UndoPlan, ReassertPlan or DisablePlan
 	Read     int    `json:"read"` // how many people and groups were evaluated
 	Creates  int    `json:"creates"`
 	Updates  int    `json:"updates"`
@@ -250,7 +254,7 @@ func (f *forecast) evaluate(ctx context.Context, ids []string) error {
 }
 
 // preview calls page with the ids of the objects that a cycle would import if it started in the
-// phase from. It also remembers the origins of their changes.
+// phase that the argument from names. It also remembers the origins of their changes.
 func (r *run) preview(ctx context.Context, from Phase, page func([]string) error) error {
 	s := r.state
 	s.Phase, s.After = from, ""
@@ -330,7 +334,7 @@ func (w *work) plannedObject() PlannedObject {
 	if o.Result == Success {
 		o.Reason = strings.Join(w.notesOnKeptValues, " ")
 	}
-	o.fingerprint, o.lane = w.fingerprint(), w.plannedLane()
+	o.fingerprint, o.bare, o.lane, o.Spare = w.fingerprint(), w.bareFingerprint(), w.plannedLane(), w.spare
 	return o
 }
 

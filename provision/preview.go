@@ -89,7 +89,7 @@ func (j *Jobs) Try(ctx context.Context, job Job, mapping, replaces string, edit 
 	}
 	t.Chosen = &v
 	if tryRow.row.Expr != nil && !tryRow.ofMembers() {
-		_, t.Trace, _ = tryRow.row.Expr.Trace(tryRow.env(chosen)) // t.Chosen already has this error
+		_, t.Trace, _ = tryRow.row.Expr.Trace(tryRow.env(chosen)) //nolint:errcheck // t.Chosen already has this error
 	}
 	return t, nil
 }

@@ -225,8 +225,16 @@ func (p *pass) restoreAccount(ctx context.Context, w *work, attributes map[strin
 	if back.didNotExist {
 		return p.restoreAbsence(w, attributes), nil
 	}
-	if !p.m.can(FlowUpdate) {
-		return w.skip("UpdateDisabled", "Update is not among the Target Object Actions.", "Tick Update to take changes back."), nil
+	return p.restoreValues(w, back), nil
+}
+
+// restoreValues decides how to give an account that was read its former values.
+func (p *pass) restoreValues(w *work, back *restore) decision {
+	switch {
+	case back.refusal != nil:
+		return w.skip(back.refusal.code, back.refusal.reason, back.refusal.advice)
+	case !p.m.can(FlowUpdate):
+		return w.skip("UpdateDisabled", "Update is not among the Target Object Actions.", "Tick Update to take changes back.")
 	}
 	changes, meanwhile := p.formerValues(w, back)
 	action := Update
@@ -235,16 +243,16 @@ func (p *pass) restoreAccount(ctx context.Context, w *work, attributes map[strin
 	}
 	switch {
 	case len(changes) == 0 && len(w.notesOnKeptValues) == 0:
-		return w.skip(codeAsBefore, "The account has the values that it had before.", ""), nil
+		return w.skip(codeAsBefore, "The account has the values that it had before.", "")
 	case len(changes) == 0 && meanwhile:
-		return w.skip(codeChanged, strings.Join(w.notesOnKeptValues, " "), ""), nil
+		return w.skip(codeChanged, strings.Join(w.notesOnKeptValues, " "), "")
 	case len(changes) == 0:
-		return w.skip(codeNotUndone, strings.Join(w.notesOnKeptValues, " "), ""), nil
-	case action == Update && !w.entitled():
-		return w.skip(codeNoAccess, "The person has no access today: "+w.whyDisabled(), "Correct that first, and make the plan again."), nil
+		return w.skip(codeNotUndone, strings.Join(w.notesOnKeptValues, " "), "")
+	case action == Update && !w.unmanaged && !w.entitled():
+		return w.skip(codeNoAccess, "The person has no access today: "+w.whyDisabled(), "Correct that first, and make the plan again.")
 	}
 	w.step("EntrySynchronizationUpdate", ProcessingStep, Success, fmt.Sprintf("%s will be set back in %s.", w.describeObject(), p.m.target), nil)
-	return patch{action: action, link: *w.link, changes: changes}, nil
+	return patch{action: action, link: *w.link, changes: changes}
 }
 
 // formerValues returns the changes that restore the values of an account that was read. It adds a

@@ -13,7 +13,7 @@ type State struct {
 	Cycle CycleReport `json:"cycle,omitzero"` // the current cycle, if Phase is not Idle
 
 	After string `json:"after"` // the object id after which the import of the current phase continues
-	Start Cursor `json:"start"` // becomes the Watermark when an initial cycle has imported everything
+	Start Cursor `json:"start"` // the position that becomes the Watermark after an initial cycle has imported everything
 	// Watermark is the position up to which all changes are imported. When an initial cycle begins,
 	// it first lists the leavers since this position, and then moves it to the newest change.
 	Watermark Cursor `json:"watermark"`
@@ -241,7 +241,8 @@ type Pending struct {
 	Escrow    *Escrow   // nil if the object has not failed
 	Unmatched bool      // whether the object has no account, so that the engine looks for one once a day
 
-	Restore *restore // what an undo has to restore; nil if the object is evaluated as usual
+	Restore *restore   // what an undo has to restore; nil if the object is evaluated as usual
+	Disable *disabling // how to disable an account that no user has; nil if nothing is to be disabled
 }
 
 // Why is the reason to look at an object.

@@ -80,8 +80,8 @@ type Store interface {
 	// PendingIDs returns the ids of all objects on the work list, whatever their verdict, and even
 	// if they are not due yet.
 	PendingIDs(ctx context.Context, k Key) ([]string, error)
-	// KnownAbout returns everything that the job remembers about one object. Of the work-list row
-	// it returns only the guard's fields, which are empty if the object has no row.
+	// KnownAbout returns everything that the job remembers about one object. It returns only the
+	// guard's fields of the object's work-list row; they are empty if the object has no row.
 	KnownAbout(ctx context.Context, k Key, objectID string) (Pending, error)
 	// Owner returns the id of the user or group that is linked to an account or group of the
 	// target, or "" if there is none.
@@ -154,6 +154,9 @@ type Store interface {
 	// remembered before. others are the members of the page that have no account. It also moves the
 	// position up to which the members were read to upTo; "" means that all were read.
 	RecordNewMembers(ctx context.Context, f Fence, s State, group, upTo string, outcomes []MemberOutcome, others []string, entry *LogEntry) error
+	// RememberMembers adds memberships of a group that the job does not remember yet, with nothing
+	// sent.
+	RememberMembers(ctx context.Context, f Fence, group string, members []string) error
 	// RecordMembers stores the outcomes of memberships together with the state that counts them,
 	// and a log entry unless it is nil. Announced memberships without an outcome become unsure.
 	RecordMembers(ctx context.Context, f Fence, s State, group string, outcomes []MemberOutcome, entry *LogEntry) error
@@ -226,17 +229,21 @@ type Outcome struct {
 	GivenAttributes []string       // the attributes to which that update gives a value
 	Judge           *Listed        // lists the object for the guard; the outcome changes nothing else
 	Planned         PlannedOutcome // the result of a plan's operation; if it is PlanLeftOut, the outcome changes nothing else
-	OutcomeUnknown  bool           // whether an earlier update or deletion may have been carried out, and no read has shown it yet
-	Postpone        time.Time      // when to look at the object again; zero if the object is done
-	WaitReason      string         // why the object is postponed, in words
-	Link            *Link          // the pair to remember
-	Unlink          bool           // whether to forget the object's pair
-	DropOp          bool           // whether to forget the create of unknown outcome
-	Escrow          *Escrow        // the failure to remember, with its retry
-	DropFail        bool           // whether the object leaves escrow
-	Unmatched       *bool          // whether to record that the object has no account; nil changes nothing
-	Entry           *LogEntry      // the log entry to store
-	OnlyShown       bool           // whether Entry is only shown to people who watch the cycle, and not stored
+	// PlannedMembers are the results of a plan's membership changes that needed no request. They
+	// belong to an outcome of a plan's work on memberships. In such an outcome, Planned.Result is
+	// PlanDue or empty. If it is empty, it follows from the results of all memberships.
+	PlannedMembers []PlannedMemberOutcome
+	OutcomeUnknown bool      // whether an earlier update or deletion may have been carried out, and no read has shown it yet
+	Postpone       time.Time // when to look at the object again; zero if the object is done
+	WaitReason     string    // why the object is postponed, in words
+	Link           *Link     // the pair to remember
+	Unlink         bool      // whether to forget the object's pair
+	DropOp         bool      // whether to forget the create of unknown outcome
+	Escrow         *Escrow   // the failure to remember, with its retry
+	DropFail       bool      // whether the object leaves escrow
+	Unmatched      *bool     // whether to record that the object has no account; nil changes nothing
+	Entry          *LogEntry // the log entry to store
+	OnlyShown      bool      // whether Entry is only shown to people who watch the cycle, and not stored
 
 	Awaits       *Awaited      // the object waits for this value, and is woken when the value becomes free
 	FreedKeys    []MatchKey    // values that the account no longer has; objects that wait for them are woken

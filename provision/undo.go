@@ -457,7 +457,7 @@ func (r *run) eachUndone(ctx context.Context, u Undo, visit func(ids []string) e
 		}
 		var ids []string
 		for _, entry := range page {
-			if id := entry.SourceIdentity.ID; !seen[id] {
+			if id := entry.workID(); !seen[id] {
 				seen[id] = true
 				ids = append(ids, id)
 			}

@@ -150,10 +150,10 @@ func decodeNumbers(document []byte, v any) error {
 	return d.Decode(v)
 }
 
-// compareMembers compares the documents was and is. It appends to lost the paths of the members
-// that only was has. null, an absent member, an empty list and an empty string count as equal.
-// compareMembers skips Graph's annotations, such as @odata.context, because they are not part of
-// the schema.
+// compareMembers compares an earlier document, was, with a later one, is. It appends to lost the
+// path of each member that only the earlier document has. null, an absent member, an empty list and
+// an empty string count as equal. compareMembers skips Graph's annotations, such as @odata.context,
+// because they are not part of the schema.
 func compareMembers(path string, was, is any, lost *[]string) {
 	switch was := was.(type) {
 	case map[string]any:

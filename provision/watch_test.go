@@ -3,6 +3,8 @@ package provision_test
 import (
 	"context"
 	"log/slog"
+	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -89,6 +91,7 @@ func (g *groupWorld) rest() {
 type narrow struct {
 	provision.GroupSource
 	people, groups *int
+	readsGroups    func() // called before a page of groups is read; may be nil
 }
 
 func (n narrow) Changes(ctx context.Context, app string, after provision.Cursor, _ int) (provision.Changed, error) {
@@ -98,6 +101,9 @@ func (n narrow) Changes(ctx context.Context, app string, after provision.Cursor,
 
 func (n narrow) GroupChanges(ctx context.Context, app string, after provision.Cursor, _ int) (provision.GroupsChanged, error) {
 	*n.groups++
+	if n.readsGroups != nil {
+		n.readsGroups()
+	}
 	return n.GroupSource.GroupChanges(ctx, app, after, 2)
 }
 
@@ -110,7 +116,7 @@ func (g *groupWorld) narrowSource() (people, groups *int) {
 		if err != nil {
 			return nil, err
 		}
-		return narrow{s.(provision.GroupSource), people, groups}, nil
+		return narrow{s.(provision.GroupSource), people, groups, g.readsGroups}, nil
 	}
 	return people, groups
 }
@@ -224,4 +230,45 @@ func TestManyChangesOfOnePersonAreOneRowOfTheWorkList(t *testing.T) {
 		t.Errorf("the person was listed %d times, want once", counts[ada])
 	}
 	g.expect("Sales: ")
+}
+
+// TestALeaverDoesNotWaitForChangedGroups has a person leave while many changes of groups have not
+// been read. The person's account is disabled before they are read to their end.
+func TestALeaverDoesNotWaitForChangedGroups(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	ada, bob := g.hire("ada", true), g.hire("bob", true)
+	team := g.group("Sales", ada)
+	g.rest()
+	var pages int
+	cut := make(chan struct{})
+	g.readsGroups = func() {
+		if pages++; pages < 3 { // the first page shows the idle job that there is something to do
+			return
+		}
+		select {
+		case <-cut:
+		case <-time.After(20 * time.Second):
+			t.Error("changes of groups are read, and the leaver waits")
+		}
+	}
+	g.narrowSource()
+	g.world.app.begun = func(r *http.Request) {
+		if r.Method == http.MethodPatch && strings.Contains(r.URL.Path, "/Users/") {
+			close(cut)
+		}
+	}
+	for range 5 {
+		g.leave(team, ada)
+		g.join(team, ada)
+	}
+	u, err := g.handle.User(t.Context(), bob)
+	g.must(err)
+	u.AccountEnabled = false
+	_, _, err = g.handle.PutUser(t.Context(), u, "cli")
+	g.must(err)
+	g.rest()
+	if isActive(t, g.world, "bob@contoso.example") {
+		t.Error("Bob's account is active")
+	}
 }

@@ -160,7 +160,11 @@ type UnstoredParts struct {
 // version the last member of meta. A document without meta gets only groups. A document without
 // meta.version gets no version.
 func Splice(doc []byte, add UnstoredParts) []byte {
-	out := make([]byte, 0, len(doc)+len(add.Groups)+len(add.Version)+len(add.Location)+32)
+	return AppendSpliced(make([]byte, 0, len(doc)+len(add.Groups)+len(add.Version)+len(add.Location)+32), doc, add)
+}
+
+// AppendSpliced is Splice, but appends the result to out.
+func AppendSpliced(out, doc []byte, add UnstoredParts) []byte {
 	before, after := SplitBeforeMeta(doc)
 	switch {
 	case len(after) == 0 || after[len(after)-1] != '}':

@@ -483,8 +483,12 @@ func countDigits(s string) int {
 
 // AppendString appends s as a JSON string. Bytes that are not UTF-8 become U+FFFD.
 func AppendString(b []byte, s string) []byte {
+	return append(AppendStringPart(append(b, '"'), s), '"')
+}
+
+// AppendStringPart is AppendString without the quotes, for a JSON string that is made of parts.
+func AppendStringPart(b []byte, s string) []byte {
 	const hex = "0123456789abcdef"
-	b = append(b, '"')
 	from := 0
 	for i := 0; i < len(s); {
 		c := s[i]
@@ -517,8 +521,7 @@ func AppendString(b []byte, s string) []byte {
 		i++
 		from = i
 	}
-	b = append(b, s[from:]...)
-	return append(b, '"')
+	return append(b, s[from:]...)
 }
 
 func appendFloat(b []byte, f float64) []byte {

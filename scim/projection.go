@@ -219,8 +219,16 @@ func (p Projection) omits(path AttrPath) bool {
 // Render returns a stored document with only the attributes that the answer shows. It adds the
 // parts of add that the answer shows.
 func (p Projection) Render(rt *ResourceType, doc []byte, add UnstoredParts) ([]byte, error) {
-	if p.IsDefault() {
+	return p.AppendRendered(nil, rt, doc, add)
+}
+
+// AppendRendered is Render, but appends the result to out.
+func (p Projection) AppendRendered(out []byte, rt *ResourceType, doc []byte, add UnstoredParts) ([]byte, error) {
+	if p.IsDefault() && out == nil {
 		return Splice(doc, add), nil
+	}
+	if p.IsDefault() {
+		return AppendSpliced(out, doc, add), nil
 	}
 	r, err := Parse(doc)
 	if err != nil {
@@ -232,7 +240,7 @@ func (p Projection) Render(rt *ResourceType, doc []byte, add UnstoredParts) ([]b
 	if !p.Wants("meta.location") {
 		add.Location = ""
 	}
-	return Splice(Encode(rt, p.Apply(rt, r)), add), nil
+	return AppendSpliced(out, Encode(rt, p.Apply(rt, r)), add), nil
 }
 
 // renderGroups applies the projection to the JSON of a user's groups. It returns nil if the answer

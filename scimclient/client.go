@@ -325,6 +325,26 @@ func (c *Client) Get(ctx context.Context, id string) (provision.TargetObject, er
 	return o, nil
 }
 
+// Self returns the id of the account to which the credentials belong. It asks at /Me (RFC 7644
+// §3.11), which an application need not have. It returns "" if the application does not tell.
+func (c *Client) Self(ctx context.Context) (string, error) {
+	a, err := c.do(ctx, http.MethodGet, "/Me", "", nil)
+	if err != nil {
+		return "", err
+	}
+	if a.status == http.StatusTooManyRequests || a.status == http.StatusServiceUnavailable {
+		return "", a.toError()
+	}
+	if !a.isSuccess() {
+		return "", nil
+	}
+	o, err := a.readAccount()
+	if err != nil {
+		return "", nil //nolint:nilerr // an answer that is no account does not tell either
+	}
+	return o.ID, nil
+}
+
 // Create creates an account and returns it as the application stored it. Any error is a
 // *provision.TargetError.
 func (c *Client) Create(ctx context.Context, changes []provision.Change) (provision.TargetObject, error) {

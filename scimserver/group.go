@@ -62,14 +62,25 @@ func (c *countingReader) Read(p []byte) (int, error) {
 // memberWriter writes the members of a group one by one, with the sub-attributes that the client
 // wants.
 type memberWriter struct {
-	// location returns the URL of a resource type's endpoint, with a slash at the end.
-	location                                      func(scim.TypeName) string
 	showsValue, showsRef, showsType, showsDisplay bool // whether to write value, $ref, type and display
+	user, group                                   memberText
+}
+
+// memberText is JSON that all members of one type have in common.
+type memberText struct {
+	ref      []byte // the name "$ref" and its value up to the id
+	typeName []byte // the name "type" and its value
+}
+
+// newMemberText returns the JSON for members of a type. base is the URL of the type's endpoint, with
+// a slash at the end.
+func newMemberText(kind scim.TypeName, base string) memberText {
+	return memberText{ref: scim.AppendStringPart([]byte(`"$ref":"`), base), typeName: scim.AppendString([]byte(`"type":`), string(kind))}
 }
 
 // writeAll writes a comma and the attribute "members". For a group without members it writes
 // nothing.
-func (m memberWriter) writeAll(w *bufio.Writer, members iter.Seq2[roster.Member, error]) error {
+func (m *memberWriter) writeAll(w *bufio.Writer, members iter.Seq2[roster.Member, error]) error {
 	if !m.showsValue && !m.showsRef && !m.showsType && !m.showsDisplay {
 		return nil
 	}
@@ -81,12 +92,18 @@ func (m memberWriter) writeAll(w *bufio.Writer, members iter.Seq2[roster.Member,
 		if !m.showsValue && !m.showsRef && !m.showsType && member.Display == "" {
 			continue // the client wants only display, and this member has none
 		}
-		if n == 0 {
-			w.WriteString(`,"members":[`) //nolint:errcheck // bufio keeps the error until Flush
-		} else {
-			w.WriteByte(',') //nolint:errcheck // bufio keeps the error until Flush
+		if w.Available() < memberBytes {
+			if err := w.Flush(); err != nil {
+				return err
+			}
 		}
-		if err := m.writeOne(w, member); err != nil {
+		text := w.AvailableBuffer()
+		if n == 0 {
+			text = append(text, `,"members":[`...)
+		} else {
+			text = append(text, ',')
+		}
+		if _, err := w.Write(m.append(text, member)); err != nil {
 			return err
 		}
 		n++
@@ -97,25 +114,33 @@ func (m memberWriter) writeAll(w *bufio.Writer, members iter.Seq2[roster.Member,
 	return nil
 }
 
-func (m memberWriter) writeOne(w *bufio.Writer, member roster.Member) error {
-	text, open := w.AvailableBuffer(), byte('{')
+// memberBytes is more than the JSON of a usual member has. A longer member costs an allocation.
+const memberBytes = 1 << 10
+
+// append appends the JSON of a member to text.
+func (m *memberWriter) append(text []byte, member roster.Member) []byte {
+	same := &m.user
+	if member.Kind == roster.Group {
+		same = &m.group
+	}
+	open := byte('{')
 	if m.showsValue {
 		text = scim.AppendString(append(append(text, open), `"value":`...), member.ID)
 		open = ','
 	}
 	if m.showsRef {
-		text = scim.AppendString(append(append(text, open), `"$ref":`...), m.location(member.Kind)+member.ID)
+		text = append(append(text, open), same.ref...)
+		text = append(scim.AppendStringPart(text, member.ID), '"')
 		open = ','
 	}
 	if m.showsType {
-		text = scim.AppendString(append(append(text, open), `"type":`...), string(member.Kind))
+		text = append(append(text, open), same.typeName...)
 		open = ','
 	}
 	if m.showsDisplay && member.Display != "" {
 		text = scim.AppendString(append(append(text, open), `"display":`...), member.Display)
 	}
-	_, err := w.Write(append(text, '}'))
-	return err
+	return append(text, '}')
 }
 
 // The functions below answer requests for groups while groups are switched off. A client that

@@ -90,15 +90,24 @@ func (v view) answerWithGroups(status int, doc roster.Document, groups map[strin
 func (v view) renderWithGroups(groups map[string][]roster.Membership, docs ...roster.Document) (rendered [][]byte, err error) {
 	rendered = make([][]byte, len(docs))
 	for i, doc := range docs {
-		add := scim.UnstoredParts{Location: v.exchange.locationOf(v.resourceType, doc.ID)}
-		if in := groups[doc.ID]; len(in) > 0 {
-			add.Groups, add.Version = v.groupsJSON(in), roster.ETag(doc.Version, in)
-		}
-		if rendered[i], err = v.projection.Render(v.resourceType, doc.JSON, add); err != nil {
-			return nil, fmt.Errorf("read stored %s %s: %w", v.resourceType.Name, doc.ID, err)
+		if rendered[i], err = v.appendResource(nil, groups, doc); err != nil {
+			return nil, err
 		}
 	}
 	return rendered, nil
+}
+
+// appendResource appends a document to out in the form that renderWithGroups returns.
+func (v view) appendResource(out []byte, groups map[string][]roster.Membership, doc roster.Document) ([]byte, error) {
+	add := scim.UnstoredParts{Location: v.exchange.locationOf(v.resourceType, doc.ID)}
+	if in := groups[doc.ID]; len(in) > 0 {
+		add.Groups, add.Version = v.groupsJSON(in), roster.ETag(doc.Version, in)
+	}
+	out, err := v.projection.AppendRendered(out, v.resourceType, doc.JSON, add)
+	if err != nil {
+		return nil, fmt.Errorf("read stored %s %s: %w", v.resourceType.Name, doc.ID, err)
+	}
+	return out, nil
 }
 
 // memberships returns the groups of each user by the user's id, or nil if this view does not show
@@ -116,13 +125,14 @@ func (v view) memberships(docs ...roster.Document) (map[string][]roster.Membersh
 
 // groupsJSON returns the JSON of the attribute "groups" for a user's memberships.
 func (v view) groupsJSON(list []roster.Membership) []byte {
-	groupsURL, text := v.baseLocation(roster.Group), []byte("[")
+	groupsURL, text := v.baseLocation(roster.Group), append(make([]byte, 0, 256), '[')
 	for i, m := range list {
 		if i > 0 {
 			text = append(text, ',')
 		}
 		text = scim.AppendString(append(text, `{"value":`...), m.Group)
-		text = scim.AppendString(append(text, `,"$ref":`...), groupsURL+m.Group)
+		text = scim.AppendStringPart(append(text, `,"$ref":"`...), groupsURL)
+		text = append(scim.AppendStringPart(text, m.Group), '"')
 		if m.Display != "" {
 			text = scim.AppendString(append(text, `,"display":`...), m.Display)
 		}
@@ -136,16 +146,10 @@ func (v view) groupsJSON(list []roster.Membership) []byte {
 func (v view) writeGroup(w *bufio.Writer, doc roster.Document, text []byte) error {
 	before, after := scim.SplitBeforeMeta(text)
 	w.Write(before) //nolint:errcheck // bufio keeps the error until Flush
-	user, group := v.baseLocation(roster.User), v.baseLocation(roster.Group)
 	m := memberWriter{
-		location: func(kind scim.TypeName) string {
-			if kind == roster.Group {
-				return group
-			}
-			return user
-		},
 		showsValue: v.projection.Wants("members.value"), showsRef: v.projection.Wants("members.$ref"), showsType: v.projection.Wants("members.type"),
 		showsDisplay: v.projection.Wants("members.display"),
+		user:         newMemberText(roster.User, v.baseLocation(roster.User)), group: newMemberText(roster.Group, v.baseLocation(roster.Group)),
 	}
 	if err := m.writeAll(w, v.exchange.roster.Members(v.exchange.request.Context(), doc.ID, m.showsDisplay)); err != nil {
 		return err
@@ -261,7 +265,23 @@ func (x *exchange) renderListing(l listing) (answer, error) {
 	}}, nil
 }
 
+// entryBytes is more than an answer usually adds to a stored document.
+const entryBytes = 1 << 10
+
 func (e listEntry) write(w *bufio.Writer) error {
+	if e.rendered == nil && !e.view.showsMembers {
+		if w.Available() < len(e.doc.JSON)+entryBytes {
+			if err := w.Flush(); err != nil {
+				return err
+			}
+		}
+		text, err := e.view.appendResource(w.AvailableBuffer(), e.groups, e.doc)
+		if err != nil {
+			return err
+		}
+		_, err = w.Write(text)
+		return err
+	}
 	if e.rendered == nil {
 		if err := e.render(); err != nil {
 			return err

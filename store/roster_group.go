@@ -34,35 +34,88 @@ func (s Rosters) Members(ctx context.Context, id site.ID, group, after string, l
 	return members, err
 }
 
+// membersOf reads members and, if named is set, their display names with one query. Only for
+// members whose display name is not in a column does it read the documents.
 func membersOf(ctx context.Context, tx *sqldb.Tx, id site.ID, group, after string, limit int, named bool) ([]roster.Member, error) {
+	var page memberPage
+	dest := []any{&page.ids, &page.kind}
+	columns, join := "", ""
 	if named {
-		return namedMembers(ctx, tx, id, group, after, limit)
+		dest = append(dest, &page.names, &page.doc)
+		columns = `, coalesce(r.display, ''), case when r.display is null and r.display_name <> '' then r.doc else '' end`
+		join = `
+		left join resource r on r.site = m.site and r.id = m.member`
 	}
-	return collect(ctx, tx, scanMember, `
-		select m.member, m.member_kind
-		from membership m
+	rows, err := tx.Query(ctx, `
+		select m.member, m.member_kind`+columns+`
+		from membership m`+join+`
 		where m.site = $1 and m.group_id = $2 and m.member > $3
 		order by m.member
 		limit $4`, string(id), group, after, limit)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		if err := rows.Scan(dest...); err != nil {
+			return nil, err
+		}
+		if err := page.endRow(); err != nil {
+			return nil, err
+		}
+	}
+	return page.members(), rows.Err()
 }
 
-// namedMembers reads the members and their display names with one query. Only for members whose
-// display name is not in a column does it read the documents.
-func namedMembers(ctx context.Context, tx *sqldb.Tx, id site.ID, group, after string, limit int) ([]roster.Member, error) {
-	return collect(ctx, tx, func(row scanner) (m roster.Member, err error) {
-		var doc []byte
-		if err = row.Scan(&m.ID, &m.Kind, &m.Display, &doc); err != nil || len(doc) == 0 {
-			return m, err
+// memberPage collects the rows of a page of members. It makes a few allocations for the whole page
+// and none for a single member, because a group may have very many.
+type memberPage struct {
+	ids, names sqldb.Appender // the ids and the display names of all members so far, one after the other
+	kind, doc  sqldb.Appender // the kind and the document of the current row
+	rows       []memberRow
+}
+
+// memberRow is one row of a memberPage. It says where the member's id and display name end.
+type memberRow struct {
+	kind            scim.TypeName
+	idEnd, namesEnd int
+}
+
+// endRow adds the row that was just scanned.
+func (p *memberPage) endRow() error {
+	if len(p.doc.Bytes) > 0 {
+		begin := 0
+		if n := len(p.rows); n > 0 {
+			begin = p.rows[n-1].idEnd
 		}
-		m.Display, err = parseDisplayName(m.ID, doc)
-		return m, err
-	}, `
-		select m.member, m.member_kind, coalesce(r.display, ''), case when r.display is null and r.display_name <> '' then r.doc else '' end
-		from membership m
-		left join resource r on r.site = m.site and r.id = m.member
-		where m.site = $1 and m.group_id = $2 and m.member > $3
-		order by m.member
-		limit $4`, string(id), group, after, limit)
+		name, err := parseDisplayName(string(p.ids.Bytes[begin:]), p.doc.Bytes)
+		if err != nil {
+			return err
+		}
+		p.names.Bytes = append(p.names.Bytes, name...)
+	}
+	kind := roster.User
+	if string(p.kind.Bytes) != string(kind) {
+		kind = scim.TypeName(p.kind.Bytes)
+	}
+	p.rows = append(p.rows, memberRow{kind, len(p.ids.Bytes), len(p.names.Bytes)})
+	p.kind.Bytes, p.doc.Bytes = p.kind.Bytes[:0], p.doc.Bytes[:0]
+	return nil
+}
+
+// members returns the members of all rows.
+func (p *memberPage) members() []roster.Member {
+	if len(p.rows) == 0 {
+		return nil
+	}
+	list := make([]roster.Member, len(p.rows))
+	ids, names := string(p.ids.Bytes), string(p.names.Bytes)
+	var idBegin, nameBegin int
+	for i, row := range p.rows {
+		list[i] = roster.Member{ID: ids[idBegin:row.idEnd], Kind: row.kind, Display: names[nameBegin:row.namesEnd]}
+		idBegin, nameBegin = row.idEnd, row.namesEnd
+	}
+	return list
 }
 
 // Memberships returns the groups of each of the members.
@@ -134,10 +187,17 @@ func membershipsOf(ctx context.Context, tx *sqldb.Tx, id site.ID, members []stri
 	type row struct{ member, group string }
 	var rows []row
 	groups := map[string]string{} // the names of the groups, by id
+	known := stringSet{}
+	for _, member := range members {
+		known[member] = member
+	}
+	var member, group sqldb.Appender
+	dest := []any{&member, &group}
 	err := inBatches(members, func(batch []string) error {
-		some, err := collect(ctx, tx, func(from scanner) (r row, err error) {
-			err = from.Scan(&r.member, &r.group)
-			return r, err
+		some, err := collect(ctx, tx, func(from scanner) (row, error) {
+			member.Bytes, group.Bytes = member.Bytes[:0], group.Bytes[:0]
+			err := from.Scan(dest...)
+			return row{known.intern(member.Bytes), known.intern(group.Bytes)}, err
 		}, `
 			select m.member, m.group_id
 			from membership m
@@ -153,7 +213,7 @@ func membershipsOf(ctx context.Context, tx *sqldb.Tx, id site.ID, members []stri
 		return nil, err
 	}
 	err = inBatches(slices.Collect(maps.Keys(groups)), func(batch []string) error {
-		docs, err := collect(ctx, tx, scanDocument, `
+		docs, err := collect(ctx, tx, newDocumentScan(), `
 			select `+documentColumns+`
 			from resource r
 			where r.site = $1 and r.id in (`+placeholders(2, len(batch))+`)`, withIDs(batch, string(id))...)
@@ -172,6 +232,19 @@ func membershipsOf(ctx context.Context, tx *sqldb.Tx, id site.ID, members []stri
 		found[r.member] = append(found[r.member], roster.Membership{Group: r.group, Display: groups[r.group]})
 	}
 	return found, err
+}
+
+// stringSet holds strings of which many rows have the same ones.
+type stringSet map[string]string
+
+// intern returns text as a string. Equal texts share one allocation.
+func (s stringSet) intern(text []byte) string {
+	if known, found := s[string(text)]; found {
+		return known
+	}
+	added := string(text)
+	s[added] = added
+	return added
 }
 
 // sortMemberships sorts by group id. ETags that depend on groups need a fixed order.

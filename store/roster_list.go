@@ -190,7 +190,7 @@ func (l listing) withArguments(more ...any) (args []any, first int) {
 // in all. cut reports whether it left out documents because they did not fit into room.
 func (l listing) documents(ctx context.Context, tx *sqldb.Tx, from roster.Place, limit, room int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.withArguments(from.Position, from.ID, limit)
-	return documentsOf(ctx, tx, room, scanDocument, `
+	return documentsOf(ctx, tx, room, newDocumentScan(), `
 		select `+documentColumns+`
 		from resource r
 		where `+l.where+` and (r.seq, r.id) >= ($`+strconv.Itoa(n)+`, $`+strconv.Itoa(n+1)+`)
@@ -201,7 +201,7 @@ func (l listing) documents(ctx context.Context, tx *sqldb.Tx, from roster.Place,
 // documentsBefore reads the last limit documents before a place.
 func (l listing) documentsBefore(ctx context.Context, tx *sqldb.Tx, place roster.Place, limit int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.withArguments(place.Position, place.ID, limit)
-	docs, cut, err = documentsOf(ctx, tx, pageBytes, scanDocument, `
+	docs, cut, err = documentsOf(ctx, tx, pageBytes, newDocumentScan(), `
 		select `+documentColumns+`
 		from resource r
 		where `+l.where+` and (r.seq, r.id) < ($`+strconv.Itoa(n)+`, $`+strconv.Itoa(n+1)+`)
@@ -296,7 +296,7 @@ func (l listing) documentsAfter(ctx context.Context, tx *sqldb.Tx, first placeBu
 			limit 1
 			offset $` + strconv.Itoa(n+4) + `)`
 	}
-	return documentsOf(ctx, tx, pageBytes, scanDocument, `
+	return documentsOf(ctx, tx, pageBytes, newDocumentScan(), `
 		select `+documentColumns+`
 		from resource r
 		where `+l.where+from+` and r.seq >= $`+strconv.Itoa(n)+` and r.seq < $`+strconv.Itoa(n+1)+`
@@ -521,7 +521,7 @@ func (l listing) documentsAt(ctx context.Context, tx *sqldb.Tx, places []roster.
 	}
 	found := make(map[string]roster.Document, len(places))
 	err = inBatches(places, func(batch []roster.Place) error {
-		docs, err := collect(ctx, tx, scanDocument, `
+		docs, err := collect(ctx, tx, newDocumentScan(), `
 			select `+documentColumns+`
 			from resource r
 			where r.site = $1 and r.id in (`+placeholders(2, len(batch))+`)`, l.placeArguments(batch)...)

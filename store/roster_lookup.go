@@ -57,7 +57,7 @@ func (s Rosters) answerLookup(ctx context.Context, l listing) (found roster.Foun
 // row, would take the database as long as the search.
 func (l listing) documentsUnordered(ctx context.Context, tx *sqldb.Tx, limit int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.withArguments(limit)
-	return documentsOf(ctx, tx, pageBytes, scanDocument, `
+	return documentsOf(ctx, tx, pageBytes, newDocumentScan(), `
 		select `+documentColumns+`
 		from resource r
 		where `+l.where+`
@@ -67,7 +67,7 @@ func (l listing) documentsUnordered(ctx context.Context, tx *sqldb.Tx, limit int
 // firstDocuments reads the first documents of the list, up to limit.
 func (l listing) firstDocuments(ctx context.Context, tx *sqldb.Tx, limit int) (docs []roster.Document, cut bool, err error) {
 	args, n := l.withArguments(limit)
-	return documentsOf(ctx, tx, pageBytes, scanDocument, `
+	return documentsOf(ctx, tx, pageBytes, newDocumentScan(), `
 		select `+documentColumns+`
 		from resource r
 		where `+l.where+`

@@ -217,6 +217,11 @@ func printPlanReport(w io.Writer, r provision.PlanReport) error {
 			phrase.Count(r.Read, "person or group", "people and groups"), r.Updates, r.Disables, r.Deletes, r.NotUndone, r.Skips-r.OnHold, r.Failures)
 		return err
 	}
+	if r.Kind == provision.DisablePlan {
+		_, err := fmt.Fprintf(w, "\nOf %s: %d to disable; %d left as they are, %d disabled already, %d that cannot be done. Nothing was changed.\n",
+			phrase.Count(r.Read, "account", "accounts"), r.Disables, r.NotUndone, r.Skips-r.OnHold, r.Failures)
+		return err
+	}
 	if r.Kind == provision.ReassertPlan {
 		_, err := fmt.Fprintf(w, "\nOf %s: %d to create, %d to update, %d to disable, %d to delete; %d skipped, %d that cannot be done. Nothing was changed.\n",
 			phrase.Count(r.Read, "person or group that differs", "people and groups that differ"), r.Creates, r.Updates, r.Disables, r.Deletes, r.Skips, r.Failures)

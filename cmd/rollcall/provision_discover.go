@@ -130,6 +130,9 @@ trail. With --json one document, with each matching attribute and its values.`,
 				return c.discoveredCSV(cmd, s, h, app, q)
 			}
 			_, complete, err := s.engine.LastDiscoveries(cmd.Context(), jobKey(h, app))
+			if err == nil && complete.ID == "" {
+				err = provision.ErrNoDiscovery // also if the first discovery ends before the accounts are read below
+			}
 			if err != nil {
 				return err
 			}
@@ -155,7 +158,7 @@ trail. With --json one document, with each matching attribute and its values.`,
 	flags.StringVar(&q.After, "after", "", "go on where an earlier list ended: its \"next\" in --json")
 	flags.BoolVar(&asCSV, "csv", false, "write every account that the filters select as CSV")
 	flags.StringVar(&kept, "kept", "", "kept: only accounts with the mark Keep; open: only the others")
-	cmd.AddCommand(c.discoveredAssign(), c.discoveredKeep())
+	cmd.AddCommand(c.discoveredAssign(), c.discoveredLink(), c.discoveredKeep(), c.discoveredDisable())
 	return cmd
 }
 

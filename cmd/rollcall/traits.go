@@ -82,7 +82,7 @@ func traitOf(path string) (trait, bool) {
 		"app rename", "app delete", "app assign", "app unassign", "app import-schema", "provision start", "provision pause", "provision restart", "provision approve", "provision reject", "provision plan approve", "provision plan cancel", "provision discovered", "provision discovered assign", "provision discovered keep",
 		"key rotate", "key reset", "retention set", "prune", "database compact", "site erase", "directory user erase":
 		return sharedTrait(writes, "json"), true
-	case "webhook add", "webhook set", "webhook test", "app create", "app set", "app mapping set", "app mapping remove", "app mapping restore-default", "app mapping version restore", "provision run", "provision on-demand", "provision connections forget", "provision connections link", "provision plan", "provision plan apply", "provision undo", "provision drift", "provision discover":
+	case "webhook add", "webhook set", "webhook test", "app create", "app set", "app mapping set", "app mapping remove", "app mapping restore-default", "app mapping version restore", "provision run", "provision on-demand", "provision connections forget", "provision connections link", "provision plan", "provision plan apply", "provision undo", "provision drift", "provision discover", "provision discovered disable", "provision discovered link":
 		return sharedTrait(writes, append(targets, "json")...), true
 	case "provision test", "provision why":
 		return sharedTrait(reads, append(targets, "json")...), true

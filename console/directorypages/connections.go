@@ -155,7 +155,7 @@ func (p *Pages) connect(w http.ResponseWriter, r *http.Request, v *appVisit) err
 	if err != nil {
 		return err
 	}
-	made, err := p.Engine.Connect(r.Context(), v.jobKey(), "pages "+p.Engine.NewID(), v.actorLabel(), object, f.Account)
+	made, err := p.Engine.Connect(r.Context(), v.jobKey(), p.Owner, v.actorLabel(), object, f.Account)
 	var target *provision.TargetError
 	var other *provision.HeldError
 	switch e, refused := refusal.Find(err); {
@@ -197,7 +197,7 @@ func (p *Pages) askForgetConnection(w http.ResponseWriter, r *http.Request, v *a
 }
 
 func (p *Pages) forgetConnection(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	c, err := p.Engine.Forget(r.Context(), v.jobKey(), "pages "+p.Engine.NewID(), v.actorLabel(), r.PathValue("connection"))
+	c, err := p.Engine.Forget(r.Context(), v.jobKey(), p.Owner, v.actorLabel(), r.PathValue("connection"))
 	var target *provision.TargetError
 	var other *provision.HeldError
 	switch {

@@ -80,7 +80,7 @@ func (p *Pages) provisionOnDemand(w http.ResponseWriter, r *http.Request, v *app
 	id, kind, since := r.PostForm.Get("object"), parseListKind(r.PostForm.Get("kind")), p.Console.Options.Now()
 	ctx, cancel := context.WithTimeout(r.Context(), maxOnDemandWait)
 	defer cancel()
-	_, err := p.Engine.OnDemand(ctx, v.jobKey(), "pages "+p.Engine.NewID(), v.actorLabel(), []string{id})
+	_, err := p.Engine.OnDemand(ctx, v.jobKey(), p.Owner, v.actorLabel(), []string{id})
 	var (
 		refused *provision.TargetError
 		input   *provision.InputError

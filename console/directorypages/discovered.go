@@ -38,6 +38,7 @@ type discoveredPage struct {
 	Empty         console.EmptyState
 	ChangeURL     string // address to which the ticked accounts are sent
 	AssignAll     string // the text of the button that assigns the users of the whole class; empty if there is none
+	DisableAll    string // the text of the button that disables the accounts of the whole class; empty if there is none
 	Account       *discoveredDetails
 }
 
@@ -184,6 +185,9 @@ func (pg *discoveredPage) fillComplete(d provision.Discovery, form url.Values) {
 	if form.Get("show") == string(provision.UnassignedUsers) && d.Unassigned > 0 {
 		pg.AssignAll = "Assign all " + console.GroupDigits(d.Unassigned) + "…"
 	}
+	if form.Get("show") == string(provision.LocalAccounts) && d.Local > 0 {
+		pg.DisableAll = "Disable all local accounts…"
+	}
 	pg.StartedAt, pg.StartedBy, pg.Notes = d.Started, console.ActorName(d.By), d.Notes
 	pg.ClearURL = pg.PageURL + "?" + url.Values{"show": {form.Get("show")}}.Encode()
 	pg.Empty = console.EmptyState{Icon: "search", Title: "No account fits", Text: "Search for part of a name or an address, or for an id."}
@@ -263,14 +267,20 @@ func (p *Pages) startDiscovery(w http.ResponseWriter, r *http.Request, v *appVis
 	return p.Console.Redirect(w, r, v.discoveredURL(), done)
 }
 
+// The values of the buttons that concern a whole class.
+const (
+	assignAll  = "assign-all"
+	disableAll = "disable-all"
+)
+
 // changeDiscovered assigns the users of the ticked accounts, or of the whole class, after a question.
-// It also marks ticked accounts with Keep, and removes the mark.
+// It also links or disables accounts, marks ticked accounts with Keep, and removes the mark.
 func (p *Pages) changeDiscovered(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)
 	}
 	accounts, change := r.PostForm["account"], r.PostForm.Get("change")
-	if len(accounts) == 0 && change != "assign-all" {
+	if len(accounts) == 0 && change != assignAll && change != disableAll {
 		return p.Console.Redirect(w, r, v.discoveredURL(), console.Notice{Tone: console.ToneWarning, Text: "Tick at least one account."})
 	}
 	switch change {
@@ -284,8 +294,14 @@ func (p *Pages) changeDiscovered(w http.ResponseWriter, r *http.Request, v *appV
 			text = "The mark Keep of " + console.PluralForms(n, "account was", "accounts was") + " removed."
 		}
 		return p.Console.Redirect(w, r, v.discoveredURL(), console.DoneNotice(text))
+	case "disable":
+		return p.disableDiscovered(w, r, v, change, accounts)
+	case disableAll:
+		return p.disableDiscovered(w, r, v, change, nil)
+	case "link":
+		return p.linkDiscovered(w, r, v, accounts)
 	case "assign":
-	case "assign-all":
+	case assignAll:
 		accounts = nil
 	default:
 		return console.ErrNotFound
@@ -382,6 +398,7 @@ func (p *Pages) showDiscoveredAccount(w http.ResponseWriter, r *http.Request, v 
 		{Name: "E-mail", Value: strings.Join(a.Emails, ", ")},
 		{Name: "Employee number", Value: a.EmployeeNumber},
 		{Name: "External id", Value: a.ExternalID},
+		{Name: "Roles", Value: strings.Join(a.Roles, ", ")},
 		{Name: "Active", Value: active},
 		{Name: "Remarks", Value: strings.TrimPrefix(a.Remarks(), ", ")},
 	} {

@@ -467,7 +467,7 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 	}
 	job, err := p.Jobs.SaveFrom(r.Context(), v.jobKey(), decide, v.actorLabel())
 	if errors.Is(err, errSwitchOffLeavers) {
-		if closed, err = p.Engine.CloseLeavers(r.Context(), v.jobKey(), "pages "+p.Engine.NewID(), v.actorLabel()); err != nil {
+		if closed, err = p.Engine.CloseLeavers(r.Context(), v.jobKey(), p.Owner, v.actorLabel()); err != nil {
 			return err
 		}
 		asked = &harm.move

@@ -483,9 +483,9 @@ func (h *header) askForUserColumn() {
 	h.columns[best].Attributes, h.columns[best].Suggested, h.columns[best].Unknown = nil, "userPrincipalName", true
 }
 
-// askForTemplate handles a file in which no column has addresses. The error message then suggests to
-// build userPrincipalName with a template. A file with employeeIds may do without, because changes
-// to existing users need no userPrincipalName.
+// askForTemplate handles a file in which no column has addresses. The error message then suggests a
+// template that builds userPrincipalName. A file with employeeIds may need no template, because
+// changes to existing users need no userPrincipalName.
 func (h *header) askForTemplate() {
 	unknown := slices.ContainsFunc(h.columns, func(c column) bool { return c.Unknown })
 	switch {
@@ -610,7 +610,7 @@ func (h *header) hasYesAndNo(i int) bool {
 	return all && said[0] && said[1]
 }
 
-// askForUnknownColumns names the columns whose meaning is not known in the error message, and
+// askForUnknownColumns adds the columns whose meaning is not known to the error message, and
 // suggests flags for them. If ignore is true, it leaves these columns out instead.
 func (h *header) askForUnknownColumns(ignore bool) {
 	var names []string

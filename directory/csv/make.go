@@ -177,8 +177,8 @@ func (t template) build(cells []string) (string, error) {
 	return name, nil
 }
 
-// withoutSpareDots removes repeated dots, and dots, hyphens and underscores at both ends. They
-// remain when a cell is empty. For example, "..name" becomes "name".
+// withoutSpareDots removes repeated dots, and dots, hyphens and underscores at both ends. They are
+// left over when a cell is empty. For example, "..name" becomes "name".
 func withoutSpareDots(name string) string {
 	for strings.Contains(name, "..") {
 		name = strings.ReplaceAll(name, "..", ".")

@@ -216,7 +216,7 @@ func allArguments(count int) []int {
 }
 
 // evalQuestion returns the eval of a function that yields True if question is true for its
-// argument, and else False.
+// argument, and otherwise False.
 func evalQuestion(question func(Value) bool) func(*node, *evaluation) (Value, error) {
 	return func(n *node, r *evaluation) (Value, error) {
 		v, err := n.args[0].eval(r)

@@ -63,9 +63,9 @@ func (n *node) isLiteral() bool {
 	return same
 }
 
-// tryLiterals is one trial of a call, with the values p. literal says which arguments are literal.
-// It returns the error if a literal argument or the call as a whole causes it, and nil if there is
-// no error or another argument causes it.
+// tryLiterals makes one trial of a call, with the values p. literal says which arguments are
+// literal. tryLiterals returns the error if a literal argument or the call as a whole causes it. It
+// returns nil if there is no error, or if another argument causes the error.
 func (n *node) tryLiterals(literal []bool, p trialValues) *EvalError {
 	call := *n
 	call.args = make([]*node, len(n.args))

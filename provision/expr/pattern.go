@@ -102,10 +102,10 @@ func (n *node) eachMatch(r *evaluation, p *pattern, text string, do func(*match)
 	}
 }
 
-// nextMatch finds the first match in the string, or the match that follows the match after. found
-// is nil if there is no further match. If the search runs out of time, nextMatch tries it once
-// more: on a busy machine, the library's clock can jump past the limit although the search has not
-// used the time.
+// nextMatch finds the next match in the string: the first match if after is nil, and otherwise the
+// match that follows the match in after. found is nil if there is no further match. If the search
+// runs out of time, nextMatch tries it once more: on a busy machine, the library's clock can jump
+// past the limit although the search has not used the time.
 func (r *evaluation) nextMatch(p *pattern, text string, after *regexp2.Match) (found *regexp2.Match, err error) {
 	for range 2 {
 		start := time.Now()

@@ -91,9 +91,9 @@ func (n *node) callResultType(lookup func(name string) ValueType) ValueType {
 	return common
 }
 
-// describeMismatch returns a phrase that says why a part does not fit takes, the type of a
-// parameter or target attribute. It returns "" if the part fits, or if only the evaluation can show
-// whether it fits.
+// describeMismatch returns a phrase that says why the value of a part does not fit a parameter or
+// target attribute of the type takes. It returns "" if the value fits, or if only the evaluation
+// can show whether it fits.
 func describeMismatch(n *node, takes ValueType, lookup func(name string) ValueType) string {
 	text, constant := n.constantText()
 	has := n.resultType(lookup)

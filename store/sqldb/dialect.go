@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
-	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
@@ -168,11 +167,10 @@ func UniqueViolation(err error) (columns string, taken bool) {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == pgUniqueViolation {
 		return e.TableName + "(" + postgresColumns(e.Detail) + ")", true
 	}
-	e, ok := errors.AsType[*sqlite.Error](err)
-	if !ok || e.Code() != sqlite3.SQLITE_CONSTRAINT_UNIQUE && e.Code() != sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY {
+	if !hasCode(err, sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY) {
 		return "", false
 	}
-	return sqliteColumns(e.Error()), true
+	return sqliteColumns(err.Error()), true
 }
 
 // postgresColumns returns the columns from "Key (site, user_name)=(…) already exists.". It does not
@@ -209,7 +207,4 @@ func isConflict(err error) bool {
 }
 
 // isBusy reports whether another process holds the lock of a SQLite file.
-func isBusy(err error) bool {
-	e, ok := errors.AsType[*sqlite.Error](err)
-	return ok && e.Code()&0xff == sqlite3.SQLITE_BUSY
-}
+func isBusy(err error) bool { return hasCode(err, sqlite3.SQLITE_BUSY) }

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io/fs"
 	"math/rand/v2"
+	"net/url"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -135,8 +137,14 @@ func (m *migrator) checkMigrations(ctx context.Context) error {
 	return nil
 }
 
+// dataSourceName returns the data source name of the file for database/sql, which goose needs.
+func (s *sqliteDB) dataSourceName() string {
+	q := url.Values{"_pragma": connPragmas(readerCacheKiB, readerLockWait, false), "_txlock": {"immediate"}}
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(s.path), RawQuery: q.Encode()}).String()
+}
+
 func (s *sqliteDB) migrator(context.Context) (*migrator, error) {
-	pool, err := sql.Open("sqlite", s.dataSourceName(readerCacheKiB, readerLockWait, false)+"&_txlock=immediate")
+	pool, err := sql.Open("sqlite", s.dataSourceName())
 	if err != nil {
 		return nil, err
 	}

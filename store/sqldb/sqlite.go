@@ -5,9 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"sync"
 	"time"
@@ -22,7 +20,7 @@ const (
 	sqliteReaders = 5 // the number of connections that read
 	// reservedReaders is how many readers are reserved for the lane of fair.System.
 	reservedReaders = 1
-	// The sizes of the page caches. modernc.org/sqlite needs about twice as much memory.
+	// The sizes of the page caches.
 	writerCacheKiB = 16 << 10
 	readerCacheKiB = 2000
 	// writerLockWait is how long the writer tries to get the lock before it checks whether a caller
@@ -57,7 +55,7 @@ func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB,
 	if path == "" || path == ":memory:" {
 		return nil, fmt.Errorf("open database %q: name a file, such as rollcall.db", path)
 	}
-	if err := configurePageCaches(); err != nil {
+	if err := configurePageCache(); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
 	path, err := resolveLinks(path)
@@ -154,9 +152,9 @@ func (s *sqliteDB) openWriter(ctx context.Context) (*sqliteConn, error) {
 	return conn, nil
 }
 
-// dataSourceName returns the data source name of a connection to the file.
-func (s *sqliteDB) dataSourceName(cache int, busy time.Duration, readOnly bool) string {
-	q := url.Values{"_pragma": {
+// connPragmas returns the pragmas that set up a connection.
+func connPragmas(cache int, busy time.Duration, readOnly bool) []string {
+	pragmas := []string{
 		fmt.Sprintf("busy_timeout(%d)", busy.Milliseconds()),
 		fmt.Sprintf("cache_size(-%d)", cache),
 		"foreign_keys(1)",
@@ -165,18 +163,18 @@ func (s *sqliteDB) dataSourceName(cache int, busy time.Duration, readOnly bool) 
 		"synchronous(full)",
 		"temp_store(memory)",
 		"wal_autocheckpoint(0)",
-	}}
-	if readOnly {
-		q.Set("_query_only", "1")
 	}
-	return (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(s.path), RawQuery: q.Encode()}).String()
+	if readOnly {
+		pragmas = append(pragmas, "query_only(1)")
+	}
+	return pragmas
 }
 
 func (s *sqliteDB) openConn(ctx context.Context, cache int, busy time.Duration, readOnly bool) (*sqliteConn, error) {
 	if err := s.file.checkNotReplaced(); err != nil {
 		return nil, err
 	}
-	conn, err := openSQLiteConn(ctx, s.dataSourceName(cache, busy, readOnly))
+	conn, err := openSQLiteConn(ctx, s.path, connPragmas(cache, busy, readOnly))
 	if err != nil {
 		return nil, err
 	}

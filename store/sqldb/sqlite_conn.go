@@ -1,80 +1,163 @@
 package sqldb
 
 import (
+	"bytes"
 	"context"
 	"database/sql"
 	"database/sql/driver"
 	"errors"
 	"fmt"
-	"io"
+	"math"
 	"reflect"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
+	"unsafe"
 
-	"modernc.org/sqlite"
+	"modernc.org/libc"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // sqliteConn is one connection with its prepared statements. One goroutine at a time uses it, for
-// one query at a time. It calls the driver directly, because database/sql adds locks, a goroutine
-// and conversions to every statement, which cost more than a read by primary key.
+// one query at a time. It calls SQLite directly. Package database/sql adds locks, a goroutine and
+// conversions to every statement, which cost more than a read by primary key, and the driver below
+// it makes two allocations for each column.
 type sqliteConn struct {
-	driverConn driver.Conn
-	stmts      map[string]*sqliteStmt
+	tls    *libc.TLS
+	handle uintptr // SQLite's handle of the connection; 0 after close
+	stmts  map[string]*sqliteStmt
 	// interruptible means that a statement may be stopped when its context ends. It is never set on
 	// the writer, where stopping one statement would roll back every update that shares the
 	// transaction.
 	interruptible bool
+	stoppable     bool // whether stopWithContext was called
 
-	args   []driver.NamedValue // the arguments of the statement that is being started
-	values []driver.Value      // the values of the current row
+	args     []driver.Value // the arguments of the statement that is being started
+	texts    uintptr        // memory of SQLite that holds the text of these arguments
+	textSize int            // the size of that memory, in bytes
+	rows     sqliteRows     // the current query
 
 	version      int64          // the database's version, which changes with each commit of another connection
 	cachedValues map[string]any // values that were read when the database had that version, by key
 }
 
+// keptTextBytes is the largest size of the memory for arguments that a connection keeps after the
+// statement.
+const keptTextBytes = 64 << 10
+
 // sqliteStmt is a prepared statement. argumentNumbers has the number of the argument for each
 // placeholder, counted from 1.
 type sqliteStmt struct {
-	driverStmt
+	handle          uintptr
 	argumentNumbers []int
 }
 
-// driverStmt has the methods of the SQLite driver's prepared statements that sqliteConn calls.
-type driverStmt interface {
-	driver.Stmt
-	driver.StmtExecContext
-	driver.StmtQueryContext
+// sqliteError is an error that SQLite has returned.
+type sqliteError struct {
+	code int32 // an extended result code, see https://sqlite.org/rescode.html
+	text string
 }
 
-// openSQLiteConn opens a connection. The caller must call close.
-func openSQLiteConn(ctx context.Context, dsn string) (*sqliteConn, error) {
-	connector, err := sqlite.NewConnector(dsn)
-	if err != nil {
-		return nil, err
+func (e *sqliteError) Error() string { return e.text }
+
+// hasCode reports whether err is an error of SQLite with one of the result codes. An extended code
+// matches its primary code too.
+func hasCode(err error, codes ...int32) bool {
+	e, ok := errors.AsType[*sqliteError](err)
+	if !ok {
+		return false
 	}
-	c, err := connector.Connect(ctx)
-	if err != nil {
-		return nil, err
+	for _, code := range codes {
+		if e.code == code || e.code&0xff == code {
+			return true
+		}
 	}
-	return &sqliteConn{driverConn: c, stmts: map[string]*sqliteStmt{}}, nil
+	return false
 }
 
+// openSQLiteConn opens a connection and runs the pragmas. path is the absolute path of the file, or a
+// URI that begins with "file:". The caller must call close.
+func openSQLiteConn(ctx context.Context, path string, pragmas []string) (*sqliteConn, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	c := &sqliteConn{tls: libc.NewTLS(), stmts: map[string]*sqliteStmt{}}
+	c.rows.conn = c
+	err := c.open(path)
+	for i := 0; i < len(pragmas) && err == nil; i++ {
+		err = c.runStatement("pragma " + pragmas[i])
+	}
+	if err != nil {
+		return nil, errors.Join(err, c.close())
+	}
+	return c, nil
+}
+
+func (c *sqliteConn) open(path string) error {
+	name, err := libc.CString(path)
+	if err != nil {
+		return err
+	}
+	defer libc.Xfree(c.tls, name)
+	out := libc.Xcalloc(c.tls, 1, libc.Tsize_t(unsafe.Sizeof(c.handle)))
+	if out == 0 {
+		return errOutOfMemory
+	}
+	defer libc.Xfree(c.tls, out)
+	// One goroutine at a time uses a connection, so it needs no lock of its own.
+	code := sqlite3.Xsqlite3_open_v2(c.tls, name, out, sqlite3.SQLITE_OPEN_READWRITE|sqlite3.SQLITE_OPEN_CREATE|sqlite3.SQLITE_OPEN_URI|sqlite3.SQLITE_OPEN_NOMUTEX|sqlite3.SQLITE_OPEN_EXRESCODE, 0)
+	c.handle = *at[uintptr](out) // set even after an error
+	return c.errorOf(code)
+}
+
+var errOutOfMemory = errors.New("SQLite is out of memory")
+
+// errorOf returns the error for a result code, or nil if the code means success.
+func (c *sqliteConn) errorOf(code int32) error {
+	switch code {
+	case sqlite3.SQLITE_OK, sqlite3.SQLITE_ROW, sqlite3.SQLITE_DONE:
+		return nil
+	}
+	text := libc.GoString(sqlite3.Xsqlite3_errstr(c.tls, code))
+	if c.handle != 0 {
+		if more := libc.GoString(sqlite3.Xsqlite3_errmsg(c.tls, c.handle)); more != text {
+			text += ": " + more
+		}
+	}
+	return &sqliteError{code, fmt.Sprintf("%s (%d)", text, code)}
+}
+
+// exec runs a statement to its end and returns the number of rows that it changed.
 func (c *sqliteConn) exec(ctx context.Context, query string, args []any) (sql.Result, error) {
-	ctx = c.statementContext(ctx)
-	stmt, err := c.prepare(query)
+	rows, err := c.start(ctx, query, args)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.bindArguments(stmt, args); err != nil {
+	for rows.Next() {
+	}
+	if err := errors.Join(rows.Err(), rows.Close()); err != nil {
 		return nil, err
 	}
-	defer clear(c.args)
-	return stmt.ExecContext(ctx, c.args)
+	return driver.RowsAffected(sqlite3.Xsqlite3_changes64(c.tls, c.handle)), nil
 }
 
 func (c *sqliteConn) query(ctx context.Context, query string, args []any) (cursor, error) {
-	ctx = c.statementContext(ctx)
+	rows, err := c.start(ctx, query, args)
+	if err != nil {
+		return nil, err
+	}
+	return rows, nil
+}
+
+// start starts a statement and runs it up to its first row, so that an error of a statement that
+// changes rows does not wait until the caller reads a row.
+func (c *sqliteConn) start(ctx context.Context, query string, args []any) (*sqliteRows, error) {
+	if !c.interruptible {
+		ctx = nil
+	} else if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	stmt, err := c.prepare(query)
 	if err != nil {
 		return nil, err
@@ -82,31 +165,53 @@ func (c *sqliteConn) query(ctx context.Context, query string, args []any) (curso
 	if err := c.bindArguments(stmt, args); err != nil {
 		return nil, err
 	}
-	defer clear(c.args)
-	rows, err := stmt.QueryContext(ctx, c.args)
-	if err != nil {
+	r := &c.rows
+	*r = sqliteRows{conn: c, ctx: ctx, stmt: stmt.handle}
+	if ctx != nil {
+		c.stopWithContext()
+	}
+	if r.step(); r.err != nil {
+		err := r.err
+		r.Close() //nolint:errcheck // the statement has failed already
 		return nil, err
 	}
-	if n := len(rows.Columns()); n > cap(c.values) {
-		c.values = make([]driver.Value, n)
-	} else {
-		c.values = c.values[:n]
-	}
-	return &sqliteRows{ctx: ctx, rows: rows, values: c.values}, nil
+	return r, nil
 }
 
-func (c *sqliteConn) statementContext(ctx context.Context) context.Context {
-	if c.interruptible {
-		return ctx
+// stopInterval is after how many of its steps SQLite asks whether to stop a query.
+const stopInterval = 1000
+
+// stoppable has the connections whose queries stop when their contexts end, by their handles.
+// SQLite's callback knows only the handle.
+var stoppable sync.Map
+
+// stopWithContext makes SQLite stop the queries of this connection when their contexts end.
+func (c *sqliteConn) stopWithContext() {
+	if c.stoppable {
+		return
 	}
-	return context.WithoutCancel(ctx)
+	c.stoppable = true
+	stoppable.Store(c.handle, c)
+	sqlite3.Xsqlite3_progress_handler(c.tls, c.handle, stopInterval, functionPointer(isStopped), c.handle)
 }
 
-// bindArguments sets c.args to the arguments of the statement. Byte slices are bound as text,
-// because SQLite would store them as blobs, and a blob never equals a value of type text.
+// isStopped returns 1 if the context of the connection's query has ended.
+func isStopped(_ *libc.TLS, handle uintptr) int32 {
+	if c, ok := stoppable.Load(handle); ok {
+		if ctx := c.(*sqliteConn).rows.ctx; ctx != nil && ctx.Err() != nil {
+			return 1
+		}
+	}
+	return 0
+}
+
+// bindArguments sets the arguments of a statement. Byte slices are bound as text, because SQLite
+// would store them as blobs, and a blob never equals a value of type text.
 func (c *sqliteConn) bindArguments(stmt *sqliteStmt, args []any) error {
 	c.args = c.args[:0]
-	for i, n := range stmt.argumentNumbers {
+	defer func() { clear(c.args) }()
+	size := 0
+	for _, n := range stmt.argumentNumbers {
 		if n > len(args) {
 			return fmt.Errorf("argument $%d is missing: there are %d", n, len(args))
 		}
@@ -114,30 +219,102 @@ func (c *sqliteConn) bindArguments(stmt *sqliteStmt, args []any) error {
 		if err != nil {
 			return fmt.Errorf("argument $%d: %w", n, err)
 		}
-		c.args = append(c.args, driver.NamedValue{Ordinal: i + 1, Value: value})
+		switch value := value.(type) {
+		case string:
+			size += len(value)
+		case []byte:
+			size += len(value)
+		}
+		c.args = append(c.args, value)
+	}
+	if size > math.MaxInt32 {
+		return fmt.Errorf("the arguments have %d bytes together, which is too much", size)
+	}
+	if err := c.reserveTexts(size); err != nil {
+		return err
+	}
+	next := c.texts
+	for i, value := range c.args {
+		var code int32
+		index := int32(i + 1)
+		switch value := value.(type) {
+		case nil:
+			code = sqlite3.Xsqlite3_bind_null(c.tls, stmt.handle, index)
+		case bool:
+			code = sqlite3.Xsqlite3_bind_int64(c.tls, stmt.handle, index, boolNumber(value))
+		case int64:
+			code = sqlite3.Xsqlite3_bind_int64(c.tls, stmt.handle, index, value)
+		case float64:
+			code = sqlite3.Xsqlite3_bind_double(c.tls, stmt.handle, index, value)
+		case string:
+			code = sqlite3.Xsqlite3_bind_text(c.tls, stmt.handle, index, next, int32(copy(bytesAt(next, len(value)), value)), sqliteStatic)
+			next += uintptr(len(value))
+		case []byte:
+			code = sqlite3.Xsqlite3_bind_text(c.tls, stmt.handle, index, next, int32(copy(bytesAt(next, len(value)), value)), sqliteStatic)
+			next += uintptr(len(value))
+		default:
+			return fmt.Errorf("argument $%d: a %T cannot be stored", stmt.argumentNumbers[i], value)
+		}
+		if err := c.errorOf(code); err != nil {
+			return fmt.Errorf("argument $%d: %w", stmt.argumentNumbers[i], err)
+		}
 	}
 	return nil
 }
 
+// sqliteStatic tells SQLite that the memory of an argument stays as it is until the statement has ended.
+const sqliteStatic = uintptr(0)
+
+// reserveTexts makes room for the text of a statement's arguments.
+func (c *sqliteConn) reserveTexts(size int) error {
+	if c.texts != 0 && size <= c.textSize {
+		return nil
+	}
+	c.freeTexts()
+	size = max(size, 4<<10)
+	if c.texts = libc.Xmalloc(c.tls, libc.Tsize_t(size)); c.texts == 0 {
+		return errOutOfMemory
+	}
+	c.textSize = size
+	return nil
+}
+
+func (c *sqliteConn) freeTexts() {
+	libc.Xfree(c.tls, c.texts)
+	c.texts, c.textSize = 0, 0
+}
+
+// bytesAt returns the bytes at an address in SQLite's memory.
+func bytesAt(address uintptr, size int) []byte {
+	if size == 0 {
+		return nil
+	}
+	return unsafe.Slice(at[byte](address), size)
+}
+
+func boolNumber(b bool) int64 {
+	if b {
+		return 1
+	}
+	return 0
+}
+
 func driverValue(arg any) (driver.Value, error) {
 	switch arg := arg.(type) {
-	case nil, string, int64, bool:
+	case nil, string, int64, bool, []byte:
 		return arg, nil
 	case int:
 		return int64(arg), nil
-	case []byte:
-		return string(arg), nil
 	}
 	return driver.DefaultParameterConverter.ConvertValue(arg)
 }
 
 // runStatement runs a statement that no caller's context can stop, such as "commit".
 func (c *sqliteConn) runStatement(query string) error {
-	stmt, err := c.prepare(query)
-	if err != nil {
-		return err
-	}
-	_, err = stmt.ExecContext(context.Background(), nil)
+	before := c.interruptible
+	c.interruptible = false
+	defer func() { c.interruptible = before }()
+	_, err := c.exec(context.Background(), query, nil)
 	return err
 }
 
@@ -149,26 +326,50 @@ func (c *sqliteConn) prepare(query string) (*sqliteStmt, error) {
 		return stmt, nil
 	}
 	if len(c.stmts) >= maxStatements {
-		if err := c.closeStatements(); err != nil {
-			return nil, err
-		}
+		c.closeStatements()
 	}
-	text, takes := replacePlaceholders(query)
-	prepared, err := c.driverConn.Prepare(text)
+	text, numbers := replacePlaceholders(query)
+	handle, err := c.compile(text)
 	if err != nil {
 		return nil, err
 	}
-	stmt, ok := prepared.(driverStmt)
-	if !ok {
-		return nil, errors.Join(fmt.Errorf("the driver's statement %T takes no context", prepared), prepared.Close())
-	}
-	c.stmts[query] = &sqliteStmt{stmt, takes}
+	c.stmts[query] = &sqliteStmt{handle, numbers}
 	return c.stmts[query], nil
 }
 
+var errSeveralStatements = errors.New("several statements were given at once; run them one by one")
+
+// compile prepares the one statement of an SQL text.
+func (c *sqliteConn) compile(text string) (handle uintptr, err error) {
+	code, err := libc.CString(text)
+	if err != nil {
+		return 0, err
+	}
+	defer libc.Xfree(c.tls, code)
+	out := libc.Xcalloc(c.tls, 2, libc.Tsize_t(unsafe.Sizeof(handle)))
+	if out == 0 {
+		return 0, errOutOfMemory
+	}
+	defer libc.Xfree(c.tls, out)
+	rest := out + unsafe.Sizeof(handle)
+	result := sqlite3.Xsqlite3_prepare_v3(c.tls, c.handle, code, -1, sqlite3.SQLITE_PREPARE_PERSISTENT, out, rest)
+	if err := c.errorOf(result); err != nil {
+		return 0, err
+	}
+	handle = *at[uintptr](out)
+	if strings.Trim(libc.GoString(*at[uintptr](rest)), "; \t\r\n") != "" {
+		sqlite3.Xsqlite3_finalize(c.tls, handle)
+		return 0, errSeveralStatements
+	}
+	if handle == 0 {
+		return 0, fmt.Errorf("there is no statement in %q", text)
+	}
+	return handle, nil
+}
+
 // replacePlaceholders replaces each placeholder such as $1 by ?. It also returns the number of the
-// argument for each placeholder. SQLite treats $1 as a name, and the driver searches all names of
-// the statement for each placeholder, which is slow.
+// argument for each placeholder. SQLite treats $1 as a name, and arguments are bound by the
+// position of the placeholder.
 func replacePlaceholders(query string) (text string, takes []int) {
 	var b strings.Builder
 	quoted := false
@@ -191,17 +392,20 @@ func replacePlaceholders(query string) (text string, takes []int) {
 	return b.String(), takes
 }
 
-// closeStatements closes the prepared statements.
-func (c *sqliteConn) closeStatements() (err error) {
+// closeStatements closes the prepared statements. A statement whose last run failed returns that
+// error again when it is closed, so the results say nothing new.
+func (c *sqliteConn) closeStatements() {
 	for _, stmt := range c.stmts {
-		err = errors.Join(err, stmt.Close())
+		sqlite3.Xsqlite3_finalize(c.tls, stmt.handle)
 	}
 	clear(c.stmts)
-	return err
 }
 
 // readRow runs a statement that returns one row, and that no caller's context can stop.
 func (c *sqliteConn) readRow(query string, dest ...any) (err error) {
+	before := c.interruptible
+	c.interruptible = false
+	defer func() { c.interruptible = before }()
 	rows, err := c.query(context.Background(), query, nil)
 	if err != nil {
 		return err
@@ -270,70 +474,122 @@ func (c *sqliteConn) emptyLog(ctx context.Context, end time.Time) (done bool, er
 	}
 }
 
-func (c *sqliteConn) close() error { return errors.Join(c.closeStatements(), c.driverConn.Close()) }
+// close closes the connection. The connection must not be used afterwards.
+func (c *sqliteConn) close() error {
+	c.closeStatements()
+	c.freeTexts()
+	stoppable.Delete(c.handle)
+	err := c.errorOf(sqlite3.Xsqlite3_close_v2(c.tls, c.handle))
+	c.handle = 0
+	c.tls.Close()
+	return err
+}
 
-// sqliteRows is the result of a query.
+// sqliteRows is the result of a query. A connection has one, because it runs one query at a time.
 type sqliteRows struct {
-	ctx    context.Context
-	rows   driver.Rows
-	values []driver.Value // the values of the current row
-	err    error          // the error that ended Next; io.EOF after the last row
+	conn    *sqliteConn
+	ctx     context.Context // stops the query when it ends; nil if nothing stops the query
+	stmt    uintptr
+	stepped bool  // whether the statement has already stepped to the row that Next moves to
+	hasRow  bool  // whether the statement stands on a row
+	err     error // the error that ended the query
+}
+
+// step runs the statement up to its next row or its end.
+func (r *sqliteRows) step() {
+	r.stepped = true
+	r.hasRow = false
+	if r.ctx != nil {
+		if r.err = r.ctx.Err(); r.err != nil {
+			return
+		}
+	}
+	switch code := sqlite3.Xsqlite3_step(r.conn.tls, r.stmt); code {
+	case sqlite3.SQLITE_ROW:
+		r.hasRow = true
+	case sqlite3.SQLITE_DONE:
+	default:
+		r.err = r.conn.errorOf(code)
+		if code == sqlite3.SQLITE_INTERRUPT && r.ctx != nil && r.ctx.Err() != nil {
+			r.err = r.ctx.Err()
+		}
+	}
 }
 
 // Next reads the next row.
 func (r *sqliteRows) Next() bool {
-	if r.err == nil {
-		r.err = r.ctx.Err()
+	switch {
+	case r.stepped:
+		r.stepped = false
+	case r.hasRow:
+		r.step()
+		r.stepped = false
 	}
-	if r.err == nil {
-		r.err = r.rows.Next(r.values)
-	}
-	return r.err == nil
+	return r.hasRow
 }
 
 // Err returns the error that ended Next early; nil if Next read all rows.
-func (r *sqliteRows) Err() error {
-	if errors.Is(r.err, io.EOF) {
+func (r *sqliteRows) Err() error { return r.err }
+
+// Close ends the query. A second Close does nothing.
+func (r *sqliteRows) Close() error {
+	if r.stmt == 0 {
 		return nil
 	}
-	return r.err
-}
-
-// Close ends the query.
-func (r *sqliteRows) Close() error {
-	clear(r.values)
-	return r.rows.Close()
+	// After an error, which Err returns, sqlite3_reset returns the same error again.
+	code := sqlite3.Xsqlite3_reset(r.conn.tls, r.stmt)
+	r.stmt, r.hasRow = 0, false
+	r.ctx = nil
+	if r.conn.textSize > keptTextBytes {
+		r.conn.freeTexts()
+	}
+	if r.err != nil {
+		return nil
+	}
+	return r.conn.errorOf(code)
 }
 
 // Scan copies the values of the current row into dest.
 func (r *sqliteRows) Scan(dest ...any) error {
-	if len(dest) != len(r.values) {
-		return fmt.Errorf("the row has %d columns, not %d", len(r.values), len(dest))
+	if n := int(sqlite3.Xsqlite3_column_count(r.conn.tls, r.stmt)); len(dest) != n {
+		return fmt.Errorf("the row has %d columns, not %d", n, len(dest))
 	}
 	for i, d := range dest {
-		if err := assignValue(d, r.values[i]); err != nil {
-			return fmt.Errorf("column %s: %w", r.rows.Columns()[i], err)
+		if err := r.scanColumn(int32(i), d); err != nil {
+			name := libc.GoString(sqlite3.Xsqlite3_column_name(r.conn.tls, r.stmt, int32(i)))
+			return fmt.Errorf("column %s: %w", name, err)
 		}
 	}
 	return nil
 }
 
-// assignValue stores a column's value in a variable of a domain's type.
-func assignValue(dest any, value driver.Value) error {
-	switch value := value.(type) {
-	case string:
-		if assignText(dest, value) {
+// scanColumn stores a column's value in a variable of a domain's type.
+func (r *sqliteRows) scanColumn(i int32, dest any) error {
+	var value driver.Value
+	switch sqlite3.Xsqlite3_column_type(r.conn.tls, r.stmt, i) {
+	case sqlite3.SQLITE_INTEGER:
+		n := sqlite3.Xsqlite3_column_int64(r.conn.tls, r.stmt, i)
+		if assignNumber(dest, n) {
 			return nil
 		}
-	case int64:
-		if assignNumber(dest, value) {
+		value = n
+	case sqlite3.SQLITE_FLOAT:
+		value = sqlite3.Xsqlite3_column_double(r.conn.tls, r.stmt, i)
+	case sqlite3.SQLITE_TEXT:
+		start := sqlite3.Xsqlite3_column_text(r.conn.tls, r.stmt, i)
+		text := bytesAt(start, int(sqlite3.Xsqlite3_column_bytes(r.conn.tls, r.stmt, i)))
+		if assignText(dest, text) {
 			return nil
 		}
-	case []byte:
+		value = string(text)
+	case sqlite3.SQLITE_BLOB:
+		start := sqlite3.Xsqlite3_column_blob(r.conn.tls, r.stmt, i)
+		blob := bytes.Clone(bytesAt(start, int(sqlite3.Xsqlite3_column_bytes(r.conn.tls, r.stmt, i))))
 		if dest, ok := dest.(*[]byte); ok {
-			*dest = value
+			*dest = blob
 			return nil
 		}
+		value = blob
 	}
 	if scanner, ok := dest.(sql.Scanner); ok { // a type such as sql.NullString
 		return scanner.Scan(value)
@@ -355,21 +611,23 @@ func assignNumber(dest any, value int64) bool {
 	return true
 }
 
-// assignText assigns to a variable of any type whose underlying type is string. It uses reflection,
-// as database/sql does for PostgreSQL, because a list of the domains' string types would soon be
-// incomplete.
-func assignText(dest any, value string) bool {
+// assignText assigns a copy of text to a variable of any type whose underlying type is string. It
+// uses reflection, as database/sql does for PostgreSQL, because a list of the domains' string types
+// would soon be incomplete.
+func assignText(dest any, text []byte) bool {
 	switch d := dest.(type) {
 	case *string:
-		*d = value
+		*d = string(text)
 	case *[]byte:
-		*d = []byte(value)
+		*d = append(make([]byte, 0, len(text)), text...)
+	case *Appender:
+		d.Bytes = append(d.Bytes, text...)
 	default:
 		v := reflect.ValueOf(dest)
 		if v.Kind() != reflect.Pointer || v.Elem().Kind() != reflect.String {
 			return false
 		}
-		v.Elem().SetString(value)
+		v.Elem().SetString(string(text))
 	}
 	return true
 }

@@ -17,7 +17,6 @@ import (
 	"sync"
 	"time"
 
-	"modernc.org/sqlite"
 	sqlite3 "modernc.org/sqlite/lib"
 )
 
@@ -172,9 +171,9 @@ func (l *logFile) hasStamp(f *os.File, stamp int32) (bool, error) {
 // While the -wal is being copied, or after a crash during that, pages that page 1 refers to may be
 // missing. writable_schema makes SQLite tolerate that.
 func fileStamp(ctx context.Context, path string) (stamp int32, err error) {
-	query := url.Values{"immutable": {"1"}, "mode": {"ro"}, "_pragma": {"writable_schema(1)"}}
-	dsn := (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: query.Encode()}).String()
-	conn, err := openSQLiteConn(ctx, dsn)
+	query := url.Values{"immutable": {"1"}, "mode": {"ro"}}
+	uri := (&url.URL{Scheme: "file", OmitHost: true, Path: filepath.ToSlash(path), RawQuery: query.Encode()}).String()
+	conn, err := openSQLiteConn(ctx, uri, []string{"writable_schema(1)"})
 	if err != nil {
 		return 0, err
 	}
@@ -382,8 +381,7 @@ func (s *stamper) checkStamp(ctx context.Context) error {
 
 // isDamage reports whether SQLite cannot read a file as a database.
 func isDamage(err error) bool {
-	e, ok := errors.AsType[*sqlite.Error](err)
-	return ok && (e.Code()&0xff == sqlite3.SQLITE_CORRUPT || e.Code()&0xff == sqlite3.SQLITE_NOTADB)
+	return hasCode(err, sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 }
 
 // adoptForeignStamp writes a note with a stamp that another program has put into the database by a

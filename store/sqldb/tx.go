@@ -167,6 +167,19 @@ func (r *Rows) Close() error {
 	return r.err
 }
 
+// Appender is a destination for Scan that appends the text of a column to Bytes. A caller that reads
+// many rows saves an allocation for each of them.
+type Appender struct{ Bytes []byte }
+
+// ScanBytes lets pgx scan a column into the Appender.
+func (a *Appender) ScanBytes(text []byte) error {
+	if text == nil {
+		return errors.New("a null cannot be appended")
+	}
+	a.Bytes = append(a.Bytes, text...)
+	return nil
+}
+
 // Row is the result of QueryRow: at most one row.
 type Row struct {
 	rows *Rows

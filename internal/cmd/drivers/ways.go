@@ -1,0 +1,598 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"strings"
+
+	ncruces "github.com/ncruces/go-sqlite3"
+	modernc "modernc.org/sqlite"
+	zombiezen "zombiezen.com/go/sqlite"
+
+	"github.com/rollcall-scim/rollcall/store/sqldb"
+)
+
+// database is an open database, used in one way.
+type database interface {
+	// read reads a user and their groups.
+	read(ctx context.Context, id string) (doc []byte, groups int, err error)
+	// write changes a user. It returns when the change is on disk.
+	write(ctx context.Context, id string, c change) error
+	close() error
+}
+
+// way is a way to use SQLite.
+type way struct {
+	name, title string
+	open        func(ctx context.Context, file string) (database, error)
+}
+
+var ways = []way{
+	{"sql", "modernc.org/sqlite through database/sql", openSQL},
+	{"driver", "modernc.org/sqlite through its driver", connWay(openDriver)},
+	{"zombiezen", "zombiezen.com/go/sqlite", connWay(openZombiezen)},
+	{"ncruces", "github.com/ncruces/go-sqlite3", connWay(openNcruces)},
+	{"sqldb", "package store/sqldb: modernc.org/sqlite's library, called directly, with our page cache", openStore},
+}
+
+const (
+	readers      = 4
+	readerCache  = 2_000  // KiB
+	writerCache  = 16_384 // KiB
+	groupOfMost  = 256    // the largest number of changes that share a commit
+	busyInMillis = 10_000
+)
+
+// pragmas returns what every connection is set to, as in the product.
+func pragmas(cache int) []string {
+	return []string{
+		fmt.Sprintf("busy_timeout(%d)", busyInMillis), fmt.Sprintf("cache_size(-%d)", cache), "foreign_keys(1)", "secure_delete(fast)",
+		"synchronous(full)", "temp_store(memory)", "wal_autocheckpoint(0)",
+	}
+}
+
+func dataSourceName(file string, cache int) string {
+	return (&url.URL{Scheme: "file", OmitHost: true, Path: file, RawQuery: url.Values{"_pragma": pragmas(cache)}.Encode()}).String()
+}
+
+// conn is one connection. One goroutine at a time uses it.
+type conn interface {
+	read(id string) (doc []byte, groups int, err error)
+	change(id string, c change) error // within a transaction
+	exec(statement string) error
+	close() error
+}
+
+// pool uses one connection to write and a few to read. Changes that wait share a commit.
+type pool struct {
+	idle    chan conn
+	writer  conn
+	waiting chan *waitingChange
+	ended   chan struct{}
+}
+
+type waitingChange struct {
+	id   string
+	c    change
+	done chan error
+}
+
+func connWay(open func(ctx context.Context, file string, cache int) (conn, error)) func(context.Context, string) (database, error) {
+	return func(ctx context.Context, file string) (database, error) {
+		p := &pool{idle: make(chan conn, readers), waiting: make(chan *waitingChange, groupOfMost), ended: make(chan struct{})}
+		var err error
+		if p.writer, err = open(ctx, file, writerCache); err != nil {
+			return nil, err
+		}
+		for range readers {
+			c, err := open(ctx, file, readerCache)
+			if err != nil {
+				return nil, err
+			}
+			p.idle <- c
+		}
+		go p.commitAll()
+		return p, nil
+	}
+}
+
+func (p *pool) read(_ context.Context, id string) ([]byte, int, error) {
+	c := <-p.idle
+	defer func() { p.idle <- c }()
+	return c.read(id)
+}
+
+func (p *pool) write(_ context.Context, id string, c change) error {
+	w := &waitingChange{id, c, make(chan error, 1)}
+	p.waiting <- w
+	return <-w.done
+}
+
+// commitAll carries out changes until waiting is closed.
+func (p *pool) commitAll() {
+	defer close(p.ended)
+	commits := 0
+	for first := range p.waiting {
+		group := []*waitingChange{first}
+		err := p.writer.exec("begin immediate")
+		for i := 0; i < len(group) && err == nil; i++ {
+			if err = p.writer.exec("savepoint one"); err == nil {
+				if err = p.writer.change(group[i].id, group[i].c); err == nil {
+					err = p.writer.exec("release one")
+				}
+			}
+			if len(group) < groupOfMost {
+				select {
+				case next, open := <-p.waiting:
+					if open {
+						group = append(group, next)
+					}
+				default:
+				}
+			}
+		}
+		if err == nil {
+			err = p.writer.exec("commit")
+		}
+		for _, w := range group {
+			w.done <- err
+		}
+		if commits++; err == nil && commits%200 == 0 {
+			if err := p.writer.exec("pragma wal_checkpoint(passive)"); err != nil {
+				panic(err)
+			}
+		}
+	}
+}
+
+func (p *pool) close() error {
+	close(p.waiting)
+	<-p.ended
+	var errs []error
+	for range readers {
+		errs = append(errs, (<-p.idle).close())
+	}
+	return errors.Join(append(errs, p.writer.close())...)
+}
+
+// openSQL uses database/sql: a pool for reads, and one connection for the writer.
+func openSQL(ctx context.Context, file string) (database, error) {
+	if _, err := modernc.Fdatasync(true); err != nil {
+		return nil, err
+	}
+	reads, err := sql.Open("sqlite", dataSourceName(file, readerCache))
+	if err != nil {
+		return nil, err
+	}
+	reads.SetMaxOpenConns(readers)
+	reads.SetMaxIdleConns(readers)
+	read, err := reads.PrepareContext(ctx, readStatement)
+	if err != nil {
+		return nil, err
+	}
+	writes, err := connWay(func(ctx context.Context, file string, cache int) (conn, error) {
+		if cache != writerCache {
+			return noConn{}, nil
+		}
+		return openSQLWriter(ctx, file)
+	})(ctx, file)
+	return &sqlWay{writes, reads, read}, err
+}
+
+type sqlWay struct {
+	database
+	reads     *sql.DB
+	statement *sql.Stmt
+}
+
+func (w *sqlWay) read(ctx context.Context, id string) (doc []byte, groups int, err error) {
+	rows, err := w.statement.QueryContext(ctx, siteID, userKind, id)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var isGroup, version, modified, seq, active int64
+		var found string
+		var text []byte
+		if err := rows.Scan(&isGroup, &found, &version, &modified, &text, &seq, &active); err != nil {
+			return nil, 0, err
+		}
+		if isGroup == 1 {
+			groups++
+			continue
+		}
+		doc = text
+	}
+	return doc, groups, rows.Err()
+}
+
+func (w *sqlWay) close() error {
+	return errors.Join(w.statement.Close(), w.reads.Close(), w.database.close())
+}
+
+// noConn stands in the place of readers that nobody uses.
+type noConn struct{ conn }
+
+func (noConn) close() error { return nil }
+
+type sqlWriter struct {
+	db   *sql.DB
+	conn *sql.Conn
+	stmt map[string]*sql.Stmt
+}
+
+func openSQLWriter(ctx context.Context, file string) (conn, error) {
+	db, err := sql.Open("sqlite", dataSourceName(file, writerCache))
+	if err != nil {
+		return nil, err
+	}
+	c, err := db.Conn(ctx)
+	return &sqlWriter{db, c, map[string]*sql.Stmt{}}, err
+}
+
+func (w *sqlWriter) prepare(statement string) (*sql.Stmt, error) {
+	if s := w.stmt[statement]; s != nil {
+		return s, nil
+	}
+	s, err := w.conn.PrepareContext(context.Background(), statement)
+	w.stmt[statement] = s
+	return s, err
+}
+
+func (w *sqlWriter) exec(statement string) error { return w.run(statement) }
+
+func (w *sqlWriter) run(statement string, args ...any) error {
+	s, err := w.prepare(statement)
+	if err == nil {
+		_, err = s.ExecContext(context.Background(), args...)
+	}
+	return err
+}
+
+func (w *sqlWriter) read(string) ([]byte, int, error) {
+	return nil, 0, errors.New("the writer does not read")
+}
+
+func (w *sqlWriter) change(id string, c change) error {
+	s, err := w.prepare(lockStatement)
+	if err != nil {
+		return err
+	}
+	var found, role string
+	var version, modified, seq, active int64
+	var doc []byte
+	if err := s.QueryRow(siteID, userKind, id).Scan(&found, &version, &modified, &doc, &seq, &active, &role); err != nil {
+		return err
+	}
+	return errors.Join(
+		w.run(updateStatement, c.active, c.at, c.text, c.doc, siteID, userKind, id),
+		w.run(eventStatement, siteID, c.at, "changed", c.text),
+		w.run(requestStatement, siteID, c.at, c.requestID, "/Users", 200, c.text))
+}
+
+func (w *sqlWriter) close() error { return errors.Join(w.conn.Close(), w.db.Close()) }
+
+// driverConn calls the driver of modernc.org/sqlite without database/sql, as the product did.
+type driverConn struct {
+	c    driver.Conn
+	stmt map[string]driverStmt
+	row  []driver.Value
+}
+
+type driverStmt interface {
+	driver.Stmt
+	driver.StmtExecContext
+	driver.StmtQueryContext
+}
+
+func openDriver(ctx context.Context, file string, cache int) (conn, error) {
+	if _, err := modernc.Fdatasync(true); err != nil {
+		return nil, err
+	}
+	connector, err := modernc.NewConnector(dataSourceName(file, cache))
+	if err != nil {
+		return nil, err
+	}
+	c, err := connector.Connect(ctx)
+	return &driverConn{c: c, stmt: map[string]driverStmt{}, row: make([]driver.Value, 7)}, err
+}
+
+func (d *driverConn) prepare(statement string) (driverStmt, error) {
+	if s := d.stmt[statement]; s != nil {
+		return s, nil
+	}
+	// As the product did: the driver looks up numbered placeholders by name, which is slow.
+	s, err := d.c.Prepare(statement)
+	if err != nil {
+		return nil, err
+	}
+	d.stmt[statement] = s.(driverStmt)
+	return d.stmt[statement], nil
+}
+
+func named(args ...driver.Value) []driver.NamedValue {
+	list := make([]driver.NamedValue, len(args))
+	for i, v := range args {
+		list[i] = driver.NamedValue{Ordinal: i + 1, Value: v}
+	}
+	return list
+}
+
+func (d *driverConn) query(statement string, each func(row []driver.Value), args ...driver.Value) error {
+	s, err := d.prepare(statement)
+	if err != nil {
+		return err
+	}
+	rows, err := s.QueryContext(context.Background(), named(args...))
+	if err != nil {
+		return err
+	}
+	for err == nil {
+		if err = rows.Next(d.row); err == nil {
+			each(d.row)
+		}
+	}
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return errors.Join(err, rows.Close())
+}
+
+func (d *driverConn) read(id string) (doc []byte, groups int, err error) {
+	statement := strings.NewReplacer("?1", "?", "?2", "?", "?3", "?").Replace(readStatement)
+	err = d.query(statement, func(row []driver.Value) {
+		if row[0] == int64(1) {
+			groups++
+			return
+		}
+		doc = []byte(row[4].(string))
+	}, siteID, userKind, id, siteID, id)
+	return doc, groups, err
+}
+
+func (d *driverConn) exec(statement string) error { return d.run(statement) }
+
+func (d *driverConn) run(statement string, args ...driver.Value) error {
+	s, err := d.prepare(statement)
+	if err == nil {
+		_, err = s.ExecContext(context.Background(), named(args...))
+	}
+	return err
+}
+
+func (d *driverConn) change(id string, c change) error {
+	return errors.Join(
+		d.query(lockStatement, func([]driver.Value) {}, siteID, userKind, id),
+		d.run(updateStatement, c.active, c.at, c.text, c.doc, siteID, userKind, id),
+		d.run(eventStatement, siteID, c.at, "changed", c.text),
+		d.run(requestStatement, siteID, c.at, c.requestID, "/Users", int64(200), c.text))
+}
+
+func (d *driverConn) close() error {
+	for _, s := range d.stmt {
+		s.Close()
+	}
+	return d.c.Close()
+}
+
+// zombiezenConn uses zombiezen.com/go/sqlite.
+type zombiezenConn struct{ c *zombiezen.Conn }
+
+func openZombiezen(_ context.Context, file string, cache int) (conn, error) {
+	if _, err := modernc.Fdatasync(true); err != nil {
+		return nil, err
+	}
+	c, err := zombiezen.OpenConn(file, zombiezen.OpenReadWrite|zombiezen.OpenWAL)
+	if err != nil {
+		return nil, err
+	}
+	z := &zombiezenConn{c}
+	for _, p := range pragmas(cache) {
+		if err := z.exec("pragma " + p); err != nil {
+			return nil, err
+		}
+	}
+	return z, nil
+}
+
+func (z *zombiezenConn) read(id string) (doc []byte, groups int, err error) {
+	s, err := z.c.Prepare(readStatement)
+	if err != nil {
+		return nil, 0, err
+	}
+	s.BindText(1, siteID)
+	s.BindText(2, userKind)
+	s.BindText(3, id)
+	for {
+		more, err := s.Step()
+		if err != nil || !more {
+			return doc, groups, errors.Join(err, s.Reset())
+		}
+		if s.ColumnInt64(0) == 1 {
+			groups++
+			continue
+		}
+		_, _, _, _, _ = s.ColumnText(1), s.ColumnInt64(2), s.ColumnInt64(3), s.ColumnInt64(5), s.ColumnInt64(6)
+		doc = make([]byte, s.ColumnLen(4))
+		s.ColumnBytes(4, doc)
+	}
+}
+
+func (z *zombiezenConn) exec(statement string) error { return z.run(statement) }
+
+func (z *zombiezenConn) run(statement string, args ...any) error {
+	s, err := z.c.Prepare(statement)
+	if err != nil {
+		return err
+	}
+	for i, arg := range args {
+		switch arg := arg.(type) {
+		case string:
+			s.BindText(i+1, arg)
+		case int64:
+			s.BindInt64(i+1, arg)
+		}
+	}
+	for {
+		more, err := s.Step()
+		if err != nil || !more {
+			return errors.Join(err, s.Reset())
+		}
+	}
+}
+
+func (z *zombiezenConn) change(id string, c change) error {
+	return errors.Join(
+		z.run(lockStatement, siteID, userKind, id),
+		z.run(updateStatement, c.active, c.at, c.text, c.doc, siteID, userKind, id),
+		z.run(eventStatement, siteID, c.at, "changed", c.text),
+		z.run(requestStatement, siteID, c.at, c.requestID, "/Users", int64(200), c.text))
+}
+
+func (z *zombiezenConn) close() error { return z.c.Close() }
+
+// ncrucesConn uses github.com/ncruces/go-sqlite3.
+type ncrucesConn struct {
+	c    *ncruces.Conn
+	stmt map[string]*ncruces.Stmt
+}
+
+func openNcruces(_ context.Context, file string, cache int) (conn, error) {
+	c, err := ncruces.Open(dataSourceName(file, cache))
+	return &ncrucesConn{c, map[string]*ncruces.Stmt{}}, err
+}
+
+func (n *ncrucesConn) prepare(statement string) (*ncruces.Stmt, error) {
+	if s := n.stmt[statement]; s != nil {
+		return s, nil
+	}
+	s, _, err := n.c.PrepareFlags(statement, ncruces.PREPARE_PERSISTENT)
+	n.stmt[statement] = s
+	return s, err
+}
+
+func (n *ncrucesConn) read(id string) (doc []byte, groups int, err error) {
+	s, err := n.prepare(readStatement)
+	if err != nil {
+		return nil, 0, err
+	}
+	if err := errors.Join(s.BindText(1, siteID), s.BindText(2, userKind), s.BindText(3, id)); err != nil {
+		return nil, 0, err
+	}
+	for s.Step() {
+		if s.ColumnInt64(0) == 1 {
+			groups++
+			continue
+		}
+		_, _, _, _, _ = s.ColumnText(1), s.ColumnInt64(2), s.ColumnInt64(3), s.ColumnInt64(5), s.ColumnInt64(6)
+		doc = append([]byte(nil), s.ColumnRawText(4)...)
+	}
+	return doc, groups, errors.Join(s.Err(), s.Reset())
+}
+
+func (n *ncrucesConn) exec(statement string) error { return n.run(statement) }
+
+func (n *ncrucesConn) run(statement string, args ...any) error {
+	s, err := n.prepare(statement)
+	if err != nil {
+		return err
+	}
+	for i, arg := range args {
+		switch arg := arg.(type) {
+		case string:
+			err = errors.Join(err, s.BindText(i+1, arg))
+		case int64:
+			err = errors.Join(err, s.BindInt64(i+1, arg))
+		}
+	}
+	for s.Step() {
+	}
+	return errors.Join(err, s.Err(), s.Reset())
+}
+
+func (n *ncrucesConn) change(id string, c change) error {
+	return errors.Join(
+		n.run(lockStatement, siteID, userKind, id),
+		n.run(updateStatement, c.active, c.at, c.text, c.doc, siteID, userKind, id),
+		n.run(eventStatement, siteID, c.at, "changed", c.text),
+		n.run(requestStatement, siteID, c.at, c.requestID, "/Users", int64(200), c.text))
+}
+
+func (n *ncrucesConn) close() error {
+	for _, s := range n.stmt {
+		s.Close()
+	}
+	return n.c.Close()
+}
+
+// storeWay uses the product's package: with turns of sites, checks of its file, and checkpoints in a
+// goroutine of their own.
+type storeWay struct{ db *sqldb.DB }
+
+func openStore(ctx context.Context, file string) (database, error) {
+	db, err := sqldb.Open(ctx, file, sqldb.Schema{}, sqldb.Options{})
+	return &storeWay{db}, err
+}
+
+func (w *storeWay) read(ctx context.Context, id string) (doc []byte, groups int, err error) {
+	err = w.db.Lane(siteID).Read(ctx, func(tx *sqldb.Tx) error {
+		doc, groups = nil, 0
+		rows, err := tx.Query(ctx, storeStatement(readStatement), siteID, userKind, id)
+		if err != nil {
+			return err
+		}
+		defer rows.Close()
+		for rows.Next() {
+			var isGroup, version, modified, seq, active int64
+			var found string
+			var text []byte
+			if err := rows.Scan(&isGroup, &found, &version, &modified, &text, &seq, &active); err != nil {
+				return err
+			}
+			if isGroup == 1 {
+				groups++
+				continue
+			}
+			doc = text
+		}
+		return rows.Err()
+	})
+	return doc, groups, err
+}
+
+var storeStatements = map[string]string{}
+
+func init() {
+	for _, s := range []string{readStatement, lockStatement, updateStatement, eventStatement, requestStatement} {
+		storeStatements[s] = strings.ReplaceAll(s, "?", "$")
+	}
+}
+
+// storeStatement returns a statement with the placeholders of the product.
+func storeStatement(statement string) string { return storeStatements[statement] }
+
+func (w *storeWay) write(ctx context.Context, id string, c change) error {
+	return w.db.Lane(siteID).Update(ctx, func(tx *sqldb.Tx) error {
+		var found, role string
+		var version, modified, seq, active int64
+		var doc []byte
+		if err := tx.QueryRow(ctx, storeStatement(lockStatement), siteID, userKind, id).Scan(&found, &version, &modified, &doc, &seq, &active, &role); err != nil {
+			return err
+		}
+		if err := tx.Send(ctx, storeStatement(updateStatement), c.active, c.at, c.text, c.doc, siteID, userKind, id); err != nil {
+			return err
+		}
+		if err := tx.Send(ctx, storeStatement(eventStatement), siteID, c.at, "changed", c.text); err != nil {
+			return err
+		}
+		return tx.Send(ctx, storeStatement(requestStatement), siteID, c.at, c.requestID, "/Users", 200, c.text)
+	})
+}
+
+func (w *storeWay) close() error { return w.db.Close() }

@@ -1,0 +1,139 @@
+package provision
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/rollcall-scim/rollcall/refusal"
+)
+
+// FoundLink is a discovered account with the only user who can own it.
+type FoundLink struct {
+	Account  string `json:"targetAnchor"`
+	Name     string `json:"account"` // the name of the account
+	ObjectID string `json:"objectId"`
+	User     string `json:"user"`             // the user principal name
+	Reason   string `json:"reason,omitempty"` // why the two nearly match, in words; "" if they match
+}
+
+// LeftOut is a discovered account for which nothing was done.
+type LeftOut struct {
+	Account string `json:"targetAnchor"`
+	Name    string `json:"account"`
+	Reason  string `json:"reason"` // why nothing was done, in words
+}
+
+// linkedTogether is how many accounts are linked under one claim of the job.
+const linkedTogether = 50
+
+// AccountsToLink returns which of these accounts of the last complete discovery can be linked, each
+// with its user, and which cannot. An account can be linked if exactly one user matches it or, if
+// none does, exactly one nearly matches it. The user must be assigned and have no account yet, or
+// the next cycle would disable the account. AccountsToLink returns ErrNoDiscovery, or ErrNoAccount
+// if the discovery does not have one of the accounts.
+func (e *Engine) AccountsToLink(ctx context.Context, k Key, accounts []string) (links []FoundLink, left []LeftOut, err error) {
+	r, err := e.open(ctx, k, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := r.connect(); err != nil {
+		return nil, nil, err
+	}
+	p, taken := r.pass(), map[string]bool{}
+	for _, account := range withoutRepeats(accounts) {
+		a, err := e.DiscoveredAccount(ctx, k, account)
+		if err != nil {
+			return nil, nil, err
+		}
+		m, why := a.owner()
+		if why == "" && taken[m.ObjectID] {
+			why = m.Name + " gets another of these accounts"
+		}
+		if why == "" {
+			if why, err = r.whyNotLinked(ctx, p, m); err != nil {
+				return nil, nil, err
+			}
+		}
+		if why != "" {
+			left = append(left, LeftOut{a.ID, a.Name(), why})
+			continue
+		}
+		taken[m.ObjectID] = true
+		links = append(links, FoundLink{Account: a.ID, Name: a.Name(), ObjectID: m.ObjectID, User: m.Name, Reason: m.Reason})
+	}
+	return links, left, nil
+}
+
+// owner returns the only user who can own the account. If there is none, why says so in words.
+func (a DiscoveredAccount) owner() (m IdentityMatch, why string) {
+	connected := slices.ContainsFunc(a.Matches, func(m IdentityMatch) bool { return m.By == byConnection })
+	switch {
+	case a.Change == IdentityGone:
+		return m, "the application no longer lists it"
+	case a.KeptBy != "":
+		return m, "it is marked Keep"
+	case connected || a.Connected != "":
+		return m, "it is connected with a user already"
+	case a.Ambiguous != "":
+		return m, a.Ambiguous
+	case len(a.Matches) == 1:
+		return a.Matches[0], ""
+	case len(a.Near) == 1:
+		return a.Near[0], ""
+	case len(a.Near) > 1:
+		return m, fmt.Sprintf("%d users nearly match", len(a.Near))
+	}
+	return m, "no user matches or nearly matches"
+}
+
+// whyNotLinked says in words why a user cannot get an account; "" if the user can.
+func (r *run) whyNotLinked(ctx context.Context, p *pass, m IdentityMatch) (string, error) {
+	o, err := r.readObject(ctx, m.ObjectID)
+	if err != nil {
+		return "", err
+	}
+	if o == nil || !o.Deleted.IsZero() {
+		return m.Name + " was deleted in the directory", nil
+	}
+	known, err := r.e.Store.KnownAbout(ctx, r.job.Key, m.ObjectID)
+	if err != nil {
+		return "", err
+	}
+	if known.Link != nil {
+		return fmt.Sprintf("%s has the account %s", m.Name, known.Link.TargetID), nil
+	}
+	if w, _ := p.begin(o, Pending{ObjectID: o.ID}, r.e.Now()); !w.entitled() {
+		return fmt.Sprintf("%s is not in scope, so the next cycle would disable it", m.Name), nil
+	}
+	return "", nil
+}
+
+// LinkAccounts links accounts with users. It checks each account and user as Connect does, and does
+// not change the accounts; the next cycle gives them their values. linked holds the pairs that it
+// has linked. left holds those for which Connect would return a refusal. The other errors are those
+// of Connect.
+func (e *Engine) LinkAccounts(ctx context.Context, k Key, owner, actor string, links []FoundLink) (linked []FoundLink, left []LeftOut, err error) {
+	for some := range slices.Chunk(links, linkedTogether) {
+		err := e.withClaim(ctx, k, owner, func(r *run) error {
+			for _, l := range some {
+				err := r.connectPair(ctx, actor, l.ObjectID, l.Account)
+				var no *refusal.Error
+				switch {
+				case errors.As(err, &no):
+					left = append(left, LeftOut{l.Account, l.Name, no.Detail})
+				case err != nil:
+					return err
+				default:
+					linked = append(linked, l)
+				}
+			}
+			return nil
+		})
+		if err != nil {
+			return linked, left, err
+		}
+	}
+	return linked, left, nil
+}

@@ -199,6 +199,24 @@ func (o *Outcome) addResult(d decision, r result, known memory, now time.Time) {
 		o.Escrow = escrow(r.problem, known, now)
 	default:
 		o.Postpone, o.DropOp = now, o.DropOp || isCreate
+		o.keepFound(d, known)
+	}
+}
+
+// keepFound stores the account that was found for a create of unknown outcome, if the update or
+// deletion of that account was not sent. Without that, nothing would lead to the account any more.
+func (o *Outcome) keepFound(d decision, known memory) {
+	var found Link
+	switch d := d.(type) {
+	case patch:
+		found = d.link
+	case remove:
+		found = d.link
+	default:
+		return
+	}
+	if known.Op != nil && known.resolved && known.takes == "" && (known.Link == nil || known.Link.TargetID != found.TargetID) {
+		o.setLink(remember{found})
 	}
 }
 

@@ -198,6 +198,7 @@ func (p *pass) passFor(object *Object, known Pending) *pass {
 // leaveGroup returns the work of a group that is skipped, because groups are not provisioned now.
 func (p *pass) leaveGroup(known Pending, object *Object) *work {
 	w := &work{p: p, known: memory{Pending: known}, m: p.m, link: known.Link, result: unsentResult{}, decision: skip{reporting: silent}}
+	w.unknownSince, w.doubted = p.doubt.of(known.ObjectID) // what is not known about the group stays unknown
 	if object != nil {
 		w.object = *object
 	}

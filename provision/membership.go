@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -50,11 +51,15 @@ type Membership struct {
 
 // MembersWork is the work that is left to do on the memberships of a group.
 type MembersWork struct {
-	Reading bool         // whether the engine is still reading all members of the group
-	After   string       // the object id of the last member that was read
-	Open    []Membership // the memberships that still have to be sent or checked
-	Other   string       // the account id of an acknowledged member that stays; "" if there is none
-	Refused bool         // whether the target refused some of the memberships the last time
+	// Announced says whether the outcome of the last request was not recorded. Then the other fields
+	// are not set.
+	Announced      bool
+	Reading        bool         // whether the engine is still reading all members of the group
+	After          string       // the object id of the last member that was read
+	NoneRemembered bool         // whether no membership after that member is remembered
+	Open           []Membership // the memberships that still have to be sent or checked
+	Other          string       // the account id of an acknowledged member that stays; "" if there is none
+	Refused        bool         // whether the target refused some of the memberships the last time
 }
 
 // EndingMember is a membership that would end, for the guard to judge.
@@ -216,8 +221,17 @@ type memberSync struct {
 	isBroken    bool            // whether the target failed for a membership, instead of refusing it
 	other       string          // the account id of a member that stays; "" if there is none
 	groupIsGone bool            // whether the target no longer knows the group
+	page        *readMembers    // the page of the group's members that was read last; nil if there is none
+	isNewPage   bool            // whether the members of that page are sent before they are remembered
 
 	planned *plannedMembers // the membership changes of an approved plan, if only they may be sent; otherwise nil
+}
+
+// readMembers is a page of a group's members, as read from the source.
+type readMembers struct {
+	after, upTo string                // the page begins after the member after; upTo is its last member, or "" if no page follows
+	kinds       map[string]ObjectKind // the kinds of the members
+	others      []string              // the members without an account, once that is known
 }
 
 // run does the work on the group's members. done is false if the slice ended first.
@@ -234,12 +248,16 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 		switch {
 		case err != nil:
 			return false, err
+		case todo.Announced: // a process died before it recorded the outcome
+			if err := s.record(nil, nil); err != nil {
+				return false, err
+			}
 		case todo.Refused && first: // these were refused in an earlier run; memberships that this run finds refused are not sent again
 			if err := r.e.Store.RetryMembers(ctx, r.fence, s.group); err != nil {
 				return false, err
 			}
 		case todo.Reading:
-			if err := s.read(ctx, todo.After); err != nil {
+			if err := s.readPage(ctx, todo); err != nil {
 				return false, err
 			}
 		case len(todo.Open) == 0:
@@ -280,11 +298,11 @@ func (g *groups) syncsMembers() bool {
 	return slices.ContainsFunc(g.m.rows, func(r row) bool { return r.Type == TypeReference && strings.EqualFold(r.Target, "members") })
 }
 
-// read reads a page of the group's members in the directory, and adds them to the job's memberships
-// of the group.
-func (s *memberSync) read(ctx context.Context, after string) error {
+// readPage reads a page of the group's members in the directory. If no membership of the page is
+// remembered, it sends them at once. Otherwise it adds them to the job's memberships of the group.
+func (s *memberSync) readPage(ctx context.Context, todo MembersWork) error {
 	r := s.l.r
-	page, err := r.groups.source.Members(ctx, s.group, after, membersPage)
+	page, err := r.groups.source.Members(ctx, s.group, todo.After, membersPage)
 	if err != nil {
 		return fmt.Errorf("read the members of %s: %w", s.group, err)
 	}
@@ -292,13 +310,62 @@ func (s *memberSync) read(ctx context.Context, after string) error {
 	if len(page) == membersPage {
 		upTo = page[len(page)-1].Member
 	}
+	s.page = &readMembers{after: todo.After, upTo: upTo, kinds: make(map[string]ObjectKind, len(page))}
 	var members []string
 	for _, e := range page {
+		s.page.kinds[e.Member] = e.Kind
 		if r.job.sendsMember(e.Kind) {
 			members = append(members, e.Member)
 		}
 	}
-	return r.e.Store.RecordReadMembers(ctx, r.fence, s.group, after, upTo, members)
+	if todo.NoneRemembered {
+		if done, err := s.sendNewPage(ctx, members); done || err != nil {
+			return err
+		}
+	}
+	return s.rememberPage(ctx, members)
+}
+
+// rememberPage adds these members of the page that was read to the job's memberships of the group.
+func (s *memberSync) rememberPage(ctx context.Context, members []string) error {
+	r := s.l.r
+	return r.e.Store.RecordReadMembers(ctx, r.fence, s.group, s.page.after, s.page.upTo, members)
+}
+
+// sendNewPage sends these members of the page that was read. None of them is remembered, so they are
+// stored only once, after they were sent. done is false if they do not fit into one request.
+func (s *memberSync) sendNewPage(ctx context.Context, members []string) (done bool, err error) {
+	r := s.l.r
+	links, err := r.e.Store.MemberLinks(ctx, r.job.Key, members)
+	if err != nil {
+		return false, err
+	}
+	var changes []memberChange
+	for _, m := range members {
+		if id := links[m].usableAccountID(); id != "" {
+			changes = append(changes, memberChange{Membership: Membership{Member: m, Turn: firstTurn, Link: links[m], Open: true}, id: id})
+		} else {
+			s.page.others = append(s.page.others, m)
+		}
+	}
+	if len(s.chunks(changes, false)) > 1 {
+		return false, nil
+	}
+	s.isNewPage = true
+	defer func() { s.isNewPage = false }()
+	if len(changes) == 0 {
+		return true, s.recordNewPage(nil, nil)
+	}
+	return true, s.sendChanges(changes, false)
+}
+
+// recordNewPage stores the outcomes of a page that sendNewPage has sent, and a log entry if entry is
+// not nil.
+func (s *memberSync) recordNewPage(out []MemberOutcome, entry *LogEntry) error {
+	r := s.l.r
+	return s.recordWith(out, entry, func(st State) error {
+		return r.e.Store.RecordNewMembers(s.firm, r.fence, st, s.group, s.page.upTo, out, s.page.others, entry)
+	})
 }
 
 // memberChange is a membership that must be added or removed at the target.
@@ -315,16 +382,26 @@ type memberChange struct {
 // add, and the outcomes of those that need no request.
 func (s *memberSync) decide(ctx context.Context, open []Membership) (removals, additions []memberChange, settled []MemberOutcome, err error) {
 	r := s.l.r
-	ids := make([]string, 0, len(open))
+	among, ids := map[string]ObjectKind{}, make([]string, 0, len(open))
 	for _, m := range open {
-		ids = append(ids, m.Member)
+		// A member of the page that was just read is a member. If the membership has changed since,
+		// it was listed again, and has a later turn.
+		if kind, is := s.kindOnPage(m); is {
+			among[m.Member] = kind
+		} else {
+			ids = append(ids, m.Member)
+		}
 		if m.Sharer != "" {
 			ids = append(ids, m.Sharer)
 		}
 	}
-	among, err := r.groups.source.MembersAmong(ctx, s.group, ids)
-	if err != nil {
-		return nil, nil, nil, fmt.Errorf("read the members of %s: %w", s.group, err)
+	s.page = nil
+	if len(ids) > 0 {
+		asked, err := r.groups.source.MembersAmong(ctx, s.group, ids)
+		if err != nil {
+			return nil, nil, nil, fmt.Errorf("read the members of %s: %w", s.group, err)
+		}
+		maps.Copy(among, asked)
 	}
 	for _, m := range open {
 		want := ""
@@ -344,6 +421,19 @@ func (s *memberSync) decide(ctx context.Context, open []Membership) (removals, a
 		}
 	}
 	return removals, additions, settled, nil
+}
+
+// firstTurn is the turn of a membership that has not changed since it was stored.
+const firstTurn = 1
+
+// kindOnPage returns the kind of a member that is on the page that was read last. is is false if the
+// member is not on the page, or if the membership may have changed since.
+func (s *memberSync) kindOnPage(m Membership) (kind ObjectKind, is bool) {
+	if s.page == nil || m.Turn != firstTurn {
+		return "", false
+	}
+	kind, is = s.page.kinds[m.Member]
+	return kind, is
 }
 
 // compare reports whether a membership must be added or removed at the target. want is the id of
@@ -477,26 +567,42 @@ func (r *run) removesByFilter() bool {
 	return r.target.Dialect().Removal == RemoveByFilter || sendsCompliantly(r.job.TenantURL)
 }
 
+// recordUnsure records that a request with these changes failed, and may have been carried out. If
+// the changes are a new page, it first adds the page to the job's memberships of the group.
+func (s *memberSync) recordUnsure(changes []memberChange) error {
+	if s.isNewPage {
+		s.isNewPage = false
+		members := slices.Clone(s.page.others)
+		for _, c := range changes {
+			members = append(members, c.Member)
+		}
+		if err := s.rememberPage(s.firm, members); err != nil {
+			return err
+		}
+	}
+	return s.record(nil, nil)
+}
+
 // sendChanges sends the changes in one request. If the target refuses them, sendChanges sends
-// smaller requests. Right before each request, it records that the memberships are unsure, so that
-// the record is right even if the answer is lost. It records nothing for a request that is not
-// sent, because each unsure membership must be checked with the target later.
+// smaller requests. Right before each request, it announces the changes, so that the record is right
+// even if the answer is lost. It announces nothing for a request that is not sent, because each
+// unsure membership must be checked with the target later.
 func (s *memberSync) sendChanges(changes []memberChange, removing bool) error {
 	if s.l.r.e.Now().After(s.l.until) {
 		s.waits = s.l.r.e.Now()
 		return nil
 	}
-	flying := make([]MemberOutcome, len(changes))
+	announced := make([]MemberOutcome, len(changes))
 	for i, c := range changes {
-		flying[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Has: c.id, Unsure: true, Refused: c.Refused, Open: true}
+		announced[i] = MemberOutcome{Member: c.Member, Has: c.id}
 	}
 	began := s.l.r.e.Now()
-	isRecorded := false
+	isAnnounced := false
 	var storeError error
 	ctx := withRequest(s.firm, &request{lane: s.known.Lane, beforeKind: UpdateRequest, before: func(context.Context) error {
-		if !isRecorded {
-			isRecorded = true
-			storeError = s.record(flying, nil)
+		if !isAnnounced {
+			isAnnounced = true
+			storeError = s.l.r.e.Store.AnnounceMembers(s.firm, s.l.r.fence, s.group, announced)
 		}
 		return storeError
 	}})
@@ -506,6 +612,11 @@ func (s *memberSync) sendChanges(changes []memberChange, removing bool) error {
 	}
 	if te == nil {
 		return s.succeed(changes, removing, began)
+	}
+	if isAnnounced {
+		if err := s.recordUnsure(changes); err != nil {
+			return err
+		}
 	}
 	if !te.postponed.IsZero() {
 		s.waits = te.postponed
@@ -1064,6 +1175,9 @@ func (s *memberSync) succeed(changes []memberChange, removing bool, began time.T
 		}
 	}
 	s.planned.mark(out, removing, PlanSent, "")
+	if s.isNewPage {
+		return s.recordNewPage(out, s.entry(changes, removing, nil, began))
+	}
 	return s.record(out, s.entry(changes, removing, nil, began))
 }
 
@@ -1097,6 +1211,15 @@ func (s *memberSync) refuse(changes []memberChange, removing bool, te *TargetErr
 // for the cycle.
 func (s *memberSync) record(out []MemberOutcome, entry *LogEntry) error {
 	r := s.l.r
+	return s.recordWith(out, entry, func(st State) error {
+		return r.e.Store.RecordMembers(s.firm, r.fence, st, s.group, out, entry)
+	})
+}
+
+// recordWith counts the changes of an entry for the cycle. It calls write, which stores the outcomes
+// and the entry together with the state.
+func (s *memberSync) recordWith(out []MemberOutcome, entry *LogEntry, write func(State) error) error {
+	r := s.l.r
 	if err := r.changeState(func(st *State) {
 		st.Dialect = r.target.Dialect()
 		if entry == nil || s.planned != nil { // what a plan sends does not belong to a cycle
@@ -1113,7 +1236,7 @@ func (s *memberSync) record(out []MemberOutcome, entry *LogEntry) error {
 				st.Cycle.MembersRemoved += len(out)
 			}
 		}
-	}, func(st State) error { return r.e.Store.RecordMembers(s.firm, r.fence, st, s.group, out, entry) }); err != nil {
+	}, write); err != nil {
 		return err
 	}
 	if entry == nil {

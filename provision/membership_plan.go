@@ -124,6 +124,13 @@ func (s *memberSync) runPlanned(ctx context.Context) (done bool, err error) {
 		s.planned.settleRest(PlanLeftOut, "The group has no counterpart at the application now, or its members are not provisioned.")
 		return true, nil
 	}
+	if todo, err := r.e.Store.Memberships(ctx, r.job.Key, s.group, 1); err != nil {
+		return false, err
+	} else if todo.Announced { // a process died before it recorded the outcome
+		if err := s.record(nil, nil); err != nil {
+			return false, err
+		}
+	}
 	if err := s.findOther(ctx); err != nil {
 		return false, err
 	}

@@ -90,9 +90,33 @@ func (w *work) keepCreated() {
 	}
 }
 
+// keepRead makes the decision also store what a read has shown about an account whose last update
+// may have been carried out, if the decision is to fail or to wait. So the account can be found by
+// the values that it has, and not only by those that it had before.
+func (w *work) keepRead() {
+	if !w.doubted || w.current == nil || w.wasReadTooEarly || w.known.Link == nil || w.newLink() || w.known.takes != "" {
+		return
+	}
+	l := *w.link
+	w.remember(&l, nil, nil)
+	switch d := w.decision.(type) {
+	case later:
+		if d.pair == nil {
+			d.pair = remember{l}
+		}
+		w.decision = d
+	case fail:
+		if d.pair == nil {
+			d.pair = remember{l}
+		}
+		w.decision = d
+	}
+}
+
 // conclude returns the outcome to record for finished work. cycle is the id of the cycle or plan.
 func (w *work) conclude(now time.Time, cycle string) Outcome {
 	w.keepCreated()
+	w.keepRead()
 	o := settle(w.decision, w.result, w.known, now)
 	if w.unmanaged {
 		o = o.withoutMemory()

@@ -24,6 +24,7 @@ const (
 	maxWaitingOutcomes  = 128             // when this many outcomes wait, they are committed at once
 	maxRecordsPerCommit = 512             // the largest number of intents and outcomes in one commit
 	mostFirstTime       = 2 * time.Second // the longest time that the work of a cycle waits for changes to be listed
+	mostGroupsTime      = time.Minute     // the longest time, since a cycle began, that groups wait for changes to be listed
 	feedPageSize        = 1024            // how many new objects the feed reads from the work list at a time
 	maxWaitingRequests  = 128             // while this many requests wait for the pacer, only urgent objects are begun
 )
@@ -56,6 +57,9 @@ type pipeline struct {
 	onlyOneWriteAtATime atomic.Bool     // whether the target refused every write before, so that only one write at a time is tried
 	trialLock           lock            // held while the single write of a trial is sent
 	refusedObjects      map[string]bool // objects whose first write was refused, since the last success; protected by mu
+
+	changesLeft    bool      // whether there may be changes that are not listed; only the feed uses it
+	holdsBackUntil time.Time // the time after which groups no longer wait for that
 
 	hasCalledGuard bool // whether an import of this slice has called the guard; only imports use it
 
@@ -119,6 +123,7 @@ func (r *run) newPipeline(demanded bool) *pipeline {
 	l.g, l.trialLock, l.writeEnded = r.e.goroutines(), newLock(), make(chan struct{})
 	if r.state.Phase != Idle {
 		l.cycle = r.state.Cycle.ID
+		l.changesLeft, l.holdsBackUntil = !demanded, r.state.Cycle.Started.Add(mostGroupsTime)
 	}
 	l.onlyOneWriteAtATime.Store(r.state.Trial != nil)
 	l.pacer = newPacer(r.state.Pace, r.e.Now, r.e.after(), r.sliceEnd, r.e.workers())
@@ -217,6 +222,7 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 					// A leaver does not wait until everything is listed.
 					importing, first = false, first && news.changesLeft && news.err == nil && news.lane != Leavers && l.r.e.Now().Before(firstUntil)
 					refill = refill || news.importFoundWork && l.goesFirst(news.lane)
+					l.changesLeft = news.changesLeft
 					look = look || news.importFoundWork && l.r.phase() == Finishing
 					err = errors.Join(err, news.err)
 				default:
@@ -292,6 +298,9 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 			return false, nil
 		}
 		next := l.queue[0]
+		if l.holdsBack(next) {
+			return false, nil // all that follow in the queue are held back, too
+		}
 		if l.inHand[objectOfWork(next.ObjectID)] { // a group and its memberships are never in hand at the same time
 			l.queue = l.queue[1:]
 			continue
@@ -322,6 +331,13 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 		})
 	}
 	return refill, nil
+}
+
+// holdsBack reports whether a changed group, or changed memberships, must wait until all changes are
+// listed. The members of a new group are read when it is created; changes of them that are listed
+// later would be looked at once more, one by one.
+func (l *pipeline) holdsBack(next Pending) bool {
+	return l.changesLeft && next.Lane >= Groups && next.Lane < Checks && next.Why == ByChange && l.r.e.Now().Before(l.holdsBackUntil)
 }
 
 // nextPage returns the next objects that are due. Objects that were provisioned on demand or that

@@ -342,6 +342,24 @@ func (m mortalStore) RecordReadMembers(_ context.Context, f provision.Fence, gro
 	return m.call("RecordReadMembers", func(ctx context.Context) error { return m.real.RecordReadMembers(ctx, f, group, after, upTo, members) })
 }
 
+func (m mortalStore) MemberLinks(_ context.Context, k provision.Key, objectIDs []string) (got map[string]*provision.Link, err error) {
+	err = m.call("MemberLinks", func(ctx context.Context) (err error) {
+		got, err = m.real.MemberLinks(ctx, k, objectIDs)
+		return err
+	})
+	return got, err
+}
+
+func (m mortalStore) AnnounceMembers(_ context.Context, f provision.Fence, group string, changes []provision.MemberOutcome) error {
+	return m.call("AnnounceMembers", func(ctx context.Context) error { return m.real.AnnounceMembers(ctx, f, group, changes) })
+}
+
+func (m mortalStore) RecordNewMembers(_ context.Context, f provision.Fence, s provision.State, group, upTo string, outcomes []provision.MemberOutcome, others []string, entry *provision.LogEntry) error {
+	return m.call("RecordNewMembers", func(ctx context.Context) error {
+		return m.real.RecordNewMembers(ctx, f, s, group, upTo, outcomes, others, entry)
+	})
+}
+
 func (m mortalStore) RememberMembers(_ context.Context, f provision.Fence, group string, members []string) error {
 	return m.call("RememberMembers", func(ctx context.Context) error { return m.real.RememberMembers(ctx, f, group, members) })
 }

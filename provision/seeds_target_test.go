@@ -32,6 +32,7 @@ type unwell struct {
 	lock   sync.Mutex // makes the application handle one request at a time
 	times  map[string]int
 	late   []lateEffect
+	asOf   time.Time          // when the late request happens that is carried out now; zero if there is none
 	before map[string]version // what each account and group was before its last change
 	alien  map[string]string  // the accounts and groups of strangers, which must not change
 	sent   int                // how many requests that change something have arrived
@@ -148,8 +149,20 @@ func (u *unwell) flush(now time.Time, id string) {
 	})
 	slices.SortStableFunc(due, func(a, b lateEffect) int { return a.at.Compare(b.at) })
 	for _, l := range due {
+		if !l.at.After(u.s.clock.now()) { // it happened at its time, and is visible as long since
+			u.asOf = l.at
+		}
 		l.do()
+		u.asOf = time.Time{}
 	}
+}
+
+// now returns the time at which the request happens that is carried out.
+func (u *unwell) now() time.Time {
+	if !u.asOf.IsZero() {
+		return u.asOf
+	}
+	return u.s.clock.now()
 }
 
 // personOf returns the id of the directory's object to which an account or group belongs.
@@ -401,7 +414,7 @@ func (u *unwell) about(r *http.Request, kind, id string, sent []byte) string {
 
 // carryOut carries out a request.
 func (u *unwell) carryOut(r *http.Request, kind, id string, sent []byte) (status int, body []byte, made string) {
-	now := u.s.clock.now()
+	now := u.now()
 	if was, stranger := u.alien[id]; stranger && r.Method != http.MethodGet {
 		u.s.fault("%s of what is a stranger's: %s", r.Method, was)
 	}

@@ -144,11 +144,21 @@ type Store interface {
 	// remembered members between after and upTo that are not on the page, because they may have
 	// been removed. An empty upTo means no end.
 	RecordReadMembers(ctx context.Context, f Fence, group, after, upTo string, members []string) error
+	// MemberLinks returns the links of objects, without their ledgers, by object id.
+	MemberLinks(ctx context.Context, k Key, objectIDs []string) (map[string]*Link, error)
+	// AnnounceMembers stores which memberships of a group a request is about to change. The field
+	// Has of each change is the id of the account. If the process dies, Memberships reports that
+	// the outcome is not recorded.
+	AnnounceMembers(ctx context.Context, f Fence, group string, changes []MemberOutcome) error
+	// RecordNewMembers stores the outcomes of a page of a group's members, of which none was
+	// remembered before. others are the members of the page that have no account. It also moves the
+	// position up to which the members were read to upTo; "" means that all were read.
+	RecordNewMembers(ctx context.Context, f Fence, s State, group, upTo string, outcomes []MemberOutcome, others []string, entry *LogEntry) error
 	// RememberMembers adds memberships of a group that the job does not remember yet, with nothing
 	// sent.
 	RememberMembers(ctx context.Context, f Fence, group string, members []string) error
 	// RecordMembers stores the outcomes of memberships together with the state that counts them,
-	// and a log entry unless it is nil.
+	// and a log entry unless it is nil. Announced memberships without an outcome become unsure.
 	RecordMembers(ctx context.Context, f Fence, s State, group string, outcomes []MemberOutcome, entry *LogEntry) error
 	// JudgeMembers stores which memberships of a group would end, so that the guard can judge them.
 	JudgeMembers(ctx context.Context, f Fence, group string, all []EndingMember) error

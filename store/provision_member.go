@@ -3,7 +3,10 @@ package store
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/rollcall-scim/rollcall/provision"
@@ -60,7 +63,7 @@ func (t jobTx) applyMembersChange(ctx context.Context, o provision.Outcome) erro
 
 // forgetMembers deletes everything that the job remembers about the members of a group.
 func (t jobTx) forgetMembers(ctx context.Context, group string) error {
-	for _, table := range []string{"job_member", "job_member_read"} {
+	for _, table := range []string{"job_member", "job_member_read", "job_member_request"} {
 		if err := t.exec(ctx, `
 			delete from `+table+`
 			where directory = $1 and app = $2 and group_id = $3`, group); err != nil {
@@ -177,14 +180,24 @@ func (t jobTx) recheckMoved(ctx context.Context, o provision.Outcome) error {
 
 // Memberships returns up to limit memberships of a group that must be sent. If the engine is still
 // reading the group's members from the source, it returns only the position that the reading has
-// reached.
+// reached. If the outcome of a request is not recorded, it returns only that.
 func (s Provisioning) Memberships(ctx context.Context, k provision.Key, group string, limit int) (w provision.MembersWork, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		w = provision.MembersWork{}
+		if err := tx.QueryRow(ctx, `
+			select exists (
+				select 1
+				from job_member_request
+				where directory = $1 and app = $2 and group_id = $3)`, string(k.Directory), k.App, group).Scan(&w.Announced); err != nil || w.Announced {
+			return err
+		}
 		err := tx.QueryRow(ctx, `
-			select after
-			from job_member_read
-			where directory = $1 and app = $2 and group_id = $3`, string(k.Directory), k.App, group).Scan(&w.After)
+			select after, not exists (
+				select 1
+				from job_member m
+				where m.directory = $1 and m.app = $2 and m.group_id = $3 and m.member > r.after)
+			from job_member_read r
+			where directory = $1 and app = $2 and group_id = $3`, string(k.Directory), k.App, group).Scan(&w.After, &w.NoneRemembered)
 		if err == nil {
 			w.Reading = true
 			return nil
@@ -369,22 +382,181 @@ func (s Provisioning) RecordReadMembers(ctx context.Context, f provision.Fence, 
 		if err := t.rememberMembers(ctx, group, members); err != nil {
 			return err
 		}
-		if upTo == "" {
-			return t.exec(ctx, `
-				delete from job_member_read
-				where directory = $1 and app = $2 and group_id = $3`, group)
+		return t.moveReading(ctx, group, upTo)
+	})
+}
+
+// moveReading records that the engine has read the group's members up to a member. An empty upTo
+// means that it has read all of them.
+func (t jobTx) moveReading(ctx context.Context, group, upTo string) error {
+	if upTo == "" {
+		return t.exec(ctx, `
+			delete from job_member_read
+			where directory = $1 and app = $2 and group_id = $3`, group)
+	}
+	return t.exec(ctx, `
+		update job_member_read
+		set after = $4
+		where directory = $1 and app = $2 and group_id = $3`, group, upTo)
+}
+
+// MemberLinks returns the links of objects, without their ledgers, by object id. Objects without a
+// link are left out.
+func (s Provisioning) MemberLinks(ctx context.Context, k provision.Key, objectIDs []string) (links map[string]*provision.Link, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		links = make(map[string]*provision.Link, len(objectIDs))
+		return inBatches(objectIDs, func(batch []string) error {
+			found, err := collect(ctx, tx, func(row scanner) (*provision.Link, error) {
+				l := &provision.Link{}
+				return l, row.Scan(&l.ObjectID, &l.TargetID, &l.State, &l.Kind, &l.Name)
+			}, `
+				select object_id, target_id, state, kind, name
+				from job_link
+				where directory = $1 and app = $2 and object_id in (`+placeholders(3, len(batch))+`)`,
+				withIDs(batch, string(k.Directory), k.App)...)
+			for _, l := range found {
+				links[l.ObjectID] = l
+			}
+			return err
+		})
+	})
+	return links, err
+}
+
+// AnnounceMembers records, right before a request, which memberships the request changes. Until
+// RecordMembers or RecordNewMembers is called for the group, the outcome is unknown. It is one row
+// for the whole request, because each row of a membership costs much more to write.
+func (s Provisioning) AnnounceMembers(ctx context.Context, f provision.Fence, group string, changes []provision.MemberOutcome) error {
+	pairs := make([][2]string, len(changes))
+	for i, c := range changes {
+		pairs[i] = [2]string{c.Member, c.Has}
+	}
+	text, err := json.Marshal(pairs)
+	if err != nil {
+		return fmt.Errorf("write the changes of members: %w", err)
+	}
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
+		return t.exec(ctx, `
+			insert into job_member_request (directory, app, group_id, changes)
+			values ($1, $2, $3, $4)
+			on conflict (directory, app, group_id) do update
+			set changes = excluded.changes`, group, string(text))
+	})
+}
+
+// endAnnouncement deletes what AnnounceMembers recorded. Announced memberships without an outcome
+// become unsure.
+func (t jobTx) endAnnouncement(ctx context.Context, group string, outcomes []provision.MemberOutcome) error {
+	var text string
+	err := t.tx.QueryRow(ctx, `
+		select changes
+		from job_member_request
+		where directory = $1 and app = $2 and group_id = $3`, t.directory, t.app, group).Scan(&text)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	var announced [][2]string
+	if err := json.Unmarshal([]byte(text), &announced); err != nil {
+		return fmt.Errorf("read the changes of members: %w", err)
+	}
+	known := make(map[string]bool, len(outcomes))
+	for _, o := range outcomes {
+		known[o.Member] = true
+	}
+	announced = slices.DeleteFunc(announced, func(pair [2]string) bool { return known[pair[0]] })
+	if err := inBatches(announced, func(batch [][2]string) error {
+		args := []any{group}
+		for _, pair := range batch {
+			args = append(args, pair[0], pair[1])
 		}
 		return t.exec(ctx, `
-			update job_member_read
-			set after = $4
-			where directory = $1 and app = $2 and group_id = $3`, group, upTo)
+			insert into job_member (directory, app, group_id, member, has, unsure, turn)
+			select $1, $2, $3, a.column1, a.column2, true, 1
+			from (select distinct column1, column2 from (values `+rowsOfPlaceholders(4, len(batch), "text", "text")+`) v) a
+			where true
+			on conflict (directory, app, group_id, member) do update
+			set has = excluded.has, unsure = true, done = 0`, args...)
+	}); err != nil {
+		return err
+	}
+	return t.dropAnnouncement(ctx, group)
+}
+
+func (t jobTx) dropAnnouncement(ctx context.Context, group string) error {
+	return t.exec(ctx, `
+		delete from job_member_request
+		where directory = $1 and app = $2 and group_id = $3`, group)
+}
+
+// memberHasAccount is the SQL condition for a member o.column1 whose account exists.
+var memberHasAccount = `exists (
+					select 1
+					from job_link l
+					where l.directory = $1 and l.app = $2 and l.object_id = o.column1 and ` + hasAccount + `)`
+
+// RecordNewMembers records one page of a group's members, as read from the source, after all of them
+// with an account were sent. No remembered members belong to that page. If an account has changed
+// since it was read, or the membership was listed meanwhile, the membership must be sent again.
+// others are the members that had no account. Those that have one now, or that are on the work list
+// and may get one, are remembered too.
+func (s Provisioning) RecordNewMembers(ctx context.Context, f provision.Fence, st provision.State, group, upTo string, outcomes []provision.MemberOutcome, others []string, entry *provision.LogEntry) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
+		if err := inBatches(outcomes, func(batch []provision.MemberOutcome) error {
+			args := []any{group}
+			for _, o := range batch {
+				args = append(args, o.Member, o.Has)
+			}
+			return t.exec(ctx, `
+				insert into job_member (directory, app, group_id, member, has, turn, done)
+				select $1, $2, $3, o.column1, o.column2, 1, case when exists (
+					select 1
+					from job_link l
+					where l.directory = $1 and l.app = $2 and l.object_id = o.column1 and l.target_id = o.column2 and `+hasAccount+`) then 1 else 0 end
+				from (select distinct column1, column2 from (values `+rowsOfPlaceholders(4, len(batch), "text", "text")+`) v) o
+				where true
+				on conflict (directory, app, group_id, member) do update
+				set has = excluded.has, unsure = false, refused = '', done = 0`, args...)
+		}); err != nil {
+			return err
+		}
+		if err := inBatches(others, func(batch []string) error {
+			return t.exec(ctx, `
+				insert into job_member (directory, app, group_id, member, turn, done)
+				select $1, $2, $3, o.column1, 1, case when `+memberHasAccount+` then 0 else 1 end
+				from (values `+rowsOfPlaceholders(4, len(batch), "text")+`) o
+				where `+memberHasAccount+` or exists (
+					select 1
+					from job_pending p
+					where p.directory = $1 and p.app = $2 and p.object_id = o.column1)
+				on conflict do nothing`, withIDs(batch, group)...)
+		}); err != nil {
+			return err
+		}
+		if err := t.moveReading(ctx, group, upTo); err != nil {
+			return err
+		}
+		if err := t.dropAnnouncement(ctx, group); err != nil {
+			return err
+		}
+		if entry != nil {
+			if err := t.addEntry(ctx, provision.Outcome{ObjectID: group, Entry: entry}); err != nil {
+				return err
+			}
+		}
+		return t.saveState(ctx, st)
 	})
 }
 
 // RecordMembers writes the outcome of each membership that was sent. A membership that has changed
-// again in the meantime must still be sent.
+// again in the meantime must still be sent. Announced memberships without an outcome become unsure.
 func (s Provisioning) RecordMembers(ctx context.Context, f provision.Fence, st provision.State, group string, outcomes []provision.MemberOutcome, entry *provision.LogEntry) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
+		if err := t.endAnnouncement(ctx, group, outcomes); err != nil {
+			return err
+		}
 		if err := inBatches(outcomes, func(batch []provision.MemberOutcome) error {
 			args := []any{group}
 			for _, o := range batch {
@@ -408,9 +580,14 @@ func (s Provisioning) RecordMembers(ctx context.Context, f provision.Fence, st p
 			if o.Has != "" || o.Refused != "" || o.Open {
 				continue
 			}
+			// While the member is on the work list, a worker may be creating the account. The row stays,
+			// so that it is looked at again when the account is recorded.
 			if err := t.exec(ctx, `
 				delete from job_member
-				where directory = $1 and app = $2 and group_id = $3 and member = $4 and turn = done`, group, o.Member); err != nil {
+				where directory = $1 and app = $2 and group_id = $3 and member = $4 and turn = done and not exists (
+					select 1
+					from job_pending p
+					where p.directory = $1 and p.app = $2 and p.object_id = $4)`, group, o.Member); err != nil {
 				return err
 			}
 		}

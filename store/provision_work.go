@@ -110,7 +110,7 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		var tables []string
 		if what.Links {
-			tables = append(tables, "job_link", "job_op", "job_awaited", "job_cause", "job_drawn", "job_member", "job_member_read")
+			tables = append(tables, "job_link", "job_op", "job_awaited", "job_cause", "job_drawn", "job_member", "job_member_read", "job_member_request")
 		}
 		if what.Escrows {
 			tables = append(tables, "job_escrow")

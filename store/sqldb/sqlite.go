@@ -209,8 +209,8 @@ func (s *sqliteDB) read(ctx context.Context, key string, fn func(*Tx) error) err
 	})
 }
 
-// readCached asks SQLite whether any process has written to the database since this connection
-// asked last. If no process has, readCached returns the cached value.
+// readCached looks whether any process has written to the database since this connection looked
+// last. If no process has, readCached returns the cached value.
 func (s *sqliteDB) readCached(ctx context.Context, key string, fn func(*Tx) (any, error)) (v any, err error) {
 	err = s.withReader(ctx, fair.System, func(conn *sqliteConn) (broken bool, err error) {
 		if err := conn.dropStaleValues(); err != nil {

@@ -76,3 +76,50 @@ func TestAPlanIsReviewedAndApplied(t *testing.T) {
 	b.get(at).wantWords("This plan cannot be applied any more").wantNoWords("Apply…")
 	linked(2)
 }
+
+// TestAPlanSendsMembersOnItsPage approves and applies a plan of members. One of them leaves the
+// group before the plan is applied, and the page names her.
+func TestAPlanSendsMembersOnItsPage(t *testing.T) {
+	t.Parallel()
+	o := newOffice(t)
+	h := o.directory("contoso", "userPrincipalName,displayName\nada@contoso.example,Ada Lovelace\nbo@contoso.example,Bo Li\n")
+	app := o.app(h, "Acme")
+	tenantURL, token := o.site("acme", site.Full)
+	key := provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
+	all := provision.FlowAdd | provision.FlowUpdate
+	if _, err := o.jobs.Save(t.Context(), key, provision.Settings{Mode: provision.Automatic, TenantURL: tenantURL, Secret: &token, Status: provision.Off, Scope: provision.Everyone, Actions: &all}, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	sales, _, err := h.PutGroup(t.Context(), directory.Group{Attributes: map[string]string{"displayName": "Sales"}}, "cli")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ada, bo := o.userID(h, "ada@contoso.example"), o.userID(h, "bo@contoso.example")
+	if _, err := h.AddMembers(t.Context(), sales.ObjectID, []string{ada, bo}, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	b := o.operator()
+	at := acmeProvisioning + "/plan"
+	page := o.settled(b.get(at).press("Make a plan", nil)).wantWords("Add members 2", "Members to add:")
+	page = page.click("Approve…").wantWords("2 members will be added to groups at Acme.").press("Approve 3 operations", nil)
+	if _, err := h.RemoveMembers(t.Context(), sales.ObjectID, []string{ada}, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	o.settled(page.click("Apply…").wantWords("a member of a group that has changed").press("Apply 3 operations", nil)).
+		wantWords("3 sent, 0 failed, 0 left out", "Members of groups: 1 sent, 0 failed, 1 left out.", "Some members were left out because something had changed.",
+			"Ada Lovelace left out: It is not a member in the directory any more", "Take back…")
+	if c, err := o.engine.Store.Counts(t.Context(), key); err != nil || c.Linked != 2 || c.Groups != 1 || c.Members != 1 {
+		t.Errorf("the job has %+v, %v", c, err)
+	}
+
+	// A plan of nothing but a removal can be approved and applied, too.
+	if _, err := h.RemoveMembers(t.Context(), sales.ObjectID, []string{bo}, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	page = o.settled(b.get(at).press("Make it again", nil)).wantWords("Remove members 1", "Members to remove: Bo Li")
+	page = page.click("Approve…").wantWords("1 member will be removed from a group at Acme.").press("Approve this plan", nil)
+	o.settled(page.click("Apply…").press("Apply this plan", nil)).wantWords("0 sent, 0 failed, 0 left out", "Members of groups: 1 sent, 0 failed, 0 left out.")
+	if c, err := o.engine.Store.Counts(t.Context(), key); err != nil || c.Members != 0 {
+		t.Errorf("the job has %+v, %v", c, err)
+	}
+}

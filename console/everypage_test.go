@@ -390,6 +390,7 @@ func (p *pageCollection) ofADirectory() {
 	p.add("no connection fits", b.get(at+"/connections?search=nothing"))
 	p.add("connect by hand refused", b.get(at+"/connections/new").press("Connect", url.Values{"object": {awkwardNames[0]}, "account": {awkwardJob}})).wantStatus(http.StatusUnprocessableEntity)
 	p.add("no plan", b.get(at+"/provisioning/plan"))
+	p.addDrift(o, b, at, key)
 	account := p.addDiscovery(o, b, at, key)
 	p.add("sign-on refused", b.get(at+"/single-sign-on").press("Save", url.Values{"identifier": {awkwardJob}, "replyURL": {awkwardUnit}})).wantStatus(http.StatusUnprocessableEntity)
 	b.get(at+"/single-sign-on").press("Save", url.Values{"identifier": {awkwardJob}, "replyURL": {"https://" + awkwardSite + ".example/" + awkwardApp}}).wantWords("saved")
@@ -456,6 +457,17 @@ func (p *pageCollection) withoutSignOn(o *office, do func()) {
 	o.pages.SignOn = nil
 	do()
 	o.pages.SignOn = known
+}
+
+// addDrift adds the pages of a comparison.
+func (p *pageCollection) addDrift(o *office, b *browser, at string, key provision.Key) {
+	p.t.Helper()
+	p.add("no comparison", b.get(at+"/provisioning/drift"))
+	p.add("a comparison runs", b.get(at+"/provisioning/drift").press("Compare now", nil)).wantWords("You can leave this page")
+	if _, err := o.engine.AdvanceDrift(p.t.Context(), key.String(), "test"); err != nil {
+		p.t.Fatal(err)
+	}
+	p.add("a comparison has ended", b.get(at+"/provisioning/drift"))
 }
 
 // addDiscovery adds the pages of a discovery. It returns the id of an account that no user matches.

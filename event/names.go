@@ -158,6 +158,8 @@ const (
 	ProvisioningPlanCancelled    = "provisioning.plan_cancelled"
 	ProvisioningOnDemand         = "provisioning.on_demand"
 	ProvisioningDrift            = "provisioning.drift_found"
+	ProvisioningDriftAdopted     = "provisioning.drift_adopted"
+	ProvisioningDriftScheduled   = "provisioning.drift_scheduled"
 	ProvisioningDiscovered       = "provisioning.accounts_discovered"
 	ProvisioningKept             = "provisioning.accounts_kept"
 	ProvisioningNotKept          = "provisioning.accounts_not_kept"

@@ -21,7 +21,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// world is a directory with two applications, and a mail server.
+// world is a directory with two applications, together with a mail server.
 type world struct {
 	*testing.T
 	db            *store.DB
@@ -87,14 +87,14 @@ func (w *world) add(address, application string, topics ...notification.Topic) n
 	return r
 }
 
-// happens appends an event.
+// happens appends an event to a directory, one second after the previous one.
 func (w *world) happens(h *directory.Handle, name, subject, text string) {
 	w.Helper()
 	w.now = w.now.Add(time.Second)
 	w.must(store.Events{DB: w.db}.Record(w.Context(), event.Event{Time: w.now, Scope: event.Directory(string(h.Directory.ID)), Name: name, Actor: "system", Subject: subject, Text: text}))
 }
 
-// work advances until nothing is due, and returns when the next mail is due.
+// work calls Advance until nothing is due. It returns when the next mail is due.
 func (w *world) work() time.Time {
 	w.Helper()
 	for range 100 {
@@ -108,7 +108,7 @@ func (w *world) work() time.Time {
 	return time.Time{}
 }
 
-// took returns "address: subject" of each mail that the server took so far.
+// took returns "address: subject" of each mail that the mail server has received so far.
 func (w *world) took() (all []string) {
 	w.Helper()
 	for _, m := range w.box.Mails() {
@@ -133,7 +133,7 @@ func (w *world) recipient(address string) notification.Recipient {
 	return r
 }
 
-// events returns the texts of the events of the directory with a name.
+// events returns the texts of the directory's events with this name.
 func (w *world) events(name string) (texts []string) {
 	w.Helper()
 	all, err := store.Events{DB: w.db}.Read(w.Context(), event.Directory(string(w.handle.Directory.ID)), event.Position{}, 1000)
@@ -168,7 +168,7 @@ func TestEachRecipientLearnsWhatItChose(t *testing.T) {
 			}
 		}
 
-		// What happens within the next five minutes goes into one mail.
+		// The news of the next five minutes must come in one mail.
 		w.happens(w.handle, event.ProvisioningHeld, w.globex.ID, "Globex: 60 operations are on hold.")
 		w.happens(w.handle, event.ProvisioningReleased, w.acme.ID, "Acme App: The quarantine is lifted.")
 		next := w.work()
@@ -246,7 +246,7 @@ func TestMailThatIsRefusedIsTriedForThreeDays(t *testing.T) {
 			w.Errorf("got %q", got)
 		}
 
-		// While it is stopped, messages are kept and nothing is tried.
+		// While the recipient is stopped, messages are kept and no mail is tried.
 		w.box.Refuse(0, "")
 		w.happens(w.handle, event.ProvisioningReleased, w.acme.ID, "Acme App: The quarantine is lifted.")
 		w.now = w.now.Add(7 * time.Hour)

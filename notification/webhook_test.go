@@ -29,7 +29,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// endpoint takes webhooks.
+// endpoint is an HTTP server that receives webhooks.
 type endpoint struct {
 	*httptest.Server
 	mu       sync.Mutex
@@ -71,7 +71,7 @@ func newEndpoint(t *testing.T) *endpoint {
 		}
 		w.WriteHeader(e.status)
 		if e.status != http.StatusNoContent {
-			io.WriteString(w, e.answer) //nolint:errcheck // the sender reads a part
+			io.WriteString(w, e.answer) // the sender reads only a part
 		}
 	}))
 	t.Cleanup(e.Close)
@@ -84,7 +84,7 @@ func (e *endpoint) answers(status int, text string) {
 	e.status, e.answer = status, text
 }
 
-// took returns the requests since the last call.
+// took returns the requests that the endpoint has received since the last call.
 func (e *endpoint) took() []request {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -93,7 +93,7 @@ func (e *endpoint) took() []request {
 	return got
 }
 
-// hooked is a world with an endpoint.
+// hooked is a world with an endpoint and a webhook.
 type hooked struct {
 	*world
 	hooks *notification.Webhooks
@@ -131,7 +131,7 @@ func (h *hooked) addHook(topics ...notification.Topic) (notification.Webhook, st
 	return hook, secret
 }
 
-// post advances until nothing is due, and returns when it is due next.
+// post calls Advance until nothing is due. It returns when the next delivery is due.
 func (h *hooked) post() time.Time {
 	h.Helper()
 	for range 100 {
@@ -163,7 +163,7 @@ func (h *hooked) deliveries() []notification.WebhookDelivery {
 	return all
 }
 
-// signedBy fails unless the secret verifies the request.
+// signedBy fails the test if verifying the request with the secret does not give the result want.
 func (h *hooked) signedBy(r request, secret string, want bool) {
 	h.Helper()
 	v, err := standardwebhooks.NewWebhook(secret)
@@ -205,8 +205,9 @@ func TestAWebhookTellsOfItsTopicsOnce(t *testing.T) {
 	})
 }
 
-// TestAWebhookSurvivesAKillBetweenAnswerAndRecord sends under a lease that was lost: the endpoint
-// has the request, but the result cannot be stored. The next owner sends it again.
+// TestAWebhookSurvivesAKillBetweenAnswerAndRecord sends a delivery under a lease that was lost. The
+// endpoint gets the request, but its answer cannot be stored. The next owner of the lease must send
+// the delivery again.
 func TestAWebhookSurvivesAKillBetweenAnswerAndRecord(t *testing.T) {
 	t.Parallel()
 	eachHooked(t, func(h *hooked) {
@@ -259,8 +260,9 @@ func TestARotatedSecretSignsBesideTheOldOne(t *testing.T) {
 	})
 }
 
-// TestAnEndpointThatFailsForDaysIsDisabled refuses everything for three days. The webhook is
-// disabled, which the mail of the directory tells. After it was enabled, what waits is sent.
+// TestAnEndpointThatFailsForDaysIsDisabled refuses all deliveries for three days. Then the webhook
+// must be disabled, and the recipients of mail must learn of this. After Enable, the waiting
+// deliveries must be sent.
 func TestAnEndpointThatFailsForDaysIsDisabled(t *testing.T) {
 	t.Parallel()
 	eachHooked(t, func(h *hooked) {
@@ -302,7 +304,7 @@ func TestAnEndpointThatFailsForDaysIsDisabled(t *testing.T) {
 		if mails := h.took(); len(mails) != 1 || !strings.HasPrefix(mails[0], "it@contoso.example: [Rollcall contoso] The webhook On call (127.0.0.1:") || !strings.Contains(mails[0], "was disabled: its endpoint has taken nothing for") {
 			t.Errorf("got the mails %q", mails)
 		}
-		// A disabled webhook takes no news, and what waited is sent after Enable.
+		// A disabled webhook gets no news. The deliveries that waited before are sent after Enable.
 		h.happens(h.handle, event.ProvisioningHeld, h.acme.ID, "while it is disabled")
 		h.end.answers(http.StatusOK, "thanks")
 		h.post()
@@ -313,7 +315,7 @@ func TestAnEndpointThatFailsForDaysIsDisabled(t *testing.T) {
 			t.Errorf("send again: %v", err)
 		}
 		h.must(h.hooks.Enable(h.Context(), h.id(), h.hook.ID, "cli"))
-		h.must(h.hooks.Enable(h.Context(), h.id(), h.hook.ID, "cli")) // twice is no mistake
+		h.must(h.hooks.Enable(h.Context(), h.id(), h.hook.ID, "cli")) // calling it again is not an error
 		h.post()
 		got := h.end.took()
 		if len(got) != 1 || got[0].header.Get("webhook-id") != d.ID {
@@ -322,7 +324,7 @@ func TestAnEndpointThatFailsForDaysIsDisabled(t *testing.T) {
 		if w := h.stored(); !w.FailingSince.IsZero() || w.Error != "" || w.LastSent.IsZero() || w.Waiting != 0 {
 			t.Errorf("got %+v", w)
 		}
-		// Send again keeps the id.
+		// A delivery that is sent again keeps its id.
 		h.must(h.hooks.SendAgain(h.Context(), h.id(), h.hook.ID, d.ID))
 		h.post()
 		if again := h.end.took(); len(again) != 1 || again[0].header.Get("webhook-id") != d.ID {
@@ -346,8 +348,8 @@ func TestAnEndpointThatIsGoneIsDisabledAtOnce(t *testing.T) {
 	})
 }
 
-// TestWhatAnEndpointMayDo redirects, repeats what it got, and is at an address that must not be
-// called.
+// TestWhatAnEndpointMayDo tests endpoints that redirect, that repeat the request in the answer, and
+// that have an address that must not be called.
 func TestWhatAnEndpointMayDo(t *testing.T) {
 	t.Parallel()
 	eachHooked(t, func(h *hooked) {
@@ -393,7 +395,7 @@ func TestWhatAnEndpointMayDo(t *testing.T) {
 	})
 }
 
-// TestSecretsOfWebhooksAreSealed looks for the secret in everything that is stored, seals it again,
+// TestSecretsOfWebhooksAreSealed looks for the secret in all stored data, seals the secret again,
 // and loses the key.
 func TestSecretsOfWebhooksAreSealed(t *testing.T) {
 	t.Parallel()
@@ -466,8 +468,8 @@ func TestOldDeliveriesGo(t *testing.T) {
 	})
 }
 
-// TestAnExpiringKeyIsToldWithoutAMailServer lets a webhook tell of a key that expires, though no mail
-// is ever sent.
+// TestAnExpiringKeyIsToldWithoutAMailServer checks that a webhook tells of an API key that expires
+// soon, even if there is no mail server.
 func TestAnExpiringKeyIsToldWithoutAMailServer(t *testing.T) {
 	t.Parallel()
 	eachHooked(t, func(h *hooked) {
@@ -490,7 +492,8 @@ func TestAnExpiringKeyIsToldWithoutAMailServer(t *testing.T) {
 	})
 }
 
-// TestErasingAPersonKeepsTheSettingsOfWebhooks erases somebody whose names are words of the settings.
+// TestErasingAPersonKeepsTheSettingsOfWebhooks erases a person whose names also occur in the
+// settings of a webhook.
 func TestErasingAPersonKeepsTheSettingsOfWebhooks(t *testing.T) {
 	t.Parallel()
 	eachHooked(t, func(h *hooked) {
@@ -519,8 +522,9 @@ func TestErasingAPersonKeepsTheSettingsOfWebhooks(t *testing.T) {
 	})
 }
 
-// TestASecretThatCannotBeOpenedIsNoFailureOfTheEndpoint takes the key away. Nothing is sent, which
-// does not count against the endpoint, and a new secret mends it.
+// TestASecretThatCannotBeOpenedIsNoFailureOfTheEndpoint removes the key file. Nothing can be sent
+// then. This must not count against the endpoint, and a new secret must make the webhook work
+// again.
 func TestASecretThatCannotBeOpenedIsNoFailureOfTheEndpoint(t *testing.T) {
 	t.Parallel()
 	eachHooked(t, func(h *hooked) {
@@ -550,7 +554,7 @@ func TestASecretThatCannotBeOpenedIsNoFailureOfTheEndpoint(t *testing.T) {
 		if len(w.Old) != 0 || w.Error != "" {
 			h.Errorf("got %+v", w)
 		}
-		// An old secret that cannot be opened later does no harm either.
+		// An old secret that cannot be opened must not prevent deliveries either.
 		h.must(h.hooks.Store.ReplaceWebhookSecrets(h.Context(), w, w.Sealed, []notification.OldSecret{{Sealed: []byte("not sealed"), Until: h.now.Add(time.Hour)}}))
 		h.happens(h.handle, event.ProvisioningHeld, h.acme.ID, "on hold again")
 		h.post()
@@ -562,7 +566,7 @@ func TestASecretThatCannotBeOpenedIsNoFailureOfTheEndpoint(t *testing.T) {
 	})
 }
 
-// TestAllSecretsWithinTheirOverlapSign rotates several times before the overlap is over.
+// TestAllSecretsWithinTheirOverlapSign rotates the secret several times within the overlap.
 func TestAllSecretsWithinTheirOverlapSign(t *testing.T) {
 	t.Parallel()
 	eachHooked(t, func(h *hooked) {
@@ -607,7 +611,8 @@ func TestAllSecretsWithinTheirOverlapSign(t *testing.T) {
 	})
 }
 
-// TestEndpointsThatFailDoNotHoldUpTheOthers has more webhooks that fail than are sent at once.
+// TestEndpointsThatFailDoNotHoldUpTheOthers has more failing webhooks than Advance sends to at the
+// same time.
 func TestEndpointsThatFailDoNotHoldUpTheOthers(t *testing.T) {
 	t.Parallel()
 	eachHooked(t, func(h *hooked) {
@@ -631,8 +636,8 @@ func TestEndpointsThatFailDoNotHoldUpTheOthers(t *testing.T) {
 	})
 }
 
-// TestWhatWaitsIsSentAfterTheEndpointWasMended waits hours for its next try, until the secret or the
-// URL is changed.
+// TestWhatWaitsIsSentAfterTheEndpointWasMended has a delivery that waits hours for its next try. It
+// must be sent at once after the secret or the URL was changed.
 func TestWhatWaitsIsSentAfterTheEndpointWasMended(t *testing.T) {
 	t.Parallel()
 	eachHooked(t, func(h *hooked) {
@@ -682,7 +687,8 @@ func TestWhatWaitsIsSentAfterTheEndpointWasMended(t *testing.T) {
 	})
 }
 
-// TestChangesOfWebhooksAreRecordedWithoutTheURL saves an unchanged form, and changes the path.
+// TestChangesOfWebhooksAreRecordedWithoutTheURL saves a form without changes, and then changes the
+// path of the URL.
 func TestChangesOfWebhooksAreRecordedWithoutTheURL(t *testing.T) {
 	t.Parallel()
 	eachHooked(t, func(h *hooked) {
@@ -710,8 +716,8 @@ func TestChangesOfWebhooksAreRecordedWithoutTheURL(t *testing.T) {
 	})
 }
 
-// TestWebhooksOfADeletedDirectoryNeedNoKey deletes the directory: nobody can open it to rotate a
-// secret, so the secret is neither counted nor lost.
+// TestWebhooksOfADeletedDirectoryNeedNoKey deletes a directory with a webhook. Nobody can open the
+// directory to rotate the secret, so the secret must count neither as sealed nor as lost.
 func TestWebhooksOfADeletedDirectoryNeedNoKey(t *testing.T) {
 	t.Parallel()
 	eachHooked(t, func(h *hooked) {
@@ -731,7 +737,7 @@ func TestWebhooksOfADeletedDirectoryNeedNoKey(t *testing.T) {
 	})
 }
 
-// addAt adds a webhook for the topic Held at another address.
+// addAt adds a webhook with this address for the topic Held.
 func (h *hooked) addAt(address string) error {
 	_, _, err := h.hooks.Add(h.Context(), notification.NewWebhook{
 		WebhookSettings: notification.WebhookSettings{URL: address, Topics: []notification.Topic{notification.Held}}, Directory: h.id(), Actor: "operator:kim",

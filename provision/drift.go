@@ -55,6 +55,17 @@ type DriftStore interface {
 	EndDrift(ctx context.Context, k Key, r DriftReport, e *event.Event) error
 	// LastDrift returns the last comparison. If there was no comparison, the report's ID is "".
 	LastDrift(ctx context.Context, k Key) (DriftReport, error)
+	// DriftSchedule returns the schedule of a job's comparisons. Before the first change it is
+	// DriftOff with the policy DriftReports.
+	DriftSchedule(ctx context.Context, k Key) (DriftSchedule, error)
+	// ChangeDriftSchedule changes the schedule, makes its lease due, and records the event that
+	// change returns unless it is nil. It returns the new schedule. If change returns an error,
+	// nothing is changed. change may run more than once.
+	ChangeDriftSchedule(ctx context.Context, k Key, change func(*DriftSchedule) (*event.Event, error)) (DriftSchedule, error)
+	// AdoptDrift stores links with other ledgers, and records the event. rest holds what is left of
+	// each of their differences in the last comparison; without values and members, the difference
+	// is removed.
+	AdoptDrift(ctx context.Context, f Fence, links []Link, rest []Drift, e event.Event) error
 	// ListDrift returns a page of the differences of the last comparison, ordered by object id.
 	ListDrift(ctx context.Context, k Key, after string, limit int) ([]Drift, error)
 }

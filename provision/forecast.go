@@ -2,6 +2,9 @@ package provision
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"maps"
 	"slices"
 )
@@ -180,7 +183,7 @@ func (f *forecast) references(ctx context.Context) error {
 			return err
 		}
 		for _, id := range page {
-			if err := f.reference(ctx, rows[0], id, objects[id]); err != nil {
+			if err := f.reference(ctx, rows, id, objects[id]); err != nil {
 				return err
 			}
 		}
@@ -189,16 +192,17 @@ func (f *forecast) references(ctx context.Context) error {
 }
 
 // reference plans the request about one person's reference, if other operations make one necessary.
-func (f *forecast) reference(ctx context.Context, row *row, id string, o *Object) error {
+// rows are the rows that send references.
+func (f *forecast) reference(ctx context.Context, rows []*row, id string, o *Object) error {
 	if o == nil || o.Kind != UserKind || f.failed[id] || !f.r.entitles(o) {
 		return nil
 	}
 	attributes := maps.Clone(o.Attributes)
 	attributes[attrSoftDeleted] = false
 	to := f.p.m.refersTo(attributes)
-	moved, changes := f.moves[to]
+	moved, toMoves := f.moves[to]
 	own, moves := f.moves[id]
-	if to == "" || moves && own.to == "" || !changes && own.to != newAccount {
+	if to == "" || moves && own.to == "" || !toMoves && own.to != newAccount {
 		return nil
 	}
 	now, there, err := f.p.standingOf(ctx, to)
@@ -206,7 +210,7 @@ func (f *forecast) reference(ctx context.Context, row *row, id string, o *Object
 		return err
 	}
 	then := now
-	if changes {
+	if toMoves {
 		then = moved.to
 	}
 	if own.to == newAccount {
@@ -215,18 +219,28 @@ func (f *forecast) reference(ctx context.Context, row *row, id string, o *Object
 	if now == then {
 		return nil
 	}
-	change := Change{Path: row.Target, Type: string(TypeReference)}
-	if now != "" {
-		change.Old = now
-	}
 	if then == newAccount {
 		then = newAccount + " " + to // without the name, because a stored plan may outlive the erasure of the person
 	}
-	if then != "" {
-		change.New = then
+	var changes []Change
+	hash := sha256.New()
+	for _, row := range rows {
+		if v, err := row.Expr.Eval(f.p.m.env(attributes)); err != nil || v.IsNullOrEmpty() || v.Text() != to {
+			continue
+		}
+		change := Change{Path: row.Target, Type: string(TypeReference)}
+		if now != "" {
+			change.Old = now
+		}
+		if then != "" {
+			change.New = then
+		}
+		changes = append(changes, change)
+		fmt.Fprintf(hash, "reference %q %q %q\n", change.Path, now, then)
 	}
 	return f.visit(PlannedObject{
-		ObjectID: id, Kind: UserKind, DisplayName: o.Name, UserName: text(o.Attributes["userPrincipalName"]), Action: Update, Result: Success, Changes: []Change{change}, Follows: true,
+		ObjectID: id, Kind: UserKind, DisplayName: o.Name, UserName: text(o.Attributes["userPrincipalName"]), Action: Update, Result: Success, Changes: changes, Follows: true,
+		fingerprint: hex.EncodeToString(hash.Sum(nil)), lane: References,
 	})
 }
 

@@ -73,6 +73,8 @@ type MemberOutcome struct {
 	Unsure  bool   // whether the request may or may not have been carried out
 	Refused string // why the target refused the change; "" if it did not
 	Open    bool   // whether the membership still needs work
+
+	Planned PlannedMemberOutcome // the result of a plan's change of the membership
 }
 
 const (
@@ -181,7 +183,11 @@ func (w *work) skipped() bool { return w.p.m.kind != w.m.kind }
 func (l *pipeline) workMembers(ctx context.Context, known Pending) (untouched []string) {
 	group, _ := groupOf(known.ObjectID)
 	s := memberSync{l: l, group: group, known: known, firm: withRequest(context.WithoutCancel(ctx), &request{lane: known.Lane})}
-	done, err := s.run(ctx)
+	work := s.run
+	if known.Why == ByPlan {
+		work = s.runPlanned
+	}
+	done, err := work(ctx)
 	switch {
 	case err != nil:
 		if ctx.Err() == nil {
@@ -205,28 +211,20 @@ type memberSync struct {
 	problem     *TargetError    // why the group must be tried again; nil if nothing failed
 	refused     int             // how many memberships the target refused
 	waits       time.Time       // the time until which the work must wait; zero if it need not wait
-	budget      int             // how many more requests may be used to find out which member is refused
+	budget      int             // how many more refused requests may be divided before the next success
+	isShown     bool            // whether the target has shown the group in this run
+	isBroken    bool            // whether the target failed for a membership, instead of refusing it
 	other       string          // the account id of a member that stays; "" if there is none
 	groupIsGone bool            // whether the target no longer knows the group
+
+	planned *plannedMembers // the membership changes of an approved plan, if only they may be sent; otherwise nil
 }
 
 // run does the work on the group's members. done is false if the slice ended first.
 func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 	r := s.l.r
-	known, err := r.e.Store.KnownAbout(ctx, r.job.Key, s.group)
-	if err != nil {
-		return false, err
-	}
-	if known.Link.usableAccountID() == "" || s.l.p.groups == nil || !r.groups.syncsMembers() {
-		return true, nil // the engine looks at all members when the group has a link again
-	}
-	s.link = *known.Link
-	if !r.groups.m.can(FlowUpdate) && s.link.How != "created" {
-		return true, nil
-	}
-	s.budget = maxIsolation
-	if err := s.settleSuspicion(ctx); err != nil {
-		return false, err
+	if ready, err := s.begin(ctx); err != nil || !ready {
+		return err == nil, err // the engine looks at all members when the group has a link again
 	}
 	for first := true; !s.stopped(); first = false {
 		if ctx.Err() != nil || !r.e.Now().Before(s.l.until) {
@@ -253,6 +251,25 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// begin prepares to send changes of the group's members. ready is false if none may be sent, for
+// example because the target does not have the group.
+func (s *memberSync) begin(ctx context.Context) (ready bool, err error) {
+	r := s.l.r
+	known, err := r.e.Store.KnownAbout(ctx, r.job.Key, s.group)
+	if err != nil {
+		return false, err
+	}
+	if known.Link.usableAccountID() == "" || s.l.p.groups == nil || !r.groups.syncsMembers() {
+		return false, nil
+	}
+	s.link = *known.Link
+	if !r.groups.m.can(FlowUpdate) && s.link.How != "created" {
+		return false, nil
+	}
+	s.budget = maxIsolation
+	return true, s.settleSuspicion(ctx)
 }
 
 // stopped reports whether no more requests about the group may be sent in this slice.
@@ -289,6 +306,9 @@ type memberChange struct {
 	Membership
 	id   string // the id of the account
 	ends string // why the membership ends, in words; "" if it only moves to another account, or if the account is lost
+	// staysWith is the id of the account with which a member that is removed stays a member. It is
+	// set only for a change of a plan.
+	staysWith string
 }
 
 // decide compares memberships with the directory. It returns the memberships to remove, those to
@@ -416,8 +436,11 @@ func (s *memberSync) send(ctx context.Context, todo MembersWork) error {
 	return nil
 }
 
-// chunks divides changes into groups, of which each is sent in one request.
+// chunks divides changes into groups, of which each is sent in one request. Changes that the target
+// refused before come last, in requests of their own, so that the others do not fail with them.
 func (s *memberSync) chunks(changes []memberChange, removing bool) [][]memberChange {
+	wasRefused := func(c memberChange) int { return min(len(c.Refused), 1) }
+	slices.SortStableFunc(changes, func(a, b memberChange) int { return cmp.Compare(wasRefused(a), wasRefused(b)) })
 	most := s.l.membersAtOnce()
 	if removing && s.l.r.removesByFilter() {
 		most = min(most, filterOps)
@@ -429,7 +452,7 @@ func (s *memberSync) chunks(changes []memberChange, removing bool) [][]memberCha
 	from, bytes := 0, 0
 	for i, c := range changes {
 		bytes += len(c.id) + 24
-		if i-from == most || i > from && bytes > memberBytes {
+		if i-from == most || i > from && (bytes > memberBytes || wasRefused(c) != wasRefused(changes[i-1])) {
 			chunks = append(chunks, changes[from:i])
 			from, bytes = i, len(c.id)+24
 		}
@@ -465,7 +488,7 @@ func (s *memberSync) sendChanges(changes []memberChange, removing bool) error {
 	}
 	flying := make([]MemberOutcome, len(changes))
 	for i, c := range changes {
-		flying[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Has: c.id, Unsure: true, Open: true}
+		flying[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Has: c.id, Unsure: true, Refused: c.Refused, Open: true}
 	}
 	began := s.l.r.e.Now()
 	isRecorded := false
@@ -484,43 +507,87 @@ func (s *memberSync) sendChanges(changes []memberChange, removing bool) error {
 	if te == nil {
 		return s.succeed(changes, removing, began)
 	}
-	switch {
-	case !te.postponed.IsZero():
+	if !te.postponed.IsZero() {
 		s.waits = te.postponed
 		return nil
-	case len(changes) > 1 && (mayBeIsolated(te) || te.Kind == NotFound || te.Status == http413) && s.budget > 0:
-		s.budget--
-		middle := len(changes) / 2
-		for _, half := range [][]memberChange{changes[:middle], changes[middle:]} {
-			if err := s.sendChanges(half, removing); err != nil || s.stopped() {
-				return err
-			}
-		}
-		if te.Status == http413 || s.refused == 0 {
-			return s.learnSize(middle + 1)
-		}
-		return nil
-	case len(changes) == 1 && (mayBeIsolated(te) || te.Kind == NotFound):
+	}
+	groupIsShown := s.isShown
+	if te.Kind == NotFound && (len(changes) == 1 || !s.isShown) || len(changes) == 1 && mayBeIsolated(te) {
 		switch problem := s.readGroup(); {
-		case problem == nil: // the refusal is about the member
-			return s.refuse(changes[0], removing, te, began)
+		case problem == nil: // the refusal is about the members
+			groupIsShown, s.isShown = true, true
 		case !problem.postponed.IsZero():
 			s.waits = problem.postponed
 			return nil
 		case problem.Kind != NotFound && te.Kind == NotFound:
 			te = s.unchecked(problem) // it is not known yet whether the group or the member is gone
+		case te.Kind == NotFound: // the group itself is gone: the engine looks for it, and then sends all members
+			s.groupIsGone = true
+			return s.l.r.e.Store.MarkGroupMissed(s.firm, s.l.r.fence, s.group)
+		default:
+			groupIsShown = false
 		}
 	}
-	if te.Kind == NotFound { // the group itself is gone: the engine looks for it, and then sends all members
-		s.groupIsGone = true
-		return s.l.r.e.Store.MarkGroupMissed(s.firm, s.l.r.fence, s.group)
-	}
-	s.problem = te
 	if mayConcernConnection(te) && s.l.testConnectionAfterFailure(s.firm, te) != nil {
-		s.problem, s.waits = nil, s.l.r.e.Now()
+		s.waits = s.l.r.e.Now()
 		return nil
 	}
+	switch {
+	case !s.mayConcernOneMember(te) && te.Status != http413:
+	case len(changes) == 1 && te.Status != http413 && (groupIsShown || te.Kind == Transient):
+		return s.refuse(changes, removing, te, began)
+	case len(changes) > 1 && s.budget > 0:
+		s.budget--
+		return s.divide(changes, removing, te)
+	case wereRefused(changes):
+		return s.refuse(changes, removing, te, began)
+	}
+	s.problem = te
 	return s.record(nil, s.entry(changes, removing, te, began))
+}
+
+// mayConcernOneMember reports whether a failure may be about a single membership, so that the
+// target may accept the others. A failure that is not a refusal counts only if the group's
+// memberships failed before, because most such failures pass.
+func (s *memberSync) mayConcernOneMember(te *TargetError) bool {
+	if te.Kind == Transient {
+		ofTheChange := te.Code != codeIncompatible && strings.HasPrefix(te.Request, "PATCH") // not of a question about the change
+		return ofTheChange && s.known.Escrow != nil && s.known.Escrow.Count > 0
+	}
+	return mayBeIsolated(te) || te.Kind == NotFound
+}
+
+// wereRefused reports whether the target refused all these memberships in an earlier run.
+func wereRefused(changes []memberChange) bool {
+	return !slices.ContainsFunc(changes, func(c memberChange) bool { return c.Refused == "" })
+}
+
+// divide sends changes in two requests after the target did not accept them in one. te is why it
+// did not. If the target then accepts both, it may accept only so many in a request.
+func (s *memberSync) divide(changes []memberChange, removing bool, te *TargetError) error {
+	middle, refused := len(changes)/2, s.refused
+	for _, half := range [][]memberChange{changes[:middle], changes[middle:]} {
+		switch err := s.sendChanges(half, removing); {
+		case err != nil:
+			return err
+		case !s.waits.IsZero() && te.Kind == Transient && s.l.r.e.Now().After(s.l.until):
+			// The target is so slow that the slice is over. Without a pause, and with requests of the
+			// same size, the next slice would end in the same way.
+			s.problem, s.waits = te, time.Time{}
+			return s.learnSize(max(middle+1, mostChecked))
+		case s.stopped():
+			return nil
+		}
+	}
+	switch {
+	case te.Status == http413:
+		return s.learnSize(middle + 1)
+	case s.refused > refused:
+		return nil
+	case te.Kind == Transient: // a failure that comes and goes must not lead to ever smaller requests
+		return s.learnSize(max(middle+1, mostChecked))
+	}
+	return s.learnSize(middle + 1)
 }
 
 const http413 = 413
@@ -844,31 +911,45 @@ func (s *memberSync) readGroup() *TargetError {
 
 // succeed records changes that the target carried out.
 func (s *memberSync) succeed(changes []memberChange, removing bool, began time.Time) error {
+	s.budget = maxIsolation
 	out := make([]MemberOutcome, len(changes))
 	for i, c := range changes {
 		out[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Has: c.id}
 		if removing {
 			out[i].Has, out[i].Open = "", c.Link.usableAccountID() != "" // the member may have another account, which must be added
+			if s.planned != nil {
+				out[i].Open = c.staysWith != ""
+			}
 		}
 	}
+	s.planned.mark(out, removing, PlanSent, "")
 	return s.record(out, s.entry(changes, removing, nil, began))
 }
 
-// refuse records a membership change that the target refused. But if the member's account ended and
-// the target no longer shows the member, a refused removal counts as done.
-func (s *memberSync) refuse(c memberChange, removing bool, te *TargetError, began time.Time) error {
-	if removing && c.Link.usableAccountID() == "" {
+// refuse records membership changes that the target refused, or for which it failed again. But if
+// the target no longer shows a single member, whose account ended or whose earlier removal may have
+// been carried out, the removal counts as done.
+func (s *memberSync) refuse(changes []memberChange, removing bool, te *TargetError, began time.Time) error {
+	if c := changes[0]; removing && len(changes) == 1 && (c.Unsure || c.Link.usableAccountID() == "") {
 		has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id)
-		if err == nil && !has || err != nil && !unanswered(err) && (te.Kind == NotFound || c.Link == nil) {
-			return s.record([]MemberOutcome{{Member: c.Member, Turn: c.Turn}}, nil)
+		isUnknown := err != nil && !unanswered(err) && c.Link.usableAccountID() == "" // the target cannot be asked
+		if err == nil && !has || isUnknown && (te.Kind == NotFound || c.Link == nil && te.Kind != Transient) {
+			done := []MemberOutcome{{Member: c.Member, Turn: c.Turn, Open: s.planned == nil && c.Link.usableAccountID() != ""}}
+			s.planned.mark(done, removing, PlanSent, "")
+			return s.record(done, nil)
 		}
 	}
-	s.refused++
-	out := MemberOutcome{Member: c.Member, Turn: c.Turn, Refused: te.Detail}
-	if removing {
-		out.Has = c.id
+	s.refused += len(changes)
+	s.isBroken = s.isBroken || te.Kind == Transient
+	out := make([]MemberOutcome, len(changes))
+	for i, c := range changes {
+		out[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Refused: te.Detail, Unsure: te.Kind == Transient}
+		if removing || te.Kind == Transient { // after a failure, the account may be a member already
+			out[i].Has = c.id
+		}
 	}
-	return s.record([]MemberOutcome{out}, s.entry([]memberChange{c}, removing, te, began))
+	s.planned.mark(out, removing, PlanFailed, te.Detail)
+	return s.record(out, s.entry(changes, removing, te, began))
 }
 
 // record stores outcomes, and a log entry if entry is not nil. It also counts the entry's changes
@@ -877,7 +958,7 @@ func (s *memberSync) record(out []MemberOutcome, entry *LogEntry) error {
 	r := s.l.r
 	if err := r.changeState(func(st *State) {
 		st.Dialect = r.target.Dialect()
-		if entry == nil {
+		if entry == nil || s.planned != nil { // what a plan sends does not belong to a cycle
 			return
 		}
 		if entry.Status.Status == Failure {
@@ -912,10 +993,14 @@ func (s *memberSync) conclude() Outcome {
 		o.Escrow = escrow(te, memory{Pending: s.known, name: s.name()}, s.l.r.e.Now())
 	case s.refused > 0:
 		te := &TargetError{Kind: Permanent, Code: "MembersRefused", Detail: fmt.Sprintf("The application refused %d members of group '%s'; the others were sent. The log has each.", s.refused, s.name())}
+		if s.isBroken {
+			te.Kind = Transient
+		}
 		o.Escrow = escrow(te, memory{Pending: s.known, name: s.name()}, s.l.r.e.Now())
 	default:
 		o.DropFail = s.known.Escrow != nil
 	}
+	s.planned.conclude(&o, s.problem)
 	return o
 }
 
@@ -928,7 +1013,10 @@ func (s *memberSync) name() string {
 
 // entry returns the log entry about one request.
 func (s *memberSync) entry(changes []memberChange, removing bool, te *TargetError, began time.Time) *LogEntry {
-	r, now := s.l.r, s.l.r.e.Now()
+	r, now, cycle := s.l.r, s.l.r.e.Now(), s.l.cycle
+	if s.planned != nil {
+		cycle = s.planned.plan
+	}
 	names := make([]string, len(changes))
 	for i, c := range changes {
 		names[i] = c.Member // the object id, because the log must not name a person who is erased later
@@ -949,7 +1037,7 @@ func (s *memberSync) entry(changes []memberChange, removing bool, te *TargetErro
 	}
 	return &LogEntry{
 		ID: r.e.NewID(), ChangeID: r.e.NewID(), ActivityTime: now, DurationMillis: now.Sub(began).Milliseconds(),
-		JobID: r.job.Key.String(), CycleID: s.l.cycle, Action: Update, Status: status,
+		JobID: r.job.Key.String(), CycleID: cycle, Action: Update, Status: status,
 		SourceSystem:   System{ID: string(r.job.Key.Directory), DisplayName: r.m.source},
 		TargetSystem:   System{ID: r.job.Key.App, DisplayName: r.m.target},
 		SourceIdentity: Identity{ID: s.group, DisplayName: s.name(), Type: string(GroupKind)},

@@ -391,7 +391,7 @@ func (l *pipeline) workOn(ctx context.Context, known Pending) (untouched []strin
 		}
 		return []string{known.ObjectID}
 	}
-	if planned != nil && (planned.Plan == "" || planned.Fingerprint != w.fingerprint()) {
+	if planned != nil && !planned.allows(w) {
 		send(l.g, l.records, record{outcome: w.leftOutOutcome(planned), afterCommit: func() { w.p.claims.release(known.ObjectID) }})
 		return nil
 	}

@@ -40,6 +40,7 @@ type PlannedObject struct {
 	Spare string `json:"otherAdministrator,omitempty"`
 
 	fingerprint string // the hash of the requests, as work.fingerprint returns it
+	bare        string // the hash of the requests without references, as work.bareFingerprint returns it
 	lane        Lane   // the lane in which the operation is sent
 }
 
@@ -333,7 +334,7 @@ func (w *work) plannedObject() PlannedObject {
 	if o.Result == Success {
 		o.Reason = strings.Join(w.notesOnKeptValues, " ")
 	}
-	o.fingerprint, o.lane, o.Spare = w.fingerprint(), w.plannedLane(), w.spare
+	o.fingerprint, o.bare, o.lane, o.Spare = w.fingerprint(), w.bareFingerprint(), w.plannedLane(), w.spare
 	return o
 }
 

@@ -138,6 +138,7 @@ func (g *planGuard) judgeMembers(ctx context.Context, f *forecast) error {
 				all = all[1:]
 			}
 			o := f.plannedMembers(first.group, first.name, nil, removed)
+			o.TargetID = first.target
 			if j.Members.Held {
 				o.Result, o.Code, o.Advice = Skipped, codeOnHold, onHoldAdvice
 				o.Reason = fmt.Sprintf("They will be on hold with %d removals of members of one cause, of %d memberships.", j.Members.Total(), j.Members.Active)

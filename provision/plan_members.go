@@ -11,11 +11,18 @@ import (
 type PlannedMember struct {
 	ObjectID    string `json:"objectId"`
 	DisplayName string `json:"displayName"`
+
+	Outcome     PlanResult `json:"outcome,omitempty"`       // what became of the change; "" if the plan was not applied
+	OutcomeText string     `json:"outcomeReason,omitempty"` // the reason of the Outcome, in words; "" if there is none
 }
 
+// membersFingerprint is the fingerprint of planned memberships. When the plan is applied, each
+// membership is compared with the directory and with what was sent before, and not with a hash.
+const membersFingerprint = "members"
+
 // endingMembership is the removal of a member that has to be judged with its cause: the object id
-// and the name of the group, and the object id of the member.
-type endingMembership struct{ group, name, member string }
+// and the name of the group, the group's id at the target, and the object id of the member.
+type endingMembership struct{ group, name, target, member string }
 
 // noteMembership records a membership that the plan has to look at.
 func (f *forecast) noteMembership(group string, m ListedMember) {
@@ -353,7 +360,7 @@ func (g *groupPlan) remove(m Membership, ends string) {
 	case ends == "" || m.Takes || m.Cause == "":
 		g.removed = append(g.removed, member)
 	default:
-		g.f.guard.members[m.Cause] = append(g.f.guard.members[m.Cause], endingMembership{group: g.id, name: g.name, member: m.Member})
+		g.f.guard.members[m.Cause] = append(g.f.guard.members[m.Cause], endingMembership{group: g.id, name: g.name, target: g.target, member: m.Member})
 	}
 }
 
@@ -361,15 +368,14 @@ func (g *groupPlan) remove(m Membership, ends string) {
 func (g *groupPlan) flush(ctx context.Context) error {
 	if len(g.added)+len(g.removed) > 0 {
 		o := g.f.plannedMembers(g.id, g.name, g.added, g.removed)
-		if o.TargetID = g.target; o.TargetID == newAccount {
-			o.TargetID = ""
-		}
+		o.TargetID = g.target
 		if err := g.f.show(ctx, o); err != nil {
 			return err
 		}
 	}
 	if len(g.onHold) > 0 {
 		o := g.f.plannedMembers(g.id, g.name, nil, g.onHold)
+		o.TargetID = g.target
 		o.Result, o.Code, o.Reason, o.Advice = Skipped, codeOnHold, "These removals are on hold until somebody decides.", onHoldAdvice
 		if err := g.f.show(ctx, o); err != nil {
 			return err
@@ -381,7 +387,10 @@ func (g *groupPlan) flush(ctx context.Context) error {
 
 // plannedMembers returns the planned changes of a group's members.
 func (f *forecast) plannedMembers(group, name string, added, removed []PlannedMember) PlannedObject {
-	return PlannedObject{ObjectID: group, Kind: GroupKind, DisplayName: name, Action: Update, Result: Success, Changes: []Change{}, Added: added, Removed: removed}
+	return PlannedObject{
+		ObjectID: group, Kind: GroupKind, DisplayName: name, Action: Update, Result: Success, Changes: []Change{}, Added: added, Removed: removed,
+		fingerprint: membersFingerprint, lane: Memberships,
+	}
 }
 
 // show fills in the names of the members and shows the planned object.

@@ -140,15 +140,33 @@ func (f *planFiller) add(ctx context.Context, o PlannedObject) error {
 	if o.Code == codeRejected {
 		o.fingerprint = ""
 	}
-	if o.fingerprint != "" {
-		f.operationLines = append(f.operationLines, o.ObjectID+" "+o.fingerprint)
-	}
+	f.operationLines = append(f.operationLines, o.operationLines()...)
 	o.Added, o.Removed = withoutNames(o.Added), withoutNames(o.Removed)
-	f.rows = append(f.rows, PlannedRow{PlannedObject: o, Number: f.count, Fingerprint: o.fingerprint, Lane: o.lane})
+	f.rows = append(f.rows, PlannedRow{PlannedObject: o, Number: f.count, Fingerprint: o.fingerprint, Bare: o.bare, Lane: o.lane})
 	if len(f.rows) < planBatch && f.e.Now().Sub(f.saved) < planSaveInterval {
 		return nil
 	}
 	return f.save(ctx)
+}
+
+// operationLines returns the lines about the object for the plan's hash. There are none if nothing
+// would be sent. Each membership has a line of its own, because the members of a group may be split
+// over several objects.
+func (o *PlannedObject) operationLines() []string {
+	switch {
+	case o.fingerprint == "":
+		return nil
+	case !o.ofMembers():
+		return []string{o.ObjectID + " " + o.fingerprint}
+	}
+	var lines []string
+	for _, m := range o.Added {
+		lines = append(lines, MembersOf(o.ObjectID)+" + "+m.ObjectID)
+	}
+	for _, m := range o.Removed {
+		lines = append(lines, MembersOf(o.ObjectID)+" - "+m.ObjectID)
+	}
+	return lines
 }
 
 // noteListed notes how many accounts of the application's list were read.
@@ -221,11 +239,22 @@ func (f *planFiller) hash(p StoredPlan) []byte {
 
 // fingerprint returns a hash of the requests that would be sent for the object, or "" if none would
 // be sent. The hash leaves out secrets, and values that are random or depend on the time.
-func (w *work) fingerprint() string {
+func (w *work) fingerprint() string { return w.fingerprintOf(changesOf(w.decision)) }
+
+// bareFingerprint is like fingerprint, but it leaves out references, such as the manager. They may
+// differ if the plan also changes them in a separate request.
+func (w *work) bareFingerprint() string {
+	return w.fingerprintOf(slices.DeleteFunc(slices.Clone(changesOf(w.decision)), isReference))
+}
+
+func isReference(c Change) bool { return c.Type == string(TypeReference) }
+
+// fingerprintOf returns the fingerprint of the decision with these changes.
+func (w *work) fingerprintOf(changes []Change) string {
 	if !requests(w.decision) {
 		return ""
 	}
-	changes := withoutPasswords(changesOf(w.decision))
+	changes = withoutPasswords(changes)
 	for i, c := range changes {
 		if r := w.m.row(c.Path); r != nil && r.Expr != nil && (r.Expr.Draws() || r.Expr.ReadsClock()) {
 			changes[i].New = nil
@@ -473,17 +502,22 @@ func (e *Engine) planEvent(ctx context.Context, p StoredPlan, name, actor, words
 
 // operations says in words how many operations would be sent, by kind.
 func (r *PlanReport) operations() string {
-	return fmt.Sprintf("%d to create, %d to update, %d to disable, %d to delete, %d on hold", r.Creates, r.Updates, r.Disables, r.Deletes, r.OnHold)
+	text := fmt.Sprintf("%d to create, %d to update, %d to disable, %d to delete, %d on hold", r.Creates, r.Updates, r.Disables, r.Deletes, r.OnHold)
+	if n := r.MembersAdded + r.MembersRemoved + r.MembersOnHold; n > 0 {
+		text += fmt.Sprintf("; members: %d to add, %d to remove, %d on hold", r.MembersAdded, r.MembersRemoved, r.MembersOnHold)
+	}
+	return text
 }
 
-// Operations returns how many operations the plan would send, including those that are on hold or
-// that the guard would hold.
+// Operations returns how many operations on accounts and groups the plan would send, including
+// those that are on hold or that the guard would hold. It does not count memberships and
+// references.
 func (r *PlanReport) Operations() int {
 	return r.Creates + r.Updates + r.Disables + r.Deletes + r.OnHold
 }
 
 // SomethingToDo reports whether the next cycle would send anything or put anything on hold. Changes
-// of members of groups and of references count, although ApplyPlan does not send them.
+// of members of groups and of references count, too.
 func (r *PlanReport) SomethingToDo() bool {
 	return r.Operations()+r.MembersAdded+r.MembersRemoved+r.MembersOnHold+r.References > 0
 }
@@ -492,6 +526,12 @@ func (r *PlanReport) SomethingToDo() bool {
 // once more. If the result is not exactly the planned operation, it sends nothing for the object
 // and marks the object's row with PlanLeftOut. It calls progress now and then, unless progress is
 // nil. If the plan is an undo, ApplyPlan first pauses the job.
+//
+// It first sends the operations on people and groups, then the references that depend on them, such
+// as the manager whose account is new, and then the memberships. It begins the next of these stages
+// when no operation of the stage before is left. Each membership is compared once more, and left
+// out by itself. While the job's status is On, a cycle may send references and memberships before
+// the plan does. They count as sent.
 //
 // ApplyPlan returns when no operation is left that could be sent now. It works whether the job's
 // status is On or Off. If another process works on the job, that process sends the operations. If
@@ -517,28 +557,55 @@ func (e *Engine) ApplyPlan(ctx context.Context, k Key, hash, owner, actor string
 			return p, PlanCounts{}, err
 		}
 	}
-	for after := 0; ; {
-		last, err := e.Plans.DemandPlanned(ctx, k, p.ID, after, importPage)
-		if err != nil {
+	for _, stage := range []PlanStage{PlanAccounts, PlanReferences, PlanMembers} {
+		if done, err := e.applyStage(ctx, p, stage, owner, progress); err != nil {
 			return p, PlanCounts{}, err
-		}
-		if last == 0 {
+		} else if !done {
 			break
 		}
-		after = last
-	}
-	e.Wake(k)
-	if err := e.sendPlanned(ctx, p, owner, progress); err != nil {
-		return p, PlanCounts{}, err
 	}
 	counts, err := e.PlanCounts(ctx, p)
 	if err != nil || counts.Due > 0 {
 		return p, counts, err
 	}
 	p.State, p.Applied = PlanApplied, e.Now()
-	words := fmt.Sprintf("Plan %s was applied: %d sent, %d failed, %d left out because something had changed.", p.Short(), counts.Sent, counts.Failed, counts.LeftOut)
+	words := fmt.Sprintf("Plan %s was applied: %s.", p.Short(), counts.words())
 	err = e.Plans.ChangePlan(ctx, p, []PlanState{PlanApplying}, e.planEvent(ctx, p, event.ProvisioningPlanApplied, actor, words))
 	return p, counts, err
+}
+
+// words says how many operations were sent, have failed or were left out.
+func (c PlanCounts) words() string {
+	text := fmt.Sprintf("%d sent, %d failed, %d left out because something had changed", c.Sent, c.Failed, c.LeftOut)
+	if c.MembersSent+c.MembersFailed+c.MembersLeftOut > 0 {
+		text += fmt.Sprintf("; members: %d sent, %d failed, %d left out", c.MembersSent, c.MembersFailed, c.MembersLeftOut)
+	}
+	return text
+}
+
+// applyStage puts the operations of one stage of a plan on the work list, and works on them until
+// none is left that could be sent now. done is false if some of them have to wait.
+func (e *Engine) applyStage(ctx context.Context, p StoredPlan, stage PlanStage, owner string, progress func(PlanCounts)) (done bool, err error) {
+	for after := 0; ; {
+		last, err := e.Plans.DemandPlanned(ctx, p.Key, p.ID, stage, after, importPage)
+		if err != nil {
+			return false, err
+		}
+		if last == 0 {
+			break
+		}
+		after = last
+	}
+	left, err := e.Plans.CountDemanded(ctx, p.Key, p.ID)
+	if err != nil || left == 0 {
+		return true, err
+	}
+	e.Wake(p.Key)
+	if err := e.sendPlanned(ctx, p, owner, progress); err != nil {
+		return false, err
+	}
+	left, err = e.Plans.CountDemanded(ctx, p.Key, p.ID)
+	return left == 0, err
 }
 
 // sendPlanned works on the operations of a plan until none is left that could be sent now.
@@ -598,6 +665,71 @@ func (r *run) expectedOperation(ctx context.Context, known *Pending) (*ExpectedO
 	return x, nil
 }
 
+// allows reports whether the operation that would be sent for an object now is the planned one.
+func (x *ExpectedOperation) allows(w *work) bool {
+	switch {
+	case x.Plan == "":
+		return false
+	case x.Planned.Follows:
+		return requests(w.decision) && actionOf(w.decision) == Update && x.allowsReferences(w, true) || x.isReached(w)
+	case x.Fingerprint == w.fingerprint():
+		return true
+	}
+	// The plan changes a reference of the object after this operation, because the account that it
+	// refers to comes or goes. That account may have come or gone already. Then this operation sends
+	// the reference, too.
+	return x.Follow != nil && x.Bare != "" && x.Bare == w.bareFingerprint() && x.allowsReferences(w, false)
+}
+
+// allowsReferences reports whether the plan lists the value that each changed reference had, and
+// the value that it gets. If only is true, the decision may change nothing but references.
+func (x *ExpectedOperation) allowsReferences(w *work, only bool) bool {
+	planned := x.Planned.Changes
+	if x.Follow != nil {
+		planned = slices.Concat(planned, x.Follow.Changes)
+	}
+	for _, c := range changesOf(w.decision) {
+		switch {
+		case !isReference(c) && only:
+			return false
+		case !isReference(c):
+			continue
+		}
+		had := c.Unknown || slices.ContainsFunc(planned, func(p Change) bool { return p.Path == c.Path && text(p.Old) == text(c.Old) })
+		gets := slices.ContainsFunc(planned, func(p Change) bool { return p.Path == c.Path && w.refersAs(p, text(c.New)) })
+		if !had || !gets {
+			return false
+		}
+	}
+	return true
+}
+
+// refersAs reports whether account is the id of the account to which a planned change refers. If
+// the plan creates that account, the plan has the object id of its person.
+func (w *work) refersAs(planned Change, account string) bool {
+	if objectID, isNew := strings.CutPrefix(text(planned.New), newAccount+" "); isNew {
+		return account != "" && account == w.refersTo && w.link != nil && w.link.Refers == objectID
+	}
+	return account == text(planned.New)
+}
+
+// isReached reports whether nothing has to be sent for a planned reference, because the account
+// refers to the planned account already. A cycle may have sent it in the meantime.
+func (x *ExpectedOperation) isReached(w *work) bool {
+	if !x.Planned.Follows {
+		return false
+	}
+	if _, skipped := w.decision.(skip); !skipped || !w.entitled() {
+		return false
+	}
+	for _, c := range x.Planned.Changes {
+		if !slices.ContainsFunc(w.values, func(v value) bool { return v.row.Target == c.Path && w.refersAs(c, text(v.want)) }) {
+			return false
+		}
+	}
+	return true
+}
+
 // leftOutOutcome returns the outcome for an object for which nothing is sent, because its operation
 // now differs from the planned operation.
 func (w *work) leftOutOutcome(x *ExpectedOperation) Outcome {
@@ -629,6 +761,7 @@ func (o *Outcome) settlePlanned(x *ExpectedOperation, w *work) {
 	switch te := w.problem(); {
 	case te != nil:
 		o.Planned.Result, o.Planned.Reason = PlanFailed, te.Detail
+	case x.isReached(w):
 	case !isDone(w.result):
 		o.Planned.Result, o.Planned.Reason = PlanDue, o.WaitReason
 	}

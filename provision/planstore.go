@@ -61,10 +61,29 @@ type PlannedRow struct {
 	PlannedObject
 	Number      int        `json:"number"` // its place in the plan, from 1
 	Fingerprint string     `json:"-"`      // hash of the operation; "" if nothing would be sent
+	Bare        string     `json:"-"`      // hash of the operation without its references; "" if nothing would be sent
 	Lane        Lane       `json:"-"`      // the lane in which the operation is sent
 	Outcome     PlanResult `json:"outcome,omitempty"`
 	OutcomeText string     `json:"outcomeReason,omitempty"` // the reason of the Outcome, in words; "" if there is none
 }
+
+// WorkID returns the work-list id under which the row's operation is sent.
+func (r *PlannedRow) WorkID() string {
+	if r.ofMembers() {
+		return MembersOf(r.ObjectID)
+	}
+	return r.ObjectID
+}
+
+// PlanStage is a part of a plan. All operations of a stage are sent before the next stage begins.
+type PlanStage int
+
+// The stages of a plan, in their order.
+const (
+	PlanAccounts   PlanStage = iota // people and groups
+	PlanReferences                  // references that depend on accounts that come or go
+	PlanMembers                     // members of groups
+)
 
 // PlanResult is the result of a planned operation.
 type PlanResult string
@@ -87,7 +106,9 @@ type PlanFilter struct {
 	Limit   int        // the largest number of objects on the page
 }
 
-// PlanCounts counts a plan's operations by result.
+// PlanCounts counts a plan's operations by result. Due also counts the operations of a later stage
+// of a plan that is being applied. Due counts the members of a group as one operation; Sent, Failed
+// and LeftOut do not count members, which have numbers of their own.
 type PlanCounts struct {
 	Listed  int `json:"objects"` // how many objects the plan has
 	Shown   int `json:"shown"`   // how many of Listed have an operation or a problem
@@ -95,6 +116,10 @@ type PlanCounts struct {
 	Sent    int `json:"applied"`
 	Failed  int `json:"failed"`
 	LeftOut int `json:"changed"`
+
+	MembersSent    int `json:"membersApplied"`
+	MembersFailed  int `json:"membersFailed"`
+	MembersLeftOut int `json:"membersChanged"`
 }
 
 // PlanStore stores plans.
@@ -117,10 +142,16 @@ type PlanStore interface {
 	PlannedRows(ctx context.Context, k Key, plan string, f PlanFilter) ([]PlannedRow, error)
 	// PlanCounts counts the objects of a plan.
 	PlanCounts(ctx context.Context, k Key, plan string) (PlanCounts, error)
-	// DemandPlanned puts operations of a plan on the work list and wakes the job. It takes at most
-	// limit operations, in the order of their Numbers, beginning after the Number after. It returns
-	// the Number of the last of them, or 0 if there was none.
-	DemandPlanned(ctx context.Context, k Key, plan string, after, limit int) (last int, err error)
+	// DemandPlanned puts operations of one stage of a plan on the work list and wakes the job. It
+	// takes at most limit operations, in the order of their Numbers, beginning after the Number
+	// after. It returns the Number of the last of them, or 0 if there was none.
+	DemandPlanned(ctx context.Context, k Key, plan string, stage PlanStage, after, limit int) (last int, err error)
+	// CountDemanded counts the operations of a plan that are on the work list, whether or not they
+	// could be sent now.
+	CountDemanded(ctx context.Context, k Key, plan string) (int, error)
+	// ExpectedMembers returns those membership changes of a group that the plan that is being
+	// applied lists and that have no result yet. It returns nil if there is no such plan.
+	ExpectedMembers(ctx context.Context, k Key, group string) (*ExpectedMembers, error)
 	// ExpectedOperation returns the operation for an object in the plan that is being applied, or
 	// nil.
 	ExpectedOperation(ctx context.Context, k Key, objectID string) (*ExpectedOperation, error)
@@ -135,8 +166,36 @@ type ExpectedOperation struct {
 	Fingerprint string // the hash of the planned operation
 	Reads       bool   // whether the plan read the account
 
-	Undo    *Undo         // what the plan takes back; nil for a plan of what the next cycle would do
-	Planned PlannedObject // the planned operation; set only for an undo and for accounts that no user has
+	Bare    string         // the hash of the planned operation without its references
+	Undo    *Undo          // what the plan takes back; nil for a plan of what the next cycle would do
+	Planned PlannedObject  // the planned operation
+	Follow  *PlannedObject // the change of the object's references that the plan sends afterwards; nil if there is none
+}
+
+// ExpectedMembers are the membership changes of one group that may be sent while an approved plan
+// is applied.
+type ExpectedMembers struct {
+	Plan    string // the plan's id
+	Reads   bool   // whether the plan sends all members again
+	Changes []ExpectedMember
+}
+
+// ExpectedMember is one planned change of a membership.
+type ExpectedMember struct {
+	Row    int    // the Number of the PlannedRow that lists the change
+	Target string // the id of the group at the target; "" if the plan creates the group
+	Member string // the object id of the member
+	Adds   bool   // whether the member is to be added; otherwise it is to be removed
+}
+
+// PlannedMemberOutcome is the result of a planned change of a membership.
+type PlannedMemberOutcome struct {
+	Plan   string // the plan's id; "" if the change is not planned
+	Row    int    // the Number of the PlannedRow that lists the change
+	Member string // the object id of the member
+	Adds   bool   // whether the member was to be added
+	Result PlanResult
+	Reason string // why the change has this result, in words; "" if it was sent
 }
 
 // PlannedOutcome is the part of an Outcome that holds the result of a planned operation.

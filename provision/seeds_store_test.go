@@ -342,6 +342,10 @@ func (m mortalStore) RecordReadMembers(_ context.Context, f provision.Fence, gro
 	return m.call("RecordReadMembers", func(ctx context.Context) error { return m.real.RecordReadMembers(ctx, f, group, after, upTo, members) })
 }
 
+func (m mortalStore) RememberMembers(_ context.Context, f provision.Fence, group string, members []string) error {
+	return m.call("RememberMembers", func(ctx context.Context) error { return m.real.RememberMembers(ctx, f, group, members) })
+}
+
 func (m mortalStore) RecordMembers(_ context.Context, f provision.Fence, s provision.State, group string, outcomes []provision.MemberOutcome, entry *provision.LogEntry) error {
 	return m.call("RecordMembers", func(ctx context.Context) error { return m.real.RecordMembers(ctx, f, s, group, outcomes, entry) })
 }

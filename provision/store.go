@@ -144,6 +144,9 @@ type Store interface {
 	// remembered members between after and upTo that are not on the page, because they may have
 	// been removed. An empty upTo means no end.
 	RecordReadMembers(ctx context.Context, f Fence, group, after, upTo string, members []string) error
+	// RememberMembers adds memberships of a group that the job does not remember yet, with nothing
+	// sent.
+	RememberMembers(ctx context.Context, f Fence, group string, members []string) error
 	// RecordMembers stores the outcomes of memberships together with the state that counts them,
 	// and a log entry unless it is nil.
 	RecordMembers(ctx context.Context, f Fence, s State, group string, outcomes []MemberOutcome, entry *LogEntry) error
@@ -216,17 +219,21 @@ type Outcome struct {
 	GivenAttributes []string       // the attributes to which that update gives a value
 	Judge           *Listed        // lists the object for the guard; the outcome changes nothing else
 	Planned         PlannedOutcome // the result of a plan's operation; if it is PlanLeftOut, the outcome changes nothing else
-	OutcomeUnknown  bool           // whether an earlier update or deletion may have been carried out, and no read has shown it yet
-	Postpone        time.Time      // when to look at the object again; zero if the object is done
-	WaitReason      string         // why the object is postponed, in words
-	Link            *Link          // the pair to remember
-	Unlink          bool           // whether to forget the object's pair
-	DropOp          bool           // whether to forget the create of unknown outcome
-	Escrow          *Escrow        // the failure to remember, with its retry
-	DropFail        bool           // whether the object leaves escrow
-	Unmatched       *bool          // whether to record that the object has no account; nil changes nothing
-	Entry           *LogEntry      // the log entry to store
-	OnlyShown       bool           // whether Entry is only shown to people who watch the cycle, and not stored
+	// PlannedMembers are the results of a plan's membership changes that needed no request. They
+	// belong to an outcome of a plan's work on memberships. In such an outcome, Planned.Result is
+	// PlanDue or empty. If it is empty, it follows from the results of all memberships.
+	PlannedMembers []PlannedMemberOutcome
+	OutcomeUnknown bool      // whether an earlier update or deletion may have been carried out, and no read has shown it yet
+	Postpone       time.Time // when to look at the object again; zero if the object is done
+	WaitReason     string    // why the object is postponed, in words
+	Link           *Link     // the pair to remember
+	Unlink         bool      // whether to forget the object's pair
+	DropOp         bool      // whether to forget the create of unknown outcome
+	Escrow         *Escrow   // the failure to remember, with its retry
+	DropFail       bool      // whether the object leaves escrow
+	Unmatched      *bool     // whether to record that the object has no account; nil changes nothing
+	Entry          *LogEntry // the log entry to store
+	OnlyShown      bool      // whether Entry is only shown to people who watch the cycle, and not stored
 
 	Awaits       *Awaited      // the object waits for this value, and is woken when the value becomes free
 	FreedKeys    []MatchKey    // values that the account no longer has; objects that wait for them are woken

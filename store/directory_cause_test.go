@@ -14,7 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// TestCausesGoWithTheirEvents prunes the events of three imports, and looks at what is kept of the imports.
+// TestCausesGoWithTheirEvents prunes the events of three imports, and checks which records about
+// the imports remain.
 func TestCausesGoWithTheirEvents(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

@@ -16,7 +16,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// TestWhatLeftAGroupStaysAsLongAsItsEvents prunes the events about a group, and looks at its rows.
+// TestWhatLeftAGroupStaysAsLongAsItsEvents prunes the events about groups. It checks that the rows
+// of ended memberships and assignments stay as long as their events.
 func TestWhatLeftAGroupStaysAsLongAsItsEvents(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -73,7 +74,7 @@ func TestWhatLeftAGroupStaysAsLongAsItsEvents(t *testing.T) {
 			t.Errorf("before its time there are %v", got)
 		}
 		now = now.Add(30 * day)
-		_, err = h.AddMembers(ctx, left, []string{kept}, "cli") // a new event, which stays
+		_, err = h.AddMembers(ctx, left, []string{kept}, "cli") // a new event, which is not pruned
 		must(err)
 		prune(now.Add(-20 * day))
 		want := [][]string{{"assignment", kept}, {"group", left}, {"group", kept}, {"member", left}, {"member", kept}}
@@ -86,13 +87,14 @@ func TestWhatLeftAGroupStaysAsLongAsItsEvents(t *testing.T) {
 	})
 }
 
-// TestAssignmentsAreLookedUpByUser reads the plan of the query for the assignments of some users. SQLite once read all memberships
-// of the directory for it: 164,000 evaluations of people without a change took four minutes.
+// TestAssignmentsAreLookedUpByUser checks SQLite's plan of the query for the assignments of some
+// users. SQLite once read all memberships of the directory for this query: an evaluation of 164,000
+// people without a change took four minutes.
 func TestAssignmentsAreLookedUpByUser(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		if db.Kind() != sqldb.SQLite {
-			return // PostgreSQL makes statistics of its own
+			return // PostgreSQL chooses its plan by its own statistics
 		}
 		lines, err := store.PlanOfRoles(t.Context(), db)
 		if err != nil {
@@ -108,13 +110,14 @@ func TestAssignmentsAreLookedUpByUser(t *testing.T) {
 	})
 }
 
-// TestGroupsOfAnAccountAreLookedUpByMember reads the plan of the query for the groups of an account that came or went. SQLite once read
-// all memberships of the job for each such account.
+// TestGroupsOfAnAccountAreLookedUpByMember checks SQLite's plan of the query for the groups of an
+// account that was created or removed. SQLite once read all memberships of the job for each such
+// account.
 func TestGroupsOfAnAccountAreLookedUpByMember(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		if db.Kind() != sqldb.SQLite {
-			return // PostgreSQL makes statistics of its own
+			return // PostgreSQL chooses its plan by its own statistics
 		}
 		lines, err := store.PlanOfGroupsWithMember(t.Context(), db)
 		if err != nil {
@@ -127,8 +130,10 @@ func TestGroupsOfAnAccountAreLookedUpByMember(t *testing.T) {
 	})
 }
 
-// TestAssignmentsOfManyUsersAreThoseOfEachUser reads the assignments of many users together, and of each user alone: with a role and
-// without one, direct and through groups, also through a deleted group, a membership that has ended, and an assignment that has ended.
+// TestAssignmentsOfManyUsersAreThoseOfEachUser reads the assignments of many users together, and of
+// each user alone. Both results must be equal. The assignments are direct and through groups, with
+// a role and without one. They include a deleted group, an ended membership and an ended
+// assignment.
 func TestAssignmentsOfManyUsersAreThoseOfEachUser(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

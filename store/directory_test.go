@@ -8,7 +8,9 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// With 50,000 assigned users the pages of an application count them on every visit: no user is read for that.
+// TestCountAssignmentsReadsIndexesOnly checks that counting the users of an application reads only
+// indexes. The pages of an application count its users on every visit, so the count must not read
+// 50,000 users.
 func TestCountAssignmentsReadsIndexesOnly(t *testing.T) {
 	t.Parallel()
 	plan, err := store.PlanCountAssignments(t.Context(), storetest.New(t))

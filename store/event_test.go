@@ -125,7 +125,8 @@ func TestEvents(t *testing.T) {
 	})
 }
 
-// A position is never given twice, whatever is pruned.
+// TestEventPositionsGrowAfterPruning checks that no position is given to two events, even if events
+// are pruned.
 func TestEventPositionsGrowAfterPruning(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -154,9 +155,9 @@ func TestEventPositionsGrowAfterPruning(t *testing.T) {
 	})
 }
 
-// A sequence hands out its numbers before the commit. Two transactions whose
-// events commit in the other order: who follows the sequence skips one, who
-// follows Read does not.
+// TestInterleavedTransactionsOnPostgreSQLSkipNoEvent runs two transactions whose events commit in
+// the reverse order of their numbers. A sequence gives out its numbers before the commit. So a
+// reader that follows the numbers skips an event, and a reader that uses Read does not.
 func TestInterleavedTransactionsOnPostgreSQLSkipNoEvent(t *testing.T) {
 	t.Parallel()
 	url := storetest.PostgresURL(t)
@@ -173,7 +174,7 @@ func TestInterleavedTransactionsOnPostgreSQLSkipNoEvent(t *testing.T) {
 			if err := store.AppendEvent(ctx, tx, event.Event{Scope: site, Name: "slow"}); err != nil {
 				return err
 			}
-			// The event is sent with the next statement that is waited for.
+			// The next statement whose result is awaited also sends the event.
 			if _, err := tx.Exec(ctx, "select 1"); err != nil {
 				return err
 			}
@@ -194,7 +195,7 @@ func TestInterleavedTransactionsOnPostgreSQLSkipNoEvent(t *testing.T) {
 	if last, err := events.Last(ctx, site); err != nil || !last.IsZero() {
 		t.Errorf("while slow runs: got last %v, error %v", last, err)
 	}
-	// The audit trail shows what is committed at once.
+	// The audit trail shows a committed event at once.
 	if recent, err := events.Recent(ctx, site, "", event.Position{}, 10); err != nil || len(recent) != 1 {
 		t.Errorf("got recent %v, error %v", recent, err)
 	}
@@ -202,18 +203,20 @@ func TestInterleavedTransactionsOnPostgreSQLSkipNoEvent(t *testing.T) {
 	if err := <-ended; err != nil {
 		t.Fatal(err)
 	}
-	// Now it waits for what is committed.
+	// With a longer Options.Settle, Read waits until older transactions have ended.
 	follow = follower(t, store.Events{DB: storetest.Open(t, url)}.Read, site)
 	if diff := cmp.Diff(follow(), []string{"slow", "quick"}); diff != "" {
 		t.Error(diff)
 	}
-	// The test can fail: this is the order that would have lost an event.
+	// Check that this order of commits makes a reader by number lose an event. Otherwise this test
+	// would prove nothing.
 	if diff := cmp.Diff(naive(), []string(nil)); diff != "" {
 		t.Errorf("by sequence, the event of the slow transaction was not skipped: %s", diff)
 	}
 }
 
-// A dump restored on a server that counts its transactions from a lower number.
+// TestEventsGoOnAfterAMoveToAnotherPostgreSQLServer restores a dump on a server whose transaction
+// numbers are lower.
 func TestEventsGoOnAfterAMoveToAnotherPostgreSQLServer(t *testing.T) {
 	t.Parallel()
 	url := storetest.PostgresURL(t)
@@ -251,7 +254,7 @@ func TestEventsGoOnAfterAMoveToAnotherPostgreSQLServer(t *testing.T) {
 
 type read func(ctx context.Context, scope event.Scope, after event.Position, limit int) ([]event.Event, error)
 
-// follower returns a function that reads what is new since it was last called.
+// follower returns a function that reads the events that were added since its last call.
 func follower(t *testing.T, read read, scope event.Scope) func() []string {
 	var at event.Position
 	return func() []string {
@@ -267,7 +270,8 @@ func follower(t *testing.T, read read, scope event.Scope) func() []string {
 	}
 }
 
-// readBySequence reads by number alone.
+// readBySequence returns a function that reads events in the order of their numbers, without regard
+// to the order of commits.
 func readBySequence(db *store.DB) read {
 	return func(ctx context.Context, scope event.Scope, after event.Position, limit int) (all []event.Event, err error) {
 		err = db.View(ctx, func(tx *sqldb.Tx) error {
@@ -295,7 +299,8 @@ func readBySequence(db *store.DB) read {
 	}
 }
 
-// Writers of both databases at full speed, a reader that follows them.
+// TestFollowingConcurrentWritersMissesNothing lets a reader follow several writers that write at
+// full speed.
 func TestFollowingConcurrentWritersMissesNothing(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -344,7 +349,8 @@ func TestFollowingConcurrentWritersMissesNothing(t *testing.T) {
 	})
 }
 
-// TestAFollowerReadsOnlyWhatIsNew asks SQLite how it finds the events after a position: by the index, up to the row's number.
+// TestAFollowerReadsOnlyWhatIsNew checks that SQLite finds the events after a position in an index,
+// and reads no earlier events.
 func TestAFollowerReadsOnlyWhatIsNew(t *testing.T) {
 	t.Parallel()
 	lines, err := store.PlanReadEvents(t.Context(), storetest.New(t))

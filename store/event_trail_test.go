@@ -16,7 +16,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// TestTheAuditTrailIsSearchedAlikeHoweverItIsRead compares each search, page by page, with one that looks at every event.
+// TestTheAuditTrailIsSearchedAlikeHoweverItIsRead compares each search, page by page, with a search
+// that looks at every event.
 func TestTheAuditTrailIsSearchedAlikeHoweverItIsRead(t *testing.T) {
 	t.Parallel()
 	storetest.EachURL(t, func(t *testing.T, url string) {
@@ -85,7 +86,8 @@ func TestTheAuditTrailIsSearchedAlikeHoweverItIsRead(t *testing.T) {
 	})
 }
 
-// fits is the plain meaning of a query.
+// fits reports whether an event matches a query. It is a simple implementation that Search is
+// compared with.
 func fits(q event.Query, e event.Event) bool {
 	begins := len(q.Kinds) == 0
 	for _, k := range q.Kinds {
@@ -99,7 +101,7 @@ func fits(q event.Query, e event.Event) bool {
 		(q.From.IsZero() || !e.Time.Before(q.From)) && (q.Until.IsZero() || e.Time.Before(q.Until))
 }
 
-// thereAndBack reads a query page by page to its end, and checks that the way back shows the same pages.
+// thereAndBack reads all pages of a query, and checks that reading backward shows the same pages.
 func thereAndBack(t *testing.T, events event.Trail, q event.Query) []string {
 	t.Helper()
 	if q.Limit == 0 {
@@ -139,8 +141,8 @@ func thereAndBack(t *testing.T, events event.Trail, q event.Query) []string {
 	return all
 }
 
-// TestAPageOfTheAuditTrailIsReadFromAnIndex asks both databases for the plan of each kind of page: rows come from an index in order,
-// so that a page costs the same however many events there are.
+// TestAPageOfTheAuditTrailIsReadFromAnIndex checks how both databases read each kind of page: an
+// index gives the rows in order. So the cost of a page does not depend on the number of events.
 func TestAPageOfTheAuditTrailIsReadFromAnIndex(t *testing.T) {
 	t.Parallel()
 	sorts := regexp.MustCompile(`(?i)TEMP B-TREE|SCAN event$|Seq Scan|\bSort\b`)

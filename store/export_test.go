@@ -14,10 +14,10 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// What tests outside the package need of its inside. They are outside because
-// storetest imports the package.
+// This file gives tests outside the package access to unexported parts. These tests are outside
+// because storetest imports this package.
 
-// Plan says how SQLite finds what a list asks for, a line for each table or index that it reads.
+// Plan returns SQLite's plan for a list: a line for each table or index that it reads.
 func Plan(ctx context.Context, db *DB, id site.ID, q roster.ListQuery) (lines []string, err error) {
 	l := newListing(id, q, declaredRows{})
 	err = db.Read(ctx, func(tx *sqldb.Tx) error {
@@ -37,8 +37,8 @@ func Plan(ctx context.Context, db *DB, id site.ID, q roster.ListQuery) (lines []
 	return lines, err
 }
 
-// PlanOfWalk says how PostgreSQL walks the list for a filter on a declared attribute that many
-// resources match.
+// PlanOfWalk returns the plan with which PostgreSQL reads a list in its order, for a filter on a
+// declared attribute that many resources match.
 func PlanOfWalk(ctx context.Context, db *DB, id site.ID, q roster.ListQuery, path scim.AttrPath, rows string) (lines []string, err error) {
 	var used []valueRange
 	d := declaredRows{paths: map[scim.AttrPath]string{path: rows}, usedRanges: &used, many: map[valueRange]bool{}}
@@ -62,7 +62,8 @@ func PlanOfWalk(ctx context.Context, db *DB, id site.ID, q roster.ListQuery, pat
 	return lines, err
 }
 
-// PlanOfRoles says how SQLite reads the assignments of some users, and of a page of users.
+// PlanOfRoles returns SQLite's plans for reading the assignments of some users, and those of a page
+// of users.
 func PlanOfRoles(ctx context.Context, db *DB) (lines []string, err error) {
 	err = db.View(ctx, func(tx *sqldb.Tx) error {
 		for _, query := range []string{
@@ -83,7 +84,8 @@ func PlanOfRoles(ctx context.Context, db *DB) (lines []string, err error) {
 	return lines, err
 }
 
-// PlanOfGroupsWithMember says how SQLite finds the groups whose members include an object.
+// PlanOfGroupsWithMember returns SQLite's plan for finding the groups whose members include an
+// object.
 func PlanOfGroupsWithMember(ctx context.Context, db *DB) (lines []string, err error) {
 	err = db.View(ctx, func(tx *sqldb.Tx) error {
 		lines, err = collect(ctx, tx, func(row scanner) (line string, err error) {
@@ -96,7 +98,8 @@ func PlanOfGroupsWithMember(ctx context.Context, db *DB) (lines []string, err er
 	return lines, err
 }
 
-// PlansOfForgetting says how SQLite deletes the expired requests and assertions of a site.
+// PlansOfForgetting returns SQLite's plans for deleting the expired requests and assertions of a
+// site.
 func PlansOfForgetting(ctx context.Context, db *DB) (lines []string, err error) {
 	err = db.View(ctx, func(tx *sqldb.Tx) error {
 		for _, query := range []string{forgetRequestsQuery, forgetAssertionsQuery} {
@@ -120,8 +123,8 @@ var (
 	CheckLease  = checkLease
 )
 
-// MigrationNames returns the kinds of database that each migration has a file for: one "" for a file
-// for both.
+// MigrationNames returns the kinds of database for which each migration has a file. The kind ""
+// means one file for both databases.
 func MigrationNames() (map[string][]string, error) {
 	entries, err := migrations.ReadDir("migrations")
 	if err != nil {
@@ -135,7 +138,7 @@ func MigrationNames() (map[string][]string, error) {
 	return kinds, nil
 }
 
-// PlanCountAssignments says how SQLite counts the users of an application.
+// PlanCountAssignments returns SQLite's plan for counting the users of an application.
 func PlanCountAssignments(ctx context.Context, db *DB) (lines []string, err error) {
 	err = db.Read(ctx, func(tx *sqldb.Tx) error {
 		lines, err = collect(ctx, tx, func(row scanner) (line string, err error) {
@@ -147,7 +150,7 @@ func PlanCountAssignments(ctx context.Context, db *DB) (lines []string, err erro
 	return lines, err
 }
 
-// PlanReadEvents says how SQLite finds the events of a scope after a position.
+// PlanReadEvents returns SQLite's plan for finding the events of a scope after a position.
 func PlanReadEvents(ctx context.Context, db *DB) (lines []string, err error) {
 	err = db.Read(ctx, func(tx *sqldb.Tx) error {
 		lines, err = collect(ctx, tx, func(row scanner) (line string, err error) {
@@ -159,7 +162,8 @@ func PlanReadEvents(ctx context.Context, db *DB) (lines []string, err error) {
 	return lines, err
 }
 
-// PlanOfSlice says how the database finds a slice of the audit trail. PostgreSQL has just counted its rows.
+// PlanOfSlice returns the database's plan for a slice of the audit trail. On PostgreSQL it first
+// updates the statistics.
 func PlanOfSlice(ctx context.Context, db *DB, s event.Slice) (lines []string, err error) {
 	name := ""
 	if len(s.Names) > 0 {
@@ -183,7 +187,7 @@ func PlanOfSlice(ctx context.Context, db *DB, s event.Slice) (lines []string, er
 	return lines, err
 }
 
-// MigrateTo makes an older database: it runs the migrations up to a number.
+// MigrateTo makes a database of an older version: it runs the migrations up to this number.
 func MigrateTo(ctx context.Context, url string, version int) error {
 	older := fstest.MapFS{}
 	files, err := migrations.ReadDir("migrations")

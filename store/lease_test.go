@@ -16,7 +16,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// clock is a clock that stands still between two Adds.
+// clock is a clock that moves only when Add is called.
 type clock struct{ offset atomic.Int64 }
 
 func (c *clock) Now() time.Time {
@@ -27,7 +27,7 @@ func (c *clock) Add(d time.Duration) { c.offset.Add(int64(d)) }
 
 const ttl = 30 * time.Second
 
-// eachLeases gives a test the leases of two processes on one database.
+// eachLeases runs a test on each kind of database, with the leases of two processes.
 func eachLeases(t *testing.T, test func(t *testing.T, c *clock, a, b store.Leases)) {
 	t.Helper()
 	storetest.EachURL(t, func(t *testing.T, url string) {
@@ -106,7 +106,7 @@ func TestLeaseOfAKilledOwnerIsTakenOverWhenItExpires(t *testing.T) {
 		}
 		epoch := claim(t, b, "b")
 
-		// The late owner writes nothing any more.
+		// The former owner can no longer write.
 		write(t, a.DB, "create table thing (name text primary key)")
 		change := func(l store.Leases, epoch int64, name string) error {
 			return l.DB.Update(ctx, func(tx *sqldb.Tx) error {
@@ -137,7 +137,8 @@ func TestLeaseOfAKilledOwnerIsTakenOverWhenItExpires(t *testing.T) {
 	})
 }
 
-// An expired lease that nobody took over is still its owner's.
+// TestExpiredLeaseNobodyTookIsRenewed checks that the owner of an expired lease still holds it
+// while no other process has claimed it.
 func TestExpiredLeaseNobodyTookIsRenewed(t *testing.T) {
 	t.Parallel()
 	eachLeases(t, func(t *testing.T, c *clock, a, b store.Leases) {
@@ -236,8 +237,9 @@ func TestLeaseIsDue(t *testing.T) {
 	})
 }
 
-// A transaction that has checked its epoch ends before the next owner's begin.
-// Not parallel: while it runs, the server's events are held back.
+// TestNobodyTakesTheLeaseFromARunningTransaction checks that a transaction that has checked its
+// epoch ends before another owner can claim the lease. The test is not parallel, because the events
+// of the server wait while its transaction runs.
 func TestNobodyTakesTheLeaseFromARunningTransaction(t *testing.T) {
 	eachLeases(t, func(t *testing.T, c *clock, a, b store.Leases) {
 		ctx := t.Context()
@@ -250,7 +252,7 @@ func TestNobodyTakesTheLeaseFromARunningTransaction(t *testing.T) {
 				return err
 			}
 			go func() {
-				// The new owner sees everything that was written under the old epoch.
+				// The new owner must see everything that was written under the old epoch.
 				if _, err := b.Claim(ctx, "job", "k", "b", ttl); err != nil {
 					claimed <- err
 					return
@@ -269,7 +271,7 @@ func TestNobodyTakesTheLeaseFromARunningTransaction(t *testing.T) {
 			select {
 			case err := <-claimed:
 				return fmt.Errorf("claimed under a running transaction (error %w)", err)
-			case <-time.After(100 * time.Millisecond): // nothing signals that somebody waits for a lock
+			case <-time.After(100 * time.Millisecond): // no signal says that a transaction waits for a lock
 			}
 			_, err := tx.Exec(ctx, "insert into thing (name) values ('under the old epoch')")
 			return err
@@ -316,7 +318,7 @@ func TestHeldNowKnowsWhoLives(t *testing.T) {
 		if _, err := l.Claim(ctx, "job", "other", "me", time.Hour); err != nil {
 			t.Fatal(err)
 		}
-		for range 2 { // forgetting those that are dead changes nothing about the others
+		for range 2 { // forgetting expired leases must not change the other leases
 			if keys, err := l.HeldByAny(ctx, "address"); err != nil || cmp.Diff(keys, []string{"long", "short"}) != "" {
 				t.Errorf("got %v, %v", keys, err)
 			}

@@ -14,8 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// emptyDatabases runs the test with the URL of a database of each kind that
-// was never migrated.
+// emptyDatabases runs the test on each kind of database, with the URL of a database that was never
+// migrated.
 func emptyDatabases(t *testing.T, test func(t *testing.T, url string)) {
 	t.Run(sqldb.SQLite, func(t *testing.T) {
 		t.Parallel()
@@ -69,7 +69,8 @@ func TestMigrationsThatDifferComeInPairs(t *testing.T) {
 	}
 }
 
-// What a query can name is the same on both databases.
+// TestSchemasAreTheSame checks that both databases have the same tables and columns, so that the
+// same queries work on both.
 func TestSchemasAreTheSame(t *testing.T) {
 	t.Parallel()
 	sqlite := columns(t, storetest.New(t), `
@@ -86,8 +87,8 @@ func TestSchemasAreTheSame(t *testing.T) {
 	}
 }
 
-// columns returns the type of each "table.column". Integers are of one size
-// where they are read.
+// columns returns the type of each column, by "table.column". It returns the same type for integers
+// of all sizes, because queries read them in the same way.
 func columns(t *testing.T, db *store.DB, query string) map[string]string {
 	t.Helper()
 	all := map[string]string{}
@@ -102,7 +103,7 @@ func columns(t *testing.T, db *store.DB, query string) map[string]string {
 			if err := rows.Scan(&table, &column, &kind); err != nil {
 				return err
 			}
-			if table == "migration" { // goose's own
+			if table == "migration" { // the table of goose, the migration library
 				continue
 			}
 			if kind == "integer" {
@@ -121,7 +122,8 @@ func columns(t *testing.T, db *store.DB, query string) map[string]string {
 	return all
 }
 
-// Every text column compares by code point.
+// TestPostgresTextColumnsHaveCCollation checks that every text column compares strings by code
+// point.
 func TestPostgresTextColumnsHaveCCollation(t *testing.T) {
 	t.Parallel()
 	db := storetest.Postgres(t)

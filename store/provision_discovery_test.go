@@ -11,7 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// TestOneDiscoveryStarts starts discoveries of one job at once.
+// TestOneDiscoveryStarts starts several discoveries of one job at the same time.
 func TestOneDiscoveryStarts(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

@@ -105,3 +105,102 @@ func (s Provisioning) ListDrift(ctx context.Context, k provision.Key, after stri
 	})
 	return page, err
 }
+
+// DriftSchedule returns the schedule of a job's comparisons.
+func (s Provisioning) DriftSchedule(ctx context.Context, k provision.Key) (schedule provision.DriftSchedule, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		schedule, err = driftSchedule(ctx, tx, k)
+		return err
+	})
+	return schedule, err
+}
+
+func driftSchedule(ctx context.Context, tx *sqldb.Tx, k provision.Key) (provision.DriftSchedule, error) {
+	s := provision.DriftSchedule{Every: provision.DriftOff, Policy: provision.DriftReports}
+	var document string
+	err := tx.QueryRow(ctx, `
+		select schedule
+		from job_drift_schedule
+		where directory = $1 and app = $2`, string(k.Directory), k.App).Scan(&document)
+	if errors.Is(err, sql.ErrNoRows) {
+		return s, nil
+	}
+	if err != nil {
+		return s, err
+	}
+	if err := json.Unmarshal([]byte(document), &s); err != nil {
+		return s, fmt.Errorf("read the schedule of comparisons of %s: %w", k, err)
+	}
+	return s, nil
+}
+
+// ChangeDriftSchedule changes the schedule of a job's comparisons, makes its lease due, and records
+// the event that change returns unless it is nil.
+func (s Provisioning) ChangeDriftSchedule(ctx context.Context, k provision.Key, change func(*provision.DriftSchedule) (*event.Event, error)) (schedule provision.DriftSchedule, err error) {
+	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+		// This locks the lease, so that two changes do not overwrite each other.
+		if err := wakeLease(ctx, tx, provision.DriftKind, k.String()); err != nil {
+			return err
+		}
+		if schedule, err = driftSchedule(ctx, tx, k); err != nil {
+			return err
+		}
+		e, err := change(&schedule)
+		if err != nil {
+			return err
+		}
+		document, err := json.Marshal(schedule)
+		if err != nil {
+			return fmt.Errorf("write the schedule of comparisons: %w", err)
+		}
+		t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}
+		if err := t.exec(ctx, `
+			insert into job_drift_schedule (directory, app, schedule)
+			values ($1, $2, $3)
+			on conflict (directory, app) do update
+			set schedule = excluded.schedule`, string(document)); err != nil {
+			return err
+		}
+		if e == nil {
+			return nil
+		}
+		return appendEvent(ctx, tx, *e)
+	})
+	return schedule, err
+}
+
+// AdoptDrift stores links with other ledgers, and what is left of their differences in the last
+// comparison.
+func (s Provisioning) AdoptDrift(ctx context.Context, f provision.Fence, links []provision.Link, rest []provision.Drift, e event.Event) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error {
+		for _, l := range links {
+			if err := t.exec(ctx, `
+				update job_link
+				set wrote = $5, hash = $6, updated = $7
+				where directory = $1 and app = $2 and object_id = $3 and target_id = $4`, l.ObjectID, l.TargetID, l.Wrote.Text(), l.Hash, micros(l.Updated)); err != nil {
+				return err
+			}
+		}
+		for _, one := range rest {
+			if len(one.Values)+len(one.Added)+len(one.Removed) == 0 {
+				if err := t.exec(ctx, `
+					delete from job_drift_object
+					where directory = $1 and app = $2 and object_id = $3`, one.ObjectID); err != nil {
+					return err
+				}
+				continue
+			}
+			document, err := json.Marshal(one)
+			if err != nil {
+				return fmt.Errorf("write the difference of %s: %w", one.ObjectID, err)
+			}
+			if err := t.exec(ctx, `
+				update job_drift_object
+				set found = $4
+				where directory = $1 and app = $2 and object_id = $3`, one.ObjectID, string(document)); err != nil {
+				return err
+			}
+		}
+		return appendEvent(ctx, t.tx, e)
+	})
+}

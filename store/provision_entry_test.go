@@ -11,7 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// createdEntry is what the log says of a person who was created with the default mapping.
+// createdEntry returns the log entry about a person who was created with the default mapping.
 func createdEntry() provision.LogEntry {
 	const upn = "ada.lovelace@contoso.example"
 	value := func(v string) *string { return &v }
@@ -95,7 +95,8 @@ func TestStoredEntries(t *testing.T) {
 	}
 }
 
-// TestEntryPhrasesStay keeps the places of phrases, which stored entries refer to.
+// TestEntryPhrasesStay checks that the phrases keep their positions, because stored entries refer
+// to phrases by position.
 func TestEntryPhrasesStay(t *testing.T) {
 	t.Parallel()
 	phrases := entryPhrases()

@@ -10,8 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// BenchmarkJudgingAMillion judges a cause that would disable every tenth account of a job with a million links, and end every tenth of a
-// million memberships.
+// BenchmarkJudgingAMillion judges one cause of a job with a million links and a million
+// memberships. The cause would disable a tenth of the accounts and end a tenth of the memberships.
 func BenchmarkJudgingAMillion(b *testing.B) {
 	ctx := b.Context()
 	db := storetest.New(b)

@@ -220,7 +220,7 @@ func (s Provisioning) Memberships(ctx context.Context, k provision.Key, group st
 		err = tx.QueryRow(ctx, `
 			select has
 			from job_member
-			where directory = $1 and app = $2 and group_id = $3 and turn = done and has <> ''
+			where directory = $1 and app = $2 and group_id = $3 and turn = done and has <> '' and unsure = false
 			limit 1`, string(k.Directory), k.App, group).Scan(&w.Other)
 		if errors.Is(err, sql.ErrNoRows) {
 			return nil
@@ -372,14 +372,7 @@ func (s Provisioning) RecordReadMembers(ctx context.Context, f provision.Fence, 
 			where directory = $1 and app = $2 and group_id = $3 and member > $4 and (member <= $5 or $5 = '')`, group, after, upTo, cause); err != nil {
 			return err
 		}
-		if err := inBatches(members, func(batch []string) error {
-			return t.exec(ctx, `
-				insert into job_member (directory, app, group_id, member, turn)
-				select $1, $2, $3, m.column1, 1
-				from (values `+rowsOfPlaceholders(4, len(batch), "text")+`) m
-				where true
-				on conflict do nothing`, withIDs(batch, group)...)
-		}); err != nil {
+		if err := t.rememberMembers(ctx, group, members); err != nil {
 			return err
 		}
 		if upTo == "" {
@@ -427,12 +420,54 @@ func (s Provisioning) RecordMembers(ctx context.Context, f provision.Fence, st p
 				return err
 			}
 		}
+		if err := t.recordPlannedChanges(ctx, group, outcomes); err != nil {
+			return err
+		}
 		if entry != nil {
 			if err := t.addEntry(ctx, provision.Outcome{ObjectID: group, Entry: entry}); err != nil {
 				return err
 			}
 		}
 		return t.saveState(ctx, st)
+	})
+}
+
+// recordPlannedChanges records the results of changes that an approved plan lists. The plan's
+// approval stands for the guard's, so a membership that was changed is no longer on hold.
+func (t jobTx) recordPlannedChanges(ctx context.Context, group string, outcomes []provision.MemberOutcome) error {
+	var planned []provision.PlannedMemberOutcome
+	for _, o := range outcomes {
+		if o.Planned.Plan == "" {
+			continue
+		}
+		planned = append(planned, o.Planned)
+		if o.Planned.Result != provision.PlanSent {
+			continue
+		}
+		if err := t.exec(ctx, `
+			update job_member
+			set verdict = 'ready', reason = ''
+			where directory = $1 and app = $2 and group_id = $3 and member = $4 and verdict <> 'ready'`, group, o.Member); err != nil {
+			return err
+		}
+	}
+	return t.recordPlannedMembers(ctx, planned)
+}
+
+// RememberMembers adds memberships of a group that the job does not remember yet, with nothing
+// sent.
+func (s Provisioning) RememberMembers(ctx context.Context, f provision.Fence, group string, members []string) error {
+	return s.updateUnderFence(ctx, f, func(t jobTx) error { return t.rememberMembers(ctx, group, members) })
+}
+
+func (t jobTx) rememberMembers(ctx context.Context, group string, members []string) error {
+	return inBatches(members, func(batch []string) error {
+		return t.exec(ctx, `
+			insert into job_member (directory, app, group_id, member, turn)
+			select $1, $2, $3, m.column1, 1
+			from (values `+rowsOfPlaceholders(4, len(batch), "text")+`) m
+			where true
+			on conflict do nothing`, withIDs(batch, group)...)
 	})
 }
 
@@ -463,8 +498,8 @@ func (s Provisioning) RetryMembers(ctx context.Context, f provision.Fence, group
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		return t.exec(ctx, `
 			update job_member
-			set turn = turn + 1, refused = ''
-			where directory = $1 and app = $2 and group_id = $3 and refused <> ''`, group)
+			set turn = turn + 1
+			where directory = $1 and app = $2 and group_id = $3 and refused <> '' and turn = done`, group)
 	})
 }
 

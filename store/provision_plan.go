@@ -27,6 +27,7 @@ func (s Provisioning) StartPlan(ctx context.Context, p provision.StoredPlan) err
 				continue
 			}
 			for _, statement := range []string{
+				`delete from job_plan_member where directory = $1 and app = $2 and plan = $3`,
 				`delete from job_plan_object where directory = $1 and app = $2 and plan = $3`,
 				`delete from job_plan where directory = $1 and app = $2 and id = $3`,
 			} {
@@ -78,9 +79,9 @@ func (s Provisioning) AddPlanned(ctx context.Context, p provision.StoredPlan, ro
 				return fmt.Errorf("write planned operation of %s: %w", row.ObjectID, err)
 			}
 			if err := t.exec(ctx, `
-				insert into job_plan_object (directory, app, plan, number, object_id, result, planned, fingerprint, lane, outcome, reason)
-				values ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', '')`,
-				p.ID, row.Number, row.ObjectID, string(row.Result), string(planned), row.Fingerprint, int(row.Lane)); err != nil {
+				insert into job_plan_object (directory, app, plan, number, object_id, result, planned, fingerprint, lane, outcome, reason, bare)
+				values ($1, $2, $3, $4, $5, $6, $7, $8, $9, '', '', $10)`,
+				p.ID, row.Number, row.WorkID(), string(row.Result), string(planned), row.Fingerprint, int(row.Lane), row.Bare); err != nil {
 				return err
 			}
 		}
@@ -118,7 +119,7 @@ func (s Provisioning) ChangePlan(ctx context.Context, p provision.StoredPlan, fr
 			return err
 		}
 		if p.State == provision.PlanCancelled {
-			if err := t.cancelPlanned(ctx, p.ID); err != nil {
+			if err := t.cancelPlanned(ctx, p.ID, provision.PlanState(state)); err != nil {
 				return err
 			}
 		}
@@ -130,10 +131,18 @@ func (s Provisioning) ChangePlan(ctx context.Context, p provision.StoredPlan, fr
 }
 
 // cancelPlanned removes the operations of a plan that were not sent yet from the work list. It
-// gives the operations that failed back to the guard.
-func (t jobTx) cancelPlanned(ctx context.Context, plan string) error {
+// gives the operations that failed back to the guard. before is the state that the plan had.
+func (t jobTx) cancelPlanned(ctx context.Context, plan string, before provision.PlanState) error {
+	if before == provision.PlanApplying { // operations of a later stage, which are not on the work list yet
+		if err := t.exec(ctx, `
+			update job_plan_object
+			set outcome = $4
+			where directory = $1 and app = $2 and plan = $3 and outcome = '' and fingerprint <> ''`, plan, string(provision.PlanNotBegun)); err != nil {
+			return err
+		}
+	}
 	due, err := collect(ctx, t.tx, scanText, `
-		select object_id
+		select distinct object_id
 		from job_plan_object
 		where directory = $1 and app = $2 and plan = $3 and outcome = 'due'`, t.directory, t.app, plan)
 	if err != nil {
@@ -179,6 +188,14 @@ func (t jobTx) guardFailed(ctx context.Context, plan string) error {
 // work list only because of the plan, the object leaves the list. Otherwise it stays on the list as
 // a changed object.
 func (t jobTx) endPlanned(ctx context.Context, objectID string, o provision.PlannedOutcome) error {
+	if err := t.leavePlan(ctx, objectID); err != nil {
+		return err
+	}
+	return t.markPlanned(ctx, objectID, o)
+}
+
+// leavePlan ends the work on an object for a plan, see endPlanned.
+func (t jobTx) leavePlan(ctx context.Context, objectID string) error {
 	if err := t.exec(ctx, `
 		delete from job_pending
 		where directory = $1 and app = $2 and object_id = $3 and why = 'plan' and turn = (
@@ -187,13 +204,58 @@ func (t jobTx) endPlanned(ctx context.Context, objectID string, o provision.Plan
 			where o.directory = $1 and o.app = $2 and o.object_id = $3 and o.outcome = 'due')`, objectID); err != nil {
 		return err
 	}
-	if err := t.exec(ctx, `
+	return t.exec(ctx, `
 		update job_pending
 		set why = 'change', turn = turn + 1
-		where directory = $1 and app = $2 and object_id = $3 and why = 'plan'`, objectID); err != nil {
+		where directory = $1 and app = $2 and object_id = $3 and why = 'plan'`, objectID)
+}
+
+// recordPlannedMembers records what became of membership changes that a plan lists.
+func (t jobTx) recordPlannedMembers(ctx context.Context, all []provision.PlannedMemberOutcome) error {
+	all = slices.DeleteFunc(slices.Clone(all), func(o provision.PlannedMemberOutcome) bool { return o.Plan == "" })
+	return inBatches(all, func(batch []provision.PlannedMemberOutcome) error {
+		var args []any
+		for _, o := range batch {
+			args = append(args, o.Plan, o.Row, o.Member, boolToInt(o.Adds), string(o.Result), o.Reason)
+		}
+		return t.exec(ctx, `
+			insert into job_plan_member (directory, app, plan, number, member, adds, outcome, reason)
+			select $1, $2, m.column1, m.column2, m.column3, m.column4, m.column5, m.column6
+			from (values `+rowsOfPlaceholders(3, len(batch), "text", "bigint", "text", "bigint", "text", "text")+`) m
+			where true
+			on conflict do nothing`, args...)
+	})
+}
+
+// recordPlannedGroup records the outcome of a plan's work on the memberships of a group. The result
+// of the group's rows follows from those of their memberships.
+func (t jobTx) recordPlannedGroup(ctx context.Context, o provision.Outcome) error {
+	if err := t.recordPlannedMembers(ctx, o.PlannedMembers); err != nil {
 		return err
 	}
-	return t.markPlanned(ctx, objectID, o)
+	if o.Planned.Result == provision.PlanDue {
+		if err := t.markPlanned(ctx, o.ObjectID, o.Planned); err != nil {
+			return err
+		}
+		return t.settlePending(ctx, o)
+	}
+	if err := t.leavePlan(ctx, o.ObjectID); err != nil {
+		return err
+	}
+	const has = `exists (
+			select 1
+			from job_plan_member m
+			where m.directory = $1 and m.app = $2 and m.plan = $4 and m.number = job_plan_object.number and m.outcome = `
+	if err := t.exec(ctx, `
+		update job_plan_object
+		set reason = '', outcome = case
+			when `+has+`'failed') then 'failed'
+			when `+has+`'changed') then 'changed'
+			else 'applied' end
+		where directory = $1 and app = $2 and object_id = $3 and plan = $4 and outcome = 'due'`, o.ObjectID, o.Planned.Plan); err != nil {
+		return err
+	}
+	return t.putEscrow(ctx, o)
 }
 
 // markPlanned writes the outcome of an object's planned operation. For an operation that failed, it
@@ -283,33 +345,91 @@ func (s Provisioning) PlannedRows(ctx context.Context, k provision.Key, plan str
 				and (cast($6 as text) = '' or outcome = $6)
 			order by number
 			limit $7`, string(k.Directory), k.App, plan, f.After, boolToInt(f.All), string(f.Outcome), f.Limit)
+		for i := 0; err == nil && i < len(rows); i++ {
+			err = addMemberOutcomes(ctx, tx, k, plan, &rows[i])
+		}
 		return err
 	})
 	return rows, err
 }
 
+// addMemberOutcomes adds to the members of a planned group what became of their changes.
+func addMemberOutcomes(ctx context.Context, tx *sqldb.Tx, k provision.Key, plan string, row *provision.PlannedRow) error {
+	if len(row.Added)+len(row.Removed) == 0 || row.Outcome == "" {
+		return nil
+	}
+	found, err := collect(ctx, tx, func(row scanner) (o provision.PlannedMemberOutcome, err error) {
+		var adds int64
+		err = row.Scan(&o.Member, &adds, &o.Result, &o.Reason)
+		o.Adds = adds != 0
+		return o, err
+	}, `
+		select member, adds, outcome, reason
+		from job_plan_member
+		where directory = $1 and app = $2 and plan = $3 and number = $4`, string(k.Directory), k.App, plan, row.Number)
+	if err != nil {
+		return err
+	}
+	for adds, members := range map[bool][]provision.PlannedMember{true: row.Added, false: row.Removed} {
+		at := map[string]*provision.PlannedMember{}
+		for i := range members {
+			at[members[i].ObjectID] = &members[i]
+		}
+		for _, o := range found {
+			if m := at[o.Member]; m != nil && o.Adds == adds {
+				m.Outcome, m.OutcomeText = o.Result, o.Reason
+			}
+		}
+	}
+	return nil
+}
+
 // PlanCounts counts the objects of a plan.
 func (s Provisioning) PlanCounts(ctx context.Context, k provision.Key, plan string) (c provision.PlanCounts, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
-		return tx.QueryRow(ctx, `
+		if err := tx.QueryRow(ctx, `
 			select count(*),
 				coalesce(sum(case when `+shownPlanned+` then 1 else 0 end), 0),
-				coalesce(sum(case when outcome = 'due' then 1 else 0 end), 0),
-				coalesce(sum(case when outcome = 'applied' then 1 else 0 end), 0),
+				coalesce(sum(case when outcome = 'due' or outcome = '' and fingerprint <> '' and exists (
+					select 1
+					from job_plan p
+					where p.directory = $1 and p.app = $2 and p.id = $3 and p.state = 'applying') then 1 else 0 end), 0),
+				coalesce(sum(case when outcome = 'applied' and lane <> $4 then 1 else 0 end), 0),
+				coalesce(sum(case when outcome = 'failed' and lane <> $4 then 1 else 0 end), 0),
+				coalesce(sum(case when outcome = 'changed' and lane <> $4 then 1 else 0 end), 0)
+			from job_plan_object
+			where directory = $1 and app = $2 and plan = $3`, string(k.Directory), k.App, plan, int(provision.Memberships)).
+			Scan(&c.Listed, &c.Shown, &c.Due, &c.Sent, &c.Failed, &c.LeftOut); err != nil {
+			return err
+		}
+		return tx.QueryRow(ctx, `
+			select coalesce(sum(case when outcome = 'applied' then 1 else 0 end), 0),
 				coalesce(sum(case when outcome = 'failed' then 1 else 0 end), 0),
 				coalesce(sum(case when outcome = 'changed' then 1 else 0 end), 0)
-			from job_plan_object
+			from job_plan_member
 			where directory = $1 and app = $2 and plan = $3`, string(k.Directory), k.App, plan).
-			Scan(&c.Listed, &c.Shown, &c.Due, &c.Sent, &c.Failed, &c.LeftOut)
+			Scan(&c.MembersSent, &c.MembersFailed, &c.MembersLeftOut)
 	})
 	return c, err
 }
 
-// DemandPlanned puts on the work list up to limit operations of a plan whose numbers are greater
-// than after. It returns the last number, or 0 if there were no more operations. An object that is
-// on the list already keeps its lane, cause and verdict, but now only the plan's operation may be
-// sent for it.
-func (s Provisioning) DemandPlanned(ctx context.Context, k provision.Key, plan string, after, limit int) (last int, err error) {
+// lanesOfStage returns the lanes of the operations of a stage, from the first to the last.
+func lanesOfStage(stage provision.PlanStage) (from, to provision.Lane) {
+	switch stage {
+	case provision.PlanReferences:
+		return provision.References, provision.References
+	case provision.PlanMembers:
+		return provision.Memberships, provision.Memberships
+	}
+	return 0, provision.Groups
+}
+
+// DemandPlanned puts on the work list up to limit operations of one stage of a plan whose numbers
+// are greater than after. It returns the last number, or 0 if there were no more operations. An
+// object that is on the list already keeps its lane, cause and verdict, but now only the plan's
+// operation may be sent for it.
+func (s Provisioning) DemandPlanned(ctx context.Context, k provision.Key, plan string, stage provision.PlanStage, after, limit int) (last int, err error) {
+	from, to := lanesOfStage(stage)
 	err = s.change(ctx, k, func(tx *sqldb.Tx) error {
 		last = 0
 		t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}
@@ -323,9 +443,9 @@ func (s Provisioning) DemandPlanned(ctx context.Context, k provision.Key, plan s
 		}, `
 			select number, object_id, lane
 			from job_plan_object
-			where directory = $1 and app = $2 and plan = $3 and number > $4 and fingerprint <> '' and outcome = ''
+			where directory = $1 and app = $2 and plan = $3 and number > $4 and fingerprint <> '' and outcome = '' and lane between $6 and $7
 			order by number
-			limit $5`, t.directory, t.app, plan, after, limit)
+			limit $5`, t.directory, t.app, plan, after, limit, int(from), int(to))
 		if err != nil || len(rows) == 0 {
 			return err
 		}
@@ -343,7 +463,7 @@ func (s Provisioning) DemandPlanned(ctx context.Context, k provision.Key, plan s
 				if err := t.exec(ctx, `
 					update job_pending
 					set why = 'plan', not_before = 0, turn = turn + 1
-					where directory = $1 and app = $2 and object_id = $3`, r.objectID); err != nil {
+					where directory = $1 and app = $2 and object_id = $3 and why <> 'plan'`, r.objectID); err != nil {
 					return err
 				}
 			}
@@ -352,7 +472,10 @@ func (s Provisioning) DemandPlanned(ctx context.Context, k provision.Key, plan s
 				set outcome = 'due', turn = case when cast($5 as bigint) = 1 then (
 					select p.turn
 					from job_pending p
-					where p.directory = $1 and p.app = $2 and p.object_id = job_plan_object.object_id) else -1 end
+					where p.directory = $1 and p.app = $2 and p.object_id = job_plan_object.object_id) else coalesce((
+					select max(o.turn)
+					from job_plan_object o
+					where o.directory = $1 and o.app = $2 and o.object_id = job_plan_object.object_id and o.outcome = 'due'), -1) end
 				where directory = $1 and app = $2 and plan = $3 and number = $4`, plan, r.number, boolToInt(added)); err != nil {
 				return err
 			}
@@ -368,14 +491,11 @@ func (s Provisioning) ExpectedOperation(ctx context.Context, k provision.Key, ob
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		found, err := collect(ctx, tx, func(row scanner) (x provision.ExpectedOperation, err error) {
 			var reads int64
-			var undo, planned string
-			if err := row.Scan(&x.Plan, &x.Fingerprint, &reads, &undo, &planned); err != nil {
+			var undo, planned, follow string
+			if err := row.Scan(&x.Plan, &x.Fingerprint, &x.Bare, &reads, &undo, &planned, &follow); err != nil {
 				return x, err
 			}
 			x.Reads = reads != 0
-			if _, account := provision.AccountOfWork(objectID); undo == "" && !account {
-				return x, nil
-			}
 			if undo != "" {
 				if err := json.Unmarshal([]byte(undo), &x.Undo); err != nil {
 					return x, fmt.Errorf("read what plan %s takes back: %w", x.Plan, err)
@@ -384,18 +504,91 @@ func (s Provisioning) ExpectedOperation(ctx context.Context, k provision.Key, ob
 			if err := json.Unmarshal([]byte(planned), &x.Planned); err != nil {
 				return x, fmt.Errorf("read the planned operation of %s: %w", objectID, err)
 			}
+			if follow != "" {
+				if err := json.Unmarshal([]byte(follow), &x.Follow); err != nil {
+					return x, fmt.Errorf("read the planned references of %s: %w", objectID, err)
+				}
+			}
 			return x, nil
 		}, `
-			select o.plan, o.fingerprint, p.reads, p.undo, o.planned
+			select o.plan, o.fingerprint, o.bare, p.reads, p.undo, o.planned, coalesce(f.planned, '')
 			from job_plan_object o
 			join job_plan p on p.directory = o.directory and p.app = o.app and p.id = o.plan
-			where o.directory = $1 and o.app = $2 and o.object_id = $3 and o.outcome = 'due' and p.state = 'applying'`, string(k.Directory), k.App, objectID)
+			left join job_plan_object f on f.directory = o.directory and f.app = o.app and f.plan = o.plan and f.object_id = o.object_id and f.lane = $4 and f.number <> o.number
+			where o.directory = $1 and o.app = $2 and o.object_id = $3 and o.outcome = 'due' and p.state = 'applying'`, string(k.Directory), k.App, objectID, int(provision.References))
 		if len(found) > 0 {
 			x = &found[0]
 		}
 		return err
 	})
 	return x, err
+}
+
+// ExpectedMembers returns the membership changes of a group that the plan that is being applied
+// lists and that have no result yet, or nil if there is no such plan.
+func (s Provisioning) ExpectedMembers(ctx context.Context, k provision.Key, group string) (x *provision.ExpectedMembers, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		x = nil
+		type one struct {
+			plan    string
+			reads   int64
+			number  int
+			planned string
+		}
+		rows, err := collect(ctx, tx, func(row scanner) (o one, err error) {
+			return o, row.Scan(&o.plan, &o.reads, &o.number, &o.planned)
+		}, `
+			select o.plan, p.reads, o.number, o.planned
+			from job_plan_object o
+			join job_plan p on p.directory = o.directory and p.app = o.app and p.id = o.plan
+			where o.directory = $1 and o.app = $2 and o.object_id = $3 and o.outcome = 'due' and p.state = 'applying'
+			order by o.number`, string(k.Directory), k.App, provision.MembersOf(group))
+		if err != nil {
+			return err
+		}
+		for _, row := range rows {
+			if x == nil {
+				x = &provision.ExpectedMembers{Plan: row.plan, Reads: row.reads != 0}
+			}
+			if err := addExpectedMembers(ctx, tx, k, row.plan, row.number, row.planned, x); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return x, err
+}
+
+// addExpectedMembers adds to x the changes of one row of a plan that have no result yet.
+func addExpectedMembers(ctx context.Context, tx *sqldb.Tx, k provision.Key, plan string, number int, planned string, x *provision.ExpectedMembers) error {
+	row := provision.PlannedRow{Number: number, Outcome: provision.PlanDue}
+	if err := json.Unmarshal([]byte(planned), &row.PlannedObject); err != nil {
+		return fmt.Errorf("read object %d of plan %s: %w", number, plan, err)
+	}
+	if err := addMemberOutcomes(ctx, tx, k, plan, &row); err != nil {
+		return err
+	}
+	add := func(members []provision.PlannedMember, adds bool) {
+		for _, m := range members {
+			if m.Outcome == "" {
+				x.Changes = append(x.Changes, provision.ExpectedMember{Row: number, Target: row.TargetID, Member: m.ObjectID, Adds: adds})
+			}
+		}
+	}
+	add(row.Removed, false)
+	add(row.Added, true)
+	return nil
+}
+
+// CountDemanded counts the operations of a plan that are on the work list.
+func (s Provisioning) CountDemanded(ctx context.Context, k provision.Key, plan string) (n int, err error) {
+	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
+		return tx.QueryRow(ctx, `
+			select count(*)
+			from job_plan_object
+			where directory = $1 and app = $2 and plan = $3 and outcome = 'due'`, string(k.Directory), k.App, plan).Scan(&n)
+	})
+	return n, err
 }
 
 // DuePlanned counts the operations of a plan that are on the work list and could be sent now.

@@ -39,7 +39,8 @@ func newJob(t *testing.T, app string) provision.Job {
 	}
 }
 
-// eachJob gives a test two stored jobs, the first of them claimed.
+// eachJob runs a test on each kind of database, with two stored jobs. The test's process has
+// claimed the first job.
 func eachJob(t *testing.T, test func(t *testing.T, s store.Provisioning, f provision.Fence, other provision.Fence)) {
 	t.Helper()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -227,7 +228,7 @@ func TestProvisioningState(t *testing.T) {
 	})
 }
 
-// listed puts people on the list of updates.
+// listed returns rows that put these people into the lane Updates of the work list.
 func listed(why provision.Why, ids ...string) (all []provision.Listed) {
 	for _, id := range ids {
 		all = append(all, provision.Listed{ObjectID: id, Why: why, Lane: provision.Updates})
@@ -429,7 +430,7 @@ func TestProvisioningWork(t *testing.T) {
 		t.Parallel()
 		eachJob(t, func(t *testing.T, s store.Provisioning, f, other provision.Fence) {
 			record(t, s, f, provision.Outcome{ObjectID: "p1", Link: &link})
-			record(t, s, other, provision.Outcome{ObjectID: "p1", Link: &link}) // another application's account
+			record(t, s, other, provision.Outcome{ObjectID: "p1", Link: &link}) // the account of another application
 			taken, moved := link, link
 			moved.TargetID = "u2"
 			record(t, s, f,
@@ -625,7 +626,7 @@ func TestSecrets(t *testing.T) {
 		if err != nil || string(after.SealedSecret) != "new" {
 			t.Errorf("got %q, %v", after.SealedSecret, err)
 		}
-		// A save that has read the old secret must not put it back.
+		// A save by a caller that has read the old secret must not restore the old secret.
 		before.Version++
 		if err := s.UpdateJob(t.Context(), before, jobEvent(f.Key, "saved")); !errors.Is(err, provision.ErrChanged) {
 			t.Errorf("got %v for a save of before, want ErrChanged", err)

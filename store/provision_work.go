@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -229,6 +230,8 @@ func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 		return t.recordIntent(ctx, o.Intent)
 	case o.AboutToSend:
 		return nil // saveState writes which updates are under way
+	case o.Planned.Plan != "" && strings.HasSuffix(o.ObjectID, provision.MembersOf("")):
+		return t.recordPlannedGroup(ctx, o)
 	case o.Planned.Result == provision.PlanLeftOut:
 		return t.endPlanned(ctx, o.ObjectID, o.Planned)
 	case o.Judge != nil:

@@ -299,6 +299,9 @@ func hideJob(ctx context.Context, tx *sqldb.Tx, k provision.Key) error {
 			return err
 		}
 	}
+	if err := forgetLease(ctx, tx, provision.DriftKind, k.String()); err != nil {
+		return err
+	}
 	if err := forgetLease(ctx, tx, provision.DiscoveryKind, k.String()); err != nil {
 		return err
 	}

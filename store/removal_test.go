@@ -21,10 +21,10 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// column is a column of a table, as the database describes it.
+// column is a column of a table, according to the database.
 type column struct{ table, name, kind string }
 
-// tablesWith returns the columns of every table that has a column of that name, by table.
+// tablesWith returns the columns of every table that has the column named owner, by table.
 func tablesWith(t *testing.T, db *store.DB, owner string) map[string][]column {
 	t.Helper()
 	query := `
@@ -49,7 +49,7 @@ func tablesWith(t *testing.T, db *store.DB, owner string) map[string][]column {
 	return tables
 }
 
-// texts runs a query that returns n columns of text.
+// texts runs a query that returns n text columns, and returns all rows.
 func texts(t *testing.T, db *store.DB, n int, query string, args ...any) (all [][]string) {
 	t.Helper()
 	err := db.View(t.Context(), func(tx *sqldb.Tx) error {
@@ -76,7 +76,8 @@ func texts(t *testing.T, db *store.DB, n int, query string, args ...any) (all []
 	return all
 }
 
-// fill writes one row into each table, first into the one that others refer to. Columns get the given values, and invented ones.
+// fill writes one row into each table. It begins with the table first, because the other tables
+// refer to it. given has the values of some columns; fill makes up the other values.
 func fill(t *testing.T, db *store.DB, tables map[string][]column, first string, given map[string]string) {
 	t.Helper()
 	order := []string{}
@@ -85,7 +86,7 @@ func fill(t *testing.T, db *store.DB, tables map[string][]column, first string, 
 	}
 	slices.Sort(order)
 	err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
-		for _, table := range append([]string{first}, order...) { // again: on conflict do nothing
+		for _, table := range append([]string{first}, order...) { // the second insert into first does nothing
 			var names, places []string
 			var args []any
 			for _, c := range tables[table] {
@@ -114,7 +115,8 @@ func fill(t *testing.T, db *store.DB, tables map[string][]column, first string, 
 	}
 }
 
-// kept lists "table owner application" of every row, and the keys of the leases.
+// kept returns a line "table owner application" for every row, and a line for the key of each
+// lease.
 func kept(t *testing.T, db *store.DB, tables map[string][]column, owner string) []string {
 	t.Helper()
 	lines := []string{}
@@ -136,7 +138,8 @@ func kept(t *testing.T, db *store.DB, tables map[string][]column, owner string) 
 	return lines
 }
 
-// without leaves out the lines of an owner, or those of one application of it.
+// without returns the lines without those of an owner. owner may also be an owner followed by an
+// application.
 func without(lines []string, owner string) []string {
 	return slices.DeleteFunc(slices.Clone(lines), func(line string) bool {
 		_, rest, _ := strings.Cut(strings.ReplaceAll(line, "/", " "), " ")
@@ -144,7 +147,8 @@ func without(lines []string, owner string) []string {
 	})
 }
 
-// removeRows removes the rows of what was deleted, with interruptions.
+// removeRows removes the rows of deleted sites, directories and applications. Its first call has no
+// time, so that it is interrupted.
 func removeRows(t *testing.T, db *store.DB) {
 	t.Helper()
 	s := store.Retention{DB: db}
@@ -161,7 +165,8 @@ func removeRows(t *testing.T, db *store.DB) {
 
 func second[T any](_ T, err error) error { return err }
 
-// TestDeletionsLeaveNothingAndTakeNothingOfOthers fills every table that there is, so that a later table cannot be forgotten.
+// TestDeletionsLeaveNothingAndTakeNothingOfOthers fills every table of the database, so that it
+// also covers tables that are added later.
 func TestDeletionsLeaveNothingAndTakeNothingOfOthers(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

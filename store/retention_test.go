@@ -20,7 +20,7 @@ import (
 
 const day = 24 * time.Hour
 
-// write runs statements in one transaction.
+// write runs several statements in one transaction.
 func write(t *testing.T, db *store.DB, statements ...string) {
 	t.Helper()
 	if err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
@@ -124,7 +124,8 @@ func TestPruneRemovesWhatIsOlderThanEachKindIsKept(t *testing.T) {
 		if again, err := pruner.PruneAll(ctx); err != nil || len(again) != 0 {
 			t.Errorf("again: removed %v, %v", again, err)
 		}
-		// The next day takes what has become old since, and forever takes nothing.
+		// A later pruning removes the entries that have become too old since. It removes no entries
+		// of a kind that is kept forever.
 		if _, err := pruner.Set(ctx, retention.Policy{retention.Changes: retention.Forever}, "cli"); err != nil {
 			t.Fatal(err)
 		}
@@ -135,7 +136,7 @@ func TestPruneRemovesWhatIsOlderThanEachKindIsKept(t *testing.T) {
 	})
 }
 
-// TestAFollowerOfTheFeedIsToldWhatItMissed reads behind what was pruned.
+// TestAFollowerOfTheFeedIsToldWhatItMissed reads events from positions before pruned events.
 func TestAFollowerOfTheFeedIsToldWhatItMissed(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -160,7 +161,7 @@ func TestAFollowerOfTheFeedIsToldWhatItMissed(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, at := range []event.Position{{}, first} {
-			if _, err := events.Read(ctx, scope, at, 10); err != event.ErrPruned { //nolint:errorlint // as it is returned
+			if _, err := events.Read(ctx, scope, at, 10); err != event.ErrPruned { // Read returns this value itself
 				t.Errorf("from %v: got %v", at, err)
 			}
 		}
@@ -178,7 +179,8 @@ func TestAFollowerOfTheFeedIsToldWhatItMissed(t *testing.T) {
 	})
 }
 
-// TestPruningEndsInTimeAndGoesOn stops at once, and again, until all is done.
+// TestPruningEndsInTimeAndGoesOn interrupts the pruning at once, several times, until nothing is
+// left to prune.
 func TestPruningEndsInTimeAndGoesOn(t *testing.T) {
 	t.Parallel()
 	db := storetest.New(t)

@@ -11,8 +11,10 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// TestDeactivationsByHandBecomeBlocksWhereRevivingRespectedThem: on a site that revives, a create could not bring back a person that
-// an administrator had deactivated. It asks about blocks now, so these people are blocked; nobody else is.
+// TestDeactivationsByHandBecomeBlocksWhereRevivingRespectedThem migrates a database in which
+// administrators have deactivated people. On a site that revives, a create could not reactivate
+// such a person. Since the migration, only a block prevents this, so the migration must block
+// exactly these people.
 func TestDeactivationsByHandBecomeBlocksWhereRevivingRespectedThem(t *testing.T) {
 	t.Parallel()
 	ctx := t.Context()

@@ -11,8 +11,9 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// The display name of a member is in a column. A resource that was last written before there was
-// such a column has it in its document alone.
+// TestNamesOfMembersThatWereWrittenBeforeTheColumn reads display names of members. A column has
+// these names. A resource that was last written before this column existed has its name only in the
+// document.
 func TestNamesOfMembersThatWereWrittenBeforeTheColumn(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {

@@ -13,7 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// TestLookAlikesOfAnOlderDatabase: the people of a database of before are compared in the background, while others write.
+// TestLookAlikesOfAnOlderDatabase migrates a database of an older version. Then the names of its
+// people are compared in the background, while other requests write.
 func TestLookAlikesOfAnOlderDatabase(t *testing.T) {
 	t.Parallel()
 	emptyDatabases(t, func(t *testing.T, url string) {
@@ -68,12 +69,13 @@ func TestLookAlikesOfAnOlderDatabase(t *testing.T) {
 		}
 		pending(true)
 
-		// What is written meanwhile is compared at once, and stays right: a new person, and a person who has no rows yet.
+		// A person who is written in the meantime is compared at once: a new person, and a person
+		// who has no rows yet.
 		by := roster.Change{Actor: "cli", Via: roster.ViaSCIM}
 		if _, err := people.Create(ctx, roster.User, scim.Resource{"schemas": []any{scim.UserURN}, "userName": "usеr30@acme.example"}, by); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := people.Delete(ctx, roster.User, "p6", by); err != nil { // ada
+		if _, err := people.Delete(ctx, roster.User, "p6", by); err != nil { // the person named ada
 			t.Fatal(err)
 		}
 		leases := store.Leases{DB: db}

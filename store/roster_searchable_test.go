@@ -22,7 +22,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// searchableWorld is a site whose people are written to while attributes are declared searchable.
+// searchableWorld is a site whose people change while attributes are declared searchable.
 type searchableWorld struct {
 	*testing.T
 	db     *store.DB
@@ -52,7 +52,7 @@ func newSearchableWorld(t *testing.T, db *store.DB) *searchableWorld {
 	return w
 }
 
-// add makes a user with a title.
+// add creates a user with a title.
 func (w *searchableWorld) add(ctx context.Context, name, title string) (id string, err error) {
 	doc := scim.Resource{"schemas": []any{scim.UserURN}, "userName": name, "title": title}
 	out, err := w.people.Create(ctx, roster.User, doc, roster.Change{Actor: "cli", Via: roster.ViaSCIM})
@@ -69,7 +69,7 @@ func (w *searchableWorld) setTitle(ctx context.Context, id, title string) error 
 	return err
 }
 
-// index works on the rows of a few resources at a time until nothing is left to do.
+// index indexes the resources, step resources at a time, until nothing is left to index.
 func (w *searchableWorld) index(ctx context.Context, step int) error {
 	epoch, err := store.Leases{DB: w.db}.Claim(ctx, roster.LeaseKind, string(w.site.ID), "test", time.Minute)
 	for more := true; more && err == nil; {
@@ -86,7 +86,7 @@ func (w *searchableWorld) declare(ctx context.Context, on bool) error {
 	return err
 }
 
-// titled counts the users that a filter on title finds.
+// titled returns how many users a filter on this title finds.
 func (w *searchableWorld) titled(ctx context.Context, title string) (int, error) {
 	f, _, err := scim.ParseFilter(scim.UserType(), fmt.Sprintf("title eq %q", title), scim.Strict)
 	if err != nil {
@@ -98,7 +98,8 @@ func (w *searchableWorld) titled(ctx context.Context, title string) (int, error)
 
 type titleRow struct{ path, value, resource string }
 
-// rows are the value rows of the site that are neither e-mail addresses nor looks.
+// rows returns the value rows of the site. It leaves out the rows of e-mail addresses and of how
+// names look.
 func (w *searchableWorld) rows() (rows []titleRow) {
 	w.Helper()
 	err := w.db.View(w.Context(), func(tx *sqldb.Tx) error {
@@ -126,7 +127,7 @@ func (w *searchableWorld) rows() (rows []titleRow) {
 	return rows
 }
 
-// wanted are the rows that the stored documents ask for.
+// wanted returns the value rows that the stored documents should have.
 func (w *searchableWorld) wanted() (rows []titleRow) {
 	w.Helper()
 	declared, err := w.people.Indexing(w.Context())
@@ -215,8 +216,8 @@ func TestValueRowsFollowEveryWrite(t *testing.T) {
 	})
 }
 
-// A change of the list and writes that go on meanwhile: who is found is never lost, and in the end the rows are those of
-// the documents.
+// TestValueRowsAreCompleteWhileWritesGoOn changes the declarations while writes go on. A filter
+// must find the right users all the time. In the end, the rows must be those of the documents.
 func TestValueRowsAreCompleteWhileWritesGoOn(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -269,12 +270,13 @@ func TestValueRowsAreCompleteWhileWritesGoOn(t *testing.T) {
 		close(stop)
 		writing.Wait()
 		w.must(err)
-		w.must(w.index(ctx, 7)) // what a write left of a declaration that was withdrawn meanwhile
+		w.must(w.index(ctx, 7)) // removes rows of a declaration that was withdrawn meanwhile
 		w.wantRows("in the end")
 	})
 }
 
-// A transaction that has not seen the declaration ends after it: what it wrote has its rows all the same.
+// TestADeclarationMissesNoWriteThatIsUnderWay ends a transaction after an attribute was declared
+// that the transaction does not know. In the end, the resources that it wrote must have their rows.
 func TestADeclarationMissesNoWriteThatIsUnderWay(t *testing.T) {
 	t.Parallel()
 	record := func(id, title string, version int64) roster.Record {
@@ -332,7 +334,7 @@ func TestADeclarationMissesNoWriteThatIsUnderWay(t *testing.T) {
 				case err := <-indexed:
 					t.Error("it did not wait")
 					indexed <- err
-				case <-time.After(200 * time.Millisecond): // by then it waits; if not, it still must
+				case <-time.After(200 * time.Millisecond): // the indexing waits by now, or it must wait later
 				}
 				close(end)
 				w.must(<-indexed)
@@ -343,7 +345,7 @@ func TestADeclarationMissesNoWriteThatIsUnderWay(t *testing.T) {
 	}
 }
 
-// write makes, changes or deletes somebody.
+// write creates, changes or deletes a user.
 func (w *searchableWorld) write(ctx context.Context, rng *rand.Rand, name string, mine *[]string) error {
 	title := fmt.Sprintf("title %d", rng.IntN(5))
 	if len(*mine) == 0 || rng.IntN(3) == 0 {
@@ -361,14 +363,15 @@ func (w *searchableWorld) write(ctx context.Context, rng *rand.Rand, name string
 	return w.setTitle(ctx, id, title)
 }
 
-// A query once took a second for 5,000 people on PostgreSQL, and longer than it may on a busy
-// machine. Without statistics PostgreSQL expects a single match, and looked it up by only the second
-// column of the primary key. So it read the whole key for each match.
+// TestAWalkLooksResourcesUpByTheWholeKey checks the plan of a query that once took a second for
+// 5,000 people on PostgreSQL, and more on a busy machine. Without statistics, PostgreSQL expected a
+// single match, and looked the resource up by only the second column of the primary key. So it read
+// the whole index for each match.
 func TestAWalkLooksResourcesUpByTheWholeKey(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
 		if db.Kind() != sqldb.PostgreSQL {
-			return // SQLite walks the list, and has the matches in a table of its own
+			return // SQLite reads the list in its order, and keeps the matches in a temporary table
 		}
 		w, ctx := newSearchableWorld(t, db), t.Context()
 		var people []roster.ImportRow

@@ -17,7 +17,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// People who were there before lists were counted keep their order and are counted.
+// TestMigrationCountsWhoIsThere migrates a database whose lists were not counted yet. The people
+// must be counted and keep their order.
 func TestMigrationCountsWhoIsThere(t *testing.T) {
 	t.Parallel()
 	for kind, url := range map[string]string{
@@ -70,7 +71,7 @@ func oldPeople(ctx context.Context, tx *sqldb.Tx, n int) error {
 		}
 		for i := range n {
 			id := fmt.Sprintf("u-%04d", i)
-			// Two at a time in the same microsecond.
+			// Two people are created in the same microsecond.
 			if _, err := tx.Exec(ctx, `
 				insert into resource (site, kind, id, seq, version, user_name, external_id, display_name, active, role, created, modified,
 					last_by, last_via, last_at, last_text, active_by, active_via, active_at, role_by, role_via, role_at, last_sign_in, doc)
@@ -83,8 +84,9 @@ func oldPeople(ctx context.Context, tx *sqldb.Tx, n int) error {
 	return nil
 }
 
-// On PostgreSQL those who come at once get the same position, so that a stretch of positions has many more resources than
-// positions.
+// TestPagesOfThoseWhoCameAtOnce reads pages of people of the same position. On PostgreSQL, people
+// who are created at the same time get the same position. So a range of positions can have many
+// more resources than positions.
 func TestPagesOfThoseWhoCameAtOnce(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -145,8 +147,9 @@ func peopleAtOnce(ctx context.Context, tx *sqldb.Tx, people, together, first int
 		group by r.site, r.kind, r.seq / 1024`)
 }
 
-// Whatever an index finds is found by it alone, in every mixture that clients ask for: each step of SQLite's plan goes by
-// more than the site.
+// TestPlansOfLookups checks that SQLite finds the resources with an index alone if indexes can
+// answer the filter, for all combinations that clients use. Each step of SQLite's plan must use
+// more columns than the site.
 func TestPlansOfLookups(t *testing.T) {
 	t.Parallel()
 	db := storetest.New(t)

@@ -8,7 +8,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// TestEndSessions fills every table of sessions and links that there is.
+// TestEndSessions fills every table of sessions and of links, and checks that no row is left.
 func TestEndSessions(t *testing.T) {
 	t.Parallel()
 	db := storetest.New(t)
@@ -25,7 +25,7 @@ func TestEndSessions(t *testing.T) {
 	tables := 0
 	for _, row := range texts(t, db, 1, "select name from sqlite_master where type = 'table' and (name like '%session' or name like '%\\_link' escape '\\')") {
 		if row[0] == "job_link" {
-			continue // of an account at an application
+			continue // this table has links to accounts of an application
 		}
 		tables++
 		if left := texts(t, db, 1, "select cast(count(*) as text) from "+row[0]); left[0][0] != "0" {

@@ -9,7 +9,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// TestSwitchesOfExistingSites: a site that was made before there were switches goes on as its profile meant.
+// TestSwitchesOfExistingSites migrates sites from before there were switches. Each site must get
+// the switches that its profile means.
 func TestSwitchesOfExistingSites(t *testing.T) {
 	t.Parallel()
 	url := filepath.Join(t.TempDir(), "rollcall.db")

@@ -13,8 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// TestRefusedRequestsOfASiteStandInItsOwnLine: the rows that a site's refused requests leave do not
-// come before the changes of other sites.
+// TestRefusedRequestsOfASiteStandInItsOwnLine checks that the rows about refused requests of one
+// site do not come before the changes of other sites.
 func TestRefusedRequestsOfASiteStandInItsOwnLine(t *testing.T) {
 	t.Parallel()
 	db := storetest.Open(t, storetest.SQLiteURL(t))

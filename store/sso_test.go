@@ -9,7 +9,9 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// A site where a hundred people sign in each second remembers more than 360,000 assertions.
+// TestSignInsReadNoRequestsAndAssertionsThatHaveNotExpired checks the plans of the queries that
+// delete expired rows. A site with a hundred sign-ins per second has more than 360,000 assertions
+// that have not expired.
 func TestSignInsReadNoRequestsAndAssertionsThatHaveNotExpired(t *testing.T) {
 	t.Parallel()
 	got, err := store.PlansOfForgetting(t.Context(), storetest.New(t))

@@ -16,9 +16,10 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// rootOnlyInScript is "rootonly": an application with one account, its owner's, that
-// answers every search by an attribute other than userName with it. Its numbers are
-// its ids. $BROKEN is its address, "GET $BROKEN/Users/1" shows the owner's account.
+// rootOnlyInScript implements the command "rootonly" of scripts. It starts an application with one
+// account, that of its owner. The application answers every search by an attribute other than
+// userName with this account. Its ids are numbers. $BROKEN is its address; "GET $BROKEN/Users/1"
+// shows the account.
 func rootOnlyInScript(ts *testscript.TestScript, _ bool, _ []string) {
 	var mu sync.Mutex
 	users := []map[string]any{{"id": 1, "userName": "root", "active": true}}
@@ -61,8 +62,10 @@ func rootOnlyInScript(ts *testscript.TestScript, _ bool, _ []string) {
 	ts.Setenv("BROKEN", s.URL)
 }
 
-// schemaInScript is "schema FILE matchby ATTRIBUTE" "schema FILE scope ATTRIBUTE OPERATOR" or
-// "schema FILE unknown MEMBER", "schema FILE text ATTRIBUTE EXPRESSION" or "schema FILE name ATTRIBUTE NAME": it edits a schema document's user mapping, or adds a member to it.
+// schemaInScript implements the command "schema FILE …" of scripts, which changes the user mapping
+// in a schema document, or adds a member to the document. Its forms are "schema FILE matchby
+// ATTRIBUTE", "schema FILE scope ATTRIBUTE OPERATOR", "schema FILE unknown MEMBER", "schema FILE
+// text ATTRIBUTE EXPRESSION" and "schema FILE name ATTRIBUTE NAME".
 func schemaInScript(ts *testscript.TestScript, _ bool, args []string) {
 	schema, err := provision.ParseSchema([]byte(ts.ReadFile(args[0])))
 	ts.Check(err)
@@ -78,7 +81,7 @@ func schemaInScript(ts *testscript.TestScript, _ bool, args []string) {
 	case "scope":
 		m.Scope = &provision.Filter{Groups: []provision.FilterGroup{{Name: "Staff", Clauses: []provision.FilterClause{{SourceOperandName: args[2], OperatorName: args[3]}}}}}
 	case "unknown":
-	case "text", "name": // of the source of a row
+	case "text", "name": // change the source of a row
 		for i := range m.AttributeMappings {
 			if row := &m.AttributeMappings[i]; row.TargetAttributeName == args[2] && args[1] == "text" {
 				row.Source.Expression = args[3]

@@ -18,7 +18,8 @@ import (
 	"time"
 )
 
-// TestARenewedCertificateIsUsedWithoutARestart connects again after the files were replaced.
+// TestARenewedCertificateIsUsedWithoutARestart replaces the files of the certificate, and connects
+// again.
 func TestARenewedCertificateIsUsedWithoutARestart(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
@@ -73,7 +74,7 @@ func TestARenewedCertificateIsUsedWithoutARestart(t *testing.T) {
 	want(1)
 	cert, key = makeCertificate(t, 2)
 	write(o.cert, cert)
-	want(1) // the key is not there yet
+	want(1) // the key was not replaced yet
 	want(1)
 	if n := warnings(); n != 1 {
 		t.Errorf("%d warnings of a certificate without its key: %s", n, &log)

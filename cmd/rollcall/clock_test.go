@@ -48,7 +48,7 @@ func TestAClockThatJumpsIsNoticed(t *testing.T) {
 	if said := look(start.Add(24*time.Hour), 40*time.Second); !strings.Contains(said, "set forward") || !strings.Contains(said, "by=23h59m") {
 		t.Errorf("a day ahead: %q", said)
 	}
-	// A slice of work ends while the clock is ahead, and puts itself off by its interval.
+	// A slice of work ends while the clock is ahead, so the next slice is scheduled too late.
 	if err := leases.Ensure(t.Context(), provision.LeaseKind, "job"); err != nil {
 		t.Fatal(err)
 	}

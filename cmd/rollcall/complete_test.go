@@ -16,7 +16,7 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/session"
 )
 
-// shell runs command lines and asks for completions as a shell does.
+// shell runs commands, and asks for completions as a shell does.
 type shell struct {
 	t        *testing.T
 	database string
@@ -44,7 +44,8 @@ func (s shell) must(line string) {
 	}
 }
 
-// operator signs an operator in, which is when there is one.
+// operator makes a link for an operator and signs in with it, because an operator exists only after
+// that.
 func (s shell) operator(name string) {
 	s.t.Helper()
 	code, link := s.run("operator", "link", name)
@@ -62,7 +63,8 @@ func (s shell) operator(name string) {
 	}
 }
 
-// complete returns what is offered for the last word, and cobra's directive: ":4" is no files, ":0" files.
+// complete returns the names that are offered for the last word, and the directive of cobra: ":4"
+// means no file names, ":0" means file names.
 func (s shell) complete(args ...string) (names []string, directive string) {
 	s.t.Helper()
 	code, out := s.run(append([]string{"__complete"}, args...)...)
@@ -197,7 +199,8 @@ func TestCompletionMakesNoDatabase(t *testing.T) {
 	}
 }
 
-// TestEveryWordHasItsCompletion holds every argument and flag with a value to an entry: names, files, or nothing on purpose.
+// TestEveryWordHasItsCompletion checks that every argument, and every flag with a value, has an
+// entry in the table of completions. The entry says that names, file names or nothing are offered.
 func TestEveryWordHasItsCompletion(t *testing.T) {
 	t.Parallel()
 	stored := []string{"--site", "--user", "--directory", "DIRECTORY", "APP", "CAUSE", "HASH", "--plan", "PERSON", "GROUP", "--group", "MEMBER", "ROLE", "--role", "SITE", "NAME", "USERNAME", "TYPE", "ATTRIBUTE", "VERSION", "--app", "--target", "LAST4|ID", "OBJECT", "ID", "ADDRESS", "WEBHOOK", "--application", "IDENTITY"}

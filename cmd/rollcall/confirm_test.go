@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// typed runs a command at a terminal where somebody types in.
+// typed runs a command at a terminal. in is what the person types.
 func typed(t *testing.T, database, in string, args ...string) (code int, out, said string) {
 	t.Helper()
 	var stdout, stderr strings.Builder

@@ -18,7 +18,7 @@ func sendSignal(t *testing.T, w watched, s syscall.Signal) {
 	}
 }
 
-// overwrite does what cp does.
+// overwrite replaces the content of a file without replacing the file, as cp does.
 func overwrite(t *testing.T, to, from string) {
 	t.Helper()
 	text, err := os.ReadFile(from)
@@ -32,7 +32,7 @@ func overwrite(t *testing.T, to, from string) {
 
 var stampedFile = regexp.MustCompile(`(?m) ([0-9a-f]{8}) ([0-9a-f]{8}) [0-9a-f]{8} [0-9a-f]{8}$`)
 
-// writeUntilStamped makes users until the server has stamped its file.
+// writeUntilStamped creates users until the server has stamped its file.
 func writeUntilStamped(t *testing.T, w watched, f folder, token string) {
 	t.Helper()
 	for n := 0; ; n++ {
@@ -51,7 +51,8 @@ func writeUntilStamped(t *testing.T, w watched, f folder, token string) {
 	}
 }
 
-// TestACopyPutOverADatabase puts a copy over the file of a server that was killed, then over the file of one that runs.
+// TestACopyPutOverADatabase copies an older database over the file of a killed server, and then
+// over the file of a running server.
 func TestACopyPutOverADatabase(t *testing.T) {
 	t.Parallel()
 	f, _ := newFolder(t)
@@ -64,7 +65,7 @@ func TestACopyPutOverADatabase(t *testing.T) {
 	writeUntilStamped(t, w, f, token)
 	sendSignal(t, w, syscall.SIGKILL)
 	w.wait()
-	f.must("site", "list") // nothing was put over it
+	f.must("site", "list") // the file was not overwritten yet, so it opens
 
 	w = serveWatched(t, f)
 	writeUntilStamped(t, w, f, token)
@@ -78,7 +79,7 @@ func TestACopyPutOverADatabase(t *testing.T) {
 	}
 	f.must("restore", copied, "--yes")
 	f.must("site", "show", "acme")
-	// A copy of its own: the -wal may still begin with the pages of the one that was restored, and fit it.
+	// Make another copy, because the -wal may begin with pages that fit the restored copy.
 	again := f.path("again.db")
 	f.must("backup", again)
 
@@ -102,7 +103,8 @@ func TestACopyPutOverADatabase(t *testing.T) {
 	}
 }
 
-// TestAnUploadThatNeverEndsDoesNotHoldTheServer stops a server while a request waits for its own end.
+// TestAnUploadThatNeverEndsDoesNotHoldTheServer stops a server while a request waits for the rest
+// of its body.
 func TestAnUploadThatNeverEndsDoesNotHoldTheServer(t *testing.T) {
 	t.Parallel()
 	f, _ := newFolder(t)
@@ -114,7 +116,8 @@ func TestAnUploadThatNeverEndsDoesNotHoldTheServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer conn.Close()
-	// The server says when it wants the body, and so that it has the request.
+	// The server answers "100 Continue" when it wants to read the body. So the test knows that the
+	// server has the request.
 	fmt.Fprintf(conn, "POST /c/acme/auth/scim/v2/Users HTTP/1.1\r\nHost: acme\r\nAuthorization: Bearer %s\r\nContent-Type: application/scim+json\r\nContent-Length: 1000\r\nExpect: 100-continue\r\n\r\n", token)
 	answer := make([]byte, 64)
 	if n, err := conn.Read(answer); err != nil || !strings.HasPrefix(string(answer[:n]), "HTTP/1.1 100") {

@@ -18,7 +18,8 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/demosignin"
 )
 
-// TestTheDemoGivesNewLinks presses Enter in a running demo: new links come, old ones say where to get them, and nothing is left behind.
+// TestTheDemoGivesNewLinks presses Enter in a running demo. New links must be printed, old links
+// must say where to get new ones, and no file may be left behind.
 func TestTheDemoGivesNewLinks(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)
@@ -101,7 +102,8 @@ func TestTheDemoGivesNewLinks(t *testing.T) {
 	}
 }
 
-// TestTheDemoAfterTheGuide starts after the guide's last step, as commands on the demo's database see it.
+// TestTheDemoAfterTheGuide starts the demo in the state after the guide's last step, and runs
+// commands on its database.
 func TestTheDemoAfterTheGuide(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())
@@ -133,8 +135,8 @@ func TestTheDemoAfterTheGuide(t *testing.T) {
 	}
 }
 
-// TestOnlyTheDemoHasASignInPage asks a server and a demo for the routes of the demo's identity
-// provider. It has no passwords, so the server must have none of them.
+// TestOnlyTheDemoHasASignInPage requests the routes of the demo's identity provider from a server
+// and from a demo. The provider has no passwords, so a server must not have these routes.
 func TestOnlyTheDemoHasASignInPage(t *testing.T) {
 	t.Parallel()
 	c := &command{
@@ -154,7 +156,7 @@ func TestOnlyTheDemoHasASignInPage(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// The server is given what "serve" gives it.
+	// The handler gets the same arguments as in "serve".
 	server, _, err := c.handler(t.Context(), s, endpoints{}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -168,7 +170,7 @@ func TestOnlyTheDemoHasASignInPage(t *testing.T) {
 	}
 	tenant := "/" + string(h.Directory.ID)
 	for path, want := range map[string]int{
-		tenant + "/saml2": http.StatusBadRequest, // there is no request in it
+		tenant + "/saml2": http.StatusBadRequest, // the address has no sign-in request
 		tenant + "/federationmetadata/2007-06/federationmetadata.xml?appid=" + app.ID: http.StatusOK,
 		"/signin.css":  http.StatusOK,
 		"/continue.js": http.StatusOK,
@@ -180,7 +182,7 @@ func TestOnlyTheDemoHasASignInPage(t *testing.T) {
 			t.Errorf("serve: %s: got %d", path, got)
 		}
 	}
-	// Nothing else in the program starts it.
+	// No other part of the program may start the provider.
 	files, err := filepath.Glob("../../*/*.go")
 	if err != nil {
 		t.Fatal(err)

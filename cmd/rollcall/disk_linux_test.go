@@ -12,8 +12,8 @@ import (
 	"testing"
 )
 
-// TestADiskWithoutRoom gives a server files of a limited size: what does not fit is 503, what was acknowledged stays, and
-// everything works again once there is room.
+// TestADiskWithoutRoom limits the size of a server's files. A write that does not fit must get 503,
+// and acknowledged writes must stay. When there is room again, everything must work.
 func TestADiskWithoutRoom(t *testing.T) {
 	t.Parallel()
 	f, _ := newFolder(t)
@@ -74,7 +74,7 @@ func TestADiskWithoutRoom(t *testing.T) {
 		t.Fatalf("the disk is full: got %d after %d users", status, len(acknowledged))
 	}
 	deactivate := `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"replace","path":"active","value":false}]}`
-	// A smaller write may still fit; the limit of now lets nothing be written.
+	// A smaller write may still fit. With this limit, nothing can be written.
 	limit("0")
 	status, header, text := send("PATCH", users+"/"+ada, deactivate)
 	if status != http.StatusServiceUnavailable || header.Get("Retry-After") == "" || !bytes.Contains(text, []byte(`"503"`)) {

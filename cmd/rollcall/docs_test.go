@@ -17,19 +17,21 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/apptest"
 )
 
-// notRun are the blocks of commands that cannot run here, by page. Each says why above itself.
+// notRun holds how many blocks of commands cannot run here, by page. A comment above each block
+// says why.
 var notRun = map[string]int{
-	"README.md":          1, // the demo, and the tests themselves
+	"README.md":          1, // the demo, and the commands that run the tests
 	"docs/guide.md":      1, // the demo; TestGuide in internal/apptest follows the page
 	"docs/operations.md": 2, // a measurement; operations on hold
 }
 
-// TestEveryCommandOfTheDocsRuns runs every block of commands of README.md and docs/*.md, a page in one shell and one folder, and reads back
-// what it set. Comments that readers do not see say what else there is to do:
+// TestEveryCommandOfTheDocsRuns runs every block of commands in README.md and docs/*.md, and checks
+// what the commands have set. All blocks of a page run in one shell and one folder. HTML comments,
+// which readers do not see, say what else the test must do:
 //
-//	<!-- before: COMMAND -->            what the block takes for granted
+//	<!-- before: COMMAND -->            a command that must run before the block
 //	<!-- file: NAME -->                 the next block is that file
-//	<!-- then: COMMAND => PATTERN -->   after the block; a line of its output must match
+//	<!-- then: COMMAND => PATTERN -->   a command to run after the block; a line of its output must match
 //	<!-- not run: WHY -->               the next block cannot run here
 func TestEveryCommandOfTheDocsRuns(t *testing.T) {
 	t.Parallel()
@@ -66,7 +68,8 @@ func TestEveryCommandOfTheDocsRuns(t *testing.T) {
 
 var (
 	comment = regexp.MustCompile(`^<!-- (before|file|then|not run): (.*) -->$`)
-	// shellFence opens a block of commands. A block without a language must not look like one.
+	// shellFence matches the beginning of a block of commands. A block without a language must not
+	// look like one.
 	shellFence = regexp.MustCompile("^```(sh|bash|shell|console)$")
 	ownCommand = regexp.MustCompile(`^(\$ )?(bin/)?rollcall `)
 )
@@ -136,7 +139,8 @@ func pageScript(text string) (script string, blocks, skipped int, err error) {
 
 func quoted(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-// nextPort is a port below those that systems give to whoever asks for any port. So no listener of another test takes it meanwhile.
+// nextPort is used to choose ports below the range from which systems choose free ports. So no
+// listener of another test takes such a port in the meantime.
 var nextPort atomic.Int64
 
 // fixedPort returns a port of 127.0.0.1 that is free, and that no later call returns.
@@ -157,8 +161,8 @@ func fixedPort(t *testing.T) string {
 	return ""
 }
 
-// runPage runs a page's script in a new folder where bin/rollcall is the real binary, made already. The usual port may be taken, so
-// another one stands in its place.
+// runPage runs the script of a page in a new folder. bin/rollcall is the real binary, which is
+// built before. The script uses another port instead of the usual port, which may be taken.
 func runPage(t *testing.T, script string) {
 	dir := t.TempDir()
 	if err := os.Mkdir(filepath.Join(dir, "bin"), 0o700); err != nil {

@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// TestSiteErase erases somebody whose account is deactivated, and again by the id.
+// TestSiteErase erases a person whose account is deactivated, and then the same person by id.
 func TestSiteErase(t *testing.T) {
 	t.Parallel()
 	f := folder{t, filepath.Join(t.TempDir(), "rollcall.db")}
@@ -57,7 +57,8 @@ func TestSiteErase(t *testing.T) {
 	f.must("site", "erase", "acme", zeb.ID, "--yes")
 }
 
-// TestEraseSomebodyInGroups erases a user who was in a group: neither the group's events nor its members name the person.
+// TestEraseSomebodyInGroups erases a user who was in a group. Neither the group's events nor its
+// members may still name the person.
 func TestEraseSomebodyInGroups(t *testing.T) {
 	t.Parallel()
 	f := folder{t, filepath.Join(t.TempDir(), "rollcall.db")}
@@ -87,7 +88,7 @@ func TestEraseSomebodyInGroups(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer db.Close() //nolint:errcheck // nothing was written
+	defer db.Close() // nothing was written
 	var rows int
 	if err := db.View(t.Context(), func(tx *sqldb.Tx) error {
 		return tx.QueryRow(t.Context(), "select count(*) from directory_member").Scan(&rows)

@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// TestProvisionRunSaysWithItsExitCodeWhatIsLeft runs a cycle with one person at an application that takes nobody, for three
-// reasons, and once with too little time.
+// TestProvisionRunSaysWithItsExitCodeWhatIsLeft runs cycles with one person at an application that
+// accepts no account, for three different reasons, and one cycle with too little time.
 func TestProvisionRunSaysWithItsExitCodeWhatIsLeft(t *testing.T) {
 	t.Parallel()
 	var create atomic.Pointer[http.HandlerFunc]
@@ -52,7 +52,7 @@ func TestProvisionRunSaysWithItsExitCodeWhatIsLeft(t *testing.T) {
 	answer(http.StatusTooManyRequests, "Retry-After", "6", `{"detail":"Slowly."}`)
 	expect(3, "stopped after 500ms; what is left stays on the work list", "--timeout", "500ms")
 	answer(http.StatusTooManyRequests, "Retry-After", "3600", `{"detail":"There are no seats left."}`)
-	f.must("provision", "restart", "contoso", "Acme") // it forgets the short pause
+	f.must("provision", "restart", "contoso", "Acme") // the restart forgets the short pause
 	expect(3, "1 waiting")
 	f.must("provision", "restart", "contoso", "Acme")
 	answer(http.StatusBadRequest, "X-None", "", `{"schemas":["urn:ietf:params:scim:api:messages:2.0:Error"],"status":"400","detail":"No."}`)
@@ -61,8 +61,8 @@ func TestProvisionRunSaysWithItsExitCodeWhatIsLeft(t *testing.T) {
 	expect(0, "1 created")
 }
 
-// TestACancelledDiscoveryLeavesRoomForAnother starts a discovery that no server works on, cancels it
-// and starts another one.
+// TestACancelledDiscoveryLeavesRoomForAnother starts a discovery that no server works on, cancels
+// it, and starts another discovery.
 func TestACancelledDiscoveryLeavesRoomForAnother(t *testing.T) {
 	t.Parallel()
 	app := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {

@@ -14,7 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// elsewhere are the flags that a test in Go sets and reads back, each with its test.
+// elsewhere returns the flags that a test in Go sets and checks, with the name of that test.
 func elsewhere() map[string]string {
 	tests := map[string]string{
 		"demo --listen":               "TestTheDemoGivesNewLinks",
@@ -32,12 +32,12 @@ func elsewhere() map[string]string {
 	return tests
 }
 
-// TestEveryFlagIsSetAndReadBack holds the stories to each flag of each command: a story gives it to
-// the command, which succeeds, and what it changed is read back. A writing command says itself what
-// it was asked to do, so another command must show it: one that only reads, with a check of what it
-// printed. What a reading command does is in its own output. So is what a command does that answers
-// with exit code 2, because there is something to do: it writes to stdout, which a refused command
-// does not.
+// TestEveryFlagIsSetAndReadBack checks that the scripts use each flag of each command: a script
+// must set the flag in a command that succeeds, and then check the effect. The output of a writing
+// command only repeats what it was asked to do. So a command that only reads must show the effect,
+// and the script must check its output. For a reading command, a check of its own output is enough.
+// The same holds for a command that ends with exit code 2, because there is something to do: unlike
+// a refused command, it writes to standard output.
 func TestEveryFlagIsSetAndReadBack(t *testing.T) {
 	t.Parallel()
 	commands := leaves(t)
@@ -65,7 +65,8 @@ func TestEveryFlagIsSetAndReadBack(t *testing.T) {
 			t.Errorf("no story sets %s and reads it back", flag)
 		})
 	}
-	// Nothing answers where these lead; that the refusal goes with them is what is read back.
+	// No application answers at the addresses of these tests. What the tests check is that the flag
+	// removes the refusal.
 	covered["provision test --allow-private-targets"] = true  // flags.txtar
 	covered["provision test --allow-loopback-targets"] = true // TestLoopbackIsOpenWhereTheInstallationIsLocal
 	commands["site list"].Root().PersistentFlags().VisitAll(func(f *pflag.Flag) {
@@ -90,13 +91,13 @@ func keys(m map[string]bool) (list []string) {
 
 var checkLine = regexp.MustCompile(`^(! )?(stdout|stderr|grep|cmp|exists|save|mail) `)
 
-// readBack returns the flags, "command --flag", that a story sets and reads back.
+// readBack returns the flags, in the form "command --flag", that a script sets and checks.
 func readBack(story string, commands map[string]*cobra.Command) map[string]bool {
 	story, _, _ = strings.Cut(story, "\n-- ")
 	found, waiting := map[string]bool{}, []string{}
-	var now []string      // flags of the command whose own output is looked at
-	var answered []string // flags of a command that ended with another exit code than 0
-	var shows bool        // the last command only reads
+	var now []string      // flags of the command whose own output is checked
+	var answered []string // flags of a command that ended with an exit code other than 0
+	var shows bool        // whether the last command only reads
 	for line := range strings.Lines(story) {
 		line = strings.TrimSpace(line)
 		if rest, ok := strings.CutPrefix(line, "until "); ok { // until PATTERN rollcall …: a reading command with its check
@@ -156,7 +157,7 @@ func markAll(found map[string]bool, flags []string) {
 	}
 }
 
-// parseLine finds the command and the flags of a line of a story.
+// parseLine returns the command and the flags of a line of a script.
 func parseLine(line string, commands map[string]*cobra.Command) (path string, flags []string) {
 	words := strings.Fields(line)[1:]
 	for n := min(4, len(words)); n > 0; n-- {
@@ -179,11 +180,11 @@ func TestAStoryThatReadsNothingBackCoversNothing(t *testing.T) {
 	commands := leaves(t)
 	for story, want := range map[string]bool{
 		"rollcall app set a b --scope all\nrollcall app show a b\nstdout 'Scope all'\n": true,
-		"rollcall app set a b --scope all\nstdout 'scope all'\n":                        false, // its own words
-		"rollcall app set a b --scope all\nrollcall app show a b\n":                     false, // nothing looked at
+		"rollcall app set a b --scope all\nstdout 'scope all'\n":                        false, // checks its own output
+		"rollcall app set a b --scope all\nrollcall app show a b\n":                     false, // nothing is checked
 		"! rollcall app set a b --scope all\nrollcall app show a b\nstdout x\n":         false, // refused
-		"! rollcall app set a b --scope all\nstderr x\n":                                false, // refused, with its reason
-		"! rollcall app set a b --scope all\nstdout x\n":                                true,  // answered with exit code 2
+		"! rollcall app set a b --scope all\nstderr x\n":                                false, // refused, with a reason
+		"! rollcall app set a b --scope all\nstdout x\n":                                true,  // ended with exit code 2
 	} {
 		if got := readBack(story, commands)["app set --scope"]; got != want {
 			t.Errorf("%q: got %v, want %v", story, got, want)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// TestTheFirstOperatorsLinkIsInNoLog: every start of a server without an operator would leave a
-// live link in the log.
+// TestTheFirstOperatorsLinkIsInNoLog checks that the first operator's link is not logged. Otherwise
+// every start of a server without an operator would leave a usable link in the log.
 func TestTheFirstOperatorsLinkIsInNoLog(t *testing.T) {
 	t.Parallel()
 	for _, screen := range []bool{false, true} {

@@ -14,7 +14,7 @@ import (
 	standardwebhooks "github.com/standard-webhooks/standard-webhooks/libraries/go"
 )
 
-// hookServer takes webhooks at $HOOKS. Below /down it takes nothing.
+// hookServer is an endpoint for webhooks at $HOOKS. It refuses every request below /down.
 type hookServer struct {
 	*httptest.Server
 	mu  sync.Mutex
@@ -43,13 +43,14 @@ func newHookServer() *hookServer {
 		defer s.mu.Unlock()
 		s.got = append(s.got, hookRequest{r.URL.Path, r.Header.Clone(), string(body)})
 		w.WriteHeader(http.StatusAccepted)
-		io.WriteString(w, "taken") //nolint:errcheck // the sender reads a part
+		io.WriteString(w, "taken") // the sender reads only a part
 	}))
 	return s
 }
 
-// hookInScript is "hook PATH SECRETFILE PATTERN": waits until the server at $HOOKS has taken a
-// request at the path whose body matches the pattern, and which the secret in the file verifies.
+// hookInScript implements the command "hook PATH SECRETFILE PATTERN" of scripts. It waits until the
+// server at $HOOKS has received a request at the path. The body of the request must match the
+// pattern, and the secret in the file must verify the request.
 func hookInScript(ts *testscript.TestScript, neg bool, args []string, s *hookServer) {
 	v, err := standardwebhooks.NewWebhook(strings.TrimSpace(ts.ReadFile(args[1])))
 	ts.Check(err)

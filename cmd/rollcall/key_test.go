@@ -16,7 +16,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// folder is a database in a folder of its own, and the commands that are run on it.
+// folder is a database in its own folder. Its methods run commands on the database.
 type folder struct {
 	t        *testing.T
 	database string
@@ -24,7 +24,7 @@ type folder struct {
 
 func (f folder) path(name string) string { return filepath.Join(filepath.Dir(f.database), name) }
 
-// run runs a command and returns its exit code and what it printed, both streams together.
+// run runs a command. It returns the exit code and the output of both streams together.
 func (f folder) run(args ...string) (int, string) {
 	f.t.Helper()
 	var out bytes.Buffer
@@ -43,7 +43,7 @@ func (f folder) must(args ...string) string {
 	return out
 }
 
-// listener is an application that notes which tokens it is shown.
+// listener is an application that records the tokens that it receives.
 type listener struct {
 	*httptest.Server
 	mu    sync.Mutex
@@ -72,14 +72,15 @@ func (l *listener) last() string {
 	return l.shown[len(l.shown)-1]
 }
 
-// forget drops what was asked so far: saving a Tenant URL asks the application already.
+// forget drops the recorded tokens, because saving a Tenant URL already sends requests to the
+// application.
 func (l *listener) forget() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.shown = nil
 }
 
-// newFolder has an application with a Secret Token.
+// newFolder returns a folder whose database has an application with a Secret Token.
 func newFolder(t *testing.T) (folder, *listener) {
 	f := folder{t: t, database: filepath.Join(t.TempDir(), "rollcall.db")}
 	app := newListener(t)
@@ -92,7 +93,7 @@ func newFolder(t *testing.T) (folder, *listener) {
 	return f, app
 }
 
-// sends checks that Test Connection shows the application the stored token.
+// sends checks that Test Connection sends the stored token to the application.
 func (f folder) sends(app *listener, when string) {
 	f.t.Helper()
 	f.must("provision", "test", "contoso", "Acme")
@@ -103,7 +104,8 @@ func (f folder) sends(app *listener, when string) {
 
 func (f folder) exec(statement string, args ...any) {
 	f.t.Helper()
-	// The store settles how SQLite keeps its pages, which must happen before anything else opens a database.
+	// The store configures the memory of SQLite, which must happen before another package opens a
+	// database.
 	first, err := store.Open(f.t.Context(), filepath.Join(f.t.TempDir(), "first.db"), store.Options{})
 	if err != nil {
 		f.t.Fatal(err)
@@ -175,7 +177,7 @@ func TestKeyRotate(t *testing.T) {
 	if info, err := os.Stat(f.path("rollcall.db.key")); err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the key file has mode %v, %v; want 0600", info.Mode(), err)
 	}
-	// What was sealed with the old key is gone: the old key alone opens nothing.
+	// The old key must no longer open the credentials.
 	if err := os.WriteFile(f.path("rollcall.db.key"), []byte(old), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -188,13 +190,14 @@ func TestKeyRotate(t *testing.T) {
 	f.sends(app, "with both keys")
 }
 
-// TestKeyRotateOverSeveralMachines follows the long way of the command's help, with a copy of the file as another machine has it.
+// TestKeyRotateOverSeveralMachines follows the steps in the command's help for several machines. It
+// keeps a copy of the key file, as another machine has it.
 func TestKeyRotateOverSeveralMachines(t *testing.T) {
 	t.Parallel()
 	f, app := newFolder(t)
 	elsewhere := f.path("elsewhere")
 	f.must("key", "rotate", "--prepare")
-	f.must("key", "rotate", "--prepare") // sent twice: still one new key
+	f.must("key", "rotate", "--prepare") // a second call must not add another key
 	prepared := f.file("rollcall.db.key")
 	if n := strings.Count(prepared, `"keyId"`); n != 2 {
 		t.Fatalf("got %d keys in the ring, want 2: %s", n, prepared)
@@ -208,7 +211,7 @@ func TestKeyRotateOverSeveralMachines(t *testing.T) {
 	if got := app.last(); got != "Bearer STORED-SECRET-1" {
 		t.Errorf("the other machine shows %q", got)
 	}
-	// The other machine saves a token with the key that it still takes for the newest.
+	// The other machine saves a token with the key that was the newest when it got its file.
 	f.must("--key-file", elsewhere, "app", "set", "contoso", "Acme", "--secret-token-file", f.path("token.txt"))
 	f.must("key", "rotate", "--finish")
 	f.sends(app, "after everything is finished")
@@ -251,7 +254,7 @@ func TestKeyResetKeepsTheFileItReplaces(t *testing.T) {
 	}
 }
 
-// TestASecretTokenIsNotSentWhereTheDatabaseSaysSo changes the Tenant URL behind the program's back.
+// TestASecretTokenIsNotSentWhereTheDatabaseSaysSo changes the Tenant URL directly in the database.
 func TestASecretTokenIsNotSentWhereTheDatabaseSaysSo(t *testing.T) {
 	t.Parallel()
 	f, app := newFolder(t)
@@ -333,8 +336,8 @@ func TestLoopbackIsOpenWhereTheInstallationIsLocal(t *testing.T) {
 	f.must("--public-url", "http://localhost:9999", "provision", "test", "contoso", "Acme")
 }
 
-// TestEveryLandedSchemaOpens brings databases of earlier versions up to date: what they hold is there, the stored token is sent,
-// and it is bound to its origin from then on.
+// TestEveryLandedSchemaOpens migrates databases of earlier versions. Their data must still be
+// there, the stored token must be sent, and the token must then be bound to its origin.
 func TestEveryLandedSchemaOpens(t *testing.T) {
 	t.Parallel()
 	fixtures, err := filepath.Glob("testdata/databases/*.sql")

@@ -37,21 +37,23 @@ func TestMain(m *testing.M) {
 	testscript.Main(cleaning{m}, map[string]func(){"rollcall": main})
 }
 
-// cleaning removes the real binary when the tests have run.
+// cleaning removes the binary after the tests have run.
 type cleaning struct{ m *testing.M }
 
 func (c cleaning) Run() int { return max(c.m.Run(), binary.Clean()) }
 
-// TestScript runs the stories of testdata/script: what an administrator types, and what must come back.
+// TestScript runs the scripts in testdata/script. They have the commands that an administrator
+// types, and the expected output.
 func TestScript(t *testing.T) {
 	t.Parallel()
 	testscript.Run(t, scripts("testdata/script", mailbox.New(t, mailbox.Options{}), providerForScripts(t)))
 }
 
-// scripts says how stories run: without the environment of whoever runs the tests, and with some commands of their own.
-// "rollcall" is the real binary: a command does one thing after the other and ends, so the race detector, which takes five times the
-// processor time to start, finds nothing in it. A server does many things at once: "serve" runs this test's program, with the detector when
-// the tests have it.
+// scripts returns how scripts run: without the environment variables of the person who runs the
+// tests, and with some additional commands. "rollcall" is the real binary without the race
+// detector. A command does one step after the other, so the detector would find nothing, and it
+// makes the start five times slower. A server does many things at the same time. So "serve" runs
+// the binary of this test, with the detector if the tests run with it.
 func scripts(dir string, box *mailbox.Server, op *openidtest.Provider) testscript.Params {
 	hooks := newHookServer()
 	return testscript.Params{
@@ -83,7 +85,7 @@ func scripts(dir string, box *mailbox.Server, op *openidtest.Provider) testscrip
 	}
 }
 
-// environment lists the variables that commands read.
+// environment returns the variables that commands read.
 func environment() []string {
 	return []string{
 		"ROLLCALL_DATABASE", "ROLLCALL_KEY_FILE", "ROLLCALL_PUBLIC_URL", "ROLLCALL_LISTEN", "ROLLCALL_LOG",
@@ -92,8 +94,9 @@ func environment() []string {
 	}
 }
 
-// serveInScript is "serve [FLAG...]": a server, on a free port unless --listen says otherwise, until the script ends or "serve stop".
-// $URL is its address. What it prints is in serve.stdout and serve.log.
+// serveInScript implements the command "serve [FLAG...]" of scripts. It starts a server, which runs
+// until the script ends or until "serve stop". Without --listen, the server gets a free port. $URL
+// is its address. Its output is in serve.stdout and serve.log.
 func serveInScript(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) == 1 && args[0] == "stop" {
 		stopServer(ts)
@@ -146,7 +149,7 @@ func serveInScript(ts *testscript.TestScript, neg bool, args []string) {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 			ts.Logf("stop the server: %v", err)
 		}
-		// A server that the race detector has something to say about ends with an exit code of its own.
+		// If the race detector has found something, the server ends with an exit code other than 0.
 		if err := <-ended; err != nil {
 			ts.Fatalf("serve ended: %v; see serve.log:\n%s", err, ts.ReadFile("serve.log"))
 		}
@@ -154,12 +157,14 @@ func serveInScript(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Defer(func() { stopServer(ts) })
 }
 
-// getInScript is "get URL [NAME:VALUE...]": prints the status, the header and the body of the answer to a GET with these headers.
+// getInScript implements the command "get URL [NAME:VALUE...]" of scripts. It sends a GET with
+// these headers, and prints the status, the headers and the body of the answer.
 func getInScript(ts *testscript.TestScript, neg bool, args []string) {
 	askInScript(ts, neg, http.MethodGet, args)
 }
 
-// postInScript is "post URL [NAME:VALUE...]": get, but sends a form without fields.
+// postInScript implements the command "post URL [NAME:VALUE...]" of scripts. It is like "get", but
+// sends a form without fields.
 func postInScript(ts *testscript.TestScript, neg bool, args []string) {
 	askInScript(ts, neg, http.MethodPost, args)
 }
@@ -183,7 +188,8 @@ func askInScript(ts *testscript.TestScript, neg bool, method string, args []stri
 	ts.Check(resp.Write(ts.Stdout()))
 }
 
-// untilInScript is "until PATTERN COMMAND...": runs the command until its output matches, for what a server does in its own time.
+// untilInScript implements the command "until PATTERN COMMAND..." of scripts. It repeats the
+// command until the output matches, because a server works in the background.
 func untilInScript(ts *testscript.TestScript, neg bool, args []string) {
 	pattern, err := regexp.Compile("(?m)" + args[0])
 	ts.Check(err)
@@ -200,8 +206,9 @@ func untilInScript(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// mailInScript is "mail ADDRESS PATTERN": waits until the mail server at $MAILSERVER has taken a mail for the address whose subject, empty
-// line and text match. With "!", no mail for the address may match now.
+// mailInScript implements the command "mail ADDRESS PATTERN" of scripts. It waits until the mail
+// server at $MAILSERVER has received a matching mail for the address. The pattern is compared with
+// the subject, an empty line and the text. With "!", no mail for the address may match now.
 func mailInScript(ts *testscript.TestScript, neg bool, args []string, box *mailbox.Server) {
 	pattern, err := regexp.Compile("(?m)" + args[1])
 	ts.Check(err)
@@ -226,8 +233,8 @@ func mailInScript(ts *testscript.TestScript, neg bool, args []string, box *mailb
 	ts.Fatalf("no mail for %s matches %q:\n%s", args[0], args[1], strings.Join(all, "\n---\n"))
 }
 
-// providerForScripts is the OpenID provider at $PROVIDER. It knows the operators of
-// https://people.example.com as its client, and two people.
+// providerForScripts starts the OpenID provider at $PROVIDER. It has two people. Its client is the
+// sign-in of operators of https://people.example.com.
 func providerForScripts(t *testing.T) *openidtest.Provider {
 	t.Helper()
 	op := openidtest.New(t)
@@ -237,8 +244,9 @@ func providerForScripts(t *testing.T) *openidtest.Provider {
 	return op
 }
 
-// signInInScript is "signin ADDRESS NAME": signs a person in at the provider, to which ADDRESS leads, and prints the path and query of the
-// address to which the provider redirects with its answer.
+// signInInScript implements the command "signin ADDRESS NAME" of scripts. ADDRESS leads to the
+// provider, where the command signs a person in. The provider redirects with its answer. The
+// command prints the path and the query of the address of this redirect.
 func signInInScript(ts *testscript.TestScript, _ bool, args []string, op *openidtest.Provider) {
 	back, err := op.TrySignIn(context.Background(), args[0], args[1])
 	ts.Check(err)
@@ -246,7 +254,8 @@ func signInInScript(ts *testscript.TestScript, _ bool, args []string, op *openid
 	ts.Check(err)
 }
 
-// saveInScript is "save NAME [PATTERN]": puts what the last command printed, or the part in brackets, into a variable.
+// saveInScript implements the command "save NAME [PATTERN]" of scripts. It puts the output of the
+// last command into a variable, or the part of the output that the pattern has in brackets.
 func saveInScript(ts *testscript.TestScript, _ bool, args []string) {
 	text := strings.TrimSpace(ts.ReadFile("stdout"))
 	if len(args) > 1 {
@@ -259,7 +268,8 @@ func saveInScript(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Setenv(args[0], text)
 }
 
-// certificateInScript is "certificate CERT KEY": makes a certificate that signs itself.
+// certificateInScript implements the command "certificate CERT KEY" of scripts. It makes a
+// self-signed certificate.
 func certificateInScript(ts *testscript.TestScript, _ bool, args []string) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	ts.Check(err)
@@ -272,7 +282,7 @@ func certificateInScript(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: private}), 0o600))
 }
 
-// servers are how to stop the server of each running story.
+// servers holds a function for each running script that stops its server.
 var servers sync.Map
 
 func stopServer(ts *testscript.TestScript) {
@@ -281,7 +291,7 @@ func stopServer(ts *testscript.TestScript) {
 	}
 }
 
-// transport trusts every certificate: those of stories are their own.
+// transport accepts every certificate, because scripts make their own certificates.
 func transport() *http.Transport {
 	return &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}, DisableKeepAlives: true}
 }

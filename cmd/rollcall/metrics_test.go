@@ -21,13 +21,13 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/outbound"
 )
 
-// watched is a server whose metrics are read.
+// watched is a running server whose metrics are read.
 type watched struct {
 	t            *testing.T
 	url, metrics string
 	pid          int
-	log          func() string // what it has said so far
-	wait         func() int    // returns the exit code when it has ended
+	log          func() string // returns the log so far
+	wait         func() int    // waits until the server has ended, and returns its exit code
 }
 
 var toldAddress = regexp.MustCompile(`msg=(serving|metrics) address=(\S+)`)
@@ -90,7 +90,8 @@ func serveWatched(t *testing.T, f folder) watched {
 	return w
 }
 
-// read returns the samples by name, those of one name with different labels added up, and each by its labels.
+// read returns the value of each sample by its name and labels. It also returns, by name, the sum
+// of the samples of one name.
 func (w watched) read() map[string]float64 {
 	w.t.Helper()
 	resp, err := http.Get(w.metrics)
@@ -159,7 +160,8 @@ func TestTheEngineDoesNotReachTheMetrics(t *testing.T) {
 	}
 }
 
-// TestEveryDocumentedMetric reads each metric of docs/operations.md from a server, and sees those move that requests and jobs move.
+// TestEveryDocumentedMetric reads each metric in docs/operations.md from a server. It checks that
+// requests and jobs change the metrics that they should change.
 func TestEveryDocumentedMetric(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile("../../docs/operations.md")

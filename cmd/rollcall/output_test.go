@@ -10,7 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision"
 )
 
-// hostileText clears the screen, renames the window, begins another line, and is no text at its end.
+// hostileText clears the screen, changes the title of the window, begins another line, and ends
+// with bytes that are not text.
 const hostileText = "\x1b[2J\x1b]0;owned\x07\u009b31m\nsuccess  disable  Kim: active\r\n\x7f\xff"
 
 func TestNamesOfOthersDoNotSteerTheTerminal(t *testing.T) {

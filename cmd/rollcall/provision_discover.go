@@ -130,6 +130,9 @@ trail. With --json one document, with each matching attribute and its values.`,
 				return c.discoveredCSV(cmd, s, h, app, q)
 			}
 			_, complete, err := s.engine.LastDiscoveries(cmd.Context(), jobKey(h, app))
+			if err == nil && complete.ID == "" {
+				err = provision.ErrNoDiscovery // also if the first discovery ends before the accounts are read below
+			}
 			if err != nil {
 				return err
 			}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -60,7 +61,7 @@ func (c *command) showPlan(h *directory.Handle, app directory.Application, p pro
 		}{p.Report, p.Hash, p.Expires, p.Undo})
 	} else {
 		err = printPlanReport(peopleWriter{c.stdout}, p.Report)
-		if err == nil && p.Hash != "" && p.Report.Operations() > 0 {
+		if err == nil && p.Hash != "" && p.Report.SomethingToDo() {
 			_, err = fmt.Fprintf(peopleWriter{c.stdout}, "This is plan %s, kept until %s. To send exactly this: rollcall provision plan approve %s %q %s, then plan apply.\n",
 				p.Short(), c.formatTime(p.Expires), h.Directory.Name, app.Name, p.Short())
 		}
@@ -125,6 +126,15 @@ func planOperations(r provision.PlanReport) string {
 	if r.NotUndone > 0 {
 		text += fmt.Sprintf(", %d left as they are", r.NotUndone)
 	}
+	if r.MembersAdded+r.MembersRemoved+r.MembersOnHold > 0 {
+		text += fmt.Sprintf("; members: %d to add, %d to remove", r.MembersAdded, r.MembersRemoved)
+		if r.MembersOnHold > 0 {
+			text += fmt.Sprintf(", %d on hold", r.MembersOnHold)
+		}
+	}
+	if r.References > 0 {
+		text += fmt.Sprintf("; managers: %d to set or remove", r.References)
+	}
 	return text
 }
 
@@ -132,6 +142,9 @@ func planOutcomes(n provision.PlanCounts) string {
 	text := fmt.Sprintf("%d sent, %d failed, %d left out", n.Sent, n.Failed, n.LeftOut)
 	if n.Due > 0 {
 		text += fmt.Sprintf(", %d not sent yet", n.Due)
+	}
+	if n.MembersSent+n.MembersFailed+n.MembersLeftOut > 0 {
+		text += fmt.Sprintf("; members: %d sent, %d failed, %d left out", n.MembersSent, n.MembersFailed, n.MembersLeftOut)
 	}
 	return text
 }
@@ -206,6 +219,16 @@ func (c *command) printPlannedRow(row provision.PlannedRow) error {
 	if err := printPlannedObject(w, row.PlannedObject); err != nil {
 		return err
 	}
+	for _, members := range [][]provision.PlannedMember{row.Removed, row.Added} {
+		for _, m := range members {
+			if m.Outcome == "" || m.Outcome == provision.PlanSent {
+				continue
+			}
+			if _, err := fmt.Fprintf(w, "           %s %s: %s\n", planResultWords(m.Outcome), oneLine(m.DisplayName), oneLine(m.OutcomeText)); err != nil {
+				return err
+			}
+		}
+	}
 	switch row.Outcome {
 	case "":
 		return nil
@@ -213,11 +236,22 @@ func (c *command) printPlannedRow(row provision.PlannedRow) error {
 		_, err := fmt.Fprintf(w, "           not sent yet. %s\n", oneLine(row.OutcomeText))
 		return err
 	case provision.PlanLeftOut:
+		if row.OutcomeText == "" { // the members are named above
+			return nil
+		}
 		_, err := fmt.Fprintf(w, "           left out: %s\n", oneLine(row.OutcomeText))
 		return err
 	}
 	_, err := fmt.Fprintf(w, "           %s %s\n", row.Outcome, oneLine(row.OutcomeText))
 	return err
+}
+
+// planResultWords returns the result of a planned change of a member in words.
+func planResultWords(r provision.PlanResult) string {
+	if r == provision.PlanLeftOut {
+		return "left out"
+	}
+	return string(r)
 }
 
 func (c *command) provisionPlanApprove() *cobra.Command {
@@ -226,14 +260,22 @@ func (c *command) provisionPlanApprove() *cobra.Command {
 		Use: "approve DIRECTORY APP HASH", Short: "Approve a plan, so that it can be applied", Args: exactArguments("DIRECTORY", "APP", "HASH"),
 		Long: `Approves the operations of a plan, also those that are on hold or would be. Nothing
 is sent yet: rollcall provision plan apply does that. Asks first if accounts would be
-disabled or deleted; --yes answers that question.`,
+disabled or deleted, or if memberships of groups end; --yes answers that question.`,
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
 			p, err := s.engine.FindPlan(cmd.Context(), jobKey(h, app), args[0])
 			if err != nil {
 				return err
 			}
-			if takes := p.Report.Disables + p.Report.Deletes + p.Report.OnHold; takes > 0 {
-				question := fmt.Sprintf("Plan %s takes access away: %s of %s at %s.", p.Short(), phrase.Count(takes, "operation disables or deletes", "operations disable or delete"), h.Directory.Name, app.Name)
+			takes, ends := p.Report.Disables+p.Report.Deletes+p.Report.OnHold, p.Report.MembersRemoved+p.Report.MembersOnHold
+			if takes+ends > 0 {
+				var what []string
+				if takes > 0 {
+					what = append(what, phrase.Count(takes, "operation disables or deletes", "operations disable or delete"))
+				}
+				if ends > 0 {
+					what = append(what, phrase.Count(ends, "removal of a member", "removals of members"))
+				}
+				question := fmt.Sprintf("Plan %s takes access away: %s of %s at %s.", p.Short(), strings.Join(what, ", "), h.Directory.Name, app.Name)
 				if err := c.confirm(cmd, yes, question, p.Hash[:min(6, len(p.Hash))]); err != nil {
 					return err
 				}
@@ -267,10 +309,12 @@ func (c *command) provisionPlanApply() *cobra.Command {
 	var timeout time.Duration
 	cmd := &cobra.Command{
 		Use: "apply DIRECTORY APP HASH", Short: "Send the operations of an approved plan, and nothing else", Args: exactArguments("DIRECTORY", "APP", "HASH"),
-		Long: `Sends exactly the operations of an approved plan. Each person is evaluated once
-more: if something else would be sent now, nothing is sent for that person, and
-rollcall provision plan show names them. It works whether provisioning is started or
-paused. If it is interrupted, the same command goes on.
+		Long: `Sends exactly the operations of an approved plan: people and groups first, then the
+managers whose accounts were created, then the members of groups. Each person is
+evaluated once more: if something else would be sent now, nothing is sent for that
+person, and rollcall provision plan show names them; a member of a group that changed
+meanwhile is left out alone. It works whether provisioning is started or paused. If it
+is interrupted, the same command goes on.
 
 Exit codes: 0 if all was sent; 1 if an operation failed or was left out; 3 if one has
 to wait, or if --timeout ended it.`,
@@ -299,14 +343,14 @@ to wait, or if --timeout ended it.`,
 			}
 			if err := c.print(keptPlanJSON{p, counts}, func(w io.Writer) {
 				fmt.Fprintf(w, "Plan %s: %s.\n", p.Short(), planOutcomes(counts))
-				if counts.Failed+counts.LeftOut+counts.Due > 0 {
+				if counts.Failed+counts.LeftOut+counts.Due+counts.MembersFailed+counts.MembersLeftOut > 0 {
 					fmt.Fprintf(w, "See each of them with: rollcall provision plan show %s %q %s\n", h.Directory.Name, app.Name, p.Short())
 				}
 			}); err != nil {
 				return err
 			}
 			switch {
-			case counts.Failed+counts.LeftOut > 0:
+			case counts.Failed+counts.LeftOut+counts.MembersFailed+counts.MembersLeftOut > 0:
 				return errAlreadyPrinted
 			case counts.Due > 0:
 				return errLeftWaiting

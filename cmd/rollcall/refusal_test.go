@@ -29,13 +29,13 @@ func TestAnErrorIsOneSentenceAndAnExitCode(t *testing.T) {
 		{errAlreadyPrinted, "", 1},
 		{errors.New("the disk is full"), "rollcall: the disk is full\n", 1},
 		{usagef(create, "--expires: %w", errors.New("no number")), "rollcall: --expires: no number\nTry 'rollcall create --help'.\n", 2},
-		// A question without a terminal to answer it is no mistake of the command line.
+		// A question without a terminal is not an error in the command line.
 		{unansweredError{"This deletes 3 users. Nothing was changed. To do it, add --yes"}, "This deletes 3 users. Nothing was changed. To do it, add --yes\n", 4},
 		{
 			fmt.Errorf("rename the site to acme: %w", site.ErrNameTaken),
 			"rollcall: rename the site to acme: there is a site of that name already; choose another name\n", 1,
 		},
-		// A refusal with a command or a flag that does what it advises.
+		// A refusal names a command or flag that follows its advice.
 		{
 			live[:1].Refuse(),
 			"rollcall: " + live[0].Label() + " is live already; add --replace to end it now, or --until-used to keep it until the new one is used\n", 1,
@@ -50,10 +50,10 @@ func TestAnErrorIsOneSentenceAndAnExitCode(t *testing.T) {
 			directory.ErrNoDirectory.Because("there is no directory %q, nor any other", "contoso").Advise("make one first").WithData("contoso"),
 			"rollcall: there is no directory \"contoso\", nor any other; make one with: rollcall directory create contoso\n", 1,
 		},
-		// The field is named once.
+		// The message names the field only once.
 		{refusal.New(refusal.Invalid, "mail", "this is not an address"), "rollcall: mail: this is not an address\n", 1},
 		{refusal.New(refusal.Invalid, "mail", "mail is not an address"), "rollcall: mail is not an address\n", 1},
-		// A target's answer in its words, not its codes.
+		// The message has the words of a target's answer, but not its codes.
 		{
 			fmt.Errorf("the application was not made: %w", &provision.TargetError{Code: "Unauthorized", Status: 401, Detail: "The token is refused.", Advice: "Enter another one."}),
 			"rollcall: the application was not made: The token is refused. Enter another one.\n", 1,

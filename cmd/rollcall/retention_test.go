@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// TestPruneRemovesWhatItCounted runs the command eight years later.
+// TestPruneRemovesWhatItCounted runs the command with a clock that is eight years later.
 func TestPruneRemovesWhatItCounted(t *testing.T) {
 	t.Parallel()
 	f := folder{t, filepath.Join(t.TempDir(), "rollcall.db")}
@@ -40,13 +40,13 @@ func TestPruneRemovesWhatItCounted(t *testing.T) {
 	}
 }
 
-// TestSiteDeleteRemovesTheRowsItself needs no server.
+// TestSiteDeleteRemovesTheRowsItself deletes a site while no server runs.
 func TestSiteDeleteRemovesTheRowsItself(t *testing.T) {
 	t.Parallel()
 	f := folder{t, filepath.Join(t.TempDir(), "rollcall.db")}
 	f.must("site", "create", "acme", "--admin", "kim@acme.example")
 	f.must("site", "delete", "acme", "--yes")
-	f.must("site", "create", "acme") // the name is free
+	f.must("site", "create", "acme") // the name can be used again
 	db, err := sql.Open("sqlite", f.database)
 	if err != nil {
 		t.Fatal(err)

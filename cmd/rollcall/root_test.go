@@ -8,7 +8,8 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// leaves are the commands that do something, by their paths; cobra's own are left out.
+// leaves returns the commands that do something, by their paths. It leaves out cobra's own
+// commands.
 func leaves(t *testing.T) map[string]*cobra.Command {
 	t.Helper()
 	all := map[string]*cobra.Command{}

@@ -50,6 +50,9 @@ const shutdownTimeout = 15 * time.Second
 // be read again.
 const refreshCheckInterval = time.Minute
 
+// driftLimit is how long the comparison of one application may take.
+const driftLimit = 6 * time.Hour
+
 // pruneCheckInterval is how often a server checks whether it must prune.
 const pruneCheckInterval = time.Minute
 
@@ -296,6 +299,12 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	discover := &runner.Runner{
 		Kind: provision.DiscoveryKind, Leases: s.leases, Owner: s.owner, Advance: s.engine.AdvanceDiscovery, Log: s.log, Now: c.now,
 	}
+	drift := &runner.Runner{
+		Kind: provision.DriftKind, Leases: s.leases, Owner: s.owner, Log: s.log, Now: c.now, Workers: 1, SliceLimit: driftLimit,
+		Advance: func(ctx context.Context, key string, _ int64) (time.Time, error) {
+			return s.engine.AdvanceDrift(ctx, key, s.owner)
+		},
+	}
 	// The indexing does not use River, even on PostgreSQL. There is rarely anything to index, so a
 	// lease is enough to make only one server do it.
 	index := &runner.Runner{
@@ -346,6 +355,7 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 	}
 	g.Go(func() error { return untilDone(gctx, work.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, discover.Run(gctx)) })
+	g.Go(func() error { return untilDone(gctx, drift.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, index.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, prune.Run(gctx)) })
 	g.Go(func() error { return untilDone(gctx, remove.Run(gctx)) })

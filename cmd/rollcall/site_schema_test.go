@@ -18,7 +18,7 @@ import (
 const badges = `{"schemas":[{"id":"urn:example:Badge","attributes":[{"name":"number","type":"integer"},{"name":"floor"}]}],
 	"extensions":[{"resourceType":"User","schema":"urn:example:Badge"}]}`
 
-// badgedDatabase is the file of a database with a site acme where two people have badges.
+// badgedDatabase returns the path of a database with the site acme, where two people have badges.
 func badgedDatabase(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "rollcall.db")

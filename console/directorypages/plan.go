@@ -59,7 +59,11 @@ type plannedRow struct {
 	OutcomeTone              console.Tone
 	AddedNames, RemovedNames []string // names of the members that the plan adds to the group or removes from it
 	MoreMembersText          string   // says how many further members there are; may be empty
+	MemberOutcomes           []memberOutcome
 }
+
+// memberOutcome says why a planned change of a member was not sent.
+type memberOutcome struct{ Name, Text string }
 
 type attributeChange struct{ Path, Old, New string }
 
@@ -144,6 +148,9 @@ func (pg *planPage) fillState(v *appVisit, plan provision.StoredPlan, counts pro
 		pg.Decisions = append(pg.Decisions, planDecision{Text: text, Icon: icon, IsPrimary: primary, URL: v.url("/provisioning/plan/decide") + "?" + url.Values{"plan": {plan.ID}, "do": {do}}.Encode()})
 	}
 	done := fmt.Sprintf("%s sent, %s failed, %s left out because something had changed.", console.GroupDigits(counts.Sent), console.GroupDigits(counts.Failed), console.GroupDigits(counts.LeftOut))
+	if counts.MembersSent+counts.MembersFailed+counts.MembersLeftOut > 0 {
+		done += fmt.Sprintf(" Members of groups: %s sent, %s failed, %s left out.", console.GroupDigits(counts.MembersSent), console.GroupDigits(counts.MembersFailed), console.GroupDigits(counts.MembersLeftOut))
+	}
 	switch plan.State {
 	case provision.PlanMaking:
 		pg.Progress = "The plan is being made. " + console.PluralForms(plan.Report.Read, "person was", "people were") + " looked at so far"
@@ -161,7 +168,7 @@ func (pg *planPage) fillState(v *appVisit, plan provision.StoredPlan, counts pro
 			return
 		}
 		pg.Expires = plan.Expires
-		if plan.Report.Operations() == 0 {
+		if !plan.Report.SomethingToDo() {
 			return
 		}
 		if plan.State == provision.PlanReady {
@@ -179,7 +186,7 @@ func (pg *planPage) fillState(v *appVisit, plan provision.StoredPlan, counts pro
 	case provision.PlanApplied:
 		pg.State.Tone = console.ToneGood
 		pg.ResultNotice = &console.Notice{Tone: console.ToneGood, Title: "This plan was applied by " + console.ActorName(plan.AppliedBy), Text: done}
-		if counts.Failed+counts.LeftOut > 0 {
+		if counts.Failed+counts.LeftOut+counts.MembersFailed+counts.MembersLeftOut > 0 {
 			pg.ResultNotice.Tone = console.ToneWarning
 		}
 		if counts.Sent > 0 {
@@ -223,11 +230,12 @@ func (p *Pages) addPlannedRows(ctx context.Context, v *appVisit, pg *planPage, p
 		{"Left as they are", report.NotUndone},
 		{"Add members", report.MembersAdded},
 		{"Remove members", report.MembersRemoved},
+		{"Members on hold", report.MembersOnHold},
 		{"Set managers", report.References},
 	} {
 		// Some numbers are shown only if they are not zero, because many jobs have no groups and
 		// managers, and few plans have operations on hold or take something back.
-		always := f.name != "On hold" && f.name != "Left as they are" && !strings.HasSuffix(f.name, "members") && !strings.HasSuffix(f.name, "managers")
+		always := f.name != "On hold" && f.name != "Left as they are" && !strings.Contains(strings.ToLower(f.name), "members") && !strings.HasSuffix(f.name, "managers")
 		if always || f.n > 0 {
 			pg.Counts = append(pg.Counts, console.Fact{Name: f.name, Value: console.GroupDigits(f.n)})
 		}
@@ -290,10 +298,27 @@ func (v *appVisit) newPlannedRowWithOutcome(row provision.PlannedRow) plannedRow
 		one.Outcome, one.OutcomeTone = "Sent.", console.ToneGood
 	case provision.PlanFailed:
 		one.Outcome, one.OutcomeTone = "Failed: "+row.OutcomeText, console.ToneProblem
+		if row.OutcomeText == "" {
+			one.Outcome = "Some members could not be changed."
+		}
 	case provision.PlanLeftOut:
 		one.Outcome, one.OutcomeTone = "Left out: "+row.OutcomeText, console.ToneWarning
+		if row.OutcomeText == "" {
+			one.Outcome = "Some members were left out because something had changed."
+		}
 	case provision.PlanNotBegun:
 		one.Outcome, one.OutcomeTone = "Cancelled before it was sent.", console.ToneQuiet
+	}
+	for _, members := range [][]provision.PlannedMember{row.Removed, row.Added} {
+		for _, m := range members {
+			switch {
+			case len(one.MemberOutcomes) == maxMembersShown:
+			case m.Outcome == provision.PlanFailed:
+				one.MemberOutcomes = append(one.MemberOutcomes, memberOutcome{Name: m.DisplayName, Text: "failed: " + m.OutcomeText})
+			case m.Outcome == provision.PlanLeftOut:
+				one.MemberOutcomes = append(one.MemberOutcomes, memberOutcome{Name: m.DisplayName, Text: "left out: " + m.OutcomeText})
+			}
+		}
 	}
 	return one
 }
@@ -363,6 +388,9 @@ func (p *Pages) askPlanDecision(w http.ResponseWriter, r *http.Request, v *appVi
 		Fields: []console.HiddenField{{Name: "plan", Value: plan.ID}, {Name: "do", Value: form.Get("do")}},
 	}
 	operations := console.PluralForms(report.Operations(), "operation", "operations")
+	if report.Operations() == 0 {
+		operations = "this plan"
+	}
 	var consequences []string
 	for _, line := range []struct {
 		n         int
@@ -373,6 +401,10 @@ func (p *Pages) askPlanDecision(w http.ResponseWriter, r *http.Request, v *appVi
 		{report.Disables, "account will be disabled", "accounts will be disabled"},
 		{report.Deletes, "account will be deleted", "accounts will be deleted"},
 		{report.OnHold, "operation that the guard holds will be sent: it disables or deletes an account", "operations that the guard holds will be sent: they disable or delete accounts"},
+		{report.MembersAdded, "member will be added to a group", "members will be added to groups"},
+		{report.MembersRemoved, "member will be removed from a group", "members will be removed from groups"},
+		{report.MembersOnHold, "removal of a member that the guard holds will be sent", "removals of members that the guard holds will be sent"},
+		{report.References, "manager will be set or removed", "managers will be set or removed"},
 	} {
 		if line.n > 0 {
 			consequences = append(consequences, console.PluralForms(line.n, line.one, line.many)+" at "+v.App.Name+".")
@@ -381,13 +413,13 @@ func (p *Pages) askPlanDecision(w http.ResponseWriter, r *http.Request, v *appVi
 	switch form.Get("do") {
 	case approvePlan:
 		pg.Title, pg.Button = "Approve this plan?", "Approve "+operations
-		pg.IsDangerous = report.Disables+report.Deletes+report.OnHold > 0
+		pg.IsDangerous = report.Disables+report.Deletes+report.OnHold+report.MembersRemoved+report.MembersOnHold > 0
 		pg.Consequences = append(consequences, "Nothing is sent before the plan is applied.")
 		pg.Undo = "You can cancel the plan until it is applied."
 	case applyPlan:
 		pg.Title, pg.Button = "Apply this plan?", "Apply "+operations
-		pg.IsDangerous = report.Disables+report.Deletes+report.OnHold > 0
-		pg.Consequences = append(consequences, "Exactly these are sent. A person who has changed since the plan was made is left out and named.")
+		pg.IsDangerous = report.Disables+report.Deletes+report.OnHold+report.MembersRemoved+report.MembersOnHold > 0
+		pg.Consequences = append(consequences, "Exactly these are sent. A person or a member of a group that has changed since the plan was made is left out and named.")
 		pg.Undo = "What was sent stays sent. Operations that were not sent yet can still be cancelled."
 	default:
 		pg.Title, pg.Button, pg.IsDangerous = "Cancel this plan?", "Cancel the plan", true

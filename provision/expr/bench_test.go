@@ -35,7 +35,8 @@ func BenchmarkGuideMapping(b *testing.B) {
 	}
 }
 
-// BenchmarkLargeMapping evaluates 60 rows for one person: a third of them attributes, the others nested functions.
+// BenchmarkLargeMapping evaluates 60 rows for one person. A third of the rows are attributes; the
+// others are nested functions.
 func BenchmarkLargeMapping(b *testing.B) {
 	sources := []string{
 		`[userPrincipalName]`, `[displayName]`, `[mail]`, `[jobTitle]`, `[department]`,

@@ -13,8 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// Tests from the documentation of each function: its rules for null, the empty string and several
-// values, its limits and its errors.
+// These tests check what the documentation of each function says: its rules for null, the empty
+// string and several values, its limits, and its errors.
 
 func documentedEnv() expr.Env {
 	env := envOf(map[string]expr.Value{
@@ -265,7 +265,7 @@ func TestEachFunction_as_documented(t *testing.T) {
 		{`SelectUniqueValue([nothing], "", "free")`, "free"},
 		{`SelectUniqueValue([nothing], [empty])`, null},
 
-		// Errors that name the place and the value.
+		// The errors name the place and the value.
 		{`Item([several], 4)`, "(error) line 1, column 17: there is no value 4 in [several], which has 3; the first is 1"},
 		{`Item([several], 0)`, "(error) no value 0"},
 		{`Left([mail], [name])`, `(error) line 1, column 14: numChars of Left must be a whole number and is "Ada Lovelace"`},
@@ -327,9 +327,9 @@ func TestEachFunction_as_documented(t *testing.T) {
 	}
 }
 
-// TestEachFunction_gives_what_Microsofts_examples_give has the documented examples that are not in
-// testdata/vectors.json. Those with a comment are of cloud sync or Entra Connect, which share the
-// function.
+// TestEachFunction_gives_what_Microsofts_examples_give checks the documented examples that are not
+// in testdata/vectors.json. An example with a comment is from the documentation of cloud sync or of
+// Entra Connect, which have the same function.
 func TestEachFunction_gives_what_Microsofts_examples_give(t *testing.T) {
 	t.Parallel()
 	const hired, changed = "2012-03-16-07:00", "8/25/2021 5:41:18 PM"
@@ -376,8 +376,8 @@ func TestEachFunction_gives_what_Microsofts_examples_give(t *testing.T) {
 	}
 }
 
-// TestNormalizeDiacritics_replaces_every_letter_of_the_table goes through Microsoft's whole table,
-// of which the vectors have most rows.
+// TestNormalizeDiacritics_replaces_every_letter_of_the_table checks every row of Microsoft's table.
+// The vectors have only most of the rows.
 func TestNormalizeDiacritics_replaces_every_letter_of_the_table(t *testing.T) {
 	t.Parallel()
 	table, err := os.ReadFile("testdata/diacritics.txt")
@@ -510,7 +510,7 @@ func TestFormatDateTime_has_the_formats_of_net(t *testing.T) {
 	}
 	for _, tt := range tests {
 		if tt.want == "(error)" && tt.output == "H" {
-			tt.output = "q" // a standard format that .NET does not have, from an attribute
+			tt.output = "q" // an attribute has this format, which .NET does not know
 		}
 		t.Run(tt.source+" "+tt.input+" "+tt.output, func(t *testing.T) {
 			t.Parallel()
@@ -616,7 +616,7 @@ func TestRandomString_has_at_least_what_is_asked_for(t *testing.T) {
 	}
 }
 
-// counting is a source of bytes that a test can repeat.
+// counting is a source of bytes that yields the same bytes in every run.
 type counting struct{ next byte }
 
 func (c *counting) Read(b []byte) (int, error) {

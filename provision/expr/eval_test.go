@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// envOf makes attributes of strings; nil is an absent one.
+// envOf returns an Env with these attributes. An attribute that is not in values is null.
 func envOf(values map[string]expr.Value) expr.Env {
 	return expr.Env{Attribute: func(name string) expr.Value { return values[name] }}
 }

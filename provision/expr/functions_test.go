@@ -35,7 +35,7 @@ func TestFunctions_knows_every_documented_function(t *testing.T) {
 	}
 }
 
-// exampleEnv is what the examples of the documentation are evaluated with.
+// exampleEnv returns the Env with which an example of the documentation is evaluated.
 func exampleEnv(example expr.Example) expr.Env {
 	return expr.Env{
 		Attribute: func(name string) expr.Value {
@@ -105,7 +105,7 @@ func TestFunctions_are_what_the_documentation_says(t *testing.T) {
 	}
 }
 
-// attributesOf lists what an example is evaluated with, in a fixed order.
+// attributesOf describes the attributes with which an example is evaluated, sorted by name.
 func attributesOf(example expr.Example) string {
 	var parts []string
 	for _, name := range slices.Sorted(maps.Keys(example.Given)) {
@@ -142,5 +142,5 @@ func result(example expr.Example) string {
 	}
 }
 
-// code writes a string as code in a cell of a table.
+// code returns a string in the form of code for a cell of a Markdown table.
 func code(s string) string { return "`" + strings.ReplaceAll(s, "|", `\|`) + "`" }

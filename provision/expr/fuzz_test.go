@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// seeds are the expressions of the documentation.
+// seeds returns the expressions of the documentation.
 func seeds(f *testing.F) []string {
 	all := []string{`Switch([x], "a", "b")`, `IIF("a\"\\" & &HF <> -1.5, ToLower([mail], ), Join(",", [a], , [b], ))`}
 	for _, v := range loadVectors(f) {
@@ -26,7 +26,7 @@ func seeds(f *testing.F) []string {
 	return all
 }
 
-// fuzzEnv gives attributes of every kind, the same each time.
+// fuzzEnv returns an Env with attributes of every kind. The values are the same in each call.
 func fuzzEnv(value string) expr.Env {
 	env := documentedEnv()
 	env.Attribute = func(name string) expr.Value {
@@ -39,8 +39,8 @@ func fuzzEnv(value string) expr.Env {
 	return env
 }
 
-// FuzzParse holds that an expression that can be read has one normal form and one tree, and that an
-// error has a place and a suggestion.
+// FuzzParse checks that an expression that can be parsed has one normal form and one tree, and that
+// an error has a place and a suggestion.
 func FuzzParse(f *testing.F) {
 	for _, text := range seeds(f) {
 		f.Add(text)
@@ -59,9 +59,9 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// FuzzEval holds that an evaluation ends in a value within the limits or an *EvalError with a
-// place, that its normal form and its trace yield the same, and that nothing shows what Redact
-// hides.
+// FuzzEval checks that an evaluation returns a value within the limits, or an *EvalError with a
+// place. The normal form and the trace must give the same value. No output may show a value that
+// Redact hides.
 func FuzzEval(f *testing.F) {
 	for _, text := range seeds(f) {
 		f.Add(text, "ada@example.com")
@@ -84,7 +84,7 @@ func FuzzEval(f *testing.F) {
 			t.Fatalf("Eval of %s: %d bytes", e, size)
 		}
 		if err != nil && strings.Contains(err.Error(), "regular expression took too long") {
-			return // whether it does is the machine's business
+			return // whether the time limit is reached depends on the machine
 		}
 		again, againErr := parse(t, e.String()).Eval(fuzzEnv(value))
 		if got.Text() != again.Text() || (err == nil) != (againErr == nil) {
@@ -97,8 +97,8 @@ func FuzzEval(f *testing.F) {
 	})
 }
 
-// FuzzFromSource holds that a tree that can be read is the tree of its expression, whatever its own
-// texts say.
+// FuzzFromSource checks that a tree that can be read is the tree of its expression, even if the
+// strings in the tree differ.
 func FuzzFromSource(f *testing.F) {
 	for _, text := range seeds(f) {
 		e, err := expr.Parse(text)
@@ -134,7 +134,7 @@ func FuzzFromSource(f *testing.F) {
 	})
 }
 
-// withoutTexts is a tree as a client may write it, with names and types alone.
+// withoutTexts returns a tree that has only names and types, as a client may send it.
 func withoutTexts(n *expr.Node) *expr.Node {
 	out := &expr.Node{Name: n.Name, Type: n.Type}
 	for _, p := range n.Parameters {

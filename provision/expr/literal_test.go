@@ -7,7 +7,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// place is a row that writes a string attribute.
+// place describes a row that writes a string attribute. edit may change the description.
 func place(edit func(p *expr.Place)) expr.Place {
 	p := expr.Place{
 		Source: []expr.Attribute{
@@ -57,7 +57,7 @@ func TestALiteralThatCanNeverWorkIsRefused(t *testing.T) {
 		`Item([proxyAddresses], 900)`:                                        {0, ""},
 		`Item(Split([mail], "@"), 2)`:                                        {0, ""},
 		`DateAdd("yyyy", 5, [hired])`:                                        {0, ""},
-		`DateAdd("yyyy", 9000, [hired])`:                                     {0, ""}, // for a date of antiquity
+		`DateAdd("yyyy", 9000, [hired])`:                                     {0, ""}, // works for a date in antiquity
 		`ToLower([mail], "tr-TR")`:                                           {0, ""},
 		`Mid([mail], 1, 8)`:                                                  {0, ""},
 		`IIF([mail] = "x", Error("no mail"), [mail])`:                        {0, ""},

@@ -60,7 +60,7 @@ func TestParse(t *testing.T) {
 	}
 }
 
-// assertStable checks that text and tree lead back to the same expression.
+// assertStable checks that the string and the tree of an expression give the same expression again.
 func assertStable(t *testing.T, e *expr.Expr) {
 	t.Helper()
 	again, err := expr.Parse(e.String())
@@ -82,7 +82,7 @@ func assertStable(t *testing.T, e *expr.Expr) {
 	}
 }
 
-// treeJSON is a tree as text: cmp compares deeply nested values too slowly.
+// treeJSON returns a tree as JSON, because cmp compares deeply nested values too slowly.
 func treeJSON(t *testing.T, n *expr.Node) string {
 	t.Helper()
 	b, err := json.Marshal(n)

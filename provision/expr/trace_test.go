@@ -10,7 +10,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// drawn is a trace with a line for each step, indented.
+// drawn returns a trace as text, with an indented line for each step.
 func drawn(s *expr.Step, depth int) string {
 	what := s.Value.Text()
 	switch {

@@ -13,7 +13,8 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/expr"
 )
 
-// vector is an example from Microsoft's documentation: testdata/vectors.json names the page of each.
+// vector is an example from Microsoft's documentation. testdata/vectors.json names the page of each
+// example.
 type vector struct {
 	ID                   string
 	Function             string
@@ -38,8 +39,8 @@ func loadVectors(t testing.TB) []vector {
 	return vectors
 }
 
-// contradictions are the vectors whose printed result cannot be right, with what Rollcall yields. docs/expressions.md tells
-// each choice.
+// contradictions returns the vectors whose printed result cannot be right, with the result of
+// Rollcall. docs/expressions.md explains each of them.
 func contradictions() map[string]string {
 	return map[string]string{"v044": "+19998887777"}
 }
@@ -74,7 +75,8 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-// expected is the vector's result as strings, and actual brings a value to the same form: a date as its instant.
+// expected returns the result of a vector as strings. actual returns a value in the same form, with
+// a date as an instant.
 func expected(t *testing.T, v vector) []string {
 	t.Helper()
 	switch want := v.Expected.(type) {

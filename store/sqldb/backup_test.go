@@ -12,14 +12,15 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// notes are the keys of a database's notes, in the order in which they were made.
+// notes returns the keys of a database's notes, in the order in which the notes were made.
 func notes(t testing.TB, db *sqldb.DB) []string {
 	t.Helper()
 	return column(t, db, "select key from note where key <> 'touched' order by rowid")
 }
 
-// TestBackupIsOneMoment copies a database while others write to it: the copy has what was
-// acknowledged before, and of what was written meanwhile everything up to one moment.
+// TestBackupIsOneMoment copies a database while other transactions write to it. The copy must have
+// everything that was acknowledged before the backup began. Of the later writes, it must have
+// exactly those up to one moment.
 func TestBackupIsOneMoment(t *testing.T) {
 	t.Parallel()
 	db := newSQLite(t)

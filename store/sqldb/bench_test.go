@@ -12,11 +12,11 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// benchmarkClients is how many callers write or read at a time.
+// benchmarkClients is how many callers write or read at the same time.
 const benchmarkClients = 16
 
 // BenchmarkUpdate writes a document of 2 KB with a unique name and a note in each update, from 16
-// callers: one commit for each, and the commits shared.
+// callers. It measures one commit for each update, and commits that several updates share.
 func BenchmarkUpdate(b *testing.B) {
 	open := map[string]func(testing.TB) *sqldb.DB{
 		"sqlite/one commit each": func(t testing.TB) *sqldb.DB {
@@ -46,7 +46,7 @@ func BenchmarkView(b *testing.B) {
 				db = newPostgres(b)
 			}
 			documents(b, db)
-			ctx, cancel := context.WithCancel(context.Background()) // as a request's
+			ctx, cancel := context.WithCancel(context.Background()) // can be cancelled, as in a request
 			defer cancel()
 			for i := range 1000 {
 				if err := db.Update(ctx, func(tx *sqldb.Tx) error { return addDocument(tx, fmt.Sprint(i)) }); err != nil {
@@ -93,7 +93,7 @@ func addDocument(tx *sqldb.Tx, id string) error {
 
 var document = strings.Repeat("0123456789abcdef", 128)
 
-// clients calls do from 16 goroutines and reports calls per second.
+// clients calls do from 16 goroutines, and reports the number of calls per second.
 func clients(b *testing.B, do func(n int64) error) {
 	var calls atomic.Int64
 	b.SetParallelism((benchmarkClients + runtime.GOMAXPROCS(0) - 1) / runtime.GOMAXPROCS(0))

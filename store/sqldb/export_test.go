@@ -8,11 +8,9 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"modernc.org/libc"
 )
 
-// What tests outside the package need of its inside.
+// This file gives tests outside the package access to unexported parts.
 
 var PostgresMigration = postgresMigration
 
@@ -28,10 +26,10 @@ func (db *DB) Waiting() int {
 	return n
 }
 
-// Checkpoint tells the checkpointer of a SQLite database that many updates were made.
+// Checkpoint makes the checkpointer of a SQLite database behave as after many updates.
 func (db *DB) Checkpoint() { db.engine.(*sqliteDB).checkpointer.countUpdates(checkpointUpdates) }
 
-// MigrationFiles returns the names of the files that a kind of database sees.
+// MigrationFiles returns the names of the migration files for a kind of database.
 func MigrationFiles(all fs.FS, kind string) ([]string, error) {
 	return fs.Glob(migrationsFor(all, kind), "*.sql")
 }
@@ -48,13 +46,13 @@ func WriteOrder(keys ...string) (order []string) {
 	return order
 }
 
-// RefuseWrites makes a SQLite database fail every write, or take writes again. Nobody writes while
-// it is called.
+// RefuseWrites makes every write to a SQLite database fail, or makes writes work again. No write
+// may run during the call.
 func (db *DB) RefuseWrites(on bool) error {
 	return db.engine.(*sqliteDB).writer.conn.runStatement("pragma query_only = " + strconv.FormatBool(on))
 }
 
-// Statement runs statements on a SQLite file by a connection of its own.
+// Statement runs statements on a SQLite file, on its own connection.
 func Statement(path string, statements ...string) error {
 	s := sqliteDB{path: path}
 	conn, err := s.openConn(context.Background(), readerCacheKiB, readerLockWait, false)
@@ -88,16 +86,15 @@ func (db *DB) Stamp(ctx context.Context, at func(step string)) error {
 	return errors.Join(err, conn.close())
 }
 
-// WithoutCheckpoints ends the checkpointer of a SQLite database, so that a test can do its work
-// step by step.
+// WithoutCheckpoints stops the checkpointer of a SQLite database, so that a test can do the
+// checkpointer's work step by step.
 func (db *DB) WithoutCheckpoints() {
 	c := db.engine.(*sqliteDB).checkpointer
 	c.close()
-	c.stop = make(chan struct{}) // for Close
+	c.stop = make(chan struct{}) // Close closes this channel
 }
 
-// Slices does a slice of work as often as lengths are asked for, and returns how long each next one
-// should take.
+// Slices does n slices of work. It returns, after each slice, how long the next slice should take.
 func (db *DB) Slices(ctx context.Context, n int, fn func(*Tx) error) (lengths []time.Duration, err error) {
 	work := db.Slicer(time.Time{})
 	for range n {
@@ -109,8 +106,9 @@ func (db *DB) Slices(ctx context.Context, n int, fn func(*Tx) error) (lengths []
 	return lengths, nil
 }
 
-// CheckpointNow does what the checkpointer does when it is time, after WithoutCheckpoints. A log of
-// more pages than held is worth a warning, one of fewer than long is none.
+// CheckpointNow does the work of the checkpointer once. Call WithoutCheckpoints before. held is the
+// number of pages of the log above which a warning is logged. long is the number of pages above
+// which the log should begin anew.
 func (db *DB) CheckpointNow(ctx context.Context, held, long int) error {
 	s := db.engine.(*sqliteDB)
 	s.checkpointer.warnPages, s.checkpointer.restartPages = held, long
@@ -121,8 +119,9 @@ func (db *DB) CheckpointNow(ctx context.Context, held, long int) error {
 	return errors.Join(s.checkpointer.copyLog(ctx, conn), conn.close())
 }
 
-// WriterClock gives the writer of a SQLite database another clock, and returns how many updates
-// each commit has had since. It is called before the first update.
+// WriterClock gives the writer of a SQLite database another clock. It returns a function that
+// returns the number of updates in each commit since then. Call WriterClock before the first
+// update.
 func (db *DB) WriterClock(now func() time.Time) (commits func() []int) {
 	w := db.engine.(*sqliteDB).writer
 	var mu sync.Mutex
@@ -142,48 +141,5 @@ func (db *DB) WriterClock(now func() time.Time) (commits func() []int) {
 	}
 }
 
-// GroupTime is how long updates go on joining a commit.
+// GroupTime is how long an open commit accepts more updates.
 const GroupTime = joinTime
-
-// PageCache is a page cache as SQLite uses it.
-type PageCache struct {
-	tls    *libc.TLS
-	handle uintptr
-}
-
-// NewPageCache returns a cache of pages of 16 bytes that should hold at most that many pages.
-func NewPageCache(most int32) *PageCache {
-	c := &PageCache{tls: libc.NewTLS()}
-	c.handle = createPageCache(c.tls, 16, 8, 1)
-	setCacheSize(c.tls, c.handle, most)
-	return c
-}
-
-func (c *PageCache) Fetch(key uint32, create int32) uintptr {
-	return fetchPage(c.tls, c.handle, key, create)
-}
-
-func (c *PageCache) Unpin(page uintptr, discard bool) {
-	unpinPage(c.tls, c.handle, page, int32(boolNumber(discard)))
-}
-
-func (c *PageCache) Rekey(page uintptr, old, key uint32) {
-	rekeyPage(c.tls, c.handle, page, old, key)
-}
-
-func (c *PageCache) Truncate(first uint32) { truncatePages(c.tls, c.handle, first) }
-
-func (c *PageCache) Shrink() { shrinkPageCache(c.tls, c.handle) }
-
-func (c *PageCache) Count() int { return int(countPages(c.tls, c.handle)) }
-
-func (c *PageCache) Destroy() {
-	destroyPageCache(c.tls, c.handle)
-	c.tls.Close()
-}
-
-// Content returns the first eight bytes of a page, and of SQLite's own data of the page.
-func (c *PageCache) Content(page uintptr) (content, extra *uint64) {
-	slot := at[pageSlot](page)
-	return at[uint64](slot.page), at[uint64](slot.extra)
-}

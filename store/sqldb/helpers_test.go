@@ -20,7 +20,7 @@ func TestMain(m *testing.M) {
 	os.Exit(pgtest.Main(m))
 }
 
-// testSchema is a schema of a few tables, without any domain.
+// testSchema is a schema of a few tables that belong to no domain.
 var testSchema = sqldb.Schema{
 	Migrations: os.DirFS("testdata/migrations"),
 	Tables:     []string{"note", "child"},
@@ -28,7 +28,7 @@ var testSchema = sqldb.Schema{
 	Touch:      func(ctx context.Context, tx *sqldb.Tx) error { return putNote(ctx, tx, "touched") },
 }
 
-// putNote makes a note, or counts it once more.
+// putNote stores a note, or increases its count if it exists.
 func putNote(ctx context.Context, tx *sqldb.Tx, key string) error {
 	_, err := tx.Exec(ctx, `
 		insert into note (key, value, count, time)
@@ -38,7 +38,7 @@ func putNote(ctx context.Context, tx *sqldb.Tx, key string) error {
 	return err
 }
 
-// note makes a note in a transaction of its own.
+// note stores a note in a transaction of its own.
 func note(t testing.TB, db *sqldb.DB, key string) error {
 	t.Helper()
 	return db.Update(t.Context(), func(tx *sqldb.Tx) error { return putNote(t.Context(), tx, key) })
@@ -131,7 +131,7 @@ func migrate(ctx context.Context, url string) error {
 	return errors.Join(db.Migrate(ctx), db.Close())
 }
 
-// statement runs statements without arguments.
+// statement runs statements without arguments in one transaction.
 func statement(t testing.TB, db *sqldb.DB, statements ...string) {
 	t.Helper()
 	if err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
@@ -146,7 +146,7 @@ func statement(t testing.TB, db *sqldb.DB, statements ...string) {
 	}
 }
 
-// column reads a query of one text column.
+// column returns the rows of a query with one text column.
 func column(t testing.TB, db *sqldb.DB, query string) (all []string) {
 	t.Helper()
 	if err := db.View(t.Context(), func(tx *sqldb.Tx) error {

@@ -15,7 +15,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// emptyDatabases runs the test with the URL of a database of each kind that was never migrated.
+// emptyDatabases runs the test on each kind of database, with the URL of a database that was never
+// migrated.
 func emptyDatabases(t *testing.T, test func(t *testing.T, url string)) {
 	t.Run(sqldb.SQLite, func(t *testing.T) {
 		t.Parallel()
@@ -86,8 +87,8 @@ func TestMigrateRefusesANewerDatabase(t *testing.T) {
 	})
 }
 
-// A database may have a higher number and lack a lower one, or have one in between that this
-// program does not know.
+// TestMigrateComparesAllMigrations checks databases whose newest migration is known. A database may
+// still lack an older migration, or may have an older migration that this program does not know.
 func TestMigrateComparesAllMigrations(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct{ name, change, want string }{
@@ -123,8 +124,8 @@ func TestPostgresMigration(t *testing.T) {
 	}
 }
 
-// A migration that differs between the databases has two files, of which each database sees its
-// own.
+// TestEachDatabaseSeesItsOwnMigrations checks that each kind of database uses its own file if a
+// migration has two files.
 func TestEachDatabaseSeesItsOwnMigrations(t *testing.T) {
 	t.Parallel()
 	for kind, want := range map[string][]string{
@@ -151,7 +152,8 @@ func TestEachDatabaseSeesItsOwnMigrations(t *testing.T) {
 	})
 }
 
-// What a schema wants done with its content is done at the end of each Migrate.
+// TestMigratedRunsAfterTheMigrations checks that the function Migrated of the schema runs at the
+// end of each Migrate.
 func TestMigratedRunsAfterTheMigrations(t *testing.T) {
 	t.Parallel()
 	emptyDatabases(t, func(t *testing.T, url string) {

@@ -80,15 +80,16 @@ func TestPing(t *testing.T) {
 	})
 }
 
-// modernc.org/sqlite is translated for one version of modernc.org/libc and breaks in odd ways with
-// another.
+// TestLibcIsTheVersionThatSQLiteWasTranslatedFor checks the version of modernc.org/libc.
+// modernc.org/sqlite is generated for one version of libc, and fails in strange ways with another
+// version.
 func TestLibcIsTheVersionThatSQLiteWasTranslatedFor(t *testing.T) {
 	t.Parallel()
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Version}} {{.GoMod}}", "modernc.org/libc", "modernc.org/sqlite").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
-	fields := strings.Fields(string(out)) // of libc, then of sqlite
+	fields := strings.Fields(string(out)) // the version of libc, then the version of sqlite
 	if len(fields) != 4 {
 		t.Fatalf("go list said %q", out)
 	}

@@ -8,8 +8,9 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// PostgreSQL plans a prepared statement anew for each of its first five executions, and ever after
-// where it believes that the values spare rows, as with a value that is rarer than most.
+// TestStatementsOnPostgreSQLArePlannedOnce checks that PostgreSQL uses one plan for a prepared
+// statement. By default, PostgreSQL makes a new plan for each of the first five executions. Later
+// it still makes a new plan if it expects that a plan for the values reads fewer rows.
 func TestStatementsOnPostgreSQLArePlannedOnce(t *testing.T) {
 	t.Parallel()
 	db := newPostgres(t)
@@ -35,8 +36,9 @@ func TestStatementsOnPostgreSQLArePlannedOnce(t *testing.T) {
 	}
 }
 
-// Tests run without autovacuum. Statements were planned while the table was empty; they are planned
-// anew when there are statistics.
+// TestTablesOnPostgreSQLGetStatisticsAsTheyGrow checks that a table gets statistics as it grows.
+// Tests run without autovacuum. Statements that were planned while the table was empty are planned
+// again when there are statistics.
 func TestTablesOnPostgreSQLGetStatisticsAsTheyGrow(t *testing.T) {
 	t.Parallel()
 	db := newPostgres(t)

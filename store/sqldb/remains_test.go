@@ -14,8 +14,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// SQLite moves rows between pages when they come in no order, and leaves bytes of them where they
-// were.
+// TestForgetDeletedOverwritesWhatMovedRowsLeft inserts rows in random order. SQLite then moves rows
+// between pages, and leaves some of their bytes in the old places.
 func TestForgetDeletedOverwritesWhatMovedRowsLeft(t *testing.T) {
 	t.Parallel()
 	ctx, url := t.Context(), sqliteURL(t)
@@ -45,7 +45,7 @@ func TestForgetDeletedOverwritesWhatMovedRowsLeft(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	// A row of several pages: the end of the last one is unused, and had other rows.
+	// This row fills several pages. The end of its last page is unused, and had other rows before.
 	exec("insert into moved (key, text) values (5000, $1)", strings.Repeat("Bob Byte ", 2_000))
 	exec("update moved set text = 'nobody' where key % 3 = 0")
 
@@ -92,15 +92,16 @@ func TestForgetDeletedOverwritesWhatMovedRowsLeft(t *testing.T) {
 	if bob != 2_001 {
 		t.Errorf("%d of 2,001 other rows are left", bob)
 	}
-	// The writer that has the page in memory goes on.
+	// The writer still has the page in memory, and writes to it again.
 	exec("insert into moved (key, text) select 10000 + key, text from moved")
 	if err := db.View(ctx, func(tx *sqldb.Tx) error { return integrity(ctx, tx) }); err != nil {
 		t.Error(err)
 	}
 }
 
-// While a reader still needs the write-ahead log, the database keeps the pages from before: nothing is
-// forgotten yet, and the answer says so.
+// TestForgetDeletedSaysThatAReaderHoldsTheLog calls ForgetDeleted while a reader needs the
+// write-ahead log. The database then keeps old pages. ForgetDeleted must say that it could not
+// overwrite everything.
 func TestForgetDeletedSaysThatAReaderHoldsTheLog(t *testing.T) {
 	t.Parallel()
 	ctx, url := t.Context(), sqliteURL(t)

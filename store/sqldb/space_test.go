@@ -11,7 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// manyNotes makes 20,000 notes.
+// manyNotes stores 20,000 notes.
 func manyNotes(t *testing.T, db *sqldb.DB) {
 	t.Helper()
 	statement(t, db, `
@@ -29,8 +29,8 @@ func size(t *testing.T, file string) int64 {
 	return info.Size()
 }
 
-// openFile opens a SQLite database and returns a function that closes it, which copies its log into
-// the file.
+// openFile opens a SQLite database. It also returns a function that closes the database, which
+// copies the write-ahead log into the file.
 func openFile(t *testing.T, url string) (*sqldb.DB, func()) {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), url, testSchema, sqldb.Options{})
@@ -102,7 +102,7 @@ func TestCompactTurnsAnOldFileIntoANewOne(t *testing.T) {
 	closeDB()
 }
 
-// asOld makes a file one of before auto_vacuum was used.
+// asOld turns a file into a file of an old version, which did not use auto_vacuum.
 func asOld(t *testing.T, url string) {
 	t.Helper()
 	db, err := sql.Open("sqlite", url)

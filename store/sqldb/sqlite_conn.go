@@ -286,6 +286,12 @@ func (c *sqliteConn) freeTexts() {
 	c.texts, c.textSize = 0, 0
 }
 
+// functionPointer returns a function in the form in which translated C code calls it.
+func functionPointer[F any](f F) uintptr { return *(*uintptr)(unsafe.Pointer(&struct{ f F }{f})) }
+
+// at returns the value at an address in SQLite's memory, which the garbage collector does not move.
+func at[T any](address uintptr) *T { return *(**T)(unsafe.Pointer(&address)) }
+
 // bytesAt returns the bytes at an address in SQLite's memory.
 func bytesAt(address uintptr, size int) []byte {
 	if size == 0 {
@@ -465,7 +471,7 @@ func (c *sqliteConn) findLogIndex() error {
 		return err
 	}
 	defer libc.Xfree(c.tls, name)
-	out := libc.Xcalloc(c.tls, 1, libc.Tsize_t(pointerBytes))
+	out := libc.Xcalloc(c.tls, 1, libc.Tsize_t(unsafe.Sizeof(c.logIndex)))
 	if out == 0 {
 		return errOutOfMemory
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// partsOfSQLite are the files that a crash leaves.
+// partsOfSQLite are the endings of the files that exist after a crash.
 var partsOfSQLite = []string{"", "-wal", "-stamp"}
 
 func copyPart(t *testing.T, to, from string) {
@@ -24,7 +24,7 @@ func copyPart(t *testing.T, to, from string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// In place, as cp does.
+	// Overwrite the file without replacing it, as cp does.
 	if err := os.WriteFile(to, text, 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +48,8 @@ func writeFirstPage(t *testing.T, to, from string) {
 	}
 }
 
-// crashed copies what a server that is killed now would leave.
+// crashed copies the files that would exist if the server was killed now. It returns the path of
+// the copy.
 func crashed(t *testing.T, url string) (copied string) {
 	t.Helper()
 	copied = filepath.Join(t.TempDir(), "r.db")
@@ -58,7 +59,7 @@ func crashed(t *testing.T, url string) (copied string) {
 	return copied
 }
 
-// opens opens a database, counts its things and closes it.
+// opens opens a database, counts its things, checks that it is not damaged, and closes it.
 func opens(t *testing.T, url string) (n int, err error) {
 	t.Helper()
 	db, err := sqldb.Open(t.Context(), url, testSchema, sqldb.Options{})
@@ -73,8 +74,8 @@ func opens(t *testing.T, url string) (n int, err error) {
 }
 
 // TestACopyBesideTheLogOfAnotherFileIsRefused kills a server at each step of several checkpoints.
-// What it left opens with all its rows. With an older copy of the file, of any kind and age, in the
-// place of the file it is refused, until the log is moved away.
+// The remaining files must open with all rows. Then the test replaces the database file with older
+// copies of different kinds. Such a copy must be refused until the write-ahead log is moved away.
 func TestACopyBesideTheLogOfAnotherFileIsRefused(t *testing.T) {
 	t.Parallel()
 	url := sqliteURL(t)
@@ -96,8 +97,8 @@ func TestACopyBesideTheLogOfAnotherFileIsRefused(t *testing.T) {
 			}
 		}
 	}
-	older := map[string]string{} // copies by what they are
-	inLog := false               // whether what is in the file's place must be noticed
+	older := map[string]string{} // older copies of the database file, by a description of each
+	inLog := false               // whether a wrong database file must be noticed
 	check := func(step string) {
 		t.Helper()
 		left := crashed(t, url)
@@ -129,13 +130,13 @@ func TestACopyBesideTheLogOfAnotherFileIsRefused(t *testing.T) {
 		}
 	}
 	for round := range 4 {
-		var begun string // what the server would leave before it copies the log
+		var begun string // a copy of the files before the log was copied
 		stamp := func(step string) {
 			switch step {
 			case "written":
 				begun = crashed(t, url)
 			case "copied":
-				// Killed after the first of all pages.
+				// The server is killed after it has copied only the first page.
 				writeFirstPage(t, begun, url)
 				if n, err := opens(t, begun); err != nil || n != rows {
 					t.Errorf("round %d, after one page: got %d of %d rows, %v", round, n, rows, err)
@@ -150,7 +151,7 @@ func TestACopyBesideTheLogOfAnotherFileIsRefused(t *testing.T) {
 		}
 		inLog = false
 		stamp("after")
-		// Copies of now, which are older as soon as something is written.
+		// Copy the database now. The copies are outdated after the next write.
 		backup := filepath.Join(t.TempDir(), "copy.db")
 		if _, err := db.Backup(t.Context(), backup, false); err != nil {
 			t.Fatal(err)
@@ -163,13 +164,14 @@ func TestACopyBesideTheLogOfAnotherFileIsRefused(t *testing.T) {
 			t.Fatal(err)
 		}
 		older[fmt.Sprint("cp of round ", round)] = same
-		add() // the log begins anew, and belongs to the file of now
+		add() // the log begins anew, and belongs to the present file
 		inLog = true
 	}
 }
 
-// TestAFileThatIsOverwrittenIsNoticed copies another database over that of a running server:
-// nothing is served or written from then on, and what was copied stays as it is.
+// TestAFileThatIsOverwrittenIsNoticed copies another database over the file of a running server.
+// After that, the server must neither serve nor write anything, and must leave the copied file as
+// it is.
 func TestAFileThatIsOverwrittenIsNoticed(t *testing.T) {
 	t.Parallel()
 	url := sqliteURL(t)
@@ -209,8 +211,8 @@ func TestAFileThatIsOverwrittenIsNoticed(t *testing.T) {
 	}
 }
 
-// TestOthersMayGiveTheDatabaseAVersion: a shell that sets user_version is no replacement, neither
-// for the server that runs nor after a crash.
+// TestOthersMayGiveTheDatabaseAVersion sets user_version with another program. Neither the running
+// server nor a server after a crash may take this for a replaced file.
 func TestOthersMayGiveTheDatabaseAVersion(t *testing.T) {
 	t.Parallel()
 	url := sqliteURL(t)

@@ -15,7 +15,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// TestSitesTakeTurnsAtTheWriter lets one site stand in line many times before another comes once.
+// TestSitesTakeTurnsAtTheWriter queues many updates of one site before single updates of other
+// sites.
 func TestSitesTakeTurnsAtTheWriter(t *testing.T) {
 	t.Parallel()
 	got := sqldb.WriteOrder("big", "big", "big", "big", "small", "big", "", "other", "big")
@@ -24,7 +25,8 @@ func TestSitesTakeTurnsAtTheWriter(t *testing.T) {
 	}
 }
 
-// TestAFreeConnectionIsWaitedFor runs many updates where the server lets us have three connections.
+// TestAFreeConnectionIsWaitedFor runs many updates although the PostgreSQL server allows only three
+// connections.
 func TestAFreeConnectionIsWaitedFor(t *testing.T) {
 	t.Parallel()
 	admin := newPostgres(t)
@@ -32,7 +34,7 @@ func TestAFreeConnectionIsWaitedFor(t *testing.T) {
 	role := "few_" + fmt.Sprintf("%p", t)[2:]
 	for _, statement := range []string{
 		"create role " + role + " login superuser connection limit 3",
-		// The limit counts for everybody but superusers.
+		// The limit does not apply to superusers.
 		"alter role " + role + " nosuperuser createdb",
 		"grant all on schema public to " + role,
 	} {
@@ -78,7 +80,8 @@ func TestAFreeConnectionIsWaitedFor(t *testing.T) {
 	}
 }
 
-// TestSlicesAreShorterWhileOthersWait has updates wait behind some slices, and none behind others.
+// TestSlicesAreShorterWhileOthersWait lets updates wait behind some slices, and no updates wait
+// behind others.
 func TestSlicesAreShorterWhileOthersWait(t *testing.T) {
 	t.Parallel()
 	db := newSQLite(t)
@@ -104,8 +107,8 @@ func TestSlicesAreShorterWhileOthersWait(t *testing.T) {
 	}
 }
 
-// TestACommitIsNotJoinedForLong: updates that wait while a long one runs are not put before its
-// commit, for which its caller waits.
+// TestACommitIsNotJoinedForLong checks that the commit of a long update does not accept the updates
+// that waited meanwhile. Otherwise the caller of the long update would wait for them too.
 func TestACommitIsNotJoinedForLong(t *testing.T) {
 	t.Parallel()
 	db := open(t, sqliteURL(t))

@@ -16,7 +16,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// things makes a table for tests of transactions.
+// things creates a table named thing, for tests of transactions.
 func things(t testing.TB, db *sqldb.DB) {
 	t.Helper()
 	err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
@@ -76,7 +76,8 @@ func TestPlaceholders(t *testing.T) {
 		}
 		var got []row
 		err := db.Update(t.Context(), func(tx *sqldb.Tx) error {
-			// Out of order, one number twice, bytes as text.
+			// The placeholders are not in order, one of them occurs twice, and a string is passed
+			// as bytes.
 			if _, err := tx.Exec(t.Context(), `
 				insert into thing (size, alive, name, site)
 				values ($3, $4, $1, $2), ($3, not $4, $2, $2)`, []byte("a'b"), "s", int64(1)<<62, true); err != nil {
@@ -312,7 +313,7 @@ func TestSend(t *testing.T) {
 func TestUpdateLosesNoIncrement(t *testing.T) {
 	t.Parallel()
 	eachURL(t, func(t *testing.T, url string) {
-		// Two handles stand for two processes.
+		// The two handles act like two processes.
 		dbs := []*sqldb.DB{open(t, url), open(t, url)}
 		things(t, dbs[0])
 		ctx := t.Context()
@@ -342,7 +343,7 @@ func TestUpdateLosesNoIncrement(t *testing.T) {
 	})
 }
 
-// increment reads and writes in two statements, as the domains do.
+// increment reads a number and writes it back in two statements, as the domains do.
 func increment(ctx context.Context) func(*sqldb.Tx) error {
 	return func(tx *sqldb.Tx) error {
 		var size int64
@@ -355,8 +356,9 @@ func increment(ctx context.Context) func(*sqldb.Tx) error {
 	}
 }
 
-// A function that asks whether a name is free before it takes it never ends in a raw violation: run
-// again, it sees who was quicker.
+// TestUpdateRunsAgainWhenAUniqueValueWasTakenMeanwhile lets several functions check whether a name
+// is free, and then take the name. A function that loses the race must not get the error of the
+// unique index. It must run again, and then see that the name is taken.
 func TestUpdateRunsAgainWhenAUniqueValueWasTakenMeanwhile(t *testing.T) {
 	t.Parallel()
 	eachURL(t, func(t *testing.T, url string) {
@@ -501,7 +503,8 @@ func TestView(t *testing.T) {
 	})
 }
 
-// Names that sort differently by bytes, by English rules and by language.
+// TestRead checks that Read runs only one query, shows committed data, refuses writes, and leaves
+// its connection in a good state.
 func TestRead(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, db *sqldb.DB) {
@@ -532,7 +535,7 @@ func TestRead(t *testing.T) {
 			t.Errorf("two queries: got %v, want an error", err)
 		}
 		if err := read(func(tx *sqldb.Tx) error {
-			tx.Exec(t.Context(), "delete from thing") //nolint:errcheck // the read fails with it
+			tx.Exec(t.Context(), "delete from thing") // the statement makes the read fail
 			return nil
 		}); err == nil {
 			t.Error("a statement that writes: got no error")
@@ -548,7 +551,7 @@ func TestRead(t *testing.T) {
 		if err := db.Read(ended, one); !errors.Is(err, context.Canceled) {
 			t.Errorf("with an ended context: got %v", err)
 		}
-		// None of these left anything behind on its connection.
+		// None of the failed reads may leave anything behind on its connection.
 		for range 10 {
 			if err := read(one); err != nil {
 				t.Fatal(err)
@@ -643,7 +646,7 @@ func TestCloseWaitsForRunningTransactionsAndRefusesNewOnes(t *testing.T) {
 		go func() {
 			written <- db.Update(ctx, func(tx *sqldb.Tx) error {
 				close(running)
-				time.Sleep(10 * time.Millisecond) // what is tested is that Close waits for it
+				time.Sleep(10 * time.Millisecond) // give Close time to wait for the transaction
 				return addThing(ctx, tx, "last")
 			})
 		}()

@@ -20,8 +20,7 @@ func isUnavailable(err error) bool {
 	return is
 }
 
-// wantUnavailable checks that a write, and the question whether the server is ready, are answered
-// in the same way.
+// wantUnavailable checks that a write and Ready agree whether the database is available.
 func wantUnavailable(t *testing.T, db *sqldb.DB, want bool) {
 	t.Helper()
 	write := note(t, db, "a")
@@ -56,7 +55,7 @@ func TestUnavailable(t *testing.T) {
 	t.Run("SQLite has no room", func(t *testing.T) {
 		t.Parallel()
 		db := newSQLite(t)
-		statement(t, db, "pragma max_page_count = 1") // as many as there are
+		statement(t, db, "pragma max_page_count = 1") // the database already has as many pages
 		fill := func() error {
 			return db.Update(t.Context(), func(tx *sqldb.Tx) error {
 				_, err := tx.Exec(t.Context(), "insert into note (key, value, count, time) values ('big', $1, 0, 0)", strings.Repeat("x", 1<<20))
@@ -131,7 +130,7 @@ func TestUnavailable(t *testing.T) {
 					if err := db.View(t.Context(), func(tx *sqldb.Tx) error {
 						err := tx.QueryRow(t.Context(), "select current_database()").Scan(new(string))
 						begun.Done()
-						begun.Wait() // each has a connection of its own
+						begun.Wait() // each query holds its own connection now
 						return err
 					}); err != nil {
 						n.Add(1)

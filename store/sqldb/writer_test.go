@@ -22,14 +22,14 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// together queues the updates while the writer is busy, so that they share one commit, and returns
+// together queues the updates while the writer is busy, so that they share one commit. It returns
 // their errors.
 func together(t *testing.T, db *sqldb.DB, updates ...func(*sqldb.Tx) error) []error {
 	t.Helper()
 	busy, queued := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		// Shares their commit, and their fate when the commit fails.
+		// This update shares the commit of the others. It fails if the commit fails.
 		_ = db.Update(t.Context(), func(*sqldb.Tx) error {
 			close(busy)
 			<-queued
@@ -49,7 +49,7 @@ func together(t *testing.T, db *sqldb.DB, updates ...func(*sqldb.Tx) error) []er
 	return errs
 }
 
-// endsWhenAsked is a context that ends right after somebody has found that it had not.
+// endsWhenAsked is a context that ends right after a caller has checked that it has not ended.
 type endsWhenAsked struct {
 	context.Context
 	cancel func()
@@ -74,7 +74,7 @@ func TestGroupCommit(t *testing.T) {
 		errs := together(t, db,
 			add("one"),
 			func(tx *sqldb.Tx) error { return errors.Join(addThing(ctx, tx, "failed"), boom) },
-			add("one"), // taken by the first
+			add("one"), // the first update has taken this name
 			func(tx *sqldb.Tx) error {
 				if err := addThing(ctx, tx, "panicked"); err != nil {
 					return err
@@ -147,7 +147,8 @@ func TestGroupCommit(t *testing.T) {
 		if err != nil {
 			t.Error(err)
 		}
-		// A statement that is running goes on: stopped, it would take the others with it.
+		// The end of its context must not stop a running statement, because that would also stop
+		// the other updates of the commit.
 		short, cancelRunning := context.WithCancel(ctx)
 		errs := together(t, db, add("beside it"), func(tx *sqldb.Tx) error {
 			_, err := tx.Exec(endsWhenAsked{short, cancelRunning}, `
@@ -163,7 +164,7 @@ func TestGroupCommit(t *testing.T) {
 		if errs[0] != nil || errs[1] != nil {
 			t.Errorf("got errors %v", errs)
 		}
-		// One that has not begun is refused, and costs nobody else anything.
+		// A statement that has not begun is refused, without harm to other updates.
 		ended, cancelEnded := context.WithCancel(ctx)
 		errs = together(t, db, add("five"), func(tx *sqldb.Tx) error {
 			cancelEnded()
@@ -178,7 +179,8 @@ func TestGroupCommit(t *testing.T) {
 	})
 }
 
-// Under writers that never pause, the log is copied and begins anew.
+// TestWriteAheadLogStaysBounded checks that the log is copied and begins anew, even if writers
+// never pause.
 func TestWriteAheadLogStaysBounded(t *testing.T) {
 	t.Parallel()
 	url := sqliteURL(t)
@@ -191,7 +193,7 @@ func TestWriteAheadLogStaysBounded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const rounds = 2500 // of 64 KiB and more: over 150 MiB in all
+	const rounds = 2500 // each round writes at least 64 KiB, over 150 MiB in all
 	var largest int64
 	for i := range rounds {
 		text := strings.Repeat(fmt.Sprintf("%08d", i), 8<<10)
@@ -219,8 +221,8 @@ func TestWriteAheadLogStaysBounded(t *testing.T) {
 	}
 }
 
-// TestALogThatAnotherProgramHoldsIsTold has a shell hold a snapshot while the server writes, and
-// then end.
+// TestALogThatAnotherProgramHoldsIsTold lets another program hold a snapshot while the server
+// writes. Then the other program ends its snapshot.
 func TestALogThatAnotherProgramHoldsIsTold(t *testing.T) {
 	t.Parallel()
 	var lines bytes.Buffer
@@ -254,7 +256,7 @@ func TestALogThatAnotherProgramHoldsIsTold(t *testing.T) {
 		}
 		return strings.Count(lines.String(), "some program holds a snapshot of the database"), strings.Count(lines.String(), "the write-ahead log has begun anew")
 	}
-	for _, want := range []int{0, 1, 1} { // two pages for each update
+	for _, want := range []int{0, 1, 1} { // each update adds two pages to the log
 		if grows, anew := look(); grows != want || anew != 0 {
 			t.Errorf("after %d rounds: it says %d times that the log grows and %d times that it has begun anew", round, grows, anew)
 		}
@@ -262,7 +264,7 @@ func TestALogThatAnotherProgramHoldsIsTold(t *testing.T) {
 	if err := snapshot.Rollback(); err != nil {
 		t.Fatal(err)
 	}
-	look() // copies everything, so that the next write begins anew
+	look() // copies the whole log, so that it begins anew with the next write
 	if grows, anew := look(); grows != 1 || anew != 1 {
 		t.Errorf("without a reader: it says %d times that the log grows and %d times that it has begun anew:\n%s", grows, anew, lines.String())
 	}
@@ -288,7 +290,8 @@ func TestSQLiteFilesArePrivate(t *testing.T) {
 	}
 }
 
-// Each line that writeUntilKilled prints is an update it was told is on disk.
+// writeUntilKilled writes until the process is killed. It prints the name of each update that was
+// acknowledged.
 func writeUntilKilled(url string) {
 	ctx := context.Background()
 	db, err := sqldb.Open(ctx, url, testSchema, sqldb.Options{})
@@ -311,11 +314,11 @@ func writeUntilKilled(url string) {
 			}
 		}()
 	}
-	time.Sleep(time.Minute) // killed long before
+	time.Sleep(time.Minute) // the process is killed long before
 }
 
-// Two processes write the same file and are killed; a third, this one, finds everything that they
-// were told is on disk.
+// TestKilledProcessesLoseNothingAcknowledged kills two processes that write to the same database.
+// Then it must find every write that was acknowledged to them.
 func TestKilledProcessesLoseNothingAcknowledged(t *testing.T) {
 	t.Parallel()
 	eachURL(t, func(t *testing.T, url string) {
@@ -349,7 +352,7 @@ func TestKilledProcessesLoseNothingAcknowledged(t *testing.T) {
 	})
 }
 
-// writeAndKill starts a process that writes and kills it after enough acknowledged writes.
+// writeAndKill starts a process that writes, and kills it after this many acknowledged writes.
 func writeAndKill(t *testing.T, url string, enough int, acknowledged chan<- string) {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), "STORE_TEST_WRITE="+url)

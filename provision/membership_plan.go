@@ -1,0 +1,225 @@
+package provision
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+// plannedMembers are the membership changes that an approved plan lists for one group. A nil
+// *plannedMembers stands for work without a plan.
+type plannedMembers struct {
+	plan    string // the plan's id; "" if the plan was cancelled
+	reads   bool   // whether the plan sends all members again
+	open    map[plannedMember]ExpectedMember
+	settled []PlannedMemberOutcome // the results of changes that needed no request
+}
+
+// plannedMember names a change of a membership.
+type plannedMember struct {
+	member string // the object id of the member
+	adds   bool   // whether the member is to be added; otherwise it is to be removed
+}
+
+func newPlannedMembers(x *ExpectedMembers) *plannedMembers {
+	p := &plannedMembers{open: map[plannedMember]ExpectedMember{}}
+	if x == nil {
+		return p
+	}
+	p.plan, p.reads = x.Plan, x.Reads
+	for _, c := range x.Changes {
+		p.open[plannedMember{c.Member, c.Adds}] = c
+	}
+	return p
+}
+
+// members returns the members that are to be added, or those that are to be removed, in order.
+func (p *plannedMembers) members(adds bool) []string {
+	var members []string
+	for c := range p.open {
+		if c.adds == adds {
+			members = append(members, c.member)
+		}
+	}
+	slices.Sort(members)
+	return members
+}
+
+// take returns the outcome of a planned change, which then counts as settled. planned is false if
+// there is no such change.
+func (p *plannedMembers) take(member string, adds bool, result PlanResult, reason string) (o PlannedMemberOutcome, planned bool) {
+	if p == nil {
+		return o, false
+	}
+	c := plannedMember{member, adds}
+	x, planned := p.open[c]
+	if !planned {
+		return o, false
+	}
+	delete(p.open, c)
+	return PlannedMemberOutcome{Plan: p.plan, Row: x.Row, Member: member, Adds: adds, Result: result, Reason: reason}, true
+}
+
+// mark adds to outcomes what became of the planned changes. It does nothing without a plan.
+func (p *plannedMembers) mark(outcomes []MemberOutcome, removing bool, result PlanResult, reason string) {
+	for i := range outcomes {
+		outcomes[i].Planned, _ = p.take(outcomes[i].Member, !removing, result, reason)
+	}
+}
+
+// settle keeps the result of a planned change for which no request is sent.
+func (p *plannedMembers) settle(member string, adds bool, result PlanResult, reason string) {
+	if o, planned := p.take(member, adds, result, reason); planned {
+		p.settled = append(p.settled, o)
+	}
+}
+
+// settleRest gives the same result to all planned changes that have none yet.
+func (p *plannedMembers) settleRest(result PlanResult, reason string) {
+	for _, c := range slices.SortedFunc(maps.Keys(p.open), func(a, b plannedMember) int { return strings.Compare(a.member, b.member) }) {
+		p.settle(c.member, c.adds, result, reason)
+	}
+}
+
+// conclude adds the results of the planned changes to the outcome of the work on the group. problem
+// is why the work failed; nil if it did not. conclude does nothing without a plan.
+func (p *plannedMembers) conclude(o *Outcome, problem *TargetError) {
+	switch {
+	case p == nil:
+		return
+	case p.plan == "":
+		*o = Outcome{ObjectID: o.ObjectID, Turn: o.Turn, Planned: PlannedOutcome{Result: PlanLeftOut}}
+		return
+	case !o.Postpone.IsZero():
+		o.Planned = PlannedOutcome{Plan: p.plan, Result: PlanDue, Reason: o.WaitReason}
+	default:
+		o.Planned = PlannedOutcome{Plan: p.plan}
+		if problem != nil {
+			p.settleRest(PlanFailed, problem.Detail)
+		}
+		p.settleRest(PlanLeftOut, "The application does not have the group any more.")
+	}
+	o.PlannedMembers = p.settled
+}
+
+// runPlanned sends the changes of the group's members that an approved plan lists, and no others.
+// It sends removals before additions. done is false if the slice ended first.
+func (s *memberSync) runPlanned(ctx context.Context) (done bool, err error) {
+	r := s.l.r
+	x, err := r.e.Plans.ExpectedMembers(ctx, r.job.Key, s.group)
+	if err != nil {
+		return false, err
+	}
+	s.planned = newPlannedMembers(x)
+	if x == nil {
+		return true, nil
+	}
+	ready, err := s.begin(ctx)
+	if err != nil {
+		return false, err
+	}
+	if !ready {
+		s.planned.settleRest(PlanLeftOut, "The group has no counterpart at the application now, or its members are not provisioned.")
+		return true, nil
+	}
+	if err := s.findOther(ctx); err != nil {
+		return false, err
+	}
+	for _, adds := range []bool{false, true} {
+		for page := range slices.Chunk(s.planned.members(adds), membersPage) {
+			if s.stopped() {
+				return true, nil
+			}
+			if ctx.Err() != nil || !r.e.Now().Before(s.l.until) {
+				return false, nil
+			}
+			if err := s.sendPlanned(ctx, page, adds); err != nil {
+				return false, err
+			}
+		}
+	}
+	return true, nil
+}
+
+// findOther looks for a member that stays, see memberSync.other.
+func (s *memberSync) findOther(ctx context.Context) error {
+	r := s.l.r
+	for after := ""; ; {
+		page, err := r.e.Store.MembershipsAfter(ctx, r.job.Key, s.group, after, membersPage, false)
+		if err != nil {
+			return err
+		}
+		for _, m := range page {
+			after = m.Member
+			if _, ends := s.planned.open[plannedMember{m.Member, false}]; !ends && !m.Open && m.AcknowledgedAccount != "" {
+				s.other = m.AcknowledgedAccount
+				return nil
+			}
+		}
+		if len(page) < membersPage {
+			return nil
+		}
+	}
+}
+
+// sendPlanned sends planned additions, or planned removals, of these members. It compares each
+// membership with the directory first. If the comparison does not lead to the planned change, the
+// member is left out.
+func (s *memberSync) sendPlanned(ctx context.Context, members []string, adds bool) error {
+	r := s.l.r
+	if adds {
+		if err := r.e.Store.RememberMembers(ctx, r.fence, s.group, members); err != nil {
+			return err
+		}
+	}
+	remembered, err := r.e.Store.MembershipsAmong(ctx, r.job.Key, s.group, members)
+	if err != nil {
+		return err
+	}
+	ids, found := slices.Clone(members), map[string]Membership{}
+	for _, m := range remembered {
+		found[m.Member] = m
+		if m.Sharer != "" {
+			ids = append(ids, m.Sharer)
+		}
+	}
+	among, err := r.groups.source.MembersAmong(ctx, s.group, ids)
+	if err != nil {
+		return fmt.Errorf("read the members of %s: %w", s.group, err)
+	}
+	var changes []memberChange
+	for _, id := range members {
+		m := found[id] // a membership that is not remembered was never sent
+		want := ""
+		if kind, in := among[id]; in && r.job.sendsMember(kind) {
+			want = m.Link.usableAccountID()
+		}
+		_, shared := among[m.Sharer]
+		sends, removes := m.compare(want, shared)
+		target := s.planned.open[plannedMember{id, adds}].Target
+		switch {
+		case target != "" && target != s.link.TargetID:
+			s.planned.settle(id, adds, PlanLeftOut, "The group belongs to another group at the application now.")
+		case adds && (sends || s.planned.reads && want != "" && want == m.AcknowledgedAccount):
+			changes = append(changes, memberChange{Membership: m, id: want})
+		case adds && want == "":
+			s.planned.settle(id, adds, PlanLeftOut, "It is not a member in the directory any more, or has no account that may be used.")
+		case adds && removes:
+			s.planned.settle(id, adds, PlanLeftOut, "The application still has another account of it as a member.")
+		case removes:
+			changes = append(changes, memberChange{Membership: m, id: m.AcknowledgedAccount, staysWith: want})
+		case !adds && m.AcknowledgedAccount != "":
+			s.planned.settle(id, adds, PlanLeftOut, "It is a member in the directory again.")
+		default:
+			s.planned.settle(id, adds, PlanSent, "") // a cycle has sent it in the meantime
+		}
+	}
+	for _, chunk := range s.chunks(changes, !adds) {
+		if err := s.sendChanges(chunk, !adds); err != nil || s.stopped() {
+			return err
+		}
+	}
+	return nil
+}

@@ -20,7 +20,7 @@ const (
 	sqliteReaders = 5 // the number of connections that read
 	// reservedReaders is how many readers are reserved for the lane of fair.System.
 	reservedReaders = 1
-	// The sizes of the page caches. modernc.org/sqlite needs about twice as much memory.
+	// The sizes of the page caches.
 	writerCacheKiB = 16 << 10
 	readerCacheKiB = 2000
 	// writerLockWait is how long the writer tries to get the lock before it checks whether a caller
@@ -55,7 +55,7 @@ func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB,
 	if path == "" || path == ":memory:" {
 		return nil, fmt.Errorf("open database %q: name a file, such as rollcall.db", path)
 	}
-	if err := configurePageCaches(); err != nil {
+	if err := configurePageCache(); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
 	path, err := resolveLinks(path)

@@ -286,12 +286,6 @@ func (c *sqliteConn) freeTexts() {
 	c.texts, c.textSize = 0, 0
 }
 
-// functionPointer returns a function in the form in which translated C code calls it.
-func functionPointer[F any](f F) uintptr { return *(*uintptr)(unsafe.Pointer(&struct{ f F }{f})) }
-
-// at returns the value at an address in SQLite's memory, which the garbage collector does not move.
-func at[T any](address uintptr) *T { return *(**T)(unsafe.Pointer(&address)) }
-
 // bytesAt returns the bytes at an address in SQLite's memory.
 func bytesAt(address uintptr, size int) []byte {
 	if size == 0 {

@@ -273,7 +273,7 @@ func changedValues(was, is scim.Resource) []event.Change {
 
 // sameAttribute reports whether an attribute has the same value in both resources.
 func sameAttribute(name string, was, is scim.Resource) bool {
-	return (was[name] == nil) == (is[name] == nil) && scim.Equal(scim.Resource{name: was[name]}, scim.Resource{name: is[name]})
+	return (was[name] == nil) == (is[name] == nil) && scim.EqualValues(was[name], is[name])
 }
 
 // changedAttributes returns the names of the attributes that differ. It leaves out attributes that

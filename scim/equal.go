@@ -52,8 +52,8 @@ func equalValues(a, b any) bool {
 
 // equalLists compares two lists as sets, without regard to order and repetition.
 func equalLists(a, b []any) bool {
-	if len(a) == len(b) && equalInOrder(a, b) {
-		return true
+	if len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || equalInOrder(a, b)) {
+		return true // lists that no change has touched are the same list
 	}
 	x, y := elementKeys(a), elementKeys(b)
 	if len(x) != len(y) {
@@ -87,5 +87,8 @@ func elementKeys(list []any) map[string]bool {
 	return keys
 }
 
+// EqualValues reports whether two values of one attribute are equal, as Equal does.
+func EqualValues(a, b any) bool { return equalValues(a, b) }
+
 // sameValue reports whether two values of an attribute are equal.
-func sameValue(a, b any) bool { return Equal(Resource{"v": a}, Resource{"v": b}) }
+func sameValue(a, b any) bool { return equalValues(a, b) }

@@ -120,11 +120,38 @@ func (p *memberPage) members() []roster.Member {
 
 // Memberships returns the groups of each of the members.
 func (s Rosters) Memberships(ctx context.Context, id site.ID, members []string) (found map[string][]roster.Membership, err error) {
+	if len(members) == 1 {
+		groups, err := s.membershipsOfOne(ctx, id, members[0])
+		if err != nil || len(groups) == 0 {
+			return nil, err
+		}
+		return map[string][]roster.Membership{members[0]: groups}, nil
+	}
 	err = s.DB.Lane(string(id)).View(ctx, func(tx *sqldb.Tx) error {
 		found, err = membershipsOf(ctx, tx, id, members)
 		return err
 	})
 	return found, err
+}
+
+// membershipsOfOne returns the groups of one member. It needs one query and no transaction.
+func (s Rosters) membershipsOfOne(ctx context.Context, id site.ID, member string) (groups []roster.Membership, err error) {
+	err = s.DB.Lane(string(id)).Read(ctx, func(tx *sqldb.Tx) error {
+		groups, err = collect(ctx, tx, func(row scanner) (m roster.Membership, err error) {
+			var doc []byte
+			if err = row.Scan(&m.Group, &doc); err == nil {
+				m.Display, err = parseDisplayName(m.Group, doc)
+			}
+			return m, err
+		}, `
+			select g.id, g.doc
+			from membership m
+			join resource g on g.site = m.site and g.id = m.group_id
+			where m.site = $1 and m.member = $2`, string(id), member)
+		return err
+	})
+	sortMemberships(groups)
+	return groups, err
 }
 
 // GetWithGroups returns a resource's document and the groups that it is a member of, with one

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"sync"
 	"time"
+
+	"modernc.org/libc"
 )
 
 // This file gives tests outside the package access to unexported parts.
@@ -143,3 +145,46 @@ func (db *DB) WriterClock(now func() time.Time) (commits func() []int) {
 
 // GroupTime is how long an open commit accepts more updates.
 const GroupTime = joinTime
+
+// PageCache is a page cache as SQLite uses it.
+type PageCache struct {
+	tls    *libc.TLS
+	handle uintptr
+}
+
+// NewPageCache returns a cache of pages of 16 bytes that should hold at most that many pages.
+func NewPageCache(most int32) *PageCache {
+	c := &PageCache{tls: libc.NewTLS()}
+	c.handle = createPageCache(c.tls, 16, 8, 1)
+	setCacheSize(c.tls, c.handle, most)
+	return c
+}
+
+func (c *PageCache) Fetch(key uint32, create int32) uintptr {
+	return fetchPage(c.tls, c.handle, key, create)
+}
+
+func (c *PageCache) Unpin(page uintptr, discard bool) {
+	unpinPage(c.tls, c.handle, page, int32(boolNumber(discard)))
+}
+
+func (c *PageCache) Rekey(page uintptr, old, key uint32) {
+	rekeyPage(c.tls, c.handle, page, old, key)
+}
+
+func (c *PageCache) Truncate(first uint32) { truncatePages(c.tls, c.handle, first) }
+
+func (c *PageCache) Shrink() { shrinkPageCache(c.tls, c.handle) }
+
+func (c *PageCache) Count() int { return int(countPages(c.tls, c.handle)) }
+
+func (c *PageCache) Destroy() {
+	destroyPageCache(c.tls, c.handle)
+	c.tls.Close()
+}
+
+// Content returns the first eight bytes of a page, and of SQLite's own data of the page.
+func (c *PageCache) Content(page uintptr) (content, extra *uint64) {
+	slot := at[pageSlot](page)
+	return at[uint64](slot.page), at[uint64](slot.extra)
+}

@@ -20,7 +20,7 @@ const (
 	sqliteReaders = 5 // the number of connections that read
 	// reservedReaders is how many readers are reserved for the lane of fair.System.
 	reservedReaders = 1
-	// The sizes of the page caches. modernc.org/sqlite needs about twice as much memory.
+	// The sizes of the page caches.
 	writerCacheKiB = 16 << 10
 	readerCacheKiB = 2000
 	// writerLockWait is how long the writer tries to get the lock before it checks whether a caller
@@ -55,7 +55,7 @@ func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB,
 	if path == "" || path == ":memory:" {
 		return nil, fmt.Errorf("open database %q: name a file, such as rollcall.db", path)
 	}
-	if err := configurePageCaches(); err != nil {
+	if err := configurePageCache(); err != nil {
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
 	path, err := resolveLinks(path)
@@ -209,8 +209,8 @@ func (s *sqliteDB) read(ctx context.Context, key string, fn func(*Tx) error) err
 	})
 }
 
-// readCached asks SQLite whether any process has written to the database since this connection
-// asked last. If no process has, readCached returns the cached value.
+// readCached looks whether any process has written to the database since this connection looked
+// last. If no process has, readCached returns the cached value.
 func (s *sqliteDB) readCached(ctx context.Context, key string, fn func(*Tx) (any, error)) (v any, err error) {
 	err = s.withReader(ctx, fair.System, func(conn *sqliteConn) (broken bool, err error) {
 		if err := conn.dropStaleValues(); err != nil {

@@ -12,6 +12,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 	"unsafe"
 
@@ -38,8 +39,9 @@ type sqliteConn struct {
 	textSize int            // the size of that memory, in bytes
 	rows     sqliteRows     // the current query
 
-	version      int64          // the database's version, which changes with each commit of another connection
-	cachedValues map[string]any // values that were read when the database had that version, by key
+	logIndex     uintptr        // where the index of the write-ahead log is in memory; 0 until findLogIndex has found it
+	header       logHeader      // what the header of that index was when the cached values were read
+	cachedValues map[string]any // values that were read then, by key
 }
 
 // keptTextBytes is the largest size of the memory for arguments that a connection keeps after the
@@ -284,12 +286,6 @@ func (c *sqliteConn) freeTexts() {
 	c.texts, c.textSize = 0, 0
 }
 
-// functionPointer returns a function in the form in which translated C code calls it.
-func functionPointer[F any](f F) uintptr { return *(*uintptr)(unsafe.Pointer(&struct{ f F }{f})) }
-
-// at returns the value at an address in SQLite's memory, which the garbage collector does not move.
-func at[T any](address uintptr) *T { return *(**T)(unsafe.Pointer(&address)) }
-
 // bytesAt returns the bytes at an address in SQLite's memory.
 func bytesAt(address uintptr, size int) []byte {
 	if size == 0 {
@@ -424,16 +420,68 @@ func (c *sqliteConn) readRow(query string, dest ...any) (err error) {
 }
 
 // dropStaleValues drops the cached values if any process has committed since they were read. The
-// version is read before the values that are cached under it. A commit in between therefore makes
+// header is read before the values that are cached under it. A commit in between therefore makes
 // the next call drop them.
 func (c *sqliteConn) dropStaleValues() error {
-	var version int64
-	if err := c.readRow("pragma data_version", &version); err != nil {
-		return fmt.Errorf("version of the database: %w", err)
+	if c.logIndex == 0 {
+		if err := c.findLogIndex(); err != nil {
+			return fmt.Errorf("version of the database: %w", err)
+		}
 	}
-	if version != c.version {
+	if header := c.readLogHeader(); header != c.header {
 		clear(c.cachedValues)
-		c.version = version
+		c.header = header
+	}
+	return nil
+}
+
+// logHeader is the header of the index of the write-ahead log. SQLite keeps the index in memory that
+// all processes share, and writes the header before a commit returns. The header has a checksum of
+// the whole log, so it is different after each commit (https://sqlite.org/walformat.html#walidxfmt).
+type logHeader [6]uint64
+
+// readLogHeader reads the header without a lock, as SQLite does at the start of each transaction. If
+// a commit writes the header at the same time, the result is of no commit, and differs from the
+// header of each.
+func (c *sqliteConn) readLogHeader() (header logHeader) {
+	shared := at[logHeader](c.logIndex)
+	for i := range header {
+		header[i] = atomic.LoadUint64(&shared[i])
+	}
+	return header
+}
+
+// logIndexBytes is the size of the first part of the index of the log.
+const logIndexBytes = 32 << 10
+
+// findLogIndex finds the index of the log in the memory of this process.
+func (c *sqliteConn) findLogIndex() error {
+	var version int64
+	if err := c.readRow("pragma data_version", &version); err != nil { // this opens the log
+		return err
+	}
+	name, err := libc.CString("main")
+	if err != nil {
+		return err
+	}
+	defer libc.Xfree(c.tls, name)
+	out := libc.Xcalloc(c.tls, 1, libc.Tsize_t(unsafe.Sizeof(c.logIndex)))
+	if out == 0 {
+		return errOutOfMemory
+	}
+	defer libc.Xfree(c.tls, out)
+	if err := c.errorOf(sqlite3.Xsqlite3_file_control(c.tls, c.handle, name, sqlite3.SQLITE_FCNTL_FILE_POINTER, out)); err != nil {
+		return err
+	}
+	file := *at[uintptr](out)
+	methods := at[sqlite3.Tsqlite3_io_methods](at[sqlite3.Tsqlite3_file](file).FpMethods)
+	*at[uintptr](out) = 0
+	mapIndex := *(*func(tls *libc.TLS, file uintptr, part, size, extend int32, out uintptr) int32)(unsafe.Pointer(&struct{ f uintptr }{methods.FxShmMap}))
+	if err := c.errorOf(mapIndex(c.tls, file, 0, logIndexBytes, 0, out)); err != nil {
+		return err
+	}
+	if c.logIndex = *at[uintptr](out); c.logIndex == 0 {
+		return errors.New("the database has no write-ahead log")
 	}
 	return nil
 }

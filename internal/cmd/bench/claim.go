@@ -1,6 +1,9 @@
 package main
 
-import "fmt"
+import (
+	"cmp"
+	"fmt"
+)
 
 // aim is a limit that the project has set for a measured value: the smallest or the greatest value
 // that it accepts. The zero aim means that there is no limit.
@@ -38,6 +41,7 @@ type claim struct {
 	reference     *contender // the row to compare with; nil if the claim is about a budget
 	words         string     // the words for the reference row after a factor, such as "an empty handler's" in "0.33 × an empty handler's"
 	comparesRates bool       // whether the claim compares rates; if false, it compares processor time, including PostgreSQL's
+	factor        float64    // what each ratio of rates is multiplied by; 0 means 1
 	aim           aim
 }
 
@@ -62,7 +66,11 @@ func (l claim) values(c *contender) []float64 {
 	case l.reference == nil:
 		return c.totalTimes()
 	case l.comparesRates:
-		return ratios(c.rates(), l.reference.rates())
+		values := ratios(c.rates(), l.reference.rates())
+		for i := range values {
+			values[i] *= cmp.Or(l.factor, 1)
+		}
+		return values
 	}
 	return ratios(c.totalTimes(), l.reference.totalTimes())
 }

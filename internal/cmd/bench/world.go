@@ -39,6 +39,7 @@ const (
 	partRead    = "read"
 	partList    = "list"
 	partGroup   = "group"
+	partRival   = "rival"
 	partWrite   = "write"
 	partSearch  = "search"
 	partMapping = "mapping"
@@ -48,7 +49,7 @@ const (
 )
 
 func partNames() []string {
-	return []string{partRead, partList, partGroup, partWrite, partSearch, partMapping, partSignIn, partCycle, partEngine}
+	return []string{partRead, partList, partGroup, partRival, partWrite, partSearch, partMapping, partSignIn, partCycle, partEngine}
 }
 
 func parseParts(text string) ([]string, error) {
@@ -101,6 +102,7 @@ func (b *bench) databaseParts() []databasePart {
 		{partRead, "Reads", b.measureReads},
 		{partList, "Lists", b.measureLists},
 		{partGroup, "Groups", b.measureGroups},
+		{partRival, "Beside a server that keeps everything in memory", b.measureContender}, // this part is before the writes, because it compares the people with those that were created
 		{partWrite, "Durable writes", b.measureWrites},
 		{partSearch, "Searchable attributes", b.measureSearchable}, // this part is last, because the other parts measure sites without declared attributes
 	}
@@ -112,7 +114,7 @@ func (b *bench) measureDatabase(ctx context.Context, kind string, r *report) {
 	var sections []*section
 	var parts []databasePart
 	for _, p := range b.databaseParts() {
-		if b.measures(p.name) {
+		if b.measures(p.name) && (p.name != partRival || kind == kindSQLite) {
 			parts = append(parts, p)
 			sections = append(sections, &section{Kind: kind, Part: p.name, Title: p.title})
 		}

@@ -12,7 +12,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// meddler is a store on which somebody else makes a change after each piece of costly work.
+// meddler is a store that calls meddle after each piece of expensive work, with the number of the
+// piece. Tests let meddle change what the work has read.
 type meddler struct {
 	roster.Store
 	meddle func(n int64)
@@ -25,7 +26,8 @@ func (m *meddler) RunExpensive(ctx context.Context, id site.ID, fn func(ctx cont
 	return err
 }
 
-// TestACostlyPatchIsMadeBesideItsTransaction patches a large document while others change it.
+// TestACostlyPatchIsMadeBesideItsTransaction patches a large document while other clients change
+// the same document.
 func TestACostlyPatchIsMadeBesideItsTransaction(t *testing.T) {
 	each(t, func(t *testing.T, f fixture) {
 		id := f.user(t, f.full, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"ada","title":"`+strings.Repeat("x", 300_000)+`"}`)
@@ -57,7 +59,8 @@ func TestACostlyPatchIsMadeBesideItsTransaction(t *testing.T) {
 		if doc.String("displayName") != "Ada" || doc.String("nickName") != "n2" {
 			t.Errorf("got %q and %q, want both changes", doc.String("displayName"), doc.String("nickName"))
 		}
-		// Others who never stop end in an answer that says to come again.
+		// If other clients keep changing the document, the patch gives up with status 503, so that
+		// the client tries again.
 		store.meddle = func(n int64) {
 			if err := change(others, "nickName", fmt.Sprintf("m%d", n), 0); err != nil {
 				t.Errorf("the other change: %v", err)

@@ -13,7 +13,7 @@ import (
 
 const issuer = "https://sts.windows.net/acme/"
 
-// assertedAda is what the identity provider says about her.
+// assertedAda returns what the identity provider asserts about Ada.
 func assertedAda() roster.Asserted {
 	return roster.Asserted{
 		Issuer: issuer, Identifier: "oid-ada", Match: "ada@acme.test", DisplayName: "Ada Lovelace", Email: "ada.lovelace@acme.test",

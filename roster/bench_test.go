@@ -15,7 +15,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// crowd is a site with that many users, all of them in one group, ten of them in another.
+// crowd is a site with n users. Almost all of them are in the group large, and ten are in the group
+// small.
 type crowd struct {
 	*roster.Roster
 	n            int
@@ -26,7 +27,7 @@ type crowd struct {
 func newCrowd(b *testing.B, db *store.DB, n int) *crowd {
 	b.Helper()
 	var ids atomic.Int64
-	newID := func() string { return fmt.Sprintf("%032x", uint64(ids.Add(1))*0x9e3779b97f4a7c15) } // spread like random ones
+	newID := func() string { return fmt.Sprintf("%032x", uint64(ids.Add(1))*0x9e3779b97f4a7c15) } // spread like random ids
 	sites := &site.Sites{Store: store.Sites{DB: db}, Now: time.Now, NewID: newID}
 	s, err := sites.Create(b.Context(), "acme", site.Full, "cli")
 	if err != nil {
@@ -81,7 +82,7 @@ func (c *crowd) page(ctx context.Context, b *testing.B, q roster.Query) roster.P
 	return page
 }
 
-// toggle adds a member to a group or takes it out again.
+// toggle adds the first user to a group if i is even, and removes the user again if i is odd.
 func (c *crowd) toggle(ctx context.Context, b *testing.B, group string, i int) {
 	op := `{"op":"Add","path":"members","value":[{"$ref":null,"value":"` + c.ids[0] + `"}]}`
 	if i%2 == 1 {
@@ -96,7 +97,8 @@ func (c *crowd) toggle(ctx context.Context, b *testing.B, group string, i int) {
 	}
 }
 
-// BenchmarkCrowd shows what depends on the size of a site, and what does not.
+// BenchmarkCrowd runs each kind of request on a small site and on a large one, to show which
+// requests get slower on the large site.
 func BenchmarkCrowd(b *testing.B) {
 	for _, kind := range []struct {
 		name string
@@ -178,7 +180,7 @@ func (c *crowd) run(b *testing.B) {
 			}
 		}},
 	} {
-		turn := 0 // goes on from run to run, so that adding and removing take turns
+		turn := 0 // kept from one run to the next, so that adding and removing alternate
 		b.Run(bench.name, func(b *testing.B) {
 			for b.Loop() {
 				bench.do(turn)

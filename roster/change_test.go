@@ -67,7 +67,7 @@ func TestCreate(t *testing.T) {
 			f.user(t, f.full, ada)
 			_, err := f.rosters.Open(f.full).Create(t.Context(), roster.User, decode(t, registered("ADA@ACME.TEST")), bySCIM)
 			isError(t, err, 409, "uniqueness")
-			f.user(t, f.documented, ada) // another site's names are its own
+			f.user(t, f.documented, ada) // the same user name in another site is no conflict
 		})
 	})
 	t.Run("its_row_of_the_request_log_is_written_with_it_or_neither", func(t *testing.T) {
@@ -95,7 +95,8 @@ func TestCreate(t *testing.T) {
 			if by.Request.Subject != "" || by.Request.Sentence != "" {
 				t.Errorf("the change altered the row that was passed to it: %+v", by.Request)
 			}
-			// A second row of the same time and id cannot be written, so Bob cannot be made.
+			// The request log cannot hold a second row of the same time and id, so Bob cannot be
+			// created.
 			if out, err := f.rosters.Open(f.full).Create(t.Context(), roster.User, decode(t, registered("bob")), by); err == nil {
 				t.Errorf("made %+v, though its row cannot be written", out)
 			}
@@ -269,7 +270,7 @@ func TestPatch(t *testing.T) {
 			r := f.rosters.Open(f.documented)
 			first := f.session(t, f.documented, id, time.Hour)
 			second := f.session(t, f.documented, id, time.Hour)
-			f.session(t, f.documented, id, -time.Hour) // over already, so it is not counted
+			f.session(t, f.documented, id, -time.Hour) // this session is over already, so it is not counted
 			out, err := r.Patch(t.Context(), roster.User, id, replace(t, "active", `"False"`), bySCIM)
 			if err != nil {
 				t.Fatal(err)
@@ -480,7 +481,7 @@ func TestPatch(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			here := f.user(t, f.documented, ada)
 			for _, id := range []string{"nobody", "", "\x00", "\xff", here} {
-				r := f.rosters.Open(f.full) // here is another site's
+				r := f.rosters.Open(f.full) // here is an id of another site
 				_, err := r.Patch(t.Context(), roster.User, id, replace(t, "active", "false"), bySCIM)
 				isError(t, err, 404, "")
 				_, err = r.Get(t.Context(), roster.User, id)

@@ -19,22 +19,22 @@ import (
 	"pgregory.net/rapid"
 )
 
-// moving is a roster that changes while somebody walks through it.
+// moving is a roster that changes while a test walks through its pages.
 type moving struct {
 	*roster.Roster
 	sort  *scim.Sort
 	group string
 
-	order  []string          // who was there at first, as they were created
-	stable map[string]string // who of them is there since, with what they are sorted by
-	all    []string          // who is there
+	order  []string          // the ids of the people at the start, in the order of creation
+	stable map[string]string // the sort keys of people of order who are neither deleted nor sorted differently since
+	all    []string          // the ids of the people now
 
 	made, changed int
 }
 
-// TestCursorProperty walks through people who come, go and change meanwhile, forward and back
-// again: who is there all the time, with the same value of what is sorted by, comes exactly once,
-// and in order.
+// TestCursorProperty walks through all pages forward and backward while people are created, deleted
+// and changed. A person who exists during the whole walk and keeps their sort key must come exactly
+// once, and in order.
 func TestCursorProperty(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -44,7 +44,8 @@ func TestCursorProperty(t *testing.T) {
 			round++
 			m := newMoving(rt, t, f, f.site(t, fmt.Sprintf("round-%d", round), site.Full))
 			q := roster.Query{ByCursor: true, SortBy: m.sort, Count: rapid.IntRange(1, 3).Draw(rt, "count")}
-			// All match: nothing to decide, by an index alone, by the documents.
+			// Each of these filters matches everybody: the empty one needs no decision, the second
+			// is answered by an index, and the third by the documents.
 			if text := rapid.SampledFrom([]string{"", `userName pr`, `title ne "none"`}).Draw(rt, "filter"); text != "" {
 				q.Filter = filter(t, text)
 			}
@@ -91,7 +92,7 @@ func TestCursorProperty(t *testing.T) {
 func newMoving(rt *rapid.T, t *testing.T, f fixture, s site.Site) *moving {
 	m := &moving{Roster: f.rosters.Open(s), stable: map[string]string{}}
 	by := rapid.SampledFrom([]string{
-		"", "userName", "displayName", "externalId", "id", "meta.created", "meta.lastModified", // columns
+		"", "userName", "displayName", "externalId", "id", "meta.created", "meta.lastModified", // sorted by a column
 		"title", "name.familyName", "emails", "active", "groups.display", "meta.version", scim.EnterpriseURN + ":department",
 	}).Draw(rt, "by")
 	if by != "" {
@@ -108,7 +109,7 @@ func newMoving(rt *rapid.T, t *testing.T, f fixture, s site.Site) *moving {
 	return m
 }
 
-// some draws a value that several people may have, or none.
+// some draws a value that several people may share, or the empty string.
 func some(rt *rapid.T) string {
 	return rapid.SampledFrom([]string{"", "", "a", "B", "b", "ß"}).Draw(rt, "value")
 }
@@ -133,10 +134,10 @@ func (m *moving) create(rt *rapid.T, t *testing.T) {
 	m.all = append(m.all, out.Document.ID)
 }
 
-// changes is how many people may change in one walk, so that it ends.
+// changes is the highest number of changes during one walk, so that the walk ends.
 const changes = 30
 
-// change lets a few people come, go or be another.
+// change creates, deletes or changes up to three people.
 func (m *moving) change(rt *rapid.T, t *testing.T) {
 	for range rapid.IntRange(0, min(3, changes-m.changed)).Draw(rt, "changes") {
 		m.changed++
@@ -181,7 +182,7 @@ func (m *moving) change(rt *rapid.T, t *testing.T) {
 	}
 }
 
-// key is what somebody is sorted by.
+// key returns the sort key of a person.
 func (m *moving) key(rt *rapid.T, t *testing.T, id string) string {
 	if m.sort == nil {
 		return ""
@@ -213,7 +214,7 @@ func (m *moving) page(rt *rapid.T, t *testing.T, q roster.Query) roster.Page {
 	return page
 }
 
-// check holds what a walk came by to those who were there all the time.
+// check fails the test unless the walk met each person of m.stable once and in order.
 func (m *moving) check(rt *rapid.T, way string, walked []string) {
 	want := slices.DeleteFunc(slices.Clone(m.order), func(id string) bool {
 		_, stable := m.stable[id]
@@ -308,7 +309,8 @@ func TestSortedCursor(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			// The form of cursors when those of sorted lists counted from the beginning.
+			// sealed makes cursors in the form of an earlier version, where a cursor of a sorted
+			// list held an offset from the start of the list.
 			sealed := func(order, place string) string {
 				h := sha256.New()
 				if err := json.NewEncoder(h).Encode([]string{string(f.full.ID), "User", "", order}); err != nil {

@@ -9,8 +9,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// A record that was just changed has the values of the document in memory. They must be those that
-// its JSON gives when somebody reads it later: the index adds and removes rows by either.
+// The index adds and removes value rows, sometimes by a document in memory and sometimes by its
+// stored JSON. So both must yield the same values.
 func TestTheDocumentInMemoryHasTheValuesOfItsJSON(t *testing.T) {
 	t.Parallel()
 	rt := &resourceType{ResourceType: scim.UserType()}

@@ -17,12 +17,13 @@ import (
 	"pgregory.net/rapid"
 )
 
-// words are few, so that random filters find something, and odd, so that folding and the patterns of SQL matter.
+// words has few elements, so that random filters find something. Some elements are difficult for
+// case folding, others for the patterns of LIKE.
 var words = []string{"a", "A", "ab", "aB", "b%", "b_", `b\`, "ß", "SS", "ſ", "s", "K", "k", "İ", "i̇", "Ä", "ä", "'", `"`, "?", "$1", "x y"}
 
 func word(t *rapid.T) string { return rapid.SampledFrom(words).Draw(t, "word") }
 
-// drawUser draws a user from few values.
+// drawUser draws a user whose values come from a small set.
 func drawUser(t *rapid.T, n int) scim.Resource {
 	doc := scim.Resource{
 		"schemas":  []any{scim.UserURN},
@@ -57,7 +58,7 @@ func drawUser(t *rapid.T, n int) scim.Resource {
 	return doc
 }
 
-// badge is an extension with attributes of the types that can be declared searchable.
+// badge is the URN of an extension with attributes of the types that can be declared searchable.
 const (
 	badge       = "urn:example:Badge"
 	badgeSchema = `{
@@ -70,21 +71,23 @@ const (
 	}`
 )
 
-// searchables are attributes that tests declare searchable.
+// searchables lists the attributes that tests declare searchable.
 var searchables = []string{
 	"title", "name.givenName", "addresses.locality", "addresses.type", "emails.type", scim.EnterpriseURN + ":department",
 	badge + ":number", badge + ":level", badge + ":code", badge + ":tags",
 }
 
-// fewWord draws from even fewer words, so that what is declared is found now and then.
+// fewWord draws from fewer words than word does, so that filters on searchable attributes find
+// something more often.
 func fewWord(t *rapid.T) string {
 	return rapid.SampledFrom([]string{"a", "A", "ab", "b%", "ſ", "S", "e", "e\u0301", "\u00e9"}).Draw(t, "word")
 }
 
-// long texts are alike in what their rows have of them.
+// long is one rune shorter than the part of a text that a value row holds. Texts that begin with
+// long differ in at most one rune of their rows.
 var long = strings.Repeat("ä", roster.MaxIndexedRunes-1)
 
-// drawSearchable adds values of what may be declared searchable.
+// drawSearchable adds values for attributes that can be declared searchable.
 func drawSearchable(t *rapid.T, doc scim.Resource) {
 	text := func(name string) string {
 		if rapid.IntRange(0, 9).Draw(t, name+" is long") == 0 {
@@ -132,7 +135,7 @@ func drawSearchable(t *rapid.T, doc scim.Resource) {
 
 var integers = []int64{-1, 0, 1, 7, 1 << 53, 1<<53 + 1}
 
-// drawSearchableTerm draws a comparison of what may be declared searchable.
+// drawSearchableTerm draws a comparison with an attribute that can be declared searchable.
 func drawSearchableTerm(t *rapid.T) string {
 	attribute := rapid.SampledFrom(searchables).Draw(t, "searchable")
 	switch {
@@ -171,7 +174,7 @@ func drawValuePath(t *rapid.T) string {
 }
 
 func quoted(text string) string {
-	b, _ := json.Marshal(text) // text always marshals
+	b, _ := json.Marshal(text) // a string always marshals
 	return string(b)
 }
 
@@ -180,7 +183,7 @@ func drawComparison(t *rapid.T, attribute string) string {
 	return attribute + " " + op + " " + quoted(word(t))
 }
 
-// drawTerm draws one comparison of anything that is indexed, half indexed or not indexed.
+// drawTerm draws one comparison. Its attribute may be indexed, partly indexed, or not indexed.
 func drawTerm(t *rapid.T, ids []string) string {
 	if rapid.Bool().Draw(t, "is searchable") {
 		return drawSearchableTerm(t)
@@ -233,7 +236,7 @@ func drawFilter(t *rapid.T, ids []string, depth int) string {
 	return drawTerm(t, ids)
 }
 
-// drawDeclared declares some attributes of users searchable, and maybe withdraws some.
+// drawDeclared declares some attributes of users searchable, and may withdraw some of them again.
 func (f fixture) drawDeclared(t *rapid.T, s site.Site) {
 	if !rapid.Bool().Draw(t, "declare") {
 		return
@@ -249,7 +252,8 @@ func (f fixture) drawDeclared(t *rapid.T, s site.Site) {
 	}
 }
 
-// drawIndexed takes some steps at the value rows of a site, of one or two users each.
+// drawIndexed takes some steps of filling the value rows of a site. Each step fills the rows of one
+// or two users.
 func (f fixture) drawIndexed(t *rapid.T, s site.Site) {
 	ctx, rows := context.Background(), store.Rosters{DB: f.db}
 	epoch, err := store.Leases{DB: f.db}.Claim(ctx, roster.LeaseKind, string(s.ID), "test", time.Minute)
@@ -267,8 +271,8 @@ func (f fixture) drawIndexed(t *rapid.T, s site.Site) {
 	}
 }
 
-// TestFilter holds the store's answer to what the evaluator says of each document, whatever is declared searchable and
-// however far its rows are.
+// TestFilter compares the users that the store finds with those that the evaluator matches one by
+// one. Attributes may be declared searchable, and their value rows may be incomplete.
 func TestFilter(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -303,7 +307,7 @@ func TestFilter(t *testing.T) {
 				switch rapid.IntRange(0, 6).Draw(rt, "then") {
 				case 0, 1:
 					next := drawUser(rt, n)
-					for _, kept := range []string{"active", "userType"} { // so that the last administrator may stay one
+					for _, kept := range []string{"active", "userType"} { // keeps the last active administrator
 						if next[kept] = docs[id][kept]; next[kept] == nil {
 							delete(next, kept)
 						}
@@ -330,7 +334,7 @@ func TestFilter(t *testing.T) {
 				parsed, _, err := scim.ParseFilter(mustType(t, s), text, scim.Lenient)
 				if err != nil {
 					if strings.Contains(text, `""`) || strings.Contains(text, "emails pr") {
-						continue // a filter that the language refuses has no answer
+						continue // the language refuses this filter
 					}
 					rt.Fatalf("%s: %v", text, err)
 				}
@@ -359,7 +363,7 @@ func TestFilter(t *testing.T) {
 	})
 }
 
-// mustType is a site's type of users.
+// mustType returns the User type of a site.
 func mustType(t *testing.T, s site.Site) *scim.ResourceType {
 	t.Helper()
 	types, err := scim.NewRegistry(s.Schemas)

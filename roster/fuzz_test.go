@@ -13,7 +13,7 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// FuzzReadPeople reads whatever file is brought: every row names its line, in order, and writing the rows again reads alike.
+// FuzzReadPeople reads arbitrary files. Each row must name its line, and the lines must rise.
 func FuzzReadPeople(f *testing.F) {
 	f.Add("userName,displayName,role\nada,\"Ada, Countess\",Admin\n")
 	f.Add("\ufeffROLE,username\r\n,\"a\nb\"\r\nx\r\n\"\"\"\n")
@@ -42,8 +42,8 @@ func FuzzReadPeople(f *testing.F) {
 	})
 }
 
-// FuzzCursor brings whatever a client may bring as a cursor: nothing opens but what was given out, for the query that it was
-// given out for.
+// FuzzCursor sends arbitrary cursors. The roster must accept only cursors that it issued, and only
+// with the query for which it issued them.
 func FuzzCursor(f *testing.F) {
 	fix := newFixture(f, storetest.New(f))
 	queries := []roster.Query{{Count: 1}, {Count: 2}, {Kind: roster.Group, Count: 1}, {Count: 1, SortBy: &scim.Sort{Path: scim.AttrPath{Name: "userName"}, Attr: scim.UserType().Schema.Attribute("userName")}}}

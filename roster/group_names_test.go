@@ -39,7 +39,8 @@ func TestGroupsOfOneName(t *testing.T) {
 				if err := create(t, f, s, strings.ToUpper(name)); err != nil {
 					t.Errorf("%s: %v", way, err)
 				}
-				// Two have one name, so it cannot be taken back: what is stored stays, and which name it is is said.
+				// Two groups share a name now, so the site cannot require unique names again. The
+				// error must name the shared name, and the groups must stay.
 				_, err = set(t, f, func(s *site.Site) { turn(s, false) })
 				if !errors.Is(err, site.ErrNameShared) || !strings.Contains(strings.ToLower(err.Error()), strings.ToLower(name)) {
 					t.Errorf("%s: got %v", way, err)

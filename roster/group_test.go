@@ -36,7 +36,7 @@ func groupDoc(t *testing.T, body string) scim.Resource {
 	return doc
 }
 
-// group adds a group with members.
+// group creates a group with the given members and returns its id.
 func (f fixture) group(t *testing.T, s site.Site, name string, members ...string) string {
 	t.Helper()
 	var list roster.MemberList
@@ -62,7 +62,7 @@ func (f fixture) members(t *testing.T, s site.Site, group string) []string {
 	return ids
 }
 
-// hasMembers fails the test unless the group has these members and no others.
+// hasMembers fails the test unless the group has exactly the given members.
 func (f fixture) hasMembers(t *testing.T, s site.Site, group string, want ...string) {
 	t.Helper()
 	slices.Sort(want)
@@ -398,7 +398,7 @@ func TestGroup(t *testing.T) {
 					}
 				}
 			}
-			for _, id := range []string{a, "nobody", "\xff"} { // a is a group, in another one
+			for _, id := range []string{a, "nobody", "\xff"} { // a is the id of a group that is in another group
 				_, groups, err := f.rosters.Open(f.full).GetWithGroups(t.Context(), roster.User, id)
 				if isError(t, err, 404, ""); groups != nil {
 					t.Errorf("%q is no user and is in %v", id, groups)
@@ -521,7 +521,7 @@ func TestGroup(t *testing.T) {
 				t.Fatalf("got %+v, %v", out, err)
 			}
 			id := out.Document.ID
-			// The benchmark measures that it touches one row.
+			// A benchmark measures that adding one member touches one row.
 			if out, err := r.Patch(t.Context(), roster.Group, id, groupPatch(t, `{"op":"Add","path":"members","value":`+values(all[0])+`}`), bySCIM); err != nil || out.Sentence != "1 member added" {
 				t.Fatalf("got %q, %v", out.Sentence, err)
 			}
@@ -556,7 +556,7 @@ func TestGroup(t *testing.T) {
 	})
 }
 
-// everyone returns the ids of all users in the order of lists.
+// everyone returns the ids of all users, in the order of the list.
 func (f fixture) everyone(t *testing.T, s site.Site) []string {
 	t.Helper()
 	var all []string

@@ -7,8 +7,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// A Roster is what authentication for one site yields. Whoever holds it must not reach the people of
-// another site through it.
+// Authentication for a site yields a *Roster. The code that has one must not reach people of other
+// sites through it.
 func TestTheHandleOfASiteReachesThatSiteOnly(t *testing.T) {
 	t.Parallel()
 	handle := reflect.TypeFor[*Roster]()
@@ -66,7 +66,8 @@ func fields(of reflect.Type) func(yield func(reflect.StructField) bool) {
 	}
 }
 
-// A change runs in a transaction, perhaps more than once. So an edge hands over values and no code.
+// A change runs in a transaction, perhaps more than once. So callers pass values to it, and no
+// code.
 func TestAChangeIsAValue(t *testing.T) {
 	t.Parallel()
 	for _, of := range []reflect.Type{reflect.TypeFor[Change](), reflect.TypeFor[Outcome]()} {

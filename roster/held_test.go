@@ -11,7 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// guarded is a site where SCIM may not set roles, with an Admin kim and a Moderator mo.
+// guarded creates a site where SCIM may not set roles, with the Admin kim and the Moderator mo.
 func (f fixture) guarded(t *testing.T, p site.Profile, change func(*site.Site)) (s site.Site, kim, mo string) {
 	t.Helper()
 	s = f.site(t, "guarded", p)
@@ -32,7 +32,8 @@ func (f fixture) guarded(t *testing.T, p site.Profile, change func(*site.Site)) 
 	return s, kim, mo
 }
 
-// held names what is held of a person: "userName=\"eve\"", with "!" before what was refused.
+// held returns the held changes of a person, like `userName="eve"`. A "!" stands before each change
+// that was refused.
 func (f fixture) held(t *testing.T, s site.Site, id string) string {
 	t.Helper()
 	var list []string
@@ -67,7 +68,7 @@ func TestHeld(t *testing.T) {
 					before := f.person(t, s, id)
 					names := []string{"userName", "emails", "displayName", "externalId"}
 					wantName := before.DisplayName
-					if p == site.Full { // people are not found by their display name there
+					if p == site.Full { // in this profile the display name identifies nobody, so it is not held
 						names = []string{"userName", "emails", "externalId"}
 						wantName = "Eve"
 					}
@@ -92,7 +93,7 @@ func TestHeld(t *testing.T) {
 					if got := f.get(t, s, id).String("title"); got != "Boss" {
 						t.Errorf("the rest of the request was not done: title is %q", got)
 					}
-					// The same again changes nothing.
+					// The same request once more changes nothing.
 					events := len(f.events(t, s, id))
 					out, err = r.Patch(t.Context(), roster.User, id, patch(t, takeOver), bySCIM)
 					if err != nil || out.Changed || out.Document.Version != 2 || len(f.events(t, s, id)) != events {
@@ -121,7 +122,8 @@ func TestHeld(t *testing.T) {
 			if out, err := r.Replace(t.Context(), roster.User, kim, decode(t, put), bySCIM); err != nil || out.Changed {
 				t.Errorf("PUT again: got %+v, %v", out, err)
 			}
-			// A person who was deleted and is created again has the account, and everything they sign in by is held.
+			// SCIM deletes kim and creates the same user name again. The account is revived, and
+			// the values by which kim signs in are held.
 			report, err := r.Import(t.Context(), []roster.ImportRow{{UserName: "kim@acme.test", UserIdentifier: "name-id"}}, byFile)
 			if err != nil || len(report.Errors) > 0 {
 				t.Fatal(report, err)
@@ -142,7 +144,7 @@ func TestHeld(t *testing.T) {
 			if err != nil || len(report.Errors) != 1 {
 				t.Errorf("the user identifier of an Admin was forgotten: %+v, %v", report, err)
 			}
-			// A removal is a change, too; a deactivation is never held.
+			// The removal of a value is held too. A deactivation is never held.
 			p := patch(t, `{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"remove","path":"emails"},{"op":"replace","path":"active","value":"False"}]}`)
 			if _, err := r.Patch(t.Context(), roster.User, kim, p, bySCIM); err != nil {
 				t.Fatal(err)
@@ -161,7 +163,8 @@ func TestHeld(t *testing.T) {
 			r := f.rosters.Open(s)
 			_, err := r.Delete(t.Context(), roster.User, kim, bySCIM)
 			isError(t, err, 409, "")
-			// Without an externalId until now, while the site revives: the create may be about somebody else.
+			// The account of jo has no externalId. A create with an externalId may be about another
+			// person, so it must not revive jo.
 			s, err = f.sites.Update(t.Context(), s.ID, "cli", func(s *site.Site) error { s.Deletes, s.Revives = site.DeactivateOnDelete, true; return nil })
 			if err != nil {
 				t.Fatal(err)
@@ -189,7 +192,7 @@ func TestHeld(t *testing.T) {
 				{"userName", `"eve@acme.test"`, `externalId="k-3" userName="eve@acme.test"`},
 				{"title", `"Boss"`, `externalId="k-3" userName="eve@acme.test"`},
 				{"externalId", `"kim-1"`, `userName="eve@acme.test"`},
-				{"userName", `"KIM@acme.test"`, ``}, // the case of a name is nobody else
+				{"userName", `"KIM@acme.test"`, ``}, // names that differ only in case are the same name
 			} {
 				if _, err := r.Patch(t.Context(), roster.User, kim, replace(t, step.path, step.value), bySCIM); err != nil {
 					t.Fatal(err)
@@ -227,9 +230,9 @@ func TestHeld(t *testing.T) {
 			if _, err := r.Patch(t.Context(), roster.User, kim, replace(t, "userName", `"mallory@acme.test"`), bySCIM); err != nil {
 				t.Fatal(err)
 			}
-			_, err = r.ApplyHeld(t.Context(), kim, all(seen), byKim) // not what was looked at
+			_, err = r.ApplyHeld(t.Context(), kim, all(seen), byKim) // the user name has changed since seen was read
 			isError(t, err, 409, "")
-			// What is refused is not asked again by the same request.
+			// After a refusal, the same request does not wait for a decision again.
 			out, err := r.RefuseHeld(t.Context(), kim, []roster.HeldChoice{{Attribute: "userName"}}, byKim)
 			if err != nil || out.Sentence != "Refused the change of userName" || out.Document.Version != 2 {
 				t.Errorf("got %+v, %v", out, err)
@@ -241,7 +244,7 @@ func TestHeld(t *testing.T) {
 			if got := f.held(t, s, kim); got != `emails="eve@acme.test" (work) externalId="e-1" !userName="mallory@acme.test"` {
 				t.Errorf("got %s", got)
 			}
-			// What is applied is done, in the name of the administrator.
+			// A held change that is applied takes effect, with the administrator as the actor.
 			out, err = r.ApplyHeld(t.Context(), kim, []roster.HeldChoice{{Attribute: "emails"}, {Attribute: "externalId"}}, byKim)
 			if err != nil || out.Sentence != "Updated emails, externalId" {
 				t.Errorf("got %+v, %v", out, err)
@@ -259,7 +262,8 @@ func TestHeld(t *testing.T) {
 			}
 			_, err = r.ApplyHeld(t.Context(), kim, []roster.HeldChoice{{Attribute: "emails"}}, byKim)
 			isError(t, err, 409, "")
-			// A name that somebody has by now is refused, and waits on.
+			// If another person has got the user name meanwhile, applying the change fails, and the
+			// change keeps waiting.
 			if _, err := r.Patch(t.Context(), roster.User, mo, replace(t, "userName", `"taken@acme.test"`), bySCIM); err != nil {
 				t.Fatal(err)
 			}
@@ -308,14 +312,15 @@ func TestHeld(t *testing.T) {
 			if rename(r, ann, "ann.3@acme.test"); f.person(t, s, ann).UserName != "ann.2@acme.test" {
 				t.Error("a person who was promoted was renamed")
 			}
-			// Once they have no such role any more, the next request is done.
+			// Once ann is no Admin or Moderator any more, SCIM may rename her again.
 			if _, err := r.SetRole(t.Context(), ann, roster.RoleRegistered, byKim); err != nil {
 				t.Fatal(err)
 			}
 			if rename(r, ann, "ann.3@acme.test"); f.person(t, s, ann).UserName != "ann.3@acme.test" || f.held(t, s, ann) != "" {
 				t.Errorf("got %+v", f.person(t, s, ann))
 			}
-			// The first externalId is set by the first sync.
+			// An Admin without an externalId gets the first one without a decision of an
+			// administrator.
 			if _, err := r.SetRole(t.Context(), ann, roster.RoleAdmin, byKim); err != nil {
 				t.Fatal(err)
 			}
@@ -325,7 +330,8 @@ func TestHeld(t *testing.T) {
 			if _, err := r.Patch(t.Context(), roster.User, ann, replace(t, "externalId", `"a-2"`), bySCIM); err != nil || f.person(t, s, ann).ExternalID != "a-1" {
 				t.Errorf("got %+v, %v", f.person(t, s, ann), err)
 			}
-			// Where SCIM manages roles it may, and what was held goes with the request that does it.
+			// Where SCIM manages roles, it may rename a Moderator. The rename also drops the held
+			// change.
 			rename(r, mo, "mo.2@acme.test")
 			managed := s
 			managed.ManageRoles = true
@@ -352,7 +358,8 @@ func TestHeld(t *testing.T) {
 					t.Errorf("got %q", detail)
 				}
 			}
-			// Nor in the account of somebody who is deactivated.
+			// A create with the externalId of the blocked person must not revive another account
+			// either.
 			reviving := f.reviving(t, nil)
 			cleo := f.user(t, reviving, registered("cleo@acme.test"))
 			f.off(t, reviving, cleo, "patch")

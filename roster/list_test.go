@@ -26,7 +26,7 @@ func sortBy(t *testing.T, rt *scim.ResourceType, by, order string) *scim.Sort {
 	return &s
 }
 
-// parsed reads a document.
+// parsed returns the parsed JSON of a document.
 func parsed(t *testing.T, doc roster.Document) scim.Resource {
 	t.Helper()
 	r, err := scim.Parse(doc.JSON)
@@ -74,7 +74,7 @@ func TestSort(t *testing.T) {
 			}
 			for by, want := range map[string][]string{
 				"userName":    {a, d, c, b},
-				"displayName": {b, a, c, d}, // without one first; equal ones in the order of creation
+				"displayName": {b, a, c, d}, // b has no display name; people with equal names come in the order of creation
 				"title":       {c, d, a, b},
 			} {
 				ids, _ := f.list(t, f.full, roster.Query{SortBy: sortBy(t, scim.UserType(), by, "descending"), Count: 10})
@@ -108,7 +108,8 @@ func TestSort(t *testing.T) {
 	})
 }
 
-// walk follows cursors to the end, and checks that previous cursors lead back.
+// walk follows next cursors through all pages and returns the ids. It checks that each previous
+// cursor leads to the page before.
 func (f fixture) walk(t *testing.T, s site.Site, q roster.Query) (ids []string) {
 	t.Helper()
 	q.ByCursor = true
@@ -266,8 +267,9 @@ func (f fixture) walkFrom(t *testing.T, s site.Site, q roster.Query, cursor stri
 	return ids
 }
 
-// TestListProperty holds lists of groups and users, with what is in rows beside their documents, to the evaluator and
-// the comparison of the language.
+// TestListProperty compares the lists of groups and users that the store returns with those of the
+// filter evaluator and the sort order of package scim. The filters also cover values that are rows
+// and not part of the documents, like memberships.
 func TestListProperty(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -289,7 +291,7 @@ func TestListProperty(t *testing.T) {
 			}
 			for n := range rapid.IntRange(1, 4).Draw(rt, "groups") {
 				members := rapid.SliceOfDistinct(rapid.SampledFrom(ids), rapid.ID[string]).Draw(rt, "members")
-				slices.Sort(members) // the order in which they are read
+				slices.Sort(members) // members are read in the order of their ids
 				name := fmt.Sprintf("%s%d", word(rt), n)
 				id := f.group(t, s, name, members...)
 				doc, err := r.Get(t.Context(), roster.Group, id)
@@ -389,7 +391,8 @@ func asList(v any) []any {
 	return list
 }
 
-// drawMembership draws a filter on members or groups, and on what a group has beside them.
+// drawMembership draws a filter on the attribute members or groups. Some comparisons are with the
+// id or the display name of the resource itself.
 func drawMembership(t *rapid.T, attribute string, ids []string, depth int) string {
 	id := rapid.SampledFrom(append(slices.Clone(ids), "nobody")).Draw(t, "id")
 	switch kind := rapid.IntRange(0, 9).Draw(t, "node"); {

@@ -12,7 +12,7 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// alike lists the user names of a site that look like another one's, each with those it looks like: "a~b,c".
+// alike lists the look-alikes of a site in the form "a~b,c": the user name a looks like b and c.
 func (f fixture) alike(t *testing.T, s site.Site) string {
 	t.Helper()
 	people := f.rosters.Open(s)
@@ -94,8 +94,8 @@ func TestLookAlikes(t *testing.T) {
 		t.Run("by_every_name_that_people_are_recognised_by", func(t *testing.T) {
 			s := f.site(t, "names", site.Full)
 			f.user(t, s, person("kim@acme.example", "Kim Lee", "kim.lee@acme.example"))
-			f.user(t, s, person("u2", "", "kіm@acme.example")) // an address like a user name
-			f.user(t, s, person("u3", "KIM Ｌee", ""))          // the same name, written wide
+			f.user(t, s, person("u2", "", "kіm@acme.example")) // this address looks like the user name of kim
+			f.user(t, s, person("u3", "KIM Ｌee", ""))          // the name of kim in wide letters: an equal name, and no look-alike
 			f.user(t, s, person("u4", "Kim Lее", ""))
 			f.user(t, s, person("u5", "", "kim.lee@acrne.example"))
 			want(t, s, "kim@acme.example~u2,u4,u5 u2~kim@acme.example u3~u4 u4~kim@acme.example,u3 u5~kim@acme.example")
@@ -105,8 +105,8 @@ func TestLookAlikes(t *testing.T) {
 			for _, body := range []string{
 				person("олена@acme.example", "Олена", ""), person("іван@acme.example", "Іван", ""), person("сара@acme.example", "Сара", ""),
 				person("jose@acme.example", "Jose", ""), person("josé@acme.example", "José", ""), person("李雪@acme.example", "李雪", ""),
-				person("twin1@acme.example", "Anna Lee", "office@acme.example"), person("twin2@acme.example", "anna lee", "OFFICE@acme.example"), // namesakes
-				person("both@acme.example", "bоth@acme.example", "bоth@acme.example"), // one person's own
+				person("twin1@acme.example", "Anna Lee", "office@acme.example"), person("twin2@acme.example", "anna lee", "OFFICE@acme.example"), // people with equal names
+				person("both@acme.example", "bоth@acme.example", "bоth@acme.example"), // values of one person that look alike
 			} {
 				f.user(t, s, body)
 			}

@@ -36,7 +36,7 @@ type clock struct {
 func (c *clock) Now() time.Time {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.now = c.now.Add(time.Millisecond) // so that what happens later is later
+	c.now = c.now.Add(time.Millisecond) // each reading of the clock is later than the one before
 	return c.now
 }
 
@@ -57,7 +57,7 @@ type fixture struct {
 	full       site.Site // SCIM manages its roles
 }
 
-// each runs a test on both databases.
+// each runs a test on SQLite and on PostgreSQL, with a new fixture each time.
 func each(t *testing.T, test func(t *testing.T, f fixture)) {
 	t.Helper()
 	t.Parallel()
@@ -93,14 +93,16 @@ func (f fixture) site(t testing.TB, name string, p site.Profile) site.Site {
 	return made
 }
 
-// people opens the roster with every right; it is how tests prepare people in either profile.
+// people opens the roster of a site with every right. Tests use it to prepare people in either
+// profile.
 func (f fixture) people(s site.Site) *roster.Roster {
 	s.Choose(site.Full)
 	s.ManageRoles = true
 	return f.rosters.Open(s)
 }
 
-// user adds a user by a SCIM body, in the form that the site's profile keeps people in.
+// user creates a user from a SCIM body and returns the id. On a site with the documented profile, a
+// user without a userType gets the role Registered.
 func (f fixture) user(t *testing.T, s site.Site, body string) string {
 	t.Helper()
 	doc := decode(t, body)
@@ -132,7 +134,7 @@ func patch(t *testing.T, body string) *scim.Patch {
 	return p
 }
 
-// replace is a PATCH of one attribute in Entra's form.
+// replace returns a PATCH that replaces one attribute, in the form that Entra sends.
 func replace(t *testing.T, path, value string) *scim.Patch {
 	t.Helper()
 	return patch(t, fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"Replace","path":%q,"value":%s}]}`, path, value))
@@ -168,7 +170,7 @@ func (f fixture) person(t *testing.T, s site.Site, id string) roster.Person {
 	return p
 }
 
-// events returns what a site's feed says about a person, oldest first.
+// events returns the events of a site about a subject, oldest first.
 func (f fixture) events(t *testing.T, s site.Site, subject string) []event.Event {
 	t.Helper()
 	about, err := store.Events{DB: f.db}.Recent(t.Context(), event.Site(string(s.ID)), subject, event.Position{}, 10_000)
@@ -187,7 +189,8 @@ func names(events []event.Event) []string {
 	return n
 }
 
-// isError fails the test unless err is the refusal that SCIM answers with this status and type, and returns it as prose.
+// isError fails the test unless err is the refusal that SCIM answers with this status and scimType.
+// It returns the text of the refusal.
 func isError(t *testing.T, err error, status int, scimType string) string {
 	t.Helper()
 	want := map[string]refusal.Kind{

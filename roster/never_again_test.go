@@ -10,7 +10,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// Defects of other servers that must not come back here. Those about one PATCH are in TestGroup.
+// TestNeverAgain checks that defects of other servers do not appear here. TestGroup checks those
+// about a single PATCH.
 func TestNeverAgain(t *testing.T) {
 	t.Run("a_site_never_sees_another_sites_rows", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {

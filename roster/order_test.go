@@ -13,8 +13,9 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// TestEventsOfAResourceStandInTheOrderOfItsVersions changes one person, and one group both by its members and by deleting
-// people who are in it, from many sides at once. SQLite has one writer.
+// TestEventsOfAResourceStandInTheOrderOfItsVersions changes one person, and one group, from several
+// clients at once. Some clients change the group by deleting its members. SQLite has only one
+// writer, so the test runs on PostgreSQL alone.
 func TestEventsOfAResourceStandInTheOrderOfItsVersions(t *testing.T) {
 	t.Parallel()
 	const clients, changes = 4, 60
@@ -71,7 +72,7 @@ func TestEventsOfAResourceStandInTheOrderOfItsVersions(t *testing.T) {
 	})
 }
 
-// atOnce runs clients together.
+// atOnce calls run for each client at the same time, and waits for all of them.
 func atOnce(t *testing.T, clients int, run func(client int) error) {
 	t.Helper()
 	var all sync.WaitGroup
@@ -85,7 +86,8 @@ func atOnce(t *testing.T, clients int, run func(client int) error) {
 	all.Wait()
 }
 
-// inOrder checks that the feed has at least so many events of a resource, none of an older version than the one before.
+// inOrder checks that a site has at least least events of a resource, and that the versions of
+// these events never fall.
 func (f fixture) inOrder(t *testing.T, s site.Site, resource string, least int) {
 	t.Helper()
 	events, err := (store.Events{DB: f.db}).Read(t.Context(), event.Site(string(s.ID)), event.Position{}, 10_000)

@@ -11,11 +11,11 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// thousands is how many people a site has. Each request must read only a few of them.
+// thousands is the number of people of the site. Each request must read only a few of them.
 const thousands = 3_000
 
-// TestRequestsOnPostgreSQLReadFewRows counts the rows that PostgreSQL reads for requests of every kind. Nothing analyzes
-// the databases of tests but the program itself.
+// TestRequestsOnPostgreSQLReadFewRows counts the rows that PostgreSQL reads for requests of every
+// kind. Tests run without autovacuum, so only the program and the test itself analyze tables.
 func TestRequestsOnPostgreSQLReadFewRows(t *testing.T) {
 	t.Parallel()
 	t.Run("with_statistics", func(t *testing.T) {
@@ -27,7 +27,8 @@ func TestRequestsOnPostgreSQLReadFewRows(t *testing.T) {
 		exec(t, preparing, "vacuum analyze")
 		f.readsFew(t, preparing, asking, looking, few, all)
 	})
-	// A connection keeps the plans that it made when any index was as good as another.
+	// A connection keeps its query plans. Here the connection plans while the tables are almost
+	// empty and every index looks equally good.
 	t.Run("planned_before_anybody_was_there", func(t *testing.T) {
 		t.Parallel()
 		url := storetest.PostgresURL(t)
@@ -49,12 +50,13 @@ func TestRequestsOnPostgreSQLReadFewRows(t *testing.T) {
 	})
 }
 
-// thousands brings people in, and makes a group of some and one of all.
+// thousands imports the people and creates two groups: few with ten of them, and all with
+// everybody.
 func (f fixture) thousands(t *testing.T) (few, all string) {
 	t.Helper()
 	rows := make([]roster.ImportRow, thousands)
 	for i := range rows {
-		// A display name belongs to ten people.
+		// Ten people share each display name.
 		rows[i] = roster.ImportRow{UserName: thousandName(i), DisplayName: fmt.Sprintf("Name %d", i/10), Email: thousandName(i)}
 	}
 	if report, err := f.people(f.full).Import(t.Context(), rows, byFile); err != nil || report.Created != thousands {
@@ -66,7 +68,8 @@ func (f fixture) thousands(t *testing.T) (few, all string) {
 
 func thousandName(n int) string { return fmt.Sprintf("u%05d@acme.test", n) }
 
-// readsFew sends requests and looks at what they read. A connection tells of that when it closes.
+// readsFew sends requests and compares the row counts of the tables before and after. PostgreSQL
+// counts the reads of a connection when the connection closes, at the latest.
 func (f fixture) readsFew(t *testing.T, preparing, asking, looking *store.DB, few, all string) {
 	t.Helper()
 	person, err := f.people(f.full).PersonByUserName(t.Context(), thousandName(7))
@@ -98,7 +101,7 @@ func (f fixture) readsFew(t *testing.T, preparing, asking, looking *store.DB, fe
 	}
 }
 
-// requests sends one request of each kind that an index answers.
+// requests sends one request of each kind that an index can answer.
 func (f fixture) requests(t *testing.T, db *store.DB, person, few, all string) {
 	t.Helper()
 	rosters := &roster.Rosters{Store: store.Rosters{DB: db}, Now: f.clock.Now, NewID: f.rosters.NewID}

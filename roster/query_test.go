@@ -31,7 +31,7 @@ func (f fixture) list(t *testing.T, s site.Site, q roster.Query) (ids []string, 
 	return ids, page.TotalResults
 }
 
-// finds fails the test unless the filter finds these and no others, in this order.
+// finds fails the test unless the filter finds exactly the given users, in this order.
 func (f fixture) finds(t *testing.T, s site.Site, text string, want ...string) {
 	t.Helper()
 	ids, total := f.list(t, s, roster.Query{Filter: filter(t, text), Count: 100})
@@ -46,7 +46,7 @@ func TestList(t *testing.T) {
 			a := f.user(t, f.full, ada)
 			b := f.user(t, f.full, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"bob%x","displayName":"Straße","active":false,"userType":"Moderator","externalId":"ada-1","emails":[{"value":"bob@acme.test","type":"home"}]}`)
 			c := f.user(t, f.full, registered("carol_x"))
-			f.user(t, f.documented, ada) // never seen here
+			f.user(t, f.documented, ada) // this user of another site must never be found
 			for text, want := range map[string][]string{
 				`userName eq "ADA@acme.TEST"`:                                    {a},
 				`userName ne "ada@acme.test"`:                                    {b, c},

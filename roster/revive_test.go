@@ -16,7 +16,8 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/session"
 )
 
-// reviving is the site full as an administrator sets it to revive.
+// reviving turns on "revives" of the site full and returns the site. If change is not nil, it makes
+// further changes.
 func (f fixture) reviving(t *testing.T, change func(*site.Site)) site.Site {
 	t.Helper()
 	s, err := f.sites.Update(t.Context(), f.full.ID, "cli", func(s *site.Site) error {
@@ -32,7 +33,7 @@ func (f fixture) reviving(t *testing.T, change func(*site.Site)) site.Site {
 	return s
 }
 
-// bob is a create with that much more.
+// bob returns the body of a create of bob, with more inserted.
 func bob(more string) string {
 	return `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"bob@acme.test"` + more + `}`
 }
@@ -42,7 +43,8 @@ func (f fixture) create(t *testing.T, s site.Site, body string) (roster.Outcome,
 	return f.rosters.Open(s).Create(t.Context(), roster.User, decode(t, body), bySCIM)
 }
 
-// off deactivates somebody in one of the ways there are.
+// off takes the steps in way one after another. Each step deactivates, blocks, unblocks or
+// reactivates the person.
 func (f fixture) off(t *testing.T, s site.Site, id, way string) {
 	t.Helper()
 	r := f.rosters.Open(s)
@@ -177,7 +179,7 @@ func TestRevive(t *testing.T) {
 			if text := about[len(about)-1].Text; !strings.HasSuffix(text, "; the user identifier for sign-in was forgotten") {
 				t.Errorf("got %q", text)
 			}
-			// It is free for whoever signs in with it first.
+			// The forgotten user identifier is free, so another person can get it.
 			report, err := r.Import(t.Context(), []roster.ImportRow{{UserName: "eve@acme.test", UserIdentifier: "name-id"}}, byFile)
 			if err != nil || report.Created != 1 || len(report.Errors) > 0 {
 				t.Errorf("got %+v, %v", report, err)

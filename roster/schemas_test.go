@@ -14,8 +14,8 @@ func unavailable(err error) bool {
 	return errors.Is(err, refusal.Busy)
 }
 
-// A request judges by the schemas that the site had when it began. Where they are others when it writes, it changes
-// nothing.
+// A request checks values by the schemas that the site had when the request began. If the schemas
+// have changed before the request writes, it fails and changes nothing.
 func TestWritesUnderSchemasThatHaveChanged(t *testing.T) {
 	t.Run("are_refused_and_pass_when_they_are_sent_again", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
@@ -40,7 +40,7 @@ func TestWritesUnderSchemasThatHaveChanged(t *testing.T) {
 			if _, err := again.Create(t.Context(), roster.User, decodeWith(t, again, `{"userName":"b"}`), bySCIM); err != nil {
 				t.Error(err)
 			}
-			// Who goes needs no schema.
+			// A deletion depends on no schema, so it succeeds.
 			if _, err := late.Delete(t.Context(), roster.User, a, bySCIM); err != nil {
 				t.Error(err)
 			}
@@ -92,8 +92,8 @@ func TestWritesUnderSchemasThatHaveChanged(t *testing.T) {
 	})
 }
 
-// What an attribute tells apart is forgotten when it no longer tells anything apart, and nobody who has gone stands in the
-// way when it does so again.
+// When an attribute stops being unique, its unique values are forgotten. When the attribute becomes
+// unique again, the values of deleted people are free.
 func TestAttributeThatWasUniqueForAWhile(t *testing.T) {
 	each(t, func(t *testing.T, f fixture) {
 		s := f.full

@@ -14,7 +14,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store"
 )
 
-// searchable is a full site with the badge extension and attributes of users that are declared searchable.
+// searchable adds the badge extension to the site full and declares attributes of users searchable.
 func (f fixture) searchable(t *testing.T, attributes ...string) site.Site {
 	t.Helper()
 	s, err := f.sites.SetSchemas(t.Context(), f.full.ID, []byte(badgeSchema), "cli")
@@ -32,7 +32,7 @@ func (f fixture) declare(t *testing.T, s site.Site, attributes ...string) {
 	}
 }
 
-// lease takes the lease of a site's value rows.
+// lease takes the lease for filling the value rows of a site.
 func (f fixture) lease(t *testing.T, s site.Site, owner string) (epoch int64) {
 	t.Helper()
 	epoch, err := store.Leases{DB: f.db}.Claim(t.Context(), roster.LeaseKind, string(s.ID), owner, time.Minute)
@@ -42,7 +42,8 @@ func (f fixture) lease(t *testing.T, s site.Site, owner string) (epoch int64) {
 	return epoch
 }
 
-// advance works on the value rows of a site until nothing is left to do, and returns how many slices that took.
+// advance fills the value rows of a site until nothing is left to do. It returns how many calls of
+// Advance that took.
 func (f fixture) advance(t *testing.T, s site.Site) (slices int) {
 	t.Helper()
 	epoch := f.lease(t, s, "test")
@@ -66,7 +67,8 @@ func (f fixture) indexing(t *testing.T, s site.Site) []roster.Indexing {
 	return all
 }
 
-// progress is what the site says about each attribute: "title 1/2", or "title complete".
+// progress returns the progress of each declared attribute, like "title 1/2" or "title 2/2
+// complete".
 func (f fixture) progress(t *testing.T, s site.Site) (all []string) {
 	t.Helper()
 	for _, i := range f.indexing(t, s) {
@@ -79,8 +81,8 @@ func (f fixture) progress(t *testing.T, s site.Site) (all []string) {
 	return all
 }
 
-// found asks for the user names that a filter finds under a limit of documents that may be read; "too many" says that no
-// index answers it.
+// found returns the user names that a filter finds, or "too many" if no index answers the filter.
+// The store may read at most limit documents without an index.
 func (f fixture) found(t *testing.T, s site.Site, limit int, filter string) string {
 	t.Helper()
 	parsed, _, err := scim.ParseFilter(mustType(t, s), filter, scim.Lenient)
@@ -188,7 +190,7 @@ func TestSearchable(t *testing.T) {
 			add("cy", `"title":"`+tail+`1","urn:ietf:params:scim:schemas:extension:enterprise:2.0:User":{"department":"Sales"}`)
 			add("di", `"title":"`+tail+`2","urn:example:Badge":{"number":9007199254740992,"code":"e\u0301x"}`)
 			f.advance(t, s)
-			const limit = 3 // of the four
+			const limit = 3 // of four users
 			for filter, want := range map[string]string{
 				`title eq "STRAßE"`:                                   "ada",
 				`title eq "` + tail + `1"`:                            "cy",
@@ -265,7 +267,7 @@ func TestSearchable(t *testing.T) {
 				`title eq "T" and entitlements eq "e1"`:     "",
 				`userName eq "none" or entitlements sw "e"`: "too many",
 			})
-			// One more, one fewer.
+			// The patches add a value to edge and remove others, and the value rows must follow.
 			change := func(body string) {
 				if _, err := f.rosters.Open(s).Patch(t.Context(), roster.User, edge, patchOf(t, scim.UserType(), body), bySCIM); err != nil {
 					t.Fatal(err)
@@ -364,11 +366,11 @@ func TestAdvance(t *testing.T) {
 			if diff := cmp.Diff(f.progress(t, s), []string{"title 4/7", "nickName 4/7"}); diff != "" {
 				t.Error(diff)
 			}
-			second := f.lease(t, s, "killed") // its restart
+			second := f.lease(t, s, "killed") // the restarted process
 			if _, err := rows.Index(t.Context(), s.ID, first, 2); err == nil || !strings.Contains(err.Error(), "lease was lost") {
 				t.Errorf("under the epoch that is over: got %v", err)
 			}
-			f.declare(t, s, "locale") // declared while the others are being filled
+			f.declare(t, s, "locale") // declared while the rows of the other attributes are being filled
 			next, err := f.rosters.Advance(t.Context(), string(s.ID), second)
 			if err != nil || !next.IsZero() {
 				t.Errorf("got %s, %v; want nothing left", next, err)
@@ -397,7 +399,7 @@ func TestAdvance(t *testing.T) {
 			if got := f.found(t, s, 1, `name.givenName eq "g5099"`); got != "u5099" {
 				t.Errorf("got %q", got)
 			}
-			// So many that the list is walked.
+			// So many users match that the store walks through the list of users.
 			for filter, want := range map[string]string{
 				`name.givenName sw "g"`:                            "u5000 u5001 u5002",
 				`name.givenName sw "g" and not (userName eq "u1")`: "u5001 u5002 u5003",
@@ -415,7 +417,7 @@ func TestAdvance(t *testing.T) {
 					t.Errorf("%s, sorted: got %s, %v", filter, f.userNames(t, sorted), err)
 				}
 			}
-			// Many candidates that an index finds and the evaluator decides on.
+			// The index finds many candidates here, and the evaluator decides about each of them.
 			if got := f.found(t, s, 10_000, `name.givenName sw "g" and nickName ne "x" and not (userName sw "u1")`); !strings.HasPrefix(got, "u0 u2 u3") || !strings.HasSuffix(got, " u209 u210") {
 				t.Errorf("got %q", got)
 			}

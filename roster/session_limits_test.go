@@ -46,7 +46,7 @@ func TestSessionsAreListedAndEndWhenTheyAreIdle(t *testing.T) {
 	})
 }
 
-// TestSignOutEverywhere asks by a roster of its own, as another process does.
+// TestSignOutEverywhere signs out through a second Rosters, as another process would.
 func TestSignOutEverywhere(t *testing.T) {
 	each(t, func(t *testing.T, f fixture) {
 		id := f.user(t, f.full, ada)

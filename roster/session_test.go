@@ -95,7 +95,7 @@ func TestSession_started_while_being_deactivated_does_not_survive(t *testing.T) 
 			var all sync.WaitGroup
 			all.Go(func() {
 				secret, _ = r.StartSession(t.Context(), id, session.Limits{Length: time.Hour, Idle: time.Hour}, session.Browser{})
-			}) // refused when it comes second
+			}) // fails if the deactivation came first
 			all.Go(func() {
 				if _, err := r.Deactivate(t.Context(), id, byKim); err != nil {
 					t.Error(err)

@@ -9,7 +9,7 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// addresses is a list of that many e-mail addresses, beginning with the address of a number.
+// addresses returns a JSON list of n e-mail addresses, numbered from the number from.
 func addresses(from, n int) string {
 	list := make([]string, n)
 	for i := range list {
@@ -33,7 +33,7 @@ func TestSizeOfAResource(t *testing.T) {
 			id := f.user(t, f.full, body(addresses(0, most)))
 			_, err = people.Patch(t.Context(), roster.User, id, patchOf(t, scim.UserType(), `{"op":"add","path":"emails","value":`+addresses(most, 1)+`}`), bySCIM)
 			isError(t, err, 400, "invalidValue")
-			// Every address moves to another place in the list.
+			// Removing the first address moves each other address to another place in the list.
 			if _, err := people.Patch(t.Context(), roster.User, id, patchOf(t, scim.UserType(), `{"op":"remove","path":"emails[value eq \"a0@acme.test\"]"}`), bySCIM); err != nil {
 				t.Fatal(err)
 			}
@@ -56,7 +56,7 @@ func TestSizeOfAResource(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			// It can be cut off all the same.
+			// A resource of the maximum size can still be deactivated.
 			if _, err := people.Patch(t.Context(), roster.User, id, patchOf(t, scim.UserType(), `{"op":"replace","path":"active","value":false}`), bySCIM); err != nil {
 				t.Error(err)
 			}

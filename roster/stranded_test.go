@@ -21,12 +21,12 @@ import (
 
 const badgeURN = "urn:example:Badge"
 
-// badge is a document of schemas in which users have a badge with those attributes.
+// badges returns a schema document in which users have a badge with the given attributes.
 func badges(attributes string) string {
 	return `{"schemas":[{"id":"` + badgeURN + `","name":"Badge","attributes":[` + attributes + `]}],"extensions":[{"resourceType":"User","schema":"` + badgeURN + `"}]}`
 }
 
-// schemas gives a site a document of schemas.
+// schemas sets the schema document of a site.
 func (f fixture) schemas(t *testing.T, s *site.Site, doc string) {
 	t.Helper()
 	var err error
@@ -35,7 +35,8 @@ func (f fixture) schemas(t *testing.T, s *site.Site, doc string) {
 	}
 }
 
-// force does what SetSchemas has to refuse, with the numbers that it refused it with.
+// force expects that SetSchemas refuses a schema document. Then it calls ForceSchemas with the
+// token of that refusal, and returns what was dropped.
 func (f fixture) force(t *testing.T, s *site.Site, doc string) ([]string, error) {
 	t.Helper()
 	_, err := f.sites.SetSchemas(t.Context(), s.ID, []byte(doc), "cli")
@@ -53,7 +54,7 @@ func (f fixture) force(t *testing.T, s *site.Site, doc string) ([]string, error)
 	return dropped, err
 }
 
-// badged adds a user with a badge.
+// badged creates a user with a badge and returns the id.
 func (f fixture) badged(t *testing.T, s site.Site, userName, attributes string) string {
 	t.Helper()
 	types, err := scim.NewRegistry(s.Schemas)
@@ -76,7 +77,8 @@ func (f fixture) badged(t *testing.T, s site.Site, userName, attributes string) 
 	return out.Document.ID
 }
 
-// hasBadge checks what a user has under the badge.
+// hasBadge checks the version of a user and the values of the badge. An empty want means that the
+// user has no badge.
 func (f fixture) hasBadge(t *testing.T, s site.Site, id string, version int64, want string) {
 	t.Helper()
 	doc, err := f.rosters.Open(s).Get(t.Context(), roster.User, id)
@@ -141,7 +143,8 @@ func TestForceSchemas(t *testing.T) {
 			if told < 0 || feed[told].Name != "site.schemas_changed" || feed[told].Text != "The schemas were changed; by force, for good: "+strings.Join(want, ", ") {
 				t.Errorf("got %d of %+v", told, feed)
 			}
-			// A PUT of what is there changes nothing, and the attribute takes values of its new type.
+			// A PUT of the stored document changes nothing, and the attribute accepts values of its
+			// new type.
 			out, err := f.rosters.Open(s).Replace(t.Context(), roster.User, a, f.get(t, s, a), bySCIM)
 			if err != nil || out.Changed {
 				t.Errorf("got %+v, %v", out, err)
@@ -299,7 +302,8 @@ func TestForceSchemas(t *testing.T) {
 			f.hasBadge(t, s, a, 1, `"number":"1","floor":"2"`)
 			f.hasBadge(t, s, b, 1, `"number":"1","floor":"3"`)
 			f.hasBadge(t, s, c, 1, `"number":"4"`)
-			// Who has nothing of an extension any more need not have what it requires.
+			// A user who lost every value of an extension need not have the attributes that the
+			// extension requires.
 			if _, err := f.force(t, &s, badges(`{"name":"number","type":"integer","required":true}`)); err != nil {
 				t.Error(err)
 			}
@@ -380,8 +384,9 @@ func decodeWith(t *testing.T, r *roster.Roster, body string) scim.Resource {
 	return doc
 }
 
-// TestForceSchemasProperty forces random documents on random people: everybody then keeps to the new schemas, has lost
-// nothing that they allow, and has no value that must not be had twice.
+// TestForceSchemasProperty forces random schema documents on random people. Afterwards each person
+// must conform to the new schemas, must have kept each value that the schemas allow, and must share
+// no unique value with another person.
 func TestForceSchemasProperty(t *testing.T) {
 	t.Parallel()
 	storetest.Each(t, func(t *testing.T, db *store.DB) {
@@ -451,7 +456,7 @@ func TestForceSchemasProperty(t *testing.T) {
 	})
 }
 
-// everybody returns the users of a site in the order of their creation.
+// everybody returns the users of a site in the order of creation.
 func (f fixture) everybody(t *testing.T, s site.Site) []roster.Document {
 	t.Helper()
 	page, err := f.rosters.Open(s).List(t.Context(), roster.Query{Count: 100})
@@ -461,7 +466,7 @@ func (f fixture) everybody(t *testing.T, s site.Site) []roster.Document {
 	return page.Documents
 }
 
-// drawAttributes draws attributes of a badge from few names.
+// drawAttributes draws attributes of a badge. Their names come from a small set.
 func drawAttributes(t *rapid.T, label string) string {
 	var list []string
 	for _, name := range []string{"a", "b", "c"} {
@@ -518,7 +523,9 @@ func drawBadge(t *rapid.T, schema *scim.Schema) map[string]any {
 	return ext
 }
 
-// checkKept checks what somebody has of a badge against what they had. had gathers the unique values of those before.
+// checkKept compares the badge of a user before and after a change of schemas. It fails if the user
+// lost a value that the new schema allows, or has a unique value that is in had. It adds the unique
+// values of this user to had.
 func checkKept(t *rapid.T, schema *scim.Schema, was, now scim.Resource, had map[string]bool) {
 	before, _ := was[badgeURN].(map[string]any)
 	after, _ := now[badgeURN].(map[string]any)
@@ -551,7 +558,7 @@ func checkKept(t *rapid.T, schema *scim.Schema, was, now scim.Resource, had map[
 			continue
 		}
 		if unique := a.IsUnique() || a.Sub("x") != nil && a.Sub("x").IsUnique(); unique {
-			continue // another one may have had it
+			continue // dropped, perhaps because another user has the value
 		}
 		if fits(a, value) {
 			t.Fatalf("%s lost %v of %v", name, after[name], value)
@@ -559,7 +566,8 @@ func checkKept(t *rapid.T, schema *scim.Schema, was, now scim.Resource, had map[
 	}
 }
 
-// fits reports whether a value is one of an attribute.
+// fits reports whether a value has the type of an attribute and is a list only if the attribute is
+// multi-valued.
 func fits(a *scim.Attribute, value any) bool {
 	list, many := value.([]any)
 	if !many {

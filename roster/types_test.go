@@ -11,7 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/site"
 )
 
-// schemas configures a type with what a roster has to look after.
+// schemas adds the type Device, and a badge of users. Their attributes are those that need special
+// treatment by a roster, like unique, immutable and never returned ones.
 const schemas = `{
 	"schemas": [
 		{"id": "urn:example:Device", "name": "Device", "attributes": [
@@ -32,7 +33,7 @@ const schemas = `{
 	"extensions": [{"resourceType": "User", "schema": "urn:example:Badge", "required": false}]
 }`
 
-// configured is a full site with those schemas.
+// configured sets schemas on the site full and returns the site with its types.
 func (f fixture) configured(t *testing.T) (site.Site, *scim.Registry) {
 	t.Helper()
 	s := f.full
@@ -227,7 +228,7 @@ func TestSwitches(t *testing.T) {
 	})
 }
 
-// TestDeepPages holds pages of a list of several stretches to the list as a whole, while people go.
+// TestDeepPages compares pages deep in a long list with the whole list, while people are deleted.
 func TestDeepPages(t *testing.T) {
 	each(t, func(t *testing.T, f fixture) {
 		rows := make([]roster.ImportRow, 2_300)

@@ -15,7 +15,7 @@ func TestETag(t *testing.T) {
 	if got := roster.ETag(7, nil); got != `W/"7"` {
 		t.Errorf("without groups: got %s", got)
 	}
-	const want = `W/"7.8beb31f530912eb3"` // clients keep versions: it must not change with the program
+	const want = `W/"7.8beb31f530912eb3"` // clients store versions, so another release must compute the same
 	if got := roster.ETag(7, []roster.Membership{team, other}); got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
@@ -44,7 +44,7 @@ func TestETag(t *testing.T) {
 	}
 }
 
-// TestLastModifiedOnlyRises puts the clock right after it was a day ahead.
+// TestLastModifiedOnlyRises sets the clock back by a day after a user was created.
 func TestLastModifiedOnlyRises(t *testing.T) {
 	each(t, func(t *testing.T, f fixture) {
 		s := f.site(t, "acme", site.Full)

@@ -11,7 +11,8 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// hidden are characters that make a userName look like another one.
+// hidden lists characters that nobody can see or tell from others, so a user name that has one
+// looks like a different user name.
 var hidden = []string{
 	"\u200b", "\u00ad", "\u2060", "\ufeff", "\u034f", "\ufe0f", "\u3164", "\U000e0041", "\u00a0", "\t", "\n", "\x1b", "\u0085", "\u202e", "\u202c", "\u2066", "\u2003",
 }
@@ -59,7 +60,8 @@ func inJSON(text string) string {
 	return string(b)
 }
 
-// TestAStoredUserNameThatNobodySeesBlocksNoOtherChange makes one as versions of before did: below the rules.
+// TestAStoredUserNameThatNobodySeesBlocksNoOtherChange stores an odd user name without its check,
+// because earlier versions accepted such names.
 func TestAStoredUserNameThatNobodySeesBlocksNoOtherChange(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, storetest.New(t))

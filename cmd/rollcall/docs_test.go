@@ -31,7 +31,7 @@ var notRun = map[string]int{
 //
 //	<!-- before: COMMAND -->            a command that must run before the block
 //	<!-- file: NAME -->                 the next block is that file
-//	<!-- then: COMMAND => PATTERN -->   a command to run after the block; a line of its output must match
+//	<!-- then: COMMAND => PATTERN -->   a command after the block; a line of its output must match
 //	<!-- not run: WHY -->               the next block cannot run here
 func TestEveryCommandOfTheDocsRuns(t *testing.T) {
 	t.Parallel()

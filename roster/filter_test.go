@@ -83,7 +83,7 @@ func fewWord(t *rapid.T) string {
 	return rapid.SampledFrom([]string{"a", "A", "ab", "b%", "ſ", "S", "e", "e\u0301", "\u00e9"}).Draw(t, "word")
 }
 
-// long is one rune shorter than the part of a text that a value row holds. Texts that begin with
+// long is one rune shorter than the part of a string that a value row holds. Strings that begin with
 // long differ in at most one rune of their rows.
 var long = strings.Repeat("ä", roster.MaxIndexedRunes-1)
 

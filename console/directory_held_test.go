@@ -53,7 +53,7 @@ func TestOperationsOnHold_are_shown_and_decided(t *testing.T) {
 	b := o.operator()
 	held := acmeProvisioning + "/held"
 	b.get(held).wantStatus(http.StatusOK).wantWords("Nothing is on hold")
-	b.get(acmeProvisioning).wantNoWords("on hold")
+	b.get(acmeProvisioning).wantNoWords("operation is on hold", "operations are on hold")
 
 	importFile(file("false"))
 	cycle(0)

@@ -82,7 +82,7 @@ func TestScope_that_was_confirmed_is_not_held(t *testing.T) {
 	if r := o.cycle(h, app); r.Disabled != 8 {
 		t.Errorf("the cycle disabled %d", r.Disabled)
 	}
-	b.get(acmeProvisioning).wantNoWords("on hold")
+	b.get(acmeProvisioning).wantNoWords("operation is on hold", "operations are on hold")
 
 	// Everyone is back, and a filter leaves eight out.
 	must(o.jobs.Edit(t.Context(), key, func(s *provision.Settings) { s.Scope = provision.Everyone }, "cli"))

@@ -133,7 +133,7 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 	switch want {
 	case "--event":
 		return completionOf(append(eventKinds(), event.Names...)...), true
-	case "--actor", "--search", "--subject", "--since", "--until":
+	case "--actor", "--search", "--subject", "--since", "--until", "--number":
 		return completion{}, true
 	case "--reads", "--changes", "--provisioning", "--events", "--spent":
 		return completionOf("30d", "365d", "7y", foreverWord), true
@@ -149,6 +149,10 @@ func fixedCompletion(path, start, want string) (completion, bool) {
 		return completionOf(provision.SwapsAsk, provision.SwapsTemporary), true
 	case "--nested-groups", "--second-approval":
 		return completionOf(switchOff, switchOn), true
+	case "--schedule":
+		return completionOf(provision.DriftIntervals()...), true
+	case "--policy":
+		return completionOf(provision.DriftPolicies()...), true
 	case "--cycle":
 		return completionOf(lastCycle), true
 	case "--class":

@@ -296,6 +296,7 @@ func (p *pageCollection) ofADirectory() {
 	h := o.directory(name, awkwardFile())
 	root := "/d/" + name + "/"
 	p.add("no application", b.get(root+"applications"))
+	p.add("no job", b.get(root+"provisioning"))
 	p.add("bad application", b.get(root+"applications").press("Create application", url.Values{"name": {awkwardNames[0]}}))
 	p.add("import report", b.upload(root+"users/import", awkwardJob+".csv", awkwardFile()+awkwardNames[0]+",x,,,,,\n", map[string]string{"do": "preview"}))
 	p.add("absent people", b.upload(root+"users/import", "one.csv", "userPrincipalName\nnew@contoso.example\n", map[string]string{"do": "preview", "absent": "soft-delete"}))

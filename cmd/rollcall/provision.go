@@ -19,7 +19,7 @@ import (
 
 func (c *command) provisionCommand() *cobra.Command {
 	return groupCommand("provision", "Provision a directory's users into an application",
-		c.provisionTest(), c.provisionPlan(), c.provisionUndo(), c.provisionDrift(), c.provisionDiscover(), c.provisionDiscovered(), c.provisionRun(), c.provisionOnDemand(), c.provisionWhy(), c.provisionConnections(), c.provisionStatus(), c.provisionLog(),
+		c.provisionTest(), c.provisionPlan(), c.provisionUndo(), c.provisionDrift(), c.provisionDiscover(), c.provisionDiscovered(), c.provisionRun(), c.provisionOnDemand(), c.provisionWhy(), c.provisionConnections(), c.provisionList(), c.provisionStatus(), c.provisionLog(),
 		c.provisionHeld(), c.provisionApprove(), c.provisionReject(),
 		c.provisionSwitch("start", "Set Provisioning Status to On: the server works on the job", (*provision.Jobs).Start),
 		c.provisionSwitch("pause", "Set Provisioning Status to Off: nothing is sent, everything is remembered", (*provision.Jobs).Pause),

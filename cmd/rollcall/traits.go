@@ -65,7 +65,7 @@ func traitOf(path string) (trait, bool) {
 	case "site schema show", "site searchable show", "token list", "operator list", "operator sessions", "operator identities", "site sessions", "site held list", "site look-alikes",
 		"retention show", "audit", "notification list", "webhook list", "webhook deliveries",
 		"directory list", "directory show", "directory key list", "directory user list", "directory user show",
-		"directory group list", "directory group show", "directory group member list", "app role list", "app mapping list", "app mapping show", "app mapping filter list", "app mapping version list", "app mapping version show", "app attribute list", "app list", "app show", "provision status", "provision log", "provision connections list", "provision connections show", "provision held", "provision plan list", "provision plan show":
+		"directory group list", "directory group show", "directory group member list", "app role list", "app mapping list", "app mapping show", "app mapping filter list", "app mapping version list", "app mapping version show", "app attribute list", "app list", "app show", "provision list", "provision status", "provision log", "provision connections list", "provision connections show", "provision held", "provision plan list", "provision plan show":
 		return sharedTrait(reads, "json"), true
 	case "site sso metadata":
 		return sharedTrait(reads, "public-url"), true

@@ -180,6 +180,7 @@ func (p *Pages) routes() []console.Route[*operatorVisit] {
 		{Pattern: "POST /d/{directory}/groups/{group}/{step}", Access: console.Administrator, Handle: p.withGroup(p.changeGroup)},
 
 		// Routes for enterprise applications:
+		{Pattern: "GET /d/{directory}/provisioning", Access: console.Administrator, Handle: p.withDirectory(p.showJobs)},
 		{Pattern: "GET /d/{directory}/applications", Access: console.Administrator, Handle: p.withDirectory(p.showApplications)},
 		{Pattern: "POST /d/{directory}/applications", Access: console.Administrator, Handle: p.withDirectory(p.createApplication)},
 		{Pattern: "GET /d/{directory}/applications/{app}", Access: console.Administrator, Handle: p.withApplication(p.showApplication)},
@@ -354,6 +355,7 @@ func (v *directoryVisit) menu() []console.MenuItem {
 		{Text: "Rename or delete", Icon: "settings", URL: v.url("settings")},
 		{Text: "Applications"},
 		{Text: "Enterprise applications", Icon: "app-window", URL: v.url("applications")},
+		{Text: "Provisioning", Icon: "activity", URL: v.url("provisioning")},
 		{Text: "Installation"},
 		{Text: "All directories", Icon: "building-2", URL: "/d/"},
 		{Text: "Sites", Icon: "users", URL: sitesURL},

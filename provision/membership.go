@@ -362,9 +362,10 @@ func (s *memberSync) sendNewPage(ctx context.Context, members []string) (done bo
 // recordNewPage stores the outcomes of a page that sendNewPage has sent, and a log entry if entry is
 // not nil.
 func (s *memberSync) recordNewPage(out []MemberOutcome, entry *LogEntry) error {
-	r := s.l.r
+	r, page := s.l.r, s.page
+	s.page = nil // a member may have left while the request was under way, so the directory is asked again
 	return s.recordWith(out, entry, func(st State) error {
-		return r.e.Store.RecordNewMembers(s.firm, r.fence, st, s.group, s.page.upTo, out, s.page.others, entry)
+		return r.e.Store.RecordNewMembers(s.firm, r.fence, st, s.group, page.upTo, out, page.others, entry)
 	})
 }
 
@@ -423,7 +424,8 @@ func (s *memberSync) decide(ctx context.Context, open []Membership) (removals, a
 	return removals, additions, settled, nil
 }
 
-// firstTurn is the turn of a membership that has not changed since it was stored.
+// firstTurn is the turn of a membership that was stored when the group's members were read, and that
+// has not changed since. A membership that is stored because it changed has a later turn.
 const firstTurn = 1
 
 // kindOnPage returns the kind of a member that is on the page that was read last. is is false if the

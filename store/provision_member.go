@@ -208,10 +208,9 @@ func (s Provisioning) Memberships(ctx context.Context, k provision.Key, group st
 			return err
 		}
 		if err := tx.QueryRow(ctx, `
-			select exists (
-				select 1
-				from job_member
-				where directory = $1 and app = $2 and group_id = $3 and refused <> '')`, string(k.Directory), k.App, group).Scan(&w.Refused); err != nil {
+			select count(*)
+			from job_member
+			where directory = $1 and app = $2 and group_id = $3 and refused <> '' and turn = done`, string(k.Directory), k.App, group).Scan(&w.Refused); err != nil {
 			return err
 		}
 		if w.Open, err = collect(ctx, tx, scanMembership, `

@@ -843,6 +843,7 @@ type memo struct {
 	fruitlessSearches map[string]fruitlessSearch // the searches that found no account, by object id
 	suspected         map[string]suspicion       // the groups that seem to have lost all members, by object id
 	membersProved     [2]time.Time               // when the target last proved that it carried out an addition (0) or a removal (1) of members
+	membersCut        map[string]int             // how many members a request about a group may carry, because the slice ended while refused members were isolated; by object id
 	newKeys           map[thing]newKey           // the matching values that accounts have just got
 	newKeysPruned     time.Time                  // when old values were last removed from newKeys
 }
@@ -874,7 +875,7 @@ func indexOf(removing bool) int {
 func newMemo(settings string) *memo {
 	return &memo{
 		settings: settings, users: newAccountList(), groups: newAccountList(), fruitlessSearches: map[string]fruitlessSearch{}, suspected: map[string]suspicion{},
-		newKeys: map[thing]newKey{},
+		membersCut: map[string]int{}, newKeys: map[thing]newKey{},
 	}
 }
 
@@ -896,6 +897,29 @@ func (m *memo) clearSuspicion(group string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.suspected, group)
+}
+
+// cutMembers remembers that requests about a group may carry at most this many members.
+func (m *memo) cutMembers(group string, most int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if before := m.membersCut[group]; before == 0 || before > most {
+		m.membersCut[group] = most
+	}
+}
+
+// mostMembersOf returns how many members a request about a group may carry; 0 means that there is no
+// limit for the group.
+func (m *memo) mostMembersOf(group string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.membersCut[group]
+}
+
+func (m *memo) forgetCut(group string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.membersCut, group)
 }
 
 // newKey is a matching value that an account has just got.

@@ -119,6 +119,11 @@ func (s Provisioning) ChangePlan(ctx context.Context, p provision.StoredPlan, fr
 			return err
 		}
 		if p.State == provision.PlanCancelled {
+			if p.OnlyGives {
+				if err := t.keepTried(ctx, p.ID); err != nil {
+					return err
+				}
+			}
 			if err := t.cancelPlanned(ctx, p.ID, provision.PlanState(state)); err != nil {
 				return err
 			}
@@ -128,6 +133,19 @@ func (s Provisioning) ChangePlan(ctx context.Context, p provision.StoredPlan, fr
 		}
 		return appendEvent(ctx, tx, *e)
 	})
+}
+
+// keepTried keeps objects of a plan on the work list, as changed objects, if their operation was
+// tried and has to wait: what is known about their accounts may have changed. The guard must not
+// have to judge any operation of the plan.
+func (t jobTx) keepTried(ctx context.Context, plan string) error {
+	return t.exec(ctx, `
+		update job_pending
+		set why = 'change', turn = turn + 1
+		where directory = $1 and app = $2 and why = 'plan' and not_before > 0 and object_id in (
+			select o.object_id
+			from job_plan_object o
+			where o.directory = $1 and o.app = $2 and o.plan = $3 and o.outcome = 'due')`, plan)
 }
 
 // cancelPlanned removes the operations of a plan that were not sent yet from the work list. It

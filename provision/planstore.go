@@ -181,6 +181,7 @@ type ExpectedOperation struct {
 type ExpectedMembers struct {
 	Plan    string // the plan's id
 	Reads   bool   // whether the plan sends all members again
+	Rows    []int  // the Numbers of the rows of the plan that are on the work list
 	Changes []ExpectedMember
 }
 
@@ -207,4 +208,5 @@ type PlannedOutcome struct {
 	Plan   string // the plan's id; "" if the outcome is not about a plan
 	Result PlanResult
 	Reason string // why the operation has this result, in words; "" if it was sent
+	Rows   []int  // for work on the members of a group: the Numbers of the rows that the work was about
 }

@@ -257,21 +257,34 @@ func (t jobTx) recordPlannedGroup(ctx context.Context, o provision.Outcome) erro
 		}
 		return t.settlePending(ctx, o)
 	}
-	if err := t.leavePlan(ctx, o.ObjectID); err != nil {
+	// Further rows of the group may have come onto the list while these were sent. Then the group
+	// stays on the list.
+	due, err := collect(ctx, t.tx, scanInt, `
+		select number
+		from job_plan_object
+		where directory = $1 and app = $2 and object_id = $3 and outcome = 'due'`, t.directory, t.app, o.ObjectID)
+	if err != nil {
 		return err
+	}
+	if !slices.ContainsFunc(due, func(number int) bool { return !slices.Contains(o.Planned.Rows, number) }) {
+		if err := t.leavePlan(ctx, o.ObjectID); err != nil {
+			return err
+		}
 	}
 	const has = `exists (
 			select 1
 			from job_plan_member m
 			where m.directory = $1 and m.app = $2 and m.plan = $4 and m.number = job_plan_object.number and m.outcome = `
-	if err := t.exec(ctx, `
+	for _, number := range o.Planned.Rows {
+		if err := t.exec(ctx, `
 		update job_plan_object
 		set reason = '', outcome = case
 			when `+has+`'failed') then 'failed'
 			when `+has+`'changed') then 'changed'
 			else 'applied' end
-		where directory = $1 and app = $2 and object_id = $3 and plan = $4 and outcome = 'due'`, o.ObjectID, o.Planned.Plan); err != nil {
-		return err
+		where directory = $1 and app = $2 and object_id = $3 and plan = $4 and number = $5 and outcome = 'due'`, o.ObjectID, o.Planned.Plan, number); err != nil {
+			return err
+		}
 	}
 	return t.putEscrow(ctx, o)
 }
@@ -568,6 +581,7 @@ func (s Provisioning) ExpectedMembers(ctx context.Context, k provision.Key, grou
 			if x == nil {
 				x = &provision.ExpectedMembers{Plan: row.plan, Reads: row.reads != 0}
 			}
+			x.Rows = append(x.Rows, row.number)
 			if err := addExpectedMembers(ctx, tx, k, row.plan, row.number, row.planned, x); err != nil {
 				return err
 			}

@@ -188,7 +188,7 @@ func (e *Engine) open(ctx context.Context, k Key, epoch int64) (*run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open directory of %s: %w", k, err)
 	}
-	return &run{e: e, fence: Fence{Key: k, Epoch: epoch}, job: job, state: state, source: source, reader: &reader{source: source, app: k.App, g: e.goroutines()}, sliceEnd: e.Now().Add(sliceLength), importing: newLock(), write: newLock()}, nil
+	return &run{e: e, fence: Fence{Key: k, Epoch: epoch}, job: job, state: state, source: source, reader: &reader{source: source, app: k.App, goroutines: e.goroutines()}, sliceEnd: e.Now().Add(sliceLength), importing: newLock(), write: newLock()}, nil
 }
 
 // connect compiles the mapping and opens the target. If the mapping or the credentials cannot be
@@ -272,7 +272,7 @@ func (e *Engine) openTarget(job Job) (Target, error) {
 
 func (r *run) pass() *pass {
 	p := &pass{
-		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches, r.e.goroutines()), g: r.e.goroutines(), firstCheckLock: newLock(),
+		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches, r.e.goroutines()), goroutines: r.e.goroutines(), firstCheckLock: newLock(),
 		readsEveryAccount: r.state.Cycle.Reads, settle: r.e.settle(), claims: &claims{}, listed: r.e.memoOf(r.job).users, listedSince: r.e.Now().Add(-time.Minute),
 		doubt: newDoubts(r.state.InFlight, r.state.UnsureSince), closing: newDoubts(nil, nil), unsureAttributes: maps.Clone(r.state.UnsureAttributes),
 		otherObjects: knowledge{

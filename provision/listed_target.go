@@ -16,10 +16,10 @@ import (
 )
 
 const (
-	fewRequests   = 50 // a listedTarget answers this many questions without the list
-	checkedAnswer = 20 // how many of the list's answers "there is no such account" are checked with a search
-	checkedShape  = 3  // for how many accounts the list is compared with the account itself
-	packSize      = 16 // how many accounts are compressed together
+	minQuestions     = 50 // the list is not read before this many questions were asked
+	checkedAbsences  = 20 // for how many answers "there is no such account" a search checks whether the list is right
+	comparedAccounts = 3  // how many accounts of the list are compared with the account as Get returns it
+	packSize         = 16 // how many accounts are compressed together
 
 	mostPauses   = 5           // how many times a page of the list is requested, if the target asks for pauses
 	longestPause = time.Minute // the longest pause before a page of the list is requested again
@@ -38,16 +38,16 @@ type listedTarget struct {
 	matching []row          // the attributes by which Find uses the list
 	progress func(read int) // gets the number of accounts that were read
 
-	mu        sync.Mutex // protects the fields below
-	questions int        // how many questions were asked before the list was read
-	needed    int        // the list is read after this many questions; 0 if the number is not known yet
-	settled   bool       // whether the list was read, or cannot be used
-	accounts  *packedAccounts
-	unchecked int // how many more answers "there is no such account" will be checked
+	mu           sync.Mutex // protects the fields below
+	questions    int        // how many questions were asked before the list was read
+	listRequests int        // how many requests reading the list takes; 0 if that is not known yet
+	isListRead   bool       // whether the list was read, or cannot be used
+	accounts     *packedAccounts
+	checksLeft   int // how many more answers "there is no such account" will be checked
 }
 
 func newListedTarget(t Target, m *mapping, progress func(read int)) *listedTarget {
-	return &listedTarget{Target: t, matching: m.matching, progress: progress, unchecked: checkedAnswer}
+	return &listedTarget{Target: t, matching: m.matching, progress: progress, checksLeft: checkedAbsences}
 }
 
 // Find answers from the list, if the attribute at path is a matching attribute.
@@ -109,8 +109,8 @@ func (t *listedTarget) Get(ctx context.Context, id string) (TargetObject, error)
 func (t *listedTarget) checkAbsence() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.unchecked--
-	return t.unchecked >= 0
+	t.checksLeft--
+	return t.checksLeft >= 0
 }
 
 // distrust drops the list, so that the target answers all further questions.
@@ -125,27 +125,27 @@ func (t *listedTarget) distrust() {
 func (t *listedTarget) list(ctx context.Context) (*packedAccounts, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.settled {
+	if t.isListRead {
 		return t.accounts, nil
 	}
-	if t.questions++; t.questions < max(fewRequests, t.needed) {
+	if t.questions++; t.questions < max(minQuestions, t.listRequests) {
 		return nil, nil
 	}
-	if t.needed == 0 {
+	if t.listRequests == 0 {
 		first, err := t.Target.List(ctx, 1, 1)
 		if err != nil {
-			t.settled = true
+			t.isListRead = true
 			return nil, ctx.Err()
 		}
 		if first.Total == 0 && len(first.Objects) > 0 {
-			t.settled = true // a list whose length is not known proves nothing
+			t.isListRead = true // a list whose length is not known proves nothing
 			return nil, nil
 		}
-		if t.needed = int(first.Total) / listPage; t.questions < t.needed {
+		if t.listRequests = int(first.Total) / listPage; t.questions < t.listRequests {
 			return nil, nil
 		}
 	}
-	t.settled = true
+	t.isListRead = true
 	accounts, err := t.read(ctx)
 	if err != nil {
 		return nil, ctx.Err() // without the list, the target answers each question, and reports what is wrong
@@ -227,8 +227,8 @@ func (t *listedTarget) listAfterPauses(ctx context.Context, start, count int) (O
 // a few accounts.
 func (t *listedTarget) showsLess(ctx context.Context, accounts *packedAccounts) (bool, error) {
 	n := len(accounts.byID)
-	for i := range min(n, checkedShape) {
-		listed, err := accounts.get(int32(i * (n - 1) / checkedShape)) //nolint:gosec // less than the number of accounts
+	for i := range min(n, comparedAccounts) {
+		listed, err := accounts.get(int32(i * (n - 1) / comparedAccounts)) //nolint:gosec // less than the number of accounts
 		if err != nil {
 			return false, err
 		}
@@ -265,11 +265,11 @@ func lacksNames(part, full map[string]any) bool {
 // packedAccounts holds many accounts in little memory: groups of them are compressed together. An
 // account takes about a tenth of the size of its JSON document.
 type packedAccounts struct {
-	packs   [][]byte // each holds packSize accounts, as a compressed JSON array
-	open    []packedAccount
-	byID    map[string]int32
-	byValue map[string][]int32 // the numbers of the accounts, by attribute and folded value
-	writer  *flate.Writer
+	packs    [][]byte // each holds packSize accounts, as a compressed JSON array
+	unpacked []packedAccount
+	byID     map[string]int32
+	byValue  map[string][]int32 // the numbers of the accounts, by attribute and folded value
+	writer   *flate.Writer
 }
 
 // packedAccount is the JSON form of an account.
@@ -299,19 +299,19 @@ func (a *packedAccounts) add(o TargetObject, matching []row) error {
 			}
 		}
 	}
-	a.open = append(a.open, packedAccount{o.ID, o.Version, o.Resource})
-	if len(a.open) < packSize {
+	a.unpacked = append(a.unpacked, packedAccount{o.ID, o.Version, o.Resource})
+	if len(a.unpacked) < packSize {
 		return nil
 	}
 	var pack bytes.Buffer
 	a.writer.Reset(&pack)
-	if err := json.NewEncoder(a.writer).Encode(a.open); err != nil {
+	if err := json.NewEncoder(a.writer).Encode(a.unpacked); err != nil {
 		return fmt.Errorf("keep an account: %w", err)
 	}
 	if err := a.writer.Close(); err != nil {
 		return fmt.Errorf("keep an account: %w", err)
 	}
-	a.packs, a.open = append(a.packs, slices.Clone(pack.Bytes())), a.open[:0]
+	a.packs, a.unpacked = append(a.packs, slices.Clone(pack.Bytes())), a.unpacked[:0]
 	return nil
 }
 
@@ -319,7 +319,7 @@ func (a *packedAccounts) add(o TargetObject, matching []row) error {
 func (a *packedAccounts) get(number int32) (TargetObject, error) {
 	pack, at := int(number)/packSize, int(number)%packSize
 	if pack == len(a.packs) {
-		one := a.open[at]
+		one := a.unpacked[at]
 		return TargetObject{ID: one.ID, Version: one.Version, Resource: one.Resource.Clone()}, nil
 	}
 	var all []struct {

@@ -202,7 +202,7 @@ func (l *pipeline) workMembers(ctx context.Context, known Pending) (untouched []
 	case !done && s.problem == nil:
 		return []string{known.ObjectID}
 	}
-	send(l.g, l.records, record{outcome: s.conclude()})
+	send(l.goroutines, l.records, record{outcome: s.conclude()})
 	return nil
 }
 
@@ -811,9 +811,9 @@ func (s *memberSync) checkAfter(te *TargetError, changes []memberChange, removin
 
 // check asks the target whether the accounts in a sample of the changes are members. It asks after
 // each request until the target has proved that its answers are true. Then it asks after one in
-// fifty requests, and after the first request of the process and of each ten minutes. If the target does not support the question, check trusts the answer to the
-// change. If the answer to the question is lost, check returns an error, so that the change is sent
-// and checked again.
+// fifty requests, and after the first request of the process and of each ten minutes. If the target
+// does not support the question, check trusts the answer to the change. If the answer to the
+// question is lost, check returns an error, so that the change is sent and checked again.
 func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 	p := s.l.p.groups
 	// The members that are added now may have been removed before, by a request that was not

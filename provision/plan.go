@@ -336,7 +336,7 @@ func (w *work) plannedObject() PlannedObject {
 	if o.Result == Success {
 		o.Reason = strings.Join(w.notesOnKeptValues, " ")
 	}
-	o.fingerprint, o.bare, o.lane, o.Spare = w.fingerprint(), w.bareFingerprint(), w.plannedLane(), w.spare
+	o.fingerprint, o.bare, o.lane, o.Spare = w.fingerprint(), w.bareFingerprint(), w.plannedLane(), w.otherAdministrator
 	return o
 }
 

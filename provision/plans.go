@@ -56,8 +56,9 @@ func (e *Engine) beginPlan(ctx context.Context, k Key, actor string, undo *Undo)
 
 // FillPlan fills a plan that BeginPlan has added. It evaluates the objects that the next cycle
 // would look at, as Plan does, or the objects that an undo takes back, or the accounts that
-// BeginDisable was given. It stores the results. visit gets each object; it may be nil. FillPlan returns the errors of Plan, and ErrNoPlan if the plan
-// was cancelled in the meantime. It also stores the error with the plan.
+// BeginDisable was given. It stores the results. visit gets each object; it may be nil. FillPlan
+// returns the errors of Plan, and ErrNoPlan if the plan was cancelled in the meantime. It also
+// stores the error with the plan.
 func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedObject) error) (StoredPlan, error) {
 	f := &planFiller{e: e, plan: p, saved: e.Now()}
 	stop := f.stayAlive(ctx)
@@ -265,8 +266,8 @@ func (w *work) fingerprintOf(changes []Change) string {
 	for _, c := range changes {
 		fmt.Fprintf(h, "%q %s %q %q\n", c.Path, c.Type, text(c.Old), text(c.New))
 	}
-	if w.mark != "" {
-		fmt.Fprintln(h, w.mark)
+	if w.unmanagedValues != "" {
+		fmt.Fprintln(h, w.unmanagedValues)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -72,13 +72,13 @@ func (ws *Webhooks) deliver(ctx context.Context, epoch int64, d WebhookDelivery)
 	if result == taken {
 		d.State = DeliverySent
 		d.Webhook.LastSent, d.Webhook.FailingSince, d.Webhook.Error = now, time.Time{}, ""
-		return ws.note(ctx, epoch, d, nil)
+		return ws.storeResult(ctx, epoch, d, nil)
 	}
 	d.NextTry = now.Add(webhookRetryAfter(d.Attempts))
 	d.Webhook.Error = d.failureText()
 	if result == notSigned { // this says nothing about the endpoint, so its three days begin again
 		d.FirstTry, d.Webhook.FailingSince = time.Time{}, time.Time{}
-		return ws.note(ctx, epoch, d, nil)
+		return ws.storeResult(ctx, epoch, d, nil)
 	}
 	if d.Webhook.FailingSince.IsZero() {
 		d.Webhook.FailingSince = now
@@ -96,10 +96,11 @@ func (ws *Webhooks) deliver(ctx context.Context, epoch int64, d WebhookDelivery)
 	case now.Sub(d.FirstTry) >= giveUpAfter:
 		d.State = DeliveryFailed // the endpoint accepts other deliveries, but not this one
 	}
-	return ws.note(ctx, epoch, d, stopped)
+	return ws.storeResult(ctx, epoch, d, stopped)
 }
 
-func (ws *Webhooks) note(ctx context.Context, epoch int64, d WebhookDelivery, stopped *event.Event) error {
+// storeResult stores the result of a try, and appends the event stopped if it is not nil.
+func (ws *Webhooks) storeResult(ctx context.Context, epoch int64, d WebhookDelivery, stopped *event.Event) error {
 	if err := ws.Store.Delivered(ctx, epoch, d, stopped); err != nil {
 		return fmt.Errorf("note the answer to a webhook: %w", err)
 	}

@@ -92,11 +92,11 @@ type RefusedSignIn struct {
 
 // The reasons why this package refuses a sign-in, in addition to the reasons of package oidc.
 const (
-	reasonNoRequest = "unknown_request"
-	reasonBrowser   = "other_browser"
-	reasonUnlinked  = "not_linked"
-	reasonLinked    = "linked_already"
-	reasonOperator  = "other_operator"
+	reasonUnknownRequest = "unknown_request" // the answer belongs to no request, or the request has expired
+	reasonOtherBrowser   = "other_browser"   // the answer comes from another browser than the request
+	reasonNotLinked      = "not_linked"      // the identity is linked to no operator
+	reasonLinkedAlready  = "linked_already"  // the identity is already linked to an operator
+	reasonOtherOperator  = "other_operator"  // the operator who asked for the link is no longer signed in
 )
 
 // ProviderName returns the name of the provider for buttons: the host of its issuer.
@@ -232,13 +232,13 @@ func (o *OpenID) takeRequest(ctx context.Context, in codeflow.Answer) (OpenIDReq
 	req, err := o.Requests.TakeRequest(ctx, secret.HashOf(in.State), o.Operators.Now())
 	switch {
 	case errors.Is(err, refusal.NotFound):
-		return req, oidc.Refuse(reasonNoRequest, "the answer belongs to no request of an operator, or to one that is more than ten minutes old or was answered before")
+		return req, oidc.Refuse(reasonUnknownRequest, "the answer belongs to no request of an operator, or to one that is more than ten minutes old or was answered before")
 	case err != nil:
 		return req, fmt.Errorf("take request: %w", err)
 	case in.Browser == "" || secret.HashOf(in.Browser) != req.Browser:
-		return req, oidc.Refuse(reasonBrowser, "the answer came from another browser than the request")
+		return req, oidc.Refuse(reasonOtherBrowser, "the answer came from another browser than the request")
 	case req.Issuer != o.Issuer:
-		return req, oidc.Refuse(reasonNoRequest, "the request was sent to %s, which is no longer the provider of operators", req.Issuer)
+		return req, oidc.Refuse(reasonUnknownRequest, "the request was sent to %s, which is no longer the provider of operators", req.Issuer)
 	}
 	return req, nil
 }
@@ -308,7 +308,7 @@ func (o *OpenID) linkIdentity(ctx context.Context, req OpenIDRequest, i Identity
 		return i, err
 	}
 	if err != nil || op.ID != req.Operator {
-		return i, oidc.Refuse(reasonOperator, "the operator who asked to link the identity is no longer signed in in this browser")
+		return i, oidc.Refuse(reasonOtherOperator, "the operator who asked to link the identity is no longer signed in in this browser")
 	}
 	i.ID, i.OperatorID, i.Linked = ops.NewID(), op.ID, ops.Now()
 	e := ops.newEvent(event.OperatorIdentityLinked, op.Actor(), op.Name, fmt.Sprintf("%s linked the identity %s of %s", op.Name, i.Subject, i.Issuer))
@@ -340,9 +340,9 @@ func (o *OpenID) refuse(ctx context.Context, to Purpose, err error, who string) 
 			shown = ErrOpenIDSilent.Advise("use a one-time link, or try again in a minute; the audit log of the installation has the reason, with the reference %s", f.Reference)
 		}
 	case errors.Is(err, ErrIdentityUnknown):
-		f.Reason, detail, shown = reasonUnlinked, "the identity is linked to no operator", ErrIdentityUnknown
+		f.Reason, detail, shown = reasonNotLinked, "the identity is linked to no operator", ErrIdentityUnknown
 	case errors.Is(err, ErrIdentityTaken):
-		f.Reason, detail = reasonLinked, "the identity is linked already"
+		f.Reason, detail = reasonLinkedAlready, "the identity is linked already"
 		shown, _ = refusal.Find(err)
 	default:
 		return err

@@ -28,7 +28,7 @@ const (
 func (l *pipeline) waitToWrite() (ended func(), ok bool) {
 	unlock := func() {}
 	if l.onlyOneWriteAtATime.Load() {
-		l.trialLock.acquire(l.g)
+		l.trialLock.acquire(l.goroutines)
 		unlock = l.trialLock.release
 		if !l.onlyOneWriteAtATime.Load() {
 			unlock()
@@ -40,7 +40,7 @@ func (l *pipeline) waitToWrite() (ended func(), ok bool) {
 	for l.connectionProblem == nil && len(l.refusedObjects) > 0 && len(l.refusedObjects)+l.writesUnderWay >= refusedInARow {
 		written := l.writeEnded
 		l.mu.Unlock()
-		receive(l.g, written)
+		receive(l.goroutines, written)
 		l.mu.Lock()
 	}
 	l.writesUnderWay++

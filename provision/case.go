@@ -153,7 +153,7 @@ func newAccountList() *accountList { return &accountList{reading: newLock()} }
 // pages of the list that were not read yet. It reads the whole list again if reading began before
 // p.listedSince. But it does not read a long list again if reading began less than listTime ago.
 func (l *accountList) find(ctx context.Context, p *pass, k MatchKey, now time.Time) ([]string, *TargetError) {
-	l.reading.acquire(p.g)
+	l.reading.acquire(p.goroutines)
 	defer l.reading.release()
 	if l.readingBegan.Before(p.listedSince) && !(len(l.ids) > longList && now.Sub(l.readingBegan) < listTime) {
 		l.readingBegan, l.nextIndex, l.ids, l.byValue, l.whyIncomplete = now, 1, map[string]bool{}, map[string][]string{}, ""

@@ -306,7 +306,7 @@ func (s *discoverer) matchUsers(ctx context.Context) error {
 		return err
 	}
 	var batch DiscoveredBatch
-	near, before := nearCounter{}, byHash.near()
+	near, before := nearCounter{}, byHash.nearCounts()
 	for _, u := range users {
 		matches, hash, attribute := u.matches(s.r.m, byHash)
 		for _, m := range matches {
@@ -406,7 +406,7 @@ func (s *discoverer) compareRest(ctx context.Context) error {
 					continue
 				}
 				done[c.ID] = true
-				batch.Matches = append(batch.Matches, u.near(s.r.m, c, v.reason()))
+				batch.Matches = append(batch.Matches, u.nearMatch(s.r.m, c, v.reason()))
 			}
 		}
 	}

@@ -171,12 +171,12 @@ func (e *Engine) planReassert(ctx context.Context, k Key, visit func(PlannedObje
 
 // driftFinder holds the data of one comparison.
 type driftFinder struct {
-	r      *run
-	visit  func(Drift) error
-	report DriftReport
-	found  []Drift // differences that are not stored yet
-	silent []Drift // groups whose members the application did not show
-	shows  bool    // whether the application has shown members of any group
+	r                    *run
+	visit                func(Drift) error
+	report               DriftReport
+	found                []Drift // differences that are not stored yet
+	groupsWithoutMembers []Drift // groups whose members the application did not show
+	showsMembers         bool    // whether the application has shown members of any group
 }
 
 // event returns the event about the comparison, or nil if all accounts and groups were as expected.
@@ -223,7 +223,7 @@ func (d *driftFinder) compareAll(ctx context.Context, p *pass) error {
 	if err != nil {
 		return err
 	}
-	if err := d.settleSilent(ctx); err != nil {
+	if err := d.reportGroupsWithoutMembers(ctx); err != nil {
 		return err
 	}
 	return d.findGone(ctx, p, seen)
@@ -241,13 +241,13 @@ func (d *driftFinder) compare(ctx context.Context, p *pass, objectID string, o T
 		one.Modified = text(meta["lastModified"])
 	}
 	if p.m.kind == GroupKind && d.r.groups.syncsMembers() {
-		listed := len(one.members(o)) > 0
-		d.shows = d.shows || listed
+		listed := len(shownMembers(o)) > 0
+		d.showsMembers = d.showsMembers || listed
 		if err := d.compareMembers(ctx, &one, o); err != nil {
 			return err
 		}
 		if !listed && len(one.Removed) > 0 {
-			d.silent = append(d.silent, one)
+			d.groupsWithoutMembers = append(d.groupsWithoutMembers, one)
 			return nil
 		}
 	}
@@ -277,8 +277,8 @@ func (m *mapping) drifted(wrote Ledger, o TargetObject) []DriftValue {
 	return values
 }
 
-// members returns the ids of the members that a group shows.
-func (Drift) members(o TargetObject) map[string]bool {
+// shownMembers returns the ids of the members that a group at the application shows.
+func shownMembers(o TargetObject) map[string]bool {
 	ids := map[string]bool{}
 	list, _ := o.Resource["members"].([]any)
 	for _, m := range list {
@@ -291,7 +291,7 @@ func (Drift) members(o TargetObject) map[string]bool {
 
 // compareMembers compares the members of a group with the memberships that the job has sent.
 func (d *driftFinder) compareMembers(ctx context.Context, one *Drift, o TargetObject) error {
-	extra := one.members(o)
+	extra := shownMembers(o)
 	for after := ""; ; {
 		page, err := d.r.e.Store.MembershipsAfter(ctx, d.r.job.Key, one.ObjectID, after, membersPage, false)
 		if err != nil {
@@ -315,21 +315,22 @@ func (d *driftFinder) compareMembers(ctx context.Context, one *Drift, o TargetOb
 	return nil
 }
 
-// settleSilent reports the groups that showed no members. If the application has shown no members
-// of any group, it may not be able to show them; then settleSilent reports no removed members.
-func (d *driftFinder) settleSilent(ctx context.Context) error {
-	if len(d.silent) > 0 && !d.shows {
+// reportGroupsWithoutMembers reports the groups that showed no members. If the application has shown
+// no members of any group, it may not be able to show them. Then reportGroupsWithoutMembers reports
+// no removed members.
+func (d *driftFinder) reportGroupsWithoutMembers(ctx context.Context) error {
+	if len(d.groupsWithoutMembers) > 0 && !d.showsMembers {
 		d.report.Notes = append(d.report.Notes, "The application shows no members of groups, so memberships were not compared.")
 	}
-	for _, one := range d.silent {
-		if !d.shows {
+	for _, one := range d.groupsWithoutMembers {
+		if !d.showsMembers {
 			one.Removed = nil
 		}
 		if err := d.add(ctx, one); err != nil {
 			return err
 		}
 	}
-	d.silent = nil
+	d.groupsWithoutMembers = nil
 	return nil
 }
 

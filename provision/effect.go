@@ -181,56 +181,56 @@ func groupsDiffer(before, after Job) bool {
 	return !bytes.Equal(of(before.Schema), of(after.Schema))
 }
 
-// comparison computes an [Effect]. Of two fields such as was and is, the first belongs to the job
-// before the change, and the second to the job after the change.
+// comparison computes an [Effect]. Fields whose names begin with old belong to the job before the
+// change, and those that begin with new to the job after the change.
 type comparison struct {
-	jobs              *Jobs
-	kind              ObjectKind
-	before, after     Job
-	was, is           *mapping
-	wasHas, isHas     scopeChecker
-	nowForAllAccounts map[string]bool // target attributes whose row applied only to new accounts before, and now applies to all accounts
-	unique            []uniqueValues
-	effect            Effect
-	attributes        map[string]*AttributeEffect
-	left, came        map[string]*ClauseEffect
-	lacking           map[string]*LackEffect
+	jobs                   *Jobs
+	kind                   ObjectKind
+	before, after          Job
+	oldMapping, newMapping *mapping
+	oldScope, newScope     scopeChecker
+	nowForAllAccounts      map[string]bool             // target attributes whose row applied only to new accounts before, and now applies to all accounts
+	unique                 []uniqueValues              // one for each attribute that must be unique
+	effect                 Effect                      // the result so far
+	attributes             map[string]*AttributeEffect // the changed values, by target attribute
+	leaving, entering      map[string]*ClauseEffect    // users who leave the scope and who come into it, by reason
+	lacking                map[string]*LackEffect      // users without a required value, by target attribute
 }
 
 // uniqueValues counts the values of an attribute that must be unique at the application. The keys
 // of its maps are the case-folded values.
 type uniqueValues struct {
-	row     *row
-	was, is map[string]int      // how many users have the value before and after the change
-	first   map[string][]Person // the first few users who have the value after the change
-	shown   map[string]string   // the value as one of these users has it
+	row                  *row
+	oldCounts, newCounts map[string]int      // how many users have the value before and after the change
+	firstPeople          map[string][]Person // the first few users who have the value after the change
+	originalForms        map[string]string   // the value as one of these users has it
 }
 
 func (j *Jobs) newComparison(before, after Job, kind ObjectKind) (*comparison, error) {
 	c := &comparison{
 		jobs: j, kind: kind, before: before, after: after, nowForAllAccounts: map[string]bool{},
-		attributes: map[string]*AttributeEffect{}, left: map[string]*ClauseEffect{}, came: map[string]*ClauseEffect{}, lacking: map[string]*LackEffect{},
+		attributes: map[string]*AttributeEffect{}, leaving: map[string]*ClauseEffect{}, entering: map[string]*ClauseEffect{}, lacking: map[string]*LackEffect{},
 	}
 	var err error
-	if c.was, err = j.compileKind(before.Schema, kind); err != nil {
+	if c.oldMapping, err = j.compileKind(before.Schema, kind); err != nil {
 		return nil, &InputError{Field: "Mapping", Text: "of today cannot be used: " + err.Error() + ". Correct the mapping, or restore the default mappings"}
 	}
-	if c.is, err = j.compileKind(after.Schema, kind); err != nil {
+	if c.newMapping, err = j.compileKind(after.Schema, kind); err != nil {
 		return nil, &InputError{Field: "Mapping", Text: "cannot be used: " + err.Error() + ". Correct the mapping, or restore the default mappings"}
 	}
-	c.was.now, c.is.now = j.Now, j.Now
-	if c.wasHas, err = newScopeChecker(before, kind); err != nil {
+	c.oldMapping.now, c.newMapping.now = j.Now, j.Now
+	if c.oldScope, err = newScopeChecker(before, kind); err != nil {
 		return nil, err
 	}
-	if c.isHas, err = newScopeChecker(after, kind); err != nil {
+	if c.newScope, err = newScopeChecker(after, kind); err != nil {
 		return nil, err
 	}
-	for i := range c.is.rows {
-		r := &c.is.rows[i]
-		old := c.was.row(r.Target)
+	for i := range c.newMapping.rows {
+		r := &c.newMapping.rows[i]
+		old := c.oldMapping.row(r.Target)
 		c.nowForAllAccounts[r.Target] = old != nil && old.FlowType == FlowObjectAddOnly && !old.draws() && r.FlowType != FlowObjectAddOnly
 		if r.mustBeUnique() && r.FlowType != FlowObjectAddOnly && !sameRow(old, r) {
-			c.unique = append(c.unique, uniqueValues{row: r, was: map[string]int{}, is: map[string]int{}, first: map[string][]Person{}, shown: map[string]string{}})
+			c.unique = append(c.unique, uniqueValues{row: r, oldCounts: map[string]int{}, newCounts: map[string]int{}, firstPeople: map[string][]Person{}, originalForms: map[string]string{}})
 		}
 	}
 	return c, nil
@@ -262,29 +262,29 @@ func sameRow(a, b *row) bool {
 // run compares all objects of a snapshot and returns the effect. domain is the directory's default
 // domain. changed is its new default domain; nil if it does not change.
 func (c *comparison) run(ctx context.Context, snapshot snapshotOf, domain string, changed *string) (Effect, error) {
-	c.was.domain, c.is.domain = domain, domain
+	c.oldMapping.domain, c.newMapping.domain = domain, domain
 	if changed != nil {
-		c.is.domain = *changed
+		c.newMapping.domain = *changed
 	}
-	err := c.jobs.compare(ctx, c.wasHas, c.isHas, c.kind, snapshot, &c.effect.Reach, func(o Object, linked bool) error { return c.add(ctx, o, linked) })
+	err := c.jobs.compare(ctx, c.oldScope, c.newScope, c.kind, snapshot, &c.effect.Reach, func(o Object, linked bool) error { return c.add(ctx, o, linked) })
 	return c.result(), err
 }
 
 func (c *comparison) add(ctx context.Context, o Object, linked bool) error {
 	c.effect.Examined++
-	had, has := o.Active() && c.wasHas.has(o), o.Active() && c.isHas.has(o)
+	had, has := o.Active() && c.oldScope.has(o), o.Active() && c.newScope.has(o)
 	if err := c.scopeError(o); err != nil {
-		if _, before := c.wasHas.admits(o); !had || before == nil {
-			c.addFailure(o, FailureExample{Target: c.is.object.Name, Text: err.Error()})
+		if _, before := c.oldScope.admits(o); !had || before == nil {
+			c.addFailure(o, FailureExample{Target: c.newMapping.object.Name, Text: err.Error()})
 		}
 		return nil
 	}
 	switch {
 	case had && !has:
-		addClause(c.left, c.whyOut(c.is, c.after, o), o)
+		addClause(c.leaving, c.whyOut(c.newMapping, c.after, o), o)
 	case has:
 		if !had {
-			addClause(c.came, c.whyIn(o), o)
+			addClause(c.entering, c.whyIn(o), o)
 		}
 		return c.compare(ctx, o, had, linked)
 	}
@@ -297,7 +297,7 @@ func (c *comparison) scopeError(o Object) error {
 	if !o.Active() || !o.Assigned && c.after.Scope != Everyone {
 		return nil
 	}
-	_, err := c.isHas.admits(o)
+	_, err := c.newScope.admits(o)
 	return err
 }
 
@@ -315,8 +315,8 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 	attributes := map[string]any{attrEnabled: false}
 	maps.Copy(attributes, o.Attributes)
 	attributes[attrSoftDeleted] = false
-	now, problem := c.is.values(attributes, true, nil)
-	old, was := c.was.values(attributes, true, nil)
+	now, problem := c.newMapping.values(attributes, true, nil)
+	old, was := c.oldMapping.values(attributes, true, nil)
 	if problem != nil {
 		if !had || was == nil || was.Target != problem.Target {
 			c.addFailure(o, FailureExample{Target: problem.Target, Text: problem.Text})
@@ -329,7 +329,7 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 	before, after := byTarget(old), byTarget(now)
 	c.countKeyless(o, attributes, had)
 	c.countUniqueValues(o, before, after, had)
-	if !linked && c.is.can(FlowAdd) {
+	if !linked && c.newMapping.can(FlowAdd) {
 		c.countLacking(o, attributes, had)
 	}
 	if !had {
@@ -341,10 +341,10 @@ func (c *comparison) compare(ctx context.Context, o Object, had, linked bool) er
 	}
 	maps.Copy(before, given)
 	changed := false
-	for i := range c.is.rows { // compare only rows that the new mapping has: a removed row leaves accounts as they are
-		r := &c.is.rows[i]
+	for i := range c.newMapping.rows { // compare only rows that the new mapping has: a removed row leaves accounts as they are
+		r := &c.newMapping.rows[i]
 		w, n := before[r.Target], after[r.Target]
-		if r.FlowType == FlowObjectAddOnly || r.sameValue(w, n) || c.nowForAllAccounts[r.Target] && !linked && sameRow(c.was.row(r.Target), r) {
+		if r.FlowType == FlowObjectAddOnly || r.sameValue(w, n) || c.nowForAllAccounts[r.Target] && !linked && sameRow(c.oldMapping.row(r.Target), r) {
 			continue
 		}
 		if linked && w != nil && r.FlowType == FlowAttributeAddOnly {
@@ -395,7 +395,7 @@ func (c *comparison) valuesGivenAtCreation(ctx context.Context, o Object, attrib
 		}
 		// The account's value is unknown. So use the value that the mapping before the change would
 		// give a new account.
-		if want, _, problem := c.was.row(target).evaluate(c.was.env(attributes), true); problem == nil {
+		if want, _, problem := c.oldMapping.row(target).evaluate(c.oldMapping.env(attributes), true); problem == nil {
 			values[target] = want
 		}
 	}
@@ -405,11 +405,11 @@ func (c *comparison) valuesGivenAtCreation(ctx context.Context, o Object, attrib
 // countKeyless counts a user who, after the change, has no value in any matching attribute. It does
 // not count a user who was in scope and had none before.
 func (c *comparison) countKeyless(o Object, attributes map[string]any, had bool) {
-	now, problem := c.is.keys(attributes)
+	now, problem := c.newMapping.keys(attributes)
 	if problem != nil || len(now) > 0 {
 		return
 	}
-	if was, problem := c.was.keys(attributes); had && (problem != nil || len(was) == 0) {
+	if was, problem := c.oldMapping.keys(attributes); had && (problem != nil || len(was) == 0) {
 		return
 	}
 	if c.effect.Keyless++; len(c.effect.NoKey) < maxExamples {
@@ -420,8 +420,8 @@ func (c *comparison) countKeyless(o Object, attributes map[string]any, had bool)
 // countLacking counts a user without an account who, after the change, has no value for a required
 // attribute. It does not count a user who had no value for the same attribute before.
 func (c *comparison) countLacking(o Object, attributes map[string]any, had bool) {
-	target := c.is.missingRequired(attributes)
-	if target == "" || had && c.was.can(FlowAdd) && c.was.missingRequired(attributes) == target {
+	target := c.newMapping.missingRequired(attributes)
+	if target == "" || had && c.oldMapping.can(FlowAdd) && c.oldMapping.missingRequired(attributes) == target {
 		return
 	}
 	e := c.lacking[target]
@@ -455,13 +455,13 @@ func (m *mapping) missingRequired(attributes map[string]any) string {
 func (c *comparison) countUniqueValues(o Object, before, after map[string]any, had bool) {
 	for _, u := range c.unique {
 		if v := before[u.row.Target]; v != nil && had {
-			u.was[scim.Fold(text(v))]++
+			u.oldCounts[scim.Fold(text(v))]++
 		}
 		if v := after[u.row.Target]; v != nil {
 			key := scim.Fold(text(v))
-			if u.is[key]++; len(u.first[key]) < 3 {
-				u.first[key] = append(u.first[key], personOf(o))
-				u.shown[key] = text(v)
+			if u.newCounts[key]++; len(u.firstPeople[key]) < 3 {
+				u.firstPeople[key] = append(u.firstPeople[key], personOf(o))
+				u.originalForms[key] = text(v)
 			}
 		}
 	}
@@ -482,13 +482,13 @@ func (c *comparison) shared() []SharedEffect {
 		return people, most
 	}
 	for _, u := range c.unique {
-		was, _ := sharing(u.was)
-		is, most := sharing(u.is)
+		was, _ := sharing(u.oldCounts)
+		is, most := sharing(u.newCounts)
 		if is <= was {
 			continue
 		}
-		e := SharedEffect{Target: u.row.Target, People: is, Value: u.shown[most], Examples: u.first[most]}
-		if c.is.hidesValues(e.Target) {
+		e := SharedEffect{Target: u.row.Target, People: is, Value: u.originalForms[most], Examples: u.firstPeople[most]}
+		if c.newMapping.hidesValues(e.Target) {
 			e.Value = ""
 		}
 		list = append(list, e)
@@ -518,7 +518,7 @@ func (c *comparison) addAttributeEffect(r *row, v ValueExample, linked bool) {
 		}
 	}
 	if len(a.Examples) < maxExamples {
-		if c.was.hidesValues(r.Target) || c.is.hidesValues(r.Target) {
+		if c.oldMapping.hidesValues(r.Target) || c.newMapping.hidesValues(r.Target) {
 			v.Before, v.After, v.Hidden = nil, nil, true
 		}
 		a.Examples = append(a.Examples, v)
@@ -564,8 +564,8 @@ func (c *comparison) whyIn(o Object) string {
 	if !o.Assigned && c.before.Scope != Everyone {
 		return "Scope, which needs no assignment"
 	}
-	if c.is.filter != nil {
-		for _, g := range c.is.filter.groups {
+	if c.newMapping.filter != nil {
+		for _, g := range c.newMapping.filter.groups {
 			passes, words := true, make([]string, len(g.clauses))
 			for i, clause := range g.clauses {
 				passes = passes && holds(clause.test, o.Attributes[clause.SourceOperandName])
@@ -576,11 +576,11 @@ func (c *comparison) whyIn(o Object) string {
 			}
 		}
 	}
-	return "no scoping filter (until now: " + c.whyOut(c.was, c.before, o) + ")"
+	return "no scoping filter (until now: " + c.whyOut(c.oldMapping, c.before, o) + ")"
 }
 
 func (c *comparison) result() Effect {
-	for _, r := range c.is.rows {
+	for _, r := range c.newMapping.rows {
 		if a := c.attributes[r.Target]; a != nil {
 			c.effect.Attributes = append(c.effect.Attributes, *a)
 		}
@@ -588,7 +588,7 @@ func (c *comparison) result() Effect {
 			c.effect.Lacking = append(c.effect.Lacking, *e)
 		}
 	}
-	c.effect.Left, c.effect.Came, c.effect.Shared = sortedClauses(c.left), sortedClauses(c.came), c.shared()
+	c.effect.Left, c.effect.Came, c.effect.Shared = sortedClauses(c.leaving), sortedClauses(c.entering), c.shared()
 	return c.effect
 }
 

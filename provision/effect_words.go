@@ -17,13 +17,13 @@ const (
 
 // ValueSentences returns sentences about how a change affects the values at an application.
 func (e Effect) ValueSentences(app string, count Count) []string {
-	return e.valueSentences(app, who{"user", "users"}, count)
+	return e.valueSentences(app, nouns{"user", "users"}, count)
 }
 
-// who holds the noun for the objects of an effect, in singular and plural.
-type who struct{ one, several string }
+// nouns holds the noun for the objects of an effect, in singular and plural.
+type nouns struct{ one, several string }
 
-func (e Effect) valueSentences(app string, of who, count Count) []string {
+func (e Effect) valueSentences(app string, of nouns, count Count) []string {
 	var said []string
 	if e.Changed > 0 {
 		said = append(said, count(e.Changed, of.one+" in scope gets", of.several+" in scope get")+" other values at "+app+".")
@@ -49,14 +49,14 @@ func (e Effect) valueSentences(app string, of who, count Count) []string {
 // on or off, missing or shared matching values, failures, and users who leave the scope or come
 // into it, with the reasons. Sentences about groups follow.
 func (e Effect) Sentences(app string, count Count) []string {
-	return e.allSentences(app, who{"user", "users"}, count)
+	return e.allSentences(app, nouns{"user", "users"}, count)
 }
 
-func (e Effect) allSentences(app string, of who, count Count) []string {
+func (e Effect) allSentences(app string, of nouns, count Count) []string {
 	said := e.sentences(app, of, count)
 	if g := e.Groups; g != nil && g.Matters() {
-		said = append(said, g.valueSentences(app, who{"group", "groups"}, count)...)
-		said = append(said, g.sentences(app, who{"group", "groups"}, count)...)
+		said = append(said, g.valueSentences(app, nouns{"group", "groups"}, count)...)
+		said = append(said, g.sentences(app, nouns{"group", "groups"}, count)...)
 		if g.Off > 0 {
 			said = append(said, count(g.Off, "group is", "groups are")+" deleted at "+app+", because Delete is among the Target Object Actions.")
 		}
@@ -70,10 +70,10 @@ func (e Effect) allSentences(app string, of who, count Count) []string {
 // PlanNotes returns the same sentences as Sentences, for a plan: they speak of people instead of
 // users.
 func (e Effect) PlanNotes(app string, count Count) []string {
-	return e.allSentences(app, who{"person", "people"}, count)
+	return e.allSentences(app, nouns{"person", "people"}, count)
 }
 
-func (e Effect) sentences(app string, of who, count Count) []string {
+func (e Effect) sentences(app string, of nouns, count Count) []string {
 	var said []string
 	if e.SwitchedOff > 0 {
 		said = append(said, count(e.SwitchedOff, "linked account", "linked accounts")+" at "+app+" will be switched off by the new value of active.")

@@ -47,6 +47,7 @@ type Engine struct {
 	Settle   time.Duration // 0 means DefaultSettle
 	// LeaverPatience is how long an account may wait to be closed; 0 means DefaultLeaverPatience.
 	LeaverPatience time.Duration
+	MembersPage    int // how many members of a group are read and sent together; 0 means 1,000
 	Now            func() time.Time
 	NewID          func() string
 	Log            *slog.Logger
@@ -118,6 +119,7 @@ func (e *Engine) goroutines() goroutines { return goroutines{e.Order} }
 
 func (e *Engine) interval() time.Duration { return orDefault(e.Interval, DefaultInterval) }
 func (e *Engine) workers() int            { return orDefault(e.Workers, DefaultWorkers) }
+func (e *Engine) membersPage() int        { return orDefault(e.MembersPage, membersPage) }
 func (e *Engine) settle() time.Duration   { return orDefault(e.Settle, DefaultSettle) }
 
 func orDefault[T int | time.Duration](v, d T) T {
@@ -188,7 +190,7 @@ func (e *Engine) open(ctx context.Context, k Key, epoch int64) (*run, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open directory of %s: %w", k, err)
 	}
-	return &run{e: e, fence: Fence{Key: k, Epoch: epoch}, job: job, state: state, source: source, reader: &reader{source: source, app: k.App, g: e.goroutines()}, sliceEnd: e.Now().Add(sliceLength), importing: newLock(), write: newLock()}, nil
+	return &run{e: e, fence: Fence{Key: k, Epoch: epoch}, job: job, state: state, source: source, reader: &reader{source: source, app: k.App, goroutines: e.goroutines()}, sliceEnd: e.Now().Add(sliceLength), importing: newLock(), write: newLock()}, nil
 }
 
 // connect compiles the mapping and opens the target. If the mapping or the credentials cannot be
@@ -272,7 +274,7 @@ func (e *Engine) openTarget(job Job) (Target, error) {
 
 func (r *run) pass() *pass {
 	p := &pass{
-		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches, r.e.goroutines()), g: r.e.goroutines(), firstCheckLock: newLock(),
+		job: r.job, m: r.m, target: r.target, searcher: newSearcher(r.target, r.state.Searches, r.e.goroutines()), goroutines: r.e.goroutines(), firstCheckLock: newLock(),
 		readsEveryAccount: r.state.Cycle.Reads, settle: r.e.settle(), claims: &claims{}, listed: r.e.memoOf(r.job).users, listedSince: r.e.Now().Add(-time.Minute),
 		doubt: newDoubts(r.state.InFlight, r.state.UnsureSince), closing: newDoubts(nil, nil), unsureAttributes: maps.Clone(r.state.UnsureAttributes),
 		otherObjects: knowledge{

@@ -37,7 +37,7 @@ type pass struct {
 	claims             *claims
 	peopleFullyRefused atomic.Int32 // for how many people in a row the target refused every change
 	unshown            atomic.Int64 // how many successful answers did not show the effect of the request, because they had no body
-	g                  goroutines
+	goroutines         goroutines
 	firstCheckLock     lock        // held while the first answer without a body is checked
 	answersAreProved   atomic.Bool // whether a read has shown that the target does what its answers say
 	anAnswerWasFalse   atomic.Bool // whether a read has shown that a successful answer was false
@@ -80,10 +80,10 @@ type work struct {
 	waits             string   // why the person is postponed, in words; "" if not postponed
 	notesOnKeptValues []string // sentences about values that an undo does not restore
 
-	unmanaged bool   // whether this is about an account that no user has
-	mark      string // changes when such an account changes; "" if that does not matter
-	spare     string // the account of another active administrator; "" if none is needed
-	entry     LogEntry
+	unmanaged          bool   // whether this is about an account that no user has
+	unmanagedValues    string // the values of that account as one string, to notice a change; "" if a change does not matter
+	otherAdministrator string // the account of another active administrator; "" if none is needed
+	entry              LogEntry
 }
 
 // doubts is the set of objects whose last update or deletion may have been carried out. The engine

@@ -92,9 +92,9 @@ func (w *work) standingAfter() string {
 type consequence struct {
 	id string // the id of the object
 	move
-	moves  bool // whether the object's account is created, changed or removed
-	whole  bool // whether the plan must look at all members of the group
-	refers bool // whether the person refers to another person than before, such as a new manager
+	accountChanges    bool // whether the object's account is created, changed or removed
+	looksAtAllMembers bool // whether the plan must look at all members of the group
+	refersElsewhere   bool // whether the person refers to another person than before, such as a new manager
 }
 
 // consequenceOf returns what the planned decision about an object means for memberships and
@@ -103,9 +103,9 @@ func (f *forecast) consequenceOf(w *work) consequence {
 	before := w.known.Link.usableAccountID()
 	c := consequence{id: w.known.ObjectID, move: move{to: w.standingAfter(), cause: f.guard.causeOf(w, f.r.origins)}}
 	c.needsNoGuard = c.cause == "" || w.known.Takes && w.known.Verdict == Ready
-	c.moves = before != c.to
-	c.whole = w.m.kind == GroupKind && c.to != "" && (f.initial || c.moves)
-	c.refers = w.m.kind == UserKind && w.link != nil && w.known.Link != nil && w.link.Refers != w.known.Link.Refers
+	c.accountChanges = before != c.to
+	c.looksAtAllMembers = w.m.kind == GroupKind && c.to != "" && (f.initial || c.accountChanges)
+	c.refersElsewhere = w.m.kind == UserKind && w.link != nil && w.known.Link != nil && w.link.Refers != w.known.Link.Refers
 	return c
 }
 
@@ -133,13 +133,13 @@ func (f *forecast) add(w *work) error {
 // recordConsequence records the consequence of an outcome, so that memberships and references are
 // planned accordingly.
 func (f *forecast) recordConsequence(c consequence) {
-	if c.moves {
+	if c.accountChanges {
 		f.moves[c.id] = c.move
 	}
-	if c.whole {
+	if c.looksAtAllMembers {
 		f.groupsReadWhole[c.id] = true
 	}
-	if c.refers {
+	if c.refersElsewhere {
 		f.referring = append(f.referring, c.id)
 	}
 }

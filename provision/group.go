@@ -145,7 +145,7 @@ func (r *run) groupPass(p *pass) *pass {
 		return nil
 	}
 	g := &pass{
-		job: r.job, m: r.groups.m, target: r.groups.target, members: r.groups.target, searcher: newSearcher(r.groups.target, r.state.Groups.Searches, p.g), g: p.g, firstCheckLock: newLock(),
+		job: r.job, m: r.groups.m, target: r.groups.target, members: r.groups.target, searcher: newSearcher(r.groups.target, r.state.Groups.Searches, p.goroutines), goroutines: p.goroutines, firstCheckLock: newLock(),
 		readsEveryAccount: p.readsEveryAccount, settle: p.settle, doubt: p.doubt, closing: p.closing, unsureAttributes: p.unsureAttributes, otherObjects: p.otherObjects, claims: p.claims,
 		listed: r.e.memoOf(r.job).groups, listedSince: p.listedSince,
 		owner: func(ctx context.Context, id string) (string, error) {

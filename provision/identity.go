@@ -18,24 +18,24 @@ const maxKeptValue = 1000
 func (m *mapping) foundAccount(o TargetObject) FoundAccount {
 	r := o.Resource
 	a := FoundAccount{
-		ID: o.ID, UserName: kept(r.String("userName")), DisplayName: kept(r.String("displayName")), ExternalID: kept(r.String("externalId")), Matching: map[string][]any{},
+		ID: o.ID, UserName: valueToKeep(r.String("userName")), DisplayName: valueToKeep(r.String("displayName")), ExternalID: valueToKeep(r.String("externalId")), Matching: map[string][]any{},
 	}
 	if name, is := r["name"].(map[string]any); is && a.DisplayName == "" {
-		a.DisplayName = kept(strings.TrimSpace(text(name["formatted"])))
+		a.DisplayName = valueToKeep(strings.TrimSpace(text(name["formatted"])))
 		if a.DisplayName == "" {
-			a.DisplayName = kept(strings.TrimSpace(text(name["givenName"]) + " " + text(name["familyName"])))
+			a.DisplayName = valueToKeep(strings.TrimSpace(text(name["givenName"]) + " " + text(name["familyName"])))
 		}
 	}
 	emails, _ := r["emails"].([]any)
 	for _, e := range emails {
 		one, _ := e.(map[string]any)
-		if address := kept(text(one["value"])); address != "" && len(a.Emails) < 10 {
+		if address := valueToKeep(text(one["value"])); address != "" && len(a.Emails) < 10 {
 			a.Emails = append(a.Emails, address)
 		}
 	}
 	for schema, extension := range r {
 		if attributes, is := extension.(map[string]any); is && strings.HasSuffix(strings.ToLower(schema), ":enterprise:2.0:user") {
-			a.EmployeeNumber = kept(text(attributes["employeeNumber"]))
+			a.EmployeeNumber = valueToKeep(text(attributes["employeeNumber"]))
 		}
 	}
 	a.Roles = rolesOf(r)
@@ -62,8 +62,8 @@ func (m *mapping) foundAccount(o TargetObject) FoundAccount {
 	return a
 }
 
-// kept returns a string, or "" if it is too long to be kept.
-func kept(s string) string {
+// valueToKeep returns the string, or "" if the string is longer than maxKeptValue.
+func valueToKeep(s string) string {
 	if len(s) > maxKeptValue {
 		return ""
 	}
@@ -136,8 +136,8 @@ func looseText(s string) string {
 // candidates holds accounts by the hash of a value.
 type candidates map[int64][]*IdentityCandidate
 
-// near returns how many near matches each account has so far.
-func (all candidates) near() map[string]int {
+// nearCounts returns how many near matches each account has so far.
+func (all candidates) nearCounts() map[string]int {
 	counts := map[string]int{}
 	for _, list := range all {
 		for _, c := range list {
@@ -200,7 +200,7 @@ func (u discoveredUser) matches(m *mapping, byHash candidates) (all []Discovered
 		if !u.object.Deleted.IsZero() {
 			reason = "the user was deleted in the directory"
 		}
-		match := u.near(m, c, reason)
+		match := u.nearMatch(m, c, reason)
 		if match.Near = reason != ""; !match.Near {
 			match.By = by
 		}
@@ -269,8 +269,8 @@ func (a UnsortedAccount) shared(all map[int64]SharedValue) (value SharedValue, f
 	return value, false
 }
 
-// near returns a near match of the user and an account.
-func (u discoveredUser) near(m *mapping, c *IdentityCandidate, reason string) DiscoveredMatch {
+// nearMatch returns a near match of the user and an account.
+func (u discoveredUser) nearMatch(m *mapping, c *IdentityCandidate, reason string) DiscoveredMatch {
 	match := IdentityMatch{ObjectID: u.object.ID, Name: u.object.Name, Reason: reason, Assigned: u.assigned, Enabled: u.object.Enabled}
 	if upn := text(u.object.Attributes["userPrincipalName"]); upn != "" {
 		match.Name = upn

@@ -87,8 +87,8 @@ type pacer struct {
 	onWaitChange func()    // called when a request begins to wait or ends waiting; may be nil
 	// stopped reports whether the run was stopped, so that no further request may begin. It may be
 	// nil.
-	stopped func() bool
-	g       goroutines
+	stopped    func() bool
+	goroutines goroutines
 
 	mu      sync.Mutex
 	gates   map[Request]*gate
@@ -233,10 +233,10 @@ func (c *pacer) waitForTurn(ctx context.Context, kind Request, lane Lane) error 
 		c.notifyMoved()
 		defer c.notifyMoved()
 	}
-	self := c.g.self()
+	self := c.goroutines.self()
 	select {
 	case <-w.open:
-		c.g.turn(self)
+		c.goroutines.turn(self)
 	case <-ctx.Done():
 		c.mu.Lock()
 		defer c.mu.Unlock()
@@ -393,8 +393,8 @@ func (c *pacer) wakeAt(now, at time.Time) {
 	}
 	c.alarm = at
 	timer := c.after(at.Sub(now))
-	c.g.start(func() {
-		receive(c.g, timer)
+	c.goroutines.start(func() {
+		receive(c.goroutines, timer)
 		c.mu.Lock()
 		defer c.mu.Unlock()
 		if c.alarm.Equal(at) {

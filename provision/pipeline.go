@@ -39,10 +39,10 @@ const (
 // person is in hand from the time the feed passes the person to a worker. The time ends when the
 // person's outcome is committed, or when the worker leaves the person on the list unchanged.
 type pipeline struct {
-	r     *run
-	p     *pass
-	g     goroutines
-	pacer *pacer
+	r          *run
+	p          *pass
+	goroutines goroutines
+	pacer      *pacer
 	// demanded is true if this slice works only on objects that were provisioned on demand, and
 	// imports nothing.
 	demanded bool
@@ -120,20 +120,20 @@ func (r *run) newPipeline(demanded bool) *pipeline {
 		inHand: map[string]bool{}, messages: make(chan feedMessage),
 		wakeFeed: make(chan struct{}, 1), records: make(chan record), commitAtOnce: make(chan struct{}, 1),
 	}
-	l.g, l.trialLock, l.writeEnded = r.e.goroutines(), newLock(), make(chan struct{})
+	l.goroutines, l.trialLock, l.writeEnded = r.e.goroutines(), newLock(), make(chan struct{})
 	if r.state.Phase != Idle {
 		l.cycle = r.state.Cycle.ID
 		l.changesLeft, l.holdsBackUntil = !demanded, r.state.Cycle.Started.Add(mostGroupsTime)
 	}
 	l.onlyOneWriteAtATime.Store(r.state.Trial != nil)
 	l.pacer = newPacer(r.state.Pace, r.e.Now, r.e.after(), r.sliceEnd, r.e.workers())
-	l.pacer.onWaitChange, l.pacer.g = l.wakeTheFeed, l.g
+	l.pacer.onWaitChange, l.pacer.goroutines = l.wakeTheFeed, l.goroutines
 	l.p = r.pass()
 	l.p.target = pacedTarget{Target: r.target, pacer: l.pacer}
-	l.p.searcher = newSearcher(l.p.target, r.state.Searches, l.g)
+	l.p.searcher = newSearcher(l.p.target, r.state.Searches, l.goroutines)
 	if g := l.p.groups; g != nil {
 		paced := pacedGroups{pacedTarget{Target: r.groups.target, pacer: l.pacer, groups: true}, r.groups.target}
-		g.target, g.members, g.searcher = paced, paced, newSearcher(paced, r.state.Groups.Searches, l.g)
+		g.target, g.members, g.searcher = paced, paced, newSearcher(paced, r.state.Groups.Searches, l.goroutines)
 	}
 	return l
 }
@@ -142,13 +142,13 @@ func (l *pipeline) drain(ctx context.Context) (done bool, wait time.Time, err er
 	r := l.r
 	recorded, firm := make(chan struct{}), context.WithoutCancel(ctx)
 	l.pacer.stopped = func() bool { return ctx.Err() != nil }
-	l.g.start(func() {
+	l.goroutines.start(func() {
 		defer close(recorded)
 		l.recorder(firm)
 	})
 	done, err = l.feed(ctx)
 	close(l.records)
-	receive(l.g, recorded)
+	receive(l.goroutines, recorded)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	r.state.Pace = l.pacer.learned()
@@ -174,7 +174,7 @@ func (l *pipeline) wakeTheFeed() {
 // returns when all workers have ended. done is false if the slice was over before the work was
 // done.
 func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
-	tick := l.g.after(changesPollInterval)
+	tick := l.goroutines.after(changesPollInterval)
 	woken := l.r.e.wakeSignal(l.r.job.Key)
 	importing, look, refill := false, true, true
 	// While first is true, no work begins: changed objects, and the first page of an initial cycle,
@@ -189,7 +189,7 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 		} else {
 			if !importing && !l.demanded && (look || l.r.phase() != Finishing) {
 				importing, look = true, false
-				l.g.start(func() { send(l.g, l.messages, l.importNext(ctx)) })
+				l.goroutines.start(func() { send(l.goroutines, l.messages, l.importNext(ctx)) })
 			}
 			if !first {
 				if refill, err = l.dispatch(ctx, refill); err != nil {
@@ -204,7 +204,7 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 		if l.busy == 0 && len(l.inHand) == 0 && !importing && (over || !refill && len(l.queue) == 0 && imported) {
 			return !over, err
 		}
-		self := l.g.self()
+		self := l.goroutines.self()
 		switch {
 		case tryReceive(woken):
 			look = true
@@ -231,14 +231,14 @@ func (l *pipeline) feed(ctx context.Context) (done bool, err error) {
 			case <-woken:
 				look = true
 			case <-tick:
-				tick = l.g.after(changesPollInterval)
+				tick = l.goroutines.after(changesPollInterval)
 				look, refill = true, refill || len(l.queue) == 0
 			case <-l.wakeFeed:
 			case <-stop:
 				stop = nil
 			}
 		}
-		l.g.turn(self)
+		l.goroutines.turn(self)
 	}
 }
 
@@ -324,10 +324,10 @@ func (l *pipeline) dispatch(ctx context.Context, refill bool) (bool, error) {
 		l.inHand[objectOfWork(next.ObjectID)] = true
 		l.busy++
 		l.runningWorkers.Add(1)
-		l.g.start(func() {
+		l.goroutines.start(func() {
 			untouched := l.workOn(ctx, next)
 			l.runningWorkers.Add(-1)
-			send(l.g, l.messages, feedMessage{ended: true, released: untouched})
+			send(l.goroutines, l.messages, feedMessage{ended: true, released: untouched})
 		})
 	}
 	return refill, nil
@@ -360,7 +360,7 @@ func (l *pipeline) nextPage(ctx context.Context, parked int) ([]Pending, error) 
 // importNext imports new changes or, if there are none, the next page of the cycle. Then it calls
 // the guard if it found work, or if this is the first import of the slice.
 func (l *pipeline) importNext(ctx context.Context) feedMessage {
-	l.r.importing.acquire(l.g)
+	l.r.importing.acquire(l.goroutines)
 	defer l.r.importing.release()
 	lane := Lane(0)
 	found, err := l.r.importNews(ctx)
@@ -411,7 +411,7 @@ func (l *pipeline) workOn(ctx context.Context, known Pending) (untouched []strin
 	if planned != nil && planned.finishesEarlierWork(w) {
 		w.keepOnlyCreated()
 	} else if planned != nil && !planned.allows(w) {
-		send(l.g, l.records, record{outcome: w.leftOutOutcome(planned), afterCommit: func() { w.p.claims.release(known.ObjectID) }})
+		send(l.goroutines, l.records, record{outcome: w.leftOutOutcome(planned), afterCommit: func() { w.p.claims.release(known.ObjectID) }})
 		return nil
 	}
 	var judged *Listed
@@ -426,7 +426,7 @@ func (l *pipeline) workOn(ctx context.Context, known Pending) (untouched []strin
 		w.p.claims.release(known.ObjectID)
 		return []string{known.ObjectID}
 	case judged != nil:
-		send(l.g, l.records, record{outcome: Outcome{ObjectID: known.ObjectID, Judge: judged}, afterCommit: func() { w.p.claims.release(known.ObjectID) }})
+		send(l.goroutines, l.records, record{outcome: Outcome{ObjectID: known.ObjectID, Judge: judged}, afterCommit: func() { w.p.claims.release(known.ObjectID) }})
 		return nil
 	}
 	w.entry.ID, w.entry.ChangeID = l.r.e.NewID(), l.r.e.NewID()
@@ -459,7 +459,7 @@ func (l *pipeline) workOn(ctx context.Context, known Pending) (untouched []strin
 		l.fail(err)
 		return []string{known.ObjectID}
 	}
-	send(l.g, l.records, record{outcome: o, afterCommit: func() { w.p.claims.release(known.ObjectID) }})
+	send(l.goroutines, l.records, record{outcome: o, afterCommit: func() { w.p.claims.release(known.ObjectID) }})
 	return nil
 }
 
@@ -488,7 +488,7 @@ func (l *pipeline) checkNewAccounts(ctx context.Context, w *work) error {
 		return nil
 	}
 	for _, k := range d.keys {
-		owner, at := l.memo.newAccountWith(w.p.keyName(k), w.known.ObjectID, l.r.e.Now())
+		owner, at := l.memo.newAccountWith(w.p.matchingValue(k), w.known.ObjectID, l.r.e.Now())
 		if owner == "" {
 			continue
 		}
@@ -496,7 +496,7 @@ func (l *pipeline) checkNewAccounts(ctx context.Context, w *work) error {
 		if err != nil {
 			return err
 		}
-		same := func(has MatchKey) bool { return w.p.keyName(has) == w.p.keyName(k) }
+		same := func(has MatchKey) bool { return w.p.matchingValue(has) == w.p.matchingValue(k) }
 		if known.Link == nil || !slices.ContainsFunc(known.Link.Keys, same) {
 			continue // the other object does not have the value any more
 		}
@@ -519,14 +519,14 @@ func (l *pipeline) rememberNewKeys(w *work, o Outcome) {
 	if o.Link == nil || !isDone(w.result) {
 		return
 	}
-	var names []string
+	var values []thing
 	for _, k := range o.Link.Keys {
-		had := func(has MatchKey) bool { return w.p.keyName(has) == w.p.keyName(k) }
+		had := func(has MatchKey) bool { return w.p.matchingValue(has) == w.p.matchingValue(k) }
 		if w.known.Link == nil || w.known.Link.TargetID != o.Link.TargetID || !slices.ContainsFunc(w.known.Link.Keys, had) {
-			names = append(names, w.p.keyName(k))
+			values = append(values, w.p.matchingValue(k))
 		}
 	}
-	l.memo.rememberNewKeys(names, w.known.ObjectID, l.r.e.Now())
+	l.memo.rememberNewKeys(values, w.known.ObjectID, l.r.e.Now())
 }
 
 // export stores that a create, update or deletion is about to be sent, and then sends the requests
@@ -598,8 +598,8 @@ func (l *pipeline) storeBeforeSending(w *work, o Outcome) error {
 		l.wakeTheFeed()
 		defer l.workersSaving.Add(-1)
 	}
-	send(l.g, l.records, record{outcome: o, saved: saved})
-	return receive(l.g, saved)
+	send(l.goroutines, l.records, record{outcome: o, saved: saved})
+	return receive(l.goroutines, saved)
 }
 
 // judgeFailure separates failures of the connection from failures of people. If a connection test
@@ -640,7 +640,7 @@ func (l *pipeline) testConnectionAfterFailure(ctx context.Context, te *TargetErr
 	}
 	if running := l.testEnded; running != nil {
 		l.mu.Unlock()
-		receive(l.g, running)
+		receive(l.goroutines, running)
 		l.mu.Lock()
 		return l.lastTestProblem
 	}
@@ -680,7 +680,7 @@ func (l *pipeline) recorder(ctx context.Context) {
 	var intents, outcomes []record
 	var soon, late <-chan time.Time
 	for open := true; open; {
-		self, all, now := l.g.self(), tryReceive(l.commitAtOnce), false
+		self, all, now := l.goroutines.self(), tryReceive(l.commitAtOnce), false
 		if !all {
 			select {
 			case one, ok := <-l.records:
@@ -694,12 +694,12 @@ func (l *pipeline) recorder(ctx context.Context) {
 				all = true
 			}
 		}
-		l.g.turn(self)
+		l.goroutines.turn(self)
 		if len(intents) > 0 && soon == nil {
-			soon = l.g.after(intentTime)
+			soon = l.goroutines.after(intentTime)
 		}
 		if len(outcomes) > 0 && late == nil {
-			late = l.g.after(outcomeTime)
+			late = l.goroutines.after(outcomeTime)
 		}
 		all = all || !open || len(outcomes) >= maxWaitingOutcomes
 		if now = now || all || int64(len(intents)) >= l.runningWorkers.Load(); !now || len(intents) == 0 && !all {
@@ -756,7 +756,7 @@ func (l *pipeline) reportCommit(batch []record, err error) {
 		l.fail(err)
 	}
 	if len(ids) > 0 {
-		send(l.g, l.messages, feedMessage{released: ids})
+		send(l.goroutines, l.messages, feedMessage{released: ids})
 	}
 }
 
@@ -843,7 +843,8 @@ type memo struct {
 	fruitlessSearches map[string]fruitlessSearch // the searches that found no account, by object id
 	suspected         map[string]suspicion       // the groups that seem to have lost all members, by object id
 	membersProved     [2]time.Time               // when the target last proved that it carried out an addition (0) or a removal (1) of members
-	newKeys           map[string]newKey          // the matching values that accounts have just got, by name (see keyName)
+	membersCut        map[string]int             // how many members a request about a group may carry, because the slice ended while refused members were isolated; by object id
+	newKeys           map[thing]newKey           // the matching values that accounts have just got
 	newKeysPruned     time.Time                  // when old values were last removed from newKeys
 }
 
@@ -874,7 +875,7 @@ func indexOf(removing bool) int {
 func newMemo(settings string) *memo {
 	return &memo{
 		settings: settings, users: newAccountList(), groups: newAccountList(), fruitlessSearches: map[string]fruitlessSearch{}, suspected: map[string]suspicion{},
-		newKeys: map[string]newKey{},
+		membersCut: map[string]int{}, newKeys: map[thing]newKey{},
 	}
 }
 
@@ -898,6 +899,29 @@ func (m *memo) clearSuspicion(group string) {
 	delete(m.suspected, group)
 }
 
+// cutMembers remembers that requests about a group may carry at most this many members.
+func (m *memo) cutMembers(group string, most int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if before := m.membersCut[group]; before == 0 || before > most {
+		m.membersCut[group] = most
+	}
+}
+
+// mostMembersOf returns how many members a request about a group may carry; 0 means that there is no
+// limit for the group.
+func (m *memo) mostMembersOf(group string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.membersCut[group]
+}
+
+func (m *memo) forgetCut(group string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.membersCut, group)
+}
+
 // newKey is a matching value that an account has just got.
 type newKey struct {
 	objectID string // the object that has the account
@@ -905,24 +929,24 @@ type newKey struct {
 }
 
 // rememberNewKeys remembers for a short time that the account of an object got matching values.
-func (m *memo) rememberNewKeys(names []string, objectID string, now time.Time) {
+func (m *memo) rememberNewKeys(values []thing, objectID string, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if now.Sub(m.newKeysPruned) > memoTime {
 		m.newKeysPruned = now
-		maps.DeleteFunc(m.newKeys, func(_ string, k newKey) bool { return now.Sub(k.at) > memoTime })
+		maps.DeleteFunc(m.newKeys, func(_ thing, k newKey) bool { return now.Sub(k.at) > memoTime })
 	}
-	for _, name := range names {
-		m.newKeys[name] = newKey{objectID, now}
+	for _, value := range values {
+		m.newKeys[value] = newKey{objectID, now}
 	}
 }
 
 // newAccountWith returns the other object whose account has just got a matching value, and when it
 // got the value. It returns "" if there is none.
-func (m *memo) newAccountWith(name, objectID string, now time.Time) (owner string, at time.Time) {
+func (m *memo) newAccountWith(value thing, objectID string, now time.Time) (owner string, at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	k, is := m.newKeys[name]
+	k, is := m.newKeys[value]
 	if !is || k.objectID == objectID || now.Sub(k.at) > memoTime {
 		return "", time.Time{}
 	}

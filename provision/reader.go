@@ -10,9 +10,9 @@ import (
 // during a read share the next read. So many workers need few reads, and no read is delayed until
 // more workers ask.
 type reader struct {
-	source Source
-	app    string
-	g      goroutines
+	source     Source
+	app        string
+	goroutines goroutines
 
 	mu      sync.Mutex
 	asks    []*ask // the objects for which workers wait, without those of the current read
@@ -39,13 +39,13 @@ func (r *reader) read(ctx context.Context, id string) (*Object, error) {
 	if !r.reading {
 		r.reading = true
 		serving := context.WithoutCancel(ctx)
-		r.g.start(func() { r.serve(serving) })
+		r.goroutines.start(func() { r.serve(serving) })
 	}
 	r.mu.Unlock()
-	self := r.g.self()
+	self := r.goroutines.self()
 	select {
 	case <-a.done:
-		r.g.turn(self)
+		r.goroutines.turn(self)
 		return a.object, a.err
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -55,7 +55,7 @@ func (r *reader) read(ctx context.Context, id string) (*Object, error) {
 // serve reads objects until no worker waits for one.
 func (r *reader) serve(ctx context.Context) {
 	for {
-		r.g.yield() // workers that are about to ask for objects too then share this read
+		r.goroutines.yield() // workers that are about to ask for objects too then share this read
 		r.mu.Lock()
 		batch := r.asks[:min(len(r.asks), mostTogether)]
 		r.asks = r.asks[len(batch):]

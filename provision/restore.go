@@ -180,7 +180,7 @@ func (r *run) passOf(ctx context.Context, p *pass, version int64) (*pass, error)
 func (p *pass) withMapping(m *mapping) *pass {
 	m.now, m.domain = p.m.now, p.m.domain
 	return &pass{
-		job: p.job, m: m, target: p.target, members: p.members, searcher: p.searcher, g: p.g, firstCheckLock: newLock(), settle: p.settle,
+		job: p.job, m: m, target: p.target, members: p.members, searcher: p.searcher, goroutines: p.goroutines, firstCheckLock: newLock(), settle: p.settle,
 		doubt: p.doubt, closing: p.closing, unsureAttributes: p.unsureAttributes, otherObjects: p.otherObjects, owner: p.owner, claims: p.claims, listed: p.listed, listedSince: p.listedSince,
 	}
 }

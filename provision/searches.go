@@ -195,10 +195,10 @@ const codeIncompatible = "SystemForCrossDomainIdentityManagementServiceIncompati
 // tested yet, searcher tests it when it is first needed: the engine also searches by attributes of
 // earlier mappings.
 type searcher struct {
-	target Target
-	g      goroutines
-	asking lock                  // held while known is used, or an attribute is tested
-	known  map[string]Searchable // the results of the tests, by attribute
+	target     Target
+	goroutines goroutines
+	asking     lock                  // held while known is used, or an attribute is tested
+	known      map[string]Searchable // the results of the tests, by attribute
 }
 
 func newSearcher(target Target, s *Searches, g goroutines) *searcher {
@@ -208,13 +208,13 @@ func newSearcher(target Target, s *Searches, g goroutines) *searcher {
 			known[one.Path] = one
 		}
 	}
-	return &searcher{target: target, g: g, asking: newLock(), known: known}
+	return &searcher{target: target, goroutines: g, asking: newLock(), known: known}
 }
 
 // can returns whether the target can be searched by the row's attribute. The first call for an
 // attribute tests it.
 func (s *searcher) can(ctx context.Context, r *row) (Searchable, error) {
-	s.asking.acquire(s.g)
+	s.asking.acquire(s.goroutines)
 	defer s.asking.release()
 	if one, ok := s.known[r.Target]; ok {
 		return one, nil

@@ -130,7 +130,7 @@ type TargetObject struct {
 // ObjectPage is a page of the target's accounts.
 type ObjectPage struct {
 	Objects []TargetObject
-	Named   int   // how many entries the page has; an account may have several entries
+	Named   int   // how many entries the answer lists; greater than the number of Objects if it lists an account more than once
 	Total   int64 // how many accounts the target says that it has; 0 if it does not say
 }
 

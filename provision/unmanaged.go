@@ -59,9 +59,9 @@ type disabling struct {
 	chosen  map[string]bool // the accounts of the plan that is being made
 	planned *PlannedObject  // the operation of the plan that is being applied; nil while a plan is made
 
-	mu     sync.Mutex // protects the fields below
-	looked bool       // whether another administrator was looked for
-	spare  string     // an active administrator who is not in the plan; "" if there is none
+	mu                 sync.Mutex // protects the fields below
+	hasLooked          bool       // whether another administrator was looked for
+	otherAdministrator string     // an active administrator who is not in the plan; "" if there is none
 }
 
 // AccountsToDisable returns the ids of local accounts of the last complete discovery that can be
@@ -300,13 +300,13 @@ func (r *run) decideDisable(ctx context.Context, p *pass, w *work, found FoundAc
 		case spare == "":
 			return w.skip(codeLastAdmin, "The account is an administrator's, and no other active administrator would be left.", "Leave an administrator out of the plan, or disable this account at the application."), nil
 		}
-		w.spare = spare
+		w.otherAdministrator = spare
 	}
 	changes := w.disablingChanges(resent)
 	if len(changes) == 0 {
 		return w.skip(codeNotDisabled, "No row of the mapping disables the account.", "Disable it at the application."), nil
 	}
-	w.mark = found.mark()
+	w.unmanagedValues = found.mark()
 	w.step("EntrySynchronizationUpdate", ProcessingStep, Success, fmt.Sprintf("%s will be disabled in %s: no user of the directory matches it.", w.describeObject(), p.m.target), nil)
 	return patch{action: Disable, link: *w.link, changes: changes}, nil
 }
@@ -345,7 +345,7 @@ func (r *run) otherAdministrator(ctx context.Context, p *pass, d *disabling) (ta
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	for q := (DiscoveredQuery{Limit: discoveryPage}); !d.looked; {
+	for q := (DiscoveredQuery{Limit: discoveryPage}); !d.hasLooked; {
 		page, next, err := r.e.Discovered(ctx, r.job.Key, q)
 		if err != nil {
 			return "", asTargetError(err)
@@ -359,13 +359,13 @@ func (r *run) otherAdministrator(ctx context.Context, p *pass, d *disabling) (ta
 				return "", te
 			}
 			if is {
-				d.looked, d.spare = true, a.ID
-				return d.spare, nil
+				d.hasLooked, d.otherAdministrator = true, a.ID
+				return d.otherAdministrator, nil
 			}
 		}
-		q.After, d.looked = next, next == ""
+		q.After, d.hasLooked = next, next == ""
 	}
-	return d.spare, nil
+	return d.otherAdministrator, nil
 }
 
 // isActiveAdministrator reads an account, and reports whether it is active and an administrator's.
@@ -396,7 +396,7 @@ func (a FoundAccount) isAdministrator() bool {
 func rolesOf(r scim.Resource) []string {
 	var all []string
 	add := func(v any) {
-		if role := kept(text(v)); role != "" && len(all) < maxKeptRoles && !slices.Contains(all, role) {
+		if role := valueToKeep(text(v)); role != "" && len(all) < maxKeptRoles && !slices.Contains(all, role) {
 			all = append(all, role)
 		}
 	}

@@ -225,7 +225,7 @@ func mentionsAttribute(message, path string) bool {
 				break
 			}
 			at += i
-			if !isWordAt(message, at-1) && !isWordAt(message, at+len(n)) {
+			if !isWordByte(message, at-1) && !isWordByte(message, at+len(n)) {
 				return true
 			}
 			at++
@@ -234,7 +234,8 @@ func mentionsAttribute(message, path string) bool {
 	return false
 }
 
-func isWordAt(s string, i int) bool {
+// isWordByte reports whether s[i] exists and is a lower-case letter, a digit or an underscore.
+func isWordByte(s string, i int) bool {
 	return i >= 0 && i < len(s) && (s[i] >= 'a' && s[i] <= 'z' || s[i] >= '0' && s[i] <= '9' || s[i] == '_')
 }
 
@@ -423,7 +424,7 @@ func (s *patchSender) readsBack(answer TargetObject, changes []Change) (check bo
 	case p.m.changesState(changes) || p.anAnswerWasFalse.Load():
 		return true, func() {}
 	case !p.answersAreProved.Load():
-		p.firstCheckLock.acquire(p.g)
+		p.firstCheckLock.acquire(p.goroutines)
 		if !p.answersAreProved.Load() || p.anAnswerWasFalse.Load() {
 			return true, p.firstCheckLock.release
 		}

@@ -78,7 +78,7 @@ func summarizeChange(old, next Record, was scim.Resource, d *draft, ended int, c
 	return s
 }
 
-// addBlock adds to the story that a block was set or lifted. If the block stays, it adds whether
+// addBlock adds to the summary that a block was set or lifted. If the block stays, it adds whether
 // the account will be active once the block is lifted.
 func (s *changeSummary) addBlock(old, next Record) {
 	var done string

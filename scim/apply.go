@@ -30,6 +30,7 @@ func (p *Patch) Apply(rt *ResourceType, r Resource) (PatchResult, error) {
 	}, nil
 }
 
+// applier applies the operations of a patch to a copy of a resource.
 type applier struct {
 	rt            *ResourceType
 	mode          Mode

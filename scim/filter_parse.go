@@ -34,6 +34,7 @@ func ParseFilterAnywhere(rt *ResourceType, text string, m Mode) (*Filter, []Fix,
 	return &Filter{root}, p.allFixes(), nil
 }
 
+// filterParser parses a filter. pos is the position in text up to which it has parsed.
 type filterParser struct {
 	reader
 	text               string

@@ -468,7 +468,8 @@ func (c *Client) addToDialect(found provision.Dialect) {
 // the application has refused them with the answer a. Many applications refuse the strings "True"
 // and "False", which Entra sends without its flag. Some of them answer 500. Others refuse a path to
 // an element that the account does not have. RFC 7644 §3.5.2.3 allows this. After a 500, the
-// changes may have been carried out, so only booleans are tried: they double nothing.
+// changes may have been carried out. Then only JSON booleans are tried, because sending a boolean
+// twice has no further effect.
 func (c *Client) otherDialects(a answer, spoken provision.Dialect, changes []provision.Change) []provision.Dialect {
 	var others []provision.Dialect
 	with := func(change func(d *provision.Dialect)) {

@@ -217,16 +217,16 @@ type memberSearch int32
 
 // States of the search for one member.
 const (
-	searchUnproved memberSearch = iota // it is not known whether the answers are right
-	searchProved                       // the application has told a member from somebody who is none
-	searchBroken                       // an answer was wrong
+	searchUntested memberSearch = iota // it is not known yet whether the application answers correctly
+	searchProved                       // the application has found a member, and has not found a random id that no member has
+	searchBroken                       // an answer was wrong, so the search is no longer used
 )
 
 // HasMember reports whether a group has a member. It does this in the same way as Entra: it
 // searches for a group with this id and this member. If the application does not support this
-// search, it reads the group instead. Some applications ignore a part of the filter. So an answer
-// that contradicts what was just sent is believed only after the application has told a member from
-// somebody who is none.
+// search, it reads the group instead. Some applications ignore a part of the filter. So the answer
+// that a member is still there, right after its removal, is believed only if the application does
+// not also find a random id that no member has.
 func (g groupClient) HasMember(ctx context.Context, group, member string) (bool, error) {
 	if memberSearch(g.memberSearch.Load()) == searchBroken {
 		return g.listsMember(ctx, group, member)
@@ -260,7 +260,7 @@ func (g groupClient) HasMember(ctx context.Context, group, member string) (bool,
 		return false, nil
 	}
 	if lists, err := g.listsMember(ctx, group, member); err == nil && lists {
-		g.memberSearch.Store(int32(searchBroken)) // the search finds no group, whatever it is asked
+		g.memberSearch.Store(int32(searchBroken)) // the search does not find a member that the group lists
 		return true, nil
 	}
 	return false, nil

@@ -22,8 +22,8 @@ type operation struct {
 }
 
 // patchBody returns the body of a PATCH. trying is true if the application has just refused a path
-// to an element of a list. Then patchBody treats each element as missing that is not known to
-// exist, and sends the whole element.
+// to an element of a list. Then patchBody also sends whole elements where it is not known whether
+// the account has the element.
 func patchBody(changes []provision.Change, compliant bool, d provision.Dialect, trying bool) ([]byte, error) {
 	var whole, rest []provision.Change
 	var roles []operation

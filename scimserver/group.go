@@ -114,7 +114,8 @@ func (m *memberWriter) writeAll(w *bufio.Writer, members iter.Seq2[roster.Member
 	return nil
 }
 
-// memberBytes is more than the JSON of a usual member has. A longer member costs an allocation.
+// memberBytes is the room that the buffer has for the JSON of one member. A usual member fits in it;
+// a longer member costs an allocation.
 const memberBytes = 1 << 10
 
 // append appends the JSON of a member to text.

@@ -265,7 +265,8 @@ func (x *exchange) renderListing(l listing) (answer, error) {
 	}}, nil
 }
 
-// entryBytes is more than an answer usually adds to a stored document.
+// entryBytes is the room that the buffer must have for what the answer adds to a stored document.
+// The answer usually adds less.
 const entryBytes = 1 << 10
 
 func (e listEntry) write(w *bufio.Writer) error {

@@ -171,7 +171,7 @@ func (s *SingleSignOn) acceptToken(ctx context.Context, st site.Site, c Connecti
 	}
 	plain, err := s.Sealer.Open(c.OpenID.Sealed, secretContext(st.ID, req.Issuer))
 	if err != nil {
-		return v, oidc.Refuse(reasonSecret, "the stored client secret cannot be opened with the key file of this server; enter it again")
+		return v, oidc.Refuse(reasonUnreadableSecret, "the stored client secret cannot be opened with the key file of this server; enter it again")
 	}
 	r := codeflow.Redemption{Client: s.OpenIDClient(st.Name, c), Secret: string(plain), Nonce: req.ID}
 	if req.Purpose == ToRenew {

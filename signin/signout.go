@@ -195,7 +195,7 @@ func (s *SingleSignOn) takeAnswer(ctx context.Context, st site.Site, got saml.Si
 	case r.Purpose == toSignOut && r.ID == got.InResponseTo:
 		return SignedOut{EndedAtProvider: got.Succeeded}, nil
 	}
-	return SignedOut{}, s.refuseSignOut(ctx, st, &saml.Error{Reason: reasonNoRequest, Detail: "the message answers no request of this site, or one that is more than ten minutes old or was answered before"})
+	return SignedOut{}, s.refuseSignOut(ctx, st, &saml.Error{Reason: reasonUnknownRequest, Detail: "the message answers no request of this site, or one that is more than ten minutes old or was answered before"})
 }
 
 // refuseSignOut records why a message was refused, and returns the refusal. If err is an error of

@@ -131,12 +131,13 @@ type FailedSignIn struct {
 
 // Reasons of this package, in addition to those of saml, oidc and roster.
 const (
-	reasonNoRequest = "unknown_request"
-	reasonBrowser   = "other_browser"
-	reasonReplayed  = "replayed"
-	reasonSecret    = "client_secret" // the stored client secret cannot be opened
+	reasonUnknownRequest   = "unknown_request" // the response answers no request of this site, or the request has expired
+	reasonOtherBrowser     = "other_browser"   // the response comes from another browser than the request
+	reasonReplayed         = "replayed"        // the assertion or message was used before
+	reasonUnreadableSecret = "client_secret"   // the stored client secret cannot be opened
 )
 
+// rosterReasons has the reason for each refusal of roster.AdmitAsserted.
 var rosterReasons = []struct {
 	err    error
 	reason string
@@ -391,19 +392,19 @@ func (s *SingleSignOn) takeRequest(ctx context.Context, st site.Site, c Connecti
 func checkRequest(req RequestRecord, c Connection, by Protocol, browser string) error {
 	switch {
 	case browser == "" || secret.HashOf(browser) != req.Browser:
-		return protocolError(by, reasonBrowser, "the response came from another browser than the request")
+		return protocolError(by, reasonOtherBrowser, "the response came from another browser than the request")
 	case by == SAML && req.Issuer != "":
-		return protocolError(by, reasonNoRequest, "the response is one of SAML, and the request was one of OpenID Connect")
+		return protocolError(by, reasonUnknownRequest, "the response is one of SAML, and the request was one of OpenID Connect")
 	case by == OpenID && req.Issuer == "":
-		return protocolError(by, reasonNoRequest, "the response is one of OpenID Connect, and the request was one of SAML")
+		return protocolError(by, reasonUnknownRequest, "the response is one of OpenID Connect, and the request was one of SAML")
 	case by == OpenID && req.Issuer != c.OpenID.Issuer:
-		return protocolError(by, reasonNoRequest, "the request was sent to "+req.Issuer+", which is no longer the provider of this site")
+		return protocolError(by, reasonUnknownRequest, "the request was sent to "+req.Issuer+", which is no longer the provider of this site")
 	}
 	return nil
 }
 
 func errNoRequest(by Protocol) error {
-	return protocolError(by, reasonNoRequest, "the response answers no request of this site, or one that is more than ten minutes old or was answered before")
+	return protocolError(by, reasonUnknownRequest, "the response answers no request of this site, or one that is more than ten minutes old or was answered before")
 }
 
 // protocolError returns an *oidc.Error or a *saml.Error, depending on the protocol.

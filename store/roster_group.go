@@ -262,7 +262,8 @@ func membershipsOf(ctx context.Context, tx *sqldb.Tx, id site.ID, members []stri
 	return found, err
 }
 
-// stringSet holds strings of which many rows have the same ones.
+// stringSet holds each of its strings once. It is for columns in which many rows have the same
+// string.
 type stringSet map[string]string
 
 // intern returns text as a string. Equal texts share one allocation.

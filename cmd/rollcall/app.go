@@ -144,8 +144,8 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 		{before.rehire != after.rehire, "Re-hire is " + string(after.rehire)},
 		{before.swaps != after.swaps, "Swapped names is " + string(after.swaps)},
 		{before.nested != after.nested, "Nested groups is " + onOff(after.nested)},
-		{before.second != after.second, "Second approval is " + onOff(after.second)},
-		{before.exact != after.exact, "Exact case is " + after.exact},
+		{before.secondApproval != after.secondApproval, "Second approval is " + onOff(after.secondApproval)},
+		{before.exactCase != after.exactCase, "Exact case is " + after.exactCase},
 		{before.status != after.status, "Provisioning Status is " + string(after.status)},
 	} {
 		if line.changed {
@@ -249,16 +249,16 @@ func harmBetween(ctx context.Context, s *services, h *directory.Handle, app dire
 
 // jobSettings holds the settings of a job that flags can change.
 type jobSettings struct {
-	tenantURL string
-	secret    []byte // the Secret Token, sealed
-	scope     provision.Scope
-	actions   string           // the value of --actions, such as "create,update"
-	rehire    provision.Rehire // what to do for a person whose name belongs to the account of a person who has left
-	swaps     provision.Swaps  // what to do for people who exchange their matching values
-	nested    bool             // whether groups are sent as members of groups
-	second    bool             // whether a second operator must approve plans
-	exact     string           // the value of --exact-case
-	status    provision.Status
+	tenantURL      string
+	secret         []byte // the Secret Token, sealed
+	scope          provision.Scope
+	actions        string           // the value of --actions, such as "create,update"
+	rehire         provision.Rehire // what to do for a person whose name belongs to the account of a person who has left
+	swaps          provision.Swaps  // what to do for people who exchange their matching values
+	nested         bool             // whether groups are sent as members of groups
+	secondApproval bool             // whether a second operator must approve plans
+	exactCase      string           // the value of --exact-case
+	status         provision.Status
 }
 
 func settingsOf(job provision.Job) (jobSettings, error) {
@@ -569,16 +569,16 @@ type appDetails struct {
 	LinkedAccounts int    `json:"linked"` // how many people have a known account at the application
 	Code           string `json:"status"`
 	// The fields from here on are empty until provisioning is set up.
-	TenantURL   string   `json:"tenantUrl,omitempty"`
-	SecretToken bool     `json:"secretTokenSaved"`
-	Scope       string   `json:"scope,omitempty"`
-	Actions     []string `json:"actions,omitempty"`
-	Rehire      string   `json:"rehire,omitempty"`
-	Swaps       string   `json:"swaps,omitempty"`
-	Nested      bool     `json:"nestedGroups"`   // whether groups are sent as members of groups
-	Second      bool     `json:"secondApproval"` // whether a second operator must approve plans
-	ExactCase   string   `json:"exactCase,omitempty"`
-	Status      string   `json:"provisioningStatus,omitempty"`
+	TenantURL      string   `json:"tenantUrl,omitempty"`
+	SecretToken    bool     `json:"secretTokenSaved"`
+	Scope          string   `json:"scope,omitempty"`
+	Actions        []string `json:"actions,omitempty"`
+	Rehire         string   `json:"rehire,omitempty"`
+	Swaps          string   `json:"swaps,omitempty"`
+	Nested         bool     `json:"nestedGroups"`   // whether groups are sent as members of groups
+	SecondApproval bool     `json:"secondApproval"` // whether a second operator must approve plans
+	ExactCase      string   `json:"exactCase,omitempty"`
+	Status         string   `json:"provisioningStatus,omitempty"`
 }
 
 func (c *command) appShow() *cobra.Command {
@@ -621,7 +621,7 @@ func (s *services) appDetails(ctx context.Context, h *directory.Handle, app dire
 	}
 	d.Code, d.LinkedAccounts, d.TenantURL, d.SecretToken = r.Code, r.Linked, r.Job.TenantURL, r.Job.HasSecret()
 	d.Scope, d.Status, d.Actions = string(r.Job.Scope), string(r.Job.Status), actionWords(m.FlowTypes)
-	d.Rehire, d.Swaps, d.Nested, d.Second, d.ExactCase = string(r.Job.Rehire), string(r.Job.Swaps), r.Job.Nested, r.Job.SecondApproval, exactCaseText(r.Job.Schema, m)
+	d.Rehire, d.Swaps, d.Nested, d.SecondApproval, d.ExactCase = string(r.Job.Rehire), string(r.Job.Swaps), r.Job.Nested, r.Job.SecondApproval, exactCaseText(r.Job.Schema, m)
 	return d, nil
 }
 
@@ -637,7 +637,7 @@ func (c *command) printApp(w io.Writer, d appDetails, app directory.Application)
 		secret = "saved"
 	}
 	fmt.Fprintf(w, "Linked                 %s\nTenant URL             %s\nSecret Token           %s\nScope                  %s\nTarget Object Actions  %s\nExact case             %s\nRe-hire                %s\nSwapped names          %s\nNested groups          %s\nSecond approval        %s\nProvisioning Status    %s\n",
-		phrase.Count(d.LinkedAccounts, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.ExactCase, d.Rehire, d.Swaps, onOff(d.Nested), onOff(d.Second), d.Status)
+		phrase.Count(d.LinkedAccounts, "account", "accounts"), oneLine(d.TenantURL), secret, scopeWords(provision.Scope(d.Scope)), strings.Join(d.Actions, ", "), d.ExactCase, d.Rehire, d.Swaps, onOff(d.Nested), onOff(d.SecondApproval), d.Status)
 }
 
 // actionWords returns the names of the actions, in the form that --actions accepts.

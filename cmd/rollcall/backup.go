@@ -240,7 +240,7 @@ func (c *command) prepareCopy(ctx context.Context, file, path, from string, o re
 		return err
 	}
 	defer func() { err = errors.Join(err, db.Close()) }()
-	if out.unopenedCredentials, err = c.openSealed(ctx, db, path, log); err != nil {
+	if out.unopenedCredentials, err = c.migrateCopy(ctx, db, path, log); err != nil {
 		return err
 	}
 	if out.unopenedCredentials.hasAny() && !o.withoutKey {
@@ -265,9 +265,9 @@ func (c *command) prepareCopy(ctx context.Context, file, path, from string, o re
 	})
 }
 
-// openSealed migrates a copy. It returns how many Secret Tokens, SAML keys and client secrets
+// migrateCopy migrates a copy. It returns how many Secret Tokens, SAML keys and client secrets
 // cannot be opened with the key of the database at path.
-func (c *command) openSealed(ctx context.Context, db *store.DB, path string, log *slog.Logger) (out unopenedCredentials, err error) {
+func (c *command) migrateCopy(ctx context.Context, db *store.DB, path string, log *slog.Logger) (out unopenedCredentials, err error) {
 	version, err := db.Version(ctx)
 	if err != nil {
 		return out, err

@@ -77,7 +77,7 @@ func recipientState(r notification.Recipient) string {
 	}
 }
 
-func recipientOut(r notification.Recipient, applications map[string]string) recipientJSON {
+func newRecipientJSON(r notification.Recipient, applications map[string]string) recipientJSON {
 	out := recipientJSON{
 		ID: r.ID, Address: r.Address, Application: applications[r.Application], State: recipientState(r), Waiting: r.Waiting, AddedBy: r.AddedBy,
 		Added: formatJSONTime(r.Added), LastSent: formatJSONTime(r.LastSent), Error: r.Error,
@@ -125,8 +125,8 @@ The server sends the mail; it needs --smtp-url and --mail-from.`,
 			if err != nil {
 				return err
 			}
-			return c.print(recipientOut(r, names), func(w io.Writer) {
-				fmt.Fprintf(w, "%s gets mail about: %s.\n", r.Address, strings.Join(recipientOut(r, nil).Topics, ", "))
+			return c.print(newRecipientJSON(r, names), func(w io.Writer) {
+				fmt.Fprintf(w, "%s gets mail about: %s.\n", r.Address, strings.Join(newRecipientJSON(r, nil).Topics, ", "))
 			})
 		}),
 	}
@@ -184,7 +184,7 @@ func (c *command) notificationList() *cobra.Command {
 			out := []recipientJSON{}
 			lines := [][]string{}
 			for _, r := range all {
-				row := recipientOut(r, names)
+				row := newRecipientJSON(r, names)
 				out = append(out, row)
 				lines = append(lines, []string{r.Address, row.Application, strings.Join(row.Topics, ", "), row.State, fmt.Sprint(r.Waiting), c.formatTime(r.LastSent), r.Error})
 			}

@@ -27,7 +27,7 @@ type heldCauseJSON struct {
 	First             []string               `json:"first"` // the first people whose operations the cause holds
 }
 
-func heldCause(h provision.HeldCause) heldCauseJSON {
+func newHeldCauseJSON(h provision.HeldCause) heldCauseJSON {
 	return heldCauseJSON{
 		Cause: h.ID, Words: h.Words, Since: formatJSONTime(h.Since), Operations: h.Count, RemovalsOfMembers: h.Members, ChangedMeanwhile: h.Changed,
 		ActiveAccounts: h.Links, Memberships: h.Memberships,
@@ -69,7 +69,7 @@ provision reject leaves accounts and groups as they are.`,
 			}
 			out := []heldCauseJSON{}
 			for _, one := range all {
-				out = append(out, heldCause(one))
+				out = append(out, newHeldCauseJSON(one))
 			}
 			return c.print(out, func(w io.Writer) {
 				if len(all) == 0 {
@@ -135,7 +135,7 @@ func (c *command) listHeld(ctx context.Context, s *services, k provision.Key, na
 	if err != nil {
 		return err
 	}
-	return c.print(map[string]any{"cause": heldCause(h), "operations": append([]provision.HeldObject{}, page...), "next": next}, func(w io.Writer) {
+	return c.print(map[string]any{"cause": newHeldCauseJSON(h), "operations": append([]provision.HeldObject{}, page...), "next": next}, func(w io.Writer) {
 		var lines [][]string
 		for _, o := range page {
 			lines = append(lines, []string{oneLine(o.Name), o.ObjectID, oneLine(o.Reason), c.formatTime(o.Since)})
@@ -165,7 +165,7 @@ not among them any more. rollcall provision held lists causes and operations.`,
 			if err != nil {
 				return err
 			}
-			return c.print(heldCause(did), func(w io.Writer) {
+			return c.print(newHeldCauseJSON(did), func(w io.Writer) {
 				fmt.Fprintf(w, "Approved: %s at %s.%s\n", phrase.Count(did.Count, "operation", "operations"), app.Name, changedMeanwhile(did))
 			})
 		}),
@@ -189,7 +189,7 @@ rollcall provision held --rejected lists them.`,
 			if err != nil {
 				return err
 			}
-			return c.print(heldCause(did), func(w io.Writer) {
+			return c.print(newHeldCauseJSON(did), func(w io.Writer) {
 				fmt.Fprintf(w, "Rejected: %s at %s. The accounts stay as they are until their people change again.%s\n", phrase.Count(did.Count, "operation", "operations"), app.Name, changedMeanwhile(did))
 			})
 		}),

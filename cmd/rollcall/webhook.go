@@ -41,7 +41,7 @@ func webhookState(w notification.Webhook) string {
 	}
 }
 
-func (c *command) webhookOut(w notification.Webhook, applications map[string]string) webhookJSON {
+func (c *command) newWebhookJSON(w notification.Webhook, applications map[string]string) webhookJSON {
 	out := webhookJSON{
 		ID: w.ID, URL: w.URL, Description: w.Description, Application: applications[w.Application], State: webhookState(w), Waiting: w.Waiting,
 		AddedBy: w.AddedBy, Added: formatJSONTime(w.Added), LastSent: formatJSONTime(w.LastSent), Error: w.Error,
@@ -69,7 +69,7 @@ type deliveryJSON struct {
 	Millis   int64  `json:"tookMilliseconds"`
 }
 
-func deliveryOut(d notification.WebhookDelivery) deliveryJSON {
+func newDeliveryJSON(d notification.WebhookDelivery) deliveryJSON {
 	out := deliveryJSON{
 		ID: d.ID, Event: d.Event, Text: d.Text, Time: formatJSONTime(d.Time), State: string(d.State), Attempts: d.Attempts, LastTry: formatJSONTime(d.LastTry),
 		Status: d.Status, Answer: d.Answer, Millis: d.TookMillis,
@@ -124,7 +124,7 @@ checks the signature with it, in the form of Standard Webhooks.`,
 			if err != nil {
 				return err
 			}
-			out := c.webhookOut(hook, names)
+			out := c.newWebhookJSON(hook, names)
 			out.Secret = secret
 			return c.print(out, func(w io.Writer) {
 				fmt.Fprintln(w, secret)
@@ -157,7 +157,7 @@ func (c *command) webhookList() *cobra.Command {
 			out := []webhookJSON{}
 			lines := [][]string{}
 			for _, w := range all {
-				row := c.webhookOut(w, names)
+				row := c.newWebhookJSON(w, names)
 				out = append(out, row)
 				lines = append(lines, []string{w.ID, w.Label(), row.Application, strings.Join(row.Topics, ", "), row.State, fmt.Sprint(w.Waiting), c.formatTime(w.LastSent), w.Error})
 			}
@@ -170,7 +170,7 @@ func (c *command) webhookList() *cobra.Command {
 }
 
 // webhook opens the directory and finds the webhook that the arguments DIRECTORY and WEBHOOK name.
-func (s *services) webhook(cmd *cobra.Command, args []string) (*directory.Handle, notification.Webhook, error) {
+func (s *services) findWebhook(cmd *cobra.Command, args []string) (*directory.Handle, notification.Webhook, error) {
 	h, err := s.directories.OpenNamed(cmd.Context(), args[0])
 	if err != nil {
 		return nil, notification.Webhook{}, err
@@ -184,7 +184,7 @@ func (c *command) webhookAction(name, short, done string, do func(cmd *cobra.Com
 	return &cobra.Command{
 		Use: name + " DIRECTORY WEBHOOK", Short: short, Args: exactArguments("DIRECTORY", "WEBHOOK"),
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
-			h, hook, err := s.webhook(cmd, args)
+			h, hook, err := s.findWebhook(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -227,7 +227,7 @@ func (c *command) webhookSet() *cobra.Command {
 			if !flags.Changed("url") && !flags.Changed("about") && !flags.Changed("description") {
 				return usagef(cmd, "nothing to change: give --url, --about or --description")
 			}
-			h, hook, err := s.webhook(cmd, args)
+			h, hook, err := s.findWebhook(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -250,7 +250,7 @@ func (c *command) webhookSet() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.print(c.webhookOut(hook, names), func(w io.Writer) {
+			return c.print(c.newWebhookJSON(hook, names), func(w io.Writer) {
 				fmt.Fprintf(w, "The webhook %s is changed.\n", hook.Label())
 			})
 		}),
@@ -265,7 +265,7 @@ func (c *command) webhookTest() *cobra.Command {
 	return &cobra.Command{
 		Use: "test DIRECTORY WEBHOOK", Short: "Send a signed test event now and show the answer", Args: exactArguments("DIRECTORY", "WEBHOOK"),
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
-			h, hook, err := s.webhook(cmd, args)
+			h, hook, err := s.findWebhook(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -276,7 +276,7 @@ func (c *command) webhookTest() *cobra.Command {
 			if d.State != notification.DeliverySent {
 				return fmt.Errorf("the endpoint of %s did not take the test: %s", hook.Label(), d.Outcome())
 			}
-			return c.print(deliveryOut(d), func(w io.Writer) {
+			return c.print(newDeliveryJSON(d), func(w io.Writer) {
 				fmt.Fprintf(w, "The endpoint of %s took the test: %s\n", hook.Label(), d.Outcome())
 			})
 		}),
@@ -295,7 +295,7 @@ new one without losing anything. With --overlap 0s the old secret ends at once.`
 			if err != nil {
 				return usagef(cmd, "--overlap: %w", err)
 			}
-			h, hook, err := s.webhook(cmd, args)
+			h, hook, err := s.findWebhook(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -307,7 +307,7 @@ new one without losing anything. With --overlap 0s the old secret ends at once.`
 			if err != nil {
 				return err
 			}
-			out := c.webhookOut(hook, names)
+			out := c.newWebhookJSON(hook, names)
 			out.Secret = secret
 			return c.print(out, func(w io.Writer) {
 				fmt.Fprintln(w, secret)
@@ -332,7 +332,7 @@ func (c *command) webhookDeliveries() *cobra.Command {
 			if limit < 1 || limit > notification.KeptDeliveries {
 				return usagef(cmd, "--limit is a number from 1 to %d", notification.KeptDeliveries)
 			}
-			h, hook, err := s.webhook(cmd, args)
+			h, hook, err := s.findWebhook(cmd, args)
 			if err != nil {
 				return err
 			}
@@ -343,7 +343,7 @@ func (c *command) webhookDeliveries() *cobra.Command {
 			out := []deliveryJSON{}
 			lines := [][]string{}
 			for _, d := range page {
-				out = append(out, deliveryOut(d))
+				out = append(out, newDeliveryJSON(d))
 				lines = append(lines, []string{d.ID, c.formatTime(d.Time), d.Event, string(d.State), fmt.Sprint(d.Attempts), d.Outcome(), d.Text})
 			}
 			return c.print(map[string]any{"deliveries": out, "next": next}, func(w io.Writer) {
@@ -363,7 +363,7 @@ func (c *command) webhookResend() *cobra.Command {
 	return &cobra.Command{
 		Use: "resend DIRECTORY WEBHOOK DELIVERY", Short: "Have the server send a delivery again", Args: exactArguments("DIRECTORY", "WEBHOOK", "DELIVERY"),
 		RunE: c.withServices(func(cmd *cobra.Command, s *services, args []string) error {
-			h, hook, err := s.webhook(cmd, args)
+			h, hook, err := s.findWebhook(cmd, args)
 			if err != nil {
 				return err
 			}

@@ -36,7 +36,7 @@ const maxFormBytes = 16 << 10
 func (p *Provider) Handler(log *slog.Logger) http.Handler {
 	s := &server{Provider: p, log: log}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", s.showFront)
+	mux.HandleFunc("GET /{$}", s.showFrontPage)
 	mux.HandleFunc("GET /signin.css", s.serveFile)
 	mux.HandleFunc("GET /continue.js", s.serveFile)
 	mux.HandleFunc("GET /{tenant}/federationmetadata/2007-06/federationmetadata.xml", s.showMetadata)
@@ -67,6 +67,7 @@ func contentPolicy(origin string) string {
 	return "default-src 'none'; style-src 'self'; script-src 'self'; base-uri 'none'; frame-ancestors 'none'; form-action " + strings.TrimSpace("'self' "+origin)
 }
 
+// server holds the handlers of the identity provider's pages.
 type server struct {
 	*Provider
 	log *slog.Logger
@@ -94,7 +95,8 @@ func (s *server) showInternalError(w http.ResponseWriter, r *http.Request, err e
 	http.Error(w, "Something broke in the demo's sign-in page.", http.StatusInternalServerError)
 }
 
-func (s *server) showFront(w http.ResponseWriter, r *http.Request) {
+// showFrontPage shows the page at the address of the identity provider itself.
+func (s *server) showFrontPage(w http.ResponseWriter, r *http.Request) {
 	s.showPage(w, r, http.StatusOK, "front", nil)
 }
 

@@ -38,12 +38,12 @@ type value struct {
 	turn      chan struct{} // has an element while a follower looks, or waits to look
 	woken     chan struct{} // has an element if the value has changed since the last look
 
-	mu      sync.Mutex
-	version int           // how many looks there were
-	newest  any           // the result of the last look
-	changed chan struct{} // closed when the next look ends
-	looked  time.Time     // when the last look ended
-	took    time.Duration // how long the last look took
+	mu           sync.Mutex
+	version      int           // how many looks there were
+	newest       any           // the result of the last look
+	changed      chan struct{} // closed when the next look ends
+	lookEndedAt  time.Time     // when the last look ended
+	lookDuration time.Duration // how long the last look took
 }
 
 // Follower is one viewer of a value. Only one goroutine may use it.
@@ -162,7 +162,7 @@ func (f *Follower[T]) takeTurn(ctx context.Context, impatient <-chan time.Time) 
 	v := f.value
 	defer func() { <-v.turn }()
 	v.mu.Lock()
-	version, looked, took := v.version, v.looked, v.took
+	version, looked, took := v.version, v.lookEndedAt, v.lookDuration
 	v.mu.Unlock()
 	if version > f.seen {
 		return nil // another follower has looked in the meantime
@@ -182,8 +182,8 @@ func (f *Follower[T]) takeTurn(ctx context.Context, impatient <-chan time.Time) 
 	defer v.mu.Unlock()
 	v.version++
 	v.newest = newest
-	v.looked = time.Now()
-	v.took = v.looked.Sub(began)
+	v.lookEndedAt = time.Now()
+	v.lookDuration = v.lookEndedAt.Sub(began)
 	close(v.changed)
 	v.changed = make(chan struct{})
 	return nil

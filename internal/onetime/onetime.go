@@ -81,18 +81,18 @@ func FindOpen[R interface{ ClosedReason(time.Time) Reason }](now time.Time, find
 	return r, nil
 }
 
-// Use calls use, which marks the link as used in the store. If the store returns ErrClosed, Use
-// calls look to find out why, and returns the error of look. If look returns nil, the reason is not
-// known, and Use returns the argument unknown.
-func Use(use, look func() error, unknown error) error {
-	err := use()
+// Use calls the function markUsed, which marks the link as used in the store. If markUsed returns
+// ErrClosed, Use calls findReason, which reads the link again and returns an error that says why the
+// link does not open. If findReason returns nil, Use returns unknownReason.
+func Use(markUsed, findReason func() error, unknownReason error) error {
+	err := markUsed()
 	if !errors.Is(err, ErrClosed) {
 		return err
 	}
-	if err := look(); err != nil {
+	if err := findReason(); err != nil {
 		return err
 	}
-	return unknown
+	return unknownReason
 }
 
 // NewRefusal returns the refusal for a link that does not open. code names the refusal for

@@ -35,7 +35,8 @@ type Limits struct {
 	Idle   time.Duration // how long a session lasts after its last use
 }
 
-// Start returns the record of a session that the browser from starts at the time now.
+// Start returns the record of a session that begins at the time now, in the browser that the
+// argument from describes.
 func (l Limits) Start(now time.Time, from Browser) Record {
 	if l.Length == 0 {
 		l.Length = DefaultLength

@@ -183,13 +183,12 @@ func (r *report) findings() []finding {
 	return all
 }
 
-// The aims of the rows that are no contenders: µs per person, the rate as a share of the load
-// generator's rate, seconds, milliseconds, and megabytes.
-func mappingAim() aim { return atMost(20) }
-func cycleAim() aim   { return atLeast(0.6) }
-func idleAim() aim    { return atMost(1) }
-func signInAim() aim  { return atMost(50) }
-func memoryAim() aim  { return atMost(150) }
+// The aims of the figures that are not rows of contenders.
+func mappingAim() aim { return atMost(20) }   // the time to evaluate the mapping for one person, in µs
+func cycleAim() aim   { return atLeast(0.6) } // the rate of an initial cycle, as a share of the load generator's rate
+func idleAim() aim    { return atMost(1) }    // the duration of a cycle without changes, in seconds
+func signInAim() aim  { return atMost(50) }   // the time until a sign-in is answered, in milliseconds
+func memoryAim() aim  { return atMost(150) }  // the peak memory of a server, in megabytes
 
 // summarizeVerdicts says how many aims hold, and names the aims that do not hold.
 func (r *report) summarizeVerdicts() string {

@@ -3,10 +3,11 @@
 //
 //	cd internal/cmd/drivers && go run . -dir FOLDER
 //
-// It reads one user and their groups by primary key, as a GET does, and changes one user with an
-// event and a row of the request log, as a PATCH does. Changes that wait share a commit. Each way
-// runs in a process of its own, so that its memory is known. It is a module of its own, so that the
-// product does not depend on the ways that it does not use.
+// One operation reads a user and their groups by primary key, as a GET does. The other operation
+// changes a user, and adds an event and a row of the request log, as a PATCH does. Changes that wait
+// at the same time share a commit. Each way runs in its own process, so that its memory can be
+// measured. The command is its own module, so that the product does not depend on the libraries that
+// only this command uses.
 package main
 
 import (
@@ -95,6 +96,7 @@ func compare(ctx context.Context, o options) (err error) {
 	return nil
 }
 
+// startMeasurement measures one way in a new process.
 func startMeasurement(ctx context.Context, o options, way, file string) (r result, err error) {
 	program, err := os.Executable()
 	if err != nil {
@@ -109,20 +111,21 @@ func startMeasurement(ctx context.Context, o options, way, file string) (r resul
 	return r, json.Unmarshal(out, &r)
 }
 
-// result is what one process measured: the operations per second and the processor time of one, for
-// each load, and the greatest resident size.
+// result holds the measurements of one process.
 type result struct {
-	Rates, Costs map[string]float64
-	PeakMB       float64
+	Rates  map[string]float64 // the operations per second, by the name of the load
+	Costs  map[string]float64 // the processor time of one operation in microseconds, by the name of the load
+	PeakMB float64            // the greatest amount of memory that the process used
 }
 
 // load is a kind of operation with a number of clients.
 type load struct {
 	name    string
 	clients int
-	writes  bool
+	writes  bool // whether the operation is a write; otherwise it is a read
 }
 
+// loads lists the loads that are measured.
 var loads = []load{{"reads, 1 client", 1, false}, {"reads, 16 clients", 16, false}, {"writes, 16 clients", 16, true}, {"writes, 64 clients", 64, true}}
 
 // measure measures one way and prints the result as JSON.
@@ -137,7 +140,7 @@ func measure(ctx context.Context, o options) error {
 	}
 	r := result{Rates: map[string]float64{}, Costs: map[string]float64{}}
 	for _, l := range loads {
-		do := func() error { return expectUser(db.read(ctx, userID(rand.IntN(o.users)))) }
+		do := func() error { return checkUser(db.read(ctx, userID(rand.IntN(o.users)))) }
 		if l.writes {
 			do = func() error { return db.write(ctx, userID(rand.IntN(o.users)), changeOf(rand.Uint64())) }
 		}
@@ -156,7 +159,8 @@ func measure(ctx context.Context, o options) error {
 	return json.NewEncoder(os.Stdout).Encode(r)
 }
 
-func expectUser(doc []byte, groups int, err error) error {
+// checkUser returns an error if a read did not return a whole user.
+func checkUser(doc []byte, groups int, err error) error {
 	if err == nil && (len(doc) < 1000 || groups != 1) {
 		err = fmt.Errorf("a document of %d bytes and %d groups", len(doc), groups)
 	}

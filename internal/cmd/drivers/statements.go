@@ -10,8 +10,9 @@ import (
 
 const siteID = "0123456789abcdef0123456789abcdef"
 
-// schemaText has the tables that the loads use, with the indexes that the product has.
-var schemaText = []string{
+// createStatements create the tables that the statements below use, with the same indexes as in the
+// product.
+var createStatements = []string{
 	`create table resource (
 		site text not null, kind text not null, id text not null, seq bigint not null, version bigint not null,
 		user_name text, external_id text not null, display_name text not null, active boolean not null, role text not null,
@@ -60,15 +61,16 @@ const (
 
 const userKind = "User"
 
-// change is what a write stores.
+// change holds the values that a write stores.
 type change struct {
-	active    int64
-	at        int64
-	text      string
-	doc       string
-	requestID string
+	active    int64  // whether the user is active: 1 or 0
+	at        int64  // the time of the change
+	text      string // the text of the event
+	doc       string // the new document of the user
+	requestID string // the id of the row of the request log
 }
 
+// changeOf returns a change whose values depend on a number.
 func changeOf(n uint64) change {
 	return change{active: int64(n % 2), at: int64(n >> 12), text: "somebody changed active", doc: document(int(n % 1_000_000)), requestID: fmt.Sprintf("%016x", n)}
 }
@@ -77,7 +79,7 @@ func userID(n int) string { return fmt.Sprintf("%032x", uint64(n+1)*0x9e3779b97f
 
 func groupID(n int) string { return fmt.Sprintf("9%031x", n) }
 
-// document returns 1,400 bytes, as many as a user of the benchmark has.
+// document returns a document of 1,400 bytes, the size of a user in the benchmark.
 func document(n int) string {
 	return fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"user%06d@contoso.example","about":"%s"}`, n, strings.Repeat("0123456789", 130))
 }
@@ -89,7 +91,7 @@ func fill(ctx context.Context, file string, users int) error {
 		return err
 	}
 	if err := db.Update(ctx, func(tx *sqldb.Tx) error {
-		for _, statement := range schemaText {
+		for _, statement := range createStatements {
 			if _, err := tx.Exec(ctx, statement); err != nil {
 				return err
 			}

@@ -17,7 +17,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// database is an open database, used in one way.
+// database is an open database that is used in one of the ways.
 type database interface {
 	// read reads a user and their groups.
 	read(ctx context.Context, id string) (doc []byte, groups int, err error)
@@ -26,32 +26,33 @@ type database interface {
 	close() error
 }
 
-// way is a way to use SQLite.
+// way is one of the compared ways to use SQLite.
 type way struct {
-	name, title string
+	name, title string // the name on the command line, and a description for the table
 	open        func(ctx context.Context, file string) (database, error)
 }
 
+// ways lists the compared ways.
 var ways = []way{
 	{"sql", "modernc.org/sqlite through database/sql", openSQL},
-	{"driver", "modernc.org/sqlite through its driver", connWay(openDriver)},
-	{"zombiezen", "zombiezen.com/go/sqlite", connWay(openZombiezen)},
-	{"ncruces", "github.com/ncruces/go-sqlite3", connWay(openNcruces)},
+	{"driver", "modernc.org/sqlite through its driver", poolWay(openDriver)},
+	{"zombiezen", "zombiezen.com/go/sqlite", poolWay(openZombiezen)},
+	{"ncruces", "github.com/ncruces/go-sqlite3", poolWay(openNcruces)},
 	{"sqldb", "package store/sqldb: modernc.org/sqlite's library, called directly, with our page cache", openStore},
 }
 
 const (
-	readers      = 4
-	readerCache  = 2_000  // KiB
-	writerCache  = 16_384 // KiB
-	groupOfMost  = 256    // the largest number of changes that share a commit
-	busyInMillis = 10_000
+	readers     = 4      // how many connections read
+	readerCache = 2_000  // the size of a reader's page cache, in KiB
+	writerCache = 16_384 // the size of the writer's page cache, in KiB
+	maxGroup    = 256    // the largest number of changes that share a commit
+	busyTimeout = 10_000 // how long a connection waits for a lock, in milliseconds
 )
 
-// pragmas returns what every connection is set to, as in the product.
+// pragmas returns the pragmas with which every connection is opened. The product uses the same.
 func pragmas(cache int) []string {
 	return []string{
-		fmt.Sprintf("busy_timeout(%d)", busyInMillis), fmt.Sprintf("cache_size(-%d)", cache), "foreign_keys(1)", "secure_delete(fast)",
+		fmt.Sprintf("busy_timeout(%d)", busyTimeout), fmt.Sprintf("cache_size(-%d)", cache), "foreign_keys(1)", "secure_delete(fast)",
 		"synchronous(full)", "temp_store(memory)", "wal_autocheckpoint(0)",
 	}
 }
@@ -70,21 +71,23 @@ type conn interface {
 
 // pool uses one connection to write and a few to read. Changes that wait share a commit.
 type pool struct {
-	idle    chan conn
+	idle    chan conn // the readers that are not in use
 	writer  conn
 	waiting chan *waitingChange
-	ended   chan struct{}
+	ended   chan struct{} // closed when commitAll has ended
 }
 
+// waitingChange is a change that waits for the writer.
 type waitingChange struct {
-	id   string
-	c    change
-	done chan error
+	id     string // the id of the changed user
+	change change
+	done   chan error // gets the result of the change
 }
 
-func connWay(open func(ctx context.Context, file string, cache int) (conn, error)) func(context.Context, string) (database, error) {
+// poolWay returns a way that opens a pool of connections. open opens one of them.
+func poolWay(open func(ctx context.Context, file string, cache int) (conn, error)) func(context.Context, string) (database, error) {
 	return func(ctx context.Context, file string) (database, error) {
-		p := &pool{idle: make(chan conn, readers), waiting: make(chan *waitingChange, groupOfMost), ended: make(chan struct{})}
+		p := &pool{idle: make(chan conn, readers), waiting: make(chan *waitingChange, maxGroup), ended: make(chan struct{})}
 		var err error
 		if p.writer, err = open(ctx, file, writerCache); err != nil {
 			return nil, err
@@ -122,11 +125,11 @@ func (p *pool) commitAll() {
 		err := p.writer.exec("begin immediate")
 		for i := 0; i < len(group) && err == nil; i++ {
 			if err = p.writer.exec("savepoint one"); err == nil {
-				if err = p.writer.change(group[i].id, group[i].c); err == nil {
+				if err = p.writer.change(group[i].id, group[i].change); err == nil {
 					err = p.writer.exec("release one")
 				}
 			}
-			if len(group) < groupOfMost {
+			if len(group) < maxGroup {
 				select {
 				case next, open := <-p.waiting:
 					if open {
@@ -175,19 +178,20 @@ func openSQL(ctx context.Context, file string) (database, error) {
 	if err != nil {
 		return nil, err
 	}
-	writes, err := connWay(func(ctx context.Context, file string, cache int) (conn, error) {
+	writes, err := poolWay(func(ctx context.Context, file string, cache int) (conn, error) {
 		if cache != writerCache {
-			return noConn{}, nil
+			return unusedConn{}, nil
 		}
 		return openSQLWriter(ctx, file)
 	})(ctx, file)
 	return &sqlWay{writes, reads, read}, err
 }
 
+// sqlWay reads through database/sql. The embedded database writes.
 type sqlWay struct {
 	database
 	reads     *sql.DB
-	statement *sql.Stmt
+	statement *sql.Stmt // readStatement, prepared
 }
 
 func (w *sqlWay) read(ctx context.Context, id string) (doc []byte, groups int, err error) {
@@ -216,15 +220,16 @@ func (w *sqlWay) close() error {
 	return errors.Join(w.statement.Close(), w.reads.Close(), w.database.close())
 }
 
-// noConn stands in the place of readers that nobody uses.
-type noConn struct{ conn }
+// unusedConn stands for a reader in a pool whose readers are not used.
+type unusedConn struct{ conn }
 
-func (noConn) close() error { return nil }
+func (unusedConn) close() error { return nil }
 
+// sqlWriter is a connection of database/sql that writes.
 type sqlWriter struct {
-	db   *sql.DB
-	conn *sql.Conn
-	stmt map[string]*sql.Stmt
+	db    *sql.DB
+	conn  *sql.Conn
+	stmts map[string]*sql.Stmt
 }
 
 func openSQLWriter(ctx context.Context, file string) (conn, error) {
@@ -237,11 +242,11 @@ func openSQLWriter(ctx context.Context, file string) (conn, error) {
 }
 
 func (w *sqlWriter) prepare(statement string) (*sql.Stmt, error) {
-	if s := w.stmt[statement]; s != nil {
+	if s := w.stmts[statement]; s != nil {
 		return s, nil
 	}
 	s, err := w.conn.PrepareContext(context.Background(), statement)
-	w.stmt[statement] = s
+	w.stmts[statement] = s
 	return s, err
 }
 
@@ -278,13 +283,15 @@ func (w *sqlWriter) change(id string, c change) error {
 
 func (w *sqlWriter) close() error { return errors.Join(w.conn.Close(), w.db.Close()) }
 
-// driverConn calls the driver of modernc.org/sqlite without database/sql, as the product did.
+// driverConn calls the driver of modernc.org/sqlite without database/sql, as earlier versions of the
+// product did.
 type driverConn struct {
-	c    driver.Conn
-	stmt map[string]driverStmt
-	row  []driver.Value
+	conn  driver.Conn
+	stmts map[string]driverStmt // the prepared statements, by their text
+	row   []driver.Value        // the current row of a query
 }
 
+// driverStmt is a prepared statement of the driver.
 type driverStmt interface {
 	driver.Stmt
 	driver.StmtExecContext
@@ -300,23 +307,24 @@ func openDriver(ctx context.Context, file string, cache int) (conn, error) {
 		return nil, err
 	}
 	c, err := connector.Connect(ctx)
-	return &driverConn{c: c, stmt: map[string]driverStmt{}, row: make([]driver.Value, 7)}, err
+	return &driverConn{conn: c, stmts: map[string]driverStmt{}, row: make([]driver.Value, 7)}, err
 }
 
 func (d *driverConn) prepare(statement string) (driverStmt, error) {
-	if s := d.stmt[statement]; s != nil {
+	if s := d.stmts[statement]; s != nil {
 		return s, nil
 	}
-	// As the product did: the driver looks up numbered placeholders by name, which is slow.
-	s, err := d.c.Prepare(statement)
+	// The driver looks up numbered placeholders by name, which is slow. The product did the same.
+	s, err := d.conn.Prepare(statement)
 	if err != nil {
 		return nil, err
 	}
-	d.stmt[statement] = s.(driverStmt)
-	return d.stmt[statement], nil
+	d.stmts[statement] = s.(driverStmt)
+	return d.stmts[statement], nil
 }
 
-func named(args ...driver.Value) []driver.NamedValue {
+// namedValues returns arguments in the form that the driver takes.
+func namedValues(args ...driver.Value) []driver.NamedValue {
 	list := make([]driver.NamedValue, len(args))
 	for i, v := range args {
 		list[i] = driver.NamedValue{Ordinal: i + 1, Value: v}
@@ -329,7 +337,7 @@ func (d *driverConn) query(statement string, each func(row []driver.Value), args
 	if err != nil {
 		return err
 	}
-	rows, err := s.QueryContext(context.Background(), named(args...))
+	rows, err := s.QueryContext(context.Background(), namedValues(args...))
 	if err != nil {
 		return err
 	}
@@ -361,7 +369,7 @@ func (d *driverConn) exec(statement string) error { return d.run(statement) }
 func (d *driverConn) run(statement string, args ...driver.Value) error {
 	s, err := d.prepare(statement)
 	if err == nil {
-		_, err = s.ExecContext(context.Background(), named(args...))
+		_, err = s.ExecContext(context.Background(), namedValues(args...))
 	}
 	return err
 }
@@ -375,14 +383,14 @@ func (d *driverConn) change(id string, c change) error {
 }
 
 func (d *driverConn) close() error {
-	for _, s := range d.stmt {
+	for _, s := range d.stmts {
 		s.Close()
 	}
-	return d.c.Close()
+	return d.conn.Close()
 }
 
 // zombiezenConn uses zombiezen.com/go/sqlite.
-type zombiezenConn struct{ c *zombiezen.Conn }
+type zombiezenConn struct{ conn *zombiezen.Conn }
 
 func openZombiezen(_ context.Context, file string, cache int) (conn, error) {
 	if _, err := modernc.Fdatasync(true); err != nil {
@@ -402,7 +410,7 @@ func openZombiezen(_ context.Context, file string, cache int) (conn, error) {
 }
 
 func (z *zombiezenConn) read(id string) (doc []byte, groups int, err error) {
-	s, err := z.c.Prepare(readStatement)
+	s, err := z.conn.Prepare(readStatement)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -427,7 +435,7 @@ func (z *zombiezenConn) read(id string) (doc []byte, groups int, err error) {
 func (z *zombiezenConn) exec(statement string) error { return z.run(statement) }
 
 func (z *zombiezenConn) run(statement string, args ...any) error {
-	s, err := z.c.Prepare(statement)
+	s, err := z.conn.Prepare(statement)
 	if err != nil {
 		return err
 	}
@@ -455,12 +463,12 @@ func (z *zombiezenConn) change(id string, c change) error {
 		z.run(requestStatement, siteID, c.at, c.requestID, "/Users", int64(200), c.text))
 }
 
-func (z *zombiezenConn) close() error { return z.c.Close() }
+func (z *zombiezenConn) close() error { return z.conn.Close() }
 
 // ncrucesConn uses github.com/ncruces/go-sqlite3.
 type ncrucesConn struct {
-	c    *ncruces.Conn
-	stmt map[string]*ncruces.Stmt
+	conn  *ncruces.Conn
+	stmts map[string]*ncruces.Stmt
 }
 
 func openNcruces(_ context.Context, file string, cache int) (conn, error) {
@@ -469,11 +477,11 @@ func openNcruces(_ context.Context, file string, cache int) (conn, error) {
 }
 
 func (n *ncrucesConn) prepare(statement string) (*ncruces.Stmt, error) {
-	if s := n.stmt[statement]; s != nil {
+	if s := n.stmts[statement]; s != nil {
 		return s, nil
 	}
-	s, _, err := n.c.PrepareFlags(statement, ncruces.PREPARE_PERSISTENT)
-	n.stmt[statement] = s
+	s, _, err := n.conn.PrepareFlags(statement, ncruces.PREPARE_PERSISTENT)
+	n.stmts[statement] = s
 	return s, err
 }
 
@@ -525,14 +533,14 @@ func (n *ncrucesConn) change(id string, c change) error {
 }
 
 func (n *ncrucesConn) close() error {
-	for _, s := range n.stmt {
+	for _, s := range n.stmts {
 		s.Close()
 	}
-	return n.c.Close()
+	return n.conn.Close()
 }
 
-// storeWay uses the product's package: with turns of sites, checks of its file, and checkpoints in a
-// goroutine of their own.
+// storeWay uses the product's package sqldb. There sites take turns, the file is checked, and a
+// separate goroutine makes the checkpoints.
 type storeWay struct{ db *sqldb.DB }
 
 func openStore(ctx context.Context, file string) (database, error) {
@@ -566,6 +574,7 @@ func (w *storeWay) read(ctx context.Context, id string) (doc []byte, groups int,
 	return doc, groups, err
 }
 
+// storeStatements has the statements with the placeholders of the product, by the original text.
 var storeStatements = map[string]string{}
 
 func init() {

@@ -16,21 +16,21 @@ func (s *signInSite) samlSteps() []signInStep {
 	return []signInStep{
 		{"Each side reads the other's metadata; the site has a key", s.connectSAML},
 		{"First sign-in, begun at the site; the assertion is signed", s.firstSignIn},
-		{"Sign-in of a person whose account SCIM made before", s.signInProvisioned},
+		{"Sign-in of a person whose account SCIM made before", s.signInWithProvisionedAccount},
 		{"The administrator tests the sign-in, and links the identity", s.linkAdministrator},
 		{"The response is signed, and the assertion is not", s.signInWith(samlOptions{SignResponse: true})},
 		{"Response and assertion are signed", s.signInWith(samlOptions{SignResponse: true, SignAssertion: true})},
 		{"The assertion is signed and encrypted", s.signInWith(samlOptions{SignAssertion: true, Encrypt: true})},
 		{"Everything is signed, and the assertion is encrypted", s.signInWith(samlOptions{SignResponse: true, SignAssertion: true, Encrypt: true})},
-		{"Neither response nor assertion is signed", s.refuseUnsigned},
-		{"The identity provider wants signed requests", s.signRequests},
+		{"Neither response nor assertion is signed", s.refuseUnsignedAssertion},
+		{"The identity provider wants signed requests", s.requireSignedRequests},
 		{"A fresh sign-in is asked for", s.signInAgain},
-		{"A response is posted twice, or by another browser", s.replay},
-		{"Sign-in begun at the identity provider", s.startAtProvider},
-		{"Sign-out begun at the site", s.signOutHere},
-		{"Sign-out begun at the identity provider, by redirect", s.signOutThere(samlOptions{SignAssertion: true})},
-		{"Sign-out begun at the identity provider, by POST", s.signOutThere(samlOptions{SignAssertion: true, SignOutByPost: true})},
-		{"SCIM switches a person off, and on again", s.switchOff},
+		{"A response is posted twice, or by another browser", s.replayResponse},
+		{"Sign-in begun at the identity provider", s.startSignInAtProvider},
+		{"Sign-out begun at the site", s.signOutAtSiteAndProvider},
+		{"Sign-out begun at the identity provider, by redirect", s.signOutAtProvider(samlOptions{SignAssertion: true})},
+		{"Sign-out begun at the identity provider, by POST", s.signOutAtProvider(samlOptions{SignAssertion: true, SignOutByPost: true})},
+		{"SCIM switches a person off, and on again", s.deactivateAndReactivate},
 	}
 }
 
@@ -40,12 +40,12 @@ func (s *signInSite) openIDSteps() []signInStep {
 	return []signInStep{
 		{"The site reads the provider's metadata and keys", s.connectOpenID},
 		{"First sign-in: code flow with PKCE, state and nonce", s.firstSignIn},
-		{"Sign-in of a person whose account SCIM made before", s.signInProvisioned},
+		{"Sign-in of a person whose account SCIM made before", s.signInWithProvisionedAccount},
 		{"The administrator tests the sign-in, and links the identity", s.linkAdministrator},
 		{"A fresh sign-in is asked for", s.signInAgain},
-		{"An answer is used twice, or by another browser", s.replayOpenID},
-		{"Sign-out of the site", s.signOutOfSite},
-		{"SCIM switches a person off, and on again", s.switchOff},
+		{"An answer is used twice, or by another browser", s.replayOpenIDAnswer},
+		{"Sign-out of the site", s.signOutOfSiteOnly},
+		{"SCIM switches a person off, and on again", s.deactivateAndReactivate},
 	}
 }
 
@@ -93,6 +93,7 @@ func (s *signInSite) connectOpenID(ctx context.Context) (string, error) {
 	return "connected", s.changeSettings(ctx, map[string]string{"jobTitle": "title", "department": "department"})
 }
 
+// firstSignIn signs a person in for the first time, which creates the account.
 func (s *signInSite) firstSignIn(ctx context.Context) (string, error) {
 	b := newBrowser()
 	if err := s.mustBeSignedOut(ctx, b); err != nil {
@@ -111,7 +112,9 @@ func (s *signInSite) firstSignIn(ctx context.Context) (string, error) {
 	return "the account is made, with userName, e-mail, user identifier, title and department", nil
 }
 
-func (s *signInSite) signInProvisioned(ctx context.Context) (string, error) {
+// signInWithProvisionedAccount creates an account with SCIM, and then signs its person in. The
+// sign-in must not create a second account.
+func (s *signInSite) signInWithProvisionedAccount(ctx context.Context) (string, error) {
 	id, err := s.installation.AddUser(ctx, s.site, grace.Name, `,"displayName":"G. Hopper","active":true`)
 	if err != nil {
 		return "", err
@@ -173,7 +176,8 @@ func (s *signInSite) signInWith(o samlOptions) func(context.Context) (string, er
 	}
 }
 
-func (s *signInSite) refuseUnsigned(ctx context.Context) (string, error) {
+// refuseUnsignedAssertion checks that the site refuses an assertion without a signature.
+func (s *signInSite) refuseUnsignedAssertion(ctx context.Context) (string, error) {
 	if err := s.provider.setOptions(samlOptions{}); err != nil {
 		return "", err
 	}
@@ -183,7 +187,9 @@ func (s *signInSite) refuseUnsigned(ctx context.Context) (string, error) {
 	return s.expectRefusals(ctx, "unsigned")
 }
 
-func (s *signInSite) signRequests(ctx context.Context) (string, error) {
+// requireSignedRequests makes the identity provider require signed requests. It checks that sign-ins
+// fail until the site signs its requests.
+func (s *signInSite) requireSignedRequests(ctx context.Context) (string, error) {
 	if err := s.provider.setOptions(samlOptions{SignAssertion: true, RequireSignedRequests: true}); err != nil {
 		return "", err
 	}
@@ -209,6 +215,8 @@ func (s *signInSite) signRequests(ctx context.Context) (string, error) {
 	return "unsigned ones are refused there, signed ones are accepted", s.provider.setOptions(samlOptions{SignAssertion: true})
 }
 
+// signInAgain signs a person in several times in one browser. The identity provider must ask for the
+// password again only if the site demands a new sign-in.
 func (s *signInSite) signInAgain(ctx context.Context) (string, error) {
 	b := newBrowser()
 	for _, step := range []struct {
@@ -251,7 +259,9 @@ func (s *signInSite) responseFor(ctx context.Context, b *browser, address string
 	return form{}, fmt.Errorf("there is no response: %s", p)
 }
 
-func (s *signInSite) replay(ctx context.Context) (string, error) {
+// replayResponse checks that the site refuses a response from another browser, and a response that
+// was used before.
+func (s *signInSite) replayResponse(ctx context.Context) (string, error) {
 	b := newBrowser()
 	f, err := s.responseFor(ctx, b, s.loginAddress(), ada)
 	if err != nil {
@@ -276,7 +286,9 @@ func (s *signInSite) replay(ctx context.Context) (string, error) {
 	return s.expectRefusals(ctx, "other_browser", "unknown_request")
 }
 
-func (s *signInSite) replayOpenID(ctx context.Context) (string, error) {
+// replayOpenIDAnswer checks that the site refuses an answer from another browser, and an answer that
+// was used before.
+func (s *signInSite) replayOpenIDAnswer(ctx context.Context) (string, error) {
 	b := newBrowser()
 	if _, err := s.signIn(ctx, b, s.loginAddress(), ada); err != nil {
 		return "", err
@@ -309,7 +321,9 @@ func (s *signInSite) replayOpenID(ctx context.Context) (string, error) {
 	return s.expectRefusals(ctx, "other_browser", "unknown_request")
 }
 
-func (s *signInSite) startAtProvider(ctx context.Context) (string, error) {
+// startSignInAtProvider starts a sign-in at the identity provider. The site must refuse it until its
+// settings allow such sign-ins, and accept each response only once.
+func (s *signInSite) startSignInAtProvider(ctx context.Context) (string, error) {
 	address := s.provider.startAddress(s.home + "auth/saml2/metadata")
 	if err := s.mustBeRefused(ctx, newBrowser(), address, alan, "You are not signed in"); err != nil {
 		return "", err
@@ -343,8 +357,8 @@ func (s *signInSite) startAtProvider(ctx context.Context) (string, error) {
 	return "refused while the site does not allow it; then signed in, and a second use is refused: replayed", s.changeSettings(ctx, map[string]string{"unsolicited": ""})
 }
 
-// signOutOfSite signs a person out with the button of the site. The session at the provider stays.
-func (s *signInSite) signOutOfSite(ctx context.Context) (string, error) {
+// signOutOfSiteOnly signs a person out with the button of the site. The session at the provider stays.
+func (s *signInSite) signOutOfSiteOnly(ctx context.Context) (string, error) {
 	b := newBrowser()
 	if _, err := s.signIn(ctx, b, s.loginAddress(), ada); err != nil {
 		return "", err
@@ -368,7 +382,9 @@ func (s *signInSite) pressSignOut(ctx context.Context, b *browser) (*page, error
 	return b.submit(ctx, f)
 }
 
-func (s *signInSite) signOutHere(ctx context.Context) (string, error) {
+// signOutAtSiteAndProvider signs a person out with the button of the site. The session at the identity
+// provider must end too.
+func (s *signInSite) signOutAtSiteAndProvider(ctx context.Context) (string, error) {
 	b, other := newBrowser(), newBrowser()
 	for _, one := range []*browser{b, other} {
 		if _, err := s.signIn(ctx, one, s.loginAddress(), ada); err != nil {
@@ -405,8 +421,9 @@ func (s *signInSite) signOutHere(ctx context.Context) (string, error) {
 	return "both sessions have ended; another browser of the person stays signed in", s.mustBeSignedIn(ctx, other, ada)
 }
 
-// signOutThere signs a person out at the identity provider, which sends its messages as o says.
-func (s *signInSite) signOutThere(o samlOptions) func(context.Context) (string, error) {
+// signOutAtProvider returns a step that signs a person out at the identity provider, which sends its
+// messages as the options o say.
+func (s *signInSite) signOutAtProvider(o samlOptions) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		if err := s.provider.setOptions(o); err != nil {
 			return "", err
@@ -434,7 +451,9 @@ func (s *signInSite) signOutThere(o samlOptions) func(context.Context) (string, 
 	}
 }
 
-func (s *signInSite) switchOff(ctx context.Context) (string, error) {
+// deactivateAndReactivate deactivates a person with SCIM, which must end the session and refuse
+// sign-ins. Then it reactivates the person, who can sign in again.
+func (s *signInSite) deactivateAndReactivate(ctx context.Context) (string, error) {
 	b := newBrowser()
 	if _, err := s.signIn(ctx, b, s.loginAddress(), grace); err != nil {
 		return "", err

@@ -200,24 +200,32 @@ func (e *bothEnds) runCycleRound(ctx context.Context, round int) (did cycleResul
 // waitInitialCycle waits for the end of the initial cycle, which the directory's server starts by
 // itself.
 func (b *bench) waitInitialCycle(ctx context.Context, engine *server, database string) (provision.CycleReport, error) {
+	last, err := b.waitCycle(ctx, engine, database)
+	if err == nil && (last.Kind != provision.InitialCycle || last.State != provision.Succeeded || last.Created != b.cyclePeople) {
+		err = fmt.Errorf("the initial cycle did not create %d people: %+v", b.cyclePeople, last)
+	}
+	return last, err
+}
+
+// waitCycle waits for the end of the first cycle of a directory's server, and returns its report.
+func (b *bench) waitCycle(ctx context.Context, engine *server, database string) (last provision.CycleReport, err error) {
 	if err := engine.process.Await(ctx, cycleLimit, "end its cycle", func(log []byte) bool { return bytes.Contains(log, []byte("cycle ended")) }); err != nil {
-		return provision.CycleReport{}, err
+		return last, err
 	}
 	out, err := b.runRollcall(ctx, database, "provision", "status", directoryName, appName, "--json")
 	if err != nil {
-		return provision.CycleReport{}, err
+		return last, err
 	}
 	var status struct {
 		State provision.State `json:"state"`
 	}
 	if err := json.Unmarshal([]byte(out), &status); err != nil {
-		return provision.CycleReport{}, fmt.Errorf("read status: %w", err)
+		return last, fmt.Errorf("read status: %w", err)
 	}
-	last := status.State.Last
-	if last == nil || last.Kind != provision.InitialCycle || last.State != provision.Succeeded || last.Created != b.cyclePeople {
-		return provision.CycleReport{}, fmt.Errorf("the initial cycle did not create %d people: %+v", b.cyclePeople, last)
+	if status.State.Last == nil {
+		return last, errors.New("no cycle has ended")
 	}
-	return *last, nil
+	return *status.State.Last, nil
 }
 
 // runIdleCycle runs a cycle without changes from the command line, and counts the requests that

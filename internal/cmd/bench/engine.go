@@ -446,6 +446,7 @@ func (b *bench) measureManyGroups(ctx context.Context, r *engineReport) error {
 	if err != nil {
 		return err
 	}
+	var source, site int64 // the peak memory of both ends
 	for round := range min(b.rounds, maxCycleRounds) {
 		cycle, err := e.runGroupCycle(ctx, fmt.Sprintf("group_cycle_%d", round), addr, sizes, nil)
 		if err != nil {
@@ -455,9 +456,12 @@ func (b *bench) measureManyGroups(ctx context.Context, r *engineReport) error {
 		if err != nil {
 			return err
 		}
-		r.GroupCycles, r.GroupGenerator = append(r.GroupCycles, cycle), append(r.GroupGenerator, generated)
+		r.GroupCycles, r.GroupGenerator = append(r.GroupCycles, cycle.sample), append(r.GroupGenerator, generated)
+		source, site = max(source, cycle.sourcePeak), max(site, cycle.sitePeak)
 		b.print("  round %d  groups %.2f s, load generator %.2f s", round+1, cycle.Elapsed.Seconds(), generated.Elapsed.Seconds())
 	}
+	what := fmt.Sprintf("%s, %s groups with %s memberships, the ", kindName(r.Kind), withThousandsCommas(sizes.groups), withThousandsCommas(sizes.groups*sizes.members))
+	r.Peaks = append(r.Peaks, processMemory{what + "directory's end", source}, processMemory{what + "site's end", site})
 	return nil
 }
 
@@ -484,16 +488,22 @@ func (e *bothEnds) provisionPeople(ctx context.Context, addr string) error {
 	return errors.Join(err, e.stop(target))
 }
 
+// groupCycle is the result of a cycle with many groups.
+type groupCycle struct {
+	sample
+	sourcePeak, sitePeak int64 // the peak memory of the processes with the directory and with the site, in bytes
+}
+
 // runGroupCycle provisions the groups in copies of both ends, with the site at addr. If watch is
 // not nil, the requests go through a tap at addr, which shows them to watch.
-func (e *bothEnds) runGroupCycle(ctx context.Context, name, addr string, sizes engineSizes, watch func(exchange)) (s sample, err error) {
+func (e *bothEnds) runGroupCycle(ctx context.Context, name, addr string, sizes engineSizes, watch func(exchange)) (c groupCycle, err error) {
 	site, err := e.copySite(ctx, name)
 	if err != nil {
-		return s, err
+		return c, err
 	}
 	directory, err := e.directories.copy(ctx, name+"_directory", e.name+"_directory")
 	if err != nil {
-		return s, err
+		return c, err
 	}
 	siteAddr := addr
 	if watch != nil {
@@ -501,30 +511,36 @@ func (e *bothEnds) runGroupCycle(ctx context.Context, name, addr string, sizes e
 	}
 	target, err := e.sites.serve(ctx, "target", site.url, siteAddr)
 	if err != nil {
-		return s, err
+		return c, err
 	}
 	if watch != nil {
 		t, err := startTap(ctx, addr, target.addr)
 		if err != nil {
-			return s, err
+			return c, err
 		}
 		defer t.stop()
 		t.setWatch(watch)
 	}
-	out, err := e.runCycle(ctx, directory)
+	engine, err := e.directories.serve(ctx, "source", directory, anyPort)
 	if err != nil {
-		return s, err
+		return c, err
 	}
-	lines := strings.Split(out, "\n")
-	var cycle provision.CycleReport
-	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &cycle); err != nil {
-		return s, fmt.Errorf("read the cycle's report: %w", err)
+	cycle, err := e.waitCycle(ctx, engine, directory)
+	if err != nil {
+		return c, err
 	}
 	if cycle.State != provision.Succeeded || cycle.MembersAdded != sizes.groups*sizes.members {
-		return s, fmt.Errorf("the cycle did not add %d members: %+v", sizes.groups*sizes.members, cycle)
+		return c, fmt.Errorf("the cycle did not add %d members: %+v", sizes.groups*sizes.members, cycle)
 	}
-	s = sample{Requests: cycle.MembersAdded, Elapsed: cycle.Ended.Sub(cycle.Started)}
-	return s, errors.Join(e.stop(target), e.sites.drop(ctx, name), e.directories.drop(ctx, name+"_directory"))
+	c.sample = sample{Requests: cycle.MembersAdded, Elapsed: cycle.Ended.Sub(cycle.Started)}
+	var errs [6]error
+	c.sourcePeak, errs[0] = engine.peakMemory()
+	c.sitePeak, errs[1] = target.peakMemory()
+	errs[2] = e.stop(engine)
+	errs[3] = e.stop(target)
+	errs[4] = e.sites.drop(ctx, name)
+	errs[5] = e.directories.drop(ctx, name+"_directory")
+	return c, errors.Join(errs[:]...)
 }
 
 // groupScript holds the requests about one group, in the order in which the engine sent them. In

@@ -77,7 +77,7 @@ func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedO
 	case p.Disables != nil:
 		report, err = e.planDisable(ctx, p.Key, p.Disables, add)
 	case p.Reasserts:
-		report, err = e.planReassert(ctx, p.Key, add)
+		report, err = e.planReassert(ctx, p.Key, p.OnlyGives, add)
 	default:
 		report, err = e.planWith(ctx, p.Key, nil, add, f.noteListed)
 	}
@@ -139,7 +139,7 @@ func (f *planFiller) add(ctx context.Context, o PlannedObject) error {
 	defer f.mu.Unlock()
 	f.count++
 	f.plan.Report.add(o)
-	if o.Code == codeRejected {
+	if o.Code == codeRejected || o.Code == codeTakesAccess {
 		o.fingerprint = ""
 	}
 	for _, line := range o.operationLines() {

@@ -417,11 +417,11 @@ func (r *run) relistDue(ctx context.Context) error {
 	return nil
 }
 
-// relistDueRetries puts objects whose retry has become due in the course of a long cycle back on
-// the work list, so that a leaver whose account could not be disabled does not wait for the end of
-// the cycle.
+// relistDueRetries puts leavers whose retry has become due in the course of a long cycle back on the
+// work list, so that a leaver whose account could not be disabled does not wait for the end of the
+// cycle. All other retries wait for the next cycle.
 func (r *run) relistDueRetries(ctx context.Context) error {
-	ids, err := r.e.Store.DueEscrowIDs(ctx, r.job.Key, r.e.Now())
+	ids, err := r.e.Store.DueLeaverIDs(ctx, r.job.Key, r.e.Now(), importPage)
 	if err != nil || len(ids) == 0 {
 		return err
 	}
@@ -548,6 +548,14 @@ func (r *run) changeState(change func(s *State), write func(s State) error) erro
 	defer r.mu.Unlock()
 	r.state = s
 	return nil
+}
+
+// changeNothing calls write, which stores memberships, while no outcome is recorded and nothing is
+// imported. Otherwise, on PostgreSQL, write and such a change might not see each other's rows.
+func (r *run) changeNothing(write func() error) error {
+	r.write.acquire(r.e.goroutines())
+	defer r.write.release()
+	return write()
 }
 
 // importNews imports the new changes of the source during a cycle. found reports whether any change

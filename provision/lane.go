@@ -107,7 +107,7 @@ func (r *run) objects(ctx context.Context, ids []string) (map[string]*Object, er
 		}
 	}
 	for _, id := range ids {
-		if found[id] != nil || r.groups == nil {
+		if _, isMembers := groupOf(id); found[id] != nil || r.groups == nil || isMembers {
 			continue
 		}
 		o, err := r.readGroup(ctx, id)

@@ -354,7 +354,9 @@ func (s *memberSync) readPage(ctx context.Context, todo MembersWork) error {
 // rememberPage adds these members of the page that was read to the job's memberships of the group.
 func (s *memberSync) rememberPage(ctx context.Context, members []string) error {
 	r := s.l.r
-	return r.e.Store.RecordReadMembers(ctx, r.fence, s.group, s.page.after, s.page.upTo, members)
+	return r.changeNothing(func() error {
+		return r.e.Store.RecordReadMembers(ctx, r.fence, s.group, s.page.after, s.page.upTo, members)
+	})
 }
 
 // sendNewPage sends these members of the page that was read. None of them is remembered, so they are

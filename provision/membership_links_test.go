@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -237,5 +238,44 @@ func TestAPassingRefusalDoesNotMakeRequestsSmall(t *testing.T) {
 	g.group("Team Green", people...)
 	if n := patches(); n > 2 || g.members("g7") != 100 {
 		t.Errorf("a day later: %d PATCHes, and %d members", n, g.members("g7"))
+	}
+}
+
+// TestOnlyLeaversAreTriedAgainDuringACycle has an application that refuses an update of one person
+// and a disable of another one, while a long cycle creates other accounts.
+func TestOnlyLeaversAreTriedAgainDuringACycle(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, name := range []string{"ada", "bo"} {
+		w.people.put(name, person(name+"@contoso.com", name, "Lund"))
+	}
+	w.cycle()
+	var mu sync.Mutex
+	tries := map[string]map[time.Time]bool{"u1": {}, "u2": {}} // by minute
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		switch r.Method {
+		case http.MethodPost:
+			w.clock.advance(3 * time.Second)
+		case http.MethodPatch:
+			mu.Lock()
+			defer mu.Unlock()
+			tries[r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]][w.clock.now().Truncate(time.Minute)] = true
+			refuse(rw, http.StatusInternalServerError, "", "Not now.")
+			return true
+		}
+		return false
+	}
+	w.people.set("ada", "city", "Bergen")
+	w.people.enable("bo", false)
+	for i := range 60 {
+		w.people.put(fmt.Sprint("p", i), person(fmt.Sprint("p", i, "@contoso.com"), "P", "Lund"))
+	}
+	w.cycle()
+	updates, disables := tries["u1"], tries["u2"]
+	if w.app.names()["u1"] != "ada@contoso.com" {
+		updates, disables = disables, updates
+	}
+	if len(updates) != 1 || len(disables) < 2 {
+		t.Errorf("the update was tried in %d different minutes, and the disable in %d", len(updates), len(disables))
 	}
 }

@@ -178,7 +178,7 @@ func (s *memberSync) findOther(ctx context.Context) error {
 func (s *memberSync) sendPlanned(ctx context.Context, members []string, adds bool) error {
 	r := s.l.r
 	if adds {
-		if err := r.e.Store.RememberMembers(ctx, r.fence, s.group, members); err != nil {
+		if err := r.changeNothing(func() error { return r.e.Store.RememberMembers(ctx, r.fence, s.group, members) }); err != nil {
 			return err
 		}
 	}

@@ -258,6 +258,14 @@ func (m mortalStore) LinkedIDs(_ context.Context, k provision.Key, kind provisio
 	return got, err
 }
 
+func (m mortalStore) DueLeaverIDs(_ context.Context, k provision.Key, now time.Time, limit int) (got []string, err error) {
+	err = m.call("DueLeaverIDs", func(ctx context.Context) (err error) {
+		got, err = m.real.DueLeaverIDs(ctx, k, now, limit)
+		return err
+	})
+	return got, err
+}
+
 func (m mortalStore) DueEscrowIDs(_ context.Context, k provision.Key, now time.Time) (got []string, err error) {
 	err = m.call("DueEscrowIDs", func(ctx context.Context) (err error) {
 		got, err = m.real.DueEscrowIDs(ctx, k, now)

@@ -303,7 +303,8 @@ func (s *seeded) revive() {
 		Store:   plantedStore{mortalStore{s.store, func(method string, do func(context.Context) error) error { return s.call(at, method, do) }}, s.plant},
 		Sources: s.source, Attributes: source.UserAttributes{}, Targets: s.targets(s.born), Order: s.order,
 		Sealer: openSeal{}, Leases: outsideLeases{s.leases, s.out}, Now: s.clock.now, After: s.order.After, NewID: s.newID, Log: slog.New(slog.DiscardHandler),
-		Workers: 1 + int(s.seed%4),
+		Workers:     1 + int(s.seed%4),
+		MembersPage: []int{0, 2, 3}[s.seed%3], // groups are small, so small pages make the engine read several
 	}
 	s.company.changed = func() { s.engine.Wake(s.key) }
 }
@@ -412,7 +413,7 @@ func (s *seeded) play() {
 		if s.random.IntN(3) == 0 {
 			*s.crash = crashPoint{calls: 1 + s.random.IntN(80), after: s.random.IntN(2) == 0}
 			if s.random.IntN(2) == 0 {
-				methods := []string{"Record", "Import", "SaveState", "AnnounceMembers", "RecordReadMembers", "Memberships", "KnownAbout", "Owner", "Pending"}
+				methods := []string{"Record", "Import", "SaveState", "RecordReadMembers", "AnnounceMembers", "MarkGroupMissed", "RetryMembers", "Memberships", "KnownAbout", "Owner", "Pending"}
 				s.crash.method, s.crash.calls = methods[s.random.IntN(len(methods))], 1+s.random.IntN(4)
 			}
 		}

@@ -109,6 +109,9 @@ type Store interface {
 	// DueEscrowIDs returns the ids of objects in escrow whose retry is due by now and that are not
 	// on the work list. If now is zero, it returns the ids of all objects in escrow.
 	DueEscrowIDs(ctx context.Context, k Key, now time.Time) ([]string, error)
+	// DueLeaverIDs returns up to limit ids of objects in escrow whose account could not be disabled
+	// or deleted, whose retry is due by now, and that are not on the work list.
+	DueLeaverIDs(ctx context.Context, k Key, now time.Time, limit int) ([]string, error)
 	// TriedSince returns the ids of objects in escrow, from the id first to the id last. It returns
 	// only objects that were last tried after since, or that are on the work list for a retry.
 	TriedSince(ctx context.Context, k Key, first, last string, since time.Time) ([]string, error)

@@ -303,3 +303,23 @@ func TestMembersInOtherCapitals(t *testing.T) {
 		t.Errorf("got %v, %v", has, err)
 	}
 }
+
+// TestAGroupOfASecondFormMayExist has an application that refuses the first form of a new group, and
+// then fails while it makes the group in the second form.
+func TestAGroupOfASecondFormMayExist(t *testing.T) {
+	t.Parallel()
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Type", "application/scim+json")
+		if strings.Contains(string(b), "schemas.microsoft.com") {
+			w.WriteHeader(http.StatusBadRequest)
+			return
+		}
+		w.WriteHeader(http.StatusInternalServerError)
+	}))
+	t.Cleanup(s.Close)
+	_, err := open(t, s.URL, "").Groups().Create(t.Context(), []provision.Change{{Path: "displayName", New: "Team Blue"}})
+	if te := problem(t, err); te.Kind != provision.Transient || !te.Sent {
+		t.Errorf("got %+v", te)
+	}
+}

@@ -363,6 +363,8 @@ func (c *Client) Create(ctx context.Context, changes []provision.Change) (provis
 		}
 		if again.isSuccess() {
 			c.addToDialect(provision.Dialect{PlainGroups: true})
+		}
+		if again.isSuccess() || again.isTransient() { // after a server error, the group may exist
 			a = again
 		}
 	}

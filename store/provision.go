@@ -740,6 +740,17 @@ func (s Provisioning) DueEscrowIDs(ctx context.Context, k provision.Key, now tim
 		order by object_id`, string(k.Directory), k.App, micros(now))
 }
 
+// DueLeaverIDs lists up to limit ids of people in escrow whose account could not be disabled or
+// deleted, whose retry is due, and who are not on the work list. It begins with the longest due.
+func (s Provisioning) DueLeaverIDs(ctx context.Context, k provision.Key, now time.Time, limit int) ([]string, error) {
+	return s.listIDs(ctx, `
+		select object_id
+		from job_escrow
+		where directory = $1 and app = $2 and next_at <= $3 and lane = $4`+notListed+`
+		order by next_at, object_id
+		limit $5`, string(k.Directory), k.App, micros(now), int(provision.Leavers), limit)
+}
+
 // TriedSince lists the ids of objects in escrow from the id first to the id last. It lists only
 // objects that were last tried after the time since, or that are on the work list for a retry.
 func (s Provisioning) TriedSince(ctx context.Context, k provision.Key, first, last string, since time.Time) ([]string, error) {

@@ -290,18 +290,16 @@ func (s Provisioning) MembershipsAfter(ctx context.Context, k provision.Key, gro
 func (s Provisioning) MembershipsAmong(ctx context.Context, k provision.Key, group string, members []string) (all []provision.Membership, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		all = nil
-		for _, member := range members {
+		return inBatches(members, func(batch []string) error {
 			found, err := collect(ctx, tx, scanMembership, `
 				select `+membershipColumns+`
 				from job_member m
 				`+membershipLinks+`
-				where m.directory = $1 and m.app = $2 and m.group_id = $3 and m.member = $5`, string(k.Directory), k.App, group, string(provision.UserKind), member)
-			if err != nil {
-				return err
-			}
+				where m.directory = $1 and m.app = $2 and m.group_id = $3 and m.member in (`+placeholders(5, len(batch))+`)`,
+				withIDs(batch, string(k.Directory), k.App, group, string(provision.UserKind))...)
 			all = append(all, found...)
-		}
-		return nil
+			return err
+		})
 	})
 	return all, err
 }

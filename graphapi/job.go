@@ -132,7 +132,7 @@ func (c *call) renderJob() (job, error) {
 			Code: r.Code, SuccessiveFailureCount: r.State.FailedRuns, Progress: []progress{},
 			SteadyStateFirstAchieved: formatTime(r.State.FirstDone), SteadyStateLastAchieved: unsetTime,
 			EntryCountByType: []countPair{{"User", r.Linked}, {"Group", r.Groups}},
-			LastExecution:    executionOf(r.State.Last), LastSuccess: executionOf(r.State.LastGood), Quarantine: quarantineOf(r.State.Quarantine, held),
+			LastExecution:    executionOf(r.State.Last), LastSuccess: executionOf(r.State.LastGood), Quarantine: quarantineOf(r.State.Quarantine, held, r.Job.SecondApproval),
 		},
 	}
 	if out.Status.LastSuccess != nil {
@@ -186,7 +186,7 @@ func executionOf(c *provision.CycleReport) *execution {
 // quarantineOf returns the quarantine of a job in Graph's form, or nil. If operations are on hold,
 // it also returns a quarantine, with Graph's reason for too many deletions, although the job
 // continues with all other work.
-func quarantineOf(q *provision.Quarantine, held []provision.HeldCause) *quarantine {
+func quarantineOf(q *provision.Quarantine, held []provision.HeldCause, secondApproval bool) *quarantine {
 	if q != nil {
 		return &quarantine{
 			CurrentBegan: formatTime(q.Since), SeriesBegan: formatTime(q.Since), SeriesCount: q.Attempts, NextAttempt: formatTime(q.NextAttempt), Reason: q.Reason,
@@ -196,13 +196,17 @@ func quarantineOf(q *provision.Quarantine, held []provision.HeldCause) *quaranti
 	if len(held) == 0 {
 		return nil
 	}
+	approving := "Restart with ForceDeletes approves what is on hold now."
+	if secondApproval {
+		approving = "Second approval is on: another operator than the one who makes a plan approves it on its page."
+	}
 	var causes []string
 	for _, h := range held {
 		causes = append(causes, h.Extent(" of")+" ("+h.Words+")")
 	}
 	return &quarantine{
 		CurrentBegan: formatTime(held[0].Since), SeriesBegan: formatTime(held[0].Since), SeriesCount: len(held), NextAttempt: unsetTime, Reason: "TooManyDeletes",
-		Error: jobError{Code: "TooManyDeletes", Message: "On hold: " + strings.Join(causes, "; ") + ". Restart with ForceDeletes approves what is on hold now. Everything else goes on.", TenantActionable: true},
+		Error: jobError{Code: "TooManyDeletes", Message: "On hold: " + strings.Join(causes, "; ") + ". " + approving + " Everything else goes on.", TenantActionable: true},
 	}
 }
 

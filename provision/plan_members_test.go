@@ -539,3 +539,24 @@ func TestAGroupOfAPlanIsListedTwice(t *testing.T) {
 		c.wantMembers("applied", 23)
 	})
 }
+
+// TestNamesOfPlannedMembers asks for the names of one member of each group.
+func TestNamesOfPlannedMembers(t *testing.T) {
+	t.Parallel()
+	c := newCrew(t, storetest.New(t), 3)
+	c.leave(c.blue, c.people...)
+	p := c.keptPlan()
+	rows, err := c.engine.PlannedRows(t.Context(), p, provision.PlanFilter{Limit: 10, Names: 1})
+	c.must(err)
+	named := 0
+	for _, row := range rows {
+		for _, m := range row.Removed {
+			if m.DisplayName != m.ObjectID {
+				named++
+			}
+		}
+	}
+	if named != 1 {
+		t.Errorf("%d members have a name", named)
+	}
+}

@@ -20,7 +20,7 @@ const (
 	planExpiry       = 24 * time.Hour  // how long a plan can be approved and applied after it was made
 	planStaleAfter   = 2 * time.Minute // a plan that is being made counts as interrupted if it was not saved for this time
 	planBatch        = 200             // the largest number of planned objects in one transaction
-	planSaveInterval = time.Second     // how often the progress of a plan is saved
+	planSaveInterval = time.Second     // how often the progress of a plan is saved, and told while the plan is applied
 	// KeptPlans is how many plans of a job are kept.
 	KeptPlans = 5
 	// minHashLength is how many characters of a plan's hash a person must give at least.
@@ -368,7 +368,7 @@ func (e *Engine) ListPlans(ctx context.Context, k Key) ([]StoredPlan, error) {
 }
 
 // FindPlan finds a plan by its hash, by the first characters of its hash, or by its id. If several
-// plans match, it returns the newest of them. An empty hash matches all plans. The error is
+// plans match, it returns one that is approved or being applied, or else the newest. An empty hash matches all plans. The error is
 // ErrNoPlan if there is no such plan, and an *InputError if hash is too short.
 func (e *Engine) FindPlan(ctx context.Context, k Key, hash string) (StoredPlan, error) {
 	all, err := e.ListPlans(ctx, k)
@@ -383,7 +383,10 @@ func (e *Engine) FindPlan(ctx context.Context, k Key, hash string) (StoredPlan, 
 	}
 	var found []StoredPlan
 	for _, p := range all {
-		if hash == p.ID || len(hash) >= minHashLength && strings.HasPrefix(p.Hash, strings.ToLower(hash)) {
+		if hash == p.ID {
+			return p, nil
+		}
+		if len(hash) >= minHashLength && strings.HasPrefix(p.Hash, strings.ToLower(hash)) {
 			found = append(found, p)
 		}
 	}
@@ -393,7 +396,14 @@ func (e *Engine) FindPlan(ctx context.Context, k Key, hash string) (StoredPlan, 
 	case len(found) == 0:
 		return StoredPlan{}, ErrNoPlan
 	}
-	return found[0], nil // plans with the same hash have the same operations: take the newest
+	// Plans with the same hash have the same operations. A plan that somebody has approved is not
+	// hidden by a later one.
+	for _, state := range []PlanState{PlanApplying, PlanApproved} {
+		if i := slices.IndexFunc(found, func(p StoredPlan) bool { return p.State == state && !p.Expired(e.Now()) }); i >= 0 {
+			return found[i], nil
+		}
+	}
+	return found[0], nil
 }
 
 // PlannedRows returns a page of the objects of a plan, ordered by Number, with the current names of
@@ -403,12 +413,13 @@ func (e *Engine) PlannedRows(ctx context.Context, p StoredPlan, f PlanFilter) ([
 	if err != nil {
 		return nil, err
 	}
-	return rows, e.nameMembers(ctx, p.Key, rows)
+	return rows, e.nameMembers(ctx, p.Key, rows, f.Names)
 }
 
 // nameMembers fills in the current names of the members that are added or removed, as the directory
-// has them. A member that the directory no longer has gets its id as the name.
-func (e *Engine) nameMembers(ctx context.Context, k Key, rows []PlannedRow) error {
+// has them. A member that the directory no longer has gets its id as the name. limit is the Names of
+// a PlanFilter.
+func (e *Engine) nameMembers(ctx context.Context, k Key, rows []PlannedRow, limit int) error {
 	var ids []string
 	each := func(name func(m *PlannedMember)) {
 		for _, row := range rows {
@@ -419,7 +430,18 @@ func (e *Engine) nameMembers(ctx context.Context, k Key, rows []PlannedRow) erro
 			}
 		}
 	}
-	each(func(m *PlannedMember) { ids = append(ids, m.ObjectID) })
+	for _, row := range rows {
+		first, undone := 0, 0
+		for _, m := range slices.Concat(row.Added, row.Removed) {
+			if limit == 0 || first < limit {
+				ids = append(ids, m.ObjectID)
+				first++
+			} else if undone < limit && (m.Outcome == PlanFailed || m.Outcome == PlanLeftOut) {
+				ids = append(ids, m.ObjectID)
+				undone++
+			}
+		}
+	}
 	if len(ids) == 0 {
 		return nil
 	}
@@ -695,6 +717,7 @@ func (e *Engine) applyStage(ctx context.Context, p StoredPlan, stage PlanStage, 
 func (e *Engine) sendPlanned(ctx context.Context, p StoredPlan, owner string, progress func(PlanCounts)) error {
 	again := time.NewTicker(demandPoll)
 	defer again.Stop()
+	var told time.Time // when progress was last called
 	for {
 		err := e.workOnDemand(ctx, p.Key, owner)
 		var other *HeldError
@@ -705,7 +728,9 @@ func (e *Engine) sendPlanned(ctx context.Context, p StoredPlan, owner string, pr
 		if err != nil {
 			return err
 		}
-		if progress != nil {
+		// Counting reads the whole plan, so it is not done each time.
+		if now := e.Now(); progress != nil && (due == 0 || now.Sub(told) >= planSaveInterval) {
+			told = now
 			counts, err := e.PlanCounts(ctx, p)
 			if err != nil {
 				return err

@@ -667,3 +667,29 @@ func TestOnePlanAtATime(t *testing.T) {
 		}
 	}
 }
+
+// TestAnApprovedPlanIsNotHidden makes the same plan again and again after somebody has approved one.
+func TestAnApprovedPlanIsNotHidden(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorldOn(t, db, off)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lund"))
+		approved := w.keptPlan()
+		w.approvePlan(approved)
+		for range 2 * provision.KeptPlans {
+			if again := w.keptPlan(); again.Hash != approved.Hash {
+				t.Fatalf("another plan: %s", again.Hash)
+			}
+		}
+		if found, err := w.engine.FindPlan(t.Context(), w.key, approved.Hash[:8]); err != nil || found.ID != approved.ID {
+			t.Errorf("found %+v, %v", found, err)
+		}
+		all, err := w.engine.ListPlans(t.Context(), w.key)
+		if err != nil || len(all) > provision.KeptPlans+1 {
+			t.Errorf("%d plans are kept, %v", len(all), err)
+		}
+		if _, counts := w.applyPlan(approved); counts.Sent != 1 {
+			t.Errorf("applied %+v", counts)
+		}
+	})
+}

@@ -107,6 +107,9 @@ type PlanFilter struct {
 	Outcome PlanResult // list only operations with this result; "" means any
 	After   int        // the Number of the last object on the previous page; 0 for the first page
 	Limit   int        // the largest number of objects on the page
+	// Names is how many members of each group get their names, at most: as many of all members, and
+	// as many of those that failed or were left out. The others have only their ids. 0 means all.
+	Names int
 }
 
 // PlanCounts counts a plan's operations by result. Due also counts the operations of a later stage
@@ -128,7 +131,7 @@ type PlanCounts struct {
 // PlanStore stores plans.
 type PlanStore interface {
 	// StartPlan adds a plan. It removes the job's expired plans, and the oldest plans if the job
-	// then has more than KeptPlans. It does not remove plans that are being applied.
+	// then has more than KeptPlans. It does not remove plans that are approved or being applied.
 	StartPlan(ctx context.Context, p StoredPlan) error
 	// AddPlanned adds objects to a plan that is being made, and saves the plan's report. It returns
 	// ErrNoPlan if the plan is no longer being made, for example because it was cancelled.

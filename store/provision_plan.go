@@ -13,19 +13,18 @@ import (
 )
 
 // StartPlan adds a plan. It removes plans of the job that have expired, and the oldest plans if the
-// job has more than provision.KeptPlans. A plan that is being applied stays.
+// job has more than provision.KeptPlans. Plans that are approved or being applied stay.
 func (s Provisioning) StartPlan(ctx context.Context, p provision.StoredPlan) error {
+	if err := s.emptyOldPlans(ctx, p); err != nil {
+		return err
+	}
 	return s.change(ctx, p.Key, func(tx *sqldb.Tx) error {
 		t := jobTx{tx: tx, directory: string(p.Key.Directory), app: p.Key.App}
 		old, err := t.listPlans(ctx)
 		if err != nil {
 			return err
 		}
-		for i, one := range old {
-			over := i >= provision.KeptPlans-1 || one.Expired(p.Started)
-			if !over || one.State == provision.PlanApplying {
-				continue
-			}
+		for _, one := range oldPlans(old, p.Started) {
 			for _, statement := range []string{
 				`delete from job_plan_member where directory = $1 and app = $2 and plan = $3`,
 				`delete from job_plan_object where directory = $1 and app = $2 and plan = $3`,
@@ -53,6 +52,63 @@ func (s Provisioning) StartPlan(ctx context.Context, p provision.StoredPlan) err
 			values ($1, $2, $3, '', $4, $5, $6, $7, $8, 0, 0, $9, $10, '', '', 0, '', 0, $11, $12)`,
 			p.ID, string(p.State), p.Settings, boolToInt(p.Reads), p.MadeBy, micros(p.Started), micros(p.Alive), string(report), undo, p.MadeByID)
 	})
+}
+
+// oldPlans returns the plans that make room for one that is started now. all has the newest first.
+// An approved plan stays until it expires.
+func oldPlans(all []provision.StoredPlan, now time.Time) (old []provision.StoredPlan) {
+	for i, one := range all {
+		over := i >= provision.KeptPlans-1 && one.State != provision.PlanApproved && one.State != provision.PlanApplying
+		if over || one.Expired(now) {
+			old = append(old, one)
+		}
+	}
+	return old
+}
+
+// plannedRowsTogether is how many rows of an old plan are removed in one transaction.
+const plannedRowsTogether = 5_000
+
+// emptyOldPlans removes the rows of plans that make room for p, many in one transaction, so that
+// others can write in between. Such a plan is cancelled first, so that nobody applies a part of it.
+func (s Provisioning) emptyOldPlans(ctx context.Context, p provision.StoredPlan) error {
+	all, err := s.ListPlans(ctx, p.Key)
+	if err != nil {
+		return err
+	}
+	for _, one := range oldPlans(all, p.Started) {
+		if err := s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+			return jobTx{tx: tx, directory: string(p.Key.Directory), app: p.Key.App}.exec(ctx, `
+				update job_plan
+				set state = 'cancelled'
+				where directory = $1 and app = $2 and id = $3 and state in ('making', 'ready', 'approved')`, one.ID)
+		}); err != nil {
+			return err
+		}
+		for _, statement := range []string{`
+			delete from job_plan_member
+			where directory = $1 and app = $2 and plan = $3 and (number, member, adds) in (
+				select m.number, m.member, m.adds
+				from job_plan_member m
+				where m.directory = $1 and m.app = $2 and m.plan = $3
+				limit $4)`, `
+			delete from job_plan_object
+			where directory = $1 and app = $2 and plan = $3 and number in (
+				select o.number
+				from job_plan_object o
+				where o.directory = $1 and o.app = $2 and o.plan = $3
+				limit $4)`} {
+			for more := true; more; {
+				if err := s.DB.Update(ctx, func(tx *sqldb.Tx) error {
+					more, err = changesRow(ctx, tx, statement, string(p.Key.Directory), p.Key.App, one.ID, plannedRowsTogether)
+					return err
+				}); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
 }
 
 // AddPlanned adds objects to a plan that is being made, and saves its report.

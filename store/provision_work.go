@@ -234,7 +234,7 @@ func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 		return t.recordNewMembers(ctx, o.ObjectID, o.Memberships)
 	case o.Memberships != nil:
 		return t.recordMembers(ctx, o.ObjectID, o.Memberships)
-	case o.Planned.Plan != "" && strings.HasSuffix(o.ObjectID, provision.MembersOf("")):
+	case o.Planned.Plan != "" && isWorkOnMembers(o.ObjectID):
 		return t.recordPlannedGroup(ctx, o)
 	case o.Planned.Result == provision.PlanLeftOut:
 		return t.endPlanned(ctx, o.ObjectID, o.Planned)
@@ -251,6 +251,13 @@ func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 		}
 	}
 	return nil
+}
+
+// isWorkOnMembers reports whether an id of the work list stands for the members of a group. The id of
+// an account that no user has may end in the same way.
+func isWorkOnMembers(id string) bool {
+	_, account := provision.AccountOfWork(id)
+	return !account && strings.HasSuffix(id, provision.MembersOf(""))
 }
 
 // settlePending removes a person from the work list, or gives the person a later due time. It

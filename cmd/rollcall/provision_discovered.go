@@ -25,8 +25,8 @@ if the application tells which it is, and administrators if no other would be le
 Asks for the number of accounts in words. --number answers that question. Nothing is sent
 now: plan approve and plan apply send it, and provision undo takes it back.
 
-Exit codes: 0 if there is nothing to do; 2 if the plan has operations; 1 if no plan can
-be made; 4 if the question was not answered.`,
+Exit codes: 2 if the plan has operations; 0 if it has none; 1 if no plan can be made, for
+example because no account can be disabled; 4 if the question was not answered.`,
 		Example: "  rollcall provision discovered disable contoso Acme --all --number twelve",
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
 			if all == (len(args) > 0) {

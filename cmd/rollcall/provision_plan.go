@@ -305,13 +305,22 @@ than the one who made the plan approves it on its page.`,
 			if p, err = s.engine.ApprovePlan(cmd.Context(), p.Key, p.ID, actor); err != nil {
 				return err
 			}
-			return c.print(p, func(w io.Writer) {
+			return c.printDecidedPlan(cmd.Context(), s, p, func(w io.Writer) {
 				fmt.Fprintf(w, "Plan %s is approved: %s. Apply it with: rollcall provision plan apply %s %q %s\n", p.Short(), planOperations(p.Report), h.Directory.Name, app.Name, p.Short())
 			})
 		}),
 	}
 	yesFlag(cmd, &yes)
 	return cmd
+}
+
+// printDecidedPlan prints a plan that was approved or cancelled. people writes it for people.
+func (c *command) printDecidedPlan(ctx context.Context, s *services, p provision.StoredPlan, people func(io.Writer)) error {
+	counts, err := s.engine.PlanCounts(ctx, p)
+	if err != nil {
+		return err
+	}
+	return c.print(newKeptPlanJSON(p, counts), people)
 }
 
 func (c *command) provisionPlanCancel() *cobra.Command {
@@ -322,7 +331,7 @@ func (c *command) provisionPlanCancel() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return c.print(p, func(w io.Writer) { fmt.Fprintf(w, "Plan %s is cancelled.\n", p.Short()) })
+			return c.printDecidedPlan(cmd.Context(), s, p, func(w io.Writer) { fmt.Fprintf(w, "Plan %s is cancelled.\n", p.Short()) })
 		}),
 	}
 }

@@ -53,6 +53,14 @@ const refreshCheckInterval = time.Minute
 // driftLimit is how long the comparison of one application may take.
 const driftLimit = 6 * time.Hour
 
+const (
+	// driftWorkers is how many applications a server compares at the same time. A slow application
+	// keeps others waiting only if there are this many.
+	driftWorkers = 8
+	// driftGrace is how long a comparison may go on when the server stops. It begins again anyway.
+	driftGrace = time.Second
+)
+
 // pruneCheckInterval is how often a server checks whether it must prune.
 const pruneCheckInterval = time.Minute
 
@@ -300,7 +308,7 @@ func (c *command) run(ctx context.Context, s *services, on endpoints) error {
 		Kind: provision.DiscoveryKind, Leases: s.leases, Owner: s.owner, Advance: s.engine.AdvanceDiscovery, Log: s.log, Now: c.now,
 	}
 	drift := &runner.Runner{
-		Kind: provision.DriftKind, Leases: s.leases, Owner: s.owner, Log: s.log, Now: c.now, Workers: 1, SliceLimit: driftLimit,
+		Kind: provision.DriftKind, Leases: s.leases, Owner: s.owner, Log: s.log, Now: c.now, Workers: driftWorkers, Grace: driftGrace, SliceLimit: driftLimit,
 		Advance: func(ctx context.Context, key string, _ int64) (time.Time, error) {
 			return s.engine.AdvanceDrift(ctx, key, s.owner)
 		},

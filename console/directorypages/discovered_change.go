@@ -56,7 +56,7 @@ func (p *Pages) askDisableDiscovered(w http.ResponseWriter, r *http.Request, v *
 		Fields: []console.HiddenField{{Name: "change", Value: change}},
 		Consequences: []string{
 			"A plan is made that disables " + console.PluralForms(n, "account", "accounts") + " at " + v.App.Name + ". It reads each account, and changes nothing yet.",
-			"The plan leaves out, and names, accounts that have changed since the discovery, the account of the Secret Token, and the last administrator.",
+			"The plan leaves out, and names, accounts that have changed since the discovery, accounts that a user has now, the last administrator that their roles show, and the account of the Secret Token if the application tells which it is.",
 		},
 		Undo: "You review the plan, and approve and apply it, or cancel it. An applied plan can be taken back.",
 	}
@@ -103,9 +103,9 @@ func (p *Pages) refuseLinks(w http.ResponseWriter, r *http.Request, v *appVisit,
 	var busy *provision.HeldError
 	switch {
 	case errors.As(err, &target):
-		return p.Console.Redirect(w, r, v.discoveredURL(), console.Notice{Tone: console.ToneProblem, Title: "The accounts could not be linked.", Text: refusalText(target)})
+		return p.Console.Redirect(w, r, v.discoveredURL(), console.Notice{Tone: console.ToneProblem, Title: "Not all accounts were linked. The list shows which are left.", Text: refusalText(target)})
 	case errors.As(err, &busy):
-		return p.Console.Redirect(w, r, v.discoveredURL(), console.Notice{Tone: console.ToneWarning, Title: "The accounts could not be linked.", Text: console.AsSentence(busy.Error())})
+		return p.Console.Redirect(w, r, v.discoveredURL(), console.Notice{Tone: console.ToneWarning, Title: "Not all accounts were linked. The list shows which are left.", Text: console.AsSentence(busy.Error())})
 	}
 	return p.handleJobError(w, r, v, err)
 }

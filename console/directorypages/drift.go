@@ -302,6 +302,9 @@ func (p *Pages) adoptDrift(w http.ResponseWriter, r *http.Request, v *appVisit, 
 		return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 	}
 	n, err := p.Engine.AdoptDrift(r.Context(), v.jobKey(), p.Owner, v.actorLabel(), objects)
+	if err != nil && n > 0 {
+		return p.Console.Redirect(w, r, v.driftURL(), console.Notice{Tone: console.ToneWarning, Text: "The values of " + console.PluralForms(n, "account or group were", "accounts and groups were") + " adopted, and then it was interrupted. The list shows the rest."})
+	}
 	if err != nil {
 		return p.refuseDrift(w, r, v, err)
 	}

@@ -277,7 +277,7 @@ func (p *Pages) addPlannedRows(ctx context.Context, v *appVisit, pg *planPage, p
 	if err != nil || from < 0 || from >= total || after == 0 {
 		from = 0
 	}
-	rows, err := p.Engine.PlannedRows(ctx, plan, provision.PlanFilter{All: all, After: after, Limit: plannedRowsOnPage + 1})
+	rows, err := p.Engine.PlannedRows(ctx, plan, provision.PlanFilter{All: all, After: after, Limit: plannedRowsOnPage + 1, Names: maxMembersShown})
 	if err != nil {
 		return err
 	}

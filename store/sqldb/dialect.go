@@ -167,10 +167,11 @@ func UniqueViolation(err error) (columns string, taken bool) {
 	if e, ok := errors.AsType[*pgconn.PgError](err); ok && e.Code == pgUniqueViolation {
 		return e.TableName + "(" + postgresColumns(e.Detail) + ")", true
 	}
-	if !hasCode(err, sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY) {
+	e, ok := errors.AsType[*sqliteError](err)
+	if !ok || !hasCode(e, sqlite3.SQLITE_CONSTRAINT_UNIQUE, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY) {
 		return "", false
 	}
-	return sqliteColumns(err.Error()), true
+	return sqliteColumns(e.text), true
 }
 
 // postgresColumns returns the columns from "Key (site, user_name)=(…) already exists.". It does not

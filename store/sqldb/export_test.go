@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"modernc.org/libc"
+	sqlite3 "modernc.org/sqlite/lib"
 )
 
 // This file gives tests outside the package access to unexported parts.
@@ -187,4 +188,10 @@ func (c *PageCache) Destroy() {
 func (c *PageCache) Content(page uintptr) (content, extra *uint64) {
 	slot := at[pageSlot](page)
 	return at[uint64](slot.page), at[uint64](slot.extra)
+}
+
+// PanicInside makes SQLite panic in the next statement of this SQLite transaction that takes some steps.
+func (tx *Tx) PanicInside() {
+	c := tx.conn.(*sqliteConn)
+	sqlite3.Xsqlite3_progress_handler(c.tls, c.handle, 1, functionPointer(func(*libc.TLS, uintptr) int32 { panic("inside SQLite") }), 0)
 }

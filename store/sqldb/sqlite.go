@@ -55,7 +55,7 @@ func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB,
 	if path == "" || path == ":memory:" {
 		return nil, fmt.Errorf("open database %q: name a file, such as rollcall.db", path)
 	}
-	if err := configurePageCache(); err != nil {
+	if err := configurePageCache(); err != nil { // before checkMixed opens the file through database/sql
 		return nil, fmt.Errorf("open database %s: %w", path, err)
 	}
 	path, err := resolveLinks(path)
@@ -98,7 +98,7 @@ func (s *sqliteDB) start(ctx context.Context, o Options) error {
 		group = 1
 	}
 	s.writer = &writer{
-		db: s.db, conn: conn, file: s.file, stamp: s.stamp, log: s.log, maxJoined: group,
+		db: s.db, open: s.openWriter, conn: conn, file: s.file, stamp: s.stamp, log: s.log, maxJoined: group,
 		queue: newWriteQueue(), closed: make(chan struct{}), goroutineDone: make(chan struct{}), now: time.Now,
 	}
 	s.checkpointer = &checkpointer{
@@ -193,7 +193,7 @@ func (s *sqliteDB) view(ctx context.Context, key string, fn func(*Tx) error) err
 		}
 		// The transaction has written nothing, so rolling back only ends the snapshot. If rolling
 		// back fails, the connection is not used again.
-		defer func() { broken = conn.runStatement("rollback") != nil }()
+		defer func() { broken = conn.isStepping || conn.runStatement("rollback") != nil }()
 		tx := &Tx{db: s.db, conn: conn}
 		return false, tx.run(fn)
 	})
@@ -265,8 +265,10 @@ func (s *sqliteDB) withReader(ctx context.Context, key string, fn func(*sqliteCo
 		}
 	}
 	broken, err := fn(conn)
-	if broken {
-		conn.close()
+	if broken || conn.isStepping {
+		if e := conn.closeAfterPanic(); e != nil {
+			s.log.Debug("close a reader", "error", e)
+		}
 		conn = nil
 	}
 	return err
@@ -350,7 +352,9 @@ func (s *sqliteDB) close() (err error) {
 				err = errors.Join(err, conn.close())
 			}
 		}
-		err = errors.Join(err, s.writer.conn.close())
+		if s.writer.conn != nil {
+			err = errors.Join(err, s.writer.conn.close())
+		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		if s.serverLock != nil {

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -33,6 +34,9 @@ type sqliteConn struct {
 	// transaction.
 	interruptible bool
 	stoppable     bool // whether stopWithContext was called
+	// isStepping means that SQLite runs a statement. It stays set when SQLite panics; the connection
+	// must not be used after that.
+	isStepping bool
 
 	args     []driver.Value // the arguments of the statement that is being started
 	texts    uintptr        // memory of SQLite that holds the text of these arguments
@@ -82,6 +86,9 @@ func hasCode(err error, codes ...int32) bool {
 // URI that begins with "file:". The caller must call close.
 func openSQLiteConn(ctx context.Context, path string, pragmas []string) (*sqliteConn, error) {
 	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	if err := configurePageCache(); err != nil {
 		return nil, err
 	}
 	c := &sqliteConn{tls: libc.NewTLS(), stmts: map[string]*sqliteStmt{}}
@@ -428,7 +435,12 @@ func (c *sqliteConn) dropStaleValues() error {
 			return fmt.Errorf("version of the database: %w", err)
 		}
 	}
-	if header := c.readLogHeader(); header != c.header {
+	header, err := c.readLogHeader()
+	if err != nil {
+		clear(c.cachedValues)
+		return fmt.Errorf("version of the database: %w", err)
+	}
+	if header != c.header {
 		clear(c.cachedValues)
 		c.header = header
 	}
@@ -443,12 +455,22 @@ type logHeader [6]uint64
 // readLogHeader reads the header without a lock, as SQLite does at the start of each transaction. If
 // a commit writes the header at the same time, the result is of no commit, and differs from the
 // header of each.
-func (c *sqliteConn) readLogHeader() (header logHeader) {
+//
+// The memory is a file that another program may have shortened, or that the disk may not give back.
+// Reading it then ends the whole process, unless the fault is made a panic. SQLite guards its own
+// reads in the same way.
+func (c *sqliteConn) readLogHeader() (header logHeader, err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if recover() != nil {
+			err = &sqliteError{sqlite3.SQLITE_IOERR_IN_PAGE, "the index of the write-ahead log cannot be read"}
+		}
+	}()
 	shared := at[logHeader](c.logIndex)
 	for i := range header {
 		header[i] = atomic.LoadUint64(&shared[i])
 	}
-	return header
+	return header, nil
 }
 
 // logIndexBytes is the size of the first part of the index of the log.
@@ -528,6 +550,17 @@ func (c *sqliteConn) emptyLog(ctx context.Context, end time.Time) (done bool, er
 	}
 }
 
+// closeAfterPanic closes a connection in which SQLite has panicked. If closing it panics too, its memory
+// and its locks stay until the process ends.
+func (c *sqliteConn) closeAfterPanic() (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("close a connection in which SQLite has panicked: %v", p)
+		}
+	}()
+	return c.close()
+}
+
 // close closes the connection. The connection must not be used afterwards.
 func (c *sqliteConn) close() error {
 	c.closeStatements()
@@ -558,7 +591,10 @@ func (r *sqliteRows) step() {
 			return
 		}
 	}
-	switch code := sqlite3.Xsqlite3_step(r.conn.tls, r.stmt); code {
+	r.conn.isStepping = true
+	code := sqlite3.Xsqlite3_step(r.conn.tls, r.stmt)
+	r.conn.isStepping = false
+	switch code {
 	case sqlite3.SQLITE_ROW:
 		r.hasRow = true
 	case sqlite3.SQLITE_DONE:
@@ -587,7 +623,7 @@ func (r *sqliteRows) Err() error { return r.err }
 
 // Close ends the query. A second Close does nothing.
 func (r *sqliteRows) Close() error {
-	if r.stmt == 0 {
+	if r.stmt == 0 || r.conn.isStepping {
 		return nil
 	}
 	// After an error, which Err returns, sqlite3_reset returns the same error again.

@@ -51,6 +51,9 @@ const (
 	firstSlots   = 4  // the number of slots in the first block; temporary tables have caches too, and most need few pages
 	mostSlots    = 64 // the largest number of slots in one block
 	pointerBytes = unsafe.Sizeof(uintptr(0))
+	// argumentBytes is the size of one argument of a function with a variable number of arguments, on
+	// every processor. Its address is a multiple of that size.
+	argumentBytes = 8
 )
 
 // configurePageCache makes SQLite use pageCache for all connections. It must be called before the
@@ -58,8 +61,8 @@ const (
 var configurePageCache = sync.OnceValue(func() error {
 	tls := libc.NewTLS()
 	defer tls.Close()
-	const size = unsafe.Sizeof(sqlite3.Tsqlite3_pcache_methods2{})
-	memory := libc.Xmalloc(tls, libc.Tsize_t(size+pointerBytes))
+	size := roundUp(unsafe.Sizeof(sqlite3.Tsqlite3_pcache_methods2{}))
+	memory := libc.Xmalloc(tls, libc.Tsize_t(size+argumentBytes))
 	if memory == 0 {
 		return fmt.Errorf("configure SQLite: out of memory")
 	}

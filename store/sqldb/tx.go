@@ -42,6 +42,8 @@ type cursor interface {
 var (
 	errRowsOpen  = errors.New("a statement was started before the rows of the one before were closed")
 	errNotSingle = errors.New("a read is one query")
+	errEnded     = errors.New("the transaction has ended")
+	errClosedRow = errors.New("the rows are closed")
 )
 
 // Exec runs a statement that returns no rows.
@@ -121,6 +123,9 @@ func (tx *Tx) run(fn func(*Tx) error) (err error) {
 			tx.openRows.Close()
 			err = cmp.Or(err, errRowsOpen)
 		}
+		if tx.failed == nil {
+			tx.failed = errEnded
+		}
 	}()
 	if err := fn(tx); err != nil {
 		return err
@@ -138,6 +143,9 @@ type Rows struct {
 
 // Next moves to the next row. After the last row it closes the rows.
 func (r *Rows) Next() bool {
+	if r.closed { // the connection may run another query by now
+		return false
+	}
 	if r.rows.Next() {
 		return true
 	}
@@ -146,7 +154,12 @@ func (r *Rows) Next() bool {
 }
 
 // Scan reads the current row.
-func (r *Rows) Scan(dest ...any) error { return r.rows.Scan(dest...) }
+func (r *Rows) Scan(dest ...any) error {
+	if r.closed {
+		return errClosedRow
+	}
+	return r.rows.Scan(dest...)
+}
 
 // Err returns the error that ended Next early, or nil if Next has returned all rows.
 func (r *Rows) Err() error { return r.err }

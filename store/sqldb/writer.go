@@ -38,7 +38,8 @@ var errClosed = errors.New("database is closed")
 // savepoint, so that a failing update does not undo the others.
 type writer struct {
 	db            *DB
-	conn          *sqliteConn
+	open          func(context.Context) (*sqliteConn, error) // opens the writer's connection
+	conn          *sqliteConn                                // nil after SQLite has panicked, until the next commit
 	file          fileIdentity
 	stamp         *stamper
 	log           *slog.Logger
@@ -198,6 +199,9 @@ func (w *writer) commit() error {
 	if err := w.stamp.checkStamp(context.Background()); err != nil {
 		return err
 	}
+	if err := w.reopen(); err != nil {
+		return err
+	}
 	if err := w.begin(); err != nil {
 		return err
 	}
@@ -221,6 +225,14 @@ func (w *writer) commit() error {
 	w.onCommit(len(w.joined))
 	w.finishJoined()
 	return nil
+}
+
+// reopen opens the connection that replaces one in which SQLite has panicked.
+func (w *writer) reopen() (err error) {
+	if w.conn == nil {
+		w.conn, err = w.open(context.Background())
+	}
+	return err
 }
 
 // finishJoined gives the outcome of each joined update to its caller.
@@ -268,7 +280,11 @@ func (w *writer) runOne(u *queuedUpdate) error {
 		return err
 	}
 	tx := &Tx{db: w.db, conn: w.conn}
-	if u.err = tx.run(u.fn); u.err != nil {
+	u.err = tx.run(u.fn)
+	if w.conn.isStepping {
+		return fmt.Errorf("SQLite has panicked: %w", u.err)
+	}
+	if u.err != nil {
 		// SQLite may have rolled back the whole transaction, because the disk is full or fails.
 		if err := w.conn.runStatement("rollback to one"); err != nil {
 			return fmt.Errorf("%w (after %w)", err, u.err)
@@ -290,10 +306,21 @@ func (w *writer) joinNext() {
 
 // abandon rolls the transaction back. It gives the error to the caller of every update in it.
 func (w *writer) abandon(err error) {
-	// The rollback fails if there is no transaction, because none began or SQLite has rolled it
-	// back.
-	if e := w.conn.runStatement("rollback"); e != nil {
-		w.log.Debug("roll back", "error", e)
+	switch {
+	case w.conn == nil:
+	case w.conn.isStepping:
+		// Whatever SQLite has changed in memory may be incomplete. Closing the connection drops it.
+		w.log.Error("SQLite has panicked: the writer's connection is replaced", "error", err)
+		if e := w.conn.closeAfterPanic(); e != nil {
+			w.log.Error("replace the writer's connection", "error", e)
+		}
+		w.conn = nil
+	default:
+		// The rollback fails if there is no transaction, because none began or SQLite has rolled it
+		// back.
+		if e := w.conn.runStatement("rollback"); e != nil {
+			w.log.Debug("roll back", "error", e)
+		}
 	}
 	for _, u := range w.joined {
 		u.state.CompareAndSwap(writeWaiting, writeStarted)
@@ -305,7 +332,7 @@ func (w *writer) abandon(err error) {
 // restartLog restarts a write-ahead log that has grown long because writers never pause. If a
 // reader still needs the log, restartLog does nothing.
 func (w *writer) restartLog() {
-	if !w.restartDue.CompareAndSwap(true, false) {
+	if w.conn == nil || !w.restartDue.CompareAndSwap(true, false) {
 		return
 	}
 	if _, _, err := w.conn.checkpoint("restart"); err != nil {

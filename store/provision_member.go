@@ -603,8 +603,9 @@ func (s Provisioning) RecordMembers(ctx context.Context, f provision.Fence, st p
 	})
 }
 
-// recordPlannedChanges records the results of changes that an approved plan lists. The plan's
-// approval stands for the guard's, so a membership that was changed is no longer on hold.
+// recordPlannedChanges records the results of changes that an approved plan lists. A person who
+// approves a plan decides in place of the guard, so a membership that was changed is no longer on
+// hold.
 func (t jobTx) recordPlannedChanges(ctx context.Context, group string, outcomes []provision.MemberOutcome) error {
 	var planned []provision.PlannedMemberOutcome
 	for _, o := range outcomes {

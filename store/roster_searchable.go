@@ -202,7 +202,7 @@ func findDeclaredRows(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.T
 	}
 	var asked []valueRange
 	d.usedRanges = &asked
-	narrow(roster.ListQuery{Kind: kind, Filter: f, Groups: true}, string(id), d, 0)
+	newPrefilter(roster.ListQuery{Kind: kind, Filter: f, Groups: true}, string(id), d, 0)
 	d.usedRanges, d.many, d.crowded = nil, map[valueRange]bool{}, map[string]bool{}
 	for _, r := range asked {
 		if d.many[r], d.crowded[r.path], err = measureRange(ctx, tx, id, r); err != nil {

@@ -135,7 +135,7 @@ func (t jobTx) listReferences(ctx context.Context, query string, args ...any) er
 		append([]any{string(provision.ByChange), int(provision.References), micros(t.tx.Now())}, args...)...)
 }
 
-// groupsWithMember selects the groups whose remembered members include an object.
+// groupsWithMember is a query for the groups that have an object among their remembered members.
 const groupsWithMember = `
 		select group_id as object_id
 		from job_member
@@ -491,17 +491,18 @@ func (t jobTx) dropAnnouncement(ctx context.Context, group string) error {
 		where directory = $1 and app = $2 and group_id = $3`, group)
 }
 
-// memberHasAccount is the SQL condition for a member o.column1 whose account exists.
+// memberHasAccount is the SQL condition that the member whose object id is in o.column1 has an
+// account.
 var memberHasAccount = `exists (
 					select 1
 					from job_link l
 					where l.directory = $1 and l.app = $2 and l.object_id = o.column1 and ` + hasAccount + `)`
 
-// RecordNewMembers records one page of a group's members, as read from the source, after all of them
-// with an account were sent. No remembered members belong to that page. If an account has changed
-// since it was read, or the membership was listed meanwhile, the membership must be sent again.
-// others are the members that had no account. Those that have one now, or that are on the work list
-// and may get one, are remembered too.
+// RecordNewMembers records one page of a group's members, as read from the source, after all of
+// them with an account were sent. No remembered members belong to that page. If an account has
+// changed since it was read, or the membership was listed meanwhile, the membership must be sent
+// again. others are the members that had no account. Those that have one now, or that are on the
+// work list and may get one, are remembered too.
 func (s Provisioning) RecordNewMembers(ctx context.Context, f provision.Fence, st provision.State, group, upTo string, outcomes []provision.MemberOutcome, others []string, entry *provision.LogEntry) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		if err := inBatches(outcomes, func(batch []provision.MemberOutcome) error {
@@ -580,8 +581,8 @@ func (s Provisioning) RecordMembers(ctx context.Context, f provision.Fence, st p
 			if o.Has != "" || o.Refused != "" || o.Open {
 				continue
 			}
-			// While the member is on the work list, a worker may be creating the account. The row stays,
-			// so that it is looked at again when the account is recorded.
+			// While the member is on the work list, a worker may be creating the account. The row
+			// stays, so that it is looked at again when the account is recorded.
 			if err := t.exec(ctx, `
 				delete from job_member
 				where directory = $1 and app = $2 and group_id = $3 and member = $4 and turn = done and not exists (
@@ -643,8 +644,8 @@ func (t jobTx) rememberMembers(ctx context.Context, group string, members []stri
 	})
 }
 
-// JudgeMembers marks removals of group members as ready, or as waiting for a verdict. It does not
-// change a membership that has changed again in the meantime.
+// JudgeMembers marks removals of group members as ready, or as waiting for the guard's decision. It
+// does not change a membership that has changed again in the meantime.
 func (s Provisioning) JudgeMembers(ctx context.Context, f provision.Fence, group string, all []provision.EndingMember) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		for _, m := range all {

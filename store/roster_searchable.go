@@ -172,7 +172,7 @@ type declaredRows struct {
 // valueRange is a range of the value rows of one path: from is inclusive, to is exclusive.
 type valueRange struct {
 	path, from, to string
-	countExpr      string // the SQL expression to count, so that the result is the number of resources
+	countExpr      string // what to count in SQL: count(countExpr) of the rows is the number of resources
 }
 
 // fewRows is the number of value rows up to which finding and sorting them is cheaper than walking

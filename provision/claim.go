@@ -3,6 +3,7 @@ package provision
 import (
 	"context"
 	"fmt"
+	"hash/maphash"
 	"math"
 	"sync"
 	"time"
@@ -14,10 +15,22 @@ import (
 // owner's outcome is recorded. After that, the store and the target show who has the account.
 type claims struct {
 	mu       sync.Mutex
-	owner    map[string]string   // the id of the object that has claimed a thing, by the thing's key (see claimKey)
-	things   map[string][]string // the things that each object has claimed, by object id
-	released map[string]int      // the clock at which a thing was last released, by thing
-	clock    int                 // how often claims were released
+	owner    map[thing]string   // the id of the object that has claimed a thing
+	things   map[string][]thing // the things that each object has claimed, by object id
+	released map[thing]int      // the clock at which a thing was last released
+	clock    int                // how often claims were released
+}
+
+// thing stands for an account or a value that can be claimed. It is a hash of 128 bits, because a
+// cycle or plan of many people holds a few hundred thousand of them, and their names would take
+// several times the memory. Within one process, two names with the same hash do not occur.
+type thing [2]uint64
+
+// thingSeeds are the seeds of the two halves of a thing.
+var thingSeeds = [2]maphash.Seed{maphash.MakeSeed(), maphash.MakeSeed()}
+
+func thingOf(name string) thing {
+	return thing{maphash.String(thingSeeds[0], name), maphash.String(thingSeeds[1], name)}
 }
 
 // now returns the clock, a counter that grows each time claims are released. A caller calls now
@@ -32,20 +45,20 @@ func (c *claims) now() int {
 // claim claims a thing for an object, if no object has claimed it yet, and returns its owner. A
 // thing is an account or a value. since is an earlier result of now. late reports whether another
 // object has released the thing since then; in that case claim claims nothing.
-func (c *claims) claim(thing, objectID string, since int) (owner string, late bool) {
+func (c *claims) claim(t thing, objectID string, since int) (owner string, late bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if owner, taken := c.owner[thing]; taken {
+	if owner, taken := c.owner[t]; taken {
 		return owner, false
 	}
-	if at, ok := c.released[thing]; ok && at > since {
+	if at, ok := c.released[t]; ok && at > since {
 		return "", true
 	}
 	if c.owner == nil {
-		c.owner, c.things, c.released = map[string]string{}, map[string][]string{}, map[string]int{}
+		c.owner, c.things, c.released = map[thing]string{}, map[string][]thing{}, map[thing]int{}
 	}
-	c.owner[thing] = objectID
-	c.things[objectID] = append(c.things[objectID], thing)
+	c.owner[t] = objectID
+	c.things[objectID] = append(c.things[objectID], t)
 	return objectID, false
 }
 
@@ -57,20 +70,20 @@ func (c *claims) release(objectID string) {
 		return
 	}
 	c.clock++
-	for _, thing := range c.things[objectID] {
-		delete(c.owner, thing)
-		c.released[thing] = c.clock
+	for _, t := range c.things[objectID] {
+		delete(c.owner, t)
+		c.released[t] = c.clock
 	}
 	delete(c.things, objectID)
 }
 
-// claimKey returns the key under which an account or a value is claimed. Users and groups have
-// different keys.
-func (p *pass) claimKey(name string) string { return string(p.m.kind) + " " + name }
+// thing returns an account or a value, given by its name, as a thing that can be claimed. Users and
+// groups have different things.
+func (p *pass) thing(name string) thing { return thingOf(string(p.m.kind) + " " + name) }
 
-// keyName returns the key under which a matching value is claimed.
-func (p *pass) keyName(k MatchKey) string {
-	return p.claimKey("key " + k.Path + " " + scim.Fold(text(k.Value)))
+// matchingValue returns a matching value as a thing that can be claimed.
+func (p *pass) matchingValue(k MatchKey) thing {
+	return p.thing("key " + k.Path + " " + scim.Fold(text(k.Value)))
 }
 
 // claim claims the account that a person's decision uses or creates. If another person has already
@@ -99,7 +112,7 @@ func (p *pass) claim(w *work, since int) (late bool) {
 		return p.claimOwn(w, since)
 	}
 	for _, k := range d.keys {
-		owner, late := p.claims.claim(p.keyName(k), w.known.ObjectID, since)
+		owner, late := p.claims.claim(p.matchingValue(k), w.known.ObjectID, since)
 		if late {
 			p.claims.release(w.known.ObjectID)
 			return true
@@ -124,7 +137,7 @@ func (p *pass) claimOwn(w *work, since int) (late bool) {
 	if w.known.Link == nil || !changesPair(w.decision) {
 		return false
 	}
-	owner, late := p.claims.claim(p.claimKey("account "+w.known.Link.TargetID), w.known.ObjectID, since)
+	owner, late := p.claims.claim(p.thing("account "+w.known.Link.TargetID), w.known.ObjectID, since)
 	if !late && owner != w.known.ObjectID {
 		w.waitForAccount("Another person takes the account over.")
 	}
@@ -143,12 +156,12 @@ const accountWait = time.Second
 // It claims the values because a person whose account is being created has claimed only values. It
 // returns the owner of the account or value. late has the same meaning as in claims.claim.
 func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
-	things := []string{p.claimKey("account " + w.link.TargetID)}
+	things := []thing{p.thing("account " + w.link.TargetID)}
 	for _, k := range w.link.Keys {
-		things = append(things, p.keyName(k))
+		things = append(things, p.matchingValue(k))
 	}
-	for _, thing := range things {
-		owner, late = p.claims.claim(thing, w.known.ObjectID, since)
+	for _, t := range things {
+		owner, late = p.claims.claim(t, w.known.ObjectID, since)
 		if late || owner != w.known.ObjectID {
 			p.claims.release(w.known.ObjectID)
 			return owner, late
@@ -162,7 +175,7 @@ func (p *pass) claimAccount(w *work, since int) (owner string, late bool) {
 func (p *pass) ownerOf(ctx context.Context, targetID, objectID string) (string, error) {
 	// Claim the account before reading the store. If the last owner has released its claim, then
 	// the store already has this owner.
-	claimed, _ := p.claims.claim(p.claimKey("account "+targetID), objectID, math.MaxInt)
+	claimed, _ := p.claims.claim(p.thing("account "+targetID), objectID, math.MaxInt)
 	if claimed != objectID {
 		return claimed, nil
 	}

@@ -116,7 +116,7 @@ func (r *row) uniquenessProblem(err error) *rowProblem {
 // and at the target. It returns an error if the target cannot tell.
 func (d *drawing) isTaken(r *row, value string) (bool, error) {
 	p, folded := d.p, scim.Fold(value)
-	owner, _ := p.claims.claim(p.claimKey("drawn "+r.Target+" "+folded), d.w.known.ObjectID, math.MaxInt)
+	owner, _ := p.claims.claim(p.thing("drawn "+r.Target+" "+folded), d.w.known.ObjectID, math.MaxInt)
 	if owner != d.w.known.ObjectID {
 		return true, nil
 	}

@@ -135,8 +135,9 @@ func (e *Engine) BeginReassert(ctx context.Context, k Key, actor string) (Stored
 }
 
 // planReassert plans what a cycle would send for the accounts of the last comparison if it read
-// each of them.
-func (e *Engine) planReassert(ctx context.Context, k Key, visit func(PlannedObject) error) (PlanReport, error) {
+// each of them. If onlyGives is true, nothing is planned for accounts from which the operation would
+// take access away.
+func (e *Engine) planReassert(ctx context.Context, k Key, onlyGives bool, visit func(PlannedObject) error) (PlanReport, error) {
 	r, err := e.openConnected(ctx, k)
 	if err != nil {
 		return PlanReport{}, err
@@ -151,6 +152,9 @@ func (e *Engine) planReassert(ctx context.Context, k Key, visit func(PlannedObje
 		"Accounts that are gone are not in it: the next cycles look for them, and then create them.",
 	}}
 	f := newForecast(r, p, false, &report, visit)
+	if f.onlyGives = onlyGives; onlyGives {
+		report.Notes = append(report.Notes, "A schedule made this plan, so it leaves out what takes access away.")
+	}
 	for after := ""; ; {
 		page, err := e.Drifts.ListDrift(ctx, k, after, driftPage)
 		if err != nil {

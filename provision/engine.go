@@ -47,6 +47,7 @@ type Engine struct {
 	Settle   time.Duration // 0 means DefaultSettle
 	// LeaverPatience is how long an account may wait to be closed; 0 means DefaultLeaverPatience.
 	LeaverPatience time.Duration
+	MembersPage    int // how many members of a group are read and sent together; 0 means 1,000
 	Now            func() time.Time
 	NewID          func() string
 	Log            *slog.Logger
@@ -118,6 +119,7 @@ func (e *Engine) goroutines() goroutines { return goroutines{e.Order} }
 
 func (e *Engine) interval() time.Duration { return orDefault(e.Interval, DefaultInterval) }
 func (e *Engine) workers() int            { return orDefault(e.Workers, DefaultWorkers) }
+func (e *Engine) membersPage() int        { return orDefault(e.MembersPage, membersPage) }
 func (e *Engine) settle() time.Duration   { return orDefault(e.Settle, DefaultSettle) }
 
 func orDefault[T int | time.Duration](v, d T) T {

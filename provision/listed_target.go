@@ -2,11 +2,13 @@ package provision
 
 import (
 	"bytes"
+	"cmp"
 	"compress/flate"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/maphash"
 	"io"
 	"slices"
 	"sync"
@@ -29,14 +31,18 @@ const (
 // list. A plan needs it: with one request for each person, a plan of many people would take much
 // longer than the list.
 //
-// listedTarget first passes questions on to the target. It reads the list once it has passed on as
-// many questions as the list needs requests. It uses the list only if it has as many accounts as
-// the target says, and shows the attributes that a single account shows. The first times that the
-// list does not have an account, a search must confirm that the account does not exist.
+// listedTarget first passes questions on to the target. After the first few it reads the list, if
+// the plan will ask more questions than the list needs requests. If that is not known, it first
+// passes on as many questions as the list needs requests. It uses the list only if it has as many
+// accounts as the target says, and shows the attributes that a single account shows. The first
+// times that the list does not have an account, a search must confirm that the account does not
+// exist.
 type listedTarget struct {
 	Target
 	matching []row          // the attributes by which Find uses the list
 	progress func(read int) // gets the number of accounts that were read
+	// willAsk reports whether the plan will ask at least n questions. It is nil if nobody knows.
+	willAsk func(ctx context.Context, n int) (bool, error)
 
 	mu           sync.Mutex // protects the fields below
 	questions    int        // how many questions were asked before the list was read
@@ -64,8 +70,8 @@ func (t *listedTarget) Find(ctx context.Context, path string, value any) ([]Targ
 		return t.Target.Find(ctx, path, value)
 	}
 	var found []TargetObject
-	for _, at := range accounts.byValue[valueKey(path, text(oneValue(value)))] {
-		o, err := accounts.get(at)
+	for _, number := range accounts.byValue.find(valueKey(path, text(oneValue(value)))) {
+		o, err := accounts.get(number)
 		if err != nil {
 			return nil, err
 		}
@@ -97,8 +103,10 @@ func (t *listedTarget) Get(ctx context.Context, id string) (TargetObject, error)
 		return TargetObject{}, err
 	}
 	if accounts != nil {
-		if at, has := accounts.byID[id]; has {
-			return accounts.get(at)
+		for _, number := range accounts.byID.find(id) {
+			if o, err := accounts.get(number); err != nil || o.ID == id {
+				return o, err
+			}
 		}
 	}
 	return t.Target.Get(ctx, id)
@@ -141,7 +149,14 @@ func (t *listedTarget) list(ctx context.Context) (*packedAccounts, error) {
 			t.isListRead = true // a list whose length is not known proves nothing
 			return nil, nil
 		}
-		if t.listRequests = int(first.Total) / listPage; t.questions < t.listRequests {
+		t.listRequests = int(first.Total) / listPage
+		many := t.questions >= t.listRequests
+		if !many && t.willAsk != nil {
+			if many, err = t.willAsk(ctx, t.listRequests); err != nil {
+				return nil, err
+			}
+		}
+		if !many {
 			return nil, nil
 		}
 	}
@@ -187,10 +202,10 @@ func (t *listedTarget) read(ctx context.Context) (*packedAccounts, error) {
 				return err
 			}
 		}
-		t.progress(len(accounts.byID))
+		t.progress(accounts.count)
 		return nil
 	})
-	if err != nil || int64(len(accounts.byID)) != total {
+	if err != nil || int64(accounts.count) != total || !accounts.seal() {
 		return nil, err
 	}
 	if less, err := t.showsLess(ctx, accounts); less || err != nil {
@@ -226,7 +241,7 @@ func (t *listedTarget) listAfterPauses(ctx context.Context, start, count int) (O
 // showsLess reports whether the list leaves out attributes that a single account shows. It compares
 // a few accounts.
 func (t *listedTarget) showsLess(ctx context.Context, accounts *packedAccounts) (bool, error) {
-	n := len(accounts.byID)
+	n := accounts.count
 	for i := range min(n, comparedAccounts) {
 		listed, err := accounts.get(int32(i * (n - 1) / comparedAccounts)) //nolint:gosec // less than the number of accounts
 		if err != nil {
@@ -265,11 +280,47 @@ func lacksNames(part, full map[string]any) bool {
 // packedAccounts holds many accounts in little memory: groups of them are compressed together. An
 // account takes about a tenth of the size of its JSON document.
 type packedAccounts struct {
+	count    int
 	packs    [][]byte // each holds packSize accounts, as a compressed JSON array
 	unpacked []packedAccount
-	byID     map[string]int32
-	byValue  map[string][]int32 // the numbers of the accounts, by attribute and folded value
+	byID     hashIndex
+	byValue  hashIndex // by attribute and folded value
 	writer   *flate.Writer
+	readers  sync.Pool // of flate readers, each of which takes 40 KB
+}
+
+// hashIndex finds the numbers of accounts by a string, in 16 bytes for each. Two strings may have
+// the same hash, so the caller has to compare.
+type hashIndex struct {
+	seed    maphash.Seed
+	entries []hashEntry
+}
+
+type hashEntry struct {
+	hash   uint64
+	number int32
+}
+
+func (x *hashIndex) add(key string, number int32) {
+	x.entries = append(x.entries, hashEntry{maphash.String(x.seed, key), number})
+}
+
+// seal orders the entries, so that find finds them. Entries that were added twice are kept once.
+func (x *hashIndex) seal() {
+	slices.SortFunc(x.entries, func(a, b hashEntry) int {
+		return cmp.Or(cmp.Compare(a.hash, b.hash), cmp.Compare(a.number, b.number))
+	})
+	x.entries = slices.Compact(x.entries)
+}
+
+// find returns the numbers of the accounts whose string may be key, in the order of the list.
+func (x *hashIndex) find(key string) (numbers []int32) {
+	hash := maphash.String(x.seed, key)
+	at, _ := slices.BinarySearchFunc(x.entries, hash, func(e hashEntry, hash uint64) int { return cmp.Compare(e.hash, hash) })
+	for ; at < len(x.entries) && x.entries[at].hash == hash; at++ {
+		numbers = append(numbers, x.entries[at].number)
+	}
+	return numbers
 }
 
 // packedAccount is the JSON form of an account.
@@ -281,21 +332,20 @@ type packedAccount struct {
 
 func newPackedAccounts() *packedAccounts {
 	writer, _ := flate.NewWriter(io.Discard, flate.BestSpeed) //nolint:errcheck // the level is valid
-	return &packedAccounts{byID: map[string]int32{}, byValue: map[string][]int32{}, writer: writer}
+	seed := maphash.MakeSeed()
+	return &packedAccounts{byID: hashIndex{seed: seed}, byValue: hashIndex{seed: seed}, writer: writer}
 }
 
 // add adds an account, which can be found by the attributes of the matching rows.
 func (a *packedAccounts) add(o TargetObject, matching []row) error {
-	number := int32(len(a.byID)) //nolint:gosec // far fewer accounts fit into memory
-	a.byID[o.ID] = number
+	number := int32(a.count) //nolint:gosec // far fewer accounts fit into memory
+	a.count++
+	a.byID.add(o.ID, number)
 	for i := range matching {
 		r := &matching[i]
 		for _, value := range r.valuesIn(o.Resource) {
 			if value := text(value); value != "" {
-				key := valueKey(r.Target, value)
-				if all := a.byValue[key]; !slices.Contains(all, number) {
-					a.byValue[key] = append(all, number)
-				}
+				a.byValue.add(valueKey(r.Target, value), number)
 			}
 		}
 	}
@@ -315,6 +365,18 @@ func (a *packedAccounts) add(o TargetObject, matching []row) error {
 	return nil
 }
 
+// seal ends the adding of accounts. ok is false if an account was added twice.
+func (a *packedAccounts) seal() (ok bool) {
+	a.byID.seal()
+	a.byValue.seal()
+	for i := range len(a.byID.entries) - 1 {
+		if a.byID.entries[i].hash == a.byID.entries[i+1].hash {
+			return false
+		}
+	}
+	return true
+}
+
 // get returns the account with this number.
 func (a *packedAccounts) get(number int32) (TargetObject, error) {
 	pack, at := int(number)/packSize, int(number)%packSize
@@ -327,7 +389,15 @@ func (a *packedAccounts) get(number int32) (TargetObject, error) {
 		Version  string          `json:"v"`
 		Resource json.RawMessage `json:"r"`
 	}
-	if err := json.NewDecoder(flate.NewReader(bytes.NewReader(a.packs[pack]))).Decode(&all); err != nil {
+	reader, _ := a.readers.Get().(io.ReadCloser)
+	if reader == nil {
+		reader = flate.NewReader(nil)
+	}
+	defer a.readers.Put(reader)
+	if err := reader.(flate.Resetter).Reset(bytes.NewReader(a.packs[pack]), nil); err != nil {
+		return TargetObject{}, fmt.Errorf("read an account that was kept: %w", err)
+	}
+	if err := json.NewDecoder(reader).Decode(&all); err != nil {
 		return TargetObject{}, fmt.Errorf("read an account that was kept: %w", err)
 	}
 	resource, err := scim.Parse(all[at].Resource)

@@ -183,3 +183,35 @@ func TestAPlanWaitsForTheList(t *testing.T) {
 		t.Errorf("paused %v, report %+v", paused, report)
 	}
 }
+
+// TestAPlanOfManyPeopleReadsTheListAtOnce makes plans at an application with 8,000 accounts. A plan
+// of as many people reads the list after 50 searches, because it would need more searches than the
+// list needs requests. A plan of 60 people does without the list.
+func TestAPlanOfManyPeopleReadsTheListAtOnce(t *testing.T) {
+	t.Parallel()
+	const accounts = 8_000
+	for _, people := range []int{accounts, 60} {
+		t.Run(fmt.Sprint(people), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.listsAccounts()
+			for i := range accounts {
+				name := fmt.Sprintf("p%d@contoso.com", i)
+				if i < people {
+					w.people.put(fmt.Sprintf("p%d", i), person(name, fmt.Sprintf("P%d", i), "Lund"))
+					w.people.assign(fmt.Sprintf("p%d", i), true)
+				}
+				w.app.add(scim.Resource{"userName": name, "active": true})
+			}
+			report, _ := w.plan()
+			requests := len(w.app.asked())
+			wantRead, most := accounts, 150 // 81 pages and 50 searches, and some for the tests
+			if people < accounts {
+				wantRead, most = 0, 75
+			}
+			if report.Updates != people || report.AccountsRead != wantRead || requests > most {
+				t.Errorf("%d updates, %d accounts read from the list, %d requests; want %d, %d and %d at most", report.Updates, report.AccountsRead, requests, people, wantRead, most)
+			}
+		})
+	}
+}

@@ -59,7 +59,7 @@ type MembersWork struct {
 	NoneRemembered bool         // whether no membership after that member is remembered
 	Open           []Membership // the memberships that still have to be sent or checked
 	Other          string       // the account id of any member that the target has acknowledged and that needs no change; "" if there is none
-	Refused        bool         // whether the target refused some of the memberships the last time
+	Refused        int          // how many memberships the target refused the last time, and that have not changed since
 }
 
 // EndingMember is a membership that would end, for the guard to judge.
@@ -199,8 +199,10 @@ func (l *pipeline) workMembers(ctx context.Context, known Pending) (untouched []
 			l.fail(err)
 		}
 		return []string{known.ObjectID}
-	case !done && s.problem == nil:
+	case !done && s.problem == nil && s.refused == 0:
 		return []string{known.ObjectID}
+	case !done && s.problem == nil: // the next slice continues, and need not try the refused members again
+		s.waits = l.r.e.Now()
 	}
 	send(l.goroutines, l.records, record{outcome: s.conclude()})
 	return nil
@@ -215,6 +217,8 @@ type memberSync struct {
 	link        Link            // the link of the group
 	problem     *TargetError    // why the group must be tried again; nil if nothing failed
 	refused     int             // how many memberships the target refused
+	leftRefused int             // how many memberships are refused after all the others were sent
+	hasRetried  bool            // whether memberships that were refused in an earlier run are tried again
 	waits       time.Time       // the time until which the work must wait; zero if it need not wait
 	budget      int             // how many more refused requests may be divided before the next success
 	isShown     bool            // whether the target has shown the group in this run
@@ -240,11 +244,11 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 	if ready, err := s.begin(ctx); err != nil || !ready {
 		return err == nil, err // the engine looks at all members when the group has a link again
 	}
-	for first := true; !s.stopped(); first = false {
+	for !s.stopped() {
 		if ctx.Err() != nil || !r.e.Now().Before(s.l.until) {
 			return false, nil
 		}
-		todo, err := r.e.Store.Memberships(ctx, r.job.Key, s.group, membersPage)
+		todo, err := r.e.Store.Memberships(ctx, r.job.Key, s.group, r.e.membersPage())
 		switch {
 		case err != nil:
 			return false, err
@@ -252,7 +256,8 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 			if err := s.record(nil, nil); err != nil {
 				return false, err
 			}
-		case todo.Refused && first: // these were refused in an earlier run; memberships that this run finds refused are not sent again
+		case todo.Refused > 0 && s.refused == 0 && !s.hasRetried && s.retryIsDue(): // all of these were refused in an earlier run
+			s.hasRetried = true
 			if err := r.e.Store.RetryMembers(ctx, r.fence, s.group); err != nil {
 				return false, err
 			}
@@ -261,6 +266,7 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 				return false, err
 			}
 		case len(todo.Open) == 0:
+			s.leftRefused = todo.Refused
 			return true, nil
 		default:
 			if err := s.send(ctx, todo); err != nil {
@@ -269,6 +275,25 @@ func (s *memberSync) run(ctx context.Context) (done bool, err error) {
 		}
 	}
 	return true, nil
+}
+
+// retryIsDue reports whether memberships that the target refused in an earlier run are tried again.
+// A change of other members is no reason to try them again before the retry of the group's
+// memberships is due. A new cycle, or somebody who asks for the group, is.
+func (s *memberSync) retryIsDue() bool {
+	e, r := s.known.Escrow, s.l.r
+	if e == nil || !r.e.Now().Before(e.Next) {
+		return true
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case s.known.Why == ByDemand:
+		return e.Last.Before(s.known.Since)
+	case s.known.Why == ByRetry || r.forced:
+		return e.Last.Before(r.state.Cycle.Started)
+	}
+	return false
 }
 
 // begin prepares to send changes of the group's members. ready is false if none may be sent, for
@@ -302,12 +327,12 @@ func (g *groups) syncsMembers() bool {
 // remembered, it sends them at once. Otherwise it adds them to the job's memberships of the group.
 func (s *memberSync) readPage(ctx context.Context, todo MembersWork) error {
 	r := s.l.r
-	page, err := r.groups.source.Members(ctx, s.group, todo.After, membersPage)
+	page, err := r.groups.source.Members(ctx, s.group, todo.After, r.e.membersPage())
 	if err != nil {
 		return fmt.Errorf("read the members of %s: %w", s.group, err)
 	}
 	upTo := "" // "" means that this is the last page
-	if len(page) == membersPage {
+	if len(page) == r.e.membersPage() {
 		upTo = page[len(page)-1].Member
 	}
 	s.page = &readMembers{after: todo.After, upTo: upTo, kinds: make(map[string]ObjectKind, len(page))}
@@ -362,9 +387,10 @@ func (s *memberSync) sendNewPage(ctx context.Context, members []string) (done bo
 // recordNewPage stores the outcomes of a page that sendNewPage has sent, and a log entry if entry is
 // not nil.
 func (s *memberSync) recordNewPage(out []MemberOutcome, entry *LogEntry) error {
-	r := s.l.r
+	r, page := s.l.r, s.page
+	s.page = nil // a member may have left while the request was under way, so the directory is asked again
 	return s.recordWith(out, entry, func(st State) error {
-		return r.e.Store.RecordNewMembers(s.firm, r.fence, st, s.group, s.page.upTo, out, s.page.others, entry)
+		return r.e.Store.RecordNewMembers(s.firm, r.fence, st, s.group, page.upTo, out, page.others, entry)
 	})
 }
 
@@ -423,7 +449,8 @@ func (s *memberSync) decide(ctx context.Context, open []Membership) (removals, a
 	return removals, additions, settled, nil
 }
 
-// firstTurn is the turn of a membership that has not changed since it was stored.
+// firstTurn is the turn of a membership that was stored when the group's members were read, and that
+// has not changed since. A membership that is stored because it changed has a later turn.
 const firstTurn = 1
 
 // kindOnPage returns the kind of a member that is on the page that was read last. is is false if the
@@ -532,6 +559,9 @@ func (s *memberSync) chunks(changes []memberChange, removing bool) [][]memberCha
 	wasRefused := func(c memberChange) int { return min(len(c.Refused), 1) }
 	slices.SortStableFunc(changes, func(a, b memberChange) int { return cmp.Compare(wasRefused(a), wasRefused(b)) })
 	most := s.l.membersAtOnce()
+	if cut := s.l.memo.mostMembersOf(s.group); cut > 0 {
+		most = min(most, cut)
+	}
 	if removing && s.l.r.removesByFilter() {
 		most = min(most, filterOps)
 	}
@@ -560,7 +590,7 @@ func (l *pipeline) membersAtOnce() int {
 	if most := l.r.state.Members.AtOnce; most > 0 {
 		return most
 	}
-	return membersPage
+	return l.r.e.membersPage()
 }
 
 func (r *run) removesByFilter() bool {
@@ -686,6 +716,9 @@ func (s *memberSync) divide(changes []memberChange, removing bool, te *TargetErr
 			// same size, the next slice would end in the same way.
 			s.problem, s.waits = te, time.Time{}
 			return s.learnSize(max(middle+1, mostChecked))
+		case !s.waits.IsZero() && s.l.r.e.Now().After(s.l.until):
+			s.l.memo.cutMembers(s.group, len(changes)-middle) // the next slice goes on with smaller requests
+			return nil
 		case s.stopped():
 			return nil
 		}
@@ -1249,23 +1282,40 @@ func (s *memberSync) recordWith(out []MemberOutcome, entry *LogEntry, write func
 // again when the escrow of the memberships is retried.
 func (s *memberSync) conclude() Outcome {
 	o := Outcome{ObjectID: s.known.ObjectID, Turn: s.known.Turn}
+	if s.waits.IsZero() {
+		s.l.memo.forgetCut(s.group)
+	}
 	switch {
 	case !s.waits.IsZero():
 		o.Postpone, o.WaitReason = s.waits, "It waits until the application takes changes again."
+		if s.refused > 0 {
+			o.Escrow = s.escrowOfRefused(s.refused)
+		}
 	case s.problem != nil:
 		te := s.problem
 		o.Escrow = escrow(te, memory{Pending: s.known, name: s.name()}, s.l.r.e.Now())
-	case s.refused > 0:
-		te := &TargetError{Kind: Permanent, Code: "MembersRefused", Detail: fmt.Sprintf("The application refused %d members of group '%s'; the others were sent. The log has each.", s.refused, s.name())}
-		if s.isBroken {
-			te.Kind = Transient
-		}
-		o.Escrow = escrow(te, memory{Pending: s.known, name: s.name()}, s.l.r.e.Now())
+	case s.refused > 0 || s.leftRefused > 0:
+		o.Escrow = s.escrowOfRefused(max(s.refused, s.leftRefused))
 	default:
 		o.DropFail = s.known.Escrow != nil
 	}
 	s.planned.conclude(&o, s.problem)
 	return o
+}
+
+// escrowOfRefused returns the entry in the retry queue for the refused members of the group. An entry
+// that is not due yet keeps its time, because this run has only found more of the same refusals.
+func (s *memberSync) escrowOfRefused(n int) *Escrow {
+	te := &TargetError{Kind: Permanent, Code: "MembersRefused", Detail: fmt.Sprintf("The application refused %d members of group '%s'; the others were sent. The log has each.", n, s.name())}
+	if s.isBroken {
+		te.Kind = Transient
+	}
+	now := s.l.r.e.Now()
+	e := escrow(te, memory{Pending: s.known, name: s.name()}, now)
+	if before := s.known.Escrow; before != nil && before.Code == te.Code && !s.hasRetried && now.Before(before.Next) {
+		e.Count, e.Next, e.Last = before.Count, before.Next, before.Last
+	}
+	return e
 }
 
 func (s *memberSync) name() string {

@@ -241,3 +241,99 @@ func TestAnApplicationThatBreaksOnOneMemberGetsTheOthers(t *testing.T) {
 		}
 	})
 }
+
+// TestRefusedMembersWaitForTheirRetry has a slow application that refuses thirty members. When the
+// other members are sent, the refused ones wait for their retry.
+func TestRefusedMembersWaitForTheirRetry(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	people := g.staff(60)
+	var at []int
+	for i := range 30 {
+		at = append(at, 2*i)
+	}
+	bad := g.accounts(people, at...)
+	g.teams.answer = func(w http.ResponseWriter, r *http.Request, body string) bool {
+		g.clock.advance(250 * time.Millisecond)
+		if r.Method != http.MethodPatch || !namesAny(body, bad...) {
+			return false
+		}
+		refuse(w, http.StatusBadRequest, "", "No such user.")
+		return true
+	}
+	blue := g.group("Team Blue", people...)
+	idle := func() (isIdle bool) {
+		for range 40 {
+			if next := g.slice(); next.IsZero() || next.After(g.clock.now()) {
+				return true
+			}
+		}
+		return false
+	}
+	if !idle() {
+		t.Fatal("the work does not end")
+	}
+	if got := g.members("g3"); got != 30 {
+		t.Errorf("the group has %d members, want 30", got)
+	}
+	if r := g.report(); r.Escrowed != 1 || !strings.Contains(fmt.Sprint(r.Failing), "refused 30 members") {
+		t.Errorf("%d are tried again: %+v", r.Escrowed, r.Failing)
+	}
+	// A change of another member does not bring the refused ones back.
+	g.teams.take()
+	g.leave(blue, people[1])
+	if !idle() {
+		t.Fatal("the work does not end after a change")
+	}
+	for _, line := range g.teams.take() {
+		if namesAny(line, bad...) {
+			t.Errorf("before the retry: %s", line)
+		}
+	}
+	if r := g.report(); r.Escrowed != 1 || g.members("g3") != 29 {
+		t.Errorf("%d are tried again, and the group has %d members", r.Escrowed, g.members("g3"))
+	}
+	// The retry gets them in.
+	g.teams.answer = nil
+	g.clock.advance(24 * time.Hour)
+	if !idle() || g.members("g3") != 59 || g.report().Escrowed != 0 {
+		t.Errorf("after the retry the group has %d members: %+v", g.members("g3"), g.report().Failing)
+	}
+}
+
+// TestARefusedMemberOfALargeGroupIsTriedAgain has a new group whose members are read and sent in
+// several pages and slices. The application refuses one member of the first page.
+func TestARefusedMemberOfALargeGroupIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	g.engine.MembersPage = 4
+	people := g.staff(14)
+	first := slices.Sorted(slices.Values(people))[1]
+	bad := g.accounts(people, slices.Index(people, first))
+	g.teams.answer = func(w http.ResponseWriter, r *http.Request, body string) bool {
+		if r.Method != http.MethodPatch {
+			return false
+		}
+		g.clock.advance(3 * time.Second)
+		if !namesAny(body, bad...) {
+			return false
+		}
+		refuse(w, http.StatusBadRequest, "", "No such user.")
+		return true
+	}
+	g.group("Team Blue", people...)
+	for range 20 {
+		if next := g.slice(); next.IsZero() || next.After(g.clock.now()) {
+			break
+		}
+	}
+	if r := g.report(); r.Escrowed != 1 || g.members("g3") != 13 {
+		t.Errorf("%d are tried again, and the group has %d members", r.Escrowed, g.members("g3"))
+	}
+	g.teams.answer = nil
+	g.clock.advance(24 * time.Hour)
+	g.syncFor(2)
+	if r := g.report(); r.Escrowed != 0 || g.members("g3") != 14 {
+		t.Errorf("at last %d are tried again, and the group has %d members", r.Escrowed, g.members("g3"))
+	}
+}

@@ -488,7 +488,7 @@ func (l *pipeline) checkNewAccounts(ctx context.Context, w *work) error {
 		return nil
 	}
 	for _, k := range d.keys {
-		owner, at := l.memo.newAccountWith(w.p.keyName(k), w.known.ObjectID, l.r.e.Now())
+		owner, at := l.memo.newAccountWith(w.p.matchingValue(k), w.known.ObjectID, l.r.e.Now())
 		if owner == "" {
 			continue
 		}
@@ -496,7 +496,7 @@ func (l *pipeline) checkNewAccounts(ctx context.Context, w *work) error {
 		if err != nil {
 			return err
 		}
-		same := func(has MatchKey) bool { return w.p.keyName(has) == w.p.keyName(k) }
+		same := func(has MatchKey) bool { return w.p.matchingValue(has) == w.p.matchingValue(k) }
 		if known.Link == nil || !slices.ContainsFunc(known.Link.Keys, same) {
 			continue // the other object does not have the value any more
 		}
@@ -519,14 +519,14 @@ func (l *pipeline) rememberNewKeys(w *work, o Outcome) {
 	if o.Link == nil || !isDone(w.result) {
 		return
 	}
-	var names []string
+	var values []thing
 	for _, k := range o.Link.Keys {
-		had := func(has MatchKey) bool { return w.p.keyName(has) == w.p.keyName(k) }
+		had := func(has MatchKey) bool { return w.p.matchingValue(has) == w.p.matchingValue(k) }
 		if w.known.Link == nil || w.known.Link.TargetID != o.Link.TargetID || !slices.ContainsFunc(w.known.Link.Keys, had) {
-			names = append(names, w.p.keyName(k))
+			values = append(values, w.p.matchingValue(k))
 		}
 	}
-	l.memo.rememberNewKeys(names, w.known.ObjectID, l.r.e.Now())
+	l.memo.rememberNewKeys(values, w.known.ObjectID, l.r.e.Now())
 }
 
 // export stores that a create, update or deletion is about to be sent, and then sends the requests
@@ -843,7 +843,8 @@ type memo struct {
 	fruitlessSearches map[string]fruitlessSearch // the searches that found no account, by object id
 	suspected         map[string]suspicion       // the groups that seem to have lost all members, by object id
 	membersProved     [2]time.Time               // when the target last proved that it carried out an addition (0) or a removal (1) of members
-	newKeys           map[string]newKey          // the matching values that accounts have just got, by name (see keyName)
+	membersCut        map[string]int             // how many members a request about a group may carry, because the slice ended while refused members were isolated; by object id
+	newKeys           map[thing]newKey           // the matching values that accounts have just got
 	newKeysPruned     time.Time                  // when old values were last removed from newKeys
 }
 
@@ -876,7 +877,7 @@ func indexOf(removing bool) int {
 func newMemo(settings string) *memo {
 	return &memo{
 		settings: settings, users: newAccountList(), groups: newAccountList(), fruitlessSearches: map[string]fruitlessSearch{}, suspected: map[string]suspicion{},
-		newKeys: map[string]newKey{},
+		membersCut: map[string]int{}, newKeys: map[thing]newKey{},
 	}
 }
 
@@ -900,6 +901,29 @@ func (m *memo) clearSuspicion(group string) {
 	delete(m.suspected, group)
 }
 
+// cutMembers remembers that requests about a group may carry at most this many members.
+func (m *memo) cutMembers(group string, most int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if before := m.membersCut[group]; before == 0 || before > most {
+		m.membersCut[group] = most
+	}
+}
+
+// mostMembersOf returns how many members a request about a group may carry; 0 means that there is no
+// limit for the group.
+func (m *memo) mostMembersOf(group string) int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.membersCut[group]
+}
+
+func (m *memo) forgetCut(group string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.membersCut, group)
+}
+
 // newKey is a matching value that an account has just got.
 type newKey struct {
 	objectID string // the object that has the account
@@ -907,24 +931,24 @@ type newKey struct {
 }
 
 // rememberNewKeys remembers for a short time that the account of an object got matching values.
-func (m *memo) rememberNewKeys(names []string, objectID string, now time.Time) {
+func (m *memo) rememberNewKeys(values []thing, objectID string, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if now.Sub(m.newKeysPruned) > memoTime {
 		m.newKeysPruned = now
-		maps.DeleteFunc(m.newKeys, func(_ string, k newKey) bool { return now.Sub(k.at) > memoTime })
+		maps.DeleteFunc(m.newKeys, func(_ thing, k newKey) bool { return now.Sub(k.at) > memoTime })
 	}
-	for _, name := range names {
-		m.newKeys[name] = newKey{objectID, now}
+	for _, value := range values {
+		m.newKeys[value] = newKey{objectID, now}
 	}
 }
 
 // newAccountWith returns the other object whose account has just got a matching value, and when it
 // got the value. It returns "" if there is none.
-func (m *memo) newAccountWith(name, objectID string, now time.Time) (owner string, at time.Time) {
+func (m *memo) newAccountWith(value thing, objectID string, now time.Time) (owner string, at time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	k, is := m.newKeys[name]
+	k, is := m.newKeys[value]
 	if !is || k.objectID == objectID || now.Sub(k.at) > memoTime {
 		return "", time.Time{}
 	}

@@ -68,6 +68,8 @@ type PlanReport struct {
 
 	AccountsRead int `json:"accountsRead,omitempty"` // how many accounts of the application's list were read, if the plan needed the list
 
+	TakesAccess int `json:"takesAccess,omitempty"` // how many of Skips take access away, so that the plan of a schedule leaves them out
+
 	NotUndone int            `json:"notUndone,omitempty"` // how many objects an undo leaves as they are
 	Edit      *MappingEdited `json:"edit,omitempty"`      // the change of the mappings that the cycle would be the first to use; nil if none
 
@@ -110,13 +112,15 @@ func (e *Engine) planWith(ctx context.Context, k Key, schema *Schema, visit func
 		return PlanReport{}, err
 	}
 	read := 0
-	r.target = newListedTarget(r.target, r.m, func(n int) { read = n; listed(n) })
-	report, err := r.plan(ctx, visit)
+	lists := newListedTarget(r.target, r.m, func(n int) { read = n; listed(n) })
+	r.target = lists
+	report, err := r.plan(ctx, lists, visit)
 	report.AccountsRead = read
 	return report, err
 }
 
-func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanReport, error) {
+// plan does the work of planWith. lists is the run's target.
+func (r *run) plan(ctx context.Context, lists *listedTarget, visit func(PlannedObject) error) (PlanReport, error) {
 	p := r.pass()
 	p.readsEveryAccount = r.state.ReadAll || r.state.ForgetFailures != r.job.ForgetFailures
 	initial := !r.state.Ready || r.state.LookAtAll != r.job.LookAtAll
@@ -134,6 +138,7 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 			return PlanReport{}, err
 		}
 		report.Edit = edit
+		lists.willAsk = func(ctx context.Context, n int) (bool, error) { return r.hasPeopleToAsk(ctx, n, p.readsEveryAccount) }
 	}
 	if r.groups != nil {
 		count, err := r.countGroups(ctx)
@@ -150,6 +155,34 @@ func (r *run) plan(ctx context.Context, visit func(PlannedObject) error) (PlanRe
 		return report, err
 	}
 	return report, f.finish(ctx)
+}
+
+// hasPeopleToAsk reports whether an initial cycle would ask the target about the accounts of at least
+// n people: of those without a link or, if all is true, of everyone in scope.
+func (r *run) hasPeopleToAsk(ctx context.Context, n int, all bool) (bool, error) {
+	q := SnapshotQuery{App: r.job.Key.App, AssignedOnly: r.job.Scope == AssignedOnly, Limit: importPage, IDsOnly: true}
+	for {
+		page, err := r.source.Snapshot(ctx, q)
+		if err != nil {
+			return false, fmt.Errorf("read snapshot: %w", err)
+		}
+		ids, _ := indexByID(page)
+		n -= len(ids)
+		if !all {
+			links, err := r.e.Store.MemberLinks(ctx, r.job.Key, ids)
+			if err != nil {
+				return false, err
+			}
+			n += len(links)
+		}
+		switch {
+		case n <= 0:
+			return true, nil
+		case len(page) < q.Limit:
+			return false, nil
+		}
+		q.After = page[len(page)-1].ID
+	}
 }
 
 // evaluateCandidates evaluates the people and groups that the next cycle would look at, each once.
@@ -364,8 +397,11 @@ func (r *PlanReport) add(o PlannedObject) {
 		r.NotUndone++
 	case o.Result == Skipped:
 		r.Skips++
-		if o.Code == codeOnHold {
+		switch o.Code {
+		case codeOnHold:
 			r.OnHold++
+		case codeTakesAccess:
+			r.TakesAccess++
 		}
 	case o.Action == Create:
 		r.Creates++

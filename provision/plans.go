@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"crypto/sha256"
@@ -76,7 +77,7 @@ func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedO
 	case p.Disables != nil:
 		report, err = e.planDisable(ctx, p.Key, p.Disables, add)
 	case p.Reasserts:
-		report, err = e.planReassert(ctx, p.Key, add)
+		report, err = e.planReassert(ctx, p.Key, p.OnlyGives, add)
 	default:
 		report, err = e.planWith(ctx, p.Key, nil, add, f.noteListed)
 	}
@@ -124,13 +125,13 @@ func planProblem(err error) string {
 
 // planFiller stores the objects of a plan, many in one transaction.
 type planFiller struct {
-	e              *Engine
-	mu             sync.Mutex // protects the fields below
-	plan           StoredPlan
-	rows           []PlannedRow // the objects that are not stored yet
-	count          int          // how many objects were added
-	operationLines []string     // a line for each operation, for the plan's hash
-	saved          time.Time    // when the plan was last saved
+	e          *Engine
+	mu         sync.Mutex // protects the fields below
+	plan       StoredPlan
+	rows       []PlannedRow // the objects that are not stored yet
+	count      int          // how many objects were added
+	operations [][16]byte   // a hash of each operation's line, for the plan's hash
+	saved      time.Time    // when the plan was last saved
 }
 
 func (f *planFiller) add(ctx context.Context, o PlannedObject) error {
@@ -138,10 +139,13 @@ func (f *planFiller) add(ctx context.Context, o PlannedObject) error {
 	defer f.mu.Unlock()
 	f.count++
 	f.plan.Report.add(o)
-	if o.Code == codeRejected {
+	if o.Code == codeRejected || o.Code == codeTakesAccess {
 		o.fingerprint = ""
 	}
-	f.operationLines = append(f.operationLines, o.operationLines()...)
+	for _, line := range o.operationLines() {
+		sum := sha256.Sum256([]byte(line))
+		f.operations = append(f.operations, [16]byte(sum[:])) // half a sum, because a plan may have a million operations
+	}
 	o.Added, o.Removed = withoutNames(o.Added), withoutNames(o.Removed)
 	f.rows = append(f.rows, PlannedRow{PlannedObject: o, Number: f.count, Fingerprint: o.fingerprint, Bare: o.bare, Lane: o.lane})
 	if len(f.rows) < planBatch && f.e.Now().Sub(f.saved) < planSaveInterval {
@@ -229,11 +233,11 @@ func (f *planFiller) save(ctx context.Context) error {
 // hash returns a hash of the job's key, its settings and all operations of the plan. It does not
 // depend on the order of the operations.
 func (f *planFiller) hash(p StoredPlan) []byte {
-	slices.Sort(f.operationLines)
+	slices.SortFunc(f.operations, func(a, b [16]byte) int { return bytes.Compare(a[:], b[:]) })
 	h := sha256.New()
 	fmt.Fprintf(h, "%s %s\n", p.Key, p.Settings)
-	for _, line := range f.operationLines {
-		fmt.Fprintln(h, line)
+	for _, sum := range f.operations {
+		h.Write(sum[:])
 	}
 	return h.Sum(nil)
 }

@@ -534,6 +534,64 @@ func TestGroup(t *testing.T) {
 			}
 		})
 	})
+	t.Run("members_have_their_current_names", func(t *testing.T) {
+		each(t, func(t *testing.T, f fixture) {
+			r := f.rosters.Open(f.full)
+			ada := f.user(t, f.full, `{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"ada"}`)
+			inner := f.group(t, f.full, "Inner")
+			outer := f.group(t, f.full, "Outer", ada, inner)
+			hasNames := func(want ...string) {
+				t.Helper()
+				got := map[string]string{}
+				for m, err := range r.Members(t.Context(), outer, true) {
+					if err != nil {
+						t.Fatal(err)
+					}
+					got[m.ID] = m.Display
+				}
+				if diff := cmp.Diff(got, map[string]string{ada: want[0], inner: want[1]}); diff != "" {
+					t.Errorf("names, got - want +\n%s", diff)
+				}
+			}
+			rename := func(kind scim.TypeName, id, name string) {
+				t.Helper()
+				rt := scim.UserType()
+				if kind == roster.Group {
+					rt = scim.GroupType()
+				}
+				p, _, err := scim.DecodePatch(rt, []byte(patchHead+`{"op":"replace","path":"displayName","value":"`+name+`"}]}`), scim.Lenient)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if _, err := r.Patch(t.Context(), kind, id, p, bySCIM); err != nil {
+					t.Error(err)
+				}
+			}
+			hasNames("", "Inner")
+			rename(roster.User, ada, "Ada Lund")
+			rename(roster.Group, inner, "Innermost")
+			hasNames("Ada Lund", "Innermost")
+
+			for i := range 20 {
+				var both sync.WaitGroup
+				name := fmt.Sprintf("Ada %d", i)
+				both.Go(func() { rename(roster.User, ada, name) })
+				both.Go(func() {
+					for _, op := range []string{"remove", "add"} {
+						p, _, err := scim.DecodePatch(scim.GroupType(), []byte(patchHead+`{"op":"`+op+`","path":"members","value":`+values(ada)+`}]}`), scim.Lenient)
+						if err == nil {
+							_, err = r.Patch(context.Background(), roster.Group, outer, p, bySCIM)
+						}
+						if err != nil {
+							t.Error(err)
+						}
+					}
+				})
+				both.Wait()
+				hasNames(name, "Innermost")
+			}
+		})
+	})
 	t.Run("reading_can_stop_and_fail_on_the_way", func(t *testing.T) {
 		each(t, func(t *testing.T, f fixture) {
 			id := f.group(t, f.full, "G", f.users(t, f.full, 3)...)

@@ -17,12 +17,14 @@ import (
 // list.
 func groupOfMembersID(id string) string { return strings.TrimSuffix(id, provision.MembersOf("")) }
 
-// markMemberships records which memberships of a group have changed and must be sent.
+// markMemberships records which memberships of a group have changed and must be sent. The first turn
+// of a new row is 2. Turn 1 is for rows that come from reading the members of the group, so that the
+// engine can tell whether a membership has changed since.
 func (t jobTx) markMemberships(ctx context.Context, l provision.Listed) error {
 	for _, m := range l.Members {
 		if err := t.exec(ctx, `
 			insert into job_member (directory, app, group_id, member, turn, cause, takes)
-			values ($1, $2, $3, $4, 1, $5, $6)
+			values ($1, $2, $3, $4, 2, $5, $6)
 			on conflict (directory, app, group_id, member) do update
 			set turn = job_member.turn + 1, cause = excluded.cause, takes = excluded.takes, verdict = 'ready', reason = ''`,
 			groupOfMembersID(l.ObjectID), m.Member, m.Cause, boolToInt(m.Takes)); err != nil {
@@ -161,7 +163,7 @@ func (t jobTx) recheckMoved(ctx context.Context, o provision.Outcome) error {
 	for _, group := range o.MemberOf {
 		if err := t.exec(ctx, `
 			insert into job_member (directory, app, group_id, member, turn)
-			select $1, $2, $3, $4, 1
+			select $1, $2, $3, $4, 2
 			from job_link
 			where directory = $1 and app = $2 and object_id = $3
 			on conflict (directory, app, group_id, member) do update
@@ -206,10 +208,9 @@ func (s Provisioning) Memberships(ctx context.Context, k provision.Key, group st
 			return err
 		}
 		if err := tx.QueryRow(ctx, `
-			select exists (
-				select 1
-				from job_member
-				where directory = $1 and app = $2 and group_id = $3 and refused <> '')`, string(k.Directory), k.App, group).Scan(&w.Refused); err != nil {
+			select count(*)
+			from job_member
+			where directory = $1 and app = $2 and group_id = $3 and refused <> '' and turn = done`, string(k.Directory), k.App, group).Scan(&w.Refused); err != nil {
 			return err
 		}
 		if w.Open, err = collect(ctx, tx, scanMembership, `

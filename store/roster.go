@@ -472,6 +472,14 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	if !declared.Valid {
 		return roster.ErrSchemasChanged
 	}
+	if old.Display != next.Display {
+		if err := t.tx.Send(ctx, `
+			update membership
+			set display = $1
+			where site = $2 and member = $3`, next.Display, string(t.site), old.ID); err != nil {
+			return err
+		}
+	}
 	if err := t.putUniqueValues(ctx, old, next); err != nil {
 		return err
 	}

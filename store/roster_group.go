@@ -34,21 +34,22 @@ func (s Rosters) Members(ctx context.Context, id site.ID, group, after string, l
 	return members, err
 }
 
-// membersOf reads members and, if named is set, their display names with one query. Only for
-// members whose display name is not in a column does it read the documents.
+// membersOf reads members and, if named is set, their display names with one query. The rows have the
+// names. Only for members whose name is in no column does the query look at the resources.
 func membersOf(ctx context.Context, tx *sqldb.Tx, id site.ID, group, after string, limit int, named bool) ([]roster.Member, error) {
 	var page memberPage
 	dest := []any{&page.ids, &page.kind}
-	columns, join := "", ""
+	columns := ""
 	if named {
 		dest = append(dest, &page.names, &page.doc)
-		columns = `, coalesce(r.display, ''), case when r.display is null and r.display_name <> '' then r.doc else '' end`
-		join = `
-		left join resource r on r.site = m.site and r.id = m.member`
+		columns = `, coalesce(m.display, ''), case when m.display is null then coalesce((
+			select r.doc
+			from resource r
+			where r.site = m.site and r.id = m.member and r.display_name <> ''), '') else '' end`
 	}
 	rows, err := tx.Query(ctx, `
 		select m.member, m.member_kind`+columns+`
-		from membership m`+join+`
+		from membership m
 		where m.site = $1 and m.group_id = $2 and m.member > $3
 		order by m.member
 		limit $4`, string(id), group, after, limit)
@@ -317,17 +318,20 @@ func (t rosterTx) MemberKinds(ctx context.Context, ids []string) (map[string]sci
 	return kinds, err
 }
 
+// AddMembers copies the display names of the members. MemberKinds has locked the members, so no other
+// transaction changes their names meanwhile.
 func (t rosterTx) AddMembers(ctx context.Context, group string, members []roster.Member, at time.Time) (added []string, err error) {
 	err = inBatches(members, func(batch []roster.Member) error {
 		args := []any{string(t.site), group, micros(at)}
 		var values []string
 		for _, m := range batch {
 			n := len(args) + 1
-			values = append(values, "($1, $2, $"+strconv.Itoa(n)+", $"+strconv.Itoa(n+1)+", $3)")
+			member := "$" + strconv.Itoa(n)
+			values = append(values, "($1, $2, "+member+", $"+strconv.Itoa(n+1)+", $3, (select r.display from resource r where r.site = $1 and r.id = "+member+"))")
 			args = append(args, m.ID, string(m.Kind))
 		}
 		more, err := collect(ctx, t.tx, scanText, `
-			insert into membership (site, group_id, member, member_kind, added)
+			insert into membership (site, group_id, member, member_kind, added, display)
 			values `+strings.Join(values, ", ")+`
 			on conflict (site, group_id, member) do nothing
 			returning member`, args...)

@@ -11,13 +11,17 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// TestNamesOfMembersThatWereWrittenBeforeTheColumn reads display names of members. A column has
-// these names. A resource that was last written before this column existed has its name only in the
-// document.
+// TestNamesOfMembersThatWereWrittenBeforeTheColumn reads display names of members that an older version
+// has stored. A migration copies the names into the rows of the members. A resource that was last
+// written before resources had a column for the name has its name only in the document.
 func TestNamesOfMembersThatWereWrittenBeforeTheColumn(t *testing.T) {
 	t.Parallel()
-	storetest.Each(t, func(t *testing.T, db *store.DB) {
+	emptyDatabases(t, func(t *testing.T, url string) {
 		ctx := t.Context()
+		db := storetest.Open(t, url)
+		if err := store.MigrateTo(ctx, url, 129); err != nil {
+			t.Fatal(err)
+		}
 		err := db.Update(ctx, func(tx *sqldb.Tx) error {
 			if _, err := tx.Exec(ctx, `
 				insert into site (id, name, profile, scim_enabled, manage_roles, strict, matches, created)
@@ -49,6 +53,9 @@ func TestNamesOfMembersThatWereWrittenBeforeTheColumn(t *testing.T) {
 			return nil
 		})
 		if err != nil {
+			t.Fatal(err)
+		}
+		if err := db.Migrate(ctx); err != nil {
 			t.Fatal(err)
 		}
 		got, err := store.Rosters{DB: db}.Members(ctx, "s", "g", "", 10, true)

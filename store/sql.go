@@ -41,6 +41,11 @@ func scanText(row scanner) (text string, err error) {
 	return text, err
 }
 
+func scanInt(row scanner) (n int, err error) {
+	err = row.Scan(&n)
+	return n, err
+}
+
 // orNotFound replaces sql.ErrNoRows with the domain's own error.
 func orNotFound(err, notFound error) error {
 	if errors.Is(err, sql.ErrNoRows) {

@@ -88,6 +88,7 @@ can be made.`,
 			if err != nil {
 				return err
 			}
+			setGarbageLimits() // a plan works as much as a cycle does
 			if schema == nil {
 				p, err := s.engine.BeginPlan(cmd.Context(), jobKey(h, app), actor)
 				if err != nil {

@@ -247,7 +247,7 @@ type DiscoveredKey struct {
 // DiscoveredMatch is a match, or a near match, of an account.
 type DiscoveredMatch struct {
 	Account string
-	Near    bool
+	Near    bool // whether the user only nearly matches the account
 	IdentityMatch
 }
 

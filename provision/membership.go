@@ -400,6 +400,8 @@ type memberChange struct {
 	// staysWith is the id of the account with which a member that is removed stays a member. It is
 	// set only for a change of a plan.
 	staysWith string
+	// mayHaveHappened says whether an earlier request of this run may have carried out the change.
+	mayHaveHappened bool
 }
 
 // decide compares memberships with the directory. It returns the memberships to remove, those to
@@ -585,7 +587,7 @@ func (s *memberSync) chunks(changes []memberChange, removing bool) [][]memberCha
 func (l *pipeline) membersAtOnce() int {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
-	if most := l.r.state.Members.AtOnce; most > 0 {
+	if most := l.r.state.Members.mostAtOnce(l.r.e.Now()); most > 0 {
 		return most
 	}
 	return l.r.e.membersPage()
@@ -644,6 +646,9 @@ func (s *memberSync) sendChanges(changes []memberChange, removing bool) error {
 	if isAnnounced {
 		if err := s.recordUnsure(changes); err != nil {
 			return err
+		}
+		for i := range changes {
+			changes[i].mayHaveHappened = changes[i].mayHaveHappened || te.Sent
 		}
 	}
 	if !te.postponed.IsZero() {
@@ -724,22 +729,20 @@ func (s *memberSync) divide(changes []memberChange, removing bool, te *TargetErr
 	switch {
 	case te.Status == http413:
 		return s.learnSize(middle + 1)
-	case s.refused > refused:
+	case s.refused > refused || len(changes) <= mostChecked:
 		return nil
-	case te.Kind == Transient: // a failure that comes and goes must not lead to ever smaller requests
-		return s.learnSize(max(middle+1, mostChecked))
 	}
-	return s.learnSize(middle + 1)
+	return s.learnSize(max(middle+1, mostChecked)) // a failure that comes and goes must not lead to ever smaller requests
 }
 
 const http413 = 413
 
 // learnSize records that the target accepts at most this many memberships in a request.
 func (s *memberSync) learnSize(most int) error {
-	r := s.l.r
+	r, now := s.l.r, s.l.r.e.Now()
 	return r.changeState(func(st *State) {
-		if st.Members.AtOnce == 0 || st.Members.AtOnce > most {
-			st.Members.AtOnce = most
+		if before := st.Members.mostAtOnce(now); before == 0 || before > most {
+			st.Members.AtOnce, st.Members.LearnedAt = most, now
 		}
 	}, func(st State) error { return r.e.Store.SaveState(s.firm, r.fence, st, nil) })
 }
@@ -1214,9 +1217,20 @@ func (s *memberSync) succeed(changes []memberChange, removing bool, began time.T
 
 // refuse records membership changes that the target refused, or for which it failed again. But if
 // the target no longer shows a single member, whose account ended or whose earlier removal may have
-// been carried out, the removal counts as done.
+// been carried out, the removal counts as done. An addition counts as done if an earlier request may
+// have carried it out and the target shows the member.
 func (s *memberSync) refuse(changes []memberChange, removing bool, te *TargetError, began time.Time) error {
-	if c := changes[0]; removing && len(changes) == 1 && (c.Unsure || c.Link.usableAccountID() == "") {
+	isAbsent := false // whether the target says that it does not have the new member
+	if c := changes[0]; !removing && len(changes) == 1 && te.Kind != Transient && (c.Unsure || c.mayHaveHappened) {
+		has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id)
+		if err == nil && has {
+			done := []MemberOutcome{{Member: c.Member, Turn: c.Turn, Has: c.id}}
+			s.planned.mark(done, removing, PlanSent, "")
+			return s.record(done, nil)
+		}
+		isAbsent = err == nil
+	}
+	if c := changes[0]; removing && len(changes) == 1 && (c.Unsure || c.mayHaveHappened || c.Link.usableAccountID() == "") {
 		has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id)
 		isUnknown := err != nil && !unanswered(err) && c.Link.usableAccountID() == "" // the target cannot be asked
 		if err == nil && !has || isUnknown && (te.Kind == NotFound || c.Link == nil && te.Kind != Transient) {
@@ -1229,8 +1243,9 @@ func (s *memberSync) refuse(changes []memberChange, removing bool, te *TargetErr
 	s.isBroken = s.isBroken || te.Kind == Transient
 	out := make([]MemberOutcome, len(changes))
 	for i, c := range changes {
-		out[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Refused: te.Detail, Unsure: te.Kind == Transient}
-		if removing || te.Kind == Transient { // after a failure, the account may be a member already
+		mayBeMember := te.Kind == Transient || !removing && !isAbsent && (c.Unsure || c.mayHaveHappened)
+		out[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Refused: te.Detail, Unsure: mayBeMember}
+		if removing || mayBeMember {
 			out[i].Has = c.id
 		}
 	}

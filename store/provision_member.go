@@ -156,15 +156,10 @@ func (t jobTx) recheckMoved(ctx context.Context, o provision.Outcome) error {
 	if !o.AccountMoved || t.hasNoRelations {
 		return nil
 	}
-	if err := t.exec(ctx, `
-		update job_member
-		set turn = turn + 1,
-			cause = case when $4 = 1 then '' when turn = done then $5 else cause end,
-			takes = case when $4 = 1 then 1 when turn = done then 0 else takes end,
-			verdict = case when $4 = 1 then 'ready' else verdict end,
-			reason = case when $4 = 1 then '' else reason end
-		where directory = $1 and app = $2 and `+isMember("$3"), o.ObjectID, boolToInt(o.SkipsGuard), o.Cause); err != nil {
-		return err
+	if o.TakesAccountOf != "" { // the account may be in groups in which only its former person is
+		if err := t.recheckRelations(ctx, o.TakesAccountOf, o.Cause, false); err != nil {
+			return err
+		}
 	}
 	for _, group := range o.MemberOf {
 		if err := t.exec(ctx, `
@@ -172,18 +167,34 @@ func (t jobTx) recheckMoved(ctx context.Context, o provision.Outcome) error {
 			select $1, $2, $3, $4, 2
 			from job_link
 			where directory = $1 and app = $2 and object_id = $3
-			on conflict (directory, app, group_id, member) do update
-			set turn = job_member.turn + 1`, group, o.ObjectID); err != nil {
+			on conflict do nothing`, group, o.ObjectID); err != nil {
 			return err
 		}
 	}
-	if err := t.listGroupMembers(ctx, groupsWithMember, o.ObjectID); err != nil {
+	return t.recheckRelations(ctx, o.ObjectID, o.Cause, o.SkipsGuard)
+}
+
+// recheckRelations puts the memberships of the groups that contain an object, and the people who
+// refer to the object, on the work list. Memberships without unfinished work get the cause. If
+// skipsGuard is true, the guard need not judge memberships that end.
+func (t jobTx) recheckRelations(ctx context.Context, objectID, cause string, skipsGuard bool) error {
+	if err := t.exec(ctx, `
+		update job_member
+		set turn = turn + 1,
+			cause = case when $4 = 1 then '' when turn = done then $5 else cause end,
+			takes = case when $4 = 1 then 1 when turn = done then 0 else takes end,
+			verdict = case when $4 = 1 then 'ready' else verdict end,
+			reason = case when $4 = 1 then '' else reason end
+		where directory = $1 and app = $2 and `+isMember("$3"), objectID, boolToInt(skipsGuard), cause); err != nil {
+		return err
+	}
+	if err := t.listGroupMembers(ctx, groupsWithMember, objectID); err != nil {
 		return err
 	}
 	return t.listReferences(ctx, `
 		select object_id
 		from job_link
-		where directory = $1 and app = $2 and refers = $6 and refers <> ''`, o.ObjectID)
+		where directory = $1 and app = $2 and refers = $6 and refers <> ''`, objectID)
 }
 
 // Memberships returns up to limit memberships of a group that must be sent. If the engine is still

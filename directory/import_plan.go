@@ -422,9 +422,9 @@ func (p *plan) mergeRows() {
 	}
 }
 
-// refuseSameBuiltNames refuses rows of one user that found this user only by a name that a template
-// built. If there are several rows, they may describe different people. It returns the remaining
-// rows.
+// refuseSameBuiltNames is for the case that several rows, list, describe the user q. It refuses each
+// of these rows that names the user only by a name that a template built, because this row may
+// describe another person. It returns the remaining rows.
 func refuseSameBuiltNames(q *knownUser, list []*plannedRow) []*plannedRow {
 	built := func(e *plannedRow) bool { return e.foundByName && e.row.BuiltFrom != "" }
 	first := slices.IndexFunc(list, built)

@@ -149,7 +149,7 @@ func (m *memory) people() []string {
 
 const keyColumns = "objectId,employeeId,userPrincipalName,department,accountEnabled"
 
-// line writes a row of keyColumns: "who employeeId name department enabled", "-" for an empty
+// fileLine writes a row of keyColumns: "who employeeId name department enabled", "-" for an empty
 // value.
 func fileLine(text string) string {
 	f := strings.Fields(text)

@@ -40,8 +40,8 @@ type refusalGroup struct {
 	name  string // the name of the events
 }
 
-// bucket tells how many rows of a group may still be written. The number grows with time up to a
-// limit.
+// bucket is a token bucket: it tells how many rows of a group may still be written. The number
+// grows with time up to a limit.
 type bucket struct {
 	used         int       // the number of rows that were written, reduced over time
 	usedAt       time.Time // the time at which used was last updated
@@ -91,7 +91,8 @@ func (r *Refused) Add(ctx context.Context, e Event) {
 	r.waiting = append(r.waiting, e)
 }
 
-// bucket returns the bucket of a group, refilled up to the time now.
+// bucket returns the token bucket of a group of refusals. If the group has none yet, bucket makes a
+// full one.
 func (r *Refused) bucket(c refusalGroup, now time.Time) *bucket {
 	if r.groups == nil {
 		r.groups = map[refusalGroup]*bucket{}

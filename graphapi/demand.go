@@ -33,14 +33,14 @@ type keyedValue struct {
 	Value   string `json:"value"`
 }
 
-// demandOutcome is the JSON in the Key of the answer.
+// demandOutcome is the JSON document that the member "key" of the answer has as a string.
 type demandOutcome struct {
 	Result  string         `json:"result"` // Success, Skipped or Failure
 	Details map[string]any `json:"details"`
 }
 
-// demandRecord is the JSON in the Value of the answer: a log entry in the form that Graph uses for
-// provisioning on demand.
+// demandRecord is the JSON document that the member "value" of the answer has as a string. It is a log
+// entry in the form that Graph uses for provisioning on demand.
 type demandRecord struct {
 	Action               string                       `json:"action"`
 	ChangeID             string                       `json:"changeId"`

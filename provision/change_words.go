@@ -10,14 +10,14 @@ import (
 
 // Limits of the sentence that describes a change in the audit trail.
 const (
-	wordedParts = 6   // how many parts of the mappings the sentence names
-	wordedPart  = 120 // the largest length of the words for the old or the new side of a part, in bytes
+	maxPartsNamed     = 6   // how many parts of the mappings the sentence names
+	maxPartWordsBytes = 120 // the largest length of the words for the old or the new side of a part, in bytes
 )
 
 // changeWords says in words how two schemas differ, for the audit trail and the list of versions.
 // It returns "" if only metadata differs.
 func changeWords(before, after *Schema) string {
-	return strings.Join(ChangeWords(before, after, wordedParts), "; ")
+	return strings.Join(ChangeWords(before, after, maxPartsNamed), "; ")
 }
 
 // ChangeWords says in words how two schemas differ. It returns a string for each part that differs.
@@ -166,8 +166,8 @@ func definitionWords(a AttributeDefinition) string {
 
 // clipWords shortens the words for one side of a change without splitting a character.
 func clipWords(words string) string {
-	if len(words) <= wordedPart {
+	if len(words) <= maxPartWordsBytes {
 		return words
 	}
-	return strings.ToValidUTF8(words[:wordedPart], "") + "…"
+	return strings.ToValidUTF8(words[:maxPartWordsBytes], "") + "…"
 }

@@ -22,7 +22,7 @@ type Concern struct {
 }
 
 // Concerns returns what a person has to decide or look at, the most urgent first. It returns nil if
-// the job needs nobody.
+// there is no such thing.
 func (r Report) Concerns() (list []Concern) {
 	if q := r.State.Quarantine; q != nil {
 		list = append(list, Concern{Kind: InQuarantine, Text: "In quarantine: " + q.Message, Since: q.Since})

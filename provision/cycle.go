@@ -48,7 +48,7 @@ func (r *run) workOneSlice(ctx context.Context) (next time.Time, err error) {
 		return r.quarantine(ctx, te)
 	}
 	r.noticeDomainChange()
-	if r.state.Phase == Idle || r.state.Quarantine != nil || !r.state.Searches.of(r.job) {
+	if r.state.Phase == Idle || r.state.Quarantine != nil || !r.state.Searches.isCurrentFor(r.job) {
 		if te := r.testUnlessPaused(ctx); te != nil {
 			if err := ctx.Err(); err != nil {
 				return time.Time{}, err
@@ -82,7 +82,7 @@ func (r *run) workOneSlice(ctx context.Context) (next time.Time, err error) {
 // target only asks for a pause of searches, and an earlier test has shown which attributes can be
 // searched. So leavers do not have to wait, because the engine needs no search for them.
 func (r *run) testUnlessPaused(ctx context.Context) *TargetError {
-	known := r.state.Searches.of(r.job) && r.state.Quarantine == nil
+	known := r.state.Searches.isCurrentFor(r.job) && r.state.Quarantine == nil
 	if known && !r.state.Pace.pausedUntil(SearchRequest, r.e.Now()).IsZero() {
 		return nil
 	}
@@ -253,7 +253,7 @@ type lookedUpTo struct {
 // reports a change, and the cycle that begins reads the rest.
 func (r *run) sourceChanged(ctx context.Context) (changed bool, upTo lookedUpTo, err error) {
 	upTo = lookedUpTo{watermark: r.state.Watermark, mark: r.state.Groups.Mark}
-	until := r.e.Now().Add(mostLookTime)
+	until := r.e.Now().Add(maxLookTime)
 	for more := true; more; {
 		c, err := r.source.Changes(ctx, r.job.Key.App, upTo.watermark, importPage)
 		if err != nil {
@@ -591,22 +591,22 @@ func (r *run) importNews(ctx context.Context) (found bool, err error) {
 }
 
 const (
-	mostLookTime   = 2 * time.Second // how long sourceChanged looks for changes that concern a job
-	importTime     = time.Second     // how long changesAfter reads further pages of changes
-	mostChangedIDs = 20 * importPage // when this many objects have changed, changesAfter reads no further page
+	maxLookTime   = 2 * time.Second // how long sourceChanged looks for changes that concern a job
+	maxImportTime = time.Second     // how long changesAfter reads further pages of changes
+	maxChangedIDs = 20 * importPage // when this many objects have changed, changesAfter reads no further page
 )
 
 // changesAfter reads the changes after a position, and combines several pages into one. An import
 // may change the same person many times, for example once for each group that the person joins. So
 // the person is put on the work list once, and not once for each page.
 func (r *run) changesAfter(ctx context.Context, at Cursor) (all Changed, err error) {
-	for until := r.e.Now().Add(importTime); ; {
+	for until := r.e.Now().Add(maxImportTime); ; {
 		c, err := r.source.Changes(ctx, r.job.Key.App, at, importPage)
 		if err != nil {
 			return Changed{}, fmt.Errorf("read changes: %w", err)
 		}
 		all.add(c)
-		if !c.More || c.Cursor == at || len(all.IDs) >= mostChangedIDs || !r.e.Now().Before(until) {
+		if !c.More || c.Cursor == at || len(all.IDs) >= maxChangedIDs || !r.e.Now().Before(until) {
 			return all, nil
 		}
 		at = c.Cursor

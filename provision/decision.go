@@ -10,8 +10,8 @@ type decision interface{ isDecision() }
 type skip struct {
 	code, reason, advice string
 	pair                 pair
-	absence              absence // whether to look for an account once a day from now on
-	reporting            telling // where the skip is reported
+	absence              absence    // whether to look for an account once a day from now on
+	report               skipReport // where the skip is reported
 }
 
 // create is the decision to create an account for the object.
@@ -111,13 +111,13 @@ const (
 	noneNeeded                // the engine need not look for an account
 )
 
-// telling says where a skip is reported.
-type telling int
+// skipReport says where a skip is reported.
+type skipReport int
 
 const (
-	logged  telling = iota // the skip is in the log
-	counted                // the cycle counts the skip and shows it to people who watch, but does not log it
-	silent                 // the skip is not reported
+	logged  skipReport = iota // the skip is in the log
+	counted                   // the cycle counts the skip and shows it to people who watch, but does not log it
+	silent                    // the skip is not reported
 )
 
 // memory holds all data that the job has stored about an object. It holds no data of the source or
@@ -153,7 +153,7 @@ func settle(d decision, r result, known memory, now time.Time) Outcome {
 	case skip:
 		o.setLink(d.pair)
 		o.DropFail = true
-		o.remembersAbsence(d.absence, known)
+		o.setAbsence(d.absence, known)
 	case fail:
 		o.setLink(d.pair)
 		o.Escrow, o.Awaits = escrow(d.problem, known, now), d.awaits
@@ -169,7 +169,7 @@ func settle(d decision, r result, known memory, now time.Time) Outcome {
 	if o.Link != nil {
 		o.Link.Updated = now
 		if !o.Link.missing() {
-			o.remembersAbsence(noneNeeded, known)
+			o.setAbsence(noneNeeded, known)
 		}
 	}
 	o.DropOp = o.DropOp && known.Op != nil
@@ -184,7 +184,7 @@ func (o *Outcome) addResult(d decision, r result, known memory, now time.Time) {
 	case doneResult:
 		o.setLink(r.pair)
 		o.DropFail, o.DropOp = true, o.DropOp || isCreate
-		o.remembersAbsence(noneNeeded, known)
+		o.setAbsence(noneNeeded, known)
 		if p, updated := d.(patch); updated {
 			o.addRest(p.decisionAboutRest, known, now)
 		}
@@ -240,8 +240,8 @@ func (o *Outcome) setLink(p pair) {
 	}
 }
 
-// remembersAbsence sets whether the store remembers that the object has no account.
-func (o *Outcome) remembersAbsence(a absence, known memory) {
+// setAbsence sets whether the store remembers that the object has no account.
+func (o *Outcome) setAbsence(a absence, known memory) {
 	switch {
 	case a == noAccount && !known.Unmatched:
 		yes := true

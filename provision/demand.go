@@ -338,7 +338,7 @@ func (r *run) workOnDemand(ctx context.Context) error {
 	if err := r.connect(); err != nil {
 		return err
 	}
-	if r.state.Quarantine != nil || !r.state.Searches.of(r.job) {
+	if r.state.Quarantine != nil || !r.state.Searches.isCurrentFor(r.job) {
 		if err := r.test(ctx); err != nil {
 			return err
 		}

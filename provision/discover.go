@@ -249,8 +249,8 @@ func (s *discoverer) listAccounts(ctx context.Context) error {
 	return s.save(ctx, batch)
 }
 
-// nextAccounts reads the next page of the list of accounts. It asks for the last account of the page
-// before once more. If the new page does not begin with that account, moved is true: accounts have
+// nextAccounts reads the next page of the list of accounts. It begins the page with the last account
+// of the previous page. If the answer does not begin with that account, moved is true: accounts have
 // come, gone or moved, and one between the two pages may be missing.
 func (s *discoverer) nextAccounts(ctx context.Context) (page ObjectPage, moved bool, err error) {
 	at := &s.d.Progress
@@ -320,7 +320,7 @@ func (s *discoverer) matchUsers(ctx context.Context) error {
 			}
 		}
 		if attribute != "" && u.object.Deleted.IsZero() {
-			s.d.Progress.share(hash, attribute, u.assigned)
+			s.d.Progress.rememberShared(hash, attribute, u.assigned)
 		}
 	}
 	s.d.Users += len(page)
@@ -333,8 +333,8 @@ func (s *discoverer) matchUsers(ctx context.Context) error {
 	return s.save(ctx, batch)
 }
 
-// share remembers a user's value that too many accounts have.
-func (p *DiscoveryProgress) share(hash int64, attribute string, assigned bool) {
+// rememberShared remembers a user's value that too many accounts have.
+func (p *DiscoveryProgress) rememberShared(hash int64, attribute string, assigned bool) {
 	if p.Shared == nil {
 		p.Shared = map[int64]SharedValue{}
 	}

@@ -101,19 +101,19 @@ type MatchingAttribute struct {
 // DiscoveryProgress says where the next step of a discovery continues.
 type DiscoveryProgress struct {
 	Phase     discoveryPhase `json:"phase"`
-	Settings  string         `json:"settings"` // the [run.discoverySettings] with which the discovery began
-	Previous  string         `json:"previous"` // the id of the previous complete discovery; "" if there is none
-	Position  Cursor         `json:"position"` // the newest position of the directory's changes when the discovery began
-	Start     int            `json:"start"`    // the index of the next account to list, from 1
-	Length    int            `json:"length"`   // the value of Start at the end of the first pass
-	Pass      int            `json:"pass"`     // how many times the list was read from its beginning
-	Repeats   int            `json:"repeats"`  // how many pages in a row contained no new account
-	After     string         `json:"after"`    // the last id of the previous page, in phases that go through ids
-	Unmatched int            `json:"unmatched"`
-	Failures  int            `json:"failures"` // how many requests in a row have failed
-	Unread    int            `json:"unread"`   // users whose matching values could not be computed
-	Moved     bool           `json:"moved"`    // whether accounts came, went or moved since the list was begun
-	Last      string         `json:"last"`     // the id of the last account of the previous page
+	Settings  string         `json:"settings"`  // the [run.discoverySettings] with which the discovery began
+	Previous  string         `json:"previous"`  // the id of the previous complete discovery; "" if there is none
+	Position  Cursor         `json:"position"`  // the newest position of the directory's changes when the discovery began
+	Start     int            `json:"start"`     // the index of the next account to list, from 1
+	Length    int            `json:"length"`    // the value of Start at the end of the first pass
+	Pass      int            `json:"pass"`      // how many times the list was read from its beginning
+	Repeats   int            `json:"repeats"`   // how many pages in a row contained no new account
+	After     string         `json:"after"`     // the last id of the previous page, in phases that go through ids
+	Unmatched int            `json:"unmatched"` // how many accounts that no user matches have been read
+	Failures  int            `json:"failures"`  // how many requests in a row have failed
+	Unread    int            `json:"unread"`    // users whose matching values could not be computed
+	Moved     bool           `json:"moved"`     // whether accounts came, went or moved since the list was begun
+	Last      string         `json:"last"`      // the id of the last account of the previous page
 	// Miscounts is true if the list shows more accounts than the application says that it has. Some
 	// applications count only the accounts of the page.
 	Miscounts bool `json:"miscounts,omitempty"`
@@ -249,7 +249,7 @@ type DiscoveredKey struct {
 // DiscoveredMatch is a match, or a near match, of an account.
 type DiscoveredMatch struct {
 	Account string
-	Near    bool
+	Near    bool // whether the user only nearly matches the account
 	IdentityMatch
 }
 

@@ -11,8 +11,8 @@ type Count func(n int, one, several string) string
 
 // Limits on how much of an effect the sentences mention.
 const (
-	wordedReasons  = 8 // how many attributes, or clauses, are mentioned
-	wordedExamples = 3 // how many examples are mentioned for an attribute
+	maxReasonsNamed  = 8 // how many attributes, or clauses, are mentioned
+	maxExamplesNamed = 3 // how many examples are mentioned for an attribute
 )
 
 // ValueSentences returns sentences about how a change affects the values at an application.
@@ -29,7 +29,7 @@ func (e Effect) valueSentences(app string, of nouns, count Count) []string {
 		said = append(said, count(e.Changed, of.one+" in scope gets", of.several+" in scope get")+" other values at "+app+".")
 	}
 	for i, a := range e.Attributes {
-		if i == wordedReasons {
+		if i == maxReasonsNamed {
 			said = append(said, fmt.Sprintf("%s.", count(len(e.Attributes)-i, "more attribute changes", "more attributes change")))
 			break
 		}
@@ -109,7 +109,7 @@ func (e Effect) sentences(app string, of nouns, count Count) []string {
 func reasonWords(reasons []ClauseEffect, count Count, one, several string) []string {
 	var said []string
 	for i, r := range reasons {
-		if i == wordedReasons {
+		if i == maxReasonsNamed {
 			said = append(said, fmt.Sprintf("And for %s.", count(len(reasons)-i, "more reason", "more reasons")))
 			break
 		}
@@ -127,7 +127,7 @@ func peopleWords(people []Person) string {
 }
 
 func exampleWords(examples []ValueExample) string {
-	words := make([]string, min(wordedExamples, len(examples)))
+	words := make([]string, min(maxExamplesNamed, len(examples)))
 	for i := range words {
 		x := examples[i]
 		words[i] = x.Name + ": " + shownValue(x.Before) + " → " + shownValue(x.After)

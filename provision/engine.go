@@ -225,11 +225,11 @@ func (r *run) connect() error {
 // attributes by which the target could not be searched before.
 func (r *run) test(ctx context.Context) error {
 	var known, cases []Searchable
-	again := r.state.Searches.of(r.job)
+	again := r.state.Searches.isCurrentFor(r.job)
 	switch {
 	case again:
 		cases = r.state.Searches.All
-	case r.job.Searches.of(r.job):
+	case r.job.Searches.isCurrentFor(r.job):
 		cases = r.job.Searches.All
 	}
 	if r.state.Ready && again {

@@ -38,12 +38,12 @@ type pass struct {
 	peopleFullyRefused atomic.Int32 // for how many people in a row the target refused every change
 	unshown            atomic.Int64 // how many successful answers did not show the effect of the request, because they had no body
 	goroutines         goroutines
-	firstCheckLock     lock        // held while the first answer without a body is checked
-	answersAreProved   atomic.Bool // whether a read has shown that the target does what its answers say
-	anAnswerWasFalse   atomic.Bool // whether a read has shown that a successful answer was false
-	ownForms           sync.Map    // the attributes for which the target keeps its own value or shows none, as creates have shown; the keys are target attributes
-	former             formerMappings
-	currentMapping     *mapping // the mapping that is in force, if this pass works with an earlier version; otherwise nil
+	firstCheckLock     lock           // held while the first answer without a body is checked
+	answersAreProved   atomic.Bool    // whether a read has shown that the target does what its answers say
+	anAnswerWasFalse   atomic.Bool    // whether a read has shown that a successful answer was false
+	ownForms           sync.Map       // the attributes for which the target keeps its own value or shows none, as creates have shown; the keys are target attributes
+	former             formerMappings // the passes that work with earlier versions of the mappings
+	currentMapping     *mapping       // the mapping that is in force, if this pass works with an earlier version; otherwise nil
 }
 
 // work holds the data of one person or group during the steps of the evaluation and the export.
@@ -101,9 +101,9 @@ func newDoubts(ids []string, sent map[string]time.Time) *doubts {
 	return d
 }
 
-// of returns when an update with unknown outcome was sent for the object. doubted is false if there
+// find returns when an update with unknown outcome was sent for the object. doubted is false if there
 // is no such update.
-func (d *doubts) of(id string) (sent time.Time, doubted bool) {
+func (d *doubts) find(id string) (sent time.Time, doubted bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	sent, doubted = d.sent[id]
@@ -159,7 +159,7 @@ func (p *pass) begin(object *Object, known Pending, now time.Time) (*work, map[s
 	w := &work{
 		p: p, known: memory{Pending: known}, started: now, m: p.m, link: known.Link, result: unsentResult{},
 	}
-	w.unknownSince, w.doubted = p.doubt.of(known.ObjectID)
+	w.unknownSince, w.doubted = p.doubt.find(known.ObjectID)
 	w.entry = p.newEntry(known)
 	p.importObject(w, object)
 	w.known.name = w.name()
@@ -312,7 +312,7 @@ func (p *pass) leaveAlone(w *work) decision {
 	s := w.skip("NotEffectivelyEntitled", "The person is not in scope and has no account through this job.", "")
 	s.absence = noneNeeded
 	if !w.assigned {
-		s.reporting = silent
+		s.report = silent
 	}
 	return s
 }
@@ -498,7 +498,7 @@ func (p *pass) decideUnmatched(ctx context.Context, w *work, attributes map[stri
 			"Add the person at the application, or tick Create if it supports that. They are looked up again when they change, and once a day.")
 		s.absence = noAccount
 		if w.known.Why == ByAbsence && w.known.Unmatched {
-			s.reporting = silent // a daily search that finds nothing again needs no report
+			s.report = silent // a daily search that finds nothing again needs no report
 		}
 		return s, nil
 	case len(l.skipped) > 0:
@@ -735,7 +735,7 @@ func (p *pass) decideGone(ctx context.Context, w *work, attributes map[string]an
 		// The person was unassigned earlier and deleted later, so the job no longer manages the
 		// account and sends nothing.
 		s := w.skip("NotEffectivelyEntitled", "The person is deleted and has no account through this job.", "")
-		s.absence, s.reporting = noneNeeded, silent
+		s.absence, s.report = noneNeeded, silent
 		if w.link != nil {
 			s.pair = forget{}
 		}
@@ -778,7 +778,7 @@ func (w *work) skip(code, reason, advice string) skip {
 func (w *work) skipUpdate(code, reason, advice string) skip {
 	s := w.skip(code, reason, advice)
 	if w.known.Why == ByAbsence && w.link.missing() {
-		s.reporting = silent
+		s.report = silent
 	}
 	s.pair = w.pairAfter(false, nil)
 	return s
@@ -795,11 +795,11 @@ func (w *work) skipRedundant() skip {
 	}
 	switch {
 	case w.rereadsHeld() && w.m.heldBy(w.ledgerAfter(nil, nil)) != "":
-		s.reporting = silent // the account is still blocked, which the log already says
+		s.report = silent // the account is still blocked, which the log already says
 	case before != nil && before.State == Released && w.disabledState() == Released && !w.entitled():
-		s.reporting = silent // the job no longer manages the account of this person, so no entry is needed
+		s.report = silent // the job no longer manages the account of this person, so no entry is needed
 	case w.known.Why == ByCycle && before != nil && !before.missing() && w.known.Escrow == nil && advice == "":
-		s.reporting = counted // an initial cycle looks at everyone; an unchanged object needs no entry
+		s.report = counted // an initial cycle looks at everyone; an unchanged object needs no entry
 	}
 	s.pair = w.pairAfter(true, nil)
 	return s

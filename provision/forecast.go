@@ -130,7 +130,7 @@ func (f *forecast) add(w *work) error {
 	if !onHold {
 		f.recordConsequence(c)
 	}
-	if s, skipped := w.decision.(skip); skipped && s.reporting == silent {
+	if s, skipped := w.decision.(skip); skipped && s.report == silent {
 		f.report.add(o)
 		return nil
 	}

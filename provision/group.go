@@ -145,9 +145,9 @@ func (r *run) testGroups(ctx context.Context) error {
 // made with the current settings.
 func (r *run) knownGroupCases() []Searchable {
 	switch s := r.state.Groups.Searches; {
-	case s.of(r.job):
+	case s.isCurrentFor(r.job):
 		return s.All
-	case r.job.Searches.of(r.job):
+	case r.job.Searches.isCurrentFor(r.job):
 		return r.job.Searches.Groups
 	}
 	return nil
@@ -212,8 +212,8 @@ func (p *pass) passFor(object *Object, known Pending) *pass {
 
 // leaveGroup returns the work of a group that is skipped, because groups are not provisioned now.
 func (p *pass) leaveGroup(known Pending, object *Object) *work {
-	w := &work{p: p, known: memory{Pending: known}, m: p.m, link: known.Link, result: unsentResult{}, decision: skip{reporting: silent}}
-	w.unknownSince, w.doubted = p.doubt.of(known.ObjectID) // what is not known about the group stays unknown
+	w := &work{p: p, known: memory{Pending: known}, m: p.m, link: known.Link, result: unsentResult{}, decision: skip{report: silent}}
+	w.unknownSince, w.doubted = p.doubt.find(known.ObjectID) // what is not known about the group stays unknown
 	if object != nil {
 		w.object = *object
 	}
@@ -239,7 +239,7 @@ func (p *pass) decideGroup(ctx context.Context, w *work, attributes map[string]a
 			released.State = Released
 			s.pair = remember{released}
 		} else {
-			s.reporting = silent
+			s.report = silent
 		}
 		return s, nil
 	}
@@ -303,7 +303,7 @@ func (r *run) importGroupNews(ctx context.Context) (found bool, err error) {
 	}
 	var listed []Listed
 	from, rows, more := at, 0, true
-	for until := r.e.Now().Add(importTime); more && rows < importPage && r.e.Now().Before(until); {
+	for until := r.e.Now().Add(maxImportTime); more && rows < importPage && r.e.Now().Before(until); {
 		c, err := r.groups.source.GroupChanges(ctx, r.job.Key.App, at, importPage)
 		if err != nil {
 			return false, fmt.Errorf("read changes of groups: %w", err)

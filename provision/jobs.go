@@ -845,7 +845,7 @@ func (j *Jobs) Report(ctx context.Context, k Key) (Report, error) {
 	}
 	r.setOldest(j.Now(), orDefault(j.LeaverPatience, DefaultLeaverPatience))
 	searches := state.Searches
-	if !searches.of(job) || job.Searches.of(job) && job.Searches.At.After(searches.At) {
+	if !searches.isCurrentFor(job) || job.Searches.isCurrentFor(job) && job.Searches.At.After(searches.At) {
 		searches = job.Searches
 	}
 	if m, err := job.Schema.GroupMapping(); err == nil && m.Enabled {

@@ -97,7 +97,7 @@ func (r *run) list(ctx context.Context, why Why, ids []string, objects map[strin
 // objects reads the objects with these ids from the source. It leaves out purged objects.
 func (r *run) objects(ctx context.Context, ids []string) (map[string]*Object, error) {
 	found := make(map[string]*Object, len(ids))
-	for page := range slices.Chunk(ids, mostTogether) {
+	for page := range slices.Chunk(ids, maxObjectsPerRead) {
 		read, err := r.source.Objects(ctx, r.job.Key.App, page)
 		if err != nil {
 			return nil, fmt.Errorf("read objects: %w", err)

@@ -147,7 +147,7 @@ func (w *work) skipMissing(mayCreate bool) skip {
 		s.absence = noAccount
 	}
 	if w.known.Why == ByAbsence && before != nil && before.State == Gone {
-		s.reporting = silent
+		s.report = silent
 	}
 	l := *w.link
 	l.State = state

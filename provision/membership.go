@@ -58,7 +58,7 @@ type MembersWork struct {
 	After          string       // the object id of the last member that was read
 	NoneRemembered bool         // whether no membership after that member is remembered
 	Open           []Membership // the memberships that still have to be sent or checked
-	Other          string       // the account id of an acknowledged member that stays; "" if there is none
+	Other          string       // the account id of any member that the target has acknowledged and that needs no change; "" if there is none
 	Refused        int          // how many memberships the target refused the last time, and that have not changed since
 }
 
@@ -223,7 +223,7 @@ type memberSync struct {
 	budget      int             // how many more refused requests may be divided before the next success
 	isShown     bool            // whether the target has shown the group in this run
 	isBroken    bool            // whether the target failed for a membership, instead of refusing it
-	other       string          // the account id of a member that stays; "" if there is none
+	other       string          // the account id of any member that stays in the group; "" if there is none
 	groupIsGone bool            // whether the target no longer knows the group
 	page        *readMembers    // the page of the group's members that was read last; nil if there is none
 	isNewPage   bool            // whether the members of that page are sent before they are remembered
@@ -882,7 +882,7 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 	if !proves {
 		return nil
 	}
-	s.l.memo.provedMembers(removing, now)
+	s.l.memo.recordMemberProof(removing, now)
 	if removing && !s.isProved(true) {
 		switch ended, err := s.mayHaveEnded(sample[0].Member); {
 		case err != nil:
@@ -902,8 +902,8 @@ func (s *memberSync) check(changes []memberChange, removing bool) *TargetError {
 // delete the account.
 func (s *memberSync) mayHaveEnded(member string) (bool, error) {
 	p := s.l.p.groups
-	_, doubted := p.doubt.of(member)
-	_, closing := p.closing.of(member)
+	_, doubted := p.doubt.find(member)
+	_, closing := p.closing.find(member)
 	if doubted || closing {
 		return true, nil
 	}

@@ -151,7 +151,8 @@ func (s *memberSync) runPlanned(ctx context.Context) (done bool, err error) {
 	return true, nil
 }
 
-// findOther looks for a member that stays, see memberSync.other.
+// findOther sets s.other to the account of a member that stays in the group, if there is such a
+// member.
 func (s *memberSync) findOther(ctx context.Context) error {
 	r := s.l.r
 	for after := ""; ; {

@@ -147,7 +147,7 @@ func eachLeaver(ctx context.Context, store Store, source Source, job Job, visit 
 	}
 	after := ""
 	for {
-		ids, err := store.LinkedIDs(ctx, job.Key, "", after, mostTogether)
+		ids, err := store.LinkedIDs(ctx, job.Key, "", after, maxObjectsPerRead)
 		if err != nil {
 			return err
 		}
@@ -156,7 +156,7 @@ func eachLeaver(ctx context.Context, store Store, source Source, job Job, visit 
 			return err
 		}
 		visit(len(ids), leavers)
-		if len(ids) < mostTogether {
+		if len(ids) < maxObjectsPerRead {
 			return nil
 		}
 		after = ids[len(ids)-1]

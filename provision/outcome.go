@@ -128,12 +128,12 @@ func (w *work) conclude(now time.Time, cycle string) Outcome {
 	}
 	s, skipped := w.decision.(skip)
 	if w.known.Why == ByDemand {
-		s.reporting = logged // the administrator who asked for this waits for the result
+		s.report = logged // the administrator who asked for this waits for the result
 	}
-	if !o.Postpone.IsZero() && !isDone(w.result) || skipped && s.reporting == silent {
+	if !o.Postpone.IsZero() && !isDone(w.result) || skipped && s.report == silent {
 		return o
 	}
-	o.Entry, o.OnlyShown = w.completeLogEntry(now, cycle), skipped && s.reporting == counted
+	o.Entry, o.OnlyShown = w.completeLogEntry(now, cycle), skipped && s.report == counted
 	return o
 }
 

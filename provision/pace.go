@@ -75,15 +75,15 @@ const (
 	maxTrial = 20 * time.Second
 )
 
-// pacer decides when requests to a target may begin. Each kind of request has a width, which grows
-// while requests succeed and is halved when the target asks for a pause. After its first pause, the
-// target also has a rate for all kinds: the requests per second that it accepted. Among waiting
-// requests, the most urgent lane goes first.
+// pacer decides when requests to a target may begin. Each kind of request has a width: the number of
+// requests that may run at the same time. The width grows while requests succeed, and is halved when
+// the target asks for a pause. After its first pause, the target also has a rate for all kinds: the
+// requests per second that it accepted. Among waiting requests, the most urgent lane goes first.
 type pacer struct {
 	now          func() time.Time
 	after        func(time.Duration) <-chan time.Time
 	end          time.Time // the time after which no request begins
-	maxWidth     float64   // the greatest width of a kind of request
+	maxWidth     float64   // how many requests of one kind may run at the same time, at most
 	onWaitChange func()    // called when a request begins to wait or ends waiting; may be nil
 	// stopped reports whether the run was stopped, so that no further request may begin. It may be
 	// nil.
@@ -113,7 +113,7 @@ type gate struct {
 	KindPace
 	waiting int           // how many requests wait
 	running int           // how many requests are running
-	halved  time.Time     // when the width was last halved; zero if it was not
+	halved  time.Time     // when Width was last halved; zero if it was not
 	fastest time.Duration // the shortest time that a request took
 	refusal *TargetError  // the last refusal
 }
@@ -201,8 +201,8 @@ func (p Pace) pausedUntil(kind Request, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// pausing returns a copy of the pace with a pause for one kind of request, and half the width for
-// it.
+// pausing returns a copy of the pace in which one kind of request pauses until a time, and in which
+// half as many requests of this kind as before may run at the same time.
 func (p Pace) pausing(kind Request, until time.Time) Pace {
 	kinds := maps.Clone(p.Kinds)
 	if kinds == nil {

@@ -876,17 +876,19 @@ type memo struct {
 	newKeysPruned     time.Time                  // when old values were last removed from newKeys
 }
 
-// memberProofTime is how long a proof of a change of members lasts. Then the next change is checked
-// again.
+// memberProofTime is how long the engine trusts that the target carries out changes of members, after
+// it has checked one change. When that time is over, it checks the next change too.
 const memberProofTime = 10 * time.Minute
 
-func (m *memo) provedMembers(removing bool, now time.Time) {
+// recordMemberProof records that the target has carried out an addition or a removal of members.
+func (m *memo) recordMemberProof(removing bool, now time.Time) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.membersProved[indexOf(removing)] = now
 }
 
-// hasProvedMembers reports whether a proof of an addition or a removal of members still lasts.
+// hasProvedMembers reports whether the target has carried out an addition or a removal of members
+// less than memberProofTime ago.
 func (m *memo) hasProvedMembers(removing bool, now time.Time) bool {
 	m.mu.Lock()
 	defer m.mu.Unlock()

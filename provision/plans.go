@@ -307,7 +307,8 @@ func (j Job) settingsOfPlans() string {
 	return settings
 }
 
-// secondApprovalMark is the end of the settings of a plan that a second operator must approve.
+// secondApprovalMark is added at the end of StoredPlan.Settings if a second operator must approve the
+// plan.
 const secondApprovalMark = " second approval"
 
 // NeedsSecondApproval reports whether only an operator other than the one who made the plan can
@@ -450,7 +451,7 @@ func (e *Engine) nameMembers(ctx context.Context, k Key, rows []PlannedRow, limi
 		return fmt.Errorf("open directory of %s: %w", k, err)
 	}
 	names := map[string]string{}
-	for page := range slices.Chunk(ids, mostTogether) {
+	for page := range slices.Chunk(ids, maxObjectsPerRead) {
 		found, err := source.Objects(ctx, k.App, page)
 		if err != nil {
 			return fmt.Errorf("read objects: %w", err)
@@ -809,7 +810,7 @@ func (w *work) keepOnlyCreated() {
 		return
 	}
 	s := w.skip("PlannedCreateFound", "The account that the plan created was found and linked. What changed after the plan was made is not sent by the plan.", "")
-	s.pair, s.reporting = remember{*w.link}, logged
+	s.pair, s.report = remember{*w.link}, logged
 	w.decision = s
 }
 

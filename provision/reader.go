@@ -27,8 +27,8 @@ type ask struct {
 	done   chan struct{} // closed when object and err are set
 }
 
-// mostTogether is the largest number of objects in one read.
-const mostTogether = 100
+// maxObjectsPerRead is the largest number of objects in one read.
+const maxObjectsPerRead = 100
 
 // read returns an object, or nil if the source no longer has it. The source is read after the call,
 // so the object has every change that was made before.
@@ -57,7 +57,7 @@ func (r *reader) serve(ctx context.Context) {
 	for {
 		r.goroutines.yield() // workers that are about to ask for objects too then share this read
 		r.mu.Lock()
-		batch := r.asks[:min(len(r.asks), mostTogether)]
+		batch := r.asks[:min(len(r.asks), maxObjectsPerRead)]
 		r.asks = r.asks[len(batch):]
 		r.reading = len(batch) > 0
 		r.mu.Unlock()

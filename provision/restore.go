@@ -21,12 +21,12 @@ type restore struct {
 
 // formerValue is the value that an attribute had before.
 type formerValue struct {
-	path    string  // the target attribute
-	before  any     // the value; nil if there was none
-	now     any     // the value that the account must have now; used only for a planned operation
-	wrote   *string // the value that the job wrote, as the log shows it; nil if it removed the value
-	problem string  // why the value is not known; "" if it is
-	later   string  // says that provisioning changed the attribute again since; "" if it did not
+	path        string  // the target attribute
+	before      any     // the value; nil if there was none
+	now         any     // the value that the account must have now; used only for a planned operation
+	wrote       *string // the value that the job wrote, as the log shows it; nil if it removed the value
+	problem     string  // why the value is not known; "" if it is
+	laterChange string  // says that provisioning changed the attribute again since; "" if it did not
 }
 
 // newRestore returns what a planned operation restores.
@@ -117,7 +117,7 @@ func (r *restore) changedLater(e LogEntry) {
 	}
 	for _, m := range e.Modified {
 		if i := r.indexOfPath(m.DisplayName); i >= 0 {
-			r.values[i].later = "provisioning changed it again since, at " + e.ActivityTime.UTC().Format("2006-01-02 15:04 UTC")
+			r.values[i].laterChange = "provisioning changed it again since, at " + e.ActivityTime.UTC().Format("2006-01-02 15:04 UTC")
 		}
 	}
 }
@@ -287,8 +287,8 @@ func (p *pass) formerValues(w *work, back *restore) (changes []Change, meanwhile
 		if row.agreesWithLedger(toLedgerValue(now), toLedgerValue(before)) {
 			continue
 		}
-		if v.later != "" {
-			keep(v.path, v.later)
+		if v.laterChange != "" {
+			keep(v.path, v.laterChange)
 			continue
 		}
 		if !row.isAsWritten(toLedgerValue(now), v, w.link.Wrote[v.path], back.planned) {

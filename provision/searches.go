@@ -75,8 +75,8 @@ func (j Job) connection() string {
 	return fmt.Sprintf("%d.%d.%d", j.ForgetLinks, j.TryNow, j.LookAtAll)
 }
 
-// of reports whether the tests were made with the current settings of the job.
-func (s *Searches) of(j Job) bool { return s != nil && s.For == j.connection() }
+// isCurrentFor reports whether the tests were made with the settings that the job has now.
+func (s *Searches) isCurrentFor(j Job) bool { return s != nil && s.For == j.connection() }
 
 // notes returns a sentence for each test of users that failed, and for each attribute for which the
 // target compares case.

@@ -217,11 +217,11 @@ func (r *run) evaluateUnmanaged(ctx context.Context, p *pass, account string, kn
 		p: p, known: memory{Pending: known}, started: now, m: p.m, result: unsentResult{}, unmanaged: true, entry: p.newEntry(known),
 		link: &Link{ObjectID: known.ObjectID, TargetID: account, State: Active, Kind: p.m.kind, Since: now},
 	}
-	w.unknownSince, w.doubted = p.doubt.of(known.ObjectID)
+	w.unknownSince, w.doubted = p.doubt.find(known.ObjectID)
 	w.identify(account)
 	w.entry.SourceIdentity = Identity{DisplayName: account, Type: "Account"}
 	if known.Disable == nil && known.Restore == nil {
-		w.decision = skip{reporting: silent}
+		w.decision = skip{report: silent}
 		return w, nil
 	}
 	var err error

@@ -236,13 +236,13 @@ func asFloat(v any) (float64, bool) {
 // The precedence of the operators, from low to high. String uses it to decide where parentheses are
 // needed.
 const (
-	levelOr = iota
-	levelAnd
-	levelFactor
+	orPrecedence = iota
+	andPrecedence
+	factorPrecedence
 )
 
 // String returns the filter as text. Parsing this text gives the same tree.
-func (f *Filter) String() string { return string(f.Root.appendText(nil, levelOr)) }
+func (f *Filter) String() string { return string(f.Root.appendText(nil, orPrecedence)) }
 
 // appendBinary appends "left word right". It adds parentheses if the parent operator binds tighter.
 func appendBinary(b []byte, left, right Node, word string, level, parent int) []byte {
@@ -259,16 +259,16 @@ func appendBinary(b []byte, left, right Node, word string, level, parent int) []
 }
 
 func (n Or) appendText(b []byte, parent int) []byte {
-	return appendBinary(b, n.Left, n.Right, " or ", levelOr, parent)
+	return appendBinary(b, n.Left, n.Right, " or ", orPrecedence, parent)
 }
 
 func (n And) appendText(b []byte, parent int) []byte {
-	return appendBinary(b, n.Left, n.Right, " and ", levelAnd, parent)
+	return appendBinary(b, n.Left, n.Right, " and ", andPrecedence, parent)
 }
 
 func (n Not) appendText(b []byte, _ int) []byte {
 	b = append(b, "not ("...)
-	b = n.Node.appendText(b, levelOr)
+	b = n.Node.appendText(b, orPrecedence)
 	return append(b, ')')
 }
 
@@ -287,6 +287,6 @@ func (c Compare) appendText(b []byte, _ int) []byte {
 func (n ValuePath) appendText(b []byte, _ int) []byte {
 	b = append(b, n.Path.String()...)
 	b = append(b, '[')
-	b = n.Filter.appendText(b, levelOr)
+	b = n.Filter.appendText(b, orPrecedence)
 	return append(b, ']')
 }

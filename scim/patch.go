@@ -471,8 +471,8 @@ func (d *patchDecoder) valuesToRemove(p Path, raw any) (any, error) {
 	return d.readValue(a, AttrPath{p.URN, p.Name, p.Sub}, asList(a, raw))
 }
 
-// noteNotUnderstood records that an operation is ignored, because its value has no known name.
-// names has the unknown names.
+// noteNotUnderstood records that an operation is ignored, because the resource type has none of the
+// attributes that its value names. names has the names of these attributes.
 func (d *patchDecoder) noteNotUnderstood(p Path, names []string) {
 	d.understoodCount--
 	for _, name := range names {

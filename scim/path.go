@@ -338,7 +338,9 @@ func (p Path) setSub(m map[string]any, value any) {
 	m[key] = value
 }
 
-// valueAfterFilteredSet returns the attribute's value after Set through a filter.
+// valueAfterFilteredSet is the part of Set for a path with a filter. old is the attribute's value. It
+// returns the attribute's value in which each element that the filter selects has the new value. If
+// the filter selects no element, it adds the element that the filter describes.
 func (p Path) valueAfterFilteredSet(old, value any) (any, error) {
 	list, isList := old.([]any)
 	if !isList && !isUnassigned(old) {

@@ -31,8 +31,9 @@ func completeRoles(r scim.Resource, changes []provision.Change) {
 	}
 }
 
-// roleOperation returns the operation that sends the new roles of a change. Without its flag, Entra
-// adds each role as a string that contains a JSON object.
+// roleOperation returns the operation that sends the new roles of a change. compliant says whether
+// the Tenant URL has compliantFlag. Without this flag, it adds each role as a string that contains a
+// JSON object, as Entra does.
 func roleOperation(ch provision.Change, compliant bool) operation {
 	if ch.Roles == provision.AllRoles {
 		return operation{Op: "replace", Path: "roles", Value: ch.New}

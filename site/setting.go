@@ -387,8 +387,8 @@ func (x Setting) check(s Settings) error {
 	return refusal.New(refusal.Invalid, x.Field, "%s cannot be %q", x.Flag, text).Advise("use %s", x.Allowed())
 }
 
-// checkSwitches returns a refusal for the first setting whose value is not allowed.
-func checkSwitches(s Settings) error {
+// checkValues returns a refusal for the first setting whose value is not allowed.
+func checkValues(s Settings) error {
 	for _, x := range SettingsTable {
 		if err := x.check(s); err != nil {
 			return err

@@ -50,7 +50,7 @@ const (
 	MatchesEmail          = "email-assertion"
 )
 
-// Matches lists the values of Site.MatchesUserName.
+// Matches lists the values that Site.MatchesUserName can have.
 var Matches = []string{MatchesUserIdentifier, MatchesDisplayName, MatchesEmail}
 
 // Site is one customer's tenant of the application.
@@ -288,7 +288,7 @@ func checkSettings(old Site, next *Site) error {
 	if !bytes.Equal(next.Schemas, old.Schemas) {
 		return refusal.New(refusal.Invalid, "schemas", "schemas are changed with SetSchemas, which looks after what is stored")
 	}
-	return checkSwitches(next.Settings)
+	return checkValues(next.Settings)
 }
 
 // putSite stores the site if a setting has changed, with one event for each such setting.

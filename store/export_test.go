@@ -42,7 +42,7 @@ func Plan(ctx context.Context, db *DB, id site.ID, q roster.ListQuery) (lines []
 func PlanOfWalk(ctx context.Context, db *DB, id site.ID, q roster.ListQuery, path scim.AttrPath, rows string) (lines []string, err error) {
 	var used []valueRange
 	d := declaredRows{paths: map[scim.AttrPath]string{path: rows}, usedRanges: &used, many: map[valueRange]bool{}}
-	narrow(q, string(id), d, 0)
+	newPrefilter(q, string(id), d, 0)
 	d.usedRanges = nil
 	for _, r := range used {
 		d.many[r] = true

@@ -431,8 +431,8 @@ const knownJoins = `
 
 // Pending returns the next people on the work list who are due, with everything stored about them.
 // They are ordered by lane, and within a lane by how long they have waited. If withoutJoiners is
-// true, Pending leaves out people who have no account yet. It also leaves out rows that wait for a
-// verdict, are on hold or were rejected.
+// true, Pending leaves out people who have no account yet. It also leaves out rows that the guard has
+// not decided on yet, and rows that are on hold or were rejected.
 func (s Provisioning) Pending(ctx context.Context, k provision.Key, now time.Time, withoutJoiners bool, limit int) (all []provision.Pending, err error) {
 	left := lanesLeftOut(withoutJoiners)
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
@@ -526,8 +526,8 @@ func scanPending(row scanner) (provision.Pending, error) {
 }
 
 // NextPending returns when the first person on the work list is due, or zero if there is none. It
-// ignores rows that wait for a verdict, are on hold or were rejected. If withoutJoiners is true, it
-// also ignores people who have no account yet.
+// ignores rows that the guard has not decided on yet, and rows that are on hold or were rejected. If
+// withoutJoiners is true, it also ignores people who have no account yet.
 func (s Provisioning) NextPending(ctx context.Context, k provision.Key, withoutJoiners bool) (time.Time, error) {
 	left := lanesLeftOut(withoutJoiners)
 	return s.firstTime(ctx, k, `
@@ -545,8 +545,8 @@ func lanesLeftOut(withoutJoiners bool) [2]int {
 	return [2]int{}
 }
 
-// CountWaiting counts the people on the work list, and the removals of members that wait for a
-// verdict, by lane and reason. It leaves out operations that are on hold or were rejected.
+// CountWaiting counts, by lane and reason, the people on the work list and the removals of members
+// that the guard has not decided on yet. It leaves out operations that are on hold or were rejected.
 func (s Provisioning) CountWaiting(ctx context.Context, k provision.Key) (waits []provision.Waits, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		waits, err = collect(ctx, tx, func(row scanner) (w provision.Waits, err error) {

@@ -125,7 +125,7 @@ func entryReplacers() (shorten, lengthen *strings.Replacer) {
 	return strings.NewReplacer(to...), strings.NewReplacer(from...)
 }
 
-// entryRow holds the columns of an entry's row that the entry repeats.
+// entryRow holds the columns of a log entry's row whose values the JSON of the entry contains too.
 type entryRow struct{ directory, app, id, objectID, cycle string }
 
 func (r entryRow) columns() []string { return []string{r.directory, r.app, r.id, r.objectID, r.cycle} }

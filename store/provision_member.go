@@ -143,7 +143,7 @@ func isMember(argument string) string {
 	return "substr(member, length(member) - 7) = substr(cast(" + argument + " as text), length(cast(" + argument + " as text)) - 7) and member = " + argument
 }
 
-// groupsWithMember selects the groups whose remembered members include an object.
+// groupsWithMember is a query for the groups that have an object among their remembered members.
 var groupsWithMember = `
 		select group_id as object_id
 		from job_member
@@ -507,7 +507,8 @@ func (t jobTx) dropAnnouncement(ctx context.Context, group string) error {
 		where directory = $1 and app = $2 and group_id = $3`, group)
 }
 
-// memberHasAccount is the SQL condition for a member o.column1 whose account exists.
+// memberHasAccount is the SQL condition that the member whose object id is in o.column1 has an
+// account.
 var memberHasAccount = `exists (
 					select 1
 					from job_link l
@@ -644,8 +645,8 @@ func (t jobTx) rememberMembers(ctx context.Context, group string, members []stri
 	})
 }
 
-// JudgeMembers marks removals of group members as ready, or as waiting for a verdict. It does not
-// change a membership that has changed again in the meantime.
+// JudgeMembers marks removals of group members as ready, or as waiting for the guard's decision. It
+// does not change a membership that has changed again in the meantime.
 func (s Provisioning) JudgeMembers(ctx context.Context, f provision.Fence, group string, all []provision.EndingMember) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		for _, m := range all {

@@ -125,7 +125,7 @@ func (s Provisioning) Forget(ctx context.Context, f provision.Fence, st provisio
 				return err
 			}
 		}
-		if what.Links { // rows that wait for a verdict or are on hold concern accounts that the job forgets
+		if what.Links { // rows that the guard has not decided on or keeps on hold are about accounts that the job forgets
 			if err := t.exec(ctx, `
 				delete from job_pending
 				where directory = $1 and app = $2 and (verdict <> 'ready' or takes <> 0)`); err != nil {
@@ -310,6 +310,7 @@ func (t jobTx) putLink(ctx context.Context, o provision.Outcome) error {
 	return t.checkReference(ctx, l, o.RefersTo)
 }
 
+// dropOp deletes the record that the engine is about to create an account, if the outcome says so.
 func (t jobTx) dropOp(ctx context.Context, o provision.Outcome) error {
 	if !o.DropOp {
 		return nil
@@ -324,6 +325,7 @@ func (t jobTx) dropOp(ctx context.Context, o provision.Outcome) error {
 		where directory = $1 and app = $2 and object_id = $3`, o.ObjectID)
 }
 
+// putEscrow puts a failed object into the retry queue, or removes it, if the outcome says so.
 func (t jobTx) putEscrow(ctx context.Context, o provision.Outcome) error {
 	e := o.Escrow
 	switch {
@@ -343,6 +345,8 @@ func (t jobTx) putEscrow(ctx context.Context, o provision.Outcome) error {
 	return nil
 }
 
+// putUnmatched records that the object has no account, or removes this record. It does nothing if
+// o.Unmatched is nil.
 func (t jobTx) putUnmatched(ctx context.Context, o provision.Outcome) error {
 	switch {
 	case o.Unmatched == nil:

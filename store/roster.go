@@ -505,6 +505,7 @@ func (t rosterTx) PutUniqueValues(ctx context.Context, old, next roster.Record) 
 	return t.putUniqueValues(ctx, old, next)
 }
 
+// FreeUniqueValues stops keeping the values of an attribute unique.
 func (t rosterTx) FreeUniqueValues(ctx context.Context, kind scim.TypeName, path string) error {
 	return freeUniqueValues(ctx, t.tx, t.site, kind, path)
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// narrowing is an SQL condition that every resource that matches a filter satisfies. The database
+// prefilter is an SQL condition that every resource that matches a filter satisfies. The database
 // can check it with its indexes. The SQL is empty if no index helps with the filter.
-type narrowing struct {
+type prefilter struct {
 	sql          string
 	args         []any
 	exact        bool // whether every resource that satisfies sql matches the filter
@@ -22,35 +22,35 @@ type narrowing struct {
 	skewed       bool // whether few resources satisfy sql for most values, but many for some
 	otherTable   bool // whether sql reads rows of another table
 
-	alternatives []narrowing // the parts of an "or", of which a resource must satisfy at least one
+	alternatives []prefilter // the parts of an "or", of which a resource must satisfy at least one
 
 	count string // a query that counts the resources without reading them, with the same arguments; empty if there is none
 }
 
-// unknownNarrowing is the narrowing for a filter with which no index helps.
-var unknownNarrowing = narrowing{}
+// noPrefilter is for a filter with which no index helps.
+var noPrefilter = prefilter{}
 
-// everyResource is the narrowing that every resource satisfies. "1 = 1" means the same on both
+// everyResource is the prefilter that every resource satisfies. "1 = 1" means the same on both
 // databases.
-var everyResource = narrowing{sql: "1 = 1", exact: true}
+var everyResource = prefilter{sql: "1 = 1", exact: true}
 
-// noResource is the narrowing that no resource satisfies.
-var noResource = narrowing{sql: "1 = 0", exact: true}.markSelective()
+// noResource is the prefilter that no resource satisfies.
+var noResource = prefilter{sql: "1 = 0", exact: true}.markSelective()
 
-// narrow compiles a filter to SQL. The SQL calls the resource r. before is the number of
+// newPrefilter compiles a filter to SQL. The SQL calls the resource r. before is the number of
 // placeholders that the query has already; the first new placeholder gets the next number. Column
 // names come from this file and values become arguments, so no part of a request becomes SQL.
-func narrow(q roster.ListQuery, site string, declared declaredRows, before int) narrowing {
+func newPrefilter(q roster.ListQuery, site string, declared declaredRows, before int) prefilter {
 	if q.Filter == nil {
 		return everyResource
 	}
-	n := narrower{site: site, kind: q.Kind, groups: q.Groups, declared: declared}.narrowNode(q.Filter.Root, false)
+	n := filterCompiler{site: site, kind: q.Kind, groups: q.Groups, declared: declared}.prefilterNode(q.Filter.Root, false)
 	return n.numberPlaceholders(before)
 }
 
 // numberPlaceholders replaces each ? with a numbered placeholder. The first one is $n with n =
 // before+1.
-func (n narrowing) numberPlaceholders(before int) narrowing {
+func (n prefilter) numberPlaceholders(before int) prefilter {
 	n.sql, n.count = numberPlaceholders(n.sql, before), numberPlaceholders(n.count, 0)
 	return n
 }
@@ -68,45 +68,45 @@ func numberPlaceholders(sql string, before int) string {
 	return b.String()
 }
 
-// narrower compiles a filter on one kind of resource of a site.
-type narrower struct {
+// filterCompiler compiles a filter on one kind of resource of a site.
+type filterCompiler struct {
 	site     string
 	kind     scim.TypeName
 	groups   bool // whether the resources are users and the site gives users the attribute groups
 	declared declaredRows
 }
 
-// narrowNode compiles a filter node, or its negation if not is set. It pushes the negation down to
-// the comparisons, because unknownNarrowing must stay unknown when it is negated.
-func (n narrower) narrowNode(node scim.Node, not bool) narrowing {
+// prefilterNode compiles a filter node, or its negation if not is set. It pushes the negation down
+// to the comparisons, because the negation of noPrefilter must be noPrefilter too.
+func (n filterCompiler) prefilterNode(node scim.Node, not bool) prefilter {
 	switch node := node.(type) {
 	case scim.And:
-		return n.narrowPair(node.Left, node.Right, not, !not)
+		return n.prefilterPair(node.Left, node.Right, not, !not)
 	case scim.Or:
-		return n.narrowPair(node.Left, node.Right, not, not)
+		return n.prefilterPair(node.Left, node.Right, not, not)
 	case scim.Not:
-		return n.narrowNode(node.Node, !not)
+		return n.prefilterNode(node.Node, !not)
 	case scim.Compare:
-		return negateIf(n.narrowCompare(node), not)
+		return negateIf(n.prefilterCompare(node), not)
 	case scim.Present:
-		return negateIf(n.narrowPresent(node.Path), not)
+		return negateIf(n.prefilterPresent(node.Path), not)
 	case scim.ValuePath:
-		return negateIf(n.narrowValuePath(node), not)
+		return negateIf(n.prefilterValuePath(node), not)
 	}
-	return unknownNarrowing
+	return noPrefilter
 }
 
-func (n narrower) narrowPair(left, right scim.Node, not, and bool) narrowing {
-	a, b := n.narrowNode(left, not), n.narrowNode(right, not)
+func (n filterCompiler) prefilterPair(left, right scim.Node, not, and bool) prefilter {
+	a, b := n.prefilterNode(left, not), n.prefilterNode(right, not)
 	if and {
 		return conjunction(a, b)
 	}
 	return n.disjunction(a, b)
 }
 
-// conjunction combines two narrowings with "and". If no index helps with one side, it returns the
-// narrowing of the other side.
-func conjunction(a, b narrowing) narrowing {
+// conjunction combines two prefilters with "and". If no index helps with one side, it returns the
+// prefilter of the other side.
+func conjunction(a, b prefilter) prefilter {
 	switch {
 	case a.sql == "":
 		b.exact = false
@@ -115,7 +115,7 @@ func conjunction(a, b narrowing) narrowing {
 		a.exact = false
 		return a
 	}
-	return narrowing{
+	return prefilter{
 		sql:          "(" + a.sql + " and " + b.sql + ")",
 		args:         append(append([]any{}, a.args...), b.args...),
 		exact:        a.exact && b.exact,
@@ -126,13 +126,13 @@ func conjunction(a, b narrowing) narrowing {
 	}
 }
 
-// disjunction combines two narrowings with "or". It returns unknownNarrowing unless indexes help
+// disjunction combines two prefilters with "or". It returns noPrefilter unless indexes help
 // with both sides.
-func (n narrower) disjunction(a, b narrowing) narrowing {
+func (n filterCompiler) disjunction(a, b prefilter) prefilter {
 	if a.sql == "" || b.sql == "" {
-		return unknownNarrowing
+		return noPrefilter
 	}
-	either := narrowing{
+	either := prefilter{
 		sql:          "(" + a.sql + " or " + b.sql + ")",
 		args:         append(append([]any{}, a.args...), b.args...),
 		exact:        a.exact && b.exact,
@@ -147,18 +147,18 @@ func (n narrower) disjunction(a, b narrowing) narrowing {
 	return either
 }
 
-// orParts returns the parts of a narrowing that was built with "or", or the narrowing itself.
-func (n narrowing) orParts() []narrowing {
+// orParts returns the parts of a prefilter that was built with "or", or the prefilter itself.
+func (n prefilter) orParts() []prefilter {
 	if n.alternatives != nil {
 		return slices.Clone(n.alternatives)
 	}
-	return []narrowing{n}
+	return []prefilter{n}
 }
 
 // setUnion turns the parts of an "or" into a union of queries. Each part has its own index, but no
 // index serves all parts together. For a plain "or", PostgreSQL would walk the whole list. SQLite
 // would do the same if one of the indexes is partial.
-func (n *narrowing) setUnion(site string, parts []narrowing) {
+func (n *prefilter) setUnion(site string, parts []prefilter) {
 	var sql []string
 	n.args, n.alternatives = nil, parts
 	for _, p := range parts {
@@ -168,14 +168,14 @@ func (n *narrowing) setUnion(site string, parts []narrowing) {
 	n.sql = "r.id in (" + strings.Join(sql, " union all ") + ")"
 }
 
-// negateIf negates an exact narrowing if not is set. Negating an inexact narrowing would drop
-// matches, so negateIf returns unknownNarrowing for it.
-func negateIf(n narrowing, not bool) narrowing {
+// negateIf negates an exact prefilter if not is set. Negating an inexact prefilter would drop
+// matches, so negateIf returns noPrefilter for it.
+func negateIf(n prefilter, not bool) prefilter {
 	switch {
 	case !not:
 		return n
 	case !n.exact:
-		return unknownNarrowing
+		return noPrefilter
 	}
 	n.sql = "not coalesce(" + n.sql + ", false)"
 	n.selective, n.fewResources, n.count, n.alternatives = false, false, "", nil
@@ -214,34 +214,34 @@ var timeColumns = map[string]string{
 	"lastModified": "r.modified",
 }
 
-func (n narrower) narrowCompare(c scim.Compare) narrowing {
+func (n filterCompiler) prefilterCompare(c scim.Compare) prefilter {
 	path, op := c.Path, c.Op
 	text, isText := c.Value.(string)
 	if isText && strings.ContainsRune(text, 0) {
-		return unknownNarrowing // PostgreSQL rejects strings with a NUL, and no stored value contains one
+		return noPrefilter // PostgreSQL rejects strings with a NUL, and no stored value contains one
 	}
 	if rows, declared := n.declared.paths[path]; declared {
-		return n.narrowDeclared(rows, c)
+		return n.prefilterDeclared(rows, c)
 	}
 	if path.URN != "" {
-		return unknownNarrowing
+		return noPrefilter
 	}
 	switch {
 	case path.Name == "meta":
-		return narrowTime(timeColumns[path.Sub], op, c.Value)
+		return prefilterTime(timeColumns[path.Sub], op, c.Value)
 	case n.kind == roster.User:
-		if known, ok := n.narrowUserAttribute(path, op, c.Value); ok {
+		if known, ok := n.prefilterUserAttribute(path, op, c.Value); ok {
 			return known
 		}
 	case n.kind == roster.Group && path == membersPath && isText && op == scim.Eq:
-		return n.narrowByMember("m.group_id", "m.member", text)
+		return n.prefilterByMember("m.group_id", "m.member", text)
 	case n.kind == roster.Group && path == memberNamesPath && isText && op == scim.Eq && text != "":
-		return n.narrowByMemberName(text)
+		return n.prefilterByMemberName(text)
 	}
 	if column, indexed := textColumn(n.kind, path.Name); indexed && path.Sub == "" && isText {
-		return narrowText(column, op, text)
+		return prefilterText(column, op, text)
 	}
-	return unknownNarrowing
+	return noPrefilter
 }
 
 var (
@@ -252,33 +252,33 @@ var (
 	memberNamesPath = scim.AttrPath{Name: "members", Sub: "display"}
 )
 
-// narrowUserAttribute returns the narrowing of a comparison with an attribute that only users have.
-// ok is false for any other attribute.
-func (n narrower) narrowUserAttribute(path scim.AttrPath, op scim.Op, value any) (narrowing, bool) {
+// prefilterUserAttribute returns the prefilter for a comparison with an attribute that only users
+// have. ok is false for any other attribute.
+func (n filterCompiler) prefilterUserAttribute(path scim.AttrPath, op scim.Op, value any) (prefilter, bool) {
 	text, isText := value.(string)
 	switch {
 	case path == scim.AttrPath{Name: "active"}:
-		return narrowActive(op, value), true
+		return prefilterActive(op, value), true
 	case path == scim.AttrPath{Name: "userType"} && isText:
-		return narrowRole(op, text), true
+		return prefilterRole(op, text), true
 	case path == emailsPath && isText:
-		return n.narrowByValue(roster.EmailPath, op, text), true
+		return n.prefilterByValue(roster.EmailPath, op, text), true
 	case path == groupsPath && isText && op == scim.Eq && text != "" && !n.groups:
 		return noResource, true
 	case path == groupsPath && isText && op == scim.Eq:
-		return n.narrowByMember("m.member", "m.group_id", text), true
+		return n.prefilterByMember("m.member", "m.group_id", text), true
 	}
-	return narrowing{}, false
+	return prefilter{}, false
 }
 
-// narrowByMember returns a narrowing by membership rows. It finds the rows that have the id in the
-// column known. It selects the resources whose ids are in the column wanted of these rows. All
+// prefilterByMember returns a prefilter by membership rows. It finds the rows that have the id in
+// the column known. It selects the resources whose ids are in the column wanted of these rows. All
 // stored ids are in lower case, so it also puts the id into lower case.
-func (n narrower) narrowByMember(wanted, known, id string) narrowing {
+func (n filterCompiler) prefilterByMember(wanted, known, id string) prefilter {
 	if id == "" {
-		return unknownNarrowing
+		return noPrefilter
 	}
-	return narrowing{
+	return prefilter{
 		sql:        "r.id in (select " + wanted + " from membership m where m.site = ? and " + known + " = ?)",
 		args:       []any{n.site, scim.Fold(id)},
 		exact:      true,
@@ -287,9 +287,9 @@ func (n narrower) narrowByMember(wanted, known, id string) narrowing {
 	}.markSelective()
 }
 
-// narrowByMemberName returns the narrowing to groups that have a member with this displayName.
-func (n narrower) narrowByMemberName(name string) narrowing {
-	return narrowing{
+// prefilterByMemberName returns the prefilter for groups that have a member with this displayName.
+func (n filterCompiler) prefilterByMemberName(name string) prefilter {
+	return prefilter{
 		sql: `r.id in (
 			select m.group_id
 			from resource u
@@ -301,29 +301,29 @@ func (n narrower) narrowByMemberName(name string) narrowing {
 	}.markSelective()
 }
 
-func narrowText(c column, op scim.Op, text string) narrowing {
+func prefilterText(c column, op scim.Op, text string) prefilter {
 	if text == "" {
-		return unknownNarrowing // no stored value is empty, so the filter's evaluator must decide about an empty string
+		return noPrefilter // no stored value is empty, so the filter's evaluator must decide about an empty string
 	}
 	if !c.caseExact {
 		text = scim.Fold(text)
 	}
-	var n narrowing
+	var n prefilter
 	switch op {
 	case scim.Eq:
-		n = narrowing{sql: c.name + " = ?", args: []any{text}, exact: true}.markSelective()
+		n = prefilter{sql: c.name + " = ?", args: []any{text}, exact: true}.markSelective()
 		if c.optional {
 			n.sql = "(" + c.name + " <> '' and " + n.sql + ")" // the index on this column is partial: it leaves out empty values
 		}
 	case scim.Ne:
-		n = narrowing{sql: "coalesce(" + c.name + ", '') <> ?", args: []any{text}, exact: true}
+		n = prefilter{sql: "coalesce(" + c.name + ", '') <> ?", args: []any{text}, exact: true}
 	case scim.Co, scim.Sw, scim.Ew:
 		if c.caseExact {
-			return unknownNarrowing // SQLite's like ignores the case of ASCII letters
+			return noPrefilter // SQLite's like ignores the case of ASCII letters
 		}
-		n = narrowing{sql: c.name + ` like ? escape '\'`, args: []any{likePattern(op, text)}, exact: true}
+		n = prefilter{sql: c.name + ` like ? escape '\'`, args: []any{likePattern(op, text)}, exact: true}
 	default:
-		return narrowOrder(c, op, text)
+		return prefilterOrder(c, op, text)
 	}
 	return n
 }
@@ -332,12 +332,12 @@ func narrowText(c column, op scim.Op, text string) narrowing {
 // as the evaluator does.
 var orderOperators = map[scim.Op]string{scim.Gt: ">", scim.Ge: ">=", scim.Lt: "<", scim.Le: "<="}
 
-func narrowOrder(c column, op scim.Op, text string) narrowing {
+func prefilterOrder(c column, op scim.Op, text string) prefilter {
 	sign, known := orderOperators[op]
 	if !known {
-		return unknownNarrowing
+		return noPrefilter
 	}
-	n := narrowing{sql: c.name + " " + sign + " ?", args: []any{text}, exact: true}
+	n := prefilter{sql: c.name + " " + sign + " ?", args: []any{text}, exact: true}
 	if c.optional {
 		n.sql = "(" + c.name + " <> '' and " + n.sql + ")"
 	}
@@ -356,79 +356,79 @@ func likePattern(op scim.Op, text string) string {
 	return text
 }
 
-func narrowActive(op scim.Op, value any) narrowing {
+func prefilterActive(op scim.Op, value any) prefilter {
 	active, isBool := value.(bool)
 	if !isBool || op != scim.Eq && op != scim.Ne {
-		return unknownNarrowing
+		return noPrefilter
 	}
 	if active == (op == scim.Eq) {
-		return narrowing{sql: "r.active", exact: true}
+		return prefilter{sql: "r.active", exact: true}
 	}
-	return narrowing{sql: "not r.active", exact: true}
+	return prefilter{sql: "not r.active", exact: true}
 }
 
-// narrowRole returns the narrowing of a comparison with userType by the role of users. A user with
-// a special role always has that role as userType. Any other user can have any userType except the
-// name of a special role.
-func narrowRole(op scim.Op, text string) narrowing {
+// prefilterRole returns the prefilter for a comparison with userType by the role of users. A user
+// with a special role always has that role as userType. Any other user can have any userType except
+// the name of a special role.
+func prefilterRole(op scim.Op, text string) prefilter {
 	if op != scim.Eq && op != scim.Ne || text == "" {
-		return unknownNarrowing
+		return noPrefilter
 	}
 	role, known := roster.ParseRole(text)
 	if !known || role == roster.RoleRegistered {
 		if op == scim.Ne {
-			return unknownNarrowing
+			return noPrefilter
 		}
-		return narrowing{sql: "r.role = ?", args: []any{string(roster.RoleRegistered)}}
+		return prefilter{sql: "r.role = ?", args: []any{string(roster.RoleRegistered)}}
 	}
-	return negateIf(narrowing{
+	return negateIf(prefilter{
 		sql:   "(r.role in ('Moderator', 'Admin') and r.role = ?)", // the index on roles is partial: it has only the special roles
 		args:  []any{string(role)},
 		exact: true,
 	}.markSelective(), op == scim.Ne)
 }
 
-// narrowTime returns the narrowing of a comparison with a time. It compares milliseconds, the
+// prefilterTime returns the prefilter for a comparison with a time. It compares milliseconds, the
 // precision of the documents.
-func narrowTime(column string, op scim.Op, value any) narrowing {
+func prefilterTime(column string, op scim.Op, value any) prefilter {
 	text, _ := value.(string)
 	at, err := time.Parse(time.RFC3339Nano, text)
 	if column == "" || err != nil {
-		return unknownNarrowing
+		return noPrefilter
 	}
 	sign, known := orderOperators[op]
 	if op == scim.Eq {
 		sign, known = "=", true
 	}
 	if !known || at.Nanosecond()%int(time.Microsecond) != 0 {
-		return unknownNarrowing
+		return noPrefilter
 	}
-	return narrowing{sql: column + " " + sign + " ?", args: []any{at.UnixMicro()}, exact: true}
+	return prefilter{sql: column + " " + sign + " ?", args: []any{at.UnixMicro()}, exact: true}
 }
 
-// narrowByValue returns the narrowing to resources with a value row for the path. The value of that
-// row must satisfy the operator.
-func (n narrower) narrowByValue(path string, op scim.Op, text string) narrowing {
+// prefilterByValue returns the prefilter for resources with a value row for the path. The value of
+// that row must satisfy the operator.
+func (n filterCompiler) prefilterByValue(path string, op scim.Op, text string) prefilter {
 	if text == "" {
-		return unknownNarrowing
+		return noPrefilter
 	}
 	folded := scim.Fold(text)
 	switch op {
 	case scim.Eq:
-		return n.narrowByRows(path, "v.value = ?", folded).markSelective()
+		return n.prefilterByRows(path, "v.value = ?", folded).markSelective()
 	case scim.Co, scim.Sw, scim.Ew:
 		// The database must walk through all values to find those that contain a string.
-		return n.narrowByRows(path, `v.value like ? escape '\'`, likePattern(op, folded))
+		return n.prefilterByRows(path, `v.value like ? escape '\'`, likePattern(op, folded))
 	case scim.Gt, scim.Ge, scim.Lt, scim.Le:
-		return n.narrowByRows(path, "v.value "+orderOperators[op]+" ?", folded)
+		return n.prefilterByRows(path, "v.value "+orderOperators[op]+" ?", folded)
 	}
-	return unknownNarrowing
+	return noPrefilter
 }
 
-// narrowByRows returns the narrowing to resources that have a value row for the path. That row must
-// satisfy the condition.
-func (n narrower) narrowByRows(path, condition string, args ...any) narrowing {
-	return narrowing{
+// prefilterByRows returns the prefilter for resources that have a value row for the path. That row
+// must satisfy the condition.
+func (n filterCompiler) prefilterByRows(path, condition string, args ...any) prefilter {
+	return prefilter{
 		sql:        "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ? and " + condition + ")",
 		args:       append([]any{n.site, path}, args...),
 		exact:      true,
@@ -436,54 +436,54 @@ func (n narrower) narrowByRows(path, condition string, args ...any) narrowing {
 	}
 }
 
-// markSelective marks a narrowing for which an index finds a few rows.
-func (n narrowing) markSelective() narrowing {
+// markSelective marks a prefilter for which an index finds a few rows.
+func (n prefilter) markSelective() prefilter {
 	n.selective, n.fewResources = true, true
 	return n
 }
 
-// narrowDeclared returns the narrowing of a comparison with a declared attribute, by its value
+// prefilterDeclared returns the prefilter for a comparison with a declared attribute, by its value
 // rows. The rows are case-folded even for caseExact attributes, and contain only the beginning of
 // long values.
-func (n narrower) narrowDeclared(rows string, c scim.Compare) narrowing {
+func (n filterCompiler) prefilterDeclared(rows string, c scim.Compare) prefilter {
 	if c.Attr == nil {
-		return unknownNarrowing // the resource type has no attribute with this name
+		return noPrefilter // the resource type has no attribute with this name
 	}
 	key, whole := roster.IndexKey(c.Value)
 	if key == "" {
-		return unknownNarrowing
+		return noPrefilter
 	}
 	text, isText := c.Value.(string)
 	part := isText && (c.Op == scim.Sw || c.Op == scim.Co || c.Op == scim.Ew)
-	var found narrowing
+	var found prefilter
 	switch end, ends := prefixEnd(key); {
 	case c.Op == scim.Eq:
-		found = n.narrowToRange(valueRange{rows, key, key + "\x01", "*"}) // the range contains exactly the rows with this key, because no stored value contains NUL
+		found = n.prefilterToRange(valueRange{rows, key, key + "\x01", "*"}) // the range contains exactly the rows with this key, because no stored value contains NUL
 	case part && c.Attr.CaseExact:
 		// The folded rows cannot be searched for part of a caseExact value: folding can join a
 		// letter and its accent, so a substring of a value need not be a substring of the folded
 		// value.
-		found = n.narrowToAnyRow(rows)
+		found = n.prefilterToAnyRow(rows)
 	case part && c.Op == scim.Sw && ends:
-		found = n.narrowToRange(valueRange{rows, key, end, "distinct v.resource"})
+		found = n.prefilterToRange(valueRange{rows, key, end, "distinct v.resource"})
 	case part:
-		found = n.narrowByRows(rows, `(v.value like ? escape '\' or length(v.value) = ? or v.value = '')`, likePattern(c.Op, scim.Fold(text)), roster.MaxIndexedRunes)
+		found = n.prefilterByRows(rows, `(v.value like ? escape '\' or length(v.value) = ? or v.value = '')`, likePattern(c.Op, scim.Fold(text)), roster.MaxIndexedRunes)
 		whole = false
 	default:
-		return unknownNarrowing
+		return noPrefilter
 	}
 	found.exact = whole && !c.Attr.CaseExact && !n.declared.crowded[rows]
 	return found
 }
 
-// narrowToRange returns the narrowing to resources with a value row in a range. An index finds
-// these rows, so the narrowing is always selective. It has fewResources set unless the range has
+// prefilterToRange returns the prefilter for resources with a value row in a range. An index finds
+// these rows, so the prefilter is always selective. It has fewResources set unless the range has
 // many rows.
-func (n narrower) narrowToRange(r valueRange) narrowing {
+func (n filterCompiler) prefilterToRange(r valueRange) prefilter {
 	if n.declared.usedRanges != nil {
 		*n.declared.usedRanges = append(*n.declared.usedRanges, r)
 	}
-	found := n.narrowByRows(r.path, "v.value >= ? and v.value < ?", r.from, r.to)
+	found := n.prefilterByRows(r.path, "v.value >= ? and v.value < ?", r.from, r.to)
 	found.count = "select count(" + r.countExpr + ") from resource_value v where v.site = ? and v.path = ? and v.value >= ? and v.value < ?"
 	if n.declared.crowded[r.path] {
 		found.sql = strings.TrimSuffix(found.sql, ")") + " union all select v.resource from resource_value v where v.site = ? and v.path = ? and v.value = '')"
@@ -493,9 +493,9 @@ func (n narrower) narrowToRange(r valueRange) narrowing {
 	return found
 }
 
-// narrowToAnyRow returns the narrowing to resources that have any value row for a path.
-func (n narrower) narrowToAnyRow(path string) narrowing {
-	return narrowing{
+// prefilterToAnyRow returns the prefilter for resources that have any value row for a path.
+func (n filterCompiler) prefilterToAnyRow(path string) prefilter {
+	return prefilter{
 		sql:        "r.id in (select v.resource from resource_value v where v.site = ? and v.path = ?)",
 		args:       []any{n.site, path},
 		exact:      true,
@@ -527,24 +527,24 @@ const (
 	surrogateCount = 0x800
 )
 
-func (n narrower) narrowPresent(path scim.AttrPath) narrowing {
+func (n filterCompiler) prefilterPresent(path scim.AttrPath) prefilter {
 	if rows, declared := n.declared.paths[path]; declared {
-		return n.narrowToAnyRow(rows)
+		return n.prefilterToAnyRow(rows)
 	}
 	if path.URN != "" {
-		return unknownNarrowing
+		return noPrefilter
 	}
 	if n.kind == roster.Group && path.Name == "members" && (path.Sub == "" || path.Sub == "value" || path.Sub == "type") {
-		return narrowing{sql: "exists (select 1 from membership m where m.site = ? and m.group_id = r.id)", args: []any{n.site}, exact: true}
+		return prefilter{sql: "exists (select 1 from membership m where m.site = ? and m.group_id = r.id)", args: []any{n.site}, exact: true}
 	}
 	if n.kind == roster.User && path.Name == "groups" && path.Sub == "" && !n.groups {
 		return noResource
 	}
 	if n.kind == roster.User && path.Name == "groups" && path.Sub == "" {
-		return narrowing{sql: "exists (select 1 from membership m where m.site = ? and m.member = r.id)", args: []any{n.site}, exact: true}
+		return prefilter{sql: "exists (select 1 from membership m where m.site = ? and m.member = r.id)", args: []any{n.site}, exact: true}
 	}
 	if path.Sub != "" {
-		return unknownNarrowing
+		return noPrefilter
 	}
 	switch {
 	case path.Name == "id", path.Name == "meta", path.Name == "active" && n.kind == roster.User:
@@ -552,16 +552,16 @@ func (n narrower) narrowPresent(path scim.AttrPath) narrowing {
 	}
 	c, indexed := textColumn(n.kind, path.Name)
 	if !indexed {
-		return unknownNarrowing
+		return noPrefilter
 	}
-	return narrowing{sql: "coalesce(" + c.name + ", '') <> ''", exact: true}
+	return prefilter{sql: "coalesce(" + c.name + ", '') <> ''", exact: true}
 }
 
-// narrowValuePath returns the narrowing of a value path, by the indexed sub-attributes in its
+// prefilterValuePath returns the prefilter for a value path, by the indexed sub-attributes in its
 // filter. For emails[type eq "work" and value eq "x"] it finds the resources with the value x, and
 // the evaluator checks that a single element satisfies both conditions.
-func (n narrower) narrowValuePath(node scim.ValuePath) narrowing {
-	inner := n.narrowElement(node.Path, node.Filter)
+func (n filterCompiler) prefilterValuePath(node scim.ValuePath) prefilter {
+	inner := n.prefilterElement(node.Path, node.Filter)
 	c, one := node.Filter.(scim.Compare)
 	if !one || c.Path.Name != "value" || node.Path.URN != "" || node.Path.Name != "groups" && node.Path.Name != "members" {
 		inner.exact = false
@@ -569,17 +569,17 @@ func (n narrower) narrowValuePath(node scim.ValuePath) narrowing {
 	return inner
 }
 
-// narrowElement compiles a filter on the sub-attributes of one element of an attribute. If the
+// prefilterElement compiles a filter on the sub-attributes of one element of an attribute. If the
 // element has a value, the resource has the value too, so the indexes on resources apply.
-func (n narrower) narrowElement(of scim.AttrPath, node scim.Node) narrowing {
+func (n filterCompiler) prefilterElement(of scim.AttrPath, node scim.Node) prefilter {
 	switch node := node.(type) {
 	case scim.And:
-		return conjunction(n.narrowElement(of, node.Left), n.narrowElement(of, node.Right))
+		return conjunction(n.prefilterElement(of, node.Left), n.prefilterElement(of, node.Right))
 	case scim.Or:
-		return n.disjunction(n.narrowElement(of, node.Left), n.narrowElement(of, node.Right))
+		return n.disjunction(n.prefilterElement(of, node.Left), n.prefilterElement(of, node.Right))
 	case scim.Present:
 		if path := n.pathInElement(of, node.Path.Name); n.declared.paths[path] != "" {
-			return n.narrowPresent(path)
+			return n.prefilterPresent(path)
 		}
 	case scim.Compare:
 		path := n.pathInElement(of, node.Path.Name)
@@ -588,15 +588,15 @@ func (n narrower) narrowElement(of scim.AttrPath, node scim.Node) narrowing {
 		case n.declared.paths[path] != "",
 			n.kind == roster.User && (path == emailsPath || path == groupsPath),
 			n.kind == roster.Group && (path == membersPath || path == memberNamesPath):
-			return n.narrowCompare(node)
+			return n.prefilterCompare(node)
 		}
 	}
-	return unknownNarrowing
+	return noPrefilter
 }
 
 // pathInElement returns the full path of a sub-attribute of the attribute of. If that attribute is
 // not complex, the name "value" means the element itself.
-func (n narrower) pathInElement(of scim.AttrPath, name string) scim.AttrPath {
+func (n filterCompiler) pathInElement(of scim.AttrPath, name string) scim.AttrPath {
 	if _, declared := n.declared.paths[of]; declared && name == "value" {
 		return of
 	}

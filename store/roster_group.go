@@ -78,8 +78,9 @@ type memberPage struct {
 
 // memberRow is one row of a memberPage. It says where the member's id and display name end.
 type memberRow struct {
-	kind            scim.TypeName
-	idEnd, namesEnd int
+	kind    scim.TypeName
+	idEnd   int // where the member's id ends in memberPage.ids
+	nameEnd int // where the member's display name ends in memberPage.names
 }
 
 // endRow adds the row that was just scanned.
@@ -113,8 +114,8 @@ func (p *memberPage) members() []roster.Member {
 	ids, names := string(p.ids.Bytes), string(p.names.Bytes)
 	var idBegin, nameBegin int
 	for i, row := range p.rows {
-		list[i] = roster.Member{ID: ids[idBegin:row.idEnd], Kind: row.kind, Display: names[nameBegin:row.namesEnd]}
-		idBegin, nameBegin = row.idEnd, row.namesEnd
+		list[i] = roster.Member{ID: ids[idBegin:row.idEnd], Kind: row.kind, Display: names[nameBegin:row.nameEnd]}
+		idBegin, nameBegin = row.idEnd, row.nameEnd
 	}
 	return list
 }

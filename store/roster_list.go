@@ -74,7 +74,7 @@ func (l listing) isCostly() bool { return l.Filter != nil || l.Sort != nil && !l
 func (s Rosters) list(ctx context.Context, l listing) (found roster.Found, err error) {
 	err = s.DB.Lane(string(l.site)).View(ctx, func(tx *sqldb.Tx) error {
 		best := l
-		if !l.narrowing.exact && !l.narrowing.selective {
+		if !l.prefilter.exact && !l.prefilter.selective {
 			declared, err := findDeclaredRows(ctx, tx, l.site, l.Kind, l.Filter)
 			if err != nil {
 				return err
@@ -115,7 +115,7 @@ func documentsOf(ctx context.Context, tx *sqldb.Tx, room int, scan func(scanner)
 
 // hasVaryingCost reports whether the query may have to read more rows than the page has.
 func (l listing) hasVaryingCost() bool {
-	return l.Filter != nil && l.narrowing.sql != "" || l.Sort != nil && !l.byName
+	return l.Filter != nil && l.prefilter.sql != "" || l.Sort != nil && !l.byName
 }
 
 // listing is a list query in SQL: a condition on resources, and its arguments.
@@ -124,23 +124,23 @@ type listing struct {
 	site      site.ID
 	where     string
 	args      []any
-	narrowing narrowing
+	prefilter prefilter
 
 	byName bool // whether the list walks the index of user names; then the second argument is the folded name to start from
 }
 
 func newListing(id site.ID, q roster.ListQuery, declared declaredRows) listing {
-	l := listing{ListQuery: q, site: id, narrowing: narrow(q, string(id), declared, 2)}
+	l := listing{ListQuery: q, site: id, prefilter: newPrefilter(q, string(id), declared, 2)}
 	byName := q.Kind == roster.User && q.Sort != nil && q.Sort.Path == scim.AttrPath{Name: "userName"}
 	// A selective condition finds the few matches without the list. But if there are many matches,
 	// and no document has to be checked, walking the list is cheaper for counting and sorting.
-	found := l.narrowing.selective && (l.narrowing.fewResources || !l.narrowing.exact)
+	found := l.prefilter.selective && (l.prefilter.fewResources || !l.prefilter.exact)
 	switch {
 	case found:
 		// Leave out a condition on the column list, because with it a database could decide to walk
 		// the whole list.
 		l.where, l.args = `r.site = $1 and r.kind = $2`, []any{string(id), string(q.Kind)}
-	case byName && l.narrowing.exact:
+	case byName && l.prefilter.exact:
 		l.byName = true
 		l.where, l.args = `r.site = $1 and r.user_name >= $2`, []any{string(id), ""} // only users have a user_name
 	default:
@@ -149,10 +149,10 @@ func newListing(id site.ID, q roster.ListQuery, declared declaredRows) listing {
 		// whole key for each resource.
 		l.where, l.args = `r.list = $1 and r.site = $2`, []any{listColumn(id, q.Kind), string(id)}
 	}
-	l.narrowing.selective = found
-	l.args = append(l.args, l.narrowing.args...)
-	if l.narrowing.sql != "" {
-		l.where += " and " + l.narrowing.sql
+	l.prefilter.selective = found
+	l.args = append(l.args, l.prefilter.args...)
+	if l.prefilter.sql != "" {
+		l.where += " and " + l.prefilter.sql
 	}
 	return l
 }
@@ -162,9 +162,9 @@ func (l listing) list(ctx context.Context, tx *sqldb.Tx) (roster.Found, error) {
 	switch {
 	case l.Filter == nil && l.Sort == nil:
 		return l.unfilteredPage(ctx, tx)
-	case l.narrowing.exact && l.Sort == nil:
+	case l.prefilter.exact && l.Sort == nil:
 		return l.exactPage(ctx, tx)
-	case l.narrowing.exact && sorted:
+	case l.prefilter.exact && sorted:
 		return l.sortedPage(ctx, tx, order)
 	}
 	return l.scanCandidates(ctx, tx)
@@ -174,7 +174,7 @@ func (l listing) list(ctx context.Context, tx *sqldb.Tx) (roster.Found, error) {
 // This makes the database sort the few matching rows, instead of walking the whole list to find
 // them in order.
 func (l listing) placeOrder() string {
-	if l.narrowing.selective {
+	if l.prefilter.selective {
 		return `r.seq + 0, r.id`
 	}
 	return `r.seq, r.id`
@@ -324,13 +324,13 @@ func (l listing) skipResources(ctx context.Context, tx *sqldb.Tx, n int) (at ros
 	return places[0], true, nil
 }
 
-// exactPage returns the page of a query whose narrowing is exact, which means that the indexes
+// exactPage returns the page of a query whose prefilter is exact, which means that the indexes
 // alone decide which resources match. If all matches fit on the first page, it runs only one query.
 func (l listing) exactPage(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
 	if l.Count > 0 && l.Offset == 0 && l.After == nil && l.Before == nil {
 		return l.firstPage(ctx, tx)
 	}
-	if found.Total, err = l.countNarrowed(ctx, tx); err != nil || l.Count == 0 || l.Offset >= found.Total {
+	if found.Total, err = l.countPrefiltered(ctx, tx); err != nil || l.Count == 0 || l.Offset >= found.Total {
 		return found, err
 	}
 	if page, ok, err := l.pageNextToPlace(ctx, tx, found.Total); ok {
@@ -344,7 +344,7 @@ func (l listing) exactPage(ctx context.Context, tx *sqldb.Tx) (found roster.Foun
 	return found, err
 }
 
-// firstPage returns the first page of a query whose narrowing is exact. It counts the matches only
+// firstPage returns the first page of a query whose prefilter is exact. It counts the matches only
 // if they do not all fit on the page.
 func (l listing) firstPage(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
 	docs, cut, err := l.firstDocuments(ctx, tx, l.Count+1)
@@ -352,14 +352,14 @@ func (l listing) firstPage(ctx context.Context, tx *sqldb.Tx) (found roster.Foun
 		return roster.Found{Documents: docs, Total: len(docs)}, err
 	}
 	found = roster.Found{Documents: docs[:min(len(docs), l.Count)], CutShort: len(docs) < l.Count}
-	found.Total, err = l.countNarrowed(ctx, tx)
+	found.Total, err = l.countPrefiltered(ctx, tx)
 	return found, err
 }
 
-// countNarrowed returns the number of resources that satisfy the narrowing.
-func (l listing) countNarrowed(ctx context.Context, tx *sqldb.Tx) (total int, err error) {
-	if l.narrowing.count != "" {
-		err = tx.QueryRow(ctx, l.narrowing.count, l.narrowing.args...).Scan(&total)
+// countPrefiltered returns the number of resources that satisfy the prefilter.
+func (l listing) countPrefiltered(ctx context.Context, tx *sqldb.Tx) (total int, err error) {
+	if l.prefilter.count != "" {
+		err = tx.QueryRow(ctx, l.prefilter.count, l.prefilter.args...).Scan(&total)
 		return total, err
 	}
 	err = tx.QueryRow(ctx, `
@@ -400,11 +400,11 @@ func (l listing) sortedPage(ctx context.Context, tx *sqldb.Tx, order ordering) (
 	return found, err
 }
 
-// countMatches returns the number of matching resources, for a query whose narrowing is exact or
+// countMatches returns the number of matching resources, for a query whose prefilter is exact or
 // that has no filter.
 func (l listing) countMatches(ctx context.Context, tx *sqldb.Tx) (int, error) {
 	if l.Filter != nil {
-		return l.countNarrowed(ctx, tx)
+		return l.countPrefiltered(ctx, tx)
 	}
 	l.Count = 0
 	found, err := l.unfilteredPage(ctx, tx)
@@ -423,7 +423,7 @@ type candidate struct {
 // scanCandidates reads all candidates. The filter's evaluator decides which ones match and how they
 // are ordered.
 func (l listing) scanCandidates(ctx context.Context, tx *sqldb.Tx) (found roster.Found, err error) {
-	if l.narrowing.sql == "" {
+	if l.prefilter.sql == "" {
 		// The scan will read the whole list. The counts show in advance whether the list is too
 		// long.
 		all := l
@@ -451,7 +451,7 @@ func (l listing) scanCandidates(ctx context.Context, tx *sqldb.Tx) (found roster
 		}
 		last := some[len(some)-1]
 		from = placeAfter(roster.Place{Position: last.Position, ID: last.ID})
-		if l.narrowing.selective {
+		if l.prefilter.selective {
 			return l.scanFound(ctx, tx, from, read, keep)
 		}
 		runtime.Gosched() // let other requests run first

@@ -15,14 +15,14 @@ import (
 // whether they match.
 func (l listing) isLookup() bool {
 	first := l.Sort == nil && l.After == nil && l.Before == nil && l.Offset == 0 && l.Count > 0
-	return first && l.narrowing.selective && !l.narrowing.skewed && (l.narrowing.exact || !l.readsMembers() && !l.readsGroups())
+	return first && l.prefilter.selective && !l.prefilter.skewed && (l.prefilter.exact || !l.readsMembers() && !l.readsGroups())
 }
 
 // answerLookup answers a list for which isLookup is true. It needs one query and no transaction.
 // all is false if one query was not enough.
 func (s Rosters) answerLookup(ctx context.Context, l listing) (found roster.Found, all bool, err error) {
 	limit := l.Count // if there are more exact matches than fit on a page, a second query must count them
-	if !l.narrowing.exact {
+	if !l.prefilter.exact {
 		limit = min(scanStep, l.ScanLimit)
 	}
 	var docs []roster.Document
@@ -37,7 +37,7 @@ func (s Rosters) answerLookup(ctx context.Context, l listing) (found roster.Foun
 	slices.SortFunc(docs, func(a, b roster.Document) int {
 		return cmp.Or(cmp.Compare(a.Position, b.Position), cmp.Compare(a.ID, b.ID))
 	})
-	if l.narrowing.exact {
+	if l.prefilter.exact {
 		return roster.Found{Documents: docs, Total: len(docs)}, true, nil
 	}
 	candidates, err := l.parseCandidates(ctx, nil, docs) // parseCandidates gets no transaction, because isLookup is false for queries that read other rows

@@ -172,7 +172,7 @@ type declaredRows struct {
 // valueRange is a range of the value rows of one path: from is inclusive, to is exclusive.
 type valueRange struct {
 	path, from, to string
-	countExpr      string // the SQL expression to count, so that the result is the number of resources
+	countExpr      string // what to count in SQL: count(countExpr) of the rows is the number of resources
 }
 
 // fewRows is the number of value rows up to which finding and sorting them is cheaper than walking
@@ -202,7 +202,7 @@ func findDeclaredRows(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.T
 	}
 	var asked []valueRange
 	d.usedRanges = &asked
-	narrow(roster.ListQuery{Kind: kind, Filter: f, Groups: true}, string(id), d, 0)
+	newPrefilter(roster.ListQuery{Kind: kind, Filter: f, Groups: true}, string(id), d, 0)
 	d.usedRanges, d.many, d.crowded = nil, map[valueRange]bool{}, map[string]bool{}
 	for _, r := range asked {
 		if d.many[r], d.crowded[r.path], err = measureRange(ctx, tx, id, r); err != nil {

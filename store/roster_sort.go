@@ -123,7 +123,7 @@ func (l listing) continueFrom(o ordering) (listing, error) {
 	if err != nil {
 		return l, err
 	}
-	n := narrowing{sql: tiebreakCondition(back), args: []any{place.Position, place.ID}}
+	n := prefilter{sql: tiebreakCondition(back), args: []any{place.Position, place.ID}}
 	for i, t := range slices.Backward(o.terms) {
 		op := ">"
 		if t.descending != back {

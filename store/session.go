@@ -20,7 +20,7 @@ var bareSessionColumns = strings.ReplaceAll(sessionColumns, "x.", "")
 // sessionScan holds the values of sessionColumns while they are read into a session.Record.
 type sessionScan struct {
 	session.Record
-	created, expires, idle, used, proved int64
+	created, expires, idle, used, proved int64 // the fields of Record with these names, in microseconds
 }
 
 func (s *sessionScan) destinations() []any {

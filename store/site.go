@@ -378,6 +378,7 @@ func (t siteTx) MakeGroupNamesUnique(ctx context.Context) error {
 	return err
 }
 
+// FreeUniqueValues stops keeping the values of an attribute unique.
 func (t siteTx) FreeUniqueValues(ctx context.Context, name scim.TypeName, path string) error {
 	return freeUniqueValues(ctx, t.tx, t.site.ID, name, path)
 }

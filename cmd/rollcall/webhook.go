@@ -169,7 +169,8 @@ func (c *command) webhookList() *cobra.Command {
 	}
 }
 
-// webhook opens the directory and finds the webhook that the arguments DIRECTORY and WEBHOOK name.
+// findWebhook opens the directory and finds the webhook that the arguments DIRECTORY and WEBHOOK
+// name.
 func (s *services) findWebhook(cmd *cobra.Command, args []string) (*directory.Handle, notification.Webhook, error) {
 	h, err := s.directories.OpenNamed(cmd.Context(), args[0])
 	if err != nil {

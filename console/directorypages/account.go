@@ -15,7 +15,7 @@ type accountPage struct {
 	Sessions   console.SessionList
 	Identities []identityRow
 	Provider   string // the name of the operators' OpenID provider; empty if there is none
-	Link       string // the address that links an identity
+	LinkURL    string // the address that links an identity
 }
 
 func (p *Pages) ownSessions(r *http.Request, v *operatorVisit) (console.SessionList, error) {
@@ -36,7 +36,7 @@ func (p *Pages) showAccount(w http.ResponseWriter, r *http.Request, v *operatorV
 	if err != nil {
 		return err
 	}
-	pg := accountPage{Page: v.page, Sessions: list, Identities: rows, Link: linkURL}
+	pg := accountPage{Page: v.page, Sessions: list, Identities: rows, LinkURL: linkURL}
 	if p.OpenID != nil {
 		pg.Provider = p.OpenID.ProviderName()
 	}

@@ -18,37 +18,37 @@ import (
 // the last complete discovery found. If Account is set, it shows that account alone.
 type discoveredPage struct {
 	console.Page
-	PageURL       string
-	StartedAt     time.Time // when the complete discovery began; zero if there is none
-	StartedBy     string
-	Button        string          // text of the button that starts a discovery
-	PollURL       string          // address that the page polls while a discovery runs; empty otherwise
-	Progress      string          // what the running discovery does; empty if none runs
-	EndedURL      string          // address of the results of the discovery that the page has polled; empty if it polled none
-	ProblemNotice *console.Notice // why the newest discovery has failed or waits; may be nil
-	Notes         []string
-	Counts        []console.Fact
-	Tabs          []console.Tab
-	Search        string
-	Filter        []console.HiddenField // the selected tab, for the search form
-	ClearURL      string
-	ExportURL     string
-	Rows          []discoveredRow
-	Pager         console.Pager
-	Empty         console.EmptyState
-	ChangeURL     string // address to which the ticked accounts are sent
-	AssignAll     string // the text of the button that assigns the users of the whole class; empty if there is none
-	DisableAll    string // the text of the button that disables the accounts of the whole class; empty if there is none
-	Account       *discoveredDetails
+	PageURL        string
+	StartedAt      time.Time // when the complete discovery began; zero if there is none
+	StartedBy      string
+	ButtonText     string          // text of the button that starts a discovery
+	PollURL        string          // address that the page polls while a discovery runs; empty otherwise
+	Progress       string          // what the running discovery does; empty if none runs
+	EndedURL       string          // address of the results of the discovery that the page has polled; empty if it polled none
+	ProblemNotice  *console.Notice // why the newest discovery has failed or waits; may be nil
+	Notes          []string
+	Counts         []console.Fact
+	Tabs           []console.Tab
+	Search         string
+	Filter         []console.HiddenField // the selected tab, for the search form
+	ClearURL       string
+	ExportURL      string
+	Rows           []discoveredRow
+	Pager          console.Pager
+	Empty          console.EmptyState
+	ChangeURL      string // address to which the ticked accounts are sent
+	AssignAllText  string // the text of the button that assigns the users of the whole class; empty if there is none
+	DisableAllText string // the text of the button that disables the accounts of the whole class; empty if there is none
+	Account        *discoveredDetails
 }
 
 // discoveredRow shows an account in a list.
 type discoveredRow struct {
-	ID               string // the id of the account
-	Name, Under, URL string
-	Badge            console.Badge
-	Users            []string // the users who match, or nearly match
-	Remark           string
+	ID                  string // the id of the account
+	Name, Subtitle, URL string // Subtitle is the text below Name: the display name or the id of the account
+	Badge               console.Badge
+	Users               []string // the users who match, or nearly match
+	Remark              string
 }
 
 // discoveredDetails shows one account.
@@ -123,7 +123,7 @@ func (p *Pages) showDiscovered(w http.ResponseWriter, r *http.Request, v *appVis
 	}
 	form := r.URL.Query()
 	q := discoveredQuery(form)
-	pg := discoveredPage{Page: v.page, PageURL: v.discoveredURL(), Search: q.Search, Button: "Discover identities"}
+	pg := discoveredPage{Page: v.page, PageURL: v.discoveredURL(), Search: q.Search, ButtonText: "Discover identities"}
 	pg.Title = "Discover identities"
 	pg.Lead = "Which accounts " + v.App.Name + " has, and whose they are. A discovery reads all of them and changes nothing."
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
@@ -132,7 +132,7 @@ func (p *Pages) showDiscovered(w http.ResponseWriter, r *http.Request, v *appVis
 		pg.Empty = console.EmptyState{Icon: "users", Title: "No discovery yet", Text: "A discovery sorts the accounts into those of assigned users, those of unassigned users, and local accounts, which match no user of the directory."}
 		return p.show(w, r, http.StatusOK, "discovered", pg)
 	}
-	pg.Button = "Discover again"
+	pg.ButtonText = "Discover again"
 	pg.fillComplete(complete, form)
 	page, next, err := p.Engine.Discovered(r.Context(), v.jobKey(), q)
 	if err != nil {
@@ -183,10 +183,10 @@ func (pg *discoveredPage) fillProgress(newest provision.Discovery, watched strin
 func (pg *discoveredPage) fillComplete(d provision.Discovery, form url.Values) {
 	pg.ChangeURL = pg.PageURL + "/change"
 	if form.Get("show") == string(provision.UnassignedUsers) && d.Unassigned > 0 {
-		pg.AssignAll = "Assign all " + console.GroupDigits(d.Unassigned) + "…"
+		pg.AssignAllText = "Assign all " + console.GroupDigits(d.Unassigned) + "…"
 	}
 	if form.Get("show") == string(provision.LocalAccounts) && d.Local > 0 {
-		pg.DisableAll = "Disable all local accounts…"
+		pg.DisableAllText = "Disable all local accounts…"
 	}
 	pg.StartedAt, pg.StartedBy, pg.Notes = d.Started, console.ActorName(d.By), d.Notes
 	pg.ClearURL = pg.PageURL + "?" + url.Values{"show": {form.Get("show")}}.Encode()
@@ -226,9 +226,9 @@ func (v *appVisit) discoveredAccountURL(account string) string {
 }
 
 func (v *appVisit) newDiscoveredRow(a provision.DiscoveredAccount) discoveredRow {
-	row := discoveredRow{ID: a.ID, Name: a.Name(), Under: a.ID, URL: v.discoveredAccountURL(a.ID), Badge: classBadge(a), Remark: strings.TrimPrefix(a.Remarks(), ", ")}
+	row := discoveredRow{ID: a.ID, Name: a.Name(), Subtitle: a.ID, URL: v.discoveredAccountURL(a.ID), Badge: classBadge(a), Remark: strings.TrimPrefix(a.Remarks(), ", ")}
 	if a.DisplayName != "" && a.DisplayName != row.Name {
-		row.Under = a.DisplayName
+		row.Subtitle = a.DisplayName
 	}
 	for _, m := range a.Matches {
 		row.Users = append(row.Users, m.Name)
@@ -273,8 +273,9 @@ const (
 	disableAll = "disable-all"
 )
 
-// changeDiscovered assigns the users of the ticked accounts, or of the whole class, after a question.
-// It also links or disables accounts, marks ticked accounts with Keep, and removes the mark.
+// changeDiscovered does what the pressed button says: it assigns the users of accounts, links
+// accounts, disables accounts, marks accounts with Keep, or removes that mark. It does this for the
+// ticked accounts or for the whole class, and asks before it assigns, links or disables.
 func (p *Pages) changeDiscovered(w http.ResponseWriter, r *http.Request, v *appVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)

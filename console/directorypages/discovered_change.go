@@ -15,8 +15,9 @@ import (
 // maxListedLinks is how many accounts the question about links names.
 const maxListedLinks = 20
 
-// disableDiscovered makes a plan that disables accounts, after a question whose answer is their
-// number in words. Without accounts it takes the local accounts that no user nearly matches.
+// disableDiscovered makes a plan that disables accounts. It first asks the operator to type the
+// number of these accounts in words. If accounts is empty, the plan disables all local accounts that
+// no user nearly matches.
 func (p *Pages) disableDiscovered(w http.ResponseWriter, r *http.Request, v *appVisit, change string, accounts []string) error {
 	ids, left, err := p.Engine.AccountsToDisable(r.Context(), v.jobKey(), accounts)
 	if err != nil {
@@ -75,7 +76,8 @@ func (p *Pages) askDisableDiscovered(w http.ResponseWriter, r *http.Request, v *
 	return p.Console.View(w, r, status, "confirm", pg)
 }
 
-// linkDiscovered links accounts with the users who match or nearly match them, after a question.
+// linkDiscovered links accounts with the users who match or nearly match them. It first asks whether
+// to do so.
 func (p *Pages) linkDiscovered(w http.ResponseWriter, r *http.Request, v *appVisit, accounts []string) error {
 	links, left, err := p.Engine.AccountsToLink(r.Context(), v.jobKey(), accounts)
 	switch {

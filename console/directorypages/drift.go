@@ -21,7 +21,7 @@ type driftPage struct {
 	Progress      string // says that a comparison is under way; empty if none is
 	ProblemNotice *console.Notice
 	DoneNotice    *console.Notice // what the policy did after the last scheduled comparison; may be nil
-	Button        string          // starts a comparison
+	ButtonText    string          // text of the button that starts a comparison
 	Report        provision.DriftReport
 	ReportedBy    string
 	Counts        []console.Fact
@@ -39,7 +39,7 @@ type driftPage struct {
 type driftRow struct {
 	ID        string // the object id
 	Name, URL string
-	Under     string // the id at the application
+	TargetID  string // the id at the application
 	Badge     console.Badge
 	Changes   []attributeChange
 	Members   []string // what differs about members, in words
@@ -86,7 +86,7 @@ func (p *Pages) showDrift(w http.ResponseWriter, r *http.Request, v *appVisit) e
 	if _, err := p.Jobs.Get(r.Context(), v.jobKey()); err != nil {
 		return p.handleJobError(w, r, v, err)
 	}
-	pg := driftPage{Page: v.page, PageURL: v.driftURL(), Button: "Compare now"}
+	pg := driftPage{Page: v.page, PageURL: v.driftURL(), ButtonText: "Compare now"}
 	pg.Title = "Drift"
 	pg.Lead = "What somebody changed at " + v.App.Name + " since provisioning wrote it. A comparison reads all accounts and groups, and changes nothing."
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
@@ -167,7 +167,7 @@ func (p *Pages) listDrift(w http.ResponseWriter, r *http.Request, v *appVisit, p
 }
 
 func (v *appVisit) newDriftRow(d provision.Drift) driftRow {
-	row := driftRow{ID: d.ObjectID, Name: d.Name, Under: d.TargetID, URL: v.objectURL(d.Kind, d.ObjectID), Badge: console.Badge{Tone: console.ToneWarning, Text: "Changed"}, CanAdopt: !d.Gone && len(d.Values) > 0}
+	row := driftRow{ID: d.ObjectID, Name: d.Name, TargetID: d.TargetID, URL: v.objectURL(d.Kind, d.ObjectID), Badge: console.Badge{Tone: console.ToneWarning, Text: "Changed"}, CanAdopt: !d.Gone && len(d.Values) > 0}
 	if row.Name == "" {
 		row.Name = d.ObjectID
 	}

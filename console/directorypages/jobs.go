@@ -14,8 +14,9 @@ import (
 // jobsPerPage is the number of applications on a page of the list of jobs.
 const jobsPerPage = 50
 
-// onlyConcerned is the value of the query's parameter "show" that leaves out jobs that need nobody.
-const onlyConcerned = "attention"
+// needsAttention is the value of the query's parameter "show" that leaves out jobs that no person has
+// to look at.
+const needsAttention = "attention"
 
 // jobsPage is the data of the view "jobs": the provisioning of all applications of a directory.
 type jobsPage struct {
@@ -44,7 +45,7 @@ type concernRow struct {
 // showJobs lists the provisioning of all applications of the directory.
 func (p *Pages) showJobs(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
 	form := r.URL.Query()
-	onlySome, after := form.Get("show") == onlyConcerned, form.Get("after")
+	onlySome, after := form.Get("show") == needsAttention, form.Get("after")
 	apps, err := v.Applications(r.Context())
 	if err != nil {
 		return err
@@ -93,7 +94,7 @@ func (p *Pages) showJobs(w http.ResponseWriter, r *http.Request, v *directoryVis
 func (v *directoryVisit) jobsURL(onlySome bool, after string) string {
 	query := url.Values{}
 	if onlySome {
-		query.Set("show", onlyConcerned)
+		query.Set("show", needsAttention)
 	}
 	if after != "" {
 		query.Set("after", after)

@@ -109,17 +109,17 @@ func (p *Pages) refuseFlood(w http.ResponseWriter, r *http.Request, in codeflow.
 // identityRow is one linked identity on the page My account.
 type identityRow struct {
 	operator.Identity
-	Provider string // the host of the issuer
-	Foreign  bool   // whether the identity belongs to an earlier provider, so that it signs no one in
-	Unlink   string // the address of the page that asks whether to unlink the identity
+	Provider  string // the host of the issuer
+	IsForeign bool   // whether the identity belongs to an earlier provider, so that it signs no one in
+	UnlinkURL string // the address of the page that asks whether to unlink the identity
 }
 
 func (p *Pages) identityRows(r *http.Request, v *operatorVisit) ([]identityRow, error) {
 	all, err := p.Operators.Identities(r.Context(), v.Operator.Name)
 	var rows []identityRow
 	for _, i := range all {
-		row := identityRow{Identity: i, Provider: (&operator.OpenID{Issuer: i.Issuer}).ProviderName(), Unlink: unlinkURL(i.ID)}
-		row.Foreign = p.OpenID == nil || p.OpenID.Issuer != i.Issuer
+		row := identityRow{Identity: i, Provider: (&operator.OpenID{Issuer: i.Issuer}).ProviderName(), UnlinkURL: unlinkURL(i.ID)}
+		row.IsForeign = p.OpenID == nil || p.OpenID.Issuer != i.Issuer
 		rows = append(rows, row)
 	}
 	return rows, err

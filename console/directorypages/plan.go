@@ -19,7 +19,7 @@ import (
 type planPage struct {
 	console.Page
 	PageURL        string
-	Button         string
+	ButtonText     string // text of the button that makes a plan
 	State          console.Badge
 	Hash           string          // the first characters of the plan's hash; empty until the plan is complete
 	MadeBy         string          // the actor who made the plan
@@ -112,7 +112,7 @@ func (p *Pages) streamPlan(w http.ResponseWriter, r *http.Request, v *appVisit) 
 // buildPlanPage returns the page with the plan that the form names, or else with the newest plan.
 func (p *Pages) buildPlanPage(ctx context.Context, v *appVisit, form url.Values) (*planPage, error) {
 	base := v.url("/provisioning/plan")
-	pg := &planPage{Page: v.page, PageURL: base, Button: "Make a plan"}
+	pg := &planPage{Page: v.page, PageURL: base, ButtonText: "Make a plan"}
 	pg.Title = "Plan"
 	pg.Lead = "What the next cycle would do in " + v.App.Name + ", person by person. Making a plan reads both sides and changes nothing. An approved plan is applied exactly, or not at all."
 	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Provisioning", URL: v.url("/provisioning")})
@@ -129,7 +129,7 @@ func (p *Pages) buildPlanPage(ctx context.Context, v *appVisit, form url.Values)
 	if err != nil {
 		return nil, err
 	}
-	pg.Button, pg.Notes = "Make it again", plan.Report.Notes
+	pg.ButtonText, pg.Notes = "Make it again", plan.Report.Notes
 	pg.fillState(v, plan, counts, p.Engine.OutOfDate(ctx, plan), p.Engine.CheckApprover(ctx, plan, v.actorLabel()))
 	if plan.State == provision.PlanMaking || plan.State == provision.PlanApplying {
 		pg.PollURL = base + "?" + form.Encode()

@@ -87,22 +87,22 @@ func (f provisioningForm) MakesNewAccounts() bool   { return f.Rehire == provisi
 func (f provisioningForm) UsesTemporaryNames() bool { return f.Swaps == provision.SwapsTemporary }
 
 // SendsNestedGroups reports whether groups are sent as members of other groups.
-func (f provisioningForm) SendsNestedGroups() bool { return f.NestedGroups == nestedOn }
+func (f provisioningForm) SendsNestedGroups() bool { return f.NestedGroups == choiceOn }
 
 // NeedsSecondApproval reports whether a second operator must approve plans.
-func (f provisioningForm) NeedsSecondApproval() bool { return f.SecondApproval == nestedOn }
+func (f provisioningForm) NeedsSecondApproval() bool { return f.SecondApproval == choiceOn }
 
 // The values of the inputs "Nested groups" and "Second approval".
 const (
-	nestedOff = "off"
-	nestedOn  = "on"
+	choiceOff = "off"
+	choiceOn  = "on"
 )
 
-func nestedValue(nested bool) string {
+func choiceValue(nested bool) string {
 	if nested {
-		return nestedOn
+		return choiceOn
 	}
-	return nestedOff
+	return choiceOff
 }
 
 type mappingLink struct {
@@ -183,7 +183,7 @@ func (p *Pages) buildProvisioningPage(r *http.Request, v *appVisit) (*provisioni
 		return nil, err
 	}
 	job := report.Job
-	pg.Form = provisioningForm{Mode: job.Mode, TenantURL: job.TenantURL, HasSecret: job.HasSecret(), Scope: job.Scope, Rehire: job.Rehire, Swaps: job.Swaps, NestedGroups: nestedValue(job.Nested), SecondApproval: nestedValue(job.SecondApproval), Status: job.Status}
+	pg.Form = provisioningForm{Mode: job.Mode, TenantURL: job.TenantURL, HasSecret: job.HasSecret(), Scope: job.Scope, Rehire: job.Rehire, Swaps: job.Swaps, NestedGroups: choiceValue(job.Nested), SecondApproval: choiceValue(job.SecondApproval), Status: job.Status}
 	pg.SecondApprovalIsOn = job.SecondApproval
 	fields := provisioningFields()
 	if !pg.IsSaved {
@@ -367,8 +367,8 @@ func provisioningFields() []console.EditField {
 			string(provision.RehireAsk): "Ask", string(provision.RehireAdopt): "Take the account over", string(provision.RehireNew): "New account",
 		}),
 		console.ChoiceField("swaps", "Swapped names", map[string]string{string(provision.SwapsAsk): "Ask", string(provision.SwapsTemporary): "Use a temporary name"}),
-		console.ChoiceField("nested", "Nested groups", map[string]string{nestedOff: "Leave them out", nestedOn: "Send them as members"}),
-		console.ChoiceField("second", "Second approval", map[string]string{nestedOff: "One person is enough", nestedOn: "Another operator approves"}),
+		console.ChoiceField("nested", "Nested groups", map[string]string{choiceOff: "Leave them out", choiceOn: "Send them as members"}),
+		console.ChoiceField("second", "Second approval", map[string]string{choiceOff: "One person is enough", choiceOn: "Another operator approves"}),
 		{Name: "status", Label: "Provisioning Status"},
 	}
 }
@@ -376,7 +376,7 @@ func provisioningFields() []console.EditField {
 func provisioningValues(job provision.Job) map[string]string {
 	return map[string]string{
 		"mode": string(job.Mode), "tenantURL": job.TenantURL, "secret": job.SecretMark(), "scope": string(job.Scope), "status": string(job.Status),
-		"rehire": string(job.Rehire), "swaps": string(job.Swaps), "nested": nestedValue(job.Nested), "second": nestedValue(job.SecondApproval),
+		"rehire": string(job.Rehire), "swaps": string(job.Swaps), "nested": choiceValue(job.Nested), "second": choiceValue(job.SecondApproval),
 	}
 }
 
@@ -539,13 +539,13 @@ func newSettings(values map[string]string, secret string) (provision.Settings, e
 		Mode: provision.Mode(values["mode"]), TenantURL: values["tenantURL"], Status: provision.Status(values["status"]), Scope: provision.Scope(values["scope"]),
 		Rehire: provision.Rehire(values["rehire"]), Swaps: provision.Swaps(values["swaps"]),
 	}
-	nested := values["nested"] == nestedOn
-	if !nested && values["nested"] != nestedOff {
+	nested := values["nested"] == choiceOn
+	if !nested && values["nested"] != choiceOff {
 		return s, &provision.InputError{Field: "Nested groups", Text: "must be on or off"}
 	}
 	s.Nested = &nested
-	second := values["second"] == nestedOn
-	if !second && values["second"] != nestedOff {
+	second := values["second"] == choiceOn
+	if !second && values["second"] != choiceOff {
 		return s, &provision.InputError{Field: "Second approval", Text: "must be on or off"}
 	}
 	s.SecondApproval = &second

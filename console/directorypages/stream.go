@@ -60,7 +60,7 @@ func (c *streamCount) begin(operatorID string) bool {
 	return true
 }
 
-// end uncounts a stream of an operator that has ended.
+// end subtracts a stream of an operator that has ended from the count.
 func (c *streamCount) end(operatorID string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -69,7 +69,7 @@ func (c *streamCount) end(operatorID string) {
 	}
 }
 
-// board returns the board on which viewers share their looks.
+// board returns the board through which all viewers of one address share one call of look.
 func (p *Pages) board() *live.Board {
 	if p.Live != nil {
 		return p.Live
@@ -78,10 +78,9 @@ func (p *Pages) board() *live.Board {
 }
 
 // stream sends the newest parts of a page each time they have changed, as server-sent events. look
-// reads and renders them. All viewers of the same address in this process share one look. The
-// stream ends when the client leaves, the server stops, the operator loses access, or the job or
-// its application is deleted. It also ends after a failed look. The browser then opens it again, or
-// polls.
+// reads and renders them. All viewers of the same address in this process share one call of look.
+// The stream ends when the client leaves, the server stops, the operator loses access, or the job or
+// its application is deleted. It also ends if look fails. The browser then opens it again, or polls.
 func (p *Pages) stream(w http.ResponseWriter, r *http.Request, v *appVisit, address string, look func(ctx context.Context) (livePart, error)) error {
 	if !p.streams.begin(v.Operator.ID) {
 		return &console.PageError{

@@ -20,17 +20,17 @@ import (
 // secret that was just made. If Hook is set, it is the page of one webhook.
 type webhooksPage struct {
 	console.Page
-	Rows      []webhookRow
-	Empty     console.EmptyState
-	NewURL    string // address of the form for a new webhook
-	Form      *webhookForm
-	NewSecret *newWebhookSecret
-	Rotate    *rotateForm
-	Hook      *webhookRow
-	Rows2     []deliveryRow
-	NoneYet   console.EmptyState
-	Pager     console.Pager
-	CancelURL string
+	Rows         []webhookRow
+	Empty        console.EmptyState
+	NewURL       string // address of the form for a new webhook
+	Form         *webhookForm
+	NewSecret    *newWebhookSecret
+	Rotate       *rotateForm
+	Hook         *webhookRow
+	Deliveries   []deliveryRow
+	NoDeliveries console.EmptyState
+	Pager        console.Pager
+	CancelURL    string
 }
 
 type webhookRow struct {
@@ -306,9 +306,9 @@ func (p *Pages) showWebhook(w http.ResponseWriter, r *http.Request, v *directory
 		return err
 	}
 	row := p.newWebhookRow(v, hook, names)
-	pg := webhooksPage{Page: v.page, Hook: &row, CancelURL: v.webhooksURL(), NoneYet: console.EmptyState{Icon: "send", Title: "Nothing was sent yet", Text: "Send a test to see whether the endpoint takes it."}}
+	pg := webhooksPage{Page: v.page, Hook: &row, CancelURL: v.webhooksURL(), NoDeliveries: console.EmptyState{Icon: "send", Title: "Nothing was sent yet", Text: "Send a test to see whether the endpoint takes it."}}
 	for _, d := range page {
-		pg.Rows2 = append(pg.Rows2, newDeliveryRow(v, hook, d))
+		pg.Deliveries = append(pg.Deliveries, newDeliveryRow(v, hook, d))
 	}
 	if before != "" {
 		pg.Pager.FirstURL = row.URLOfPage

@@ -377,7 +377,7 @@ func newSSOResult(t signin.Test, c signin.Connection) *ssoResult {
 		if t.Result.Protocol == signin.OpenID {
 			checks = []string{"issuer", "audience", "nonce", "PKCE"}
 		}
-		s.Checks = append(append(s.Checks, "signature of the "+t.Result.Signed), append(checks, "clocks "+driftText(t.Result.Drift)+" apart")...)
+		s.Checks = append(append(s.Checks, "signature of the "+t.Result.Signed), append(checks, "clocks "+clockDriftText(t.Result.Drift)+" apart")...)
 		if t.Result.Encrypted {
 			s.Checks = append(s.Checks, "encrypted")
 		}
@@ -391,7 +391,7 @@ func newSSOResult(t signin.Test, c signin.Connection) *ssoResult {
 	return s
 }
 
-func driftText(d time.Duration) string {
+func clockDriftText(d time.Duration) string {
 	if d < 0 {
 		d = -d
 	}

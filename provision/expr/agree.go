@@ -70,8 +70,8 @@ func (n *Node) compareText(depth int) (Disagreement, bool) {
 	return Disagreement{Text: n.textMeaning(text, textErr), Tree: printNode(tree)}, true
 }
 
-// textMeaning returns the expression in a part's string in its normal form, for messages. text and
-// err are the result of parsing the string.
+// textMeaning returns the expression that a part's string contains, for messages. It returns the
+// normal form of the expression. text and err are the result of parsing the string.
 func (n *Node) textMeaning(text *node, err error) string {
 	if err != nil {
 		return n.Expression + " (which cannot be read)"

@@ -198,8 +198,9 @@ func (c *attributeCheck) suggestReference() string {
 	return "write " + strings.Join(names, " or ")
 }
 
-// checkDrawnValues adds an error for each random or unique value in a place where the stored value
-// could not be used again. within has the parts that contain n, the innermost last.
+// checkDrawnValues adds an error for each random or unique value in a place that does not allow one.
+// Such a value is generated only once, when the account is created, and then stored. within has the
+// parts that contain n, the innermost last.
 func (c *attributeCheck) checkDrawnValues(n *node, within []*node) {
 	if n.kind == callNode && n.fn.drawsValue {
 		c.refuseDrawn(n, within)

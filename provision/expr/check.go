@@ -124,8 +124,8 @@ func (c *checker) checkArgument(call *node, p Parameter, arg *node) error {
 	return nil
 }
 
-// acceptWord replaces a string by the bare word that it contains. In a tree without strings of its
-// parts, a bare word looks like a string.
+// acceptWord replaces a string by the bare word that it contains. This is needed for Graph's trees:
+// a tree whose parts have no strings stores a bare word in the same way as a string.
 func (c *checker) acceptWord(call *node, p Parameter, arg *node) error {
 	if arg.kind != stringNode || !slices.Contains(p.Words, arg.text) {
 		return c.errorAt(arg, fmt.Sprintf("the argument %s of %s is one of the words %s", p.Name, call.text, strings.Join(p.Words, ", ")), "write "+p.Words[0]+" without quotation marks")

@@ -125,7 +125,7 @@ func (r *evaluation) nextMatch(p *pattern, text string, after *regexp2.Match) (f
 // limitError returns the error for a pattern that exceeded a limit. It does not contain the
 // library's message, because that shows the whole string.
 func (n *node) limitError(err error) error {
-	return n.errorAt(n.args[replacePattern], limitMessage(err))
+	return n.errorAt(n.args[patternArgument], limitMessage(err))
 }
 
 // limitMessage returns a sentence that says which limit a pattern exceeded, and what to do.

@@ -50,19 +50,19 @@ func replaceFunctions() []function {
 
 // The indexes of Replace's arguments. Argument 0 is the source.
 const (
-	replaceOld = iota + 1
-	replacePattern
-	replaceGroup
-	replaceNew
-	replaceOther
-	replaceTemplate
+	oldArgument = iota + 1
+	patternArgument
+	groupArgument
+	newArgument
+	otherArgument
+	templateArgument
 )
 
 // refuseReplace returns an error for arguments that fit none of the five forms, and for an invalid
 // constant pattern. It stores a constant pattern and replacement in the node.
 func refuseReplace(c *checker, n *node) error {
 	given := ""
-	for i := replaceOld; i <= replaceTemplate; i++ {
+	for i := oldArgument; i <= templateArgument; i++ {
 		if n.hasArgument(i) {
 			given += strconv.Itoa(i)
 		}
@@ -73,29 +73,29 @@ func refuseReplace(c *checker, n *node) error {
 		return c.errorAt(n, "Replace has a combination of arguments that means nothing",
 			"give oldValue with replacementValue or template; or regexPattern with replacementValue, with regexGroupName and replacementValue, or with regexGroupName and replacementAttributeName")
 	}
-	if !n.hasArgument(replacePattern) {
-		if old, ok := n.args[replaceOld].constantText(); ok && old == "" {
-			return c.errorAt(n.args[replaceOld], "oldValue of Replace is empty", "write the string to be replaced")
+	if !n.hasArgument(patternArgument) {
+		if old, ok := n.args[oldArgument].constantText(); ok && old == "" {
+			return c.errorAt(n.args[oldArgument], "oldValue of Replace is empty", "write the string to be replaced")
 		}
 		return nil
 	}
-	text, ok := n.args[replacePattern].constantText()
+	text, ok := n.args[patternArgument].constantText()
 	if !ok {
 		return nil
 	}
 	p, problem := compilePattern(text)
 	if problem != "" {
-		return c.errorAt(n.args[replacePattern], "the regular expression cannot be read: "+problem, "correct it; a backslash is doubled in a string")
+		return c.errorAt(n.args[patternArgument], "the regular expression cannot be read: "+problem, "correct it; a backslash is doubled in a string")
 	}
 	n.pattern = p
-	if n.hasArgument(replaceNew) {
-		if replacement, ok := n.args[replaceNew].constantText(); ok {
+	if n.hasArgument(newArgument) {
+		if replacement, ok := n.args[newArgument].constantText(); ok {
 			n.replacement = p.readReplacement(replacement)
 		}
 	}
-	if n.hasArgument(replaceGroup) {
-		if group, ok := n.args[replaceGroup].constantText(); ok && !p.hasGroup(group) {
-			return c.errorAt(n.args[replaceGroup], fmt.Sprintf("the regular expression has no group %s", quote(group)), "write (?<"+group+">…) in it, or name one of its groups")
+	if n.hasArgument(groupArgument) {
+		if group, ok := n.args[groupArgument].constantText(); ok && !p.hasGroup(group) {
+			return c.errorAt(n.args[groupArgument], fmt.Sprintf("the regular expression has no group %s", quote(group)), "write (?<"+group+">…) in it, or name one of its groups")
 		}
 	}
 	return nil
@@ -103,21 +103,21 @@ func refuseReplace(c *checker, n *node) error {
 
 func evalReplace(n *node, r *evaluation) (Value, error) {
 	switch {
-	case n.hasArgument(replaceOther):
+	case n.hasArgument(otherArgument):
 		return evalReplaceOther(n, r)
-	case n.hasArgument(replacePattern):
+	case n.hasArgument(patternArgument):
 		return evalReplacePattern(n, r)
 	}
-	old, err := n.evalSingle(r, replaceOld)
+	old, err := n.evalSingle(r, oldArgument)
 	if err != nil {
 		return Null(), err
 	}
 	if old.text == "" {
-		return Null(), n.errorAt(n.args[replaceOld], "oldValue of Replace is empty")
+		return Null(), n.errorAt(n.args[oldArgument], "oldValue of Replace is empty")
 	}
-	place := replaceNew
-	if n.hasArgument(replaceTemplate) {
-		place = replaceTemplate
+	place := newArgument
+	if n.hasArgument(templateArgument) {
+		place = templateArgument
 	}
 	second, err := n.evalSingle(r, place)
 	if err != nil {
@@ -125,7 +125,7 @@ func evalReplace(n *node, r *evaluation) (Value, error) {
 	}
 	return n.evalEach(r, func(source string) (string, error) {
 		text, replacement := source, second.text
-		if place == replaceTemplate {
+		if place == templateArgument {
 			text, replacement = second.text, source
 		}
 		size := len(text) + strings.Count(text, old.text)*(len(replacement)-len(old.text))
@@ -141,7 +141,7 @@ func evalReplacePattern(n *node, r *evaluation) (Value, error) {
 	if err != nil {
 		return Null(), err
 	}
-	v, err := n.evalSingle(r, replaceNew)
+	v, err := n.evalSingle(r, newArgument)
 	if err != nil {
 		return Null(), err
 	}
@@ -194,7 +194,7 @@ func evalReplaceOther(n *node, r *evaluation) (Value, error) {
 	if err != nil {
 		return Null(), err
 	}
-	other, err := n.evalSingle(r, replaceOther)
+	other, err := n.evalSingle(r, otherArgument)
 	if err != nil {
 		return Null(), err
 	}
@@ -212,7 +212,7 @@ func evalReplaceOther(n *node, r *evaluation) (Value, error) {
 // group. If the pattern is a constant, the checker has already compiled it.
 func (n *node) evalPatternAndGroup(r *evaluation) (p *pattern, group string, err error) {
 	if p = n.pattern; p == nil {
-		v, err := n.evalSingle(r, replacePattern)
+		v, err := n.evalSingle(r, patternArgument)
 		if err != nil {
 			return nil, "", err
 		}
@@ -221,15 +221,15 @@ func (n *node) evalPatternAndGroup(r *evaluation) (p *pattern, group string, err
 		p, problem = compilePattern(v.text)
 		r.matchTime.add(start)
 		if problem != "" {
-			return nil, "", n.errorAt(n.args[replacePattern], "the regular expression cannot be read: "+problem)
+			return nil, "", n.errorAt(n.args[patternArgument], "the regular expression cannot be read: "+problem)
 		}
 	}
-	if !n.hasArgument(replaceGroup) {
+	if !n.hasArgument(groupArgument) {
 		return p, "", nil
 	}
-	v, err := n.evalSingle(r, replaceGroup)
+	v, err := n.evalSingle(r, groupArgument)
 	if err == nil && !p.hasGroup(v.text) {
-		err = n.errorAt(n.args[replaceGroup], "the regular expression has no group "+r.quoteForMessage(v))
+		err = n.errorAt(n.args[groupArgument], "the regular expression has no group "+r.quoteForMessage(v))
 	}
 	return p, v.text, err
 }

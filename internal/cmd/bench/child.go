@@ -30,7 +30,7 @@ import (
 
 // The kinds of child processes. Each child is this program, started again.
 const (
-	childEmpty = "empty" // an HTTP server with an empty handler
+	childEmpty = "empty" // an HTTP server with an empty handler, which does no work
 	childServe = "serve" // the SCIM server, wired as in `rollcall serve`
 	childStore = "store" // only the store, which writes for the time that an HTTP request names
 )

@@ -66,7 +66,7 @@ type bothEnds struct {
 	secretFile  string // a file with the site's token
 }
 
-// newEnds creates both ends. The directory has n people.
+// newEnds creates both ends of provisioning: the site, and the directory with n people.
 func (b *bench) newEnds(ctx context.Context, kind, name string, n int) (*bothEnds, error) {
 	e := &bothEnds{bench: b, name: name, secretFile: filepath.Join(b.dir, name+"-token.txt")}
 	var err error

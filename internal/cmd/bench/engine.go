@@ -41,7 +41,7 @@ type engineReport struct {
 	InitialCycleTime     time.Duration
 	SmallLatency         []float64 // seconds until a membership change of the small group has reached the target
 	LargeLatency         []float64 // seconds until a membership change of the group of everyone has reached the target
-	SmallCost, LargeCost []float64 // the processor time of both ends per membership change, in milliseconds, for each block
+	SmallCost, LargeCost []float64 // the processor time of the site and of the directory together per membership change, in milliseconds, for each block of changes
 	Groups, GroupMembers int       // how many groups the cycles with many groups provision, and how many members each group has
 	GroupCycles          []sample  // the cycles with many groups; Requests is the number of memberships
 	GroupGenerator       []sample  // the rounds of the load generator that sends the same requests as the cycles with many groups
@@ -354,9 +354,9 @@ func (f *flow) measureMembers(ctx context.Context, r *engineReport, sizes engine
 	return nil
 }
 
-// measureBlock adds a person to a group and removes them again several times. It appends the time
-// of each change to latencies, and returns the processor time of both ends per change, in
-// milliseconds.
+// measureBlock measures a block of changes: it adds a person to a group and removes them again,
+// several times. It appends the time of each change to latencies. It returns the processor time per
+// change, of the site and of the directory together, in milliseconds.
 func (f *flow) measureBlock(ctx context.Context, group, id, person string, latencies *[]float64, sizes engineSizes) (cost float64, err error) {
 	before, err := f.processorTime()
 	if err != nil {
@@ -383,7 +383,8 @@ func (f *flow) measureBlock(ctx context.Context, group, id, person string, laten
 	return float64((after - before).Microseconds()) / 1e3 / float64(changes), err
 }
 
-// processorTime returns the processor time of both ends, with their database servers.
+// processorTime returns the processor time of the site and of the directory together, with their
+// database servers.
 func (f *flow) processorTime() (time.Duration, error) {
 	var total time.Duration
 	for _, s := range []*server{f.engine, f.target} {
@@ -494,8 +495,8 @@ type groupCycle struct {
 	sourcePeak, sitePeak int64 // the peak memory of the processes with the directory and with the site, in bytes
 }
 
-// runGroupCycle provisions the groups in copies of both ends, with the site at addr. If watch is
-// not nil, the requests go through a tap at addr, which shows them to watch.
+// runGroupCycle copies the site and the directory, and provisions the groups of the copies, with the
+// site at addr. If watch is not nil, the requests go through a tap at addr, which shows them to watch.
 func (e *bothEnds) runGroupCycle(ctx context.Context, name, addr string, sizes engineSizes, watch func(exchange)) (c groupCycle, err error) {
 	site, err := e.copySite(ctx, name)
 	if err != nil {

@@ -79,8 +79,8 @@ type runningSites struct {
 	empty   *server // a server with an empty handler, which shows how fast the machine is during the part
 }
 
-// addEmptyHandler adds a row for the empty handler. The requests are the same as in the row for
-// GETs by id.
+// addEmptyHandler adds a row for an HTTP server whose handler does no work, to compare the others
+// with. The requests are the same as in the row for GETs by id.
 func (w *runningSites) addEmptyHandler(s *section, clients int) *contender {
 	l := w.largest().readByIDLoad(w.empty.addr, clients)
 	l.checkResponse = expectEmptyAnswer

@@ -75,7 +75,7 @@ func TestDriftPages(t *testing.T) {
 	b.get("/d/contoso/audit?kind=" + event.ProvisioningDriftAdopted).wantWords("were adopted, of accounts or groups: 1")
 
 	form := b.get(at)
-	form.press("Save", url.Values{"every": {"daily"}, "policy": {"adopt"}}).wantWords("The schedule was saved.", "The next comparison is due")
+	form.press("Save", url.Values{"every": {"daily"}, "policy": {"adopt"}}).wantWords("The schedule was saved.", "The next scheduled comparison is due")
 	if s, err := o.engine.Drifts.DriftSchedule(t.Context(), key); err != nil || s.Every != provision.DriftDaily || s.Policy != provision.DriftAdopts {
 		t.Errorf("schedule %+v, %v", s, err)
 	}

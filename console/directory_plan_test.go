@@ -146,6 +146,11 @@ func TestASecondOperatorApprovesOnThePage(t *testing.T) {
 	if !o.job(key).SecondApproval {
 		t.Error("the setting is off")
 	}
+	kim.get("/d/contoso/applications/Acme/delete").wantWords("Nothing was deleted.", "Second approval is on").wantNoWords("Delete Acme?")
+	kim.send(http.MethodPost, "/d/contoso/applications/Acme/delete", url.Values{"name": {"Acme"}}).wantNoWords("was deleted, with")
+	if !o.job(key).SecondApproval {
+		t.Error("the application was deleted")
+	}
 	o.settled(kim.get(at).press("Make a plan", nil)).wantWords("Another operator has to approve this plan", "was made by you").wantNoWords("Approve…")
 	plan, err := o.engine.FindPlan(t.Context(), key, "")
 	if err != nil {

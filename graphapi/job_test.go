@@ -357,6 +357,12 @@ func TestSecretsOfAnotherApplicationForgetNoLeaver(t *testing.T) {
 			w.must(err)
 			s, err := w.sites.ByName(t.Context(), "acme")
 			w.must(err)
+			// A change that is refused switches nobody off, and forgets nobody.
+			refused := w.send("PUT", version, w.s()+"/secrets", `{"value": [{"key": "BaseAddress", "value": "`+elsewhere+`"}]}`)
+			refused.wantError(http.StatusBadRequest, "Request_BadRequest", "must be entered again")
+			if got := strings.Join(w.accounts(), " "); got != "ada@contoso.example" || refused.Header.Get("Rollcall-Notice") != "" {
+				t.Errorf("after a refusal the accounts are %s, and the notice %q", got, refused.Header.Get("Rollcall-Notice"))
+			}
 			tokens, err := w.sites.Tokens(t.Context(), s.ID)
 			w.must(err)
 			w.must(w.sites.RevokeToken(t.Context(), s.ID, tokens[0].ID, "cli"))

@@ -2,6 +2,7 @@ package graphapi
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -119,12 +120,7 @@ func (c *call) putSecrets() error {
 	if err != nil {
 		return err
 	}
-	if cred.address != nil {
-		if err := c.leaveApplication(*cred.address); err != nil {
-			return err
-		}
-	}
-	_, err = c.h.Jobs.Edit(c.r.Context(), c.key(), func(s *provision.Settings) {
+	edit := func(s *provision.Settings) {
 		if cred.address != nil {
 			s.TenantURL = *cred.address
 		}
@@ -138,39 +134,55 @@ func (c *call) putSecrets() error {
 		if s.TenantURL != "" {
 			s.Mode = provision.Automatic
 		}
-	}, c.actor())
-	if err != nil {
+	}
+	notice := ""
+	if cred.address != nil {
+		// Do not switch off accounts for a change that is refused afterwards.
+		if err := c.h.Jobs.CheckEdit(c.r.Context(), c.key(), edit); err != nil {
+			return err
+		}
+		if notice, err = c.leaveApplication(*cred.address); err != nil {
+			return err
+		}
+	}
+	if _, err = c.h.Jobs.Edit(c.r.Context(), c.key(), edit, c.actor()); err != nil {
 		return err
+	}
+	if notice != "" {
+		c.w.Header().Set("Rollcall-Notice", notice)
 	}
 	c.reportIgnored(cred.ignored)
 	return c.answerNoContent()
 }
 
 // leaveApplication prepares the move of the job to another application: the accounts of leavers at
-// the old one are switched off, because the job forgets them. If that fails, leaveApplication
-// returns an error. The header Rollcall-Notice says how many accounts are forgotten.
-func (c *call) leaveApplication(address string) error {
+// the old one are switched off, because the job forgets them. If that fails, or if there are more
+// of them than the guard lets through, leaveApplication returns an error. notice says how many
+// accounts are forgotten once the address is saved.
+func (c *call) leaveApplication(address string) (notice string, err error) {
 	job, err := c.h.Jobs.Get(c.r.Context(), c.key())
 	if isNoJob(err) {
-		return nil
+		return "", nil
 	} else if err != nil {
-		return err
+		return "", err
 	}
 	move, err := c.h.Jobs.Move(c.r.Context(), job, address)
 	if err != nil || move.Linked == 0 {
-		return err
+		return "", err
 	}
 	var closed provision.Closed
 	if move.Leavers > 0 {
-		if closed, err = c.h.Engine.CloseLeavers(c.r.Context(), c.key(), c.h.Owner, c.actor()); err != nil {
-			return err
+		closed, err = c.h.Engine.CloseLeavers(c.r.Context(), c.key(), c.h.Owner, c.actor(), 0)
+		if input, refused := errors.AsType[*provision.InputError](err); refused {
+			return "", refuse(http.StatusConflict, codeConflict, "Nothing was saved. %s %s.", input.Field, input.Text)
+		} else if err != nil {
+			return "", err
 		}
 	}
 	if closed.Left > 0 {
-		return refuse(http.StatusConflict, codeConflict, "Nothing was saved. BaseAddress leads to another application, and %d accounts at the old one should be switched off first, which failed: %s Repeat this, or change the Tenant URL on the page of the application.", closed.Left, closed.Reason)
+		return "", refuse(http.StatusConflict, codeConflict, "Nothing was saved. BaseAddress leads to another application, and %d accounts at the old one should be switched off first, which failed: %s Repeat this, or change the Tenant URL on the page of the application.", closed.Left, closed.Reason)
 	}
-	c.w.Header().Set("Rollcall-Notice", fmt.Sprintf("BaseAddress leads to another application. %d linked accounts at the old one are forgotten; %d of them were switched off before.", move.Linked, closed.Off))
-	return nil
+	return fmt.Sprintf("BaseAddress leads to another application. %d linked accounts at the old one are forgotten; %d of them were switched off before.", move.Linked, closed.Off), nil
 }
 
 // listSecrets answers with the keys of the secrets that are set, but never with a value.

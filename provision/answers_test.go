@@ -405,6 +405,38 @@ func TestACreateThatAGatewayAnsweredIsLookedFor(t *testing.T) {
 	}
 }
 
+// TestACreateThatWasThrottledIsSentSoon has an application that answers the first create with 503 and
+// a time. It has carried out the create, or not.
+func TestACreateThatWasThrottledIsSentSoon(t *testing.T) {
+	t.Parallel()
+	for _, carriedOut := range []bool{true, false} {
+		w := newWorld(t)
+		w.people.put("p1", person("ada@contoso.com", "Ada", "Lovelace"))
+		posts := 0
+		w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+			if r.Method != http.MethodPost {
+				return false
+			}
+			if posts++; posts > 1 {
+				return false
+			}
+			if carriedOut {
+				w.app.handle(r, "", []byte(body(r)))
+			}
+			rw.Header().Set("Retry-After", "2")
+			refuse(rw, 503, "", "Later.")
+			return true
+		}
+		for range 6 {
+			w.slice()
+			w.clock.advance(time.Minute)
+		}
+		if n := w.app.created["ada@contoso.com"]; n != 1 || w.report().Linked != 1 || w.report().Escrowed != 0 {
+			t.Errorf("carried out %v: %d accounts after %d creates, report %+v", carriedOut, n, posts, w.report())
+		}
+	}
+}
+
 // TestAPauseOfGroupsHoldsUpNoLeaver has an application that takes no changes of groups for an hour.
 func TestAPauseOfGroupsHoldsUpNoLeaver(t *testing.T) {
 	t.Parallel()

@@ -168,7 +168,11 @@ func (e *Engine) Forget(ctx context.Context, k Key, owner, actor, id string) (Co
 		}
 		e := r.event(ctx, event.ProvisioningForgotten, fmt.Sprintf("The connection of %s with the account %s was forgotten. The account stays as it is.", c.words(), c.TargetID))
 		e.Data = event.DataOf(event.Connection{Object: c.ObjectID, Account: c.TargetID})
-		return r.recordConnection(ctx, Outcome{ObjectID: c.ObjectID, Unlink: true, DropFail: true}, e, actor)
+		o := Outcome{ObjectID: c.ObjectID, Unlink: true, DropFail: true}
+		if c.Kind == GroupKind {
+			o.Members = ForgetMembers
+		}
+		return r.recordConnection(ctx, o, e, actor)
 	})
 	return c, err
 }
@@ -254,10 +258,19 @@ func (r *run) connectPair(ctx context.Context, actor, objectID, targetID string)
 	matched := false
 	e := r.event(ctx, event.ProvisioningConnected, fmt.Sprintf("%s was connected with the account %s by hand.", o.Name, targetID))
 	e.Data = event.DataOf(event.Connection{Object: objectID, Account: targetID})
-	return r.recordConnection(ctx, Outcome{
+	outcome := Outcome{
 		ObjectID: objectID, DropFail: true, Unmatched: &matched, AccountMoved: true,
 		Link: &Link{ObjectID: objectID, TargetID: targetID, How: linkedByHand, State: Active, Kind: o.Kind, Name: name, Since: now, Updated: now, Proved: now},
-	}, e, actor)
+	}
+	if o.Kind == GroupKind {
+		outcome.Members = ReadNewMembers
+	}
+	if r.groupsOn() && r.job.sendsMember(o.Kind) {
+		if outcome.MemberOf, err = r.groups.source.GroupsOf(ctx, objectID); err != nil {
+			return fmt.Errorf("read the groups of %s: %w", objectID, err)
+		}
+	}
+	return r.recordConnection(ctx, outcome, e, actor)
 }
 
 // recordConnection records a pair that an administrator made or removed, and puts the object on the

@@ -254,7 +254,7 @@ func (o *Outcome) remembersAbsence(a absence, known memory) {
 
 // escrow returns the object's entry in the retry queue after one more failure. The engine tries the
 // object again at growing intervals. The first intervals are shorter if the failure is transient or
-// a 404.
+// a 404, or if the target asked for a pause and may nevertheless have carried out the request.
 func escrow(problem *TargetError, known memory, now time.Time) *Escrow {
 	e := Escrow{ObjectID: known.ObjectID, First: now}
 	if known.Escrow != nil {
@@ -263,7 +263,7 @@ func escrow(problem *TargetError, known memory, now time.Time) *Escrow {
 	e.Name, e.Last, e.Code, e.Reason, e.Lane = known.name, now, problem.Code, problem.Detail, known.Lane
 	e.Count++
 	gaps := []time.Duration{DefaultInterval, 2 * time.Hour, 6 * time.Hour, 12 * time.Hour, 24 * time.Hour}
-	if problem.Kind == Transient || problem.Kind == NotFound {
+	if problem.Kind == Transient || problem.Kind == NotFound || problem.Kind == Throttled && problem.Sent {
 		gaps = []time.Duration{time.Minute, 5 * time.Minute, 30 * time.Minute, 2 * time.Hour, 6 * time.Hour, 24 * time.Hour}
 	}
 	e.Next = now.Add(max(gaps[min(e.Count, len(gaps))-1], min(problem.RetryAfter, 24*time.Hour)))

@@ -165,10 +165,13 @@ type run struct {
 	forced   bool                 // whether a person asked for a cycle now, regardless of the schedule
 	visit    func(LogEntry) error // gets each log entry after it is recorded; nil if no one watches
 
+	newcomers newcomers // the users who have changed since the last complete discovery
+
 	origins map[string]Origin // the origins of the changes that a plan has read, by object id
 
-	importing      lock // held while changes are imported
-	hasMoreChanges bool // whether there are changes that importNews has not read yet; protected by importing
+	importing           lock // held while changes are imported
+	hasMoreGroupChanges bool // whether there are changes of groups that importGroupNews has not read yet; protected by importing
+	hasMoreChanges      bool // whether there are changes that importNews has not read yet; protected by importing
 
 	shows sync.Mutex // held while a log entry is shown, so that entries are shown one at a time
 	write lock       // held while data is written together with the state

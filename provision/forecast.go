@@ -19,8 +19,11 @@ type forecast struct {
 	p       *pass
 	guard   *planGuard
 	initial bool
-	report  *PlanReport
-	visit   func(PlannedObject) error // shows a planned object and counts it in the report
+	// onlyGives is true if operations that take access away are not planned, whatever the guard
+	// says.
+	onlyGives bool
+	report    *PlanReport
+	visit     func(PlannedObject) error // shows a planned object and counts it in the report
 
 	seen   map[string]bool // the objects that were evaluated
 	failed map[string]bool // the evaluated objects with a failure, or with an operation on hold
@@ -113,6 +116,10 @@ func (f *forecast) consequenceOf(w *work) consequence {
 // object is shown when the cause is judged.
 func (f *forecast) add(w *work) error {
 	o, c := w.plannedObject(), f.consequenceOf(w)
+	if f.onlyGives && w.takesAway() {
+		o.Result, o.Code, o.Reason, o.Advice = Skipped, codeTakesAccess, takesAccessReason, ""
+		return f.visit(o)
+	}
 	if f.guard.keepForJudgement(w, &o, c, f.r.origins) {
 		return nil
 	}

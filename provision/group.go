@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/refusal"
 )
@@ -59,10 +60,24 @@ type GroupState struct {
 
 // MembersState holds the facts that a job has learned about how the target handles group members.
 type MembersState struct {
-	For     int64 `json:"for"`               // the job's count [Asked.ForgetLinks] when this was learned
-	AtOnce  int   `json:"atOnce,omitempty"`  // how many members one request may have; 0 means that no limit is known
-	Adds    bool  `json:"adds,omitempty"`    // whether the target has proved that it carries out additions
-	Removes bool  `json:"removes,omitempty"` // whether the target has proved that it carries out removals
+	For    int64 `json:"for"`              // the job's count [Asked.ForgetLinks] when this was learned
+	AtOnce int   `json:"atOnce,omitempty"` // how many members one request may have; 0 means that no limit is known; see mostAtOnce
+	// LearnedAt is when AtOnce was learned.
+	LearnedAt time.Time `json:"learnedAt,omitzero"`
+	Adds      bool      `json:"adds,omitempty"`    // whether the target has proved that it carries out additions
+	Removes   bool      `json:"removes,omitempty"` // whether the target has proved that it carries out removals
+}
+
+// membersLimitTime is how long a learned limit of members in a request holds. Then larger requests
+// are tried again, because the limit may have come from a passing failure.
+const membersLimitTime = 24 * time.Hour
+
+// mostAtOnce returns how many members one request may have; 0 means that no limit is known.
+func (m MembersState) mostAtOnce(now time.Time) int {
+	if now.After(m.LearnedAt.Add(membersLimitTime)) {
+		return 0
+	}
+	return m.AtOnce
 }
 
 // groups holds the parts that a run needs to provision groups.
@@ -278,7 +293,7 @@ func (g *groups) entitles(o *Object, s Scope) bool {
 
 // importGroupNews imports changes of groups and memberships that are not imported yet. It reads
 // pages of changes until there is a page of work, or until a short time has passed. found reports
-// whether there may be new work.
+// whether there may be new work. It sets hasMoreGroupChanges.
 func (r *run) importGroupNews(ctx context.Context) (found bool, err error) {
 	r.mu.Lock()
 	at, on := r.state.Groups.Mark, r.groupsOn()
@@ -303,6 +318,7 @@ func (r *run) importGroupNews(ctx context.Context) (found bool, err error) {
 		listed = append(listed, page...)
 		at, more = c.Cursor, c.More
 	}
+	r.hasMoreGroupChanges = more
 	if at == from {
 		return false, nil
 	}
@@ -314,7 +330,8 @@ func (r *run) importGroupNews(ctx context.Context) (found bool, err error) {
 func (r *run) catchUpGroups(ctx context.Context) error {
 	for {
 		before := r.groupsMark()
-		if _, err := r.importGroupNews(ctx); err != nil || r.groupsMark() == before {
+		r.hasMoreGroupChanges = false
+		if _, err := r.importGroupNews(ctx); err != nil || !r.hasMoreGroupChanges || r.groupsMark() == before {
 			return err
 		}
 		if err := r.checkSlice(); err != nil {

@@ -320,8 +320,10 @@ func (r *run) importAllChanges(ctx context.Context) error {
 		}
 	}
 	for {
+		// A page after which no more changes follow has all changes of this moment. Later ones do not
+		// matter, and may never stop.
 		found, err := r.importNews(ctx)
-		if err != nil || !found {
+		if err != nil || !found || !r.hasMoreChanges {
 			return err
 		}
 		if err := r.checkSlice(); err != nil {

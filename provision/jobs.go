@@ -109,6 +109,21 @@ func (j *Jobs) Edit(ctx context.Context, k Key, edit func(*Settings), actor stri
 	}, actor)
 }
 
+// CheckEdit returns the error with which Edit would refuse the change, and saves nothing.
+func (j *Jobs) CheckEdit(ctx context.Context, k Key, edit func(*Settings)) error {
+	job, err := j.Store.Job(ctx, k)
+	if errors.Is(err, ErrNoJob) {
+		job, err = j.Default(k)
+	}
+	if err != nil {
+		return err
+	}
+	s := Settings{Mode: job.Mode, TenantURL: job.TenantURL, Status: job.Status, Scope: job.Scope}
+	edit(&s)
+	_, err = j.apply(&job, s)
+	return err
+}
+
 // SaveFrom saves settings that depend on the current job. decide gets that job, or the default job
 // before the first Save. If another change comes in between, decide runs again, so it must have no
 // side effects.
@@ -710,13 +725,25 @@ func (j *Jobs) replaceSchema(job *Job, schema *Schema) {
 }
 
 // Delete removes a job and all data that is stored for it. It changes nothing at the target. The
-// error is ErrNoJob if there is no job.
+// error is ErrNoJob if there is no job, and the error of CheckDelete.
 func (j *Jobs) Delete(ctx context.Context, k Key, actor string) error {
 	job, err := j.Store.Job(ctx, k)
 	if err != nil {
 		return err
 	}
+	if err := job.CheckDelete(actor); err != nil {
+		return err
+	}
 	return j.Store.DeleteJob(ctx, k, j.event(ctx, job, actor, event.ProvisioningDeleted, "Provisioning was removed."))
+}
+
+// CheckDelete returns an *InputError if the actor may not delete the job, because Second approval is
+// on: a job that is made anew does not have it. The command line on the server may.
+func (j *Job) CheckDelete(actor string) error {
+	if j.SecondApproval && event.ParseActor(actor).Kind != event.Command {
+		return &InputError{Field: fieldSecondApproval, Text: "is on, so provisioning can be removed only on the server: with rollcall app delete, or after rollcall app set --second-approval off"}
+	}
+	return nil
 }
 
 // change applies fn to the current job and saves the job together with an event. name is the name

@@ -30,6 +30,8 @@ type Written struct {
 	// Unsure is true after a request whose effect on the attribute is unknown. Only a read of the
 	// account can show the effect.
 	Unsure bool
+	// Adopted is true if somebody has accepted that the target shows Got and not Sent.
+	Adopted bool
 	// Refused is a value that the target refused for this attribute.
 	Refused any
 	// Inputs is a hash of the values that the expression read when it yielded Sent, from
@@ -97,7 +99,7 @@ func (l Ledger) element(path string) ElementState {
 // equal reports whether two ledgers have the same content.
 func (l Ledger) equal(other Ledger) bool {
 	return (l == nil) == (other == nil) && maps.EqualFunc(l, other, func(a, b Written) bool {
-		return a.Shown == b.Shown && a.Unsure == b.Unsure && sameLedgerValue(a.Sent, b.Sent) && sameLedgerValue(a.Got, b.Got) && sameLedgerValue(a.Refused, b.Refused) && a.Inputs == b.Inputs
+		return a.Shown == b.Shown && a.Unsure == b.Unsure && a.Adopted == b.Adopted && sameLedgerValue(a.Sent, b.Sent) && sameLedgerValue(a.Got, b.Got) && sameLedgerValue(a.Refused, b.Refused) && a.Inputs == b.Inputs
 	})
 }
 
@@ -211,7 +213,7 @@ func (r *row) agreesWithLedger(have, want any) bool {
 //
 //	[sent]             the job sent the value, and the target returned none
 //	[sent, got]        the job sent the value, and the target returned got
-//	[sent, got, marks] marks is a string: "u" for unsure, "n" for not shown
+//	[sent, got, marks] marks is a string: "u" for unsure, "n" for not shown, "a" for adopted
 //	[sent, got, marks, refused]
 //	[sent, got, marks, refused, inputs]
 //
@@ -300,8 +302,8 @@ func (l Ledger) Text() string {
 	return string(append(b, '}'))
 }
 
-// marks returns the marks of the stored form: "u" for unsure, and "n" for not shown although there
-// are further values.
+// marks returns the marks of the stored form: "u" for unsure, "n" for not shown although there are
+// further values, and "a" for adopted.
 func (w Written) marks() string {
 	var marks string
 	if w.Unsure {
@@ -309,6 +311,9 @@ func (w Written) marks() string {
 	}
 	if !w.Shown && (w.Got != nil || w.Unsure || w.Refused != nil || w.Inputs != "") {
 		marks += "n"
+	}
+	if w.Adopted {
+		marks += "a"
 	}
 	return marks
 }
@@ -396,7 +401,7 @@ func readWritten(parts []json.RawMessage) (w Written, err error) {
 	}
 	if len(parts) > 2 {
 		marks := string(parts[2])
-		w.Unsure, w.Shown = strings.Contains(marks, "u"), !strings.Contains(marks, "n")
+		w.Unsure, w.Shown, w.Adopted = strings.Contains(marks, "u"), !strings.Contains(marks, "n"), strings.Contains(marks, "a")
 	}
 	if len(parts) > 3 {
 		if w.Refused, err = readValue(parts[3]); err != nil {
@@ -479,6 +484,7 @@ func (w *work) ledgerAfter(changes, unsure []Change) Ledger {
 		if v, shown := r.shown(w.lastAnswer); shown && known {
 			e.Got, e.Shown = rememberedAs(r.Target, v), true
 		}
+		e.Adopted = e.Adopted && sameLedgerValue(e.Got, before[r.Target].Got)
 		if known {
 			after[r.Target] = e
 		}

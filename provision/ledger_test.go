@@ -26,6 +26,7 @@ func TestLedgerText(t *testing.T) {
 		`emails[type eq "work"].value`: {Sent: "ada@contoso.com"},
 		"urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department": {Sent: "Analysis", Got: "analysis", Shown: true},
 		`phoneNumbers[type eq "fax"].value`:                                     {Sent: "+47", Unsure: true},
+		"nickname":                                                              {Sent: "Ada", Got: "Countess", Shown: true, Adopted: true},
 		"title":                                                                 {Got: "Countess", Shown: true, Refused: "Duchess"},
 		"nickName":                                                              {Refused: `"quoted" \ <b> é` + "\n"},
 		"age":                                                                   {Sent: int64(7), Got: int64(7), Shown: true},

@@ -387,11 +387,9 @@ func (s *memberSync) sendNewPage(ctx context.Context, members []string) (done bo
 // recordNewPage stores the outcomes of a page that sendNewPage has sent, and a log entry if entry is
 // not nil.
 func (s *memberSync) recordNewPage(out []MemberOutcome, entry *LogEntry) error {
-	r, page := s.l.r, s.page
+	page := s.page
 	s.page = nil // a member may have left while the request was under way, so the directory is asked again
-	return s.recordWith(out, entry, func(st State) error {
-		return r.e.Store.RecordNewMembers(s.firm, r.fence, st, s.group, page.upTo, out, page.others, entry)
-	})
+	return s.store(MembersRecord{Outcomes: out, Entry: entry, IsNewPage: true, UpTo: page.upTo, Others: page.others})
 }
 
 // memberChange is a membership that must be added or removed at the target.
@@ -402,6 +400,8 @@ type memberChange struct {
 	// staysWith is the id of the account with which a member that is removed stays a member. It is
 	// set only for a change of a plan.
 	staysWith string
+	// mayHaveHappened says whether an earlier request of this run may have carried out the change.
+	mayHaveHappened bool
 }
 
 // decide compares memberships with the directory. It returns the memberships to remove, those to
@@ -587,7 +587,7 @@ func (s *memberSync) chunks(changes []memberChange, removing bool) [][]memberCha
 func (l *pipeline) membersAtOnce() int {
 	l.r.mu.Lock()
 	defer l.r.mu.Unlock()
-	if most := l.r.state.Members.AtOnce; most > 0 {
+	if most := l.r.state.Members.mostAtOnce(l.r.e.Now()); most > 0 {
 		return most
 	}
 	return l.r.e.membersPage()
@@ -646,6 +646,9 @@ func (s *memberSync) sendChanges(changes []memberChange, removing bool) error {
 	if isAnnounced {
 		if err := s.recordUnsure(changes); err != nil {
 			return err
+		}
+		for i := range changes {
+			changes[i].mayHaveHappened = changes[i].mayHaveHappened || te.Sent
 		}
 	}
 	if !te.postponed.IsZero() {
@@ -726,22 +729,20 @@ func (s *memberSync) divide(changes []memberChange, removing bool, te *TargetErr
 	switch {
 	case te.Status == http413:
 		return s.learnSize(middle + 1)
-	case s.refused > refused:
+	case s.refused > refused || len(changes) <= mostChecked:
 		return nil
-	case te.Kind == Transient: // a failure that comes and goes must not lead to ever smaller requests
-		return s.learnSize(max(middle+1, mostChecked))
 	}
-	return s.learnSize(middle + 1)
+	return s.learnSize(max(middle+1, mostChecked)) // a failure that comes and goes must not lead to ever smaller requests
 }
 
 const http413 = 413
 
 // learnSize records that the target accepts at most this many memberships in a request.
 func (s *memberSync) learnSize(most int) error {
-	r := s.l.r
+	r, now := s.l.r, s.l.r.e.Now()
 	return r.changeState(func(st *State) {
-		if st.Members.AtOnce == 0 || st.Members.AtOnce > most {
-			st.Members.AtOnce = most
+		if before := st.Members.mostAtOnce(now); before == 0 || before > most {
+			st.Members.AtOnce, st.Members.LearnedAt = most, now
 		}
 	}, func(st State) error { return r.e.Store.SaveState(s.firm, r.fence, st, nil) })
 }
@@ -1216,9 +1217,20 @@ func (s *memberSync) succeed(changes []memberChange, removing bool, began time.T
 
 // refuse records membership changes that the target refused, or for which it failed again. But if
 // the target no longer shows a single member, whose account ended or whose earlier removal may have
-// been carried out, the removal counts as done.
+// been carried out, the removal counts as done. An addition counts as done if an earlier request may
+// have carried it out and the target shows the member.
 func (s *memberSync) refuse(changes []memberChange, removing bool, te *TargetError, began time.Time) error {
-	if c := changes[0]; removing && len(changes) == 1 && (c.Unsure || c.Link.usableAccountID() == "") {
+	isAbsent := false // whether the target says that it does not have the new member
+	if c := changes[0]; !removing && len(changes) == 1 && te.Kind != Transient && (c.Unsure || c.mayHaveHappened) {
+		has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id)
+		if err == nil && has {
+			done := []MemberOutcome{{Member: c.Member, Turn: c.Turn, Has: c.id}}
+			s.planned.mark(done, removing, PlanSent, "")
+			return s.record(done, nil)
+		}
+		isAbsent = err == nil
+	}
+	if c := changes[0]; removing && len(changes) == 1 && (c.Unsure || c.mayHaveHappened || c.Link.usableAccountID() == "") {
 		has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id)
 		isUnknown := err != nil && !unanswered(err) && c.Link.usableAccountID() == "" // the target cannot be asked
 		if err == nil && !has || isUnknown && (te.Kind == NotFound || c.Link == nil && te.Kind != Transient) {
@@ -1231,8 +1243,9 @@ func (s *memberSync) refuse(changes []memberChange, removing bool, te *TargetErr
 	s.isBroken = s.isBroken || te.Kind == Transient
 	out := make([]MemberOutcome, len(changes))
 	for i, c := range changes {
-		out[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Refused: te.Detail, Unsure: te.Kind == Transient}
-		if removing || te.Kind == Transient { // after a failure, the account may be a member already
+		mayBeMember := te.Kind == Transient || !removing && !isAbsent && (c.Unsure || c.mayHaveHappened)
+		out[i] = MemberOutcome{Member: c.Member, Turn: c.Turn, Refused: te.Detail, Unsure: mayBeMember}
+		if removing || mayBeMember {
 			out[i].Has = c.id
 		}
 	}
@@ -1240,42 +1253,39 @@ func (s *memberSync) refuse(changes []memberChange, removing bool, te *TargetErr
 	return s.record(out, s.entry(changes, removing, te, began))
 }
 
-// record stores outcomes, and a log entry if entry is not nil. It also counts the entry's changes
-// for the cycle.
+// record stores outcomes, and a log entry if entry is not nil.
 func (s *memberSync) record(out []MemberOutcome, entry *LogEntry) error {
-	r := s.l.r
-	return s.recordWith(out, entry, func(st State) error {
-		return r.e.Store.RecordMembers(s.firm, r.fence, st, s.group, out, entry)
-	})
+	return s.store(MembersRecord{Outcomes: out, Entry: entry})
 }
 
-// recordWith counts the changes of an entry for the cycle. It calls write, which stores the outcomes
-// and the entry together with the state.
-func (s *memberSync) recordWith(out []MemberOutcome, entry *LogEntry, write func(State) error) error {
-	r := s.l.r
-	if err := r.changeState(func(st *State) {
-		st.Dialect = r.target.Dialect()
-		if entry == nil || s.planned != nil { // what a plan sends does not belong to a cycle
-			return
-		}
-		if entry.Status.Status == Failure {
-			st.Cycle.Failed++
-			return
-		}
-		for _, m := range entry.Modified {
-			if m.OldValue == nil {
-				st.Cycle.MembersAdded += len(out)
-			} else {
-				st.Cycle.MembersRemoved += len(out)
-			}
-		}
-	}, write); err != nil {
+// store has the recorder store results, and returns when they are on disk. The recorder joins the
+// results of several groups in one commit.
+func (s *memberSync) store(m MembersRecord) error {
+	l := s.l
+	saved := make(chan error, 1)
+	send(l.goroutines, l.records, record{outcome: Outcome{ObjectID: s.group, Memberships: &m}, isOfPlan: s.planned != nil, saved: saved})
+	if err := receive(l.goroutines, saved); err != nil || m.Entry == nil {
 		return err
 	}
-	if entry == nil {
-		return nil
+	return l.r.showEntry(m.Entry)
+}
+
+// countMembers adds the results about memberships to the numbers of the cycle.
+func (c *CycleReport) countMembers(m *MembersRecord) {
+	if m.Entry == nil {
+		return
 	}
-	return r.showEntry(entry)
+	if m.Entry.Status.Status == Failure {
+		c.Failed++
+		return
+	}
+	for _, p := range m.Entry.Modified {
+		if p.OldValue == nil {
+			c.MembersAdded += len(m.Outcomes)
+		} else {
+			c.MembersRemoved += len(m.Outcomes)
+		}
+	}
 }
 
 // conclude returns the outcome of the work on the group's memberships. Refused members are tried

@@ -13,6 +13,7 @@ import (
 type plannedMembers struct {
 	plan    string // the plan's id; "" if the plan was cancelled
 	reads   bool   // whether the plan sends all members again
+	rows    []int  // the numbers of the rows that list the changes
 	open    map[plannedMember]ExpectedMember
 	settled []PlannedMemberOutcome // the results of changes that needed no request
 }
@@ -28,7 +29,7 @@ func newPlannedMembers(x *ExpectedMembers) *plannedMembers {
 	if x == nil {
 		return p
 	}
-	p.plan, p.reads = x.Plan, x.Reads
+	p.plan, p.reads, p.rows = x.Plan, x.Reads, x.Rows
 	for _, c := range x.Changes {
 		p.open[plannedMember{c.Member, c.Adds}] = c
 	}
@@ -95,7 +96,7 @@ func (p *plannedMembers) conclude(o *Outcome, problem *TargetError) {
 	case !o.Postpone.IsZero():
 		o.Planned = PlannedOutcome{Plan: p.plan, Result: PlanDue, Reason: o.WaitReason}
 	default:
-		o.Planned = PlannedOutcome{Plan: p.plan}
+		o.Planned = PlannedOutcome{Plan: p.plan, Rows: p.rows}
 		if problem != nil {
 			p.settleRest(PlanFailed, problem.Detail)
 		}

@@ -45,11 +45,18 @@ type Closed struct {
 }
 
 // CloseLeavers switches off the accounts that a job still has to switch off. It is called before
-// the Tenant URL of the job changes to another application. If the application does not answer or
-// refuses, CloseLeavers returns no error: c says how many accounts are left, and why.
-func (e *Engine) CloseLeavers(ctx context.Context, k Key, owner, actor string) (c Closed, err error) {
+// the Tenant URL of the job changes to another application. confirmed is how many accounts an
+// administrator has agreed to switch off; 0 if nobody was asked. The guard does not see what
+// CloseLeavers sends. So if there are more accounts than the guard lets through, and more than
+// confirmed, CloseLeavers sends nothing and returns an *InputError. With Second approval, the
+// agreement of one administrator does not count. If the application does not answer or refuses,
+// CloseLeavers returns no error: c says how many accounts are left, and why.
+func (e *Engine) CloseLeavers(ctx context.Context, k Key, owner, actor string, confirmed int) (c Closed, err error) {
 	before, err := e.leavers(ctx, k)
 	if err != nil || len(before) == 0 {
+		return c, err
+	}
+	if err := e.checkClosing(ctx, k, len(before), confirmed); err != nil {
 		return c, err
 	}
 	closing, cancel := context.WithTimeout(ctx, closingTime)
@@ -82,6 +89,26 @@ func (e *Engine) CloseLeavers(ctx context.Context, k Key, owner, actor string) (
 		c.Reason = ""
 	}
 	return c, err
+}
+
+// checkClosing returns an *InputError if so many accounts must not be switched off before the Tenant
+// URL changes.
+func (e *Engine) checkClosing(ctx context.Context, k Key, leavers, confirmed int) error {
+	job, err := e.Store.Job(ctx, k)
+	if err != nil {
+		return err
+	}
+	if job.SecondApproval {
+		confirmed = 0
+	}
+	counts, err := e.Store.Counts(ctx, k)
+	if err != nil {
+		return err
+	}
+	if limit := limit(counts.Active); leavers > max(limit, confirmed) {
+		return &InputError{Field: "Tenant URL", Text: fmt.Sprintf("leads to another application, and %d accounts at the old one are to be switched off first. More than %d are not switched off unasked. Start provisioning with the old Tenant URL, approve what is on hold, and change the Tenant URL then", leavers, limit)}
+	}
+	return nil
 }
 
 // whyNot says why a demanded object could not be provisioned; "" if it could.

@@ -1,6 +1,7 @@
 package provision_test
 
 import (
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -28,7 +29,7 @@ func TestLeaversAreClosedBeforeTheTenantURLMoves(t *testing.T) {
 		}
 		closed := func(when string, want provision.Closed, active ...string) {
 			t.Helper()
-			got, err := w.engine.CloseLeavers(t.Context(), w.key, "test", "cli")
+			got, err := w.engine.CloseLeavers(t.Context(), w.key, "test", "cli", 0)
 			if want.Reason != "" && strings.Contains(got.Reason, want.Reason) {
 				got.Reason = want.Reason
 			}
@@ -61,6 +62,50 @@ func TestLeaversAreClosedBeforeTheTenantURLMoves(t *testing.T) {
 		closed("the application works", provision.Closed{Off: 3}, "di")
 		closed("once more", provision.Closed{}, "di")
 	})
+}
+
+// TestLeaversBeyondTheGuardAreNotClosed has more leavers than the guard lets through. They are
+// closed only if an administrator has agreed to their number, and never with Second approval.
+func TestLeaversBeyondTheGuardAreNotClosed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, id := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+		w.people.put(id, person(id+"@contoso.com", id, "Test"))
+	}
+	w.cycle()
+	if _, err := w.jobs.Pause(t.Context(), w.key, "cli"); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"a", "b", "c", "d", "e", "f"} {
+		w.people.assign(id, false)
+	}
+	writes := w.app.writes()
+	refused := func(when string, confirmed int) {
+		t.Helper()
+		if _, err := w.engine.CloseLeavers(t.Context(), w.key, "test", "cli", confirmed); !errors.As(err, new(*provision.InputError)) || !strings.Contains(err.Error(), "6 accounts at the old one") || w.app.writes() != writes {
+			t.Errorf("%s: %v, %d writes", when, err, w.app.writes()-writes)
+		}
+	}
+	refused("nobody was asked", 0)
+	second := func(on bool) {
+		t.Helper()
+		if _, err := w.jobs.Edit(t.Context(), w.key, func(s *provision.Settings) { s.SecondApproval = &on }, "cli"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	second(true)
+	refused("with Second approval", 6)
+	if err := w.jobs.Delete(t.Context(), w.key, "kim"); !errors.As(err, new(*provision.InputError)) {
+		t.Errorf("delete with Second approval: %v", err)
+	}
+	second(false)
+	if got, err := w.engine.CloseLeavers(t.Context(), w.key, "test", "cli", 6); err != nil || got != (provision.Closed{Off: 6}) {
+		t.Errorf("confirmed: %+v, %v", got, err)
+	}
+	second(true)
+	if err := w.jobs.Delete(t.Context(), w.key, "cli"); err != nil {
+		t.Errorf("delete on the server: %v", err)
+	}
 }
 
 // TestMoveCountsWhatANewTenantURLLeavesBehind has one person of each kind that the job may forget.

@@ -68,6 +68,8 @@ type PlanReport struct {
 
 	AccountsRead int `json:"accountsRead,omitempty"` // how many accounts of the application's list were read, if the plan needed the list
 
+	TakesAccess int `json:"takesAccess,omitempty"` // how many of Skips take access away, so that the plan of a schedule leaves them out
+
 	NotUndone int            `json:"notUndone,omitempty"` // how many objects an undo leaves as they are
 	Edit      *MappingEdited `json:"edit,omitempty"`      // the change of the mappings that the cycle would be the first to use; nil if none
 
@@ -395,8 +397,11 @@ func (r *PlanReport) add(o PlannedObject) {
 		r.NotUndone++
 	case o.Result == Skipped:
 		r.Skips++
-		if o.Code == codeOnHold {
+		switch o.Code {
+		case codeOnHold:
 			r.OnHold++
+		case codeTakesAccess:
+			r.TakesAccess++
 		}
 	case o.Action == Create:
 		r.Creates++

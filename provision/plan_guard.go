@@ -10,9 +10,12 @@ import (
 const (
 	codeOnHold   = "OnHold"   // our own code for an operation that is on hold
 	codeRejected = "Rejected" // our own code for an operation that an administrator rejected
+	// codeTakesAccess is our own code for an operation that a plan of a schedule leaves out.
+	codeTakesAccess = "TakesAccess"
 
-	onHoldAdvice   = "Approve or reject it: page On hold, or rollcall provision held."
-	rejectedReason = "Somebody rejected this operation. It is looked at again when the person changes, or another import or change of settings concerns them."
+	onHoldAdvice      = "Approve or reject it: page On hold, or rollcall provision held."
+	takesAccessReason = "The operation takes access away. A schedule does not send it: another plan has it, and waits for a person."
+	rejectedReason    = "Somebody rejected this operation. It is looked at again when the person changes, or another import or change of settings concerns them."
 )
 
 // planGuard judges a plan's operations that take access away, in the way that the guard of a cycle

@@ -496,3 +496,46 @@ func TestAPlanEndsAManager(t *testing.T) {
 	}
 	g.nothingPlanned("applied")
 }
+
+// TestAGroupOfAPlanIsListedTwice puts more rows of a group on the work list while its first row is
+// being sent. Each row counts as sent only after its own members were sent.
+func TestAGroupOfAPlanIsListedTwice(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		c := newCrew(t, db, 30)
+		c.removeByFile(c.people[:6]...) // more than the guard lets through: a row of its own
+		c.leave(c.blue, c.people[20])
+		p := c.keptPlan()
+		if p.Report.MembersOnHold != 6 || p.Report.MembersRemoved != 1 {
+			t.Fatalf("planned %+v", p.Report)
+		}
+		c.approvePlan(p)
+		ctx := t.Context()
+		p.State = provision.PlanApplying
+		c.must(c.store.ChangePlan(ctx, p, []provision.PlanState{provision.PlanApproved}, nil))
+		demand := func(after int) int {
+			last, err := c.store.DemandPlanned(ctx, c.key, p.ID, provision.PlanMembers, after, 1)
+			c.must(err)
+			return last
+		}
+		first := demand(0)
+		var once sync.Once
+		c.teams.mu.Lock()
+		c.teams.answer = func(_ http.ResponseWriter, r *http.Request, _ string) bool {
+			if r.Method == http.MethodPatch {
+				once.Do(func() {
+					if demand(first) == 0 {
+						t.Error("there is no second row")
+					}
+				})
+			}
+			return false
+		}
+		c.teams.mu.Unlock()
+		p, counts := c.applyPlan(p)
+		if counts.MembersSent != 7 || counts.Due != 0 || p.State != provision.PlanApplied {
+			t.Errorf("applied %+v, %s", counts, p.State)
+		}
+		c.wantMembers("applied", 23)
+	})
+}

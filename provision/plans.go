@@ -77,7 +77,7 @@ func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedO
 	case p.Disables != nil:
 		report, err = e.planDisable(ctx, p.Key, p.Disables, add)
 	case p.Reasserts:
-		report, err = e.planReassert(ctx, p.Key, add)
+		report, err = e.planReassert(ctx, p.Key, p.OnlyGives, add)
 	default:
 		report, err = e.planWith(ctx, p.Key, nil, add, f.noteListed)
 	}
@@ -139,7 +139,7 @@ func (f *planFiller) add(ctx context.Context, o PlannedObject) error {
 	defer f.mu.Unlock()
 	f.count++
 	f.plan.Report.add(o)
-	if o.Code == codeRejected {
+	if o.Code == codeRejected || o.Code == codeTakesAccess {
 		o.fingerprint = ""
 	}
 	for _, line := range o.operationLines() {
@@ -496,7 +496,25 @@ func (e *Engine) CanApply(ctx context.Context, k Key, hash string) error {
 	if err != nil {
 		return err
 	}
-	return e.checkUsable(ctx, p, PlanApproved, PlanApplying)
+	return e.checkApply(ctx, p)
+}
+
+// checkApply returns an *InputError if the plan cannot be applied now. Only one plan of a job is
+// applied at a time: an object on the work list has room for the operation of one plan.
+func (e *Engine) checkApply(ctx context.Context, p StoredPlan) error {
+	if err := e.checkUsable(ctx, p, PlanApproved, PlanApplying); err != nil {
+		return err
+	}
+	all, err := e.ListPlans(ctx, p.Key)
+	if err != nil {
+		return err
+	}
+	for _, other := range all {
+		if other.State == PlanApplying && other.ID != p.ID {
+			return &InputError{Field: "Plan", Text: p.Short() + " cannot be applied while the plan " + other.Short() + " is being applied; wait for it, or cancel it"}
+		}
+	}
+	return nil
 }
 
 // CanApprove returns the error with which ApprovePlan would refuse the plan, or nil if the actor can
@@ -608,7 +626,7 @@ func (e *Engine) ApplyPlan(ctx context.Context, k Key, hash, owner, actor string
 	if err != nil {
 		return p, PlanCounts{}, err
 	}
-	if err := e.checkUsable(ctx, p, PlanApproved, PlanApplying); err != nil {
+	if err := e.checkApply(ctx, p); err != nil {
 		return p, PlanCounts{}, err
 	}
 	if p.State == PlanApproved {

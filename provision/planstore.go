@@ -27,6 +27,7 @@ type StoredPlan struct {
 	// The next fields say what the plan does. They are used only while the plan is made.
 	Reasserts bool     `json:"-"` // whether the plan restores values that somebody changed
 	Disables  []string `json:"-"` // the ids of accounts that no user has and that the plan disables; nil for other plans
+	OnlyGives bool     `json:"-"` // whether the plan leaves out operations that take access away; ChangePlan needs it, too
 
 	Report  PlanReport `json:"report"`  // the numbers of the plan; while it is being made, the numbers so far
 	Problem string     `json:"problem"` // why the plan could not be made; "" if it could
@@ -136,7 +137,8 @@ type PlanStore interface {
 	// such plan, and ErrChanged if the state of the stored plan is not in from. If the plan is now
 	// cancelled, its operations that were not sent leave the work list, unless their objects were
 	// listed for another reason, too. Operations that failed, and that were waiting for the guard
-	// or on hold before the plan was applied, get that verdict again.
+	// or on hold before the plan was applied, get that verdict again. If OnlyGives is true,
+	// operations that were tried and have to wait stay on the work list as changes.
 	ChangePlan(ctx context.Context, p StoredPlan, from []PlanState, e *event.Event) error
 	// ListPlans returns the plans of a job, newest first.
 	ListPlans(ctx context.Context, k Key) ([]StoredPlan, error)
@@ -179,6 +181,7 @@ type ExpectedOperation struct {
 type ExpectedMembers struct {
 	Plan    string // the plan's id
 	Reads   bool   // whether the plan sends all members again
+	Rows    []int  // the Numbers of the rows of the plan that are on the work list
 	Changes []ExpectedMember
 }
 
@@ -205,4 +208,5 @@ type PlannedOutcome struct {
 	Plan   string // the plan's id; "" if the outcome is not about a plan
 	Result PlanResult
 	Reason string // why the operation has this result, in words; "" if it was sent
+	Rows   []int  // for work on the members of a group: the Numbers of the rows that the work was about
 }

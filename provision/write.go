@@ -21,11 +21,11 @@ func heldReason(attribute string) string {
 }
 
 // heldBy returns the attribute by which the target keeps an account blocked: the job sent True for
-// it, but the target still shows False. It returns "" if there is none.
+// it, but the target still shows False, and nobody has adopted that. It returns "" if there is none.
 func (m *mapping) heldBy(wrote Ledger) string {
 	for i := range m.rows {
 		if r := &m.rows[i]; r.state {
-			if e := wrote[r.Target]; e.Sent == true && e.Shown && e.Got != nil && r.same(e.Got, false) {
+			if e := wrote[r.Target]; e.Sent == true && e.Shown && !e.Adopted && e.Got != nil && r.same(e.Got, false) {
 				return r.Target
 			}
 		}

@@ -137,11 +137,17 @@ func (t jobTx) listReferences(ctx context.Context, query string, args ...any) er
 		append([]any{string(provision.ByChange), int(provision.References), micros(t.tx.Now())}, args...)...)
 }
 
+// isMember returns the SQL condition for rows of job_member about the member whose id is the
+// argument. The index has only the last characters of the id, so that it is small.
+func isMember(argument string) string {
+	return "substr(member, length(member) - 7) = substr(cast(" + argument + " as text), length(cast(" + argument + " as text)) - 7) and member = " + argument
+}
+
 // groupsWithMember selects the groups whose remembered members include an object.
-const groupsWithMember = `
+var groupsWithMember = `
 		select group_id as object_id
 		from job_member
-		where directory = $1 and app = $2 and member = $7`
+		where directory = $1 and app = $2 and ` + isMember("$7")
 
 // recheckMoved handles an object whose account was created, removed or changed. It puts the
 // memberships of the groups that contain the object, and the people who refer to the object, on the
@@ -150,15 +156,10 @@ func (t jobTx) recheckMoved(ctx context.Context, o provision.Outcome) error {
 	if !o.AccountMoved || t.hasNoRelations {
 		return nil
 	}
-	if err := t.exec(ctx, `
-		update job_member
-		set turn = turn + 1,
-			cause = case when $4 = 1 then '' when turn = done then $5 else cause end,
-			takes = case when $4 = 1 then 1 when turn = done then 0 else takes end,
-			verdict = case when $4 = 1 then 'ready' else verdict end,
-			reason = case when $4 = 1 then '' else reason end
-		where directory = $1 and app = $2 and member = $3`, o.ObjectID, boolToInt(o.SkipsGuard), o.Cause); err != nil {
-		return err
+	if o.TakesAccountOf != "" { // the account may be in groups in which only its former person is
+		if err := t.recheckRelations(ctx, o.TakesAccountOf, o.Cause, false); err != nil {
+			return err
+		}
 	}
 	for _, group := range o.MemberOf {
 		if err := t.exec(ctx, `
@@ -166,18 +167,34 @@ func (t jobTx) recheckMoved(ctx context.Context, o provision.Outcome) error {
 			select $1, $2, $3, $4, 2
 			from job_link
 			where directory = $1 and app = $2 and object_id = $3
-			on conflict (directory, app, group_id, member) do update
-			set turn = job_member.turn + 1`, group, o.ObjectID); err != nil {
+			on conflict do nothing`, group, o.ObjectID); err != nil {
 			return err
 		}
 	}
-	if err := t.listGroupMembers(ctx, groupsWithMember, o.ObjectID); err != nil {
+	return t.recheckRelations(ctx, o.ObjectID, o.Cause, o.SkipsGuard)
+}
+
+// recheckRelations puts the memberships of the groups that contain an object, and the people who
+// refer to the object, on the work list. Memberships without unfinished work get the cause. If
+// skipsGuard is true, the guard need not judge memberships that end.
+func (t jobTx) recheckRelations(ctx context.Context, objectID, cause string, skipsGuard bool) error {
+	if err := t.exec(ctx, `
+		update job_member
+		set turn = turn + 1,
+			cause = case when $4 = 1 then '' when turn = done then $5 else cause end,
+			takes = case when $4 = 1 then 1 when turn = done then 0 else takes end,
+			verdict = case when $4 = 1 then 'ready' else verdict end,
+			reason = case when $4 = 1 then '' else reason end
+		where directory = $1 and app = $2 and `+isMember("$3"), objectID, boolToInt(skipsGuard), cause); err != nil {
+		return err
+	}
+	if err := t.listGroupMembers(ctx, groupsWithMember, objectID); err != nil {
 		return err
 	}
 	return t.listReferences(ctx, `
 		select object_id
 		from job_link
-		where directory = $1 and app = $2 and refers = $6 and refers <> ''`, o.ObjectID)
+		where directory = $1 and app = $2 and refers = $6 and refers <> ''`, objectID)
 }
 
 // Memberships returns up to limit memberships of a group that must be sent. If the engine is still
@@ -315,7 +332,7 @@ func (s Provisioning) MembershipsOf(ctx context.Context, k provision.Key, member
 		all, err = collect(ctx, tx, scanRemembered, `
 			select group_id, has <> '', turn <> done, verdict, refused
 			from job_member
-			where directory = $1 and app = $2 and member = $3
+			where directory = $1 and app = $2 and `+isMember("$3")+`
 			order by group_id`, string(k.Directory), k.App, member)
 		return err
 	})
@@ -425,8 +442,8 @@ func (s Provisioning) MemberLinks(ctx context.Context, k provision.Key, objectID
 }
 
 // AnnounceMembers records, right before a request, which memberships the request changes. Until
-// RecordMembers or RecordNewMembers is called for the group, the outcome is unknown. It is one row
-// for the whole request, because each row of a membership costs much more to write.
+// Record is called with results about memberships of the group, the outcome is unknown. It is one
+// row for the whole request, because each row of a membership costs much more to write.
 func (s Provisioning) AnnounceMembers(ctx context.Context, f provision.Fence, group string, changes []provision.MemberOutcome) error {
 	pairs := make([][2]string, len(changes))
 	for i, c := range changes {
@@ -498,19 +515,18 @@ var memberHasAccount = `exists (
 					from job_link l
 					where l.directory = $1 and l.app = $2 and l.object_id = o.column1 and ` + hasAccount + `)`
 
-// RecordNewMembers records one page of a group's members, as read from the source, after all of them
+// recordNewMembers records one page of a group's members, as read from the source, after all of them
 // with an account were sent. No remembered members belong to that page. If an account has changed
 // since it was read, or the membership was listed meanwhile, the membership must be sent again.
-// others are the members that had no account. Those that have one now, or that are on the work list
-// and may get one, are remembered too.
-func (s Provisioning) RecordNewMembers(ctx context.Context, f provision.Fence, st provision.State, group, upTo string, outcomes []provision.MemberOutcome, others []string, entry *provision.LogEntry) error {
-	return s.updateUnderFence(ctx, f, func(t jobTx) error {
-		if err := inBatches(outcomes, func(batch []provision.MemberOutcome) error {
-			args := []any{group}
-			for _, o := range batch {
-				args = append(args, o.Member, o.Has)
-			}
-			return t.exec(ctx, `
+// m.Others are the members that had no account. Those that have one now, or that are on the work
+// list and may get one, are remembered too.
+func (t jobTx) recordNewMembers(ctx context.Context, group string, m *provision.MembersRecord) error {
+	if err := inBatches(m.Outcomes, func(batch []provision.MemberOutcome) error {
+		args := []any{group}
+		for _, o := range batch {
+			args = append(args, o.Member, o.Has)
+		}
+		return t.exec(ctx, `
 				insert into job_member (directory, app, group_id, member, has, turn, done)
 				select $1, $2, $3, o.column1, o.column2, 1, case when exists (
 					select 1
@@ -520,11 +536,11 @@ func (s Provisioning) RecordNewMembers(ctx context.Context, f provision.Fence, s
 				where true
 				on conflict (directory, app, group_id, member) do update
 				set has = excluded.has, unsure = false, refused = '', done = 0`, args...)
-		}); err != nil {
-			return err
-		}
-		if err := inBatches(others, func(batch []string) error {
-			return t.exec(ctx, `
+	}); err != nil {
+		return err
+	}
+	if err := inBatches(m.Others, func(batch []string) error {
+		return t.exec(ctx, `
 				insert into job_member (directory, app, group_id, member, turn, done)
 				select $1, $2, $3, o.column1, 1, case when `+memberHasAccount+` then 0 else 1 end
 				from (values `+rowsOfPlaceholders(4, len(batch), "text")+`) o
@@ -533,75 +549,62 @@ func (s Provisioning) RecordNewMembers(ctx context.Context, f provision.Fence, s
 					from job_pending p
 					where p.directory = $1 and p.app = $2 and p.object_id = o.column1)
 				on conflict do nothing`, withIDs(batch, group)...)
-		}); err != nil {
-			return err
-		}
-		if err := t.moveReading(ctx, group, upTo); err != nil {
-			return err
-		}
-		if err := t.dropAnnouncement(ctx, group); err != nil {
-			return err
-		}
-		if entry != nil {
-			if err := t.addEntry(ctx, provision.Outcome{ObjectID: group, Entry: entry}); err != nil {
-				return err
-			}
-		}
-		return t.saveState(ctx, st)
-	})
+	}); err != nil {
+		return err
+	}
+	if err := t.moveReading(ctx, group, m.UpTo); err != nil {
+		return err
+	}
+	if err := t.dropAnnouncement(ctx, group); err != nil {
+		return err
+	}
+	return t.addEntry(ctx, provision.Outcome{ObjectID: group, Entry: m.Entry})
 }
 
-// RecordMembers writes the outcome of each membership that was sent. A membership that has changed
+// recordMembers writes the outcome of each membership that was sent. A membership that has changed
 // again in the meantime must still be sent. Announced memberships without an outcome become unsure.
-func (s Provisioning) RecordMembers(ctx context.Context, f provision.Fence, st provision.State, group string, outcomes []provision.MemberOutcome, entry *provision.LogEntry) error {
-	return s.updateUnderFence(ctx, f, func(t jobTx) error {
-		if err := t.endAnnouncement(ctx, group, outcomes); err != nil {
-			return err
-		}
-		if err := inBatches(outcomes, func(batch []provision.MemberOutcome) error {
-			args := []any{group}
-			for _, o := range batch {
-				done := o.Turn
-				if o.Open {
-					done = 0
-				}
-				args = append(args, o.Member, o.Has, o.Unsure, o.Refused, done)
+func (t jobTx) recordMembers(ctx context.Context, group string, m *provision.MembersRecord) error {
+	if err := t.endAnnouncement(ctx, group, m.Outcomes); err != nil {
+		return err
+	}
+	if err := inBatches(m.Outcomes, func(batch []provision.MemberOutcome) error {
+		args := []any{group}
+		for _, o := range batch {
+			done := o.Turn
+			if o.Open {
+				done = 0
 			}
-			return t.exec(ctx, `
+			args = append(args, o.Member, o.Has, o.Unsure, o.Refused, done)
+		}
+		return t.exec(ctx, `
 				update job_member
 				set has = o.column2, unsure = o.column3, refused = o.column4, done = o.column5,
 					cause = case when turn = o.column5 then '' else cause end,
 					takes = case when turn = o.column5 then 0 else takes end
 				from (values `+rowsOfPlaceholders(4, len(batch), "text", "text", "boolean", "text", "bigint")+`) o
 				where directory = $1 and app = $2 and group_id = $3 and member = o.column1`, args...)
-		}); err != nil {
-			return err
+	}); err != nil {
+		return err
+	}
+	for _, o := range m.Outcomes {
+		if o.Has != "" || o.Refused != "" || o.Open {
+			continue
 		}
-		for _, o := range outcomes {
-			if o.Has != "" || o.Refused != "" || o.Open {
-				continue
-			}
-			// While the member is on the work list, a worker may be creating the account. The row stays,
-			// so that it is looked at again when the account is recorded.
-			if err := t.exec(ctx, `
+		// While the member is on the work list, a worker may be creating the account. The row stays,
+		// so that it is looked at again when the account is recorded.
+		if err := t.exec(ctx, `
 				delete from job_member
 				where directory = $1 and app = $2 and group_id = $3 and member = $4 and turn = done and not exists (
 					select 1
 					from job_pending p
 					where p.directory = $1 and p.app = $2 and p.object_id = $4)`, group, o.Member); err != nil {
-				return err
-			}
-		}
-		if err := t.recordPlannedChanges(ctx, group, outcomes); err != nil {
 			return err
 		}
-		if entry != nil {
-			if err := t.addEntry(ctx, provision.Outcome{ObjectID: group, Entry: entry}); err != nil {
-				return err
-			}
-		}
-		return t.saveState(ctx, st)
-	})
+	}
+	if err := t.recordPlannedChanges(ctx, group, m.Outcomes); err != nil {
+		return err
+	}
+	return t.addEntry(ctx, provision.Outcome{ObjectID: group, Entry: m.Entry})
 }
 
 // recordPlannedChanges records the results of changes that an approved plan lists. The plan's

@@ -119,6 +119,11 @@ func (s Provisioning) ChangePlan(ctx context.Context, p provision.StoredPlan, fr
 			return err
 		}
 		if p.State == provision.PlanCancelled {
+			if p.OnlyGives {
+				if err := t.keepTried(ctx, p.ID); err != nil {
+					return err
+				}
+			}
 			if err := t.cancelPlanned(ctx, p.ID, provision.PlanState(state)); err != nil {
 				return err
 			}
@@ -128,6 +133,19 @@ func (s Provisioning) ChangePlan(ctx context.Context, p provision.StoredPlan, fr
 		}
 		return appendEvent(ctx, tx, *e)
 	})
+}
+
+// keepTried keeps objects of a plan on the work list, as changed objects, if their operation was
+// tried and has to wait: what is known about their accounts may have changed. The guard must not
+// have to judge any operation of the plan.
+func (t jobTx) keepTried(ctx context.Context, plan string) error {
+	return t.exec(ctx, `
+		update job_pending
+		set why = 'change', turn = turn + 1
+		where directory = $1 and app = $2 and why = 'plan' and not_before > 0 and object_id in (
+			select o.object_id
+			from job_plan_object o
+			where o.directory = $1 and o.app = $2 and o.plan = $3 and o.outcome = 'due')`, plan)
 }
 
 // cancelPlanned removes the operations of a plan that were not sent yet from the work list. It
@@ -239,21 +257,34 @@ func (t jobTx) recordPlannedGroup(ctx context.Context, o provision.Outcome) erro
 		}
 		return t.settlePending(ctx, o)
 	}
-	if err := t.leavePlan(ctx, o.ObjectID); err != nil {
+	// Further rows of the group may have come onto the list while these were sent. Then the group
+	// stays on the list.
+	due, err := collect(ctx, t.tx, scanInt, `
+		select number
+		from job_plan_object
+		where directory = $1 and app = $2 and object_id = $3 and outcome = 'due'`, t.directory, t.app, o.ObjectID)
+	if err != nil {
 		return err
+	}
+	if !slices.ContainsFunc(due, func(number int) bool { return !slices.Contains(o.Planned.Rows, number) }) {
+		if err := t.leavePlan(ctx, o.ObjectID); err != nil {
+			return err
+		}
 	}
 	const has = `exists (
 			select 1
 			from job_plan_member m
 			where m.directory = $1 and m.app = $2 and m.plan = $4 and m.number = job_plan_object.number and m.outcome = `
-	if err := t.exec(ctx, `
+	for _, number := range o.Planned.Rows {
+		if err := t.exec(ctx, `
 		update job_plan_object
 		set reason = '', outcome = case
 			when `+has+`'failed') then 'failed'
 			when `+has+`'changed') then 'changed'
 			else 'applied' end
-		where directory = $1 and app = $2 and object_id = $3 and plan = $4 and outcome = 'due'`, o.ObjectID, o.Planned.Plan); err != nil {
-		return err
+		where directory = $1 and app = $2 and object_id = $3 and plan = $4 and number = $5 and outcome = 'due'`, o.ObjectID, o.Planned.Plan, number); err != nil {
+			return err
+		}
 	}
 	return t.putEscrow(ctx, o)
 }
@@ -515,7 +546,8 @@ func (s Provisioning) ExpectedOperation(ctx context.Context, k provision.Key, ob
 			from job_plan_object o
 			join job_plan p on p.directory = o.directory and p.app = o.app and p.id = o.plan
 			left join job_plan_object f on f.directory = o.directory and f.app = o.app and f.plan = o.plan and f.object_id = o.object_id and f.lane = $4 and f.number <> o.number
-			where o.directory = $1 and o.app = $2 and o.object_id = $3 and o.outcome = 'due' and p.state = 'applying'`, string(k.Directory), k.App, objectID, int(provision.References))
+			where o.directory = $1 and o.app = $2 and o.object_id = $3 and o.outcome = 'due' and p.state = 'applying'
+			order by p.started, p.id`, string(k.Directory), k.App, objectID, int(provision.References))
 		if len(found) > 0 {
 			x = &found[0]
 		}
@@ -542,14 +574,18 @@ func (s Provisioning) ExpectedMembers(ctx context.Context, k provision.Key, grou
 			from job_plan_object o
 			join job_plan p on p.directory = o.directory and p.app = o.app and p.id = o.plan
 			where o.directory = $1 and o.app = $2 and o.object_id = $3 and o.outcome = 'due' and p.state = 'applying'
-			order by o.number`, string(k.Directory), k.App, provision.MembersOf(group))
+			order by p.started, p.id, o.number`, string(k.Directory), k.App, provision.MembersOf(group))
 		if err != nil {
 			return err
 		}
 		for _, row := range rows {
+			if x != nil && row.plan != x.Plan {
+				continue // two plans were applied at once, by an earlier version
+			}
 			if x == nil {
 				x = &provision.ExpectedMembers{Plan: row.plan, Reads: row.reads != 0}
 			}
+			x.Rows = append(x.Rows, row.number)
 			if err := addExpectedMembers(ctx, tx, k, row.plan, row.number, row.planned, x); err != nil {
 				return err
 			}

@@ -117,7 +117,7 @@ func (f *jobFlags) apply(ctx context.Context, c *command, s *services, cmd *cobr
 			return provision.Job{}, nil, err
 		}
 		if agreed = question; move.Leavers > 0 && closed == nil {
-			did, err := s.engine.CloseLeavers(ctx, jobKey(h, app), s.owner, actor)
+			did, err := s.engine.CloseLeavers(ctx, jobKey(h, app), s.owner, actor, move.Leavers)
 			if err != nil {
 				return provision.Job{}, nil, err
 			}

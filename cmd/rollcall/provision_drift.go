@@ -24,11 +24,13 @@ somebody added or removed, and accounts that are gone. It does not compare with 
 mappings say now: provision plan does that. The result is kept until the next comparison.
 With --re-assert it also makes a plan that undoes these changes. With --adopt the changed
 values stay: they are no difference any more, and provisioning leaves them alone until the
-mapping yields another value than before. Memberships and gone accounts stay in the list.
+mapping yields another value than before. Memberships, gone accounts, and accounts that
+provisioning has blocked and somebody has opened stay in the list.
 
 --schedule and --policy change when a server compares the application by itself, and what
-it does then: report; re-assert, with a plan that it applies at once unless it disables or
-deletes more accounts than the guard lets through; or adopt. Nothing is compared now.
+it does then: report; re-assert, with a plan that it applies at once, while what takes
+access away waits in another plan for a person, and members of groups are not changed; or
+adopt. Nothing is compared now.
 With --json one account or group per line, and the numbers as the last.
 
 Exit codes: 0 if nothing differs; 2 if something does; 1 if the application cannot be

@@ -75,9 +75,9 @@ func driftValues(s provision.DriftSchedule) map[string]string {
 func driftPolicyHelp(p provision.DriftPolicy) string {
 	switch p {
 	case provision.DriftReasserts:
-		return "A plan gives the accounts the values of the mapping again, and is applied at once. If it disables or deletes more accounts than the guard lets through, it waits for you."
+		return "A plan gives the accounts the values of the mapping again, and is applied at once. What takes access away, such as disabling an account, is in another plan that waits for you. Members of groups are not changed."
 	case provision.DriftAdopts:
-		return "The values at the application stay, until the mapping yields another value than before."
+		return "The values at the application stay, until the mapping yields another value than before. An account that provisioning has blocked, and that somebody has opened, stays in the list."
 	}
 	return "The differences are listed here, and an event is written."
 }
@@ -102,8 +102,8 @@ func (p *Pages) showDrift(w http.ResponseWriter, r *http.Request, v *appVisit) e
 		pg.Empty = console.EmptyState{Icon: "list-checks", Title: "No comparison yet", Text: "A comparison names each attribute with the value that was written and the value of now, members that somebody added or removed, and accounts that are gone."}
 		return p.show(w, r, http.StatusOK, "drift", pg)
 	}
-	if next := schedule.Next(pg.Report); !next.IsZero() && schedule.Asked.IsZero() {
-		pg.NextText = "The next comparison is due " + console.RelativeTime(next, p.Console.Options.Now()) + "."
+	if next := schedule.NextComparison(p.Console.Options.Now()); !next.IsZero() && schedule.Asked.IsZero() {
+		pg.NextText = "The next scheduled comparison is due " + console.RelativeTime(next, p.Console.Options.Now()) + "."
 	}
 	return p.listDrift(w, r, v, pg)
 }
@@ -294,7 +294,7 @@ func (p *Pages) adoptDrift(w http.ResponseWriter, r *http.Request, v *appVisit, 
 		pg := console.ConfirmPage{
 			Page: v.page, FormURL: v.driftURL(), CancelURL: v.driftURL(), Button: "Adopt all",
 			Fields:       []console.HiddenField{{Name: "do", Value: "adopt-all"}, {Name: "sure", Value: strconv.Itoa(last.Changed)}},
-			Consequences: []string{"The values that accounts and groups have at " + v.App.Name + " stay. They are no difference any more.", "Provisioning leaves them alone until the mapping yields another value than before, or the account is read again after a restart or on demand.", "Memberships and accounts that are gone stay in the list."},
+			Consequences: []string{"The values that accounts and groups have at " + v.App.Name + " stay. They are no difference any more.", "Provisioning leaves them alone until the mapping yields another value than before, or the account is read again after a restart or on demand.", "Memberships, accounts that are gone, and accounts that provisioning has blocked and somebody has opened stay in the list."},
 			Undo:         "To undo it, restart provisioning: it reads every account, and gives it the values of the mapping.",
 		}
 		pg.Title, pg.Narrow = "Adopt all values?", true

@@ -475,11 +475,10 @@ func (p *Pages) saveProvisioning(w http.ResponseWriter, r *http.Request, v *appV
 	}
 	job, err := p.Jobs.SaveFrom(r.Context(), v.jobKey(), decide, v.actorLabel())
 	if errors.Is(err, errSwitchOffLeavers) {
-		if closed, err = p.Engine.CloseLeavers(r.Context(), v.jobKey(), p.Owner, v.actorLabel()); err != nil {
-			return err
+		if closed, err = p.Engine.CloseLeavers(r.Context(), v.jobKey(), p.Owner, v.actorLabel(), harm.move.Leavers); err == nil {
+			asked = &harm.move
+			job, err = p.Jobs.SaveFrom(r.Context(), v.jobKey(), decide, v.actorLabel())
 		}
-		asked = &harm.move
-		job, err = p.Jobs.SaveFrom(r.Context(), v.jobKey(), decide, v.actorLabel())
 	}
 	var input *provision.InputError
 	switch {

@@ -166,7 +166,24 @@ func (p *Pages) newDeleteApplicationPage(ctx context.Context, v *appVisit) (cons
 	return pg, nil
 }
 
+// refuseDeleteApplication leads back to the settings, with the reason, if only the command line may
+// delete the application.
+func (p *Pages) refuseDeleteApplication(w http.ResponseWriter, r *http.Request, v *appVisit) (refused bool, err error) {
+	job, err := p.Jobs.Get(r.Context(), v.jobKey())
+	if errors.Is(err, provision.ErrNoJob) {
+		return false, nil
+	}
+	var input *provision.InputError
+	if err == nil && errors.As(job.CheckDelete(v.actorLabel()), &input) {
+		return true, p.Console.Redirect(w, r, v.url("/settings"), console.Notice{Tone: console.ToneWarning, Title: "Nothing was deleted.", Text: console.AsSentence(input.Field + " " + input.Text)})
+	}
+	return false, err
+}
+
 func (p *Pages) askDeleteApplication(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if refused, err := p.refuseDeleteApplication(w, r, v); refused || err != nil {
+		return err
+	}
 	pg, err := p.newDeleteApplicationPage(r.Context(), v)
 	if err != nil {
 		return err
@@ -175,6 +192,9 @@ func (p *Pages) askDeleteApplication(w http.ResponseWriter, r *http.Request, v *
 }
 
 func (p *Pages) deleteApplication(w http.ResponseWriter, r *http.Request, v *appVisit) error {
+	if refused, err := p.refuseDeleteApplication(w, r, v); refused || err != nil {
+		return err
+	}
 	pg, err := p.newDeleteApplicationPage(r.Context(), v)
 	if err != nil {
 		return err

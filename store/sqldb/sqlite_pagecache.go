@@ -34,6 +34,7 @@ type pageCache struct {
 	dropped     uintptr  // another list of slots without a page, linked by newer; dropUnused makes it
 	blocks      uintptr  // the list of blocks of memory that hold the slots
 	nextSlots   int32    // the number of slots in the next block
+	highest     uint32   // no page has a higher number
 }
 
 // pageSlot is the place of one page in the cache. The first two fields are SQLite's struct
@@ -149,6 +150,7 @@ func fetchPage(tls *libc.TLS, cache uintptr, key uint32, create int32) uintptr {
 	s := at[pageSlot](slot)
 	*at[uintptr](s.extra) = 0 // tells SQLite that the page is new
 	s.key = key
+	c.highest = max(c.highest, key)
 	bucket := c.bucket(key)
 	s.next, *bucket = *bucket, slot
 	c.pages++
@@ -278,6 +280,7 @@ func rekeyPage(_ *libc.TLS, cache, slot uintptr, _, key uint32) {
 	}
 	*link = s.next
 	s.key = key
+	c.highest = max(c.highest, key)
 	bucket := c.bucket(key)
 	s.next, *bucket = *bucket, slot
 }
@@ -293,6 +296,10 @@ func (c *pageCache) dropAny(slot uintptr) {
 // truncatePages drops all pages whose number is first or higher.
 func truncatePages(_ *libc.TLS, cache uintptr, first uint32) {
 	c := at[pageCache](cache)
+	if first > c.highest { // as after nearly each commit, when SQLite drops what is behind the end of the file
+		return
+	}
+	c.highest = max(first, 1) - 1
 	if first <= 1 && c.pagesInUse == 0 && c.pages > 0 {
 		c.dropUnused(cache)
 		return

@@ -145,6 +145,9 @@ func (s *sqliteDB) openWriter(ctx context.Context) (*sqliteConn, error) {
 	if err == nil {
 		err = conn.runStatement("pragma busy_timeout = " + strconv.FormatInt(writerLockWait.Milliseconds(), 10))
 	}
+	if err == nil {
+		err = conn.gatherLogWrites()
+	}
 	if err != nil {
 		conn.close()
 		return nil, err

@@ -43,6 +43,7 @@ type sqliteConn struct {
 	textSize int            // the size of that memory, in bytes
 	rows     sqliteRows     // the current query
 
+	logBuffer    uintptr        // the memory of gatherLogWrites; 0 unless that was called
 	logIndex     uintptr        // where the index of the write-ahead log is in memory; 0 until findLogIndex has found it
 	header       logHeader      // what the header of that index was when the cached values were read
 	cachedValues map[string]any // values that were read then, by key
@@ -476,10 +477,15 @@ func (c *sqliteConn) readLogHeader() (header logHeader, err error) {
 // logIndexBytes is the size of the first part of the index of the log.
 const logIndexBytes = 32 << 10
 
+// openLog opens the write-ahead log, which SQLite does at the first read.
+func (c *sqliteConn) openLog() error {
+	var version int64
+	return c.readRow("pragma data_version", &version)
+}
+
 // findLogIndex finds the index of the log in the memory of this process.
 func (c *sqliteConn) findLogIndex() error {
-	var version int64
-	if err := c.readRow("pragma data_version", &version); err != nil { // this opens the log
+	if err := c.openLog(); err != nil {
 		return err
 	}
 	name, err := libc.CString("main")
@@ -568,6 +574,7 @@ func (c *sqliteConn) close() error {
 	stoppable.Delete(c.handle)
 	err := c.errorOf(sqlite3.Xsqlite3_close_v2(c.tls, c.handle))
 	c.handle = 0
+	libc.Xfree(c.tls, c.logBuffer) // the log is closed
 	c.tls.Close()
 	return err
 }

@@ -31,8 +31,10 @@ type pageCache struct {
 	buckets     uintptr  // an array of lists of slots
 	bucketCount uint32   // the number of lists, a power of two
 	freeSlots   uintptr  // the list of slots without a page
+	dropped     uintptr  // another list of slots without a page, linked by newer; dropUnused makes it
 	blocks      uintptr  // the list of blocks of memory that hold the slots
 	nextSlots   int32    // the number of slots in the next block
+	highest     uint32   // no page has a higher number
 }
 
 // pageSlot is the place of one page in the cache. The first two fields are SQLite's struct
@@ -148,6 +150,7 @@ func fetchPage(tls *libc.TLS, cache uintptr, key uint32, create int32) uintptr {
 	s := at[pageSlot](slot)
 	*at[uintptr](s.extra) = 0 // tells SQLite that the page is new
 	s.key = key
+	c.highest = max(c.highest, key)
 	bucket := c.bucket(key)
 	s.next, *bucket = *bucket, slot
 	c.pages++
@@ -177,6 +180,13 @@ func (c *pageCache) takeSlot(tls *libc.TLS, cache uintptr) uintptr {
 	}
 	if uint32(c.pages) >= c.bucketCount {
 		c.addBuckets(tls)
+	}
+	if c.dropped != 0 {
+		slot := c.dropped
+		s := at[pageSlot](slot)
+		c.dropped = s.newer
+		s.older, s.newer = 0, 0
+		return slot
 	}
 	if c.freeSlots == 0 {
 		c.addBlock(tls)
@@ -270,6 +280,7 @@ func rekeyPage(_ *libc.TLS, cache, slot uintptr, _, key uint32) {
 	}
 	*link = s.next
 	s.key = key
+	c.highest = max(c.highest, key)
 	bucket := c.bucket(key)
 	s.next, *bucket = *bucket, slot
 }
@@ -285,6 +296,14 @@ func (c *pageCache) dropAny(slot uintptr) {
 // truncatePages drops all pages whose number is first or higher.
 func truncatePages(_ *libc.TLS, cache uintptr, first uint32) {
 	c := at[pageCache](cache)
+	if first > c.highest { // as after nearly each commit, when SQLite drops what is behind the end of the file
+		return
+	}
+	c.highest = max(first, 1) - 1
+	if first <= 1 && c.pagesInUse == 0 && c.pages > 0 {
+		c.dropUnused(cache)
+		return
+	}
 	for i := uint32(0); i < c.bucketCount && c.pages > 0; i++ {
 		for slot := *at[uintptr](c.buckets + uintptr(i)*pointerBytes); slot != 0; {
 			s := at[pageSlot](slot)
@@ -295,6 +314,15 @@ func truncatePages(_ *libc.TLS, cache uintptr, first uint32) {
 			slot = next
 		}
 	}
+}
+
+// dropUnused drops all pages, of which SQLite uses none. A reader does this after each commit of the
+// writer, so it does not touch the slots, which are spread over the memory.
+func (c *pageCache) dropUnused(cache uintptr) {
+	clear(unsafe.Slice(at[uintptr](c.buckets), c.bucketCount))
+	at[pageSlot](c.unused.older).newer, c.dropped = c.dropped, c.unused.newer
+	c.unused.older, c.unused.newer = cache, cache
+	c.pages = 0
 }
 
 // shrinkPageCache drops all pages that SQLite does not use.

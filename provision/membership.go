@@ -1272,7 +1272,7 @@ func (s *memberSync) recordWith(out []MemberOutcome, entry *LogEntry, write func
 	r := s.l.r
 	if err := r.changeState(func(st *State) {
 		st.Dialect = r.target.Dialect()
-		if entry == nil || s.planned != nil { // what a plan sends does not belong to a cycle
+		if entry == nil || s.planned != nil || st.Phase == Idle { // what is sent for a plan, or on demand while no cycle runs, belongs to no cycle
 			return
 		}
 		if entry.Status.Status == Failure {

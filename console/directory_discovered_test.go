@@ -6,8 +6,10 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
+	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/provision"
 	"github.com/rollcall-scim/rollcall/site"
 )
@@ -98,4 +100,8 @@ func TestDiscoveredPages(t *testing.T) {
 		t.Errorf("file %q, %v", file.Text, err)
 	}
 	b.get("/d/contoso/audit?kind=" + event.ExportAccounts).wantWords("The list of discovered accounts of Acme was exported: 2 accounts")
+
+	// Connections need a fresh sign-in.
+	o.operators.Now = func() time.Time { return time.Now().Add(session.FreshTime) }
+	list.press("Link…", url.Values{"account": {"any"}}).wantWords("Sign in again", "Nothing was changed")
 }

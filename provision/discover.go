@@ -230,13 +230,18 @@ func (s *discoverer) listAccounts(ctx context.Context) error {
 	}
 	s.d.Total = total
 	// A total that counts only the page is reached after the first page, so one more is asked for.
-	ended := page.Named == 0 || total > 0 && int64(at.Start) > total && !first || total == 0 && fresh == 0
+	ended := page.Named == 0 || total > 0 && int64(at.Start) > total && !first || total == 0 && fresh == 0 && (at.Pass == 1 || at.Start >= at.Length)
+	if at.Pass == 1 {
+		at.Length = at.Start
+	}
 	switch {
 	case !ended && (at.Repeats < maxRepeatedPages || at.Pass > 1):
 	case (at.Moved || s.d.Total > int64(s.d.Accounts)) && at.Pass < maxListPasses && (at.Pass > 1 || at.Repeats < maxRepeatedPages):
 		at.Start, at.Pass, at.Repeats = 1, at.Pass+1, 0 // accounts have moved while the list was read
 	default:
-		if s.d.Total > int64(s.d.Accounts) {
+		if at.Moved {
+			s.d.Notes = append(s.d.Notes, fmt.Sprintf("Accounts came, went or moved each of the %d times that the list was read, so some may be missing. So no account counts as gone.", at.Pass))
+		} else if s.d.Total > int64(s.d.Accounts) {
 			s.d.Notes = append(s.d.Notes, fmt.Sprintf("The application says that it has %d accounts, but its list shows only %d. So no account counts as gone.", s.d.Total, s.d.Accounts))
 		}
 		s.begin(matchingUsers)
@@ -446,7 +451,7 @@ func (s *discoverer) sortAccounts(ctx context.Context) error {
 	if len(page) == discoveryPage {
 		return s.save(ctx, batch)
 	}
-	if s.begin(findingGone); s.d.Progress.Previous == "" || s.d.Total > int64(s.d.Accounts) {
+	if s.begin(findingGone); s.d.Progress.Previous == "" || s.d.Progress.Moved || s.d.Total > int64(s.d.Accounts) {
 		return s.end(ctx, batch)
 	}
 	return s.save(ctx, batch)

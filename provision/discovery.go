@@ -103,7 +103,9 @@ type DiscoveryProgress struct {
 	Phase     discoveryPhase `json:"phase"`
 	Settings  string         `json:"settings"` // the [run.discoverySettings] with which the discovery began
 	Previous  string         `json:"previous"` // the id of the previous complete discovery; "" if there is none
+	Position  Cursor         `json:"position"` // the newest position of the directory's changes when the discovery began
 	Start     int            `json:"start"`    // the index of the next account to list, from 1
+	Length    int            `json:"length"`   // the value of Start at the end of the first pass
 	Pass      int            `json:"pass"`     // how many times the list was read from its beginning
 	Repeats   int            `json:"repeats"`  // how many pages in a row contained no new account
 	After     string         `json:"after"`    // the last id of the previous page, in phases that go through ids
@@ -328,10 +330,14 @@ func (e *Engine) BeginDiscovery(ctx context.Context, k Key, actor string) (Disco
 	if err != nil {
 		return Discovery{}, err
 	}
+	position, err := r.source.Position(ctx)
+	if err != nil {
+		return Discovery{}, fmt.Errorf("read the position of the directory: %w", err)
+	}
 	running := &InputError{Field: "Discovery", Text: "is running already; wait for it, or cancel it"}
 	d := Discovery{
 		Key: k, ID: e.NewID(), By: actor, State: DiscoveryRunning, Started: e.Now(), Matching: r.m.matchingAttributes(), Notes: []string{},
-		Progress: DiscoveryProgress{Phase: listingAccounts, Settings: r.discoverySettings(), Start: 1, Pass: 1},
+		Progress: DiscoveryProgress{Phase: listingAccounts, Settings: r.discoverySettings(), Position: position, Start: 1, Pass: 1},
 	}
 	d.Doing = d.Progress.Phase.words()
 	last := false // whether the loop has passed the last complete discovery

@@ -576,6 +576,20 @@ func TestDiscoveryOfListsThatLie(t *testing.T) {
 				return []int{start, start + 1}
 			}
 		}(), 6, 11, ""},
+		"an account that moves, without a total": {0, func() func(int) []int {
+			calls := 0
+			return func(start int) []int {
+				calls++
+				all := []int{1, 2, 3, 4, 5, 6, 7}
+				if calls > 2 { // the test of the connection, and the first page
+					all = []int{1, 3, 4, 5, 6, 7, 8} // account 2 is deleted, and account 8 is new
+				}
+				if calls > 4 {
+					all = []int{1, 3, 4, 5, 6, 7, 8, 9}
+				}
+				return all[min(start-1, len(all)):min(start+1, len(all))]
+			}
+		}(), 9, 17, ""},
 		"an account that moves twice": {12, func() func(int) []int {
 			calls := 0
 			return func(start int) []int {

@@ -50,8 +50,10 @@ type DriftReport struct {
 type DriftStore interface {
 	// AddDrift adds differences to a comparison that has not ended.
 	AddDrift(ctx context.Context, k Key, id string, found []Drift) error
-	// EndDrift makes a comparison the last one of the job, and removes the differences of earlier
-	// comparisons. If e is not nil, EndDrift records this event.
+	// EndDrift makes a comparison the last one of the job, and removes the differences of those with
+	// a smaller id. If e is not nil, EndDrift records this event. If a comparison that began later
+	// has ended already, that one stays, and EndDrift removes the differences of this one. EndDrift,
+	// AddDrift and ChangeDriftSchedule return ErrNoJob if there is no job.
 	EndDrift(ctx context.Context, k Key, r DriftReport, e *event.Event) error
 	// LastDrift returns the last comparison. If there was no comparison, the report's ID is "".
 	LastDrift(ctx context.Context, k Key) (DriftReport, error)
@@ -78,7 +80,10 @@ const driftPage = 200
 // differences and calls visit with each, unless visit is nil. The error is an *InputError if the
 // job is not set up, or a *TargetError if the application does not answer.
 func (e *Engine) FindDrift(ctx context.Context, k Key, actor string, visit func(Drift) error) (DriftReport, error) {
-	d := &driftFinder{visit: visit, report: DriftReport{ID: e.NewID(), By: actor, Started: e.Now(), Notes: []string{}}}
+	d := &driftFinder{visit: visit, report: DriftReport{By: actor, Started: e.Now(), Notes: []string{}}}
+	// Ids in the order of time, so that a comparison removes what those before it have stored, and
+	// not what another process is storing for a later one.
+	d.report.ID = fmt.Sprintf("%016x-%s", d.report.Started.UnixMicro(), e.NewID())
 	r, err := e.openConnected(ctx, k)
 	if err != nil {
 		return d.report, err
@@ -203,7 +208,9 @@ func (d *driftFinder) compareAll(ctx context.Context, p *pass) error {
 	if p.members != nil {
 		list = p.members.ListWithMembers
 	}
+	asked := d.r.e.Now() // when the page was asked for
 	err := eachAccount(ctx, list, func(page []TargetObject) error {
+		defer func() { asked = d.r.e.Now() }()
 		for _, o := range page {
 			if p.m.kind == GroupKind {
 				d.report.Groups++
@@ -218,7 +225,7 @@ func (d *driftFinder) compareAll(ctx context.Context, p *pass) error {
 			if owner == "" {
 				continue
 			}
-			if err := d.compare(ctx, p, owner, o); err != nil {
+			if err := d.compare(ctx, p, owner, o, asked); err != nil {
 				return err
 			}
 		}
@@ -233,11 +240,29 @@ func (d *driftFinder) compareAll(ctx context.Context, p *pass) error {
 	return d.findGone(ctx, p, seen)
 }
 
-// compare compares one account or group.
-func (d *driftFinder) compare(ctx context.Context, p *pass, objectID string, o TargetObject) error {
+// compare compares one account or group. asked is when the application was asked for it. If the job
+// has changed the account since, compare reads it again. If the job changes it once more in that
+// time, compare finds no difference: the next comparison does.
+func (d *driftFinder) compare(ctx context.Context, p *pass, objectID string, o TargetObject, asked time.Time) error {
 	known, err := d.r.e.Store.KnownAbout(ctx, d.r.job.Key, objectID)
 	if err != nil || known.Link == nil {
 		return err
+	}
+	if known.Link.Updated.After(asked) && p.m.kind == UserKind {
+		asked = d.r.e.Now()
+		switch o, err = p.target.Get(ctx, known.Link.TargetID); {
+		case err != nil && asTargetError(err).Kind == NotFound:
+			return d.add(ctx, Drift{ObjectID: objectID, Kind: p.m.kind, Name: known.Link.Name, TargetID: known.Link.TargetID, Gone: true, Values: []DriftValue{}})
+		case err != nil:
+			return err
+		}
+		if known, err = d.r.e.Store.KnownAbout(ctx, d.r.job.Key, objectID); err != nil || known.Link == nil {
+			return err
+		}
+		if known.Link.Updated.After(asked) || known.Link.TargetID != o.ID {
+			d.report.Linked++
+			return nil
+		}
 	}
 	d.report.Linked++
 	one := Drift{ObjectID: objectID, Kind: p.m.kind, Name: known.Link.Name, TargetID: o.ID, Values: p.m.drifted(known.Link.Wrote, o)}
@@ -351,10 +376,11 @@ func (d *driftFinder) findGone(ctx context.Context, p *pass, seen map[string]boo
 			if seen[c.TargetID] || c.State == Lost || c.State == Gone {
 				continue
 			}
+			asked := d.r.e.Now()
 			o, err := p.target.Get(ctx, c.TargetID)
 			switch te := asProblem(err); {
 			case te == nil:
-				err = d.compare(ctx, p, c.ObjectID, o)
+				err = d.compare(ctx, p, c.ObjectID, o, asked)
 			case te.Kind == NotFound:
 				err = d.add(ctx, Drift{ObjectID: c.ObjectID, Kind: c.Kind, Name: c.Name, TargetID: c.TargetID, Gone: true, Values: []DriftValue{}})
 			}

@@ -1,9 +1,12 @@
 package provision_test
 
 import (
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
@@ -175,4 +178,75 @@ func TestDrift(t *testing.T) {
 			t.Errorf("mended: %+v", report)
 		}
 	})
+}
+
+// TestTwoComparisonsAtOnce ends an earlier comparison while a later one is under way, and one after
+// it. The later one keeps its differences.
+func TestTwoComparisonsAtOnce(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorldOn(t, db)
+		ctx := t.Context()
+		begun := func(id string, after time.Duration) provision.DriftReport {
+			r := provision.DriftReport{ID: id, Started: epoch.Add(after)}
+			if err := w.store.AddDrift(ctx, w.key, id, []provision.Drift{{ObjectID: "found by " + id}}); err != nil {
+				t.Fatal(err)
+			}
+			return r
+		}
+		early, late := begun("0001", 0), begun("0002", time.Second)
+		check := func(when string, r provision.DriftReport) {
+			t.Helper()
+			if err := w.store.EndDrift(ctx, w.key, r, nil); err != nil {
+				t.Fatal(err)
+			}
+			last := w.lastDrift()
+			found, err := w.store.ListDrift(ctx, w.key, "", 10)
+			if err != nil || len(found) != 1 || found[0].ObjectID != "found by "+last {
+				t.Errorf("%s: %v, %v; the last is %s", when, found, err, last)
+			}
+		}
+		check("the early one ends", early)
+		check("the late one ends", late)
+		between := begun("00011", time.Second/2)
+		if check("one that began before it ends", between); w.lastDrift() != late.ID {
+			t.Errorf("the last is %s", w.lastDrift())
+		}
+		if err := w.jobs.Delete(ctx, w.key, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		for what, err := range map[string]error{"add": w.store.AddDrift(ctx, w.key, "0003", nil), "end": w.store.EndDrift(ctx, w.key, provision.DriftReport{ID: "0003"}, nil)} {
+			if !errors.Is(err, provision.ErrNoJob) {
+				t.Errorf("%s without a job: %v", what, err)
+			}
+		}
+		if _, err := w.store.ChangeDriftSchedule(ctx, w.key, func(*provision.DriftSchedule) (*event.Event, error) { return nil, nil }); !errors.Is(err, provision.ErrNoJob) {
+			t.Errorf("change the schedule without a job: %v", err)
+		}
+	})
+}
+
+// TestTheJobWritesWhileItIsCompared has the job change an account after the application has listed
+// it. That is no drift.
+func TestTheJobWritesWhileItIsCompared(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.people.put("ada", person("ada@contoso.com", "Ada", "Smith"))
+	w.cycle()
+	id := w.app.user("ada@contoso.com").String("id")
+	w.app.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case r.URL.Path == "/scim/v2/Users" && r.URL.Query().Get("filter") == "":
+			l := w.link("ada")
+			l.Wrote["displayName"] = provision.Written{Sent: "Ada Jones", Got: "Ada Jones", Shown: true}
+			l.Updated = w.clock.now()
+			w.putLink(l)
+		case strings.HasSuffix(r.URL.Path, "/"+id):
+			w.app.set("ada@contoso.com", "displayName", "Ada Jones")
+		}
+		return false
+	}
+	if report, found := w.drift(); report.Changed != 0 || report.Linked != 1 {
+		t.Errorf("%+v: %v", report, found)
+	}
 }

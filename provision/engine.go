@@ -165,6 +165,8 @@ type run struct {
 	forced   bool                 // whether a person asked for a cycle now, regardless of the schedule
 	visit    func(LogEntry) error // gets each log entry after it is recorded; nil if no one watches
 
+	newcomers newcomers // the users who have changed since the last complete discovery
+
 	origins map[string]Origin // the origins of the changes that a plan has read, by object id
 
 	importing           lock // held while changes are imported

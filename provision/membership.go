@@ -389,11 +389,9 @@ func (s *memberSync) sendNewPage(ctx context.Context, members []string) (done bo
 // recordNewPage stores the outcomes of a page that sendNewPage has sent, and a log entry if entry is
 // not nil.
 func (s *memberSync) recordNewPage(out []MemberOutcome, entry *LogEntry) error {
-	r, page := s.l.r, s.page
+	page := s.page
 	s.page = nil // a member may have left while the request was under way, so the directory is asked again
-	return s.recordWith(out, entry, func(st State) error {
-		return r.e.Store.RecordNewMembers(s.firm, r.fence, st, s.group, page.upTo, out, page.others, entry)
-	})
+	return s.store(MembersRecord{Outcomes: out, Entry: entry, IsNewPage: true, UpTo: page.upTo, Others: page.others})
 }
 
 // memberChange is a membership that must be added or removed at the target.
@@ -1257,42 +1255,39 @@ func (s *memberSync) refuse(changes []memberChange, removing bool, te *TargetErr
 	return s.record(out, s.entry(changes, removing, te, began))
 }
 
-// record stores outcomes, and a log entry if entry is not nil. It also counts the entry's changes
-// for the cycle.
+// record stores outcomes, and a log entry if entry is not nil.
 func (s *memberSync) record(out []MemberOutcome, entry *LogEntry) error {
-	r := s.l.r
-	return s.recordWith(out, entry, func(st State) error {
-		return r.e.Store.RecordMembers(s.firm, r.fence, st, s.group, out, entry)
-	})
+	return s.store(MembersRecord{Outcomes: out, Entry: entry})
 }
 
-// recordWith counts the changes of an entry for the cycle. It calls write, which stores the outcomes
-// and the entry together with the state.
-func (s *memberSync) recordWith(out []MemberOutcome, entry *LogEntry, write func(State) error) error {
-	r := s.l.r
-	if err := r.changeState(func(st *State) {
-		st.Dialect = r.target.Dialect()
-		if entry == nil || s.planned != nil || st.Phase == Idle { // what is sent for a plan, or on demand while no cycle runs, belongs to no cycle
-			return
-		}
-		if entry.Status.Status == Failure {
-			st.Cycle.Failed++
-			return
-		}
-		for _, m := range entry.Modified {
-			if m.OldValue == nil {
-				st.Cycle.MembersAdded += len(out)
-			} else {
-				st.Cycle.MembersRemoved += len(out)
-			}
-		}
-	}, write); err != nil {
+// store has the recorder store results, and returns when they are on disk. The recorder joins the
+// results of several groups in one commit.
+func (s *memberSync) store(m MembersRecord) error {
+	l := s.l
+	saved := make(chan error, 1)
+	send(l.goroutines, l.records, record{outcome: Outcome{ObjectID: s.group, Memberships: &m}, isOfPlan: s.planned != nil, saved: saved})
+	if err := receive(l.goroutines, saved); err != nil || m.Entry == nil {
 		return err
 	}
-	if entry == nil {
-		return nil
+	return l.r.showEntry(m.Entry)
+}
+
+// countMembers adds the results about memberships to the numbers of the cycle.
+func (c *CycleReport) countMembers(m *MembersRecord) {
+	if m.Entry == nil {
+		return
 	}
-	return r.showEntry(entry)
+	if m.Entry.Status.Status == Failure {
+		c.Failed++
+		return
+	}
+	for _, p := range m.Entry.Modified {
+		if p.OldValue == nil {
+			c.MembersAdded += len(m.Outcomes)
+		} else {
+			c.MembersRemoved += len(m.Outcomes)
+		}
+	}
 }
 
 // conclude returns the outcome of the work on the group's memberships. Refused members are tried

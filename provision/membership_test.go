@@ -1,9 +1,12 @@
 package provision_test
 
 import (
+	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -237,4 +240,56 @@ func TestMembershipsThatWereNotSentAreNotChecked(t *testing.T) {
 	if checks != 1 {
 		t.Errorf("%d memberships were checked, want one", checks)
 	}
+}
+
+// TestResultsAboutSeveralGroupsShareACommit has an application that answers the changes of members
+// of six groups only when all six have arrived. Their results are then stored with fewer commits.
+func TestResultsAboutSeveralGroupsShareACommit(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	ada := g.hire("ada", true)
+	g.rest()
+	const groups = 6
+	var arrived atomic.Int64
+	all := make(chan struct{})
+	serve := g.app.answer
+	g.app.answer = func(w http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPatch && strings.Contains(r.URL.Path, "/Groups/") {
+			if arrived.Add(1) == groups {
+				close(all)
+			}
+			<-all
+		}
+		return serve(w, r)
+	}
+	counting := &resultStore{Store: g.store}
+	g.engine.Store = counting
+	var want []string
+	for i := range groups {
+		g.group(fmt.Sprintf("Team %d", i), ada)
+		want = append(want, fmt.Sprintf("Team %d: ada", i))
+	}
+	g.rest()
+	g.expect(want...)
+	if counting.results.Load() != groups || counting.commits.Load() >= groups {
+		t.Errorf("%d results about memberships were stored with %d commits, want %d results and fewer commits", counting.results.Load(), counting.commits.Load(), groups)
+	}
+}
+
+// resultStore counts the results about memberships, and the commits that store such results.
+type resultStore struct {
+	provision.Store
+	results, commits atomic.Int64
+}
+
+func (s *resultStore) Record(ctx context.Context, f provision.Fence, st provision.State, outcomes []provision.Outcome) error {
+	about := 0
+	for _, o := range outcomes {
+		if o.Memberships != nil {
+			about++
+		}
+	}
+	s.results.Add(int64(about))
+	s.commits.Add(int64(min(about, 1)))
+	return s.Store.Record(ctx, f, st, outcomes)
 }

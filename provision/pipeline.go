@@ -22,6 +22,7 @@ const (
 	// dies in that time, the next process reads the account.
 	outcomeTime         = 100 * time.Millisecond
 	maxWaitingOutcomes  = 128             // when this many outcomes wait, they are committed at once
+	maxWaitingMembers   = 4096            // when results about this many memberships wait, they are committed at once
 	maxRecordsPerCommit = 512             // the largest number of intents and outcomes in one commit
 	mostFirstTime       = 2 * time.Second // the longest time that the work of a cycle waits for changes to be listed
 	mostGroupsTime      = time.Minute     // the longest time, since a cycle began, that groups wait for changes to be listed
@@ -94,11 +95,13 @@ type feedMessage struct {
 	err             error    // the import's error
 }
 
-// record is an intent or an outcome that the recorder has to store.
+// record is something that the recorder has to store: an intent, the outcome for an object, or
+// results about memberships.
 type record struct {
 	outcome     Outcome
+	isOfPlan    bool       // whether results about memberships belong to a plan, and not to a cycle
 	afterCommit func()     // called after the commit; may be nil
-	saved       chan error // for an intent: receives the result of storing it; nil for an outcome
+	saved       chan error // receives the result of storing the record, for which a worker waits; nil if none waits
 }
 
 // drain works on the work list until no object on it is due or the slice is over. done reports that
@@ -672,12 +675,14 @@ func (l *pipeline) fail(err error) {
 	l.wakeTheFeed()
 }
 
-// recorder commits intents and outcomes, many at a time. A worker waits for each intent, so intents
-// are committed soon. No worker waits for an outcome, so outcomes are committed when there are many
-// or after outcomeTime. That writes far fewer pages of the database than adding a few outcomes to
-// each commit of intents.
+// recorder commits records, many at a time. A worker waits for each intent, and has sent no request
+// yet, so intents are committed soon. No worker waits for an outcome, so outcomes are committed when
+// there are many or after outcomeTime. That writes far fewer pages of the database than adding a few
+// outcomes to each commit of intents. A worker waits for results about memberships, too. But they
+// are committed like outcomes, as long as other workers have something to do: each of them changes
+// hundreds of rows, of which those of several groups are in the same pages.
 func (l *pipeline) recorder(ctx context.Context) {
-	var intents, outcomes []record
+	var w waitingRecords
 	var soon, late <-chan time.Time
 	for open := true; open; {
 		self, all, now := l.goroutines.self(), tryReceive(l.commitAtOnce), false
@@ -685,7 +690,7 @@ func (l *pipeline) recorder(ctx context.Context) {
 			select {
 			case one, ok := <-l.records:
 				open = ok
-				intents, outcomes = appendRecord(intents, outcomes, one, ok)
+				w.add(one, ok)
 			case <-l.commitAtOnce:
 				all = true
 			case <-soon:
@@ -695,30 +700,33 @@ func (l *pipeline) recorder(ctx context.Context) {
 			}
 		}
 		l.goroutines.turn(self)
-		if len(intents) > 0 && soon == nil {
+		if len(w.intents) > 0 && soon == nil {
 			soon = l.goroutines.after(intentTime)
 		}
-		if len(outcomes) > 0 && late == nil {
+		if len(w.outcomes) > 0 && late == nil {
 			late = l.goroutines.after(outcomeTime)
 		}
-		all = all || !open || len(outcomes) >= maxWaitingOutcomes
-		if now = now || all || int64(len(intents)) >= l.runningWorkers.Load(); !now || len(intents) == 0 && !all {
+		doAllWait := int64(len(w.intents)+w.memberships) >= l.runningWorkers.Load()
+		all = all || !open || len(w.outcomes) >= maxWaitingOutcomes || w.memberChanges >= maxWaitingMembers || doAllWait && w.memberships > 0
+		if now = now || all || doAllWait; !now || len(w.intents) == 0 && !all {
 			continue
 		}
-		for there := open; there && len(intents)+len(outcomes) < maxRecordsPerCommit; {
+		for there := open; there && w.count() < maxRecordsPerCommit && w.memberChanges < maxWaitingMembers; {
 			select {
 			case one, ok := <-l.records:
 				open, there = ok, ok
-				intents, outcomes = appendRecord(intents, outcomes, one, ok)
+				w.add(one, ok)
 			default:
 				there = false
 			}
 		}
-		batch := intents
-		intents, soon = nil, nil
+		batch := w.intents
+		soon = nil
 		if all || !open {
-			batch = append(batch, outcomes...)
-			outcomes, late = nil, nil
+			batch = append(batch, w.outcomes...)
+			w, late = waitingRecords{}, nil
+		} else {
+			w.intents = nil
 		}
 		if len(batch) > 0 {
 			l.reportCommit(batch, l.commit(ctx, batch))
@@ -726,19 +734,33 @@ func (l *pipeline) recorder(ctx context.Context) {
 	}
 }
 
-// appendRecord adds a record to the intents or to the outcomes. If ok is false, there is no record.
-func appendRecord(intents, outcomes []record, one record, ok bool) ([]record, []record) {
-	switch {
-	case !ok:
-	case one.saved != nil:
-		intents = append(intents, one)
-	default:
-		outcomes = append(outcomes, one)
-	}
-	return intents, outcomes
+// waitingRecords are the records that wait for the recorder's next commit.
+type waitingRecords struct {
+	intents       []record
+	outcomes      []record // the other records
+	memberships   int      // how many of these are results about memberships
+	memberChanges int      // how many memberships those results are about
 }
 
-// reportCommit passes the result of a commit on: to the workers that wait for their intents, and to
+// add adds a record. If ok is false, there is no record.
+func (w *waitingRecords) add(one record, ok bool) {
+	m := one.outcome.Memberships
+	switch {
+	case !ok:
+	case m != nil:
+		w.outcomes = append(w.outcomes, one)
+		w.memberships++
+		w.memberChanges += len(m.Outcomes) + len(m.Others)
+	case one.saved != nil:
+		w.intents = append(w.intents, one)
+	default:
+		w.outcomes = append(w.outcomes, one)
+	}
+}
+
+func (w *waitingRecords) count() int { return len(w.intents) + len(w.outcomes) }
+
+// reportCommit passes the result of a commit on: to the workers that wait for their records, and to
 // the feed, for which the objects with outcomes are no longer in hand. An error ends the slice.
 func (l *pipeline) reportCommit(batch []record, err error) {
 	var ids []string
@@ -772,7 +794,13 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 	r := l.r
 	if err := r.changeState(func(s *State) {
 		s.InFlight, s.UnsureAttributes, s.UnsureSince = slices.Clone(s.InFlight), maps.Clone(s.UnsureAttributes), maps.Clone(s.UnsureSince)
-		for _, o := range outcomes {
+		for i, o := range outcomes {
+			if o.Memberships != nil {
+				if !batch[i].isOfPlan && s.Phase != Idle { // what is sent on demand while no cycle runs belongs to no cycle
+					s.Cycle.countMembers(o.Memberships)
+				}
+				continue
+			}
 			if o.Judge != nil || o.Planned.Result == PlanLeftOut {
 				continue
 			}

@@ -496,7 +496,25 @@ func (e *Engine) CanApply(ctx context.Context, k Key, hash string) error {
 	if err != nil {
 		return err
 	}
-	return e.checkUsable(ctx, p, PlanApproved, PlanApplying)
+	return e.checkApply(ctx, p)
+}
+
+// checkApply returns an *InputError if the plan cannot be applied now. Only one plan of a job is
+// applied at a time: an object on the work list has room for the operation of one plan.
+func (e *Engine) checkApply(ctx context.Context, p StoredPlan) error {
+	if err := e.checkUsable(ctx, p, PlanApproved, PlanApplying); err != nil {
+		return err
+	}
+	all, err := e.ListPlans(ctx, p.Key)
+	if err != nil {
+		return err
+	}
+	for _, other := range all {
+		if other.State == PlanApplying && other.ID != p.ID {
+			return &InputError{Field: "Plan", Text: p.Short() + " cannot be applied while the plan " + other.Short() + " is being applied; wait for it, or cancel it"}
+		}
+	}
+	return nil
 }
 
 // CanApprove returns the error with which ApprovePlan would refuse the plan, or nil if the actor can
@@ -608,7 +626,7 @@ func (e *Engine) ApplyPlan(ctx context.Context, k Key, hash, owner, actor string
 	if err != nil {
 		return p, PlanCounts{}, err
 	}
-	if err := e.checkUsable(ctx, p, PlanApproved, PlanApplying); err != nil {
+	if err := e.checkApply(ctx, p); err != nil {
 		return p, PlanCounts{}, err
 	}
 	if p.State == PlanApproved {

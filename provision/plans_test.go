@@ -634,3 +634,36 @@ func TestOneOperatorDoesNotApproveWhatIsOnHold(t *testing.T) {
 	g.cycle()
 	g.wantActive("confirmed by one", 10)
 }
+
+// TestOnePlanAtATime applies a plan while an operation of another one has to wait.
+func TestOnePlanAtATime(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, off)
+	w.people.put("p1", person("ada@contoso.com", "Ada", "Lund"))
+	first := w.keptPlan()
+	w.people.put("p2", person("bo@contoso.com", "Bo", "Lund"))
+	second := w.keptPlan()
+	w.approvePlan(first)
+	w.approvePlan(second)
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPost {
+			rw.Header().Set("Retry-After", "3600")
+			refuse(rw, http.StatusTooManyRequests, "", "Slow down.")
+			return true
+		}
+		return false
+	}
+	if _, counts := w.applyPlan(first); counts.Due != 1 {
+		t.Fatalf("applied %+v", counts)
+	}
+	if _, _, err := w.engine.ApplyPlan(t.Context(), w.key, second.Hash, "test", "kim", nil); err == nil || !strings.Contains(err.Error(), "cannot be applied while the plan "+first.Short()+" is being applied") {
+		t.Errorf("got %v", err)
+	}
+	w.app.answer = nil
+	w.clock.advance(2 * time.Hour)
+	for _, p := range []provision.StoredPlan{first, second} {
+		if p, _ := w.applyPlan(p); p.State != provision.PlanApplied {
+			t.Errorf("%+v", p)
+		}
+	}
+}

@@ -362,18 +362,8 @@ func (m mortalStore) AnnounceMembers(_ context.Context, f provision.Fence, group
 	return m.call("AnnounceMembers", func(ctx context.Context) error { return m.real.AnnounceMembers(ctx, f, group, changes) })
 }
 
-func (m mortalStore) RecordNewMembers(_ context.Context, f provision.Fence, s provision.State, group, upTo string, outcomes []provision.MemberOutcome, others []string, entry *provision.LogEntry) error {
-	return m.call("RecordNewMembers", func(ctx context.Context) error {
-		return m.real.RecordNewMembers(ctx, f, s, group, upTo, outcomes, others, entry)
-	})
-}
-
 func (m mortalStore) RememberMembers(_ context.Context, f provision.Fence, group string, members []string) error {
 	return m.call("RememberMembers", func(ctx context.Context) error { return m.real.RememberMembers(ctx, f, group, members) })
-}
-
-func (m mortalStore) RecordMembers(_ context.Context, f provision.Fence, s provision.State, group string, outcomes []provision.MemberOutcome, entry *provision.LogEntry) error {
-	return m.call("RecordMembers", func(ctx context.Context) error { return m.real.RecordMembers(ctx, f, s, group, outcomes, entry) })
 }
 
 func (m mortalStore) JudgeMembers(_ context.Context, f provision.Fence, group string, all []provision.EndingMember) error {

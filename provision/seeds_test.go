@@ -413,7 +413,7 @@ func (s *seeded) play() {
 		if s.random.IntN(3) == 0 {
 			*s.crash = crashPoint{calls: 1 + s.random.IntN(80), after: s.random.IntN(2) == 0}
 			if s.random.IntN(2) == 0 {
-				methods := []string{"Record", "Import", "SaveState", "RecordMembers", "RecordReadMembers", "AnnounceMembers", "RecordNewMembers", "MarkGroupMissed", "RetryMembers", "Memberships", "KnownAbout", "Owner", "Pending"}
+				methods := []string{"Record", "Import", "SaveState", "AnnounceMembers", "RecordReadMembers", "MarkGroupMissed", "RetryMembers", "Memberships", "KnownAbout", "Owner", "Pending"}
 				s.crash.method, s.crash.calls = methods[s.random.IntN(len(methods))], 1+s.random.IntN(4)
 			}
 		}

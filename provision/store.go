@@ -150,19 +150,12 @@ type Store interface {
 	// MemberLinks returns the links of objects, without their ledgers, by object id.
 	MemberLinks(ctx context.Context, k Key, objectIDs []string) (map[string]*Link, error)
 	// AnnounceMembers stores which memberships of a group a request is about to change. The field
-	// Has of each change is the id of the account. If the process dies, Memberships reports that
-	// the outcome is not recorded.
+	// Has of each change is the id of the account. Until Record is called with a MembersRecord of
+	// the group, Memberships reports that the outcome is not recorded.
 	AnnounceMembers(ctx context.Context, f Fence, group string, changes []MemberOutcome) error
-	// RecordNewMembers stores the outcomes of a page of a group's members, of which none was
-	// remembered before. others are the members of the page that have no account. It also moves the
-	// position up to which the members were read to upTo; "" means that all were read.
-	RecordNewMembers(ctx context.Context, f Fence, s State, group, upTo string, outcomes []MemberOutcome, others []string, entry *LogEntry) error
 	// RememberMembers adds memberships of a group that the job does not remember yet, with nothing
 	// sent.
 	RememberMembers(ctx context.Context, f Fence, group string, members []string) error
-	// RecordMembers stores the outcomes of memberships together with the state that counts them,
-	// and a log entry unless it is nil. Announced memberships without an outcome become unsure.
-	RecordMembers(ctx context.Context, f Fence, s State, group string, outcomes []MemberOutcome, entry *LogEntry) error
 	// JudgeMembers stores which memberships of a group would end, so that the guard can judge them.
 	JudgeMembers(ctx context.Context, f Fence, group string, all []EndingMember) error
 	// RetryMembers puts memberships that the target refused back on the group's list.
@@ -231,6 +224,7 @@ type Outcome struct {
 	AboutToSend     bool           // whether an update or deletion is about to be sent; if so, the outcome changes nothing else
 	GivenAttributes []string       // the attributes to which that update gives a value
 	Judge           *Listed        // lists the object for the guard; the outcome changes nothing else
+	Memberships     *MembersRecord // the results about memberships of the group ObjectID; the outcome changes nothing else
 	Planned         PlannedOutcome // the result of a plan's operation; if it is PlanLeftOut, the outcome changes nothing else
 	// PlannedMembers are the results of a plan's membership changes that needed no request. They
 	// belong to an outcome of a plan's work on memberships. In such an outcome, Planned.Result is
@@ -259,6 +253,20 @@ type Outcome struct {
 	RefersTo     string        // the target id of the account of Link.Refers; "" if there is none
 
 	TakesAccountOf string // the id of the object whose account this object takes over, and whose link is removed; "" if none
+}
+
+// MembersRecord holds the results of one request about the memberships of a group, or results that
+// needed no request. Announced memberships without a result become unsure.
+type MembersRecord struct {
+	Outcomes []MemberOutcome
+	Entry    *LogEntry // the log entry about the request; nil if there was none
+
+	// IsNewPage says whether the results are about a page of the group's members of which none was
+	// remembered before. Then Others are the members of the page that have no account. UpTo is the
+	// position up to which the members are read now; "" means that all were read.
+	IsNewPage bool
+	UpTo      string
+	Others    []string
 }
 
 // MembersChange says which memberships of a group have to be looked at.

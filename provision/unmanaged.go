@@ -286,6 +286,14 @@ func (r *run) decideDisable(ctx context.Context, p *pass, w *work, found FoundAc
 	if differs := known.differsFrom(found); differs != "" {
 		return w.skip(codeChanged, "The account has changed since the discovery: "+differs+".", again), nil
 	}
+	switch objectID, err := r.newcomer(ctx, p, found); {
+	case errors.Is(err, ErrBehind):
+		return w.skip(codeChanged, "The discovery is so old that users who came since are not known.", again), nil
+	case err != nil:
+		return nil, err
+	case objectID != "":
+		return w.skip(codeHasUser, fmt.Sprintf("A user who came or changed after the discovery matches the account (object %s).", objectID), again), nil
+	}
 	switch {
 	case found.Active == nil:
 		return w.skip(codeNotDisabled, "The application does not show whether the account is active, so nobody could take this back.", "Disable it at the application."), nil

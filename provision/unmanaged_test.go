@@ -328,3 +328,39 @@ func TestLinkDiscovered(t *testing.T) {
 		}
 	})
 }
+
+// TestDisableLeavesAccountsOfNewcomers has users who came after the discovery and match accounts:
+// one before the plan is made, and one before it is applied. They are not assigned, so they have no
+// connection.
+func TestDisableLeavesAccountsOfNewcomers(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.matchBy("userName")
+	w.people.put("ada", person("ada@contoso.com", "Ada", "Smith"))
+	id := map[string]string{}
+	for _, name := range []string{"old", "bo", "cy"} {
+		id[name] = w.app.add(account(name))
+	}
+	w.cycle()
+	w.discover()
+	come := func(name string) {
+		w.people.put(name, person(name, name, "Smith"))
+		w.people.assign(name, false)
+	}
+	come("bo")
+	p := w.disable(id["old"], id["bo"], id["cy"])
+	if r := w.plannedRows(p)[provision.WorkOfAccount(id["bo"])]; !strings.Contains(r.Reason, "who came or changed after the discovery matches the account (object bo)") {
+		t.Errorf("planned %+v", r)
+	}
+	come("cy")
+	w.approvePlan(p)
+	p, counts := w.applyPlan(p)
+	if r := w.plannedRows(p)[provision.WorkOfAccount(id["cy"])]; counts.Sent != 1 || counts.LeftOut != 1 || !strings.Contains(r.OutcomeText, "(object cy)") {
+		t.Errorf("applied %+v: %+v", counts, r)
+	}
+	for name, active := range map[string]bool{"old": false, "bo": true, "cy": true} {
+		if isActive(t, w, name) != active {
+			t.Errorf("%s is active: %v", name, !active)
+		}
+	}
+}

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"encoding/json"
@@ -16,6 +17,9 @@ import (
 func (s Provisioning) AddDrift(ctx context.Context, k provision.Key, id string, found []provision.Drift) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}
+		if err := t.checkJob(ctx); err != nil {
+			return err
+		}
 		for _, one := range found {
 			document, err := json.Marshal(one)
 			if err != nil {
@@ -33,7 +37,20 @@ func (s Provisioning) AddDrift(ctx context.Context, k provision.Key, id string, 
 	})
 }
 
-// EndDrift makes a comparison the last one of the job, and removes the differences of earlier ones.
+// checkJob returns provision.ErrNoJob if the job does not exist, for example because it was deleted
+// while its application was compared.
+func (t jobTx) checkJob(ctx context.Context) error {
+	var version int64
+	err := t.tx.QueryRow(ctx, `
+		select version
+		from job
+		where directory = $1 and app = $2`+t.tx.ForUpdate(), t.directory, t.app).Scan(&version)
+	return orNotFound(err, provision.ErrNoJob)
+}
+
+// EndDrift makes a comparison the last one of the job, and removes the differences of those with a
+// smaller id. If a comparison that began later has ended already, EndDrift removes the differences of
+// this one.
 func (s Provisioning) EndDrift(ctx context.Context, k provision.Key, r provision.DriftReport, e *event.Event) error {
 	document, err := json.Marshal(r)
 	if err != nil {
@@ -41,6 +58,18 @@ func (s Provisioning) EndDrift(ctx context.Context, k provision.Key, r provision
 	}
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}
+		if err := t.checkJob(ctx); err != nil {
+			return err
+		}
+		before, err := lastDrift(ctx, tx, k)
+		if err != nil {
+			return err
+		}
+		if before.Started.After(r.Started) {
+			return t.exec(ctx, `
+				delete from job_drift_object
+				where directory = $1 and app = $2 and comparison = $3`, r.ID)
+		}
 		if err := t.exec(ctx, `
 			insert into job_drift (directory, app, id, report)
 			values ($1, $2, $3, $4)
@@ -50,7 +79,7 @@ func (s Provisioning) EndDrift(ctx context.Context, k provision.Key, r provision
 		}
 		if err := t.exec(ctx, `
 			delete from job_drift_object
-			where directory = $1 and app = $2 and comparison <> $3`, r.ID); err != nil {
+			where directory = $1 and app = $2 and (comparison < $3 or comparison = $4)`, r.ID, cmp.Or(before.ID, "none")); err != nil {
 			return err
 		}
 		if e == nil {
@@ -63,23 +92,28 @@ func (s Provisioning) EndDrift(ctx context.Context, k provision.Key, r provision
 // LastDrift returns the last comparison of a job. Its ID is "" if there was none.
 func (s Provisioning) LastDrift(ctx context.Context, k provision.Key) (r provision.DriftReport, err error) {
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
-		var document string
-		err := tx.QueryRow(ctx, `
-			select report
-			from job_drift
-			where directory = $1 and app = $2`, string(k.Directory), k.App).Scan(&document)
-		if errors.Is(err, sql.ErrNoRows) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		if err := json.Unmarshal([]byte(document), &r); err != nil {
-			return fmt.Errorf("read the comparison of %s: %w", k, err)
-		}
-		return nil
+		r, err = lastDrift(ctx, tx, k)
+		return err
 	})
 	return r, err
+}
+
+func lastDrift(ctx context.Context, tx *sqldb.Tx, k provision.Key) (r provision.DriftReport, err error) {
+	var document string
+	err = tx.QueryRow(ctx, `
+		select report
+		from job_drift
+		where directory = $1 and app = $2`, string(k.Directory), k.App).Scan(&document)
+	if errors.Is(err, sql.ErrNoRows) {
+		return r, nil
+	}
+	if err != nil {
+		return r, err
+	}
+	if err := json.Unmarshal([]byte(document), &r); err != nil {
+		return r, fmt.Errorf("read the comparison of %s: %w", k, err)
+	}
+	return r, nil
 }
 
 // ListDrift returns a page of the differences of the last comparison, ordered by object id.
@@ -142,6 +176,10 @@ func (s Provisioning) ChangeDriftSchedule(ctx context.Context, k provision.Key, 
 		if err := wakeLease(ctx, tx, provision.DriftKind, k.String()); err != nil {
 			return err
 		}
+		t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}
+		if err := t.checkJob(ctx); err != nil {
+			return err
+		}
 		if schedule, err = driftSchedule(ctx, tx, k); err != nil {
 			return err
 		}
@@ -153,7 +191,6 @@ func (s Provisioning) ChangeDriftSchedule(ctx context.Context, k provision.Key, 
 		if err != nil {
 			return fmt.Errorf("write the schedule of comparisons: %w", err)
 		}
-		t := jobTx{tx: tx, directory: string(k.Directory), app: k.App}
 		if err := t.exec(ctx, `
 			insert into job_drift_schedule (directory, app, schedule)
 			values ($1, $2, $3)

@@ -137,11 +137,17 @@ func (t jobTx) listReferences(ctx context.Context, query string, args ...any) er
 		append([]any{string(provision.ByChange), int(provision.References), micros(t.tx.Now())}, args...)...)
 }
 
+// isMember returns the SQL condition for rows of job_member about the member whose id is the
+// argument. The index has only the last characters of the id, so that it is small.
+func isMember(argument string) string {
+	return "substr(member, length(member) - 7) = substr(cast(" + argument + " as text), length(cast(" + argument + " as text)) - 7) and member = " + argument
+}
+
 // groupsWithMember selects the groups whose remembered members include an object.
-const groupsWithMember = `
+var groupsWithMember = `
 		select group_id as object_id
 		from job_member
-		where directory = $1 and app = $2 and member = $7`
+		where directory = $1 and app = $2 and ` + isMember("$7")
 
 // recheckMoved handles an object whose account was created, removed or changed. It puts the
 // memberships of the groups that contain the object, and the people who refer to the object, on the
@@ -179,7 +185,7 @@ func (t jobTx) recheckRelations(ctx context.Context, objectID, cause string, ski
 			takes = case when $4 = 1 then 1 when turn = done then 0 else takes end,
 			verdict = case when $4 = 1 then 'ready' else verdict end,
 			reason = case when $4 = 1 then '' else reason end
-		where directory = $1 and app = $2 and member = $3`, objectID, boolToInt(skipsGuard), cause); err != nil {
+		where directory = $1 and app = $2 and `+isMember("$3"), objectID, boolToInt(skipsGuard), cause); err != nil {
 		return err
 	}
 	if err := t.listGroupMembers(ctx, groupsWithMember, objectID); err != nil {
@@ -324,7 +330,7 @@ func (s Provisioning) MembershipsOf(ctx context.Context, k provision.Key, member
 		all, err = collect(ctx, tx, scanRemembered, `
 			select group_id, has <> '', turn <> done, verdict, refused
 			from job_member
-			where directory = $1 and app = $2 and member = $3
+			where directory = $1 and app = $2 and `+isMember("$3")+`
 			order by group_id`, string(k.Directory), k.App, member)
 		return err
 	})
@@ -434,8 +440,8 @@ func (s Provisioning) MemberLinks(ctx context.Context, k provision.Key, objectID
 }
 
 // AnnounceMembers records, right before a request, which memberships the request changes. Until
-// RecordMembers or RecordNewMembers is called for the group, the outcome is unknown. It is one row
-// for the whole request, because each row of a membership costs much more to write.
+// Record is called with results about memberships of the group, the outcome is unknown. It is one
+// row for the whole request, because each row of a membership costs much more to write.
 func (s Provisioning) AnnounceMembers(ctx context.Context, f provision.Fence, group string, changes []provision.MemberOutcome) error {
 	pairs := make([][2]string, len(changes))
 	for i, c := range changes {
@@ -507,19 +513,18 @@ var memberHasAccount = `exists (
 					from job_link l
 					where l.directory = $1 and l.app = $2 and l.object_id = o.column1 and ` + hasAccount + `)`
 
-// RecordNewMembers records one page of a group's members, as read from the source, after all of them
+// recordNewMembers records one page of a group's members, as read from the source, after all of them
 // with an account were sent. No remembered members belong to that page. If an account has changed
 // since it was read, or the membership was listed meanwhile, the membership must be sent again.
-// others are the members that had no account. Those that have one now, or that are on the work list
-// and may get one, are remembered too.
-func (s Provisioning) RecordNewMembers(ctx context.Context, f provision.Fence, st provision.State, group, upTo string, outcomes []provision.MemberOutcome, others []string, entry *provision.LogEntry) error {
-	return s.updateUnderFence(ctx, f, func(t jobTx) error {
-		if err := inBatches(outcomes, func(batch []provision.MemberOutcome) error {
-			args := []any{group}
-			for _, o := range batch {
-				args = append(args, o.Member, o.Has)
-			}
-			return t.exec(ctx, `
+// m.Others are the members that had no account. Those that have one now, or that are on the work
+// list and may get one, are remembered too.
+func (t jobTx) recordNewMembers(ctx context.Context, group string, m *provision.MembersRecord) error {
+	if err := inBatches(m.Outcomes, func(batch []provision.MemberOutcome) error {
+		args := []any{group}
+		for _, o := range batch {
+			args = append(args, o.Member, o.Has)
+		}
+		return t.exec(ctx, `
 				insert into job_member (directory, app, group_id, member, has, turn, done)
 				select $1, $2, $3, o.column1, o.column2, 1, case when exists (
 					select 1
@@ -529,11 +534,11 @@ func (s Provisioning) RecordNewMembers(ctx context.Context, f provision.Fence, s
 				where true
 				on conflict (directory, app, group_id, member) do update
 				set has = excluded.has, unsure = false, refused = '', done = 0`, args...)
-		}); err != nil {
-			return err
-		}
-		if err := inBatches(others, func(batch []string) error {
-			return t.exec(ctx, `
+	}); err != nil {
+		return err
+	}
+	if err := inBatches(m.Others, func(batch []string) error {
+		return t.exec(ctx, `
 				insert into job_member (directory, app, group_id, member, turn, done)
 				select $1, $2, $3, o.column1, 1, case when `+memberHasAccount+` then 0 else 1 end
 				from (values `+rowsOfPlaceholders(4, len(batch), "text")+`) o
@@ -542,75 +547,62 @@ func (s Provisioning) RecordNewMembers(ctx context.Context, f provision.Fence, s
 					from job_pending p
 					where p.directory = $1 and p.app = $2 and p.object_id = o.column1)
 				on conflict do nothing`, withIDs(batch, group)...)
-		}); err != nil {
-			return err
-		}
-		if err := t.moveReading(ctx, group, upTo); err != nil {
-			return err
-		}
-		if err := t.dropAnnouncement(ctx, group); err != nil {
-			return err
-		}
-		if entry != nil {
-			if err := t.addEntry(ctx, provision.Outcome{ObjectID: group, Entry: entry}); err != nil {
-				return err
-			}
-		}
-		return t.saveState(ctx, st)
-	})
+	}); err != nil {
+		return err
+	}
+	if err := t.moveReading(ctx, group, m.UpTo); err != nil {
+		return err
+	}
+	if err := t.dropAnnouncement(ctx, group); err != nil {
+		return err
+	}
+	return t.addEntry(ctx, provision.Outcome{ObjectID: group, Entry: m.Entry})
 }
 
-// RecordMembers writes the outcome of each membership that was sent. A membership that has changed
+// recordMembers writes the outcome of each membership that was sent. A membership that has changed
 // again in the meantime must still be sent. Announced memberships without an outcome become unsure.
-func (s Provisioning) RecordMembers(ctx context.Context, f provision.Fence, st provision.State, group string, outcomes []provision.MemberOutcome, entry *provision.LogEntry) error {
-	return s.updateUnderFence(ctx, f, func(t jobTx) error {
-		if err := t.endAnnouncement(ctx, group, outcomes); err != nil {
-			return err
-		}
-		if err := inBatches(outcomes, func(batch []provision.MemberOutcome) error {
-			args := []any{group}
-			for _, o := range batch {
-				done := o.Turn
-				if o.Open {
-					done = 0
-				}
-				args = append(args, o.Member, o.Has, o.Unsure, o.Refused, done)
+func (t jobTx) recordMembers(ctx context.Context, group string, m *provision.MembersRecord) error {
+	if err := t.endAnnouncement(ctx, group, m.Outcomes); err != nil {
+		return err
+	}
+	if err := inBatches(m.Outcomes, func(batch []provision.MemberOutcome) error {
+		args := []any{group}
+		for _, o := range batch {
+			done := o.Turn
+			if o.Open {
+				done = 0
 			}
-			return t.exec(ctx, `
+			args = append(args, o.Member, o.Has, o.Unsure, o.Refused, done)
+		}
+		return t.exec(ctx, `
 				update job_member
 				set has = o.column2, unsure = o.column3, refused = o.column4, done = o.column5,
 					cause = case when turn = o.column5 then '' else cause end,
 					takes = case when turn = o.column5 then 0 else takes end
 				from (values `+rowsOfPlaceholders(4, len(batch), "text", "text", "boolean", "text", "bigint")+`) o
 				where directory = $1 and app = $2 and group_id = $3 and member = o.column1`, args...)
-		}); err != nil {
-			return err
+	}); err != nil {
+		return err
+	}
+	for _, o := range m.Outcomes {
+		if o.Has != "" || o.Refused != "" || o.Open {
+			continue
 		}
-		for _, o := range outcomes {
-			if o.Has != "" || o.Refused != "" || o.Open {
-				continue
-			}
-			// While the member is on the work list, a worker may be creating the account. The row stays,
-			// so that it is looked at again when the account is recorded.
-			if err := t.exec(ctx, `
+		// While the member is on the work list, a worker may be creating the account. The row stays,
+		// so that it is looked at again when the account is recorded.
+		if err := t.exec(ctx, `
 				delete from job_member
 				where directory = $1 and app = $2 and group_id = $3 and member = $4 and turn = done and not exists (
 					select 1
 					from job_pending p
 					where p.directory = $1 and p.app = $2 and p.object_id = $4)`, group, o.Member); err != nil {
-				return err
-			}
-		}
-		if err := t.recordPlannedChanges(ctx, group, outcomes); err != nil {
 			return err
 		}
-		if entry != nil {
-			if err := t.addEntry(ctx, provision.Outcome{ObjectID: group, Entry: entry}); err != nil {
-				return err
-			}
-		}
-		return t.saveState(ctx, st)
-	})
+	}
+	if err := t.recordPlannedChanges(ctx, group, m.Outcomes); err != nil {
+		return err
+	}
+	return t.addEntry(ctx, provision.Outcome{ObjectID: group, Entry: m.Entry})
 }
 
 // recordPlannedChanges records the results of changes that an approved plan lists. The plan's

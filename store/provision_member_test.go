@@ -19,9 +19,7 @@ func TestAMembershipThatChangedHasALaterTurn(t *testing.T) {
 			t.Fatal(err)
 		}
 		sent := []provision.MemberOutcome{{Member: "ada", Turn: 1, Has: "u1"}}
-		if err := s.RecordNewMembers(ctx, f, provision.State{}, "blue", "", sent, nil, nil); err != nil {
-			t.Fatal(err)
-		}
+		record(t, s, f, provision.Outcome{ObjectID: "blue", Memberships: &provision.MembersRecord{Outcomes: sent, IsNewPage: true}})
 		work, err := s.Memberships(ctx, f.Key, "blue", 10)
 		if err != nil {
 			t.Fatal(err)

@@ -546,7 +546,8 @@ func (s Provisioning) ExpectedOperation(ctx context.Context, k provision.Key, ob
 			from job_plan_object o
 			join job_plan p on p.directory = o.directory and p.app = o.app and p.id = o.plan
 			left join job_plan_object f on f.directory = o.directory and f.app = o.app and f.plan = o.plan and f.object_id = o.object_id and f.lane = $4 and f.number <> o.number
-			where o.directory = $1 and o.app = $2 and o.object_id = $3 and o.outcome = 'due' and p.state = 'applying'`, string(k.Directory), k.App, objectID, int(provision.References))
+			where o.directory = $1 and o.app = $2 and o.object_id = $3 and o.outcome = 'due' and p.state = 'applying'
+			order by p.started, p.id`, string(k.Directory), k.App, objectID, int(provision.References))
 		if len(found) > 0 {
 			x = &found[0]
 		}
@@ -573,11 +574,14 @@ func (s Provisioning) ExpectedMembers(ctx context.Context, k provision.Key, grou
 			from job_plan_object o
 			join job_plan p on p.directory = o.directory and p.app = o.app and p.id = o.plan
 			where o.directory = $1 and o.app = $2 and o.object_id = $3 and o.outcome = 'due' and p.state = 'applying'
-			order by o.number`, string(k.Directory), k.App, provision.MembersOf(group))
+			order by p.started, p.id, o.number`, string(k.Directory), k.App, provision.MembersOf(group))
 		if err != nil {
 			return err
 		}
 		for _, row := range rows {
+			if x != nil && row.plan != x.Plan {
+				continue // two plans were applied at once, by an earlier version
+			}
 			if x == nil {
 				x = &provision.ExpectedMembers{Plan: row.plan, Reads: row.reads != 0}
 			}

@@ -393,9 +393,7 @@ func TestProvisioningWork(t *testing.T) {
 				t.Fatal(err)
 			}
 			sent := []provision.MemberOutcome{{Member: "p1", Turn: 1, Has: "u1"}, {Member: "p2", Turn: 1, Has: "u2", Unsure: true}}
-			if err := s.RecordMembers(t.Context(), f, provision.State{}, "g1", sent, nil); err != nil {
-				t.Fatal(err)
-			}
+			record(t, s, f, provision.Outcome{ObjectID: "g1", Memberships: &provision.MembersRecord{Outcomes: sent}})
 			if people, groups, members, err := s.CountLinked(t.Context()); err != nil || people != 2 || groups != 1 || members != 1 {
 				t.Errorf("counted %d people, %d groups and %d members, %v", people, groups, members, err)
 			}

@@ -154,8 +154,8 @@ func (t jobTx) recordIntent(ctx context.Context, o *provision.Op) error {
 	return t.putDrawn(ctx, o)
 }
 
-// Record writes outcomes of several people. An outcome can also announce a request that is about to
-// be sent.
+// Record writes outcomes of several people and groups. An outcome can also announce a request that
+// is about to be sent, or hold results about memberships.
 func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provision.State, outcomes []provision.Outcome) error {
 	return s.updateUnderFence(ctx, f, func(t jobTx) error {
 		// Unlink accounts before linking any: an account may now belong to another person of the
@@ -187,7 +187,7 @@ func (s Provisioning) Record(ctx context.Context, f provision.Fence, st provisio
 func (t jobTx) isUnrelated(ctx context.Context, outcomes []provision.Outcome) (bool, error) {
 	moved := false
 	for _, o := range outcomes {
-		if len(o.MemberOf) > 0 || o.Link != nil && o.Link.Refers != "" {
+		if len(o.MemberOf) > 0 || o.Memberships != nil || o.Link != nil && o.Link.Refers != "" {
 			return false, nil
 		}
 		moved = moved || o.AccountMoved
@@ -230,6 +230,10 @@ func (t jobTx) recordOutcome(ctx context.Context, o provision.Outcome) error {
 		return t.recordIntent(ctx, o.Intent)
 	case o.AboutToSend:
 		return nil // saveState writes which updates are under way
+	case o.Memberships != nil && o.Memberships.IsNewPage:
+		return t.recordNewMembers(ctx, o.ObjectID, o.Memberships)
+	case o.Memberships != nil:
+		return t.recordMembers(ctx, o.ObjectID, o.Memberships)
 	case o.Planned.Plan != "" && strings.HasSuffix(o.ObjectID, provision.MembersOf("")):
 		return t.recordPlannedGroup(ctx, o)
 	case o.Planned.Result == provision.PlanLeftOut:

@@ -79,7 +79,7 @@ func changesRow(ctx context.Context, tx *sqldb.Tx, query string, args ...any) (b
 // batchSizes are the numbers of values that one statement can take. There are few sizes, so that
 // few different statements must be prepared. A smaller batch is filled up with copies of its last
 // value, so use inBatches only where duplicates change nothing.
-var batchSizes = []int{1, 4, 10, 30, 100}
+var batchSizes = []int{1, 4, 10, 30, 100, 300}
 
 // inBatches calls do with the values, in batches whose sizes batchSizes lists.
 func inBatches[T any](values []T, do func(batch []T) error) error {

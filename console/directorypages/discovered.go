@@ -283,6 +283,15 @@ func (p *Pages) changeDiscovered(w http.ResponseWriter, r *http.Request, v *appV
 	if len(accounts) == 0 && change != assignAll && change != disableAll {
 		return p.Console.Redirect(w, r, v.discoveredURL(), console.Notice{Tone: console.ToneWarning, Text: "Tick at least one account."})
 	}
+	if change == "link" { // like the page that connects one pair
+		fresh, err := p.Operators.HasFreshSession(r.Context(), p.Console.SessionSecret(r, SessionCookie))
+		if err != nil {
+			return err
+		}
+		if !fresh {
+			return &console.OldSignIn{RenewURL: renewURL}
+		}
+	}
 	switch change {
 	case "keep", "unkeep":
 		n, err := p.Engine.KeepAccounts(r.Context(), v.jobKey(), accounts, change == "keep", v.actorLabel())

@@ -34,8 +34,8 @@ const (
 var errClosed = errors.New("database is closed")
 
 // writer is the one goroutine that writes to a SQLite database. Updates that wait while it commits
-// share the next commit, so that they wait for the disk only once. Each update has its own
-// savepoint, so that a failing update does not undo the others.
+// share the next commit, so that they wait for the disk only once. Each update after the first has
+// its own savepoint, so that a failing update does not undo the others.
 type writer struct {
 	db            *DB
 	open          func(context.Context) (*sqliteConn, error) // opens the writer's connection
@@ -206,8 +206,21 @@ func (w *writer) commit() error {
 		return err
 	}
 	began := w.now()
+	isOpen, isEmpty := true, true // whether a transaction is open, and whether it has no changes yet
 	for i := 0; i < len(w.joined); i++ {
-		if err := w.runOne(w.joined[i]); err != nil {
+		var err error
+		if !isOpen {
+			err = w.begin()
+			isOpen = err == nil
+		}
+		switch {
+		case err != nil:
+		case isEmpty:
+			isOpen, isEmpty, err = w.runFirst(w.joined[i])
+		default:
+			err = w.runOne(w.joined[i])
+		}
+		if err != nil {
 			return err
 		}
 		if i+1 == len(w.joined) && w.now().Sub(began) < gatherTime {
@@ -219,10 +232,12 @@ func (w *writer) commit() error {
 			w.joinNext()
 		}
 	}
-	if err := w.conn.runStatement("commit"); err != nil {
-		return fmt.Errorf("commit: %w", err)
+	if isOpen {
+		if err := w.conn.runStatement("commit"); err != nil {
+			return fmt.Errorf("commit: %w", err)
+		}
+		w.onCommit(len(w.joined))
 	}
-	w.onCommit(len(w.joined))
 	w.finishJoined()
 	return nil
 }
@@ -266,14 +281,57 @@ func (w *writer) begin() error {
 
 func (u *queuedUpdate) isWaiting() bool { return u.state.Load() == writeWaiting }
 
+// hasStarted reports whether the update runs now. It does not run if its caller has stopped waiting,
+// or if its context has ended.
+func (u *queuedUpdate) hasStarted() bool {
+	if !u.state.CompareAndSwap(writeWaiting, writeStarted) {
+		return false
+	}
+	u.err = u.ctx.Err()
+	return u.err == nil
+}
+
+// runFirst runs an update in a transaction without changes. So it needs no savepoint, for which
+// SQLite would copy each page before its first change. If the update fails, runFirst ends the
+// transaction. isOpen reports whether the transaction is still open, and isEmpty whether it has no
+// changes. runFirst returns an error only if the transaction could not be ended.
+func (w *writer) runFirst(u *queuedUpdate) (isOpen, isEmpty bool, err error) {
+	if !u.hasStarted() {
+		return true, true, nil
+	}
+	tx := &Tx{db: w.db, conn: w.conn}
+	u.err = tx.run(u.fn)
+	switch {
+	case w.conn.isStepping:
+		return true, true, u.panicked()
+	case u.err == nil:
+		return true, false, nil
+	}
+	return false, true, w.rollBack("rollback", u)
+}
+
+// panicked returns the error of a transaction in which SQLite has panicked during this update.
+func (u *queuedUpdate) panicked() error {
+	err := fmt.Errorf("SQLite has panicked: %w", u.err)
+	u.err = nil // abandon sets it
+	return err
+}
+
+// rollBack undoes the changes of a failed update. It fails if SQLite has rolled back the whole
+// transaction, because the disk is full or fails.
+func (w *writer) rollBack(statement string, u *queuedUpdate) error {
+	if err := w.conn.runStatement(statement); err != nil {
+		err = fmt.Errorf("%w (after %w)", err, u.err)
+		u.err = nil // abandon sets it
+		return err
+	}
+	return nil
+}
+
 // runOne runs one update in its own savepoint. It sets u.err to the error of the update. It returns
 // an error only if the whole transaction has ended.
 func (w *writer) runOne(u *queuedUpdate) error {
-	if !u.state.CompareAndSwap(writeWaiting, writeStarted) {
-		return nil
-	}
-	if err := u.ctx.Err(); err != nil {
-		u.err = err
+	if !u.hasStarted() {
 		return nil
 	}
 	if err := w.conn.runStatement("savepoint one"); err != nil {
@@ -282,12 +340,11 @@ func (w *writer) runOne(u *queuedUpdate) error {
 	tx := &Tx{db: w.db, conn: w.conn}
 	u.err = tx.run(u.fn)
 	if w.conn.isStepping {
-		return fmt.Errorf("SQLite has panicked: %w", u.err)
+		return u.panicked()
 	}
 	if u.err != nil {
-		// SQLite may have rolled back the whole transaction, because the disk is full or fails.
-		if err := w.conn.runStatement("rollback to one"); err != nil {
-			return fmt.Errorf("%w (after %w)", err, u.err)
+		if err := w.rollBack("rollback to one", u); err != nil {
+			return err
 		}
 	}
 	return w.conn.runStatement("release one")
@@ -304,7 +361,8 @@ func (w *writer) joinNext() {
 	}
 }
 
-// abandon rolls the transaction back. It gives the error to the caller of every update in it.
+// abandon rolls the transaction back. It gives the error to the caller of every update in it, except
+// to those whose updates have failed by themselves.
 func (w *writer) abandon(err error) {
 	switch {
 	case w.conn == nil:
@@ -324,7 +382,9 @@ func (w *writer) abandon(err error) {
 	}
 	for _, u := range w.joined {
 		u.state.CompareAndSwap(writeWaiting, writeStarted)
-		u.err = fmt.Errorf("write transaction: %w", err)
+		if u.err == nil {
+			u.err = fmt.Errorf("write transaction: %w", err)
+		}
 	}
 	w.finishJoined()
 }

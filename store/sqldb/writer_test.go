@@ -26,6 +26,12 @@ import (
 // their errors.
 func together(t *testing.T, db *sqldb.DB, updates ...func(*sqldb.Tx) error) []error {
 	t.Helper()
+	return togetherAfter(t, db, nil, updates...)
+}
+
+// togetherAfter is like together, but the update that begins the commit ends with the error first.
+func togetherAfter(t *testing.T, db *sqldb.DB, first error, updates ...func(*sqldb.Tx) error) []error {
+	t.Helper()
 	busy, queued := make(chan struct{}), make(chan struct{})
 	var wg sync.WaitGroup
 	wg.Go(func() {
@@ -33,7 +39,7 @@ func together(t *testing.T, db *sqldb.DB, updates ...func(*sqldb.Tx) error) []er
 		_ = db.Update(t.Context(), func(*sqldb.Tx) error {
 			close(busy)
 			<-queued
-			return nil
+			return first
 		})
 	})
 	<-busy
@@ -89,6 +95,27 @@ func TestGroupCommit(t *testing.T) {
 		}
 		if diff := cmp.Diff(thingNames(t, db), []string{"one", "two"}); diff != "" {
 			t.Error(diff)
+		}
+	})
+	t.Run("failing first updates leave nothing, and their neighbours are stored", func(t *testing.T) {
+		failed := func(tx *sqldb.Tx) error { return errors.Join(addThing(ctx, tx, "failed"), boom) }
+		ended, cancel := context.WithCancel(ctx)
+		errs := togetherAfter(t, db, boom, failed, failed, func(tx *sqldb.Tx) error {
+			cancel()
+			return addThing(ended, tx, "under an ended context")
+		}, add("seven"), failed, add("eight"))
+		got := []bool{errors.Is(errs[0], boom), errors.Is(errs[1], boom), errors.Is(errs[2], context.Canceled), errs[3] == nil, errors.Is(errs[4], boom), errs[5] == nil}
+		if diff := cmp.Diff(got, []bool{true, true, true, true, true, true}); diff != "" {
+			t.Errorf("%s\n%v", diff, errs)
+		}
+		if diff := cmp.Diff(thingNames(t, db), []string{"eight", "one", "seven", "two"}); diff != "" {
+			t.Error(diff)
+		}
+		if err := db.Update(ctx, func(tx *sqldb.Tx) error {
+			_, err := tx.Exec(ctx, "delete from thing where name in ('seven', 'eight')")
+			return err
+		}); err != nil {
+			t.Error(err)
 		}
 	})
 	t.Run("a function that ends its goroutine costs its group, and the writer goes on", func(t *testing.T) {

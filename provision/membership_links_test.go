@@ -279,3 +279,20 @@ func TestOnlyLeaversAreTriedAgainDuringACycle(t *testing.T) {
 		t.Errorf("the update was tried in %d different minutes, and the disable in %d", len(updates), len(disables))
 	}
 }
+
+// TestMembersOnDemandBelongToNoCycle provisions a group on demand after a cycle has ended.
+func TestMembersOnDemandBelongToNoCycle(t *testing.T) {
+	t.Parallel()
+	g := newGroupWorld(t)
+	ada, bo := g.hire("ada", true), g.hire("bo", true)
+	blue := g.group("Team Blue", ada)
+	g.sync()
+	before := g.report().State.Cycle.MembersAdded
+	g.join(blue, bo)
+	_, err := g.engine.OnDemand(t.Context(), g.key, "test", "cli", []string{blue})
+	g.must(err)
+	g.expect("Team Blue: ada bo")
+	if after := g.report().State.Cycle.MembersAdded; before != 1 || after != 1 {
+		t.Errorf("the cycle counts %d new members, and %d after the group was provisioned on demand", before, after)
+	}
+}

@@ -796,7 +796,7 @@ func (l *pipeline) commit(ctx context.Context, batch []record) error {
 		s.InFlight, s.UnsureAttributes, s.UnsureSince = slices.Clone(s.InFlight), maps.Clone(s.UnsureAttributes), maps.Clone(s.UnsureSince)
 		for i, o := range outcomes {
 			if o.Memberships != nil {
-				if !batch[i].isOfPlan {
+				if !batch[i].isOfPlan && s.Phase != Idle { // what is sent on demand while no cycle runs belongs to no cycle
 					s.Cycle.countMembers(o.Memberships)
 				}
 				continue

@@ -112,7 +112,7 @@ func TestTheEngineUsesATargetsRate(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	synctest.Test(t, func(t *testing.T) {
-		const people, perSecond = 1800, 20
+		const people, perSecond = 3600, 20
 		w, wire := limitedWorld(t, h, people, perSecond)
 		began := time.Now()
 		report, err := w.engine.RunCycle(t.Context(), w.key, "test", nil)

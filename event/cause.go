@@ -24,7 +24,7 @@ func WithCause(ctx context.Context, c Cause) context.Context {
 }
 
 // CauseIn returns the cause of a context. It returns the zero Cause if the context has none; then
-// each change is judged by itself.
+// provisioning's guard against mass deletions looks at each change by itself.
 func CauseIn(ctx context.Context) Cause {
 	c, _ := ctx.Value(causeKey{}).(Cause)
 	return c

@@ -106,7 +106,7 @@ func (r *Refused) bucket(c refusalGroup, now time.Time) *bucket {
 }
 
 // addSummaries adds an event for each group of refusals that were only counted, if a row may be
-// written now. It forgets groups without counted refusals whose limit is unused.
+// written now. It forgets a group whose bucket is full again and that has no counted refusals.
 func (r *Refused) addSummaries() {
 	now := r.Now()
 	for c, b := range r.groups {

@@ -241,7 +241,7 @@ func (ws *Webhooks) payload(d WebhookDelivery) []byte {
 	}
 	body, err := json.Marshal(p)
 	if err != nil {
-		panic("encode the payload of a webhook: " + err.Error()) // cannot happen: strings, and JSON that was checked
+		panic("encode the payload of a webhook: " + err.Error()) // cannot happen: the payload has only strings, and JSON that was checked before
 	}
 	return body
 }

@@ -1,10 +1,10 @@
-// Package refusal is the form in which every domain refuses a request: the kind of the refusal, the
-// field that it is about, what was refused and why, and what to do next.
+// Package refusal is the form in which packages such as roster and directory refuse a request: the
+// kind of the refusal, the field that it is about, what was refused and why, and what to do next.
 //
-// Domains make refusals. Each edge turns them into its own form of answer in one place: scimserver
-// into a SCIM error, console into a page or a message next to a form field, cmd/rollcall into a
-// sentence on standard error. So Advice names no button and no command; an edge adds its own button
-// or command.
+// The packages that answer users turn a refusal into their own form of answer, each in one place:
+// scimserver into a SCIM error, console into a page or a message next to a form field, cmd/rollcall
+// into a sentence on standard error. So Advice names no button and no command; these packages add
+// their own button or command.
 //
 // Every other error is a failure of the system. Its text goes into the log and is not shown to the
 // user.
@@ -41,15 +41,15 @@ const (
 
 func (k Kind) Error() string { return string(k) }
 
-// Error is one refusal. For each refusal that callers test for, a domain has a variable, and
-// returns copies of that variable with more detail.
+// Error is one refusal. For each refusal that callers test for, a package has a variable, and returns
+// copies of that variable with more detail.
 type Error struct {
 	Kind   Kind
 	Code   string // the code that identifies this refusal; empty if no caller tests for it
 	Field  string // the attribute, form field, column or setting with the problem; empty if there is none
 	Detail string // says what was refused and why, in a clause without a full stop
 	Advice string // says what to do next, in words that fit pages, commands and APIs; may be empty
-	Data   any    // data that an edge may show besides the words; the domain defines its type
+	Data   any    // data that a page, command or API may show besides the words; the package that makes the refusal defines its type
 
 	keepsCase bool // whether the case of Detail's first letter stays, because it starts with a value
 }

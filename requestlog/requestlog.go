@@ -183,7 +183,7 @@ type Log struct {
 	callerGroups  map[callerGroup]int       // how many of its maxRefused rows each group has used up; each flush gives one back
 	flushMutex    sync.Mutex                // held during a flush, so that rows are written in order and once
 
-	wakeOnce sync.Once     // makes wake only once
+	wakeOnce sync.Once     // makes the channel wake, once
 	wake     chan struct{} // made by wakeChannel on first use; read it only through wakeChannel
 
 	counts Counts // the counts so far; the method Counts fills in Gathered

@@ -26,7 +26,8 @@ type EventStream struct {
 // that; then nothing has been sent.
 func OpenEventStream(w http.ResponseWriter, r *http.Request) (*EventStream, error) {
 	s := &EventStream{out: w, conn: http.NewResponseController(w), ctx: lastingContext(w, r), writeTimeout: streamWriteTimeout}
-	// The server watches the connection for its end, under the read deadline.
+	// The server reads from the connection to notice when it ends. The read deadline of other
+	// requests would end that too early.
 	if err := s.conn.SetReadDeadline(time.Time{}); err != nil {
 		return nil, fmt.Errorf("lift the read deadline of an event stream: %w", err)
 	}

@@ -77,7 +77,7 @@ func Open(ctx context.Context, url string, schema Schema, o Options) (*DB, error
 		o.Now = time.Now
 	}
 	db := &DB{kind: Kind(url), now: o.Now, settle: cmp.Or(o.Settle, time.Second), schema: schema, workGate: newWorkGate(), health: &health{log: o.Log}, commitSignals: make(chan struct{}, 1)}
-	db.health.probe = db.startProbe
+	db.health.probe = db.probe
 	var err error
 	switch db.kind {
 	case PostgreSQL:

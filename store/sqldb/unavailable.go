@@ -163,9 +163,9 @@ func (db *DB) Ready(ctx context.Context) error {
 	return err
 }
 
-// startProbe calls Ready, with its own time limit. It is the function health.probe, which runs in
-// its own goroutine.
-func (db *DB) startProbe() {
+// probe calls Ready, with a time limit. The health of the database calls it in a goroutine of its own,
+// to find out whether the database answers again.
+func (db *DB) probe() {
 	ctx, cancel := context.WithTimeout(context.Background(), probeTimeout)
 	defer cancel()
 	if err := db.Ready(ctx); err != nil {

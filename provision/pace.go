@@ -63,6 +63,9 @@ type KindPace struct {
 const (
 	firstWidth   = 8                // how many requests of a kind may run at the same time at first
 	defaultPause = 30 * time.Second // the length of a pause if the target names none
+	// longestRatePause is the longest pause from which a rate is computed. A longer one, such as an
+	// hour because all licenses are used, says nothing about the rate of other requests.
+	longestRatePause = time.Minute
 	// maxCreatePauses is how many pauses in a row a create may meet before the person fails. An
 	// application without free licenses may answer 429 permanently.
 	maxCreatePauses = 5
@@ -425,7 +428,7 @@ func (c *pacer) endRequest(kind Request, began time.Time, err error) (again bool
 		g.Times++
 		g.Width = max(1, g.Width/2)
 		g.halved = now
-		if began.After(c.slowed) && !now.Before(c.since) {
+		if began.After(c.slowed) && !now.Before(c.since) && pause <= longestRatePause {
 			c.lowerRate(now, pause)
 		}
 	}

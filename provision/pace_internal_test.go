@@ -187,3 +187,32 @@ func TestALateFirstRefusalLeavesARate(t *testing.T) {
 		}
 	})
 }
+
+// TestALongPauseOfOneKindSlowsNoOther has a target that takes requests for two seconds, and then
+// asks for a pause of an hour before the next create. Updates go on as fast as before.
+func TestALongPauseOfOneKindSlowsNoOther(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		p := newPacer(Pace{}, time.Now, time.After, time.Now().Add(2*time.Hour), 64)
+		ask := func(kind Request, err error) {
+			t.Helper()
+			if e := p.waitForTurn(t.Context(), kind, Updates); e != nil {
+				t.Fatal(e)
+			}
+			began := time.Now()
+			time.Sleep(5 * time.Millisecond)
+			p.endRequest(kind, began, err)
+		}
+		for range 400 {
+			ask(UpdateRequest, nil)
+		}
+		ask(CreateRequest, &TargetError{Kind: Throttled, Status: 429, RetryAfter: time.Hour})
+		began := time.Now()
+		for range 2000 {
+			ask(UpdateRequest, nil)
+		}
+		if took := time.Since(began); took > 11*time.Second {
+			t.Errorf("2,000 updates of 5 ms took %s", took)
+		}
+	})
+}

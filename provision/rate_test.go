@@ -105,7 +105,7 @@ func limitedWorld(t *testing.T, h house, people, perSecond int) (*world, *limite
 	return w, wire
 }
 
-// TestTheEngineUsesATargetsRate runs an initial cycle of 1,800 people at an application that takes 20
+// TestTheEngineUsesATargetsRate runs an initial cycle of 3,600 people at an application that takes 20
 // requests in a second, in virtual time. Each person needs one search and one create. At least 90 %
 // of what the application would take is used, and nothing is asked for twice.
 func TestTheEngineUsesATargetsRate(t *testing.T) {

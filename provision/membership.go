@@ -1046,8 +1046,10 @@ const (
 // isEmptied reports whether the target has removed all members of a group of which it did not show
 // a member that should have stayed. One such member proves little: somebody may have removed the
 // member or the account at the target. So isEmptied asks about other members, too, and whether
-// their accounts exist. A member that the target alone has lost is sent again. If a question gets
-// no answer, isEmptied sets waits or problem.
+// their accounts exist. A member that the target alone has lost is sent again. If there is nobody to
+// ask, because the accounts of all who should have stayed may have been blocked, the group counts as
+// emptied: that sends them again, and changes how members are removed. If a question gets no answer,
+// isEmptied sets waits or problem.
 func (s *memberSync) isEmptied(ctx context.Context, e suspicion) (bool, error) {
 	members := s.l.p.groups.members
 	if sample, _ := sampleOf(e.changes, true); e.removing {
@@ -1058,9 +1060,9 @@ func (s *memberSync) isEmptied(ctx context.Context, e suspicion) (bool, error) {
 			}
 		}
 	}
-	witnesses, err := s.witnesses(ctx, e.other)
-	if err != nil {
-		return false, err
+	witnesses, onlyEnded, err := s.witnesses(ctx, e.other)
+	if err != nil || len(witnesses) == 0 {
+		return onlyEnded, err
 	}
 	var absent []Membership
 	for _, m := range witnesses {
@@ -1088,25 +1090,28 @@ func (s *memberSync) isEmptied(ctx context.Context, e suspicion) (bool, error) {
 }
 
 // witnesses returns members that the target has acknowledged and that should have stayed. The first
-// one is the member whose account is first, if there is such a member.
-func (s *memberSync) witnesses(ctx context.Context, first string) ([]Membership, error) {
+// one is the member whose account is first, if there is such a member. It leaves out members whose
+// account may have been blocked or deleted. firstEnded reports whether first is one of these.
+func (s *memberSync) witnesses(ctx context.Context, first string) (all []Membership, firstEnded bool, err error) {
 	r := s.l.r
-	var all []Membership
 	isFirstFound := false
 	for after := ""; !isFirstFound || len(all) < mostAskedForOne; {
 		page, err := r.e.Store.MembershipsAfter(ctx, r.job.Key, s.group, after, membersPage, false)
 		if err != nil {
-			return nil, err
+			return nil, false, err
 		}
 		for _, m := range page {
 			isFirst := m.AcknowledgedAccount == first
 			if m.Open || m.Unsure || m.AcknowledgedAccount == "" || !isFirst && len(all) >= mostAskedForOne ||
-				m.Link == nil || m.Link.State != Active || m.Link.TargetID != m.AcknowledgedAccount {
+				m.Link == nil || m.Link.TargetID != m.AcknowledgedAccount {
 				continue
 			}
-			if ended, err := s.mayHaveEnded(m.Member); err != nil {
-				return nil, err
-			} else if ended {
+			ended, err := s.mayHaveEnded(m.Member)
+			if err != nil {
+				return nil, false, err
+			}
+			if ended || m.Link.State != Active {
+				firstEnded = firstEnded || isFirst
 				continue
 			}
 			if isFirst {
@@ -1120,7 +1125,7 @@ func (s *memberSync) witnesses(ctx context.Context, first string) ([]Membership,
 		}
 		after = page[len(page)-1].Member
 	}
-	return all, nil
+	return all, firstEnded, nil
 }
 
 // accountExists asks the target whether a member's account exists. If it does not, the engine looks

@@ -414,9 +414,6 @@ func (s *seeded) play() {
 			*s.crash = crashPoint{calls: 1 + s.random.IntN(80), after: s.random.IntN(2) == 0}
 			if s.random.IntN(2) == 0 {
 				methods := []string{"Record", "Import", "SaveState", "RecordReadMembers", "AnnounceMembers", "MarkGroupMissed", "RetryMembers", "Memberships", "KnownAbout", "Owner", "Pending"}
-=======
-				methods := []string{"Record", "Import", "SaveState", "AnnounceMembers", "RecordReadMembers", "MarkGroupMissed", "RetryMembers", "Memberships", "KnownAbout", "Owner", "Pending"}
->>>>>>> ccc7a419
 				s.crash.method, s.crash.calls = methods[s.random.IntN(len(methods))], 1+s.random.IntN(4)
 			}
 		}

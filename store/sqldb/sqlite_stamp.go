@@ -183,7 +183,8 @@ func fileStamp(ctx context.Context, path string) (stamp int32, err error) {
 	return int32(n), err
 }
 
-// logNumber returns the number of a -wal, or 0 if the -wal is empty.
+// logNumber returns the number in the header of a -wal file. It returns 0 if there is no such file or
+// if it is empty.
 func logNumber(path string) (uint32, error) {
 	f, err := os.Open(path)
 	if errors.Is(err, fs.ErrNotExist) {

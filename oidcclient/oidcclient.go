@@ -28,7 +28,7 @@ import (
 
 const (
 	keepDuration        = time.Hour        // how long metadata and keys are kept
-	rereadAfter         = time.Minute      // how old the keys must be before an unknown key makes Keys read them again
+	rereadAfter         = time.Minute      // after this time, Keys reads the keys again for a token that names an unknown key
 	keepFailureDuration = 5 * time.Second  // how long a failure is kept, so that many sign-ins do not all wait for a provider that fails
 	requestTimeout      = 10 * time.Second // how long a request may take
 	maxProviders        = 1000             // the largest number of providers whose data is kept
@@ -55,7 +55,8 @@ type providerState struct {
 	failure    error     // the error of the last request that failed; nil if none has failed
 }
 
-// New returns a client. The options limit its requests.
+// New returns a client. The options say which addresses the client may call. New itself sets their
+// Timeout and MaxBody.
 func New(o outbound.Options, now func() time.Time) *Client {
 	o.Timeout, o.MaxBody = requestTimeout, oidc.MaxDocument
 	return &Client{http: outbound.New(o), now: now, providers: map[string]*providerState{}}

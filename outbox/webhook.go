@@ -95,7 +95,8 @@ func sign(p notification.Post) (string, error) {
 	return strings.Join(all, " "), nil
 }
 
-// withoutSecrets cuts secrets out of the answer of an endpoint that repeats the request.
+// withoutSecrets removes secrets from an endpoint's answer. An answer may contain them, because some
+// endpoints repeat the request.
 func withoutSecrets(text string, secrets ...string) string {
 	for _, s := range secrets {
 		for part := range strings.SplitSeq(s, " ") {

@@ -180,7 +180,7 @@ type Log struct {
 	missingRows   map[site.ID]gap           // the rows of each site that were dropped while flushes failed
 	unlistedReads map[site.ID]gap           // the reads of each site that got no row since the last flush
 	allowances    map[site.ID]readAllowance // how many more reads of each site may get a row now
-	callerGroups  map[callerGroup]int       // how many of its maxRefused rows each group has used up; each flush gives one back
+	refusedRows   map[callerGroup]int       // how many rows without a known token each group of callers has got, at most maxRefused; each flush lowers the number by one
 	flushMutex    sync.Mutex                // held during a flush, so that rows are written in order and once
 
 	wakeOnce sync.Once     // makes the channel wake, once
@@ -211,7 +211,7 @@ type Counts struct {
 	WithChange int64 // rows that the transactions of changes write
 	Unlisted   int64 // reads beyond the limit of a site, which the log only counts
 	Lost       int64 // rows dropped while the log could not be written
-	Refused    int64 // requests without a valid token beyond their limit, which the log only counts
+	Refused    int64 // requests without a valid token that got no row, because there were too many
 	Gathered   int   // rows that wait in memory for the next flush
 }
 
@@ -277,7 +277,7 @@ func (l *Log) shouldList(r Request) bool {
 	if l.unlistedReads == nil {
 		l.unlistedReads = map[site.ID]gap{}
 	}
-	l.unlistedReads[r.Site] = l.unlistedReads[r.Site].withRow(r)
+	l.unlistedReads[r.Site] = l.unlistedReads[r.Site].withRequest(r)
 	l.counts.Unlisted++
 	if l.uses == nil {
 		l.uses = uses{}
@@ -286,14 +286,14 @@ func (l *Log) shouldList(r Request) bool {
 	return false
 }
 
-// countUnlisted gathers one row for each site that sent reads without their own row. The row has
-// the number of these reads. countUnlisted also forgets the allowances of sites that sent no read
+// reportUnlisted adds one row for each site that had reads beyond its limit since the last flush.
+// The row has the number of these reads. reportUnlisted also forgets the allowances of sites that sent no read
 // for an hour. The caller must hold mu.
-func (l *Log) countUnlisted() {
+func (l *Log) reportUnlisted() {
 	for id, g := range l.unlistedReads {
 		l.gathered = append(l.gathered, l.prepare(Request{
 			Time: g.last, Site: id, TokenID: g.token, TokenLast4: g.last4, Method: "GET", Path: "…", Status: 200,
-			Sentence: fmt.Sprintf("%d more reads are not listed: from %s to %s UTC there were more than the log lists of one site", g.rows, g.first.Format(time.DateTime), g.last.Format(time.DateTime)),
+			Sentence: fmt.Sprintf("%d more reads are not listed: from %s to %s UTC there were more than the log lists of one site", g.requests, g.first.Format(time.DateTime), g.last.Format(time.DateTime)),
 		}))
 	}
 	l.unlistedReads = nil
@@ -370,17 +370,17 @@ func (l *Log) Gather(r Request) {
 // gap describes requests of a site that have no row: their number, and the times of the first and
 // last one.
 type gap struct {
-	rows         int       // the number of requests
+	requests     int       // how many they are
 	first, last  time.Time // the times of the first and the last of these requests
 	token, last4 string    // the token of the last of these requests
 }
 
-// withRow returns the gap with one more request counted.
-func (g gap) withRow(r Request) gap {
-	if g.rows == 0 {
+// withRequest returns the gap with one more request counted.
+func (g gap) withRequest(r Request) gap {
+	if g.requests == 0 {
 		g.first = r.Time
 	}
-	g.rows, g.last, g.token, g.last4 = g.rows+1, r.Time, r.TokenID, r.TokenLast4
+	g.requests, g.last, g.token, g.last4 = g.requests+1, r.Time, r.TokenID, r.TokenLast4
 	return g
 }
 
@@ -389,7 +389,7 @@ func (l *Log) countMissed(r Request) {
 	if l.missingRows == nil {
 		l.missingRows = map[site.ID]gap{}
 	}
-	l.missingRows[r.Site] = l.missingRows[r.Site].withRow(r)
+	l.missingRows[r.Site] = l.missingRows[r.Site].withRequest(r)
 	l.counts.Lost++
 }
 
@@ -401,7 +401,7 @@ func (l *Log) reportGaps() int {
 		l.gathered = append(l.gathered, l.prepare(Request{
 			Time: g.last, Site: id, Method: "GET", Path: "…", Status: 200,
 			Sentence: fmt.Sprintf("%d requests from %s to %s UTC are missing here: the log could not be written, and more were not kept in memory",
-				g.rows, g.first.Format(time.DateTime), g.last.Format(time.DateTime)),
+				g.requests, g.first.Format(time.DateTime), g.last.Format(time.DateTime)),
 		}))
 	}
 	l.missingRows = nil
@@ -443,12 +443,12 @@ func (l *Log) GatherRefused(ctx context.Context, siteName string, r Request) err
 	}
 	c := callerGroup{of.ID, r.IsStranger()}
 	l.mu.Lock()
-	full := l.callerGroups[c] >= maxRefused
+	full := l.refusedRows[c] >= maxRefused
 	if !full {
-		if l.callerGroups == nil {
-			l.callerGroups = map[callerGroup]int{}
+		if l.refusedRows == nil {
+			l.refusedRows = map[callerGroup]int{}
 		}
-		l.callerGroups[c]++
+		l.refusedRows[c]++
 	} else {
 		l.counts.Refused++
 	}
@@ -477,13 +477,13 @@ func (l *Log) Flush(ctx context.Context) error {
 // it has gathered. The caller must call flush again to write these.
 func (l *Log) flush(ctx context.Context) (gaps int, err error) {
 	l.mu.Lock()
-	l.countUnlisted()
+	l.reportUnlisted()
 	rows, used := l.gathered, usesOf(l.gathered)
 	used.merge(l.uses)
 	l.gathered, l.uses, l.refused = nil, nil, 0
-	for c := range l.callerGroups {
-		if l.callerGroups[c]--; l.callerGroups[c] == 0 {
-			delete(l.callerGroups, c)
+	for c := range l.refusedRows {
+		if l.refusedRows[c]--; l.refusedRows[c] == 0 {
+			delete(l.refusedRows, c)
 		}
 	}
 	l.mu.Unlock()

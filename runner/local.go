@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// localRunner runs slices in this process.
+// localRunner runs slices in this process. A slice is one call of Runner.Advance.
 type localRunner struct {
 	runner       *Runner
 	sliceContext context.Context // the context of slices; Run cancels it if slices still run when the time Grace is over

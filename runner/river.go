@@ -21,8 +21,8 @@ const (
 	// jobTimeout is how long River lets a job run. It is longer than SliceLimit, so River ends a
 	// slice only if the runner has failed to end it.
 	jobTimeout = 30 * time.Second
-	// rescueAfter is how long a job may be "running" before River rescues it, because the process
-	// that ran it was killed.
+	// rescueAfter is how long a job may be "running" before River assumes that its process was
+	// killed, and runs the job again.
 	rescueAfter = 60 * time.Second
 	// keepFinishedJobs is how long River keeps the rows of finished jobs.
 	keepFinishedJobs = time.Hour
@@ -34,8 +34,8 @@ const (
 	maxDue = 500
 )
 
-// jobArgs are the arguments of a River job, which is one slice of a key. Jobs are unique by
-// both fields, so a job of an old epoch does not prevent a job of a newer epoch.
+// jobArgs are the arguments of a River job, which does one slice of the work for a key. Jobs are
+// unique by both fields, so a job of an old epoch does not prevent a job of a newer epoch.
 type jobArgs struct {
 	Key   string `json:"key" river:"unique"`
 	Epoch int64  `json:"epoch" river:"unique"`

@@ -39,10 +39,11 @@ type Leases interface {
 // Runner advances the keys of one kind. Set its fields before Run, and do not change them
 // afterwards. The optional fields have defaults.
 type Runner struct {
-	Kind   string // the kind of the leases
+	Kind   string // the kind of work, such as "job" or "searchable"; leases are taken by kind and key
 	Leases Leases
-	// Advance does one slice of work for a key, under the epoch, for at most ten seconds. It
-	// returns the time at which the key is due again. A past time means at once, and the zero time
+	// Advance does one slice of work for a key, for at most ten seconds. epoch is the number of the
+	// lease. Advance passes it to its writes, so that they fail if another process has taken the
+	// lease since. It returns the time at which the key is due again. A past time means at once, and the zero time
 	// means that only Wake makes the key due. Advance must do nothing if it is called for a key
 	// without work.
 	Advance func(ctx context.Context, key string, epoch int64) (next time.Time, err error)
@@ -63,7 +64,7 @@ type Runner struct {
 	Grace      time.Duration // how long Run waits for slices after its context ends, before it stops them; default 15 s
 	RetryAfter time.Duration // how long to wait before a failed slice is tried again, if Advance returned no time; default 30 s
 
-	wokenOnce sync.Once
+	makeWoken sync.Once     // makes the channel woken, once
 	woken     chan struct{} // has an element when Run must look for due keys
 }
 
@@ -96,7 +97,7 @@ func (r *Runner) LookNow() {
 }
 
 func (r *Runner) wakeChannel() chan struct{} {
-	r.wokenOnce.Do(func() { r.woken = make(chan struct{}, 1) })
+	r.makeWoken.Do(func() { r.woken = make(chan struct{}, 1) })
 	return r.woken
 }
 

@@ -455,9 +455,9 @@ func (a *applier) removeSubValues(op Operation, old any, sent []any) (any, error
 	return old, nil
 }
 
-// removalKeys returns the keys by which a remove finds an element: byValue is made from "value",
-// and byType from "value" and type together. A key is "" if the element lacks a sub-attribute for
-// it.
+// removalKeys returns the keys by which a remove finds an element: byValue is made from the
+// sub-attribute value, and byType from value and type together. A key is "" if the element lacks a
+// sub-attribute that the key is made from.
 func removalKeys(attr *Attribute, e any) (byValue, byType string) {
 	m, ok := e.(map[string]any)
 	sub := attr.Sub("value")

@@ -171,8 +171,9 @@ func (g *Registry) NoLongerUnique(next *Registry) (list []Loss) {
 	return list
 }
 
-// Losses lists the losses of a change from this registry to the next one. An added attribute or
-// extension is a loss only if it is required, because stored resources may not have it.
+// Losses lists the differences between this registry and the next one that stored resources may not
+// satisfy. An added attribute or extension is listed only if it is required, because stored
+// resources may not have it.
 func (g *Registry) Losses(next *Registry) []Loss {
 	var losses []Loss
 	for _, old := range g.types {

@@ -625,7 +625,7 @@ func (p *Pages) testConnection(w http.ResponseWriter, r *http.Request, v *appVis
 		}
 	}
 	for _, note := range found.GroupNotes() {
-		if found.NoGroups == "" { // an application without groups is no reason for a warning
+		if found.NoGroups == "" { // warn, unless the application has no groups at all
 			tested.Tone = console.ToneWarning
 		}
 		tested.Text += " " + note

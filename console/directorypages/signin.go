@@ -141,8 +141,8 @@ func (d operatorGuard) showLink(w http.ResponseWriter, r *http.Request, _ *opera
 	})
 }
 
-// checkLink returns the sign-in that a link offers. It refuses a network whose sign-ins failed too
-// often.
+// checkLink returns the pending sign-in to which a one-time link leads. It returns an error if too
+// many sign-ins from the client's network have failed.
 func (d operatorGuard) checkLink(w http.ResponseWriter, r *http.Request) (operator.PendingSignIn, error) {
 	d.console.KeepPathSecret(w, r)
 	if err := d.console.RefuseFlood(w, r); err != nil {

@@ -69,7 +69,8 @@ func (c *streamCount) end(operatorID string) {
 	}
 }
 
-// board returns the board through which all viewers of one address share one call of look.
+// board returns the board through which all who look at the same page share one read of its newest
+// state.
 func (p *Pages) board() *live.Board {
 	if p.Live != nil {
 		return p.Live

@@ -71,7 +71,7 @@ func (p *Pages) showPerson(w http.ResponseWriter, r *http.Request, v *siteVisit)
 	pg.Crumbs = v.crumbs(console.Crumb{Text: "People", URL: v.url("admin/people")})
 	pp := personPage{
 		Page: pg, Person: person, Status: status, RoleText: roleText(person.Role), Roles: roleOptions(person.Role, ""),
-		StatusSetBy: setByText(person.LastActiveChange, now), RoleSetBy: setByText(person.LastRoleChange, now),
+		StatusSetBy: whoSetText(person.LastActiveChange, now), RoleSetBy: whoSetText(person.LastRoleChange, now),
 		RoleURL: v.personURL(person.ID, "role"), ActivationURL: v.personURL(person.ID, "deactivate"),
 		RoleRefusal: whyUnchangeable(v, person, counts), ActivationRefusal: whyUnchangeable(v, person, counts),
 		LogURL: console.WithQuery(v.url("admin/access/log"), nil, "q", person.UserName, "show", "all"),
@@ -213,8 +213,8 @@ func flatten(name string, value any) []console.Fact {
 	return list
 }
 
-// flattenElement turns one element of a list into pairs, as flatten does. It names the element by
-// its type, such as emails[type eq "work"].value.
+// flattenElement returns the facts of one element of a list. If the element has a type, the names of
+// the facts contain it, such as emails[type eq "work"].value.
 func flattenElement(name string, element any) []console.Fact {
 	parts, complex := element.(map[string]any)
 	if !complex {
@@ -289,7 +289,7 @@ func lastSeenText(person roster.Person, now time.Time) string {
 	return "Last sign-in " + console.RelativeTime(person.LastSignIn, now) + "."
 }
 
-func setByText(s roster.Stamp, now time.Time) string {
+func whoSetText(s roster.Stamp, now time.Time) string {
 	if s.Time.IsZero() {
 		return ""
 	}

@@ -62,7 +62,7 @@ func (c *checker) checkCall(n *node) error {
 			return err
 		}
 	}
-	if err := c.checkCount(n); err != nil {
+	if err := c.checkArgumentCount(n); err != nil {
 		return err
 	}
 	for i, arg := range n.args {
@@ -81,7 +81,8 @@ func (c *checker) checkCall(n *node) error {
 	return nil
 }
 
-func (c *checker) checkCount(n *node) error {
+// checkArgumentCount checks that a call has as many arguments as the function takes.
+func (c *checker) checkArgumentCount(n *node) error {
 	least, most := n.fn.argumentCounts()
 	if len(n.args) >= least && (most < 0 || len(n.args) <= most) {
 		return nil
@@ -166,7 +167,7 @@ func dropEmptyArguments(first int) func(*checker, *node) error {
 // number of arguments.
 func arrangeSwitch(c *checker, n *node) error {
 	if len(n.args) < 3 {
-		return nil // checkCount reports the error
+		return nil // checkArgumentCount reports the error
 	}
 	if len(n.args)%2 == 1 {
 		omitted := &node{kind: emptyNode, offset: n.args[1].offset}

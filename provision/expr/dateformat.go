@@ -234,7 +234,7 @@ type dateStyles struct {
 	ignoresLeading, ignoresTrailing, ignoresInner bool // whether to ignore white space before, after and inside the date
 	noDefaultDate                                 bool // whether a time without a date gets 1 January of the year 1 instead of today
 	adjustsToUniversal                            bool // whether the zone of the result is zoneUTC
-	assumesUniversal                              bool // whether a date without an offset is treated as a date with an offset; the offset is then 0
+	assumesUniversal                              bool // whether a date without an offset is taken to be in UTC, as if it had the offset 0
 }
 
 // defaultStyles are the styles that Entra uses by default: RoundtripKind, AllowLeadingWhite and

@@ -1,14 +1,14 @@
 // Command conformance shows whether a server speaks SCIM 2.0 as the RFCs and the identity
 // providers' own test suites require.
 //
-//	rollcall site create, token create ─┐ one site for each suite, profile full,
+//	rollcall site create, token create ─┐ one site for each suite,
 //	                                    │ tolerant or strict, empty at first
 //	rollcall serve ◄── HTTP ── vectors ─┤ our filters and patches, scim/testdata
-//	               ◄── HTTP ── okta ────┤ Okta's SPEC test: our runner, their file
+//	               ◄── HTTP ── okta ────┤ Okta's SPEC test: its file, run by this command
 //	               ◄── newman ──────────┤ Microsoft's Postman collection
 //	               ◄── scim2, scim-sanity, in their own Python environment
 //	                        │
-//	                        └─► checks ─► explained by name? ─► one table
+//	                        └─► checks ─► known failure? (explained.go) ─► one table
 //
 // A check passes, fails, or was not run for a reason that the table names. If the machine lacks a
 // collection, Python or npm, the checks that need it never count as passed. Some checks expect more

@@ -41,10 +41,10 @@ func main() {
 type options struct {
 	dir    string        // the folder for the databases
 	users  int           // the number of users in a database
-	rounds int           // how often each way is measured
+	rounds int           // how many times each way to use SQLite is measured
 	length time.Duration // how long each measurement takes
-	way    string        // for a child: the way that it measures
-	file   string        // for a child: its database
+	way    string        // only in a child process: the way to use SQLite that it measures
+	file   string        // only in a child process: the path of the database that it uses
 }
 
 func run(ctx context.Context, args []string) error {
@@ -52,7 +52,7 @@ func run(ctx context.Context, args []string) error {
 	f := flag.NewFlagSet("drivers", flag.ContinueOnError)
 	f.StringVar(&o.dir, "dir", os.TempDir(), "where the databases are made: a disk with 2 GB free")
 	f.IntVar(&o.users, "users", 100_000, "users in a database")
-	f.IntVar(&o.rounds, "rounds", 3, "how often each way is measured")
+	f.IntVar(&o.rounds, "rounds", 3, "how many times each way to use SQLite is measured")
 	f.DurationVar(&o.length, "length", 2*time.Second, "how long a measurement takes")
 	f.StringVar(&o.way, "way", "", "for the program's own use: the way to measure")
 	f.StringVar(&o.file, "file", "", "for the program's own use: the database of -way")
@@ -85,7 +85,7 @@ func compare(ctx context.Context, o options) (err error) {
 					return err
 				}
 			}
-			r, err := startMeasurement(ctx, o, w.name, file)
+			r, err := measureInChild(ctx, o, w.name, file)
 			if err != nil {
 				return fmt.Errorf("%s: %w", w.name, err)
 			}
@@ -96,8 +96,8 @@ func compare(ctx context.Context, o options) (err error) {
 	return nil
 }
 
-// startMeasurement measures one way in a new process.
-func startMeasurement(ctx context.Context, o options, way, file string) (r result, err error) {
+// measureInChild measures one of the ways to use SQLite in a child process, and returns the result.
+func measureInChild(ctx context.Context, o options, way, file string) (r result, err error) {
 	program, err := os.Executable()
 	if err != nil {
 		return r, err

@@ -43,7 +43,7 @@ const (
 		from membership m
 		join resource g on g.site = m.site and g.id = m.group_id
 		where m.site = ?1 and m.member = ?3`
-	lockStatement = `
+	oldRowStatement = `
 		select r.id, r.version, r.modified, r.doc, r.seq, r.active, r.role
 		from resource r
 		where r.site = ?1 and r.kind = ?2 and r.id = ?3`

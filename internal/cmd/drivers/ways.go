@@ -17,7 +17,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// database is an open database that is used in one of the ways.
+// database is an open SQLite database, as one of the compared ways uses it.
 type database interface {
 	// read reads a user and their groups.
 	read(ctx context.Context, id string) (doc []byte, groups int, err error)
@@ -265,7 +265,7 @@ func (w *sqlWriter) read(string) ([]byte, int, error) {
 }
 
 func (w *sqlWriter) change(id string, c change) error {
-	s, err := w.prepare(lockStatement)
+	s, err := w.prepare(oldRowStatement)
 	if err != nil {
 		return err
 	}
@@ -376,7 +376,7 @@ func (d *driverConn) run(statement string, args ...driver.Value) error {
 
 func (d *driverConn) change(id string, c change) error {
 	return errors.Join(
-		d.query(lockStatement, func([]driver.Value) {}, siteID, userKind, id),
+		d.query(oldRowStatement, func([]driver.Value) {}, siteID, userKind, id),
 		d.run(updateStatement, c.active, c.at, c.text, c.doc, siteID, userKind, id),
 		d.run(eventStatement, siteID, c.at, "changed", c.text),
 		d.run(requestStatement, siteID, c.at, c.requestID, "/Users", int64(200), c.text))
@@ -457,7 +457,7 @@ func (z *zombiezenConn) run(statement string, args ...any) error {
 
 func (z *zombiezenConn) change(id string, c change) error {
 	return errors.Join(
-		z.run(lockStatement, siteID, userKind, id),
+		z.run(oldRowStatement, siteID, userKind, id),
 		z.run(updateStatement, c.active, c.at, c.text, c.doc, siteID, userKind, id),
 		z.run(eventStatement, siteID, c.at, "changed", c.text),
 		z.run(requestStatement, siteID, c.at, c.requestID, "/Users", int64(200), c.text))
@@ -526,7 +526,7 @@ func (n *ncrucesConn) run(statement string, args ...any) error {
 
 func (n *ncrucesConn) change(id string, c change) error {
 	return errors.Join(
-		n.run(lockStatement, siteID, userKind, id),
+		n.run(oldRowStatement, siteID, userKind, id),
 		n.run(updateStatement, c.active, c.at, c.text, c.doc, siteID, userKind, id),
 		n.run(eventStatement, siteID, c.at, "changed", c.text),
 		n.run(requestStatement, siteID, c.at, c.requestID, "/Users", int64(200), c.text))
@@ -578,7 +578,7 @@ func (w *storeWay) read(ctx context.Context, id string) (doc []byte, groups int,
 var storeStatements = map[string]string{}
 
 func init() {
-	for _, s := range []string{readStatement, lockStatement, updateStatement, eventStatement, requestStatement} {
+	for _, s := range []string{readStatement, oldRowStatement, updateStatement, eventStatement, requestStatement} {
 		storeStatements[s] = strings.ReplaceAll(s, "?", "$")
 	}
 }
@@ -591,7 +591,7 @@ func (w *storeWay) write(ctx context.Context, id string, c change) error {
 		var found, role string
 		var version, modified, seq, active int64
 		var doc []byte
-		if err := tx.QueryRow(ctx, storeStatement(lockStatement), siteID, userKind, id).Scan(&found, &version, &modified, &doc, &seq, &active, &role); err != nil {
+		if err := tx.QueryRow(ctx, storeStatement(oldRowStatement), siteID, userKind, id).Scan(&found, &version, &modified, &doc, &seq, &active, &role); err != nil {
 			return err
 		}
 		if err := tx.Send(ctx, storeStatement(updateStatement), c.active, c.at, c.text, c.doc, siteID, userKind, id); err != nil {

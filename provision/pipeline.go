@@ -413,7 +413,7 @@ func (l *pipeline) workOn(ctx context.Context, known Pending) (untouched []strin
 	}
 	if planned != nil && planned.finishesEarlierWork(w) {
 		w.keepOnlyCreated()
-	} else if planned != nil && !planned.allows(w) {
+	} else if planned != nil && !planned.allows(w) && !w.isUnanswered() {
 		send(l.goroutines, l.records, record{outcome: w.leftOutOutcome(planned), afterCommit: func() { w.p.claims.release(known.ObjectID) }})
 		return nil
 	}

@@ -863,6 +863,14 @@ func (x *ExpectedOperation) isReached(w *work) bool {
 	return true
 }
 
+// isUnanswered reports whether the evaluation failed because a question to the target got no answer,
+// for example because the slice is over. Then it is not known whether the operation has changed since
+// the plan was made.
+func (w *work) isUnanswered() bool {
+	d, failed := w.decision.(fail)
+	return failed && unanswered(d.problem)
+}
+
 // leftOutOutcome returns the outcome for an object for which nothing is sent, because its operation
 // now differs from the planned operation.
 func (w *work) leftOutOutcome(x *ExpectedOperation) Outcome {

@@ -17,6 +17,7 @@ import (
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/store"
 )
 
@@ -692,4 +693,50 @@ func TestAnApprovedPlanIsNotHidden(t *testing.T) {
 			t.Errorf("applied %+v", counts)
 		}
 	})
+}
+
+// TestAPlanLeavesNobodyOutWhoseAccountWasNotRead applies a plan at an application that answers no
+// question for a while. The plan then goes on: a question without an answer is no change.
+func TestAPlanLeavesNobodyOutWhoseAccountWasNotRead(t *testing.T) {
+	t.Parallel()
+	for name, refusal := range map[string]func(http.ResponseWriter){
+		"a pause": func(rw http.ResponseWriter) {
+			rw.Header().Set("Retry-After", "3600")
+			refuse(rw, http.StatusTooManyRequests, "", "Slow down.")
+		},
+		"another answer": func(rw http.ResponseWriter) { rw.WriteHeader(http.StatusBadGateway) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t, off)
+			w.app.add(scim.Resource{"userName": "ada@contoso.com", "active": true})
+			w.people.put("p1", person("ada@contoso.com", "Ada", "Lund"))
+			p := w.keptPlan()
+			if p.Report.Updates != 1 {
+				t.Fatalf("the plan: %+v", p.Report)
+			}
+			w.approvePlan(p)
+			w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+				asks := r.Method == http.MethodGet && strings.Contains(r.URL.RawQuery, "ada")
+				if asks {
+					refusal(rw)
+				}
+				return asks
+			}
+			_, counts, err := w.engine.ApplyPlan(t.Context(), w.key, p.Hash, "test", "kim", nil)
+			if counts.LeftOut != 0 || counts.Sent != 0 {
+				t.Fatalf("applied %+v, %v: nothing has changed", counts, err)
+			}
+			if name == "a pause" && counts.Due != 1 {
+				t.Fatalf("applied %+v: the update has to wait", counts)
+			}
+			w.app.answer = nil
+			w.clock.advance(2 * time.Hour)
+			if name == "a pause" {
+				if p, counts := w.applyPlan(p); p.State != provision.PlanApplied || counts.Sent != 1 {
+					t.Errorf("%+v, %+v", p, counts)
+				}
+			}
+		})
+	}
 }

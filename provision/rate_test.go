@@ -105,14 +105,14 @@ func limitedWorld(t *testing.T, h house, people, perSecond int) (*world, *limite
 	return w, wire
 }
 
-// TestTheEngineUsesATargetsRate runs an initial cycle of 7,200 people at an application that takes 20
+// TestTheEngineUsesATargetsRate runs an initial cycle of 3,600 people at an application that takes 20
 // requests in a second, in virtual time. Each person needs one search and one create. At least 90 %
 // of what the application would take is used, and nothing is asked for twice.
 func TestTheEngineUsesATargetsRate(t *testing.T) {
 	t.Parallel()
 	h := newHouse(t)
 	synctest.Test(t, func(t *testing.T) {
-		const people, perSecond = 7200, 20
+		const people, perSecond = 3600, 20
 		w, wire := limitedWorld(t, h, people, perSecond)
 		began := time.Now()
 		report, err := w.engine.RunCycle(t.Context(), w.key, "test", nil)

@@ -478,11 +478,17 @@ func (f *forecast) undo(ctx context.Context, u Undo, ids []string) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
+	return f.addAll(works, UndoPlan)
+}
+
+// addAll adds evaluated objects to a plan that somebody made for these objects. The guard counts all
+// operations that take access away under one cause.
+func (f *forecast) addAll(works []*work, cause string) error {
 	for _, w := range works {
 		o := w.plannedObject()
 		switch {
 		case w.takesAway():
-			f.guard.causes[UndoPlan] = append(f.guard.causes[UndoPlan], waitingOperation{o: o})
+			f.guard.causes[cause] = append(f.guard.causes[cause], waitingOperation{o: o})
 			continue
 		case o.Result == Skipped && o.Code != codeAsBefore:
 			o.Result = Warning // unlike a skipped object, this one is shown in the plan

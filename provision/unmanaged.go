@@ -177,20 +177,7 @@ func (f *forecast) disable(ctx context.Context, d *disabling, accounts []string)
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	for _, w := range works {
-		o := w.plannedObject()
-		switch {
-		case w.takesAway():
-			f.guard.causes[DisablePlan] = append(f.guard.causes[DisablePlan], waitingOperation{o: o})
-			continue
-		case o.Result == Skipped && o.Code != codeAsBefore:
-			o.Result = Warning // unlike a skipped object, this one is shown in the plan
-		}
-		if err := f.visit(o); err != nil {
-			return err
-		}
-	}
-	return nil
+	return f.addAll(works, DisablePlan)
 }
 
 // rowsThatDisable returns the rows that give an account False when its user has no access.

@@ -24,8 +24,8 @@ somebody added or removed, and accounts that are gone. It does not compare with 
 mappings say now: provision plan does that. The result is kept until the next comparison.
 With --re-assert it also makes a plan that undoes these changes. With --adopt the changed
 values stay: they are no difference any more, and provisioning leaves them alone until the
-mapping yields another value than before. Memberships, gone accounts, and accounts that
-provisioning has blocked and somebody has opened stay in the list.
+mapping yields another value than before. Memberships and gone accounts stay in
+the list. So does an account that provisioning blocked, if somebody enabled it again.
 
 --schedule and --policy change when a server compares the application by itself, and what
 it does then: report; re-assert, with a plan that it applies at once, while what takes

@@ -77,7 +77,7 @@ func driftPolicyHelp(p provision.DriftPolicy) string {
 	case provision.DriftReasserts:
 		return "A plan gives the accounts the values of the mapping again, and is applied at once. What takes access away, such as disabling an account, is in another plan that waits for you. Members of groups are not changed."
 	case provision.DriftAdopts:
-		return "The values at the application stay, until the mapping yields another value than before. An account that provisioning has blocked, and that somebody has opened, stays in the list."
+		return "The values at the application stay, until the mapping yields another value than before. An account that provisioning blocked stays in the list if somebody enabled it again."
 	}
 	return "The differences are listed here, and an event is written."
 }

@@ -294,7 +294,7 @@ func (p *Pages) adoptDrift(w http.ResponseWriter, r *http.Request, v *appVisit, 
 		pg := console.ConfirmPage{
 			Page: v.page, FormURL: v.driftURL(), CancelURL: v.driftURL(), Button: "Adopt all",
 			Fields:       []console.HiddenField{{Name: "do", Value: "adopt-all"}, {Name: "sure", Value: strconv.Itoa(last.Changed)}},
-			Consequences: []string{"The values that accounts and groups have at " + v.App.Name + " stay. They are no difference any more.", "Provisioning leaves them alone until the mapping yields another value than before, or the account is read again after a restart or on demand.", "Memberships, accounts that are gone, and accounts that provisioning has blocked and somebody has opened stay in the list."},
+			Consequences: []string{"The values that accounts and groups have at " + v.App.Name + " stay. They are no difference any more.", "Provisioning leaves them alone until the mapping yields another value than before, or the account is read again after a restart or on demand.", "Memberships and accounts that are gone stay in the list. So does an account that provisioning blocked, if somebody enabled it again."},
 			Undo:         "To undo it, restart provisioning: it reads every account, and gives it the values of the mapping.",
 		}
 		pg.Title, pg.Narrow = "Adopt all values?", true

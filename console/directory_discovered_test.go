@@ -39,7 +39,7 @@ func TestDiscoveredPages(t *testing.T) {
 	begin := func() provision.Discovery {
 		t.Helper()
 		b.send(http.MethodPost, at, url.Values{"do": {"start"}}).wantStatus(http.StatusOK)
-		newest, _, err := o.engine.LastDiscoveries(t.Context(), key)
+		newest, _, err := o.engine.LastDiscoveries(t.Context(), key, provision.UserKind)
 		if err != nil || newest.State != provision.DiscoveryRunning {
 			t.Fatalf("%+v, %v", newest, err)
 		}
@@ -53,7 +53,7 @@ func TestDiscoveredPages(t *testing.T) {
 	b.send(http.MethodPost, at, url.Values{"do": {"start"}}).wantWords("is running already")
 	running.press("Cancel the discovery", nil).wantWords("The last discovery was cancelled")
 	d := begin()
-	if _, err := o.engine.RunDiscovery(t.Context(), key, "test", func(provision.Discovery) {}); err != nil {
+	if _, _, err := o.engine.RunDiscovery(t.Context(), key, "test", func(provision.Discovery) {}); err != nil {
 		t.Fatal(err)
 	}
 	b.get(at + "?watched=" + d.ID).wantWords("The discovery has ended").click("Show what it found").wantNoWords("The discovery has ended")
@@ -100,6 +100,10 @@ func TestDiscoveredPages(t *testing.T) {
 		t.Errorf("file %q, %v", file.Text, err)
 	}
 	b.get("/d/contoso/audit?kind=" + event.ExportAccounts).wantWords("The list of discovered accounts of Acme was exported: 2 accounts")
+
+	// The groups of the application are shown beside its accounts.
+	groups := b.get(at).click("Groups 0").wantWords("No group fits").wantNoWords("Disable")
+	groups.click("Accounts 4").wantWords("ADA@contoso.example")
 
 	// Connections need a fresh sign-in.
 	o.operators.Now = func() time.Time { return time.Now().Add(session.FreshTime) }

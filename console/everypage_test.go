@@ -488,7 +488,7 @@ func (p *pageCollection) addDiscovery(o *office, b *browser, at string, key prov
 	p.t.Helper()
 	p.add("no discovery", b.get(at+"/provisioning/discovered"))
 	p.add("discovery runs", b.get(at+"/provisioning/discovered").press("Discover identities", nil)).wantWords("You can leave this page")
-	newest, err := o.engine.RunDiscovery(p.t.Context(), key, "test", func(provision.Discovery) {})
+	newest, _, err := o.engine.RunDiscovery(p.t.Context(), key, "test", func(provision.Discovery) {})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -499,6 +499,7 @@ func (p *pageCollection) addDiscovery(o *office, b *browser, at string, key prov
 		p.t.Fatal(found, err)
 	}
 	p.add("an account of somebody", b.get(at+"/provisioning/discovered/account?id="+found[0].ID))
+	p.add("discovered groups", b.get(at+"/provisioning/discovered?kind=groups"))
 	return found[len(found)-1].ID
 }
 

@@ -180,7 +180,8 @@ var Catalogue = []Description{
 	{ProvisioningDriftAdopted, directoryScope, "a person, or the schedule, accepted values that somebody changed at the application", subjectApplication, nil, "", "Acme: Values that somebody changed at the application were adopted, of accounts or groups: 2."},
 	{ProvisioningDriftScheduled, directoryScope, "a person changed how often an application is compared, and what happens then", subjectApplication, nil, "`schedule` and `policy`, if they differ", "Acme: The application is compared with what provisioning wrote: every day. Policy: report only."},
 	{ProvisioningDiscovered, directoryScope, "a discovery that a person started has read all accounts of the application", subjectApplication, Discovery{}, "", "Acme: The accounts of the application were discovered: 240, of them 200 of assigned users, 30 of unassigned users, 10 local accounts."},
-	{ProvisioningKept, directoryScope, "a person marked accounts at the application, so that they stay as they are", subjectApplication, Accounts{}, "", "Acme: Accounts at the application were marked Keep: 2."},
+	{ProvisioningGroupsDiscovered, directoryScope, "a discovery that a person started has read all groups of the application", subjectApplication, GroupDiscovery{}, "", "Acme: The groups of the application were discovered: 24, of them 20 assigned groups, 3 unassigned groups, 1 local groups."},
+	{ProvisioningKept, directoryScope, "a person marked accounts or groups at the application, so that they stay as they are", subjectApplication, Accounts{}, "", "Acme: Accounts at the application were marked Keep: 2."},
 	{ProvisioningNotKept, directoryScope, "a person removed such marks", subjectApplication, Accounts{}, "", "Acme: The mark Keep was removed from accounts at the application: 2."},
 	{ProvisioningConnected, directoryScope, "a person connected a user or group with an account by hand", subjectApplication, Connection{}, "", "Acme: Ada Lovelace was connected with the account 2819c223 by hand."},
 	{ProvisioningForgotten, directoryScope, "a person had the connection of a user or group with its account forgotten", subjectApplication, Connection{}, "", "Acme: The connection of ada@contoso.example with the account 2819c223 was forgotten. The account stays as it is."},
@@ -218,7 +219,7 @@ var Catalogue = []Description{
 	{DatabaseRestored, installationScope, "the database was restored from a copy", "", nil, "", "The database was restored from the copy saved.db. Every session and one-time link ended."},
 
 	{ExportUsers, directoryScope, "the list of users was exported", "", Export{}, "", "The list of users was exported: 214 users"},
-	{ExportAccounts, directoryScope, "the list of accounts that a discovery found at an application was exported", "", Export{}, "", "The list of discovered accounts of Acme was exported: 240 accounts"},
+	{ExportAccounts, directoryScope, "the list of accounts, or of groups, that a discovery found at an application was exported", "", Export{}, "", "The list of discovered accounts of Acme was exported: 240 accounts"},
 	{ExportGroups, directoryScope, "the list of groups, or of their members, was exported", "", Export{}, "", "The list of groups was exported: 12 groups"},
 	{ExportRequestLog, siteScope, "the request log was exported", "", Export{}, "", "The request log was exported: 12 calls"},
 	{ExportAudit, []string{KindSite, KindDirectory, KindInstallation}, "the audit log was exported", "", Export{}, "", "The audit log was exported: 86 events"},

@@ -161,6 +161,7 @@ const (
 	ProvisioningDriftAdopted     = "provisioning.drift_adopted"       // the values that somebody changed at the application were accepted
 	ProvisioningDriftScheduled   = "provisioning.drift_scheduled"     // it was changed how often an application is compared, and what happens then
 	ProvisioningDiscovered       = "provisioning.accounts_discovered" // a discovery has read all accounts of the application
+	ProvisioningGroupsDiscovered = "provisioning.groups_discovered"   // a discovery has read all groups of the application
 	ProvisioningKept             = "provisioning.accounts_kept"       // accounts at the application were marked, so that they stay as they are
 	ProvisioningNotKept          = "provisioning.accounts_not_kept"   // such marks were removed
 

@@ -396,19 +396,25 @@ func (e *Engine) reassertNow(ctx context.Context, k Key, before, owner string) (
 	if err != nil {
 		return "", err
 	}
-	sent, takes := "", p.Report.TakesAccess
-	if p.Report.Operations() > 0 {
+	sent, takes, strangers := "", p.Report.TakesAccess, p.Report.MembersLeft
+	if p.Report.SomethingToDo() {
 		sent, err = e.applyReassert(ctx, p, owner)
 	} else {
 		err = e.dropReassert(ctx, k, p.ID)
 	}
-	if err != nil || takes == 0 {
+	if err != nil || takes+strangers == 0 {
 		return cmp.Or(sent, "The accounts have the values of the mapping; nothing had to be sent."), err
 	}
 	if p, err = e.fillReassert(ctx, k, false); err != nil {
 		return "", err
 	}
 	left := fmt.Sprintf("Plan %s would take access away from %s, so it waits for your approval.", p.Short(), countOf(takes, "account", "accounts"))
+	switch {
+	case takes == 0:
+		left = fmt.Sprintf("Plan %s would remove %s that somebody added, so it waits for your approval.", p.Short(), countOf(strangers, "member", "members"))
+	case strangers > 0:
+		left = fmt.Sprintf("Plan %s would take access away from %s and remove %s that somebody added, so it waits for your approval.", p.Short(), countOf(takes, "account", "accounts"), countOf(strangers, "member", "members"))
+	}
 	return strings.TrimSpace(sent + " " + left), nil
 }
 
@@ -455,6 +461,9 @@ func (e *Engine) applyReassert(ctx context.Context, p StoredPlan, owner string) 
 		}
 	}
 	done = fmt.Sprintf("Plan %s gave accounts the values of the mapping again: %d sent, %d failed, %d left out.", p.Short(), counts.Sent, counts.Failed, counts.LeftOut)
+	if n := counts.MembersSent + counts.MembersFailed + counts.MembersLeftOut; n > 0 {
+		done += fmt.Sprintf(" Members of groups: %d sent, %d failed, %d left out.", counts.MembersSent, counts.MembersFailed, counts.MembersLeftOut)
+	}
 	switch {
 	case paused:
 		done += " The rest was not sent, because somebody paused provisioning."

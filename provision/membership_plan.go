@@ -178,6 +178,19 @@ func (s *memberSync) findOther(ctx context.Context) error {
 // member is left out.
 func (s *memberSync) sendPlanned(ctx context.Context, members []string, adds bool) error {
 	r := s.l.r
+	var strangers []string
+	members = slices.DeleteFunc(slices.Clone(members), func(id string) bool {
+		_, stranger := AccountOfWork(id)
+		if stranger {
+			strangers = append(strangers, id)
+		}
+		return stranger
+	})
+	if len(strangers) > 0 && !adds {
+		if err := s.removePlannedStrangers(ctx, strangers); err != nil || s.stopped() {
+			return err
+		}
+	}
 	if adds {
 		if err := r.changeNothing(func() error { return r.e.Store.RememberMembers(ctx, r.fence, s.group, members) }); err != nil {
 			return err

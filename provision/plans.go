@@ -460,7 +460,10 @@ func (e *Engine) nameMembers(ctx context.Context, k Key, rows []PlannedRow, limi
 			names[o.ID] = o.Name
 		}
 	}
-	each(func(m *PlannedMember) { m.DisplayName = cmp.Or(names[m.ObjectID], m.ObjectID) })
+	each(func(m *PlannedMember) {
+		account, _ := AccountOfWork(m.ObjectID) // the id alone for another object
+		m.DisplayName = cmp.Or(names[m.ObjectID], account)
+	})
 	return nil
 }
 

@@ -150,7 +150,7 @@ type Plan struct {
 // Fields describes the JSON fields of this data.
 func (Plan) Fields() []Field {
 	return []Field{
-		{"hash", "string", "hash of the plan's operations, as `rollcall provision plan list` shows it; empty if it was cancelled while it was being made"},
+		{"hash", "string", "hash of the plan's operations, as `rollcall provision plan list` shows it; empty if it was cancelled while it was being made, or if there is no plan yet"},
 		{"undoes", "string", "what the plan takes back, in words; absent for a plan of what the next cycle would do"},
 	}
 }

@@ -153,7 +153,7 @@ const (
 	ProvisioningHeld             = "provisioning.held"                 // one cause would take away more than the limit, so its operations wait for a decision
 	ProvisioningApproved         = "provisioning.approved"             // operations on hold were approved
 	ProvisioningRejected         = "provisioning.rejected"             // operations on hold were rejected
-	ProvisioningPlanWaits        = "provisioning.plan_waits" // a plan needs the approval of a person who did not make it
+	ProvisioningPlanWaits        = "provisioning.plan_waits"           // a plan needs the approval of a person who did not make it
 	ProvisioningPlanApproved     = "provisioning.plan_approved"
 	ProvisioningPlanApplied      = "provisioning.plan_applied" // all operations of an approved plan were tried
 	ProvisioningPlanCancelled    = "provisioning.plan_cancelled"

@@ -74,7 +74,7 @@ type Discovery struct {
 	Key     Key            `json:"-"`
 	ID      string         `json:"id"`
 	Kind    ObjectKind     `json:"type"` // UserKind for accounts, GroupKind for groups
-	By      string         `json:"by"` // who started the discovery
+	By      string         `json:"by"`   // who started the discovery
 	State   DiscoveryState `json:"state"`
 	Doing   string         `json:"doing,omitempty"` // what the discovery does now, in words; "" when it has ended
 	Started time.Time      `json:"started"`

@@ -150,7 +150,7 @@ func TestDiscoveryOfGroups(t *testing.T) {
 			t.Errorf("linked %+v, left out %+v, %v", linked, out, err)
 		}
 		g.sync()
-		if got := g.has(); !slices.Contains(got, "Sales: ada") || !slices.Contains(got, "Team Navy: ") || slices.Contains(got, "Team Blue: ") {
+		if got := g.has(); !slices.Contains(got, "SALES: ada") || !slices.Contains(got, "Team Navy: ") || slices.Contains(got, "Team Blue: ") {
 			t.Errorf("groups after a cycle %q", got)
 		}
 

@@ -66,18 +66,12 @@ func (g *driftedGroup) change(add bool, account string) {
 // members returns the ids of the members of the group at the site, in order.
 func (g *driftedGroup) members() []string {
 	g.t.Helper()
-	r, err := g.roster.Get(g.t.Context(), roster.Group, g.target)
-	if err != nil {
-		g.t.Fatal(err)
-	}
-	resource, err := r.Resource()
-	if err != nil {
-		g.t.Fatal(err)
-	}
 	var ids []string
-	list, _ := resource["members"].([]any)
-	for _, m := range list {
-		ids = append(ids, fmt.Sprint(m.(map[string]any)["value"]))
+	for m, err := range g.roster.Members(g.t.Context(), g.target, false) {
+		if err != nil {
+			g.t.Fatal(err)
+		}
+		ids = append(ids, m.ID)
 	}
 	slices.Sort(ids)
 	return ids
@@ -98,7 +92,7 @@ func (g *driftedGroup) stranger(name string) string {
 	if err != nil {
 		g.t.Fatal(err)
 	}
-	return made.ID
+	return made.Document.ID
 }
 
 // reassert makes a plan that corrects the last comparison.

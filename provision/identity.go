@@ -372,7 +372,9 @@ func (a FoundAccount) likenesses(kind ObjectKind) []likeness {
 }
 
 // has reports whether the account, or group, has the value.
-func (a FoundAccount) has(kind ObjectKind, v likeness) bool { return slices.Contains(a.likenesses(kind), v) }
+func (a FoundAccount) has(kind ObjectKind, v likeness) bool {
+	return slices.Contains(a.likenesses(kind), v)
+}
 
 // likenessesOf returns the values by which an account may be like a user, or a group of the
 // application like a group of the directory.

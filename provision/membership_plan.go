@@ -152,7 +152,7 @@ func (s *memberSync) runPlanned(ctx context.Context) (done bool, err error) {
 }
 
 // findOther sets s.other to the account of a member that stays in the group, if there is such a
-// member.
+// member. A member that the plan adds again does not count: somebody has removed it.
 func (s *memberSync) findOther(ctx context.Context) error {
 	r := s.l.r
 	for after := ""; ; {
@@ -162,7 +162,9 @@ func (s *memberSync) findOther(ctx context.Context) error {
 		}
 		for _, m := range page {
 			after = m.Member
-			if _, ends := s.planned.open[plannedMember{m.Member, false}]; !ends && !m.Open && m.AcknowledgedAccount != "" {
+			_, ends := s.planned.open[plannedMember{m.Member, false}]
+			_, returns := s.planned.open[plannedMember{m.Member, true}]
+			if !ends && !returns && !m.Open && m.AcknowledgedAccount != "" {
 				s.other = m.AcknowledgedAccount
 				return nil
 			}

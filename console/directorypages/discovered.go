@@ -19,12 +19,12 @@ import (
 type discoveredPage struct {
 	console.Page
 	PageURL        string
-	Kind           string                // the value of the parameter "kind": "groups", or empty for accounts
-	Kinds          []console.Tab         // links to the accounts and the groups; empty if the application has no groups
-	Noun, Nouns    string                // what the list has: "account" and "accounts", or "group" and "groups"
-	SourceNoun     string                // what they are compared with: "User" or "Group of the directory"
-	CanDisable     bool                  // whether accounts can be disabled; groups cannot
-	StartedAt      time.Time // when the complete discovery began; zero if there is none
+	Kind           string        // the value of the parameter "kind": "groups", or empty for accounts
+	Kinds          []console.Tab // links to the accounts and the groups; empty if the application has no groups
+	Noun, Nouns    string        // what the list has: "account" and "accounts", or "group" and "groups"
+	SourceNoun     string        // what they are compared with: "User" or "Group of the directory"
+	CanDisable     bool          // whether accounts can be disabled; groups cannot
+	StartedAt      time.Time     // when the complete discovery began; zero if there is none
 	StartedBy      string
 	ButtonText     string          // text of the button that starts a discovery
 	PollURL        string          // address that the page polls while a discovery runs; empty otherwise

@@ -75,8 +75,9 @@ type item struct {
 	file string
 	line int
 	text string
-	// the first line of the function, type or block that contains the item; empty if nothing does
-	enclosing string
+	// the comment above the function, type or block that contains the item, and its first line;
+	// empty if nothing contains the item
+	enclosing []string
 	// the lines of the item and up to contextLines lines before and after it, with line numbers
 	excerpt string
 }
@@ -87,6 +88,7 @@ const contextLines = 2
 // A pkg holds the comments and names of one package. It leaves out test files and generated files.
 type pkg struct {
 	path     string
+	doc      string // the package comment
 	comments []item
 	names    []item
 }
@@ -146,11 +148,16 @@ func (p *pkg) read(file, shown string) error {
 		return err
 	}
 	lines := strings.Split(strings.TrimSuffix(string(source), "\n"), "\n")
+	if tree.Doc != nil {
+		p.doc += tree.Doc.Text()
+	}
 	makeItem := func(from, to token.Pos, text string) item {
 		first, last := files.Position(from).Line, files.Position(to).Line
-		enclosing := ""
+		var enclosing []string
 		if line := enclosingLine(files, tree, from); line != 0 && line < first {
-			enclosing = strings.TrimSpace(lines[line-1])
+			for _, above := range lines[commentStart(lines, line)-1 : line] {
+				enclosing = append(enclosing, strings.TrimSpace(above))
+			}
 		}
 		return item{shown, first, text, enclosing, excerpt(lines, first, last)}
 	}
@@ -178,11 +185,21 @@ func enclosingLine(files *token.FileSet, tree *ast.File, pos token.Pos) int {
 	return 0
 }
 
-// excerpt returns the lines first to last and up to contextLines lines before and after them. Each
-// line begins with its number. The lines first to last also have a ">" in front of the number.
+// commentStart returns the first line of the comment that ends just above a line, or that line
+// itself if the line above it is no comment.
+func commentStart(lines []string, line int) int {
+	for line > 1 && strings.HasPrefix(strings.TrimSpace(lines[line-2]), "//") {
+		line--
+	}
+	return line
+}
+
+// excerpt returns the lines first to last and up to contextLines lines before and after them; before
+// them it shows at least the comment that belongs to them. Each line begins with its number. The
+// lines first to last also have a ">" in front of the number.
 func excerpt(lines []string, first, last int) string {
 	var out strings.Builder
-	for n := max(1, first-contextLines); n <= min(len(lines), last+contextLines); n++ {
+	for n := max(1, min(first-contextLines, commentStart(lines, first))); n <= min(len(lines), last+contextLines); n++ {
 		mark := ' '
 		if first <= n && n <= last {
 			mark = '>'
@@ -264,6 +281,7 @@ func draw(all []*pkg, seed string, packages, items int) ([]*pkg, error) {
 	for _, p := range pick(enough, packages, seed) {
 		drawn = append(drawn, &pkg{
 			path:     p.path,
+			doc:      p.doc,
 			comments: pick(p.comments, items, seed+" comments of "+p.path),
 			names:    pick(p.names, items, seed+" names of "+p.path),
 		})
@@ -284,12 +302,17 @@ func pick[E any](from []E, n int, seed string) []E {
 }
 
 // write writes the draw: for each package its comments, then its names. It shows each item as a
-// reader meets it: in its place in the file, below the first line of the enclosing declaration.
+// reader meets it: after the package comment, below the comment and the first line of the declaration
+// that contains it, and in its place in the file.
 func write(w io.Writer, seed string, drawn []*pkg) error {
 	var out strings.Builder
 	fmt.Fprintf(&out, "Seed %s\n", seed)
 	for _, p := range drawn {
-		fmt.Fprintf(&out, "\n# %s\n\n## Comments\n\n", p.path)
+		fmt.Fprintf(&out, "\n# %s\n\n", p.path)
+		for line := range strings.Lines(p.doc) {
+			out.WriteString(strings.TrimRight("> "+line, " \n") + "\n")
+		}
+		out.WriteString("\n## Comments\n\n")
 		for i, c := range p.comments {
 			fmt.Fprintf(&out, "%d. %s:%d\n", i+1, c.file, c.line)
 			c.writePlace(&out)
@@ -304,10 +327,11 @@ func write(w io.Writer, seed string, drawn []*pkg) error {
 	return err
 }
 
-// writePlace writes the first line of the enclosing declaration, if there is one, and the excerpt.
+// writePlace writes the comment and the first line of the declaration that contains the item, if there
+// is one, and the excerpt.
 func (i item) writePlace(out *strings.Builder) {
-	if i.enclosing != "" {
-		fmt.Fprintf(out, "   in %s\n", i.enclosing)
+	for _, line := range i.enclosing {
+		fmt.Fprintf(out, "   in %s\n", line)
 	}
 	for line := range strings.Lines(i.excerpt) {
 		out.WriteString("   " + line)

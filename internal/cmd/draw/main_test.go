@@ -162,6 +162,8 @@ const (
 
 # .
 
+> Package p is a package.
+
 ## Comments
 
 1. p.go:1
@@ -176,6 +178,8 @@ const (
         6  func f() {
         7      one()
 3. p.go:9
+   in // first explains f.
+   in // second line.
    in func f() {
         7      one()
         8      two()

@@ -122,6 +122,7 @@ func TestDiscoveredPages(t *testing.T) {
 	b.get("/d/contoso/applications/Acme/users-and-groups").wantWords("1 group assigned")
 	b.get(at+"?kind=groups&show=unassigned").press("Assign all 1…", nil).wantWords("Assign 1 group?").click("Cancel").wantWords("All groups 3")
 	link := b.get(at+"?kind=groups").press("Link…", url.Values{"account": {salesGroup, headOffice}}).wantWords("Link 1 group?", "The group SALES of the application is linked with the group Sales of the directory", "Left out: Head-Office: Head Office is not in scope")
+	link.press("Link 1 group", url.Values{"pairs": {"of another question"}}).wantWords("Link 1 group?")
 	link.press("Link 1 group", nil).wantWords("1 group was linked")
 	rows, err = csv.NewReader(strings.NewReader(b.get(at + "/export?kind=groups&show=local").wantStatus(http.StatusOK).Text)).ReadAll()
 	if err != nil || len(rows) != 3 {

@@ -148,6 +148,8 @@ func TestASecondOperatorApprovesOnThePage(t *testing.T) {
 	}
 	kim.get("/d/contoso/applications/Acme/delete").wantWords("Nothing was deleted.", "Second approval is on").wantNoWords("Delete Acme?")
 	kim.send(http.MethodPost, "/d/contoso/applications/Acme/delete", url.Values{"name": {"Acme"}}).wantNoWords("was deleted, with")
+	kim.get("/d/contoso/delete").wantWords("Nothing was deleted.", "Second approval is on for Acme, so the directory can be deleted only on the server").wantNoWords("Delete directory contoso?")
+	kim.send(http.MethodPost, "/d/contoso/delete", url.Values{"name": {"contoso"}}).wantNoWords("was deleted, with")
 	if !o.job(key).SecondApproval {
 		t.Error("the application was deleted")
 	}

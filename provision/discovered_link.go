@@ -2,12 +2,24 @@ package provision
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/rollcall-scim/rollcall/refusal"
 )
+
+// HashLinks returns a string that differs if other pairs would be linked.
+func HashLinks(links []FoundLink) string {
+	h := sha256.New()
+	for _, l := range links {
+		fmt.Fprintf(h, "%q %q\n", l.Account, l.ObjectID)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
 
 // FoundLink is a discovered account with the only user who can own it, or a group of the application
 // with the only group of the directory that can be its counterpart.
@@ -26,8 +38,9 @@ type LeftOut struct {
 	Reason  string `json:"reason"` // why nothing was done, in words
 }
 
-// linkedTogether is how many accounts are linked under one claim of the job.
-const linkedTogether = 50
+// linkedFor is how long accounts are linked under one claim of the job. Each of them takes a request
+// to the application. A claim holds for leaseTime, and other work of the job waits meanwhile.
+const linkedFor = 5 * time.Second
 
 // AccountsToLink returns which of these accounts, or groups, of the last complete discovery can be
 // linked, each with its user or group, and which cannot. An account can be linked if exactly one user matches it or, if
@@ -125,9 +138,13 @@ func (r *run) whyNotLinked(ctx context.Context, p *pass, m IdentityMatch) (strin
 // has linked. left holds those for which Connect would return a refusal. The other errors are those
 // of Connect.
 func (e *Engine) LinkAccounts(ctx context.Context, k Key, owner, actor string, links []FoundLink) (linked []FoundLink, left []LeftOut, err error) {
-	for some := range slices.Chunk(links, linkedTogether) {
+	for len(links) > 0 {
 		err := e.withClaim(ctx, k, owner, func(r *run) error {
-			for _, l := range some {
+			for until := e.Now().Add(linkedFor); len(links) > 0; links = links[1:] {
+				if e.Now().After(until) {
+					return nil
+				}
+				l := links[0]
 				err := r.connectPair(ctx, actor, l.ObjectID, l.Account)
 				var no *refusal.Error
 				switch {

@@ -212,3 +212,31 @@ func TestNothingIsLeftOfAnErasedPerson(t *testing.T) {
 		}
 	})
 }
+
+// TestErasureKeepsWordsOfRollcall erases a person whose names are words that Rollcall itself stores.
+func TestErasureKeepsWordsOfRollcall(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		ctx := t.Context()
+		b := newBothEnds(t, db, site.Full, allActions)
+		eraser := &erasure.Eraser{Store: store.Erasures{DB: db}, Rosters: &roster.Rosters{Store: store.Rosters{DB: db}, Now: b.clock.now, NewID: b.newID}, Now: b.clock.now}
+		id := b.hire("x@contoso.com", "daily", "ready")
+		b.cycle()
+		b.scheduleDrift(provision.DriftDaily, provision.DriftReasserts)
+		if _, err := b.handle.SoftDelete(ctx, id, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		b.cycle()
+		b.hire("y@contoso.com", "Y", "Z")
+		p := b.keptPlan()
+		if _, err := eraser.FromDirectory(ctx, b.handle, id, "cli"); err != nil {
+			t.Fatal(err)
+		}
+		if s, err := b.store.DriftSchedule(ctx, b.key); err != nil || s.Every != provision.DriftDaily || s.Policy != provision.DriftReasserts {
+			t.Errorf("schedule %+v, %v", s, err)
+		}
+		if found, err := b.engine.FindPlan(ctx, b.key, p.ID); err != nil || found.State != provision.PlanReady {
+			t.Errorf("plan %+v, %v", found, err)
+		}
+	})
+}

@@ -746,6 +746,22 @@ func (j *Job) CheckDelete(actor string) error {
 	return nil
 }
 
+// CheckDeleteAll returns an *InputError if the actor may not delete a directory, because Second
+// approval is on for a job of the directory. See CheckDelete.
+func (j *Jobs) CheckDeleteAll(ctx context.Context, d SourceID, actor string) error {
+	jobs, err := j.List(ctx, d)
+	if err != nil {
+		return err
+	}
+	for i := range jobs {
+		if jobs[i].CheckDelete(actor) != nil {
+			name := cmp.Or(j.Applications.name(ctx, jobs[i].Key), jobs[i].Key.App)
+			return &InputError{Field: fieldSecondApproval, Text: "is on for " + name + ", so the directory can be deleted only on the server: with rollcall directory delete, or after rollcall app set --second-approval off"}
+		}
+	}
+	return nil
+}
+
 // change applies fn to the current job and saves the job together with an event. name is the name
 // of the event, and its text is the sentence that fn returns. If fn returns "", nothing is saved.
 // fn may run more than once, because another change may come in between.

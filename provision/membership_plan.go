@@ -193,11 +193,6 @@ func (s *memberSync) sendPlanned(ctx context.Context, members []string, adds boo
 			return err
 		}
 	}
-	if adds {
-		if err := r.changeNothing(func() error { return r.e.Store.RememberMembers(ctx, r.fence, s.group, members) }); err != nil {
-			return err
-		}
-	}
 	remembered, err := r.e.Store.MembershipsAmong(ctx, r.job.Key, s.group, members)
 	if err != nil {
 		return err
@@ -213,9 +208,12 @@ func (s *memberSync) sendPlanned(ctx context.Context, members []string, adds boo
 	if err != nil {
 		return fmt.Errorf("read the members of %s: %w", s.group, err)
 	}
+	if err := s.findLinks(ctx, members, found); err != nil {
+		return err
+	}
 	var changes []memberChange
 	for _, id := range members {
-		m := found[id] // a membership that is not remembered was never sent
+		m := found[id]
 		want := ""
 		if kind, in := among[id]; in && r.job.sendsMember(kind) {
 			want = m.Link.usableAccountID()
@@ -240,10 +238,59 @@ func (s *memberSync) sendPlanned(ctx context.Context, members []string, adds boo
 			s.planned.settle(id, adds, PlanSent, "") // a cycle has sent it in the meantime
 		}
 	}
+	if err := s.rememberAdded(ctx, changes); err != nil {
+		return err
+	}
 	for _, chunk := range s.chunks(changes, !adds) {
 		if err := s.sendChanges(chunk, !adds); err != nil || s.stopped() {
 			return err
 		}
 	}
 	return nil
+}
+
+// findLinks adds to found the members whose memberships are not remembered, with their links. They
+// were never sent.
+func (s *memberSync) findLinks(ctx context.Context, members []string, found map[string]Membership) error {
+	var unknown []string
+	for _, id := range members {
+		if _, known := found[id]; !known {
+			unknown = append(unknown, id)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil
+	}
+	links, err := s.l.r.e.Store.MemberLinks(ctx, s.l.r.job.Key, unknown)
+	if err != nil {
+		return err
+	}
+	for _, id := range unknown {
+		found[id] = Membership{Member: id, Link: links[id]}
+	}
+	return nil
+}
+
+// rememberAdded adds those of the changes to the job's memberships of the group that are not
+// remembered yet, and gives them their turns. Members that are left out stay unknown.
+func (s *memberSync) rememberAdded(ctx context.Context, changes []memberChange) error {
+	r := s.l.r
+	at := map[string]int{}
+	var fresh []string
+	for i, c := range changes {
+		if c.Turn == 0 {
+			fresh, at[c.Member] = append(fresh, c.Member), i
+		}
+	}
+	if len(fresh) == 0 {
+		return nil
+	}
+	if err := r.changeNothing(func() error { return r.e.Store.RememberMembers(ctx, r.fence, s.group, fresh) }); err != nil {
+		return err
+	}
+	remembered, err := r.e.Store.MembershipsAmong(ctx, r.job.Key, s.group, fresh)
+	for _, m := range remembered {
+		changes[at[m.Member]].Turn = m.Turn
+	}
+	return err
 }

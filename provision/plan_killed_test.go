@@ -13,7 +13,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/internal/storetest"
 	"github.com/rollcall-scim/rollcall/provision"
+	"github.com/rollcall-scim/rollcall/store"
 )
 
 // dyingStore is a store of a process that dies before it records what it has sent.
@@ -185,5 +187,74 @@ func TestTwoPeopleWithOneValueGetOneAccountAfterAPause(t *testing.T) {
 			return false
 		}
 		check(t, w)
+	})
+}
+
+// TestAPlannedDisableThatWasNotCarriedOut has the process die after a request that the application did
+// not carry out. The person comes back before the plan goes on. The plan does not say that it was
+// sent.
+func TestAPlannedDisableThatWasNotCarriedOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, off)
+	dying := &dyingStore{Store: w.store}
+	w.engine.Store = dying
+	w.people.put("lea", person("lea@contoso.com", "Lea", "Ver"))
+	first := w.keptPlan()
+	w.approvePlan(first)
+	w.applyPlan(first)
+	w.people.enable("lea", false)
+	p := w.keptPlan()
+	if p.Report.Disables != 1 {
+		t.Fatalf("the plan is %+v", p.Report)
+	}
+	w.approvePlan(p)
+	w.app.answer = func(rw http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodPatch {
+			refuse(rw, http.StatusServiceUnavailable, "", "Not now.")
+		}
+		return r.Method == http.MethodPatch
+	}
+	dying.dies.Store(true)
+	if _, _, err := w.engine.ApplyPlan(t.Context(), w.key, p.Hash, "test", "kim", nil); !errors.Is(err, errProcessDied) {
+		t.Fatalf("the first process ended with %v", err)
+	}
+	dying.dies.Store(false)
+	w.app.answer = nil
+	w.people.enable("lea", true)
+	w.clock.advance(time.Minute)
+	_, counts := w.applyPlan(p)
+	if row := w.plannedRows(p)["lea"]; row.Outcome != provision.PlanLeftOut || !strings.Contains(row.OutcomeText, "was not carried out") || counts.Sent != 0 || counts.LeftOut != 1 {
+		t.Errorf("counts %+v, the row is %+v", counts, row)
+	}
+	if active, _ := w.app.user("lea@contoso.com")["active"].(bool); !active {
+		t.Error("the account is blocked")
+	}
+}
+
+// TestTwoPlansAtOnce begins plans at the same time. One of them begins.
+func TestTwoPlansAtOnce(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		w := newWorldOn(t, db, off)
+		const calls = 8
+		var begun, refused atomic.Int64
+		var wg sync.WaitGroup
+		for range calls {
+			wg.Go(func() {
+				_, err := w.engine.BeginPlan(t.Context(), w.key, "sam")
+				switch {
+				case err == nil:
+					begun.Add(1)
+				case errors.As(err, new(*provision.InputError)):
+					refused.Add(1)
+				default:
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if begun.Load() != 1 || refused.Load() != calls-1 {
+			t.Errorf("%d plans were begun, %d refused", begun.Load(), refused.Load())
+		}
 	})
 }

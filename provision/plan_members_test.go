@@ -560,3 +560,30 @@ func TestNamesOfPlannedMembers(t *testing.T) {
 		t.Errorf("%d members have a name", named)
 	}
 }
+
+// TestAMemberThatIsLeftOutIsNotRemembered has a member leave before the plan that adds it is applied.
+// Nothing waits for the member afterwards.
+func TestAMemberThatIsLeftOutIsNotRemembered(t *testing.T) {
+	t.Parallel()
+	storetest.Each(t, func(t *testing.T, db *store.DB) {
+		g := newGroupWorldOn(t, db, off)
+		ada, bo, cy := g.hire("ada", true), g.hire("bo", true), g.hire("cy", true)
+		blue := g.group("Team Blue", ada)
+		first := g.keptPlan()
+		g.approvePlan(first)
+		g.applyPlan(first)
+		g.expect("Team Blue: ada")
+		g.join(blue, bo, cy)
+		p := g.keptPlan()
+		g.approvePlan(p)
+		g.leave(blue, bo)
+		if _, counts := g.applyPlan(p); counts.MembersSent != 1 || counts.MembersLeftOut != 1 {
+			t.Errorf("applied %+v", counts)
+		}
+		g.expect("Team Blue: ada cy")
+		todo, err := g.store.Memberships(t.Context(), g.key, blue, 10)
+		if err != nil || len(todo.Open) != 0 {
+			t.Errorf("open memberships %+v, %v", todo.Open, err)
+		}
+	})
+}

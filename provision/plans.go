@@ -52,7 +52,17 @@ func (e *Engine) beginPlan(ctx context.Context, k Key, actor string, undo *Undo)
 	}
 	now := e.Now()
 	p := StoredPlan{Key: k, ID: e.NewID(), State: PlanMaking, MadeBy: actor, MadeByID: operatorID(ctx, actor), Started: now, Alive: now, Settings: job.settingsOfPlans(), Undo: undo, Report: PlanReport{Notes: []string{}}}
-	return p, e.Plans.StartPlan(ctx, p)
+	err = e.Plans.StartPlan(ctx, p)
+	if errors.Is(err, ErrChanged) {
+		err = &InputError{Field: "Plan", Text: "cannot be made now: another plan has just been begun; wait for it, or cancel it"}
+	}
+	return p, err
+}
+
+// IsBusy reports whether the plan is being made or applied, so that no other plan of the job can be
+// made. A plan that was not saved for some time is not being made any more.
+func (p *StoredPlan) IsBusy(now time.Time) bool {
+	return p.State == PlanApplying || p.State == PlanMaking && now.Sub(p.Alive) <= planStaleAfter
 }
 
 // FillPlan fills a plan that BeginPlan has added. It evaluates the objects that the next cycle
@@ -702,6 +712,11 @@ func (e *Engine) ApplyPlan(ctx context.Context, k Key, hash, owner, actor string
 	p.State, p.Applied = PlanApplied, e.Now()
 	words := fmt.Sprintf("Plan %s was applied: %s.", p.Short(), counts.words())
 	err = e.Plans.ChangePlan(ctx, p, []PlanState{PlanApplying}, e.planEvent(ctx, p, event.ProvisioningPlanApplied, actor, words))
+	if errors.Is(err, ErrChanged) { // another call, which applied the plan too, may have ended first
+		if now, finding := e.FindPlan(ctx, k, p.ID); finding == nil && now.State == PlanApplied {
+			return now, counts, nil
+		}
+	}
 	return p, counts, err
 }
 
@@ -822,6 +837,24 @@ func (x *ExpectedOperation) finishesEarlierWork(w *work) bool {
 	return x.Plan != "" && !x.Planned.Follows && (w.findsCreated() || (w.known.Op != nil || w.doubted) && !requests(w.decision))
 }
 
+// wasNotCarriedOut reports whether an operation of the plan may have been sent, and the account as it
+// was read now shows that it was not carried out: a value differs from the planned one.
+func (x *ExpectedOperation) wasNotCarriedOut(w *work) bool {
+	if w.current == nil || x.Planned.Action != Update && x.Planned.Action != Disable || requests(w.decision) {
+		return false
+	}
+	for _, c := range x.Planned.Changes {
+		row := w.m.row(c.Path)
+		if row == nil || isReference(c) || isPassword(c.Path) {
+			continue
+		}
+		if want, ok := row.toAttributeForm(c.New); ok && !row.agreesWithLedger(toLedgerValue(row.valueIn(w.current)), toLedgerValue(want)) {
+			return true
+		}
+	}
+	return false
+}
+
 // findsCreated reports whether the account of a create of unknown outcome was found and has to be
 // linked.
 func (w *work) findsCreated() bool {
@@ -927,6 +960,8 @@ func (o *Outcome) settlePlanned(x *ExpectedOperation, w *work) {
 	switch te := w.problem(); {
 	case te != nil:
 		o.Planned.Result, o.Planned.Reason = PlanFailed, te.Detail
+	case x.finishesEarlierWork(w) && o.Postpone.IsZero() && x.wasNotCarriedOut(w):
+		o.Planned.Result, o.Planned.Reason = PlanLeftOut, "It was not carried out, and nothing has to be sent any more: the person or the account changed after the plan was made."
 	case x.isReached(w), x.finishesEarlierWork(w) && o.Postpone.IsZero():
 	case !isDone(w.result):
 		o.Planned.Result, o.Planned.Reason = PlanDue, o.WaitReason

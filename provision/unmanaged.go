@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -346,7 +347,7 @@ func (r *run) otherAdministrator(ctx context.Context, p *pass, d *disabling) (ta
 			return "", asTargetError(err)
 		}
 		for _, a := range page {
-			if d.chosen[a.ID] || !a.isAdministrator() {
+			if d.chosen[a.ID] || !a.isSurelyAdministrator() {
 				continue
 			}
 			is, te := p.isActiveAdministrator(ctx, a.ID)
@@ -376,10 +377,40 @@ func (p *pass) isActiveAdministrator(ctx context.Context, targetID string) (bool
 		return false, te
 	}
 	a := p.m.foundAccount(o)
-	return a.isAdministrator() && a.Active != nil && *a.Active, nil
+	return a.isSurelyAdministrator() && a.Active != nil && *a.Active, nil
 }
 
-// isAdministrator reports whether a role of the account has a name that administrators have.
+// isSurelyAdministrator reports whether a role of the account is an administrator's for sure: one of
+// its words is admin or administrator, or the role is owner, root or superuser. Roles such as
+// "Administrative staff" and "Non-admin" are not.
+func (a FoundAccount) isSurelyAdministrator() bool {
+	return slices.ContainsFunc(a.Roles, func(role string) bool {
+		words := wordsOfRole(role)
+		if slices.ContainsFunc(words, func(word string) bool { return slices.Contains([]string{"no", "non", "not", "ex", "former"}, word) }) {
+			return false
+		}
+		return slices.ContainsFunc(words, func(word string) bool { return slices.Contains([]string{"admin", "admins", "administrator", "administrators"}, word) }) ||
+			slices.Contains([]string{"owner", "root", "superuser", "sysadmin", "superadmin"}, scim.Fold(role))
+	})
+}
+
+// wordsOfRole returns the words of a role's name, folded. A capital letter after a small one begins a
+// word, as in SiteAdmin.
+func wordsOfRole(role string) []string {
+	var b strings.Builder
+	before := ' '
+	for _, c := range role {
+		if unicode.IsUpper(c) && unicode.IsLower(before) {
+			b.WriteRune(' ')
+		}
+		b.WriteRune(c)
+		before = c
+	}
+	return strings.FieldsFunc(scim.Fold(b.String()), func(c rune) bool { return !unicode.IsLetter(c) })
+}
+
+// isAdministrator reports whether a role of the account has a name that administrators may have. It
+// is true too often rather than too seldom.
 func (a FoundAccount) isAdministrator() bool {
 	return slices.ContainsFunc(a.Roles, func(role string) bool {
 		role = scim.Fold(role)

@@ -1,10 +1,12 @@
 package provision_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -362,5 +364,46 @@ func TestDisableLeavesAccountsOfNewcomers(t *testing.T) {
 		if isActive(t, w, name) != active {
 			t.Errorf("%s is active: %v", name, !active)
 		}
+	}
+}
+
+// countedLeases counts how many times the job was claimed.
+type countedLeases struct {
+	provision.Leases
+	claims atomic.Int64
+}
+
+func (l *countedLeases) Claim(ctx context.Context, kind, key, owner string, length time.Duration) (int64, error) {
+	if kind == provision.LeaseKind {
+		l.claims.Add(1)
+	}
+	return l.Leases.Claim(ctx, kind, key, owner, length)
+}
+
+// TestLinksAtASlowApplication links accounts at an application that takes long to show one. The job
+// is claimed anew now and then, so that other work goes on and the claim does not end.
+func TestLinksAtASlowApplication(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	leases := &countedLeases{Leases: w.engine.Leases}
+	w.engine.Leases = leases
+	var links []provision.FoundLink
+	for i := range 9 {
+		name := fmt.Sprintf("p%d", i)
+		w.people.put(name, person(name+"@contoso.com", "P", name))
+		links = append(links, provision.FoundLink{Account: w.app.add(account(name + "@contoso.com")), Name: name, ObjectID: name, User: name})
+	}
+	w.app.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.HasPrefix(r.URL.Path, "/scim/v2/Users/") {
+			w.clock.advance(2 * time.Second)
+		}
+		return false
+	}
+	linked, left, err := w.engine.LinkAccounts(t.Context(), w.key, "test", "kim", links)
+	if err != nil || len(linked) != len(links) || len(left) != 0 {
+		t.Errorf("linked %d, left out %v, %v", len(linked), left, err)
+	}
+	if n := leases.claims.Load(); n < 3 {
+		t.Errorf("the job was claimed %d times", n)
 	}
 }

@@ -14,16 +14,27 @@ import (
 )
 
 // StartPlan adds a plan. It removes plans of the job that have expired, and the oldest plans if the
-// job has more than provision.KeptPlans. Plans that are approved or being applied stay.
+// job has more than provision.KeptPlans. Plans that are approved or being applied stay. It returns
+// provision.ErrChanged if another plan is being made or applied.
 func (s Provisioning) StartPlan(ctx context.Context, p provision.StoredPlan) error {
 	if err := s.emptyOldPlans(ctx, p); err != nil {
 		return err
 	}
 	return s.change(ctx, p.Key, func(tx *sqldb.Tx) error {
 		t := jobTx{tx: tx, directory: string(p.Key.Directory), app: p.Key.App}
+		// Lock the job, so that two plans do not begin at once.
+		if _, err := collect(ctx, tx, scanText, `
+			select mode
+			from job
+			where directory = $1 and app = $2`+tx.ForUpdate(), t.directory, t.app); err != nil {
+			return err
+		}
 		old, err := t.listPlans(ctx)
 		if err != nil {
 			return err
+		}
+		if slices.ContainsFunc(old, func(one provision.StoredPlan) bool { return one.IsBusy(p.Started) }) {
+			return provision.ErrChanged
 		}
 		for _, one := range oldPlans(old, p.Started) {
 			for _, statement := range []string{

@@ -184,27 +184,15 @@ something to do.`,
 			if err != nil {
 				return err
 			}
-			rows, err := s.engine.PlannedRows(cmd.Context(), p, provision.PlanFilter{All: all, After: after, Limit: limit + 1})
+			last, more, err := c.printPlannedRows(cmd.Context(), s, p, provision.PlanFilter{All: all, After: after}, limit)
 			if err != nil {
 				return err
 			}
-			more := len(rows) > limit
-			rows = rows[:min(len(rows), limit)]
 			counts, err := s.engine.PlanCounts(cmd.Context(), p)
 			if err != nil {
 				return err
 			}
 			kept := newKeptPlanJSON(p, counts)
-			for _, row := range rows {
-				if c.json {
-					err = c.printLine(row)
-				} else {
-					err = c.printPlannedRow(row)
-				}
-				if err != nil {
-					return err
-				}
-			}
 			if c.json {
 				err = c.printLine(kept)
 			} else {
@@ -213,7 +201,7 @@ something to do.`,
 					fmt.Fprintf(w, "Note: %s\n", oneLine(note))
 				}
 				if more {
-					fmt.Fprintf(w, "More: add --after %d\n", rows[len(rows)-1].Number)
+					fmt.Fprintf(w, "More: add --after %d\n", last)
 				}
 				c.printKeptPlan(w, kept)
 			}
@@ -227,6 +215,37 @@ something to do.`,
 	cmd.Flags().IntVar(&limit, "limit", 1000, "how many people")
 	cmd.Flags().IntVar(&after, "after", 0, "continue after this number, as the page before names it")
 	return cmd
+}
+
+// shownTogether is how many objects of a plan are read at once. Each of them may be a group with many
+// members, whose names are read, too.
+const shownTogether = 20
+
+// printPlannedRows prints up to limit objects of a saved plan, page by page. It returns the number of
+// the last one, and whether there are more.
+func (c *command) printPlannedRows(ctx context.Context, s *services, p provision.StoredPlan, f provision.PlanFilter, limit int) (last int, more bool, err error) {
+	for last = f.After; ; f.After = last {
+		f.Limit = min(limit, shownTogether) + 1
+		rows, err := s.engine.PlannedRows(ctx, p, f)
+		if err != nil {
+			return last, false, err
+		}
+		more = len(rows) == f.Limit
+		for _, row := range rows[:min(len(rows), f.Limit-1)] {
+			print := c.printPlannedRow
+			if c.json {
+				print = func(row provision.PlannedRow) error { return c.printLine(row) }
+			}
+			if err := print(row); err != nil {
+				return last, false, err
+			}
+			last = row.Number
+			limit--
+		}
+		if !more || limit <= 0 {
+			return last, more, nil
+		}
+	}
 }
 
 // printPlannedRow prints one object of a saved plan, and the outcome of the object's operation.

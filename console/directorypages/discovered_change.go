@@ -5,7 +5,6 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
-	"strconv"
 
 	"github.com/rollcall-scim/rollcall/console"
 	"github.com/rollcall-scim/rollcall/internal/phrase"
@@ -86,7 +85,7 @@ func (p *Pages) linkDiscovered(w http.ResponseWriter, r *http.Request, v *appVis
 		return p.refuseLinks(w, r, v, kind, err)
 	case len(links) == 0:
 		return p.Console.Redirect(w, r, v.discoveredListURL(kind), console.Notice{Tone: console.ToneInfo, Title: "No " + noun + " was linked.", Text: leftOutText(left)})
-	case !console.ConfirmsNumber(r, len(links)):
+	case r.PostForm.Get("pairs") != provision.HashLinks(links): // the pairs may have changed since the question
 		return p.askLinkDiscovered(w, r, v, kind, accounts, links, left)
 	}
 	linked, failed, err := p.Engine.LinkAccounts(r.Context(), v.jobKey(), p.Owner, v.actorLabel(), links)
@@ -133,7 +132,7 @@ func (p *Pages) askLinkDiscovered(w http.ResponseWriter, r *http.Request, v *app
 	count := countDiscovered(kind, len(links))
 	pg := console.ConfirmPage{
 		Page: v.page, FormURL: v.discoveredURL() + "/change", CancelURL: v.discoveredListURL(kind), Button: "Link " + count,
-		Fields: []console.HiddenField{{Name: "change", Value: "link"}, {Name: "sure", Value: strconv.Itoa(len(links))}},
+		Fields: []console.HiddenField{{Name: "change", Value: "link"}, {Name: "pairs", Value: provision.HashLinks(links)}},
 		Undo:   "The next cycle gives these accounts the values of the directory. Until then, forget a connection on the page Connections.",
 	}
 	if kind == provision.GroupKind {

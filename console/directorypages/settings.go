@@ -270,7 +270,21 @@ func (p *Pages) newDeleteDirectoryPage(ctx context.Context, v *directoryVisit) (
 	return pg, nil
 }
 
+// refuseDeleteDirectory leads back to the settings, with the reason, if only the command line may
+// delete the directory.
+func (p *Pages) refuseDeleteDirectory(w http.ResponseWriter, r *http.Request, v *directoryVisit) (refused bool, err error) {
+	err = p.Jobs.CheckDeleteAll(r.Context(), provision.SourceID(v.Directory.ID), v.actorLabel())
+	var input *provision.InputError
+	if errors.As(err, &input) {
+		return true, p.Console.Redirect(w, r, v.url("settings"), console.Notice{Tone: console.ToneWarning, Title: "Nothing was deleted.", Text: console.AsSentence(input.Field + " " + input.Text)})
+	}
+	return false, err
+}
+
 func (p *Pages) askDeleteDirectory(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	if refused, err := p.refuseDeleteDirectory(w, r, v); refused || err != nil {
+		return err
+	}
 	pg, err := p.newDeleteDirectoryPage(r.Context(), v)
 	if err != nil {
 		return err
@@ -279,6 +293,9 @@ func (p *Pages) askDeleteDirectory(w http.ResponseWriter, r *http.Request, v *di
 }
 
 func (p *Pages) deleteDirectory(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
+	if refused, err := p.refuseDeleteDirectory(w, r, v); refused || err != nil {
+		return err
+	}
 	pg, err := p.newDeleteDirectoryPage(r.Context(), v)
 	if err != nil {
 		return err

@@ -10,7 +10,7 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// view says how an answer shows the resources of one type: which attributes it includes.
+// view says which attributes of resources of one type an answer includes.
 type view struct {
 	exchange     *exchange
 	resourceType *scim.ResourceType
@@ -28,8 +28,8 @@ type view struct {
 // kind returns the name of the resource type that the view shows, such as "User".
 func (v view) kind() scim.TypeName { return v.resourceType.ID }
 
-// viewFromQuery returns the view that the query string of a request about one resource asks for. It
-// must be called before any change, so that a request with an error in its query changes nothing.
+// viewFromQuery returns the view for a request about one resource, from its query string. It must
+// be called before any change, so that a request with an error in its query changes nothing.
 func (x *exchange) viewFromQuery() (view, error) {
 	q, err := parseQuery(x.place.query)
 	if err != nil {
@@ -39,7 +39,8 @@ func (x *exchange) viewFromQuery() (view, error) {
 	return x.viewOf(x.resourceType, q)
 }
 
-// viewOf returns the view of one resource type that a query asks for.
+// viewOf returns the view of resources of one type for a query with the parameters attributes and
+// excludedAttributes.
 func (x *exchange) viewOf(rt *scim.ResourceType, q query) (view, error) {
 	show, err := scim.ParseProjection(rt, q.attributes, q.excludedAttributes)
 	if err != nil {
@@ -68,8 +69,8 @@ func (v view) answerWithResource(status int, doc roster.Document) (answer, error
 	return v.answerWithGroups(status, doc, groups)
 }
 
-// answerWithGroups is answerWithResource for callers that have already read the groups. groups has
-// the groups of each user by the user's id.
+// answerWithGroups is like answerWithResource, for callers that have already read the groups.
+// groups has the groups of each user by the user's id.
 func (v view) answerWithGroups(status int, doc roster.Document, groups map[string][]roster.Membership) (answer, error) {
 	rendered, err := v.renderWithGroups(groups, doc)
 	if err != nil {
@@ -177,6 +178,7 @@ type listing struct {
 	hasMembers                 bool // whether entries has a group whose members are shown
 }
 
+// listEntry is one resource of a listing.
 type listEntry struct {
 	view     view
 	doc      roster.Document
@@ -185,6 +187,7 @@ type listEntry struct {
 	groups map[string][]roster.Membership // the groups of the users on the page, by the user's id; nil if they are not shown
 }
 
+// add adds resources of one type to the listing.
 func (l *listing) add(v view, docs ...roster.Document) {
 	l.hasMembers = l.hasMembers || v.showsMembers && len(docs) > 0
 	for _, doc := range docs {
@@ -213,6 +216,7 @@ func (l *listing) readGroups() error {
 	return nil
 }
 
+// render sets e.rendered.
 func (e *listEntry) render() error {
 	rendered, err := e.view.renderWithGroups(e.groups, e.doc)
 	if err == nil {
@@ -265,10 +269,11 @@ func (x *exchange) renderListing(l listing) (answer, error) {
 	}}, nil
 }
 
-// entryBytes is the room that the buffer must have for what the answer adds to a stored document.
-// The answer usually adds less.
+// entryBytes is how much free space the buffer must have for the JSON that the answer adds to a
+// stored document. The answer usually adds less.
 const entryBytes = 1 << 10
 
+// write writes the resource in the form that the answer shows.
 func (e listEntry) write(w *bufio.Writer) error {
 	if e.rendered == nil && !e.view.showsMembers {
 		if w.Available() < len(e.doc.JSON)+entryBytes {

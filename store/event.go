@@ -30,7 +30,7 @@ const eventColumns = "tx, seq, time, scope_kind, scope_id, name, actor, subject,
 // appendEvent writes an event in the same transaction as the change that it describes. Every event
 // is written by this function.
 func appendEvent(ctx context.Context, tx *sqldb.Tx, e event.Event) error {
-	e.Attribute(ctx)
+	e.FillFrom(ctx)
 	at := e.Time
 	if at.IsZero() {
 		at = tx.Now()
@@ -188,17 +188,17 @@ const rareEvents = "name not in ('user.created', 'user.updated', 'group.created'
 // because their many events would make every SCIM request slower.
 const knownActors = "actor_kind not in ('', 'token', 'system')"
 
-// Slice implements event.Trail. Events of one site, one directory or the installation are in commit
-// order. Results for several scopes are in the order in which the events were written, which is
-// nearly always the same.
-func (s Events) Slice(ctx context.Context, q event.Slice) (events []event.Event, err error) {
+// Select implements event.Trail. Events of one site, one directory or the installation are in
+// commit order. Results for several scopes are in the order in which the events were written, which
+// is nearly always the same.
+func (s Events) Select(ctx context.Context, q event.Selection) (events []event.Event, err error) {
 	names := q.Names
 	if len(names) == 0 || slices.ContainsFunc(names, func(name string) bool { return !isRareEvent(name) }) || q.Actor != "" || q.Subject != "" && q.Scope.IsSingle() {
 		names = []string{""}
 	}
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		for _, name := range names {
-			text, args := sliceQuery(q, name)
+			text, args := selectionQuery(q, name)
 			found, err := collect(ctx, tx, scanEvent, text, args...)
 			if err != nil {
 				return err
@@ -210,12 +210,12 @@ func (s Events) Slice(ctx context.Context, q event.Slice) (events []event.Event,
 	if err != nil || len(names) == 1 {
 		return events, err
 	}
-	slices.SortFunc(events, func(a, b event.Event) int { return sliceOrder(q, a, b) })
+	slices.SortFunc(events, func(a, b event.Event) int { return selectionOrder(q, a, b) })
 	return events[:min(len(events), q.Limit)], nil
 }
 
-// sliceOrder compares two events for the order in which Slice returns them.
-func sliceOrder(q event.Slice, a, b event.Event) int {
+// selectionOrder compares two events for the order in which Select returns them.
+func selectionOrder(q event.Selection, a, b event.Event) int {
 	order := cmp.Compare(a.Position.Seq, b.Position.Seq)
 	if q.Scope.IsSingle() {
 		order = cmp.Or(cmp.Compare(a.Position.Tx, b.Position.Tx), order)
@@ -230,11 +230,11 @@ func isRareEvent(name string) bool {
 	return !strings.Contains(rareEvents, "'"+name+"'")
 }
 
-// sliceQuery returns the statement that reads a slice of the audit trail. If name is not empty, the
-// slice has only events with that name. The statement reads only the rows that it returns, because
-// an index gives them in order. Only a slice for one kind of scope reads and filters the rows of
-// all scopes.
-func sliceQuery(q event.Slice, name string) (string, []any) {
+// selectionQuery returns the statement that reads a selection of the audit trail. If name is not
+// empty, the statement returns only events with that name. It reads only the rows that it returns,
+// because an index gives them in order. Only a selection for one kind of scope reads and filters
+// the rows of all scopes.
+func selectionQuery(q event.Selection, name string) (string, []any) {
 	var where []string
 	var args []any
 	arg := func(v any) string {
@@ -257,7 +257,7 @@ func sliceQuery(q event.Slice, name string) (string, []any) {
 		}
 	}
 	sign, order := "<", "desc"
-	place := q.Place
+	place := q.Start
 	switch {
 	case q.Newer:
 		sign, order = ">", "asc"
@@ -284,9 +284,9 @@ func (s Events) KnowsActor(ctx context.Context, id string) (known bool, err erro
 	return known, err
 }
 
-// PlaceOf implements event.Trail. It finds the position that belongs to a time by a binary search
-// on the primary key, so that times need no index.
-func (s Events) PlaceOf(ctx context.Context, t time.Time) (at event.Position, err error) {
+// PositionAt implements event.Trail. It finds the position that belongs to a time by a binary
+// search on the primary key, so that times need no index.
+func (s Events) PositionAt(ctx context.Context, t time.Time) (at event.Position, err error) {
 	type place struct {
 		event.Position
 		time int64

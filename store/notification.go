@@ -38,7 +38,7 @@ func scanRecipient(row scanner) (r notification.Recipient, err error) {
 // queueNotifications stores a message for each recipient that wants to know of an event, in the
 // event's own transaction.
 func queueNotifications(ctx context.Context, tx *sqldb.Tx, e event.Event, at time.Time) error {
-	if !notification.IsTold(e.Name) || e.Scope.Kind != event.KindDirectory {
+	if !notification.HasMail(e.Name) || e.Scope.Kind != event.KindDirectory {
 		return nil
 	}
 	about := ""

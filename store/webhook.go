@@ -142,7 +142,7 @@ func (s Notifications) AllWebhooks(ctx context.Context) (all []notification.Webh
 	return all, err
 }
 
-// AddWebhook stores a webhook and appends the event. It returns notification.ErrManyWebhooks,
+// AddWebhook stores a webhook and appends the event. It returns notification.ErrTooManyWebhooks,
 // notification.ErrFormUsed or refusal.NotFound.
 func (s Notifications) AddWebhook(ctx context.Context, w notification.Webhook, limit int, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
@@ -165,7 +165,7 @@ func (s Notifications) AddWebhook(ctx context.Context, w notification.Webhook, l
 			}
 		}
 		if len(all) >= limit {
-			return notification.ErrManyWebhooks
+			return notification.ErrTooManyWebhooks
 		}
 		if err := tx.Send(ctx, `
 			insert into webhook (directory, application, id, url, description, topics, added_by, added, secret, old_secret, old_until, form, disabled, stopped, last_sent, failing, error)

@@ -332,7 +332,7 @@ func (p *Pages) changeDiscovered(w http.ResponseWriter, r *http.Request, v *appV
 	return p.Console.Redirect(w, r, v.discoveredURL(), console.DoneNotice(console.PluralForms(n, "user was", "users were")+" assigned. The next discovery shows it."))
 }
 
-// leftOut says which accounts an assignment leaves out.
+// leftOut is the end of a sentence that says why an assignment leaves out some accounts.
 const leftOut = "are ambiguous or marked Keep, do not belong to unassigned users, are disabled and were managed by provisioning before, or their users were deleted"
 
 // askAssignDiscovered asks whether to assign the users of accounts.

@@ -233,8 +233,8 @@ func (c *pacer) waitForTurn(ctx context.Context, kind Request, lane Lane) error 
 	waits := slices.Contains(c.waiting, w)
 	c.mu.Unlock()
 	if waits {
-		c.notifyMoved()
-		defer c.notifyMoved()
+		c.notifyWaitChange()
+		defer c.notifyWaitChange()
 	}
 	self := c.goroutines.self()
 	select {
@@ -255,7 +255,7 @@ func (c *pacer) waitForTurn(ctx context.Context, kind Request, lane Lane) error 
 	return nil
 }
 
-func (c *pacer) notifyMoved() {
+func (c *pacer) notifyWaitChange() {
 	if c.onWaitChange != nil {
 		c.onWaitChange()
 	}

@@ -291,8 +291,8 @@ func lastSeenText(person roster.Person, now time.Time) string {
 	return "Last sign-in " + console.RelativeTime(person.LastSignIn, now) + "."
 }
 
-// whoSetText says when a value was set and by whom, such as "set 2 days ago by cli". It returns "" if
-// that is not known.
+// whoSetText says when and by which actor a value was set, such as "set 2 days ago by cli". It
+// returns "" if that is not known.
 func whoSetText(s roster.Stamp, now time.Time) string {
 	if s.Time.IsZero() {
 		return ""

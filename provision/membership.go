@@ -595,6 +595,8 @@ func (l *pipeline) membersAtOnce() int {
 	return l.r.e.membersPage()
 }
 
+// removesByFilter reports whether a request to remove members names them in filters of the path and
+// not in its value.
 func (r *run) removesByFilter() bool {
 	return r.target.Dialect().Removal == RemoveByFilter || sendsCompliantly(r.job.TenantURL)
 }
@@ -1336,6 +1338,7 @@ func (s *memberSync) escrowOfRefused(n int) *Escrow {
 	return e
 }
 
+// name returns the name of the group for messages; if it is not known, the group's object id.
 func (s *memberSync) name() string {
 	if s.link.Name != "" {
 		return s.link.Name

@@ -32,6 +32,7 @@ const groupKind = "group "
 // ofGroups returns the kind for the same requests about groups.
 func (q Request) ofGroups() Request { return groupKind + q }
 
+// plural returns the words for several requests of this kind.
 func (q Request) plural() string {
 	if of, groups := strings.CutPrefix(string(q), groupKind); groups {
 		return Request(of).plural() + " of groups"
@@ -551,6 +552,8 @@ type pacedTarget struct {
 	groups bool // whether the requests are about groups
 }
 
+// do waits until the pacer allows a request of this kind, and sends it. If the target throttles the
+// request and the pacer asks for another attempt, do sends it again.
 func (t pacedTarget) do(ctx context.Context, kind Request, send func() error) error {
 	r, beforeKind := requestOf(ctx), kind
 	if t.groups {

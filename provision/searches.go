@@ -46,6 +46,8 @@ func (t ConnectionTest) GroupNotes() []string {
 	return groupNotes(t.Groups)
 }
 
+// groupNotes returns sentences for people about searches for groups that do not work as they
+// should.
 func groupNotes(all []Searchable) []string {
 	var notes []string
 	for _, one := range all {

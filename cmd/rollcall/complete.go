@@ -288,9 +288,9 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 	case want == "VERSION":
 		names, err = s.versionNames(ctx, args[0], args[1])
 	case want == "HASH" || want == "--plan":
-		names, err = s.planNames(ctx, args[0], args[1])
+		names, err = s.planIDs(ctx, args[0], args[1])
 	case want == "CAUSE":
-		names, err = s.causeNames(ctx, args[0], args[1])
+		names, err = s.causeIDs(ctx, args[0], args[1])
 	case want == "MEMBER":
 		if names, err = s.userNames(ctx, cmd, args, start); err == nil {
 			var groups []string
@@ -340,6 +340,7 @@ func (c *command) storedCompletion(ctx context.Context, cmd *cobra.Command, args
 	return completion{names: names}
 }
 
+// directoryNames returns the names of all directories.
 func (s *services) directoryNames(ctx context.Context) (names []string, err error) {
 	all, err := s.directories.List(ctx)
 	for _, d := range all {
@@ -482,8 +483,8 @@ func (s *services) jobOf(ctx context.Context, directoryName, appName string) (pr
 	return s.jobs.Get(ctx, jobKey(h, app))
 }
 
-// planNames returns the ids of an application's saved plans.
-func (s *services) planNames(ctx context.Context, directoryName, appName string) ([]string, error) {
+// planIDs returns the ids of an application's saved plans.
+func (s *services) planIDs(ctx context.Context, directoryName, appName string) ([]string, error) {
 	job, err := s.jobOf(ctx, directoryName, appName)
 	if err != nil {
 		return nil, err

@@ -236,8 +236,8 @@ func (c *command) noteHeld(ctx context.Context, s *services, h *directory.Handle
 	return true, nil
 }
 
-// causeNames returns the ids of the causes that hold operations.
-func (s *services) causeNames(ctx context.Context, directoryName, appName string) (names []string, err error) {
+// causeIDs returns the ids of the causes that hold operations.
+func (s *services) causeIDs(ctx context.Context, directoryName, appName string) (names []string, err error) {
 	h, err := s.directories.OpenNamed(ctx, directoryName)
 	if err != nil {
 		return nil, err

@@ -1,5 +1,5 @@
-// Package pace splits long work into slices, with a pause after each slice. So other work waits for
-// one slice at most.
+// Package pace splits long work on many rows into slices, with a pause after each slice. A slice is
+// the work on some of the rows. Other work waits for one slice at most.
 package pace
 
 import (
@@ -10,7 +10,7 @@ import (
 
 const (
 	firstRows     = 50                     // the number of rows of the first slice
-	maxShortening = 4                      // while other work waits, slices get shorter, but not shorter than Aim divided by this number
+	maxShortening = 4                      // if other work waits, slices get shorter, down to Aim divided by this number
 	maxRows       = 2_000                  // the largest number of rows of a slice
 	maxPause      = 200 * time.Millisecond // the longest pause
 )
@@ -41,8 +41,8 @@ func (p *Pacer) Rows() int {
 	return p.rows
 }
 
-// RecordTime records how long a slice has kept other work waiting. It adjusts the number of rows of
-// the next slice to that time.
+// RecordTime records the time that a slice took, or the part of that time in which other work had
+// to wait for the slice. It adjusts the number of rows of the next slice to that time.
 func (p *Pacer) RecordTime(d time.Duration) {
 	switch rows, length := p.Rows(), p.Length(); {
 	case d < length/2:
@@ -54,7 +54,7 @@ func (p *Pacer) RecordTime(d time.Duration) {
 	}
 }
 
-// Length returns how long the next slice should take.
+// Length returns how long the next slice should take. This is a duration, not a number of rows.
 func (p *Pacer) Length() time.Duration {
 	if p.length == 0 {
 		p.length = p.Aim

@@ -12,23 +12,24 @@ import (
 const maxSources = 10_000
 
 // Throttle limits how often each source may do something: a number of times at once, and after that
-// once per period. A source is a string such as a network address. Each process has its own counts.
+// once in each period. A source is a string such as a network address. Each process has its own
+// counts.
 type Throttle struct {
-	atOnce int           // how often a source may do something without waiting
+	atOnce int           // how many times a source may do something without waiting
 	period time.Duration // how long the source waits before each further time
 
-	mu      sync.Mutex
+	mu      sync.Mutex           // guards sources
 	sources map[string]time.Time // for each source, the time at which it may use its whole limit again
 }
 
 // NewThrottle returns a Throttle that lets a source do something atOnce times at once, and after
-// that once per period.
+// that once in each period.
 func NewThrottle(atOnce int, period time.Duration) *Throttle {
 	return &Throttle{atOnce: atOnce, period: period}
 }
 
-// NewFailureThrottle returns a Throttle for failed sign-ins. Do not count successful sign-ins, so
-// that a company behind one address is not slowed down.
+// NewFailureThrottle returns a Throttle for failed sign-ins. The caller must not count successful
+// sign-ins, so that a company whose people share one address is not slowed down.
 func NewFailureThrottle() *Throttle { return NewThrottle(20, 15*time.Second) }
 
 // Wait returns how long the source must wait, or 0 if it may go on.

@@ -1,6 +1,6 @@
-// Command interop has two parts. It provisions one directory into servers that other projects wrote,
-// and compares the servers' users and groups with the values that the mappings give. And it signs
-// people in at Rollcall sites, through identity providers that other projects wrote.
+// Command interop has two parts. It provisions one directory into servers that other projects
+// wrote, and compares the servers' users and groups with the values that the mappings give. And it
+// signs people in at Rollcall sites, through identity providers that other projects wrote.
 //
 //	company (the expectation) ──┐ seeded steps: each changes the company
 //	                            ├─ and, by a command of the real binary, the directory
@@ -13,7 +13,9 @@
 //	                            ▼
 //	compare: pages of /Users and /Groups against the company; the log must name each difference
 //
-// On each day of the month, the command plays some steps and then provisions each application once.
+// A target is a server into which the command provisions. A step is one change of the company, such
+// as a hire or a new group. A month is the sequence of all steps, split into days. On each day, the
+// command plays (carries out) some steps and then provisions each application once.
 // It approves everything that is on hold, as an administrator would. At the end it provisions each
 // application again. This last run must send nothing but the search that begins a cycle.
 //

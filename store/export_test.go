@@ -214,3 +214,15 @@ func MigrateTo(ctx context.Context, url string, version int) error {
 	}
 	return errors.Join(db.Migrate(ctx), db.Close())
 }
+
+// PlanOfExpectedOperation returns SQLite's plan for the query of Provisioning.ExpectedOperation.
+func PlanOfExpectedOperation(ctx context.Context, db *DB) (lines []string, err error) {
+	err = db.Read(ctx, func(tx *sqldb.Tx) error {
+		lines, err = collect(ctx, tx, func(row scanner) (line string, err error) {
+			var number, parent, unused int
+			return line, row.Scan(&number, &parent, &unused, &line)
+		}, `explain query plan `+expectedOperation, "directory", "app", "object")
+		return err
+	})
+	return lines, err
+}

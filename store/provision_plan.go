@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
@@ -572,6 +573,17 @@ func (s Provisioning) DemandPlanned(ctx context.Context, k provision.Key, plan s
 	return last, err
 }
 
+// expectedOperation is the SQL query of ExpectedOperation. The index of the rows with references
+// serves only a query that names their lane in its text.
+var expectedOperation = `
+	select o.plan, o.fingerprint, o.bare, p.reads, p.undo, o.planned, coalesce(f.planned, '')
+	from job_plan_object o
+	join job_plan p on p.directory = o.directory and p.app = o.app and p.id = o.plan
+	left join job_plan_object f on f.directory = o.directory and f.app = o.app and f.plan = o.plan and f.object_id = o.object_id
+		and f.lane = ` + strconv.Itoa(int(provision.References)) + ` and f.number <> o.number
+	where o.directory = $1 and o.app = $2 and o.object_id = $3 and o.outcome = 'due' and p.state = 'applying'
+	order by p.started, p.id`
+
 // ExpectedOperation returns the planned operation of an object that is on the work list because of
 // a plan, or nil.
 func (s Provisioning) ExpectedOperation(ctx context.Context, k provision.Key, objectID string) (x *provision.ExpectedOperation, err error) {
@@ -597,13 +609,7 @@ func (s Provisioning) ExpectedOperation(ctx context.Context, k provision.Key, ob
 				}
 			}
 			return x, nil
-		}, `
-			select o.plan, o.fingerprint, o.bare, p.reads, p.undo, o.planned, coalesce(f.planned, '')
-			from job_plan_object o
-			join job_plan p on p.directory = o.directory and p.app = o.app and p.id = o.plan
-			left join job_plan_object f on f.directory = o.directory and f.app = o.app and f.plan = o.plan and f.object_id = o.object_id and f.lane = $4 and f.number <> o.number
-			where o.directory = $1 and o.app = $2 and o.object_id = $3 and o.outcome = 'due' and p.state = 'applying'
-			order by p.started, p.id`, string(k.Directory), k.App, objectID, int(provision.References))
+		}, expectedOperation, string(k.Directory), k.App, objectID)
 		if len(found) > 0 {
 			x = &found[0]
 		}

@@ -30,7 +30,8 @@ func Binary(t testing.TB) string {
 	return path
 }
 
-// MustRunAll reports whether a test must fail if it cannot run. Otherwise the test may be skipped.
+// MustRunAll reports whether every test must run. If so, a test that cannot run fails. Otherwise it
+// is skipped.
 func MustRunAll() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
 
 // Run runs one rollcall command and returns its standard output. It fails the test if the command

@@ -130,8 +130,8 @@ func (p *Process) Stop() error {
 	}
 }
 
-// Interrupt sends SIGTERM and returns how the process ended. A process that does not end in time
-// keeps running.
+// Interrupt sends SIGTERM and returns the error with which the process ended. A process that does
+// not end in time keeps running.
 func (p *Process) Interrupt(patience time.Duration) error {
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		return err

@@ -2,7 +2,7 @@
 // share: the code flow with PKCE. The PKCE verifier is computed from a cookie, so only the browser
 // that began a sign-in can end it.
 //
-//	Address  the address at the provider that starts a sign-in
+//	Address  returns the address at the provider that starts a sign-in
 //	Redeem   exchanges the code of an answer for an ID token, and verifies the token
 //
 // For each request, the caller stores the nonce and a hash of the state. The caller accepts only

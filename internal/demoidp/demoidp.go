@@ -246,8 +246,8 @@ func (p *Provider) newAssertion(a Answer, now time.Time) *etree.Element {
 	return e
 }
 
-// sign returns a copy of the element that contains a signature. Of a, it uses only Method and
-// NoKeyInfo.
+// sign returns a copy of the element that contains a signature. It uses only the fields Method and
+// NoKeyInfo of a.
 func (p *Provider) sign(e *etree.Element, a Answer) (*etree.Element, error) {
 	ctx, err := dsig.NewSigningContext(p.Key, [][]byte{p.Cert.Raw})
 	if err != nil {

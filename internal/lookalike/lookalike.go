@@ -48,7 +48,7 @@ func parseCharacter(hex string) rune {
 }
 
 // Skeleton returns the same string for all strings that look the same. The result is useful only
-// for comparisons. It ignores invisible characters, and spaces at both ends.
+// for comparisons. Skeleton ignores invisible characters, and spaces at both ends.
 func Skeleton(text string) string {
 	for range maxRounds {
 		next := replaceCharacters(text)

@@ -20,8 +20,8 @@ import (
 // Metrics holds the metrics of one process.
 type Metrics struct {
 	registry       *prometheus.Registry
-	requests       *prometheus.CounterVec
-	requestSeconds *prometheus.HistogramVec
+	requests       *prometheus.CounterVec   // counts the requests
+	requestSeconds *prometheus.HistogramVec // how long the requests took
 }
 
 // Sample is one value of a metric.

@@ -201,7 +201,7 @@ func (t *transport) leadsTo(r *http.Request, listeners []netip.AddrPort) bool {
 func isOwnAddress(ctx context.Context, host string, own []netip.AddrPort) bool {
 	addrs, err := net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 	if err != nil {
-		return IsLoopbackHost(host) // of the hosts that cannot be resolved, only localhost and loopback addresses mean this machine
+		return IsLoopbackHost(host) // a host that cannot be resolved is this machine only if it is localhost or a loopback address
 	}
 	local := localAddrs()
 	for _, a := range addrs {
@@ -400,6 +400,7 @@ type boundedBody struct {
 	stopTimer func() // stops the timer of the request's timeout
 }
 
+// Read reads from the body, and returns ErrTooLarge if the body is too large.
 func (b *boundedBody) Read(p []byte) (int, error) {
 	if int64(len(p)) > b.remaining+1 {
 		p = p[:b.remaining+1]
@@ -414,6 +415,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
+// Close closes the body and stops the timer.
 func (b *boundedBody) Close() error {
 	defer b.stopTimer()
 	return b.body.Close()

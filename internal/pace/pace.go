@@ -17,9 +17,9 @@ const (
 
 // Pacer decides the number of rows of the next slice, and the length of the pause after the slice.
 type Pacer struct {
-	Aim        time.Duration // how long a slice should take
-	PauseShare float64       // the length of a pause, as a multiple of the time that the slice took
-	MinPause   time.Duration // the shortest pause
+	Aim         time.Duration // how long a slice should take
+	PauseFactor float64       // the length of a pause, as a multiple of the time that the slice took
+	MinPause    time.Duration // the shortest pause
 
 	rows   int           // the number of rows of the next slice; 0 means firstRows
 	length time.Duration // how long the next slice should take; 0 means Aim
@@ -27,11 +27,11 @@ type Pacer struct {
 
 // ForCleaning returns a Pacer for background work, such as removing old rows.
 func ForCleaning() Pacer {
-	return Pacer{Aim: 4 * time.Millisecond, PauseShare: 6, MinPause: 2 * time.Millisecond}
+	return Pacer{Aim: 4 * time.Millisecond, PauseFactor: 6, MinPause: 2 * time.Millisecond}
 }
 
 // ForImporting returns a Pacer for work that a person waits for, such as an import.
-func ForImporting() Pacer { return Pacer{Aim: 40 * time.Millisecond, PauseShare: 0.25} }
+func ForImporting() Pacer { return Pacer{Aim: 40 * time.Millisecond, PauseFactor: 0.25} }
 
 // Rows returns how many rows the next slice should have.
 func (p *Pacer) Rows() int {
@@ -81,7 +81,7 @@ func (p *Pacer) Pause(ctx context.Context, took time.Duration) error {
 
 // Rest waits before the next slice, like Pause, but does not record how long the slice took.
 func (p *Pacer) Rest(ctx context.Context, took time.Duration) error {
-	pause := min(max(time.Duration(p.PauseShare*float64(took)), p.MinPause), maxPause)
+	pause := min(max(time.Duration(p.PauseFactor*float64(took)), p.MinPause), maxPause)
 	if pause == 0 {
 		return ctx.Err()
 	}

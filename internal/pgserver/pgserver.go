@@ -112,7 +112,7 @@ func Start(ctx context.Context, o Options) (*Server, error) {
 	cmd := exec.Command("sh", args...)
 	cmd.Dir = "/"
 	// The server gets its own process group, so that Ctrl-C in the terminal does not reach it. It
-	// ends when this process stops it or ends.
+	// ends when this process stops it, or when this process ends.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: who, Setpgid: true}
 	s := &Server{dir: o.Dir, ended: make(chan struct{})}
 	if s.supervisorInput, err = cmd.StdinPipe(); err != nil {

@@ -148,7 +148,8 @@ func skipOrFail(t testing.TB, err error) {
 	}
 }
 
-// MustRunAll reports whether this run must not skip any test.
+// MustRunAll reports whether every test must run. If so, a test that cannot run fails. Otherwise it
+// is skipped.
 func MustRunAll() bool { return os.Getenv("ROLLCALL_TEST_ALL") == "1" }
 
 // Available reports whether PostgreSQL is installed. It also returns true if no test may be
@@ -169,7 +170,8 @@ func Main(m *testing.M) int {
 
 // fileCopyClause returns the clause of "create database" that makes PostgreSQL copy a template file
 // by file. Versions before 15 always copy that way and have no such clause. Without the clause,
-// later versions copy page by page through the log, which takes four times the processor time.
+// later versions copy page by page through the write-ahead log, which takes four times the
+// processor time.
 func fileCopyClause(ctx context.Context, c *pgserver.Server) (clause string, err error) {
 	conn, err := pgx.Connect(ctx, c.URL("postgres"))
 	if err != nil {
@@ -180,7 +182,8 @@ func fileCopyClause(ctx context.Context, c *pgserver.Server) (clause string, err
 	return clause, errors.Join(err, conn.Close(ctx))
 }
 
-// createDatabase creates a database for a test.
+// createDatabase creates a database for a test, as a copy of a template, and returns its URL. The
+// database is dropped when the test ends.
 func (c *cluster) createDatabase(t testing.TB, template string) string {
 	t.Helper()
 	name := "test_" + strconv.FormatInt(c.databases.Add(1), 10)

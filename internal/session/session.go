@@ -3,7 +3,7 @@
 //
 // A session ends at the first of two limits: its length, counted from the sign-in, and its idle
 // limit, counted from its last use. Both are stored with the session, so every process and every
-// command decides alike.
+// command decides in the same way.
 //
 // The packages roster and operator store the sessions. Package console sets the cookies.
 package session

@@ -17,7 +17,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// MustRunAll reports whether this run must not skip any test.
+// MustRunAll reports whether every test must run. If so, a test that cannot run fails. Otherwise it
+// is skipped.
 func MustRunAll() bool { return pgtest.MustRunAll() }
 
 // HasPostgres reports whether tests can use PostgreSQL on this machine. A test that compares both

@@ -37,7 +37,7 @@ const (
 
 // childOptions are the values of a child's flags.
 type childOptions struct {
-	kind     string // one of the kinds above; empty if this process is no child
+	kind     string // one of the kinds of child processes; empty if this process is no child
 	database string // the database, as the flag --database of rollcall takes it
 	serial   bool   // whether the server commits each request separately, not several requests together
 }
@@ -258,7 +258,7 @@ func (w *writer) writeOnce(ctx context.Context) error {
 }
 
 // copyDatabase copies the file of a closed SQLite database and waits until the copy is on disk.
-// Otherwise a later write-back of the copy would disturb the measured commits.
+// Otherwise the system would write the copy to disk later, and disturb the measured commits.
 func copyDatabase(to, from string) error {
 	in, err := os.Open(from)
 	if err != nil {

@@ -40,8 +40,8 @@ type signInReport struct {
 // time of a request begins when it was due, even if the load generator sent it later.
 type latencies []time.Duration
 
-// quantile returns the time in milliseconds that a share of the answers did not exceed. The share
-// is a number from 0 to 1.
+// quantile returns the time in milliseconds within which a share of the answers came. The share is
+// a number from 0 to 1.
 func (l latencies) quantile(share float64) float64 {
 	if len(l) == 0 {
 		return 0

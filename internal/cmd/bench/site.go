@@ -160,7 +160,7 @@ func (s *population) newGroup(ctx context.Context, addr, name string, members []
 	return group{id: idOf(answer), members: len(members)}, nil
 }
 
-// teamName returns the name of the empty group with a number.
+// teamName returns the name of the empty group with the number n.
 func teamName(n int) string { return fmt.Sprintf("Team %06d", n) }
 
 // groupBody returns the body of the POST of a group.

@@ -12,10 +12,10 @@ import (
 type verdict int
 
 const (
-	failed verdict = iota // a failure that explained.go does not explain
-	passed
-	explained // a failure that explained.go explains
-	notRun    // the check was not run
+	failed    verdict = iota // the check failed, and explained.go does not explain the failure
+	passed                   // the check passed
+	explained                // the check failed, and explained.go explains the failure
+	notRun                   // the check was not run
 )
 
 // check is one check of a suite, with its verdict.

@@ -78,19 +78,20 @@ type change struct {
 	requestID string // the id of the row of the request log
 }
 
-// changeOf returns a change for a number. Each number gives other values.
+// changeOf returns a change whose values are computed from the number n, so that each number gives
+// other values.
 func changeOf(n uint64) change {
 	return change{active: int64(n % 2), at: int64(n >> 12), text: "somebody changed active", doc: document(int(n % 1_000_000)), requestID: fmt.Sprintf("%016x", n)}
 }
 
-// userID returns the id of the user with a number.
+// userID returns the id of the user with the number n.
 func userID(n int) string { return fmt.Sprintf("%032x", uint64(n+1)*0x9e3779b97f4a7c15) }
 
-// groupID returns the id of the group with a number.
+// groupID returns the id of the group with the number n.
 func groupID(n int) string { return fmt.Sprintf("9%031x", n) }
 
-// document returns the document of a user or group. It has 1,400 bytes, the size of a user in the
-// benchmark.
+// document returns the document of the user or group with the number n. It has 1,400 bytes, the
+// size of a user in the benchmark.
 func document(n int) string {
 	return fmt.Sprintf(`{"schemas":["urn:ietf:params:scim:schemas:core:2.0:User"],"userName":"user%06d@contoso.example","about":"%s"}`, n, strings.Repeat("0123456789", 130))
 }

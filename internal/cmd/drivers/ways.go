@@ -124,8 +124,8 @@ func (p *pool) write(_ context.Context, id string, c change) error {
 	return <-w.done
 }
 
-// commitAll carries out changes until waiting is closed. It commits all changes together that wait
-// at the same time, but at most maxGroup.
+// commitAll carries out changes until waiting is closed. It commits changes together that wait at
+// the same time, but at most maxGroup of them.
 func (p *pool) commitAll() {
 	defer close(p.ended)
 	commits := 0

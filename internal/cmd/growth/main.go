@@ -277,7 +277,8 @@ func (m *measurement) measureDuring(_ context.Context, do func() error) (p phase
 	return p
 }
 
-// fileSize returns the size in MiB of the database file with this suffix, or 0 if there is none.
+// fileSize returns the size in MiB of the file whose name is that of the database file plus a
+// suffix. It returns 0 if there is no such file.
 func (m *measurement) fileSize(suffix string) int64 {
 	info, err := os.Stat(m.installation.Database + suffix)
 	if err != nil {
@@ -299,7 +300,8 @@ func printTimes(title string, now, before samplesByKind) {
 	}
 }
 
-// percentile returns the time that the given percentage of times do not exceed.
+// percentile returns the time within which the given percentage of the requests got their
+// responses.
 func percentile(times []time.Duration, percent int) time.Duration {
 	if len(times) == 0 {
 		return 0

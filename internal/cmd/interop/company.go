@@ -146,7 +146,7 @@ func plainLetters(s string) string {
 	}, strings.ToLower(s))
 }
 
-// departmentName returns the name of the department with a number.
+// departmentName returns the name of the department with the number i.
 func departmentName(i int) string { return fmt.Sprintf("Department %02d", i) }
 
 // newGroup adds a group without members to the company. If name is empty, the group gets a new

@@ -306,7 +306,8 @@ func (m *measurement) measureQuietSite(ctx context.Context) map[string]*sample {
 	return found
 }
 
-// quantile returns the time that the share q of the responses do not exceed.
+// quantile returns the time within which a share of the responses came. The share q is a number
+// from 0 to 1.
 func (s *sample) quantile(q float64) time.Duration {
 	slices.Sort(s.times)
 	return s.times[min(len(s.times)-1, int(q*float64(len(s.times))))]

@@ -368,7 +368,7 @@ func (h *Handle) createGroup(ctx context.Context, tx Tx, g Group, actor string) 
 		return Group{}, false, err
 	}
 	_, values := changedGroupValues(Group{}, g)
-	return g, true, h.recordGroup(ctx, tx, event.GroupCreated, g, actor, "was created", nil, values...)
+	return g, true, h.appendGroupEvent(ctx, tx, event.GroupCreated, g, actor, "was created", nil, values...)
 }
 
 // checkID returns refusal.Taken if the object id of a new object belongs to another object, or to a
@@ -409,10 +409,10 @@ func (h *Handle) saveGroup(ctx context.Context, tx Tx, g Group, version int64, n
 	if err := tx.PutGroup(ctx, g); err != nil {
 		return g, err
 	}
-	return g, h.recordGroup(ctx, tx, name, g, actor, text, attributes, values...)
+	return g, h.appendGroupEvent(ctx, tx, name, g, actor, text, attributes, values...)
 }
 
-func (h *Handle) recordGroup(ctx context.Context, tx Tx, name string, g Group, actor, text string, attributes []string, values ...event.Change) error {
+func (h *Handle) appendGroupEvent(ctx context.Context, tx Tx, name string, g Group, actor, text string, attributes []string, values ...event.Change) error {
 	if attributes != nil {
 		text += ": " + strings.Join(attributes, ", ")
 	}
@@ -462,7 +462,7 @@ func (h *Handle) PurgeGroup(ctx context.Context, objectID, actor string) error {
 		if err := tx.PurgeGroup(ctx, g.ObjectID, g.Modified); err != nil {
 			return g, err
 		}
-		return g, h.recordGroup(ctx, tx, event.GroupPurged, g, actor, "was deleted permanently", nil)
+		return g, h.appendGroupEvent(ctx, tx, event.GroupPurged, g, actor, "was deleted permanently", nil)
 	})
 	return err
 }

@@ -223,6 +223,7 @@ type managerToSet struct {
 	objectID, manager string // the user's object id, and the value in the column manager
 }
 
+// importRun is one run of Import: what it was asked to do, and what it has read and written so far.
 type importRun struct {
 	*Handle
 	options           ImportOptions
@@ -830,11 +831,11 @@ func (im *importRun) finishReport() ImportReport {
 	return im.report
 }
 
-// percentRoundedUp returns n as a percentage of the total, which is the argument of. It rounds up,
-// so that the result is above 10 exactly if n is more than 10 % of the total.
-func percentRoundedUp(n, of int) int {
-	if of == 0 {
+// percentRoundedUp returns n as a percentage of total. It rounds up, so that the result is above 10
+// exactly if n is more than 10 % of total.
+func percentRoundedUp(n, total int) int {
+	if total == 0 {
 		return 100
 	}
-	return (n*100 + of - 1) / of
+	return (n*100 + total - 1) / total
 }

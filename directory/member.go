@@ -159,7 +159,7 @@ func (h *Handle) addMember(ctx context.Context, actor string) memberChange {
 		if err != nil || !did {
 			return false, err
 		}
-		return true, h.recordMember(ctx, tx, event.GroupMemberAdded, g, name, actor, now)
+		return true, h.appendMembershipEvent(ctx, tx, event.GroupMemberAdded, g, name, actor, now)
 	}
 }
 
@@ -170,7 +170,7 @@ func (h *Handle) removeMember(ctx context.Context, actor string) memberChange {
 		if err != nil || !did {
 			return false, err
 		}
-		return true, h.recordMember(ctx, tx, event.GroupMemberRemoved, g, name, actor, now)
+		return true, h.appendMembershipEvent(ctx, tx, event.GroupMemberRemoved, g, name, actor, now)
 	}
 }
 
@@ -240,7 +240,7 @@ func (h *Handle) findMember(ctx context.Context, tx Tx, id string) (Member, erro
 	return Member{Kind: GroupKind, Group: g}, err
 }
 
-func (h *Handle) recordMember(ctx context.Context, tx Tx, name string, g Group, m memberName, actor string, at time.Time) error {
+func (h *Handle) appendMembershipEvent(ctx context.Context, tx Tx, name string, g Group, m memberName, actor string, at time.Time) error {
 	text := " was added to group " + g.DisplayName()
 	if name == event.GroupMemberRemoved {
 		text = " was removed from group " + g.DisplayName()
@@ -267,7 +267,7 @@ func (h *Handle) leaveGroups(ctx context.Context, tx Tx, m memberName, actor str
 		if _, err := tx.RemoveMember(ctx, g.ObjectID, m.objectID, now); err != nil {
 			return err
 		}
-		if err := h.recordMember(ctx, tx, event.GroupMemberRemoved, g, m, actor, now); err != nil {
+		if err := h.appendMembershipEvent(ctx, tx, event.GroupMemberRemoved, g, m, actor, now); err != nil {
 			return err
 		}
 	}

@@ -102,9 +102,9 @@ func (r *userRegister) addUser(u User) {
 	}
 }
 
-// withoutUser returns a copy of a list, without the user that the argument but names.
-func withoutUser(list []*knownUser, but *knownUser) []*knownUser {
-	return slices.DeleteFunc(slices.Clone(list), func(p *knownUser) bool { return p == but })
+// withoutUser returns a copy of a list without one user, excluded.
+func withoutUser(list []*knownUser, excluded *knownUser) []*knownUser {
+	return slices.DeleteFunc(slices.Clone(list), func(p *knownUser) bool { return p == excluded })
 }
 
 // notDeleted returns the users of a list that are not deleted.

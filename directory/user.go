@@ -210,8 +210,8 @@ func normaliseUser(u User) (User, error) {
 	return out, nil
 }
 
-// putValue checks one value and puts it into the map into, under the attribute's name in Entra's
-// spelling.
+// putValue checks one value and puts it into a map of attributes, under the attribute's name in
+// Entra's spelling.
 func putValue(into map[string]any, name string, value any) error {
 	a, ok := AttributeNamed(name)
 	if !ok || a.Name == attrObjectID || a.Name == attrAccountEnabled {
@@ -541,7 +541,7 @@ func (h *Handle) createUser(ctx context.Context, tx Tx, u User, actor string) (U
 	if err := tx.PutUser(ctx, u); err != nil {
 		return User{}, false, err
 	}
-	return u, true, h.recordUser(ctx, tx, event.UserCreated, u, actor, "was created", nil, changedValues(User{}, u)...)
+	return u, true, h.appendUserEvent(ctx, tx, event.UserCreated, u, actor, "was created", nil, changedValues(User{}, u)...)
 }
 
 func (h *Handle) replaceUser(ctx context.Context, tx Tx, before, u User, actor string) (User, bool, error) {
@@ -613,10 +613,10 @@ func (h *Handle) saveUser(ctx context.Context, tx Tx, u User, version int64, nam
 	if err := tx.PutUser(ctx, u); err != nil {
 		return u, err
 	}
-	return u, h.recordUser(ctx, tx, name, u, actor, text, attributes, values...)
+	return u, h.appendUserEvent(ctx, tx, name, u, actor, text, attributes, values...)
 }
 
-func (h *Handle) recordUser(ctx context.Context, tx Tx, name string, u User, actor, text string, attributes []string, values ...event.Change) error {
+func (h *Handle) appendUserEvent(ctx context.Context, tx Tx, name string, u User, actor, text string, attributes []string, values ...event.Change) error {
 	var data event.Data
 	if attributes != nil {
 		data = event.DirectoryUser{Changed: attributes}
@@ -711,7 +711,7 @@ func (h *Handle) Purge(ctx context.Context, objectID, actor string) error {
 			return u, err
 		}
 		u.Modified = h.nowToMicrosecond()
-		return u, h.recordUser(ctx, tx, event.UserPurged, u, actor, "was deleted permanently", nil)
+		return u, h.appendUserEvent(ctx, tx, event.UserPurged, u, actor, "was deleted permanently", nil)
 	})
 	return err
 }

@@ -142,7 +142,7 @@ type SharedValue struct {
 }
 
 // MaxCandidates is how many accounts are compared with a user because of one value. If more
-// accounts have the same value, it does not show which of them is the user's.
+// accounts have the same value, the value does not show which of them belongs to the user.
 const MaxCandidates = 20
 
 // FoundAccount is an account, or a group, as the application listed it.

@@ -709,7 +709,8 @@ func wereRefused(changes []memberChange) bool {
 }
 
 // divide sends changes in two requests after the target did not accept them in one. te is why it
-// did not. If the target then accepts both, it may accept only so many in a request.
+// did not. If the target then accepts both, it seems to limit the number of members in a request;
+// divide stores that, and the engine sends smaller requests from then on.
 func (s *memberSync) divide(changes []memberChange, removing bool, te *TargetError) error {
 	middle, refused := len(changes)/2, s.refused
 	for _, half := range [][]memberChange{changes[:middle], changes[middle:]} {
@@ -1150,7 +1151,7 @@ func (s *memberSync) accountExists(m Membership) (bool, error) {
 	return false, s.sendAgain([]Membership{m})
 }
 
-// sendAgain has memberships compared and sent again that the target has lost.
+// sendAgain marks memberships that the target has lost, so that they are compared and sent again.
 func (s *memberSync) sendAgain(all []Membership) error {
 	if len(all) == 0 {
 		return nil
@@ -1265,7 +1266,7 @@ func (s *memberSync) record(out []MemberOutcome, entry *LogEntry) error {
 	return s.store(MembersRecord{Outcomes: out, Entry: entry})
 }
 
-// store has the recorder store results, and returns when they are on disk. The recorder joins the
+// store passes results to the recorder, and returns when they are on disk. The recorder stores the
 // results of several groups in one commit.
 func (s *memberSync) store(m MembersRecord) error {
 	l := s.l

@@ -258,8 +258,8 @@ func (c *pacer) waitFor(ctx context.Context, w *waiter) error {
 	waits := slices.Contains(c.waiting, w)
 	c.mu.Unlock()
 	if waits {
-		c.notifyMoved()
-		defer c.notifyMoved()
+		c.notifyWaitChange()
+		defer c.notifyWaitChange()
 	}
 	return c.waitUntilOpen(ctx, w)
 }
@@ -289,7 +289,7 @@ func (c *pacer) waitUntilOpen(ctx context.Context, w *waiter) error {
 	return nil
 }
 
-func (c *pacer) notifyMoved() {
+func (c *pacer) notifyWaitChange() {
 	if c.onWaitChange != nil {
 		c.onWaitChange()
 	}

@@ -60,7 +60,7 @@ type pipeline struct {
 	refusedObjects      map[string]bool // objects whose first write was refused, since the last success; protected by mu
 
 	changesLeft    bool      // whether there may be changes that are not listed; only the feed uses it
-	holdsBackUntil time.Time // the time after which groups no longer wait for that
+	holdsBackUntil time.Time // the time after which groups no longer wait until all changes are listed
 
 	hasCalledGuard bool // whether an import of this slice has called the guard; only imports use it
 

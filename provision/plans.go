@@ -391,8 +391,9 @@ func (e *Engine) ListPlans(ctx context.Context, k Key) ([]StoredPlan, error) {
 }
 
 // FindPlan finds a plan by its hash, by the first characters of its hash, or by its id. If several
-// plans match, it returns one that is approved or being applied, or else the newest. An empty hash matches all plans. The error is
-// ErrNoPlan if there is no such plan, and an *InputError if hash is too short.
+// plans match, it returns one that is approved or being applied, or else the newest. An empty hash
+// matches all plans. The error is ErrNoPlan if there is no such plan, and an *InputError if hash is
+// too short.
 func (e *Engine) FindPlan(ctx context.Context, k Key, hash string) (StoredPlan, error) {
 	all, err := e.ListPlans(ctx, k)
 	if err != nil {

@@ -234,8 +234,8 @@ func (c *command) exprDirectory(ctx context.Context, text string, e *expr.Expr, 
 	return c.evaluateSample(ctx, e, people, read, f)
 }
 
-// readAttributes reads a user's attributes. It returns a function that returns the value of the
-// attribute with a given name.
+// readAttributes is a function that reads a user's attributes. It returns another function, which
+// returns the value of the attribute with a given name.
 type readAttributes func(context.Context, directory.User) (func(string) expr.Value, error)
 
 // exprApplication returns the attributes that an expression in the user mapping of an application
@@ -382,10 +382,10 @@ func stepResult(s *expr.Step) string {
 		return "  (not evaluated)"
 	case s.Err != nil:
 		return "  fails"
-	case isConstant && !s.Redacted():
+	case isConstant && !s.IsRedacted():
 		return ""
 	}
-	return "  = " + formatResult(s.Value, s.Redacted())
+	return "  = " + formatResult(s.Value, s.IsRedacted())
 }
 
 // formatResult returns a value as one line of text for people.

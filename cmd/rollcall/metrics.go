@@ -59,7 +59,7 @@ func metricFamilies() []metrics.Family {
 // so that frequent reads do not load the database.
 type gatherer struct {
 	services *services
-	memory   func() fair.Stats
+	memory   func() fair.Stats // returns how much memory large requests use
 	now      func() time.Time
 
 	mu        sync.Mutex
@@ -68,8 +68,8 @@ type gatherer struct {
 }
 
 const (
-	databaseQueryInterval = 5 * time.Second
-	databaseTimeout       = 2 * time.Second
+	databaseQueryInterval = 5 * time.Second // the shortest time between two queries of the database
+	databaseTimeout       = 2 * time.Second // how long such a query may take
 )
 
 func (g *gatherer) samples() []metrics.Sample {

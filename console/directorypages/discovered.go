@@ -461,7 +461,7 @@ func (p *Pages) changeDiscovered(w http.ResponseWriter, r *http.Request, v *appV
 // groupsStayEnabled says why groups cannot be disabled.
 const groupsStayEnabled = "A group is never disabled, because a group of SCIM has no such state. If nobody needs it, delete it at the application."
 
-// leftOut says which accounts an assignment leaves out.
+// leftOut is the end of a sentence that says why an assignment leaves out some accounts.
 const leftOut = "are ambiguous or marked Keep, do not belong to unassigned users, are disabled and were managed by provisioning before, or their users were deleted"
 
 // discoveredFields returns the hidden fields that carry accounts or groups through a question.

@@ -26,7 +26,7 @@ const (
 
 // importForm holds the operator's choices in the form, without the file.
 type importForm struct {
-	SoftDeletesAbsent, IsForced       bool
+	SoftDeletesAbsent, IsForced       bool              // whether to soft-delete users that are not in the file, and whether to do so even if they are many
 	Columns                           map[string]string // for each column, by its name, the attributes that the operator chose, separated by commas; "" means that the import ignores the column
 	NameTemplate, Separator, Encoding string
 	EnabledWords, DisabledWords       string // the words that mean an enabled or a disabled account, separated by commas
@@ -54,7 +54,7 @@ func readImportForm(form url.Values) importForm {
 // reading or changing it.
 type keptImport struct {
 	ID, Name  string
-	busy      chan struct{}
+	busy      chan struct{} // has an element while the file is locked
 	keptUntil time.Time
 
 	data          []byte // the content of the file; nil after the import

@@ -14,8 +14,8 @@ import (
 // jobsPerPage is the number of applications on a page of the list of jobs.
 const jobsPerPage = 50
 
-// needsAttention is the value of the query's parameter "show" that leaves out jobs that no person has
-// to look at.
+// needsAttention is a value of the query parameter "show". With it, the page lists only the jobs that
+// a person has to look at.
 const needsAttention = "attention"
 
 // jobsPage is the data of the view "jobs": the provisioning of all applications of a directory.

@@ -56,10 +56,11 @@ type Pages struct {
 	Lifetime context.Context
 	// Owner is the name under which this process claims jobs.
 	Owner string
-	// Live lets all viewers of the same running work share one read of its state. If it is nil, the
-	// pages use a board of their own, on which no change wakes the viewers.
+	// Live is the board at which viewers of running work, such as a plan that is being made, wait for
+	// changes. All viewers of the same work share one read of its state. If Live is nil, the pages
+	// use a board of their own. Nothing announces changes there, so viewers notice them later.
 	Live *live.Board
-	// BeatEvery is how often an event stream sends a sign of life, and checks that the operator may
+	// BeatEvery is how often an event stream sends a heartbeat, and checks that the operator may
 	// still read it; 0 means ten seconds.
 	BeatEvery time.Duration
 
@@ -293,7 +294,7 @@ func (p *Pages) Handler() http.Handler {
 	for i := range pages {
 		pages[i].Handle = explainErrors(pages[i].Handle)
 	}
-	return console.Area[*operatorVisit]{
+	return console.PageSet[*operatorVisit]{
 		Console: p.Console,
 		Tables:  [][]console.Route[*operatorVisit]{door.routes(), pages},
 		Guard:   door.guard,

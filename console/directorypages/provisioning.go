@@ -64,8 +64,8 @@ type provisioningForm struct {
 	Scope            provision.Scope
 	Rehire           provision.Rehire
 	Swaps            provision.Swaps
-	NestedGroups     string // whether groups are sent as members of groups: nestedOff or nestedOn
-	SecondApproval   string // whether a second operator must approve plans: nestedOff or nestedOn
+	NestedGroups     string // whether groups are sent as members of groups: choiceOff or choiceOn
+	SecondApproval   string // whether a second operator must approve plans: choiceOff or choiceOn
 	Status           provision.Status
 }
 
@@ -98,8 +98,8 @@ const (
 	choiceOn  = "on"
 )
 
-func choiceValue(nested bool) string {
-	if nested {
+func choiceValue(on bool) string {
+	if on {
 		return choiceOn
 	}
 	return choiceOff
@@ -215,8 +215,8 @@ func (p *Pages) buildProvisioningPage(r *http.Request, v *appVisit) (*provisioni
 	return pg, nil
 }
 
-// showReport puts the state of the job into the page. Everything that it sets also changes while the
-// page is open.
+// showReport puts the state of the job into the page. It sets the fields that can change while the
+// page is open; streamProvisioning sends them again.
 func (p *Pages) showReport(pg *provisioningPage, v *appVisit, report provision.Report) {
 	pg.State = newProvisioningState(report, p.Console.Options.Now())
 	if last := report.State.Last; last != nil && last.Created+last.Updated+last.Disabled+last.Deleted > 0 {

@@ -542,7 +542,7 @@ func newTraceStep(s *expr.Step) *traceStep {
 		t.Result = "not evaluated"
 	case s.Err != nil:
 		t.Result, t.Tone = "fails", console.ToneProblem
-	case s.Redacted():
+	case s.IsRedacted():
 		t.Result = "[Redact]"
 	case s.Value.IsNull():
 		t.Result = "no value"

@@ -94,10 +94,10 @@ func (p *Pages) checkTypedName(w http.ResponseWriter, r *http.Request, ask conso
 }
 
 func (p *Pages) showApplicationSettings(w http.ResponseWriter, r *http.Request, v *appVisit) error {
-	return p.viewApplicationSettings(w, r, v, http.StatusOK, v.App.Name, nil)
+	return p.renderApplicationSettings(w, r, v, http.StatusOK, v.App.Name, nil)
 }
 
-func (p *Pages) viewApplicationSettings(w http.ResponseWriter, r *http.Request, v *appVisit, status int, name string, wrong *console.FieldError) error {
+func (p *Pages) renderApplicationSettings(w http.ResponseWriter, r *http.Request, v *appVisit, status int, name string, wrong *console.FieldError) error {
 	c, err := v.ApplicationContents(r.Context(), v.App.ID)
 	if err != nil {
 		return err
@@ -125,7 +125,7 @@ func (p *Pages) renameApplication(w http.ResponseWriter, r *http.Request, v *app
 	}
 	a, err := v.RenameApplication(r.Context(), v.App.ID, name, v.actorLabel())
 	if wrong := console.InputError(err, console.InputIDs{"name": "name"}); wrong != nil {
-		return p.viewApplicationSettings(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
+		return p.renderApplicationSettings(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
 	}
 	if err != nil {
 		return err
@@ -210,10 +210,10 @@ func (p *Pages) deleteApplication(w http.ResponseWriter, r *http.Request, v *app
 }
 
 func (p *Pages) showDirectorySettings(w http.ResponseWriter, r *http.Request, v *directoryVisit) error {
-	return p.viewDirectorySettings(w, r, v, http.StatusOK, v.Directory.Name, nil, &domainForm{Domain: v.Directory.DefaultDomain})
+	return p.renderDirectorySettings(w, r, v, http.StatusOK, v.Directory.Name, nil, &domainForm{Domain: v.Directory.DefaultDomain})
 }
 
-func (p *Pages) viewDirectorySettings(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, name string, wrong *console.FieldError, domain *domainForm) error {
+func (p *Pages) renderDirectorySettings(w http.ResponseWriter, r *http.Request, v *directoryVisit, status int, name string, wrong *console.FieldError, domain *domainForm) error {
 	c, err := v.Contents(r.Context())
 	if err != nil {
 		return err
@@ -243,7 +243,7 @@ func (p *Pages) renameDirectory(w http.ResponseWriter, r *http.Request, v *direc
 	}
 	d, err := p.Directories.Rename(r.Context(), v.Directory, name, v.actorLabel())
 	if wrong := console.InputError(err, console.InputIDs{"name": "name"}); wrong != nil {
-		return p.viewDirectorySettings(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong, &domainForm{Domain: v.Directory.DefaultDomain})
+		return p.renderDirectorySettings(w, r, v, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong, &domainForm{Domain: v.Directory.DefaultDomain})
 	}
 	if err != nil {
 		return err
@@ -402,10 +402,10 @@ func (p *Pages) withSite(handle func(http.ResponseWriter, *http.Request, *operat
 }
 
 func (p *Pages) showSiteSettings(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site) error {
-	return p.viewSiteSettings(w, r, v, s, http.StatusOK, s.Name, nil)
+	return p.renderSiteSettings(w, r, v, s, http.StatusOK, s.Name, nil)
 }
 
-func (p *Pages) viewSiteSettings(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site, status int, name string, wrong *console.FieldError) error {
+func (p *Pages) renderSiteSettings(w http.ResponseWriter, r *http.Request, v *operatorVisit, s site.Site, status int, name string, wrong *console.FieldError) error {
 	c, err := p.Rosters.Open(s).Counts(r.Context())
 	if err != nil {
 		return err
@@ -435,7 +435,7 @@ func (p *Pages) renameSite(w http.ResponseWriter, r *http.Request, v *operatorVi
 	}
 	after, err := p.Sites.Rename(r.Context(), s.ID, name, v.actorLabel())
 	if wrong := console.InputError(err, console.InputIDs{"name": "name"}); wrong != nil {
-		return p.viewSiteSettings(w, r, v, s, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
+		return p.renderSiteSettings(w, r, v, s, http.StatusUnprocessableEntity, r.PostForm.Get("name"), wrong)
 	}
 	if err != nil {
 		return err
@@ -455,7 +455,7 @@ func (p *Pages) confirmSiteRename(w http.ResponseWriter, r *http.Request, v *ope
 		}
 	}
 	if wrong := console.InputError(err, console.InputIDs{"name": "name"}); wrong != nil {
-		return false, p.viewSiteSettings(w, r, v, s, http.StatusUnprocessableEntity, name, wrong)
+		return false, p.renderSiteSettings(w, r, v, s, http.StatusUnprocessableEntity, name, wrong)
 	}
 	if err != nil {
 		return false, err

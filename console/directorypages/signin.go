@@ -166,7 +166,7 @@ func (d operatorGuard) redeemLink(w http.ResponseWriter, r *http.Request, _ *ope
 	return d.enter(w, r, s, "/d/")
 }
 
-// enter gives the browser a new session and redirects it to the address to.
+// enter gives the browser a new session and redirects it to the address in to.
 func (d operatorGuard) enter(w http.ResponseWriter, r *http.Request, s operator.Session, to string) error {
 	d.endOldSession(r)
 	d.console.SetSession(w, r, SessionCookie, s.Secret)

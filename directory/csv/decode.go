@@ -15,8 +15,8 @@ import (
 
 // decode turns the bytes of a file into a string. note is a sentence for the user that names the
 // encoding, or "" if no such sentence is needed. If the caller names no encoding, decode tries, in
-// this order: a byte order mark, the zeros of UTF-16, UTF-8, and Windows-1252. It uses Windows-1252
-// only if every other common encoding would read the file the same way.
+// this order: a byte order mark, the many zero bytes of UTF-16, UTF-8, and Windows-1252. It uses
+// Windows-1252 only if every other common encoding would read the file the same way.
 func decode(b []byte, name string) (text, note string, err error) {
 	if what := mistakenFormat(b); what != "" {
 		return "", "", fileError("this is %s, not a CSV file; in a spreadsheet choose Save As and CSV UTF-8", what)
@@ -218,8 +218,8 @@ func ambiguousEncodingError(b []byte, at int) error {
 	}
 }
 
-// wordAt decodes the word that contains the byte b[at]. It cuts the word 30 bytes before and after
-// that byte.
+// wordAt decodes the word that contains the byte b[at]. Of a long word it decodes only 30 bytes
+// before and 30 bytes after that byte.
 func wordAt(c *charmap.Charmap, b []byte, at int) string {
 	part := func(c byte) bool {
 		return c >= utf8.RuneSelf || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c == '\'' || c == '-'

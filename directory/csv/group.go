@@ -90,8 +90,8 @@ func memberColumn(name string) string {
 	return ""
 }
 
-// squeezeColumnName returns a column's name in lower case without spaces and punctuation. In
-// Entra's templates it uses only the name in brackets.
+// squeezeColumnName returns a column's name in lower case without spaces and punctuation. If the
+// name has a part in brackets, as in Entra's templates, it uses only this part.
 func squeezeColumnName(name string) string {
 	if m := bracketPattern.FindStringSubmatch(name); m != nil {
 		name = m[1]

@@ -48,7 +48,7 @@ var attributeByColumnName = map[string]string{
 
 // likelyAttributeByColumnName maps column names to the attribute that they probably mean, or to ""
 // if they mean none. The names are in the form that squeezeName returns. The reader only suggests
-// this attribute in messages; it does not use it.
+// the attribute in messages; it does not assign it to the column.
 var likelyAttributeByColumnName = map[string]string{
 	"username": "userPrincipalName", "login": "userPrincipalName", "loginname": "userPrincipalName", "userid": "userPrincipalName", "user": "userPrincipalName", "signinname": "userPrincipalName", "samaccountname": "userPrincipalName", "logonname": "userPrincipalName", "accountname": "userPrincipalName",
 	"status": "accountEnabled", "employmentstatus": "accountEnabled", "employeestatus": "accountEnabled", "workerstatus": "accountEnabled", "userstatus": "accountEnabled", "accountstatus": "accountEnabled", "newstatus": "accountEnabled",
@@ -287,8 +287,9 @@ func (h *header) applyOptions(o directory.FileOptions) error {
 	return nil
 }
 
-// columnsNamed returns the indexes of the columns with a name. The name may be a column's number,
-// such as #3. If no column has exactly this name, case, spaces and punctuation are ignored.
+// columnsNamed returns the indexes of the columns that have the given name. The name may be a
+// column's number, such as #3. If no column has exactly this name, columnsNamed ignores case, spaces
+// and punctuation.
 func (h *header) columnsNamed(name string) []int {
 	name = strings.TrimSpace(name)
 	var exact, similar []int

@@ -51,6 +51,8 @@ func (e *Expr) Check(p Place) ([]*SyntaxError, []Note) {
 	return c.errs, c.notes
 }
 
+// attributeCheck checks an expression against the mapping that place describes, and collects the
+// errors.
 type attributeCheck struct {
 	checker
 	place Place
@@ -198,9 +200,9 @@ func (c *attributeCheck) suggestReference() string {
 	return "write " + strings.Join(names, " or ")
 }
 
-// checkDrawnValues adds an error for each random or unique value in a place that does not allow one.
-// Such a value is generated only once, when the account is created, and then stored. within has the
-// parts that contain n, the innermost last.
+// checkDrawnValues adds an error for each random or unique value in n where the expression or the
+// mapping does not allow one. Such a value is generated only once, when the account is created, and
+// then stored. within has the parts that contain n, the innermost last.
 func (c *attributeCheck) checkDrawnValues(n *node, within []*node) {
 	if n.kind == callNode && n.fn.drawsValue {
 		c.refuseDrawn(n, within)
@@ -210,6 +212,8 @@ func (c *attributeCheck) checkDrawnValues(n *node, within []*node) {
 	}
 }
 
+// refuseDrawn adds an error if n, the call that draws a value, is not allowed where it is. within
+// has the parts that contain n, the innermost last.
 func (c *attributeCheck) refuseDrawn(n *node, within []*node) {
 	if c.place.IsMatching {
 		c.addError(n, n.text+" draws a value when an account is created, and accounts are found by this attribute before there is one", "match by another attribute, or write an expression that always yields the same value")

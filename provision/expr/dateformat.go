@@ -368,7 +368,7 @@ func (d *dateFields) readItem(i formatItem) string {
 	case 'g':
 		rest, ok := strings.CutPrefix(d.rest, "A.D.")
 		d.rest = rest
-		return problemUnless(ok, "the era A.D.")
+		return problemIfMissing(ok, "the era A.D.")
 	}
 	least, most := 2, 2
 	if i.count == 1 || i.letter == 'h' || i.letter == 'H' { // hh and HH also accept one digit, because examples in Microsoft's documentation need this
@@ -377,7 +377,7 @@ func (d *dateFields) readItem(i formatItem) string {
 	return d.readDigits(i.letter, least, most)
 }
 
-func problemUnless(ok bool, what string) string {
+func problemIfMissing(ok bool, what string) string {
 	if ok {
 		return ""
 	}
@@ -390,7 +390,7 @@ func (d *dateFields) readDigits(field byte, least, most int) string {
 		length++
 	}
 	if length < least {
-		return problemUnless(false, fieldName(field))
+		return problemIfMissing(false, fieldName(field))
 	}
 	number := atoi(d.rest[:length])
 	d.rest = d.rest[length:]
@@ -442,7 +442,7 @@ func (d *dateFields) readYear(i formatItem) string {
 		n++
 	}
 	if n < least {
-		return problemUnless(false, "the year")
+		return problemIfMissing(false, "the year")
 	}
 	number := atoi(d.rest[:n])
 	if i.count <= 2 {
@@ -463,7 +463,7 @@ func (d *dateFields) readName(i formatItem, field byte, most int, name func(int)
 			return d.setField(field, n)
 		}
 	}
-	return problemUnless(false, "the name of "+fieldName(field))
+	return problemIfMissing(false, "the name of "+fieldName(field))
 }
 
 func (d *dateFields) readAMPM(i formatItem) string {
@@ -474,7 +474,7 @@ func (d *dateFields) readAMPM(i formatItem) string {
 			return d.setField('t', n)
 		}
 	}
-	return problemUnless(false, "AM or PM")
+	return problemIfMissing(false, "AM or PM")
 }
 
 func (d *dateFields) readFraction(i formatItem) string {
@@ -483,7 +483,7 @@ func (d *dateFields) readFraction(i formatItem) string {
 		length++
 	}
 	if i.letter == 'f' && length < i.count {
-		return problemUnless(false, fmt.Sprintf("a fraction of %d digits", i.count))
+		return problemIfMissing(false, fmt.Sprintf("a fraction of %d digits", i.count))
 	}
 	digits := d.rest[:length]
 	d.rest = d.rest[length:]
@@ -496,7 +496,7 @@ func (d *dateFields) readZone(i formatItem) string {
 		return ""
 	}
 	if d.rest == "" || d.rest[0] != '+' && d.rest[0] != '-' {
-		return problemUnless(i.letter == 'K', "the offset")
+		return problemIfMissing(i.letter == 'K', "the offset")
 	}
 	offset, length, ok := readOffset(d.rest)
 	if !ok {

@@ -33,8 +33,8 @@ const (
 	TypeFunction  Type = "Function"
 )
 
-// Note is a hint about a part of an expression that is valid here, but that Entra refuses or treats
-// differently, or that does not work for everyone.
+// Note is a hint about a valid part of an expression: Entra refuses this part or treats it
+// differently, or it does not work for everyone.
 type Note struct {
 	Line, Column int
 	Message      string
@@ -121,6 +121,7 @@ func (e *Expr) usesFunctionThat(property func(*function) bool) bool {
 // others.
 func (e *Expr) Notes() []Note { return e.notes }
 
+// nodeKind is the kind of a node.
 type nodeKind int
 
 const (

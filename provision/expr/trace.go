@@ -15,8 +15,8 @@ type Step struct {
 	Steps        []*Step // the steps of the part's arguments
 }
 
-// Redacted reports whether the value must not be shown because it went through Redact.
-func (s *Step) Redacted() bool { return s.Value.redacted }
+// IsRedacted reports whether the value must not be shown because it went through Redact.
+func (s *Step) IsRedacted() bool { return s.Value.redacted }
 
 // MarshalJSON returns the step with the steps inside it. The member "value" is a string, a list of
 // strings or null. A step without a value has "skipped" or "error" instead.
@@ -27,7 +27,7 @@ func (s *Step) MarshalJSON() ([]byte, error) {
 		out["skipped"] = true
 	case s.Err != nil:
 		out["error"] = s.Err.Error()
-	case s.Redacted():
+	case s.IsRedacted():
 		out["value"] = redactedText
 	default:
 		out["value"] = s.Value.Plain()

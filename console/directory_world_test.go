@@ -35,6 +35,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/templates"
 	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/scimclient"
 	"github.com/rollcall-scim/rollcall/scimserver"
 	"github.com/rollcall-scim/rollcall/signin"
@@ -203,6 +204,20 @@ func (o *office) site(name string, p site.Profile, userNames ...string) (tenantU
 		o.t.Fatal(err)
 	}
 	return o.scim.URL + "/c/" + name + "/auth/scim/v2", token
+}
+
+// siteGroup makes a group at a site, and returns its id.
+func (o *office) siteGroup(name, displayName string) string {
+	o.t.Helper()
+	s, err := o.sites.ByName(o.t.Context(), name)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	made, err := o.rosters.Open(s).CreateGroup(o.t.Context(), scim.Resource{"schemas": []any{scim.GroupURN}, "displayName": displayName}, nil, roster.Change{Actor: "cli", Via: roster.ViaImport})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return made.Document.ID
 }
 
 // app makes an application with everybody of the directory assigned.

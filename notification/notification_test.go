@@ -193,6 +193,11 @@ func TestEachRecipientLearnsWhatItChose(t *testing.T) {
 		if got := w.took(); len(got) != 4 {
 			w.Errorf("mail was sent again: %q", got)
 		}
+		w.happens(w.handle, event.ProvisioningPlanWaits, w.globex.ID, "Globex: Plan 3f9a61c2b7d0 of the schedule waits for approval.")
+		w.work()
+		if mails := w.box.Mails(); len(mails) != 7 || !strings.Contains(mails[6].Text, "applications/Globex/provisioning/plan\n") {
+			w.Errorf("%d mails: %q", len(mails), w.took())
+		}
 		for _, r := range []string{"all", "held", "globex"} {
 			if got := w.recipient(r + "@contoso.example"); got.Waiting != 0 || got.LastSent.IsZero() || got.Error != "" {
 				w.Errorf("%s: got %+v", r, got)

@@ -909,7 +909,7 @@ func (r *run) event(ctx context.Context, name, words string) *event.Event {
 		words = app + ": " + words
 	}
 	return &event.Event{
-		Time: r.e.Now(), Scope: event.Directory(string(r.job.Key.Directory)), Name: name, Actor: "system", Subject: r.job.Key.App, Text: words,
+		Time: r.e.Now(), Scope: event.Directory(string(r.job.Key.Directory)), Name: name, Actor: systemActor, Subject: r.job.Key.App, Text: words,
 		By: event.Actor{Kind: event.Job, ID: r.job.Key.App, Name: app},
 	}
 }

@@ -140,8 +140,8 @@ func (e *Engine) BeginReassert(ctx context.Context, k Key, actor string) (Stored
 	return p, err
 }
 
-// planReassert plans what a cycle would send for the accounts of the last comparison if it read
-// each of them. If onlyGives is true, nothing is planned for accounts from which the operation would
+// planReassert plans what a cycle would send for the accounts and groups of the last comparison if it
+// read each of them, and what gives the groups their members again. If onlyGives is true, nothing is planned for accounts from which the operation would
 // take access away.
 func (e *Engine) planReassert(ctx context.Context, k Key, onlyGives bool, visit func(PlannedObject) error) (PlanReport, error) {
 	r, err := e.openConnected(ctx, k)
@@ -153,8 +153,7 @@ func (e *Engine) planReassert(ctx context.Context, k Key, onlyGives bool, visit 
 		p.groups.readsEveryAccount = true
 	}
 	report := PlanReport{Kind: ReassertPlan, reads: true, Notes: []string{
-		"This plan gives accounts that somebody changed the values of the mapping again.",
-		"Members of groups are not in it: a restart of provisioning sends them again.",
+		"This plan gives accounts and groups that somebody changed the values of the mapping again. Members that somebody removed from a group are added again, and accounts that somebody added to a group are removed.",
 		"Accounts that are gone are not in it: the next cycles look for them, and then create them.",
 	}}
 	f := newForecast(r, p, false, &report, visit)
@@ -173,9 +172,18 @@ func (e *Engine) planReassert(ctx context.Context, k Key, onlyGives bool, visit 
 		if err := f.evaluate(ctx, ids); err != nil {
 			return report, err
 		}
-		if len(page) < driftPage {
-			return report, f.guard.judgeAccounts(ctx, f)
+		for _, one := range page {
+			if err := f.driftedMembers(ctx, one); err != nil {
+				return report, err
+			}
 		}
+		if len(page) == driftPage {
+			continue
+		}
+		if err := f.guard.judgeAccounts(ctx, f); err != nil {
+			return report, err
+		}
+		return report, f.guard.judgeMembers(ctx, f)
 	}
 }
 

@@ -98,12 +98,34 @@ func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedO
 	f.plan.Report, f.plan.State, f.plan.Reads = report, PlanReady, report.reads
 	f.plan.Hash = hex.EncodeToString(f.hash(p))
 	f.plan.Made, f.plan.Expires = now, now.Add(planExpiry)
-	err = e.Plans.ChangePlan(after, f.plan, []PlanState{PlanMaking}, nil)
+	err = e.Plans.ChangePlan(after, f.plan, []PlanState{PlanMaking}, e.waitsEvent(ctx, f.plan))
 	if errors.Is(err, ErrChanged) {
 		err = ErrNoPlan
 	}
 	return f.plan, err
 }
+
+// waitsEvent returns the event that a finished plan waits for a person who did not make it. It
+// returns nil for a plan that has nothing to do, that a schedule applies by itself, or that its maker
+// can approve.
+func (e *Engine) waitsEvent(ctx context.Context, p StoredPlan) *event.Event {
+	if p.OnlyGives || !p.Report.SomethingToDo() {
+		return nil
+	}
+	var words string
+	switch {
+	case p.Reasserts && p.MadeBy == systemActor:
+		words = fmt.Sprintf("Plan %s of the schedule waits for approval, because it takes access away: %s.", p.Short(), p.Report.operations())
+	case p.NeedsSecondApproval() && p.MadeByID != "":
+		words = fmt.Sprintf("Plan %s, made by %s, waits for the approval of another operator: %s.", p.Short(), event.ParseActor(p.MadeBy).Words(), p.Report.operations())
+	default:
+		return nil
+	}
+	return e.planEvent(ctx, p, event.ProvisioningPlanWaits, p.MadeBy, words)
+}
+
+// systemActor is the actor of what a server does by itself.
+const systemActor = "system"
 
 // planProblem returns the words in which an error is stored with the plan.
 func planProblem(err error) string {
@@ -463,7 +485,10 @@ func (e *Engine) nameMembers(ctx context.Context, k Key, rows []PlannedRow, limi
 			names[o.ID] = o.Name
 		}
 	}
-	each(func(m *PlannedMember) { m.DisplayName = cmp.Or(names[m.ObjectID], m.ObjectID) })
+	each(func(m *PlannedMember) {
+		account, _ := AccountOfWork(m.ObjectID) // the id alone for another object
+		m.DisplayName = cmp.Or(names[m.ObjectID], account)
+	})
 	return nil
 }
 

@@ -75,7 +75,7 @@ func driftValues(s provision.DriftSchedule) map[string]string {
 func driftPolicyHelp(p provision.DriftPolicy) string {
 	switch p {
 	case provision.DriftReasserts:
-		return "A plan gives the accounts the values of the mapping again, and is applied at once. What takes access away, such as disabling an account, is in another plan that waits for you. Members of groups are not changed."
+		return "A plan gives the accounts the values of the mapping again, and is applied at once. Members that somebody removed from a group are added again. What takes access away, such as disabling an account or removing a member that somebody added, is in another plan that waits for you."
 	case provision.DriftAdopts:
 		return "The values at the application stay, until the mapping yields another value than before. An account that provisioning blocked stays in the list if somebody enabled it again."
 	}

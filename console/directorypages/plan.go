@@ -509,7 +509,7 @@ func (v *appVisit) newPlannedRow(o provision.PlannedObject) plannedRow {
 		one.URL = v.directoryVisit.url("groups/" + o.ObjectID)
 	}
 	if account, is := provision.AccountOfWork(o.ObjectID); is {
-		one.URL = v.discoveredAccountURL(account)
+		one.URL = v.discoveredAccountURL(provision.UserKind, account)
 	}
 	one.addMembers(o)
 	for _, c := range o.Changes {

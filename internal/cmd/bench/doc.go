@@ -19,6 +19,19 @@
 // equally. A figure is the median over the rounds, followed by the smallest and the largest value.
 // Ratios are computed within each round before their median is taken.
 //
+// The words of this command:
+//
+//	row, contender  a server under one kind of load; a contender is a row of the report
+//	round, sample   one measurement of a contender, and its result
+//	claim           a statement about a row, such as the ratio of its rate to that of another row
+//	aim             the limit that the project has set for a measured value
+//	section         the results of one part on one kind of database
+//	population      a site that is filled with users and groups
+//	rival           the server of another project, which is measured beside Rollcall
+//	end             one side of provisioning: the site, or the directory
+//	engine          the provisioning engine, which runs in the directory's server
+//	child           this program, started again in another process
+//
 // The report shows the project's aims beside the ratios, and whether they hold. No test and no exit
 // code depends on a time. The command needs Linux, because it reads each process's processor time
 // from /proc.

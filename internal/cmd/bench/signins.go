@@ -23,13 +23,13 @@ const (
 	signInRate    = 100    // how many people sign in each second
 	scimRate      = 100    // how many SCIM requests are sent each second during the sign-ins
 	signInUsers   = 10_000 // the largest number of people at the site
-	signInOffices = 100    // the number of IP addresses from which people begin to sign in
+	signInOffices = 100    // the number of IP addresses from which people begin to sign in, each like the address of an office
 )
 
 // signInReport has the results of sign-ins on one kind of database.
 type signInReport struct {
-	Kind        string
-	Users       int
+	Kind        string    // the kind of database
+	Users       int       // the number of people at the site
 	Alone       latencies // the latencies of sign-ins without SCIM requests
 	AloneSample sample    // the processor time of the sign-ins without SCIM requests
 	SignIns     latencies // the latencies of sign-ins during SCIM requests
@@ -40,8 +40,8 @@ type signInReport struct {
 // time of a request begins when it was due, even if the load generator sent it later.
 type latencies []time.Duration
 
-// quantile returns a quantile of the latencies in milliseconds: this share of the answers, from 0
-// to 1, took no longer.
+// quantile returns the time in milliseconds within which a share of the answers came. The share is
+// a number from 0 to 1.
 func (l latencies) quantile(share float64) float64 {
 	if len(l) == 0 {
 		return 0
@@ -66,6 +66,7 @@ func (b *bench) measureSignIns(ctx context.Context, r *report) error {
 	return errors.Join(errs...)
 }
 
+// measureSignInsOn creates a site on one kind of database and measures sign-ins at it.
 func (b *bench) measureSignInsOn(ctx context.Context, kind string) (*signInReport, error) {
 	users := min(signInUsers, b.users[len(b.users)-1])
 	dbURL := filepath.Join(b.dir, "sign-in.db")
@@ -117,6 +118,8 @@ func (b *bench) connectProvider(ctx context.Context, site *population) (*demoidp
 	return idp, err
 }
 
+// signPeopleIn creates the people of the site. It measures their sign-ins, first alone and then
+// together with SCIM requests.
 func (b *bench) signPeopleIn(ctx context.Context, s *server, site *population, idp *demoidp.Provider, users int) (*signInReport, error) {
 	if err := site.fill(ctx, s.addr, users); err != nil {
 		return nil, err
@@ -186,6 +189,7 @@ func signResponses(ctx context.Context, addr string, idp *demoidp.Provider, user
 	return posts, errors.Join(errs...)
 }
 
+// officeAddress returns the IP address of an office, on loopback.
 func officeAddress(office int) *net.TCPAddr {
 	return &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+office))}
 }

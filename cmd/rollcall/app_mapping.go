@@ -26,6 +26,7 @@ type mappingFlags struct {
 	groups, yes bool // whether --groups and --yes were given
 }
 
+// register adds the flags to a command.
 func (f *mappingFlags) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.groups, "groups", false, "the mapping of groups instead of that of users")
 }
@@ -231,6 +232,7 @@ Asks first when users in scope then get other values, or when accounts would be 
 	return cmd
 }
 
+// hasValue reports whether a flag says where the row's value comes from.
 func (f *rowFlags) hasValue(cmd *cobra.Command) bool {
 	given := cmd.Flags().Changed
 	return given("source") || given("constant") || given("expression") || f.none

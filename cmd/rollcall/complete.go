@@ -36,6 +36,7 @@ type completion struct {
 	keepOrder  bool // whether the shell shows the names in this order instead of sorting them
 }
 
+// directive returns how the shell treats the completed words.
 func (c completion) directive() cobra.ShellCompDirective {
 	if c.files {
 		return cobra.ShellCompDirectiveDefault
@@ -107,6 +108,7 @@ func (c *command) completeWord(cmd *cobra.Command, args []string, start, want st
 	return names, found.directive()
 }
 
+// completionOf returns a completion with these words in their order.
 func completionOf[T ~string](list ...T) completion {
 	found := completion{keepOrder: true}
 	for _, w := range list {
@@ -255,6 +257,8 @@ func completionList(start string, words []string) completion {
 	return found
 }
 
+// attributeCompletion completes the name of a user attribute. Each name stands between before and
+// after.
 func attributeCompletion(before, after string) completion {
 	var found completion
 	for _, a := range directory.Attributes() {

@@ -126,6 +126,8 @@ func findHeldCause(ctx context.Context, s *services, k provision.Key, name strin
 	return provision.HeldCause{}, fmt.Errorf("%d causes begin with %q; write more of the id", len(found), name)
 }
 
+// listHeld prints a page of the operations of one cause that are on hold or rejected. name is the
+// id of the cause, or its beginning.
 func (c *command) listHeld(ctx context.Context, s *services, k provision.Key, name string, v provision.Verdict, after string, limit int) error {
 	h, err := findHeldCause(ctx, s, k, name, v)
 	if err != nil {

@@ -74,6 +74,7 @@ type identityCard struct {
 	AssignURL  string // address of the page that assigns users; empty if the user is assigned
 }
 
+// comparedRow compares the value of one matching attribute of a user with that of an account.
 type comparedRow struct {
 	Attribute, Expression, User, Account string
 	Badge                                console.Badge

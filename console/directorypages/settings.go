@@ -310,6 +310,7 @@ type sitesPage struct {
 	FirstLinkExpires time.Time
 }
 
+// siteRow shows one site in the list.
 type siteRow struct {
 	Site         site.Site
 	URL          string // address of the site's own pages, which have their own sign-in

@@ -98,8 +98,8 @@ func (c *command) prepareKey(file string) error {
 	})
 }
 
-// rotateKey makes the newest key of the file the one that seals, and seals all credentials again
-// with it.
+// rotateKey seals all credentials again with a new key, which it adds to the file unless one was
+// prepared.
 func (c *command) rotateKey(ctx context.Context, s *services, file string) error {
 	if err := seal.Prepare(file); err != nil {
 		return err

@@ -211,8 +211,8 @@ func (l *pipeline) workMembers(ctx context.Context, known Pending) (untouched []
 // memberSync sends the changes of one group's members to the target.
 type memberSync struct {
 	l           *pipeline
-	group       string
-	known       Pending
+	group       string          // the object id of the group
+	known       Pending         // the work on the memberships, with what the job has stored about it
 	firm        context.Context // the context for requests that must be finished after they began
 	link        Link            // the link of the group
 	problem     *TargetError    // why the group must be tried again; nil if nothing failed

@@ -95,11 +95,11 @@ type pacer struct {
 	goroutines goroutines
 
 	mu      sync.Mutex
-	gates   map[Request]*gate
+	gates   map[Request]*gate // the limits of each kind of request
 	waiting []*waiter
 	ready   []*waiter // prepared requests that wait for a running one to end, or for the end of a pause; they go first
 	alarm   time.Time // when the timer next checks whether a waiting request may begin; zero if no timer runs
-	closed  bool
+	closed  bool      // whether waiting and later requests give up
 
 	rate        float64       // the largest number of requests per second; 0 means that no limit is known
 	next        time.Time     // when the rate allows the next request to begin

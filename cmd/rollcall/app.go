@@ -569,7 +569,7 @@ type appDetails struct {
 	AssignedGroups int    `json:"assignedGroups"`
 	Roles          int    `json:"roles"`  // the number of roles besides Default Access
 	LinkedAccounts int    `json:"linked"` // how many people have a known account at the application
-	Code           string `json:"status"`
+	Code           string `json:"status"` // the state of provisioning, as in provision.Report
 	// The fields from here on are empty until provisioning is set up.
 	TenantURL      string   `json:"tenantUrl,omitempty"`
 	SecretToken    bool     `json:"secretTokenSaved"`

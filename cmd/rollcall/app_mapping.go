@@ -41,13 +41,13 @@ func (f *mappingFlags) objectMapping(s *provision.Schema) (*provision.ObjectMapp
 
 // rowJSON is a row of a mapping in --json output.
 type rowJSON struct {
-	Place      int    `json:"place"`
+	Place      int    `json:"place"` // the place of the row in the mapping, from 1
 	Target     string `json:"target"`
 	Type       string `json:"type"`
 	Source     string `json:"source,omitempty"`
 	Default    string `json:"default,omitempty"`
-	Precedence int    `json:"precedence,omitempty"`
-	Apply      string `json:"apply"`
+	Precedence int    `json:"precedence,omitempty"` // the matching precedence; 0 if it is not a matching attribute
+	Apply      string `json:"apply"`                // when the row is applied
 	FlowNull   bool   `json:"flowNull"`
 }
 

@@ -60,7 +60,7 @@ type provisioningForm struct {
 	TenantURL        string
 	Secret           string // the Secret Token that was just typed; a saved token is never shown
 	HasSecret        bool
-	RestoresMappings bool
+	RestoresMappings bool // whether the default mappings are to be restored
 	Scope            provision.Scope
 	Rehire           provision.Rehire
 	Swaps            provision.Swaps

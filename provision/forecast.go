@@ -18,7 +18,7 @@ type forecast struct {
 	r       *run
 	p       *pass
 	guard   *planGuard
-	initial bool
+	initial bool // whether the plan is about an initial cycle
 	// onlyGives is true if operations that take access away are not planned, whatever the guard
 	// says.
 	onlyGives bool

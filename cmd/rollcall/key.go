@@ -194,7 +194,7 @@ func printLost(w io.Writer, r rotation) {
 func (s *services) webhookNames(ctx context.Context, webhooks []notification.Webhook) ([]string, error) {
 	named := []string{}
 	for _, w := range webhooks {
-		h, err := s.directories.OpenID(ctx, directory.ID(w.Directory))
+		h, err := s.directories.OpenByID(ctx, directory.ID(w.Directory))
 		if err != nil {
 			return nil, err
 		}
@@ -207,7 +207,7 @@ func (s *services) webhookNames(ctx context.Context, webhooks []notification.Web
 func (s *services) jobNames(ctx context.Context, keys []provision.Key) ([]string, error) {
 	named := []string{}
 	for _, key := range keys {
-		h, err := s.directories.OpenID(ctx, directory.ID(key.Directory))
+		h, err := s.directories.OpenByID(ctx, directory.ID(key.Directory))
 		if err != nil {
 			return nil, err
 		}

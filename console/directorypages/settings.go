@@ -52,7 +52,7 @@ func (p *Pages) withDirectoryByID(handle func(http.ResponseWriter, *http.Request
 		if id == "" {
 			return named(w, r, o)
 		}
-		h, err := p.Directories.OpenID(r.Context(), directory.ID(id))
+		h, err := p.Directories.OpenByID(r.Context(), directory.ID(id))
 		if err != nil {
 			return err
 		}

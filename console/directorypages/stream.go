@@ -173,7 +173,7 @@ func (s *pageStream) run(ctx context.Context) error {
 
 // checkApplication returns an error if the application or its directory is gone.
 func (p *Pages) checkApplication(ctx context.Context, v *appVisit) error {
-	h, err := p.Directories.OpenID(ctx, v.Directory.ID)
+	h, err := p.Directories.OpenByID(ctx, v.Directory.ID)
 	if err != nil {
 		return err
 	}

@@ -133,7 +133,8 @@ func describeMismatch(n *node, takes ValueType, lookup func(name string) ValueTy
 	return ""
 }
 
-// isInterval reports whether a word names an interval of time, such as "day". Case does not matter.
+// isInterval reports whether a word names an interval of time, such as "d" for days. Case does not
+// matter.
 func isInterval(word string) bool {
 	return slices.ContainsFunc(intervals(), func(known string) bool { return strings.EqualFold(known, word) })
 }

@@ -33,6 +33,7 @@ type webhooksPage struct {
 	CancelURL    string
 }
 
+// webhookRow shows one webhook of a directory, in the list or on its own page.
 type webhookRow struct {
 	notification.Webhook
 	Name                           string

@@ -180,6 +180,8 @@ func decodeLegacy(b []byte) (string, string, error) {
 	return text, fmt.Sprintf("The file is not UTF-8; it was read as Windows-1252 (%q).", wordAt(charmap.Windows1252, b, first)), err
 }
 
+// isLetterInAllEncodings reports whether a byte is the same letter in Windows-1252 and in all
+// similarEncodings.
 func isLetterInAllEncodings(c byte) bool {
 	r := charmap.Windows1252.DecodeByte(c)
 	if c < 0xc0 || r == utf8.RuneError {

@@ -35,6 +35,7 @@ func (m Member) DisplayName() string {
 	return m.User.DisplayName()
 }
 
+// sortKey returns the string by which lists of members are sorted.
 func (m Member) sortKey() string {
 	if m.Kind == GroupKind {
 		return m.Group.SortKey()
@@ -145,6 +146,7 @@ func (h *Handle) RemoveMembers(ctx context.Context, group string, objectIDs []st
 // memberChange adds one member to a group or removes it, and reports whether that changed anything.
 type memberChange func(tx Tx, g Group, m Member) (bool, error)
 
+// addMember returns a memberChange that adds a member.
 func (h *Handle) addMember(ctx context.Context, actor string) memberChange {
 	return func(tx Tx, g Group, m Member) (bool, error) {
 		name := memberNameOf(m)
@@ -163,6 +165,7 @@ func (h *Handle) addMember(ctx context.Context, actor string) memberChange {
 	}
 }
 
+// removeMember returns a memberChange that removes a member.
 func (h *Handle) removeMember(ctx context.Context, actor string) memberChange {
 	return func(tx Tx, g Group, m Member) (bool, error) {
 		name, now := memberNameOf(m), h.nowToMicrosecond()
@@ -174,6 +177,7 @@ func (h *Handle) removeMember(ctx context.Context, actor string) memberChange {
 	}
 }
 
+// memberNameOf returns how events and errors name a member.
 func memberNameOf(m Member) memberName {
 	if m.Kind == GroupKind {
 		return memberName{GroupKind, m.Group.ObjectID, m.Group.description()}

@@ -251,11 +251,11 @@ const (
 // DiscoveredBatch is what one step of a discovery stores.
 type DiscoveredBatch struct {
 	Accounts []DiscoveredAccount // accounts that were listed, and accounts that are gone
-	Keys     []DiscoveredKey
-	Matches  []DiscoveredMatch
+	Keys     []DiscoveredKey     // the hashes of the values of these accounts
+	Matches  []DiscoveredMatch   // the users who match accounts
 	Sorted   []DiscoveredAccount // accounts that were put into their classes
-	Event    *event.Event
-	Next     *Discovery // the discovery that begins when this one is stored; nil if there is none
+	Event    *event.Event        // the event to record; nil if there is none
+	Next     *Discovery          // the discovery that begins when this one is stored; nil if there is none
 }
 
 // DiscoveredKey says that an account has a value with this hash.

@@ -45,7 +45,7 @@
 //
 // # Words
 //
-// These words have the same meaning in all comments and names of the package.
+// The comments and names of this package use these words.
 //
 // The source is the directory that a job reads. An object is a user or a group of the source; most
 // comments call a user a person. The target is the application, and an account is an object of the

@@ -71,8 +71,8 @@ type DriftSchedule struct {
 	Every  DriftInterval `json:"every"`
 	Policy DriftPolicy   `json:"policy"`
 
-	AskedBy   string    `json:"askedBy,omitempty"` // who asked for a comparison that has not ended
-	Asked     time.Time `json:"asked,omitzero"`
+	AskedBy   string    `json:"askedBy,omitempty"`  // who asked for a comparison that has not ended
+	Asked     time.Time `json:"asked,omitzero"`     // when that person asked; zero if nobody has
 	Started   time.Time `json:"started,omitzero"`   // when the comparison that is running began; zero if none is
 	Scheduled time.Time `json:"scheduled,omitzero"` // when the last successful comparison of the schedule began
 	Problem   string    `json:"problem,omitempty"`  // why the last comparison failed, in words

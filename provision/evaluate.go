@@ -110,6 +110,7 @@ func (d *doubts) find(id string) (sent time.Time, doubted bool) {
 	return sent, doubted
 }
 
+// add adds an object whose request of unknown outcome was about to be sent at the time sent.
 func (d *doubts) add(id string, sent time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()

@@ -211,8 +211,8 @@ func (l *pipeline) workMembers(ctx context.Context, known Pending) (untouched []
 // memberSync sends the changes of one group's members to the target.
 type memberSync struct {
 	l           *pipeline
-	group       string
-	known       Pending
+	group       string          // the object id of the group
+	known       Pending         // the work on the memberships, with what the job has stored about it
 	firm        context.Context // the context for requests that must be finished after they began
 	link        Link            // the link of the group
 	problem     *TargetError    // why the group must be tried again; nil if nothing failed
@@ -595,6 +595,8 @@ func (l *pipeline) membersAtOnce() int {
 	return l.r.e.membersPage()
 }
 
+// removesByFilter reports whether a request to remove members names them in filters of the path and
+// not in its value.
 func (r *run) removesByFilter() bool {
 	return r.target.Dialect().Removal == RemoveByFilter || sendsCompliantly(r.job.TenantURL)
 }
@@ -1336,6 +1338,7 @@ func (s *memberSync) escrowOfRefused(n int) *Escrow {
 	return e
 }
 
+// name returns the name of the group for messages; if it is not known, the group's object id.
 func (s *memberSync) name() string {
 	if s.link.Name != "" {
 		return s.link.Name

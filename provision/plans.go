@@ -156,6 +156,7 @@ type planFiller struct {
 	saved      time.Time    // when the plan was last saved
 }
 
+// add adds one planned object to the plan. It stores the objects in batches.
 func (f *planFiller) add(ctx context.Context, o PlannedObject) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -242,6 +243,7 @@ func (f *planFiller) stayAlive(ctx context.Context) (stop func()) {
 	}
 }
 
+// save stores the plan and the objects that are not stored yet.
 func (f *planFiller) save(ctx context.Context) error {
 	f.saved = f.e.Now()
 	f.plan.Alive = f.saved

@@ -72,6 +72,7 @@ const (
 	databaseTimeout       = 2 * time.Second // how long such a query may take
 )
 
+// samples returns the current values of all metrics.
 func (g *gatherer) samples() []metrics.Sample {
 	var all []metrics.Sample
 	add := func(name string, value float64, labels ...string) {
@@ -126,6 +127,7 @@ func (g *gatherer) storedSamples() []metrics.Sample {
 	return g.cached
 }
 
+// querySamples returns the values of the metrics that come from the database.
 func (g *gatherer) querySamples(ctx context.Context) (all []metrics.Sample, err error) {
 	add := func(name string, value float64, labels ...string) {
 		all = append(all, metrics.Sample{Name: "rollcall_" + name, Value: value, Labels: labels})

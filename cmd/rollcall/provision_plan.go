@@ -135,6 +135,7 @@ func (c *command) printKeptPlan(w io.Writer, p keptPlanJSON) {
 	fmt.Fprintln(w)
 }
 
+// planOperations says how many operations of each kind a plan has.
 func planOperations(r provision.PlanReport) string {
 	text := fmt.Sprintf("%d to create, %d to update, %d to disable, %d to delete", r.Creates, r.Updates, r.Disables, r.Deletes)
 	if r.OnHold > 0 {
@@ -155,6 +156,7 @@ func planOperations(r provision.PlanReport) string {
 	return text
 }
 
+// planOutcomes says how many operations of a plan have each outcome.
 func planOutcomes(n provision.PlanCounts) string {
 	text := fmt.Sprintf("%d sent, %d failed, %d left out", n.Sent, n.Failed, n.LeftOut)
 	if n.Due > 0 {

@@ -114,6 +114,8 @@ func checkFlags(cmd *cobra.Command) (err error) {
 	return err
 }
 
+// whyIgnored returns the end of an error message that says why the command ignores a flag; "" if
+// there is nothing to say.
 func whyIgnored(cmd *cobra.Command, flag string) string {
 	if cmd.Name() == "demo" && (flag == "database" || flag == "key-file") {
 		return " (the demo has a temporary database of its own; rollcall serve --database serves yours)"

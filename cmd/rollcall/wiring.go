@@ -145,6 +145,7 @@ func warningLogger(w io.Writer) *slog.Logger {
 	}))
 }
 
+// connectServices builds the services on an open database.
 func (c *command) connectServices(ctx context.Context, db *store.DB, w wiring) (*services, error) {
 	watched := &live.Board{}
 	jobs := &store.Provisioning{DB: db, Changed: func(k provision.Key) { watched.Wake(k.String()) }}

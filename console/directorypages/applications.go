@@ -19,6 +19,7 @@ type applicationsPage struct {
 	Error   *console.FieldError
 }
 
+// applicationRow shows one application in the list.
 type applicationRow struct {
 	Name, URL         string
 	UserCount         int

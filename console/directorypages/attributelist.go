@@ -36,6 +36,7 @@ type attributesPage struct {
 	ReferenceChoices   []console.Choice
 }
 
+// attributeRow shows one attribute of an attribute list.
 type attributeRow struct {
 	provision.ListedAttribute
 	URL string
@@ -131,6 +132,7 @@ func attributeFields(side provision.ListSide) []console.EditField {
 	return fields
 }
 
+// attributeValues returns the values of the form that stand for a stored attribute.
 func attributeValues(a provision.ListedAttribute) map[string]string {
 	return map[string]string{
 		"name": a.Name, "type": string(a.Type), "referenced": a.Referenced, "required": console.CheckboxValue(a.Required), "multivalue": console.CheckboxValue(a.MultiValue),

@@ -25,6 +25,7 @@ type connectionsPage struct {
 	Form       *connectForm
 }
 
+// connectionRow shows one connection between an object and its account.
 type connectionRow struct {
 	provision.Connection
 	Name       string

@@ -17,6 +17,7 @@ type directoriesPage struct {
 	Error *console.FieldError
 }
 
+// directoryRow shows one directory in the list.
 type directoryRow struct {
 	Directory     directory.Directory
 	URL           string

@@ -53,7 +53,7 @@ type discoveredRow struct {
 	Name, Subtitle, URL string // Subtitle is the text below Name: the display name or the id of the account
 	Badge               console.Badge
 	Users               []string // the users who match, or nearly match
-	Remark              string
+	Remark              string   // what differs from an ordinary account, such as "inactive"; may be empty
 }
 
 // discoveredDetails shows one account.
@@ -74,6 +74,7 @@ type identityCard struct {
 	AssignURL  string // address of the page that assigns users; empty if the user is assigned
 }
 
+// comparedRow compares the value of one matching attribute of a user with that of an account.
 type comparedRow struct {
 	Attribute, Expression, User, Account string
 	Badge                                console.Badge

@@ -223,6 +223,7 @@ func (p *Pages) renderGroup(w http.ResponseWriter, r *http.Request, v *groupVisi
 	return p.show(w, r, status, "group", pg)
 }
 
+// readMembers reads the page of members that the query asks for.
 func (pg *groupPage) readMembers(r *http.Request, v *groupVisit, counts directory.MemberCounts) error {
 	form := r.URL.Query()
 	after, err := directory.ParseCursor(form.Get("after"))
@@ -377,6 +378,7 @@ type groupChange struct {
 	apply                              func(h *directory.Handle, ctx context.Context, objectID, actor string) error
 }
 
+// groupChanges returns the changes of a group that have a button.
 func groupChanges() []groupChange {
 	return []groupChange{
 		{

@@ -105,6 +105,7 @@ func (v *directoryVisit) jobsURL(onlySome bool, after string) string {
 	return v.url("provisioning") + "?" + query.Encode()
 }
 
+// jobRow returns the row of an application in the list of jobs.
 func (p *Pages) jobRow(r *http.Request, v *directoryVisit, a directory.Application) (jobRow, error) {
 	row := jobRow{Name: a.Name, URL: v.appURL(a) + "/provisioning", Badge: jobBadge(provision.NotConfigured), StatusText: "Nothing is sent."}
 	report, err := p.Jobs.Report(r.Context(), provision.Key{Directory: provision.SourceID(v.Directory.ID), App: a.ID})

@@ -26,6 +26,7 @@ type keysPage struct {
 	CancelURL string
 }
 
+// keyRow shows an API key in the list.
 type keyRow struct {
 	operator.Key
 	Badge       console.Badge
@@ -47,6 +48,7 @@ type keyForm struct {
 	Error           *console.FieldError
 }
 
+// levelChoice is an option for what a new key may do.
 type levelChoice struct {
 	Value, Text, Help string
 	IsChecked         bool

@@ -25,6 +25,7 @@ type notificationsPage struct {
 	CancelURL       string
 }
 
+// recipientRow shows a recipient of notifications in the list.
 type recipientRow struct {
 	notification.Recipient
 	TopicsText  string
@@ -46,11 +47,13 @@ type recipientForm struct {
 	Error        *console.FieldError
 }
 
+// topicChoice is a checkbox for one topic of notifications.
 type topicChoice struct {
 	Value, Text, Help string
 	IsChecked         bool
 }
 
+// applicationChoice is an option for the application that notifications are about.
 type applicationChoice struct {
 	ID, Name string
 	IsChosen bool

@@ -343,6 +343,7 @@ func (p *Pages) withDirectory(handle func(http.ResponseWriter, *http.Request, *d
 	}
 }
 
+// menu returns the menu of a directory.
 func (v *directoryVisit) menu() []console.MenuItem {
 	return []console.MenuItem{
 		{Text: "Directory"},
@@ -369,6 +370,7 @@ func (v *directoryVisit) url(rest string) string {
 	return "/d/" + url.PathEscape(v.Directory.Name) + "/" + rest
 }
 
+// crumbs returns links to the pages above a page of the directory, followed by more.
 func (v *directoryVisit) crumbs(more ...console.Crumb) []console.Crumb {
 	return append([]console.Crumb{{Text: "Directories", URL: "/d/"}, {Text: v.Directory.Name, URL: v.url("users")}}, more...)
 }
@@ -421,6 +423,7 @@ func pathBelowApplication(path string) string {
 	return "/" + parts[5]
 }
 
+// menu returns the menu of an application.
 func (v *appVisit) menu() []console.MenuItem {
 	return []console.MenuItem{
 		{Text: v.App.Name},

@@ -87,6 +87,8 @@ func (c reachChange) confirmationValue() string {
 	return text + " " + revisionText(c.before)
 }
 
+// effectNumbers returns the numbers of an effect as one string. The operator's confirmation holds
+// only as long as the string stays the same.
 func effectNumbers(e provision.Effect) string {
 	return fmt.Sprintf("%d %d %d %d %d %d %d %d", e.Changed, e.Failing, e.Keyless, len(e.Lacking), len(e.Shared), e.Off, e.Leave, e.Come)
 }

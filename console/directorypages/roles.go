@@ -24,6 +24,7 @@ type rolesPage struct {
 	Error            string
 }
 
+// roleRow shows one role of an application in the list.
 type roleRow struct {
 	Role          directory.AppRole
 	URL           string // address of the role's page; empty for Default Access, which has none

@@ -166,7 +166,7 @@ func (p *Pages) newDeleteApplicationPage(ctx context.Context, v *appVisit) (cons
 	return pg, nil
 }
 
-// refuseDeleteApplication leads back to the settings, with the reason, if only the command line may
+// refuseDeleteApplication redirects to the settings, with the reason, if only the command line may
 // delete the application.
 func (p *Pages) refuseDeleteApplication(w http.ResponseWriter, r *http.Request, v *appVisit) (refused bool, err error) {
 	job, err := p.Jobs.Get(r.Context(), v.jobKey())
@@ -310,6 +310,7 @@ type sitesPage struct {
 	FirstLinkExpires time.Time
 }
 
+// siteRow shows one site in the list.
 type siteRow struct {
 	Site         site.Site
 	URL          string // address of the site's own pages, which have their own sign-in

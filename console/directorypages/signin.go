@@ -105,6 +105,7 @@ func offerProvider(s *console.SignInPage, o *operator.OpenID, address string) {
 	}
 }
 
+// signInError returns the error that shows the sign-in page.
 func (d operatorGuard) signInError(r *http.Request) *console.PageError {
 	p := &console.SignInPage{
 		Page:    console.Page{Title: "Sign in as an operator", Narrow: true},

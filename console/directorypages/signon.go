@@ -39,11 +39,13 @@ type signOnPage struct {
 	AssignmentsURL string // address of the page "Users and groups"
 }
 
+// signOnInput is an input of the form for single sign-on.
 type signOnInput struct {
 	Name, Label, Value, Hint string
 	Error                    *console.FieldError
 }
 
+// signOnCertificate shows a certificate with which Rollcall signs SAML responses.
 type signOnCertificate struct {
 	Thumbprint string
 	ValidUntil time.Time
@@ -51,10 +53,12 @@ type signOnCertificate struct {
 	State      console.Badge
 }
 
+// signOnFields returns the fields of the application's addresses.
 func signOnFields() []console.EditField {
 	return []console.EditField{{Name: "identifier", Label: "Identifier (Entity ID)"}, {Name: "replyURL", Label: "Reply URL (Assertion Consumer Service URL)"}}
 }
 
+// signingFields returns the fields that say how responses are signed.
 func signingFields() []console.EditField {
 	return []console.EditField{{Name: "option", Label: "Signing Option"}, {Name: "algorithm", Label: "Signing Algorithm"}}
 }

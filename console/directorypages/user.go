@@ -227,6 +227,7 @@ func (v *directoryVisit) setUser(ctx context.Context, u *directory.User, texts m
 	return nil
 }
 
+// managerID returns the object id of the manager with this user principal name; "" if upn is empty.
 func (v *directoryVisit) managerID(ctx context.Context, upn string) (string, error) {
 	if upn == "" {
 		return "", nil
@@ -292,6 +293,7 @@ func (p *userPage) showsError(wrong *console.FieldError) bool {
 	return false
 }
 
+// userActions returns a button for each change that applies to the user.
 func (v *directoryVisit) userActions(u directory.User) []console.Action {
 	var list []console.Action
 	for _, c := range userChanges() {
@@ -302,6 +304,8 @@ func (v *directoryVisit) userActions(u directory.User) []console.Action {
 	return list
 }
 
+// newInputGroups returns the inputs of the form for a user, in groups. texts holds typed values,
+// which replace the stored ones. wrong is shown beside its input.
 func newInputGroups(u directory.User, texts map[string]string, wrong *console.FieldError) []inputGroup {
 	var groups []inputGroup
 	for _, a := range directory.Attributes() {

@@ -29,6 +29,7 @@ type userChange struct {
 	apply                              func(h *directory.Handle, ctx context.Context, objectID, actor string) error
 }
 
+// userChanges returns the changes of a user that have a button.
 func userChanges() []userChange {
 	present := func(u directory.User) bool { return !u.IsDeleted() }
 	return []userChange{
@@ -239,6 +240,7 @@ func (p *Pages) redirectToUnchangedUser(w http.ResponseWriter, r *http.Request, 
 	return p.Console.Redirect(w, r, v.userURL(u), console.Notice{Tone: console.ToneInfo, Text: "Nothing was changed: " + u.DisplayName() + " is " + statusInSentence(u) + " already."})
 }
 
+// statusInSentence returns the user's status as a word for the middle of a sentence.
 func statusInSentence(u directory.User) string {
 	switch {
 	case u.IsDeleted():

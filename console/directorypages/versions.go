@@ -25,6 +25,7 @@ type versionsPage struct {
 	PastedDocument string // the pasted document that the server refused; may be empty
 }
 
+// versionRow shows one version of the mappings in the list.
 type versionRow struct {
 	Number      int64
 	URL         string

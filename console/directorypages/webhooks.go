@@ -74,11 +74,13 @@ type rotateForm struct {
 	Choices             []overlapChoice
 }
 
+// overlapChoice is an option for how long the old secret of a webhook still works.
 type overlapChoice struct {
 	Value, Text string
 	IsChecked   bool
 }
 
+// deliveryRow shows one delivery of a webhook.
 type deliveryRow struct {
 	notification.WebhookDelivery
 	Badge     console.Badge
@@ -202,6 +204,7 @@ func (v *directoryVisit) webhookCrumbs() []console.Crumb {
 	return v.crumbs(console.Crumb{Text: "Webhooks", URL: v.webhooksURL()})
 }
 
+// topicChoices returns a checkbox for each topic.
 func topicChoices(isChecked func(notification.Topic) bool) (choices []topicChoice) {
 	for _, t := range notification.Topics {
 		choices = append(choices, topicChoice{Value: string(t), Text: t.Label(), Help: t.Means(), IsChecked: isChecked(t)})

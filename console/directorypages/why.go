@@ -21,13 +21,13 @@ type whyPage struct {
 	Groups      []whyGroup
 	History     []console.EventRow // the newest changes of the person or group in the directory
 	LastURL     string             // address of the newest log entry
-	LastBadge   console.Badge
-	LastText    string
-	ObjectURL   string // address of the page of the person or group
-	LogsURL     string // address of the log entries about the person or group
-	UndoURL     string // address of the page that asks whether to undo the last change; empty if the log has no change
-	OnDemandURL string // address of the page that provisions the person or group now
-	ListKind    string // "groups" for a group, "" for a person
+	LastBadge   console.Badge      // the result of the newest log entry
+	LastText    string             // the newest log entry in words
+	ObjectURL   string             // address of the page of the person or group
+	LogsURL     string             // address of the log entries about the person or group
+	UndoURL     string             // address of the page that asks whether to undo the last change; empty if the log has no change
+	OnDemandURL string             // address of the page that provisions the person or group now
+	ListKind    string             // "groups" for a group, "" for a person
 }
 
 // whyAttribute shows one row of the mapping.

@@ -90,6 +90,7 @@ func (p *Pages) showOverview(w http.ResponseWriter, r *http.Request, v *siteVisi
 	return p.show(w, r, http.StatusOK, "access", o)
 }
 
+// callsText says how many of the newest calls were changes, and how many were refused.
 func callsText(c callSummary) string {
 	switch {
 	case c.total == 0:

@@ -203,11 +203,15 @@ func (p *Pages) exportLog(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	})
 }
 
+// rowsBefore returns a page of the request log that begins after the cursor before. The string is
+// the cursor for the next page.
 func (p *Pages) rowsBefore(ctx context.Context, v *siteVisit, q requestlog.Query, before string) ([]requestlog.Request, string, error) {
 	q.Before = before
 	return p.Requests.Page(ctx, v.Site.ID, q)
 }
 
+// logCountText says how many calls a page of the log shows, and whether there are older or newer
+// calls.
 func logCountText(n int, q requestlog.Query, more bool) string {
 	text := console.Plural(n, "call")
 	if more && n == 0 {

@@ -133,6 +133,8 @@ func blockedText(n int) string {
 	return ", " + console.GroupDigits(n) + " of them blocked"
 }
 
+// peopleCountText says how many people a page of the list shows. more says whether other people
+// follow, and after says whether other people come before.
 func peopleCountText(n int, more, after bool) string {
 	text := console.PeopleCount(n)
 	if more {
@@ -144,6 +146,7 @@ func peopleCountText(n int, more, after bool) string {
 	return text
 }
 
+// peopleTabs returns the tabs that filter the list by status. here is the selected status.
 func peopleTabs(self string, q url.Values, here roster.Status, c roster.Counts) []console.Tab {
 	list := []console.Tab{
 		{Text: "All", Count: console.GroupDigits(c.All)},
@@ -160,6 +163,8 @@ func peopleTabs(self string, q url.Values, here roster.Status, c roster.Counts) 
 	return list
 }
 
+// emptyPeople returns the text that the page shows in place of an empty list. any says whether the
+// site has people.
 func emptyPeople(q roster.PeopleQuery, self string, any bool) console.EmptyState {
 	if any {
 		return console.EmptyState{Icon: "search", Title: "Nobody fits", Text: "Nobody here matches what you asked to see.", Action: &console.Action{Text: "Show everybody", URL: self}}

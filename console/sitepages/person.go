@@ -276,6 +276,7 @@ func whyUnchangeable(v *siteVisit, person roster.Person, counts roster.Counts) s
 	return ""
 }
 
+// personStatus describes a person in a few sentences: the status, the role and the last sign-in.
 func personStatus(person roster.Person, now time.Time) string {
 	text := statusBadge(person).Text
 	if s := person.LastActiveChange; !s.Time.IsZero() {
@@ -339,6 +340,7 @@ func (p *Pages) askRole(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	return p.askToChangePerson(w, r, v, person, c)
 }
 
+// roleConsequence says what a change of the role means for the person.
 func roleConsequence(from, to roster.Role) string {
 	switch {
 	case to == roster.RoleAdmin:

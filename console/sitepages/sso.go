@@ -587,6 +587,7 @@ func (p *Pages) readMetadata(r *http.Request) (text []byte, address string, wron
 	return text, address, nil, nil
 }
 
+// changeText describes a changed value in a sentence.
 func changeText(c event.Change) string {
 	value := func(raw []byte) string {
 		text := strings.Trim(string(raw), `"`)
@@ -640,6 +641,8 @@ func (p *Pages) removeCertificate(w http.ResponseWriter, r *http.Request, v *sit
 	return p.Console.Redirect(w, r, v.ssoURL(signin.SAML), console.DoneNotice("The certificate is no longer trusted."))
 }
 
+// linkTested links the administrator's account to the identity with which the administrator has
+// tested the connection.
 func (p *Pages) linkTested(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)

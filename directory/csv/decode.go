@@ -107,6 +107,7 @@ func endsInsideRune(b []byte) bool {
 	return false
 }
 
+// decodeAs decodes the bytes of a file in the encoding e. name is the encoding's name for messages.
 func decodeAs(e encoding.Encoding, b []byte, name string) (string, string, error) {
 	if name == "UTF-16" && len(b)%2 != 0 {
 		return "", "", fileError("the file is UTF-16 and has an odd number of bytes; it was cut off")

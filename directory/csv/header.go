@@ -172,6 +172,8 @@ func (h *header) columnValues(i int) iter.Seq[string] {
 	}
 }
 
+// newHeader searches for the attribute of each column. names are the columns' names, and rows
+// yields the cells of each row.
 func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions) (*header, error) {
 	own, err := newBooleanWords(o)
 	if err != nil {
@@ -212,6 +214,7 @@ func newHeader(names []string, rows iter.Seq[[]string], o directory.FileOptions)
 	return h, nil
 }
 
+// fileColumns returns the columns with examples of their values, for the user.
 func (h *header) fileColumns() []directory.FileColumn {
 	var list []directory.FileColumn
 	for i, c := range h.columns {
@@ -309,6 +312,7 @@ func (h *header) columnsNamed(name string) []int {
 	return similar
 }
 
+// listColumns returns the names of all columns as one string.
 func (h *header) listColumns() string {
 	var names []string
 	for i := range h.columns {
@@ -434,6 +438,7 @@ func (h *header) preferMappedColumns() {
 	}
 }
 
+// hasAttribute reports whether a column holds the attribute.
 func (h *header) hasAttribute(attribute string) bool {
 	return slices.ContainsFunc(h.columns, func(c column) bool { return slices.Contains(c.Attributes, attribute) })
 }
@@ -685,6 +690,7 @@ func (h *header) suggestWordFlags() {
 
 const accountEnabled = "accountEnabled"
 
+// meansObjectID reports whether a column's name means the attribute objectId.
 func meansObjectID(name string) bool {
 	a, _ := meaningOf(name)
 	return a == "objectId"

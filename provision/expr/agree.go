@@ -27,6 +27,8 @@ func (n *Node) Disagreements() []Disagreement {
 	return found
 }
 
+// findDisagreements adds the disagreements in n and its parameters to found. path is the place of n
+// in the JSON document.
 func (n *Node) findDisagreements(path string, depth int, found *[]Disagreement) {
 	if n == nil || depth > MaxDepth {
 		return

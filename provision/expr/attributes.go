@@ -63,6 +63,7 @@ func (c *attributeCheck) addError(n *node, message, suggestion string) {
 	c.errs = append(c.errs, c.errorAt(n, message, suggestion))
 }
 
+// findAttribute returns the source attribute with this name, or nil.
 func (c *attributeCheck) findAttribute(name string) *Attribute {
 	for i := range c.place.Source {
 		if c.place.Source[i].Name == name {
@@ -88,6 +89,8 @@ func (c *attributeCheck) typeOf(name string) ValueType {
 	}
 }
 
+// checkPart adds an error for each unknown attribute in a part of an expression, and for each
+// argument of a wrong type.
 func (c *attributeCheck) checkPart(n *node) {
 	if n.kind == attributeNode && c.findAttribute(n.text) == nil {
 		c.addError(n, "the source object has no attribute "+n.text, c.suggestAttribute(n.text))
@@ -187,6 +190,7 @@ func (c *attributeCheck) checkReference(root *node) {
 	}
 }
 
+// suggestReference suggests the source attributes that are references.
 func (c *attributeCheck) suggestReference() string {
 	var names []string
 	for _, a := range c.place.Source {
@@ -245,6 +249,7 @@ func readsOutside(call, part *node) bool {
 	return slices.ContainsFunc(call.args, func(arg *node) bool { return readsOutside(arg, part) })
 }
 
+// addNotes adds notes about parts that are allowed but probably do not do what the author wants.
 func (c *attributeCheck) addNotes(root *node) {
 	if root.kind == attributeNode && root.text == "appRoleAssignments" {
 		c.addNote(root, "Entra does not map appRoleAssignments directly; write SingleAppRoleAssignment or AssertiveAppRoleAssignmentsComplex around it")

@@ -27,6 +27,7 @@ func (c *checker) checkTop(n *node) error {
 	return c.checkValue(n)
 }
 
+// checkValue checks a part of an expression whose value is used.
 func (c *checker) checkValue(n *node) error {
 	switch n.kind {
 	case callNode:

@@ -377,6 +377,7 @@ func (d *dateFields) readItem(i formatItem) string {
 	return d.readDigits(i.letter, least, most)
 }
 
+// problemIfMissing returns the problem that something is missing, or "" if ok is true.
 func problemIfMissing(ok bool, what string) string {
 	if ok {
 		return ""
@@ -384,6 +385,8 @@ func problemIfMissing(ok bool, what string) string {
 	return what + " is missing"
 }
 
+// readDigits reads a number of least to most digits as the value of a field. It returns the
+// problem, or "" if there is none.
 func (d *dateFields) readDigits(field byte, least, most int) string {
 	length := 0
 	for length < most && length < len(d.rest) && isDigit(d.rest[length]) {
@@ -452,6 +455,8 @@ func (d *dateFields) readYear(i formatItem) string {
 	return d.setField('y', number)
 }
 
+// readName reads the name of a month or a day of the week as the value of a field. name returns the
+// name of a number between 1 and most. readName returns the problem, or "" if there is none.
 func (d *dateFields) readName(i formatItem, field byte, most int, name func(int) string) string {
 	for n := 1; n <= most; n++ {
 		full := name(n)
@@ -555,6 +560,7 @@ func boolToInt(b bool) int {
 	return 0
 }
 
+// zoneKind returns which time zone the result has, after the styles are applied.
 func (d *dateFields) zoneKind(s dateStyles) zone {
 	if d.zone == zoneNone && !s.assumesUniversal {
 		return zoneNone

@@ -16,7 +16,8 @@
 // object is the user or group whose attributes an expression reads, and the target is the
 // application that gets the value. Null is the value of an absent attribute. No-flow is a result
 // that leaves the target attribute out of the request. A value is drawn if it is random or unique:
-// it is generated only once, when an account is created.
+// it is generated only once, when an account is created. A function named evalX evaluates a call of
+// the expressions' function X. A function named refuseX returns an error if such a call is invalid.
 //
 // Other packages decide where attribute values come from, what a null result means for a target,
 // which attributes exist, and when a mapping is applied. This package reads no files and no

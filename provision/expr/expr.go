@@ -111,6 +111,7 @@ func (e *Expr) ReadsClock() bool {
 	return e.usesFunctionThat(func(f *function) bool { return f.readsClock })
 }
 
+// usesFunctionThat reports whether the expression calls a function with the property.
 func (e *Expr) usesFunctionThat(property func(*function) bool) bool {
 	found := false
 	e.root.walk(func(n *node) { found = found || n.fn != nil && property(n.fn) })
@@ -149,6 +150,7 @@ type node struct {
 	formats     [2]*dateFormat    // the parsed input and output format in a call of FormatDateTime; nil for a format that is not a constant
 }
 
+// walk calls visit for the node and for all nodes in its arguments.
 func (n *node) walk(visit func(*node)) {
 	visit(n)
 	for _, arg := range n.args {
@@ -163,6 +165,7 @@ func printNode(n *node) string {
 	return b.String()
 }
 
+// print writes the node in the normal form.
 func (n *node) print(b *strings.Builder) {
 	switch n.kind {
 	case attributeNode:

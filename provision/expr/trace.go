@@ -67,6 +67,7 @@ type tracer struct {
 	steps map[*node]*Step // the steps of the parts that have been evaluated
 }
 
+// record evaluates a node, and records its step.
 func (t *tracer) record(n *node, r *evaluation) (Value, error) {
 	before := r.redacted
 	r.redacted = false
@@ -100,6 +101,7 @@ func (t *tracer) buildTree(n *node) *Step {
 	return s
 }
 
+// redact hides the values of the step and of all steps within it.
 func (s *Step) redact() {
 	s.Value.redacted = true
 	for _, child := range s.Steps {

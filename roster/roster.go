@@ -106,6 +106,9 @@ type Change struct {
 	Request requestlog.Request
 	// LargeGroup is the status of the answer when the changed group has many members.
 	LargeGroup LargeGroupStatus
+	// ShowsGroups means that the answer shows the groups of the changed user. Then Outcome.Groups has
+	// them.
+	ShowsGroups bool
 	// Locations are the URLs of users and groups, without their ids. A PATCH needs them to compare
 	// values with those that a GET shows. A resource whose type is not in the map has no URL.
 	Locations map[scim.TypeName]string
@@ -150,6 +153,7 @@ type Outcome struct {
 	Ignored       []scim.Ignored     // the parts of the request that were not applied
 	Fixes         []scim.Fix         // the deviations from SCIM that were tolerated in the request
 	Request       requestlog.Request // Change.Request, completed and written to the request log
+	Groups        []Membership       // the groups of the user, as of the change, if Change.ShowsGroups is set
 }
 
 // Stamp records who last changed something, how and when.
@@ -261,6 +265,9 @@ type Store interface {
 	// if the site is gone.
 	Index(ctx context.Context, id site.ID, epoch int64, limit int) (more bool, err error)
 
+	// HasOneWriter reports whether all write transactions wait for each other. Then as much as possible
+	// is done before a transaction. Otherwise a read before it costs another round trip.
+	HasOneWriter() bool
 	// Update runs fn in one transaction on the roster of site s. Tx.Insert and Tx.Put refuse to
 	// write if the site's schemas differ from the schemas of s. fn may run more than once, and must
 	// change nothing except through tx. Update returns site.ErrNotFound if the site is gone.
@@ -353,6 +360,8 @@ type Tx interface {
 	// CountMembers returns the number of members of a group. It returns most if the group has more
 	// members than that.
 	CountMembers(ctx context.Context, group string, most int) (int, error)
+	// Memberships does the same as Store.Memberships for one member.
+	Memberships(ctx context.Context, member string) ([]Membership, error)
 	// GroupsWith returns the ids of the groups that have this member.
 	GroupsWith(ctx context.Context, member string) ([]string, error)
 

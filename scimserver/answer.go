@@ -182,6 +182,9 @@ func internalError(r *http.Request) *scim.Error {
 // RFC 7644 §3.14: versions are weak entity tags, and clients send weak ones in If-Match too, so
 // only the opaque value counts.
 func parseTags(header []string) (tags []string, anyTag bool) {
+	if len(header) == 0 {
+		return nil, false
+	}
 	for _, part := range strings.Split(strings.Join(header, ","), ",") {
 		part = strings.TrimSpace(part)
 		if part == "*" {

@@ -81,7 +81,7 @@ func (f Front) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := f.Now()
 		lasting := r.Context()
-		ctx, cancel := context.WithTimeout(lasting, f.Deadline)
+		ctx, cancel := WithTimeout(lasting, f.Deadline)
 		defer cancel()
 		r = copyRequest(ctx, r)
 		trusted := f.Proxies.applyForwarded(r)

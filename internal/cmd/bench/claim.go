@@ -28,6 +28,9 @@ func (a aim) holds(x float64) bool {
 
 // String returns the aim as the report shows it, such as "≥ 0.90".
 func (a aim) String() string {
+	if a.isMinimum && a.value >= 10 {
+		return fmt.Sprintf("≥ %.0f", a.value)
+	}
 	if a.isMinimum {
 		return fmt.Sprintf("≥ %.2f", a.value)
 	}

@@ -29,6 +29,11 @@ const (
 	rivalLibrary   = "github.com/elimity-com/scim" // the library that the rival uses
 	rivalToken     = "contender"                   // the token of the rival, which listens only on this machine and only during a run
 	rivalGroupSize = 5_000                         // the size of the group that is read with its members from both servers
+
+	// longerRounds is how many times as long as usual a round of this part is. The rival keeps
+	// gigabytes, and collects its garbage only every few seconds. In short rounds, most would have no
+	// collection and some would have little else.
+	longerRounds = 5
 )
 
 // buildRival builds the rival. It returns a foreign.Missing error if the library cannot be
@@ -63,7 +68,7 @@ func (b *bench) measureRival(ctx context.Context, w *runningSites, s *section) (
 	if err != nil {
 		return err
 	}
-	s.Note = "It is " + rivalLibrary + " " + version + "."
+	s.Note = fmt.Sprintf("It is %s %s. Rounds are %d times as long here, so that each has its share of the contender's garbage collections.", rivalLibrary, version, longerRounds)
 	rivalServer, err := b.start(ctx, "contender", program, rivalToken, scimPath)
 	if err != nil {
 		return err
@@ -86,7 +91,9 @@ func (b *bench) measureRival(ctx context.Context, w *runningSites, s *section) (
 	if err := b.addRivalRows(ctx, s, own, rival); err != nil {
 		return err
 	}
-	return b.interleave(ctx, s.Rows...)
+	longer := *b
+	longer.roundDuration *= longerRounds
+	return longer.interleave(ctx, s.Rows...)
 }
 
 // side is one of the two compared servers, Rollcall or the rival, with its people and the group

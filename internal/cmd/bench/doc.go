@@ -8,9 +8,12 @@
 //	   └─ /proc/PID/stat and status: processor time and peak memory of each
 //
 // On each kind of database, a site of each size is filled once. Then each part (read, list, group,
-// write) starts a server for every site, adds its rows and the rows to compare them with, and
+// write and others) starts a server for every site, adds its rows and the rows to compare them with, and
 // measures all of them. If a row or a part fails, the report has the reason in its place. At the
 // time limit, the run skips the remaining parts. It always writes the report.
+//
+// The part load sends reads and writes at rising fixed rates, and finds the highest rate at which
+// answers still come in time.
 //
 // The part signin measures how soon a site answers sign-ins by SAML and SCIM requests that come at
 // the same time, each at a fixed rate.

@@ -36,6 +36,7 @@ type section struct {
 	Kind, Part, Title string // the kind of database, the part of the run, and the heading
 	Document          int    // the mean size of a user in a response, in bytes
 	Rows              []*contender
+	Steps             []loadStep      // the steps of the part load, which has no rows
 	Peaks             []processMemory // the peak memory of each `rollcall serve` at the end of the part
 	Note              string          // a sentence with a further figure, which the report shows below the rows; may be empty
 	Problem           error           // why rows are missing; nil if all rows are complete
@@ -114,7 +115,7 @@ func (r *report) markdown() string {
 			kind = s.Kind
 			fmt.Fprintf(&out, "\n## %s\n", kindName(kind))
 		}
-		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n%s", s.Title, s.markdown(r), s.formatRows())
+		fmt.Fprintf(&out, "\n### %s\n\n%s\n\n%s", s.Title, s.markdown(r), s.formatResults())
 	}
 	if r.Options.measures(partMapping) {
 		fmt.Fprintf(&out, "\n## The guide's user mapping\n\n%s\n", r.mappingText())
@@ -164,6 +165,11 @@ func (r *report) findings() []finding {
 			v = aimHolds
 		}
 		all = append(all, finding{fmt.Sprintf("%s: %s (%s: %s)", what, formatSpread(spreadOf(values), verb), a, v), v})
+	}
+	for _, s := range r.Sections {
+		if a := s.loadAim(); len(s.Steps) > 0 && a != (aim{}) {
+			judge(kindName(s.Kind)+", requests a second with p99 below 50 ms", a, []float64{float64(heldRate(s.Steps))}, "%.0f")
+		}
 	}
 	judge("the guide's user mapping, µs per user", mappingAim(), r.Mapping, "%.1f")
 	for _, did := range r.SignIns {
@@ -224,6 +230,9 @@ func (s *section) markdown(r *report) string {
 		partWrite: "Answered when the user, its event and the request log's row are on disk. The smaller site loses what a round created before the next one; the largest grows.",
 		partRival: "The fastest SCIM server of another project that was measured, a Go library with a handler that keeps the same people in a map: no disk, no log of requests, one token that never changes.\n" +
 			"The answers of both were compared once and have the same content; Rollcall's members also have display, type and $ref. Rollcall's writes are on disk when they are answered.",
+		partLoad: fmt.Sprintf("Requests to the largest site at rising rates: GETs by id, lookups by userName, PATCHes of active and POSTs of users, a quarter each. They are sent when they\n"+
+			"are due, over %d connections, whether or not earlier ones are answered, and the time of an answer counts from then. A rate is held if 99 of 100 answers take\n"+
+			"less than %.0f ms, and all lower rates are held too.", loadConnections, lateAnswer),
 		partSearch: "People asked for by attributes that the site has declared searchable, beside one that it has not. One in a hundred has a title of their own; a sixth shares a\n" +
 			"department.",
 	}[s.Part]
@@ -241,6 +250,14 @@ func (s *section) markdown(r *report) string {
 		text += "\n\nNot run, or not to its end: " + firstLine(s.Problem) + "."
 	}
 	return text
+}
+
+// formatResults returns the results of the part.
+func (s *section) formatResults() string {
+	if len(s.Steps) > 0 {
+		return s.formatSteps()
+	}
+	return s.formatRows()
 }
 
 // formatRows returns a table with a row for each contender.

@@ -24,6 +24,8 @@ const (
 	scimRate      = 100    // how many SCIM requests are sent each second during the sign-ins
 	signInUsers   = 10_000 // the largest number of people at the site
 	signInOffices = 100    // the number of IP addresses from which people begin to sign in, each like the address of an office
+
+	signInConnections = 64 // the number of connections over which requests of one kind are sent
 )
 
 // signInReport has the results of sign-ins on one kind of database.
@@ -141,7 +143,7 @@ func (b *bench) signPeopleIn(ctx context.Context, s *server, site *population, i
 	c := &contender{Name: "sign-ins", server: s}
 	c.runRound = func(ctx context.Context, _ time.Duration) (int, time.Duration, error) {
 		began := time.Now()
-		did.Alone, err = sendAtRate(ctx, s.addr, signInRate, responses[:alone], expectSignedIn)
+		did.Alone, err = sendAtRate(ctx, s.addr, signInConnections, signInRate, responses[:alone], expectSignedIn)
 		return len(did.Alone), time.Since(began), err
 	}
 	if did.AloneSample, err = b.runOnce(ctx, c, 0); err != nil {
@@ -150,8 +152,8 @@ func (b *bench) signPeopleIn(ctx context.Context, s *server, site *population, i
 	requests := site.mixedRequests(int(b.signInTime.Seconds() * scimRate))
 	var failed error
 	var wg sync.WaitGroup
-	wg.Go(func() { did.SCIM, failed = sendAtRate(ctx, s.addr, scimRate, requests, expectOK) })
-	did.SignIns, err = sendAtRate(ctx, s.addr, signInRate, responses[alone:], expectSignedIn)
+	wg.Go(func() { did.SCIM, failed = sendAtRate(ctx, s.addr, signInConnections, scimRate, requests, expectOK) })
+	did.SignIns, err = sendAtRate(ctx, s.addr, signInConnections, signInRate, responses[alone:], expectSignedIn)
 	wg.Wait()
 	return did, errors.Join(err, failed)
 }
@@ -269,10 +271,9 @@ func expectOK(status int, body []byte) error {
 }
 
 // sendAtRate sends requests at a fixed rate, even if earlier requests have no answers yet, and
-// returns their latencies. It opens many connections, so that slow answers do not delay other
+// returns their latencies. There should be many connections, so that slow answers do not delay other
 // requests.
-func sendAtRate(ctx context.Context, addr string, rate int, requests [][]byte, check func(status int, body []byte) error) (latencies, error) {
-	const connections = 64
+func sendAtRate(ctx context.Context, addr string, connections, rate int, requests [][]byte, check func(status int, body []byte) error) (latencies, error) {
 	type due struct {
 		at      time.Time
 		request []byte
@@ -285,12 +286,13 @@ func sendAtRate(ctx context.Context, addr string, rate int, requests [][]byte, c
 			began := time.Now()
 			for i, request := range requests {
 				at := began.Add(time.Duration(i) * time.Second / time.Duration(rate))
-				select {
-				case <-time.After(time.Until(at)):
-					queue <- due{at, request}
-				case <-ctx.Done():
+				if wait := time.Until(at); wait > 0 {
+					time.Sleep(wait)
+				}
+				if ctx.Err() != nil {
 					return
 				}
+				queue <- due{at, request}
 			}
 		}()
 	}, func(c *conn, worker int) (int, error) {

@@ -42,6 +42,7 @@ const (
 	partGroup   = "group"
 	partRival   = "rival" // a server of another project, beside Rollcall
 	partWrite   = "write"
+	partLoad    = "load"    // reads and writes at rising rates
 	partSearch  = "search"  // searches by attributes that are declared searchable
 	partMapping = "mapping" // the evaluation of the user mapping of new applications
 	partSignIn  = "signin"
@@ -51,7 +52,7 @@ const (
 
 // partNames returns the names of all parts, in the order of the report.
 func partNames() []string {
-	return []string{partRead, partList, partGroup, partRival, partWrite, partSearch, partMapping, partSignIn, partCycle, partEngine}
+	return []string{partRead, partList, partGroup, partRival, partWrite, partLoad, partSearch, partMapping, partSignIn, partCycle, partEngine}
 }
 
 // parseParts reads the value of -only.
@@ -109,6 +110,7 @@ func (b *bench) databaseParts() []databasePart {
 		{partGroup, "Groups", b.measureGroups},
 		{partRival, "Beside a server that keeps everything in memory", b.measureRival}, // this part is before the writes, because it compares the people with those that were created
 		{partWrite, "Durable writes", b.measureWrites},
+		{partLoad, "Rising load", b.measureLoad},
 		{partSearch, "Searchable attributes", b.measureSearchable}, // this part is last, because the other parts measure sites without declared attributes
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/rollcall-scim/rollcall/directory"
 	"github.com/rollcall-scim/rollcall/event"
 	"github.com/rollcall-scim/rollcall/internal/session"
 	"github.com/rollcall-scim/rollcall/provision"
@@ -22,6 +23,12 @@ func TestDiscoveredPages(t *testing.T) {
 	h := o.directory("contoso", "userPrincipalName,displayName,mailNickname\nada@contoso.example,Ada,ada\nbo@contoso.example,Bo,bo\ncyril@contoso.example,Cyril,cyril\n")
 	app := o.app(h, "Acme")
 	tenantURL, token := o.site("acme", site.Full, "ADA@contoso.example", "bo@contoso.example", "cyril@old.example", "=backup@old.example")
+	salesGroup, everybody, headOffice := o.siteGroup("acme", "SALES"), o.siteGroup("acme", "Everybody"), o.siteGroup("acme", "Head-Office")
+	for _, name := range []string{"Sales", "Head Office"} {
+		if _, _, err := h.PutGroup(t.Context(), directory.Group{Attributes: map[string]string{"displayName": name}}, "cli"); err != nil {
+			t.Fatal(err)
+		}
+	}
 	key := provision.Key{Directory: provision.SourceID(h.Directory.ID), App: app.ID}
 	b := o.operator()
 	const at = "/d/contoso/applications/Acme/provisioning/discovered"
@@ -39,7 +46,7 @@ func TestDiscoveredPages(t *testing.T) {
 	begin := func() provision.Discovery {
 		t.Helper()
 		b.send(http.MethodPost, at, url.Values{"do": {"start"}}).wantStatus(http.StatusOK)
-		newest, _, err := o.engine.LastDiscoveries(t.Context(), key)
+		newest, _, err := o.engine.LastDiscoveries(t.Context(), key, provision.UserKind)
 		if err != nil || newest.State != provision.DiscoveryRunning {
 			t.Fatalf("%+v, %v", newest, err)
 		}
@@ -53,7 +60,7 @@ func TestDiscoveredPages(t *testing.T) {
 	b.send(http.MethodPost, at, url.Values{"do": {"start"}}).wantWords("is running already")
 	running.press("Cancel the discovery", nil).wantWords("The last discovery was cancelled")
 	d := begin()
-	if _, err := o.engine.RunDiscovery(t.Context(), key, "test", func(provision.Discovery) {}); err != nil {
+	if _, _, err := o.engine.RunDiscovery(t.Context(), key, "test", func(provision.Discovery) {}); err != nil {
 		t.Fatal(err)
 	}
 	b.get(at + "?watched=" + d.ID).wantWords("The discovery has ended").click("Show what it found").wantNoWords("The discovery has ended")
@@ -100,6 +107,27 @@ func TestDiscoveredPages(t *testing.T) {
 		t.Errorf("file %q, %v", file.Text, err)
 	}
 	b.get("/d/contoso/audit?kind=" + event.ExportAccounts).wantWords("The list of discovered accounts of Acme was exported: 2 accounts")
+
+	// The groups of the application are shown beside its accounts.
+	groups := b.get(at).click("Groups 3").wantWords("All groups 3", "Local groups 2", "Unassigned groups 1", "Near matches 1", "nearly Head Office: the name differs only in punctuation marks", "A group is never disabled").wantNoWords("Disable…", "Disable all")
+	groups.click("Accounts 4").wantWords("ADA@contoso.example")
+	groups.click("Unassigned groups 1").wantWords("SALES").wantNoWords("Head-Office", "Everybody")
+	b.get(at+"?kind=groups&search=head").wantWords("Head-Office").wantNoWords("SALES").click("Head-Office").wantWords("Nearly matches", "Value at the application", "Head Office", "Assign groups").click("Head Office").wantWords("Members")
+	b.get(at+"?kind=groups").click("Everybody").wantWords("No group matches", "Local group")
+	b.get(at+"?kind=groups").press("Keep", nil).wantWords("Tick at least one group")
+	b.get(at+"?kind=groups").press("Keep", url.Values{"account": {everybody}}).wantWords("1 group was marked Keep", "marked Keep", "Group of the directory")
+	b.send(http.MethodPost, at+"/change", url.Values{"kind": {"groups"}, "change": {"disable"}, "account": {everybody}}).wantWords("Nothing was done", "A group is never disabled, because a group of SCIM has no such state")
+	assign := b.get(at+"?kind=groups").press("Assign…", url.Values{"account": {salesGroup, everybody}}).wantWords("Assign 1 group?", "their members are in scope, too", "1 group is left out")
+	assign.press("Assign 1 group", nil).wantWords("1 group was assigned")
+	b.get("/d/contoso/applications/Acme/users-and-groups").wantWords("1 group assigned")
+	b.get(at+"?kind=groups&show=unassigned").press("Assign all 1…", nil).wantWords("Assign 1 group?").click("Cancel").wantWords("All groups 3")
+	link := b.get(at+"?kind=groups").press("Link…", url.Values{"account": {salesGroup, headOffice}}).wantWords("Link 1 group?", "The group SALES of the application is linked with the group Sales of the directory", "Left out: Head-Office: Head Office is not in scope")
+	link.press("Link 1 group", nil).wantWords("1 group was linked")
+	rows, err = csv.NewReader(strings.NewReader(b.get(at + "/export?kind=groups&show=local").wantStatus(http.StatusOK).Text)).ReadAll()
+	if err != nil || len(rows) != 3 {
+		t.Errorf("groups %q, %v", rows, err)
+	}
+	b.get("/d/contoso/audit?kind=" + event.ExportAccounts).wantWords("The list of discovered groups of Acme was exported: 2 groups")
 
 	// Connections need a fresh sign-in.
 	o.operators.Now = func() time.Time { return time.Now().Add(session.FreshTime) }

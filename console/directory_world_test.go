@@ -35,6 +35,7 @@ import (
 	"github.com/rollcall-scim/rollcall/provision/templates"
 	"github.com/rollcall-scim/rollcall/requestlog"
 	"github.com/rollcall-scim/rollcall/roster"
+	"github.com/rollcall-scim/rollcall/scim"
 	"github.com/rollcall-scim/rollcall/scimclient"
 	"github.com/rollcall-scim/rollcall/scimserver"
 	"github.com/rollcall-scim/rollcall/signin"
@@ -99,11 +100,11 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	o.webhooks = &notification.Webhooks{Store: store.Notifications{DB: db}, Poster: outbox.Webhooks{Client: client}, Sealer: sealer, PublicURL: "https://rollcall.example", Now: now, NewID: newID}
 	o.jobs = &provision.Jobs{
 		Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Template: guideTemplate, Now: now, NewID: newID,
-		Sources: source.Opener(o.directories.OpenID), Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
+		Sources: source.Opener(o.directories.OpenByID), Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
 	}
 	o.engine = &provision.Engine{
 		Store: store.Provisioning{DB: db}, Plans: store.Provisioning{DB: db}, Drifts: store.Provisioning{DB: db}, Discoveries: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Leases: store.Leases{DB: db}, Now: now, NewID: newID, Log: slog.New(slog.DiscardHandler),
-		Sources: source.Opener(o.directories.OpenID), Attributes: source.UserAttributes{},
+		Sources: source.Opener(o.directories.OpenByID), Attributes: source.UserAttributes{},
 	}
 	c, err := console.New(console.Options{PublicURL: "https://rollcall.example", Now: now, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Events: store.Events{DB: db}})
 	if err != nil {
@@ -203,6 +204,20 @@ func (o *office) site(name string, p site.Profile, userNames ...string) (tenantU
 		o.t.Fatal(err)
 	}
 	return o.scim.URL + "/c/" + name + "/auth/scim/v2", token
+}
+
+// siteGroup makes a group at a site, and returns its id.
+func (o *office) siteGroup(name, displayName string) string {
+	o.t.Helper()
+	s, err := o.sites.ByName(o.t.Context(), name)
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	made, err := o.rosters.Open(s).CreateGroup(o.t.Context(), scim.Resource{"schemas": []any{scim.GroupURN}, "displayName": displayName}, nil, roster.Change{Actor: "cli", Via: roster.ViaImport})
+	if err != nil {
+		o.t.Fatal(err)
+	}
+	return made.Document.ID
 }
 
 // app makes an application with everybody of the directory assigned.

@@ -486,9 +486,21 @@ func (p *pageCollection) addDrift(o *office, b *browser, at string, key provisio
 // addDiscovery adds the pages of a discovery. It returns the id of an account that no user matches.
 func (p *pageCollection) addDiscovery(o *office, b *browser, at string, key provision.Key) string {
 	p.t.Helper()
+	s, err := o.sites.ByName(p.t.Context(), awkwardSite)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	if _, err := o.sites.Update(p.t.Context(), s.ID, "cli", func(s *site.Site) error {
+		s.Groups = true
+		return nil
+	}); err != nil {
+		p.t.Fatal(err)
+	}
+	o.siteGroup(awkwardSite, awkwardUnit)
+	o.siteGroup(awkwardSite, awkwardNames[0]+"!")
 	p.add("no discovery", b.get(at+"/provisioning/discovered"))
 	p.add("discovery runs", b.get(at+"/provisioning/discovered").press("Discover identities", nil)).wantWords("You can leave this page")
-	newest, err := o.engine.RunDiscovery(p.t.Context(), key, "test", func(provision.Discovery) {})
+	newest, _, err := o.engine.RunDiscovery(p.t.Context(), key, "test", func(provision.Discovery) {})
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -499,6 +511,12 @@ func (p *pageCollection) addDiscovery(o *office, b *browser, at string, key prov
 		p.t.Fatal(found, err)
 	}
 	p.add("an account of somebody", b.get(at+"/provisioning/discovered/account?id="+found[0].ID))
+	p.add("discovered groups", b.get(at+"/provisioning/discovered?kind=groups")).wantWords("Near matches 1")
+	groups, _, err := o.engine.Discovered(p.t.Context(), key, provision.DiscoveredQuery{Kind: provision.GroupKind, Near: true})
+	if err != nil || len(groups) == 0 {
+		p.t.Fatal(groups, err)
+	}
+	p.add("a discovered group", b.get(at+"/provisioning/discovered/account?kind=groups&id="+groups[0].ID))
 	return found[len(found)-1].ID
 }
 

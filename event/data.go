@@ -151,7 +151,7 @@ type Plan struct {
 // Fields describes the JSON fields of this data.
 func (Plan) Fields() []Field {
 	return []Field{
-		{"hash", "string", "hash of the plan's operations, as `rollcall provision plan list` shows it; empty if it was cancelled while it was being made"},
+		{"hash", "string", "hash of the plan's operations, as `rollcall provision plan list` shows it; empty if it was cancelled while it was being made, or if there is no plan yet"},
 		{"undoes", "string", "what the plan takes back, in words; absent for a plan of what the next cycle would do"},
 	}
 }
@@ -190,14 +190,32 @@ func (Discovery) Fields() []Field {
 	}
 }
 
-// Accounts is the data of events about accounts at an application.
+// GroupDiscovery is the data of the event that all groups of an application were discovered.
+type GroupDiscovery struct {
+	Groups     int `json:"groups"`
+	Assigned   int `json:"assigned"`
+	Unassigned int `json:"unassigned"`
+	Local      int `json:"local"`
+}
+
+// Fields describes the JSON fields of this data.
+func (GroupDiscovery) Fields() []Field {
+	return []Field{
+		{"groups", "number", "groups that the application has"},
+		{"assigned", "number", "groups that match groups of the directory that are assigned to the application"},
+		{"unassigned", "number", "groups that match groups of the directory that are not assigned"},
+		{"local", "number", "groups that match no group of the directory"},
+	}
+}
+
+// Accounts is the data of events about accounts, or groups, at an application.
 type Accounts struct {
 	Accounts []string `json:"accounts"`
 }
 
 // Fields describes the JSON fields of this data.
 func (Accounts) Fields() []Field {
-	return []Field{{"accounts", "list of strings", "ids of the accounts at the application"}}
+	return []Field{{"accounts", "list of strings", "ids of the accounts or groups at the application"}}
 }
 
 // Connection is the data of events about the connection of a user or group with its account at an

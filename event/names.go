@@ -153,6 +153,7 @@ const (
 	ProvisioningHeld             = "provisioning.held"                 // one import or change of settings would disable or delete more accounts than the limit, so its operations wait for a decision
 	ProvisioningApproved         = "provisioning.approved"             // operations on hold were approved
 	ProvisioningRejected         = "provisioning.rejected"             // operations on hold were rejected
+	ProvisioningPlanWaits        = "provisioning.plan_waits"           // a plan needs the approval of a person who did not make it
 	ProvisioningPlanApproved     = "provisioning.plan_approved"
 	ProvisioningPlanApplied      = "provisioning.plan_applied" // all operations of an approved plan were tried
 	ProvisioningPlanCancelled    = "provisioning.plan_cancelled"
@@ -161,6 +162,7 @@ const (
 	ProvisioningDriftAdopted     = "provisioning.drift_adopted"       // the values that somebody changed at the application were accepted
 	ProvisioningDriftScheduled   = "provisioning.drift_scheduled"     // the settings changed that say how often an application is compared, and what happens then
 	ProvisioningDiscovered       = "provisioning.accounts_discovered" // a discovery has read all accounts of the application
+	ProvisioningGroupsDiscovered = "provisioning.groups_discovered"   // a discovery has read all groups of the application
 	ProvisioningKept             = "provisioning.accounts_kept"       // accounts at the application were marked, so that they stay as they are
 	ProvisioningNotKept          = "provisioning.accounts_not_kept"   // the marks of ProvisioningKept were removed
 

@@ -33,7 +33,7 @@ type Topic string
 // The topics.
 const (
 	Quarantine  Topic = "quarantine"  // provisioning is in quarantine, or was released from it
-	Held        Topic = "held"        // operations are on hold until a person confirms them
+	Held        Topic = "held"        // operations are on hold until a person confirms them, or a plan waits for approval
 	Late        Topic = "late"        // an account waits too long to be disabled or deleted, or provisioning has missed changes
 	Credentials Topic = "credentials" // a Secret Token was discarded, or an API key expires soon
 )
@@ -46,6 +46,7 @@ var topicOfEvent = map[string]Topic{
 	event.ProvisioningQuarantined:     Quarantine,
 	event.ProvisioningReleased:        Quarantine,
 	event.ProvisioningHeld:            Held,
+	event.ProvisioningPlanWaits:       Held,
 	event.ProvisioningLate:            Late,
 	event.ProvisioningBehind:          Late,
 	event.ProvisioningSecretDiscarded: Credentials,
@@ -86,7 +87,7 @@ func (t Topic) Describe() string {
 	case Quarantine:
 		return "Provisioning went into quarantine, or a quarantine ended."
 	case Held:
-		return "Operations that disable or delete are on hold and wait for a decision."
+		return "Operations that disable or delete are on hold and wait for a decision, or a plan waits for approval."
 	case Late:
 		return "An account waits too long to be closed, or provisioning has missed changes."
 	default:

@@ -68,7 +68,7 @@ func (w *world) directory(name string) *directory.Handle {
 	w.Helper()
 	d, err := w.directories.Create(w.Context(), name, "cli")
 	w.must(err)
-	h, err := w.directories.OpenID(w.Context(), d.ID)
+	h, err := w.directories.OpenByID(w.Context(), d.ID)
 	w.must(err)
 	return h
 }
@@ -192,6 +192,11 @@ func TestEachRecipientLearnsWhatItChose(t *testing.T) {
 		w.work()
 		if got := w.took(); len(got) != 4 {
 			w.Errorf("mail was sent again: %q", got)
+		}
+		w.happens(w.handle, event.ProvisioningPlanWaits, w.globex.ID, "Globex: Plan 3f9a61c2b7d0 of the schedule waits for approval.")
+		w.work()
+		if mails := w.box.Mails(); len(mails) != 7 || !strings.Contains(mails[6].Text, "applications/Globex/provisioning/plan\n") {
+			w.Errorf("%d mails: %q", len(mails), w.took())
 		}
 		for _, r := range []string{"all", "held", "globex"} {
 			if got := w.recipient(r + "@contoso.example"); got.Waiting != 0 || got.LastSent.IsZero() || got.Error != "" {

@@ -147,6 +147,8 @@ func pageLink(publicURL, directoryName string, m Message) string {
 		return base + "/audit"
 	case m.Event == event.ProvisioningHeld:
 		return app + "/provisioning/held"
+	case m.Event == event.ProvisioningPlanWaits:
+		return app + "/provisioning/plan"
 	default:
 		return app + "/provisioning"
 	}

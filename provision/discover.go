@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/rollcall-scim/rollcall/event"
@@ -26,8 +28,18 @@ const (
 	findingGone     discoveryPhase = "gone"     // find accounts that only the previous discovery has
 )
 
-// words says what a discovery does in this phase.
-func (p discoveryPhase) words() string {
+// words says what a discovery of this kind does in this phase.
+func (p discoveryPhase) words(kind ObjectKind) string {
+	if kind == GroupKind {
+		return map[discoveryPhase]string{
+			listingAccounts: "reading the groups of the application",
+			matchingUsers:   "comparing the groups of the directory with those of the application",
+			readingRest:     "collecting the groups of the application that no group of the directory matches",
+			comparingRest:   "looking for groups that nearly match the others",
+			sortingAccounts: "sorting the groups",
+			findingGone:     "comparing with the last discovery",
+		}[p]
+	}
 	return map[discoveryPhase]string{
 		listingAccounts: "reading the accounts of the application",
 		matchingUsers:   "comparing the users of the directory with the accounts",
@@ -37,6 +49,20 @@ func (p discoveryPhase) words() string {
 		findingGone:     "comparing with the last discovery",
 	}[p]
 }
+
+// discoveryWords returns a sentence about accounts and users. If kind is GroupKind, it returns the
+// same sentence about groups of the application and groups of the directory.
+func discoveryWords(kind ObjectKind, sentence string) string {
+	if kind != GroupKind {
+		return sentence
+	}
+	return groupsInDiscoveries.Replace(sentence)
+}
+
+var groupsInDiscoveries = strings.NewReplacer(
+	"the user was deleted", "the group was deleted", "user’s value", "value of a group of the directory",
+	"users", "groups of the directory", "user", "group of the directory", "Accounts", "Groups", "accounts", "groups", "account", "group",
+)
 
 const (
 	discoveryPage        = 500 // how many users or stored accounts one step handles
@@ -53,9 +79,12 @@ type discoverer struct {
 	e *Engine
 	f Fence     // the lease under which the slice writes
 	r *run      // reads the source and the target
-	p *pass     // evaluates the mapping of users
+	p *pass     // evaluates the mapping of users, or of groups
 	d Discovery // the discovery, with the results of this slice
 }
+
+// words returns a sentence about accounts in the words of the discovery's kind.
+func (s *discoverer) words(sentence string) string { return discoveryWords(s.d.Kind, sentence) }
 
 // AdvanceDiscovery does one bounded slice of the job's running discovery and returns when to call it
 // again. A zero time means that there is nothing to do. The caller must hold the lease of the kind
@@ -66,12 +95,13 @@ func (e *Engine) AdvanceDiscovery(ctx context.Context, key string, epoch int64) 
 		return time.Time{}, err
 	}
 	end := e.Now().Add(sliceLength)
-	newest, _, err := e.LastDiscoveries(ctx, k)
+	all, err := e.Discoveries.Discoveries(ctx, k)
 	if err != nil {
 		return time.Time{}, err
 	}
-	s := &discoverer{e: e, f: Fence{Key: k, Epoch: epoch}, d: newest}
-	if newest.State == DiscoveryRunning {
+	s := &discoverer{e: e, f: Fence{Key: k, Epoch: epoch}}
+	if i := slices.IndexFunc(all, func(d Discovery) bool { return d.State == DiscoveryRunning }); i >= 0 {
+		s.d = all[i]
 		if next, err = s.work(ctx, end); err != nil || !next.IsZero() {
 			return next, err
 		}
@@ -98,10 +128,15 @@ func (s *discoverer) work(ctx context.Context, end time.Time) (next time.Time, e
 	if err := s.r.connect(); err != nil {
 		return time.Time{}, s.fail(ctx, asTargetError(err).Words())
 	}
-	if s.r.discoverySettings() != s.d.Progress.Settings {
+	if s.d.Kind == GroupKind && !s.r.groupsOn() {
+		return time.Time{}, s.fail(ctx, "The mapping of groups was switched off meanwhile, or the application takes no groups any more.")
+	}
+	if s.r.discoverySettings(s.d.Kind) != s.d.Progress.Settings {
 		return time.Time{}, s.fail(ctx, "The Tenant URL, the scope or the matching attributes were changed meanwhile, or all connections were forgotten. Start the discovery again.")
 	}
-	s.p = s.r.pass()
+	if s.p = s.r.pass(); s.d.Kind == GroupKind {
+		s.p = s.p.groups
+	}
 	for {
 		err := s.step(ctx)
 		switch te := (*TargetError)(nil); {
@@ -171,7 +206,7 @@ func (s *discoverer) step(ctx context.Context) error {
 
 // save stores the results of a step, and the place where the next step begins.
 func (s *discoverer) save(ctx context.Context, found DiscoveredBatch) error {
-	s.d.Doing, s.d.Problem, s.d.Progress.Failures = s.d.Progress.Phase.words(), "", 0
+	s.d.Doing, s.d.Problem, s.d.Progress.Failures = s.d.Progress.Phase.words(s.d.Kind), "", 0
 	if s.d.State != DiscoveryRunning {
 		s.d.Doing = ""
 	}
@@ -197,7 +232,7 @@ func (s *discoverer) listAccounts(ctx context.Context) error {
 			ids = append(ids, o.ID)
 		}
 	}
-	listed, connected, err := s.e.Discoveries.ListedBefore(ctx, s.f.Key, s.d.ID, ids)
+	listed, connected, err := s.e.Discoveries.ListedBefore(ctx, s.f.Key, s.d.Kind, s.d.ID, ids)
 	if err != nil {
 		return err
 	}
@@ -207,7 +242,7 @@ func (s *discoverer) listAccounts(ctx context.Context) error {
 			continue
 		}
 		listed[o.ID] = true
-		a := s.r.m.foundAccount(o)
+		a := s.p.m.foundAccount(o)
 		a.Connected = connected[o.ID]
 		batch.Accounts = append(batch.Accounts, DiscoveredAccount{FoundAccount: a, sortName: a.sortName(), searchText: a.searchText()})
 		for _, hash := range a.keys() {
@@ -229,7 +264,8 @@ func (s *discoverer) listAccounts(ctx context.Context) error {
 		at.Moved = true
 	}
 	s.d.Total = total
-	// A total that counts only the page is reached after the first page, so one more is asked for.
+	// Some applications count only the accounts of the page in the total. Such a total is reached
+	// after the first page, so one more page is asked for.
 	ended := page.Named == 0 || total > 0 && int64(at.Start) > total && !first || total == 0 && fresh == 0 && (at.Pass == 1 || at.Start >= at.Length)
 	if at.Pass == 1 {
 		at.Length = at.Start
@@ -240,9 +276,9 @@ func (s *discoverer) listAccounts(ctx context.Context) error {
 		at.Start, at.Pass, at.Repeats = 1, at.Pass+1, 0 // accounts have moved while the list was read
 	default:
 		if at.Moved {
-			s.d.Notes = append(s.d.Notes, fmt.Sprintf("Accounts came, went or moved each of the %d times that the list was read, so some may be missing. So no account counts as gone.", at.Pass))
+			s.d.Notes = append(s.d.Notes, fmt.Sprintf(s.words("Accounts came, went or moved each of the %d times that the list was read, so some may be missing. So no account counts as gone."), at.Pass))
 		} else if s.d.Total > int64(s.d.Accounts) {
-			s.d.Notes = append(s.d.Notes, fmt.Sprintf("The application says that it has %d accounts, but its list shows only %d. So no account counts as gone.", s.d.Total, s.d.Accounts))
+			s.d.Notes = append(s.d.Notes, fmt.Sprintf(s.words("The application says that it has %d accounts, but its list shows only %d. So no account counts as gone."), s.d.Total, s.d.Accounts))
 		}
 		s.begin(matchingUsers)
 	}
@@ -255,7 +291,7 @@ func (s *discoverer) listAccounts(ctx context.Context) error {
 func (s *discoverer) nextAccounts(ctx context.Context) (page ObjectPage, moved bool, err error) {
 	at := &s.d.Progress
 	if at.Start > 1 {
-		page, err = s.r.target.List(ctx, at.Start-1, listPage)
+		page, err = s.p.target.List(ctx, at.Start-1, listPage)
 		switch {
 		case err != nil:
 			return page, false, err
@@ -268,7 +304,7 @@ func (s *discoverer) nextAccounts(ctx context.Context) (page ObjectPage, moved b
 	}
 	// The application may show only one account in a page.
 	if at.Start == 1 || !moved && page.Named == 0 && (page.Total <= 0 || int64(at.Start) <= page.Total) {
-		if page, err = s.r.target.List(ctx, at.Start, listPage); err != nil {
+		if page, err = s.p.target.List(ctx, at.Start, listPage); err != nil {
 			return page, false, err
 		}
 	}
@@ -278,11 +314,15 @@ func (s *discoverer) nextAccounts(ctx context.Context) (page ObjectPage, moved b
 	return page, moved, nil
 }
 
-// snapshot reads the next page of the directory's users.
+// snapshot reads the next page of the directory's users, or of its groups.
 func (s *discoverer) snapshot(ctx context.Context) ([]Object, error) {
-	page, err := s.r.source.Snapshot(ctx, SnapshotQuery{App: s.f.Key.App, After: s.d.Progress.After, Limit: discoveryPage})
+	read := s.r.source.Snapshot
+	if s.d.Kind == GroupKind {
+		read = s.r.groups.source.GroupSnapshot
+	}
+	page, err := read(ctx, SnapshotQuery{App: s.f.Key.App, After: s.d.Progress.After, Limit: discoveryPage})
 	if err != nil {
-		return nil, fmt.Errorf("read users: %w", err)
+		return nil, fmt.Errorf("read users or groups: %w", err)
 	}
 	if len(page) > 0 {
 		s.d.Progress.After = page[len(page)-1].ID
@@ -313,7 +353,7 @@ func (s *discoverer) matchUsers(ctx context.Context) error {
 	var batch DiscoveredBatch
 	near, before := nearCounter{}, byHash.nearCounts()
 	for _, u := range users {
-		matches, hash, attribute := u.matches(s.r.m, byHash)
+		matches, hash, attribute := u.matches(s.p.m, byHash)
 		for _, m := range matches {
 			if !m.Near || near.takes(m.Account, before[m.Account]) {
 				batch.Matches = append(batch.Matches, m)
@@ -326,7 +366,7 @@ func (s *discoverer) matchUsers(ctx context.Context) error {
 	s.d.Users += len(page)
 	if len(page) < discoveryPage {
 		if n := s.d.Progress.Unread; n > 0 {
-			s.d.Notes = append(s.d.Notes, fmt.Sprintf("An expression of a matching attribute fails for some users: %d. An account that only this attribute would match counts as a local account.", n))
+			s.d.Notes = append(s.d.Notes, fmt.Sprintf(s.words("An expression of a matching attribute fails for some users: %d. An account that only this attribute would match counts as a local account."), n))
 		}
 		s.begin(readingRest)
 	}
@@ -362,7 +402,7 @@ func (s *discoverer) readRest(ctx context.Context) error {
 	for _, a := range page {
 		s.d.Progress.After = a.ID
 		seen := map[int64]bool{}
-		for _, v := range a.likenesses() {
+		for _, v := range a.likenesses(s.d.Kind) {
 			if hash := v.hash(); !seen[hash] {
 				seen[hash] = true
 				batch.Keys = append(batch.Keys, DiscoveredKey{hash, a.ID})
@@ -388,7 +428,7 @@ func (s *discoverer) compareRest(ctx context.Context) error {
 	var hashes []int64
 	alike := make([][]likeness, len(page))
 	for i := range page {
-		alike[i] = userLikenesses(&page[i])
+		alike[i] = likenessesOf(&page[i])
 		for _, v := range alike[i] {
 			hashes = append(hashes, v.hash())
 		}
@@ -407,11 +447,11 @@ func (s *discoverer) compareRest(ctx context.Context) error {
 				continue
 			}
 			for _, c := range byHash[v.hash()] {
-				if done[c.ID] || !c.has(v) || !near.takes(c.ID, c.Near) {
+				if done[c.ID] || !c.has(s.d.Kind, v) || !near.takes(c.ID, c.Near) {
 					continue
 				}
 				done[c.ID] = true
-				batch.Matches = append(batch.Matches, u.nearMatch(s.r.m, c, v.reason()))
+				batch.Matches = append(batch.Matches, u.nearMatch(s.p.m, c, v.reason()))
 			}
 		}
 	}
@@ -444,7 +484,7 @@ func (s *discoverer) sortAccounts(ctx context.Context) error {
 	var batch DiscoveredBatch
 	for _, a := range page {
 		s.d.Progress.After = a.ID
-		one := a.sorted(accountsOf, s.d.Progress.Shared, s.d.Compared)
+		one := a.sorted(s.d.Kind, accountsOf, s.d.Progress.Shared, s.d.Compared)
 		s.d.count(one)
 		batch.Sorted = append(batch.Sorted, one)
 	}
@@ -501,20 +541,38 @@ func (s *discoverer) findGone(ctx context.Context) error {
 	return s.save(ctx, DiscoveredBatch{Accounts: page})
 }
 
-// end ends the discovery, which becomes the last complete one.
+// end ends the discovery, which becomes the last complete one. If a discovery of groups follows, end
+// begins it.
 func (s *discoverer) end(ctx context.Context, batch DiscoveredBatch) error {
 	s.d.State, s.d.Ended = DiscoveryDone, s.e.Now()
-	batch.Event = s.r.event(ctx, event.ProvisioningDiscovered, s.d.words())
+	if s.d.Kind == GroupKind {
+		batch.Event = s.r.event(ctx, event.ProvisioningGroupsDiscovered, s.d.words())
+		batch.Event.Data = event.DataOf(event.GroupDiscovery{Groups: s.d.Accounts, Assigned: s.d.Assigned, Unassigned: s.d.Unassigned, Local: s.d.Local})
+	} else {
+		batch.Event = s.r.event(ctx, event.ProvisioningDiscovered, s.d.words())
+		batch.Event.Data = event.DataOf(event.Discovery{Accounts: s.d.Accounts, Assigned: s.d.Assigned, Unassigned: s.d.Unassigned, Local: s.d.Local})
+	}
 	batch.Event.Actor, batch.Event.By = s.d.By, event.Actor{}
-	batch.Event.Data = event.DataOf(event.Discovery{Accounts: s.d.Accounts, Assigned: s.d.Assigned, Unassigned: s.d.Unassigned, Local: s.d.Local})
+	if s.d.Progress.Groups && s.r.groupsOn() {
+		all, err := s.e.Discoveries.Discoveries(ctx, s.f.Key)
+		if err != nil {
+			return err
+		}
+		position, err := s.r.source.Position(ctx)
+		if err != nil {
+			return fmt.Errorf("read the position of the directory: %w", err)
+		}
+		next := s.r.newDiscovery(GroupKind, position, all)
+		next.By, batch.Next = s.d.By, &next
+	}
 	return s.save(ctx, batch)
 }
 
-// sorted returns the account with its class and change. accountsOf holds how many accounts each
-// user matches. shared holds the values that too many accounts have. compared says whether there
-// was a complete discovery before.
-func (a UnsortedAccount) sorted(accountsOf map[string]int, shared map[int64]SharedValue, compared bool) DiscoveredAccount {
-	one := DiscoveredAccount{FoundAccount: a.FoundAccount, Class: LocalAccounts, NearCount: a.Near, Matches: a.Matches, sortName: a.sortName(), searchText: a.searchText()}
+// sorted returns the account with its class and change. kind says whether it is an account or a
+// group. accountsOf holds how many accounts each user matches. shared holds the values that too many
+// accounts have. compared says whether there was a complete discovery before.
+func (a UnsortedAccount) sorted(kind ObjectKind, accountsOf map[string]int, shared map[int64]SharedValue, compared bool) DiscoveredAccount {
+	one := DiscoveredAccount{FoundAccount: a.FoundAccount, Kind: kind, Class: LocalAccounts, NearCount: a.Near, Matches: a.Matches, sortName: a.sortName(), searchText: a.searchText()}
 	for _, m := range a.Matches {
 		if one.Class == LocalAccounts {
 			one.Class = UnassignedUsers
@@ -524,17 +582,17 @@ func (a UnsortedAccount) sorted(accountsOf map[string]int, shared map[int64]Shar
 		}
 		one.searchText += scim.Fold(withoutControls(m.Name)) + "\n"
 		if n := accountsOf[m.ObjectID]; n > 1 {
-			one.Ambiguous = fmt.Sprintf("%s matches %d accounts", m.Name, n)
+			one.Ambiguous = fmt.Sprintf(discoveryWords(kind, "%s matches %d accounts"), m.Name, n)
 		}
 	}
 	if len(a.Matches) == 1 {
 		one.ObjectID = a.Matches[0].ObjectID
 	}
 	if len(a.Matches) > 1 {
-		one.Ambiguous = fmt.Sprintf("%d users match the account", len(a.Matches))
+		one.Ambiguous = fmt.Sprintf(discoveryWords(kind, "%d users match the account"), len(a.Matches))
 	}
 	if value, found := a.shared(shared); found {
-		one.Class, one.Ambiguous = UnassignedUsers, fmt.Sprintf("more than %d accounts share a user’s value of %s", MaxCandidates, value.Attribute)
+		one.Class, one.Ambiguous = UnassignedUsers, fmt.Sprintf(discoveryWords(kind, "more than %d accounts share a user’s value of %s"), MaxCandidates, value.Attribute)
 		if value.Assigned {
 			one.Class = AssignedUsers
 		}

@@ -9,12 +9,13 @@ import (
 	"github.com/rollcall-scim/rollcall/refusal"
 )
 
-// FoundLink is a discovered account with the only user who can own it.
+// FoundLink is a discovered account with the only user who can own it, or a group of the application
+// with the only group of the directory that can be its counterpart.
 type FoundLink struct {
 	Account  string `json:"targetAnchor"`
 	Name     string `json:"account"` // the name of the account
 	ObjectID string `json:"objectId"`
-	User     string `json:"user"`             // the user principal name
+	User     string `json:"user"`             // the user principal name, or the name of the group
 	Reason   string `json:"reason,omitempty"` // why the two nearly match, in words; "" if they match
 }
 
@@ -28,12 +29,12 @@ type LeftOut struct {
 // linkedTogether is how many accounts are linked under one claim of the job.
 const linkedTogether = 50
 
-// AccountsToLink returns which of these accounts of the last complete discovery can be linked, each
-// with its user, and which cannot. An account can be linked if exactly one user matches it or, if
+// AccountsToLink returns which of these accounts, or groups, of the last complete discovery can be
+// linked, each with its user or group, and which cannot. An account can be linked if exactly one user matches it or, if
 // none does, exactly one nearly matches it. The user must be assigned and have no account yet, or
-// the next cycle would disable the account. AccountsToLink returns ErrNoDiscovery, or ErrNoAccount
-// if the discovery does not have one of the accounts.
-func (e *Engine) AccountsToLink(ctx context.Context, k Key, accounts []string) (links []FoundLink, left []LeftOut, err error) {
+// the next cycle would disable the account. The errors are those of DiscoveredAccount, and a refusal
+// if groups are not provisioned.
+func (e *Engine) AccountsToLink(ctx context.Context, k Key, kind ObjectKind, accounts []string) (links []FoundLink, left []LeftOut, err error) {
 	r, err := e.open(ctx, k, 0)
 	if err != nil {
 		return nil, nil, err
@@ -42,8 +43,13 @@ func (e *Engine) AccountsToLink(ctx context.Context, k Key, accounts []string) (
 		return nil, nil, err
 	}
 	p, taken := r.pass(), map[string]bool{}
+	if kind == GroupKind {
+		if p = p.groups; p == nil {
+			return nil, nil, refusal.New(refusal.Conflict, "group", "groups are not provisioned, or the application takes none").Advise("switch the mapping of groups on first")
+		}
+	}
 	for _, account := range withoutRepeats(accounts) {
-		a, err := e.DiscoveredAccount(ctx, k, account)
+		a, err := e.DiscoveredAccount(ctx, k, kind, account)
 		if err != nil {
 			return nil, nil, err
 		}
@@ -69,13 +75,14 @@ func (e *Engine) AccountsToLink(ctx context.Context, k Key, accounts []string) (
 // owner returns the only user who can own the account. If there is none, why says so in words.
 func (a DiscoveredAccount) owner() (m IdentityMatch, why string) {
 	connected := slices.ContainsFunc(a.Matches, func(m IdentityMatch) bool { return m.By == byConnection })
+	words := func(sentence string) string { return discoveryWords(a.Kind, sentence) }
 	switch {
 	case a.Change == IdentityGone:
 		return m, "the application no longer lists it"
 	case a.KeptBy != "":
 		return m, "it is marked Keep"
 	case connected || a.Connected != "":
-		return m, "it is connected with a user already"
+		return m, words("it is connected with a user already")
 	case a.Ambiguous != "":
 		return m, a.Ambiguous
 	case len(a.Matches) == 1:
@@ -83,9 +90,9 @@ func (a DiscoveredAccount) owner() (m IdentityMatch, why string) {
 	case len(a.Near) == 1:
 		return a.Near[0], ""
 	case len(a.Near) > 1:
-		return m, fmt.Sprintf("%d users nearly match", len(a.Near))
+		return m, fmt.Sprintf(words("%d users nearly match"), len(a.Near))
 	}
-	return m, "no user matches or nearly matches"
+	return m, words("no user matches or nearly matches")
 }
 
 // whyNotLinked says in words why a user cannot get an account; "" if the user can.
@@ -102,9 +109,12 @@ func (r *run) whyNotLinked(ctx context.Context, p *pass, m IdentityMatch) (strin
 		return "", err
 	}
 	if known.Link != nil {
-		return fmt.Sprintf("%s has the account %s", m.Name, known.Link.TargetID), nil
+		return fmt.Sprintf(discoveryWords(p.m.kind, "%s has the account %s"), m.Name, known.Link.TargetID), nil
 	}
 	if w, _ := p.begin(o, Pending{ObjectID: o.ID}, r.e.Now()); !w.entitled() {
+		if p.m.kind == GroupKind {
+			return fmt.Sprintf("%s is not in scope, so the next cycle would delete it if it may", m.Name), nil
+		}
 		return fmt.Sprintf("%s is not in scope, so the next cycle would disable it", m.Name), nil
 	}
 	return "", nil

@@ -1,6 +1,7 @@
 package provision
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"errors"
@@ -17,15 +18,15 @@ import (
 // DiscoveryKind is the kind of the leases of discoveries. The key of a lease is the job's key.
 const DiscoveryKind = "discovery"
 
-// IdentityClass is the class into which a discovery puts an account. The classes and their names
-// are Entra's.
+// IdentityClass is the class into which a discovery puts an account or a group of the application.
+// The classes and their names are Entra's.
 type IdentityClass string
 
 // The classes.
 const (
-	LocalAccounts   IdentityClass = "local"      // no user of the directory matches
-	UnassignedUsers IdentityClass = "unassigned" // a user matches, and is not assigned to the application
-	AssignedUsers   IdentityClass = "assigned"   // a user matches, and is assigned
+	LocalAccounts   IdentityClass = "local"      // no user, or no group, of the directory matches
+	UnassignedUsers IdentityClass = "unassigned" // a user or group matches, and is not assigned to the application
+	AssignedUsers   IdentityClass = "assigned"   // a user or group matches, and is assigned
 )
 
 // IdentityClasses returns all classes.
@@ -33,10 +34,17 @@ func IdentityClasses() []IdentityClass {
 	return []IdentityClass{LocalAccounts, UnassignedUsers, AssignedUsers}
 }
 
-// Words returns the name of the class. It returns "" for an account that is gone.
-func (c IdentityClass) Words() string {
+// Words returns the name of the class of accounts or groups. It returns "" for an account that is
+// gone.
+func (c IdentityClass) Words(kind ObjectKind) string {
+	if kind == GroupKind {
+		return map[IdentityClass]string{LocalAccounts: "Local groups", UnassignedUsers: "Unassigned groups", AssignedUsers: "Assigned groups"}[c]
+	}
 	return map[IdentityClass]string{LocalAccounts: "Local accounts", UnassignedUsers: "Unassigned users", AssignedUsers: "Assigned users"}[c]
 }
+
+// IsKnown reports whether c is one of the classes.
+func (c IdentityClass) IsKnown() bool { return slices.Contains(IdentityClasses(), c) }
 
 // IdentityChange says how an account differs from the previous discovery.
 type IdentityChange string
@@ -59,12 +67,14 @@ const (
 	DiscoveryCancelled DiscoveryState = "cancelled"
 )
 
-// Discovery is a discovery and the numbers that it has found. While it runs, these are the numbers
-// so far.
+// Discovery is a discovery of the accounts of an application, or of its groups, and the numbers that
+// it has found. While it runs, these are the numbers so far. In a discovery of groups, the accounts
+// are the groups of the application, and the users are the groups of the directory.
 type Discovery struct {
 	Key     Key            `json:"-"`
 	ID      string         `json:"id"`
-	By      string         `json:"by"` // who started the discovery
+	Kind    ObjectKind     `json:"type"` // UserKind for accounts, GroupKind for groups
+	By      string         `json:"by"`   // who started the discovery
 	State   DiscoveryState `json:"state"`
 	Doing   string         `json:"doing,omitempty"` // what the discovery does now, in words; "" when it has ended
 	Started time.Time      `json:"started"`
@@ -120,6 +130,9 @@ type DiscoveryProgress struct {
 
 	// Shared has the matching values of users that more than MaxCandidates accounts have, by hash.
 	Shared map[int64]SharedValue `json:"shared,omitempty"`
+
+	// Groups says whether a discovery of groups follows this discovery of accounts.
+	Groups bool `json:"groups,omitempty"`
 }
 
 // SharedValue is a matching value of users that too many accounts have, such as "N/A".
@@ -129,10 +142,10 @@ type SharedValue struct {
 }
 
 // MaxCandidates is how many accounts are compared with a user because of one value. If more
-// accounts have the same value, it does not show which of them is the user's.
+// accounts have the same value, the value does not show which of them belongs to the user.
 const MaxCandidates = 20
 
-// FoundAccount is an account as the application listed it.
+// FoundAccount is an account, or a group, as the application listed it.
 type FoundAccount struct {
 	ID             string           `json:"targetAnchor"`
 	UserName       string           `json:"userName,omitempty"`
@@ -146,7 +159,8 @@ type FoundAccount struct {
 	Connected      string           `json:"connected,omitempty"` // the object id of the user that the job has connected with the account
 }
 
-// IdentityMatch is a user who matches an account, or nearly matches it.
+// IdentityMatch is a user who matches an account, or nearly matches it; or a group of the directory
+// that matches a group of the application.
 type IdentityMatch struct {
 	ObjectID   string              `json:"objectId"`
 	Name       string              `json:"name"`             // the user principal name
@@ -169,9 +183,11 @@ type ComparedAttribute struct {
 // byConnection is the value of IdentityMatch.By if the job has connected the account with the user.
 const byConnection = "connection"
 
-// DiscoveredAccount is an account with its class and the users who match it.
+// DiscoveredAccount is an account with its class and the users who match it, or a group of the
+// application with its class and the groups of the directory that match it.
 type DiscoveredAccount struct {
 	FoundAccount
+	Kind      ObjectKind      `json:"type"`
 	Class     IdentityClass   `json:"class"`
 	Change    IdentityChange  `json:"change,omitempty"`
 	Was       *IdentityBefore `json:"was,omitempty"`       // what the previous discovery found, if that differs
@@ -211,6 +227,7 @@ func (a FoundAccount) Name() string {
 
 // DiscoveredQuery selects accounts of the last complete discovery.
 type DiscoveredQuery struct {
+	Kind      ObjectKind     // whether to return accounts or groups; "" means accounts
 	Class     IdentityClass  // "" selects all classes
 	Change    IdentityChange // "" selects all accounts that the application has
 	Ambiguous bool           // whether to return only ambiguous accounts
@@ -234,10 +251,11 @@ const (
 // DiscoveredBatch is what one step of a discovery stores.
 type DiscoveredBatch struct {
 	Accounts []DiscoveredAccount // accounts that were listed, and accounts that are gone
-	Keys     []DiscoveredKey
-	Matches  []DiscoveredMatch
+	Keys     []DiscoveredKey     // the hashes of the values of these accounts
+	Matches  []DiscoveredMatch   // the users who match accounts
 	Sorted   []DiscoveredAccount // accounts that were put into their classes
-	Event    *event.Event
+	Event    *event.Event        // the event to record; nil if there is none
+	Next     *Discovery          // the discovery that begins when this one is stored; nil if there is none
 }
 
 // DiscoveredKey says that an account has a value with this hash.
@@ -283,9 +301,9 @@ type DiscoveryStore interface {
 	// SaveDiscovery stores a step together with the discovery, so that the step counts once. It
 	// returns ErrChanged if the discovery is no longer running.
 	SaveDiscovery(ctx context.Context, f Fence, d Discovery, found DiscoveredBatch) error
-	// ListedBefore returns which of these accounts the discovery has listed. connected holds the
-	// id of the user with which an account is connected, by account.
-	ListedBefore(ctx context.Context, k Key, id string, accounts []string) (listed map[string]bool, connected map[string]string, err error)
+	// ListedBefore returns which of these accounts, or groups, the discovery has listed. connected
+	// holds the id of the user or group with which an account is connected, by account.
+	ListedBefore(ctx context.Context, k Key, kind ObjectKind, id string, accounts []string) (listed map[string]bool, connected map[string]string, err error)
 	// Candidates returns the accounts that have a value with one of these hashes. For each hash it
 	// returns at most MaxCandidates + 1 accounts.
 	Candidates(ctx context.Context, k Key, id string, hashes []int64) ([]IdentityCandidate, error)
@@ -297,8 +315,8 @@ type DiscoveryStore interface {
 	// GoneAccounts returns a page of the accounts of the discovery previous that the discovery id
 	// does not have, ordered by id.
 	GoneAccounts(ctx context.Context, k Key, id, previous, after string, limit int) ([]DiscoveredAccount, error)
-	// RemoveOldDiscoveries removes some rows of old discoveries. It keeps the running discovery and
-	// the last complete one. It also removes hashes that are no longer needed. done is true if
+	// RemoveOldDiscoveries removes some rows of old discoveries. It keeps the running discovery, and
+	// the last complete one of accounts and of groups. It also removes hashes that are no longer needed. done is true if
 	// nothing is left to remove.
 	RemoveOldDiscoveries(ctx context.Context, f Fence) (done bool, err error)
 	// DiscoveredAccounts returns a page of the accounts of a discovery, ordered by name. next is
@@ -307,21 +325,25 @@ type DiscoveryStore interface {
 	DiscoveredAccounts(ctx context.Context, k Key, id string, q DiscoveredQuery) (page []DiscoveredAccount, next string, err error)
 	// KeepAccounts marks accounts, or removes their marks, and records the event. It returns how many
 	// marks changed, and records no event if none did.
-	KeepAccounts(ctx context.Context, k Key, accounts []string, keep bool, actor string, e func(changed int) event.Event) (changed int, err error)
+	KeepAccounts(ctx context.Context, k Key, kind ObjectKind, accounts []string, keep bool, actor string, e func(changed int) event.Event) (changed int, err error)
 }
 
 // Refusals about discoveries.
 var (
 	// ErrNoDiscovery means that no discovery of the job is complete.
 	ErrNoDiscovery = refusal.New(refusal.NotFound, "", "the accounts of this application were not discovered yet").Advise("start a discovery first").Coded("discovery_unknown")
+	// ErrNoGroupDiscovery means that no discovery of the job's groups is complete.
+	ErrNoGroupDiscovery = refusal.New(refusal.NotFound, "", "the groups of this application were not discovered yet").Advise("provision groups, and start a discovery").Coded("discovery_unknown")
 	// ErrNoAccount means that the last complete discovery does not have the account.
 	ErrNoAccount = refusal.New(refusal.NotFound, "account", "the last discovery has no such account").Coded("account_unknown")
 )
 
-// BeginDiscovery starts a discovery, which AdvanceDiscovery then works on. It changes nothing at
-// the application. The error is ErrNoJob if the job is not set up, an *InputError if it cannot reach
+// BeginDiscovery starts a discovery of the accounts, which AdvanceDiscovery then works on. If the job
+// provisions groups and the application accepts them, a discovery of the groups follows. Both change
+// nothing at the application. The error is ErrNoJob if the job is not set up, an *InputError if it cannot reach
 // the application or if a discovery is running, and a *TargetError if the connection does not work.
 func (e *Engine) BeginDiscovery(ctx context.Context, k Key, actor string) (Discovery, error) {
+	running := &InputError{Field: "Discovery", Text: "is running already; wait for it, or cancel it"}
 	r, err := e.openConnected(ctx, k)
 	if err != nil {
 		return Discovery{}, err
@@ -330,28 +352,15 @@ func (e *Engine) BeginDiscovery(ctx context.Context, k Key, actor string) (Disco
 	if err != nil {
 		return Discovery{}, err
 	}
+	if i := slices.IndexFunc(all, func(d Discovery) bool { return d.State == DiscoveryRunning }); i >= 0 {
+		return all[i], running
+	}
 	position, err := r.source.Position(ctx)
 	if err != nil {
 		return Discovery{}, fmt.Errorf("read the position of the directory: %w", err)
 	}
-	running := &InputError{Field: "Discovery", Text: "is running already; wait for it, or cancel it"}
-	d := Discovery{
-		Key: k, ID: e.NewID(), By: actor, State: DiscoveryRunning, Started: e.Now(), Matching: r.m.matchingAttributes(), Notes: []string{},
-		Progress: DiscoveryProgress{Phase: listingAccounts, Settings: r.discoverySettings(), Position: position, Start: 1, Pass: 1},
-	}
-	d.Doing = d.Progress.Phase.words()
-	last := false // whether the loop has passed the last complete discovery
-	for _, other := range all {
-		if other.State == DiscoveryRunning {
-			return other, running
-		}
-		if other.State == DiscoveryDone && !last {
-			last = true
-			if other.Progress.target() == d.Progress.target() {
-				d.Progress.Previous, d.Compared = other.ID, true
-			}
-		}
-	}
+	d := r.newDiscovery(UserKind, position, all)
+	d.By, d.Progress.Groups = actor, r.groupsOn()
 	if err := e.Discoveries.StartDiscovery(ctx, d); errors.Is(err, ErrChanged) {
 		return Discovery{}, running
 	} else if err != nil {
@@ -360,11 +369,34 @@ func (e *Engine) BeginDiscovery(ctx context.Context, k Key, actor string) (Disco
 	return d, nil
 }
 
+// newDiscovery returns a new discovery of accounts or of groups. position is the newest position of
+// the directory's changes. all holds the job's discoveries, newest first.
+func (r *run) newDiscovery(kind ObjectKind, position Cursor, all []Discovery) Discovery {
+	m := r.mappingOf(kind)
+	d := Discovery{
+		Key: r.job.Key, ID: r.e.NewID(), Kind: kind, State: DiscoveryRunning, Started: r.e.Now(), Matching: m.matchingAttributes(), Notes: []string{},
+		Progress: DiscoveryProgress{Phase: listingAccounts, Settings: r.discoverySettings(kind), Position: position, Start: 1, Pass: 1},
+	}
+	d.Doing = d.Progress.Phase.words(kind)
+	if _, last := lastOf(all, kind); last.ID != "" && last.Progress.target() == d.Progress.target() {
+		d.Progress.Previous, d.Compared = last.ID, true
+	}
+	return d
+}
+
+// mappingOf returns the mapping of users or of groups. The caller checks that groups are on.
+func (r *run) mappingOf(kind ObjectKind) *mapping {
+	if kind == GroupKind {
+		return r.groups.m
+	}
+	return r.m
+}
+
 // discoverySettings returns a string of the settings on which the result of a discovery depends:
-// the application, the matching attributes, and whether users need an assignment. If one of them
-// changes, the string changes.
-func (r *run) discoverySettings() string {
-	return fmt.Sprintf("%d.%s %q", r.job.ForgetLinks, r.job.Scope, r.m.matchingAttributes())
+// the application, the matching attributes, and whether users or groups need an assignment. If one
+// of them changes, the string changes.
+func (r *run) discoverySettings(kind ObjectKind) string {
+	return fmt.Sprintf("%d.%s %q", r.job.ForgetLinks, r.job.Scope, r.mappingOf(kind).matchingAttributes())
 }
 
 // target returns the part of the settings that identifies the application. This part changes when
@@ -397,33 +429,39 @@ func (e *Engine) CancelDiscovery(ctx context.Context, k Key) error {
 	return err
 }
 
-// LastDiscoveries returns the newest discovery, which may still run or may have failed, and the last
-// complete one. An ID is "" if there is no such discovery.
-func (e *Engine) LastDiscoveries(ctx context.Context, k Key) (newest, complete Discovery, err error) {
+// LastDiscoveries returns the newest discovery of accounts or of groups, which may still run or may
+// have failed, and the last complete one. An ID is "" if there is no such discovery.
+func (e *Engine) LastDiscoveries(ctx context.Context, k Key, kind ObjectKind) (newest, complete Discovery, err error) {
 	all, err := e.Discoveries.Discoveries(ctx, k)
-	if err != nil {
-		return newest, complete, err
-	}
-	for i, d := range all {
-		if i == 0 {
+	newest, complete = lastOf(all, kind)
+	return newest, complete, err
+}
+
+// lastOf returns the newest discovery of a kind, and the last complete one. all is ordered newest
+// first.
+func lastOf(all []Discovery, kind ObjectKind) (newest, complete Discovery) {
+	for _, d := range all {
+		if d.Kind != kind {
+			continue
+		}
+		if newest.ID == "" {
 			newest = d
 		}
 		if d.State == DiscoveryDone {
-			return newest, d, nil
+			return newest, d
 		}
 	}
-	return newest, complete, nil
+	return newest, complete
 }
 
 // Discovered returns a page of the accounts of the last complete discovery, ordered by name. next is
-// the After of the next page; "" on the last page. It returns ErrNoDiscovery if there is none.
+// the After of the next page; "" on the last page. It returns ErrNoDiscovery or ErrNoGroupDiscovery if
+// there is none.
 func (e *Engine) Discovered(ctx context.Context, k Key, q DiscoveredQuery) (page []DiscoveredAccount, next string, err error) {
-	_, complete, err := e.LastDiscoveries(ctx, k)
+	q.Kind = cmp.Or(q.Kind, UserKind)
+	complete, err := e.CompleteDiscovery(ctx, k, q.Kind)
 	if err != nil {
 		return nil, "", err
-	}
-	if complete.ID == "" {
-		return nil, "", ErrNoDiscovery
 	}
 	if q.Limit <= 0 {
 		q.Limit = 50
@@ -442,13 +480,41 @@ func (e *Engine) Discovered(ctx context.Context, k Key, q DiscoveredQuery) (page
 	return page, base64.RawURLEncoding.EncodeToString([]byte(next)), err
 }
 
-// DiscoveredAccount returns one account of the last complete discovery, with the users who match it
-// or nearly match it. It returns ErrNoDiscovery or ErrNoAccount.
-func (e *Engine) DiscoveredAccount(ctx context.Context, k Key, account string) (DiscoveredAccount, error) {
+// CompleteDiscovery returns the last complete discovery of accounts or of groups. It returns
+// ErrNoDiscovery or ErrNoGroupDiscovery if there is none.
+func (e *Engine) CompleteDiscovery(ctx context.Context, k Key, kind ObjectKind) (Discovery, error) {
+	_, complete, err := e.LastDiscoveries(ctx, k, kind)
+	if err == nil && complete.ID == "" {
+		err = noDiscovery(kind)
+	}
+	return complete, err
+}
+
+// RunningDiscovery returns the discovery that is running, of accounts or of groups. Its ID is "" if
+// none is.
+func (e *Engine) RunningDiscovery(ctx context.Context, k Key) (Discovery, error) {
+	all, err := e.Discoveries.Discoveries(ctx, k)
+	if i := slices.IndexFunc(all, func(d Discovery) bool { return d.State == DiscoveryRunning }); i >= 0 {
+		return all[i], err
+	}
+	return Discovery{}, err
+}
+
+// noDiscovery returns the error that no discovery of this kind is complete.
+func noDiscovery(kind ObjectKind) error {
+	if kind == GroupKind {
+		return ErrNoGroupDiscovery
+	}
+	return ErrNoDiscovery
+}
+
+// DiscoveredAccount returns one account, or one group, of the last complete discovery, with the users
+// or groups that match it or nearly match it. The errors are those of Discovered, and ErrNoAccount.
+func (e *Engine) DiscoveredAccount(ctx context.Context, k Key, kind ObjectKind, account string) (DiscoveredAccount, error) {
 	if account == "" {
 		return DiscoveredAccount{}, ErrNoAccount
 	}
-	page, _, err := e.Discovered(ctx, k, DiscoveredQuery{Account: account, Limit: 1})
+	page, _, err := e.Discovered(ctx, k, DiscoveredQuery{Kind: kind, Account: account, Limit: 1})
 	if err == nil && len(page) == 0 {
 		err = ErrNoAccount
 	}
@@ -458,13 +524,13 @@ func (e *Engine) DiscoveredAccount(ctx context.Context, k Key, account string) (
 	return page[0], nil
 }
 
-// KeepAccounts marks accounts of the last complete discovery with Keep, or removes their marks. The
-// mark says that a person has looked at the account and wants the account to stay as it is. Later
-// discoveries keep the mark. KeepAccounts returns how many marks changed. It returns
-// ErrNoDiscovery, or ErrNoAccount if the discovery does not have one of the accounts.
-func (e *Engine) KeepAccounts(ctx context.Context, k Key, accounts []string, keep bool, actor string) (changed int, err error) {
+// KeepAccounts marks accounts, or groups, of the last complete discovery with Keep, or removes their
+// marks. The mark says that a person has looked at the account and wants the account to stay as it
+// is. Later discoveries keep the mark. KeepAccounts returns how many marks changed. The errors are
+// those of DiscoveredAccount.
+func (e *Engine) KeepAccounts(ctx context.Context, k Key, kind ObjectKind, accounts []string, keep bool, actor string) (changed int, err error) {
 	for _, account := range accounts {
-		if _, err := e.DiscoveredAccount(ctx, k, account); err != nil {
+		if _, err := e.DiscoveredAccount(ctx, k, kind, account); err != nil {
 			return 0, err
 		}
 	}
@@ -472,25 +538,24 @@ func (e *Engine) KeepAccounts(ctx context.Context, k Key, accounts []string, kee
 	if err != nil {
 		return 0, err
 	}
-	return e.Discoveries.KeepAccounts(ctx, k, accounts, keep, actor, func(changed int) event.Event {
+	return e.Discoveries.KeepAccounts(ctx, k, kind, accounts, keep, actor, func(changed int) event.Event {
 		name, words := event.ProvisioningKept, "Accounts at the application were marked Keep: %d."
 		if !keep {
 			name, words = event.ProvisioningNotKept, "The mark Keep was removed from accounts at the application: %d."
 		}
-		one := r.event(ctx, name, fmt.Sprintf(words, changed))
+		one := r.event(ctx, name, fmt.Sprintf(discoveryWords(kind, words), changed))
 		one.Actor, one.By, one.Data = actor, event.Actor{}, event.DataOf(event.Accounts{Accounts: accounts})
 		return *one
 	})
 }
 
-// UsersToAssign returns the object ids of the users who own unassigned accounts of the last
-// complete discovery, each once. If accounts is nil, it looks at all accounts, otherwise only at
-// these. It leaves out accounts that are ambiguous, of another class or marked Keep, and accounts
+// ObjectsToAssign returns the object ids of the users, or groups, that own unassigned accounts of the
+// last complete discovery, each once. If accounts is nil, it looks at all accounts, otherwise only
+// at these. It leaves out accounts that are ambiguous, of another class or marked Keep, and accounts
 // whose user has been deleted. It also leaves out accounts that provisioning has managed and that
 // are not active, so that nobody gets access back unnoticed. left is how many accounts it leaves
-// out. It returns ErrNoDiscovery, or ErrNoAccount if the discovery does not have one of the
-// accounts.
-func (e *Engine) UsersToAssign(ctx context.Context, k Key, accounts []string) (ids []string, left int, err error) {
+// out. The errors are those of DiscoveredAccount.
+func (e *Engine) ObjectsToAssign(ctx context.Context, k Key, kind ObjectKind, accounts []string) (ids []string, left int, err error) {
 	seen := map[string]bool{}
 	add := func(a DiscoveredAccount) {
 		if a.Class != UnassignedUsers || a.Ambiguous != "" || a.ObjectID == "" || a.KeptBy != "" || a.takenAway() {
@@ -504,15 +569,15 @@ func (e *Engine) UsersToAssign(ctx context.Context, k Key, accounts []string) (i
 	}
 	if accounts != nil {
 		for _, account := range accounts {
-			a, err := e.DiscoveredAccount(ctx, k, account)
+			a, err := e.DiscoveredAccount(ctx, k, kind, account)
 			if err != nil {
 				return nil, 0, err
 			}
 			add(a)
 		}
-		return e.withoutDeleted(ctx, k, ids, left)
+		return e.withoutDeleted(ctx, k, kind, ids, left)
 	}
-	for q := (DiscoveredQuery{Class: UnassignedUsers, Limit: discoveryPage}); ; {
+	for q := (DiscoveredQuery{Kind: kind, Class: UnassignedUsers, Limit: discoveryPage}); ; {
 		page, next, err := e.Discovered(ctx, k, q)
 		if err != nil {
 			return nil, 0, err
@@ -521,21 +586,24 @@ func (e *Engine) UsersToAssign(ctx context.Context, k Key, accounts []string) (i
 			add(a)
 		}
 		if q.After = next; next == "" {
-			return e.withoutDeleted(ctx, k, ids, left)
+			return e.withoutDeleted(ctx, k, kind, ids, left)
 		}
 	}
 }
 
 // takenAway reports whether provisioning has managed the account and the application does not show
-// it as active.
+// it as active. A group is never active or inactive.
 func (a DiscoveredAccount) takenAway() bool {
+	if a.Kind == GroupKind {
+		return false
+	}
 	connected := slices.ContainsFunc(a.Matches, func(m IdentityMatch) bool { return m.By == byConnection })
 	return connected && (a.Active == nil || !*a.Active)
 }
 
-// withoutDeleted returns the users that the directory still has, in the same order. more is left
-// plus the number of users that were removed.
-func (e *Engine) withoutDeleted(ctx context.Context, k Key, ids []string, left int) (present []string, more int, err error) {
+// withoutDeleted returns the users, or groups, that the directory still has, in the same order. more
+// is left plus the number of those that were removed.
+func (e *Engine) withoutDeleted(ctx context.Context, k Key, kind ObjectKind, ids []string, left int) (present []string, more int, err error) {
 	if len(ids) == 0 {
 		return nil, left, nil
 	}
@@ -544,9 +612,9 @@ func (e *Engine) withoutDeleted(ctx context.Context, k Key, ids []string, left i
 		return nil, 0, err
 	}
 	for some := range slices.Chunk(ids, discoveryPage) {
-		objects, err := r.source.Objects(ctx, k.App, some)
+		objects, err := r.objectsOf(ctx, kind, some)
 		if err != nil {
-			return nil, 0, fmt.Errorf("read users: %w", err)
+			return nil, 0, err
 		}
 		there := map[string]bool{}
 		for i := range objects {
@@ -563,29 +631,65 @@ func (e *Engine) withoutDeleted(ctx context.Context, k Key, ids []string, left i
 	return present, left, nil
 }
 
-// RunDiscovery works on the running discovery until it has ended, and returns it. If another
-// process works on it, RunDiscovery waits. It calls progress every few moments.
-func (e *Engine) RunDiscovery(ctx context.Context, k Key, owner string, progress func(Discovery)) (Discovery, error) {
+// objectsOf returns the users, or groups, with these ids that the directory still has.
+func (r *run) objectsOf(ctx context.Context, kind ObjectKind, ids []string) ([]Object, error) {
+	if kind != GroupKind {
+		objects, err := r.source.Objects(ctx, r.job.Key.App, ids)
+		if err != nil {
+			return nil, fmt.Errorf("read users: %w", err)
+		}
+		return objects, nil
+	}
+	source, has := r.source.(GroupSource)
+	var objects []Object
+	for _, id := range ids {
+		if !has {
+			break
+		}
+		o, err := readGroupFrom(ctx, source, r.job.Key.App, id)
+		if err != nil {
+			return nil, err
+		}
+		if o != nil {
+			objects = append(objects, *o)
+		}
+	}
+	return objects, nil
+}
+
+// RunDiscovery works on the running discovery, and on the discovery of groups that follows it, until
+// both have ended. It returns the newest discovery of accounts, and the discovery of groups if one
+// followed; otherwise its ID is "". If another process works on them, RunDiscovery waits. It calls
+// progress every few moments with the discovery that runs, or that has ended last.
+func (e *Engine) RunDiscovery(ctx context.Context, k Key, owner string, progress func(Discovery)) (accounts, groups Discovery, err error) {
 	again := time.NewTicker(demandPoll)
 	defer again.Stop()
 	var next time.Time // when the next slice is due; zero if that is not known
 	for {
-		var err error
+		err = nil
 		if !e.Now().Before(next) {
 			next, err = e.discoverySlice(ctx, k, owner)
 		}
 		if err != nil && !errors.As(err, new(*HeldError)) && !lost(err) {
-			return Discovery{}, err
+			return Discovery{}, Discovery{}, err
 		}
-		newest, _, listing := e.LastDiscoveries(ctx, k)
+		all, listing := e.Discoveries.Discoveries(ctx, k)
 		if listing != nil {
-			return newest, listing
+			return Discovery{}, Discovery{}, listing
 		}
-		if newest.ID == "" {
-			return newest, ErrNoDiscovery
+		accounts, _ = lastOf(all, UserKind)
+		if accounts.ID == "" {
+			return accounts, Discovery{}, ErrNoDiscovery
 		}
-		if progress(newest); newest.State != DiscoveryRunning {
-			return newest, nil
+		if groups, _ = lastOf(all, GroupKind); groups.Started.Before(accounts.Started) {
+			groups = Discovery{}
+		}
+		last := accounts
+		if groups.ID != "" {
+			last = groups
+		}
+		if progress(last); last.State != DiscoveryRunning {
+			return accounts, groups, nil
 		}
 		if err == nil && !next.IsZero() && !e.Now().Before(next) {
 			continue
@@ -593,7 +697,7 @@ func (e *Engine) RunDiscovery(ctx context.Context, k Key, owner string, progress
 		select {
 		case <-again.C:
 		case <-ctx.Done():
-			return newest, ctx.Err()
+			return accounts, groups, ctx.Err()
 		}
 	}
 }
@@ -620,6 +724,9 @@ func (e *Engine) discoverySlice(ctx context.Context, k Key, owner string) (next 
 // words says in words what the discovery has found.
 func (d Discovery) words() string {
 	text := fmt.Sprintf("The accounts of the application were discovered: %d, of them %d of assigned users, %d of unassigned users, %d local accounts", d.Accounts, d.Assigned, d.Unassigned, d.Local)
+	if d.Kind == GroupKind {
+		text = fmt.Sprintf("The groups of the application were discovered: %d, of them %d assigned groups, %d unassigned groups, %d local groups", d.Accounts, d.Assigned, d.Unassigned, d.Local)
+	}
 	if d.Compared {
 		text += fmt.Sprintf("; since the last discovery %d are new, %d are gone, %d changed", d.New, d.Gone, d.Changed)
 	}
@@ -632,9 +739,9 @@ func (a DiscoveredAccount) Remarks() string {
 	var all []string
 	switch {
 	case a.Change == IdentityGone && a.Was != nil:
-		all = append(all, "gone, was one of the "+strings.ToLower(a.Was.Class.Words()))
+		all = append(all, "gone, was one of the "+strings.ToLower(a.Was.Class.Words(a.Kind)))
 	case a.Change == IdentityChanged && a.Was != nil && a.Was.Class != a.Class:
-		all = append(all, "was one of the "+strings.ToLower(a.Was.Class.Words()))
+		all = append(all, "was one of the "+strings.ToLower(a.Was.Class.Words(a.Kind)))
 	case a.Change != "":
 		all = append(all, string(a.Change))
 	}

@@ -36,7 +36,7 @@ func (w *world) discover() (provision.Discovery, map[string]provision.Discovered
 	if _, err := w.engine.BeginDiscovery(w.t.Context(), w.key, "sam"); err != nil {
 		w.t.Fatal(err)
 	}
-	d, err := w.engine.RunDiscovery(w.t.Context(), w.key, "test", func(provision.Discovery) {})
+	d, _, err := w.engine.RunDiscovery(w.t.Context(), w.key, "test", func(provision.Discovery) {})
 	if err != nil || d.State != provision.DiscoveryDone {
 		w.t.Fatalf("discovery %+v, %v", d, err)
 	}
@@ -230,13 +230,13 @@ func TestKeepAndAssign(t *testing.T) {
 		w.people.put("di", person("di@contoso.com", "Di", "Smith"))
 		w.people.assign("di", false)
 		ids["backup"] = w.app.add(scim.Resource{"userName": "backup"})
-		if _, err := w.engine.KeepAccounts(t.Context(), w.key, []string{ids["backup"]}, true, "sam"); !errors.Is(err, provision.ErrNoDiscovery) {
+		if _, err := w.engine.KeepAccounts(t.Context(), w.key, provision.UserKind, []string{ids["backup"]}, true, "sam"); !errors.Is(err, provision.ErrNoDiscovery) {
 			t.Errorf("before the first discovery: %v", err)
 		}
 		w.discover()
 		users := func(accounts []string, left int, want ...string) {
 			t.Helper()
-			got, n, err := w.engine.UsersToAssign(t.Context(), w.key, accounts)
+			got, n, err := w.engine.ObjectsToAssign(t.Context(), w.key, provision.UserKind, accounts)
 			if slices.Sort(got); err != nil || n != left || !slices.Equal(got, want) {
 				t.Errorf("%v: got %q and %d left out, %v; want %q and %d", accounts, got, n, err, want, left)
 			}
@@ -252,7 +252,7 @@ func TestKeepAndAssign(t *testing.T) {
 		w.people.assign("cy", false)
 		keep := func(on bool, want int, accounts ...string) {
 			t.Helper()
-			if n, err := w.engine.KeepAccounts(t.Context(), w.key, accounts, on, "sam"); err != nil || n != want {
+			if n, err := w.engine.KeepAccounts(t.Context(), w.key, provision.UserKind, accounts, on, "sam"); err != nil || n != want {
 				t.Errorf("keep %v %v: got %d, %v; want %d", accounts, on, n, err, want)
 			}
 		}
@@ -260,7 +260,7 @@ func TestKeepAndAssign(t *testing.T) {
 		keep(true, 1, ids["backup"], ids["cy"])
 		keep(false, 1, ids["cy"])
 		keep(false, 0, ids["cy"])
-		if _, err := w.engine.KeepAccounts(t.Context(), w.key, []string{ids["cy"], "nobody"}, true, "sam"); !errors.Is(err, provision.ErrNoAccount) {
+		if _, err := w.engine.KeepAccounts(t.Context(), w.key, provision.UserKind, []string{ids["cy"], "nobody"}, true, "sam"); !errors.Is(err, provision.ErrNoAccount) {
 			t.Errorf("an account that is not there: %v", err)
 		}
 		users(nil, 3, "cy") // bo's account is kept
@@ -355,7 +355,7 @@ func TestDiscoveryAfterChangesOfSettings(t *testing.T) {
 		t.Fatal(err)
 	}
 	w.edit(func(m *provision.ObjectMapping) { mapTo(m, "displayName", `"x"`) })
-	d, err := w.engine.RunDiscovery(t.Context(), w.key, "test", func(provision.Discovery) {})
+	d, _, err := w.engine.RunDiscovery(t.Context(), w.key, "test", func(provision.Discovery) {})
 	if err != nil || d.State != provision.DiscoveryDone || !d.Compared || d.Problem != "" {
 		t.Errorf("after a restart: %+v, %v", d, err)
 	}
@@ -402,7 +402,7 @@ func TestDiscoveryOfSharedValues(t *testing.T) {
 		if got := inShort(found["al@contoso.com"]); got != "assigned; al@contoso.com by userName" || d.Ambiguous != many || d.Unassigned != many {
 			t.Errorf("al is %q, discovery %+v", got, d)
 		}
-		if ids, left, err := w.engine.UsersToAssign(t.Context(), w.key, nil); err != nil || len(ids) != 0 || left != many {
+		if ids, left, err := w.engine.ObjectsToAssign(t.Context(), w.key, provision.UserKind, nil); err != nil || len(ids) != 0 || left != many {
 			t.Errorf("to assign %q, %d left out, %v", ids, left, err)
 		}
 	})
@@ -482,7 +482,7 @@ func TestDiscoveryThatCannotGoOn(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			newest, complete, err := w.engine.LastDiscoveries(t.Context(), w.key)
+			newest, complete, err := w.engine.LastDiscoveries(t.Context(), w.key, provision.UserKind)
 			if err != nil || complete.Accounts != 5 {
 				t.Fatalf("complete %+v, %v", complete, err)
 			}
@@ -505,7 +505,7 @@ func TestDiscoveryThatCannotGoOn(t *testing.T) {
 		status, asked = http.StatusServiceUnavailable, 0
 		begin()
 		polls := 0
-		d, err := w.engine.RunDiscovery(t.Context(), w.key, "test", func(d provision.Discovery) {
+		d, _, err := w.engine.RunDiscovery(t.Context(), w.key, "test", func(d provision.Discovery) {
 			if polls++; polls == 4 {
 				if d.Problem == "" || asked != 1 {
 					t.Errorf("asked %d times: %+v", asked, d)

@@ -71,8 +71,8 @@ type DriftSchedule struct {
 	Every  DriftInterval `json:"every"`
 	Policy DriftPolicy   `json:"policy"`
 
-	AskedBy   string    `json:"askedBy,omitempty"` // who asked for a comparison that has not ended
-	Asked     time.Time `json:"asked,omitzero"`
+	AskedBy   string    `json:"askedBy,omitempty"`  // who asked for a comparison that has not ended
+	Asked     time.Time `json:"asked,omitzero"`     // when that person asked; zero if nobody has
 	Started   time.Time `json:"started,omitzero"`   // when the comparison that is running began; zero if none is
 	Scheduled time.Time `json:"scheduled,omitzero"` // when the last successful comparison of the schedule began
 	Problem   string    `json:"problem,omitempty"`  // why the last comparison failed, in words
@@ -83,7 +83,8 @@ type DriftSchedule struct {
 }
 
 // Next returns when the schedule needs work: a comparison, or what the policy says. The zero time
-// means never. If the clock was set back, a time that was noted before counts as the present.
+// means never. If the clock was set back, a stored time may lie too far in the future; it then
+// counts as the present.
 func (s DriftSchedule) Next(now time.Time) time.Time {
 	next := s.NextComparison(now)
 	if !s.Follow.IsZero() {
@@ -239,7 +240,7 @@ func (e *Engine) changeDrift(ctx context.Context, k Key, change func(*DriftSched
 // so. It stores how that went. If this process stops, the next one begins again.
 func (e *Engine) compareOnSchedule(ctx context.Context, k Key, s DriftSchedule) (DriftSchedule, error) {
 	asked, began := s.Asked, e.Now()
-	actor := "system"
+	actor := systemActor
 	if !asked.IsZero() {
 		actor = s.AskedBy
 	}
@@ -260,7 +261,7 @@ func (e *Engine) compareOnSchedule(ctx context.Context, k Key, s DriftSchedule) 
 		case err != nil:
 			s.Problem, s.Retry = e.driftProblem(ctx, err), e.Now().Add(driftRetry)
 		case !asked.IsZero() && s.Follow.IsZero():
-			s.Done = "" // it was about the comparison before
+			s.Done = "" // the text was about the previous comparison
 		case asked.IsZero():
 			s.Scheduled, s.Retry, s.Done, s.Follow = began, time.Time{}, "", time.Time{}
 			if report.Changed > 0 && s.Every != DriftOff && s.Policy != DriftReports {
@@ -308,7 +309,7 @@ func (e *Engine) followDriftPolicy(ctx context.Context, k Key, s DriftSchedule, 
 		done, err = e.reassertNow(ctx, k, s.Plan, owner)
 	case DriftAdopts:
 		var n int
-		if n, err = e.AdoptDrift(ctx, k, owner, "system", nil); err == nil {
+		if n, err = e.AdoptDrift(ctx, k, owner, systemActor, nil); err == nil {
 			done = fmt.Sprintf("The values of accounts or groups at the application were adopted: %d.", n)
 		}
 	}
@@ -387,7 +388,7 @@ func (e *Engine) reassertNow(ctx context.Context, k Key, before, owner string) (
 		return "Provisioning is paused, so nothing was sent.", nil
 	}
 	if job.SecondApproval {
-		return "Second approval is on, so nothing was sent: make the plan yourself, and have another operator approve it.", nil
+		return "Second approval is on, so nothing was sent: make the plan yourself, and have another operator approve it.", e.tellUnsent(ctx, k)
 	}
 	if err := e.checkSettled(ctx, k); err != nil {
 		return "", err
@@ -396,26 +397,41 @@ func (e *Engine) reassertNow(ctx context.Context, k Key, before, owner string) (
 	if err != nil {
 		return "", err
 	}
-	sent, takes := "", p.Report.TakesAccess
-	if p.Report.Operations() > 0 {
+	sent, takes, strangers := "", p.Report.TakesAccess, p.Report.MembersLeft
+	if p.Report.SomethingToDo() {
 		sent, err = e.applyReassert(ctx, p, owner)
 	} else {
 		err = e.dropReassert(ctx, k, p.ID)
 	}
-	if err != nil || takes == 0 {
+	if err != nil || takes+strangers == 0 {
 		return cmp.Or(sent, "The accounts have the values of the mapping; nothing had to be sent."), err
 	}
 	if p, err = e.fillReassert(ctx, k, false); err != nil {
 		return "", err
 	}
 	left := fmt.Sprintf("Plan %s would take access away from %s, so it waits for your approval.", p.Short(), countOf(takes, "account", "accounts"))
+	switch {
+	case takes == 0:
+		left = fmt.Sprintf("Plan %s would remove %s that somebody added, so it waits for your approval.", p.Short(), countOf(strangers, "member", "members"))
+	case strangers > 0:
+		left = fmt.Sprintf("Plan %s would take access away from %s and remove %s that somebody added, so it waits for your approval.", p.Short(), countOf(takes, "account", "accounts"), countOf(strangers, "member", "members"))
+	}
 	return strings.TrimSpace(sent + " " + left), nil
+}
+
+// tellUnsent records that a schedule has sent nothing, because two operators have to approve what it
+// would send.
+func (e *Engine) tellUnsent(ctx context.Context, k Key) error {
+	one := e.planEvent(ctx, StoredPlan{Key: k}, event.ProvisioningPlanWaits, systemActor,
+		"The schedule has not corrected what somebody changed at the application, because Second approval is on. Make the plan on the page Drift, and have another operator approve it.")
+	_, err := e.Drifts.ChangeDriftSchedule(ctx, k, func(*DriftSchedule) (*event.Event, error) { return one, nil })
+	return err
 }
 
 // fillReassert makes a plan that gives the accounts of the last comparison the values of the
 // mapping again. onlyGives says whether it leaves out operations that take access away.
 func (e *Engine) fillReassert(ctx context.Context, k Key, onlyGives bool) (StoredPlan, error) {
-	p, err := e.BeginReassert(ctx, k, "system")
+	p, err := e.BeginReassert(ctx, k, systemActor)
 	if err != nil {
 		return p, err
 	}
@@ -431,13 +447,13 @@ func (e *Engine) fillReassert(ctx context.Context, k Key, onlyGives bool) (Store
 // be sent now, so that the plan does not prevent other plans. It stops if somebody pauses
 // provisioning.
 func (e *Engine) applyReassert(ctx context.Context, p StoredPlan, owner string) (done string, err error) {
-	if p, err = e.ApprovePlan(ctx, p.Key, p.ID, "system"); err != nil {
+	if p, err = e.ApprovePlan(ctx, p.Key, p.ID, systemActor); err != nil {
 		return "", err
 	}
 	applying, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	checked := e.Now()
-	p, counts, err := e.ApplyPlan(applying, p.Key, p.ID, owner, "system", func(PlanCounts) {
+	p, counts, err := e.ApplyPlan(applying, p.Key, p.ID, owner, systemActor, func(PlanCounts) {
 		if now := e.Now(); now.Sub(checked) >= pauseCheckInterval {
 			checked = now
 			if job, err := e.Store.Job(ctx, p.Key); err == nil && job.Status != On {
@@ -455,6 +471,9 @@ func (e *Engine) applyReassert(ctx context.Context, p StoredPlan, owner string) 
 		}
 	}
 	done = fmt.Sprintf("Plan %s gave accounts the values of the mapping again: %d sent, %d failed, %d left out.", p.Short(), counts.Sent, counts.Failed, counts.LeftOut)
+	if n := counts.MembersSent + counts.MembersFailed + counts.MembersLeftOut; n > 0 {
+		done += fmt.Sprintf(" Members of groups: %d sent, %d failed, %d left out.", counts.MembersSent, counts.MembersFailed, counts.MembersLeftOut)
+	}
 	switch {
 	case paused:
 		done += " The rest was not sent, because somebody paused provisioning."
@@ -464,8 +483,8 @@ func (e *Engine) applyReassert(ctx context.Context, p StoredPlan, owner string) 
 	return done, nil
 }
 
-// dropReassert cancels a plan of a schedule that takes no access away, if it is not applied yet. It does nothing if there is no
-// such plan.
+// dropReassert cancels a plan of a schedule that takes no access away, if it is not applied yet. It
+// does nothing if there is no such plan.
 func (e *Engine) dropReassert(ctx context.Context, k Key, id string) error {
 	ctx = context.WithoutCancel(ctx)
 	all, err := e.Plans.ListPlans(ctx, k)
@@ -477,7 +496,7 @@ func (e *Engine) dropReassert(ctx context.Context, k Key, id string) error {
 		case p.ID != id:
 		case p.State == PlanApplying:
 			p.State, p.OnlyGives = PlanCancelled, true
-			return e.Plans.ChangePlan(ctx, p, []PlanState{PlanApplying}, e.planEvent(ctx, p, event.ProvisioningPlanCancelled, "system", fmt.Sprintf("Plan %s was cancelled: its last operations have to wait.", p.Short())))
+			return e.Plans.ChangePlan(ctx, p, []PlanState{PlanApplying}, e.planEvent(ctx, p, event.ProvisioningPlanCancelled, systemActor, fmt.Sprintf("Plan %s was cancelled: its last operations have to wait.", p.Short())))
 		case p.State == PlanMaking || p.State == PlanApproved || p.State == PlanReady:
 			p.State = PlanCancelled
 			return e.Plans.ChangePlan(ctx, p, []PlanState{PlanMaking, PlanApproved, PlanReady}, nil)
@@ -570,8 +589,8 @@ func (r *run) adopt(ctx context.Context, page []Drift, compared time.Time, actor
 	return len(links), r.e.Drifts.AdoptDrift(ctx, r.fence, links, rest, *e)
 }
 
-// opensBlocked reports whether an account would stay open that provisioning has blocked, if the
-// value were adopted. r is the value's row; nil if the mapping no longer has it.
+// opensBlocked reports whether an account that provisioning has blocked would stay open if the value
+// were adopted. r is the value's row; nil if the mapping no longer has it.
 func opensBlocked(r *row, state LinkState, v DriftValue) bool {
 	if r != nil && r.state && state != Active && state != Held {
 		return true

@@ -301,6 +301,9 @@ func TestAScheduleIsNoSecondOperator(t *testing.T) {
 	if _, s := w.advanceDrift(); !strings.Contains(s.Done, "Second approval is on, so nothing was sent") || w.app.user("ada@contoso.com").String("displayName") != "Changed" {
 		t.Errorf("the schedule says %q, the account is %v", s.Done, w.app.user("ada@contoso.com"))
 	}
+	if texts := w.eventTexts(event.ProvisioningPlanWaits); len(texts) != 1 || !strings.Contains(texts[0], "has not corrected what somebody changed at the application, because Second approval is on") {
+		t.Errorf("events %q", texts)
+	}
 }
 
 // TestAScheduleTakesNoAccessAway edits the mapping so that it blocks more accounts than the guard
@@ -342,6 +345,17 @@ func TestAScheduleTakesNoAccessAway(t *testing.T) {
 		_, s = w.advanceDrift()
 		if check("on hold"); !strings.Contains(s.Done, "1 sent") || !strings.Contains(s.Done, "would take access away from 8 accounts") || w.app.user("stays@contoso.com").String("displayName") != "stays Smith" {
 			t.Errorf("on hold: %+v; %v", s, w.app.user("stays@contoso.com"))
+		}
+		// Somebody is told, and the plan names the accounts.
+		plans, err := w.engine.ListPlans(t.Context(), w.key)
+		if err != nil || len(plans) == 0 {
+			t.Fatal(plans, err)
+		}
+		if texts := w.eventTexts(event.ProvisioningPlanWaits); len(texts) != 1 || !strings.Contains(texts[0], "system: Plan "+plans[0].Short()+" of the schedule waits for approval, because it takes access away") {
+			t.Errorf("events %q", texts)
+		}
+		if rows := w.plannedRows(plans[0]); rows["g1"].ObjectID != "g1" || rows["g8"].ObjectID != "g8" {
+			t.Errorf("the plan %+v", rows)
 		}
 		if !s.Follow.IsZero() || s.Plan != "" {
 			t.Errorf("it goes on: %+v", s)

@@ -150,14 +150,15 @@ func (all candidates) nearCounts() map[string]int {
 // tooMany reports whether so many accounts have a value that they are not compared.
 func tooMany(list []*IdentityCandidate) bool { return len(list) > MaxCandidates }
 
-// discoveredUser is a user of the directory that a discovery compares with accounts.
+// discoveredUser is a user of the directory that a discovery compares with accounts, or a group that
+// it compares with groups of the application.
 type discoveredUser struct {
 	object   *Object
 	assigned bool
 	keys     []MatchKey
 }
 
-// discoveredUser computes the matching values of a user. problem reports whether that failed.
+// discoveredUser computes the matching values of a user or group. problem reports whether that failed.
 func (p *pass) discoveredUser(o *Object, now time.Time) (u discoveredUser, problem bool) {
 	w, attributes := p.begin(o, Pending{ObjectID: o.ID}, now)
 	keys, failed := p.m.keys(attributes)
@@ -192,13 +193,14 @@ func (u discoveredUser) hashes() []int64 {
 // accounts, but the hash of the value and the attribute's name.
 func (u discoveredUser) matches(m *mapping, byHash candidates) (all []DiscoveredMatch, sharedHash int64, shared string) {
 	done := map[string]bool{}
+	words := func(sentence string) string { return discoveryWords(m.kind, sentence) }
 	add := func(c *IdentityCandidate, by, reason string) {
 		if done[c.ID] {
 			return
 		}
 		done[c.ID] = true
 		if !u.object.Deleted.IsZero() {
-			reason = "the user was deleted in the directory"
+			reason = words("the user was deleted in the directory")
 		}
 		match := u.nearMatch(m, c, reason)
 		if match.Near = reason != ""; !match.Near {
@@ -237,12 +239,12 @@ func (u discoveredUser) matches(m *mapping, byHash candidates) (all []Discovered
 			switch fits := c.fits(row, wanted(k)); {
 			case c.Connected != "" && c.Connected != u.object.ID:
 				if fits {
-					add(c, "", "the account is connected with another user")
+					add(c, "", words("the account is connected with another user"))
 				}
 			case fits && decided == byConnection:
-				add(c, "", "the user is connected with another account")
+				add(c, "", words("the user is connected with another account"))
 			case fits:
-				add(c, "", "the user was matched with another account by "+decided)
+				add(c, "", words("the user was matched with another account by ")+decided)
 			default:
 				if reason := c.differs(k); reason != "" {
 					add(c, "", reason)
@@ -331,6 +333,11 @@ const (
 	sameMail      = "mail"
 	sameLocalPart = "local part"
 	sameName      = "name"
+
+	// Likenesses of groups. The external id of a group at the application is usually the object id.
+	sameObjectID = "object id"
+	sameNickname = "nickname"
+	sameLetters  = "letters"
 )
 
 // hash returns the hash that finds the accounts with this likeness.
@@ -345,20 +352,36 @@ func (v likeness) reason() string {
 		return "the same e-mail address"
 	case sameLocalPart:
 		return "the same name before the @"
+	case sameObjectID:
+		return "its external id is the object id of the group of the directory"
+	case sameNickname:
+		return "its name is the mail nickname of the group of the directory"
+	case sameLetters:
+		return "the name differs only in punctuation marks"
 	}
 	return "the same display name"
 }
 
-// likenesses returns the values by which the account may be like a user.
-func (a FoundAccount) likenesses() []likeness {
+// likenesses returns the values by which an account may be like a user, or a group like a group of
+// the directory.
+func (a FoundAccount) likenesses(kind ObjectKind) []likeness {
+	if kind == GroupKind {
+		return groupLikenesses(a.ExternalID, a.DisplayName, a.DisplayName)
+	}
 	return likenesses([]string{a.EmployeeNumber, a.ExternalID}, slices.Concat(a.Emails, []string{a.UserName}), a.DisplayName)
 }
 
-// has reports whether the account has the value.
-func (a FoundAccount) has(v likeness) bool { return slices.Contains(a.likenesses(), v) }
+// has reports whether the account, or group, has the value.
+func (a FoundAccount) has(kind ObjectKind, v likeness) bool {
+	return slices.Contains(a.likenesses(kind), v)
+}
 
-// userLikenesses returns the values by which an account may be like a user.
-func userLikenesses(o *Object) []likeness {
+// likenessesOf returns the values by which an account may be like a user, or a group of the
+// application like a group of the directory.
+func likenessesOf(o *Object) []likeness {
+	if o.Kind == GroupKind {
+		return groupLikenesses(o.ID, text(o.Attributes["mailNickname"]), text(o.Attributes["displayName"]))
+	}
 	var mails []string
 	for _, name := range []string{"mail", "userPrincipalName", "otherMails", "proxyAddresses"} {
 		switch v := o.Attributes[name].(type) {
@@ -374,15 +397,36 @@ func userLikenesses(o *Object) []likeness {
 // minLikeness is how many characters a value must have to count as a likeness.
 const minLikeness = 3
 
+// groupLikenesses returns the values by which a group of the directory and a group of the application
+// may be alike, from the values of one of them. It leaves out values that are too short.
+func groupLikenesses(objectID, nickname, name string) []likeness {
+	var all alike
+	all.add(sameObjectID, objectID)
+	all.add(sameNickname, nickname)
+	all.add(sameLetters, strings.Map(func(c rune) rune {
+		if unicode.IsPunct(c) || unicode.IsSymbol(c) {
+			return -1
+		}
+		return c
+	}, name))
+	return all
+}
+
+// alike is a list of likenesses.
+type alike []likeness
+
+// add adds a value, unless it is too short or in the list already.
+func (all *alike) add(kind, value string) {
+	if v := (likeness{kind, looseText(value)}); len([]rune(v.value)) >= minLikeness && !slices.Contains(*all, v) {
+		*all = append(*all, v)
+	}
+}
+
 // likenesses returns the values by which a user and an account may be alike, from the numbers, mail
 // addresses and name of one of them. It leaves out values that are too short.
 func likenesses(numbers, mails []string, name string) []likeness {
-	var all []likeness
-	add := func(kind, value string) {
-		if v := (likeness{kind, looseText(value)}); len([]rune(v.value)) >= minLikeness && !slices.Contains(all, v) {
-			all = append(all, v)
-		}
-	}
+	var all alike
+	add := all.add
 	for _, n := range numbers {
 		add(sameEmployee, n)
 	}

@@ -11,11 +11,11 @@ import (
 // plannedMembers are the membership changes that an approved plan lists for one group. A nil
 // *plannedMembers stands for work without a plan.
 type plannedMembers struct {
-	plan    string // the plan's id; "" if the plan was cancelled
-	reads   bool   // whether the plan sends all members again
-	rows    []int  // the numbers of the rows that list the changes
-	open    map[plannedMember]ExpectedMember
-	settled []PlannedMemberOutcome // the results of changes that needed no request
+	plan    string                           // the plan's id; "" if the plan was cancelled
+	reads   bool                             // whether the plan sends all members again
+	rows    []int                            // the numbers of the rows that list the changes
+	open    map[plannedMember]ExpectedMember // the listed changes that have no result yet
+	settled []PlannedMemberOutcome           // the results of changes that needed no request
 }
 
 // plannedMember names a change of a membership.
@@ -152,7 +152,7 @@ func (s *memberSync) runPlanned(ctx context.Context) (done bool, err error) {
 }
 
 // findOther sets s.other to the account of a member that stays in the group, if there is such a
-// member.
+// member. A member that the plan adds again does not count: somebody has removed it.
 func (s *memberSync) findOther(ctx context.Context) error {
 	r := s.l.r
 	for after := ""; ; {
@@ -162,7 +162,9 @@ func (s *memberSync) findOther(ctx context.Context) error {
 		}
 		for _, m := range page {
 			after = m.Member
-			if _, ends := s.planned.open[plannedMember{m.Member, false}]; !ends && !m.Open && m.AcknowledgedAccount != "" {
+			_, ends := s.planned.open[plannedMember{m.Member, false}]
+			_, returns := s.planned.open[plannedMember{m.Member, true}]
+			if !ends && !returns && !m.Open && m.AcknowledgedAccount != "" {
 				s.other = m.AcknowledgedAccount
 				return nil
 			}
@@ -178,6 +180,19 @@ func (s *memberSync) findOther(ctx context.Context) error {
 // member is left out.
 func (s *memberSync) sendPlanned(ctx context.Context, members []string, adds bool) error {
 	r := s.l.r
+	var strangers []string
+	members = slices.DeleteFunc(slices.Clone(members), func(id string) bool {
+		_, stranger := AccountOfWork(id)
+		if stranger {
+			strangers = append(strangers, id)
+		}
+		return stranger
+	})
+	if len(strangers) > 0 && !adds {
+		if err := s.removePlannedStrangers(ctx, strangers); err != nil || s.stopped() {
+			return err
+		}
+	}
 	if adds {
 		if err := r.changeNothing(func() error { return r.e.Store.RememberMembers(ctx, r.fence, s.group, members) }); err != nil {
 			return err

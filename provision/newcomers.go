@@ -12,7 +12,7 @@ import (
 // may have compared them as they were before, or not at all.
 type newcomers struct {
 	mu     sync.Mutex
-	begun  bool
+	begun  bool   // whether reading the changes has begun
 	at     Cursor // the position up to which changes were read
 	users  map[string]discoveredUser
 	byHash map[int64][]string // the ids of users, by the hashes of their matching values
@@ -43,16 +43,11 @@ func (r *run) newcomer(ctx context.Context, p *pass, found FoundAccount) (object
 func (r *run) readNewcomers(ctx context.Context, p *pass) error {
 	n := &r.newcomers
 	if !n.begun {
-		all, err := r.e.Discoveries.Discoveries(ctx, r.job.Key)
+		_, last, err := r.e.LastDiscoveries(ctx, r.job.Key, UserKind)
 		if err != nil {
 			return err
 		}
-		for _, d := range all {
-			if d.State == DiscoveryDone {
-				n.at = d.Progress.Position
-				break
-			}
-		}
+		n.at = last.Progress.Position
 		n.begun, n.users, n.byHash = true, map[string]discoveredUser{}, map[int64][]string{}
 	}
 	for more := true; more; {

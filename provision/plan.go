@@ -69,6 +69,9 @@ type PlanReport struct {
 	AccountsRead int `json:"accountsRead,omitempty"` // how many accounts of the application's list were read, if the plan needed the list
 
 	TakesAccess int `json:"takesAccess,omitempty"` // how many of Skips take access away, so that the plan of a schedule leaves them out
+	// MembersLeft counts the accounts that somebody added to groups and that the plan of a schedule
+	// does not remove.
+	MembersLeft int `json:"membersLeft,omitempty"`
 
 	NotUndone int            `json:"notUndone,omitempty"` // how many objects an undo leaves as they are
 	Edit      *MappingEdited `json:"edit,omitempty"`      // the change of the mappings that the cycle would be the first to use; nil if none
@@ -287,7 +290,7 @@ func (f *forecast) evaluate(ctx context.Context, ids []string) error {
 }
 
 // preview calls page with the ids of the objects that a cycle would import if it started in the
-// phase that the argument from names. It also remembers the origins of their changes.
+// phase from. It also stores the origins of their changes in r.
 func (r *run) preview(ctx context.Context, from Phase, page func([]string) error) error {
 	s := r.state
 	s.Phase, s.After = from, ""
@@ -373,6 +376,9 @@ func (w *work) plannedObject() PlannedObject {
 
 func (r *PlanReport) add(o PlannedObject) {
 	switch {
+	case o.ofMembers() && o.Code == codeTakesAccess:
+		r.MembersLeft += len(o.Removed)
+		return
 	case o.ofMembers() && o.Code == codeOnHold:
 		r.MembersOnHold += len(o.Removed)
 		return

@@ -9,7 +9,7 @@ import (
 
 // PlannedMember is a member that the next cycle would add to a group or remove from it.
 type PlannedMember struct {
-	ObjectID    string `json:"objectId"`
+	ObjectID    string `json:"objectId"` // the object id; that of WorkOfAccount for an account that somebody made a member at the application
 	DisplayName string `json:"displayName"`
 
 	Outcome     PlanResult `json:"outcome,omitempty"`       // what became of the change; "" if the plan was not applied
@@ -396,16 +396,21 @@ func (f *forecast) plannedMembers(group, name string, added, removed []PlannedMe
 // show fills in the names of the members and shows the planned object.
 func (f *forecast) show(ctx context.Context, o PlannedObject) error {
 	for _, members := range [][]PlannedMember{o.Added, o.Removed} {
-		ids := make([]string, len(members))
+		var ids []string
 		for i, m := range members {
-			ids[i] = m.ObjectID
+			account, stranger := AccountOfWork(m.ObjectID)
+			if members[i].DisplayName = account; !stranger {
+				ids = append(ids, m.ObjectID)
+			}
 		}
 		objects, err := f.r.objects(ctx, ids)
 		if err != nil {
 			return err
 		}
 		for i, m := range members {
-			members[i].DisplayName = nameOf(objects[m.ObjectID], m.ObjectID)
+			if _, stranger := AccountOfWork(m.ObjectID); !stranger {
+				members[i].DisplayName = nameOf(objects[m.ObjectID], m.ObjectID)
+			}
 		}
 	}
 	return f.visit(o)

@@ -98,12 +98,34 @@ func (e *Engine) FillPlan(ctx context.Context, p StoredPlan, visit func(PlannedO
 	f.plan.Report, f.plan.State, f.plan.Reads = report, PlanReady, report.reads
 	f.plan.Hash = hex.EncodeToString(f.hash(p))
 	f.plan.Made, f.plan.Expires = now, now.Add(planExpiry)
-	err = e.Plans.ChangePlan(after, f.plan, []PlanState{PlanMaking}, nil)
+	err = e.Plans.ChangePlan(after, f.plan, []PlanState{PlanMaking}, e.waitsEvent(ctx, f.plan))
 	if errors.Is(err, ErrChanged) {
 		err = ErrNoPlan
 	}
 	return f.plan, err
 }
+
+// waitsEvent returns the event that a finished plan waits for a person who did not make it. It
+// returns nil for a plan that has nothing to do, that a schedule applies by itself, or that its maker
+// can approve.
+func (e *Engine) waitsEvent(ctx context.Context, p StoredPlan) *event.Event {
+	if p.OnlyGives || !p.Report.SomethingToDo() {
+		return nil
+	}
+	var words string
+	switch {
+	case p.Reasserts && p.MadeBy == systemActor:
+		words = fmt.Sprintf("Plan %s of the schedule waits for approval, because it takes access away: %s.", p.Short(), p.Report.operations())
+	case p.NeedsSecondApproval() && p.MadeByID != "":
+		words = fmt.Sprintf("Plan %s, made by %s, waits for the approval of another operator: %s.", p.Short(), event.ParseActor(p.MadeBy).Words(), p.Report.operations())
+	default:
+		return nil
+	}
+	return e.planEvent(ctx, p, event.ProvisioningPlanWaits, p.MadeBy, words)
+}
+
+// systemActor is the actor of what a server does by itself.
+const systemActor = "system"
 
 // planProblem returns the words in which an error is stored with the plan.
 func planProblem(err error) string {
@@ -134,6 +156,7 @@ type planFiller struct {
 	saved      time.Time    // when the plan was last saved
 }
 
+// add adds one planned object to the plan. It stores the objects in batches.
 func (f *planFiller) add(ctx context.Context, o PlannedObject) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -220,6 +243,7 @@ func (f *planFiller) stayAlive(ctx context.Context) (stop func()) {
 	}
 }
 
+// save stores the plan and the objects that are not stored yet.
 func (f *planFiller) save(ctx context.Context) error {
 	f.saved = f.e.Now()
 	f.plan.Alive = f.saved
@@ -369,8 +393,9 @@ func (e *Engine) ListPlans(ctx context.Context, k Key) ([]StoredPlan, error) {
 }
 
 // FindPlan finds a plan by its hash, by the first characters of its hash, or by its id. If several
-// plans match, it returns one that is approved or being applied, or else the newest. An empty hash matches all plans. The error is
-// ErrNoPlan if there is no such plan, and an *InputError if hash is too short.
+// plans match, it returns one that is approved or being applied, or else the newest. An empty hash
+// matches all plans. The error is ErrNoPlan if there is no such plan, and an *InputError if hash is
+// too short.
 func (e *Engine) FindPlan(ctx context.Context, k Key, hash string) (StoredPlan, error) {
 	all, err := e.ListPlans(ctx, k)
 	if err != nil {
@@ -460,7 +485,10 @@ func (e *Engine) nameMembers(ctx context.Context, k Key, rows []PlannedRow, limi
 			names[o.ID] = o.Name
 		}
 	}
-	each(func(m *PlannedMember) { m.DisplayName = cmp.Or(names[m.ObjectID], m.ObjectID) })
+	each(func(m *PlannedMember) {
+		account, _ := AccountOfWork(m.ObjectID) // the id alone for another object
+		m.DisplayName = cmp.Or(names[m.ObjectID], account)
+	})
 	return nil
 }
 

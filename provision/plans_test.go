@@ -556,6 +556,10 @@ func TestASecondOperatorApproves(t *testing.T) {
 		renamed, renamedLabel := as(t.Context(), "o1", "kimberly")
 		refused(approve(renamed, p, renamedLabel), "was made by you")
 		refused(approve(sam, makePlan(t.Context(), "cli"), samLabel), "Make it again on its page")
+		// Somebody is told of the plan that another operator can approve, and of no other.
+		if texts := w.eventTexts(event.ProvisioningPlanWaits); len(texts) != 1 || !strings.Contains(texts[0], "Plan "+p.Short()+", made by kim (operator), waits for the approval of another operator: 1 to create") {
+			t.Errorf("events %q", texts)
+		}
 
 		// Only the command line switches it off, and not in order to approve a plan that exists.
 		refused(set(false, kimLabel), "can be switched off only on the server")

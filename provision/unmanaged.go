@@ -79,7 +79,7 @@ func (e *Engine) AccountsToDisable(ctx context.Context, k Key, accounts []string
 	}
 	if accounts != nil {
 		for _, account := range withoutRepeats(accounts) {
-			a, err := e.DiscoveredAccount(ctx, k, account)
+			a, err := e.DiscoveredAccount(ctx, k, UserKind, account)
 			if err != nil {
 				return nil, 0, err
 			}
@@ -251,7 +251,7 @@ func (r *run) decideUnmanaged(ctx context.Context, p *pass, w *work, account str
 func (r *run) decideDisable(ctx context.Context, p *pass, w *work, found FoundAccount) (decision, error) {
 	d := w.known.Disable
 	again := "Discover the accounts again, and look at this one."
-	known, err := r.e.DiscoveredAccount(ctx, r.job.Key, found.ID)
+	known, err := r.e.DiscoveredAccount(ctx, r.job.Key, UserKind, found.ID)
 	switch {
 	case errors.Is(err, ErrNoAccount), errors.Is(err, ErrNoDiscovery), err == nil && known.Change == IdentityGone:
 		return w.skip(codeChanged, "The last discovery does not have the account.", again), nil

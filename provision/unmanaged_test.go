@@ -80,7 +80,7 @@ func TestDisableUnmanaged(t *testing.T) {
 		w.app.tellsSelf(id["robot"], id["stubborn"])
 		w.cycle()
 		w.discover()
-		if _, err := w.engine.KeepAccounts(ctx, w.key, []string{id["kept"]}, true, "operator:kim"); err != nil {
+		if _, err := w.engine.KeepAccounts(ctx, w.key, provision.UserKind, []string{id["kept"]}, true, "operator:kim"); err != nil {
 			t.Fatal(err)
 		}
 		whole, left, err := w.engine.AccountsToDisable(ctx, w.key, nil)
@@ -277,14 +277,14 @@ func TestLinkDiscovered(t *testing.T) {
 			id[name] = w.app.add(account(name))
 		}
 		w.discover()
-		if _, err := w.engine.KeepAccounts(ctx, w.key, []string{id["fay@old.example"]}, true, "kim"); err != nil {
+		if _, err := w.engine.KeepAccounts(ctx, w.key, provision.UserKind, []string{id["fay@old.example"]}, true, "kim"); err != nil {
 			t.Fatal(err)
 		}
 		var all []string
 		for _, name := range []string{"ada@old.example", "bob@old.example", "cyr@old.example", "dio@contoso.com", "eve@old.example", "eve@other.example", "fay@old.example", "nobody"} {
 			all = append(all, id[name])
 		}
-		links, left, err := w.engine.AccountsToLink(ctx, w.key, append(all, all...))
+		links, left, err := w.engine.AccountsToLink(ctx, w.key, provision.UserKind, append(all, all...))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -342,9 +342,13 @@ func (l *Log) RowWritten(r Request) {
 // rows are in memory, Gather writes them itself before it returns. While writing fails, it drops
 // rows beyond maxGathered, and counts them.
 func (l *Log) Gather(r Request) {
-	if r = l.prepare(r); !l.shouldList(r) {
+	if r.Time.IsZero() {
+		r.Time = l.Now()
+	}
+	if !l.shouldList(r) {
 		return
 	}
+	r = l.prepare(r)
 	l.mu.Lock()
 	if l.failing && len(l.gathered) >= maxGathered {
 		l.countMissed(r)

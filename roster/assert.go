@@ -289,7 +289,7 @@ func (r *Roster) admitNew(ctx context.Context, tx Tx, a Asserted) (Admission, er
 	if err != nil {
 		return Admission{}, err
 	}
-	if _, err := r.insert(ctx, tx, rec, d, c); err != nil {
+	if _, err := r.insert(ctx, tx, rec, d, r.createdEvent(rec, d, c)); err != nil {
 		return Admission{}, err
 	}
 	if err := r.linkIdentity(ctx, tx, rec, a.Match, a, c); err != nil {

@@ -75,6 +75,7 @@ func (r *Roster) Create(ctx context.Context, kind scim.TypeName, doc scim.Resour
 	if err != nil {
 		return Outcome{}, err
 	}
+	created := r.createdEvent(rec, d, c)
 	return r.update(ctx, c, func(tx Tx) (Outcome, error) {
 		if kind == User {
 			if out, revived, err := (reviver{r, rt, doc, c}).revive(ctx, tx); revived || err != nil {
@@ -84,7 +85,7 @@ func (r *Roster) Create(ctx context.Context, kind scim.TypeName, doc scim.Resour
 				return Outcome{}, err
 			}
 		}
-		return r.insert(ctx, tx, rec, d, c)
+		return r.insert(ctx, tx, rec, d, created)
 	})
 }
 
@@ -265,16 +266,22 @@ func (r *Roster) showsRole(role Role) bool {
 
 // change changes a stored resource, except the members of a group, for which there is changeGroup.
 // apply makes the new document from the old one. passes is how many times apply reads the whole
-// document. If the passes over the document are little work, apply is called inside the
-// transaction. Otherwise it is called before the transaction, as expensive work, so that it does
+// document. If the store has one writer, the new document is made before the transaction, so that
+// others wait only for the writing. Otherwise, if the passes over the document are little work,
+// apply is called inside the transaction. More work is done before the transaction, so that it does
 // not delay other changes.
 func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes int, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
-	if passes > manyPasses && isStorable(id) {
-		// Find out before the transaction whether the change is costly. Otherwise the transaction
-		// would read the large document for nothing.
+	hasOneWriter := r.store.HasOneWriter()
+	if isStorable(id) && (hasOneWriter || passes > manyPasses) {
 		rec, err := r.store.Record(ctx, r.site.ID, rt.ID, id)
-		if err == nil && passes*len(rec.JSON) > costlyBytes {
+		switch {
+		case err == nil && passes*len(rec.JSON) > costlyBytes:
 			return r.changeOutsideTransaction(ctx, rt, id, c, apply)
+		case err == nil && hasOneWriter && rec.versionTellsAll():
+			out, err := r.changePrepared(ctx, rt, rec, c, apply)
+			if !errors.Is(err, ErrChangedMeanwhile) {
+				return out, err
+			}
 		}
 	}
 	out, err := r.update(ctx, c, func(tx Tx) (Outcome, error) {
@@ -297,8 +304,31 @@ func (r *Roster) change(ctx context.Context, rt *resourceType, id string, passes
 	return out, err
 }
 
-// putPasses is the number of passes over a document that every change needs: to read, compare and
-// write it.
+// versionTellsAll reports whether everything that a change depends on stays the same as long as the
+// version does. Held changes have no version. The names of administrators in the record can be
+// erased, and an event about a reversed change contains them.
+func (rec Record) versionTellsAll() bool {
+	return len(rec.Held) == 0 && rec.LastActiveChange.Via != ViaAdmin && rec.LastRoleChange.Via != ViaAdmin
+}
+
+// changePrepared makes the new document of a record and then writes it. It returns
+// ErrChangedMeanwhile if the record has changed since it was read.
+func (r *Roster) changePrepared(ctx context.Context, rt *resourceType, rec Record, c Change, apply func(Record, scim.Resource) (*draft, error)) (Outcome, error) {
+	rec, err := checkRecord(rec, nil, rt.ID, rec.ID, c)
+	if err != nil {
+		return Outcome{}, err
+	}
+	p, err := r.prepare(rt, rec, c, apply)
+	switch {
+	case err != nil:
+		return Outcome{}, wrapFailure(err)
+	case p.heldChanged:
+		return Outcome{}, ErrChangedMeanwhile // such a change is written only by a transaction that has read the record
+	}
+	return r.update(ctx, c, func(tx Tx) (Outcome, error) { return r.write(ctx, tx, p, c) })
+}
+
+// putPasses is how many passes over a document every change needs: to read, compare and write it.
 const putPasses = 3
 
 // costlyBytes is the largest number of bytes that a change processes inside its transaction, in all
@@ -312,8 +342,8 @@ const manyPasses = 50
 var (
 	// errCostly ends the transaction of a change that is too costly for it.
 	errCostly = errors.New("the change takes long")
-	// errChangedMeanwhile ends the transaction of a change that was prepared from an old version.
-	errChangedMeanwhile = errors.New("the resource was changed meanwhile")
+	// ErrChangedMeanwhile ends the transaction of a change that was prepared from an old version.
+	ErrChangedMeanwhile = errors.New("the resource was changed meanwhile")
 )
 
 // maxOutsideTries is how many times changeOutsideTransaction tries, because another change of the
@@ -344,11 +374,11 @@ func (r *Roster) changeOutsideTransaction(ctx context.Context, rt *resourceType,
 				return Outcome{}, err
 			}
 			if rec.Version != p.rec.Version || !sameHeld(rec.Held, p.rec.Held) {
-				return Outcome{}, errChangedMeanwhile
+				return Outcome{}, ErrChangedMeanwhile
 			}
 			return r.write(ctx, tx, p, c)
 		})
-		if !errors.Is(err, errChangedMeanwhile) {
+		if !errors.Is(err, ErrChangedMeanwhile) {
 			return out, err
 		}
 	}
@@ -360,21 +390,34 @@ func (r *Roster) changeOutsideTransaction(ctx context.Context, rt *resourceType,
 func (r *Roster) update(ctx context.Context, c Change, fn func(Tx) (Outcome, error)) (Outcome, error) {
 	var out Outcome
 	err := r.store.Update(ctx, r.site, func(tx Tx) (err error) {
-		if out, err = fn(tx); err != nil || c.Request.ID == "" {
+		if out, err = fn(tx); err != nil {
 			return err
+		}
+		if c.ShowsGroups && r.site.Groups {
+			if out.Groups, err = tx.Memberships(ctx, out.Document.ID); err != nil {
+				return err
+			}
+		}
+		if c.Request.ID == "" {
+			return nil
 		}
 		if out.Request, err = r.finishRow(ctx, tx, c, out); err != nil {
 			return err
 		}
 		return tx.AppendRequest(ctx, out.Request)
 	})
-	switch {
-	case err == nil:
-		return out, nil
-	case refusalIn(err) != nil:
-		return Outcome{}, err
+	if err != nil {
+		return Outcome{}, wrapFailure(err)
 	}
-	return Outcome{}, fmt.Errorf("change roster: %w", err)
+	return out, nil
+}
+
+// wrapFailure says that a change has failed. It returns refusals unchanged.
+func wrapFailure(err error) error {
+	if refusalIn(err) != nil {
+		return err
+	}
+	return fmt.Errorf("change roster: %w", err)
 }
 
 // finishRow returns the request-log row of a change, with the result of the change added.
@@ -483,6 +526,9 @@ type preparedChange struct {
 	next        Record        // the record after the change
 	changed     bool          // whether the document or the state of the resource changes
 	heldChanged bool          // whether the held changes of the person change
+
+	attributes []string       // the names of the attributes that change
+	values     []event.Change // every attribute that changes, with its values
 }
 
 // prepare calls apply to make the new document of a record, and then compares it with the old one.
@@ -525,6 +571,7 @@ func (r *Roster) compare(rt *resourceType, rec Record, old scim.Resource, d *dra
 	p.next.Modified = r.nextModified(rec.Modified)
 	rt.fillRecord(&p.next, d)
 	setNameLooks(&p.rec, old, &p.next, d.doc)
+	p.attributes, p.values = changedAttributes(old, d.doc), changedValues(old, d.doc)
 	return p, checkSize(p.rec, p.next)
 }
 
@@ -553,7 +600,7 @@ func (r *Roster) write(ctx context.Context, tx Tx, p preparedChange, c Change) (
 	if err != nil {
 		return Outcome{}, err
 	}
-	story := summarizeChange(rec, next, p.old, d, ended, c)
+	story := p.summarize(ended, c)
 	story.stampRecord(&next, c, now)
 	if err := tx.Put(ctx, rec, next); err != nil {
 		return Outcome{}, takenError(err, d.doc)
@@ -633,20 +680,25 @@ func (r *Roster) newRecord(rt *resourceType, d *draft, c Change) (Record, error)
 	return rec, nil
 }
 
-// insert writes a new record, and appends its event.
-func (r *Roster) insert(ctx context.Context, tx Tx, rec Record, d *draft, c Change) (Outcome, error) {
+// insert writes a new record, and appends the event that the resource was created.
+func (r *Roster) insert(ctx context.Context, tx Tx, rec Record, d *draft, created event.Event) (Outcome, error) {
 	var err error
 	if rec.Position, err = tx.Insert(ctx, rec); err != nil {
 		return Outcome{}, takenError(err, d.doc)
 	}
-	return r.recordCreated(ctx, tx, rec, d, c)
+	return recordCreated(ctx, tx, rec, d, created)
+}
+
+// createdEvent returns the event that a resource was created.
+func (r *Roster) createdEvent(rec Record, d *draft, c Change) event.Event {
+	e := newEvent(r.site.ID, rec, eventsOf(rec.Kind).created, c, rec.Created, nameInSentence(rec, d.doc)+" was created"+d.members.describe(" with "))
+	e.Data = event.DataOf(eventData(rec, nil, d.members), changedValues(nil, d.doc)...)
+	return e
 }
 
 // recordCreated appends the event that a resource was created, and returns the outcome.
-func (r *Roster) recordCreated(ctx context.Context, tx Tx, rec Record, d *draft, c Change) (Outcome, error) {
-	e := newEvent(r.site.ID, rec, eventsOf(rec.Kind).created, c, rec.Created, nameInSentence(rec, d.doc)+" was created"+d.members.describe(" with "))
-	e.Data = event.DataOf(eventData(rec, nil, d.members), changedValues(nil, d.doc)...)
-	if err := tx.AppendEvent(ctx, e); err != nil {
+func recordCreated(ctx context.Context, tx Tx, rec Record, d *draft, created event.Event) (Outcome, error) {
+	if err := tx.AppendEvent(ctx, created); err != nil {
 		return Outcome{}, err
 	}
 	out := outcomeOf(rec, d, "Created"+d.members.describe(" · "), 0)

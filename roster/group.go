@@ -34,7 +34,7 @@ func (r *Roster) CreateGroup(ctx context.Context, doc scim.Resource, members *Me
 		if err := m.add(ctx, ids); err != nil {
 			return Outcome{}, err
 		}
-		return r.recordCreated(ctx, tx, rec, d, c)
+		return recordCreated(ctx, tx, rec, d, r.createdEvent(rec, d, c))
 	})
 }
 

@@ -235,7 +235,7 @@ func (r *Roster) importNew(ctx context.Context, tx Tx, row ImportRow, c Change) 
 	if err != nil {
 		return Outcome{}, err
 	}
-	out, err := r.insert(ctx, tx, rec, d, c)
+	out, err := r.insert(ctx, tx, rec, d, r.createdEvent(rec, d, c))
 	if err != nil {
 		return Outcome{}, err
 	}

@@ -106,6 +106,9 @@ type Change struct {
 	Request requestlog.Request
 	// LargeGroup is the status of the answer if the changed resource is a group with many members.
 	LargeGroup LargeGroupStatus
+	// ShowsGroups means that the answer shows the groups of the changed user. Then Outcome.Groups has
+	// them.
+	ShowsGroups bool
 	// Locations are the URLs of users and groups, without the ids at their ends. A PATCH needs them
 	// to compare values with those that a GET shows. A resource whose type is not in the map has no
 	// URL.
@@ -151,6 +154,7 @@ type Outcome struct {
 	Ignored       []scim.Ignored     // the parts of the request that were not applied
 	Fixes         []scim.Fix         // the deviations from SCIM that were tolerated in the request
 	Request       requestlog.Request // Change.Request, completed and written to the request log
+	Groups        []Membership       // the groups of the user, as of the change, if Change.ShowsGroups is set
 }
 
 // Stamp records who last changed something, how and when.
@@ -265,6 +269,9 @@ type Store interface {
 	// and an error if another process has taken over the site's lease with this epoch.
 	Index(ctx context.Context, id site.ID, epoch int64, limit int) (more bool, err error)
 
+	// HasOneWriter reports whether all write transactions wait for each other. Then as much as possible
+	// is done before a transaction. Otherwise a read before it costs another round trip.
+	HasOneWriter() bool
 	// Update calls fn in a transaction on the roster of the site s. Tx.Insert and Tx.Put refuse to
 	// write if the site's schemas differ from the schemas in s. Update may call fn more than once,
 	// and fn must change nothing except through tx. Update returns site.ErrNotFound if the site was
@@ -361,6 +368,8 @@ type Tx interface {
 	// CountMembers returns the number of members of a group. It returns most if the group has more
 	// members than that.
 	CountMembers(ctx context.Context, group string, most int) (int, error)
+	// Memberships does the same as Store.Memberships for one member.
+	Memberships(ctx context.Context, member string) ([]Membership, error)
 	// GroupsWith returns the ids of the groups that have this member.
 	GroupsWith(ctx context.Context, member string) ([]string, error)
 

@@ -35,11 +35,10 @@ type changeSummary struct {
 	members             memberDelta
 }
 
-// summarizeChange compares the old and the next record. was is the old document, and ended the
-// number of ended sessions.
-func summarizeChange(old, next Record, was scim.Resource, d *draft, ended int, c Change) changeSummary {
-	s := changeSummary{userName: nameInSentence(next, d.doc), sessionsEnded: ended, attributes: changedAttributes(was, d.doc), members: d.members}
-	s.values = changedValues(was, d.doc)
+// summarize describes the change. ended is the number of sessions that the change has ended.
+func (p preparedChange) summarize(ended int, c Change) changeSummary {
+	old, next, was, d := p.rec, p.next, p.old, p.draft
+	s := changeSummary{userName: nameInSentence(next, d.doc), sessionsEnded: ended, attributes: slices.Clone(p.attributes), values: p.values, members: d.members}
 	if former := nameInSentence(old, was); former != s.userName {
 		s.oldName = former
 	}

@@ -157,7 +157,7 @@ func (d *strandedDropper) put(ctx context.Context, rec Record, unique []Value, w
 	d.next.fillRecord(&next, changed)
 	rec.Unique, next.Unique = unique, unique // PutUniqueValues has already written the unique values
 	setNameLooks(&rec, was, &next, doc)
-	story := summarizeChange(rec, next, was, changed, 0, d.change)
+	story := preparedChange{rec: rec, old: was, draft: changed, next: next, attributes: changedAttributes(was, doc), values: changedValues(was, doc)}.summarize(0, d.change)
 	story.stampRecord(&next, d.change, now)
 	if err := d.tx.Put(ctx, rec, next); err != nil {
 		return err

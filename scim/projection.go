@@ -21,11 +21,11 @@ func ParseProjection(rt *ResourceType, attributes, excluded []string) (Projectio
 	if len(wanted) > 0 && len(unwanted) > 0 {
 		return Projection{}, InvalidValue("attributes and excludedAttributes cannot be used together")
 	}
-	p := Projection{
-		attributesGiven: len(wanted) > 0,
-		subsByName:      map[string]map[string]bool{}, wholeExtensions: map[string]bool{},
-		hasRequestOnly: hasRequestOnlyAttributes(rt), rt: rt,
+	p := Projection{attributesGiven: len(wanted) > 0, hasRequestOnly: hasRequestOnlyAttributes(rt), rt: rt}
+	if len(wanted)+len(unwanted) == 0 {
+		return p, nil
 	}
+	p.subsByName, p.wholeExtensions = map[string]map[string]bool{}, map[string]bool{}
 	d := reader{}
 	for _, name := range append(wanted, unwanted...) {
 		t, err := d.resolve(rt, name)

@@ -183,6 +183,9 @@ func internalError(r *http.Request) *scim.Error {
 // RFC 7644 §3.14: versions are weak entity tags, which begin with W/. Clients send weak tags in
 // If-Match too. So only the part in quotes is compared.
 func parseTags(header []string) (tags []string, anyTag bool) {
+	if len(header) == 0 {
+		return nil, false
+	}
 	for _, part := range strings.Split(strings.Join(header, ","), ",") {
 		part = strings.TrimSpace(part)
 		if part == "*" {

@@ -40,6 +40,9 @@ func newQuery() query { return query{startIndex: 1, count: defaultCount} }
 // cannot be read.
 func parseQuery(raw string) (query, error) {
 	q := newQuery()
+	if raw == "" {
+		return q, nil
+	}
 	seen := map[string]bool{}
 	for pair := range strings.SplitSeq(raw, "&") {
 		key, value, _ := strings.Cut(pair, "=")

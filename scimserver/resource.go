@@ -33,7 +33,7 @@ func (x *exchange) getResource() (answer, error) {
 		x.requestRow.Sentence = "Found, unchanged since the client's copy"
 		return answer{status: http.StatusNotModified, location: x.locationOf(x.resourceType, doc.ID), etag: roster.ETag(doc.Version, groups)}, nil
 	}
-	return v.answerWithGroups(http.StatusOK, doc, map[string][]roster.Membership{doc.ID: groups})
+	return v.answerWithGroups(http.StatusOK, doc, groups)
 }
 
 // readForView reads the resource that the request names, with its groups if this view shows them.
@@ -84,6 +84,7 @@ func (x *exchange) replaceResource() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
+	by.ShowsGroups = v.showsGroups
 	var out roster.Outcome
 	if members != nil {
 		out, err = x.roster.ReplaceGroup(x.ctx, x.resourceID(), doc, members, by)
@@ -94,7 +95,7 @@ func (x *exchange) replaceResource() (answer, error) {
 		return answer{}, err
 	}
 	x.keepWrittenRow(out.Request)
-	return v.answerWithResource(http.StatusOK, out.Document)
+	return v.answerWithGroups(http.StatusOK, out.Document, out.Groups)
 }
 
 // patchResource changes one resource. It answers with the whole resource, because administrators
@@ -127,7 +128,7 @@ func (x *exchange) patchResource() (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	by.LargeGroup = v.largeGroup()
+	by.LargeGroup, by.ShowsGroups = v.largeGroup(), v.showsGroups
 	by.Locations = map[scim.TypeName]string{roster.User: v.baseLocation(roster.User), roster.Group: v.baseLocation(roster.Group)}
 	out, err := x.roster.Patch(x.ctx, x.kind(), x.resourceID(), patch, by)
 	if err != nil {
@@ -137,7 +138,7 @@ func (x *exchange) patchResource() (answer, error) {
 	if out.Request.Status == http.StatusNoContent {
 		return answer{status: http.StatusNoContent, location: x.locationOf(x.resourceType, out.Document.ID), etag: roster.ETag(out.Document.Version, nil)}, nil
 	}
-	return v.answerWithResource(http.StatusOK, out.Document)
+	return v.answerWithGroups(http.StatusOK, out.Document, out.Groups)
 }
 
 // checkPatchFilters returns invalidPath for a filter on an attribute that is not stored, because
@@ -177,11 +178,11 @@ func (x *exchange) setShownForms(patch *scim.Patch) error {
 		if err != nil {
 			return err
 		}
-		rendered, err := v.renderWithGroups(map[string][]roster.Membership{doc.ID: groups}, doc)
+		rendered, err := v.appendResource(nil, doc, groups)
 		if err != nil {
 			return err
 		}
-		r, err := scim.Parse(rendered[0])
+		r, err := scim.Parse(rendered)
 		if err != nil {
 			return fmt.Errorf("read shown %s %s: %w", x.resourceType.Name, doc.ID, err)
 		}

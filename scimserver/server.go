@@ -65,7 +65,7 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	from := event.Actor{Kind: event.Anybody, Address: web.RemoteIP(r), UserAgent: r.UserAgent()}
 	r = r.WithContext(event.WithActor(r.Context(), from))
 	x := &exchange{handler: h, writer: w, request: r, originalRequest: outer, place: locate(r.URL), method: r.Method}
-	x.ctx, x.cancel = context.WithTimeout(r.Context(), timeLimit)
+	x.ctx, x.cancel = web.WithTimeout(r.Context(), timeLimit)
 	defer func() { x.cancel() }()
 	defer x.releaseMemory()
 	x.ifMatch, x.ifNoneMatch = r.Header.Values("If-Match"), r.Header.Values("If-None-Match")

@@ -60,10 +60,13 @@ func (v view) ifMatchAllows(doc roster.Document) bool {
 // request names attributes.
 func (v view) isUnchanged(doc roster.Document, groups []roster.Membership) bool {
 	tags, anyTag := parseTags(v.exchange.ifNoneMatch)
-	if v.versionWithoutGroups {
-		return anyTag || matchesDocument(tags, doc)
+	if len(tags) == 0 {
+		return anyTag
 	}
-	return anyTag || slices.Contains(tags, opaqueTag(roster.ETag(doc.Version, groups)))
+	if v.versionWithoutGroups {
+		return matchesDocument(tags, doc)
+	}
+	return slices.Contains(tags, opaqueTag(roster.ETag(doc.Version, groups)))
 }
 
 // matchesDocument reports whether one of the tags names the current version of the document. It

@@ -66,43 +66,42 @@ func (v view) answerWithResource(status int, doc roster.Document) (answer, error
 	if err != nil {
 		return answer{}, err
 	}
-	return v.answerWithGroups(status, doc, groups)
+	return v.answerWithGroups(status, doc, groups[doc.ID])
 }
 
-// answerWithGroups is like answerWithResource, for callers that have already read the groups.
-// groups has the groups of each user by the user's id.
-func (v view) answerWithGroups(status int, doc roster.Document, groups map[string][]roster.Membership) (answer, error) {
-	rendered, err := v.renderWithGroups(groups, doc)
+// answerWithGroups is like answerWithResource, for callers that have already read the groups of the
+// user.
+func (v view) answerWithGroups(status int, doc roster.Document, groups []roster.Membership) (answer, error) {
+	a := answer{status: status, location: v.exchange.locationOf(v.resourceType, doc.ID), etag: roster.ETag(doc.Version, groups)}
+	text, err := v.appendParts(nil, doc, groups, a.location, a.etag)
 	if err != nil {
 		return answer{}, err
 	}
-	a := answer{status: status, location: v.exchange.locationOf(v.resourceType, doc.ID), etag: roster.ETag(doc.Version, groups[doc.ID])}
 	if !v.showsMembers {
-		a.body = rendered[0]
+		a.body = text
 		return a, nil
 	}
-	a.stream = func(w *bufio.Writer) error { return v.writeGroup(w, doc, rendered[0]) }
+	a.stream = func(w *bufio.Writer) error { return v.writeGroup(w, doc, text) }
 	return a, nil
 }
 
-// renderWithGroups returns documents in the form that the view shows, but without the members of
-// groups. groups has the groups of each user by the user's id. If the query names no attributes,
-// all stored attributes are shown.
-func (v view) renderWithGroups(groups map[string][]roster.Membership, docs ...roster.Document) (rendered [][]byte, err error) {
-	rendered = make([][]byte, len(docs))
-	for i, doc := range docs {
-		if rendered[i], err = v.appendResource(nil, groups, doc); err != nil {
-			return nil, err
-		}
+// appendResource appends a document to out in the form that the view shows, but without the members of
+// a group. groups has the groups of a user. If the query names no attributes, all stored attributes
+// are shown.
+func (v view) appendResource(out []byte, doc roster.Document, groups []roster.Membership) ([]byte, error) {
+	etag := ""
+	if len(groups) > 0 {
+		etag = roster.ETag(doc.Version, groups)
 	}
-	return rendered, nil
+	return v.appendParts(out, doc, groups, v.exchange.locationOf(v.resourceType, doc.ID), etag)
 }
 
-// appendResource appends a document to out in the form that renderWithGroups returns.
-func (v view) appendResource(out []byte, groups map[string][]roster.Membership, doc roster.Document) ([]byte, error) {
-	add := scim.UnstoredParts{Location: v.exchange.locationOf(v.resourceType, doc.ID)}
-	if in := groups[doc.ID]; len(in) > 0 {
-		add.Groups, add.Version = v.groupsJSON(in), roster.ETag(doc.Version, in)
+// appendParts is appendResource for callers that know the location and the version. The version is
+// used only if there are groups, because the document has its own.
+func (v view) appendParts(out []byte, doc roster.Document, groups []roster.Membership, location, etag string) ([]byte, error) {
+	add := scim.UnstoredParts{Location: location}
+	if len(groups) > 0 {
+		add.Groups, add.Version = v.groupsJSON(groups), etag
 	}
 	out, err := v.projection.AppendRendered(out, v.resourceType, doc.JSON, add)
 	if err != nil {
@@ -218,9 +217,9 @@ func (l *listing) readGroups() error {
 
 // render sets e.rendered.
 func (e *listEntry) render() error {
-	rendered, err := e.view.renderWithGroups(e.groups, e.doc)
+	rendered, err := e.view.appendResource(nil, e.doc, e.groups[e.doc.ID])
 	if err == nil {
-		e.rendered = rendered[0]
+		e.rendered = rendered
 	}
 	return err
 }
@@ -281,7 +280,7 @@ func (e listEntry) write(w *bufio.Writer) error {
 				return err
 			}
 		}
-		text, err := e.view.appendResource(w.AvailableBuffer(), e.groups, e.doc)
+		text, err := e.view.appendResource(w.AvailableBuffer(), e.doc, e.groups[e.doc.ID])
 		if err != nil {
 			return err
 		}

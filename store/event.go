@@ -182,11 +182,11 @@ func (s Events) Recent(ctx context.Context, scope event.Scope, subject string, b
 // rareEvents is the condition of the index event_rare. The index leaves out the daily events of
 // identity providers, because their rows would make every SCIM request slower. The text must be
 // exactly the index's own condition, as SQLite requires.
-const rareEvents = "name not in ('user.created', 'user.updated', 'group.created', 'group.updated')"
+const rareEvents = "name <> 'user.created' and name <> 'user.updated' and name <> 'group.created' and name <> 'group.updated'"
 
 // knownActors is the condition of the index event_actor. It leaves out tokens and Rollcall itself,
 // because their many events would make every SCIM request slower.
-const knownActors = "actor_kind not in ('', 'token', 'system')"
+const knownActors = "actor_kind <> '' and actor_kind <> 'token' and actor_kind <> 'system'"
 
 // Select implements event.Trail. Events of one site, one directory or the installation are in
 // commit order. Results for several scopes are in the order in which the events were written, which

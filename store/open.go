@@ -38,6 +38,7 @@ func schema() sqldb.Schema {
 		Migrated:   settleEvents,
 		Tables:     []string{"event", "site"},
 		Newest:     "select coalesce(max(time), 0) from event",
+		Cached:     []string{"site", "token"},
 		Touch:      touchLease,
 	}
 }

@@ -246,7 +246,7 @@ func (s Provisioning) ReplaceSecret(ctx context.Context, old provision.SealedSec
 // jobTables returns the tables that hold a job's rows. The primary key of each table begins with
 // the job's key.
 func jobTables() []string {
-	return []string{"job", "job_state", "job_pending", "job_link", "job_op", "job_escrow", "job_unmatched", "job_awaited", "job_cause", "job_drawn", "job_member", "job_member_read", "job_member_request", "job_mapping", "job_plan", "job_plan_object", "job_plan_member", "job_drift", "job_drift_object", "job_drift_schedule", "job_discovery", "job_discovered", "job_discovered_key", "job_discovered_match", "job_kept", "provisioning_log"}
+	return []string{"job", "job_state", "job_pending", "job_link", "job_op", "job_escrow", "job_unmatched", "job_awaited", "job_cause", "job_drawn", "job_member", "job_member_read", "job_member_request", "job_mapping", "job_plan", "job_plan_object", "job_plan_member", "job_drift", "job_drift_object", "job_drift_schedule", "job_discovery", "job_discovered", "job_discovered_key", "job_discovered_match", "job_keep", "provisioning_log"}
 }
 
 // DeleteJob removes a job with all its rows, or returns provision.ErrNoJob.

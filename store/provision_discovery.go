@@ -1,6 +1,7 @@
 package store
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,10 +17,6 @@ import (
 // StartDiscovery adds a discovery and makes its lease due. It returns provision.ErrChanged if
 // another discovery of the job is running.
 func (s Provisioning) StartDiscovery(ctx context.Context, d provision.Discovery) error {
-	report, progress, err := encodeDiscovery(d)
-	if err != nil {
-		return err
-	}
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		// This locks the lease, so that two discoveries do not start at once.
 		if err := wakeLease(ctx, tx, provision.DiscoveryKind, d.Key.String()); err != nil {
@@ -35,10 +32,19 @@ func (s Provisioning) StartDiscovery(ctx context.Context, d provision.Discovery)
 		if len(running) > 0 {
 			return provision.ErrChanged
 		}
-		return tx.Send(ctx, `
-			insert into job_discovery (directory, app, id, state, started, report, progress)
-			values ($1, $2, $3, $4, $5, $6, $7)`, string(d.Key.Directory), d.Key.App, d.ID, string(d.State), micros(d.Started), report, progress)
+		return addDiscovery(ctx, tx, d)
 	})
+}
+
+// addDiscovery stores a new discovery.
+func addDiscovery(ctx context.Context, tx *sqldb.Tx, d provision.Discovery) error {
+	report, progress, err := encodeDiscovery(d)
+	if err != nil {
+		return err
+	}
+	return tx.Send(ctx, `
+		insert into job_discovery (directory, app, id, state, started, report, progress)
+		values ($1, $2, $3, $4, $5, $6, $7)`, string(d.Key.Directory), d.Key.App, d.ID, string(d.State), micros(d.Started), report, progress)
 }
 
 // encodeDiscovery returns the stored form of a discovery and of its progress.
@@ -113,7 +119,7 @@ func discoveries(ctx context.Context, tx *sqldb.Tx, k provision.Key) ([]provisio
 		if err != nil {
 			return d, fmt.Errorf("read a discovery: %w", err)
 		}
-		d.Key = k
+		d.Key, d.Kind = k, cmp.Or(d.Kind, provision.UserKind) // earlier versions stored no kind
 		return d, nil
 	}, `
 		select report, progress
@@ -159,6 +165,11 @@ func (s Provisioning) SaveDiscovery(ctx context.Context, f provision.Fence, d pr
 		}
 		for _, a := range found.Sorted {
 			if err := t.sortDiscovered(ctx, d.ID, a); err != nil {
+				return err
+			}
+		}
+		if found.Next != nil {
+			if err := addDiscovery(ctx, t.tx, *found.Next); err != nil {
 				return err
 			}
 		}
@@ -236,9 +247,9 @@ func (t jobTx) sortDiscovered(ctx context.Context, id string, a provision.Discov
 		id, a.ID, string(a.Class), string(a.Change), a.ObjectID, a.Ambiguous, a.SearchText(), was)
 }
 
-// ListedBefore returns which of these accounts the discovery has listed. connected holds the id of
-// the user with which an account is connected, by account.
-func (s Provisioning) ListedBefore(ctx context.Context, k provision.Key, id string, accounts []string) (listed map[string]bool, connected map[string]string, err error) {
+// ListedBefore returns which of these accounts, or groups, the discovery has listed. connected holds
+// the id of the user or group with which an account is connected, by account.
+func (s Provisioning) ListedBefore(ctx context.Context, k provision.Key, kind provision.ObjectKind, id string, accounts []string) (listed map[string]bool, connected map[string]string, err error) {
 	listed, connected = map[string]bool{}, map[string]string{}
 	err = s.DB.View(ctx, func(tx *sqldb.Tx) error {
 		return inBatches(accounts, func(batch []string) error {
@@ -262,7 +273,7 @@ func (s Provisioning) ListedBefore(ctx context.Context, k provision.Key, id stri
 				select target_id, object_id
 				from job_link
 				where directory = $1 and app = $2 and kind = $3 and target_id in (`+placeholders(4, len(batch))+`)`,
-				withIDs(batch, string(k.Directory), k.App, string(provision.UserKind))...)
+				withIDs(batch, string(k.Directory), k.App, string(kind))...)
 			return err
 		})
 	})
@@ -485,13 +496,17 @@ func (s Provisioning) RemoveOldDiscoveries(ctx context.Context, f provision.Fenc
 		if err != nil {
 			return err
 		}
-		running, complete := "", ""
+		running := ""
+		newest, complete := map[provision.ObjectKind]string{}, map[provision.ObjectKind]string{}
 		for _, d := range all {
+			if newest[d.Kind] == "" {
+				newest[d.Kind] = d.ID // keep the newest discovery, so that people see why it failed
+			}
 			switch {
 			case d.State == provision.DiscoveryRunning:
 				running = d.ID
-			case d.State == provision.DiscoveryDone && complete == "":
-				complete = d.ID
+			case d.State == provision.DiscoveryDone && complete[d.Kind] == "":
+				complete[d.Kind] = d.ID
 			}
 		}
 		for _, d := range all {
@@ -499,7 +514,7 @@ func (s Provisioning) RemoveOldDiscoveries(ctx context.Context, f provision.Fenc
 			switch d.ID {
 			case running:
 				continue
-			case complete:
+			case complete[d.Kind]:
 				tables = tables[:1]
 			}
 			for _, table := range tables {
@@ -510,13 +525,10 @@ func (s Provisioning) RemoveOldDiscoveries(ctx context.Context, f provision.Fenc
 			}
 		}
 		done = true
-		newest := ""
-		if len(all) > 0 {
-			newest = all[0].ID // keep the newest discovery, so that people see why it failed
-		}
 		return t.exec(ctx, `
 			delete from job_discovery
-			where directory = $1 and app = $2 and id not in ($3, $4, $5)`, running, complete, newest)
+			where directory = $1 and app = $2 and id not in ($3, $4, $5, $6, $7)`,
+			running, complete[provision.UserKind], complete[provision.GroupKind], newest[provision.UserKind], newest[provision.GroupKind])
 	})
 	return done, err
 }
@@ -558,12 +570,12 @@ func (s Provisioning) DiscoveredAccounts(ctx context.Context, k provision.Key, i
 	if q.Near {
 		b.WriteString(" and near > 0 and class = " + bind(string(provision.LocalAccounts)))
 	}
-	kept := "exists (select 1 from job_kept k where k.directory = job_discovered.directory and k.app = job_discovered.app and k.account = job_discovered.account)"
+	kept := "exists (select 1 from job_keep k where k.directory = job_discovered.directory and k.app = job_discovered.app and k.account = job_discovered.account and k.kind = "
 	switch q.Kept {
 	case provision.OnlyKept:
-		b.WriteString(" and " + kept)
+		b.WriteString(" and " + kept + bind(string(q.Kind)) + ")")
 	case provision.WithoutKept:
-		b.WriteString(" and not " + kept)
+		b.WriteString(" and not " + kept + bind(string(q.Kind)) + ")")
 	}
 	if q.Account != "" {
 		b.WriteString(" and account = " + bind(q.Account))
@@ -594,8 +606,9 @@ func (s Provisioning) DiscoveredAccounts(ctx context.Context, k provision.Key, i
 		accounts := make([]string, len(page))
 		for i, a := range page {
 			accounts[i], index[a.ID] = a.ID, i
+			page[i].Kind = q.Kind
 		}
-		if err := eachKept(ctx, tx, k, accounts, func(account, by string) { page[index[account]].KeptBy = by }); err != nil {
+		if err := eachKept(ctx, tx, k, q.Kind, accounts, func(account, by string) { page[index[account]].KeptBy = by }); err != nil {
 			return err
 		}
 		return eachMatch(ctx, tx, k, id, accounts, func(m provision.DiscoveredMatch) {
@@ -610,8 +623,8 @@ func (s Provisioning) DiscoveredAccounts(ctx context.Context, k provision.Key, i
 	return page, next, err
 }
 
-// eachKept calls visit for each of the accounts that has the mark Keep.
-func eachKept(ctx context.Context, tx *sqldb.Tx, k provision.Key, accounts []string, visit func(account, by string)) error {
+// eachKept calls visit for each of the accounts, or groups, that has the mark Keep.
+func eachKept(ctx context.Context, tx *sqldb.Tx, k provision.Key, kind provision.ObjectKind, accounts []string, visit func(account, by string)) error {
 	return inBatches(accounts, func(batch []string) error {
 		_, err := collect(ctx, tx, func(row scanner) (account string, err error) {
 			var by string
@@ -621,24 +634,25 @@ func eachKept(ctx context.Context, tx *sqldb.Tx, k provision.Key, accounts []str
 			return account, err
 		}, `
 			select account, kept_by
-			from job_kept
-			where directory = $1 and app = $2 and account in (`+placeholders(3, len(batch))+`)`, withIDs(batch, string(k.Directory), k.App)...)
+			from job_keep
+			where directory = $1 and app = $2 and kind = $3 and account in (`+placeholders(4, len(batch))+`)`, withIDs(batch, string(k.Directory), k.App, string(kind))...)
 		return err
 	})
 }
 
-// KeepAccounts marks accounts, or removes their marks, and records the event if a mark changed.
-func (s Provisioning) KeepAccounts(ctx context.Context, k provision.Key, accounts []string, keep bool, actor string, e func(changed int) event.Event) (changed int, err error) {
+// KeepAccounts marks accounts or groups, or removes their marks, and records the event if a mark
+// changed.
+func (s Provisioning) KeepAccounts(ctx context.Context, k provision.Key, kind provision.ObjectKind, accounts []string, keep bool, actor string, e func(changed int) event.Event) (changed int, err error) {
 	err = s.DB.Update(ctx, func(tx *sqldb.Tx) error {
 		changed = 0
 		for _, account := range accounts {
 			query, args := `
-				delete from job_kept
-				where directory = $1 and app = $2 and account = $3`, []any{string(k.Directory), k.App, account}
+				delete from job_keep
+				where directory = $1 and app = $2 and kind = $3 and account = $4`, []any{string(k.Directory), k.App, string(kind), account}
 			if keep {
 				query, args = `
-				insert into job_kept (directory, app, account, kept_by, since)
-				values ($1, $2, $3, $4, $5)
+				insert into job_keep (directory, app, kind, account, kept_by, since)
+				values ($1, $2, $3, $4, $5, $6)
 				on conflict do nothing`, append(args, actor, micros(tx.Now()))
 			}
 			did, err := changesRow(ctx, tx, query, args...)

@@ -242,6 +242,9 @@ func (s Rosters) EndSession(ctx context.Context, id site.ID, session secret.Hash
 	})
 }
 
+// HasOneWriter reports whether the database is SQLite, whose write transactions wait for each other.
+func (s Rosters) HasOneWriter() bool { return s.DB.Kind() == sqldb.SQLite }
+
 // Update runs fn in one write transaction. If the transaction overlapped another one, Update runs
 // fn again while no other transaction can write to the site.
 func (s Rosters) Update(ctx context.Context, on site.Site, fn func(roster.Tx) error) error {
@@ -425,19 +428,19 @@ func orNull(text string) any {
 	return text
 }
 
+// Put writes a changed resource. It returns roster.ErrChangedMeanwhile if the stored resource is not
+// the old one any more.
 func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	query := `
 		update resource
-		set version = $1, modified = $2, last_by = $3, last_via = $4, last_at = $5, last_text = $6, active_by = $7, active_via = $8,
-			active_at = $9, role_by = $10, role_via = $11, role_at = $12, doc = $13`
+		set version = $1, modified = $2, last_by = $3, last_via = $4, last_at = $5, last_text = $6, doc = $7`
 	args := []any{
-		next.Version, micros(next.Modified), next.LastChange.Actor, next.LastChange.Via, micros(next.LastChange.Time), next.LastChange.Text,
-		next.LastActiveChange.Actor, next.LastActiveChange.Via, micros(next.LastActiveChange.Time),
-		next.LastRoleChange.Actor, next.LastRoleChange.Via, micros(next.LastRoleChange.Time), string(next.JSON),
+		next.Version, micros(next.Modified), next.LastChange.Actor, next.LastChange.Via, micros(next.LastChange.Time), next.LastChange.Text, string(next.JSON),
 		string(t.site), string(old.Kind), old.ID, old.Version, t.schemas, t.uniqueNames,
 	}
 	// Set only the columns that differ: SQLite rewrites the index of every column in the set
-	// clause, even if the value stays the same.
+	// clause, even if the value stays the same. And a name that was erased from a stamp since the
+	// record was read must not come back.
 	set := func(column string, differs bool, value any) {
 		if differs {
 			args = append(args, value)
@@ -450,21 +453,35 @@ func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	set("display", old.Display != next.Display, next.Display)
 	set("active", old.Active != next.Active, next.Active)
 	set("role", old.Role != next.Role, string(next.Role))
+	if was, is := old.LastActiveChange, next.LastActiveChange; was != is {
+		set("active_by", true, is.Actor)
+		set("active_via", true, is.Via)
+		set("active_at", true, micros(is.Time))
+	}
+	if was, is := old.LastRoleChange, next.LastRoleChange; was != is {
+		set("role_by", true, is.Actor)
+		set("role_via", true, is.Via)
+		set("role_at", true, micros(is.Time))
+	}
 	set("blocked", old.Block.InForce != next.Block.InForce, next.Block.InForce)
 	if held := encodeHeld(next.Held); held != encodeHeld(old.Held) {
 		set("held", true, held)
 		set("held_waiting", true, slices.ContainsFunc(next.Held, roster.HeldChange.Waits))
 	}
 	set("active_after_block", old.Block.Active != next.Block.Active, next.Block.Active)
+	query += `
+		where site = $8 and kind = $9 and id = $10 and version = $11`
+	if len(old.Held) == 0 {
+		query += ` and held = ''`
+	}
 	var declared sql.NullString
 	err := t.tx.QueryRow(ctx, query+`
-		where site = $14 and kind = $15 and id = $16 and version = $17
-		returning `+declaredExpression(18), args...).Scan(&declared)
+		returning `+declaredExpression(12), args...).Scan(&declared)
 	if columns, taken := sqldb.UniqueViolation(err); taken && columns == "resource(site, user_name)" {
 		return fmt.Errorf("%w: %w", roster.ErrUserNameTaken, err)
 	}
 	if errors.Is(err, sql.ErrNoRows) {
-		return fmt.Errorf("%s %s is not at version %d any more", old.Kind, old.ID, old.Version)
+		return fmt.Errorf("%s %s, version %d: %w", old.Kind, old.ID, old.Version, roster.ErrChangedMeanwhile)
 	}
 	if err != nil {
 		return err
@@ -539,6 +556,9 @@ func (t rosterTx) putUniqueValues(ctx context.Context, old, next roster.Record) 
 
 // valuesMissingFrom returns each of the values whose key is not the key of any value in from.
 func valuesMissingFrom(values, from []roster.Value, key func(roster.Value) roster.Value) (list []roster.Value) {
+	if len(from) == 0 {
+		return values
+	}
 	there := make(map[roster.Value]bool, len(from))
 	for _, v := range from {
 		there[key(v)] = true
@@ -582,16 +602,11 @@ func (t rosterTx) putValues(ctx context.Context, old, next roster.Record) error 
 			return err
 		}
 	}
+	var rows []valueRow
 	for _, v := range valuesMissingFrom(next.Values, old.Values, whole) {
-		if err := t.tx.Send(ctx, `
-			insert into resource_value (site, path, value, resource, element)
-			values ($1, $2, $3, $4, $5)
-			on conflict (site, path, value, resource, element) do nothing`,
-			string(t.site), v.Path, v.Folded, next.ID, v.Element); err != nil {
-			return err
-		}
+		rows = append(rows, valueRow{next.ID, v})
 	}
-	return nil
+	return addFewValues(ctx, t.tx, t.site, rows)
 }
 
 func (t rosterTx) Delete(ctx context.Context, old roster.Record) error {

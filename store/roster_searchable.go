@@ -449,6 +449,40 @@ func addValues(ctx context.Context, tx *sqldb.Tx, id site.ID, rows []valueRow) e
 	})
 }
 
+// maxValuesPerInsert is the greatest number of value rows that one statement of addFewValues writes.
+const maxValuesPerInsert = 16
+
+// addFewValues is addValues for the rows of one resource. It has a statement for each number of rows,
+// because repeating a row would take as long as writing another one.
+func addFewValues(ctx context.Context, tx *sqldb.Tx, id site.ID, rows []valueRow) error {
+	for batch := range slices.Chunk(rows, maxValuesPerInsert) {
+		args := make([]any, 1, 1+4*len(batch))
+		args[0] = string(id)
+		for _, v := range batch {
+			args = append(args, v.Path, v.Folded, v.resource, v.Element)
+		}
+		if err := tx.Send(ctx, insertValues[len(batch)], args...); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insertValues has the statements that insert value rows, by their number of rows.
+var insertValues = func() (statements [maxValuesPerInsert + 1]string) {
+	for n := range statements {
+		var rows []string
+		for i := range n {
+			rows = append(rows, "($1, "+placeholders(2+4*i, 4)+")")
+		}
+		statements[n] = `
+			insert into resource_value (site, path, value, resource, element)
+			values ` + strings.Join(rows, ", ") + `
+			on conflict (site, path, value, resource, element) do nothing`
+	}
+	return statements
+}()
+
 // clearedPerResource is how many rows clearUndeclared may delete for each resource that fillIndexes
 // may read. It is greater than 1, because deleting a row takes less work than indexing a resource.
 const clearedPerResource = 10

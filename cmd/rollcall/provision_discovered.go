@@ -18,7 +18,8 @@ func (c *command) discoveredDisable() *cobra.Command {
 		Use: "disable DIRECTORY APP [ACCOUNT...]", Short: "Make a plan that disables accounts that no user matches", Args: atLeast("DIRECTORY", "APP"),
 		Long: `Makes a plan that disables local accounts of the last discovery. ACCOUNT is the id at
 the application; --all takes the whole class, without accounts that a user nearly matches.
-Each account is read again. Left as they are, and named: accounts that are marked Keep,
+Groups cannot be disabled, because a group of SCIM has no such state. Each account is read
+again. Left as they are, and named: accounts that are marked Keep,
 that have changed since the discovery, that a user has now, the account of the Secret Token
 if the application tells which it is, and administrators if no other would be left.
 
@@ -79,28 +80,38 @@ type linkedJSON struct {
 
 func (c *command) discoveredLink() *cobra.Command {
 	var yes bool
+	var groups *bool
 	cmd := &cobra.Command{
 		Use: "link DIRECTORY APP ACCOUNT...", Short: "Link discovered accounts with the users who match or nearly match", Args: atLeast("DIRECTORY", "APP", "ACCOUNT"),
 		Long: `Links each account with its user: the only one who matches it or, if none does, the only
 one who nearly matches. ACCOUNT is the id at the application. Left out, and named: accounts
 that are ambiguous or marked Keep, that another user has, and whose user has an account
 already or is not in scope. The accounts do not change now; the next cycle gives them the
-values of the directory.
+values of the directory. With --groups, ACCOUNT is the id of a group, which is linked with
+a group of the directory; the next cycle also gives it the members.
 
 Asks first. --yes answers that question.`,
 		Example: "  rollcall provision discovered link contoso Acme 2819c223-7f76-453a-919d-413861904646",
 		RunE: c.withApp(func(cmd *cobra.Command, s *services, h *directory.Handle, app directory.Application, args []string) error {
 			ctx, key := cmd.Context(), jobKey(h, app)
-			links, left, err := s.engine.AccountsToLink(ctx, key, args)
+			kind := discoveredKind(groups)
+			links, left, err := s.engine.AccountsToLink(ctx, key, kind, args)
 			if err != nil {
 				return err
 			}
 			out := linkedJSON{Linked: []provision.FoundLink{}, LeftOut: append([]provision.LeftOut{}, left...)}
 			if len(links) > 0 {
 				for _, l := range links {
+					if kind == provision.GroupKind {
+						c.note("the group %s is linked with the group %s of the directory", oneLine(l.Name), oneLine(l.User))
+						continue
+					}
 					c.note("%s becomes the account of %s", oneLine(l.Name), oneLine(l.User))
 				}
 				question := fmt.Sprintf("This links %s at %s. The next cycle gives them the values of the directory.", phrase.Count(len(links), "account", "accounts"), app.Name)
+				if kind == provision.GroupKind {
+					question = fmt.Sprintf("This links %s at %s. The next cycle gives them the values and the members of the directory.", phrase.Count(len(links), "group", "groups"), app.Name)
+				}
 				if err := c.confirm(cmd, yes, question, "link"); err != nil {
 					return err
 				}
@@ -114,10 +125,15 @@ Asks first. --yes answers that question.`,
 				for _, one := range out.LeftOut {
 					fmt.Fprintf(w, "%s was left out: %s\n", oneLine(one.Name), oneLine(one.Reason))
 				}
+				if kind == provision.GroupKind {
+					fmt.Fprintf(w, "%s.\n", phrase.Count(len(out.Linked), "group was linked", "groups were linked"))
+					return
+				}
 				fmt.Fprintf(w, "%s.\n", phrase.Count(len(out.Linked), "account was linked", "accounts were linked"))
 			})
 		}),
 	}
+	groups = groupsFlag(cmd)
 	yesFlag(cmd, &yes)
 	return cmd
 }

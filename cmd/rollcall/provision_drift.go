@@ -22,15 +22,16 @@ func (c *command) provisionDrift() *cobra.Command {
 what provisioning wrote to them last: each attribute with both values, members that
 somebody added or removed, and accounts that are gone. It does not compare with what the
 mappings say now: provision plan does that. The result is kept until the next comparison.
-With --re-assert it also makes a plan that undoes these changes. With --adopt the changed
+With --re-assert it also makes a plan that undoes these changes: it also adds members that
+somebody removed from a group, and removes those that somebody added. With --adopt the changed
 values stay: they are no difference any more, and provisioning leaves them alone until the
 mapping yields another value than before. Memberships and gone accounts stay in
 the list. So does an account that provisioning blocked, if somebody enabled it again.
 
 --schedule and --policy change when a server compares the application by itself, and what
 it does then: report; re-assert, with a plan that it applies at once, while what takes
-access away waits in another plan for a person, and members of groups are not changed; or
-adopt. Nothing is compared now.
+access away, also from members that somebody added to a group, waits in another plan for a
+person; or adopt. Nothing is compared now.
 With --json one account or group per line, and the numbers as the last.
 
 Exit codes: 0 if nothing differs; 2 if something does; 1 if the application cannot be
@@ -105,8 +106,8 @@ func (c *command) scheduleDrift(cmd *cobra.Command, s *services, key provision.K
 	})
 }
 
-// adoptDrift keeps the values of the last comparison. The error is errSomethingToDo if differences
-// are left.
+// adoptDrift accepts the values that the last comparison found at the application, so that
+// provisioning keeps them. The error is errSomethingToDo if differences are left.
 func (c *command) adoptDrift(cmd *cobra.Command, s *services, key provision.Key) error {
 	n, err := s.engine.AdoptDrift(cmd.Context(), key, s.owner, actor, nil)
 	if err != nil {

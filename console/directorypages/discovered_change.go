@@ -46,7 +46,7 @@ func (p *Pages) disableDiscovered(w http.ResponseWriter, r *http.Request, v *app
 	return p.Console.Redirect(w, r, v.url("/provisioning/plan")+"?"+url.Values{"plan": {plan.ID}}.Encode(), console.Notice{})
 }
 
-// notDisabled says which accounts are not disabled.
+// notDisabled is the end of a sentence that says why some accounts are not disabled.
 const notDisabled = "are marked Keep, belong to a user, or are not active"
 
 // askDisableDiscovered asks for the number of accounts, in words, before a plan is made. refused is
@@ -76,38 +76,42 @@ func (p *Pages) askDisableDiscovered(w http.ResponseWriter, r *http.Request, v *
 	return p.Console.View(w, r, status, "confirm", pg)
 }
 
-// linkDiscovered links accounts with the users who match or nearly match them. It first asks whether
-// to do so.
-func (p *Pages) linkDiscovered(w http.ResponseWriter, r *http.Request, v *appVisit, accounts []string) error {
-	links, left, err := p.Engine.AccountsToLink(r.Context(), v.jobKey(), accounts)
+// linkDiscovered links accounts with the users who match or nearly match them, or groups of the
+// application with groups of the directory. It first asks whether to do so.
+func (p *Pages) linkDiscovered(w http.ResponseWriter, r *http.Request, v *appVisit, kind provision.ObjectKind, accounts []string) error {
+	noun, nouns := discoveredNouns(kind)
+	links, left, err := p.Engine.AccountsToLink(r.Context(), v.jobKey(), kind, accounts)
 	switch {
 	case err != nil:
-		return p.refuseLinks(w, r, v, err)
+		return p.refuseLinks(w, r, v, kind, err)
 	case len(links) == 0:
-		return p.Console.Redirect(w, r, v.discoveredURL(), console.Notice{Tone: console.ToneInfo, Title: "No account was linked.", Text: leftOutText(left)})
+		return p.Console.Redirect(w, r, v.discoveredListURL(kind), console.Notice{Tone: console.ToneInfo, Title: "No " + noun + " was linked.", Text: leftOutText(left)})
 	case !console.ConfirmsNumber(r, len(links)):
-		return p.askLinkDiscovered(w, r, v, accounts, links, left)
+		return p.askLinkDiscovered(w, r, v, kind, accounts, links, left)
 	}
 	linked, failed, err := p.Engine.LinkAccounts(r.Context(), v.jobKey(), p.Owner, v.actorLabel(), links)
 	if err != nil {
-		return p.refuseLinks(w, r, v, err)
+		return p.refuseLinks(w, r, v, kind, err)
 	}
-	done := console.DoneNotice(console.PluralForms(len(linked), "account was", "accounts were") + " linked. The next cycle gives them the values of the directory.")
+	count := console.PluralForms(len(linked), noun+" was", nouns+" were")
+	done := console.DoneNotice(count + " linked. The next cycle gives them the values of the directory.")
 	if len(failed) > 0 {
-		done = console.Notice{Tone: console.ToneWarning, Title: console.PluralForms(len(linked), "account was", "accounts were") + " linked, and " + console.PluralForms(len(failed), "was", "were") + " not.", Text: leftOutText(failed)}
+		done = console.Notice{Tone: console.ToneWarning, Title: count + " linked, and " + console.PluralForms(len(failed), "was", "were") + " not.", Text: leftOutText(failed)}
 	}
-	return p.Console.Redirect(w, r, v.discoveredURL(), done)
+	return p.Console.Redirect(w, r, v.discoveredListURL(kind), done)
 }
 
-// refuseLinks shows why accounts could not be linked.
-func (p *Pages) refuseLinks(w http.ResponseWriter, r *http.Request, v *appVisit, err error) error {
+// refuseLinks shows why accounts or groups could not be linked.
+func (p *Pages) refuseLinks(w http.ResponseWriter, r *http.Request, v *appVisit, kind provision.ObjectKind, err error) error {
 	var target *provision.TargetError
 	var busy *provision.HeldError
+	_, nouns := discoveredNouns(kind)
+	title := "Not all " + nouns + " were linked. The list shows which are left."
 	switch {
 	case errors.As(err, &target):
-		return p.Console.Redirect(w, r, v.discoveredURL(), console.Notice{Tone: console.ToneProblem, Title: "Not all accounts were linked. The list shows which are left.", Text: refusalText(target)})
+		return p.Console.Redirect(w, r, v.discoveredListURL(kind), console.Notice{Tone: console.ToneProblem, Title: title, Text: refusalText(target)})
 	case errors.As(err, &busy):
-		return p.Console.Redirect(w, r, v.discoveredURL(), console.Notice{Tone: console.ToneWarning, Title: "Not all accounts were linked. The list shows which are left.", Text: console.AsSentence(busy.Error())})
+		return p.Console.Redirect(w, r, v.discoveredListURL(kind), console.Notice{Tone: console.ToneWarning, Title: title, Text: console.AsSentence(busy.Error())})
 	}
 	return p.handleJobError(w, r, v, err)
 }
@@ -124,16 +128,22 @@ func leftOutText(left []provision.LeftOut) string {
 	return text
 }
 
-// askLinkDiscovered asks whether to link accounts, and names each with its user.
-func (p *Pages) askLinkDiscovered(w http.ResponseWriter, r *http.Request, v *appVisit, accounts []string, links []provision.FoundLink, left []provision.LeftOut) error {
-	count := console.PluralForms(len(links), "account", "accounts")
+// askLinkDiscovered asks whether to link accounts or groups, and names each with its user or group.
+func (p *Pages) askLinkDiscovered(w http.ResponseWriter, r *http.Request, v *appVisit, kind provision.ObjectKind, accounts []string, links []provision.FoundLink, left []provision.LeftOut) error {
+	count := countDiscovered(kind, len(links))
 	pg := console.ConfirmPage{
-		Page: v.page, FormURL: v.discoveredURL() + "/change", CancelURL: v.discoveredURL(), Button: "Link " + count,
+		Page: v.page, FormURL: v.discoveredURL() + "/change", CancelURL: v.discoveredListURL(kind), Button: "Link " + count,
 		Fields: []console.HiddenField{{Name: "change", Value: "link"}, {Name: "sure", Value: strconv.Itoa(len(links))}},
 		Undo:   "The next cycle gives these accounts the values of the directory. Until then, forget a connection on the page Connections.",
 	}
+	if kind == provision.GroupKind {
+		pg.Undo = "The next cycle gives these groups the values and the members of the directory. Until then, forget a connection on the page Connections."
+	}
 	for _, l := range links[:min(len(links), maxListedLinks)] {
 		text := l.Name + " becomes the account of " + l.User + "."
+		if kind == provision.GroupKind {
+			text = "The group " + l.Name + " of the application is linked with the group " + l.User + " of the directory."
+		}
 		if l.Reason != "" {
 			text += " " + console.AsSentence(l.Reason)
 		}
@@ -145,10 +155,8 @@ func (p *Pages) askLinkDiscovered(w http.ResponseWriter, r *http.Request, v *app
 	if len(left) > 0 {
 		pg.Consequences = append(pg.Consequences, "Left out: "+leftOutText(left))
 	}
-	for _, account := range accounts {
-		pg.Fields = append(pg.Fields, console.HiddenField{Name: "account", Value: account})
-	}
+	pg.Fields = append(pg.Fields, discoveredFields(kind, accounts)...)
 	pg.Title, pg.Narrow = "Link "+count+"?", true
-	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Discover identities", URL: v.discoveredURL()})
+	pg.Crumbs = v.crumbs(console.Crumb{}, console.Crumb{Text: "Discover identities", URL: v.discoveredListURL(kind)})
 	return p.Console.View(w, r, http.StatusOK, "confirm", pg)
 }

@@ -75,7 +75,7 @@ func driftValues(s provision.DriftSchedule) map[string]string {
 func driftPolicyHelp(p provision.DriftPolicy) string {
 	switch p {
 	case provision.DriftReasserts:
-		return "A plan gives the accounts the values of the mapping again, and is applied at once. What takes access away, such as disabling an account, is in another plan that waits for you. Members of groups are not changed."
+		return "A plan gives the accounts the values of the mapping again, and is applied at once. Members that somebody removed from a group are added again. What takes access away, such as disabling an account or removing a member that somebody added, is in another plan that waits for you."
 	case provision.DriftAdopts:
 		return "The values at the application stay, until the mapping yields another value than before. An account that provisioning blocked stays in the list if somebody enabled it again."
 	}
@@ -279,8 +279,8 @@ func (p *Pages) makeReassert(w http.ResponseWriter, r *http.Request, v *appVisit
 	return p.Console.Redirect(w, r, v.url("/provisioning/plan")+"?"+url.Values{"plan": {plan.ID}}.Encode(), console.Notice{})
 }
 
-// adoptDrift keeps the values that the ticked accounts, or all, have at the application. It asks
-// before it adopts all.
+// adoptDrift accepts the values that the ticked accounts, or all listed accounts, now have at the
+// application, so that provisioning keeps them. For all accounts it first asks for confirmation.
 func (p *Pages) adoptDrift(w http.ResponseWriter, r *http.Request, v *appVisit, objects []string) error {
 	all := r.PostForm.Get("do") == "adopt-all"
 	if len(objects) == 0 && !all {

@@ -85,9 +85,10 @@ func elsewhere() map[string]string {
 		"provisioning.behind":        "provision.TestAJobThatIsPausedLongerThanEventsAreKeptLosesNobody",
 		"provisioning.late":          "provision.TestStatusSaysWhoWaitsAndWhoFails",
 		"provisioning.plan_approved": "provision.TestAPlanOfWhatIsOnHold", "provisioning.plan_applied": "provision.TestAPlanOfWhatIsOnHold",
+		"provisioning.plan_waits":     "provision.TestAScheduleTakesNoAccessAway",
 		"provisioning.plan_cancelled": "provision.TestAPlanOfWhatIsOnHold",
 		"provisioning.on_demand":      "provision.TestOnDemandLeavesWhatIsOnHold",
-		"provisioning.drift_found":    "provision.TestDrift", "provisioning.drift_adopted": "provision.TestAdoptDrift", "provisioning.drift_scheduled": "provision.TestDriftOnASchedule", "provisioning.accounts_discovered": "provision.TestDiscovery", "provisioning.accounts_kept": "provision.TestKeepAndAssign", "provisioning.accounts_not_kept": "provision.TestKeepAndAssign", "export.accounts": "console.TestDiscoveredPages",
+		"provisioning.drift_found":    "provision.TestDrift", "provisioning.drift_adopted": "provision.TestAdoptDrift", "provisioning.drift_scheduled": "provision.TestDriftOnASchedule", "provisioning.accounts_discovered": "provision.TestDiscovery", "provisioning.groups_discovered": "provision.TestDiscoveryOfGroups", "provisioning.accounts_kept": "provision.TestKeepAndAssign", "provisioning.accounts_not_kept": "provision.TestKeepAndAssign", "export.accounts": "console.TestDiscoveredPages",
 		"provisioning.held": "provision.TestGuard", "provisioning.approved": "provision.TestGuard", "provisioning.rejected": "provision.TestGuard",
 		"provisioning.connected": "provision.TestConnectByHand", "provisioning.connection_forgotten": "provision.TestForgetConnection",
 		"provisioning.deleted":        "provision.TestSave", // no command or page causes it

@@ -15,11 +15,12 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/visible"
 )
 
+// confusables is the content of confusables.txt: a character and its prototype on each line.
+//
 //go:embed confusables.txt
 var confusables string
 
-// prototypes maps each character that looks like other characters to the string that stands for all
-// of these characters.
+// prototypes returns the prototype of each character that has one.
 var prototypes = sync.OnceValue(func() map[rune]string {
 	table := make(map[rune]string, strings.Count(confusables, "\n"))
 	for line := range strings.Lines(confusables) {
@@ -47,7 +48,7 @@ func parseCharacter(hex string) rune {
 }
 
 // Skeleton returns the same string for all strings that look the same. The result is useful only
-// for comparisons. It ignores invisible characters, and spaces at both ends.
+// for comparisons. Skeleton ignores invisible characters, and spaces at both ends.
 func Skeleton(text string) string {
 	for range maxRounds {
 		next := replaceCharacters(text)
@@ -59,9 +60,9 @@ func Skeleton(text string) string {
 	return text
 }
 
-// maxRounds is how often Skeleton replaces characters by their prototypes. The standard replaces
-// each character only once. But some prototypes have prototypes themselves: the prototype of ǆ is
-// dž, and the accent in it has a prototype too.
+// maxRounds is how many times Skeleton replaces characters by their prototypes. The standard
+// replaces each character only once. But some prototypes have prototypes themselves: the prototype
+// of ǆ is dž, and the accent in it has a prototype too.
 const maxRounds = 5
 
 func isASCII(text string) bool {
@@ -129,7 +130,7 @@ func Difference(text, other string) string {
 }
 
 // describeRune returns a visible character with its code point and script, such as "а (U+0430,
-// Cyrillic)". It returns the name of a hidden character.
+// Cyrillic)". For a hidden character, it returns the name of the character instead.
 func describeRune(r rune) string {
 	if visible.IsHidden(r) {
 		return visible.Describe(r)

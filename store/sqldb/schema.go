@@ -24,6 +24,11 @@ type Schema struct {
 	// Backup and Restore report that time for a copy. Newest may be empty.
 	Newest string
 
+	// Cached are the tables that queries of ReadCached read. Neither a trigger nor a foreign key may
+	// change them because of a change of another table. If there are none, each commit ends all
+	// cached values.
+	Cached []string
+
 	// Touch makes a small change that always writes something. DB.Ready calls it to find out
 	// whether the database accepts writes. If it is nil, Ready only asks whether the database
 	// answers.

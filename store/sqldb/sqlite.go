@@ -41,6 +41,7 @@ type sqliteDB struct {
 	stamp        *stamper     // stamps the file; see sqlite_stamp.go
 	log          *slog.Logger
 	writer       *writer
+	cache        *valueCache
 	checkpointer *checkpointer
 	readers      chan *sqliteConn // idle readers; a nil element is a reader that is not open
 	readerGate   *fair.Gate       // lets the sites take turns in using readers
@@ -95,12 +96,15 @@ func (s *sqliteDB) start(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	s.cache = &valueCache{open: func() (*sqliteConn, error) {
+		return s.openConn(context.Background(), readerCacheKiB, readerLockWait, true)
+	}}
 	group := maxUpdatesPerCommit
 	if o.SerialCommits {
 		group = 1
 	}
 	s.writer = &writer{
-		db: s.db, open: s.openWriter, conn: conn, file: s.file, stamp: s.stamp, log: s.log, maxJoined: group,
+		db: s.db, open: s.openWriter, conn: conn, cache: s.cache, file: s.file, stamp: s.stamp, log: s.log, maxJoined: group,
 		queue: newWriteQueue(), closed: make(chan struct{}), goroutineDone: make(chan struct{}), now: time.Now,
 	}
 	s.checkpointer = &checkpointer{
@@ -146,6 +150,7 @@ func (s *sqliteDB) openWriter(ctx context.Context) (*sqliteConn, error) {
 	if err == nil {
 		err = conn.runStatement("pragma busy_timeout = " + strconv.FormatInt(writerLockWait.Milliseconds(), 10))
 	}
+	conn.cachedTables = s.db.schema.Cached
 	if err == nil {
 		err = conn.gatherLogWrites()
 	}
@@ -215,42 +220,40 @@ func (s *sqliteDB) read(ctx context.Context, key string, fn func(*Tx) error) err
 	})
 }
 
-// readCached returns the cached value of this connection if no process has written to the database
-// since the value was cached.
+// readCached returns the cached value, unless a process may have changed it since. Then it calls fn
+// for the value, and caches it.
 func (s *sqliteDB) readCached(ctx context.Context, key string, fn func(*Tx) (any, error)) (v any, err error) {
-	err = s.withReader(ctx, fair.System, func(conn *sqliteConn) (broken bool, err error) {
-		if err := conn.dropStaleValues(); err != nil {
-			return true, err
-		}
-		if known, found := conn.cachedValues[key]; found {
-			v = known
-			return false, nil
-		}
-		conn.interruptible = false
-		defer func() { conn.interruptible = true }()
-		tx := &Tx{db: s.db, conn: conn, singleQuery: true}
-		err = tx.run(func(tx *Tx) (err error) {
-			v, err = fn(tx)
-			return err
-		})
-		if err == nil {
-			conn.cacheValue(key, v)
-		}
-		return false, err
-	})
+	if err := s.checkUsable(); err != nil {
+		return nil, err
+	}
+	v, found, header, err := s.cache.find(key)
+	if found || err != nil {
+		return v, err
+	}
+	if err = s.read(ctx, fair.System, func(tx *Tx) (err error) {
+		v, err = fn(tx)
+		return err
+	}); err == nil {
+		s.cache.put(key, v, header)
+	}
 	return v, err
+}
+
+// checkUsable returns an error if the database is closed, or if another program has overwritten it.
+func (s *sqliteDB) checkUsable() error {
+	select {
+	case <-s.shutdown:
+		return errClosed
+	default:
+	}
+	return s.stamp.overwrittenError()
 }
 
 // withReader calls fn with a reader. fn reports whether the reader is broken, so that it is not
 // used again.
 func (s *sqliteDB) withReader(ctx context.Context, key string, fn func(*sqliteConn) (broken bool, err error)) (err error) {
 	var conn *sqliteConn
-	select {
-	case <-s.shutdown:
-		return errClosed
-	default:
-	}
-	if err := s.stamp.overwrittenError(); err != nil {
+	if err := s.checkUsable(); err != nil {
 		return err
 	}
 	if err := s.readerGate.Enter(ctx, key, 1); err != nil {
@@ -258,11 +261,15 @@ func (s *sqliteDB) withReader(ctx context.Context, key string, fn func(*sqliteCo
 	}
 	defer s.readerGate.Leave(key, 1)
 	select {
-	case conn = <-s.readers:
-	case <-s.shutdown:
-		return errClosed
-	case <-ctx.Done():
-		return ctx.Err()
+	case conn = <-s.readers: // nearly always, because the gate lets only as many in as there are readers
+	default:
+		select {
+		case conn = <-s.readers:
+		case <-s.shutdown:
+			return errClosed
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
 	defer func() { s.readers <- conn }()
 	if conn == nil {
@@ -353,6 +360,7 @@ func (s *sqliteDB) close() (err error) {
 		if err = s.stamp.overwrittenError(); err != nil {
 			return
 		}
+		err = s.cache.close()
 		for range sqliteReaders {
 			if conn := <-s.readers; conn != nil {
 				err = errors.Join(err, conn.close())

@@ -43,10 +43,14 @@ type sqliteConn struct {
 	textSize int            // the size of that memory, in bytes
 	rows     sqliteRows     // the current query
 
-	logBuffer    uintptr        // the memory of gatherLogWrites; 0 unless that was called
-	logIndex     uintptr        // the address of the index of the write-ahead log in memory; 0 until findLogIndex has found it
-	header       logHeader      // the header of that index when the values in cachedValues were read
-	cachedValues map[string]any // the values that ReadCached has read, by key
+	logBuffer uintptr // the memory of gatherLogWrites; 0 unless that was called
+	logIndex  uintptr // the address of the index of the write-ahead log in memory; 0 until findLogIndex has found it
+
+	// cachedTables has the tables whose rows are in the cache of values; if there are none, all tables
+	// count. changesCached means that a statement may have changed one of them. Only the writer uses
+	// these fields.
+	cachedTables  []string
+	changesCached bool
 }
 
 // keptTextBytes is the largest size of the memory for arguments that a connection keeps after the
@@ -57,6 +61,7 @@ const keptTextBytes = 64 << 10
 type sqliteStmt struct {
 	handle          uintptr // SQLite's handle of the statement
 	argumentNumbers []int   // for each placeholder, the number of its argument, counted from 1
+	changesCached   bool    // whether the statement may change a table of cachedTables
 }
 
 // sqliteError is an error that SQLite has returned.
@@ -177,6 +182,7 @@ func (c *sqliteConn) start(ctx context.Context, query string, args []any) (*sqli
 	if err := c.bindArguments(stmt, args); err != nil {
 		return nil, err
 	}
+	c.changesCached = c.changesCached || stmt.changesCached
 	r := &c.rows
 	*r = sqliteRows{conn: c, ctx: ctx, stmt: stmt.handle}
 	if ctx != nil {
@@ -350,8 +356,10 @@ func (c *sqliteConn) prepare(query string) (*sqliteStmt, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.stmts[query] = &sqliteStmt{handle, numbers}
-	return c.stmts[query], nil
+	writes := sqlite3.Xsqlite3_stmt_readonly(c.tls, handle) == 0
+	stmt := &sqliteStmt{handle, numbers, writes && mayChange(query, c.cachedTables)}
+	c.stmts[query] = stmt
+	return stmt, nil
 }
 
 // errSeveralStatements is returned for an SQL text with more than one statement.
@@ -435,27 +443,6 @@ func (c *sqliteConn) readRow(query string, dest ...any) (err error) {
 	return rows.Scan(dest...)
 }
 
-// dropStaleValues drops the cached values if any process has committed since they were read. It
-// reads the header before the values are read. So if a commit comes between, the next call finds
-// another header and drops them.
-func (c *sqliteConn) dropStaleValues() error {
-	if c.logIndex == 0 {
-		if err := c.findLogIndex(); err != nil {
-			return fmt.Errorf("version of the database: %w", err)
-		}
-	}
-	header, err := c.readLogHeader()
-	if err != nil {
-		clear(c.cachedValues)
-		return fmt.Errorf("version of the database: %w", err)
-	}
-	if header != c.header {
-		clear(c.cachedValues)
-		c.header = header
-	}
-	return nil
-}
-
 // logHeader is the header of the index of the write-ahead log. SQLite keeps the index in memory that
 // all processes share, and writes the header before a commit returns. The header has a checksum of
 // the whole log, so it is different after each commit (https://sqlite.org/walformat.html#walidxfmt).
@@ -468,14 +455,14 @@ type logHeader [6]uint64
 // The memory is a mapped file, which another program may have shortened, or which the disk may fail
 // to read. Reading the memory then ends the whole process, unless the fault is turned into a panic,
 // as here.
-func (c *sqliteConn) readLogHeader() (header logHeader, err error) {
+func readLogHeader(logIndex uintptr) (header logHeader, err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if recover() != nil {
 			err = &sqliteError{sqlite3.SQLITE_IOERR_IN_PAGE, "the index of the write-ahead log cannot be read"}
 		}
 	}()
-	shared := at[logHeader](c.logIndex)
+	shared := at[logHeader](logIndex)
 	for i := range header {
 		header[i] = atomic.LoadUint64(&shared[i])
 	}
@@ -520,18 +507,6 @@ func (c *sqliteConn) findLogIndex() error {
 		return errors.New("the database has no write-ahead log")
 	}
 	return nil
-}
-
-// maxCachedValues is the largest number of values that a connection caches. If a further one is
-// cached, it drops all others.
-const maxCachedValues = 1_000
-
-// cacheValue keeps a value for later calls of ReadCached.
-func (c *sqliteConn) cacheValue(key string, v any) {
-	if c.cachedValues == nil || len(c.cachedValues) >= maxCachedValues {
-		c.cachedValues = map[string]any{}
-	}
-	c.cachedValues[key] = v
 }
 
 // checkpoint copies the write-ahead log into the database, as far as the mode of SQLite's

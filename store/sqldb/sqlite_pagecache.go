@@ -35,6 +35,7 @@ type pageCache struct {
 	blocks      uintptr  // the list of blocks of memory that hold the slots
 	nextSlots   int32    // the number of slots in the next block
 	highest     uint32   // a number that no page in the cache exceeds
+	below       uint32   // a number that no page except the page highest exceeds
 }
 
 // pageSlot holds one page of the cache. The first two fields are SQLite's struct
@@ -153,12 +154,22 @@ func fetchPage(tls *libc.TLS, cache uintptr, key uint32, create int32) uintptr {
 	s := at[pageSlot](slot)
 	*at[uintptr](s.extra) = 0 // tells SQLite that the page is new
 	s.key = key
-	c.highest = max(c.highest, key)
+	c.noteNumber(key)
 	bucket := c.bucket(key)
 	s.next, *bucket = *bucket, slot
 	c.pages++
 	c.pagesInUse++
 	return slot
+}
+
+// noteNumber keeps the bounds of the numbers of pages.
+func (c *pageCache) noteNumber(key uint32) {
+	switch {
+	case key > c.highest:
+		c.below, c.highest = c.highest, key
+	case key < c.highest:
+		c.below = max(c.below, key)
+	}
 }
 
 // bucket returns the start of the list that a page is in.
@@ -284,7 +295,7 @@ func rekeyPage(_ *libc.TLS, cache, slot uintptr, _, key uint32) {
 	}
 	*link = s.next
 	s.key = key
-	c.highest = max(c.highest, key)
+	c.noteNumber(key)
 	bucket := c.bucket(key)
 	s.next, *bucket = *bucket, slot
 }
@@ -300,10 +311,18 @@ func (c *pageCache) dropAny(slot uintptr) {
 // truncatePages is SQLite's method xTruncate: it drops all pages whose number is first or higher.
 func truncatePages(_ *libc.TLS, cache uintptr, first uint32) {
 	c := at[pageCache](cache)
-	if first > c.highest { // as after nearly each commit, when SQLite drops what is behind the end of the file
+	if first > c.highest {
+		return
+	}
+	if first > c.below {
+		// As after nearly each commit, when SQLite drops what is behind the end of the file. In a file of
+		// less than 1 GiB, that is the page of the lock (https://sqlite.org/fileformat.html#the_lock_byte_page).
+		c.dropNumber(c.highest)
+		c.highest = c.below
 		return
 	}
 	c.highest = max(first, 1) - 1
+	c.below = c.highest
 	if first <= 1 && c.pagesInUse == 0 && c.pages > 0 {
 		c.dropUnused(cache)
 		return
@@ -316,6 +335,16 @@ func truncatePages(_ *libc.TLS, cache uintptr, first uint32) {
 				c.dropAny(slot)
 			}
 			slot = next
+		}
+	}
+}
+
+// dropNumber drops the page with this number, if the cache has it.
+func (c *pageCache) dropNumber(key uint32) {
+	for slot := *c.bucket(key); slot != 0; slot = at[pageSlot](slot).next {
+		if at[pageSlot](slot).key == key {
+			c.dropAny(slot)
+			return
 		}
 	}
 }

@@ -40,6 +40,7 @@ type writer struct {
 	db            *DB
 	open          func(context.Context) (*sqliteConn, error) // opens the writer's connection
 	conn          *sqliteConn                                // nil after SQLite has panicked, until the next commit
+	cache         *valueCache
 	file          fileIdentity
 	stamp         *stamper
 	log           *slog.Logger
@@ -51,6 +52,11 @@ type writer struct {
 	restartDue    atomic.Bool       // whether the next commit first restarts the write-ahead log
 	joined        []*queuedUpdate   // the updates that share the running transaction
 	now           func() time.Time
+
+	// header and usesCache are the results of valueCache.beginCommit for the transaction that is
+	// running.
+	header    logHeader
+	usesCache bool
 }
 
 // queuedUpdate is an update that waits for the writer, or that the writer is running.
@@ -210,6 +216,7 @@ func (w *writer) commit() error {
 		return err
 	}
 	began := w.now()
+	w.conn.changesCached = false
 	isOpen, isEmpty := true, true // whether a transaction is open, and whether it has no changes yet
 	for i := 0; i < len(w.joined); i++ {
 		var err error
@@ -239,6 +246,9 @@ func (w *writer) commit() error {
 	if isOpen {
 		if err := w.conn.runStatement("commit"); err != nil {
 			return fmt.Errorf("commit: %w", err)
+		}
+		if w.usesCache && !w.conn.changesCached {
+			w.cache.keepValues(w.header)
 		}
 		w.onCommit(len(w.joined))
 	}
@@ -270,6 +280,9 @@ func (w *writer) begin() error {
 	warn := time.Now().Add(lockWarning)
 	for {
 		err := w.conn.runStatement("begin immediate")
+		if err == nil {
+			w.header, w.usesCache = w.cache.beginCommit()
+		}
 		if !isBusy(err) {
 			return err
 		}

@@ -24,6 +24,7 @@ const (
 	settlePauseMax = 50 * time.Millisecond
 )
 
+// eventColumns are the columns of an event that scanEvent reads.
 const eventColumns = "tx, seq, time, scope_kind, scope_id, name, actor, subject, text, data, " +
 	"actor_kind, actor_id, actor_name, address, user_agent, cause"
 
@@ -53,6 +54,7 @@ func (s Events) Record(ctx context.Context, events ...event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error { return appendEvents(ctx, tx, events) })
 }
 
+// appendEvents writes several events with appendEvent.
 func appendEvents(ctx context.Context, tx *sqldb.Tx, events []event.Event) error {
 	for _, e := range events {
 		if err := appendEvent(ctx, tx, e); err != nil {
@@ -226,6 +228,7 @@ func selectionOrder(q event.Selection, a, b event.Event) int {
 	return order
 }
 
+// isRareEvent reports whether the index event_rare contains the events with this name.
 func isRareEvent(name string) bool {
 	return !strings.Contains(rareEvents, "'"+name+"'")
 }
@@ -322,11 +325,13 @@ func (s Events) PositionAt(ctx context.Context, t time.Time) (at event.Position,
 	return at, err
 }
 
+// scanPosition reads the columns tx and seq, which are the position of an event.
 func scanPosition(row scanner) (p event.Position, err error) {
 	err = row.Scan(&p.Tx, &p.Seq)
 	return p, err
 }
 
+// scanEvent reads the eventColumns of a row.
 func scanEvent(row scanner) (e event.Event, err error) {
 	var at int64
 	var data string

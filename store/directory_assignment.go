@@ -38,8 +38,8 @@ func (s Directories) AssignmentsOf(ctx context.Context, d directory.ID, objectID
 	return all, err
 }
 
-// roleColumns are the columns of the role of an assignment a, which roleJoin joins. The role Default
-// Access has no row, so the columns of the joined row r may be null.
+// roleColumns are the columns of the role of an assignment a, which roleJoin joins. The role
+// Default Access has no row, so the columns of the joined row r may be null.
 const (
 	roleColumns = `coalesce(r.value, '') as value, coalesce(r.display_name, '') as display_name, coalesce(r.description, '') as description, coalesce(r.enabled, false) as enabled`
 	roleJoin    = `left join directory_app_role r on r.directory = a.directory and r.application = a.application and r.id = a.role`

@@ -11,11 +11,11 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
-// Leases stores which process works on which key, on SQLite and PostgreSQL. A key stands for a piece
-// of work that one process does at a time. It has a kind, such as "job", and a name. It is due from
-// the time at which the work should be done. A process that claims a key becomes the owner of the
-// key's lease, and holds the key until the lease expires or is released. Each claim increases the
-// key's epoch by one, and writes under an older epoch are refused.
+// Leases stores which process works on which key, on SQLite and PostgreSQL. A key stands for a
+// piece of work that one process does at a time. It has a kind, such as "job", and a name. It is
+// due from the time at which the work should be done. A process that claims a key becomes the owner
+// of the key's lease, and holds the key until the lease expires or is released. Each claim
+// increases the key's epoch by one, and writes under an older epoch are refused.
 //
 //	Ensure, Wake ──► due ──Claim──► held ──Release(next)──► due at next
 //	                                 │ └─Renew─┘

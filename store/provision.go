@@ -106,6 +106,7 @@ const (
 	groupsOff     = "off"     // the group mapping is switched off, and no operator has decided about it yet
 )
 
+// encodeGroupsState returns the value of the column job.groups.
 func encodeGroupsState(j provision.Job) string {
 	if j.GroupsOffered {
 		return groupsOff
@@ -215,6 +216,7 @@ func (s Provisioning) Secrets(ctx context.Context) (secrets []provision.SealedSe
 	return secrets, err
 }
 
+// scanSecret reads a job's secret, which is sealed.
 func scanSecret(row scanner) (provision.SealedSecret, error) {
 	var s provision.SealedSecret
 	var sealed string

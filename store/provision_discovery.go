@@ -109,6 +109,7 @@ func (s Provisioning) Discoveries(ctx context.Context, k provision.Key) (all []p
 	return all, err
 }
 
+// discoveries returns the discoveries of a job.
 func discoveries(ctx context.Context, tx *sqldb.Tx, k provision.Key) ([]provision.Discovery, error) {
 	return collect(ctx, tx, func(row scanner) (d provision.Discovery, err error) {
 		var report, progress string

@@ -98,6 +98,7 @@ func (s Provisioning) LastDrift(ctx context.Context, k provision.Key) (r provisi
 	return r, err
 }
 
+// lastDrift returns the report of the job's last drift check.
 func lastDrift(ctx context.Context, tx *sqldb.Tx, k provision.Key) (r provision.DriftReport, err error) {
 	var document string
 	err = tx.QueryRow(ctx, `
@@ -149,6 +150,7 @@ func (s Provisioning) DriftSchedule(ctx context.Context, k provision.Key) (sched
 	return schedule, err
 }
 
+// driftSchedule returns when drift checks of the job run.
 func driftSchedule(ctx context.Context, tx *sqldb.Tx, k provision.Key) (provision.DriftSchedule, error) {
 	s := provision.DriftSchedule{Every: provision.DriftOff, Policy: provision.DriftReports}
 	var document string

@@ -354,6 +354,7 @@ func (s Provisioning) CountMembers(ctx context.Context, k provision.Key, group s
 	return n, err
 }
 
+// scanMembership reads a membership from a row of the query that uses it.
 func scanMembership(row scanner) (provision.Membership, error) {
 	var m provision.Membership
 	var target, state, kind, name sql.NullString
@@ -501,6 +502,7 @@ func (t jobTx) endAnnouncement(ctx context.Context, group string, outcomes []pro
 	return t.dropAnnouncement(ctx, group)
 }
 
+// dropAnnouncement deletes the record of the request that was about to change a group's members.
 func (t jobTx) dropAnnouncement(ctx context.Context, group string) error {
 	return t.exec(ctx, `
 		delete from job_member_request

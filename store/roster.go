@@ -380,6 +380,7 @@ type withExtraColumn struct {
 	last any
 }
 
+// Scan reads the columns into dest, and the extra last column into m.last.
 func (m withExtraColumn) Scan(dest ...any) error { return m.row.Scan(append(dest, m.last)...) }
 
 func (t rosterTx) Records(ctx context.Context, kind scim.TypeName, after roster.Place, limit int) ([]roster.Record, error) {

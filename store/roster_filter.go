@@ -218,6 +218,7 @@ var timeColumns = map[string]string{
 	"lastModified": "r.modified",
 }
 
+// prefilterCompare compiles a comparison of an attribute with a value.
 func (n filterCompiler) prefilterCompare(c scim.Compare) prefilter {
 	path, op := c.Path, c.Op
 	text, isText := c.Value.(string)
@@ -305,6 +306,7 @@ func (n filterCompiler) prefilterByMemberName(name string) prefilter {
 	}.markSelective()
 }
 
+// prefilterText returns the prefilter for a comparison of a column with a text.
 func prefilterText(c column, op scim.Op, text string) prefilter {
 	if text == "" {
 		return noPrefilter // no stored value is empty, so the filter's evaluator must decide about an empty string
@@ -336,6 +338,8 @@ func prefilterText(c column, op scim.Op, text string) prefilter {
 // as the evaluator does.
 var orderOperators = map[scim.Op]string{scim.Gt: ">", scim.Ge: ">=", scim.Lt: "<", scim.Le: "<="}
 
+// prefilterOrder returns the prefilter for a comparison of a column with a text by one of the
+// orderOperators.
 func prefilterOrder(c column, op scim.Op, text string) prefilter {
 	sign, known := orderOperators[op]
 	if !known {
@@ -360,6 +364,7 @@ func likePattern(op scim.Op, text string) string {
 	return text
 }
 
+// prefilterActive returns the prefilter for a comparison of the attribute active with a boolean.
 func prefilterActive(op scim.Op, value any) prefilter {
 	active, isBool := value.(bool)
 	if !isBool || op != scim.Eq && op != scim.Ne {
@@ -531,6 +536,7 @@ const (
 	surrogateCount = 0x800
 )
 
+// prefilterPresent returns the prefilter for resources that have a value of an attribute.
 func (n filterCompiler) prefilterPresent(path scim.AttrPath) prefilter {
 	if rows, declared := n.declared.paths[path]; declared {
 		return n.prefilterToAnyRow(rows)

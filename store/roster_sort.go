@@ -16,7 +16,7 @@ type ordering struct {
 	textExpression string // SQL of the string to sort by; an empty string literal for times
 	// values returns the values of the terms for a place with this sort key.
 	values func(key string) ([]any, error)
-	// sortKey returns the sort key of a document. text is the string that the column text has.
+	// sortKey returns the sort key of a document. text is the value of textExpression.
 	sortKey func(doc roster.Document, text string) string
 }
 

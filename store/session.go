@@ -52,6 +52,7 @@ type rowWithSession struct {
 	session []any
 }
 
+// Scan reads the columns into the given destinations, and then sessionColumns into w.session.
 func (w rowWithSession) Scan(into ...any) error { return w.row.Scan(append(into, w.session...)...) }
 
 // EndSessions ends every session of operators and people, deletes every unused one-time link, and

@@ -146,6 +146,7 @@ func (s Sites) Credential(ctx context.Context, name string, hash secret.Hash) (s
 	return found.site, found.token, err
 }
 
+// findCredential does what Credential does, in a transaction. hash is the text of the token's hash.
 func findCredential(ctx context.Context, tx *sqldb.Tx, name, hash string) (c credential, err error) {
 	var expires, revoked int64
 	var schemas string

@@ -191,8 +191,8 @@ func topicWords(topics []notification.Topic) string {
 	return strings.Join(words, " ")
 }
 
-// webhook returns a webhook of a directory and locks it until the transaction ends.
-func webhook(ctx context.Context, tx *sqldb.Tx, directory, id string) (notification.Webhook, error) {
+// lockWebhook returns a webhook of a directory and locks it until the transaction ends.
+func lockWebhook(ctx context.Context, tx *sqldb.Tx, directory, id string) (notification.Webhook, error) {
 	w, err := scanWebhook(tx.QueryRow(ctx, `
 		select `+webhookColumns+`
 		from webhook w
@@ -205,7 +205,7 @@ func webhook(ctx context.Context, tx *sqldb.Tx, directory, id string) (notificat
 // once. ChangeWebhook returns notification.ErrNoWebhook, or the error of change.
 func (s Notifications) ChangeWebhook(ctx context.Context, directory, id string, change func(notification.Webhook) (notification.Webhook, event.Event, error)) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		before, err := webhook(ctx, tx, directory, id)
+		before, err := lockWebhook(ctx, tx, directory, id)
 		if err != nil {
 			return err
 		}
@@ -222,7 +222,7 @@ func (s Notifications) ChangeWebhook(ctx context.Context, directory, id string, 
 			oldUntil, w.Form, micros(w.Disabled), boolToInt(w.IsStopped), micros(w.FailingSince), w.Error); err != nil {
 			return err
 		}
-		if !before.IsEnabled() && w.IsEnabled() || isMended(before, w) {
+		if !before.IsEnabled() && w.IsEnabled() || hasNewURLOrSecret(before, w) {
 			if err := tx.Send(ctx, `
 				update webhook_delivery
 				set attempts = 0, first_try = 0, next_try = 0
@@ -237,8 +237,8 @@ func (s Notifications) ChangeWebhook(ctx context.Context, directory, id string, 
 	})
 }
 
-// isMended reports whether a webhook has another URL or another secret than before.
-func isMended(before, now notification.Webhook) bool {
+// hasNewURLOrSecret reports whether a webhook has another URL or another secret than before.
+func hasNewURLOrSecret(before, now notification.Webhook) bool {
 	return before.URL != now.URL || !bytes.Equal(before.Sealed, now.Sealed)
 }
 
@@ -246,7 +246,7 @@ func isMended(before, now notification.Webhook) bool {
 // notification.ErrNoWebhook if there is no such webhook.
 func (s Notifications) RemoveWebhook(ctx context.Context, directory, id string, e func(notification.Webhook) event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		w, err := webhook(ctx, tx, directory, id)
+		w, err := lockWebhook(ctx, tx, directory, id)
 		if err != nil {
 			return err
 		}
@@ -329,8 +329,8 @@ func findWebhook(ctx context.Context, tx *sqldb.Tx, directory, id string) (notif
 // AddDelivery stores a delivery that was sent at once. It does nothing if the webhook was removed.
 func (s Notifications) AddDelivery(ctx context.Context, d notification.WebhookDelivery) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		if _, err := webhook(ctx, tx, d.Webhook.Directory, d.Webhook.ID); err != nil {
-			return orGone(err)
+		if _, err := lockWebhook(ctx, tx, d.Webhook.Directory, d.Webhook.ID); err != nil {
+			return ignoreRemoved(err)
 		}
 		if err := insertDelivery(ctx, tx, d); err != nil {
 			return err
@@ -339,8 +339,8 @@ func (s Notifications) AddDelivery(ctx context.Context, d notification.WebhookDe
 	})
 }
 
-// orGone returns nil if the error says that the webhook was removed.
-func orGone(err error) error {
+// ignoreRemoved returns nil if the error says that the webhook was removed, and otherwise the error.
+func ignoreRemoved(err error) error {
 	if errors.Is(err, notification.ErrNoWebhook) {
 		return nil
 	}
@@ -372,7 +372,7 @@ func dropOldDeliveries(ctx context.Context, tx *sqldb.Tx, w notification.Webhook
 // notification.ErrNoWebhook, notification.ErrNoDelivery or notification.ErrWebhookOff.
 func (s Notifications) Repeat(ctx context.Context, directory, id, delivery string, now time.Time) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
-		w, err := webhook(ctx, tx, directory, id)
+		w, err := lockWebhook(ctx, tx, directory, id)
 		if err != nil {
 			return err
 		}
@@ -393,8 +393,8 @@ func (s Notifications) Repeat(ctx context.Context, directory, id, delivery strin
 	})
 }
 
-// deliveriesThatWait is the part of a query for the deliveries of all webhooks that wait.
-const deliveriesThatWait = `
+// waitingDeliveries is the part of a query for the deliveries of all webhooks that wait.
+const waitingDeliveries = `
 	from webhook w
 	join webhook_delivery d on d.directory = w.directory and d.application = w.application and d.webhook = w.id
 	join directory x on x.id = w.directory
@@ -410,7 +410,7 @@ func (s Notifications) DueDeliveries(ctx context.Context, now time.Time, limit i
 			err = row.Scan(&w.Directory, &w.ID)
 			return w, err
 		}, `
-			select w.directory, w.id`+deliveriesThatWait+` and d.next_try <= $1
+			select w.directory, w.id`+waitingDeliveries+` and d.next_try <= $1
 			group by w.directory, w.id, w.failing
 			order by case when w.failing = 0 then 0 else 1 end, min(d.next_try), w.directory, w.id
 			limit $2`, micros(now), limit)
@@ -420,7 +420,7 @@ func (s Notifications) DueDeliveries(ctx context.Context, now time.Time, limit i
 		if len(all) == 0 {
 			var at int64
 			err := tx.QueryRow(ctx, `
-				select coalesce(min(d.next_try), 0)`+deliveriesThatWait).Scan(&at)
+				select coalesce(min(d.next_try), 0)`+waitingDeliveries).Scan(&at)
 			next = fromMicros(at)
 			return err
 		}
@@ -460,11 +460,11 @@ func (s Notifications) Delivered(ctx context.Context, epoch int64, d notificatio
 			return err
 		}
 		w := d.Webhook
-		now, err := webhook(ctx, tx, w.Directory, w.ID)
+		now, err := lockWebhook(ctx, tx, w.Directory, w.ID)
 		if err != nil {
-			return orGone(err)
+			return ignoreRemoved(err)
 		}
-		if isMended(w, now) && d.State != notification.DeliverySent {
+		if hasNewURLOrSecret(w, now) && d.State != notification.DeliverySent {
 			return nil
 		}
 		did, err := changesRow(ctx, tx, `

@@ -21,7 +21,7 @@ const (
 	// reservedReaders is how many readers are reserved for the lane of fair.System.
 	reservedReaders = 1
 	// The sizes of the page caches.
-	writerCacheKiB = 16 << 10
+	writerCacheKiB = 8 << 10
 	readerCacheKiB = 2000
 	// writerLockWait is how long the writer tries to get the lock before it checks whether a caller
 	// still waits, and starts over. SQLite waits 1, 2 and 5 ms between its first tries, and longer

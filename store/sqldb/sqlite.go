@@ -186,7 +186,7 @@ func (s *sqliteDB) openConn(ctx context.Context, cache int, busy time.Duration, 
 	if err != nil {
 		return nil, err
 	}
-	conn.interruptible = readOnly
+	conn.interruptible, conn.busyWait = readOnly, busy
 	return conn, nil
 }
 

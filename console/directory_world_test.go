@@ -100,11 +100,11 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 	o.webhooks = &notification.Webhooks{Store: store.Notifications{DB: db}, Poster: outbox.Webhooks{Client: client}, Sealer: sealer, PublicURL: "https://rollcall.example", Now: now, NewID: newID}
 	o.jobs = &provision.Jobs{
 		Store: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Template: guideTemplate, Now: now, NewID: newID,
-		Sources: source.Opener(o.directories.OpenID), Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
+		Sources: source.Opener(o.directories.OpenByID), Attributes: source.UserAttributes{}, GroupAttributes: source.GroupAttributes{},
 	}
 	o.engine = &provision.Engine{
 		Store: store.Provisioning{DB: db}, Plans: store.Provisioning{DB: db}, Drifts: store.Provisioning{DB: db}, Discoveries: store.Provisioning{DB: db}, Sealer: sealer, Targets: targets, Leases: store.Leases{DB: db}, Now: now, NewID: newID, Log: slog.New(slog.DiscardHandler),
-		Sources: source.Opener(o.directories.OpenID), Attributes: source.UserAttributes{},
+		Sources: source.Opener(o.directories.OpenByID), Attributes: source.UserAttributes{},
 	}
 	c, err := console.New(console.Options{PublicURL: "https://rollcall.example", Now: now, Version: "test", Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Events: store.Events{DB: db}})
 	if err != nil {

@@ -111,7 +111,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request) error {
 	who := key.EventActor()
 	who.Address, who.UserAgent = web.RemoteIP(r), r.UserAgent()
 	c.r = r.WithContext(event.WithActor(r.Context(), who))
-	if c.Handle, err = h.Directories.OpenID(c.r.Context(), directory.ID(key.Directory)); err != nil {
+	if c.Handle, err = h.Directories.OpenByID(c.r.Context(), directory.ID(key.Directory)); err != nil {
 		return err
 	}
 	if version != "v1.0" && version != "beta" {

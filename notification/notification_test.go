@@ -68,7 +68,7 @@ func (w *world) directory(name string) *directory.Handle {
 	w.Helper()
 	d, err := w.directories.Create(w.Context(), name, "cli")
 	w.must(err)
-	h, err := w.directories.OpenID(w.Context(), d.ID)
+	h, err := w.directories.OpenByID(w.Context(), d.ID)
 	w.must(err)
 	return h
 }

@@ -436,8 +436,8 @@ func (p *pass) decideContested(ctx context.Context, w *work, o TargetObject, key
 
 // foundByOldValue decides about an account that a search found by a value. According to the job,
 // the account no longer has this value: its person may have been renamed between the search and
-// this decision. So the engine evaluates the searching person again at once. If the search finds
-// the account again, that person fails.
+// this decision. So the engine at once evaluates again the person that w is about. If the search
+// finds the account once more, that person fails.
 func (p *pass) foundByOldValue(ctx context.Context, w *work, o TargetObject, key MatchKey, owner string) (decision, error) {
 	before, err := p.otherObjects.awaited(ctx, w.known.ObjectID)
 	switch {

@@ -32,6 +32,7 @@ const groupKind = "group "
 // ofGroups returns the kind for the same requests about groups.
 func (q Request) ofGroups() Request { return groupKind + q }
 
+// plural returns the words for several requests of this kind.
 func (q Request) plural() string {
 	if of, groups := strings.CutPrefix(string(q), groupKind); groups {
 		return Request(of).plural() + " of groups"
@@ -94,11 +95,11 @@ type pacer struct {
 	goroutines goroutines
 
 	mu      sync.Mutex
-	gates   map[Request]*gate
+	gates   map[Request]*gate // the limits of each kind of request
 	waiting []*waiter
 	ready   []*waiter // prepared requests that wait for a running one to end, or for the end of a pause; they go first
 	alarm   time.Time // when the timer next checks whether a waiting request may begin; zero if no timer runs
-	closed  bool
+	closed  bool      // whether waiting and later requests give up
 
 	rate        float64       // the largest number of requests per second; 0 means that no limit is known
 	next        time.Time     // when the rate allows the next request to begin
@@ -258,8 +259,8 @@ func (c *pacer) waitFor(ctx context.Context, w *waiter) error {
 	waits := slices.Contains(c.waiting, w)
 	c.mu.Unlock()
 	if waits {
-		c.notifyMoved()
-		defer c.notifyMoved()
+		c.notifyWaitChange()
+		defer c.notifyWaitChange()
 	}
 	return c.waitUntilOpen(ctx, w)
 }
@@ -289,7 +290,7 @@ func (c *pacer) waitUntilOpen(ctx context.Context, w *waiter) error {
 	return nil
 }
 
-func (c *pacer) notifyMoved() {
+func (c *pacer) notifyWaitChange() {
 	if c.onWaitChange != nil {
 		c.onWaitChange()
 	}
@@ -622,6 +623,8 @@ type pacedTarget struct {
 	groups bool // whether the requests are about groups
 }
 
+// do waits until the pacer allows a request of this kind, and sends it. If the target throttles the
+// request and the pacer asks for another attempt, do sends it again.
 func (t pacedTarget) do(ctx context.Context, kind Request, send func() error) error {
 	r, beforeKind := requestOf(ctx), kind
 	if t.groups {

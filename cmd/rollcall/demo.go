@@ -36,6 +36,7 @@ var (
 	demoPeople []byte
 )
 
+// The names in the demo: its site, its directory, its application, and three people.
 const (
 	demoSite          = "acme"
 	demoDirectory     = "contoso"

@@ -51,6 +51,7 @@ func (c *command) makeMailer(cmd *cobra.Command, m mailFlags) (notification.Mail
 	return server, nil
 }
 
+// recipientJSON is a recipient of notifications in --json output.
 type recipientJSON struct {
 	ID          string   `json:"id"`
 	Address     string   `json:"address"`

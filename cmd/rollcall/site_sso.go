@@ -52,6 +52,7 @@ type samlKeyJSON struct {
 	Made   string          `json:"made"`
 }
 
+// certificateJSON is a certificate of the identity provider in --json output.
 type certificateJSON struct {
 	SHA256 string `json:"sha256"`
 	Ends   string `json:"ends"`

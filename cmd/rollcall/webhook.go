@@ -11,6 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/notification"
 )
 
+// webhookJSON is a webhook in --json output.
 type webhookJSON struct {
 	Secret      string   `json:"secret,omitempty"` // empty unless the command has just made it
 	ID          string   `json:"id"`
@@ -55,6 +56,7 @@ func (c *command) newWebhookJSON(w notification.Webhook, applications map[string
 	return out
 }
 
+// deliveryJSON is one delivery of a webhook in --json output.
 type deliveryJSON struct {
 	ID       string `json:"id"`
 	Event    string `json:"event"`

@@ -155,10 +155,12 @@ func (s *ssoPage) fillProtocols(v *siteVisit, c signin.Connection) {
 func (s ssoPage) ProtocolValue() string { return string(s.Protocol) }
 
 func (p *Pages) showSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
-	return p.viewSSO(w, r, v, http.StatusOK, func(*ssoPage) {})
+	return p.renderSSO(w, r, v, http.StatusOK, func(*ssoPage) {})
 }
 
-func (p *Pages) viewSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, change func(*ssoPage)) error {
+// renderSSO shows the page. It fills in the data from the stored settings and then calls change,
+// which can replace parts of the data.
+func (p *Pages) renderSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, status int, change func(*ssoPage)) error {
 	c, err := p.SSO.Connection(r.Context(), v.Site)
 	if err != nil {
 		return err
@@ -427,7 +429,7 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 	if hours := strings.TrimSpace(form.Get("hours")); hours != "" {
 		n, err := strconv.ParseFloat(hours, 64)
 		if err != nil || n <= 0 || n > signin.MaxSessionLength.Hours() {
-			return p.viewSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) {
+			return p.renderSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) {
 				s.Error = &console.FieldError{For: "hours", Text: "Write hours from 0.1 to 720, such as 12. Nothing was saved."}
 			})
 		}
@@ -453,7 +455,7 @@ func (p *Pages) saveSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) er
 		return nil
 	})
 	if wrong := console.InputError(err, ssoInputs); wrong != nil {
-		return p.viewSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) { s.Error = wrong })
+		return p.renderSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) { s.Error = wrong })
 	}
 	if err != nil {
 		return err
@@ -477,7 +479,7 @@ func (p *Pages) saveOpenID(w http.ResponseWriter, r *http.Request, v *siteVisit)
 		return nil
 	})
 	if wrong := console.InputError(err, console.InputIDs{"issuer": "issuer", "clientID": "clientID", "clientSecret": "clientSecret", "mode": "issuer"}); wrong != nil {
-		return p.viewSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) {
+		return p.renderSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) {
 			s.OpenID.Issuer, s.OpenID.ClientID, s.OpenID.Error = form.Get("issuer"), form.Get("clientID"), wrong
 		})
 	}
@@ -526,7 +528,7 @@ func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 		}
 	}
 	if wrong != nil {
-		return p.viewSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) {
+		return p.renderSSO(w, r, v, http.StatusUnprocessableEntity, func(s *ssoPage) {
 			s.ImportError, s.PastedMetadata, s.ProviderMetadataURL = wrong, r.PostForm.Get("metadata"), r.PostForm.Get("url")
 		})
 	}
@@ -585,6 +587,7 @@ func (p *Pages) readMetadata(r *http.Request) (text []byte, address string, wron
 	return text, address, nil, nil
 }
 
+// changeText describes a changed value in a sentence.
 func changeText(c event.Change) string {
 	value := func(raw []byte) string {
 		text := strings.Trim(string(raw), `"`)
@@ -638,6 +641,8 @@ func (p *Pages) removeCertificate(w http.ResponseWriter, r *http.Request, v *sit
 	return p.Console.Redirect(w, r, v.ssoURL(signin.SAML), console.DoneNotice("The certificate is no longer trusted."))
 }
 
+// linkTested links the administrator's account to the identity with which the administrator has
+// tested the connection.
 func (p *Pages) linkTested(w http.ResponseWriter, r *http.Request, v *siteVisit) error {
 	if err := r.ParseForm(); err != nil {
 		return console.UnreadableForm(err)

@@ -108,7 +108,7 @@ func (s *server) showFrontPage(w http.ResponseWriter, r *http.Request) {
 
 // openTenant opens the directory that the path names. ok is false if the directory does not exist.
 func (s *server) openTenant(r *http.Request) (h *directory.Handle, ok bool, err error) {
-	h, err = s.directories.OpenID(r.Context(), directory.ID(r.PathValue("tenant")))
+	h, err = s.directories.OpenByID(r.Context(), directory.ID(r.PathValue("tenant")))
 	if errors.Is(err, refusal.NotFound) {
 		return nil, false, nil
 	}

@@ -25,9 +25,14 @@ const digestBytes = 8
 // RFC 7644 §3.14: the tag is weak, because the body also depends on the attributes that the request
 // names.
 func ETag(version int64, groups []Membership) string {
+	return ETagWith(version, GroupsDigest(groups))
+}
+
+// ETagWith is ETag for a user whose groups have this digest.
+func ETagWith(version int64, digest string) string {
 	text := strconv.FormatInt(version, 10)
-	if len(groups) > 0 {
-		text += "." + groupsDigest(groups)
+	if digest != "" {
+		text += "." + digest
 	}
 	return `W/"` + text + `"`
 }
@@ -39,9 +44,12 @@ func DocumentPart(opaque string) string {
 	return part
 }
 
-// groupsDigest returns a hash of a user's groups, for the version of a user who is shown with
-// groups.
-func groupsDigest(groups []Membership) string {
+// GroupsDigest returns a hash of a user's groups, for the version of a user who is shown with
+// groups. It returns "" if there are none.
+func GroupsDigest(groups []Membership) string {
+	if len(groups) == 0 {
+		return ""
+	}
 	text := []byte("[")
 	for i, g := range groups {
 		if i > 0 {

@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/rollcall-scim/rollcall/roster"
 	"github.com/rollcall-scim/rollcall/scim"
@@ -19,6 +20,9 @@ type view struct {
 	projectionGiven bool // whether the query has attributes or excludedAttributes
 	showsMembers    bool // whether the answer shows the members of a group, which are streamed
 	showsGroups     bool // whether the answer shows a user's groups, or a version that depends on them
+
+	// lastGroups has the groups that were shown last. Most users on a page have the same groups.
+	lastGroups *shownGroups
 
 	// versionWithoutGroups is true if the projection leaves a user's groups out, so that the
 	// version must not depend on them.
@@ -51,6 +55,7 @@ func (x *exchange) viewOf(rt *scim.ResourceType, q query) (view, error) {
 	case roster.Group:
 		v.showsMembers = show.Wants("members")
 	case roster.User:
+		v.lastGroups = new(shownGroups)
 		// A client that requests meta.version compares versions, so the version must depend on the
 		// groups.
 		named := len(q.attributes) > 0 && show.Wants("meta.version")
@@ -72,8 +77,9 @@ func (v view) answerWithResource(status int, doc roster.Document) (answer, error
 // answerWithGroups is like answerWithResource, for callers that have already read the groups of the
 // user.
 func (v view) answerWithGroups(status int, doc roster.Document, groups []roster.Membership) (answer, error) {
-	a := answer{status: status, location: v.exchange.locationOf(v.resourceType, doc.ID), etag: roster.ETag(doc.Version, groups)}
-	text, err := v.appendParts(nil, doc, groups, a.location, a.etag)
+	shown := v.showGroups(groups)
+	a := answer{status: status, location: v.exchange.locationOf(v.resourceType, doc.ID), etag: roster.ETagWith(doc.Version, shown.digest)}
+	text, err := v.appendParts(nil, doc, scim.UnstoredParts{Groups: shown.json, Version: shown.version(a.etag), Location: a.location})
 	if err != nil {
 		return answer{}, err
 	}
@@ -89,25 +95,50 @@ func (v view) answerWithGroups(status int, doc roster.Document, groups []roster.
 // a group. groups has the groups of a user. If the query names no attributes, all stored attributes
 // are shown.
 func (v view) appendResource(out []byte, doc roster.Document, groups []roster.Membership) ([]byte, error) {
-	etag := ""
-	if len(groups) > 0 {
-		etag = roster.ETag(doc.Version, groups)
+	shown := v.showGroups(groups)
+	add := scim.UnstoredParts{Groups: shown.json, Location: v.exchange.locationOf(v.resourceType, doc.ID)}
+	if shown.digest != "" {
+		add.Version = roster.ETagWith(doc.Version, shown.digest)
 	}
-	return v.appendParts(out, doc, groups, v.exchange.locationOf(v.resourceType, doc.ID), etag)
+	return v.appendParts(out, doc, add)
 }
 
-// appendParts is appendResource for callers that know the location and the version. The version is
-// used only if there are groups, because the document has its own.
-func (v view) appendParts(out []byte, doc roster.Document, groups []roster.Membership, location, etag string) ([]byte, error) {
-	add := scim.UnstoredParts{Location: location}
-	if len(groups) > 0 {
-		add.Groups, add.Version = v.groupsJSON(groups), etag
-	}
+func (v view) appendParts(out []byte, doc roster.Document, add scim.UnstoredParts) ([]byte, error) {
 	out, err := v.projection.AppendRendered(out, v.resourceType, doc.JSON, add)
 	if err != nil {
 		return nil, fmt.Errorf("read stored %s %s: %w", v.resourceType.Name, doc.ID, err)
 	}
 	return out, nil
+}
+
+// shownGroups is how an answer shows the groups of a user. It is zero for a user without groups.
+type shownGroups struct {
+	list   []roster.Membership
+	json   []byte // the value of the attribute "groups"
+	digest string // the part of the version that tells of the groups
+}
+
+// version returns the version that replaces the one in the document, or "" to keep that.
+func (s shownGroups) version(etag string) string {
+	if s.digest == "" {
+		return ""
+	}
+	return etag
+}
+
+// showGroups returns how the view shows the groups of a user.
+func (v view) showGroups(list []roster.Membership) shownGroups {
+	switch {
+	case len(list) == 0:
+		return shownGroups{}
+	case v.lastGroups != nil && slices.Equal(v.lastGroups.list, list):
+		return *v.lastGroups
+	}
+	shown := shownGroups{list, v.groupsJSON(list), roster.GroupsDigest(list)}
+	if v.lastGroups != nil {
+		*v.lastGroups = shown
+	}
+	return shown
 }
 
 // memberships returns the groups of each user by the user's id, or nil if this view does not show

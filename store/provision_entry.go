@@ -16,6 +16,7 @@ import (
 // Values of people are never replaced, except the object id, which is a column. An entry of an
 // earlier version has no marks and is read as it is.
 
+// The parts of marks.
 const (
 	phraseMark  = "\x01"
 	columnMark  = "\x02"

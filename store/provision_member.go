@@ -337,6 +337,7 @@ func (s Provisioning) MembershipsOf(ctx context.Context, k provision.Key, member
 	return all, err
 }
 
+// scanRemembered reads a row of the query of MembershipsOf.
 func scanRemembered(row scanner) (m provision.RememberedMembership, err error) {
 	err = row.Scan(&m.Group, &m.Sent, &m.Open, &m.Verdict, &m.Refused)
 	return m, err

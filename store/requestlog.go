@@ -169,6 +169,7 @@ func (s RequestLogs) Requests(ctx context.Context, id site.ID, only requestlog.F
 	return rows, err
 }
 
+// scanRequest reads a row of the request log.
 func scanRequest(row scanner) (r requestlog.Request, err error) {
 	var at, duration int64
 	var fixes, ignored string

@@ -36,8 +36,8 @@ const (
 // scanDocument reads the documentColumns of a row.
 func scanDocument(row scanner) (roster.Document, error) { return newDocumentScan()(row) }
 
-// newDocumentScan returns a function that does the same as scanDocument, for a query with many rows.
-// It uses the same variables for each row, which saves several allocations per row.
+// newDocumentScan returns a function that does the same as scanDocument, for a query with many
+// rows. It uses the same variables for each row, which saves several allocations per row.
 func newDocumentScan() func(row scanner) (roster.Document, error) {
 	var d roster.Document
 	var created, modified int64
@@ -249,7 +249,8 @@ func (s Rosters) EndSession(ctx context.Context, id site.ID, session secret.Hash
 	})
 }
 
-// HasOneWriter reports whether the database is SQLite, whose write transactions wait for each other.
+// HasOneWriter reports whether the database is SQLite, whose write transactions wait for each
+// other.
 func (s Rosters) HasOneWriter() bool { return s.DB.Kind() == sqldb.SQLite }
 
 // Update runs fn in one write transaction. If the transaction overlapped another one, Update runs
@@ -437,8 +438,8 @@ func orNull(text string) any {
 	return text
 }
 
-// Put writes a changed resource. It returns roster.ErrChangedMeanwhile if the stored resource is not
-// the old one any more.
+// Put writes a changed resource. It returns roster.ErrChangedMeanwhile if the stored resource is
+// not the old one any more.
 func (t rosterTx) Put(ctx context.Context, old, next roster.Record) error {
 	query := `
 		update resource
@@ -544,8 +545,8 @@ func freeUniqueValues(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim.T
 	return err
 }
 
-// putUniqueValues updates the resource's rows in the table of unique values, where they differ. It frees
-// the old values before it takes new ones.
+// putUniqueValues updates the resource's rows in the table of unique values, where they differ. It
+// frees the old values before it takes new ones.
 func (t rosterTx) putUniqueValues(ctx context.Context, old, next roster.Record) error {
 	of := func(v roster.Value) roster.Value { return roster.Value{Path: v.Path, Folded: v.Folded} }
 	for _, v := range valuesMissingFrom(old.Unique, next.Unique, of) {
@@ -564,7 +565,8 @@ func (t rosterTx) putUniqueValues(ctx context.Context, old, next roster.Record) 
 	return nil
 }
 
-// valuesMissingFrom returns each of the values whose key is not the key of any value in from.
+// valuesMissingFrom returns those of the values whose key is different from the keys of all values
+// in from.
 func valuesMissingFrom(values, from []roster.Value, key func(roster.Value) roster.Value) (list []roster.Value) {
 	if len(from) == 0 {
 		return values
@@ -581,6 +583,7 @@ func valuesMissingFrom(values, from []roster.Value, key func(roster.Value) roste
 	return list
 }
 
+// takeUnique stores that the resource has a value that no other resource may have.
 func (t rosterTx) takeUnique(ctx context.Context, r roster.Record, v roster.Value) error {
 	if err := t.tx.Send(ctx, `
 		insert into resource_unique (site, kind, path, value, resource, element)

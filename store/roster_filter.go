@@ -249,6 +249,7 @@ func (n filterCompiler) prefilterCompare(c scim.Compare) prefilter {
 	return noPrefilter
 }
 
+// The paths of attributes that have rows in other tables.
 var (
 	emailsPath  = scim.AttrPath{Name: "emails", Sub: "value"}
 	membersPath = scim.AttrPath{Name: "members", Sub: "value"}

@@ -21,7 +21,7 @@ const (
 	// reservedReaders is how many readers are reserved for the lane of fair.System.
 	reservedReaders = 1
 	// The sizes of the page caches of the writer and of each reader.
-	writerCacheKiB = 16 << 10
+	writerCacheKiB = 8 << 10
 	readerCacheKiB = 2000
 	// writerLockWait is how long SQLite waits for the write lock while another process holds it.
 	// Then the writer checks whether a caller still waits, and tries again. SQLite waits 1, 2 and 5
@@ -189,7 +189,7 @@ func (s *sqliteDB) openConn(ctx context.Context, cache int, busy time.Duration, 
 	if err != nil {
 		return nil, err
 	}
-	conn.interruptible = readOnly
+	conn.interruptible, conn.busyWait = readOnly, busy
 	return conn, nil
 }
 

@@ -10,6 +10,7 @@ import (
 	"math"
 	"reflect"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -37,6 +38,8 @@ type sqliteConn struct {
 	// isStepping says whether SQLite runs a statement. It stays true when SQLite panics; the
 	// connection must not be used after that.
 	isStepping bool
+
+	busyWait time.Duration // how long a statement waits for the lock of another process; see waitForLock
 
 	args     []driver.Value // the arguments of the statement that is being started
 	texts    uintptr        // memory of SQLite that holds the text of these arguments
@@ -72,19 +75,18 @@ type sqliteError struct {
 
 func (e *sqliteError) Error() string { return e.text }
 
-// hasCode reports whether err is an error of SQLite with one of the result codes. An extended code
-// matches its primary code too.
+// hasCode reports whether err contains an error of SQLite with one of the result codes. An extended
+// code matches its primary code too.
 func hasCode(err error, codes ...int32) bool {
-	e, ok := errors.AsType[*sqliteError](err)
-	if !ok {
+	switch e := err.(type) { //nolint:errorlint // this function walks the tree of errors itself, because errors.As finds only the first error of SQLite
+	case nil:
 		return false
+	case *sqliteError:
+		return slices.ContainsFunc(codes, func(code int32) bool { return e.code == code || e.code&0xff == code })
+	case interface{ Unwrap() []error }:
+		return slices.ContainsFunc(e.Unwrap(), func(err error) bool { return hasCode(err, codes...) })
 	}
-	for _, code := range codes {
-		if e.code == code || e.code&0xff == code {
-			return true
-		}
-	}
-	return false
+	return hasCode(errors.Unwrap(err), codes...)
 }
 
 // openSQLiteConn opens a connection and runs the pragmas. path is the absolute path of the file, or a
@@ -212,6 +214,22 @@ func (c *sqliteConn) stopWithContext() {
 	c.stoppable = true
 	stoppable.Store(c.handle, c)
 	sqlite3.Xsqlite3_progress_handler(c.tls, c.handle, stopInterval, functionPointer(isStopped), c.handle)
+	sqlite3.Xsqlite3_busy_handler(c.tls, c.handle, functionPointer(waitForLock), c.handle)
+}
+
+// lockRetryInterval is how long a statement waits before it tries again to get a lock.
+const lockRetryInterval = 2 * time.Millisecond
+
+// waitForLock is SQLite's busy handler of the connections in stoppable. SQLite calls it while another
+// process holds a lock, with the number of earlier calls. It returns 0 to give up: after busyWait, or
+// when the context of the query has ended.
+func waitForLock(tls *libc.TLS, handle uintptr, tries int32) int32 {
+	c, ok := stoppable.Load(handle)
+	if !ok || isStopped(tls, handle) != 0 || time.Duration(tries)*lockRetryInterval >= c.(*sqliteConn).busyWait {
+		return 0
+	}
+	time.Sleep(lockRetryInterval)
+	return 1
 }
 
 // isStopped returns 1 if the context of the connection's query has ended.
@@ -593,7 +611,7 @@ func (r *sqliteRows) step() {
 	case sqlite3.SQLITE_DONE:
 	default:
 		r.err = r.conn.errorOf(code)
-		if code == sqlite3.SQLITE_INTERRUPT && r.ctx != nil && r.ctx.Err() != nil {
+		if (code == sqlite3.SQLITE_INTERRUPT || code&0xff == sqlite3.SQLITE_BUSY) && r.ctx != nil && r.ctx.Err() != nil {
 			r.err = r.ctx.Err()
 		}
 	}

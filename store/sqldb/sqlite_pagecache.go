@@ -54,6 +54,9 @@ const (
 	firstSlots   = 4  // the number of slots in the first block; temporary tables have caches too, and most need few pages
 	mostSlots    = 64 // the largest number of slots in one block
 	pointerBytes = unsafe.Sizeof(uintptr(0))
+	// overrunBytes is the room behind the last page of a block. SQLite may read some bytes behind a
+	// page, and relies on memory being there.
+	overrunBytes = 256
 	// argumentBytes is the size of one argument of a C function with a variable number of
 	// arguments, on every processor. The address of the argument must be a multiple of that size.
 	argumentBytes = 8
@@ -227,7 +230,7 @@ func (c *pageCache) drop(slot uintptr) {
 
 // addBlock allocates more slots. If there is no memory, it does nothing.
 func (c *pageCache) addBlock(tls *libc.TLS) {
-	block := libc.Xmalloc(tls, libc.Tsize_t(roundUp(pointerBytes)+uintptr(c.nextSlots)*c.slotBytes))
+	block := libc.Xmalloc(tls, libc.Tsize_t(roundUp(pointerBytes)+uintptr(c.nextSlots)*c.slotBytes+overrunBytes))
 	if block == 0 {
 		return
 	}

@@ -307,7 +307,7 @@ func (n filterCompiler) prefilterByMemberName(name string) prefilter {
 	}.markSelective()
 }
 
-// prefilterText returns the prefilter for a comparison of a column with a text.
+// prefilterText returns the prefilter for a comparison of a column with a string.
 func prefilterText(c column, op scim.Op, text string) prefilter {
 	if text == "" {
 		return noPrefilter // no stored value is empty, so the filter's evaluator must decide about an empty string
@@ -339,7 +339,7 @@ func prefilterText(c column, op scim.Op, text string) prefilter {
 // as the evaluator does.
 var orderOperators = map[scim.Op]string{scim.Gt: ">", scim.Ge: ">=", scim.Lt: "<", scim.Le: "<="}
 
-// prefilterOrder returns the prefilter for a comparison of a column with a text by one of the
+// prefilterOrder returns the prefilter for a comparison of a column with a string by one of the
 // orderOperators.
 func prefilterOrder(c column, op scim.Op, text string) prefilter {
 	sign, known := orderOperators[op]

@@ -34,6 +34,7 @@ func (s Provisioning) change(ctx context.Context, k provision.Key, fn func(tx *s
 	return nil
 }
 
+// jobColumns are the columns of a job that scanJob reads.
 const jobColumns = `directory, app, mode, tenant_url, secret, status, scope, schema_document,
 	version, revision, credentials, restarts, target_no, created, modified, searches, rehire, swaps, asked_why, groups, confirmed, nested, second_approval`
 
@@ -69,6 +70,7 @@ func (s Provisioning) ListJobs(ctx context.Context, d provision.SourceID) (jobs 
 	return jobs, err
 }
 
+// scanJob reads the jobColumns of a row.
 func scanJob(row scanner) (provision.Job, error) {
 	var j provision.Job
 	var secret, document, searches, groups string

@@ -468,8 +468,10 @@ func (s Provisioning) GoneAccounts(ctx context.Context, k provision.Key, id, pre
 	return page, err
 }
 
+// discoveredColumns are the columns of an account found by a discovery that scanDiscovered reads.
 const discoveredColumns = "class, change, object_id, ambiguous, near, found, was"
 
+// scanDiscovered reads the discoveredColumns of a row.
 func scanDiscovered(row scanner) (a provision.DiscoveredAccount, err error) {
 	var document, was string
 	if err := row.Scan(&a.Class, &a.Change, &a.ObjectID, &a.Ambiguous, &a.NearCount, &document, &was); err != nil {

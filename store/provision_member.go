@@ -634,6 +634,7 @@ func (s Provisioning) RememberMembers(ctx context.Context, f provision.Fence, gr
 	return s.updateUnderFence(ctx, f, func(t jobTx) error { return t.rememberMembers(ctx, group, members) })
 }
 
+// rememberMembers does what RememberMembers does, in the caller's transaction.
 func (t jobTx) rememberMembers(ctx context.Context, group string, members []string) error {
 	return inBatches(members, func(batch []string) error {
 		return t.exec(ctx, `

@@ -98,6 +98,7 @@ func appendRequests(ctx context.Context, tx *sqldb.Tx, rows []requestlog.Request
 	return nil
 }
 
+// These statements insert one row, and the largest number of rows that one statement inserts.
 var (
 	insertRequest      = insertRequests(1)
 	insertManyRequests = insertRequests(maxRequestsPerInsert)

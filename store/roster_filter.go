@@ -55,6 +55,8 @@ func (n prefilter) numberPlaceholders(before int) prefilter {
 	return n
 }
 
+// numberPlaceholders replaces each ? in the SQL with a numbered placeholder. The first one gets the
+// number before+1.
 func numberPlaceholders(sql string, before int) string {
 	var b strings.Builder
 	for i := 0; i < len(sql); i++ {
@@ -96,6 +98,8 @@ func (n filterCompiler) prefilterNode(node scim.Node, not bool) prefilter {
 	return noPrefilter
 }
 
+// prefilterPair compiles two filters joined with "and" or "or". If not is true, both are negated
+// first.
 func (n filterCompiler) prefilterPair(left, right scim.Node, not, and bool) prefilter {
 	a, b := n.prefilterNode(left, not), n.prefilterNode(right, not)
 	if and {

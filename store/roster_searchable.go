@@ -141,6 +141,7 @@ type valueIndex struct {
 	indexedCount int          // how many resources the index contains
 }
 
+// valueIndexes returns the progress of indexing of each declared attribute of a site.
 func valueIndexes(ctx context.Context, tx *sqldb.Tx, id site.ID) ([]valueIndex, error) {
 	return collect(ctx, tx, func(row scanner) (v valueIndex, err error) {
 		err = row.Scan(&v.id, &v.kind, &v.complete, &v.lastPlace.Position, &v.lastPlace.ID, &v.indexedCount)

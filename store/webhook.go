@@ -17,12 +17,15 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
+// webhookColumns are the columns of a webhook that scanWebhook reads. The last is the number of
+// deliveries that wait.
 const webhookColumns = `w.directory, w.application, w.id, w.url, w.description, w.topics, w.added_by, w.added, w.secret, w.old_secret, w.old_until, w.form,
 	w.disabled, w.stopped, w.last_sent, w.failing, w.error,
 	(select count(*)
 	from webhook_delivery d
 	where d.directory = w.directory and d.application = w.application and d.webhook = w.id and d.state = 'waiting')`
 
+// scanWebhook reads the webhookColumns of a row.
 func scanWebhook(row scanner) (w notification.Webhook, err error) {
 	var topics, sealed, old string
 	var added, oldUntil, disabled, stopped, sent, failing int64
@@ -77,6 +80,7 @@ func oldSecretWords(all []notification.OldSecret) (words string, until int64) {
 	return strings.Join(parts, " "), until
 }
 
+// webhooksOf returns the webhooks of a directory, in the order in which they were added.
 func webhooksOf(ctx context.Context, tx *sqldb.Tx, directory string) ([]notification.Webhook, error) {
 	return collect(ctx, tx, scanWebhook, `
 		select `+webhookColumns+`
@@ -110,6 +114,7 @@ func queueWebhooks(ctx context.Context, tx *sqldb.Tx, e event.Event, about, id s
 	return wakeLease(ctx, tx, notification.WebhookLeaseKind, notification.LeaseKey)
 }
 
+// insertDelivery stores a delivery.
 func insertDelivery(ctx context.Context, tx *sqldb.Tx, d notification.WebhookDelivery) error {
 	w := d.Webhook
 	return tx.Send(ctx, `
@@ -142,7 +147,7 @@ func (s Notifications) AllWebhooks(ctx context.Context) (all []notification.Webh
 	return all, err
 }
 
-// AddWebhook stores a webhook and appends the event. It returns notification.ErrManyWebhooks,
+// AddWebhook stores a webhook and appends the event. It returns notification.ErrTooManyWebhooks,
 // notification.ErrFormUsed or refusal.NotFound.
 func (s Notifications) AddWebhook(ctx context.Context, w notification.Webhook, limit int, e event.Event) error {
 	return s.DB.Update(ctx, func(tx *sqldb.Tx) error {
@@ -165,7 +170,7 @@ func (s Notifications) AddWebhook(ctx context.Context, w notification.Webhook, l
 			}
 		}
 		if len(all) >= limit {
-			return notification.ErrManyWebhooks
+			return notification.ErrTooManyWebhooks
 		}
 		if err := tx.Send(ctx, `
 			insert into webhook (directory, application, id, url, description, topics, added_by, added, secret, old_secret, old_until, form, disabled, stopped, last_sent, failing, error)
@@ -177,6 +182,7 @@ func (s Notifications) AddWebhook(ctx context.Context, w notification.Webhook, l
 	})
 }
 
+// topicWords returns the stored form of topics: their names, separated by spaces.
 func topicWords(topics []notification.Topic) string {
 	words := make([]string, len(topics))
 	for i, t := range topics {
@@ -271,8 +277,10 @@ func (s Notifications) ReplaceWebhookSecrets(ctx context.Context, old notificati
 	})
 }
 
+// deliveryColumns are the columns of a delivery that scanDelivery reads.
 const deliveryColumns = `d.id, d.event, d.about, coalesce(a.name, ''), d.text, d.details, d.time, d.state, d.attempts, d.first_try, d.last_try, d.next_try, d.status, d.answer, d.took`
 
+// scanDelivery reads the deliveryColumns of a row.
 func scanDelivery(row scanner) (d notification.WebhookDelivery, err error) {
 	var at, first, last, next int64
 	err = row.Scan(&d.ID, &d.Event, &d.ApplicationID, &d.Application, &d.Text, &d.Details, &at, &d.State, &d.Attempts, &first, &last, &next, &d.Status, &d.Answer, &d.TookMillis)
@@ -309,6 +317,7 @@ func (s Notifications) Deliveries(ctx context.Context, directory, id, before str
 	return page, err
 }
 
+// findWebhook returns a webhook of a directory, or notification.ErrNoWebhook.
 func findWebhook(ctx context.Context, tx *sqldb.Tx, directory, id string) (notification.Webhook, error) {
 	w, err := scanWebhook(tx.QueryRow(ctx, `
 		select `+webhookColumns+`

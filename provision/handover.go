@@ -304,7 +304,11 @@ func (p *pass) breakCircle(w *work, key MatchKey, h holder, awaits *Awaited, cir
 	why := p.noTemporary(w, key)
 	if why == "" && slices.Min(circle) != w.known.ObjectID {
 		if w.started.Sub(awaits.Since) < asideTime {
-			return later{until: w.started.Add(awaitTime), awaits: awaits, also: []string{slices.Min(circle)}}
+			d := later{until: w.started.Add(awaitTime), awaits: awaits}
+			if awaits.Fresh { // otherwise that person and this one could wake each other endlessly
+				d.also = []string{slices.Min(circle)}
+			}
+			return d
 		}
 		why = "Another person of the circle could not be given a temporary value."
 	}

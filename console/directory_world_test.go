@@ -92,7 +92,7 @@ func newOfficeOn(t *testing.T, db *store.DB) *office {
 		sites:       &site.Sites{Store: store.Sites{DB: db}, Now: now, NewID: newID},
 		rosters:     &roster.Rosters{Store: store.Rosters{DB: db}, Now: now, NewID: newID},
 	}
-	mailer, err := outbox.New(outbox.Options{URL: "smtp://" + o.box.Addr + "?tls=none", From: "rollcall@contoso.example"})
+	mailer, err := outbox.NewSMTP(outbox.SMTPOptions{URL: "smtp://" + o.box.Addr + "?tls=none", From: "rollcall@contoso.example"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -250,7 +250,8 @@ func (o *office) cycle(h *directory.Handle, a directory.Application) provision.C
 	return report
 }
 
-// press sends the form of the button whose text begins so, with the button's own name, value and address, as a browser does.
+// press sends the form of the button whose text begins so, with the button's own name, value and
+// address, as a browser does.
 func (s *shown) press(button string, change url.Values) *shown {
 	s.b.t.Helper()
 	form, pressed := s.button(button)

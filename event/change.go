@@ -8,19 +8,19 @@ import (
 	"github.com/rollcall-scim/rollcall/internal/phrase"
 )
 
-// Change is one attribute or setting whose value changed. All changes of an event are in its data,
-// as the list "changes":
+// Change describes one attribute or setting whose value changed. The data of an event contains all
+// its changes, as the list "changes":
 //
 //	{"changes": [{"name": "userName", "before": "kim@a.example", "after": "kim@b.example"}]}
 //
-// No other part of the data has values of a person, so code that erases a person's values only has
-// to empty this list.
+// No other part of the data has values of a person. So to erase a person's values, it is enough to
+// remove the values in this list.
 type Change struct {
 	Name   string          `json:"name"`
 	Before json.RawMessage `json:"before,omitempty"` // the old value; absent if there was none
 	After  json.RawMessage `json:"after,omitempty"`  // the new value; absent if there is none
-	Secret bool            `json:"secret,omitempty"` // whether the value is a secret, not stored
-	Cut    bool            `json:"cut,omitempty"`    // whether a too long value was left out or cut
+	Secret bool            `json:"secret,omitempty"` // whether the value is a secret; Before and After are then absent
+	Cut    bool            `json:"cut,omitempty"`    // whether a value was cut or left out because it is too long
 	Erased bool            `json:"erased,omitempty"` // whether the values were erased later
 }
 
@@ -36,7 +36,7 @@ func Changed(name string, before, after any) Change {
 	return c
 }
 
-// SecretChanged returns the change of a secret, without its values.
+// SecretChanged returns the change of a value that is secret, without the value.
 func SecretChanged(name string) Change { return Change{Name: name, Secret: true} }
 
 // recordValue returns a value as JSON. If the JSON is too long, recordValue returns the beginning
@@ -120,6 +120,7 @@ func (c Change) appendJSON(out []byte) ([]byte, error) {
 	return append(out, '}'), nil
 }
 
+// marshal returns v as JSON in which <, > and & are not escaped.
 func marshal(v any) ([]byte, error) { return appendJSON(nil, v) }
 
 // appendJSON appends a value as JSON, and does not escape characters of HTML. Most values are simple

@@ -9,13 +9,14 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// The version of a resource counts the changes of its stored document. A user's document does not
-// contain the user's groups. They are read from the member rows when the user is shown, so a change
-// of members writes no users. For a user shown with groups, a digest of the groups follows the
-// version. The digest changes with each membership and each displayName of a group.
+// The version of a resource is the number of changes of its stored document. A user's document does
+// not contain the user's groups: they are read from the member rows when the user is shown, so that
+// a change of members need not write the users. If a user is shown with groups, a digest of the
+// groups follows the version. The digest changes with each membership and each displayName of a
+// group.
 
-// digestBytes is how many bytes of a digest are sent. A collision matters only between two
-// successive lists of groups of the same user.
+// digestBytes is the length of a digest, in bytes. It may be short, because a collision matters
+// only between two successive lists of groups of the same user.
 const digestBytes = 8
 
 // ETag returns the version of a resource shown with these groups, as in meta.version and the ETag
@@ -36,7 +37,8 @@ func ETagWith(version int64, digest string) string {
 	return `W/"` + text + `"`
 }
 
-// DocumentPart returns the document's part of an opaque version: "7" of "7.90c1f2d4a8e63b57".
+// DocumentPart returns the version of the document without the digest of groups: "7" for
+// "7.90c1f2d4a8e63b57".
 func DocumentPart(opaque string) string {
 	part, _, _ := strings.Cut(opaque, ".")
 	return part

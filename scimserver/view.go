@@ -11,7 +11,7 @@ import (
 	"github.com/rollcall-scim/rollcall/scim"
 )
 
-// view says how an answer shows the resources of one type: which attributes it includes.
+// view says which attributes of resources of one type an answer includes.
 type view struct {
 	exchange     *exchange
 	resourceType *scim.ResourceType
@@ -32,8 +32,8 @@ type view struct {
 // kind returns the name of the resource type that the view shows, such as "User".
 func (v view) kind() scim.TypeName { return v.resourceType.ID }
 
-// viewFromQuery returns the view that the query string of a request about one resource asks for. It
-// must be called before any change, so that a request with an error in its query changes nothing.
+// viewFromQuery returns the view for a request about one resource, from its query string. It must
+// be called before any change, so that a request with an error in its query changes nothing.
 func (x *exchange) viewFromQuery() (view, error) {
 	q, err := parseQuery(x.place.query)
 	if err != nil {
@@ -43,7 +43,8 @@ func (x *exchange) viewFromQuery() (view, error) {
 	return x.viewOf(x.resourceType, q)
 }
 
-// viewOf returns the view of one resource type that a query asks for.
+// viewOf returns the view of resources of one type for a query with the parameters attributes and
+// excludedAttributes.
 func (x *exchange) viewOf(rt *scim.ResourceType, q query) (view, error) {
 	show, err := scim.ParseProjection(rt, q.attributes, q.excludedAttributes)
 	if err != nil {
@@ -73,7 +74,8 @@ func (v view) answerWithResource(status int, doc roster.Document) (answer, error
 	return v.answerWithGroups(status, doc, groups[doc.ID])
 }
 
-// answerWithGroups is answerWithResource for callers that have already read the groups of the user.
+// answerWithGroups is like answerWithResource, for callers that have already read the groups of the
+// user.
 func (v view) answerWithGroups(status int, doc roster.Document, groups []roster.Membership) (answer, error) {
 	shown := v.showGroups(groups)
 	a := answer{status: status, location: v.exchange.locationOf(v.resourceType, doc.ID), etag: roster.ETagWith(doc.Version, shown.digest)}
@@ -206,6 +208,7 @@ type listing struct {
 	hasMembers                 bool // whether entries has a group whose members are shown
 }
 
+// listEntry is one resource of a listing.
 type listEntry struct {
 	view     view
 	doc      roster.Document
@@ -214,6 +217,7 @@ type listEntry struct {
 	groups map[string][]roster.Membership // the groups of the users on the page, by the user's id; nil if they are not shown
 }
 
+// add adds resources of one type to the listing.
 func (l *listing) add(v view, docs ...roster.Document) {
 	l.hasMembers = l.hasMembers || v.showsMembers && len(docs) > 0
 	for _, doc := range docs {
@@ -242,6 +246,7 @@ func (l *listing) readGroups() error {
 	return nil
 }
 
+// render sets e.rendered.
 func (e *listEntry) render() error {
 	rendered, err := e.view.appendResource(nil, e.doc, e.groups[e.doc.ID])
 	if err == nil {
@@ -294,10 +299,11 @@ func (x *exchange) renderListing(l listing) (answer, error) {
 	}}, nil
 }
 
-// entryBytes is the room that the buffer must have for what the answer adds to a stored document.
-// The answer usually adds less.
+// entryBytes is how much free space the buffer must have for the JSON that the answer adds to a
+// stored document. The answer usually adds less.
 const entryBytes = 1 << 10
 
+// write writes the resource in the form that the answer shows.
 func (e listEntry) write(w *bufio.Writer) error {
 	if e.rendered == nil && !e.view.showsMembers {
 		if w.Available() < len(e.doc.JSON)+entryBytes {

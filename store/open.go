@@ -8,6 +8,8 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
+// migrations contains the SQL files that create and change the tables.
+//
 //go:embed migrations/*.sql
 var migrations embed.FS
 

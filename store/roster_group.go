@@ -19,6 +19,7 @@ import (
 	"github.com/rollcall-scim/rollcall/store/sqldb"
 )
 
+// scanMember reads the id and the kind of a member.
 func scanMember(row scanner) (m roster.Member, err error) {
 	err = row.Scan(&m.ID, &m.Kind)
 	return m, err
@@ -227,6 +228,7 @@ func documentWithGroups(ctx context.Context, tx *sqldb.Tx, id site.ID, kind scim
 	return doc, groups, nil
 }
 
+// parseDisplayName returns the displayName in the stored document of the resource with this id.
 func parseDisplayName(id string, text []byte) (string, error) {
 	doc, err := scim.ParseAttributes(text, []string{"displayName"})
 	if err != nil {

@@ -24,6 +24,7 @@ type declarationJSON struct {
 	Sub  string `json:"sub,omitempty"`
 }
 
+// encodeSearchable returns the stored form of a site's declared attributes.
 func encodeSearchable(list []site.Searchable) (string, error) {
 	if len(list) == 0 {
 		return "", nil
@@ -36,6 +37,7 @@ func encodeSearchable(list []site.Searchable) (string, error) {
 	return string(b), err
 }
 
+// decodeSearchable reads the stored form that encodeSearchable returns.
 func decodeSearchable(text string) ([]site.Searchable, error) {
 	if text == "" {
 		return nil, nil
@@ -112,6 +114,7 @@ func (t rosterTx) putDeclared(ctx context.Context, declared string, old, next ro
 	return t.putDeclaredRows(ctx, list, old, next)
 }
 
+// putDeclaredRows does what putDeclared does, for the declared attributes in list.
 func (t rosterTx) putDeclaredRows(ctx context.Context, list []site.Searchable, old, next roster.Record) (err error) {
 	if old.Values, err = old.DeclaredValues(list); err != nil {
 		return err
@@ -141,6 +144,7 @@ type valueIndex struct {
 	indexedCount int          // how many resources the index contains
 }
 
+// valueIndexes returns the progress of indexing of each declared attribute of a site.
 func valueIndexes(ctx context.Context, tx *sqldb.Tx, id site.ID) ([]valueIndex, error) {
 	return collect(ctx, tx, func(row scanner) (v valueIndex, err error) {
 		err = row.Scan(&v.id, &v.kind, &v.complete, &v.lastPlace.Position, &v.lastPlace.ID, &v.indexedCount)

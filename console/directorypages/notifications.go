@@ -135,7 +135,7 @@ func (p *Pages) renderRecipientForm(w http.ResponseWriter, r *http.Request, v *d
 	f := recipientForm{FormURL: v.notificationsURL(), Address: r.PostForm.Get("address"), Error: wrong}
 	for _, t := range notification.Topics {
 		checked := wrong == nil || slices.Contains(r.PostForm["topic"], string(t))
-		f.Topics = append(f.Topics, topicChoice{Value: string(t), Text: t.Label(), Help: t.Means(), IsChecked: checked})
+		f.Topics = append(f.Topics, topicChoice{Value: string(t), Text: t.Label(), Help: t.Describe(), IsChecked: checked})
 	}
 	for _, a := range apps {
 		f.Applications = append(f.Applications, applicationChoice{ID: a.ID, Name: a.Name, IsChosen: r.PostForm.Get("application") == a.ID})

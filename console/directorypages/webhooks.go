@@ -16,8 +16,8 @@ import (
 )
 
 // webhooksPage is the data of the view "webhooks". It lists the webhooks of a directory. If Form is
-// set, it is the form for a new webhook, or for the settings of one. If NewSecret is set, it shows a
-// secret that was just made. If Hook is set, it is the page of one webhook.
+// set, it is the form for a new webhook, or for the settings of one. If NewSecret is set, it shows
+// a secret that was just made. If Hook is set, it is the page of one webhook.
 type webhooksPage struct {
 	console.Page
 	Rows         []webhookRow
@@ -42,7 +42,7 @@ type webhookRow struct {
 	Badge                          console.Badge
 	Note                           string // says what waits and why the last try failed; may be empty
 	AddedByName                    string
-	OldUntil                       time.Time // until when an old secret signs too; zero if none does
+	OldSecretsUntil                time.Time // until when an old secret signs too; zero if none does
 	URLOfPage, EditURL, RotateURL  string
 	TestURL, EnableURL, DisableURL string // EnableURL is empty for an enabled webhook, DisableURL for a disabled one
 	RemoveURL                      string
@@ -141,7 +141,7 @@ func (p *Pages) newWebhookRow(v *directoryVisit, hook notification.Webhook, name
 	now := p.Console.Options.Now()
 	row := webhookRow{
 		Webhook: hook, Name: hook.Label(), ApplicationName: names[hook.Application], AddedByName: console.ActorName(hook.AddedBy),
-		Badge: console.Badge{Tone: console.ToneGood, Text: "On"}, OldUntil: hook.OldUntil(now),
+		Badge: console.Badge{Tone: console.ToneGood, Text: "On"}, OldSecretsUntil: hook.OldSecretsUntil(now),
 		URLOfPage: v.webhookURL(hook.ID, ""), EditURL: v.webhookURL(hook.ID, "/edit"), RotateURL: v.webhookURL(hook.ID, "/rotate"),
 		TestURL: v.webhookURL(hook.ID, "/test"), RemoveURL: v.webhookURL(hook.ID, "/remove"), DisableURL: v.webhookURL(hook.ID, "/disable"),
 	}
@@ -208,7 +208,7 @@ func (v *directoryVisit) webhookCrumbs() []console.Crumb {
 // topicChoices returns a checkbox for each topic.
 func topicChoices(isChecked func(notification.Topic) bool) (choices []topicChoice) {
 	for _, t := range notification.Topics {
-		choices = append(choices, topicChoice{Value: string(t), Text: t.Label(), Help: t.Means(), IsChecked: isChecked(t)})
+		choices = append(choices, topicChoice{Value: string(t), Text: t.Label(), Help: t.Describe(), IsChecked: isChecked(t)})
 	}
 	return choices
 }
@@ -489,7 +489,7 @@ func (p *Pages) rotateWebhook(w http.ResponseWriter, r *http.Request, v *directo
 		return err
 	}
 	text := "The old secret signs no longer."
-	if until := hook.OldUntil(p.Console.Options.Now()); !until.IsZero() {
+	if until := hook.OldSecretsUntil(p.Console.Options.Now()); !until.IsZero() {
 		text = "The old secret signs too until " + until.UTC().Format("2006-01-02 15:04 UTC") + "."
 	}
 	return p.showSecret(w, r, v, hook, secret, text)

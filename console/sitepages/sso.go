@@ -147,7 +147,7 @@ func (s *ssoPage) fillProtocols(v *siteVisit, c signin.Connection) {
 		s.Protocols = append(s.Protocols, protocolChoice{Name: p.String(), URL: v.ssoURL(p), IsShown: p == s.Protocol, IsInUse: p == c.Protocol})
 	}
 	if !s.IsInUse {
-		s.UseURL, s.CanUse = v.url("admin/access/authentication/protocol"), c.Mode == signin.SSOOff || c.ReadyFor(s.Protocol)
+		s.UseURL, s.CanUse = v.url("admin/access/authentication/protocol"), c.Mode == signin.SSOOff || c.IsReadyFor(s.Protocol)
 	}
 }
 
@@ -202,7 +202,7 @@ func (p *Pages) renderSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, 
 		EntityID:        console.CopyValue{ID: "entity-id", Label: "Identifier (Entity ID)", Value: sp.EntityID},
 		ACS:             console.CopyValue{ID: "acs", Label: "Reply URL (Assertion Consumer Service URL)", Value: sp.ACS},
 		OwnMetadataURL:  v.url("admin/access/authentication/metadata"),
-		ProviderIsKnown: c.ReadyFor(shown), ImportURL: v.url("admin/access/authentication/import"), ProviderMetadataURL: c.MetadataURL, CanFetch: p.FetchMetadata != nil,
+		ProviderIsKnown: c.IsReadyFor(shown), ImportURL: v.url("admin/access/authentication/import"), ProviderMetadataURL: c.MetadataURL, CanFetch: p.FetchMetadata != nil,
 		RemoveCertificateURL: v.url("admin/access/authentication/certificates/remove"),
 		TestURL:              v.url("auth/" + map[signin.Protocol]string{signin.SAML: "saml2", signin.OpenID: "oidc"}[shown] + "/test"), LinkURL: v.url("admin/access/authentication/link"),
 		SaveURL: v.url("admin/access/authentication"), Version: c.Version,
@@ -224,7 +224,7 @@ func (p *Pages) renderSSO(w http.ResponseWriter, r *http.Request, v *siteVisit, 
 		}
 		s.HTTPSWarning = nil // the provider's response comes by GET, so browsers send the cookie even over plain http
 	}
-	if c.ReadyFor(signin.SAML) {
+	if c.IsReadyFor(signin.SAML) {
 		s.ProviderFacts = []console.Fact{{Name: "Entity ID", Value: c.Provider.EntityID}, {Name: "Sign-in URL", Value: c.Provider.SignInURL}}
 		if c.MetadataURL != "" {
 			s.ProviderFacts = append(s.ProviderFacts, console.Fact{Name: "Metadata", Value: c.MetadataURL})
@@ -273,7 +273,7 @@ func (p *Pages) isSameHost(c signin.Connection) bool {
 		return false
 	}
 	other, err := url.Parse(c.Provider.SignInURL)
-	return err == nil && (!c.Ready() || own.Hostname() == other.Hostname())
+	return err == nil && (!c.IsReady() || own.Hostname() == other.Hostname())
 }
 
 // refreshNotice returns a warning if the last refresh of the metadata failed. Otherwise it returns
@@ -314,7 +314,7 @@ func ssoBadge(c signin.Connection) *console.Badge {
 		return &console.Badge{Tone: console.ToneGood, Text: "Required"}
 	case c.Mode == signin.SSOOptional:
 		return &console.Badge{Tone: console.ToneGood, Text: "Optional"}
-	case c.Ready():
+	case c.IsReady():
 		return &console.Badge{Tone: console.ToneQuiet, Text: "Off"}
 	}
 	return &console.Badge{Tone: console.ToneQuiet, Text: "Not set up"}
@@ -537,7 +537,7 @@ func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 		return err
 	}
 	next := old
-	next.Learn(idp, address)
+	next.UseMetadata(idp, address)
 	changes := signin.Differences(old, next)
 	if len(changes) == 0 {
 		return p.Console.Redirect(w, r, v.ssoURL(signin.SAML), console.Notice{Tone: console.ToneInfo, Text: "The metadata says what is here already. Nothing was changed."})
@@ -553,7 +553,7 @@ func (p *Pages) importSSO(w http.ResponseWriter, r *http.Request, v *siteVisit) 
 	for _, c := range changes {
 		ask.Consequences = append(ask.Consequences, changeText(c))
 	}
-	if old.Ready() && old.Provider.EntityID != idp.EntityID {
+	if old.IsReady() && old.Provider.EntityID != idp.EntityID {
 		ask.IsDangerous = true
 		ask.Consequences = append(ask.Consequences, "This is another identity provider. Nobody with a role signs in through it until their identity is linked again.")
 	}
@@ -612,7 +612,7 @@ func (p *Pages) saveImport(w http.ResponseWriter, r *http.Request, v *siteVisit)
 		return console.UnreadableForm(err)
 	}
 	if _, err := p.SSO.SetConnection(r.Context(), v.Site, version, v.actorLabel(), func(c *signin.Connection) error {
-		c.Learn(idp, r.PostForm.Get("url"))
+		c.UseMetadata(idp, r.PostForm.Get("url"))
 		return nil
 	}); err != nil {
 		return err
@@ -665,7 +665,7 @@ func (p *Pages) downloadMetadata(w http.ResponseWriter, r *http.Request, v *site
 	if err != nil {
 		return err
 	}
-	sp, err := p.SSO.Describe(r.Context(), v.Site, c)
+	sp, err := p.SSO.PublicServiceProvider(r.Context(), v.Site, c)
 	if err != nil {
 		return err
 	}

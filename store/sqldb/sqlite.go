@@ -20,16 +20,16 @@ const (
 	sqliteReaders = 5 // the number of connections that read
 	// reservedReaders is how many readers are reserved for the lane of fair.System.
 	reservedReaders = 1
-	// The sizes of the page caches.
+	// The sizes of the page caches of the writer and of each reader.
 	writerCacheKiB = 8 << 10
 	readerCacheKiB = 2000
-	// writerLockWait is how long the writer tries to get the lock before it checks whether a caller
-	// still waits, and starts over. SQLite waits 1, 2 and 5 ms between its first tries, and longer
-	// between later ones. By starting over, the writer tries often enough to get the lock from a
-	// busy process.
+	// writerLockWait is how long SQLite waits for the write lock while another process holds it.
+	// Then the writer checks whether a caller still waits, and tries again. SQLite waits 1, 2 and 5
+	// ms between its first tries, and longer between later ones. Because the writer begins again so
+	// soon, the tries are frequent enough to get the lock from a busy process.
 	writerLockWait = 8 * time.Millisecond
-	readerLockWait = 10 * time.Second
-	// maxStatements is how many prepared statements a connection keeps.
+	readerLockWait = 10 * time.Second // how long SQLite waits for a lock that a reader needs
+	// maxStatements is the largest number of prepared statements that a connection keeps.
 	maxStatements = 400
 )
 
@@ -52,6 +52,7 @@ type sqliteDB struct {
 	serverLock *sqliteConn // the connection that holds the server's lock; nil unless this process serves the file
 }
 
+// openSQLite opens a SQLite file, and creates it if it does not exist.
 func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB, error) {
 	if path == "" || path == ":memory:" {
 		return nil, fmt.Errorf("open database %q: name a file, such as rollcall.db", path)
@@ -89,6 +90,7 @@ func openSQLite(ctx context.Context, db *DB, path string, o Options) (*sqliteDB,
 	return s, nil
 }
 
+// start opens the connections, and starts the writer and the checkpointer.
 func (s *sqliteDB) start(ctx context.Context, o Options) error {
 	conn, err := s.openWriter(ctx)
 	if err != nil {
@@ -122,9 +124,8 @@ func (s *sqliteDB) start(ctx context.Context, o Options) error {
 	return nil
 }
 
-// openWriter opens the writer's connection and switches the database to write-ahead logging. It
-// tries again after a failure, because SQLite does not wait while another process opens the same
-// file.
+// openWriter opens the writer's connection, and makes SQLite use a write-ahead log. It tries again
+// after a failure, because SQLite does not wait while another process opens the same file.
 func (s *sqliteDB) openWriter(ctx context.Context) (*sqliteConn, error) {
 	conn, err := s.openConn(ctx, writerCacheKiB, readerLockWait, false)
 	if err != nil {
@@ -178,6 +179,8 @@ func connPragmas(cache int, busy time.Duration, readOnly bool) []string {
 	return pragmas
 }
 
+// openConn opens a connection. cache is the size of its page cache in KiB, and busy is how long
+// SQLite waits for a lock.
 func (s *sqliteDB) openConn(ctx context.Context, cache int, busy time.Duration, readOnly bool) (*sqliteConn, error) {
 	if err := s.file.checkNotReplaced(); err != nil {
 		return nil, err
@@ -217,7 +220,8 @@ func (s *sqliteDB) read(ctx context.Context, key string, fn func(*Tx) error) err
 	})
 }
 
-// readCached returns the cached value, unless some process may have changed it since.
+// readCached returns the cached value, unless a process may have changed it since. Then it calls fn
+// for the value, and caches it.
 func (s *sqliteDB) readCached(ctx context.Context, key string, fn func(*Tx) (any, error)) (v any, err error) {
 	if err := s.checkUsable(); err != nil {
 		return nil, err

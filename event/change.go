@@ -3,6 +3,7 @@ package event
 import (
 	"bytes"
 	"encoding/json"
+	"strconv"
 
 	"github.com/rollcall-scim/rollcall/internal/phrase"
 )
@@ -44,13 +45,10 @@ func (c *Change) recordValue(v any) json.RawMessage {
 	if v == nil {
 		return nil
 	}
-	var b bytes.Buffer
-	e := json.NewEncoder(&b)
-	e.SetEscapeHTML(false)
-	if err := e.Encode(v); err != nil {
+	text, err := appendJSON(nil, v)
+	if err != nil {
 		return nil // cannot happen: callers pass only values that can be encoded
 	}
-	text := bytes.TrimSpace(b.Bytes())
 	if len(text) <= maxValueBytes {
 		return text
 	}
@@ -71,17 +69,20 @@ func WithChanges(data []byte, changes ...Change) []byte {
 		return data
 	}
 	room := maxAllValuesBytes
-	kept := make([]Change, len(changes))
+	list := []byte{'['}
 	for i, c := range changes {
 		if room -= len(c.Before) + len(c.After); room < 0 {
 			c.Before, c.After, c.Cut = nil, nil, !c.Secret
 		}
-		kept[i] = c
+		if i > 0 {
+			list = append(list, ',')
+		}
+		var err error
+		if list, err = c.appendJSON(list); err != nil {
+			return data
+		}
 	}
-	list, err := marshal(kept)
-	if err != nil {
-		return data
-	}
+	list = append(list, ']')
 	data = bytes.TrimSpace(data)
 	out := make([]byte, 0, len(data)+len(list)+12)
 	if body := bytes.TrimSuffix(data, []byte("}")); len(body) > 1 {
@@ -93,13 +94,64 @@ func WithChanges(data []byte, changes ...Change) []byte {
 	return append(out, '}')
 }
 
+// appendJSON appends the change as encoding/json does, except that it takes the values as they are:
+// they are JSON without spaces already.
+func (c Change) appendJSON(out []byte) ([]byte, error) {
+	out, err := appendJSON(append(out, `{"name":`...), c.Name)
+	if err != nil {
+		return nil, err
+	}
+	for _, v := range []struct {
+		name  string
+		value json.RawMessage
+	}{{"before", c.Before}, {"after", c.After}} {
+		if len(v.value) > 0 {
+			out = append(append(append(append(out, `,"`...), v.name...), `":`...), v.value...)
+		}
+	}
+	for _, v := range []struct {
+		name string
+		set  bool
+	}{{"secret", c.Secret}, {"cut", c.Cut}, {"erased", c.Erased}} {
+		if v.set {
+			out = append(append(append(out, `,"`...), v.name...), `":true`...)
+		}
+	}
+	return append(out, '}'), nil
+}
+
 // marshal returns v as JSON in which <, > and & are not escaped.
-func marshal(v any) ([]byte, error) {
+func marshal(v any) ([]byte, error) { return appendJSON(nil, v) }
+
+// appendJSON appends a value as JSON, and does not escape characters of HTML. Most values are simple
+// strings and booleans, for which an encoder would take many times as long.
+func appendJSON(out []byte, v any) ([]byte, error) {
+	switch v := v.(type) {
+	case string:
+		if isPlain(v) {
+			return append(append(append(out, '"'), v...), '"'), nil
+		}
+	case bool:
+		return strconv.AppendBool(out, v), nil
+	}
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
-	err := e.Encode(v)
-	return bytes.TrimSpace(b.Bytes()), err
+	if err := e.Encode(v); err != nil {
+		return nil, err
+	}
+	return append(out, bytes.TrimSpace(b.Bytes())...), nil
+}
+
+// isPlain reports whether a string needs no escapes in JSON. It is false for all strings that are not
+// ASCII.
+func isPlain(text string) bool {
+	for i := range len(text) {
+		if c := text[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {
+			return false
+		}
+	}
+	return true
 }
 
 // Changes returns the list that WithChanges has put into an event's data, or nil if there is none.

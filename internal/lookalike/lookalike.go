@@ -76,20 +76,39 @@ func isASCII(text string) bool {
 
 // replaceCharacters replaces each character by its prototype, if the character has one.
 func replaceCharacters(text string) string {
-	table := prototypes()
+	ascii := asciiReplacements()
 	var b strings.Builder
+	b.Grow(len(text) + 8)
 	for _, r := range norm.NFD.String(strings.TrimSpace(text)) {
-		if r != ' ' && visible.IsInvisible(r) {
-			continue
-		}
-		if to, has := table[r]; has {
-			b.WriteString(to)
+		if r < utf8.RuneSelf {
+			b.WriteString(ascii[r])
 		} else {
-			b.WriteRune(r)
+			b.WriteString(replaceCharacter(r))
 		}
 	}
 	return norm.NFD.String(strings.TrimSpace(b.String()))
 }
+
+// replaceCharacter returns the prototype of a character, or the character itself if it has none. An
+// invisible character becomes "".
+func replaceCharacter(r rune) string {
+	if r != ' ' && visible.IsInvisible(r) {
+		return ""
+	}
+	if to, has := prototypes()[r]; has {
+		return to
+	}
+	return string(r)
+}
+
+// asciiReplacements has the result of replaceCharacter for the characters of most names.
+var asciiReplacements = sync.OnceValue(func() *[utf8.RuneSelf]string {
+	all := new([utf8.RuneSelf]string)
+	for r := range all {
+		all[r] = replaceCharacter(rune(r))
+	}
+	return all
+})
 
 // Skeletons returns the skeletons of a name whose case does not matter: one of the name as it is
 // written, and one of the name in lower case. Two names look the same if they share a skeleton.

@@ -209,3 +209,6 @@ func HasCode(err error, code int32) bool { return hasCode(err, code) }
 
 // SQLiteError returns an error of SQLite.
 func SQLiteError(code int32) error { return &sqliteError{code, fmt.Sprint("error ", code)} }
+
+// MayChange reports whether a statement may change one of the cached tables.
+func MayChange(query string, tables ...string) bool { return mayChange(query, tables) }

@@ -2,8 +2,8 @@ package sqldb
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
-	"strings"
 	"sync"
 	"unsafe"
 )
@@ -127,18 +127,15 @@ func (c *valueCache) close() error {
 	return conn.close()
 }
 
+// plainChange matches a plain insert, update or delete, and the name of its table.
+var plainChange = regexp.MustCompile(`^\s*(?:insert into|update|delete from)\s+(\w+)(?:\s|\(|$)`)
+
 // mayChange reports whether a statement may change one of the tables, or any table if there are none.
 // It is false only for a plain insert, update or delete of another table.
 func mayChange(query string, tables []string) bool {
-	words := strings.Fields(query)
-	if len(tables) == 0 || len(words) < 3 {
+	match := plainChange.FindStringSubmatch(query)
+	if len(tables) == 0 || match == nil || match[1] == "or" { // "update or replace …"
 		return true
 	}
-	switch {
-	case words[0] == "update":
-		return slices.Contains(tables, words[1])
-	case words[0] == "insert" && words[1] == "into" || words[0] == "delete" && words[1] == "from":
-		return slices.Contains(tables, words[2])
-	}
-	return true
+	return slices.Contains(tables, match[1])
 }

@@ -158,3 +158,31 @@ func readNothing(ctx context.Context, tx *sqldb.Tx) error {
 	var n int
 	return tx.QueryRow(ctx, "select count(*) from elsewhere").Scan(&n)
 }
+
+func TestOnlyPlainChangesOfOtherTablesKeepCachedValues(t *testing.T) {
+	t.Parallel()
+	for query, want := range map[string]bool{
+		"insert into event (n) values (1)":       false,
+		"\n\t\tupdate tokens\n\t\tset n = 1":     false,
+		"delete from token_form":                 false,
+		"insert into token (n) values (1)":       true,
+		"insert into token(n) values (1)":        true,
+		"\n\t\tupdate token\n\t\tset n = 1":      true,
+		"delete from token":                      true,
+		`update "token" set n = 1`:               true,
+		"update or replace token set n = 1":      true,
+		"insert or ignore into event values (1)": true,
+		"replace into event values (1)":          true,
+		"with x as (select 1) delete from event": true,
+		"update main.token set n = 1":            true,
+		"create table token (n bigint)":          true,
+		"drop table event":                       true,
+		"alter table token add column n bigint":  true,
+		"insert  into token (n) values (1)":      true,
+		"INSERT INTO token (n) values (1)":       true,
+	} {
+		if got := sqldb.MayChange(query, "site", "token"); got != want {
+			t.Errorf("%q: got %v, want %v", query, got, want)
+		}
+	}
+}

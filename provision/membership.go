@@ -1243,7 +1243,16 @@ func (s *memberSync) refuse(changes []memberChange, removing bool, te *TargetErr
 	if c := changes[0]; removing && len(changes) == 1 && (c.Unsure || c.mayHaveHappened || c.Link.usableAccountID() == "") {
 		has, err := s.l.p.groups.members.HasMember(s.firm, s.link.TargetID, c.id)
 		isUnknown := err != nil && !unanswered(err) && c.Link.usableAccountID() == "" // the target cannot be asked
-		if err == nil && !has || isUnknown && (te.Kind == NotFound || c.Link == nil && te.Kind != Transient) {
+		isGone := err == nil && !has || isUnknown && (te.Kind == NotFound || c.Link == nil && te.Kind != Transient)
+		if isGone { // an earlier request may have removed all members
+			emptied, err := s.hasEmptied()
+			if emptied {
+				s.waits = s.suspect(changes, removing).postponed
+				return nil
+			}
+			isGone = !unanswered(err)
+		}
+		if isGone {
 			done := []MemberOutcome{{Member: c.Member, Turn: c.Turn, Open: s.planned == nil && c.Link.usableAccountID() != ""}}
 			s.planned.mark(done, removing, PlanSent, "")
 			return s.record(done, nil)

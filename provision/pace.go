@@ -126,12 +126,13 @@ type gate struct {
 
 // waiter is a request that waits.
 type waiter struct {
-	kind     Request
-	gate     *gate
-	lane     Lane
-	prepares bool          // whether the request is prepared when its turn comes, and then waits once more
-	open     chan struct{} // closed when the waiter may begin or must give up
-	refusal  *TargetError  // why the waiter must give up; nil if it may begin
+	kind      Request
+	gate      *gate
+	lane      Lane
+	prepares  bool          // whether the request is prepared when its turn comes, and then waits once more
+	open      chan struct{} // closed when the waiter may begin or must give up
+	wasPaused bool          // for a prepared request: whether it had to wait for the end of a pause
+	refusal   *TargetError  // why the waiter must give up; nil if it may begin
 }
 
 func newPacer(p Pace, now func() time.Time, after func(time.Duration) <-chan time.Time, end time.Time, most int) *pacer {
@@ -351,9 +352,10 @@ func (c *pacer) letBegin() {
 }
 
 // letReadyBegin starts the prepared requests that may begin now, and returns the time of the next
-// check, or zero. The rate counted these requests before they were prepared. Even if the pacer is
-// closed, they begin, unless the target asked for a pause: what was stored for them says that they
-// are about to be sent. The caller must hold c.mu.
+// check, or zero. The rate counted these requests before they were prepared. It counts those that
+// had to wait for the end of a pause once more, so that they do not begin all at once. Even if the
+// pacer is closed, prepared requests begin, unless the target asked for a pause: what was stored for
+// them says that they are about to be sent. The caller must hold c.mu.
 func (c *pacer) letReadyBegin(now time.Time, closed bool) (look time.Time) {
 	c.ready = slices.DeleteFunc(c.ready, func(w *waiter) bool {
 		g := w.gate
@@ -361,12 +363,19 @@ func (c *pacer) letReadyBegin(now time.Time, closed bool) (look time.Time) {
 		case now.Before(g.Until) && (closed || g.Until.After(c.end)):
 			w.refusal = c.postponedError(w.kind, g, g.Until)
 		case now.Before(g.Until):
+			w.wasPaused = true
 			look = earliest(look, g.Until)
 			return false
 		case !g.hasRoom(g.running):
 			return false
+		case w.wasPaused && c.rate > 0 && now.Before(c.next):
+			look = earliest(look, c.next)
+			return false
 		default:
 			g.running++
+			if w.wasPaused {
+				c.countBegin(now)
+			}
 		}
 		close(w.open)
 		return true
